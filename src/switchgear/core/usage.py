@@ -1,0 +1,44 @@
+"""Token counts of one request in disjoint buckets. Level 0.
+
+None means "not reported". `input` holds uncached text only and `output` visible text only, so that a bucket is priced
+by exactly one meter (providers differ in what their totals include; dialects translate).
+"""
+
+import msgspec
+
+TOKENS_MAX = 100_000_000  # above any context window; a provider that reports more is not believed
+
+
+class TokenUsage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """Counts per bucket; an element of the spool's records and of the ledger."""
+
+    input: int | None = None
+    cache_read: int | None = None
+    cache_write_5m: int | None = None
+    cache_write_1h: int | None = None
+    output: int | None = None
+    reasoning: int | None = None
+    audio_in: int | None = None
+    audio_out: int | None = None
+    image: int | None = None
+
+    @property
+    def input_total(self) -> int:
+        """All tokens on the way in, cached or not."""
+        return (self.input or 0) + (self.cache_read or 0) + (self.cache_write_5m or 0) + (self.cache_write_1h or 0) \
+            + (self.audio_in or 0)
+
+    @property
+    def output_total(self) -> int:
+        """All tokens on the way out, reasoning included."""
+        return (self.output or 0) + (self.reasoning or 0) + (self.audio_out or 0) + (self.image or 0)
+
+    def is_sane(self) -> bool:
+        """Tell whether every count lies in [0, TOKENS_MAX]; control believes no other."""
+        return all(
+            value is None or 0 <= value <= TOKENS_MAX
+            for value in (
+                self.input, self.cache_read, self.cache_write_5m, self.cache_write_1h, self.output, self.reasoning,
+                self.audio_in, self.audio_out, self.image,
+            )
+        )

@@ -1,0 +1,148 @@
+"""The price of one model and the cost of one request, in exact integers. Level 1.
+
+A rate is nano-USD per million tokens, so a cost is Σ tokens × rate, divided by a million and rounded once, half to even.
+Long-context tiers move the whole request to the tier (providers reprice everything, not the marginal tokens).
+"""
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+from switchgear.core.money import round_half_even
+from switchgear.core.usage import TokenUsage
+
+MTOK = 1_000_000
+BASIS_POINTS = 10_000
+
+Meter = Literal[
+    "input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning", "audio_in", "audio_out", "image"
+]
+METERS: tuple[Meter, ...] = (
+    "input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning", "audio_in", "audio_out", "image",
+)
+# A bucket without a rate of its own is billed by its parent's meter.
+PARENT: dict[Meter, Meter] = {
+    "cache_read": "input", "cache_write_5m": "input", "cache_write_1h": "cache_write_5m", "audio_in": "input",
+    "reasoning": "output", "audio_out": "output", "image": "output",
+}
+
+
+class Rate(msgspec.Struct, frozen=True, array_like=True):
+    """Nano-USD per million tokens: a base, and for prompts over `start` tokens another. Tiers ascend."""
+
+    base: int
+    tiers: tuple[tuple[int, int], ...] = ()
+
+    def at(self, input_total: int) -> int:
+        """Return the rate for a request with that many input tokens."""
+        rate = self.base
+        for start, tier in self.tiers:
+            if input_total > start:
+                rate = tier
+        return rate
+
+
+class Price(msgspec.Struct, frozen=True):
+    """A resolved price: the rates that hold now, overrides by service tier, the discount."""
+
+    model: str
+    source: str
+    """Where the numbers come from: "override", "deployment", or the snapshot's date."""
+    rates: dict[Meter, Rate]
+    tiers: dict[str, dict[Meter, Rate]] = {}
+    discount_bp: int = 0
+    """Discount in basis points of the list price."""
+
+    @property
+    def id(self) -> str:
+        """A name for exactly these numbers; records carry it, so that a cost can be computed again."""
+        return hashlib.blake2b(msgspec.json.encode(self, order="sorted"), digest_size=8).hexdigest()
+
+    def _rate(self, meter: Meter, tier: str | None) -> Rate | None:
+        overrides = self.tiers.get(tier, {}) if tier else {}
+        at: Meter | None = meter
+        while at is not None:
+            rate = overrides.get(at) or self.rates.get(at)
+            if rate is not None:
+                return rate
+            at = PARENT.get(at)
+        return None
+
+
+class CostLine(msgspec.Struct, frozen=True):
+    """One meter of a cost. `unit_price` is nano-USD per million tokens; the lines' sum may differ from the cost by
+    rounding, which happens once, on the whole."""
+
+    meter: str
+    quantity: int
+    unit: str
+    unit_price: int
+    cost_nanousd: int
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What a request costs."""
+
+    list_nanousd: int
+    nanousd: int
+    lines: tuple[CostLine, ...]
+
+
+def cost(price: Price, usage: TokenUsage, tier: str | None = None) -> Cost | None:
+    """Return the cost of a usage, or None when some tokens have no rate.
+
+    `tier` is the service tier that the provider reported in its response ("default", "flex", "priority").
+    """
+    total = 0
+    lines: list[CostLine] = []
+    input_total = usage.input_total
+    for meter, quantity in zip(METERS, _quantities(usage), strict=True):
+        if not quantity:
+            continue
+        found = price._rate(meter, tier)
+        if found is None:
+            return None
+        rate = found.at(input_total)
+        total += quantity * rate
+        lines.append(CostLine(meter, quantity, "tokens", rate, round_half_even(quantity * rate, MTOK)))
+    listed = round_half_even(total, MTOK)
+    net = round_half_even(total * (BASIS_POINTS - price.discount_bp), MTOK * BASIS_POINTS)
+    return Cost(listed, net, tuple(lines))
+
+
+class Meterer:
+    """The cost of a plain request, fast: rates are looked up once per price. One per resolved plan.
+
+    Gives the same figure as `cost` for every usage (a property test says so).
+    """
+
+    __slots__ = ("_default", "price", "price_id")
+
+    def __init__(self, price: Price) -> None:
+        self.price = price
+        self.price_id = price.id
+        rates = [price._rate(meter, None) for meter in METERS]
+        flat = price.discount_bp == 0 and all(rate is None or not rate.tiers for rate in rates)
+        self._default = [rate.base if rate else None for rate in rates] if flat else None
+
+    def nanousd(self, usage: TokenUsage, tier: str | None) -> int | None:
+        """Return the cost in nano-USD, or None when some tokens have no rate."""
+        rates = self._default
+        if rates is None or (tier is not None and tier in self.price.tiers):
+            computed = cost(self.price, usage, tier)
+            return None if computed is None else computed.nanousd
+        total = 0
+        for rate, quantity in zip(rates, _quantities(usage), strict=True):
+            if quantity:
+                if rate is None:
+                    return None
+                total += rate * quantity
+        return round_half_even(total, MTOK)
+
+
+def _quantities(usage: TokenUsage) -> tuple[int | None, ...]:
+    return (
+        usage.input, usage.cache_read, usage.cache_write_5m, usage.cache_write_1h, usage.output, usage.reasoning,
+        usage.audio_in, usage.audio_out, usage.image,
+    )

@@ -1,0 +1,109 @@
+"""Reads a spool that somebody else writes. Level 2.
+
+The reader trusts nothing: a record that does not parse in a segment that is not the last is damage, and the segment is
+set aside. At the end of the last one it waits: the writer may be in the middle of a write (INVARIANTS L4, L5).
+"""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from switchgear.spool import files
+from switchgear.wire import records
+
+READ_BYTES = 1024 * 1024
+
+
+class Position(msgspec.Struct, frozen=True):
+    """A place in a spool: the segment's number and the offset of the next record."""
+
+    segment: int
+    offset: int
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One record as read."""
+
+    kind: int
+    sequence: int
+    payload: bytes
+    after: Position
+
+
+class SpoolReader:
+    """Reads records in order from a position."""
+
+    def __init__(self, folder: Path, position: Position | None = None) -> None:
+        self.folder = folder
+        self.spool_id = (folder / "id").read_text("ascii").strip()
+        self._seed = records.seed_of(self.spool_id)
+        self._fd = -1
+        self._fd_segment = -1
+        self.position = position or Position(0, 0)
+        self.damaged: list[int] = []
+        """Numbers of segments with damage in the middle."""
+
+    def read(self, bytes_max: int = READ_BYTES) -> list[Entry]:
+        """Return the next complete records, at most about `bytes_max` bytes; an empty list means wait."""
+        while True:
+            segment, offset = self.position.segment, self.position.offset
+            if not self._open(segment):
+                if not self._advance():
+                    return []
+                continue
+            data = os.pread(self._fd, bytes_max, offset)
+            entries: list[Entry] = []
+            at = 0
+            while (found := records.parse(self._seed, offset, data, at)) is not None:
+                kind, sequence, payload, at = found
+                entries.append(Entry(kind, sequence, payload, Position(segment, offset + at)))
+            if entries:
+                self.position = entries[-1].after
+                return entries
+            if len(data) == bytes_max and bytes_max <= records.PAYLOAD_BYTES_MAX + records.HEADER.size:
+                bytes_max *= 2
+                continue
+            if not self._is_closed(segment):
+                return []
+            # The writer has moved on; it may have done so after the pread above, so look once more.
+            if records.parse(self._seed, offset, os.pread(self._fd, READ_BYTES, offset), 0) is not None:
+                continue
+            if os.fstat(self._fd).st_size != offset:
+                self.damaged.append(segment)
+            self._advance()
+
+    def close(self) -> None:
+        """Close the open segment."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = self._fd_segment = -1
+
+    def finished_segments(self) -> list[Path]:
+        """Return the files of segments wholly before the position, but for damaged ones."""
+        return [
+            self.folder / files.segment_name(number)
+            for number in files.segment_numbers(self.folder)
+            if number < self.position.segment and number not in self.damaged
+        ]
+
+    def _open(self, segment: int) -> bool:
+        if self._fd_segment == segment:
+            return True
+        self.close()
+        try:
+            self._fd = os.open(self.folder / files.segment_name(segment), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        self._fd_segment = segment
+        return True
+
+    def _is_closed(self, segment: int) -> bool:
+        return any(number > segment for number in files.segment_numbers(self.folder))
+
+    def _advance(self) -> bool:
+        later = [number for number in files.segment_numbers(self.folder) if number > self.position.segment]
+        if not later:
+            return False
+        self.position = Position(later[0], 0)
+        return True

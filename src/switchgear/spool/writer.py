@@ -1,0 +1,236 @@
+"""The one writer of a spool: buffers records of a loop turn, writes them once, syncs on a timer. Level 2.
+
+What holds (INVARIANTS L2–L4): `commit` returns after the kernel has every byte, so a process's death loses nothing;
+`sync` makes them survive a power cut; a reservation is admitted only while its settlement still fits, so that a full
+disk refuses new work and never loses old; each segment begins with the reservations still open, so that old segments
+can be unlinked while a long stream runs.
+"""
+
+import os
+import threading
+from pathlib import Path
+
+from switchgear.core.clock import Clock
+from switchgear.core.errors import SpoolFullError
+from switchgear.core.ids import Entropy
+from switchgear.spool import files
+from switchgear.wire import records
+from switchgear.wire.records import Kind
+
+SEGMENT_BYTES = 16 * 1024 * 1024
+BACKLOG_BYTES_MAX = 8 * 1024**3
+DISK_SHARE_MAX = 0.2
+RECORD_BYTES_MAX = records.SETTLE_BYTES_MAX + records.HEADER.size
+
+
+class SpoolWriter:
+    """Appends records to a folder. Not thread-safe, but for `sync`, which may run in one other thread."""
+
+    def __init__(
+        self, folder: Path, clock: Clock, entropy: Entropy, run_id: str, segment_bytes: int = SEGMENT_BYTES
+    ) -> None:
+        """Take the folder's lock, close what a dead predecessor left open, and start a segment.
+
+        Raises BlockingIOError when another writer lives, OSError when the disk refuses.
+        """
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder = folder
+        self.run_id = run_id
+        self._clock = clock
+        self._segment_bytes = segment_bytes
+        lock = files.try_lock(folder)
+        if lock is None:
+            raise BlockingIOError(f"another process writes to {folder}")
+        self._lock = lock
+        self.spool_id = files.read_or_create_id(folder, entropy)
+        self._seed = records.seed_of(self.spool_id)
+        self._buffer: list[bytes] = []
+        self._offset = 0
+        self._written = 0
+        self._synced = 0
+        self._unsynced: list[tuple[int, bytes]] = []
+        self._open: dict[str, bytes] = {}
+        self._swap = threading.Lock()
+        self._fd = -1
+        self._next_ready = False
+        self._number, self._sequence, orphans = self._recover()
+        self._prepare_next()
+        self._start_segment(self._number + 1)
+        for orphan in orphans:
+            self.append(Kind.ORPHAN, records.encode_payload(orphan))
+        self.commit()
+
+    # appending
+
+    def append(self, kind: int, payload: bytes) -> None:
+        """Buffer a record; `commit` writes it. Starts a new segment when this one is full."""
+        size = len(payload) + records.HEADER.size
+        if self._offset + size > self._segment_bytes:
+            self._rotate()
+        self._buffer.append(records.frame(self._seed, self._offset, kind, self._sequence, payload))
+        self._unsynced.append((kind, payload))
+        self._offset += size
+        self._sequence += 1
+
+    def reserve(self, request_id: str, payload: bytes) -> None:
+        """Buffer a reservation. Raises SpoolFullError when its settlement might not fit any more."""
+        need = (len(self._open) + 1) * RECORD_BYTES_MAX + len(payload) + records.HEADER.size
+        room = self._segment_bytes - self._offset + (self._segment_bytes if self._next_ready else 0)
+        if need > room:
+            raise SpoolFullError("no room in the spool")
+        self.append(Kind.RESERVE, payload)
+        self._open[request_id] = payload
+
+    def settle(self, request_id: str, payload: bytes) -> None:
+        """Buffer the settlement of an open reservation. Raises KeyError for any other."""
+        del self._open[request_id]
+        self.append(Kind.SETTLE, payload)
+
+    def commit(self) -> None:
+        """Write what is buffered. Raises OSError; a short write is truncated back and may be tried again."""
+        if not self._buffer:
+            return
+        data = self._buffer[0] if len(self._buffer) == 1 else b"".join(self._buffer)
+        done = 0
+        try:
+            while done < len(data):
+                done += os.pwrite(self._fd, data[done:] if done else data, self._written + done)
+        except OSError:
+            # Zero what was half written, so that a reader waits instead of finding a torn record in the middle.
+            os.pwrite(self._fd, bytes(done), self._written)
+            raise
+        self._buffer.clear()
+        self._written += len(data)
+
+    @property
+    def open_count(self) -> int:
+        """How many reservations await their settlement."""
+        return len(self._open)
+
+    @property
+    def needs_sync(self) -> bool:
+        """True when records were written since the last sync."""
+        return self._written != self._synced
+
+    # maintenance
+
+    def sync(self) -> None:
+        """Make written records survive a power cut. On failure the records since the last sync are written again to
+        a new segment at the next `maintain` (a page that failed to write may be dropped from the cache silently)."""
+        with self._swap:
+            fd, end = self._fd, self._written
+            count = len(self._unsynced)
+            try:
+                os.fdatasync(fd)
+            except OSError:
+                self._synced = -1
+                return
+            if fd == self._fd:
+                self._synced = end
+                del self._unsynced[:count]
+
+    def maintain(self) -> None:
+        """Prepare the next segment and repair after a failed sync. Call on a timer, from the writer's thread."""
+        if self._synced < 0:
+            again = self._unsynced
+            self._unsynced = []
+            self._rotate()
+            for kind, payload in again:
+                if kind != Kind.SEGMENT:
+                    self.append(kind, payload)
+            self.commit()
+        if not self._next_ready:
+            self._prepare_next()
+
+    def close(self) -> None:
+        """Write, sync and release the lock. Open reservations become orphans of the next writer."""
+        self.commit()
+        os.fdatasync(self._fd)
+        os.ftruncate(self._fd, self._written)
+        os.close(self._fd)
+        os.close(self._lock)
+
+    # segments
+
+    def _rotate(self) -> None:
+        self.commit()
+        if not self._next_ready:
+            self._prepare_next()
+            if not self._next_ready:
+                raise SpoolFullError("no room for another segment")
+        with self._swap:
+            os.fdatasync(self._fd)
+            # Truncate before the next segment appears: a reader then knows this one's exact end.
+            os.ftruncate(self._fd, self._written)
+            os.close(self._fd)
+            self._start_segment(self._number + 1)
+
+    def _start_segment(self, number: int) -> None:
+        path = self.folder / "next"
+        if not self._next_ready:
+            raise SpoolFullError(f"no room for a segment in {self.folder}")
+        self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        self._number = number
+        self._offset = self._written = self._synced = 0
+        self._buffer.clear()
+        self._unsynced.clear()
+        head = records.Segment(self.spool_id, number, self.run_id, self._clock.wall_ms())
+        self.append(Kind.SEGMENT, records.encode_payload(head))
+        for payload in self._open.values():
+            self.append(Kind.RESERVE, payload)
+        self.commit()
+        path.rename(self.folder / files.segment_name(number))
+        files.sync_folder(self.folder)
+        self._next_ready = False
+
+    def _prepare_next(self) -> None:
+        path = self.folder / "next"
+        try:
+            disk = os.statvfs(self.folder)
+            backlog = len(files.segment_numbers(self.folder)) * self._segment_bytes
+            bound = min(BACKLOG_BYTES_MAX, int(disk.f_blocks * disk.f_frsize * DISK_SHARE_MAX))
+            if backlog + self._segment_bytes > max(bound, 4 * self._segment_bytes):
+                return
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(fd, 0, self._segment_bytes)
+            finally:
+                os.close(fd)
+        except OSError:
+            path.unlink(missing_ok=True)
+            return
+        self._next_ready = True
+
+    def _recover(self) -> tuple[int, int, list[records.Orphan]]:
+        """Cut the torn tail of the last segment; return (its number, next sequence, its open reservations)."""
+        numbers = files.segment_numbers(self.folder)
+        for number in reversed(numbers):
+            path = self.folder / files.segment_name(number)
+            opened, end, last, run_id = scan_open(path, self._seed)
+            if number == numbers[-1]:
+                os.truncate(path, end)
+            if last is None:
+                continue  # power was lost before its first page: nothing of it was acknowledged
+            now = self._clock.wall_ms()
+            return numbers[-1], last + 1, [records.Orphan(request_id, run_id, now) for request_id in opened]
+        return (numbers[-1] if numbers else 0), 1, []
+
+
+def scan_open(path: Path, seed: int) -> tuple[dict[str, bytes], int, int | None, str]:
+    """Read a segment. Returns (open reservations, end of the valid part, last sequence or None, writer's run id)."""
+    data = path.read_bytes()
+    opened: dict[str, bytes] = {}
+    position, last, run_id = 0, None, ""
+    while (found := records.parse(seed, 0, data, position)) is not None:
+        kind, last, payload, position = found
+        record = records.decode_payload(kind, payload) if kind in _SCANNED else None
+        if isinstance(record, records.Segment):
+            run_id = record.run_id
+        elif isinstance(record, records.Reserve):
+            opened[record.id] = payload
+        elif isinstance(record, records.Settle | records.Orphan):
+            opened.pop(record.id, None)
+    return opened, position, last, run_id
+
+
+_SCANNED = frozenset({Kind.SEGMENT, Kind.RESERVE, Kind.SETTLE, Kind.ORPHAN})

@@ -1,0 +1,171 @@
+"""Frames on the Unix socket between edges (or control) and the vault. Level 1, sans-I/O.
+
+A frame is `length u32 | stream u32 | type u8 | flags u8 | 0 u16` and at most 64 KiB of payload, little-endian. Stream 0 is
+the link itself. An unknown type, a set reserved bit or a payload over the bound closes the link (INVARIANTS L1).
+"""
+
+import struct
+from enum import IntEnum, IntFlag
+
+import msgspec
+
+from switchgear.core.errors import FrameError
+
+PROTOCOL_VERSION = 1
+PAYLOAD_BYTES_MAX = 65_536
+HEADER = struct.Struct("<IIBBH")
+_pack = HEADER.pack
+_unpack = HEADER.unpack_from
+_SIZE = HEADER.size
+
+
+class FrameType(IntEnum):
+    """What a frame carries; edge → vault unless noted."""
+
+    HELLO = 1
+    """Hello: both ways, first frame, stream 0."""
+    OPEN = 2
+    """Open: begins a stream; with END the body follows inline."""
+    BODY = 3
+    """Request body bytes; END on the last."""
+    CANCEL = 4
+    """The stream is no longer wanted."""
+    WINDOW = 5
+    """Both ways: u32 more bytes that the peer may send on the stream."""
+    HEAD = 6
+    """vault → edge: Head of the upstream's response; the first piece of the body follows inline."""
+    DATA = 7
+    """vault → edge: response body bytes; END on the last."""
+    FAIL = 8
+    """vault → edge: Fail; the stream ends without a complete response."""
+    VERB = 9
+    """control → vault: Verb."""
+    ANSWER = 10
+    """vault → control: Answer."""
+
+
+class Flags(IntFlag):
+    """Frame flags."""
+
+    END = 1
+    """No more bytes follow in this direction."""
+
+
+END = int(Flags.END)
+_TYPES = frozenset(int(kind) for kind in FrameType)
+
+
+class Hello(msgspec.Struct, array_like=True, frozen=True):
+    """Opens a link: who speaks, with which token, for which spool and run."""
+
+    version: int
+    role: str
+    token: str
+    spool_id: str
+    run_id: str
+
+
+class Open(msgspec.Struct, array_like=True, frozen=True):
+    """Asks the vault for one attempt. Names a deployment, never a URL or a credential (C7)."""
+
+    attempt_id: str
+    deployment: str
+    method: str
+    path: str
+    """Below the credential's sealed path prefix, starting with "/"; no query."""
+    headers: list[tuple[bytes, bytes]]
+    body_length: int
+    first_byte_s: float
+    idle_s: float
+    total_s: float
+    connect_s: float
+
+
+class Head(msgspec.Struct, array_like=True, frozen=True):
+    """An upstream's response head, headers filtered by the vault's allow-list."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    connect_ms: int | None
+    """None when a pooled connection was used."""
+
+
+class Fail(msgspec.Struct, array_like=True, frozen=True):
+    """Why an attempt has no complete response."""
+
+    reason: str
+    """refused | overloaded | connect | timeout | broken | cancelled."""
+    message: str
+    dispatched: bool
+    """True when request bytes may have reached the provider."""
+
+
+class Verb(msgspec.Struct, array_like=True, frozen=True):
+    """A request of control; `body` is the msgpack of that verb's own type."""
+
+    name: str
+    body: msgspec.Raw
+
+
+class Answer(msgspec.Struct, array_like=True, frozen=True):
+    """The vault's answer to a verb."""
+
+    ok: bool
+    message: str
+    body: msgspec.Raw
+
+
+encode_payload = msgspec.msgpack.Encoder().encode
+
+
+def encode(kind: int, stream: int, payload: bytes, flags: int = 0) -> bytes:
+    """Build a frame. The payload must be at most 64 KiB."""
+    return _pack(len(payload), stream, kind, flags, 0) + payload
+
+
+def encode_with_head(kind: int, stream: int, head: bytes, body: bytes, flags: int = 0) -> bytes:
+    """Build an OPEN or HEAD frame: a u16 length, the encoded head, then inline body bytes."""
+    size = len(head)
+    return b"%b%b%b%b" % (_pack(size + 2 + len(body), stream, kind, flags, 0), size.to_bytes(2, "little"), head, body)
+
+
+def split_head(payload: bytes) -> tuple[bytes, bytes]:
+    """Undo `encode_with_head`: (encoded head, inline body). Raises FrameError when it is cut short."""
+    size = int.from_bytes(payload[:2], "little")
+    if len(payload) < 2 + size:
+        raise FrameError("an inline head is cut short")
+    return payload[2 : 2 + size], payload[2 + size :]
+
+
+def encode_window(stream: int, credit: int) -> bytes:
+    """Build a WINDOW frame granting `credit` bytes."""
+    return _pack(4, stream, FrameType.WINDOW, 0, 0) + credit.to_bytes(4, "little")
+
+
+class Decoder:
+    """Cuts received bytes into frames."""
+
+    __slots__ = ("_tail",)
+
+    def __init__(self) -> None:
+        self._tail = b""
+
+    def feed(self, data: bytes) -> list[tuple[int, int, int, bytes]]:
+        """Return complete frames as (type, stream, flags, payload). Raises FrameError; close the link then."""
+        if self._tail:
+            data = self._tail + data
+            self._tail = b""
+        frames: list[tuple[int, int, int, bytes]] = []
+        position, size = 0, len(data)
+        while size - position >= _SIZE:
+            length, stream, kind, flags, reserved = _unpack(data, position)
+            if length > PAYLOAD_BYTES_MAX or kind not in _TYPES or reserved or flags & ~END:
+                raise FrameError(f"unknown frame: type {kind}, flags {flags}, {length} bytes")
+            end = position + _SIZE + length
+            if end > size:
+                break
+            frames.append((kind, stream, flags, data[position + _SIZE : end]))
+            position = end
+        if position < size:
+            self._tail = data[position:]
+        return frames

@@ -1,0 +1,471 @@
+"""HTTP/1.1 on both sides, on llhttp (httptools) with a judge in front of it. Level 1, sans-I/O.
+
+llhttp accepts shapes that a gateway must not (INVARIANTS H1): transfer-encoding lists, other protocols in the request
+line, absolute targets for another host, several Hosts. So a request head is collected whole, judged by allow-list as
+bytes and again as parsed fields, and only then counted as a request. RFC 9112 (read 2026-11-23) is quoted where obeyed.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Protocol
+
+import httptools
+import msgspec
+
+from switchgear.core import problems
+from switchgear.core.errors import ProtocolError
+from switchgear.core.problems import Case
+
+METHODS = frozenset({b"GET", b"HEAD", b"POST", b"DELETE", b"OPTIONS", b"PUT", b"PATCH"})
+OVERHEAD_BYTES_MAX = 65_536  # chunk sizes, extensions and trailers of one message, everything that is not body
+INFORMATIONAL_MAX = 8  # 1xx responses before the real one
+
+_FIELD_NAME = re.compile(rb"[!#$%&'*+.^`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2 token, without "_" (WSGI-style confusion)
+_FIELD_VALUE_BAD = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_TARGET = re.compile(rb"[\x21-\x7e]+")
+_DIGITS = re.compile(rb"[0-9]{1,15}")
+_HOST = re.compile(rb"[0-9A-Za-z._~%!$&'()*+,;=:\[\]-]*")
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of one request; the precedents are nginx's and Envoy's edge defaults."""
+
+    head_bytes_max: int = 16_384
+    headers_max: int = 64
+    url_bytes_max: int = 8_192
+    body_bytes_max: int = 33_554_432
+
+
+class RejectedError(ProtocolError):
+    """The peer's message is refused. `case` is the answer; the connection closes after it."""
+
+    def __init__(self, case: Case, message: str) -> None:
+        super().__init__(message)
+        self.case = case
+
+
+class RequestHead(msgspec.Struct):
+    """A judged request head. Names are lower-case; a repeated name is refused where it matters."""
+
+    method: bytes
+    target: bytes
+    """The request target in origin form, query included; an absolute target is reduced to it."""
+    headers: dict[bytes, bytes]
+    """One value per name; repeated names are joined with a comma (RFC 9110 §5.3)."""
+    keep_alive: bool
+    http10: bool
+    body_length: int | None
+    """Bytes of a fixed body, 0 for none, None for chunked."""
+    expects_continue: bool
+    repeated: frozenset[bytes] = frozenset()
+    """Names that came more than once: refused where they identify a caller."""
+
+
+class RequestSink(Protocol):
+    """Receives one connection's requests."""
+
+    def on_head(self, head: RequestHead) -> None:
+        """A head was judged good."""
+        ...
+
+    def on_body(self, data: bytes) -> None:
+        """A piece of the body."""
+        ...
+
+    def on_end(self) -> None:
+        """The message is complete."""
+        ...
+
+
+class RequestParser:
+    """The server side of one connection. Feed it bytes; it calls the sink. RejectedError ends the connection."""
+
+    __slots__ = (
+        "_body", "_complete", "_crossed", "_head", "_headers", "_limits", "_parser", "_pending", "_raw", "_remaining",
+        "_repeated", "_sink", "_url", "in_message",
+    )
+
+    def __init__(self, sink: RequestSink, limits: Limits) -> None:
+        self._sink = sink
+        self._limits = limits
+        self._parser = httptools.HttpRequestParser(self)
+        self._pending = b""
+        self.in_message = False
+        """True from a head's end to its message's end."""
+        self._head: RequestHead | None = None
+        self._remaining: int | None = 0
+        self._complete = False
+        self._crossed = False
+        self._raw = 0
+        self._body = 0
+        self._url = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._repeated: set[bytes] = set()
+
+    @property
+    def has_partial_head(self) -> bool:
+        """True when bytes of an unfinished head were received (the header deadline runs)."""
+        return bool(self._pending) and not self.in_message
+
+    def feed(self, data: bytes) -> None:
+        """Process received bytes. Raises RejectedError; the parser must not be used afterwards."""
+        if self._pending:
+            data = self._pending + data
+            self._pending = b""
+        while data:
+            data = self._feed_body(data) if self.in_message else self._feed_head(data)
+            if not self.in_message and data and b"\r\n\r\n" not in data:
+                self._check_partial(data)
+                self._pending = data
+                return
+
+    def _check_partial(self, data: bytes) -> None:
+        if len(data) > self._limits.head_bytes_max:
+            raise RejectedError(problems.HEADERS_TOO_LARGE, f"the head is over {self._limits.head_bytes_max} bytes")
+        # Refuse early what can no longer become a good head: a client that ends lines with a bare LF would hang.
+        if b"\n" in data and data.count(b"\n") != data.count(b"\r\n"):
+            raise RejectedError(problems.BAD_HTTP, "a line ends with a bare LF")
+
+    def _feed_head(self, data: bytes) -> bytes:
+        # RFC 9112 §2.2: a server SHOULD ignore at least one empty line received before the request line.
+        if data.startswith(b"\r\n"):
+            data = data[2:]
+            if data.startswith(b"\r\n"):
+                raise RejectedError(problems.BAD_HTTP, "empty lines before the request line")
+        end = data.find(b"\r\n\r\n")
+        if end < 0:
+            return data
+        head = data[: end + 4]
+        self._judge_bytes(head)
+        self._url = b""
+        self._headers = {}
+        self._repeated = set()
+        self._raw = self._body = 0
+        self._complete = self._crossed = False
+        self._head = None
+        self.in_message = True
+        self._parse(head)
+        if self._head is None:
+            raise RejectedError(problems.BAD_HTTP, "the head is not understood")
+        parsed: RequestHead = self._head
+        self._remaining = parsed.body_length
+        self._sink.on_head(parsed)
+        if self._complete:
+            self._finish()
+        return data[end + 4 :]
+
+    def _feed_body(self, data: bytes) -> bytes:
+        remaining = self._remaining
+        if remaining is None:
+            self._raw += len(data)
+            self._parse(data)
+            if self._raw - self._body > OVERHEAD_BYTES_MAX:
+                raise RejectedError(problems.BAD_HTTP, "chunk framing is larger than allowed")
+            if self._crossed:
+                raise RejectedError(problems.BAD_HTTP, "bytes after a chunked body; send the next request later")
+            rest = b""
+        else:
+            piece, rest = (data, b"") if len(data) <= remaining else (data[:remaining], data[remaining:])
+            self._remaining = remaining - len(piece)
+            self._parse(piece)
+        if self._complete:
+            self._finish()
+        return rest
+
+    def _finish(self) -> None:
+        self.in_message = False
+        self._sink.on_end()
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # RFC 9110 §7.8 would allow ignoring it; CONNECT and h2c must not get near an upstream, so refuse.
+            raise RejectedError(problems.UPGRADE_REFUSED, "upgrades are not supported here") from None
+        except httptools.HttpParserCallbackError as exc:
+            if isinstance(exc.__context__, RejectedError):
+                raise exc.__context__ from None
+            raise
+        except httptools.HttpParserError as exc:
+            raise RejectedError(problems.BAD_HTTP, f"malformed HTTP: {exc}") from None
+
+    def _judge_bytes(self, head: bytes) -> None:
+        limits = self._limits
+        line_end = head.find(b"\r\n")
+        line = head[:line_end]
+        if len(line) > limits.url_bytes_max + 32:
+            raise RejectedError(problems.URL_TOO_LONG, f"the URL is over {limits.url_bytes_max} bytes")
+        if len(head) > limits.head_bytes_max:
+            raise RejectedError(problems.HEADERS_TOO_LARGE, f"the head is over {limits.head_bytes_max} bytes")
+        newlines = head.count(b"\r\n")
+        if newlines - 2 > limits.headers_max:
+            raise RejectedError(problems.HEADERS_TOO_LARGE, f"more than {limits.headers_max} header fields")
+        if head.count(b"\n") != newlines or head.count(b"\r") != newlines or b"\0" in head:
+            raise RejectedError(problems.BAD_HTTP, "a bare CR, LF or NUL in the head")
+        if b"\r\n " in head or b"\r\n\t" in head:
+            raise RejectedError(problems.BAD_HTTP, "folded header lines are obsolete")  # RFC 9112 §5.2
+        # llhttp also accepts RTSP and ICE here.
+        parts = line.split(b" ")
+        if len(parts) != 3 or parts[2] not in {b"HTTP/1.1", b"HTTP/1.0"}:
+            raise RejectedError(problems.BAD_HTTP, "the request line is not METHOD SP TARGET SP HTTP/1.1")
+        if parts[0] not in METHODS:
+            raise RejectedError(problems.METHOD_NOT_ALLOWED, "this method is not served")
+        if not _TARGET.fullmatch(parts[1]):
+            raise RejectedError(problems.BAD_HTTP, "the request target has bytes that are not allowed")
+
+    # httptools callbacks
+
+    def on_message_begin(self) -> None:
+        """llhttp: a message begins. Inside a fed chunked body that means bytes follow the end."""
+        if self._complete:
+            self._crossed = True
+
+    def on_url(self, url: bytes) -> None:
+        """llhttp: a piece of the target."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """llhttp: a header field; after the head's end these are trailer fields, which are discarded."""
+        if self._head is not None:
+            return
+        if not _FIELD_NAME.fullmatch(name):
+            raise RejectedError(problems.BAD_HTTP, "a header name has characters that are not allowed")
+        if _FIELD_VALUE_BAD.search(value):
+            raise RejectedError(problems.BAD_HTTP, "a header value has control characters")
+        name = name.lower()
+        if name in self._headers:
+            self._repeated.add(name)
+            value = self._headers[name] + b", " + value
+        self._headers[name] = value
+
+    def on_headers_complete(self) -> None:
+        """llhttp: the head ends; judge the fields."""
+        headers = self._headers
+        http10 = self._parser.get_http_version() == "1.0"
+        host = headers.get(b"host")
+        if b"host" in self._repeated or (host is None and not http10) or (host is not None and not _HOST.fullmatch(host)):
+            raise RejectedError(problems.BAD_HTTP, "exactly one valid Host field is required")  # RFC 9112 §3.2
+        target = self._url
+        if not target.startswith(b"/"):
+            target = _origin_form(target, host or b"")
+        if len(target) > self._limits.url_bytes_max:
+            raise RejectedError(problems.URL_TOO_LONG, f"the URL is over {self._limits.url_bytes_max} bytes")
+        encoding = headers.get(b"transfer-encoding")
+        length = headers.get(b"content-length")
+        body_length: int | None = 0
+        if encoding is not None:
+            # RFC 9112 §6.1: both fields together ought to be handled as an error; §6.1: not in HTTP/1.0.
+            if length is not None or http10 or encoding.lower() != b"chunked":
+                raise RejectedError(problems.BAD_HTTP, "transfer-encoding must be exactly chunked, without content-length")
+            body_length = None
+        elif length is not None:
+            if b"content-length" in self._repeated or not _DIGITS.fullmatch(length):
+                raise RejectedError(problems.BAD_HTTP, "content-length must be one number")
+            body_length = int(length)
+            if body_length > self._limits.body_bytes_max:
+                raise RejectedError(problems.BODY_TOO_LARGE, f"the body is over {self._limits.body_bytes_max} bytes")
+        expect = headers.get(b"expect")
+        if expect is not None and expect.lower() != b"100-continue":
+            raise RejectedError(problems.EXPECTATION_FAILED, "only 100-continue can be expected")
+        if b"upgrade" in headers and b"upgrade" in headers.get(b"connection", b"").lower():
+            raise RejectedError(problems.UPGRADE_REFUSED, "upgrades are not supported here; use plain HTTP/1.1")
+        self._head = RequestHead(
+            method=self._parser.get_method(),
+            target=target,
+            headers=headers,
+            keep_alive=self._parser.should_keep_alive(),
+            http10=http10,
+            body_length=body_length,
+            expects_continue=expect is not None and body_length != 0 and not http10,
+            repeated=frozenset(self._repeated) if self._repeated else frozenset(),
+        )
+
+    def on_body(self, data: bytes) -> None:
+        """llhttp: body bytes."""
+        self._body += len(data)
+        if self._body > self._limits.body_bytes_max:
+            raise RejectedError(problems.BODY_TOO_LARGE, f"the body is over {self._limits.body_bytes_max} bytes")
+        if not self._crossed:
+            self._sink.on_body(data)
+
+    def on_message_complete(self) -> None:
+        """llhttp: the message ends."""
+        self._complete = True
+
+
+def _origin_form(target: bytes, host: bytes) -> bytes:
+    # RFC 9112 §3.2.2: a server must accept the absolute form; here only for the host that the client named.
+    for scheme in (b"http://", b"https://"):
+        if target.lower().startswith(scheme):
+            authority, slash, rest = target[len(scheme) :].partition(b"/")
+            if authority.lower() == host.lower() and b"@" not in authority:
+                return slash + rest if slash else b"/"
+    raise RejectedError(problems.BAD_HTTP, "the request target must be a path, or absolute for the Host named")
+
+
+class ResponseHead(msgspec.Struct):
+    """A response head from an upstream. Names are lower-case, in order, repeats kept."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    keep_alive: bool
+
+    def get(self, name: bytes) -> bytes | None:
+        """Return the first value of a lower-case name."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+
+class ResponseParser:
+    """The client side of one connection: one response at a time (INVARIANTS H2).
+
+    Call `begin(method)` for each request, `feed` for bytes, `eof` at the connection's end. After `feed`, look at
+    `head`, `take_body()` and `complete`. Any byte that belongs to no request raises ProtocolError.
+    """
+
+    __slots__ = (
+        "_body", "_body_bytes", "_busy", "_headers", "_informational", "_is_final", "_parser", "_raw", "_status",
+        "complete", "head", "head_bytes_max",
+    )
+
+    def __init__(self, head_bytes_max: int = 65_536) -> None:
+        self.head_bytes_max = head_bytes_max
+        self._busy = False
+        self.complete = False
+        self.head: ResponseHead | None = None
+        self._reset()
+
+    def _reset(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body: list[bytes] = []
+        self._informational = 0
+        self._raw = 0
+        self._body_bytes = 0
+        self._is_final = False
+
+    def begin(self) -> None:
+        """Expect a response. Raises ProtocolError when one is still expected."""
+        if self._busy:
+            raise ProtocolError("a response is still expected")
+        self._busy = True
+        if self.head is not None:
+            self._reset()
+        self.head = None
+        self.complete = False
+
+    def feed(self, data: bytes) -> None:
+        """Process received bytes. Raises ProtocolError; the connection must be closed then."""
+        if not self._busy:
+            raise ProtocolError("bytes from the upstream without a request")
+        self._raw += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            raise ProtocolError("the upstream switched protocols") from None
+        except httptools.HttpParserCallbackError as exc:
+            if isinstance(exc.__context__, ProtocolError):
+                raise exc.__context__ from None
+            raise
+        except httptools.HttpParserError as exc:
+            raise ProtocolError(f"malformed response: {exc}") from None
+        if self.head is None and self._raw > self.head_bytes_max:
+            raise ProtocolError("the response head is too large")
+        if self._raw - self._body_bytes > self.head_bytes_max + OVERHEAD_BYTES_MAX + self._body_bytes:
+            raise ProtocolError("chunk framing is larger than the body it carries")
+        if self.complete:
+            self._busy = False
+
+    def eof(self) -> bool:
+        """The connection ended. Returns True when that completes the response (a body without a length)."""
+        if not self._busy or self.head is None or self.complete:
+            return False
+        names = {name for name, _ in self.head.headers}
+        if b"content-length" in names or b"transfer-encoding" in names:
+            return False
+        self.complete = True
+        self._busy = False
+        return True
+
+    def take_body(self) -> bytes:
+        """Return the body bytes received since the last call."""
+        body = self._body
+        if not body:
+            return b""
+        self._body = []
+        return body[0] if len(body) == 1 else b"".join(body)
+
+    def on_message_begin(self) -> None:
+        """llhttp: a message begins; after a final one that is an attack (response splitting)."""
+        if self.complete:
+            raise ProtocolError("a second response in the same bytes")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """llhttp: a header field, or a trailer field (discarded)."""
+        if self.head is not None:
+            return
+        if _FIELD_VALUE_BAD.search(value):
+            raise ProtocolError("a response header has control characters")
+        self._headers.append((name.lower(), value))
+        if len(self._headers) > 256:
+            raise ProtocolError("too many response headers")
+
+    def on_headers_complete(self) -> None:
+        """llhttp: the head ends. 1xx are skipped (RFC 9110 §15.2), 101 is an error."""
+        status = self._parser.get_status_code()
+        if status < 200:
+            self._informational += 1
+            if status == 101 or self._informational > INFORMATIONAL_MAX:
+                raise ProtocolError(f"unexpected {status} response")
+            self._headers = []
+            self._is_final = False
+            return
+        encodings = [value.lower() for name, value in self._headers if name == b"transfer-encoding"]
+        lengths = {value for name, value in self._headers if name == b"content-length"}
+        if encodings and (encodings != [b"chunked"] or lengths):
+            raise ProtocolError("ambiguous response framing")
+        if len(lengths) > 1 or any(not _DIGITS.fullmatch(value) for value in lengths):
+            raise ProtocolError("contradicting response lengths")
+        self._is_final = True
+        self.head = ResponseHead(status, self._headers, self._parser.should_keep_alive())
+
+    def on_body(self, data: bytes) -> None:
+        """llhttp: body bytes."""
+        self._body_bytes += len(data)
+        self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        """llhttp: a message ends; only a final one completes the response."""
+        if self._is_final:
+            self.complete = True
+
+
+REASONS: dict[int, bytes] = {
+    200: b"OK", 201: b"Created", 202: b"Accepted", 204: b"No Content", 400: b"Bad Request", 401: b"Unauthorized",
+    402: b"Payment Required", 403: b"Forbidden", 404: b"Not Found", 405: b"Method Not Allowed",
+    408: b"Request Timeout", 409: b"Conflict", 413: b"Content Too Large", 414: b"URI Too Long",
+    415: b"Unsupported Media Type", 417: b"Expectation Failed", 422: b"Unprocessable Content",
+    426: b"Upgrade Required", 429: b"Too Many Requests", 431: b"Request Header Fields Too Large",
+    500: b"Internal Server Error", 502: b"Bad Gateway", 503: b"Service Unavailable", 504: b"Gateway Timeout",
+    529: b"Overloaded",
+}
+STATUS_LINES: dict[int, bytes] = {
+    status: b"HTTP/1.1 %d %s\r\n" % (status, REASONS.get(status, b"Status")) for status in range(100, 600)
+}
+LAST_CHUNK = b"0\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def encode_chunk(data: bytes) -> bytes:
+    """Frame non-empty bytes as one chunk (RFC 9112 §7.1)."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def is_safe_header(name: bytes, value: bytes) -> bool:
+    """Tell whether a field can be written without splitting the head."""
+    return bool(_FIELD_NAME.fullmatch(name)) and not _FIELD_VALUE_BAD.search(value)
+
+
+Writer = Callable[[bytes], None]

@@ -1,0 +1,260 @@
+"""Records of a spool: their frame on disk and their payloads. Level 1, sans-I/O.
+
+A record is `magic u16 | kind u8 | 0 u8 | length u32 | sequence u64 | crc u32` and the payload, little-endian. The CRC-32C
+covers the spool's id, the record's offset, kind, length, sequence and payload: a record that is copied to another place
+or another spool does not parse, and neither does a zero-filled tail (length is at least 1; INVARIANTS L3).
+"""
+
+import struct
+from enum import IntEnum
+
+import msgspec
+from crc32c import crc32c
+
+from switchgear.core.errors import RecordError
+from switchgear.core.usage import TokenUsage
+
+MAGIC = 0x5753
+HEADER = struct.Struct("<HBBIQI")
+_CHECKED = struct.Struct("<QBIQ")
+PAYLOAD_BYTES_MAX = 65_536
+SETTLE_BYTES_MAX = 4_096
+"""What a reservation keeps free for its settlement; texts are capped so that it always fits."""
+
+
+class Kind(IntEnum):
+    """What a record says."""
+
+    SEGMENT = 1
+    RESERVE = 2
+    SETTLE = 3
+    CHECKPOINT = 4
+    ATTEMPT = 5
+    ORPHAN = 6
+    DENIAL = 7
+    DISPATCH = 16
+    DONE = 17
+    LINK_END = 18
+
+
+class Segment(msgspec.Struct, array_like=True, frozen=True):
+    """First record of each segment: whose spool, which file, which run of which process wrote it."""
+
+    spool_id: str
+    number: int
+    run_id: str
+    time_ms: int
+    version: int = 1
+
+
+class Reserve(msgspec.Struct, array_like=True, frozen=True):
+    """A request that is about to go upstream: everything that is known before the first byte leaves."""
+
+    id: str
+    time_ms: int
+    key_id: str
+    key_name: str
+    key_version: int
+    team: str | None
+    user: str | None
+    project: str | None
+    operation: str
+    path: str
+    dialect: str
+    model: str
+    stream: bool
+    provider: str
+    deployment: str
+    credential: str
+    upstream_model: str
+    price_id: str | None
+    input_estimate: int
+    expect_nanousd: int | None
+    hold_nanousd: int | None
+    bytes_in: int
+    client_ip: str | None = None
+    tool: str | None = None
+    client_request_id: str | None = None
+    trace_id: str | None = None
+    end_user: str | None = None
+    end_user_source: str | None = None
+    session: str | None = None
+    agent: str | None = None
+    tags: list[str] | None = None
+    environment: str | None = None
+    cost_center: str | None = None
+    client_retry: int | None = None
+
+
+class Attempt(msgspec.Struct, array_like=True, frozen=True):
+    """A further attempt (retry or fallback) is about to go upstream."""
+
+    request_id: str
+    number: int
+    provider: str
+    deployment: str
+    credential: str
+    upstream_model: str
+    price_id: str | None
+
+
+class AttemptOutcome(msgspec.Struct, array_like=True, frozen=True):
+    """How one attempt ended. Times are milliseconds since the request's admission."""
+
+    number: int
+    status: int | None
+    error: str | None
+    start_ms: int
+    first_byte_ms: int | None
+    end_ms: int
+    connect_ms: int | None
+    upstream_request_id: str | None
+
+
+class Settle(msgspec.Struct, array_like=True, frozen=True):
+    """The outcome of a reserved request."""
+
+    id: str
+    status: int
+    outcome: str
+    attempts: list[AttemptOutcome]
+    tokens: TokenUsage | None
+    cost_nanousd: int | None
+    estimate_reason: str | None
+    finish_reason: str | None
+    response_id: str | None
+    service_tier: str | None
+    bytes_out: int
+    latency_ms: int
+    ttft_ms: int | None
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+class Checkpoint(msgspec.Struct, array_like=True, frozen=True):
+    """What a long stream has shown so far."""
+
+    id: str
+    number: int
+    output_estimate: int
+    bytes_out: int
+    elapsed_ms: int
+    status: int
+
+
+class Orphan(msgspec.Struct, array_like=True, frozen=True):
+    """A reservation whose writer died; control decides from the vault's journal what became of it."""
+
+    id: str
+    run_id: str
+    time_ms: int
+
+
+class Denial(msgspec.Struct, array_like=True, frozen=True):
+    """A request of a valid key that was refused before anything was reserved."""
+
+    id: str
+    time_ms: int
+    key_id: str
+    key_name: str
+    key_version: int
+    team: str | None
+    user: str | None
+    project: str | None
+    operation: str
+    path: str
+    dialect: str
+    model: str | None
+    status: int
+    code: str
+    message: str
+    client_ip: str | None
+    tool: str | None
+    count: int = 1
+
+
+class Dispatch(msgspec.Struct, array_like=True, frozen=True):
+    """Journal: request bytes are about to leave for the provider."""
+
+    attempt_id: str
+    deployment: str
+    time_ms: int
+    link: str
+
+
+class Done(msgspec.Struct, array_like=True, frozen=True):
+    """Journal: what an attempt came to."""
+
+    attempt_id: str
+    status: int | None
+    reason: str | None
+    bytes_in: int
+    bytes_out: int
+    time_ms: int
+
+
+class LinkEnd(msgspec.Struct, array_like=True, frozen=True):
+    """Journal: a link ended; nothing of that run that was not dispatched will be."""
+
+    run_id: str
+    time_ms: int
+
+
+Payload = Segment | Reserve | Settle | Checkpoint | Attempt | Orphan | Denial | Dispatch | Done | LinkEnd
+
+encode_payload = msgspec.msgpack.Encoder().encode
+PAYLOADS: dict[int, msgspec.msgpack.Decoder[Payload]] = {
+    Kind.SEGMENT: msgspec.msgpack.Decoder(Segment),
+    Kind.RESERVE: msgspec.msgpack.Decoder(Reserve),
+    Kind.SETTLE: msgspec.msgpack.Decoder(Settle),
+    Kind.CHECKPOINT: msgspec.msgpack.Decoder(Checkpoint),
+    Kind.ATTEMPT: msgspec.msgpack.Decoder(Attempt),
+    Kind.ORPHAN: msgspec.msgpack.Decoder(Orphan),
+    Kind.DENIAL: msgspec.msgpack.Decoder(Denial),
+    Kind.DISPATCH: msgspec.msgpack.Decoder(Dispatch),
+    Kind.DONE: msgspec.msgpack.Decoder(Done),
+    Kind.LINK_END: msgspec.msgpack.Decoder(LinkEnd),
+}
+
+
+def decode_payload(kind: int, payload: bytes) -> Payload:
+    """Decode strictly. Raises RecordError."""
+    decoder = PAYLOADS.get(kind)
+    if decoder is None:
+        raise RecordError(f"unknown record kind {kind}")
+    try:
+        return decoder.decode(payload)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as exc:
+        raise RecordError(f"a record of kind {kind} does not decode: {exc}") from exc
+
+
+def seed_of(spool_id: str) -> int:
+    """Return the CRC that every record of a spool starts from."""
+    return int(crc32c(spool_id.encode()))
+
+
+def frame(seed: int, offset: int, kind: int, sequence: int, payload: bytes) -> bytes:
+    """Frame a payload for the position `offset` of its segment file."""
+    size = len(payload)
+    crc = crc32c(payload, crc32c(_CHECKED.pack(offset, kind, size, sequence), seed))
+    return HEADER.pack(MAGIC, kind, 0, size, sequence, crc) + payload
+
+
+def parse(seed: int, base: int, data: bytes, position: int) -> tuple[int, int, bytes, int] | None:
+    """Read the record at `data[position:]`, which lies at file offset `base + position`.
+
+    Returns (kind, sequence, payload, end position), or None where no whole, valid record stands (a torn tail, zeros).
+    """
+    if len(data) - position < HEADER.size:
+        return None
+    magic, kind, pad, size, sequence, crc = HEADER.unpack_from(data, position)
+    if magic != MAGIC or pad or not 1 <= size <= PAYLOAD_BYTES_MAX:
+        return None
+    start = position + HEADER.size
+    end = start + size
+    if end > len(data):
+        return None
+    payload = data[start:end]
+    if crc32c(payload, crc32c(_CHECKED.pack(base + position, kind, size, sequence), seed)) != crc:
+        return None
+    return kind, sequence, payload, end

@@ -1,0 +1,59 @@
+"""Server-sent events, bounded and incremental. Level 1.
+
+WHATWG HTML §9.2 (read 2026-11-23): lines end with CRLF, LF or CR; an empty line ends an event; `data:` lines are
+joined with LF. Raw bytes are kept so that an event can be passed on unchanged.
+"""
+
+import re
+
+from switchgear.core.errors import ProtocolError
+
+EVENT_BYTES_MAX = 1_048_576
+
+_BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r(?!\n)|\n\r\n|\r\n\n")
+_LINE = re.compile(rb"\r\n|\n|\r")
+
+
+class Splitter:
+    """Cuts a byte stream at event boundaries without changing a byte."""
+
+    __slots__ = ("_tail", "event_bytes_max")
+
+    def __init__(self, event_bytes_max: int = EVENT_BYTES_MAX) -> None:
+        self._tail = b""
+        self.event_bytes_max = event_bytes_max
+
+    @property
+    def tail(self) -> bytes:
+        """Bytes of an event that has not ended."""
+        return self._tail
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the events that these bytes complete, each with its boundary.
+
+        Raises ProtocolError when an event grows over `event_bytes_max`.
+        """
+        buffer = self._tail + data if self._tail else data
+        # A lone CR at the end may be the first half of CRLF: wait for the next byte.
+        limit = len(buffer) - 1 if buffer.endswith(b"\r") else len(buffer)
+        events: list[bytes] = []
+        start = 0
+        for match in _BOUNDARY.finditer(buffer, 0, limit):
+            events.append(buffer[start : match.end()])
+            start = match.end()
+        self._tail = buffer[start:]
+        if len(self._tail) > self.event_bytes_max:
+            raise ProtocolError(f"an event is over {self.event_bytes_max} bytes")
+        return events
+
+
+def event_data(event: bytes) -> bytes | None:
+    """Return the joined data of one event, or None when it has none (a comment, a ping)."""
+    parts: list[bytes] = []
+    for line in _LINE.split(event):
+        if line.startswith(b"data:"):
+            value = line[5:]
+            parts.append(value.removeprefix(b" "))
+        elif line == b"data":
+            parts.append(b"")
+    return b"\n".join(parts) if parts else None
