@@ -1,0 +1,397 @@
+"""The OpenAI dialect in pass-through: what is read from a request, edited in it, and read from the answer. Level 1.
+
+Bodies are decoded one level (`dict[str, Raw]`): the few keys that policy changes are replaced, the rest stays
+byte-identical, duplicate keys collapse, so what was judged is what is sent. Usage semantics: prompt_tokens includes
+cached and audio tokens, completion_tokens includes reasoning (OpenAI API reference, read 2026-11-23); DeepSeek reports
+cache hits in `prompt_cache_hit_tokens`.
+"""
+
+import re
+from typing import Literal
+
+import msgspec
+from msgspec import Raw
+
+from switchgear.core.errors import ProtocolError
+from switchgear.core.problems import Problem
+from switchgear.core.usage import TOKENS_MAX, TokenUsage
+from switchgear.dialects import json_guard
+from switchgear.wire import sse
+
+Operation = Literal["chat", "completions", "embeddings"]
+
+_decode_body = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_str = msgspec.json.Decoder(str).decode
+_decode_bool = msgspec.json.Decoder(bool | None).decode
+_decode_int = msgspec.json.Decoder(int | None).decode
+encode_body = msgspec.json.Encoder().encode
+
+_WATCHED = (
+    b'"model"', b'"stream"', b'"stream_options"', b'"max_tokens"', b'"max_completion_tokens"', b'"metadata"', b'"user"',
+)
+# Consumed here, never forwarded (CONTRACT.md §4).
+CONSUMED = ("litellm_metadata", "fallbacks", "num_retries", "guardrails")
+_USAGE_OPTION = Raw(b'{"include_usage":true}')
+
+_REQUIRED: dict[Operation, str] = {"chat": "messages", "completions": "prompt", "embeddings": "input"}
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+class _Metadata(msgspec.Struct):
+    tags: list[str] | None = None
+
+
+_decode_stream_options = msgspec.json.Decoder(_StreamOptions | None).decode
+_decode_metadata = msgspec.json.Decoder(_Metadata | None).decode
+
+
+class InvalidBodyError(ValueError):
+    """The body is not what the operation needs. `param` names the key."""
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class Request(msgspec.Struct):
+    """What the pipeline needs to know of a body; `fields` is the body, one level deep."""
+
+    fields: dict[str, Raw]
+    model: str
+    stream: bool
+    asked_usage: bool
+    """True when the client itself asked for usage in the stream."""
+    output_tokens_max: int | None
+    end_user: str | None
+    tags: list[str] | None
+
+
+def parse_request(body: bytes, operation: Operation) -> Request:
+    """Decode and judge a body. Raises InvalidBodyError."""
+    try:
+        json_guard.check_depth(body)
+        json_guard.check_text(body)
+        fields = _decode_body(body)
+        json_guard.check_duplicates(body, _WATCHED)
+    except json_guard.JsonRefusedError as exc:
+        raise InvalidBodyError(str(exc)) from None
+    except RecursionError:
+        raise InvalidBodyError("the body is nested too deeply") from None
+    except msgspec.ValidationError:
+        raise InvalidBodyError("the body must be a JSON object") from None
+    except msgspec.DecodeError as exc:
+        raise InvalidBodyError(f"the body is not JSON: {exc}") from None
+    model = fields.get("model")
+    if model is None:
+        raise InvalidBodyError("you must provide a model parameter", "model")
+    if _REQUIRED[operation] not in fields:
+        raise InvalidBodyError(f"missing required parameter: {_REQUIRED[operation]!r}", _REQUIRED[operation])
+    param = "model"
+    try:
+        name = _decode_str(model)
+        param = "stream"
+        stream = bool(_decode_bool(fields["stream"])) if "stream" in fields else False
+        asked_usage, output_max, tags, end_user = False, None, None, None
+        if stream and "stream_options" in fields:
+            param = "stream_options"
+            options = _decode_stream_options(fields["stream_options"])
+            asked_usage = bool(options and options.include_usage)
+        for param in ("max_completion_tokens", "max_tokens"):
+            if param in fields:
+                output_max = _decode_int(fields[param])
+                break
+        if "metadata" in fields:
+            param = "metadata"
+            metadata = _decode_metadata(fields["metadata"])
+            tags = metadata.tags if metadata else None
+        param = "user"
+        if "user" in fields:
+            end_user = _decode_str(fields["user"])
+    except msgspec.DecodeError as exc:
+        raise InvalidBodyError(f"invalid value for {param!r}: {exc}", param) from None
+    if not name or len(name) > 512:
+        raise InvalidBodyError("the model's name must have 1 to 512 characters", "model")
+    if output_max is not None and not 0 <= output_max <= TOKENS_MAX:
+        raise InvalidBodyError(f"{output_max} is not a possible number of tokens", "max_tokens")
+    return Request(fields, name, stream, asked_usage, output_max, end_user, tags)
+
+
+def upstream_body(request: Request, upstream_model: str, ask_usage: bool) -> bytes:
+    """Encode the body for an attempt: the deployment's model name, usage asked for in streams, our own keys removed."""
+    fields = dict(request.fields)
+    if upstream_model != request.model:
+        fields["model"] = Raw(encode_body(upstream_model))
+    for key in CONSUMED:
+        fields.pop(key, None)
+    if request.tags is not None:
+        _strip_tags(fields)
+    if request.stream and ask_usage and not request.asked_usage:
+        options = fields.get("stream_options")
+        fields["stream_options"] = _with_usage(options) if options is not None else _USAGE_OPTION
+    return encode_body(fields)
+
+
+def _with_usage(options: Raw) -> Raw:
+    try:
+        decoded = msgspec.json.decode(options, type=dict[str, Raw] | None) or {}
+    except msgspec.DecodeError:
+        return options
+    decoded["include_usage"] = Raw(b"true")
+    return Raw(encode_body(decoded))
+
+
+def _strip_tags(fields: dict[str, Raw]) -> None:
+    metadata = msgspec.json.decode(fields["metadata"], type=dict[str, Raw])
+    del metadata["tags"]
+    if metadata:
+        fields["metadata"] = Raw(encode_body(metadata))
+    else:
+        del fields["metadata"]
+
+
+# Usage
+
+class _PromptDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class _CompletionDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+    prompt_cache_hit_tokens: int | None = None
+
+
+class _Choice(msgspec.Struct):
+    finish_reason: str | None = None
+
+
+class _Answer(msgspec.Struct):
+    id: str | None = None
+    usage: _Usage | None = None
+    service_tier: str | None = None
+    choices: list[_Choice] | None = None
+
+
+class _XGroq(msgspec.Struct):
+    usage: _Usage | None = None
+
+
+class _Chunk(msgspec.Struct):
+    id: str | None = None
+    usage: _Usage | None = None
+    service_tier: str | None = None
+    choices: list[_Choice] | None = None
+    x_groq: _XGroq | None = None
+    error: Raw | None = None
+
+
+_decode_answer = msgspec.json.Decoder(_Answer, strict=False).decode
+_decode_chunk = msgspec.json.Decoder(_Chunk, strict=False).decode
+
+
+class Reading(msgspec.Struct):
+    """What an answer says about itself; None where it does not."""
+
+    usage: TokenUsage | None = None
+    finish_reason: str | None = None
+    response_id: str | None = None
+    service_tier: str | None = None
+
+
+def read_answer(body: bytes) -> Reading:
+    """Read usage from a plain answer. A body that does not decode yields an empty reading: it is not ours to judge."""
+    try:
+        answer = _decode_answer(body)
+    except (msgspec.DecodeError, RecursionError):
+        return Reading()
+    finish = answer.choices[0].finish_reason if answer.choices else None
+    return Reading(_usage(answer.usage), _cap(finish), _cap(answer.id), _cap(answer.service_tier))
+
+
+def _cap(text: str | None) -> str | None:
+    return text if text is None or len(text) <= 128 else text[:128]
+
+
+def _usage(raw: _Usage | None) -> TokenUsage | None:
+    if raw is None or (raw.prompt_tokens is None and raw.completion_tokens is None):
+        return None
+    prompt = raw.prompt_tokens_details or _PromptDetails()
+    completion = raw.completion_tokens_details or _CompletionDetails()
+    cached = prompt.cached_tokens if prompt.cached_tokens is not None else raw.prompt_cache_hit_tokens
+    total_in = raw.prompt_tokens or 0
+    total_out = raw.completion_tokens or 0
+    parts_in = (cached or 0) + (prompt.cache_write_tokens or 0) + (prompt.audio_tokens or 0)
+    parts_out = (completion.reasoning_tokens or 0) + (completion.audio_tokens or 0) + (completion.image_tokens or 0)
+    # Some providers report reasoning beside completion_tokens instead of inside: never bill fewer than they say.
+    usage = TokenUsage(
+        input=max(0, total_in - parts_in),
+        cache_read=cached,
+        cache_write_5m=prompt.cache_write_tokens,
+        output=total_out - parts_out if total_out >= parts_out else total_out,
+        reasoning=completion.reasoning_tokens,
+        audio_in=prompt.audio_tokens,
+        audio_out=completion.audio_tokens,
+        image=completion.image_tokens,
+    )
+    return usage if usage.is_sane() else None
+
+
+_DONE = b"[DONE]"
+_USAGE_MARKS = re.compile(rb'"usage"\s*:\s*\{|"error"\s*:|"finish_reason"\s*:\s*"|"service_tier"\s*:\s*"[^d]')
+_BOUNDARY = b"\n\n"
+
+
+class StreamMeter:
+    """Listens to a stream and passes it on verbatim, but for the usage chunk that the client did not ask for.
+
+    The common chunk (whole events, nothing to read) costs a few scans and no JSON. `feed` returns the bytes for the
+    client; after the last byte, `is_clean` says whether the stream ended as it should.
+    """
+
+    __slots__ = (
+        "_hide_usage", "_read_id", "_splitter", "error", "events", "is_done", "overhead", "payload_bytes", "reading",
+    )
+
+    def __init__(self, hide_usage: bool) -> None:
+        self._hide_usage = hide_usage
+        self._splitter = sse.Splitter()
+        self._read_id = False
+        self.reading = Reading()
+        self.events = 0
+        self.payload_bytes = 0
+        self.overhead = 1 << 30
+        self.is_done = False
+        self.error = False
+
+    def feed(self, data: bytes) -> bytes:
+        """Process bytes. Raises ProtocolError for an event that is too large."""
+        splitter = self._splitter
+        if (
+            self._read_id
+            and not splitter.tail
+            and data.endswith(_BOUNDARY)
+            and _DONE not in data
+            and _USAGE_MARKS.search(data) is None
+        ):
+            count = data.count(_BOUNDARY)
+            self._count(len(data), count)
+            return data
+        events = splitter.feed(data)
+        return b"".join([event for event in events if self._keep(event)])
+
+    def finish(self) -> bytes:
+        """The stream ended: return what is left of an unfinished event, to pass on."""
+        return self._splitter.tail
+
+    @property
+    def is_clean(self) -> bool:
+        """True after `data: [DONE]` (or, for providers that omit it, a finish reason) and no error event."""
+        return not self.error and (self.is_done or self.reading.finish_reason is not None)
+
+    @property
+    def output_estimate(self) -> int:
+        """Tokens seen so far, estimated: at least one per event, else a quarter of the text's bytes."""
+        content = self.payload_bytes - self.events * min(self.overhead, 1 << 20)
+        return max(self.events, content // 4, 0)
+
+    def _count(self, size: int, count: int) -> None:
+        self.events += count
+        self.payload_bytes += size
+        self.overhead = min(self.overhead, size // max(count, 1))
+
+    def _keep(self, event: bytes) -> bool:
+        data = sse.event_data(event)
+        if data is None:
+            return True
+        if data.strip() == _DONE:
+            self.is_done = True
+            return True
+        try:
+            chunk = _decode_chunk(data)
+        except (msgspec.DecodeError, RecursionError):
+            self._count(len(event), 1)
+            return True
+        reading = self.reading
+        if chunk.id and reading.response_id is None:
+            reading.response_id = _cap(chunk.id)
+        self._read_id = True
+        if chunk.error is not None and bytes(chunk.error) != b"null":
+            self.error = True
+        if chunk.service_tier is not None:
+            reading.service_tier = _cap(chunk.service_tier)
+        if chunk.choices and chunk.choices[0].finish_reason is not None:
+            reading.finish_reason = _cap(chunk.choices[0].finish_reason)
+        usage = _usage(chunk.usage or (chunk.x_groq.usage if chunk.x_groq else None))
+        if usage is not None:
+            reading.usage = usage
+            # The extra chunk has usage and no choices; a provider that reports usage on every chunk keeps its chunks.
+            if self._hide_usage and chunk.usage is not None and not chunk.choices:
+                return False
+        if chunk.choices:
+            self._count(len(event), 1)
+        return True
+
+
+# Errors (OpenAI API reference, "Error codes", read 2026-11-23)
+
+class _ErrorBody(msgspec.Struct):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class _Error(msgspec.Struct):
+    error: _ErrorBody
+
+
+def render_error(problem: Problem, request_id: str) -> bytes:
+    """Render a refusal in this dialect's shape, with the request's id."""
+    case = problem.case
+    code = case.code if case.openai_type != "invalid_request_error" or case.code in _CODES_SHOWN else None
+    return encode_body(
+        _Error(_ErrorBody(f"{problem.message} (request id: {request_id})", case.openai_type, problem.param, code))
+    )
+
+
+def render_stream_error(problem: Problem, request_id: str) -> bytes:
+    """Render the event that ends a broken stream: never a clean end."""
+    return b"data: " + render_error(problem, request_id) + b"\n\n"
+
+
+_CODES_SHOWN = frozenset({"model_not_found", "model_unpriced", "unknown_path", "content_policy_violation"})
+
+
+# Model lists
+
+class ModelObject(msgspec.Struct):
+    """One entry of GET /v1/models."""
+
+    id: str
+    created: int
+    owned_by: str
+    object: str = "model"
+
+
+class ModelList(msgspec.Struct):
+    """GET /v1/models."""
+
+    data: list[ModelObject]
+    object: str = "list"
+
+
+__all__ = ["InvalidBodyError", "ModelList", "ModelObject", "Operation", "ProtocolError", "Reading", "Request", "StreamMeter"]

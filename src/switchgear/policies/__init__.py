@@ -1,0 +1,1 @@
+"""Level 1: decide(request, facts) → None or a Problem. Pure; fail closed."""

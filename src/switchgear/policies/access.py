@@ -1,0 +1,65 @@
+"""Who may call what: expiry, freeze, address, model. Level 1.
+
+Every check answers with a Problem or None; a check that cannot decide denies.
+"""
+
+import ipaddress
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+
+from switchgear.core import problems
+from switchgear.core.problems import Problem
+
+INVALID_KEY = Problem(
+    problems.INVALID_KEY,
+    "the API key is not valid: it must be a virtual key (sk-sg-…) made with `switchgear key create`",
+)
+
+
+def check_key_times(revoked: bool, expires_ms: int | None, now_ms: int) -> Problem | None:
+    """Deny a revoked or expired key. Only told to the holder of the real secret."""
+    if revoked:
+        return Problem(problems.INVALID_KEY, "this API key was revoked; ask for a new one")
+    if expires_ms is not None and now_ms >= expires_ms:
+        return Problem(problems.INVALID_KEY, "this API key has expired; ask for a new one or for an extension")
+    return None
+
+
+def check_frozen(freezes: dict[str, int | None], subjects: Sequence[str], now_ms: int) -> Problem | None:
+    """Deny while one of the subjects ("all", "key:ID", "team:NAME", …) is frozen. A value is the end in ms or None."""
+    for subject in subjects:
+        if subject in freezes:
+            until = freezes[subject]
+            if until is None or now_ms < until:
+                what = "all traffic is" if subject == "all" else f"this {subject.split(':', 1)[0]} is"
+                return Problem(problems.FORBIDDEN, f"{what} frozen by an administrator")
+    return None
+
+
+def check_address(cidrs: Sequence[str] | None, address: str | None) -> Problem | None:
+    """Deny an address outside the key's networks; None means any address may call."""
+    if cidrs is None:
+        return None
+    denied = Problem(problems.FORBIDDEN, f"this API key may not be used from {address or 'an unknown address'}")
+    try:
+        peer = ipaddress.ip_address(address or "")
+        networks = [ipaddress.ip_network(cidr) for cidr in cidrs]
+    except ValueError:
+        return denied
+    if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped is not None:
+        peer = peer.ipv4_mapped
+    return None if any(peer in network for network in networks) else denied
+
+
+def may_call(model: str, allowed: Sequence[str] | None) -> bool:
+    """Tell whether a model name matches a list of names and patterns; None allows all."""
+    return allowed is None or any(model == name or ("*" in name and fnmatchcase(model, name)) for name in allowed)
+
+
+def model_not_found(model: str, callable_models: Collection[str]) -> Problem:
+    """The same answer for a model that is unknown and one that is not allowed; suggests the nearest allowed name."""
+    shown = model if len(model) <= 128 else model[:128] + "…"
+    near = get_close_matches(model, list(callable_models), n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else "; GET /v1/models lists what this key may call"
+    return Problem(problems.MODEL_NOT_FOUND, f"the model {shown!r} does not exist or this key may not call it{hint}", "model")

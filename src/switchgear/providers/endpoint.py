@@ -1,0 +1,77 @@
+"""Where a credential may be sent: parsed once, strictly, and sealed with the secret (INVARIANTS C1). Level 1."""
+
+import re
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+AuthScheme = Literal["bearer", "x-api-key", "api-key", "none"]
+
+_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_IPV4 = re.compile(r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}")
+_IPV6 = re.compile(r"[0-9a-f:]{2,39}")
+_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One place: scheme, host, port, a path prefix without trailing slash, and how the secret is presented there."""
+
+    scheme: Literal["https", "http"]
+    host: str
+    port: int
+    path_prefix: str = ""
+    auth: AuthScheme = "bearer"
+    allow_private: bool = False
+    tls_trust: str = "system"
+    proxy: str = ""
+
+    @property
+    def url(self) -> str:
+        """The base URL in canonical form."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        default = 443 if self.scheme == "https" else 80
+        port = "" if self.port == default else f":{self.port}"
+        return f"{self.scheme}://{host}{port}{self.path_prefix}"
+
+    @property
+    def host_header(self) -> bytes:
+        """The Host field's value."""
+        return self.url.split("://", 1)[1].split("/", 1)[0].encode("ascii")
+
+
+def parse(base_url: str, *, auth: AuthScheme = "bearer", allow_private: bool = False) -> Endpoint:
+    """Parse a base URL such as "https://api.openai.com/v1".
+
+    Refuses user info, query, fragment, odd spellings of addresses, anything but ASCII, and plain http to a place that
+    is not declared private. Raises ValueError with a sentence that names the URL.
+    """
+    if not base_url.isascii() or any(c in base_url for c in "\\ \t\r\n%"):
+        raise ValueError(f"{base_url!r} has characters that a base URL may not have")
+    parts = urlsplit(base_url)
+    if parts.scheme not in {"https", "http"}:
+        raise ValueError(f"{base_url!r} must begin with https:// (or http:// with allow_private)")
+    if "@" in parts.netloc or parts.query or parts.fragment or "?" in base_url or "#" in base_url:
+        raise ValueError(f"{base_url!r} must not hold user info, a query or a fragment")
+    try:
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"{base_url!r} has no valid port") from None
+    host = (parts.hostname or "").rstrip(".")
+    is_address = _IPV6.fullmatch(host) if ":" in host else _IPV4.fullmatch(host)
+    looks_numeric = bool(re.fullmatch(r"[0-9.]+|0x[0-9a-f.x]+", host))
+    if not is_address and (looks_numeric or not _HOST.fullmatch(host)):
+        raise ValueError(f"{base_url!r} has no valid host name or address")
+    path = parts.path.rstrip("/")
+    if not _PATH.fullmatch(path) or "/.." in path or "/./" in path + "/":
+        raise ValueError(f"{base_url!r} has a path that is not plain segments")
+    if parts.scheme == "http" and not allow_private:
+        raise ValueError(f"{base_url!r} is not encrypted: use https://, or say allow_private for a server of your own")
+    return Endpoint(
+        scheme="https" if parts.scheme == "https" else "http",
+        host=host,
+        port=port or (443 if parts.scheme == "https" else 80),
+        path_prefix=path,
+        auth=auth,
+        allow_private=allow_private,
+    )

@@ -1,0 +1,133 @@
+"""The routing table as the edges see it, and the look-up of a model name in it. Level 1."""
+
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from switchgear.pricing.price import Price
+
+ALIAS_DEPTH_MAX = 8
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """Deadlines of one attempt in seconds; `total_s` covers all attempts of a request."""
+
+    connect_s: float = 10.0
+    first_byte_s: float = 300.0
+    idle_s: float = 300.0
+    total_s: float = 3600.0
+
+
+class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider that has been configured."""
+
+    name: str
+    dialect: str
+    credentials: tuple[str, ...]
+    """Names of usable credentials, in order."""
+    pricing_id: str | None = None
+    stream_usage: bool = True
+
+
+class DeploymentEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One provider + model + credential of a route. A credential of None means the provider's in order."""
+
+    provider: str
+    model: str
+    credential: str | None = None
+    tier: int = 1
+    price: Price | None = None
+
+
+class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A configured model: an alias, or deployments, or both a pattern and a target with `*`."""
+
+    name: str
+    alias: str | None = None
+    deployments: tuple[DeploymentEntry, ...] = ()
+    fallback: tuple[str, ...] = ()
+    retries_max: int = 1
+    timeouts: Timeouts = Timeouts()
+
+
+class RouteTable(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything an edge needs to turn a model's name into candidates."""
+
+    providers: dict[str, ProviderEntry] = {}
+    models: dict[str, ModelEntry] = {}
+    implicit: bool = True
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """One place where an attempt can go."""
+
+    provider: ProviderEntry
+    credential: str
+    upstream_model: str
+    price: Price | None
+    timeouts: Timeouts
+
+    @property
+    def deployment(self) -> str:
+        """The name that a frame carries; the vault resolves it to a credential and its endpoint."""
+        return f"{self.provider.name}/{self.credential}"
+
+
+class Route(msgspec.Struct, frozen=True):
+    """The candidates of a model, in the order in which they are tried."""
+
+    model: str
+    candidates: tuple[Candidate, ...]
+    retries_max: int
+
+
+def resolve(table: RouteTable, model: str) -> Route | None:
+    """Find a model's route: exact name, then the longest pattern, then `provider/model`. None when unknown."""
+    entry, star = _entry(table, model, 0)
+    if entry is None:
+        return None
+    candidates = list(_candidates(table, entry, star))
+    for name in entry.fallback:
+        target, target_star = _entry(table, name, 0)
+        if target is not None:
+            candidates.extend(_candidates(table, target, target_star))
+    return Route(model, tuple(candidates), entry.retries_max) if candidates else None
+
+
+def names(table: RouteTable) -> list[str]:
+    """List the configured model names, patterns included."""
+    return sorted(table.models)
+
+
+def _entry(table: RouteTable, model: str, depth: int) -> tuple[ModelEntry | None, str]:
+    if depth > ALIAS_DEPTH_MAX:
+        return None, ""
+    entry, star = table.models.get(model), ""
+    if entry is None:
+        matches = [name for name in table.models if "*" in name and fnmatchcase(model, name)]
+        if matches:
+            entry = table.models[max(matches, key=len)]
+            prefix = entry.name.split("*", 1)[0]
+            star = model[len(prefix) :]
+    if entry is not None:
+        return _entry(table, entry.alias, depth + 1) if entry.alias is not None else (entry, star)
+    provider, slash, upstream = model.partition("/")
+    if table.implicit and slash and upstream and provider in table.providers:
+        return ModelEntry(name=model, deployments=(DeploymentEntry(provider=provider, model=upstream),)), ""
+    return None, ""
+
+
+def _candidates(table: RouteTable, entry: ModelEntry, star: str) -> list[Candidate]:
+    found: list[Candidate] = []
+    for deployment in sorted(entry.deployments, key=lambda deployment: deployment.tier):
+        provider = table.providers.get(deployment.provider)
+        if provider is None:
+            continue
+        wanted = (deployment.credential,) if deployment.credential is not None else provider.credentials
+        upstream = deployment.model.replace("*", star, 1) if "*" in deployment.model else deployment.model
+        found.extend(
+            Candidate(provider, credential, upstream, deployment.price, entry.timeouts)
+            for credential in wanted
+            if credential in provider.credentials
+        )
+    return found
