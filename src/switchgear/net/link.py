@@ -1,0 +1,253 @@
+"""The edge's (and control's) end of the link to the vault: many streams on one Unix socket. Level 2.
+
+Frames are queued and go out when the owner flushes: the spool comes first (INVARIANTS L2). When the link ends, every
+stream fails; none is sent again on its own.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, cast
+
+import msgspec
+
+from switchgear.core.errors import FrameError
+from switchgear.net import unix
+from switchgear.wire import frames
+from switchgear.wire.frames import END, FrameType
+
+WINDOW_BYTES = 262_144
+"""What the vault may send on a stream before the edge grants more; also what an edge may send of a body."""
+BODY_FRAME_BYTES = 61_440
+INLINE_BODY_BYTES = 49_152
+QUEUE_BYTES_MAX = 64 * 1024 * 1024
+RECONNECT_S = (0.02, 0.05, 0.1, 0.2, 0.5)
+
+
+class StreamOwner(Protocol):
+    """Who gets a stream's frames."""
+
+    def on_response(self, head: frames.Head, body: bytes, ended: bool) -> None:
+        """The upstream's head, with the first piece of the body."""
+        ...
+
+    def on_body(self, data: bytes, ended: bool) -> None:
+        """A further piece of the body."""
+        ...
+
+    def on_fail(self, fail: frames.Fail) -> None:
+        """The stream ended without a complete response."""
+        ...
+
+
+class LinkStream:
+    """One attempt in progress."""
+
+    __slots__ = ("_body", "_credit", "_link", "consumed", "id", "owner")
+
+    def __init__(self, link: "VaultLink", stream_id: int, owner: StreamOwner) -> None:
+        self._link = link
+        self.id = stream_id
+        self.owner = owner
+        self._body = b""
+        self._credit = WINDOW_BYTES
+        self.consumed = 0
+
+    def cancel(self) -> None:
+        """Tell the vault that nobody waits any more; the owner hears nothing after this."""
+        self._link.forget(self, True)
+
+    def consume(self, size: int) -> None:
+        """Report bytes that reached the client; grants the vault more in steps of half a window."""
+        self.consumed += size
+        if self.consumed >= WINDOW_BYTES // 2:
+            self._link.queue(frames.encode_window(self.id, self.consumed))
+            self.consumed = 0
+
+    def grant(self, credit: int) -> None:
+        """The vault takes more of the body."""
+        self._credit += credit
+        self._pump()
+
+    def _pump(self) -> None:
+        while self._body and self._credit > 0:
+            size = min(BODY_FRAME_BYTES, self._credit, len(self._body))
+            piece, self._body = self._body[:size], self._body[size:]
+            self._credit -= size
+            self._link.queue(frames.encode(FrameType.BODY, self.id, piece, 0 if self._body else END))
+
+
+_decode_head = msgspec.msgpack.Decoder(frames.Head).decode
+_decode_fail = msgspec.msgpack.Decoder(frames.Fail).decode
+_decode_answer = msgspec.msgpack.Decoder(frames.Answer).decode
+_decode_hello = msgspec.msgpack.Decoder(frames.Hello).decode
+
+
+class VaultLink(asyncio.Protocol):
+    """Keeps one connection to the vault. `on_queued` is called when frames wait for `flush`."""
+
+    def __init__(self, folder: Path, hello: Callable[[], frames.Hello], on_queued: Callable[[], None]) -> None:
+        self._folder = folder
+        self._hello = hello
+        self._on_queued = on_queued
+        self._transport: asyncio.Transport | None = None
+        self._decoder = frames.Decoder()
+        self._streams: dict[int, LinkStream] = {}
+        self._answers: dict[int, asyncio.Future[frames.Answer]] = {}
+        self._out: list[bytes] = []
+        self._next = 1
+        self._task: asyncio.Task[None] | None = None
+        self._lost = asyncio.Event()
+        self._blocked = False
+        self.is_up = False
+        """True between the vault's hello and the end of the connection."""
+
+    def start(self) -> None:
+        """Connect, and again whenever the link ends."""
+        self._task = asyncio.get_running_loop().create_task(self._keep_connected())
+
+    async def _keep_connected(self) -> None:
+        failures = 0
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                sock = unix.connect(self._folder, "vault.sock", 1.0)
+                sock.setblocking(False)
+                self._lost.clear()
+                await loop.create_unix_connection(lambda: self, sock=sock)
+                await self._lost.wait()
+                failures = 0
+            except OSError:
+                failures += 1
+            await asyncio.sleep(RECONNECT_S[min(failures, len(RECONNECT_S) - 1)])
+
+    def close(self) -> None:
+        """End the link for good."""
+        if self._task is not None:
+            self._task.cancel()
+        if self._transport is not None:
+            self._transport.close()
+
+    # asyncio
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Asyncio: connected; say hello."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._decoder = frames.Decoder()
+        self._blocked = False
+        self._transport.write(frames.encode(FrameType.HELLO, 0, frames.encode_payload(self._hello())))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Asyncio: the vault is gone; everything in progress fails and may have been dispatched."""
+        self._transport = None
+        self.is_up = False
+        self._out.clear()
+        self._lost.set()
+        streams, self._streams = list(self._streams.values()), {}
+        for stream in streams:
+            stream.owner.on_fail(frames.Fail("vault_lost", "the inner gate went away", True))
+        answers, self._answers = list(self._answers.values()), {}
+        for answer in answers:
+            if not answer.done():
+                answer.set_exception(ConnectionError("the inner gate went away"))
+
+    def pause_writing(self) -> None:
+        """Asyncio: the vault does not read."""
+        self._blocked = True
+
+    def resume_writing(self) -> None:
+        """Asyncio: the vault reads again."""
+        self._blocked = False
+
+    def data_received(self, data: bytes) -> None:
+        """Asyncio: frames came."""
+        try:
+            for kind, stream_id, flags, payload in self._decoder.feed(data):
+                self._receive(kind, stream_id, flags, payload)
+        except (FrameError, msgspec.DecodeError):
+            if self._transport is not None:
+                self._transport.abort()
+
+    def _receive(self, kind: int, stream_id: int, flags: int, payload: bytes) -> None:
+        stream = self._streams.get(stream_id)
+        ended = bool(flags & END)
+        if kind == FrameType.DATA:
+            if stream is not None:
+                if ended:
+                    del self._streams[stream_id]
+                stream.owner.on_body(payload, ended)
+        elif kind == FrameType.HEAD:
+            if stream is not None:
+                head, body = frames.split_head(payload)
+                if ended:
+                    del self._streams[stream_id]
+                stream.owner.on_response(_decode_head(head), body, ended)
+        elif kind == FrameType.FAIL:
+            if stream is not None:
+                del self._streams[stream_id]
+                stream.owner.on_fail(_decode_fail(payload))
+        elif kind == FrameType.WINDOW:
+            if stream is not None:
+                stream.grant(int.from_bytes(payload, "little"))
+        elif kind == FrameType.ANSWER:
+            future = self._answers.pop(stream_id, None)
+            if future is not None and not future.done():
+                future.set_result(_decode_answer(payload))
+        elif kind == FrameType.HELLO and stream_id == 0:
+            if _decode_hello(payload).version != frames.PROTOCOL_VERSION:
+                raise FrameError("the vault speaks another protocol version")
+            self.is_up = True
+        else:
+            raise FrameError(f"unexpected frame type {kind}")
+
+    # sending
+
+    @property
+    def can_open(self) -> bool:
+        """True when a new stream would be sent soon."""
+        return self.is_up and not self._blocked
+
+    def open(self, message: frames.Open, body: bytes, owner: StreamOwner) -> LinkStream:
+        """Begin an attempt; frames are queued until `flush`."""
+        stream_id = self._next
+        self._next = self._next % 0x7FFFFFFF + 1
+        stream = self._streams[stream_id] = LinkStream(self, stream_id, owner)
+        head = frames.encode_payload(message)
+        if len(body) <= INLINE_BODY_BYTES:
+            self.queue(frames.encode_with_head(FrameType.OPEN, stream_id, head, body, END))
+        else:
+            self.queue(frames.encode_with_head(FrameType.OPEN, stream_id, head, b"", 0))
+            stream._body = body
+            stream._pump()
+        return stream
+
+    async def ask(self, verb: str, body: object, timeout_s: float = 30.0) -> frames.Answer:
+        """Send a verb (control only) and await the answer. Raises ConnectionError or TimeoutError."""
+        async with asyncio.timeout(timeout_s):
+            while not self.is_up:
+                await asyncio.sleep(0.02)
+            stream_id = self._next
+            self._next = self._next % 0x7FFFFFFF + 1
+            future: asyncio.Future[frames.Answer] = asyncio.get_running_loop().create_future()
+            self._answers[stream_id] = future
+            payload = frames.encode_payload(frames.Verb(verb, msgspec.Raw(frames.encode_payload(body))))
+            self.queue(frames.encode(FrameType.VERB, stream_id, payload))
+            self.flush()
+            return await future
+
+    def forget(self, stream: LinkStream, cancel: bool) -> None:
+        """Drop a stream; with `cancel` the vault is told."""
+        if self._streams.pop(stream.id, None) is not None and cancel:
+            self.queue(frames.encode(FrameType.CANCEL, stream.id, b""))
+
+    def queue(self, frame: bytes) -> None:
+        """Queue a frame for the next flush."""
+        self._out.append(frame)
+        self._on_queued()
+
+    def flush(self) -> None:
+        """Write the queued frames in one go."""
+        if self._out and self._transport is not None:
+            out = self._out
+            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+            out.clear()

@@ -1,0 +1,318 @@
+"""The HTTP client of the vault: pools of connections to checked addresses. Level 2.
+
+No redirects, no environment proxies, no second send of our own: whoever asks decides what to do after a failure, from
+`Failure.dispatched` (INVARIANTS H2, H3).
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Protocol, cast
+
+import msgspec
+
+from switchgear.core.clock import Clock
+from switchgear.core.errors import ProtocolError
+from switchgear.net import addresses
+from switchgear.providers.endpoint import Endpoint
+from switchgear.wire.http1 import ResponseHead, ResponseParser
+
+IDLE_S = 4.0
+TICK_S = 0.25
+IDLE_CONNECTIONS_MAX = 256
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why there is no complete response. `dispatched` is True when request bytes may have left."""
+
+    reason: str
+    message: str
+    dispatched: bool
+
+
+class Receiver(Protocol):
+    """Gets one response."""
+
+    def on_data(self, head: ResponseHead | None, body: bytes, complete: bool) -> None:
+        """Bytes came: the head (once, with the first call), body bytes, and whether that was all."""
+        ...
+
+    def on_failure(self, failure: Failure) -> None:
+        """There will be no (more) response."""
+        ...
+
+
+class Deadlines(msgspec.Struct, frozen=True):
+    """Seconds for each phase."""
+
+    connect_s: float
+    first_byte_s: float
+    idle_s: float
+    total_s: float
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One connection; at most one request at a time."""
+
+    __slots__ = ("_deadlines", "_last_s", "_parser", "_pool", "_receiver", "_sent_s", "_started", "_transport",
+                 "connect_ms", "is_open", "is_paused")
+
+    def __init__(self, pool: "Pool") -> None:
+        self._pool = pool
+        self._parser = ResponseParser()
+        self._transport: asyncio.Transport | None = None
+        self._receiver: Receiver | None = None
+        self._deadlines = Deadlines(0, 0, 0, 0)
+        self._started = False
+        self._sent_s = 0.0
+        self._last_s = 0.0
+        self.is_open = False
+        self.is_paused = False
+        self.connect_ms: int | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Asyncio: connected."""
+        self._transport = cast(asyncio.Transport, transport)
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.is_open = True
+        self._last_s = self._pool.now_s
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Asyncio: the connection ended; that completes a body without a length."""
+        self.is_open = False
+        self._pool.forget(self)
+        receiver = self._receiver
+        if receiver is None:
+            return
+        if exc is None and self._parser.eof():
+            self._receiver = None
+            receiver.on_data(None, self._parser.take_body(), True)
+            return
+        self._fail("broken", "the provider closed the connection before the response was complete")
+
+    def data_received(self, data: bytes) -> None:
+        """Asyncio: bytes came."""
+        parser, receiver = self._parser, self._receiver
+        self._last_s = self._pool.now_s
+        try:
+            parser.feed(data)
+        except ProtocolError as exc:
+            self._fail("broken", str(exc))
+            self.abort()
+            return
+        if receiver is None:
+            return
+        head = None
+        if not self._started:
+            head = parser.head
+            if head is None:
+                return
+            self._started = True
+        complete = parser.complete
+        if complete:
+            self._receiver = None
+            keep = parser.head is not None and parser.head.keep_alive
+        receiver.on_data(head, parser.take_body(), complete)
+        if complete:
+            self._pool.release(self, keep)
+
+    def send(self, data: bytes, receiver: Receiver, deadlines: Deadlines) -> None:
+        """Send a request. The caller got this connection from `Pool.take` or `Pool.connect`."""
+        assert self._transport is not None
+        assert self._receiver is None
+        self._parser.begin()
+        self._receiver = receiver
+        self._deadlines = deadlines
+        self._started = False
+        self._sent_s = self._last_s = self._pool.now_s
+        self._pool.busy.add(self)
+        self._transport.write(data)
+
+    def pause(self) -> None:
+        """Stop reading: the client does not keep up."""
+        if not self.is_paused and self._transport is not None:
+            self.is_paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self.is_paused and self._transport is not None:
+            self.is_paused = False
+            self._last_s = self._pool.now_s
+            self._transport.resume_reading()
+
+    def abort(self) -> None:
+        """Close at once; the receiver hears nothing more."""
+        self._receiver = None
+        self.is_open = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    def close(self) -> None:
+        """Close an idle connection."""
+        self.is_open = False
+        if self._transport is not None:
+            self._transport.close()
+
+    def check(self, now_s: float) -> None:
+        """Enforce the deadlines of the request in progress."""
+        if self._receiver is None:
+            return
+        limits = self._deadlines
+        late = None
+        if now_s - self._sent_s > limits.total_s:
+            late = f"the response took longer than {limits.total_s:g} s"
+        elif not self._started and now_s - self._sent_s > limits.first_byte_s:
+            late = f"no response within {limits.first_byte_s:g} s"
+        elif self._started and not self.is_paused and now_s - self._last_s > limits.idle_s:
+            late = f"the response paused for more than {limits.idle_s:g} s"
+        if late is not None:
+            self._fail("timeout", late)
+            self.abort()
+
+    def is_idle_too_long(self, now_s: float) -> bool:
+        """True when the provider may be about to close it."""
+        return now_s - self._last_s > IDLE_S
+
+    def _fail(self, reason: str, message: str) -> None:
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            receiver.on_failure(Failure(reason, message, True))
+
+
+class Pool:
+    """Connections by endpoint and credential. The key includes all that decides who is at the other end (H2)."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.now_s = clock.monotonic_s()
+        self._idle: dict[object, list[UpstreamConnection]] = {}
+        self._keys: dict[UpstreamConnection, object] = {}
+        self.busy: set[UpstreamConnection] = set()
+        self._contexts: dict[str, ssl.SSLContext] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin the deadline timer."""
+        self._tick()
+
+    def take(self, key: object) -> UpstreamConnection | None:
+        """Return an idle connection of that key, if one is known to be open."""
+        idle = self._idle.get(key)
+        while idle:
+            connection = idle.pop()
+            if connection.is_open and not connection.is_idle_too_long(self.now_s):
+                return connection
+            connection.close()
+        return None
+
+    def connect(
+        self, key: object, endpoint: Endpoint, connect_s: float,
+        done: Callable[[UpstreamConnection], None], failed: Callable[[Failure], None],
+    ) -> None:
+        """Open a connection and call `done` with it, or `failed`. Nothing was sent in the latter case."""
+        task = asyncio.get_running_loop().create_task(self._connect(key, endpoint, connect_s, done, failed))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(
+        self, key: object, endpoint: Endpoint, connect_s: float,
+        done: Callable[[UpstreamConnection], None], failed: Callable[[Failure], None],
+    ) -> None:
+        started = self._clock.monotonic_s()
+        try:
+            async with asyncio.timeout(connect_s):
+                connection = await self._open(endpoint)
+        except TimeoutError:
+            failed(Failure("connect", f"no connection to {endpoint.host} within {connect_s:g} s", False))
+            return
+        except (OSError, ssl.SSLError, UnicodeError) as exc:
+            failed(Failure("connect", f"no connection to {endpoint.host}: {_reason(exc)}", False))
+            return
+        connection.connect_ms = int((self._clock.monotonic_s() - started) * 1000)
+        self._keys[connection] = key
+        done(connection)
+
+    async def _open(self, endpoint: Endpoint) -> UpstreamConnection:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+        candidates = list(dict.fromkeys(str(info[4][0]) for info in found))
+        # One bad answer spoils all: a resolver that mixes private addresses in is trying to be let through.
+        if not candidates or not all(addresses.is_allowed(text, endpoint.allow_private) for text in candidates):
+            raise OSError("the name resolves to an address that is not allowed (private ranges need allow_private)")
+        last: Exception = OSError("no address")
+        for address in candidates:
+            try:
+                _, protocol = await loop.create_connection(
+                    lambda: UpstreamConnection(self), address, endpoint.port, ssl=self._context(endpoint),
+                    server_hostname=endpoint.host if endpoint.scheme == "https" else None,
+                )
+            except OSError as exc:
+                last = exc
+            else:
+                return protocol
+        raise last
+
+    def _context(self, endpoint: Endpoint) -> ssl.SSLContext | None:
+        if endpoint.scheme != "https":
+            return None
+        context = self._contexts.get(endpoint.tls_trust)
+        if context is None:
+            pem = None if endpoint.tls_trust == "system" else endpoint.tls_trust
+            context = ssl.create_default_context(cadata=pem)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            self._contexts[endpoint.tls_trust] = context
+        return context
+
+    def release(self, connection: UpstreamConnection, keep: bool) -> None:
+        """A response is complete: keep the connection for later, or close it."""
+        self.busy.discard(connection)
+        key = self._keys.get(connection)
+        idle = self._idle.setdefault(key, []) if key is not None else None
+        if keep and connection.is_open and idle is not None and len(idle) < IDLE_CONNECTIONS_MAX:
+            connection.resume()
+            idle.append(connection)
+        else:
+            connection.close()
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """A connection ended."""
+        self.busy.discard(connection)
+        key = self._keys.pop(connection, None)
+        idle = self._idle.get(key)
+        if idle and connection in idle:
+            idle.remove(connection)
+
+    def drop(self, key: object) -> None:
+        """Close the idle connections of a key (a credential was replaced or removed)."""
+        for connection in self._idle.pop(key, []):
+            connection.close()
+
+    def close(self) -> None:
+        """Close everything."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for connection in list(self._keys):
+            connection.abort()
+
+    def _tick(self) -> None:
+        self.now_s = self._clock.monotonic_s()
+        for connection in list(self.busy):
+            connection.check(self.now_s)
+        for idle in self._idle.values():
+            for connection in [c for c in idle if c.is_idle_too_long(self.now_s)]:
+                idle.remove(connection)
+                connection.close()
+        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+
+def _reason(exc: Exception) -> str:
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return f"its certificate is not valid: {exc.verify_message}"
+    if isinstance(exc, socket.gaierror):
+        return "the name does not resolve"
+    return exc.strerror or str(exc) if isinstance(exc, OSError) else str(exc)

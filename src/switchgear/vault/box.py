@@ -1,0 +1,202 @@
+"""The vault's own store of sealed credentials: one file, replaced as a whole. Level 3 (INVARIANTS C3).
+
+Versions only rise and removal leaves a tombstone, so a restored database brings nothing back. A change is durable
+before it is acknowledged.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from switchgear.core.errors import RefusedError, SealError
+from switchgear.core.secret import Secret
+from switchgear.spool.files import write_durably
+from switchgear.vault import seal
+from switchgear.vault.kek import KeyPair
+from switchgear.vault.seal import SealContext
+
+State = Literal["active", "disabled", "removed"]
+CREDENTIALS_MAX = 10_000
+
+
+class Ceilings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one credential may be used for at most, whoever asks: bounds a compromised edge (C7)."""
+
+    requests_per_s: int = 2_000
+    concurrency: int = 5_000
+    bytes_per_hour: int = 256 * 1024**3
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """One credential at rest."""
+
+    context: SealContext
+    blob: bytes
+    state: State
+    last4: str
+    fingerprint: str
+    created_ms: int
+    changed_ms: int
+    ceilings: Ceilings = Ceilings()
+
+    @property
+    def id(self) -> str:
+        """`provider/credential`: also the name of the deployment that a frame may ask for."""
+        return f"{self.context.provider}/{self.context.credential}"
+
+
+class Metadata(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be told of a credential."""
+
+    id: str
+    provider: str
+    name: str
+    version: int
+    state: State
+    last4: str
+    fingerprint: str
+    base_url: str
+    auth: str
+    created_ms: int
+    changed_ms: int
+    opens: bool
+    """False when the KEK at hand does not open it."""
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """A credential ready for use."""
+
+    item: Item
+    secret: Secret
+    auth_line: bytes
+    redactor: seal.Redactor
+
+
+class _File(msgspec.Struct, frozen=True):
+    store_id: str
+    items: list[Item]
+
+
+class Put(msgspec.Struct, frozen=True):
+    """A sealed credential for the box."""
+
+    context: SealContext
+    blob: bytes
+    ceilings: Ceilings = Ceilings()
+
+
+class Box:
+    """Credentials by id, sealed on disk, open in memory."""
+
+    def __init__(self, folder: Path, keys: KeyPair) -> None:
+        """Open the box; the file is made at the first put. Raises SealError when the file is damaged."""
+        self._path = folder / "box"
+        self._keys = keys
+        self._items: dict[str, Item] = {}
+        self._opened: dict[str, Opened] = {}
+        try:
+            file = msgspec.msgpack.decode(self._path.read_bytes(), type=_File)
+        except FileNotFoundError:
+            file = _File("", [])
+        except msgspec.DecodeError as exc:
+            raise SealError(f"the vault's box {self._path} is damaged: {exc}") from exc
+        self.store_id = file.store_id
+        for item in file.items:
+            self._items[item.id] = item
+            self._open(item)
+
+    @property
+    def is_empty(self) -> bool:
+        """True when no credential was ever put."""
+        return not self._items
+
+    @property
+    def unopened(self) -> list[str]:
+        """Ids of active credentials that the KEK does not open."""
+        return [item.id for item in self._items.values() if item.state == "active" and item.id not in self._opened]
+
+    def bind_store(self, store_id: str) -> None:
+        """Remember which store this box belongs to (S1). Raises RefusedError when it belongs to another."""
+        if self.store_id and self.store_id != store_id:
+            raise RefusedError(f"the box belongs to store {self.store_id}, not {store_id}")
+        if not self.store_id:
+            self.store_id = store_id
+            self._save()
+
+    def find(self, deployment: str) -> Opened | None:
+        """Return the credential that serves a deployment, if it is active and opens."""
+        return self._opened.get(deployment)
+
+    def put(self, put: Put, now_ms: int) -> Metadata:
+        """Add or replace a credential. Raises RefusedError for a version that does not rise, SealError if it does not
+        open here. The same secret in the same place is not a change."""
+        secret = seal.open_sealed(put.blob, put.context, self._keys)
+        seal.auth_line(secret, put.context.endpoint)
+        context = put.context
+        key = f"{context.provider}/{context.credential}"
+        old = self._items.get(key)
+        if old is not None and context.version <= old.context.version:
+            raise RefusedError(
+                f"version {context.version} of credential {key!r} is not above {old.context.version}: "
+                "an old blob cannot come back (check this machine's clock)"
+            )
+        if old is not None and old.state == "active" and key in self._opened:
+            same_place = msgspec.structs.replace(old.context, version=0) == msgspec.structs.replace(context, version=0)
+            if same_place and seal.is_same(self._opened[key].secret, secret) and old.ceilings == put.ceilings:
+                return self._metadata(old)
+        if len(self._items) >= CREDENTIALS_MAX and old is None:
+            raise RefusedError(f"the box holds {CREDENTIALS_MAX} credentials already")
+        item = Item(
+            context=context, blob=put.blob, state="active", last4=secret.last4(),
+            fingerprint=seal.fingerprint(secret, self._keys),
+            created_ms=old.created_ms if old is not None and old.state != "removed" else now_ms,
+            changed_ms=now_ms, ceilings=put.ceilings,
+        )
+        self._items[key] = item
+        self._save()
+        self._open(item)
+        return self._metadata(item)
+
+    def set_state(self, key: str, state: State, now_ms: int) -> Metadata:
+        """Disable, enable or remove. A removed credential keeps its version and loses its blob."""
+        item = self._items.get(key)
+        if item is None or (item.state == "removed" and state != "removed"):
+            raise RefusedError(f"there is no credential {key!r}")
+        item = msgspec.structs.replace(
+            item, state=state, changed_ms=now_ms, blob=b"" if state == "removed" else item.blob
+        )
+        self._items[key] = item
+        self._save()
+        self._opened.pop(key, None)
+        self._open(item)
+        return self._metadata(item)
+
+    def list(self) -> list[Metadata]:
+        """List what may be told of all credentials."""
+        return [self._metadata(item) for item in self._items.values() if item.state != "removed"]
+
+    def versions(self) -> dict[str, int]:
+        """Return the highest version per credential, tombstones included."""
+        return {item.id: item.context.version for item in self._items.values()}
+
+    def _metadata(self, item: Item) -> Metadata:
+        return Metadata(
+            id=item.id, provider=item.context.provider, name=item.context.credential, version=item.context.version,
+            state=item.state, last4=item.last4, fingerprint=item.fingerprint, base_url=item.context.endpoint.url,
+            auth=item.context.endpoint.auth, created_ms=item.created_ms, changed_ms=item.changed_ms,
+            opens=item.state != "active" or item.id in self._opened,
+        )
+
+    def _open(self, item: Item) -> None:
+        if item.state != "active":
+            return
+        try:
+            secret = seal.open_sealed(item.blob, item.context, self._keys)
+            line = seal.auth_line(secret, item.context.endpoint)
+        except SealError:
+            return
+        self._opened[item.id] = Opened(item, secret, line, seal.Redactor(secret))
+
+    def _save(self) -> None:
+        write_durably(self._path, msgspec.msgpack.encode(_File(self.store_id, list(self._items.values()))))

@@ -1,0 +1,87 @@
+"""What the vault lets out and in: paths, headers, ceilings. Level 3 (INVARIANTS C2, C7, C9). Pure.
+
+The request head is built here from the sealed endpoint and allow-lists; nothing of the frame is trusted to be harmless.
+"""
+
+import re
+
+import msgspec
+
+from switchgear.core.errors import RefusedError
+from switchgear.vault.box import Ceilings, Opened
+from switchgear.wire.frames import Open
+from switchgear.wire.http1 import ResponseHead, is_safe_header
+
+# Inference only: an inference credential must not reach a provider's management endpoints.
+PATHS: dict[str, frozenset[str]] = {
+    "POST": frozenset({"/chat/completions", "/completions", "/embeddings"}),
+    "GET": frozenset({"/models"}),
+}
+REQUEST_HEADERS = re.compile(rb"content-type|accept|openai-beta|idempotency-key|anthropic-[a-z-]+|x-goog-(?!api-key)[a-z-]+")
+RESPONSE_HEADERS = frozenset({
+    b"content-type", b"retry-after", b"retry-after-ms", b"x-should-retry", b"openai-processing-ms", b"x-request-id",
+    b"request-id",
+})
+HEADERS_MAX = 24
+HEADER_BYTES_MAX = 4_096
+USER_AGENT = b"user-agent: switchgear/0.1\r\n"
+
+
+def build_head(message: Open, opened: Opened) -> bytes:
+    """Build the request head for the provider. Raises RefusedError for a path, method or header outside the lists."""
+    if message.path not in PATHS.get(message.method, frozenset()):
+        raise RefusedError(f"{message.method} {message.path[:64]!r} is not an inference path")
+    if len(message.headers) > HEADERS_MAX:
+        raise RefusedError("too many headers")
+    endpoint = opened.item.context.endpoint
+    lines = [
+        f"{message.method} {endpoint.path_prefix}{message.path} HTTP/1.1\r\nhost: ".encode("ascii"),
+        endpoint.host_header, b"\r\n", opened.auth_line, USER_AGENT, b"accept-encoding: identity\r\n",
+    ]
+    for name, value in message.headers:
+        if not REQUEST_HEADERS.fullmatch(name) or len(value) > HEADER_BYTES_MAX or not is_safe_header(name, value):
+            raise RefusedError(f"the header {name[:64]!r} may not be sent")
+        lines += (name, b": ", value, b"\r\n")
+    if message.method == "POST":
+        lines.append(b"content-length: %d\r\n" % message.body_length)
+    lines.append(b"x-client-request-id: %b\r\n\r\n" % message.attempt_id.encode("ascii"))
+    return b"".join(lines)
+
+
+def filter_head(head: ResponseHead, opened: Opened) -> list[tuple[bytes, bytes]]:
+    """Return the response headers that may pass, with the credential's bytes removed."""
+    clean = opened.redactor.clean
+    return [(name, clean(value)) for name, value in head.headers if name in RESPONSE_HEADERS and len(value) <= 4_096]
+
+
+class Meter(msgspec.Struct):
+    """Use of one credential, against its ceilings. Times in seconds of one clock."""
+
+    ceilings: Ceilings
+    active: int = 0
+    second: int = 0
+    in_second: int = 0
+    hour: int = 0
+    bytes_in_hour: int = 0
+
+    def begin(self, now_s: float) -> str | None:
+        """Count a request; returns why it is over a ceiling, or None."""
+        second = int(now_s)
+        if second != self.second:
+            self.second, self.in_second = second, 0
+        if second // 3600 != self.hour:
+            self.hour, self.bytes_in_hour = second // 3600, 0
+        if self.active >= self.ceilings.concurrency:
+            return f"over {self.ceilings.concurrency} requests at once on this credential"
+        if self.in_second >= self.ceilings.requests_per_s:
+            return f"over {self.ceilings.requests_per_s} requests per second on this credential"
+        if self.bytes_in_hour >= self.ceilings.bytes_per_hour:
+            return f"over {self.ceilings.bytes_per_hour} bytes per hour on this credential"
+        self.active += 1
+        self.in_second += 1
+        return None
+
+    def end(self, size: int) -> None:
+        """A request ended after that many bytes, both ways."""
+        self.active -= 1
+        self.bytes_in_hour += size

@@ -1,0 +1,96 @@
+"""Sealing a credential to the vault and to one place. Level 3 (INVARIANTS C1).
+
+Blob = magic | format | kek id (8) | HPKE ciphertext (RFC 9180; enc | ct). The context (purpose, provider, credential,
+version, endpoint, trust, proxy, allow_private) is HPKE's `info`: a blob that is moved to another credential or host does
+not open. This is the only module that reveals secrets.
+"""
+
+import hashlib
+import hmac
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+
+from switchgear.core.errors import SealError
+from switchgear.core.secret import Secret
+from switchgear.providers.endpoint import Endpoint
+from switchgear.vault.kek import KeyPair, PublicKey
+
+MAGIC = b"SGS1"
+SECRET_BYTES_MAX = 16_384
+_SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+
+
+class SealContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What a secret is bound to. Changing any of it needs the secret again."""
+
+    provider: str
+    credential: str
+    version: int
+    """Milliseconds since the epoch at sealing: versions only rise."""
+    endpoint: Endpoint
+    purpose: str = "inference"
+    format: int = 1
+
+    def info(self) -> bytes:
+        """Return the bytes that are bound into the seal: canonical JSON."""
+        return msgspec.json.encode(self, order="sorted")
+
+
+def seal(secret: Secret, context: SealContext, public: PublicKey) -> bytes:
+    """Seal a secret. Anybody with the public key can; only the vault can open."""
+    value = secret.reveal()
+    if len(value) > SECRET_BYTES_MAX:
+        raise SealError(f"a credential may have at most {SECRET_BYTES_MAX} bytes")
+    kek_id = bytes.fromhex(public.kek_id)
+    return MAGIC + kek_id + _SUITE.encrypt(value, public.key, context.info())
+
+
+def open_sealed(blob: bytes, context: SealContext, keys: KeyPair) -> Secret:
+    """Open a blob in its context. Raises SealError for another KEK, another context or damage."""
+    if blob[:4] != MAGIC:
+        raise SealError("not a sealed credential")
+    if blob[4:12] != bytes.fromhex(keys.public.kek_id):
+        raise SealError("sealed for another KEK")
+    try:
+        return Secret(_SUITE.decrypt(blob[12:], keys.private, context.info()))
+    except (InvalidTag, ValueError):
+        raise SealError("does not open: damaged, or sealed for another credential or endpoint") from None
+
+
+def fingerprint(secret: Secret, keys: KeyPair) -> str:
+    """Return a keyed hash that recognises a secret without telling anything about it."""
+    return hmac.new(keys.fingerprint_key, secret.reveal(), hashlib.sha256).hexdigest()[:32]
+
+
+def is_same(one: Secret, other: Secret) -> bool:
+    """Compare two secrets in constant time."""
+    return hmac.compare_digest(one.reveal(), other.reveal())
+
+
+def auth_line(secret: Secret, endpoint: Endpoint) -> bytes:
+    """Return the header line that presents the secret, or nothing for `auth: none`. Raises SealError for bytes that
+    cannot stand in a header."""
+    if endpoint.auth == "none":
+        return b""
+    value = secret.reveal()
+    if not value or any(byte <= 0x20 or byte >= 0x7F for byte in value):
+        raise SealError("the credential has characters that cannot stand in a header (a newline?)")
+    if endpoint.auth == "bearer":
+        return b"authorization: Bearer " + value + b"\r\n"
+    return endpoint.auth.encode() + b": " + value + b"\r\n"
+
+
+class Redactor:
+    """Removes one secret from bytes that leave the vault (C9)."""
+
+    __slots__ = ("_secret",)
+
+    def __init__(self, secret: Secret) -> None:
+        self._secret = secret
+
+    def clean(self, data: bytes) -> bytes:
+        """Return the data without the secret."""
+        value = self._secret.reveal()
+        return data.replace(value, b"[redacted]") if len(value) >= 8 and value in data else data

@@ -1,0 +1,454 @@
+"""The vault at work: links of edges and control, attempts in progress, verbs. Level 3.
+
+Per loop turn: the journal is written, then requests go out to providers, then frames go back to the edges. So after any
+crash the journal proves what was not sent (INVARIANTS C8, L1).
+"""
+
+import asyncio
+import hmac
+import socket
+from collections.abc import Callable
+from typing import cast
+
+import msgspec
+
+from switchgear.core.clock import Clock
+from switchgear.core.errors import FrameError, RefusedError, SealError
+from switchgear.net import unix
+from switchgear.net.link import BODY_FRAME_BYTES, WINDOW_BYTES
+from switchgear.net.upstream import Deadlines, Failure, Pool, UpstreamConnection
+from switchgear.spool.writer import SpoolWriter
+from switchgear.vault import egress
+from switchgear.vault.box import Box, Opened, Put
+from switchgear.wire import frames, records
+from switchgear.wire.frames import END, FrameType
+from switchgear.wire.http1 import ResponseHead
+from switchgear.wire.records import Kind
+
+BODY_BYTES_MAX = 67_108_864
+BODIES_BYTES_MAX = 1024**3
+"""Request bodies held at once; above it, edges get no more window."""
+ERROR_BODY_BYTES_MAX = 1_048_576
+STREAMS_PER_LINK_MAX = 20_000
+
+_decode_open = msgspec.msgpack.Decoder(frames.Open).decode
+_decode_hello = msgspec.msgpack.Decoder(frames.Hello).decode
+_decode_verb = msgspec.msgpack.Decoder(frames.Verb).decode
+
+
+class StateChange(msgspec.Struct, frozen=True):
+    """Body of the verbs disable, enable and remove."""
+
+    id: str
+
+
+class Attempt:
+    """One attempt: its body as it arrives, then its response as it leaves."""
+
+    __slots__ = ("_body", "_body_bytes", "_connection", "_error_body", "_head", "_link", "_opened", "_received",
+                 "_sent_bytes", "_status", "_uncredited", "_window", "dispatched", "id", "is_over", "message")
+
+    def __init__(self, link: "VaultSideLink", stream_id: int, message: frames.Open) -> None:
+        self._link = link
+        self.id = stream_id
+        self.message = message
+        self._opened: Opened | None = None
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._connection: UpstreamConnection | None = None
+        self._head: ResponseHead | None = None
+        self._status: int | None = None
+        self._error_body: list[bytes] | None = None
+        self._window = WINDOW_BYTES
+        self._uncredited = 0
+        self._received = 0
+        self._sent_bytes = 0
+        self.dispatched = False
+        self.is_over = False
+
+    # towards the provider
+
+    def add_body(self, data: bytes, ended: bool) -> None:
+        """A piece of the request body; when it is whole, the attempt is dispatched."""
+        service = self._link.service
+        self._body.append(data)
+        self._body_bytes += len(data)
+        service.held += len(data)
+        if self._body_bytes > min(self.message.body_length, BODY_BYTES_MAX):
+            self.fail(Failure("refused", "the body is longer than announced", False))
+        elif ended:
+            if self._body_bytes != self.message.body_length:
+                self.fail(Failure("refused", "the body is shorter than announced", False))
+            else:
+                self._dispatch()
+        elif service.held <= BODIES_BYTES_MAX:
+            self._link.queue(frames.encode_window(self.id, len(data)))
+
+    def _dispatch(self) -> None:
+        service, message = self._link.service, self.message
+        opened = service.box.find(message.deployment)
+        if opened is None:
+            self.fail(Failure("refused", f"no active credential for {message.deployment[:128]!r}", False))
+            return
+        try:
+            head = egress.build_head(message, opened)
+        except (RefusedError, UnicodeEncodeError) as exc:
+            self.fail(Failure("refused", str(exc), False))
+            return
+        over = service.meter(opened).begin(service.pool.now_s)
+        if over is not None:
+            self.fail(Failure("overloaded", over, False))
+            return
+        self._opened = opened
+        request = b"".join((head, *self._body))
+        self._release_body()
+        endpoint = opened.item.context.endpoint
+        key = (opened.item.id, opened.item.context.version, endpoint)
+
+        def connected(connection: UpstreamConnection) -> None:
+            if self.is_over:
+                service.pool.release(connection, True)
+                return
+            self._connection = connection
+            service.send_after_journal(self, connection, request)
+
+        connection = service.pool.take(key)
+        if connection is not None:
+            connection.connect_ms = None
+            connected(connection)
+        else:
+            service.pool.connect(key, endpoint, message.connect_s, connected, self.fail)
+
+    def send(self, connection: UpstreamConnection, request: bytes) -> None:
+        """The journal has it: let the bytes out."""
+        if self.is_over:
+            self._link.service.pool.release(connection, True)
+            return
+        if not connection.is_open:
+            self.dispatched = False
+            self.fail(Failure("connect", "the pooled connection had closed", False))
+            return
+        message = self.message
+        self._sent_bytes = len(request)
+        connection.send(
+            request, self, Deadlines(message.connect_s, message.first_byte_s, message.idle_s, message.total_s)
+        )
+
+    # from the provider
+
+    def on_data(self, head: ResponseHead | None, body: bytes, complete: bool) -> None:
+        """Receiver: response bytes."""
+        self._received += len(body)
+        if head is not None:
+            self._status = head.status
+            self._head = head
+            if head.status >= 400:
+                self._error_body = []
+        if self._error_body is not None:
+            self._on_error_body(body, complete)
+            return
+        ended = END if complete else 0
+        link, connection = self._link, self._connection
+        if head is not None:
+            assert self._opened is not None
+            assert connection is not None
+            payload = frames.encode_payload(
+                frames.Head(head.status, egress.filter_head(head, self._opened), connection.connect_ms)
+            )
+            if len(body) <= BODY_FRAME_BYTES - 4_096:
+                link.queue(frames.encode_with_head(FrameType.HEAD, self.id, payload, body, ended))
+            else:
+                link.queue(frames.encode_with_head(FrameType.HEAD, self.id, payload, b"", 0))
+                self._queue_data(body, ended)
+        else:
+            self._queue_data(body, ended)
+        if complete:
+            self._finish(None)
+            return
+        self._window -= len(body)
+        if self._window <= 0 and connection is not None:
+            connection.pause()
+
+    def _queue_data(self, body: bytes, ended: int) -> None:
+        link = self._link
+        if len(body) <= BODY_FRAME_BYTES:
+            link.queue(frames.encode(FrameType.DATA, self.id, body, ended))
+            return
+        last = (len(body) - 1) // BODY_FRAME_BYTES * BODY_FRAME_BYTES
+        for at in range(0, len(body), BODY_FRAME_BYTES):
+            piece = body[at : at + BODY_FRAME_BYTES]
+            link.queue(frames.encode(FrameType.DATA, self.id, piece, ended if at == last else 0))
+
+    def _on_error_body(self, body: bytes, complete: bool) -> None:
+        # Held back whole, so that the credential's bytes can be removed wherever they were cut.
+        assert self._error_body is not None
+        self._error_body.append(body)
+        if not complete and self._received <= ERROR_BODY_BYTES_MAX:
+            return
+        assert self._opened is not None
+        assert self._head is not None
+        assert self._connection is not None
+        text = self._opened.redactor.clean(b"".join(self._error_body))[:ERROR_BODY_BYTES_MAX]
+        payload = frames.encode_payload(
+            frames.Head(self._head.status, egress.filter_head(self._head, self._opened), self._connection.connect_ms)
+        )
+        self._link.queue(frames.encode_with_head(FrameType.HEAD, self.id, payload, b"", 0))
+        self._queue_data(text, END)
+        if not complete:
+            self._connection.abort()
+        self._finish(None)
+
+    def on_failure(self, failure: Failure) -> None:
+        """Receiver: no complete response."""
+        self.fail(failure)
+
+    def grant(self, credit: int) -> None:
+        """The edge takes more of the response."""
+        self._window += credit
+        if self._window > 0 and self._connection is not None:
+            self._connection.resume()
+
+    def fail(self, failure: Failure) -> None:
+        """End without a complete response."""
+        if self.is_over:
+            return
+        fail = frames.Fail(failure.reason, failure.message[:512], failure.dispatched and self.dispatched)
+        self._link.queue(frames.encode(FrameType.FAIL, self.id, frames.encode_payload(fail)))
+        self._finish(failure.reason)
+
+    def cancel(self) -> None:
+        """The edge does not want the rest."""
+        if self.is_over:
+            return
+        if self._connection is not None and self._sent_bytes:
+            self._connection.abort()
+        self._finish("cancelled")
+
+    def _finish(self, reason: str | None) -> None:
+        self.is_over = True
+        self._release_body()
+        self._link.attempts.pop(self.id, None)
+        service = self._link.service
+        if self._opened is not None:
+            service.meter(self._opened).end(self._sent_bytes + self._received)
+        if self.dispatched:
+            service.journal_done(self.message.attempt_id, self._status, reason, self._received, self._sent_bytes)
+
+    def _release_body(self) -> None:
+        self._link.service.held -= self._body_bytes
+        self._body.clear()
+        self._body_bytes = 0
+
+
+class VaultSideLink(asyncio.Protocol):
+    """One link, as the vault sees it."""
+
+    def __init__(self, service: "VaultService") -> None:
+        self.service = service
+        self.attempts: dict[int, Attempt] = {}
+        self._transport: asyncio.Transport | None = None
+        self._decoder = frames.Decoder()
+        self._out: list[bytes] = []
+        self._peer: frames.Hello | None = None
+
+    @property
+    def run_id(self) -> str:
+        """Which run of which edge this is."""
+        return self._peer.run_id if self._peer is not None else ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Asyncio: somebody connected; it must say hello first."""
+        self._transport = cast(asyncio.Transport, transport)
+        sock = transport.get_extra_info("socket")
+        if unix.peer_uid(cast(socket.socket, sock)) not in self.service.peer_uids:
+            self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Asyncio: the peer is gone: cancel its attempts, and journal that nothing more of it will be sent."""
+        self._transport = None
+        self._out.clear()
+        for attempt in list(self.attempts.values()):
+            attempt.cancel()
+        self._out.clear()
+        if self._peer is not None and self._peer.role == "edge":
+            self.service.journal_link_end(self._peer.run_id)
+
+    def data_received(self, data: bytes) -> None:
+        """Asyncio: frames came."""
+        try:
+            for kind, stream_id, flags, payload in self._decoder.feed(data):
+                self._receive(kind, stream_id, flags, payload)
+        except (FrameError, msgspec.DecodeError) as exc:
+            self.service.report(f"link closed: {exc}")
+            if self._transport is not None:
+                self._transport.abort()
+
+    def _receive(self, kind: int, stream_id: int, flags: int, payload: bytes) -> None:
+        peer = self._peer
+        if peer is None:
+            if kind != FrameType.HELLO or stream_id != 0:
+                raise FrameError("the first frame must be a hello")
+            self._greet(_decode_hello(payload))
+            return
+        if peer.role == "control":
+            if kind != FrameType.VERB:
+                raise FrameError("control may only send verbs")
+            self._answer(stream_id, _decode_verb(payload))
+            return
+        attempt = self.attempts.get(stream_id)
+        if kind == FrameType.OPEN:
+            if attempt is not None or stream_id == 0 or len(self.attempts) >= STREAMS_PER_LINK_MAX:
+                raise FrameError("a stream is opened twice, or too many are open")
+            head, body = frames.split_head(payload)
+            attempt = self.attempts[stream_id] = Attempt(self, stream_id, _decode_open(head))
+            if flags & END or body:
+                attempt.add_body(body, bool(flags & END))
+        elif attempt is None:
+            return  # a frame that crossed the stream's end
+        elif kind == FrameType.BODY:
+            attempt.add_body(payload, bool(flags & END))
+        elif kind == FrameType.CANCEL:
+            attempt.cancel()
+        elif kind == FrameType.WINDOW and len(payload) == 4:
+            attempt.grant(int.from_bytes(payload, "little"))
+        else:
+            raise FrameError(f"unexpected frame type {kind}")
+
+    def _greet(self, hello: frames.Hello) -> None:
+        expected = self.service.tokens.get(hello.role)
+        if expected is None or not hmac.compare_digest(expected.encode(), hello.token.encode()):
+            raise FrameError("the peer is not who it says")
+        if hello.version != frames.PROTOCOL_VERSION:
+            raise FrameError(f"protocol version {hello.version} is not spoken here")
+        self._peer = hello
+        mine = frames.Hello(frames.PROTOCOL_VERSION, "vault", "", self.service.journal.spool_id, self.service.run_id)
+        self.queue(frames.encode(FrameType.HELLO, 0, frames.encode_payload(mine)))
+
+    def _answer(self, stream_id: int, verb: frames.Verb) -> None:
+        try:
+            answer = frames.Answer(True, "", msgspec.Raw(frames.encode_payload(self.service.perform(verb))))
+        except (RefusedError, SealError, msgspec.DecodeError) as exc:
+            answer = frames.Answer(False, str(exc), msgspec.Raw(b"\xc0"))
+        self.queue(frames.encode(FrameType.ANSWER, stream_id, frames.encode_payload(answer)))
+
+    def queue(self, frame: bytes) -> None:
+        """Queue a frame for this turn's write."""
+        if not self._out:
+            self.service.flush_later(self)
+        self._out.append(frame)
+
+    def flush(self) -> None:
+        """Write what is queued."""
+        if self._out and self._transport is not None:
+            self._transport.write(self._out[0] if len(self._out) == 1 else b"".join(self._out))
+        self._out.clear()
+
+
+class VaultService:
+    """Owns the box, the journal and the pool."""
+
+    def __init__(
+        self, box: Box, journal: SpoolWriter, pool: Pool, clock: Clock, run_id: str, tokens: dict[str, str],
+        peer_uids: frozenset[int], report: Callable[[str], None],
+    ) -> None:
+        self.box = box
+        self.journal = journal
+        self.pool = pool
+        self._clock = clock
+        self.run_id = run_id
+        self.tokens = tokens
+        self.peer_uids = peer_uids
+        self.report = report
+        self.held = 0
+        self._meters: dict[str, egress.Meter] = {}
+        self._pending: list[tuple[Attempt, UpstreamConnection, bytes]] = []
+        self._links: list[VaultSideLink] = []
+        self._scheduled = False
+
+    async def start(self, sock: socket.socket) -> None:
+        """Listen for links."""
+        self.pool.start()
+        await asyncio.get_running_loop().create_unix_server(lambda: VaultSideLink(self), sock=sock)
+
+    def meter(self, opened: Opened) -> egress.Meter:
+        """Return the use of a credential."""
+        meter = self._meters.get(opened.item.id)
+        if meter is None:
+            meter = self._meters[opened.item.id] = egress.Meter(opened.item.ceilings)
+        meter.ceilings = opened.item.ceilings
+        return meter
+
+    # one turn
+
+    def send_after_journal(self, attempt: Attempt, connection: UpstreamConnection, request: bytes) -> None:
+        """Journal a dispatch; the bytes leave when the journal has it."""
+        attempt.dispatched = True
+        record = records.Dispatch(
+            attempt.message.attempt_id, attempt.message.deployment, self._clock.wall_ms(), attempt._link.run_id
+        )
+        self.journal.append(Kind.DISPATCH, records.encode_payload(record))
+        self._pending.append((attempt, connection, request))
+        self._schedule()
+
+    def journal_done(self, attempt_id: str, status: int | None, reason: str | None, size_in: int, size_out: int) -> None:
+        """Journal what an attempt came to."""
+        record = records.Done(attempt_id, status, reason, size_in, size_out, self._clock.wall_ms())
+        self.journal.append(Kind.DONE, records.encode_payload(record))
+        self._schedule()
+
+    def journal_link_end(self, run_id: str) -> None:
+        """Journal that a link ended: what of it is not journalled by now was never sent."""
+        self.journal.append(Kind.LINK_END, records.encode_payload(records.LinkEnd(run_id, self._clock.wall_ms())))
+        self._schedule()
+
+    def flush_later(self, link: VaultSideLink) -> None:
+        """Write a link's frames at the end of this turn."""
+        self._links.append(link)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        pending, self._pending = self._pending, []
+        try:
+            self.journal.commit()
+        except OSError as exc:
+            self.report(f"the journal cannot be written: {exc}")
+            for attempt, connection, _ in pending:
+                attempt.dispatched = False
+                self.pool.release(connection, True)
+                attempt.fail(Failure("overloaded", "the vault's journal cannot be written", False))
+            pending = []
+        for attempt, connection, request in pending:
+            attempt.send(connection, request)
+        links, self._links = self._links, []
+        for link in links:
+            link.flush()
+
+    # verbs
+
+    def perform(self, verb: frames.Verb) -> object:
+        """Do what control asks. There is no verb that reads a secret, and none that takes a path (C4)."""
+        now = self._clock.wall_ms()
+        if verb.name == "put":
+            put = msgspec.msgpack.decode(verb.body, type=Put)
+            metadata = self.box.put(put, now)
+            return metadata
+        if verb.name in {"disable", "enable", "remove"}:
+            change = msgspec.msgpack.decode(verb.body, type=StateChange)
+            state = {"disable": "disabled", "enable": "active", "remove": "removed"}[verb.name]
+            return self.box.set_state(change.id, state, now)  # type: ignore[arg-type]
+        if verb.name == "list":
+            return self.box.list()
+        if verb.name == "versions":
+            return self.box.versions()
+        if verb.name == "bind_store":
+            self.box.bind_store(msgspec.msgpack.decode(verb.body, type=str))
+            return None
+        raise RefusedError(f"unknown verb {verb.name[:32]!r}")
+
+
