@@ -69,7 +69,7 @@ class Handler(Protocol):
 class Exchange:
     """One request and its answer."""
 
-    __slots__ = ("_body", "_chunked", "_close", "_discard", "body_bytes", "connection", "context", "head", "is_complete",
+    __slots__ = ("_body", "_chunked", "_close", "_deferred", "_discard", "body_bytes", "connection", "context", "head", "is_complete",
                  "is_ended", "is_started", "received_s")
 
     def __init__(self, connection: "Connection", head: RequestHead, now_s: float) -> None:
@@ -86,6 +86,7 @@ class Exchange:
         self._chunked = False
         self._close = not head.keep_alive
         self._discard = False
+        self._deferred: tuple[int, bytes, bytes] | None = None
 
     @property
     def client_address(self) -> str | None:
@@ -104,9 +105,13 @@ class Exchange:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def send(self, status: int, headers: bytes, body: bytes) -> None:
-        """Answer at once. `headers` is a block of CRLF-ended lines without content-length and connection."""
+        """Answer at once, or when it is this exchange's turn. `headers` is a block of CRLF-ended lines without
+        content-length and connection."""
         self._refuse_rest()
         connection = self.connection
+        if not connection.is_current(self):
+            self._deferred = (status, headers, body)
+            return
         tail = b"connection: close\r\n\r\n" if self._must_close() else b"\r\n"
         self.is_started = self.is_ended = True
         payload = b"" if self.head.method == b"HEAD" else body
@@ -280,6 +285,10 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.write(data)
 
+    def is_current(self, exchange: Exchange) -> bool:
+        """True when it is this exchange's turn to be answered (or nobody's: the connection is gone)."""
+        return self._current is exchange or self._current is None
+
     def finished(self, exchange: Exchange) -> None:
         """The current exchange's answer is written: close, or go on with the next request."""
         if exchange is not self._current:
@@ -308,8 +317,8 @@ class Connection(asyncio.Protocol):
             return
         if len(self._queue) == PIPELINE_MAX - 1 and self._transport is not None:
             self._transport.resume_reading()
-        if self._current.is_ended:
-            self.finished(self._current)
+        if self._current._deferred is not None:
+            self._current.send(*self._current._deferred)
         elif self._current.is_complete:
             self.server.handler.on_request(self._current)
 

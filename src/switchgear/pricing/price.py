@@ -126,6 +126,13 @@ class Meterer:
         flat = price.discount_bp == 0 and all(rate is None or not rate.tiers for rate in rates)
         self._default = [rate.base if rate else None for rate in rates] if flat else None
 
+    def expect(self, input_tokens: int, output_tokens: int) -> int | None:
+        """Return what a request may come to: its input, and as much output as it allows; None without these rates."""
+        rates = self._default
+        if rates is None or rates[0] is None or (output_tokens and rates[4] is None):
+            return self.nanousd(TokenUsage(input=input_tokens, output=output_tokens), None)
+        return round_half_even(rates[0] * input_tokens + (rates[4] or 0) * output_tokens, MTOK)
+
     def nanousd(self, usage: TokenUsage, tier: str | None) -> int | None:
         """Return the cost in nano-USD, or None when some tokens have no rate."""
         rates = self._default

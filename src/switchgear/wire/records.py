@@ -140,6 +140,9 @@ class Checkpoint(msgspec.Struct, array_like=True, frozen=True):
     bytes_out: int
     elapsed_ms: int
     status: int
+    tokens: TokenUsage | None = None
+    """Usage that the provider reported already; the client may have seen it."""
+    service_tier: str | None = None
 
 
 class Orphan(msgspec.Struct, array_like=True, frozen=True):

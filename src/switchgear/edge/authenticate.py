@@ -1,0 +1,89 @@
+"""Stage: whose key is this? Level 4 (INVARIANTS H5, C6).
+
+All places of a key are read; two different values are refused. The token is hashed before anything else happens to it:
+it reaches no log, no record and no look-up.
+"""
+
+import hmac
+
+from switchgear.core import problems, virtual_key
+from switchgear.core.problems import Problem
+from switchgear.edge.context import RequestContext
+from switchgear.policies import access
+from switchgear.replica.entries import KeyEntry
+from switchgear.replica.reader import ReplicaReader
+from switchgear.wire.http1 import RequestHead
+
+_AUTHORIZATION = b"authorization"
+_PLACES = (b"x-api-key", b"api-key", b"x-goog-api-key")
+_NO_KEY = Problem(
+    problems.INVALID_KEY,
+    "no API key was sent; send your virtual key as `Authorization: Bearer sk-sg-…` or in `x-api-key`",
+)
+_TWO_KEYS = Problem(problems.BAD_HTTP, "two different API keys were sent; send one")
+
+
+def presented_token(head: RequestHead) -> str | Problem:
+    """Return the one token that a request presents."""
+    headers = head.headers
+    found: bytes | None = None
+    value = headers.get(_AUTHORIZATION)
+    if value is not None:
+        if _AUTHORIZATION in head.repeated:
+            return _TWO_KEYS
+        scheme, _, rest = value.partition(b" ")
+        if scheme.lower() == b"bearer" and rest:
+            found = rest.strip()
+    for place in _PLACES:
+        value = headers.get(place)
+        if value:
+            if place in head.repeated or (found is not None and not hmac.compare_digest(found, value)):
+                return _TWO_KEYS
+            found = value
+    if not found:
+        return _NO_KEY
+    if len(found) > virtual_key.TOKEN_BYTES_MAX or not found.isascii():
+        return access.INVALID_KEY
+    return found.decode("ascii")
+
+
+def authenticate(context: RequestContext, replica: ReplicaReader, peppers: dict[int, bytes]) -> Problem | None:
+    """Fill `context.key` and `context.snapshot`, or return why not."""
+    token = presented_token(context.exchange.head)
+    if isinstance(token, Problem):
+        return token
+    digest = virtual_key.digest(token)
+    key_id = virtual_key.parse_id(token)
+    context.snapshot, entry = replica.look_up(key_id or "")
+    if context.snapshot is None:
+        return Problem(problems.OVERLOADED, "the gateway is starting; try again in a moment", None, 1)
+    if entry is None:
+        for pepper in peppers.values():
+            entry = replica.look_up_hash(virtual_key.keyed_hash(pepper, digest))
+            if entry is not None:
+                break
+    if entry is None or not _holds(entry, digest, peppers, context.now_ms):
+        return access.INVALID_KEY
+    context.key = entry
+    subjects = ["all", f"key:{entry.name}"]
+    if entry.team is not None:
+        subjects.append(f"team:{entry.team}")
+    if entry.user is not None:
+        subjects.append(f"user:{entry.user}")
+    if entry.project is not None:
+        subjects.append(f"project:{entry.project}")
+    freezes = context.snapshot.freezes
+    return (
+        access.check_key_times(entry.revoked, entry.expires_ms, context.now_ms)
+        or (access.check_frozen(freezes, subjects, context.now_ms) if freezes else None)
+        or (access.check_address(entry.cidrs, context.exchange.client_address) if entry.cidrs is not None else None)
+    )
+
+
+def _holds(entry: KeyEntry, digest: bytes, peppers: dict[int, bytes], now_ms: int) -> bool:
+    for secret in entry.secrets:
+        pepper = peppers.get(secret.pepper_id)
+        if pepper is None or not hmac.compare_digest(virtual_key.keyed_hash(pepper, digest), secret.mac):
+            continue
+        return secret.not_after_ms is None or now_ms < secret.not_after_ms
+    return False

@@ -1,0 +1,54 @@
+"""What travels through the stages: one typed object per request; each field says who fills it. Level 4."""
+
+from typing import Any
+
+from switchgear.core.problems import Problem
+from switchgear.core.usage import TokenUsage
+from switchgear.dialects import openai
+from switchgear.net.server import Exchange
+from switchgear.pricing.price import Meterer
+from switchgear.replica.entries import KeyEntry, Snapshot
+from switchgear.routing.table import Candidate, Route
+from switchgear.wire.records import AttemptOutcome
+
+
+class RequestContext:
+    """One request from its head to its settlement."""
+
+    __slots__ = (
+        "attempts", "body", "bytes_in", "bytes_out", "candidate", "client", "endpoint", "error", "estimate_reason",
+        "exchange", "expect_nanousd", "gone", "id", "input_estimate", "key", "meterer", "now_ms", "outcome", "problem",
+        "request", "reserved", "route", "snapshot", "started_s", "status", "ttft_ms", "usage",
+    )
+
+    def __init__(self, exchange: Exchange, request_id: str, now_ms: int, started_s: float) -> None:
+        # filled at the head
+        self.exchange = exchange
+        self.id = request_id
+        self.now_ms = now_ms
+        self.started_s = started_s
+        self.endpoint: Any = None  # gate: the row of the path table
+        self.snapshot: Snapshot | None = None  # authenticate
+        self.key: KeyEntry | None = None  # authenticate
+        self.client: Any = None  # attribute: tool, session and other claims of the client
+        # filled from the body
+        self.body = b""  # gate
+        self.bytes_in = 0  # gate
+        self.request: openai.Request | None = None  # parse
+        self.route: Route | None = None  # authorize
+        self.candidate: Candidate | None = None  # route: where the current attempt goes
+        self.meterer: Meterer | None = None  # route: the price of the current candidate
+        self.input_estimate = 0  # reserve
+        self.expect_nanousd: int | None = None  # reserve
+        self.reserved = False  # reserve
+        # filled while the answer comes
+        self.attempts: list[AttemptOutcome] = []  # transfer
+        self.status = 0  # transfer
+        self.outcome = ""  # transfer
+        self.usage: TokenUsage | None = None  # transfer
+        self.estimate_reason: str | None = None  # transfer
+        self.ttft_ms: int | None = None  # transfer
+        self.bytes_out = 0  # transfer
+        self.gone = False  # gate: the client went away
+        self.error: tuple[str, str] | None = None  # whoever refuses: (code, message) for the record
+        self.problem: Problem | None = None  # whoever refuses: what the client is told

@@ -1,0 +1,258 @@
+"""The outer gate: what the HTTP server calls. Level 4.
+
+It runs the stages of `pipeline`, answers the paths that need no upstream, and owns the transfers in progress.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from switchgear.core import problems
+from switchgear.core.clock import Clock
+from switchgear.core.ids import IdSource
+from switchgear.core.problems import Problem
+from switchgear.dialects import openai
+from switchgear.edge import paths, pipeline
+from switchgear.edge.context import RequestContext
+from switchgear.edge.outbox import Outbox
+from switchgear.edge.plan import Planner
+from switchgear.edge.settle import DenialLog
+from switchgear.edge.transfer import Transfer
+from switchgear.net.link import VaultLink
+from switchgear.net.server import Exchange
+from switchgear.replica.reader import ReplicaReader
+from switchgear.spool.writer import SpoolWriter
+
+TICK_S = 1.0
+SYNC_S = 0.05
+_JSON = b"content-type: application/json\r\n"
+
+
+class Counters(msgspec.Struct):
+    """What is counted and never recorded: requests without a valid key (INVARIANTS L7)."""
+
+    requests: int = 0
+    unauthenticated: int = 0
+    unknown_paths: int = 0
+
+
+class Gate:
+    """One per edge process."""
+
+    def __init__(
+        self, *, replica: ReplicaReader, peppers: dict[int, bytes], spool: SpoolWriter, link: VaultLink,
+        outbox: Outbox, planner: Planner, ids: IdSource, clock: Clock, report: Callable[[str], None],
+    ) -> None:
+        self.replica = replica
+        self.peppers = peppers
+        self.spool = spool
+        self.link = link
+        self.outbox = outbox
+        self.planner = planner
+        self.ids = ids
+        self.clock = clock
+        self.now_s = clock.monotonic_s()
+        self._report = report
+        self.transfers: dict[str, Transfer] = {}
+        self.counters = Counters()
+        self._denials = DenialLog(spool)
+        self.is_draining = False
+        self._syncing: asyncio.Future[None] | None = None
+        self._timers: list[asyncio.TimerHandle] = []
+
+    def start(self) -> None:
+        """Begin the timers."""
+        self._tick()
+        self._sync()
+
+    # Handler
+
+    def on_head(self, exchange: Exchange) -> None:
+        """Handler: refuse before the body is read, or go on."""
+        self.counters.requests += 1
+        head = exchange.head
+        now_ms = self.clock.wall_ms()
+        context = RequestContext(exchange, self.ids.request_id(now_ms), now_ms, self.clock.monotonic_s())
+        exchange.context = context
+        endpoint, rest = paths.find(head.target)
+        if endpoint is None:
+            self.counters.unknown_paths += 1
+            shown = head.target.partition(b"?")[0][:128].decode("ascii", "replace")
+            self.refuse(context, Problem(problems.UNKNOWN_PATH, f"there is nothing at {shown}"))
+            return
+        context.endpoint = endpoint
+        if head.method != endpoint.method and not (head.method == b"HEAD" and endpoint.method == b"GET"):
+            self.refuse(
+                context, Problem(problems.METHOD_NOT_ALLOWED, f"use {endpoint.method.decode()} for this path")
+            )
+            return
+        context.body = rest
+        if not endpoint.needs_key:
+            return
+        for stage in pipeline.HEAD_STAGES:
+            problem = stage(self, context)
+            if problem is not None:
+                self._deny(context, problem)
+                return
+
+    def on_request(self, exchange: Exchange) -> None:
+        """Handler: the whole request is there."""
+        if exchange.is_ended:
+            return
+        context: RequestContext = exchange.context
+        if context.endpoint.operation is None:
+            _LOCAL[context.endpoint.name](self, context)
+            return
+        context.body = exchange.body()
+        context.bytes_in = len(context.body)
+        for stage in pipeline.BODY_STAGES:
+            problem = stage(self, context)
+            if problem is not None:
+                self._deny(context, problem)
+                return
+
+    def on_gone(self, exchange: Exchange) -> None:
+        """Handler: the client went away."""
+        if isinstance(exchange.context, Transfer):
+            exchange.context.on_gone()
+
+    def on_writable(self, exchange: Exchange) -> None:
+        """Handler: the client reads again."""
+        if isinstance(exchange.context, Transfer):
+            exchange.context.on_writable()
+
+    def render(self, problem: Problem, exchange: Exchange | None) -> tuple[bytes, bytes]:
+        """Handler: a refusal by the server itself (malformed HTTP, slow client)."""
+        request_id = self.ids.request_id(self.clock.wall_ms())
+        return self._error_headers(problem, request_id), openai.render_error(problem, request_id)
+
+    # refusals
+
+    def refuse(self, context: RequestContext, problem: Problem) -> None:
+        """Answer a request with a refusal."""
+        if context.exchange.is_ended:
+            return
+        context.exchange.send(
+            problem.case.status, self._error_headers(problem, context.id), openai.render_error(problem, context.id)
+        )
+
+    def _deny(self, context: RequestContext, problem: Problem) -> None:
+        context.problem = problem
+        if context.key is None:
+            self.counters.unauthenticated += 1
+        else:
+            self._denials.deny(context)
+            self.outbox.schedule()
+        self.refuse(context, problem)
+
+    def _error_headers(self, problem: Problem, request_id: str) -> bytes:
+        case = problem.case
+        lines = b"content-type: application/json\r\nx-request-id: %b\r\nx-switchgear-error: %b\r\n" \
+            b"x-switchgear-error-source: %b\r\n" % (request_id.encode(), case.code.encode(), case.source.encode())
+        if problem.retry_after_s is not None or case.status == 503:
+            lines += b"retry-after: %d\r\n" % (problem.retry_after_s or 1)
+        if case.should_retry is not None:
+            lines += b"x-should-retry: %b\r\n" % (b"true" if case.should_retry else b"false")
+        if case is problems.INVALID_KEY:
+            lines += b"www-authenticate: Bearer\r\n"
+        return lines
+
+    # answers without an upstream
+
+    def _send_json(self, context: RequestContext, value: Any, status: int = 200) -> None:
+        headers = b"%bx-request-id: %b\r\n" % (_JSON, context.id.encode())
+        context.exchange.send(status, headers, msgspec.json.encode(value))
+
+    def _health(self, context: RequestContext) -> None:
+        self._send_json(context, {"status": "ok"})
+
+    def _ready(self, context: RequestContext) -> None:
+        reason = None
+        if self.is_draining:
+            reason = "draining"
+        elif not self.link.is_up:
+            reason = "the inner gate is not connected"
+        elif self.replica.snapshot() is None:
+            reason = "no configuration was published yet"
+        elif not self.outbox.is_recording:
+            reason = "the ledger cannot record"
+        self._send_json(context, {"status": "ready" if reason is None else "unready", "reason": reason},
+                        200 if reason is None else 503)
+
+    def _root(self, context: RequestContext) -> None:
+        self._send_json(context, {"name": "switchgear", "api": "/v1"})
+
+    def _models(self, context: RequestContext) -> None:
+        assert context.snapshot is not None
+        assert context.key is not None
+        names = self.planner.callable_models(context.snapshot, context.key)
+        self._send_json(context, openai.ModelList([_model(name) for name in names]))
+
+    def _model(self, context: RequestContext) -> None:
+        assert context.snapshot is not None
+        assert context.key is not None
+        name = context.body.decode("utf-8", "replace")
+        plan = self.planner.plan(context.snapshot, context.key, name, context.now_ms)
+        if plan.problem is not None:
+            self._deny(context, plan.problem)
+        else:
+            self._send_json(context, _model(name))
+
+    def _key(self, context: RequestContext) -> None:
+        key = context.key
+        assert key is not None
+        self._send_json(context, {
+            "id": key.id, "name": key.name, "team": key.team, "user": key.user, "project": key.project,
+            "models": key.models, "cidrs": key.cidrs, "expires_ms": key.expires_ms, "limits": [],
+        })
+
+    # life
+
+    def settled(self, transfer: Transfer) -> None:
+        """A transfer ended."""
+        self.transfers.pop(transfer.context.id, None)
+        transfer.context.exchange.context = None
+
+    def interrupt_all(self, message: str) -> None:
+        """End what is left when the drain is over."""
+        for transfer in list(self.transfers.values()):
+            transfer.interrupt(message)
+
+    def stop(self) -> None:
+        """Write the last records."""
+        for timer in self._timers:
+            timer.cancel()
+        self._denials.flush()
+        self.outbox.flush()
+
+    def _tick(self) -> None:
+        self.now_s = self.clock.monotonic_s()
+        for transfer in list(self.transfers.values()):
+            transfer.check(self.now_s)
+        self._later(TICK_S, self._tick)
+
+    def _sync(self) -> None:
+        try:
+            self.spool.maintain()
+        except OSError as exc:
+            self._report(f"the spool cannot be maintained: {exc}")
+        if self.spool.needs_sync and (self._syncing is None or self._syncing.done()):
+            self._syncing = asyncio.get_running_loop().run_in_executor(None, self.spool.sync)
+        self._later(SYNC_S, self._sync)
+
+    def _later(self, delay_s: float, function: Callable[[], None]) -> None:
+        self._timers = self._timers[-3:]
+        self._timers.append(asyncio.get_running_loop().call_later(delay_s, function))
+
+
+def _model(name: str) -> openai.ModelObject:
+    provider, slash, _ = name.partition("/")
+    return openai.ModelObject(name, 0, provider if slash else "switchgear")
+
+
+_LOCAL: dict[str, Callable[[Gate, RequestContext], None]] = {
+    "healthz": Gate._health, "readyz": Gate._ready, "root": Gate._root, "models": Gate._models, "model": Gate._model,
+    "key": Gate._key,
+}

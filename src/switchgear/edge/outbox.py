@@ -1,0 +1,61 @@
+"""The end of a loop turn: the spool first, then the link, then the clients. Level 4 (INVARIANTS L2).
+
+Nothing leaves this process before the record that explains it is in the kernel's hands.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+
+from switchgear.net.link import VaultLink
+from switchgear.spool.writer import SpoolWriter
+
+RETRY_S = 0.05
+
+
+class Outbox:
+    """Collects one turn's output."""
+
+    def __init__(self, spool: SpoolWriter, report: Callable[[str], None], durable: bool = False) -> None:
+        """`durable` waits for the disk before anything leaves (`durability: power`)."""
+        self.spool = spool
+        self.link: VaultLink | None = None
+        self._report = report
+        self._durable = durable
+        self._calls: list[tuple[Callable[..., None], tuple[object, ...]]] = []
+        self._scheduled = False
+        self.is_recording = True
+        """False while the spool cannot be written; new requests are refused then."""
+
+    def call(self, function: Callable[..., None], *arguments: object) -> None:
+        """Do something towards a client after this turn's records are written."""
+        self._calls.append((function, arguments))
+        self.schedule()
+
+    def schedule(self) -> None:
+        """Flush at the end of this turn."""
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write everything, in order. While the disk refuses, everything waits and nothing is lost."""
+        self._scheduled = False
+        try:
+            self.spool.commit()
+            if self._durable and self.spool.needs_sync:
+                self.spool.sync()
+        except OSError as exc:
+            if self.is_recording:
+                self._report(f"the spool cannot be written: {os.strerror(exc.errno or 0)}")
+            self.is_recording = False
+            self._scheduled = True
+            asyncio.get_running_loop().call_later(RETRY_S, self.flush)
+            return
+        self.is_recording = True
+        if self.link is not None:
+            self.link.flush()
+        if self._calls:
+            calls, self._calls = self._calls, []
+            for function, arguments in calls:
+                function(*arguments)

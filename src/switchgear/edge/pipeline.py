@@ -1,0 +1,93 @@
+"""The order of stages: one literal. Level 4.
+
+A stage is a function of (gate, context) that returns None to go on or a Problem to stop.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from switchgear.core import problems
+from switchgear.core.errors import SpoolFullError
+from switchgear.core.problems import Problem
+from switchgear.dialects import openai
+from switchgear.edge import settle
+from switchgear.edge.attribute import attribute
+from switchgear.edge.authenticate import authenticate
+from switchgear.edge.context import RequestContext
+from switchgear.edge.transfer import Transfer
+
+if TYPE_CHECKING:
+    from switchgear.edge.gate import Gate
+
+Stage = Callable[["Gate", RequestContext], Problem | None]
+
+_LEDGER_FULL = Problem(problems.LEDGER_UNAVAILABLE, "the ledger cannot record new requests; try again soon", None, 5)
+
+
+def who(gate: "Gate", context: RequestContext) -> Problem | None:
+    """Whose key is it?"""
+    return authenticate(context, gate.replica, gate.peppers)
+
+
+def claims(gate: "Gate", context: RequestContext) -> Problem | None:
+    """What does the client say about itself?"""
+    context.client = attribute(context.exchange.head)
+    return None
+
+
+def media(gate: "Gate", context: RequestContext) -> Problem | None:
+    """Is the body of a kind that is read here?"""
+    if context.endpoint.operation is None:
+        return None
+    headers = context.exchange.head.headers
+    kind = headers.get(b"content-type")
+    if kind is not None and not kind.lower().startswith(b"application/json"):
+        return Problem(problems.UNSUPPORTED_MEDIA, "send the body as content-type: application/json")
+    encoding = headers.get(b"content-encoding")
+    if encoding is not None and encoding.lower() != b"identity":
+        return Problem(problems.UNSUPPORTED_MEDIA, "compressed request bodies are not supported; send it uncompressed")
+    return None
+
+
+def parse(gate: "Gate", context: RequestContext) -> Problem | None:
+    """What is asked?"""
+    try:
+        context.request = openai.parse_request(context.body, context.endpoint.operation)
+    except openai.InvalidBodyError as exc:
+        return Problem(problems.INVALID_BODY, str(exc), exc.param)
+    context.body = b""
+    return None
+
+
+def transfer(gate: "Gate", context: RequestContext) -> Problem | None:
+    """Authorize the model, reserve, and send the first attempt."""
+    assert context.snapshot is not None
+    assert context.key is not None
+    assert context.request is not None
+    plan = gate.planner.plan(context.snapshot, context.key, context.request.model, context.now_ms)
+    if plan.problem is not None:
+        return plan.problem
+    if not gate.link.can_open:
+        return Problem(problems.OVERLOADED, "the inner gate is not ready; try again in a moment", None, 1)
+    if not gate.outbox.is_recording:
+        return _LEDGER_FULL
+    try:
+        settle.reserve(context, plan.targets[0], gate.spool)
+    except SpoolFullError:
+        return _LEDGER_FULL
+    started = Transfer(gate, context, plan)
+    gate.transfers[context.id] = started
+    context.exchange.context = started
+    started.begin()
+    return None
+
+
+HEAD_STAGES: tuple[Stage, ...] = (
+    who,  # before a body is read: nobody without a key makes us hold bytes
+    claims,  # after who: strangers' claims are never looked at
+    media,
+)
+BODY_STAGES: tuple[Stage, ...] = (
+    parse,
+    transfer,  # last: from its reservation on, a request ends in a settlement and never in a plain refusal
+)

@@ -1,0 +1,133 @@
+"""Stage: may this key call this model, and where would it go? Level 4.
+
+The answer is the same for every request of one key version and model under one snapshot, so it is kept. Prices may depend
+on the time of day, so a plan lives for a minute.
+"""
+
+import msgspec
+
+from switchgear.core import problems
+from switchgear.core.problems import Problem
+from switchgear.core.text import header_value
+from switchgear.policies import access
+from switchgear.pricing.catalog import Catalog, Load
+from switchgear.pricing.price import Meterer
+from switchgear.replica.entries import KeyEntry, Snapshot
+from switchgear.routing import table
+from switchgear.routing.table import Candidate, Route
+
+PLAN_MS = 60_000
+PLANS_MAX = 20_000
+
+
+class Target(msgspec.Struct, frozen=True):
+    """One candidate with its price."""
+
+    candidate: Candidate
+    deployment: str
+    meterer: Meterer | None
+    headers: bytes
+    """The response headers that name where the answer came from."""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What to do with a model for a key: targets in order, or a refusal."""
+
+    made_ms: int
+    route: Route | None
+    targets: tuple[Target, ...]
+    problem: Problem | None
+
+
+class Planner:
+    """Makes and keeps plans. `load` gives the price files."""
+
+    def __init__(self, load_prices: Load) -> None:
+        self._load = load_prices
+        self._snapshot: Snapshot | None = None
+        self._plans: dict[tuple[str, int, str], Plan] = {}
+        self._catalog: Catalog | None = None
+
+    def plan(self, snapshot: Snapshot, key: KeyEntry, model: str, now_ms: int) -> Plan:
+        """Return the plan for a key's call of a model."""
+        if snapshot is not self._snapshot:
+            self._snapshot = snapshot
+            self._plans.clear()
+            self._catalog = None
+        name = (key.id, key.version, model)
+        plan = self._plans.get(name)
+        if plan is None or now_ms - plan.made_ms > PLAN_MS:
+            if len(self._plans) >= PLANS_MAX:
+                self._plans.clear()
+            plan = self._plans[name] = self._make(snapshot, key, model, now_ms)
+        return plan
+
+    def catalog(self, snapshot: Snapshot) -> Catalog:
+        """Return the prices of a snapshot."""
+        if self._catalog is None or snapshot is not self._snapshot:
+            self._catalog = Catalog(
+                self._load, snapshot.price_snapshot, snapshot.price_overrides, snapshot.discounts_bp
+            )
+        return self._catalog
+
+    def callable_models(self, snapshot: Snapshot, key: KeyEntry) -> list[str]:
+        """List the model names that a key may call: configured ones, and priced models of wildcards and providers."""
+        routes = snapshot.table
+        found = {name for name in routes.models if "*" not in name}
+        providers = {
+            entry.deployments[0].provider for name, entry in routes.models.items() if "*" in name and entry.deployments
+        }
+        catalog = self.catalog(snapshot)
+        for name, provider in routes.providers.items():
+            if (routes.implicit or name in providers) and provider.pricing_id and provider.credentials:
+                found.update(f"{name}/{info.id}" for info in catalog.models(provider.pricing_id))
+            if name == "demo" and provider.credentials:
+                found.update(f"demo/{model}" for model in DEMO_MODELS)
+        return sorted(name for name in found if access.may_call(name, key.models))
+
+    def _make(self, snapshot: Snapshot, key: KeyEntry, model: str, now_ms: int) -> Plan:
+        route = table.resolve(snapshot.table, model) if access.may_call(model, key.models) else None
+        if route is not None and snapshot.freezes:
+            route = self._without_frozen(snapshot, route, now_ms)
+            if isinstance(route, Problem):
+                return Plan(now_ms, None, (), route)
+        if route is None:
+            problem = access.model_not_found(model, self.callable_models(snapshot, key))
+            return Plan(now_ms, None, (), problem)
+        targets = tuple(self._target(snapshot, route, candidate, now_ms) for candidate in route.candidates)
+        if snapshot.unpriced == "refuse_all" and any(target.meterer is None for target in targets):
+            problem = Problem(
+                problems.MODEL_UNPRICED, f"the model {model[:128]!r} has no known price; an admin can set one", "model"
+            )
+            return Plan(now_ms, None, (), problem)
+        return Plan(now_ms, route, targets, None)
+
+    def _without_frozen(self, snapshot: Snapshot, route: Route, now_ms: int) -> "Route | Problem":
+        frozen = snapshot.freezes
+        problem = access.check_frozen(frozen, [f"model:{route.model}"], now_ms)
+        if problem is not None:
+            return problem
+        left = []
+        for candidate in route.candidates:
+            subjects = [f"provider:{candidate.provider.name}", f"credential:{candidate.deployment}"]
+            found = access.check_frozen(frozen, subjects, now_ms)
+            problem = found or problem
+            if found is None:
+                left.append(candidate)
+        if not left and problem is not None:
+            return problem
+        return msgspec.structs.replace(route, candidates=tuple(left))
+
+    def _target(self, snapshot: Snapshot, route: Route, candidate: Candidate, now_ms: int) -> Target:
+        provider = candidate.provider
+        price = candidate.price or self.catalog(snapshot).find(
+            provider.name, provider.pricing_id, candidate.upstream_model, now_ms
+        )
+        headers = b"x-switchgear-model: %b\r\nx-switchgear-provider: %b\r\n" % (
+            header_value(route.model), header_value(provider.name)
+        )
+        return Target(candidate, candidate.deployment, Meterer(price) if price is not None else None, headers)
+
+
+DEMO_MODELS = ("echo", "slow", "stream", "long")
+

@@ -1,0 +1,496 @@
+"""Stage: the attempts of one request and the answer's way to the client. Level 4.
+
+One state machine per request: WAITING for a response head → PLAIN (collecting) or STREAMING → SETTLED. Every end goes
+through `_settle`, once.
+"""
+
+import asyncio
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from switchgear.core import problems
+from switchgear.core.errors import ProtocolError, SpoolFullError
+from switchgear.core.ids import attempt_id
+from switchgear.core.money import format_usd
+from switchgear.core.problems import Problem
+from switchgear.core.text import clean, header_value
+from switchgear.dialects import openai
+from switchgear.edge import settle
+from switchgear.edge.context import RequestContext
+from switchgear.edge.plan import Plan, Target
+from switchgear.net.link import LinkStream
+from switchgear.routing import retry
+from switchgear.wire import records
+from switchgear.wire.frames import Fail, Head, Open
+from switchgear.wire.records import AttemptOutcome, Kind
+
+if TYPE_CHECKING:
+    from switchgear.edge.gate import Gate
+
+ANSWER_BYTES_MAX = 16 * 1024 * 1024
+"""Above it a plain answer is passed on as it comes, without a cost header."""
+PING_S = 15.0
+PING = b": ping\n\n"
+CHECKPOINT_S = 5.0
+CHECKPOINT_TOKENS = 4_096
+GONE_STREAM_S = 5.0
+GONE_STREAM_BYTES = 262_144
+GONE_PLAIN_S = 30.0
+RETRY_PAUSE_S = 0.1
+PASSED = frozenset({b"retry-after", b"retry-after-ms", b"x-should-retry", b"openai-processing-ms"})
+FORWARDED = (b"accept", b"openai-beta", b"idempotency-key")
+
+
+class State(Enum):
+    """Where a transfer is."""
+
+    WAITING = 1
+    PLAIN = 2
+    STREAMING = 3
+    SETTLED = 4
+
+
+class Transfer:
+    """Owns a request from its reservation to its settlement."""
+
+    __slots__ = (
+        "_attempt_ms", "_body", "_body_bytes", "_checkpoint_s", "_checkpoint_tokens", "_deployments_left", "_first_ms",
+        "_gate", "_gone_bytes", "_gone_s", "_head", "_last_write_s", "_meter", "_number", "_plan", "_retries_left",
+        "_stalled_bytes", "_state", "_stream", "_target", "context",
+    )
+
+    def __init__(self, gate: "Gate", context: RequestContext, plan: Plan) -> None:
+        self._gate = gate
+        self.context = context
+        self._plan = plan
+        self._target: Target = plan.targets[0]
+        self._deployments_left = list(plan.targets[1:])
+        assert plan.route is not None
+        self._retries_left = 0 if (context.client.retry or 0) > 0 else plan.route.retries_max
+        self._number = 0
+        self._state = State.WAITING
+        self._stream: LinkStream | None = None
+        self._meter: openai.StreamMeter | None = None
+        self._head: Head | None = None
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._attempt_ms = 0
+        self._first_ms: int | None = None
+        self._last_write_s = 0.0
+        self._checkpoint_s = 0.0
+        self._checkpoint_tokens = 0
+        self._gone_s = 0.0
+        self._gone_bytes = 0
+        self._stalled_bytes = 0
+
+    # attempts
+
+    def begin(self) -> None:
+        """Make the next attempt at the current target. Its record is written before a byte leaves."""
+        context, target, gate = self.context, self._target, self._gate
+        request = context.request
+        assert request is not None
+        self._number += 1
+        if self._number > 1:
+            settle.attempt(context, self._number, target, gate.spool)
+        candidate = target.candidate
+        context.candidate, context.meterer = candidate, target.meterer
+        body = openai.upstream_body(request, candidate.upstream_model, candidate.provider.stream_usage)
+        headers = [(b"content-type", b"application/json")]
+        client_headers = context.exchange.head.headers
+        for name in FORWARDED:
+            value = client_headers.get(name)
+            if value is not None:
+                headers.append((name, value))
+        timeouts = candidate.timeouts
+        self._attempt_ms = self._elapsed_ms()
+        self._first_ms = None
+        message = Open(
+            attempt_id(context.id, self._number), target.deployment, "POST", context.endpoint.upstream, headers,
+            len(body), timeouts.first_byte_s, timeouts.idle_s, timeouts.total_s, timeouts.connect_s,
+        )
+        self._stream = gate.link.open(message, body, self)
+
+    def on_response(self, head: Head, body: bytes, ended: bool) -> None:
+        """StreamOwner: the upstream's head."""
+        self._head = head
+        self._first_ms = self._elapsed_ms()
+        if head.status >= 400 or not self._is_event_stream(head):
+            self._state = State.PLAIN
+            self._on_plain(body, ended)
+            return
+        context, request = self.context, self.context.request
+        assert request is not None
+        self._state = State.STREAMING
+        context.status = head.status
+        context.ttft_ms = self._first_ms
+        self._meter = openai.StreamMeter(hide_usage=not request.asked_usage)
+        self._last_write_s = self._checkpoint_s = self._gate.now_s
+        if not context.gone:
+            context.exchange.start(head.status, self._headers(head, b"text/event-stream; charset=utf-8", None))
+        self._on_stream(body, ended)
+
+    def on_body(self, data: bytes, ended: bool) -> None:
+        """StreamOwner: more of the body."""
+        if self._state is State.STREAMING:
+            self._on_stream(data, ended)
+        elif self._state is State.PLAIN:
+            self._on_plain(data, ended)
+
+    def on_fail(self, fail: Fail) -> None:
+        """StreamOwner: no complete response."""
+        if self._state is State.SETTLED:
+            return
+        self._note_attempt(None if self._head is None else self._head.status, fail.reason)
+        if self._state is State.STREAMING:
+            self._break_stream(fail)
+            return
+        if not fail.dispatched and fail.reason in {"connect", "overloaded", "refused"} and not self.context.gone:
+            step = retry.next_step(
+                status=None, retries_left=self._retries_left if fail.reason == "connect" else 0,
+                has_next=bool(self._deployments_left), may_retry=self._has_time(), retry_after_s=None,
+            )
+            if self._step(step, None):
+                return
+        case, outcome = _FAILURES.get(fail.reason, (problems.UPSTREAM_BROKEN, "upstream_error"))
+        if fail.dispatched:
+            settle.estimate(self.context, 0, f"the provider did not answer completely ({fail.reason})")
+        message = _MESSAGES.get(fail.reason, "the provider's response broke off")
+        self._refuse(Problem(case, f"{message}: {fail.message}" if fail.message else message), outcome, fail.dispatched)
+
+    # plain answers
+
+    def _on_plain(self, data: bytes, ended: bool) -> None:
+        if data:
+            self._body.append(data)
+            self._body_bytes += len(data)
+            if self._stream is not None and not ended:
+                self._stream.consume(len(data))
+        if self._body_bytes > ANSWER_BYTES_MAX:
+            if self._stream is not None:
+                self._stream.cancel()
+            self._note_attempt(None if self._head is None else self._head.status, "too_large")
+            settle.estimate(self.context, self._body_bytes // settle.BYTES_PER_TOKEN, "the answer was too large to read")
+            self._refuse(Problem(problems.UPSTREAM_BROKEN, f"the answer is over {ANSWER_BYTES_MAX} bytes"),
+                         "upstream_error", True)
+            return
+        if not ended:
+            return
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        head = self._head
+        assert head is not None
+        self._note_attempt(head.status, None)
+        if head.status >= 400:
+            self._on_error(head, body)
+        else:
+            self._deliver(head, body)
+
+    def _deliver(self, head: Head, body: bytes) -> None:
+        context = self.context
+        reading = openai.read_answer(body)
+        context.status, context.outcome = head.status, "client_gone" if context.gone else "ok"
+        context.usage = reading.usage
+        context.bytes_out = len(body)
+        if reading.usage is None:
+            settle.estimate(context, len(body) // (settle.BYTES_PER_TOKEN * 2), "the provider reported no usage")
+        cost = self._settle(reading)
+        if not context.gone:
+            self._gate.outbox.call(context.exchange.send, head.status, self._headers(head, b"application/json", cost), body)
+
+    def _on_error(self, head: Head, body: bytes) -> None:
+        retry_after = next((value for name, value in head.headers if name == b"retry-after"), None)
+        step = retry.next_step(
+            status=head.status, retries_left=self._retries_left, has_next=bool(self._deployments_left),
+            may_retry=self._has_time() and not self.context.gone, retry_after_s=retry.parse_retry_after(retry_after),
+        )
+        if self._step(step, retry.parse_retry_after(retry_after)):
+            return
+        context = self.context
+        if head.status in retry.OUR_FAULT:
+            # The client cannot put our credential right, and must not take this for its own key.
+            self._refuse(
+                Problem(problems.UPSTREAM_AUTH, f"the provider refused the gateway's credential (status {head.status}); "
+                        "an administrator has to look at it"),
+                "upstream_error", False,
+            )
+            return
+        context.status = head.status
+        context.outcome = "client_error" if head.status < 500 and head.status not in {408, 429} else "upstream_error"
+        context.error = ("upstream_error", clean(body[:256].decode("utf-8", "replace"), 256))
+        context.bytes_out = len(body)
+        self._settle(None, billed=False)
+        if not context.gone:
+            headers = self._headers(head, b"application/json", None) + (
+                b"x-switchgear-error: upstream_error\r\nx-switchgear-error-source: upstream\r\n"
+            )
+            self._gate.outbox.call(context.exchange.send, head.status, headers, body)
+
+    # streams
+
+    def _on_stream(self, data: bytes, ended: bool) -> None:
+        context, meter, stream = self.context, self._meter, self._stream
+        assert meter is not None
+        had_usage = meter.reading.usage is not None
+        try:
+            out = meter.feed(data)
+            if ended:
+                out += meter.finish()
+        except ProtocolError as exc:
+            if stream is not None and not ended:
+                stream.cancel()
+            self._note_attempt(context.status, "broken")
+            self._break_stream(Fail("broken", str(exc), True))
+            return
+        if ended:
+            self._end_stream(out)
+            return
+        if not had_usage and meter.reading.usage is not None:
+            self._checkpoint()  # the client is about to see a figure: it must be recoverable first
+        if context.gone:
+            self._gone_bytes += len(data)
+            if stream is not None:
+                stream.consume(len(data))
+            return
+        if out:
+            context.bytes_out += len(out)
+            self._last_write_s = self._gate.now_s
+            self._gate.outbox.call(context.exchange.write, out)
+        if stream is not None:
+            if context.exchange.is_blocked:
+                self._stalled_bytes += len(data)
+            else:
+                stream.consume(len(data))
+
+    def on_writable(self) -> None:
+        """The client reads again: let the vault send on."""
+        if self._stream is not None and self._stalled_bytes and self._state is not State.SETTLED:
+            self._stream.consume(self._stalled_bytes)
+            self._stalled_bytes = 0
+            self._gate.outbox.schedule()
+
+    def _end_stream(self, out: bytes) -> None:
+        context, meter = self.context, self._meter
+        assert meter is not None
+        self._note_attempt(context.status, None if meter.is_clean else "unfinished")
+        reading = meter.reading
+        context.usage = reading.usage
+        context.bytes_out += len(out)
+        clean_end = meter.is_clean
+        if clean_end:
+            context.outcome = "client_gone" if context.gone else "ok"
+        else:
+            context.outcome = "upstream_error"
+            context.error = ("upstream_broken", "the stream ended without a proper end")
+        if reading.usage is None:
+            settle.estimate(context, meter.output_estimate, "the provider reported no usage in the stream")
+        self._settle(reading)
+        if context.gone:
+            return
+        exchange, outbox = context.exchange, self._gate.outbox
+        if out:
+            outbox.call(exchange.write, out)
+        if clean_end:
+            outbox.call(exchange.end)
+        elif meter.error:
+            outbox.call(exchange.abort)  # the provider's own error event was passed on
+        else:
+            problem = Problem(problems.UPSTREAM_BROKEN, "the provider's stream broke off")
+            outbox.call(exchange.write, openai.render_stream_error(problem, context.id))
+            outbox.call(exchange.abort)
+
+    def _break_stream(self, fail: Fail) -> None:
+        context, meter = self.context, self._meter
+        assert meter is not None
+        context.usage = meter.reading.usage
+        if context.usage is None:
+            settle.estimate(context, meter.output_estimate, f"the stream broke off ({fail.reason})")
+        case, outcome = _FAILURES.get(fail.reason, (problems.UPSTREAM_BROKEN, "upstream_error"))
+        context.outcome = "client_gone" if context.gone else outcome
+        context.error = (case.code, fail.message)
+        self._settle(meter.reading)
+        if not context.gone:
+            problem = Problem(case, fail.message or "the stream broke off")
+            self._gate.outbox.call(context.exchange.write, openai.render_stream_error(problem, context.id))
+            self._gate.outbox.call(context.exchange.abort)
+
+    # the client, the timer, the end
+
+    def on_gone(self) -> None:
+        """The client went away: wait a little for the cost to become known, then cancel (see `check`)."""
+        self.context.gone = True
+        self._gone_s = self._gate.now_s
+        if self._stream is not None and self._stalled_bytes:
+            self._stream.consume(self._stalled_bytes)
+            self._stalled_bytes = 0
+        self._gate.outbox.schedule()
+
+    def check(self, now_s: float) -> None:
+        """Enforce what has no event: clients gone, pings, checkpoints, a vault that hangs."""
+        context = self.context
+        if context.gone:
+            bound = GONE_STREAM_S if self._state is State.STREAMING else GONE_PLAIN_S
+            if now_s - self._gone_s > bound or self._gone_bytes > GONE_STREAM_BYTES:
+                self._cancel("client_gone", "the client went away")
+                return
+        total_s = self._target.candidate.timeouts.total_s
+        if now_s - context.started_s > total_s + 5.0:
+            if self._stream is not None:
+                self._stream.cancel()
+            self.on_fail(Fail("timeout", f"no complete answer within {total_s:g} s", True))
+            return
+        if self._state is not State.STREAMING or self._meter is None:
+            return
+        if not context.gone and now_s - self._last_write_s >= PING_S:
+            self._last_write_s = now_s
+            context.exchange.write(PING)
+        seen = self._meter.output_estimate
+        if now_s - self._checkpoint_s >= CHECKPOINT_S or seen - self._checkpoint_tokens >= CHECKPOINT_TOKENS:
+            self._checkpoint()
+
+    def interrupt(self, message: str) -> None:
+        """The gateway stops: end this request, and say so to the client and in the ledger."""
+        if self._stream is not None:
+            self._stream.cancel()
+        self._note_attempt(self.context.status or None, "interrupted")
+        if self._state is State.STREAMING:
+            self._break_stream(Fail("vault_lost", message, True))
+        else:
+            settle.estimate(self.context, 0, "the gateway stopped before the answer")
+            self._refuse(Problem(problems.INTERRUPTED, message), "interrupted", True)
+
+    def _cancel(self, outcome: str, why: str) -> None:
+        context = self.context
+        if self._stream is not None:
+            self._stream.cancel()
+        self._note_attempt(context.status or None, outcome)
+        meter = self._meter
+        context.outcome = outcome
+        context.status = context.status or 499
+        if meter is not None and meter.reading.usage is not None:
+            context.usage = meter.reading.usage
+        else:
+            settle.estimate(context, meter.output_estimate if meter is not None else 0, why)
+        self._settle(meter.reading if meter is not None else None)
+        self._gate.outbox.schedule()
+
+    def _checkpoint(self) -> None:
+        context, meter = self.context, self._meter
+        assert meter is not None
+        self._checkpoint_s = self._gate.now_s
+        self._checkpoint_tokens = meter.output_estimate
+        record = records.Checkpoint(
+            context.id, self._number, meter.output_estimate, context.bytes_out, self._elapsed_ms(), context.status,
+            meter.reading.usage, meter.reading.service_tier,
+        )
+        self._gate.spool.append(Kind.CHECKPOINT, records.encode_payload(record))
+        self._gate.outbox.schedule()
+
+    def _step(self, step: retry.Step, retry_after_s: float | None) -> bool:
+        if step == "give_up":
+            return False
+        pause = 0.0
+        if step == "retry":
+            self._retries_left -= 1
+            pause = retry_after_s if retry_after_s is not None else RETRY_PAUSE_S
+        else:
+            self._target = self._deployments_left.pop(0)
+        self._state = State.WAITING
+        self._head = None
+        self._body, self._body_bytes = [], 0
+        if pause:
+            asyncio.get_running_loop().call_later(pause, self._begin_again)
+        else:
+            self._begin_again()
+        return True
+
+    def _begin_again(self) -> None:
+        if self._state is State.SETTLED:
+            return
+        if self.context.gone:
+            self._cancel("client_gone", "the client went away between two attempts")
+            return
+        try:
+            self.begin()
+        except SpoolFullError:
+            self._refuse(Problem(problems.LEDGER_UNAVAILABLE, "the ledger cannot record"), "upstream_error", False)
+
+    def _refuse(self, problem: Problem, outcome: str, billed: bool) -> None:
+        context = self.context
+        context.status = problem.case.status
+        context.outcome = "client_gone" if context.gone else outcome
+        context.error = (problem.case.code, problem.message)
+        self._settle(None, billed=billed)
+        if not context.gone:
+            self._gate.outbox.call(self._gate.refuse, context, problem)
+
+    def _settle(self, reading: openai.Reading | None, billed: bool = True) -> int | None:
+        assert self._state is not State.SETTLED
+        self._state = State.SETTLED
+        context = self.context
+        cost = settle.settle(
+            context, self._gate.spool, self._elapsed_ms(), billed=billed,
+            finish_reason=reading.finish_reason if reading is not None else None,
+            response_id=reading.response_id if reading is not None else None,
+            service_tier=reading.service_tier if reading is not None else None,
+        )
+        self._gate.settled(self)
+        self._gate.outbox.schedule()
+        return cost
+
+    def _note_attempt(self, status: int | None, error: str | None) -> None:
+        head = self._head
+        upstream_id = None
+        if head is not None:
+            upstream_id = next((value for name, value in head.headers if name == b"x-request-id"), None)
+        self.context.attempts.append(
+            AttemptOutcome(
+                self._number, status, error, self._attempt_ms, self._first_ms, self._elapsed_ms(),
+                head.connect_ms if head is not None else None,
+                clean(upstream_id[:128].decode("latin-1"), 128) if upstream_id is not None else None,
+            )
+        )
+
+    def _has_time(self) -> bool:
+        return self._gate.clock.monotonic_s() - self.context.started_s < self._target.candidate.timeouts.total_s
+
+    def _elapsed_ms(self) -> int:
+        return int((self._gate.clock.monotonic_s() - self.context.started_s) * 1000)
+
+    def _is_event_stream(self, head: Head) -> bool:
+        request = self.context.request
+        assert request is not None
+        if not request.stream:
+            return False
+        return any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in head.headers)
+
+    def _headers(self, head: Head, content_type: bytes, cost: int | None) -> bytes:
+        parts = [b"x-request-id: ", self.context.id.encode(), b"\r\n", self._target.headers]
+        for name, value in head.headers:
+            if name == b"content-type":
+                content_type = value
+            elif name in PASSED:
+                parts += (name, b": ", value, b"\r\n")
+            elif name == b"x-request-id":
+                parts += (b"x-switchgear-upstream-request-id: ", header_value(value.decode("latin-1")), b"\r\n")
+        parts.append(b"content-type: %b\r\nx-switchgear-attempts: %d\r\n" % (content_type, self._number))
+        if cost is not None:
+            parts.append(b"x-switchgear-cost-usd: %b\r\n" % format_usd(cost).encode())
+        return b"".join(parts)
+
+
+_FAILURES = {
+    "connect": (problems.UPSTREAM_UNREACHABLE, "upstream_error"),
+    "timeout": (problems.UPSTREAM_TIMEOUT, "timeout"),
+    "broken": (problems.UPSTREAM_BROKEN, "upstream_error"),
+    "refused": (problems.UPSTREAM_UNREACHABLE, "upstream_error"),
+    "overloaded": (problems.OVERLOADED, "upstream_error"),
+    "vault_lost": (problems.UPSTREAM_BROKEN, "interrupted"),
+}
+_MESSAGES = {
+    "connect": "the provider cannot be reached",
+    "timeout": "the provider was too slow",
+    "refused": "the inner gate refused the request",
+    "overloaded": "the gateway is at its ceiling",
+    "vault_lost": "the request was interrupted inside the gateway",
+}
+

@@ -1,0 +1,59 @@
+"""What stands in the replica. Level 2.
+
+Keys: `epoch` (u64), `snapshot` (Snapshot), `k` + key id (KeyEntry), `h` + keyed hash (key id; for keys that were imported
+by hash and so carry no id of ours).
+"""
+
+import msgspec
+
+from switchgear.pricing.price import Price
+from switchgear.routing.table import RouteTable
+
+EPOCH = b"epoch"
+SNAPSHOT = b"snapshot"
+KEY_PREFIX = b"k"
+HASH_PREFIX = b"h"
+
+
+class SecretHash(msgspec.Struct, array_like=True, frozen=True):
+    """One accepted secret of a key: HMAC(pepper, SHA-256(token)), which pepper, and until when (None: no end)."""
+
+    mac: bytes
+    pepper_id: int
+    not_after_ms: int | None = None
+
+
+class KeyEntry(msgspec.Struct, array_like=True, frozen=True):
+    """A virtual key as the edges need it."""
+
+    id: str
+    name: str
+    version: int
+    secrets: list[SecretHash]
+    team: str | None = None
+    user: str | None = None
+    project: str | None = None
+    models: list[str] | None = None
+    cidrs: list[str] | None = None
+    expires_ms: int | None = None
+    revoked: bool = False
+    tags: list[str] | None = None
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything but keys: small, replaced as a whole."""
+
+    store_id: str
+    epoch: int
+    table: RouteTable = RouteTable()
+    freezes: dict[str, int | None] = {}
+    """Frozen subject → end in ms or None."""
+    price_snapshot: str = ""
+    price_overrides: dict[str, Price] = {}
+    discounts_bp: dict[str, int] = {}
+    unpriced: str = "allow"
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode_key = msgspec.msgpack.Decoder(KeyEntry).decode
+decode_snapshot = msgspec.msgpack.Decoder(Snapshot).decode

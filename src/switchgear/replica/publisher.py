@@ -1,0 +1,90 @@
+"""How control writes the replica. Level 2. One writer; every commit is synced to disk (no writemap, no nosync)."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import lmdb
+
+from switchgear.replica import entries
+from switchgear.replica.entries import KeyEntry, Snapshot
+from switchgear.replica.reader import MAP_BYTES, READERS_MAX
+
+
+class Publisher:
+    """Writes keys and snapshots."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._env = lmdb.open(str(folder), map_size=MAP_BYTES, max_readers=READERS_MAX, mode=0o600, metasync=True)
+        self.check_readers()
+
+    def check_readers(self) -> int:
+        """Free the slots of readers that died; returns how many."""
+        return int(self._env.reader_check())
+
+    def epoch(self) -> int:
+        """Return the epoch of the last publication, 0 before the first."""
+        with self._env.begin() as txn:
+            raw = txn.get(entries.EPOCH)
+        return int.from_bytes(raw, "big") if raw else 0
+
+    def current(self) -> Snapshot | None:
+        """Return what is published."""
+        with self._env.begin() as txn:
+            raw = txn.get(entries.SNAPSHOT)
+        return entries.decode_snapshot(raw) if raw else None
+
+    def key_count(self) -> int:
+        """Return how many keys are published."""
+        with self._env.begin() as txn, txn.cursor() as cursor:
+            return sum(1 for _ in _keys(cursor))
+
+    def put_key(self, entry: KeyEntry, imported_mac: bytes | None = None) -> None:
+        """Add or replace one key; returns when the commit is on disk."""
+        with self._env.begin(write=True) as txn:
+            txn.put(entries.KEY_PREFIX + entry.id.encode(), entries.encode(entry))
+            if imported_mac is not None:
+                txn.put(entries.HASH_PREFIX + imported_mac, entry.id.encode())
+
+    def remove_key(self, key_id: str) -> None:
+        """Drop one key."""
+        with self._env.begin(write=True) as txn:
+            txn.delete(entries.KEY_PREFIX + key_id.encode())
+
+    def put_snapshot(self, snapshot: Snapshot) -> None:
+        """Publish routes and freezes."""
+        with self._env.begin(write=True) as txn:
+            txn.put(entries.SNAPSHOT, entries.encode(snapshot))
+            txn.put(entries.EPOCH, snapshot.epoch.to_bytes(8, "big"))
+
+    def replace_keys(self, keys: Iterable[tuple[KeyEntry, bytes | None]]) -> None:
+        """Make the published keys exactly these, in one commit; unchanged ones are not written."""
+        with self._env.begin(write=True) as txn:
+            wanted: set[bytes] = set()
+            for entry, mac in keys:
+                key = entries.KEY_PREFIX + entry.id.encode()
+                wanted.add(key)
+                raw = entries.encode(entry)
+                if txn.get(key) != raw:
+                    txn.put(key, raw)
+                if mac is not None:
+                    hash_key = entries.HASH_PREFIX + mac
+                    wanted.add(hash_key)
+                    txn.put(hash_key, entry.id.encode())
+            with txn.cursor() as cursor:
+                stale = [key for key in (*_keys(cursor), *_keys(cursor, entries.HASH_PREFIX)) if key not in wanted]
+            for key in stale:
+                txn.delete(key)
+
+    def close(self) -> None:
+        """Close the environment."""
+        self._env.close()
+
+
+def _keys(cursor: "lmdb.Cursor", prefix: bytes = entries.KEY_PREFIX) -> Iterable[bytes]:
+    if not cursor.set_range(prefix):
+        return
+    for key in cursor.iternext(keys=True, values=False):
+        if not key.startswith(prefix):
+            return
+        yield key

@@ -1,0 +1,65 @@
+"""How an edge reads the replica: look-ups that see the latest commit. Level 2 (INVARIANTS S2).
+
+Each look-up is a read transaction of its own, so a revocation holds for the next request, and an idle edge never pins old
+pages.
+"""
+
+from pathlib import Path
+
+import lmdb
+
+from switchgear.replica import entries
+from switchgear.replica.entries import KeyEntry, Snapshot
+
+MAP_BYTES = 4 * 1024**3
+READERS_MAX = 256
+DECODED_KEYS_MAX = 10_000
+
+
+class ReplicaReader:
+    """One per edge."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open read-only. Raises lmdb.Error while control has not made the replica yet."""
+        self._env = lmdb.open(
+            str(folder), readonly=True, lock=True, max_readers=READERS_MAX, map_size=MAP_BYTES, readahead=False,
+        )
+        self._epoch = b""
+        self._snapshot: Snapshot | None = None
+        self._decoded: dict[bytes, KeyEntry] = {}
+
+    def look_up(self, key_id: str) -> tuple[Snapshot | None, KeyEntry | None]:
+        """Return the current snapshot and the key of that id, as of one moment."""
+        # py-lmdb keeps spare read transactions: beginning one renews it, ending it frees its pages.
+        with self._env.begin() as txn:
+            epoch = txn.get(entries.EPOCH)
+            if epoch != self._epoch:
+                raw = txn.get(entries.SNAPSHOT)
+                self._snapshot = entries.decode_snapshot(raw) if raw is not None else None
+                self._epoch = epoch or b""
+            raw = txn.get(entries.KEY_PREFIX + key_id.encode())
+        return self._snapshot, self._decode(raw) if raw is not None else None
+
+    def look_up_hash(self, mac: bytes) -> KeyEntry | None:
+        """Return the key that was imported by hash."""
+        with self._env.begin() as txn:
+            key_id = txn.get(entries.HASH_PREFIX + mac)
+            raw = txn.get(entries.KEY_PREFIX + key_id) if key_id is not None else None
+        return self._decode(raw) if raw is not None else None
+
+    def snapshot(self) -> Snapshot | None:
+        """Return the current snapshot, or None before the first was published."""
+        return self.look_up("")[0]
+
+    def close(self) -> None:
+        """Close the environment."""
+        self._env.close()
+
+    def _decode(self, raw: bytes) -> KeyEntry:
+        # The same bytes decode to the same entry: a changed key has other bytes, so nothing here can be stale.
+        entry = self._decoded.get(raw)
+        if entry is None:
+            if len(self._decoded) >= DECODED_KEYS_MAX:
+                self._decoded.clear()
+            entry = self._decoded[raw] = entries.decode_key(raw)
+        return entry

@@ -1,0 +1,254 @@
+"""A provider that behaves as its model's name says. Level 3.
+
+Model names, each with its numbers: `echo` (repeats the last message), `slow-MS` (answers after MS), `stream-N-R` (N events,
+R a second; 0 is at once), `status-CODE` (an error of that status), `flaky-N` (fails N times per attempt's request id
+prefix, then answers), `cut-N` (closes after N events, or in the middle of a plain answer), `drop` (closes without a
+byte), `silent` (never answers), `no-usage`, `garbage`, `big-KIB`. Answers are deterministic; prompt tokens are the words of the messages,
+completion tokens those of the answer. With `remember`, GET /_seen tells what arrived, by attempt id.
+"""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from switchgear.core.clock import Clock
+from switchgear.core.problems import Problem
+from switchgear.net.server import Exchange, HttpServer
+
+_JSON = b"content-type: application/json\r\n"
+_SSE = b"content-type: text/event-stream\r\n"
+SEEN_MAX = 1_000_000
+
+
+class _Message(msgspec.Struct):
+    content: Any = ""
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool = False
+
+
+class _Body(msgspec.Struct):
+    model: str
+    messages: list[_Message] = []
+    prompt: Any = ""
+    input: Any = ""
+    stream: bool = False
+    stream_options: _StreamOptions | None = None
+    tools: list[Any] | None = None
+
+
+class Seen(msgspec.Struct):
+    """What arrived under one attempt id."""
+
+    count: int
+    prompt_tokens: int
+    completion_tokens: int
+    answered: bool
+
+
+_decode = msgspec.json.Decoder(_Body, strict=False).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class FakeProvider:
+    """The handler of a provider's HTTP server."""
+
+    def __init__(self, clock: Clock, remember: bool = False) -> None:
+        self.server = HttpServer(self, clock)
+        self._remember = remember
+        self.seen: dict[str, Seen] = {}
+        self.headers: list[dict[str, str]] = []
+        """The heads of the last requests, for tests of what is forwarded (only with `remember`)."""
+        self._flaky: dict[str, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def on_head(self, exchange: Exchange) -> None:
+        """Handler: nothing is refused at the head."""
+
+    def on_gone(self, exchange: Exchange) -> None:
+        """Handler: the gateway hung up."""
+        if isinstance(exchange.context, asyncio.Task):
+            exchange.context.cancel()
+
+    def on_writable(self, exchange: Exchange) -> None:
+        """Handler: the gateway reads again."""
+
+    def render(self, problem: Problem, exchange: Exchange | None) -> tuple[bytes, bytes]:
+        """Handler: a refusal of the server."""
+        return _JSON, _encode({"error": {"message": problem.message, "type": "invalid_request_error"}})
+
+    def on_request(self, exchange: Exchange) -> None:
+        """Handler: a request is whole."""
+        path = exchange.head.target.partition(b"?")[0]
+        if path == b"/_seen":
+            exchange.body()
+            exchange.send(200, _JSON, _encode({"seen": self.seen, "headers": self.headers[-50:]}))
+            return
+        if path.endswith(b"/models"):
+            exchange.body()
+            exchange.send(200, _JSON, _encode({"object": "list", "data": [{"id": "echo", "object": "model"}]}))
+            return
+        try:
+            body = _decode(exchange.body())
+        except msgspec.DecodeError as exc:
+            exchange.send(400, _JSON, _error(f"bad body: {exc}", "invalid_request_error"))
+            return
+        self._answer(exchange, path, body)
+
+    def _answer(self, exchange: Exchange, path: bytes, body: _Body) -> None:
+        name, *numbers = body.model.split("-")
+        attempt = exchange.head.headers.get(b"x-client-request-id", b"").decode("latin-1")
+        prompt, reply = _texts(body)
+        usage = {"prompt_tokens": len(prompt.split()), "completion_tokens": len(reply.split())}
+        if name == "stream":
+            usage["completion_tokens"] = int(numbers[0])
+        if self._remember:
+            self._note(exchange, attempt, usage)
+        if name in {"echo", "big", "no"} and not body.stream:
+            if name == "big":
+                reply = "x" * (int(numbers[0]) * 1024)
+            shown = None if name == "no" else {**usage, "total_tokens": sum(usage.values())}
+            exchange.send(200, _JSON + b"x-request-id: req_demo\r\n", _plain(path, body, reply, shown))
+            self._answered(attempt)
+            return
+        task = asyncio.get_running_loop().create_task(self._act(exchange, path, body, name, numbers, reply, usage, attempt))
+        exchange.context = task
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _act(
+        self, exchange: Exchange, path: bytes, body: _Body, name: str, numbers: list[str], reply: str,
+        usage: dict[str, int], attempt: str,
+    ) -> None:
+        if name == "slow":
+            await asyncio.sleep(int(numbers[0]) / 1000 if numbers else 2.0)
+        elif name == "silent":
+            await asyncio.sleep(3600)
+        elif name == "drop":
+            exchange.abort()
+            return
+        elif name == "status":
+            retry = b"retry-after: 0\r\n" if numbers[0] in {"429", "503"} else b""
+            exchange.send(int(numbers[0]), _JSON + retry, _error(f"status {numbers[0]} as asked", "server_error"))
+            return
+        elif name == "flaky":
+            request = attempt.rsplit("-", 1)[0]
+            self._flaky[request] = self._flaky.get(request, 0) + 1
+            if self._flaky[request] <= int(numbers[0]):
+                exchange.send(503, _JSON, _error("try again", "server_error"))
+                return
+        elif name == "garbage":
+            exchange.send(200, _JSON, b'{"id": "x", "choices": [')
+            return
+        if not body.stream:
+            answer = _plain(path, body, reply, {**usage, "total_tokens": sum(usage.values())})
+            if name == "cut":
+                exchange.start(200, _JSON)
+                exchange.write(answer[:20])
+                await asyncio.sleep(0.02)
+                exchange.abort()
+                return
+            exchange.send(200, _JSON + b"x-request-id: req_demo\r\n", answer)
+            self._answered(attempt)
+            return
+        await self._stream(exchange, body, name, numbers, reply, usage)
+        if exchange.is_ended and name != "cut":
+            self._answered(attempt)
+
+    async def _stream(
+        self, exchange: Exchange, body: _Body, name: str, numbers: list[str], reply: str, usage: dict[str, int]
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        words = [word + " " for word in reply.split()] or ["(nothing) "]
+        rate = 0.0
+        if name == "stream":
+            words = [f"w{number} " for number in range(int(numbers[0]))]
+            rate = float(numbers[1]) if len(numbers) > 1 else 0.0
+        exchange.start(200, _SSE + b"x-request-id: req_demo\r\n")
+        head = _encode(_Chunk("chatcmpl-demo", body.model, [_Choice({"role": "assistant", "content": ""})]))
+        exchange.write(b"data: " + head + b"\n\n")
+        prefix, suffix = _encode(_Chunk("chatcmpl-demo", body.model, [_Choice({"content": "\0"})])).split(b'"\\u0000"')
+        started = loop.time()
+        for number, word in enumerate(words, 1):
+            if name == "cut" and number > int(numbers[0]):
+                exchange.abort()
+                return
+            if rate:
+                await asyncio.sleep(max(0.0, started + number / rate - loop.time()))
+            if exchange.is_ended:
+                return
+            exchange.write(b'data: %b"%b"%b\n\n' % (prefix, word.encode(), suffix))
+        last = _encode(_Chunk("chatcmpl-demo", body.model, [_Choice({}, "stop")]))
+        exchange.write(b"data: " + last + b"\n\n")
+        if name != "no" and body.stream_options is not None and body.stream_options.include_usage:
+            total = {**usage, "total_tokens": sum(usage.values())}
+            exchange.write(b"data: " + _encode(_Chunk("chatcmpl-demo", body.model, [], total)) + b"\n\n")
+        exchange.write(b"data: [DONE]\n\n")
+        exchange.end()
+
+    def _note(self, exchange: Exchange, attempt: str, usage: dict[str, int]) -> None:
+        found = self.seen.get(attempt)
+        if found is not None:
+            found.count += 1
+        elif len(self.seen) < SEEN_MAX:
+            self.seen[attempt] = Seen(1, usage["prompt_tokens"], usage["completion_tokens"], False)
+        if len(self.headers) < 100:
+            items = exchange.head.headers.items()
+            self.headers.append({name.decode("latin-1"): value.decode("latin-1") for name, value in items})
+
+    def _answered(self, attempt: str) -> None:
+        if attempt in self.seen:
+            self.seen[attempt].answered = True
+
+
+class _Choice(msgspec.Struct):
+    delta: dict[str, str]
+    finish_reason: str | None = None
+    index: int = 0
+
+
+class _Chunk(msgspec.Struct):
+    id: str
+    model: str
+    choices: list[_Choice]
+    usage: dict[str, int] | None = None
+    object: str = "chat.completion.chunk"
+    created: int = 1_790_000_000
+
+
+def _texts(body: _Body) -> tuple[str, str]:
+    texts = [_text(message.content) for message in body.messages] or [_text(body.prompt or body.input)]
+    return " ".join(texts), texts[-1]
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, list):
+        return " ".join(str(part.get("text", "")) if isinstance(part, dict) else str(part) for part in content)
+    return str(content or "")
+
+
+def _plain(path: bytes, body: _Body, reply: str, usage: dict[str, int] | None) -> bytes:
+    common = {"id": "chatcmpl-demo", "created": 1_790_000_000, "model": body.model}
+    if usage is not None:
+        common["usage"] = usage  # type: ignore[assignment]
+    if path.endswith(b"/embeddings"):
+        data = [{"object": "embedding", "index": 0, "embedding": [0.25, -0.5, 0.125]}]
+        return _encode({**common, "object": "list", "data": data})
+    if path.endswith(b"/chat/completions"):
+        message: dict[str, Any] = {"role": "assistant", "content": reply}
+        finish = "stop"
+        if body.tools:
+            function = {"name": body.tools[0]["function"]["name"], "arguments": '{"city":"Paris"}'}
+            message = {"role": "assistant", "content": None,
+                       "tool_calls": [{"id": "call_1", "type": "function", "function": function}]}
+            finish = "tool_calls"
+        choice = {"index": 0, "message": message, "finish_reason": finish}
+        return _encode({**common, "object": "chat.completion", "choices": [choice]})
+    choice = {"index": 0, "text": reply, "finish_reason": "stop"}
+    return _encode({**common, "object": "text_completion", "choices": [choice]})
+
+
+def _error(message: str, kind: str) -> bytes:
+    return _encode({"error": {"message": message, "type": kind, "param": None, "code": None}})
