@@ -1,0 +1,269 @@
+"""What a configuration file may say, as types. Level 1.
+
+A field's docstring is its documentation (docs/configuration.md is checked against this file). Keys of CONTRACT.md §3 that
+no feature reads yet are listed in `PLANNED`: they are refused by name, because a limit that is silently ignored is worse
+than none.
+"""
+
+import msgspec
+
+from switchgear.core.secret import Secret
+
+
+class Tls(msgspec.Struct, kw_only=True):
+    """The data plane's certificate."""
+
+    cert: str
+    """Path of the PEM file with the certificate chain."""
+    key: str
+    """Path of the PEM file with the private key."""
+
+
+class Listen(msgspec.Struct, kw_only=True):
+    """Where to listen."""
+
+    data: str = "127.0.0.1:4100"
+    """Address of the data plane, HOST:PORT."""
+    console: str = "127.0.0.1:4101"
+    """Address of the console and the admin API, HOST:PORT."""
+    tls: Tls | None = None
+    """Certificate and key of the data plane."""
+
+
+class Limits(msgspec.Struct, kw_only=True):
+    """Bounds of requests and connections."""
+
+    body_bytes_max: int = 33_554_432
+    """Largest request body in bytes."""
+    head_bytes_max: int = 16_384
+    """Largest request head in bytes."""
+    headers_max: int = 64
+    """Most header fields in a request."""
+    url_bytes_max: int = 8_192
+    """Longest request target in bytes."""
+    head_s: float = 10.0
+    """Seconds that a request head may take to arrive."""
+    body_grace_s: float = 10.0
+    """Seconds after which a body must make at least `body_rate_min`."""
+    body_rate_min: int = 1_024
+    """Bytes per second that a body must make after the grace."""
+    keep_alive_s: float = 75.0
+    """Seconds after which an idle connection is closed."""
+    write_stall_s: float = 60.0
+    """Seconds without reading after which a client is dropped."""
+    connections_max: int = 20_000
+    """Most client connections per edge process."""
+    connections_per_address_max: int = 1_000
+    """Most connections from one address; loopback is not counted."""
+
+
+class Ceilings(msgspec.Struct, kw_only=True):
+    """What the inner gate lets one credential do at most, whoever asks."""
+
+    requests_per_s: int = 2_000
+    """Requests a second."""
+    concurrency: int = 5_000
+    """Requests at once."""
+    bytes_per_hour: int = 274_877_906_944
+    """Bytes an hour, both ways."""
+
+
+class Credential(msgspec.Struct, kw_only=True):
+    """One credential of a provider."""
+
+    name: str = "default"
+    """Its name; `provider/name` names it everywhere."""
+    secret: Secret | None = None
+    """The secret as {env: NAME} or {file: PATH}; never written out."""
+    sealed: bool = False
+    """True when the secret was given with `credential add` and stays in the vault."""
+    ceilings: Ceilings | None = None
+    """Bounds that the inner gate enforces."""
+
+
+class Provider(msgspec.Struct, kw_only=True):
+    """A provider: a name from the catalogue, or a base URL with a dialect."""
+
+    kind: str | None = None
+    """Name of the catalogue row to start from, when the provider's own name is not one."""
+    dialect: str | None = None
+    """Wire format: `openai`."""
+    base_url: str | None = None
+    """Base URL, e.g. https://api.openai.com/v1."""
+    auth: str | None = None
+    """How the secret is presented: bearer, x-api-key, api-key or none."""
+    allow_private: bool | None = None
+    """Allow private addresses and plain http: for servers of your own."""
+    ca_file: str | None = None
+    """PEM file of a private certificate authority for this provider."""
+    pricing: str | None = None
+    """Name of the provider whose list prices apply."""
+    stream_usage: bool | None = None
+    """False where the provider refuses `stream_options`."""
+    credentials: list[Credential] = []
+    """Credentials, in the order in which they are tried."""
+
+
+class PriceSpec(msgspec.Struct, kw_only=True):
+    """A price in USD per million tokens, as decimals."""
+
+    input_per_mtok: str | None = None
+    """Uncached input."""
+    output_per_mtok: str | None = None
+    """Output."""
+    cache_read_per_mtok: str | None = None
+    """Input read from the provider's cache; default: the input price."""
+    cache_write_per_mtok: str | None = None
+    """Input written to the provider's cache for 5 minutes."""
+    cache_write_1h_per_mtok: str | None = None
+    """Input written to the provider's cache for an hour."""
+    reasoning_per_mtok: str | None = None
+    """Reasoning output; default: the output price."""
+    audio_in_per_mtok: str | None = None
+    """Audio input."""
+    audio_out_per_mtok: str | None = None
+    """Audio output."""
+
+
+class Deployment(msgspec.Struct, kw_only=True):
+    """One place where a model can be served."""
+
+    provider: str
+    """The provider's name."""
+    model: str
+    """The model's name there."""
+    credential: str | None = None
+    """One credential of the provider; default: all of them in order."""
+    tier: int = 1
+    """Lower tiers are tried first."""
+    price: PriceSpec | str | None = None
+    """Its price, or `free`."""
+
+
+class Retry(msgspec.Struct, kw_only=True):
+    """Retries of one deployment."""
+
+    max: int = 1
+    """Most retries, 0 to 3."""
+
+
+class Timeouts(msgspec.Struct, kw_only=True):
+    """Deadlines in seconds."""
+
+    connect_s: float = 10.0
+    """To connect."""
+    first_byte_s: float = 300.0
+    """To the response's head."""
+    idle_s: float = 300.0
+    """Between two pieces of a response."""
+    total_s: float = 3600.0
+    """For all attempts of a request."""
+
+
+class Model(msgspec.Struct, kw_only=True):
+    """A model name that clients may ask for."""
+
+    alias: str | None = None
+    """Another model's name."""
+    deployments: list[Deployment] = []
+    """Where it is served, in order within tiers."""
+    strategy: str = "ordered"
+    """How deployments are chosen: `ordered`."""
+    fallback: list[str] = []
+    """Models whose deployments are tried after these."""
+    retry: Retry = msgspec.field(default_factory=Retry)
+    """Retries."""
+    timeouts: Timeouts = msgspec.field(default_factory=Timeouts)
+    """Deadlines."""
+
+
+class Key(msgspec.Struct, kw_only=True):
+    """A virtual key by hash, never by value: `switchgear key generate --offline` makes both."""
+
+    sha256: str
+    """SHA-256 of the key, 64 hex digits."""
+    team: str | None = None
+    """Team that its use is booked to."""
+    user: str | None = None
+    """User that its use is booked to."""
+    project: str | None = None
+    """Project that its use is booked to."""
+    models: list[str] | None = None
+    """Model names and patterns it may call; default: all."""
+    cidrs: list[str] | None = None
+    """Networks it may be used from; default: any."""
+    expires: str | None = None
+    """Date or time after which it is refused, ISO 8601."""
+    tags: list[str] | None = None
+    """Tags on every record of the key."""
+
+
+class Pricing(msgspec.Struct, kw_only=True):
+    """What is put over the shipped prices."""
+
+    overrides: dict[str, PriceSpec | str] = {}
+    """Prices by `provider/model`."""
+    discount: dict[str, str] = {}
+    """Discount by provider, e.g. 10%."""
+
+
+class Defaults(msgspec.Struct, kw_only=True):
+    """What holds unless said otherwise."""
+
+    unpriced: str = "allow"
+    """Models without a known price: `allow` (cost unknown) or `refuse_all`."""
+
+
+class Retention(msgspec.Struct, kw_only=True):
+    """How long things are kept."""
+
+    ledger_days: int | None = None
+    """Days that single records are kept; usage sums stay. Default: for ever."""
+    journal_hours: int = 24
+    """Hours that the inner gate's journal is kept."""
+
+
+class Spool(msgspec.Struct, kw_only=True):
+    """How records reach the disk."""
+
+    durability: str = "process"
+    """`process`: a killed process loses nothing; `power`: nor does a power cut, at some latency."""
+
+
+class Config(msgspec.Struct, kw_only=True):
+    """A whole configuration file."""
+
+    version: int = 1
+    """Version of this format: 1."""
+    include: list[str] = []
+    """Further files, as patterns relative to this one."""
+    listen: Listen = msgspec.field(default_factory=Listen)
+    """Addresses."""
+    workers: int | None = None
+    """Edge processes; default: one per core."""
+    limits: Limits = msgspec.field(default_factory=Limits)
+    """Bounds of requests."""
+    providers: dict[str, Provider] = {}
+    """Providers by name."""
+    models: dict[str, Model | str | bool] = {}
+    """Models by name; a string is short for one deployment `provider/model`. `implicit: false` stops `provider/model` from
+    being callable without an entry."""
+    keys: dict[str, Key] = {}
+    """Virtual keys by name."""
+    pricing: Pricing = msgspec.field(default_factory=Pricing)
+    """Prices."""
+    defaults: Defaults = msgspec.field(default_factory=Defaults)
+    """Defaults."""
+    retention: Retention = msgspec.field(default_factory=Retention)
+    """Retention."""
+    spool: Spool = msgspec.field(default_factory=Spool)
+    """Durability."""
+    store: str = "sqlite"
+    """Where the ledger lives: `sqlite`."""
+
+
+PLANNED = frozenset({
+    "timezone", "organisation", "teams", "users", "projects", "passthrough", "cors", "cache", "content_logging", "metrics",
+    "export", "alerts", "privacy", "cluster", "compat",
+})
+"""Top-level keys of the contract that this version refuses by name."""
