@@ -39,6 +39,12 @@ class Publisher:
         with self._env.begin() as txn, txn.cursor() as cursor:
             return sum(1 for _ in _keys(cursor))
 
+    def revoked_keys(self) -> list[KeyEntry]:
+        """Return the published keys that are revoked."""
+        with self._env.begin() as txn, txn.cursor() as cursor:
+            found = [entries.decode_key(txn.get(key)) for key in list(_keys(cursor))]
+        return [entry for entry in found if entry.revoked]
+
     def put_key(self, entry: KeyEntry, imported_mac: bytes | None = None) -> None:
         """Add or replace one key; returns when the commit is on disk."""
         with self._env.begin(write=True) as txn:

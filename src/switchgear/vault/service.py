@@ -42,6 +42,47 @@ class StateChange(msgspec.Struct, frozen=True):
     id: str
 
 
+class Tester:
+    """The verb `test`: one cheap authenticated call (GET /models) with a credential."""
+
+    def __init__(self, answer: Callable[[str, bool], None], pool: Pool) -> None:
+        self._answer = answer
+        self._pool = pool
+        self._status: int | None = None
+
+    def begin(self, opened: Opened) -> None:
+        """Connect and ask."""
+        message = frames.Open("test-1", opened.item.id, "GET", "/models", [], 0, 20.0, 20.0, 20.0, 10.0)
+        request = egress.build_head(message, opened)
+        endpoint = opened.item.context.endpoint
+
+        def connected(connection: UpstreamConnection) -> None:
+            connection.send(request, self, Deadlines(10.0, 20.0, 20.0, 20.0))
+
+        self._pool.connect((opened.item.id, "test"), endpoint, 10.0, connected, self.on_failure)
+
+    def on_data(self, head: ResponseHead | None, body: bytes, complete: bool) -> None:
+        """Receiver: only the status counts; the body is not shown to anybody."""
+        if head is not None:
+            self._status = head.status
+        if complete:
+            status = self._status or 0
+            good = 200 <= status < 300
+            self._answer(f"the provider answered {status}" + ("" if good else ": it does not accept this credential"
+                         if status in {401, 403} else ""), good)
+
+    def on_failure(self, failure: Failure) -> None:
+        """Receiver: no answer."""
+        self._answer(failure.message, False)
+
+
+class TestResult(msgspec.Struct, frozen=True):
+    """What the verb `test` found."""
+
+    ok: bool
+    message: str
+
+
 class Attempt:
     """One attempt: its body as it arrives, then its response as it leaves."""
 
@@ -266,6 +307,7 @@ class VaultSideLink(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Asyncio: the peer is gone: cancel its attempts, and journal that nothing more of it will be sent."""
         self._transport = None
+        self.service.links.discard(self)
         self._out.clear()
         for attempt in list(self.attempts.values()):
             attempt.cancel()
@@ -320,16 +362,38 @@ class VaultSideLink(asyncio.Protocol):
             raise FrameError("the peer is not who it says")
         if hello.version != frames.PROTOCOL_VERSION:
             raise FrameError(f"protocol version {hello.version} is not spoken here")
+        if hello.run_id in self.service.fenced:
+            raise FrameError("that run was declared dead")
         self._peer = hello
+        self.service.links.add(self)
         mine = frames.Hello(frames.PROTOCOL_VERSION, "vault", "", self.service.journal.spool_id, self.service.run_id)
         self.queue(frames.encode(FrameType.HELLO, 0, frames.encode_payload(mine)))
 
     def _answer(self, stream_id: int, verb: frames.Verb) -> None:
+        if verb.name == "test":
+            self._test(stream_id, verb)
+            return
         try:
             answer = frames.Answer(True, "", msgspec.Raw(frames.encode_payload(self.service.perform(verb))))
         except (RefusedError, SealError, msgspec.DecodeError) as exc:
             answer = frames.Answer(False, str(exc), msgspec.Raw(b"\xc0"))
         self.queue(frames.encode(FrameType.ANSWER, stream_id, frames.encode_payload(answer)))
+
+    def _test(self, stream_id: int, verb: frames.Verb) -> None:
+        def answer(message: str, good: bool) -> None:
+            body = msgspec.Raw(frames.encode_payload(TestResult(good, message)))
+            self.queue(frames.encode(FrameType.ANSWER, stream_id, frames.encode_payload(frames.Answer(True, "", body))))
+
+        opened = self.service.box.find(msgspec.msgpack.decode(verb.body, type=StateChange).id)
+        if opened is None:
+            answer("the credential is not active, or the KEK does not open it", False)
+        else:
+            Tester(answer, self.service.pool).begin(opened)
+
+    def close(self) -> None:
+        """End the link."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def queue(self, frame: bytes) -> None:
         """Queue a frame for this turn's write."""
@@ -360,6 +424,9 @@ class VaultService:
         self.peer_uids = peer_uids
         self.report = report
         self.held = 0
+        self.links: set[VaultSideLink] = set()
+        self.fenced: set[str] = set()
+        """Runs of edges that are dead: nothing of them is dispatched any more, whatever still lies in a socket."""
         self._meters: dict[str, egress.Meter] = {}
         self._pending: list[tuple[Attempt, UpstreamConnection, bytes]] = []
         self._links: list[VaultSideLink] = []
@@ -431,6 +498,16 @@ class VaultService:
 
     # verbs
 
+    def _fence(self, run_id: str) -> None:
+        """Refuse a dead run for ever; afterwards the journal on disk is all that it dispatched."""
+        self.fenced.add(run_id)
+        for link in list(self.links):
+            if link.run_id == run_id:
+                for attempt in list(link.attempts.values()):
+                    attempt.cancel()
+                link.close()
+        self._flush()
+
     def perform(self, verb: frames.Verb) -> object:
         """Do what control asks. There is no verb that reads a secret, and none that takes a path (C4)."""
         now = self._clock.wall_ms()
@@ -446,6 +523,9 @@ class VaultService:
             return self.box.list()
         if verb.name == "versions":
             return self.box.versions()
+        if verb.name == "fence":
+            self._fence(msgspec.msgpack.decode(verb.body, type=str))
+            return None
         if verb.name == "bind_store":
             self.box.bind_store(msgspec.msgpack.decode(verb.body, type=str))
             return None

@@ -1,0 +1,168 @@
+"""The job that moves spools into the store. Level 5. Works in the store's writer thread; decisions are the ledger's."""
+
+import asyncio
+import fcntl
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DatabaseError, IntegrityError
+
+from switchgear.control.prices import PriceBook
+from switchgear.core.clock import Clock
+from switchgear.core.errors import SwitchgearError
+from switchgear.core.ids import Entropy
+from switchgear.ledger.absorb import Batch, Blocked, Finding, SpoolAbsorber
+from switchgear.net.link import VaultLink
+from switchgear.spool.writer import SpoolWriter
+from switchgear.store import ledger_rows
+from switchgear.store.database import Store, StoreGoneError
+
+PAUSE_S = 0.2
+ADOPT_S = 5.0
+"""A spool whose writer is gone for so long has no successor: control closes it itself."""
+ROUNDS_PER_TURN = 64
+
+
+class Absorber:
+    """Follows all spools of a data folder."""
+
+    def __init__(
+        self, store: Store, folder: Path, link: VaultLink, prices: PriceBook, clock: Clock, entropy: Entropy,
+        report: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._folder = folder
+        self._link = link
+        self._prices = prices
+        self._clock = clock
+        self._entropy = entropy
+        self._report = report
+        self._spools: dict[str, SpoolAbsorber] = {}
+        self._unlocked_s: dict[str, float] = {}
+        self._careful: set[str] = set()
+        self.problem: str | None = None
+        """Why absorption stands still, if it does."""
+        self.absorbed = 0
+        self.findings: list[Finding] = []
+        self.listeners: list[Callable[[list[bytes]], None]] = []
+        """Called with the records of each commit, in the event loop."""
+
+    async def run(self) -> None:
+        """Absorb until cancelled."""
+        while True:
+            moved = await self.turn()
+            await asyncio.sleep(PAUSE_S if not moved else 0.05)
+
+    async def turn(self) -> bool:
+        """Absorb what is there; returns whether anything was."""
+        try:
+            moved, blocked, committed = await asyncio.wrap_future(self._store.submit(self._turn))
+        except (StoreGoneError, DatabaseError, OSError) as exc:
+            self._note_problem(str(exc))
+            self._spools.clear()  # positions in memory may be ahead of the store's: begin again from there
+            return False
+        self.problem = None
+        for records in committed:
+            for listener in self.listeners:
+                listener(records)
+        for spool, run_id in blocked:
+            await self._fence(spool, run_id)
+        return moved
+
+    async def drain(self, bound_s: float) -> None:
+        """Absorb until nothing is left, at shutdown."""
+        end = self._clock.monotonic_s() + bound_s
+        while await self.turn() and self._clock.monotonic_s() < end:
+            pass
+
+    async def _fence(self, spool: SpoolAbsorber, run_id: str) -> None:
+        try:
+            answer = await self._link.ask("fence", run_id, 2.0)
+        except (ConnectionError, TimeoutError):
+            return  # the vault is away: the next turn asks again
+        if answer.ok:
+            spool.fence_done(run_id)
+
+    def _note_problem(self, text: str) -> None:
+        if self.problem != text:
+            self._report(f"the ledger stands still: {text}")
+        self.problem = text
+
+    # in the writer's thread
+
+    def _turn(self) -> tuple[bool, list[tuple[SpoolAbsorber, str]], list[list[bytes]]]:
+        self._store.check()
+        moved, blocked, committed = False, [], []
+        for folder in sorted(self._folder.glob("edge-*")):
+            if not (folder / "id").exists():
+                continue
+            for _ in range(ROUNDS_PER_TURN):
+                try:
+                    spool, wait, batch = self._store.write_here(functools.partial(self._absorb, folder))
+                except IntegrityError:
+                    # Records stand twice (written again after a failed sync): go through them one by one.
+                    self._spools.pop(folder.name, None)
+                    self._careful.add(folder.name)
+                    continue
+                self._careful.discard(folder.name)
+                spool.drop_finished()
+                self.absorbed += len(batch.rows)
+                if batch.records:
+                    committed.append(batch.records)
+                if wait is not None:
+                    blocked.append((spool, wait.run_id))
+                if not batch.rows:
+                    break
+                moved = True
+            self._adopt(folder)
+        return moved, blocked, committed
+
+    def _absorb(self, folder: Path, connection: Connection) -> tuple[SpoolAbsorber, Blocked | None, Batch]:
+        find = functools.partial(self._prices.look_up, connection)
+        careful = folder.name in self._careful
+        batch = Batch((lambda request_id: bool(ledger_rows.known_ids(connection, [request_id]))) if careful else None)
+
+        spool = self._spools.get(folder.name)
+        if spool is None:
+            spool_id = (folder / "id").read_text("ascii").strip()
+            row = ledger_rows.spool_row(connection, spool_id)
+            spool = self._spools[folder.name] = SpoolAbsorber(folder, row, find, self._folder / "vault")
+        spool.find_price = find
+        before = spool.position
+        blocked = spool.absorb(batch)
+        if batch.rows:
+            ledger_rows.add_requests(connection, batch.rows)
+            ledger_rows.add_usage(connection, batch.sums)
+        for finding in batch.findings:
+            ledger_rows.put_quarantine(
+                connection, finding.spool_id, finding.segment, finding.reason, self._clock.wall_ms()
+            )
+            if finding not in self.findings:
+                self.findings.append(finding)
+                self._report(f"spool {folder.name}, segment {finding.segment}: {finding.reason}")
+        if spool.position != before:
+            spool.commit_to(connection)
+        return spool, blocked, batch
+
+    def _adopt(self, folder: Path) -> None:
+        """Close the spool of an edge that has no successor (fewer workers than before)."""
+        fd = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._unlocked_s.pop(folder.name, None)
+            return
+        finally:
+            os.close(fd)
+        now = self._clock.monotonic_s()
+        since = self._unlocked_s.setdefault(folder.name, now)
+        if now - since < ADOPT_S or self._spools[folder.name].open_count == 0:
+            return
+        try:
+            SpoolWriter(folder, self._clock, self._entropy, self._entropy(8).hex()).close()
+        except (OSError, SwitchgearError) as exc:
+            self._report(f"the spool {folder.name} cannot be closed: {exc}")
+        self._unlocked_s[folder.name] = now

@@ -1,0 +1,508 @@
+"""What administrators can do, as methods: the one place that changes keys, routes, credentials and freezes. Level 5.
+
+Order matters (INVARIANTS S2, C3): creating writes the store first and publishes then; revoking and freezing write the
+replica first and return after its commit; a credential is in the vault before a route to it is published.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import Connection
+
+from switchgear.config.compile import Compiled, ProviderSpec
+from switchgear.control.prices import PriceBook
+from switchgear.core import virtual_key
+from switchgear.core.clock import Clock
+from switchgear.core.errors import ConflictError, UserError
+from switchgear.core.ids import Entropy, KeyId
+from switchgear.net.link import VaultLink
+from switchgear.policies import access
+from switchgear.pricing.catalog import Catalog, Load
+from switchgear.pricing.price import Price
+from switchgear.providers.catalogue import PROVIDERS
+from switchgear.replica.entries import KeyEntry, SecretHash, Snapshot
+from switchgear.replica.publisher import Publisher
+from switchgear.routing import table
+from switchgear.routing.table import ModelEntry, ProviderEntry, RouteTable
+from switchgear.store import ledger_rows, objects
+from switchgear.store.database import Store
+from switchgear.store.objects import KeyRow, KeySecretRow
+from switchgear.vault.box import Metadata, Put
+
+T = TypeVar("T")
+LINK_MS = 15 * 60_000
+OVERLAP_MS = 3_600_000
+
+
+class Gateway:
+    """Control's state: the configuration in force, and the handles to store, replica and vault."""
+
+    def __init__(
+        self, *, store: Store, publisher: Publisher, link: VaultLink, prices: PriceBook, load_prices: Load,
+        price_snapshot: str, peppers: dict[int, bytes], clock: Clock, entropy: Entropy, report: Callable[[str], None],
+    ) -> None:
+        self.store = store
+        self.publisher = publisher
+        self.link = link
+        self.prices = prices
+        self.load_prices = load_prices
+        self.price_snapshot = price_snapshot
+        self.peppers = peppers
+        self.clock = clock
+        self.entropy = entropy
+        self.report = report
+        self.compiled = Compiled()
+        self.snapshot: Snapshot | None = None
+        self.catalog = Catalog(load_prices, price_snapshot)
+        self.credentials: list[Metadata] = []
+        self._publishing = asyncio.Lock()
+
+    # plumbing
+
+    async def write(self, function: Callable[[Connection], T]) -> T:
+        """Run a function in a write transaction of the store."""
+        return await asyncio.wrap_future(self.store.write(function))
+
+    async def read(self, function: Callable[[Connection], T]) -> T:
+        """Run a function in a read transaction of the store."""
+        return await asyncio.wrap_future(self.store.read(function))
+
+    async def ask_vault(self, verb: str, body: object, kind: type[T]) -> T:
+        """Ask the vault. Raises UserError when it refuses or is away."""
+        try:
+            answer = await self.link.ask(verb, body)
+        except (ConnectionError, TimeoutError):
+            raise UserError("the vault does not answer", "see `switchgear status`; try again") from None
+        if not answer.ok:
+            raise UserError(answer.message)
+        return msgspec.msgpack.decode(answer.body, type=kind)
+
+    async def _audit(self, actor: str, action: str, subject: str, detail: object = None) -> None:
+        now = self.clock.wall_ms()
+        await self.write(lambda connection: objects.write_audit(connection, now, actor, action, subject, detail))
+
+    # configuration and publication
+
+    async def load(self, compiled: Compiled, puts: list[Put]) -> None:
+        """Begin with a configuration: hand its credentials to the vault, then publish."""
+        await self.ask_vault("bind_store", self.store.id, type(None))
+        await self._reconcile()
+        await self.apply(compiled, puts, "supervisor", audit=False)
+
+    async def _reconcile(self) -> None:
+        """Finish what a crash interrupted between replica and store: a published revocation or freeze wins."""
+        published = await asyncio.to_thread(self.publisher.current)
+        if published is not None and published.store_id != self.store.id:
+            raise UserError(f"the replica belongs to store {published.store_id}, not {self.store.id}",
+                            "put the right database back, or remove the replica folder", 2)
+        revoked = {e.id: e for e in await asyncio.to_thread(self.publisher.revoked_keys)}
+        now = self.clock.wall_ms()
+
+        def work(connection: Connection) -> None:
+            for row in objects.keys(connection):
+                entry = revoked.get(row.id)
+                if entry is not None and row.revoked_ms is None and entry.version > row.version:
+                    gone = msgspec.structs.replace(row, version=entry.version, revoked_ms=now, updated_ms=now)
+                    objects.replace_key(connection, gone, row.version)
+            stored = objects.freezes(connection)
+            for subject, until in (published.freezes if published is not None else {}).items():
+                if subject not in stored:
+                    objects.put_freeze(connection, subject, until, "recovery", now)
+
+        await self.write(work)
+
+    async def apply(self, compiled: Compiled, puts: list[Put], actor: str, audit: bool = True) -> None:
+        """Replace the file configuration: all of it or nothing."""
+        stored = await self.read(lambda c: objects.objects(c, "provider"))
+        both = {p.name for p in compiled.providers} & set(stored)
+        if both:
+            raise ConflictError(f"the provider {sorted(both)[0]!r} is in the file and in the store",
+                                f"remove one: switchgear provider remove {sorted(both)[0]}")
+        stored_models = await self.read(lambda c: objects.objects(c, "model"))
+        both = {m.name for m in compiled.models} & set(stored_models)
+        if both:
+            raise ConflictError(f"the model {sorted(both)[0]!r} is in the file and in the store",
+                                f"remove one: switchgear model remove {sorted(both)[0]}")
+        for put in puts:
+            await self.ask_vault("put", put, Metadata)
+        await self.write(lambda c: self._sync_file_keys(c, compiled))
+        self.compiled = compiled
+        await self.publish()
+        await self.publish_keys()
+        if audit:
+            await self._audit(actor, "config.apply", compiled.source or "-", {"digest": compiled.digest})
+
+    def _sync_file_keys(self, connection: Connection, compiled: Compiled) -> None:
+        """Make the store's file keys those of the file; what left the file is revoked, its history stays."""
+        now = self.clock.wall_ms()
+        pepper_id = max(self.peppers)
+        pepper = self.peppers[pepper_id]
+        existing = {key.name: key for key in objects.keys(connection)}
+        for spec in compiled.keys:
+            digest = bytes.fromhex(spec.sha256)
+            mac = virtual_key.keyed_hash(pepper, digest)
+            old = existing.get(spec.name)
+            if old is not None and old.source != "file":
+                raise ConflictError(f"the key {spec.name!r} is in the file and in the store", "rename one of them")
+            identity = KeyId("f" + hashlib.sha256(spec.name.encode()).hexdigest()[:11])
+            row = KeyRow(
+                id=identity, name=spec.name, version=old.version + 1 if old else 1, source="file", team=spec.team,
+                user=spec.user, project=spec.project, models=spec.models, cidrs=spec.cidrs, tags=spec.tags,
+                expires_ms=spec.expires_ms, created_ms=old.created_ms if old else now, updated_ms=now,
+                secrets=(KeySecretRow(mac=mac, pepper_id=pepper_id),),
+            )
+            if old is None:
+                objects.add_key(connection, row)
+            elif _content(old) != _content(row):
+                objects.replace_key(connection, row, old.version)
+        wanted = {spec.name for spec in compiled.keys}
+        for key in existing.values():
+            if key.source == "file" and key.name not in wanted and key.revoked_ms is None:
+                gone = msgspec.structs.replace(key, version=key.version + 1, revoked_ms=now, updated_ms=now)
+                objects.replace_key(connection, gone, key.version)
+
+    def providers(self, stored: dict[str, bytes]) -> dict[str, ProviderSpec]:
+        """Return all configured providers: of the file and of the store."""
+        found = {spec.name: spec for spec in self.compiled.providers}
+        for name, raw in stored.items():
+            found[name] = msgspec.json.decode(raw, type=ProviderSpec)
+        return found
+
+    async def publish(self) -> None:
+        """Build a snapshot from everything and publish it."""
+        async with self._publishing:
+            self.credentials = await self.ask_vault("list", None, list[Metadata])
+            stored = await self.read(lambda c: objects.objects(c, "provider"))
+            stored_models = await self.read(lambda c: objects.objects(c, "model"))
+            overrides = {
+                name: msgspec.json.decode(raw, type=Price)
+                for name, raw in (await self.read(lambda c: objects.objects(c, "price"))).items()
+            }
+            freezes = await self.read(objects.freezes)
+            entries = self._provider_entries(self.providers(stored))
+            models = {m.name: m for m in self.compiled.models}
+            models |= {name: msgspec.json.decode(raw, type=ModelEntry) for name, raw in stored_models.items()}
+            snapshot = Snapshot(
+                store_id=self.store.id, epoch=self.publisher.epoch() + 1,
+                table=RouteTable(providers=entries, models=models, implicit=self.compiled.implicit),
+                freezes=freezes, price_snapshot=self.price_snapshot,
+                price_overrides={**self.compiled.price_overrides, **overrides},
+                discounts_bp=self.compiled.discounts_bp, unpriced=self.compiled.unpriced,
+            )
+            self.catalog = Catalog(
+                self.load_prices, self.price_snapshot, snapshot.price_overrides, snapshot.discounts_bp
+            )
+            explicit = self.prices.publish(snapshot, self.catalog)
+            await self.write(lambda c: _keep_prices(c, explicit, self.clock.wall_ms()))
+            await asyncio.to_thread(self.publisher.put_snapshot, snapshot)
+            self.snapshot = snapshot
+
+    def _provider_entries(self, specs: dict[str, ProviderSpec]) -> dict[str, ProviderEntry]:
+        usable = {c.id for c in self.credentials if c.state == "active" and c.opens}
+        by_provider: dict[str, list[str]] = {}
+        for credential in self.credentials:
+            if credential.id in usable:
+                by_provider.setdefault(credential.provider, []).append(credential.name)
+        entries = {}
+        for name, spec in specs.items():
+            have = by_provider.get(name, [])
+            ordered = [c for c in spec.credentials if c in have] + sorted(set(have) - set(spec.credentials))
+            entries[name] = ProviderEntry(
+                name=name, dialect=spec.dialect, credentials=tuple(ordered), pricing_id=spec.pricing_id,
+                stream_usage=spec.stream_usage,
+            )
+        return entries
+
+    async def publish_keys(self) -> None:
+        """Make the replica's keys those of the store. Refuses to lose over half of them (S1)."""
+        rows = await self.read(objects.keys)
+        before = await asyncio.to_thread(self.publisher.key_count)
+        if before >= 10 and len(rows) * 2 < before:
+            raise UserError(f"the store has {len(rows)} keys, the edges {before}: refusing to drop over half of them",
+                            "check the database; restore a backup")
+        entries = [(_entry(row), _imported_mac(row)) for row in rows]
+        await asyncio.to_thread(self.publisher.replace_keys, entries)
+
+    async def _publish_key(self, row: KeyRow) -> None:
+        await asyncio.to_thread(self.publisher.put_key, _entry(row), _imported_mac(row))
+
+    # keys
+
+    async def create_key(self, row: KeyRow, actor: str) -> tuple[KeyRow, str]:
+        """Make a key. Returns it and its token, which is not stored."""
+        now = self.clock.wall_ms()
+        key_id, token = virtual_key.mint(self.entropy)
+        row = msgspec.structs.replace(
+            row, id=key_id, created_ms=now, updated_ms=now, secrets=(self._secret(token, None),)
+        )
+
+        def work(connection: Connection) -> None:
+            objects.add_key(connection, row)
+            objects.write_audit(connection, now, actor, "key.create", row.name, {"id": row.id})
+
+        await self.write(work)
+        await self._publish_key(row)
+        return row, token
+
+    def _secret(self, token: str, not_after_ms: int | None) -> KeySecretRow:
+        pepper_id = max(self.peppers)
+        mac = virtual_key.keyed_hash(self.peppers[pepper_id], virtual_key.digest(token))
+        return KeySecretRow(mac=mac, pepper_id=pepper_id, not_after_ms=not_after_ms)
+
+    async def find_key(self, name: str) -> KeyRow:
+        """Return a key by name or id. Raises UserError."""
+        found = await self.read(lambda c: objects.keys(c, name))
+        if not found:
+            raise UserError(f"there is no key {name!r}", "list them: switchgear key list")
+        return found[0]
+
+    async def change_key(self, name: str, changes: dict[str, Any], actor: str, version: int | None = None) -> KeyRow:
+        """Change a key's fields. `version` is the one the caller saw, to notice a clash."""
+        old = await self.find_key(name)
+        self._own(old)
+        if version is not None and version != old.version:
+            raise ConflictError(f"the key {name!r} changed in the meantime", "look at it again and repeat the change")
+        row = msgspec.structs.replace(old, **changes, version=old.version + 1, updated_ms=self.clock.wall_ms())
+        await self._store_key(row, old, actor, "key.update", sorted(changes))
+        await self._publish_key(row)
+        return row
+
+    async def _store_key(self, row: KeyRow, old: KeyRow, actor: str, action: str, detail: object) -> None:
+        def work(connection: Connection) -> None:
+            objects.replace_key(connection, row, old.version)
+            objects.write_audit(connection, self.clock.wall_ms(), actor, action, row.name, detail)
+
+        await self.write(work)
+
+    def _own(self, row: KeyRow) -> None:
+        if row.source == "file":
+            raise UserError(f"the key {row.name!r} is declared in the configuration file", "change it there")
+        if row.revoked_ms is not None:
+            raise UserError(f"the key {row.name!r} is revoked", "make a new one: switchgear key create NAME")
+
+    async def rotate_key(self, name: str, overlap_ms: int, force: bool, actor: str) -> tuple[KeyRow, str]:
+        """Give a key a new secret; the old one holds until the overlap ends."""
+        old = await self.find_key(name)
+        self._own(old)
+        now = self.clock.wall_ms()
+        live = [s for s in old.secrets if s.not_after_ms is None or s.not_after_ms > now]
+        if len(live) > 1 and not force:
+            raise ConflictError(f"the key {name!r} was rotated already and its previous secret still holds",
+                                "wait for the overlap to end, or use --force to end it now")
+        _, token = virtual_key.mint(self.entropy, KeyId(old.id))
+        until = now + overlap_ms
+        kept = tuple(
+            msgspec.structs.replace(s, not_after_ms=until) for s in live if s.not_after_ms is None
+        ) if overlap_ms > 0 else ()
+        row = msgspec.structs.replace(
+            old, version=old.version + 1, updated_ms=now, secrets=(self._secret(token, None), *kept)
+        )
+        await self._store_key(row, old, actor, "key.rotate", {"overlap_ms": overlap_ms})
+        await self._publish_key(row)
+        return row, token
+
+    async def revoke_key(self, name: str, actor: str) -> KeyRow:
+        """Revoke a key: holds for the next request on every edge when this returns."""
+        old = await self.find_key(name)
+        if old.revoked_ms is not None:
+            return old
+        if old.source == "file":
+            raise UserError(f"the key {name!r} is declared in the configuration file",
+                            f"remove it there; to stop it at once: switchgear freeze key {name}")
+        now = self.clock.wall_ms()
+        row = msgspec.structs.replace(old, version=old.version + 1, revoked_ms=now, updated_ms=now)
+        await self._publish_key(row)
+        await self._store_key(row, old, actor, "key.revoke", None)
+        return row
+
+    # freezes
+
+    async def freeze(self, subject: str, until_ms: int | None, actor: str) -> None:
+        """Stop a subject; holds for the next request when this returns."""
+        snapshot = self.snapshot
+        if snapshot is not None:
+            frozen = msgspec.structs.replace(
+                snapshot, epoch=self.publisher.epoch() + 1, freezes={**snapshot.freezes, subject: until_ms}
+            )
+            await asyncio.to_thread(self.publisher.put_snapshot, frozen)
+            self.snapshot = frozen
+        now = self.clock.wall_ms()
+        await self.write(lambda c: objects.put_freeze(c, subject, until_ms, actor, now))
+        await self._audit(actor, "freeze", subject, {"until_ms": until_ms})
+
+    async def unfreeze(self, subject: str, actor: str) -> None:
+        """Let a subject go on."""
+        if not await self.write(lambda c: objects.remove_freeze(c, subject)):
+            raise UserError(f"{subject!r} is not frozen", "list what is: switchgear status")
+        await self.publish()
+        await self._audit(actor, "unfreeze", subject)
+
+    # providers, credentials, models, prices
+
+    async def all_providers(self) -> dict[str, ProviderSpec]:
+        """Return all configured providers."""
+        return self.providers(await self.read(lambda c: objects.objects(c, "provider")))
+
+    async def add_provider(self, spec: ProviderSpec, actor: str) -> None:
+        """Add a provider to the store."""
+        if any(p.name == spec.name for p in self.compiled.providers):
+            raise ConflictError(f"the provider {spec.name!r} is declared in the configuration file", "change it there")
+        now = self.clock.wall_ms()
+        await self.write(lambda c: objects.put_object(c, "provider", spec.name, msgspec.json.encode(spec), now))
+        await self._audit(actor, "provider.add", spec.name, {"base_url": spec.endpoint.url})
+        await self.publish()
+
+    async def remove_provider(self, name: str, actor: str) -> None:
+        """Remove a provider of the store; its credentials are removed from the vault."""
+        await self.write(lambda c: objects.remove_object(c, "provider", name))
+        await self.publish()
+        for credential in self.credentials:
+            if credential.provider == name:
+                await self.ask_vault("remove", {"id": credential.id}, Metadata)
+        await self._audit(actor, "provider.remove", name)
+        await self.publish()
+
+    async def put_credential(self, put: Put, spec: ProviderSpec | None, actor: str) -> Metadata:
+        """Hand a sealed credential to the vault, then publish routes to it."""
+        name = put.context.provider
+        providers = await self.all_providers()
+        if name not in providers:
+            if spec is None:
+                raise UserError(f"there is no provider {name!r}", f"add it first: switchgear provider add {name} …")
+            await self.add_provider(spec, actor)
+            providers = await self.all_providers()
+        if providers[name].endpoint != put.context.endpoint:
+            raise UserError(f"the credential was sealed for {put.context.endpoint.url}, not {providers[name].endpoint.url}",
+                            "seal it again: repeat `credential add`")
+        metadata = await self.ask_vault("put", put, Metadata)
+        await self._audit(actor, "credential.put", metadata.id, {"version": metadata.version})
+        await self.publish()
+        return metadata
+
+    async def change_credential(self, verb: str, credential: str, actor: str) -> Metadata:
+        """Disable, enable or remove a credential. Unpublished first, then changed in the vault."""
+        metadata = await self.ask_vault(verb, {"id": credential}, Metadata)
+        await self._audit(actor, f"credential.{verb}", credential)
+        await self.publish()
+        return metadata
+
+    async def add_model(self, entry: ModelEntry, actor: str) -> None:
+        """Add a model to the store."""
+        if any(m.name == entry.name for m in self.compiled.models):
+            raise ConflictError(f"the model {entry.name!r} is declared in the configuration file", "change it there")
+        providers = await self.all_providers()
+        for deployment in entry.deployments:
+            if deployment.provider not in providers:
+                raise UserError(f"there is no provider {deployment.provider!r}", "list them: switchgear provider list")
+        now = self.clock.wall_ms()
+        await self.write(lambda c: objects.put_object(c, "model", entry.name, msgspec.json.encode(entry), now))
+        await self._audit(actor, "model.add", entry.name)
+        await self.publish()
+
+    async def remove_model(self, name: str, actor: str) -> None:
+        """Remove a model of the store."""
+        await self.write(lambda c: objects.remove_object(c, "model", name))
+        await self._audit(actor, "model.remove", name)
+        await self.publish()
+
+    async def set_price(self, name: str, price: Price, actor: str) -> None:
+        """Put a price over the shipped one."""
+        now = self.clock.wall_ms()
+        await self.write(lambda c: objects.set_object(c, "price", name, msgspec.json.encode(price), now))
+        await self._audit(actor, "price.set", name)
+        await self.publish()
+
+    def find_price(self, name: str) -> Price | None:
+        """Return the price of `provider/model` as the edges would."""
+        provider, _, model = name.partition("/")
+        entry = self.snapshot.table.providers.get(provider) if self.snapshot is not None else None
+        pricing_id = entry.pricing_id if entry is not None else _catalogue_pricing(provider)
+        return self.catalog.find(provider, pricing_id, model, self.clock.wall_ms())
+
+    async def explain(self, model: str, key: str | None) -> dict[str, Any]:
+        """Tell where a request for a model would go, and why."""
+        snapshot = self.snapshot
+        if snapshot is None:
+            raise UserError("nothing was published yet", "see `switchgear status`")
+        steps: list[str] = []
+        allowed = True
+        if key is not None:
+            row = await self.find_key(key)
+            allowed = access.may_call(model, row.models)
+            steps.append(f"key {row.name}: models {', '.join(row.models) if row.models else 'all'} → "
+                         f"{'allowed' if allowed else 'not allowed'}")
+        entry = snapshot.table.models.get(model)
+        if entry is not None:
+            steps.append(f"{model!r} is a configured model" + (f", an alias of {entry.alias!r}" if entry.alias else ""))
+        route = table.resolve(snapshot.table, model)
+        if route is None:
+            steps.append(f"no model, pattern or provider/model answers to {model!r}")
+        candidates = []
+        for candidate in route.candidates if route is not None else ():
+            price = candidate.price or self.catalog.find(
+                candidate.provider.name, candidate.provider.pricing_id, candidate.upstream_model, self.clock.wall_ms()
+            )
+            frozen = [
+                s for s in ("all", f"provider:{candidate.provider.name}", f"credential:{candidate.deployment}")
+                if s in snapshot.freezes
+            ]
+            candidates.append({
+                "provider": candidate.provider.name, "credential": candidate.provider.name + "/" + candidate.credential,
+                "upstream_model": candidate.upstream_model, "priced": price is not None, "frozen": frozen,
+            })
+        return {"model": model, "callable": bool(allowed and candidates), "steps": steps, "candidates": candidates}
+
+    # admin links
+
+    async def admin_link(self) -> str:
+        """Make a one-time token for the console, 15 minutes."""
+        token = self.entropy(32).hex()
+        now = self.clock.wall_ms()
+        digest = hashlib.sha256(token.encode()).digest()
+        await self.write(lambda c: objects.put_token(c, digest, "setup", "link", "owner", now + LINK_MS, now))
+        return token
+
+    async def use_link(self, token: str) -> str | None:
+        """Trade a one-time token for a session token of 12 hours; None when it is not valid."""
+        now = self.clock.wall_ms()
+        digest = hashlib.sha256(token.encode()).digest()
+        session = "sgat-" + self.entropy(32).hex()
+
+        def work(connection: Connection) -> bool:
+            if objects.token_role(connection, digest, "link", now) is None or not objects.use_once(connection, digest):
+                return False
+            session_hash = hashlib.sha256(session.encode()).digest()
+            objects.put_token(connection, session_hash, "setup", "api", "owner", now + 12 * 3_600_000, now)
+            objects.write_audit(connection, now, "setup link", "session.begin", "console", None)
+            return True
+
+        return session if await self.write(work) else None
+
+
+def _keep_prices(connection: Connection, prices: dict[str, Price], now_ms: int) -> None:
+    for price_id, price in prices.items():
+        ledger_rows.put_price(connection, price_id, msgspec.json.encode(price), now_ms)
+
+
+def _catalogue_pricing(provider: str) -> str | None:
+    row = PROVIDERS.get(provider)
+    return row.pricing_id if row is not None else None
+
+
+def _content(row: KeyRow) -> KeyRow:
+    return msgspec.structs.replace(row, version=0, created_ms=0, updated_ms=0, revoked_ms=row.revoked_ms)
+
+
+def _entry(row: KeyRow) -> KeyEntry:
+    secrets = [SecretHash(s.mac, s.pepper_id, s.not_after_ms) for s in row.secrets]
+    return KeyEntry(
+        row.id, row.name, row.version, secrets, row.team, row.user, row.project, row.models, row.cidrs, row.expires_ms,
+        row.revoked_ms is not None, row.tags,
+    )
+
+
+def _imported_mac(row: KeyRow) -> bytes | None:
+    return row.secrets[0].mac if row.source == "file" and row.secrets else None

@@ -1,0 +1,544 @@
+"""The admin API as one typed table: method, path, permission, body type, handler. Level 5.
+
+A route without a permission does not exist: the type demands one, and start-up checks it against the roles. Handlers get a
+Call and return plain values; errors are exceptions of core.errors.
+"""
+
+import datetime
+import ipaddress
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from switchgear.config.compile import NAME, Compiled, ProviderSpec, parse_time
+from switchgear.control.absorber import Absorber
+from switchgear.control.gateway import OVERLAP_MS, Gateway
+from switchgear.core.errors import UserError
+from switchgear.core.ids import request_id_floor
+from switchgear.core.money import format_usd, parse_usd
+from switchgear.ledger import record
+from switchgear.pricing.price import Price
+from switchgear.providers.catalogue import PROVIDERS
+from switchgear.routing.table import ModelEntry
+from switchgear.store import ledger_rows, objects
+from switchgear.store.ledger_rows import LogFilter
+from switchgear.store.objects import KeyRow
+from switchgear.vault.box import Put
+
+DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+
+PERMISSIONS: dict[str, frozenset[str]] = {
+    "owner": frozenset({"*"}),
+    "admin": frozenset({
+        "status:read", "keys:read", "keys:write", "providers:read", "providers:write", "credentials:read",
+        "credentials:write", "models:read", "models:write", "usage:read", "log:read", "prices:read", "prices:write",
+        "config:read", "config:write", "freeze:write", "metrics:read",
+    }),
+    "billing-reader": frozenset({"status:read", "usage:read", "prices:read"}),
+    "auditor": frozenset({"status:read", "keys:read", "providers:read", "credentials:read", "models:read", "log:read",
+                          "usage:read", "config:read"}),
+    "viewer": frozenset({"status:read", "models:read", "usage:read", "metrics:read"}),
+}
+
+
+class KeyCreate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of POST /keys."""
+
+    name: str
+    team: str | None = None
+    user: str | None = None
+    project: str | None = None
+    models: list[str] | None = None
+    cidrs: list[str] | None = None
+    tags: list[str] | None = None
+    expires: str | None = None
+
+
+class KeyChange(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of PATCH /keys/{name}: only what is given changes; null clears."""
+
+    team: str | None | msgspec.UnsetType = msgspec.UNSET
+    user: str | None | msgspec.UnsetType = msgspec.UNSET
+    project: str | None | msgspec.UnsetType = msgspec.UNSET
+    models: list[str] | None | msgspec.UnsetType = msgspec.UNSET
+    cidrs: list[str] | None | msgspec.UnsetType = msgspec.UNSET
+    tags: list[str] | None | msgspec.UnsetType = msgspec.UNSET
+    expires: str | None | msgspec.UnsetType = msgspec.UNSET
+    version: int | None = None
+
+
+class KeyRotate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of POST /keys/{name}/rotate."""
+
+    overlap_ms: int = OVERLAP_MS
+    force: bool = False
+
+
+class CredentialPut(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of PUT /credentials: sealed by the caller with the vault's public key."""
+
+    put: Put
+    provider: ProviderSpec | None = None
+
+
+class Freeze(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of POST /freezes."""
+
+    subject: str
+    for_ms: int | None = None
+
+
+class PriceSet(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of PUT /prices."""
+
+    name: str
+    price: Price
+
+
+class ConfigApply(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of PUT /config: compiled and sealed by the caller."""
+
+    compiled: Compiled
+    puts: list[Put]
+
+
+class LinkUse(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of POST /setup."""
+
+    token: str
+
+
+class Call:
+    """One call of the API."""
+
+    def __init__(self, app: "Api", actor: str, path: dict[str, str], query: dict[str, str], body: Any) -> None:
+        self.app = app
+        self.gateway = app.gateway
+        self.actor = actor
+        self.path = path
+        self.query = query
+        self.body = body
+
+    def number(self, name: str, default: int, low: int, high: int) -> int:
+        """Read a whole number of the query. Raises UserError."""
+        text = self.query.get(name)
+        if text is None:
+            return default
+        if not text.isdigit() or not low <= int(text) <= high:
+            raise UserError(f"{name}={text!r} must be a number between {low} and {high}", "", 2)
+        return int(text)
+
+
+class Api:
+    """What handlers reach."""
+
+    def __init__(self, gateway: Gateway, absorber: Absorber, status: Callable[[], dict[str, Any]]) -> None:
+        self.gateway = gateway
+        self.absorber = absorber
+        self.status = status
+
+
+Handler = Callable[[Call], Awaitable[Any]]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One row of the table."""
+
+    method: str
+    path: str
+    permission: str
+    """`public` only for what must work before anybody has signed in."""
+    handler: Handler
+    body: Any = None
+
+
+# Status
+
+async def get_status(call: Call) -> Any:
+    """State of the processes, the ledger and the configuration."""
+    return call.app.status()
+
+
+# Keys
+
+def _key(row: KeyRow) -> dict[str, Any]:
+    return {
+        "id": row.id, "name": row.name, "version": row.version, "source": row.source, "team": row.team,
+        "user": row.user, "project": row.project, "models": row.models, "cidrs": row.cidrs, "tags": row.tags or [],
+        "expires_ms": row.expires_ms, "revoked_ms": row.revoked_ms, "created_ms": row.created_ms,
+        "secrets": len(row.secrets),
+    }
+
+
+def _expires(text: str | None) -> int | None:
+    if text is None:
+        return None
+    found = parse_time(text)
+    if found is None:
+        raise UserError(f"{text!r} is not an ISO 8601 date or time", "e.g. 2027-01-31 or 2027-01-31T12:00:00Z", 2)
+    return found
+
+
+def _check_key(name: str | None, models: Any, cidrs: Any, texts: list[Any]) -> None:
+    if name is not None and not NAME.fullmatch(name):
+        raise UserError(f"{name!r} is not a name: use a-z, 0-9, '.', '_' and '-', at most 63 characters", "", 2)
+    for text in texts:
+        if isinstance(text, str) and (not text or len(text) > 64 or not text.isprintable()):
+            raise UserError(f"{text[:80]!r} must have 1 to 64 printable characters", "", 2)
+    for cidr in cidrs or ():
+        try:
+            ipaddress.ip_network(cidr)
+        except ValueError as exc:
+            raise UserError(str(exc), "write networks such as 10.0.0.0/8", 2) from None
+    for model in models or ():
+        if not model or len(model) > 256:
+            raise UserError(f"{model[:80]!r} is not a model name", "", 2)
+
+
+async def list_keys(call: Call) -> Any:
+    """All keys, never a secret."""
+    return {"keys": [_key(row) for row in await call.gateway.read(objects.keys)]}
+
+
+async def create_key(call: Call) -> Any:
+    """A new key; `key` is shown this once."""
+    body: KeyCreate = call.body
+    _check_key(body.name, body.models, body.cidrs, [body.team, body.user, body.project, *(body.tags or [])])
+    row = KeyRow(
+        id="", name=body.name, team=body.team, user=body.user, project=body.project, models=body.models,
+        cidrs=body.cidrs, tags=body.tags, expires_ms=_expires(body.expires),
+    )
+    made, token = await call.gateway.create_key(row, call.actor)
+    return {**_key(made), "key": token}
+
+
+async def get_key(call: Call) -> Any:
+    """One key."""
+    return _key(await call.gateway.find_key(call.path["name"]))
+
+
+async def change_key(call: Call) -> Any:
+    """Change a key."""
+    body: KeyChange = call.body
+    changes = {
+        name: value for name in ("team", "user", "project", "models", "cidrs", "tags")
+        if (value := getattr(body, name)) is not msgspec.UNSET
+    }
+    _check_key(None, changes.get("models"), changes.get("cidrs"),
+               [changes.get("team"), changes.get("user"), changes.get("project"), *(changes.get("tags") or [])])
+    if body.expires is not msgspec.UNSET:
+        changes["expires_ms"] = _expires(body.expires)
+    return _key(await call.gateway.change_key(call.path["name"], changes, call.actor, body.version))
+
+
+async def rotate_key(call: Call) -> Any:
+    """A new secret for a key; the old one holds until the overlap ends."""
+    row, token = await call.gateway.rotate_key(
+        call.path["name"], max(0, call.body.overlap_ms), call.body.force, call.actor
+    )
+    return {**_key(row), "key": token}
+
+
+async def revoke_key(call: Call) -> Any:
+    """Revoke a key."""
+    return _key(await call.gateway.revoke_key(call.path["name"], call.actor))
+
+
+# Providers and credentials
+
+def _provider(spec: ProviderSpec, source: str, credentials: list[str]) -> dict[str, Any]:
+    return {
+        "name": spec.name, "source": source, "dialect": spec.dialect, "base_url": spec.endpoint.url,
+        "auth": spec.endpoint.auth, "allow_private": spec.endpoint.allow_private, "pricing": spec.pricing_id,
+        "credentials": credentials, "spec": spec,
+    }
+
+
+async def list_providers(call: Call) -> Any:
+    """Configured providers, and the names that the catalogue knows."""
+    gateway = call.gateway
+    specs = await gateway.all_providers()
+    in_file = {p.name for p in gateway.compiled.providers}
+    have: dict[str, list[str]] = {}
+    for credential in gateway.credentials:
+        if credential.state == "active":
+            have.setdefault(credential.provider, []).append(credential.name)
+    rows = [
+        _provider(spec, "file" if name in in_file else "store", have.get(name, [])) for name, spec in sorted(specs.items())
+    ]
+    return {"providers": rows, "catalogue": sorted(PROVIDERS)}
+
+
+async def add_provider(call: Call) -> Any:
+    """A provider for the store."""
+    await call.gateway.add_provider(call.body, call.actor)
+    return {"name": call.body.name}
+
+
+async def remove_provider(call: Call) -> Any:
+    """Remove a provider and its credentials."""
+    await call.gateway.remove_provider(call.path["name"], call.actor)
+    return {"name": call.path["name"]}
+
+
+async def list_credentials(call: Call) -> Any:
+    """What may be told of credentials: never a secret."""
+    return {"credentials": call.gateway.credentials}
+
+
+async def put_credential(call: Call) -> Any:
+    """Hand a sealed credential to the vault."""
+    body: CredentialPut = call.body
+    return await call.gateway.put_credential(body.put, body.provider, call.actor)
+
+
+def _change_credential(verb: str) -> Handler:
+    async def handler(call: Call) -> Any:
+        name = f"{call.path['provider']}/{call.path['name']}"
+        return await call.gateway.change_credential(verb, name, call.actor)
+
+    return handler
+
+
+class _TestResult(msgspec.Struct):
+    ok: bool
+    message: str
+
+
+async def test_credential(call: Call) -> Any:
+    """One cheap authenticated call with a credential."""
+    name = f"{call.path['provider']}/{call.path['name']}"
+    return await call.gateway.ask_vault("test", {"id": name}, _TestResult)
+
+
+# Models, prices
+
+async def list_models(call: Call) -> Any:
+    """Configured models and the providers that are callable as provider/model."""
+    snapshot = call.gateway.snapshot
+    if snapshot is None:
+        return {"models": [], "implicit": []}
+    in_file = {m.name for m in call.gateway.compiled.models}
+    rows = [
+        {"name": m.name, "source": "file" if m.name in in_file else "store", "alias": m.alias,
+         "deployments": [f"{d.provider}/{d.model}" for d in m.deployments], "fallback": list(m.fallback)}
+        for _, m in sorted(snapshot.table.models.items())
+    ]
+    implicit = [f"{p.name}/*" for p in snapshot.table.providers.values() if p.credentials and snapshot.table.implicit]
+    return {"models": rows, "implicit": sorted(implicit)}
+
+
+async def add_model(call: Call) -> Any:
+    """A model for the store."""
+    await call.gateway.add_model(call.body, call.actor)
+    return {"name": call.body.name}
+
+
+async def remove_model(call: Call) -> Any:
+    """Remove a model."""
+    await call.gateway.remove_model(call.path["name"], call.actor)
+    return {"name": call.path["name"]}
+
+
+async def explain_model(call: Call) -> Any:
+    """Where a request would go, and why."""
+    return await call.gateway.explain(call.query.get("model", ""), call.query.get("key"))
+
+
+def _price(name: str, price: Price) -> dict[str, Any]:
+    def usd(nano: int) -> str:
+        return format_usd(nano).rstrip("0").rstrip(".")
+
+    rates = {
+        meter: {"usd_per_mtok": usd(rate.base), "tiers": [{"above_input_tokens": s, "usd_per_mtok": usd(p)} for s, p in rate.tiers]}
+        for meter, rate in price.rates.items()
+    }
+    return {"model": name, "matched": price.model, "source": price.source, "id": price.id,
+            "discount_percent": price.discount_bp / 100, "rates": rates, "service_tiers": sorted(price.tiers)}
+
+
+async def show_price(call: Call) -> Any:
+    """The price of provider/model as requests are charged."""
+    name = call.query.get("model", "")
+    price = call.gateway.find_price(name)
+    if price is None:
+        raise UserError(f"{name!r} has no known price", "set one: switchgear price set PROVIDER/MODEL --input … --output …")
+    return _price(name, price)
+
+
+async def list_prices(call: Call) -> Any:
+    """Overrides, and what the snapshot has for a provider."""
+    gateway = call.gateway
+    provider = call.query.get("provider")
+    names = sorted(gateway.snapshot.price_overrides) if gateway.snapshot is not None else []
+    if provider is not None:
+        entry = PROVIDERS.get(provider)
+        spec = (await gateway.all_providers()).get(provider)
+        pricing_id = spec.pricing_id if spec is not None else (entry.pricing_id if entry is not None else None)
+        names = [n for n in names if n.startswith(provider + "/")]
+        names += [f"{provider}/{info.id}" for info in (gateway.catalog.models(pricing_id) if pricing_id else [])]
+    rows = [_price(name, price) for name in dict.fromkeys(names) if (price := gateway.find_price(name)) is not None]
+    return {"prices": rows, "snapshot": gateway.price_snapshot}
+
+
+async def set_price(call: Call) -> Any:
+    """Put a price over the shipped one."""
+    await call.gateway.set_price(call.body.name, call.body.price, call.actor)
+    return _price(call.body.name, call.body.price)
+
+
+# Ledger
+
+async def get_usage(call: Call) -> Any:
+    """Sums by some dimensions over a time."""
+    by = [name for name in call.query.get("by", "").split(",") if name]
+    for name in by:
+        if name not in ledger_rows.GROUPS:
+            raise UserError(f"usage cannot be grouped by {name!r}", f"known are {', '.join(ledger_rows.GROUPS)}", 2)
+    now = call.gateway.clock.wall_ms()
+    since = call.number("since_ms", now - 30 * DAY_MS, 0, 1 << 50)
+    until = call.number("until_ms", now + HOUR_MS, 0, 1 << 50)
+    where = {name: call.query[name] for name in ledger_rows.GROUPS if name in call.query and name not in {"day", "hour"}}
+    hours = since // HOUR_MS, -(-until // HOUR_MS)
+    rows = await call.gateway.read(lambda c: ledger_rows.sum_usage(c, by, *hours, where))
+    total = (await call.gateway.read(lambda c: ledger_rows.sum_usage(c, [], *hours, where)))[0]
+    return {"rows": [_usage(row, by) for row in rows] if by else [], "total": _usage(total, [])}
+
+
+def _usage(row: dict[str, Any], by: list[str]) -> dict[str, Any]:
+    group: dict[str, Any] = {}
+    for name in by:
+        value = row[f"group_{name}"]
+        if name == "day":
+            value = record_time(int(value) * DAY_MS)[:10]
+        elif name == "hour":
+            value = record_time(int(value) * HOUR_MS)
+        group[name] = value or None
+    sums = {name: int(row[name] or 0) for name in ledger_rows.SUMS}
+    return {"group": group, **sums, "cost_usd": format_usd(sums["cost_nanousd"])}
+
+
+def record_time(ms: int) -> str:
+    """RFC 3339 of milliseconds."""
+    return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def list_log(call: Call) -> Any:
+    """Records, newest first; `cursor` goes on, `after` follows."""
+    query = call.query
+    limit = call.number("limit", 50, 1, 1000)
+    cost = parse_usd(query["min_cost"]) if "min_cost" in query else None
+    wanted = LogFilter(
+        key=query.get("key"), team=query.get("team"), user=query.get("user"), project=query.get("project"),
+        model=query.get("model"), provider=query.get("provider"),
+        status=call.number("status", 0, 100, 599) if "status" in query else None, outcome=query.get("outcome"),
+        since_id=request_id_floor(call.number("since_ms", 0, 0, 1 << 47)) if "since_ms" in query else None,
+        until_id=request_id_floor(call.number("until_ms", 0, 0, 1 << 47)) if "until_ms" in query else None,
+        min_cost_nanousd=cost,
+        min_latency_ms=call.number("slow_ms", 0, 0, 1 << 31) if "slow_ms" in query else None,
+    )
+    rows = await call.gateway.read(
+        lambda c: ledger_rows.list_requests(c, wanted, limit, query.get("cursor"), query.get("after"))
+    )
+    records = [record.full(row) for row in rows]
+    for name, pick in (("end_user", lambda r: r["end_user"] and r["end_user"].id),
+                       ("client", lambda r: r["client"] and r["client"].tool)):
+        if name in query:
+            records = [r for r in records if pick(r) == query[name]]  # type: ignore[no-untyped-call]
+    more = len(rows) == limit
+    return {"records": records, "next": record.decode(rows[-1]).id if more else None}
+
+
+async def get_log(call: Call) -> Any:
+    """One record."""
+    found = await call.gateway.read(lambda c: ledger_rows.get_request(c, call.path["id"]))
+    if found is None:
+        raise UserError(f"there is no record {call.path['id']!r}", "records appear within a second; see switchgear log list")
+    return record.full(found)
+
+
+# Configuration, freezes, links
+
+async def get_config(call: Call) -> Any:
+    """The configuration in force, without secrets."""
+    return {"compiled": call.gateway.compiled}
+
+
+async def apply_config(call: Call) -> Any:
+    """Replace the file configuration."""
+    await call.gateway.apply(call.body.compiled, call.body.puts, call.actor)
+    return {"digest": call.body.compiled.digest}
+
+
+_SUBJECTS = ("key", "user", "team", "project", "model", "credential", "provider")
+
+
+async def freeze(call: Call) -> Any:
+    """Stop a subject at once."""
+    subject = call.body.subject
+    kind, _, name = subject.partition(":")
+    if subject != "all" and (kind not in _SUBJECTS or not name):
+        raise UserError(f"{subject!r} cannot be frozen", f"use all, or one of {', '.join(_SUBJECTS)} with a name", 2)
+    if kind == "key":
+        subject = f"key:{(await call.gateway.find_key(name)).name}"
+    until = None if call.body.for_ms is None else call.gateway.clock.wall_ms() + call.body.for_ms
+    await call.gateway.freeze(subject, until, call.actor)
+    return {"subject": subject, "until_ms": until}
+
+
+async def unfreeze(call: Call) -> Any:
+    """Let a subject go on."""
+    await call.gateway.unfreeze(call.path["subject"], call.actor)
+    return {"subject": call.path["subject"]}
+
+
+async def admin_link(call: Call) -> Any:
+    """A one-time link to the console."""
+    return {"token": await call.gateway.admin_link()}
+
+
+async def use_link(call: Call) -> Any:
+    """Trade a one-time link for a session."""
+    session = await call.gateway.use_link(call.body.token)
+    if session is None:
+        raise UserError("this link was used already or has expired", "make a new one: switchgear admin link")
+    return {"token": session}
+
+
+P = "/api/v1"
+ROUTES: tuple[Route, ...] = (
+    Route("GET", f"{P}/status", "status:read", get_status),
+    Route("GET", f"{P}/keys", "keys:read", list_keys),
+    Route("POST", f"{P}/keys", "keys:write", create_key, KeyCreate),
+    Route("GET", f"{P}/keys/{{name}}", "keys:read", get_key),
+    Route("PATCH", f"{P}/keys/{{name}}", "keys:write", change_key, KeyChange),
+    Route("POST", f"{P}/keys/{{name}}/rotate", "keys:write", rotate_key, KeyRotate),
+    Route("POST", f"{P}/keys/{{name}}/revoke", "keys:write", revoke_key),
+    Route("GET", f"{P}/providers", "providers:read", list_providers),
+    Route("POST", f"{P}/providers", "providers:write", add_provider, ProviderSpec),
+    Route("DELETE", f"{P}/providers/{{name}}", "providers:write", remove_provider),
+    Route("GET", f"{P}/credentials", "credentials:read", list_credentials),
+    Route("PUT", f"{P}/credentials", "credentials:write", put_credential, CredentialPut),
+    Route("POST", f"{P}/credentials/{{provider}}/{{name}}/disable", "credentials:write", _change_credential("disable")),
+    Route("POST", f"{P}/credentials/{{provider}}/{{name}}/enable", "credentials:write", _change_credential("enable")),
+    Route("DELETE", f"{P}/credentials/{{provider}}/{{name}}", "credentials:write", _change_credential("remove")),
+    Route("POST", f"{P}/credentials/{{provider}}/{{name}}/test", "credentials:write", test_credential),
+    Route("GET", f"{P}/models", "models:read", list_models),
+    Route("POST", f"{P}/models", "models:write", add_model, ModelEntry),
+    Route("GET", f"{P}/models/explain", "models:read", explain_model),
+    Route("DELETE", f"{P}/models/{{name:path}}", "models:write", remove_model),
+    Route("GET", f"{P}/prices", "prices:read", list_prices),
+    Route("GET", f"{P}/prices/show", "prices:read", show_price),
+    Route("PUT", f"{P}/prices", "prices:write", set_price, PriceSet),
+    Route("GET", f"{P}/usage", "usage:read", get_usage),
+    Route("GET", f"{P}/log", "log:read", list_log),
+    Route("GET", f"{P}/log/{{id}}", "log:read", get_log),
+    Route("GET", f"{P}/config", "config:read", get_config),
+    Route("PUT", f"{P}/config", "config:write", apply_config, ConfigApply),
+    Route("POST", f"{P}/freezes", "freeze:write", freeze, Freeze),
+    Route("DELETE", f"{P}/freezes/{{subject:path}}", "freeze:write", unfreeze),
+    Route("POST", f"{P}/admin/link", "admin:write", admin_link),
+    Route("POST", f"{P}/setup", "public", use_link, LinkUse),
+)

@@ -1,0 +1,144 @@
+"""Serves the route table: over the Unix socket for the CLI, over TCP for the console and automation. Level 5.
+
+Who may: on the Unix socket the CLI's token file (only the folder's owner reads it); on TCP an admin token. Host, Origin and
+Sec-Fetch-Site are checked on TCP, so that no web page and no rebound name reaches the API.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from sqlalchemy.exc import DatabaseError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as StarletteRoute
+
+from switchgear.control import pages
+from switchgear.control.routes import PERMISSIONS, ROUTES, Api, Call, Route
+from switchgear.core.errors import ConflictError, RefusedError, SwitchgearError, UserError
+from switchgear.store import objects
+from switchgear.store.database import StoreGoneError
+
+BODY_BYTES_MAX = 4 * 1024 * 1024
+SECURITY_HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff", "referrer-policy": "no-referrer", "cache-control": "no-store",
+    "cross-origin-opener-policy": "same-origin", "cross-origin-resource-policy": "same-origin",
+}
+
+
+class ApiError(msgspec.Struct):
+    """Body of an error: what, and what to do."""
+
+    error: str
+    hint: str
+
+
+def build(
+    api: Api, cli_token: str | None, hosts: frozenset[str], report: Callable[[str], None]
+) -> Starlette:
+    """Make the application. With `cli_token` it is the Unix socket's; without, TCP's, which answers `hosts` only.
+
+    Raises ValueError for a route whose permission no role has: a mistake in the table.
+    """
+    known = frozenset().union(*PERMISSIONS.values()) | {"public", "admin:write"}
+    for route in ROUTES:
+        if route.permission not in known:
+            raise ValueError(f"{route.method} {route.path} has the unknown permission {route.permission!r}")
+
+    def endpoint(route: Route) -> Callable[[Request], Any]:
+        async def handle(request: Request) -> Response:
+            try:
+                return await _handle(api, route, request, cli_token, hosts)
+            except _DeniedError as exc:
+                return _error(exc.status, str(exc), exc.hint)
+            except ConflictError as exc:
+                return _error(409, str(exc), exc.hint)
+            except UserError as exc:
+                return _error(400, str(exc), exc.hint)
+            except RefusedError as exc:
+                return _error(400, str(exc), "")
+            except (StoreGoneError, DatabaseError) as exc:
+                return _error(503, f"the store is not available: {exc}", "see `switchgear status`")
+            except Exception as exc:  # noqa: BLE001  the top of the process: nothing may show a trace to a client
+                report(f"{route.method} {route.path} failed: {type(exc).__name__}: {exc}")
+                return _error(500, "internal error", "the log of the gateway has the details")
+
+        return handle
+
+    routes = [StarletteRoute(r.path, endpoint(r), methods=[r.method]) for r in ROUTES]
+    if cli_token is None:
+        routes += [StarletteRoute(path, pages.serve(path, SECURITY_HEADERS), methods=["GET"]) for path in pages.PATHS]
+    return Starlette(routes=routes)
+
+
+class _DeniedError(SwitchgearError):
+    def __init__(self, status: int, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.hint = hint
+
+
+async def _handle(api: Api, route: Route, request: Request, cli_token: str | None, hosts: frozenset[str]) -> Response:
+    if cli_token is None:
+        _check_browser(request, hosts)
+    actor = await _authorize(api, route, request, cli_token)
+    body = None
+    if route.body is not None:
+        raw = b""
+        async for piece in request.stream():
+            raw += piece
+            if len(raw) > BODY_BYTES_MAX:
+                raise _DeniedError(413, f"the body is over {BODY_BYTES_MAX} bytes")
+        try:
+            body = msgspec.json.decode(raw, type=route.body)
+        except msgspec.DecodeError as exc:
+            raise _DeniedError(400, f"the body is not valid: {exc}") from None
+    call = Call(api, actor, {k: str(v) for k, v in request.path_params.items()}, dict(request.query_params), body)
+    return _json(200, await route.handler(call))
+
+
+async def _authorize(api: Api, route: Route, request: Request, cli_token: str | None) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        token = ""
+    if cli_token is not None:
+        if not hmac.compare_digest(token.encode(), cli_token.encode()):
+            raise _DeniedError(401, "the CLI's token is missing or wrong", "run the command as the gateway's user")
+        return "cli"
+    if route.permission == "public":
+        return "setup link"
+    digest = hashlib.sha256(token.encode()).digest()
+    now = api.gateway.clock.wall_ms()
+    found = await api.gateway.read(lambda c: objects.token_role(c, digest, "api", now)) if token.startswith("sgat-") else None
+    if found is None:
+        raise _DeniedError(401, "no valid admin token was sent", "sign in with a link: switchgear admin link")
+    name, role = found
+    granted = PERMISSIONS.get(role, frozenset())
+    if "*" not in granted and route.permission not in granted:
+        raise _DeniedError(403, f"the role {role} may not do this (needs {route.permission})")
+    return f"token {name}"
+
+
+def _check_browser(request: Request, hosts: frozenset[str]) -> None:
+    host = request.headers.get("host", "").lower()
+    if host not in hosts:
+        raise _DeniedError(421, "this console does not answer to that host name")
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc.lower() not in hosts:
+        raise _DeniedError(403, "requests from other sites are refused")
+    if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+        raise _DeniedError(403, "requests from other sites are refused")
+
+
+def _json(status: int, value: Any) -> Response:
+    return Response(msgspec.json.encode(value), status, {**SECURITY_HEADERS, "content-type": "application/json"})
+
+
+def _error(status: int, message: str, hint: str) -> Response:
+    return _json(status, ApiError(message, hint))

@@ -1,0 +1,1 @@
+"""Level 2: the only SQL: SQLAlchemy Core tables, Alembic migrations, one writer."""

@@ -1,0 +1,122 @@
+"""The store: one writer, several readers, one schema. Level 2 (INVARIANTS S1).
+
+Only the first start creates a store. The file's identity is checked before each use: a file that was moved away keeps
+taking commits through its old handle, and a new connection at the old path would begin an empty database.
+"""
+
+import concurrent.futures
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, create_engine, event, insert, inspect, select
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.pool import QueuePool
+
+from switchgear.core.errors import SwitchgearError, UserError
+from switchgear.core.ids import Entropy
+from switchgear.store import sqlite, tables
+
+SCHEMA_VERSION = "0001"
+T = TypeVar("T")
+
+
+class StoreGoneError(SwitchgearError):
+    """The database file is not where it was; nothing was written."""
+
+
+class Store:
+    """An open store. `write` and `read` run in threads of their own; callers await the futures."""
+
+    def __init__(self, path: Path, create: bool, entropy: Entropy) -> None:
+        """Open, or create on the first start only. Raises UserError when the file is missing, newer or damaged."""
+        self.path = path
+        if not path.exists() and not create:
+            raise UserError(
+                f"the database {path} is missing, and this data folder had one",
+                "put the file back, or restore a backup; an empty one is never made in its place", 2,
+            )
+        self._engine = _engine(path, create)
+        self._writer = concurrent.futures.ThreadPoolExecutor(1, "store-writer")
+        self._readers = concurrent.futures.ThreadPoolExecutor(2, "store-reader")
+        try:
+            with self._engine.begin() as connection:
+                self.id = self._migrate(connection, entropy)
+        except DatabaseError as exc:
+            raise UserError(f"the database {path} cannot be opened: {exc.orig}", "restore a backup", 2) from exc
+        self._identity = self._stat()
+
+    def write(self, function: Callable[[Connection], T]) -> "concurrent.futures.Future[T]":
+        """Run a function in one write transaction, in the writer's thread."""
+        return self._writer.submit(self.write_here, function)
+
+    def write_here(self, function: Callable[[Connection], T]) -> T:
+        """Run a function in one write transaction, in this thread (which must be the writer's)."""
+        self.check()
+        with self._engine.begin() as connection:
+            return function(connection)
+
+    def read(self, function: Callable[[Connection], T]) -> "concurrent.futures.Future[T]":
+        """Run a function in a read transaction, in a reader's thread."""
+        return self._readers.submit(self._read, function)
+
+    def _read(self, function: Callable[[Connection], T]) -> T:
+        self.check()
+        with self._engine.connect() as connection:
+            return function(connection)
+
+    def submit(self, function: Callable[[], T]) -> "concurrent.futures.Future[T]":
+        """Run a function in the writer's thread, without a transaction."""
+        return self._writer.submit(function)
+
+    def check(self) -> None:
+        """Raise StoreGoneError when the file at the path is not the one that was opened."""
+        if self._stat() != self._identity:
+            raise StoreGoneError(f"the database file {self.path} was moved or replaced; put it back")
+
+    def close(self) -> None:
+        """Finish what was submitted and close."""
+        self._writer.shutdown()
+        self._readers.shutdown()
+        self._engine.dispose()
+
+    def _stat(self) -> tuple[int, int] | None:
+        try:
+            info = os.stat(self.path)
+        except OSError:
+            return None
+        return info.st_dev, info.st_ino
+
+    def _migrate(self, connection: Connection, entropy: Entropy) -> str:
+        version = _current_version(connection)
+        if version != SCHEMA_VERSION:
+            from switchgear.store import migrate  # noqa: PLC0415  Alembic costs 100 ms of start-up; rarely needed
+
+            migrate.upgrade(connection, version)
+            if version is None:
+                connection.execute(insert(tables.meta), [{"name": "store_id", "value": entropy(16).hex()}])
+        found = connection.execute(select(tables.meta.c.value).where(tables.meta.c.name == "store_id")).scalar_one()
+        return str(found)
+
+
+def _current_version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    table = Table("alembic_version", MetaData(), Column("version_num", String(32)))
+    return connection.execute(select(table.c.version_num)).scalar_one_or_none()
+
+
+def _engine(path: Path, create: bool) -> Engine:
+    def connect() -> sqlite3.Connection:
+        return sqlite.connect(path, create)
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=4, max_overflow=0)
+
+    # sqlite3 must not open transactions of its own: SQLAlchemy's begin is the only one.
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(sqlite.BEGIN)
+
+    return engine

@@ -1,0 +1,182 @@
+"""Rows of the ledger: requests, usage sums, spool positions, prices. Level 2. Functions of a connection."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from switchgear.store import tables
+from switchgear.store.tables import DIMENSIONS, SUMS, requests, usage
+
+_INSERT_REQUESTS = insert(requests)
+
+
+class SpoolRow(msgspec.Struct, frozen=True):
+    """How far a spool was absorbed."""
+
+    segment: int
+    position: int
+    sequence: int
+    records: int
+
+
+class LogFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which requests to list; None means any."""
+
+    key: str | None = None
+    team: str | None = None
+    user: str | None = None
+    project: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    status: int | None = None
+    outcome: str | None = None
+    since_id: str | None = None
+    until_id: str | None = None
+    min_cost_nanousd: int | None = None
+    min_latency_ms: int | None = None
+
+
+def _upsert(connection: Connection, table: Table) -> Any:
+    return (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(table)
+
+
+def add_requests(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Insert settled requests. A duplicate id violates the primary key: exactly once or not at all."""
+    if rows:
+        connection.execute(_INSERT_REQUESTS, rows)
+
+
+def known_ids(connection: Connection, ids: Iterable[str]) -> set[str]:
+    """Return which of some ids are in the ledger already."""
+    found: set[str] = set()
+    wanted = list(ids)
+    for at in range(0, len(wanted), 500):
+        query = select(requests.c.id).where(requests.c.id.in_(wanted[at : at + 500]))
+        found.update(connection.execute(query).scalars())
+    return found
+
+
+def add_usage(connection: Connection, sums: dict[tuple[Any, ...], list[int]]) -> None:
+    """Add to the usage sums; keys are DIMENSIONS in order, values SUMS in order."""
+    if not sums:
+        return
+    rows = [
+        dict(zip((*DIMENSIONS, *SUMS), (*dimensions, *values), strict=True)) for dimensions, values in sums.items()
+    ]
+    statement = _upsert(connection, usage)
+    statement = statement.on_conflict_do_update(
+        index_elements=[usage.c[name] for name in DIMENSIONS],
+        set_={name: usage.c[name] + statement.excluded[name] for name in SUMS},
+    )
+    connection.execute(statement, rows)
+
+
+def spool_row(connection: Connection, spool_id: str) -> SpoolRow | None:
+    """Return how far a spool was absorbed, None for a new one."""
+    row = connection.execute(select(tables.spools).where(tables.spools.c.spool_id == spool_id)).one_or_none()
+    return SpoolRow(row.segment, row.position, row.sequence, row.records) if row is not None else None
+
+
+def put_spool_row(connection: Connection, spool_id: str, row: SpoolRow) -> None:
+    """Remember how far a spool was absorbed."""
+    statement = _upsert(connection, tables.spools)
+    values = {"segment": row.segment, "position": row.position, "sequence": row.sequence, "records": row.records}
+    statement = statement.on_conflict_do_update(index_elements=[tables.spools.c.spool_id], set_=values)
+    connection.execute(statement, [{"spool_id": spool_id, **values}])
+
+
+def put_quarantine(connection: Connection, spool_id: str, segment: int, reason: str, now_ms: int) -> None:
+    """Record a damaged segment, once."""
+    statement = _upsert(connection, tables.quarantine).on_conflict_do_nothing()
+    row = {"spool_id": spool_id, "segment": segment, "reason": reason, "is_open": True, "time_ms": now_ms}
+    connection.execute(statement, [row])
+
+
+def quarantined(connection: Connection) -> list[tuple[str, int, str]]:
+    """List damaged segments."""
+    query = select(tables.quarantine).where(tables.quarantine.c.is_open)
+    return [(row.spool_id, row.segment, row.reason) for row in connection.execute(query)]
+
+
+def put_price(connection: Connection, price_id: str, body: bytes, now_ms: int) -> None:
+    """Keep a price for later checks, once."""
+    statement = _upsert(connection, tables.prices).on_conflict_do_nothing()
+    connection.execute(statement, [{"id": price_id, "body": body, "created_ms": now_ms}])
+
+
+def price(connection: Connection, price_id: str) -> bytes | None:
+    """Return a price that was kept."""
+    return connection.execute(select(tables.prices.c.body).where(tables.prices.c.id == price_id)).scalar_one_or_none()
+
+
+def list_requests(
+    connection: Connection, wanted: LogFilter, limit: int, before: str | None = None, after: str | None = None
+) -> list[bytes]:
+    """Return records, newest first below `before`; with `after`, oldest first above it."""
+    query = select(requests.c.record)
+    equal: tuple[tuple[ColumnElement[Any], object], ...] = (
+        (requests.c.team, wanted.team), (requests.c.user_name, wanted.user), (requests.c.project, wanted.project),
+        (requests.c.model, wanted.model), (requests.c.provider, wanted.provider), (requests.c.status, wanted.status),
+        (requests.c.outcome, wanted.outcome),
+    )
+    for column, value in equal:
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.key is not None:
+        query = query.where((requests.c.key_name == wanted.key) | (requests.c.key_id == wanted.key))
+    if wanted.since_id is not None:
+        query = query.where(requests.c.id >= wanted.since_id)
+    if wanted.until_id is not None:
+        query = query.where(requests.c.id < wanted.until_id)
+    if wanted.min_cost_nanousd is not None:
+        query = query.where(requests.c.cost_nanousd >= wanted.min_cost_nanousd)
+    if wanted.min_latency_ms is not None:
+        query = query.where(requests.c.latency_ms >= wanted.min_latency_ms)
+    if before is not None:
+        query = query.where(requests.c.id < before)
+    if after is not None:
+        query = query.where(requests.c.id > after).order_by(requests.c.id)
+    else:
+        query = query.order_by(requests.c.id.desc())
+    return list(connection.execute(query.limit(limit)).scalars())
+
+
+def get_request(connection: Connection, request_id: str) -> bytes | None:
+    """Return one record."""
+    return connection.execute(select(requests.c.record).where(requests.c.id == request_id)).scalar_one_or_none()
+
+
+GROUPS: dict[str, ColumnElement[Any]] = {
+    "key": usage.c.key_name, "team": usage.c.team, "user": usage.c.user_name, "project": usage.c.project,
+    "model": usage.c.model, "upstream_model": usage.c.upstream_model, "provider": usage.c.provider,
+    "deployment": usage.c.deployment, "credential": usage.c.deployment, "day": usage.c.hour // 24,
+    "hour": usage.c.hour,
+}
+
+
+def sum_usage(
+    connection: Connection, by: list[str], since_hour: int, until_hour: int, where: dict[str, str] | None = None
+) -> list[dict[str, Any]]:
+    """Return sums grouped by some of GROUPS for hours since the epoch in [since, until)."""
+    columns = [GROUPS[name].label(f"group_{name}") for name in by]
+    sums = [func.sum(usage.c[name]).label(name) for name in SUMS]
+    query = select(*columns, *sums).where(usage.c.hour >= since_hour, usage.c.hour < until_hour)
+    for name, value in (where or {}).items():
+        query = query.where(GROUPS[name] == value)
+    if columns:
+        query = query.group_by(*(GROUPS[name] for name in by)).order_by(func.sum(usage.c.cost_nanousd).desc())
+    return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def drop_before(connection: Connection, request_id: str, limit: int) -> int:
+    """Delete up to `limit` records older than an id; returns how many."""
+    oldest = select(requests.c.id).where(requests.c.id < request_id).order_by(requests.c.id).limit(limit)
+    return connection.execute(delete(requests).where(requests.c.id.in_(oldest.scalar_subquery()))).rowcount
+
+
+def count_requests(connection: Connection) -> int:
+    """Return how many records there are."""
+    return int(connection.execute(select(func.count()).select_from(requests)).scalar_one())

@@ -1,0 +1,1 @@
+"""Alembic's environment. Level 2."""

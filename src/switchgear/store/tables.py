@@ -1,0 +1,130 @@
+"""The tables. Level 2. A change here needs a migration: a test compares both."""
+
+from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+meta = Table("meta", metadata, Column("name", String(64), primary_key=True), Column("value", Text, nullable=False))
+
+objects = Table(
+    "objects", metadata,
+    Column("kind", String(32), primary_key=True),
+    Column("name", String(256), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("spec", LargeBinary, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+)
+
+keys = Table(
+    "keys", metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("version", Integer, nullable=False),
+    Column("source", String(8), nullable=False),
+    Column("team", String(64)),
+    Column("user_name", String(64)),
+    Column("project", String(64)),
+    Column("models", LargeBinary),
+    Column("cidrs", LargeBinary),
+    Column("tags", LargeBinary),
+    Column("expires_ms", BigInteger),
+    Column("revoked_ms", BigInteger),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+)
+
+key_secrets = Table(
+    "key_secrets", metadata,
+    Column("key_id", String(32), primary_key=True),
+    Column("mac", LargeBinary(32), primary_key=True),
+    Column("pepper_id", Integer, nullable=False),
+    Column("not_after_ms", BigInteger),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+freezes = Table(
+    "freezes", metadata,
+    Column("subject", String(320), primary_key=True),
+    Column("until_ms", BigInteger),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("actor", String(128), nullable=False),
+)
+
+tokens = Table(
+    "tokens", metadata,
+    Column("hash", LargeBinary(32), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("role", String(32), nullable=False),
+    Column("expires_ms", BigInteger),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+audit = Table(
+    "audit", metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("subject", String(320), nullable=False),
+    Column("detail", LargeBinary, nullable=False),
+)
+
+spools = Table(
+    "spools", metadata,
+    Column("spool_id", String(32), primary_key=True),
+    Column("segment", Integer, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("records", BigInteger, nullable=False),
+)
+
+prices = Table(
+    "prices", metadata,
+    Column("id", String(32), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+requests = Table(
+    "requests", metadata,
+    Column("id", String(40), primary_key=True),
+    Column("key_id", String(32)),
+    Column("key_name", String(64)),
+    Column("team", String(64)),
+    Column("user_name", String(64)),
+    Column("project", String(64)),
+    Column("model", String(256)),
+    Column("provider", String(64)),
+    Column("status", Integer, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("cost_nanousd", BigInteger),
+    Column("latency_ms", Integer),
+    Column("record", LargeBinary, nullable=False),
+)
+
+DIMENSIONS = (
+    "hour", "key_id", "key_name", "team", "user_name", "project", "model", "upstream_model", "provider", "deployment",
+)
+SUMS = (
+    "requests", "attempts", "errors", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens",
+    "reasoning_tokens", "cost_nanousd", "list_cost_nanousd", "unpriced_requests", "estimated_requests",
+)
+
+usage = Table(
+    "usage", metadata,
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    *(Column(name, String(256), primary_key=True) for name in DIMENSIONS[1:]),
+    *(Column(name, BigInteger, nullable=False) for name in SUMS),
+    sqlite_with_rowid=False,
+)
+
+quarantine = Table(
+    "quarantine", metadata,
+    Column("spool_id", String(32), primary_key=True),
+    Column("segment", Integer, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("is_open", Boolean, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+)
