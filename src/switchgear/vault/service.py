@@ -431,11 +431,13 @@ class VaultService:
         self._pending: list[tuple[Attempt, UpstreamConnection, bytes]] = []
         self._links: list[VaultSideLink] = []
         self._scheduled = False
+        self._server: asyncio.Server | None = None
 
     async def start(self, sock: socket.socket) -> None:
         """Listen for links."""
         self.pool.start()
-        await asyncio.get_running_loop().create_unix_server(lambda: VaultSideLink(self), sock=sock)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(lambda: VaultSideLink(self), sock=sock)
 
     def meter(self, opened: Opened) -> egress.Meter:
         """Return the use of a credential."""

@@ -1,0 +1,55 @@
+"""What a child process is told at its start: one JSON message in an anonymous file. Level 6.
+
+Nothing of it stands in an environment, a command line or on disk (INVARIANTS P4).
+"""
+
+import os
+from typing import Any
+
+import msgspec
+
+from switchgear.config.schema import Limits
+
+
+class Boot(msgspec.Struct, kw_only=True):
+    """One child's orders."""
+
+    role: str
+    number: int = 0
+    data: str
+    run_id: str
+    lifeline_fd: int
+    """Read end of a pipe: its end means the supervisor is gone."""
+    ready_fd: int
+    """Write end of a pipe: one line when the child serves."""
+    listen_fds: list[int] = []
+    link_token: str = ""
+    link_tokens: dict[str, str] = {}
+    limits: Limits = msgspec.field(default_factory=Limits)
+    durability: str = "process"
+    drain_grace_s: float = 5.0
+    drain_s: float = 30.0
+    tls_cert_fd: int = -1
+    tls_key_fd: int = -1
+    kek_path: str = ""
+    kek_fd: int = -1
+    configuration: msgspec.Raw = msgspec.Raw(b"null")
+    """For control alone: Configuration of app.control, undecoded, so that edges need none of its types."""
+    console_url: str = ""
+    segment_bytes: int = 16 * 1024 * 1024
+
+
+def to_fd(value: Any) -> int:
+    """Write a value as JSON into an anonymous file; returns its descriptor, at the start."""
+    fd = os.memfd_create("boot", 0)
+    os.write(fd, msgspec.json.encode(value))
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def from_fd(fd: int, kind: Any) -> Any:
+    """Read what `to_fd` wrote, and close it."""
+    size = os.fstat(fd).st_size
+    data = os.pread(fd, size, 0)
+    os.close(fd)
+    return msgspec.json.decode(data, type=kind)

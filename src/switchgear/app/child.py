@@ -1,0 +1,98 @@
+"""What every child does: harden, run a loop, say ready, end with its supervisor. Level 6."""
+
+import asyncio
+import ctypes
+import gc
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import uvloop
+
+from switchgear.app.boot import Boot
+
+PR_SET_DUMPABLE = 4
+PR_SET_NO_NEW_PRIVS = 38
+
+
+def harden() -> None:
+    """No core dumps, no ptrace by the same user, no new privileges, as many descriptors as allowed."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+        libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def report(text: str) -> None:
+    """Write one line of the process's log to stderr."""
+    sys.stderr.write(f"switchgear: {text}\n")
+    sys.stderr.flush()
+
+
+def listening(fd: int) -> socket.socket:
+    """Take over a listening socket that the supervisor bound."""
+    sock = socket.socket(fileno=fd)
+    sock.setblocking(False)
+    return sock
+
+
+class Life:
+    """The end of a child: a signal, or the supervisor's death."""
+
+    def __init__(self, boot: Boot) -> None:
+        self._boot = boot
+        self.stopping = asyncio.Event()
+        """Set at the first SIGTERM, or when the supervisor is gone."""
+        self.orphaned = False
+        """True when the supervisor is gone: be quick."""
+        self.hurry = asyncio.Event()
+        """Set at the second SIGTERM."""
+
+    def watch(self) -> None:
+        """Begin to watch."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._on_signal)
+        loop.add_signal_handler(signal.SIGINT, lambda: None)  # the terminal's Ctrl-C is the supervisor's business
+        loop.add_reader(self._boot.lifeline_fd, self._on_lifeline)
+
+    def ready(self) -> None:
+        """Tell the supervisor that this child serves."""
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
+        os.write(self._boot.ready_fd, b"ready\n")
+
+    def _on_signal(self) -> None:
+        if self.stopping.is_set():
+            self.hurry.set()
+        self.stopping.set()
+
+    def _on_lifeline(self) -> None:
+        if not os.read(self._boot.lifeline_fd, 64):
+            asyncio.get_running_loop().remove_reader(self._boot.lifeline_fd)
+            self.orphaned = True
+            self.hurry.set()
+            self.stopping.set()
+
+
+async def wait_first(*awaitables: Coroutine[Any, Any, Any]) -> None:
+    """Wait until the first of some waits is over; cancel the others."""
+    tasks = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+
+
+def run(main: Callable[[Boot], Awaitable[None]], boot: Boot) -> None:
+    """Run a child's coroutine on uvloop."""
+    async def body() -> None:
+        await main(boot)
+
+    uvloop.run(body())

@@ -1,0 +1,174 @@
+"""Constructs control. Level 6."""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvicorn
+
+from switchgear import __version__
+from switchgear.app import child
+from switchgear.app.boot import Boot
+from switchgear.app.layout import Layout, load_prices, price_snapshot, read_peppers
+from switchgear.config.compile import Compiled
+from switchgear.control import server
+from switchgear.control.absorber import Absorber
+from switchgear.control.gateway import Gateway
+from switchgear.control.prices import PriceBook
+from switchgear.control.routes import Api
+from switchgear.core.ids import request_id_floor
+from switchgear.ledger import journal
+from switchgear.net import unix
+from switchgear.net.clock import SystemClock
+from switchgear.net.link import VaultLink
+from switchgear.replica.publisher import Publisher
+from switchgear.store import ledger_rows
+from switchgear.store.database import Store
+from switchgear.vault.box import Put
+from switchgear.wire import frames
+
+class Configuration(msgspec.Struct):
+    """What the supervisor read at the start: the compiled file and its credentials, sealed."""
+
+    compiled: Compiled = Compiled()
+    puts: list[Put] = []
+
+
+DRAIN_S = 10.0
+HOUSEKEEPING_S = 60.0
+RETENTION_BATCH = 5_000
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the supervisor's orders come through Life."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        """Leave signals alone."""
+        yield
+
+
+async def main(boot: Boot) -> None:
+    """Serve administrators and move the ledger until told to stop."""
+    layout = Layout(Path(boot.data))
+    clock = SystemClock()
+    life = child.Life(boot)
+    life.watch()
+    first = not layout.store_marker.exists()
+    store = await asyncio.to_thread(Store, layout.store, first, os.urandom)
+    if first:
+        layout.store_marker.write_text(store.id)
+    link_box: list[VaultLink] = []
+    link = VaultLink(
+        layout.run, lambda: frames.Hello(frames.PROTOCOL_VERSION, "control", boot.link_token, "", boot.run_id),
+        lambda: link_box[0].flush(),
+    )
+    link_box.append(link)
+    link.start()
+    publisher = await asyncio.to_thread(Publisher, layout.replica)
+    prices = PriceBook()
+    gateway = Gateway(
+        store=store, publisher=publisher, link=link, prices=prices, load_prices=load_prices,
+        price_snapshot=price_snapshot(), peppers=read_peppers(layout.pepper), clock=clock, entropy=os.urandom,
+        report=child.report,
+    )
+    configuration = msgspec.json.decode(boot.configuration, type=Configuration | None) or Configuration()
+    await gateway.load(configuration.compiled, configuration.puts)
+    absorber = Absorber(store, layout.spool, link, prices, clock, os.urandom, child.report)
+    api = Api(gateway, absorber, lambda: status(layout, gateway, absorber))
+    token = os.urandom(32).hex()
+    fd = os.open(layout.cli_token, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.write(fd, token.encode())
+    os.close(fd)
+    hosts = frozenset({boot.console_url.removeprefix("http://"), boot.console_url.removeprefix("http://")
+                       .replace("127.0.0.1", "localhost")})
+    local = _serve(server.build(api, token, hosts, child.report), [unix.bind(layout.run, "control.sock")])
+    console = _serve(server.build(api, None, hosts, child.report), [child.listening(fd) for fd in boot.listen_fds])
+    jobs = [asyncio.create_task(absorber.run()), asyncio.create_task(_housekeeping(gateway, absorber, layout))]
+    life.ready()
+    await life.stopping.wait()
+    for job in jobs:
+        job.cancel()
+    await asyncio.gather(*jobs, return_exceptions=True)
+    if not life.orphaned:
+        await absorber.drain(DRAIN_S)
+    for running in (local, console):
+        running.should_exit = True
+        running.force_exit = True
+    link.close()
+    await asyncio.to_thread(store.close)
+    publisher.close()
+
+
+def _serve(app: Any, sockets: list[Any]) -> _Server:
+    made = _Server(uvicorn.Config(app, log_level="error", access_log=False, lifespan="off", loop="none", http="h11",
+                                  timeout_graceful_shutdown=1))
+    task = asyncio.create_task(made.serve(sockets=sockets))
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return made
+
+
+async def _housekeeping(gateway: Gateway, absorber: Absorber, layout: Layout) -> None:
+    while True:
+        await asyncio.sleep(HOUSEKEEPING_S)
+        now = gateway.clock.wall_ms()
+        await asyncio.to_thread(gateway.publisher.check_readers)
+        compiled = gateway.compiled
+        await asyncio.to_thread(_drop_journal, layout, now - compiled.journal_hours * 3_600_000)
+        if compiled.ledger_days is not None:
+            floor = request_id_floor(now - compiled.ledger_days * 86_400_000)
+            while await gateway.write(lambda c, f=floor: ledger_rows.drop_before(c, f, RETENTION_BATCH)) == RETENTION_BATCH:
+                await asyncio.sleep(0.1)
+
+
+def _drop_journal(layout: Layout, older_than_ms: int) -> None:
+    if (layout.journal / "id").exists():
+        journal.drop_old(layout.journal, older_than_ms)
+
+
+def status(layout: Layout, gateway: Gateway, absorber: Absorber) -> dict[str, Any]:
+    """Join what the supervisor knows with what control knows."""
+    try:
+        base: dict[str, Any] = msgspec.json.decode(layout.status.read_bytes())
+    except (OSError, msgspec.DecodeError):
+        base = {"state": "starting", "pids": {}}
+    problems = list(base.get("problems", []))
+    if absorber.problem is not None:
+        problems.append(absorber.problem)
+    problems += [f"spool {f.spool_id}, segment {f.segment}: {f.reason}" for f in absorber.findings]
+    problems += [f"the KEK does not open credential {c.id}" for c in gateway.credentials if not c.opens]
+    compiled = gateway.compiled
+    if compiled.source:
+        drift = _drift(compiled)
+        if drift is not None:
+            problems.append(drift)
+    state = base.get("state", "starting")
+    if state == "ready" and problems:
+        state = "degraded"
+    return {
+        **base, "version": __version__, "state": state, "problems": problems,
+        "ledger": {"absorbed": absorber.absorbed, "spool_bytes": _size(layout.spool)},
+        "config": {"source": compiled.source, "digest": compiled.digest},
+        "freezes": gateway.snapshot.freezes if gateway.snapshot is not None else {},
+        "prices": gateway.price_snapshot,
+    }
+
+
+def _drift(compiled: Compiled) -> str | None:
+    try:
+        text = Path(compiled.source).read_bytes()
+    except OSError:
+        return f"the configuration file {compiled.source} cannot be read any more"
+    if hashlib.sha256(text).hexdigest() != compiled.digest:
+        return f"the file {compiled.source} differs from the configuration in force: switchgear config apply {compiled.source}"
+    return None
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("edge-*/*.seg"))
+
+

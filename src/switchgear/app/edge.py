@@ -1,0 +1,109 @@
+"""Constructs an edge. Level 6. Imports no SQL, no crypto library, no credential code: a test reads sys.modules."""
+
+import asyncio
+import os
+import ssl
+from pathlib import Path
+
+import lmdb
+
+from switchgear.app import child
+from switchgear.app.boot import Boot
+from switchgear.app.layout import Layout, load_prices, read_peppers
+from switchgear.core.ids import IdSource
+from switchgear.edge.gate import Gate
+from switchgear.edge.outbox import Outbox
+from switchgear.edge.plan import Planner
+from switchgear.net.clock import SystemClock
+from switchgear.net.link import VaultLink
+from switchgear.net.server import HttpServer, ServerLimits
+from switchgear.replica.reader import ReplicaReader
+from switchgear.spool.writer import SpoolWriter
+from switchgear.wire import frames, http1
+
+
+async def main(boot: Boot) -> None:
+    """Serve clients until told to stop."""
+    layout = Layout(Path(boot.data))
+    clock = SystemClock()
+    life = child.Life(boot)
+    life.watch()
+    spool = SpoolWriter(
+        layout.spool / f"edge-{boot.number}", clock, os.urandom, boot.run_id, segment_bytes=boot.segment_bytes
+    )
+    outbox = Outbox(spool, child.report, durable=boot.durability == "power")
+
+    def hello() -> frames.Hello:
+        return frames.Hello(frames.PROTOCOL_VERSION, "edge", boot.link_token, spool.spool_id, boot.run_id)
+
+    link = VaultLink(layout.run, hello, outbox.schedule)
+    outbox.link = link
+    link.start()
+    replica = await _open_replica(layout, life)
+    if replica is None:
+        return
+    gate = Gate(
+        replica=replica, peppers=read_peppers(layout.pepper), spool=spool, link=link, outbox=outbox,
+        planner=Planner(load_prices), ids=IdSource(os.urandom), clock=clock, report=child.report,
+    )
+    gate.start()
+    while not (link.is_up and replica.snapshot() is not None) and not life.stopping.is_set():
+        await asyncio.sleep(0.01)
+    server = HttpServer(gate, clock, _limits(boot))
+    tls = _tls(boot)
+    await server.start(*(child.listening(fd) for fd in boot.listen_fds), tls=tls)
+    life.ready()
+    await life.stopping.wait()
+    await _drain(boot, life, gate, server)
+    gate.stop()
+    link.close()
+    server.close()
+    spool.close()
+
+
+async def _open_replica(layout: Layout, life: child.Life) -> ReplicaReader | None:
+    while not life.stopping.is_set():
+        try:
+            return ReplicaReader(layout.replica)
+        except lmdb.Error:
+            await asyncio.sleep(0.01)  # the first start: control has not made it yet
+    return None
+
+
+async def _drain(boot: Boot, life: child.Life, gate: Gate, server: HttpServer) -> None:
+    gate.is_draining = True
+    server.drain()
+    if not life.orphaned:
+        await child.wait_first(asyncio.sleep(boot.drain_grace_s), life.hurry.wait())
+    server.stop_accepting()
+    end = 0.0 if life.hurry.is_set() else boot.drain_s
+    loop = asyncio.get_running_loop()
+    until = loop.time() + end
+    while gate.transfers and loop.time() < until and not life.hurry.is_set():
+        await asyncio.sleep(0.02)
+    gate.interrupt_all("the gateway is stopping")
+    gate.outbox.flush()
+    await asyncio.sleep(0.05)
+
+
+def _limits(boot: Boot) -> ServerLimits:
+    limits = boot.limits
+    return ServerLimits(
+        http=http1.Limits(
+            head_bytes_max=limits.head_bytes_max, headers_max=limits.headers_max, url_bytes_max=limits.url_bytes_max,
+            body_bytes_max=limits.body_bytes_max,
+        ),
+        head_s=limits.head_s, body_grace_s=limits.body_grace_s, body_rate_min=limits.body_rate_min,
+        keep_alive_s=limits.keep_alive_s, write_stall_s=limits.write_stall_s, connections_max=limits.connections_max,
+        connections_per_address_max=limits.connections_per_address_max,
+    )
+
+
+def _tls(boot: Boot) -> ssl.SSLContext | None:
+    if boot.tls_cert_fd < 0:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(f"/proc/self/fd/{boot.tls_cert_fd}", f"/proc/self/fd/{boot.tls_key_fd}")
+    return context

@@ -1,0 +1,330 @@
+"""From options, environment and file to a running supervisor. Level 6. Everything is checked before anything changes."""
+
+import hashlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from switchgear.app import supervisor
+from switchgear.app.layout import Layout, PublicKeyFile, default_kek_path, kek_stamp
+from switchgear.config import schema
+from switchgear.config.compile import Compiled, Compiler, ProviderSpec, parse_listen
+from switchgear.config.reader import Reader
+from switchgear.core.errors import ConfigError, ConfigProblem, UserError
+from switchgear.core.secret import Secret
+from switchgear.pricing.price import Price, Rate
+from switchgear.providers import endpoint
+from switchgear.vault import seal
+from switchgear.vault.box import Ceilings, Put
+from switchgear.vault.kek import PublicKey
+from switchgear.vault.seal import SealContext
+
+DEMO_MODELS = ("echo", "slow", "stream-20-20", "stream-200-50")
+
+
+class Options(msgspec.Struct, kw_only=True):
+    """What `switchgear serve` was told; None means not said."""
+
+    config: Path | None = None
+    data: Path | None = None
+    listen: str | None = None
+    console: str | None = None
+    workers: int | None = None
+    demo: bool = False
+    kek_file: Path | None = None
+    kek_fd: int | None = None
+    kek_credential: str | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    drain_grace_s: float = 5.0
+    drain_s: float = 30.0
+    banner: bool = True
+    segment_bytes: int = 16 * 1024 * 1024
+
+
+class Loaded(msgspec.Struct, kw_only=True):
+    """A configuration that was read, checked and compiled."""
+
+    config: schema.Config
+    compiled: Compiled
+    secrets: dict[tuple[str, str], Secret]
+
+
+def data_folder(said: Path | None, environ: dict[str, str]) -> Path:
+    """Return the data folder: said, SWITCHGEAR_DATA, ./switchgear-data if it exists, /var/lib/switchgear."""
+    if said is not None:
+        return said.absolute()
+    if environ.get("SWITCHGEAR_DATA"):
+        return Path(environ["SWITCHGEAR_DATA"]).absolute()
+    here = Path("switchgear-data").absolute()
+    return here if here.is_dir() else Path("/var/lib/switchgear")
+
+
+def load_config(path: Path | None, environ: dict[str, str], known_providers: frozenset[str] = frozenset()) -> Loaded:
+    """Read and compile a configuration with its includes. Raises ConfigError with every problem."""
+    if path is None:
+        return Loaded(config=schema.Config(), compiled=Compiled(), secrets={})
+
+    def lookup(kind: str, name: str) -> str | None:
+        if kind == "env":
+            return environ.get(name)
+        return _read_text(path.parent / name)
+
+    reader = Reader(lookup)
+    text = _read_text(path)
+    if text is None:
+        raise UserError(f"the configuration file {path} cannot be read", "", 2)
+    config = _read_file(reader, text, str(path))
+    if config is not None:
+        for pattern in config.include:
+            for included in sorted(path.parent.glob(pattern)):
+                part = _read_file(reader, _read_text(included) or "", str(included))
+                if part is not None:
+                    _merge(config, part, str(included), reader)
+    if reader.problems or config is None:
+        raise ConfigError(reader.problems)
+    compiler = Compiler(config, reader.lines, lambda name: _read_text(path.parent / name), known_providers)
+    compiled = compiler.compile(str(path.absolute()), hashlib.sha256(text.encode()).hexdigest())
+    if compiler.problems:
+        raise ConfigError(compiler.problems)
+    return Loaded(config=config, compiled=compiled, secrets=compiler.secrets)
+
+
+def _read_file(reader: Reader, text: str, name: str) -> schema.Config | None:
+    node = reader.compose(text, name)
+    if node is None:
+        return schema.Config() if not reader.problems else None
+    return reader.read(node, name)
+
+
+def _merge(config: schema.Config, part: schema.Config, name: str, reader: Reader) -> None:
+    for field in ("providers", "models", "keys"):
+        mine, theirs = getattr(config, field), getattr(part, field)
+        for key, value in theirs.items():
+            if key in mine:
+                reader.problems.append(
+                    ConfigProblem(file=name, line=0, path=f"{field}.{key}", message=f"{key!r} is declared twice")
+                )
+            mine[key] = value
+
+
+def _read_text(path: Path) -> str | None:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def seal_secrets(loaded: Loaded, public: PublicKey, now_ms: int) -> list[Put]:
+    """Seal the file's secrets, and an empty one for each provider without authentication."""
+    puts = []
+    for spec in loaded.compiled.providers:
+        for name in spec.credentials:
+            secret = loaded.secrets.get((spec.name, name))
+            if secret is None and spec.endpoint.auth == "none":
+                secret = Secret(b"")
+            if secret is not None:
+                puts.append(seal_one(spec, name, secret, public, now_ms))
+    return puts
+
+
+def seal_one(spec: ProviderSpec, name: str, secret: Secret, public: PublicKey, now_ms: int) -> Put:
+    """Seal one credential to its provider's endpoint."""
+    context = SealContext(provider=spec.name, credential=name, version=now_ms, endpoint=spec.endpoint)
+    ceilings = spec.ceilings.get(name)
+    bounds = Ceilings() if ceilings is None else Ceilings(
+        requests_per_s=ceilings.requests_per_s, concurrency=ceilings.concurrency, bytes_per_hour=ceilings.bytes_per_hour
+    )
+    return Put(context, seal.seal(secret, context, public), bounds)
+
+
+def read_public_key(layout: Layout) -> PublicKey:
+    """Return the vault's public key. Raises UserError before the vault ever ran."""
+    try:
+        file = msgspec.json.decode(layout.public_key.read_bytes(), type=PublicKeyFile)
+    except (OSError, msgspec.DecodeError):
+        raise UserError(f"there is no vault in {layout.data}", "start the gateway first: switchgear serve") from None
+    return PublicKey(file.public_key)
+
+
+def serve(options: Options, environ: dict[str, str]) -> None:
+    """Check everything, then become the supervisor. Raises UserError; does not return otherwise."""
+    started_s = time.monotonic()
+    data = _choose_data(options, environ)
+    layout = Layout(data)
+    config_path = options.config or (data / "switchgear.yaml" if (data / "switchgear.yaml").is_file() else None)
+    loaded = load_config(config_path, environ)
+    listen = loaded.config.listen
+    data_address = _address(options.listen or listen.data, "--listen")
+    console_address = _address(options.console or listen.console, "--console")
+    tls_cert, tls_key = _tls_paths(options, listen)
+    _check_exposure(data_address, console_address)
+    _make_folder(layout)
+    lock_fd = supervisor.take_lock(layout.lock)
+    if lock_fd is None:
+        raise UserError(f"another gateway runs on {data}", f"stop it first, or use another folder: see switchgear status --data {data}", 2)
+    kek_path, kek_fd = _kek(options, layout, environ)
+    data_socket = _bind(data_address, "the data plane", "--listen")
+    console_socket = _bind(console_address, "the console", "--console")
+    _make_pepper(layout)
+    _ensure_public_key(layout, kek_path, kek_fd)
+    public = read_public_key(layout)
+    now_ms = time.time_ns() // 1_000_000
+    puts = seal_secrets(loaded, public, now_ms)
+    compiled = loaded.compiled
+    demo_socket = None
+    if options.demo:
+        demo_socket = _bind(("127.0.0.1", 0), "the demo provider", "--demo")
+        compiled = _with_demo(compiled, demo_socket.getsockname()[1])
+        puts.append(seal_one(compiled.providers[-1], "none", Secret(b""), public, now_ms))
+    scheme = "https" if tls_cert else "http"
+    state = supervisor.State(
+        data=str(data), workers=options.workers or loaded.config.workers or os.cpu_count() or 1,
+        data_fds=[data_socket.detach()], console_fds=[console_socket.detach()],
+        demo_fds=[demo_socket.detach()] if demo_socket is not None else [],
+        data_url=f"{scheme}://{_show(data_address)}", console_url=f"http://{_show(console_address)}", lock_fd=lock_fd,
+        kek_path=str(kek_path) if kek_path is not None else "", kek_fd=kek_fd,
+        configuration=msgspec.Raw(msgspec.json.encode({"compiled": compiled, "puts": puts})),
+        limits=loaded.config.limits, durability=loaded.config.spool.durability, drain_grace_s=options.drain_grace_s,
+        drain_s=options.drain_s, tls_cert=tls_cert, tls_key=tls_key,
+        config_path=str(config_path.absolute()) if config_path is not None else "", started_s=started_s,
+        banner=options.banner, demo=options.demo, segment_bytes=options.segment_bytes,
+    )
+    supervisor.re_exec(state, environ)
+
+
+def _choose_data(options: Options, environ: dict[str, str]) -> Path:
+    if options.demo and options.data is None and not environ.get("SWITCHGEAR_DATA"):
+        return Path("switchgear-data").absolute()
+    return data_folder(options.data, environ)
+
+
+def _address(text: str, flag: str) -> tuple[str, int]:
+    found = parse_listen(text)
+    if found is None:
+        raise UserError(f"{text!r} is not HOST:PORT", f"e.g. {flag} 127.0.0.1:4100", 2)
+    return found
+
+
+def _show(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _check_exposure(*addresses: tuple[str, int]) -> None:
+    # The rule of CONTRACT.md §2 needs confinement, which this version does not verify yet: fail closed.
+    for host, port in addresses:
+        if not (host.startswith("127.") or host == "::1"):
+            raise UserError(
+                f"{_show((host, port))} is beyond loopback, which this version refuses: its processes are not confined yet",
+                "listen on 127.0.0.1 and put a TLS proxy on the same machine in front of it", 2,
+            )
+
+
+def _tls_paths(options: Options, listen: schema.Listen) -> tuple[str, str]:
+    cert = str(options.tls_cert or (listen.tls.cert if listen.tls else ""))
+    key = str(options.tls_key or (listen.tls.key if listen.tls else ""))
+    if bool(cert) != bool(key):
+        raise UserError("TLS needs both a certificate and a key", "give --tls-cert and --tls-key", 2)
+    if cert:
+        import ssl  # noqa: PLC0415
+
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key)
+        except (OSError, ssl.SSLError) as exc:
+            raise UserError(f"the TLS files {cert} and {key} cannot be used: {exc}", "", 2) from None
+        return str(Path(cert).absolute()), str(Path(key).absolute())
+    return "", ""
+
+
+def _make_folder(layout: Layout) -> None:
+    try:
+        layout.make()
+        owner = layout.data.stat().st_uid
+    except OSError as exc:
+        raise UserError(f"the data folder {layout.data} cannot be used: {exc.strerror}",
+                        "choose another with --data DIR, or make it yours: chown", 2) from None
+    if owner != os.geteuid():
+        raise UserError(f"the data folder {layout.data} belongs to uid {owner}, not to you (uid {os.geteuid()})",
+                        "run as that user, or choose another with --data DIR", 2)
+    if not os.access(layout.data, os.W_OK | os.X_OK):
+        raise UserError(f"the data folder {layout.data} is not writable", "choose another with --data DIR", 2)
+    layout.data.chmod(0o700)
+
+
+def _kek(options: Options, layout: Layout, environ: dict[str, str]) -> tuple[Path | None, int]:
+    if options.kek_credential is not None:
+        folder = environ.get("CREDENTIALS_DIRECTORY")
+        if not folder:
+            raise UserError("--kek-credential needs a systemd service with LoadCredential", "see docs/operations.md", 2)
+        options.kek_file = Path(folder) / options.kek_credential
+    if options.kek_fd is not None:
+        return None, options.kek_fd
+    path = (options.kek_file or default_kek_path(environ)).absolute()
+    box = layout.vault / "box"
+    if not path.exists() and box.exists():
+        raise UserError(f"the KEK file {path} is missing, and {layout.data} holds credentials that only it can open",
+                        "restore it from your copy, or name its place with --kek-file", 2)
+    if path.exists():
+        from switchgear.vault import kek  # noqa: PLC0415
+
+        kek.read(path)  # says what is wrong with it; the value is dropped, and this process is about to be replaced
+    return path, -1
+
+
+def _bind(address: tuple[str, int], what: str, flag: str) -> socket.socket:
+    host, port = address
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind(address)
+        sock.listen(4096)
+    except OSError as exc:
+        sock.close()
+        raise UserError(f"{what} cannot listen on {_show(address)}: {(exc.strerror or str(exc)).lower()}",
+                        f"stop what uses it, or choose another: {flag} {host}:{port + 10}", 2) from None
+    return sock
+
+
+def _make_pepper(layout: Layout) -> None:
+    try:
+        fd = os.open(layout.pepper, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    os.write(fd, f"1 {os.urandom(32).hex()}\n".encode())
+    os.fsync(fd)
+    os.close(fd)
+
+
+def _ensure_public_key(layout: Layout, path: Path | None, kek_fd: int) -> None:
+    """Have the vault's code write the public key, in a process of its own, unless it stands there already."""
+    stamp = kek_stamp(path) if path is not None and path.exists() else ""
+    if stamp and layout.public_key.exists():
+        file = msgspec.json.decode(layout.public_key.read_bytes(), type=PublicKeyFile)
+        if file.kek_path == str(path) and file.kek_stamp == stamp:
+            return
+    arguments = [str(layout.data), str(path) if path is not None else "-", str(kek_fd)]
+    command = [sys.executable, "-I", "-m", "switchgear.app.vault_init", *arguments]
+    done = subprocess.run(  # noqa: S603  our own interpreter and module, no shell
+        command, check=False, capture_output=True, text=True, pass_fds=[kek_fd] if kek_fd >= 0 else [],
+        env=supervisor.clean_environment(os.environ),
+    )
+    if done.returncode != 0:
+        raise UserError(done.stderr.strip() or "the vault could not be prepared", "", 2)
+
+
+def _with_demo(compiled: Compiled, port: int) -> Compiled:
+    place = endpoint.parse(f"http://127.0.0.1:{port}/v1", auth="none", allow_private=True)
+    spec = ProviderSpec(name="demo", dialect="openai", endpoint=place, pricing_id=None, stream_usage=True, credentials=("none",))
+    price = {"input": Rate(150_000_000), "output": Rate(600_000_000)}
+    overrides = {f"demo/{name}": Price(name, "demo", price) for name in DEMO_MODELS}  # type: ignore[arg-type]
+    return msgspec.structs.replace(
+        compiled, providers=(*compiled.providers, spec), price_overrides={**overrides, **compiled.price_overrides}
+    )
+
+

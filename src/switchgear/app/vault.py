@@ -1,0 +1,75 @@
+"""Constructs the vault. Level 6."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import msgspec
+
+from switchgear.app import child
+from switchgear.app.boot import Boot
+from switchgear.app.layout import Layout, PublicKeyFile, kek_stamp
+from switchgear.net import unix
+from switchgear.net.clock import SystemClock
+from switchgear.net.upstream import Pool
+from switchgear.spool.files import write_durably
+from switchgear.spool.writer import SpoolWriter
+from switchgear.vault import kek
+from switchgear.vault.box import Box
+from switchgear.vault.service import VaultService
+
+SYNC_S = 0.05
+
+
+def init(layout: Layout, kek_path: Path) -> None:
+    """Make the KEK if there is none, and write the public key. Runs as a short process of its own."""
+    if not kek_path.exists():
+        kek.create(kek_path, os.urandom)
+    keys = kek.KeyPair(kek.read(kek_path))
+    write_public(layout, keys, str(kek_path), kek_stamp(kek_path))
+
+
+def write_public(layout: Layout, keys: kek.KeyPair, path: str, stamp: str) -> None:
+    """Write the public key, for whoever seals."""
+    file = PublicKeyFile(keys.public.kek_id, keys.public.raw, path, stamp)
+    write_durably(layout.public_key, msgspec.json.encode(file), 0o644)
+
+
+async def main(boot: Boot) -> None:
+    """Serve edges and control until told to stop."""
+    layout = Layout(Path(boot.data))
+    clock = SystemClock()
+    life = child.Life(boot)
+    life.watch()
+    if boot.kek_fd >= 0:
+        secret = kek.read_fd(boot.kek_fd, "given")
+        os.close(boot.kek_fd)
+    else:
+        secret = kek.read(Path(boot.kek_path))
+    box = Box(layout.vault, kek.KeyPair(secret))
+    if box.unopened:
+        child.report(f"the KEK does not open these credentials: {', '.join(box.unopened)}")
+    journal = SpoolWriter(layout.journal, clock, os.urandom, boot.run_id, segment_bytes=boot.segment_bytes)
+    pool = Pool(clock)
+    service = VaultService(
+        box, journal, pool, clock, boot.run_id, boot.link_tokens, frozenset({os.geteuid()}), child.report
+    )
+    await service.start(unix.bind(layout.run, "vault.sock"))
+    syncing = asyncio.create_task(_sync(journal))
+    life.ready()
+    await life.stopping.wait()
+    syncing.cancel()
+    pool.close()
+    journal.close()
+
+
+async def _sync(journal: SpoolWriter) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(SYNC_S)
+        try:
+            journal.maintain()
+        except OSError as exc:
+            child.report(f"the journal cannot be maintained: {exc}")
+        if journal.needs_sync:
+            await loop.run_in_executor(None, journal.sync)

@@ -1,0 +1,83 @@
+"""What a person sees when the gateway is ready. Level 7. A process of its own: it makes a key, the supervisor must not."""
+
+import contextlib
+import os
+import sys
+import time
+from pathlib import Path
+
+from switchgear import __version__
+from switchgear.cli.base import expiry
+from switchgear.cli.client import Client
+from switchgear.core.errors import UserError
+
+
+def main() -> None:
+    """Print the welcome. The key and the sign-in link go to a terminal only, else to a file of mode 0600."""
+    data, took, workers, demo, kek = sys.argv[1:6]
+    client = Client(Path(data), None)
+    status = client.call("GET", "/status")
+    program = _program()
+    token = client.call("POST", "/admin/link")["token"]
+    lines = [
+        f"Switchgear {__version__} is ready in {took} s ({workers} edge{'s' if workers != '1' else ''}, data in {_short(data)})", "",
+        f"  API      {status['data_url']}/v1",
+    ]
+    secret = [f"  Console  {status['console_url']}/setup#{token}  once, 15 min; again: {program} admin link"]
+    if demo == "demo":
+        key = _demo_key(client)
+        secret += [
+            f"  Key      {key}   demo models only, 24 h", "",
+            f"  curl -s {status['data_url']}/v1/chat/completions -H 'Authorization: Bearer {key}' \\",
+            "    -H 'content-type: application/json' "
+            "-d '{\"model\":\"demo/echo\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}'",
+        ]
+    else:
+        secret += ["", f"  Key      {program} key create NAME"]
+    if not sys.stdout.isatty():
+        secret = _to_file(Path(data), secret)
+    lines += secret
+    lines += [
+        "", f"Next  {program} log tail",
+        f"      {program} credential add openai --from-stdin     (then model openai/gpt-4o-mini)",
+    ]
+    if kek != "-":
+        lines.append(f"Keep the KEK file safe ({kek}): without it stored credentials cannot be opened.   Ctrl-C drains and stops.")
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def _demo_key(client: Client) -> str:
+    name = f"demo-{int(time.time() * 1000):x}"
+    body = {"name": name, "models": ["demo/*"], "expires": expiry("24h")}
+    return str(client.call("POST", "/keys", body)["key"])
+
+
+def _to_file(data: Path, lines: list[str]) -> list[str]:
+    path = data / "run" / "welcome"
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.write(fd, ("\n".join(lines) + "\n").encode())
+    os.close(fd)
+    return [f"  The sign-in link (once, 15 min) and the demo key are in {path}"]
+
+
+def _short(data: str) -> str:
+    path = Path(data)
+    with contextlib.suppress(ValueError, OSError):
+        return f"./{path.relative_to(Path.cwd())}"
+    return str(path)
+
+
+def _program() -> str:
+    path = Path(sys.executable).with_name("switchgear")
+    with contextlib.suppress(ValueError, OSError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path) if path.exists() else "switchgear"
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as exc:
+        sys.stderr.write(f"switchgear: {exc}\n")
+        sys.exit(1)
