@@ -18,9 +18,15 @@ from genai_prices.data import providers
 OUT = Path(__file__).parent.parent / "src/switchgear/pricing/data"
 
 METERS = {
-    "input_mtok": "input", "cache_read_mtok": "cache_read", "cache_write_mtok": "cache_write_5m",
-    "cache_write_5m_mtok": "cache_write_5m", "cache_write_1h_mtok": "cache_write_1h", "output_mtok": "output",
-    "output_reasoning_mtok": "reasoning", "input_audio_mtok": "audio_in", "output_audio_mtok": "audio_out",
+    "input_mtok": "input",
+    "cache_read_mtok": "cache_read",
+    "cache_write_mtok": "cache_write_5m",
+    "cache_write_5m_mtok": "cache_write_5m",
+    "cache_write_1h_mtok": "cache_write_1h",
+    "output_mtok": "output",
+    "output_reasoning_mtok": "reasoning",
+    "input_audio_mtok": "audio_in",
+    "output_audio_mtok": "audio_out",
     "output_image_mtok": "image",
 }
 
@@ -74,13 +80,15 @@ def model(info: Any) -> dict[str, Any] | None:
     standard = info.prices if isinstance(info.prices, list) else None
     prices = (
         [{**when(p.constraint), "meters": meters(p.prices)} for p in standard]
-        if standard is not None else [{"meters": meters(info.prices)}]
+        if standard is not None
+        else [{"meters": meters(info.prices)}]
     )
     if not any(p["meters"] for p in prices):
         return None
     variants = [
         {"tier": v.when["service_tier"], **when(v.constraint), "meters": meters(v.prices)}
-        for v in info.price_variants or () if set(v.when) == {"service_tier"} and meters(v.prices)
+        for v in info.price_variants or ()
+        if set(v.when) == {"service_tier"} and meters(v.prices)
     ]
     out: dict[str, Any] = {"id": info.id, "match": clause_of(info.match), "prices": prices}
     if info.context_window:

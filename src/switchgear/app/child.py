@@ -92,6 +92,7 @@ async def wait_first(*awaitables: Coroutine[Any, Any, Any]) -> None:
 
 def run(main: Callable[[Boot], Awaitable[None]], boot: Boot) -> None:
     """Run a child's coroutine on uvloop."""
+
     async def body() -> None:
         await main(boot)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import os
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import msgspec
 import uvicorn
+from sqlalchemy import Connection
 
 from switchgear import __version__
 from switchgear.app import child
@@ -30,6 +32,7 @@ from switchgear.store import ledger_rows
 from switchgear.store.database import Store
 from switchgear.vault.box import Put
 from switchgear.wire import frames
+
 
 class Configuration(msgspec.Struct):
     """What the supervisor read at the start: the compiled file and its credentials, sealed."""
@@ -64,16 +67,24 @@ async def main(boot: Boot) -> None:
         layout.store_marker.write_text(store.id)
     link_box: list[VaultLink] = []
     link = VaultLink(
-        layout.run, lambda: frames.Hello(frames.PROTOCOL_VERSION, "control", boot.link_token, "", boot.run_id),
-        lambda: link_box[0].flush(),
+        layout.run,
+        lambda: frames.Hello(frames.PROTOCOL_VERSION, "control", boot.link_token, "", boot.run_id),
+        lambda: link_box[0].flush(),  # noqa: PLW0108  the link does not exist yet
     )
     link_box.append(link)
     link.start()
     publisher = await asyncio.to_thread(Publisher, layout.replica)
     prices = PriceBook()
     gateway = Gateway(
-        store=store, publisher=publisher, link=link, prices=prices, load_prices=load_prices,
-        price_snapshot=price_snapshot(), peppers=read_peppers(layout.pepper), clock=clock, entropy=os.urandom,
+        store=store,
+        publisher=publisher,
+        link=link,
+        prices=prices,
+        load_prices=load_prices,
+        price_snapshot=price_snapshot(),
+        peppers=read_peppers(layout.pepper),
+        clock=clock,
+        entropy=os.urandom,
         report=child.report,
     )
     configuration = msgspec.json.decode(boot.configuration, type=Configuration | None) or Configuration()
@@ -84,8 +95,12 @@ async def main(boot: Boot) -> None:
     fd = os.open(layout.cli_token, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.write(fd, token.encode())
     os.close(fd)
-    hosts = frozenset({boot.console_url.removeprefix("http://"), boot.console_url.removeprefix("http://")
-                       .replace("127.0.0.1", "localhost")})
+    hosts = frozenset(
+        {
+            boot.console_url.removeprefix("http://"),
+            boot.console_url.removeprefix("http://").replace("127.0.0.1", "localhost"),
+        }
+    )
     local = _serve(server.build(api, token, hosts, child.report), [unix.bind(layout.run, "control.sock")])
     console = _serve(server.build(api, None, hosts, child.report), [child.listening(fd) for fd in boot.listen_fds])
     jobs = [asyncio.create_task(absorber.run()), asyncio.create_task(_housekeeping(gateway, absorber, layout))]
@@ -105,8 +120,17 @@ async def main(boot: Boot) -> None:
 
 
 def _serve(app: Any, sockets: list[Any]) -> _Server:
-    made = _Server(uvicorn.Config(app, log_level="error", access_log=False, lifespan="off", loop="none", http="h11",
-                                  timeout_graceful_shutdown=1))
+    made = _Server(
+        uvicorn.Config(
+            app,
+            log_level="error",
+            access_log=False,
+            lifespan="off",
+            loop="none",
+            http="h11",
+            timeout_graceful_shutdown=1,
+        )
+    )
     task = asyncio.create_task(made.serve(sockets=sockets))
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     return made
@@ -121,8 +145,12 @@ async def _housekeeping(gateway: Gateway, absorber: Absorber, layout: Layout) ->
         await asyncio.to_thread(_drop_journal, layout, now - compiled.journal_hours * 3_600_000)
         if compiled.ledger_days is not None:
             floor = request_id_floor(now - compiled.ledger_days * 86_400_000)
-            while await gateway.write(lambda c, f=floor: ledger_rows.drop_before(c, f, RETENTION_BATCH)) == RETENTION_BATCH:
+            while await gateway.write(functools.partial(_drop, floor)) == RETENTION_BATCH:
                 await asyncio.sleep(0.1)
+
+
+def _drop(floor: str, connection: Connection) -> int:
+    return ledger_rows.drop_before(connection, floor, RETENTION_BATCH)
 
 
 def _drop_journal(layout: Layout, older_than_ms: int) -> None:
@@ -150,7 +178,10 @@ def status(layout: Layout, gateway: Gateway, absorber: Absorber) -> dict[str, An
     if state == "ready" and problems:
         state = "degraded"
     return {
-        **base, "version": __version__, "state": state, "problems": problems,
+        **base,
+        "version": __version__,
+        "state": state,
+        "problems": problems,
         "ledger": {"absorbed": absorber.absorbed, "spool_bytes": _size(layout.spool)},
         "config": {"source": compiled.source, "digest": compiled.digest},
         "freezes": gateway.snapshot.freezes if gateway.snapshot is not None else {},
@@ -170,5 +201,3 @@ def _drift(compiled: Compiled) -> str | None:
 
 def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.glob("edge-*/*.seg"))
-
-

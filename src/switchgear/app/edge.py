@@ -43,8 +43,15 @@ async def main(boot: Boot) -> None:
     if replica is None:
         return
     gate = Gate(
-        replica=replica, peppers=read_peppers(layout.pepper), spool=spool, link=link, outbox=outbox,
-        planner=Planner(load_prices), ids=IdSource(os.urandom), clock=clock, report=child.report,
+        replica=replica,
+        peppers=read_peppers(layout.pepper),
+        spool=spool,
+        link=link,
+        outbox=outbox,
+        planner=Planner(load_prices),
+        ids=IdSource(os.urandom),
+        clock=clock,
+        report=child.report,
     )
     gate.start()
     while not (link.is_up and replica.snapshot() is not None) and not life.stopping.is_set():
@@ -90,11 +97,17 @@ def _limits(boot: Boot) -> ServerLimits:
     limits = boot.limits
     return ServerLimits(
         http=http1.Limits(
-            head_bytes_max=limits.head_bytes_max, headers_max=limits.headers_max, url_bytes_max=limits.url_bytes_max,
+            head_bytes_max=limits.head_bytes_max,
+            headers_max=limits.headers_max,
+            url_bytes_max=limits.url_bytes_max,
             body_bytes_max=limits.body_bytes_max,
         ),
-        head_s=limits.head_s, body_grace_s=limits.body_grace_s, body_rate_min=limits.body_rate_min,
-        keep_alive_s=limits.keep_alive_s, write_stall_s=limits.write_stall_s, connections_max=limits.connections_max,
+        head_s=limits.head_s,
+        body_grace_s=limits.body_grace_s,
+        body_rate_min=limits.body_rate_min,
+        keep_alive_s=limits.keep_alive_s,
+        write_stall_s=limits.write_stall_s,
+        connections_max=limits.connections_max,
         connections_per_address_max=limits.connections_per_address_max,
     )
 

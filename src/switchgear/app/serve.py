@@ -137,8 +137,14 @@ def seal_one(spec: ProviderSpec, name: str, secret: Secret, public: PublicKey, n
     """Seal one credential to its provider's endpoint."""
     context = SealContext(provider=spec.name, credential=name, version=now_ms, endpoint=spec.endpoint)
     ceilings = spec.ceilings.get(name)
-    bounds = Ceilings() if ceilings is None else Ceilings(
-        requests_per_s=ceilings.requests_per_s, concurrency=ceilings.concurrency, bytes_per_hour=ceilings.bytes_per_hour
+    bounds = (
+        Ceilings()
+        if ceilings is None
+        else Ceilings(
+            requests_per_s=ceilings.requests_per_s,
+            concurrency=ceilings.concurrency,
+            bytes_per_hour=ceilings.bytes_per_hour,
+        )
     )
     return Put(context, seal.seal(secret, context, public), bounds)
 
@@ -167,7 +173,11 @@ def serve(options: Options, environ: dict[str, str]) -> None:
     _make_folder(layout)
     lock_fd = supervisor.take_lock(layout.lock)
     if lock_fd is None:
-        raise UserError(f"another gateway runs on {data}", f"stop it first, or use another folder: see switchgear status --data {data}", 2)
+        raise UserError(
+            f"another gateway runs on {data}",
+            f"stop it first, or use another folder: see switchgear status --data {data}",
+            2,
+        )
     kek_path, kek_fd = _kek(options, layout, environ)
     data_socket = _bind(data_address, "the data plane", "--listen")
     console_socket = _bind(console_address, "the console", "--console")
@@ -184,16 +194,28 @@ def serve(options: Options, environ: dict[str, str]) -> None:
         puts.append(seal_one(compiled.providers[-1], "none", Secret(b""), public, now_ms))
     scheme = "https" if tls_cert else "http"
     state = supervisor.State(
-        data=str(data), workers=options.workers or loaded.config.workers or os.cpu_count() or 1,
-        data_fds=[data_socket.detach()], console_fds=[console_socket.detach()],
+        data=str(data),
+        workers=options.workers or loaded.config.workers or os.cpu_count() or 1,
+        data_fds=[data_socket.detach()],
+        console_fds=[console_socket.detach()],
         demo_fds=[demo_socket.detach()] if demo_socket is not None else [],
-        data_url=f"{scheme}://{_show(data_address)}", console_url=f"http://{_show(console_address)}", lock_fd=lock_fd,
-        kek_path=str(kek_path) if kek_path is not None else "", kek_fd=kek_fd,
+        data_url=f"{scheme}://{_show(data_address)}",
+        console_url=f"http://{_show(console_address)}",
+        lock_fd=lock_fd,
+        kek_path=str(kek_path) if kek_path is not None else "",
+        kek_fd=kek_fd,
         configuration=msgspec.Raw(msgspec.json.encode({"compiled": compiled, "puts": puts})),
-        limits=loaded.config.limits, durability=loaded.config.spool.durability, drain_grace_s=options.drain_grace_s,
-        drain_s=options.drain_s, tls_cert=tls_cert, tls_key=tls_key,
-        config_path=str(config_path.absolute()) if config_path is not None else "", started_s=started_s,
-        banner=options.banner, demo=options.demo, segment_bytes=options.segment_bytes,
+        limits=loaded.config.limits,
+        durability=loaded.config.spool.durability,
+        drain_grace_s=options.drain_grace_s,
+        drain_s=options.drain_s,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        config_path=str(config_path.absolute()) if config_path is not None else "",
+        started_s=started_s,
+        banner=options.banner,
+        demo=options.demo,
+        segment_bytes=options.segment_bytes,
     )
     supervisor.re_exec(state, environ)
 
@@ -222,7 +244,8 @@ def _check_exposure(*addresses: tuple[str, int]) -> None:
         if not (host.startswith("127.") or host == "::1"):
             raise UserError(
                 f"{_show((host, port))} is beyond loopback, which this version refuses: its processes are not confined yet",
-                "listen on 127.0.0.1 and put a TLS proxy on the same machine in front of it", 2,
+                "listen on 127.0.0.1 and put a TLS proxy on the same machine in front of it",
+                2,
             )
 
 
@@ -247,11 +270,17 @@ def _make_folder(layout: Layout) -> None:
         layout.make()
         owner = layout.data.stat().st_uid
     except OSError as exc:
-        raise UserError(f"the data folder {layout.data} cannot be used: {exc.strerror}",
-                        "choose another with --data DIR, or make it yours: chown", 2) from None
+        raise UserError(
+            f"the data folder {layout.data} cannot be used: {exc.strerror}",
+            "choose another with --data DIR, or make it yours: chown",
+            2,
+        ) from None
     if owner != os.geteuid():
-        raise UserError(f"the data folder {layout.data} belongs to uid {owner}, not to you (uid {os.geteuid()})",
-                        "run as that user, or choose another with --data DIR", 2)
+        raise UserError(
+            f"the data folder {layout.data} belongs to uid {owner}, not to you (uid {os.geteuid()})",
+            "run as that user, or choose another with --data DIR",
+            2,
+        )
     if not os.access(layout.data, os.W_OK | os.X_OK):
         raise UserError(f"the data folder {layout.data} is not writable", "choose another with --data DIR", 2)
     layout.data.chmod(0o700)
@@ -268,8 +297,11 @@ def _kek(options: Options, layout: Layout, environ: dict[str, str]) -> tuple[Pat
     path = (options.kek_file or default_kek_path(environ)).absolute()
     box = layout.vault / "box"
     if not path.exists() and box.exists():
-        raise UserError(f"the KEK file {path} is missing, and {layout.data} holds credentials that only it can open",
-                        "restore it from your copy, or name its place with --kek-file", 2)
+        raise UserError(
+            f"the KEK file {path} is missing, and {layout.data} holds credentials that only it can open",
+            "restore it from your copy, or name its place with --kek-file",
+            2,
+        )
     if path.exists():
         from switchgear.vault import kek  # noqa: PLC0415
 
@@ -286,8 +318,11 @@ def _bind(address: tuple[str, int], what: str, flag: str) -> socket.socket:
         sock.listen(4096)
     except OSError as exc:
         sock.close()
-        raise UserError(f"{what} cannot listen on {_show(address)}: {(exc.strerror or str(exc)).lower()}",
-                        f"stop what uses it, or choose another: {flag} {host}:{port + 10}", 2) from None
+        raise UserError(
+            f"{what} cannot listen on {_show(address)}: {(exc.strerror or str(exc)).lower()}",
+            f"stop what uses it, or choose another: {flag} {host}:{port + 10}",
+            2,
+        ) from None
     return sock
 
 
@@ -311,7 +346,11 @@ def _ensure_public_key(layout: Layout, path: Path | None, kek_fd: int) -> None:
     arguments = [str(layout.data), str(path) if path is not None else "-", str(kek_fd)]
     command = [sys.executable, "-I", "-m", "switchgear.app.vault_init", *arguments]
     done = subprocess.run(  # noqa: S603  our own interpreter and module, no shell
-        command, check=False, capture_output=True, text=True, pass_fds=[kek_fd] if kek_fd >= 0 else [],
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        pass_fds=[kek_fd] if kek_fd >= 0 else [],
         env=supervisor.clean_environment(os.environ),
     )
     if done.returncode != 0:
@@ -320,11 +359,11 @@ def _ensure_public_key(layout: Layout, path: Path | None, kek_fd: int) -> None:
 
 def _with_demo(compiled: Compiled, port: int) -> Compiled:
     place = endpoint.parse(f"http://127.0.0.1:{port}/v1", auth="none", allow_private=True)
-    spec = ProviderSpec(name="demo", dialect="openai", endpoint=place, pricing_id=None, stream_usage=True, credentials=("none",))
+    spec = ProviderSpec(
+        name="demo", dialect="openai", endpoint=place, pricing_id=None, stream_usage=True, credentials=("none",)
+    )
     price = {"input": Rate(150_000_000), "output": Rate(600_000_000)}
     overrides = {f"demo/{name}": Price(name, "demo", price) for name in DEMO_MODELS}  # type: ignore[arg-type]
     return msgspec.structs.replace(
         compiled, providers=(*compiled.providers, spec), price_overrides={**overrides, **compiled.price_overrides}
     )
-
-

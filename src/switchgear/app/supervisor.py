@@ -101,8 +101,8 @@ class Supervisor:
         """Start everything and watch."""
         wake_r, wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_w, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
-            signal.signal(number, lambda *_: None)
+        for watched in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(watched, lambda *_: None)
         self._selector.register(wake_r, selectors.EVENT_READ, "signals")
         while True:
             code = self._turn()
@@ -142,9 +142,18 @@ class Supervisor:
         life_r, life_w = os.pipe()
         state = self._state
         order = Boot(
-            role=child.role, number=child.number, data=state.data, run_id=os.urandom(8).hex(), lifeline_fd=life_r,
-            ready_fd=ready_w, limits=state.limits, durability=state.durability, drain_grace_s=state.drain_grace_s,
-            drain_s=state.drain_s, console_url=state.console_url, segment_bytes=state.segment_bytes,
+            role=child.role,
+            number=child.number,
+            data=state.data,
+            run_id=os.urandom(8).hex(),
+            lifeline_fd=life_r,
+            ready_fd=ready_w,
+            limits=state.limits,
+            durability=state.durability,
+            drain_grace_s=state.drain_grace_s,
+            drain_s=state.drain_s,
+            console_url=state.console_url,
+            segment_bytes=state.segment_bytes,
         )
         opened: list[int] = []
         if child.role == "edge":
@@ -165,8 +174,11 @@ class Supervisor:
         fd = boots.to_fd(order)
         child.process = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
             [sys.executable, "-I", "-m", "switchgear.app", child.role, str(fd)],
-            stdin=subprocess.DEVNULL, pass_fds=[fd, life_r, ready_w, *order.listen_fds, *opened],
-            env=clean_environment(os.environ), cwd="/", start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            pass_fds=[fd, life_r, ready_w, *order.listen_fds, *opened],
+            env=clean_environment(os.environ),
+            cwd="/",
+            start_new_session=True,
         )
         for used in (fd, life_r, ready_w, *opened):
             os.close(used)
@@ -209,7 +221,17 @@ class Supervisor:
         """Apply the configuration file again; replace the edges where TLS is used, so that they load the new files."""
         state = self._state
         if state.config_path:
-            command = [sys.executable, "-I", "-m", "switchgear.cli", "config", "apply", state.config_path, "--data", state.data]
+            command = [
+                sys.executable,
+                "-I",
+                "-m",
+                "switchgear.cli",
+                "config",
+                "apply",
+                state.config_path,
+                "--data",
+                state.data,
+            ]
             self._reload = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=clean_environment(os.environ))  # noqa: S603
         if state.tls_cert and _tls_is_good(state.tls_cert, state.tls_key):
             for child in self._children:
@@ -266,7 +288,9 @@ class Supervisor:
             if len([at for at in child.crashes if now - at < CRASH_WINDOW_S]) > CRASHES_MAX
         ]
         ready = all(child.is_ready for child in self._children)
-        state = forced or ("degraded" if troubled else "ready" if ready else "starting" if not self._welcomed else "degraded")
+        state = forced or (
+            "degraded" if troubled else "ready" if ready else "starting" if not self._welcomed else "degraded"
+        )
         pids: dict[str, object] = {"supervisor": os.getpid(), "vault": [], "control": None, "edge": []}
         for child in self._children:
             if child.process is None:
@@ -275,10 +299,17 @@ class Supervisor:
                 pids[child.role] = [*pids[child.role], child.process.pid]  # type: ignore[misc]
             else:
                 pids[child.role] = child.process.pid
-        body = msgspec.json.encode({
-            "version": __version__, "state": state, "data_url": self._state.data_url,
-            "console_url": self._state.console_url, "pids": pids, "problems": troubled, "data": self._state.data,
-        })
+        body = msgspec.json.encode(
+            {
+                "version": __version__,
+                "state": state,
+                "data_url": self._state.data_url,
+                "console_url": self._state.console_url,
+                "pids": pids,
+                "problems": troubled,
+                "data": self._state.data,
+            }
+        )
         if body.decode() == self._said:
             return
         self._said = body.decode()
@@ -291,8 +322,17 @@ class Supervisor:
             return
         state = self._state
         took = f"{time.monotonic() - state.started_s:.1f}"
-        command = [sys.executable, "-I", "-m", "switchgear.cli.welcome", state.data, took, str(state.workers),
-                   "demo" if state.demo else "-", state.kek_path or "-"]
+        command = [
+            sys.executable,
+            "-I",
+            "-m",
+            "switchgear.cli.welcome",
+            state.data,
+            took,
+            str(state.workers),
+            "demo" if state.demo else "-",
+            state.kek_path or "-",
+        ]
         subprocess.Popen(command, stdin=subprocess.DEVNULL, env=clean_environment(os.environ))  # noqa: S603
 
 

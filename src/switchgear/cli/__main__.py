@@ -12,9 +12,21 @@ from switchgear.core.errors import ConfigError, UserError
 
 # Command → module; a module is imported when its command is used, so that `status` starts fast.
 COMMANDS: dict[str, str] = {
-    "serve": "serve", "status": "status", "version": "status", "key": "key", "provider": "provider",
-    "credential": "credential", "model": "model", "usage": "ledger", "log": "ledger", "config": "config",
-    "price": "price", "admin": "admin", "freeze": "freeze", "unfreeze": "freeze", "completion": "completion",
+    "serve": "serve",
+    "status": "status",
+    "version": "status",
+    "key": "key",
+    "provider": "provider",
+    "credential": "credential",
+    "model": "model",
+    "usage": "ledger",
+    "log": "ledger",
+    "config": "config",
+    "price": "price",
+    "admin": "admin",
+    "freeze": "freeze",
+    "unfreeze": "freeze",
+    "completion": "completion",
 }
 
 
@@ -65,7 +77,9 @@ def main() -> None:
         for problem in exc.problems:
             click.echo(str(problem), err=True)
         count = len(exc.problems)
-        click.echo(f"error: {count} problem{'s' if count != 1 else ''} in the configuration; nothing was changed", err=True)
+        click.echo(
+            f"error: {count} problem{'s' if count != 1 else ''} in the configuration; nothing was changed", err=True
+        )
         code = exc.exit_code
     except UserError as exc:
         click.echo(f"error: {exc}" + (f"\n  {exc.hint}" if exc.hint else ""), err=True)

@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 from rich.console import Console
@@ -27,7 +27,7 @@ _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, 
 class Group(click.Group):
     """A group whose commands have the usual aliases."""
 
-    ALIASES = {"ls": "list", "get": "show", "rm": "remove", "delete": "remove"}
+    ALIASES: ClassVar[dict[str, str]] = {"ls": "list", "get": "show", "rm": "remove", "delete": "remove"}
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Find a command, by alias too."""
@@ -37,7 +37,9 @@ class Group(click.Group):
 def with_client(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add --data, --server, -o and --json; the command gets `client` and `out`."""
 
-    @click.option("--data", type=click.Path(path_type=Path), envvar="SWITCHGEAR_DATA", help="Data folder of the gateway.")
+    @click.option(
+        "--data", type=click.Path(path_type=Path), envvar="SWITCHGEAR_DATA", help="Data folder of the gateway."
+    )
     @click.option("--server", envvar="SWITCHGEAR_SERVER", help="URL of a gateway's console, with SWITCHGEAR_TOKEN.")
     @click.option("-o", "--output", type=click.Choice(FORMATS), default="table", help="Output format.")
     @click.option("--json", "as_json", is_flag=True, help="Same as -o json.")
@@ -59,8 +61,14 @@ class Output:
         """True when tables and sentences are wanted."""
         return self.kind in {"table", "wide"}
 
-    def rows(self, answer: Any, rows: list[dict[str, Any]], columns: dict[str, str], wide: tuple[str, ...] = (),
-             empty: str = "nothing to show") -> None:
+    def rows(
+        self,
+        answer: Any,
+        rows: list[dict[str, Any]],
+        columns: dict[str, str],
+        wide: tuple[str, ...] = (),
+        empty: str = "nothing to show",
+    ) -> None:
         """Write a list. `columns` maps titles to keys of the rows; those in `wide` appear with -o wide only."""
         if self.kind == "json":
             self.json(answer)
@@ -132,7 +140,9 @@ def time_ms(text: str, now_ms: int) -> int:
     try:
         value = datetime.datetime.fromisoformat(text)
     except ValueError:
-        raise UserError(f"{text!r} is neither a duration nor a time", "e.g. 24h, 7d or 2026-11-01T00:00:00Z", 2) from None
+        raise UserError(
+            f"{text!r} is neither a duration nor a time", "e.g. 24h, 7d or 2026-11-01T00:00:00Z", 2
+        ) from None
     return int((value if value.tzinfo else value.replace(tzinfo=datetime.UTC)).timestamp() * 1000)
 
 

@@ -61,14 +61,17 @@ class Client:
             if parts.scheme not in {"http", "https"} or not parts.hostname:
                 raise UserError(f"{self._server!r} is not a URL", "e.g. --server http://127.0.0.1:4101", 2)
             if not token:
-                raise UserError("SWITCHGEAR_TOKEN is not set", "export the admin token (sgat-…) before using --server", 2)
+                raise UserError(
+                    "SWITCHGEAR_TOKEN is not set", "export the admin token (sgat-…) before using --server", 2
+                )
             kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
             return kind(parts.hostname, parts.port, timeout=TIMEOUT_S), token
         try:
             token = self.layout.cli_token.read_text("ascii")
         except PermissionError:
-            raise UserError(f"{self.layout.data} belongs to another user", "run the command as that user, e.g. with sudo -u") \
-                from None
+            raise UserError(
+                f"{self.layout.data} belongs to another user", "run the command as that user, e.g. with sudo -u"
+            ) from None
         except OSError:
             raise UserError(f"no gateway runs on {self.layout.data}", self._hint()) from None
         return _UnixConnection(self.layout.run), token
@@ -80,5 +83,3 @@ class Client:
 def segment(text: str) -> str:
     """Quote one path segment."""
     return quote(text, safe="")
-
-

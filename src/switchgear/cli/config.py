@@ -30,7 +30,9 @@ def config() -> None:
 def check(file: Path) -> None:
     """Check a file; every problem at once, with its line. Needs no gateway."""
     compiled = load_config(file, dict(os.environ)).compiled
-    click.echo(f"{file}: good ({len(compiled.providers)} providers, {len(compiled.models)} models, {len(compiled.keys)} keys)")
+    click.echo(
+        f"{file}: good ({len(compiled.providers)} providers, {len(compiled.models)} models, {len(compiled.keys)} keys)"
+    )
 
 
 @config.command("apply", epilog="Example: switchgear config apply switchgear.yaml")
@@ -61,14 +63,22 @@ def export(client: Client, out: Output) -> None:
 @with_client
 def diff_(client: Client, out: Output, file: Path) -> int:
     """Show what applying a file would change. Exit 0: nothing."""
+
     def lines(compiled: Compiled) -> list[str]:
         plain = msgspec.to_builtins(msgspec.structs.replace(compiled, source="", digest=""))
         return json.dumps(plain, indent=1, sort_keys=True).splitlines()
 
     known = frozenset(p["name"] for p in client.call("GET", "/providers")["providers"])
-    changes = list(difflib.unified_diff(
-        lines(_running(client)), lines(load_config(file, dict(os.environ), known).compiled), "running", str(file), lineterm="", n=2
-    ))
+    changes = list(
+        difflib.unified_diff(
+            lines(_running(client)),
+            lines(load_config(file, dict(os.environ), known).compiled),
+            "running",
+            str(file),
+            lineterm="",
+            n=2,
+        )
+    )
     if out.for_people:
         click.echo("\n".join(changes) if changes else "no difference")
     else:
@@ -94,13 +104,18 @@ def _schema(kind: Any) -> dict[str, Any]:
         hints = typing.get_type_hints(kind)
         fields = msgspec.structs.fields(kind)
         made: dict[str, Any] = {
-            "type": "object", "description": kind.__doc__, "additionalProperties": False,
+            "type": "object",
+            "description": kind.__doc__,
+            "additionalProperties": False,
             "properties": {f.name: _schema(hints[f.name]) for f in fields},
         }
         required = [f.name for f in fields if f.required]
         return {**made, "required": required} if required else made
     if kind in {int, float, bool}:
         return {"type": {int: "integer", float: "number", bool: "boolean"}[kind]}
-    reference = {"type": "object", "properties": {"env": {"type": "string"}, "file": {"type": "string"}}, "maxProperties": 1}
+    reference = {
+        "type": "object",
+        "properties": {"env": {"type": "string"}, "file": {"type": "string"}},
+        "maxProperties": 1,
+    }
     return {"anyOf": [{"type": ["string", "number"]}, reference]} if kind is str else reference
-

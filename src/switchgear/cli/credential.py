@@ -58,8 +58,15 @@ def _provider(client: Client, name: str) -> tuple[ProviderSpec, bool]:
 @click.option("--from-env", metavar="VAR", help="Read it from an environment variable of this command.")
 @click.option("--from-file", type=click.Path(path_type=Path), help="Read it from a file.")
 @with_client
-def add(client: Client, out: Output, provider: str, name: str, from_stdin: bool, from_env: str | None,
-        from_file: Path | None) -> None:
+def add(
+    client: Client,
+    out: Output,
+    provider: str,
+    name: str,
+    from_stdin: bool,
+    from_env: str | None,
+    from_file: Path | None,
+) -> None:
     """Add or replace a provider's credential. Its models are then callable as PROVIDER/MODEL."""
     if not NAME.fullmatch(name):
         raise UserError(f"{name!r} is not a name: use a-z, 0-9, '.', '_' and '-'", "", 2)
@@ -72,8 +79,11 @@ def add(client: Client, out: Output, provider: str, name: str, from_stdin: bool,
         raise UserError(str(exc), "an empty or wrong input?", 2) from None
     body = msgspec.json.encode({"put": put, "provider": None if is_configured else spec})
     answer = client.call("PUT", "/credentials", body)
-    out.one(answer, f"sealed {answer['id']} (…{answer['last4']}) for {answer['base_url']}\n"
-                    f"  test it: switchgear credential test {answer['id']}")
+    out.one(
+        answer,
+        f"sealed {answer['id']} (…{answer['last4']}) for {answer['base_url']}\n"
+        f"  test it: switchgear credential test {answer['id']}",
+    )
 
 
 @credential.command("list")
@@ -82,13 +92,30 @@ def list_(client: Client, out: Output) -> None:
     """List credentials: never a secret, only its last four characters."""
     answer = client.call("GET", "/credentials")
     rows = [
-        {**c, "secret": f"…{c['last4']}" if c["last4"] else "-", "changed": date_of(c["changed_ms"]),
-         "state": c["state"] if c["opens"] else "cannot be opened"}
+        {
+            **c,
+            "secret": f"…{c['last4']}" if c["last4"] else "-",
+            "changed": date_of(c["changed_ms"]),
+            "state": c["state"] if c["opens"] else "cannot be opened",
+        }
         for c in answer["credentials"]
     ]
-    columns = {"ID": "id", "SECRET": "secret", "STATE": "state", "BASE URL": "base_url", "CHANGED": "changed",
-               "VERSION": "version", "FINGERPRINT": "fingerprint"}
-    out.rows(answer, rows, columns, ("version", "fingerprint"), "no credentials yet: switchgear credential add openai --from-stdin")
+    columns = {
+        "ID": "id",
+        "SECRET": "secret",
+        "STATE": "state",
+        "BASE URL": "base_url",
+        "CHANGED": "changed",
+        "VERSION": "version",
+        "FINGERPRINT": "fingerprint",
+    }
+    out.rows(
+        answer,
+        rows,
+        columns,
+        ("version", "fingerprint"),
+        "no credentials yet: switchgear credential add openai --from-stdin",
+    )
 
 
 def _path(name: str) -> str:

@@ -11,7 +11,9 @@ KINDS = ("key", "user", "team", "project", "model", "credential", "provider", "a
 
 def _subject(kind: str, name: str | None) -> str:
     if (kind == "all") == bool(name):
-        raise UserError(f"{'all takes no' if kind == 'all' else kind + ' needs a'} name", "e.g. switchgear freeze key ci-bot", 2)
+        raise UserError(
+            f"{'all takes no' if kind == 'all' else kind + ' needs a'} name", "e.g. switchgear freeze key ci-bot", 2
+        )
     return "all" if kind == "all" else f"{kind}:{name}"
 
 
@@ -24,7 +26,9 @@ def freeze(client: Client, out: Output, kind: str, name: str | None, for_: str |
     """Stop a key, user, team, project, model, credential (provider/name), provider or all traffic, at once."""
     body = {"subject": _subject(kind, name), "for_ms": duration_ms(for_) if for_ else None}
     answer = client.call("POST", "/freezes", body)
-    out.one(answer, f"frozen: {answer['subject']}" + (f" for {for_}" if for_ else "") + "   (undo: switchgear unfreeze …)")
+    out.one(
+        answer, f"frozen: {answer['subject']}" + (f" for {for_}" if for_ else "") + "   (undo: switchgear unfreeze …)"
+    )
 
 
 @click.command(epilog="Example: switchgear unfreeze key ci-bot")

@@ -48,17 +48,47 @@ def _name(name: str | None, option: str | None) -> str:
 @click.option("--name", "name_option", hidden=True)
 @_fields
 @with_client
-def create(client: Client, out: Output, name: str | None, name_option: str | None, models: str | None, expires: str | None,
-           cidrs: tuple[str, ...], tags: tuple[str, ...], **who: str | None) -> None:
+def create(
+    client: Client,
+    out: Output,
+    name: str | None,
+    name_option: str | None,
+    models: str | None,
+    expires: str | None,
+    cidrs: tuple[str, ...],
+    tags: tuple[str, ...],
+    **who: str | None,
+) -> None:
     """Make a key. It is shown this once: only a keyed hash is stored."""
-    body = {"name": _name(name, name_option), "models": _list(models), "expires": expiry(expires), **who,
-            "cidrs": list(cidrs) or None, "tags": list(tags) or None}
+    body = {
+        "name": _name(name, name_option),
+        "models": _list(models),
+        "expires": expiry(expires),
+        **who,
+        "cidrs": list(cidrs) or None,
+        "tags": list(tags) or None,
+    }
     answer = client.call("POST", "/keys", body)
-    out.one(answer, f"{answer['key']}\n  {answer['name']} (id {answer['id']}). Copy it now: it is not stored and not shown again.")
+    out.one(
+        answer,
+        f"{answer['key']}\n  {answer['name']} (id {answer['id']}). Copy it now: it is not stored and not shown again.",
+    )
 
 
-_COLUMNS = {"NAME": "name", "ID": "id", "TEAM": "team", "USER": "user", "PROJECT": "project", "MODELS": "models",
-            "EXPIRES": "expires", "STATE": "state", "SOURCE": "source", "CREATED": "created", "CIDRS": "cidrs", "TAGS": "tags"}
+_COLUMNS = {
+    "NAME": "name",
+    "ID": "id",
+    "TEAM": "team",
+    "USER": "user",
+    "PROJECT": "project",
+    "MODELS": "models",
+    "EXPIRES": "expires",
+    "STATE": "state",
+    "SOURCE": "source",
+    "CREATED": "created",
+    "CIDRS": "cidrs",
+    "TAGS": "tags",
+}
 _WIDE = ("user", "project", "source", "created", "cidrs", "tags")
 
 
@@ -68,8 +98,13 @@ def _row(found: dict[str, Any]) -> dict[str, Any]:
         state = "revoked"
     elif found["expires_ms"] is not None and found["expires_ms"] <= now_ms():
         state = "expired"
-    return {**found, "expires": date_of(found["expires_ms"]), "created": date_of(found["created_ms"]), "state": state,
-            "models": found["models"] or ["all"]}
+    return {
+        **found,
+        "expires": date_of(found["expires_ms"]),
+        "created": date_of(found["created_ms"]),
+        "state": state,
+        "models": found["models"] or ["all"],
+    }
 
 
 @key.command("list")
@@ -80,7 +115,9 @@ def list_(client: Client, out: Output, everything: bool) -> None:
     answer = client.call("GET", "/keys")
     if not everything:
         answer["keys"] = [found for found in answer["keys"] if found["revoked_ms"] is None]
-    out.rows(answer, [_row(found) for found in answer["keys"]], _COLUMNS, _WIDE, "no keys yet: switchgear key create NAME")
+    out.rows(
+        answer, [_row(found) for found in answer["keys"]], _COLUMNS, _WIDE, "no keys yet: switchgear key create NAME"
+    )
 
 
 @key.command()
@@ -96,8 +133,16 @@ def show(client: Client, out: Output, name: str) -> None:
 @click.argument("name")
 @_fields
 @with_client
-def update(client: Client, out: Output, name: str, models: str | None, expires: str | None, cidrs: tuple[str, ...],
-           tags: tuple[str, ...], **who: str | None) -> None:
+def update(
+    client: Client,
+    out: Output,
+    name: str,
+    models: str | None,
+    expires: str | None,
+    cidrs: tuple[str, ...],
+    tags: tuple[str, ...],
+    **who: str | None,
+) -> None:
     """Change a key; what is not named stays. An empty value ("") clears."""
     body: dict[str, Any] = {field: value or None for field, value in who.items() if value is not None}
     if models is not None:
@@ -122,7 +167,9 @@ def update(client: Client, out: Output, name: str, models: str | None, expires: 
 def rotate(client: Client, out: Output, name: str, overlap: str, force: bool) -> None:
     """Give a key a new secret; id, name and limits stay."""
     answer = client.call("POST", f"/keys/{segment(name)}/rotate", {"overlap_ms": duration_ms(overlap), "force": force})
-    out.one(answer, f"{answer['key']}\n  {answer['name']}: the old secret holds for {overlap} more. Copy the new one now.")
+    out.one(
+        answer, f"{answer['key']}\n  {answer['name']}: the old secret holds for {overlap} more. Copy the new one now."
+    )
 
 
 @key.command()

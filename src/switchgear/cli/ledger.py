@@ -11,9 +11,22 @@ from switchgear.cli.base import Group, Output, duration_ms, now_ms, time_ms, usd
 from switchgear.cli.client import Client, segment
 from switchgear.core.errors import UserError
 
-_COLUMNS = {"TIME": "time", "ID": "id", "KEY": "key", "MODEL": "model", "PROVIDER": "provider", "STATUS": "status",
-            "OUTCOME": "outcome", "IN": "in", "OUT": "out", "COST": "cost", "MS": "latency_ms", "TEAM": "team",
-            "CLIENT": "client", "ATTEMPTS": "tries"}
+_COLUMNS = {
+    "TIME": "time",
+    "ID": "id",
+    "KEY": "key",
+    "MODEL": "model",
+    "PROVIDER": "provider",
+    "STATUS": "status",
+    "OUTCOME": "outcome",
+    "IN": "in",
+    "OUT": "out",
+    "COST": "cost",
+    "MS": "latency_ms",
+    "TEAM": "team",
+    "CLIENT": "client",
+    "ATTEMPTS": "tries",
+}
 _WIDE = ("team", "client", "tries")
 FOLLOW_S = 0.5
 
@@ -29,12 +42,20 @@ def _row(record: dict[str, Any]) -> dict[str, Any]:
     out = [tokens.get(n) or 0 for n in ("output", "reasoning", "audio_out", "image")]
     cost = usd(record["cost_nanousd"])
     return {
-        "time": record["time"][5:19].replace("T", " "), "id": record["id"], "key": (record["key"] or {}).get("name"),
-        "model": record["model"], "provider": record["provider"], "status": record["status"], "outcome": record["outcome"],
-        "in": sum(reported) if record["tokens"] else None, "out": sum(out) if record["tokens"] else None,
+        "time": record["time"][5:19].replace("T", " "),
+        "id": record["id"],
+        "key": (record["key"] or {}).get("name"),
+        "model": record["model"],
+        "provider": record["provider"],
+        "status": record["status"],
+        "outcome": record["outcome"],
+        "in": sum(reported) if record["tokens"] else None,
+        "out": sum(out) if record["tokens"] else None,
         "cost": ("~" if record["cost_estimated"] and cost else "") + cost if cost else "unpriced",
-        "latency_ms": record["latency_ms"], "team": (record["team"] or {}).get("name"),
-        "client": (record["client"] or {}).get("tool"), "tries": len(record["attempts"]),
+        "latency_ms": record["latency_ms"],
+        "team": (record["team"] or {}).get("name"),
+        "client": (record["client"] or {}).get("tool"),
+        "tries": len(record["attempts"]),
     }
 
 
@@ -46,7 +67,9 @@ def _row(record: dict[str, Any]) -> dict[str, Any]:
 @click.option("--model", help="Model as asked for.")
 @click.option("--provider", help="Provider.")
 @click.option("--status", type=int, help="HTTP status.")
-@click.option("--outcome", help="ok, denied, client_error, upstream_error, timeout, client_gone, interrupted, not_sent.")
+@click.option(
+    "--outcome", help="ok, denied, client_error, upstream_error, timeout, client_gone, interrupted, not_sent."
+)
 @click.option("--client", "tool", help="Calling tool.")
 @click.option("--since", help="Since a time, or that long ago (24h, 7d).")
 @click.option("--until", help="Until a time.")
@@ -55,13 +78,19 @@ def _row(record: dict[str, Any]) -> dict[str, Any]:
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Most records.")
 @click.option("--cursor", help="Go on after a listing: its `next`.")
 @with_client
-def list_(client: Client, out: Output, tool: str | None, since: str | None, until: str | None, slow: str | None,
-          **query: Any) -> None:
+def list_(
+    client: Client, out: Output, tool: str | None, since: str | None, until: str | None, slow: str | None, **query: Any
+) -> None:
     """List requests, newest first."""
     now = now_ms()
     answer = client.call(
-        "GET", "/log", **query, client=tool, since_ms=time_ms(since, now) if since else None,
-        until_ms=time_ms(until, now) if until else None, slow_ms=duration_ms(slow) if slow else None,
+        "GET",
+        "/log",
+        **query,
+        client=tool,
+        since_ms=time_ms(since, now) if since else None,
+        until_ms=time_ms(until, now) if until else None,
+        slow_ms=duration_ms(slow) if slow else None,
     )
     rows = [_row(record) for record in answer["records"]]
     out.rows(answer, rows, _COLUMNS, _WIDE, "no requests yet (they appear within a second)")
@@ -87,28 +116,40 @@ def show(client: Client, out: Output, request_id: str, curl: bool) -> None:
 def _show(record: dict[str, Any]) -> None:
     row = _row(record)
     click.echo(f"{record['id']}   {record['time']}   {record['outcome']} ({record['status']})")
-    click.echo(f"  key {row['key']}   team {row['team'] or '-'}   client {row['client'] or '-'}   from {record['client_ip'] or '-'}")
-    click.echo(f"  {record['operation']} {record['model']} → {record['deployment'] or '-'} {record['upstream_model'] or ''}"
-               f"{'   streamed' if record['stream'] else ''}")
+    click.echo(
+        f"  key {row['key']}   team {row['team'] or '-'}   client {row['client'] or '-'}   from {record['client_ip'] or '-'}"
+    )
+    click.echo(
+        f"  {record['operation']} {record['model']} → {record['deployment'] or '-'} {record['upstream_model'] or ''}"
+        f"{'   streamed' if record['stream'] else ''}"
+    )
     if record["error"]:
         click.echo(f"  error {record['error']['code']}: {record['error']['message']}")
     for line in record["cost_lines"]:
-        click.echo(f"  {line['meter']:<15} {line['quantity']:>10} {line['unit']} × {line['unit_price']:>9} USD/Mtok = "
-                   f"{usd(line['cost_nanousd'])} USD")
+        click.echo(
+            f"  {line['meter']:<15} {line['quantity']:>10} {line['unit']} × {line['unit_price']:>9} USD/Mtok = "
+            f"{usd(line['cost_nanousd'])} USD"
+        )
     total = usd(record["cost_nanousd"])
-    click.echo(f"  cost {total + ' USD' if total is not None else 'unknown: the model has no price'}"
-               + (f" (estimated: {record['estimate_reason']})" if record["cost_estimated"] else ""))
+    click.echo(
+        f"  cost {total + ' USD' if total is not None else 'unknown: the model has no price'}"
+        + (f" (estimated: {record['estimate_reason']})" if record["cost_estimated"] else "")
+    )
     for a in record["attempts"]:
         timing = a["timings"] or {}
-        click.echo(f"  attempt {a['id'].rsplit('-', 1)[1]}: {a['deployment']} {a['upstream_model']}  status {a['status']}"
-                   f"{'  ' + a['error'] if a['error'] else ''}  {timing.get('start_ms', '-')}–{timing.get('end_ms', '-')} ms")
+        click.echo(
+            f"  attempt {a['id'].rsplit('-', 1)[1]}: {a['deployment']} {a['upstream_model']}  status {a['status']}"
+            f"{'  ' + a['error'] if a['error'] else ''}  {timing.get('start_ms', '-')}–{timing.get('end_ms', '-')} ms"
+        )
 
 
 def _curl(client: Client, record: dict[str, Any]) -> str:
     status = client.call("GET", "/status")
     body = json.dumps({"model": record["model"], "messages": [{"role": "user", "content": "…"}]}, ensure_ascii=False)
-    return (f"curl -s {status['data_url']}/v1{record['path']} -H \"Authorization: Bearer $SWITCHGEAR_KEY\" "
-            f"-H 'content-type: application/json' -d '{body}'")
+    return (
+        f'curl -s {status["data_url"]}/v1{record["path"]} -H "Authorization: Bearer $SWITCHGEAR_KEY" '
+        f"-H 'content-type: application/json' -d '{body}'"
+    )
 
 
 @log.command()
@@ -135,16 +176,24 @@ def _follow(out: Output, records: list[dict[str, Any]]) -> None:
     for record in records:
         if out.for_people:
             row = _row(record)
-            click.echo(f"{row['time']}  {row['id']}  {row['key'] or '-':<16} {row['model'] or '-':<28} {row['status']} "
-                       f"{row['outcome']:<14} {row['in'] if row['in'] is not None else '-':>7} in "
-                       f"{row['out'] if row['out'] is not None else '-':>7} out  {row['cost']:>12}  {row['latency_ms'] or 0} ms")
+            click.echo(
+                f"{row['time']}  {row['id']}  {row['key'] or '-':<16} {row['model'] or '-':<28} {row['status']} "
+                f"{row['outcome']:<14} {row['in'] if row['in'] is not None else '-':>7} in "
+                f"{row['out'] if row['out'] is not None else '-':>7} out  {row['cost']:>12}  {row['latency_ms'] or 0} ms"
+            )
         else:
             click.echo(json.dumps(record, ensure_ascii=False))
 
 
-@click.command(epilog="Example: switchgear usage --by team,model --since 7d   ·   switchgear usage --month 2026-10 -o csv")
-@click.option("--by", default="model", show_default=True,
-              help="key, team, user, project, model, upstream_model, provider, credential, deployment, day, hour; several with commas.")
+@click.command(
+    epilog="Example: switchgear usage --by team,model --since 7d   ·   switchgear usage --month 2026-10 -o csv"
+)
+@click.option(
+    "--by",
+    default="model",
+    show_default=True,
+    help="key, team, user, project, model, upstream_model, provider, credential, deployment, day, hour; several with commas.",
+)
 @click.option("--since", help="Since a time, or that long ago; default 30d.")
 @click.option("--until", help="Until a time.")
 @click.option("--month", metavar="YYYY-MM", help="One calendar month (UTC).")
@@ -152,7 +201,9 @@ def _follow(out: Output, records: list[dict[str, Any]]) -> None:
 @click.option("--team", help="Only this team.")
 @click.option("--model", help="Only this model.")
 @with_client
-def usage(client: Client, out: Output, by: str, since: str | None, until: str | None, month: str | None, **where: Any) -> None:
+def usage(
+    client: Client, out: Output, by: str, since: str | None, until: str | None, month: str | None, **where: Any
+) -> None:
     """Sum requests, tokens and cost."""
     now = now_ms()
     since_ms, until_ms = (time_ms(since, now) if since else None), (time_ms(until, now) if until else None)
@@ -161,15 +212,26 @@ def usage(client: Client, out: Output, by: str, since: str | None, until: str | 
     answer = client.call("GET", "/usage", by=by, since_ms=since_ms, until_ms=until_ms, **where)
     names = [name for name in by.split(",") if name]
     rows = [{**row, **{n: row["group"][n] for n in names}, "cost": usd(row["cost_nanousd"])} for row in answer["rows"]]
-    columns = {**{n.upper(): n for n in names}, "REQUESTS": "requests", "ERRORS": "errors", "IN": "input_tokens",
-               "OUT": "output_tokens", "COST USD": "cost", "UNPRICED": "unpriced_requests", "ESTIMATED": "estimated_requests"}
+    columns = {
+        **{n.upper(): n for n in names},
+        "REQUESTS": "requests",
+        "ERRORS": "errors",
+        "IN": "input_tokens",
+        "OUT": "output_tokens",
+        "COST USD": "cost",
+        "UNPRICED": "unpriced_requests",
+        "ESTIMATED": "estimated_requests",
+    }
     if out.kind == "csv":
         columns["COST USD"] = "cost_usd"
     out.rows(answer, rows, columns, ("estimated_requests",), "no usage in that time")
     if out.for_people and rows:
         total = answer["total"]
-        click.echo(f"total: {total['requests']} requests, {total['input_tokens']} in, {total['output_tokens']} out, "
-                   f"{usd(total['cost_nanousd'])} USD" + (f", {total['unpriced_requests']} unpriced" if total["unpriced_requests"] else ""))
+        click.echo(
+            f"total: {total['requests']} requests, {total['input_tokens']} in, {total['output_tokens']} out, "
+            f"{usd(total['cost_nanousd'])} USD"
+            + (f", {total['unpriced_requests']} unpriced" if total["unpriced_requests"] else "")
+        )
 
 
 def _month(text: str) -> tuple[int, int]:

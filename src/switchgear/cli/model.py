@@ -19,7 +19,13 @@ def model() -> None:
 def list_(client: Client, out: Output) -> None:
     """List configured models; every provider with a credential is also callable as provider/model."""
     answer = client.call("GET", "/models")
-    columns = {"NAME": "name", "ALIAS": "alias", "DEPLOYMENTS": "deployments", "FALLBACK": "fallback", "SOURCE": "source"}
+    columns = {
+        "NAME": "name",
+        "ALIAS": "alias",
+        "DEPLOYMENTS": "deployments",
+        "FALLBACK": "fallback",
+        "SOURCE": "source",
+    }
     out.rows(answer, answer["models"], columns, (), "no configured models")
     if out.for_people and answer["implicit"]:
         click.echo(f"callable as they are: {', '.join(answer['implicit'])}")
@@ -67,7 +73,9 @@ def explain(client: Client, out: Output, name: str, key: str | None) -> int:
         for number, c in enumerate(answer["candidates"], 1):
             notes = [] if c["priced"] else ["no known price"]
             notes += [f"frozen: {subject}" for subject in c["frozen"]]
-            click.echo(f"  {number}. {c['credential']} → {c['upstream_model']}" + (f"   ({'; '.join(notes)})" if notes else ""))
+            click.echo(
+                f"  {number}. {c['credential']} → {c['upstream_model']}" + (f"   ({'; '.join(notes)})" if notes else "")
+            )
         click.echo("callable" if answer["callable"] else "not callable")
     else:
         out.json(answer)

@@ -20,11 +20,23 @@ def price() -> None:
 
 def _row(found: dict[str, Any]) -> dict[str, Any]:
     rates = found["rates"]
-    return {**found, **{meter: rates[meter]["usd_per_mtok"] + ("*" if rates[meter]["tiers"] else "") for meter in rates}}
+    return {
+        **found,
+        **{meter: rates[meter]["usd_per_mtok"] + ("*" if rates[meter]["tiers"] else "") for meter in rates},
+    }
 
 
-_COLUMNS = {"MODEL": "model", "INPUT": "input", "CACHE READ": "cache_read", "CACHE WRITE": "cache_write_5m", "OUTPUT": "output",
-            "SOURCE": "source", "DISCOUNT %": "discount_percent", "REASONING": "reasoning", "AUDIO IN": "audio_in"}
+_COLUMNS = {
+    "MODEL": "model",
+    "INPUT": "input",
+    "CACHE READ": "cache_read",
+    "CACHE WRITE": "cache_write_5m",
+    "OUTPUT": "output",
+    "SOURCE": "source",
+    "DISCOUNT %": "discount_percent",
+    "REASONING": "reasoning",
+    "AUDIO IN": "audio_in",
+}
 
 
 @price.command("list", epilog="Example: switchgear price list --provider openai")
@@ -33,8 +45,13 @@ _COLUMNS = {"MODEL": "model", "INPUT": "input", "CACHE READ": "cache_read", "CAC
 def list_(client: Client, out: Output, provider: str | None) -> None:
     """List prices in USD per million tokens: overrides, and a provider's list prices."""
     answer = client.call("GET", "/prices", provider=provider)
-    out.rows(answer, [_row(found) for found in answer["prices"]], _COLUMNS, ("discount_percent", "reasoning", "audio_in"),
-             "no overrides; list prices: switchgear price list --provider openai")
+    out.rows(
+        answer,
+        [_row(found) for found in answer["prices"]],
+        _COLUMNS,
+        ("discount_percent", "reasoning", "audio_in"),
+        "no overrides; list prices: switchgear price list --provider openai",
+    )
 
 
 @price.command(epilog="Example: switchgear price show openai/gpt-4o-mini")
@@ -59,8 +76,15 @@ def show(client: Client, out: Output, model: str) -> None:
 @click.option("--cache-read", help="USD per million cached input tokens.")
 @click.option("--free", is_flag=True, help="It costs nothing.")
 @with_client
-def set_(client: Client, out: Output, model: str, input_: str | None, output_price: str | None, cache_read: str | None,
-         free: bool) -> None:
+def set_(
+    client: Client,
+    out: Output,
+    model: str,
+    input_: str | None,
+    output_price: str | None,
+    cache_read: str | None,
+    free: bool,
+) -> None:
     """Put a price over the shipped one."""
     if "/" not in model:
         raise UserError(f"{model!r} must be PROVIDER/MODEL", "", 2)

@@ -20,13 +20,28 @@ def provider() -> None:
     """Providers: the places where models are served."""
 
 
-def build(name: str, kind: str | None, dialect: str | None, base_url: str | None, auth: str | None, private: bool,
-          ca_file: str | None, pricing: str | None) -> ProviderSpec:
+def build(
+    name: str,
+    kind: str | None,
+    dialect: str | None,
+    base_url: str | None,
+    auth: str | None,
+    private: bool,
+    ca_file: str | None,
+    pricing: str | None,
+) -> ProviderSpec:
     """Build a provider from options. Raises UserError."""
     if not NAME.fullmatch(name):
         raise UserError(f"{name!r} is not a name: use a-z, 0-9, '.', '_' and '-'", "", 2)
-    spec = schema.Provider(kind=kind, dialect=dialect, base_url=base_url, auth=auth, ca_file=ca_file, pricing=pricing,
-                           allow_private=True if private else None)
+    spec = schema.Provider(
+        kind=kind,
+        dialect=dialect,
+        base_url=base_url,
+        auth=auth,
+        ca_file=ca_file,
+        pricing=pricing,
+        allow_private=True if private else None,
+    )
     try:
         return build_provider(name, spec, _read)
     except ValueError as exc:
@@ -40,19 +55,33 @@ def _read(path: str) -> str | None:
         return None
 
 
-@provider.command(epilog="Example: switchgear provider add local --dialect openai --base-url http://127.0.0.1:8000/v1 "
-                         "--allow-private --auth none")
+@provider.command(
+    epilog="Example: switchgear provider add local --dialect openai --base-url http://127.0.0.1:8000/v1 "
+    "--allow-private --auth none"
+)
 @click.argument("name")
 @click.option("--kind", help=f"Catalogue row to start from: {', '.join(PROVIDERS)}.")
 @click.option("--dialect", type=click.Choice(["openai"]), help="Wire format.")
 @click.option("--base-url", help="Base URL, e.g. https://api.example.com/v1.")
-@click.option("--auth", type=click.Choice(["bearer", "x-api-key", "api-key", "none"]), help="How the secret is presented.")
+@click.option(
+    "--auth", type=click.Choice(["bearer", "x-api-key", "api-key", "none"]), help="How the secret is presented."
+)
 @click.option("--allow-private", is_flag=True, help="Allow private addresses and plain http.")
 @click.option("--ca-file", help="PEM file of a private certificate authority.")
 @click.option("--pricing", help="Provider whose list prices apply.")
 @with_client
-def add(client: Client, out: Output, name: str, kind: str | None, dialect: str | None, base_url: str | None,
-        auth: str | None, allow_private: bool, ca_file: str | None, pricing: str | None) -> None:
+def add(
+    client: Client,
+    out: Output,
+    name: str,
+    kind: str | None,
+    dialect: str | None,
+    base_url: str | None,
+    auth: str | None,
+    allow_private: bool,
+    ca_file: str | None,
+    pricing: str | None,
+) -> None:
     """Add a provider. One without authentication is callable at once; others need `credential add`."""
     spec = build(name, kind, dialect, base_url, auth, allow_private, ca_file, pricing)
     client.call("POST", "/providers", msgspec.json.encode(spec))
@@ -67,10 +96,22 @@ def add(client: Client, out: Output, name: str, kind: str | None, dialect: str |
 def list_(client: Client, out: Output) -> None:
     """List configured providers."""
     answer = client.call("GET", "/providers")
-    columns = {"NAME": "name", "BASE URL": "base_url", "AUTH": "auth", "CREDENTIALS": "credentials", "PRICES": "pricing",
-               "SOURCE": "source", "PRIVATE": "allow_private"}
-    out.rows(answer, answer["providers"], columns, ("allow_private",),
-             f"no providers yet: switchgear credential add NAME (known: {', '.join(answer['catalogue'][:8])}, …)")
+    columns = {
+        "NAME": "name",
+        "BASE URL": "base_url",
+        "AUTH": "auth",
+        "CREDENTIALS": "credentials",
+        "PRICES": "pricing",
+        "SOURCE": "source",
+        "PRIVATE": "allow_private",
+    }
+    out.rows(
+        answer,
+        answer["providers"],
+        columns,
+        ("allow_private",),
+        f"no providers yet: switchgear credential add NAME (known: {', '.join(answer['catalogue'][:8])}, …)",
+    )
 
 
 @provider.command()

@@ -11,31 +11,77 @@ PATH = click.Path(path_type=Path)
 
 
 @click.command(epilog="Example: switchgear serve --demo   ·   switchgear serve --config gateway.yaml --workers 4")
-@click.option("--config", type=PATH, envvar="SWITCHGEAR_CONFIG", help="Configuration file; default DATA/switchgear.yaml.")
-@click.option("--data", type=PATH, envvar="SWITCHGEAR_DATA", help="Data folder; default ./switchgear-data or /var/lib/switchgear.")
+@click.option(
+    "--config", type=PATH, envvar="SWITCHGEAR_CONFIG", help="Configuration file; default DATA/switchgear.yaml."
+)
+@click.option(
+    "--data", type=PATH, envvar="SWITCHGEAR_DATA", help="Data folder; default ./switchgear-data or /var/lib/switchgear."
+)
 @click.option("--listen", envvar="SWITCHGEAR_LISTEN", help="Data plane, HOST:PORT; default 127.0.0.1:4100.")
-@click.option("--console", envvar="SWITCHGEAR_CONSOLE", help="Console and admin API, HOST:PORT; default 127.0.0.1:4101.")
-@click.option("--workers", type=click.IntRange(1, 64), envvar="SWITCHGEAR_WORKERS", help="Edge processes; default one per core.")
-@click.option("--demo", is_flag=True, envvar="SWITCHGEAR_DEMO", help="Add a provider that needs no account, in ./switchgear-data.")
+@click.option(
+    "--console", envvar="SWITCHGEAR_CONSOLE", help="Console and admin API, HOST:PORT; default 127.0.0.1:4101."
+)
+@click.option(
+    "--workers", type=click.IntRange(1, 64), envvar="SWITCHGEAR_WORKERS", help="Edge processes; default one per core."
+)
+@click.option(
+    "--demo", is_flag=True, envvar="SWITCHGEAR_DEMO", help="Add a provider that needs no account, in ./switchgear-data."
+)
 @click.option("--kek-file", type=PATH, envvar="SWITCHGEAR_KEK_FILE", help="File with the key-encryption key.")
 @click.option("--kek-fd", type=int, envvar="SWITCHGEAR_KEK_FD", help="Open descriptor to read the KEK from.")
-@click.option("--kek-credential", envvar="SWITCHGEAR_KEK_CREDENTIAL", help="Name of the systemd credential with the KEK.")
+@click.option(
+    "--kek-credential", envvar="SWITCHGEAR_KEK_CREDENTIAL", help="Name of the systemd credential with the KEK."
+)
 @click.option("--tls-cert", type=PATH, envvar="SWITCHGEAR_TLS_CERT", help="PEM certificate chain of the data plane.")
 @click.option("--tls-key", type=PATH, envvar="SWITCHGEAR_TLS_KEY", help="PEM private key of the data plane.")
-@click.option("--drain-grace", type=float, default=5.0, envvar="SWITCHGEAR_DRAIN_GRACE", show_default=True,
-              help="Seconds that requests are still accepted after SIGTERM.")
-@click.option("--drain-seconds", type=float, default=30.0, envvar="SWITCHGEAR_DRAIN_SECONDS", show_default=True,
-              help="Seconds that running streams may take to end.")
+@click.option(
+    "--drain-grace",
+    type=float,
+    default=5.0,
+    envvar="SWITCHGEAR_DRAIN_GRACE",
+    show_default=True,
+    help="Seconds that requests are still accepted after SIGTERM.",
+)
+@click.option(
+    "--drain-seconds",
+    type=float,
+    default=30.0,
+    envvar="SWITCHGEAR_DRAIN_SECONDS",
+    show_default=True,
+    help="Seconds that running streams may take to end.",
+)
 @click.option("--quiet", is_flag=True, help="Print no welcome.")
 def serve(
-    config: Path | None, data: Path | None, listen: str | None, console: str | None, workers: int | None, demo: bool,
-    kek_file: Path | None, kek_fd: int | None, kek_credential: str | None, tls_cert: Path | None, tls_key: Path | None,
-    drain_grace: float, drain_seconds: float, quiet: bool,
+    config: Path | None,
+    data: Path | None,
+    listen: str | None,
+    console: str | None,
+    workers: int | None,
+    demo: bool,
+    kek_file: Path | None,
+    kek_fd: int | None,
+    kek_credential: str | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    drain_grace: float,
+    drain_seconds: float,
+    quiet: bool,
 ) -> None:
     """Run the gateway in the foreground. SIGTERM drains, SIGHUP reloads the configuration and TLS files."""
     options = starting.Options(
-        config=config, data=data, listen=listen, console=console, workers=workers, demo=demo, kek_file=kek_file,
-        kek_fd=kek_fd, kek_credential=kek_credential, tls_cert=tls_cert, tls_key=tls_key, drain_grace_s=drain_grace,
-        drain_s=drain_seconds, banner=not quiet,
+        config=config,
+        data=data,
+        listen=listen,
+        console=console,
+        workers=workers,
+        demo=demo,
+        kek_file=kek_file,
+        kek_fd=kek_fd,
+        kek_credential=kek_credential,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        drain_grace_s=drain_grace,
+        drain_s=drain_seconds,
+        banner=not quiet,
     )
     starting.serve(options, dict(os.environ))

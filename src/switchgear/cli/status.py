@@ -15,8 +15,14 @@ from switchgear.core.errors import UserError
 def _offline(client: Client) -> dict[str, Any]:
     """Say what can be known without control."""
     layout = client.layout
-    stopped = {"version": __version__, "state": "stopped", "data_url": None, "console_url": None,
-               "pids": {"supervisor": None, "vault": [], "control": None, "edge": []}, "problems": []}
+    stopped: dict[str, Any] = {
+        "version": __version__,
+        "state": "stopped",
+        "data_url": None,
+        "console_url": None,
+        "pids": {"supervisor": None, "vault": [], "control": None, "edge": []},
+        "problems": [],
+    }
     if not layout.lock.exists():
         return stopped
     fd = take_lock(layout.lock)
@@ -29,8 +35,11 @@ def _offline(client: Client) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(layout.status.read_bytes())
     except (OSError, ValueError):
         return {**stopped, "state": "starting"}
-    return {**found, "problems": [*found.get("problems", []), "control does not answer"],
-            "state": "starting" if found.get("state") == "starting" else "degraded"}
+    return {
+        **found,
+        "problems": [*found.get("problems", []), "control does not answer"],
+        "state": "starting" if found.get("state") == "starting" else "degraded",
+    }
 
 
 @click.command(epilog="Example: switchgear status --json | jq -r .state")

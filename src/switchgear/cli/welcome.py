@@ -20,17 +20,19 @@ def main() -> None:
     program = _program()
     token = client.call("POST", "/admin/link")["token"]
     lines = [
-        f"Switchgear {__version__} is ready in {took} s ({workers} edge{'s' if workers != '1' else ''}, data in {_short(data)})", "",
+        f"Switchgear {__version__} is ready in {took} s ({workers} edge{'s' if workers != '1' else ''}, data in {_short(data)})",
+        "",
         f"  API      {status['data_url']}/v1",
     ]
     secret = [f"  Console  {status['console_url']}/setup#{token}  once, 15 min; again: {program} admin link"]
     if demo == "demo":
         key = _demo_key(client)
         secret += [
-            f"  Key      {key}   demo models only, 24 h", "",
+            f"  Key      {key}   demo models only, 24 h",
+            "",
             f"  curl -s {status['data_url']}/v1/chat/completions -H 'Authorization: Bearer {key}' \\",
             "    -H 'content-type: application/json' "
-            "-d '{\"model\":\"demo/echo\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}'",
+            '-d \'{"model":"demo/echo","messages":[{"role":"user","content":"hello"}]}\'',
         ]
     else:
         secret += ["", f"  Key      {program} key create NAME"]
@@ -38,11 +40,14 @@ def main() -> None:
         secret = _to_file(Path(data), secret)
     lines += secret
     lines += [
-        "", f"Next  {program} log tail",
+        "",
+        f"Next  {program} log tail",
         f"      {program} credential add openai --from-stdin     (then model openai/gpt-4o-mini)",
     ]
     if kek != "-":
-        lines.append(f"Keep the KEK file safe ({kek}): without it stored credentials cannot be opened.   Ctrl-C drains and stops.")
+        lines.append(
+            f"Keep the KEK file safe ({kek}): without it stored credentials cannot be opened.   Ctrl-C drains and stops."
+        )
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
 

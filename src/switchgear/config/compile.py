@@ -26,9 +26,14 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _PERCENT = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,2})?)%")
 _METERS: dict[str, Meter] = {
-    "input_per_mtok": "input", "output_per_mtok": "output", "cache_read_per_mtok": "cache_read",
-    "cache_write_per_mtok": "cache_write_5m", "cache_write_1h_per_mtok": "cache_write_1h",
-    "reasoning_per_mtok": "reasoning", "audio_in_per_mtok": "audio_in", "audio_out_per_mtok": "audio_out",
+    "input_per_mtok": "input",
+    "output_per_mtok": "output",
+    "cache_read_per_mtok": "cache_read",
+    "cache_write_per_mtok": "cache_write_5m",
+    "cache_write_1h_per_mtok": "cache_write_1h",
+    "reasoning_per_mtok": "reasoning",
+    "audio_in_per_mtok": "audio_in",
+    "audio_out_per_mtok": "audio_out",
 }
 
 
@@ -89,7 +94,10 @@ class Compiler:
     """Checks what types cannot. Use once."""
 
     def __init__(
-        self, config: schema.Config, lines: dict[str, tuple[str, int]], read_file: Callable[[str], str | None],
+        self,
+        config: schema.Config,
+        lines: dict[str, tuple[str, int]],
+        read_file: Callable[[str], str | None],
         known_providers: frozenset[str] = frozenset(),
     ) -> None:
         """`known_providers` are those of the store, which models of the file may use."""
@@ -220,15 +228,25 @@ class Compiler:
                 price = self._price(f"{at}.price", deployment.model, deployment.price, "deployment")
             deployments.append(
                 DeploymentEntry(
-                    provider=deployment.provider, model=deployment.model, credential=deployment.credential,
-                    tier=deployment.tier, price=price,
+                    provider=deployment.provider,
+                    model=deployment.model,
+                    credential=deployment.credential,
+                    tier=deployment.tier,
+                    price=price,
                 )
             )
         return ModelEntry(
-            name=name, alias=model.alias, deployments=tuple(deployments), fallback=tuple(model.fallback),
+            name=name,
+            alias=model.alias,
+            deployments=tuple(deployments),
+            fallback=tuple(model.fallback),
             retries_max=model.retry.max,
-            timeouts=Timeouts(connect_s=limits.connect_s, first_byte_s=limits.first_byte_s, idle_s=limits.idle_s,
-                              total_s=limits.total_s),
+            timeouts=Timeouts(
+                connect_s=limits.connect_s,
+                first_byte_s=limits.first_byte_s,
+                idle_s=limits.idle_s,
+                total_s=limits.total_s,
+            ),
         )
 
     def _near(self, name: str) -> str:
@@ -258,8 +276,15 @@ class Compiler:
             if expires_ms is None:
                 self._problem(f"{path}.expires", f"{key.expires!r} is not an ISO 8601 date or time")
         return FileKey(
-            name=name, sha256=key.sha256.lower(), team=key.team, user=key.user, project=key.project,
-            models=key.models, cidrs=key.cidrs, expires_ms=expires_ms, tags=key.tags,
+            name=name,
+            sha256=key.sha256.lower(),
+            team=key.team,
+            user=key.user,
+            project=key.project,
+            models=key.models,
+            cidrs=key.cidrs,
+            expires_ms=expires_ms,
+            tags=key.tags,
         )
 
     def _price(self, path: str, model: str, spec: schema.PriceSpec | str, source: str) -> Price:
@@ -303,7 +328,9 @@ def build_provider(
     row = PROVIDERS.get(spec.kind or name)
     if spec.kind is not None and row is None:
         near = get_close_matches(spec.kind, list(PROVIDERS), n=1)
-        raise ValueError(f"kind: there is no provider kind {spec.kind!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        raise ValueError(
+            f"kind: there is no provider kind {spec.kind!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+        )
     if row is None:
         if spec.base_url is None:
             near = get_close_matches(name, list(PROVIDERS), n=1)
@@ -326,13 +353,20 @@ def build_provider(
     if not credentials and place.auth == "none":
         credentials = ("none",)
     return ProviderSpec(
-        name=name, dialect="openai", endpoint=place, pricing_id=spec.pricing or row.pricing_id,
+        name=name,
+        dialect="openai",
+        endpoint=place,
+        pricing_id=spec.pricing or row.pricing_id,
         stream_usage=row.stream_usage if spec.stream_usage is None else spec.stream_usage,
         credentials=credentials,
         ceilings={
-            c.name: CeilingSpec(requests_per_s=c.ceilings.requests_per_s, concurrency=c.ceilings.concurrency,
-                                bytes_per_hour=c.ceilings.bytes_per_hour)
-            for c in spec.credentials if c.ceilings is not None
+            c.name: CeilingSpec(
+                requests_per_s=c.ceilings.requests_per_s,
+                concurrency=c.ceilings.concurrency,
+                bytes_per_hour=c.ceilings.bytes_per_hour,
+            )
+            for c in spec.credentials
+            if c.ceilings is not None
         },
     )
 

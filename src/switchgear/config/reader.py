@@ -73,9 +73,7 @@ class Reader:
     # conversion
 
     def _problem(self, node: yaml.Node, path: str, message: str) -> None:
-        self.problems.append(
-            ConfigProblem(file=self._file, line=node.start_mark.line + 1, path=path, message=message)
-        )
+        self.problems.append(ConfigProblem(file=self._file, line=node.start_mark.line + 1, path=path, message=message))
 
     def _convert(self, node: yaml.Node, kind: Any, path: str) -> Any:
         self._nodes += 1
@@ -146,7 +144,7 @@ class Reader:
             self._problem(node, path, f"must be a mapping, not {_shape(node)}")
             return []
         seen: dict[str, int] = {}
-        out = []
+        out: list[tuple[str, yaml.Node, yaml.Node]] = []
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
                 self._problem(key, path, "keys must be plain names (merge keys are not supported)")
@@ -194,7 +192,11 @@ class Reader:
 
 
 _NAMES: dict[Any, str] = {
-    str: "text", int: "a whole number", float: "a number", bool: "true or false", Secret: "a secret reference",
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    Secret: "a secret reference",
 }
 
 

@@ -262,8 +262,23 @@ class Config(msgspec.Struct, kw_only=True):
     """Where the ledger lives: `sqlite`."""
 
 
-PLANNED = frozenset({
-    "timezone", "organisation", "teams", "users", "projects", "passthrough", "cors", "cache", "content_logging", "metrics",
-    "export", "alerts", "privacy", "cluster", "compat",
-})
+PLANNED = frozenset(
+    {
+        "timezone",
+        "organisation",
+        "teams",
+        "users",
+        "projects",
+        "passthrough",
+        "cors",
+        "cache",
+        "content_logging",
+        "metrics",
+        "export",
+        "alerts",
+        "privacy",
+        "cluster",
+        "compat",
+    }
+)
 """Top-level keys of the contract that this version refuses by name."""

@@ -30,7 +30,13 @@ class Absorber:
     """Follows all spools of a data folder."""
 
     def __init__(
-        self, store: Store, folder: Path, link: VaultLink, prices: PriceBook, clock: Clock, entropy: Entropy,
+        self,
+        store: Store,
+        folder: Path,
+        link: VaultLink,
+        prices: PriceBook,
+        clock: Clock,
+        entropy: Entropy,
         report: Callable[[str], None],
     ) -> None:
         self._store = store

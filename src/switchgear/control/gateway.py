@@ -41,8 +41,18 @@ class Gateway:
     """Control's state: the configuration in force, and the handles to store, replica and vault."""
 
     def __init__(
-        self, *, store: Store, publisher: Publisher, link: VaultLink, prices: PriceBook, load_prices: Load,
-        price_snapshot: str, peppers: dict[int, bytes], clock: Clock, entropy: Entropy, report: Callable[[str], None],
+        self,
+        *,
+        store: Store,
+        publisher: Publisher,
+        link: VaultLink,
+        prices: PriceBook,
+        load_prices: Load,
+        price_snapshot: str,
+        peppers: dict[int, bytes],
+        clock: Clock,
+        entropy: Entropy,
+        report: Callable[[str], None],
     ) -> None:
         self.store = store
         self.publisher = publisher
@@ -96,8 +106,11 @@ class Gateway:
         """Finish what a crash interrupted between replica and store: a published revocation or freeze wins."""
         published = await asyncio.to_thread(self.publisher.current)
         if published is not None and published.store_id != self.store.id:
-            raise UserError(f"the replica belongs to store {published.store_id}, not {self.store.id}",
-                            "put the right database back, or remove the replica folder", 2)
+            raise UserError(
+                f"the replica belongs to store {published.store_id}, not {self.store.id}",
+                "put the right database back, or remove the replica folder",
+                2,
+            )
         revoked = {e.id: e for e in await asyncio.to_thread(self.publisher.revoked_keys)}
         now = self.clock.wall_ms()
 
@@ -119,13 +132,17 @@ class Gateway:
         stored = await self.read(lambda c: objects.objects(c, "provider"))
         both = {p.name for p in compiled.providers} & set(stored)
         if both:
-            raise ConflictError(f"the provider {sorted(both)[0]!r} is in the file and in the store",
-                                f"remove one: switchgear provider remove {sorted(both)[0]}")
+            raise ConflictError(
+                f"the provider {sorted(both)[0]!r} is in the file and in the store",
+                f"remove one: switchgear provider remove {sorted(both)[0]}",
+            )
         stored_models = await self.read(lambda c: objects.objects(c, "model"))
         both = {m.name for m in compiled.models} & set(stored_models)
         if both:
-            raise ConflictError(f"the model {sorted(both)[0]!r} is in the file and in the store",
-                                f"remove one: switchgear model remove {sorted(both)[0]}")
+            raise ConflictError(
+                f"the model {sorted(both)[0]!r} is in the file and in the store",
+                f"remove one: switchgear model remove {sorted(both)[0]}",
+            )
         for put in puts:
             await self.ask_vault("put", put, Metadata)
         await self.write(lambda c: self._sync_file_keys(c, compiled))
@@ -149,9 +166,19 @@ class Gateway:
                 raise ConflictError(f"the key {spec.name!r} is in the file and in the store", "rename one of them")
             identity = KeyId("f" + hashlib.sha256(spec.name.encode()).hexdigest()[:11])
             row = KeyRow(
-                id=identity, name=spec.name, version=old.version + 1 if old else 1, source="file", team=spec.team,
-                user=spec.user, project=spec.project, models=spec.models, cidrs=spec.cidrs, tags=spec.tags,
-                expires_ms=spec.expires_ms, created_ms=old.created_ms if old else now, updated_ms=now,
+                id=identity,
+                name=spec.name,
+                version=old.version + 1 if old else 1,
+                source="file",
+                team=spec.team,
+                user=spec.user,
+                project=spec.project,
+                models=spec.models,
+                cidrs=spec.cidrs,
+                tags=spec.tags,
+                expires_ms=spec.expires_ms,
+                created_ms=old.created_ms if old else now,
+                updated_ms=now,
                 secrets=(KeySecretRow(mac=mac, pepper_id=pepper_id),),
             )
             if old is None:
@@ -186,11 +213,14 @@ class Gateway:
             models = {m.name: m for m in self.compiled.models}
             models |= {name: msgspec.json.decode(raw, type=ModelEntry) for name, raw in stored_models.items()}
             snapshot = Snapshot(
-                store_id=self.store.id, epoch=self.publisher.epoch() + 1,
+                store_id=self.store.id,
+                epoch=self.publisher.epoch() + 1,
                 table=RouteTable(providers=entries, models=models, implicit=self.compiled.implicit),
-                freezes=freezes, price_snapshot=self.price_snapshot,
+                freezes=freezes,
+                price_snapshot=self.price_snapshot,
                 price_overrides={**self.compiled.price_overrides, **overrides},
-                discounts_bp=self.compiled.discounts_bp, unpriced=self.compiled.unpriced,
+                discounts_bp=self.compiled.discounts_bp,
+                unpriced=self.compiled.unpriced,
             )
             self.catalog = Catalog(
                 self.load_prices, self.price_snapshot, snapshot.price_overrides, snapshot.discounts_bp
@@ -211,7 +241,10 @@ class Gateway:
             have = by_provider.get(name, [])
             ordered = [c for c in spec.credentials if c in have] + sorted(set(have) - set(spec.credentials))
             entries[name] = ProviderEntry(
-                name=name, dialect=spec.dialect, credentials=tuple(ordered), pricing_id=spec.pricing_id,
+                name=name,
+                dialect=spec.dialect,
+                credentials=tuple(ordered),
+                pricing_id=spec.pricing_id,
                 stream_usage=spec.stream_usage,
             )
         return entries
@@ -221,8 +254,10 @@ class Gateway:
         rows = await self.read(objects.keys)
         before = await asyncio.to_thread(self.publisher.key_count)
         if before >= 10 and len(rows) * 2 < before:
-            raise UserError(f"the store has {len(rows)} keys, the edges {before}: refusing to drop over half of them",
-                            "check the database; restore a backup")
+            raise UserError(
+                f"the store has {len(rows)} keys, the edges {before}: refusing to drop over half of them",
+                "check the database; restore a backup",
+            )
         entries = [(_entry(row), _imported_mac(row)) for row in rows]
         await asyncio.to_thread(self.publisher.replace_keys, entries)
 
@@ -290,13 +325,17 @@ class Gateway:
         now = self.clock.wall_ms()
         live = [s for s in old.secrets if s.not_after_ms is None or s.not_after_ms > now]
         if len(live) > 1 and not force:
-            raise ConflictError(f"the key {name!r} was rotated already and its previous secret still holds",
-                                "wait for the overlap to end, or use --force to end it now")
+            raise ConflictError(
+                f"the key {name!r} was rotated already and its previous secret still holds",
+                "wait for the overlap to end, or use --force to end it now",
+            )
         _, token = virtual_key.mint(self.entropy, KeyId(old.id))
         until = now + overlap_ms
-        kept = tuple(
-            msgspec.structs.replace(s, not_after_ms=until) for s in live if s.not_after_ms is None
-        ) if overlap_ms > 0 else ()
+        kept = (
+            tuple(msgspec.structs.replace(s, not_after_ms=until) for s in live if s.not_after_ms is None)
+            if overlap_ms > 0
+            else ()
+        )
         row = msgspec.structs.replace(
             old, version=old.version + 1, updated_ms=now, secrets=(self._secret(token, None), *kept)
         )
@@ -310,8 +349,10 @@ class Gateway:
         if old.revoked_ms is not None:
             return old
         if old.source == "file":
-            raise UserError(f"the key {name!r} is declared in the configuration file",
-                            f"remove it there; to stop it at once: switchgear freeze key {name}")
+            raise UserError(
+                f"the key {name!r} is declared in the configuration file",
+                f"remove it there; to stop it at once: switchgear freeze key {name}",
+            )
         now = self.clock.wall_ms()
         row = msgspec.structs.replace(old, version=old.version + 1, revoked_ms=now, updated_ms=now)
         await self._publish_key(row)
@@ -375,8 +416,10 @@ class Gateway:
             await self.add_provider(spec, actor)
             providers = await self.all_providers()
         if providers[name].endpoint != put.context.endpoint:
-            raise UserError(f"the credential was sealed for {put.context.endpoint.url}, not {providers[name].endpoint.url}",
-                            "seal it again: repeat `credential add`")
+            raise UserError(
+                f"the credential was sealed for {put.context.endpoint.url}, not {providers[name].endpoint.url}",
+                "seal it again: repeat `credential add`",
+            )
         metadata = await self.ask_vault("put", put, Metadata)
         await self._audit(actor, "credential.put", metadata.id, {"version": metadata.version})
         await self.publish()
@@ -432,8 +475,10 @@ class Gateway:
         if key is not None:
             row = await self.find_key(key)
             allowed = access.may_call(model, row.models)
-            steps.append(f"key {row.name}: models {', '.join(row.models) if row.models else 'all'} → "
-                         f"{'allowed' if allowed else 'not allowed'}")
+            steps.append(
+                f"key {row.name}: models {', '.join(row.models) if row.models else 'all'} → "
+                f"{'allowed' if allowed else 'not allowed'}"
+            )
         entry = snapshot.table.models.get(model)
         if entry is not None:
             steps.append(f"{model!r} is a configured model" + (f", an alias of {entry.alias!r}" if entry.alias else ""))
@@ -446,13 +491,19 @@ class Gateway:
                 candidate.provider.name, candidate.provider.pricing_id, candidate.upstream_model, self.clock.wall_ms()
             )
             frozen = [
-                s for s in ("all", f"provider:{candidate.provider.name}", f"credential:{candidate.deployment}")
+                s
+                for s in ("all", f"provider:{candidate.provider.name}", f"credential:{candidate.deployment}")
                 if s in snapshot.freezes
             ]
-            candidates.append({
-                "provider": candidate.provider.name, "credential": candidate.provider.name + "/" + candidate.credential,
-                "upstream_model": candidate.upstream_model, "priced": price is not None, "frozen": frozen,
-            })
+            candidates.append(
+                {
+                    "provider": candidate.provider.name,
+                    "credential": candidate.provider.name + "/" + candidate.credential,
+                    "upstream_model": candidate.upstream_model,
+                    "priced": price is not None,
+                    "frozen": frozen,
+                }
+            )
         return {"model": model, "callable": bool(allowed and candidates), "steps": steps, "candidates": candidates}
 
     # admin links
@@ -499,8 +550,18 @@ def _content(row: KeyRow) -> KeyRow:
 def _entry(row: KeyRow) -> KeyEntry:
     secrets = [SecretHash(s.mac, s.pepper_id, s.not_after_ms) for s in row.secrets]
     return KeyEntry(
-        row.id, row.name, row.version, secrets, row.team, row.user, row.project, row.models, row.cidrs, row.expires_ms,
-        row.revoked_ms is not None, row.tags,
+        row.id,
+        row.name,
+        row.version,
+        secrets,
+        row.team,
+        row.user,
+        row.project,
+        row.models,
+        row.cidrs,
+        row.expires_ms,
+        row.revoked_ms is not None,
+        row.tags,
     )
 
 

@@ -24,6 +24,7 @@ from switchgear.routing.table import ModelEntry
 from switchgear.store import ledger_rows, objects
 from switchgear.store.ledger_rows import LogFilter
 from switchgear.store.objects import KeyRow
+from switchgear.store.tables import SUMS
 from switchgear.vault.box import Put
 
 DAY_MS = 86_400_000
@@ -31,14 +32,40 @@ HOUR_MS = 3_600_000
 
 PERMISSIONS: dict[str, frozenset[str]] = {
     "owner": frozenset({"*"}),
-    "admin": frozenset({
-        "status:read", "keys:read", "keys:write", "providers:read", "providers:write", "credentials:read",
-        "credentials:write", "models:read", "models:write", "usage:read", "log:read", "prices:read", "prices:write",
-        "config:read", "config:write", "freeze:write", "metrics:read",
-    }),
+    "admin": frozenset(
+        {
+            "status:read",
+            "keys:read",
+            "keys:write",
+            "providers:read",
+            "providers:write",
+            "credentials:read",
+            "credentials:write",
+            "models:read",
+            "models:write",
+            "usage:read",
+            "log:read",
+            "prices:read",
+            "prices:write",
+            "config:read",
+            "config:write",
+            "freeze:write",
+            "metrics:read",
+        }
+    ),
     "billing-reader": frozenset({"status:read", "usage:read", "prices:read"}),
-    "auditor": frozenset({"status:read", "keys:read", "providers:read", "credentials:read", "models:read", "log:read",
-                          "usage:read", "config:read"}),
+    "auditor": frozenset(
+        {
+            "status:read",
+            "keys:read",
+            "providers:read",
+            "credentials:read",
+            "models:read",
+            "log:read",
+            "usage:read",
+            "config:read",
+        }
+    ),
     "viewer": frozenset({"status:read", "models:read", "usage:read", "metrics:read"}),
 }
 
@@ -59,13 +86,13 @@ class KeyCreate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class KeyChange(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Body of PATCH /keys/{name}: only what is given changes; null clears."""
 
-    team: str | None | msgspec.UnsetType = msgspec.UNSET
-    user: str | None | msgspec.UnsetType = msgspec.UNSET
-    project: str | None | msgspec.UnsetType = msgspec.UNSET
-    models: list[str] | None | msgspec.UnsetType = msgspec.UNSET
-    cidrs: list[str] | None | msgspec.UnsetType = msgspec.UNSET
-    tags: list[str] | None | msgspec.UnsetType = msgspec.UNSET
-    expires: str | None | msgspec.UnsetType = msgspec.UNSET
+    team: str | msgspec.UnsetType | None = msgspec.UNSET
+    user: str | msgspec.UnsetType | None = msgspec.UNSET
+    project: str | msgspec.UnsetType | None = msgspec.UNSET
+    models: list[str] | msgspec.UnsetType | None = msgspec.UNSET
+    cidrs: list[str] | msgspec.UnsetType | None = msgspec.UNSET
+    tags: list[str] | msgspec.UnsetType | None = msgspec.UNSET
+    expires: str | msgspec.UnsetType | None = msgspec.UNSET
     version: int | None = None
 
 
@@ -156,6 +183,7 @@ class Route(msgspec.Struct, frozen=True):
 
 # Status
 
+
 async def get_status(call: Call) -> Any:
     """State of the processes, the ledger and the configuration."""
     return call.app.status()
@@ -163,11 +191,22 @@ async def get_status(call: Call) -> Any:
 
 # Keys
 
+
 def _key(row: KeyRow) -> dict[str, Any]:
     return {
-        "id": row.id, "name": row.name, "version": row.version, "source": row.source, "team": row.team,
-        "user": row.user, "project": row.project, "models": row.models, "cidrs": row.cidrs, "tags": row.tags or [],
-        "expires_ms": row.expires_ms, "revoked_ms": row.revoked_ms, "created_ms": row.created_ms,
+        "id": row.id,
+        "name": row.name,
+        "version": row.version,
+        "source": row.source,
+        "team": row.team,
+        "user": row.user,
+        "project": row.project,
+        "models": row.models,
+        "cidrs": row.cidrs,
+        "tags": row.tags or [],
+        "expires_ms": row.expires_ms,
+        "revoked_ms": row.revoked_ms,
+        "created_ms": row.created_ms,
         "secrets": len(row.secrets),
     }
 
@@ -207,8 +246,15 @@ async def create_key(call: Call) -> Any:
     body: KeyCreate = call.body
     _check_key(body.name, body.models, body.cidrs, [body.team, body.user, body.project, *(body.tags or [])])
     row = KeyRow(
-        id="", name=body.name, team=body.team, user=body.user, project=body.project, models=body.models,
-        cidrs=body.cidrs, tags=body.tags, expires_ms=_expires(body.expires),
+        id="",
+        name=body.name,
+        team=body.team,
+        user=body.user,
+        project=body.project,
+        models=body.models,
+        cidrs=body.cidrs,
+        tags=body.tags,
+        expires_ms=_expires(body.expires),
     )
     made, token = await call.gateway.create_key(row, call.actor)
     return {**_key(made), "key": token}
@@ -223,11 +269,16 @@ async def change_key(call: Call) -> Any:
     """Change a key."""
     body: KeyChange = call.body
     changes = {
-        name: value for name in ("team", "user", "project", "models", "cidrs", "tags")
+        name: value
+        for name in ("team", "user", "project", "models", "cidrs", "tags")
         if (value := getattr(body, name)) is not msgspec.UNSET
     }
-    _check_key(None, changes.get("models"), changes.get("cidrs"),
-               [changes.get("team"), changes.get("user"), changes.get("project"), *(changes.get("tags") or [])])
+    _check_key(
+        None,
+        changes.get("models"),
+        changes.get("cidrs"),
+        [changes.get("team"), changes.get("user"), changes.get("project"), *(changes.get("tags") or [])],
+    )
     if body.expires is not msgspec.UNSET:
         changes["expires_ms"] = _expires(body.expires)
     return _key(await call.gateway.change_key(call.path["name"], changes, call.actor, body.version))
@@ -248,11 +299,18 @@ async def revoke_key(call: Call) -> Any:
 
 # Providers and credentials
 
+
 def _provider(spec: ProviderSpec, source: str, credentials: list[str]) -> dict[str, Any]:
     return {
-        "name": spec.name, "source": source, "dialect": spec.dialect, "base_url": spec.endpoint.url,
-        "auth": spec.endpoint.auth, "allow_private": spec.endpoint.allow_private, "pricing": spec.pricing_id,
-        "credentials": credentials, "spec": spec,
+        "name": spec.name,
+        "source": source,
+        "dialect": spec.dialect,
+        "base_url": spec.endpoint.url,
+        "auth": spec.endpoint.auth,
+        "allow_private": spec.endpoint.allow_private,
+        "pricing": spec.pricing_id,
+        "credentials": credentials,
+        "spec": spec,
     }
 
 
@@ -266,7 +324,8 @@ async def list_providers(call: Call) -> Any:
         if credential.state == "active":
             have.setdefault(credential.provider, []).append(credential.name)
     rows = [
-        _provider(spec, "file" if name in in_file else "store", have.get(name, [])) for name, spec in sorted(specs.items())
+        _provider(spec, "file" if name in in_file else "store", have.get(name, []))
+        for name, spec in sorted(specs.items())
     ]
     return {"providers": rows, "catalogue": sorted(PROVIDERS)}
 
@@ -315,6 +374,7 @@ async def test_credential(call: Call) -> Any:
 
 # Models, prices
 
+
 async def list_models(call: Call) -> Any:
     """Configured models and the providers that are callable as provider/model."""
     snapshot = call.gateway.snapshot
@@ -322,8 +382,13 @@ async def list_models(call: Call) -> Any:
         return {"models": [], "implicit": []}
     in_file = {m.name for m in call.gateway.compiled.models}
     rows = [
-        {"name": m.name, "source": "file" if m.name in in_file else "store", "alias": m.alias,
-         "deployments": [f"{d.provider}/{d.model}" for d in m.deployments], "fallback": list(m.fallback)}
+        {
+            "name": m.name,
+            "source": "file" if m.name in in_file else "store",
+            "alias": m.alias,
+            "deployments": [f"{d.provider}/{d.model}" for d in m.deployments],
+            "fallback": list(m.fallback),
+        }
         for _, m in sorted(snapshot.table.models.items())
     ]
     implicit = [f"{p.name}/*" for p in snapshot.table.providers.values() if p.credentials and snapshot.table.implicit]
@@ -352,11 +417,21 @@ def _price(name: str, price: Price) -> dict[str, Any]:
         return format_usd(nano).rstrip("0").rstrip(".")
 
     rates = {
-        meter: {"usd_per_mtok": usd(rate.base), "tiers": [{"above_input_tokens": s, "usd_per_mtok": usd(p)} for s, p in rate.tiers]}
+        meter: {
+            "usd_per_mtok": usd(rate.base),
+            "tiers": [{"above_input_tokens": s, "usd_per_mtok": usd(p)} for s, p in rate.tiers],
+        }
         for meter, rate in price.rates.items()
     }
-    return {"model": name, "matched": price.model, "source": price.source, "id": price.id,
-            "discount_percent": price.discount_bp / 100, "rates": rates, "service_tiers": sorted(price.tiers)}
+    return {
+        "model": name,
+        "matched": price.model,
+        "source": price.source,
+        "id": price.id,
+        "discount_percent": price.discount_bp / 100,
+        "rates": rates,
+        "service_tiers": sorted(price.tiers),
+    }
 
 
 async def show_price(call: Call) -> Any:
@@ -364,7 +439,9 @@ async def show_price(call: Call) -> Any:
     name = call.query.get("model", "")
     price = call.gateway.find_price(name)
     if price is None:
-        raise UserError(f"{name!r} has no known price", "set one: switchgear price set PROVIDER/MODEL --input … --output …")
+        raise UserError(
+            f"{name!r} has no known price", "set one: switchgear price set PROVIDER/MODEL --input … --output …"
+        )
     return _price(name, price)
 
 
@@ -391,6 +468,7 @@ async def set_price(call: Call) -> Any:
 
 # Ledger
 
+
 async def get_usage(call: Call) -> Any:
     """Sums by some dimensions over a time."""
     by = [name for name in call.query.get("by", "").split(",") if name]
@@ -400,7 +478,9 @@ async def get_usage(call: Call) -> Any:
     now = call.gateway.clock.wall_ms()
     since = call.number("since_ms", now - 30 * DAY_MS, 0, 1 << 50)
     until = call.number("until_ms", now + HOUR_MS, 0, 1 << 50)
-    where = {name: call.query[name] for name in ledger_rows.GROUPS if name in call.query and name not in {"day", "hour"}}
+    where = {
+        name: call.query[name] for name in ledger_rows.GROUPS if name in call.query and name not in {"day", "hour"}
+    }
     hours = since // HOUR_MS, -(-until // HOUR_MS)
     rows = await call.gateway.read(lambda c: ledger_rows.sum_usage(c, by, *hours, where))
     total = (await call.gateway.read(lambda c: ledger_rows.sum_usage(c, [], *hours, where)))[0]
@@ -416,7 +496,7 @@ def _usage(row: dict[str, Any], by: list[str]) -> dict[str, Any]:
         elif name == "hour":
             value = record_time(int(value) * HOUR_MS)
         group[name] = value or None
-    sums = {name: int(row[name] or 0) for name in ledger_rows.SUMS}
+    sums = {name: int(row[name] or 0) for name in SUMS}
     return {"group": group, **sums, "cost_usd": format_usd(sums["cost_nanousd"])}
 
 
@@ -431,9 +511,14 @@ async def list_log(call: Call) -> Any:
     limit = call.number("limit", 50, 1, 1000)
     cost = parse_usd(query["min_cost"]) if "min_cost" in query else None
     wanted = LogFilter(
-        key=query.get("key"), team=query.get("team"), user=query.get("user"), project=query.get("project"),
-        model=query.get("model"), provider=query.get("provider"),
-        status=call.number("status", 0, 100, 599) if "status" in query else None, outcome=query.get("outcome"),
+        key=query.get("key"),
+        team=query.get("team"),
+        user=query.get("user"),
+        project=query.get("project"),
+        model=query.get("model"),
+        provider=query.get("provider"),
+        status=call.number("status", 0, 100, 599) if "status" in query else None,
+        outcome=query.get("outcome"),
         since_id=request_id_floor(call.number("since_ms", 0, 0, 1 << 47)) if "since_ms" in query else None,
         until_id=request_id_floor(call.number("until_ms", 0, 0, 1 << 47)) if "until_ms" in query else None,
         min_cost_nanousd=cost,
@@ -443,8 +528,10 @@ async def list_log(call: Call) -> Any:
         lambda c: ledger_rows.list_requests(c, wanted, limit, query.get("cursor"), query.get("after"))
     )
     records = [record.full(row) for row in rows]
-    for name, pick in (("end_user", lambda r: r["end_user"] and r["end_user"].id),
-                       ("client", lambda r: r["client"] and r["client"].tool)):
+    for name, pick in (
+        ("end_user", lambda r: r["end_user"] and r["end_user"].id),
+        ("client", lambda r: r["client"] and r["client"].tool),
+    ):
         if name in query:
             records = [r for r in records if pick(r) == query[name]]  # type: ignore[no-untyped-call]
     more = len(rows) == limit
@@ -455,11 +542,14 @@ async def get_log(call: Call) -> Any:
     """One record."""
     found = await call.gateway.read(lambda c: ledger_rows.get_request(c, call.path["id"]))
     if found is None:
-        raise UserError(f"there is no record {call.path['id']!r}", "records appear within a second; see switchgear log list")
+        raise UserError(
+            f"there is no record {call.path['id']!r}", "records appear within a second; see switchgear log list"
+        )
     return record.full(found)
 
 
 # Configuration, freezes, links
+
 
 async def get_config(call: Call) -> Any:
     """The configuration in force, without secrets."""

@@ -27,8 +27,11 @@ BODY_BYTES_MAX = 4 * 1024 * 1024
 SECURITY_HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff", "referrer-policy": "no-referrer", "cache-control": "no-store",
-    "cross-origin-opener-policy": "same-origin", "cross-origin-resource-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
 }
 
 
@@ -39,9 +42,7 @@ class ApiError(msgspec.Struct):
     hint: str
 
 
-def build(
-    api: Api, cli_token: str | None, hosts: frozenset[str], report: Callable[[str], None]
-) -> Starlette:
+def build(api: Api, cli_token: str | None, hosts: frozenset[str], report: Callable[[str], None]) -> Starlette:
     """Make the application. With `cli_token` it is the Unix socket's; without, TCP's, which answers `hosts` only.
 
     Raises ValueError for a route whose permission no role has: a mistake in the table.
@@ -115,7 +116,11 @@ async def _authorize(api: Api, route: Route, request: Request, cli_token: str | 
         return "setup link"
     digest = hashlib.sha256(token.encode()).digest()
     now = api.gateway.clock.wall_ms()
-    found = await api.gateway.read(lambda c: objects.token_role(c, digest, "api", now)) if token.startswith("sgat-") else None
+    found = (
+        await api.gateway.read(lambda c: objects.token_role(c, digest, "api", now))
+        if token.startswith("sgat-")
+        else None
+    )
     if found is None:
         raise _DeniedError(401, "no valid admin token was sent", "sign in with a link: switchgear admin link")
     name, role = found

@@ -25,8 +25,13 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     @property
     def input_total(self) -> int:
         """All tokens on the way in, cached or not."""
-        return (self.input or 0) + (self.cache_read or 0) + (self.cache_write_5m or 0) + (self.cache_write_1h or 0) \
+        return (
+            (self.input or 0)
+            + (self.cache_read or 0)
+            + (self.cache_write_5m or 0)
+            + (self.cache_write_1h or 0)
             + (self.audio_in or 0)
+        )
 
     @property
     def output_total(self) -> int:
@@ -38,7 +43,14 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         return all(
             value is None or 0 <= value <= TOKENS_MAX
             for value in (
-                self.input, self.cache_read, self.cache_write_5m, self.cache_write_1h, self.output, self.reasoning,
-                self.audio_in, self.audio_out, self.image,
+                self.input,
+                self.cache_read,
+                self.cache_write_5m,
+                self.cache_write_1h,
+                self.output,
+                self.reasoning,
+                self.audio_in,
+                self.audio_out,
+                self.image,
             )
         )

@@ -27,7 +27,13 @@ _decode_int = msgspec.json.Decoder(int | None).decode
 encode_body = msgspec.json.Encoder().encode
 
 _WATCHED = (
-    b'"model"', b'"stream"', b'"stream_options"', b'"max_tokens"', b'"max_completion_tokens"', b'"metadata"', b'"user"',
+    b'"model"',
+    b'"stream"',
+    b'"stream_options"',
+    b'"max_tokens"',
+    b'"max_completion_tokens"',
+    b'"metadata"',
+    b'"user"',
 )
 # Consumed here, never forwarded (CONTRACT.md §4).
 CONSUMED = ("litellm_metadata", "fallbacks", "num_retries", "guardrails")
@@ -154,6 +160,7 @@ def _strip_tags(fields: dict[str, Raw]) -> None:
 
 # Usage
 
+
 class _PromptDetails(msgspec.Struct):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
@@ -263,7 +270,15 @@ class StreamMeter:
     """
 
     __slots__ = (
-        "_hide_usage", "_read_id", "_splitter", "error", "events", "is_done", "overhead", "payload_bytes", "reading",
+        "_hide_usage",
+        "_read_id",
+        "_splitter",
+        "error",
+        "events",
+        "is_done",
+        "overhead",
+        "payload_bytes",
+        "reading",
     )
 
     def __init__(self, hide_usage: bool) -> None:
@@ -348,6 +363,7 @@ class StreamMeter:
 
 # Errors (OpenAI API reference, "Error codes", read 2026-11-23)
 
+
 class _ErrorBody(msgspec.Struct):
     message: str
     type: str
@@ -378,6 +394,7 @@ _CODES_SHOWN = frozenset({"model_not_found", "model_unpriced", "unknown_path", "
 
 # Model lists
 
+
 class ModelObject(msgspec.Struct):
     """One entry of GET /v1/models."""
 
@@ -394,4 +411,13 @@ class ModelList(msgspec.Struct):
     object: str = "list"
 
 
-__all__ = ["InvalidBodyError", "ModelList", "ModelObject", "Operation", "ProtocolError", "Reading", "Request", "StreamMeter"]
+__all__ = [
+    "InvalidBodyError",
+    "ModelList",
+    "ModelObject",
+    "Operation",
+    "ProtocolError",
+    "Reading",
+    "Request",
+    "StreamMeter",
+]

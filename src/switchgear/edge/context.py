@@ -16,9 +16,33 @@ class RequestContext:
     """One request from its head to its settlement."""
 
     __slots__ = (
-        "attempts", "body", "bytes_in", "bytes_out", "candidate", "client", "endpoint", "error", "estimate_reason",
-        "exchange", "expect_nanousd", "gone", "id", "input_estimate", "key", "meterer", "now_ms", "outcome", "problem",
-        "request", "reserved", "route", "snapshot", "started_s", "status", "ttft_ms", "usage",
+        "attempts",
+        "body",
+        "bytes_in",
+        "bytes_out",
+        "candidate",
+        "client",
+        "endpoint",
+        "error",
+        "estimate_reason",
+        "exchange",
+        "expect_nanousd",
+        "gone",
+        "id",
+        "input_estimate",
+        "key",
+        "meterer",
+        "now_ms",
+        "outcome",
+        "problem",
+        "request",
+        "reserved",
+        "route",
+        "snapshot",
+        "started_s",
+        "status",
+        "ttft_ms",
+        "usage",
     )
 
     def __init__(self, exchange: Exchange, request_id: str, now_ms: int, started_s: float) -> None:

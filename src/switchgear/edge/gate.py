@@ -42,8 +42,17 @@ class Gate:
     """One per edge process."""
 
     def __init__(
-        self, *, replica: ReplicaReader, peppers: dict[int, bytes], spool: SpoolWriter, link: VaultLink,
-        outbox: Outbox, planner: Planner, ids: IdSource, clock: Clock, report: Callable[[str], None],
+        self,
+        *,
+        replica: ReplicaReader,
+        peppers: dict[int, bytes],
+        spool: SpoolWriter,
+        link: VaultLink,
+        outbox: Outbox,
+        planner: Planner,
+        ids: IdSource,
+        clock: Clock,
+        report: Callable[[str], None],
     ) -> None:
         self.replica = replica
         self.peppers = peppers
@@ -84,9 +93,7 @@ class Gate:
             return
         context.endpoint = endpoint
         if head.method != endpoint.method and not (head.method == b"HEAD" and endpoint.method == b"GET"):
-            self.refuse(
-                context, Problem(problems.METHOD_NOT_ALLOWED, f"use {endpoint.method.decode()} for this path")
-            )
+            self.refuse(context, Problem(problems.METHOD_NOT_ALLOWED, f"use {endpoint.method.decode()} for this path"))
             return
         context.body = rest
         if not endpoint.needs_key:
@@ -149,8 +156,10 @@ class Gate:
 
     def _error_headers(self, problem: Problem, request_id: str) -> bytes:
         case = problem.case
-        lines = b"content-type: application/json\r\nx-request-id: %b\r\nx-switchgear-error: %b\r\n" \
+        lines = (
+            b"content-type: application/json\r\nx-request-id: %b\r\nx-switchgear-error: %b\r\n"
             b"x-switchgear-error-source: %b\r\n" % (request_id.encode(), case.code.encode(), case.source.encode())
+        )
         if problem.retry_after_s is not None or case.status == 503:
             lines += b"retry-after: %d\r\n" % (problem.retry_after_s or 1)
         if case.should_retry is not None:
@@ -178,8 +187,11 @@ class Gate:
             reason = "no configuration was published yet"
         elif not self.outbox.is_recording:
             reason = "the ledger cannot record"
-        self._send_json(context, {"status": "ready" if reason is None else "unready", "reason": reason},
-                        200 if reason is None else 503)
+        self._send_json(
+            context,
+            {"status": "ready" if reason is None else "unready", "reason": reason},
+            200 if reason is None else 503,
+        )
 
     def _root(self, context: RequestContext) -> None:
         self._send_json(context, {"name": "switchgear", "api": "/v1"})
@@ -203,10 +215,20 @@ class Gate:
     def _key(self, context: RequestContext) -> None:
         key = context.key
         assert key is not None
-        self._send_json(context, {
-            "id": key.id, "name": key.name, "team": key.team, "user": key.user, "project": key.project,
-            "models": key.models, "cidrs": key.cidrs, "expires_ms": key.expires_ms, "limits": [],
-        })
+        self._send_json(
+            context,
+            {
+                "id": key.id,
+                "name": key.name,
+                "team": key.team,
+                "user": key.user,
+                "project": key.project,
+                "models": key.models,
+                "cidrs": key.cidrs,
+                "expires_ms": key.expires_ms,
+                "limits": [],
+            },
+        )
 
     # life
 
@@ -253,6 +275,10 @@ def _model(name: str) -> openai.ModelObject:
 
 
 _LOCAL: dict[str, Callable[[Gate, RequestContext], None]] = {
-    "healthz": Gate._health, "readyz": Gate._ready, "root": Gate._root, "models": Gate._models, "model": Gate._model,
+    "healthz": Gate._health,
+    "readyz": Gate._ready,
+    "root": Gate._root,
+    "models": Gate._models,
+    "model": Gate._model,
     "key": Gate._key,
 }

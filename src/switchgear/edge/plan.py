@@ -88,9 +88,10 @@ class Planner:
     def _make(self, snapshot: Snapshot, key: KeyEntry, model: str, now_ms: int) -> Plan:
         route = table.resolve(snapshot.table, model) if access.may_call(model, key.models) else None
         if route is not None and snapshot.freezes:
-            route = self._without_frozen(snapshot, route, now_ms)
-            if isinstance(route, Problem):
-                return Plan(now_ms, None, (), route)
+            left = self._without_frozen(snapshot, route, now_ms)
+            if isinstance(left, Problem):
+                return Plan(now_ms, None, (), left)
+            route = left
         if route is None:
             problem = access.model_not_found(model, self.callable_models(snapshot, key))
             return Plan(now_ms, None, (), problem)
@@ -124,10 +125,10 @@ class Planner:
             provider.name, provider.pricing_id, candidate.upstream_model, now_ms
         )
         headers = b"x-switchgear-model: %b\r\nx-switchgear-provider: %b\r\n" % (
-            header_value(route.model), header_value(provider.name)
+            header_value(route.model),
+            header_value(provider.name),
         )
         return Target(candidate, candidate.deployment, Meterer(price) if price is not None else None, headers)
 
 
 DEMO_MODELS = ("echo", "slow", "stream", "long")
-

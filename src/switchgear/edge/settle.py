@@ -29,14 +29,40 @@ def reserve(context: RequestContext, target: Target, spool: SpoolWriter) -> None
     expect = meterer.expect(context.input_estimate, request.output_tokens_max or 0) if meterer is not None else None
     tags = client.tags or request.tags
     record = records.Reserve(
-        context.id, context.now_ms, key.id, key.name, key.version, key.team, key.user, key.project,
-        context.endpoint.name, context.endpoint.upstream, "openai", clean(request.model, 256), request.stream,
-        candidate.provider.name, target.deployment, candidate.credential, clean(candidate.upstream_model, 256),
-        meterer.price_id if meterer is not None else None, context.input_estimate, expect, None, context.bytes_in,
-        exchange.client_address, client.tool, client.request_id, client.trace_id,
+        context.id,
+        context.now_ms,
+        key.id,
+        key.name,
+        key.version,
+        key.team,
+        key.user,
+        key.project,
+        context.endpoint.name,
+        context.endpoint.upstream,
+        "openai",
+        clean(request.model, 256),
+        request.stream,
+        candidate.provider.name,
+        target.deployment,
+        candidate.credential,
+        clean(candidate.upstream_model, 256),
+        meterer.price_id if meterer is not None else None,
+        context.input_estimate,
+        expect,
+        None,
+        context.bytes_in,
+        exchange.client_address,
+        client.tool,
+        client.request_id,
+        client.trace_id,
         client.end_user or (clean(request.end_user, 128) if request.end_user else None),
-        client.end_user_source or ("body.user" if request.end_user else None), client.session, client.agent,
-        _merge_tags(tags, key.tags), None, None, client.retry,
+        client.end_user_source or ("body.user" if request.end_user else None),
+        client.session,
+        client.agent,
+        _merge_tags(tags, key.tags),
+        None,
+        None,
+        client.retry,
     )
     spool.reserve(context.id, records.encode_payload(record))
     context.expect_nanousd = expect
@@ -53,14 +79,27 @@ def attempt(context: RequestContext, number: int, target: Target, spool: SpoolWr
     """Record a further attempt before it is made."""
     candidate = target.candidate
     record = records.Attempt(
-        context.id, number, candidate.provider.name, target.deployment, candidate.credential,
-        clean(candidate.upstream_model, 256), target.meterer.price_id if target.meterer is not None else None,
+        context.id,
+        number,
+        candidate.provider.name,
+        target.deployment,
+        candidate.credential,
+        clean(candidate.upstream_model, 256),
+        target.meterer.price_id if target.meterer is not None else None,
     )
     spool.append(Kind.ATTEMPT, records.encode_payload(record))
 
 
-def settle(context: RequestContext, spool: SpoolWriter, elapsed_ms: int, *, finish_reason: str | None = None,
-           response_id: str | None = None, service_tier: str | None = None, billed: bool = True) -> int | None:
+def settle(
+    context: RequestContext,
+    spool: SpoolWriter,
+    elapsed_ms: int,
+    *,
+    finish_reason: str | None = None,
+    response_id: str | None = None,
+    service_tier: str | None = None,
+    billed: bool = True,
+) -> int | None:
     """Record the outcome; returns the cost in nano-USD, None when unpriced. `billed` is False where no provider can
     have charged."""
     meterer = context.meterer
@@ -73,8 +112,20 @@ def settle(context: RequestContext, spool: SpoolWriter, elapsed_ms: int, *, fini
         cost = meterer.nanousd(context.usage, service_tier)
     code, message = context.error or (None, None)
     record = records.Settle(
-        context.id, context.status, context.outcome, context.attempts, context.usage, cost, context.estimate_reason,
-        finish_reason, response_id, service_tier, context.bytes_out, elapsed_ms, context.ttft_ms, code,
+        context.id,
+        context.status,
+        context.outcome,
+        context.attempts,
+        context.usage,
+        cost,
+        context.estimate_reason,
+        finish_reason,
+        response_id,
+        service_tier,
+        context.bytes_out,
+        elapsed_ms,
+        context.ttft_ms,
+        code,
         clean(message, 256) if message else None,
     )
     spool.settle(context.id, records.encode_payload(record))
@@ -108,9 +159,22 @@ class DenialLog:
             self._minute = minute
         request = context.request
         record = records.Denial(
-            context.id, context.now_ms, key.id, key.name, key.version, key.team, key.user, key.project,
-            context.endpoint.name, context.endpoint.upstream, "openai", clean(request.model, 256) if request else None,
-            problem.case.status, problem.case.code, clean(problem.message, 256), context.exchange.client_address,
+            context.id,
+            context.now_ms,
+            key.id,
+            key.name,
+            key.version,
+            key.team,
+            key.user,
+            key.project,
+            context.endpoint.name,
+            context.endpoint.upstream,
+            "openai",
+            clean(request.model, 256) if request else None,
+            problem.case.status,
+            problem.case.code,
+            clean(problem.message, 256),
+            context.exchange.client_address,
             context.client.tool if context.client is not None else None,
         )
         what = (key.id, problem.case.code)

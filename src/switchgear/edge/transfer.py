@@ -54,9 +54,27 @@ class Transfer:
     """Owns a request from its reservation to its settlement."""
 
     __slots__ = (
-        "_attempt_ms", "_body", "_body_bytes", "_checkpoint_s", "_checkpoint_tokens", "_deployments_left", "_first_ms",
-        "_gate", "_gone_bytes", "_gone_s", "_head", "_last_write_s", "_meter", "_number", "_plan", "_retries_left",
-        "_stalled_bytes", "_state", "_stream", "_target", "context",
+        "_attempt_ms",
+        "_body",
+        "_body_bytes",
+        "_checkpoint_s",
+        "_checkpoint_tokens",
+        "_deployments_left",
+        "_first_ms",
+        "_gate",
+        "_gone_bytes",
+        "_gone_s",
+        "_head",
+        "_last_write_s",
+        "_meter",
+        "_number",
+        "_plan",
+        "_retries_left",
+        "_stalled_bytes",
+        "_state",
+        "_stream",
+        "_target",
+        "context",
     )
 
     def __init__(self, gate: "Gate", context: RequestContext, plan: Plan) -> None:
@@ -106,8 +124,16 @@ class Transfer:
         self._attempt_ms = self._elapsed_ms()
         self._first_ms = None
         message = Open(
-            attempt_id(context.id, self._number), target.deployment, "POST", context.endpoint.upstream, headers,
-            len(body), timeouts.first_byte_s, timeouts.idle_s, timeouts.total_s, timeouts.connect_s,
+            attempt_id(context.id, self._number),
+            target.deployment,
+            "POST",
+            context.endpoint.upstream,
+            headers,
+            len(body),
+            timeouts.first_byte_s,
+            timeouts.idle_s,
+            timeouts.total_s,
+            timeouts.connect_s,
         )
         self._stream = gate.link.open(message, body, self)
 
@@ -147,8 +173,11 @@ class Transfer:
             return
         if not fail.dispatched and fail.reason in {"connect", "overloaded", "refused"} and not self.context.gone:
             step = retry.next_step(
-                status=None, retries_left=self._retries_left if fail.reason == "connect" else 0,
-                has_next=bool(self._deployments_left), may_retry=self._has_time(), retry_after_s=None,
+                status=None,
+                retries_left=self._retries_left if fail.reason == "connect" else 0,
+                has_next=bool(self._deployments_left),
+                may_retry=self._has_time(),
+                retry_after_s=None,
             )
             if self._step(step, None):
                 return
@@ -170,9 +199,14 @@ class Transfer:
             if self._stream is not None:
                 self._stream.cancel()
             self._note_attempt(None if self._head is None else self._head.status, "too_large")
-            settle.estimate(self.context, self._body_bytes // settle.BYTES_PER_TOKEN, "the answer was too large to read")
-            self._refuse(Problem(problems.UPSTREAM_BROKEN, f"the answer is over {ANSWER_BYTES_MAX} bytes"),
-                         "upstream_error", True)
+            settle.estimate(
+                self.context, self._body_bytes // settle.BYTES_PER_TOKEN, "the answer was too large to read"
+            )
+            self._refuse(
+                Problem(problems.UPSTREAM_BROKEN, f"the answer is over {ANSWER_BYTES_MAX} bytes"),
+                "upstream_error",
+                True,
+            )
             return
         if not ended:
             return
@@ -195,13 +229,18 @@ class Transfer:
             settle.estimate(context, len(body) // (settle.BYTES_PER_TOKEN * 2), "the provider reported no usage")
         cost = self._settle(reading)
         if not context.gone:
-            self._gate.outbox.call(context.exchange.send, head.status, self._headers(head, b"application/json", cost), body)
+            self._gate.outbox.call(
+                context.exchange.send, head.status, self._headers(head, b"application/json", cost), body
+            )
 
     def _on_error(self, head: Head, body: bytes) -> None:
         retry_after = next((value for name, value in head.headers if name == b"retry-after"), None)
         step = retry.next_step(
-            status=head.status, retries_left=self._retries_left, has_next=bool(self._deployments_left),
-            may_retry=self._has_time() and not self.context.gone, retry_after_s=retry.parse_retry_after(retry_after),
+            status=head.status,
+            retries_left=self._retries_left,
+            has_next=bool(self._deployments_left),
+            may_retry=self._has_time() and not self.context.gone,
+            retry_after_s=retry.parse_retry_after(retry_after),
         )
         if self._step(step, retry.parse_retry_after(retry_after)):
             return
@@ -209,9 +248,13 @@ class Transfer:
         if head.status in retry.OUR_FAULT:
             # The client cannot put our credential right, and must not take this for its own key.
             self._refuse(
-                Problem(problems.UPSTREAM_AUTH, f"the provider refused the gateway's credential (status {head.status}); "
-                        "an administrator has to look at it"),
-                "upstream_error", False,
+                Problem(
+                    problems.UPSTREAM_AUTH,
+                    f"the provider refused the gateway's credential (status {head.status}); "
+                    "an administrator has to look at it",
+                ),
+                "upstream_error",
+                False,
             )
             return
         context.status = head.status
@@ -379,8 +422,14 @@ class Transfer:
         self._checkpoint_s = self._gate.now_s
         self._checkpoint_tokens = meter.output_estimate
         record = records.Checkpoint(
-            context.id, self._number, meter.output_estimate, context.bytes_out, self._elapsed_ms(), context.status,
-            meter.reading.usage, meter.reading.service_tier,
+            context.id,
+            self._number,
+            meter.output_estimate,
+            context.bytes_out,
+            self._elapsed_ms(),
+            context.status,
+            meter.reading.usage,
+            meter.reading.service_tier,
         )
         self._gate.spool.append(Kind.CHECKPOINT, records.encode_payload(record))
         self._gate.outbox.schedule()
@@ -428,7 +477,10 @@ class Transfer:
         self._state = State.SETTLED
         context = self.context
         cost = settle.settle(
-            context, self._gate.spool, self._elapsed_ms(), billed=billed,
+            context,
+            self._gate.spool,
+            self._elapsed_ms(),
+            billed=billed,
             finish_reason=reading.finish_reason if reading is not None else None,
             response_id=reading.response_id if reading is not None else None,
             service_tier=reading.service_tier if reading is not None else None,
@@ -444,7 +496,12 @@ class Transfer:
             upstream_id = next((value for name, value in head.headers if name == b"x-request-id"), None)
         self.context.attempts.append(
             AttemptOutcome(
-                self._number, status, error, self._attempt_ms, self._first_ms, self._elapsed_ms(),
+                self._number,
+                status,
+                error,
+                self._attempt_ms,
+                self._first_ms,
+                self._elapsed_ms(),
                 head.connect_ms if head is not None else None,
                 clean(upstream_id[:128].decode("latin-1"), 128) if upstream_id is not None else None,
             )
@@ -493,4 +550,3 @@ _MESSAGES = {
     "overloaded": "the gateway is at its ceiling",
     "vault_lost": "the request was interrupted inside the gateway",
 }
-

@@ -37,6 +37,7 @@ from switchgear.spool import files
 from switchgear.spool.reader import Entry, Position, SpoolReader
 from switchgear.store import ledger_rows
 from switchgear.store.ledger_rows import SpoolRow
+from switchgear.store.tables import SUMS
 from switchgear.wire import records
 from switchgear.wire.records import Kind
 
@@ -89,31 +90,50 @@ class Batch:
         encoded = encode(record)
         self.records.append(encoded)
         key, tokens = record.key, record.tokens
-        self.rows.append({
-            "id": record.id,
-            "key_id": key.id if key is not None else None,
-            "key_name": key.name if key is not None else None,
-            "team": record.team.name if record.team is not None else None,
-            "user_name": record.user.name if record.user is not None else None,
-            "project": record.project.name if record.project is not None else None,
-            "model": record.model, "provider": record.provider, "status": record.status, "outcome": record.outcome,
-            "cost_nanousd": record.cost_nanousd, "latency_ms": record.latency_ms, "record": encoded,
-        })
+        self.rows.append(
+            {
+                "id": record.id,
+                "key_id": key.id if key is not None else None,
+                "key_name": key.name if key is not None else None,
+                "team": record.team.name if record.team is not None else None,
+                "user_name": record.user.name if record.user is not None else None,
+                "project": record.project.name if record.project is not None else None,
+                "model": record.model,
+                "provider": record.provider,
+                "status": record.status,
+                "outcome": record.outcome,
+                "cost_nanousd": record.cost_nanousd,
+                "latency_ms": record.latency_ms,
+                "record": encoded,
+            }
+        )
         hour = int(record.id[:12], 16) // HOUR_MS
         dimensions = (
-            hour, key.id if key else "", key.name if key else "", record.team.name if record.team else "",
-            record.user.name if record.user else "", record.project.name if record.project else "",
-            record.model or "", record.upstream_model or "", record.provider or "", deployment_of or "",
+            hour,
+            key.id if key else "",
+            key.name if key else "",
+            record.team.name if record.team else "",
+            record.user.name if record.user else "",
+            record.project.name if record.project else "",
+            record.model or "",
+            record.upstream_model or "",
+            record.provider or "",
+            deployment_of or "",
         )
         sums = self.sums.get(dimensions)
         if sums is None:
-            sums = self.sums[dimensions] = [0] * len(ledger_rows.SUMS)
+            sums = self.sums[dimensions] = [0] * len(SUMS)
         sums[0] += record.count
         sums[1] += len(record.attempts)
         sums[2] += 0 if record.outcome == "ok" else record.count
         if tokens is not None:
-            sums[3] += (tokens.input or 0) + (tokens.cache_read or 0) + (tokens.cache_write_5m or 0) \
-                + (tokens.cache_write_1h or 0) + (tokens.audio_in or 0)
+            sums[3] += (
+                (tokens.input or 0)
+                + (tokens.cache_read or 0)
+                + (tokens.cache_write_5m or 0)
+                + (tokens.cache_write_1h or 0)
+                + (tokens.audio_in or 0)
+            )
             sums[4] += tokens.cache_read or 0
             sums[5] += (tokens.cache_write_5m or 0) + (tokens.cache_write_1h or 0)
             sums[6] += (tokens.output or 0) + (tokens.reasoning or 0) + (tokens.audio_out or 0) + (tokens.image or 0)
@@ -174,7 +194,9 @@ class SpoolAbsorber:
 
     def drop_finished(self) -> None:
         """Unlink segments that are wholly in the store; call after the commit."""
-        finished = [path for path in self._reader.finished_segments() if path.name < files.segment_name(self._done.segment)]
+        finished = [
+            path for path in self._reader.finished_segments() if path.name < files.segment_name(self._done.segment)
+        ]
         for path in finished:
             path.unlink(missing_ok=True)
         if finished:
@@ -270,17 +292,33 @@ class SpoolAbsorber:
             computed = cost(price, usage, settle.service_tier)
             if computed is not None and settle.cost_nanousd is not None and computed.nanousd != settle.cost_nanousd:
                 batch.findings.append(
-                    Finding(self.spool_id, self._done.segment, f"the cost of {settle.id[:40]} does not follow from its usage")
+                    Finding(
+                        self.spool_id,
+                        self._done.segment,
+                        f"the cost of {settle.id[:40]} does not follow from its usage",
+                    )
                 )
         amount = computed.nanousd if computed is not None else (None if billed else 0)
         error = None
         if settle.error_code is not None:
             error = Error(settle.error_code[:64], (settle.error_message or "")[:TEXT_MAX])
         return _record(
-            opened, price, status=settle.status, outcome=_outcome(settle.outcome), tokens=usage, computed=computed,
-            cost_nanousd=amount, estimate_reason=settle.estimate_reason, attempts=_attempts(opened, settle, usage, amount),
-            finish_reason=settle.finish_reason, response_id=settle.response_id, service_tier=settle.service_tier,
-            bytes_out=max(0, settle.bytes_out), latency_ms=max(0, settle.latency_ms), ttft_ms=settle.ttft_ms, error=error,
+            opened,
+            price,
+            status=settle.status,
+            outcome=_outcome(settle.outcome),
+            tokens=usage,
+            computed=computed,
+            cost_nanousd=amount,
+            estimate_reason=settle.estimate_reason,
+            attempts=_attempts(opened, settle, usage, amount),
+            finish_reason=settle.finish_reason,
+            response_id=settle.response_id,
+            service_tier=settle.service_tier,
+            bytes_out=max(0, settle.bytes_out),
+            latency_ms=max(0, settle.latency_ms),
+            ttft_ms=settle.ttft_ms,
+            error=error,
             upstream_ms=sum(o.end_ms - o.start_ms for o in settle.attempts) if settle.attempts else None,
         )
 
@@ -298,7 +336,11 @@ class SpoolAbsorber:
         dispatched = [n for n in range(1, tries + 1) if attempt_id(reserve.id, n) in evidence]
         if not dispatched:
             return _record(
-                opened, None, status=503, outcome="not_sent", cost_nanousd=0,
+                opened,
+                None,
+                status=503,
+                outcome="not_sent",
+                cost_nanousd=0,
                 error=Error("interrupted", "the edge died before the request was sent"),
             )
         last = evidence[attempt_id(reserve.id, dispatched[-1])].done
@@ -314,10 +356,18 @@ class SpoolAbsorber:
             usage = TokenUsage(input=reserve.input_estimate, output=seen)
         price_id = opened.attempts[-1].price_id if opened.attempts else reserve.price_id
         price = self._price(opened, price_id)
-        computed = cost(price, usage, checkpoint.service_tier if checkpoint is not None else None) \
-            if price is not None and usage is not None else None
+        computed = (
+            cost(price, usage, checkpoint.service_tier if checkpoint is not None else None)
+            if price is not None and usage is not None
+            else None
+        )
         return _record(
-            opened, price, status=503, outcome="interrupted", tokens=usage, computed=computed,
+            opened,
+            price,
+            status=503,
+            outcome="interrupted",
+            tokens=usage,
+            computed=computed,
             cost_nanousd=0 if refused else (computed.nanousd if computed is not None else None),
             estimate_reason="the edge died; counted from what was seen" if usage is not None else None,
             attempts=[_attempt(opened, n, None, None, None) for n in dispatched],
@@ -331,8 +381,12 @@ def opened_deployment(opened: OpenRequest) -> str:
 
 
 _OUTCOMES: dict[str, Outcome] = {
-    "ok": "ok", "client_error": "client_error", "upstream_error": "upstream_error", "timeout": "timeout",
-    "client_gone": "client_gone", "interrupted": "interrupted",
+    "ok": "ok",
+    "client_error": "client_error",
+    "upstream_error": "upstream_error",
+    "timeout": "timeout",
+    "client_gone": "client_gone",
+    "interrupted": "interrupted",
 }
 
 
@@ -358,8 +412,17 @@ def _tool(text: str | None) -> Client | None:
 def _tokens(usage: TokenUsage | None) -> Tokens | None:
     if usage is None:
         return None
-    return Tokens(usage.input, usage.cache_read, usage.cache_write_5m, usage.cache_write_1h, usage.output,
-                  usage.reasoning, usage.audio_in, usage.audio_out, usage.image)
+    return Tokens(
+        usage.input,
+        usage.cache_read,
+        usage.cache_write_5m,
+        usage.cache_write_1h,
+        usage.output,
+        usage.reasoning,
+        usage.audio_in,
+        usage.audio_out,
+        usage.image,
+    )
 
 
 def _usd_per_mtok(nano: int) -> str:
@@ -368,20 +431,34 @@ def _usd_per_mtok(nano: int) -> str:
 
 
 def _attempt(
-    opened: OpenRequest, number: int, outcome: records.AttemptOutcome | None, usage: TokenUsage | None, amount: int | None
+    opened: OpenRequest,
+    number: int,
+    outcome: records.AttemptOutcome | None,
+    usage: TokenUsage | None,
+    amount: int | None,
 ) -> Attempt:
     place = opened.reserve if number == 1 else next((a for a in opened.attempts if a.number == number), opened.reserve)
     timings = None
     if outcome is not None:
         timings = Timings(outcome.start_ms, outcome.first_byte_ms, outcome.end_ms, outcome.connect_ms)
     return Attempt(
-        attempt_id(opened.reserve.id, number), place.provider, place.deployment, place.credential, place.upstream_model,
-        outcome.status if outcome is not None else None, timings, _tokens(usage), amount,
-        outcome.upstream_request_id if outcome is not None else None, outcome.error if outcome is not None else None,
+        attempt_id(opened.reserve.id, number),
+        place.provider,
+        place.deployment,
+        place.credential,
+        place.upstream_model,
+        outcome.status if outcome is not None else None,
+        timings,
+        _tokens(usage),
+        amount,
+        outcome.upstream_request_id if outcome is not None else None,
+        outcome.error if outcome is not None else None,
     )
 
 
-def _attempts(opened: OpenRequest, settle: records.Settle, usage: TokenUsage | None, amount: int | None) -> list[Attempt]:
+def _attempts(
+    opened: OpenRequest, settle: records.Settle, usage: TokenUsage | None, amount: int | None
+) -> list[Attempt]:
     last = len(settle.attempts) - 1
     return [
         _attempt(opened, outcome.number, outcome, usage if n == last else None, amount if n == last else 0)
@@ -390,46 +467,107 @@ def _attempts(opened: OpenRequest, settle: records.Settle, usage: TokenUsage | N
 
 
 def _record(
-    opened: OpenRequest, price: Price | None, *, status: int, outcome: Outcome, cost_nanousd: int | None,
-    tokens: TokenUsage | None = None, computed: Cost | None = None, estimate_reason: str | None = None,
-    attempts: list[Attempt] | None = None, finish_reason: str | None = None, response_id: str | None = None,
-    service_tier: str | None = None, bytes_out: int = 0, latency_ms: int | None = None, ttft_ms: int | None = None,
-    upstream_ms: int | None = None, error: Error | None = None,
+    opened: OpenRequest,
+    price: Price | None,
+    *,
+    status: int,
+    outcome: Outcome,
+    cost_nanousd: int | None,
+    tokens: TokenUsage | None = None,
+    computed: Cost | None = None,
+    estimate_reason: str | None = None,
+    attempts: list[Attempt] | None = None,
+    finish_reason: str | None = None,
+    response_id: str | None = None,
+    service_tier: str | None = None,
+    bytes_out: int = 0,
+    latency_ms: int | None = None,
+    ttft_ms: int | None = None,
+    upstream_ms: int | None = None,
+    error: Error | None = None,
 ) -> Record:
     reserve = opened.reserve
     place: records.Reserve | records.Attempt = opened.attempts[-1] if opened.attempts else reserve
-    lines = [
-        CostLine(line.meter, line.quantity, line.unit, _usd_per_mtok(line.unit_price), line.cost_nanousd)
-        for line in computed.lines
-    ] if computed is not None else []
+    lines = (
+        [
+            CostLine(line.meter, line.quantity, line.unit, _usd_per_mtok(line.unit_price), line.cost_nanousd)
+            for line in computed.lines
+        ]
+        if computed is not None
+        else []
+    )
     return Record(
-        id=reserve.id, time=_time(reserve.time_ms), operation=reserve.operation, path=reserve.path,
-        key=Named(reserve.key_id, reserve.key_name), team=_named(reserve.team), user=_named(reserve.user),
+        id=reserve.id,
+        time=_time(reserve.time_ms),
+        operation=reserve.operation,
+        path=reserve.path,
+        key=Named(reserve.key_id, reserve.key_name),
+        team=_named(reserve.team),
+        user=_named(reserve.user),
         project=_named(reserve.project),
         end_user=EndUser(reserve.end_user, reserve.end_user_source or "") if reserve.end_user is not None else None,
-        session=reserve.session, agent=reserve.agent, tags=reserve.tags or [], cost_center=reserve.cost_center,
-        environment=reserve.environment, client=_tool(reserve.tool), client_ip=reserve.client_ip,
-        client_request_id=reserve.client_request_id, trace_id=reserve.trace_id, dialect=reserve.dialect,
-        model=reserve.model, upstream_model=place.upstream_model, provider=place.provider, deployment=place.deployment,
-        credential=place.credential, service_tier=service_tier, attempts=attempts or [], status=status, outcome=outcome,
-        finish_reason=finish_reason, response_id=response_id, stream=reserve.stream, client_retry=reserve.client_retry,
-        tokens=_tokens(tokens), cost_lines=lines,
+        session=reserve.session,
+        agent=reserve.agent,
+        tags=reserve.tags or [],
+        cost_center=reserve.cost_center,
+        environment=reserve.environment,
+        client=_tool(reserve.tool),
+        client_ip=reserve.client_ip,
+        client_request_id=reserve.client_request_id,
+        trace_id=reserve.trace_id,
+        dialect=reserve.dialect,
+        model=reserve.model,
+        upstream_model=place.upstream_model,
+        provider=place.provider,
+        deployment=place.deployment,
+        credential=place.credential,
+        service_tier=service_tier,
+        attempts=attempts or [],
+        status=status,
+        outcome=outcome,
+        finish_reason=finish_reason,
+        response_id=response_id,
+        stream=reserve.stream,
+        client_retry=reserve.client_retry,
+        tokens=_tokens(tokens),
+        cost_lines=lines,
         list_cost_nanousd=computed.list_nanousd if computed is not None else cost_nanousd,
-        cost_nanousd=cost_nanousd, cost_estimated=estimate_reason is not None,
+        cost_nanousd=cost_nanousd,
+        cost_estimated=estimate_reason is not None,
         estimate_reason=estimate_reason[:TEXT_MAX] if estimate_reason is not None else None,
-        price_source=price.source if price is not None else None, price_version=place.price_id,
-        reserved_nanousd=reserve.expect_nanousd, bytes_in=max(0, reserve.bytes_in), bytes_out=bytes_out,
-        latency_ms=latency_ms, ttft_ms=ttft_ms, upstream_ms=upstream_ms, error=error, key_version=reserve.key_version,
+        price_source=price.source if price is not None else None,
+        price_version=place.price_id,
+        reserved_nanousd=reserve.expect_nanousd,
+        bytes_in=max(0, reserve.bytes_in),
+        bytes_out=bytes_out,
+        latency_ms=latency_ms,
+        ttft_ms=ttft_ms,
+        upstream_ms=upstream_ms,
+        error=error,
+        key_version=reserve.key_version,
         gateway_version=__version__,
     )
 
 
 def _denied(denial: records.Denial) -> Record:
     return Record(
-        id=denial.id, time=_time(denial.time_ms), operation=denial.operation, path=denial.path,
-        key=Named(denial.key_id, denial.key_name), team=_named(denial.team), user=_named(denial.user),
-        project=_named(denial.project), client=_tool(denial.tool), client_ip=denial.client_ip, dialect=denial.dialect,
-        model=denial.model, status=denial.status, outcome="denied", count=max(1, denial.count), cost_nanousd=0,
-        error=Error(denial.code[:64], denial.message[:TEXT_MAX]), key_version=denial.key_version,
+        id=denial.id,
+        time=_time(denial.time_ms),
+        operation=denial.operation,
+        path=denial.path,
+        key=Named(denial.key_id, denial.key_name),
+        team=_named(denial.team),
+        user=_named(denial.user),
+        project=_named(denial.project),
+        client=_tool(denial.tool),
+        client_ip=denial.client_ip,
+        dialect=denial.dialect,
+        model=denial.model,
+        status=denial.status,
+        outcome="denied",
+        count=max(1, denial.count),
+        cost_nanousd=0,
+        error=Error(denial.code[:64], denial.message[:TEXT_MAX]),
+        key_version=denial.key_version,
         gateway_version=__version__,
     )

@@ -28,7 +28,8 @@ def search(folder: Path, request_ids: set[str], oldest_ms: int) -> dict[str, Evi
     numbers = files.segment_numbers(folder)
     # A segment's last change is its newest record: older ones cannot speak of these requests.
     recent = [
-        number for number in numbers
+        number
+        for number in numbers
         if (folder / files.segment_name(number)).stat().st_mtime * 1000 >= oldest_ms - SLACK_MS
     ]
     if not recent:

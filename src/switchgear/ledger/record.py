@@ -7,11 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from switchgear import __version__
-
-Outcome = Literal[
-    "ok", "denied", "client_error", "upstream_error", "timeout", "client_gone", "interrupted", "not_sent"
-]
+Outcome = Literal["ok", "denied", "client_error", "upstream_error", "timeout", "client_gone", "interrupted", "not_sent"]
 
 
 class Named(msgspec.Struct, frozen=True):

@@ -69,8 +69,21 @@ class Handler(Protocol):
 class Exchange:
     """One request and its answer."""
 
-    __slots__ = ("_body", "_chunked", "_close", "_deferred", "_discard", "body_bytes", "connection", "context", "head", "is_complete",
-                 "is_ended", "is_started", "received_s")
+    __slots__ = (
+        "_body",
+        "_chunked",
+        "_close",
+        "_deferred",
+        "_discard",
+        "body_bytes",
+        "connection",
+        "context",
+        "head",
+        "is_complete",
+        "is_ended",
+        "is_started",
+        "received_s",
+    )
 
     def __init__(self, connection: "Connection", head: RequestHead, now_s: float) -> None:
         self.connection = connection
@@ -170,8 +183,18 @@ class Exchange:
 class Connection(asyncio.Protocol):
     """One client connection."""
 
-    __slots__ = ("_current", "_last_write_s", "_parser", "_queue", "_since_s", "_transport", "address", "is_blocked",
-                 "is_closing", "server")
+    __slots__ = (
+        "_current",
+        "_last_write_s",
+        "_parser",
+        "_queue",
+        "_since_s",
+        "_transport",
+        "address",
+        "is_blocked",
+        "is_closing",
+        "server",
+    )
 
     def __init__(self, server: "HttpServer") -> None:
         self.server = server

@@ -55,8 +55,19 @@ class Deadlines(msgspec.Struct, frozen=True):
 class UpstreamConnection(asyncio.Protocol):
     """One connection; at most one request at a time."""
 
-    __slots__ = ("_deadlines", "_last_s", "_parser", "_pool", "_receiver", "_sent_s", "_started", "_transport",
-                 "connect_ms", "is_open", "is_paused")
+    __slots__ = (
+        "_deadlines",
+        "_last_s",
+        "_parser",
+        "_pool",
+        "_receiver",
+        "_sent_s",
+        "_started",
+        "_transport",
+        "connect_ms",
+        "is_open",
+        "is_paused",
+    )
 
     def __init__(self, pool: "Pool") -> None:
         self._pool = pool
@@ -211,8 +222,12 @@ class Pool:
         return None
 
     def connect(
-        self, key: object, endpoint: Endpoint, connect_s: float,
-        done: Callable[[UpstreamConnection], None], failed: Callable[[Failure], None],
+        self,
+        key: object,
+        endpoint: Endpoint,
+        connect_s: float,
+        done: Callable[[UpstreamConnection], None],
+        failed: Callable[[Failure], None],
     ) -> None:
         """Open a connection and call `done` with it, or `failed`. Nothing was sent in the latter case."""
         task = asyncio.get_running_loop().create_task(self._connect(key, endpoint, connect_s, done, failed))
@@ -220,8 +235,12 @@ class Pool:
         task.add_done_callback(self._tasks.discard)
 
     async def _connect(
-        self, key: object, endpoint: Endpoint, connect_s: float,
-        done: Callable[[UpstreamConnection], None], failed: Callable[[Failure], None],
+        self,
+        key: object,
+        endpoint: Endpoint,
+        connect_s: float,
+        done: Callable[[UpstreamConnection], None],
+        failed: Callable[[Failure], None],
     ) -> None:
         started = self._clock.monotonic_s()
         try:
@@ -248,7 +267,10 @@ class Pool:
         for address in candidates:
             try:
                 _, protocol = await loop.create_connection(
-                    lambda: UpstreamConnection(self), address, endpoint.port, ssl=self._context(endpoint),
+                    lambda: UpstreamConnection(self),
+                    address,
+                    endpoint.port,
+                    ssl=self._context(endpoint),
                     server_hostname=endpoint.host if endpoint.scheme == "https" else None,
                 )
             except OSError as exc:

@@ -62,4 +62,6 @@ def model_not_found(model: str, callable_models: Collection[str]) -> Problem:
     shown = model if len(model) <= 128 else model[:128] + "…"
     near = get_close_matches(model, list(callable_models), n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else "; GET /v1/models lists what this key may call"
-    return Problem(problems.MODEL_NOT_FOUND, f"the model {shown!r} does not exist or this key may not call it{hint}", "model")
+    return Problem(
+        problems.MODEL_NOT_FOUND, f"the model {shown!r} does not exist or this key may not call it{hint}", "model"
+    )

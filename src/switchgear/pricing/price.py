@@ -19,12 +19,25 @@ Meter = Literal[
     "input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning", "audio_in", "audio_out", "image"
 ]
 METERS: tuple[Meter, ...] = (
-    "input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning", "audio_in", "audio_out", "image",
+    "input",
+    "cache_read",
+    "cache_write_5m",
+    "cache_write_1h",
+    "output",
+    "reasoning",
+    "audio_in",
+    "audio_out",
+    "image",
 )
 # A bucket without a rate of its own is billed by its parent's meter.
 PARENT: dict[Meter, Meter] = {
-    "cache_read": "input", "cache_write_5m": "input", "cache_write_1h": "cache_write_5m", "audio_in": "input",
-    "reasoning": "output", "audio_out": "output", "image": "output",
+    "cache_read": "input",
+    "cache_write_5m": "input",
+    "cache_write_1h": "cache_write_5m",
+    "audio_in": "input",
+    "reasoning": "output",
+    "audio_out": "output",
+    "image": "output",
 }
 
 
@@ -150,6 +163,13 @@ class Meterer:
 
 def _quantities(usage: TokenUsage) -> tuple[int | None, ...]:
     return (
-        usage.input, usage.cache_read, usage.cache_write_5m, usage.cache_write_1h, usage.output, usage.reasoning,
-        usage.audio_in, usage.audio_out, usage.image,
+        usage.input,
+        usage.cache_read,
+        usage.cache_write_5m,
+        usage.cache_write_1h,
+        usage.output,
+        usage.reasoning,
+        usage.audio_in,
+        usage.audio_out,
+        usage.image,
     )

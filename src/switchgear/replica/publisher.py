@@ -42,7 +42,7 @@ class Publisher:
     def revoked_keys(self) -> list[KeyEntry]:
         """Return the published keys that are revoked."""
         with self._env.begin() as txn, txn.cursor() as cursor:
-            found = [entries.decode_key(txn.get(key)) for key in list(_keys(cursor))]
+            found = [entries.decode_key(raw) for key in list(_keys(cursor)) if (raw := txn.get(key)) is not None]
         return [entry for entry in found if entry.revoked]
 
     def put_key(self, entry: KeyEntry, imported_mac: bytes | None = None) -> None:
@@ -90,7 +90,8 @@ class Publisher:
 def _keys(cursor: "lmdb.Cursor", prefix: bytes = entries.KEY_PREFIX) -> Iterable[bytes]:
     if not cursor.set_range(prefix):
         return
-    for key in cursor.iternext(keys=True, values=False):
+    for found in cursor.iternext(keys=True, values=False):
+        key = bytes(found)
         if not key.startswith(prefix):
             return
         yield key

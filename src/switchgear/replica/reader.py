@@ -22,7 +22,12 @@ class ReplicaReader:
     def __init__(self, folder: Path) -> None:
         """Open read-only. Raises lmdb.Error while control has not made the replica yet."""
         self._env = lmdb.open(
-            str(folder), readonly=True, lock=True, max_readers=READERS_MAX, map_size=MAP_BYTES, readahead=False,
+            str(folder),
+            readonly=True,
+            lock=True,
+            max_readers=READERS_MAX,
+            map_size=MAP_BYTES,
+            readahead=False,
         )
         self._epoch = b""
         self._snapshot: Snapshot | None = None

@@ -11,7 +11,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, create_engine, event, insert, inspect, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    insert,
+    inspect,
+    select,
+)
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool
 
@@ -36,7 +48,8 @@ class Store:
         if not path.exists() and not create:
             raise UserError(
                 f"the database {path} is missing, and this data folder had one",
-                "put the file back, or restore a backup; an empty one is never made in its place", 2,
+                "put the file back, or restore a backup; an empty one is never made in its place",
+                2,
             )
         self._engine = _engine(path, create)
         self._writer = concurrent.futures.ThreadPoolExecutor(1, "store-writer")

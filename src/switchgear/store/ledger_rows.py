@@ -63,9 +63,7 @@ def add_usage(connection: Connection, sums: dict[tuple[Any, ...], list[int]]) ->
     """Add to the usage sums; keys are DIMENSIONS in order, values SUMS in order."""
     if not sums:
         return
-    rows = [
-        dict(zip((*DIMENSIONS, *SUMS), (*dimensions, *values), strict=True)) for dimensions, values in sums.items()
-    ]
+    rows = [dict(zip((*DIMENSIONS, *SUMS), (*dimensions, *values), strict=True)) for dimensions, values in sums.items()]
     statement = _upsert(connection, usage)
     statement = statement.on_conflict_do_update(
         index_elements=[usage.c[name] for name in DIMENSIONS],
@@ -118,8 +116,12 @@ def list_requests(
     """Return records, newest first below `before`; with `after`, oldest first above it."""
     query = select(requests.c.record)
     equal: tuple[tuple[ColumnElement[Any], object], ...] = (
-        (requests.c.team, wanted.team), (requests.c.user_name, wanted.user), (requests.c.project, wanted.project),
-        (requests.c.model, wanted.model), (requests.c.provider, wanted.provider), (requests.c.status, wanted.status),
+        (requests.c.team, wanted.team),
+        (requests.c.user_name, wanted.user),
+        (requests.c.project, wanted.project),
+        (requests.c.model, wanted.model),
+        (requests.c.provider, wanted.provider),
+        (requests.c.status, wanted.status),
         (requests.c.outcome, wanted.outcome),
     )
     for column, value in equal:
@@ -150,9 +152,16 @@ def get_request(connection: Connection, request_id: str) -> bytes | None:
 
 
 GROUPS: dict[str, ColumnElement[Any]] = {
-    "key": usage.c.key_name, "team": usage.c.team, "user": usage.c.user_name, "project": usage.c.project,
-    "model": usage.c.model, "upstream_model": usage.c.upstream_model, "provider": usage.c.provider,
-    "deployment": usage.c.deployment, "credential": usage.c.deployment, "day": usage.c.hour // 24,
+    "key": usage.c.key_name,
+    "team": usage.c.team,
+    "user": usage.c.user_name,
+    "project": usage.c.project,
+    "model": usage.c.model,
+    "upstream_model": usage.c.upstream_model,
+    "provider": usage.c.provider,
+    "deployment": usage.c.deployment,
+    "credential": usage.c.deployment,
+    "day": usage.c.hour // 24,
     "hour": usage.c.hour,
 }
 

@@ -30,6 +30,7 @@ def upgrade(connection: Connection, current: str | None) -> None:
         if known is None:
             raise UserError(
                 f"the database has schema {current}, which is newer than this program",
-                "run the newer program again, or restore a backup made before the upgrade", 2,
+                "run the newer program again, or restore a backup made before the upgrade",
+                2,
             )
     command.upgrade(settings, "head")

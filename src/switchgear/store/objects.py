@@ -49,10 +49,20 @@ def _texts(value: bytes | None) -> list[str] | None:
 
 def _columns(key: KeyRow) -> dict[str, Any]:
     return {
-        "id": key.id, "name": key.name, "version": key.version, "source": key.source, "team": key.team,
-        "user_name": key.user, "project": key.project, "models": _json(key.models), "cidrs": _json(key.cidrs),
-        "tags": _json(key.tags), "expires_ms": key.expires_ms, "revoked_ms": key.revoked_ms,
-        "created_ms": key.created_ms, "updated_ms": key.updated_ms,
+        "id": key.id,
+        "name": key.name,
+        "version": key.version,
+        "source": key.source,
+        "team": key.team,
+        "user_name": key.user,
+        "project": key.project,
+        "models": _json(key.models),
+        "cidrs": _json(key.cidrs),
+        "tags": _json(key.tags),
+        "expires_ms": key.expires_ms,
+        "revoked_ms": key.revoked_ms,
+        "created_ms": key.created_ms,
+        "updated_ms": key.updated_ms,
     }
 
 
@@ -61,7 +71,9 @@ def add_key(connection: Connection, key: KeyRow) -> None:
     try:
         connection.execute(insert(tables.keys), [_columns(key)])
     except IntegrityError:
-        raise ConflictError(f"a key named {key.name!r} exists already", "choose another name, or revoke that one") from None
+        raise ConflictError(
+            f"a key named {key.name!r} exists already", "choose another name, or revoke that one"
+        ) from None
     _put_secrets(connection, key)
 
 
@@ -80,8 +92,13 @@ def replace_key(connection: Connection, key: KeyRow, seen_version: int) -> None:
 
 def _put_secrets(connection: Connection, key: KeyRow) -> None:
     rows = [
-        {"key_id": key.id, "mac": s.mac, "pepper_id": s.pepper_id, "not_after_ms": s.not_after_ms,
-         "created_ms": key.updated_ms}
+        {
+            "key_id": key.id,
+            "mac": s.mac,
+            "pepper_id": s.pepper_id,
+            "not_after_ms": s.not_after_ms,
+            "created_ms": key.updated_ms,
+        }
         for s in key.secrets
     ]
     if rows:
@@ -102,10 +119,21 @@ def keys(connection: Connection, name: str | None = None) -> list[KeyRow]:
         found.setdefault(row.key_id, []).append(secret)
     return [
         KeyRow(
-            id=row.id, name=row.name, version=row.version, source=row.source, team=row.team, user=row.user_name,
-            project=row.project, models=_texts(row.models), cidrs=_texts(row.cidrs), tags=_texts(row.tags),
-            expires_ms=row.expires_ms, revoked_ms=row.revoked_ms, created_ms=row.created_ms,
-            updated_ms=row.updated_ms, secrets=tuple(found.get(row.id, ())),
+            id=row.id,
+            name=row.name,
+            version=row.version,
+            source=row.source,
+            team=row.team,
+            user=row.user_name,
+            project=row.project,
+            models=_texts(row.models),
+            cidrs=_texts(row.cidrs),
+            tags=_texts(row.tags),
+            expires_ms=row.expires_ms,
+            revoked_ms=row.revoked_ms,
+            created_ms=row.created_ms,
+            updated_ms=row.updated_ms,
+            secrets=tuple(found.get(row.id, ())),
         )
         for row in connection.execute(query)
     ]
@@ -119,8 +147,9 @@ def put_object(connection: Connection, kind: str, name: str, spec: bytes, now_ms
             [{"kind": kind, "name": name, "version": 1, "spec": spec, "created_ms": now_ms, "updated_ms": now_ms}],
         )
     except IntegrityError:
-        raise ConflictError(f"a {kind} named {name!r} exists already", f"remove it first: switchgear {kind} remove {name}") \
-            from None
+        raise ConflictError(
+            f"a {kind} named {name!r} exists already", f"remove it first: switchgear {kind} remove {name}"
+        ) from None
 
 
 def set_object(connection: Connection, kind: str, name: str, spec: bytes, now_ms: int) -> None:
@@ -188,5 +217,11 @@ def use_once(connection: Connection, token_hash: bytes) -> bool:
 
 def write_audit(connection: Connection, time_ms: int, actor: str, action: str, subject: str, detail: object) -> None:
     """Append to the audit log; the detail never holds a secret."""
-    row = {"time_ms": time_ms, "actor": actor, "action": action, "subject": subject, "detail": msgspec.json.encode(detail)}
+    row = {
+        "time_ms": time_ms,
+        "actor": actor,
+        "action": action,
+        "subject": subject,
+        "detail": msgspec.json.encode(detail),
+    }
     connection.execute(insert(tables.audit), [row])

@@ -7,7 +7,8 @@ metadata = MetaData()
 meta = Table("meta", metadata, Column("name", String(64), primary_key=True), Column("value", Text, nullable=False))
 
 objects = Table(
-    "objects", metadata,
+    "objects",
+    metadata,
     Column("kind", String(32), primary_key=True),
     Column("name", String(256), primary_key=True),
     Column("version", Integer, nullable=False),
@@ -17,7 +18,8 @@ objects = Table(
 )
 
 keys = Table(
-    "keys", metadata,
+    "keys",
+    metadata,
     Column("id", String(32), primary_key=True),
     Column("name", String(64), nullable=False, unique=True),
     Column("version", Integer, nullable=False),
@@ -35,7 +37,8 @@ keys = Table(
 )
 
 key_secrets = Table(
-    "key_secrets", metadata,
+    "key_secrets",
+    metadata,
     Column("key_id", String(32), primary_key=True),
     Column("mac", LargeBinary(32), primary_key=True),
     Column("pepper_id", Integer, nullable=False),
@@ -44,7 +47,8 @@ key_secrets = Table(
 )
 
 freezes = Table(
-    "freezes", metadata,
+    "freezes",
+    metadata,
     Column("subject", String(320), primary_key=True),
     Column("until_ms", BigInteger),
     Column("created_ms", BigInteger, nullable=False),
@@ -52,7 +56,8 @@ freezes = Table(
 )
 
 tokens = Table(
-    "tokens", metadata,
+    "tokens",
+    metadata,
     Column("hash", LargeBinary(32), primary_key=True),
     Column("name", String(64), nullable=False),
     Column("kind", String(16), nullable=False),
@@ -62,7 +67,8 @@ tokens = Table(
 )
 
 audit = Table(
-    "audit", metadata,
+    "audit",
+    metadata,
     Column("seq", Integer, primary_key=True, autoincrement=True),
     Column("time_ms", BigInteger, nullable=False),
     Column("actor", String(128), nullable=False),
@@ -72,7 +78,8 @@ audit = Table(
 )
 
 spools = Table(
-    "spools", metadata,
+    "spools",
+    metadata,
     Column("spool_id", String(32), primary_key=True),
     Column("segment", Integer, nullable=False),
     Column("position", BigInteger, nullable=False),
@@ -81,14 +88,16 @@ spools = Table(
 )
 
 prices = Table(
-    "prices", metadata,
+    "prices",
+    metadata,
     Column("id", String(32), primary_key=True),
     Column("body", LargeBinary, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
 )
 
 requests = Table(
-    "requests", metadata,
+    "requests",
+    metadata,
     Column("id", String(40), primary_key=True),
     Column("key_id", String(32)),
     Column("key_name", String(64)),
@@ -105,15 +114,35 @@ requests = Table(
 )
 
 DIMENSIONS = (
-    "hour", "key_id", "key_name", "team", "user_name", "project", "model", "upstream_model", "provider", "deployment",
+    "hour",
+    "key_id",
+    "key_name",
+    "team",
+    "user_name",
+    "project",
+    "model",
+    "upstream_model",
+    "provider",
+    "deployment",
 )
 SUMS = (
-    "requests", "attempts", "errors", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens",
-    "reasoning_tokens", "cost_nanousd", "list_cost_nanousd", "unpriced_requests", "estimated_requests",
+    "requests",
+    "attempts",
+    "errors",
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "cost_nanousd",
+    "list_cost_nanousd",
+    "unpriced_requests",
+    "estimated_requests",
 )
 
 usage = Table(
-    "usage", metadata,
+    "usage",
+    metadata,
     Column("hour", Integer, primary_key=True, autoincrement=False),
     *(Column(name, String(256), primary_key=True) for name in DIMENSIONS[1:]),
     *(Column(name, BigInteger, nullable=False) for name in SUMS),
@@ -121,7 +150,8 @@ usage = Table(
 )
 
 quarantine = Table(
-    "quarantine", metadata,
+    "quarantine",
+    metadata,
     Column("spool_id", String(32), primary_key=True),
     Column("segment", Integer, primary_key=True),
     Column("reason", Text, nullable=False),

@@ -3,8 +3,8 @@
 Model names, each with its numbers: `echo` (repeats the last message), `slow-MS` (answers after MS), `stream-N-R` (N events,
 R a second; 0 is at once), `status-CODE` (an error of that status), `flaky-N` (fails N times per attempt's request id
 prefix, then answers), `cut-N` (closes after N events, or in the middle of a plain answer), `drop` (closes without a
-byte), `silent` (never answers), `no-usage`, `garbage`, `big-KIB`. Answers are deterministic; prompt tokens are the words of the messages,
-completion tokens those of the answer. With `remember`, GET /_seen tells what arrived, by attempt id.
+byte), `silent` (never answers), `no-usage`, `garbage`, `big-KIB`. Answers are deterministic; prompt tokens are the words of the
+messages, completion tokens those of the answer. With `remember`, GET /_seen tells what arrived, by attempt id.
 """
 
 import asyncio
@@ -113,14 +113,23 @@ class FakeProvider:
             exchange.send(200, _JSON + b"x-request-id: req_demo\r\n", _plain(path, body, reply, shown))
             self._answered(attempt)
             return
-        task = asyncio.get_running_loop().create_task(self._act(exchange, path, body, name, numbers, reply, usage, attempt))
+        task = asyncio.get_running_loop().create_task(
+            self._act(exchange, path, body, name, numbers, reply, usage, attempt)
+        )
         exchange.context = task
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _act(
-        self, exchange: Exchange, path: bytes, body: _Body, name: str, numbers: list[str], reply: str,
-        usage: dict[str, int], attempt: str,
+        self,
+        exchange: Exchange,
+        path: bytes,
+        body: _Body,
+        name: str,
+        numbers: list[str],
+        reply: str,
+        usage: dict[str, int],
+        attempt: str,
     ) -> None:
         if name == "slow":
             await asyncio.sleep(int(numbers[0]) / 1000 if numbers else 2.0)
@@ -230,9 +239,9 @@ def _text(content: Any) -> str:
 
 
 def _plain(path: bytes, body: _Body, reply: str, usage: dict[str, int] | None) -> bytes:
-    common = {"id": "chatcmpl-demo", "created": 1_790_000_000, "model": body.model}
+    common: dict[str, Any] = {"id": "chatcmpl-demo", "created": 1_790_000_000, "model": body.model}
     if usage is not None:
-        common["usage"] = usage  # type: ignore[assignment]
+        common["usage"] = usage
     if path.endswith(b"/embeddings"):
         data = [{"object": "embedding", "index": 0, "embedding": [0.25, -0.5, 0.125]}]
         return _encode({**common, "object": "list", "data": data})
@@ -241,8 +250,11 @@ def _plain(path: bytes, body: _Body, reply: str, usage: dict[str, int] | None) -
         finish = "stop"
         if body.tools:
             function = {"name": body.tools[0]["function"]["name"], "arguments": '{"city":"Paris"}'}
-            message = {"role": "assistant", "content": None,
-                       "tool_calls": [{"id": "call_1", "type": "function", "function": function}]}
+            message = {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"id": "call_1", "type": "function", "function": function}],
+            }
             finish = "tool_calls"
         choice = {"index": 0, "message": message, "finish_reason": finish}
         return _encode({**common, "object": "chat.completion", "choices": [choice]})

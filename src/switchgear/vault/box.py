@@ -148,10 +148,14 @@ class Box:
         if len(self._items) >= CREDENTIALS_MAX and old is None:
             raise RefusedError(f"the box holds {CREDENTIALS_MAX} credentials already")
         item = Item(
-            context=context, blob=put.blob, state="active", last4=secret.last4(),
+            context=context,
+            blob=put.blob,
+            state="active",
+            last4=secret.last4(),
             fingerprint=seal.fingerprint(secret, self._keys),
             created_ms=old.created_ms if old is not None and old.state != "removed" else now_ms,
-            changed_ms=now_ms, ceilings=put.ceilings,
+            changed_ms=now_ms,
+            ceilings=put.ceilings,
         )
         self._items[key] = item
         self._save()
@@ -182,9 +186,17 @@ class Box:
 
     def _metadata(self, item: Item) -> Metadata:
         return Metadata(
-            id=item.id, provider=item.context.provider, name=item.context.credential, version=item.context.version,
-            state=item.state, last4=item.last4, fingerprint=item.fingerprint, base_url=item.context.endpoint.url,
-            auth=item.context.endpoint.auth, created_ms=item.created_ms, changed_ms=item.changed_ms,
+            id=item.id,
+            provider=item.context.provider,
+            name=item.context.credential,
+            version=item.context.version,
+            state=item.state,
+            last4=item.last4,
+            fingerprint=item.fingerprint,
+            base_url=item.context.endpoint.url,
+            auth=item.context.endpoint.auth,
+            created_ms=item.created_ms,
+            changed_ms=item.changed_ms,
             opens=item.state != "active" or item.id in self._opened,
         )
 

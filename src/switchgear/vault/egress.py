@@ -17,11 +17,20 @@ PATHS: dict[str, frozenset[str]] = {
     "POST": frozenset({"/chat/completions", "/completions", "/embeddings"}),
     "GET": frozenset({"/models"}),
 }
-REQUEST_HEADERS = re.compile(rb"content-type|accept|openai-beta|idempotency-key|anthropic-[a-z-]+|x-goog-(?!api-key)[a-z-]+")
-RESPONSE_HEADERS = frozenset({
-    b"content-type", b"retry-after", b"retry-after-ms", b"x-should-retry", b"openai-processing-ms", b"x-request-id",
-    b"request-id",
-})
+REQUEST_HEADERS = re.compile(
+    rb"content-type|accept|openai-beta|idempotency-key|anthropic-[a-z-]+|x-goog-(?!api-key)[a-z-]+"
+)
+RESPONSE_HEADERS = frozenset(
+    {
+        b"content-type",
+        b"retry-after",
+        b"retry-after-ms",
+        b"x-should-retry",
+        b"openai-processing-ms",
+        b"x-request-id",
+        b"request-id",
+    }
+)
 HEADERS_MAX = 24
 HEADER_BYTES_MAX = 4_096
 USER_AGENT = b"user-agent: switchgear/0.1\r\n"
@@ -36,7 +45,11 @@ def build_head(message: Open, opened: Opened) -> bytes:
     endpoint = opened.item.context.endpoint
     lines = [
         f"{message.method} {endpoint.path_prefix}{message.path} HTTP/1.1\r\nhost: ".encode("ascii"),
-        endpoint.host_header, b"\r\n", opened.auth_line, USER_AGENT, b"accept-encoding: identity\r\n",
+        endpoint.host_header,
+        b"\r\n",
+        opened.auth_line,
+        USER_AGENT,
+        b"accept-encoding: identity\r\n",
     ]
     for name, value in message.headers:
         if not REQUEST_HEADERS.fullmatch(name) or len(value) > HEADER_BYTES_MAX or not is_safe_header(name, value):

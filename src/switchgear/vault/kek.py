@@ -37,7 +37,8 @@ def read(path: Path) -> Secret:
     except FileNotFoundError:
         raise UserError(
             f"the KEK file {path} is missing, and stored credentials cannot be opened without it",
-            "restore the file, or name its place with --kek-file", 2,
+            "restore the file, or name its place with --kek-file",
+            2,
         ) from None
     except OSError as exc:
         raise UserError(f"the KEK file {path} cannot be read: {exc.strerror}", "", 2) from None
@@ -72,9 +73,7 @@ class KeyPair:
         scalar = _derive(kek, b"switchgear/hpke/x25519/1", 32)
         kem, curve = mlkem.MLKEM768PrivateKey.from_seed_bytes(seed), x25519.X25519PrivateKey.from_private_bytes(scalar)
         self.private = MLKEM768X25519PrivateKey(kem, curve)
-        self.public = PublicKey(
-            kem.public_key().public_bytes_raw() + curve.public_key().public_bytes_raw()
-        )
+        self.public = PublicKey(kem.public_key().public_bytes_raw() + curve.public_key().public_bytes_raw())
         self.fingerprint_key = _derive(kek, b"switchgear/fingerprint/1", 32)
 
 

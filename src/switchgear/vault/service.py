@@ -68,8 +68,11 @@ class Tester:
         if complete:
             status = self._status or 0
             good = 200 <= status < 300
-            self._answer(f"the provider answered {status}" + ("" if good else ": it does not accept this credential"
-                         if status in {401, 403} else ""), good)
+            self._answer(
+                f"the provider answered {status}"
+                + ("" if good else ": it does not accept this credential" if status in {401, 403} else ""),
+                good,
+            )
 
     def on_failure(self, failure: Failure) -> None:
         """Receiver: no answer."""
@@ -86,8 +89,24 @@ class TestResult(msgspec.Struct, frozen=True):
 class Attempt:
     """One attempt: its body as it arrives, then its response as it leaves."""
 
-    __slots__ = ("_body", "_body_bytes", "_connection", "_error_body", "_head", "_link", "_opened", "_received",
-                 "_sent_bytes", "_status", "_uncredited", "_window", "dispatched", "id", "is_over", "message")
+    __slots__ = (
+        "_body",
+        "_body_bytes",
+        "_connection",
+        "_error_body",
+        "_head",
+        "_link",
+        "_opened",
+        "_received",
+        "_sent_bytes",
+        "_status",
+        "_uncredited",
+        "_window",
+        "dispatched",
+        "id",
+        "is_over",
+        "message",
+    )
 
     def __init__(self, link: "VaultSideLink", stream_id: int, message: frames.Open) -> None:
         self._link = link
@@ -412,8 +431,15 @@ class VaultService:
     """Owns the box, the journal and the pool."""
 
     def __init__(
-        self, box: Box, journal: SpoolWriter, pool: Pool, clock: Clock, run_id: str, tokens: dict[str, str],
-        peer_uids: frozenset[int], report: Callable[[str], None],
+        self,
+        box: Box,
+        journal: SpoolWriter,
+        pool: Pool,
+        clock: Clock,
+        run_id: str,
+        tokens: dict[str, str],
+        peer_uids: frozenset[int],
+        report: Callable[[str], None],
     ) -> None:
         self.box = box
         self.journal = journal
@@ -459,7 +485,9 @@ class VaultService:
         self._pending.append((attempt, connection, request))
         self._schedule()
 
-    def journal_done(self, attempt_id: str, status: int | None, reason: str | None, size_in: int, size_out: int) -> None:
+    def journal_done(
+        self, attempt_id: str, status: int | None, reason: str | None, size_in: int, size_out: int
+    ) -> None:
         """Journal what an attempt came to."""
         record = records.Done(attempt_id, status, reason, size_in, size_out, self._clock.wall_ms())
         self.journal.append(Kind.DONE, records.encode_payload(record))
@@ -515,8 +543,7 @@ class VaultService:
         now = self._clock.wall_ms()
         if verb.name == "put":
             put = msgspec.msgpack.decode(verb.body, type=Put)
-            metadata = self.box.put(put, now)
-            return metadata
+            return self.box.put(put, now)
         if verb.name in {"disable", "enable", "remove"}:
             change = msgspec.msgpack.decode(verb.body, type=StateChange)
             state = {"disable": "disabled", "enable": "active", "remove": "removed"}[verb.name]
@@ -532,5 +559,3 @@ class VaultService:
             self.box.bind_store(msgspec.msgpack.decode(verb.body, type=str))
             return None
         raise RefusedError(f"unknown verb {verb.name[:32]!r}")
-
-

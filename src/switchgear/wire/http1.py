@@ -81,8 +81,20 @@ class RequestParser:
     """The server side of one connection. Feed it bytes; it calls the sink. RejectedError ends the connection."""
 
     __slots__ = (
-        "_body", "_complete", "_crossed", "_head", "_headers", "_limits", "_parser", "_pending", "_raw", "_remaining",
-        "_repeated", "_sink", "_url", "in_message",
+        "_body",
+        "_complete",
+        "_crossed",
+        "_head",
+        "_headers",
+        "_limits",
+        "_parser",
+        "_pending",
+        "_raw",
+        "_remaining",
+        "_repeated",
+        "_sink",
+        "_url",
+        "in_message",
     )
 
     def __init__(self, sink: RequestSink, limits: Limits) -> None:
@@ -243,7 +255,11 @@ class RequestParser:
         headers = self._headers
         http10 = self._parser.get_http_version() == "1.0"
         host = headers.get(b"host")
-        if b"host" in self._repeated or (host is None and not http10) or (host is not None and not _HOST.fullmatch(host)):
+        if (
+            b"host" in self._repeated
+            or (host is None and not http10)
+            or (host is not None and not _HOST.fullmatch(host))
+        ):
             raise RejectedError(problems.BAD_HTTP, "exactly one valid Host field is required")  # RFC 9112 §3.2
         target = self._url
         if not target.startswith(b"/"):
@@ -256,7 +272,9 @@ class RequestParser:
         if encoding is not None:
             # RFC 9112 §6.1: both fields together ought to be handled as an error; §6.1: not in HTTP/1.0.
             if length is not None or http10 or encoding.lower() != b"chunked":
-                raise RejectedError(problems.BAD_HTTP, "transfer-encoding must be exactly chunked, without content-length")
+                raise RejectedError(
+                    problems.BAD_HTTP, "transfer-encoding must be exactly chunked, without content-length"
+                )
             body_length = None
         elif length is not None:
             if b"content-length" in self._repeated or not _DIGITS.fullmatch(length):
@@ -326,8 +344,18 @@ class ResponseParser:
     """
 
     __slots__ = (
-        "_body", "_body_bytes", "_busy", "_headers", "_informational", "_is_final", "_parser", "_raw", "_status",
-        "complete", "head", "head_bytes_max",
+        "_body",
+        "_body_bytes",
+        "_busy",
+        "_headers",
+        "_informational",
+        "_is_final",
+        "_parser",
+        "_raw",
+        "_status",
+        "complete",
+        "head",
+        "head_bytes_max",
     )
 
     def __init__(self, head_bytes_max: int = 65_536) -> None:
@@ -443,12 +471,30 @@ class ResponseParser:
 
 
 REASONS: dict[int, bytes] = {
-    200: b"OK", 201: b"Created", 202: b"Accepted", 204: b"No Content", 400: b"Bad Request", 401: b"Unauthorized",
-    402: b"Payment Required", 403: b"Forbidden", 404: b"Not Found", 405: b"Method Not Allowed",
-    408: b"Request Timeout", 409: b"Conflict", 413: b"Content Too Large", 414: b"URI Too Long",
-    415: b"Unsupported Media Type", 417: b"Expectation Failed", 422: b"Unprocessable Content",
-    426: b"Upgrade Required", 429: b"Too Many Requests", 431: b"Request Header Fields Too Large",
-    500: b"Internal Server Error", 502: b"Bad Gateway", 503: b"Service Unavailable", 504: b"Gateway Timeout",
+    200: b"OK",
+    201: b"Created",
+    202: b"Accepted",
+    204: b"No Content",
+    400: b"Bad Request",
+    401: b"Unauthorized",
+    402: b"Payment Required",
+    403: b"Forbidden",
+    404: b"Not Found",
+    405: b"Method Not Allowed",
+    408: b"Request Timeout",
+    409: b"Conflict",
+    413: b"Content Too Large",
+    414: b"URI Too Long",
+    415: b"Unsupported Media Type",
+    417: b"Expectation Failed",
+    422: b"Unprocessable Content",
+    426: b"Upgrade Required",
+    429: b"Too Many Requests",
+    431: b"Request Header Fields Too Large",
+    500: b"Internal Server Error",
+    502: b"Bad Gateway",
+    503: b"Service Unavailable",
+    504: b"Gateway Timeout",
     529: b"Overloaded",
 }
 STATUS_LINES: dict[int, bytes] = {

@@ -1,0 +1,63 @@
+# The two commands of a newcomer: `make serve` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help serve test install check format bench kill torture lock prices clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+serve: $(VENV)/.run  ## Run the gateway with a demo provider, data in ./switchgear-data
+	@exec $(BIN)/switchgear serve --demo
+
+install: $(VENV)/.run  ## Build .venv from the hash-locked requirements
+
+$(VENV)/.venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "python 3.11 or newer is needed, $(PYTHON) is not: run  make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || \
+	  { rm -rf $(VENV); echo "the venv module is missing: run  sudo apt-get install -y python3-venv"; exit 1; }
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.venv requirements/run.txt pyproject.toml
+	@echo "installing (once)…"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/run.txt || \
+	  { echo "the package index cannot be reached, or a hash differs: check the network, or pip's settings (pip config list)"; exit 1; }
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run requirements/test.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/test.txt
+	@touch $@
+
+check: $(VENV)/.test  ## Format, lint, types
+	$(BIN)/ruff format --check src tests scripts
+	$(BIN)/ruff check src tests scripts
+	$(BIN)/mypy
+
+format: $(VENV)/.test  ## Format the code
+	$(BIN)/ruff format src tests scripts
+	$(BIN)/ruff check --fix src tests scripts
+
+test: $(VENV)/.test  ## Run all tests
+	$(BIN)/python -m pytest
+
+kill: $(VENV)/.test  ## 300 rounds of kill -9 at random moments
+	KILL_ROUNDS=300 $(BIN)/python -m pytest tests/end_to_end/test_kill.py -s --timeout 3600
+
+torture: $(VENV)/.test  ## 10,000 rounds
+	KILL_ROUNDS=10000 $(BIN)/python -m pytest tests/end_to_end/test_kill.py -s --timeout 86400
+
+bench: $(VENV)/.run  ## Measure against nginx on this machine; writes docs/benchmarks.md
+	$(BIN)/python -m switchgear.bench --write docs/benchmarks.md
+
+lock: $(VENV)/.test  ## Lock the requirements anew, with hashes
+	cd requirements && for f in run test; do ../$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --strip-extras \
+	  --no-emit-index-url --no-emit-trusted-host --no-header -o $$f.txt $$f.in; done
+
+prices: $(VENV)/.test  ## Write the shipped price snapshot from the installed genai-prices
+	$(BIN)/python scripts/update_prices.py
+
+clean:  ## Remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis
