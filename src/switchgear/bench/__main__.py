@@ -1,0 +1,192 @@
+"""`python -m switchgear.bench`: measure, print ratios, write docs/benchmarks.md. Level 7. Needs nginx and wrk."""
+
+import argparse
+import asyncio
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import uvloop
+
+from switchgear import __version__
+from switchgear.bench import load, processes
+from switchgear.bench.processes import Nginx, Provider, Switchgear
+
+WORKERS = 2
+CONNECTIONS = 32
+
+
+class Report:
+    """Rows of the result, printed as they come and written at the end."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, str, str]] = []
+
+    def add(self, what: str, figure: str, goal: str = "") -> None:
+        """Add and print a row."""
+        self.rows.append((what, figure, goal))
+        print(f"{what:<62} {figure:<44} {goal}", flush=True)
+
+
+def absorbed(gateway: Switchgear, before: int, sent: int) -> None:
+    """Wait until the ledger holds what was sent: its CPU time counts (INVARIANTS M1)."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        if gateway.backlog() - before >= sent:
+            return
+        time.sleep(0.5)
+    raise SystemExit("the spool backlog was not absorbed within 60 s")
+
+
+def plain(report: Report, nginx: Nginx, gateway: Switchgear, seconds: int, rounds: int) -> None:
+    """CPU per plain request, alternating."""
+    ratios, ours, theirs, rates, their_rates = [], [], [], [], []
+    load.wrk(gateway.port, gateway.key, "up/echo", CONNECTIONS, 2)
+    for _ in range(rounds):
+        before = processes.cpu_ns(nginx.pids())
+        result = load.wrk(nginx.port, "x", "echo", CONNECTIONS, seconds)
+        theirs.append((processes.cpu_ns(nginx.pids()) - before) / result.requests / 1000)
+        their_rates.append(result.rate)
+        held = gateway.backlog()
+        time.sleep(0.5)
+        pids = gateway.pids()
+        before = processes.cpu_ns(pids)
+        result = load.wrk(gateway.port, gateway.key, "up/echo", CONNECTIONS, seconds)
+        if result.errors:
+            raise SystemExit(f"{result.errors} errors under load")
+        time.sleep(2)
+        polled = processes.cpu_ns(pids)
+        absorbed(gateway, held, result.requests)
+        # Asking whether the backlog is gone costs CPU as well; it is asked after the reading unless it was not gone.
+        ours.append(((polled if gateway.backlog() - held >= result.requests else processes.cpu_ns(pids)) - before)
+                    / result.requests / 1000)
+        rates.append(result.rate)
+        ratios.append(ours[-1] / theirs[-1])
+    middle = statistics.median
+    report.add("CPU per plain request, nginx", f"{middle(theirs):.1f} µs")
+    report.add("CPU per plain request, Switchgear, ledger included",
+               f"{middle(ours):.1f} µs = {middle(ratios):.2f} × nginx ({min(ratios):.2f}–{max(ratios):.2f})", "≤ 3 ×")
+    report.add("requests/s, nginx / Switchgear (wrk and upstream on the same cores)",
+               f"{middle(their_rates):.0f} / {middle(rates):.0f}")
+
+
+def latency(report: Report, upstream: Nginx, gateway: Switchgear, seconds: float) -> None:
+    """Added latency at 1,000 requests/s."""
+    async def both() -> tuple[list[float], list[float]]:
+        direct = await load.fixed_rate(upstream.port, "x", "echo", 1000, seconds)
+        through = await load.fixed_rate(gateway.port, gateway.key, "up/echo", 1000, seconds)
+        return sorted(direct), sorted(through)
+
+    p50s, p99s = [], []
+    for _ in range(3):
+        direct, through = uvloop.run(both())
+        at = lambda values, share: values[int(len(values) * share)]  # noqa: E731
+        p50s.append(at(through, 0.5) - at(direct, 0.5))
+        p99s.append(at(through, 0.99) - at(direct, 0.99))
+    report.add("added latency at 1,000 requests/s, p50 / p99",
+               f"{statistics.median(p50s):.2f} ms / {statistics.median(p99s):.2f} ms", "≤ 0.5 / 3 ms")
+
+
+def streaming(report: Report, gateway: Switchgear, nginx: Nginx, count: int, rate: int, seconds: int, goal: str) -> None:
+    """CPU per event, one read per event."""
+    model = f"stream-{rate * seconds}-{rate}"
+    costs = {}
+    for name, target, pids in (("nginx", nginx.port, nginx.pids()), ("switchgear", gateway.port, gateway.pids())):
+        asked = f"st/{model}" if name == "switchgear" else model
+        before = processes.cpu_ns(pids)
+        started = time.monotonic()
+        events = uvloop.run(load.streams(target, gateway.key, asked, count))
+        took = time.monotonic() - started
+        time.sleep(1)
+        costs[name] = ((processes.cpu_ns(pids) - before) / events / 1000, events / took)
+    ours, theirs = costs["switchgear"], costs["nginx"]
+    report.add(f"CPU per streamed event, {count} streams × {rate}/s",
+               f"{ours[0]:.1f} µs = {ours[0] / theirs[0]:.2f} × nginx ({theirs[0]:.1f} µs), {ours[1]:.0f} events/s", goal)
+
+
+def many(report: Report, gateway: Switchgear, idle: int, active: int) -> None:
+    """Active streams while connections idle."""
+    async def hold() -> tuple[int, float]:
+        before = processes.pss_kib(gateway.pids())
+        idlers = []
+        for number in range(idle):
+            # Loopback has one address per 28,000 ports: spread over several.
+            source = (f"127.0.1.{number % 8 + 1}", 0)
+            _, writer = await asyncio.open_connection("127.0.0.1", gateway.port, local_addr=source)
+            idlers.append(writer)
+        await asyncio.sleep(1.5)
+        after = processes.pss_kib(gateway.pids())
+        events = await load.streams(gateway.port, gateway.key, "st/stream-40-4", active)
+        for writer in idlers:
+            writer.close()
+        return events, (after - before) * 1024 / idle
+
+    events, size = uvloop.run(hold())
+    report.add(f"{active} active streams while {idle} connections idle",
+               f"held, {events} events, no errors; {size:.0f} bytes per idle connection", "held")
+
+
+def write(report: Report, path: Path, command: str) -> None:
+    """Write the report with machine and versions."""
+    nginx = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=True).stderr.strip().split("/")[-1]
+    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
+    lines = [
+        "# Benchmarks", "",
+        "Ratios within one run on one machine; absolute figures differ between machines. Repeat:", "", f"    {command}", "",
+        f"Switchgear {__version__}, Python {platform.python_version()}, nginx {nginx}, Linux {platform.release()}, {cpu}, "
+        "2 edges. Everything is on: key check, limits of HTTP, two spool records and two journal records a request, the ledger "
+        "in SQLite. The CPU time is that of all processes until the ledger holds every request. Load generator and upstream run "
+        "on the same cores.", "", "| measure | figure | goal |", "|---|---|---|",
+        *(f"| {what} | {figure} | {goal} |" for what, figure, goal in report.rows), "",
+    ]
+    path.write_text("\n".join(lines))
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(prog="make bench", description="Measure Switchgear beside nginx.")
+    parser.add_argument("--seconds", type=int, default=8, help="seconds per round")
+    parser.add_argument("--rounds", type=int, default=3, help="alternating rounds")
+    parser.add_argument("--write", type=Path, help="write the report as Markdown")
+    parser.add_argument("--only", default="", help="plain, latency, streams, many, start: comma-separated")
+    arguments = parser.parse_args()
+    if shutil.which("nginx") is None or shutil.which("wrk") is None:
+        raise SystemExit("nginx and wrk are needed: sudo apt-get install -y nginx wrk")
+    wanted = set(arguments.only.split(",")) - {""} or {"plain", "latency", "streams", "many", "start"}
+    report = Report()
+    upstream = Nginx(processes.free_port(), None, 1)
+    provider = Provider(processes.free_port())
+    nginx = Nginx(processes.free_port(), upstream.port, WORKERS)
+    nginx_stream = Nginx(processes.free_port(), provider.port, WORKERS)
+    gateway = Switchgear({"up": upstream.port, "st": provider.port}, WORKERS)
+    try:
+        if "start" in wanted:
+            first = gateway.start_s
+            gateway.stop(keep=True)
+            gateway = Switchgear({"up": upstream.port, "st": provider.port}, WORKERS, gateway.folder)
+            report.add("start to ready, first / warm folder", f"{first:.2f} s / {gateway.start_s:.2f} s", "≤ 4 / 1.5 s")
+            time.sleep(2)
+            report.add("memory of all processes, idle (PSS)", f"{processes.pss_kib(gateway.pids()) / 1024:.0f} MiB", "≤ 160 MB")
+        if "plain" in wanted:
+            plain(report, nginx, gateway, arguments.seconds, arguments.rounds)
+        if "latency" in wanted:
+            latency(report, upstream, gateway, min(5, arguments.seconds))
+        if "streams" in wanted:
+            streaming(report, gateway, nginx_stream, 200, 20, 10, "≤ 2 ×")
+            streaming(report, gateway, nginx_stream, 1000, 4, 10, "≤ 2 ×")
+            streaming(report, gateway, nginx_stream, 1000, 20, 10, "throughput")
+        if "many" in wanted:
+            many(report, gateway, 10_000, 2_000)
+        if arguments.write is not None:
+            write(report, arguments.write, "make bench")
+    finally:
+        for running in (gateway, nginx, nginx_stream, provider, upstream):
+            running.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
