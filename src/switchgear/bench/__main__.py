@@ -6,7 +6,6 @@ import platform
 import shutil
 import statistics
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -62,20 +61,29 @@ def plain(report: Report, nginx: Nginx, gateway: Switchgear, seconds: int, round
         polled = processes.cpu_ns(pids)
         absorbed(gateway, held, result.requests)
         # Asking whether the backlog is gone costs CPU as well; it is asked after the reading unless it was not gone.
-        ours.append(((polled if gateway.backlog() - held >= result.requests else processes.cpu_ns(pids)) - before)
-                    / result.requests / 1000)
+        ours.append(
+            ((polled if gateway.backlog() - held >= result.requests else processes.cpu_ns(pids)) - before)
+            / result.requests
+            / 1000
+        )
         rates.append(result.rate)
         ratios.append(ours[-1] / theirs[-1])
     middle = statistics.median
     report.add("CPU per plain request, nginx", f"{middle(theirs):.1f} µs")
-    report.add("CPU per plain request, Switchgear, ledger included",
-               f"{middle(ours):.1f} µs = {middle(ratios):.2f} × nginx ({min(ratios):.2f}–{max(ratios):.2f})", "≤ 3 ×")
-    report.add("requests/s, nginx / Switchgear (wrk and upstream on the same cores)",
-               f"{middle(their_rates):.0f} / {middle(rates):.0f}")
+    report.add(
+        "CPU per plain request, Switchgear, ledger included",
+        f"{middle(ours):.1f} µs = {middle(ratios):.2f} × nginx ({min(ratios):.2f}–{max(ratios):.2f})",
+        "≤ 3 ×",
+    )
+    report.add(
+        "requests/s, nginx / Switchgear (wrk and upstream on the same cores)",
+        f"{middle(their_rates):.0f} / {middle(rates):.0f}",
+    )
 
 
 def latency(report: Report, upstream: Nginx, gateway: Switchgear, seconds: float) -> None:
     """Added latency at 1,000 requests/s."""
+
     async def both() -> tuple[list[float], list[float]]:
         direct = await load.fixed_rate(upstream.port, "x", "echo", 1000, seconds)
         through = await load.fixed_rate(gateway.port, gateway.key, "up/echo", 1000, seconds)
@@ -84,14 +92,18 @@ def latency(report: Report, upstream: Nginx, gateway: Switchgear, seconds: float
     p50s, p99s = [], []
     for _ in range(3):
         direct, through = uvloop.run(both())
-        at = lambda values, share: values[int(len(values) * share)]  # noqa: E731
-        p50s.append(at(through, 0.5) - at(direct, 0.5))
-        p99s.append(at(through, 0.99) - at(direct, 0.99))
-    report.add("added latency at 1,000 requests/s, p50 / p99",
-               f"{statistics.median(p50s):.2f} ms / {statistics.median(p99s):.2f} ms", "≤ 0.5 / 3 ms")
+        p50s.append(through[len(through) // 2] - direct[len(direct) // 2])
+        p99s.append(through[len(through) * 99 // 100] - direct[len(direct) * 99 // 100])
+    report.add(
+        "added latency at 1,000 requests/s, p50 / p99",
+        f"{statistics.median(p50s):.2f} ms / {statistics.median(p99s):.2f} ms",
+        "≤ 0.5 / 3 ms",
+    )
 
 
-def streaming(report: Report, gateway: Switchgear, nginx: Nginx, count: int, rate: int, seconds: int, goal: str) -> None:
+def streaming(
+    report: Report, gateway: Switchgear, nginx: Nginx, count: int, rate: int, seconds: int, goal: str
+) -> None:
     """CPU per event, one read per event."""
     model = f"stream-{rate * seconds}-{rate}"
     costs = {}
@@ -104,12 +116,16 @@ def streaming(report: Report, gateway: Switchgear, nginx: Nginx, count: int, rat
         time.sleep(1)
         costs[name] = ((processes.cpu_ns(pids) - before) / events / 1000, events / took)
     ours, theirs = costs["switchgear"], costs["nginx"]
-    report.add(f"CPU per streamed event, {count} streams × {rate}/s",
-               f"{ours[0]:.1f} µs = {ours[0] / theirs[0]:.2f} × nginx ({theirs[0]:.1f} µs), {ours[1]:.0f} events/s", goal)
+    report.add(
+        f"CPU per streamed event, {count} streams × {rate}/s",
+        f"{ours[0]:.1f} µs = {ours[0] / theirs[0]:.2f} × nginx ({theirs[0]:.1f} µs), {ours[1]:.0f} events/s",
+        goal,
+    )
 
 
 def many(report: Report, gateway: Switchgear, idle: int, active: int) -> None:
     """Active streams while connections idle."""
+
     async def hold() -> tuple[int, float]:
         before = processes.pss_kib(gateway.pids())
         idlers = []
@@ -126,22 +142,36 @@ def many(report: Report, gateway: Switchgear, idle: int, active: int) -> None:
         return events, (after - before) * 1024 / idle
 
     events, size = uvloop.run(hold())
-    report.add(f"{active} active streams while {idle} connections idle",
-               f"held, {events} events, no errors; {size:.0f} bytes per idle connection", "held")
+    report.add(
+        f"{active} active streams while {idle} connections idle",
+        f"held, {events} events, no errors; {size:.0f} bytes per idle connection",
+        "held",
+    )
 
 
 def write(report: Report, path: Path, command: str) -> None:
     """Write the report with machine and versions."""
     nginx = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=True).stderr.strip().split("/")[-1]
-    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
+    cpu = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        "",
+    )
     lines = [
-        "# Benchmarks", "",
-        "Ratios within one run on one machine; absolute figures differ between machines. Repeat:", "", f"    {command}", "",
+        "# Benchmarks",
+        "",
+        "Ratios within one run on one machine; absolute figures differ between machines. Repeat:",
+        "",
+        f"    {command}",
+        "",
         f"Switchgear {__version__}, Python {platform.python_version()}, nginx {nginx}, Linux {platform.release()}, {cpu}, "
         "2 edges. Everything is on: key check, limits of HTTP, two spool records and two journal records a request, the ledger "
         "in SQLite. The CPU time is that of all processes until the ledger holds every request. Load generator and upstream run "
-        "on the same cores.", "", "| measure | figure | goal |", "|---|---|---|",
-        *(f"| {what} | {figure} | {goal} |" for what, figure, goal in report.rows), "",
+        "on the same cores.",
+        "",
+        "| measure | figure | goal |",
+        "|---|---|---|",
+        *(f"| {what} | {figure} | {goal} |" for what, figure, goal in report.rows),
+        "",
     ]
     path.write_text("\n".join(lines))
 
@@ -170,7 +200,9 @@ def main() -> None:
             gateway = Switchgear({"up": upstream.port, "st": provider.port}, WORKERS, gateway.folder)
             report.add("start to ready, first / warm folder", f"{first:.2f} s / {gateway.start_s:.2f} s", "≤ 4 / 1.5 s")
             time.sleep(2)
-            report.add("memory of all processes, idle (PSS)", f"{processes.pss_kib(gateway.pids()) / 1024:.0f} MiB", "≤ 160 MB")
+            report.add(
+                "memory of all processes, idle (PSS)", f"{processes.pss_kib(gateway.pids()) / 1024:.0f} MiB", "≤ 160 MB"
+            )
         if "plain" in wanted:
             plain(report, nginx, gateway, arguments.seconds, arguments.rounds)
         if "latency" in wanted:
@@ -189,4 +221,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -35,7 +35,9 @@ def wrk(port: int, key: str, model: str, connections: int, seconds: int) -> Resu
         path.write_text(script)
         done = subprocess.run(
             ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(path), f"http://127.0.0.1:{port}"],
-            capture_output=True, text=True, check=True,
+            capture_output=True,
+            text=True,
+            check=True,
         )
     requests = re.search(r"(\d+) requests in", done.stdout)
     rate = re.search(r"Requests/sec:\s+([0-9.]+)", done.stdout)

@@ -99,7 +99,9 @@ class Provider:
 
     def __init__(self, port: int) -> None:
         self.port = port
-        self.process = subprocess.Popen([sys.executable, "-m", "switchgear.testing", str(port)], stdin=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "switchgear.testing", str(port)], stdin=subprocess.DEVNULL
+        )
         wait_for(port)
 
     def stop(self) -> None:
@@ -128,10 +130,29 @@ class Switchgear:
         self._data = self.folder / "data"
         started = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "switchgear.cli", "serve", "--config", str(self.folder / "config.yaml"), "--data", str(self._data),
-             "--kek-file", str(self.folder / "kek"), "--listen", f"127.0.0.1:{self.port}", "--console", f"127.0.0.1:{self.console}",
-             "--workers", str(workers), "--quiet", "--drain-grace", "0"],
-            stdin=subprocess.DEVNULL, env={**os.environ, "BENCH_SECRET": "sk-bench-secret-0123456789"},
+            [
+                sys.executable,
+                "-m",
+                "switchgear.cli",
+                "serve",
+                "--config",
+                str(self.folder / "config.yaml"),
+                "--data",
+                str(self._data),
+                "--kek-file",
+                str(self.folder / "kek"),
+                "--listen",
+                f"127.0.0.1:{self.port}",
+                "--console",
+                f"127.0.0.1:{self.console}",
+                "--workers",
+                str(workers),
+                "--quiet",
+                "--drain-grace",
+                "0",
+            ],
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "BENCH_SECRET": "sk-bench-secret-0123456789"},
         )
         while self.status().get("state") != "ready":
             if self.process.poll() is not None:
@@ -143,7 +164,10 @@ class Switchgear:
 
     def _cli(self, *arguments: str) -> dict[str, object]:
         done = subprocess.run(
-            [sys.executable, "-m", "switchgear.cli", *arguments, "--data", str(self._data)], capture_output=True, text=True, check=True
+            [sys.executable, "-m", "switchgear.cli", *arguments, "--data", str(self._data)],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         found: dict[str, object] = json.loads(done.stdout)
         return found

@@ -53,8 +53,6 @@ class Absorber:
         """Why absorption stands still, if it does."""
         self.absorbed = 0
         self.findings: list[Finding] = []
-        self.listeners: list[Callable[[list[bytes]], None]] = []
-        """Called with the records of each commit, in the event loop."""
 
     async def run(self) -> None:
         """Absorb until cancelled."""
@@ -65,15 +63,12 @@ class Absorber:
     async def turn(self) -> bool:
         """Absorb what is there; returns whether anything was."""
         try:
-            moved, blocked, committed = await asyncio.wrap_future(self._store.submit(self._turn))
+            moved, blocked = await asyncio.wrap_future(self._store.submit(self._turn))
         except (StoreGoneError, DatabaseError, OSError) as exc:
             self._note_problem(str(exc))
             self._spools.clear()  # positions in memory may be ahead of the store's: begin again from there
             return False
         self.problem = None
-        for records in committed:
-            for listener in self.listeners:
-                listener(records)
         for spool, run_id in blocked:
             await self._fence(spool, run_id)
         return moved
@@ -99,9 +94,10 @@ class Absorber:
 
     # in the writer's thread
 
-    def _turn(self) -> tuple[bool, list[tuple[SpoolAbsorber, str]], list[list[bytes]]]:
+    def _turn(self) -> tuple[bool, list[tuple[SpoolAbsorber, str]]]:
         self._store.check()
-        moved, blocked, committed = False, [], []
+        moved = False
+        blocked: list[tuple[SpoolAbsorber, str]] = []
         for folder in sorted(self._folder.glob("edge-*")):
             if not (folder / "id").exists():
                 continue
@@ -116,15 +112,13 @@ class Absorber:
                 self._careful.discard(folder.name)
                 spool.drop_finished()
                 self.absorbed += len(batch.rows)
-                if batch.records:
-                    committed.append(batch.records)
                 if wait is not None:
                     blocked.append((spool, wait.run_id))
                 if not batch.rows:
                     break
                 moved = True
             self._adopt(folder)
-        return moved, blocked, committed
+        return moved, blocked
 
     def _absorb(self, folder: Path, connection: Connection) -> tuple[SpoolAbsorber, Blocked | None, Batch]:
         find = functools.partial(self._prices.look_up, connection)

@@ -5,6 +5,7 @@ replica first and return after its commit; a credential is in the vault before a
 """
 
 import asyncio
+import functools
 import hashlib
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -18,6 +19,8 @@ from switchgear.core import virtual_key
 from switchgear.core.clock import Clock
 from switchgear.core.errors import ConflictError, UserError
 from switchgear.core.ids import Entropy, KeyId
+from switchgear.ledger import build
+from switchgear.ledger.record import Record
 from switchgear.net.link import VaultLink
 from switchgear.policies import access
 from switchgear.pricing.catalog import Catalog, Load
@@ -79,6 +82,11 @@ class Gateway:
     async def read(self, function: Callable[[Connection], T]) -> T:
         """Run a function in a read transaction of the store."""
         return await asyncio.wrap_future(self.store.read(function))
+
+    def records(self, connection: Connection, rows: list[bytes]) -> list[Record]:
+        """Build the records of stored rows."""
+        find = functools.partial(self.prices.look_up, connection, keep=False)
+        return [build.from_row(row, find) for row in rows]
 
     async def ask_vault(self, verb: str, body: object, kind: type[T]) -> T:
         """Ask the vault. Raises UserError when it refuses or is away."""

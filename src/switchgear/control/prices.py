@@ -38,8 +38,10 @@ class PriceBook:
         self._unknown.clear()
         return by_id
 
-    def look_up(self, connection: Connection, price_id: str, provider: str, model: str, at_ms: int) -> Price | None:
-        """Return the price with an id: explicit, from the snapshot, or kept from earlier. None when there is none."""
+    def look_up(
+        self, connection: Connection, price_id: str, provider: str, model: str, at_ms: int, keep: bool = True
+    ) -> Price | None:
+        """Return the price with an id: published, of the snapshot, or kept from earlier. With `keep` it is stored."""
         price = self._by_id.get(price_id)
         if price is not None or price_id in self._unknown:
             return price
@@ -47,7 +49,8 @@ class PriceBook:
             candidate = self._catalog.find(provider, self._pricing_ids.get(provider), model, at_ms)
             if candidate is not None and candidate.id == price_id:
                 self._by_id[price_id] = candidate
-                ledger_rows.put_price(connection, price_id, msgspec.json.encode(candidate), at_ms)
+                if keep:
+                    ledger_rows.put_price(connection, price_id, msgspec.json.encode(candidate), at_ms)
                 return candidate
         stored = ledger_rows.price(connection, price_id)
         if stored is None:

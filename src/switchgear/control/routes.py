@@ -524,28 +524,33 @@ async def list_log(call: Call) -> Any:
         min_cost_nanousd=cost,
         min_latency_ms=call.number("slow_ms", 0, 0, 1 << 31) if "slow_ms" in query else None,
     )
-    rows = await call.gateway.read(
-        lambda c: ledger_rows.list_requests(c, wanted, limit, query.get("cursor"), query.get("after"))
+    found = await call.gateway.read(
+        lambda c: call.gateway.records(
+            c, ledger_rows.list_requests(c, wanted, limit, query.get("cursor"), query.get("after"))
+        )
     )
-    records = [record.full(row) for row in rows]
+    records = [record.full(one) for one in found]
     for name, pick in (
         ("end_user", lambda r: r["end_user"] and r["end_user"].id),
         ("client", lambda r: r["client"] and r["client"].tool),
     ):
         if name in query:
             records = [r for r in records if pick(r) == query[name]]  # type: ignore[no-untyped-call]
-    more = len(rows) == limit
-    return {"records": records, "next": record.decode(rows[-1]).id if more else None}
+    more = len(found) == limit
+    return {"records": records, "next": found[-1].id if more else None}
 
 
 async def get_log(call: Call) -> Any:
     """One record."""
-    found = await call.gateway.read(lambda c: ledger_rows.get_request(c, call.path["id"]))
-    if found is None:
+    wanted = call.path["id"]
+    found = await call.gateway.read(
+        lambda c: call.gateway.records(c, [row] if (row := ledger_rows.get_request(c, wanted)) is not None else [])
+    )
+    if not found:
         raise UserError(
             f"there is no record {call.path['id']!r}", "records appear within a second; see switchgear log list"
         )
-    return record.full(found)
+    return record.full(found[0])
 
 
 # Configuration, freezes, links

@@ -40,17 +40,7 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
     def is_sane(self) -> bool:
         """Tell whether every count lies in [0, TOKENS_MAX]; control believes no other."""
-        return all(
-            value is None or 0 <= value <= TOKENS_MAX
-            for value in (
-                self.input,
-                self.cache_read,
-                self.cache_write_5m,
-                self.cache_write_1h,
-                self.output,
-                self.reasoning,
-                self.audio_in,
-                self.audio_out,
-                self.image,
-            )
-        )
+        for value in msgspec.structs.astuple(self):
+            if value is not None and not 0 <= value <= TOKENS_MAX:
+                return False
+        return True

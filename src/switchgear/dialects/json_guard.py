@@ -43,8 +43,13 @@ def check_duplicates(body: bytes, watched: tuple[bytes, ...]) -> None:
     A repeated byte sequence alone is no proof (it may stand in a message), so only then the body is parsed with pairs.
     A key that is spelled with escapes is found the same way.
     """
-    if not any(body.count(name) > 1 for name in watched) and b"\\u00" not in body:
-        return
+    count = body.count
+    for name in watched:
+        if count(name) > 1:
+            break
+    else:
+        if b"\\u00" not in body:
+            return
     names = {name.strip(b'"').decode() for name in watched}
 
     def pairs(found: list[tuple[str, Any]]) -> list[tuple[str, Any]]:

@@ -236,6 +236,13 @@ def _cap(text: str | None) -> str | None:
 def _usage(raw: _Usage | None) -> TokenUsage | None:
     if raw is None or (raw.prompt_tokens is None and raw.completion_tokens is None):
         return None
+    if (
+        raw.prompt_tokens_details is None
+        and raw.completion_tokens_details is None
+        and raw.prompt_cache_hit_tokens is None
+    ):
+        usage = TokenUsage(input=raw.prompt_tokens, output=raw.completion_tokens)
+        return usage if usage.is_sane() else None
     prompt = raw.prompt_tokens_details or _PromptDetails()
     completion = raw.completion_tokens_details or _CompletionDetails()
     cached = prompt.cached_tokens if prompt.cached_tokens is not None else raw.prompt_cache_hit_tokens

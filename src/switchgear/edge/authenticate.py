@@ -23,6 +23,17 @@ _NO_KEY = Problem(
 _TWO_KEYS = Problem(problems.BAD_HTTP, "two different API keys were sent; send one")
 
 
+class _Claim:
+    """Who a head claims to be: derived once per connection and head, checked against the replica every time."""
+
+    __slots__ = ("digest", "key_id", "verified")
+
+    def __init__(self, key_id: str, digest: bytes) -> None:
+        self.key_id = key_id
+        self.digest = digest
+        self.verified: KeyEntry | None = None
+
+
 def presented_token(head: RequestHead) -> str | Problem:
     """Return the one token that a request presents."""
     headers = head.headers
@@ -49,14 +60,21 @@ def presented_token(head: RequestHead) -> str | Problem:
 
 def authenticate(context: RequestContext, replica: ReplicaReader, peppers: dict[int, bytes]) -> Problem | None:
     """Fill `context.key` and `context.snapshot`, or return why not."""
-    token = presented_token(context.exchange.head)
-    if isinstance(token, Problem):
-        return token
-    digest = virtual_key.digest(token)
-    key_id = virtual_key.parse_id(token)
-    context.snapshot, entry = replica.look_up(key_id or "")
+    shared = context.exchange.head.shared
+    claim: _Claim | None = shared.get("claim")
+    if claim is None:
+        token = presented_token(context.exchange.head)
+        if isinstance(token, Problem):
+            return token
+        claim = shared["claim"] = _Claim(virtual_key.parse_id(token) or "", virtual_key.digest(token))
+    context.snapshot, entry = replica.look_up(claim.key_id)
     if context.snapshot is None:
         return Problem(problems.OVERLOADED, "the gateway is starting; try again in a moment", None, 1)
+    if entry is not None and entry is claim.verified and entry.expires_ms is None and not context.snapshot.freezes:
+        # The replica still holds the very entry that this secret was checked against: nothing changed since.
+        context.key = entry
+        return None
+    digest = claim.digest
     if entry is None:
         for pepper in peppers.values():
             entry = replica.look_up_hash(virtual_key.keyed_hash(pepper, digest))
@@ -73,11 +91,15 @@ def authenticate(context: RequestContext, replica: ReplicaReader, peppers: dict[
     if entry.project is not None:
         subjects.append(f"project:{entry.project}")
     freezes = context.snapshot.freezes
-    return (
+    problem = (
         access.check_key_times(entry.revoked, entry.expires_ms, context.now_ms)
         or (access.check_frozen(freezes, subjects, context.now_ms) if freezes else None)
         or (access.check_address(entry.cidrs, context.exchange.client_address) if entry.cidrs is not None else None)
     )
+    # The address is the connection's, so it is as settled as the secret; what depends on time is never remembered.
+    if problem is None and claim.key_id and all(secret.not_after_ms is None for secret in entry.secrets):
+        claim.verified = entry
+    return problem
 
 
 def _holds(entry: KeyEntry, digest: bytes, peppers: dict[int, bytes], now_ms: int) -> bool:

@@ -85,7 +85,11 @@ class Gate:
         now_ms = self.clock.wall_ms()
         context = RequestContext(exchange, self.ids.request_id(now_ms), now_ms, self.clock.monotonic_s())
         exchange.context = context
-        endpoint, rest = paths.find(head.target)
+        shared = head.shared
+        found = shared.get("path")
+        if found is None:
+            found = shared["path"] = paths.find(head.target)
+        endpoint, rest = found
         if endpoint is None:
             self.counters.unknown_paths += 1
             shown = head.target.partition(b"?")[0][:128].decode("ascii", "replace")

@@ -31,7 +31,11 @@ def who(gate: "Gate", context: RequestContext) -> Problem | None:
 
 def claims(gate: "Gate", context: RequestContext) -> Problem | None:
     """What does the client say about itself?"""
-    context.client = attribute(context.exchange.head)
+    head = context.exchange.head
+    client = head.shared.get("client")
+    if client is None:
+        client = head.shared["client"] = attribute(head)
+    context.client = client
     return None
 
 
@@ -39,13 +43,17 @@ def media(gate: "Gate", context: RequestContext) -> Problem | None:
     """Is the body of a kind that is read here?"""
     if context.endpoint.operation is None:
         return None
-    headers = context.exchange.head.headers
+    head = context.exchange.head
+    if "media" in head.shared:
+        return None
+    headers = head.headers
     kind = headers.get(b"content-type")
     if kind is not None and not kind.lower().startswith(b"application/json"):
         return Problem(problems.UNSUPPORTED_MEDIA, "send the body as content-type: application/json")
     encoding = headers.get(b"content-encoding")
     if encoding is not None and encoding.lower() != b"identity":
         return Problem(problems.UNSUPPORTED_MEDIA, "compressed request bodies are not supported; send it uncompressed")
+    head.shared["media"] = True
     return None
 
 

@@ -28,6 +28,10 @@ class Target(msgspec.Struct, frozen=True):
     meterer: Meterer | None
     headers: bytes
     """The response headers that name where the answer came from."""
+    places: dict[str, msgspec.Raw]
+    """Encoded records.Place by operation, filled as needed."""
+    opens: dict[tuple[str, bytes | None], msgspec.Raw]
+    """Encoded frames.Route by operation and accept header, filled as needed."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -128,7 +132,7 @@ class Planner:
             header_value(route.model),
             header_value(provider.name),
         )
-        return Target(candidate, candidate.deployment, Meterer(price) if price is not None else None, headers)
+        return Target(candidate, candidate.deployment, Meterer(price) if price is not None else None, headers, {}, {})
 
 
 DEMO_MODELS = ("echo", "slow", "stream", "long")

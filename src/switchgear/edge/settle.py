@@ -10,69 +10,92 @@ from switchgear.core.usage import TokenUsage
 from switchgear.edge.attribute import Client
 from switchgear.edge.context import RequestContext
 from switchgear.edge.plan import Target
+from switchgear.replica.entries import KeyEntry
 from switchgear.spool.writer import SpoolWriter
 from switchgear.wire import records
 from switchgear.wire.records import Kind
 
 BYTES_PER_TOKEN = 4
 DENIALS_PER_MINUTE = 10
+TAGS_MAX = 16
 
 
 def reserve(context: RequestContext, target: Target, spool: SpoolWriter) -> None:
     """Record what is about to happen. Raises SpoolFullError when there is no room."""
-    exchange, key, request = context.exchange, context.key, context.request
-    client: Client = context.client
+    key, request = context.key, context.request
     assert key is not None
     assert request is not None
-    context.input_estimate = context.bytes_in // BYTES_PER_TOKEN + 1
-    candidate, meterer = target.candidate, target.meterer
-    expect = meterer.expect(context.input_estimate, request.output_tokens_max or 0) if meterer is not None else None
-    tags = client.tags or request.tags
+    estimate = context.input_estimate = context.bytes_in // BYTES_PER_TOKEN + 1
+    meterer = target.meterer
+    expect = meterer.expect(estimate, request.output_tokens_max or 0) if meterer is not None else None
     record = records.Reserve(
         context.id,
         context.now_ms,
-        key.id,
-        key.name,
-        key.version,
-        key.team,
-        key.user,
-        key.project,
-        context.endpoint.name,
-        context.endpoint.upstream,
-        "openai",
-        clean(request.model, 256),
+        _who(context, key),
+        _place(context, target, request.model),
         request.stream,
-        candidate.provider.name,
-        target.deployment,
-        candidate.credential,
-        clean(candidate.upstream_model, 256),
-        meterer.price_id if meterer is not None else None,
-        context.input_estimate,
+        estimate,
         expect,
         None,
         context.bytes_in,
-        exchange.client_address,
-        client.tool,
-        client.request_id,
-        client.trace_id,
-        client.end_user or (clean(request.end_user, 128) if request.end_user else None),
-        client.end_user_source or ("body.user" if request.end_user else None),
-        client.session,
-        client.agent,
-        _merge_tags(tags, key.tags),
-        None,
-        None,
-        client.retry,
+        clean(request.end_user, 128) if request.end_user is not None else None,
+        [clean(tag, 64) for tag in request.tags[:TAGS_MAX]] if request.tags else None,
     )
     spool.reserve(context.id, records.encode_payload(record))
     context.expect_nanousd = expect
     context.reserved = True
 
 
-def _merge_tags(claimed: list[str] | None, fixed: list[str] | None) -> list[str] | None:
-    if not claimed and not fixed:
-        return None
-    return [*(fixed or []), *(clean(tag, 64) for tag in (claimed or [])[:16])]
+def _who(context: RequestContext, key: KeyEntry) -> msgspec.Raw:
+    """Encode who asks, once per connection, head and version of the key."""
+    shared = context.exchange.head.shared
+    known = shared.get("who")
+    if known is not None and known[0] is key:
+        raw: msgspec.Raw = known[1]
+        return raw
+    client: Client = context.client
+    who = records.Who(
+        key.id,
+        key.name,
+        key.version,
+        key.team,
+        key.user,
+        key.project,
+        context.exchange.client_address,
+        client.tool,
+        client.request_id,
+        client.trace_id,
+        client.end_user,
+        client.end_user_source,
+        client.session,
+        client.agent,
+        [*(key.tags or []), *(client.tags or [])] or None,
+        client.retry,
+    )
+    raw = msgspec.Raw(records.encode_payload(who))
+    shared["who"] = (key, raw)
+    return raw
+
+
+def _place(context: RequestContext, target: Target, model: str) -> msgspec.Raw:
+    """Encode what is asked of whom, once per target and path."""
+    endpoint = context.endpoint
+    raw = target.places.get(endpoint.name)
+    if raw is None:
+        candidate, meterer = target.candidate, target.meterer
+        place = records.Place(
+            endpoint.name,
+            endpoint.upstream,
+            "openai",
+            clean(model, 256),
+            candidate.provider.name,
+            target.deployment,
+            candidate.credential,
+            clean(candidate.upstream_model, 256),
+            meterer.price_id if meterer is not None else None,
+        )
+        raw = target.places[endpoint.name] = msgspec.Raw(records.encode_payload(place))
+    return raw
 
 
 def attempt(context: RequestContext, number: int, target: Target, spool: SpoolWriter) -> None:

@@ -8,6 +8,8 @@ import asyncio
 from enum import Enum
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from switchgear.core import problems
 from switchgear.core.errors import ProtocolError, SpoolFullError
 from switchgear.core.ids import attempt_id
@@ -20,7 +22,7 @@ from switchgear.edge.context import RequestContext
 from switchgear.edge.plan import Plan, Target
 from switchgear.net.link import LinkStream
 from switchgear.routing import retry
-from switchgear.wire import records
+from switchgear.wire import frames, records
 from switchgear.wire.frames import Fail, Head, Open
 from switchgear.wire.records import AttemptOutcome, Kind
 
@@ -38,7 +40,7 @@ GONE_STREAM_BYTES = 262_144
 GONE_PLAIN_S = 30.0
 RETRY_PAUSE_S = 0.1
 PASSED = frozenset({b"retry-after", b"retry-after-ms", b"x-should-retry", b"openai-processing-ms"})
-FORWARDED = (b"accept", b"openai-beta", b"idempotency-key")
+FORWARDED = (b"openai-beta", b"idempotency-key")
 
 
 class State(Enum):
@@ -114,28 +116,41 @@ class Transfer:
         candidate = target.candidate
         context.candidate, context.meterer = candidate, target.meterer
         body = openai.upstream_body(request, candidate.upstream_model, candidate.provider.stream_usage)
-        headers = [(b"content-type", b"application/json")]
-        client_headers = context.exchange.head.headers
-        for name in FORWARDED:
-            value = client_headers.get(name)
-            if value is not None:
-                headers.append((name, value))
-        timeouts = candidate.timeouts
         self._attempt_ms = self._elapsed_ms()
         self._first_ms = None
-        message = Open(
-            attempt_id(context.id, self._number),
-            target.deployment,
-            "POST",
-            context.endpoint.upstream,
-            headers,
-            len(body),
-            timeouts.first_byte_s,
-            timeouts.idle_s,
-            timeouts.total_s,
-            timeouts.connect_s,
-        )
+        message = Open(attempt_id(context.id, self._number), len(body), self._route())
         self._stream = gate.link.open(message, body, self)
+
+    def _route(self) -> msgspec.Raw:
+        """Encode where the attempt goes: once per target, unless the client sends headers that are passed on."""
+        context, target = self.context, self._target
+        client_headers = context.exchange.head.headers
+        accept = client_headers.get(b"accept")
+        name = (context.endpoint.name, accept)
+        special = [(key, client_headers[key]) for key in FORWARDED if key in client_headers]
+        if not special and name in target.opens:
+            return target.opens[name]
+        headers = [(b"content-type", b"application/json"), *special]
+        if accept is not None:
+            headers.append((b"accept", accept))
+        timeouts = target.candidate.timeouts
+        raw = msgspec.Raw(
+            frames.encode_payload(
+                frames.Route(
+                    target.deployment,
+                    "POST",
+                    context.endpoint.upstream,
+                    headers,
+                    timeouts.first_byte_s,
+                    timeouts.idle_s,
+                    timeouts.total_s,
+                    timeouts.connect_s,
+                )
+            )
+        )
+        if not special and len(target.opens) < 64:
+            target.opens[name] = raw
+        return raw
 
     def on_response(self, head: Head, body: bytes, ended: bool) -> None:
         """StreamOwner: the upstream's head."""
@@ -487,6 +502,7 @@ class Transfer:
         )
         self._gate.settled(self)
         self._gate.outbox.schedule()
+        self._stream = None  # it holds this transfer: without the cycle both end here, without the collector
         return cost
 
     def _note_attempt(self, status: int | None, error: str | None) -> None:

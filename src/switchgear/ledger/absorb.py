@@ -5,7 +5,6 @@ spool says is believed: fields are bounded, settlements must belong to the spool
 computed again from usage and price.
 """
 
-import datetime
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,26 +12,13 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from switchgear import __version__
 from switchgear.core.errors import RecordError
 from switchgear.core.ids import attempt_id
-from switchgear.core.money import NANO_PER_USD
 from switchgear.core.usage import TokenUsage
-from switchgear.ledger import journal
-from switchgear.ledger.record import (
-    Attempt,
-    Client,
-    CostLine,
-    EndUser,
-    Error,
-    Named,
-    Outcome,
-    Record,
-    Timings,
-    Tokens,
-    encode,
-)
-from switchgear.pricing.price import Cost, Price, cost
+from switchgear.ledger import build, journal
+from switchgear.ledger.build import FindPrice, OpenRequest
+from switchgear.ledger.record import Error, Record, encode
+from switchgear.pricing.price import Meterer, Price, cost
 from switchgear.spool import files
 from switchgear.spool.reader import Entry, Position, SpoolReader
 from switchgear.store import ledger_rows
@@ -43,18 +29,7 @@ from switchgear.wire.records import Kind
 
 BATCH_BYTES = 1024 * 1024
 HOUR_MS = 3_600_000
-TEXT_MAX = 512
-
-FindPrice = Callable[[str, str, str, int], Price | None]
-"""(price id, provider, upstream model, time in ms) → the price with that id, or None when no such price was published."""
-
-
-class OpenRequest(msgspec.Struct):
-    """A reservation whose settlement has not come."""
-
-    reserve: records.Reserve
-    attempts: list[records.Attempt]
-    checkpoint: records.Checkpoint | None = None
+INTERNED_MAX = 10_000
 
 
 class Blocked(msgspec.Struct, frozen=True):
@@ -80,36 +55,72 @@ class Batch:
         self._is_known = is_known
         self.rows: list[dict[str, Any]] = []
         self.sums: dict[tuple[Any, ...], list[int]] = {}
-        self.records: list[bytes] = []
         self.findings: list[Finding] = []
 
-    def add(self, record: Record, deployment_of: str | None) -> None:
-        """Add a record to the rows and the sums."""
-        if self._is_known is not None and self._is_known(record.id):
+    def add(
+        self,
+        request_id: str,
+        dimensions: tuple[str, ...],
+        status: int,
+        outcome: str,
+        cost_nanousd: int | None,
+        list_nanousd: int | None,
+        latency_ms: int | None,
+        usage: TokenUsage | None,
+        row: bytes,
+        *,
+        attempts: int,
+        count: int = 1,
+        estimated: bool = False,
+    ) -> None:
+        """Add a row and its sums. `dimensions` are tables.DIMENSIONS without the hour."""
+        if self._is_known is not None and self._is_known(request_id):
             return
-        encoded = encode(record)
-        self.records.append(encoded)
-        key, tokens = record.key, record.tokens
+        key_id, key_name, team, user, project, model, _, provider, _ = dimensions
         self.rows.append(
             {
-                "id": record.id,
-                "key_id": key.id if key is not None else None,
-                "key_name": key.name if key is not None else None,
-                "team": record.team.name if record.team is not None else None,
-                "user_name": record.user.name if record.user is not None else None,
-                "project": record.project.name if record.project is not None else None,
-                "model": record.model,
-                "provider": record.provider,
-                "status": record.status,
-                "outcome": record.outcome,
-                "cost_nanousd": record.cost_nanousd,
-                "latency_ms": record.latency_ms,
-                "record": encoded,
+                "id": request_id,
+                "key_id": key_id or None,
+                "key_name": key_name or None,
+                "team": team or None,
+                "user_name": user or None,
+                "project": project or None,
+                "model": model or None,
+                "provider": provider or None,
+                "status": status,
+                "outcome": outcome,
+                "cost_nanousd": cost_nanousd,
+                "latency_ms": latency_ms,
+                "record": row,
             }
         )
-        hour = int(record.id[:12], 16) // HOUR_MS
+        name = (int(request_id[:12], 16) // HOUR_MS, *dimensions)
+        sums = self.sums.get(name)
+        if sums is None:
+            sums = self.sums[name] = [0] * len(SUMS)
+        sums[0] += count
+        sums[1] += attempts
+        if outcome != "ok":
+            sums[2] += count
+        if usage is not None:
+            sums[3] += usage.input_total
+            sums[4] += usage.cache_read or 0
+            sums[5] += (usage.cache_write_5m or 0) + (usage.cache_write_1h or 0)
+            sums[6] += usage.output_total
+            sums[7] += usage.reasoning or 0
+        if cost_nanousd is not None:
+            sums[8] += cost_nanousd
+            sums[9] += list_nanousd or 0
+        elif usage is not None:
+            sums[10] += 1
+        if estimated:
+            sums[11] += 1
+
+    def add_record(self, record: Record) -> None:
+        """Add a record that is kept whole: a refusal, or a request whose edge died."""
+        key, tokens = record.key, record.tokens
+        usage = TokenUsage(**msgspec.structs.asdict(tokens)) if tokens is not None else None
         dimensions = (
-            hour,
             key.id if key else "",
             key.name if key else "",
             record.team.name if record.team else "",
@@ -118,32 +129,22 @@ class Batch:
             record.model or "",
             record.upstream_model or "",
             record.provider or "",
-            deployment_of or "",
+            record.deployment or "",
         )
-        sums = self.sums.get(dimensions)
-        if sums is None:
-            sums = self.sums[dimensions] = [0] * len(SUMS)
-        sums[0] += record.count
-        sums[1] += len(record.attempts)
-        sums[2] += 0 if record.outcome == "ok" else record.count
-        if tokens is not None:
-            sums[3] += (
-                (tokens.input or 0)
-                + (tokens.cache_read or 0)
-                + (tokens.cache_write_5m or 0)
-                + (tokens.cache_write_1h or 0)
-                + (tokens.audio_in or 0)
-            )
-            sums[4] += tokens.cache_read or 0
-            sums[5] += (tokens.cache_write_5m or 0) + (tokens.cache_write_1h or 0)
-            sums[6] += (tokens.output or 0) + (tokens.reasoning or 0) + (tokens.audio_out or 0) + (tokens.image or 0)
-            sums[7] += tokens.reasoning or 0
-        if record.cost_nanousd is not None:
-            sums[8] += record.cost_nanousd
-            sums[9] += record.list_cost_nanousd or 0
-        elif tokens is not None:
-            sums[10] += 1
-        sums[11] += 1 if record.cost_estimated else 0
+        self.add(
+            record.id,
+            dimensions,
+            record.status,
+            record.outcome,
+            record.cost_nanousd,
+            record.list_cost_nanousd,
+            record.latency_ms,
+            usage,
+            encode(record),
+            attempts=len(record.attempts),
+            count=record.count,
+            estimated=record.cost_estimated,
+        )
 
 
 class SpoolAbsorber:
@@ -162,6 +163,9 @@ class SpoolAbsorber:
         self._done = start
         self._sequence = row.sequence if row is not None else 0
         self._records = row.records if row is not None else 0
+        self._whos: dict[bytes, records.Who] = {}
+        self._places: dict[bytes, records.Place] = {}
+        self._meterers: dict[str, Meterer] = {}
         self._reread(start)
 
     def fence_done(self, run_id: str) -> None:
@@ -240,13 +244,14 @@ class SpoolAbsorber:
         record = records.decode_payload(kind, entry.payload)
         if kind == Kind.RESERVE:
             assert isinstance(record, records.Reserve)
-            self._open.setdefault(record.id, OpenRequest(record, []))
+            if record.id not in self._open:
+                self._open[record.id] = self._opened(record, entry.payload)
         elif kind == Kind.SETTLE:
             assert isinstance(record, records.Settle)
             opened = self._open.pop(record.id, None)
             if opened is None:
                 raise RecordError(f"a settlement without a reservation of this spool: {record.id[:40]}")
-            batch.add(self._settled(opened, record, batch), opened_deployment(opened))
+            self._settle(opened, record, entry.payload, batch)
         elif kind == Kind.ATTEMPT:
             assert isinstance(record, records.Attempt)
             if record.request_id in self._open:
@@ -257,12 +262,12 @@ class SpoolAbsorber:
                 self._open[record.id].checkpoint = record
         elif kind == Kind.DENIAL:
             assert isinstance(record, records.Denial)
-            batch.add(_denied(record), None)
+            batch.add_record(build.denied(record))
         elif kind == Kind.ORPHAN:
             assert isinstance(record, records.Orphan)
             opened = self._open.pop(record.id, None)
             if opened is not None:
-                batch.add(self._orphaned(opened), opened_deployment(opened))
+                batch.add_record(self._orphaned(opened))
         elif kind != Kind.SEGMENT:
             raise RecordError(f"a record of kind {kind} does not belong into this spool")
 
@@ -277,55 +282,81 @@ class SpoolAbsorber:
 
     # records of the ledger
 
-    def _settled(self, opened: OpenRequest, settle: records.Settle, batch: Batch) -> Record:
-        reserve = opened.reserve
-        usage, price_id = settle.tokens, reserve.price_id
-        if opened.attempts:
-            price_id = opened.attempts[-1].price_id
+    def _opened(self, reserve: records.Reserve, payload: bytes) -> OpenRequest:
+        """Decode the parts that many reservations share once."""
+        who_raw, place_raw = bytes(reserve.who), bytes(reserve.place)
+        who, place = self._whos.get(who_raw), self._places.get(place_raw)
+        try:
+            if who is None:
+                if len(self._whos) >= INTERNED_MAX:
+                    self._whos.clear()
+                who = self._whos[who_raw] = records.decode_who(who_raw)
+            if place is None:
+                if len(self._places) >= INTERNED_MAX:
+                    self._places.clear()
+                place = self._places[place_raw] = records.decode_place(place_raw)
+        except msgspec.DecodeError as exc:
+            raise RecordError(f"the reservation {reserve.id[:40]} does not decode: {exc}") from exc
+        return OpenRequest(reserve, who, place, payload, [])
+
+    def _settle(self, opened: OpenRequest, settle: records.Settle, payload: bytes, batch: Batch) -> None:
+        usage, place, who = settle.tokens, build.last_place(opened), opened.who
         if usage is not None and not usage.is_sane():
             batch.findings.append(Finding(self.spool_id, self._done.segment, f"absurd usage in {settle.id[:40]}"))
             usage = None
-        computed: Cost | None = None
-        billed = not (settle.cost_nanousd == 0 and usage is None)
-        price = self._price(opened, price_id)
-        if billed and usage is not None and price is not None:
-            computed = cost(price, usage, settle.service_tier)
-            if computed is not None and settle.cost_nanousd is not None and computed.nanousd != settle.cost_nanousd:
-                batch.findings.append(
-                    Finding(
-                        self.spool_id,
-                        self._done.segment,
-                        f"the cost of {settle.id[:40]} does not follow from its usage",
-                    )
-                )
-        amount = computed.nanousd if computed is not None else (None if billed else 0)
-        error = None
-        if settle.error_code is not None:
-            error = Error(settle.error_code[:64], (settle.error_message or "")[:TEXT_MAX])
-        return _record(
-            opened,
-            price,
-            status=settle.status,
-            outcome=_outcome(settle.outcome),
-            tokens=usage,
-            computed=computed,
-            cost_nanousd=amount,
-            estimate_reason=settle.estimate_reason,
-            attempts=_attempts(opened, settle, usage, amount),
-            finish_reason=settle.finish_reason,
-            response_id=settle.response_id,
-            service_tier=settle.service_tier,
-            bytes_out=max(0, settle.bytes_out),
-            latency_ms=max(0, settle.latency_ms),
-            ttft_ms=settle.ttft_ms,
-            error=error,
-            upstream_ms=sum(o.end_ms - o.start_ms for o in settle.attempts) if settle.attempts else None,
+        amount: int | None = None
+        listed: int | None = None
+        if usage is None and settle.cost_nanousd == 0:
+            amount = listed = 0
+        elif usage is not None and place.price_id is not None:
+            meterer = self._meterer(opened, place.price_id)
+            if meterer is not None:
+                amount = listed = meterer.nanousd(usage, settle.service_tier)
+                if meterer.price.discount_bp and amount is not None:
+                    full = cost(meterer.price, usage, settle.service_tier)
+                    listed = full.list_nanousd if full is not None else None
+        if amount != settle.cost_nanousd and settle.cost_nanousd is not None:
+            reason = f"the cost of {settle.id[:40]} does not follow from its usage"
+            batch.findings.append(Finding(self.spool_id, self._done.segment, reason))
+        row = build.encode_stored(build.Stored(msgspec.Raw(opened.raw), opened.attempts, msgspec.Raw(payload)))
+        dimensions = (
+            who.key_id,
+            who.key_name,
+            who.team or "",
+            who.user or "",
+            who.project or "",
+            opened.place.model,
+            place.upstream_model,
+            place.provider,
+            place.deployment,
         )
+        batch.add(
+            settle.id,
+            dimensions,
+            settle.status,
+            build.outcome_of(settle.outcome),
+            amount,
+            listed,
+            max(0, settle.latency_ms),
+            usage,
+            row,
+            attempts=len(settle.attempts),
+            estimated=settle.estimate_reason is not None,
+        )
+
+    def _meterer(self, opened: OpenRequest, price_id: str) -> Meterer | None:
+        meterer = self._meterers.get(price_id)
+        if meterer is None:
+            price = self._price(opened, price_id)
+            if price is None:
+                return None
+            meterer = self._meterers[price_id] = Meterer(price)
+        return meterer
 
     def _price(self, opened: OpenRequest, price_id: str | None) -> Price | None:
         if price_id is None:
             return None
-        place = opened.attempts[-1] if opened.attempts else opened.reserve
+        place = build.last_place(opened)
         return self.find_price(price_id, place.provider, place.upstream_model, opened.reserve.time_ms)
 
     def _orphaned(self, opened: OpenRequest) -> Record:
@@ -335,7 +366,7 @@ class SpoolAbsorber:
         tries = 1 + len(opened.attempts)
         dispatched = [n for n in range(1, tries + 1) if attempt_id(reserve.id, n) in evidence]
         if not dispatched:
-            return _record(
+            return build.make(
                 opened,
                 None,
                 status=503,
@@ -354,14 +385,14 @@ class SpoolAbsorber:
             if last is not None and last.reason is None:
                 seen = max(seen, last.bytes_in // 8)
             usage = TokenUsage(input=reserve.input_estimate, output=seen)
-        price_id = opened.attempts[-1].price_id if opened.attempts else reserve.price_id
+        price_id = build.last_place(opened).price_id
         price = self._price(opened, price_id)
         computed = (
             cost(price, usage, checkpoint.service_tier if checkpoint is not None else None)
             if price is not None and usage is not None
             else None
         )
-        return _record(
+        return build.make(
             opened,
             price,
             status=503,
@@ -370,204 +401,6 @@ class SpoolAbsorber:
             computed=computed,
             cost_nanousd=0 if refused else (computed.nanousd if computed is not None else None),
             estimate_reason="the edge died; counted from what was seen" if usage is not None else None,
-            attempts=[_attempt(opened, n, None, None, None) for n in dispatched],
+            attempts=[build.attempt_of(opened, n, None, None, None) for n in dispatched],
             error=Error("interrupted", "the edge died before the answer was complete"),
         )
-
-
-def opened_deployment(opened: OpenRequest) -> str:
-    """Return the deployment that the sums count a request under: that of its last attempt."""
-    return opened.attempts[-1].deployment if opened.attempts else opened.reserve.deployment
-
-
-_OUTCOMES: dict[str, Outcome] = {
-    "ok": "ok",
-    "client_error": "client_error",
-    "upstream_error": "upstream_error",
-    "timeout": "timeout",
-    "client_gone": "client_gone",
-    "interrupted": "interrupted",
-}
-
-
-def _outcome(text: str) -> Outcome:
-    return _OUTCOMES.get(text, "interrupted")
-
-
-def _named(name: str | None) -> Named | None:
-    return Named(name, name) if name is not None else None
-
-
-def _time(ms: int) -> str:
-    return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
-
-
-def _tool(text: str | None) -> Client | None:
-    if text is None:
-        return None
-    tool, slash, rest = text.partition("/")
-    return Client(tool, rest.split(" ", 1)[0] if slash else None)
-
-
-def _tokens(usage: TokenUsage | None) -> Tokens | None:
-    if usage is None:
-        return None
-    return Tokens(
-        usage.input,
-        usage.cache_read,
-        usage.cache_write_5m,
-        usage.cache_write_1h,
-        usage.output,
-        usage.reasoning,
-        usage.audio_in,
-        usage.audio_out,
-        usage.image,
-    )
-
-
-def _usd_per_mtok(nano: int) -> str:
-    whole, rest = divmod(nano, NANO_PER_USD)
-    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".")
-
-
-def _attempt(
-    opened: OpenRequest,
-    number: int,
-    outcome: records.AttemptOutcome | None,
-    usage: TokenUsage | None,
-    amount: int | None,
-) -> Attempt:
-    place = opened.reserve if number == 1 else next((a for a in opened.attempts if a.number == number), opened.reserve)
-    timings = None
-    if outcome is not None:
-        timings = Timings(outcome.start_ms, outcome.first_byte_ms, outcome.end_ms, outcome.connect_ms)
-    return Attempt(
-        attempt_id(opened.reserve.id, number),
-        place.provider,
-        place.deployment,
-        place.credential,
-        place.upstream_model,
-        outcome.status if outcome is not None else None,
-        timings,
-        _tokens(usage),
-        amount,
-        outcome.upstream_request_id if outcome is not None else None,
-        outcome.error if outcome is not None else None,
-    )
-
-
-def _attempts(
-    opened: OpenRequest, settle: records.Settle, usage: TokenUsage | None, amount: int | None
-) -> list[Attempt]:
-    last = len(settle.attempts) - 1
-    return [
-        _attempt(opened, outcome.number, outcome, usage if n == last else None, amount if n == last else 0)
-        for n, outcome in enumerate(settle.attempts[:16])
-    ]
-
-
-def _record(
-    opened: OpenRequest,
-    price: Price | None,
-    *,
-    status: int,
-    outcome: Outcome,
-    cost_nanousd: int | None,
-    tokens: TokenUsage | None = None,
-    computed: Cost | None = None,
-    estimate_reason: str | None = None,
-    attempts: list[Attempt] | None = None,
-    finish_reason: str | None = None,
-    response_id: str | None = None,
-    service_tier: str | None = None,
-    bytes_out: int = 0,
-    latency_ms: int | None = None,
-    ttft_ms: int | None = None,
-    upstream_ms: int | None = None,
-    error: Error | None = None,
-) -> Record:
-    reserve = opened.reserve
-    place: records.Reserve | records.Attempt = opened.attempts[-1] if opened.attempts else reserve
-    lines = (
-        [
-            CostLine(line.meter, line.quantity, line.unit, _usd_per_mtok(line.unit_price), line.cost_nanousd)
-            for line in computed.lines
-        ]
-        if computed is not None
-        else []
-    )
-    return Record(
-        id=reserve.id,
-        time=_time(reserve.time_ms),
-        operation=reserve.operation,
-        path=reserve.path,
-        key=Named(reserve.key_id, reserve.key_name),
-        team=_named(reserve.team),
-        user=_named(reserve.user),
-        project=_named(reserve.project),
-        end_user=EndUser(reserve.end_user, reserve.end_user_source or "") if reserve.end_user is not None else None,
-        session=reserve.session,
-        agent=reserve.agent,
-        tags=reserve.tags or [],
-        cost_center=reserve.cost_center,
-        environment=reserve.environment,
-        client=_tool(reserve.tool),
-        client_ip=reserve.client_ip,
-        client_request_id=reserve.client_request_id,
-        trace_id=reserve.trace_id,
-        dialect=reserve.dialect,
-        model=reserve.model,
-        upstream_model=place.upstream_model,
-        provider=place.provider,
-        deployment=place.deployment,
-        credential=place.credential,
-        service_tier=service_tier,
-        attempts=attempts or [],
-        status=status,
-        outcome=outcome,
-        finish_reason=finish_reason,
-        response_id=response_id,
-        stream=reserve.stream,
-        client_retry=reserve.client_retry,
-        tokens=_tokens(tokens),
-        cost_lines=lines,
-        list_cost_nanousd=computed.list_nanousd if computed is not None else cost_nanousd,
-        cost_nanousd=cost_nanousd,
-        cost_estimated=estimate_reason is not None,
-        estimate_reason=estimate_reason[:TEXT_MAX] if estimate_reason is not None else None,
-        price_source=price.source if price is not None else None,
-        price_version=place.price_id,
-        reserved_nanousd=reserve.expect_nanousd,
-        bytes_in=max(0, reserve.bytes_in),
-        bytes_out=bytes_out,
-        latency_ms=latency_ms,
-        ttft_ms=ttft_ms,
-        upstream_ms=upstream_ms,
-        error=error,
-        key_version=reserve.key_version,
-        gateway_version=__version__,
-    )
-
-
-def _denied(denial: records.Denial) -> Record:
-    return Record(
-        id=denial.id,
-        time=_time(denial.time_ms),
-        operation=denial.operation,
-        path=denial.path,
-        key=Named(denial.key_id, denial.key_name),
-        team=_named(denial.team),
-        user=_named(denial.user),
-        project=_named(denial.project),
-        client=_tool(denial.tool),
-        client_ip=denial.client_ip,
-        dialect=denial.dialect,
-        model=denial.model,
-        status=denial.status,
-        outcome="denied",
-        count=max(1, denial.count),
-        cost_nanousd=0,
-        error=Error(denial.code[:64], denial.message[:TEXT_MAX]),
-        key_version=denial.key_version,
-        gateway_version=__version__,
-    )

@@ -160,7 +160,6 @@ encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(Record).decode
 
 
-def full(encoded: bytes) -> dict[str, object]:
-    """Return a stored record with every field, null where nothing is known: what users see."""
-    record = decode(encoded)
+def full(record: Record) -> dict[str, object]:
+    """Return a record with every field, null where nothing is known: what users see."""
     return {name: getattr(record, name) for name in record.__struct_fields__}

@@ -18,6 +18,7 @@ BASIS_POINTS = 10_000
 Meter = Literal[
     "input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning", "audio_in", "audio_out", "image"
 ]
+# In the order of TokenUsage's fields: one bucket, one meter.
 METERS: tuple[Meter, ...] = (
     "input",
     "cache_read",
@@ -110,7 +111,7 @@ def cost(price: Price, usage: TokenUsage, tier: str | None = None) -> Cost | Non
     total = 0
     lines: list[CostLine] = []
     input_total = usage.input_total
-    for meter, quantity in zip(METERS, _quantities(usage), strict=True):
+    for meter, quantity in zip(METERS, msgspec.structs.astuple(usage), strict=True):
         if not quantity:
             continue
         found = price._rate(meter, tier)
@@ -153,23 +154,9 @@ class Meterer:
             computed = cost(self.price, usage, tier)
             return None if computed is None else computed.nanousd
         total = 0
-        for rate, quantity in zip(rates, _quantities(usage), strict=True):
+        for rate, quantity in zip(rates, msgspec.structs.astuple(usage), strict=True):
             if quantity:
                 if rate is None:
                     return None
                 total += rate * quantity
         return round_half_even(total, MTOK)
-
-
-def _quantities(usage: TokenUsage) -> tuple[int | None, ...]:
-    return (
-        usage.input,
-        usage.cache_read,
-        usage.cache_write_5m,
-        usage.cache_write_1h,
-        usage.output,
-        usage.reasoning,
-        usage.audio_in,
-        usage.audio_out,
-        usage.image,
-    )

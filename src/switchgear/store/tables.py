@@ -111,6 +111,7 @@ requests = Table(
     Column("cost_nanousd", BigInteger),
     Column("latency_ms", Integer),
     Column("record", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 DIMENSIONS = (

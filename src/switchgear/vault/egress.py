@@ -9,7 +9,7 @@ import msgspec
 
 from switchgear.core.errors import RefusedError
 from switchgear.vault.box import Ceilings, Opened
-from switchgear.wire.frames import Open
+from switchgear.wire.frames import Route
 from switchgear.wire.http1 import ResponseHead, is_safe_header
 
 # Inference only: an inference credential must not reach a provider's management endpoints.
@@ -31,34 +31,42 @@ RESPONSE_HEADERS = frozenset(
         b"request-id",
     }
 )
+ATTEMPT_ID = re.compile(r"[0-9a-z]{1,40}-[0-9]{1,3}")
 HEADERS_MAX = 24
 HEADER_BYTES_MAX = 4_096
 USER_AGENT = b"user-agent: switchgear/0.1\r\n"
 
 
-def build_head(message: Open, opened: Opened) -> bytes:
-    """Build the request head for the provider. Raises RefusedError for a path, method or header outside the lists."""
-    if message.path not in PATHS.get(message.method, frozenset()):
-        raise RefusedError(f"{message.method} {message.path[:64]!r} is not an inference path")
-    if len(message.headers) > HEADERS_MAX:
+def build_head(route: Route, opened: Opened) -> bytes:
+    """Build the request head for the provider, but for what differs per attempt (see `finish_head`).
+
+    Raises RefusedError for a path, method or header outside the lists.
+    """
+    if route.path not in PATHS.get(route.method, frozenset()):
+        raise RefusedError(f"{route.method} {route.path[:64]!r} is not an inference path")
+    if len(route.headers) > HEADERS_MAX:
         raise RefusedError("too many headers")
     endpoint = opened.item.context.endpoint
     lines = [
-        f"{message.method} {endpoint.path_prefix}{message.path} HTTP/1.1\r\nhost: ".encode("ascii"),
+        f"{route.method} {endpoint.path_prefix}{route.path} HTTP/1.1\r\nhost: ".encode("ascii"),
         endpoint.host_header,
         b"\r\n",
         opened.auth_line,
         USER_AGENT,
         b"accept-encoding: identity\r\n",
     ]
-    for name, value in message.headers:
+    for name, value in route.headers:
         if not REQUEST_HEADERS.fullmatch(name) or len(value) > HEADER_BYTES_MAX or not is_safe_header(name, value):
             raise RefusedError(f"the header {name[:64]!r} may not be sent")
         lines += (name, b": ", value, b"\r\n")
-    if message.method == "POST":
-        lines.append(b"content-length: %d\r\n" % message.body_length)
-    lines.append(b"x-client-request-id: %b\r\n\r\n" % message.attempt_id.encode("ascii"))
     return b"".join(lines)
+
+
+def finish_head(head: bytes, attempt_id: str, body_length: int) -> bytes:
+    """Add the body's length and the attempt's id. Raises RefusedError for an id that is not one."""
+    if not ATTEMPT_ID.fullmatch(attempt_id):
+        raise RefusedError("the attempt's id is malformed")
+    return b"%bcontent-length: %d\r\nx-client-request-id: %b\r\n\r\n" % (head, body_length, attempt_id.encode("ascii"))
 
 
 def filter_head(head: ResponseHead, opened: Opened) -> list[tuple[bytes, bytes]]:

@@ -30,6 +30,9 @@ BODIES_BYTES_MAX = 1024**3
 """Request bodies held at once; above it, edges get no more window."""
 ERROR_BODY_BYTES_MAX = 1_048_576
 STREAMS_PER_LINK_MAX = 20_000
+ROUTES_MAX = 4_096
+
+_decode_route = msgspec.msgpack.Decoder(frames.Route).decode
 
 _decode_open = msgspec.msgpack.Decoder(frames.Open).decode
 _decode_hello = msgspec.msgpack.Decoder(frames.Hello).decode
@@ -52,8 +55,8 @@ class Tester:
 
     def begin(self, opened: Opened) -> None:
         """Connect and ask."""
-        message = frames.Open("test-1", opened.item.id, "GET", "/models", [], 0, 20.0, 20.0, 20.0, 10.0)
-        request = egress.build_head(message, opened)
+        route = frames.Route(opened.item.id, "GET", "/models", [], 20.0, 20.0, 20.0, 10.0)
+        request = egress.build_head(route, opened) + b"\r\n"
         endpoint = opened.item.context.endpoint
 
         def connected(connection: UpstreamConnection) -> None:
@@ -86,6 +89,22 @@ class TestResult(msgspec.Struct, frozen=True):
     message: str
 
 
+class KnownRoute:
+    """A route that was judged: the credential it uses, the head it gives, its deadlines."""
+
+    __slots__ = ("connect_s", "deadlines", "deployment", "head", "opened")
+
+    def __init__(self, route: frames.Route, opened: Opened | None, head: bytes) -> None:
+        self.deployment = route.deployment
+        self.connect_s = route.connect_s
+        self.deadlines = Deadlines(route.connect_s, route.first_byte_s, route.idle_s, route.total_s)
+        self.opened = opened
+        self.head = head
+
+
+NO_ROUTE = KnownRoute(frames.Route("", "", "", [], 0, 0, 0, 0), None, b"")
+
+
 class Attempt:
     """One attempt: its body as it arrives, then its response as it leaves."""
 
@@ -106,12 +125,14 @@ class Attempt:
         "id",
         "is_over",
         "message",
+        "route",
     )
 
     def __init__(self, link: "VaultSideLink", stream_id: int, message: frames.Open) -> None:
         self._link = link
         self.id = stream_id
         self.message = message
+        self.route = NO_ROUTE
         self._opened: Opened | None = None
         self._body: list[bytes] = []
         self._body_bytes = 0
@@ -146,13 +167,11 @@ class Attempt:
 
     def _dispatch(self) -> None:
         service, message = self._link.service, self.message
-        opened = service.box.find(message.deployment)
-        if opened is None:
-            self.fail(Failure("refused", f"no active credential for {message.deployment[:128]!r}", False))
-            return
         try:
-            head = egress.build_head(message, opened)
-        except (RefusedError, UnicodeEncodeError) as exc:
+            opened, head, route = service.prepare(message.route)
+            self.route = route
+            head = egress.finish_head(head, message.attempt_id, message.body_length)
+        except (RefusedError, UnicodeEncodeError, msgspec.DecodeError) as exc:
             self.fail(Failure("refused", str(exc), False))
             return
         over = service.meter(opened).begin(service.pool.now_s)
@@ -177,7 +196,7 @@ class Attempt:
             connection.connect_ms = None
             connected(connection)
         else:
-            service.pool.connect(key, endpoint, message.connect_s, connected, self.fail)
+            service.pool.connect(key, endpoint, route.connect_s, connected, self.fail)
 
     def send(self, connection: UpstreamConnection, request: bytes) -> None:
         """The journal has it: let the bytes out."""
@@ -188,11 +207,8 @@ class Attempt:
             self.dispatched = False
             self.fail(Failure("connect", "the pooled connection had closed", False))
             return
-        message = self.message
         self._sent_bytes = len(request)
-        connection.send(
-            request, self, Deadlines(message.connect_s, message.first_byte_s, message.idle_s, message.total_s)
-        )
+        connection.send(request, self, self.route.deadlines)
 
     # from the provider
 
@@ -450,6 +466,7 @@ class VaultService:
         self.peer_uids = peer_uids
         self.report = report
         self.held = 0
+        self._routes: dict[bytes, KnownRoute] = {}
         self.links: set[VaultSideLink] = set()
         self.fenced: set[str] = set()
         """Runs of edges that are dead: nothing of them is dispatched any more, whatever still lies in a socket."""
@@ -473,13 +490,32 @@ class VaultService:
         meter.ceilings = opened.item.ceilings
         return meter
 
+    def prepare(self, raw: msgspec.Raw) -> tuple[Opened, bytes, KnownRoute]:
+        """Judge a route, once per content: returns the credential, the head and the deadlines. Raises RefusedError."""
+        encoded = bytes(raw)
+        known = self._routes.get(encoded)
+        if known is None:
+            route = _decode_route(encoded)
+            opened = self.box.find(route.deployment)
+            if opened is None:
+                raise RefusedError(f"no active credential for {route.deployment[:128]!r}")
+            known = KnownRoute(route, opened, egress.build_head(route, opened))
+            if len(self._routes) >= ROUTES_MAX:
+                self._routes.clear()
+            self._routes[encoded] = known
+        # A credential that was replaced, disabled or removed is another object, or none.
+        if known.opened is None or self.box.find(known.deployment) is not known.opened:
+            del self._routes[encoded]
+            return self.prepare(raw)
+        return known.opened, known.head, known
+
     # one turn
 
     def send_after_journal(self, attempt: Attempt, connection: UpstreamConnection, request: bytes) -> None:
         """Journal a dispatch; the bytes leave when the journal has it."""
         attempt.dispatched = True
         record = records.Dispatch(
-            attempt.message.attempt_id, attempt.message.deployment, self._clock.wall_ms(), attempt._link.run_id
+            attempt.message.attempt_id, attempt.route.deployment, self._clock.wall_ms(), attempt._link.run_id
         )
         self.journal.append(Kind.DISPATCH, records.encode_payload(record))
         self._pending.append((attempt, connection, request))

@@ -65,20 +65,30 @@ class Hello(msgspec.Struct, array_like=True, frozen=True):
     run_id: str
 
 
-class Open(msgspec.Struct, array_like=True, frozen=True):
-    """Asks the vault for one attempt. Names a deployment, never a URL or a credential (C7)."""
+class Route(msgspec.Struct, array_like=True, frozen=True):
+    """Where an attempt goes and how long it may take. The same for many attempts: encoded once, judged once.
 
-    attempt_id: str
+    Names a deployment, never a URL or a credential (C7).
+    """
+
     deployment: str
     method: str
     path: str
     """Below the credential's sealed path prefix, starting with "/"; no query."""
     headers: list[tuple[bytes, bytes]]
-    body_length: int
     first_byte_s: float
     idle_s: float
     total_s: float
     connect_s: float
+
+
+class Open(msgspec.Struct, array_like=True, frozen=True):
+    """Asks the vault for one attempt."""
+
+    attempt_id: str
+    body_length: int
+    route: msgspec.Raw
+    """Route, encoded."""
 
 
 class Head(msgspec.Struct, array_like=True, frozen=True):

@@ -7,7 +7,7 @@ bytes and again as parsed fields, and only then counted as a request. RFC 9112 (
 
 import re
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import httptools
 import msgspec
@@ -24,6 +24,7 @@ _FIELD_NAME = re.compile(rb"[!#$%&'*+.^`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2 tok
 _FIELD_VALUE_BAD = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _TARGET = re.compile(rb"[\x21-\x7e]+")
 _DIGITS = re.compile(rb"[0-9]{1,15}")
+_LENGTH_LINE = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ?([0-9]{1,9})\r\n")
 _HOST = re.compile(rb"[0-9A-Za-z._~%!$&'()*+,;=:\[\]-]*")
 
 
@@ -59,6 +60,9 @@ class RequestHead(msgspec.Struct):
     expects_continue: bool
     repeated: frozenset[bytes] = frozenset()
     """Names that came more than once: refused where they identify a caller."""
+    shared: dict[str, Any] = {}
+    """What handlers derive from the head. One object for all requests of a connection whose heads differ in nothing but
+    content-length: clients repeat their head, so it is judged, parsed and interpreted once."""
 
 
 class RequestSink(Protocol):
@@ -84,9 +88,12 @@ class RequestParser:
         "_body",
         "_complete",
         "_crossed",
+        "_direct",
         "_head",
         "_headers",
         "_limits",
+        "_memo",
+        "_memo_head",
         "_parser",
         "_pending",
         "_raw",
@@ -105,6 +112,9 @@ class RequestParser:
         self.in_message = False
         """True from a head's end to its message's end."""
         self._head: RequestHead | None = None
+        self._memo: tuple[bytes, bytes] | None = None
+        self._memo_head: RequestHead | None = None
+        self._direct = False
         self._remaining: int | None = 0
         self._complete = False
         self._crossed = False
@@ -138,7 +148,52 @@ class RequestParser:
         if b"\n" in data and data.count(b"\n") != data.count(b"\r\n"):
             raise RejectedError(problems.BAD_HTTP, "a line ends with a bare LF")
 
+    def _feed_repeated(self, data: bytes) -> bytes | None:
+        """Take a head that repeats the last one but for the digits of its content-length; None when it does not."""
+        memo, known = self._memo, self._memo_head
+        if memo is None or known is None or not data.startswith(memo[0]):
+            return None
+        at = len(memo[0])
+        end = data.find(b"\r\n", at)
+        digits = data[at:end]
+        if not 0 < len(digits) < 10 or not digits.isdigit() or not data.startswith(memo[1], end):
+            return None
+        length = int(digits)
+        if length > self._limits.body_bytes_max:
+            return None
+        self._remaining = length
+        self._complete = length == 0
+        self._direct = True
+        self.in_message = True
+        headers = known.headers
+        self._sink.on_head(
+            RequestHead(
+                known.method,
+                known.target,
+                headers,
+                known.keep_alive,
+                known.http10,
+                length,
+                known.expects_continue and length != 0,
+                known.repeated,
+                known.shared,
+            )
+        )
+        if self._complete:
+            self._finish()
+        return data[end + len(memo[1]) :]
+
+    def _remember(self, head: bytes, parsed: RequestHead) -> None:
+        match = _LENGTH_LINE.search(head)
+        if match is not None and parsed.body_length is not None:
+            self._memo = (head[: match.start(1)], head[match.end(1) :])
+            self._memo_head = parsed
+
     def _feed_head(self, data: bytes) -> bytes:
+        if self._memo is not None:
+            rest = self._feed_repeated(data)
+            if rest is not None:
+                return rest
         # RFC 9112 §2.2: a server SHOULD ignore at least one empty line received before the request line.
         if data.startswith(b"\r\n"):
             data = data[2:]
@@ -153,7 +208,7 @@ class RequestParser:
         self._headers = {}
         self._repeated = set()
         self._raw = self._body = 0
-        self._complete = self._crossed = False
+        self._complete = self._crossed = self._direct = False
         self._head = None
         self.in_message = True
         self._parse(head)
@@ -161,6 +216,7 @@ class RequestParser:
             raise RejectedError(problems.BAD_HTTP, "the head is not understood")
         parsed: RequestHead = self._head
         self._remaining = parsed.body_length
+        self._remember(head, parsed)
         self._sink.on_head(parsed)
         if self._complete:
             self._finish()
@@ -179,7 +235,12 @@ class RequestParser:
         else:
             piece, rest = (data, b"") if len(data) <= remaining else (data[:remaining], data[remaining:])
             self._remaining = remaining - len(piece)
-            self._parse(piece)
+            if self._direct:
+                # A fixed body after a repeated head: llhttp never saw the head and need not see the body.
+                self._complete = self._remaining == 0
+                self._sink.on_body(piece)
+            else:
+                self._parse(piece)
         if self._complete:
             self._finish()
         return rest
@@ -296,6 +357,7 @@ class RequestParser:
             body_length=body_length,
             expects_continue=expect is not None and body_length != 0 and not http10,
             repeated=frozenset(self._repeated) if self._repeated else frozenset(),
+            shared={},
         )
 
     def on_body(self, data: bytes) -> None:

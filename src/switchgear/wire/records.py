@@ -47,31 +47,15 @@ class Segment(msgspec.Struct, array_like=True, frozen=True):
     version: int = 1
 
 
-class Reserve(msgspec.Struct, array_like=True, frozen=True):
-    """A request that is about to go upstream: everything that is known before the first byte leaves."""
+class Who(msgspec.Struct, array_like=True, frozen=True):
+    """Who asks: the key as it was, and what the client's head says. The same for many requests: encoded once."""
 
-    id: str
-    time_ms: int
     key_id: str
     key_name: str
     key_version: int
     team: str | None
     user: str | None
     project: str | None
-    operation: str
-    path: str
-    dialect: str
-    model: str
-    stream: bool
-    provider: str
-    deployment: str
-    credential: str
-    upstream_model: str
-    price_id: str | None
-    input_estimate: int
-    expect_nanousd: int | None
-    hold_nanousd: int | None
-    bytes_in: int
     client_ip: str | None = None
     tool: str | None = None
     client_request_id: str | None = None
@@ -81,9 +65,41 @@ class Reserve(msgspec.Struct, array_like=True, frozen=True):
     session: str | None = None
     agent: str | None = None
     tags: list[str] | None = None
-    environment: str | None = None
-    cost_center: str | None = None
     client_retry: int | None = None
+
+
+class Place(msgspec.Struct, array_like=True, frozen=True):
+    """What is asked of whom. The same for many requests: encoded once."""
+
+    operation: str
+    path: str
+    dialect: str
+    model: str
+    provider: str
+    deployment: str
+    credential: str
+    upstream_model: str
+    price_id: str | None
+
+
+class Reserve(msgspec.Struct, array_like=True, frozen=True):
+    """A request that is about to go upstream: everything that is known before the first byte leaves."""
+
+    id: str
+    time_ms: int
+    who: msgspec.Raw
+    """Who, encoded."""
+    place: msgspec.Raw
+    """Place of the first attempt, encoded."""
+    stream: bool
+    input_estimate: int
+    expect_nanousd: int | None
+    hold_nanousd: int | None
+    bytes_in: int
+    end_user: str | None = None
+    """From the body, when the head names none."""
+    tags: list[str] | None = None
+    """From the body."""
 
 
 class Attempt(msgspec.Struct, array_like=True, frozen=True):
@@ -206,6 +222,8 @@ class LinkEnd(msgspec.Struct, array_like=True, frozen=True):
 Payload = Segment | Reserve | Settle | Checkpoint | Attempt | Orphan | Denial | Dispatch | Done | LinkEnd
 
 encode_payload = msgspec.msgpack.Encoder().encode
+decode_who = msgspec.msgpack.Decoder(Who).decode
+decode_place = msgspec.msgpack.Decoder(Place).decode
 PAYLOADS: dict[int, msgspec.msgpack.Decoder[Payload]] = {
     Kind.SEGMENT: msgspec.msgpack.Decoder(Segment),
     Kind.RESERVE: msgspec.msgpack.Decoder(Reserve),

@@ -126,6 +126,7 @@ def upgrade() -> None:
         column("cost_nanousd", big, False),
         column("latency_ms", sa.Integer(), False),
         column("record", blob),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "usage",

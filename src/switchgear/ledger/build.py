@@ -1,0 +1,312 @@
+"""From a spool's payloads to a ledger record. Level 3. Pure.
+
+The store keeps the payloads as they were spooled; the record that people see is built from them when it is read. That
+keeps absorption cheap, and the bytes that a settlement was made of stay what they were.
+"""
+
+import datetime
+from collections.abc import Callable
+
+import msgspec
+
+from switchgear import __version__
+from switchgear.core.ids import attempt_id
+from switchgear.core.money import NANO_PER_USD
+from switchgear.core.usage import TokenUsage
+from switchgear.ledger.record import (
+    Attempt,
+    Client,
+    CostLine,
+    EndUser,
+    Error,
+    Named,
+    Outcome,
+    Record,
+    Timings,
+    Tokens,
+    decode,
+)
+from switchgear.pricing.price import Cost, Price, cost
+from switchgear.wire import records
+
+TEXT_MAX = 512
+
+FindPrice = Callable[[str, str, str, int], Price | None]
+"""(price id, provider, upstream model, time in ms) → the price with that id, or None when no such price was published."""
+
+
+class OpenRequest(msgspec.Struct):
+    """A reservation whose settlement has not come."""
+
+    reserve: records.Reserve
+    who: records.Who
+    place: records.Place
+    raw: bytes
+    """The reservation's payload."""
+    attempts: list[records.Attempt]
+    checkpoint: records.Checkpoint | None = None
+
+
+class Stored(msgspec.Struct, array_like=True):
+    """What the store keeps of a settled request: the spool's payloads. Its encoding never begins with "{", so a row is
+    either this or a whole Record in JSON."""
+
+    reserve: msgspec.Raw
+    attempts: list[records.Attempt]
+    settle: msgspec.Raw
+    version: int = 1
+
+
+encode_stored = msgspec.msgpack.Encoder().encode
+_decode_stored = msgspec.msgpack.Decoder(Stored).decode
+_decode_reserve = msgspec.msgpack.Decoder(records.Reserve).decode
+_decode_settle = msgspec.msgpack.Decoder(records.Settle).decode
+
+
+def from_row(row: bytes, find_price: FindPrice) -> Record:
+    """Build the record of a stored row."""
+    if row.startswith(b"{"):
+        return decode(row)
+    stored = _decode_stored(row)
+    reserve = _decode_reserve(stored.reserve)
+    opened = OpenRequest(
+        reserve, records.decode_who(reserve.who), records.decode_place(reserve.place), b"", stored.attempts
+    )
+    return settled(opened, _decode_settle(stored.settle), find_price)
+
+
+def last_place(opened: OpenRequest) -> records.Place | records.Attempt:
+    """Return where the last attempt went: what the record and the sums name."""
+    return opened.attempts[-1] if opened.attempts else opened.place
+
+
+def settled(opened: OpenRequest, settle: records.Settle, find_price: FindPrice) -> Record:
+    """Build the record of a settled request; the cost is computed again from usage and price."""
+    place = last_place(opened)
+    usage = settle.tokens if settle.tokens is not None and settle.tokens.is_sane() else None
+    price = None
+    if place.price_id is not None:
+        price = find_price(place.price_id, place.provider, place.upstream_model, opened.reserve.time_ms)
+    computed = cost(price, usage, settle.service_tier) if price is not None and usage is not None else None
+    amount = computed.nanousd if computed is not None else (0 if settle.cost_nanousd == 0 and usage is None else None)
+    error = None
+    if settle.error_code is not None:
+        error = Error(settle.error_code[:64], (settle.error_message or "")[:TEXT_MAX])
+    return make(
+        opened,
+        price,
+        status=settle.status,
+        outcome=outcome_of(settle.outcome),
+        tokens=usage,
+        computed=computed,
+        cost_nanousd=amount,
+        estimate_reason=settle.estimate_reason,
+        attempts=_attempts(opened, settle, usage, amount),
+        finish_reason=settle.finish_reason,
+        response_id=settle.response_id,
+        service_tier=settle.service_tier,
+        bytes_out=max(0, settle.bytes_out),
+        latency_ms=max(0, settle.latency_ms),
+        ttft_ms=settle.ttft_ms,
+        error=error,
+        upstream_ms=sum(o.end_ms - o.start_ms for o in settle.attempts) if settle.attempts else None,
+    )
+
+
+_OUTCOMES: dict[str, Outcome] = {
+    "ok": "ok",
+    "client_error": "client_error",
+    "upstream_error": "upstream_error",
+    "timeout": "timeout",
+    "client_gone": "client_gone",
+    "interrupted": "interrupted",
+}
+
+
+def outcome_of(text: str) -> Outcome:
+    return _OUTCOMES.get(text, "interrupted")
+
+
+def _named(name: str | None) -> Named | None:
+    return Named(name, name) if name is not None else None
+
+
+def _time(ms: int) -> str:
+    return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+
+
+def _tool(text: str | None) -> Client | None:
+    if text is None:
+        return None
+    tool, slash, rest = text.partition("/")
+    return Client(tool, rest.split(" ", 1)[0] if slash else None)
+
+
+def _tokens(usage: TokenUsage | None) -> Tokens | None:
+    if usage is None:
+        return None
+    return Tokens(
+        usage.input,
+        usage.cache_read,
+        usage.cache_write_5m,
+        usage.cache_write_1h,
+        usage.output,
+        usage.reasoning,
+        usage.audio_in,
+        usage.audio_out,
+        usage.image,
+    )
+
+
+def _usd_per_mtok(nano: int) -> str:
+    whole, rest = divmod(nano, NANO_PER_USD)
+    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".")
+
+
+def attempt_of(
+    opened: OpenRequest,
+    number: int,
+    outcome: records.AttemptOutcome | None,
+    usage: TokenUsage | None,
+    amount: int | None,
+) -> Attempt:
+    place: records.Place | records.Attempt = opened.place
+    if number > 1:
+        place = next((a for a in opened.attempts if a.number == number), opened.place)
+    timings = None
+    if outcome is not None:
+        timings = Timings(outcome.start_ms, outcome.first_byte_ms, outcome.end_ms, outcome.connect_ms)
+    return Attempt(
+        attempt_id(opened.reserve.id, number),
+        place.provider,
+        place.deployment,
+        place.credential,
+        place.upstream_model,
+        outcome.status if outcome is not None else None,
+        timings,
+        _tokens(usage),
+        amount,
+        outcome.upstream_request_id if outcome is not None else None,
+        outcome.error if outcome is not None else None,
+    )
+
+
+def _attempts(
+    opened: OpenRequest, settle: records.Settle, usage: TokenUsage | None, amount: int | None
+) -> list[Attempt]:
+    last = len(settle.attempts) - 1
+    return [
+        attempt_of(opened, outcome.number, outcome, usage if n == last else None, amount if n == last else 0)
+        for n, outcome in enumerate(settle.attempts[:16])
+    ]
+
+
+def _end_user(who: records.Who, reserve: records.Reserve) -> EndUser | None:
+    if who.end_user is not None:
+        return EndUser(who.end_user, who.end_user_source or "")
+    return EndUser(reserve.end_user, "body.user") if reserve.end_user is not None else None
+
+
+def make(
+    opened: OpenRequest,
+    price: Price | None,
+    *,
+    status: int,
+    outcome: Outcome,
+    cost_nanousd: int | None,
+    tokens: TokenUsage | None = None,
+    computed: Cost | None = None,
+    estimate_reason: str | None = None,
+    attempts: list[Attempt] | None = None,
+    finish_reason: str | None = None,
+    response_id: str | None = None,
+    service_tier: str | None = None,
+    bytes_out: int = 0,
+    latency_ms: int | None = None,
+    ttft_ms: int | None = None,
+    upstream_ms: int | None = None,
+    error: Error | None = None,
+) -> Record:
+    reserve, who, first = opened.reserve, opened.who, opened.place
+    place = last_place(opened)
+    lines = (
+        [
+            CostLine(line.meter, line.quantity, line.unit, _usd_per_mtok(line.unit_price), line.cost_nanousd)
+            for line in computed.lines
+        ]
+        if computed is not None
+        else []
+    )
+    return Record(
+        id=reserve.id,
+        time=_time(reserve.time_ms),
+        operation=first.operation,
+        path=first.path,
+        key=Named(who.key_id, who.key_name),
+        team=_named(who.team),
+        user=_named(who.user),
+        project=_named(who.project),
+        end_user=_end_user(who, reserve),
+        session=who.session,
+        agent=who.agent,
+        tags=[*(who.tags or []), *(reserve.tags or [])],
+        client=_tool(who.tool),
+        client_ip=who.client_ip,
+        client_request_id=who.client_request_id,
+        trace_id=who.trace_id,
+        dialect=first.dialect,
+        model=first.model,
+        upstream_model=place.upstream_model,
+        provider=place.provider,
+        deployment=place.deployment,
+        credential=place.credential,
+        service_tier=service_tier,
+        attempts=attempts or [],
+        status=status,
+        outcome=outcome,
+        finish_reason=finish_reason,
+        response_id=response_id,
+        stream=reserve.stream,
+        client_retry=who.client_retry,
+        tokens=_tokens(tokens),
+        cost_lines=lines,
+        list_cost_nanousd=computed.list_nanousd if computed is not None else cost_nanousd,
+        cost_nanousd=cost_nanousd,
+        cost_estimated=estimate_reason is not None,
+        estimate_reason=estimate_reason[:TEXT_MAX] if estimate_reason is not None else None,
+        price_source=price.source if price is not None else None,
+        price_version=place.price_id,
+        reserved_nanousd=reserve.expect_nanousd,
+        bytes_in=max(0, reserve.bytes_in),
+        bytes_out=bytes_out,
+        latency_ms=latency_ms,
+        ttft_ms=ttft_ms,
+        upstream_ms=upstream_ms,
+        error=error,
+        key_version=who.key_version,
+        gateway_version=__version__,
+    )
+
+
+def denied(denial: records.Denial) -> Record:
+    return Record(
+        id=denial.id,
+        time=_time(denial.time_ms),
+        operation=denial.operation,
+        path=denial.path,
+        key=Named(denial.key_id, denial.key_name),
+        team=_named(denial.team),
+        user=_named(denial.user),
+        project=_named(denial.project),
+        client=_tool(denial.tool),
+        client_ip=denial.client_ip,
+        dialect=denial.dialect,
+        model=denial.model,
+        status=denial.status,
+        outcome="denied",
+        count=max(1, denial.count),
+        cost_nanousd=0,
+        error=Error(denial.code[:64], denial.message[:TEXT_MAX]),
+        key_version=denial.key_version,
+        gateway_version=__version__,
+    )
