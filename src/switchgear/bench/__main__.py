@@ -6,6 +6,7 @@ import platform
 import shutil
 import statistics
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import uvloop
 
 from switchgear import __version__
 from switchgear.bench import load, processes
-from switchgear.bench.processes import Nginx, Provider, Switchgear
+from switchgear.bench.processes import Nginx, gateway_pids, start_gateway
+from switchgear.testing.gateway import GatewayProcess, ProviderProcess, free_port
 
 WORKERS = 2
 CONNECTIONS = 32
@@ -31,30 +33,30 @@ class Report:
         print(f"{what:<62} {figure:<44} {goal}", flush=True)
 
 
-def absorbed(gateway: Switchgear, before: int, sent: int) -> None:
+def absorbed(gateway: GatewayProcess, before: int, sent: int) -> None:
     """Wait until the ledger holds what was sent: its CPU time counts (INVARIANTS M1)."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
-        if gateway.backlog() - before >= sent:
+        if gateway.total() - before >= sent:
             return
         time.sleep(0.5)
     raise SystemExit("the spool backlog was not absorbed within 60 s")
 
 
-def plain(report: Report, nginx: Nginx, gateway: Switchgear, seconds: int, rounds: int) -> None:
+def plain(report: Report, key: str, nginx: Nginx, gateway: GatewayProcess, seconds: int, rounds: int) -> None:
     """CPU per plain request, alternating."""
     ratios, ours, theirs, rates, their_rates = [], [], [], [], []
-    load.wrk(gateway.port, gateway.key, "up/echo", CONNECTIONS, 2)
+    load.wrk(gateway.port, key, "up/echo", CONNECTIONS, 2)
     for _ in range(rounds):
         before = processes.cpu_ns(nginx.pids())
         result = load.wrk(nginx.port, "x", "echo", CONNECTIONS, seconds)
         theirs.append((processes.cpu_ns(nginx.pids()) - before) / result.requests / 1000)
         their_rates.append(result.rate)
-        held = gateway.backlog()
+        held = gateway.total()
         time.sleep(0.5)
-        pids = gateway.pids()
+        pids = gateway_pids(gateway)
         before = processes.cpu_ns(pids)
-        result = load.wrk(gateway.port, gateway.key, "up/echo", CONNECTIONS, seconds)
+        result = load.wrk(gateway.port, key, "up/echo", CONNECTIONS, seconds)
         if result.errors:
             raise SystemExit(f"{result.errors} errors under load")
         time.sleep(2)
@@ -62,7 +64,7 @@ def plain(report: Report, nginx: Nginx, gateway: Switchgear, seconds: int, round
         absorbed(gateway, held, result.requests)
         # Asking whether the backlog is gone costs CPU as well; it is asked after the reading unless it was not gone.
         ours.append(
-            ((polled if gateway.backlog() - held >= result.requests else processes.cpu_ns(pids)) - before)
+            ((polled if gateway.total() - held >= result.requests else processes.cpu_ns(pids)) - before)
             / result.requests
             / 1000
         )
@@ -81,12 +83,12 @@ def plain(report: Report, nginx: Nginx, gateway: Switchgear, seconds: int, round
     )
 
 
-def latency(report: Report, upstream: Nginx, gateway: Switchgear, seconds: float) -> None:
+def latency(report: Report, key: str, upstream: Nginx, gateway: GatewayProcess, seconds: float) -> None:
     """Added latency at 1,000 requests/s."""
 
     async def both() -> tuple[list[float], list[float]]:
         direct = await load.fixed_rate(upstream.port, "x", "echo", 1000, seconds)
-        through = await load.fixed_rate(gateway.port, gateway.key, "up/echo", 1000, seconds)
+        through = await load.fixed_rate(gateway.port, key, "up/echo", 1000, seconds)
         return sorted(direct), sorted(through)
 
     p50s, p99s = [], []
@@ -102,16 +104,19 @@ def latency(report: Report, upstream: Nginx, gateway: Switchgear, seconds: float
 
 
 def streaming(
-    report: Report, gateway: Switchgear, nginx: Nginx, count: int, rate: int, seconds: int, goal: str
+    report: Report, key: str, gateway: GatewayProcess, nginx: Nginx, count: int, rate: int, seconds: int, goal: str
 ) -> None:
     """CPU per event, one read per event."""
     model = f"stream-{rate * seconds}-{rate}"
     costs = {}
-    for name, target, pids in (("nginx", nginx.port, nginx.pids()), ("switchgear", gateway.port, gateway.pids())):
+    for name, target, pids in (
+        ("nginx", nginx.port, nginx.pids()),
+        ("switchgear", gateway.port, gateway_pids(gateway)),
+    ):
         asked = f"st/{model}" if name == "switchgear" else model
         before = processes.cpu_ns(pids)
         started = time.monotonic()
-        events = uvloop.run(load.streams(target, gateway.key, asked, count))
+        events = uvloop.run(load.streams(target, key, asked, count))
         took = time.monotonic() - started
         time.sleep(1)
         costs[name] = ((processes.cpu_ns(pids) - before) / events / 1000, events / took)
@@ -123,11 +128,11 @@ def streaming(
     )
 
 
-def many(report: Report, gateway: Switchgear, idle: int, active: int) -> None:
+def many(report: Report, key: str, gateway: GatewayProcess, idle: int, active: int) -> None:
     """Active streams while connections idle."""
 
     async def hold() -> tuple[int, float]:
-        before = processes.pss_kib(gateway.pids())
+        before = processes.pss_kib(gateway_pids(gateway))
         idlers = []
         for number in range(idle):
             # Loopback has one address per 28,000 ports: spread over several.
@@ -135,8 +140,8 @@ def many(report: Report, gateway: Switchgear, idle: int, active: int) -> None:
             _, writer = await asyncio.open_connection("127.0.0.1", gateway.port, local_addr=source)
             idlers.append(writer)
         await asyncio.sleep(1.5)
-        after = processes.pss_kib(gateway.pids())
-        events = await load.streams(gateway.port, gateway.key, "st/stream-40-4", active)
+        after = processes.pss_kib(gateway_pids(gateway))
+        events = await load.streams(gateway.port, key, "st/stream-40-4", active)
         for writer in idlers:
             writer.close()
         return events, (after - before) * 1024 / idle
@@ -188,36 +193,42 @@ def main() -> None:
         raise SystemExit("nginx and wrk are needed: sudo apt-get install -y nginx wrk")
     wanted = set(arguments.only.split(",")) - {""} or {"plain", "latency", "streams", "many", "start"}
     report = Report()
-    upstream = Nginx(processes.free_port(), None, 1)
-    provider = Provider(processes.free_port())
-    nginx = Nginx(processes.free_port(), upstream.port, WORKERS)
-    nginx_stream = Nginx(processes.free_port(), provider.port, WORKERS)
-    gateway = Switchgear({"up": upstream.port, "st": provider.port}, WORKERS)
+    upstream = Nginx(free_port(), None, 1)
+    provider = ProviderProcess(remember=False)
+    nginx = Nginx(free_port(), upstream.port, WORKERS)
+    nginx_stream = Nginx(free_port(), provider.port, WORKERS)
+    folder = Path(tempfile.mkdtemp(prefix="switchgear-bench-"))
+    ports = {"up": upstream.port, "st": provider.port}
+    gateway = start_gateway(ports, WORKERS, folder)
+    key = gateway.key("bench")
     try:
         if "start" in wanted:
             first = gateway.start_s
             gateway.stop(keep=True)
-            gateway = Switchgear({"up": upstream.port, "st": provider.port}, WORKERS, gateway.folder)
+            gateway.start()
             report.add("start to ready, first / warm folder", f"{first:.2f} s / {gateway.start_s:.2f} s", "≤ 4 / 1.5 s")
             time.sleep(2)
             report.add(
-                "memory of all processes, idle (PSS)", f"{processes.pss_kib(gateway.pids()) / 1024:.0f} MiB", "≤ 160 MB"
+                "memory of all processes, idle (PSS)",
+                f"{processes.pss_kib(gateway_pids(gateway)) / 1024:.0f} MiB",
+                "≤ 160 MB",
             )
         if "plain" in wanted:
-            plain(report, nginx, gateway, arguments.seconds, arguments.rounds)
+            plain(report, key, nginx, gateway, arguments.seconds, arguments.rounds)
         if "latency" in wanted:
-            latency(report, upstream, gateway, min(5, arguments.seconds))
+            latency(report, key, upstream, gateway, min(5, arguments.seconds))
         if "streams" in wanted:
-            streaming(report, gateway, nginx_stream, 200, 20, 10, "≤ 2 ×")
-            streaming(report, gateway, nginx_stream, 1000, 4, 10, "≤ 2 ×")
-            streaming(report, gateway, nginx_stream, 1000, 20, 10, "throughput")
+            streaming(report, key, gateway, nginx_stream, 200, 20, 10, "≤ 2 ×")
+            streaming(report, key, gateway, nginx_stream, 1000, 4, 10, "≤ 2 ×")
+            streaming(report, key, gateway, nginx_stream, 1000, 20, 10, "throughput")
         if "many" in wanted:
-            many(report, gateway, 10_000, 2_000)
+            many(report, key, gateway, 10_000, 2_000)
         if arguments.write is not None:
             write(report, arguments.write, "make bench")
     finally:
         for running in (gateway, nginx, nginx_stream, provider, upstream):
             running.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

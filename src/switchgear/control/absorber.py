@@ -20,7 +20,7 @@ from switchgear.spool.writer import SpoolWriter
 from switchgear.store import ledger_rows
 from switchgear.store.database import Store, StoreGoneError
 
-PAUSE_S = 0.2
+PAUSE_S = 0.25
 ADOPT_S = 5.0
 """A spool whose writer is gone for so long has no successor: control closes it itself."""
 ROUNDS_PER_TURN = 64
@@ -57,8 +57,8 @@ class Absorber:
     async def run(self) -> None:
         """Absorb until cancelled."""
         while True:
-            moved = await self.turn()
-            await asyncio.sleep(PAUSE_S if not moved else 0.05)
+            await self.turn()
+            await asyncio.sleep(PAUSE_S)
 
     async def turn(self) -> bool:
         """Absorb what is there; returns whether anything was."""

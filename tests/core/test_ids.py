@@ -1,0 +1,37 @@
+"""Ids: order, uniqueness, base 62."""
+
+import os
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchgear.core.ids import IdSource, attempt_id, base62, random_base62, request_id_floor
+
+
+def test_request_ids_sort_by_time_and_are_unique():
+    source = IdSource(os.urandom)
+    ids = [source.request_id(1000 + n // 10) for n in range(1000)]
+    assert len(set(ids)) == 1000
+    assert ids == sorted(ids)
+    assert all(len(i) == 32 for i in ids)
+    assert ids[0] >= request_id_floor(1000) and ids[0] < request_id_floor(1001)
+
+
+def test_an_attempt_is_named_after_its_request():
+    assert attempt_id("abc", 2) == "abc-2"
+
+
+@given(st.integers(0, 62**6 - 1))
+def test_base62_is_reversible(value):
+    text = base62(value, 6)
+    digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    back = 0
+    for char in text:
+        back = back * 62 + digits.index(char)
+    assert back == value
+    assert len(text) == 6
+
+
+def test_random_characters_are_drawn_without_bias():
+    drawn = random_base62(lambda n: bytes([255, 248, 0, 61] * n)[:n], 8)
+    assert set(drawn) == {"0", "z"}

@@ -1,0 +1,62 @@
+"""Costs: exact, rounded once, None where unknown."""
+
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchgear.core.usage import TokenUsage
+from switchgear.pricing.price import METERS, Meterer, Price, Rate, cost
+
+rates = st.builds(
+    Rate, st.integers(0, 10**11),
+    st.lists(st.tuples(st.integers(1, 10**6), st.integers(0, 10**11)), max_size=2, unique_by=lambda t: t[0]).map(lambda t: tuple(sorted(t))),
+)
+prices = st.builds(
+    Price, st.just("m"), st.just("s"), st.dictionaries(st.sampled_from(METERS), rates),
+    st.dictionaries(st.sampled_from(["flex", "priority"]), st.dictionaries(st.sampled_from(METERS), rates), max_size=2),
+    st.sampled_from([0, 0, 1000, 1234]),
+)
+counts = st.none() | st.integers(0, 2_000_000)
+usages = st.builds(TokenUsage, **dict.fromkeys(TokenUsage.__struct_fields__, counts))
+
+
+@given(prices, usages, st.sampled_from([None, "default", "flex"]))
+def test_the_fast_way_gives_the_same_figure(price, usage, tier):
+    full = cost(price, usage, tier)
+    assert Meterer(price).nanousd(usage, tier) == (None if full is None else full.nanousd)
+
+
+@given(prices, usages)
+def test_the_cost_is_the_exact_sum_rounded_once(price, usage):
+    full = cost(price, usage)
+    if full is None:
+        return
+    exact = sum(Fraction(line.quantity * line.unit_price, 10**6) for line in full.lines)
+    assert abs(full.list_nanousd - exact) <= Fraction(1, 2)
+    assert abs(full.nanousd - exact * (10_000 - price.discount_bp) / 10_000) <= Fraction(1, 2)
+
+
+def test_unknown_is_none_and_never_zero():
+    price = Price("m", "s", {"input": Rate(1000)})
+    assert cost(price, TokenUsage(input=1, output=1)) is None
+    assert cost(price, TokenUsage(input=1, output=0)) is not None
+    assert Meterer(price).nanousd(TokenUsage(input=1, output=1), None) is None
+
+
+def test_a_tier_moves_the_whole_request():
+    price = Price("m", "s", {"input": Rate(2_500_000_000, ((272_000, 5_000_000_000),))})
+    assert cost(price, TokenUsage(input=272_000)).nanousd == 272_000 * 2500
+    assert cost(price, TokenUsage(input=272_001)).nanousd == 272_001 * 5000
+
+
+def test_the_id_names_the_numbers():
+    one = Price("m", "s", {"input": Rate(1)})
+    assert one.id == Price("m", "s", {"input": Rate(1)}).id
+    assert one.id != Price("m", "s", {"input": Rate(2)}).id
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6))
+def test_an_expectation_is_the_cost_of_that_usage(into, out):
+    meterer = Meterer(Price("m", "s", {"input": Rate(150_000_000), "output": Rate(600_000_000)}))
+    assert meterer.expect(into, out) == meterer.nanousd(TokenUsage(input=into, output=out), None)

@@ -1,0 +1,38 @@
+"""Base URLs are parsed once, strictly."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchgear.providers import endpoint
+
+
+def test_a_good_url():
+    place = endpoint.parse("https://API.example.com:8443/v1/")
+    assert (place.scheme, place.host, place.port, place.path_prefix) == ("https", "api.example.com", 8443, "/v1")
+    assert place.url == "https://api.example.com:8443/v1"
+    assert place.host_header == b"api.example.com:8443"
+
+
+@pytest.mark.parametrize("url", [
+    "http://api.example.com/v1", "ftp://a/b", "https://user@a.com", "https://a.com?x=1", "https://a.com#f", "https://a.com/v1/../x",
+    "https://a .com", "https://a.com\\@b.com", "https://0x7f.1", "https://2130706433", "https://127.1", "https://0177.0.0.1",
+    "https://a.com:99999", "https://ä.com", "https://", "https://a.com/%2e%2e", "https://[::1", "https://-a.com", "",
+])
+def test_C1_odd_spellings_are_refused(url):
+    with pytest.raises(ValueError):
+        endpoint.parse(url)
+
+
+def test_plain_http_needs_allow_private():
+    assert endpoint.parse("http://127.0.0.1:8000/v1", allow_private=True).port == 8000
+    assert endpoint.parse("https://[2606:4700::1]/v1").url == "https://[2606:4700::1]/v1"
+
+
+@given(st.text(max_size=60))
+def test_garbage_is_refused_or_canonical(text):
+    try:
+        place = endpoint.parse("https://" + text)
+    except ValueError:
+        return
+    assert endpoint.parse(place.url) == place

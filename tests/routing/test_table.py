@@ -1,0 +1,51 @@
+"""From a model's name to candidates."""
+
+from switchgear.routing import table
+from switchgear.routing.table import DeploymentEntry, ModelEntry, ProviderEntry, RouteTable
+
+ROUTES = RouteTable(
+    providers={
+        "a": ProviderEntry(name="a", dialect="openai", credentials=("one", "two")),
+        "b": ProviderEntry(name="b", dialect="openai", credentials=("c",)),
+        "empty": ProviderEntry(name="empty", dialect="openai", credentials=()),
+    },
+    models={
+        "fast": ModelEntry(name="fast", deployments=(
+            DeploymentEntry(provider="b", model="m", tier=2), DeploymentEntry(provider="a", model="m", credential="two"),
+        ), fallback=("slow",)),
+        "slow": ModelEntry(name="slow", deployments=(DeploymentEntry(provider="b", model="big"),)),
+        "quick": ModelEntry(name="quick", alias="fast"),
+        "loop": ModelEntry(name="loop", alias="loop"),
+        "x/*": ModelEntry(name="x/*", deployments=(DeploymentEntry(provider="a", model="*"),)),
+        "x/y*": ModelEntry(name="x/y*", deployments=(DeploymentEntry(provider="b", model="y-*"),)),
+    },
+)
+
+
+def places(name, routes=ROUTES):
+    route = table.resolve(routes, name)
+    return None if route is None else [(c.deployment, c.upstream_model) for c in route.candidates]
+
+
+def test_tiers_in_order_then_fallback():
+    assert places("fast") == [("a/two", "m"), ("b/c", "m"), ("b/c", "big")]
+    assert places("quick") == places("fast")
+
+
+def test_patterns_carry_the_star_and_the_longest_wins():
+    assert places("x/model") == [("a/one", "model"), ("a/two", "model")]
+    assert places("x/yz") == [("b/c", "y-z")]
+
+
+def test_provider_slash_model_is_implicit():
+    assert places("b/any/thing") == [("b/c", "any/thing")]
+    closed = RouteTable(providers=ROUTES.providers, models=ROUTES.models, implicit=False)
+    assert places("b/any", closed) is None
+
+
+def test_what_is_unknown_or_circular_has_no_route():
+    assert places("nope") is None
+    assert places("loop") is None
+    assert places("empty/x") is None
+    assert places("b/") is None
+    assert "fast" in table.names(ROUTES)

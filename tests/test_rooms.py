@@ -1,0 +1,171 @@
+"""The rules about the code itself: rooms, mirrors, imports, SQL, secrets, dependencies, documentation."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from switchgear.cli.__main__ import COMMANDS
+from switchgear.config import schema
+from switchgear.core import problems
+
+ROOT = Path(__file__).parent.parent
+SRC = ROOT / "src" / "switchgear"
+
+# DESIGN §4: a module may import lower levels only, and siblings only where listed here.
+LEVELS = {
+    "core": 0, "wire": 1, "dialects": 1, "providers": 1, "pricing": 1, "policies": 1, "routing": 1, "config": 1,
+    "net": 2, "store": 2, "replica": 2, "spool": 2, "vault": 3, "ledger": 3, "testing": 3, "edge": 4, "control": 5,
+    "app": 6, "cli": 7, "bench": 7,
+}
+SIBLINGS = {
+    ("dialects", "wire"),  # a dialect's streams are server-sent events
+    ("config", "pricing"), ("config", "providers"), ("config", "routing"),  # a configuration names their values
+    ("routing", "pricing"), ("replica", "spool"),
+}
+PURE = {"core", "wire", "dialects", "providers", "pricing", "policies", "routing", "config"}
+IMPURE_MODULES = {"asyncio", "socket", "time", "random", "os", "sqlalchemy", "secrets", "subprocess", "uvloop", "lmdb"}
+
+
+def modules() -> list[Path]:
+    return sorted(path for path in SRC.rglob("*.py"))
+
+
+def room(path: Path) -> str | None:
+    parts = path.relative_to(SRC).parts
+    return parts[0] if len(parts) > 1 else None
+
+
+def imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SRC)))
+def test_a_module_imports_lower_levels_only(path):
+    mine = room(path)
+    if mine is None:
+        return
+    for name in imported(path):
+        parts = name.split(".")
+        if parts[0] != "switchgear" or len(parts) < 2 or parts[1] not in LEVELS or parts[1] == mine:
+            continue
+        lower = LEVELS[parts[1]] < LEVELS[mine]
+        assert lower or (mine, parts[1]) in SIBLINGS, f"{path.relative_to(SRC)} imports {name}"
+
+
+@pytest.mark.parametrize("path", [p for p in modules() if room(p) in PURE], ids=lambda p: str(p.relative_to(SRC)))
+def test_levels_0_and_1_do_no_io(path):
+    assert not {name.split(".")[0] for name in imported(path)} & IMPURE_MODULES
+
+
+# Modules whose behaviour is covered end to end and which have no test file of their own. It only ever shrinks.
+WITHOUT_OWN_TEST = set(json.loads((ROOT / "tests" / "without_own_test.json").read_text()))
+
+
+def mirror(path: Path) -> str:
+    relative = path.relative_to(SRC)
+    return str(relative.with_name(f"test_{relative.name}"))
+
+
+def test_the_tests_mirror_the_sources():
+    wanted = {mirror(path) for path in modules() if path.name not in {"__init__.py", "__main__.py"}}
+    wanted = {name for name in wanted if "migrations" not in name}
+    present = {
+        str(path.relative_to(ROOT / "tests")) for path in (ROOT / "tests").rglob("test_*.py")
+        if path.parent != ROOT / "tests" and path.parent.name != "end_to_end"
+    }
+    assert present - wanted == set(), "tests of modules that are gone"
+    assert wanted - present == WITHOUT_OWN_TEST, "a new module needs a test; a new test leaves the list"
+
+
+def test_no_textual_sql():
+    keyword = re.compile(r"^\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|DROP|ALTER|PRAGMA|BEGIN|WITH)\b.*", re.S)
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "text":
+                pytest.fail(f"{path}: sqlalchemy.text")
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and keyword.match(node.value):
+                allowed = path.name == "sqlite.py" and node.value.split()[0] in {"PRAGMA", "BEGIN"}
+                is_sentence = node.value.strip()[-1:] == "." or "DELETE/" in node.value or node.value == "DELETE"
+                assert allowed or is_sentence, f"{path}: {node.value[:60]!r}"
+
+
+def test_secrets_are_revealed_in_the_vault_only():
+    users = {
+        str(path.relative_to(SRC)) for path in modules()
+        if any(isinstance(n, ast.Attribute) and n.attr == "reveal" for n in ast.walk(ast.parse(path.read_text())))
+    }
+    assert users == {"vault/seal.py", "vault/kek.py"}
+
+
+def loaded_by(module: str) -> set[str]:
+    code = f"import {module}, sys, json; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("role", ["edge", "vault"])
+def test_edge_and_vault_import_few_packages_and_no_database(role):
+    names = {name.split(".")[0] for name in loaded_by(f"switchgear.app.{role}")}
+    third = {n for n in names if n in third_party()}
+    assert len(third) <= 8, sorted(third)
+    assert not third & {"sqlalchemy", "alembic", "starlette", "uvicorn", "click", "rich", "yaml"}
+    if role == "edge":
+        assert "cryptography" not in third
+        assert not {n for n in loaded_by("switchgear.app.edge") if n.startswith(("switchgear.vault", "switchgear.store"))}
+
+
+def third_party() -> set[str]:
+    lines = (ROOT / "requirements" / "run.txt").read_text().splitlines()
+    names = {line.split("==")[0].replace("-", "_") for line in lines if "==" in line}
+    return (names - {"pyyaml"}) | {"yaml", "_cffi_backend"}
+
+
+def test_the_base_install_is_small_and_locked():
+    lines = (ROOT / "requirements" / "run.txt").read_text().splitlines()
+    packages = [line for line in lines if "==" in line]
+    assert len(packages) <= 30
+    assert sum("--hash=sha256:" in line for line in lines) >= len(packages)
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    locked = {line.split("==")[0] for line in packages}
+    assert {re.split(r"[><=]", name)[0].lower() for name in declared} <= locked
+
+
+def config_keys(kind: type[msgspec.Struct]) -> set[str]:
+    found = set()
+    for field in msgspec.structs.fields(kind):
+        found.add(field.name)
+        for nested in re.findall(r"schema\.(\w+)", str(field.type)):
+            found |= config_keys(getattr(schema, nested))
+    return found
+
+
+def test_every_configuration_key_is_documented():
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    missing = {key for key in config_keys(schema.Config) if f"`{key}`" not in text}
+    assert not missing
+
+
+def test_every_command_is_documented():
+    text = (ROOT / "README.md").read_text() + (ROOT / "docs" / "operations.md").read_text()
+    missing = {name for name in COMMANDS if f"switchgear {name}" not in text}
+    assert not missing
+
+
+def test_every_error_code_is_documented():
+    text = (ROOT / "docs" / "errors.md").read_text()
+    missing = {case.code for case in problems.CASES if f"`{case.code}`" not in text}
+    assert not missing

@@ -1,0 +1,234 @@
+"""HTTP/1.1: what is let in, what is refused, and that cuts in the byte stream change nothing."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchgear.core.errors import ProtocolError
+from switchgear.wire import http1
+from switchgear.wire.http1 import Limits, RejectedError, RequestParser, ResponseParser
+
+
+class Sink:
+    def __init__(self):
+        self.events = []
+
+    def on_head(self, head):
+        self.events.append(("head", head.method, head.target, head.body_length, tuple(sorted(head.headers.items()))))
+
+    def on_body(self, data):
+        if self.events and self.events[-1][0] == "body":
+            self.events[-1] = ("body", self.events[-1][1] + data)
+        elif data:
+            self.events.append(("body", data))
+
+    def on_end(self):
+        self.events.append(("end",))
+
+
+def parse(*pieces, limits=Limits()):
+    sink = Sink()
+    parser = RequestParser(sink, limits)
+    for piece in pieces:
+        parser.feed(piece)
+    return sink.events
+
+
+POST = b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 5\r\n\r\nhello"
+CHUNKED = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: 1\r\n\r\n"
+GET = b"GET /v1/models?a=b HTTP/1.1\r\nHost: a\r\n\r\n"
+OTHER_LENGTH = POST.replace(b"Length: 5", b"Length: 2").replace(b"hello", b"hi")
+
+
+@pytest.mark.parametrize("stream", [POST, CHUNKED, GET, POST + POST + GET, POST + OTHER_LENGTH + POST, GET + GET, POST * 3])
+def test_every_cut_gives_the_same_events(stream):
+    whole = parse(stream)
+    for at in range(1, len(stream)):
+        assert parse(stream[:at], stream[at:]) == whole
+    assert parse(*(bytes([byte]) for byte in stream)) == whole
+
+
+def test_a_body_and_trailers_are_told_apart():
+    assert parse(CHUNKED)[1:] == [("body", b"abcde"), ("end",)]
+
+
+def test_a_repeated_head_gives_what_the_first_gave():
+    events = parse(POST, OTHER_LENGTH)
+    first, second = events[0], events[3]
+    assert first[:3] == second[:3]
+    assert (first[3], second[3]) == (5, 2)
+    assert events[4] == ("body", b"hi")
+
+
+def test_a_repeated_head_shares_what_was_derived_from_it():
+    heads = []
+
+    class Keep(Sink):
+        def on_head(self, head):
+            heads.append(head)
+
+    parser = RequestParser(Keep(), Limits())
+    parser.feed(POST + OTHER_LENGTH + GET)
+    assert heads[0].shared is heads[1].shared
+    assert heads[2].shared is not heads[0].shared
+
+
+def request(line=b"POST /x HTTP/1.1", headers=b"Host: a\r\n", body=b""):
+    return line + b"\r\n" + headers + b"\r\n" + body
+
+
+REFUSED = {
+    "te_list": request(headers=b"Host: a\r\nTransfer-Encoding: gzip, chunked\r\n"),
+    "te_identity": request(headers=b"Host: a\r\nTransfer-Encoding: identity, chunked\r\n"),
+    "te_and_cl": request(headers=b"Host: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n", body=b"0\r\n\r\n"),
+    "te_twice": request(headers=b"Host: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", body=b"0\r\n\r\n"),
+    "te_on_http10": request(b"POST /x HTTP/1.0", b"Host: a\r\nTransfer-Encoding: chunked\r\n", b"0\r\n\r\n"),
+    "two_lengths": request(headers=b"Host: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n", body=b"abc"),
+    "length_list": request(headers=b"Host: a\r\nContent-Length: 3, 3\r\n", body=b"abc"),
+    "negative_length": request(headers=b"Host: a\r\nContent-Length: -1\r\n"),
+    "plus_length": request(headers=b"Host: a\r\nContent-Length: +1\r\n", body=b"a"),
+    "no_host": request(headers=b""),
+    "two_hosts": request(headers=b"Host: a\r\nHost: b\r\n"),
+    "bad_host": request(headers=b"Host: a b\r\n"),
+    "absolute_other_host": request(b"POST http://other/x HTTP/1.1"),
+    "absolute_userinfo": request(b"POST http://u@a/x HTTP/1.1"),
+    "rtsp": request(b"GET / RTSP/1.0"),
+    "http_2": request(b"PRI * HTTP/2.0"),
+    "http_09": b"GET /\r\n\r\n",
+    "trace": request(b"TRACE / HTTP/1.1"),
+    "connect": request(b"CONNECT a:1 HTTP/1.1"),
+    "source": request(b"SOURCE / ICE/1.0"),
+    "underscore": request(headers=b"Host: a\r\nX_Y: 1\r\n"),
+    "space_before_colon": request(headers=b"Host : a\r\n"),
+    "obs_fold": request(headers=b"Host: a\r\nX: 1\r\n 2\r\n"),
+    "bare_lf": b"POST /x HTTP/1.1\nHost: a\n\n",
+    "bare_cr": request(headers=b"Host: a\r\nX: a\rb\r\n"),
+    "nul": request(headers=b"Host: a\r\nX: a\0b\r\n"),
+    "control": request(headers=b"Host: a\r\nX: a\x01b\r\n"),
+    "target_non_ascii": request(b"POST /\xff HTTP/1.1"),
+    "two_spaces": request(b"POST  /x HTTP/1.1"),
+    "websocket": request(b"GET / HTTP/1.1", b"Host: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"),
+    "h2c": request(b"GET / HTTP/1.1", b"Host: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n"),
+    "expect": request(headers=b"Host: a\r\nExpect: 200-maybe\r\n"),
+    "long_head": request(headers=b"Host: a\r\nX: " + b"a" * 20_000 + b"\r\n"),
+    "many_headers": request(headers=b"Host: a\r\n" + b"X: 1\r\n" * 100),
+    "long_url": request(b"POST /" + b"a" * 9_000 + b" HTTP/1.1"),
+    "large_body": request(headers=b"Host: a\r\nContent-Length: 99999999999\r\n"),
+    "pipelined_after_chunked": CHUNKED + GET,
+    "chunk_size_garbage": request(headers=b"Host: a\r\nTransfer-Encoding: chunked\r\n", body=b"zz\r\n"),
+    "chunk_extension_flood": request(headers=b"Host: a\r\nTransfer-Encoding: chunked\r\n", body=(b"1;" + b"a" * 9000 + b"\r\nx\r\n") * 9),
+    "empty_lines": b"\r\n\r\n\r\n" + GET,
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_H1_refused(name):
+    with pytest.raises(RejectedError) as info:
+        parse(REFUSED[name])
+    assert 400 <= info.value.case.status < 500
+
+
+@pytest.mark.parametrize("name", ["bare_lf", "long_head"])
+def test_H1_refused_before_the_head_is_complete(name):
+    with pytest.raises(RejectedError):
+        parse(REFUSED[name].split(b"\r\n\r\n")[0])
+
+
+def test_an_absolute_target_for_the_named_host_is_a_path():
+    assert parse(request(b"GET http://A/x?y HTTP/1.1"))[0][2] == b"/x?y"
+
+
+@given(st.binary(max_size=200))
+def test_garbage_is_refused_or_incomplete_never_an_exception_of_another_kind(data):
+    try:
+        parse(data)
+    except RejectedError:
+        pass
+
+
+@given(st.binary(max_size=300), st.integers(0, 4), st.binary(max_size=4))
+def test_damaged_requests_never_raise_anything_else(noise, where, extra):
+    data = POST[: where * 20] + extra + noise + POST[where * 20 :]
+    try:
+        parse(data)
+    except RejectedError:
+        pass
+
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5\r\nX-Request-Id: r\r\n\r\nhello"
+ANSWER_CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+
+
+def respond(*pieces):
+    parser = ResponseParser()
+    parser.begin()
+    body = b""
+    for piece in pieces:
+        parser.feed(piece)
+        body += parser.take_body()
+    return parser, body
+
+
+@pytest.mark.parametrize("answer", [ANSWER, ANSWER_CHUNKED, b"HTTP/1.1 100 Continue\r\n\r\n" + ANSWER])
+def test_responses_survive_every_cut(answer):
+    for at in range(1, len(answer)):
+        parser, body = respond(answer[:at], answer[at:])
+        assert parser.complete
+        assert parser.head.status == 200
+        assert body in {b"hello", b"abcde"}
+
+
+HOSTILE = {
+    "second_response": ANSWER + ANSWER,
+    "two_lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+    "te_and_cl": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "te_list": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "switching": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+    "informational_storm": b"HTTP/1.1 103 Early Hints\r\n\r\n" * 9 + ANSWER,
+    "not_http": b"<html>",
+    "endless_head": b"HTTP/1.1 200 OK\r\n" + b"X: a\r\n" * 30_000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_H2_hostile_responses_are_errors(name):
+    with pytest.raises(ProtocolError):
+        respond(HOSTILE[name])
+
+
+def test_H2_bytes_without_a_request_are_an_error():
+    parser, _ = respond(ANSWER)
+    with pytest.raises(ProtocolError):
+        parser.feed(ANSWER)
+    with pytest.raises(ProtocolError):
+        ResponseParser().feed(b"H")
+
+
+def test_a_body_without_length_ends_with_the_connection():
+    parser, body = respond(b"HTTP/1.1 200 OK\r\n\r\nabc")
+    assert body == b"abc"
+    assert not parser.complete
+    assert parser.eof()
+
+
+def test_a_cut_body_with_length_is_no_end():
+    parser, _ = respond(ANSWER[:-1])
+    assert not parser.eof()
+
+
+def test_a_connection_serves_many_responses():
+    parser = ResponseParser()
+    for _ in range(3):
+        parser.begin()
+        parser.feed(ANSWER)
+        assert parser.take_body() == b"hello"
+    with pytest.raises(ProtocolError):
+        parser.begin()
+        parser.begin()
+
+
+def test_header_safety():
+    assert http1.is_safe_header(b"accept", b"a b")
+    assert not http1.is_safe_header(b"accept", b"a\r\nb")
+    assert not http1.is_safe_header(b"ac cept", b"a")
+    assert http1.encode_chunk(b"abc") == b"3\r\nabc\r\n"

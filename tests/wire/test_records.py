@@ -1,0 +1,66 @@
+"""Spool records: what parses, and what must not."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchgear.core.errors import RecordError
+from switchgear.core.usage import TokenUsage
+from switchgear.wire import records
+from switchgear.wire.records import Kind
+
+SEED = records.seed_of("ab" * 16)
+
+
+@given(st.integers(0, 2**40), st.integers(1, 2**60), st.binary(min_size=1, max_size=300))
+def test_L3_a_record_parses_where_it_was_written_and_nowhere_else(offset, sequence, payload):
+    framed = records.frame(SEED, offset, Kind.SETTLE, sequence, payload)
+    assert records.parse(SEED, offset, framed, 0) == (Kind.SETTLE, sequence, payload, len(framed))
+    assert records.parse(SEED, offset + 1, framed, 0) is None
+    assert records.parse(records.seed_of("other"), offset, framed, 0) is None
+
+
+@given(st.binary(min_size=1, max_size=100), st.data())
+def test_L3_damage_does_not_parse(payload, data):
+    framed = bytearray(records.frame(SEED, 0, Kind.RESERVE, 1, payload))
+    at = data.draw(st.integers(0, len(framed) - 1))
+    framed[at] ^= data.draw(st.integers(1, 255))
+    assert records.parse(SEED, 0, bytes(framed), 0) is None
+
+
+def test_L3_zeros_and_torn_tails_do_not_parse():
+    assert records.parse(SEED, 0, bytes(4096), 0) is None
+    framed = records.frame(SEED, 0, Kind.RESERVE, 1, b"payload")
+    for cut in range(len(framed)):
+        assert records.parse(SEED, 0, framed[:cut], 0) is None
+
+
+@given(st.sampled_from(list(Kind)), st.binary(max_size=60))
+def test_L5_payloads_decode_strictly(kind, payload):
+    try:
+        records.decode_payload(kind, payload)
+    except RecordError:
+        pass
+
+
+def test_an_unknown_kind_is_an_error():
+    with pytest.raises(RecordError):
+        records.decode_payload(99, b"\x90")
+
+
+def test_a_settlement_fits_what_a_reservation_keeps_free():
+    text = "x" * 128
+    outcome = records.AttemptOutcome(9, 599, text, 10**9, 10**9, 10**9, 10**6, text)
+    settle = records.Settle(
+        "f" * 32, 599, "upstream_error", [outcome] * 8, TokenUsage(input=10**8, output=10**8), 2**60, "x" * 200, text, text, text,
+        2**40, 10**9, 10**9, "x" * 64, "é" * 256,
+    )
+    assert len(records.encode_payload(settle)) <= records.SETTLE_BYTES_MAX
+
+
+def test_shared_parts_travel_encoded():
+    who = records.Who("k", "name", 1, "team", None, None)
+    reserve = records.Reserve("i", 1, msgspec.Raw(records.encode_payload(who)), msgspec.Raw(b"\x90"), False, 1, None, None, 2)
+    decoded = records.decode_payload(Kind.RESERVE, records.encode_payload(reserve))
+    assert records.decode_who(decoded.who) == who
