@@ -203,7 +203,7 @@ class _Chunk(msgspec.Struct):
     service_tier: str | None = None
     choices: list[_Choice] | None = None
     x_groq: _XGroq | None = None
-    error: Raw | None = None
+    error: Raw = Raw(b"null")  # msgspec decodes no union with Raw
 
 
 _decode_answer = msgspec.json.Decoder(_Answer, strict=False).decode
@@ -246,22 +246,27 @@ def _usage(raw: _Usage | None) -> TokenUsage | None:
     prompt = raw.prompt_tokens_details or _PromptDetails()
     completion = raw.completion_tokens_details or _CompletionDetails()
     cached = prompt.cached_tokens if prompt.cached_tokens is not None else raw.prompt_cache_hit_tokens
-    total_in = raw.prompt_tokens or 0
-    total_out = raw.completion_tokens or 0
-    parts_in = (cached or 0) + (prompt.cache_write_tokens or 0) + (prompt.audio_tokens or 0)
+    total_in, total_out = raw.prompt_tokens or 0, raw.completion_tokens or 0
+    # The total is what counts: one provider was seen to report the same tokens as read from and as written to the cache.
+    written = _part(prompt.cache_write_tokens, total_in - (cached or 0))
+    audio_in = _part(prompt.audio_tokens, total_in - (cached or 0) - (written or 0))
     parts_out = (completion.reasoning_tokens or 0) + (completion.audio_tokens or 0) + (completion.image_tokens or 0)
-    # Some providers report reasoning beside completion_tokens instead of inside: never bill fewer than they say.
     usage = TokenUsage(
-        input=max(0, total_in - parts_in),
+        input=max(0, total_in - (cached or 0) - (written or 0) - (audio_in or 0)),
         cache_read=cached,
-        cache_write_5m=prompt.cache_write_tokens,
+        cache_write_5m=written,
+        # Some providers report reasoning beside completion_tokens instead of inside: never bill fewer than they say.
         output=total_out - parts_out if total_out >= parts_out else total_out,
         reasoning=completion.reasoning_tokens,
-        audio_in=prompt.audio_tokens,
+        audio_in=audio_in,
         audio_out=completion.audio_tokens,
         image=completion.image_tokens,
     )
     return usage if usage.is_sane() else None
+
+
+def _part(reported: int | None, left: int) -> int | None:
+    return None if reported is None else max(0, min(reported, left)) if reported >= 0 else reported
 
 
 _DONE = b"[DONE]"
@@ -351,7 +356,7 @@ class StreamMeter:
         if chunk.id and reading.response_id is None:
             reading.response_id = _cap(chunk.id)
         self._read_id = True
-        if chunk.error is not None and bytes(chunk.error) != b"null":
+        if bytes(chunk.error) != b"null":
             self.error = True
         if chunk.service_tier is not None:
             reading.service_tier = _cap(chunk.service_tier)

@@ -1,0 +1,56 @@
+"""The replica: what control publishes, edges see with the next look-up."""
+
+import lmdb
+import pytest
+
+from switchgear.replica.entries import KeyEntry, SecretHash, Snapshot
+from switchgear.replica.publisher import Publisher
+from switchgear.replica.reader import ReplicaReader
+
+
+def publish(folder, *actions):
+    publisher = Publisher(folder)
+    for action in actions:
+        action(publisher)
+    publisher.close()
+
+
+def key(name="a", **more):
+    return KeyEntry(name, name, 1, [SecretHash(b"m" * 32, 1)], **more)
+
+
+def test_S2_each_look_up_sees_the_latest_commit(tmp_path):
+    publish(tmp_path, lambda p: p.put_key(key()), lambda p: p.put_snapshot(Snapshot(store_id="s", epoch=1)))
+    reader = ReplicaReader(tmp_path)
+    snapshot, entry = reader.look_up("a")
+    assert (snapshot.epoch, entry.name) == (1, "a")
+    assert reader.look_up("a")[1] is entry
+    reader.close()
+    publish(tmp_path, lambda p: p.put_key(key(revoked=True)), lambda p: p.put_snapshot(Snapshot(store_id="s", epoch=2)))
+    reader = ReplicaReader(tmp_path)
+    snapshot, entry = reader.look_up("a")
+    assert (snapshot.epoch, entry.revoked) == (2, True)
+    assert reader.look_up("b")[1] is None
+    reader.close()
+
+
+def test_imported_keys_are_found_by_hash(tmp_path):
+    publish(tmp_path, lambda p: p.put_key(key(), b"h" * 32))
+    reader = ReplicaReader(tmp_path)
+    assert reader.look_up_hash(b"h" * 32).id == "a"
+    assert reader.look_up_hash(b"x" * 32) is None
+    assert reader.snapshot() is None
+    reader.close()
+
+
+def test_S2_edges_cannot_write(tmp_path):
+    publish(tmp_path, lambda p: p.put_key(key()))
+    reader = ReplicaReader(tmp_path)
+    with pytest.raises(lmdb.Error):
+        reader._env.begin(write=True)
+    reader.close()
+
+
+def test_without_a_replica_it_says_so(tmp_path):
+    with pytest.raises(lmdb.Error):
+        ReplicaReader(tmp_path / "nope")

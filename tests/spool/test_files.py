@@ -1,0 +1,35 @@
+"""Names, locks and durable files."""
+
+import os
+
+from switchgear.spool import files
+
+
+def test_segments_are_listed_in_order_and_strangers_ignored(tmp_path):
+    for name in ("00000010.seg", "00000002.seg", "next", "x.seg", "00000003.seg.bak"):
+        (tmp_path / name).touch()
+    assert files.segment_numbers(tmp_path) == [2, 10]
+
+
+def test_a_durable_write_replaces_as_one_step(tmp_path):
+    path = tmp_path / "f"
+    files.write_durably(path, b"one")
+    files.write_durably(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_id_is_made_once(tmp_path):
+    first = files.read_or_create_id(tmp_path, os.urandom)
+    assert files.read_or_create_id(tmp_path, os.urandom) == first
+    assert len(first) == 32
+
+
+def test_a_lock_is_held_once(tmp_path):
+    fd = files.try_lock(tmp_path)
+    assert files.try_lock(tmp_path) is None
+    os.close(fd)
+    again = files.try_lock(tmp_path)
+    assert again is not None
+    os.close(again)

@@ -1,0 +1,63 @@
+"""The spool's reader trusts nothing."""
+
+import os
+
+from switchgear.spool import files
+from switchgear.spool.reader import Position, SpoolReader
+from switchgear.spool.writer import SpoolWriter
+from switchgear.wire import records
+from switchgear.wire.records import Kind
+
+
+def fill(folder, clock, count=1500):
+    spool = SpoolWriter(folder, clock, os.urandom, "run", segment_bytes=16 * 1024)
+    for number in range(count):
+        spool.append(Kind.LINK_END, records.encode_payload(records.LinkEnd(f"{number:08d}", number)))
+        spool.commit()
+        spool.maintain()
+    return spool
+
+
+def numbers(reader):
+    found = []
+    while batch := reader.read(4096):
+        found += [records.decode_payload(e.kind, e.payload).time_ms for e in batch if e.kind == Kind.LINK_END]
+    return found
+
+
+def test_it_goes_on_from_any_position(tmp_path, clock):
+    fill(tmp_path, clock)
+    reader = SpoolReader(tmp_path)
+    first = [e for e in reader.read(4096)]
+    again = SpoolReader(tmp_path, first[10].after)
+    assert again.read(4096)[0].sequence == first[11].sequence
+
+
+def test_at_the_end_it_waits(tmp_path, clock):
+    spool = fill(tmp_path, clock, 3)
+    reader = SpoolReader(tmp_path)
+    assert numbers(reader) == [0, 1, 2]
+    assert reader.read() == []
+    spool.append(Kind.LINK_END, records.encode_payload(records.LinkEnd("x", 99)))
+    spool.commit()
+    assert numbers(reader) == [99]
+
+
+def test_L5_damage_in_the_middle_is_set_aside_and_the_rest_is_read(tmp_path, clock):
+    fill(tmp_path, clock)
+    path = tmp_path / files.segment_name(1)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    reader = SpoolReader(tmp_path)
+    found = numbers(reader)
+    assert reader.damaged == [1]
+    assert found[-1] == 1499
+    assert path not in reader.finished_segments()
+    assert tmp_path / files.segment_name(2) in reader.finished_segments()
+
+
+def test_a_missing_segment_is_skipped(tmp_path, clock):
+    fill(tmp_path, clock)
+    (tmp_path / files.segment_name(1)).unlink()
+    assert numbers(SpoolReader(tmp_path, Position(1, 500)))[-1] == 1499

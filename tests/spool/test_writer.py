@@ -1,0 +1,166 @@
+"""The spool's writer: nothing acknowledged is lost, nothing torn is read."""
+
+import os
+
+import pytest
+
+from switchgear.core.errors import SpoolFullError
+from switchgear.spool import files
+from switchgear.spool.reader import SpoolReader
+from switchgear.spool.writer import SpoolWriter
+from switchgear.wire import records
+from switchgear.wire.records import Kind
+
+SEGMENT = 64 * 1024
+
+
+def writer(folder, clock, run="run1", size=SEGMENT):
+    return SpoolWriter(folder, clock, os.urandom, run, segment_bytes=size)
+
+
+def reserve(number):
+    import msgspec
+
+    raw = msgspec.Raw(b"\x90")
+    return records.encode_payload(records.Reserve(f"{number:032x}", 1, raw, raw, False, 1, None, None, 1))
+
+
+def settle(number):
+    return records.encode_payload(records.Settle(f"{number:032x}", 200, "ok", [], None, 0, None, None, None, None, 0, 0, None))
+
+
+def read_all(folder):
+    reader, found = SpoolReader(folder), []
+    while batch := reader.read():
+        found += [(entry.kind, records.decode_payload(entry.kind, entry.payload)) for entry in batch]
+    reader.close()
+    assert reader.damaged == []
+    return found
+
+
+def ids(found, kind):
+    return [record.id for k, record in found if k == kind]
+
+
+def die(spool):
+    """What kill -9 leaves: the lock is gone, nothing was said."""
+    os.close(spool._lock)
+    os.close(spool._fd)
+
+
+def test_L2_what_was_committed_is_read(tmp_path, clock):
+    spool = writer(tmp_path, clock)
+    for number in range(500):
+        spool.reserve(f"{number:032x}", reserve(number))
+        spool.settle(f"{number:032x}", settle(number))
+        spool.commit()
+        spool.maintain()
+    found = read_all(tmp_path)
+    assert ids(found, Kind.SETTLE) == [f"{n:032x}" for n in range(500)]
+    assert len(files.segment_numbers(tmp_path)) > 1
+
+
+def test_L2_what_was_not_committed_is_not_there(tmp_path, clock):
+    spool = writer(tmp_path, clock)
+    spool.reserve("0" * 32, reserve(0))
+    assert ids(read_all(tmp_path), Kind.RESERVE) == []
+
+
+def test_L4_the_lock_says_who_lives(tmp_path, clock):
+    spool = writer(tmp_path, clock)
+    with pytest.raises(BlockingIOError):
+        writer(tmp_path, clock)
+    die(spool)
+    writer(tmp_path, clock, "run2")
+
+
+def test_L4_a_successor_closes_open_reservations_and_keeps_the_id(tmp_path, clock):
+    spool = writer(tmp_path, clock)
+    for number in (1, 2):
+        spool.reserve(f"{number:032x}", reserve(number))
+    spool.settle(f"{1:032x}", settle(1))
+    spool.commit()
+    die(spool)
+    again = writer(tmp_path, clock, "run2")
+    found = read_all(tmp_path)
+    assert [(r.id, r.run_id) for k, r in found if k == Kind.ORPHAN] == [(f"{2:032x}", "run1")]
+    assert again.spool_id == spool.spool_id
+
+
+@pytest.mark.parametrize("cut", range(1, 60, 7))
+def test_L4_a_torn_tail_is_cut(tmp_path, clock, cut):
+    spool = writer(tmp_path, clock)
+    spool.reserve(f"{1:032x}", reserve(1))
+    spool.commit()
+    good = spool._written
+    spool.reserve(f"{2:032x}", reserve(2))
+    spool.commit()
+    die(spool)
+    path = tmp_path / files.segment_name(1)
+    data = bytearray(path.read_bytes())
+    data[good + cut :] = bytes(len(data) - good - cut)
+    path.write_bytes(data)
+    writer(tmp_path, clock, "run2")
+    found = read_all(tmp_path)
+    assert ids(found, Kind.RESERVE) == [f"{1:032x}"]
+    assert ids(found, Kind.ORPHAN) == [f"{1:032x}"]
+
+
+def test_L4_each_segment_begins_with_the_open_reservations(tmp_path, clock):
+    spool = writer(tmp_path, clock)
+    spool.reserve("f" * 32, records.encode_payload(records.decode_payload(Kind.RESERVE, reserve(int("f" * 32, 16)))))
+    for number in range(600):
+        spool.reserve(f"{number:032x}", reserve(number))
+        spool.settle(f"{number:032x}", settle(number))
+        spool.commit()
+        spool.maintain()
+    last = files.segment_numbers(tmp_path)[-1]
+    assert last > 1
+    for number in range(1, last):
+        (tmp_path / files.segment_name(number)).unlink()
+    assert ids(read_all(tmp_path), Kind.RESERVE)[0] == "f" * 32
+
+
+def test_L3_a_full_spool_refuses_new_work_and_keeps_room_for_old(tmp_path, clock, monkeypatch):
+    spool = writer(tmp_path, clock)
+    monkeypatch.setattr(spool, "_prepare_next", lambda: None)
+    spool._next_ready = False
+    admitted = []
+    with pytest.raises(SpoolFullError):
+        for number in range(10_000):
+            spool.reserve(f"{number:032x}", reserve(number))
+            admitted.append(number)
+    assert admitted
+    large = records.encode_payload(
+        records.Settle("x", 200, "ok", [], None, 0, "y" * 3900, None, None, None, 0, 0, None)
+    )
+    for number in admitted:
+        spool.settle(f"{number:032x}", large)
+    spool.commit()
+    assert len(ids(read_all(tmp_path), Kind.SETTLE)) == len(admitted)
+
+
+def test_L2_a_failed_sync_writes_the_records_again(tmp_path, clock, monkeypatch):
+    spool = writer(tmp_path, clock)
+    spool.sync()
+    spool.reserve(f"{1:032x}", reserve(1))
+    spool.commit()
+
+    def fail(fd):
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", fail)
+        spool.sync()
+    spool.maintain()
+    assert files.segment_numbers(tmp_path) == [1, 2]
+    assert set(ids(read_all(tmp_path), Kind.RESERVE)) == {f"{1:032x}"}
+
+
+def test_a_closed_spool_leaves_its_open_requests_to_the_next(tmp_path, clock):
+    spool = writer(tmp_path, clock)
+    spool.reserve(f"{1:032x}", reserve(1))
+    assert spool.open_count == 1
+    spool.close()
+    writer(tmp_path, clock, "run2")
+    assert ids(read_all(tmp_path), Kind.ORPHAN) == [f"{1:032x}"]

@@ -1,0 +1,71 @@
+"""Keys, objects, freezes, tokens."""
+
+import os
+
+import msgspec
+import pytest
+
+from switchgear.core.errors import ConflictError, UserError
+from switchgear.store import objects
+from switchgear.store.database import Store
+from switchgear.store.objects import KeyRow, KeySecretRow
+
+KEY = KeyRow(id="abc", name="bot", models=["a"], created_ms=1, updated_ms=1, secrets=(KeySecretRow(mac=b"m" * 32, pepper_id=1),))
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Store(tmp_path / "store.sqlite", True, os.urandom)
+    yield made
+    made.close()
+
+
+def test_keys_come_back_as_they_were(store):
+    store.write(lambda c: objects.add_key(c, KEY)).result()
+    assert store.read(objects.keys).result() == [KEY]
+    assert store.read(lambda c: objects.keys(c, "abc")).result() == [KEY]
+    assert store.read(lambda c: objects.keys(c, "nobody")).result() == []
+
+
+def test_a_name_is_taken_once(store):
+    store.write(lambda c: objects.add_key(c, KEY)).result()
+    with pytest.raises(ConflictError):
+        store.write(lambda c: objects.add_key(c, msgspec.structs.replace(KEY, id="other"))).result()
+
+
+def test_a_clash_is_noticed(store):
+    store.write(lambda c: objects.add_key(c, KEY)).result()
+    changed = msgspec.structs.replace(KEY, version=2, team="t")
+    store.write(lambda c: objects.replace_key(c, changed, 1)).result()
+    with pytest.raises(ConflictError):
+        store.write(lambda c: objects.replace_key(c, changed, 1)).result()
+    assert store.read(objects.keys).result() == [changed]
+
+
+def test_objects_are_added_replaced_and_removed(store):
+    store.write(lambda c: objects.put_object(c, "model", "m", b"1", 1)).result()
+    with pytest.raises(ConflictError):
+        store.write(lambda c: objects.put_object(c, "model", "m", b"2", 1)).result()
+    store.write(lambda c: objects.set_object(c, "model", "m", b"2", 1)).result()
+    assert store.read(lambda c: objects.objects(c, "model")).result() == {"m": b"2"}
+    store.write(lambda c: objects.remove_object(c, "model", "m")).result()
+    with pytest.raises(UserError):
+        store.write(lambda c: objects.remove_object(c, "model", "m")).result()
+
+
+def test_freezes(store):
+    store.write(lambda c: objects.put_freeze(c, "all", None, "cli", 1)).result()
+    store.write(lambda c: objects.put_freeze(c, "all", 5, "cli", 2)).result()
+    assert store.read(objects.freezes).result() == {"all": 5}
+    assert store.write(lambda c: objects.remove_freeze(c, "all")).result()
+    assert not store.write(lambda c: objects.remove_freeze(c, "all")).result()
+
+
+def test_a_one_time_token_is_used_once_and_expires(store):
+    store.write(lambda c: objects.put_token(c, b"h" * 32, "n", "link", "owner", 10, 1)).result()
+    assert store.read(lambda c: objects.token_role(c, b"h" * 32, "link", 9)).result() == ("n", "owner")
+    assert store.read(lambda c: objects.token_role(c, b"h" * 32, "link", 10)).result() is None
+    assert store.read(lambda c: objects.token_role(c, b"h" * 32, "api", 9)).result() is None
+    assert store.write(lambda c: objects.use_once(c, b"h" * 32)).result()
+    assert not store.write(lambda c: objects.use_once(c, b"h" * 32)).result()
+    store.write(lambda c: objects.write_audit(c, 1, "a", "b", "c", {})).result()

@@ -1,0 +1,99 @@
+"""The box: versions only rise, removal leaves a tombstone, nothing reads."""
+
+import msgspec
+import pytest
+
+from switchgear.core.errors import RefusedError, SealError
+from switchgear.core.secret import Secret
+from switchgear.providers import endpoint
+from switchgear.vault import seal
+from switchgear.vault.box import Box, Ceilings, Put
+from switchgear.vault.kek import KeyPair
+from switchgear.vault.seal import SealContext
+
+KEYS = KeyPair(Secret(bytes(range(32))))
+PLACE = endpoint.parse("https://api.example.com/v1")
+
+
+def put(version, value=b"sk-secret-value-1", name="c", place=PLACE):
+    context = SealContext(provider="p", credential=name, version=version, endpoint=place)
+    return Put(context, seal.seal(Secret(value), context, KEYS.public))
+
+
+def test_C3_it_serves_after_a_restart(tmp_path):
+    Box(tmp_path, KEYS).put(put(1), 10)
+    again = Box(tmp_path, KEYS)
+    assert again.find("p/c").secret.reveal() == b"sk-secret-value-1"
+    assert not again.is_empty and again.unopened == []
+
+
+def test_C3_versions_only_rise(tmp_path):
+    box = Box(tmp_path, KEYS)
+    box.put(put(5), 1)
+    for version in (4, 5):
+        with pytest.raises(RefusedError):
+            box.put(put(version, b"sk-other-value"), 1)
+    assert box.put(put(6, b"sk-other-value"), 1).version == 6
+
+
+def test_C3_a_removed_credential_does_not_come_back(tmp_path):
+    box = Box(tmp_path, KEYS)
+    old = put(5)
+    box.put(old, 1)
+    box.set_state("p/c", "removed", 2)
+    assert box.find("p/c") is None
+    with pytest.raises(RefusedError):
+        Box(tmp_path, KEYS).put(old, 3)
+    assert Box(tmp_path, KEYS).versions() == {"p/c": 5}
+    assert Box(tmp_path, KEYS).list() == []
+    with pytest.raises(RefusedError):
+        box.set_state("p/c", "active", 4)
+
+
+def test_the_same_secret_in_the_same_place_is_no_change(tmp_path):
+    box = Box(tmp_path, KEYS)
+    first = box.put(put(1), 10)
+    assert box.put(put(2), 20) == first
+    assert box.put(put(3, place=msgspec.structs.replace(PLACE, port=444)), 30).version == 3
+
+
+def test_disabled_is_not_found_and_comes_back(tmp_path):
+    box = Box(tmp_path, KEYS)
+    box.put(put(1), 1)
+    box.set_state("p/c", "disabled", 2)
+    assert box.find("p/c") is None
+    box.set_state("p/c", "active", 3)
+    assert box.find("p/c") is not None
+    with pytest.raises(RefusedError):
+        box.set_state("p/nobody", "disabled", 4)
+
+
+def test_C4_metadata_and_the_file_hold_no_secret(tmp_path):
+    box = Box(tmp_path, KEYS)
+    shown = msgspec.json.encode(box.put(put(1), 1))
+    assert b"sk-secret-value" not in shown and b'"last4":"ue-1"' in shown
+    assert b"sk-secret-value" not in (tmp_path / "box").read_bytes()
+
+
+def test_another_kek_opens_nothing_and_says_so(tmp_path):
+    Box(tmp_path, KEYS).put(put(1), 1)
+    other = Box(tmp_path, KeyPair(Secret(b"x" * 32)))
+    assert other.unopened == ["p/c"]
+    assert other.find("p/c") is None
+    assert [m.opens for m in other.list()] == [False]
+
+
+def test_a_damaged_file_is_an_error_not_an_empty_box(tmp_path):
+    Box(tmp_path, KEYS).put(put(1), 1)
+    (tmp_path / "box").write_bytes(b"garbage")
+    with pytest.raises(SealError):
+        Box(tmp_path, KEYS)
+
+
+def test_S1_a_box_belongs_to_one_store(tmp_path):
+    box = Box(tmp_path, KEYS)
+    box.bind_store("a")
+    Box(tmp_path, KEYS).bind_store("a")
+    with pytest.raises(RefusedError):
+        Box(tmp_path, KEYS).bind_store("b")
+    assert Ceilings().concurrency > 0

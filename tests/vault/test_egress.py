@@ -1,0 +1,83 @@
+"""What the vault lets out: paths, headers, ceilings."""
+
+import pytest
+
+from switchgear.core.errors import RefusedError
+from switchgear.core.secret import Secret
+from switchgear.providers import endpoint
+from switchgear.vault import egress, seal
+from switchgear.vault.box import Box, Ceilings, Put
+from switchgear.vault.kek import KeyPair
+from switchgear.vault.seal import SealContext
+from switchgear.wire.frames import Route
+from switchgear.wire.http1 import ResponseHead
+
+KEYS = KeyPair(Secret(bytes(range(32))))
+
+
+@pytest.fixture
+def opened(tmp_path):
+    place = endpoint.parse("https://api.example.com:8443/v1")
+    context = SealContext(provider="p", credential="c", version=1, endpoint=place)
+    box = Box(tmp_path, KEYS)
+    box.put(Put(context, seal.seal(Secret(b"sk-secret-value-1"), context, KEYS.public)), 1)
+    return box.find("p/c")
+
+
+def route(method="POST", path="/chat/completions", headers=()):
+    return Route("p/c", method, path, list(headers), 1, 1, 1, 1)
+
+
+def test_C7_the_head_is_built_from_the_sealed_endpoint(opened):
+    head = egress.finish_head(egress.build_head(route(headers=[(b"accept", b"*/*")]), opened), "0af-1", 12)
+    lines = head.split(b"\r\n")
+    assert lines[0] == b"POST /v1/chat/completions HTTP/1.1"
+    assert lines[1] == b"host: api.example.com:8443"
+    assert b"authorization: Bearer sk-secret-value-1" in lines
+    assert b"accept-encoding: identity" in lines
+    assert b"content-length: 12" in lines
+    assert head.endswith(b"x-client-request-id: 0af-1\r\n\r\n")
+
+
+@pytest.mark.parametrize(("method", "path"), [
+    ("POST", "/organization/projects"), ("DELETE", "/chat/completions"), ("CONNECT", "x:1"), ("TRACE", "/chat/completions"),
+    ("POST", "/chat/completions?x=1"), ("POST", "/../admin"), ("POST", "https://evil.com/chat/completions"), ("POST", ""),
+    ("POST", "/chat/completions HTTP/1.1\r\nx: y"),
+])
+def test_C2_other_paths_and_methods_are_refused(opened, method, path):
+    with pytest.raises(RefusedError):
+        egress.build_head(route(method, path), opened)
+
+
+@pytest.mark.parametrize("header", [
+    (b"authorization", b"Bearer x"), (b"host", b"evil.com"), (b"cookie", b"a"), (b"x-goog-api-key", b"a"), (b"accept", b"a\r\nb: c"),
+    (b"Accept", b"a"), (b"accept", b"a" * 5000), (b"transfer-encoding", b"chunked"), (b"openai-organization", b"x"), (b"a b", b"c"),
+])
+def test_C9_other_headers_are_refused(opened, header):
+    with pytest.raises(RefusedError):
+        egress.build_head(route(headers=[header]), opened)
+
+
+@pytest.mark.parametrize("attempt", ["", "x\r\ny-1", "A-1", "a", "a-1-2", "a" * 60 + "-1"])
+def test_a_malformed_attempt_id_is_refused(attempt):
+    with pytest.raises(RefusedError):
+        egress.finish_head(b"", attempt, 1)
+
+
+def test_C9_response_headers_are_filtered_and_redacted(opened):
+    head = ResponseHead(200, [(b"content-type", b"a"), (b"set-cookie", b"x"), (b"x-ratelimit-limit", b"1"),
+                              (b"x-request-id", b"sk-secret-value-1")], True)
+    assert egress.filter_head(head, opened) == [(b"content-type", b"a"), (b"x-request-id", b"[redacted]")]
+
+
+def test_C7_ceilings_bound_a_compromised_edge():
+    meter = egress.Meter(Ceilings(requests_per_s=2, concurrency=3, bytes_per_hour=10))
+    assert meter.begin(0.0) is None
+    assert meter.begin(0.5) is None
+    assert "per second" in meter.begin(0.9)
+    assert meter.begin(1.0) is None
+    assert "at once" in meter.begin(2.0)
+    for _ in range(3):
+        meter.end(4)
+    assert "per hour" in meter.begin(3.0)
+    assert meter.begin(3700.0) is None

@@ -1,0 +1,56 @@
+"""The KEK file: made once, refused when others can read it."""
+
+import os
+
+import pytest
+
+from switchgear.core.errors import UserError
+from switchgear.core.secret import Secret
+from switchgear.vault import kek
+
+
+def test_C5_it_is_made_once_with_mode_0600(tmp_path):
+    path = tmp_path / "deep" / "kek"
+    kek.create(path, os.urandom)
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(FileExistsError):
+        kek.create(path, os.urandom)
+    assert len(kek.read(path).reveal()) == 32
+
+
+def test_C5_a_link_is_followed(tmp_path):
+    kek.create(tmp_path / "real", os.urandom)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert kek.read(tmp_path / "link").reveal() == kek.read(tmp_path / "real").reveal()
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o644, 0o666])
+def test_C5_a_readable_one_is_refused_with_the_command_that_helps(tmp_path, mode):
+    kek.create(tmp_path / "kek", os.urandom)
+    (tmp_path / "kek").chmod(mode)
+    with pytest.raises(UserError) as info:
+        kek.read(tmp_path / "kek")
+    assert "chmod 600" in info.value.hint
+    assert info.value.exit_code == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"zz" * 32, b"00" * 31])
+def test_C5_what_is_no_kek_is_refused(tmp_path, content):
+    (tmp_path / "kek").write_bytes(content)
+    (tmp_path / "kek").chmod(0o600)
+    with pytest.raises(UserError):
+        kek.read(tmp_path / "kek")
+
+
+def test_C5_a_missing_one_is_said(tmp_path):
+    with pytest.raises(UserError) as info:
+        kek.read(tmp_path / "nope")
+    assert "missing" in str(info.value)
+
+
+def test_the_public_key_names_its_kek():
+    one, two = kek.KeyPair(Secret(b"a" * 32)), kek.KeyPair(Secret(b"b" * 32))
+    assert one.public.kek_id != two.public.kek_id
+    assert kek.PublicKey(one.public.raw).kek_id == one.public.kek_id
+    with pytest.raises(UserError):
+        kek.PublicKey(b"short")
