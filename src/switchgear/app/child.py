@@ -15,6 +15,7 @@ import uvloop
 
 from switchgear.app.boot import Boot
 
+ORPHAN_S = 1.0
 PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
 
@@ -54,6 +55,7 @@ class Life:
         """True when the supervisor is gone: be quick."""
         self.hurry = asyncio.Event()
         """Set at the second SIGTERM."""
+        self._is_ready = False
 
     def watch(self) -> None:
         """Begin to watch."""
@@ -64,6 +66,7 @@ class Life:
 
     def ready(self) -> None:
         """Tell the supervisor that this child serves."""
+        self._is_ready = True
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
@@ -77,9 +80,13 @@ class Life:
     def _on_lifeline(self) -> None:
         if not os.read(self._boot.lifeline_fd, 64):
             asyncio.get_running_loop().remove_reader(self._boot.lifeline_fd)
+            if not self._is_ready:
+                os._exit(0)  # nothing was served yet: nothing to settle
             self.orphaned = True
             self.hurry.set()
             self.stopping.set()
+            # A successor waits for our locks and sockets: whatever still hangs then, hangs for good.
+            asyncio.get_running_loop().call_later(ORPHAN_S, os._exit, 0)
 
 
 async def wait_first(*awaitables: Coroutine[Any, Any, Any]) -> None:

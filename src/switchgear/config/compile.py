@@ -40,8 +40,8 @@ _METERS: dict[str, Meter] = {
 class CeilingSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of a credential, as the vault enforces them."""
 
-    requests_per_s: int = 2_000
-    concurrency: int = 5_000
+    requests_per_s: int = 10_000
+    concurrency: int = 20_000
     bytes_per_hour: int = 256 * 1024**3
 
 

@@ -60,9 +60,9 @@ class Limits(msgspec.Struct, kw_only=True):
 class Ceilings(msgspec.Struct, kw_only=True):
     """What the inner gate lets one credential do at most, whoever asks."""
 
-    requests_per_s: int = 2_000
+    requests_per_s: int = 10_000
     """Requests a second."""
-    concurrency: int = 5_000
+    concurrency: int = 20_000
     """Requests at once."""
     bytes_per_hour: int = 274_877_906_944
     """Bytes an hour, both ways."""

@@ -110,7 +110,7 @@ def attempt(context: RequestContext, number: int, target: Target, spool: SpoolWr
         clean(candidate.upstream_model, 256),
         target.meterer.price_id if target.meterer is not None else None,
     )
-    spool.append(Kind.ATTEMPT, records.encode_payload(record))
+    spool.attempt(context.id, records.encode_payload(record))
 
 
 def settle(

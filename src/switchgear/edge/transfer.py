@@ -24,7 +24,7 @@ from switchgear.net.link import LinkStream
 from switchgear.routing import retry
 from switchgear.wire import frames, records
 from switchgear.wire.frames import Fail, Head, Open
-from switchgear.wire.records import AttemptOutcome, Kind
+from switchgear.wire.records import AttemptOutcome
 
 if TYPE_CHECKING:
     from switchgear.edge.gate import Gate
@@ -446,7 +446,7 @@ class Transfer:
             meter.reading.usage,
             meter.reading.service_tier,
         )
-        self._gate.spool.append(Kind.CHECKPOINT, records.encode_payload(record))
+        self._gate.spool.checkpoint(context.id, records.encode_payload(record))
         self._gate.outbox.schedule()
 
     def _step(self, step: retry.Step, retry_after_s: float | None) -> bool:

@@ -248,14 +248,15 @@ class SpoolAbsorber:
                 self._open[record.id] = self._opened(record, entry.payload)
         elif kind == Kind.SETTLE:
             assert isinstance(record, records.Settle)
-            opened = self._open.pop(record.id, None)
-            if opened is None:
+            settled = self._open.pop(record.id, None)
+            if settled is None:
                 raise RecordError(f"a settlement without a reservation of this spool: {record.id[:40]}")
-            self._settle(opened, record, entry.payload, batch)
+            self._settle(settled, record, entry.payload, batch)
         elif kind == Kind.ATTEMPT:
             assert isinstance(record, records.Attempt)
-            if record.request_id in self._open:
-                self._open[record.request_id].attempts.append(record)
+            opened = self._open.get(record.request_id)
+            if opened is not None and all(known.number != record.number for known in opened.attempts):
+                opened.attempts.append(record)  # a segment begins with what is open: the same record may come again
         elif kind == Kind.CHECKPOINT:
             assert isinstance(record, records.Checkpoint)
             if record.id in self._open:
@@ -265,9 +266,10 @@ class SpoolAbsorber:
             batch.add_record(build.denied(record))
         elif kind == Kind.ORPHAN:
             assert isinstance(record, records.Orphan)
-            opened = self._open.pop(record.id, None)
-            if opened is not None:
-                batch.add_record(self._orphaned(opened))
+            orphan = self._open.pop(record.id, None)
+            if orphan is None:
+                raise RecordError(f"an orphan without a reservation of this spool: {record.id[:40]}")
+            batch.add_record(self._orphaned(orphan))
         elif kind != Kind.SEGMENT:
             raise RecordError(f"a record of kind {kind} does not belong into this spool")
 

@@ -50,6 +50,8 @@ class SpoolWriter:
         self._synced = 0
         self._unsynced: list[tuple[int, bytes]] = []
         self._open: dict[str, bytes] = {}
+        self._more: dict[str, list[tuple[int, bytes]]] = {}
+        """Further attempts and the last checkpoint of open requests: carried along with their reservations."""
         self._swap = threading.Lock()
         self._fd = -1
         self._next_ready = False
@@ -58,6 +60,8 @@ class SpoolWriter:
         self._start_segment(self._number + 1)
         for orphan in orphans:
             self.append(Kind.ORPHAN, records.encode_payload(orphan))
+            del self._open[orphan.id]
+            self._more.pop(orphan.id, None)
         self.commit()
 
     # appending
@@ -84,7 +88,20 @@ class SpoolWriter:
     def settle(self, request_id: str, payload: bytes) -> None:
         """Buffer the settlement of an open reservation. Raises KeyError for any other."""
         del self._open[request_id]
+        if self._more:
+            self._more.pop(request_id, None)
         self.append(Kind.SETTLE, payload)
+
+    def attempt(self, request_id: str, payload: bytes) -> None:
+        """Buffer a further attempt of an open reservation."""
+        self._more.setdefault(request_id, []).append((Kind.ATTEMPT, payload))
+        self.append(Kind.ATTEMPT, payload)
+
+    def checkpoint(self, request_id: str, payload: bytes) -> None:
+        """Buffer what an open request has shown so far; only the last one counts."""
+        kept = [entry for entry in self._more.get(request_id, []) if entry[0] != Kind.CHECKPOINT]
+        self._more[request_id] = [*kept, (Kind.CHECKPOINT, payload)]
+        self.append(Kind.CHECKPOINT, payload)
 
     def commit(self) -> None:
         """Write what is buffered. Raises OSError; a short write is truncated back and may be tried again."""
@@ -176,8 +193,10 @@ class SpoolWriter:
         self._unsynced.clear()
         head = records.Segment(self.spool_id, number, self.run_id, self._clock.wall_ms())
         self.append(Kind.SEGMENT, records.encode_payload(head))
-        for payload in self._open.values():
+        for request_id, payload in self._open.items():
             self.append(Kind.RESERVE, payload)
+            for kind, more in self._more.get(request_id, ()):
+                self.append(kind, more)
         self.commit()
         path.rename(self.folder / files.segment_name(number))
         files.sync_folder(self.folder)
@@ -206,20 +225,26 @@ class SpoolWriter:
         numbers = files.segment_numbers(self.folder)
         for number in reversed(numbers):
             path = self.folder / files.segment_name(number)
-            opened, end, last, run_id = scan_open(path, self._seed)
+            opened, more, end, last, run_id = scan_open(path, self._seed)
             if number == numbers[-1]:
                 os.truncate(path, end)
             if last is None:
                 continue  # power was lost before its first page: nothing of it was acknowledged
             now = self._clock.wall_ms()
+            # The new segment begins with them: whoever reads on from there must know what the orphans were.
+            self._open, self._more = opened, more
             return numbers[-1], last + 1, [records.Orphan(request_id, run_id, now) for request_id in opened]
         return (numbers[-1] if numbers else 0), 1, []
 
 
-def scan_open(path: Path, seed: int) -> tuple[dict[str, bytes], int, int | None, str]:
-    """Read a segment. Returns (open reservations, end of the valid part, last sequence or None, writer's run id)."""
+def scan_open(
+    path: Path, seed: int
+) -> tuple[dict[str, bytes], dict[str, list[tuple[int, bytes]]], int, int | None, str]:
+    """Read a segment. Returns (open reservations, their attempts and checkpoints, end of the valid part, last sequence
+    or None, writer's run id)."""
     data = path.read_bytes()
     opened: dict[str, bytes] = {}
+    more: dict[str, list[tuple[int, bytes]]] = {}
     position, last, run_id = 0, None, ""
     while (found := records.parse(seed, 0, data, position)) is not None:
         kind, last, payload, position = found
@@ -230,7 +255,13 @@ def scan_open(path: Path, seed: int) -> tuple[dict[str, bytes], int, int | None,
             opened[record.id] = payload
         elif isinstance(record, records.Settle | records.Orphan):
             opened.pop(record.id, None)
-    return opened, position, last, run_id
+            more.pop(record.id, None)
+        elif isinstance(record, records.Attempt):
+            more.setdefault(record.request_id, []).append((kind, payload))
+        elif isinstance(record, records.Checkpoint):
+            kept = [entry for entry in more.get(record.id, []) if entry[0] != Kind.CHECKPOINT]
+            more[record.id] = [*kept, (kind, payload)]
+    return opened, more, position, last, run_id
 
 
-_SCANNED = frozenset({Kind.SEGMENT, Kind.RESERVE, Kind.SETTLE, Kind.ORPHAN})
+_SCANNED = frozenset({Kind.SEGMENT, Kind.RESERVE, Kind.SETTLE, Kind.ORPHAN, Kind.ATTEMPT, Kind.CHECKPOINT})

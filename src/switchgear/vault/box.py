@@ -23,8 +23,8 @@ CREDENTIALS_MAX = 10_000
 class Ceilings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one credential may be used for at most, whoever asks: bounds a compromised edge (C7)."""
 
-    requests_per_s: int = 2_000
-    concurrency: int = 5_000
+    requests_per_s: int = 10_000
+    concurrency: int = 20_000
     bytes_per_hour: int = 256 * 1024**3
 
 

@@ -1,0 +1,24 @@
+"""One gateway and one provider for the tests that do not break them."""
+
+import pytest
+
+from switchgear.testing.gateway import GatewayProcess, ProviderProcess
+from tests.end_to_end.setups import SECRET, config
+
+@pytest.fixture(scope="session")
+def provider():
+    running = ProviderProcess()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def gateway(provider):
+    running = GatewayProcess(config(provider.port), environ={"FAKE_KEY": SECRET})
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def key(gateway):
+    return gateway.key("tests", "--team", "quality")

@@ -1,0 +1,21 @@
+"""What the end-to-end tests run against."""
+
+SECRET = "sk-provider-credential-0123456789abcdef"
+
+
+def config(port: int, more: str = "") -> str:
+    """A configuration with the fake provider under two names, and priced models."""
+    return f"""
+providers:
+  fake: {{dialect: openai, base_url: "http://127.0.0.1:{port}/v1", allow_private: true, credentials: [{{name: main, secret: {{env: FAKE_KEY}}}}]}}
+  dead: {{dialect: openai, base_url: "http://127.0.0.1:1/v1", allow_private: true, auth: none}}
+models:
+  fast: fake/echo
+  safe: {{deployments: [{{provider: dead, model: x}}, {{provider: fake, model: echo, tier: 2}}]}}
+  careful: {{deployments: [{{provider: fake, model: status-500}}, {{provider: fake, model: echo, tier: 2}}], retry: {{max: 0}}}}
+  hasty: {{deployments: [{{provider: fake, model: silent}}], timeouts: {{first_byte_s: 0.6}}}}
+pricing:
+  overrides:
+    fake/echo: {{input_per_mtok: 0.15, output_per_mtok: 0.60}}
+    fake/stream-20-0: {{input_per_mtok: 0.15, output_per_mtok: 0.60}}
+{more}"""
