@@ -1,5 +1,7 @@
 # The two commands of a newcomer: `make serve` and `make test`. `make help` lists the rest.
-PYTHON ?= python3
+# The system's interpreter, when it is new enough and can make a virtual environment: docs/decisions/005.
+PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+  && echo /usr/bin/python3 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 

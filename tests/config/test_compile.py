@@ -2,9 +2,9 @@
 
 import pytest
 
+from switchgear.config import schema
 from switchgear.config.compile import Compiler, build_provider, parse_listen, parse_time
 from switchgear.config.reader import Reader
-from switchgear.config import schema
 
 
 def compile_(text):
@@ -15,35 +15,38 @@ def compile_(text):
     return compiler.compile(), [(p.line, p.path, p.message) for p in compiler.problems], compiler
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("models: {a: {alias: fats}, fast: openai/x}", "did you mean 'fast'"),
-    ("models: {a: opnai/x}", "did you mean 'openai'"),
-    ("models: {a: nothing}", "must be provider/model"),
-    ("models: {a: {}}", "either `alias` or `deployments`"),
-    ("models: {a: {deployments: [{provider: openai, model: m, price: cheap}]}}", "must be `free`"),
-    ("models: {a: {deployments: [{provider: openai, model: m, price: {input_per_mtok: x}}]}}", "not a decimal"),
-    ("models: {a: {strategy: weighted, deployments: [{provider: openai, model: m}]}}", "not supported"),
-    ("models: {a: {retry: {max: 9}, deployments: [{provider: openai, model: m}]}}", "between 0 and 3"),
-    ("models: {a: {fallback: [zz], deployments: [{provider: openai, model: m}]}}", "no model 'zz'"),
-    ("keys: {a: {sha256: zz}}", "64 hex digits"),
-    ("keys: {'A B': {sha256: zz}}", "is not a name"),
-    ("keys: {a: {sha256: '%s', expires: someday}}" % ("0" * 64), "ISO 8601"),
-    ("keys: {a: {sha256: '%s', cidrs: [1.2.3.4/40]}}" % ("0" * 64), "does not appear"),
-    ("providers: {mine: {}}", "not in the catalogue"),
-    ("providers: {openai: {credentials: [{name: a}]}}", "needs `secret"),
-    ("providers: {openai: {credentials: [{name: a, sealed: true}, {name: a, sealed: true}]}}", "stands twice"),
-    ("providers: {x: {base_url: 'http://a.com'}}", "not encrypted"),
-    ("providers: {x: {kind: opnai}}", "did you mean 'openai'"),
-    ("providers: {openai: {ca_file: missing.pem}}", "cannot be read"),
-    ("pricing: {discount: {openai: ten}}", "percentage"),
-    ("version: 2", "version 2 is not known"),
-    ("listen: {data: here}", "HOST:PORT"),
-    ("store: postgresql", "not supported"),
-    ("workers: 0", "between 1 and 64"),
-    ("defaults: {unpriced: maybe}", "allow or refuse_all"),
-    ("spool: {durability: never}", "process or power"),
-    ("retention: {ledger_days: 0}", "at least 1"),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("models: {a: {alias: fats}, fast: openai/x}", "did you mean 'fast'"),
+        ("models: {a: opnai/x}", "did you mean 'openai'"),
+        ("models: {a: nothing}", "must be provider/model"),
+        ("models: {a: {}}", "either `alias` or `deployments`"),
+        ("models: {a: {deployments: [{provider: openai, model: m, price: cheap}]}}", "must be `free`"),
+        ("models: {a: {deployments: [{provider: openai, model: m, price: {input_per_mtok: x}}]}}", "not a decimal"),
+        ("models: {a: {strategy: weighted, deployments: [{provider: openai, model: m}]}}", "not supported"),
+        ("models: {a: {retry: {max: 9}, deployments: [{provider: openai, model: m}]}}", "between 0 and 3"),
+        ("models: {a: {fallback: [zz], deployments: [{provider: openai, model: m}]}}", "no model 'zz'"),
+        ("keys: {a: {sha256: zz}}", "64 hex digits"),
+        ("keys: {'A B': {sha256: zz}}", "is not a name"),
+        ("keys: {a: {sha256: '%s', expires: someday}}" % ("0" * 64), "ISO 8601"),
+        ("keys: {a: {sha256: '%s', cidrs: [1.2.3.4/40]}}" % ("0" * 64), "does not appear"),
+        ("providers: {mine: {}}", "not in the catalogue"),
+        ("providers: {openai: {credentials: [{name: a}]}}", "needs `secret"),
+        ("providers: {openai: {credentials: [{name: a, sealed: true}, {name: a, sealed: true}]}}", "stands twice"),
+        ("providers: {x: {base_url: 'http://a.com'}}", "not encrypted"),
+        ("providers: {x: {kind: opnai}}", "did you mean 'openai'"),
+        ("providers: {openai: {ca_file: missing.pem}}", "cannot be read"),
+        ("pricing: {discount: {openai: ten}}", "percentage"),
+        ("version: 2", "version 2 is not known"),
+        ("listen: {data: here}", "HOST:PORT"),
+        ("store: postgresql", "not supported"),
+        ("workers: 0", "between 1 and 64"),
+        ("defaults: {unpriced: maybe}", "allow or refuse_all"),
+        ("spool: {durability: never}", "process or power"),
+        ("retention: {ledger_days: 0}", "at least 1"),
+    ],
+)
 def test_problems_are_found(text, expected):
     _, problems, _ = compile_(text)
     assert any(expected in message for _, _, message in problems), problems
@@ -51,7 +54,8 @@ def test_problems_are_found(text, expected):
 
 
 def test_a_whole_configuration():
-    compiled, problems, compiler = compile_("""
+    compiled, problems, compiler = compile_(
+        """
 providers:
   openai: {credentials: [{name: prod, secret: {env: K}, ceilings: {concurrency: 5}}]}
   local: {dialect: openai, base_url: "http://127.0.0.1:8000/v1", allow_private: true, auth: none}
@@ -62,7 +66,9 @@ models:
   "openai/*": openai/*
 keys: {ci: {sha256: "%s", models: [fast], expires: 2027-01-01}}
 pricing: {overrides: {"local/q": {input_per_mtok: 0.1}}, discount: {openai: 12.5%%}}
-""" % ("ab" * 32))
+"""
+        % ("ab" * 32)
+    )
     assert not problems
     assert compiled.implicit is False
     assert [p.name for p in compiled.providers] == ["openai", "local"]
@@ -74,10 +80,17 @@ pricing: {overrides: {"local/q": {input_per_mtok: 0.1}}, discount: {openai: 12.5
     assert b"sk-secret-value" not in repr(compiled).encode()
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("127.0.0.1:80", ("127.0.0.1", 80)), ("[::1]:80", ("::1", 80)), ("localhost:1", ("127.0.0.1", 1)), ("a:80", None), ("1.2.3.4", None),
-    ("1.2.3.4:99999", None),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("127.0.0.1:80", ("127.0.0.1", 80)),
+        ("[::1]:80", ("::1", 80)),
+        ("localhost:1", ("127.0.0.1", 1)),
+        ("a:80", None),
+        ("1.2.3.4", None),
+        ("1.2.3.4:99999", None),
+    ],
+)
 def test_listen_addresses(text, expected):
     assert parse_listen(text) == expected
 

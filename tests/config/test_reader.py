@@ -30,7 +30,9 @@ def test_scalars_mean_what_the_schema_says():
     assert config.keys["no"].expires == "2027-01-01"
 
 
-@pytest.mark.parametrize("text", ["workers: two", "workers: '2'", "workers: 1.5", "workers: true", "- a", "a: [", "a: !x 1"])
+@pytest.mark.parametrize(
+    "text", ["workers: two", "workers: '2'", "workers: 1.5", "workers: true", "- a", "a: [", "a: !x 1"]
+)
 def test_wrong_values_are_problems(text):
     assert read(text)[1]
 
@@ -52,7 +54,9 @@ def test_any_text_may_be_a_reference():
 
 def test_merge_keys_and_bombs_are_refused():
     assert read("a: &a {x: 1}\nlisten: {<<: *a}")[1]
-    bomb = "x-a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(f"x-{b}: &{b} [*{a}]\n" for a, b in zip("abcdef", "bcdefg", strict=True))
+    bomb = "x-a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
+        f"x-{b}: &{b} [*{a}]\n" for a, b in zip("abcdef", "bcdefg", strict=True)
+    )
     assert not read(bomb)[1]
 
 

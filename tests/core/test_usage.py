@@ -6,7 +6,9 @@ from switchgear.core.usage import TOKENS_MAX, TokenUsage
 
 
 def test_totals_are_sums_of_disjoint_buckets():
-    usage = TokenUsage(input=1, cache_read=2, cache_write_5m=3, cache_write_1h=4, output=5, reasoning=6, audio_in=7, audio_out=8)
+    usage = TokenUsage(
+        input=1, cache_read=2, cache_write_5m=3, cache_write_1h=4, output=5, reasoning=6, audio_in=7, audio_out=8
+    )
     assert usage.input_total == 17
     assert usage.output_total == 19
 

@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from switchgear.dialects import json_guard
 from switchgear.dialects.json_guard import JsonRefusedError
 
-trees = st.recursive(st.none() | st.text(max_size=5), lambda t: st.lists(t, max_size=3) | st.dictionaries(st.text(max_size=3), t, max_size=3),
-                     max_leaves=20)
+trees = st.recursive(
+    st.none() | st.text(max_size=5),
+    lambda t: st.lists(t, max_size=3) | st.dictionaries(st.text(max_size=3), t, max_size=3),
+    max_leaves=20,
+)
 
 
 def depth(value):

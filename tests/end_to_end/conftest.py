@@ -1,9 +1,10 @@
 """One gateway and one provider for the tests that do not break them."""
 
 import pytest
+from tests.end_to_end.setups import SECRET, config
 
 from switchgear.testing.gateway import GatewayProcess, ProviderProcess
-from tests.end_to_end.setups import SECRET, config
+
 
 @pytest.fixture(scope="session")
 def provider():

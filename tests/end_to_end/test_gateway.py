@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.end_to_end.setups import SECRET, config
 
 from switchgear.testing.gateway import GatewayProcess, free_port
-from tests.end_to_end.setups import SECRET, config
 
 CLI = [sys.executable, "-m", "switchgear.cli"]
 BODY = json.dumps({"model": "fast", "messages": [{"role": "user", "content": "hello there"}]})
@@ -42,6 +42,7 @@ def raw(gateway, data, wait=5.0):
 
 
 # Keys
+
 
 def test_S2_a_revocation_holds_for_the_next_request_on_every_edge(gateway):
     key = gateway.key("short-lived")
@@ -74,7 +75,13 @@ def test_a_frozen_key_comes_back(gateway):
 
 
 def test_everything_and_a_credential_can_be_frozen(gateway, key):
-    for subject in (("all",), ("credential", "fake/main"), ("provider", "fake"), ("model", "fast"), ("team", "quality")):
+    for subject in (
+        ("all",),
+        ("credential", "fake/main"),
+        ("provider", "fake"),
+        ("model", "fast"),
+        ("team", "quality"),
+    ):
         gateway.cli("freeze", *subject)
         try:
             assert call(gateway, key)[0] == 403, subject
@@ -111,7 +118,9 @@ def test_H5_a_key_may_stand_in_several_places_if_it_is_the_same(gateway, key):
     assert call(gateway, None, authorization=None)[0] == 401
 
 
-@pytest.mark.parametrize("path", ["/chat/completions", "/v1/v1/chat/completions", "//v1//chat/completions", "/v1/chat/completions/"])
+@pytest.mark.parametrize(
+    "path", ["/chat/completions", "/v1/v1/chat/completions", "//v1//chat/completions", "/v1/chat/completions/"]
+)
 def test_pasted_base_urls_work(gateway, key, path):
     assert call(gateway, key, path=path)[0] == 200
 
@@ -130,12 +139,24 @@ def test_a_key_can_ask_about_itself(gateway, key):
 
 # Bad input
 
-@pytest.mark.parametrize(("body", "status"), [
-    ("", 400), ("{", 400), ("[]", 400), ('{"model":"fast"}', 400), ('{"messages":[]}', 400), ('{"model":5,"messages":[]}', 400),
-    ('{"model":"fast","messages":' + "[" * 200 + "]" * 200 + "}", 400), ('{"model":"fast","model":"fast","messages":[]}', 400),
-    (b'{"model":"fast","messages":"\xff"}', 400), ('{"model":"' + "x" * 600 + '","messages":[]}', 400),
-    ('{"model":"a\\r\\nx: y","messages":[]}', 404), ('{"model":"fake/a\\r\\nx-evil: 1","messages":[]}', 400),
-])
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ("", 400),
+        ("{", 400),
+        ("[]", 400),
+        ('{"model":"fast"}', 400),
+        ('{"messages":[]}', 400),
+        ('{"model":5,"messages":[]}', 400),
+        ('{"model":"fast","messages":' + "[" * 200 + "]" * 200 + "}", 400),
+        ('{"model":"fast","model":"fast","messages":[]}', 400),
+        (b'{"model":"fast","messages":"\xff"}', 400),
+        ('{"model":"' + "x" * 600 + '","messages":[]}', 400),
+        ('{"model":"a\\r\\nx: y","messages":[]}', 404),
+        ('{"model":"fake/a\\r\\nx-evil: 1","messages":[]}', 400),
+    ],
+)
 def test_bad_bodies_are_4xx(gateway, key, body, status):
     got, headers, data = call(gateway, key, body)
     assert got in {status, 404, 200} and got < 500, data
@@ -155,14 +176,19 @@ def test_pipelined_requests_are_answered_in_order(gateway, key):
 
     bad = "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n"
     received = raw(gateway, (one("first") + bad + one("second") + one("third", True)).encode()).decode()
-    places = [received.index(text) for text in ('"content":"first"', "there is nothing at", '"content":"second"', '"content":"third"')]
+    places = [
+        received.index(text)
+        for text in ('"content":"first"', "there is nothing at", '"content":"second"', '"content":"third"')
+    ]
     assert places == sorted(places)
 
 
 def test_expect_100_continue(gateway, key):
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=5) as sock:
-        sock.sendall(f"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nExpect: 100-continue\r\n"
-                     f"Connection: close\r\nContent-Length: {len(BODY)}\r\n\r\n".encode())
+        sock.sendall(
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nExpect: 100-continue\r\n"
+            f"Connection: close\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
+        )
         assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         sock.sendall(BODY.encode())
         received = b""
@@ -172,12 +198,24 @@ def test_expect_100_continue(gateway, key):
 
 
 def test_H5_no_body_is_read_without_a_key(gateway):
-    received = raw(gateway, b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9999999\r\n\r\n")
+    received = raw(
+        gateway,
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9999999\r\n\r\n",
+    )
     assert received.startswith(b"HTTP/1.1 401")
 
 
-@pytest.mark.parametrize("data", [b"\x16\x03\x01\x02\x00", b"GET / HTTP/2.0\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\0" * 100 + b"\r\n\r\n",
-                                  b"GET / HTTP/1.1\n\n", b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x16\x03\x01\x02\x00",
+        b"GET / HTTP/2.0\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\0" * 100 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\n\n",
+        b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
+    ],
+)
 def test_garbage_gets_an_answer_and_a_close(gateway, data):
     received = raw(gateway, data + b"\r\n\r\n")
     assert received.startswith(b"HTTP/1.1 4")
@@ -194,8 +232,10 @@ def test_a_slow_reader_gets_everything(gateway, key):
     body = json.dumps({"model": "fake/stream-50000-0", "messages": [{"role": "user", "content": "a"}], "stream": True})
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-        sock.sendall(f"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n"
-                     f"Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        sock.sendall(
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
+        )
         time.sleep(1.0)
         received = 0
         tail = b""
@@ -207,9 +247,13 @@ def test_a_slow_reader_gets_everything(gateway, key):
 
 
 def test_a_client_that_goes_away_is_recorded(gateway, key):
-    body = json.dumps({"model": "fake/stream-1000-50", "messages": [{"role": "user", "content": "bye"}], "stream": True})
+    body = json.dumps(
+        {"model": "fake/stream-1000-50", "messages": [{"role": "user", "content": "bye"}], "stream": True}
+    )
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as sock:
-        sock.sendall(f"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        sock.sendall(
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+        )
         assert b"200 OK" in sock.recv(65536)
         time.sleep(0.3)
     records = gateway.records("--outcome", "client_gone", "--model", "fake/stream-1000-50", seconds=12)
@@ -219,9 +263,16 @@ def test_a_client_that_goes_away_is_recorded(gateway, key):
 
 # The command line
 
+
 def test_the_cli_says_what_is_wrong_in_one_line(gateway):
-    for arguments, code in ((("key", "show", "nobody"), 1), (("key", "create", "Bad Name"), 1), (("usage", "--by", "colour"), 1),
-                            (("log", "list", "--since", "yesterday"), 2), (("freeze", "key"), 2), (("price", "show", "fake/unknown"), 1)):
+    for arguments, code in (
+        (("key", "show", "nobody"), 1),
+        (("key", "create", "Bad Name"), 1),
+        (("usage", "--by", "colour"), 1),
+        (("log", "list", "--since", "yesterday"), 2),
+        (("freeze", "key"), 2),
+        (("price", "show", "fake/unknown"), 1),
+    ):
         done = gateway.cli(*arguments, check=False)
         assert done.returncode == code, (arguments, done.stderr)
         assert done.stderr.startswith("error: ") and "Traceback" not in done.stderr
@@ -233,8 +284,22 @@ def test_status_and_lists_have_the_documented_shape(gateway):
     assert {"version", "state", "data_url", "console_url", "pids"} <= set(status)
     assert set(gateway.json("log", "list")) == {"records", "next"}
     usage = gateway.json("usage", "--by", "team,model")
-    assert {"group", "requests", "input_tokens", "output_tokens", "cost_nanousd", "cost_usd", "unpriced_requests"} <= set(usage["total"])
-    for command in (["key", "list"], ["provider", "list"], ["credential", "list"], ["model", "list"], ["price", "list"]):
+    assert {
+        "group",
+        "requests",
+        "input_tokens",
+        "output_tokens",
+        "cost_nanousd",
+        "cost_usd",
+        "unpriced_requests",
+    } <= set(usage["total"])
+    for command in (
+        ["key", "list"],
+        ["provider", "list"],
+        ["credential", "list"],
+        ["model", "list"],
+        ["price", "list"],
+    ):
         assert gateway.json(*command)
         assert gateway.cli(*command, "-o", "csv").stdout.count("\n") >= 1
         assert gateway.cli(*command, "-o", "wide").stdout
@@ -249,7 +314,16 @@ def test_names_and_aliases(gateway):
 
 def test_a_credential_added_by_cli_never_shows(gateway, provider):
     secret = "sk-added-by-cli-secret-987654321"
-    gateway.cli("provider", "add", "second", "--dialect", "openai", "--base-url", f"http://127.0.0.1:{provider.port}/v1", "--allow-private")
+    gateway.cli(
+        "provider",
+        "add",
+        "second",
+        "--dialect",
+        "openai",
+        "--base-url",
+        f"http://127.0.0.1:{provider.port}/v1",
+        "--allow-private",
+    )
     gateway.cli("credential", "add", "second", "--from-stdin", stdin=secret + "\n")
     assert "…4321" in gateway.cli("credential", "list").stdout
     assert json.loads(gateway.cli("credential", "test", "second", "--json").stdout)["ok"]
@@ -277,8 +351,16 @@ def test_an_offline_key_works_by_hash(gateway, provider, tmp_path):
     text = config(provider.port, f"keys: {{by-hash: {{sha256: {made['sha256']}, models: [fast]}}}}")
     file = tmp_path / "new.yaml"
     file.write_text(text)
-    assert "good" in subprocess.run([*CLI, "config", "check", str(file)], capture_output=True, text=True, check=True,
-                                    env={**os.environ, "FAKE_KEY": SECRET}).stdout
+    assert (
+        "good"
+        in subprocess.run(
+            [*CLI, "config", "check", str(file)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "FAKE_KEY": SECRET},
+        ).stdout
+    )
     assert gateway.cli("config", "diff", str(file), check=False).returncode == 1
     gateway.cli("config", "apply", str(file))
     assert call(gateway, made["key"])[0] == 200
@@ -288,7 +370,9 @@ def test_an_offline_key_works_by_hash(gateway, provider, tmp_path):
 
 
 def offline_key():
-    return subprocess.run([*CLI, "key", "generate", "--offline", "--json"], capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        [*CLI, "key", "generate", "--offline", "--json"], capture_output=True, text=True, check=True
+    ).stdout
 
 
 def test_a_bad_config_changes_nothing(gateway, tmp_path):
@@ -300,6 +384,7 @@ def test_a_bad_config_changes_nothing(gateway, tmp_path):
 
 
 # The console's port
+
 
 def test_the_console_checks_host_origin_and_token(gateway):
     def get(path, **headers):
@@ -336,6 +421,7 @@ def test_the_console_checks_host_origin_and_token(gateway):
 
 
 # Secrets
+
 
 def test_M3_no_secret_on_disk_in_memory_or_environment(gateway, key):
     call(gateway, key)
@@ -381,6 +467,7 @@ def test_files_belong_to_this_user_alone(gateway):
 
 
 # Processes
+
 
 def test_P1_processes_are_hardened(gateway):
     for role in ("vault", "edge", "control"):
@@ -503,8 +590,16 @@ def test_a_stream_longer_than_the_drain_is_interrupted_and_recorded(own):
 def test_what_prevents_a_start_is_said_in_one_line(own, tmp_path, case):
     gateway = own()
     other = free_port()
-    arguments = ["--data", str(tmp_path / "data2"), "--kek-file", str(tmp_path / "kek"), "--listen", f"127.0.0.1:{other}",
-                 "--console", f"127.0.0.1:{free_port()}"]
+    arguments = [
+        "--data",
+        str(tmp_path / "data2"),
+        "--kek-file",
+        str(tmp_path / "kek"),
+        "--listen",
+        f"127.0.0.1:{other}",
+        "--console",
+        f"127.0.0.1:{free_port()}",
+    ]
     expected = ""
     if case == "second":
         arguments[1], expected = str(gateway.data), "another gateway runs"
@@ -538,11 +633,14 @@ def test_sighup_applies_the_file_again(own, provider):
     gateway = own()
     key = gateway.key("reloader")
     assert call(gateway, key, BODY.replace("fast", "renamed"))[0] == 404
-    gateway.config.write_text(config(provider.port).replace("fast: fake/echo", "renamed: fake/echo").replace("{env: FAKE_KEY}", "{file: secret}"))
+    gateway.config.write_text(
+        config(provider.port)
+        .replace("fast: fake/echo", "renamed: fake/echo")
+        .replace("{env: FAKE_KEY}", "{file: secret}")
+    )
     (gateway.folder / "secret").write_text(SECRET)
     gateway.process.send_signal(signal.SIGHUP)
     until = time.monotonic() + 10
     while call(gateway, key, BODY.replace("fast", "renamed"))[0] != 200:
         assert time.monotonic() < until, gateway.log.read_text()
         time.sleep(0.1)
-

@@ -11,8 +11,9 @@ import signal
 import threading
 import time
 
-from switchgear.testing.gateway import GatewayProcess, ProviderProcess
 from tests.end_to_end.setups import SECRET, config
+
+from switchgear.testing.gateway import GatewayProcess, ProviderProcess
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "40"))
 SEED = int(os.environ.get("KILL_SEED", str(time.time_ns() % 10**9)))
@@ -94,7 +95,10 @@ def test_M2_kill_nine(tmp_path):
             role = chance.choice(VICTIMS)
             kill(gateway, role, chance)
             if ROUNDS > 100 and number % 50 == 49:
-                print(f"round {number + 1} of {ROUNDS}, {len(load.answered)} answered, longest gap {load.longest_gap:.2f} s", flush=True)
+                print(
+                    f"round {number + 1} of {ROUNDS}, {len(load.answered)} answered, longest gap {load.longest_gap:.2f} s",
+                    flush=True,
+                )
             started = time.monotonic()
             while load.last_ok < started and time.monotonic() - started < 10:
                 time.sleep(0.01)
@@ -134,7 +138,9 @@ def check(gateway, provider, load):
         time.sleep(0.5)
     missing = set(seen) - attempts
     detail = [record for record in records if record["id"] in {m.rpartition("-")[0] for m in missing}]
-    assert not missing, f"{len(missing)} attempts reached the provider and are not in the ledger (seed {SEED}): {sorted(missing)[:3]}: {detail}"
+    assert not missing, (
+        f"{len(missing)} attempts reached the provider and are not in the ledger (seed {SEED}): {sorted(missing)[:3]}: {detail}"
+    )
     assert len(ids) == len(records), "a request stands in the ledger twice"
     assert all(entry["count"] == 1 for entry in seen.values()), "an attempt was sent twice"
     by_id = {record["id"]: record for record in records}
@@ -155,5 +161,7 @@ def check(gateway, provider, load):
     total = gateway.json("usage", "--by", "")["total"]
     assert total["requests"] == sum(record["count"] for record in records)
     assert total["cost_nanousd"] == sum(record["cost_nanousd"] or 0 for record in records)
-    print(f"{len(records)} records, {len(seen)} seen by the provider, {sum(r['outcome'] == 'interrupted' for r in records)} interrupted, "
-          f"{sum(r['outcome'] == 'not_sent' for r in records)} not sent, longest gap {load.longest_gap:.2f} s")
+    print(
+        f"{len(records)} records, {len(seen)} seen by the provider, {sum(r['outcome'] == 'interrupted' for r in records)} interrupted, "
+        f"{sum(r['outcome'] == 'not_sent' for r in records)} not sent, longest gap {load.longest_gap:.2f} s"
+    )

@@ -53,14 +53,18 @@ def test_a_stream_hides_the_usage_it_asked_for(client, gateway):
 
 
 def test_a_stream_shows_usage_when_asked(client):
-    chunks = list(client.chat.completions.create(
-        model="fake/stream-20-0", messages=MESSAGES, stream=True, stream_options={"include_usage": True}))
+    chunks = list(
+        client.chat.completions.create(
+            model="fake/stream-20-0", messages=MESSAGES, stream=True, stream_options={"include_usage": True}
+        )
+    )
     assert chunks[-1].usage.completion_tokens == 20
 
 
 def test_async_streams_at_once(gateway, key):
     async def run():
         async with openai.AsyncOpenAI(base_url=gateway.url + "/v1", api_key=key) as client:
+
             async def one():
                 stream = await client.chat.completions.create(model="fake/stream-20-0", messages=MESSAGES, stream=True)
                 return len([chunk async for chunk in stream])
@@ -72,7 +76,9 @@ def test_async_streams_at_once(gateway, key):
 
 def test_tools_embeddings_completions_and_extra_body(client):
     tool = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
-    answer = client.chat.completions.create(model="fast", messages=MESSAGES, tools=[tool], extra_body={"x_unknown": [1]})
+    answer = client.chat.completions.create(
+        model="fast", messages=MESSAGES, tools=[tool], extra_body={"x_unknown": [1]}
+    )
     assert answer.choices[0].message.tool_calls[0].function.name == "weather"
     assert client.embeddings.create(model="fast", input="a b", encoding_format="float").data[0].embedding[0] == 0.25
     assert client.completions.create(model="fast", prompt="a b").choices[0].text == "a b"
@@ -85,17 +91,20 @@ def test_models(client):
         client.models.retrieve("nope")
 
 
-@pytest.mark.parametrize(("model", "error", "text"), [
-    ("nope", openai.NotFoundError, "does not exist"),
-    ("fake/status-500", openai.InternalServerError, "status 500 as asked"),
-    ("fake/status-429", openai.RateLimitError, "status 429"),
-    ("fake/status-400", openai.BadRequestError, "status 400"),
-    ("fake/status-401", openai.InternalServerError, "refused the gateway's credential"),
-    ("fake/drop", openai.InternalServerError, "closed the connection"),
-    ("fake/cut-1", openai.InternalServerError, "closed the connection"),
-    ("dead/x", openai.InternalServerError, "cannot be reached"),
-    ("hasty", openai.InternalServerError, "too slow"),
-])
+@pytest.mark.parametrize(
+    ("model", "error", "text"),
+    [
+        ("nope", openai.NotFoundError, "does not exist"),
+        ("fake/status-500", openai.InternalServerError, "status 500 as asked"),
+        ("fake/status-429", openai.RateLimitError, "status 429"),
+        ("fake/status-400", openai.BadRequestError, "status 400"),
+        ("fake/status-401", openai.InternalServerError, "refused the gateway's credential"),
+        ("fake/drop", openai.InternalServerError, "closed the connection"),
+        ("fake/cut-1", openai.InternalServerError, "closed the connection"),
+        ("dead/x", openai.InternalServerError, "cannot be reached"),
+        ("hasty", openai.InternalServerError, "too slow"),
+    ],
+)
 def test_errors_have_their_class_and_their_reason(client, model, error, text):
     with pytest.raises(error) as info:
         client.chat.completions.create(model=model, messages=MESSAGES)

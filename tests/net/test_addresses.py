@@ -5,12 +5,38 @@ import pytest
 from switchgear.net.addresses import is_allowed
 
 
-@pytest.mark.parametrize("address", [
-    "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "169.254.170.2", "100.64.0.1", "0.0.0.0",
-    "192.0.0.1", "198.18.0.1", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "fd00:ec2::254", "fec0::1",
-    "64:ff9b::7f00:1", "64:ff9b:1::1", "2002:7f00:1::", "2001:0:1::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "100.100.100.200",
-    "not an address", "",
-])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.0.0.1",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "169.254.170.2",
+        "100.64.0.1",
+        "0.0.0.0",
+        "192.0.0.1",
+        "198.18.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::1",
+        "::",
+        "fe80::1",
+        "fc00::1",
+        "fd00:ec2::254",
+        "fec0::1",
+        "64:ff9b::7f00:1",
+        "64:ff9b:1::1",
+        "2002:7f00:1::",
+        "2001:0:1::1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "100.100.100.200",
+        "not an address",
+        "",
+    ],
+)
 def test_private_and_special_addresses_are_denied(address):
     assert not is_allowed(address, allow_private=False)
 
@@ -25,6 +51,8 @@ def test_private_ones_are_allowed_where_declared(address):
     assert is_allowed(address, allow_private=True)
 
 
-@pytest.mark.parametrize("address", ["169.254.169.254", "fd00:ec2::254", "100.100.100.200", "224.0.0.1", "::ffff:169.254.169.254"])
+@pytest.mark.parametrize(
+    "address", ["169.254.169.254", "fd00:ec2::254", "100.100.100.200", "224.0.0.1", "::ffff:169.254.169.254"]
+)
 def test_metadata_services_are_never_allowed(address):
     assert not is_allowed(address, allow_private=True)

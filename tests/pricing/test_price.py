@@ -9,11 +9,17 @@ from switchgear.core.usage import TokenUsage
 from switchgear.pricing.price import METERS, Meterer, Price, Rate, cost
 
 rates = st.builds(
-    Rate, st.integers(0, 10**11),
-    st.lists(st.tuples(st.integers(1, 10**6), st.integers(0, 10**11)), max_size=2, unique_by=lambda t: t[0]).map(lambda t: tuple(sorted(t))),
+    Rate,
+    st.integers(0, 10**11),
+    st.lists(st.tuples(st.integers(1, 10**6), st.integers(0, 10**11)), max_size=2, unique_by=lambda t: t[0]).map(
+        lambda t: tuple(sorted(t))
+    ),
 )
 prices = st.builds(
-    Price, st.just("m"), st.just("s"), st.dictionaries(st.sampled_from(METERS), rates),
+    Price,
+    st.just("m"),
+    st.just("s"),
+    st.dictionaries(st.sampled_from(METERS), rates),
     st.dictionaries(st.sampled_from(["flex", "priority"]), st.dictionaries(st.sampled_from(METERS), rates), max_size=2),
     st.sampled_from([0, 0, 1000, 1234]),
 )

@@ -14,11 +14,30 @@ def test_a_good_url():
     assert place.host_header == b"api.example.com:8443"
 
 
-@pytest.mark.parametrize("url", [
-    "http://api.example.com/v1", "ftp://a/b", "https://user@a.com", "https://a.com?x=1", "https://a.com#f", "https://a.com/v1/../x",
-    "https://a .com", "https://a.com\\@b.com", "https://0x7f.1", "https://2130706433", "https://127.1", "https://0177.0.0.1",
-    "https://a.com:99999", "https://ä.com", "https://", "https://a.com/%2e%2e", "https://[::1", "https://-a.com", "",
-])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.example.com/v1",
+        "ftp://a/b",
+        "https://user@a.com",
+        "https://a.com?x=1",
+        "https://a.com#f",
+        "https://a.com/v1/../x",
+        "https://a .com",
+        "https://a.com\\@b.com",
+        "https://0x7f.1",
+        "https://2130706433",
+        "https://127.1",
+        "https://0177.0.0.1",
+        "https://a.com:99999",
+        "https://ä.com",
+        "https://",
+        "https://a.com/%2e%2e",
+        "https://[::1",
+        "https://-a.com",
+        "",
+    ],
+)
 def test_C1_odd_spellings_are_refused(url):
     with pytest.raises(ValueError):
         endpoint.parse(url)

@@ -34,6 +34,8 @@ def test_patience_ends_after_ten_seconds():
     assert step(429, has_next=True) == "fallback"
 
 
-@pytest.mark.parametrize(("value", "seconds"), [(b"2", 2.0), (b"0.5", 0.5), (None, None), (b"Wed, 21 Oct", None), (b"-1", None)])
+@pytest.mark.parametrize(
+    ("value", "seconds"), [(b"2", 2.0), (b"0.5", 0.5), (None, None), (b"Wed, 21 Oct", None), (b"-1", None)]
+)
 def test_retry_after(value, seconds):
     assert parse_retry_after(value) == seconds

@@ -10,9 +10,14 @@ ROUTES = RouteTable(
         "empty": ProviderEntry(name="empty", dialect="openai", credentials=()),
     },
     models={
-        "fast": ModelEntry(name="fast", deployments=(
-            DeploymentEntry(provider="b", model="m", tier=2), DeploymentEntry(provider="a", model="m", credential="two"),
-        ), fallback=("slow",)),
+        "fast": ModelEntry(
+            name="fast",
+            deployments=(
+                DeploymentEntry(provider="b", model="m", tier=2),
+                DeploymentEntry(provider="a", model="m", credential="two"),
+            ),
+            fallback=("slow",),
+        ),
         "slow": ModelEntry(name="slow", deployments=(DeploymentEntry(provider="b", model="big"),)),
         "quick": ModelEntry(name="quick", alias="fast"),
         "loop": ModelEntry(name="loop", alias="loop"),

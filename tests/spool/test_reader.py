@@ -28,7 +28,7 @@ def numbers(reader):
 def test_it_goes_on_from_any_position(tmp_path, clock):
     fill(tmp_path, clock)
     reader = SpoolReader(tmp_path)
-    first = [e for e in reader.read(4096)]
+    first = list(reader.read(4096))
     again = SpoolReader(tmp_path, first[10].after)
     assert again.read(4096)[0].sequence == first[11].sequence
 

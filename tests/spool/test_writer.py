@@ -26,7 +26,9 @@ def reserve(number):
 
 
 def settle(number):
-    return records.encode_payload(records.Settle(f"{number:032x}", 200, "ok", [], None, 0, None, None, None, None, 0, 0, None))
+    return records.encode_payload(
+        records.Settle(f"{number:032x}", 200, "ok", [], None, 0, None, None, None, None, 0, 0, None)
+    )
 
 
 def read_all(folder):

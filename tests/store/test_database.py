@@ -23,7 +23,9 @@ def test_the_migrations_make_the_tables(store):
     def compare(connection):
         return compare_metadata(MigrationContext.configure(connection), tables.metadata)
 
-    differences = [d for d in store.read(compare).result() if not (d[0] == "remove_table" and d[1].name == "alembic_version")]
+    differences = [
+        d for d in store.read(compare).result() if not (d[0] == "remove_table" and d[1].name == "alembic_version")
+    ]
     assert differences == []
 
 

@@ -10,7 +10,9 @@ from switchgear.store import objects
 from switchgear.store.database import Store
 from switchgear.store.objects import KeyRow, KeySecretRow
 
-KEY = KeyRow(id="abc", name="bot", models=["a"], created_ms=1, updated_ms=1, secrets=(KeySecretRow(mac=b"m" * 32, pepper_id=1),))
+KEY = KeyRow(
+    id="abc", name="bot", models=["a"], created_ms=1, updated_ms=1, secrets=(KeySecretRow(mac=b"m" * 32, pepper_id=1),)
+)
 
 
 @pytest.fixture

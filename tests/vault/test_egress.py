@@ -39,20 +39,40 @@ def test_C7_the_head_is_built_from_the_sealed_endpoint(opened):
     assert head.endswith(b"x-client-request-id: 0af-1\r\n\r\n")
 
 
-@pytest.mark.parametrize(("method", "path"), [
-    ("POST", "/organization/projects"), ("DELETE", "/chat/completions"), ("CONNECT", "x:1"), ("TRACE", "/chat/completions"),
-    ("POST", "/chat/completions?x=1"), ("POST", "/../admin"), ("POST", "https://evil.com/chat/completions"), ("POST", ""),
-    ("POST", "/chat/completions HTTP/1.1\r\nx: y"),
-])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/organization/projects"),
+        ("DELETE", "/chat/completions"),
+        ("CONNECT", "x:1"),
+        ("TRACE", "/chat/completions"),
+        ("POST", "/chat/completions?x=1"),
+        ("POST", "/../admin"),
+        ("POST", "https://evil.com/chat/completions"),
+        ("POST", ""),
+        ("POST", "/chat/completions HTTP/1.1\r\nx: y"),
+    ],
+)
 def test_C2_other_paths_and_methods_are_refused(opened, method, path):
     with pytest.raises(RefusedError):
         egress.build_head(route(method, path), opened)
 
 
-@pytest.mark.parametrize("header", [
-    (b"authorization", b"Bearer x"), (b"host", b"evil.com"), (b"cookie", b"a"), (b"x-goog-api-key", b"a"), (b"accept", b"a\r\nb: c"),
-    (b"Accept", b"a"), (b"accept", b"a" * 5000), (b"transfer-encoding", b"chunked"), (b"openai-organization", b"x"), (b"a b", b"c"),
-])
+@pytest.mark.parametrize(
+    "header",
+    [
+        (b"authorization", b"Bearer x"),
+        (b"host", b"evil.com"),
+        (b"cookie", b"a"),
+        (b"x-goog-api-key", b"a"),
+        (b"accept", b"a\r\nb: c"),
+        (b"Accept", b"a"),
+        (b"accept", b"a" * 5000),
+        (b"transfer-encoding", b"chunked"),
+        (b"openai-organization", b"x"),
+        (b"a b", b"c"),
+    ],
+)
 def test_C9_other_headers_are_refused(opened, header):
     with pytest.raises(RefusedError):
         egress.build_head(route(headers=[header]), opened)
@@ -65,8 +85,16 @@ def test_a_malformed_attempt_id_is_refused(attempt):
 
 
 def test_C9_response_headers_are_filtered_and_redacted(opened):
-    head = ResponseHead(200, [(b"content-type", b"a"), (b"set-cookie", b"x"), (b"x-ratelimit-limit", b"1"),
-                              (b"x-request-id", b"sk-secret-value-1")], True)
+    head = ResponseHead(
+        200,
+        [
+            (b"content-type", b"a"),
+            (b"set-cookie", b"x"),
+            (b"x-ratelimit-limit", b"1"),
+            (b"x-request-id", b"sk-secret-value-1"),
+        ],
+        True,
+    )
     assert egress.filter_head(head, opened) == [(b"content-type", b"a"), (b"x-request-id", b"[redacted]")]
 
 

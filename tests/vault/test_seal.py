@@ -24,12 +24,29 @@ def test_C1_a_sealed_secret_opens_in_its_context():
     assert seal.open_sealed(blob, CONTEXT, KEYS).reveal() == SECRET.reveal()
 
 
-@pytest.mark.parametrize("change", [
-    {"provider": "q"}, {"credential": "d"}, {"version": 6}, {"purpose": "management"}, {"format": 2},
-    *({"endpoint": msgspec.structs.replace(PLACE, **{field: value})} for field, value in {
-        "host": "evil.com", "port": 444, "scheme": "http", "path_prefix": "/v2", "auth": "x-api-key", "allow_private": True,
-        "tls_trust": "pem", "proxy": "http://p"}.items()),
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"provider": "q"},
+        {"credential": "d"},
+        {"version": 6},
+        {"purpose": "management"},
+        {"format": 2},
+        *(
+            {"endpoint": msgspec.structs.replace(PLACE, **{field: value})}
+            for field, value in {
+                "host": "evil.com",
+                "port": 444,
+                "scheme": "http",
+                "path_prefix": "/v2",
+                "auth": "x-api-key",
+                "allow_private": True,
+                "tls_trust": "pem",
+                "proxy": "http://p",
+            }.items()
+        ),
+    ],
+)
 def test_C1_changing_any_of_the_context_needs_the_secret_again(change):
     blob = seal.seal(SECRET, CONTEXT, KEYS.public)
     with pytest.raises(SealError):

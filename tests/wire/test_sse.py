@@ -22,7 +22,7 @@ def test_events_end_at_empty_lines_of_every_kind():
 
 
 def test_every_cut_gives_the_same_bytes_and_data():
-    whole, tail = split(STREAM)
+    whole, _tail = split(STREAM)
     for at in range(1, len(STREAM)):
         events, rest = split(STREAM[:at], STREAM[at:])
         assert b"".join(events) + rest == STREAM

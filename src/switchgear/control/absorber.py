@@ -101,6 +101,7 @@ class Absorber:
         for folder in sorted(self._folder.glob("edge-*")):
             if not (folder / "id").exists():
                 continue
+            before = None
             for _ in range(ROUNDS_PER_TURN):
                 try:
                     spool, wait, batch = self._store.write_here(functools.partial(self._absorb, folder))
@@ -114,8 +115,9 @@ class Absorber:
                 self.absorbed += len(batch.rows)
                 if wait is not None:
                     blocked.append((spool, wait.run_id))
-                if not batch.rows:
+                if spool.position == before:
                     break
+                before = spool.position
                 moved = True
             self._adopt(folder)
         return moved, blocked

@@ -38,6 +38,7 @@ from switchgear.vault.box import Metadata, Put
 T = TypeVar("T")
 LINK_MS = 15 * 60_000
 OVERLAP_MS = 3_600_000
+VAULT_PATIENCE_S = (2.0, 5.0, 25.0)
 
 
 class Gateway:
@@ -90,10 +91,15 @@ class Gateway:
 
     async def ask_vault(self, verb: str, body: object, kind: type[T]) -> T:
         """Ask the vault. Raises UserError when it refuses or is away."""
-        try:
-            answer = await self.link.ask(verb, body)
-        except (ConnectionError, TimeoutError):
-            raise UserError("the vault does not answer", "see `switchgear status`; try again") from None
+        # Every verb may be repeated: a put of the same version is refused or a no-op, the others set or read a state.
+        for patience_s in VAULT_PATIENCE_S:
+            try:
+                answer = await self.link.ask(verb, body, patience_s)
+            except (ConnectionError, TimeoutError):
+                continue
+            break
+        else:
+            raise UserError("the vault does not answer", "see `switchgear status`; try again")
         if not answer.ok:
             raise UserError(answer.message)
         return msgspec.msgpack.decode(answer.body, type=kind)

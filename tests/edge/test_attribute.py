@@ -1,0 +1,39 @@
+"""Claims of the client."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchgear.edge.attribute import attribute
+from switchgear.wire.http1 import RequestHead
+
+
+def claims(headers):
+    return attribute(RequestHead(b"POST", b"/", headers, True, False, 0, False))
+
+
+def test_claims_are_read_from_the_usual_headers():
+    client = claims(
+        {
+            b"user-agent": b"OpenAI/Python 1.2",
+            b"x-stainless-retry-count": b"2",
+            b"x-switchgear-tags": b"a, b,,c",
+            b"x-switchgear-end-user": b"ann",
+            b"x-claude-code-session-id": b"s1",
+            b"traceparent": b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        }
+    )
+    assert (client.tool, client.retry, client.tags) == ("OpenAI/Python 1.2", 2, ["a", "b", "c"])
+    assert (client.end_user, client.end_user_source, client.session) == ("ann", "x-switchgear-end-user", "s1")
+    assert client.trace_id == "0af7651916cd43dd8448eb211c80319c"
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([b"user-agent", b"x-stainless-retry-count", b"x-switchgear-tags", b"traceparent"]),
+        st.binary(max_size=300),
+    )
+)
+def test_S4_anything_is_harmless(headers):
+    client = claims(headers)
+    for text in (client.tool, client.trace_id, *(client.tags or [])):
+        assert text is None or (len(text) <= 128 and all(ord(c) >= 32 for c in text))

@@ -1,0 +1,295 @@
+"""Spool → store, exactly once, believing nothing."""
+
+import os
+
+import msgspec
+import pytest
+
+from switchgear.core.usage import TokenUsage
+from switchgear.ledger import build
+from switchgear.ledger.absorb import Batch, Blocked, SpoolAbsorber
+from switchgear.pricing.price import Price, Rate
+from switchgear.spool.writer import SpoolWriter
+from switchgear.store import ledger_rows
+from switchgear.store.database import Store
+from switchgear.wire import records
+from switchgear.wire.records import Kind
+
+PRICE = Price("echo", "override", {"input": Rate(150_000_000), "output": Rate(600_000_000)})
+WHO = msgspec.Raw(records.encode_payload(records.Who("k", "bot", 1, "team", None, None, "127.0.0.1", "curl/8.1")))
+
+USAGE = TokenUsage(input=10, output=5)
+
+
+def place(credential="c", price_id="p"):
+    return msgspec.Raw(
+        records.encode_payload(
+            records.Place(
+                "chat", "/chat/completions", "openai", "a/echo", "a", f"a/{credential}", credential, "echo", price_id
+            )
+        )
+    )
+
+
+def rid(number):
+    return f"{1_790_000_000_000 + number:012x}{number:020x}"
+
+
+def reserve(spool, number):
+    record = records.Reserve(
+        rid(number), 1_790_000_000_000 + number, WHO, place(), False, 25, 3750, None, 100, "person", ["t"]
+    )
+    spool.reserve(rid(number), records.encode_payload(record))
+
+
+def settle(spool, number, *, tokens=USAGE, cost=4500, outcome="ok"):
+    outcome_of = records.AttemptOutcome(1, 200, None, 0, 3, 4, None, "req")
+    record = records.Settle(
+        rid(number), 200, outcome, [outcome_of], tokens, cost, None, "stop", "id", None, 10, 5, None
+    )
+    spool.settle(rid(number), records.encode_payload(record))
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Store(tmp_path / "store.sqlite", True, os.urandom)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def spool(tmp_path, clock):
+    return SpoolWriter(tmp_path / "edge-0", clock, os.urandom, "run1", segment_bytes=64 * 1024)
+
+
+def find(price_id, provider, model, at_ms):
+    return PRICE if price_id == "p" else None
+
+
+def absorber(store, tmp_path):
+    def row(connection):
+        return ledger_rows.spool_row(connection, (tmp_path / "edge-0" / "id").read_text().strip())
+
+    return SpoolAbsorber(tmp_path / "edge-0", store.read(row).result(), find, tmp_path / "vault")
+
+
+def absorb(store, following):
+    findings, blocked = [], None
+    while True:
+        batch, before = Batch(), following.position
+        blocked = following.absorb(batch)
+
+        def work(connection, batch=batch):
+            ledger_rows.add_requests(connection, batch.rows)
+            ledger_rows.add_usage(connection, batch.sums)
+            following.commit_to(connection)
+
+        store.write(work).result()
+        following.drop_finished()
+        findings += batch.findings
+        if blocked is not None or following.position == before:
+            return findings, blocked
+
+
+def rows(store):
+    found = store.read(lambda c: ledger_rows.list_requests(c, ledger_rows.LogFilter(), 1000)).result()
+    return [build.from_row(row, find) for row in found]
+
+
+def test_L5_a_settled_request_is_in_the_ledger_with_its_cost(store, spool, tmp_path):
+    reserve(spool, 1)
+    settle(spool, 1)
+    spool.commit()
+    assert absorb(store, absorber(store, tmp_path)) == ([], None)
+    [record] = rows(store)
+    assert record.cost_nanousd == 4500
+    assert (record.key.name, record.team.name, record.end_user.id, record.tags) == ("bot", "team", "person", ["t"])
+    assert record.client.tool == "curl" and record.client.version == "8.1"
+    assert [line.cost_nanousd for line in record.cost_lines] == [1500, 3000]
+    assert record.attempts[0].id == rid(1) + "-1" and record.attempts[0].cost_nanousd == 4500
+    [total] = store.read(lambda c: ledger_rows.sum_usage(c, [], 0, 10**7)).result()
+    assert (total["requests"], total["input_tokens"], total["output_tokens"], total["cost_nanousd"]) == (1, 10, 5, 4500)
+
+
+def test_L5_a_restart_at_any_commit_absorbs_nothing_twice(store, tmp_path, clock):
+    spool = SpoolWriter(tmp_path / "edge-0", clock, os.urandom, "run1", segment_bytes=2 * 1024 * 1024)
+    for number in range(1200):
+        reserve(spool, number)
+        if number % 3:
+            settle(spool, number)
+        spool.commit()
+        spool.maintain()
+        if number % 400 == 399:
+            assert absorb(store, absorber(store, tmp_path)) == ([], None)
+    for number in range(0, 1200, 3):
+        settle(spool, number)
+    spool.commit()
+    assert absorb(store, absorber(store, tmp_path)) == ([], None)
+    assert store.read(ledger_rows.count_requests).result() == 1200
+
+
+def test_L5_a_transaction_that_fails_changes_nothing(store, spool, tmp_path):
+    reserve(spool, 1)
+    settle(spool, 1)
+    spool.commit()
+    following, batch = absorber(store, tmp_path), Batch()
+    following.absorb(batch)
+
+    def fail(connection):
+        ledger_rows.add_requests(connection, batch.rows)
+        following.commit_to(connection)
+        raise ValueError("the power went")
+
+    with pytest.raises(ValueError):
+        store.write(fail).result()
+    assert absorb(store, absorber(store, tmp_path)) == ([], None)
+    assert store.read(ledger_rows.count_requests).result() == 1
+
+
+@pytest.mark.parametrize(
+    ("tokens", "cost", "finding"),
+    [
+        (TokenUsage(input=10, output=5), 9, "does not follow"),
+        (TokenUsage(input=-1), 0, "absurd"),
+        (TokenUsage(output=10**12), 5, "absurd"),
+    ],
+)
+def test_L5_a_spool_that_lies_about_cost_is_found_out(store, spool, tmp_path, tokens, cost, finding):
+    reserve(spool, 1)
+    settle(spool, 1, tokens=tokens, cost=cost)
+    spool.commit()
+    findings, _ = absorb(store, absorber(store, tmp_path))
+    assert finding in findings[0].reason
+    [record] = rows(store)
+    assert record.cost_nanousd in {4500, None, 0}
+
+
+def test_L5_a_settlement_of_somebody_else_is_refused(store, spool, tmp_path):
+    reserve(spool, 1)
+    settle(spool, 1)
+    spool.append(
+        Kind.SETTLE,
+        records.encode_payload(records.Settle(rid(9), 200, "ok", [], None, 0, None, None, None, None, 0, 0, None)),
+    )
+    spool.append(Kind.DISPATCH, records.encode_payload(records.Dispatch("x-1", "d", 1, "l")))
+    spool.commit()
+    findings, _ = absorb(store, absorber(store, tmp_path))
+    assert [f.reason.split(":")[0] for f in findings] == [
+        "a settlement without a reservation of this spool",
+        "a record of kind 16 does not belong into this spool",
+    ]
+    assert store.read(ledger_rows.count_requests).result() == 1
+
+
+def test_an_unpriced_request_costs_none_and_is_counted(store, spool, tmp_path):
+    record = records.Reserve(rid(1), 1, WHO, place(price_id=None), False, 25, None, None, 100)
+    spool.reserve(rid(1), records.encode_payload(record))
+    settle(spool, 1, cost=None)
+    spool.commit()
+    assert absorb(store, absorber(store, tmp_path)) == ([], None)
+    assert rows(store)[0].cost_nanousd is None
+    [total] = store.read(lambda c: ledger_rows.sum_usage(c, [], 0, 10**7)).result()
+    assert (total["unpriced_requests"], total["cost_nanousd"]) == (1, 0)
+
+
+def crash(spool, clock, tmp_path, dispatched=(), done=None):
+    """The edge dies; its successor closes; the vault's journal holds what was dispatched."""
+    spool.commit()
+    os.close(spool._lock)
+    journal = SpoolWriter(tmp_path / "vault", clock, os.urandom, "vault")
+    for attempt in dispatched:
+        journal.append(Kind.DISPATCH, records.encode_payload(records.Dispatch(attempt, "a/c", clock.wall_ms(), "run1")))
+    if done is not None:
+        journal.append(Kind.DONE, records.encode_payload(done))
+    journal.commit()
+    journal.close()
+    return SpoolWriter(tmp_path / "edge-0", clock, os.urandom, "run2", segment_bytes=64 * 1024)
+
+
+def test_L4_an_orphan_waits_for_the_fence_and_is_then_not_sent(store, spool, tmp_path, clock):
+    reserve(spool, 1)
+    crash(spool, clock, tmp_path)
+    following = absorber(store, tmp_path)
+    assert absorb(store, following) == ([], Blocked("run1"))
+    again = absorber(store, tmp_path)
+    assert absorb(store, again) == ([], Blocked("run1"))
+    again.fence_done("run1")
+    assert absorb(store, again) == ([], None)
+    [record] = rows(store)
+    assert (record.outcome, record.cost_nanousd, record.attempts) == ("not_sent", 0, [])
+
+
+def test_L6_a_dispatched_orphan_is_interrupted_and_costs_what_was_seen(store, spool, tmp_path, clock):
+    reserve(spool, 1)
+    spool.checkpoint(rid(1), records.encode_payload(records.Checkpoint(rid(1), 1, 40, 900, 6000, 200)))
+    crash(spool, clock, tmp_path, [rid(1) + "-1"])
+    following = absorber(store, tmp_path)
+    following.fence_done("run1")
+    assert absorb(store, following) == ([], None)
+    [record] = rows(store)
+    assert record.outcome == "interrupted" and record.cost_estimated
+    assert (record.tokens.input, record.tokens.output) == (25, 40)
+    assert record.cost_nanousd == 25 * 150 + 40 * 600
+
+
+def test_L6_usage_that_the_client_may_have_seen_is_booked_exactly(store, spool, tmp_path, clock):
+    reserve(spool, 1)
+    seen = records.Checkpoint(rid(1), 1, 3, 900, 6000, 200, TokenUsage(input=7, output=9))
+    spool.checkpoint(rid(1), records.encode_payload(seen))
+    crash(spool, clock, tmp_path, [rid(1) + "-1"])
+    following = absorber(store, tmp_path)
+    following.fence_done("run1")
+    absorb(store, following)
+    assert rows(store)[0].cost_nanousd == 7 * 150 + 9 * 600
+
+
+def test_L6_an_attempt_that_the_provider_refused_costs_nothing(store, spool, tmp_path, clock):
+    reserve(spool, 1)
+    crash(spool, clock, tmp_path, [rid(1) + "-1"], records.Done(rid(1) + "-1", 500, None, 10, 10, 1))
+    following = absorber(store, tmp_path)
+    following.fence_done("run1")
+    absorb(store, following)
+    assert (rows(store)[0].outcome, rows(store)[0].cost_nanousd) == ("interrupted", 0)
+
+
+def test_L4_a_restart_of_control_between_orphan_and_decision_loses_nothing(store, spool, tmp_path, clock):
+    reserve(spool, 1)
+    attempt = records.Attempt(rid(1), 2, "b", "b/c", "c", "echo", None)
+    spool.attempt(rid(1), records.encode_payload(attempt))
+    absorb(store, absorber(store, tmp_path))
+    crash(spool, clock, tmp_path, [rid(1) + "-1", rid(1) + "-2"])
+    assert absorb(store, absorber(store, tmp_path))[1] == Blocked("run1")
+    following = absorber(store, tmp_path)
+    following.fence_done("run1")
+    assert absorb(store, following) == ([], None)
+    [record] = rows(store)
+    assert [a.deployment for a in record.attempts] == ["a/c", "b/c"]
+
+
+def test_L7_denials_are_recorded_with_their_count(store, spool, tmp_path):
+    denial = records.Denial(
+        rid(1),
+        1,
+        "k",
+        "bot",
+        1,
+        None,
+        None,
+        None,
+        "chat",
+        "/x",
+        "openai",
+        "m",
+        404,
+        "model_not_found",
+        "no",
+        None,
+        None,
+        17,
+    )
+    spool.append(Kind.DENIAL, records.encode_payload(denial))
+    spool.commit()
+    assert absorb(store, absorber(store, tmp_path)) == ([], None)
+    assert rows(store)[0].outcome == "denied"
+    [total] = store.read(lambda c: ledger_rows.sum_usage(c, ["key"], 0, 10**7)).result()
+    assert (total["group_key"], total["requests"], total["errors"]) == ("bot", 17, 17)

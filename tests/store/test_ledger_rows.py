@@ -1,0 +1,104 @@
+"""Rows of the ledger: filters, sums, retention."""
+
+import os
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from switchgear.store import ledger_rows
+from switchgear.store.database import Store
+from switchgear.store.ledger_rows import LogFilter, SpoolRow
+from switchgear.store.tables import SUMS
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Store(tmp_path / "store.sqlite", True, os.urandom)
+    yield made
+    made.close()
+
+
+def row(number, **more):
+    return {
+        "id": f"{number:032x}",
+        "key_id": "k",
+        "key_name": "bot",
+        "team": "t",
+        "user_name": None,
+        "project": None,
+        "model": "m",
+        "provider": "p",
+        "status": 200,
+        "outcome": "ok",
+        "cost_nanousd": number,
+        "latency_ms": number,
+        "record": b"%d" % number,
+        **more,
+    }
+
+
+def listed(store, limit=100, before=None, after=None, **wanted):
+    return [
+        int(r)
+        for r in store.read(lambda c: ledger_rows.list_requests(c, LogFilter(**wanted), limit, before, after)).result()
+    ]
+
+
+def test_a_request_stands_in_the_ledger_once(store):
+    store.write(lambda c: ledger_rows.add_requests(c, [row(1)])).result()
+    with pytest.raises(IntegrityError):
+        store.write(lambda c: ledger_rows.add_requests(c, [row(2), row(1)])).result()
+    assert listed(store) == [1]
+    assert store.read(lambda c: ledger_rows.known_ids(c, [f"{1:032x}", f"{2:032x}"])).result() == {f"{1:032x}"}
+
+
+def test_listing_pages_and_filters(store):
+    rows = [row(n, team="a" if n % 2 else "b", outcome="denied" if n == 5 else "ok") for n in range(10)]
+    store.write(lambda c: ledger_rows.add_requests(c, rows)).result()
+    assert listed(store, limit=3) == [9, 8, 7]
+    assert listed(store, limit=3, before=f"{7:032x}") == [6, 5, 4]
+    assert listed(store, after=f"{7:032x}") == [8, 9]
+    assert listed(store, team="a") == [9, 7, 5, 3, 1]
+    assert listed(store, outcome="denied") == [5]
+    assert listed(store, key="bot", min_cost_nanousd=8) == [9, 8]
+    assert listed(store, key="nobody") == []
+    assert listed(store, since_id=f"{3:032x}", until_id=f"{5:032x}") == [4, 3]
+    assert listed(store, min_latency_ms=9, status=200, model="m", provider="p") == [9]
+    assert store.read(lambda c: ledger_rows.get_request(c, f"{4:032x}")).result() == b"4"
+
+
+def test_sums_add_up_and_group(store):
+    def key(hour, model):
+        return (hour, "k", "bot", "t", "", "", model, model, "p", "p/c")
+
+    ones = [1] * len(SUMS)
+    for _ in range(3):
+        store.write(
+            lambda c: ledger_rows.add_usage(c, {key(48, "a"): ones, key(49, "a"): ones, key(72, "b"): ones})
+        ).result()
+    found = store.read(lambda c: ledger_rows.sum_usage(c, ["model"], 0, 100)).result()
+    assert {r["group_model"]: r["requests"] for r in found} == {"a": 6, "b": 3}
+    by_day = store.read(lambda c: ledger_rows.sum_usage(c, ["day"], 0, 100)).result()
+    assert {r["group_day"]: r["requests"] for r in by_day} == {2: 6, 3: 3}
+    assert store.read(lambda c: ledger_rows.sum_usage(c, [], 0, 72)).result()[0]["requests"] == 6
+    assert store.read(lambda c: ledger_rows.sum_usage(c, [], 0, 100, {"model": "b"})).result()[0]["cost_nanousd"] == 3
+
+
+def test_spool_positions_and_prices_are_kept(store):
+    for position in (1, 2):
+        store.write(lambda c, p=position: ledger_rows.put_spool_row(c, "s", SpoolRow(1, p, 3, 4))).result()
+    assert store.read(lambda c: ledger_rows.spool_row(c, "s")).result() == SpoolRow(1, 2, 3, 4)
+    for body in (b"1", b"2"):
+        store.write(lambda c, b=body: ledger_rows.put_price(c, "p", b, 1)).result()
+    assert store.read(lambda c: ledger_rows.price(c, "p")).result() == b"1"
+    store.write(lambda c: ledger_rows.put_quarantine(c, "s", 1, "bad", 1)).result()
+    store.write(lambda c: ledger_rows.put_quarantine(c, "s", 1, "bad", 1)).result()
+    assert store.read(ledger_rows.quarantined).result() == [("s", 1, "bad")]
+
+
+def test_retention_drops_the_oldest_in_batches(store):
+    store.write(lambda c: ledger_rows.add_requests(c, [row(n) for n in range(10)])).result()
+    assert store.write(lambda c: ledger_rows.drop_before(c, f"{6:032x}", 4)).result() == 4
+    assert store.write(lambda c: ledger_rows.drop_before(c, f"{6:032x}", 4)).result() == 2
+    assert listed(store) == [9, 8, 7, 6]
+    assert store.read(ledger_rows.count_requests).result() == 4
