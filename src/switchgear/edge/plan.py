@@ -82,11 +82,13 @@ class Planner:
             entry.deployments[0].provider for name, entry in routes.models.items() if "*" in name and entry.deployments
         }
         catalog = self.catalog(snapshot)
-        for name, provider in routes.providers.items():
-            if (routes.implicit or name in providers) and provider.pricing_id and provider.credentials:
-                found.update(f"{name}/{info.id}" for info in catalog.models(provider.pricing_id))
-            if name == "demo" and provider.credentials:
-                found.update(f"demo/{model}" for model in DEMO_MODELS)
+        for name, entry in routes.providers.items():
+            if (routes.implicit or name in providers) and entry.pricing_id and entry.credentials:
+                found.update(f"{name}/{info.id}" for info in catalog.models(entry.pricing_id))
+        for name in snapshot.price_overrides:
+            provider = routes.providers.get(name.partition("/")[0])
+            if provider is not None and provider.credentials and (routes.implicit or provider.name in providers):
+                found.add(name)
         return sorted(name for name in found if access.may_call(name, key.models))
 
     def _make(self, snapshot: Snapshot, key: KeyEntry, model: str, now_ms: int) -> Plan:
@@ -133,6 +135,3 @@ class Planner:
             header_value(provider.name),
         )
         return Target(candidate, candidate.deployment, Meterer(price) if price is not None else None, headers, {}, {})
-
-
-DEMO_MODELS = ("echo", "slow", "stream", "long")

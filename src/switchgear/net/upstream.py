@@ -19,7 +19,7 @@ from switchgear.providers.endpoint import Endpoint
 from switchgear.wire.http1 import ResponseHead, ResponseParser
 
 IDLE_S = 4.0
-TICK_S = 0.25
+TICK_S = 0.5
 IDLE_CONNECTIONS_MAX = 256
 
 

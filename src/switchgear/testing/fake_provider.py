@@ -48,6 +48,20 @@ class Seen(msgspec.Struct):
     answered: bool
 
 
+# Model → the numbers it has when none are given.
+_BEHAVIOURS: dict[str, list[str]] = {
+    "echo": [],
+    "slow": ["2000"],
+    "stream": ["20", "20"],
+    "status": ["500"],
+    "flaky": ["1"],
+    "cut": ["1"],
+    "drop": [],
+    "silent": [],
+    "no": [],
+    "garbage": [],
+    "big": ["64"],
+}
 _decode = msgspec.json.Decoder(_Body, strict=False).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -98,7 +112,14 @@ class FakeProvider:
         self._answer(exchange, path, body)
 
     def _answer(self, exchange: Exchange, path: bytes, body: _Body) -> None:
-        name, *numbers = body.model.split("-")
+        name, *given = body.model.split("-")
+        if (
+            not all(number.replace(".", "", 1).isdigit() and len(number) < 9 for number in given)
+            or name not in _BEHAVIOURS
+        ) and body.model not in {"no-usage"}:
+            exchange.send(404, _JSON, _error(f"there is no demo model {body.model[:64]!r}", "invalid_request_error"))
+            return
+        numbers = given if name == "no" else given + _BEHAVIOURS[name][len(given) :]
         attempt = exchange.head.headers.get(b"x-client-request-id", b"").decode("latin-1")
         prompt, reply = _texts(body)
         usage = {"prompt_tokens": len(prompt.split()), "completion_tokens": len(reply.split())}

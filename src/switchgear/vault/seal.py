@@ -85,12 +85,12 @@ def auth_line(secret: Secret, endpoint: Endpoint) -> bytes:
 class Redactor:
     """Removes one secret from bytes that leave the vault (C9)."""
 
-    __slots__ = ("_secret",)
+    __slots__ = ("_value",)
 
     def __init__(self, secret: Secret) -> None:
-        self._secret = secret
+        self._value = secret.reveal()
 
     def clean(self, data: bytes) -> bytes:
         """Return the data without the secret."""
-        value = self._secret.reveal()
+        value = self._value
         return data.replace(value, b"[redacted]") if len(value) >= 8 and value in data else data

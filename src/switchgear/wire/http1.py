@@ -496,8 +496,6 @@ class ResponseParser:
         """llhttp: a header field, or a trailer field (discarded)."""
         if self.head is not None:
             return
-        if _FIELD_VALUE_BAD.search(value):
-            raise ProtocolError("a response header has control characters")
         self._headers.append((name.lower(), value))
         if len(self._headers) > 256:
             raise ProtocolError("too many response headers")
@@ -512,12 +510,19 @@ class ResponseParser:
             self._headers = []
             self._is_final = False
             return
-        encodings = [value.lower() for name, value in self._headers if name == b"transfer-encoding"]
-        lengths = {value for name, value in self._headers if name == b"content-length"}
+        encodings: list[bytes] = []
+        lengths: list[bytes] = []
+        for name, value in self._headers:
+            if name == b"transfer-encoding":
+                encodings.append(value.lower())
+            elif name == b"content-length" and value not in lengths:
+                lengths.append(value)
         if encodings and (encodings != [b"chunked"] or lengths):
             raise ProtocolError("ambiguous response framing")
-        if len(lengths) > 1 or any(not _DIGITS.fullmatch(value) for value in lengths):
+        if len(lengths) > 1 or (lengths and not _DIGITS.fullmatch(lengths[0])):
             raise ProtocolError("contradicting response lengths")
+        if _FIELD_VALUE_BAD.search(b" ".join([value for _, value in self._headers])):
+            raise ProtocolError("a response header has control characters")
         self._is_final = True
         self.head = ResponseHead(status, self._headers, self._parser.should_keep_alive())
 

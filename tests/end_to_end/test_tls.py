@@ -1,0 +1,105 @@
+"""TLS on both sides: the data plane's certificate, and providers with a private authority."""
+
+import asyncio
+import http.client
+import json
+import socket
+import ssl
+import threading
+
+import pytest
+import trustme
+from tests.end_to_end.setups import SECRET
+
+from switchgear.net.clock import SystemClock
+from switchgear.testing.fake_provider import FakeProvider
+from switchgear.testing.gateway import GatewayProcess
+
+BODY = json.dumps({"model": "fake/echo", "messages": [{"role": "user", "content": "hello"}]})
+
+
+@pytest.fixture
+def authority(tmp_path):
+    made = trustme.CA()
+    made.cert_pem.write_to_path(tmp_path / "ca.pem")
+    return made
+
+
+@pytest.fixture
+def secure_provider(authority):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    sock.listen(64)
+    sock.setblocking(False)
+    ready, loop = threading.Event(), asyncio.new_event_loop()
+
+    async def serve():
+        provider = FakeProvider(SystemClock())
+        await provider.server.start(sock, tls=context)
+        ready.set()
+        await stop.wait()
+        provider.server.close()
+
+    stop = asyncio.Event()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    ready.wait(5)
+    yield sock.getsockname()[1]
+    loop.call_soon_threadsafe(stop.set)
+    thread.join()
+    loop.close()
+
+
+def ask(gateway, key, context):
+    connection = http.client.HTTPSConnection("localhost", gateway.port, timeout=10, context=context)
+    try:
+        connection.request(
+            "POST", "/v1/chat/completions", BODY, {"authorization": f"Bearer {key}", "content-type": "application/json"}
+        )
+        with connection.getresponse() as response:
+            return response.status, response.read(), connection.sock.getpeercert() if connection.sock else None
+    finally:
+        connection.close()
+
+
+def config(port, trust):
+    return f"""
+providers:
+  fake: {{dialect: openai, base_url: "https://localhost:{port}/v1", allow_private: true{trust}, credentials: [{{name: m, secret: {{env: FAKE_KEY}}}}]}}
+"""
+
+
+def test_both_sides(tmp_path, authority, secure_provider):
+    leaf = authority.issue_cert("localhost")
+    leaf.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    leaf.private_key_pem.write_to_path(tmp_path / "key.pem")
+    gateway = GatewayProcess(
+        config(secure_provider, ", ca_file: ca.pem"),
+        folder=tmp_path,
+        environ={"FAKE_KEY": SECRET},
+        arguments=("--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem")),
+    )
+    try:
+        context = ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
+        key = gateway.key("tls")
+        status, data, _ = ask(gateway, key, context)
+        assert status == 200, data
+        gateway.config.write_text(config(secure_provider, ""))
+        gateway.cli("config", "apply", str(gateway.config))
+        status, data, _ = ask(gateway, key, context)
+        assert status == 502 and b"certificate is not valid" in data
+    finally:
+        gateway.stop(keep=True)
+
+
+def test_a_bad_pair_is_refused_at_the_start(tmp_path, authority):
+    (tmp_path / "cert.pem").write_text("nothing")
+    (tmp_path / "key.pem").write_text("nothing")
+    with pytest.raises(RuntimeError, match="TLS files"):
+        GatewayProcess(
+            "",
+            folder=tmp_path,
+            arguments=("--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem")),
+        )
