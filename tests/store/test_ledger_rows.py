@@ -19,7 +19,7 @@ def store(tmp_path):
 
 
 def row(number, **more):
-    return {
+    values = {
         "id": f"{number:032x}",
         "key_id": "k",
         "key_name": "bot",
@@ -35,6 +35,7 @@ def row(number, **more):
         "record": b"%d" % number,
         **more,
     }
+    return tuple(values[name] for name in ledger_rows.REQUEST_COLUMNS)
 
 
 def listed(store, limit=100, before=None, after=None, **wanted):

@@ -53,7 +53,7 @@ class Batch:
         """`is_known` is asked for each id after a duplicate was met: records that were written again (after a failed
         sync) are skipped."""
         self._is_known = is_known
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[tuple[Any, ...]] = []
         self.sums: dict[tuple[Any, ...], list[int]] = {}
         self.findings: list[Finding] = []
 
@@ -77,22 +77,23 @@ class Batch:
         if self._is_known is not None and self._is_known(request_id):
             return
         key_id, key_name, team, user, project, model, _, provider, _ = dimensions
+        # In the order of ledger_rows.REQUEST_COLUMNS.
         self.rows.append(
-            {
-                "id": request_id,
-                "key_id": key_id or None,
-                "key_name": key_name or None,
-                "team": team or None,
-                "user_name": user or None,
-                "project": project or None,
-                "model": model or None,
-                "provider": provider or None,
-                "status": status,
-                "outcome": outcome,
-                "cost_nanousd": cost_nanousd,
-                "latency_ms": latency_ms,
-                "record": row,
-            }
+            (
+                request_id,
+                key_id or None,
+                key_name or None,
+                team or None,
+                user or None,
+                project or None,
+                model or None,
+                provider or None,
+                status,
+                outcome,
+                cost_nanousd,
+                latency_ms,
+                row,
+            )
         )
         name = (int(request_id[:12], 16) // HOUR_MS, *dimensions)
         sums = self.sums.get(name)

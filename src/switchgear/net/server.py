@@ -7,6 +7,7 @@ a second and no timers.
 
 import asyncio
 import email.utils
+import socket
 import ssl
 from collections import deque
 from typing import Any, Protocol, cast
@@ -21,6 +22,8 @@ from switchgear.wire.http1 import STATUS_LINES, RejectedError, RequestHead, Requ
 
 TICK_S = 1.0
 PIPELINE_MAX = 16
+ACCEPT_PAUSE_S = 0.001
+ACCEPT_BATCH = 8
 DISCARD_BYTES_MAX = 65_536
 
 
@@ -404,15 +407,61 @@ class HttpServer:
         self.connections: set[Connection] = set()
         self._per_address: dict[str, int] = {}
         self._held = 0
-        self._servers: list[asyncio.Server] = []
+        self._listeners: list[socket.socket] = []
+        self._accepting: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def start(self, *sockets: Any, tls: ssl.SSLContext | None = None) -> None:
-        """Listen on bound sockets."""
-        loop = asyncio.get_running_loop()
+    async def start(self, *sockets: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """Listen on bound sockets.
+
+        Several edges share a socket, and a loop that took all that waits would leave the others idle: one that has
+        connections already lets a millisecond pass for the others before it takes a few more.
+        """
         for sock in sockets:
-            self._servers.append(await loop.create_server(lambda: Connection(self), sock=sock, ssl=tls, backlog=4096))
+            self._listeners.append(sock)
+            self._watch(sock, tls)
         self._tick()
+
+    def _watch(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+        if listener in self._listeners:
+            asyncio.get_running_loop().add_reader(listener.fileno(), self._on_waiting, listener, tls)
+
+    def _on_waiting(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+        if not self.connections:
+            self._accept(listener, tls)
+            return
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listener.fileno())
+        loop.call_later(ACCEPT_PAUSE_S, self._accept_some, listener, tls)
+
+    def _accept_some(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+        if listener in self._listeners:
+            for _ in range(ACCEPT_BATCH):
+                if not self._accept(listener, tls):
+                    break
+            self._watch(listener, tls)
+
+    def _accept(self, listener: socket.socket, tls: ssl.SSLContext | None) -> bool:
+        loop = asyncio.get_running_loop()
+        try:
+            sock, _ = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return False  # another edge was faster, or the client is gone
+        except OSError as exc:  # no descriptors left: try again when the pause is over
+            loop.call_exception_handler({"message": f"a connection was not accepted: {exc}"})
+            return False
+        sock.setblocking(False)
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        task = loop.create_task(loop.connect_accepted_socket(lambda: Connection(self), sock, ssl=tls))
+        self._accepting.add(task)
+        task.add_done_callback(self._accepted)
+        return True
+
+    def _accepted(self, task: "asyncio.Task[Any]") -> None:
+        self._accepting.discard(task)
+        if not task.cancelled():
+            task.exception()  # a failed TLS handshake is the client's affair
 
     def admit(self, connection: Connection) -> bool:
         """Count a new connection; False when there are too many."""
@@ -452,8 +501,11 @@ class HttpServer:
     def stop_accepting(self) -> None:
         """Close the listeners and the idle connections."""
         self.is_draining = self.is_closing = True
-        for server in self._servers:
-            server.close()
+        loop = asyncio.get_running_loop()
+        for listener in self._listeners:
+            loop.remove_reader(listener.fileno())
+            listener.close()
+        self._listeners.clear()
         for connection in list(self.connections):
             connection.check(self.now_s)
 
