@@ -74,11 +74,15 @@ def kill(gateway, role, chance):
         os.kill(pid, signal.SIGKILL)
         gateway.process.wait(10)
         until = time.monotonic() + 10
-        while True:  # the orphans hold the folder's lock and the ports until their lifelines end them
+        while (
+            time.monotonic() < until
+        ):  # the orphans hold the folder's lock and the ports until their lifelines end them
             gateway.start(wait=False)
-            time.sleep(0.15)
-            if gateway.process.poll() is None or time.monotonic() > until:
-                return
+            while gateway.process.poll() is None:
+                if gateway.status():
+                    return
+                time.sleep(0.01)
+        raise AssertionError(gateway.log.read_text()[-1000:])
     os.kill(pid, signal.SIGKILL)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import platform
 import shutil
 import statistics
@@ -15,6 +16,9 @@ import uvloop
 from switchgear import __version__
 from switchgear.bench import load, processes
 from switchgear.bench.processes import Nginx, gateway_pids, start_gateway
+from switchgear.store import ledger_rows
+from switchgear.store.database import Store
+from switchgear.store.tables import SUMS
 from switchgear.testing.gateway import GatewayProcess, ProviderProcess, free_port
 
 WORKERS = 2
@@ -154,6 +158,29 @@ def many(report: Report, key: str, gateway: GatewayProcess, idle: int, active: i
     )
 
 
+def usage(report: Report) -> None:
+    """How long `usage` takes over the sums of ten million records: a month, 100 keys, 5 models each."""
+    folder = Path(tempfile.mkdtemp(prefix="switchgear-bench-"))
+    store = Store(folder / "store.sqlite", True, os.urandom)
+    hours, keys, models, each = 720, 100, 5, 28
+    for hour in range(hours):
+        sums = {
+            (hour, f"k{k}", f"key-{k}", f"team-{k % 7}", "", "", f"m{m}", f"m{m}", "p", "p/c"): [each] * len(SUMS)
+            for k in range(keys)
+            for m in range(models)
+        }
+        store.write(lambda connection, sums=sums: ledger_rows.add_usage(connection, sums)).result()  # type: ignore[misc]
+    worst = 0.0
+    for by in (["team"], ["key", "model"], ["day", "provider"], []):
+        started = time.monotonic()
+        rows = store.read(lambda connection, by=by: ledger_rows.sum_usage(connection, by, 0, hours)).result()  # type: ignore[misc]
+        worst = max(worst, time.monotonic() - started)
+        assert sum(int(row["requests"]) for row in rows) == hours * keys * models * each
+    store.close()
+    shutil.rmtree(folder)
+    report.add("`usage` over 10 million records, slowest of four groupings", f"{worst:.2f} s", "< 1 s")
+
+
 def write(report: Report, path: Path, command: str) -> None:
     """Write the report with machine and versions."""
     nginx = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=True).stderr.strip().split("/")[-1]
@@ -187,11 +214,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=8, help="seconds per round")
     parser.add_argument("--rounds", type=int, default=3, help="alternating rounds")
     parser.add_argument("--write", type=Path, help="write the report as Markdown")
-    parser.add_argument("--only", default="", help="plain, latency, streams, many, start: comma-separated")
+    parser.add_argument("--only", default="", help="plain, latency, streams, many, start, usage: comma-separated")
     arguments = parser.parse_args()
     if shutil.which("nginx") is None or shutil.which("wrk") is None:
         raise SystemExit("nginx and wrk are needed: sudo apt-get install -y nginx wrk")
-    wanted = set(arguments.only.split(",")) - {""} or {"plain", "latency", "streams", "many", "start"}
+    wanted = set(arguments.only.split(",")) - {""} or {"plain", "latency", "streams", "many", "start", "usage"}
     report = Report()
     upstream = Nginx(free_port(), None, 1)
     provider = ProviderProcess(remember=False)
@@ -221,6 +248,8 @@ def main() -> None:
             streaming(report, key, gateway, nginx_stream, 200, 20, 10, "≤ 2 ×")
             streaming(report, key, gateway, nginx_stream, 1000, 4, 10, "≤ 2 ×")
             streaming(report, key, gateway, nginx_stream, 1000, 20, 10, "throughput")
+        if "usage" in wanted:
+            usage(report)
         if "many" in wanted:
             many(report, key, gateway, 10_000, 2_000)
         if arguments.write is not None:

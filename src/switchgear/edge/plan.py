@@ -18,6 +18,7 @@ from switchgear.routing.table import Candidate, Route
 
 PLAN_MS = 60_000
 PLANS_MAX = 20_000
+CALLABLE_MAX = 256
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -51,13 +52,11 @@ class Planner:
         self._snapshot: Snapshot | None = None
         self._plans: dict[tuple[str, int, str], Plan] = {}
         self._catalog: Catalog | None = None
+        self._callable: dict[tuple[str, int], list[str]] = {}
 
     def plan(self, snapshot: Snapshot, key: KeyEntry, model: str, now_ms: int) -> Plan:
         """Return the plan for a key's call of a model."""
-        if snapshot is not self._snapshot:
-            self._snapshot = snapshot
-            self._plans.clear()
-            self._catalog = None
+        self._take(snapshot)
         name = (key.id, key.version, model)
         plan = self._plans.get(name)
         if plan is None or now_ms - plan.made_ms > PLAN_MS:
@@ -66,9 +65,18 @@ class Planner:
             plan = self._plans[name] = self._make(snapshot, key, model, now_ms)
         return plan
 
+    def _take(self, snapshot: Snapshot) -> None:
+        """Forget what was derived from another snapshot."""
+        if snapshot is not self._snapshot:
+            self._snapshot = snapshot
+            self._plans.clear()
+            self._callable.clear()
+            self._catalog = None
+
     def catalog(self, snapshot: Snapshot) -> Catalog:
         """Return the prices of a snapshot."""
-        if self._catalog is None or snapshot is not self._snapshot:
+        self._take(snapshot)
+        if self._catalog is None:
             self._catalog = Catalog(
                 self._load, snapshot.price_snapshot, snapshot.price_overrides, snapshot.discounts_bp
             )
@@ -76,6 +84,10 @@ class Planner:
 
     def callable_models(self, snapshot: Snapshot, key: KeyEntry) -> list[str]:
         """List the model names that a key may call: configured ones, and priced models of wildcards and providers."""
+        self._take(snapshot)
+        known = self._callable.get((key.id, key.version))
+        if known is not None:
+            return known
         routes = snapshot.table
         found = {name for name in routes.models if "*" not in name}
         providers = {
@@ -89,7 +101,11 @@ class Planner:
             provider = routes.providers.get(name.partition("/")[0])
             if provider is not None and provider.credentials and (routes.implicit or provider.name in providers):
                 found.add(name)
-        return sorted(name for name in found if access.may_call(name, key.models))
+        names = sorted(name for name in found if access.may_call(name, key.models))
+        if len(self._callable) >= CALLABLE_MAX:
+            self._callable.clear()
+        self._callable[key.id, key.version] = names
+        return names
 
     def _make(self, snapshot: Snapshot, key: KeyEntry, model: str, now_ms: int) -> Plan:
         route = table.resolve(snapshot.table, model) if access.may_call(model, key.models) else None

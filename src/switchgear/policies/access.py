@@ -60,8 +60,18 @@ def may_call(model: str, allowed: Sequence[str] | None) -> bool:
 def model_not_found(model: str, callable_models: Collection[str]) -> Problem:
     """The same answer for a model that is unknown and one that is not allowed; suggests the nearest allowed name."""
     shown = model if len(model) <= 128 else model[:128] + "…"
-    near = get_close_matches(model, list(callable_models), n=1, cutoff=0.5)
+    near = get_close_matches(shown, _comparable(shown, callable_models), n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else "; GET /v1/models lists what this key may call"
     return Problem(
         problems.MODEL_NOT_FOUND, f"the model {shown!r} does not exist or this key may not call it{hint}", "model"
     )
+
+
+COMPARED_MAX = 200
+
+
+def _comparable(model: str, names: Collection[str]) -> list[str]:
+    """Return the names worth comparing with: comparing is slow, and anybody with a key can ask for nonsense."""
+    head = model.partition("/")[0][:3].lower()
+    alike = [name for name in names if name[:3].lower() == head or "/" not in name]
+    return alike[:COMPARED_MAX]

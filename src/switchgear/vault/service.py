@@ -30,6 +30,7 @@ BODIES_BYTES_MAX = 1024**3
 """Request bodies held at once; above it, edges get no more window."""
 ERROR_BODY_BYTES_MAX = 1_048_576
 STREAMS_PER_LINK_MAX = 20_000
+LINK_BUFFER_BYTES = 8 * 1024 * 1024
 ROUTES_MAX = 4_096
 
 _decode_route = msgspec.msgpack.Decoder(frames.Route).decode
@@ -242,7 +243,7 @@ class Attempt:
             self._finish(None)
             return
         self._window -= len(body)
-        if self._window <= 0 and connection is not None:
+        if (self._window <= 0 or link.is_blocked) and connection is not None:
             connection.pause()
 
     def _queue_data(self, body: bytes, ended: int) -> None:
@@ -281,8 +282,13 @@ class Attempt:
     def grant(self, credit: int) -> None:
         """The edge takes more of the response."""
         self._window += credit
-        if self._window > 0 and self._connection is not None:
+        if self._window > 0 and self._connection is not None and not self._link.is_blocked:
             self._connection.resume()
+
+    def hold_back(self) -> None:
+        """Read nothing from the provider for now."""
+        if self._connection is not None and self._sent_bytes:
+            self._connection.pause()
 
     def fail(self, failure: Failure) -> None:
         """End without a complete response."""
@@ -326,6 +332,7 @@ class VaultSideLink(asyncio.Protocol):
         self._decoder = frames.Decoder()
         self._out: list[bytes] = []
         self._peer: frames.Hello | None = None
+        self.is_blocked = False
 
     @property
     def run_id(self) -> str:
@@ -335,6 +342,7 @@ class VaultSideLink(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asyncio: somebody connected; it must say hello first."""
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=LINK_BUFFER_BYTES)
         sock = transport.get_extra_info("socket")
         if unix.peer_uid(cast(socket.socket, sock)) not in self.service.peer_uids:
             self._transport.abort()
@@ -349,6 +357,18 @@ class VaultSideLink(asyncio.Protocol):
         self._out.clear()
         if self._peer is not None and self._peer.role == "edge":
             self.service.journal_link_end(self._peer.run_id)
+
+    def pause_writing(self) -> None:
+        """Asyncio: the edge does not read: let its providers wait, so that this process never grows."""
+        self.is_blocked = True
+        for attempt in self.attempts.values():
+            attempt.hold_back()
+
+    def resume_writing(self) -> None:
+        """Asyncio: the edge reads again."""
+        self.is_blocked = False
+        for attempt in self.attempts.values():
+            attempt.grant(0)
 
     def data_received(self, data: bytes) -> None:
         """Asyncio: frames came."""

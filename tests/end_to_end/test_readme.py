@@ -1,0 +1,125 @@
+"""The README's tour, as a newcomer takes it."""
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from switchgear.testing.gateway import free_port
+
+ROOT = Path(__file__).parent.parent.parent
+SWITCHGEAR = [sys.executable, "-m", "switchgear.cli"]
+
+
+@pytest.fixture
+def demo(tmp_path):
+    """`switchgear serve --demo` on a terminal; yields (environment, what it printed)."""
+    leader, follower = pty.openpty()
+    port, console = free_port(), free_port()
+    environ = {
+        **os.environ,
+        "SWITCHGEAR_LISTEN": f"127.0.0.1:{port}",
+        "SWITCHGEAR_CONSOLE": f"127.0.0.1:{console}",
+        "SWITCHGEAR_KEK_FILE": str(tmp_path / "kek"),
+    }
+    process = subprocess.Popen(
+        [*SWITCHGEAR, "serve", "--demo"],
+        cwd=tmp_path,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=follower,
+        stderr=follower,
+    )
+    os.close(follower)
+    printed, until = "", time.monotonic() + 20
+    while "Ctrl-C drains" not in printed and time.monotonic() < until:
+        if select.select([leader], [], [], 0.2)[0]:
+            printed += os.read(leader, 65536).decode()
+    yield environ, printed.replace("\r", ""), tmp_path
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    os.close(leader)
+
+
+def run(command, cwd, environ, **more):
+    return subprocess.run(
+        command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=60, check=False, **more
+    )
+
+
+def test_the_tour(demo):
+    environ, printed, folder = demo
+    assert re.search(
+        r"Switchgear 0\.\d+\.\d+ is ready in \d+\.\d s \(\d+ edges?, data in ./switchgear-data\)", printed
+    ), printed
+    for text in (
+        "API      http://",
+        "Console  http://",
+        "/setup#",
+        "Key      sk-sg-",
+        "log tail",
+        "credential add openai",
+        "Keep the KEK file safe",
+    ):
+        assert text in printed, printed
+
+    curl = re.search(r"curl -s [^\n]*\\\n[^\n]*", printed).group()
+    answer = json.loads(run(["bash", "-c", curl.replace("curl -s", "curl -sS")], folder, environ).stdout)
+    assert answer["choices"][0]["message"]["content"] == "hello"
+    request_id = None
+    for _ in range(30):
+        records = json.loads(run([*SWITCHGEAR, "log", "list", "--json"], folder, environ).stdout)["records"]
+        if records:
+            request_id = records[0]["id"]
+            break
+        time.sleep(0.1)
+    assert "USD/Mtok" in run([*SWITCHGEAR, "log", "show", request_id], folder, environ).stdout
+    assert "demo/echo" in run([*SWITCHGEAR, "usage", "--by", "key,model"], folder, environ).stdout
+
+    added = run(
+        [*SWITCHGEAR, "credential", "add", "openai", "--from-stdin"], folder, environ, input="sk-tour-secret-abcdefgh\n"
+    )
+    assert "sealed openai/default (…efgh) for https://api.openai.com/v1" in added.stdout, added.stderr
+    assert (
+        "sk-sg-"
+        in run(
+            [*SWITCHGEAR, "key", "create", "my-app", "--models", "openai/*", "--expires", "90d"], folder, environ
+        ).stdout
+    )
+    assert (
+        "added fast"
+        in run([*SWITCHGEAR, "model", "add", "fast", "openai/gpt-4o-mini", "demo/echo"], folder, environ).stdout
+    )
+    assert "2. demo/none" in run([*SWITCHGEAR, "model", "explain", "fast"], folder, environ).stdout
+    assert "frozen: key:my-app" in run([*SWITCHGEAR, "freeze", "key", "my-app", "--for", "15m"], folder, environ).stdout
+    assert run([*SWITCHGEAR, "unfreeze", "key", "my-app"], folder, environ).returncode == 0
+    assert run([*SWITCHGEAR, "key", "revoke", "my-app", "--yes"], folder, environ).returncode == 0
+    assert run(["grep", "-r", "sk-tour-secret", "switchgear-data"], folder, environ).returncode == 1
+
+    key = re.search(r"Key      (sk-sg-\S+)", printed).group(1)
+    script = re.search(r"python -c '\n(.*?)'\n", (ROOT / "README.md").read_text(), re.S).group(1)
+    lines = "\n".join(line[7:] for line in script.split("\n"))
+    streamed = run(
+        [sys.executable, "-c", lines],
+        folder,
+        {**environ, "OPENAI_BASE_URL": f"http://{environ['SWITCHGEAR_LISTEN']}/v1", "OPENAI_API_KEY": key},
+    )
+    assert streamed.stdout.split() == [f"w{n}" for n in range(20)], streamed.stderr
+
+
+def test_every_command_has_help_with_an_example_or_a_sentence():
+    for command in re.findall(r"`switchgear (\w+)`", (ROOT / "README.md").read_text()):
+        done = run([*SWITCHGEAR, command, "--help"], ROOT, os.environ)
+        assert done.returncode == 0 and "Usage: " in done.stdout, command
+    assert run([*SWITCHGEAR], ROOT, os.environ).returncode == 2
+    assert "complete" in run([*SWITCHGEAR, "completion", "bash"], ROOT, os.environ).stdout
+    assert json.loads(run([*SWITCHGEAR, "config", "schema"], ROOT, os.environ).stdout)["type"] == "object"
