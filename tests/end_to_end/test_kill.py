@@ -141,7 +141,8 @@ def check(gateway, provider, load):
             break
         time.sleep(0.5)
     missing = set(seen) - attempts
-    detail = [record for record in records if record["id"] in {m.rpartition("-")[0] for m in missing}]
+    lost = {attempt.rpartition("-")[0] for attempt in missing}
+    detail = [record for record in records if record["id"] in lost][:3]
     assert not missing, (
         f"{len(missing)} attempts reached the provider and are not in the ledger (seed {SEED}): {sorted(missing)[:3]}: {detail}"
     )

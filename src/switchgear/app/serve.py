@@ -1,5 +1,6 @@
 """From options, environment and file to a running supervisor. Level 6. Everything is checked before anything changes."""
 
+import errno
 import hashlib
 import os
 import socket
@@ -24,6 +25,8 @@ from switchgear.vault.box import Ceilings, Put
 from switchgear.vault.kek import PublicKey
 from switchgear.vault.seal import SealContext
 
+ORPHANS_S = 2.0
+"""How long the ports of a killed predecessor's children are waited for; they end within a second."""
 DEMO_MODELS = ("echo", "slow", "stream-20-20", "stream-200-50")
 
 
@@ -179,8 +182,9 @@ def serve(options: Options, environ: dict[str, str]) -> None:
             2,
         )
     kek_path, kek_fd = _kek(options, layout, environ)
-    data_socket = _bind(data_address, "the data plane", "--listen")
-    console_socket = _bind(console_address, "the console", "--console")
+    patience_s = ORPHANS_S if _was_killed(layout) else 0.0
+    data_socket = _bind(data_address, "the data plane", "--listen", patience_s)
+    console_socket = _bind(console_address, "the console", "--console", patience_s)
     _make_pepper(layout)
     _ensure_public_key(layout, kek_path, kek_fd)
     public = read_public_key(layout)
@@ -309,12 +313,28 @@ def _kek(options: Options, layout: Layout, environ: dict[str, str]) -> tuple[Pat
     return path, -1
 
 
-def _bind(address: tuple[str, int], what: str, flag: str) -> socket.socket:
+def _was_killed(layout: Layout) -> bool:
+    """Tell whether the last supervisor of this folder ended without saying so: its children may still be ending."""
+    try:
+        return bool(msgspec.json.decode(layout.status.read_bytes())["state"] != "stopped")
+    except (OSError, msgspec.DecodeError, KeyError, TypeError):
+        return False
+
+
+def _bind(address: tuple[str, int], what: str, flag: str, patience_s: float = 0.0) -> socket.socket:
     host, port = address
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    until = time.monotonic() + patience_s
     try:
-        sock.bind(address)
+        while True:
+            try:
+                sock.bind(address)
+                break
+            except OSError as exc:
+                if exc.errno != errno.EADDRINUSE or time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
         sock.listen(4096)
     except OSError as exc:
         sock.close()
