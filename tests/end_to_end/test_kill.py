@@ -111,6 +111,7 @@ def test_M2_kill_nine(tmp_path):
         until = time.monotonic() + 20
         while gateway.status().get("state") != "ready" and time.monotonic() < until:
             time.sleep(0.05)
+        settle(gateway, load)
         check(gateway, provider, load)
         slow = sorted(recoveries)[-3:]
         assert slow[-1][0] <= 2.0, f"service came back too late: {slow} (seed {SEED})"
@@ -130,16 +131,22 @@ def all_records(gateway):
             return found
 
 
+def settle(gateway, load):
+    """Wait until the ledger stands still and holds at least what was answered."""
+    until, before = time.monotonic() + 30, -1
+    while time.monotonic() < until:
+        total = gateway.total()
+        if total == before and total >= len(load.answered):
+            return
+        before = total
+        time.sleep(1.5)
+
+
 def check(gateway, provider, load):
-    until = time.monotonic() + 20
-    while True:
-        seen = provider.seen()
-        records = all_records(gateway)
-        attempts = {attempt["id"] for record in records for attempt in record["attempts"]}
-        ids = {record["id"] for record in records}
-        if (set(seen) <= attempts and set(load.answered) <= ids) or time.monotonic() > until:
-            break
-        time.sleep(0.5)
+    seen = provider.seen()
+    records = all_records(gateway)
+    attempts = {attempt["id"] for record in records for attempt in record["attempts"]}
+    ids = {record["id"] for record in records}
     missing = set(seen) - attempts
     lost = {attempt.rpartition("-")[0] for attempt in missing}
     detail = [record for record in records if record["id"] in lost][:3]

@@ -1,6 +1,7 @@
 """What every child does: harden, run a loop, say ready, end with its supervisor. Level 6."""
 
 import asyncio
+import contextlib
 import ctypes
 import gc
 import os
@@ -70,7 +71,8 @@ class Life:
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
-        os.write(self._boot.ready_fd, b"ready\n")
+        with contextlib.suppress(BrokenPipeError):  # the supervisor died meanwhile: the lifeline says so in a moment
+            os.write(self._boot.ready_fd, b"ready\n")
 
     def _on_signal(self) -> None:
         if self.stopping.is_set():

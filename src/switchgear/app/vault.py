@@ -59,6 +59,7 @@ async def main(boot: Boot) -> None:
     life.ready()
     await life.stopping.wait()
     syncing.cancel()
+    service.stop()
     pool.close()
     journal.close()
 

@@ -161,6 +161,8 @@ class SpoolAbsorber:
         self._open: dict[str, OpenRequest] = {}
         self._fenced: set[str] = set()
         self._waiting: list[Entry] = []
+        self._searched: set[str] = set()
+        self._evidence: dict[str, journal.Evidence] = {}
         self._done = start
         self._sequence = row.sequence if row is not None else 0
         self._records = row.records if row is not None else 0
@@ -181,6 +183,8 @@ class SpoolAbsorber:
             if entry.kind == Kind.ORPHAN and not self._can_close(entry):
                 self._waiting = entries[number:]
                 return Blocked(self._orphan(entry).run_id)
+            if entry.kind == Kind.ORPHAN and self._orphan(entry).id not in self._searched:
+                self._search([self._orphan(e) for e in entries[number:] if e.kind == Kind.ORPHAN])
             try:
                 self._take(entry, batch)
             except RecordError as exc:
@@ -279,6 +283,13 @@ class SpoolAbsorber:
         assert isinstance(record, records.Orphan)
         return record
 
+    def _search(self, orphans: list[records.Orphan]) -> None:
+        """Ask the journal about all orphans that stand together, once."""
+        opened = {o.id: self._open[o.id] for o in orphans if o.id in self._open and o.run_id in self._fenced}
+        self._searched = set(opened)
+        oldest_ms = min((request.reserve.time_ms for request in opened.values()), default=0)
+        self._evidence = journal.search(self._journal, set(opened), oldest_ms) if opened else {}
+
     def _can_close(self, entry: Entry) -> bool:
         orphan = self._orphan(entry)
         return orphan.id not in self._open or orphan.run_id in self._fenced
@@ -365,7 +376,7 @@ class SpoolAbsorber:
     def _orphaned(self, opened: OpenRequest) -> Record:
         """Decide what became of a reservation whose edge died: the vault's journal is the witness."""
         reserve = opened.reserve
-        evidence = journal.search(self._journal, {reserve.id}, reserve.time_ms)
+        evidence = self._evidence
         tries = 1 + len(opened.attempts)
         dispatched = [n for n in range(1, tries + 1) if attempt_id(reserve.id, n) in evidence]
         if not dispatched:

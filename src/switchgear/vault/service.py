@@ -494,6 +494,7 @@ class VaultService:
         self._pending: list[tuple[Attempt, UpstreamConnection, bytes]] = []
         self._links: list[VaultSideLink] = []
         self._scheduled = False
+        self._is_stopped = False
         self._server: asyncio.Server | None = None
 
     async def start(self, sock: socket.socket) -> None:
@@ -559,8 +560,13 @@ class VaultService:
         self._links.append(link)
         self._schedule()
 
+    def stop(self) -> None:
+        """Journal what has happened so far, and nothing after that: the journal is about to be closed."""
+        self._flush()
+        self._is_stopped = True
+
     def _schedule(self) -> None:
-        if not self._scheduled:
+        if not self._scheduled and not self._is_stopped:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._flush)
 
