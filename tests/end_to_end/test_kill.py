@@ -133,9 +133,13 @@ def all_records(gateway):
 
 def settle(gateway, load):
     """Wait until the ledger stands still and holds at least what was answered."""
-    until, before = time.monotonic() + 30, -1
+    until, before = time.monotonic() + 90, -1
     while time.monotonic() < until:
-        total = gateway.total()
+        try:
+            total = gateway.total()
+        except RuntimeError:  # control, which was killed last, is still on its way back
+            time.sleep(0.5)
+            continue
         if total == before and total >= len(load.answered):
             return
         before = total

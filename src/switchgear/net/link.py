@@ -223,6 +223,14 @@ class VaultLink(asyncio.Protocol):
 
     async def ask(self, verb: str, body: object, timeout_s: float = 30.0) -> frames.Answer:
         """Send a verb (control only) and await the answer. Raises ConnectionError or TimeoutError."""
+        try:
+            return await self._ask(verb, body, timeout_s)
+        except TimeoutError:
+            if self._transport is not None:
+                self._transport.abort()  # whatever is wrong with this connection, the next one begins anew
+            raise
+
+    async def _ask(self, verb: str, body: object, timeout_s: float) -> frames.Answer:
         async with asyncio.timeout(timeout_s):
             while not self.is_up:
                 await asyncio.sleep(0.02)
