@@ -133,7 +133,7 @@ def all_records(gateway):
 
 def settle(gateway, load):
     """Wait until the ledger stands still and holds at least what was answered."""
-    until, before = time.monotonic() + 90, -1
+    until, before = time.monotonic() + 30, -1
     while time.monotonic() < until:
         try:
             total = gateway.total()

@@ -16,7 +16,7 @@ import uvloop
 
 from switchgear.app.boot import Boot
 
-ORPHAN_S = 1.0
+ORPHAN_S = 0.5
 PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
 

@@ -23,6 +23,8 @@ from switchgear.app.layout import Layout
 from switchgear.config.schema import Limits
 
 BACKOFF_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0)
+"""Pauses before another start, by how many starts in a row came to nothing. A child that served is started again at
+once, however often it is killed: waiting would only make the gap longer."""
 CRASHES_MAX = 5
 CRASH_WINDOW_S = 60.0
 STOP_S = 5.0
@@ -67,6 +69,7 @@ class Child:
         self.lifeline_fd = -1
         self.is_ready = False
         self.crashes: list[float] = []
+        self.failed_starts = 0
         self.start_at_s = 0.0
         self.final_code: int | None = None
 
@@ -205,9 +208,10 @@ class Supervisor:
         if code == 2 and not self._welcomed:
             child.final_code = 2  # wrong use: it said why; starting it again would say it again
             return
+        child.failed_starts = 0 if child.is_ready else child.failed_starts + 1
         child.is_ready = False
         child.crashes = [at for at in child.crashes if now - at < CRASH_WINDOW_S] + [now]
-        child.start_at_s = now + BACKOFF_S[min(len(child.crashes) - 1, len(BACKOFF_S) - 1)]
+        child.start_at_s = now + BACKOFF_S[min(child.failed_starts, len(BACKOFF_S) - 1)]
         sys.stderr.write(f"switchgear: {child.name} ended ({_ending(code)}); starting it again\n")
 
     def _on_signal(self, number: int) -> bool:

@@ -95,7 +95,9 @@ class Gateway:
         for patience_s in VAULT_PATIENCE_S:
             try:
                 answer = await self.link.ask(verb, body, patience_s)
-            except (ConnectionError, TimeoutError):
+            except (ConnectionError, TimeoutError) as exc:
+                reason = str(exc) or f"no answer within {patience_s:g} s"
+                self.report(f"the vault did not do {verb!r}: {reason}; asking again")
                 continue
             break
         else:

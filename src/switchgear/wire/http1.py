@@ -204,23 +204,26 @@ class RequestParser:
             return data
         head = data[: end + 4]
         self._judge_bytes(head)
-        self._url = b""
-        self._headers = {}
-        self._repeated = set()
-        self._raw = self._body = 0
-        self._complete = self._crossed = self._direct = False
-        self._head = None
+        self._reset()
         self.in_message = True
         self._parse(head)
         if self._head is None:
             raise RejectedError(problems.BAD_HTTP, "the head is not understood")
-        parsed: RequestHead = self._head
+        parsed = self._head
         self._remaining = parsed.body_length
         self._remember(head, parsed)
         self._sink.on_head(parsed)
         if self._complete:
             self._finish()
         return data[end + 4 :]
+
+    def _reset(self) -> None:
+        self._url = b""
+        self._headers = {}
+        self._repeated = set()
+        self._raw = self._body = 0
+        self._complete = self._crossed = self._direct = False
+        self._head = None
 
     def _feed_body(self, data: bytes) -> bytes:
         remaining = self._remaining
