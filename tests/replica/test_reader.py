@@ -3,7 +3,7 @@
 import lmdb
 import pytest
 
-from switchgear.replica.entries import KeyEntry, SecretHash, Snapshot
+from switchgear.replica.entries import KeyEntry, SecretHash, Snapshot, Spend
 from switchgear.replica.publisher import Publisher
 from switchgear.replica.reader import ReplicaReader
 
@@ -54,3 +54,17 @@ def test_S2_edges_cannot_write(tmp_path):
 def test_without_a_replica_it_says_so(tmp_path):
     with pytest.raises(lmdb.Error):
         ReplicaReader(tmp_path / "nope")
+
+
+def test_what_a_key_spent_is_found_and_survives_new_keys_and_snapshots(tmp_path):
+    spend = Spend(20_000, 1_728_000_000_000, {"fake/echo": (3, 2250)})
+    publish(
+        tmp_path,
+        lambda p: p.put_spends({"a": spend}),
+        lambda p: p.put_snapshot(Snapshot(store_id="s", epoch=1)),
+        lambda p: p.replace_keys([(key(), None)]),
+    )
+    reader = ReplicaReader(tmp_path)
+    assert reader.spend("a") == spend
+    assert reader.spend("b") is None
+    reader.close()

@@ -85,6 +85,18 @@ def test_sums_add_up_and_group(store):
     assert store.read(lambda c: ledger_rows.sum_usage(c, [], 0, 100, {"model": "b"})).result()[0]["cost_nanousd"] == 3
 
 
+def test_spend_is_summed_by_key_and_model(store):
+    ones = [1] * len(SUMS)
+    for key_id, hour, model in (("a", 48, "m"), ("a", 50, "m"), ("a", 50, "n"), ("b", 50, "m"), ("a", 72, "m")):
+        name = (hour, key_id, key_id, "t", "", "", model, model, "p", "p/c")
+        store.write(lambda c, name=name: ledger_rows.add_usage(c, {name: ones})).result()
+    found = store.read(lambda c: ledger_rows.spend_by_model(c, None, 48, 72)).result()
+    assert found == {"a": {"m": (2, 2), "n": (1, 1)}, "b": {"m": (1, 1)}}
+    many = [f"k{n}" for n in range(600)] + ["b"]
+    assert store.read(lambda c: ledger_rows.spend_by_model(c, many, 48, 72)).result() == {"b": {"m": (1, 1)}}
+    assert store.read(lambda c: ledger_rows.spend_by_model(c, [], 48, 72)).result() == {}
+
+
 def test_spool_positions_and_prices_are_kept(store):
     for position in (1, 2):
         store.write(lambda c, p=position: ledger_rows.put_spool_row(c, "s", SpoolRow(1, p, 3, 4))).result()

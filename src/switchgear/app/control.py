@@ -22,6 +22,7 @@ from switchgear.control.absorber import Absorber
 from switchgear.control.gateway import Gateway
 from switchgear.control.prices import PriceBook
 from switchgear.control.routes import Api
+from switchgear.control.spend import SpendBoard
 from switchgear.core.ids import request_id_floor
 from switchgear.ledger import journal
 from switchgear.net import unix
@@ -103,7 +104,8 @@ async def main(boot: Boot) -> None:
     )
     local = _serve(server.build(api, token, hosts, child.report), [unix.bind(layout.run, "control.sock")])
     console = _serve(server.build(api, None, hosts, child.report), [child.listening(fd) for fd in boot.listen_fds])
-    jobs = [asyncio.create_task(absorber.run()), asyncio.create_task(_housekeeping(gateway, absorber, layout))]
+    work = (absorber.run(), SpendBoard(gateway, absorber).run(), _housekeeping(gateway, absorber, layout))
+    jobs = [asyncio.create_task(job) for job in work]
     life.ready()
     await life.stopping.wait()
     for job in jobs:

@@ -52,6 +52,8 @@ class Absorber:
         self.problem: str | None = None
         """Why absorption stands still, if it does."""
         self.absorbed = 0
+        self.touched: set[str] = set()
+        """Ids of keys whose sums changed; whoever publishes them takes them out."""
         self.findings: list[Finding] = []
 
     async def run(self) -> None:
@@ -63,12 +65,13 @@ class Absorber:
     async def turn(self) -> bool:
         """Absorb what is there; returns whether anything was."""
         try:
-            moved, blocked = await asyncio.wrap_future(self._store.submit(self._turn))
+            moved, blocked, touched = await asyncio.wrap_future(self._store.submit(self._turn))
         except (StoreGoneError, DatabaseError, OSError) as exc:
             self._note_problem(str(exc))
             self._spools.clear()  # positions in memory may be ahead of the store's: begin again from there
             return False
         self.problem = None
+        self.touched |= touched
         for spool, run_id in blocked:
             await self._fence(spool, run_id)
         return moved
@@ -94,9 +97,10 @@ class Absorber:
 
     # in the writer's thread
 
-    def _turn(self) -> tuple[bool, list[tuple[SpoolAbsorber, str]]]:
+    def _turn(self) -> tuple[bool, list[tuple[SpoolAbsorber, str]], set[str]]:
         self._store.check()
         moved = False
+        touched: set[str] = set()
         blocked: list[tuple[SpoolAbsorber, str]] = []
         for folder in sorted(self._folder.glob("edge-*")):
             if not (folder / "id").exists():
@@ -113,6 +117,7 @@ class Absorber:
                 self._careful.discard(folder.name)
                 spool.drop_finished()
                 self.absorbed += len(batch.rows)
+                touched.update(dimensions[1] for dimensions in batch.sums)
                 if wait is not None:
                     blocked.append((spool, wait.run_id))
                 if spool.position == before:
@@ -120,7 +125,7 @@ class Absorber:
                 before = spool.position
                 moved = True
             self._adopt(folder)
-        return moved, blocked
+        return moved, blocked, touched
 
     def _absorb(self, folder: Path, connection: Connection) -> tuple[SpoolAbsorber, Blocked | None, Batch]:
         find = functools.partial(self._prices.look_up, connection)

@@ -27,6 +27,7 @@ from switchgear.spool.writer import SpoolWriter
 
 TICK_S = 1.0
 SYNC_S = 0.05
+DAY_MS = 86_400_000
 _JSON = b"content-type: application/json\r\n"
 
 
@@ -231,8 +232,23 @@ class Gate:
                 "cidrs": key.cidrs,
                 "expires_ms": key.expires_ms,
                 "limits": [],
+                "spend_today": self._spend(key.id, context.now_ms),
             },
         )
+
+    def _spend(self, key_id: str, now_ms: int) -> dict[str, Any]:
+        day = now_ms // DAY_MS
+        spend = self.replica.spend(key_id)
+        models = spend.models if spend is not None and spend.day == day else {}
+        return {
+            "since_ms": day * DAY_MS,
+            "as_of_ms": spend.as_of_ms if spend is not None and models else None,
+            "requests": sum(count for count, _ in models.values()),
+            "cost_nanousd": sum(cost for _, cost in models.values()),
+            "models": {
+                name: {"requests": count, "cost_nanousd": cost} for name, (count, cost) in sorted(models.items())
+            },
+        }
 
     # life
 

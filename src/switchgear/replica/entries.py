@@ -1,7 +1,7 @@
 """What stands in the replica. Level 2.
 
 Keys: `epoch` (u64), `snapshot` (Snapshot), `k` + key id (KeyEntry), `h` + keyed hash (key id; for keys that were imported
-by hash and so carry no id of ours).
+by hash and so carry no id of ours), `u` + key id (Spend).
 """
 
 import msgspec
@@ -13,6 +13,7 @@ EPOCH = b"epoch"
 SNAPSHOT = b"snapshot"
 KEY_PREFIX = b"k"
 HASH_PREFIX = b"h"
+SPEND_PREFIX = b"u"
 
 
 class SecretHash(msgspec.Struct, array_like=True, frozen=True):
@@ -40,6 +41,16 @@ class KeyEntry(msgspec.Struct, array_like=True, frozen=True):
     tags: list[str] | None = None
 
 
+class Spend(msgspec.Struct, array_like=True, frozen=True):
+    """What a key used on one UTC day, as far as the ledger had it at `as_of_ms`. For `/v1/key`; nothing is decided by it."""
+
+    day: int
+    """Days since 1970-01-01."""
+    as_of_ms: int
+    models: dict[str, tuple[int, int]]
+    """Requests and cost in nano-USD by model."""
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Everything but keys: small, replaced as a whole."""
 
@@ -56,4 +67,5 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 encode = msgspec.msgpack.Encoder().encode
 decode_key = msgspec.msgpack.Decoder(KeyEntry).decode
+decode_spend = msgspec.msgpack.Decoder(Spend).decode
 decode_snapshot = msgspec.msgpack.Decoder(Snapshot).decode

@@ -6,7 +6,7 @@ from pathlib import Path
 import lmdb
 
 from switchgear.replica import entries
-from switchgear.replica.entries import KeyEntry, Snapshot
+from switchgear.replica.entries import KeyEntry, Snapshot, Spend
 from switchgear.replica.reader import MAP_BYTES, READERS_MAX
 
 
@@ -62,6 +62,12 @@ class Publisher:
         with self._env.begin(write=True) as txn:
             txn.put(entries.SNAPSHOT, entries.encode(snapshot))
             txn.put(entries.EPOCH, snapshot.epoch.to_bytes(8, "big"))
+
+    def put_spends(self, spends: dict[str, Spend]) -> None:
+        """Publish what keys used today, in one commit."""
+        with self._env.begin(write=True) as txn:
+            for key_id, spend in spends.items():
+                txn.put(entries.SPEND_PREFIX + key_id.encode(), entries.encode(spend))
 
     def replace_keys(self, keys: Iterable[tuple[KeyEntry, bytes | None]]) -> None:
         """Make the published keys exactly these, in one commit; unchanged ones are not written."""

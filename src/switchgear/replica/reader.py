@@ -9,7 +9,7 @@ from pathlib import Path
 import lmdb
 
 from switchgear.replica import entries
-from switchgear.replica.entries import KeyEntry, Snapshot
+from switchgear.replica.entries import KeyEntry, Snapshot, Spend
 
 MAP_BYTES = 4 * 1024**3
 READERS_MAX = 256
@@ -55,6 +55,12 @@ class ReplicaReader:
     def snapshot(self) -> Snapshot | None:
         """Return the current snapshot, or None before the first was published."""
         return self.look_up("")[0]
+
+    def spend(self, key_id: str) -> Spend | None:
+        """Return what a key used on the last day that it used anything."""
+        with self._env.begin() as txn:
+            raw = txn.get(entries.SPEND_PREFIX + key_id.encode())
+        return entries.decode_spend(raw) if raw is not None else None
 
     def close(self) -> None:
         """Close the environment."""

@@ -186,6 +186,23 @@ def sum_usage(
     return [dict(row._mapping) for row in connection.execute(query)]
 
 
+def spend_by_model(
+    connection: Connection, key_ids: Iterable[str] | None, since_hour: int, until_hour: int
+) -> dict[str, dict[str, tuple[int, int]]]:
+    """Return key id → model → (requests, cost in nano-USD) for hours in [since, until); of all keys when None."""
+    found: dict[str, dict[str, tuple[int, int]]] = {}
+    columns = (usage.c.key_id, usage.c.model, func.sum(usage.c.requests), func.sum(usage.c.cost_nanousd))
+    query = select(*columns).where(usage.c.hour >= since_hour, usage.c.hour < until_hour)
+    query = query.group_by(usage.c.key_id, usage.c.model)
+    wanted = None if key_ids is None else sorted(key_ids)
+    groups = [None] if wanted is None else [wanted[at : at + 500] for at in range(0, len(wanted), 500)]
+    for group in groups:
+        part = query if group is None else query.where(usage.c.key_id.in_(group))
+        for key_id, model, requests_, cost in connection.execute(part):
+            found.setdefault(key_id, {})[model] = (int(requests_), int(cost))
+    return found
+
+
 def drop_before(connection: Connection, request_id: str, limit: int) -> int:
     """Delete up to `limit` records older than an id; returns how many."""
     oldest = select(requests.c.id).where(requests.c.id < request_id).order_by(requests.c.id).limit(limit)

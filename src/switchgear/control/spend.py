@@ -1,0 +1,48 @@
+"""Publishes what each key used today, so that an edge can answer `/v1/key` without a database. Level 5."""
+
+import asyncio
+import functools
+
+from sqlalchemy.exc import DatabaseError
+
+from switchgear.control.absorber import Absorber
+from switchgear.control.gateway import Gateway
+from switchgear.replica.entries import Spend
+from switchgear.store import ledger_rows
+from switchgear.store.database import StoreGoneError
+
+PAUSE_S = 2.0
+HOUR_MS = 3_600_000
+
+
+class SpendBoard:
+    """Follows the absorber. What an edge shows is at most PAUSE_S older than the ledger."""
+
+    def __init__(self, gateway: Gateway, absorber: Absorber) -> None:
+        self._gateway = gateway
+        self._absorber = absorber
+
+    async def run(self) -> None:
+        """Publish until cancelled; begin with every key of today, since a crash may have kept the last changes back."""
+        wanted: set[str] | None = None
+        while True:
+            try:
+                if wanted is None or wanted:
+                    await self._publish(wanted)
+            except (StoreGoneError, DatabaseError, OSError):
+                wanted = None  # the absorber reports it; all of today's keys are looked up when the store is back
+                await asyncio.sleep(PAUSE_S)
+                continue
+            await asyncio.sleep(PAUSE_S)
+            wanted, self._absorber.touched = self._absorber.touched, set()
+
+    async def _publish(self, key_ids: set[str] | None) -> None:
+        now = self._gateway.clock.wall_ms()
+        day = now // HOUR_MS // 24
+        look_up = functools.partial(
+            ledger_rows.spend_by_model, key_ids=key_ids, since_hour=day * 24, until_hour=(day + 1) * 24
+        )
+        found = await self._gateway.read(look_up)
+        spends = {key_id: Spend(day, now, models) for key_id, models in found.items() if key_id}
+        if spends:
+            await asyncio.to_thread(self._gateway.publisher.put_spends, spends)

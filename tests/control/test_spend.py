@@ -1,0 +1,94 @@
+"""What a key used today reaches the replica, from the ledger's sums alone."""
+
+import asyncio
+import os
+from types import SimpleNamespace
+
+import pytest
+
+from switchgear.control import spend
+from switchgear.control.spend import SpendBoard
+from switchgear.replica.publisher import Publisher
+from switchgear.replica.reader import ReplicaReader
+from switchgear.store import ledger_rows
+from switchgear.store.database import Store
+from switchgear.store.tables import SUMS
+
+HOUR_MS = 3_600_000
+NOW_MS = 20_000 * 24 * HOUR_MS + 5 * HOUR_MS
+
+
+@pytest.fixture
+def board(tmp_path, monkeypatch):
+    monkeypatch.setattr(spend, "PAUSE_S", 0.01)
+    store = Store(tmp_path / "store.sqlite", True, os.urandom)
+    publisher = Publisher(tmp_path / "replica")
+    absorber = SimpleNamespace(touched=set())
+
+    async def read(function):
+        return await asyncio.wrap_future(store.read(function))
+
+    gateway = SimpleNamespace(clock=SimpleNamespace(wall_ms=lambda: NOW_MS), publisher=publisher, read=read)
+    yield SpendBoard(gateway, absorber), store, publisher, absorber
+    publisher.close()
+    store.close()
+
+
+def use(store, key_id, model, hour):
+    name = (hour, key_id, key_id, "", "", "", model, model, "p", "p/c")
+    store.write(lambda c: ledger_rows.add_usage(c, {name: [2] * len(SUMS)})).result()
+
+
+def run(board, *steps):
+    async def body():
+        task = asyncio.create_task(board.run())
+        for step in steps:
+            await asyncio.sleep(0.2)
+            step()
+        await asyncio.sleep(0.2)
+        task.cancel()
+
+    asyncio.run(body())
+
+
+def seen(publisher, tmp_path, key_id):
+    publisher.close()
+    reader = ReplicaReader(tmp_path / "replica")
+    found = reader.spend(key_id)
+    reader.close()
+    return found
+
+
+def test_a_start_publishes_every_key_of_today_and_nothing_of_yesterday(board, tmp_path):
+    made, store, publisher, _ = board
+    use(store, "a", "m", 20_000 * 24)
+    use(store, "a", "m", 20_000 * 24 + 3)
+    use(store, "a", "n", 20_000 * 24 - 1)
+    run(made)
+    found = seen(publisher, tmp_path, "a")
+    assert (found.day, found.as_of_ms, found.models) == (20_000, NOW_MS, {"m": (4, 4)})
+
+
+def test_only_keys_that_changed_are_published_again(board, tmp_path):
+    made, store, publisher, absorber = board
+
+    def change():
+        use(store, "a", "m", 20_000 * 24)
+        use(store, "b", "m", 20_000 * 24)
+        absorber.touched.add("b")
+
+    run(made, change)
+    assert absorber.touched == set()
+    assert seen(publisher, tmp_path, "b").models == {"m": (2, 2)}
+    reader = ReplicaReader(tmp_path / "replica")
+    assert reader.spend("a") is None
+    reader.close()
+
+
+def test_a_store_that_is_gone_for_a_while_loses_no_change(board, tmp_path):
+    made, store, publisher, _ = board
+    use(store, "a", "m", 20_000 * 24)
+    path, away = tmp_path / "store.sqlite", tmp_path / "away"
+    path.rename(away)
+    run(made, lambda: away.rename(path))
+    assert seen(publisher, tmp_path, "a").models == {"m": (2, 2)}
