@@ -15,6 +15,8 @@ import uvloop
 
 from switchgear import __version__
 from switchgear.bench import load, processes
+from switchgear.bench.peers import HOME, Peer
+from switchgear.bench.peers import wanted as wanted_peers
 from switchgear.bench.processes import Nginx, gateway_pids, start_gateway
 from switchgear.store import ledger_rows
 from switchgear.store.database import Store
@@ -85,6 +87,34 @@ def plain(report: Report, key: str, nginx: Nginx, gateway: GatewayProcess, secon
         "requests/s, nginx / Switchgear (wrk and upstream on the same cores)",
         f"{middle(their_rates):.0f} / {middle(rates):.0f}",
     )
+
+
+def peers(report: Report, names: list[str], upstream: Nginx, nginx: Nginx, seconds: int) -> None:
+    """CPU per plain request of other gateways, next to nginx's."""
+    for name in names:
+        peer = Peer(name, upstream.port)
+        try:
+            load.wrk(peer.port, "x", "echo", CONNECTIONS, 2, peer.headers)
+            ratios, ours, rates = [], [], []
+            for _ in range(2):
+                before = processes.cpu_ns(nginx.pids())
+                done = load.wrk(nginx.port, "x", "echo", CONNECTIONS, seconds)
+                theirs = (processes.cpu_ns(nginx.pids()) - before) / done.requests / 1000
+                pids = processes.tree(peer.process.pid)
+                before = processes.cpu_ns(pids)
+                done = load.wrk(peer.port, "x", "echo", CONNECTIONS, seconds, peer.headers)
+                if done.errors or not done.requests:
+                    raise SystemExit(f"{name}: {done.errors} errors, {done.requests} answers under load")
+                time.sleep(1)
+                ours.append((processes.cpu_ns(pids) - before) / done.requests / 1000)
+                ratios.append(ours[-1] / theirs)
+                rates.append(done.rate)
+        finally:
+            peer.stop()
+        report.add(
+            f"CPU per plain request, {name} {peer.version}",
+            f"{statistics.median(ours):.0f} µs = {statistics.median(ratios):.0f} × nginx, {max(rates):.0f} requests/s",
+        )
 
 
 def latency(report: Report, key: str, upstream: Nginx, gateway: GatewayProcess, seconds: float) -> None:
@@ -219,6 +249,9 @@ def main() -> None:
     if shutil.which("nginx") is None or shutil.which("wrk") is None:
         raise SystemExit("nginx and wrk are needed: sudo apt-get install -y nginx wrk")
     wanted = set(arguments.only.split(",")) - {""} or {"plain", "latency", "streams", "many", "start", "usage"}
+    others = wanted_peers(os.environ.get("BENCH_PEERS", ""))
+    if others:
+        print(f"the peers {', '.join(others)} are installed into {HOME}/ when they are not there yet", flush=True)
     report = Report()
     upstream = Nginx(free_port(), None, 1)
     provider = ProviderProcess(remember=False)
@@ -242,6 +275,7 @@ def main() -> None:
             )
         if "plain" in wanted:
             plain(report, key, nginx, gateway, arguments.seconds, arguments.rounds)
+        peers(report, others, upstream, nginx, arguments.seconds)
         if "latency" in wanted:
             latency(report, key, upstream, gateway, min(5, arguments.seconds))
         if "streams" in wanted:
@@ -253,7 +287,8 @@ def main() -> None:
         if "many" in wanted:
             many(report, key, gateway, 10_000, 2_000)
         if arguments.write is not None:
-            write(report, arguments.write, "make bench")
+            names = ",".join(others)
+            write(report, arguments.write, f"BENCH_PEERS={names} make bench" if others else "make bench")
     finally:
         for running in (gateway, nginx, nginx_stream, provider, upstream):
             running.stop()

@@ -23,12 +23,15 @@ class Result:
         self.errors = errors
 
 
-def wrk(port: int, key: str, model: str, connections: int, seconds: int) -> Result:
-    """Send as fast as answers come."""
+def wrk(
+    port: int, key: str, model: str, connections: int, seconds: int, headers: dict[str, str] | None = None
+) -> Result:
+    """Send as fast as answers come. `headers` are sent besides the usual ones."""
+    more = "".join(f'wrk.headers["{name}"] = "{value}"\n' for name, value in (headers or {}).items())
     script = (
         'wrk.method = "POST"\nwrk.path = "/v1/chat/completions"\n'
         f'wrk.headers["Authorization"] = "Bearer {key}"\nwrk.headers["Content-Type"] = "application/json"\n'
-        f"wrk.body = [[{BODY % (model, '')}]]\n"
+        f"{more}wrk.body = [[{BODY % (model, '')}]]\n"
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "post.lua"
