@@ -2,7 +2,7 @@
 
 Each is installed once from its own registry (PyPI, npm) into a folder of its own, runs on loopback with the same upstream
 and two workers where it has them, and is asked the same question. No option of theirs is turned on or off to flatter us:
-LiteLLM runs without database and without key check, which makes it cheaper than in production.
+LiteLLM runs without a database and checks only its master key, which makes it cheaper than in production.
 """
 
 import http.client
@@ -21,10 +21,12 @@ from switchgear.testing.gateway import free_port
 
 HOME = Path(".bench-peers")
 START_S = 90.0
+LITELLM_KEY = "sk-bench-5f1d8c07a94e4b6e9d32c1a7b8e06f43"
 LITELLM = """
 model_list:
   - model_name: echo
     litellm_params: {{model: openai/echo, api_base: 'http://127.0.0.1:{upstream}/v1', api_key: sk-bench}}
+general_settings: {{master_key: {key}}}
 litellm_settings: {{telemetry: false}}
 """
 
@@ -36,9 +38,9 @@ def _litellm(home: Path, port: int, upstream: int) -> tuple[list[str], dict[str,
         pip = [str(home / "bin" / "pip"), "install", "-q", "--disable-pip-version-check", "litellm[proxy]"]
         subprocess.run(pip, check=True)
     config = home / "bench.yaml"
-    config.write_text(LITELLM.format(upstream=upstream))
+    config.write_text(LITELLM.format(upstream=upstream, key=LITELLM_KEY))
     arguments = ["--config", str(config), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "2"]
-    return [str(binary), *arguments], {}
+    return [str(binary), *arguments], {"Authorization": f"Bearer {LITELLM_KEY}"}
 
 
 def _portkey(home: Path, port: int, upstream: int) -> tuple[list[str], dict[str, str]]:
@@ -104,7 +106,7 @@ class Peer:
 
     def _wait(self) -> None:
         until = time.monotonic() + START_S
-        headers = {"content-type": "application/json", "authorization": "Bearer x", **self.headers}
+        headers = {"Content-Type": "application/json", "Authorization": "Bearer x", **self.headers}
         while time.monotonic() < until and self.process.poll() is None:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
             try:
