@@ -458,8 +458,8 @@ def test_M3_no_secret_on_disk_in_memory_or_environment(gateway, key):
                 memory = read_memory(pid)
                 assert SECRET.encode() not in memory, role
                 assert kek.encode() not in memory and bytes.fromhex(kek) not in memory, role
-                if role in {"supervisor", "control"}:
-                    assert key.encode() not in memory or role == "control", role
+                if role == "supervisor":
+                    assert key.encode() not in memory
 
 
 def read_memory(pid):

@@ -1,0 +1,75 @@
+"""What the supervisor decides: when a child starts again, what children inherit, who holds the folder."""
+
+import os
+import signal
+from types import SimpleNamespace
+
+import pytest
+
+from switchgear.app.supervisor import BACKOFF_S, Child, State, Supervisor, clean_environment, take_lock
+
+
+@pytest.fixture
+def supervisor(tmp_path):
+    state = State(
+        data=str(tmp_path),
+        workers=1,
+        data_fds=[],
+        console_fds=[],
+        data_url="",
+        console_url="",
+        lock_fd=-1,
+        banner=False,
+    )
+    made = Supervisor(state)
+    yield made
+    made._selector.close()
+
+
+def end(supervisor, child, now, served, code=-signal.SIGKILL):
+    read, write = os.pipe()
+    os.close(read)
+    child.process, child.lifeline_fd, child.is_ready = SimpleNamespace(returncode=code), write, served
+    supervisor._on_exit(child, now)
+    return child.start_at_s - now
+
+
+def test_a_child_that_served_starts_again_at_once_however_often_it_is_killed(supervisor, capsys):
+    child = Child("control")
+    assert [end(supervisor, child, 10.0 + n, True) for n in range(20)] == [0.0] * 20
+    assert "control ended (signal SIGKILL); starting it again" in capsys.readouterr().err
+
+
+def test_starts_that_come_to_nothing_pause_longer_and_longer_until_one_serves(supervisor):
+    child = Child("edge", 1)
+    pauses = [end(supervisor, child, 10.0, False, 1) for _ in range(8)]
+    assert pauses == pytest.approx([*BACKOFF_S[1:], BACKOFF_S[-1], BACKOFF_S[-1], BACKOFF_S[-1]])
+    assert end(supervisor, child, 10.0, True) == 0.0
+    assert end(supervisor, child, 10.0, False) == pytest.approx(BACKOFF_S[1])
+
+
+def test_wrong_use_at_the_first_start_is_final(supervisor):
+    child = Child("vault")
+    end(supervisor, child, 10.0, False, 2)
+    assert child.final_code == 2
+
+
+def test_children_inherit_a_few_variables_and_no_loader_or_interpreter_settings():
+    environ = {
+        "PATH": "/bin",
+        "LD_PRELOAD": "x",
+        "PYTHONPATH": "y",
+        "HTTPS_PROXY": "z",
+        "OPENAI_API_KEY": "k",
+        "TZ": "UTC",
+    }
+    assert clean_environment(environ) == {"PATH": "/bin", "TZ": "UTC"}
+
+
+def test_the_folder_has_one_holder(tmp_path):
+    first = take_lock(tmp_path / "lock")
+    assert take_lock(tmp_path / "lock") is None
+    os.close(first)
+    second = take_lock(tmp_path / "lock")
+    assert second is not None
+    os.close(second)

@@ -1,0 +1,98 @@
+"""The order of a turn's output: spool, link, clients. While the disk refuses, everything waits and nothing is lost."""
+
+import asyncio
+import errno
+
+import pytest
+
+from switchgear.edge import outbox
+from switchgear.edge.outbox import Outbox
+
+
+class Disk:
+    """A spool that can refuse, and notes the order of what happens."""
+
+    def __init__(self):
+        self.events = []
+        self.refuse = False
+        self.needs_sync = True
+
+    def commit(self):
+        if self.refuse:
+            raise OSError(errno.ENOSPC, "full")
+        self.events.append("spool")
+
+    def sync(self):
+        self.events.append("sync")
+
+    def flush(self):
+        self.events.append("link")
+
+
+@pytest.fixture
+def reports():
+    return []
+
+
+def made(disk, reports, durable=False):
+    box = Outbox(disk, reports.append, durable)
+    box.link = disk
+    return box
+
+
+def test_L2_records_are_written_before_the_link_and_the_clients(reports):
+    disk = Disk()
+
+    async def turn():
+        box = made(disk, reports)
+        box.call(disk.events.append, "first client")
+        box.call(disk.events.append, "second client")
+        assert disk.events == []
+        await asyncio.sleep(0)
+
+    asyncio.run(turn())
+    assert disk.events == ["spool", "link", "first client", "second client"]
+
+
+def test_L2_with_durability_power_the_disk_is_waited_for_first(reports):
+    disk = Disk()
+
+    async def turn():
+        made(disk, reports, durable=True).schedule()
+        await asyncio.sleep(0)
+
+    asyncio.run(turn())
+    assert disk.events == ["spool", "sync", "link"]
+
+
+def test_L3_while_the_disk_refuses_nothing_leaves_and_nothing_is_lost(reports, monkeypatch):
+    monkeypatch.setattr(outbox, "RETRY_S", 0.01)
+    disk = Disk()
+    disk.refuse = True
+
+    async def turn():
+        box = made(disk, reports)
+        box.call(disk.events.append, "client")
+        await asyncio.sleep(0.05)
+        assert disk.events == [] and not box.is_recording
+        disk.refuse = False
+        await asyncio.sleep(0.05)
+        assert box.is_recording
+
+    asyncio.run(turn())
+    assert disk.events == ["spool", "link", "client"]
+    assert reports == ["the spool cannot be written: No space left on device"]
+
+
+def test_a_turn_is_flushed_once_however_much_is_queued(reports):
+    disk = Disk()
+
+    async def turn():
+        box = made(disk, reports)
+        for _ in range(5):
+            box.schedule()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    asyncio.run(turn())
+    assert disk.events == ["spool", "link"]
