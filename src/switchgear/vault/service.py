@@ -32,6 +32,9 @@ ERROR_BODY_BYTES_MAX = 1_048_576
 STREAMS_PER_LINK_MAX = 20_000
 LINK_BUFFER_BYTES = 8 * 1024 * 1024
 ROUTES_MAX = 4_096
+GATHER_S = 0.004
+"""A piece of a stream waits so long for others when its link was written to just now: under load one write carries several
+streams' events, and an event that comes alone never waits."""
 
 _decode_route = msgspec.msgpack.Decoder(frames.Route).decode
 
@@ -249,7 +252,11 @@ class Attempt:
     def _queue_data(self, body: bytes, ended: int) -> None:
         link = self._link
         if len(body) <= BODY_FRAME_BYTES:
-            link.queue(frames.encode(FrameType.DATA, self.id, body, ended))
+            frame = frames.encode(FrameType.DATA, self.id, body, ended)
+            if ended:
+                link.queue(frame)
+            else:
+                link.queue_soon(frame)
             return
         last = (len(body) - 1) // BODY_FRAME_BYTES * BODY_FRAME_BYTES
         for at in range(0, len(body), BODY_FRAME_BYTES):
@@ -331,6 +338,8 @@ class VaultSideLink(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._decoder = frames.Decoder()
         self._out: list[bytes] = []
+        self._is_gathering = False
+        self._flushed_s = 0.0
         self._peer: frames.Hello | None = None
         self.is_blocked = False
 
@@ -452,15 +461,33 @@ class VaultSideLink(asyncio.Protocol):
 
     def queue(self, frame: bytes) -> None:
         """Queue a frame for this turn's write."""
-        if not self._out:
+        if not self._out or self._is_gathering:
+            self._is_gathering = False
             self.service.flush_later(self)
         self._out.append(frame)
+
+    def queue_soon(self, frame: bytes) -> None:
+        """Queue a frame for this turn's write, or for one within GATHER_S when the last write was just now."""
+        if not self._out:
+            if self.service.loop_s() - self._flushed_s > GATHER_S:
+                self.service.flush_later(self)
+            else:
+                self._is_gathering = True
+                self.service.flush_gathered_later(self)
+        self._out.append(frame)
+
+    def flush_gathered(self) -> None:
+        """Write what was gathered, unless a frame that could not wait took it along."""
+        if self._is_gathering:
+            self.flush()
 
     def flush(self) -> None:
         """Write what is queued."""
         if self._out and self._transport is not None:
             self._transport.write(self._out[0] if len(self._out) == 1 else b"".join(self._out))
+            self._flushed_s = self.service.loop_s()
         self._out.clear()
+        self._is_gathering = False
 
 
 class VaultService:
@@ -493,6 +520,9 @@ class VaultService:
         self._meters: dict[str, egress.Meter] = {}
         self._pending: list[tuple[Attempt, UpstreamConnection, bytes]] = []
         self._links: list[VaultSideLink] = []
+        self._gathering: list[VaultSideLink] = []
+        self.loop_s = asyncio.get_running_loop().time
+        """The loop's own clock: cached per turn, so reading it costs nothing."""
         self._scheduled = False
         self._is_stopped = False
         self._server: asyncio.Server | None = None
@@ -559,6 +589,17 @@ class VaultService:
         """Write a link's frames at the end of this turn."""
         self._links.append(link)
         self._schedule()
+
+    def flush_gathered_later(self, link: VaultSideLink) -> None:
+        """Write a link's gathered frames within GATHER_S. They are pieces of streams, which no record precedes."""
+        if not self._gathering:
+            asyncio.get_running_loop().call_later(GATHER_S, self._flush_gathered)
+        self._gathering.append(link)
+
+    def _flush_gathered(self) -> None:
+        gathered, self._gathering = self._gathering, []
+        for link in gathered:
+            link.flush_gathered()
 
     def stop(self) -> None:
         """Journal what has happened so far, and nothing after that: the journal is about to be closed."""
