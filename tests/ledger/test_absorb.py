@@ -111,6 +111,21 @@ def test_L5_a_settled_request_is_in_the_ledger_with_its_cost(store, spool, tmp_p
     assert (total["requests"], total["input_tokens"], total["output_tokens"], total["cost_nanousd"]) == (1, 10, 5, 4500)
 
 
+def test_looking_for_more_needs_no_store_and_takes_nothing_away(store, spool, tmp_path):
+    following = absorber(store, tmp_path)
+    absorb(store, following)
+    assert not following.has_more()
+    reserve(spool, 1)
+    settle(spool, 1)
+    assert not following.has_more()  # not committed yet
+    spool.commit()
+    before = following.position
+    assert following.has_more() and following.has_more()
+    assert following.position == before and rows(store) == []
+    assert absorb(store, following) == ([], None)
+    assert len(rows(store)) == 1 and not following.has_more()
+
+
 def test_L5_a_restart_at_any_commit_absorbs_nothing_twice(store, tmp_path, clock):
     spool = SpoolWriter(tmp_path / "edge-0", clock, os.urandom, "run1", segment_bytes=2 * 1024 * 1024)
     for number in range(1200):

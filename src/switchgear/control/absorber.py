@@ -105,6 +105,10 @@ class Absorber:
         for folder in sorted(self._folder.glob("edge-*")):
             if not (folder / "id").exists():
                 continue
+            known = self._spools.get(folder.name)
+            if known is not None and not known.has_more():
+                self._adopt(folder)
+                continue
             before = None
             for _ in range(ROUNDS_PER_TURN):
                 try:

@@ -175,6 +175,12 @@ class SpoolAbsorber:
         """The vault will dispatch nothing more of that run."""
         self._fenced.add(run_id)
 
+    def has_more(self) -> bool:
+        """Look whether there is something to absorb, without the store: an idle gateway begins no transactions."""
+        if not self._waiting:
+            self._waiting = self._reader.read(BATCH_BYTES)
+        return bool(self._waiting or self._reader.damaged)
+
     def absorb(self, batch: Batch) -> Blocked | None:
         """Move what is new into the batch. Returns what it waits for, if anything."""
         entries = self._waiting or self._reader.read(BATCH_BYTES)
