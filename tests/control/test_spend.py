@@ -18,17 +18,30 @@ HOUR_MS = 3_600_000
 NOW_MS = 20_000 * 24 * HOUR_MS + 5 * HOUR_MS
 
 
+class Touched:
+    """The absorber's part that is used here."""
+
+    def __init__(self):
+        self.touched = set()
+
+    def take_touched(self):
+        taken, self.touched = self.touched, set()
+        return taken
+
+
 @pytest.fixture
 def board(tmp_path, monkeypatch):
     monkeypatch.setattr(spend, "PAUSE_S", 0.01)
     store = Store(tmp_path / "store.sqlite", True, os.urandom)
     publisher = Publisher(tmp_path / "replica")
-    absorber = SimpleNamespace(touched=set())
+    absorber = Touched()
 
     async def read(function):
         return await asyncio.wrap_future(store.read(function))
 
-    gateway = SimpleNamespace(clock=SimpleNamespace(wall_ms=lambda: NOW_MS), publisher=publisher, read=read)
+    gateway = SimpleNamespace(
+        report=print, clock=SimpleNamespace(wall_ms=lambda: NOW_MS), publisher=publisher, read=read
+    )
     yield SpendBoard(gateway, absorber), store, publisher, absorber
     publisher.close()
     store.close()
@@ -92,3 +105,12 @@ def test_a_store_that_is_gone_for_a_while_loses_no_change(board, tmp_path):
     path.rename(away)
     run(made, lambda: away.rename(path))
     assert seen(publisher, tmp_path, "a").models == {"m": (2, 2)}
+
+
+def test_invented_model_names_do_not_grow_an_entry_and_the_sums_stay_whole():
+    models = {f"m{n}": (1, n) for n in range(1000)}
+    kept = spend.bounded(models)
+    assert len(kept) == spend.MODELS_MAX + 1 and kept["m999"] == (1, 999)
+    assert sum(cost for _, cost in kept.values()) == sum(range(1000))
+    assert sum(count for count, _ in kept.values()) == 1000
+    assert spend.bounded({"a": (1, 1)}) == {"a": (1, 1)}

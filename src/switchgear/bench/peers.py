@@ -36,7 +36,7 @@ def _litellm(home: Path, port: int, upstream: int) -> tuple[list[str], dict[str,
     if not binary.exists():
         subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
         pip = [str(home / "bin" / "pip"), "install", "-q", "--disable-pip-version-check", "litellm[proxy]"]
-        subprocess.run(pip, check=True)
+        _install(pip)
     config = home / "bench.yaml"
     config.write_text(LITELLM.format(upstream=upstream, key=LITELLM_KEY))
     arguments = ["--config", str(config), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "2"]
@@ -48,9 +48,18 @@ def _portkey(home: Path, port: int, upstream: int) -> tuple[list[str], dict[str,
     if not binary.exists():
         home.mkdir(parents=True, exist_ok=True)
         install = ["npm", "install", "--no-fund", "--no-audit", "--loglevel=error", "@portkey-ai/gateway"]
-        subprocess.run(install, check=True, cwd=home)
+        _install(install, home)
     headers = {"x-portkey-provider": "openai", "x-portkey-custom-host": f"http://127.0.0.1:{upstream}/v1"}
     return [str(binary), f"--port={port}", "--headless"], headers
+
+
+def _install(command: list[str], folder: Path | None = None) -> None:
+    try:
+        subprocess.run(command, check=True, cwd=folder)
+    except (OSError, subprocess.CalledProcessError) as exc:
+        raise SystemExit(
+            f"{command[0]} could not install {command[-1]} ({exc}): install it, or leave the peer out"
+        ) from exc
 
 
 PEERS: dict[str, Callable[[Path, int, int], tuple[list[str], dict[str, str]]]] = {

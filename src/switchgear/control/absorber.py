@@ -53,7 +53,7 @@ class Absorber:
         """Why absorption stands still, if it does."""
         self.absorbed = 0
         self.touched: set[str] = set()
-        """Ids of keys whose sums changed; whoever publishes them takes them out."""
+        """Ids of keys whose sums changed since `take_touched`."""
         self.findings: list[Finding] = []
 
     async def run(self) -> None:
@@ -75,6 +75,11 @@ class Absorber:
         for spool, run_id in blocked:
             await self._fence(spool, run_id)
         return moved
+
+    def take_touched(self) -> set[str]:
+        """Return the ids of keys whose sums changed since the last call."""
+        taken, self.touched = self.touched, set()
+        return taken
 
     async def drain(self, bound_s: float) -> None:
         """Absorb until nothing is left, at shutdown."""

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 
+import lmdb
 from sqlalchemy.exc import DatabaseError
 
 from switchgear.control.absorber import Absorber
@@ -13,6 +14,9 @@ from switchgear.store.database import StoreGoneError
 
 PAUSE_S = 2.0
 HOUR_MS = 3_600_000
+MODELS_MAX = 256
+"""Models per key, the dearest first. Names of refused models are the client's invention: an entry must not grow with them."""
+OTHERS = "(others)"
 
 
 class SpendBoard:
@@ -29,12 +33,14 @@ class SpendBoard:
             try:
                 if wanted is None or wanted:
                     await self._publish(wanted)
-            except (StoreGoneError, DatabaseError, OSError):
-                wanted = None  # the absorber reports it; all of today's keys are looked up when the store is back
+            except (StoreGoneError, DatabaseError, OSError, lmdb.Error) as exc:
+                if not isinstance(exc, StoreGoneError):  # that one is the absorber's to report
+                    self._gateway.report(f"what keys spent is not published: {exc}")
+                wanted = None  # all of today's keys are looked up when the store is back
                 await asyncio.sleep(PAUSE_S)
                 continue
             await asyncio.sleep(PAUSE_S)
-            wanted, self._absorber.touched = self._absorber.touched, set()
+            wanted = self._absorber.take_touched()
 
     async def _publish(self, key_ids: set[str] | None) -> None:
         now = self._gateway.clock.wall_ms()
@@ -43,6 +49,15 @@ class SpendBoard:
             ledger_rows.spend_by_model, key_ids=key_ids, since_hour=day * 24, until_hour=(day + 1) * 24
         )
         found = await self._gateway.read(look_up)
-        spends = {key_id: Spend(day, now, models) for key_id, models in found.items() if key_id}
+        spends = {key_id: Spend(day, now, bounded(models)) for key_id, models in found.items() if key_id}
         if spends:
             await asyncio.to_thread(self._gateway.publisher.put_spends, spends)
+
+
+def bounded(models: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+    """Keep the dearest models and add up the others, so that the sums stay whole."""
+    if len(models) <= MODELS_MAX:
+        return models
+    ordered = sorted(models.items(), key=lambda item: item[1][1], reverse=True)
+    rest = [value for _, value in ordered[MODELS_MAX:]]
+    return dict(ordered[:MODELS_MAX]) | {OTHERS: (sum(count for count, _ in rest), sum(cost for _, cost in rest))}

@@ -604,6 +604,7 @@ class VaultService:
     def stop(self) -> None:
         """Journal what has happened so far, and nothing after that: the journal is about to be closed."""
         self._flush()
+        self._flush_gathered()
         self._is_stopped = True
 
     def _schedule(self) -> None:
