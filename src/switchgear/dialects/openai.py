@@ -11,10 +11,10 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
-from switchgear.core.errors import ProtocolError
 from switchgear.core.problems import Problem
 from switchgear.core.usage import TOKENS_MAX, TokenUsage
 from switchgear.dialects import json_guard
+from switchgear.dialects.shape import InvalidBodyError
 from switchgear.wire import sse
 
 Operation = Literal["chat", "completions", "embeddings"]
@@ -51,14 +51,6 @@ class _Metadata(msgspec.Struct):
 
 _decode_stream_options = msgspec.json.Decoder(_StreamOptions | None).decode
 _decode_metadata = msgspec.json.Decoder(_Metadata | None).decode
-
-
-class InvalidBodyError(ValueError):
-    """The body is not what the operation needs. `param` names the key."""
-
-    def __init__(self, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.param = param
 
 
 class Request(msgspec.Struct):
@@ -233,35 +225,73 @@ def _cap(text: str | None) -> str | None:
 
 
 def _usage(raw: _Usage | None) -> TokenUsage | None:
-    if raw is None or (raw.prompt_tokens is None and raw.completion_tokens is None):
+    if raw is None:
         return None
     if (
         raw.prompt_tokens_details is None
         and raw.completion_tokens_details is None
         and raw.prompt_cache_hit_tokens is None
+        and (raw.prompt_tokens is not None or raw.completion_tokens is not None)
     ):
         usage = TokenUsage(input=raw.prompt_tokens, output=raw.completion_tokens)
         return usage if usage.is_sane() else None
     prompt = raw.prompt_tokens_details or _PromptDetails()
     completion = raw.completion_tokens_details or _CompletionDetails()
-    cached = prompt.cached_tokens if prompt.cached_tokens is not None else raw.prompt_cache_hit_tokens
-    total_in, total_out = raw.prompt_tokens or 0, raw.completion_tokens or 0
+    return usage_of(
+        prompt=raw.prompt_tokens,
+        completion=raw.completion_tokens,
+        cached=prompt.cached_tokens if prompt.cached_tokens is not None else raw.prompt_cache_hit_tokens,
+        cache_write=prompt.cache_write_tokens,
+        audio_in=prompt.audio_tokens,
+        reasoning=completion.reasoning_tokens,
+        audio_out=completion.audio_tokens,
+        image=completion.image_tokens,
+    )
+
+
+def usage_of(
+    *,
+    prompt: int | None,
+    completion: int | None,
+    cached: int | None = None,
+    cache_write: int | None = None,
+    audio_in: int | None = None,
+    reasoning: int | None = None,
+    audio_out: int | None = None,
+    image: int | None = None,
+) -> TokenUsage | None:
+    """Split totals that include their parts, as OpenAI reports them, into buckets. None when nothing sensible was
+    reported."""
+    if prompt is None and completion is None:
+        return None
+    total_in, total_out = prompt or 0, completion or 0
     # The total is what counts: one provider was seen to report the same tokens as read from and as written to the cache.
-    written = _part(prompt.cache_write_tokens, total_in - (cached or 0))
-    audio_in = _part(prompt.audio_tokens, total_in - (cached or 0) - (written or 0))
-    parts_out = (completion.reasoning_tokens or 0) + (completion.audio_tokens or 0) + (completion.image_tokens or 0)
+    written = _part(cache_write, total_in - (cached or 0))
+    audio = _part(audio_in, total_in - (cached or 0) - (written or 0))
+    parts_out = (reasoning or 0) + (audio_out or 0) + (image or 0)
     usage = TokenUsage(
-        input=max(0, total_in - (cached or 0) - (written or 0) - (audio_in or 0)),
+        input=max(0, total_in - (cached or 0) - (written or 0) - (audio or 0)),
         cache_read=cached,
         cache_write_5m=written,
         # Some providers report reasoning beside completion_tokens instead of inside: never bill fewer than they say.
         output=total_out - parts_out if total_out >= parts_out else total_out,
-        reasoning=completion.reasoning_tokens,
-        audio_in=audio_in,
-        audio_out=completion.audio_tokens,
-        image=completion.image_tokens,
+        reasoning=reasoning,
+        audio_in=audio,
+        audio_out=audio_out,
+        image=image,
     )
     return usage if usage.is_sane() else None
+
+
+_decode_usage = msgspec.json.Decoder(_Usage | None, strict=False).decode
+
+
+def usage_of_raw(raw: Raw) -> TokenUsage | None:
+    """Read a usage object; None where there is none, or nothing sensible in it."""
+    try:
+        return _usage(_decode_usage(raw))
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 def _part(reported: int | None, left: int) -> int | None:
@@ -424,15 +454,3 @@ class ModelList(msgspec.Struct):
 
     data: list[ModelObject]
     object: str = "list"
-
-
-__all__ = [
-    "InvalidBodyError",
-    "ModelList",
-    "ModelObject",
-    "Operation",
-    "ProtocolError",
-    "Reading",
-    "Request",
-    "StreamMeter",
-]

@@ -1,0 +1,70 @@
+"""Data URLs, media types and sound formats: what dialects spell differently. Level 1."""
+
+import re
+
+from switchgear.dialects.hub import Media
+
+_DATA_URL = re.compile(r"data:([a-zA-Z0-9.+/-]*)(?:;[a-zA-Z0-9=.+-]*)*?;base64,", re.ASCII)
+_BY_SUFFIX = {
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "png": "image/png",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "pdf": "application/pdf",
+    "txt": "text/plain",
+    "mp4": "video/mp4",
+    "wav": "audio/wav",
+    "mp3": "audio/mpeg",
+}
+_AUDIO_FORMATS = {
+    "audio/wav": "wav",
+    "audio/x-wav": "wav",
+    "audio/mpeg": "mp3",
+    "audio/mp3": "mp3",
+    "audio/flac": "flac",
+    "audio/ogg": "ogg",
+    "audio/aac": "aac",
+    "audio/aiff": "aiff",
+}
+_AUDIO_MIMES = {"wav": "audio/wav", "mp3": "audio/mpeg", "flac": "audio/flac", "ogg": "audio/ogg", "aac": "audio/aac"}
+
+
+def from_url(
+    kind: str, url: str, name: str | None = None, detail: str | None = None, cache: str | None = None
+) -> Media:
+    """Make a Media of a URL; a `data:` URL is taken apart (RFC 2397)."""
+    match = _DATA_URL.match(url)
+    if match is None:
+        return Media(kind, mime_of_name(url), None, url, name, detail, cache)  # type: ignore[arg-type]
+    mime = match.group(1) or "application/octet-stream"
+    return Media(kind, mime, url[match.end() :], None, name, detail, cache)  # type: ignore[arg-type]
+
+
+def to_url(media: Media) -> str:
+    """Return a Media as one URL, `data:` where it holds the bytes."""
+    if media.url is not None:
+        return media.url
+    return f"data:{media.mime or 'application/octet-stream'};base64,{media.data or ''}"
+
+
+def mime_of_name(name: str) -> str | None:
+    """Guess the media type from a name's suffix; None when it is unknown."""
+    suffix = name.partition("?")[0].rpartition(".")[2].lower()
+    return _BY_SUFFIX.get(suffix)
+
+
+def kind_of_mime(mime: str | None) -> str:
+    """Say what a media type is: image, audio, video, else file."""
+    family = (mime or "").partition("/")[0]
+    return family if family in {"image", "audio", "video"} else "file"
+
+
+def audio_format(mime: str | None) -> str:
+    """Return OpenAI's name of a sound format."""
+    return _AUDIO_FORMATS.get(mime or "", "wav")
+
+
+def audio_mime(name: str) -> str:
+    """Return the media type of OpenAI's name of a sound format."""
+    return _AUDIO_MIMES.get(name, f"audio/{name}")

@@ -1,0 +1,22 @@
+"""How a provider differs from its dialect's book, as data. Level 1.
+
+A provider's row holds one; encoders read it. A quirk that several providers share is a field here, never a comparison of
+names.
+"""
+
+import msgspec
+
+
+class Quirks(msgspec.Struct, frozen=True, kw_only=True):
+    """Defaults are those of a plain OpenAI-compatible server."""
+
+    stream_usage: bool = True
+    """False where `stream_options` is refused; usage is then estimated when the stream does not carry it."""
+    max_tokens: str = "max_tokens"
+    """The name of the output limit in chat completions; OpenAI's own reasoning models know only the newer one."""
+    reasoning_effort: bool = True
+    """False where `reasoning_effort` is refused."""
+    top_k: bool = False
+    """True where chat completions take `top_k`."""
+    drop: tuple[str, ...] = ()
+    """Further fields that the provider refuses: removed in translated requests, and listed in the record."""

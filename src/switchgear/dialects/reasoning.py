@@ -1,0 +1,42 @@
+"""How much a model should think: efforts and token budgets turned into each other. Level 1.
+
+The figures are the gateway's own middle between providers that take a budget and those that take an effort
+(Anthropic: at least 1,024 tokens; Gemini 2.5: up to 24,576 or 32,768; read 2026-11-24).
+"""
+
+from switchgear.dialects.hub import Effort, Reasoning
+
+_BUDGETS: dict[Effort, int] = {
+    "none": 0,
+    "minimal": 1_024,
+    "low": 2_048,
+    "medium": 8_192,
+    "high": 16_384,
+    "xhigh": 24_576,
+}
+EFFORTS = frozenset(_BUDGETS)
+
+
+def budget_of(reasoning: Reasoning, default: int | None = None) -> int | None:
+    """Return the tokens to think with: the client's, else those of its effort, else `default`."""
+    if reasoning.budget is not None:
+        return reasoning.budget
+    return _BUDGETS[reasoning.effort] if reasoning.effort is not None else default
+
+
+def effort_of(reasoning: Reasoning) -> Effort | None:
+    """Return the effort: the client's, else the one nearest below its budget; None when it said neither."""
+    if reasoning.effort is not None:
+        return reasoning.effort
+    if reasoning.budget is None or reasoning.budget < 0:
+        return None
+    found: Effort = "none"
+    for effort, budget in _BUDGETS.items():
+        if budget <= reasoning.budget:
+            found = effort
+    return "high" if found == "xhigh" else found
+
+
+def read_effort(text: str | None) -> Effort | None:
+    """Read a client's word for an effort; None for one that is not known."""
+    return text if text in EFFORTS else ("xhigh" if text == "max" else None)

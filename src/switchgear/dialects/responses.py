@@ -1,0 +1,696 @@
+"""OpenAI responses to and from the hub. Level 1, sans-I/O.
+
+OpenAI API reference, "Responses" and its streaming events (read 2026-11-24). The translation is stateless: what refers to
+something that a provider stored (`previous_response_id`, `conversation`, item references, file ids) is refused for
+providers of another dialect, with the field's name. Codex's freeform tools (`custom`) become functions with one `input`.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from switchgear.core.usage import TokenUsage
+from switchgear.dialects import hub, media, openai, reasoning
+from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
+from switchgear.dialects.quirks import Quirks
+from switchgear.dialects.shape import InvalidBodyError, Node, decode, encode, foreign_tools
+from switchgear.dialects.streams import SseDecoder, sse_event
+
+MAKER = "openai"
+_KNOWN = frozenset(
+    {
+        "model",
+        "input",
+        "instructions",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "text",
+        "reasoning",
+        "max_output_tokens",
+        "temperature",
+        "top_p",
+        "top_logprobs",
+        "stream",
+        "stream_options",
+        "user",
+        "store",
+        "include",
+        "metadata",
+    }
+)
+_STATEFUL = ("previous_response_id", "conversation", "background", "prompt")
+_CUSTOM_SCHEMA = Raw(
+    b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}'
+)
+_FINISH_STATUS: dict[Finish, tuple[str, str | None]] = {
+    "length": ("incomplete", "max_output_tokens"),
+    "content_filter": ("incomplete", "content_filter"),
+}
+
+
+# Requests
+
+
+def decode_request(body: Node, model: str, stream: bool) -> Request:
+    """Read a client's request. Raises InvalidBodyError."""
+    for key in _STATEFUL:
+        if body.get(key):
+            raise body.fail("this model's provider keeps no state; send the whole conversation in `input`", key)
+    request = Request(model=model, stream=stream)
+    request.dropped = [key for key in body.names() if key not in _KNOWN and key not in _STATEFUL]
+    if body.has("instructions"):
+        request.system.append(Text(body.need("instructions")))
+    value = body.get("input")
+    if isinstance(value, str):
+        request.messages.append(Message("user", [Text(value)]))
+    else:
+        for item in body.items("input"):
+            _decode_item(item, request)
+    for message in request.messages:
+        message.parts = hub.attach_signatures(message.parts)
+    kinds = {None, "function", "custom"}
+    tools = foreign_tools(body.items("tools"), lambda tool: tool.text("type") in kinds, request.dropped)
+    request.tools = [_decode_tool(tool) for tool in tools]
+    request.choice = _decode_choice(body)
+    request.format = _decode_format(body)
+    thinking = body.object("reasoning")
+    if body.has("reasoning"):
+        shown = thinking.has("summary") or None
+        request.reasoning = hub.Reasoning(reasoning.read_effort(thinking.text("effort")), None, shown)
+    request.max_tokens = body.integer("max_output_tokens")
+    request.temperature, request.top_p = body.number("temperature"), body.number("top_p")
+    request.logprobs = body.integer("top_logprobs")
+    request.user = body.text("user")
+    return request
+
+
+def custom_tools(body: Node) -> frozenset[str]:
+    """Return the names of the client's freeform tools: calls of them go back as such."""
+    return frozenset(tool.need("name") for tool in body.items("tools") if tool.text("type") == "custom")
+
+
+def _append(request: Request, role: Any, parts: list[Part]) -> None:
+    if request.messages and request.messages[-1].role == role:
+        request.messages[-1].parts.extend(parts)
+    elif parts:
+        request.messages.append(Message(role, parts))
+
+
+def _decode_item(item: Node, request: Request) -> None:
+    kind = item.text("type") or "message"
+    if kind == "message":
+        role = item.need("role")
+        parts = _decode_content(item, "content", request)
+        if role in {"system", "developer"}:
+            request.system.extend(part for part in parts if isinstance(part, Text))
+        elif role in {"user", "assistant"}:
+            _append(request, role, parts)
+        else:
+            raise item.fail(f"{role[:32]!r} is not one of system, developer, user, assistant", "role")
+    elif kind == "function_call":
+        _append(
+            request,
+            "assistant",
+            [hub.ToolCall(item.need("call_id"), item.need("name"), item.text("arguments") or "{}")],
+        )
+    elif kind == "custom_tool_call":
+        arguments = encode({"input": item.text("input") or ""}).decode()
+        _append(request, "assistant", [hub.ToolCall(item.need("call_id"), item.need("name"), arguments)])
+    elif kind in {"function_call_output", "custom_tool_call_output"}:
+        content = [p for p in _decode_content(item, "output", request) if isinstance(p, Text | Media)]
+        _append(request, "user", [hub.ToolResult(item.need("call_id"), content)])
+    elif kind == "reasoning":
+        text = "\n\n".join(piece.text("text") or "" for piece in item.items("summary") or item.items("content"))
+        signature, maker = hub.unpack_signature(item.text("encrypted_content"), MAKER)
+        _append(request, "assistant", [Thinking(text, signature, None, maker, item.text("id"))])
+    elif kind == "item_reference":
+        raise item.fail("a stored item cannot be carried to this model's provider", "id")
+    else:
+        request.dropped.append(f"{item.path} ({kind[:48]})")
+
+
+def _decode_content(holder: Node, key: str, request: Request) -> list[Part]:
+    value = holder.get(key)
+    if isinstance(value, str):
+        return [Text(value)]
+    parts: list[Part] = []
+    for item in holder.items(key):
+        kind = item.need("type")
+        if kind in {"input_text", "output_text", "text", "summary_text"}:
+            parts.append(Text(item.need("text")))
+        elif kind == "refusal":
+            parts.append(Refusal(item.need("refusal")))
+        elif kind == "input_image" and item.has("image_url"):
+            parts.append(media.from_url("image", item.need("image_url"), detail=item.text("detail")))
+        elif kind == "input_file" and item.has("file_data"):
+            parts.append(media.from_url("file", item.need("file_data"), item.text("filename")))
+        elif kind == "input_file" and item.has("file_url"):
+            parts.append(media.from_url("file", item.need("file_url"), item.text("filename")))
+        elif kind == "input_audio":
+            sound = item.object("input_audio")
+            parts.append(Media("audio", media.audio_mime(sound.text("format") or "wav"), sound.need("data")))
+        else:
+            raise item.fail(f"{kind[:32]!r} cannot be carried to this model's provider (a stored file?)", "type")
+    return parts
+
+
+def _decode_tool(tool: Node) -> hub.Tool:
+    if tool.text("type") == "custom":
+        description = f"{tool.text('description') or ''}\nGive the whole text as `input`.".strip()
+        return hub.Tool(tool.need("name"), description, _CUSTOM_SCHEMA)
+    schema = tool.raw("parameters") if tool.has("parameters") else hub.Tool("").schema
+    return hub.Tool(tool.need("name"), tool.text("description"), schema, tool.flag("strict"))
+
+
+def _decode_choice(body: Node) -> hub.ToolChoice | None:
+    value, parallel = body.get("tool_choice"), body.flag("parallel_tool_calls")
+    if value is None:
+        return hub.ToolChoice(parallel=parallel) if parallel is not None else None
+    if isinstance(value, str):
+        if value not in {"auto", "none", "required"}:
+            raise body.fail(f"{value[:32]!r} is not one of auto, none, required", "tool_choice")
+        return hub.ToolChoice(value, parallel=parallel)  # type: ignore[arg-type]
+    node = body.object("tool_choice")
+    if node.text("type") == "allowed_tools":
+        mode: hub.ChoiceMode = "required" if node.text("mode") == "required" else "auto"
+        return hub.ToolChoice(mode, [tool.need("name") for tool in node.items("tools")], parallel)
+    return hub.ToolChoice("named", [node.need("name")], parallel)
+
+
+def _decode_format(body: Node) -> JsonFormat | None:
+    node = body.object("text").child("format")
+    if node is None or node.need("type") == "text":
+        return None
+    if node.need("type") == "json_object":
+        return JsonFormat()
+    return JsonFormat(node.raw("schema"), node.text("name") or "answer", node.flag("strict"), node.text("description"))
+
+
+def encode_request(request: Request, model: str, quirks: Quirks) -> dict[str, Any]:
+    """Build the body for a provider. Nothing is stored there: the client's dialect knows no stored responses."""
+    items: list[dict[str, Any]] = []
+    for message in request.messages:
+        items.extend(_encode_message(message, request))
+    body: dict[str, Any] = {"model": model, "input": items, "store": False}
+    if request.system:
+        body["instructions"] = "\n\n".join(text.text for text in request.system)
+    if request.stream:
+        body["stream"] = True
+    if request.tools:
+        body["tools"] = [_encode_tool(tool) for tool in request.tools]
+    _encode_choice(request, body)
+    if request.format is not None:
+        body["text"] = {"format": _encode_format(request.format)}
+    if request.reasoning is not None:
+        thinking: dict[str, Any] = {}
+        effort = reasoning.effort_of(request.reasoning)
+        if effort is not None:
+            thinking["effort"] = effort
+        if request.reasoning.shown is not False:
+            thinking["summary"] = "auto"
+        body["reasoning"] = thinking
+        body["include"] = ["reasoning.encrypted_content"]
+    if request.max_tokens is not None:
+        body["max_output_tokens"] = max(request.max_tokens, 16)  # fewer are refused
+    for key in ("temperature", "top_p", "user"):
+        value = getattr(request, key)
+        if value is not None:
+            body[key] = value
+    if request.logprobs is not None:
+        body["top_logprobs"] = request.logprobs
+        body["include"] = [*body.get("include", []), "message.output_text.logprobs"]
+    for key in ("top_k", "seed", "frequency_penalty", "presence_penalty"):
+        if getattr(request, key) is not None:
+            request.dropped.append(key)
+    if request.stop:
+        request.dropped.append("stop")
+    return body
+
+
+def _encode_message(message: Message, request: Request) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    content: list[dict[str, Any]] = []
+
+    def close() -> None:
+        if content:
+            items.append({"type": "message", "role": message.role, "content": list(content)})
+            content.clear()
+
+    for part in message.parts:
+        if isinstance(part, Text):
+            kind = "input_text" if message.role == "user" else "output_text"
+            content.append({"type": kind, "text": part.text} | ({} if message.role == "user" else {"annotations": []}))
+        elif isinstance(part, Refusal):
+            content.append({"type": "refusal", "refusal": part.text})
+        elif isinstance(part, Media):
+            content.append(_encode_media(part))
+        elif isinstance(part, hub.ToolCall):
+            close()
+            items.append({"type": "function_call", "call_id": part.id, "name": part.name, "arguments": part.arguments})
+        elif isinstance(part, hub.ToolResult):
+            close()
+            plain = all(isinstance(item, Text) for item in part.content)
+            output: Any = hub.text_of(part.content) if plain else [_encode_output(item) for item in part.content]
+            items.append({"type": "function_call_output", "call_id": part.call_id, "output": output})
+        elif part.maker == MAKER and part.signature is not None:
+            close()
+            summary = [{"type": "summary_text", "text": part.text}] if part.text else []
+            item = {"type": "reasoning", "summary": summary, "encrypted_content": part.signature}
+            items.append(item | ({"id": part.id} if part.id is not None else {}))
+        else:
+            request.dropped.append("messages.thinking")
+    close()
+    return items
+
+
+def _encode_output(item: Text | Media) -> dict[str, Any]:
+    return {"type": "input_text", "text": item.text} if isinstance(item, Text) else _encode_media(item)
+
+
+def _encode_media(part: Media) -> dict[str, Any]:
+    if part.kind == "image":
+        out = {"type": "input_image", "image_url": media.to_url(part)}
+        return out | ({"detail": part.detail} if part.detail is not None else {})
+    if part.kind == "file":
+        if part.url is not None:
+            return {"type": "input_file", "file_url": part.url}
+        return {"type": "input_file", "filename": part.name or "file.pdf", "file_data": media.to_url(part)}
+    if part.kind == "audio" and part.data is not None:
+        sound = {"data": part.data, "format": media.audio_format(part.mime)}
+        return {"type": "input_audio", "input_audio": sound}
+    raise InvalidBodyError(f"{part.kind} input cannot be carried to this model's provider", "messages")
+
+
+def _encode_tool(tool: hub.Tool) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "type": "function",
+        "name": tool.name,
+        "parameters": tool.schema,
+        "strict": bool(tool.strict),
+    }
+    return out | ({"description": tool.description} if tool.description is not None else {})
+
+
+def _encode_choice(request: Request, body: dict[str, Any]) -> None:
+    choice = request.choice
+    if choice is None or not request.tools:
+        return
+    if choice.parallel is not None:
+        body["parallel_tool_calls"] = choice.parallel
+    if choice.mode == "named":
+        body["tool_choice"] = {"type": "function", "name": choice.names[0]}
+        return
+    if choice.names:
+        body["tools"] = [_encode_tool(tool) for tool in request.tools if tool.name in choice.names]
+    body["tool_choice"] = choice.mode
+
+
+def _encode_format(form: JsonFormat) -> dict[str, Any]:
+    if not form.has_schema:
+        return {"type": "json_object"}
+    out: dict[str, Any] = {"type": "json_schema", "name": form.name, "schema": form.schema}
+    if form.strict is not None:
+        out["strict"] = form.strict
+    return out | ({"description": form.description} if form.description is not None else {})
+
+
+# Answers
+
+
+class _InputDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class _OutputDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    input_tokens_details: _InputDetails | None = None
+    output_tokens_details: _OutputDetails | None = None
+
+
+_decode_usage = msgspec.json.Decoder(_Usage | None, strict=False).decode
+
+
+def usage_of_raw(raw: Raw) -> TokenUsage | None:
+    """Read a usage object; None where there is none, or nothing sensible in it. Same meaning as chat's, other names."""
+    try:
+        found: _Usage | None = _decode_usage(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    if found is None:
+        return None
+    read, written = found.input_tokens_details or _InputDetails(), found.output_tokens_details or _OutputDetails()
+    return openai.usage_of(
+        prompt=found.input_tokens,
+        completion=found.output_tokens,
+        cached=read.cached_tokens,
+        cache_write=read.cache_write_tokens,
+        reasoning=written.reasoning_tokens,
+    )
+
+
+def decode_answer(body: Node) -> Answer:
+    """Read a provider's answer. Raises InvalidBodyError for a failed response too."""
+    if body.text("status") == "failed" or body.get("error"):
+        raise body.fail(body.object("error").text("message") or "the response failed", "error")
+    if not isinstance(body.get("output"), list):
+        raise body.fail("an answer without output", "output")
+    answer = Answer(id=body.text("id"), model=body.text("model"), service_tier=body.text("service_tier"))
+    for item in body.items("output"):
+        kind = item.text("type")
+        if kind == "message":
+            for piece in item.items("content"):
+                if piece.text("type") == "output_text":
+                    answer.parts.append(Text(piece.text("text") or ""))
+                    if piece.get("logprobs"):
+                        answer.logprobs = piece.raw("logprobs")
+                elif piece.text("type") == "refusal":
+                    answer.parts.append(Refusal(piece.text("refusal") or ""))
+        elif kind == "function_call":
+            answer.parts.append(hub.ToolCall(item.need("call_id"), item.need("name"), item.text("arguments") or "{}"))
+        elif kind == "reasoning":
+            text = "\n\n".join(piece.text("text") or "" for piece in item.items("summary") or item.items("content"))
+            signature = item.text("encrypted_content")
+            if text or signature:
+                answer.parts.append(Thinking(text, signature, None, MAKER, item.text("id")))
+        else:
+            answer.dropped.append(f"output.{(kind or 'unknown')[:48]}")
+    reason = body.object("incomplete_details").text("reason")
+    answer.finish = _finish(answer.parts, reason)
+    answer.usage = usage_of_raw(body.raw("usage"))
+    return answer
+
+
+def _finish(parts: list[Part], reason: str | None) -> Finish:
+    if reason == "max_output_tokens":
+        return "length"
+    if reason is not None:
+        return "content_filter"
+    if any(isinstance(part, hub.ToolCall) for part in parts):
+        return "tool_calls"
+    return "refusal" if any(isinstance(part, Refusal) for part in parts) else "stop"
+
+
+def encode_answer(answer: Answer, model: str, created: int, customs: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """Build the answer for a client."""
+    root = (answer.id or "unknown").removeprefix("resp_")
+    output = [
+        item_of(part, f"{root}_{number}", customs) for number, part in enumerate(hub.detach_signatures(answer.parts))
+    ]
+    status, reason = _FINISH_STATUS.get(answer.finish, ("completed", None))
+    return envelope(f"resp_{root}", answer.model or model, created) | {
+        "status": status,
+        "incomplete_details": {"reason": reason} if reason is not None else None,
+        "output": output,
+        "usage": encode_usage(answer.usage),
+        "service_tier": answer.service_tier,
+    }
+
+
+def envelope(response_id: str, model: str, created: int) -> dict[str, Any]:
+    """Build the part of a response that every event of its life repeats."""
+    return {
+        "id": response_id,
+        "object": "response",
+        "created_at": created,
+        "status": "in_progress",
+        "background": False,
+        "error": None,
+        "incomplete_details": None,
+        "instructions": None,
+        "metadata": {},
+        "model": model,
+        "output": [],
+        "parallel_tool_calls": True,
+        "previous_response_id": None,
+        "store": False,
+        "temperature": None,
+        "text": {"format": {"type": "text"}},
+        "tool_choice": "auto",
+        "tools": [],
+        "top_p": None,
+        "usage": None,
+    }
+
+
+def item_of(part: Part, name: str, customs: frozenset[str], status: str = "completed") -> dict[str, Any]:
+    """Build an output item; `name` makes its id."""
+    if isinstance(part, hub.ToolCall):
+        if part.name in customs:
+            given = decode(part.arguments) if part.arguments.strip().startswith("{") else {}
+            text = given.get("input") if isinstance(given, dict) else None
+            return {
+                "type": "custom_tool_call",
+                "id": f"ctc_{name}",
+                "call_id": part.id,
+                "name": part.name,
+                "input": text if isinstance(text, str) else part.arguments,
+                "status": status,
+            }
+        call = {"type": "function_call", "id": f"fc_{name}", "call_id": part.id, "name": part.name}
+        return call | {"arguments": part.arguments, "status": status}
+    if isinstance(part, Thinking):
+        summary = [{"type": "summary_text", "text": part.text}] if part.text else []
+        item: dict[str, Any] = {"type": "reasoning", "id": part.id or f"rs_{name}", "summary": summary}
+        if part.signature or part.redacted:
+            item["encrypted_content"] = hub.pack_signature(part.signature or part.redacted, part.maker, MAKER)
+        return item
+    if isinstance(part, Refusal):
+        content: list[dict[str, Any]] = [{"type": "refusal", "refusal": part.text}]
+    elif isinstance(part, Media):
+        content = [
+            {"type": "output_text", "text": f"![image]({media.to_url(part)})", "annotations": [], "logprobs": []}
+        ]
+    else:
+        text = part.text if isinstance(part, Text) else ""
+        content = [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]
+    return {"type": "message", "id": f"msg_{name}", "status": status, "role": "assistant", "content": content}
+
+
+def encode_usage(usage: TokenUsage | None) -> dict[str, Any]:
+    """Build a usage object."""
+    known = usage or TokenUsage()
+    return {
+        "input_tokens": known.input_total,
+        "input_tokens_details": {"cached_tokens": known.cache_read or 0},
+        "output_tokens": known.output_total,
+        "output_tokens_details": {"reasoning_tokens": known.reasoning or 0},
+        "total_tokens": known.input_total + known.output_total,
+    }
+
+
+# Streams
+
+
+class StreamDecoder(SseDecoder):
+    """A provider's stream to events."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._streamed = False
+        self._parts: list[Part] = []
+
+    def take(self, event: Node) -> None:
+        """Take one event."""
+        kind = event.text("type") or ""
+        sequence = self.sequence
+        if kind == "response.output_text.delta":
+            sequence.text("text", event.text("delta") or "")
+        elif kind == "response.function_call_arguments.delta":
+            sequence.more(event.text("delta") or "")
+            self._streamed = True
+        elif kind in {"response.reasoning_summary_text.delta", "response.reasoning_text.delta"}:
+            sequence.text("thinking", event.text("delta") or "")
+        elif kind == "response.reasoning_summary_part.added":
+            if sequence.is_open and (event.integer("summary_index") or 0) > 0:
+                sequence.text("thinking", "\n\n")
+        elif kind == "response.refusal.delta":
+            sequence.text("refusal", event.text("delta") or "")
+        elif kind == "response.created":
+            response = event.object("response")
+            sequence.events.append(hub.Begin(response.text("id"), response.text("model")))
+        elif kind == "response.output_item.added":
+            self._added(event.object("item"))
+        elif kind == "response.output_item.done":
+            self._done(event.object("item"))
+        elif kind in {"response.completed", "response.incomplete"}:
+            self._complete(event.object("response"))
+        elif kind == "response.failed":
+            error = event.object("response").object("error")
+            self.fail(error.text("message") or "the response failed", error.text("code") or "server_error")
+        elif kind == "error":
+            error = event.object("error") if event.has("error") else event
+            self.fail(error.text("message") or "the provider reported an error", error.text("code") or "error")
+
+    def _added(self, item: Node) -> None:
+        if item.text("type") == "function_call":
+            self.sequence.begin("tool", item.need("call_id"), item.need("name"))
+            self._streamed = False
+
+    def _done(self, item: Node) -> None:
+        kind = item.text("type")
+        if kind == "function_call" and not self._streamed:
+            self.sequence.more(item.text("arguments") or "")
+        elif kind == "reasoning" and item.has("encrypted_content"):
+            self.sequence.sign(item.text("encrypted_content"), None, MAKER)
+        if kind in {"function_call", "reasoning", "message"}:
+            self.sequence.close()
+        if kind == "function_call":
+            self._parts.append(hub.ToolCall("", "", ""))
+
+    def _complete(self, response: Node) -> None:
+        self.sequence.close()
+        self.is_ended = True
+        reason = response.object("incomplete_details").text("reason")
+        usage = usage_of_raw(response.raw("usage"))
+        self.sequence.events.append(hub.End(_finish(self._parts, reason), usage, None, response.text("service_tier")))
+
+
+class StreamEncoder:
+    """Events to a client's stream. Items are repeated whole when they end, and all of them at the end."""
+
+    def __init__(self, model: str, created: int, show_usage: bool, customs: frozenset[str] = frozenset()) -> None:
+        self._envelope = envelope("resp_unknown", model, created)
+        self._root = "unknown"
+        self._customs = customs
+        self.number = -1
+        """The last sequence number: a keep-alive repeats it."""
+        self._items: list[dict[str, Any]] = []
+        self._open: Part | None = None
+        self._pieces: list[str] = []
+
+    def encode(self, event: hub.Event) -> bytes:
+        """Return the bytes that say this event."""
+        if isinstance(event, hub.Delta):
+            return self._delta(event.text)
+        if isinstance(event, hub.PartBegin):
+            return self._begin(event)
+        if isinstance(event, hub.Signature):
+            if isinstance(self._open, Thinking):
+                self._open.signature, self._open.maker = event.signature or event.redacted, event.maker
+            return b""
+        if isinstance(event, hub.PartEnd):
+            return self._end_part()
+        if isinstance(event, hub.Picture):
+            item = item_of(event.media, self._name(), self._customs)
+            return self._whole(item)
+        if isinstance(event, hub.Begin):
+            self._root = (event.id or "unknown").removeprefix("resp_")
+            self._envelope["id"] = f"resp_{self._root}"
+            self._envelope["model"] = event.model or self._envelope["model"]
+            return self._event("response.created", {"response": self._envelope}) + self._event(
+                "response.in_progress", {"response": self._envelope}
+            )
+        if isinstance(event, hub.End):
+            status, reason = _FINISH_STATUS.get(event.finish, ("completed", None))
+            response = self._envelope | {
+                "status": status,
+                "incomplete_details": {"reason": reason} if reason is not None else None,
+                "output": self._items,
+                "usage": encode_usage(event.usage),
+            }
+            return self._event(f"response.{status}", {"response": response})
+        return b""
+
+    def _name(self) -> str:
+        return f"{self._root}_{len(self._items)}"
+
+    def _event(self, kind: str, fields: dict[str, Any]) -> bytes:
+        self.number += 1
+        return sse_event(kind, encode({"type": kind, "sequence_number": self.number, **fields}))
+
+    def _place(self) -> dict[str, Any]:
+        prefix = {Thinking: "rs", hub.ToolCall: "fc"}.get(type(self._open), "msg")
+        if isinstance(self._open, hub.ToolCall) and self._open.name in self._customs:
+            prefix = "ctc"
+        return {"item_id": f"{prefix}_{self._name()}", "output_index": len(self._items)}
+
+    def _whole(self, item: dict[str, Any]) -> bytes:
+        out = self._event("response.output_item.added", {"output_index": len(self._items), "item": item})
+        out += self._event("response.output_item.done", {"output_index": len(self._items), "item": item})
+        self._items.append(item)
+        return out
+
+    def _begin(self, event: hub.PartBegin) -> bytes:
+        out = b""
+        if event.kind == "tool":
+            if event.signature is not None:
+                thought = Thinking("", event.signature, None, "gemini")
+                out += self._whole(item_of(thought, self._name(), self._customs))
+            self._open = hub.ToolCall(event.id or "", event.name or "", "")
+        elif event.kind == "thinking":
+            self._open = Thinking("")
+        else:
+            self._open = Refusal("") if event.kind == "refusal" else Text("")
+        item = item_of(self._open, self._name(), self._customs, "in_progress")
+        if "content" in item:
+            item["content"] = []
+        out += self._event("response.output_item.added", {"output_index": len(self._items), "item": item})
+        if isinstance(self._open, Thinking):
+            part = {"type": "summary_text", "text": ""}
+            out += self._event(
+                "response.reasoning_summary_part.added", self._place() | {"summary_index": 0, "part": part}
+            )
+        elif isinstance(self._open, Text | Refusal):
+            part = item_of(self._open, "", self._customs)["content"][0]
+            out += self._event("response.content_part.added", self._place() | {"content_index": 0, "part": part})
+        return out
+
+    def _delta(self, text: str) -> bytes:
+        self._pieces.append(text)
+        place = self._place()
+        if isinstance(self._open, Text):
+            return self._event(
+                "response.output_text.delta", place | {"content_index": 0, "delta": text, "logprobs": []}
+            )
+        if isinstance(self._open, Refusal):
+            return self._event("response.refusal.delta", place | {"content_index": 0, "delta": text})
+        if isinstance(self._open, Thinking):
+            return self._event("response.reasoning_summary_text.delta", place | {"summary_index": 0, "delta": text})
+        if isinstance(self._open, hub.ToolCall) and self._open.name in self._customs:
+            return b""  # its input is known when its JSON is whole
+        return self._event("response.function_call_arguments.delta", place | {"delta": text})
+
+    def _end_part(self) -> bytes:
+        text = "".join(self._pieces)
+        self._pieces.clear()
+        part, place = self._open, self._place()
+        out = b""
+        if isinstance(part, hub.ToolCall):
+            part.arguments = text or "{}"
+            item = item_of(part, self._name(), self._customs)
+            if item["type"] == "custom_tool_call":
+                out = self._event("response.custom_tool_call_input.delta", place | {"delta": item["input"]})
+                out += self._event("response.custom_tool_call_input.done", place | {"input": item["input"]})
+            else:
+                done = place | {"name": part.name, "arguments": part.arguments}
+                out = self._event("response.function_call_arguments.done", done)
+        elif isinstance(part, Thinking):
+            part.text = text
+            item = item_of(part, self._name(), self._customs)
+            out = self._event("response.reasoning_summary_text.done", place | {"summary_index": 0, "text": text})
+            piece = {"type": "summary_text", "text": text}
+            out += self._event("response.reasoning_summary_part.done", place | {"summary_index": 0, "part": piece})
+        elif isinstance(part, Text | Refusal):
+            part.text = text
+            item = item_of(part, self._name(), self._customs)
+            if isinstance(part, Text):
+                done = place | {"content_index": 0, "text": text, "logprobs": []}
+                out = self._event("response.output_text.done", done)
+            else:
+                out = self._event("response.refusal.done", place | {"content_index": 0, "refusal": text})
+            piece = item["content"][0]
+            out += self._event("response.content_part.done", place | {"content_index": 0, "part": piece})
+        else:
+            return b""
+        out += self._event("response.output_item.done", {"output_index": len(self._items), "item": item})
+        self._items.append(item)
+        self._open = None
+        return out

@@ -1,0 +1,69 @@
+"""What the decoders of streams share: server-sent events whose data is a JSON object. Level 1."""
+
+from typing import Any
+
+import msgspec
+
+from switchgear.core.errors import ProtocolError
+from switchgear.dialects import hub
+from switchgear.dialects.shape import InvalidBodyError, Node, decode
+from switchgear.wire import sse
+
+
+class SseDecoder:
+    """Bytes of a provider's stream to events: a subclass says what one JSON event means, in `take`."""
+
+    def __init__(self) -> None:
+        self._splitter = sse.Splitter()
+        self.sequence = hub.Sequence()
+        self.is_begun = False
+        self.is_ended = False
+
+    def feed(self, data: bytes) -> list[hub.Event]:
+        """Return the events that these bytes complete. Raises ProtocolError for what is not of the dialect."""
+        for event in self._splitter.feed(data):
+            self._event(event)
+        return self.sequence.take()
+
+    def finish(self) -> list[hub.Event]:
+        """The stream ended. Without an End or Failed among all events, it broke off."""
+        if self._splitter.tail.strip():
+            self._event(self._splitter.tail)
+        self.at_end()
+        return self.sequence.take()
+
+    def _event(self, event: bytes) -> None:
+        data = sse.event_data(event)
+        if data is None or self.is_ended:
+            return
+        self.take_json(data)
+
+    def take_json(self, data: bytes) -> None:
+        """Take one event's JSON. Unknown event types are the subclass's to ignore."""
+        try:
+            value: Any = decode(data)
+        except (msgspec.DecodeError, RecursionError) as exc:
+            raise ProtocolError(f"the provider sent an event that is no JSON: {exc}") from exc
+        if not isinstance(value, dict):
+            return
+        try:
+            self.take(Node(value))
+        except InvalidBodyError as exc:
+            raise ProtocolError(f"the provider sent an event that is not of its dialect: {exc}") from exc
+
+    def take(self, event: Node) -> None:
+        """Take one event."""
+        raise NotImplementedError
+
+    def at_end(self) -> None:
+        """The last byte was fed: emit what was waiting for it."""
+
+    def fail(self, message: str, kind: str) -> None:
+        """The provider reported an error: nothing after it counts."""
+        self.sequence.events.append(hub.Failed(message, kind))
+        self.is_ended = True
+
+
+def sse_event(name: str, data: bytes) -> bytes:
+    """Build a named event."""
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), data)
