@@ -15,7 +15,7 @@ from msgspec import Raw
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, reasoning
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
-from switchgear.dialects.quirks import Quirks
+from switchgear.providers.quirks import Quirks
 from switchgear.dialects.shape import InvalidBodyError, Node, encode, foreign_tools, object_of, text_of_object
 from switchgear.dialects.streams import SseDecoder, sse_event
 

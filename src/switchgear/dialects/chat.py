@@ -15,7 +15,7 @@ from switchgear.core.errors import ProtocolError
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, openai, reasoning
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
-from switchgear.dialects.quirks import Quirks
+from switchgear.providers.quirks import Quirks
 from switchgear.dialects.shape import InvalidBodyError, Node, encode, foreign_tools
 from switchgear.wire import sse
 
@@ -193,6 +193,8 @@ def _decode_content(message: Node, key: str, thinking: bool = False) -> list[Tex
             parts.append(Media("audio", media.audio_mime(sound.text("format") or "wav"), sound.need("data")))
         elif kind == "file":
             parts.append(_decode_file(item.object("file"), cache))
+        elif kind == "document_url":  # Mistral
+            parts.append(media.from_url("file", item.need("document_url"), item.text("document_name")))
         elif kind == "video_url":
             parts.append(media.from_url("video", item.object("video_url").need("url")))
         elif kind == "refusal":
@@ -678,9 +680,8 @@ class StreamDecoder:
     def _end(self) -> None:
         self._ended = True
         self._sequence.close()
-        if self._finish is None:
-            return  # [DONE] without a finish reason: not a proper end
-        self._sequence.events.append(hub.End(self._finish, self._usage, None, self._tier))
+        # [DONE] is a proper end; one provider (Snowflake) gives no finish reason before it.
+        self._sequence.events.append(hub.End(self._finish or "stop", self._usage, None, self._tier))
 
 
 def _failed(error: Any) -> hub.Failed:

@@ -13,7 +13,7 @@ from msgspec import Raw
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, openai, reasoning
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
-from switchgear.dialects.quirks import Quirks
+from switchgear.providers.quirks import Quirks
 from switchgear.dialects.shape import InvalidBodyError, Node, decode, encode, foreign_tools
 from switchgear.dialects.streams import SseDecoder, sse_event
 
@@ -607,7 +607,7 @@ class StreamEncoder:
         return sse_event(kind, encode({"type": kind, "sequence_number": self.number, **fields}))
 
     def _place(self) -> dict[str, Any]:
-        prefix = {Thinking: "rs", hub.ToolCall: "fc"}.get(type(self._open), "msg")
+        prefix = "rs" if isinstance(self._open, Thinking) else "fc" if isinstance(self._open, hub.ToolCall) else "msg"
         if isinstance(self._open, hub.ToolCall) and self._open.name in self._customs:
             prefix = "ctc"
         return {"item_id": f"{prefix}_{self._name()}", "output_index": len(self._items)}

@@ -1,0 +1,412 @@
+"""Cohere's v2 chat to and from the hub. Level 1, sans-I/O.
+
+Cohere API reference, "Chat" and "Streaming" (read 2026-11-24). Usage: `billed_units` is what is charged; `tokens`, which
+includes Cohere's own prompt, is used where it stands alone.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from switchgear.core.usage import TokenUsage
+from switchgear.dialects import hub, media, reasoning
+from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
+from switchgear.providers.quirks import Quirks
+from switchgear.dialects.shape import InvalidBodyError, Node, encode, foreign_tools
+from switchgear.dialects.streams import SseDecoder, sse_event
+
+_KNOWN = frozenset(
+    {
+        "model",
+        "messages",
+        "tools",
+        "tool_choice",
+        "response_format",
+        "max_tokens",
+        "temperature",
+        "p",
+        "k",
+        "stop_sequences",
+        "seed",
+        "frequency_penalty",
+        "presence_penalty",
+        "thinking",
+        "stream",
+        "logprobs",
+        "strict_tools",
+    }
+)
+_FINISHES: dict[str, Finish] = {
+    "COMPLETE": "stop",
+    "STOP_SEQUENCE": "stop_sequence",
+    "MAX_TOKENS": "length",
+    "TOOL_CALL": "tool_calls",
+    "ERROR": "stop",
+    "TIMEOUT": "length",
+}
+_FINISH_NAMES: dict[Finish, str] = {
+    "stop": "COMPLETE",
+    "stop_sequence": "STOP_SEQUENCE",
+    "length": "MAX_TOKENS",
+    "tool_calls": "TOOL_CALL",
+    "content_filter": "COMPLETE",
+    "refusal": "COMPLETE",
+    "pause": "COMPLETE",
+}
+
+
+# Requests
+
+
+def decode_request(body: Node, model: str, stream: bool) -> Request:
+    """Read a client's request. Raises InvalidBodyError."""
+    request = Request(model=model, stream=stream)
+    request.dropped = [key for key in body.names() if key not in _KNOWN]
+    for message in body.items("messages"):
+        _decode_message(message, request)
+    for tool in foreign_tools(body.items("tools"), lambda tool: tool.has("function"), request.dropped):
+        function = tool.object("function")
+        schema = function.raw("parameters") if function.has("parameters") else hub.Tool("").schema
+        strict = body.flag("strict_tools")
+        request.tools.append(hub.Tool(function.need("name"), function.text("description"), schema, strict))
+    choice = body.text("tool_choice")
+    if choice is not None:
+        modes: dict[str, hub.ChoiceMode] = {"REQUIRED": "required", "NONE": "none"}
+        if choice not in modes:
+            raise body.fail(f"{choice[:32]!r} is not one of REQUIRED, NONE", "tool_choice")
+        request.choice = hub.ToolChoice(modes[choice])
+    form = body.object("response_format")
+    if form.text("type") == "json_object":
+        request.format = JsonFormat(form.raw("json_schema" if form.has("json_schema") else "schema"))
+    if body.has("thinking"):
+        thinking = body.object("thinking")
+        off = thinking.text("type") == "disabled"
+        request.reasoning = hub.Reasoning(budget=0 if off else thinking.integer("token_budget"))
+    request.max_tokens, request.seed = body.integer("max_tokens"), body.integer("seed")
+    request.temperature, request.top_p, request.top_k = body.number("temperature"), body.number("p"), body.integer("k")
+    request.frequency_penalty = body.number("frequency_penalty")
+    request.presence_penalty = body.number("presence_penalty")
+    request.stop = [str(item.value) for item in body.items("stop_sequences")]
+    if body.flag("logprobs"):
+        request.logprobs = 0
+    return request
+
+
+def _decode_message(message: Node, request: Request) -> None:
+    role = message.need("role")
+    parts: list[Part] = list(_decode_content(message, request.dropped))
+    if role == "system":
+        request.system.extend(part for part in parts if isinstance(part, Text))
+        return
+    if role == "assistant":
+        if message.has("tool_plan"):
+            parts.insert(0, Thinking(message.need("tool_plan")))
+        for call in message.items("tool_calls"):
+            function = call.object("function")
+            parts.append(hub.ToolCall(call.need("id"), function.need("name"), function.text("arguments") or "{}"))
+    elif role == "tool":
+        content = [part for part in parts if isinstance(part, Text | Media)]
+        parts = [hub.ToolResult(message.need("tool_call_id"), content)]
+    elif role != "user":
+        raise message.fail(f"{role[:32]!r} is not one of system, user, assistant, tool", "role")
+    mine: Any = "assistant" if role == "assistant" else "user"
+    if request.messages and request.messages[-1].role == mine:
+        request.messages[-1].parts.extend(parts)
+    else:
+        request.messages.append(Message(mine, parts))
+
+
+def _decode_content(message: Node, dropped: list[str]) -> list[Part]:
+    content = message.get("content")
+    if content is None:
+        return []
+    if isinstance(content, str):
+        return [Text(content)]
+    parts: list[Part] = []
+    for item in message.items("content"):
+        kind = item.need("type")
+        if kind == "text":
+            parts.append(Text(item.need("text")))
+        elif kind == "thinking":
+            parts.append(Thinking(item.text("thinking") or ""))
+        elif kind == "image_url":
+            image = item.object("image_url")
+            parts.append(media.from_url("image", image.need("url"), detail=image.text("detail")))
+        elif kind == "document":
+            data = item.object("document").get("data")
+            parts.append(Text(data if isinstance(data, str) else encode(data).decode()))
+        else:
+            dropped.append(f"{item.path} ({kind[:48]})")
+    return parts
+
+
+def encode_request(request: Request, model: str, quirks: Quirks) -> dict[str, Any]:
+    """Build the body for a provider."""
+    messages: list[dict[str, Any]] = []
+    if request.system:
+        messages.append({"role": "system", "content": "\n\n".join(text.text for text in request.system)})
+    for message in request.messages:
+        messages.extend(_encode_message(message))
+    body: dict[str, Any] = {"model": model, "messages": messages, "stream": request.stream}
+    tools = request.tools
+    choice = request.choice
+    if choice is not None and choice.names:
+        tools = [tool for tool in tools if tool.name in choice.names]  # a forced tool is the only one
+    if tools:
+        body["tools"] = [_encode_tool(tool) for tool in tools]
+        if choice is not None and choice.mode != "auto":
+            body["tool_choice"] = "NONE" if choice.mode == "none" else "REQUIRED"
+        if choice is not None and choice.parallel is not None:
+            request.dropped.append("parallel_tool_calls")
+    if request.format is not None:
+        form: dict[str, Any] = {"type": "json_object"}
+        if request.format.has_schema:
+            form["json_schema"] = request.format.schema
+        body["response_format"] = form
+    if request.reasoning is not None:
+        budget = reasoning.budget_of(request.reasoning)
+        thinking: dict[str, Any] = {"type": "disabled" if budget == 0 else "enabled"}
+        if budget:
+            thinking["token_budget"] = budget
+        body["thinking"] = thinking
+    for key, name in _NAMES.items():
+        value = getattr(request, key)
+        if value is not None:
+            body[name] = value
+    if request.stop:
+        body["stop_sequences"] = request.stop
+    if request.logprobs is not None:
+        body["logprobs"] = True
+    if request.user is not None:
+        request.dropped.append("user")
+    return body
+
+
+_NAMES = {
+    "max_tokens": "max_tokens",
+    "temperature": "temperature",
+    "top_p": "p",
+    "top_k": "k",
+    "seed": "seed",
+    "frequency_penalty": "frequency_penalty",
+    "presence_penalty": "presence_penalty",
+}
+
+
+def _encode_message(message: Message) -> list[dict[str, Any]]:
+    if message.role == "assistant":
+        return [_encode_assistant(message.parts)]
+    out: list[dict[str, Any]] = []
+    content: list[dict[str, Any]] = []
+    for part in message.parts:
+        if isinstance(part, hub.ToolResult):
+            out.append({"role": "tool", "tool_call_id": part.call_id, "content": hub.text_of(part.content)})
+            content.extend(_encode_part(item) for item in part.content if isinstance(item, Media))
+        elif isinstance(part, Text | Media):
+            content.append(_encode_part(part))
+    if content:
+        plain = len(content) == 1 and content[0]["type"] == "text"
+        out.append({"role": "user", "content": content[0]["text"] if plain else content})
+    return out
+
+
+def _encode_part(part: Text | Media) -> dict[str, Any]:
+    if isinstance(part, Text):
+        return {"type": "text", "text": part.text}
+    if part.kind != "image":
+        raise InvalidBodyError(f"{part.kind} input cannot be carried to this model's provider", "messages")
+    return {"type": "image_url", "image_url": {"url": media.to_url(part)}}
+
+
+def _encode_assistant(parts: list[Part]) -> dict[str, Any]:
+    out: dict[str, Any] = {"role": "assistant"}
+    content: list[dict[str, Any]] = []
+    calls = []
+    for part in parts:
+        if isinstance(part, Text | Refusal):
+            content.append({"type": "text", "text": part.text})
+        elif isinstance(part, Thinking) and part.text:
+            content.append({"type": "thinking", "thinking": part.text})
+        elif isinstance(part, hub.ToolCall):
+            function = {"name": part.name, "arguments": part.arguments}
+            calls.append({"id": part.id, "type": "function", "function": function})
+        elif isinstance(part, Media):
+            content.append({"type": "text", "text": f"![image]({media.to_url(part)})"})
+    if content:
+        out["content"] = content
+    if calls:
+        out["tool_calls"] = calls
+    return out
+
+
+def _encode_tool(tool: hub.Tool) -> dict[str, Any]:
+    function: dict[str, Any] = {"name": tool.name, "parameters": tool.schema}
+    if tool.description is not None:
+        function["description"] = tool.description
+    return {"type": "function", "function": function}
+
+
+# Answers
+
+
+class _Counts(msgspec.Struct):
+    input_tokens: float | None = None
+    output_tokens: float | None = None
+
+
+class _Usage(msgspec.Struct):
+    billed_units: _Counts | None = None
+    tokens: _Counts | None = None
+    cached_tokens: float | None = None
+
+
+_decode_usage = msgspec.json.Decoder(_Usage | None, strict=False).decode
+
+
+def usage_of_raw(raw: Raw) -> TokenUsage | None:
+    """Read a usage object; None where there is none, or nothing sensible in it."""
+    try:
+        found: _Usage | None = _decode_usage(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    counts = (found.billed_units or found.tokens) if found is not None else None
+    if counts is None or (counts.input_tokens is None and counts.output_tokens is None):
+        return None
+    if not all(abs(number or 0) < 1e12 for number in (counts.input_tokens, counts.output_tokens)):
+        return None
+    usage = TokenUsage(input=int(counts.input_tokens or 0), output=int(counts.output_tokens or 0))
+    return usage if usage.is_sane() else None
+
+
+def decode_answer(body: Node) -> Answer:
+    """Read a provider's answer."""
+    if not body.has("message") or not isinstance(body.get("message"), dict):
+        raise body.fail("an answer without message", "message")
+    message = body.object("message")
+    answer = Answer(id=body.text("id"))
+    if message.has("tool_plan"):
+        answer.parts.append(Thinking(message.need("tool_plan")))
+    answer.parts += _decode_content(message, answer.dropped)
+    for call in message.items("tool_calls"):
+        function = call.object("function")
+        answer.parts.append(hub.ToolCall(call.need("id"), function.need("name"), function.text("arguments") or "{}"))
+    answer.finish = _FINISHES.get(body.text("finish_reason") or "COMPLETE", "stop")
+    answer.usage = usage_of_raw(body.raw("usage"))
+    if message.has("citations"):
+        answer.dropped.append("citations")
+    return answer
+
+
+def encode_answer(answer: Answer, model: str, created: int) -> dict[str, Any]:
+    """Build the answer for a client."""
+    return {
+        "id": answer.id or "unknown",
+        "finish_reason": _FINISH_NAMES[answer.finish],
+        "message": _encode_assistant(answer.parts),
+        "usage": encode_usage(answer.usage),
+    }
+
+
+def encode_usage(usage: TokenUsage | None) -> dict[str, Any]:
+    """Build a usage object."""
+    known = usage or TokenUsage()
+    counts = {"input_tokens": known.input_total, "output_tokens": known.output_total}
+    return {"billed_units": counts, "tokens": counts, "cached_tokens": known.cache_read or 0}
+
+
+# Streams
+
+
+class StreamDecoder(SseDecoder):
+    """A provider's stream to events."""
+
+    def take(self, event: Node) -> None:
+        """Take one event."""
+        kind = event.text("type")
+        sequence = self.sequence
+        if kind == "message-end":
+            delta = event.object("delta")
+            sequence.close()
+            self.is_ended = True
+            if delta.text("finish_reason") == "ERROR":
+                sequence.events.append(hub.Failed(delta.text("error") or "the provider reported an error", "error"))
+                return
+            finish = _FINISHES.get(delta.text("finish_reason") or "", "stop")
+            sequence.events.append(hub.End(finish, usage_of_raw(delta.raw("usage"))))
+            return
+        if kind == "message-start":
+            sequence.events.append(hub.Begin(event.text("id"), None))
+            return
+        message = event.object("delta").object("message")
+        if kind in {"content-start", "content-delta"}:
+            content = message.object("content")
+            for key in ("thinking", "text"):
+                if content.has(key):
+                    sequence.text("thinking" if key == "thinking" else "text", content.need(key))
+        elif kind in {"content-end", "tool-call-end"}:
+            sequence.close()
+        elif kind == "tool-plan-delta":
+            sequence.text("thinking", message.text("tool_plan") or "")
+        elif kind == "tool-call-start":
+            call = message.object("tool_calls")
+            function = call.object("function")
+            sequence.begin("tool", call.need("id"), function.need("name"))
+            sequence.more(function.text("arguments") or "")
+        elif kind == "tool-call-delta":
+            sequence.more(message.object("tool_calls").object("function").text("arguments") or "")
+
+
+class StreamEncoder:
+    """Events to a client's stream."""
+
+    def __init__(self, model: str, created: int, show_usage: bool) -> None:
+        self._open: hub.PartBegin | None = None
+
+    def encode(self, event: hub.Event) -> bytes:
+        """Return the bytes that say this event."""
+        if isinstance(event, hub.Delta):
+            return self._delta(event)
+        if isinstance(event, hub.PartBegin):
+            return self._begin(event)
+        if isinstance(event, hub.PartEnd):
+            is_tool = self._open is not None and self._open.kind == "tool"
+            self._open = None
+            return _event("tool-call-end" if is_tool else "content-end", event.index, None)
+        if isinstance(event, hub.Begin):
+            message = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
+            body = {"id": event.id or "unknown", "type": "message-start", "delta": {"message": message}}
+            return sse_event("message-start", encode(body))
+        if isinstance(event, hub.Picture):
+            text = f"![image]({media.to_url(event.media)})"
+            begin = hub.PartBegin(event.index, "text")
+            out = self._begin(begin) + self._delta(hub.Delta(event.index, text))
+            return out + self.encode(hub.PartEnd(event.index))
+        if isinstance(event, hub.End):
+            delta = {"finish_reason": _FINISH_NAMES[event.finish], "usage": encode_usage(event.usage)}
+            return sse_event("message-end", encode({"type": "message-end", "delta": delta}))
+        return b""
+
+    def _begin(self, event: hub.PartBegin) -> bytes:
+        self._open = event
+        if event.kind == "tool":
+            function = {"name": event.name, "arguments": ""}
+            call = {"id": event.id, "type": "function", "function": function}
+            return _event("tool-call-start", event.index, {"tool_calls": call})
+        kind = "thinking" if event.kind == "thinking" else "text"
+        return _event("content-start", event.index, {"content": {"type": kind, kind: ""}})
+
+    def _delta(self, event: hub.Delta) -> bytes:
+        kind = self._open.kind if self._open is not None else "text"
+        if kind == "tool":
+            return _event("tool-call-delta", event.index, {"tool_calls": {"function": {"arguments": event.text}}})
+        return _event(
+            "content-delta", event.index, {"content": {"thinking" if kind == "thinking" else "text": event.text}}
+        )
+
+
+def _event(kind: str, index: int, message: dict[str, Any] | None) -> bytes:
+    body: dict[str, Any] = {"type": kind, "index": index}
+    if message is not None:
+        body["delta"] = {"message": message}
+    return sse_event(kind, encode(body))

@@ -1,0 +1,70 @@
+"""The table of dialects: what each one is called and who translates it. Level 1.
+
+Adding a dialect is a module with the functions named here and a row in `DIALECTS` (docs/dialects.md).
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from switchgear.dialects import anthropic, bedrock, chat, cohere, gemini, hub, responses
+from switchgear.dialects.shape import Node
+from switchgear.providers.quirks import Quirks
+
+
+class StreamDecoder(Protocol):
+    """Bytes of a provider's stream to events."""
+
+    def feed(self, data: bytes) -> list[hub.Event]:
+        """Return the events that these bytes complete. Raises ProtocolError."""
+        ...
+
+    def finish(self) -> list[hub.Event]:
+        """The stream ended."""
+        ...
+
+
+class StreamEncoder(Protocol):
+    """Events to the bytes of a client's stream."""
+
+    def encode(self, event: hub.Event) -> bytes:
+        """Return the bytes that say this event."""
+        ...
+
+
+class Translator(msgspec.Struct, frozen=True):
+    """A dialect to and from the hub."""
+
+    decode_request: Callable[[Node, str, bool], hub.Request]
+    """(body, model, stream) → what the client asks. Raises InvalidBodyError."""
+    encode_request: Callable[[hub.Request, str, Quirks], dict[str, Any]]
+    """(request, upstream model, quirks) → the body for a provider."""
+    decode_answer: Callable[[Node], hub.Answer]
+    """A provider's answer. Raises InvalidBodyError."""
+    encode_answer: Callable[[hub.Answer, str, int], dict[str, Any]]
+    """(answer, model asked for, Unix time in s) → the body for a client."""
+    decoder: Callable[[], StreamDecoder]
+    encoder: Callable[[str, int, bool], StreamEncoder]
+    """(model asked for, Unix time in s, whether the client wants usage)."""
+
+
+def _translator(module: Any) -> Translator:
+    return Translator(
+        module.decode_request,
+        module.encode_request,
+        module.decode_answer,
+        module.encode_answer,
+        module.StreamDecoder,
+        module.StreamEncoder,
+    )
+
+
+TRANSLATORS: dict[str, Translator] = {
+    "openai": _translator(chat),
+    "responses": _translator(responses),
+    "anthropic": _translator(anthropic),
+    "gemini": _translator(gemini),
+    "bedrock": _translator(bedrock),
+    "cohere": _translator(cohere),
+}
