@@ -43,6 +43,8 @@ LEVELS = {
 }
 SIBLINGS = {
     ("dialects", "wire"),  # a dialect's streams are server-sent events
+    ("dialects", "providers"),  # quirks are rows of data that encoders read
+    ("routing", "providers"),
     ("config", "pricing"),
     ("config", "providers"),
     ("config", "routing"),  # a configuration names their values

@@ -19,21 +19,50 @@ from switchgear.edge import paths
         (b"/", "root"),
         (b"/healthz", "healthz"),
         (b"/v1/key", "key"),
+        (b"/v1/messages?beta=true", "messages"),
+        (b"/messages", "messages"),
+        (b"/v1/responses", "responses"),
+        (b"/openai/responses", "responses"),
+        (b"/openai/v1/chat/completions", "chat"),
+        (b"/v2/chat", "chat"),
     ],
 )
 def test_known_paths(target, name):
-    assert paths.find(target)[0].name == name
+    assert paths.find(target).endpoint.name == name
 
 
 @pytest.mark.parametrize(
     "target", [b"/v2/chat/completions", b"/chat", b"/v1/chat/completions/x", b"/V1/models", b"/..", b"/v1/../models"]
 )
 def test_unknown_paths(target):
-    assert paths.find(target)[0] is None
+    assert paths.find(target) is None
 
 
 @pytest.mark.parametrize(
-    ("target", "model"), [(b"/v1/models/openai/gpt-4o", b"openai/gpt-4o"), (b"/v1/models/openai%2Fgpt", b"openai/gpt")]
+    ("target", "model"), [(b"/v1/models/openai/gpt-4o", "openai/gpt-4o"), (b"/v1/models/openai%2Fgpt", "openai/gpt")]
 )
 def test_a_models_id_may_hold_slashes(target, model):
-    assert paths.find(target)[1] == model
+    assert paths.find(target).rest == model
+
+
+@pytest.mark.parametrize(
+    ("target", "dialect", "model", "stream"),
+    [
+        (b"/v1beta/models/gemini-2.5-pro:generateContent", "gemini", "gemini-2.5-pro", False),
+        (b"/models/a%2Fb:streamGenerateContent?alt=sse", "gemini", "a/b", True),
+        (b"/v1beta/models/a/b:countTokens", "gemini", "a/b", False),
+        (b"/v1/projects/p/locations/l/publishers/google/models/g:generateContent", "gemini", "g", False),
+        (b"/v1/projects/p/locations/l/publishers/anthropic/models/c:streamRawPredict", "anthropic", "c", True),
+        (b"/model/us.nova-lite-v1%3A0/converse", "bedrock", "us.nova-lite-v1:0", False),
+        (b"/model/a/b/converse-stream", "bedrock", "a/b", True),
+        (b"/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21", "openai", "gpt-4o", None),
+    ],
+)
+def test_paths_that_name_the_model(target, dialect, model, stream):
+    match = paths.find(target)
+    assert (match.endpoint.dialect, match.rest, match.endpoint.stream) == (dialect, model, stream)
+
+
+def test_a_query_parameter_is_decoded():
+    assert paths.query(b"/x?alt=sse&key=a%2Bb", b"key") == b"a+b"
+    assert paths.query(b"/x", b"key") is None

@@ -5,9 +5,9 @@ from switchgear.routing.table import DeploymentEntry, ModelEntry, ProviderEntry,
 
 ROUTES = RouteTable(
     providers={
-        "a": ProviderEntry(name="a", dialect="openai", credentials=("one", "two")),
-        "b": ProviderEntry(name="b", dialect="openai", credentials=("c",)),
-        "empty": ProviderEntry(name="empty", dialect="openai", credentials=()),
+        "a": ProviderEntry(name="a", dialects=("openai",), credentials=("one", "two")),
+        "b": ProviderEntry(name="b", dialects=("openai",), credentials=("c",)),
+        "empty": ProviderEntry(name="empty", dialects=("openai",), credentials=()),
     },
     models={
         "fast": ModelEntry(
@@ -53,4 +53,3 @@ def test_what_is_unknown_or_circular_has_no_route():
     assert places("loop") is None
     assert places("empty/x") is None
     assert places("b/") is None
-    assert "fast" in table.names(ROUTES)

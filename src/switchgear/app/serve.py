@@ -129,7 +129,7 @@ def seal_secrets(loaded: Loaded, public: PublicKey, now_ms: int) -> list[Put]:
     for spec in loaded.compiled.providers:
         for name in spec.credentials:
             secret = loaded.secrets.get((spec.name, name))
-            if secret is None and spec.endpoint.auth == "none":
+            if secret is None and spec.place(name).auth in endpoint.KEYLESS:
                 secret = Secret(b"")
             if secret is not None:
                 puts.append(seal_one(spec, name, secret, public, now_ms))
@@ -138,7 +138,7 @@ def seal_secrets(loaded: Loaded, public: PublicKey, now_ms: int) -> list[Put]:
 
 def seal_one(spec: ProviderSpec, name: str, secret: Secret, public: PublicKey, now_ms: int) -> Put:
     """Seal one credential to its provider's endpoint."""
-    context = SealContext(provider=spec.name, credential=name, version=now_ms, endpoint=spec.endpoint)
+    context = SealContext(provider=spec.name, credential=name, version=now_ms, endpoint=spec.place(name))
     ceilings = spec.ceilings.get(name)
     bounds = (
         Ceilings()
@@ -380,7 +380,11 @@ def _ensure_public_key(layout: Layout, path: Path | None, kek_fd: int) -> None:
 def _with_demo(compiled: Compiled, port: int) -> Compiled:
     place = endpoint.parse(f"http://127.0.0.1:{port}/v1", auth="none", allow_private=True)
     spec = ProviderSpec(
-        name="demo", dialect="openai", endpoint=place, pricing_id=None, stream_usage=True, credentials=("none",)
+        name="demo",
+        dialects=("openai", "responses", "anthropic", "gemini", "bedrock", "cohere"),
+        endpoint=place,
+        pricing_id=None,
+        credentials=("none",),
     )
     price = {"input": Rate(150_000_000), "output": Rate(600_000_000)}
     overrides = {f"demo/{name}": Price(name, "demo", price) for name in DEMO_MODELS}  # type: ignore[arg-type]

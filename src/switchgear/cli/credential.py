@@ -11,6 +11,7 @@ from switchgear.app.serve import read_public_key, seal_one
 from switchgear.cli.base import Group, Output, confirm, date_of, now_ms, with_client
 from switchgear.cli.client import Client, segment
 from switchgear.cli.provider import build
+from switchgear.config import schema
 from switchgear.config.compile import NAME, ProviderSpec
 from switchgear.core.errors import SealError, UserError
 from switchgear.core.secret import Secret
@@ -47,7 +48,7 @@ def _provider(client: Client, name: str) -> tuple[ProviderSpec, bool]:
         if found["name"] == name:
             return msgspec.convert(found["spec"], ProviderSpec), True
     if name in PROVIDERS:
-        return build(name, None, None, None, None, False, None, None), False
+        return build(name, schema.Provider()), False
     raise UserError(f"there is no provider {name!r}", f"add it first: switchgear provider add {name} --base-url …")
 
 

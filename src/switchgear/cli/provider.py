@@ -12,7 +12,8 @@ from switchgear.config import schema
 from switchgear.config.compile import NAME, ProviderSpec, build_provider
 from switchgear.core.errors import UserError
 from switchgear.core.secret import Secret
-from switchgear.providers.catalogue import PROVIDERS
+from switchgear.providers.catalogue import GENERIC, PROVIDERS
+from switchgear.providers.endpoint import AUTH_SCHEMES, KEYLESS
 
 
 @click.group(cls=Group)
@@ -20,28 +21,10 @@ def provider() -> None:
     """Providers: the places where models are served."""
 
 
-def build(
-    name: str,
-    kind: str | None,
-    dialect: str | None,
-    base_url: str | None,
-    auth: str | None,
-    private: bool,
-    ca_file: str | None,
-    pricing: str | None,
-) -> ProviderSpec:
+def build(name: str, spec: schema.Provider) -> ProviderSpec:
     """Build a provider from options. Raises UserError."""
     if not NAME.fullmatch(name):
         raise UserError(f"{name!r} is not a name: use a-z, 0-9, '.', '_' and '-'", "", 2)
-    spec = schema.Provider(
-        kind=kind,
-        dialect=dialect,
-        base_url=base_url,
-        auth=auth,
-        ca_file=ca_file,
-        pricing=pricing,
-        allow_private=True if private else None,
-    )
     try:
         return build_provider(name, spec, _read)
     except ValueError as exc:
@@ -61,10 +44,17 @@ def _read(path: str) -> str | None:
 )
 @click.argument("name")
 @click.option("--kind", help=f"Catalogue row to start from: {', '.join(PROVIDERS)}.")
-@click.option("--dialect", type=click.Choice(["openai"]), help="Wire format.")
+@click.option("--dialect", type=click.Choice(list(GENERIC)), help="Wire format.")
 @click.option("--base-url", help="Base URL, e.g. https://api.example.com/v1.")
+@click.option("--auth", help=f"How the secret is presented: {', '.join(sorted(AUTH_SCHEMES))}, or header:NAME.")
+@click.option("--resource", help="Azure: the resource's name.")
+@click.option("--region", help="The cloud's region.")
+@click.option("--project", help="Vertex AI: the project's id.")
+@click.option("--location", help="Vertex AI: the location.")
+@click.option("--account", help="The account, where it stands in the URL.")
+@click.option("--api-version", help="Azure: the API's version, for the older paths.")
 @click.option(
-    "--auth", type=click.Choice(["bearer", "x-api-key", "api-key", "none"]), help="How the secret is presented."
+    "--set", "parameters", multiple=True, metavar="NAME=VALUE", help="What the way to authenticate needs besides."
 )
 @click.option("--allow-private", is_flag=True, help="Allow private addresses and plain http.")
 @click.option("--ca-file", help="PEM file of a private certificate authority.")
@@ -81,11 +71,34 @@ def add(
     allow_private: bool,
     ca_file: str | None,
     pricing: str | None,
+    parameters: tuple[str, ...],
+    **variables: str | None,
 ) -> None:
-    """Add a provider. One without authentication is callable at once; others need `credential add`."""
-    spec = build(name, kind, dialect, base_url, auth, allow_private, ca_file, pricing)
+    """Add a provider. One without a secret is callable at once; others need `credential add`."""
+    for text in parameters:
+        if "=" not in text:
+            raise UserError(f"--set {text!r} must be NAME=VALUE", "", 2)
+    spec = build(
+        name,
+        schema.Provider(
+            kind=kind,
+            dialect=dialect,
+            base_url=base_url,
+            auth=auth,
+            ca_file=ca_file,
+            pricing=pricing,
+            allow_private=True if allow_private else None,
+            auth_parameters=dict(text.split("=", 1) for text in parameters),
+            resource=variables["resource"],
+            region=variables["region"],
+            project=variables["project"],
+            location=variables["location"],
+            account=variables["account"],
+            api_version=variables["api_version"],
+        ),
+    )
     client.call("POST", "/providers", msgspec.json.encode(spec))
-    if spec.endpoint.auth == "none":
+    if spec.endpoint.auth in KEYLESS:
         put = seal_one(spec, "none", Secret(b""), read_public_key(client.layout), now_ms())
         client.call("PUT", "/credentials", msgspec.json.encode({"put": put}))
     out.one({"name": name, "base_url": spec.endpoint.url}, f"added {name} ({spec.endpoint.url})")

@@ -18,13 +18,16 @@ from switchgear.core.secret import Secret
 from switchgear.pricing.catalog import FREE, nano_per_mtok
 from switchgear.pricing.price import Meter, Price, Rate
 from switchgear.providers import endpoint
-from switchgear.providers.catalogue import PROVIDERS, ProviderRow
+from switchgear.providers.catalogue import GENERIC, PROVIDERS, ProviderRow
 from switchgear.providers.endpoint import Endpoint
+from switchgear.providers.quirks import Quirks
 from switchgear.routing.table import DeploymentEntry, ModelEntry, Timeouts
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _PERCENT = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,2})?)%")
+_VARIABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _METERS: dict[str, Meter] = {
     "input_per_mtok": "input",
     "output_per_mtok": "output",
@@ -49,13 +52,20 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A configured provider."""
 
     name: str
-    dialect: str
+    dialects: tuple[str, ...]
     endpoint: Endpoint
     pricing_id: str | None
-    stream_usage: bool
+    quirks: Quirks = Quirks()
     credentials: tuple[str, ...] = ()
     """Credentials that the file declares, in order."""
     ceilings: dict[str, CeilingSpec] = {}
+    auths: dict[str, str] = {}
+    """Credentials that are presented in another way than the endpoint's."""
+
+    def place(self, credential: str) -> Endpoint:
+        """Return where and how a credential is used."""
+        auth = self.auths.get(credential)
+        return self.endpoint if auth is None else msgspec.structs.replace(self.endpoint, auth=auth)
 
 
 class FileKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,7 +200,7 @@ class Compiler:
             seen.add(credential.name)
             if credential.secret is not None:
                 self.secrets[name, credential.name] = credential.secret
-            elif not credential.sealed and built.endpoint.auth != "none":
+            elif not credential.sealed and built.place(credential.name).auth not in endpoint.KEYLESS:
                 self._problem(at, "needs `secret: {env: NAME}`, `secret: {file: PATH}` or `sealed: true`")
         return built
 
@@ -241,6 +251,7 @@ class Compiler:
             deployments=tuple(deployments),
             fallback=tuple(model.fallback),
             retries_max=model.retry.max,
+            strict=model.strict,
             timeouts=Timeouts(
                 connect_s=limits.connect_s,
                 first_byte_s=limits.first_byte_s,
@@ -325,39 +336,36 @@ def build_provider(
     name: str, spec: schema.Provider, read_file: Callable[[str], str | None] = lambda path: None
 ) -> ProviderSpec:
     """Build a provider from its catalogue row and what the spec says. Raises ValueError."""
-    row = PROVIDERS.get(spec.kind or name)
-    if spec.kind is not None and row is None:
-        near = get_close_matches(spec.kind, list(PROVIDERS), n=1)
-        raise ValueError(
-            f"kind: there is no provider kind {spec.kind!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-        )
-    if row is None:
-        if spec.base_url is None:
-            near = get_close_matches(name, list(PROVIDERS), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"{name!r} is not in the catalogue: give `dialect` and `base_url`{hint}")
-        row = ProviderRow(name=name, base_url=spec.base_url)
-    if (spec.dialect or row.dialect) != "openai":
-        raise ValueError(f"dialect: {spec.dialect!r} is not supported by this version; use openai")
-    auth = spec.auth or row.auth
-    if auth not in {"bearer", "x-api-key", "api-key", "none"}:
-        raise ValueError(f"auth: {auth!r} must be bearer, x-api-key, api-key or none")
-    allow_private = row.allow_private if spec.allow_private is None else spec.allow_private
-    place = endpoint.parse(spec.base_url or row.base_url, auth=auth, allow_private=allow_private)  # type: ignore[arg-type]
+    row = _row(name, spec)
+    base_url = spec.base_url or _fill(row, spec)
+    for credential in spec.credentials:
+        if credential.auth is not None and not endpoint.is_auth(credential.auth):
+            raise ValueError(
+                f"credentials: auth {credential.auth!r} must be one of {', '.join(sorted(endpoint.AUTH_SCHEMES))}"
+            )
+    parameters = {key: value for key in ("region",) if (value := getattr(spec, key)) is not None}
+    parameters |= {key: value for key, value in row.defaults.items() if key == "service"} | spec.auth_parameters
+    place = endpoint.parse(
+        base_url,
+        auth=spec.auth or row.auth,
+        allow_private=row.allow_private if spec.allow_private is None else spec.allow_private,
+        query=row.query.format(**_variables(row, spec)) if row.query else "",
+        auth_parameters=parameters if (spec.auth or row.auth) not in endpoint.AUTH_HEADERS else {},
+    )
     if spec.ca_file is not None:
         pem = read_file(spec.ca_file)
         if pem is None or "BEGIN CERTIFICATE" not in pem:
             raise ValueError(f"ca_file: {spec.ca_file!r} cannot be read or holds no PEM certificate")
         place = msgspec.structs.replace(place, tls_trust=pem)
     credentials = tuple(credential.name for credential in spec.credentials)
-    if not credentials and place.auth == "none":
+    if not credentials and place.auth in endpoint.KEYLESS:
         credentials = ("none",)
     return ProviderSpec(
         name=name,
-        dialect="openai",
+        dialects=row.dialects,
         endpoint=place,
         pricing_id=spec.pricing or row.pricing_id,
-        stream_usage=row.stream_usage if spec.stream_usage is None else spec.stream_usage,
+        quirks=_quirks(row, spec),
         credentials=credentials,
         ceilings={
             c.name: CeilingSpec(
@@ -368,7 +376,70 @@ def build_provider(
             for c in spec.credentials
             if c.ceilings is not None
         },
+        auths={c.name: c.auth for c in spec.credentials if c.auth is not None},
     )
+
+
+def _row(name: str, spec: schema.Provider) -> ProviderRow:
+    """Return the catalogue row to start from."""
+    kind = spec.kind or name
+    if kind == "azure" and spec.api_version is not None:
+        kind = "azure-deployments"
+    if kind == "vertex" and spec.location == "global":
+        kind = "vertex-global"
+    row = PROVIDERS.get(kind)
+    if spec.kind is not None and row is None:
+        near = get_close_matches(spec.kind, list(PROVIDERS), n=1)
+        raise ValueError(
+            f"kind: there is no provider kind {spec.kind!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+        )
+    if row is None:
+        if spec.base_url is None:
+            near = get_close_matches(name, list(PROVIDERS), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"{name!r} is not in the catalogue: give `dialect` and `base_url`{hint}")
+        row = GENERIC["openai"]
+    if spec.dialect is not None and spec.dialect not in row.dialects:
+        if spec.dialect not in GENERIC:
+            near = get_close_matches(spec.dialect, list(GENERIC), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"dialect: {spec.dialect!r} is not one of {', '.join(GENERIC)}{hint}")
+        row = GENERIC[spec.dialect]
+    return row
+
+
+def _variables(row: ProviderRow, spec: schema.Provider) -> dict[str, str]:
+    given = {
+        key: value
+        for key in ("resource", "region", "project", "location", "account", "api_version")
+        if (value := getattr(spec, key)) is not None
+    }
+    for key, value in given.items():
+        if not _VARIABLE.fullmatch(value):
+            raise ValueError(f"{key}: {value!r} may hold only letters, digits, '.', '_' and '-'")
+    return row.defaults | given
+
+
+def _fill(row: ProviderRow, spec: schema.Provider) -> str:
+    """Put the configuration's variables into a row's URL."""
+    values = _variables(row, spec)
+    for key in _PLACEHOLDER.findall(row.base_url):
+        if key not in values:
+            raise ValueError(f"{row.name} needs `{key}`: its URL is {row.base_url}")
+    return row.base_url.format(**values)
+
+
+def _quirks(row: ProviderRow, spec: schema.Provider) -> Quirks:
+    changes: dict[str, object] = {}
+    if spec.stream_usage is not None:
+        changes["stream_usage"] = spec.stream_usage
+    if spec.max_tokens is not None:
+        if spec.max_tokens not in {"max_tokens", "max_completion_tokens"}:
+            raise ValueError(f"max_tokens: {spec.max_tokens!r} must be max_tokens or max_completion_tokens")
+        changes["max_tokens"] = spec.max_tokens
+    if spec.drop:
+        changes["drop"] = tuple(spec.drop)
+    return msgspec.structs.replace(row.quirks, **changes) if changes else row.quirks
 
 
 def parse_listen(text: str) -> tuple[str, int] | None:

@@ -75,6 +75,8 @@ class Credential(msgspec.Struct, kw_only=True):
     """Its name; `provider/name` names it everywhere."""
     secret: Secret | None = None
     """The secret as {env: NAME} or {file: PATH}; never written out."""
+    auth: str | None = None
+    """How this one is presented, when not as the provider's others: e.g. instance_role."""
     sealed: bool = False
     """True when the secret was given with `credential add` and stays in the vault."""
     ceilings: Ceilings | None = None
@@ -87,11 +89,30 @@ class Provider(msgspec.Struct, kw_only=True):
     kind: str | None = None
     """Name of the catalogue row to start from, when the provider's own name is not one."""
     dialect: str | None = None
-    """Wire format: `openai`."""
+    """Wire format: openai, responses, anthropic, gemini, bedrock or cohere."""
     base_url: str | None = None
     """Base URL, e.g. https://api.openai.com/v1."""
     auth: str | None = None
-    """How the secret is presented: bearer, x-api-key, api-key or none."""
+    """How the secret is presented: bearer, x-api-key, api-key, x-goog-api-key, header:NAME, query, sigv4, instance_role,
+    google, entra, managed_identity, oauth or none."""
+    resource: str | None = None
+    """Azure: the resource's name."""
+    region: str | None = None
+    """The cloud's region."""
+    project: str | None = None
+    """Vertex AI: the project's id."""
+    location: str | None = None
+    """Vertex AI: the location."""
+    account: str | None = None
+    """The account's or workspace's name, where it stands in the URL."""
+    api_version: str | None = None
+    """Azure: the API's version; with it, requests go to the older paths with the deployment's name."""
+    auth_parameters: dict[str, str] = {}
+    """What the way to authenticate needs besides: role_arn, tenant_id, client_id, scope, token_url, service."""
+    max_tokens: str | None = None
+    """The name of the output limit in chat completions: max_tokens or max_completion_tokens."""
+    drop: list[str] = []
+    """Fields that the provider refuses: left out of translated requests."""
     allow_private: bool | None = None
     """Allow private addresses and plain http: for servers of your own."""
     ca_file: str | None = None
@@ -167,6 +188,8 @@ class Model(msgspec.Struct, kw_only=True):
     """Another model's name."""
     deployments: list[Deployment] = []
     """Where it is served, in order within tiers."""
+    strict: bool = False
+    """Refuse with a 400 what a provider's dialect cannot carry, instead of dropping it."""
     strategy: str = "ordered"
     """How deployments are chosen: `ordered`."""
     fallback: list[str] = []

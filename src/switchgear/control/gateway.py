@@ -258,10 +258,10 @@ class Gateway:
             ordered = [c for c in spec.credentials if c in have] + sorted(set(have) - set(spec.credentials))
             entries[name] = ProviderEntry(
                 name=name,
-                dialect=spec.dialect,
+                dialects=spec.dialects,
                 credentials=tuple(ordered),
                 pricing_id=spec.pricing_id,
-                stream_usage=spec.stream_usage,
+                quirks=spec.quirks,
             )
         return entries
 
@@ -431,7 +431,7 @@ class Gateway:
                 raise UserError(f"there is no provider {name!r}", f"add it first: switchgear provider add {name} …")
             await self.add_provider(spec, actor)
             providers = await self.all_providers()
-        if providers[name].endpoint != put.context.endpoint:
+        if providers[name].place(put.context.credential) != put.context.endpoint:
             raise UserError(
                 f"the credential was sealed for {put.context.endpoint.url}, not {providers[name].endpoint.url}",
                 "seal it again: repeat `credential add`",

@@ -304,7 +304,7 @@ def _provider(spec: ProviderSpec, source: str, credentials: list[str]) -> dict[s
     return {
         "name": spec.name,
         "source": source,
-        "dialect": spec.dialect,
+        "dialects": list(spec.dialects),
         "base_url": spec.endpoint.url,
         "auth": spec.endpoint.auth,
         "allow_private": spec.endpoint.allow_private,

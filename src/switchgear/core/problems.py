@@ -40,6 +40,7 @@ UPGRADE_REFUSED = Case("upgrade_required", 426, "invalid_request_error", "invali
 BAD_HTTP = Case("bad_http", 400, "invalid_request_error", "invalid_request_error")
 EXPECTATION_FAILED = Case("expectation_failed", 417, "invalid_request_error", "invalid_request_error")
 INVALID_BODY = Case("invalid_body", 400, "invalid_request_error", "invalid_request_error")
+UNSUPPORTED = Case("unsupported_operation", 400, "invalid_request_error", "invalid_request_error")
 BODY_TOO_LARGE = Case("body_too_large", 413, "invalid_request_error", "request_too_large")
 HEADERS_TOO_LARGE = Case("headers_too_large", 431, "invalid_request_error", "request_too_large")
 URL_TOO_LONG = Case("url_too_long", 414, "invalid_request_error", "request_too_large")

@@ -15,9 +15,10 @@ from msgspec import Raw
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, reasoning
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
-from switchgear.providers.quirks import Quirks
+from switchgear.dialects.reading import Ears, Reading, State, cap
 from switchgear.dialects.shape import InvalidBodyError, Node, encode, foreign_tools, object_of, text_of_object
 from switchgear.dialects.streams import SseDecoder, sse_event
+from switchgear.providers.quirks import Quirks
 
 MAKER = "anthropic"
 MAX_TOKENS_DEFAULT = 8_192
@@ -646,3 +647,34 @@ class StreamEncoder:
 
 def _event(kind: str, fields: dict[str, Any]) -> bytes:
     return sse_event(kind, encode({"type": kind, **fields}))
+
+
+# Listening to a stream that passes
+
+
+def read_answer(body: Node) -> Reading:
+    """Read what a plain answer says about itself."""
+    usage = usage_of_raw(body.raw("usage")) or Usage()
+    return Reading(usage.tokens(), cap(body.text("stop_reason")), cap(body.text("id")), cap(usage.service_tier))
+
+
+def _listen(event: Node, state: State) -> None:
+    kind = event.text("type")
+    reading = state.reading
+    if kind == "message_start":
+        message = event.object("message")
+        state.memory = usage_of_raw(message.raw("usage")) or Usage()
+        reading.response_id = cap(message.text("id"))
+    elif kind == "message_delta":
+        known = state.memory if isinstance(state.memory, Usage) else Usage()
+        state.memory = known.merge(usage_of_raw(event.raw("usage")) or Usage())
+        reading.finish_reason = cap(event.object("delta").text("stop_reason"))
+    elif kind == "message_stop":
+        state.is_done = True
+    elif kind == "error":
+        state.error = True
+    if isinstance(state.memory, Usage):
+        reading.usage, reading.service_tier = state.memory.tokens(), cap(state.memory.service_tier)
+
+
+EARS = Ears((b'"message_start"', b'"message_delta"', b'"message_stop"', b'"error"'), _listen)

@@ -15,8 +15,9 @@ from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, reasoning
 from switchgear.dialects.anthropic import close_objects, safe_id
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
-from switchgear.providers.quirks import Quirks
+from switchgear.dialects.reading import Reading, State, cap
 from switchgear.dialects.shape import InvalidBodyError, Node, decode, encode, foreign_tools, object_of, text_of_object
+from switchgear.providers.quirks import Quirks
 from switchgear.wire import eventstream
 
 MAKER = "bedrock"
@@ -560,3 +561,20 @@ class StreamEncoder:
     def _block_delta(self, delta: dict[str, Any]) -> bytes:
         body = encode({"contentBlockIndex": self._index, "delta": delta})
         return eventstream.event("contentBlockDelta", body)
+
+
+# Listening to a stream that passes
+
+
+def read_answer(body: Node) -> Reading:
+    """Read what a plain answer says about itself."""
+    return Reading(usage_of_raw(body.raw("usage")), cap(body.text("stopReason")))
+
+
+def listen(kind: str, event: Node, state: State) -> None:
+    """Read one message of a stream."""
+    if kind == "messageStop":
+        state.reading.finish_reason = cap(event.text("stopReason"))
+    elif kind == "metadata":
+        state.reading.usage = usage_of_raw(event.raw("usage"))
+        state.is_done = True

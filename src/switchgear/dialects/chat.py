@@ -6,6 +6,7 @@ signed thinking, `extra_content.google.thought_signature` (Gemini's compatible e
 of `thinking` and `text` parts (Mistral), `prompt_cache_hit_tokens` (DeepSeek).
 """
 
+import contextlib
 from typing import Any
 
 import msgspec
@@ -15,8 +16,9 @@ from switchgear.core.errors import ProtocolError
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, openai, reasoning
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
-from switchgear.providers.quirks import Quirks
+from switchgear.dialects.request import CONSUMED
 from switchgear.dialects.shape import InvalidBodyError, Node, encode, foreign_tools
+from switchgear.providers.quirks import Quirks
 from switchgear.wire import sse
 
 _KNOWN = frozenset(
@@ -78,7 +80,7 @@ def decode_request(body: Node, model: str, stream: bool) -> Request:
     """Read a client's request. Raises InvalidBodyError for what is wrong or cannot be carried to another dialect."""
     _refuse_uncarried(body)
     request = Request(model=model, stream=stream)
-    request.dropped = [key for key in body.names() if key not in _KNOWN and key not in openai.CONSUMED]
+    request.dropped = [key for key in body.names() if key not in _KNOWN and key not in CONSUMED]
     for message in body.items("messages"):
         _decode_message(message, request)
     tools = foreign_tools(body.items("tools"), lambda tool: tool.text("type") in {None, "function"}, request.dropped)
@@ -592,7 +594,8 @@ class StreamDecoder:
         """The stream ended: some providers leave out [DONE]; without a finish reason it broke off."""
         tail = sse.event_data(self._splitter.tail)
         if tail is not None and not self._ended:
-            self._take(tail)
+            with contextlib.suppress(ProtocolError):  # half an event: the stream broke off
+                self._take(tail)
         if not self._ended and self._finish is not None:
             self._end()
         return self._sequence.take()

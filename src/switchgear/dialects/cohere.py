@@ -12,9 +12,10 @@ from msgspec import Raw
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, reasoning
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
-from switchgear.providers.quirks import Quirks
+from switchgear.dialects.reading import Ears, Reading, State, cap
 from switchgear.dialects.shape import InvalidBodyError, Node, encode, foreign_tools
 from switchgear.dialects.streams import SseDecoder, sse_event
+from switchgear.providers.quirks import Quirks
 
 _KNOWN = frozenset(
     {
@@ -410,3 +411,27 @@ def _event(kind: str, index: int, message: dict[str, Any] | None) -> bytes:
     if message is not None:
         body["delta"] = {"message": message}
     return sse_event(kind, encode(body))
+
+
+# Listening to a stream that passes
+
+
+def read_answer(body: Node) -> Reading:
+    """Read what a plain answer says about itself; embeddings and rankings say it under `meta`."""
+    usage = usage_of_raw(body.raw("usage")) or usage_of_raw(body.raw("meta"))
+    return Reading(usage, cap(body.text("finish_reason")), cap(body.text("id")))
+
+
+def _listen(event: Node, state: State) -> None:
+    kind = event.text("type")
+    if kind == "message-start":
+        state.reading.response_id = cap(event.text("id"))
+    elif kind == "message-end":
+        delta = event.object("delta")
+        state.reading.usage = usage_of_raw(delta.raw("usage"))
+        state.reading.finish_reason = cap(delta.text("finish_reason"))
+        state.is_done = True
+        state.error = delta.text("finish_reason") == "ERROR"
+
+
+EARS = Ears((b'"message-start"', b'"message-end"'), _listen)

@@ -15,9 +15,10 @@ from msgspec import Raw
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, reasoning
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
-from switchgear.providers.quirks import Quirks
+from switchgear.dialects.reading import Ears, Reading, State, cap
 from switchgear.dialects.shape import Node, decode, encode, object_of, text_of_object
 from switchgear.dialects.streams import SseDecoder
+from switchgear.providers.quirks import Quirks
 
 MAKER = "gemini"
 SKIP_SIGNATURE = "skip_thought_signature_validator"
@@ -712,3 +713,30 @@ class StreamEncoder:
         if end is not None:
             chunk["usageMetadata"] = encode_usage(end.usage)
         return b"data: %b\r\n\r\n" % encode(chunk)
+
+
+# Listening to a stream that passes
+
+
+def read_answer(body: Node) -> Reading:
+    """Read what a plain answer, or one chunk of a stream, says about itself."""
+    body = camel(body)
+    finish = next((camel(candidate).text("finishReason") for candidate in body.items("candidates")), None)
+    if finish is None and body.has("promptFeedback"):
+        finish = camel(body.object("promptFeedback")).text("blockReason")
+    return Reading(usage_of_raw(body.raw("usageMetadata")), cap(finish), cap(body.text("responseId")))
+
+
+def _listen(event: Node, state: State) -> None:
+    if event.has("error"):
+        state.error = True
+        return
+    found, before = read_answer(event), state.reading
+    state.reading = Reading(
+        found.usage or before.usage,
+        found.finish_reason or before.finish_reason,
+        found.response_id or before.response_id,
+    )
+
+
+EARS = Ears((b'"finishReason"', b'"error"', b'"blockReason"'), _listen, b'"usageMetadata"')

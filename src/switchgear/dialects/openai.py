@@ -1,153 +1,17 @@
-"""The OpenAI dialect in pass-through: what is read from a request, edited in it, and read from the answer. Level 1.
+"""OpenAI chat, completions and embeddings in pass-through: what is read from an answer, and the error shape. Level 1.
 
-Bodies are decoded one level (`dict[str, Raw]`): the few keys that policy changes are replaced, the rest stays
-byte-identical, duplicate keys collapse, so what was judged is what is sent. Usage semantics: prompt_tokens includes
-cached and audio tokens, completion_tokens includes reasoning (OpenAI API reference, read 2026-11-23); DeepSeek reports
-cache hits in `prompt_cache_hit_tokens`.
+Usage semantics: prompt_tokens includes cached and audio tokens, completion_tokens includes reasoning (OpenAI API
+reference, read 2026-11-23); DeepSeek reports cache hits in `prompt_cache_hit_tokens`.
 """
-
-from typing import Literal
 
 import msgspec
 from msgspec import Raw
 
-from switchgear.core.problems import Problem
-from switchgear.core.usage import TOKENS_MAX, TokenUsage
-from switchgear.dialects import json_guard
-from switchgear.dialects.shape import InvalidBodyError
+from switchgear.core.usage import TokenUsage
+from switchgear.dialects.reading import Reading, cap
 from switchgear.wire import sse
 
-Operation = Literal["chat", "completions", "embeddings"]
-
-_decode_body = msgspec.json.Decoder(dict[str, Raw]).decode
-_decode_str = msgspec.json.Decoder(str).decode
-_decode_bool = msgspec.json.Decoder(bool | None).decode
-_decode_int = msgspec.json.Decoder(int | None).decode
 encode_body = msgspec.json.Encoder().encode
-
-_WATCHED = (
-    b'"model"',
-    b'"stream"',
-    b'"stream_options"',
-    b'"max_tokens"',
-    b'"max_completion_tokens"',
-    b'"metadata"',
-    b'"user"',
-)
-# Consumed here, never forwarded (CONTRACT.md §4).
-CONSUMED = ("litellm_metadata", "fallbacks", "num_retries", "guardrails")
-_USAGE_OPTION = Raw(b'{"include_usage":true}')
-
-_REQUIRED: dict[Operation, str] = {"chat": "messages", "completions": "prompt", "embeddings": "input"}
-
-
-class _StreamOptions(msgspec.Struct):
-    include_usage: bool | None = None
-
-
-class _Metadata(msgspec.Struct):
-    tags: list[str] | None = None
-
-
-_decode_stream_options = msgspec.json.Decoder(_StreamOptions | None).decode
-_decode_metadata = msgspec.json.Decoder(_Metadata | None).decode
-
-
-class Request(msgspec.Struct):
-    """What the pipeline needs to know of a body; `fields` is the body, one level deep."""
-
-    fields: dict[str, Raw]
-    model: str
-    stream: bool
-    asked_usage: bool
-    """True when the client itself asked for usage in the stream."""
-    output_tokens_max: int | None
-    end_user: str | None
-    tags: list[str] | None
-
-
-def parse_request(body: bytes, operation: Operation) -> Request:
-    """Decode and judge a body. Raises InvalidBodyError."""
-    try:
-        json_guard.check_depth(body)
-        json_guard.check_text(body)
-        fields = _decode_body(body)
-        json_guard.check_duplicates(body, _WATCHED)
-    except json_guard.JsonRefusedError as exc:
-        raise InvalidBodyError(str(exc)) from None
-    except RecursionError:
-        raise InvalidBodyError("the body is nested too deeply") from None
-    except msgspec.ValidationError:
-        raise InvalidBodyError("the body must be a JSON object") from None
-    except msgspec.DecodeError as exc:
-        raise InvalidBodyError(f"the body is not JSON: {exc}") from None
-    model = fields.get("model")
-    if model is None:
-        raise InvalidBodyError("you must provide a model parameter", "model")
-    if _REQUIRED[operation] not in fields:
-        raise InvalidBodyError(f"missing required parameter: {_REQUIRED[operation]!r}", _REQUIRED[operation])
-    param = "model"
-    try:
-        name = _decode_str(model)
-        param = "stream"
-        stream = bool(_decode_bool(fields["stream"])) if "stream" in fields else False
-        asked_usage, output_max, tags, end_user = False, None, None, None
-        if stream and "stream_options" in fields:
-            param = "stream_options"
-            options = _decode_stream_options(fields["stream_options"])
-            asked_usage = bool(options and options.include_usage)
-        for param in ("max_completion_tokens", "max_tokens"):
-            if param in fields:
-                output_max = _decode_int(fields[param])
-                break
-        if "metadata" in fields:
-            param = "metadata"
-            metadata = _decode_metadata(fields["metadata"])
-            tags = metadata.tags if metadata else None
-        param = "user"
-        if "user" in fields:
-            end_user = _decode_str(fields["user"])
-    except msgspec.DecodeError as exc:
-        raise InvalidBodyError(f"invalid value for {param!r}: {exc}", param) from None
-    if not name or len(name) > 512:
-        raise InvalidBodyError("the model's name must have 1 to 512 characters", "model")
-    if output_max is not None and not 0 <= output_max <= TOKENS_MAX:
-        raise InvalidBodyError(f"{output_max} is not a possible number of tokens", "max_tokens")
-    return Request(fields, name, stream, asked_usage, output_max, end_user, tags)
-
-
-def upstream_body(request: Request, upstream_model: str, ask_usage: bool) -> bytes:
-    """Encode the body for an attempt: the deployment's model name, usage asked for in streams, our own keys removed."""
-    fields = dict(request.fields)
-    if upstream_model != request.model:
-        fields["model"] = Raw(encode_body(upstream_model))
-    for key in CONSUMED:
-        fields.pop(key, None)
-    if request.tags is not None:
-        _strip_tags(fields)
-    if request.stream and ask_usage and not request.asked_usage:
-        options = fields.get("stream_options")
-        fields["stream_options"] = _with_usage(options) if options is not None else _USAGE_OPTION
-    return encode_body(fields)
-
-
-def _with_usage(options: Raw) -> Raw:
-    try:
-        decoded = msgspec.json.decode(options, type=dict[str, Raw] | None) or {}
-    except msgspec.DecodeError:
-        return options
-    decoded["include_usage"] = Raw(b"true")
-    return Raw(encode_body(decoded))
-
-
-def _strip_tags(fields: dict[str, Raw]) -> None:
-    metadata = msgspec.json.decode(fields["metadata"], type=dict[str, Raw])
-    del metadata["tags"]
-    if metadata:
-        fields["metadata"] = Raw(encode_body(metadata))
-    else:
-        del fields["metadata"]
-
 
 # Usage
 
@@ -201,15 +65,6 @@ _decode_answer = msgspec.json.Decoder(_Answer, strict=False).decode
 _decode_chunk = msgspec.json.Decoder(_Chunk, strict=False).decode
 
 
-class Reading(msgspec.Struct):
-    """What an answer says about itself; None where it does not."""
-
-    usage: TokenUsage | None = None
-    finish_reason: str | None = None
-    response_id: str | None = None
-    service_tier: str | None = None
-
-
 def read_answer(body: bytes) -> Reading:
     """Read usage from a plain answer. A body that does not decode yields an empty reading: it is not ours to judge."""
     try:
@@ -217,11 +72,7 @@ def read_answer(body: bytes) -> Reading:
     except (msgspec.DecodeError, RecursionError):
         return Reading()
     finish = answer.choices[0].finish_reason if answer.choices else None
-    return Reading(_usage(answer.usage), _cap(finish), _cap(answer.id), _cap(answer.service_tier))
-
-
-def _cap(text: str | None) -> str | None:
-    return text if text is None or len(text) <= 128 else text[:128]
+    return Reading(_usage(answer.usage), cap(finish), cap(answer.id), cap(answer.service_tier))
 
 
 def _usage(raw: _Usage | None) -> TokenUsage | None:
@@ -387,14 +238,14 @@ class StreamMeter:
             return True
         reading = self.reading
         if chunk.id and reading.response_id is None:
-            reading.response_id = _cap(chunk.id)
+            reading.response_id = cap(chunk.id)
         self._read_id = True
         if bytes(chunk.error) != b"null":
             self.error = True
         if chunk.service_tier is not None:
-            reading.service_tier = _cap(chunk.service_tier)
+            reading.service_tier = cap(chunk.service_tier)
         if chunk.choices and chunk.choices[0].finish_reason is not None:
-            reading.finish_reason = _cap(chunk.choices[0].finish_reason)
+            reading.finish_reason = cap(chunk.choices[0].finish_reason)
         usage = _usage(chunk.usage or (chunk.x_groq.usage if chunk.x_groq else None))
         if usage is not None:
             reading.usage = usage
@@ -404,53 +255,3 @@ class StreamMeter:
         if chunk.choices:
             self._count(len(event), 1)
         return True
-
-
-# Errors (OpenAI API reference, "Error codes", read 2026-11-23)
-
-
-class _ErrorBody(msgspec.Struct):
-    message: str
-    type: str
-    param: str | None
-    code: str | None
-
-
-class _Error(msgspec.Struct):
-    error: _ErrorBody
-
-
-def render_error(problem: Problem, request_id: str) -> bytes:
-    """Render a refusal in this dialect's shape, with the request's id."""
-    case = problem.case
-    code = case.code if case.openai_type != "invalid_request_error" or case.code in _CODES_SHOWN else None
-    return encode_body(
-        _Error(_ErrorBody(f"{problem.message} (request id: {request_id})", case.openai_type, problem.param, code))
-    )
-
-
-def render_stream_error(problem: Problem, request_id: str) -> bytes:
-    """Render the event that ends a broken stream: never a clean end."""
-    return b"data: " + render_error(problem, request_id) + b"\n\n"
-
-
-_CODES_SHOWN = frozenset({"model_not_found", "model_unpriced", "unknown_path", "content_policy_violation"})
-
-
-# Model lists
-
-
-class ModelObject(msgspec.Struct):
-    """One entry of GET /v1/models."""
-
-    id: str
-    created: int
-    owned_by: str
-    object: str = "model"
-
-
-class ModelList(msgspec.Struct):
-    """GET /v1/models."""
-
-    data: list[ModelObject]
-    object: str = "list"

@@ -13,9 +13,10 @@ from msgspec import Raw
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, openai, reasoning
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
-from switchgear.providers.quirks import Quirks
+from switchgear.dialects.reading import Ears, Reading, State, cap
 from switchgear.dialects.shape import InvalidBodyError, Node, decode, encode, foreign_tools
 from switchgear.dialects.streams import SseDecoder, sse_event
+from switchgear.providers.quirks import Quirks
 
 MAKER = "openai"
 _KNOWN = frozenset(
@@ -694,3 +695,35 @@ class StreamEncoder:
         self._items.append(item)
         self._open = None
         return out
+
+
+# Listening to a stream that passes
+
+
+def read_answer(body: Node) -> Reading:
+    """Read what a plain answer, or the last event of a stream, says about itself."""
+    reason = body.object("incomplete_details").text("reason")
+    return Reading(
+        usage_of_raw(body.raw("usage")),
+        cap(reason or body.text("status")),
+        cap(body.text("id")),
+        cap(body.text("service_tier")),
+    )
+
+
+def _listen(event: Node, state: State) -> None:
+    kind = event.text("type")
+    if kind == "response.created":
+        state.reading.response_id = cap(event.object("response").text("id"))
+    elif kind in {"response.completed", "response.incomplete", "response.failed"}:
+        state.reading = read_answer(event.object("response"))
+        state.is_done = True
+        state.error = kind == "response.failed"
+    elif kind == "error":
+        state.error = True
+
+
+EARS = Ears(
+    (b'"response.created"', b'"response.completed"', b'"response.incomplete"', b'"response.failed"', b'"type":"error"'),
+    _listen,
+)

@@ -1,5 +1,6 @@
 """What the decoders of streams share: server-sent events whose data is a JSON object. Level 1."""
 
+import contextlib
 from typing import Any
 
 import msgspec
@@ -28,7 +29,8 @@ class SseDecoder:
     def finish(self) -> list[hub.Event]:
         """The stream ended. Without an End or Failed among all events, it broke off."""
         if self._splitter.tail.strip():
-            self._event(self._splitter.tail)
+            with contextlib.suppress(ProtocolError):  # half an event: the stream broke off, and has no End
+                self._event(self._splitter.tail)
         self.at_end()
         return self.sequence.take()
 

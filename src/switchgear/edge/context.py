@@ -4,12 +4,16 @@ from typing import Any
 
 from switchgear.core.problems import Problem
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects import openai
+from switchgear.dialects.request import Request
+from switchgear.edge.paths import Endpoint
 from switchgear.net.server import Exchange
 from switchgear.pricing.price import Meterer
 from switchgear.replica.entries import KeyEntry, Snapshot
 from switchgear.routing.table import Candidate, Route
 from switchgear.wire.records import AttemptOutcome
+
+NO_ENDPOINT = Endpoint("unknown", b"", needs_key=False)
+"""Before a path was read, and for one that is not served."""
 
 
 class RequestContext:
@@ -22,6 +26,7 @@ class RequestContext:
         "bytes_out",
         "candidate",
         "client",
+        "dropped",
         "endpoint",
         "error",
         "estimate_reason",
@@ -37,6 +42,7 @@ class RequestContext:
         "problem",
         "request",
         "reserved",
+        "rest",
         "route",
         "snapshot",
         "started_s",
@@ -51,14 +57,15 @@ class RequestContext:
         self.id = request_id
         self.now_ms = now_ms
         self.started_s = started_s
-        self.endpoint: Any = None  # gate: the row of the path table
+        self.endpoint: Endpoint = NO_ENDPOINT  # gate: the row of the path table
+        self.rest = ""  # gate: what the path says beyond it: a model's name
         self.snapshot: Snapshot | None = None  # authenticate
         self.key: KeyEntry | None = None  # authenticate
         self.client: Any = None  # attribute: tool, session and other claims of the client
         # filled from the body
         self.body = b""  # gate
         self.bytes_in = 0  # gate
-        self.request: openai.Request | None = None  # parse
+        self.request: Request | None = None  # parse
         self.route: Route | None = None  # authorize
         self.candidate: Candidate | None = None  # route: where the current attempt goes
         self.meterer: Meterer | None = None  # route: the price of the current candidate
@@ -73,6 +80,7 @@ class RequestContext:
         self.estimate_reason: str | None = None  # transfer
         self.ttft_ms: int | None = None  # transfer
         self.bytes_out = 0  # transfer
+        self.dropped: list[str] | None = None  # transfer: what the provider's dialect could not carry
         self.gone = False  # gate: the client went away
         self.error: tuple[str, str] | None = None  # whoever refuses: (code, message) for the record
         self.problem: Problem | None = None  # whoever refuses: what the client is told

@@ -13,7 +13,7 @@ from switchgear.core import problems
 from switchgear.core.clock import Clock
 from switchgear.core.ids import IdSource
 from switchgear.core.problems import Problem
-from switchgear.dialects import openai
+from switchgear.dialects import errors, model_lists
 from switchgear.edge import paths, pipeline
 from switchgear.edge.context import RequestContext
 from switchgear.edge.outbox import Outbox
@@ -87,20 +87,19 @@ class Gate:
         context = RequestContext(exchange, self.ids.request_id(now_ms), now_ms, self.clock.monotonic_s())
         exchange.context = context
         shared = head.shared
-        found = shared.get("path")
-        if found is None:
-            found = shared["path"] = paths.find(head.target)
-        endpoint, rest = found
-        if endpoint is None:
+        match = shared.get("path")
+        if match is None:
+            match = shared["path"] = paths.find(head.target)
+        if match is None:
             self.counters.unknown_paths += 1
             shown = head.target.partition(b"?")[0][:128].decode("ascii", "replace")
             self.refuse(context, Problem(problems.UNKNOWN_PATH, f"there is nothing at {shown}"))
             return
-        context.endpoint = endpoint
+        endpoint = context.endpoint = match.endpoint
+        context.rest = match.rest
         if head.method != endpoint.method and not (head.method == b"HEAD" and endpoint.method == b"GET"):
             self.refuse(context, Problem(problems.METHOD_NOT_ALLOWED, f"use {endpoint.method.decode()} for this path"))
             return
-        context.body = rest
         if not endpoint.needs_key:
             return
         for stage in pipeline.HEAD_STAGES:
@@ -138,7 +137,8 @@ class Gate:
     def render(self, problem: Problem, exchange: Exchange | None) -> tuple[bytes, bytes]:
         """Handler: a refusal by the server itself (malformed HTTP, slow client)."""
         request_id = self.ids.request_id(self.clock.wall_ms())
-        return self._error_headers(problem, request_id), openai.render_error(problem, request_id)
+        more, body = errors.render("openai", errors.of_problem(problem, request_id))
+        return self._error_headers(problem, request_id) + more, body
 
     # refusals
 
@@ -146,9 +146,12 @@ class Gate:
         """Answer a request with a refusal."""
         if context.exchange.is_ended:
             return
-        context.exchange.send(
-            problem.case.status, self._error_headers(problem, context.id), openai.render_error(problem, context.id)
-        )
+        dialect = context.endpoint.dialect
+        status = problem.case.status
+        if problem.case is problems.OVERLOADED and dialect == "anthropic":
+            status = 529  # what its clients take for "try again later"
+        more, body = errors.render(dialect, errors.of_problem(problem, context.id))
+        context.exchange.send(status, self._error_headers(problem, context.id) + more, body)
 
     def _deny(self, context: RequestContext, problem: Problem) -> None:
         context.problem = problem
@@ -204,18 +207,28 @@ class Gate:
     def _models(self, context: RequestContext) -> None:
         assert context.snapshot is not None
         assert context.key is not None
-        names = self.planner.callable_models(context.snapshot, context.key)
-        self._send_json(context, openai.ModelList([_model(name) for name in names]))
+        cards = self.planner.callable_models(context.snapshot, context.key)
+        self._send_json(context, model_lists.render_list(self._list_shape(context), list(cards.values())))
 
     def _model(self, context: RequestContext) -> None:
         assert context.snapshot is not None
         assert context.key is not None
-        name = context.body.decode("utf-8", "replace")
+        name = context.rest
         plan = self.planner.plan(context.snapshot, context.key, name, context.now_ms)
         if plan.problem is not None:
             self._deny(context, plan.problem)
-        else:
-            self._send_json(context, _model(name))
+            return
+        card = self.planner.callable_models(context.snapshot, context.key).get(name) or model_lists.Card(name)
+        self._send_json(context, model_lists.render_one(self._list_shape(context), card))
+
+    def _list_shape(self, context: RequestContext) -> str:
+        """Model lists come in the shape that the client speaks."""
+        head = context.exchange.head
+        if context.endpoint.dialect == "gemini":
+            return "gemini"
+        if b"anthropic-version" in head.headers:
+            return "anthropic"
+        return "codex" if paths.query(head.target, b"client_version") is not None else "openai"
 
     def _key(self, context: RequestContext) -> None:
         key = context.key
@@ -287,11 +300,6 @@ class Gate:
     def _later(self, delay_s: float, function: Callable[[], None]) -> None:
         self._timers = self._timers[-3:]
         self._timers.append(asyncio.get_running_loop().call_later(delay_s, function))
-
-
-def _model(name: str) -> openai.ModelObject:
-    provider, slash, _ = name.partition("/")
-    return openai.ModelObject(name, 0, provider if slash else "switchgear")
 
 
 _LOCAL: dict[str, Callable[[Gate, RequestContext], None]] = {

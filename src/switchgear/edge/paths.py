@@ -1,6 +1,7 @@
-"""The table of paths: what each one does. Level 4.
+"""The table of paths: what each one does, and in which dialect. Level 4.
 
-People paste base URLs with and without `/v1`: both are served, `//` and `/v1/v1` are folded (CONTRACT.md §4).
+People paste base URLs with and without `/v1`: both are served, `//` and `/v1/v1` are folded; model names in paths may hold
+encoded or plain `/` and `:` (CONTRACT.md §4).
 """
 
 import re
@@ -8,23 +9,54 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from switchgear.dialects.openai import Operation
-
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """One served path. `upstream` is the path below the provider's prefix."""
+    """One served path."""
 
     name: str
+    """The operation, as records and the table of local answers name it."""
     method: bytes
-    operation: Operation | None = None
-    upstream: str = ""
+    operation: str | None = None
+    """What is asked of a provider (`dialects.request.SHAPES`); None for what is answered here."""
+    dialect: str = "openai"
+    path: str = ""
+    """The path as records show it."""
+    stream: bool | None = None
+    """Whether the answer streams, where the path says it."""
     needs_key: bool = True
 
 
-_TABLE: dict[bytes, Endpoint] = {
-    b"/chat/completions": Endpoint("chat", b"POST", "chat", "/chat/completions"),
-    b"/completions": Endpoint("completions", b"POST", "completions", "/completions"),
-    b"/embeddings": Endpoint("embeddings", b"POST", "embeddings", "/embeddings"),
+class Match(msgspec.Struct, frozen=True):
+    """A request target, read."""
+
+    endpoint: Endpoint
+    rest: str = ""
+    """What stands after the path: a model's name, a response's id."""
+
+
+def _post(path: str, operation: str, dialect: str = "openai", name: str | None = None) -> tuple[bytes, Endpoint]:
+    return path.encode(), Endpoint(name or operation, b"POST", operation, dialect, path)
+
+
+_TABLE: dict[bytes, Endpoint] = dict(
+    [
+        _post("/chat/completions", "chat"),
+        _post("/completions", "completions"),
+        _post("/embeddings", "embeddings"),
+        _post("/images/generations", "images"),
+        _post("/audio/speech", "speech"),
+        _post("/moderations", "moderations"),
+        _post("/rerank", "rerank"),
+        _post("/responses", "chat", "responses", "responses"),
+        _post("/responses/compact", "compact", "responses"),
+        _post("/responses/input_tokens", "count_tokens", "responses"),
+        _post("/messages", "chat", "anthropic", "messages"),
+        _post("/messages/count_tokens", "count_tokens", "anthropic"),
+        _post("/v2/chat", "chat", "cohere"),
+        _post("/v2/embed", "embeddings", "cohere"),
+        _post("/v2/rerank", "rerank", "cohere"),
+    ]
+) | {
     b"/models": Endpoint("models", b"GET"),
     b"/key": Endpoint("key", b"GET"),
     b"/healthz": Endpoint("healthz", b"GET", needs_key=False),
@@ -34,23 +66,107 @@ _TABLE: dict[bytes, Endpoint] = {
     b"/": Endpoint("root", b"GET", needs_key=False),
 }
 _MODEL = Endpoint("model", b"GET")
+_CONNECT = Endpoint("connect", b"GET", needs_key=False)
+_GEMINI_MODELS = Endpoint("models", b"GET", dialect="gemini")
+_GEMINI_MODEL = Endpoint("model", b"GET", dialect="gemini")
+_GEMINI: dict[bytes, Endpoint] = {
+    b"generateContent": Endpoint(
+        "generateContent", b"POST", "chat", "gemini", "/models/{model}:generateContent", False
+    ),
+    b"streamGenerateContent": Endpoint(
+        "streamGenerateContent", b"POST", "chat", "gemini", "/models/{model}:streamGenerateContent", True
+    ),
+    b"countTokens": Endpoint("count_tokens", b"POST", "count_tokens", "gemini", "/models/{model}:countTokens", False),
+    b"embedContent": Endpoint("embeddings", b"POST", "embeddings", "gemini", "/models/{model}:embedContent", False),
+    b"batchEmbedContents": Endpoint(
+        "embeddings", b"POST", "embeddings_batch", "gemini", "/models/{model}:batchEmbedContents", False
+    ),
+    b"rawPredict": Endpoint("messages", b"POST", "chat", "anthropic", "/models/{model}:rawPredict", False),
+    b"streamRawPredict": Endpoint("messages", b"POST", "chat", "anthropic", "/models/{model}:streamRawPredict", True),
+}
+_BEDROCK: dict[bytes, Endpoint] = {
+    b"converse": Endpoint("converse", b"POST", "chat", "bedrock", "/model/{model}/converse", False),
+    b"converse-stream": Endpoint("converse", b"POST", "chat", "bedrock", "/model/{model}/converse-stream", True),
+    b"count-tokens": Endpoint("count_tokens", b"POST", "count_tokens", "bedrock", "/model/{model}/count-tokens", False),
+}
+_AZURE: dict[bytes, Endpoint] = {
+    b"chat/completions": _TABLE[b"/chat/completions"],
+    b"completions": _TABLE[b"/completions"],
+    b"embeddings": _TABLE[b"/embeddings"],
+    b"images/generations": _TABLE[b"/images/generations"],
+    b"audio/speech": _TABLE[b"/audio/speech"],
+}
 _SLASHES = re.compile(rb"//+")
+_GEMINI_PATH = re.compile(
+    rb"(?:/v1beta1?|/v1)?(?:/projects/[^/]+/locations/[^/]+)?(?:/publishers/[^/]+)?/models/(.+):([A-Za-z]+)"
+)
+_BEDROCK_PATH = re.compile(rb"/model/(.+)/(converse|converse-stream|count-tokens)")
+_AZURE_PATH = re.compile(rb"/openai/deployments/([^/]+)/(.+)")
 
 
-def find(target: bytes) -> tuple[Endpoint | None, bytes]:
-    """Return (the endpoint or None, the rest of the path after it: a model's id) for a request target."""
+def find(target: bytes) -> Match | None:
+    """Return what a request target means, or None for a path that is not served."""
     path = target.partition(b"?")[0]
     if b"//" in path:
         path = _SLASHES.sub(b"/", path)
+    if len(path) > 1 and path.endswith(b"/"):
+        path = path[:-1]
+    if path.startswith(b"/openai/"):
+        return _find_azure(path)
+    is_beta = path.startswith(b"/v1beta")
+    found = _GEMINI_PATH.fullmatch(path)
+    if found is not None and found.group(2) in _GEMINI:
+        return Match(_GEMINI[found.group(2)], _text(found.group(1)))
+    if is_beta:
+        path = path.partition(b"/models")[1] + path.partition(b"/models")[2]
+        if path == b"/models":
+            return Match(_GEMINI_MODELS)
+        return Match(_GEMINI_MODEL, _text(path[8:])) if path.startswith(b"/models/") else None
     while path.startswith(b"/v1/"):
         path = path[3:]
     if path == b"/v1":
         path = b"/"
-    if len(path) > 1 and path.endswith(b"/"):
-        path = path[:-1]
-    found = _TABLE.get(path)
-    if found is not None:
-        return found, b""
+    endpoint = _TABLE.get(path)
+    if endpoint is not None:
+        return Match(endpoint)
+    return _find_more(path)
+
+
+def _find_more(path: bytes) -> Match | None:
     if path.startswith(b"/models/"):
-        return _MODEL, unquote_to_bytes(path[8:])
-    return None, b""
+        return Match(_MODEL, _text(path[8:]))
+    if path.startswith(b"/connect/"):
+        return Match(_CONNECT, _text(path[9:]))
+    found = _BEDROCK_PATH.fullmatch(path)
+    if found is not None:
+        return Match(_BEDROCK[found.group(2)], _text(found.group(1)))
+    return None
+
+
+def _find_azure(path: bytes) -> Match | None:
+    """Azure's two shapes: `/openai/deployments/{model}/…` with the model in the path, `/openai/v1/…` and
+    `/openai/responses` as OpenAI's own."""
+    found = _AZURE_PATH.fullmatch(path)
+    if found is not None:
+        endpoint = _AZURE.get(found.group(2))
+        return Match(endpoint, _text(found.group(1))) if endpoint is not None else None
+    path = path[7:]
+    while path.startswith(b"/v1/"):
+        path = path[3:]
+    endpoint = _TABLE.get(path)
+    if endpoint is not None:
+        return Match(endpoint)
+    return _find_more(path) if path.startswith(b"/models/") else None
+
+
+def _text(raw: bytes) -> str:
+    return unquote_to_bytes(raw).decode("utf-8", "replace")
+
+
+def query(target: bytes, name: bytes) -> bytes | None:
+    """Return a query parameter's value, decoded; None when it is absent."""
+    for pair in target.partition(b"?")[2].split(b"&"):
+        key, _, value = pair.partition(b"=")
+        if key == name:
+            return unquote_to_bytes(value.replace(b"+", b" "))
+    return None

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from switchgear.core import problems
 from switchgear.core.errors import SpoolFullError
 from switchgear.core.problems import Problem
-from switchgear.dialects import openai
+from switchgear.dialects import request
+from switchgear.dialects.shape import InvalidBodyError
 from switchgear.edge import settle
 from switchgear.edge.attribute import attribute
 from switchgear.edge.authenticate import authenticate
@@ -59,9 +60,13 @@ def media(gate: "Gate", context: RequestContext) -> Problem | None:
 
 def parse(gate: "Gate", context: RequestContext) -> Problem | None:
     """What is asked?"""
+    endpoint = context.endpoint
+    assert endpoint.operation is not None
     try:
-        context.request = openai.parse_request(context.body, context.endpoint.operation)
-    except openai.InvalidBodyError as exc:
+        context.request = request.parse(
+            context.body, endpoint.dialect, endpoint.operation, context.rest or None, endpoint.stream
+        )
+    except InvalidBodyError as exc:
         return Problem(problems.INVALID_BODY, str(exc), exc.param)
     context.body = b""
     return None
@@ -79,11 +84,14 @@ def transfer(gate: "Gate", context: RequestContext) -> Problem | None:
         return Problem(problems.OVERLOADED, "the inner gate is not ready; try again in a moment", None, 1)
     if not gate.outbox.is_recording:
         return _LEDGER_FULL
+    started = Transfer(gate, context, plan)
+    problem = started.prepare()
+    if problem is not None:
+        return problem
     try:
-        settle.reserve(context, plan.targets[0], gate.spool)
+        settle.reserve(context, started.target, gate.spool)
     except SpoolFullError:
         return _LEDGER_FULL
-    started = Transfer(gate, context, plan)
     gate.transfers[context.id] = started
     context.exchange.context = started
     started.begin()

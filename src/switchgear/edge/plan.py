@@ -9,6 +9,7 @@ import msgspec
 from switchgear.core import problems
 from switchgear.core.problems import Problem
 from switchgear.core.text import header_value
+from switchgear.dialects.model_lists import Card
 from switchgear.policies import access
 from switchgear.pricing.catalog import Catalog, Load
 from switchgear.pricing.price import Meterer
@@ -29,10 +30,10 @@ class Target(msgspec.Struct, frozen=True):
     meterer: Meterer | None
     headers: bytes
     """The response headers that name where the answer came from."""
-    places: dict[str, msgspec.Raw]
-    """Encoded records.Place by operation, filled as needed."""
-    opens: dict[tuple[str, bytes | None], msgspec.Raw]
-    """Encoded frames.Route by operation and accept header, filled as needed."""
+    places: dict[tuple[str, str], msgspec.Raw]
+    """Encoded records.Place by operation and path, filled as needed."""
+    opens: dict[object, msgspec.Raw]
+    """Encoded frames.Route by path and headers, filled as needed."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -52,7 +53,7 @@ class Planner:
         self._snapshot: Snapshot | None = None
         self._plans: dict[tuple[str, int, str], Plan] = {}
         self._catalog: Catalog | None = None
-        self._callable: dict[tuple[str, int], list[str]] = {}
+        self._callable: dict[tuple[str, int], dict[str, Card]] = {}
 
     def plan(self, snapshot: Snapshot, key: KeyEntry, model: str, now_ms: int) -> Plan:
         """Return the plan for a key's call of a model."""
@@ -82,30 +83,31 @@ class Planner:
             )
         return self._catalog
 
-    def callable_models(self, snapshot: Snapshot, key: KeyEntry) -> list[str]:
-        """List the model names that a key may call: configured ones, and priced models of wildcards and providers."""
+    def callable_models(self, snapshot: Snapshot, key: KeyEntry) -> dict[str, Card]:
+        """Return the models that a key may call, by name: configured ones, and priced models of wildcards and providers."""
         self._take(snapshot)
         known = self._callable.get((key.id, key.version))
         if known is not None:
             return known
         routes = snapshot.table
-        found = {name for name in routes.models if "*" not in name}
+        catalog = self.catalog(snapshot)
+        found = {name: Card(name) for name in routes.models if "*" not in name}
         providers = {
             entry.deployments[0].provider for name, entry in routes.models.items() if "*" in name and entry.deployments
         }
-        catalog = self.catalog(snapshot)
         for name, entry in routes.providers.items():
             if (routes.implicit or name in providers) and entry.pricing_id and entry.credentials:
-                found.update(f"{name}/{info.id}" for info in catalog.models(entry.pricing_id))
+                for info in catalog.models(entry.pricing_id):
+                    found[f"{name}/{info.id}"] = Card(f"{name}/{info.id}", name, info.context_window)
         for name in snapshot.price_overrides:
             provider = routes.providers.get(name.partition("/")[0])
             if provider is not None and provider.credentials and (routes.implicit or provider.name in providers):
-                found.add(name)
-        names = sorted(name for name in found if access.may_call(name, key.models))
+                found.setdefault(name, Card(name, provider.name))
+        cards = {name: found[name] for name in sorted(found) if access.may_call(name, key.models)}
         if len(self._callable) >= CALLABLE_MAX:
             self._callable.clear()
-        self._callable[key.id, key.version] = names
-        return names
+        self._callable[key.id, key.version] = cards
+        return cards
 
     def _make(self, snapshot: Snapshot, key: KeyEntry, model: str, now_ms: int) -> Plan:
         route = table.resolve(snapshot.table, model) if access.may_call(model, key.models) else None
@@ -115,7 +117,7 @@ class Planner:
                 return Plan(now_ms, None, (), left)
             route = left
         if route is None:
-            problem = access.model_not_found(model, self.callable_models(snapshot, key))
+            problem = access.model_not_found(model, list(self.callable_models(snapshot, key)))
             return Plan(now_ms, None, (), problem)
         targets = tuple(self._target(snapshot, route, candidate, now_ms) for candidate in route.candidates)
         if snapshot.unpriced == "refuse_all" and any(target.meterer is None for target in targets):

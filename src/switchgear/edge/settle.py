@@ -18,6 +18,7 @@ from switchgear.wire.records import Kind
 BYTES_PER_TOKEN = 4
 DENIALS_PER_MINUTE = 10
 TAGS_MAX = 16
+DROPPED_MAX = 12
 
 
 def reserve(context: RequestContext, target: Target, spool: SpoolWriter) -> None:
@@ -80,13 +81,14 @@ def _who(context: RequestContext, key: KeyEntry) -> msgspec.Raw:
 def _place(context: RequestContext, target: Target, model: str) -> msgspec.Raw:
     """Encode what is asked of whom, once per target and path."""
     endpoint = context.endpoint
-    raw = target.places.get(endpoint.name)
+    name = (endpoint.name, endpoint.path)
+    raw = target.places.get(name)
     if raw is None:
         candidate, meterer = target.candidate, target.meterer
         place = records.Place(
             endpoint.name,
-            endpoint.upstream,
-            "openai",
+            endpoint.path,
+            endpoint.dialect,
             clean(model, 256),
             candidate.provider.name,
             target.deployment,
@@ -94,7 +96,7 @@ def _place(context: RequestContext, target: Target, model: str) -> msgspec.Raw:
             clean(candidate.upstream_model, 256),
             meterer.price_id if meterer is not None else None,
         )
-        raw = target.places[endpoint.name] = msgspec.Raw(records.encode_payload(place))
+        raw = target.places[name] = msgspec.Raw(records.encode_payload(place))
     return raw
 
 
@@ -150,6 +152,7 @@ def settle(
         context.ttft_ms,
         code,
         clean(message, 256) if message else None,
+        [clean(field, 64) for field in context.dropped[:DROPPED_MAX]] if context.dropped else None,
     )
     spool.settle(context.id, records.encode_payload(record))
     context.reserved = False
@@ -160,6 +163,18 @@ def estimate(context: RequestContext, output_tokens: int, reason: str) -> None:
     """Fill in usage that no provider reported; the record says that and why."""
     context.usage = TokenUsage(input=context.input_estimate, output=output_tokens)
     context.estimate_reason = reason
+
+
+def complete(context: RequestContext, usage: TokenUsage | None, output_tokens: int, final: bool, reason: str) -> None:
+    """Fill in the usage of a stream that broke off: what was reported so far, but never less output than was seen. Some
+    providers report their input at the beginning and their output at the end (`final`)."""
+    if usage is None:
+        estimate(context, output_tokens, reason)
+    elif final or usage.output_total >= output_tokens:
+        context.usage = usage
+    else:
+        context.usage = msgspec.structs.replace(usage, output=output_tokens - usage.output_total + (usage.output or 0))
+        context.estimate_reason = reason
 
 
 class DenialLog:
@@ -191,8 +206,8 @@ class DenialLog:
             key.user,
             key.project,
             context.endpoint.name,
-            context.endpoint.upstream,
-            "openai",
+            context.endpoint.path,
+            context.endpoint.dialect,
             clean(request.model, 256) if request else None,
             problem.case.status,
             problem.case.code,

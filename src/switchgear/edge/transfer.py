@@ -16,8 +16,11 @@ from switchgear.core.ids import attempt_id
 from switchgear.core.money import format_usd
 from switchgear.core.problems import Problem
 from switchgear.core.text import clean, header_value
-from switchgear.dialects import openai
-from switchgear.edge import settle
+from switchgear.dialects import errors, passage
+from switchgear.dialects.passage import Meter, Passage
+from switchgear.dialects.reading import Reading
+from switchgear.dialects.shape import InvalidBodyError
+from switchgear.edge import paths, settle
 from switchgear.edge.context import RequestContext
 from switchgear.edge.plan import Plan, Target
 from switchgear.net.link import LinkStream
@@ -31,16 +34,26 @@ if TYPE_CHECKING:
 
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
 """Above it a plain answer is passed on as it comes, without a cost header."""
+NOT_FORWARDED = frozenset({b"x-goog-api-key", b"x-goog-user-project"})
 PING_S = 15.0
-PING = b": ping\n\n"
 CHECKPOINT_S = 5.0
 CHECKPOINT_TOKENS = 4_096
 GONE_STREAM_S = 5.0
 GONE_STREAM_BYTES = 262_144
 GONE_PLAIN_S = 30.0
 RETRY_PAUSE_S = 0.1
-PASSED = frozenset({b"retry-after", b"retry-after-ms", b"x-should-retry", b"openai-processing-ms"})
+PASSED = frozenset({b"retry-after", b"retry-after-ms", b"x-should-retry", b"openai-processing-ms", b"x-amzn-errortype"})
+UPSTREAM_IDS = frozenset({b"x-request-id", b"request-id", b"x-amzn-requestid"})
 FORWARDED = (b"openai-beta", b"idempotency-key")
+FORWARDED_PREFIXES = (b"anthropic-", b"x-goog-")
+"""Of clients that speak a provider's own dialect, whose headers change what it does."""
+ANTHROPIC_VERSION = (b"anthropic-version", b"2023-06-01")
+"""The version of the dialect that is written here; a client of the dialect sends its own."""
+
+
+ID_HEADERS = {"anthropic": b"request-id: ", "bedrock": b"x-amzn-requestid: "}
+FREE_OPERATIONS = frozenset({"count_tokens"})
+"""What no provider charges for."""
 
 
 class State(Enum):
@@ -70,27 +83,29 @@ class Transfer:
         "_last_write_s",
         "_meter",
         "_number",
+        "_passage",
         "_plan",
         "_retries_left",
         "_stalled_bytes",
         "_state",
         "_stream",
-        "_target",
         "context",
+        "target",
     )
 
     def __init__(self, gate: "Gate", context: RequestContext, plan: Plan) -> None:
         self._gate = gate
         self.context = context
         self._plan = plan
-        self._target: Target = plan.targets[0]
+        self.target: Target = plan.targets[0]
         self._deployments_left = list(plan.targets[1:])
         assert plan.route is not None
         self._retries_left = 0 if (context.client.retry or 0) > 0 else plan.route.retries_max
         self._number = 0
         self._state = State.WAITING
         self._stream: LinkStream | None = None
-        self._meter: openai.StreamMeter | None = None
+        self._meter: Meter | None = None
+        self._passage: Passage | None = None
         self._head: Head | None = None
         self._body: list[bytes] = []
         self._body_bytes = 0
@@ -105,70 +120,121 @@ class Transfer:
 
     # attempts
 
+    def prepare(self) -> Problem | None:
+        """Find the first target that can be asked in some dialect, and prepare its attempt; returns why there is none."""
+        while True:
+            problem = self._open_passage()
+            if problem is None or not self._deployments_left:
+                return problem
+            self.target = self._deployments_left.pop(0)
+
+    def _open_passage(self) -> Problem | None:
+        context, candidate = self.context, self.target.candidate
+        request, endpoint = context.request, context.endpoint
+        assert request is not None
+        provider = candidate.provider
+        dialect = passage.choose(request.dialect, request.operation, provider.dialects)
+        if dialect is None:
+            name, what = clean(request.model, 128), endpoint.name
+            return Problem(problems.UNSUPPORTED, f"the model {name!r} cannot be used for {what}", "model")
+        try:
+            self._passage = passage.open_passage(
+                request,
+                endpoint.dialect,
+                dialect,
+                candidate.upstream_model,
+                provider.quirks,
+                created=context.now_ms // 1000,
+                as_array=endpoint.stream is True and endpoint.dialect == "gemini" and not _wants_sse(context),
+            )
+        except InvalidBodyError as exc:
+            return Problem(problems.INVALID_BODY, str(exc), exc.param)
+        if candidate.strict and self._passage.dropped:
+            lost = ", ".join(self._passage.dropped)
+            return Problem(problems.INVALID_BODY, f"this model refuses what would be lost: {lost}"[:512])
+        return None
+
     def begin(self) -> None:
         """Make the next attempt at the current target. Its record is written before a byte leaves."""
-        context, target, gate = self.context, self._target, self._gate
-        request = context.request
-        assert request is not None
+        context, target, gate, way = self.context, self.target, self._gate, self._passage
+        assert way is not None
         self._number += 1
         if self._number > 1:
             settle.attempt(context, self._number, target, gate.spool)
-        candidate = target.candidate
-        context.candidate, context.meterer = candidate, target.meterer
-        body = openai.upstream_body(request, candidate.upstream_model, candidate.provider.stream_usage)
+        context.candidate, context.meterer = target.candidate, target.meterer
+        context.dropped = way.dropped
         self._attempt_ms = self._elapsed_ms()
         self._first_ms = None
-        message = Open(attempt_id(context.id, self._number), len(body), self._route())
-        self._stream = gate.link.open(message, body, self)
+        message = Open(attempt_id(context.id, self._number), len(way.body), self._route(way))
+        self._stream = gate.link.open(message, way.body, self)
 
-    def _route(self) -> msgspec.Raw:
-        """Encode where the attempt goes: once per target, unless the client sends headers that are passed on."""
-        context, target = self.context, self._target
-        client_headers = context.exchange.head.headers
-        accept = client_headers.get(b"accept")
-        name = (context.endpoint.name, accept)
-        special = [(key, client_headers[key]) for key in FORWARDED if key in client_headers]
-        if not special and name in target.opens:
-            return target.opens[name]
-        headers = [(b"content-type", b"application/json"), *special]
-        if accept is not None:
-            headers.append((b"accept", accept))
-        timeouts = target.candidate.timeouts
-        raw = msgspec.Raw(
-            frames.encode_payload(
-                frames.Route(
-                    target.deployment,
-                    "POST",
-                    context.endpoint.upstream,
-                    headers,
-                    timeouts.first_byte_s,
-                    timeouts.idle_s,
-                    timeouts.total_s,
-                    timeouts.connect_s,
+    def _route(self, way: Passage) -> msgspec.Raw:
+        """Encode where the attempt goes: once per target, path and the headers that are passed on."""
+        target = self.target
+        headers = self._forwarded(way)
+        name = (way.path, headers)
+        raw = target.opens.get(name)
+        if raw is None:
+            timeouts = target.candidate.timeouts
+            raw = msgspec.Raw(
+                frames.encode_payload(
+                    frames.Route(
+                        target.deployment,
+                        "POST",
+                        way.path,
+                        [(b"content-type", b"application/json"), *headers],
+                        timeouts.first_byte_s,
+                        timeouts.idle_s,
+                        timeouts.total_s,
+                        timeouts.connect_s,
+                    )
                 )
             )
-        )
-        if not special and len(target.opens) < 64:
-            target.opens[name] = raw
+            if len(target.opens) < 64 and not any(header == b"idempotency-key" for header, _ in headers):
+                target.opens[name] = raw
         return raw
+
+    def _forwarded(self, way: Passage) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the client's headers that a provider of its dialect gets; another's get none but what they need."""
+        head = self.context.exchange.head
+        if not way.is_verbatim:
+            return (ANTHROPIC_VERSION,) if way.provider_dialect == "anthropic" else ()
+        known = head.shared.get("forwarded")
+        if known is not None and known[0] == way.dialect:
+            found: tuple[tuple[bytes, bytes], ...] = known[1]
+            return found
+        headers = head.headers
+        found = tuple((name, headers[name]) for name in (b"accept", *FORWARDED) if name in headers)
+        if way.dialect in {"anthropic", "gemini"}:
+            found += tuple(
+                (name, value)
+                for name, value in headers.items()
+                if name.startswith(FORWARDED_PREFIXES) and name not in NOT_FORWARDED
+            )
+            if way.dialect == "anthropic" and b"anthropic-version" not in headers:
+                found += (ANTHROPIC_VERSION,)
+        head.shared["forwarded"] = (way.dialect, found)
+        return found
 
     def on_response(self, head: Head, body: bytes, ended: bool) -> None:
         """StreamOwner: the upstream's head."""
         self._head = head
         self._first_ms = self._elapsed_ms()
+        way = self._passage
+        assert way is not None
         if head.status >= 400 or not self._is_event_stream(head):
             self._state = State.PLAIN
             self._on_plain(body, ended)
             return
-        context, request = self.context, self.context.request
-        assert request is not None
+        context = self.context
         self._state = State.STREAMING
         context.status = head.status
         context.ttft_ms = self._first_ms
-        self._meter = openai.StreamMeter(hide_usage=not request.asked_usage)
+        self._meter = way.meter()
         self._last_write_s = self._checkpoint_s = self._gate.now_s
         if not context.gone:
-            context.exchange.start(head.status, self._headers(head, b"text/event-stream; charset=utf-8", None))
+            kind = None if way.is_verbatim and not way.as_array else way.stream_type
+            context.exchange.start(head.status, self._headers(head, way.stream_type, None, kind))
         self._on_stream(body, ended)
 
     def on_body(self, data: bytes, ended: bool) -> None:
@@ -235,18 +301,31 @@ class Transfer:
             self._deliver(head, body)
 
     def _deliver(self, head: Head, body: bytes) -> None:
-        context = self.context
-        reading = openai.read_answer(body)
+        context, way = self.context, self._passage
+        assert way is not None
+        request = context.request
+        assert request is not None
+        reading = way.read(body)
         context.status, context.outcome = head.status, "client_gone" if context.gone else "ok"
         context.usage = reading.usage
-        context.bytes_out = len(body)
-        if reading.usage is None:
+        counts = request.operation in FREE_OPERATIONS
+        if reading.usage is None and not counts:
             settle.estimate(context, len(body) // (settle.BYTES_PER_TOKEN * 2), "the provider reported no usage")
-        cost = self._settle(reading)
+        kind = None
+        if not way.is_verbatim:
+            try:
+                # A provider that was asked to stream and did not: the client still gets the stream that it reads.
+                out = way.as_stream(body) if request.stream else way.answer(body)
+            except ProtocolError as exc:
+                self._refuse(Problem(problems.UPSTREAM_BROKEN, str(exc)), "upstream_error", True)
+                return
+            context.dropped = way.dropped
+            body, kind = out, way.stream_type if request.stream else passage.JSON_TYPE
+        context.bytes_out = len(body)
+        cost = self._settle(reading, billed=not counts)
         if not context.gone:
-            self._gate.outbox.call(
-                context.exchange.send, head.status, self._headers(head, b"application/json", cost), body
-            )
+            headers = self._headers(head, passage.JSON_TYPE, cost, kind)
+            self._gate.outbox.call(context.exchange.send, head.status, headers, body)
 
     def _on_error(self, head: Head, body: bytes) -> None:
         retry_after = next((value for name, value in head.headers if name == b"retry-after"), None)
@@ -278,10 +357,15 @@ class Transfer:
         context.bytes_out = len(body)
         self._settle(None, billed=False)
         if not context.gone:
-            headers = self._headers(head, b"application/json", None) + (
-                b"x-switchgear-error: upstream_error\r\nx-switchgear-error-source: upstream\r\n"
+            assert self._passage is not None
+            more, shown = self._passage.error(head.status, body, context.id)
+            kind = None if self._passage.is_verbatim else passage.JSON_TYPE
+            headers = (
+                self._headers(head, passage.JSON_TYPE, None, kind)
+                + more
+                + (b"x-switchgear-error: upstream_error\r\nx-switchgear-error-source: upstream\r\n")
             )
-            self._gate.outbox.call(context.exchange.send, head.status, headers, body)
+            self._gate.outbox.call(context.exchange.send, head.status, headers, shown)
 
     # streams
 
@@ -339,8 +423,8 @@ class Transfer:
         else:
             context.outcome = "upstream_error"
             context.error = ("upstream_broken", "the stream ended without a proper end")
-        if reading.usage is None:
-            settle.estimate(context, meter.output_estimate, "the provider reported no usage in the stream")
+        why = "the provider reported no usage in the stream" if clean_end else "the stream broke off"
+        settle.complete(context, reading.usage, meter.output_estimate, clean_end, why)
         self._settle(reading)
         if context.gone:
             return
@@ -352,24 +436,28 @@ class Transfer:
         elif meter.error:
             outbox.call(exchange.abort)  # the provider's own error event was passed on
         else:
-            problem = Problem(problems.UPSTREAM_BROKEN, "the provider's stream broke off")
-            outbox.call(exchange.write, openai.render_stream_error(problem, context.id))
-            outbox.call(exchange.abort)
+            self._say_broken(Problem(problems.UPSTREAM_BROKEN, "the provider's stream broke off"))
 
     def _break_stream(self, fail: Fail) -> None:
         context, meter = self.context, self._meter
         assert meter is not None
-        context.usage = meter.reading.usage
-        if context.usage is None:
-            settle.estimate(context, meter.output_estimate, f"the stream broke off ({fail.reason})")
+        reading = meter.reading
+        final = reading.finish_reason is not None
+        settle.complete(context, reading.usage, meter.output_estimate, final, f"the stream broke off ({fail.reason})")
         case, outcome = _FAILURES.get(fail.reason, (problems.UPSTREAM_BROKEN, "upstream_error"))
         context.outcome = "client_gone" if context.gone else outcome
         context.error = (case.code, fail.message)
         self._settle(meter.reading)
         if not context.gone:
-            problem = Problem(case, fail.message or "the stream broke off")
-            self._gate.outbox.call(context.exchange.write, openai.render_stream_error(problem, context.id))
-            self._gate.outbox.call(context.exchange.abort)
+            self._say_broken(Problem(case, fail.message or "the stream broke off"))
+
+    def _say_broken(self, problem: Problem) -> None:
+        context = self.context
+        assert self._passage is not None
+        event = self._passage.broken(errors.of_problem(problem, context.id), self._meter)
+        if event:
+            self._gate.outbox.call(context.exchange.write, event)
+        self._gate.outbox.call(context.exchange.abort)
 
     # the client, the timer, the end
 
@@ -390,7 +478,7 @@ class Transfer:
             if now_s - self._gone_s > bound or self._gone_bytes > GONE_STREAM_BYTES:
                 self._cancel("client_gone", "the client went away")
                 return
-        total_s = self._target.candidate.timeouts.total_s
+        total_s = self.target.candidate.timeouts.total_s
         if now_s - context.started_s > total_s + 5.0:
             if self._stream is not None:
                 self._stream.cancel()
@@ -400,7 +488,10 @@ class Transfer:
             return
         if not context.gone and now_s - self._last_write_s >= PING_S:
             self._last_write_s = now_s
-            context.exchange.write(PING)
+            assert self._passage is not None
+            ping = self._passage.ping(self._meter)
+            if ping:
+                context.exchange.write(ping)
         seen = self._meter.output_estimate
         if now_s - self._checkpoint_s >= CHECKPOINT_S or seen - self._checkpoint_tokens >= CHECKPOINT_TOKENS:
             self._checkpoint()
@@ -424,10 +515,11 @@ class Transfer:
         meter = self._meter
         context.outcome = outcome
         context.status = context.status or 499
-        if meter is not None and meter.reading.usage is not None:
-            context.usage = meter.reading.usage
+        if meter is not None:
+            reading = meter.reading
+            settle.complete(context, reading.usage, meter.output_estimate, reading.finish_reason is not None, why)
         else:
-            settle.estimate(context, meter.output_estimate if meter is not None else 0, why)
+            settle.estimate(context, 0, why)
         self._settle(meter.reading if meter is not None else None)
         self._gate.outbox.schedule()
 
@@ -457,7 +549,9 @@ class Transfer:
             self._retries_left -= 1
             pause = retry_after_s if retry_after_s is not None else RETRY_PAUSE_S
         else:
-            self._target = self._deployments_left.pop(0)
+            self.target = self._deployments_left.pop(0)
+            if self.prepare() is not None:
+                return False
         self._state = State.WAITING
         self._head = None
         self._body, self._body_bytes = [], 0
@@ -487,7 +581,7 @@ class Transfer:
         if not context.gone:
             self._gate.outbox.call(self._gate.refuse, context, problem)
 
-    def _settle(self, reading: openai.Reading | None, billed: bool = True) -> int | None:
+    def _settle(self, reading: Reading | None, billed: bool = True) -> int | None:
         assert self._state is not State.SETTLED
         self._state = State.SETTLED
         context = self.context
@@ -509,7 +603,7 @@ class Transfer:
         head = self._head
         upstream_id = None
         if head is not None:
-            upstream_id = next((value for name, value in head.headers if name == b"x-request-id"), None)
+            upstream_id = next((value for name, value in head.headers if name in UPSTREAM_IDS), None)
         self.context.attempts.append(
             AttemptOutcome(
                 self._number,
@@ -524,7 +618,7 @@ class Transfer:
         )
 
     def _has_time(self) -> bool:
-        return self._gate.clock.monotonic_s() - self.context.started_s < self._target.candidate.timeouts.total_s
+        return self._gate.clock.monotonic_s() - self.context.started_s < self.target.candidate.timeouts.total_s
 
     def _elapsed_ms(self) -> int:
         return int((self._gate.clock.monotonic_s() - self.context.started_s) * 1000)
@@ -534,21 +628,34 @@ class Transfer:
         assert request is not None
         if not request.stream:
             return False
-        return any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in head.headers)
+        kind = next((value for name, value in head.headers if name == b"content-type"), b"")
+        return kind.startswith((b"text/event-stream", b"application/vnd.amazon.eventstream"))
 
-    def _headers(self, head: Head, content_type: bytes, cost: int | None) -> bytes:
-        parts = [b"x-request-id: ", self.context.id.encode(), b"\r\n", self._target.headers]
+    def _headers(self, head: Head, default_type: bytes, cost: int | None, forced_type: bytes | None = None) -> bytes:
+        """Build the response's headers. The content type is the provider's, unless the answer was translated."""
+        request_id = self.context.id.encode()
+        parts = [b"x-request-id: ", request_id, b"\r\n", self.target.headers]
+        dialect = self.context.endpoint.dialect
+        if dialect in ID_HEADERS:
+            parts += (ID_HEADERS[dialect], request_id, b"\r\n")
+        content_type = default_type
         for name, value in head.headers:
             if name == b"content-type":
                 content_type = value
             elif name in PASSED:
                 parts += (name, b": ", value, b"\r\n")
-            elif name == b"x-request-id":
+            elif name in UPSTREAM_IDS:
                 parts += (b"x-switchgear-upstream-request-id: ", header_value(value.decode("latin-1")), b"\r\n")
+        if forced_type is not None:
+            content_type = forced_type
         parts.append(b"content-type: %b\r\nx-switchgear-attempts: %d\r\n" % (content_type, self._number))
         if cost is not None:
             parts.append(b"x-switchgear-cost-usd: %b\r\n" % format_usd(cost).encode())
         return b"".join(parts)
+
+
+def _wants_sse(context: RequestContext) -> bool:
+    return paths.query(context.exchange.head.target, b"alt") == b"sse"
 
 
 _FAILURES = {

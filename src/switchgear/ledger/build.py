@@ -109,6 +109,7 @@ def settled(opened: OpenRequest, settle: records.Settle, find_price: FindPrice) 
         latency_ms=max(0, settle.latency_ms),
         ttft_ms=settle.ttft_ms,
         error=error,
+        dropped=settle.dropped,
         upstream_ms=sum(o.end_ms - o.start_ms for o in settle.attempts) if settle.attempts else None,
     )
 
@@ -226,6 +227,7 @@ def make(
     ttft_ms: int | None = None,
     upstream_ms: int | None = None,
     error: Error | None = None,
+    dropped: list[str] | None = None,
 ) -> Record:
     reserve, who, first = opened.reserve, opened.who, opened.place
     place = last_place(opened)
@@ -267,6 +269,7 @@ def make(
         finish_reason=finish_reason,
         response_id=response_id,
         stream=reserve.stream,
+        dropped=[text[:128] for text in dropped[:32]] if dropped else [],
         client_retry=who.client_retry,
         tokens=_tokens(tokens),
         cost_lines=lines,

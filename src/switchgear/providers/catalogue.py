@@ -1,12 +1,14 @@
-"""The providers that are known by name: OpenAI-compatible ones, one row each. Level 1.
+"""The providers that are known by name, one row each. Level 1.
 
-A row says where, how to authenticate, what it is called in the price snapshot, and its quirks as data. Base URLs are the
-providers' documented ones (read 2026-11-23).
+A row says where, in which dialects, how to authenticate, what it is called in the price snapshot, and its quirks as data:
+docs/providers.md shows how to add one in five minutes. `{name}` in a URL is a variable that the configuration gives
+(`resource`, `region`, `project`, `location`, `account`, `api_version`). Base URLs are the providers' documented ones
+(read 2026-11-23 and 2026-11-24).
 """
 
 import msgspec
 
-from switchgear.providers.endpoint import AuthScheme
+from switchgear.providers.quirks import Quirks
 
 
 class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,42 +17,172 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     base_url: str
     pricing_id: str | None = None
-    dialect: str = "openai"
-    auth: AuthScheme = "bearer"
+    dialects: tuple[str, ...] = ("openai",)
+    """The dialects that it speaks at this URL; the first is the one that others are translated to."""
+    auth: str = "bearer"
     allow_private: bool = False
-    stream_usage: bool = True
-    """False where `stream_options` is refused; usage is then estimated when the stream does not carry it."""
+    query: str = ""
+    """A query string that every request carries."""
+    defaults: dict[str, str] = {}
+    """Values of variables that need not be given."""
+    quirks: Quirks = Quirks()
 
 
-def _row(name: str, base_url: str, pricing_id: str | None = None, **more: bool | AuthScheme) -> ProviderRow:
-    return ProviderRow(name=name, base_url=base_url, pricing_id=pricing_id, **more)  # type: ignore[arg-type]
-
-
-PROVIDERS: dict[str, ProviderRow] = {
-    row.name: row
-    for row in (
-        _row("openai", "https://api.openai.com/v1", "openai"),
-        _row("groq", "https://api.groq.com/openai/v1", "groq"),
-        _row("mistral", "https://api.mistral.ai/v1", "mistral"),
-        _row("deepseek", "https://api.deepseek.com/v1", "deepseek"),
-        _row("xai", "https://api.x.ai/v1", "x-ai"),
-        _row("together", "https://api.together.xyz/v1", "together"),
-        _row("fireworks", "https://api.fireworks.ai/inference/v1", "fireworks"),
-        _row("openrouter", "https://openrouter.ai/api/v1", "openrouter"),
-        _row("perplexity", "https://api.perplexity.ai", "perplexity"),
-        _row("cerebras", "https://api.cerebras.ai/v1", "cerebras"),
-        _row("sambanova", "https://api.sambanova.ai/v1"),
-        _row("nvidia", "https://integrate.api.nvidia.com/v1"),
-        _row("deepinfra", "https://api.deepinfra.com/v1/openai"),
-        _row("moonshot", "https://api.moonshot.ai/v1", "moonshotai"),
-        _row("zai", "https://api.z.ai/api/paas/v4", "zai"),
-        _row("huggingface", "https://router.huggingface.co/v1"),
-        _row("novita", "https://api.novita.ai/v3/openai", "novita"),
-        _row("hyperbolic", "https://api.hyperbolic.xyz/v1"),
-        _row("voyage", "https://api.voyageai.com/v1", "voyageai"),
-        _row("ollama", "http://127.0.0.1:11434/v1", allow_private=True, auth="none"),
-        _row("vllm", "http://127.0.0.1:8000/v1", allow_private=True, auth="none"),
-        _row("lmstudio", "http://127.0.0.1:1234/v1", allow_private=True, auth="none"),
-        _row("llamacpp", "http://127.0.0.1:8080/v1", allow_private=True, auth="none"),
+_OPENAI = Quirks(max_tokens="max_completion_tokens")
+_NO_EFFORT = Quirks(reasoning_effort=False)
+_LOCAL = Quirks(top_k=True)
+_VERTEX_CLAUDE = Quirks(
+    paths={"chat": "/models/{model}:rawPredict", "chat_stream": "/models/{model}:streamRawPredict"},
+    body={"anthropic_version": "vertex-2023-10-16", "model": None},
+)
+_AZURE_PATHS = {
+    operation: "/deployments/{model}" + path
+    for operation, path in (
+        ("chat", "/chat/completions"),
+        ("completions", "/completions"),
+        ("embeddings", "/embeddings"),
+        ("images", "/images/generations"),
+        ("speech", "/audio/speech"),
     )
+}
+_BOTH = ("openai", "responses")
+
+
+def _row(name: str, base_url: str, pricing_id: str | None = None, **more: object) -> ProviderRow:
+    return msgspec.convert({"name": name, "base_url": base_url, "pricing_id": pricing_id} | more, ProviderRow)
+
+
+def _rows() -> tuple[ProviderRow, ...]:
+    return (
+        # makers of models
+        _row("openai", "https://api.openai.com/v1", "openai", dialects=_BOTH, quirks=_OPENAI),
+        _row("anthropic", "https://api.anthropic.com/v1", "anthropic", dialects=("anthropic",), auth="x-api-key"),
+        _row(
+            "gemini",
+            "https://generativelanguage.googleapis.com/v1beta",
+            "google",
+            dialects=("gemini",),
+            auth="x-goog-api-key",
+        ),
+        _row(
+            "mistral",
+            "https://api.mistral.ai/v1",
+            "mistral",
+            quirks=Quirks(reasoning_effort=False, drop=("user", "seed")),
+        ),
+        _row("cohere", "https://api.cohere.com/v2", "cohere", dialects=("cohere",)),
+        _row("xai", "https://api.x.ai/v1", "x-ai", dialects=_BOTH),
+        _row("deepseek", "https://api.deepseek.com/v1", "deepseek", quirks=_NO_EFFORT),
+        _row("moonshot", "https://api.moonshot.ai/v1", "moonshotai", quirks=_NO_EFFORT),
+        _row("zai", "https://api.z.ai/api/paas/v4", "zai", quirks=_NO_EFFORT),
+        _row("zhipu", "https://open.bigmodel.cn/api/paas/v4", "zhipuai", quirks=_NO_EFFORT),
+        _row("minimax", "https://api.minimax.io/v1", "minimax", quirks=_NO_EFFORT),
+        _row("dashscope", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", quirks=_NO_EFFORT),
+        _row("qianfan", "https://qianfan.baidubce.com/v2", quirks=_NO_EFFORT),
+        _row("volcengine", "https://ark.cn-beijing.volces.com/api/v3", quirks=_NO_EFFORT),
+        _row("ai21", "https://api.ai21.com/studio/v1", quirks=_NO_EFFORT),
+        _row("perplexity", "https://api.perplexity.ai", "perplexity", quirks=_NO_EFFORT),
+        _row("voyage", "https://api.voyageai.com/v1", "voyageai"),
+        _row("jina", "https://api.jina.ai/v1"),
+        # clouds
+        _row(
+            "azure",
+            "https://{resource}.openai.azure.com/openai/v1",
+            "azure",
+            dialects=_BOTH,
+            auth="api-key",
+            quirks=_OPENAI,
+        ),
+        _row(
+            "azure-deployments",
+            "https://{resource}.openai.azure.com/openai",
+            "azure",
+            auth="api-key",
+            query="api-version={api_version}",
+            defaults={"api_version": "2024-10-21"},
+            quirks=Quirks(max_tokens="max_completion_tokens", paths=_AZURE_PATHS),
+        ),
+        _row(
+            "bedrock",
+            "https://bedrock-runtime.{region}.amazonaws.com",
+            "aws",
+            dialects=("bedrock",),
+            auth="sigv4",
+            defaults={"service": "bedrock"},
+        ),
+        _row(
+            "bedrock-mantle",
+            "https://bedrock-mantle.{region}.api.aws/v1",
+            "aws",
+            dialects=_BOTH,
+        ),
+        _row(
+            "vertex",
+            "https://{location}-aiplatform.googleapis.com/v1/projects/{project}/locations/{location}/publishers/google",
+            "google",
+            dialects=("gemini",),
+            auth="google",
+        ),
+        _row(
+            "vertex-global",
+            "https://aiplatform.googleapis.com/v1/projects/{project}/locations/global/publishers/google",
+            "google",
+            dialects=("gemini",),
+            auth="google",
+        ),
+        _row(
+            "vertex-anthropic",
+            "https://{location}-aiplatform.googleapis.com/v1/projects/{project}/locations/{location}/publishers/anthropic",
+            "google",
+            dialects=("anthropic",),
+            auth="google",
+            quirks=_VERTEX_CLAUDE,
+        ),
+        _row("databricks", "https://{account}.cloud.databricks.com/serving-endpoints", "databricks", quirks=_NO_EFFORT),
+        _row("snowflake", "https://{account}.snowflakecomputing.com/api/v2/cortex/v1", quirks=_OPENAI),
+        _row(
+            "cloudflare",
+            "https://api.cloudflare.com/client/v4/accounts/{account}/ai/v1",
+            "cloudflare",
+            quirks=_NO_EFFORT,
+        ),
+        _row("watsonx", "https://{region}.ml.cloud.ibm.com/ml/gateway/v1", quirks=_NO_EFFORT),
+        _row("github", "https://models.github.ai/inference"),
+        _row("ovhcloud", "https://oai.endpoints.kepler.ai.cloud.ovh.net/v1", "ovhcloud", quirks=_NO_EFFORT),
+        _row("scaleway", "https://api.scaleway.ai/v1", quirks=_NO_EFFORT),
+        _row("nebius", "https://api.studio.nebius.com/v1", "huggingface_nebius"),
+        _row("heroku", "https://us.inference.heroku.com/v1", quirks=_NO_EFFORT),
+        _row("crusoe", "https://api.inference.crusoecloud.com/v1", quirks=_NO_EFFORT),
+        # hosts of open models, and routers
+        _row("groq", "https://api.groq.com/openai/v1", "groq", dialects=_BOTH),
+        _row("together", "https://api.together.xyz/v1", "together", quirks=_LOCAL),
+        _row("fireworks", "https://api.fireworks.ai/inference/v1", "fireworks", quirks=_LOCAL),
+        _row("openrouter", "https://openrouter.ai/api/v1", "openrouter", dialects=_BOTH, quirks=_LOCAL),
+        _row("cerebras", "https://api.cerebras.ai/v1", "cerebras"),
+        _row("sambanova", "https://api.sambanova.ai/v1", "huggingface_sambanova", quirks=_NO_EFFORT),
+        _row("nvidia", "https://integrate.api.nvidia.com/v1", quirks=_NO_EFFORT),
+        _row("deepinfra", "https://api.deepinfra.com/v1/openai", quirks=_LOCAL),
+        _row("huggingface", "https://router.huggingface.co/v1"),
+        _row("novita", "https://api.novita.ai/v3/openai", "novita", quirks=_LOCAL),
+        _row("hyperbolic", "https://api.hyperbolic.xyz/v1", "huggingface_hyperbolic", quirks=_LOCAL),
+        _row("replicate", "https://openai-proxy.replicate.com/v1", quirks=_NO_EFFORT),
+        _row("baseten", "https://inference.baseten.co/v1", "baseten"),
+        # servers of one's own
+        _row("ollama", "http://127.0.0.1:11434/v1", allow_private=True, auth="none", quirks=_LOCAL),
+        _row("vllm", "http://127.0.0.1:8000/v1", allow_private=True, auth="none", dialects=_BOTH, quirks=_LOCAL),
+        _row("lmstudio", "http://127.0.0.1:1234/v1", allow_private=True, auth="none", quirks=_LOCAL),
+        _row("llamacpp", "http://127.0.0.1:8080/v1", allow_private=True, auth="none", quirks=_LOCAL),
+    )
+
+
+PROVIDERS: dict[str, ProviderRow] = {row.name: row for row in _rows()}
+
+# What a server of a dialect looks like that is in no catalogue: a base URL is all that is missing.
+GENERIC: dict[str, ProviderRow] = {
+    "openai": _row("openai", "", dialects=("openai",)),
+    "responses": _row("responses", "", dialects=_BOTH),
+    "anthropic": _row("anthropic", "", dialects=("anthropic",), auth="x-api-key"),
+    "gemini": _row("gemini", "", dialects=("gemini",), auth="x-goog-api-key"),
+    "bedrock": _row("bedrock", "", dialects=("bedrock",)),
+    "cohere": _row("cohere", "", dialects=("cohere",)),
 }

@@ -6,7 +6,22 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-AuthScheme = Literal["bearer", "x-api-key", "api-key", "none"]
+AUTH_HEADERS = {
+    "x-api-key": b"x-api-key: ",
+    "api-key": b"api-key: ",
+    "x-goog-api-key": b"x-goog-api-key: ",
+    "bearer": b"authorization: Bearer ",
+}
+"""Schemes that present the secret itself in a header; `header:NAME` is any other header."""
+AUTH_SCHEMES = frozenset(
+    {*AUTH_HEADERS, "none", "query", "sigv4", "instance_role", "google", "entra", "managed_identity", "oauth"}
+)
+"""How a secret is presented. `query`: as the parameter `key`; the last six compute or fetch what they present
+(vault/auth.py)."""
+KEYLESS = frozenset({"none", "instance_role", "managed_identity"})
+"""Schemes without a secret of ours."""
+_AUTH_HEADER = re.compile(r"header:[a-z][a-z0-9-]{1,63}")
+_QUERY = re.compile(r"([a-z-]+=[A-Za-z0-9._-]+)?")
 
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 _IPV4 = re.compile(r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}")
@@ -21,8 +36,12 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     port: int
     path_prefix: str = ""
-    auth: AuthScheme = "bearer"
+    auth: str = "bearer"
     allow_private: bool = False
+    query: str = ""
+    """A query that every request carries, e.g. "api-version=2024-10-21"."""
+    auth_parameters: dict[str, str] = {}
+    """What the scheme needs beside the secret: region and service, role, tenant, scope, or the address that gives tokens."""
     tls_trust: str = "system"
     proxy: str = ""
 
@@ -40,12 +59,28 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         return self.url.split("://", 1)[1].split("/", 1)[0].encode("ascii")
 
 
-def parse(base_url: str, *, auth: AuthScheme = "bearer", allow_private: bool = False) -> Endpoint:
+def is_auth(scheme: str) -> bool:
+    """Tell whether a word names a way to present a secret."""
+    return scheme in AUTH_SCHEMES or _AUTH_HEADER.fullmatch(scheme) is not None
+
+
+def parse(
+    base_url: str,
+    *,
+    auth: str = "bearer",
+    allow_private: bool = False,
+    query: str = "",
+    auth_parameters: dict[str, str] | None = None,
+) -> Endpoint:
     """Parse a base URL such as "https://api.openai.com/v1".
 
     Refuses user info, query, fragment, odd spellings of addresses, anything but ASCII, and plain http to a place that
     is not declared private. Raises ValueError with a sentence that names the URL.
     """
+    if not is_auth(auth):
+        raise ValueError(f"auth: {auth!r} must be one of {', '.join(sorted(AUTH_SCHEMES))}, or header:NAME")
+    if not _QUERY.fullmatch(query):
+        raise ValueError(f"{query!r} is not one plain query parameter")
     if not base_url.isascii() or any(c in base_url for c in "\\ \t\r\n%"):
         raise ValueError(f"{base_url!r} has characters that a base URL may not have")
     parts = urlsplit(base_url)
@@ -74,4 +109,6 @@ def parse(base_url: str, *, auth: AuthScheme = "bearer", allow_private: bool = F
         path_prefix=path,
         auth=auth,
         allow_private=allow_private,
+        query=query,
+        auth_parameters=auth_parameters or {},
     )

@@ -20,3 +20,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """True where chat completions take `top_k`."""
     drop: tuple[str, ...] = ()
     """Further fields that the provider refuses: removed in translated requests, and listed in the record."""
+    paths: dict[str, str] = {}
+    """Paths that differ from the dialect's, by operation (`chat`, `chat_stream`, …); `{model}` is the model's name."""
+    body: dict[str, str | int | bool | None] | None = None
+    """Keys that are set in every body; None removes one."""

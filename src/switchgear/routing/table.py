@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from switchgear.pricing.price import Price
+from switchgear.providers.quirks import Quirks
 
 ALIAS_DEPTH_MAX = 8
 
@@ -22,11 +23,12 @@ class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A provider that has been configured."""
 
     name: str
-    dialect: str
+    dialects: tuple[str, ...]
+    """The dialects that it speaks; the first is the one that others are translated to."""
     credentials: tuple[str, ...]
     """Names of usable credentials, in order."""
     pricing_id: str | None = None
-    stream_usage: bool = True
+    quirks: Quirks = Quirks()
 
 
 class DeploymentEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +50,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     fallback: tuple[str, ...] = ()
     retries_max: int = 1
     timeouts: Timeouts = Timeouts()
+    strict: bool = False
+    """Refuse what a provider's dialect cannot carry, instead of dropping it."""
 
 
 class RouteTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +70,7 @@ class Candidate(msgspec.Struct, frozen=True):
     upstream_model: str
     price: Price | None
     timeouts: Timeouts
+    strict: bool = False
 
     @property
     def deployment(self) -> str:
@@ -92,11 +97,6 @@ def resolve(table: RouteTable, model: str) -> Route | None:
         if target is not None:
             candidates.extend(_candidates(table, target, target_star))
     return Route(model, tuple(candidates), entry.retries_max) if candidates else None
-
-
-def names(table: RouteTable) -> list[str]:
-    """List the configured model names, patterns included."""
-    return sorted(table.models)
 
 
 def _entry(table: RouteTable, model: str, depth: int) -> tuple[ModelEntry | None, str]:
@@ -126,7 +126,7 @@ def _candidates(table: RouteTable, entry: ModelEntry, star: str) -> list[Candida
         wanted = (deployment.credential,) if deployment.credential is not None else provider.credentials
         upstream = deployment.model.replace("*", star, 1) if "*" in deployment.model else deployment.model
         found.extend(
-            Candidate(provider, credential, upstream, deployment.price, entry.timeouts)
+            Candidate(provider, credential, upstream, deployment.price, entry.timeouts, entry.strict)
             for credential in wanted
             if credential in provider.credentials
         )

@@ -70,6 +70,9 @@ class Opened(msgspec.Struct, frozen=True):
     item: Item
     secret: Secret
     auth_line: bytes
+    """The header line that presents the secret; empty where it is presented otherwise."""
+    query: str
+    """The secret as a query parameter, for the scheme `query`."""
     redactor: seal.Redactor
 
 
@@ -208,9 +211,10 @@ class Box:
         try:
             secret = seal.open_sealed(item.blob, item.context, self._keys)
             line = seal.auth_line(secret, item.context.endpoint)
+            query = seal.auth_query(secret, item.context.endpoint)
         except SealError:
             return
-        self._opened[item.id] = Opened(item, secret, line, seal.Redactor(secret))
+        self._opened[item.id] = Opened(item, secret, line, query, seal.Redactor(secret))
 
     def _save(self) -> None:
         write_durably(self._path, msgspec.msgpack.encode(_File(self.store_id, list(self._items.values()))))

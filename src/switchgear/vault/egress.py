@@ -13,9 +13,17 @@ from switchgear.wire.frames import Route
 from switchgear.wire.http1 import ResponseHead, is_safe_header
 
 # Inference only: an inference credential must not reach a provider's management endpoints.
-PATHS: dict[str, frozenset[str]] = {
-    "POST": frozenset({"/chat/completions", "/completions", "/embeddings"}),
-    "GET": frozenset({"/models"}),
+_MODEL = r"(?:[A-Za-z0-9._~@-]|%[0-9A-F]{2}){1,512}"
+PATHS = {
+    "POST": re.compile(
+        r"/chat/completions|/completions|/embeddings|/moderations|/rerank|/images/generations|/audio/speech"
+        r"|/responses(?:/compact|/input_tokens)?|/messages(?:/count_tokens)?|/chat|/embed"
+        rf"|/deployments/{_MODEL}/(?:chat/completions|completions|embeddings|images/generations|audio/speech)"
+        rf"|/models/{_MODEL}:(?:generateContent|streamGenerateContent\?alt=sse|countTokens|embedContent|batchEmbedContents"
+        r"|rawPredict|streamRawPredict)"
+        rf"|/model/{_MODEL}/(?:converse|converse-stream|count-tokens)"
+    ),
+    "GET": re.compile(r"/models"),
 }
 REQUEST_HEADERS = re.compile(
     rb"content-type|accept|openai-beta|idempotency-key|anthropic-[a-z-]+|x-goog-(?!api-key)[a-z-]+"
@@ -29,6 +37,8 @@ RESPONSE_HEADERS = frozenset(
         b"openai-processing-ms",
         b"x-request-id",
         b"request-id",
+        b"x-amzn-requestid",
+        b"x-amzn-errortype",
     }
 )
 ATTEMPT_ID = re.compile(r"[0-9a-z]{1,40}-[0-9]{1,3}")
@@ -42,13 +52,14 @@ def build_head(route: Route, opened: Opened) -> bytes:
 
     Raises RefusedError for a path, method or header outside the lists.
     """
-    if route.path not in PATHS.get(route.method, frozenset()):
+    allowed = PATHS.get(route.method)
+    if allowed is None or not allowed.fullmatch(route.path) or "%2E%2E" in route.path or "/.." in route.path:
         raise RefusedError(f"{route.method} {route.path[:64]!r} is not an inference path")
     if len(route.headers) > HEADERS_MAX:
         raise RefusedError("too many headers")
     endpoint = opened.item.context.endpoint
     lines = [
-        f"{route.method} {endpoint.path_prefix}{route.path} HTTP/1.1\r\nhost: ".encode("ascii"),
+        b"%b %b HTTP/1.1\r\nhost: " % (route.method.encode("ascii"), target_of(route, opened)),
         endpoint.host_header,
         b"\r\n",
         opened.auth_line,
@@ -60,6 +71,14 @@ def build_head(route: Route, opened: Opened) -> bytes:
             raise RefusedError(f"the header {name[:64]!r} may not be sent")
         lines += (name, b": ", value, b"\r\n")
     return b"".join(lines)
+
+
+def target_of(route: Route, opened: Opened) -> bytes:
+    """Return the request target: the sealed prefix, the path, the sealed query."""
+    endpoint = opened.item.context.endpoint
+    queries = [text for text in (endpoint.query, opened.query) if text]
+    mark = "&" if "?" in route.path else "?"
+    return (endpoint.path_prefix + route.path + (mark + "&".join(queries) if queries else "")).encode("ascii")
 
 
 def finish_head(head: bytes, attempt_id: str, body_length: int) -> bytes:

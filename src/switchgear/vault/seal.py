@@ -7,6 +7,7 @@ not open. This is the only module that reveals secrets.
 
 import hashlib
 import hmac
+import re
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -14,7 +15,7 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from switchgear.core.errors import SealError
 from switchgear.core.secret import Secret
-from switchgear.providers.endpoint import Endpoint
+from switchgear.providers.endpoint import AUTH_HEADERS, Endpoint
 from switchgear.vault.kek import KeyPair, PublicKey
 
 MAGIC = b"SGS1"
@@ -72,14 +73,26 @@ def is_same(one: Secret, other: Secret) -> bool:
 def auth_line(secret: Secret, endpoint: Endpoint) -> bytes:
     """Return the header line that presents the secret, or nothing for `auth: none`. Raises SealError for bytes that
     cannot stand in a header."""
-    if endpoint.auth == "none":
+    scheme = endpoint.auth
+    prefix = AUTH_HEADERS.get(scheme)
+    if prefix is None and scheme.startswith("header:"):
+        prefix = scheme[7:].encode() + b": "
+    if prefix is None:
         return b""
     value = secret.reveal()
     if not value or any(byte <= 0x20 or byte >= 0x7F for byte in value):
         raise SealError("the credential has characters that cannot stand in a header (a newline?)")
-    if endpoint.auth == "bearer":
-        return b"authorization: Bearer " + value + b"\r\n"
-    return endpoint.auth.encode() + b": " + value + b"\r\n"
+    return prefix + value + b"\r\n"
+
+
+def auth_query(secret: Secret, endpoint: Endpoint) -> str:
+    """Return the query parameter that presents the secret, or "" for other schemes. Raises SealError."""
+    if endpoint.auth != "query":
+        return ""
+    value = secret.reveal()
+    if not re.fullmatch(rb"[A-Za-z0-9._~-]{1,1024}", value):
+        raise SealError("the credential has characters that cannot stand in a query")
+    return "key=" + value.decode("ascii")
 
 
 class Redactor:

@@ -145,6 +145,8 @@ class Settle(msgspec.Struct, array_like=True, frozen=True):
     ttft_ms: int | None
     error_code: str | None = None
     error_message: str | None = None
+    dropped: list[str] | None = None
+    """What the client asked and the provider's dialect could not carry."""
 
 
 class Checkpoint(msgspec.Struct, array_like=True, frozen=True):

@@ -1,0 +1,181 @@
+"""Refusals and broken streams in each dialect's own shape (CONTRACT.md §5). Level 1.
+
+Sources, all read 2026-11-24: OpenAI API reference, "Error codes"; Anthropic API reference, "Errors"; Google AIP-193;
+Amazon Bedrock API reference, "Common errors"; Cohere API reference, "Errors".
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from switchgear.core.problems import Problem
+from switchgear.dialects.shape import encode
+from switchgear.wire import eventstream
+
+_OPENAI_CODES = frozenset({"model_not_found", "model_unpriced", "unknown_path", "content_policy_violation"})
+_GOOGLE = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    405: "INVALID_ARGUMENT",
+    408: "DEADLINE_EXCEEDED",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+_BEDROCK = {
+    400: "ValidationException",
+    401: "AccessDeniedException",
+    403: "AccessDeniedException",
+    404: "ResourceNotFoundException",
+    408: "ModelTimeoutException",
+    424: "ModelErrorException",
+    429: "ThrottlingException",
+    500: "InternalServerException",
+    502: "ModelErrorException",
+    503: "ServiceUnavailableException",
+    504: "ModelTimeoutException",
+}
+_BY_STATUS = {
+    400: ("invalid_request_error", "invalid_request_error"),
+    401: ("authentication_error", "authentication_error"),
+    402: ("invalid_request_error", "billing_error"),
+    403: ("permission_error", "permission_error"),
+    404: ("invalid_request_error", "not_found_error"),
+    413: ("invalid_request_error", "request_too_large"),
+    422: ("invalid_request_error", "invalid_request_error"),
+    429: ("rate_limit_error", "rate_limit_error"),
+    503: ("server_error", "overloaded_error"),
+    504: ("server_error", "timeout_error"),
+    529: ("server_error", "overloaded_error"),
+}
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What is to be said: a refusal of ours, or a provider's error in other words."""
+
+    status: int
+    message: str
+    openai_type: str
+    openai_code: str | None
+    anthropic_type: str
+    param: str | None = None
+    retry_after_s: int | None = None
+    request_id: str = ""
+
+
+def of_problem(problem: Problem, request_id: str) -> Fault:
+    """Turn a refusal into what is said."""
+    case = problem.case
+    code = case.code if case.openai_type != "invalid_request_error" or case.code in _OPENAI_CODES else None
+    message = f"{problem.message} (request id: {request_id})"
+    return Fault(
+        case.status,
+        message,
+        case.openai_type,
+        code,
+        case.anthropic_type,
+        problem.param,
+        problem.retry_after_s,
+        request_id,
+    )
+
+
+def of_upstream(status: int, body: bytes, request_id: str) -> Fault:
+    """Turn another dialect's error into what is said: its status and its sentence."""
+    openai_type, anthropic_type = _BY_STATUS.get(
+        status, ("server_error" if status >= 500 else "invalid_request_error",) * 2
+    )
+    if status >= 500 and status not in _BY_STATUS:
+        anthropic_type = "api_error"
+    return Fault(status, message_of(body), openai_type, None, anthropic_type, request_id=request_id)
+
+
+def message_of(body: bytes) -> str:
+    """Find the sentence in a provider's error body, whatever its dialect; HTML and garbage are named, not shown."""
+    try:
+        value: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return "the provider answered with an error that is not JSON"
+    if isinstance(value, list) and value:
+        value = value[0]  # Gemini's array mode
+    for _ in range(3):
+        if isinstance(value, dict):
+            value = value.get("error") or value.get("message") or value.get("Message") or value.get("detail")
+        else:
+            break
+    return value[:2048] if isinstance(value, str) else "the provider answered with an error"
+
+
+def _openai(fault: Fault) -> dict[str, Any]:
+    body = {"message": fault.message, "type": fault.openai_type, "param": fault.param, "code": fault.openai_code}
+    return {"error": body}
+
+
+def _anthropic(fault: Fault) -> dict[str, Any]:
+    error = {"type": fault.anthropic_type, "message": fault.message}
+    return {"type": "error", "error": error, "request_id": fault.request_id}
+
+
+def _gemini(fault: Fault) -> dict[str, Any]:
+    default = "INVALID_ARGUMENT" if fault.status < 500 else "INTERNAL"
+    error: dict[str, Any] = {
+        "code": fault.status,
+        "message": fault.message,
+        "status": _GOOGLE.get(fault.status, default),
+    }
+    if fault.retry_after_s is not None:
+        kind = "type.googleapis.com/google.rpc.RetryInfo"
+        error["details"] = [{"@type": kind, "retryDelay": f"{fault.retry_after_s}s"}]
+    return {"error": error}
+
+
+def _plain(fault: Fault) -> dict[str, Any]:
+    return {"message": fault.message}
+
+
+_SHAPES: dict[str, Callable[[Fault], dict[str, Any]]] = {
+    "openai": _openai,
+    "responses": _openai,
+    "anthropic": _anthropic,
+    "gemini": _gemini,
+    "bedrock": _plain,
+    "cohere": _plain,
+}
+
+
+def render(dialect: str, fault: Fault) -> tuple[bytes, bytes]:
+    """Return (further header lines, body) of an error response."""
+    body = encode(_SHAPES[dialect](fault))
+    if dialect == "bedrock":
+        default = "ValidationException" if fault.status < 500 else "InternalServerException"
+        return b"x-amzn-errortype: %b\r\n" % _BEDROCK.get(fault.status, default).encode(), body
+    if dialect == "anthropic":
+        return b"request-id: %b\r\n" % fault.request_id.encode(), body
+    return b"", body
+
+
+def render_event(dialect: str, fault: Fault, sequence_number: int = 0) -> bytes:
+    """Return the bytes that end a broken stream: never a clean end."""
+    if dialect == "responses":
+        error = {"code": fault.openai_code or fault.openai_type, "message": fault.message}
+        response = {"id": "resp_" + fault.request_id, "object": "response", "created_at": 0, "status": "failed"}
+        response |= {"error": error, "incomplete_details": None, "output": [], "model": "", "usage": None}
+        event = {"type": "response.failed", "sequence_number": sequence_number, "response": response}
+        return b"event: response.failed\ndata: %b\n\n" % encode(event)
+    body = encode(_SHAPES[dialect](fault))
+    if dialect == "anthropic":
+        return b"event: error\ndata: %b\n\n" % body
+    if dialect == "bedrock":
+        return eventstream.exception("modelStreamErrorException", body)
+    if dialect == "cohere":
+        delta = {"finish_reason": "ERROR", "error": fault.message}
+        event = {"type": "message-end", "delta": delta}
+        return b"event: message-end\ndata: %b\n\n" % encode(event)
+    if dialect == "gemini":
+        return b"data: %b\r\n\r\n" % body
+    return b"data: %b\n\n" % body

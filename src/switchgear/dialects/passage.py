@@ -1,0 +1,400 @@
+"""How one attempt goes from a client's dialect to a provider's and back. Level 1, sans-I/O.
+
+The same dialect on both sides: bodies go verbatim and a listener reads. Another: everything goes through the hub. The rest
+of the gateway sees one interface and never asks which.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import msgspec
+
+from switchgear.core.errors import ProtocolError
+from switchgear.dialects import anthropic, bedrock, cohere, errors, gemini, hub, openai, responses
+from switchgear.dialects.reading import BinaryListener, Ears, Listener, Reading
+from switchgear.dialects.registry import TRANSLATORS
+from switchgear.dialects.request import Request, upstream_body
+from switchgear.dialects.shape import InvalidBodyError, Node, decode, encode
+from switchgear.providers.quirks import Quirks
+from switchgear.wire import sse
+
+# What an attempt asks of a provider, by dialect and operation; `{model}` is the upstream's name, escaped.
+PATHS: dict[tuple[str, str], str] = {
+    ("openai", "chat"): "/chat/completions",
+    ("openai", "completions"): "/completions",
+    ("openai", "embeddings"): "/embeddings",
+    ("openai", "images"): "/images/generations",
+    ("openai", "speech"): "/audio/speech",
+    ("openai", "moderations"): "/moderations",
+    ("openai", "rerank"): "/rerank",
+    ("responses", "chat"): "/responses",
+    ("responses", "compact"): "/responses/compact",
+    ("responses", "count_tokens"): "/responses/input_tokens",
+    ("anthropic", "chat"): "/messages",
+    ("anthropic", "count_tokens"): "/messages/count_tokens",
+    ("gemini", "chat"): "/models/{model}:generateContent",
+    ("gemini", "chat_stream"): "/models/{model}:streamGenerateContent?alt=sse",
+    ("gemini", "count_tokens"): "/models/{model}:countTokens",
+    ("gemini", "embeddings"): "/models/{model}:embedContent",
+    ("gemini", "embeddings_batch"): "/models/{model}:batchEmbedContents",
+    ("gemini", "predict"): "/models/{model}:predict",
+    ("bedrock", "chat"): "/model/{model}/converse",
+    ("bedrock", "chat_stream"): "/model/{model}/converse-stream",
+    ("bedrock", "count_tokens"): "/model/{model}/count-tokens",
+    ("cohere", "chat"): "/chat",
+    ("cohere", "embeddings"): "/embed",
+    ("cohere", "rerank"): "/rerank",
+}
+STREAM_TYPES = {
+    "bedrock": b"application/vnd.amazon.eventstream",
+}
+SSE_TYPE = b"text/event-stream; charset=utf-8"
+JSON_TYPE = b"application/json"
+PINGS = {
+    "openai": b": ping\n\n",
+    "anthropic": b'event: ping\ndata: {"type": "ping"}\n\n',
+    "gemini": b"\n",
+    "cohere": b"\n",
+    "bedrock": b"",
+}
+_EARS: dict[str, Ears] = {
+    "responses": responses.EARS,
+    "anthropic": anthropic.EARS,
+    "gemini": gemini.EARS,
+    "cohere": cohere.EARS,
+}
+_READERS: dict[str, Callable[[Node], Reading]] = {
+    "responses": responses.read_answer,
+    "anthropic": anthropic.read_answer,
+    "gemini": gemini.read_answer,
+    "bedrock": bedrock.read_answer,
+    "cohere": cohere.read_answer,
+}
+
+
+class Meter(Protocol):
+    """Takes a provider's stream and gives the client's; knows what the stream said about itself."""
+
+    @property
+    def events(self) -> int:
+        """Events so far."""
+        ...
+
+    @property
+    def reading(self) -> Reading:
+        """What is known so far."""
+        ...
+
+    @property
+    def error(self) -> bool:
+        """True after an error event of the provider's own, which was passed on."""
+        ...
+
+    @property
+    def is_clean(self) -> bool:
+        """True when the stream ended as it should."""
+        ...
+
+    @property
+    def output_estimate(self) -> int:
+        """Tokens seen so far, estimated."""
+        ...
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the bytes for the client. Raises ProtocolError."""
+        ...
+
+    def finish(self) -> bytes:
+        """The stream ended: return the last bytes for the client."""
+        ...
+
+
+class Passage:
+    """One attempt's way. `path`, `body` and `dropped` are for the attempt and its record."""
+
+    __slots__ = (
+        "_created",
+        "_customs",
+        "_model",
+        "_ours",
+        "_request",
+        "as_array",
+        "body",
+        "dialect",
+        "dropped",
+        "path",
+        "provider_dialect",
+    )
+
+    def __init__(self, request: Request, dialect: str, provider_dialect: str, created: int, as_array: bool) -> None:
+        self._request = request
+        self._model = request.model
+        self._created = created
+        self.dialect = dialect
+        """What the client hears."""
+        self.provider_dialect = provider_dialect
+        self.as_array = as_array
+        """True for Gemini's clients that read a stream as one JSON array."""
+        self.path = ""
+        self.body = b""
+        self.dropped: list[str] = []
+        self._ours = dialect == provider_dialect
+        self._customs: frozenset[str] = frozenset()
+
+    @property
+    def is_verbatim(self) -> bool:
+        """True when the answer goes to the client as it came."""
+        return self._ours
+
+    @property
+    def stream_type(self) -> bytes:
+        """The content type of the client's stream."""
+        return JSON_TYPE if self.as_array else STREAM_TYPES.get(self.dialect, SSE_TYPE)
+
+    def meter(self) -> Meter:
+        """Return what the provider's stream is fed to."""
+        request = self._request
+        inner: Meter
+        if not self._ours:
+            inner = Crossing(self)
+        elif self.dialect == "openai":
+            inner = openai.StreamMeter(hide_usage=not request.asked_usage)
+        elif self.dialect == "bedrock":
+            inner = BinaryListener(bedrock.listen)
+        else:
+            inner = Listener(_EARS[self.dialect])
+        return ArrayMeter(inner) if self.as_array else inner
+
+    def encoder(self) -> Any:
+        """Return the encoder of the client's dialect."""
+        asked = self._request.asked_usage
+        if self.dialect == "responses":
+            return responses.StreamEncoder(self._model, self._created, asked, self._customs)
+        return TRANSLATORS[self.dialect].encoder(self._model, self._created, asked)
+
+    def read(self, body: bytes) -> Reading:
+        """Read what a plain answer says about itself; nothing where it does not decode: it is not ours to judge."""
+        if self.provider_dialect == "openai":
+            return openai.read_answer(body)
+        try:
+            value = decode(body)
+            return _READERS[self.provider_dialect](Node(value)) if isinstance(value, dict) else Reading()
+        except (msgspec.DecodeError, RecursionError, InvalidBodyError):
+            return Reading()
+
+    def answer(self, body: bytes) -> bytes:
+        """Return a plain answer for the client. Raises ProtocolError for one that cannot be translated."""
+        if self._ours:
+            return body
+        answer = self._decode(body)
+        if self.dialect == "responses":
+            return encode(responses.encode_answer(answer, self._model, self._created, self._customs))
+        return encode(TRANSLATORS[self.dialect].encode_answer(answer, self._model, self._created))
+
+    def _decode(self, body: bytes) -> hub.Answer:
+        try:
+            answer = TRANSLATORS[self.provider_dialect].decode_answer(Node(decode(body)))
+        except (msgspec.DecodeError, RecursionError, InvalidBodyError) as exc:
+            raise ProtocolError(f"the provider's answer is not of its dialect: {exc}") from exc
+        self.dropped += answer.dropped
+        return answer
+
+    def as_stream(self, body: bytes) -> bytes:
+        """Return a plain answer as the stream that the client asked for. Raises ProtocolError."""
+        encoder = self.encoder()
+        out = b"".join([encoder.encode(event) for event in hub.events_of(self._decode(body))])
+        if not self.as_array:
+            return out
+        array = ArrayMeter(Listener(_EARS["gemini"]))
+        return array.feed(out) + array.finish()
+
+    def error(self, status: int, body: bytes, request_id: str) -> tuple[bytes, bytes]:
+        """Return (further header lines, body) for a provider's error."""
+        if self._ours:
+            return b"", body
+        return errors.render(self.dialect, errors.of_upstream(status, body, request_id))
+
+    def ping(self, meter: Meter) -> bytes:
+        """Return a keep-alive, to be sent between two events."""
+        if self.as_array:
+            return b" "
+        if self.dialect == "responses":
+            number = _sequence_number(meter)
+            return b'data: {"type":"keepalive","sequence_number":%d}\n\n' % number
+        return PINGS[self.dialect]
+
+    def broken(self, fault: errors.Fault, meter: Meter | None) -> bytes:
+        """Return what ends a broken stream."""
+        if self.as_array:
+            return b""  # the missing "]" says it
+        number = _sequence_number(meter) + 1 if meter is not None and self.dialect == "responses" else 0
+        return errors.render_event(self.dialect, fault, number)
+
+
+def _sequence_number(meter: Meter) -> int:
+    if isinstance(meter, Crossing):
+        return int(getattr(meter.encoder, "number", 0))
+    data = sse.event_data(getattr(meter, "last_event", b"")) or b"{}"
+    try:
+        return Node(decode(data)).integer("sequence_number") or 0
+    except (msgspec.DecodeError, InvalidBodyError):
+        return 0
+
+
+def choose(dialect: str, operation: str, spoken: tuple[str, ...]) -> str | None:
+    """Return the dialect in which a provider is asked: the client's own where it speaks it, else the first that a
+    translation leads to. None when the provider cannot do this."""
+    if dialect in spoken and (dialect, operation) in PATHS:
+        return dialect
+    if operation == "chat":
+        return next((name for name in spoken if name in TRANSLATORS), None)
+    return None
+
+
+def open_passage(
+    request: Request,
+    dialect: str,
+    provider_dialect: str,
+    upstream_model: str,
+    quirks: Quirks,
+    *,
+    created: int,
+    as_array: bool = False,
+) -> Passage:
+    """Prepare an attempt. `dialect` is what the client hears. Raises InvalidBodyError for what cannot be carried."""
+    passage = Passage(request, dialect, provider_dialect, created, as_array)
+    operation = request.operation
+    name = f"{operation}_stream" if request.stream and (provider_dialect, f"{operation}_stream") in PATHS else operation
+    template = quirks.paths.get(name) or PATHS[provider_dialect, name]
+    passage.path = template.replace("{model}", quote(upstream_model, safe="")) if "{" in template else template
+    if request.dialect == provider_dialect:
+        passage.body = upstream_body(request, upstream_model, quirks.stream_usage)
+        if quirks.body is not None:
+            passage.body = _adapt(passage.body, quirks)
+        return passage
+    asked = TRANSLATORS[request.dialect].decode_request(request.node(), request.model, request.stream)
+    if request.dialect == "responses":
+        passage._customs = responses.custom_tools(request.node())
+    body = TRANSLATORS[provider_dialect].encode_request(asked, upstream_model, quirks)
+    passage.dropped = list(dict.fromkeys(asked.dropped))
+    passage.body = encode(body)
+    if quirks.body is not None:
+        passage.body = _adapt(passage.body, quirks)
+    return passage
+
+
+def _adapt(body: bytes, quirks: Quirks) -> bytes:
+    """Apply a provider's fixed changes to a body: keys set, or removed where the value is None."""
+    fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    for key, value in (quirks.body or {}).items():
+        if value is None:
+            fields.pop(key, None)
+        else:
+            fields[key] = msgspec.Raw(encode(value))
+    return encode(fields)
+
+
+class Crossing:
+    """A provider's stream translated into the client's dialect."""
+
+    def __init__(self, passage: Passage) -> None:
+        self._decoder = TRANSLATORS[passage.provider_dialect].decoder()
+        self.encoder = passage.encoder()
+        self.reading = Reading()
+        self.events = 0
+        self.error = False
+        """Always False: the provider's own error event is not passed on, the transfer renders one."""
+        self.failed: hub.Failed | None = None
+        self._chars = 0
+        self._is_ended = False
+
+    @property
+    def is_clean(self) -> bool:
+        """True after the provider's proper end."""
+        return self._is_ended and self.failed is None
+
+    @property
+    def output_estimate(self) -> int:
+        """Tokens seen so far, estimated."""
+        return max(self.events, self._chars // 4)
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the bytes for the client. Raises ProtocolError, also for an error event of the provider's."""
+        return self._encode(self._decoder.feed(data))
+
+    def finish(self) -> bytes:
+        """The stream ended."""
+        return self._encode(self._decoder.finish())
+
+    def _encode(self, events: list[hub.Event]) -> bytes:
+        out: list[bytes] = []
+        reading = self.reading
+        for event in events:
+            if isinstance(event, hub.Delta):
+                self.events += 1
+                self._chars += len(event.text)
+            elif isinstance(event, hub.Begin):
+                reading.response_id = event.id[:128] if event.id else None
+            elif isinstance(event, hub.End):
+                self._is_ended = True
+                reading.usage, reading.finish_reason = event.usage, event.finish
+                reading.service_tier = event.service_tier
+            elif isinstance(event, hub.Failed):
+                self.failed = event
+                raise ProtocolError(f"the provider broke off: {event.message[:512]}")
+            out.append(self.encoder.encode(event))
+        return b"".join(out)
+
+
+class ArrayMeter:
+    """Turns a stream of events into one JSON array, as Gemini's clients without `alt=sse` read it."""
+
+    def __init__(self, inner: Meter) -> None:
+        self._inner = inner
+        self._begun = False
+
+    @property
+    def events(self) -> int:
+        """Events so far."""
+        return self._inner.events
+
+    @property
+    def reading(self) -> Reading:
+        """What is known so far."""
+        return self._inner.reading
+
+    @property
+    def error(self) -> bool:
+        """True after an error event of the provider's own."""
+        return self._inner.error
+
+    @property
+    def is_clean(self) -> bool:
+        """True when the stream ended as it should."""
+        return self._inner.is_clean
+
+    @property
+    def output_estimate(self) -> int:
+        """Tokens seen so far, estimated."""
+        return self._inner.output_estimate
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the elements that these bytes complete."""
+        return self._elements(self._inner.feed(data))
+
+    def finish(self) -> bytes:
+        """Close the array, if the stream ended as it should."""
+        out = self._elements(self._inner.finish())
+        if not self._inner.is_clean:
+            return out
+        return out + (b"]" if self._begun else b"[]")
+
+    def _elements(self, events: bytes) -> bytes:
+        out: list[bytes] = []
+        for event in sse.Splitter(1 << 30).feed(events):
+            data = sse.event_data(event)
+            if data is not None:
+                out.append((b",\r\n" if self._begun else b"[") + data)
+                self._begun = True
+        return b"".join(out)

@@ -1,0 +1,186 @@
+"""What an answer says about itself, in every dialect; and listeners that read it from a stream that passes. Level 1.
+
+Same dialect on both sides: the bytes go through verbatim, a listener only reads. The common chunk costs a few scans and no
+JSON.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from switchgear.core.usage import TokenUsage
+from switchgear.dialects.shape import InvalidBodyError, Node, decode
+from switchgear.wire import eventstream, sse
+
+
+class Reading(msgspec.Struct):
+    """What an answer says about itself; None where it does not."""
+
+    usage: TokenUsage | None = None
+    finish_reason: str | None = None
+    response_id: str | None = None
+    service_tier: str | None = None
+
+
+class State(msgspec.Struct):
+    """What a listener has learned: the reading, and whether the stream ended as it should."""
+
+    reading: Reading
+    is_done: bool = False
+    error: bool = False
+    memory: Any = None
+    """The dialect's own, between two events."""
+
+
+def cap(text: str | None) -> str | None:
+    """Bound a text of a provider."""
+    return text if text is None or len(text) <= 128 else text[:128]
+
+
+class Ears(msgspec.Struct, frozen=True):
+    """What to listen for in one dialect's streams."""
+
+    news: tuple[bytes, ...]
+    """Byte strings without which an event says nothing about itself."""
+    read: Callable[[Node, State], None]
+    """Read one event's JSON."""
+    lazy: bytes | None = None
+    """Present in every event, but only the last one counts: then just that one is read, at the end."""
+
+
+class Listener:
+    """Passes server-sent events on verbatim and reads what they say about the answer."""
+
+    __slots__ = ("_ears", "_last", "_splitter", "_state", "events", "overhead", "payload_bytes")
+
+    def __init__(self, ears: Ears) -> None:
+        self._ears = ears
+        self._splitter = sse.Splitter()
+        self._state = State(Reading())
+        self._last = b""
+        self.events = 0
+        self.payload_bytes = 0
+        self.overhead = 1 << 30
+
+    @property
+    def reading(self) -> Reading:
+        """What is known so far."""
+        if self._last and self._ears.lazy is not None:
+            last, self._last = self._last, b""
+            self._read(last)
+        return self._state.reading
+
+    @property
+    def error(self) -> bool:
+        """True after an error event of the provider's own."""
+        return self._state.error
+
+    @property
+    def is_clean(self) -> bool:
+        """True when the stream ended as it should."""
+        return not self._state.error and (self._state.is_done or self.reading.finish_reason is not None)
+
+    @property
+    def output_estimate(self) -> int:
+        """Tokens seen so far, estimated: at least one per event, else a quarter of the text's bytes."""
+        content = self.payload_bytes - self.events * min(self.overhead, 1 << 20)
+        return max(self.events, content // 4, 0)
+
+    @property
+    def last_event(self) -> bytes:
+        """The last event's bytes, for a keep-alive that refers to it."""
+        return self._last
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the bytes for the client. Raises ProtocolError for an event that is too large."""
+        events = self._splitter.feed(data)
+        ears = self._ears
+        for event in events:
+            self.events += 1
+            self.payload_bytes += len(event)
+            self.overhead = min(self.overhead, len(event))
+            for news in ears.news:
+                if news in event:
+                    self._last = b""
+                    self._read(event)
+                    break
+            else:
+                if ears.lazy is None or ears.lazy in event:
+                    self._last = event
+        return events[0] if len(events) == 1 else b"".join(events)
+
+    def finish(self) -> bytes:
+        """The stream ended: return what is left of an unfinished event, to pass on."""
+        tail = self._splitter.tail
+        if tail.strip():
+            self._read(tail)
+        return tail
+
+    def _read(self, event: bytes) -> None:
+        data = sse.event_data(event)
+        if data is None:
+            return
+        try:
+            value = decode(data)
+            if isinstance(value, dict):
+                self._ears.read(Node(value), self._state)
+        except (msgspec.DecodeError, RecursionError, InvalidBodyError):
+            return  # what does not decode is not ours to judge: it was passed on
+
+
+class BinaryListener:
+    """The same for the AWS event stream."""
+
+    __slots__ = ("_decoder", "_state", "events", "payload_bytes", "read")
+
+    def __init__(self, read: Callable[[str, Node, State], None]) -> None:
+        self._decoder = eventstream.Decoder()
+        self._state = State(Reading())
+        self.read = read
+        self.events = 0
+        self.payload_bytes = 0
+
+    @property
+    def reading(self) -> Reading:
+        """What is known so far."""
+        return self._state.reading
+
+    @property
+    def error(self) -> bool:
+        """True after an exception message."""
+        return self._state.error
+
+    @property
+    def is_clean(self) -> bool:
+        """True when the stream ended as it should."""
+        return not self._state.error and (self._state.is_done or self._state.reading.finish_reason is not None)
+
+    @property
+    def output_estimate(self) -> int:
+        """Tokens seen so far, estimated."""
+        return max(self.events, (self.payload_bytes - 60 * self.events) // 4, 0)
+
+    last_event = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the bytes for the client. Raises ProtocolError for a damaged message."""
+        messages = self._decoder.feed(data)
+        for message in messages:
+            self.events += 1
+            self.payload_bytes += len(message.payload)
+            kind = message.headers.get(":event-type")
+            if kind is None:
+                self._state.error = True
+            elif kind != "contentBlockDelta":
+                try:
+                    value = decode(message.payload) if message.payload else {}
+                    if isinstance(value, dict):
+                        self.read(kind, Node(value), self._state)
+                except (msgspec.DecodeError, RecursionError, InvalidBodyError):
+                    continue
+        return b"".join([message.raw for message in messages])
+
+    def finish(self) -> bytes:
+        """The stream ended: a message that is not whole is not passed on."""
+        return b""

@@ -1,0 +1,256 @@
+"""What the pipeline has to know of a request's body, in every dialect, without translating it. Level 1.
+
+Bodies are decoded one level (`dict[str, Raw]`): the few keys that policy changes are replaced, the rest stays
+byte-identical, duplicate keys collapse, so what was judged is what is sent (DESIGN.md §2).
+"""
+
+from typing import TypeVar
+
+import msgspec
+from msgspec import Raw
+
+from switchgear.core.usage import TOKENS_MAX
+from switchgear.dialects import json_guard
+from switchgear.dialects.shape import InvalidBodyError, Node, encode
+
+T = TypeVar("T")
+
+_decode_body = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_str = msgspec.json.Decoder(str).decode
+_decode_bool = msgspec.json.Decoder(bool | None).decode
+_decode_int = msgspec.json.Decoder(int | None).decode
+
+_WATCHED = (
+    b'"model"',
+    b'"stream"',
+    b'"stream_options"',
+    b'"max_tokens"',
+    b'"max_completion_tokens"',
+    b'"max_output_tokens"',
+    b'"metadata"',
+    b'"user"',
+    b'"previous_response_id"',
+    b'"generationConfig"',
+    b'"inferenceConfig"',
+)
+# Consumed here, never forwarded (CONTRACT.md §4).
+CONSUMED = ("litellm_metadata", "fallbacks", "num_retries", "guardrails", "anthropic_version")
+_USAGE_OPTION = Raw(b'{"include_usage":true}')
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """How the bodies of one operation look in one dialect."""
+
+    required: tuple[str, ...]
+    """One of these keys must be there."""
+    limits: tuple[str, ...] = ()
+    """Keys that limit the output, the first one present counts; `a.b` stands in an object."""
+    has_model: bool = True
+    """False where the model stands in the path."""
+    user: str | None = None
+    """The key that names the person behind the request."""
+
+
+SHAPES: dict[tuple[str, str], Shape] = {
+    ("openai", "chat"): Shape(("messages", "input"), ("max_completion_tokens", "max_tokens"), user="user"),
+    ("openai", "completions"): Shape(("prompt",), ("max_tokens",), user="user"),
+    ("openai", "embeddings"): Shape(("input",), user="user"),
+    ("openai", "images"): Shape(("prompt",), user="user"),
+    ("openai", "speech"): Shape(("input",)),
+    ("openai", "moderations"): Shape(("input",)),
+    ("openai", "rerank"): Shape(("query",)),
+    ("responses", "chat"): Shape(
+        ("input", "previous_response_id", "prompt", "conversation"), ("max_output_tokens",), user="user"
+    ),
+    ("responses", "compact"): Shape(("model",)),
+    ("responses", "count_tokens"): Shape(("input", "previous_response_id", "conversation")),
+    ("anthropic", "chat"): Shape(("messages",), ("max_tokens",)),
+    ("anthropic", "count_tokens"): Shape(("messages",)),
+    ("gemini", "chat"): Shape(("contents",), ("generationConfig.maxOutputTokens",), has_model=False),
+    ("gemini", "count_tokens"): Shape(
+        ("contents", "generateContentRequest", "generate_content_request"), has_model=False
+    ),
+    ("gemini", "embeddings"): Shape(("content",), has_model=False),
+    ("gemini", "embeddings_batch"): Shape(("requests",), has_model=False),
+    ("gemini", "predict"): Shape(("instances",), has_model=False),
+    ("bedrock", "chat"): Shape(("messages",), ("inferenceConfig.maxTokens",), has_model=False),
+    ("bedrock", "count_tokens"): Shape(("input",), has_model=False),
+    ("cohere", "chat"): Shape(("messages",), ("max_tokens",)),
+    ("cohere", "embeddings"): Shape(("texts", "images", "inputs")),
+    ("cohere", "rerank"): Shape(("query",)),
+}
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+class _Metadata(msgspec.Struct):
+    tags: Raw = Raw(b"null")
+    user_id: Raw = Raw(b"null")
+
+
+_decode_stream_options = msgspec.json.Decoder(_StreamOptions | None).decode
+_decode_metadata = msgspec.json.Decoder(_Metadata | None).decode
+_decode_tags = msgspec.json.Decoder(list[str] | str | None).decode
+
+
+class Request(msgspec.Struct):
+    """What the pipeline needs to know of a body; `fields` is the body, one level deep."""
+
+    fields: dict[str, Raw]
+    dialect: str
+    """The dialect that the body is in. Cursor sends one of responses to the path of chat."""
+    operation: str
+    model: str
+    stream: bool
+    asked_usage: bool = False
+    """True when the client itself asked for usage in the stream (only OpenAI's clients must ask)."""
+    output_tokens_max: int | None = None
+    end_user: str | None = None
+    session: str | None = None
+    tags: list[str] | None = None
+    has_model: bool = True
+    has_metadata_tags: bool = False
+
+    def node(self) -> Node:
+        """Return the body decoded, for translation."""
+        return Node({key: msgspec.json.decode(value) for key, value in self.fields.items()})
+
+
+def decode_fields(body: bytes) -> dict[str, Raw]:
+    """Decode and judge a body, one level. Raises InvalidBodyError."""
+    try:
+        json_guard.check_depth(body)
+        json_guard.check_text(body)
+        fields = _decode_body(body)
+        json_guard.check_duplicates(body, _WATCHED)
+    except json_guard.JsonRefusedError as exc:
+        raise InvalidBodyError(str(exc)) from None
+    except RecursionError:
+        raise InvalidBodyError("the body is nested too deeply") from None
+    except msgspec.ValidationError:
+        raise InvalidBodyError("the body must be a JSON object") from None
+    except msgspec.DecodeError as exc:
+        raise InvalidBodyError(f"the body is not JSON: {exc}") from None
+    return fields
+
+
+def parse(body: bytes, dialect: str, operation: str, model: str | None = None, stream: bool | None = None) -> Request:
+    """Decode and judge a body. `model` and `stream` are given where the path says them. Raises InvalidBodyError."""
+    shape = SHAPES[dialect, operation]
+    fields = decode_fields(body)
+    if model is None:
+        raw = fields.get("model")
+        if raw is None:
+            raise InvalidBodyError("you must provide a model parameter", "model")
+        model = _typed(_decode_str, raw, "model")
+    elif shape.has_model:
+        fields["model"] = Raw(encode(model))
+    for name in shape.required:
+        if name in fields:
+            break
+    else:
+        raise InvalidBodyError(f"missing required parameter: {shape.required[0]!r}", shape.required[0])
+    if stream is None:
+        stream = bool(_typed(_decode_bool, fields["stream"], "stream")) if "stream" in fields else False
+    elif stream and shape.has_model:
+        fields["stream"] = Raw(b"true")
+    request = Request(fields, dialect, operation, model, stream, has_model=shape.has_model)
+    if stream and "stream_options" in fields:
+        options = _typed(_decode_stream_options, fields["stream_options"], "stream_options")
+        request.asked_usage = bool(options and options.include_usage)
+    for limit in shape.limits:
+        found = _limit(fields, limit)
+        if found is not None:
+            if not 0 <= found <= TOKENS_MAX:
+                raise InvalidBodyError(f"{found} is not a possible number of tokens", limit)
+            request.output_tokens_max = found
+            break
+    if "metadata" in fields:
+        _read_metadata(fields["metadata"], request)
+    if shape.user is not None and shape.user in fields:
+        request.end_user = _typed(msgspec.json.Decoder(str | None).decode, fields[shape.user], shape.user)
+    if request.end_user is None and "safety_identifier" in fields:
+        request.end_user = _typed(_decode_str, fields["safety_identifier"], "safety_identifier")
+    if not model or len(model) > 512:
+        raise InvalidBodyError("the model's name must have 1 to 512 characters", "model")
+    if dialect == "openai" and operation == "chat" and "messages" not in fields:
+        request.dialect = "responses"  # Cursor: a body of responses on the path of chat
+    return request
+
+
+def _typed(decode: object, raw: Raw, name: str):  # type: ignore[no-untyped-def]
+    try:
+        return decode(raw)  # type: ignore[operator]
+    except msgspec.DecodeError as exc:
+        raise InvalidBodyError(f"invalid value for {name!r}: {exc}", name) from None
+
+
+def _limit(fields: dict[str, Raw], name: str) -> int | None:
+    outer, dot, inner = name.partition(".")
+    if not dot:
+        found: int | None = _typed(_decode_int, fields[name], name) if name in fields else None
+        return found
+    if outer not in fields:
+        return None
+    holder = _typed(msgspec.json.Decoder(dict[str, Raw] | None).decode, fields[outer], outer) or {}
+    value: int | None = _typed(_decode_int, holder[inner], name) if inner in holder else None
+    return value
+
+
+def _read_metadata(raw: Raw, request: Request) -> None:
+    metadata = _typed(_decode_metadata, raw, "metadata")
+    if metadata is None:
+        return
+    if bytes(metadata.tags) != b"null":
+        tags = _typed(_decode_tags, metadata.tags, "metadata.tags")
+        request.tags = tags.split(",") if isinstance(tags, str) else tags
+        request.has_metadata_tags = True
+    if bytes(metadata.user_id) == b"null":
+        return
+    user = _typed(_decode_str, metadata.user_id, "metadata.user_id")
+    # Claude Code packs a device, an account and a session into one value; that is no person.
+    if "_session_" in user:
+        request.session = user.rpartition("_session_")[2]
+    elif user.lstrip().startswith("{"):
+        try:
+            request.session = msgspec.json.decode(user, type=dict[str, str]).get("session_id")
+        except msgspec.DecodeError:
+            request.session = None
+    else:
+        request.end_user = user
+
+
+def upstream_body(request: Request, upstream_model: str, ask_usage: bool) -> bytes:
+    """Encode the body for a provider of the same dialect: the deployment's model name, usage asked for in streams, our
+    own keys removed, everything else as it came."""
+    fields = dict(request.fields)
+    if request.has_model and upstream_model != request.model:
+        fields["model"] = Raw(encode(upstream_model))
+    for key in CONSUMED:
+        fields.pop(key, None)
+    if request.has_metadata_tags:
+        _strip_tags(fields)
+    if request.stream and ask_usage and not request.asked_usage and request.dialect == "openai":
+        options = fields.get("stream_options")
+        fields["stream_options"] = _with_usage(options) if options is not None else _USAGE_OPTION
+    return encode(fields)
+
+
+def _with_usage(options: Raw) -> Raw:
+    try:
+        decoded = msgspec.json.decode(options, type=dict[str, Raw] | None) or {}
+    except msgspec.DecodeError:
+        return options
+    decoded["include_usage"] = Raw(b"true")
+    return Raw(encode(decoded))
+
+
+def _strip_tags(fields: dict[str, Raw]) -> None:
+    metadata = msgspec.json.decode(fields["metadata"], type=dict[str, Raw])
+    del metadata["tags"]
+    if metadata:
+        fields["metadata"] = Raw(encode(metadata))
+    else:
+        del fields["metadata"]

@@ -1,0 +1,346 @@
+"""The way of an attempt from a client's dialect to a provider's and back."""
+
+import itertools
+import json
+
+import msgspec
+import pytest
+
+from switchgear.core.errors import ProtocolError
+from switchgear.dialects import errors, hub
+from switchgear.dialects.passage import PATHS, choose, open_passage
+from switchgear.dialects.registry import TRANSLATORS
+from switchgear.dialects.request import SHAPES, parse
+from switchgear.dialects.shape import InvalidBodyError, Node
+from switchgear.providers.quirks import Quirks
+from switchgear.testing import recordings as recorded
+
+NAMES = list(TRANSLATORS)
+PAIRS = [(client, provider) for client in NAMES for provider in NAMES if client != provider]
+
+SAMPLE = hub.Request(
+    model="m",
+    system=[hub.Text("be brief")],
+    messages=[
+        hub.Message("user", [hub.Text("weather in Paris and Rome?")]),
+        hub.Message(
+            "assistant",
+            [hub.ToolCall("c1", "weather", '{"city":"Paris"}'), hub.ToolCall("c2", "weather", '{"city":"Rome"}')],
+        ),
+        hub.Message(
+            "user",
+            [hub.ToolResult("c1", [hub.Text("sun")], "weather"), hub.ToolResult("c2", [hub.Text("rain")], "weather")],
+        ),
+    ],
+    tools=[hub.Tool("weather", "tells it", msgspec.Raw(b'{"type":"object","properties":{"city":{"type":"string"}}}'))],
+    max_tokens=100,
+    temperature=0.5,
+)
+ANSWER = hub.Answer(
+    id="a1",
+    model="m",
+    parts=[hub.Text("sun"), hub.ToolCall("c3", "weather", '{"city":"Oslo"}'), hub.ToolCall("c4", "weather", "{}")],
+    finish="tool_calls",
+    usage=hub.TokenUsage(input=10, output=5),
+)
+
+
+def ask(client, stream=False, sample=SAMPLE):
+    """A client's request in a dialect, as the pipeline reads it."""
+    wanted = msgspec.structs.replace(sample, stream=stream, dropped=[])
+    body = msgspec.json.encode(TRANSLATORS[client].encode_request(wanted, "m", Quirks()))
+    in_path = client in {"gemini", "bedrock"}
+    return parse(body, client, "chat", "m" if in_path else None, stream if in_path else None)
+
+
+def provider_stream(provider, answer=ANSWER):
+    encoder = TRANSLATORS[provider].encoder("m", 1, True)
+    return b"".join(encoder.encode(event) for event in hub.events_of(answer))
+
+
+def collect(client, data):
+    decoder, collector = TRANSLATORS[client].decoder(), hub.Collector()
+    for event in decoder.feed(data) + decoder.finish():
+        collector.add(event)
+    return collector
+
+
+def gist(parts):
+    """Text and tool calls: what must survive every crossing."""
+    calls = [(p.name, json.loads(p.arguments or "{}")) for p in parts if isinstance(p, hub.ToolCall)]
+    return "".join(p.text for p in parts if isinstance(p, hub.Text | hub.Refusal)), calls
+
+
+@pytest.mark.parametrize(("client", "provider"), PAIRS)
+def test_a_request_and_its_answers_cross(client, provider):
+    passage = open_passage(ask(client), client, provider, "up", Quirks(), created=1)
+    sent = TRANSLATORS[provider].decode_request(Node(json.loads(passage.body)), "up", False)
+    assert hub.text_of(sent.system) == "be brief"
+    results = [part for part in sent.messages[-1].parts if isinstance(part, hub.ToolResult)]
+    assert [hub.text_of(result.content) for result in results] == ["sun", "rain"]
+    assert [tool.name for tool in sent.tools] == ["weather"]
+    assert sent.max_tokens == 100
+    body = msgspec.json.encode(TRANSLATORS[provider].encode_answer(ANSWER, "m", 1))
+    answer = TRANSLATORS[client].decode_answer(Node(json.loads(passage.answer(body))))
+    assert gist(answer.parts) == gist(ANSWER.parts)
+    assert answer.finish == "tool_calls"
+    assert passage.read(body).usage.input_total == 10
+    assert answer.usage.output_total == 5
+
+
+@pytest.mark.parametrize(("client", "provider"), PAIRS)
+def test_a_stream_crosses_and_every_cut_gives_the_same(client, provider):
+    stream = provider_stream(provider)
+    whole = None
+    for step in (len(stream), 1, 7, 64):
+        passage = open_passage(ask(client, True), client, provider, "up", Quirks(), created=1)
+        meter = passage.meter()
+        out = b"".join(meter.feed(stream[at : at + step]) for at in range(0, len(stream), step)) + meter.finish()
+        assert meter.is_clean and meter.reading.usage.output_total == 5
+        whole = whole or out
+        assert out == whole
+    collector = collect(client, whole)
+    assert collector.is_ended
+    assert gist(collector.answer.parts) == gist(ANSWER.parts)
+
+
+@pytest.mark.parametrize(("client", "provider"), PAIRS)
+def test_H6_a_stream_that_is_cut_is_no_clean_end(client, provider):
+    stream = provider_stream(provider)
+    passage = open_passage(ask(client, True), client, provider, "up", Quirks(), created=1)
+    meter = passage.meter()
+    meter.feed(stream[: len(stream) // 2])
+    meter.finish()
+    assert not meter.is_clean
+    fault = errors.Fault(502, "broke off", "upstream_error", None, "api_error", request_id="r1")
+    assert passage.broken(fault, meter)
+
+
+@pytest.mark.parametrize("provider", NAMES)
+@pytest.mark.parametrize(
+    "garbage", [b"data: {\n\n", b'data: {"type": 5, "choices": 7, "candidates": {}}\n\n', b"\x00" * 64, b"<html>"]
+)
+def test_garbage_in_a_stream_is_a_typed_error_or_no_clean_end(provider, garbage):
+    client = "openai" if provider != "openai" else "anthropic"
+    meter = open_passage(ask(client, True), client, provider, "up", Quirks(), created=1).meter()
+    try:
+        meter.feed(garbage)
+        meter.finish()
+    except ProtocolError:
+        return
+    assert not meter.is_clean
+
+
+@pytest.mark.parametrize("provider", NAMES)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"error":{"message":"x"}}',
+        b'{"choices":[7],"content":5,"output":1,"candidates":[1],"message":3}',
+    ],
+)
+def test_a_strange_plain_answer_is_a_typed_error(provider, body):
+    client = "openai" if provider != "openai" else "anthropic"
+    passage = open_passage(ask(client), client, provider, "up", Quirks(), created=1)
+    passage.read(body)
+    with pytest.raises(ProtocolError):
+        passage.answer(body)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_dialect_is_verbatim(name):
+    request = ask(name, True)
+    request.fields["x_unknown"] = msgspec.Raw(b"[1.50,  null]")
+    passage = open_passage(request, name, name, "up", Quirks(), created=1)
+    assert b"[1.50,  null]" in passage.body and passage.is_verbatim
+    stream = provider_stream(name)
+    for step in (1, 33, len(stream)):
+        meter = open_passage(request, name, name, "up", Quirks(), created=1).meter()
+        out = b"".join(meter.feed(stream[at : at + step]) for at in range(0, len(stream), step)) + meter.finish()
+        if name != "openai":  # whose clients must ask for usage, else it is hidden
+            assert out == stream
+        assert meter.is_clean
+        assert meter.reading.usage.output_total == 5
+
+
+def test_geminis_array_mode_is_json_to_the_last_byte_and_open_when_cut():
+    stream = provider_stream("gemini")
+    for provider in ("gemini", "openai"):
+        passage = open_passage(ask("gemini", True), "gemini", provider, "up", Quirks(), created=1, as_array=True)
+        meter = passage.meter()
+        data = stream if provider == "gemini" else provider_stream("openai")
+        out = b"".join(meter.feed(data[at : at + 11]) for at in range(0, len(data), 11)) + meter.finish()
+        assert len(json.loads(out)) >= 2
+    meter = passage.meter()
+    assert not (meter.feed(data[:300]) + meter.finish()).endswith(b"]")
+
+
+def test_what_a_dialect_cannot_carry_is_named():
+    sample = msgspec.structs.replace(SAMPLE, seed=7, top_k=3, user="ann")
+    passage = open_passage(ask("openai", sample=sample), "openai", "anthropic", "up", Quirks(), created=1)
+    assert "seed" in passage.dropped
+    with pytest.raises(InvalidBodyError) as info:
+        open_passage(
+            parse(b'{"model":"m","messages":[],"n":2}', "openai", "chat"),
+            "openai",
+            "anthropic",
+            "up",
+            Quirks(),
+            created=1,
+        )
+    assert info.value.param == "n"
+
+
+def test_a_provider_is_asked_in_the_clients_dialect_where_it_speaks_it():
+    assert choose("responses", "chat", ("openai", "responses")) == "responses"
+    assert choose("anthropic", "chat", ("openai", "responses")) == "openai"
+    assert choose("openai", "embeddings", ("anthropic",)) is None
+    assert set(PATHS) >= set(SHAPES)
+
+
+def test_the_model_in_a_path_is_escaped():
+    passage = open_passage(ask("gemini", True), "gemini", "gemini", "a/b c", Quirks(), created=1)
+    assert passage.path == "/models/a%2Fb%20c:streamGenerateContent?alt=sse"
+
+
+def test_quirks_set_and_remove_keys():
+    quirks = Quirks(body={"anthropic_version": "v", "model": None}, paths={"chat": "/models/{model}:rawPredict"})
+    passage = open_passage(ask("anthropic"), "anthropic", "anthropic", "claude", quirks, created=1)
+    body = json.loads(passage.body)
+    assert passage.path == "/models/claude:rawPredict" and body["anthropic_version"] == "v" and "model" not in body
+
+
+# Recordings
+
+
+def exchanges():
+    return [r for r in recorded.exchanges() if recorded.dialect_of(r.path) is not None and r.status == 200]
+
+
+def model_of(recording, dialect):
+    return recording.path.rpartition("/models/")[2].partition(":")[0] if dialect == "gemini" else "m"
+
+
+@pytest.mark.skipif(recorded.folder() is None, reason="no recordings here")
+def test_recorded_exchanges_of_the_same_dialect_are_verbatim_and_their_usage_is_read():
+    unread = []
+    for recording in exchanges():
+        dialect = recorded.dialect_of(recording.path)
+        in_path = dialect in {"gemini", "bedrock"}
+        raw = msgspec.json.encode(recording.request)
+        if "model" not in recording.request and not in_path:
+            continue  # a routing preset of one provider
+        request = parse(
+            raw,
+            dialect,
+            "chat",
+            model_of(recording, dialect) if in_path else None,
+            recording.is_stream if in_path else None,
+        )
+        passage = open_passage(request, dialect, dialect, request.model, Quirks(stream_usage=False), created=1)
+        assert json.loads(passage.body) == recording.request
+        if not recording.is_stream:
+            reading = passage.read(recording.body)
+        else:
+            request.asked_usage = True
+            for step in (len(recording.body), 50):
+                meter = passage.meter()
+                pieces = (recording.body[at : at + step] for at in range(0, len(recording.body), step))
+                assert b"".join(meter.feed(piece) for piece in pieces) + meter.finish() == recording.body
+            reading = meter.reading
+        total = usage_of(recording, dialect)
+        if total is None:
+            continue
+        if reading.usage is None or (reading.usage.input_total, reading.usage.output_total) not in total:
+            unread.append((recording.id, recording.provider, reading.usage, total))
+    assert not unread
+
+
+def usage_of(recording, dialect):
+    """The recorded totals of input and output, read here in another way; a set, where a provider may be read two ways."""
+    values = [json.loads(recording.body)] if not recording.is_stream else events_in(recording.body, dialect)
+    found = None
+    for value in values:
+        holders = [
+            value,
+            value.get("response") or {},
+            value.get("message") or {},
+            value.get("delta") or {},
+            value.get("x_groq") or {},
+        ]
+        for holder in holders:
+            usage = (holder.get("usage") or holder.get("usageMetadata")) if isinstance(holder, dict) else None
+            if isinstance(usage, dict):
+                before = {} if dialect == "gemini" else found or {}  # Gemini's last chunk replaces those before
+                found = {**before, **{k: v for k, v in usage.items() if v is not None}}
+    if found is None:
+        return None
+    get = lambda *names: next((found[n] for n in names if n in found), 0) or 0  # noqa: E731
+    if dialect == "anthropic":
+        cached = get("cache_read_input_tokens") + get("cache_creation_input_tokens")
+        return {(get("input_tokens") + cached, get("output_tokens"))}
+    if dialect == "gemini":
+        total = get("promptTokenCount") + get("toolUsePromptTokenCount")
+        return {(total, get("candidatesTokenCount") + get("thoughtsTokenCount"))}
+    if dialect == "bedrock":
+        cached = get("cacheReadInputTokens") + get("cacheWriteInputTokens")
+        return {(get("inputTokens") + cached, get("outputTokens"))}
+    if dialect == "cohere":
+        billed = found["billed_units"]
+        return {(billed["input_tokens"], billed["output_tokens"])}
+    details = found.get("completion_tokens_details") or {}
+    written = get("completion_tokens", "output_tokens")
+    # Some providers count reasoning beside the completion instead of inside it.
+    return {
+        (get("prompt_tokens", "input_tokens"), written + extra) for extra in (0, details.get("reasoning_tokens") or 0)
+    }
+
+
+def events_in(body, dialect):
+    if dialect == "bedrock":
+        from switchgear.wire import eventstream
+
+        return [json.loads(message.payload) for message in eventstream.Decoder().feed(body)]
+    lines = body.decode().replace("\r", "").split("\n")
+    return [json.loads(line[5:]) for line in lines if line.startswith("data:") and "[DONE]" not in line]
+
+
+@pytest.mark.skipif(recorded.folder() is None, reason="no recordings here")
+def test_recorded_exchanges_cross_into_every_other_dialect():
+    """What cannot be said is refused with a field's name; what can must arrive with the same text and tool calls."""
+    tried, refused = 0, 0
+    for recording, client in itertools.product(exchanges(), NAMES):
+        provider = recorded.dialect_of(recording.path)
+        if client == provider:
+            continue
+        own, other = TRANSLATORS[provider], TRANSLATORS[client]
+        try:
+            asked = own.decode_request(Node(recording.request), "m", recording.is_stream)
+            body = other.encode_request(asked, "m", Quirks())
+            again = other.decode_request(Node(json.loads(msgspec.json.encode(body))), "m", recording.is_stream)
+            msgspec.json.encode(own.encode_request(again, "m", Quirks()))
+        except InvalidBodyError:
+            refused += 1
+            continue
+        tried += 1
+        passage = open_passage(ask(client, recording.is_stream), client, provider, "m", Quirks(), created=1)
+        if recording.is_stream:
+            meter = passage.meter()
+            try:
+                out = meter.feed(recording.body) + meter.finish()
+            except ProtocolError as exc:
+                assert "broke off" in str(exc)  # an error event was recorded
+                continue
+            wanted, got = collect(provider, recording.body), collect(client, out)
+            assert got.is_ended
+            assert gist(got.answer.parts) == gist(wanted.answer.parts), recording.id
+        else:
+            wanted = own.decode_answer(Node(json.loads(recording.body)))
+            got = other.decode_answer(Node(json.loads(passage.answer(recording.body))))
+            assert gist(got.parts) == gist(wanted.parts), recording.id
+    assert tried > 3000 and refused < tried / 4
