@@ -8,6 +8,11 @@ def config(port: int, more: str = "") -> str:
     return f"""
 providers:
   fake: {{dialect: openai, base_url: "http://127.0.0.1:{port}/v1", allow_private: true, credentials: [{{name: main, secret: {{env: FAKE_KEY}}}}]}}
+  claude: {{dialect: anthropic, base_url: "http://127.0.0.1:{port}/v1", allow_private: true, credentials: [{{name: main, secret: {{env: FAKE_KEY}}}}]}}
+  google: {{dialect: gemini, base_url: "http://127.0.0.1:{port}/v1", allow_private: true, credentials: [{{name: main, secret: {{env: FAKE_KEY}}}}]}}
+  aws: {{dialect: bedrock, base_url: "http://127.0.0.1:{port}/v1", allow_private: true, credentials: [{{name: main, secret: {{env: FAKE_KEY}}}}]}}
+  commands: {{dialect: cohere, base_url: "http://127.0.0.1:{port}/v2", allow_private: true, credentials: [{{name: main, secret: {{env: FAKE_KEY}}}}]}}
+  native: {{dialect: responses, base_url: "http://127.0.0.1:{port}/v1", allow_private: true, credentials: [{{name: main, secret: {{env: FAKE_KEY}}}}]}}
   dead: {{dialect: openai, base_url: "http://127.0.0.1:1/v1", allow_private: true, auth: none}}
 models:
   fast: fake/echo

@@ -40,7 +40,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     allow_private: bool = False
     query: str = ""
     """A query that every request carries, e.g. "api-version=2024-10-21"."""
-    auth_parameters: dict[str, str] = {}
+    auth_parameters: tuple[tuple[str, str], ...] = ()
     """What the scheme needs beside the secret: region and service, role, tenant, scope, or the address that gives tokens."""
     tls_trust: str = "system"
     proxy: str = ""
@@ -110,5 +110,5 @@ def parse(
         auth=auth,
         allow_private=allow_private,
         query=query,
-        auth_parameters=auth_parameters or {},
+        auth_parameters=tuple(sorted((auth_parameters or {}).items())),
     )

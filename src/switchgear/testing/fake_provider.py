@@ -4,21 +4,42 @@ Model names, each with its numbers: `echo` (repeats the last message), `slow-MS`
 R a second; 0 is at once), `status-CODE` (an error of that status), `flaky-N` (fails N times per attempt's request id
 prefix, then answers), `cut-N` (closes after N events, or in the middle of a plain answer), `drop` (closes without a
 byte), `silent` (never answers), `no-usage`, `garbage`, `big-KIB`. Answers are deterministic; prompt tokens are the words of the
-messages, completion tokens those of the answer. With `remember`, GET /_seen tells what arrived, by attempt id.
+messages, completion tokens those of the answer. Every chat dialect is answered at its own path;
+`demo_model` says what, and `slow`, `cut` and `status` behave there too. With `remember`, GET /_seen tells what arrived, by attempt id.
 """
 
 import asyncio
+import re
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
 from switchgear.core.clock import Clock
 from switchgear.core.problems import Problem
+from switchgear.core.usage import TokenUsage
+from switchgear.dialects import errors, hub
+from switchgear.dialects.registry import TRANSLATORS
+from switchgear.dialects.shape import InvalidBodyError, Node
 from switchgear.net.server import Exchange, HttpServer
+from switchgear.testing import demo_model
 
 _JSON = b"content-type: application/json\r\n"
 _SSE = b"content-type: text/event-stream\r\n"
 SEEN_MAX = 1_000_000
+_CREATED = 1_790_000_000
+_ELABORATE = (b'"tools"', b'"response_format"', b'"reasoning_effort"', b'"image_url"', b'"max_completion_tokens"')
+"""What a chat body holds that the quick answer below does not look at."""
+_DIALECT_PATHS = (
+    (re.compile(rb"/messages$"), "anthropic", False),
+    (re.compile(rb"/responses$"), "responses", False),
+    (re.compile(rb"/models/([^/]+):generateContent$"), "gemini", False),
+    (re.compile(rb"/models/([^/]+):streamGenerateContent$"), "gemini", True),
+    (re.compile(rb"/model/([^/]+)/converse$"), "bedrock", False),
+    (re.compile(rb"/model/([^/]+)/converse-stream$"), "bedrock", True),
+    (re.compile(rb"/(?:v1|v2)/chat$"), "cohere", False),
+)
+_COUNT_PATHS = re.compile(rb"/messages/count_tokens$|/models/[^/]+:countTokens$|/model/[^/]+/count-tokens$")
 
 
 class _Message(msgspec.Struct):
@@ -104,12 +125,85 @@ class FakeProvider:
             exchange.body()
             exchange.send(200, _JSON, _encode({"object": "list", "data": [{"id": "echo", "object": "model"}]}))
             return
+        if self._other_dialect(exchange, path):
+            return
+        raw = exchange.body()
+        if path.endswith(b"/chat/completions") and any(key in raw for key in _ELABORATE):
+            self._speak(exchange, "openai", raw, None, False)
+            return
         try:
-            body = _decode(exchange.body())
+            body = _decode(raw)
         except msgspec.DecodeError as exc:
             exchange.send(400, _JSON, _error(f"bad body: {exc}", "invalid_request_error"))
             return
         self._answer(exchange, path, body)
+
+    def _other_dialect(self, exchange: Exchange, path: bytes) -> bool:
+        for pattern, dialect, stream in _DIALECT_PATHS:
+            found = pattern.search(path)
+            if found is not None:
+                model = unquote(found.group(1).decode()) if pattern.groups else None
+                self._speak(exchange, dialect, exchange.body(), model, stream)
+                return True
+        found = _COUNT_PATHS.search(path)
+        if found is None:
+            return False
+        tokens = len(exchange.body()) // 4
+        exchange.send(200, _JSON, _encode({"input_tokens": tokens, "totalTokens": tokens, "inputTokens": tokens}))
+        return True
+
+    def _speak(self, exchange: Exchange, dialect: str, raw: bytes, model: str | None, in_stream: bool) -> None:
+        """Answer in a dialect, through the hub."""
+        translator = TRANSLATORS[dialect]
+        try:
+            body = Node(msgspec.json.decode(raw))
+            name = model or body.need("model")
+            stream = in_stream or (model is None and bool(body.flag("stream")))
+            request = translator.decode_request(body, name, stream)
+        except (msgspec.DecodeError, InvalidBodyError) as exc:
+            fault = errors.Fault(400, str(exc), "invalid_request_error", None, "invalid_request_error")
+            more, shown = errors.render(dialect, fault)
+            exchange.send(400, _JSON + more, shown)
+            return
+        attempt = exchange.head.headers.get(b"x-client-request-id", b"").decode("latin-1")
+        kind, _, number = name.rpartition("/")[2].partition("-")
+        if kind == "status":
+            fault = errors.of_upstream(int(number), b'{"message":"status %b as asked"}' % number.encode(), attempt)
+            more, shown = errors.render(dialect, fault)
+            exchange.send(int(number), _JSON + more, shown)
+            return
+        answer = demo_model.answer(request, dialect, str(len(self.seen)))
+        if self._remember:
+            usage = answer.usage or TokenUsage()
+            self._note(exchange, attempt, {"prompt_tokens": usage.input_total, "completion_tokens": usage.output_total})
+        task = asyncio.get_running_loop().create_task(self._say(exchange, dialect, request, answer, kind, number))
+        exchange.context = task
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _say(
+        self, exchange: Exchange, dialect: str, request: hub.Request, answer: hub.Answer, kind: str, number: str
+    ) -> None:
+        translator = TRANSLATORS[dialect]
+        if kind == "slow":
+            await asyncio.sleep(int(number or 2000) / 1000)
+        if not request.stream:
+            exchange.send(200, _JSON, _encode(translator.encode_answer(answer, request.model, _CREATED)))
+            return
+        encoder = translator.encoder(request.model, _CREATED, True)
+        binary = b"content-type: application/vnd.amazon.eventstream\r\n"
+        exchange.start(200, binary if dialect == "bedrock" else _SSE)
+        for count, event in enumerate(_in_words(hub.events_of(answer))):
+            if kind == "cut" and count > int(number or 1) + 1:
+                exchange.abort()
+                return
+            if exchange.is_ended:
+                return
+            data = encoder.encode(event)
+            if data:
+                exchange.write(data)
+            await asyncio.sleep(0)
+        exchange.end()
 
     def _answer(self, exchange: Exchange, path: bytes, body: _Body) -> None:
         name, *given = body.model.split("-")
@@ -231,6 +325,17 @@ class FakeProvider:
     def _answered(self, attempt: str) -> None:
         if attempt in self.seen:
             self.seen[attempt].answered = True
+
+
+def _in_words(events: list[hub.Event]) -> list[hub.Event]:
+    """Cut the texts of a stream into words, as models send them."""
+    out: list[hub.Event] = []
+    for event in events:
+        if isinstance(event, hub.Delta):
+            out += [hub.Delta(event.index, piece) for piece in re.findall(r"\S+\s*|\s+", event.text)]
+        else:
+            out.append(event)
+    return out
 
 
 class _Choice(msgspec.Struct):
