@@ -74,7 +74,8 @@ def add(
     spec, is_configured = _provider(client, provider)
     secret = _secret(from_stdin, from_env, from_file)
     try:
-        seal.auth_line(secret, spec.endpoint)
+        seal.auth_line(secret, spec.place(name))
+        seal.authorizer_of(secret, spec.place(name))
         put = seal_one(spec, name, secret, read_public_key(client.layout), now_ms())
     except SealError as exc:
         raise UserError(str(exc), "an empty or wrong input?", 2) from None

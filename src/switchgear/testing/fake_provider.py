@@ -5,7 +5,8 @@ R a second; 0 is at once), `status-CODE` (an error of that status), `flaky-N` (f
 prefix, then answers), `cut-N` (closes after N events, or in the middle of a plain answer), `drop` (closes without a
 byte), `silent` (never answers), `no-usage`, `garbage`, `big-KIB`. Answers are deterministic; prompt tokens are the words of the
 messages, completion tokens those of the answer. Every chat dialect is answered at its own path;
-`demo_model` says what, and `slow`, `cut` and `status` behave there too. With `remember`, GET /_seen tells what arrived, by attempt id.
+`demo_model` says what, and `slow`, `cut` and `status` behave there too. With `remember`, GET /_seen tells what arrived, by
+attempt id.
 """
 
 import asyncio

@@ -13,6 +13,7 @@ from switchgear.core.errors import RefusedError, SealError
 from switchgear.core.secret import Secret
 from switchgear.spool.files import write_durably
 from switchgear.vault import seal
+from switchgear.vault.auth import Authorizer
 from switchgear.vault.kek import KeyPair
 from switchgear.vault.seal import SealContext
 
@@ -74,6 +75,8 @@ class Opened(msgspec.Struct, frozen=True):
     query: str
     """The secret as a query parameter, for the scheme `query`."""
     redactor: seal.Redactor
+    auth: Authorizer | None = None
+    """What signs requests, or fetches tokens; None where the secret is sent as it is."""
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -136,6 +139,7 @@ class Box:
         open here. The same secret in the same place is not a change."""
         secret = seal.open_sealed(put.blob, put.context, self._keys)
         seal.auth_line(secret, put.context.endpoint)
+        seal.authorizer_of(secret, put.context.endpoint)
         context = put.context
         key = f"{context.provider}/{context.credential}"
         old = self._items.get(key)
@@ -212,9 +216,10 @@ class Box:
             secret = seal.open_sealed(item.blob, item.context, self._keys)
             line = seal.auth_line(secret, item.context.endpoint)
             query = seal.auth_query(secret, item.context.endpoint)
+            auth = seal.authorizer_of(secret, item.context.endpoint)
         except SealError:
             return
-        self._opened[item.id] = Opened(item, secret, line, query, seal.Redactor(secret))
+        self._opened[item.id] = Opened(item, secret, line, query, seal.Redactor(secret), auth)
 
     def _save(self) -> None:
         write_durably(self._path, msgspec.msgpack.encode(_File(self.store_id, list(self._items.values()))))

@@ -88,6 +88,15 @@ def finish_head(head: bytes, attempt_id: str, body_length: int) -> bytes:
     return b"%bcontent-length: %d\r\nx-client-request-id: %b\r\n\r\n" % (head, body_length, attempt_id.encode("ascii"))
 
 
+def authorize_head(head: bytes, route: Route, opened: Opened, body: bytes, now_s: float) -> bytes:
+    """Put the lines that authorize this very request into a finished head."""
+    assert opened.auth is not None
+    host = opened.item.context.endpoint.host_header.decode("ascii")
+    kind = next((value.decode("latin-1") for name, value in route.headers if name == b"content-type"), "")
+    target = target_of(route, opened).decode("ascii")
+    return head[:-2] + opened.auth.lines(route.method, host, target, kind, body, now_s) + b"\r\n"
+
+
 def filter_head(head: ResponseHead, opened: Opened) -> list[tuple[bytes, bytes]]:
     """Return the response headers that may pass, with the credential's bytes removed."""
     clean = opened.redactor.clean

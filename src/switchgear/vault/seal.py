@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from switchgear.core.errors import SealError
 from switchgear.core.secret import Secret
 from switchgear.providers.endpoint import AUTH_HEADERS, Endpoint
+from switchgear.vault.auth import Authorizer, authorizer
 from switchgear.vault.kek import KeyPair, PublicKey
 
 MAGIC = b"SGS1"
@@ -95,15 +96,34 @@ def auth_query(secret: Secret, endpoint: Endpoint) -> str:
     return "key=" + value.decode("ascii")
 
 
-class Redactor:
-    """Removes one secret from bytes that leave the vault (C9)."""
+def authorizer_of(secret: Secret, endpoint: Endpoint) -> Authorizer | None:
+    """Return what signs requests with a secret or trades it for tokens; None where it is sent as it is. Raises SealError
+    for a secret that is not of the scheme's form."""
+    return authorizer(secret.reveal(), endpoint)
 
-    __slots__ = ("_value",)
+
+class Redactor:
+    """Removes one credential's secrets from bytes that leave the vault (C9)."""
+
+    __slots__ = ("_minted", "_values")
 
     def __init__(self, secret: Secret) -> None:
-        self._value = secret.reveal()
+        value = secret.reveal()
+        parts = re.split(rb"[\s\"':,{}]+", value) if len(value) > 64 or b":" in value else []
+        self._values = [value, *(part for part in parts if len(part) >= 16)]
+        self._values = [value for value in dict.fromkeys(self._values) if len(value) >= 8]
+        self._minted: list[bytes] = []
+
+    def watch(self, minted: list[bytes]) -> None:
+        """Remove these, too: what the secret was traded for. The ones before stay watched until the next trade."""
+        self._minted = [*self._minted[-4:], *minted]
 
     def clean(self, data: bytes) -> bytes:
-        """Return the data without the secret."""
-        value = self._value
-        return data.replace(value, b"[redacted]") if len(value) >= 8 and value in data else data
+        """Return the data without the secrets."""
+        for value in self._values:
+            if value in data:
+                data = data.replace(value, b"[redacted]")
+        for value in self._minted:
+            if value in data:
+                data = data.replace(value, b"[redacted]")
+        return data

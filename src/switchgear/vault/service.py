@@ -20,6 +20,7 @@ from switchgear.net.upstream import Deadlines, Failure, Pool, UpstreamConnection
 from switchgear.spool.writer import SpoolWriter
 from switchgear.vault import egress
 from switchgear.vault.box import Box, Opened, Put
+from switchgear.vault.minter import Minter
 from switchgear.wire import frames, records
 from switchgear.wire.frames import END, FrameType
 from switchgear.wire.http1 import ResponseHead
@@ -59,7 +60,8 @@ class Tester:
 
     def begin(self, opened: Opened) -> None:
         """Connect and ask."""
-        route = frames.Route(opened.item.id, "GET", "/models", [], 20.0, 20.0, 20.0, 10.0)
+        version = [(b"anthropic-version", b"2023-06-01")]  # Anthropic demands it, nobody else minds
+        route = frames.Route(opened.item.id, "GET", "/models", version, 20.0, 20.0, 20.0, 10.0)
         request = egress.build_head(route, opened) + b"\r\n"
         endpoint = opened.item.context.endpoint
 
@@ -96,9 +98,10 @@ class TestResult(msgspec.Struct, frozen=True):
 class KnownRoute:
     """A route that was judged: the credential it uses, the head it gives, its deadlines."""
 
-    __slots__ = ("connect_s", "deadlines", "deployment", "head", "opened")
+    __slots__ = ("connect_s", "deadlines", "deployment", "head", "opened", "route")
 
     def __init__(self, route: frames.Route, opened: Opened | None, head: bytes) -> None:
+        self.route = route
         self.deployment = route.deployment
         self.connect_s = route.connect_s
         self.deadlines = Deadlines(route.connect_s, route.first_byte_s, route.idle_s, route.total_s)
@@ -183,6 +186,25 @@ class Attempt:
             self.fail(Failure("overloaded", over, False))
             return
         self._opened = opened
+        if opened.auth is None:
+            self._connect(opened, head)
+        else:
+            service.minter.authorize(opened, lambda reason: self._authorized(opened, head, reason))
+
+    def _authorized(self, opened: Opened, head: bytes, reason: str | None) -> None:
+        """The credential can sign now, or it cannot."""
+        if self.is_over:
+            return
+        if reason is not None:
+            self.fail(Failure("connect", f"the credential gives no access: {reason}", False))
+            return
+        service = self._link.service
+        head = egress.authorize_head(head, self.route.route, opened, b"".join(self._body), service.minter.now_s())
+        self._connect(opened, head)
+
+    def _connect(self, opened: Opened, head: bytes) -> None:
+        """Send the request on an open connection, or on a new one."""
+        service, route = self._link.service, self.route
         request = b"".join((head, *self._body))
         self._release_body()
         endpoint = opened.item.context.endpoint
@@ -224,6 +246,8 @@ class Attempt:
             self._head = head
             if head.status >= 400:
                 self._error_body = []
+                if head.status == 401 and self._opened is not None and self._opened.auth is not None:
+                    self._opened.auth.forget()
         if self._error_body is not None:
             self._on_error_body(body, complete)
             return
@@ -451,6 +475,9 @@ class VaultSideLink(asyncio.Protocol):
         opened = self.service.box.find(msgspec.msgpack.decode(verb.body, type=StateChange).id)
         if opened is None:
             answer("the credential is not active, or the KEK does not open it", False)
+        elif opened.auth is not None:
+            given = "a token was given" if opened.auth.can_mint else "the keys are well-formed; call a model to be sure"
+            self.service.minter.authorize(opened, lambda reason: answer(reason or given, reason is None))
         else:
             Tester(answer, self.service.pool).begin(opened)
 
@@ -507,6 +534,7 @@ class VaultService:
         self.box = box
         self.journal = journal
         self.pool = pool
+        self.minter = Minter(pool, clock)
         self._clock = clock
         self.run_id = run_id
         self.tokens = tokens

@@ -91,13 +91,14 @@ def _headers(data: bytes) -> dict[str, str]:
 
 def encode(headers: dict[str, str], payload: bytes) -> bytes:
     """Build a message with string headers."""
-    block = b"".join(
-        bytes([len(name)]) + name.encode() + bytes([_STRING]) + len(value.encode()).to_bytes(2, "big") + value.encode()
-        for name, value in headers.items()
-    )
+    block = b"".join([_header(name.encode(), value.encode()) for name, value in headers.items()])
     prelude = struct.pack(">II", 16 + len(block) + len(payload), len(block))
     head = prelude + zlib.crc32(prelude).to_bytes(4, "big") + block + payload
     return head + zlib.crc32(head).to_bytes(4, "big")
+
+
+def _header(name: bytes, value: bytes) -> bytes:
+    return b"%c%b%c%b%b" % (len(name), name, _STRING, len(value).to_bytes(2, "big"), value)
 
 
 def event(kind: str, payload: bytes) -> bytes:

@@ -1,0 +1,168 @@
+"""Ways to authenticate that sign or trade: which questions they ask, and what they make of the answers."""
+
+import json
+from urllib.parse import parse_qs
+
+import google.auth.jwt
+import pytest
+from tests.vault.test_signing import RSA_PEM
+
+from switchgear.core.errors import SealError
+from switchgear.providers import endpoint
+from switchgear.vault.auth import Authorizer, Grant, GrantError, Reply, authorizer
+
+NOW = 1_790_000_000.0
+
+
+def place(auth, **parameters):
+    return endpoint.parse("https://api.example.com/v1", auth=auth, auth_parameters=parameters)
+
+
+def mint(made, *replies):
+    """Run a minting against given replies: (what was asked, the grant)."""
+    exchange = made.begin(NOW)
+    asked = [next(exchange)]
+    for reply in replies:
+        try:
+            asked.append(exchange.send(reply))
+        except StopIteration as end:
+            return asked, end.value
+    raise AssertionError("it asks for more")
+
+
+def form(ask):
+    return {name: values[0] for name, values in parse_qs(ask.body.decode()).items()}
+
+
+def token(text="tok-123", seconds=3600):
+    return Reply(200, json.dumps({"access_token": text, "expires_in": seconds, "token_type": "Bearer"}).encode())
+
+
+def test_schemes_that_send_the_secret_as_it_is_have_no_authorizer():
+    for auth in ("bearer", "x-api-key", "query", "none", "header:x-key"):
+        assert authorizer(b"secret", place(auth)) is None
+
+
+def test_aws_keys_sign_each_request():
+    made = authorizer(b"AKIDEXAMPLEEXAMPLE:wJalrXUtnFEMIK7MDENGbPxRfiCY", place("sigv4", region="eu-central-1"))
+    assert made.is_usable(NOW) and not made.can_mint
+    one = made.lines("POST", "h", "/model/x/converse", "application/json", b"{}", NOW)
+    assert b"Credential=AKIDEXAMPLEEXAMPLE/20260921/eu-central-1/bedrock/aws4_request" in one
+    assert one != made.lines("POST", "h", "/model/x/converse", "application/json", b"{ }", NOW)
+    assert b"wJalr" not in one
+
+
+@pytest.mark.parametrize(
+    ("secret", "auth", "parameters", "text"),
+    [
+        (b"nonsense", "sigv4", {"region": "us-east-1"}, "ACCESS_KEY_ID:SECRET"),
+        (b"{}", "sigv4", {"region": "us-east-1"}, "not AWS keys in JSON"),
+        (b"AKIDEXAMPLEEXAMPLE:wJalrXUtnFEMIK7MDENGbPxRfiCY", "sigv4", {"region": "mars"}, "region"),
+        (b"{", "google", {}, "not Google's JSON"),
+        (b'{"type":"external_account"}', "google", {}, "not supported"),
+        (b'{"type":"service_account","private_key":"x"}', "google", {}, "private key"),
+        (b"secret", "entra", {}, "tenant_id"),
+        (b"secret", "entra", {"tenant_id": "t/../x", "client_id": "c"}, "no tenant"),
+        (b"a\nb", "entra", {"tenant_id": "t", "client_id": "c"}, "characters"),
+        (b"secret", "oauth", {}, "token_url"),
+    ],
+)
+def test_a_wrong_form_is_refused_with_a_sentence(secret, auth, parameters, text):
+    with pytest.raises(SealError, match=text):
+        authorizer(secret, place(auth, **parameters))
+
+
+def test_an_assumed_role():
+    made = authorizer(
+        b"AKIDEXAMPLEEXAMPLE:wJalrXUtnFEMIK7MDENGbPxRfiCY",
+        place("sigv4", region="us-east-1", role_arn="arn:aws:iam::1:role/x", external_id="e1"),
+    )
+    answer = (
+        b"<r><Credentials><AccessKeyId>ASIA1</AccessKeyId><SecretAccessKey>s1</SecretAccessKey>"
+        b"<SessionToken>t1</SessionToken><Expiration>2026-12-01T00:00:00Z</Expiration></Credentials></r>"
+    )
+    asked, grant = mint(made, Reply(200, answer))
+    assert asked[0].place.host == "sts.us-east-1.amazonaws.com"
+    assert form(asked[0])["RoleArn"] == "arn:aws:iam::1:role/x" and form(asked[0])["ExternalId"] == "e1"
+    assert "AWS4-HMAC-SHA256" in dict(asked[0].headers)["authorization"]
+    assert (grant.keys.access_key_id, grant.keys.session_token) == ("ASIA1", "t1")
+    with pytest.raises(GrantError, match="403: AccessDenied"):
+        mint(made, Reply(403, b"<Error><Code>AccessDenied</Code></Error>"))
+
+
+def test_an_instances_role():
+    made = authorizer(b"", place("instance_role", region="us-east-1"))
+    keys = {"AccessKeyId": "A", "SecretAccessKey": "S", "Token": "T", "Expiration": "2026-12-01T00:00:00Z"}
+    asked, grant = mint(made, Reply(200, b"imds-token"), Reply(200, b"role-1"), Reply(200, json.dumps(keys).encode()))
+    assert [ask.method for ask in asked] == ["PUT", "GET", "GET"]
+    assert asked[2].target.endswith("/role-1") and asked[0].place.host == "169.254.169.254"
+    assert grant.keys.session_token == "T"
+    with pytest.raises(GrantError, match="IMDSv2"):
+        mint(made, Reply(404, b""))
+    with pytest.raises(GrantError, match="no role"):
+        mint(made, Reply(200, b"t"), Reply(200, b"../../x y"))
+
+
+def test_googles_service_account_asks_googles_own_address_whatever_its_json_says():
+    secret = {
+        "type": "service_account",
+        "client_email": "r@x",
+        "private_key": RSA_PEM,
+        "token_uri": "https://evil.example/t",
+    }
+    made = authorizer(json.dumps(secret).encode(), place("google"))
+    asked, grant = mint(made, token())
+    assert (asked[0].place.host, asked[0].target) == ("oauth2.googleapis.com", "/token")
+    claims = google.auth.jwt.decode(form(asked[0])["assertion"], verify=False)
+    assert claims["iss"] == "r@x" and claims["exp"] - claims["iat"] == 3600
+    assert grant.token == "tok-123" and grant.ends_s == NOW + 3600
+
+
+def test_googles_user():
+    secret = {"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r"}
+    asked, _ = mint(authorizer(json.dumps(secret).encode(), place("google")), token())
+    assert form(asked[0])["grant_type"] == "refresh_token"
+
+
+def test_entra_and_managed_identity_and_oauth():
+    asked, _ = mint(authorizer(b"s3cret", place("entra", tenant_id="t-1", client_id="c")), token())
+    assert asked[0].place.host == "login.microsoftonline.com" and asked[0].target == "/t-1/oauth2/v2.0/token"
+    assert form(asked[0])["scope"] == "https://cognitiveservices.azure.com/.default"
+    asked, _ = mint(authorizer(b"", place("managed_identity", client_id="c")), token())
+    assert ("metadata", "true") in asked[0].headers and "client_id=c" in asked[0].target
+    sealed = {"token_url": "https://id.example.com/oauth/token", "client_id": "c", "scope": "a b"}
+    asked, _ = mint(authorizer(b"s3cret", place("oauth", **sealed)), token())
+    assert form(asked[0])["grant_type"] == "client_credentials" and form(asked[0])["scope"] == "a b"
+    exchange = {"token_url": "https://id.example.com/t", "grant": "token_exchange", "audience": "x"}
+    asked, _ = mint(authorizer(b"subject", place("oauth", **exchange)), token())
+    assert form(asked[0])["subject_token"] == "subject"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(200, b"<html>"),
+        Reply(200, b"{}"),
+        Reply(400, b'{"error":"invalid_client"}'),
+        token("two words"),
+        token("a\r\nb"),
+        token(""),
+    ],
+)
+def test_an_answer_without_a_token_is_no_grant(reply):
+    with pytest.raises(GrantError, match="token service"):
+        mint(authorizer(b"s", place("entra", tenant_id="t", client_id="c")), reply)
+
+
+def test_a_grant_ages_ends_and_is_forgotten():
+    made = Authorizer(lambda now_s: None, None, "", "")
+    assert made.is_aging(NOW) and not made.is_usable(NOW)
+    made.take(Grant(NOW + 1000, token="tok"), NOW)
+    assert made.is_usable(NOW) and not made.is_aging(NOW)
+    assert made.is_aging(NOW + 800) and made.is_usable(NOW + 800)
+    assert not made.is_usable(NOW + 995)
+    assert made.sensitive() == [b"tok"]
+    made.forget()
+    assert not made.is_usable(NOW)
+    made.take(Grant(NOW + 1e9, token="tok"), NOW)
+    assert not made.is_usable(NOW + 50_000)  # no token is believed for longer than half a day
