@@ -21,6 +21,8 @@ from switchgear.dialects.streams import SseDecoder, sse_event
 from switchgear.providers.quirks import Quirks
 
 MAKER = "anthropic"
+MAKERS = frozenset({"anthropic", "bedrock"})
+"""Signatures of Claude's thinking are valid on every platform that serves it ("Extended thinking", read 2026-11-24)."""
 MAX_TOKENS_DEFAULT = 8_192
 """What a request gets that names no limit: the field is required, and every current model allows it."""
 THINKING_MIN = 1_024
@@ -289,9 +291,9 @@ def _encode_blocks(parts: list[Part], request: Request) -> list[dict[str, Any]]:
                 result["is_error"] = True
             blocks.append(_marked(result, part.cache))
         elif isinstance(part, Thinking):
-            if part.maker == MAKER and part.redacted is not None:
+            if part.maker in MAKERS and part.redacted is not None:
                 blocks.append({"type": "redacted_thinking", "data": part.redacted})
-            elif part.maker == MAKER and part.signature is not None:
+            elif part.maker in MAKERS and part.signature is not None:
                 blocks.append({"type": "thinking", "thinking": part.text, "signature": part.signature})
             else:
                 request.dropped.append("messages.thinking")
@@ -312,7 +314,7 @@ def safe_id(call_id: str) -> str:
 
 def _encode_media(part: Media) -> dict[str, Any]:
     if part.kind in {"audio", "video"}:
-        raise InvalidBodyError(f"{part.kind} input cannot be carried to this model's provider", "messages")
+        raise media.refusal(part)
     kind = "image" if part.kind == "image" else "document"
     if part.url is not None:
         source: dict[str, Any] = {"type": "url", "url": part.url}
@@ -364,12 +366,7 @@ def _encode_thinking(request: Request, model: str, body: dict[str, Any]) -> None
     budget = reasoning.budget_of(wanted, 8_192)
     if budget == 0 or (wanted.effort == "none" and wanted.budget is None):
         return  # off is the default, and some models refuse to be told
-    last = next((m for m in reversed(request.messages) if m.role == "assistant"), None)
-    calls = last is not None and any(isinstance(part, hub.ToolCall) for part in last.parts)
-    signed = last is not None and any(isinstance(part, Thinking) and part.maker == MAKER for part in last.parts)
-    forced = request.choice is not None and request.choice.mode in {"required", "named"}
-    if (calls and not signed and request.messages[-1].role == "user") or forced:
-        # A turn that called tools must begin with its signed thinking, and a forced tool forbids thinking.
+    if reasoning.is_refused(request, MAKERS):
         request.dropped.append("reasoning")
         return
     if _ADAPTIVE.search(model):

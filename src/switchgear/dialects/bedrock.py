@@ -13,7 +13,7 @@ from msgspec import Raw
 from switchgear.core.errors import ProtocolError
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, reasoning
-from switchgear.dialects.anthropic import close_objects, safe_id
+from switchgear.dialects.anthropic import MAKERS, MAX_TOKENS_DEFAULT, THINKING_MIN, close_objects, safe_id
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.reading import Reading, State, cap
 from switchgear.dialects.shape import InvalidBodyError, Node, decode, encode, foreign_tools, object_of, text_of_object
@@ -242,10 +242,11 @@ def _encode_more(request: Request, model: str, body: dict[str, Any], config: dic
     wanted = request.reasoning
     if wanted is not None and is_claude:
         budget = reasoning.budget_of(wanted, 8_192)
-        forced = request.choice is not None and request.choice.mode in {"required", "named"}
-        if budget and not forced:
-            more["thinking"] = {"type": "enabled", "budget_tokens": max(budget, 1_024)}
-            config["maxTokens"] = max(config.get("maxTokens", 0), 0) + max(budget, 1_024) + 1_024
+        if budget and not reasoning.is_refused(request, MAKERS):
+            budget = max(budget, THINKING_MIN)
+            more["thinking"] = {"type": "enabled", "budget_tokens": budget}
+            if (request.max_tokens or 0) <= budget:
+                config["maxTokens"] = budget + (request.max_tokens or MAX_TOKENS_DEFAULT)
             for key in ("temperature", "topP"):
                 config.pop(key, None)
         elif budget:
@@ -285,9 +286,9 @@ def _encode_blocks(parts: list[Part], request: Request) -> list[dict[str, Any]]:
             ]
             result = {"toolUseId": safe_id(part.call_id), "content": content or [{"text": ""}]}
             blocks.append({"toolResult": result | ({"status": "error"} if part.is_error else {})})
-        elif part.maker == MAKER and part.redacted is not None:
+        elif part.maker in MAKERS and part.redacted is not None:
             blocks.append({"reasoningContent": {"redactedContent": part.redacted}})
-        elif part.maker == MAKER and part.signature is not None:
+        elif part.maker in MAKERS and part.signature is not None:
             text = {"text": part.text, "signature": part.signature}
             blocks.append({"reasoningContent": {"reasoningText": text}})
         else:
@@ -306,7 +307,7 @@ def _encode_media(part: Media, number: int) -> dict[str, Any]:
     mime = part.mime or ("image/png" if part.kind == "image" else "application/pdf")
     form = _FORMAT_NAMES.get(mime)
     if form is None:
-        raise InvalidBodyError(f"files of type {mime[:64]!r} cannot be carried to this model's provider")
+        raise InvalidBodyError(f"files of type {mime[:64]!r} cannot be carried to this model's provider", "messages")
     block: dict[str, Any] = {"format": form, "source": {"bytes": part.data}}
     if part.kind == "file":
         block["name"] = _BAD_NAME.sub(" ", part.name or "")[:64].strip() or f"document {number + 1}"

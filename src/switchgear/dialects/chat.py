@@ -17,7 +17,7 @@ from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, openai, reasoning
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.request import CONSUMED
-from switchgear.dialects.shape import InvalidBodyError, Node, encode, foreign_tools
+from switchgear.dialects.shape import Node, encode, foreign_tools
 from switchgear.providers.quirks import Quirks
 from switchgear.wire import sse
 
@@ -367,9 +367,7 @@ def _encode_part(part: Text | Media) -> dict[str, Any]:
         return {"type": "file", "file": {"filename": part.name or "file.pdf", "file_data": media.to_url(part)}}
     if part.kind == "video":
         return {"type": "video_url", "video_url": {"url": media.to_url(part)}}
-    raise InvalidBodyError(
-        f"a {part.kind} given by its address cannot be carried to this model's provider; send its data"
-    )
+    raise media.refusal(part)
 
 
 def _encode_assistant(parts: list[Part], request: Request) -> dict[str, Any]:

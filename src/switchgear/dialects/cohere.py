@@ -13,7 +13,7 @@ from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, reasoning
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.reading import Ears, Reading, State, cap
-from switchgear.dialects.shape import InvalidBodyError, Node, encode, foreign_tools
+from switchgear.dialects.shape import Node, encode, foreign_tools
 from switchgear.dialects.streams import SseDecoder, sse_event
 from switchgear.providers.quirks import Quirks
 
@@ -216,7 +216,7 @@ def _encode_part(part: Text | Media) -> dict[str, Any]:
     if isinstance(part, Text):
         return {"type": "text", "text": part.text}
     if part.kind != "image":
-        raise InvalidBodyError(f"{part.kind} input cannot be carried to this model's provider", "messages")
+        raise media.refusal(part)
     return {"type": "image_url", "image_url": {"url": media.to_url(part)}}
 
 

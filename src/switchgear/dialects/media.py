@@ -3,6 +3,7 @@
 import re
 
 from switchgear.dialects.hub import Media
+from switchgear.dialects.shape import InvalidBodyError
 
 _DATA_URL = re.compile(r"data:([a-zA-Z0-9.+/-]*)(?:;[a-zA-Z0-9=.+-]*)*?;base64,", re.ASCII)
 _BY_SUFFIX = {
@@ -68,3 +69,10 @@ def audio_format(mime: str | None) -> str:
 def audio_mime(name: str) -> str:
     """Return the media type of OpenAI's name of a sound format."""
     return _AUDIO_MIMES.get(name, f"audio/{name}")
+
+
+def refusal(media: Media) -> InvalidBodyError:
+    """Return the error for a medium that a dialect has no place for."""
+    how = " given by its address" if media.url is not None else ""
+    hint = "; send its data" if media.url is not None and media.kind in {"image", "file"} else ""
+    return InvalidBodyError(f"{media.kind} input{how} cannot be carried to this model's provider{hint}", "messages")

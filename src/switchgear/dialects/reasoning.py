@@ -4,7 +4,7 @@ The figures are the gateway's own middle between providers that take a budget an
 (Anthropic: at least 1,024 tokens; Gemini 2.5: up to 24,576 or 32,768; read 2026-11-24).
 """
 
-from switchgear.dialects.hub import Effort, Reasoning
+from switchgear.dialects.hub import Effort, Reasoning, Request, Thinking, ToolCall
 
 _BUDGETS: dict[Effort, int] = {
     "none": 0,
@@ -25,16 +25,29 @@ def budget_of(reasoning: Reasoning, default: int | None = None) -> int | None:
 
 
 def effort_of(reasoning: Reasoning) -> Effort | None:
-    """Return the effort: the client's, else the one nearest below its budget; None when it said neither."""
+    """Return the effort: the client's, else one of those that every model with efforts knows, by its budget; None when it
+    said neither."""
     if reasoning.effort is not None:
         return reasoning.effort
     if reasoning.budget is None or reasoning.budget < 0:
         return None
-    found: Effort = "none"
-    for effort, budget in _BUDGETS.items():
-        if budget <= reasoning.budget:
-            found = effort
-    return "high" if found == "xhigh" else found
+    if reasoning.budget == 0:
+        return "none"
+    return "low" if reasoning.budget < 6_000 else "medium" if reasoning.budget < 14_000 else "high"
+
+
+def is_refused(request: Request, makers: frozenset[str]) -> bool:
+    """Tell whether Claude would refuse to think here: a forced tool forbids it, and a turn that called tools and is being
+    answered must begin with its signed thinking ("Extended thinking", read 2026-11-24). `makers` are those whose
+    signatures are valid there."""
+    if request.choice is not None and request.choice.mode in {"required", "named"}:
+        return True
+    last = next((message for message in reversed(request.messages) if message.role == "assistant"), None)
+    if last is None or request.messages[-1].role != "user":
+        return False
+    if not any(isinstance(part, ToolCall) for part in last.parts):
+        return False
+    return not any(isinstance(part, Thinking) and part.maker in makers for part in last.parts)
 
 
 def read_effort(text: str | None) -> Effort | None:

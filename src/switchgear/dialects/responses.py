@@ -14,7 +14,7 @@ from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, openai, reasoning
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.reading import Ears, Reading, State, cap
-from switchgear.dialects.shape import InvalidBodyError, Node, decode, encode, foreign_tools
+from switchgear.dialects.shape import Node, decode, encode, foreign_tools
 from switchgear.dialects.streams import SseDecoder, sse_event
 from switchgear.providers.quirks import Quirks
 
@@ -281,7 +281,7 @@ def _encode_media(part: Media) -> dict[str, Any]:
     if part.kind == "audio" and part.data is not None:
         sound = {"data": part.data, "format": media.audio_format(part.mime)}
         return {"type": "input_audio", "input_audio": sound}
-    raise InvalidBodyError(f"{part.kind} input cannot be carried to this model's provider", "messages")
+    raise media.refusal(part)
 
 
 def _encode_tool(tool: hub.Tool) -> dict[str, Any]:

@@ -25,6 +25,8 @@ PATHS = {
     ),
     "GET": re.compile(r"/models"),
 }
+_DOTS = re.compile(r"/(?:\.|%2E){1,2}(?:[/:?]|$)")
+"""Segments that mean another place."""
 REQUEST_HEADERS = re.compile(
     rb"content-type|accept|openai-beta|idempotency-key|anthropic-[a-z-]+|x-goog-(?!api-key)[a-z-]+"
 )
@@ -53,7 +55,7 @@ def build_head(route: Route, opened: Opened) -> bytes:
     Raises RefusedError for a path, method or header outside the lists.
     """
     allowed = PATHS.get(route.method)
-    if allowed is None or not allowed.fullmatch(route.path) or "%2E%2E" in route.path or "/.." in route.path:
+    if allowed is None or not allowed.fullmatch(route.path) or _DOTS.search(route.path):
         raise RefusedError(f"{route.method} {route.path[:64]!r} is not an inference path")
     if len(route.headers) > HEADERS_MAX:
         raise RefusedError("too many headers")
