@@ -3,12 +3,41 @@
 import pytest
 
 from switchgear.app.layout import load_prices
-from switchgear.providers import endpoint
-from switchgear.providers.catalogue import PROVIDERS
+from switchgear.config import schema
+from switchgear.config.compile import build_provider
+from switchgear.dialects.registry import TRANSLATORS
+from switchgear.providers.catalogue import GENERIC, PROVIDERS
+
+GIVEN = {"resource": "acme", "region": "eu-central-1", "project": "p1", "location": "europe-west4", "account": "acme"}
 
 
 @pytest.mark.parametrize("row", PROVIDERS.values(), ids=lambda row: row.name)
-def test_a_row_parses_and_its_prices_exist(row):
-    place = endpoint.parse(row.base_url, auth=row.auth, allow_private=row.allow_private)
-    assert place.scheme == "https" or row.allow_private
+def test_a_row_builds_a_provider_and_its_prices_exist(row):
+    spec = build_provider("mine", schema.Provider(kind=row.name, **GIVEN))
+    assert spec.endpoint.scheme == "https" or row.allow_private
+    assert "{" not in spec.endpoint.url + spec.endpoint.query
+    assert set(spec.dialects) <= set(TRANSLATORS)
     assert row.pricing_id is None or load_prices(row.pricing_id) is not None
+
+
+def test_a_missing_variable_is_named():
+    with pytest.raises(ValueError, match="needs `resource`"):
+        build_provider("azure", schema.Provider())
+    with pytest.raises(ValueError, match="letters"):
+        build_provider("azure", schema.Provider(resource="a/../b"))
+
+
+def test_azure_has_two_shapes_and_vertex_a_global_one():
+    assert build_provider("azure", schema.Provider(resource="a")).endpoint.path_prefix == "/openai/v1"
+    older = build_provider("azure", schema.Provider(resource="a", api_version="2024-10-21"))
+    assert older.endpoint.query == "api-version=2024-10-21" and "deployments" in older.quirks.paths["chat"]
+    assert (
+        build_provider("vertex", schema.Provider(project="p", location="global")).endpoint.host
+        == "aiplatform.googleapis.com"
+    )
+
+
+@pytest.mark.parametrize("dialect", GENERIC)
+def test_any_compatible_server_needs_only_a_url(dialect):
+    spec = build_provider("mine", schema.Provider(dialect=dialect, base_url="https://ai.example.com/v1"))
+    assert dialect in spec.dialects

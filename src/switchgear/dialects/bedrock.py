@@ -301,9 +301,7 @@ def _encode_blocks(parts: list[Part], request: Request) -> list[dict[str, Any]]:
 
 def _encode_media(part: Media, number: int) -> dict[str, Any]:
     if part.data is None or part.kind == "audio":
-        raise InvalidBodyError(
-            f"a {part.kind} by its address cannot be carried to this model's provider; send its data"
-        )
+        raise media.refusal(part)
     mime = part.mime or ("image/png" if part.kind == "image" else "application/pdf")
     form = _FORMAT_NAMES.get(mime)
     if form is None:

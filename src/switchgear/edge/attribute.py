@@ -24,9 +24,30 @@ class Client(msgspec.Struct, frozen=True):
 
 
 TAGS_MAX = 16
-_SESSION = (b"x-switchgear-session", b"x-claude-code-session-id", b"x-session-id")
-_END_USER = (b"x-switchgear-end-user", b"x-litellm-end-user-id", b"x-litellm-customer-id", b"x-openwebui-user-id")
-_TAGS = (b"x-switchgear-tags", b"x-litellm-tags")
+# Which headers say what; the first that is there counts. Client names change fast: this is the place to add one.
+CLAIMS: dict[str, tuple[bytes, ...]] = {
+    "session": (
+        b"x-switchgear-session",
+        b"x-claude-code-session-id",
+        b"x-session-id",
+        b"session_id",
+        b"x-openwebui-chat-id",
+        b"x-amzn-bedrock-agentcore-runtime-session-id",
+    ),
+    "agent": (b"x-claude-code-agent-id", b"x-openai-subagent"),
+    "end_user": (
+        b"x-switchgear-end-user",
+        b"x-litellm-end-user-id",
+        b"x-litellm-customer-id",
+        b"x-openwebui-user-email",
+        b"x-openwebui-user-id",
+        b"x-librechat-user-id",
+    ),
+    "tags": (b"x-switchgear-tags", b"x-litellm-tags"),
+    "title": (b"x-title", b"x-openrouter-title"),
+    "request_id": (b"x-client-request-id",),
+}
+_INTERESTING = frozenset(name for names in CLAIMS.values() for name in names)
 
 
 def attribute(head: RequestHead) -> Client:
@@ -35,18 +56,24 @@ def attribute(head: RequestHead) -> Client:
     agent = headers.get(b"user-agent")
     retry = headers.get(b"x-stainless-retry-count")
     trace = headers.get(b"traceparent")
-    end_user, source = _first(headers, _END_USER)
-    tags = _first(headers, _TAGS)[0]
+    trace_id = _text(trace)[3:35] if trace and len(trace) >= 55 else None  # type: ignore[index]
+    count = min(int(retry), 1000) if retry and retry.isdigit() and len(retry) < 6 else None
+    if _INTERESTING.isdisjoint(headers):
+        return Client(tool=_tool(agent) if agent else None, trace_id=trace_id, retry=count)
+    end_user, source = _first(headers, "end_user")
+    tags = _first(headers, "tags")[0]
+    title = _first(headers, "title")[0]
+    found = [clean(tag.strip(), 64) for tag in tags.split(",")[:TAGS_MAX] if tag.strip()] if tags else []
     return Client(
         tool=_tool(agent) if agent else None,
-        request_id=_text(headers.get(b"x-client-request-id")),
-        trace_id=_text(trace)[3:35] if trace and len(trace) >= 55 else None,  # type: ignore[index]
-        session=_first(headers, _SESSION)[0],
-        agent=_text(headers.get(b"x-claude-code-agent-id")),
+        request_id=_first(headers, "request_id")[0],
+        trace_id=trace_id,
+        session=_first(headers, "session")[0],
+        agent=_first(headers, "agent")[0],
         end_user=end_user,
         end_user_source=source,
-        tags=[clean(tag.strip(), 64) for tag in tags.split(",")[:TAGS_MAX] if tag.strip()] if tags else None,
-        retry=min(int(retry), 1000) if retry and retry.isdigit() and len(retry) < 6 else None,
+        tags=([f"app={clean(title, 60)}"] if title else []) + found or None,
+        retry=count,
     )
 
 
@@ -58,8 +85,8 @@ def _text(value: bytes | None) -> str | None:
     return clean(value[:256].decode("latin-1"), 128) if value else None
 
 
-def _first(headers: dict[bytes, bytes], names: tuple[bytes, ...]) -> tuple[str | None, str | None]:
-    for name in names:
+def _first(headers: dict[bytes, bytes], claim: str) -> tuple[str | None, str | None]:
+    for name in CLAIMS[claim]:
         value = headers.get(name)
         if value:
             return _text(value), name.decode("ascii")

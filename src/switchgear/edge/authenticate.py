@@ -8,6 +8,7 @@ import hmac
 
 from switchgear.core import problems, virtual_key
 from switchgear.core.problems import Problem
+from switchgear.edge import paths
 from switchgear.edge.context import RequestContext
 from switchgear.policies import access
 from switchgear.replica.entries import KeyEntry
@@ -34,8 +35,8 @@ class _Claim:
         self.verified: KeyEntry | None = None
 
 
-def presented_token(head: RequestHead) -> str | Problem:
-    """Return the one token that a request presents."""
+def presented_token(head: RequestHead, is_gemini: bool = False) -> str | Problem:
+    """Return the one token that a request presents; Gemini's clients may put it into the query."""
     headers = head.headers
     found: bytes | None = None
     value = headers.get(_AUTHORIZATION)
@@ -51,6 +52,12 @@ def presented_token(head: RequestHead) -> str | Problem:
             if place in head.repeated or (found is not None and not hmac.compare_digest(found, value)):
                 return _TWO_KEYS
             found = value
+    if b"?" in head.target and is_gemini:
+        value = paths.query(head.target, b"key")
+        if value:
+            if found is not None and not hmac.compare_digest(found, value):
+                return _TWO_KEYS
+            found = value
     if not found:
         return _NO_KEY
     if len(found) > virtual_key.TOKEN_BYTES_MAX or not found.isascii():
@@ -63,7 +70,7 @@ def authenticate(context: RequestContext, replica: ReplicaReader, peppers: dict[
     shared = context.exchange.head.shared
     claim: _Claim | None = shared.get("claim")
     if claim is None:
-        token = presented_token(context.exchange.head)
+        token = presented_token(context.exchange.head, context.endpoint.dialect == "gemini")
         if isinstance(token, Problem):
             return token
         claim = shared["claim"] = _Claim(virtual_key.parse_id(token) or "", virtual_key.digest(token))

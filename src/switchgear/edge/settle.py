@@ -41,6 +41,7 @@ def reserve(context: RequestContext, target: Target, spool: SpoolWriter) -> None
         context.bytes_in,
         clean(request.end_user, 128) if request.end_user is not None else None,
         [clean(tag, 64) for tag in request.tags[:TAGS_MAX]] if request.tags else None,
+        clean(request.session, 128) if request.session is not None else None,
     )
     spool.reserve(context.id, records.encode_payload(record))
     context.expect_nanousd = expect

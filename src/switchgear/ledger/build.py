@@ -249,7 +249,7 @@ def make(
         user=_named(who.user),
         project=_named(who.project),
         end_user=_end_user(who, reserve),
-        session=who.session,
+        session=who.session or reserve.session,
         agent=who.agent,
         tags=[*(who.tags or []), *(reserve.tags or [])],
         client=_tool(who.tool),

@@ -100,6 +100,8 @@ class Reserve(msgspec.Struct, array_like=True, frozen=True):
     """From the body, when the head names none."""
     tags: list[str] | None = None
     """From the body."""
+    session: str | None = None
+    """From the body, when the head names none."""
 
 
 class Attempt(msgspec.Struct, array_like=True, frozen=True):

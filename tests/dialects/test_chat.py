@@ -1,0 +1,86 @@
+"""OpenAI chat: what compatible providers add."""
+
+import json
+
+import pytest
+
+from switchgear.core.errors import ProtocolError
+from switchgear.dialects import chat, hub
+from switchgear.dialects.shape import Node
+
+
+def collect(*chunks, done=True):
+    decoder, collector = chat.StreamDecoder(), hub.Collector()
+    data = b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks) + (
+        b"data: [DONE]\n\n" if done else b""
+    )
+    for event in decoder.feed(data) + decoder.finish():
+        collector.add(event)
+    return collector
+
+
+def delta(finish=None, **fields):
+    return {"id": "1", "model": "m", "choices": [{"index": 0, "delta": fields, "finish_reason": finish}]}
+
+
+def test_thinking_comes_in_many_spellings():
+    for fields in (
+        {"reasoning_content": "hm"},
+        {"reasoning": "hm"},
+        {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]},
+    ):
+        found = collect(delta(**fields), delta(content="yes"), delta("stop"))
+        assert [type(part).__name__ for part in found.answer.parts] == ["Thinking", "Text"]
+        assert found.answer.parts[0].text == "hm"
+
+
+def test_tool_calls_in_pieces_whole_and_without_an_index():
+    pieces = [
+        delta(tool_calls=[{"index": 0, "id": "a", "function": {"name": "f", "arguments": ""}}]),
+        delta(tool_calls=[{"index": 0, "function": {"arguments": '{"x":'}}]),
+        delta(tool_calls=[{"index": 0, "function": {"arguments": "1}"}}]),
+        delta(tool_calls=[{"index": 1, "id": "b", "function": {"name": "g", "arguments": "{}"}}]),
+        delta("tool_calls"),
+    ]
+    assert [(p.id, p.arguments) for p in collect(*pieces).answer.parts] == [("a", '{"x":1}'), ("b", "{}")]
+    whole = delta(
+        tool_calls=[
+            {"id": "a", "function": {"name": "f", "arguments": "{}"}},
+            {"id": "b", "function": {"name": "g", "arguments": "{}"}},
+        ]
+    )
+    assert [p.name for p in collect(whole, delta("tool_calls")).answer.parts] == ["f", "g"]
+
+
+def test_interleaved_calls_are_a_protocol_error():
+    with pytest.raises(ProtocolError, match="interleaves"):
+        collect(
+            delta(tool_calls=[{"index": 0, "id": "a", "function": {"name": "f"}}]),
+            delta(tool_calls=[{"index": 1, "id": "b", "function": {"name": "g"}}]),
+            delta(tool_calls=[{"index": 0, "function": {"arguments": "{"}}]),
+        )
+
+
+def test_an_error_within_a_stream_ends_it():
+    found = collect({"error": {"message": "too much", "type": "rate_limit"}}, delta(content="never"))
+    assert found.failed.message == "too much" and not found.is_ended
+
+
+def test_a_missing_done_is_forgiven_after_a_finish_reason_only():
+    assert collect(delta(content="x"), delta("stop"), done=False).is_ended
+    assert not collect(delta(content="x"), done=False).is_ended
+
+
+def test_usage_may_come_in_groqs_place():
+    found = collect(
+        delta(content="x"), delta("stop") | {"x_groq": {"usage": {"prompt_tokens": 3, "completion_tokens": 4}}}
+    )
+    assert found.answer.usage.input == 3
+
+
+def test_signed_thinking_survives_a_chat_client():
+    answer = hub.Answer(parts=[hub.Thinking("hm", "sig", maker="anthropic"), hub.Text("x")])
+    message = chat.encode_answer(answer, "m", 1)["choices"][0]["message"]
+    request = chat.decode_request(Node({"messages": [message]}), "m", False)
+    thought = request.messages[0].parts[0]
+    assert (thought.text, thought.signature, thought.maker) == ("hm", "sig", "anthropic")

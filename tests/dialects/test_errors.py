@@ -1,0 +1,77 @@
+"""Refusals and broken streams in each dialect's shape."""
+
+import json
+
+import pytest
+
+from switchgear.core import problems
+from switchgear.core.problems import Problem
+from switchgear.dialects import errors
+from switchgear.wire import eventstream
+
+FAULT = errors.of_problem(Problem(problems.MODEL_NOT_FOUND, "no such model", "model"), "id1")
+
+
+def test_each_dialect_has_its_own_words():
+    shown = {
+        name: json.loads(errors.render(name, FAULT)[1])
+        for name in ("openai", "responses", "anthropic", "gemini", "bedrock", "cohere")
+    }
+    message = "no such model (request id: id1)"
+    expected = {"message": message, "type": "invalid_request_error", "param": "model", "code": "model_not_found"}
+    assert shown["openai"] == shown["responses"] == {"error": expected}
+    assert shown["anthropic"] == {
+        "type": "error",
+        "error": {"type": "not_found_error", "message": message},
+        "request_id": "id1",
+    }
+    assert shown["gemini"] == {"error": {"code": 404, "message": message, "status": "NOT_FOUND"}}
+    assert shown["bedrock"] == shown["cohere"] == {"message": message}
+    assert errors.render("bedrock", FAULT)[0] == b"x-amzn-errortype: ResourceNotFoundException\r\n"
+    assert errors.render("anthropic", FAULT)[0] == b"request-id: id1\r\n"
+
+
+@pytest.mark.parametrize("case", problems.CASES, ids=lambda case: case.code)
+def test_every_case_can_be_said_in_every_dialect(case):
+    fault = errors.of_problem(Problem(case, "x", None, 3), "id1")
+    for dialect in ("openai", "responses", "anthropic", "gemini", "bedrock", "cohere"):
+        assert json.loads(errors.render(dialect, fault)[1])
+        assert errors.render_event(dialect, fault)
+
+
+def test_a_wait_is_said_in_googles_details():
+    fault = errors.of_problem(Problem(problems.OVERLOADED, "x", None, 3), "id1")
+    assert json.loads(errors.render("gemini", fault)[1])["error"]["details"][0]["retryDelay"] == "3s"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"error":{"message":"m1"}}', "m1"),
+        (b'{"type":"error","error":{"type":"x","message":"m2"}}', "m2"),
+        (b'[{"error":{"message":"m3"}}]', "m3"),
+        (b'{"message":"m4"}', "m4"),
+        (b'{"Message":"m5"}', "m5"),
+        (b'{"error":"m6"}', "m6"),
+        (b'{"detail":"m7"}', "m7"),
+        (b"<html>secret</html>", "the provider answered with an error that is not JSON"),
+        (b'{"x":1}', "the provider answered with an error"),
+    ],
+)
+def test_a_providers_sentence_is_found(body, message):
+    assert errors.message_of(body) == message
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 413, 418, 422, 429, 500, 503, 529, 599])
+def test_an_upstream_status_is_kept(status):
+    fault = errors.of_upstream(status, b'{"message":"m"}', "id1")
+    assert fault.status == status and fault.message == "m" and fault.anthropic_type
+
+
+def test_a_broken_stream_ends_in_the_dialects_event():
+    assert errors.render_event("openai", FAULT).startswith(b'data: {"error"')
+    assert errors.render_event("anthropic", FAULT).startswith(b"event: error\n")
+    failed = json.loads(errors.render_event("responses", FAULT, 7).split(b"data: ")[1])
+    assert (failed["type"], failed["sequence_number"]) == ("response.failed", 7)
+    message = eventstream.Decoder().feed(errors.render_event("bedrock", FAULT))[0]
+    assert message.headers[":message-type"] == "exception"

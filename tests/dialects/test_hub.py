@@ -1,0 +1,233 @@
+"""The hub's types: what goes in comes out, in every dialect."""
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from switchgear.core.usage import TokenUsage
+from switchgear.dialects import hub
+from switchgear.dialects.registry import TRANSLATORS
+from switchgear.dialects.shape import Node
+from switchgear.providers.quirks import Quirks
+
+words = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12).filter(
+    str.strip
+)
+ids = st.from_regex(r"[a-zA-Z0-9_-]{1,20}", fullmatch=True)
+values = st.dictionaries(
+    ids, st.one_of(words, st.integers(-9, 9), st.booleans(), st.lists(words, max_size=2)), max_size=2
+)
+calls = st.builds(lambda i, n, a: hub.ToolCall(i, n, json.dumps(a)), ids, ids, values)
+
+
+@st.composite
+def conversations(draw):
+    """Turns that alternate, each call answered in the next turn, as every provider demands."""
+    messages = [hub.Message("user", [hub.Text(draw(words))])]
+    for _ in range(draw(st.integers(0, 2))):
+        made = draw(st.lists(calls, max_size=2, unique_by=lambda call: call.id))
+        said = [hub.Text(text) for text in draw(st.lists(words, min_size=0 if made else 1, max_size=1))]
+        messages.append(hub.Message("assistant", [*said, *made]))
+        results = [hub.ToolResult(call.id, [hub.Text(draw(words))], call.name) for call in made]
+        messages.append(hub.Message("user", [*results, *([hub.Text(draw(words))] if not results else [])]))
+    return messages
+
+
+requests = st.builds(
+    hub.Request,
+    model=st.just("m"),
+    system=st.lists(st.builds(hub.Text, words), max_size=1),
+    messages=conversations(),
+    tools=st.lists(st.builds(hub.Tool, ids, words), max_size=2, unique_by=lambda tool: tool.name),
+    max_tokens=st.one_of(st.none(), st.integers(100, 9_000)),
+    temperature=st.one_of(st.none(), st.floats(0, 1)),
+    top_p=st.one_of(st.none(), st.floats(0, 1)),
+)
+
+
+def meaning(request):
+    """What must survive: who said what, which tools were called with what, and the limits."""
+    turns = []
+    for message in request.messages:
+        said = [part.text for part in message.parts if isinstance(part, hub.Text)]
+        made = [(p.id, p.name, json.loads(p.arguments)) for p in message.parts if isinstance(p, hub.ToolCall)]
+        answered = [(p.call_id, hub.text_of(p.content)) for p in message.parts if isinstance(p, hub.ToolResult)]
+        turns.append((message.role, "".join(said), made, answered))
+    tools = [(tool.name, tool.description) for tool in request.tools]
+    return [text.text for text in request.system], turns, tools, request.temperature, request.top_p
+
+
+@pytest.mark.parametrize("dialect", TRANSLATORS)
+@settings(max_examples=60)
+@given(request=requests)
+def test_a_request_keeps_its_meaning_through_a_dialect(dialect, request):
+    translator = TRANSLATORS[dialect]
+    before = meaning(request)
+    body = json.loads(msgspec.json.encode(translator.encode_request(request, "m", Quirks())))
+    after = translator.decode_request(Node(body), "m", False)
+    assert meaning(after) == before
+    if request.max_tokens is not None:
+        assert after.max_tokens == request.max_tokens
+
+
+answers = st.builds(
+    hub.Answer,
+    id=ids,
+    model=st.just("m"),
+    parts=st.tuples(st.lists(st.builds(hub.Text, words), max_size=1), st.lists(calls, max_size=2)).map(
+        lambda pair: [*pair[0], *pair[1]]
+    ),
+    usage=st.builds(TokenUsage, input=st.integers(0, 1000), output=st.integers(0, 1000)),
+).map(
+    lambda a: msgspec.structs.replace(
+        a, finish="tool_calls" if any(isinstance(p, hub.ToolCall) for p in a.parts) else "stop"
+    )
+)
+
+
+def gist(answer):
+    texts = "".join(part.text for part in answer.parts if isinstance(part, hub.Text))
+    made = [(p.id, p.name, json.loads(p.arguments or "{}")) for p in answer.parts if isinstance(p, hub.ToolCall)]
+    return texts, made, answer.finish, answer.usage.input_total, answer.usage.output_total
+
+
+@pytest.mark.parametrize("dialect", TRANSLATORS)
+@settings(max_examples=60)
+@given(answer=answers)
+def test_an_answer_keeps_its_meaning_whole_and_streamed(dialect, answer):
+    translator = TRANSLATORS[dialect]
+    body = json.loads(msgspec.json.encode(translator.encode_answer(answer, "m", 1)))
+    assert gist(translator.decode_answer(Node(body))) == gist(answer)
+    encoder, decoder, collector = translator.encoder("m", 1, True), translator.decoder(), hub.Collector()
+    stream = b"".join(encoder.encode(event) for event in hub.events_of(answer))
+    for at in range(0, len(stream), 13):
+        for event in decoder.feed(stream[at : at + 13]):
+            collector.add(event)
+    for event in decoder.finish():
+        collector.add(event)
+    assert collector.is_ended and gist(collector.answer) == gist(answer)
+
+
+@pytest.mark.parametrize("dialect", TRANSLATORS)
+@given(data=st.binary(max_size=200))
+def test_garbage_in_a_stream_is_a_typed_error(dialect, data):
+    from switchgear.core.errors import ProtocolError
+
+    decoder = TRANSLATORS[dialect].decoder()
+    try:
+        events = decoder.feed(data) + decoder.finish()
+    except ProtocolError:
+        return
+    assert not any(isinstance(event, hub.End) for event in events)
+
+
+json_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=8)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(
+                [
+                    "messages",
+                    "content",
+                    "role",
+                    "parts",
+                    "contents",
+                    "tools",
+                    "type",
+                    "text",
+                    "input",
+                    "function",
+                    "name",
+                    "toolConfig",
+                    "source",
+                    "user",
+                    "assistant",
+                    "choices",
+                    "message",
+                    "output",
+                    "usage",
+                    "delta",
+                    "candidates",
+                ]
+            ),
+            inner,
+            max_size=4,
+        ),
+    ),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize("dialect", TRANSLATORS)
+@given(
+    value=st.dictionaries(
+        st.sampled_from(
+            [
+                "messages",
+                "contents",
+                "input",
+                "system",
+                "tools",
+                "output",
+                "choices",
+                "content",
+                "message",
+                "candidates",
+                "usage",
+                "tool_choice",
+                "toolConfig",
+                "response_format",
+                "thinking",
+            ]
+        ),
+        json_values,
+        max_size=5,
+    )
+)
+def test_json_of_the_wrong_shape_names_its_field(dialect, value):
+    from switchgear.dialects.shape import InvalidBodyError
+
+    translator = TRANSLATORS[dialect]
+    for read in (lambda node: translator.decode_request(node, "m", False), translator.decode_answer):
+        try:
+            read(Node(value))
+        except InvalidBodyError as exc:
+            assert str(exc)
+
+
+def test_signatures_are_told_apart_by_their_maker():
+    packed = hub.pack_signature("a.b.c", "gemini", "anthropic")
+    assert hub.unpack_signature(packed, "anthropic") == ("a.b.c", "gemini")
+    assert hub.unpack_signature(hub.pack_signature("own", "anthropic", "anthropic"), "anthropic") == (
+        "own",
+        "anthropic",
+    )
+    assert hub.unpack_signature("", "anthropic") == (None, None)
+
+
+def test_a_calls_signature_survives_a_dialect_without_a_place_for_it():
+    signed = [hub.Text("x"), hub.ToolCall("1", "f", "{}", "sig")]
+    assert hub.attach_signatures(hub.detach_signatures(signed)) == signed
+
+
+@pytest.mark.parametrize("dialect", ["openai", "responses", "anthropic", "bedrock"])
+def test_geminis_signature_comes_back_through_a_client(dialect):
+    """What a Gemini model signed reaches it again, through a client that knows nothing of it."""
+    translator = TRANSLATORS[dialect]
+    answer = hub.Answer(id="1", parts=[hub.ToolCall("c1", "f", "{}", "sig")], finish="tool_calls")
+    said = json.loads(msgspec.json.encode(translator.encode_answer(answer, "m", 1)))
+    if dialect == "openai":
+        body = {"messages": [said["choices"][0]["message"]]}
+    elif dialect == "responses":
+        body = {"input": said["output"]}
+    elif dialect == "anthropic":
+        body = {"messages": [{"role": "assistant", "content": said["content"]}]}
+    else:
+        body = {"messages": [said["output"]["message"]]}
+    request = translator.decode_request(Node(body), "m", False)
+    sent = TRANSLATORS["gemini"].encode_request(request, "gemini-3-pro", Quirks())
+    assert [part.get("thoughtSignature") for part in sent["contents"][0]["parts"]] == ["sig"]

@@ -1,0 +1,40 @@
+"""Efforts and budgets."""
+
+import pytest
+
+from switchgear.dialects import hub, reasoning
+
+
+@pytest.mark.parametrize(
+    ("budget", "effort"), [(0, "none"), (500, "low"), (8_192, "medium"), (20_000, "high"), (None, None), (-1, None)]
+)
+def test_a_budget_as_an_effort(budget, effort):
+    assert reasoning.effort_of(hub.Reasoning(budget=budget)) == effort
+
+
+def test_an_effort_as_a_budget():
+    assert reasoning.budget_of(hub.Reasoning("medium")) == 8_192
+    assert reasoning.budget_of(hub.Reasoning("high", 5)) == 5
+    assert reasoning.budget_of(hub.Reasoning(), 7) == 7
+
+
+def test_words_for_efforts():
+    assert (
+        reasoning.read_effort("max") == "xhigh"
+        and reasoning.read_effort("low") == "low"
+        and reasoning.read_effort("?") is None
+    )
+
+
+def test_claude_refuses_to_think_after_unsigned_calls_and_with_a_forced_tool():
+    call = hub.ToolCall("1", "f", "{}")
+    turns = [hub.Message("assistant", [call]), hub.Message("user", [hub.ToolResult("1", [hub.Text("x")])])]
+    request = hub.Request(model="m", messages=turns)
+    assert reasoning.is_refused(request, frozenset({"anthropic"}))
+    turns[0].parts.insert(0, hub.Thinking("t", "sig", maker="anthropic"))
+    assert not reasoning.is_refused(request, frozenset({"anthropic"}))
+    request.choice = hub.ToolChoice("required")
+    assert reasoning.is_refused(request, frozenset({"anthropic"}))
+    assert not reasoning.is_refused(
+        hub.Request(model="m", messages=[hub.Message("user", [hub.Text("x")])]), frozenset()
+    )

@@ -1,0 +1,43 @@
+"""What stream decoders share."""
+
+import pytest
+
+from switchgear.core.errors import ProtocolError
+from switchgear.dialects.streams import SseDecoder, sse_event
+
+
+class Recorder(SseDecoder):
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def take(self, event):
+        self.seen.append(event.need("n"))
+
+
+def test_events_are_cut_and_comments_skipped():
+    decoder = Recorder()
+    decoder.feed(b': ping\n\nevent: x\ndata: {"n":"1"}\r\n\r\ndata: {"n"')
+    decoder.feed(b': "2"}\n\n')
+    decoder.feed(b"data: [1]\n\ndata: 5\n\n")
+    assert decoder.seen == ["1", "2"]
+
+
+@pytest.mark.parametrize("data", [b"data: {oops\n\n", b'data: {"n":1}\n\n', b"data: {}\n\n"])
+def test_what_is_not_of_the_dialect_is_a_protocol_error(data):
+    with pytest.raises(ProtocolError):
+        Recorder().feed(data)
+
+
+def test_the_last_event_may_lack_its_empty_line_and_half_an_event_is_none():
+    decoder = Recorder()
+    decoder.feed(b'data: {"n":"1"}')
+    decoder.finish()
+    assert decoder.seen == ["1"]
+    decoder = Recorder()
+    decoder.feed(b'data: {"n":"1')
+    assert decoder.finish() == [] and decoder.seen == []
+
+
+def test_a_named_event():
+    assert sse_event("x", b"{}") == b"event: x\ndata: {}\n\n"
