@@ -1,7 +1,7 @@
 """One gateway and one provider for the tests that do not break them."""
 
 import pytest
-from tests.end_to_end.setups import SECRET, config
+from tests.end_to_end.setups import ENVIRON, config
 
 from switchgear.testing.gateway import GatewayProcess, ProviderProcess
 
@@ -15,7 +15,7 @@ def provider():
 
 @pytest.fixture(scope="session")
 def gateway(provider):
-    running = GatewayProcess(config(provider.port), environ={"FAKE_KEY": SECRET})
+    running = GatewayProcess(config(provider.port), environ=ENVIRON)
     yield running
     assert running.stop() == 0
 

@@ -1,6 +1,7 @@
 """What the end-to-end tests run against."""
 
 SECRET = "sk-provider-credential-0123456789abcdef"
+ENVIRON = {"FAKE_KEY": SECRET, "FAKE_AWS": "AKIDEXAMPLEEXAMPLE:wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY"}
 
 
 def config(port: int, more: str = "") -> str:
@@ -13,11 +14,13 @@ providers:
   aws: {{dialect: bedrock, base_url: "http://127.0.0.1:{port}/v1", allow_private: true, credentials: [{{name: main, secret: {{env: FAKE_KEY}}}}]}}
   commands: {{dialect: cohere, base_url: "http://127.0.0.1:{port}/v2", allow_private: true, credentials: [{{name: main, secret: {{env: FAKE_KEY}}}}]}}
   native: {{dialect: responses, base_url: "http://127.0.0.1:{port}/v1", allow_private: true, credentials: [{{name: main, secret: {{env: FAKE_KEY}}}}]}}
+  signed: {{dialect: bedrock, base_url: "http://127.0.0.1:{port}/v1", allow_private: true, auth: sigv4, region: eu-central-1, auth_parameters: {{service: bedrock}}, credentials: [{{name: main, secret: {{env: FAKE_AWS}}}}]}}
   dead: {{dialect: openai, base_url: "http://127.0.0.1:1/v1", allow_private: true, auth: none}}
 models:
   fast: fake/echo
   safe: {{deployments: [{{provider: dead, model: x}}, {{provider: fake, model: echo, tier: 2}}]}}
   careful: {{deployments: [{{provider: fake, model: status-500}}, {{provider: fake, model: echo, tier: 2}}], retry: {{max: 0}}}}
+  exact: {{deployments: [{{provider: claude, model: echo}}], strict: true}}
   hasty: {{deployments: [{{provider: fake, model: silent}}], timeouts: {{first_byte_s: 0.6}}}}
 pricing:
   overrides:

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.end_to_end.setups import SECRET, config
+from tests.end_to_end.setups import ENVIRON, SECRET, config
 
 from switchgear.testing.gateway import GatewayProcess, free_port
 
@@ -500,7 +500,7 @@ def own(provider, tmp_path):
     made = []
 
     def start(more="", **options):
-        running = GatewayProcess(config(provider.port, more), folder=tmp_path, environ={"FAKE_KEY": SECRET}, **options)
+        running = GatewayProcess(config(provider.port, more), folder=tmp_path, environ=ENVIRON, **options)
         made.append(running)
         return running
 

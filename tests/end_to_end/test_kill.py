@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 
-from tests.end_to_end.setups import SECRET, config
+from tests.end_to_end.setups import ENVIRON, config
 
 from switchgear.testing.gateway import GatewayProcess, ProviderProcess
 
@@ -90,7 +90,7 @@ def test_M2_kill_nine(tmp_path):
     chance = random.Random(SEED)
     provider = ProviderProcess()
     more = "    fake/never: {input_per_mtok: 1}\n"
-    gateway = GatewayProcess(config(provider.port, more), folder=tmp_path, environ={"FAKE_KEY": SECRET})
+    gateway = GatewayProcess(config(provider.port, more), folder=tmp_path, environ=ENVIRON)
     recoveries = []
     try:
         load = Load(gateway.port, gateway.key("victim"))

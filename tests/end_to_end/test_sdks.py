@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trustme
 from tests.end_to_end.clients import CLIENTS, PIXEL, close
-from tests.end_to_end.setups import SECRET, config
+from tests.end_to_end.setups import ENVIRON, config
 
 from switchgear.testing.gateway import GatewayProcess
 
@@ -100,7 +100,7 @@ def secure(provider, tmp_path_factory):
     made.cert_chain_pems[0].write_to_path(folder / "cert.pem")
     made.private_key_pem.write_to_path(folder / "key.pem")
     arguments = ("--tls-cert", str(folder / "cert.pem"), "--tls-key", str(folder / "key.pem"))
-    running = GatewayProcess(config(provider.port), environ={"FAKE_KEY": SECRET}, arguments=arguments, workers=1)
+    running = GatewayProcess(config(provider.port), environ=ENVIRON, arguments=arguments, workers=1)
     yield f"https://localhost:{running.port}", running.key("tests"), str(folder / "ca.pem")
     assert running.stop() == 0
 

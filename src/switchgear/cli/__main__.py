@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "log": "ledger",
     "config": "config",
     "price": "price",
+    "connect": "connect",
     "admin": "admin",
     "freeze": "freeze",
     "unfreeze": "freeze",

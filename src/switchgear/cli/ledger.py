@@ -4,6 +4,7 @@ import contextlib
 import json
 import time
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -143,11 +144,23 @@ def _show(record: dict[str, Any]) -> None:
         )
 
 
+# What a call of a dialect looks like, for `log show --curl`; the prompt was not stored.
+_BODIES: dict[str, Any] = {
+    "responses": {"model": "{model}", "input": "…"},
+    "anthropic": {"model": "{model}", "max_tokens": 1024, "messages": [{"role": "user", "content": "…"}]},
+    "gemini": {"contents": [{"role": "user", "parts": [{"text": "…"}]}]},
+    "bedrock": {"messages": [{"role": "user", "content": [{"text": "…"}]}]},
+}
+_CHAT_BODY = {"model": "{model}", "messages": [{"role": "user", "content": "…"}]}
+
+
 def _curl(client: Client, record: dict[str, Any]) -> str:
     status = client.call("GET", "/status")
-    body = json.dumps({"model": record["model"], "messages": [{"role": "user", "content": "…"}]}, ensure_ascii=False)
+    body = json.dumps(_BODIES.get(record["dialect"], _CHAT_BODY), ensure_ascii=False)
+    path = record["path"].replace("{model}", quote(record["model"] or "", safe=""))
+    body = body.replace("{model}", json.dumps(record["model"] or "", ensure_ascii=False)[1:-1])
     return (
-        f'curl -s {status["data_url"]}/v1{record["path"]} -H "Authorization: Bearer $SWITCHGEAR_KEY" '
+        f'curl -s {status["data_url"]}/v1{path} -H "Authorization: Bearer $SWITCHGEAR_KEY" '
         f"-H 'content-type: application/json' -d '{body}'"
     )
 

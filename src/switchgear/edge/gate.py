@@ -13,7 +13,8 @@ from switchgear.core import problems
 from switchgear.core.clock import Clock
 from switchgear.core.ids import IdSource
 from switchgear.core.problems import Problem
-from switchgear.dialects import errors, model_lists
+from switchgear.core.text import clean
+from switchgear.dialects import errors, guides, model_lists
 from switchgear.edge import paths, pipeline
 from switchgear.edge.context import RequestContext
 from switchgear.edge.outbox import Outbox
@@ -204,6 +205,19 @@ class Gate:
     def _root(self, context: RequestContext) -> None:
         self._send_json(context, {"name": "switchgear", "api": "/v1"})
 
+    def _connect(self, context: RequestContext) -> None:
+        guide = guides.GUIDES.get(context.rest)
+        if guide is None:
+            known = ", ".join(guides.GUIDES)
+            self.refuse(context, Problem(problems.UNKNOWN_PATH, f"there is no such client; known are {known}"))
+            return
+        head = context.exchange.head
+        host = head.headers.get(b"host", b"127.0.0.1:4100").decode("latin-1")
+        scheme = "https" if context.exchange.is_tls else "http"
+        text = guides.render(guide, f"{scheme}://{clean(host, 256)}", "sk-sg-…", "demo/echo")
+        headers = b"content-type: text/plain; charset=utf-8\r\nx-request-id: %b\r\n" % context.id.encode()
+        context.exchange.send(200, headers, text.encode())
+
     def _models(self, context: RequestContext) -> None:
         assert context.snapshot is not None
         assert context.key is not None
@@ -309,4 +323,5 @@ _LOCAL: dict[str, Callable[[Gate, RequestContext], None]] = {
     "models": Gate._models,
     "model": Gate._model,
     "key": Gate._key,
+    "connect": Gate._connect,
 }

@@ -6,15 +6,18 @@ A stage is a function of (gate, context) that returns None to go on or a Problem
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from switchgear.core import problems
 from switchgear.core.errors import SpoolFullError
 from switchgear.core.problems import Problem
-from switchgear.dialects import request
+from switchgear.dialects import passage, request
 from switchgear.dialects.shape import InvalidBodyError
 from switchgear.edge import settle
 from switchgear.edge.attribute import attribute
 from switchgear.edge.authenticate import authenticate
 from switchgear.edge.context import RequestContext
+from switchgear.edge.plan import Target
 from switchgear.edge.transfer import Transfer
 
 if TYPE_CHECKING:
@@ -84,6 +87,10 @@ def transfer(gate: "Gate", context: RequestContext) -> Problem | None:
         return Problem(problems.OVERLOADED, "the inner gate is not ready; try again in a moment", None, 1)
     if not gate.outbox.is_recording:
         return _LEDGER_FULL
+    if context.request.operation == "count_tokens":
+        speaks = plan.targets[0].candidate.provider.dialects
+        if passage.choose(context.request.dialect, "count_tokens", speaks) is None:
+            return estimate_tokens(gate, context, plan.targets[0])
     started = Transfer(gate, context, plan)
     problem = started.prepare()
     if problem is not None:
@@ -97,6 +104,33 @@ def transfer(gate: "Gate", context: RequestContext) -> Problem | None:
     started.begin()
     return None
 
+
+def estimate_tokens(gate: "Gate", context: RequestContext, target: Target) -> Problem | None:
+    """Count tokens for a provider that has no way to: a quarter of the bytes, said to be an estimate. It costs nothing and
+    is a record."""
+    try:
+        settle.reserve(context, target, gate.spool)
+    except SpoolFullError:
+        return _LEDGER_FULL
+    context.status, context.outcome = 200, "ok"
+    context.candidate, context.meterer = target.candidate, target.meterer
+    count = context.input_estimate
+    body = msgspec.json.encode(_COUNTS[context.endpoint.dialect](count))
+    context.bytes_out = len(body)
+    settle.settle(context, gate.spool, int((gate.clock.monotonic_s() - context.started_s) * 1000), billed=False)
+    headers = (
+        b"content-type: application/json\r\nx-request-id: %b\r\nx-switchgear-estimated: true\r\n" % context.id.encode()
+    )
+    gate.outbox.call(context.exchange.send, 200, headers + target.headers, body)
+    return None
+
+
+_COUNTS: dict[str, Callable[[int], dict[str, object]]] = {
+    "anthropic": lambda count: {"input_tokens": count},
+    "gemini": lambda count: {"totalTokens": count},
+    "bedrock": lambda count: {"inputTokens": count},
+    "responses": lambda count: {"object": "response.input_tokens", "input_tokens": count},
+}
 
 HEAD_STAGES: tuple[Stage, ...] = (
     who,  # before a body is read: nobody without a key makes us hold bytes

@@ -110,6 +110,11 @@ class Exchange:
         return self.connection.address
 
     @property
+    def is_tls(self) -> bool:
+        """True when the client's connection is encrypted here."""
+        return self.connection.is_tls()
+
+    @property
     def is_blocked(self) -> bool:
         """True while the client does not read what was written."""
         return self.connection.is_blocked
@@ -210,6 +215,10 @@ class Connection(asyncio.Protocol):
         self.address: str | None = None
         self.is_blocked = False
         self.is_closing = False
+
+    def is_tls(self) -> bool:
+        """Tell whether the connection is encrypted."""
+        return self._transport is not None and self._transport.get_extra_info("sslcontext") is not None
 
     # asyncio
 

@@ -1,0 +1,212 @@
+"""`switchgear connect …`. Level 7: exact settings of a client for this gateway, written into its file, and checked."""
+
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import click
+
+from switchgear.cli.base import Output, with_client
+from switchgear.cli.client import Client
+from switchgear.core.errors import UserError
+from switchgear.dialects import guides
+from switchgear.dialects.guides import GUIDES, Guide
+
+_TOOL = {"type": "object", "properties": {"city": {"type": "string"}}}
+
+
+@click.command(
+    epilog="Example: switchgear connect claude-code --key sk-sg-… --model anthropic/claude-sonnet-4-5 --check"
+)
+@click.argument("client_name", metavar="CLIENT", type=click.Choice(list(GUIDES)))
+@click.option("--key", envvar="SWITCHGEAR_KEY", default="sk-sg-…", help="The virtual key that the client gets.")
+@click.option("--model", default="demo/echo", show_default=True, help="The model that it asks for.")
+@click.option("--url", help="The gateway's address as the client reaches it; default: the data plane of this gateway.")
+@click.option("--print", "action", flag_value="print", default=True, help="Print the settings (the default).")
+@click.option(
+    "--write", "action", flag_value="write", help="Write them into the client's file; what it held is kept beside it."
+)
+@click.option("--check", "action", flag_value="check", help="Ask the gateway as the client would, with this key.")
+@with_client
+def connect(client: Client, out: Output, client_name: str, key: str, model: str, url: str | None, action: str) -> None:
+    """Point a client at this gateway."""
+    guide = GUIDES[client_name]
+    root = (url or client.call("GET", "/status")["data_url"]).rstrip("/").removesuffix("/v1")
+    if not root.startswith(("http://", "https://")):
+        raise UserError(f"--url {url!r} must begin with http:// or https://", "e.g. http://127.0.0.1:4100", 2)
+    if action == "print":
+        click.echo(guides.render(guide, root, key, model), nl=False)
+        return
+    if key == "sk-sg-…":
+        raise UserError(
+            "a virtual key is needed", "switchgear key create NAME prints one; give it as --key or SWITCHGEAR_KEY", 2
+        )
+    if action == "write":
+        path = write(guide, root, key, model)
+        out.one({"file": str(path)}, f"wrote {path} (mode 0600: it holds the key)")
+        return
+    rows = check(guide.dialect, root, key, model)
+    failed = [row for row in rows if row["ok"] is False]
+    text = "\n".join(f"{_MARKS[row['ok']]} {row['step']:<12} {row['detail']}" for row in rows)
+    out.one({"checks": rows}, text)
+    if failed:
+        sys.exit(1)
+
+
+_MARKS = {True: "✔", False: "✗", None: "–"}
+
+
+def write(guide: Guide, root: str, key: str, model: str) -> Path:
+    """Write a client's file. JSON is merged, variables are replaced, tables are added once; the old file is kept as
+    `NAME.before-switchgear`. Raises UserError where the client has no file, or the file cannot be merged."""
+    if guide.file is None:
+        raise UserError(
+            f"{guide.title} keeps its settings elsewhere", f"switchgear connect {guide.name} --print shows them", 2
+        )
+    path = Path(guide.file).expanduser()
+    old = path.read_text("utf-8") if path.exists() else ""
+    if guide.form == "env":
+        text = _merge_env(old, [(name, guides.fill(value, root, key, model)) for name, value in guide.env])
+    else:
+        new = guides.fill(guide.text, root, key, model)
+        text = _merge_json(path, old, new) if guide.form == "json" else _merge_text(path, old, new)
+    if old and old != text:
+        _save(path.with_name(path.name + ".before-switchgear"), old)
+    _save(path, text)
+    return path
+
+
+def _save(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
+        os.fchmod(fd, 0o600)  # a file that was there keeps its mode otherwise
+        file.write(text)
+
+
+def _merge_env(old: str, values: list[tuple[str, str]]) -> str:
+    names = {name for name, _ in values}
+    kept = [line for line in old.splitlines() if line.partition("=")[0].strip() not in names]
+    return "\n".join([*kept, *(f"{name}={value}" for name, value in values)]) + "\n"
+
+
+def _merge_json(path: Path, old: str, new: str) -> str:
+    try:
+        before = json.loads(old) if old.strip() else {}
+    except ValueError as exc:
+        raise UserError(f"{path} is not plain JSON: {exc}", "add the settings by hand: --print shows them") from None
+    return json.dumps(_merged(before, json.loads(new)), indent=2) + "\n"
+
+
+def _merged(old: Any, new: Any) -> Any:
+    if isinstance(old, dict) and isinstance(new, dict):
+        return old | {name: _merged(old.get(name), value) for name, value in new.items()}
+    return new
+
+
+def _merge_text(path: Path, old: str, new: str) -> str:
+    if old.strip() and old != new:
+        raise UserError(f"{path} exists and cannot be merged", "add the settings by hand: --print shows them")
+    return new
+
+
+# Asking as the client would
+
+
+def check(dialect: str, root: str, key: str, model: str) -> list[dict[str, Any]]:
+    """Walk models, a plain answer, a stream, a tool call and a token count; `ok` None means that the dialect has none."""
+    steps = _STEPS[dialect]
+    rows: list[dict[str, Any]] = []
+    for step in ("models", "plain", "stream", "tool call", "token count"):
+        made = steps.get(step)
+        if made is None:
+            rows.append({"step": step, "ok": None, "detail": "this client has no such call"})
+            continue
+        path, body, marker = made
+        given = json.dumps(body).replace("{model}", model) if body is not None else None
+        path = path.replace("{model}", model)
+        status, answer = _ask(root + path, key, given, dialect)
+        ok = status == 200 and marker in answer
+        rows.append(
+            {
+                "step": step,
+                "ok": ok,
+                "detail": f"{path.replace('{model}', model)} → {status}" + ("" if ok else f": {answer[:200]}"),
+            }
+        )
+    return rows
+
+
+def _ask(url: str, key: str, body: str | None, dialect: str) -> tuple[int, str]:
+    headers = {"content-type": "application/json", "user-agent": "switchgear-connect"}
+    headers |= (
+        {"x-api-key": key, "anthropic-version": "2023-06-01"}
+        if dialect == "anthropic"
+        else {"authorization": f"Bearer {key}"}
+    )
+    request = urllib.request.Request(url, body.encode() if body is not None else None, headers)  # noqa: S310  the operator's own URL
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            return answer.status, answer.read(1 << 20).decode("utf-8", "replace")
+    except urllib.error.HTTPError as exc:
+        return exc.code, exc.read(4096).decode("utf-8", "replace")
+    except OSError as exc:
+        return 0, str(exc)
+
+
+_HELLO = [{"role": "user", "content": "hello"}]
+_CHAT = {"model": "{model}", "messages": _HELLO}
+_CONTENTS = {"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}
+_STEPS: dict[str, dict[str, tuple[str, Any, str]]] = {
+    "openai": {
+        "models": ("/v1/models", None, '"data"'),
+        "plain": ("/v1/chat/completions", _CHAT, '"choices"'),
+        "stream": ("/v1/chat/completions", {**_CHAT, "stream": True}, "[DONE]"),
+        "tool call": (
+            "/v1/chat/completions",
+            {**_CHAT, "tools": [{"type": "function", "function": {"name": "weather", "parameters": _TOOL}}]},
+            '"weather"',
+        ),
+    },
+    "responses": {
+        "models": ("/v1/models", None, '"data"'),
+        "plain": ("/v1/responses", {"model": "{model}", "input": "hello"}, '"output"'),
+        "stream": ("/v1/responses", {"model": "{model}", "input": "hello", "stream": True}, "response.completed"),
+        "tool call": (
+            "/v1/responses",
+            {
+                "model": "{model}",
+                "input": "hello",
+                "tools": [{"type": "function", "name": "weather", "parameters": _TOOL}],
+            },
+            '"weather"',
+        ),
+        "token count": ("/v1/responses/input_tokens", {"model": "{model}", "input": "hello"}, "input_tokens"),
+    },
+    "anthropic": {
+        "models": ("/v1/models?limit=1000", None, '"has_more"'),
+        "plain": ("/v1/messages", {**_CHAT, "max_tokens": 100}, '"content"'),
+        "stream": ("/v1/messages?beta=true", {**_CHAT, "max_tokens": 100, "stream": True}, "message_stop"),
+        "tool call": (
+            "/v1/messages",
+            {**_CHAT, "max_tokens": 100, "tools": [{"name": "weather", "input_schema": _TOOL}]},
+            '"weather"',
+        ),
+        "token count": ("/v1/messages/count_tokens", _CHAT, "input_tokens"),
+    },
+    "gemini": {
+        "models": ("/v1beta/models", None, '"models"'),
+        "plain": ("/v1beta/models/{model}:generateContent", _CONTENTS, '"candidates"'),
+        "stream": ("/v1beta/models/{model}:streamGenerateContent?alt=sse", _CONTENTS, "finishReason"),
+        "tool call": (
+            "/v1beta/models/{model}:generateContent",
+            {**_CONTENTS, "tools": [{"functionDeclarations": [{"name": "weather", "parametersJsonSchema": _TOOL}]}]},
+            '"weather"',
+        ),
+        "token count": ("/v1beta/models/{model}:countTokens", _CONTENTS, "totalTokens"),
+    },
+}

@@ -1,0 +1,212 @@
+"""How to point each known client at this gateway: rows of data for `switchgear connect` and `GET /connect/{client}`. Level 1.
+
+The clients' own documentation, read 2026-11-24. `{root}` is the gateway's address, `{v1}` the same with `/v1`, `{key}` a
+virtual key, `{model}` a model's name.
+"""
+
+from typing import Literal
+
+import msgspec
+
+Form = Literal["env", "json", "toml", "yaml", "text"]
+
+
+class Guide(msgspec.Struct, frozen=True, kw_only=True):
+    """One client."""
+
+    name: str
+    title: str
+    dialect: str
+    """What it speaks: `connect --check` asks in it."""
+    env: tuple[tuple[str, str], ...] = ()
+    """Environment variables that it reads."""
+    file: str | None = None
+    """The file in which it keeps settings; `~` is the person's home."""
+    form: Form = "text"
+    text: str = ""
+    """What stands in the file, or what to type."""
+    note: str = ""
+
+
+def _openai_sdk(name: str, title: str, text: str = "", **more: str) -> Guide:
+    env = (("OPENAI_BASE_URL", "{v1}"), ("OPENAI_API_KEY", "{key}"))
+    return Guide(name=name, title=title, dialect="openai", env=env, text=text, note=more.get("note", ""))
+
+
+_ROWS = (
+    Guide(
+        name="claude-code",
+        title="Claude Code",
+        dialect="anthropic",
+        env=(("ANTHROPIC_BASE_URL", "{root}"), ("ANTHROPIC_AUTH_TOKEN", "{key}"), ("ANTHROPIC_MODEL", "{model}")),
+        file="~/.claude/settings.json",
+        form="json",
+        text='{{"env": {{"ANTHROPIC_BASE_URL": "{root}", "ANTHROPIC_AUTH_TOKEN": "{key}", "ANTHROPIC_MODEL": "{model}"}}}}',
+        note="The base URL has no /v1. CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY=1 lists models whose name holds `claude`.",
+    ),
+    Guide(
+        name="codex",
+        title="Codex CLI",
+        dialect="responses",
+        env=(("SWITCHGEAR_KEY", "{key}"),),
+        file="~/.codex/config.toml",
+        form="toml",
+        text=(
+            'model = "{model}"\nmodel_provider = "switchgear"\n\n[model_providers.switchgear]\nname = "Switchgear"\n'
+            'base_url = "{v1}"\nenv_key = "SWITCHGEAR_KEY"\nwire_api = "responses"\n'
+        ),
+        note="Codex speaks responses only; any chat model behind the gateway answers it.",
+    ),
+    Guide(
+        name="gemini-cli",
+        title="Gemini CLI",
+        dialect="gemini",
+        env=(("GOOGLE_GEMINI_BASE_URL", "{root}"), ("GEMINI_API_KEY", "{key}"), ("GEMINI_MODEL", "{model}")),
+        file="~/.gemini/.env",
+        form="env",
+        note="It wants https unless the gateway is on localhost.",
+    ),
+    Guide(
+        name="opencode",
+        title="OpenCode",
+        dialect="openai",
+        file="opencode.json",
+        form="json",
+        text=(
+            '{{"$schema": "https://opencode.ai/config.json", "provider": {{"switchgear": {{"npm": "@ai-sdk/openai-compatible", '
+            '"options": {{"baseURL": "{v1}", "apiKey": "{key}"}}, "models": {{"{model}": {{}}}}}}}}}}'
+        ),
+    ),
+    Guide(
+        name="aider",
+        title="aider",
+        dialect="openai",
+        env=(("OPENAI_API_BASE", "{v1}"), ("OPENAI_API_KEY", "{key}")),
+        file=".aider.conf.yml",
+        form="yaml",
+        text="openai-api-base: {v1}\nopenai-api-key: {key}\nmodel: openai/{model}\n",
+    ),
+    Guide(
+        name="continue",
+        title="Continue",
+        dialect="openai",
+        file="~/.continue/config.yaml",
+        form="yaml",
+        text=(
+            "models:\n  - name: {model}\n    provider: openai\n    model: {model}\n    apiBase: {v1}\n    apiKey: {key}\n"
+            "    roles: [chat, edit, apply]\n"
+        ),
+    ),
+    Guide(
+        name="cline",
+        title="Cline, Roo Code, Kilo Code",
+        dialect="openai",
+        text="Settings → API Provider: OpenAI Compatible\n  Base URL  {v1}\n  API Key   {key}\n  Model ID  {model}\n",
+    ),
+    Guide(
+        name="cursor",
+        title="Cursor",
+        dialect="openai",
+        text=(
+            "Settings → Models → OpenAI API Key\n  API Key                   {key}\n  Override OpenAI Base URL  {v1}\n"
+            "  Add model                 {model}\n"
+        ),
+        note="Cursor calls from its own cloud: the gateway needs a public https address. Tab completion is not routed.",
+    ),
+    Guide(
+        name="zed",
+        title="Zed",
+        dialect="openai",
+        file="~/.config/zed/settings.json",
+        form="json",
+        text=(
+            '{{"language_models": {{"openai_compatible": {{"Switchgear": {{"api_url": "{v1}", "available_models": '
+            '[{{"name": "{model}", "max_tokens": 128000}}]}}}}}}}}'
+        ),
+        note="Give the key in the agent panel's settings, or as SWITCHGEAR_API_KEY.",
+    ),
+    Guide(
+        name="open-webui",
+        title="Open WebUI",
+        dialect="openai",
+        env=(
+            ("OPENAI_API_BASE_URL", "{v1}"),
+            ("OPENAI_API_KEY", "{key}"),
+            ("ENABLE_FORWARD_USER_INFO_HEADERS", "true"),
+        ),
+        note="With forwarded headers each record names the person and the conversation.",
+    ),
+    Guide(
+        name="librechat",
+        title="LibreChat",
+        dialect="openai",
+        file="librechat.yaml",
+        form="yaml",
+        text=(
+            "endpoints:\n  custom:\n    - name: Switchgear\n      apiKey: {key}\n      baseURL: {v1}\n      models:\n"
+            "        default: ['{model}']\n        fetch: true\n      headers:\n"
+            "        x-librechat-user-id: '{{{{LIBRECHAT_USER_ID}}}}'\n"
+        ),
+    ),
+    _openai_sdk(
+        "openai",
+        "OpenAI SDK",
+        'client = openai.OpenAI(base_url="{v1}", api_key="{key}")\n'
+        'client.chat.completions.create(model="{model}", messages=[{{"role": "user", "content": "hello"}}])\n',
+    ),
+    Guide(
+        name="anthropic",
+        title="Anthropic SDK",
+        dialect="anthropic",
+        env=(("ANTHROPIC_BASE_URL", "{root}"), ("ANTHROPIC_API_KEY", "{key}")),
+        text='client = anthropic.Anthropic(base_url="{root}", api_key="{key}")\n',
+    ),
+    Guide(
+        name="google-genai",
+        title="Google Gen AI SDK",
+        dialect="gemini",
+        env=(("GOOGLE_GEMINI_BASE_URL", "{root}"), ("GEMINI_API_KEY", "{key}")),
+        text='client = genai.Client(api_key="{key}", http_options={{"base_url": "{root}"}})\n',
+    ),
+    _openai_sdk(
+        "langchain",
+        "LangChain",
+        'ChatOpenAI(base_url="{v1}", api_key="{key}", model="{model}", stream_usage=True)\n',
+    ),
+    _openai_sdk(
+        "llamaindex",
+        "LlamaIndex",
+        'OpenAILike(api_base="{v1}", api_key="{key}", model="{model}", is_chat_model=True, is_function_calling_model=True)\n',
+        note="Use OpenAILike: its OpenAI class refuses model names that it does not know.",
+    ),
+    _openai_sdk(
+        "vercel-ai",
+        "Vercel AI SDK",
+        'createOpenAI({{ baseURL: "{v1}", apiKey: "{key}" }})("{model}")\n',
+        note="Its ANTHROPIC_BASE_URL means an address with /v1, unlike the Anthropic SDK's; both are served.",
+    ),
+    _openai_sdk(
+        "pydantic-ai",
+        "Pydantic AI",
+        'OpenAIChatModel("{model}", provider=OpenAIProvider(base_url="{v1}", api_key="{key}"))\n',
+    ),
+)
+GUIDES: dict[str, Guide] = {guide.name: guide for guide in _ROWS}
+
+
+def fill(text: str, root: str, key: str, model: str) -> str:
+    """Put this gateway's values into a row's text."""
+    return text.format(root=root, v1=root + "/v1", key=key, model=model)
+
+
+def render(guide: Guide, root: str, key: str, model: str) -> str:
+    """Return what a person reads: variables, the file, the note."""
+    lines = [f"# {guide.title}"]
+    if guide.env:
+        lines += [f"export {name}={fill(value, root, key, model)}" for name, value in guide.env]
+    if guide.text:
+        where = guide.file or "in its settings, or in code"
+        lines += ["", f"# {where}", fill(guide.text, root, key, model).rstrip()]
+    if guide.note:
+        lines += ["", f"# {guide.note}"]
+    return "\n".join(lines) + "\n"
