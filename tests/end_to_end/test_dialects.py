@@ -263,3 +263,43 @@ def test_connect_prints_this_gateway_and_its_check_passes(ask, gateway, key):
         assert "✗" not in done.stdout and done.stdout.count("✔") >= 4
     done = gateway.cli("connect", "openai", "--key", "sk-sg-wrong", "--check", check=False)
     assert done.returncode == 1 and "✗" in done.stdout
+
+
+@pytest.mark.parametrize("kind", ["fake", "google", "commands"])
+def test_embeddings_cross(gateway, key, ask, kind):
+    import openai
+
+    with openai.OpenAI(base_url=gateway.url + "/v1", api_key=key, max_retries=0) as client:
+        rows = client.embeddings.create(model=f"{kind}/echo", input=["a", "b"]).data  # the SDK asks for base64
+    assert rows[0].embedding[0] == 0.25
+    status, _, data = ask("POST", f"/v1beta/models/{kind}%2Fecho:embedContent", {"content": {"parts": [{"text": "a"}]}})
+    assert status == 200 and json.loads(data)["embedding"]["values"][0] == 0.25
+
+
+def test_pictures_sounds_and_rankings_are_counted_in_their_own_units(gateway, key, ask):
+    import openai
+
+    with openai.OpenAI(base_url=gateway.url + "/v1", api_key=key, max_retries=0) as client:
+        raw = client.audio.transcriptions.with_raw_response.create(model="fake/whisper", file=("a.wav", b"RIFF" * 2000))
+        assert raw.parse().text == "hello"
+        assert record(gateway, raw.headers["x-request-id"])["units"] == {"seconds": 4}
+        raw = client.images.with_raw_response.edit(model="fake/pixels", image=("a.png", b"PNG"), prompt="x")
+        assert record(gateway, raw.headers["x-request-id"])["units"] == {"images": 2}
+        raw = client.images.with_raw_response.generate(model="fake/pixels", prompt="x")
+        found = record(gateway, raw.headers["x-request-id"])
+        assert found["units"] == {"images": 1} and (found["tokens"]["input"], found["tokens"]["image"]) == (5, 7)
+        raw = client.audio.speech.with_raw_response.create(model="fake/voice", voice="alloy", input="hello")
+        assert raw.content == b"\xff\xf3" * 64 and raw.headers["content-type"] == "audio/mpeg"
+        assert record(gateway, raw.headers["x-request-id"])["units"] == {"characters": 5}
+        assert client.moderations.create(model="fake/judge", input="x").results[0].flagged is False
+    for path, model in (("/v2/rerank", "commands/rank"), ("/v1/rerank", "fake/rank")):
+        status, headers, data = ask("POST", path, {"model": model, "query": "a", "documents": ["a", "b"]})
+        assert status == 200 and json.loads(data)["results"][0]["index"] == 0
+        assert record(gateway, headers["x-request-id"])["units"] == {"searches": 1}
+
+
+def test_an_upload_that_is_no_form_is_refused(ask):
+    assert ask("POST", "/v1/audio/transcriptions", {"model": "fake/x"})[0] == 415
+    kind = {"content-type": "multipart/form-data; boundary=x"}
+    status, _, data = ask("POST", "/v1/audio/transcriptions", {"a": 1}, kind)
+    assert status == 400 and b"boundary" in data

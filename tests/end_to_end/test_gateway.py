@@ -375,7 +375,7 @@ def test_an_offline_key_works_by_hash(gateway, provider, tmp_path):
             capture_output=True,
             text=True,
             check=True,
-            env={**os.environ, "FAKE_KEY": SECRET},
+            env={**os.environ, **ENVIRON},
         ).stdout
     )
     assert gateway.cli("config", "diff", str(file), check=False).returncode == 1
@@ -658,8 +658,10 @@ def test_sighup_applies_the_file_again(own, provider):
         config(provider.port)
         .replace("fast: fake/echo", "renamed: fake/echo")
         .replace("{env: FAKE_KEY}", "{file: secret}")
+        .replace("{env: FAKE_AWS}", "{file: aws}")
     )
     (gateway.folder / "secret").write_text(SECRET)
+    (gateway.folder / "aws").write_text(ENVIRON["FAKE_AWS"])
     gateway.process.send_signal(signal.SIGHUP)
     until = time.monotonic() + 10
     while call(gateway, key, BODY.replace("fast", "renamed"))[0] != 200:

@@ -48,6 +48,37 @@ class _Answer(msgspec.Struct):
     choices: list[_Choice] | None = None
 
 
+class _MediaDetails(msgspec.Struct):
+    text_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
+
+
+class _MediaUsage(msgspec.Struct):
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    seconds: float | None = None
+    total_tokens: int | None = None
+    input_token_details: _MediaDetails | None = None
+    input_tokens_details: _MediaDetails | None = None
+
+
+class _BilledUnits(msgspec.Struct):
+    search_units: float | None = None
+
+
+class _Meta(msgspec.Struct):
+    billed_units: _BilledUnits | None = None
+
+
+class _MediaAnswer(msgspec.Struct):
+    usage: _MediaUsage | None = None
+    data: list[Raw] | None = None
+    duration: float | str | None = None
+    results: list[Raw] | None = None
+    meta: _Meta | None = None
+
+
 class _XGroq(msgspec.Struct):
     usage: _Usage | None = None
 
@@ -61,6 +92,7 @@ class _Chunk(msgspec.Struct):
     error: Raw = Raw(b"null")  # msgspec decodes no union with Raw
 
 
+_decode_media = msgspec.json.Decoder(_MediaAnswer, strict=False).decode
 _decode_answer = msgspec.json.Decoder(_Answer, strict=False).decode
 _decode_chunk = msgspec.json.Decoder(_Chunk, strict=False).decode
 
@@ -73,6 +105,40 @@ def read_answer(body: bytes) -> Reading:
         return Reading()
     finish = answer.choices[0].finish_reason if answer.choices else None
     return Reading(_usage(answer.usage), cap(finish), cap(answer.id), cap(answer.service_tier))
+
+
+def read_media_answer(body: bytes) -> Reading:
+    """Read tokens and units from the answer to a picture, sound, moderation or ranking request (OpenAI API reference,
+    "Images", "Audio"; Cohere and Jina, "Rerank"; read 2026-11-24). A sound itself says nothing."""
+    try:
+        answer = _decode_media(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return Reading()
+    units: dict[str, int] = {}
+    found = answer.usage or _MediaUsage()
+    if answer.data is not None and answer.results is None:
+        units["images"] = len(answer.data)
+    seconds = found.seconds if found.seconds is not None else _number(answer.duration)
+    if seconds is not None and 0 <= seconds < 1e7:
+        units["seconds"] = int(seconds) + (seconds > int(seconds))  # begun seconds count
+    searches = answer.meta.billed_units.search_units if answer.meta and answer.meta.billed_units else None
+    if searches is not None and 0 <= searches < 1e7:
+        units["searches"] = int(searches)
+    details = found.input_token_details or found.input_tokens_details or _MediaDetails()
+    usage = usage_of(
+        prompt=found.input_tokens if found.input_tokens is not None else found.total_tokens,
+        completion=found.output_tokens,
+        audio_in=details.audio_tokens,
+        image=found.output_tokens if "images" in units else None,
+    )
+    return Reading(usage, units=units or None)
+
+
+def _number(value: float | str | None) -> float | None:
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        return None
 
 
 def _usage(raw: _Usage | None) -> TokenUsage | None:

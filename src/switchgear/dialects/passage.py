@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from switchgear.core.errors import ProtocolError
-from switchgear.dialects import anthropic, bedrock, cohere, errors, gemini, hub, openai, responses
+from switchgear.dialects import anthropic, bedrock, cohere, embeddings, errors, gemini, hub, openai, responses
 from switchgear.dialects.reading import BinaryListener, Ears, Listener, Reading
 from switchgear.dialects.registry import TRANSLATORS
 from switchgear.dialects.request import Request, upstream_body
@@ -25,6 +25,10 @@ PATHS: dict[tuple[str, str], str] = {
     ("openai", "completions"): "/completions",
     ("openai", "embeddings"): "/embeddings",
     ("openai", "images"): "/images/generations",
+    ("openai", "image_edits"): "/images/edits",
+    ("openai", "image_variations"): "/images/variations",
+    ("openai", "transcriptions"): "/audio/transcriptions",
+    ("openai", "translations"): "/audio/translations",
     ("openai", "speech"): "/audio/speech",
     ("openai", "moderations"): "/moderations",
     ("openai", "rerank"): "/rerank",
@@ -58,6 +62,10 @@ PINGS = {
     "cohere": b"\n",
     "bedrock": b"",
 }
+MEDIA_OPERATIONS = frozenset(
+    {"images", "image_edits", "image_variations", "speech", "transcriptions", "translations", "moderations", "rerank"}
+)
+"""What is not counted in tokens alone."""
 _EARS: dict[str, Ears] = {
     "responses": responses.EARS,
     "anthropic": anthropic.EARS,
@@ -119,6 +127,7 @@ class Passage:
         "_model",
         "_ours",
         "_request",
+        "_wanted",
         "as_array",
         "body",
         "dialect",
@@ -141,6 +150,13 @@ class Passage:
         self.dropped: list[str] = []
         self._ours = dialect == provider_dialect
         self._customs: frozenset[str] = frozenset()
+        self._wanted: embeddings.Wanted | None = None
+
+    @property
+    def content_type(self) -> bytes:
+        """The content type of the body."""
+        form = self._request.form
+        return form.content_type if form is not None else JSON_TYPE
 
     @property
     def is_verbatim(self) -> bool:
@@ -176,6 +192,8 @@ class Passage:
     def read(self, body: bytes) -> Reading:
         """Read what a plain answer says about itself; nothing where it does not decode: it is not ours to judge."""
         if self.provider_dialect == "openai":
+            if self._request.operation in MEDIA_OPERATIONS:
+                return openai.read_media_answer(body)
             return openai.read_answer(body)
         try:
             value = decode(body)
@@ -187,6 +205,12 @@ class Passage:
         """Return a plain answer for the client. Raises ProtocolError for one that cannot be translated."""
         if self._ours:
             return body
+        if self._wanted is not None:
+            try:
+                vectors = embeddings.read_answer(self.provider_dialect, Node(decode(body)))
+            except (msgspec.DecodeError, RecursionError, InvalidBodyError, ValueError) as exc:
+                raise ProtocolError(f"the provider's answer is not of its dialect: {exc}") from exc
+            return encode(embeddings.write_answer(self.dialect, vectors, self._wanted, self._model))
         answer = self._decode(body)
         if self.dialect == "responses":
             return encode(responses.encode_answer(answer, self._model, self._created, self._customs))
@@ -249,6 +273,8 @@ def choose(dialect: str, operation: str, spoken: tuple[str, ...]) -> str | None:
         return dialect
     if operation == "chat":
         return next((name for name in spoken if name in TRANSLATORS), None)
+    if operation in embeddings.OPERATIONS:
+        return next((name for name in spoken if name in embeddings.ASKED), None)
     return None
 
 
@@ -265,10 +291,18 @@ def open_passage(
     """Prepare an attempt. `dialect` is what the client hears. Raises InvalidBodyError for what cannot be carried."""
     passage = Passage(request, dialect, provider_dialect, created, as_array)
     operation = request.operation
+    crosses = request.dialect != provider_dialect
+    if crosses and operation in embeddings.OPERATIONS:
+        wanted = passage._wanted = embeddings.read_request(request.dialect, operation, request.node())
+        passage.body = encode(embeddings.write_request(provider_dialect, wanted, upstream_model))
+        passage.dropped = wanted.dropped
+        operation = embeddings.ASKED[provider_dialect][0]
     name = f"{operation}_stream" if request.stream and (provider_dialect, f"{operation}_stream") in PATHS else operation
     template = quirks.paths.get(name) or PATHS[provider_dialect, name]
     passage.path = template.replace("{model}", quote(upstream_model, safe="")) if "{" in template else template
-    if request.dialect == provider_dialect:
+    if passage._wanted is not None:
+        return passage
+    if not crosses:
         passage.body = upstream_body(request, upstream_model, quirks.stream_usage)
         if quirks.body is not None:
             passage.body = _adapt(passage.body, quirks)

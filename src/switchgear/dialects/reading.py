@@ -21,6 +21,8 @@ class Reading(msgspec.Struct):
     finish_reason: str | None = None
     response_id: str | None = None
     service_tier: str | None = None
+    units: dict[str, int] | None = None
+    """What is counted otherwise: images, seconds, searches."""
 
 
 class State(msgspec.Struct):

@@ -4,13 +4,15 @@ Bodies are decoded one level (`dict[str, Raw]`): the few keys that policy change
 byte-identical, duplicate keys collapse, so what was judged is what is sent (DESIGN.md §2).
 """
 
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
 from msgspec import Raw
 
 from switchgear.core.usage import TOKENS_MAX
-from switchgear.dialects import json_guard
+from switchgear.dialects import forms, json_guard
+from switchgear.dialects.forms import Form
 from switchgear.dialects.shape import InvalidBodyError, Node, encode
 
 T = TypeVar("T")
@@ -112,6 +114,8 @@ class Request(msgspec.Struct):
     tags: list[str] | None = None
     has_model: bool = True
     has_metadata_tags: bool = False
+    form: Form | None = None
+    """A multipart form, for uploads; `fields` is empty then."""
 
     def node(self) -> Node:
         """Return the body decoded, for translation."""
@@ -180,9 +184,20 @@ def parse(body: bytes, dialect: str, operation: str, model: str | None = None, s
     return request
 
 
-def _typed(decode: object, raw: Raw, name: str):  # type: ignore[no-untyped-def]
+def parse_form(content_type: bytes, body: bytes, operation: str, model: str | None = None) -> Request:
+    """Read an uploaded form. Raises InvalidBodyError."""
+    form = forms.parse(content_type, body)
+    name = model or form.texts.get("model", "")
+    if not name or len(name) > 512:
+        raise InvalidBodyError("the model's name must have 1 to 512 characters", "model")
+    stream = form.texts.get("stream") == "true"
+    return Request({}, "openai", operation, name, stream, end_user=form.texts.get("user"), form=form)
+
+
+def _typed(read: Callable[[Raw], T], raw: Raw, name: str) -> T:
+    """Decode a value, or say which key is wrong."""
     try:
-        return decode(raw)  # type: ignore[operator]
+        return read(raw)
     except msgspec.DecodeError as exc:
         raise InvalidBodyError(f"invalid value for {name!r}: {exc}", name) from None
 
@@ -225,6 +240,8 @@ def _read_metadata(raw: Raw, request: Request) -> None:
 def upstream_body(request: Request, upstream_model: str, ask_usage: bool) -> bytes:
     """Encode the body for a provider of the same dialect: the deployment's model name, usage asked for in streams, our
     own keys removed, everything else as it came."""
+    if request.form is not None:
+        return request.form.with_model(upstream_model)
     fields = dict(request.fields)
     if request.has_model and upstream_model != request.model:
         fields["model"] = Raw(encode(upstream_model))

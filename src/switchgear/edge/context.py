@@ -48,6 +48,7 @@ class RequestContext:
         "started_s",
         "status",
         "ttft_ms",
+        "units",
         "usage",
     )
 
@@ -77,6 +78,7 @@ class RequestContext:
         self.status = 0  # transfer
         self.outcome = ""  # transfer
         self.usage: TokenUsage | None = None  # transfer
+        self.units: dict[str, int] | None = None  # transfer: what is counted otherwise
         self.estimate_reason: str | None = None  # transfer
         self.ttft_ms: int | None = None  # transfer
         self.bytes_out = 0  # transfer

@@ -44,7 +44,11 @@ _TABLE: dict[bytes, Endpoint] = dict(
         _post("/completions", "completions"),
         _post("/embeddings", "embeddings"),
         _post("/images/generations", "images"),
+        _post("/images/edits", "image_edits"),
+        _post("/images/variations", "image_variations"),
         _post("/audio/speech", "speech"),
+        _post("/audio/transcriptions", "transcriptions"),
+        _post("/audio/translations", "translations"),
         _post("/moderations", "moderations"),
         _post("/rerank", "rerank"),
         _post("/responses", "chat", "responses", "responses"),
@@ -94,8 +98,13 @@ _AZURE: dict[bytes, Endpoint] = {
     b"completions": _TABLE[b"/completions"],
     b"embeddings": _TABLE[b"/embeddings"],
     b"images/generations": _TABLE[b"/images/generations"],
+    b"images/edits": _TABLE[b"/images/edits"],
     b"audio/speech": _TABLE[b"/audio/speech"],
+    b"audio/transcriptions": _TABLE[b"/audio/transcriptions"],
+    b"audio/translations": _TABLE[b"/audio/translations"],
 }
+UPLOADS = frozenset({"image_edits", "image_variations", "transcriptions", "translations"})
+"""Operations whose body is a multipart form."""
 _SLASHES = re.compile(rb"//+")
 _GEMINI_PATH = re.compile(
     rb"(?:/v1beta1?|/v1)?(?:/projects/[^/]+/locations/[^/]+)?(?:/publishers/[^/]+)?/models/(.+):([A-Za-z]+)"

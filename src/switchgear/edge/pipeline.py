@@ -11,9 +11,9 @@ import msgspec
 from switchgear.core import problems
 from switchgear.core.errors import SpoolFullError
 from switchgear.core.problems import Problem
-from switchgear.dialects import passage, request
+from switchgear.dialects import forms, passage, request
 from switchgear.dialects.shape import InvalidBodyError
-from switchgear.edge import settle
+from switchgear.edge import paths, settle
 from switchgear.edge.attribute import attribute
 from switchgear.edge.authenticate import authenticate
 from switchgear.edge.context import RequestContext
@@ -52,7 +52,10 @@ def media(gate: "Gate", context: RequestContext) -> Problem | None:
         return None
     headers = head.headers
     kind = headers.get(b"content-type")
-    if kind is not None and not kind.lower().startswith(b"application/json"):
+    if context.endpoint.operation in paths.UPLOADS:
+        if not forms.is_form(kind):
+            return Problem(problems.UNSUPPORTED_MEDIA, "send the file as content-type: multipart/form-data")
+    elif kind is not None and not kind.lower().startswith(b"application/json"):
         return Problem(problems.UNSUPPORTED_MEDIA, "send the body as content-type: application/json")
     encoding = headers.get(b"content-encoding")
     if encoding is not None and encoding.lower() != b"identity":
@@ -66,6 +69,11 @@ def parse(gate: "Gate", context: RequestContext) -> Problem | None:
     endpoint = context.endpoint
     assert endpoint.operation is not None
     try:
+        if endpoint.operation in paths.UPLOADS:
+            kind = context.exchange.head.headers.get(b"content-type", b"")
+            context.request = request.parse_form(kind, context.body, endpoint.operation, context.rest or None)
+            context.body = b""
+            return None
         context.request = request.parse(
             context.body, endpoint.dialect, endpoint.operation, context.rest or None, endpoint.stream
         )

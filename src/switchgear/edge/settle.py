@@ -154,6 +154,7 @@ def settle(
         code,
         clean(message, 256) if message else None,
         [clean(field, 64) for field in context.dropped[:DROPPED_MAX]] if context.dropped else None,
+        context.units,
     )
     spool.settle(context.id, records.encode_payload(record))
     context.reserved = False

@@ -19,6 +19,7 @@ from switchgear.core.text import clean, header_value
 from switchgear.dialects import errors, passage
 from switchgear.dialects.passage import Meter, Passage
 from switchgear.dialects.reading import Reading
+from switchgear.dialects.request import Request
 from switchgear.dialects.shape import InvalidBodyError
 from switchgear.edge import paths, settle
 from switchgear.edge.context import RequestContext
@@ -172,7 +173,7 @@ class Transfer:
         """Encode where the attempt goes: once per target, path and the headers that are passed on."""
         target = self.target
         headers = self._forwarded(way)
-        name = (way.path, headers)
+        name = (way.path, headers, way.content_type)
         raw = target.opens.get(name)
         if raw is None:
             timeouts = target.candidate.timeouts
@@ -182,7 +183,7 @@ class Transfer:
                         target.deployment,
                         "POST",
                         way.path,
-                        [(b"content-type", b"application/json"), *headers],
+                        [(b"content-type", way.content_type), *headers],
                         timeouts.first_byte_s,
                         timeouts.idle_s,
                         timeouts.total_s,
@@ -190,7 +191,9 @@ class Transfer:
                     )
                 )
             )
-            if len(target.opens) < 64 and not any(header == b"idempotency-key" for header, _ in headers):
+            if len(target.opens) < 64 and not any(
+                header == b"idempotency-key" or value.startswith(b"multipart") for header, value in headers
+            ):
                 target.opens[name] = raw
         return raw
 
@@ -309,7 +312,8 @@ class Transfer:
         context.status, context.outcome = head.status, "client_gone" if context.gone else "ok"
         context.usage = reading.usage
         counts = request.operation in FREE_OPERATIONS
-        if reading.usage is None and not counts:
+        context.units = _units(request, reading)
+        if reading.usage is None and not counts and request.operation not in passage.MEDIA_OPERATIONS:
             settle.estimate(context, len(body) // (settle.BYTES_PER_TOKEN * 2), "the provider reported no usage")
         kind = None
         if not way.is_verbatim:
@@ -652,6 +656,14 @@ class Transfer:
         if cost is not None:
             parts.append(b"x-switchgear-cost-usd: %b\r\n" % format_usd(cost).encode())
         return b"".join(parts)
+
+
+def _units(request: Request, reading: Reading) -> dict[str, int] | None:
+    """Return what is counted otherwise than in tokens; speech is charged by the characters that are asked."""
+    if request.operation == "speech" and "input" in request.fields:
+        text = msgspec.json.decode(request.fields["input"])
+        return {"characters": len(text)} if isinstance(text, str) else None
+    return reading.units
 
 
 def _wants_sse(context: RequestContext) -> bool:

@@ -30,6 +30,7 @@ from switchgear.pricing.price import Cost, Price, cost
 from switchgear.wire import records
 
 TEXT_MAX = 512
+UNITS = frozenset({"images", "seconds", "characters", "searches"})
 
 FindPrice = Callable[[str, str, str, int], Price | None]
 """(price id, provider, upstream model, time in ms) → the price with that id, or None when no such price was published."""
@@ -110,6 +111,8 @@ def settled(opened: OpenRequest, settle: records.Settle, find_price: FindPrice) 
         ttft_ms=settle.ttft_ms,
         error=error,
         dropped=settle.dropped,
+        units={name: count for name, count in (settle.units or {}).items() if name in UNITS and 0 <= count < 10**9}
+        or None,
         upstream_ms=sum(o.end_ms - o.start_ms for o in settle.attempts) if settle.attempts else None,
     )
 
@@ -228,6 +231,7 @@ def make(
     upstream_ms: int | None = None,
     error: Error | None = None,
     dropped: list[str] | None = None,
+    units: dict[str, int] | None = None,
 ) -> Record:
     reserve, who, first = opened.reserve, opened.who, opened.place
     place = last_place(opened)
@@ -272,6 +276,7 @@ def make(
         dropped=[text[:128] for text in dropped[:32]] if dropped else [],
         client_retry=who.client_retry,
         tokens=_tokens(tokens),
+        units=units,
         cost_lines=lines,
         list_cost_nanousd=computed.list_nanousd if computed is not None else cost_nanousd,
         cost_nanousd=cost_nanousd,

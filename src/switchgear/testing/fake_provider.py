@@ -40,6 +40,17 @@ _DIALECT_PATHS = (
     (re.compile(rb"/model/([^/]+)/converse-stream$"), "bedrock", True),
     (re.compile(rb"/(?:v1|v2)/chat$"), "cohere", False),
 )
+_OTHER_ANSWERS = {
+    b":batchEmbedContents": b'{"embeddings":[{"values":[0.25,-0.5]},{"values":[0.5,0.125]}]}',
+    b":embedContent": b'{"embedding":{"values":[0.25,-0.5]}}',
+    b"/embed": b'{"id":"e1","embeddings":{"float":[[0.25,-0.5],[0.5,0.125]]},"meta":{"billed_units":{"input_tokens":4}}}',
+    b"/images/generations": b'{"created":1,"data":[{"b64_json":"AAAA"}],"usage":{"input_tokens":5,"output_tokens":7}}',
+    b"/images/edits": b'{"created":1,"data":[{"b64_json":"AAAA"},{"b64_json":"AAAA"}]}',
+    b"/audio/transcriptions": b'{"text":"hello","usage":{"type":"duration","seconds":3.2}}',
+    b"/audio/translations": b'{"text":"hello","duration":"2.0"}',
+    b"/moderations": b'{"id":"m1","results":[{"flagged":false}]}',
+    b"/rerank": b'{"results":[{"index":0,"relevance_score":0.9}],"meta":{"billed_units":{"search_units":1}}}',
+}
 _COUNT_PATHS = re.compile(rb"/messages/count_tokens$|/models/[^/]+:countTokens$|/model/[^/]+/count-tokens$")
 
 
@@ -146,12 +157,28 @@ class FakeProvider:
                 model = unquote(found.group(1).decode()) if pattern.groups else None
                 self._speak(exchange, dialect, exchange.body(), model, stream)
                 return True
+        for end, answer in _OTHER_ANSWERS.items():
+            if path.endswith(end):
+                self._seen_media(exchange)
+                exchange.send(200, _JSON, answer)
+                return True
+        if path.endswith(b"/audio/speech"):
+            self._seen_media(exchange)
+            exchange.send(200, b"content-type: audio/mpeg\r\n", b"\xff\xf3" * 64)
+            return True
         found = _COUNT_PATHS.search(path)
         if found is None:
             return False
         tokens = len(exchange.body()) // 4
         exchange.send(200, _JSON, _encode({"input_tokens": tokens, "totalTokens": tokens, "inputTokens": tokens}))
         return True
+
+    def _seen_media(self, exchange: Exchange) -> None:
+        """Remember an upload by its size and its kind."""
+        size = len(exchange.body())
+        attempt = exchange.head.headers.get(b"x-client-request-id", b"").decode("latin-1")
+        if self._remember:
+            self._note(exchange, attempt, {"prompt_tokens": size, "completion_tokens": 0})
 
     def _speak(self, exchange: Exchange, dialect: str, raw: bytes, model: str | None, in_stream: bool) -> None:
         """Answer in a dialect, through the hub."""

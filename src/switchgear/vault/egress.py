@@ -16,7 +16,7 @@ from switchgear.wire.http1 import ResponseHead, is_safe_header
 _MODEL = r"(?:[A-Za-z0-9._~@-]|%[0-9A-F]{2}){1,512}"
 PATHS = {
     "POST": re.compile(
-        r"/chat/completions|/completions|/embeddings|/moderations|/rerank|/images/generations|/audio/speech"
+        r"/chat/completions|/completions|/embeddings|/moderations|/rerank|/images/(?:generations|edits|variations)|/audio/(?:speech|transcriptions|translations)"
         r"|/responses(?:/compact|/input_tokens)?|/messages(?:/count_tokens)?|/chat|/embed"
         rf"|/deployments/{_MODEL}/(?:chat/completions|completions|embeddings|images/generations|audio/speech)"
         rf"|/models/{_MODEL}:(?:generateContent|streamGenerateContent\?alt=sse|countTokens|embedContent|batchEmbedContents"

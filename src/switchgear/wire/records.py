@@ -149,6 +149,8 @@ class Settle(msgspec.Struct, array_like=True, frozen=True):
     error_message: str | None = None
     dropped: list[str] | None = None
     """What the client asked and the provider's dialect could not carry."""
+    units: dict[str, int] | None = None
+    """What is counted otherwise than in tokens: images, seconds, characters, searches."""
 
 
 class Checkpoint(msgspec.Struct, array_like=True, frozen=True):
