@@ -162,6 +162,43 @@ def streaming(
     )
 
 
+def translated(report: Report, key: str, gateway: GatewayProcess, count: int, rate: int, seconds: int) -> None:
+    """CPU per streamed event that is translated, next to one that passes; and what a body with pictures takes."""
+    model = f"stream-{rate * seconds}-{rate}"
+
+    def cost(provider: str) -> float:
+        before = processes.cpu_ns(gateway_pids(gateway))
+        events = uvloop.run(load.streams(gateway.port, key, f"{provider}/{model}", count))
+        time.sleep(1)
+        return (processes.cpu_ns(gateway_pids(gateway)) - before) / events / 1000
+
+    passed = [cost("st")]
+    for provider, dialect in processes.DIALECTS.items():
+        found = cost(provider)
+        passed.append(cost("st"))
+        same = statistics.mean(passed[-2:])
+        report.add(
+            f"CPU per streamed event, {dialect} translated to OpenAI chat, {count} streams × {rate}/s",
+            f"{found:.1f} µs = {found / same:.2f} × the same dialect ({same:.1f} µs)",
+            "≤ 4 ×",
+        )
+
+
+def pictures(report: Report, key: str, gateway: GatewayProcess, megabytes: int, at_once: int) -> None:
+    """Memory of all processes while large bodies are in flight."""
+    pids = gateway_pids(gateway)
+    before = processes.pss_kib(pids)
+    peak = uvloop.run(
+        load.large(gateway.port, key, "st/slow-3000", megabytes << 20, at_once, lambda: processes.pss_kib(pids))
+    )
+    each = (peak - before) / 1024 / at_once
+    report.add(
+        f"memory per {megabytes} MB body with a picture in flight, {at_once} at once",
+        f"{each:.1f} MiB = {each * 1024 * 1024 / (megabytes << 20):.2f} × the body",
+        "≤ 2 ×",
+    )
+
+
 def many(report: Report, key: str, gateway: GatewayProcess, idle: int, active: int) -> None:
     """Active streams while connections idle."""
 
@@ -244,11 +281,21 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=8, help="seconds per round")
     parser.add_argument("--rounds", type=int, default=3, help="alternating rounds")
     parser.add_argument("--write", type=Path, help="write the report as Markdown")
-    parser.add_argument("--only", default="", help="plain, latency, streams, many, start, usage: comma-separated")
+    parser.add_argument(
+        "--only", default="", help="plain, latency, streams, translated, many, start, usage: comma-separated"
+    )
     arguments = parser.parse_args()
     if shutil.which("nginx") is None or shutil.which("wrk") is None:
         raise SystemExit("nginx and wrk are needed: sudo apt-get install -y nginx wrk")
-    wanted = set(arguments.only.split(",")) - {""} or {"plain", "latency", "streams", "many", "start", "usage"}
+    wanted = set(arguments.only.split(",")) - {""} or {
+        "plain",
+        "latency",
+        "streams",
+        "translated",
+        "many",
+        "start",
+        "usage",
+    }
     others = wanted_peers(os.environ.get("BENCH_PEERS", ""))
     if others:
         print(f"the peers {', '.join(others)} are installed into {HOME}/ when they are not there yet", flush=True)
@@ -258,7 +305,7 @@ def main() -> None:
     nginx = Nginx(free_port(), upstream.port, WORKERS)
     nginx_stream = Nginx(free_port(), provider.port, WORKERS)
     folder = Path(tempfile.mkdtemp(prefix="switchgear-bench-"))
-    ports = {"up": upstream.port, "st": provider.port}
+    ports = {"up": upstream.port, "st": provider.port} | dict.fromkeys(processes.DIALECTS, provider.port)
     gateway = start_gateway(ports, WORKERS, folder)
     key = gateway.key("bench")
     try:
@@ -282,6 +329,9 @@ def main() -> None:
             streaming(report, key, gateway, nginx_stream, 200, 20, 10, "≤ 2 ×")
             streaming(report, key, gateway, nginx_stream, 1000, 4, 10, "≤ 2 ×")
             streaming(report, key, gateway, nginx_stream, 1000, 20, 10, "throughput")
+        if "translated" in wanted:
+            translated(report, key, gateway, 200, 20, 10)
+            pictures(report, key, gateway, 10, 8)
         if "usage" in wanted:
             usage(report)
         if "many" in wanted:

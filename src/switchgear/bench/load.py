@@ -1,10 +1,12 @@
 """Load: wrk for throughput, an own client for fixed rates and streams. Level 7. Bounded in count and time."""
 
 import asyncio
+import json
 import re
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 BODY = (
@@ -143,3 +145,27 @@ async def streams(port: int, key: str, model: str, count: int) -> int:
         if number % 20 == 0:
             await asyncio.sleep(0.005)
     return sum(await asyncio.gather(*futures))
+
+
+async def large(port: int, key: str, model: str, size: int, at_once: int, measure: Callable[[], int]) -> int:
+    """Send bodies with a picture of `size` bytes at once to a slow model; returns the highest measure while they wait."""
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * size}}
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": [picture]}]}).encode()
+    request = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+    highest = 0
+
+    async def one() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await _one(reader, writer, request)
+        writer.close()
+
+    waiting = {asyncio.ensure_future(one()) for _ in range(at_once)}
+    while waiting:
+        done, waiting = await asyncio.wait(waiting, timeout=0.05)
+        for task in done:
+            task.result()
+        highest = max(highest, measure())
+    return highest

@@ -83,10 +83,14 @@ class Nginx:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
+DIALECTS = {"an": "anthropic", "ge": "gemini", "be": "bedrock"}
+"""Providers of the benchmark that are asked in another dialect than the load's."""
+
+
 def start_gateway(providers: dict[str, int], workers: int, folder: Path | None = None) -> GatewayProcess:
     """Start the gateway with everything on."""
     names = "\n".join(
-        f"  {name}: {{dialect: openai, base_url: 'http://127.0.0.1:{port}/v1', allow_private: true,\n"
+        f"  {name}: {{dialect: {DIALECTS.get(name, 'openai')}, base_url: 'http://127.0.0.1:{port}/v1', allow_private: true,\n"
         "    credentials: [{name: c, secret: {env: BENCH_SECRET}, ceilings: {requests_per_s: 1000000, concurrency: 100000}}]}"
         for name, port in providers.items()
     )

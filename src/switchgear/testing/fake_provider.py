@@ -5,8 +5,8 @@ R a second; 0 is at once), `status-CODE` (an error of that status), `flaky-N` (f
 prefix, then answers), `cut-N` (closes after N events, or in the middle of a plain answer), `drop` (closes without a
 byte), `silent` (never answers), `no-usage`, `garbage`, `big-KIB`. Answers are deterministic; prompt tokens are the words of the
 messages, completion tokens those of the answer. Every chat dialect is answered at its own path;
-`demo_model` says what, and `slow`, `cut` and `status` behave there too. With `remember`, GET /_seen tells what arrived, by
-attempt id.
+`demo_model` says what, and `slow`, `stream`, `cut` and `status` behave there too. With `remember`, GET /_seen tells what
+arrived, by attempt id.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from switchgear.core.clock import Clock
 from switchgear.core.problems import Problem
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import errors, hub
-from switchgear.dialects.registry import TRANSLATORS
+from switchgear.dialects.registry import TRANSLATORS, StreamEncoder
 from switchgear.dialects.shape import InvalidBodyError, Node
 from switchgear.net.server import Exchange, HttpServer
 from switchgear.testing import demo_model
@@ -221,7 +221,12 @@ class FakeProvider:
         encoder = translator.encoder(request.model, _CREATED, True)
         binary = b"content-type: application/vnd.amazon.eventstream\r\n"
         exchange.start(200, binary if dialect == "bedrock" else _SSE)
-        for count, event in enumerate(_in_words(hub.events_of(answer))):
+        events = _in_words(hub.events_of(answer))
+        if kind == "stream":
+            total, _, rate = number.partition("-")
+            await self._paced(exchange, encoder, events, int(total or 20), float(rate or 0))
+            return
+        for count, event in enumerate(events):
             if kind == "cut" and count > int(number or 1) + 1:
                 exchange.abort()
                 return
@@ -231,6 +236,26 @@ class FakeProvider:
             if data:
                 exchange.write(data)
             await asyncio.sleep(0)
+        exchange.end()
+
+    async def _paced(
+        self, exchange: Exchange, encoder: StreamEncoder, events: list[hub.Event], count: int, rate: float
+    ) -> None:
+        """Say `count` words, `rate` a second, instead of the first text."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        at = next(n for n, event in enumerate(events) if isinstance(event, hub.Delta))
+        for event in events[:at]:
+            exchange.write(encoder.encode(event))
+        for number in range(1, count + 1):
+            if rate:
+                await asyncio.sleep(max(0.0, started + number / rate - loop.time()))
+            if exchange.is_ended:
+                return
+            exchange.write(encoder.encode(hub.Delta(0, f"w{number} ")))
+        for event in events[at:]:
+            if not isinstance(event, hub.Delta):
+                exchange.write(encoder.encode(event))
         exchange.end()
 
     def _answer(self, exchange: Exchange, path: bytes, body: _Body) -> None:
