@@ -130,3 +130,12 @@ def test_claude_codes_user_id_is_a_session_and_no_person(user_id, person, sessio
     body = json.dumps({"model": "m", "messages": [], "max_tokens": 1, "metadata": {"user_id": user_id}}).encode()
     request = parse(body, "anthropic", "chat")
     assert (request.end_user, request.session) == (person, session)
+
+
+def test_a_large_body_is_made_of_parts_and_says_the_same():
+    text = "é" * 400_000
+    raw = body(messages=[{"role": "user", "content": text}], num_retries=1)
+    parts = upstream_body(parse(raw, "openai", "chat"), "b", True, {"x": 5, "temperature": None})
+    assert isinstance(parts, list)
+    sent = json.loads(b"".join(parts))
+    assert sent == {"model": "b", "messages": [{"role": "user", "content": text}], "x": 5}

@@ -303,3 +303,37 @@ def test_an_upload_that_is_no_form_is_refused(ask):
     kind = {"content-type": "multipart/form-data; boundary=x"}
     status, _, data = ask("POST", "/v1/audio/transcriptions", {"a": 1}, kind)
     assert status == 400 and b"boundary" in data
+
+
+@pytest.mark.parametrize("kind", ["fake", "claude"])
+def test_large_bodies_pass_whole_and_refuse_nobody(ask, kind):
+    from concurrent.futures import ThreadPoolExecutor
+
+    texts = [f"{n} " + "é𝄞x" * 700_000 for n in range(3)]
+
+    def large(text):
+        return json.loads(
+            ask(
+                "POST",
+                "/v1/chat/completions",
+                {"model": f"{kind}/echo", "messages": [{"role": "user", "content": text}]},
+            )[2]
+        )
+
+    def small(_):
+        return ask("POST", "/v1/chat/completions", {"model": "fake/echo", "messages": HELLO})[0]
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = pool.map(large, texts)
+        statuses = set(pool.map(small, range(60)))
+        assert [answer["choices"][0]["message"]["content"] for answer in answers] == texts
+    assert statuses == {200}
+
+
+def test_a_large_body_is_sent_again_after_a_failure(ask):
+    text = "x" * 400_000
+    status, headers, data = ask(
+        "POST", "/v1/chat/completions", {"model": "fake/flaky-1", "messages": [{"role": "user", "content": text}]}
+    )
+    assert status == 200 and headers["x-switchgear-attempts"] == "2"
+    assert json.loads(data)["choices"][0]["message"]["content"] == text

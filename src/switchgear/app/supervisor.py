@@ -79,9 +79,14 @@ class Child:
         return f"{self.role}-{self.number}" if self.role == "edge" else self.role
 
 
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
+"""For glibc: large bodies get pages of their own and give them back. Without these the threshold rises with the largest body
+ever freed, and processes keep what their busiest moment took (measured: 100 MiB an edge after eight 10 MB bodies)."""
+
+
 def clean_environment(environ: "os._Environ[str] | dict[str, str]") -> dict[str, str]:
     """Return the few variables that children get: never LD_*, PYTHON*, SSL_* or a proxy's."""
-    return {name: environ[name] for name in ENVIRONMENT if name in environ}
+    return {name: environ[name] for name in ENVIRONMENT if name in environ} | MALLOC
 
 
 class Supervisor:

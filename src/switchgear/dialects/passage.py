@@ -14,7 +14,7 @@ from switchgear.core.errors import ProtocolError
 from switchgear.dialects import anthropic, bedrock, cohere, embeddings, errors, gemini, hub, openai, responses
 from switchgear.dialects.reading import BinaryListener, Ears, Listener, Reading
 from switchgear.dialects.registry import TRANSLATORS
-from switchgear.dialects.request import Request, upstream_body
+from switchgear.dialects.request import Body, Request, upstream_body
 from switchgear.dialects.shape import InvalidBodyError, Node, decode, encode
 from switchgear.providers.quirks import Quirks
 from switchgear.wire import sse
@@ -146,7 +146,7 @@ class Passage:
         self.as_array = as_array
         """True for Gemini's clients that read a stream as one JSON array."""
         self.path = ""
-        self.body = b""
+        self.body: Body = b""
         self.dropped: list[str] = []
         self._ours = dialect == provider_dialect
         self._customs: frozenset[str] = frozenset()
@@ -303,30 +303,20 @@ def open_passage(
     if passage._wanted is not None:
         return passage
     if not crosses:
-        passage.body = upstream_body(request, upstream_model, quirks.stream_usage)
-        if quirks.body is not None:
-            passage.body = _adapt(passage.body, quirks)
+        passage.body = upstream_body(request, upstream_model, quirks.stream_usage, quirks.body)
         return passage
     asked = TRANSLATORS[request.dialect].decode_request(request.node(), request.model, request.stream)
     if request.dialect == "responses":
         passage._customs = responses.custom_tools(request.node())
     body = TRANSLATORS[provider_dialect].encode_request(asked, upstream_model, quirks)
     passage.dropped = list(dict.fromkeys(asked.dropped))
-    passage.body = encode(body)
-    if quirks.body is not None:
-        passage.body = _adapt(passage.body, quirks)
-    return passage
-
-
-def _adapt(body: bytes, quirks: Quirks) -> bytes:
-    """Apply a provider's fixed changes to a body: keys set, or removed where the value is None."""
-    fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     for key, value in (quirks.body or {}).items():
         if value is None:
-            fields.pop(key, None)
+            body.pop(key, None)
         else:
-            fields[key] = msgspec.Raw(encode(value))
-    return encode(fields)
+            body[key] = value
+    passage.body = encode(body)
+    return passage
 
 
 class Crossing:

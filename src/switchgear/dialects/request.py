@@ -17,6 +17,8 @@ from switchgear.dialects.shape import InvalidBodyError, Node, encode
 
 T = TypeVar("T")
 
+LARGE_BYTES = 262_144
+
 _decode_body = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_str = msgspec.json.Decoder(str).decode
 _decode_bool = msgspec.json.Decoder(bool | None).decode
@@ -237,9 +239,16 @@ def _read_metadata(raw: Raw, request: Request) -> None:
         request.end_user = user
 
 
-def upstream_body(request: Request, upstream_model: str, ask_usage: bool) -> bytes:
+Body = bytes | list[memoryview]
+"""A body for a provider: bytes, or, where it is large, the parts that it is made of, which are not copied."""
+
+
+def upstream_body(
+    request: Request, upstream_model: str, ask_usage: bool, changes: dict[str, str | int | bool | None] | None = None
+) -> Body:
     """Encode the body for a provider of the same dialect: the deployment's model name, usage asked for in streams, our
-    own keys removed, everything else as it came."""
+    own keys removed, everything else as it came. `changes` are keys that its provider always wants set, or (None)
+    removed."""
     if request.form is not None:
         return request.form.with_model(upstream_model)
     fields = dict(request.fields)
@@ -252,7 +261,25 @@ def upstream_body(request: Request, upstream_model: str, ask_usage: bool) -> byt
     if request.stream and ask_usage and not request.asked_usage and request.dialect == "openai":
         options = fields.get("stream_options")
         fields["stream_options"] = _with_usage(options) if options is not None else _USAGE_OPTION
-    return encode(fields)
+    for key, value in (changes or {}).items():
+        if value is None:
+            fields.pop(key, None)
+        else:
+            fields[key] = Raw(encode(value))
+    return _join(fields)
+
+
+def _join(fields: dict[str, Raw]) -> Body:
+    """Encode an object, without a copy of its large values."""
+    sizes = [len(memoryview(value)) for value in fields.values()]
+    if sum(sizes) < LARGE_BYTES:
+        return encode(fields)
+    parts: list[memoryview] = []
+    mark = b"{"
+    for key, value in fields.items():
+        parts += (memoryview(mark + encode(key) + b":"), memoryview(value))
+        mark = b","
+    return [*parts, memoryview(b"}")]
 
 
 def _with_usage(options: Raw) -> Raw:

@@ -157,6 +157,8 @@ class Transfer:
 
     def begin(self) -> None:
         """Make the next attempt at the current target. Its record is written before a byte leaves."""
+        if self._passage is None or not self._passage.body:
+            self._open_passage()  # a retry: the body was let go when it was sent
         context, target, gate, way = self.context, self.target, self._gate, self._passage
         assert way is not None
         self._number += 1
@@ -166,8 +168,10 @@ class Transfer:
         context.dropped = way.dropped
         self._attempt_ms = self._elapsed_ms()
         self._first_ms = None
-        message = Open(attempt_id(context.id, self._number), len(way.body), self._route(way))
-        self._stream = gate.link.open(message, way.body, self)
+        body, way.body = way.body, b""
+        size = len(body) if isinstance(body, bytes) else sum(map(len, body))
+        message = Open(attempt_id(context.id, self._number), size, self._route(way))
+        self._stream = gate.link.open(message, body, self)
 
     def _route(self, way: Passage) -> msgspec.Raw:
         """Encode where the attempt goes: once per target, path and the headers that are passed on."""

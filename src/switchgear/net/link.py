@@ -5,6 +5,7 @@ stream fails; none is sent again on its own.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, cast
@@ -20,7 +21,10 @@ WINDOW_BYTES = 262_144
 """What the vault may send on a stream before the edge grants more; also what an edge may send of a body."""
 BODY_FRAME_BYTES = 61_440
 INLINE_BODY_BYTES = 49_152
+SLAB_BYTES = 1_048_576
 QUEUE_BYTES_MAX = 64 * 1024 * 1024
+"""What may wait for the vault to read before new requests are refused: 250 large bodies with a window each. The default of
+64 KiB would refuse everybody while one picture is on its way."""
 RECONNECT_S = (0.02, 0.05, 0.1, 0.2, 0.5)
 
 
@@ -43,13 +47,14 @@ class StreamOwner(Protocol):
 class LinkStream:
     """One attempt in progress."""
 
-    __slots__ = ("_body", "_credit", "_link", "consumed", "id", "owner")
+    __slots__ = ("_at", "_credit", "_link", "_slabs", "consumed", "id", "owner")
 
     def __init__(self, link: "VaultLink", stream_id: int, owner: StreamOwner) -> None:
         self._link = link
         self.id = stream_id
         self.owner = owner
-        self._body = b""
+        self._slabs: deque[bytes | memoryview] = deque()
+        self._at = 0
         self._credit = WINDOW_BYTES
         self.consumed = 0
 
@@ -69,12 +74,26 @@ class LinkStream:
         self._credit += credit
         self._pump()
 
+    def send_body(self, body: bytes | list[memoryview]) -> None:
+        """Send a large body as the vault takes it. Bytes are cut into slabs, and each is let go when it is sent; parts of
+        something that is kept anyway are not copied."""
+        if isinstance(body, list):
+            self._slabs.extend(part for part in body if part)
+        else:
+            self._slabs.extend(body[at : at + SLAB_BYTES] for at in range(0, len(body), SLAB_BYTES))
+        self._pump()
+
     def _pump(self) -> None:
-        while self._body and self._credit > 0:
-            size = min(BODY_FRAME_BYTES, self._credit, len(self._body))
-            piece, self._body = self._body[:size], self._body[size:]
+        slabs = self._slabs
+        while slabs and self._credit > 0:
+            slab, at = slabs[0], self._at
+            size = min(BODY_FRAME_BYTES, self._credit, len(slab) - at)
+            self._at = at + size
             self._credit -= size
-            self._link.queue(frames.encode(FrameType.BODY, self.id, piece, 0 if self._body else END))
+            if self._at == len(slab):
+                slabs.popleft()
+                self._at = 0
+            self._link.queue(frames.encode(FrameType.BODY, self.id, bytes(slab[at : at + size]), 0 if slabs else END))
 
 
 _decode_head = msgspec.msgpack.Decoder(frames.Head).decode
@@ -133,6 +152,7 @@ class VaultLink(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asyncio: connected; say hello."""
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=QUEUE_BYTES_MAX)
         self._decoder = frames.Decoder()
         self._blocked = False
         self._transport.write(frames.encode(FrameType.HELLO, 0, frames.encode_payload(self._hello())))
@@ -207,18 +227,17 @@ class VaultLink(asyncio.Protocol):
         """True when a new stream would be sent soon."""
         return self.is_up and not self._blocked
 
-    def open(self, message: frames.Open, body: bytes, owner: StreamOwner) -> LinkStream:
+    def open(self, message: frames.Open, body: bytes | list[memoryview], owner: StreamOwner) -> LinkStream:
         """Begin an attempt; frames are queued until `flush`."""
         stream_id = self._next
         self._next = self._next % 0x7FFFFFFF + 1
         stream = self._streams[stream_id] = LinkStream(self, stream_id, owner)
         head = frames.encode_payload(message)
-        if len(body) <= INLINE_BODY_BYTES:
+        if isinstance(body, bytes) and len(body) <= INLINE_BODY_BYTES:
             self.queue(frames.encode_with_head(FrameType.OPEN, stream_id, head, body, END))
         else:
             self.queue(frames.encode_with_head(FrameType.OPEN, stream_id, head, b"", 0))
-            stream._body = body
-            stream._pump()
+            stream.send_body(body)
         return stream
 
     async def ask(self, verb: str, body: object, timeout_s: float = 30.0) -> frames.Answer:

@@ -156,7 +156,9 @@ class Exchange:
         self.connection.write(head + first)
 
     def write(self, data: bytes) -> None:
-        """Send a non-empty piece of a streamed answer."""
+        """Send a piece of a streamed answer. An empty one is nothing: as a chunk it would be the terminator (H6)."""
+        if not data:
+            return
         self.connection.write(http1.encode_chunk(data) if self._chunked else data)
 
     def end(self) -> None:

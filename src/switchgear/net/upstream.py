@@ -130,7 +130,7 @@ class UpstreamConnection(asyncio.Protocol):
         if complete:
             self._pool.release(self, keep)
 
-    def send(self, data: bytes, receiver: Receiver, deadlines: Deadlines) -> None:
+    def send(self, data: list[bytes], receiver: Receiver, deadlines: Deadlines) -> None:
         """Send a request. The caller got this connection from `Pool.take` or `Pool.connect`."""
         assert self._transport is not None
         assert self._receiver is None
@@ -140,7 +140,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._started = False
         self._sent_s = self._last_s = self._pool.now_s
         self._pool.busy.add(self)
-        self._transport.write(data)
+        if len(data) == 1:
+            self._transport.write(data[0])
+        else:
+            self._transport.writelines(data)
 
     def pause(self) -> None:
         """Stop reading: the client does not keep up."""

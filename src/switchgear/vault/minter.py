@@ -66,7 +66,7 @@ class Minter:
         request = "\r\n".join(lines).encode("ascii") + b"\r\n\r\n" + ask.body
 
         def connected(connection: UpstreamConnection) -> None:
-            connection.send(request, exchange, _DEADLINES)
+            connection.send([request], exchange, _DEADLINES)
 
         key = ("token", ask.place)
         self._pool.connect(key, ask.place, _DEADLINES.connect_s, connected, exchange.on_failure)

@@ -29,6 +29,8 @@ from switchgear.wire.records import Kind
 BODY_BYTES_MAX = 67_108_864
 BODIES_BYTES_MAX = 1024**3
 """Request bodies held at once; above it, edges get no more window."""
+JOIN_BYTES_MAX = 65_536
+SLAB_PIECES = 16
 ERROR_BODY_BYTES_MAX = 1_048_576
 STREAMS_PER_LINK_MAX = 20_000
 LINK_BUFFER_BYTES = 8 * 1024 * 1024
@@ -66,7 +68,7 @@ class Tester:
         endpoint = opened.item.context.endpoint
 
         def connected(connection: UpstreamConnection) -> None:
-            connection.send(request, self, Deadlines(10.0, 20.0, 20.0, 20.0))
+            connection.send([request], self, Deadlines(10.0, 20.0, 20.0, 20.0))
 
         self._pool.connect((opened.item.id, "test"), endpoint, 10.0, connected, self.on_failure)
 
@@ -122,6 +124,7 @@ class Attempt:
         "_error_body",
         "_head",
         "_link",
+        "_loose",
         "_opened",
         "_received",
         "_sent_bytes",
@@ -143,6 +146,7 @@ class Attempt:
         self._opened: Opened | None = None
         self._body: list[bytes] = []
         self._body_bytes = 0
+        self._loose = 0
         self._connection: UpstreamConnection | None = None
         self._head: ResponseHead | None = None
         self._status: int | None = None
@@ -160,6 +164,11 @@ class Attempt:
         """A piece of the request body; when it is whole, the attempt is dispatched."""
         service = self._link.service
         self._body.append(data)
+        self._loose += 1
+        if self._loose == SLAB_PIECES:
+            # Pieces of a frame's size would stay with the process when they are let go; a slab has pages of its own.
+            self._body[-SLAB_PIECES:] = [b"".join(self._body[-SLAB_PIECES:])]
+            self._loose = 0
         self._body_bytes += len(data)
         service.held += len(data)
         if self._body_bytes > min(self.message.body_length, BODY_BYTES_MAX):
@@ -205,7 +214,9 @@ class Attempt:
     def _connect(self, opened: Opened, head: bytes) -> None:
         """Send the request on an open connection, or on a new one."""
         service, route = self._link.service, self.route
-        request = b"".join((head, *self._body))
+        request = [head, *self._body]
+        if self._body_bytes <= JOIN_BYTES_MAX:
+            request = [b"".join(request)]  # one write; a large body is not copied for it
         self._release_body()
         endpoint = opened.item.context.endpoint
         key = (opened.item.id, opened.item.context.version, endpoint)
@@ -224,7 +235,7 @@ class Attempt:
         else:
             service.pool.connect(key, endpoint, route.connect_s, connected, self.fail)
 
-    def send(self, connection: UpstreamConnection, request: bytes) -> None:
+    def send(self, connection: UpstreamConnection, request: list[bytes]) -> None:
         """The journal has it: let the bytes out."""
         if self.is_over:
             self._link.service.pool.release(connection, True)
@@ -233,7 +244,7 @@ class Attempt:
             self.dispatched = False
             self.fail(Failure("connect", "the pooled connection had closed", False))
             return
-        self._sent_bytes = len(request)
+        self._sent_bytes = sum(map(len, request))
         connection.send(request, self, self.route.deadlines)
 
     # from the provider
@@ -546,7 +557,7 @@ class VaultService:
         self.fenced: set[str] = set()
         """Runs of edges that are dead: nothing of them is dispatched any more, whatever still lies in a socket."""
         self._meters: dict[str, egress.Meter] = {}
-        self._pending: list[tuple[Attempt, UpstreamConnection, bytes]] = []
+        self._pending: list[tuple[Attempt, UpstreamConnection, list[bytes]]] = []
         self._links: list[VaultSideLink] = []
         self._gathering: list[VaultSideLink] = []
         self.loop_s = asyncio.get_running_loop().time
@@ -590,7 +601,7 @@ class VaultService:
 
     # one turn
 
-    def send_after_journal(self, attempt: Attempt, connection: UpstreamConnection, request: bytes) -> None:
+    def send_after_journal(self, attempt: Attempt, connection: UpstreamConnection, request: list[bytes]) -> None:
         """Journal a dispatch; the bytes leave when the journal has it."""
         attempt.dispatched = True
         record = records.Dispatch(
