@@ -337,3 +337,41 @@ def test_a_large_body_is_sent_again_after_a_failure(ask):
     )
     assert status == 200 and headers["x-switchgear-attempts"] == "2"
     assert json.loads(data)["choices"][0]["message"]["content"] == text
+
+
+def test_what_a_provider_keeps_belongs_to_the_team_that_made_it(gateway, key, ask):
+    import openai
+
+    other = gateway.key("stranger", "--team", "others")
+    mate = gateway.key("mate", "--team", "quality")
+    base = gateway.url + "/v1"
+    with openai.OpenAI(base_url=base, api_key=key, max_retries=0) as mine:
+        made = mine.responses.create(model="native/echo", input="hello there")
+        again = mine.responses.create(model="native/echo", input="and now", previous_response_id=made.id)
+        assert again.output_text == "and now"
+        assert mine.responses.retrieve(made.id).output_text == "hello there"
+        assert mine.responses.input_items.list(made.id).data == []
+    with openai.OpenAI(base_url=base, api_key=other, max_retries=0) as theirs:
+        for call in (
+            lambda: theirs.responses.retrieve(made.id),
+            lambda: theirs.responses.delete(made.id),
+            lambda: theirs.responses.create(model="native/echo", input="x", previous_response_id=made.id),
+            lambda: theirs.responses.create(model="native/echo", input="x", conversation="conv_1"),
+            lambda: theirs.responses.retrieve("resp_never_seen"),
+        ):
+            with pytest.raises(openai.NotFoundError):
+                call()
+    with openai.OpenAI(base_url=base, api_key=mate, max_retries=0) as ours:
+        assert ours.responses.retrieve(made.id).output_text == "hello there"
+        with pytest.raises(openai.NotFoundError, match="another provider"):
+            ours.responses.create(model="fake/echo", input="x", previous_response_id=made.id)
+        ours.responses.delete(made.id)
+        with pytest.raises(openai.NotFoundError):
+            ours.responses.retrieve(made.id)
+
+
+def test_retrieving_costs_nothing_and_counts_no_tokens_again(gateway, ask):
+    made = json.loads(ask("POST", "/v1/responses", {"model": "native/echo", "input": "hello there"})[2])["id"]
+    status, headers, _ = ask("GET", f"/v1/responses/{made}")
+    found = record(gateway, headers["x-request-id"])
+    assert status == 200 and (found["operation"], found["cost_nanousd"], found["tokens"]) == ("response", 0, None)

@@ -40,3 +40,14 @@ def test_S2_revocations_leave_the_size_stable(tmp_path):
         publisher.put_key(key(f"k{number % 50:03d}", revoked=bool(number % 2)))
     assert (tmp_path / "data.mdb").stat().st_size <= size + 256 * 1024
     publisher.close()
+
+
+def test_stored_responses_are_forgotten_in_time(tmp_path):
+    from switchgear.replica.entries import Stored
+    from switchgear.replica.publisher import Publisher
+
+    publisher = Publisher(tmp_path / "replica")
+    publisher.put_stored({f"resp_{n}": Stored("team:a", "p/c", "m", n) for n in range(10)})
+    assert publisher.drop_stored(5) == 5
+    assert publisher.drop_stored(5) == 0
+    publisher.close()

@@ -42,6 +42,23 @@ def test_C7_the_head_is_built_from_the_sealed_endpoint(opened):
 @pytest.mark.parametrize(
     ("method", "path"),
     [
+        ("POST", "/messages"),
+        ("POST", "/models/gemini-2.5-pro:streamGenerateContent?alt=sse"),
+        ("POST", "/models/claude%40x:rawPredict"),
+        ("POST", "/model/us.amazon.nova-lite-v1%3A0/converse-stream"),
+        ("POST", "/model/arn%3Aaws%3Abedrock%3Aeu%3A1%3Ax%2Fy/converse"),
+        ("POST", "/deployments/gpt-4o/chat/completions"),
+        ("DELETE", "/responses/resp_1"),
+        ("GET", "/responses/resp_1/input_items"),
+    ],
+)
+def test_C2_inference_paths_of_every_dialect_pass(opened, method, path):
+    assert egress.build_head(route(method, path), opened).startswith(f"{method} /v1{path} HTTP/1.1".encode())
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
         ("POST", "/organization/projects"),
         ("DELETE", "/chat/completions"),
         ("CONNECT", "x:1"),
@@ -51,6 +68,18 @@ def test_C7_the_head_is_built_from_the_sealed_endpoint(opened):
         ("POST", "https://evil.com/chat/completions"),
         ("POST", ""),
         ("POST", "/chat/completions HTTP/1.1\r\nx: y"),
+        ("DELETE", "/responses"),
+        ("DELETE", "/responses/resp_1/cancel"),
+        ("GET", "/responses/file_1"),
+        ("GET", "/files"),
+        ("POST", "/models/../secrets:generateContent"),
+        ("POST", "/models/%2E%2E:generateContent"),
+        ("POST", "/models/a/b:generateContent"),
+        ("POST", "/models/a:setIamPolicy"),
+        ("POST", "/models/a:streamGenerateContent?alt=sse&x=1"),
+        ("POST", "/model/./converse"),
+        ("POST", "/model/a%2fb/converse"),
+        ("POST", "/deployments/a/delete"),
     ],
 )
 def test_C2_other_paths_and_methods_are_refused(opened, method, path):

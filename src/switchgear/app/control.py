@@ -90,7 +90,7 @@ async def main(boot: Boot) -> None:
     )
     configuration = msgspec.json.decode(boot.configuration, type=Configuration | None) or Configuration()
     await gateway.load(configuration.compiled, configuration.puts)
-    absorber = Absorber(store, layout.spool, link, prices, clock, os.urandom, child.report)
+    absorber = Absorber(store, layout.spool, link, prices, clock, os.urandom, child.report, publisher.put_stored)
     api = Api(gateway, absorber, lambda: status(layout, gateway, absorber))
     token = os.urandom(32).hex()
     fd = os.open(layout.cli_token, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -143,6 +143,7 @@ async def _housekeeping(gateway: Gateway, absorber: Absorber, layout: Layout) ->
         await asyncio.sleep(HOUSEKEEPING_S)
         now = gateway.clock.wall_ms()
         await asyncio.to_thread(gateway.publisher.check_readers)
+        await asyncio.to_thread(gateway.publisher.drop_stored, now)
         compiled = gateway.compiled
         await asyncio.to_thread(_drop_journal, layout, now - compiled.journal_hours * 3_600_000)
         if compiled.ledger_days is not None:

@@ -16,6 +16,7 @@ from switchgear.core.errors import SwitchgearError
 from switchgear.core.ids import Entropy
 from switchgear.ledger.absorb import Batch, Blocked, Finding, SpoolAbsorber
 from switchgear.net.link import VaultLink
+from switchgear.replica.entries import Stored
 from switchgear.spool.writer import SpoolWriter
 from switchgear.store import ledger_rows
 from switchgear.store.database import Store, StoreGoneError
@@ -38,6 +39,7 @@ class Absorber:
         clock: Clock,
         entropy: Entropy,
         report: Callable[[str], None],
+        publish_stored: Callable[[dict[str, Stored]], None] = lambda stored: None,
     ) -> None:
         self._store = store
         self._folder = folder
@@ -46,6 +48,7 @@ class Absorber:
         self._clock = clock
         self._entropy = entropy
         self._report = report
+        self._publish_stored = publish_stored
         self._spools: dict[str, SpoolAbsorber] = {}
         self._unlocked_s: dict[str, float] = {}
         self._careful: set[str] = set()
@@ -152,6 +155,8 @@ class Absorber:
         if batch.rows:
             ledger_rows.add_requests(connection, batch.rows)
             ledger_rows.add_usage(connection, batch.sums)
+        if batch.stored:
+            self._publish_stored(batch.stored)  # before the commit: a crash between the two repeats it
         for finding in batch.findings:
             ledger_rows.put_quarantine(
                 connection, finding.spool_id, finding.segment, finding.reason, self._clock.wall_ms()

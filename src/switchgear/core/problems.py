@@ -40,6 +40,7 @@ UPGRADE_REFUSED = Case("upgrade_required", 426, "invalid_request_error", "invali
 BAD_HTTP = Case("bad_http", 400, "invalid_request_error", "invalid_request_error")
 EXPECTATION_FAILED = Case("expectation_failed", 417, "invalid_request_error", "invalid_request_error")
 INVALID_BODY = Case("invalid_body", 400, "invalid_request_error", "invalid_request_error")
+STORED_NOT_FOUND = Case("stored_not_found", 404, "invalid_request_error", "not_found_error")
 UNSUPPORTED = Case("unsupported_operation", 400, "invalid_request_error", "invalid_request_error")
 BODY_TOO_LARGE = Case("body_too_large", 413, "invalid_request_error", "request_too_large")
 HEADERS_TOO_LARGE = Case("headers_too_large", 431, "invalid_request_error", "request_too_large")

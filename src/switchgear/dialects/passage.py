@@ -35,6 +35,9 @@ PATHS: dict[tuple[str, str], str] = {
     ("responses", "chat"): "/responses",
     ("responses", "compact"): "/responses/compact",
     ("responses", "count_tokens"): "/responses/input_tokens",
+    ("responses", "stored"): "/responses/{id}",
+    ("responses", "stored_cancel"): "/responses/{id}/cancel",
+    ("responses", "stored_items"): "/responses/{id}/input_items",
     ("anthropic", "chat"): "/messages",
     ("anthropic", "count_tokens"): "/messages/count_tokens",
     ("gemini", "chat"): "/models/{model}:generateContent",
@@ -132,6 +135,7 @@ class Passage:
         "body",
         "dialect",
         "dropped",
+        "method",
         "path",
         "provider_dialect",
     )
@@ -145,6 +149,7 @@ class Passage:
         self.provider_dialect = provider_dialect
         self.as_array = as_array
         """True for Gemini's clients that read a stream as one JSON array."""
+        self.method = "POST"
         self.path = ""
         self.body: Body = b""
         self.dropped: list[str] = []
@@ -298,6 +303,10 @@ def open_passage(
         passage.dropped = wanted.dropped
         operation = embeddings.ASKED[provider_dialect][0]
     name = f"{operation}_stream" if request.stream and (provider_dialect, f"{operation}_stream") in PATHS else operation
+    if operation == "stored":
+        passage.method = request.method
+        passage.path = PATHS["responses", request.stored_path].replace("{id}", request.refers_to or "")
+        return passage
     template = quirks.paths.get(name) or PATHS[provider_dialect, name]
     passage.path = template.replace("{model}", quote(upstream_model, safe="")) if "{" in template else template
     if passage._wanted is not None:

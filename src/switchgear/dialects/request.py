@@ -116,6 +116,11 @@ class Request(msgspec.Struct):
     tags: list[str] | None = None
     has_model: bool = True
     has_metadata_tags: bool = False
+    refers_to: str | None = None
+    """Something that a provider keeps, which the request names: a response's id."""
+    method: str = "POST"
+    stored_path: str = "stored"
+    """Which of the paths of something stored is asked for."""
     form: Form | None = None
     """A multipart form, for uploads; `fields` is empty then."""
 
@@ -181,9 +186,23 @@ def parse(body: bytes, dialect: str, operation: str, model: str | None = None, s
         request.end_user = _typed(_decode_str, fields["safety_identifier"], "safety_identifier")
     if not model or len(model) > 512:
         raise InvalidBodyError("the model's name must have 1 to 512 characters", "model")
+    if dialect == "responses":
+        request.refers_to = _reference(fields)
     if dialect == "openai" and operation == "chat" and "messages" not in fields:
         request.dialect = "responses"  # Cursor: a body of responses on the path of chat
     return request
+
+
+def _reference(fields: dict[str, Raw]) -> str | None:
+    for name in ("previous_response_id", "conversation"):
+        raw = fields.get(name)
+        if raw is not None and bytes(raw) != b"null":
+            value = msgspec.json.decode(raw)
+            found = value.get("id") if isinstance(value, dict) else value
+            if not isinstance(found, str) or not 0 < len(found) <= 256:
+                raise InvalidBodyError(f"invalid value for {name!r}: must be an id", name)
+            return found
+    return None
 
 
 def parse_form(content_type: bytes, body: bytes, operation: str, model: str | None = None) -> Request:

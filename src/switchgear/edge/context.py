@@ -50,6 +50,7 @@ class RequestContext:
         "ttft_ms",
         "units",
         "usage",
+        "waits",
     )
 
     def __init__(self, exchange: Exchange, request_id: str, now_ms: int, started_s: float) -> None:
@@ -83,6 +84,7 @@ class RequestContext:
         self.ttft_ms: int | None = None  # transfer
         self.bytes_out = 0  # transfer
         self.dropped: list[str] | None = None  # transfer: what the provider's dialect could not carry
+        self.waits = 0  # transfer: how often it looked for something stored
         self.gone = False  # gate: the client went away
         self.error: tuple[str, str] | None = None  # whoever refuses: (code, message) for the record
         self.problem: Problem | None = None  # whoever refuses: what the client is told

@@ -23,10 +23,13 @@ from switchgear.edge.settle import DenialLog
 from switchgear.edge.transfer import Transfer
 from switchgear.net.link import VaultLink
 from switchgear.net.server import Exchange
+from switchgear.replica.entries import KeyEntry, Stored, scope_of
 from switchgear.replica.reader import ReplicaReader
 from switchgear.spool.writer import SpoolWriter
 
 TICK_S = 1.0
+STORED_MAX = 10_000
+STORED_WAIT_S = 0.1
 SYNC_S = 0.05
 DAY_MS = 86_400_000
 _JSON = b"content-type: application/json\r\n"
@@ -72,6 +75,7 @@ class Gate:
         self.is_draining = False
         self._syncing: asyncio.Future[None] | None = None
         self._timers: list[asyncio.TimerHandle] = []
+        self._stored: dict[str, Stored] = {}
 
     def start(self) -> None:
         """Begin the timers."""
@@ -98,7 +102,8 @@ class Gate:
             return
         endpoint = context.endpoint = match.endpoint
         context.rest = match.rest
-        if head.method != endpoint.method and not (head.method == b"HEAD" and endpoint.method == b"GET"):
+        also = {b"GET": b"HEAD"}.get(endpoint.method, b"") if endpoint.path != paths.DELETES else b"DELETE"
+        if head.method not in {endpoint.method, also}:
             self.refuse(context, Problem(problems.METHOD_NOT_ALLOWED, f"use {endpoint.method.decode()} for this path"))
             return
         if not endpoint.needs_key:
@@ -127,6 +132,8 @@ class Gate:
 
     def on_gone(self, exchange: Exchange) -> None:
         """Handler: the client went away."""
+        if isinstance(exchange.context, RequestContext):
+            exchange.context.gone = True
         if isinstance(exchange.context, Transfer):
             exchange.context.on_gone()
 
@@ -276,6 +283,31 @@ class Gate:
                 name: {"requests": count, "cost_nanousd": cost} for name, (count, cost) in sorted(models.items())
             },
         }
+
+    # what providers keep
+
+    def find_stored(self, key: KeyEntry, response_id: str) -> Stored | None:
+        """Return where a response of the key's own team is kept; another's is as good as none."""
+        found = self._stored.get(response_id) or self.replica.stored(response_id)
+        return found if found is not None and found.scope == scope_of(key.id, key.team) else None
+
+    def remember_stored(self, response_id: str, entry: Stored) -> None:
+        """Know a response at once that this edge has just passed on; the others learn of it from the replica."""
+        if len(self._stored) >= STORED_MAX:
+            self._stored.clear()
+        self._stored[response_id] = entry
+
+    def try_again(self, context: RequestContext) -> None:
+        """Run the last stage again in a moment: what it looked for may be on its way into the replica."""
+        context.waits += 1
+        asyncio.get_running_loop().call_later(STORED_WAIT_S, self._again, context)
+
+    def _again(self, context: RequestContext) -> None:
+        if context.gone or context.exchange.is_ended:
+            return
+        problem = pipeline.transfer(self, context)
+        if problem is not None:
+            self._deny(context, problem)
 
     # life
 

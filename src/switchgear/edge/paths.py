@@ -105,6 +105,15 @@ _AZURE: dict[bytes, Endpoint] = {
 }
 UPLOADS = frozenset({"image_edits", "image_variations", "transcriptions", "translations"})
 """Operations whose body is a multipart form."""
+# Below a stored response's id.
+_STORED: dict[bytes | None, Endpoint] = {
+    None: Endpoint("response", b"GET", "stored", "responses", "/responses/{id}"),
+    b"input_items": Endpoint("response", b"GET", "stored_items", "responses", "/responses/{id}/input_items"),
+    b"cancel": Endpoint("response", b"POST", "stored_cancel", "responses", "/responses/{id}/cancel"),
+}
+DELETES = "/responses/{id}"
+"""The one path that takes DELETE besides GET."""
+_RESPONSE_PATH = re.compile(rb"/responses/(resp_[A-Za-z0-9_-]{1,250})(?:/(cancel|input_items))?")
 _SLASHES = re.compile(rb"//+")
 _GEMINI_PATH = re.compile(
     rb"(?:/v1beta1?|/v1)?(?:/projects/[^/]+/locations/[^/]+)?(?:/publishers/[^/]+)?/models/(.+):([A-Za-z]+)"
@@ -149,6 +158,9 @@ def _find_more(path: bytes) -> Match | None:
     found = _BEDROCK_PATH.fullmatch(path)
     if found is not None:
         return Match(_BEDROCK[found.group(2)], _text(found.group(1)))
+    found = _RESPONSE_PATH.fullmatch(path)
+    if found is not None:
+        return Match(_STORED[found.group(2)], _text(found.group(1)))
     return None
 
 
@@ -165,7 +177,7 @@ def _find_azure(path: bytes) -> Match | None:
     endpoint = _TABLE.get(path)
     if endpoint is not None:
         return Match(endpoint)
-    return _find_more(path) if path.startswith(b"/models/") else None
+    return _find_more(path) if path.startswith((b"/models/", b"/responses/")) else None
 
 
 def _text(raw: bytes) -> str:

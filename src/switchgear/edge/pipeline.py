@@ -68,6 +68,12 @@ def parse(gate: "Gate", context: RequestContext) -> Problem | None:
     """What is asked?"""
     endpoint = context.endpoint
     assert endpoint.operation is not None
+    if endpoint.operation.startswith("stored"):
+        asked = context.request = request.Request({}, "responses", "stored", "", False)
+        asked.refers_to, asked.stored_path = context.rest, endpoint.operation
+        asked.method = context.exchange.head.method.decode("ascii")
+        context.body = b""
+        return None
     try:
         if endpoint.operation in paths.UPLOADS:
             kind = context.exchange.head.headers.get(b"content-type", b"")
@@ -88,7 +94,23 @@ def transfer(gate: "Gate", context: RequestContext) -> Problem | None:
     assert context.snapshot is not None
     assert context.key is not None
     assert context.request is not None
+    stored, name = None, context.request.refers_to
+    if name is not None:
+        stored = gate.find_stored(context.key, name)
+        if stored is None:
+            if context.waits < STORED_WAITS and name.startswith("resp_"):
+                gate.try_again(context)
+                return None
+            return Problem(problems.STORED_NOT_FOUND, f"there is nothing stored as {name[:128]!r}")
+        if context.request.operation == "stored":
+            context.request.model = stored.model
     plan = gate.planner.plan(context.snapshot, context.key, context.request.model, context.now_ms)
+    if stored is not None and name is not None and plan.problem is None:
+        kept = tuple(target for target in plan.targets if target.deployment == stored.deployment)
+        if not kept:
+            text = f"{name[:128]!r} is kept by another provider than this model's"
+            return Problem(problems.STORED_NOT_FOUND, text, "previous_response_id")
+        plan = msgspec.structs.replace(plan, targets=kept)
     if plan.problem is not None:
         return plan.problem
     if not gate.link.can_open:
@@ -139,6 +161,9 @@ _COUNTS: dict[str, Callable[[int], dict[str, object]]] = {
     "bedrock": lambda count: {"inputTokens": count},
     "responses": lambda count: {"object": "response.input_tokens", "input_tokens": count},
 }
+
+STORED_WAITS = 15
+"""How often a stored response is looked for, 0.1 s apart: the ledger publishes within half a second whose it is."""
 
 HEAD_STAGES: tuple[Stage, ...] = (
     who,  # before a body is read: nobody without a key makes us hold bytes

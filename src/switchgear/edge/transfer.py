@@ -25,6 +25,7 @@ from switchgear.edge import paths, settle
 from switchgear.edge.context import RequestContext
 from switchgear.edge.plan import Plan, Target
 from switchgear.net.link import LinkStream
+from switchgear.replica.entries import STORED_MS, Stored, scope_of
 from switchgear.routing import retry
 from switchgear.wire import frames, records
 from switchgear.wire.frames import Fail, Head, Open
@@ -53,8 +54,8 @@ ANTHROPIC_VERSION = (b"anthropic-version", b"2023-06-01")
 
 
 ID_HEADERS = {"anthropic": b"request-id: ", "bedrock": b"x-amzn-requestid: "}
-FREE_OPERATIONS = frozenset({"count_tokens"})
-"""What no provider charges for."""
+FREE_OPERATIONS = frozenset({"count_tokens", "stored"})
+"""What no provider charges for, or charged for before."""
 
 
 class State(Enum):
@@ -177,7 +178,7 @@ class Transfer:
         """Encode where the attempt goes: once per target, path and the headers that are passed on."""
         target = self.target
         headers = self._forwarded(way)
-        name = (way.path, headers, way.content_type)
+        name = (way.method, way.path, headers, way.content_type)
         raw = target.opens.get(name)
         if raw is None:
             timeouts = target.candidate.timeouts
@@ -185,7 +186,7 @@ class Transfer:
                 frames.encode_payload(
                     frames.Route(
                         target.deployment,
-                        "POST",
+                        way.method,
                         way.path,
                         [(b"content-type", way.content_type), *headers],
                         timeouts.first_byte_s,
@@ -195,8 +196,10 @@ class Transfer:
                     )
                 )
             )
-            if len(target.opens) < 64 and not any(
-                header == b"idempotency-key" or value.startswith(b"multipart") for header, value in headers
+            if (
+                len(target.opens) < 64
+                and "/resp_" not in way.path
+                and not any(header == b"idempotency-key" or value.startswith(b"multipart") for header, value in headers)
             ):
                 target.opens[name] = raw
         return raw
@@ -314,8 +317,8 @@ class Transfer:
         assert request is not None
         reading = way.read(body)
         context.status, context.outcome = head.status, "client_gone" if context.gone else "ok"
-        context.usage = reading.usage
         counts = request.operation in FREE_OPERATIONS
+        context.usage = None if counts else reading.usage
         context.units = _units(request, reading)
         if reading.usage is None and not counts and request.operation not in passage.MEDIA_OPERATIONS:
             settle.estimate(context, len(body) // (settle.BYTES_PER_TOKEN * 2), "the provider reported no usage")
@@ -602,10 +605,22 @@ class Transfer:
             response_id=reading.response_id if reading is not None else None,
             service_tier=reading.service_tier if reading is not None else None,
         )
+        if reading is not None and reading.response_id is not None and self._is_kept(reading.response_id):
+            key, candidate = context.key, self.target.candidate
+            assert key is not None
+            assert context.request is not None
+            entry = Stored(
+                scope_of(key.id, key.team), candidate.deployment, context.request.model, context.now_ms + STORED_MS
+            )
+            self._gate.remember_stored(reading.response_id, entry)
         self._gate.settled(self)
         self._gate.outbox.schedule()
         self._stream = None  # it holds this transfer: without the cycle both end here, without the collector
         return cost
+
+    def _is_kept(self, response_id: str) -> bool:
+        """Tell whether a provider may keep what it answered under this id."""
+        return self.context.endpoint.dialect == "responses" and response_id.startswith("resp_")
 
     def _note_attempt(self, status: int | None, error: str | None) -> None:
         head = self._head

@@ -19,6 +19,7 @@ from switchgear.ledger import build, journal
 from switchgear.ledger.build import FindPrice, OpenRequest
 from switchgear.ledger.record import Error, Record, encode
 from switchgear.pricing.price import Meterer, Price, cost
+from switchgear.replica.entries import STORED_MS, Stored, scope_of
 from switchgear.spool import files
 from switchgear.spool.reader import Entry, Position, SpoolReader
 from switchgear.store import ledger_rows
@@ -30,6 +31,8 @@ from switchgear.wire.records import Kind
 BATCH_BYTES = 1024 * 1024
 HOUR_MS = 3_600_000
 INTERNED_MAX = 10_000
+STATEFUL = "responses"
+"""The dialect whose providers keep what they answered."""
 
 
 class Blocked(msgspec.Struct, frozen=True):
@@ -56,6 +59,8 @@ class Batch:
         self.rows: list[tuple[Any, ...]] = []
         self.sums: dict[tuple[Any, ...], list[int]] = {}
         self.findings: list[Finding] = []
+        self.stored: dict[str, Stored] = {}
+        """Responses that a provider keeps, by id."""
 
     def add(
         self,
@@ -363,6 +368,14 @@ class SpoolAbsorber:
             attempts=len(settle.attempts),
             estimated=settle.estimate_reason is not None,
         )
+        if (
+            settle.response_id is not None
+            and opened.place.dialect == STATEFUL
+            and settle.response_id.startswith("resp_")
+        ):
+            until_ms = opened.reserve.time_ms + STORED_MS
+            scope = scope_of(who.key_id, who.team)
+            batch.stored[settle.response_id] = Stored(scope, place.deployment, opened.place.model, until_ms)
 
     def _meterer(self, opened: OpenRequest, price_id: str) -> Meterer | None:
         meterer = self._meterers.get(price_id)

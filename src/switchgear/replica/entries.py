@@ -1,7 +1,7 @@
 """What stands in the replica. Level 2.
 
 Keys: `epoch` (u64), `snapshot` (Snapshot), `k` + key id (KeyEntry), `h` + keyed hash (key id; for keys that were imported
-by hash and so carry no id of ours), `u` + key id (Spend).
+by hash and so carry no id of ours), `u` + key id (Spend), `r` + response id (Stored).
 """
 
 import msgspec
@@ -14,6 +14,9 @@ SNAPSHOT = b"snapshot"
 KEY_PREFIX = b"k"
 HASH_PREFIX = b"h"
 SPEND_PREFIX = b"u"
+STORED_PREFIX = b"r"
+STORED_MS = 30 * 86_400_000
+"""How long a provider keeps a response (OpenAI API reference, "Responses", read 2026-11-24)."""
 
 
 class SecretHash(msgspec.Struct, array_like=True, frozen=True):
@@ -51,6 +54,15 @@ class Spend(msgspec.Struct, array_like=True, frozen=True):
     """Requests and cost in nano-USD by model."""
 
 
+class Stored(msgspec.Struct, array_like=True, frozen=True):
+    """Something that a provider keeps: whose it is, and where. Nobody else can name it."""
+
+    scope: str
+    deployment: str
+    model: str
+    until_ms: int
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Everything but keys: small, replaced as a whole."""
 
@@ -68,4 +80,10 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 encode = msgspec.msgpack.Encoder().encode
 decode_key = msgspec.msgpack.Decoder(KeyEntry).decode
 decode_spend = msgspec.msgpack.Decoder(Spend).decode
+decode_stored = msgspec.msgpack.Decoder(Stored).decode
 decode_snapshot = msgspec.msgpack.Decoder(Snapshot).decode
+
+
+def scope_of(key_id: str, team: str | None) -> str:
+    """Return who shares what a provider keeps: a team, or a key that has none."""
+    return f"team:{team}" if team else f"key:{key_id}"

@@ -6,7 +6,7 @@ from pathlib import Path
 import lmdb
 
 from switchgear.replica import entries
-from switchgear.replica.entries import KeyEntry, Snapshot, Spend
+from switchgear.replica.entries import KeyEntry, Snapshot, Spend, Stored
 from switchgear.replica.reader import MAP_BYTES, READERS_MAX
 
 
@@ -68,6 +68,24 @@ class Publisher:
         with self._env.begin(write=True) as txn:
             for key_id, spend in spends.items():
                 txn.put(entries.SPEND_PREFIX + key_id.encode(), entries.encode(spend))
+
+    def put_stored(self, stored: dict[str, Stored]) -> None:
+        """Publish whose the responses are that providers keep, in one commit."""
+        with self._env.begin(write=True) as txn:
+            for response_id, entry in stored.items():
+                txn.put(entries.STORED_PREFIX + response_id.encode()[:400], entries.encode(entry))
+
+    def drop_stored(self, now_ms: int) -> int:
+        """Forget those that no provider keeps any more; returns how many."""
+        with self._env.begin(write=True) as txn, txn.cursor() as cursor:
+            old = []
+            for key in _keys(cursor, entries.STORED_PREFIX):
+                raw = txn.get(key)
+                if raw is not None and entries.decode_stored(raw).until_ms < now_ms:
+                    old.append(key)
+            for key in old:
+                txn.delete(key)
+        return len(old)
 
     def replace_keys(self, keys: Iterable[tuple[KeyEntry, bytes | None]]) -> None:
         """Make the published keys exactly these, in one commit; unchanged ones are not written."""

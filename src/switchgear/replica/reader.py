@@ -9,7 +9,7 @@ from pathlib import Path
 import lmdb
 
 from switchgear.replica import entries
-from switchgear.replica.entries import KeyEntry, Snapshot, Spend
+from switchgear.replica.entries import KeyEntry, Snapshot, Spend, Stored
 
 MAP_BYTES = 4 * 1024**3
 READERS_MAX = 256
@@ -61,6 +61,12 @@ class ReplicaReader:
         with self._env.begin() as txn:
             raw = txn.get(entries.SPEND_PREFIX + key_id.encode())
         return entries.decode_spend(raw) if raw is not None else None
+
+    def stored(self, response_id: str) -> Stored | None:
+        """Return whose a stored response is."""
+        with self._env.begin() as txn:
+            raw = txn.get(entries.STORED_PREFIX + response_id.encode()[:400])
+        return entries.decode_stored(raw) if raw is not None else None
 
     def close(self) -> None:
         """Close the environment."""

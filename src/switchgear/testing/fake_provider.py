@@ -51,6 +51,7 @@ _OTHER_ANSWERS = {
     b"/moderations": b'{"id":"m1","results":[{"flagged":false}]}',
     b"/rerank": b'{"results":[{"index":0,"relevance_score":0.9}],"meta":{"billed_units":{"search_units":1}}}',
 }
+_KEPT_PATH = re.compile(rb"/responses/(resp_[A-Za-z0-9_-]+)(?:/(cancel|input_items))?$")
 _COUNT_PATHS = re.compile(rb"/messages/count_tokens$|/models/[^/]+:countTokens$|/model/[^/]+/count-tokens$")
 
 
@@ -109,6 +110,8 @@ class FakeProvider:
         self.headers: list[dict[str, str]] = []
         """The heads of the last requests, for tests of what is forwarded (only with `remember`)."""
         self._flaky: dict[str, int] = {}
+        self._kept: dict[str, bytes] = {}
+        self._answers = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     def on_head(self, exchange: Exchange) -> None:
@@ -151,6 +154,10 @@ class FakeProvider:
         self._answer(exchange, path, body)
 
     def _other_dialect(self, exchange: Exchange, path: bytes) -> bool:
+        kept = _KEPT_PATH.search(path)
+        if kept is not None:
+            self._answer_kept(exchange, kept.group(1).decode(), kept.group(2))
+            return True
         for pattern, dialect, stream in _DIALECT_PATHS:
             found = pattern.search(path)
             if found is not None:
@@ -173,6 +180,20 @@ class FakeProvider:
         exchange.send(200, _JSON, _encode({"input_tokens": tokens, "totalTokens": tokens, "inputTokens": tokens}))
         return True
 
+    def _answer_kept(self, exchange: Exchange, response_id: str, what: bytes | None) -> None:
+        """Answer for a response that was given before."""
+        exchange.body()
+        found = self._kept.get(response_id)
+        if found is None:
+            exchange.send(404, _JSON, _error(f"no response {response_id}", "invalid_request_error"))
+        elif exchange.head.method == b"DELETE":
+            del self._kept[response_id]
+            exchange.send(200, _JSON, _encode({"id": response_id, "object": "response", "deleted": True}))
+        elif what == b"input_items":
+            exchange.send(200, _JSON, b'{"object":"list","data":[]}')
+        else:
+            exchange.send(200, _JSON, found)
+
     def _seen_media(self, exchange: Exchange) -> None:
         """Remember an upload by its size and its kind."""
         size = len(exchange.body())
@@ -185,6 +206,10 @@ class FakeProvider:
         translator = TRANSLATORS[dialect]
         try:
             body = Node(msgspec.json.decode(raw))
+            previous = body.value.pop("previous_response_id", None) if isinstance(body.value, dict) else None
+            if previous is not None and previous not in self._kept:
+                exchange.send(404, _JSON, _error(f"no response {previous}", "invalid_request_error"))
+                return
             name = model or body.need("model")
             stream = in_stream or (model is None and bool(body.flag("stream")))
             request = translator.decode_request(body, name, stream)
@@ -200,7 +225,10 @@ class FakeProvider:
             more, shown = errors.render(dialect, fault)
             exchange.send(int(number), _JSON + more, shown)
             return
-        answer = demo_model.answer(request, dialect, str(len(self.seen)))
+        self._answers += 1
+        answer = demo_model.answer(request, dialect, str(self._answers))
+        if dialect == "responses":
+            self._kept[f"resp_{answer.id}"] = _encode(translator.encode_answer(answer, request.model, _CREATED))
         if self._remember:
             usage = answer.usage or TokenUsage()
             self._note(exchange, attempt, {"prompt_tokens": usage.input_total, "completion_tokens": usage.output_total})

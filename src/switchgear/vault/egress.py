@@ -14,6 +14,7 @@ from switchgear.wire.http1 import ResponseHead, is_safe_header
 
 # Inference only: an inference credential must not reach a provider's management endpoints.
 _MODEL = r"(?:[A-Za-z0-9._~@-]|%[0-9A-F]{2}){1,512}"
+_STORED = r"resp_[A-Za-z0-9_-]{1,250}"
 PATHS = {
     "POST": re.compile(
         r"/chat/completions|/completions|/embeddings|/moderations|/rerank|/images/(?:generations|edits|variations)|/audio/(?:speech|transcriptions|translations)"
@@ -22,8 +23,10 @@ PATHS = {
         rf"|/models/{_MODEL}:(?:generateContent|streamGenerateContent\?alt=sse|countTokens|embedContent|batchEmbedContents"
         r"|rawPredict|streamRawPredict)"
         rf"|/model/{_MODEL}/(?:converse|converse-stream|count-tokens)"
+        rf"|/responses/{_STORED}/cancel"
     ),
-    "GET": re.compile(r"/models"),
+    "GET": re.compile(rf"/models|/responses/{_STORED}(?:/input_items)?"),
+    "DELETE": re.compile(rf"/responses/{_STORED}"),
 }
 _DOTS = re.compile(r"/(?:\.|%2E){1,2}(?:[/:?]|$)")
 """Segments that mean another place."""
