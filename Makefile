@@ -5,7 +5,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.versi
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help serve test install check format bench kill torture away lock prices clean
+.PHONY: help serve test install check format bench kill torture fuzz away lock prices clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -50,6 +50,10 @@ kill: $(VENV)/.test  ## 300 rounds of kill -9 at random moments
 
 torture: $(VENV)/.test  ## 10,000 rounds
 	KILL_ROUNDS=10000 $(BIN)/python -m pytest tests/end_to_end/test_kill.py -s --timeout 86400
+
+fuzz: $(VENV)/.test  ## The property tests of all codecs with 20,000 examples each (FUZZ_EXAMPLES)
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20000} $(BIN)/python -m pytest tests/dialects tests/wire tests/core tests/pricing \
+	  tests/spool tests/vault/test_signing.py --timeout 7200
 
 away: $(VENV)/.test  ## The database moved away for a minute under load
 	AWAY_S=60 $(BIN)/python -m pytest tests/end_to_end/test_gateway.py -k database_moved_away --timeout 300

@@ -4,10 +4,21 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from switchgear.testing.clock import FakeClock
 
 ROOT = Path(__file__).parent.parent
+
+# `make fuzz`: the property tests with many more examples, and a database of what failed before.
+settings.register_profile(
+    "fuzz",
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "20000")),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+if os.environ.get("FUZZ_EXAMPLES"):
+    settings.load_profile("fuzz")
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from switchgear.core.usage import TokenUsage
@@ -61,7 +61,6 @@ def meaning(request):
 
 
 @pytest.mark.parametrize("dialect", TRANSLATORS)
-@settings(max_examples=60)
 @given(request=requests)
 def test_a_request_keeps_its_meaning_through_a_dialect(dialect, request):
     translator = TRANSLATORS[dialect]
@@ -95,7 +94,6 @@ def gist(answer):
 
 
 @pytest.mark.parametrize("dialect", TRANSLATORS)
-@settings(max_examples=60)
 @given(answer=answers)
 def test_an_answer_keeps_its_meaning_whole_and_streamed(dialect, answer):
     translator = TRANSLATORS[dialect]

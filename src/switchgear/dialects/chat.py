@@ -480,8 +480,9 @@ def encode_answer(answer: Answer, model: str, created: int) -> dict[str, Any]:
     }
     if answer.usage is not None:
         out["usage"] = encode_usage(answer.usage)
-    if answer.service_tier is not None:
-        out["service_tier"] = answer.service_tier
+    tier = openai.tier_name(answer.service_tier)
+    if tier is not None:
+        out["service_tier"] = tier
     return out
 
 
@@ -680,6 +681,8 @@ class StreamDecoder:
 
     def _end(self) -> None:
         self._ended = True
+        if not self._begun:
+            return  # nothing but [DONE] is no answer
         self._sequence.close()
         # [DONE] is a proper end; one provider (Snowflake) gives no finish reason before it.
         self._sequence.events.append(hub.End(self._finish or "stop", self._usage, None, self._tier))

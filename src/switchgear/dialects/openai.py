@@ -321,3 +321,11 @@ class StreamMeter:
         if chunk.choices:
             self._count(len(event), 1)
         return True
+
+
+_TIERS = {"standard": "default"} | {name: name for name in ("auto", "default", "flex", "scale", "priority")}
+
+
+def tier_name(tier: str | None) -> str | None:
+    """Return another provider's service tier in OpenAI's words, or None: its clients accept no other."""
+    return _TIERS.get(tier or "")

@@ -411,7 +411,7 @@ def encode_answer(answer: Answer, model: str, created: int, customs: frozenset[s
         "incomplete_details": {"reason": reason} if reason is not None else None,
         "output": output,
         "usage": encode_usage(answer.usage),
-        "service_tier": answer.service_tier,
+        "service_tier": openai.tier_name(answer.service_tier),
     }
 
 
@@ -480,7 +480,10 @@ def encode_usage(usage: TokenUsage | None) -> dict[str, Any]:
     known = usage or TokenUsage()
     return {
         "input_tokens": known.input_total,
-        "input_tokens_details": {"cached_tokens": known.cache_read or 0},
+        "input_tokens_details": {
+            "cached_tokens": known.cache_read or 0,
+            "cache_write_tokens": (known.cache_write_5m or 0) + (known.cache_write_1h or 0),
+        },
         "output_tokens": known.output_total,
         "output_tokens_details": {"reasoning_tokens": known.reasoning or 0},
         "total_tokens": known.input_total + known.output_total,
