@@ -84,7 +84,7 @@ def test_a_request_and_its_answers_cross(client, provider):
     answer = TRANSLATORS[client].decode_answer(Node(json.loads(passage.answer(body))))
     assert gist(answer.parts) == gist(ANSWER.parts)
     assert answer.finish == "tool_calls"
-    assert passage.read(body).usage.input_total == 10
+    assert passage.read(body, []).usage.input_total == 10
     assert answer.usage.output_total == 5
 
 
@@ -147,7 +147,7 @@ def test_garbage_in_a_stream_is_a_typed_error_or_no_clean_end(provider, garbage)
 def test_a_strange_plain_answer_is_a_typed_error(provider, body):
     client = "openai" if provider != "openai" else "anthropic"
     passage = open_passage(ask(client), client, provider, "up", Quirks(), created=1)
-    passage.read(body)
+    passage.read(body, [])
     with pytest.raises(ProtocolError):
         passage.answer(body)
 
@@ -245,7 +245,7 @@ def test_recorded_exchanges_of_the_same_dialect_are_verbatim_and_their_usage_is_
         passage = open_passage(request, dialect, dialect, request.model, Quirks(stream_usage=False), created=1)
         assert json.loads(passage.body) == recording.request
         if not recording.is_stream:
-            reading = passage.read(recording.body)
+            reading = passage.read(recording.body, [])
         else:
             request.asked_usage = True
             for step in (len(recording.body), 50):

@@ -89,7 +89,7 @@ def test_garbage_is_an_invalid_body(raw):
         parse(raw, "openai", "chat")
 
 
-@pytest.mark.parametrize(("dialect", "operation"), SHAPES)
+@pytest.mark.parametrize(("dialect", "operation"), [key for key, shape in SHAPES.items() if shape.required])
 def test_every_shape_names_its_missing_key(dialect, operation):
     shape = SHAPES[dialect, operation]
     with pytest.raises(InvalidBodyError) as info:

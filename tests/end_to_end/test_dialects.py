@@ -375,3 +375,30 @@ def test_retrieving_costs_nothing_and_counts_no_tokens_again(gateway, ask):
     status, headers, _ = ask("GET", f"/v1/responses/{made}")
     found = record(gateway, headers["x-request-id"])
     assert status == 200 and (found["operation"], found["cost_nanousd"], found["tokens"]) == ("response", 0, None)
+
+
+def test_an_invoked_models_body_passes_and_bedrocks_counts_are_booked(ask, gateway, clients_of_bedrock):
+    body = json.dumps({"anthropic_version": "bedrock-2023-05-31", "max_tokens": 9, "messages": HELLO})
+    answer = clients_of_bedrock.invoke_model(modelId="aws/claude-x", body=body)
+    assert json.loads(answer["body"].read())["content"][0]["text"] == "hello"
+    found = record(gateway, answer["ResponseMetadata"]["HTTPHeaders"]["x-request-id"])
+    assert (found["operation"], found["tokens"]["input"], found["tokens"]["output"]) == ("invoke", 3, 5)
+    answer = clients_of_bedrock.invoke_model_with_response_stream(modelId="aws/claude-x", body=body)
+    chunks = [json.loads(event["chunk"]["bytes"]) for event in answer["body"]]
+    assert chunks[0] == {"type": "content_block_delta"}
+    found = record(gateway, answer["ResponseMetadata"]["HTTPHeaders"]["x-request-id"])
+    assert (found["stream"], found["tokens"]["output"], found["outcome"]) == (True, 5, "ok")
+
+
+@pytest.fixture
+def clients_of_bedrock(gateway, key):
+    """boto3 as Claude Code's Bedrock mode uses it behind a gateway: no signature, the key in a header."""
+    import boto3
+    import botocore
+    import botocore.config
+
+    config = botocore.config.Config(signature_version=botocore.UNSIGNED, retries={"total_max_attempts": 1})
+    client = boto3.client("bedrock-runtime", region_name="us-east-1", endpoint_url=gateway.url, config=config)
+    client.meta.events.register("before-send", lambda request, **_: request.headers.update({"x-api-key": key}))
+    yield client
+    client.close()

@@ -4,6 +4,7 @@ Amazon Bedrock API reference, "Converse" and "ConverseStream" (read 2026-11-24).
 read from or written to the cache. Streams are binary (`wire.eventstream`).
 """
 
+import base64
 import re
 from typing import Any
 
@@ -560,6 +561,51 @@ class StreamEncoder:
     def _block_delta(self, delta: dict[str, Any]) -> bytes:
         body = encode({"contentBlockIndex": self._index, "delta": delta})
         return eventstream.event("contentBlockDelta", body)
+
+
+# InvokeModel: the body is the model's own dialect, and passes as it is
+
+_COUNTS = {
+    b"x-amzn-bedrock-input-token-count": "input",
+    b"x-amzn-bedrock-output-token-count": "output",
+    b"x-amzn-bedrock-cache-read-input-token-count": "cache_read",
+    b"x-amzn-bedrock-cache-write-input-token-count": "cache_write_5m",
+}
+_METRICS = {
+    "inputTokenCount": "input",
+    "outputTokenCount": "output",
+    "cacheReadInputTokenCount": "cache_read",
+    "cacheWriteInputTokenCount": "cache_write_5m",
+}
+
+
+def usage_of_headers(headers: list[tuple[bytes, bytes]]) -> TokenUsage | None:
+    """Read Bedrock's own counts from a response's headers (seen in recorded exchanges); None where there are none."""
+    found = {
+        _COUNTS[name]: int(value)
+        for name, value in headers
+        if name in _COUNTS and value.isdigit() and len(value) < 10  # more is no count
+    }
+    return TokenUsage(**found) if found else None
+
+
+def listen_invoke(kind: str, event: Node, state: State) -> None:
+    """Read one message of an invoked model's stream: its last chunk carries Bedrock's counts."""
+    if kind != "chunk":
+        return
+    try:
+        value = decode(base64.b64decode(event.text("bytes") or ""))
+    except ValueError:
+        return
+    chunk = Node(value if isinstance(value, dict) else {})
+    metrics = chunk.object("amazon-bedrock-invocationMetrics")
+    counts = {name: metrics.integer(key) for key, name in _METRICS.items() if metrics.has(key)}
+    if counts:
+        usage = TokenUsage(**counts)
+        state.reading.usage = usage if usage.is_sane() else None
+        state.is_done = True
+    reason = chunk.object("delta").text("stop_reason") if isinstance(chunk.get("delta"), dict) else None
+    state.reading.finish_reason = cap(reason) or state.reading.finish_reason
 
 
 # Listening to a stream that passes

@@ -48,6 +48,8 @@ PATHS: dict[tuple[str, str], str] = {
     ("gemini", "predict"): "/models/{model}:predict",
     ("bedrock", "chat"): "/model/{model}/converse",
     ("bedrock", "chat_stream"): "/model/{model}/converse-stream",
+    ("bedrock", "invoke"): "/model/{model}/invoke",
+    ("bedrock", "invoke_stream"): "/model/{model}/invoke-with-response-stream",
     ("bedrock", "count_tokens"): "/model/{model}/count-tokens",
     ("cohere", "chat"): "/chat",
     ("cohere", "embeddings"): "/embed",
@@ -182,7 +184,7 @@ class Passage:
         elif self.dialect == "openai":
             inner = openai.StreamMeter(hide_usage=not request.asked_usage)
         elif self.dialect == "bedrock":
-            inner = BinaryListener(bedrock.listen)
+            inner = BinaryListener(bedrock.listen_invoke if request.operation == "invoke" else bedrock.listen)
         else:
             inner = Listener(_EARS[self.dialect])
         return ArrayMeter(inner) if self.as_array else inner
@@ -194,8 +196,10 @@ class Passage:
             return responses.StreamEncoder(self._model, self._created, asked, self._customs)
         return TRANSLATORS[self.dialect].encoder(self._model, self._created, asked)
 
-    def read(self, body: bytes) -> Reading:
+    def read(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> Reading:
         """Read what a plain answer says about itself; nothing where it does not decode: it is not ours to judge."""
+        if self._request.operation == "invoke":  # the body is the model's own, the count is Bedrock's
+            return Reading(bedrock.usage_of_headers(headers))
         if self.provider_dialect == "openai":
             if self._request.operation in MEDIA_OPERATIONS:
                 return openai.read_media_answer(body)

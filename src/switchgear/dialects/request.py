@@ -38,7 +38,7 @@ _WATCHED = (
     b'"inferenceConfig"',
 )
 # Consumed here, never forwarded (CONTRACT.md §4).
-CONSUMED = ("litellm_metadata", "fallbacks", "num_retries", "guardrails", "anthropic_version")
+CONSUMED = ("litellm_metadata", "fallbacks", "num_retries", "guardrails")
 _USAGE_OPTION = Raw(b'{"include_usage":true}')
 
 
@@ -78,6 +78,9 @@ SHAPES: dict[tuple[str, str], Shape] = {
     ("gemini", "embeddings_batch"): Shape(("requests",), has_model=False),
     ("gemini", "predict"): Shape(("instances",), has_model=False),
     ("bedrock", "chat"): Shape(("messages",), ("inferenceConfig.maxTokens",), has_model=False),
+    ("bedrock", "invoke"): Shape(
+        (), ("max_tokens", "max_gen_len", "textGenerationConfig.maxTokenCount"), has_model=False
+    ),
     ("bedrock", "count_tokens"): Shape(("input",), has_model=False),
     ("cohere", "chat"): Shape(("messages",), ("max_tokens",)),
     ("cohere", "embeddings"): Shape(("texts", "images", "inputs")),
@@ -158,10 +161,7 @@ def parse(body: bytes, dialect: str, operation: str, model: str | None = None, s
         model = _typed(_decode_str, raw, "model")
     elif shape.has_model:
         fields["model"] = Raw(encode(model))
-    for name in shape.required:
-        if name in fields:
-            break
-    else:
+    if shape.required and not any(name in fields for name in shape.required):
         raise InvalidBodyError(f"missing required parameter: {shape.required[0]!r}", shape.required[0])
     if stream is None:
         stream = bool(_typed(_decode_bool, fields["stream"], "stream")) if "stream" in fields else False
@@ -275,6 +275,8 @@ def upstream_body(
         fields["model"] = Raw(encode(upstream_model))
     for key in CONSUMED:
         fields.pop(key, None)
+    if request.dialect == "anthropic":
+        fields.pop("anthropic_version", None)  # Vertex AI's clients say it in the body; its row sets it again
     if request.has_metadata_tags:
         _strip_tags(fields)
     if request.stream and ask_usage and not request.asked_usage and request.dialect == "openai":

@@ -91,6 +91,10 @@ _GEMINI: dict[bytes, Endpoint] = {
 _BEDROCK: dict[bytes, Endpoint] = {
     b"converse": Endpoint("converse", b"POST", "chat", "bedrock", "/model/{model}/converse", False),
     b"converse-stream": Endpoint("converse", b"POST", "chat", "bedrock", "/model/{model}/converse-stream", True),
+    b"invoke": Endpoint("invoke", b"POST", "invoke", "bedrock", "/model/{model}/invoke", False),
+    b"invoke-with-response-stream": Endpoint(
+        "invoke", b"POST", "invoke", "bedrock", "/model/{model}/invoke-with-response-stream", True
+    ),
     b"count-tokens": Endpoint("count_tokens", b"POST", "count_tokens", "bedrock", "/model/{model}/count-tokens", False),
 }
 _AZURE: dict[bytes, Endpoint] = {
@@ -118,7 +122,7 @@ _SLASHES = re.compile(rb"//+")
 _GEMINI_PATH = re.compile(
     rb"(?:/v1beta1?|/v1)?(?:/projects/[^/]+/locations/[^/]+)?(?:/publishers/[^/]+)?/models/(.+):([A-Za-z]+)"
 )
-_BEDROCK_PATH = re.compile(rb"/model/(.+)/(converse|converse-stream|count-tokens)")
+_BEDROCK_PATH = re.compile(rb"/model/(.+)/(converse|converse-stream|invoke|invoke-with-response-stream|count-tokens)")
 _AZURE_PATH = re.compile(rb"/openai/deployments/([^/]+)/(.+)")
 
 

@@ -315,7 +315,7 @@ class Transfer:
         assert way is not None
         request = context.request
         assert request is not None
-        reading = way.read(body)
+        reading = way.read(body, head.headers)
         context.status, context.outcome = head.status, "client_gone" if context.gone else "ok"
         counts = request.operation in FREE_OPERATIONS
         context.usage = None if counts else reading.usage

@@ -10,6 +10,7 @@ arrived, by attempt id.
 """
 
 import asyncio
+import base64
 import re
 from typing import Any
 from urllib.parse import unquote
@@ -24,6 +25,7 @@ from switchgear.dialects.registry import TRANSLATORS, StreamEncoder
 from switchgear.dialects.shape import InvalidBodyError, Node
 from switchgear.net.server import Exchange, HttpServer
 from switchgear.testing import demo_model
+from switchgear.wire import eventstream
 
 _JSON = b"content-type: application/json\r\n"
 _SSE = b"content-type: text/event-stream\r\n"
@@ -51,6 +53,10 @@ _OTHER_ANSWERS = {
     b"/moderations": b'{"id":"m1","results":[{"flagged":false}]}',
     b"/rerank": b'{"results":[{"index":0,"relevance_score":0.9}],"meta":{"billed_units":{"search_units":1}}}',
 }
+_INVOKED = (
+    b'{"type":"content_block_delta"}',
+    b'{"amazon-bedrock-invocationMetrics":{"inputTokenCount":3,"outputTokenCount":5}}',
+)
 _KEPT_PATH = re.compile(rb"/responses/(resp_[A-Za-z0-9_-]+)(?:/(cancel|input_items))?$")
 _COUNT_PATHS = re.compile(rb"/messages/count_tokens$|/models/[^/]+:countTokens$|/model/[^/]+/count-tokens$")
 
@@ -164,6 +170,18 @@ class FakeProvider:
                 model = unquote(found.group(1).decode()) if pattern.groups else None
                 self._speak(exchange, dialect, exchange.body(), model, stream)
                 return True
+        if path.endswith(b"/invoke"):
+            exchange.body()
+            counts = b"x-amzn-bedrock-input-token-count: 3\r\nx-amzn-bedrock-output-token-count: 5\r\n"
+            exchange.send(200, _JSON + counts, b'{"type":"message","content":[{"type":"text","text":"hello"}]}')
+            return True
+        if path.endswith(b"/invoke-with-response-stream"):
+            exchange.body()
+            exchange.start(200, b"content-type: application/vnd.amazon.eventstream\r\n")
+            for chunk in _INVOKED:
+                exchange.write(eventstream.event("chunk", _encode({"bytes": base64.b64encode(chunk).decode()})))
+            exchange.end()
+            return True
         for end, answer in _OTHER_ANSWERS.items():
             if path.endswith(end):
                 self._seen_media(exchange)

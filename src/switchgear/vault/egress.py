@@ -22,7 +22,7 @@ PATHS = {
         rf"|/deployments/{_MODEL}/(?:chat/completions|completions|embeddings|images/generations|audio/speech)"
         rf"|/models/{_MODEL}:(?:generateContent|streamGenerateContent\?alt=sse|countTokens|embedContent|batchEmbedContents"
         r"|rawPredict|streamRawPredict)"
-        rf"|/model/{_MODEL}/(?:converse|converse-stream|count-tokens)"
+        rf"|/model/{_MODEL}/(?:converse|converse-stream|invoke|invoke-with-response-stream|count-tokens)"
         rf"|/responses/{_STORED}/cancel"
     ),
     "GET": re.compile(rf"/models|/responses/{_STORED}(?:/input_items)?"),
@@ -44,6 +44,10 @@ RESPONSE_HEADERS = frozenset(
         b"request-id",
         b"x-amzn-requestid",
         b"x-amzn-errortype",
+        b"x-amzn-bedrock-input-token-count",
+        b"x-amzn-bedrock-output-token-count",
+        b"x-amzn-bedrock-cache-read-input-token-count",
+        b"x-amzn-bedrock-cache-write-input-token-count",
     }
 )
 ATTEMPT_ID = re.compile(r"[0-9a-z]{1,40}-[0-9]{1,3}")
