@@ -1,5 +1,6 @@
 """The way of an attempt from a client's dialect to a provider's and back."""
 
+import contextlib
 import itertools
 import json
 
@@ -178,6 +179,33 @@ def test_geminis_array_mode_is_json_to_the_last_byte_and_open_when_cut():
         assert len(json.loads(out)) >= 2
     meter = passage.meter()
     assert not (meter.feed(data[:300]) + meter.finish()).endswith(b"]")
+
+
+@pytest.mark.parametrize(("client", "provider"), PAIRS)
+def test_an_answer_that_says_strange_things_costs_its_own_request_only(client, provider):
+    """Values of any type in every place of an answer: a typed error or an answer, never another exception."""
+    good = json.loads(msgspec.json.encode(TRANSLATORS[provider].encode_answer(ANSWER, "m", 1)))
+    passage = open_passage(ask(client), client, provider, "up", Quirks(), created=1)
+    for strange in (None, 5, -1e300, "x", [], {}, [None], {"a": None}, True):
+        for changed in changes(good, strange):
+            body = msgspec.json.encode(changed)
+            passage.read(body, [])
+            with contextlib.suppress(ProtocolError):
+                passage.answer(body)
+
+
+def changes(value, strange):
+    """Yield a value with one place after another replaced."""
+    if isinstance(value, dict):
+        for key in value:
+            yield {**value, key: strange}
+            for inner in changes(value[key], strange):
+                yield {**value, key: inner}
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield [*value[:number], strange, *value[number + 1 :]]
+            for inner in changes(item, strange):
+                yield [*value[:number], inner, *value[number + 1 :]]
 
 
 def test_what_a_dialect_cannot_carry_is_named():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from switchgear.net import addresses
 from switchgear.net.addresses import is_allowed
 
 
@@ -56,3 +57,17 @@ def test_private_ones_are_allowed_where_declared(address):
 )
 def test_metadata_services_are_never_allowed(address):
     assert not is_allowed(address, allow_private=True)
+
+
+def test_the_metadata_service_is_reached_by_its_address_and_by_who_may_only():
+    own = addresses.METADATA_ADDRESS
+    assert addresses.are_allowed([own], own, True, metadata=True)
+    assert not addresses.are_allowed([own], own, True)
+    assert not addresses.are_allowed([own], "metadata.example.com", True, metadata=True)
+    assert not addresses.are_allowed([own, "1.1.1.1"], own, True, metadata=True)
+
+
+def test_one_bad_answer_spoils_all():
+    assert addresses.are_allowed(["1.1.1.1"], "x", False)
+    assert not addresses.are_allowed(["1.1.1.1", "10.0.0.1"], "x", False)
+    assert not addresses.are_allowed([], "x", True)

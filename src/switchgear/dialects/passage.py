@@ -8,14 +8,12 @@ from collections.abc import Callable
 from typing import Any, Protocol
 from urllib.parse import quote
 
-import msgspec
-
 from switchgear.core.errors import ProtocolError
 from switchgear.dialects import anthropic, bedrock, cohere, embeddings, errors, gemini, hub, openai, responses
 from switchgear.dialects.reading import BinaryListener, Ears, Listener, Reading
 from switchgear.dialects.registry import TRANSLATORS
 from switchgear.dialects.request import Body, Request, upstream_body
-from switchgear.dialects.shape import InvalidBodyError, Node, decode, encode
+from switchgear.dialects.shape import TRANSLATION_ERRORS, InvalidBodyError, Node, decode, encode
 from switchgear.providers.quirks import Quirks
 from switchgear.wire import sse
 
@@ -207,17 +205,23 @@ class Passage:
         try:
             value = decode(body)
             return _READERS[self.provider_dialect](Node(value)) if isinstance(value, dict) else Reading()
-        except (msgspec.DecodeError, RecursionError, InvalidBodyError):
+        except TRANSLATION_ERRORS:
             return Reading()
 
     def answer(self, body: bytes) -> bytes:
         """Return a plain answer for the client. Raises ProtocolError for one that cannot be translated."""
         if self._ours:
             return body
+        try:
+            return self._translate(body)
+        except TRANSLATION_ERRORS as exc:
+            raise ProtocolError(f"the provider's answer cannot be translated: {exc}") from exc
+
+    def _translate(self, body: bytes) -> bytes:
         if self._wanted is not None:
             try:
                 vectors = embeddings.read_answer(self.provider_dialect, Node(decode(body)))
-            except (msgspec.DecodeError, RecursionError, InvalidBodyError, ValueError) as exc:
+            except TRANSLATION_ERRORS as exc:
                 raise ProtocolError(f"the provider's answer is not of its dialect: {exc}") from exc
             return encode(embeddings.write_answer(self.dialect, vectors, self._wanted, self._model))
         answer = self._decode(body)
@@ -228,7 +232,7 @@ class Passage:
     def _decode(self, body: bytes) -> hub.Answer:
         try:
             answer = TRANSLATORS[self.provider_dialect].decode_answer(Node(decode(body)))
-        except (msgspec.DecodeError, RecursionError, InvalidBodyError) as exc:
+        except TRANSLATION_ERRORS as exc:  # msgspec's and InvalidBodyError are ValueErrors
             raise ProtocolError(f"the provider's answer is not of its dialect: {exc}") from exc
         self.dropped += answer.dropped
         return answer
@@ -236,7 +240,11 @@ class Passage:
     def as_stream(self, body: bytes) -> bytes:
         """Return a plain answer as the stream that the client asked for. Raises ProtocolError."""
         encoder = self.encoder()
-        out = b"".join([encoder.encode(event) for event in hub.events_of(self._decode(body))])
+        answer = self._decode(body)
+        try:
+            out = b"".join([encoder.encode(event) for event in hub.events_of(answer)])
+        except TRANSLATION_ERRORS as exc:
+            raise ProtocolError(f"the provider's answer cannot be translated: {exc}") from exc
         if not self.as_array:
             return out
         array = ArrayMeter(Listener(_EARS["gemini"]))
@@ -271,7 +279,7 @@ def _sequence_number(meter: Meter) -> int:
     data = sse.event_data(getattr(meter, "last_event", b"")) or b"{}"
     try:
         return Node(decode(data)).integer("sequence_number") or 0
-    except (msgspec.DecodeError, InvalidBodyError):
+    except TRANSLATION_ERRORS:
         return 0
 
 
@@ -318,10 +326,15 @@ def open_passage(
     if not crosses:
         passage.body = upstream_body(request, upstream_model, quirks.stream_usage, quirks.body)
         return passage
-    asked = TRANSLATORS[request.dialect].decode_request(request.node(), request.model, request.stream)
-    if request.dialect == "responses":
-        passage._customs = responses.custom_tools(request.node())
-    body = TRANSLATORS[provider_dialect].encode_request(asked, upstream_model, quirks)
+    try:
+        asked = TRANSLATORS[request.dialect].decode_request(request.node(), request.model, request.stream)
+        if request.dialect == "responses":
+            passage._customs = responses.custom_tools(request.node())
+        body = TRANSLATORS[provider_dialect].encode_request(asked, upstream_model, quirks)
+    except InvalidBodyError:
+        raise
+    except TRANSLATION_ERRORS as exc:
+        raise InvalidBodyError(f"the body cannot be translated for this model's provider: {exc}") from exc
     passage.dropped = list(dict.fromkeys(asked.dropped))
     for key, value in (quirks.body or {}).items():
         if value is None:
@@ -358,11 +371,17 @@ class Crossing:
 
     def feed(self, data: bytes) -> bytes:
         """Return the bytes for the client. Raises ProtocolError, also for an error event of the provider's."""
-        return self._encode(self._decoder.feed(data))
+        try:
+            return self._encode(self._decoder.feed(data))
+        except TRANSLATION_ERRORS as exc:
+            raise ProtocolError(f"the provider's stream cannot be translated: {exc}") from exc
 
     def finish(self) -> bytes:
         """The stream ended."""
-        return self._encode(self._decoder.finish())
+        try:
+            return self._encode(self._decoder.finish())
+        except TRANSLATION_ERRORS as exc:
+            raise ProtocolError(f"the provider's stream cannot be translated: {exc}") from exc
 
     def _encode(self, events: list[hub.Event]) -> bytes:
         out: list[bytes] = []

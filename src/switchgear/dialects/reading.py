@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects.shape import InvalidBodyError, Node, decode
+from switchgear.dialects.shape import TRANSLATION_ERRORS, Node, decode
 from switchgear.wire import eventstream, sse
 
 
@@ -127,7 +127,7 @@ class Listener:
             value = decode(data)
             if isinstance(value, dict):
                 self._ears.read(Node(value), self._state)
-        except (msgspec.DecodeError, RecursionError, InvalidBodyError):
+        except TRANSLATION_ERRORS:
             return  # what does not decode is not ours to judge: it was passed on
 
 
@@ -179,7 +179,7 @@ class BinaryListener:
                     value = decode(message.payload) if message.payload else {}
                     if isinstance(value, dict):
                         self.read(kind, Node(value), self._state)
-                except (msgspec.DecodeError, RecursionError, InvalidBodyError):
+                except TRANSLATION_ERRORS:
                     continue
         return b"".join([message.raw for message in messages])
 

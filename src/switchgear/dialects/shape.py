@@ -18,6 +18,19 @@ class InvalidBodyError(ValueError):
         self.param = param
 
 
+TRANSLATION_ERRORS = (
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What a translator's own mistake may raise on foreign input. Where a translator is called these become typed errors: a
+strange body must cost its own request, never the link that all requests share."""
+
+
 class Node:
     """A decoded JSON value and where it stands. Methods take a key of the object that the node holds; a key that is
     absent or null gives None (or nothing), a value of the wrong type raises InvalidBodyError."""

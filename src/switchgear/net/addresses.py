@@ -7,6 +7,8 @@ import ipaddress
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+METADATA_ADDRESS = "169.254.169.254"
+"""Where EC2 and Azure machines ask who they are. Reached by the vault's own questions for tokens only."""
 _METADATA = {
     ipaddress.ip_address(text)
     for text in (
@@ -51,3 +53,14 @@ def is_allowed(text: str, allow_private: bool) -> bool:
     if allow_private:
         return True
     return address.is_global and not any(address.version == net.version and address in net for net in _DENIED)
+
+
+def are_allowed(candidates: list[str], host: str, allow_private: bool, metadata: bool = False) -> bool:
+    """Tell whether all addresses that a name resolved to may be connected to. One bad answer spoils all: a resolver that
+    mixes private addresses in is trying to be let through.
+
+    `metadata` is True where the vault itself asks the machine's metadata service, by its address and no name.
+    """
+    if metadata and candidates == [METADATA_ADDRESS] and host == METADATA_ADDRESS:
+        return True
+    return bool(candidates) and all(is_allowed(text, allow_private) for text in candidates)

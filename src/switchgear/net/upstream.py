@@ -231,9 +231,14 @@ class Pool:
         connect_s: float,
         done: Callable[[UpstreamConnection], None],
         failed: Callable[[Failure], None],
+        metadata: bool = False,
     ) -> None:
-        """Open a connection and call `done` with it, or `failed`. Nothing was sent in the latter case."""
-        task = asyncio.get_running_loop().create_task(self._connect(key, endpoint, connect_s, done, failed))
+        """Open a connection and call `done` with it, or `failed`. Nothing was sent in the latter case.
+
+        `metadata` is for who asks the machine's own metadata service for its identity: only then, and only by its
+        address, can that service be reached.
+        """
+        task = asyncio.get_running_loop().create_task(self._connect(key, endpoint, connect_s, done, failed, metadata))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -244,11 +249,12 @@ class Pool:
         connect_s: float,
         done: Callable[[UpstreamConnection], None],
         failed: Callable[[Failure], None],
+        metadata: bool,
     ) -> None:
         started = self._clock.monotonic_s()
         try:
             async with asyncio.timeout(connect_s):
-                connection = await self._open(endpoint)
+                connection = await self._open(endpoint, metadata)
         except TimeoutError:
             failed(Failure("connect", f"no connection to {endpoint.host} within {connect_s:g} s", False))
             return
@@ -259,12 +265,11 @@ class Pool:
         self._keys[connection] = key
         done(connection)
 
-    async def _open(self, endpoint: Endpoint) -> UpstreamConnection:
+    async def _open(self, endpoint: Endpoint, metadata: bool) -> UpstreamConnection:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
         candidates = list(dict.fromkeys(str(info[4][0]) for info in found))
-        # One bad answer spoils all: a resolver that mixes private addresses in is trying to be let through.
-        if not candidates or not all(addresses.is_allowed(text, endpoint.allow_private) for text in candidates):
+        if not addresses.are_allowed(candidates, endpoint.host, endpoint.allow_private, metadata):
             raise OSError("the name resolves to an address that is not allowed (private ranges need allow_private)")
         last: Exception = OSError("no address")
         for address in candidates:

@@ -12,6 +12,7 @@ arrived, by attempt id.
 import asyncio
 import base64
 import re
+from collections import deque
 from typing import Any
 from urllib.parse import unquote
 
@@ -113,7 +114,7 @@ class FakeProvider:
         self.server = HttpServer(self, clock)
         self._remember = remember
         self.seen: dict[str, Seen] = {}
-        self.headers: list[dict[str, str]] = []
+        self.headers: deque[dict[str, str]] = deque(maxlen=100)
         """The heads of the last requests, for tests of what is forwarded (only with `remember`)."""
         self._flaky: dict[str, int] = {}
         self._kept: dict[str, bytes] = {}
@@ -140,7 +141,7 @@ class FakeProvider:
         path = exchange.head.target.partition(b"?")[0]
         if path == b"/_seen":
             exchange.body()
-            exchange.send(200, _JSON, _encode({"seen": self.seen, "headers": self.headers[-50:]}))
+            exchange.send(200, _JSON, _encode({"seen": self.seen, "headers": list(self.headers)}))
             return
         if path.endswith(b"/models"):
             exchange.body()
@@ -417,9 +418,8 @@ class FakeProvider:
             found.count += 1
         elif len(self.seen) < SEEN_MAX:
             self.seen[attempt] = Seen(1, usage["prompt_tokens"], usage["completion_tokens"], False)
-        if len(self.headers) < 100:
-            items = exchange.head.headers.items()
-            self.headers.append({name.decode("latin-1"): value.decode("latin-1") for name, value in items})
+        items = exchange.head.headers.items()
+        self.headers.append({name.decode("latin-1"): value.decode("latin-1") for name, value in items})
 
     def _answered(self, attempt: str) -> None:
         if attempt in self.seen:

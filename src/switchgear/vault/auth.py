@@ -39,6 +39,8 @@ class Ask(msgspec.Struct, frozen=True):
     target: str
     headers: list[tuple[str, str]]
     body: bytes = b""
+    is_metadata: bool = False
+    """Asks the machine's own metadata service, which nothing else can reach."""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -246,7 +248,7 @@ class _InstanceKeys(msgspec.Struct, rename="pascal"):
 
 def _instance_keys(parameters: dict[str, str]) -> Mint:
     place = _place(_METADATA, parameters)
-    reply = yield Ask(place, "PUT", "/latest/api/token", [("x-aws-ec2-metadata-token-ttl-seconds", "300")])
+    reply = yield Ask(place, "PUT", "/latest/api/token", [("x-aws-ec2-metadata-token-ttl-seconds", "300")], b"", True)
     token = reply.body.decode("ascii", "replace").strip()
     if reply.status != 200 or not re.fullmatch(r"[\x21-\x7e]{1,1024}", token):
         raise GrantError(
@@ -254,11 +256,11 @@ def _instance_keys(parameters: dict[str, str]) -> Mint:
         )
     header = ("x-aws-ec2-metadata-token", token)
     path = "/latest/meta-data/iam/security-credentials/"
-    reply = yield Ask(place, "GET", path, [header])
+    reply = yield Ask(place, "GET", path, [header], b"", True)
     role = reply.body.decode("ascii", "replace").strip()
     if reply.status != 200 or not re.fullmatch(r"[\w+=,.@-]{1,64}", role):
         raise GrantError("the instance has no role")
-    reply = yield Ask(place, "GET", path + quote(role), [header])
+    reply = yield Ask(place, "GET", path + quote(role), [header], b"", True)
     try:
         keys = msgspec.json.decode(reply.body, type=_InstanceKeys)
     except msgspec.DecodeError:
@@ -342,7 +344,7 @@ def _managed_identity(value: bytes, place: Endpoint, parameters: dict[str, str])
             query["client_id"] = parameters["client_id"]
         where = _place(_METADATA, parameters)
         target = "/metadata/identity/oauth2/token?" + urlencode(query)
-        reply = yield Ask(where, "GET", target, [("metadata", "true")])
+        reply = yield Ask(where, "GET", target, [("metadata", "true")], b"", True)
         return _granted(reply, now_s)
 
     return Authorizer(mint, None, "", "")

@@ -69,7 +69,7 @@ class Minter:
             connection.send([request], exchange, _DEADLINES)
 
         key = ("token", ask.place)
-        self._pool.connect(key, ask.place, _DEADLINES.connect_s, connected, exchange.on_failure)
+        self._pool.connect(key, ask.place, _DEADLINES.connect_s, connected, exchange.on_failure, ask.is_metadata)
 
 
 class _Exchange:
