@@ -8,7 +8,7 @@ def config(port: int, more: str = "") -> str:
     """A configuration with the fake provider under two names, and priced models."""
     return f"""
 providers:
-  fake: {{dialect: openai, base_url: "http://127.0.0.1:{port}/v1", allow_private: true, credentials: [{{name: main, secret: {{env: FAKE_KEY}}}}]}}
+  fake: {{dialect: openai, base_url: "http://127.0.0.1:{port}/v1", allow_private: true, passthrough: ["POST /chat/*", "GET /models"], credentials: [{{name: main, secret: {{env: FAKE_KEY}}}}]}}
   claude: {{dialect: anthropic, base_url: "http://127.0.0.1:{port}/v1", allow_private: true, credentials: [{{name: main, secret: {{env: FAKE_KEY}}}}]}}
   google: {{dialect: gemini, base_url: "http://127.0.0.1:{port}/v1", allow_private: true, credentials: [{{name: main, secret: {{env: FAKE_KEY}}}}]}}
   aws: {{dialect: bedrock, base_url: "http://127.0.0.1:{port}/v1", allow_private: true, credentials: [{{name: main, secret: {{env: FAKE_KEY}}}}]}}

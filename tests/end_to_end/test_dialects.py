@@ -402,3 +402,47 @@ def clients_of_bedrock(gateway, key):
     client.meta.events.register("before-send", lambda request, **_: request.headers.update({"x-api-key": key}))
     yield client
     client.close()
+
+
+def test_C2_raw_paths_need_leave_on_the_key_and_on_the_credential(gateway, key):
+    allowed = gateway.key(
+        "raw",
+        "--passthrough",
+        "fake POST /chat/*",
+        "--passthrough",
+        "fake GET /models",
+        "--passthrough",
+        "fake POST /embeddings",
+        "--passthrough",
+        "fake DELETE /files*",
+    )
+
+    def ask(method, path, token, body=None):
+        connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
+        sent = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+        connection.request(method, "/passthrough/" + path, json.dumps(body) if body is not None else None, sent)
+        answer = connection.getresponse()
+        try:
+            return answer.status, dict(answer.getheaders()), answer.read()
+        finally:
+            connection.close()
+
+    chat = {"model": "echo", "messages": HELLO}
+    status, headers, data = ask("POST", "fake/chat/completions", allowed, chat)
+    assert status == 200 and json.loads(data)["choices"][0]["message"]["content"] == "hello there"
+    found = record(gateway, headers["x-request-id"])
+    assert (found["operation"], found["model"], found["tokens"]["input"]) == ("passthrough", "fake/echo", 2)
+    assert found["cost_nanousd"] == 1500  # priced by the model in the body
+    status, _, data = ask("POST", "fake/chat/completions", allowed, chat | {"stream": True})
+    assert status == 200 and data.endswith(b"data: [DONE]\n\n")
+    assert ask("GET", "fake/models", allowed)[0] == 200
+    for method, path, token in (
+        ("POST", "fake/chat/completions", key),  # the key has no rule
+        ("POST", "fake/moderations", allowed),  # no rule for this path
+        ("POST", "claude/chat/completions", allowed),  # nor for this provider
+        ("POST", "nobody/chat/completions", allowed),
+    ):
+        assert ask(method, path, token, chat)[0] == 403
+    # The key may, the sealed credential does not: the vault refuses, whatever the edge says.
+    status, _, data = ask("DELETE", "fake/files/f1", allowed)
+    assert status == 502 and b"not an inference path" in data

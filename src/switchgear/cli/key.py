@@ -24,6 +24,12 @@ def _list(text: str | None) -> list[str] | None:
 def _fields(function: Any) -> Any:
     for option in (
         click.option("--tag", "tags", multiple=True, metavar="K=V", help="Tag on every record of the key; repeatable."),
+        click.option(
+            "--passthrough",
+            multiple=True,
+            metavar="RULE",
+            help="Raw path of a provider that it may use, e.g. 'openai POST /audio/*'; repeatable.",
+        ),
         click.option("--cidr", "cidrs", multiple=True, metavar="NET", help="Network it may be used from; repeatable."),
         click.option("--expires", metavar="90d|DATE", help="When it stops to hold."),
         click.option("--models", metavar="A,B", help="Models and patterns it may call; default: all."),
@@ -57,6 +63,7 @@ def create(
     expires: str | None,
     cidrs: tuple[str, ...],
     tags: tuple[str, ...],
+    passthrough: tuple[str, ...],
     **who: str | None,
 ) -> None:
     """Make a key. It is shown this once: only a keyed hash is stored."""
@@ -67,6 +74,7 @@ def create(
         **who,
         "cidrs": list(cidrs) or None,
         "tags": list(tags) or None,
+        "passthrough": list(passthrough) or None,
     }
     answer = client.call("POST", "/keys", body)
     out.one(
@@ -88,8 +96,9 @@ _COLUMNS = {
     "CREATED": "created",
     "CIDRS": "cidrs",
     "TAGS": "tags",
+    "PASSTHROUGH": "passthrough",
 }
-_WIDE = ("user", "project", "source", "created", "cidrs", "tags")
+_WIDE = ("user", "project", "source", "created", "cidrs", "tags", "passthrough")
 
 
 def _row(found: dict[str, Any]) -> dict[str, Any]:
@@ -141,6 +150,7 @@ def update(
     expires: str | None,
     cidrs: tuple[str, ...],
     tags: tuple[str, ...],
+    passthrough: tuple[str, ...],
     **who: str | None,
 ) -> None:
     """Change a key; what is not named stays. An empty value ("") clears."""
@@ -153,6 +163,8 @@ def update(
         body["cidrs"] = [cidr for cidr in cidrs if cidr] or None
     if tags:
         body["tags"] = [tag for tag in tags if tag] or None
+    if passthrough:
+        body["passthrough"] = [rule for rule in passthrough if rule] or None
     if not body:
         raise UserError("nothing to change was named", "see switchgear key update --help", 2)
     answer = client.call("PATCH", f"/keys/{segment(name)}", body)

@@ -15,6 +15,7 @@ import msgspec
 from switchgear.config import schema
 from switchgear.core.errors import ConfigProblem
 from switchgear.core.secret import Secret
+from switchgear.policies import passthrough
 from switchgear.pricing.catalog import FREE, nano_per_mtok
 from switchgear.pricing.price import Meter, Price, Rate
 from switchgear.providers import endpoint
@@ -80,6 +81,7 @@ class FileKey(msgspec.Struct, frozen=True, kw_only=True):
     cidrs: list[str] | None = None
     expires_ms: int | None = None
     tags: list[str] | None = None
+    passthrough: list[str] | None = None
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
@@ -276,6 +278,10 @@ class Compiler:
         self._name(path, name)
         if not _SHA256.fullmatch(key.sha256):
             self._problem(f"{path}.sha256", "must be 64 hex digits: the SHA-256 of the key")
+        for rule in key.passthrough or ():
+            wrong = passthrough.check_key_rule(rule)
+            if wrong is not None:
+                self._problem(f"{path}.passthrough", wrong)
         for cidr in key.cidrs or ():
             try:
                 ipaddress.ip_network(cidr)
@@ -296,6 +302,7 @@ class Compiler:
             cidrs=key.cidrs,
             expires_ms=expires_ms,
             tags=key.tags,
+            passthrough=key.passthrough,
         )
 
     def _price(self, path: str, model: str, spec: schema.PriceSpec | str, source: str) -> Price:
@@ -352,6 +359,11 @@ def build_provider(
         query=row.query.format(**_variables(row, spec)) if row.query else "",
         auth_parameters=parameters if (spec.auth or row.auth) not in endpoint.AUTH_HEADERS else {},
     )
+    for rule in spec.passthrough:
+        wrong = passthrough.check_rule(rule)
+        if wrong is not None:
+            raise ValueError(f"passthrough: {wrong}")
+    place = msgspec.structs.replace(place, passthrough=tuple(spec.passthrough))
     if spec.ca_file is not None:
         pem = read_file(spec.ca_file)
         if pem is None or "BEGIN CERTIFICATE" not in pem:

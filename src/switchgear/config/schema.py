@@ -111,6 +111,8 @@ class Provider(msgspec.Struct, kw_only=True):
     """What the way to authenticate needs besides: role_arn, tenant_id, client_id, scope, token_url, service."""
     max_tokens: str | None = None
     """The name of the output limit in chat completions: max_tokens or max_completion_tokens."""
+    passthrough: list[str] = []
+    """Raw paths that keys may be allowed to use, e.g. `POST /audio/*`; sealed with the credential."""
     drop: list[str] = []
     """Fields that the provider refuses: left out of translated requests."""
     allow_private: bool | None = None
@@ -217,6 +219,8 @@ class Key(msgspec.Struct, kw_only=True):
     """Networks it may be used from; default: any."""
     expires: str | None = None
     """Date or time after which it is refused, ISO 8601."""
+    passthrough: list[str] | None = None
+    """Raw paths of providers that it may use, e.g. `openai POST /audio/*`."""
     tags: list[str] | None = None
     """Tags on every record of the key."""
 

@@ -192,6 +192,7 @@ class Gateway:
                 models=spec.models,
                 cidrs=spec.cidrs,
                 tags=spec.tags,
+                passthrough=spec.passthrough,
                 expires_ms=spec.expires_ms,
                 created_ms=old.created_ms if old else now,
                 updated_ms=now,
@@ -578,6 +579,7 @@ def _entry(row: KeyRow) -> KeyEntry:
         row.expires_ms,
         row.revoked_ms is not None,
         row.tags,
+        row.passthrough,
     )
 
 

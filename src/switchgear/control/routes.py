@@ -18,6 +18,7 @@ from switchgear.core.errors import UserError
 from switchgear.core.ids import request_id_floor
 from switchgear.core.money import format_usd, parse_usd
 from switchgear.ledger import record
+from switchgear.policies import passthrough
 from switchgear.pricing.price import Price
 from switchgear.providers.catalogue import PROVIDERS
 from switchgear.routing.table import ModelEntry
@@ -80,6 +81,7 @@ class KeyCreate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     models: list[str] | None = None
     cidrs: list[str] | None = None
     tags: list[str] | None = None
+    passthrough: list[str] | None = None
     expires: str | None = None
 
 
@@ -92,6 +94,7 @@ class KeyChange(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     models: list[str] | msgspec.UnsetType | None = msgspec.UNSET
     cidrs: list[str] | msgspec.UnsetType | None = msgspec.UNSET
     tags: list[str] | msgspec.UnsetType | None = msgspec.UNSET
+    passthrough: list[str] | msgspec.UnsetType | None = msgspec.UNSET
     expires: str | msgspec.UnsetType | None = msgspec.UNSET
     version: int | None = None
 
@@ -204,6 +207,7 @@ def _key(row: KeyRow) -> dict[str, Any]:
         "models": row.models,
         "cidrs": row.cidrs,
         "tags": row.tags or [],
+        "passthrough": row.passthrough or [],
         "expires_ms": row.expires_ms,
         "revoked_ms": row.revoked_ms,
         "created_ms": row.created_ms,
@@ -220,7 +224,7 @@ def _expires(text: str | None) -> int | None:
     return found
 
 
-def _check_key(name: str | None, models: Any, cidrs: Any, texts: list[Any]) -> None:
+def _check_key(name: str | None, models: Any, cidrs: Any, texts: list[Any], rules: Any) -> None:
     if name is not None and not NAME.fullmatch(name):
         raise UserError(f"{name!r} is not a name: use a-z, 0-9, '.', '_' and '-', at most 63 characters", "", 2)
     for text in texts:
@@ -231,6 +235,10 @@ def _check_key(name: str | None, models: Any, cidrs: Any, texts: list[Any]) -> N
             ipaddress.ip_network(cidr)
         except ValueError as exc:
             raise UserError(str(exc), "write networks such as 10.0.0.0/8", 2) from None
+    for rule in rules or ():
+        wrong = passthrough.check_key_rule(rule)
+        if wrong is not None:
+            raise UserError(wrong, "", 2)
     for model in models or ():
         if not model or len(model) > 256:
             raise UserError(f"{model[:80]!r} is not a model name", "", 2)
@@ -244,7 +252,9 @@ async def list_keys(call: Call) -> Any:
 async def create_key(call: Call) -> Any:
     """A new key; `key` is shown this once."""
     body: KeyCreate = call.body
-    _check_key(body.name, body.models, body.cidrs, [body.team, body.user, body.project, *(body.tags or [])])
+    _check_key(
+        body.name, body.models, body.cidrs, [body.team, body.user, body.project, *(body.tags or [])], body.passthrough
+    )
     row = KeyRow(
         id="",
         name=body.name,
@@ -254,6 +264,7 @@ async def create_key(call: Call) -> Any:
         models=body.models,
         cidrs=body.cidrs,
         tags=body.tags,
+        passthrough=body.passthrough,
         expires_ms=_expires(body.expires),
     )
     made, token = await call.gateway.create_key(row, call.actor)
@@ -270,7 +281,7 @@ async def change_key(call: Call) -> Any:
     body: KeyChange = call.body
     changes = {
         name: value
-        for name in ("team", "user", "project", "models", "cidrs", "tags")
+        for name in ("team", "user", "project", "models", "cidrs", "tags", "passthrough")
         if (value := getattr(body, name)) is not msgspec.UNSET
     }
     _check_key(
@@ -278,6 +289,7 @@ async def change_key(call: Call) -> Any:
         changes.get("models"),
         changes.get("cidrs"),
         [changes.get("team"), changes.get("user"), changes.get("project"), *(changes.get("tags") or [])],
+        changes.get("passthrough"),
     )
     if body.expires is not msgspec.UNSET:
         changes["expires_ms"] = _expires(body.expires)

@@ -66,7 +66,17 @@ PINGS = {
     "bedrock": b"",
 }
 MEDIA_OPERATIONS = frozenset(
-    {"images", "image_edits", "image_variations", "speech", "transcriptions", "translations", "moderations", "rerank"}
+    {
+        "images",
+        "image_edits",
+        "image_variations",
+        "speech",
+        "transcriptions",
+        "translations",
+        "moderations",
+        "rerank",
+        "passthrough",
+    }
 )
 """What is not counted in tokens alone."""
 _EARS: dict[str, Ears] = {
@@ -196,10 +206,16 @@ class Passage:
 
     def read(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> Reading:
         """Read what a plain answer says about itself; nothing where it does not decode: it is not ours to judge."""
+        if self._request.operation == "passthrough":
+            found = self._read(body)
+            return found if found.usage is not None else openai.read_media_answer(body)
         if self._request.operation == "invoke":  # the body is the model's own, the count is Bedrock's
             return Reading(bedrock.usage_of_headers(headers))
+        return self._read(body)
+
+    def _read(self, body: bytes) -> Reading:
         if self.provider_dialect == "openai":
-            if self._request.operation in MEDIA_OPERATIONS:
+            if self._request.operation != "passthrough" and self._request.operation in MEDIA_OPERATIONS:
                 return openai.read_media_answer(body)
             return openai.read_answer(body)
         try:
@@ -315,6 +331,10 @@ def open_passage(
         passage.dropped = wanted.dropped
         operation = embeddings.ASKED[provider_dialect][0]
     name = f"{operation}_stream" if request.stream and (provider_dialect, f"{operation}_stream") in PATHS else operation
+    if operation == "passthrough":
+        assert request.form is not None
+        passage.method, passage.path, passage.body = request.method, request.stored_path, request.form.body
+        return passage
     if operation == "stored":
         passage.method = request.method
         passage.path = PATHS["responses", request.stored_path].replace("{id}", request.refers_to or "")

@@ -103,7 +103,7 @@ class Gate:
         endpoint = context.endpoint = match.endpoint
         context.rest = match.rest
         also = {b"GET": b"HEAD"}.get(endpoint.method, b"") if endpoint.path != paths.DELETES else b"DELETE"
-        if head.method not in {endpoint.method, also}:
+        if head.method not in {endpoint.method, also} and endpoint.method != b"*":
             self.refuse(context, Problem(problems.METHOD_NOT_ALLOWED, f"use {endpoint.method.decode()} for this path"))
             return
         if not endpoint.needs_key:

@@ -118,6 +118,8 @@ _STORED: dict[bytes | None, Endpoint] = {
 DELETES = "/responses/{id}"
 """The one path that takes DELETE besides GET."""
 _RESPONSE_PATH = re.compile(rb"/responses/(resp_[A-Za-z0-9_-]{1,250})(?:/(cancel|input_items))?")
+_PASSTHROUGH = Endpoint("passthrough", b"*", "passthrough", "openai", "/passthrough")
+_PASSTHROUGH_PATH = re.compile(rb"/passthrough/([a-z0-9][a-z0-9._-]{0,62}/[A-Za-z0-9._~%/-]*)")
 _SLASHES = re.compile(rb"//+")
 _GEMINI_PATH = re.compile(
     rb"(?:/v1beta1?|/v1)?(?:/projects/[^/]+/locations/[^/]+)?(?:/publishers/[^/]+)?/models/(.+):([A-Za-z]+)"
@@ -135,6 +137,9 @@ def find(target: bytes) -> Match | None:
         path = path[:-1]
     if path.startswith(b"/openai/"):
         return _find_azure(path)
+    if path.startswith(b"/passthrough/"):
+        raw = _PASSTHROUGH_PATH.fullmatch(path)
+        return Match(_PASSTHROUGH, raw.group(1).decode("ascii")) if raw is not None else None
     is_beta = path.startswith(b"/v1beta")
     found = _GEMINI_PATH.fullmatch(path)
     if found is not None and found.group(2) in _GEMINI:

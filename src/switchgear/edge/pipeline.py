@@ -13,7 +13,7 @@ from switchgear.core.errors import SpoolFullError
 from switchgear.core.problems import Problem
 from switchgear.dialects import forms, passage, request
 from switchgear.dialects.shape import InvalidBodyError
-from switchgear.edge import paths, settle
+from switchgear.edge import passthrough, paths, settle
 from switchgear.edge.attribute import attribute
 from switchgear.edge.authenticate import authenticate
 from switchgear.edge.context import RequestContext
@@ -52,7 +52,9 @@ def media(gate: "Gate", context: RequestContext) -> Problem | None:
         return None
     headers = head.headers
     kind = headers.get(b"content-type")
-    if context.endpoint.operation in paths.UPLOADS:
+    if context.endpoint.operation == "passthrough":
+        pass  # any kind: it is not read
+    elif context.endpoint.operation in paths.UPLOADS:
         if not forms.is_form(kind):
             return Problem(problems.UNSUPPORTED_MEDIA, "send the file as content-type: multipart/form-data")
     elif kind is not None and not kind.lower().startswith(b"application/json"):
@@ -68,6 +70,8 @@ def parse(gate: "Gate", context: RequestContext) -> Problem | None:
     """What is asked?"""
     endpoint = context.endpoint
     assert endpoint.operation is not None
+    if endpoint.operation == "passthrough":
+        return passthrough.read(context)
     if endpoint.operation.startswith("stored"):
         asked = context.request = request.Request({}, "responses", "stored", "", False)
         asked.refers_to, asked.stored_path = context.rest, endpoint.operation
@@ -104,7 +108,10 @@ def transfer(gate: "Gate", context: RequestContext) -> Problem | None:
             return Problem(problems.STORED_NOT_FOUND, f"there is nothing stored as {name[:128]!r}")
         if context.request.operation == "stored":
             context.request.model = stored.model
-    plan = gate.planner.plan(context.snapshot, context.key, context.request.model, context.now_ms)
+    if context.request.operation == "passthrough":
+        plan = passthrough.plan(gate, context)
+    else:
+        plan = gate.planner.plan(context.snapshot, context.key, context.request.model, context.now_ms)
     if stored is not None and name is not None and plan.problem is None:
         kept = tuple(target for target in plan.targets if target.deployment == stored.deployment)
         if not kept:

@@ -127,6 +127,15 @@ class Planner:
             return Plan(now_ms, None, (), problem)
         return Plan(now_ms, route, targets, None)
 
+    def plan_one(self, snapshot: Snapshot, route: Route, now_ms: int) -> Plan:
+        """Return the plan for a route that no model's name leads to."""
+        self._take(snapshot)
+        left = self._without_frozen(snapshot, route, now_ms) if snapshot.freezes else route
+        if isinstance(left, Problem):
+            return Plan(now_ms, None, (), left)
+        targets = tuple(self._target(snapshot, left, candidate, now_ms) for candidate in left.candidates)
+        return Plan(now_ms, left, targets, None)
+
     def _without_frozen(self, snapshot: Snapshot, route: Route, now_ms: int) -> "Route | Problem":
         frozen = snapshot.freezes
         problem = access.check_frozen(frozen, [f"model:{route.model}"], now_ms)

@@ -135,14 +135,15 @@ class Transfer:
         request, endpoint = context.request, context.endpoint
         assert request is not None
         provider = candidate.provider
-        dialect = passage.choose(request.dialect, request.operation, provider.dialects)
+        is_raw = request.operation == "passthrough"
+        dialect = request.dialect if is_raw else passage.choose(request.dialect, request.operation, provider.dialects)
         if dialect is None:
             name, what = clean(request.model, 128), endpoint.name
             return Problem(problems.UNSUPPORTED, f"the model {name!r} cannot be used for {what}", "model")
         try:
             self._passage = passage.open_passage(
                 request,
-                endpoint.dialect,
+                dialect if is_raw else endpoint.dialect,
                 dialect,
                 candidate.upstream_model,
                 provider.quirks,

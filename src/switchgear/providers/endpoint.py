@@ -42,6 +42,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """A query that every request carries, e.g. "api-version=2024-10-21"."""
     auth_parameters: tuple[tuple[str, str], ...] = ()
     """What the scheme needs beside the secret: region and service, role, tenant, scope, or the address that gives tokens."""
+    passthrough: tuple[str, ...] = ()
+    """Raw methods and paths that the vault lets through besides inference (policies/passthrough.py)."""
     tls_trust: str = "system"
     proxy: str = ""
 

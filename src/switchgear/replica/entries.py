@@ -42,6 +42,8 @@ class KeyEntry(msgspec.Struct, array_like=True, frozen=True):
     expires_ms: int | None = None
     revoked: bool = False
     tags: list[str] | None = None
+    passthrough: list[str] | None = None
+    """Raw paths that it may use, e.g. "openai POST /audio/*"."""
 
 
 class Spend(msgspec.Struct, array_like=True, frozen=True):

@@ -32,6 +32,7 @@ class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
     models: list[str] | None = None
     cidrs: list[str] | None = None
     tags: list[str] | None = None
+    passthrough: list[str] | None = None
     expires_ms: int | None = None
     revoked_ms: int | None = None
     created_ms: int = 0
@@ -59,6 +60,7 @@ def _columns(key: KeyRow) -> dict[str, Any]:
         "models": _json(key.models),
         "cidrs": _json(key.cidrs),
         "tags": _json(key.tags),
+        "passthrough": _json(key.passthrough),
         "expires_ms": key.expires_ms,
         "revoked_ms": key.revoked_ms,
         "created_ms": key.created_ms,
@@ -129,6 +131,7 @@ def keys(connection: Connection, name: str | None = None) -> list[KeyRow]:
             models=_texts(row.models),
             cidrs=_texts(row.cidrs),
             tags=_texts(row.tags),
+            passthrough=_texts(row.passthrough),
             expires_ms=row.expires_ms,
             revoked_ms=row.revoked_ms,
             created_ms=row.created_ms,

@@ -30,6 +30,7 @@ keys = Table(
     Column("models", LargeBinary),
     Column("cidrs", LargeBinary),
     Column("tags", LargeBinary),
+    Column("passthrough", LargeBinary),
     Column("expires_ms", BigInteger),
     Column("revoked_ms", BigInteger),
     Column("created_ms", BigInteger, nullable=False),

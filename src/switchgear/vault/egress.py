@@ -8,6 +8,7 @@ import re
 import msgspec
 
 from switchgear.core.errors import RefusedError
+from switchgear.policies import passthrough
 from switchgear.vault.box import Ceilings, Opened
 from switchgear.wire.frames import Route
 from switchgear.wire.http1 import ResponseHead, is_safe_header
@@ -62,7 +63,8 @@ def build_head(route: Route, opened: Opened) -> bytes:
     Raises RefusedError for a path, method or header outside the lists.
     """
     allowed = PATHS.get(route.method)
-    if allowed is None or not allowed.fullmatch(route.path) or _DOTS.search(route.path):
+    is_inference = allowed is not None and allowed.fullmatch(route.path) and not _DOTS.search(route.path)
+    if not is_inference and not _is_sealed(route, opened):
         raise RefusedError(f"{route.method} {route.path[:64]!r} is not an inference path")
     if len(route.headers) > HEADERS_MAX:
         raise RefusedError("too many headers")
@@ -80,6 +82,13 @@ def build_head(route: Route, opened: Opened) -> bytes:
             raise RefusedError(f"the header {name[:64]!r} may not be sent")
         lines += (name, b": ", value, b"\r\n")
     return b"".join(lines)
+
+
+def _is_sealed(route: Route, opened: Opened) -> bool:
+    """Tell whether the credential was sealed with leave for this raw path."""
+    path, _, query = route.path.partition("?")
+    rules = opened.item.context.endpoint.passthrough
+    return passthrough.is_plain(path, query) and passthrough.is_allowed(rules, route.method, path)
 
 
 def target_of(route: Route, opened: Opened) -> bytes:

@@ -1,0 +1,52 @@
+"""Which raw paths of a provider may be used: rules such as "POST /fine_tuning/jobs" or "GET /files*". Level 1.
+
+Two lists must agree: the one sealed with the provider's credential (the vault enforces it, whoever asks), and the virtual
+key's, whose rules begin with the provider's name. Nothing is allowed by default; each method is named, so listing and
+deleting need rules of their own.
+"""
+
+import re
+from collections.abc import Iterable
+
+_RULE = re.compile(r"(GET|POST|DELETE|PUT|PATCH) (/[A-Za-z0-9._~%/-]{0,256})(\*?)")
+_KEY_RULE = re.compile(r"([a-z0-9][a-z0-9._-]{0,62}) (.+)")
+_PATH = re.compile(r"/[A-Za-z0-9._~%/-]{0,1024}")
+_QUERY = re.compile(r"[A-Za-z0-9._~%=&+\[\]:,-]{0,2048}")
+_DOTS = re.compile(r"/(?:\.|%2[Ee]){1,2}(?:/|$)|%2[Ff]|%5[Cc]")
+
+
+def check_rule(text: str) -> str | None:
+    """Return what is wrong with a provider's rule, or None."""
+    if _RULE.fullmatch(text) is None:
+        return f"{text[:80]!r} must be a method and a path, such as `POST /audio/*` (a * only at the end)"
+    return None
+
+
+def check_key_rule(text: str) -> str | None:
+    """Return what is wrong with a key's rule, or None."""
+    found = _KEY_RULE.fullmatch(text)
+    if found is None or check_rule(found.group(2)) is not None:
+        return f"{text[:80]!r} must be a provider, a method and a path, such as `openai POST /audio/*`"
+    return None
+
+
+def is_plain(path: str, query: str = "") -> bool:
+    """Tell whether a path means what it says: no dots, no escaped slashes, no strange characters."""
+    return _PATH.fullmatch(path) is not None and _DOTS.search(path) is None and _QUERY.fullmatch(query) is not None
+
+
+def is_allowed(rules: Iterable[str], method: str, path: str) -> bool:
+    """Tell whether a provider's rules allow a method and path (without query)."""
+    for text in rules:
+        found = _RULE.fullmatch(text)
+        if found is None or found.group(1) != method:
+            continue
+        if path == found.group(2) or (found.group(3) and path.startswith(found.group(2))):
+            return is_plain(path)
+    return False
+
+
+def may_pass(rules: Iterable[str] | None, provider: str, method: str, path: str) -> bool:
+    """Tell whether a key's rules allow it."""
+    mine = [text.partition(" ")[2] for text in rules or () if text.partition(" ")[0] == provider]
+    return is_allowed(mine, method, path)

@@ -1,0 +1,12 @@
+"""Keys may name raw paths of providers."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    """Add the column."""
+    op.add_column("keys", sa.Column("passthrough", sa.LargeBinary(), nullable=True))
