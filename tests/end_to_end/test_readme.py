@@ -106,6 +106,13 @@ def test_the_tour(demo):
     assert run(["grep", "-r", "sk-tour-secret", "switchgear-data"], folder, environ).returncode == 1
 
     key = re.search(r"Key      (sk-sg-\S+)", printed).group(1)
+    curl = re.search(r"curl -s \S+/v1/messages [^\n]*\\\n[^\n]*", (ROOT / "README.md").read_text()).group()
+    curl = curl.replace("127.0.0.1:4100", environ["SWITCHGEAR_LISTEN"]).replace("sk-sg-…", key)
+    answer = json.loads(run(["bash", "-c", curl], folder, environ).stdout)
+    assert answer["content"][0]["text"] == "the same model, as Anthropic"
+    connected = run([*SWITCHGEAR, "connect", "codex", "--key", key, "--model", "demo/echo", "--check"], folder, environ)
+    assert connected.returncode == 0 and connected.stdout.count("✔") == 5, connected.stdout + connected.stderr
+    assert "ANTHROPIC_BASE_URL=http://" in run([*SWITCHGEAR, "connect", "claude-code"], folder, environ).stdout
     script = re.search(r"python -c '\n(.*?)'\n", (ROOT / "README.md").read_text(), re.S).group(1)
     lines = "\n".join(line[7:] for line in script.split("\n"))
     streamed = run(

@@ -22,7 +22,7 @@ def main() -> None:
     lines = [
         f"Switchgear {__version__} is ready in {took} s ({workers} edge{'s' if workers != '1' else ''}, data in {_short(data)})",
         "",
-        f"  API      {status['data_url']}/v1",
+        f"  API      {status['data_url']}/v1      (Anthropic, Gemini: {status['data_url']})",
     ]
     secret = [f"  Console  {status['console_url']}/setup#{token}  once, 15 min; again: {program} admin link"]
     if demo == "demo":

@@ -59,7 +59,9 @@ _INVOKED = (
     b'{"amazon-bedrock-invocationMetrics":{"inputTokenCount":3,"outputTokenCount":5}}',
 )
 _KEPT_PATH = re.compile(rb"/responses/(resp_[A-Za-z0-9_-]+)(?:/(cancel|input_items))?$")
-_COUNT_PATHS = re.compile(rb"/messages/count_tokens$|/models/[^/]+:countTokens$|/model/[^/]+/count-tokens$")
+_COUNT_PATHS = re.compile(
+    rb"/messages/count_tokens$|/responses/input_tokens$|/models/[^/]+:countTokens$|/model/[^/]+/count-tokens$"
+)
 
 
 class _Message(msgspec.Struct):
