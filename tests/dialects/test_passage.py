@@ -236,6 +236,39 @@ def test_the_model_in_a_path_is_escaped():
     assert passage.path == "/models/a%2Fb%20c:streamGenerateContent?alt=sse"
 
 
+@pytest.mark.parametrize(
+    ("name", "ping"),
+    [
+        ("openai", b": ping\n\n"),
+        ("anthropic", b'event: ping\ndata: {"type": "ping"}\n\n'),
+        ("gemini", b"\n"),
+        ("cohere", b"\n"),
+        ("bedrock", b""),
+    ],
+)
+def test_a_keep_alive_is_what_each_dialects_clients_bear(name, ping):
+    passage = open_passage(ask(name, True), name, name, "up", Quirks(), created=1)
+    meter = passage.meter()
+    stream = provider_stream(name)
+    before = meter.feed(stream[: len(stream) // 3])
+    assert passage.ping(meter) == ping
+    # Between two events it changes nothing of what the client reads.
+    rest = meter.feed(stream[len(stream) // 3 :]) + meter.finish()
+    assert gist(collect(name, before + ping + rest).answer.parts) == gist(ANSWER.parts)
+
+
+@pytest.mark.parametrize("provider", ["responses", "anthropic"])
+def test_a_keep_alive_of_responses_repeats_the_last_sequence_number(provider):
+    passage = open_passage(ask("responses", True), "responses", provider, "up", Quirks(), created=1)
+    meter = passage.meter()
+    stream = provider_stream(provider)
+    out = meter.feed(stream[: len(stream) // 2])
+    last = json.loads(out.rstrip().rpartition(b"data: ")[2])["sequence_number"]
+    assert passage.ping(meter) == b'data: {"type":"keepalive","sequence_number":%d}\n\n' % last
+    fault = errors.Fault(502, "broke off", "upstream_error", None, "api_error", request_id="r1")
+    assert b'"sequence_number":%d' % (last + 1) in passage.broken(fault, meter)
+
+
 def test_quirks_set_and_remove_keys():
     quirks = Quirks(body={"anthropic_version": "v", "model": None}, paths={"chat": "/models/{model}:rawPredict"})
     passage = open_passage(ask("anthropic"), "anthropic", "anthropic", "claude", quirks, created=1)

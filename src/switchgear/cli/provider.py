@@ -111,6 +111,7 @@ def list_(client: Client, out: Output) -> None:
     answer = client.call("GET", "/providers")
     columns = {
         "NAME": "name",
+        "DIALECTS": "dialects",
         "BASE URL": "base_url",
         "AUTH": "auth",
         "CREDENTIALS": "credentials",

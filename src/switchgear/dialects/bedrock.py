@@ -16,7 +16,7 @@ from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, reasoning
 from switchgear.dialects.anthropic import MAKERS, MAX_TOKENS_DEFAULT, THINKING_MIN, close_objects, safe_id
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
-from switchgear.dialects.reading import Reading, State, cap
+from switchgear.dialects.reading import Reading, State, cap, usage_reader
 from switchgear.dialects.shape import InvalidBodyError, Node, decode, encode, foreign_tools, object_of, text_of_object
 from switchgear.providers.quirks import Quirks
 from switchgear.wire import eventstream
@@ -350,24 +350,18 @@ class _Usage(msgspec.Struct, rename="camel"):
     cache_write_input_tokens: int | None = None
 
 
-_decode_usage = msgspec.json.Decoder(_Usage | None, strict=False).decode
-
-
-def usage_of_raw(raw: Raw) -> TokenUsage | None:
-    """Read a usage object; None where there is none, or nothing sensible in it."""
-    try:
-        found: _Usage | None = _decode_usage(raw)
-    except (msgspec.DecodeError, RecursionError):
+def _tokens(found: _Usage) -> TokenUsage | None:
+    if found.input_tokens is None and found.output_tokens is None:
         return None
-    if found is None or (found.input_tokens is None and found.output_tokens is None):
-        return None
-    usage = TokenUsage(
+    return TokenUsage(
         input=found.input_tokens,
         cache_read=found.cache_read_input_tokens,
         cache_write_5m=found.cache_write_input_tokens,
         output=found.output_tokens,
     )
-    return usage if usage.is_sane() else None
+
+
+usage_of_raw = usage_reader(_Usage, _tokens)
 
 
 def decode_answer(body: Node) -> Answer:

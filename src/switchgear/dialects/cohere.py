@@ -7,12 +7,11 @@ includes Cohere's own prompt, is used where it stands alone.
 from typing import Any
 
 import msgspec
-from msgspec import Raw
 
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, reasoning
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
-from switchgear.dialects.reading import Ears, Reading, State, cap
+from switchgear.dialects.reading import Ears, Reading, State, cap, usage_reader
 from switchgear.dialects.shape import Node, encode, foreign_tools
 from switchgear.dialects.streams import SseDecoder, sse_event
 from switchgear.providers.quirks import Quirks
@@ -262,22 +261,16 @@ class _Usage(msgspec.Struct):
     cached_tokens: float | None = None
 
 
-_decode_usage = msgspec.json.Decoder(_Usage | None, strict=False).decode
-
-
-def usage_of_raw(raw: Raw) -> TokenUsage | None:
-    """Read a usage object; None where there is none, or nothing sensible in it."""
-    try:
-        found: _Usage | None = _decode_usage(raw)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    counts = (found.billed_units or found.tokens) if found is not None else None
+def _tokens(found: _Usage) -> TokenUsage | None:
+    counts = found.billed_units or found.tokens
     if counts is None or (counts.input_tokens is None and counts.output_tokens is None):
         return None
     if not all(abs(number or 0) < 1e12 for number in (counts.input_tokens, counts.output_tokens)):
         return None
-    usage = TokenUsage(input=int(counts.input_tokens or 0), output=int(counts.output_tokens or 0))
-    return usage if usage.is_sane() else None
+    return TokenUsage(input=int(counts.input_tokens or 0), output=int(counts.output_tokens or 0))
+
+
+usage_of_raw = usage_reader(_Usage, _tokens)
 
 
 def decode_answer(body: Node) -> Answer:

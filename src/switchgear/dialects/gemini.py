@@ -15,7 +15,7 @@ from msgspec import Raw
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, reasoning
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
-from switchgear.dialects.reading import Ears, Reading, State, cap
+from switchgear.dialects.reading import Ears, Reading, State, cap, usage_reader
 from switchgear.dialects.shape import Node, decode, encode, object_of, text_of_object
 from switchgear.dialects.streams import SseDecoder
 from switchgear.providers.quirks import Quirks
@@ -437,16 +437,8 @@ class _Usage(msgspec.Struct, rename="camel"):
     candidates_tokens_details: list[_Detail] | None = None
 
 
-_decode_usage = msgspec.json.Decoder(_Usage | None, strict=False).decode
-
-
-def usage_of_raw(raw: Raw) -> TokenUsage | None:
-    """Read `usageMetadata`; None where there is none, or nothing sensible in it."""
-    try:
-        found: _Usage | None = _decode_usage(raw)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    if found is None or (found.prompt_token_count is None and found.candidates_token_count is None):
+def _tokens(found: _Usage) -> TokenUsage | None:
+    if found.prompt_token_count is None and found.candidates_token_count is None:
         return None
     cached = found.cached_content_token_count
     audio_in = _modality(found.prompt_tokens_details, "AUDIO")
@@ -455,7 +447,7 @@ def usage_of_raw(raw: Raw) -> TokenUsage | None:
     audio_out = _modality(found.candidates_tokens_details, "AUDIO")
     image = _modality(found.candidates_tokens_details, "IMAGE")
     prompt = (found.prompt_token_count or 0) + (found.tool_use_prompt_token_count or 0)
-    usage = TokenUsage(
+    return TokenUsage(
         input=max(0, prompt - (cached or 0) - (audio_in or 0)),
         cache_read=cached,
         output=max(0, (found.candidates_token_count or 0) - (audio_out or 0) - (image or 0)),
@@ -464,7 +456,9 @@ def usage_of_raw(raw: Raw) -> TokenUsage | None:
         audio_out=audio_out,
         image=image,
     )
-    return usage if usage.is_sane() else None
+
+
+usage_of_raw = usage_reader(_Usage, _tokens)
 
 
 def _modality(details: list[_Detail] | None, name: str) -> int | None:

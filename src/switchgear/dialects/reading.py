@@ -5,13 +5,16 @@ JSON.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Raw
 
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects.shape import TRANSLATION_ERRORS, Node, decode
 from switchgear.wire import eventstream, sse
+
+T = TypeVar("T")
 
 
 class Reading(msgspec.Struct):
@@ -40,6 +43,23 @@ def cap(text: str | None) -> str | None:
     return text if text is None or len(text) <= 128 else text[:128]
 
 
+def usage_reader(kind: type[T], tokens: Callable[[T], TokenUsage | None]) -> Callable[[Raw], TokenUsage | None]:
+    """Make the reader of a dialect's usage object: None where there is none, or nothing sensible in it. Absurd figures are
+    not believed."""
+    read = msgspec.json.Decoder(kind, strict=False).decode
+
+    def usage_of_raw(raw: Raw) -> TokenUsage | None:
+        if bytes(raw) == b"null":
+            return None
+        try:
+            usage = tokens(read(raw))
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        return usage if usage is not None and usage.is_sane() else None
+
+    return usage_of_raw
+
+
 class Ears(msgspec.Struct, frozen=True):
     """What to listen for in one dialect's streams."""
 
@@ -54,13 +74,15 @@ class Ears(msgspec.Struct, frozen=True):
 class Listener:
     """Passes server-sent events on verbatim and reads what they say about the answer."""
 
-    __slots__ = ("_ears", "_last", "_splitter", "_state", "events", "overhead", "payload_bytes")
+    __slots__ = ("_ears", "_pending", "_splitter", "_state", "events", "last_event", "overhead", "payload_bytes")
 
     def __init__(self, ears: Ears) -> None:
         self._ears = ears
         self._splitter = sse.Splitter()
         self._state = State(Reading())
-        self._last = b""
+        self._pending = b""
+        self.last_event = b""
+        """The last event's bytes, for a keep-alive that refers to it."""
         self.events = 0
         self.payload_bytes = 0
         self.overhead = 1 << 30
@@ -68,9 +90,9 @@ class Listener:
     @property
     def reading(self) -> Reading:
         """What is known so far."""
-        if self._last and self._ears.lazy is not None:
-            last, self._last = self._last, b""
-            self._read(last)
+        if self._pending:
+            pending, self._pending = self._pending, b""
+            self._read(pending)
         return self._state.reading
 
     @property
@@ -89,11 +111,6 @@ class Listener:
         content = self.payload_bytes - self.events * min(self.overhead, 1 << 20)
         return max(self.events, content // 4, 0)
 
-    @property
-    def last_event(self) -> bytes:
-        """The last event's bytes, for a keep-alive that refers to it."""
-        return self._last
-
     def feed(self, data: bytes) -> bytes:
         """Return the bytes for the client. Raises ProtocolError for an event that is too large."""
         events = self._splitter.feed(data)
@@ -104,12 +121,14 @@ class Listener:
             self.overhead = min(self.overhead, len(event))
             for news in ears.news:
                 if news in event:
-                    self._last = b""
+                    self._pending = b""
                     self._read(event)
                     break
             else:
-                if ears.lazy is None or ears.lazy in event:
-                    self._last = event
+                if ears.lazy is not None and ears.lazy in event:
+                    self._pending = event
+        if events:
+            self.last_event = events[-1]
         return events[0] if len(events) == 1 else b"".join(events)
 
     def finish(self) -> bytes:

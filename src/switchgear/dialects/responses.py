@@ -13,7 +13,7 @@ from msgspec import Raw
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, openai, reasoning
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
-from switchgear.dialects.reading import Ears, Reading, State, cap
+from switchgear.dialects.reading import Ears, Reading, State, cap, usage_reader
 from switchgear.dialects.shape import Node, decode, encode, foreign_tools
 from switchgear.dialects.streams import SseDecoder, sse_event
 from switchgear.providers.quirks import Quirks
@@ -336,17 +336,8 @@ class _Usage(msgspec.Struct):
     output_tokens_details: _OutputDetails | None = None
 
 
-_decode_usage = msgspec.json.Decoder(_Usage | None, strict=False).decode
-
-
-def usage_of_raw(raw: Raw) -> TokenUsage | None:
-    """Read a usage object; None where there is none, or nothing sensible in it. Same meaning as chat's, other names."""
-    try:
-        found: _Usage | None = _decode_usage(raw)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    if found is None:
-        return None
+def _tokens(found: _Usage) -> TokenUsage | None:
+    """Same meaning as chat's, other names."""
     read, written = found.input_tokens_details or _InputDetails(), found.output_tokens_details or _OutputDetails()
     return openai.usage_of(
         prompt=found.input_tokens,
@@ -355,6 +346,9 @@ def usage_of_raw(raw: Raw) -> TokenUsage | None:
         cache_write=read.cache_write_tokens,
         reasoning=written.reasoning_tokens,
     )
+
+
+usage_of_raw = usage_reader(_Usage, _tokens)
 
 
 def decode_answer(body: Node) -> Answer:

@@ -222,7 +222,10 @@ class Gate:
         host = head.headers.get(b"host", b"127.0.0.1:4100").decode("latin-1")
         scheme = "https" if context.exchange.is_tls else "http"
         text = guides.render(guide, f"{scheme}://{clean(host, 256)}", "sk-sg-…", "demo/echo")
-        headers = b"content-type: text/plain; charset=utf-8\r\nx-request-id: %b\r\n" % context.id.encode()
+        headers = (
+            b"content-type: text/plain; charset=utf-8\r\nx-content-type-options: nosniff\r\nx-request-id: %b\r\n"
+            % context.id.encode()
+        )
         context.exchange.send(200, headers, text.encode())
 
     def _models(self, context: RequestContext) -> None:

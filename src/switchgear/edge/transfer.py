@@ -81,6 +81,7 @@ class Transfer:
         "_gate",
         "_gone_bytes",
         "_gone_s",
+        "_has_usage",
         "_head",
         "_last_write_s",
         "_meter",
@@ -109,6 +110,7 @@ class Transfer:
         self._meter: Meter | None = None
         self._passage: Passage | None = None
         self._head: Head | None = None
+        self._has_usage = False
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._attempt_ms = 0
@@ -384,7 +386,6 @@ class Transfer:
     def _on_stream(self, data: bytes, ended: bool) -> None:
         context, meter, stream = self.context, self._meter, self._stream
         assert meter is not None
-        had_usage = meter.reading.usage is not None
         try:
             out = meter.feed(data)
             if ended:
@@ -398,7 +399,8 @@ class Transfer:
         if ended:
             self._end_stream(out)
             return
-        if not had_usage and meter.reading.usage is not None:
+        if not self._has_usage and meter.reading.usage is not None:
+            self._has_usage = True
             self._checkpoint()  # the client is about to see a figure: it must be recoverable first
         if context.gone:
             self._gone_bytes += len(data)
