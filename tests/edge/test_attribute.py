@@ -37,3 +37,23 @@ def test_S4_anything_is_harmless(headers):
     client = claims(headers)
     for text in (client.tool, client.trace_id, *(client.tags or [])):
         assert text is None or (len(text) <= 128 and all(ord(c) >= 32 for c in text))
+
+
+def test_people_sessions_and_applications_come_from_a_table():
+    client = claims(
+        {
+            b"x-openwebui-user-id": b"u7",
+            b"x-openwebui-chat-id": b"c1",
+            b"x-title": b"My App",
+            b"x-switchgear-tags": b"a",
+        }
+    )
+    assert (client.end_user, client.end_user_source, client.session) == ("u7", "x-openwebui-user-id", "c1")
+    assert client.tags == ["app=My App", "a"]
+    assert claims({b"x-openai-subagent": b"review"}).agent == "review"
+
+
+def test_a_clients_patience_is_a_positive_number_of_seconds():
+    assert claims({b"x-switchgear-timeout-s": b"2.5"}).timeout_s == 2.5
+    for text in (b"0", b"-1", b"soon", b"1e9", b"nan", b"inf"):
+        assert claims({b"x-switchgear-timeout-s": text}).timeout_s is None

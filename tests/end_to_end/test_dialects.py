@@ -183,12 +183,15 @@ def test_H5_geminis_key_in_the_query_works_there_only_and_goes_nowhere(ask, gate
     assert all(key not in str(head) for head in provider.headers())
 
 
-def test_a_body_of_responses_on_the_path_of_chat_is_answered_as_chat(ask):
+def test_a_body_of_responses_on_the_path_of_chat_is_answered_as_chat(ask, gateway):
     tools = [{"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {}}}]
     for model in ("fake/echo", "claude/echo"):
         status, _, data = ask("POST", "/v1/chat/completions", {"model": model, "input": "hello there"})
         assert status == 200 and json.loads(data)["choices"][0]["message"]["content"] == "hello there"
-        _, _, data = ask("POST", "/v1/chat/completions", {"model": model, "input": "x", "tools": tools, "stream": True})
+        _, headers, data = ask(
+            "POST", "/v1/chat/completions", {"model": model, "input": "x", "tools": tools, "stream": True}
+        )
+        assert record(gateway, headers["x-request-id"])["tags"] == ["quirk=responses-body"]
         assert b'"tool_calls"' in data and data.endswith(b"data: [DONE]\n\n")
 
 
@@ -446,3 +449,11 @@ def test_C2_raw_paths_need_leave_on_the_key_and_on_the_credential(gateway, key):
     # The key may, the sealed credential does not: the vault refuses, whatever the edge says.
     status, _, data = ask("DELETE", "fake/files/f1", allowed)
     assert status == 502 and b"not an inference path" in data
+
+
+def test_a_client_may_be_less_patient_than_the_model(ask, gateway):
+    started = time.monotonic()
+    body = {"model": "fake/silent", "messages": HELLO}
+    status, headers, data = ask("POST", "/v1/chat/completions", body, {"x-switchgear-timeout-s": "1"})
+    assert status == 504 and b"within 1 s" in data and time.monotonic() - started < 8
+    assert record(gateway, headers["x-request-id"])["outcome"] == "timeout"

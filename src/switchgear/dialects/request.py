@@ -190,6 +190,7 @@ def parse(body: bytes, dialect: str, operation: str, model: str | None = None, s
         request.refers_to = _reference(fields)
     if dialect == "openai" and operation == "chat" and "messages" not in fields:
         request.dialect = "responses"  # Cursor: a body of responses on the path of chat
+        request.tags = [*(request.tags or []), "quirk=responses-body"]
     return request
 
 

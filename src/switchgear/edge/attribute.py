@@ -21,6 +21,8 @@ class Client(msgspec.Struct, frozen=True):
     end_user_source: str | None = None
     tags: list[str] | None = None
     retry: int | None = None
+    timeout_s: float | None = None
+    """How long the client waits in all; it may shorten the model's own limit, never lengthen it."""
 
 
 TAGS_MAX = 16
@@ -46,6 +48,7 @@ CLAIMS: dict[str, tuple[bytes, ...]] = {
     "tags": (b"x-switchgear-tags", b"x-litellm-tags"),
     "title": (b"x-title", b"x-openrouter-title"),
     "request_id": (b"x-client-request-id",),
+    "timeout": (b"x-switchgear-timeout-s", b"x-litellm-timeout"),
 }
 _INTERESTING = frozenset(name for names in CLAIMS.values() for name in names)
 
@@ -74,7 +77,16 @@ def attribute(head: RequestHead) -> Client:
         end_user_source=source,
         tags=([f"app={clean(title, 60)}"] if title else []) + found or None,
         retry=count,
+        timeout_s=_seconds(_first(headers, "timeout")[0]),
     )
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        seconds = float(text) if text else 0.0
+    except ValueError:
+        return None
+    return seconds if 0 < seconds <= 86_400 else None
 
 
 def _tool(agent: bytes) -> str:

@@ -493,7 +493,10 @@ class Transfer:
                 self._cancel("client_gone", "the client went away")
                 return
         total_s = self.target.candidate.timeouts.total_s
-        if now_s - context.started_s > total_s + 5.0:
+        wanted_s = context.client.timeout_s
+        # The vault keeps the model's limit itself, and is given a moment to say so; the client's is kept here.
+        if now_s - context.started_s > (total_s + 5.0 if wanted_s is None else min(wanted_s, total_s + 5.0)):
+            total_s = total_s if wanted_s is None else wanted_s
             if self._stream is not None:
                 self._stream.cancel()
             self.on_fail(Fail("timeout", f"no complete answer within {total_s:g} s", True))
