@@ -41,6 +41,12 @@ def test_any_file_passes_unchanged(data):
         (KIND, form((b"model", b"a", b""), (b"model", b"b", b""))),
         (KIND, form((b"model", b"a", b""))[:-12]),
         (KIND, b"--XyZ\r\n\r\nx\r\n--XyZ--"),
+        # names that could be read in two ways, beside a plain one
+        (KIND, form((b"model", b"a", b""), (b"x", b"b", b'; name="model"'))),
+        (KIND, form((b"model", b"a", b""), (b'x\\"; name="model', b"b", b""))),
+        (KIND, form((b"model", b"a", b""), (b"x", b"b", b"; name*=utf-8''model"))),
+        (KIND, form((b"model", b"a", b""), (b"x", b"b", b'\r\nContent-Disposition: form-data; name="model"'))),
+        (KIND, form((b"model", b"a", b""), (b"x", b"b", b'; filename="; name="; name="model"'))),
         (KIND, form(*[(b"x", b"1", b"")] * 70, (b"model", b"a", b""))),
         (b"multipart/form-data", form((b"model", b"a", b""))),
         (b"multipart/form-data; boundary=other", form((b"model", b"a", b""))),

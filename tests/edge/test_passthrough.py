@@ -31,7 +31,12 @@ def test_the_model_and_the_stream_are_read_from_json_only():
 
 
 @pytest.mark.parametrize(
-    ("target", "body"), [(b'/passthrough/openai/a?x=%0d%0a%22"', b"{}"), (b"/passthrough/openai/x", b"{oops")]
+    ("target", "body"),
+    [
+        (b'/passthrough/openai/a?x=%0d%0a%22"', b"{}"),
+        (b"/passthrough/openai/x", b"{oops"),
+        (b"/passthrough/openai/x", b'{"model":"a","model":"b"}'),
+    ],
 )
 def test_what_cannot_go_on_is_refused(target, body):
     assert read(target, body)[0].case.status == 400

@@ -13,7 +13,11 @@ PARTS_MAX = 64
 _BOUNDARY = re.compile(
     rb'multipart/form-data\s*;.*?\bboundary=(?:"([^"\r\n]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE | re.DOTALL
 )
-_NAME = re.compile(rb'content-disposition:[^\r\n]*?[;\s]name="([^"\r\n]{1,64})"', re.IGNORECASE)
+# One header, its parameters in plain quotes: what can be read in two ways could name a model here and another one there.
+_DISPOSITION = re.compile(
+    rb'content-disposition:[ \t]*form-data((?:[ \t]*;[ \t]*[a-z]+=(?:"[^"\\\r\n]*"|[^\s";\\]+))*)[ \t]*', re.IGNORECASE
+)
+_PARAMETER = re.compile(rb'([a-z]+)=(?:"([^"]*)"|([^\s";]+))', re.IGNORECASE)
 
 
 class Form(msgspec.Struct, frozen=True):
@@ -53,12 +57,10 @@ def parse(content_type: bytes, body: bytes) -> Form:
         end = body.find(b"\r\n" + delimiter, at)
         if head_end < 0 or end < head_end:
             raise InvalidBodyError("the form is cut short")
-        name = _NAME.search(body, at, head_end + 2)
+        parameters = _parameters(body[at:head_end])
         start = head_end + 4
-        if name is None:
-            raise InvalidBodyError("a part of the form has no name")
-        field = name.group(1).decode("utf-8", "replace")
-        if b"filename" not in body[at:head_end] and end - start <= 4_096:
+        field = parameters["name"]
+        if "filename" not in parameters and end - start <= 4_096:
             texts[field] = body[start:end].decode("utf-8", "replace")
         if field == "model":
             places.append((start, end))
@@ -68,3 +70,19 @@ def parse(content_type: bytes, body: bytes) -> Form:
     if len(places) != 1:
         raise InvalidBodyError("you must provide one model parameter", "model")
     return Form(content_type, body, texts, places[0])
+
+
+def _parameters(head: bytes) -> dict[str, str]:
+    """Read a part's disposition. Raises InvalidBodyError for one that is missing, double or ambiguous."""
+    lines = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-disposition")]
+    found = _DISPOSITION.fullmatch(lines[0]) if len(lines) == 1 else None
+    if found is None:
+        raise InvalidBodyError("a part of the form has no plain content-disposition")
+    pairs = [
+        (m.group(1).lower(), m.group(2) if m.group(2) is not None else m.group(3))
+        for m in _PARAMETER.finditer(found.group(1))
+    ]
+    parameters = {key.decode(): value.decode("utf-8", "replace") for key, value in pairs}
+    if len(parameters) != len(pairs) or "name" not in parameters:
+        raise InvalidBodyError("a part of the form has no name, or two")
+    return parameters

@@ -10,6 +10,7 @@ import msgspec
 
 from switchgear.core import problems
 from switchgear.core.problems import Problem
+from switchgear.dialects import json_guard
 from switchgear.dialects.forms import Form
 from switchgear.dialects.request import Request
 from switchgear.edge.context import RequestContext
@@ -47,8 +48,10 @@ def read(context: RequestContext) -> Problem | None:
     kind = head.headers.get(b"content-type", b"")
     if context.body and kind.lower().startswith(b"application/json"):
         try:
+            json_guard.check_depth(context.body)
+            json_guard.check_duplicates(context.body, (b'"model"', b'"stream"'))
             found = _decode(context.body)
-        except msgspec.DecodeError as exc:
+        except (msgspec.DecodeError, json_guard.JsonRefusedError) as exc:
             return Problem(problems.INVALID_BODY, f"the body is not JSON: {exc}")
     request = Request({}, "openai", "passthrough", found.model or "", bool(found.stream), asked_usage=True)
     request.method = head.method.decode("ascii")

@@ -31,6 +31,8 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
 _OPENAI = Quirks(max_tokens="max_completion_tokens")
 _NO_EFFORT = Quirks(reasoning_effort=False)
 _LOCAL = Quirks(top_k=True)
+# A list of further models would be called and paid for past what the virtual key may call, and past the record.
+_OPENROUTER = Quirks(top_k=True, body={"models": None, "preset": None})
 _VERTEX_CLAUDE = Quirks(
     paths={"chat": "/models/{model}:rawPredict", "chat_stream": "/models/{model}:streamRawPredict"},
     body={"anthropic_version": "vertex-2023-10-16", "model": None},
@@ -157,7 +159,7 @@ def _rows() -> tuple[ProviderRow, ...]:
         _row("groq", "https://api.groq.com/openai/v1", "groq", dialects=_BOTH),
         _row("together", "https://api.together.xyz/v1", "together", quirks=_LOCAL),
         _row("fireworks", "https://api.fireworks.ai/inference/v1", "fireworks", quirks=_LOCAL),
-        _row("openrouter", "https://openrouter.ai/api/v1", "openrouter", dialects=_BOTH, quirks=_LOCAL),
+        _row("openrouter", "https://openrouter.ai/api/v1", "openrouter", dialects=_BOTH, quirks=_OPENROUTER),
         _row("cerebras", "https://api.cerebras.ai/v1", "cerebras"),
         _row("sambanova", "https://api.sambanova.ai/v1", "huggingface_sambanova", quirks=_NO_EFFORT),
         _row("nvidia", "https://integrate.api.nvidia.com/v1", quirks=_NO_EFFORT),
