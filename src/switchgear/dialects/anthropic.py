@@ -1,6 +1,6 @@
 """Anthropic messages to and from the hub. Level 1, sans-I/O.
 
-Anthropic API reference, "Messages", "Streaming", "Extended thinking", "Structured outputs" (read 2026-11-24). Usage:
+Anthropic API reference, "Messages", "Streaming", "Extended thinking", "Structured outputs" (as of 2026-11). Usage:
 `input_tokens` excludes what was read from or written to the cache; `message_delta` repeats running totals, the last one
 counts.
 """
@@ -22,7 +22,7 @@ from switchgear.providers.quirks import Quirks
 
 MAKER = "anthropic"
 MAKERS = frozenset({"anthropic", "bedrock"})
-"""Signatures of Claude's thinking are valid on every platform that serves it ("Extended thinking", read 2026-11-24)."""
+"""Signatures of Claude's thinking are valid on every platform that serves it ("Extended thinking", as of 2026-11)."""
 MAX_TOKENS_DEFAULT = 8_192
 """What a request gets that names no limit: the field is required, and every current model allows it."""
 THINKING_MIN = 1_024

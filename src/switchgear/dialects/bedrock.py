@@ -1,6 +1,6 @@
 """Bedrock's Converse to and from the hub. Level 1, sans-I/O.
 
-Amazon Bedrock API reference, "Converse" and "ConverseStream" (read 2026-11-24). Usage: `inputTokens` excludes what was
+Amazon Bedrock API reference, "Converse" and "ConverseStream" (as of 2026-11). Usage: `inputTokens` excludes what was
 read from or written to the cache. Streams are binary (`wire.eventstream`).
 """
 

@@ -1,6 +1,6 @@
 """OpenAI chat completions to and from the hub. Level 1, sans-I/O.
 
-OpenAI API reference, "Chat" (read 2026-11-24). Beyond it, what compatible providers add and clients understand:
+OpenAI API reference, "Chat" (as of 2026-11). Beyond it, what compatible providers add and clients understand:
 `reasoning_content` (DeepSeek, vLLM) or `reasoning` (OpenRouter, Groq) for thinking, `reasoning_details` (OpenRouter) for
 signed thinking, `extra_content.google.thought_signature` (Gemini's compatible endpoint) on tool calls, content as a list
 of `thinking` and `text` parts (Mistral), `prompt_cache_hit_tokens` (DeepSeek).

@@ -1,6 +1,6 @@
 """Cohere's v2 chat to and from the hub. Level 1, sans-I/O.
 
-Cohere API reference, "Chat" and "Streaming" (read 2026-11-24). Usage: `billed_units` is what is charged; `tokens`, which
+Cohere API reference, "Chat" and "Streaming" (as of 2026-11). Usage: `billed_units` is what is charged; `tokens`, which
 includes Cohere's own prompt, is used where it stands alone.
 """
 

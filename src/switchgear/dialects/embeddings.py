@@ -1,7 +1,7 @@
 """Embeddings between dialects: texts in, vectors out. Level 1, sans-I/O.
 
 OpenAI API reference, "Embeddings"; Gemini API reference, "embedContent" and "batchEmbedContents"; Cohere API reference, v2
-"Embed" (read 2026-11-24). Pictures and token arrays cannot be carried and are refused by name.
+"Embed" (as of 2026-11). Pictures and token arrays cannot be carried and are refused by name.
 """
 
 import array

@@ -1,6 +1,6 @@
 """Gemini's generateContent to and from the hub. Level 1, sans-I/O. AI Studio and Vertex AI speak the same.
 
-Gemini API reference, "Generating content", "Function calling", "Thought signatures" (read 2026-11-24). Usage:
+Gemini API reference, "Generating content", "Function calling", "Thought signatures" (as of 2026-11). Usage:
 `promptTokenCount` includes cached tokens, `thoughtsTokenCount` stands beside `candidatesTokenCount`, and
 `toolUsePromptTokenCount` beside `promptTokenCount`; every chunk repeats running totals, the last one counts. Keys may be
 spelled in camelCase or snake_case.
@@ -22,7 +22,7 @@ from switchgear.providers.quirks import Quirks
 
 MAKER = "gemini"
 SKIP_SIGNATURE = "skip_thought_signature_validator"
-"""What Google documents for tool calls that another model made ("Thought signatures", read 2026-11-24)."""
+"""What Google documents for tool calls that another model made ("Thought signatures", as of 2026-11)."""
 _KNOWN = frozenset({"model", "contents", "systemInstruction", "tools", "toolConfig", "generationConfig"})
 _CONFIG_KNOWN = frozenset(
     {

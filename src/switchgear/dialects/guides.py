@@ -1,6 +1,6 @@
 """How to point each known client at this gateway: rows of data for `switchgear connect` and `GET /connect/{client}`. Level 1.
 
-The clients' own documentation, read 2026-11-24. `{root}` is the gateway's address, `{v1}` the same with `/v1`, `{key}` a
+The clients' own documentation, as of 2026-11. `{root}` is the gateway's address, `{v1}` the same with `/v1`, `{key}` a
 virtual key, `{model}` a model's name.
 """
 

@@ -1,7 +1,7 @@
 """Lists of models in the shape that each kind of client reads. Level 1.
 
 OpenAI API reference, "Models"; Anthropic API reference, "List Models"; Gemini API reference, "models"; Codex's catalogue
-(openai/codex, `codex-rs/protocol`). Read 2026-11-24. Further fields are safe and said in all shapes that have a place.
+(openai/codex, `codex-rs/protocol`). As of 2026-11. Further fields are safe and said in all shapes that have a place.
 """
 
 from collections.abc import Callable

@@ -109,7 +109,7 @@ def read_answer(body: bytes) -> Reading:
 
 def read_media_answer(body: bytes) -> Reading:
     """Read tokens and units from the answer to a picture, sound, moderation or ranking request (OpenAI API reference,
-    "Images", "Audio"; Cohere and Jina, "Rerank"; read 2026-11-24). A sound itself says nothing."""
+    "Images", "Audio"; Cohere and Jina, "Rerank"; as of 2026-11). A sound itself says nothing."""
     try:
         answer = _decode_media(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):

@@ -1,7 +1,7 @@
 """How much a model should think: efforts and token budgets turned into each other. Level 1.
 
 The figures are the gateway's own middle between providers that take a budget and those that take an effort
-(Anthropic: at least 1,024 tokens; Gemini 2.5: up to 24,576 or 32,768; read 2026-11-24).
+(Anthropic: at least 1,024 tokens; Gemini 2.5: up to 24,576 or 32,768; as of 2026-11).
 """
 
 from switchgear.dialects.hub import Effort, Reasoning, Request, Thinking, ToolCall
@@ -38,7 +38,7 @@ def effort_of(reasoning: Reasoning) -> Effort | None:
 
 def is_refused(request: Request, makers: frozenset[str]) -> bool:
     """Tell whether Claude would refuse to think here: a forced tool forbids it, and a turn that called tools and is being
-    answered must begin with its signed thinking ("Extended thinking", read 2026-11-24). `makers` are those whose
+    answered must begin with its signed thinking ("Extended thinking", as of 2026-11). `makers` are those whose
     signatures are valid there."""
     if request.choice is not None and request.choice.mode in {"required", "named"}:
         return True

@@ -1,6 +1,6 @@
 """OpenAI responses to and from the hub. Level 1, sans-I/O.
 
-OpenAI API reference, "Responses" and its streaming events (read 2026-11-24). The translation is stateless: what refers to
+OpenAI API reference, "Responses" and its streaming events (as of 2026-11). The translation is stateless: what refers to
 something that a provider stored (`previous_response_id`, `conversation`, item references, file ids) is refused for
 providers of another dialect, with the field's name. Codex's freeform tools (`custom`) become functions with one `input`.
 """

@@ -16,7 +16,7 @@ HASH_PREFIX = b"h"
 SPEND_PREFIX = b"u"
 STORED_PREFIX = b"r"
 STORED_MS = 30 * 86_400_000
-"""How long a provider keeps a response (OpenAI API reference, "Responses", read 2026-11-24)."""
+"""How long a provider keeps a response (OpenAI API reference, "Responses", as of 2026-11)."""
 
 
 class SecretHash(msgspec.Struct, array_like=True, frozen=True):

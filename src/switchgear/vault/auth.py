@@ -1,8 +1,8 @@
 """Credentials that are not sent as they are: requests are signed with them, or they are traded for short-lived tokens.
 Level 3, sans-I/O: what has to be asked is yielded, `minter` asks it.
 
-Where tokens come from is fixed here or sealed with the credential, never taken from the secret's own JSON. Sources, read
-2026-11-24: AWS STS API reference ("AssumeRole") and EC2 user guide ("Retrieve instance metadata"); Google Identity, "Using
+Where tokens come from is fixed here or sealed with the credential, never taken from the secret's own JSON. Sources, as of
+2026-11: AWS STS API reference ("AssumeRole") and EC2 user guide ("Retrieve instance metadata"); Google Identity, "Using
 OAuth 2.0 for server to server applications"; Microsoft identity platform, "client credentials flow", and Azure "managed
 identities: acquire a token"; RFC 6749 §4.4; RFC 8693 §2.1.
 """

@@ -1,6 +1,6 @@
 """Signatures that providers ask for: AWS Signature Version 4 and JWT with RS256. Level 3. Pure.
 
-AWS "Signature Version 4 signing process" and RFC 7515/7519 with RFC 7523 §2.1 (read 2026-11-24). The tests compare with
+AWS "Signature Version 4 signing process" and RFC 7515/7519 with RFC 7523 §2.1 (as of 2026-11). The tests compare with
 botocore's and google-auth's own.
 """
 

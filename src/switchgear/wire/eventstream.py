@@ -1,7 +1,7 @@
 """The AWS event stream: binary messages with headers and two checksums. Level 1, sans-I/O.
 
 A message is `total length u32 | headers length u32 | CRC-32 of these u32 | headers | payload | CRC-32 of all before u32`,
-big-endian; a header is `name length u8 | name | type u8 | value` (Smithy, "Amazon Event Stream", read 2026-11-24).
+big-endian; a header is `name length u8 | name | type u8 | value` (Smithy, "Amazon Event Stream", as of 2026-11).
 """
 
 import struct
