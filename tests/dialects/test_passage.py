@@ -208,6 +208,12 @@ def changes(value, strange):
                 yield [*value[:number], inner, *value[number + 1 :]]
 
 
+def test_a_body_of_millions_of_values_is_not_translated():
+    body = b'{"model":"m","messages":[' + b",".join([b"{}"] * 400_000) + b"]}"
+    with pytest.raises(InvalidBodyError, match="objects and lists"):
+        open_passage(parse(body, "openai", "chat"), "openai", "anthropic", "up", Quirks(), created=1)
+
+
 def test_what_a_dialect_cannot_carry_is_named():
     sample = msgspec.structs.replace(SAMPLE, seed=7, top_k=3, user="ann")
     passage = open_passage(ask("openai", sample=sample), "openai", "anthropic", "up", Quirks(), created=1)

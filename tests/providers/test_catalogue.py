@@ -41,3 +41,10 @@ def test_azure_has_two_shapes_and_vertex_a_global_one():
 def test_any_compatible_server_needs_only_a_url(dialect):
     spec = build_provider("mine", schema.Provider(dialect=dialect, base_url="https://ai.example.com/v1"))
     assert dialect in spec.dialects
+
+
+def test_one_credential_may_authenticate_in_another_way_and_has_its_parameters():
+    credential = schema.Credential(name="sp", auth="entra", sealed=True)
+    given = {"tenant_id": "t", "client_id": "c"}
+    spec = build_provider("azure", schema.Provider(resource="a", auth_parameters=given, credentials=[credential]))
+    assert spec.place("sp").auth == "entra" and dict(spec.place("sp").auth_parameters) == given

@@ -65,6 +65,7 @@ def test_aws_keys_sign_each_request():
         (b"secret", "entra", {"tenant_id": "t/../x", "client_id": "c"}, "no tenant"),
         (b"a\nb", "entra", {"tenant_id": "t", "client_id": "c"}, "characters"),
         (b"secret", "oauth", {}, "token_url"),
+        (b"secret", "oauth", {"token_url": "http://id.example.com/t", "client_id": "c"}, "not encrypted"),
     ],
 )
 def test_a_wrong_form_is_refused_with_a_sentence(secret, auth, parameters, text):

@@ -44,6 +44,7 @@ def opened_for(port):
     place = endpoint.parse(
         "https://api.example.com",
         auth="oauth",
+        allow_private=True,
         auth_parameters={"token_url": f"http://127.0.0.1:{port}/token", "client_id": "c"},
     )
     context = SealContext(provider="p", credential="c", version=1, endpoint=place)

@@ -68,6 +68,8 @@ def test_a_settlement_fits_what_a_reservation_keeps_free():
         10**9,
         "x" * 64,
         "é" * 256,
+        ["x" * 64] * 7 + ["..."],
+        {"images": 10**8, "seconds": 10**8, "characters": 10**8, "searches": 10**8},
     )
     assert len(records.encode_payload(settle)) <= records.SETTLE_BYTES_MAX
 

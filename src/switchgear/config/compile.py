@@ -352,12 +352,13 @@ def build_provider(
             )
     parameters = {key: value for key in ("region",) if (value := getattr(spec, key)) is not None}
     parameters |= {key: value for key, value in row.defaults.items() if key == "service"} | spec.auth_parameters
+    auths = {spec.auth or row.auth, *(credential.auth for credential in spec.credentials if credential.auth)}
     place = endpoint.parse(
         base_url,
         auth=spec.auth or row.auth,
         allow_private=row.allow_private if spec.allow_private is None else spec.allow_private,
         query=row.query.format(**_variables(row, spec)) if row.query else "",
-        auth_parameters=parameters if (spec.auth or row.auth) not in endpoint.AUTH_HEADERS else {},
+        auth_parameters=parameters if auths - endpoint.AUTH_HEADERS.keys() else {},
     )
     for rule in spec.passthrough:
         wrong = passthrough.check_rule(rule)

@@ -13,7 +13,7 @@ from switchgear.dialects import anthropic, bedrock, cohere, embeddings, errors, 
 from switchgear.dialects.reading import BinaryListener, Ears, Listener, Reading
 from switchgear.dialects.registry import TRANSLATORS
 from switchgear.dialects.request import Body, Request, upstream_body
-from switchgear.dialects.shape import TRANSLATION_ERRORS, InvalidBodyError, Node, decode, encode
+from switchgear.dialects.shape import TRANSLATION_ERRORS, InvalidBodyError, Node, decode, decode_bounded, encode
 from switchgear.providers.quirks import Quirks
 from switchgear.wire import sse
 
@@ -43,7 +43,6 @@ PATHS: dict[tuple[str, str], str] = {
     ("gemini", "count_tokens"): "/models/{model}:countTokens",
     ("gemini", "embeddings"): "/models/{model}:embedContent",
     ("gemini", "embeddings_batch"): "/models/{model}:batchEmbedContents",
-    ("gemini", "predict"): "/models/{model}:predict",
     ("bedrock", "chat"): "/model/{model}/converse",
     ("bedrock", "chat_stream"): "/model/{model}/converse-stream",
     ("bedrock", "invoke"): "/model/{model}/invoke",
@@ -247,7 +246,7 @@ class Passage:
 
     def _decode(self, body: bytes) -> hub.Answer:
         try:
-            answer = TRANSLATORS[self.provider_dialect].decode_answer(Node(decode(body)))
+            answer = TRANSLATORS[self.provider_dialect].decode_answer(Node(decode_bounded(body)))
         except TRANSLATION_ERRORS as exc:  # msgspec's and InvalidBodyError are ValueErrors
             raise ProtocolError(f"the provider's answer is not of its dialect: {exc}") from exc
         self.dropped += answer.dropped
@@ -347,9 +346,10 @@ def open_passage(
         passage.body = upstream_body(request, upstream_model, quirks.stream_usage, quirks.body)
         return passage
     try:
-        asked = TRANSLATORS[request.dialect].decode_request(request.node(), request.model, request.stream)
+        node = request.node()
+        asked = TRANSLATORS[request.dialect].decode_request(node, request.model, request.stream)
         if request.dialect == "responses":
-            passage._customs = responses.custom_tools(request.node())
+            passage._customs = responses.custom_tools(node)
         body = TRANSLATORS[provider_dialect].encode_request(asked, upstream_model, quirks)
     except InvalidBodyError:
         raise

@@ -13,7 +13,7 @@ from msgspec import Raw
 from switchgear.core.usage import TOKENS_MAX
 from switchgear.dialects import forms, json_guard
 from switchgear.dialects.forms import Form
-from switchgear.dialects.shape import InvalidBodyError, Node, encode
+from switchgear.dialects.shape import InvalidBodyError, Node, decode_bounded, encode
 
 T = TypeVar("T")
 
@@ -76,7 +76,6 @@ SHAPES: dict[tuple[str, str], Shape] = {
     ),
     ("gemini", "embeddings"): Shape(("content",), has_model=False),
     ("gemini", "embeddings_batch"): Shape(("requests",), has_model=False),
-    ("gemini", "predict"): Shape(("instances",), has_model=False),
     ("bedrock", "chat"): Shape(("messages",), ("inferenceConfig.maxTokens",), has_model=False),
     ("bedrock", "invoke"): Shape(
         (), ("max_tokens", "max_gen_len", "textGenerationConfig.maxTokenCount"), has_model=False
@@ -129,7 +128,7 @@ class Request(msgspec.Struct):
 
     def node(self) -> Node:
         """Return the body decoded, for translation."""
-        return Node({key: msgspec.json.decode(value) for key, value in self.fields.items()})
+        return Node({key: decode_bounded(memoryview(value)) for key, value in self.fields.items()})
 
 
 def decode_fields(body: bytes) -> dict[str, Raw]:

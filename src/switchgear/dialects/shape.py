@@ -159,6 +159,21 @@ def foreign_tools(tools: list[Node], is_function: Callable[[Node], bool], droppe
     return kept
 
 
+VALUES_MAX = 300_000
+"""Objects and lists in a body that is translated: each becomes a Python object, and a body of 32 MB can hold ten million.
+A prompt of a million tokens of code has about 100,000 brackets."""
+
+
+def decode_bounded(data: bytes | memoryview) -> Any:
+    """Decode JSON that is about to be translated. Raises InvalidBodyError for one with too many values."""
+    whole = bytes(data)
+    if whole.count(b"{") + whole.count(b"[") > VALUES_MAX:
+        raise InvalidBodyError(
+            f"more than {VALUES_MAX} objects and lists cannot be translated for this model's provider"
+        )
+    return decode(whole)
+
+
 def object_of(text: str) -> Raw:
     """Return a tool call's arguments as a JSON object. What the model wrote and is no object is kept as a string under
     `_arguments`, so that nothing is lost."""

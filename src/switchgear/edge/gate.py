@@ -292,7 +292,9 @@ class Gate:
     def find_stored(self, key: KeyEntry, response_id: str) -> Stored | None:
         """Return where a response of the key's own team is kept; another's is as good as none."""
         found = self._stored.get(response_id) or self.replica.stored(response_id)
-        return found if found is not None and found.scope == scope_of(key.id, key.team) else None
+        if found is None or found.scope != scope_of(key.id, key.team) or found.until_ms < self.clock.wall_ms():
+            return None
+        return found
 
     def remember_stored(self, response_id: str, entry: Stored) -> None:
         """Know a response at once that this edge has just passed on; the others learn of it from the replica."""

@@ -119,12 +119,14 @@ class Planner:
         if route is None:
             problem = access.model_not_found(model, list(self.callable_models(snapshot, key)))
             return Plan(now_ms, None, (), problem)
+        return self._priced(snapshot, route, now_ms)
+
+    def _priced(self, snapshot: Snapshot, route: Route, now_ms: int) -> Plan:
+        """Return the plan for a route, or the refusal of one that has no known price."""
         targets = tuple(self._target(snapshot, route, candidate, now_ms) for candidate in route.candidates)
         if snapshot.unpriced == "refuse_all" and any(target.meterer is None for target in targets):
-            problem = Problem(
-                problems.MODEL_UNPRICED, f"the model {model[:128]!r} has no known price; an admin can set one", "model"
-            )
-            return Plan(now_ms, None, (), problem)
+            text = f"the model {route.model[:128]!r} has no known price; an admin can set one"
+            return Plan(now_ms, None, (), Problem(problems.MODEL_UNPRICED, text, "model"))
         return Plan(now_ms, route, targets, None)
 
     def plan_one(self, snapshot: Snapshot, route: Route, now_ms: int) -> Plan:
@@ -133,8 +135,7 @@ class Planner:
         left = self._without_frozen(snapshot, route, now_ms) if snapshot.freezes else route
         if isinstance(left, Problem):
             return Plan(now_ms, None, (), left)
-        targets = tuple(self._target(snapshot, left, candidate, now_ms) for candidate in left.candidates)
-        return Plan(now_ms, left, targets, None)
+        return self._priced(snapshot, left, now_ms)
 
     def _without_frozen(self, snapshot: Snapshot, route: Route, now_ms: int) -> "Route | Problem":
         frozen = snapshot.freezes

@@ -5,7 +5,7 @@ Success, failure, timeout and a client that went away all end in `settle`, exact
 
 import msgspec
 
-from switchgear.core.text import clean
+from switchgear.core.text import clean, header_value
 from switchgear.core.usage import TokenUsage
 from switchgear.edge.attribute import Client
 from switchgear.edge.context import RequestContext
@@ -18,7 +18,8 @@ from switchgear.wire.records import Kind
 BYTES_PER_TOKEN = 4
 DENIALS_PER_MINUTE = 10
 TAGS_MAX = 16
-DROPPED_MAX = 12
+DROPPED_BYTES_MAX = 512
+"""Names of fields are the client's invention, and a settlement must fit what its reservation kept free (INVARIANTS L3)."""
 
 
 def reserve(context: RequestContext, target: Target, spool: SpoolWriter) -> None:
@@ -153,12 +154,25 @@ def settle(
         context.ttft_ms,
         code,
         clean(message, 256) if message else None,
-        [clean(field, 64) for field in context.dropped[:DROPPED_MAX]] if context.dropped else None,
+        _dropped(context.dropped) if context.dropped else None,
         context.units,
     )
     spool.settle(context.id, records.encode_payload(record))
     context.reserved = False
     return cost
+
+
+def _dropped(fields: list[str]) -> list[str]:
+    """Bound what was dropped: ASCII, so that characters are bytes."""
+    kept: list[str] = []
+    room = DROPPED_BYTES_MAX
+    for field in fields:
+        text = header_value(clean(field, 64), 64).decode("ascii")
+        room -= len(text) + 2
+        if room < 0:
+            return [*kept, "..."]
+        kept.append(text)
+    return kept
 
 
 def estimate(context: RequestContext, output_tokens: int, reason: str) -> None:

@@ -144,6 +144,12 @@ def authorizer(value: bytes, place: Endpoint) -> Authorizer | None:
     """Return what authorizes requests with a secret, or None for schemes that send it as it is. Raises SealError when the
     secret is not of the scheme's form."""
     make = _SCHEMES.get(place.auth)
+    if (
+        make is not None
+        and dict(place.auth_parameters).get("token_url", "").startswith("http://")
+        and not place.allow_private
+    ):
+        raise SealError("token_url is not encrypted: use https://, or say allow_private for a server of your own")
     return make(value, place, dict(place.auth_parameters)) if make is not None else None
 
 
