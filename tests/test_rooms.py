@@ -32,6 +32,7 @@ LEVELS = {
     "store": 2,
     "replica": 2,
     "spool": 2,
+    "confine": 2,
     "vault": 3,
     "ledger": 3,
     "testing": 3,

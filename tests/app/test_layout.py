@@ -25,6 +25,6 @@ def test_peppers_are_read_by_number(tmp_path):
 
 
 def test_prices_are_shipped():
-    assert layout.load_prices("openai") is not None
-    assert layout.load_prices("nobody") is None
+    assert layout.PriceFiles().load("openai") is not None
+    assert layout.PriceFiles().load("nobody") is None
     assert len(layout.price_snapshot()) == 10

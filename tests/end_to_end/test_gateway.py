@@ -15,6 +15,9 @@ from pathlib import Path
 import pytest
 from tests.end_to_end.setups import ENVIRON, SECRET, config
 
+from switchgear.app import ownership
+from switchgear.app.layout import Layout
+from switchgear.confine import cell
 from switchgear.testing.gateway import GatewayProcess, free_port
 
 CLI = [sys.executable, "-m", "switchgear.cli"]
@@ -477,13 +480,38 @@ def read_memory(pid):
     return found
 
 
-def test_files_belong_to_this_user_alone(gateway):
+def test_P2_nobody_else_reads_a_file_and_each_folder_has_its_owner(gateway):
     for path in gateway.data.rglob("*"):
-        mode = path.stat().st_mode & 0o077
-        assert mode == 0 or path.parent.stat().st_mode & 0o077 == 0, path
+        if path.is_file():
+            assert path.stat().st_mode & 0o007 == 0 or path.parent.stat().st_mode & 0o007 == 0, path
+    if os.geteuid() != 0:
+        assert all(path.stat().st_mode & 0o077 == 0 for path in gateway.data.rglob("*") if path.is_dir())
+        return
+    layout = Layout(gateway.data)
+    for folder, uid, gid, mode in ownership.table(layout, ownership.People(ownership.UID_BASE), 2):
+        info = folder.stat()
+        assert (info.st_uid, info.st_gid, info.st_mode & 0o7777) == (uid, gid, mode), folder
+        for file in folder.iterdir() if uid else ():
+            assert file.is_dir() or file.stat().st_uid == uid, file
 
 
 # Processes
+
+
+def test_P1_every_process_says_what_holds_and_the_kernel_agrees(gateway):
+    said = gateway.json("status")["confinement"]
+    assert set(said) == {"vault", "control", "edge-0", "edge-1"}
+    assert len({held["uid"] for held in said.values()}) == (4 if os.geteuid() == 0 else 1)
+    for held in said.values():
+        assert tuple(held["missing"]) == cell.probe()
+    for role in ("vault", "edge", "control"):
+        for pid in gateway.pids(role):
+            status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+            assert all(int(status[name], 16) == 0 for name in ("CapEff", "CapPrm", "CapBnd", "CapInh", "CapAmb")) or (
+                os.geteuid() != 0 and int(status["CapEff"], 16) == 0
+            )
+            if not cell.probe():
+                assert status["Seccomp"].strip() == "2"
 
 
 def test_P1_processes_are_hardened(gateway):

@@ -7,7 +7,7 @@ import pytest
 from genai_prices import Usage, calc_price
 from genai_prices.data import providers
 
-from switchgear.app.layout import load_prices, price_snapshot
+from switchgear.app.layout import PriceFiles, price_snapshot
 from switchgear.core.usage import TokenUsage
 from switchgear.pricing.catalog import Catalog, nano_per_mtok
 from switchgear.pricing.price import Price, Rate, cost
@@ -24,7 +24,7 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def catalog():
-    return Catalog(load_prices, price_snapshot())
+    return Catalog(PriceFiles().load, price_snapshot())
 
 
 @pytest.mark.parametrize("size", [1_000, 300_000])
@@ -64,7 +64,7 @@ def test_service_tiers(catalog):
 
 def test_overrides_and_discounts_come_first():
     catalog = Catalog(
-        load_prices, "d", {"openai/gpt-4o-mini": Price("x", "override", {"input": Rate(7)})}, {"openai": 1000}
+        PriceFiles().load, "d", {"openai/gpt-4o-mini": Price("x", "override", {"input": Rate(7)})}, {"openai": 1000}
     )
     assert catalog.find("openai", "openai", "gpt-4o-mini", AT_MS).rates["input"].base == 7
     assert catalog.find("openai", "openai", "gpt-4o", AT_MS).discount_bp == 1000
@@ -74,7 +74,7 @@ def test_what_is_unknown_is_none(catalog):
     assert catalog.find("openai", "openai", "no-such-model", AT_MS) is None
     assert catalog.find("mine", None, "gpt-4o", AT_MS) is None
     assert catalog.find("mine", "nobody", "gpt-4o", AT_MS) is None
-    assert load_prices("../../etc/passwd") is None
+    assert PriceFiles().load("../../etc/passwd") is None
 
 
 @pytest.mark.parametrize("text", ["-1", "0.0000000001"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from switchgear.app.layout import load_prices
+from switchgear.app.layout import PriceFiles
 from switchgear.config import schema
 from switchgear.config.compile import build_provider
 from switchgear.dialects.registry import TRANSLATORS
@@ -17,7 +17,7 @@ def test_a_row_builds_a_provider_and_its_prices_exist(row):
     assert spec.endpoint.scheme == "https" or row.allow_private
     assert "{" not in spec.endpoint.url + spec.endpoint.query
     assert set(spec.dialects) <= set(TRANSLATORS)
-    assert row.pricing_id is None or load_prices(row.pricing_id) is not None
+    assert row.pricing_id is None or PriceFiles().load(row.pricing_id) is not None
 
 
 def test_a_missing_variable_is_named():

@@ -1,7 +1,23 @@
 """Publishing: exactly what is wanted, and nothing that did not change."""
 
+import subprocess
+import sys
+
 from switchgear.replica.entries import KeyEntry, SecretHash, Snapshot
 from switchgear.replica.publisher import Publisher
+from switchgear.replica.reader import PIN_S
+
+READ_SLOWLY = """
+import sys, lmdb
+from switchgear.replica import entries
+env = lmdb.open(sys.argv[1], readonly=True, lock=False, map_size=4 * 1024**3)
+with env.begin() as txn:
+    txn.get(entries.EPOCH)
+    print("began", flush=True)
+    sys.stdin.readline()
+    found = [entries.decode_key(raw) for key, raw in txn.cursor() if key.startswith(entries.KEY_PREFIX)]
+print(len(found), sum(entry.revoked for entry in found))
+"""
 
 
 def key(name, **more):
@@ -32,13 +48,32 @@ def test_snapshots_carry_an_epoch(tmp_path):
 
 
 def test_S2_revocations_leave_the_size_stable(tmp_path):
-    publisher = Publisher(tmp_path)
+    clock = iter(range(10**6))
+    publisher = Publisher(tmp_path, lambda: next(clock) / 100)
     for number in range(200):
         publisher.put_key(key(f"k{number % 50:03d}", revoked=bool(number % 2)))
     size = (tmp_path / "data.mdb").stat().st_size
     for number in range(1000):
         publisher.put_key(key(f"k{number % 50:03d}", revoked=bool(number % 2)))
     assert (tmp_path / "data.mdb").stat().st_size <= size + 256 * 1024
+    publisher.close()
+
+
+def test_S2_what_an_edge_reads_stays_while_it_reads(tmp_path):
+    """Edges take no lock: the pages of a snapshot are kept for PIN_S, whatever is written meanwhile."""
+    now = [0.0]
+    publisher = Publisher(tmp_path, lambda: now[0])
+    for number in range(300):
+        publisher.put_key(key(f"k{number:03d}"))
+    found = subprocess.Popen(
+        [sys.executable, "-c", READ_SLOWLY, str(tmp_path)], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
+    )
+    assert found.stdout.readline() == "began\n"
+    for number in range(3000):
+        now[0] += PIN_S / 4000
+        publisher.put_key(key(f"k{number % 300:03d}", revoked=True))
+    out, _ = found.communicate("go\n", timeout=20)
+    assert out == "300 0\n", "the reader saw its own snapshot, whole"
     publisher.close()
 
 

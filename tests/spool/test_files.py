@@ -16,7 +16,7 @@ def test_a_durable_write_replaces_as_one_step(tmp_path):
     files.write_durably(path, b"one")
     files.write_durably(path, b"two")
     assert path.read_bytes() == b"two"
-    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.stat().st_mode & 0o777 == 0o640
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -63,7 +63,7 @@ def run(scenario, uids=None):
         pool = SimpleNamespace(now_s=0.0)
         uid = os.geteuid()
         made = VaultService(
-            None, journal, pool, FakeClock(), "run", {"edge": "token"}, frozenset(uids or {uid}), reports.append
+            None, journal, pool, FakeClock(), "run", b"key", {"edge": frozenset(uids or {uid})}, reports.append
         )
         link = VaultSideLink(made)
         link.connection_made(transport)
@@ -75,7 +75,8 @@ def run(scenario, uids=None):
     asyncio.run(body())
 
 
-def hello(token="token", role="edge", run_id="r1"):
+def hello(token=None, role="edge", run_id="r1"):
+    token = token or frames.link_token(b"key", role, run_id)
     body = frames.encode_payload(frames.Hello(frames.PROTOCOL_VERSION, role, token, "", run_id))
     return frames.encode(FrameType.HELLO, 0, body)
 

@@ -1,13 +1,44 @@
-"""`python -I -m switchgear.app ROLE FD`: how the supervisor starts its children. Level 6."""
+"""`python -I -m switchgear.app ROLE FD`: how the supervisor starts its children. Level 6.
+
+The order matters: import, read what only the first user may read, become another user, close the cell, and only then touch
+anything that came from outside (INVARIANTS P1, P2).
+"""
 
 import importlib
+import os
 import sys
+from pathlib import Path
 
-from switchgear.app import child
+from switchgear.app import cells, child, ownership
 from switchgear.app.boot import Boot, from_fd
+from switchgear.app.layout import Layout
+from switchgear.confine import cell, privileges
 from switchgear.core.errors import UserError
 
 ROLES = frozenset({"edge", "vault", "control", "demo"})
+
+IMPORTED_LATE = ("encodings.idna", "lmdb._envid", "stringprep", "traceback", "linecache")
+"""What libraries import when they first need it: too late, where the cell is closed to them."""
+
+
+def confine(boot: Boot) -> None:
+    """Become who this child is, and lock it in. Raises UserError when confinement is demanded and does not hold."""
+    # Nobody outside the gateway's own groups reads a file; what the vault writes, control reads and never changes.
+    os.umask(0o077 if boot.person is None else 0o027 if boot.role == "vault" else 0o007)
+    os.chdir(boot.data)
+    is_closed = boot.person is not None and not ownership.is_reachable(Path(boot.data))
+    if is_closed:
+        boot.data = "/" if boot.role == "control" else "."
+    root = (
+        str(Path.cwd()) if is_closed and boot.role == "control" else ""
+    )  # SQLite takes no path that it cannot resolve
+    boot.held = cell.lock(cells.cell_of(boot.role, boot.number, Layout(Path(boot.data)), root), boot.person)
+    if boot.must_confine and boot.held.missing:
+        raise UserError(
+            f"{boot.role}: {boot.held.missing[0]}",
+            "listen on loopback only, or use a kernel that confines: switchgear doctor",
+            2,
+        )
 
 
 def main() -> int:
@@ -16,10 +47,14 @@ def main() -> int:
     if role not in ROLES:
         return 2
     boot = from_fd(fd, Boot)
-    child.harden()
+    privileges.no_core()
     module = importlib.import_module(f"switchgear.app.{role}")
+    for late in IMPORTED_LATE:
+        importlib.import_module(late)
     try:
-        child.run(module.main, boot)
+        prepared = module.prepare(boot)
+        confine(boot)
+        child.run(module.main, boot, prepared)
     except UserError as exc:
         child.report(str(exc) + (f"\n  {exc.hint}" if exc.hint else ""))
         return exc.exit_code

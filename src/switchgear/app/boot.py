@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from switchgear.config.schema import Limits
+from switchgear.confine.cell import Held, Person
 
 
 class Boot(msgspec.Struct, kw_only=True):
@@ -24,7 +25,17 @@ class Boot(msgspec.Struct, kw_only=True):
     """Write end of a pipe: one line when the child serves."""
     listen_fds: list[int] = []
     link_token: str = ""
-    link_tokens: dict[str, str] = {}
+    """Proves this role and run to the vault."""
+    link_key: bytes = b""
+    """For the vault alone: what tokens are made with."""
+    person: Person | None = None
+    """Whom this child becomes; None where the supervisor is not root."""
+    peers: dict[str, list[int]] = {}
+    """For the vault and control: the uids that may connect, by role."""
+    must_confine: bool = False
+    """Beyond loopback: end rather than serve without full confinement."""
+    held: Held | None = None
+    """Filled in by the child itself."""
     limits: Limits = msgspec.field(default_factory=Limits)
     durability: str = "process"
     drain_grace_s: float = 5.0

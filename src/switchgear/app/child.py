@@ -2,34 +2,20 @@
 
 import asyncio
 import contextlib
-import ctypes
 import gc
 import os
-import resource
 import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+import msgspec
 import uvloop
 
 from switchgear.app.boot import Boot
 
 ORPHAN_S = 0.5
-PR_SET_DUMPABLE = 4
-PR_SET_NO_NEW_PRIVS = 38
-
-
-def harden() -> None:
-    """No core dumps, no ptrace by the same user, no new privileges, as many descriptors as allowed."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
-        libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def report(text: str) -> None:
@@ -72,7 +58,7 @@ class Life:
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
         with contextlib.suppress(BrokenPipeError):  # the supervisor died meanwhile: the lifeline says so in a moment
-            os.write(self._boot.ready_fd, b"ready\n")
+            os.write(self._boot.ready_fd, msgspec.json.encode(self._boot.held) + b"\n")
 
     def _on_signal(self) -> None:
         if self.stopping.is_set():
@@ -99,10 +85,10 @@ async def wait_first(*awaitables: Coroutine[Any, Any, Any]) -> None:
         task.cancel()
 
 
-def run(main: Callable[[Boot], Awaitable[None]], boot: Boot) -> None:
+def run(main: Callable[[Boot, Any], Awaitable[None]], boot: Boot, prepared: Any) -> None:
     """Run a child's coroutine on uvloop."""
 
     async def body() -> None:
-        await main(boot)
+        await main(boot, prepared)
 
     uvloop.run(body())

@@ -3,19 +3,21 @@
 import asyncio
 import contextlib
 import functools
-import hashlib
+import importlib
 import os
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import uvicorn
+import uvicorn.lifespan.off
 from sqlalchemy import Connection
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from switchgear import __version__
 from switchgear.app import child
 from switchgear.app.boot import Boot
-from switchgear.app.layout import Layout, load_prices, price_snapshot, read_peppers
+from switchgear.app.layout import Layout, PriceFiles, price_snapshot, read_peppers
 from switchgear.config.compile import Compiled
 from switchgear.control import server
 from switchgear.control.absorber import Absorber
@@ -30,7 +32,7 @@ from switchgear.net.clock import SystemClock
 from switchgear.net.link import VaultLink
 from switchgear.replica.publisher import Publisher
 from switchgear.store import ledger_rows
-from switchgear.store.database import Store
+from switchgear.store.database import SCHEMA_VERSION, Store
 from switchgear.vault.box import Put
 from switchgear.wire import frames
 
@@ -56,7 +58,23 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def main(boot: Boot) -> None:
+class Prepared(msgspec.Struct):
+    """What control reads before its cell closes."""
+
+    peppers: dict[int, bytes]
+    prices: PriceFiles
+    snapshot: str
+
+
+def prepare(boot: Boot) -> Prepared:
+    """Read the pepper and the prices, and what a migration would import."""
+    layout = Layout(Path(boot.data))
+    if not layout.schema_marker.exists() or layout.schema_marker.read_text() != SCHEMA_VERSION:
+        importlib.import_module("switchgear.store.migrate")
+    return Prepared(read_peppers(layout.pepper), PriceFiles(), price_snapshot())
+
+
+async def main(boot: Boot, prepared: Prepared) -> None:
     """Serve administrators and move the ledger until told to stop."""
     layout = Layout(Path(boot.data))
     clock = SystemClock()
@@ -66,9 +84,10 @@ async def main(boot: Boot) -> None:
     store = await asyncio.to_thread(Store, layout.store, first, os.urandom)
     if first:
         layout.store_marker.write_text(store.id)
+    layout.schema_marker.write_text(SCHEMA_VERSION)
     link_box: list[VaultLink] = []
     link = VaultLink(
-        layout.run,
+        layout.vault_run,
         lambda: frames.Hello(frames.PROTOCOL_VERSION, "control", boot.link_token, "", boot.run_id),
         lambda: link_box[0].flush(),  # noqa: PLW0108  the link does not exist yet
     )
@@ -81,9 +100,9 @@ async def main(boot: Boot) -> None:
         publisher=publisher,
         link=link,
         prices=prices,
-        load_prices=load_prices,
-        price_snapshot=price_snapshot(),
-        peppers=read_peppers(layout.pepper),
+        load_prices=prepared.prices.load,
+        price_snapshot=prepared.snapshot,
+        peppers=prepared.peppers,
         clock=clock,
         entropy=os.urandom,
         report=child.report,
@@ -102,7 +121,8 @@ async def main(boot: Boot) -> None:
             boot.console_url.removeprefix("http://").replace("127.0.0.1", "localhost"),
         }
     )
-    local = _serve(server.build(api, token, hosts, child.report), [unix.bind(layout.run, "control.sock")])
+    mine = [unix.bind(layout.control_run, "control.sock")]
+    local = _serve(server.build(api, token, hosts, child.report), mine, frozenset({0, os.geteuid()}))
     console = _serve(server.build(api, None, hosts, child.report), [child.listening(fd) for fd in boot.listen_fds])
     work = (absorber.run(), SpendBoard(gateway, absorber).run(), _housekeeping(gateway, absorber, layout))
     jobs = [asyncio.create_task(job) for job in work]
@@ -121,7 +141,21 @@ async def main(boot: Boot) -> None:
     publisher.close()
 
 
-def _serve(app: Any, sockets: list[Any]) -> _Server:
+def _protocol(uids: frozenset[int] | None) -> type[H11Protocol]:
+    """Return uvicorn's protocol; on the Unix socket only these users are heard (INVARIANTS P3)."""
+
+    class Heard(H11Protocol):
+        def connection_made(self, transport: Any) -> None:
+            """Asyncio: look who it is before the first byte."""
+            if uids is not None and unix.peer_uid(transport.get_extra_info("socket")) not in uids:
+                transport.abort()
+                return
+            super().connection_made(transport)
+
+    return Heard
+
+
+def _serve(app: Any, sockets: list[Any], uids: frozenset[int] | None = None) -> _Server:
     made = _Server(
         uvicorn.Config(
             app,
@@ -129,7 +163,8 @@ def _serve(app: Any, sockets: list[Any]) -> _Server:
             access_log=False,
             lifespan="off",
             loop="none",
-            http="h11",
+            http=_protocol(uids),
+            ws="none",
             timeout_graceful_shutdown=1,
         )
     )
@@ -173,10 +208,11 @@ def status(layout: Layout, gateway: Gateway, absorber: Absorber) -> dict[str, An
     problems += [f"spool {f.spool_id}, segment {f.segment}: {f.reason}" for f in absorber.findings]
     problems += [f"the KEK does not open credential {c.id}" for c in gateway.credentials if not c.opens]
     compiled = gateway.compiled
-    if compiled.source:
-        drift = _drift(compiled)
-        if drift is not None:
-            problems.append(drift)
+    path, digest = base.pop("config_on_disk", ("", ""))
+    if (
+        compiled.source == path and digest != compiled.digest
+    ):  # of a file that was applied from elsewhere nothing is known
+        problems.append(_drift(path, digest))
     state = base.get("state", "starting")
     if state == "ready" and problems:
         state = "degraded"
@@ -192,14 +228,10 @@ def status(layout: Layout, gateway: Gateway, absorber: Absorber) -> dict[str, An
     }
 
 
-def _drift(compiled: Compiled) -> str | None:
-    try:
-        text = Path(compiled.source).read_bytes()
-    except OSError:
-        return f"the configuration file {compiled.source} cannot be read any more"
-    if hashlib.sha256(text).hexdigest() != compiled.digest:
-        return f"the file {compiled.source} differs from the configuration in force: switchgear config apply {compiled.source}"
-    return None
+def _drift(source: str, on_disk: str) -> str:
+    if not on_disk:
+        return f"the configuration file {source} cannot be read any more"
+    return f"the file {source} differs from the configuration in force: switchgear config apply {source}"
 
 
 def _size(folder: Path) -> int:

@@ -8,7 +8,11 @@ from switchgear.net.clock import SystemClock
 from switchgear.testing.fake_provider import FakeProvider
 
 
-async def main(boot: Boot) -> None:
+def prepare(boot: Boot) -> None:
+    """Nothing."""
+
+
+async def main(boot: Boot, prepared: None) -> None:
     """Answer like a provider until told to stop."""
     life = child.Life(boot)
     life.watch()

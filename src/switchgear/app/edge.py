@@ -6,10 +6,11 @@ import ssl
 from pathlib import Path
 
 import lmdb
+import msgspec
 
 from switchgear.app import child
 from switchgear.app.boot import Boot
-from switchgear.app.layout import Layout, load_prices, read_peppers
+from switchgear.app.layout import Layout, PriceFiles, read_peppers
 from switchgear.core.ids import IdSource
 from switchgear.edge.gate import Gate
 from switchgear.edge.outbox import Outbox
@@ -22,21 +23,34 @@ from switchgear.spool.writer import SpoolWriter
 from switchgear.wire import frames, http1
 
 
-async def main(boot: Boot) -> None:
+class Prepared(msgspec.Struct):
+    """What an edge reads before its cell closes."""
+
+    peppers: dict[int, bytes]
+    prices: PriceFiles
+    tls: ssl.SSLContext | None
+
+
+def prepare(boot: Boot) -> Prepared:
+    """Read the pepper, the prices and the TLS files."""
+    return Prepared(read_peppers(Layout(Path(boot.data)).pepper), PriceFiles(), _tls(boot))
+
+
+async def main(boot: Boot, prepared: Prepared) -> None:
     """Serve clients until told to stop."""
     layout = Layout(Path(boot.data))
     clock = SystemClock()
     life = child.Life(boot)
     life.watch()
     spool = SpoolWriter(
-        layout.spool / f"edge-{boot.number}", clock, os.urandom, boot.run_id, segment_bytes=boot.segment_bytes
+        layout.edge_spool(boot.number), clock, os.urandom, boot.run_id, segment_bytes=boot.segment_bytes
     )
     outbox = Outbox(spool, child.report, durable=boot.durability == "power")
 
     def hello() -> frames.Hello:
         return frames.Hello(frames.PROTOCOL_VERSION, "edge", boot.link_token, spool.spool_id, boot.run_id)
 
-    link = VaultLink(layout.run, hello, outbox.schedule)
+    link = VaultLink(layout.vault_run, hello, outbox.schedule)
     outbox.link = link
     link.start()
     replica = await _open_replica(layout, life)
@@ -44,11 +58,11 @@ async def main(boot: Boot) -> None:
         return
     gate = Gate(
         replica=replica,
-        peppers=read_peppers(layout.pepper),
+        peppers=prepared.peppers,
         spool=spool,
         link=link,
         outbox=outbox,
-        planner=Planner(load_prices),
+        planner=Planner(prepared.prices.load),
         ids=IdSource(os.urandom),
         clock=clock,
         report=child.report,
@@ -57,8 +71,7 @@ async def main(boot: Boot) -> None:
     while not (link.is_up and replica.snapshot() is not None) and not life.stopping.is_set():
         await asyncio.sleep(0.01)
     server = HttpServer(gate, clock, _limits(boot))
-    tls = _tls(boot)
-    await server.start(*(child.listening(fd) for fd in boot.listen_fds), tls=tls)
+    await server.start(*(child.listening(fd) for fd in boot.listen_fds), tls=prepared.tls)
     life.ready()
     await life.stopping.wait()
     await _drain(boot, life, gate, server)

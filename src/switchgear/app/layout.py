@@ -57,6 +57,20 @@ class Layout(msgspec.Struct, frozen=True):
         return self.data / "run"
 
     @property
+    def vault_run(self) -> Path:
+        """Where the vault binds its socket."""
+        return self.run / "vault"
+
+    @property
+    def control_run(self) -> Path:
+        """Where control binds its socket and leaves the CLI's token."""
+        return self.run / "control"
+
+    def edge_spool(self, number: int) -> Path:
+        """The spool of one edge."""
+        return self.spool / f"edge-{number}"
+
+    @property
     def status(self) -> Path:
         """What the supervisor says about its children."""
         return self.run / "status.json"
@@ -64,16 +78,23 @@ class Layout(msgspec.Struct, frozen=True):
     @property
     def cli_token(self) -> Path:
         """The token that the CLI shows to control."""
-        return self.run / "cli.token"
+        return self.control_run / "cli.token"
+
+    @property
+    def schema_marker(self) -> Path:
+        """Names the schema that the store had last: another one means that migrations will be needed."""
+        return self.data / "store" / "schema"
 
     @property
     def lock(self) -> Path:
         """Held by the supervisor for its life."""
         return self.data / "supervisor.lock"
 
-    def make(self) -> None:
+    def make(self, workers: int = 0) -> None:
         """Create the folders, for this user alone."""
-        for folder in (self.data, self.store.parent, self.replica, self.spool, self.vault, self.run):
+        below = (self.store.parent, self.replica, self.spool, self.vault, self.run)
+        sockets_and_spools = (self.vault_run, self.control_run, self.journal, *map(self.edge_spool, range(workers)))
+        for folder in (self.data, *below, *sockets_and_spools):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
@@ -110,12 +131,17 @@ def read_peppers(path: Path) -> dict[int, bytes]:
     return out
 
 
-def load_prices(provider: str) -> bytes | None:
-    """Read a provider's shipped price file; the name comes from the catalogue and is checked all the same."""
-    if not provider.replace("-", "").replace("_", "").replace(".", "").isalnum():
-        return None
-    path = Path(__file__).parent.parent / "pricing" / "data" / f"{provider}.json"
-    return path.read_bytes() if path.is_file() else None
+class PriceFiles:
+    """The shipped price files, opened while that is still possible and read when a provider is used. No name becomes a path."""
+
+    def __init__(self) -> None:
+        folder = Path(__file__).parent.parent / "pricing" / "data"
+        self._fds = {path.stem: os.open(path, os.O_RDONLY | os.O_CLOEXEC) for path in sorted(folder.glob("*.json"))}
+
+    def load(self, provider: str) -> bytes | None:
+        """Return a provider's prices; None where none are shipped."""
+        fd = self._fds.get(provider)
+        return os.pread(fd, os.fstat(fd).st_size, 0) if fd is not None else None
 
 
 def price_snapshot() -> str:

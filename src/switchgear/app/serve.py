@@ -11,11 +11,12 @@ from pathlib import Path
 
 import msgspec
 
-from switchgear.app import supervisor
+from switchgear.app import ownership, supervisor
 from switchgear.app.layout import Layout, PublicKeyFile, default_kek_path, kek_stamp
 from switchgear.config import schema
 from switchgear.config.compile import Compiled, Compiler, ProviderSpec, parse_listen
 from switchgear.config.reader import Reader
+from switchgear.confine import cell
 from switchgear.core.errors import ConfigError, ConfigProblem, UserError
 from switchgear.core.secret import Secret
 from switchgear.pricing.price import Price, Rate
@@ -172,8 +173,10 @@ def serve(options: Options, environ: dict[str, str]) -> None:
     data_address = _address(options.listen or listen.data, "--listen")
     console_address = _address(options.console or listen.console, "--console")
     tls_cert, tls_key = _tls_paths(options, listen)
-    _check_exposure(data_address, console_address)
-    _make_folder(layout)
+    must_confine = _check_exposure(data_address, console_address, bool(tls_cert))
+    workers = options.workers or loaded.config.workers or os.cpu_count() or 1
+    who = ownership.people(environ)
+    _make_folder(layout, workers)
     lock_fd = supervisor.take_lock(layout.lock)
     if lock_fd is None:
         raise UserError(
@@ -188,6 +191,8 @@ def serve(options: Options, environ: dict[str, str]) -> None:
     _make_pepper(layout)
     _ensure_public_key(layout, kek_path, kek_fd)
     public = read_public_key(layout)
+    if who is not None:
+        ownership.give(ownership.table(layout, who, workers))
     now_ms = time.time_ns() // 1_000_000
     puts = seal_secrets(loaded, public, now_ms)
     compiled = loaded.compiled
@@ -199,7 +204,7 @@ def serve(options: Options, environ: dict[str, str]) -> None:
     scheme = "https" if tls_cert else "http"
     state = supervisor.State(
         data=str(data),
-        workers=options.workers or loaded.config.workers or os.cpu_count() or 1,
+        workers=workers,
         data_fds=[data_socket.detach()],
         console_fds=[console_socket.detach()],
         demo_fds=[demo_socket.detach()] if demo_socket is not None else [],
@@ -220,6 +225,8 @@ def serve(options: Options, environ: dict[str, str]) -> None:
         banner=options.banner,
         demo=options.demo,
         segment_bytes=options.segment_bytes,
+        uid_base=who.base if who is not None else 0,
+        must_confine=must_confine,
     )
     supervisor.re_exec(state, environ)
 
@@ -242,15 +249,34 @@ def _show(address: tuple[str, int]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _check_exposure(*addresses: tuple[str, int]) -> None:
-    # The rule of CONTRACT.md §2 needs confinement, which this version does not verify yet: fail closed.
-    for host, port in addresses:
-        if not (host.startswith("127.") or host == "::1"):
-            raise UserError(
-                f"{_show((host, port))} is beyond loopback, which this version refuses: its processes are not confined yet",
-                "listen on 127.0.0.1 and put a TLS proxy on the same machine in front of it",
-                2,
-            )
+def _check_exposure(data: tuple[str, int], console: tuple[str, int], has_tls: bool) -> bool:
+    """Apply the rule of CONTRACT.md §2; returns whether every process must prove its confinement. Raises UserError."""
+    if not _is_loopback(console):
+        raise UserError(
+            f"the console cannot listen on {_show(console)}: there are no admin accounts yet, only one-time links",
+            "leave it on 127.0.0.1 and reach it through ssh -L 4101:127.0.0.1:4101 HOST",
+            2,
+        )
+    if _is_loopback(data):
+        return False
+    if not has_tls:
+        raise UserError(
+            f"{_show(data)} is beyond loopback, where keys and prompts must not travel in the clear",
+            "give --tls-cert and --tls-key, or listen on 127.0.0.1 behind a TLS proxy on the same machine",
+            2,
+        )
+    missing = cell.probe()
+    if missing:
+        raise UserError(
+            f"{_show(data)} is beyond loopback, and this machine cannot confine the processes: {missing[0]}",
+            "listen on 127.0.0.1, or use a newer kernel: switchgear doctor says what is missing",
+            2,
+        )
+    return True
+
+
+def _is_loopback(address: tuple[str, int]) -> bool:
+    return address[0].startswith("127.") or address[0] == "::1"
 
 
 def _tls_paths(options: Options, listen: schema.Listen) -> tuple[str, str]:
@@ -269,9 +295,9 @@ def _tls_paths(options: Options, listen: schema.Listen) -> tuple[str, str]:
     return "", ""
 
 
-def _make_folder(layout: Layout) -> None:
+def _make_folder(layout: Layout, workers: int) -> None:
     try:
-        layout.make()
+        layout.make(workers)
         owner = layout.data.stat().st_uid
     except OSError as exc:
         raise UserError(
@@ -287,7 +313,8 @@ def _make_folder(layout: Layout) -> None:
         )
     if not os.access(layout.data, os.W_OK | os.X_OK):
         raise UserError(f"the data folder {layout.data} is not writable", "choose another with --data DIR", 2)
-    layout.data.chmod(0o700)
+    if os.geteuid() != 0:
+        layout.data.chmod(0o700)  # for root, app/ownership has the table
 
 
 def _kek(options: Options, layout: Layout, environ: dict[str, str]) -> tuple[Path | None, int]:

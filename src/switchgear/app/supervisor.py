@@ -6,7 +6,9 @@ P4–P6). A plain loop on purpose: no asyncio, nothing that could hang.
 
 import contextlib
 import fcntl
+import hashlib
 import os
+import select
 import selectors
 import signal
 import subprocess
@@ -20,7 +22,11 @@ from switchgear import __version__
 from switchgear.app import boot as boots
 from switchgear.app.boot import Boot
 from switchgear.app.layout import Layout
+from switchgear.app.ownership import People
 from switchgear.config.schema import Limits
+from switchgear.confine import privileges, seccomp
+from switchgear.confine.cell import Held
+from switchgear.wire import frames
 
 BACKOFF_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Pauses before another start, by how many starts in a row came to nothing. A child that served is started again at
@@ -56,6 +62,9 @@ class State(msgspec.Struct, kw_only=True):
     started_s: float = 0.0
     banner: bool = True
     demo: bool = False
+    uid_base: int = 0
+    """First of the user ids of the children; 0 where this is not root."""
+    must_confine: bool = False
 
 
 class Child:
@@ -72,6 +81,8 @@ class Child:
         self.failed_starts = 0
         self.start_at_s = 0.0
         self.final_code: int | None = None
+        self.held: Held | None = None
+        """What holds of its confinement, as it said when it was ready."""
 
     @property
     def name(self) -> str:
@@ -99,7 +110,9 @@ class Supervisor:
         if state.demo_fds:
             self._children.insert(0, Child("demo"))
         self._selector = selectors.DefaultSelector()
-        self._tokens = {"edge": os.urandom(32).hex(), "control": os.urandom(32).hex()}
+        self._link_key = os.urandom(32)
+        self._people = People(state.uid_base) if state.uid_base else None
+        self._disk = ConfigOnDisk(state.config_path)
         self._stopping = False
         self._welcomed = False
         self._said = ""
@@ -162,20 +175,25 @@ class Supervisor:
             drain_s=state.drain_s,
             console_url=state.console_url,
             segment_bytes=state.segment_bytes,
+            person=self._people.of(child.role, child.number) if self._people is not None else None,
+            must_confine=state.must_confine,
         )
+        order.link_token = frames.link_token(self._link_key, child.role, order.run_id)
         opened: list[int] = []
         if child.role == "edge":
-            order.listen_fds, order.link_token = state.data_fds, self._tokens["edge"]
+            order.listen_fds = state.data_fds
             if state.tls_cert:
                 order.tls_cert_fd, order.tls_key_fd = (os.open(p, os.O_RDONLY) for p in (state.tls_cert, state.tls_key))
                 opened = [order.tls_cert_fd, order.tls_key_fd]
         elif child.role == "vault":
-            order.kek_path, order.kek_fd, order.link_tokens = state.kek_path, state.kek_fd, self._tokens
+            order.kek_path, order.kek_fd, order.link_key = state.kek_path, state.kek_fd, self._link_key
+            own = {"edge": [os.geteuid()], "control": [os.geteuid()]}
+            order.peers = own if self._people is None else self._people.peers(state.workers)
             if state.kek_fd >= 0:
                 order.kek_fd = os.open(f"/proc/self/fd/{state.kek_fd}", os.O_RDONLY)
                 opened = [order.kek_fd]
         elif child.role == "control":
-            order.listen_fds, order.link_token = state.console_fds, self._tokens["control"]
+            order.listen_fds = state.console_fds
             order.configuration = state.configuration
         elif child.role == "demo":
             order.listen_fds = state.demo_fds
@@ -195,8 +213,10 @@ class Supervisor:
         self._selector.register(ready_r, selectors.EVENT_READ, child)
 
     def _on_ready(self, child: Child) -> None:
-        if os.read(child.ready_fd, 16):
+        said = os.read(child.ready_fd, select.PIPE_BUF)
+        if said:
             child.is_ready = True
+            child.held = msgspec.json.decode(said, type=Held)
         self._selector.unregister(child.ready_fd)
         os.close(child.ready_fd)
         child.ready_fd = -1
@@ -317,6 +337,9 @@ class Supervisor:
                 "pids": pids,
                 "problems": troubled,
                 "data": self._state.data,
+                "confinement": {child.name: child.held for child in self._children},
+                "kek": self._state.kek_path,
+                "config_on_disk": [self._state.config_path, self._disk.digest()],
             }
         )
         if body.decode() == self._said:
@@ -324,6 +347,7 @@ class Supervisor:
         self._said = body.decode()
         temporary = self._layout.status.with_name("status.new")
         temporary.write_bytes(body)
+        temporary.chmod(0o640)  # its group is control's, which shows it (app/ownership)
         temporary.rename(self._layout.status)
 
     def _welcome(self) -> None:
@@ -343,6 +367,28 @@ class Supervisor:
             state.kek_path or "-",
         ]
         subprocess.Popen(command, stdin=subprocess.DEVNULL, env=clean_environment(os.environ))  # noqa: S603
+
+
+class ConfigOnDisk:
+    """The digest of the configuration file as it is now: control, which tells of a drift, cannot open it."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._seen: tuple[int, int, int] | None = None
+        self._digest = ""
+
+    def digest(self) -> str:
+        """Return it; empty when there is no file that can be read."""
+        if not self._path:
+            return ""
+        try:
+            info = os.stat(self._path)
+            seen = (info.st_ino, info.st_mtime_ns, info.st_size)
+            if seen != self._seen:
+                self._seen, self._digest = seen, hashlib.sha256(Path(self._path).read_bytes()).hexdigest()
+        except OSError:
+            self._seen, self._digest = None, ""
+        return self._digest
 
 
 def _ending(code: int | None) -> str:
@@ -385,9 +431,20 @@ def re_exec(state: State, environ: dict[str, str]) -> None:
     )
 
 
+def confine() -> None:
+    """Give up what no supervisor needs; its children give up the rest (app/__main__)."""
+    privileges.no_core()
+    privileges.bound_capabilities(privileges.SUPERVISORS)
+    privileges.drop_capabilities(privileges.SUPERVISORS)
+    with contextlib.suppress(OSError):  # an old kernel: `switchgear doctor` says what that means
+        privileges.no_new_privileges()
+        seccomp.restrict(os.getpid(), frozenset(), is_child=False)
+
+
 def main() -> int:
     """Entry of the re-executed supervisor."""
     state = boots.from_fd(int(sys.argv[1]), State)
+    confine()
     for fd in (state.lock_fd, *state.data_fds, *state.console_fds, *state.demo_fds, state.kek_fd):
         if fd >= 0:
             os.set_inheritable(fd, False)

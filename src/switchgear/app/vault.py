@@ -35,26 +35,30 @@ def write_public(layout: Layout, keys: kek.KeyPair, path: str, stamp: str) -> No
     write_durably(layout.public_key, msgspec.json.encode(file), 0o644)
 
 
-async def main(boot: Boot) -> None:
-    """Serve edges and control until told to stop."""
-    layout = Layout(Path(boot.data))
-    clock = SystemClock()
-    life = child.Life(boot)
-    life.watch()
+def prepare(boot: Boot) -> kek.KeyPair:
+    """Read the key-encryption key: its file is not in the cell."""
     if boot.kek_fd >= 0:
         secret = kek.read_fd(boot.kek_fd, "given")
         os.close(boot.kek_fd)
     else:
         secret = kek.read(Path(boot.kek_path))
-    box = Box(layout.vault, kek.KeyPair(secret))
+    return kek.KeyPair(secret)
+
+
+async def main(boot: Boot, prepared: kek.KeyPair) -> None:
+    """Serve edges and control until told to stop."""
+    layout = Layout(Path(boot.data))
+    clock = SystemClock()
+    life = child.Life(boot)
+    life.watch()
+    box = Box(layout.vault, prepared)
     if box.unopened:
         child.report(f"the KEK does not open these credentials: {', '.join(box.unopened)}")
     journal = SpoolWriter(layout.journal, clock, os.urandom, boot.run_id, segment_bytes=boot.segment_bytes)
     pool = Pool(clock)
-    service = VaultService(
-        box, journal, pool, clock, boot.run_id, boot.link_tokens, frozenset({os.geteuid()}), child.report
-    )
-    await service.start(unix.bind(layout.run, "vault.sock"))
+    peers = {role: frozenset(uids) for role, uids in boot.peers.items()}
+    service = VaultService(box, journal, pool, clock, boot.run_id, boot.link_key, peers, child.report)
+    await service.start(unix.bind(layout.vault_run, "vault.sock", 0o660))
     syncing = asyncio.create_task(_sync(journal))
     life.ready()
     await life.stopping.wait()

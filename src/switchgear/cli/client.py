@@ -74,7 +74,7 @@ class Client:
             ) from None
         except OSError:
             raise UserError(f"no gateway runs on {self.layout.data}", self._hint()) from None
-        return _UnixConnection(self.layout.run), token
+        return _UnixConnection(self.layout.control_run), token
 
     def _hint(self) -> str:
         return f"start it: switchgear serve --data {self.layout.data}   (another folder: --data DIR)"

@@ -14,11 +14,13 @@ PATHS: dict[str, tuple[str, str]] = {
     "/console.css": ("console.css", "text/css; charset=utf-8"),
 }
 
+_BODIES = {name: (_STATIC / name).read_bytes() for name, _ in PATHS.values()}
+
 
 def serve(path: str, headers: dict[str, str]) -> Callable[[Request], Awaitable[Response]]:
-    """Return the handler of one static page, read once."""
+    """Return the handler of one static page."""
     name, kind = PATHS[path]
-    body = (_STATIC / name).read_bytes()
+    body = _BODIES[name]
 
     async def handle(request: Request) -> Response:
         return Response(body, 200, {**headers, "content-type": kind})

@@ -1,22 +1,43 @@
-"""How control writes the replica. Level 2. One writer; every commit is synced to disk (no writemap, no nosync)."""
+"""How control writes the replica. Level 2. One writer; every commit is synced to disk (no writemap, no nosync).
 
-from collections.abc import Iterable
+Edges take no lock, so that nothing they can write to is ever read by control (docs/decisions/010). LMDB would therefore use the
+pages of an old snapshot again while an edge reads them; read transactions of control's own, younger and older than PIN_S, keep
+them for long enough.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import lmdb
 
 from switchgear.replica import entries
 from switchgear.replica.entries import KeyEntry, Snapshot, Spend, Stored
-from switchgear.replica.reader import MAP_BYTES, READERS_MAX
+from switchgear.replica.reader import MAP_BYTES, PIN_S, READERS_MAX
 
 
 class Publisher:
     """Writes keys and snapshots."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, now_s: Callable[[], float] = time.monotonic) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._env = lmdb.open(str(folder), map_size=MAP_BYTES, max_readers=READERS_MAX, mode=0o600, metasync=True)
+        self._env = lmdb.open(str(folder), map_size=MAP_BYTES, max_readers=READERS_MAX, mode=0o640, metasync=True)
+        self._now_s = now_s
+        self._pinning = threading.Lock()
+        self._pins: list[tuple[float, lmdb.Transaction]] = [(now_s(), self._env.begin())]
+        """Read transactions with the times when they began, oldest first; each keeps all snapshots since then."""
         self.check_readers()
+
+    def _change(self) -> "lmdb.Transaction":
+        """Begin a write, keeping every snapshot that was the latest within the last PIN_S seconds."""
+        with self._pinning:
+            now = self._now_s()
+            while len(self._pins) > 1 and now - self._pins[1][0] >= PIN_S:
+                self._pins.pop(0)[1].abort()
+            if now - self._pins[-1][0] >= PIN_S / 4:
+                self._pins.append((now, self._env.begin()))
+        return self._env.begin(write=True)
 
     def check_readers(self) -> int:
         """Free the slots of readers that died; returns how many."""
@@ -47,37 +68,37 @@ class Publisher:
 
     def put_key(self, entry: KeyEntry, imported_mac: bytes | None = None) -> None:
         """Add or replace one key; returns when the commit is on disk."""
-        with self._env.begin(write=True) as txn:
+        with self._change() as txn:
             txn.put(entries.KEY_PREFIX + entry.id.encode(), entries.encode(entry))
             if imported_mac is not None:
                 txn.put(entries.HASH_PREFIX + imported_mac, entry.id.encode())
 
     def remove_key(self, key_id: str) -> None:
         """Drop one key."""
-        with self._env.begin(write=True) as txn:
+        with self._change() as txn:
             txn.delete(entries.KEY_PREFIX + key_id.encode())
 
     def put_snapshot(self, snapshot: Snapshot) -> None:
         """Publish routes and freezes."""
-        with self._env.begin(write=True) as txn:
+        with self._change() as txn:
             txn.put(entries.SNAPSHOT, entries.encode(snapshot))
             txn.put(entries.EPOCH, snapshot.epoch.to_bytes(8, "big"))
 
     def put_spends(self, spends: dict[str, Spend]) -> None:
         """Publish what keys used today, in one commit."""
-        with self._env.begin(write=True) as txn:
+        with self._change() as txn:
             for key_id, spend in spends.items():
                 txn.put(entries.SPEND_PREFIX + key_id.encode(), entries.encode(spend))
 
     def put_stored(self, stored: dict[str, Stored]) -> None:
         """Publish whose the responses are that providers keep, in one commit."""
-        with self._env.begin(write=True) as txn:
+        with self._change() as txn:
             for response_id, entry in stored.items():
                 txn.put(entries.STORED_PREFIX + response_id.encode()[:400], entries.encode(entry))
 
     def drop_stored(self, now_ms: int) -> int:
         """Forget those that no provider keeps any more; returns how many."""
-        with self._env.begin(write=True) as txn, txn.cursor() as cursor:
+        with self._change() as txn, txn.cursor() as cursor:
             old = []
             for key in _keys(cursor, entries.STORED_PREFIX):
                 raw = txn.get(key)
@@ -89,7 +110,7 @@ class Publisher:
 
     def replace_keys(self, keys: Iterable[tuple[KeyEntry, bytes | None]]) -> None:
         """Make the published keys exactly these, in one commit; unchanged ones are not written."""
-        with self._env.begin(write=True) as txn:
+        with self._change() as txn:
             wanted: set[bytes] = set()
             for entry, mac in keys:
                 key = entries.KEY_PREFIX + entry.id.encode()
@@ -108,6 +129,8 @@ class Publisher:
 
     def close(self) -> None:
         """Close the environment."""
+        for _, pin in self._pins:
+            pin.abort()
         self._env.close()
 
 

@@ -1,10 +1,12 @@
 """How an edge reads the replica: look-ups that see the latest commit. Level 2 (INVARIANTS S2).
 
 Each look-up is a read transaction of its own, so a revocation holds for the next request, and an idle edge never pins old
-pages.
+pages. Edges write nothing, not even LMDB's lock file: control keeps the pages of the last PIN_S seconds for them instead
+(docs/decisions/010).
 """
 
 from pathlib import Path
+from time import monotonic
 
 import lmdb
 
@@ -13,6 +15,10 @@ from switchgear.replica.entries import KeyEntry, Snapshot, Spend, Stored
 
 MAP_BYTES = 4 * 1024**3
 READERS_MAX = 256
+PIN_S = 0.25
+"""A look-up takes microseconds. The pages it reads are kept for so long at least."""
+STALE_S = 0.1
+"""A look-up that took longer (the process was stopped in the middle) is done again."""
 DECODED_KEYS_MAX = 10_000
 
 
@@ -24,8 +30,7 @@ class ReplicaReader:
         self._env = lmdb.open(
             str(folder),
             readonly=True,
-            lock=True,
-            max_readers=READERS_MAX,
+            lock=False,
             map_size=MAP_BYTES,
             readahead=False,
         )
@@ -36,20 +41,23 @@ class ReplicaReader:
     def look_up(self, key_id: str) -> tuple[Snapshot | None, KeyEntry | None]:
         """Return the current snapshot and the key of that id, as of one moment."""
         # py-lmdb keeps spare read transactions: beginning one renews it, ending it frees its pages.
-        with self._env.begin() as txn:
-            epoch = txn.get(entries.EPOCH)
-            if epoch != self._epoch:
-                raw = txn.get(entries.SNAPSHOT)
-                self._snapshot = entries.decode_snapshot(raw) if raw is not None else None
-                self._epoch = epoch or b""
-            raw = txn.get(entries.KEY_PREFIX + key_id.encode())
+        while True:
+            started = monotonic()
+            with self._env.begin() as txn:
+                epoch = txn.get(entries.EPOCH)
+                snapshot = txn.get(entries.SNAPSHOT) if epoch != self._epoch else None
+                raw = txn.get(entries.KEY_PREFIX + key_id.encode())
+            if monotonic() - started < STALE_S:
+                break
+        if epoch != self._epoch:
+            self._snapshot = entries.decode_snapshot(snapshot) if snapshot is not None else None
+            self._epoch = epoch or b""
         return self._snapshot, self._decode(raw) if raw is not None else None
 
     def look_up_hash(self, mac: bytes) -> KeyEntry | None:
         """Return the key that was imported by hash."""
-        with self._env.begin() as txn:
-            key_id = txn.get(entries.HASH_PREFIX + mac)
-            raw = txn.get(entries.KEY_PREFIX + key_id) if key_id is not None else None
+        key_id = self._get(entries.HASH_PREFIX + mac)
+        raw = self._get(entries.KEY_PREFIX + key_id) if key_id is not None else None
         return self._decode(raw) if raw is not None else None
 
     def snapshot(self) -> Snapshot | None:
@@ -58,15 +66,21 @@ class ReplicaReader:
 
     def spend(self, key_id: str) -> Spend | None:
         """Return what a key used on the last day that it used anything."""
-        with self._env.begin() as txn:
-            raw = txn.get(entries.SPEND_PREFIX + key_id.encode())
+        raw = self._get(entries.SPEND_PREFIX + key_id.encode())
         return entries.decode_spend(raw) if raw is not None else None
 
     def stored(self, response_id: str) -> Stored | None:
         """Return whose a stored response is."""
-        with self._env.begin() as txn:
-            raw = txn.get(entries.STORED_PREFIX + response_id.encode()[:400])
+        raw = self._get(entries.STORED_PREFIX + response_id.encode()[:400])
         return entries.decode_stored(raw) if raw is not None else None
+
+    def _get(self, key: bytes) -> bytes | None:
+        while True:
+            started = monotonic()
+            with self._env.begin() as txn:
+                raw: bytes | None = txn.get(key)
+            if monotonic() - started < STALE_S:
+                return raw
 
     def close(self) -> None:
         """Close the environment."""

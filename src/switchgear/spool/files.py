@@ -1,7 +1,8 @@
 """Names and locks of a spool's folder. Level 2.
 
-A folder holds `id` (the spool's random id), `lock` (held exclusively by the writer for its life: the lock, never a pid,
-says who lives), `NNNNNNNN.seg` and, prepared ahead, `next`.
+A folder is open to its writer and, by its group, to control; modes are for that (app/ownership). It holds `id` (the spool's
+random id), `lock` (held exclusively by the writer for its life: the lock, never a pid, says who lives), `NNNNNNNN.seg` and,
+prepared ahead, `next`.
 """
 
 import fcntl
@@ -34,7 +35,7 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
+def write_durably(path: Path, data: bytes, mode: int = 0o640) -> None:
     """Replace a file as one step: a crash leaves the old content or the new one."""
     temporary = path.with_name(path.name + ".new")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
@@ -62,7 +63,7 @@ def read_or_create_id(folder: Path, entropy: Entropy) -> str:
 
 def try_lock(folder: Path) -> int | None:
     """Take the writer's lock. Returns the descriptor to keep open, or None when another process lives."""
-    fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -210,7 +210,7 @@ class SpoolWriter:
             bound = min(BACKLOG_BYTES_MAX, int(disk.f_blocks * disk.f_frsize * DISK_SHARE_MAX))
             if backlog + self._segment_bytes > max(bound, 4 * self._segment_bytes):
                 return
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o660)
             try:
                 os.posix_fallocate(fd, 0, self._segment_bytes)
             finally:

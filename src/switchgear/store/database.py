@@ -31,7 +31,7 @@ from switchgear.core.errors import SwitchgearError, UserError
 from switchgear.core.ids import Entropy
 from switchgear.store import sqlite, tables
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 T = TypeVar("T")
 
 

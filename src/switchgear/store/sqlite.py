@@ -1,4 +1,4 @@
-"""How SQLite is opened: never created by accident, in WAL mode, synced at each commit. Level 2.
+"""How SQLite is opened: never created by accident, in WAL mode, synced at each commit, no file but its own. Level 2.
 
 The pragmas are the only statement texts in the program; SQLAlchemy has no construct for them (a test allows them here).
 """
@@ -14,6 +14,7 @@ PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA cache_size=-8192",
     "PRAGMA journal_size_limit=67108864",
+    "PRAGMA temp_store=MEMORY",
 )
 
 BEGIN = "BEGIN"

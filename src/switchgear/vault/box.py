@@ -222,4 +222,4 @@ class Box:
         self._opened[item.id] = Opened(item, secret, line, query, seal.Redactor(secret), auth)
 
     def _save(self) -> None:
-        write_durably(self._path, msgspec.msgpack.encode(_File(self.store_id, list(self._items.values()))))
+        write_durably(self._path, msgspec.msgpack.encode(_File(self.store_id, list(self._items.values()))), 0o600)

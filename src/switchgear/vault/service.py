@@ -376,6 +376,7 @@ class VaultSideLink(asyncio.Protocol):
         self._is_gathering = False
         self._flushed_s = 0.0
         self._peer: frames.Hello | None = None
+        self._uid = -1
         self.is_blocked = False
 
     @property
@@ -388,7 +389,8 @@ class VaultSideLink(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=LINK_BUFFER_BYTES)
         sock = transport.get_extra_info("socket")
-        if unix.peer_uid(cast(socket.socket, sock)) not in self.service.peer_uids:
+        self._uid = unix.peer_uid(cast(socket.socket, sock))
+        if not any(self._uid in uids for uids in self.service.peer_uids.values()):
             self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -456,8 +458,9 @@ class VaultSideLink(asyncio.Protocol):
             raise FrameError(f"unexpected frame type {kind}")
 
     def _greet(self, hello: frames.Hello) -> None:
-        expected = self.service.tokens.get(hello.role)
-        if expected is None or not hmac.compare_digest(expected.encode(), hello.token.encode()):
+        expected = frames.link_token(self.service.link_key, hello.role, hello.run_id)
+        is_expected = self._uid in self.service.peer_uids.get(hello.role, ())
+        if not is_expected or not hmac.compare_digest(expected.encode(), hello.token.encode()):
             raise FrameError("the peer is not who it says")
         if hello.version != frames.PROTOCOL_VERSION:
             raise FrameError(f"protocol version {hello.version} is not spoken here")
@@ -538,8 +541,8 @@ class VaultService:
         pool: Pool,
         clock: Clock,
         run_id: str,
-        tokens: dict[str, str],
-        peer_uids: frozenset[int],
+        link_key: bytes,
+        peer_uids: dict[str, frozenset[int]],
         report: Callable[[str], None],
     ) -> None:
         self.box = box
@@ -548,8 +551,10 @@ class VaultService:
         self.minter = Minter(pool, clock)
         self._clock = clock
         self.run_id = run_id
-        self.tokens = tokens
+        self.link_key = link_key
+        """What the tokens of links are made with (frames.link_token)."""
         self.peer_uids = peer_uids
+        """Who may connect, by role."""
         self.report = report
         self.held = 0
         self._routes: dict[bytes, KnownRoute] = {}

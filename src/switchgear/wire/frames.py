@@ -4,6 +4,7 @@ A frame is `length u32 | stream u32 | type u8 | flags u8 | 0 u16` and at most 64
 the link itself. An unknown type, a set reserved bit or a payload over the bound closes the link (INVARIANTS L1).
 """
 
+import hmac
 import struct
 from enum import IntEnum, IntFlag
 
@@ -53,6 +54,12 @@ class Flags(IntFlag):
 
 END = int(Flags.END)
 _TYPES = frozenset(int(kind) for kind in FrameType)
+
+
+def link_token(key: bytes, role: str, run_id: str) -> str:
+    """Return what proves to the vault that a peer is of this role and run: an edge cannot say that it is control, or a run
+    that another edge had."""
+    return hmac.digest(key, f"{role}\n{run_id}".encode(), "sha256").hex()
 
 
 class Hello(msgspec.Struct, array_like=True, frozen=True):

@@ -1,0 +1,39 @@
+"""What each process may touch. Level 6: one table, read by every child (INVARIANTS P1)."""
+
+import site
+import sys
+import sysconfig
+from pathlib import Path
+
+from switchgear.app.layout import Layout
+from switchgear.confine.cell import Cell
+
+
+def libraries() -> tuple[str, ...]:
+    """Return where this program and its libraries lie. They hold no secret."""
+    found = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    found |= {str(Path(__file__).parent.parent), str(Path(sys.base_prefix) / "lib"), str(Path(sys.prefix) / "lib")}
+    return tuple(sorted({str(Path(path).resolve()) for path in {*found, *site.getsitepackages()} if path}))
+
+
+def cell_of(role: str, number: int, layout: Layout, root: str = "") -> Cell:
+    """Return a role's cell; paths are below `root`, if there is one. Files that hold secrets (pepper, KEK, TLS key)
+    are read before it closes, and are not in it."""
+    reads = libraries()
+    if role == "edge":
+        return Cell(reads=(*reads, str(layout.replica)), keeps=(str(layout.edge_spool(number)),))
+    if role == "vault":
+        return Cell(
+            reads=reads,
+            keeps=(str(layout.vault), str(layout.journal)),
+            serves=(str(layout.vault_run),),
+            goes_out=True,
+        )
+    if role == "control":
+        return Cell(
+            reads=(*reads, str(layout.run)),
+            keeps=(str(layout.store.parent), str(layout.replica), str(layout.spool), str(layout.control_run)),
+            serves=(str(layout.control_run),),
+            root=root,
+        )
+    return Cell(reads=reads)
