@@ -74,6 +74,8 @@ def test_C2_inference_paths_of_every_dialect_pass(opened, method, path):
         ("GET", "/files"),
         ("POST", "/models/../secrets:generateContent"),
         ("POST", "/models/%2E%2E:generateContent"),
+        ("POST", "/models/..%2F..%2Fadmin:generateContent"),
+        ("POST", "/models/x%5C..%5Cadmin:generateContent"),
         ("POST", "/models/a/b:generateContent"),
         ("POST", "/models/a:setIamPolicy"),
         ("POST", "/models/a:streamGenerateContent?alt=sse&x=1"),

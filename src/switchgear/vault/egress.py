@@ -29,8 +29,8 @@ PATHS = {
     "GET": re.compile(rf"/models|/responses/{_STORED}(?:/input_items)?"),
     "DELETE": re.compile(rf"/responses/{_STORED}"),
 }
-_DOTS = re.compile(r"/(?:\.|%2E){1,2}(?:[/:?]|$)")
-"""Segments that mean another place."""
+_DOTS = re.compile(r"(?:/|%2F|%5C)(?:\.|%2E){1,2}(?:[/:?]|%2F|%5C|$)")
+"""Segments that mean another place, also where a provider decodes before it looks."""
 REQUEST_HEADERS = re.compile(
     rb"content-type|accept|openai-beta|idempotency-key|anthropic-[a-z-]+|x-goog-(?!api-key)[a-z-]+"
 )

@@ -35,6 +35,7 @@ ERROR_BODY_BYTES_MAX = 1_048_576
 STREAMS_PER_LINK_MAX = 20_000
 LINK_BUFFER_BYTES = 8 * 1024 * 1024
 ROUTES_MAX = 4_096
+OF_EDGES = frozenset({FrameType.OPEN, FrameType.BODY, FrameType.CANCEL, FrameType.WINDOW})
 GATHER_S = 0.004
 """A piece of a stream waits so long for others when its link was written to just now: under load one write carries several
 streams' events, and an event that comes alone never waits."""
@@ -438,6 +439,8 @@ class VaultSideLink(asyncio.Protocol):
                 raise FrameError("control may only send verbs")
             self._answer(stream_id, _decode_verb(payload))
             return
+        if kind not in OF_EDGES:
+            raise FrameError(f"unexpected frame type {kind}")
         attempt = self.attempts.get(stream_id)
         if kind == FrameType.OPEN:
             if attempt is not None or stream_id == 0 or len(self.attempts) >= STREAMS_PER_LINK_MAX:
@@ -452,10 +455,10 @@ class VaultSideLink(asyncio.Protocol):
             attempt.add_body(payload, bool(flags & END))
         elif kind == FrameType.CANCEL:
             attempt.cancel()
-        elif kind == FrameType.WINDOW and len(payload) == 4:
+        elif len(payload) == 4:
             attempt.grant(int.from_bytes(payload, "little"))
         else:
-            raise FrameError(f"unexpected frame type {kind}")
+            raise FrameError("a window of another size")
 
     def _greet(self, hello: frames.Hello) -> None:
         expected = frames.link_token(self.service.link_key, hello.role, hello.run_id)
