@@ -48,8 +48,8 @@ test: $(VENV)/.test  ## Run all tests
 kill: $(VENV)/.test  ## 300 rounds of kill -9 at random moments
 	KILL_ROUNDS=300 $(BIN)/python -m pytest tests/end_to_end/test_kill.py -s --timeout 3600
 
-torture: $(VENV)/.test  ## 10,000 rounds
-	KILL_ROUNDS=10000 $(BIN)/python -m pytest tests/end_to_end/test_kill.py -s --timeout 86400
+torture: $(VENV)/.test  ## 10,000 rounds, at random and at named places; goes on where it was interrupted (TORTURE_ROUNDS)
+	$(BIN)/python -m tests.end_to_end.torture --rounds $${TORTURE_ROUNDS:-10000} --state torture.jsonl
 
 breach: $(VENV)/.test  ## Attacker code inside every process, as root and as a plain user; prints what holds
 	BREACH_TABLE=1 $(BIN)/python -m pytest tests/end_to_end/test_breach.py -s -p no:randomly --timeout 300

@@ -275,7 +275,7 @@ LINK = """
 import msgspec
 from switchgear.wire import frames
 hello_of = live('VaultLink')._hello()
-def talk(*sent, hello=None, seconds=1.0):
+def talk(*sent, hello=None, seconds=0.4):
     '''Open a link of one's own; returns what the vault said, and how it ended.'''
     s = socket.socket(socket.AF_UNIX)
     s.settimeout(seconds)

@@ -10,6 +10,7 @@ import random
 import signal
 import threading
 import time
+from pathlib import Path
 
 from tests.end_to_end.setups import ENVIRON, config
 
@@ -17,6 +18,7 @@ from switchgear.testing.gateway import GatewayProcess, ProviderProcess
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "40"))
 SEED = int(os.environ.get("KILL_SEED", str(time.time_ns() % 10**9)))
+FAILPOINTS = Path(__file__).with_name("failpoints.py")
 VICTIMS = ("edge", "edge", "vault", "control", "supervisor")
 THREADS = 4
 
@@ -86,39 +88,93 @@ def kill(gateway, role, chance):
     os.kill(pid, signal.SIGKILL)
 
 
-def test_M2_kill_nine(tmp_path):
-    chance = random.Random(SEED)
+def chaos(folder, rounds, seed, *, failpoints=False, say=lambda text: None):
+    """Break things `rounds` times under load, then look at the ledger. Returns what was counted; raises AssertionError."""
+    chance = random.Random(seed)
     provider = ProviderProcess()
     more = "    fake/never: {input_per_mtok: 1}\n"
-    gateway = GatewayProcess(config(provider.port, more), folder=tmp_path, environ=ENVIRON)
+    program = (str(FAILPOINTS), "serve", str(seed)) if failpoints else ("-m", "switchgear.cli")
+    gateway = GatewayProcess(config(provider.port, more), folder=folder, environ=ENVIRON, program=program)
     recoveries = []
+    stop = threading.Event()
+    clerk = threading.Thread(target=administer, args=(gateway, stop))
     try:
-        load = Load(gateway.port, gateway.key("victim"))
-        for number in range(ROUNDS):
+        load = Load(gateway.port, made_key(gateway))
+        clerk.start()
+        number = 0
+        while number < rounds:
             time.sleep(chance.uniform(0.05, 0.6))
-            role = chance.choice(VICTIMS)
-            kill(gateway, role, chance)
-            if ROUNDS > 100 and number % 50 == 49:
-                print(
-                    f"round {number + 1} of {ROUNDS}, {len(load.answered)} answered, longest gap {load.longest_gap:.2f} s",
-                    flush=True,
-                )
+            if failpoints:
+                deaths = gateway.log.read_text().count("failpoint: ")
+                if deaths == number and chance.random() < 0.8:
+                    continue
+                number = max(deaths, number + 1)
+                role = "failpoint"
+                if deaths != number:
+                    kill(gateway, role := chance.choice(VICTIMS), chance)
+            else:
+                kill(gateway, role := chance.choice(VICTIMS), chance)
+                number += 1
             started = time.monotonic()
             while load.last_ok < started and time.monotonic() - started < 10:
                 time.sleep(0.01)
             recoveries.append((time.monotonic() - started, role))
+            if len(recoveries) % 50 == 0:
+                say(f"round {number} of {rounds}, {len(load.answered)} answered, longest gap {load.longest_gap:.2f} s")
+        stop.set()
+        clerk.join()
         load.stop()
         until = time.monotonic() + 20
         while gateway.status().get("state") != "ready" and time.monotonic() < until:
             time.sleep(0.05)
+        if failpoints:  # the last look at the ledger is taken by processes that live
+            gateway.stop(keep=True)
+            gateway.use_program("-m", "switchgear.cli")
+            gateway.start()
         settle(gateway, load)
-        check(gateway, provider, load)
-        slow = sorted(recoveries)[-3:]
-        assert slow[-1][0] <= 2.0, f"service came back too late: {slow} (seed {SEED})"
+        counted = check(gateway, provider, load)
+        counted["recoveries"] = sorted(seconds for seconds, _ in recoveries)
+        counted["slowest"] = sorted(recoveries)[-3:]
+        places = [line for line in gateway.log.read_text().splitlines() if line.startswith("failpoint: ")]
+        counted["places"] = {place.removeprefix("failpoint: "): places.count(place) for place in sorted(set(places))}
+        return counted
     finally:
-        provider_seen = provider
+        stop.set()
         gateway.stop(keep=True)
-        provider_seen.stop()
+        provider.stop()
+
+
+def made_key(gateway):
+    """Make the load's key; a process may die in the middle of that, too."""
+    for _ in range(20):
+        done = gateway.cli("key", "create", f"victim-{time.time_ns()}", "--json", check=False)
+        if done.returncode == 0:
+            return json.loads(done.stdout)["key"]
+        time.sleep(0.3)
+    raise AssertionError(done.stderr)
+
+
+def administer(gateway, stop):
+    """Change things all the while: keys rotate and are revoked, a credential is disabled and enabled."""
+    number = 0
+    while not stop.wait(0.5):
+        number += 1
+        name = f"clerk-{number}"
+        gateway.cli("key", "create", name, check=False)
+        gateway.cli("key", "rotate", name, "--overlap", "1h", check=False)
+        gateway.cli("credential", "disable" if number % 2 else "enable", "claude/main", check=False)
+        gateway.cli("key", "revoke", name, "--yes", check=False)
+
+
+def test_M2_kill_nine(tmp_path):
+    counted = chaos(tmp_path, ROUNDS, SEED, say=lambda text: print(text, flush=True) if ROUNDS > 100 else None)
+    assert counted["slowest"][-1][0] <= 2.0, f"service came back too late: {counted['slowest']} (seed {SEED})"
+
+
+def test_M2_processes_that_die_at_named_places(tmp_path):
+    counted = chaos(tmp_path, max(15, ROUNDS // 2), SEED, failpoints=True)
+    assert counted["places"], "no place was reached"
+    print(counted["places"])
 
 
 def all_records(gateway):
@@ -177,7 +233,12 @@ def check(gateway, provider, load):
     total = gateway.json("usage", "--by", "")["total"]
     assert total["requests"] == sum(record["count"] for record in records)
     assert total["cost_nanousd"] == sum(record["cost_nanousd"] or 0 for record in records)
+    problems = [
+        text for text in json.loads(gateway.cli("status", "--json", check=False).stdout)["problems"] if "spool" in text
+    ]
+    assert not problems, f"a file is damaged: {problems} (seed {SEED})"
     print(
         f"{len(records)} records, {len(seen)} seen by the provider, {sum(r['outcome'] == 'interrupted' for r in records)} interrupted, "
         f"{sum(r['outcome'] == 'not_sent' for r in records)} not sent, longest gap {load.longest_gap:.2f} s"
     )
+    return {"records": len(records), "attempts": len(seen), "longest_gap_s": load.longest_gap}

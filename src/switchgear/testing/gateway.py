@@ -70,6 +70,7 @@ class GatewayProcess:
         workers: int = 2,
         environ: dict[str, str] | None = None,
         arguments: tuple[str, ...] = (),
+        program: tuple[str, ...] = ("-m", "switchgear.cli"),
         start: bool = True,
     ) -> None:
         self.is_own_folder = folder is None
@@ -83,17 +84,21 @@ class GatewayProcess:
         self._workers = workers
         self._environ = environ or {}
         self._arguments = arguments
+        self._program = program
         self.start_s = 0.0
         self.process: subprocess.Popen[bytes] | None = None
         if start:
             self.start()
 
+    def use_program(self, *program: str) -> None:
+        """Start it through another program from now on."""
+        self._program = program
+
     def start(self, wait: bool = True) -> None:
         """Start it and wait until it is ready. Raises RuntimeError with its log when it ends instead."""
         command = [
             sys.executable,
-            "-m",
-            "switchgear.cli",
+            *self._program,
             "serve",
             "--config",
             str(self.config),
