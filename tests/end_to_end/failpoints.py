@@ -43,7 +43,7 @@ PLACES = {
         "segment unlink": ("switchgear.ledger.absorb", "SpoolAbsorber.drop_finished", 20),
         "replica publish": ("switchgear.replica.publisher", "Publisher.put_snapshot", 2),
         "key published": ("switchgear.replica.publisher", "Publisher.put_key", 3),
-        "key stored": ("switchgear.store.objects", "put_key", 3),
+        "key stored": ("switchgear.store.objects", "_put_secrets", 3),
     },
 }
 

@@ -9,11 +9,46 @@ import threading
 
 import pytest
 import trustme
-from tests.end_to_end.setups import SECRET
+from tests.end_to_end import setups
+from tests.end_to_end.setups import ENVIRON, SECRET
 
+from switchgear.confine import cell
 from switchgear.net.clock import SystemClock
 from switchgear.testing.fake_provider import FakeProvider
 from switchgear.testing.gateway import GatewayProcess
+
+
+def test_P1_beyond_loopback_only_with_tls_and_in_cells(authority, tmp_path, provider):
+    """CONTRACT §2: the refusal says what is missing; with all of it, other machines are answered."""
+    authority.issue_cert("gateway.test", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
+        tmp_path / "both.pem"
+    )
+    tls = ("--tls-cert", str(tmp_path / "both.pem"), "--tls-key", str(tmp_path / "both.pem"))
+    gateway = GatewayProcess(setups.config(provider.port), folder=tmp_path, environ=ENVIRON, start=False)
+
+    def refusal(*arguments):
+        gateway.use_arguments(*arguments)
+        with pytest.raises(RuntimeError) as caught:
+            gateway.start()
+        return str(caught.value).rpartition("error: ")[2]
+
+    everywhere = ("--listen", f"0.0.0.0:{gateway.port}")
+    assert "must not travel in the clear" in refusal(*everywhere)
+    assert "no admin accounts" in refusal(*everywhere, *tls, "--console", f"0.0.0.0:{gateway.console_port}")
+    if cell.probe():
+        assert "cannot confine" in refusal(*everywhere, *tls)
+        return
+    gateway.use_arguments(*everywhere, *tls)
+    gateway.start()
+    context = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    connection = http.client.HTTPSConnection("127.0.0.1", gateway.port, context=context, timeout=10)
+    connection.request("GET", "/healthz")
+    assert connection.getresponse().status == 200
+    connection.close()
+    found = gateway.json("doctor", check=False)["findings"]
+    assert [f for f in found if f["severity"] != "low"] == []
+    assert gateway.stop(keep=True) == 0
+
 
 BODY = json.dumps({"model": "fake/echo", "messages": [{"role": "user", "content": "hello"}]})
 

@@ -281,6 +281,20 @@ def test_L4_a_restart_of_control_between_orphan_and_decision_loses_nothing(store
     assert [a.deployment for a in record.attempts] == ["a/c", "b/c"]
 
 
+def test_L5_a_lie_in_a_spool_stops_nobody_after_a_restart(store, spool, tmp_path):
+    """A settlement of nothing is a finding, once; control, which reads the segment again when it starts, goes on."""
+    forged = records.Settle(rid(99), 200, "ok", [], None, 0, None, None, None, None, 0, 0, None)
+    spool.append(Kind.SETTLE, records.encode_payload(forged))
+    spool.commit()
+    findings, _ = absorb(store, absorber(store, tmp_path))
+    assert len(findings) == 1
+    reserve(spool, 1)
+    settle(spool, 1)
+    spool.commit()
+    assert absorb(store, absorber(store, tmp_path)) == ([], None)
+    assert [record.id for record in rows(store)] == [rid(1)]
+
+
 def test_L7_denials_are_recorded_with_their_count(store, spool, tmp_path):
     denial = records.Denial(
         rid(1),

@@ -14,6 +14,7 @@ from switchgear.core.errors import ConfigError, UserError
 COMMANDS: dict[str, str] = {
     "serve": "serve",
     "status": "status",
+    "doctor": "doctor",
     "version": "status",
     "key": "key",
     "provider": "provider",

@@ -12,7 +12,7 @@ from switchgear.cli.client import Client
 from switchgear.core.errors import UserError
 
 
-def _offline(client: Client) -> dict[str, Any]:
+def offline(client: Client) -> dict[str, Any]:
     """Say what can be known without control."""
     layout = client.layout
     stopped: dict[str, Any] = {
@@ -51,7 +51,7 @@ def status(client: Client, out: Output) -> int:
     except UserError:
         if client._server is not None:
             raise
-        answer = _offline(client)
+        answer = offline(client)
     if out.for_people:
         click.echo(f"{answer['state']}   version {answer['version']}   data {client.layout.data}")
         if answer.get("data_url"):

@@ -5,6 +5,7 @@ spool says is believed: fields are bounded, settlements must belong to the spool
 computed again from usage and price.
 """
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -252,7 +253,10 @@ class SpoolAbsorber:
                 if entry.kind == Kind.ORPHAN:
                     self._open.pop(self._orphan(entry).id, None)
                 elif entry.kind != Kind.DENIAL:
-                    self._take(entry, scratch)
+                    with contextlib.suppress(
+                        RecordError
+                    ):  # it was judged when it was absorbed: a lie stops nobody twice
+                        self._take(entry, scratch)
         reader.close()
 
     def _take(self, entry: Entry, batch: Batch) -> None:

@@ -69,12 +69,15 @@ class SpoolWriter:
     def append(self, kind: int, payload: bytes) -> None:
         """Buffer a record; `commit` writes it. Starts a new segment when this one is full."""
         size = len(payload) + records.HEADER.size
-        if self._offset + size > self._segment_bytes:
-            self._rotate()
+        self._make_room(size)
         self._buffer.append(records.frame(self._seed, self._offset, kind, self._sequence, payload))
         self._unsynced.append((kind, payload))
         self._offset += size
         self._sequence += 1
+
+    def _make_room(self, size: int) -> None:
+        if self._offset + size > self._segment_bytes:
+            self._rotate()
 
     def reserve(self, request_id: str, payload: bytes) -> None:
         """Buffer a reservation. Raises SpoolFullError when its settlement might not fit any more."""
@@ -87,6 +90,9 @@ class SpoolWriter:
 
     def settle(self, request_id: str, payload: bytes) -> None:
         """Buffer the settlement of an open reservation. Raises KeyError for any other."""
+        # Room first: a segment that begins here must begin with this reservation, or whoever reads it alone (a successor
+        # after a crash, control after its restart) would not know what the settlement settles.
+        self._make_room(len(payload) + records.HEADER.size)
         del self._open[request_id]
         if self._more:
             self._more.pop(request_id, None)

@@ -94,6 +94,10 @@ class GatewayProcess:
         """Start it through another program from now on."""
         self._program = program
 
+    def use_arguments(self, *arguments: str) -> None:
+        """Give it other options from now on; the last of a kind counts."""
+        self._arguments = arguments
+
     def start(self, wait: bool = True) -> None:
         """Start it and wait until it is ready. Raises RuntimeError with its log when it ends instead."""
         command = [
