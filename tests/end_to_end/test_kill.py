@@ -3,6 +3,7 @@
 KILL_ROUNDS sets the number of rounds (40 in `make test`, 300 in `make kill`, 10,000 in `make torture`), KILL_SEED the seed.
 """
 
+import contextlib
 import http.client
 import json
 import os
@@ -85,7 +86,8 @@ def kill(gateway, role, chance):
                     return
                 time.sleep(0.01)
         raise AssertionError(gateway.log.read_text()[-1000:])
-    os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):  # it died by itself a moment ago
+        os.kill(pid, signal.SIGKILL)
 
 
 def chaos(folder, rounds, seed, *, failpoints=False, say=lambda text: None):
