@@ -96,9 +96,7 @@ def h11_reads(data):
 
 
 MORE_LENIENT_THAN_H11 = {
-    "field: Hosts in a list": "one field with a comma: the gateway never routes by Host",
-    "field: value with high bytes": "obs-text; never forwarded",
-    "chunks: trailer": "both discard it",
+    "an empty line before": "RFC 9112 §2.2 asks servers to ignore it",
 }
 
 
@@ -114,13 +112,14 @@ def test_H1_what_is_understood_here_h11_understands_the_same_way(case):
     assert [method for method, _, _ in theirs] == [method for method, _ in sink.heads[: sink.ends]]
 
 
-def statuses(port, data, seconds=3.0):
+def statuses(port, data, seconds=3.0, end=True):
     """Send bytes, end the sending side, and return the statuses of what comes back, and whether it ended."""
     with socket.create_connection(("127.0.0.1", port), timeout=seconds) as sock:
         received = b""
         try:
             sock.sendall(data)
-            sock.shutdown(socket.SHUT_WR)
+            if end:
+                sock.shutdown(socket.SHUT_WR)
             while piece := sock.recv(65536):
                 received += piece
         except (ConnectionResetError, BrokenPipeError):
@@ -136,7 +135,9 @@ def test_H1_a_real_gateway_answers_and_closes(gateway, case):
     found, ended = statuses(gateway.port, case.data)
     assert ended, f"hung after {found}"
     if case.good:
-        assert len(found) == case.good and all(status in {401, 404, 405, 400, 415} for status in found), found
+        # A refusal may close before the second of two requests; without a key only the root page is a success.
+        assert 1 <= len(found) <= case.good, found
+        assert all(status in {401, 404, 405, 415} or (status == 200 and b" / " in case.data) for status in found), found
     elif "bytes after the end" not in case.name:
         assert len(found) <= 1 and all(status >= 400 for status in found), found
 
@@ -162,11 +163,9 @@ http {{
 """
 
 MORE_LENIENT_THAN_NGINX = {
-    "field: Hosts in a list": "nginx refuses a comma; the gateway never routes by Host",
     "line: encoded NUL": "nginx decodes paths; here a path is compared as it came, and this one is unknown (404)",
     "line: dots": "nginx resolves dots and leaves the root; here no such path exists (404)",
     "line: encoded dots": "the same",
-    "field: IPv6 Host": "nginx reads brackets only with a port it knows",
 }
 
 
@@ -219,6 +218,6 @@ def _ok(peer):
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.good], ids=[c.name for c in CASES if c.good])
 def test_H1_what_is_understood_here_nginx_understands_too(nginx, case):
-    found, _ = statuses(nginx, case.data)
+    found, _ = statuses(nginx, case.data, 0.4, end=False)  # nginx gives up when a client ends its side
     good = [status for status in found if status < 400]
     assert len(good) == case.good or case.name in MORE_LENIENT_THAN_NGINX, found

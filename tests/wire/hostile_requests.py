@@ -44,10 +44,16 @@ def _length_cases():
     yield _case("length field twice, the same", H + "Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello", 0, twice)
     yield _case("length field twice, other case", H + "Content-Length: 5\r\ncontent-length: 0\r\n\r\nhello", 0, twice)
     yield _case(
-        "CL.0: a body where none is expected", G + f"Content-Length: {len(NEXT)}\r\n\r\n" + NEXT, 1, "a GET's body is a body"
+        "CL.0: a body where none is expected",
+        G + f"Content-Length: {len(NEXT)}\r\n\r\n" + NEXT,
+        1,
+        "a GET's body is a body",
     )
     yield _case(
-        "length with spaces around", H + "Content-Length:   5  \r\n\r\nhello", 1, "RFC 9110 §5.5: optional white space"
+        "length with spaces around",
+        H + "Content-Length:   5  \r\n\r\nhello",
+        0,
+        "stricter than RFC 9110 §5.5 on purpose",
     )
 
 
@@ -100,7 +106,7 @@ def _chunk_cases():
     for name, body, good in (
         ("plain", "5\r\nhello\r\n0\r\n\r\n", 1), ("extension", "5;a=b\r\nhello\r\n0\r\n\r\n", 1), ("capital hex", "A\r\n0123456789\r\n0\r\n\r\n", 1),
         ("trailer", "0\r\nX: y\r\n\r\n", 1), ("leading zeros", "0005\r\nhello\r\n0\r\n\r\n", 1),
-        ("trailer that is a length", "0\r\nContent-Length: 5\r\n\r\n", 1), ("trailer that is an encoding", "0\r\nTransfer-Encoding: x\r\n\r\n", 1),
+        ("trailer that is a length", "0\r\nContent-Length: 5\r\n\r\n", 0), ("trailer that is an encoding", "0\r\nTransfer-Encoding: x\r\n\r\n", 0),
         ("size with 0x", "0x5\r\nhello\r\n0\r\n\r\n", 0), ("size with plus", "+5\r\nhello\r\n0\r\n\r\n", 0), ("size with minus", "-5\r\nhello\r\n0\r\n\r\n", 0),
         ("size with underscore", "1_0\r\n0123456789abcdef\r\n0\r\n\r\n", 0), ("size with a space", " 5\r\nhello\r\n0\r\n\r\n", 0),
         ("size and space inside", "5 5\r\nhello\r\n0\r\n\r\n", 0), ("empty size", "\r\nhello\r\n0\r\n\r\n", 0), ("size that is no number", "zz\r\nhello\r\n0\r\n\r\n", 0),
@@ -164,7 +170,7 @@ def _line_cases():
 
 def _field_cases():
     for name, fields, good in (
-        ("no Host", "X: y", 0), ("two Hosts", "Host: a\r\nHost: b", 0), ("the same Host twice", "Host: a\r\nHost: a", 0), ("Hosts in a list", "Host: a, b", 1),
+        ("no Host", "X: y", 0), ("two Hosts", "Host: a\r\nHost: b", 0), ("the same Host twice", "Host: a\r\nHost: a", 0), ("Hosts in a list", "Host: a, b", 0),
         ("Host with a path", "Host: a/b", 0), ("Host with user info", "Host: x@a", 0), ("Host with a space", "Host: a b", 0), ("Host with NUL", "Host: a\x00", 0), ("Host with CR", "Host: a\rb", 0),
         ("Host with a high byte", "Host: \xe4", 0), ("IPv6 Host", "Host: [::1]:80", 1), ("Host folded", "Host:\r\n a", 0), ("space before Host's colon", "Host : a", 0),
         ("name with a space", "Host: a\r\nX Y: z", 0), ("name with NUL", "Host: a\r\nX\x00: z", 0), ("name with a high byte", "Host: a\r\n\xe4: z", 0), ("name with a slash", "Host: a\r\nx/y: z", 0),

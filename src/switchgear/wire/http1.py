@@ -85,6 +85,7 @@ class RequestParser:
     """The server side of one connection. Feed it bytes; it calls the sink. RejectedError ends the connection."""
 
     __slots__ = (
+        "_blank",
         "_body",
         "_complete",
         "_crossed",
@@ -111,6 +112,8 @@ class RequestParser:
         self._pending = b""
         self.in_message = False
         """True from a head's end to its message's end."""
+        self._blank = False
+        """An empty line came before this head: one is ignored."""
         self._head: RequestHead | None = None
         self._memo: tuple[bytes, bytes] | None = None
         self._memo_head: RequestHead | None = None
@@ -197,8 +200,9 @@ class RequestParser:
         # RFC 9112 §2.2: a server SHOULD ignore at least one empty line received before the request line.
         if data.startswith(b"\r\n"):
             data = data[2:]
-            if data.startswith(b"\r\n"):
+            if self._blank or data.startswith(b"\r\n"):
                 raise RejectedError(problems.BAD_HTTP, "empty lines before the request line")
+            self._blank = True
         end = data.find(b"\r\n\r\n")
         if end < 0:
             return data
@@ -222,7 +226,7 @@ class RequestParser:
         self._headers = {}
         self._repeated = set()
         self._raw = self._body = 0
-        self._complete = self._crossed = self._direct = False
+        self._complete = self._crossed = self._direct = self._blank = False
         self._head = None
 
     def _feed_body(self, data: bytes) -> bytes:
