@@ -168,8 +168,8 @@ class SpoolWriter:
     def close(self) -> None:
         """Write, sync and release the lock. Open reservations become orphans of the next writer."""
         self.commit()
-        os.fdatasync(self._fd)
         os.ftruncate(self._fd, self._written)
+        os.fdatasync(self._fd)
         os.close(self._fd)
         os.close(self._lock)
 
@@ -182,9 +182,9 @@ class SpoolWriter:
             if not self._next_ready:
                 raise SpoolFullError("no room for another segment")
         with self._swap:
-            os.fdatasync(self._fd)
-            # Truncate before the next segment appears: a reader then knows this one's exact end.
+            # Truncate before the next segment appears: a reader then knows this one's exact end, after a power cut too.
             os.ftruncate(self._fd, self._written)
+            os.fdatasync(self._fd)
             os.close(self._fd)
             self._start_segment(self._number + 1)
 
@@ -233,7 +233,7 @@ class SpoolWriter:
             path = self.folder / files.segment_name(number)
             opened, more, end, last, run_id = scan_open(path, self._seed)
             if number == numbers[-1]:
-                os.truncate(path, end)
+                _truncate_durably(path, end)
             if last is None:
                 continue  # power was lost before its first page: nothing of it was acknowledged
             now = self._clock.wall_ms()
@@ -241,6 +241,15 @@ class SpoolWriter:
             self._open, self._more = opened, more
             return numbers[-1], last + 1, [records.Orphan(request_id, run_id, now) for request_id in opened]
         return (numbers[-1] if numbers else 0), 1, []
+
+
+def _truncate_durably(path: Path, size: int) -> None:
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        os.ftruncate(fd, size)
+        os.fdatasync(fd)
+    finally:
+        os.close(fd)
 
 
 def scan_open(
