@@ -364,6 +364,32 @@ out = [heads, sum(1 for kind, _, _, p in heard if kind == 8 and msgspec.msgpack.
     time.sleep(1.1)
 
 
+def test_C8_attempts_past_the_books_are_seen_within_seconds(own_estate):
+    """The one thing that code in an edge can do: call a configured deployment. It shows."""
+    estate = own_estate
+    for _ in range(20):
+        assert estate.call(estate.key) == 200
+    time.sleep(2.5)
+    status = estate.gateway.json("status")
+    assert status["double_entry"]["unspooled"] == 0 and status["double_entry"]["checked"] >= 20, status
+    code = """
+body = b'{"model":"echo","messages":[{"role":"user","content":"x"}]}'
+heard, state = talk(open_frame(attempt='%032x-1' % 7, body=body, headers=[(b'content-type', b'application/json')]), seconds=2.0)
+out = any(kind == 6 for kind, *_ in heard)
+"""
+    assert estate.gateway.inside("edge-0", LINK + code, **surroundings(estate)), "the provider answered"
+    began = time.monotonic()
+    while time.monotonic() - began < 15:
+        found = estate.gateway.json("status")
+        if found["double_entry"]["unspooled"]:
+            break
+        time.sleep(0.1)
+    took = time.monotonic() - began
+    assert holds(estate, "an edge", "spend past the books unseen", found["double_entry"]["unspooled"] == 1), found
+    assert found["state"] == "degraded" and "no edge recorded" in str(found["problems"])
+    assert took < 10
+
+
 def test_P3_controls_socket_answers_nobody_without_its_token(estate):
     code = """
 import http.client

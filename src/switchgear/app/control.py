@@ -5,6 +5,7 @@ import contextlib
 import functools
 import importlib
 import os
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from switchgear.app.layout import Layout, PriceFiles, price_snapshot, read_peppe
 from switchgear.config.compile import Compiled
 from switchgear.control import server
 from switchgear.control.absorber import Absorber
+from switchgear.control.double_entry import DoubleEntry
 from switchgear.control.gateway import Gateway
 from switchgear.control.prices import PriceBook
 from switchgear.control.routes import Api
@@ -110,7 +112,8 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     configuration = msgspec.json.decode(boot.configuration, type=Configuration | None) or Configuration()
     await gateway.load(configuration.compiled, configuration.puts)
     absorber = Absorber(store, layout.spool, link, prices, clock, os.urandom, child.report, publisher.put_stored)
-    api = Api(gateway, absorber, lambda: status(layout, gateway, absorber))
+    books = DoubleEntry(store, layout.journal, absorber, clock, child.report)
+    api = Api(gateway, absorber, lambda: status(layout, gateway, absorber, books))
     token = os.urandom(32).hex()
     fd = os.open(layout.cli_token, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.write(fd, token.encode())
@@ -124,8 +127,10 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     mine = [unix.bind(layout.control_run, "control.sock")]
     local = _serve(server.build(api, token, hosts, child.report), mine, frozenset({0, os.geteuid()}))
     console = _serve(server.build(api, None, hosts, child.report), [child.listening(fd) for fd in boot.listen_fds])
-    work = (absorber.run(), SpendBoard(gateway, absorber).run(), _housekeeping(gateway, absorber, layout))
+    work = (absorber.run(), books.run(), SpendBoard(gateway, absorber).run(), _housekeeping(gateway, absorber, layout))
     jobs = [asyncio.create_task(job) for job in work]
+    for job in jobs:
+        job.add_done_callback(_end_with)
     life.ready()
     await life.stopping.wait()
     for job in jobs:
@@ -139,6 +144,13 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     link.close()
     await asyncio.to_thread(store.close)
     publisher.close()
+
+
+def _end_with(job: "asyncio.Task[None]") -> None:
+    """A job that fails takes the process with it: the supervisor starts it anew, and nothing stands still unseen."""
+    if not job.cancelled() and (error := job.exception()) is not None:
+        child.report("a job of control failed: " + "".join(traceback.format_exception(error)))
+        os._exit(1)
 
 
 def _protocol(uids: frozenset[int] | None) -> type[H11Protocol]:
@@ -196,7 +208,7 @@ def _drop_journal(layout: Layout, older_than_ms: int) -> None:
         journal.drop_old(layout.journal, older_than_ms)
 
 
-def status(layout: Layout, gateway: Gateway, absorber: Absorber) -> dict[str, Any]:
+def status(layout: Layout, gateway: Gateway, absorber: Absorber, books: DoubleEntry) -> dict[str, Any]:
     """Join what the supervisor knows with what control knows."""
     try:
         base: dict[str, Any] = msgspec.json.decode(layout.status.read_bytes())
@@ -206,6 +218,7 @@ def status(layout: Layout, gateway: Gateway, absorber: Absorber) -> dict[str, An
     if absorber.problem is not None:
         problems.append(absorber.problem)
     problems += [f"spool {f.spool_id}, segment {f.segment}: {f.reason}" for f in absorber.findings]
+    problems += books.problems
     problems += [f"the KEK does not open credential {c.id}" for c in gateway.credentials if not c.opens]
     compiled = gateway.compiled
     path, digest = base.pop("config_on_disk", ("", ""))
@@ -222,6 +235,7 @@ def status(layout: Layout, gateway: Gateway, absorber: Absorber) -> dict[str, An
         "state": state,
         "problems": problems,
         "ledger": {"absorbed": absorber.absorbed, "spool_bytes": _size(layout.spool)},
+        "double_entry": {"checked": books.checked, "unspooled": books.unspooled, "repeated": books.repeated},
         "config": {"source": compiled.source, "digest": compiled.digest},
         "freezes": gateway.snapshot.freezes if gateway.snapshot is not None else {},
         "prices": gateway.price_snapshot,

@@ -25,6 +25,8 @@ PAUSE_S = 0.25
 ADOPT_S = 5.0
 """A spool whose writer is gone for so long has no successor: control closes it itself."""
 ROUNDS_PER_TURN = 64
+TRIES_MAX = 100_000
+"""Settled requests whose attempts are kept for the double entry; it asks the store for others."""
 
 
 class Absorber:
@@ -58,6 +60,9 @@ class Absorber:
         self.touched: set[str] = set()
         """Ids of keys whose sums changed since `take_touched`."""
         self.findings: list[Finding] = []
+        self.read_until_s = 0.0
+        """When the last turn began that read all spools to their ends."""
+        self._tries: dict[str, int] = {}
 
     async def run(self) -> None:
         """Absorb until cancelled."""
@@ -84,6 +89,15 @@ class Absorber:
         taken, self.touched = self.touched, set()
         return taken
 
+    def take_tries(self) -> dict[str, int]:
+        """Return the attempts of the requests that were settled since the last call, by id."""
+        taken, self._tries = self._tries, {}
+        return taken
+
+    def open_tries(self, request_id: str) -> int:
+        """Return how many attempts a request names that is not settled; 0 when no spool knows it."""
+        return next((tries for spool in self._spools.values() if (tries := spool.open_tries(request_id))), 0)
+
     async def drain(self, bound_s: float) -> None:
         """Absorb until nothing is left, at shutdown."""
         end = self._clock.monotonic_s() + bound_s
@@ -107,6 +121,7 @@ class Absorber:
 
     def _turn(self) -> tuple[bool, list[tuple[SpoolAbsorber, str]], set[str]]:
         self._store.check()
+        began_s, all_read = self._clock.monotonic_s(), True
         moved = False
         touched: set[str] = set()
         blocked: list[tuple[SpoolAbsorber, str]] = []
@@ -130,13 +145,20 @@ class Absorber:
                 spool.drop_finished()
                 self.absorbed += len(batch.rows)
                 touched.update(dimensions[1] for dimensions in batch.sums)
+                if len(self._tries) < TRIES_MAX:
+                    self._tries.update(batch.tries)
                 if wait is not None:
                     blocked.append((spool, wait.run_id))
+                    all_read = False
                 if spool.position == before:
                     break
                 before = spool.position
                 moved = True
+            else:
+                all_read = False
             self._adopt(folder)
+        if all_read:
+            self.read_until_s = began_s
         return moved, blocked, touched
 
     def _absorb(self, folder: Path, connection: Connection) -> tuple[SpoolAbsorber, Blocked | None, Batch]:

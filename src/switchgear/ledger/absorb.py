@@ -60,6 +60,8 @@ class Batch:
         self.rows: list[tuple[Any, ...]] = []
         self.sums: dict[tuple[Any, ...], list[int]] = {}
         self.findings: list[Finding] = []
+        self.tries: dict[str, int] = {}
+        """Attempts of the settled requests, by id: for the double entry."""
         self.stored: dict[str, Stored] = {}
         """Responses that a provider keeps, by id."""
 
@@ -232,6 +234,11 @@ class SpoolAbsorber:
         """The place after the last record that was taken."""
         return self._done
 
+    def open_tries(self, request_id: str) -> int:
+        """Return how many attempts an open request names; 0 when it is not open here."""
+        opened = self._open.get(request_id)
+        return 1 + len(opened.attempts) if opened is not None else 0
+
     @property
     def open_count(self) -> int:
         """Reservations whose settlement has not come."""
@@ -290,6 +297,7 @@ class SpoolAbsorber:
             if orphan is None:
                 raise RecordError(f"an orphan without a reservation of this spool: {record.id[:40]}")
             batch.add_record(self._orphaned(orphan))
+            batch.tries[record.id] = 1 + len(orphan.attempts)
         elif kind != Kind.SEGMENT:
             raise RecordError(f"a record of kind {kind} does not belong into this spool")
 
@@ -330,6 +338,7 @@ class SpoolAbsorber:
 
     def _settle(self, opened: OpenRequest, settle: records.Settle, payload: bytes, batch: Batch) -> None:
         usage, place, who = settle.tokens, build.last_place(opened), opened.who
+        batch.tries[settle.id] = 1 + len(opened.attempts)
         if usage is not None and not usage.is_sane():
             batch.findings.append(Finding(self.spool_id, self._done.segment, f"absurd usage in {settle.id[:40]}"))
             usage = None

@@ -64,6 +64,13 @@ _decode_reserve = msgspec.msgpack.Decoder(records.Reserve).decode
 _decode_settle = msgspec.msgpack.Decoder(records.Settle).decode
 
 
+def tries_of(row: bytes) -> int:
+    """Return how many attempts a stored request names."""
+    if row[:1] == b"{":
+        return max((int(attempt.id.rpartition("-")[2]) for attempt in decode(row).attempts), default=0)
+    return 1 + len(_decode_stored(row).attempts)
+
+
 def from_row(row: bytes, find_price: FindPrice) -> Record:
     """Build the record of a stored row."""
     if row.startswith(b"{"):

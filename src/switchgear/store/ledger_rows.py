@@ -65,6 +65,12 @@ def known_ids(connection: Connection, ids: Iterable[str]) -> set[str]:
     return found
 
 
+def rows_of(connection: Connection, ids: Iterable[str]) -> dict[str, bytes]:
+    """Return the rows of some requests, by id; at most a few hundred at a time."""
+    query = select(requests.c.id, requests.c.record).where(requests.c.id.in_(list(ids)))
+    return {found.id: bytes(found.record) for found in connection.execute(query)}
+
+
 def add_usage(connection: Connection, sums: dict[tuple[Any, ...], list[int]]) -> None:
     """Add to the usage sums; keys are DIMENSIONS in order, values SUMS in order."""
     if not sums:

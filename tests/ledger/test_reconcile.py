@@ -1,0 +1,125 @@
+"""Double entry: what the journal has and no spool names is found; what both have is not; nothing is found twice."""
+
+import os
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchgear.ledger import reconcile
+from switchgear.ledger.reconcile import Reconciler
+from switchgear.spool.reader import Position
+from switchgear.spool.writer import SpoolWriter
+from switchgear.wire import records
+from switchgear.wire.records import Kind
+
+
+def journal(folder, clock, size=16 * 1024):
+    return SpoolWriter(folder, clock, os.urandom, "run", segment_bytes=size)
+
+
+def dispatch(spool, attempt, deployment="fake/main"):
+    record = records.Dispatch(attempt, deployment, 1_790_000_000_000, "run")
+    spool.append(Kind.DISPATCH, records.encode_payload(record))
+    spool.append(Kind.DONE, records.encode_payload(records.Done(attempt, 200, None, 10, 10, 1)))
+    spool.commit()
+
+
+def rid(number):
+    return f"{number:032x}"
+
+
+def test_C8_an_attempt_that_no_spool_names_is_overdue_once_all_spools_were_read(tmp_path, clock):
+    spool = journal(tmp_path, clock)
+    books = Reconciler(tmp_path, None)
+    for number in range(1, 5):
+        dispatch(spool, f"{rid(number)}-1")
+    books.scan(10.0)
+    opened = {rid(2): 1}
+    books.settle({rid(1): 1}, lambda request_id: opened.get(request_id, 0))
+    assert books.overdue(9.0) == [], "spools were not read since"
+    assert books.overdue(11.0) == [f"{rid(3)}-1", f"{rid(4)}-1"]
+    assert books.judge(books.overdue(11.0), {rid(3): 1}) == [f"{rid(4)}-1"]
+    assert books.overdue(99.0) == [] and books.checked == 4
+    spool.close()
+
+
+def test_C8_a_retry_that_the_edge_did_not_write_down_is_found(tmp_path, clock):
+    spool = journal(tmp_path, clock)
+    for number in (1, 2, 3):
+        dispatch(spool, f"{rid(1)}-{number}")
+    books = Reconciler(tmp_path, None)
+    books.scan(1.0)
+    books.settle({rid(1): 2}, lambda _: 0)
+    assert books.judge(books.overdue(2.0), {rid(1): 2}) == [f"{rid(1)}-3"]
+    spool.close()
+
+
+def test_C8_the_same_attempt_twice_is_found(tmp_path, clock):
+    spool = journal(tmp_path, clock)
+    books = Reconciler(tmp_path, None)
+    dispatch(spool, f"{rid(1)}-1")
+    books.scan(1.0)
+    books.settle({rid(1): 1}, lambda _: 0)
+    dispatch(spool, f"{rid(1)}-1")
+    books.scan(2.0)
+    assert books.repeated == [f"{rid(1)}-1"]
+    spool.close()
+
+
+def test_C8_a_restart_goes_on_where_everything_was_judged(tmp_path, clock):
+    spool = journal(tmp_path, clock)
+    books = Reconciler(tmp_path, None)
+    dispatch(spool, f"{rid(1)}-1")
+    books.scan(1.0)
+    assert books.safe_position() is None
+    books.settle({rid(1): 1}, lambda _: 0)
+    safe = books.safe_position()
+    dispatch(spool, f"{rid(2)}-1")
+    books.scan(2.0)
+    assert books.safe_position() is None, "the second waits"
+    again = Reconciler(tmp_path, safe)
+    again.scan(3.0)
+    assert again.overdue(4.0) == [f"{rid(2)}-1"]
+    spool.close()
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 10**6), st.integers(1, 3)), min_size=1, max_size=200, unique=True),
+    st.integers(200, 4000),
+)
+def test_C8_every_attempt_is_read_once_whatever_the_reads_cut(tmp_path_factory, attempts, read_bytes):
+    from switchgear.testing.clock import FakeClock
+
+    folder = tmp_path_factory.mktemp("journal")
+    spool = journal(folder, FakeClock())
+    before, reconcile.READ_BYTES = reconcile.READ_BYTES, max(read_bytes, 1100)
+    try:
+        books = Reconciler(folder, Position(0, 0))
+        for at, (number, tries) in enumerate(attempts):
+            dispatch(spool, f"{rid(number)}-{tries}", "d" * (at % 60 + 1) + "/c")
+            spool.maintain()
+            if at % 7 == 0:
+                books.scan(float(at))
+        books.scan(1e6)
+        assert sorted(books.overdue(1e9)) == sorted(f"{rid(n)}-{t}" for n, t in attempts)
+        assert books.repeated == []
+    finally:
+        reconcile.READ_BYTES = before
+        spool.close()
+
+
+def test_a_journal_that_nobody_judges_stays_on_disk(tmp_path, clock, monkeypatch):
+    monkeypatch.setattr(reconcile, "PENDING_MAX", 3)
+    spool = journal(tmp_path, clock)
+    for number in range(50):
+        dispatch(spool, f"{rid(number)}-1")
+        spool.maintain()
+    books = Reconciler(tmp_path, Position(0, 0))
+    books.scan(1.0)
+    assert 3 <= len(books.overdue(2.0)) <= 50
+    books.judge(books.overdue(2.0), {rid(n): 1 for n in range(50)})
+    for _ in range(60):
+        books.scan(3.0)
+        books.judge(books.overdue(4.0), {rid(n): 1 for n in range(50)})
+    assert books.checked == 50
+    spool.close()
