@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "model": "model",
     "usage": "ledger",
     "log": "ledger",
+    "ledger": "ledger",
     "config": "config",
     "price": "price",
     "connect": "connect",

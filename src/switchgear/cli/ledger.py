@@ -247,6 +247,32 @@ def usage(
         )
 
 
+@click.group(cls=Group)
+def ledger() -> None:
+    """The ledger itself: does it add up, is it whole?"""
+
+
+@ledger.command(epilog="Example: switchgear ledger verify --since 7d")
+@click.option("--since", help="From when: 7d, 2026-10-01, … (31 days).")
+@with_client
+def verify(client: Client, out: Output, since: str | None) -> int:
+    """Add up every record again and compare with the sums; look for holes. Exit 3 when something does not hold."""
+    answer = client.call("GET", "/ledger/verify", since_ms=time_ms(since, now_ms()) if since else None)
+    differences, gaps = answer["differences"], answer["gaps"]
+    if out.for_people:
+        click.echo(
+            f"{answer['requests']} records added up, {answer['completeness_percent']} % of what spools numbered is here"
+        )
+        for found in differences:
+            click.echo(f"  the sum is {found['sums']}, its records add up to {found['records']}: {found['where']}")
+        for gap in gaps:
+            click.echo(f"  spool {gap['spool_id']}: {gap['missing']} of {gap['sequence']} records are missing")
+        click.echo("everything adds up" if not differences and not gaps else "it does not add up")
+    else:
+        out.json(answer)
+    return 3 if differences or gaps else 0
+
+
 def _month(text: str) -> tuple[int, int]:
     year, dash, number = text.partition("-")
     if not (dash and year.isdigit() and number.isdigit() and 1 <= int(number) <= 12):

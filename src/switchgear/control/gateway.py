@@ -18,8 +18,8 @@ from switchgear.control.prices import PriceBook
 from switchgear.core import virtual_key
 from switchgear.core.clock import Clock
 from switchgear.core.errors import ConflictError, UserError
-from switchgear.core.ids import Entropy, KeyId
-from switchgear.ledger import build
+from switchgear.core.ids import Entropy, KeyId, request_id_floor
+from switchgear.ledger import build, verify
 from switchgear.ledger.record import Record
 from switchgear.net.link import VaultLink
 from switchgear.policies import access
@@ -88,6 +88,21 @@ class Gateway:
         """Build the records of stored rows."""
         find = functools.partial(self.prices.look_up, connection, keep=False)
         return [build.from_row(row, find) for row in rows]
+
+    async def verify_ledger(self, since_hour: int, until_hour: int) -> verify.Verdict:
+        """Add up every record of some hours again, as of one moment, and compare with the sums."""
+
+        def work(connection: Connection) -> verify.Verdict:
+            find = functools.partial(self.prices.look_up, connection, keep=False)
+            adder = verify.Adder()
+            floors = [request_id_floor(hour * 3_600_000) for hour in (since_hour, until_hour)]
+            for row in ledger_rows.every_record(connection, *floors):
+                adder.add(build.from_row(row, find))
+            differences = adder.compare(ledger_rows.every_sum(connection, since_hour, until_hour))
+            spools = ledger_rows.spool_rows(connection)
+            return verify.Verdict(adder.requests, differences, verify.gaps(spools), verify.completeness(spools))
+
+        return await self.read(work)
 
     async def ask_vault(self, verb: str, body: object, kind: type[T]) -> T:
         """Ask the vault. Raises UserError when it refuses or is away."""

@@ -499,6 +499,14 @@ async def get_usage(call: Call) -> Any:
     return {"rows": [_usage(row, by) for row in rows] if by else [], "total": _usage(total, [])}
 
 
+async def verify_ledger(call: Call) -> Any:
+    """Add everything up again."""
+    now = call.gateway.clock.wall_ms()
+    since = call.number("since_ms", now - 31 * DAY_MS, 0, 1 << 50)
+    until = call.number("until_ms", now + HOUR_MS, 0, 1 << 50)
+    return await call.gateway.verify_ledger(since // HOUR_MS, -(-until // HOUR_MS))
+
+
 def _usage(row: dict[str, Any], by: list[str]) -> dict[str, Any]:
     group: dict[str, Any] = {}
     for name in by:
@@ -640,6 +648,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", f"{P}/prices/show", "prices:read", show_price),
     Route("PUT", f"{P}/prices", "prices:write", set_price, PriceSet),
     Route("GET", f"{P}/usage", "usage:read", get_usage),
+    Route("GET", f"{P}/ledger/verify", "usage:read", verify_ledger),
     Route("GET", f"{P}/log", "log:read", list_log),
     Route("GET", f"{P}/log/{{id}}", "log:read", get_log),
     Route("GET", f"{P}/config", "config:read", get_config),

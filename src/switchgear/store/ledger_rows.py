@@ -90,6 +90,27 @@ def spool_row(connection: Connection, spool_id: str) -> SpoolRow | None:
     return SpoolRow(row.segment, row.position, row.sequence, row.records) if row is not None else None
 
 
+def spool_rows(connection: Connection) -> dict[str, SpoolRow]:
+    """Return how far all edges' spools were absorbed. (The journal's row has a position and no numbers.)"""
+    found = connection.execute(select(tables.spools).where(tables.spools.c.sequence > 0))
+    return {row.spool_id: SpoolRow(row.segment, row.position, row.sequence, row.records) for row in found}
+
+
+def every_record(connection: Connection, since_id: str, until_id: str) -> Iterable[bytes]:
+    """Read the records of a time, a few at a time."""
+    query = select(requests.c.record).where(requests.c.id >= since_id, requests.c.id < until_id)
+    for row in connection.execute(query.execution_options(yield_per=1_000)):
+        yield bytes(row.record)
+
+
+def every_sum(connection: Connection, since_hour: int, until_hour: int) -> Iterable[tuple[tuple[Any, ...], list[int]]]:
+    """Read the sums of a time: (DIMENSIONS in order, SUMS in order)."""
+    query = select(usage).where(usage.c.hour >= since_hour, usage.c.hour < until_hour)
+    for row in connection.execute(query.execution_options(yield_per=1_000)):
+        found = row._mapping
+        yield tuple(found[name] for name in DIMENSIONS), [int(found[name]) for name in SUMS]
+
+
 def put_spool_row(connection: Connection, spool_id: str, row: SpoolRow) -> None:
     """Remember how far a spool was absorbed."""
     statement = _upsert(connection, tables.spools)

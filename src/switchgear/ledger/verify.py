@@ -1,0 +1,95 @@
+"""Proves the sums: adds up every record again and compares. Level 3 (INVARIANTS L5)."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from switchgear.ledger.absorb import Batch
+from switchgear.ledger.record import Record
+from switchgear.store.ledger_rows import SpoolRow
+from switchgear.store.tables import DIMENSIONS, SUMS
+
+DIFFERENCES_MAX = 100
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """A sum that is not what its records add up to."""
+
+    where: dict[str, Any]
+    """Hour and dimensions."""
+    sums: dict[str, int]
+    """As booked."""
+    records: dict[str, int]
+    """As added up from the records."""
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """Records of a spool that were written and never absorbed, by sequence."""
+
+    spool_id: str
+    sequence: int
+    absorbed: int
+    missing: int
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What was found."""
+
+    requests: int
+    differences: list[Difference]
+    gaps: list[Gap]
+    completeness_percent: float
+    """Of the spools' records up to the last one absorbed, how many were."""
+
+    @property
+    def holds(self) -> bool:
+        """True when everything adds up."""
+        return not self.differences and not self.gaps
+
+
+class Adder:
+    """Adds records up, holding sums only."""
+
+    def __init__(self) -> None:
+        self._batch = Batch()
+        self.requests = 0
+
+    def add(self, record: Record) -> None:
+        """Add one."""
+        self._batch.add_record(record)
+        self._batch.rows.clear()
+        self.requests += 1
+
+    def compare(self, booked: Iterable[tuple[tuple[Any, ...], list[int]]]) -> list[Difference]:
+        """Compare with the booked sums: (DIMENSIONS in order, SUMS in order)."""
+        left = dict(self._batch.sums)
+        found = []
+        for dimensions, values in booked:
+            counted = left.pop(dimensions, [0] * len(SUMS))
+            if list(values) != counted:
+                found.append(_difference(dimensions, list(values), counted))
+        found += [_difference(dimensions, [0] * len(SUMS), counted) for dimensions, counted in left.items()]
+        return found[:DIFFERENCES_MAX]
+
+
+def _difference(dimensions: tuple[Any, ...], booked: list[int], counted: list[int]) -> Difference:
+    differing = [at for at, pair in enumerate(zip(booked, counted, strict=True)) if pair[0] != pair[1]]
+    where = {name: value for name, value in zip(DIMENSIONS, dimensions, strict=True) if value}
+    return Difference(where, {SUMS[at]: booked[at] for at in differing}, {SUMS[at]: counted[at] for at in differing})
+
+
+def gaps(spools: dict[str, SpoolRow]) -> list[Gap]:
+    """Find holes: a spool's records are numbered from 1, so the last number absorbed is how many there must be."""
+    return [
+        Gap(spool_id, row.sequence, row.records, row.sequence - row.records)
+        for spool_id, row in sorted(spools.items())
+        if row.sequence > row.records
+    ]
+
+
+def completeness(spools: dict[str, SpoolRow]) -> float:
+    """Return how much of what the spools numbered was absorbed, in percent."""
+    written = sum(row.sequence for row in spools.values())
+    missing = sum(gap.missing for gap in gaps(spools))
+    return 100.0 if written == 0 else round(100.0 * (written - missing) / written, 4)
