@@ -15,6 +15,7 @@ def record(number, cost=100, **more):
         "operation": "chat",
         "path": "/x",
         "dialect": "openai",
+        "gateway_version": "0",
         "status": 200,
         "outcome": "ok",
         "key": {"id": "k", "name": "bot"},

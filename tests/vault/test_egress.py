@@ -140,3 +140,14 @@ def test_C7_ceilings_bound_a_compromised_edge():
         meter.end(4)
     assert "per hour" in meter.begin(3.0)
     assert meter.begin(3700.0) is None
+
+
+def test_H2_answers_that_nobody_can_use_are_told_apart():
+    def strange(status, *headers):
+        return egress.strange_answer(ResponseHead(status=status, headers=list(headers), keep_alive=True))
+
+    assert strange(200) is None and strange(404) is None
+    assert strange(200, (b"content-encoding", b"Identity")) is None
+    assert "redirect" in strange(302, (b"location", b"https://evil/")) and "redirect" in strange(307)
+    for name in (b"gzip", b"br", b"zstd", b"gzip, identity"):
+        assert "compressed" in strange(200, (b"content-encoding", name))

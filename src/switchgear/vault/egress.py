@@ -115,6 +115,17 @@ def authorize_head(head: bytes, route: Route, opened: Opened, body: bytes, now_s
     return head[:-2] + opened.auth.lines(route.method, host, target, kind, body, now_s) + b"\r\n"
 
 
+def strange_answer(head: ResponseHead) -> str | None:
+    """Return what is wrong with an answer that nobody can use: a redirect (the key must not follow it), a compressed body
+    although `identity` was asked for (C9). None for others."""
+    if 300 <= head.status < 400:
+        return f"the provider answered {head.status}: redirects are not followed"
+    encoding = head.get(b"content-encoding")
+    if encoding is not None and encoding.lower() != b"identity":
+        return "the provider compressed its answer although that was not asked for"
+    return None
+
+
 def filter_head(head: ResponseHead, opened: Opened) -> list[tuple[bytes, bytes]]:
     """Return the response headers that may pass, with the credential's bytes removed."""
     clean = opened.redactor.clean

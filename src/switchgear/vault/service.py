@@ -256,6 +256,12 @@ class Attempt:
         if head is not None:
             self._status = head.status
             self._head = head
+            strange = egress.strange_answer(head)
+            if strange is not None:
+                if self._connection is not None:
+                    self._connection.abort()
+                self.fail(Failure("broken", strange, True))
+                return
             if head.status >= 400:
                 self._error_body = []
                 if head.status == 401 and self._opened is not None and self._opened.auth is not None:
