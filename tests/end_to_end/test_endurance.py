@@ -1,0 +1,328 @@
+"""Processes that stop, disks that fill, clients that mean harm: what L3, L7, P4–P6, H7, S3 and L8 promise.
+
+STOP_S sets how long a process is stopped (2 in `make test`, 30 in `make endure`), SLOW how many slow clients there are.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from tests.end_to_end.setups import ENVIRON, config
+from tests.end_to_end.test_kill import Load
+
+from switchgear.testing.gateway import GatewayProcess
+
+STOP_S = float(os.environ.get("STOP_S", "2"))
+SLOW = int(os.environ.get("SLOW", "100"))
+BODY = {"model": "fake/echo", "messages": [{"role": "user", "content": "one two three"}]}
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small disk")
+
+
+@pytest.fixture
+def own(provider):
+    made = []
+
+    def start(**more):
+        gateway = GatewayProcess(config(provider.port), environ=ENVIRON, **more)
+        made.append(gateway)
+        return gateway
+
+    yield start
+    for gateway in made:
+        gateway.stop()
+
+
+def ask(port, key, body=BODY, timeout=20, **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        sent = {"authorization": f"Bearer {key}", "content-type": "application/json", **headers}
+        connection.request("POST", "/v1/chat/completions", json.dumps(body), sent)
+        response = connection.getresponse()
+        return response.status, response.read(), dict(response.getheaders())
+    finally:
+        connection.close()
+
+
+# Processes
+
+
+def test_L1_control_stopped_for_a_while_costs_no_request(own):
+    gateway = own()
+    key = gateway.key("app")
+    [control] = gateway.pids("control")
+    os.kill(control, signal.SIGSTOP)
+    try:
+        until, statuses = time.monotonic() + STOP_S, []
+        while time.monotonic() < until:
+            statuses.append(ask(gateway.port, key)[0])
+    finally:
+        os.kill(control, signal.SIGCONT)
+    assert set(statuses) == {200} and len(statuses) > 20
+    assert len(gateway.records(count=len(statuses))) >= min(len(statuses), 1000)
+
+
+@pytest.mark.parametrize("role", ["vault", "edge"])
+def test_L1_a_stopped_vault_or_edge_loses_nothing(own, role):
+    """Requests wait or are refused meanwhile; afterwards everything is booked once and served again."""
+    gateway = own()
+    key = gateway.key("app")
+    load = Load(gateway.port, key)
+    pid = gateway.pids(role)[0]
+    time.sleep(0.5)
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(STOP_S)
+    os.kill(pid, signal.SIGCONT)
+    began = time.monotonic()
+    while load.last_ok < began and time.monotonic() - began < 10:
+        time.sleep(0.02)
+    assert load.last_ok > began
+    load.stop()
+    records = gateway.records(count=len(load.answered))
+    until = time.monotonic() + 10
+    while gateway.total() < len(load.answered) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert gateway.total() >= len(load.answered)
+    assert len({record["id"] for record in records}) == len(records)
+    assert gateway.json("ledger", "verify")["differences"] == []
+
+
+def test_P4_children_get_a_clean_environment(own):
+    os.environ["SSL_CERT_FILE"], os.environ["HTTPS_PROXY"] = "/evil", "http://evil"
+    try:
+        gateway = own()
+    finally:
+        del os.environ["SSL_CERT_FILE"], os.environ["HTTPS_PROXY"]
+    known = {"PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "XDG_CONFIG_HOME", "TMPDIR"}
+    for role in ("supervisor", "vault", "control", "edge"):
+        for pid in gateway.pids(role):
+            try:
+                found = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            except PermissionError:
+                continue  # a plain user may not even look
+            names = {entry.partition(b"=")[0].decode() for entry in found if entry}
+            assert names <= known | {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"}, (role, names)
+
+
+def test_P5_one_supervisor_per_folder_and_orphans_end(own):
+    gateway = own()
+    second = subprocess.run(
+        [*_serve(gateway), "--listen", "127.0.0.1:0"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        env={**os.environ, **ENVIRON},
+    )
+    assert second.returncode == 2 and "another gateway runs" in second.stderr
+    children = [*gateway.pids("vault"), *gateway.pids("control"), *gateway.pids("edge")]
+    os.kill(gateway.process.pid, signal.SIGKILL)
+    gateway.process.wait(10)
+    until = time.monotonic() + 5
+    while time.monotonic() < until and any(Path(f"/proc/{pid}").exists() and not _is_zombie(pid) for pid in children):
+        time.sleep(0.05)
+    assert not any(Path(f"/proc/{pid}").exists() and not _is_zombie(pid) for pid in children)
+    gateway.start()
+
+
+def _is_zombie(pid):
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] == "Z"
+    return True
+
+
+def _serve(gateway):
+    import sys
+
+    return [sys.executable, "-m", "switchgear.cli", "serve", "--config", str(gateway.config), "--data", str(gateway.data), "--kek-file", str(gateway.folder / "kek")]  # fmt: skip
+
+
+def test_P6_nobody_joins_the_port_and_a_workers_death_resets_no_queued_connection(own):
+    gateway = own()
+    with socket.socket() as thief:
+        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        with pytest.raises(OSError):
+            thief.bind(("127.0.0.1", gateway.port))
+    key = gateway.key("app")
+    for pid in gateway.pids("edge"):
+        os.kill(pid, signal.SIGKILL)
+    waiting = [socket.create_connection(("127.0.0.1", gateway.port), timeout=10) for _ in range(50)]
+    for sock in waiting:
+        sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert all(sock.recv(12) == b"HTTP/1.1 200" for sock in waiting)
+    for sock in waiting:
+        sock.close()
+    assert ask(gateway.port, key)[0] == 200
+
+
+# Who is asking
+
+
+def test_H7_a_claimed_address_counts_for_nothing(own):
+    gateway = own()
+    far = gateway.key("far", "--cidr", "10.0.0.0/8")
+    for header in ("x-forwarded-for", "x-real-ip", "forwarded", "x-client-ip", "true-client-ip", "cf-connecting-ip"):
+        assert ask(gateway.port, far, **{header: "for=10.0.0.1" if header == "forwarded" else "10.0.0.1"})[0] == 403
+
+
+def test_S3_a_revocation_lets_running_streams_end(own):
+    gateway = own()
+    key = gateway.key("app")
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
+    body = json.dumps({**BODY, "model": "fake/stream-20-50", "stream": True})
+    connection.request(
+        "POST", "/v1/chat/completions", body, {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    )
+    response = connection.getresponse()
+    assert response.status == 200
+    response.read(20)
+    gateway.cli("key", "revoke", "app", "--yes")
+    assert ask(gateway.port, key)[0] == 401
+    assert response.read().endswith(b"data: [DONE]\n\n")
+    connection.close()
+
+
+def test_L8_a_settled_request_shows_at_once(own):
+    gateway = own()
+    key = gateway.key("app")
+    request_id = ask(gateway.port, key)[2]["x-request-id"]
+    until = time.monotonic() + 10  # the promise is one second; how long it took is a benchmark's business
+    while time.monotonic() < until:
+        if any(record["id"] == request_id for record in gateway.json("log", "list")["records"]):
+            return
+        time.sleep(0.05)
+    raise AssertionError("it never showed")
+
+
+# Disks
+
+
+@needs_root
+def test_L3_a_full_disk_refuses_new_work_and_loses_none(own, tmp_path, provider):
+    """A small disk, filled by somebody else in the middle of the load, then emptied again."""
+    folder = tmp_path / "small"
+    folder.mkdir(mode=0o755)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=120m,mode=755", "tmpfs", str(folder)], check=True)
+    try:
+        gateway = own(folder=folder)
+        key = gateway.key("app")
+        load = Load(gateway.port, key)
+        time.sleep(0.5)
+        with contextlib.suppress(OSError), open(folder / "filler", "wb", 0) as filler:
+            while True:
+                filler.write(bytes(1 << 20))
+        deadline, refused = time.monotonic() + 12, 0
+        while time.monotonic() < deadline and not refused:
+            status, body, headers = ask(gateway.port, key)
+            assert status in {200, 503}, (status, body)
+            refused += status == 503
+            if status == 503:
+                assert "retry-after" in headers
+        revoked = gateway.cli("key", "list", check=False)
+        assert revoked.returncode in {0, 1}
+        (folder / "filler").unlink()
+        began = time.monotonic()
+        while load.last_ok < began + 0.5 and time.monotonic() - began < 20:
+            time.sleep(0.05)
+        assert load.last_ok > began, "it serves again by itself"
+        load.stop()
+        until = time.monotonic() + 20
+        while gateway.total() < len(load.answered) and time.monotonic() < until:
+            time.sleep(0.2)
+        records = {record["id"] for record in _all(gateway)}
+        assert set(load.answered) <= records, "what was answered is booked"
+        assert gateway.json("ledger", "verify")["differences"] == []
+        gateway.stop(keep=True)
+        gateway.process = None
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+def _all(gateway):
+    found, cursor = [], None
+    while True:
+        answer = gateway.json("log", "list", "--limit", "1000", *(["--cursor", cursor] if cursor else []))
+        found += answer["records"]
+        cursor = answer["next"]
+        if cursor is None:
+            return found
+
+
+def test_L7_a_flood_of_bad_keys_writes_nothing(own):
+    gateway = own()
+    key = gateway.key("app")
+    assert ask(gateway.port, key)[0] == 200
+    gateway.records(count=1)
+
+    def written():
+        return sum(path.stat().st_blocks for path in gateway.data.rglob("*") if path.is_file()), gateway.total()
+
+    before, log = written(), gateway.log.stat().st_size
+    for number in range(2_000):
+        with socket.create_connection(("127.0.0.1", gateway.port)) as sock:
+            bad = f"sk-sg-{number:012d}-{'x' * 43}{number:06d}"
+            sock.sendall(
+                f"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {bad}\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}".encode()
+            )
+            assert sock.recv(12) == b"HTTP/1.1 401"
+    time.sleep(1.0)
+    after = written()
+    assert after[1] == before[1] and after[0] <= before[0] + 64 and gateway.log.stat().st_size == log
+
+
+# Clients that mean harm
+
+
+def test_H1_slow_clients_are_let_go_and_good_ones_do_not_notice(own):
+    """Heads that never end, bodies that trickle, readers that do not read."""
+    more = "limits: {head_s: 1, body_grace_s: 1, keep_alive_s: 2, write_stall_s: 2}\n"
+    gateway = own(start=False)
+    gateway.config.write_text(gateway.config.read_text() + more)
+    gateway.start()
+    key = gateway.key("app")
+    slow = []
+    for number in range(SLOW):
+        sock = socket.create_connection(("127.0.0.1", gateway.port))
+        if number % 3 == 0:
+            sock.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nX-A: ")
+        elif number % 3 == 1:
+            sock.sendall(
+                f"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{{".encode()
+            )
+        else:
+            sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+        slow.append(sock)
+    stop = threading.Event()
+
+    def trickle():
+        while not stop.wait(0.2):
+            for sock in slow:
+                with contextlib.suppress(OSError):
+                    sock.send(b"a")
+
+    thread = threading.Thread(target=trickle)
+    thread.start()
+    try:
+        began, statuses = time.monotonic(), set()
+        while time.monotonic() - began < 5:
+            statuses.add(ask(gateway.port, key)[0])
+    finally:
+        stop.set()
+        thread.join()
+    assert statuses == {200}
+    closed = 0
+    for sock in slow:
+        sock.settimeout(2)
+        with contextlib.suppress(OSError):
+            while sock.recv(65536):
+                pass
+            closed += 1
+        sock.close()
+    assert closed >= SLOW * 0.95, "slow clients were let go"
