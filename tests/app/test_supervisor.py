@@ -34,10 +34,10 @@ def end(supervisor, child, now, served, code=-signal.SIGKILL):
     return child.start_at_s - now
 
 
-def test_a_child_that_served_starts_again_at_once_however_often_it_is_killed(supervisor, capsys):
+def test_a_child_that_served_starts_again_at_once_however_often_it_is_killed(supervisor, capfd):
     child = Child("control")
     assert [end(supervisor, child, 10.0 + n, True) for n in range(20)] == [0.0] * 20
-    assert "control ended (signal SIGKILL); starting it again" in capsys.readouterr().err
+    assert "control ended (signal SIGKILL); starting it again" in capfd.readouterr().err
 
 
 def test_starts_that_come_to_nothing_pause_longer_and_longer_until_one_serves(supervisor):

@@ -205,7 +205,7 @@ def test_L8_a_settled_request_shows_at_once(own):
 
 
 @needs_root
-def test_L3_a_full_disk_refuses_new_work_and_loses_none(own, tmp_path, provider):
+def test_L3_a_full_disk_loses_nothing_and_mends_itself(own, tmp_path, provider):
     """A small disk, filled by somebody else in the middle of the load, then emptied again."""
     folder = tmp_path / "small"
     folder.mkdir(mode=0o755)

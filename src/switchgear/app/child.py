@@ -6,7 +6,6 @@ import gc
 import os
 import signal
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -14,14 +13,11 @@ import msgspec
 import uvloop
 
 from switchgear.app.boot import Boot
+from switchgear.app.report import report
+
+__all__ = ["Life", "listening", "report", "run", "wait_first"]
 
 ORPHAN_S = 0.5
-
-
-def report(text: str) -> None:
-    """Write one line of the process's log to stderr."""
-    sys.stderr.write(f"switchgear: {text}\n")
-    sys.stderr.flush()
 
 
 def listening(fd: int) -> socket.socket:

@@ -23,6 +23,7 @@ from switchgear.app import boot as boots
 from switchgear.app.boot import Boot
 from switchgear.app.layout import Layout
 from switchgear.app.ownership import People
+from switchgear.app.report import report
 from switchgear.config.schema import Limits
 from switchgear.confine import privileges, seccomp
 from switchgear.confine.cell import Held
@@ -237,7 +238,7 @@ class Supervisor:
         child.is_ready = False
         child.crashes = [at for at in child.crashes if now - at < CRASH_WINDOW_S] + [now]
         child.start_at_s = now + BACKOFF_S[min(child.failed_starts, len(BACKOFF_S) - 1)]
-        sys.stderr.write(f"switchgear: {child.name} ended ({_ending(code)}); starting it again\n")
+        report(f"{child.name} ended ({_ending(code)}); starting it again")
 
     def _on_signal(self, number: int) -> bool:
         if number in {signal.SIGTERM, signal.SIGINT}:
@@ -344,11 +345,12 @@ class Supervisor:
         )
         if body.decode() == self._said:
             return
-        self._said = body.decode()
         temporary = self._layout.status.with_name("status.new")
-        temporary.write_bytes(body)
-        temporary.chmod(0o640)  # its group is control's, which shows it (app/ownership)
-        temporary.rename(self._layout.status)
+        with contextlib.suppress(OSError):  # on a full disk the last status stays, and is tried again
+            temporary.write_bytes(body)
+            temporary.chmod(0o640)  # its group is control's, which shows it (app/ownership)
+            temporary.rename(self._layout.status)
+            self._said = body.decode()
 
     def _welcome(self) -> None:
         if not self._state.banner:
@@ -403,7 +405,7 @@ def _tls_is_good(cert: str, key: str) -> bool:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key)
     except (OSError, ssl.SSLError) as exc:
-        sys.stderr.write(f"switchgear: the new TLS files are not used: {exc}\n")
+        report(f"the new TLS files are not used: {exc}")
         return False
     return True
 

@@ -1,0 +1,119 @@
+"""Writes docs/assurance.md: every claim, the tests that carry its id, the last figure, the command that repeats it.
+
+    python scripts/assurance.py            write
+    python scripts/assurance.py --check    exit 1 when the document is not what this would write
+"""
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+TARGET = ROOT / "docs" / "assurance.md"
+TEST = re.compile(r"^(?:async )?def (test_([PCHLSNM][0-9])_\w+)", re.M)
+
+CLAIMS = {
+    "P1": "Every process locks itself into a cell before it reads a foreign byte, and tries the door: Landlock, seccomp, no capabilities, not traceable, no core. What the kernel lacks, `doctor` says; then the gateway listens on loopback only.",
+    "P2": "Started as root, every process is a user of its own, also from a checkout that others cannot reach; no file is readable by anybody else.",
+    "P3": "A local socket asks who connects (user id) and for a token that only its own folder holds; an edge's token is bound to its role and run.",
+    "P4": "Children are executed with a short list of variables; a secret given in the environment is gone from it.",
+    "P5": "One supervisor per data folder; children of a dead one end by themselves.",
+    "P6": "Nobody can join the listening port; a worker's death resets no waiting connection.",
+    "P7": "Code execution inside an edge, control or the vault meets walls: files, memory, network, programs, signals, the other sockets.",
+    "C1": "A sealed credential opens for its provider, host, port, path, trust and proxy only.",
+    "C2": "The vault lets inference paths out and nothing else.",
+    "C3": "Versions only rise, removals leave a tombstone, an acknowledged change survives a power cut, a rolled-back database brings nothing back.",
+    "C4": "The vault has no verb that reads a secret.",
+    "C5": "The key-encryption key lies outside the data folder, readable by its user alone, and is never taken from the environment.",
+    "C6": "The pepper is known to edges and control only, the KEK to the vault only.",
+    "C7": "A frame names a deployment, never a URL; a forged one reaches no provider; ceilings hold whoever asks.",
+    "C8": "Two books are kept: an attempt that the vault let out and no edge recorded shows within seconds.",
+    "C9": "The credential's bytes are removed from what comes back; redirects and compressed answers are refused.",
+    "H1": "Requests in shapes that two servers read differently are refused, however their bytes are cut.",
+    "H2": "Whatever a provider answers: no hang, no second answer, no redirect, no foreign bytes on a connection.",
+    "H3": "Every send to a provider is its own attempt, and none is sent twice.",
+    "H4": "Bodies that are too deep, not UTF-8, or say the same key twice are refused.",
+    "H5": "A key is looked for in all its places; two that differ are refused; no body is read before the key is good.",
+    "H6": "A broken answer never looks complete.",
+    "H7": "A claimed client address counts for nothing.",
+    "L1": "Streams of a dead edge end at the vault, and a dead vault's at the edges; nothing is sent again by itself; stopped processes cost nothing but time.",
+    "L2": "Nothing leaves before its record is written; a power cut loses at most what was not synced yet.",
+    "L3": "A full disk loses nothing and mends itself; a reservation is admitted only while its settlement still fits.",
+    "L4": "A spool has one writer; its successor closes what was open; every segment can be read alone.",
+    "L5": "Nothing that a spool says is believed: lies are findings, sums follow from records, and everything is booked once.",
+    "L6": "A request whose edge died costs what was seen, and is never silently zero.",
+    "L7": "Nobody can fill the disk or the log from outside.",
+    "L8": "A settled request shows at once.",
+    "S1": "A missing database is never replaced by an empty one; edges serve on without it.",
+    "S2": "A revocation holds for the next request on every edge; edges cannot write the replica.",
+    "S3": "A revocation lets running streams end.",
+    "S4": "What clients say of themselves is capped and cleaned.",
+    "M2": "kill -9 of any process at any moment, at random and at named places: nothing lost, nothing double, sums follow.",
+    "M3": "No credential, no key-encryption key and no presented virtual key is on disk, in an environment, in a log, or in the memory of a process that should not have it.",
+}
+NOT_YET = {
+    "N1": "limits and budgets are not built yet", "N2": "limits and budgets are not built yet",
+    "N3": "limits and budgets are not built yet", "N4": "limits and budgets are not built yet",
+    "M1": "a rule for benchmarks, not a claim: docs/benchmarks.md",
+}  # fmt: skip
+__FIGURES__
+
+
+def tests():
+    """Return id → [(file, name)]."""
+    found = {}
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for name, claim in TEST.findall(path.read_text()):
+            found.setdefault(claim, []).append((path.relative_to(ROOT), name))
+    return found
+
+
+def document():
+    """Return the text."""
+    found = tests()
+    lines = [
+        "# Assurance",
+        "",
+        "What this program claims, and the programs that try to prove it wrong. Written by `python scripts/assurance.py` from the tests:",
+        "a test carries the id of the claim in its name. All of them run in `make test`, but for the long runs below.",
+        "",
+        "## Long runs",
+        "",
+        "| what | last figure | repeat it |",
+        "|---|---|---|",
+        *(f"| {what} | {figure} | `{command}` |" for what, figure, command in FIGURES),
+        "",
+        "## Claims",
+        "",
+    ]
+    for claim, text in CLAIMS.items():
+        carried = found.get(claim, [])
+        lines += [f"**{claim}** {text}", ""]
+        by_file = {}
+        for path, name in carried:
+            by_file.setdefault(path, []).append(name.removeprefix(f"test_{claim}_").replace("_", " "))
+        for path, names in by_file.items():
+            lines.append(f"- `{path}`: {'; '.join(names)}")
+        lines.append("")
+    lines += ["## Not claimed yet", ""]
+    lines += [f"- **{claim}**: {why}" for claim, why in NOT_YET.items()]
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    text = document()
+    without = [claim for claim in CLAIMS if claim not in tests()]
+    if without:
+        print(f"no test carries {', '.join(without)}")
+        return 1
+    if "--check" in sys.argv:
+        if TARGET.read_text() != text:
+            print("docs/assurance.md is not current: python scripts/assurance.py")
+            return 1
+        return 0
+    TARGET.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
