@@ -25,8 +25,8 @@ PAUSE_S = 0.25
 ADOPT_S = 5.0
 """A spool whose writer is gone for so long has no successor: control closes it itself."""
 ROUNDS_PER_TURN = 64
-TRIES_MAX = 100_000
-"""Settled requests whose attempts are kept for the double entry; it asks the store for others."""
+ATTEMPTS_MAX = 100_000
+"""Attempts that are kept for the double entry; it asks the store for others."""
 
 
 class Absorber:
@@ -62,7 +62,7 @@ class Absorber:
         self.findings: list[Finding] = []
         self.read_until_s = 0.0
         """When the last turn began that read all spools to their ends."""
-        self._tries: dict[str, int] = {}
+        self._attempts: set[str] = set()
 
     async def run(self) -> None:
         """Absorb until cancelled."""
@@ -89,9 +89,9 @@ class Absorber:
         taken, self.touched = self.touched, set()
         return taken
 
-    def take_tries(self) -> dict[str, int]:
-        """Return the attempts of the requests that were settled since the last call, by id."""
-        taken, self._tries = self._tries, {}
+    def take_attempts(self) -> set[str]:
+        """Return the ids of the attempts of requests that were settled since the last call."""
+        taken, self._attempts = self._attempts, set()
         return taken
 
     def open_tries(self, request_id: str) -> int:
@@ -145,8 +145,8 @@ class Absorber:
                 spool.drop_finished()
                 self.absorbed += len(batch.rows)
                 touched.update(dimensions[1] for dimensions in batch.sums)
-                if len(self._tries) < TRIES_MAX:
-                    self._tries.update(batch.tries)
+                if len(self._attempts) < ATTEMPTS_MAX:
+                    self._attempts |= batch.attempts
                 if wait is not None:
                     blocked.append((spool, wait.run_id))
                     all_read = False

@@ -65,7 +65,7 @@ class DoubleEntry:
             self._reconciler = Reconciler(self._journal, Position(row.segment, row.position) if row else None)
         books = self._reconciler
         await asyncio.to_thread(books.scan, self._clock.monotonic_s())
-        books.settle(self._absorber.take_tries(), self._absorber.open_tries)
+        books.settle(self._absorber.take_attempts(), self._absorber.open_tries)
         overdue = books.overdue(self._absorber.read_until_s)
         missing: list[str] = []
         for at in range(0, len(overdue), BATCH):

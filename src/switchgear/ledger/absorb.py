@@ -60,8 +60,8 @@ class Batch:
         self.rows: list[tuple[Any, ...]] = []
         self.sums: dict[tuple[Any, ...], list[int]] = {}
         self.findings: list[Finding] = []
-        self.tries: dict[str, int] = {}
-        """Attempts of the settled requests, by id: for the double entry."""
+        self.attempts: set[str] = set()
+        """Ids of the attempts of requests that are settled: for the double entry."""
         self.stored: dict[str, Stored] = {}
         """Responses that a provider keeps, by id."""
 
@@ -154,6 +154,13 @@ class Batch:
             count=record.count,
             estimated=record.cost_estimated,
         )
+
+
+def _note_attempts(batch: Batch, opened: OpenRequest) -> None:
+    request_id = opened.reserve.id
+    batch.attempts.add(attempt_id(request_id, 1))
+    for number in range(2, 2 + len(opened.attempts)):
+        batch.attempts.add(attempt_id(request_id, number))
 
 
 class SpoolAbsorber:
@@ -297,7 +304,7 @@ class SpoolAbsorber:
             if orphan is None:
                 raise RecordError(f"an orphan without a reservation of this spool: {record.id[:40]}")
             batch.add_record(self._orphaned(orphan))
-            batch.tries[record.id] = 1 + len(orphan.attempts)
+            _note_attempts(batch, orphan)
         elif kind != Kind.SEGMENT:
             raise RecordError(f"a record of kind {kind} does not belong into this spool")
 
@@ -338,7 +345,7 @@ class SpoolAbsorber:
 
     def _settle(self, opened: OpenRequest, settle: records.Settle, payload: bytes, batch: Batch) -> None:
         usage, place, who = settle.tokens, build.last_place(opened), opened.who
-        batch.tries[settle.id] = 1 + len(opened.attempts)
+        _note_attempts(batch, opened)
         if usage is not None and not usage.is_sane():
             batch.findings.append(Finding(self.spool_id, self._done.segment, f"absurd usage in {settle.id[:40]}"))
             usage = None

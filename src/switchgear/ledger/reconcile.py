@@ -7,7 +7,7 @@ bytes: parsing each record would cost more than absorbing the request.
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import msgspec
@@ -89,23 +89,18 @@ class Reconciler:
         self.position = Position(later[0], 0)
         return []
 
-    def settle(self, known: Mapping[str, int], open_tries: Callable[[str], int]) -> None:
-        """Cross out the attempts of requests that spools named. `known`: request id → tries, of settled ones; `open_tries`:
-        the tries of one that is not settled, 0 where no spool names it."""
-        done = []
-        for attempt in self._pending:
-            request_id, _, number = attempt.rpartition("-")
-            tries = known.get(request_id) or open_tries(request_id)
-            if tries >= int(number):
-                done.append(attempt)
-        self._cross_out(done)
+    def settle(self, known: set[str], open_tries: Callable[[str], int]) -> None:
+        """Cross out the attempts that spools named. `known`: those of settled requests; `open_tries`: the tries of a request
+        that is not settled, 0 where no spool names it."""
+        self._cross_out(self._pending.keys() & known)
+        self._cross_out([attempt for attempt in self._pending if _is_open(attempt, open_tries)])
 
-    def _cross_out(self, attempts: Iterable[str]) -> None:
+    def _cross_out(self, attempts: Collection[str]) -> None:
         new = self._seen[0]
+        new.update(attempts)
+        self.checked += len(attempts)
         for attempt in attempts:
             del self._pending[attempt]
-            new.add(attempt)
-            self.checked += 1
         if len(new) > SEEN_MAX:
             self._seen = (set(), new)
 
@@ -113,15 +108,14 @@ class Reconciler:
         """Return the attempts that were in the journal before all spools were last read to their ends."""
         return [attempt for attempt, seen_s in self._pending.items() if seen_s < read_until_s]
 
-    def judge(self, attempts: Iterable[str], tries_in_store: Mapping[str, int]) -> list[str]:
+    def judge(self, attempts: Collection[str], tries_in_store: Mapping[str, int]) -> list[str]:
         """Take overdue attempts off the list; returns those that not even the store knows."""
         missing = []
-        chosen = list(attempts)
-        for attempt in chosen:
+        for attempt in attempts:
             request_id, _, number = attempt.rpartition("-")
             if tries_in_store.get(request_id, 0) < int(number):
                 missing.append(attempt)
-        self._cross_out(chosen)
+        self._cross_out(attempts)
         return missing
 
     def safe_position(self) -> Position | None:
@@ -132,3 +126,8 @@ class Reconciler:
             return None
         self._marks = [mark for mark in self._marks if mark[0] >= oldest]
         return done[-1][1]
+
+
+def _is_open(attempt: str, open_tries: Callable[[str], int]) -> bool:
+    request_id, _, number = attempt.rpartition("-")
+    return open_tries(request_id) >= int(number)
