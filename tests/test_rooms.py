@@ -201,3 +201,10 @@ def test_every_error_code_is_documented():
     text = (ROOT / "docs" / "errors.md").read_text()
     missing = {case.code for case in problems.CASES if f"`{case.code}`" not in text}
     assert not missing
+
+
+def test_the_assurance_document_is_current():
+    done = subprocess.run(
+        [sys.executable, "scripts/assurance.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
