@@ -60,9 +60,12 @@ endure: $(VENV)/.test  ## Processes stopped for 30 s, 500 slow clients, a full d
 breach: $(VENV)/.test  ## Attacker code inside every process, as root and as a plain user; prints what holds
 	BREACH_TABLE=1 $(BIN)/python -m pytest tests/end_to_end/test_breach.py -s -p no:randomly --timeout 300
 
-fuzz: $(VENV)/.test  ## The property tests of all codecs with 20,000 examples each (FUZZ_EXAMPLES)
+fuzz: $(VENV)/.test  ## Property tests with 20,000 examples each (FUZZ_EXAMPLES), then each target for FUZZ_S seconds (300)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/fuzz.txt
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20000} $(BIN)/python -m pytest tests/dialects tests/wire tests/core tests/pricing \
 	  tests/spool tests/vault/test_signing.py --timeout 7200
+	for target in http1 responses sse frames records eventstream keys config routes; do \
+	  $(BIN)/python -m tests.end_to_end.fuzz_targets $$target -max_total_time=$${FUZZ_S:-300} -print_final_stats=1 || exit 1; done
 
 away: $(VENV)/.test  ## The database moved away for a minute under load
 	AWAY_S=60 $(BIN)/python -m pytest tests/end_to_end/test_gateway.py -k database_moved_away --timeout 300
@@ -71,7 +74,7 @@ bench: $(VENV)/.run  ## Measure against nginx on this machine; writes docs/bench
 	$(BIN)/python -m switchgear.bench --write docs/benchmarks.md
 
 lock: $(VENV)/.test  ## Lock the requirements anew, with hashes
-	cd requirements && for f in run test; do ../$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --strip-extras \
+	cd requirements && for f in run test fuzz; do ../$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --strip-extras \
 	  --no-emit-index-url --no-emit-trusted-host --no-header -o $$f.txt $$f.in; done
 
 prices: $(VENV)/.test  ## Write the shipped price snapshot from the installed genai-prices
