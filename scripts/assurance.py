@@ -84,6 +84,21 @@ FIGURES = (
         "pytest tests/end_to_end/test_hostile_upstream.py",
     ),
     (
+        "good clients beside 500 slow ones and 300 bad keys a second, p99",
+        "1.32 and 1.61 times the p99 without them in two runs; the attackers share the client's two cores (2026-11-24)",
+        "python -m tests.end_to_end.beside_slow",
+    ),
+    (
+        "processes stopped for 30 s, 500 slow clients, a full disk",
+        "control stopped: no failed request; vault or edge stopped: nothing lost; slow clients let go; after the full disk everything answered is booked (2026-11-24)",
+        "make endure",
+    ),
+    (
+        "coverage-guided fuzzing, nine targets",
+        "20 million executions so far, no crash (2026-11-24)",
+        "make fuzz",
+    ),
+    (
         "CPU per request, confined and not",
         "8.52 and 8.31 times nginx, + 2.5 % (means of three alternating runs, each with a spread of 10 %) (2026-11-24)",
         "make bench, and the same with confine/cell.lock emptied",
