@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from tests.end_to_end.setups import ENVIRON, config
-from tests.end_to_end.test_kill import Load
+from tests.end_to_end.test_kill import Load, all_records
 
 from switchgear.testing.gateway import GatewayProcess
 
@@ -236,7 +236,7 @@ def test_L3_a_full_disk_loses_nothing_and_mends_itself(own, tmp_path, provider):
         until, records = time.monotonic() + 60, set()
         while not set(load.answered) <= records and time.monotonic() < until:
             time.sleep(0.5)
-            records = {record["id"] for record in _all(gateway)}
+            records = {record["id"] for record in all_records(gateway)}
         missing = set(load.answered) - records
         status = gateway.cli("status", "--json", check=False).stdout
         assert not missing, f"{len(missing)} answered and not booked: {sorted(missing)[:3]} {status}"
@@ -245,16 +245,6 @@ def test_L3_a_full_disk_loses_nothing_and_mends_itself(own, tmp_path, provider):
         gateway.process = None
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=False)
-
-
-def _all(gateway):
-    found, cursor = [], None
-    while True:
-        answer = gateway.json("log", "list", "--limit", "1000", *(["--cursor", cursor] if cursor else []))
-        found += answer["records"]
-        cursor = answer["next"]
-        if cursor is None:
-            return found
 
 
 def test_L7_a_flood_of_bad_keys_writes_nothing(own):
