@@ -71,7 +71,7 @@ class Prepared(msgspec.Struct):
 def prepare(boot: Boot) -> Prepared:
     """Read the pepper and the prices, and what a migration would import."""
     layout = Layout(Path(boot.data))
-    if not layout.schema_marker.exists() or layout.schema_marker.read_text() != SCHEMA_VERSION:
+    if not os.path.lexists(layout.schema_marker(SCHEMA_VERSION)):
         importlib.import_module("switchgear.store.migrate")
     return Prepared(read_peppers(layout.pepper), PriceFiles(), price_snapshot())
 
@@ -86,7 +86,7 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     store = await asyncio.to_thread(Store, layout.store, first, os.urandom)
     if first:
         layout.store_marker.write_text(store.id)
-    layout.schema_marker.write_text(SCHEMA_VERSION)
+    layout.schema_marker(SCHEMA_VERSION).touch()
     link_box: list[VaultLink] = []
     link = VaultLink(
         layout.vault_run,

@@ -80,10 +80,10 @@ class Layout(msgspec.Struct, frozen=True):
         """The token that the CLI shows to control."""
         return self.control_run / "cli.token"
 
-    @property
-    def schema_marker(self) -> Path:
-        """Names the schema that the store had last: another one means that migrations will be needed."""
-        return self.data / "store" / "schema"
+    def schema_marker(self, version: str) -> Path:
+        """Exists once the store had that schema; else migrations will be needed. Only its name counts: root, who looks before
+        it becomes control, opens nothing in control's folder."""
+        return self.data / "store" / f"schema-{version}"
 
     @property
     def lock(self) -> Path:

@@ -67,7 +67,7 @@ class Client:
             kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
             return kind(parts.hostname, parts.port, timeout=TIMEOUT_S), token
         try:
-            token = self.layout.cli_token.read_text("ascii")
+            token = _read_token(self.layout.cli_token)
         except PermissionError:
             raise UserError(
                 f"{self.layout.data} belongs to another user", "run the command as that user, e.g. with sudo -u"
@@ -83,3 +83,12 @@ class Client:
 def segment(text: str) -> str:
     """Quote one path segment."""
     return quote(text, safe="")
+
+
+def _read_token(path: Path) -> str:
+    # The folder is control's: a link planted there must not make root's command send another file's content to control.
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return os.read(fd, 128).decode("ascii")
+    finally:
+        os.close(fd)

@@ -38,7 +38,7 @@ def sync_folder(folder: Path) -> None:
 def write_durably(path: Path, data: bytes, mode: int = 0o640) -> None:
     """Replace a file as one step: a crash leaves the old content or the new one."""
     temporary = path.with_name(path.name + ".new")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
         view = memoryview(data)
         while view:
