@@ -154,6 +154,8 @@ class Absorber:
                     break
                 before = spool.position
                 moved = True
+                if spool.is_at_end:
+                    break
             else:
                 all_read = False
             self._adopt(folder)

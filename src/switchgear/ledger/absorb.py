@@ -237,6 +237,11 @@ class SpoolAbsorber:
         self._reader.close()
 
     @property
+    def is_at_end(self) -> bool:
+        """True when the last `absorb` took all that was there."""
+        return self._reader.is_at_end and not self._waiting
+
+    @property
     def position(self) -> Position:
         """The place after the last record that was taken."""
         return self._done

@@ -15,7 +15,10 @@ import msgspec
 from switchgear.spool import files
 from switchgear.spool.reader import Position
 
-READ_BYTES = 1024 * 1024
+READ_BYTES = 256 * 1024
+_ZEROS = bytes(4096)
+FREE_BYTES_MIN = 32
+"""So many zeros are the free part of a segment: a read that was cut inside a record may end with a few."""
 RECORD_BYTES_MAX = 512
 """A dispatch is shorter: how much of a read may be the beginning of one that is not whole yet."""
 SEEN_MAX = 65_536
@@ -43,13 +46,15 @@ class Reconciler:
         self._pending: dict[str, float] = {}
         self._seen: tuple[set[str], set[str]] = (set(), set())
         self._marks: list[tuple[float, Position]] = []
+        self._at_end = False
         self.repeated: list[str] = []
         """Attempts that were dispatched twice, since the last look."""
         self.checked = 0
 
     def scan(self, now_s: float) -> None:
-        """Read what the journal has now."""
-        while len(self._pending) < PENDING_MAX and (found := self._read()) is not None:
+        """Read what the journal has now. It ends at the end that it sees: a vault at work always writes more meanwhile."""
+        self._at_end = False
+        while not self._at_end and len(self._pending) < PENDING_MAX and (found := self._read()) is not None:
             for attempt in found:
                 if attempt in self._pending or attempt in self._seen[0] or attempt in self._seen[1]:
                     self.repeated.append(attempt)
@@ -67,7 +72,8 @@ class Reconciler:
             data = os.pread(fd, READ_BYTES, offset)
         finally:
             os.close(fd)
-        written = data.rstrip(b"\0")
+        written = _without_zeros(data)
+        self._at_end = len(data) - len(written) >= FREE_BYTES_MIN
         end, found = 0, []
         for match in _DISPATCH.finditer(written):
             if match.end() + RECORD_BYTES_MAX // 4 > len(written) and len(written) == READ_BYTES:
@@ -126,6 +132,14 @@ class Reconciler:
             return None
         self._marks = [mark for mark in self._marks if mark[0] >= oldest]
         return done[-1][1]
+
+
+def _without_zeros(data: bytes) -> bytes:
+    """Cut the zeros of a segment's free part: by pages, because `rstrip` looks at each byte of a megabyte."""
+    size = len(data)
+    while size >= len(_ZEROS) and data.endswith(_ZEROS, 0, size):
+        size -= len(_ZEROS)
+    return data[:size].rstrip(b"\0")
 
 
 def _is_open(attempt: str, open_tries: Callable[[str], int]) -> bool:

@@ -43,6 +43,9 @@ class SpoolReader:
         self.position = position or Position(0, 0)
         self.damaged: list[int] = []
         """Numbers of segments with damage in the middle."""
+        self.is_at_end = False
+        """True when the last `read` returned all that was there: whoever works through a backlog can stop, and does not chase
+        a writer at work record by record."""
 
     def read(self, bytes_max: int = READ_BYTES) -> list[Entry]:
         """Return the next complete records, at most about `bytes_max` bytes; an empty list means wait."""
@@ -58,6 +61,9 @@ class SpoolReader:
             while (found := records.parse(self._seed, offset, data, at)) is not None:
                 kind, sequence, payload, at = found
                 entries.append(Entry(kind, sequence, payload, Position(segment, offset + at)))
+            self.is_at_end = (
+                at < len(data) and data[at] == 0
+            )  # free room begins with zeros; a finished segment has none
             if entries:
                 self.position = entries[-1].after
                 return entries
