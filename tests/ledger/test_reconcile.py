@@ -123,3 +123,13 @@ def test_a_journal_that_nobody_judges_stays_on_disk(tmp_path, clock, monkeypatch
         books.judge(books.overdue(4.0), {rid(n): 1 for n in range(50)})
     assert books.checked == 50
     spool.close()
+
+
+def test_a_scan_reads_all_that_is_there_and_free_room_is_its_end(tmp_path, clock):
+    spool = journal(tmp_path, clock, size=1 << 20)
+    books = Reconciler(tmp_path, Position(0, 0))
+    for number in range(5_000):  # several reads, of which some end inside a record, among its zeros
+        dispatch(spool, f"{rid(number)}-1")
+    books.scan(1.0)
+    assert len(books.overdue(2.0)) == 5_000
+    spool.close()

@@ -61,3 +61,29 @@ def test_a_missing_segment_is_skipped(tmp_path, clock):
     fill(tmp_path, clock)
     (tmp_path / files.segment_name(1)).unlink()
     assert numbers(SpoolReader(tmp_path, Position(1, 500)))[-1] == 1499
+
+
+def test_it_says_when_it_saw_the_end(tmp_path, clock):
+    spool = fill(tmp_path, clock, 1500)  # several segments
+    reader = SpoolReader(tmp_path)
+    ends = []
+    while reader.read(4096):
+        ends.append(reader.is_at_end)
+    assert ends[-1]
+    assert not any(ends[:-1]), "a full read, and the end of a finished segment, are no ends"
+    spool.append(Kind.LINK_END, records.encode_payload(records.LinkEnd("x", 99)))
+    spool.commit()
+    assert len(reader.read()) == 1
+    assert reader.is_at_end
+
+
+def test_after_a_glance_at_the_end_a_backlog_is_read_whole(tmp_path, clock):
+    spool = SpoolWriter(tmp_path, clock, os.urandom, "run", segment_bytes=1 << 20)
+    reader = SpoolReader(tmp_path)
+    assert len(reader.read()) == 1
+    assert reader.is_at_end
+    for number in range(2_000):
+        spool.append(Kind.LINK_END, records.encode_payload(records.LinkEnd(f"{number:032d}", number)))
+    spool.commit()
+    assert len(reader.read()) == 2_000
+    assert reader.is_at_end

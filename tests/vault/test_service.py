@@ -41,6 +41,7 @@ class Journal:
     """Notes when it is committed."""
 
     spool_id = "journal"
+    needs_sync = False
 
     def __init__(self, writes):
         self.writes = writes

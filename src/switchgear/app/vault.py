@@ -1,6 +1,5 @@
 """Constructs the vault. Level 6."""
 
-import asyncio
 import os
 from pathlib import Path
 
@@ -17,8 +16,6 @@ from switchgear.spool.writer import SpoolWriter
 from switchgear.vault import kek
 from switchgear.vault.box import Box
 from switchgear.vault.service import VaultService
-
-SYNC_S = 0.05
 
 
 def init(layout: Layout, kek_path: Path) -> None:
@@ -59,22 +56,8 @@ async def main(boot: Boot, prepared: kek.KeyPair) -> None:
     peers = {role: frozenset(uids) for role, uids in boot.peers.items()}
     service = VaultService(box, journal, pool, clock, boot.run_id, boot.link_key, peers, child.report)
     await service.start(unix.bind(layout.vault_run, "vault.sock", 0o660))
-    syncing = asyncio.create_task(_sync(journal))
     life.ready()
     await life.stopping.wait()
-    syncing.cancel()
     service.stop()
     pool.close()
     journal.close()
-
-
-async def _sync(journal: SpoolWriter) -> None:
-    loop = asyncio.get_running_loop()
-    while True:
-        await asyncio.sleep(SYNC_S)
-        try:
-            journal.maintain()
-        except OSError as exc:
-            child.report(f"the journal cannot be maintained: {exc}")
-        if journal.needs_sync:
-            await loop.run_in_executor(None, journal.sync)

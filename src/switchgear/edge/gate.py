@@ -30,7 +30,6 @@ from switchgear.spool.writer import SpoolWriter
 TICK_S = 1.0
 STORED_MAX = 10_000
 STORED_WAIT_S = 0.1
-SYNC_S = 0.05
 DAY_MS = 86_400_000
 _JSON = b"content-type: application/json\r\n"
 
@@ -73,14 +72,13 @@ class Gate:
         self.counters = Counters()
         self._denials = DenialLog(spool)
         self.is_draining = False
-        self._syncing: asyncio.Future[None] | None = None
-        self._timers: list[asyncio.TimerHandle] = []
+        self._timer: asyncio.TimerHandle | None = None
         self._stored: dict[str, Stored] = {}
 
     def start(self) -> None:
         """Begin the timers."""
         self._tick()
-        self._sync()
+        self.outbox.syncer.wake()
 
     # Handler
 
@@ -328,29 +326,17 @@ class Gate:
 
     def stop(self) -> None:
         """Write the last records."""
-        for timer in self._timers:
-            timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         self._denials.flush()
         self.outbox.flush()
+        self.outbox.syncer.stop()
 
     def _tick(self) -> None:
         self.now_s = self.clock.monotonic_s()
         for transfer in list(self.transfers.values()):
             transfer.check(self.now_s)
-        self._later(TICK_S, self._tick)
-
-    def _sync(self) -> None:
-        try:
-            self.spool.maintain()
-        except OSError as exc:
-            self._report(f"the spool cannot be maintained: {exc}")
-        if self.spool.needs_sync and (self._syncing is None or self._syncing.done()):
-            self._syncing = asyncio.get_running_loop().run_in_executor(None, self.spool.sync)
-        self._later(SYNC_S, self._sync)
-
-    def _later(self, delay_s: float, function: Callable[[], None]) -> None:
-        self._timers = self._timers[-3:]
-        self._timers.append(asyncio.get_running_loop().call_later(delay_s, function))
+        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
 
 _LOCAL: dict[str, Callable[[Gate, RequestContext], None]] = {

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 
 from switchgear.net.link import VaultLink
+from switchgear.spool.syncer import Syncer
 from switchgear.spool.writer import SpoolWriter
 
 RETRY_S = 0.05
@@ -19,6 +20,7 @@ class Outbox:
     def __init__(self, spool: SpoolWriter, report: Callable[[str], None], durable: bool = False) -> None:
         """`durable` waits for the disk before anything leaves (`durability: power`)."""
         self.spool = spool
+        self.syncer = Syncer(spool, report)
         self.link: VaultLink | None = None
         self._report = report
         self._durable = durable
@@ -53,6 +55,8 @@ class Outbox:
             asyncio.get_running_loop().call_later(RETRY_S, self.flush)
             return
         self.is_recording = True
+        if self.spool.needs_sync:
+            self.syncer.wake()
         if self.link is not None:
             self.link.flush()
         if self._calls:

@@ -13,6 +13,8 @@ from switchgear.spool import files
 from switchgear.wire import records
 
 READ_BYTES = 1024 * 1024
+GLANCE_BYTES = 32 * 1024
+"""Whoever is at the end looks at so much first: most of a segment is free room, and a megabyte of zeros costs 0.3 ms."""
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -55,15 +57,17 @@ class SpoolReader:
                 if not self._advance():
                     return []
                 continue
-            data = os.pread(self._fd, bytes_max, offset)
+            size = min(GLANCE_BYTES, bytes_max) if self.is_at_end else bytes_max
+            data = os.pread(self._fd, size, offset)
             entries: list[Entry] = []
             at = 0
             while (found := records.parse(self._seed, offset, data, at)) is not None:
                 kind, sequence, payload, at = found
                 entries.append(Entry(kind, sequence, payload, Position(segment, offset + at)))
-            self.is_at_end = (
-                at < len(data) and data[at] == 0
-            )  # free room begins with zeros; a finished segment has none
+            # Free room begins with zeros; a finished segment has none.
+            self.is_at_end = at < len(data) and data[at] == 0
+            if size < bytes_max and not self.is_at_end:
+                continue  # more than a glance shows
             if entries:
                 self.position = entries[-1].after
                 return entries

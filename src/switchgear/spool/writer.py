@@ -135,6 +135,11 @@ class SpoolWriter:
         """True when records were written since the last sync."""
         return self._written != self._synced
 
+    @property
+    def is_prepared(self) -> bool:
+        """True when the next segment is allocated."""
+        return self._next_ready
+
     # maintenance
 
     def sync(self) -> None:

@@ -17,6 +17,7 @@ from switchgear.core.errors import FrameError, RefusedError, SealError
 from switchgear.net import unix
 from switchgear.net.link import BODY_FRAME_BYTES, WINDOW_BYTES
 from switchgear.net.upstream import Deadlines, Failure, Pool, UpstreamConnection
+from switchgear.spool.syncer import Syncer
 from switchgear.spool.writer import SpoolWriter
 from switchgear.vault import egress
 from switchgear.vault.box import Box, Opened, Put
@@ -556,6 +557,7 @@ class VaultService:
     ) -> None:
         self.box = box
         self.journal = journal
+        self._syncer = Syncer(journal, report)
         self.pool = pool
         self.minter = Minter(pool, clock)
         self._clock = clock
@@ -583,6 +585,7 @@ class VaultService:
     async def start(self, sock: socket.socket) -> None:
         """Listen for links."""
         self.pool.start()
+        self._syncer.wake()
         loop = asyncio.get_running_loop()
         self._server = await loop.create_unix_server(lambda: VaultSideLink(self), sock=sock)
 
@@ -659,6 +662,7 @@ class VaultService:
         self._flush()
         self._flush_gathered()
         self._is_stopped = True
+        self._syncer.stop()
 
     def _schedule(self) -> None:
         if not self._scheduled and not self._is_stopped:
@@ -677,6 +681,8 @@ class VaultService:
                 self.pool.release(connection, True)
                 attempt.fail(Failure("overloaded", "the vault's journal cannot be written", False))
             pending = []
+        if self.journal.needs_sync:
+            self._syncer.wake()
         for attempt, connection, request in pending:
             attempt.send(connection, request)
         links, self._links = self._links, []

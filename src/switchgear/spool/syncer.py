@@ -1,0 +1,47 @@
+"""When a spool is synced: soon after something was written, and never on its own account. Level 2 (INVARIANTS L2).
+
+An idle process wakes for nobody; one at work syncs every SYNC_S, in a thread, so that its loop never waits for the disk.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+
+from switchgear.spool.writer import SpoolWriter
+
+SYNC_S = 0.05
+"""`spool.sync_ms`: what a power cut may take."""
+
+
+class Syncer:
+    """Syncs one writer. Call `wake` from the loop after each commit; it costs a comparison while a sync is due anyway."""
+
+    def __init__(self, spool: SpoolWriter, report: Callable[[str], None]) -> None:
+        self._spool = spool
+        self._report = report
+        self._timer: asyncio.TimerHandle | None = None
+        self._syncing: asyncio.Future[None] | None = None
+        self._is_stopped = False
+
+    def wake(self) -> None:
+        """Something was written, or the next segment is not prepared."""
+        if self._timer is None and not self._is_stopped:
+            self._timer = asyncio.get_running_loop().call_later(SYNC_S, self._turn)
+
+    def stop(self) -> None:
+        """Sync no more: the writer is about to be closed, which syncs."""
+        self._is_stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _turn(self) -> None:
+        self._timer = None
+        spool = self._spool
+        try:
+            spool.maintain()
+        except OSError as exc:
+            self._report(f"the spool cannot be maintained: {os.strerror(exc.errno or 0)}")
+        if spool.needs_sync and (self._syncing is None or self._syncing.done()):
+            self._syncing = asyncio.get_running_loop().run_in_executor(None, spool.sync)
+        if spool.needs_sync or not spool.is_prepared:
+            self.wake()  # to see that the sync went well; or until the disk has room for another segment
