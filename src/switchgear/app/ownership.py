@@ -67,7 +67,7 @@ def people(environ: dict[str, str]) -> People | None:
     if os.geteuid() != 0:
         return None
     text = environ.get("SWITCHGEAR_UID_BASE", str(UID_BASE))
-    if not text.isdigit() or not 1000 <= int(text) < 2**31:
+    if not (text.isascii() and text.isdigit()) or not 1000 <= int(text) < 2**31:
         raise UserError(f"SWITCHGEAR_UID_BASE={text!r} is not a user id above 1000", f"e.g. {UID_BASE}", 2)
     base = int(text)
     taken = [entry.pw_name for entry in pwd.getpwall() if base <= entry.pw_uid < base + EDGES_FROM + WORKERS_MAX]

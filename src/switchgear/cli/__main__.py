@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "price": "price",
     "connect": "connect",
     "admin": "admin",
+    "token": "token",
     "freeze": "freeze",
     "unfreeze": "freeze",
     "completion": "completion",

@@ -275,7 +275,7 @@ def verify(client: Client, out: Output, since: str | None) -> int:
 
 def _month(text: str) -> tuple[int, int]:
     year, dash, number = text.partition("-")
-    if not (dash and year.isdigit() and number.isdigit() and 1 <= int(number) <= 12):
+    if not (dash and (year + number).isascii() and year.isdigit() and number.isdigit() and 1 <= int(number) <= 12):
         raise UserError(f"{text!r} is not a month", "write YYYY-MM, e.g. 2026-10", 2)
     following = (int(year) + 1, 1) if int(number) == 12 else (int(year), int(number) + 1)
     return time_ms(f"{text}-01", 0), time_ms(f"{following[0]}-{following[1]:02d}-01", 0)

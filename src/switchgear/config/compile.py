@@ -459,7 +459,7 @@ def parse_listen(text: str) -> tuple[str, int] | None:
     """Split HOST:PORT; None when it is not one. A host is an address or `localhost`."""
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not colon or not port.isdigit() or int(port) > 65_535:
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65_535:
         return None
     if host == "localhost":
         return "127.0.0.1", int(port)

@@ -20,11 +20,13 @@ from switchgear.replica.entries import Stored
 from switchgear.spool.writer import SpoolWriter
 from switchgear.store import ledger_rows
 from switchgear.store.database import Store, StoreGoneError
+from switchgear.store.tables import DIMENSIONS, SUMS
 
 PAUSE_S = 0.25
 ADOPT_S = 5.0
 """A spool whose writer is gone for so long has no successor: control closes it itself."""
 ROUNDS_PER_TURN = 64
+PROVIDER = DIMENSIONS.index("provider")
 ATTEMPTS_MAX = 100_000
 """Attempts that are kept for the double entry; it asks the store for others."""
 
@@ -63,6 +65,8 @@ class Absorber:
         self.read_until_s = 0.0
         """When the last turn began that read all spools to their ends."""
         self._attempts: set[str] = set()
+        self.traffic: dict[str, dict[str, int]] = {}
+        """Sums by provider since control began: for metrics."""
 
     async def run(self) -> None:
         """Absorb until cancelled."""
@@ -144,6 +148,7 @@ class Absorber:
                 self._careful.discard(folder.name)
                 spool.drop_finished()
                 self.absorbed += len(batch.rows)
+                self._count(batch)
                 touched.update(dimensions[1] for dimensions in batch.sums)
                 if len(self._attempts) < ATTEMPTS_MAX:
                     self._attempts |= batch.attempts
@@ -191,6 +196,12 @@ class Absorber:
         if spool.position != before:
             spool.commit_to(connection)
         return spool, blocked, batch
+
+    def _count(self, batch: Batch) -> None:
+        for dimensions, values in batch.sums.items():
+            sums = self.traffic.setdefault(dimensions[PROVIDER] or "none", dict.fromkeys(SUMS, 0))
+            for name, value in zip(SUMS, values, strict=True):
+                sums[name] += value
 
     def _adopt(self, folder: Path) -> None:
         """Close the spool of an edge that has no successor (fewer workers than before)."""

@@ -545,7 +545,7 @@ class Gateway:
         token = self.entropy(32).hex()
         now = self.clock.wall_ms()
         digest = hashlib.sha256(token.encode()).digest()
-        await self.write(lambda c: objects.put_token(c, digest, "setup", "link", "owner", now + LINK_MS, now))
+        await self.write(lambda c: objects.put_token(c, digest, objects.SESSION, "link", "owner", now + LINK_MS, now))
         return token
 
     async def use_link(self, token: str) -> str | None:
@@ -558,11 +558,37 @@ class Gateway:
             if objects.token_role(connection, digest, "link", now) is None or not objects.use_once(connection, digest):
                 return False
             session_hash = hashlib.sha256(session.encode()).digest()
-            objects.put_token(connection, session_hash, "setup", "api", "owner", now + 12 * 3_600_000, now)
+            objects.put_token(connection, session_hash, objects.SESSION, "api", "owner", now + 12 * 3_600_000, now)
             objects.write_audit(connection, now, "setup link", "session.begin", "console", None)
             return True
 
         return session if await self.write(work) else None
+
+    async def create_token(self, name: str, role: str, expires_ms: int | None, actor: str) -> str:
+        """Make a token for automation. Raises ConflictError when the name is taken."""
+        now = self.clock.wall_ms()
+        token = "sgat-" + self.entropy(32).hex()
+
+        def work(connection: Connection) -> None:
+            if any(row.name == name for row in objects.tokens(connection)):
+                raise ConflictError(f"a token named {name!r} exists already", f"switchgear token revoke {name}")
+            digest = hashlib.sha256(token.encode()).digest()
+            objects.put_token(connection, digest, name, "api", role, expires_ms, now)
+            objects.write_audit(connection, now, actor, "token.create", name, {"role": role, "expires_ms": expires_ms})
+
+        await self.write(work)
+        return token
+
+    async def revoke_token(self, name: str, actor: str) -> None:
+        """Revoke a token for automation. Raises UserError when there is none of that name."""
+        now = self.clock.wall_ms()
+
+        def work(connection: Connection) -> None:
+            if name == objects.SESSION or not objects.remove_token(connection, name):
+                raise UserError(f"there is no token {name[:64]!r}", "list them: switchgear token list")
+            objects.write_audit(connection, now, actor, "token.revoke", name, None)
+
+        await self.write(work)
 
 
 def _keep_prices(connection: Connection, prices: dict[str, Price], now_ms: int) -> None:

@@ -7,11 +7,12 @@ Call and return plain values; errors are exceptions of core.errors.
 import datetime
 import ipaddress
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from switchgear.config.compile import NAME, Compiled, ProviderSpec, parse_time
+from switchgear.control import metrics
 from switchgear.control.absorber import Absorber
 from switchgear.control.gateway import OVERLAP_MS, Gateway
 from switchgear.core.errors import UserError
@@ -52,6 +53,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
             "config:write",
             "freeze:write",
             "metrics:read",
+            "tokens:read",
         }
     ),
     "billing-reader": frozenset({"status:read", "usage:read", "prices:read"}),
@@ -65,10 +67,15 @@ PERMISSIONS: dict[str, frozenset[str]] = {
             "log:read",
             "usage:read",
             "config:read",
+            "tokens:read",
         }
     ),
     "viewer": frozenset({"status:read", "models:read", "usage:read", "metrics:read"}),
 }
+
+
+Span = Annotated[int, msgspec.Meta(ge=0, le=3650 * DAY_MS)]
+"""Milliseconds, at most ten years."""
 
 
 class KeyCreate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -102,7 +109,7 @@ class KeyChange(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class KeyRotate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Body of POST /keys/{name}/rotate."""
 
-    overlap_ms: int = OVERLAP_MS
+    overlap_ms: Span = OVERLAP_MS
     force: bool = False
 
 
@@ -117,7 +124,7 @@ class Freeze(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Body of POST /freezes."""
 
     subject: str
-    for_ms: int | None = None
+    for_ms: Span | None = None
 
 
 class PriceSet(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -156,7 +163,7 @@ class Call:
         text = self.query.get(name)
         if text is None:
             return default
-        if not text.isdigit() or not low <= int(text) <= high:
+        if not (text.isascii() and text.isdigit() and len(text) < 20) or not low <= int(text) <= high:
             raise UserError(f"{name}={text!r} must be a number between {low} and {high}", "", 2)
         return int(text)
 
@@ -168,6 +175,8 @@ class Api:
         self.gateway = gateway
         self.absorber = absorber
         self.status = status
+        self.openapi: dict[str, Any] = {}
+        """The document that describes this API; filled by whoever serves it."""
 
 
 Handler = Callable[[Call], Awaitable[Any]]
@@ -182,9 +191,24 @@ class Route(msgspec.Struct, frozen=True):
     """`public` only for what must work before anybody has signed in."""
     handler: Handler
     body: Any = None
+    query: tuple[str, ...] = ()
+    """What the handler reads of the query, for the documentation."""
+    content_type: str = "application/json"
+    """Of the answer. A handler whose answer is not JSON returns bytes."""
 
 
 # Status
+
+
+async def get_openapi(call: Call) -> Any:
+    """This document."""
+    return call.app.openapi
+
+
+async def get_metrics(call: Call) -> Any:
+    """Metrics in Prometheus's text format."""
+    findings = len(await call.gateway.read(ledger_rows.quarantined))
+    return metrics.render(metrics.Collector(call.app.status, lambda: call.app.absorber.traffic, findings))
 
 
 async def get_status(call: Call) -> Any:
@@ -298,9 +322,7 @@ async def change_key(call: Call) -> Any:
 
 async def rotate_key(call: Call) -> Any:
     """A new secret for a key; the old one holds until the overlap ends."""
-    row, token = await call.gateway.rotate_key(
-        call.path["name"], max(0, call.body.overlap_ms), call.body.force, call.actor
-    )
+    row, token = await call.gateway.rotate_key(call.path["name"], call.body.overlap_ms, call.body.force, call.actor)
     return {**_key(row), "key": token}
 
 
@@ -529,7 +551,10 @@ async def list_log(call: Call) -> Any:
     """Records, newest first; `cursor` goes on, `after` follows."""
     query = call.query
     limit = call.number("limit", 50, 1, 1000)
-    cost = parse_usd(query["min_cost"]) if "min_cost" in query else None
+    try:
+        cost = parse_usd(query["min_cost"]) if "min_cost" in query else None
+    except ValueError as exc:
+        raise UserError(f"min_cost: {exc}", "write USD, e.g. 0.01", 2) from None
     wanted = LogFilter(
         key=query.get("key"),
         team=query.get("team"),
@@ -622,8 +647,52 @@ async def use_link(call: Call) -> Any:
     return {"token": session}
 
 
+# Tokens
+
+
+class TokenCreate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of POST /tokens."""
+
+    name: str
+    role: str
+    expires: str | None = None
+
+
+async def create_token(call: Call) -> Any:
+    """A token for automation; `token` is shown this once."""
+    body: TokenCreate = call.body
+    if not NAME.fullmatch(body.name):
+        raise UserError(
+            f"{body.name[:80]!r} is not a name: use a-z, 0-9, '.', '_' and '-', at most 63 characters", "", 2
+        )
+    if body.role not in PERMISSIONS:
+        raise UserError(f"there is no role {body.role[:64]!r}", f"roles are {', '.join(PERMISSIONS)}", 2)
+    expires_ms = _expires(body.expires)
+    token = await call.gateway.create_token(body.name, body.role, expires_ms, call.actor)
+    return {"name": body.name, "role": body.role, "expires_ms": expires_ms, "token": token}
+
+
+async def list_tokens(call: Call) -> Any:
+    """Tokens for automation, never their values."""
+    return {"tokens": await call.gateway.read(objects.tokens)}
+
+
+async def revoke_token(call: Call) -> Any:
+    """Revoke a token for automation; it holds for the next request."""
+    await call.gateway.revoke_token(call.path["name"], call.actor)
+    return {"name": call.path["name"]}
+
+
 P = "/api/v1"
+_SPAN = ("since_ms", "until_ms")
+_LOG_QUERY = (
+    *("limit", "cursor", "after", "key", "team", "user", "project", "model", "provider", "status", "outcome"),
+    *("min_cost", "slow_ms", "end_user", "client", *_SPAN),
+)
+_WHERE = tuple(name for name in ledger_rows.GROUPS if name not in {"day", "hour"})
 ROUTES: tuple[Route, ...] = (
+    Route("GET", "/api/openapi.json", "status:read", get_openapi),
+    Route("GET", "/metrics", "metrics:read", get_metrics, content_type=metrics.CONTENT_TYPE),
     Route("GET", f"{P}/status", "status:read", get_status),
     Route("GET", f"{P}/keys", "keys:read", list_keys),
     Route("POST", f"{P}/keys", "keys:write", create_key, KeyCreate),
@@ -642,19 +711,22 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", f"{P}/credentials/{{provider}}/{{name}}/test", "credentials:write", test_credential),
     Route("GET", f"{P}/models", "models:read", list_models),
     Route("POST", f"{P}/models", "models:write", add_model, ModelEntry),
-    Route("GET", f"{P}/models/explain", "models:read", explain_model),
+    Route("GET", f"{P}/models/explain", "models:read", explain_model, query=("model", "key")),
     Route("DELETE", f"{P}/models/{{name:path}}", "models:write", remove_model),
-    Route("GET", f"{P}/prices", "prices:read", list_prices),
-    Route("GET", f"{P}/prices/show", "prices:read", show_price),
+    Route("GET", f"{P}/prices", "prices:read", list_prices, query=("provider",)),
+    Route("GET", f"{P}/prices/show", "prices:read", show_price, query=("model",)),
     Route("PUT", f"{P}/prices", "prices:write", set_price, PriceSet),
-    Route("GET", f"{P}/usage", "usage:read", get_usage),
-    Route("GET", f"{P}/ledger/verify", "usage:read", verify_ledger),
-    Route("GET", f"{P}/log", "log:read", list_log),
+    Route("GET", f"{P}/usage", "usage:read", get_usage, query=("by", *_SPAN, *_WHERE)),
+    Route("GET", f"{P}/ledger/verify", "usage:read", verify_ledger, query=_SPAN),
+    Route("GET", f"{P}/log", "log:read", list_log, query=_LOG_QUERY),
     Route("GET", f"{P}/log/{{id}}", "log:read", get_log),
     Route("GET", f"{P}/config", "config:read", get_config),
     Route("PUT", f"{P}/config", "config:write", apply_config, ConfigApply),
     Route("POST", f"{P}/freezes", "freeze:write", freeze, Freeze),
     Route("DELETE", f"{P}/freezes/{{subject:path}}", "freeze:write", unfreeze),
+    Route("GET", f"{P}/tokens", "tokens:read", list_tokens),
+    Route("POST", f"{P}/tokens", "admin:write", create_token, TokenCreate),
+    Route("DELETE", f"{P}/tokens/{{name}}", "admin:write", revoke_token),
     Route("POST", f"{P}/admin/link", "admin:write", admin_link),
     Route("POST", f"{P}/setup", "public", use_link, LinkUse),
 )

@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 import msgspec
 from sqlalchemy.exc import DatabaseError
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
-from switchgear.control import pages
+from switchgear.control import openapi, pages
 from switchgear.control.routes import PERMISSIONS, ROUTES, Api, Call, Route
 from switchgear.core.errors import ConflictError, RefusedError, SwitchgearError, UserError
 from switchgear.store import objects
@@ -35,13 +36,6 @@ SECURITY_HEADERS = {
 }
 
 
-class ApiError(msgspec.Struct):
-    """Body of an error: what, and what to do."""
-
-    error: str
-    hint: str
-
-
 def build(api: Api, cli_token: str | None, hosts: frozenset[str], report: Callable[[str], None]) -> Starlette:
     """Make the application. With `cli_token` it is the Unix socket's; without, TCP's, which answers `hosts` only.
 
@@ -51,6 +45,8 @@ def build(api: Api, cli_token: str | None, hosts: frozenset[str], report: Callab
     for route in ROUTES:
         if route.permission not in known:
             raise ValueError(f"{route.method} {route.path} has the unknown permission {route.permission!r}")
+
+    api.openapi = openapi.document(ROUTES)
 
     def endpoint(route: Route) -> Callable[[Request], Any]:
         async def handle(request: Request) -> Response:
@@ -64,6 +60,8 @@ def build(api: Api, cli_token: str | None, hosts: frozenset[str], report: Callab
                 return _error(400, str(exc), exc.hint)
             except RefusedError as exc:
                 return _error(400, str(exc), "")
+            except OverflowError:
+                return _error(400, "a number in the body is out of range", "numbers have at most 64 bits")
             except (StoreGoneError, DatabaseError) as exc:
                 return _error(503, f"the store is not available: {exc}", "see `switchgear status`")
             except Exception as exc:  # noqa: BLE001  the top of the process: nothing may show a trace to a client
@@ -75,7 +73,15 @@ def build(api: Api, cli_token: str | None, hosts: frozenset[str], report: Callab
     routes = [StarletteRoute(r.path, endpoint(r), methods=[r.method]) for r in ROUTES]
     if cli_token is None:
         routes += [StarletteRoute(path, pages.serve(path, SECURITY_HEADERS), methods=["GET"]) for path in pages.PATHS]
-    return Starlette(routes=routes)
+    return Starlette(routes=routes, exception_handlers={404: _nowhere, 405: _nowhere})
+
+
+async def _nowhere(request: Request, exc: Exception) -> Response:
+    status = exc.status_code if isinstance(exc, HTTPException) else 404
+    what = (
+        f"there is nothing at {request.url.path[:128]!r}" if status == 404 else f"{request.method} is not for this path"
+    )
+    return _error(status, what, "the routes are in /api/openapi.json")
 
 
 class _DeniedError(SwitchgearError):
@@ -101,7 +107,10 @@ async def _handle(api: Api, route: Route, request: Request, cli_token: str | Non
         except msgspec.DecodeError as exc:
             raise _DeniedError(400, f"the body is not valid: {exc}") from None
     call = Call(api, actor, {k: str(v) for k, v in request.path_params.items()}, dict(request.query_params), body)
-    return _json(200, await route.handler(call))
+    answer = await route.handler(call)
+    if isinstance(answer, bytes):
+        return Response(answer, 200, {**SECURITY_HEADERS, "content-type": route.content_type})
+    return _json(200, answer)
 
 
 async def _authorize(api: Api, route: Route, request: Request, cli_token: str | None) -> str:
@@ -146,4 +155,4 @@ def _json(status: int, value: Any) -> Response:
 
 
 def _error(status: int, message: str, hint: str) -> Response:
-    return _json(status, ApiError(message, hint))
+    return _json(status, openapi.Error(message, hint))

@@ -195,6 +195,10 @@ def freezes(connection: Connection) -> dict[str, int | None]:
     return {row.subject: row.until_ms for row in connection.execute(select(tables.freezes))}
 
 
+SESSION = "(session)"
+"""The name of a console's session: no token for automation can have it."""
+
+
 def put_token(
     connection: Connection, token_hash: bytes, name: str, kind: str, role: str, expires_ms: int | None, now_ms: int
 ) -> None:
@@ -211,6 +215,29 @@ def token_role(connection: Connection, token_hash: bytes, kind: str, now_ms: int
     if row is None or (row.expires_ms is not None and row.expires_ms <= now_ms):
         return None
     return row.name, row.role
+
+
+class TokenRow(msgspec.Struct, frozen=True):
+    """What may be told of an admin token."""
+
+    name: str
+    role: str
+    expires_ms: int | None
+    created_ms: int
+
+
+def tokens(connection: Connection) -> list[TokenRow]:
+    """List the tokens for automation; sessions of the console are not among them."""
+    columns = tables.tokens.c
+    query = select(tables.tokens).where(columns.kind == "api", columns.name != SESSION).order_by(columns.name)
+    return [TokenRow(r.name, r.role, r.expires_ms, r.created_ms) for r in connection.execute(query)]
+
+
+def remove_token(connection: Connection, name: str) -> bool:
+    """Revoke a token for automation; False when there is none of that name."""
+    columns = tables.tokens.c
+    done = connection.execute(delete(tables.tokens).where(columns.kind == "api", columns.name == name))
+    return done.rowcount > 0
 
 
 def use_once(connection: Connection, token_hash: bytes) -> bool:

@@ -1,0 +1,89 @@
+"""What Prometheus reads at /metrics. Level 5. One table of names; docs/operations.md lists them (a test compares).
+
+Counters begin at zero with each start of control, as Prometheus expects. Labels are names from the configuration, never a
+client's words: their number is bounded by the operator.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+TRAFFIC = (
+    # Name, position in store.tables.SUMS, divisor, help.
+    ("switchgear_requests", "requests", 1, "Requests in the ledger."),
+    ("switchgear_errors", "errors", 1, "Requests in the ledger that did not end well."),
+    ("switchgear_input_tokens", "input_tokens", 1, "Input tokens."),
+    ("switchgear_output_tokens", "output_tokens", 1, "Output tokens."),
+    ("switchgear_cost_usd", "cost_nanousd", 1_000_000_000, "Cost in USD, of what is priced."),
+    ("switchgear_unpriced_requests", "unpriced_requests", 1, "Requests whose model has no known price."),
+)
+GAUGES = (
+    ("switchgear_ready", "1 while the gateway is ready or degraded."),
+    ("switchgear_processes", "Running processes, by role."),
+    ("switchgear_problems", "Problems that `switchgear status` names."),
+    ("switchgear_spool_bytes", "Bytes of spools that are kept."),
+    ("switchgear_findings", "Damaged or contradicting places in the books, since the first start."),
+)
+COUNTERS = (
+    ("switchgear_ledger_records", "Records moved into the ledger."),
+    ("switchgear_double_entry_checked", "Attempts that stand in both books."),
+    ("switchgear_double_entry_unspooled", "Attempts that reached a provider and no edge recorded."),
+    ("switchgear_double_entry_repeated", "Attempts that were sent to a provider twice."),
+)
+
+
+class Collector:
+    """Reads the gateway's state when it is asked."""
+
+    def __init__(
+        self,
+        status: Callable[[], dict[str, Any]],
+        traffic: Callable[[], Mapping[str, Mapping[str, int]]],
+        findings: int,
+    ) -> None:
+        self._status = status
+        self._traffic = traffic
+        self._findings = findings
+
+    def collect(self) -> Iterator[Metric]:
+        """Prometheus: all metrics, as of now."""
+        status = self._status()
+        pids = status.get("pids", {})
+        values: dict[str, Any] = {
+            "switchgear_ready": int(status["state"] in {"ready", "degraded"}),
+            "switchgear_problems": len(status["problems"]),
+            "switchgear_spool_bytes": status["ledger"]["spool_bytes"],
+            "switchgear_findings": self._findings,
+            "switchgear_ledger_records": status["ledger"]["absorbed"],
+            **{f"switchgear_double_entry_{name}": value for name, value in status["double_entry"].items()},
+        }
+        info = GaugeMetricFamily("switchgear_info", "1, with the version as a label.", labels=["version"])
+        info.add_metric([status["version"]], 1)
+        yield info
+        for name, text in GAUGES:
+            if name == "switchgear_processes":
+                family = GaugeMetricFamily(name, text, labels=["role"])
+                for role, found in sorted(pids.items()):
+                    family.add_metric([role], len(found) if isinstance(found, list) else 1)
+                yield family
+            else:
+                yield GaugeMetricFamily(name, text, value=values[name])
+        for name, text in COUNTERS:
+            yield CounterMetricFamily(name, text, value=values[name])
+        traffic = self._traffic()
+        for name, column, divisor, text in TRAFFIC:
+            counter = CounterMetricFamily(name, text, labels=["provider"])
+            for provider, sums in sorted(traffic.items()):
+                counter.add_metric([provider], sums[column] / divisor)
+            yield counter
+
+
+def render(collector: Collector) -> bytes:
+    """Return the text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(collector)
+    return generate_latest(registry)

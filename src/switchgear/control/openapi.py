@@ -1,0 +1,82 @@
+"""The route table as an OpenAPI 3.1 document. Level 5. Pure: what it says is what the table says.
+
+Source: OpenAPI Specification 3.1.0 (spec.openapis.org/oas/v3.1.0, read 2026-11-26).
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from switchgear import __version__
+from switchgear.control.routes import Route
+
+_PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
+_ERRORS = {
+    "400": "The request is wrong; `hint` says what to do.",
+    "401": "No valid admin token was sent.",
+    "403": "The role of the token does not allow this.",
+    "404": "There is nothing at that path.",
+    "409": "It clashes with what is there.",
+    "413": "The body is too large.",
+    "421": "The host name is not this console's.",
+    "500": "A fault of the gateway; its log has the details.",
+    "503": "The store or the vault is not available now.",
+}
+
+
+class Error(msgspec.Struct):
+    """Body of an error: what, and what to do."""
+
+    error: str
+    hint: str
+
+
+def document(routes: Iterable[Route]) -> dict[str, Any]:
+    """Describe the routes. Bodies are described by the types that decode them, so they cannot drift."""
+    table = list(routes)
+    bodies = [route.body for route in table if route.body is not None]
+    schemas, components = msgspec.json.schema_components([Error, *bodies], ref_template="#/components/schemas/{name}")
+    by_type = dict(zip([Error, *bodies], schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for route in table:
+        path = _PARAMETER.sub(r"{\1}", route.path)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route, by_type)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Switchgear admin API", "version": __version__},
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "sgat-…"}},
+        },
+    }
+
+
+def _operation(route: Route, by_type: dict[Any, Any]) -> dict[str, Any]:
+    text = (route.handler.__doc__ or "").strip()
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        for name in _PARAMETER.findall(route.path)
+    ]
+    parameters += [{"name": name, "in": "query", "schema": {"type": "string"}} for name in route.query]
+    shape = {"type": "object" if route.content_type == "application/json" else "string"}
+    problem = {"content": {"application/json": {"schema": by_type[Error]}}}
+    operation: dict[str, Any] = {
+        "operationId": re.sub(r"\W+", "_", f"{route.method.lower()} {route.path.removeprefix('/api/v1')}").strip("_"),
+        "summary": text.split("\n", 1)[0],
+        "x-permission": route.permission,
+        "security": [] if route.permission == "public" else [{"token": []}],
+        "parameters": parameters,
+        "responses": {
+            "200": {"description": "Done.", "content": {route.content_type.partition(";")[0]: {"schema": shape}}},
+            **{status: {"description": words, **problem} for status, words in _ERRORS.items()},
+        },
+    }
+    if route.body is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": by_type[route.body]}},
+        }
+    return operation
