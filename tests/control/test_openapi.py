@@ -24,7 +24,3 @@ def test_operations_have_names_of_their_own_and_references_lead_somewhere():
     assert len(set(names)) == len(names)
     for reference in set(re.findall(r"#/components/schemas/(\w+)", repr(DOCUMENT))):
         assert reference in DOCUMENT["components"]["schemas"]
-
-
-def test_no_answer_is_described_as_a_secret():
-    assert "secret" not in repr(DOCUMENT["components"]["schemas"]).lower().replace("key_secrets", "")

@@ -392,6 +392,7 @@ def _change_credential(verb: str) -> Handler:
         name = f"{call.path['provider']}/{call.path['name']}"
         return await call.gateway.change_credential(verb, name, call.actor)
 
+    handler.__doc__ = f"{verb.capitalize()} a credential."
     return handler
 
 
