@@ -33,7 +33,7 @@ class Load:
         self.last_ok = time.monotonic()
         self.longest_gap = 0.0
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(n,)) for n in range(THREADS)]
+        self._threads = [threading.Thread(target=self._run, args=(n,), daemon=True) for n in range(THREADS)]
         for thread in self._threads:
             thread.start()
 
@@ -99,7 +99,7 @@ def chaos(folder, rounds, seed, *, failpoints=False, say=lambda text: None):
     gateway = GatewayProcess(config(provider.port, more), folder=folder, environ=ENVIRON, program=program)
     recoveries = []
     stop = threading.Event()
-    clerk = threading.Thread(target=administer, args=(gateway, stop))
+    clerk = threading.Thread(target=administer, args=(gateway, stop), daemon=True)
     try:
         load = Load(gateway.port, made_key(gateway))
         clerk.start()

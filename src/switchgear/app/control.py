@@ -34,6 +34,7 @@ from switchgear.net.clock import SystemClock
 from switchgear.net.link import VaultLink
 from switchgear.replica.publisher import Publisher
 from switchgear.store import ledger_rows
+from switchgear.store.ballast import Ballast
 from switchgear.store.database import SCHEMA_VERSION, Store
 from switchgear.vault.box import Put
 from switchgear.wire import frames
@@ -103,8 +104,11 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     link.start()
     publisher = await asyncio.to_thread(Publisher, layout.replica)
     prices = PriceBook()
+    ballast = Ballast(layout.store.parent)
+    await asyncio.to_thread(ballast.prepare)
     gateway = Gateway(
         store=store,
+        ballast=ballast,
         publisher=publisher,
         link=link,
         prices=prices,
@@ -196,6 +200,7 @@ async def _housekeeping(gateway: Gateway, absorber: Absorber, layout: Layout) ->
         await asyncio.sleep(HOUSEKEEPING_S)
         now = gateway.clock.wall_ms()
         await asyncio.to_thread(gateway.publisher.check_readers)
+        await asyncio.to_thread(gateway.ballast.prepare)
         await asyncio.to_thread(gateway.publisher.drop_stored, now)
         compiled = gateway.compiled
         await asyncio.to_thread(_drop_journal, layout, now - compiled.journal_hours * 3_600_000)

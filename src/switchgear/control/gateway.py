@@ -31,6 +31,7 @@ from switchgear.replica.publisher import Publisher
 from switchgear.routing import table
 from switchgear.routing.table import ModelEntry, ProviderEntry, RouteTable
 from switchgear.store import ledger_rows, objects
+from switchgear.store.ballast import Ballast
 from switchgear.store.database import Store
 from switchgear.store.objects import KeyRow, KeySecretRow
 from switchgear.vault.box import Metadata, Put
@@ -48,6 +49,7 @@ class Gateway:
         self,
         *,
         store: Store,
+        ballast: Ballast,
         publisher: Publisher,
         link: VaultLink,
         prices: PriceBook,
@@ -59,6 +61,7 @@ class Gateway:
         report: Callable[[str], None],
     ) -> None:
         self.store = store
+        self.ballast = ballast
         self.publisher = publisher
         self.link = link
         self.prices = prices
@@ -79,6 +82,11 @@ class Gateway:
     async def write(self, function: Callable[[Connection], T]) -> T:
         """Run a function in a write transaction of the store."""
         return await asyncio.wrap_future(self.store.write(function))
+
+    async def write_urgently(self, function: Callable[[Connection], T]) -> T:
+        """Run a function in a write transaction, on a full disk too."""
+        work = functools.partial(self.store.write_here, function)
+        return await asyncio.wrap_future(self.store.submit(lambda: self.ballast.spend(work)))
 
     async def read(self, function: Callable[[Connection], T]) -> T:
         """Run a function in a read transaction of the store."""
@@ -294,7 +302,8 @@ class Gateway:
         await asyncio.to_thread(self.publisher.replace_keys, entries)
 
     async def _publish_key(self, row: KeyRow) -> None:
-        await asyncio.to_thread(self.publisher.put_key, _entry(row), _imported_mac(row))
+        put = functools.partial(self.publisher.put_key, _entry(row), _imported_mac(row))
+        await asyncio.to_thread(self.ballast.spend, put)
 
     # keys
 
@@ -342,7 +351,7 @@ class Gateway:
             objects.replace_key(connection, row, old.version)
             objects.write_audit(connection, self.clock.wall_ms(), actor, action, row.name, detail)
 
-        await self.write(work)
+        await self.write_urgently(work)  # a revocation or a rotation must go through
 
     def _own(self, row: KeyRow) -> None:
         if row.source == "file":
@@ -400,11 +409,15 @@ class Gateway:
             frozen = msgspec.structs.replace(
                 snapshot, epoch=self.publisher.epoch() + 1, freezes={**snapshot.freezes, subject: until_ms}
             )
-            await asyncio.to_thread(self.publisher.put_snapshot, frozen)
+            await asyncio.to_thread(self.ballast.spend, lambda: self.publisher.put_snapshot(frozen))
             self.snapshot = frozen
         now = self.clock.wall_ms()
-        await self.write(lambda c: objects.put_freeze(c, subject, until_ms, actor, now))
-        await self._audit(actor, "freeze", subject, {"until_ms": until_ms})
+
+        def work(connection: Connection) -> None:
+            objects.put_freeze(connection, subject, until_ms, actor, now)
+            objects.write_audit(connection, now, actor, "freeze", subject, {"until_ms": until_ms})
+
+        await self.write_urgently(work)
 
     async def unfreeze(self, subject: str, actor: str) -> None:
         """Let a subject go on."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+import lmdb
 import msgspec
 from sqlalchemy.exc import DatabaseError
 from starlette.applications import Starlette
@@ -64,6 +65,9 @@ def build(api: Api, cli_token: str | None, hosts: frozenset[str], report: Callab
                 return _error(400, "a number in the body is out of range", "numbers have at most 64 bits")
             except (StoreGoneError, DatabaseError) as exc:
                 return _error(503, f"the store is not available: {exc}", "see `switchgear status`")
+            except (OSError, lmdb.Error) as exc:
+                report(f"{route.method} {route.path} failed: {exc}")
+                return _error(503, f"the data folder cannot be written: {exc}", "make room on the disk, then repeat it")
             except Exception as exc:  # noqa: BLE001  the top of the process: nothing may show a trace to a client
                 report(f"{route.method} {route.path} failed: {type(exc).__name__}: {exc}")
                 return _error(500, "internal error", "the log of the gateway has the details")
