@@ -49,6 +49,8 @@ class Configuration(msgspec.Struct):
 
 DRAIN_S = 10.0
 HOUSEKEEPING_S = 60.0
+BEHIND_S = 30.0
+"""The ledger is behind when its spools were not read to their ends for so long."""
 RETENTION_BATCH = 5_000
 
 
@@ -203,9 +205,12 @@ async def _housekeeping(gateway: Gateway, absorber: Absorber, layout: Layout) ->
         await asyncio.to_thread(gateway.ballast.prepare)
         await asyncio.to_thread(gateway.publisher.drop_stored, now)
         compiled = gateway.compiled
-        await asyncio.to_thread(_drop_journal, layout, now - compiled.journal_hours * 3_600_000)
+        if gateway.clock.monotonic_s() - absorber.read_until_s < BEHIND_S:
+            # Not while an orphan waits for what the journal says of it: clocks that jump make segments look old.
+            await asyncio.to_thread(_drop_journal, layout, now - compiled.journal_hours * 3_600_000)
         if compiled.ledger_days is not None:
-            floor = request_id_floor(now - compiled.ledger_days * 86_400_000)
+            newest_ms = await gateway.read(ledger_rows.newest_ms)
+            floor = request_id_floor(min(now, newest_ms) - compiled.ledger_days * 86_400_000)
             while await gateway.write(functools.partial(_drop, floor)) == RETENTION_BATCH:
                 await asyncio.sleep(0.1)
 

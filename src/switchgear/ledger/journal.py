@@ -13,6 +13,9 @@ from switchgear.wire import records
 from switchgear.wire.records import Kind
 
 SLACK_MS = 60_000
+STEP_MS = 1_000
+NEWEST = 2
+"""So many segments are always looked at, and always kept."""
 
 
 class Evidence(msgspec.Struct):
@@ -25,15 +28,8 @@ class Evidence(msgspec.Struct):
 def search(folder: Path, request_ids: set[str], oldest_ms: int) -> dict[str, Evidence]:
     """Return the dispatched attempts of some requests, by attempt id. `oldest_ms` bounds how far back to look."""
     found: dict[str, Evidence] = {}
-    numbers = files.segment_numbers(folder)
-    # A segment's last change is its newest record: older ones cannot speak of these requests.
-    recent = [
-        number
-        for number in numbers
-        if (folder / files.segment_name(number)).stat().st_mtime * 1000 >= oldest_ms - SLACK_MS
-    ]
-    if not recent:
-        return found
+    changes = [(number, _changed_ms(folder, number)) for number in files.segment_numbers(folder)]
+    recent = relevant(changes, oldest_ms - SLACK_MS)
     needles = [request_id.encode() for request_id in request_ids]
     for number in recent:
         # A plain search over the bytes costs a hundredth of parsing: most segments speak of other requests.
@@ -41,6 +37,24 @@ def search(folder: Path, request_ids: set[str], oldest_ms: int) -> dict[str, Evi
         if any(needle in data for needle in needles):
             _search_segment(folder, number, request_ids, found)
     return found
+
+
+def relevant(changes: list[tuple[int, float]], oldest_ms: float) -> list[int]:
+    """Return the segments that may speak of requests since a time, from (number, time of last change), by number.
+
+    A segment's last change is its newest record, so those that changed before are left out. But clocks are set back: what
+    follows a step back in time may be of any time, and so may the newest segments, inside which a step cannot be seen.
+    """
+    first = len(changes) - NEWEST
+    for at, (_, changed_ms) in enumerate(changes):
+        if changed_ms >= oldest_ms or (at and changed_ms < changes[at - 1][1] - STEP_MS):
+            first = min(first, at)
+            break
+    return [number for number, _ in changes[max(0, first) :]]
+
+
+def _changed_ms(folder: Path, number: int) -> float:
+    return (folder / files.segment_name(number)).stat().st_mtime * 1000
 
 
 def _search_segment(folder: Path, number: int, request_ids: set[str], found: dict[str, Evidence]) -> None:
@@ -63,11 +77,10 @@ def _search_segment(folder: Path, number: int, request_ids: set[str], found: dic
 
 
 def drop_old(folder: Path, older_than_ms: int) -> int:
-    """Delete journal segments that were last written before a time; the newest always stays. Returns how many."""
+    """Delete journal segments that were last written before a time; the newest always stay. Returns how many."""
     dropped = 0
-    for number in files.segment_numbers(folder)[:-1]:
-        path = folder / files.segment_name(number)
-        if path.stat().st_mtime * 1000 < older_than_ms:
-            path.unlink()
+    for number in files.segment_numbers(folder)[:-NEWEST]:
+        if _changed_ms(folder, number) < older_than_ms:
+            (folder / files.segment_name(number)).unlink()
             dropped += 1
     return dropped

@@ -24,6 +24,8 @@ TICK_S = 1.0
 PIPELINE_MAX = 16
 ACCEPT_PAUSE_S = 0.001
 ACCEPT_BATCH = 8
+STARVED_S = 0.1
+STARVED_TOLD_S = 60.0
 DISCARD_BYTES_MAX = 65_536
 
 
@@ -380,6 +382,14 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def close_if_idle(self) -> None:
+        """Close a connection that has waited for a request for a while, and nothing of it has come."""
+        is_waiting = self._current is None and not self._parser.has_partial_head and not self.is_closing
+        if is_waiting and self.server.now_s - self._since_s >= TICK_S:
+            self.is_closing = True
+            if self._transport is not None:
+                self._transport.close()
+
     def check(self, now_s: float) -> None:
         """Enforce deadlines; called by the server's timer."""
         limits = self.server.limits
@@ -421,6 +431,9 @@ class HttpServer:
         self._listeners: list[socket.socket] = []
         self._accepting: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self.starved = 0
+        """How often a connection could not be accepted for want of descriptors."""
+        self._told_s = 0.0
 
     async def start(self, *sockets: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         """Listen on bound sockets.
@@ -447,10 +460,12 @@ class HttpServer:
 
     def _accept_some(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
         if listener in self._listeners:
+            before = self.starved
             for _ in range(ACCEPT_BATCH):
                 if not self._accept(listener, tls):
                     break
-            self._watch(listener, tls)
+            if self.starved == before:
+                self._watch(listener, tls)
 
     def _accept(self, listener: socket.socket, tls: ssl.SSLContext | None) -> bool:
         loop = asyncio.get_running_loop()
@@ -458,8 +473,8 @@ class HttpServer:
             sock, _ = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return False  # another edge was faster, or the client is gone
-        except OSError as exc:  # no descriptors left: try again when the pause is over
-            loop.call_exception_handler({"message": f"a connection was not accepted: {exc}"})
+        except OSError:  # no descriptors left
+            self._starve(listener, tls)
             return False
         sock.setblocking(False)
         if sock.family != socket.AF_UNIX:
@@ -468,6 +483,21 @@ class HttpServer:
         self._accepting.add(task)
         task.add_done_callback(self._accepted)
         return True
+
+    def _starve(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+        """Wait for descriptors, and let idle clients go to get some: the loop must not spin over what it cannot accept."""
+        self.starved += 1
+        if self.now_s - self._told_s >= STARVED_TOLD_S or self.starved == 1:
+            self._told_s = self.now_s
+            text = (
+                "connections are not accepted for want of file descriptors: raise the limit (ulimit -Hn, LimitNOFILE=)"
+            )
+            asyncio.get_running_loop().call_exception_handler({"message": text})
+        for connection in list(self.connections):
+            connection.close_if_idle()
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listener.fileno())
+        loop.call_later(STARVED_S, self._watch, listener, tls)
 
     def _accepted(self, task: "asyncio.Task[Any]") -> None:
         self._accepting.discard(task)

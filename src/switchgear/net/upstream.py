@@ -7,7 +7,7 @@ No redirects, no environment proxies, no second send of our own: whoever asks de
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol, cast
 
 import msgspec
@@ -197,11 +197,21 @@ class UpstreamConnection(asyncio.Protocol):
             receiver.on_failure(Failure(reason, message, True))
 
 
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+
+
+async def _system_addresses(host: str, port: int) -> list[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(info[4][0]) for info in found))
+
+
 class Pool:
     """Connections by endpoint and credential. The key includes all that decides who is at the other end (H2)."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, resolve: Resolve | None = None) -> None:
+        """`resolve` gives the addresses of a name; the system's resolver by default. It is asked once per connection."""
         self._clock = clock
+        self._resolve = resolve or _system_addresses
         self.now_s = clock.monotonic_s()
         self._idle: dict[object, list[UpstreamConnection]] = {}
         self._keys: dict[UpstreamConnection, object] = {}
@@ -267,8 +277,7 @@ class Pool:
 
     async def _open(self, endpoint: Endpoint, metadata: bool) -> UpstreamConnection:
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
-        candidates = list(dict.fromkeys(str(info[4][0]) for info in found))
+        candidates = await self._resolve(endpoint.host, endpoint.port)
         if not addresses.are_allowed(candidates, endpoint.host, endpoint.allow_private, metadata):
             raise OSError("the name resolves to an address that is not allowed (private ranges need allow_private)")
         last: Exception = OSError("no address")

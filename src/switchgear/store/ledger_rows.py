@@ -236,6 +236,13 @@ def drop_before(connection: Connection, request_id: str, limit: int) -> int:
     return connection.execute(delete(requests).where(requests.c.id.in_(oldest.scalar_subquery()))).rowcount
 
 
+def newest_ms(connection: Connection) -> int:
+    """Return the time of the newest record, in milliseconds; 0 without any. Retention counts from there, so that a clock that
+    jumps ahead does not empty the ledger of an idle gateway."""
+    newest = connection.execute(select(func.max(requests.c.id))).scalar_one()
+    return int(newest[:12], 16) if newest else 0
+
+
 def count_requests(connection: Connection) -> int:
     """Return how many records there are."""
     return int(connection.execute(select(func.count()).select_from(requests)).scalar_one())
