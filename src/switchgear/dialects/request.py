@@ -17,6 +17,7 @@ from switchgear.dialects.shape import InvalidBodyError, Node, decode_bounded, en
 
 T = TypeVar("T")
 
+PART_BYTES_MIN = 65_536
 LARGE_BYTES = 262_144
 
 _decode_body = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -296,11 +297,17 @@ def _join(fields: dict[str, Raw]) -> Body:
     if sum(sizes) < LARGE_BYTES:
         return encode(fields)
     parts: list[memoryview] = []
+    between: list[bytes | Raw] = []  # small values travel together: a part of its own costs a frame
     mark = b"{"
-    for key, value in fields.items():
-        parts += (memoryview(mark + encode(key) + b":"), memoryview(value))
+    for (key, value), size in zip(fields.items(), sizes, strict=True):
+        between.append(mark + encode(key) + b":")
         mark = b","
-    return [*parts, memoryview(b"}")]
+        if size < PART_BYTES_MIN:
+            between.append(value)
+            continue
+        parts += (memoryview(b"".join(between)), memoryview(value))
+        between.clear()
+    return [*parts, memoryview(b"".join([*between, b"}"]))]
 
 
 def _with_usage(options: Raw) -> Raw:
