@@ -193,13 +193,14 @@ class Breached:
     def json(self, *arguments):
         return json.loads(self.cli(*arguments, "--json"))
 
-    def stop(self):
+    def stop(self, keep=False):
         for sock in self._ends.values():
             sock.close()
         with contextlib.suppress(ProcessLookupError):
             self.process.terminate()
         code = self.process.wait(60)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if not keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
         return code
 
 

@@ -5,6 +5,7 @@ user (all processes one user, kept apart by Landlock and seccomp alone). `make b
 """
 
 import base64
+import contextlib
 import http.client
 import json
 import os
@@ -23,7 +24,7 @@ import pytest
 from tests.end_to_end.implant import Breached
 
 from switchgear.confine import cell
-from switchgear.testing.gateway import ProviderProcess, free_port
+from switchgear.testing.gateway import GatewayProcess, ProviderProcess, free_port
 
 SECRET = "sk-provider-credential-breach-0123456789"
 PLAIN_UID = 59_990
@@ -633,3 +634,49 @@ def test_C3_a_rolled_back_database_brings_nothing_back(own_estate):
     assert holds(estate, "a rolled-back database", "make a revoked key work again", statuses == {401}), statuses
     assert holds(estate, "a rolled-back database", "bring a removed credential back", '"gone/' not in listed), listed
     assert estate.call(estate.key) == 200
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has something to lose to a link")
+def test_P2_root_follows_no_link_that_a_process_plants(own_estate):
+    """A compromised control or vault makes links where root reads or writes: root's files stay unread and whole."""
+    estate, gateway = own_estate, own_estate.gateway
+    if estate.user == "plain":
+        pytest.skip("one user: there is nothing above it")
+    treasure = gateway.folder / "treasure"
+    treasure.write_text("root's own")
+    treasure.chmod(0o600)
+    around = {**surroundings(estate), "treasure": str(treasure)}
+    plant = (
+        "out = attempt(lambda: (os.path.lexists({0}) and os.unlink({0}), os.symlink(treasure, {0}))[1] or 'planted')"
+    )
+    places = {
+        "control": ("data + '/run/control/cli.token'", "data + '/store/schema-9999'", "data + '/store/created'"),
+        "vault": ("data + '/vault/public.json.new'", "data + '/vault/box.new'"),
+    }
+    for role, names in places.items():
+        for name in names:
+            found = gateway.inside(role, plant.format(name), **around)
+            assert holds(estate, role, "make a link", found in CLOSED), (role, name, found)
+            path = Path(eval(name, {"data": str(estate.data)}))  # and if that wall falls?
+            path.unlink(missing_ok=True)
+            path.symlink_to(treasure)
+    refused = subprocess.run(
+        [sys.executable, "-m", "switchgear.cli", "status", "--data", str(estate.data)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert refused.returncode == 1, refused.stdout
+    assert "root's own" not in refused.stdout + refused.stderr
+    assert gateway.stop(keep=True) == 0
+    # The supervisor looks at markers and writes the public key as root. What was planted is refused or replaced; a gateway whose
+    # store's marker is a link may also refuse to start.
+    config = (gateway.folder / "config.yaml").read_text()
+    again = GatewayProcess(config, folder=gateway.folder, environ={"FAKE_KEY": SECRET}, start=False)
+    with contextlib.suppress(RuntimeError):
+        again.start()
+    again.stop(keep=True)
+    assert "Traceback" not in again.log.read_text(), again.log.read_text()[-3500:]
+    assert holds(estate, "control, the vault", "have root follow a link", treasure.read_text() == "root's own")
+    assert treasure.stat().st_mode & 0o777 == 0o600 and treasure.stat().st_uid == 0

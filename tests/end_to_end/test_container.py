@@ -78,7 +78,15 @@ def test_a_gateway_serves_in_it_as_nobody_in_particular(mounted):
     port, console = free_port(), free_port()
     process = subprocess.Popen(
         [
-            *("/usr/sbin/chroot", f"--userspec={USER}:{USER}", mounted, "/usr/bin/python3", "-I", "-m", "switchgear.cli"),
+            *(
+                "/usr/sbin/chroot",
+                f"--userspec={USER}:{USER}",
+                mounted,
+                "/usr/bin/python3",
+                "-I",
+                "-m",
+                "switchgear.cli",
+            ),
             *(
                 "serve",
                 "--demo",
