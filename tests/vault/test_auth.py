@@ -9,7 +9,7 @@ from tests.vault.test_signing import RSA_PEM
 
 from switchgear.core.errors import SealError
 from switchgear.providers import endpoint
-from switchgear.vault.auth import Authorizer, Grant, GrantError, Reply, authorizer
+from switchgear.vault.auth import Authorizer, Grant, GrantError, Reply, TokenFile, authorizer
 
 NOW = 1_790_000_000.0
 
@@ -64,6 +64,10 @@ def test_aws_keys_sign_each_request():
         (b"secret", "entra", {}, "tenant_id"),
         (b"secret", "entra", {"tenant_id": "t/../x", "client_id": "c"}, "no tenant"),
         (b"a\nb", "entra", {"tenant_id": "t", "client_id": "c"}, "characters"),
+        (b"", "web_identity", {"region": "us-east-1", "token": "a"}, "role_arn"),
+        (b"", "web_identity", {"region": "us-east-1", "role_arn": "r"}, "token"),
+        (b"", "workload_identity", {"token": "a"}, "audience"),
+        (b"", "workload_identity", {"token": "a", "audience": "x", "service_account": "a/b"}, "no service account"),
         (b"secret", "oauth", {}, "token_url"),
         (b"secret", "oauth", {"token_url": "http://id.example.com/t", "client_id": "c"}, "not encrypted"),
     ],
@@ -137,6 +141,74 @@ def test_entra_and_managed_identity_and_oauth():
     exchange = {"token_url": "https://id.example.com/t", "grant": "token_exchange", "audience": "x"}
     asked, _ = mint(authorizer(b"subject", place("oauth", **exchange)), token())
     assert form(asked[0])["subject_token"] == "subject"
+
+
+def read_then_mint(made, content, *replies):
+    """Like mint, for schemes that begin with the platform's token."""
+    minting = made.begin(NOW)
+    first = next(minting)
+    assert isinstance(first, TokenFile)
+    asked = [minting.send(Reply(200, content))]
+    for reply in replies[:-1]:
+        asked.append(minting.send(reply))
+    with pytest.raises(StopIteration) as end:
+        minting.send(replies[-1])
+    return first.name, asked, end.value.value
+
+
+def test_a_web_identity_opens_a_role():
+    made = authorizer(b"", place("web_identity", region="eu-central-1", role_arn="arn:aws:iam::1:role/x", token="aws"))
+    answer = (
+        b"<r><Credentials><AccessKeyId>ASIA1</AccessKeyId><SecretAccessKey>s1</SecretAccessKey>"
+        b"<SessionToken>t1</SessionToken><Expiration>2026-12-01T00:00:00Z</Expiration></Credentials></r>"
+    )
+    name, [ask], grant = read_then_mint(made, b"eyJ.platform.token\n", Reply(200, answer))
+    assert (name, ask.place.host) == ("aws", "sts.eu-central-1.amazonaws.com")
+    assert form(ask)["Action"] == "AssumeRoleWithWebIdentity"
+    assert form(ask)["WebIdentityToken"] == "eyJ.platform.token"
+    assert "authorization" not in dict(ask.headers), "the token is the proof; nothing is signed"
+    assert grant.keys.session_token == "t1"
+
+
+def test_a_workload_identity_is_traded_and_may_act_as_a_service_account():
+    audience = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/x"
+    plain = authorizer(b"", place("workload_identity", audience=audience, token="gcp"))
+    _, [ask], grant = read_then_mint(plain, b"jwt", token())
+    assert (ask.place.host, ask.target) == ("sts.googleapis.com", "/v1/token")
+    assert form(ask)["subject_token"] == "jwt" and form(ask)["audience"] == audience
+    assert grant.token == "tok-123"
+    acting = authorizer(
+        b"", place("workload_identity", audience=audience, token="gcp", service_account="ai@p.iam.gserviceaccount.com")
+    )
+    answer = {"accessToken": "ya29.as-the-account", "expireTime": "2026-12-01T00:00:00Z"}
+    _, asked, grant = read_then_mint(acting, b"jwt", token(), Reply(200, json.dumps(answer).encode()))
+    assert asked[1].place.host == "iamcredentials.googleapis.com"
+    assert asked[1].target == "/v1/projects/-/serviceAccounts/ai@p.iam.gserviceaccount.com:generateAccessToken"
+    assert ("authorization", "Bearer tok-123") in asked[1].headers
+    assert grant.token == "ya29.as-the-account"
+    with pytest.raises(GrantError, match="403"):
+        read_then_mint(acting, b"jwt", token(), Reply(403, b"{}"))
+
+
+def test_an_entra_federation():
+    made = authorizer(b"", place("entra_federated", tenant_id="t-1", client_id="c", token="azure"))
+    _, [ask], grant = read_then_mint(made, b"jwt", token())
+    assert (ask.place.host, ask.target) == ("login.microsoftonline.com", "/t-1/oauth2/v2.0/token")
+    assert form(ask)["client_assertion"] == "jwt" and "client_secret" not in form(ask)
+    assert grant.token == "tok-123"
+
+
+@pytest.mark.parametrize("name", ["../kek", "/etc/shadow", "a/b", "", ".hidden", "a b", "a\0b", "x" * 200])
+def test_C4_a_token_is_named_and_never_a_path(name):
+    with pytest.raises(SealError, match="no path"):
+        authorizer(b"", place("entra_federated", tenant_id="t", client_id="c", token=name))
+
+
+@pytest.mark.parametrize("content", [b"", b"two words", b"a\r\nb", b"\xff", b"x" * 20_000])
+def test_a_file_without_a_token_is_no_grant(content):
+    made = authorizer(b"", place("entra_federated", tenant_id="t", client_id="c", token="azure"))
+    with pytest.raises(GrantError, match="holds no token"):
+        read_then_mint(made, content, token())
 
 
 @pytest.mark.parametrize(

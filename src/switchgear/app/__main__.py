@@ -32,7 +32,8 @@ def confine(boot: Boot) -> None:
     root = (
         str(Path.cwd()) if is_closed and boot.role == "control" else ""
     )  # SQLite takes no path that it cannot resolve
-    boot.held = cell.lock(cells.cell_of(boot.role, boot.number, Layout(Path(boot.data)), root), boot.person)
+    own = cells.cell_of(boot.role, boot.number, Layout(Path(boot.data)), root, boot.identity_fd)
+    boot.held = cell.lock(own, boot.person)
     if boot.must_confine and boot.held.missing:
         raise UserError(
             f"{boot.role}: {boot.held.missing[0]}",

@@ -44,6 +44,8 @@ class Boot(msgspec.Struct, kw_only=True):
     tls_key_fd: int = -1
     kek_path: str = ""
     kek_fd: int = -1
+    identity_fd: int = -1
+    """For the vault alone: the folder where the platform keeps its tokens."""
     configuration: msgspec.Raw = msgspec.Raw(b"null")
     """For control alone: Configuration of app.control, undecoded, so that edges need none of its types."""
     console_url: str = ""

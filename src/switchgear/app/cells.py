@@ -16,15 +16,16 @@ def libraries() -> tuple[str, ...]:
     return tuple(sorted({str(Path(path).resolve()) for path in {*found, *site.getsitepackages()} if path}))
 
 
-def cell_of(role: str, number: int, layout: Layout, root: str = "") -> Cell:
-    """Return a role's cell; paths are below `root`, if there is one. Files that hold secrets (pepper, KEK, TLS key)
-    are read before it closes, and are not in it."""
+def cell_of(role: str, number: int, layout: Layout, root: str = "", identity_fd: int = -1) -> Cell:
+    """Return a role's cell; paths are below `root`, if there is one. Files that hold secrets (pepper, KEK, TLS key) are read
+    before it closes, and are not in it; the vault goes on reading the platform's tokens in the folder `identity_fd`."""
     reads = libraries()
     if role == "edge":
         return Cell(reads=(*reads, str(layout.replica)), keeps=(str(layout.edge_spool(number)),))
     if role == "vault":
         return Cell(
             reads=reads,
+            reads_opened=(identity_fd,) if identity_fd >= 0 else (),
             keeps=(str(layout.vault), str(layout.journal)),
             serves=(str(layout.vault_run),),
             goes_out=True,

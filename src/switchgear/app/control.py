@@ -91,7 +91,7 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     clock = SystemClock()
     life = child.Life(boot)
     life.watch()
-    first = not os.path.lexists(layout.store_marker)  # only its name counts
+    first = not layout.had_store
     store = await asyncio.to_thread(Store, layout.store, first, os.urandom)
     if first:
         layout.store_marker.write_text(store.id)

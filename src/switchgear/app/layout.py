@@ -22,6 +22,11 @@ class Layout(msgspec.Struct, frozen=True):
         return self.data / "store" / "created"
 
     @property
+    def had_store(self) -> bool:
+        """True once a store was made. Only the marker's name counts: a link that control made there is not followed."""
+        return os.path.lexists(self.store_marker)
+
+    @property
     def replica(self) -> Path:
         """The LMDB environment that edges map."""
         return self.data / "replica"

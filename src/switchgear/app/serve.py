@@ -43,6 +43,7 @@ class Options(msgspec.Struct, kw_only=True):
     kek_file: Path | None = None
     kek_fd: int | None = None
     kek_credential: str | None = None
+    identity_dir: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
     drain_grace_s: float = 5.0
@@ -201,6 +202,7 @@ def serve(options: Options, environ: dict[str, str]) -> None:
         demo_socket = _bind(("127.0.0.1", 0), "the demo provider", "--demo")
         compiled = _with_demo(compiled, demo_socket.getsockname()[1])
         puts.append(seal_one(compiled.providers[-1], "none", Secret(b""), public, now_ms))
+    identity_dir = _identity_dir(options.identity_dir)
     scheme = "https" if tls_cert else "http"
     state = supervisor.State(
         data=str(data),
@@ -213,6 +215,7 @@ def serve(options: Options, environ: dict[str, str]) -> None:
         lock_fd=lock_fd,
         kek_path=str(kek_path) if kek_path is not None else "",
         kek_fd=kek_fd,
+        identity_dir=identity_dir,
         configuration=msgspec.Raw(msgspec.json.encode({"compiled": compiled, "puts": puts})),
         limits=loaded.config.limits,
         durability=loaded.config.spool.durability,
@@ -235,6 +238,14 @@ def _choose_data(options: Options, environ: dict[str, str]) -> Path:
     if options.demo and options.data is None and not environ.get("SWITCHGEAR_DATA"):
         return Path("switchgear-data").absolute()
     return data_folder(options.data, environ)
+
+
+def _identity_dir(folder: Path | None) -> str:
+    if folder is None:
+        return ""
+    if not folder.is_dir():
+        raise UserError(f"--identity-dir: {folder} is not a folder", "mount the platform's tokens there first", 2)
+    return str(folder.resolve())
 
 
 def _address(text: str, flag: str) -> tuple[str, int]:

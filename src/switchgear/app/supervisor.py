@@ -51,6 +51,7 @@ class State(msgspec.Struct, kw_only=True):
     lock_fd: int
     kek_path: str = ""
     kek_fd: int = -1
+    identity_dir: str = ""
     configuration: msgspec.Raw = msgspec.Raw(b"null")
     limits: Limits = msgspec.field(default_factory=Limits)
     durability: str = "process"
@@ -193,6 +194,10 @@ class Supervisor:
             if state.kek_fd >= 0:
                 order.kek_fd = os.open(f"/proc/self/fd/{state.kek_fd}", os.O_RDONLY)
                 opened = [order.kek_fd]
+            if state.identity_dir:
+                with contextlib.suppress(OSError):  # it is gone: whoever wants a token is told that there is none
+                    order.identity_fd = os.open(state.identity_dir, os.O_RDONLY | os.O_DIRECTORY)
+                    opened.append(order.identity_fd)
         elif child.role == "control":
             order.listen_fds = state.console_fds
             order.configuration = state.configuration

@@ -1,5 +1,6 @@
 """Constructs the vault. Level 6."""
 
+import functools
 import os
 from pathlib import Path
 
@@ -32,6 +33,19 @@ def write_public(layout: Layout, keys: kek.KeyPair, path: str, stamp: str) -> No
     write_durably(layout.public_key, msgspec.json.encode(file), 0o644)
 
 
+TOKEN_BYTES_MAX = 16_384
+
+
+def read_token(folder_fd: int, name: str) -> bytes:
+    """Read a token of the platform's. Links are followed (Kubernetes renews its tokens by changing one), as far as the cell goes:
+    what lies outside of the folder cannot be opened. Raises OSError."""
+    fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder_fd)
+    try:
+        return os.read(fd, TOKEN_BYTES_MAX)
+    finally:
+        os.close(fd)
+
+
 def prepare(boot: Boot) -> kek.KeyPair:
     """Read the key-encryption key: its file is not in the cell."""
     if boot.kek_fd >= 0:
@@ -54,7 +68,8 @@ async def main(boot: Boot, prepared: kek.KeyPair) -> None:
     journal = SpoolWriter(layout.journal, clock, os.urandom, boot.run_id, segment_bytes=boot.segment_bytes)
     pool = Pool(clock)
     peers = {role: frozenset(uids) for role, uids in boot.peers.items()}
-    service = VaultService(box, journal, pool, clock, boot.run_id, boot.link_key, peers, child.report)
+    tokens = functools.partial(read_token, boot.identity_fd) if boot.identity_fd >= 0 else None
+    service = VaultService(box, journal, pool, clock, boot.run_id, boot.link_key, peers, child.report, tokens)
     await service.start(unix.bind(layout.vault_run, "vault.sock", 0o660))
     life.ready()
     await life.stopping.wait()

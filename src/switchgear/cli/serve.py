@@ -32,6 +32,12 @@ PATH = click.Path(path_type=Path)
 @click.option(
     "--kek-credential", envvar="SWITCHGEAR_KEK_CREDENTIAL", help="Name of the systemd credential with the KEK."
 )
+@click.option(
+    "--identity-dir",
+    type=PATH,
+    envvar="SWITCHGEAR_IDENTITY_DIR",
+    help="Folder with the platform's own tokens (Kubernetes, CI), for web_identity, workload_identity, entra_federated.",
+)
 @click.option("--tls-cert", type=PATH, envvar="SWITCHGEAR_TLS_CERT", help="PEM certificate chain of the data plane.")
 @click.option("--tls-key", type=PATH, envvar="SWITCHGEAR_TLS_KEY", help="PEM private key of the data plane.")
 @click.option(
@@ -61,6 +67,7 @@ def serve(
     kek_file: Path | None,
     kek_fd: int | None,
     kek_credential: str | None,
+    identity_dir: Path | None,
     tls_cert: Path | None,
     tls_key: Path | None,
     drain_grace: float,
@@ -78,6 +85,7 @@ def serve(
         kek_file=kek_file,
         kek_fd=kek_fd,
         kek_credential=kek_credential,
+        identity_dir=identity_dir,
         tls_cert=tls_cert,
         tls_key=tls_key,
         drain_grace_s=drain_grace,

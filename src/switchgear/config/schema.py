@@ -94,7 +94,7 @@ class Provider(msgspec.Struct, kw_only=True):
     """Base URL, e.g. https://api.openai.com/v1."""
     auth: str | None = None
     """How the secret is presented: bearer, x-api-key, api-key, x-goog-api-key, header:NAME, query, sigv4, instance_role,
-    google, entra, managed_identity, oauth or none."""
+    web_identity, google, workload_identity, entra, entra_federated, managed_identity, oauth or none."""
     resource: str | None = None
     """Azure: the resource's name."""
     region: str | None = None
@@ -108,7 +108,8 @@ class Provider(msgspec.Struct, kw_only=True):
     api_version: str | None = None
     """Azure: the API's version; with it, requests go to the older paths with the deployment's name."""
     auth_parameters: dict[str, str] = {}
-    """What the way to authenticate needs besides: role_arn, tenant_id, client_id, scope, token_url, service."""
+    """What the way to authenticate needs besides: role_arn, tenant_id, client_id, scope, audience, service_account,
+    token (a file of `--identity-dir`), token_url, service."""
     max_tokens: str | None = None
     """The name of the output limit in chat completions: max_tokens or max_completion_tokens."""
     passthrough: list[str] = []

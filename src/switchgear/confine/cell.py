@@ -31,6 +31,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     """What one process may keep."""
 
     reads: tuple[str, ...] = ()
+    reads_opened: tuple[int, ...] = ()
+    """Descriptors of open folders that it may read, wherever they lie."""
     keeps: tuple[str, ...] = ()
     """Folders whose files it may make, change and remove."""
     serves: tuple[str, ...] = ()
@@ -78,7 +80,8 @@ def lock(cell: Cell, person: Person | None = None) -> Held:
     privileges.no_core()
     privileges.no_new_privileges()
     missing: list[str] = []
-    rules = [(Path(path), landlock.READ) for path in (*READ_EVERYWHERE, *cell.reads)]
+    rules: list[tuple[Path | int, int]] = [(Path(path), landlock.READ) for path in (*READ_EVERYWHERE, *cell.reads)]
+    rules += [(fd, landlock.READ) for fd in cell.reads_opened]
     rules += [(Path(path), landlock.READ) for path in RESOLVER if cell.goes_out]
     rules += [(Path(path), landlock.KEEP) for path in cell.keeps]
     rules += [(Path(path), landlock.SERVE) for path in cell.serves]

@@ -45,9 +45,10 @@ def abi() -> int:
         return 0
 
 
-def restrict(rules: Iterable[tuple[Path, int]], *, may_connect: bool) -> int:
-    """Give up all paths but these, and TCP but for connecting if `may_connect`. Returns the version that was applied,
-    0 where there is none. Needs no_new_privs. Paths that do not exist are left out.
+def restrict(rules: Iterable[tuple[Path | int, int]], *, may_connect: bool) -> int:
+    """Give up all paths but these, and TCP but for connecting if `may_connect`. A rule names a path, or the descriptor of an open
+    folder that this user could not reach by a path. Returns the version that was applied, 0 where there is none. Needs
+    no_new_privs. Paths that do not exist are left out.
 
     Raises OSError when the kernel refuses.
     """
@@ -69,7 +70,11 @@ def restrict(rules: Iterable[tuple[Path, int]], *, may_connect: bool) -> int:
     return version
 
 
-def _add(ruleset: int, path: Path, rights: int) -> None:
+def _add(ruleset: int, path: Path | int, rights: int) -> None:
+    if isinstance(path, int):
+        rule = ctypes.create_string_buffer(struct.pack("=Qi", rights, path), 12)
+        kernel.syscall(ADD_RULE, ruleset, PATH_BENEATH, rule, 0)
+        return
     try:
         fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError, PermissionError):

@@ -14,11 +14,18 @@ AUTH_HEADERS = {
 }
 """Schemes that present the secret itself in a header; `header:NAME` is any other header."""
 AUTH_SCHEMES = frozenset(
-    {*AUTH_HEADERS, "none", "query", "sigv4", "instance_role", "google", "entra", "managed_identity", "oauth"}
+    {
+        *(*AUTH_HEADERS, "none", "query"),
+        *("sigv4", "instance_role", "web_identity", "google", "workload_identity"),
+        *("entra", "entra_federated", "managed_identity", "oauth"),
+    }
 )
-"""How a secret is presented. `query`: as the parameter `key`; the last six compute or fetch what they present
+"""How a secret is presented. `query`: as the parameter `key`; the last nine compute or fetch what they present
 (vault/auth.py)."""
-KEYLESS = frozenset({"none", "instance_role", "managed_identity"})
+FEDERATED = frozenset({"web_identity", "workload_identity", "entra_federated"})
+"""Schemes that trade a token of the platform's for one of the provider's. The platform keeps that token current in a file of the
+folder of `serve --identity-dir`; `auth_parameters: {token: NAME}` names the file."""
+KEYLESS = frozenset({"none", "instance_role", "managed_identity"}) | FEDERATED
 """Schemes without a secret of ours."""
 _AUTH_HEADER = re.compile(r"header:[a-z][a-z0-9-]{1,63}")
 _QUERY = re.compile(r"([a-z-]+=[A-Za-z0-9._-]+)?")

@@ -4,7 +4,8 @@ Level 3, sans-I/O: what has to be asked is yielded, `minter` asks it.
 Where tokens come from is fixed here or sealed with the credential, never taken from the secret's own JSON. Sources, as of
 2026-11: AWS STS API reference ("AssumeRole") and EC2 user guide ("Retrieve instance metadata"); Google Identity, "Using
 OAuth 2.0 for server to server applications"; Microsoft identity platform, "client credentials flow", and Azure "managed
-identities: acquire a token"; RFC 6749 §4.4; RFC 8693 §2.1.
+identities: acquire a token", "workload identity federation"; AWS STS API reference ("AssumeRoleWithWebIdentity"); Google
+Cloud, "Workload Identity Federation" and "generateAccessToken"; RFC 6749 §4.4; RFC 7523 §2.2; RFC 8693 §2.1.
 """
 
 import datetime
@@ -43,6 +44,12 @@ class Ask(msgspec.Struct, frozen=True):
     """Asks the machine's own metadata service, which nothing else can reach."""
 
 
+class TokenFile(msgspec.Struct, frozen=True):
+    """Asks for the platform's token: a file's name in the one folder that the operator gave at the start, never a path."""
+
+    name: str
+
+
 class Reply(msgspec.Struct, frozen=True):
     """Its answer."""
 
@@ -62,7 +69,7 @@ class GrantError(Exception):
     """No grant was given; the text says why, without secrets."""
 
 
-Mint = Generator[Ask, Reply, Grant]
+Mint = Generator[Ask | TokenFile, Reply, Grant]
 Minting = Callable[[float], Mint]
 """(Unix time in s) → the questions that lead to a grant."""
 
@@ -138,6 +145,7 @@ class Authorizer:
 
 
 _FOREVER = 1e18
+_URLS = ("token_url", "impersonation_url")
 
 
 def authorizer(value: bytes, place: Endpoint) -> Authorizer | None:
@@ -146,10 +154,12 @@ def authorizer(value: bytes, place: Endpoint) -> Authorizer | None:
     make = _SCHEMES.get(place.auth)
     if (
         make is not None
-        and dict(place.auth_parameters).get("token_url", "").startswith("http://")
         and not place.allow_private
+        and any(dict(place.auth_parameters).get(name, "").startswith("http://") for name in _URLS)
     ):
-        raise SealError("token_url is not encrypted: use https://, or say allow_private for a server of your own")
+        raise SealError(
+            f"{' or '.join(_URLS)} is not encrypted: use https://, or say allow_private for a server of your own"
+        )
     return make(value, place, dict(place.auth_parameters)) if make is not None else None
 
 
@@ -219,6 +229,10 @@ def _assume_role(keys: AwsKeys, parameters: dict[str, str], region: str, now_s: 
         amz_date=date,
     )
     reply = yield Ask(place, "POST", target, [_FORM, *signed], body)
+    return _aws_granted(reply)
+
+
+def _aws_granted(reply: Reply) -> Grant:
     if reply.status != 200:
         raise GrantError(f"AWS STS answered {reply.status}: {_xml(reply.body, 'Code') or 'no reason given'}")
     found = [_xml(reply.body, name) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")]
@@ -238,6 +252,45 @@ def _time(text: str) -> float:
         return datetime.datetime.fromisoformat(text).timestamp()
     except ValueError:
         raise GrantError("the token's end is no time") from None
+
+
+_TOKEN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+def _platform_token(parameters: dict[str, str]) -> Callable[[], Generator[TokenFile, Reply, str]]:
+    """Return how the platform's token is read: anew each time, because the platform renews it."""
+    name = _need(parameters, "token")
+    if not _TOKEN_NAME.fullmatch(name):
+        raise SealError(f"token: {name[:64]!r} is not a file's name: letters, digits, '.', '_' and '-', and no path")
+
+    def read() -> Generator[TokenFile, Reply, str]:
+        reply = yield TokenFile(name)
+        token = reply.body.decode("ascii", "replace").strip()
+        if not re.fullmatch(r"[\x21-\x7e]{1,16384}", token):
+            raise GrantError(f"the token file {name!r} holds no token")
+        return token
+
+    return read
+
+
+def _web_identity(value: bytes, place: Endpoint, parameters: dict[str, str]) -> Authorizer:
+    region, service = _aws_place(place, parameters)
+    role, read = _need(parameters, "role_arn"), _platform_token(parameters)
+
+    def mint(now_s: float) -> Mint:
+        token = yield from read()
+        where = _place(f"https://sts.{region}.amazonaws.com", parameters)
+        form = {
+            "Action": "AssumeRoleWithWebIdentity",
+            "Version": "2011-06-15",
+            "RoleArn": role,
+            "RoleSessionName": "switchgear",
+            "WebIdentityToken": token,
+        }
+        reply = yield Ask(where, "POST", (where.path_prefix or "") + "/", [_FORM], urlencode(form).encode())
+        return _aws_granted(reply)
+
+    return Authorizer(mint, None, region, service)
 
 
 def _instance_role(value: bytes, place: Endpoint, parameters: dict[str, str]) -> Authorizer:
@@ -329,10 +382,79 @@ def _google_token(account: _ServiceAccount, parameters: dict[str, str], now_s: f
     return (yield from _token("https://oauth2.googleapis.com/token", form, parameters, now_s))
 
 
-def _entra(value: bytes, place: Endpoint, parameters: dict[str, str]) -> Authorizer:
-    tenant, client_id = _need(parameters, "tenant_id"), _need(parameters, "client_id")
+class _ServiceAccountToken(msgspec.Struct, rename="camel"):
+    access_token: str = ""
+    expire_time: str = ""
+
+
+_EMAIL = re.compile(r"[A-Za-z0-9._-]{1,128}@[A-Za-z0-9.-]{1,128}")
+
+
+def _workload_identity(value: bytes, place: Endpoint, parameters: dict[str, str]) -> Authorizer:
+    audience, read = _need(parameters, "audience"), _platform_token(parameters)
+    account = parameters.get("service_account")
+    if account is not None and not _EMAIL.fullmatch(account):
+        raise SealError(f"service_account: {account[:64]!r} is no service account's address")
+    scope = parameters.get("scope", _GOOGLE_SCOPE)
+
+    def mint(now_s: float) -> Mint:
+        token = yield from read()
+        form = {
+            "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+            "audience": audience,
+            "scope": scope,
+            "requested_token_type": "urn:ietf:params:oauth:token-type:access_token",
+            "subject_token": token,
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        }
+        grant = yield from _token("https://sts.googleapis.com/v1/token", form, parameters, now_s)
+        if account is None:
+            return grant
+        sealed = {"token_url": parameters["impersonation_url"]} if "impersonation_url" in parameters else None
+        where = _place("https://iamcredentials.googleapis.com", sealed)
+        headers = [("authorization", f"Bearer {grant.token}"), ("content-type", "application/json")]
+        body = msgspec.json.encode({"scope": [scope], "lifetime": "3600s"})
+        target = f"{where.path_prefix}/v1/projects/-/serviceAccounts/{account}:generateAccessToken"
+        reply = yield Ask(where, "POST", target, headers, body)
+        try:
+            found = msgspec.json.decode(reply.body, type=_ServiceAccountToken)
+        except msgspec.DecodeError:
+            found = _ServiceAccountToken()
+        if reply.status != 200 or not re.fullmatch(r"[\x21-\x7e]{1,16384}", found.access_token):
+            raise GrantError(f"Google's IAM answered {reply.status} to the impersonation of {account}")
+        return Grant(_time(found.expire_time), token=found.access_token)
+
+    return Authorizer(mint, None, "", "")
+
+
+def _entra_federated(value: bytes, place: Endpoint, parameters: dict[str, str]) -> Authorizer:
+    tenant, client_id = _tenant(parameters), _need(parameters, "client_id")
+    read = _platform_token(parameters)
+
+    def mint(now_s: float) -> Mint:
+        token = yield from read()
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": client_id,
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_assertion": token,
+            "scope": parameters.get("scope", _AZURE_RESOURCE + "/.default"),
+        }
+        url = f"https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"
+        return (yield from _token(url, form, parameters, now_s))
+
+    return Authorizer(mint, None, "", "")
+
+
+def _tenant(parameters: dict[str, str]) -> str:
+    tenant = _need(parameters, "tenant_id")
     if not re.fullmatch(r"[A-Za-z0-9.-]{1,253}", tenant):
         raise SealError(f"tenant_id: {tenant[:64]!r} is no tenant's id or domain")
+    return tenant
+
+
+def _entra(value: bytes, place: Endpoint, parameters: dict[str, str]) -> Authorizer:
+    tenant, client_id = _tenant(parameters), _need(parameters, "client_id")
     form = {
         "grant_type": "client_credentials",
         "client_id": client_id,
@@ -420,8 +542,11 @@ def _granted(reply: Reply, now_s: float) -> Grant:
 _SCHEMES: dict[str, Callable[[bytes, Endpoint, dict[str, str]], Authorizer]] = {
     "sigv4": _sigv4,
     "instance_role": _instance_role,
+    "web_identity": _web_identity,
     "google": _google,
+    "workload_identity": _workload_identity,
     "entra": _entra,
+    "entra_federated": _entra_federated,
     "managed_identity": _managed_identity,
     "oauth": _oauth,
 }

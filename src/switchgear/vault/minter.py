@@ -5,7 +5,7 @@ from collections.abc import Callable
 from switchgear.core.clock import Clock
 from switchgear.core.errors import SealError
 from switchgear.net.upstream import Deadlines, Failure, Pool, UpstreamConnection
-from switchgear.vault.auth import Ask, Grant, GrantError, Mint, Reply
+from switchgear.vault.auth import Ask, Grant, GrantError, Mint, Reply, TokenFile
 from switchgear.vault.box import Opened
 from switchgear.wire.http1 import ResponseHead
 
@@ -19,8 +19,10 @@ Done = Callable[[str | None], None]
 class Minter:
     """Gets grants. Nothing of what it receives leaves the vault."""
 
-    def __init__(self, pool: Pool, clock: Clock) -> None:
+    def __init__(self, pool: Pool, clock: Clock, read_token: Callable[[str], bytes] | None = None) -> None:
+        """`read_token` reads a file of the operator's folder by its name; None where no folder was given."""
         self._pool = pool
+        self._read_token = read_token
         self._clock = clock
         self._waiting: dict[str, list[Done]] = {}
 
@@ -58,6 +60,15 @@ class Minter:
         for done in self._waiting.pop(opened.item.id, []):
             done(reason)
 
+    def token(self, name: str) -> Reply:
+        """Read the platform's token. Raises GrantError."""
+        if self._read_token is None:
+            raise GrantError("no folder with tokens was given: switchgear serve --identity-dir DIR")
+        try:
+            return Reply(200, self._read_token(name))
+        except OSError as exc:
+            raise GrantError(f"the token file {name!r} cannot be read: {exc.strerror}") from None
+
     def send(self, ask: Ask, exchange: "_Exchange") -> None:
         """Send one question, on a connection of its own."""
         lines = [f"{ask.method} {ask.target} HTTP/1.1", f"host: {ask.place.host_header.decode()}", "connection: close"]
@@ -86,6 +97,8 @@ class _Exchange:
         """Go on with an answer, or begin."""
         try:
             ask = next(self._mint) if reply is None else self._mint.send(reply)
+            while isinstance(ask, TokenFile):
+                ask = self._mint.send(self._minter.token(ask.name))
         except StopIteration as end:
             self._minter.finish(self._opened, end.value, None)
         except (GrantError, SealError, ValueError) as exc:

@@ -554,12 +554,13 @@ class VaultService:
         link_key: bytes,
         peer_uids: dict[str, frozenset[int]],
         report: Callable[[str], None],
+        read_token: Callable[[str], bytes] | None = None,
     ) -> None:
         self.box = box
         self.journal = journal
         self._syncer = Syncer(journal, report)
         self.pool = pool
-        self.minter = Minter(pool, clock)
+        self.minter = Minter(pool, clock, read_token)
         self._clock = clock
         self.run_id = run_id
         self.link_key = link_key
