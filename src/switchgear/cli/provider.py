@@ -57,6 +57,7 @@ def _read(path: str) -> str | None:
     "--set", "parameters", multiple=True, metavar="NAME=VALUE", help="What the way to authenticate needs besides."
 )
 @click.option("--allow-private", is_flag=True, help="Allow private addresses and plain http.")
+@click.option("--own", is_flag=True, help="A server of your own: pass `traceparent` on to it.")
 @click.option("--ca-file", help="PEM file of a private certificate authority.")
 @click.option("--pricing", help="Provider whose list prices apply.")
 @with_client
@@ -69,6 +70,7 @@ def add(
     base_url: str | None,
     auth: str | None,
     allow_private: bool,
+    own: bool,
     ca_file: str | None,
     pricing: str | None,
     parameters: tuple[str, ...],
@@ -88,6 +90,7 @@ def add(
             ca_file=ca_file,
             pricing=pricing,
             allow_private=True if allow_private else None,
+            own=own,
             auth_parameters=dict(text.split("=", 1) for text in parameters),
             resource=variables["resource"],
             region=variables["region"],

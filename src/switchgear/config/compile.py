@@ -60,6 +60,8 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
     credentials: tuple[str, ...] = ()
     """Credentials that the file declares, in order."""
     ceilings: dict[str, CeilingSpec] = {}
+    own: bool = False
+    """A server of the operator's: trace contexts are passed on."""
     auths: dict[str, str] = {}
     """Credentials that are presented in another way than the endpoint's."""
 
@@ -389,6 +391,7 @@ def build_provider(
             for c in spec.credentials
             if c.ceilings is not None
         },
+        own=spec.own,
         auths={c.name: c.auth for c in spec.credentials if c.auth is not None},
     )
 

@@ -118,6 +118,8 @@ class Provider(msgspec.Struct, kw_only=True):
     """Fields that the provider refuses: left out of translated requests."""
     allow_private: bool | None = None
     """Allow private addresses and plain http: for servers of your own."""
+    own: bool = False
+    """True for a server of your own: `traceparent` is passed on to it."""
     ca_file: str | None = None
     """PEM file of a private certificate authority for this provider."""
     pricing: str | None = None

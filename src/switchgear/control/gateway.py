@@ -286,6 +286,7 @@ class Gateway:
                 credentials=tuple(ordered),
                 pricing_id=spec.pricing_id,
                 quirks=spec.quirks,
+                own=spec.own,
             )
         return entries
 

@@ -18,11 +18,21 @@ class Card(msgspec.Struct, frozen=True):
     name: str
     provider: str = "switchgear"
     context_window: int | None = None
+    pricing: dict[str, str] | None = None
+    """USD per million tokens, as decimals, by `input_per_mtok` and the like; None where no price is known."""
+    aliases: tuple[str, ...] = ()
+    """Other names for it."""
+
+
+def _more(card: Card) -> dict[str, Any]:
+    """Fields of our own, which clients ignore that do not know them."""
+    found: dict[str, Any] = {"pricing": card.pricing} if card.pricing is not None else {}
+    return found | ({"aliases": list(card.aliases)} if card.aliases else {})
 
 
 def _openai(card: Card) -> dict[str, Any]:
     out: dict[str, Any] = {"id": card.name, "object": "model", "created": 0, "owned_by": card.provider}
-    return out | ({"context_window": card.context_window} if card.context_window is not None else {})
+    return out | ({"context_window": card.context_window} if card.context_window is not None else {}) | _more(card)
 
 
 def _anthropic(card: Card) -> dict[str, Any]:
@@ -32,7 +42,7 @@ def _anthropic(card: Card) -> dict[str, Any]:
         "display_name": card.name,
         "created_at": _MADE,
         "max_input_tokens": card.context_window,
-    }
+    } | _more(card)
 
 
 def _gemini(card: Card) -> dict[str, Any]:
@@ -41,7 +51,7 @@ def _gemini(card: Card) -> dict[str, Any]:
         "displayName": card.name,
         "supportedGenerationMethods": ["generateContent", "countTokens"],
     }
-    return out | ({"inputTokenLimit": card.context_window} if card.context_window is not None else {})
+    return out | ({"inputTokenLimit": card.context_window} if card.context_window is not None else {}) | _more(card)
 
 
 def _codex(card: Card) -> dict[str, Any]:

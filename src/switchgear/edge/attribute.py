@@ -23,6 +23,10 @@ class Client(msgspec.Struct, frozen=True):
     retry: int | None = None
     timeout_s: float | None = None
     """How long the client waits in all; it may shorten the model's own limit, never lengthen it."""
+    wants_cost: bool = False
+    """The final usage shall say what it cost."""
+    is_dry_run: bool = False
+    """Nothing shall be sent: the answer is what would be done."""
 
 
 TAGS_MAX = 16
@@ -49,6 +53,8 @@ CLAIMS: dict[str, tuple[bytes, ...]] = {
     "title": (b"x-title", b"x-openrouter-title"),
     "request_id": (b"x-client-request-id",),
     "timeout": (b"x-switchgear-timeout-s", b"x-litellm-timeout"),
+    "include": (b"x-switchgear-include",),
+    "dry_run": (b"x-switchgear-dry-run",),
 }
 _INTERESTING = frozenset(name for names in CLAIMS.values() for name in names)
 
@@ -78,6 +84,8 @@ def attribute(head: RequestHead) -> Client:
         tags=([f"app={clean(title, 60)}"] if title else []) + found or None,
         retry=count,
         timeout_s=_seconds(_first(headers, "timeout")[0]),
+        wants_cost="cost" in [word.strip() for word in (_first(headers, "include")[0] or "").split(",")],
+        is_dry_run=(_first(headers, "dry_run")[0] or "").lower() in {"1", "true", "yes"},
     )
 
 

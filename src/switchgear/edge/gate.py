@@ -230,7 +230,8 @@ class Gate:
         assert context.snapshot is not None
         assert context.key is not None
         cards = self.planner.callable_models(context.snapshot, context.key)
-        self._send_json(context, model_lists.render_list(self._list_shape(context), list(cards.values())))
+        priced = [self.planner.priced(context.snapshot, card, context.now_ms) for card in cards.values()]
+        self._send_json(context, model_lists.render_list(self._list_shape(context), priced))
 
     def _model(self, context: RequestContext) -> None:
         assert context.snapshot is not None
@@ -241,6 +242,7 @@ class Gate:
             self._deny(context, plan.problem)
             return
         card = self.planner.callable_models(context.snapshot, context.key).get(name) or model_lists.Card(name)
+        card = self.planner.priced(context.snapshot, card, context.now_ms)
         self._send_json(context, model_lists.render_one(self._list_shape(context), card))
 
     def _list_shape(self, context: RequestContext) -> str:

@@ -10,6 +10,7 @@ import msgspec
 
 from switchgear.core import problems
 from switchgear.core.errors import SpoolFullError
+from switchgear.core.money import format_usd
 from switchgear.core.problems import Problem
 from switchgear.dialects import forms, passage, request
 from switchgear.dialects.shape import InvalidBodyError
@@ -17,7 +18,7 @@ from switchgear.edge import passthrough, paths, settle
 from switchgear.edge.attribute import attribute
 from switchgear.edge.authenticate import authenticate
 from switchgear.edge.context import RequestContext
-from switchgear.edge.plan import Target
+from switchgear.edge.plan import Plan, Target
 from switchgear.edge.transfer import Transfer
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ def transfer(gate: "Gate", context: RequestContext) -> Problem | None:
     problem = started.prepare()
     if problem is not None:
         return problem
+    if context.client.is_dry_run:
+        return dry_run(gate, context, plan, started.target)
     try:
         settle.reserve(context, started.target, gate.spool)
     except SpoolFullError:
@@ -159,6 +162,38 @@ def estimate_tokens(gate: "Gate", context: RequestContext, target: Target) -> Pr
         b"content-type: application/json\r\nx-request-id: %b\r\nx-switchgear-estimated: true\r\n" % context.id.encode()
     )
     gate.outbox.call(context.exchange.send, 200, headers + target.headers, body)
+    return None
+
+
+def dry_run(gate: "Gate", context: RequestContext, plan: Plan, first: Target) -> Problem | None:
+    """Say what would be done. Nothing is sent, nothing is reserved, and there is no record."""
+    request = context.request
+    assert request is not None
+    estimate = context.bytes_in // settle.BYTES_PER_TOKEN + 1
+    expect = first.meterer.expect(estimate, request.output_tokens_max or 0) if first.meterer is not None else None
+    targets = [
+        {
+            "provider": target.candidate.provider.name,
+            "deployment": target.deployment,
+            "upstream_model": target.candidate.upstream_model,
+            "dialect": passage.choose(request.dialect, request.operation, target.candidate.provider.dialects),
+            "priced": target.meterer is not None,
+        }
+        for target in plan.targets
+    ]
+    body = msgspec.json.encode(
+        {
+            "dry_run": True,
+            "model": request.model,
+            "operation": request.operation,
+            "targets": targets,
+            "first": first.deployment,
+            "input_tokens_estimate": estimate,
+            "cost_usd_estimate": None if expect is None else format_usd(expect),
+        }
+    )
+    headers = b"content-type: application/json\r\nx-request-id: %b\r\nx-switchgear-dry-run: true\r\n"
+    context.exchange.send(200, headers % context.id.encode(), body)
     return None
 
 

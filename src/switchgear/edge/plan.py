@@ -12,7 +12,7 @@ from switchgear.core.text import header_value
 from switchgear.dialects.model_lists import Card
 from switchgear.policies import access
 from switchgear.pricing.catalog import Catalog, Load
-from switchgear.pricing.price import Meterer
+from switchgear.pricing.price import Meterer, per_mtok
 from switchgear.replica.entries import KeyEntry, Snapshot
 from switchgear.routing import table
 from switchgear.routing.table import Candidate, Route
@@ -72,7 +72,11 @@ class Planner:
             self._snapshot = snapshot
             self._plans.clear()
             self._callable.clear()
-            self._catalog = None
+            known = self._catalog
+            if known is not None and not known.is_of(
+                snapshot.price_snapshot, snapshot.price_overrides, snapshot.discounts_bp
+            ):
+                self._catalog = None  # a freeze changes no price, and finding prices anew is slow
 
     def catalog(self, snapshot: Snapshot) -> Catalog:
         """Return the prices of a snapshot."""
@@ -103,11 +107,30 @@ class Planner:
             provider = routes.providers.get(name.partition("/")[0])
             if provider is not None and provider.credentials and (routes.implicit or provider.name in providers):
                 found.setdefault(name, Card(name, provider.name))
-        cards = {name: found[name] for name in sorted(found) if access.may_call(name, key.models)}
+        aliases: dict[str, list[str]] = {}
+        for name, model in routes.models.items():
+            if model.alias is not None and access.may_call(name, key.models):
+                aliases.setdefault(model.alias, []).append(name)
+        cards = {
+            name: msgspec.structs.replace(found[name], aliases=tuple(sorted(aliases.get(name, ()))))
+            for name in sorted(found)
+            if access.may_call(name, key.models)
+        }
         if len(self._callable) >= CALLABLE_MAX:
             self._callable.clear()
         self._callable[key.id, key.version] = cards
         return cards
+
+    def priced(self, snapshot: Snapshot, card: Card, now_ms: int) -> Card:
+        """Return a card with the list price of its model's first target."""
+        route = table.resolve(snapshot.table, card.name)
+        if route is None:
+            return card
+        first = route.candidates[0]
+        price = first.price or self.catalog(snapshot).find(
+            first.provider.name, first.provider.pricing_id, first.upstream_model, now_ms
+        )
+        return card if price is None else msgspec.structs.replace(card, pricing=per_mtok(price))
 
     def _make(self, snapshot: Snapshot, key: KeyEntry, model: str, now_ms: int) -> Plan:
         route = table.resolve(snapshot.table, model) if access.may_call(model, key.models) else None

@@ -5,6 +5,7 @@ through `_settle`, once.
 """
 
 import asyncio
+import re
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from switchgear.core.ids import attempt_id
 from switchgear.core.money import format_usd
 from switchgear.core.problems import Problem
 from switchgear.core.text import clean, header_value
-from switchgear.dialects import errors, passage
+from switchgear.dialects import errors, passage, usage_cost
 from switchgear.dialects.passage import Meter, Passage
 from switchgear.dialects.reading import Reading
 from switchgear.dialects.request import Request
@@ -51,6 +52,12 @@ FORWARDED_PREFIXES = (b"anthropic-", b"x-goog-")
 """Of clients that speak a provider's own dialect, whose headers change what it does."""
 ANTHROPIC_VERSION = (b"anthropic-version", b"2023-06-01")
 """The version of the dialect that is written here; a client of the dialect sends its own."""
+
+
+PER_REQUEST = frozenset({b"idempotency-key", b"traceparent"})
+"""Headers whose values differ from request to request: a route with one is not kept."""
+TRACE = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""W3C Trace Context §3.2, version 00 (read 2026-11-26)."""
 
 
 ID_HEADERS = {"anthropic": b"request-id: ", "bedrock": b"x-amzn-requestid: "}
@@ -89,6 +96,7 @@ class Transfer:
         "_passage",
         "_plan",
         "_retries_left",
+        "_rider",
         "_stalled_bytes",
         "_state",
         "_stream",
@@ -108,6 +116,7 @@ class Transfer:
         self._state = State.WAITING
         self._stream: LinkStream | None = None
         self._meter: Meter | None = None
+        self._rider: usage_cost.Rider | None = None
         self._passage: Passage | None = None
         self._head: Head | None = None
         self._has_usage = False
@@ -181,6 +190,9 @@ class Transfer:
         """Encode where the attempt goes: once per target, path and the headers that are passed on."""
         target = self.target
         headers = self._forwarded(way)
+        trace = self.context.exchange.head.headers.get(b"traceparent") if target.candidate.provider.own else None
+        if trace is not None and TRACE.fullmatch(trace):
+            headers = (*headers, (b"traceparent", trace))
         name = (way.method, way.path, headers, way.content_type)
         raw = target.opens.get(name)
         if raw is None:
@@ -202,7 +214,7 @@ class Transfer:
             if (
                 len(target.opens) < 64
                 and "/resp_" not in way.path
-                and not any(header == b"idempotency-key" or value.startswith(b"multipart") for header, value in headers)
+                and not any(header in PER_REQUEST or value.startswith(b"multipart") for header, value in headers)
             ):
                 target.opens[name] = raw
         return raw
@@ -244,6 +256,8 @@ class Transfer:
         context.status = head.status
         context.ttft_ms = self._first_ms
         self._meter = way.meter()
+        if context.client.wants_cost:
+            self._rider = usage_cost.rider(context.endpoint.dialect, way.as_array)
         self._last_write_s = self._checkpoint_s = self._gate.now_s
         if not context.gone:
             kind = None if way.is_verbatim and not way.as_array else way.stream_type
@@ -338,6 +352,8 @@ class Transfer:
         context.bytes_out = len(body)
         cost = self._settle(reading, billed=not counts)
         if not context.gone:
+            if context.client.wants_cost and cost is not None and not request.stream:
+                body = usage_cost.add(body, usage_cost.PLAIN[context.endpoint.dialect], cost)
             headers = self._headers(head, passage.JSON_TYPE, cost, kind)
             self._gate.outbox.call(context.exchange.send, head.status, headers, body)
 
@@ -390,6 +406,8 @@ class Transfer:
             out = meter.feed(data)
             if ended:
                 out += meter.finish()
+            if self._rider is not None:
+                out = self._rider.feed(out)
         except ProtocolError as exc:
             if stream is not None and not ended:
                 stream.cancel()
@@ -439,7 +457,11 @@ class Transfer:
             context.error = ("upstream_broken", "the stream ended without a proper end")
         why = "the provider reported no usage in the stream" if clean_end else "the stream broke off"
         settle.complete(context, reading.usage, meter.output_estimate, clean_end, why)
-        self._settle(reading)
+        cost = self._settle(reading)
+        if self._rider is not None:
+            rest = self._rider.finish(cost if clean_end else None)
+            context.bytes_out += len(rest)
+            out += rest
         if context.gone:
             return
         exchange, outbox = context.exchange, self._gate.outbox
@@ -463,6 +485,8 @@ class Transfer:
         context.error = (case.code, fail.message)
         self._settle(meter.reading)
         if not context.gone:
+            if self._rider is not None and (rest := self._rider.finish(None)):
+                self._gate.outbox.call(context.exchange.write, rest)
             self._say_broken(Problem(case, fail.message or "the stream broke off"))
 
     def _say_broken(self, problem: Problem) -> None:

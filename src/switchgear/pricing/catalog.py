@@ -85,6 +85,9 @@ class ModelInfo(msgspec.Struct, frozen=True):
     context_window: int | None
 
 
+MATCHED_MAX = 10_000
+
+
 class Catalog:
     """Finds prices. `overrides` maps "provider/model" to a price; `discounts_bp` maps a provider to basis points."""
 
@@ -97,6 +100,7 @@ class Catalog:
     ) -> None:
         self._load = load
         self._providers: dict[str, _Provider | None] = {}
+        self._matched: dict[tuple[str, str], _Model | None] = {}
         self.snapshot = snapshot
         self._overrides = overrides or {}
         self._discounts = discounts_bp or {}
@@ -110,7 +114,7 @@ class Catalog:
         override = self._overrides.get(f"{provider}/{model}")
         if override is not None:
             return msgspec.structs.replace(override, discount_bp=discount)
-        info = self._match(pricing_id, model) if pricing_id else None
+        info = self._matching(pricing_id, model) if pricing_id else None
         if info is None:
             return None
         return self._resolve(info, at_ms, discount)
@@ -125,6 +129,19 @@ class Catalog:
             data = self._load(pricing_id)
             self._providers[pricing_id] = _decode_provider(data) if data is not None else None
         return self._providers[pricing_id]
+
+    def is_of(self, snapshot: str, overrides: dict[str, Price], discounts_bp: dict[str, int]) -> bool:
+        """Tell whether it gives the prices of these."""
+        return (self.snapshot, self._overrides, self._discounts) == (snapshot, overrides, discounts_bp)
+
+    def _matching(self, pricing_id: str, model: str) -> _Model | None:
+        """Find a model by its patterns, once per name: they are tried one after the other."""
+        name = (pricing_id, model)
+        if name not in self._matched:
+            if len(self._matched) >= MATCHED_MAX:
+                self._matched.clear()  # names are the clients' invention
+            self._matched[name] = self._match(pricing_id, model)
+        return self._matched[name]
 
     def _match(self, pricing_id: str, model: str) -> _Model | None:
         provider = self._provider(pricing_id)

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from switchgear.core.money import round_half_even
+from switchgear.core.money import format_usd, round_half_even
 from switchgear.core.usage import TokenUsage
 
 MTOK = 1_000_000
@@ -123,6 +123,15 @@ def cost(price: Price, usage: TokenUsage, tier: str | None = None) -> Cost | Non
     listed = round_half_even(total, MTOK)
     net = round_half_even(total * (BASIS_POINTS - price.discount_bp), MTOK * BASIS_POINTS)
     return Cost(listed, net, tuple(lines))
+
+
+def per_mtok(price: Price) -> dict[str, str]:
+    """Return the list price as decimals in USD per million tokens, by `input_per_mtok` and the like."""
+    found = {}
+    for meter, rate in price.rates.items():
+        text = format_usd(rate.base).rstrip("0")
+        found[f"{meter}_per_mtok"] = text.removesuffix(".") or "0"
+    return found
 
 
 class Meterer:

@@ -29,6 +29,8 @@ class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Names of usable credentials, in order."""
     pricing_id: str | None = None
     quirks: Quirks = Quirks()
+    own: bool = False
+    """A server of the operator's: trace contexts are passed on."""
 
 
 class DeploymentEntry(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,7 +32,7 @@ PATHS = {
 _DOTS = re.compile(r"(?:/|%2F|%5C)(?:\.|%2E){1,2}(?:[/:?]|%2F|%5C|$)")
 """Segments that mean another place, also where a provider decodes before it looks."""
 REQUEST_HEADERS = re.compile(
-    rb"content-type|accept|openai-beta|idempotency-key|anthropic-[a-z-]+|x-goog-(?!api-key)[a-z-]+"
+    rb"content-type|accept|traceparent|openai-beta|idempotency-key|anthropic-[a-z-]+|x-goog-(?!api-key)[a-z-]+"
 )
 RESPONSE_HEADERS = frozenset(
     {

@@ -1,0 +1,107 @@
+"""`x-switchgear-include: cost`: the final usage of an answer gains `cost`, in USD. Level 1, sans-I/O.
+
+Only for who asks: an answer is otherwise never changed for its cost. Binary streams and JSON arrays are left as they are.
+"""
+
+import msgspec
+from msgspec import Raw
+
+from switchgear.core.money import format_usd
+from switchgear.dialects.shape import encode
+from switchgear.wire import sse
+
+PLAIN: dict[str, tuple[str, ...]] = {
+    "openai": ("usage",),
+    "responses": ("usage",),
+    "anthropic": ("usage",),
+    "gemini": ("usageMetadata",),
+    "bedrock": ("usage",),
+    "cohere": ("usage",),
+}
+"""Where a plain answer says its usage."""
+STREAMED: dict[str, tuple[str, ...]] = {
+    "openai": ("usage",),
+    "responses": ("response", "usage"),
+    "anthropic": ("usage",),
+    "gemini": ("usageMetadata",),
+    "cohere": ("delta", "usage"),
+}
+"""Where the event of a stream says it that tells the final usage."""
+
+_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+def add(body: bytes, path: tuple[str, ...], cost_nanousd: int) -> bytes:
+    """Put the cost beside the figures at a path; the bytes as they were where there is no such object."""
+    try:
+        found = _decode_object(body)
+        if len(path) > 1:
+            inner = add(bytes(found[path[0]]), path[1:], cost_nanousd)
+            return encode({**found, path[0]: Raw(inner)})
+        usage = _decode_object(found[path[0]])
+    except (KeyError, msgspec.DecodeError):
+        return body
+    return encode({**found, path[0]: Raw(encode({**usage, "cost": Raw(_decimal(cost_nanousd))}))})
+
+
+def _decimal(cost_nanousd: int) -> bytes:
+    text = format_usd(cost_nanousd).rstrip("0")
+    return (text + "0" if text.endswith(".") else text).encode("ascii")
+
+
+class Rider:
+    """Lets a stream pass and holds back the event that may be the last to tell the usage, and what follows it, until the cost is
+    known or a later such event comes."""
+
+    def __init__(self, dialect: str) -> None:
+        self._path = STREAMED[dialect]
+        self._dialect = dialect
+        self._splitter = sse.Splitter()
+        self._held: list[bytes] = []
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what may go on. Raises ProtocolError for an endless event."""
+        out: list[bytes] = []
+        for event in self._splitter.feed(data):
+            if self._tells_usage(event):
+                out += self._held
+                self._held = [event]
+            elif self._held:
+                self._held.append(event)
+            else:
+                out.append(event)
+        return b"".join(out)
+
+    def finish(self, cost_nanousd: int | None) -> bytes:
+        """Return the rest, with the cost where it is known."""
+        held, self._held = self._held, []
+        if held and cost_nanousd is not None:
+            held[0] = self._with_cost(held[0], cost_nanousd)
+        return b"".join(held) + self._splitter.tail
+
+    def _tells_usage(self, event: bytes) -> bool:
+        if self._path[-1].encode() not in event:
+            return False
+        if self._dialect == "anthropic" and b'"message_start"' in event:
+            return False  # it tells the input, long before the end
+        data = sse.event_data(event)
+        try:
+            for name in self._path:
+                found = _decode_object(data or b"")
+                data = bytes(found[name])
+            _decode_object(data or b"")
+        except (KeyError, msgspec.DecodeError):
+            return False
+        return True
+
+    def _with_cost(self, event: bytes, cost_nanousd: int) -> bytes:
+        data = sse.event_data(event)
+        assert data is not None
+        changed = add(data, self._path, cost_nanousd)
+        kept = [line for line in event.splitlines() if line and not line.startswith(b"data")]
+        return b"\n".join([*kept, b"data: " + changed, b"", b""])
+
+
+def rider(dialect: str, as_array: bool) -> Rider | None:
+    """Return what adds the cost to a stream of a dialect; None where that is not done."""
+    return Rider(dialect) if dialect in STREAMED and not as_array else None
