@@ -18,6 +18,7 @@ def gateway(provider):
     text = config(provider.port)
     own = f'  mine: {{dialect: openai, base_url: "http://127.0.0.1:{provider.port}/v1", allow_private: true, own: true, auth: none}}\n'
     text = text.replace("models:\n", own + "models:\n  quick: {alias: fast}\n", 1)
+    text += "    fake/whisper: {per_second: 0.0001}\n    fake/pixels: {per_image: 0.04}\n    fake/voice: {per_million_characters: 15}\n"
     made = GatewayProcess(text, environ=ENVIRON, workers=1)
     made.token = made.key("asks")
     yield made
@@ -114,3 +115,25 @@ def test_model_lists_tell_prices_and_other_names(gateway):
     assert one == models["fast"]
     claude = json.loads(call(gateway, gateway.token, None, "/v1/models", "GET", anthropic_version="2023-06-01")[2])
     assert next(m for m in claude["data"] if m["id"] == "fast")["pricing"]["output_per_mtok"] == "0.6"
+
+
+def test_pictures_sound_and_speech_have_prices_of_their_own(gateway):
+    import openai
+
+    with openai.OpenAI(base_url=gateway.url + "/v1", api_key=gateway.token, max_retries=0) as client:
+        heard = client.audio.transcriptions.with_raw_response.create(
+            model="fake/whisper", file=("a.wav", b"RIFF" * 2000)
+        )
+        drawn = client.images.with_raw_response.generate(model="fake/pixels", prompt="x")
+        spoken = client.audio.speech.with_raw_response.create(model="fake/voice", voice="alloy", input="hello")
+    for answer, cost, line in (
+        (heard, 400_000, ("seconds", 4, "0.0001")),
+        (drawn, 40_000_000, ("images", 1, "0.04")),
+        (spoken, 75_000, ("characters", 5, "0.000015")),
+    ):
+        record = booked(gateway, answer.headers["x-request-id"])
+        assert record["cost_nanousd"] == cost
+        [found] = record["cost_lines"]
+        assert (found["unit"], found["quantity"], found["unit_price"]) == line
+    assert gateway.json("ledger", "verify")["differences"] == []
+    assert "per_image" in gateway.json("price", "show", "fake/pixels")["units"]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchgear.core.usage import TokenUsage
-from switchgear.pricing.price import METERS, Meterer, Price, Rate, cost
+from switchgear.pricing.price import METERS, UNITS, Meterer, Price, Rate, cost, per_mtok
 
 rates = st.builds(
     Rate,
@@ -22,20 +22,22 @@ prices = st.builds(
     st.dictionaries(st.sampled_from(METERS), rates),
     st.dictionaries(st.sampled_from(["flex", "priority"]), st.dictionaries(st.sampled_from(METERS), rates), max_size=2),
     st.sampled_from([0, 0, 1000, 1234]),
+    st.dictionaries(st.sampled_from(UNITS), st.integers(0, 10**14), max_size=2),
 )
+units = st.none() | st.dictionaries(st.sampled_from(UNITS), st.integers(0, 10**6), max_size=2)
 counts = st.none() | st.integers(0, 2_000_000)
 usages = st.builds(TokenUsage, **dict.fromkeys(TokenUsage.__struct_fields__, counts))
 
 
-@given(prices, usages, st.sampled_from([None, "default", "flex"]))
-def test_the_fast_way_gives_the_same_figure(price, usage, tier):
-    full = cost(price, usage, tier)
-    assert Meterer(price).nanousd(usage, tier) == (None if full is None else full.nanousd)
+@given(prices, st.none() | usages, st.sampled_from([None, "default", "flex"]), units)
+def test_the_fast_way_gives_the_same_figure(price, usage, tier, units):
+    full = cost(price, usage, tier, units)
+    assert Meterer(price).nanousd(usage, tier, units) == (None if full is None else full.nanousd)
 
 
-@given(prices, usages)
-def test_the_cost_is_the_exact_sum_rounded_once(price, usage):
-    full = cost(price, usage)
+@given(prices, st.none() | usages, units)
+def test_the_cost_is_the_exact_sum_rounded_once(price, usage, units):
+    full = cost(price, usage, None, units)
     if full is None:
         return
     exact = sum(Fraction(line.quantity * line.unit_price, 10**6) for line in full.lines)
@@ -48,6 +50,24 @@ def test_unknown_is_none_and_never_zero():
     assert cost(price, TokenUsage(input=1, output=1)) is None
     assert cost(price, TokenUsage(input=1, output=0)) is not None
     assert Meterer(price).nanousd(TokenUsage(input=1, output=1), None) is None
+
+
+def test_units_are_charged_where_they_have_a_rate():
+    picture = Price("m", "s", {}, units={"images": 40_000_000 * 10**6})
+    assert cost(picture, None, None, {"images": 3}).nanousd == 120_000_000
+    assert cost(picture, TokenUsage(input=5), None, {"images": 1}).nanousd == 40_000_000, "tokens cost nothing more"
+    assert cost(picture, None, None, {"seconds": 3}) is None, "unknown is not free"
+    assert cost(picture, None, None, None) is None
+    both = Price("m", "s", {"input": Rate(10**6)}, units={"images": 10**6})
+    assert cost(both, TokenUsage(input=7), None, {"images": 2, "seconds": 9}).nanousd == 9
+    tokens = Price("m", "s", {"input": Rate(10**6)})
+    assert cost(tokens, None, None, {"images": 2}) is None
+    assert per_mtok(picture) == {"per_image": "0.04"}
+
+
+def test_the_ids_of_prices_without_units_are_what_they_were():
+    assert Price("m", "s", {"input": Rate(1)}).id == "03e2d35927920b61"
+    assert Price("m", "s", {"input": Rate(1)}, units={"images": 1}).id != Price("m", "s", {"input": Rate(1)}).id
 
 
 def test_a_tier_moves_the_whole_request():

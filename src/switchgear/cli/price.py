@@ -67,6 +67,8 @@ def show(client: Client, out: Output, model: str) -> None:
     for meter, rate in answer["rates"].items():
         tiers = "".join(f"; over {t['above_input_tokens']} input tokens {t['usd_per_mtok']}" for t in rate["tiers"])
         click.echo(f"  {meter:<15} {rate['usd_per_mtok']:>10} USD per million tokens{tiers}")
+    for name, text in answer["units"].items():
+        click.echo(f"  {name.removeprefix('per_'):<15} {text:>10} USD {name.replace('_', ' ')}")
 
 
 @price.command("set", epilog="Example: switchgear price set local/qwen3 --input 0.10 --output 0.30   ·   … --free")
@@ -74,6 +76,10 @@ def show(client: Client, out: Output, model: str) -> None:
 @click.option("--input", "input_", help="USD per million input tokens.")
 @click.option("--output", "output_price", help="USD per million output tokens.")
 @click.option("--cache-read", help="USD per million cached input tokens.")
+@click.option("--per-image", help="USD for a picture.")
+@click.option("--per-second", help="USD for a second of sound.")
+@click.option("--per-million-characters", help="USD for a million characters of speech.")
+@click.option("--per-search", help="USD for a ranking.")
 @click.option("--free", is_flag=True, help="It costs nothing.")
 @with_client
 def set_(
@@ -84,14 +90,17 @@ def set_(
     output_price: str | None,
     cache_read: str | None,
     free: bool,
+    **units: str | None,
 ) -> None:
     """Put a price over the shipped one."""
     if "/" not in model:
         raise UserError(f"{model!r} must be PROVIDER/MODEL", "", 2)
-    if free == bool(input_ or output_price or cache_read):
+    if free == bool(input_ or output_price or cache_read or any(units.values())):
         raise UserError("give prices, or --free", "see switchgear price set --help", 2)
     try:
-        spec = schema.PriceSpec(input_per_mtok=input_, output_per_mtok=output_price, cache_read_per_mtok=cache_read)
+        spec = schema.PriceSpec(
+            input_per_mtok=input_, output_per_mtok=output_price, cache_read_per_mtok=cache_read, **units
+        )
         made = FREE if free else build_price(model.partition("/")[2], spec, "override")
     except ValueError as exc:
         raise UserError(str(exc), "", 2) from None

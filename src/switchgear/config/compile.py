@@ -17,7 +17,7 @@ from switchgear.core.errors import ConfigProblem
 from switchgear.core.secret import Secret
 from switchgear.policies import passthrough
 from switchgear.pricing.catalog import FREE, nano_per_mtok
-from switchgear.pricing.price import Meter, Price, Rate
+from switchgear.pricing.price import MTOK, UNIT_PRICES, Meter, Price, Rate, Unit
 from switchgear.providers import endpoint
 from switchgear.providers.catalogue import GENERIC, PROVIDERS, ProviderRow
 from switchgear.providers.endpoint import Endpoint
@@ -336,9 +336,17 @@ def build_price(model: str, spec: schema.PriceSpec, source: str) -> Price:
                 rates[meter] = Rate(nano_per_mtok(text))
             except InvalidOperation:
                 raise ValueError(f"{field}: {text!r} is not a decimal number") from None
-    if not rates:
-        raise ValueError("a price needs at least input_per_mtok or output_per_mtok")
-    return Price(model, source, rates)
+    units: dict[Unit, int] = {}
+    for unit, (field, factor) in UNIT_PRICES.items():
+        text = getattr(spec, field)
+        if text is not None:
+            try:
+                units[unit] = nano_per_mtok(text) * MTOK // factor
+            except InvalidOperation:
+                raise ValueError(f"{field}: {text!r} is not a decimal number") from None
+    if not rates and not units:
+        raise ValueError("a price needs at least input_per_mtok or output_per_mtok, or one per unit")
+    return Price(model, source, rates, units=units)
 
 
 def build_provider(

@@ -149,6 +149,14 @@ class PriceSpec(msgspec.Struct, kw_only=True):
     """Audio input."""
     audio_out_per_mtok: str | None = None
     """Audio output."""
+    per_image: str | None = None
+    """USD for one picture that was made."""
+    per_second: str | None = None
+    """USD for a second of sound that was heard."""
+    per_million_characters: str | None = None
+    """USD for a million characters that were spoken."""
+    per_search: str | None = None
+    """USD for one ranking."""
 
 
 class Deployment(msgspec.Struct, kw_only=True):

@@ -20,7 +20,7 @@ from switchgear.core.ids import request_id_floor
 from switchgear.core.money import format_usd, parse_usd
 from switchgear.ledger import record
 from switchgear.policies import passthrough
-from switchgear.pricing.price import Price
+from switchgear.pricing.price import Price, per_mtok
 from switchgear.providers.catalogue import PROVIDERS
 from switchgear.routing.table import ModelEntry
 from switchgear.store import ledger_rows, objects
@@ -465,6 +465,7 @@ def _price(name: str, price: Price) -> dict[str, Any]:
         "id": price.id,
         "discount_percent": price.discount_bp / 100,
         "rates": rates,
+        "units": {name: text for name, text in per_mtok(price).items() if not name.endswith("_per_mtok")},
         "service_tiers": sorted(price.tiers),
     }
 

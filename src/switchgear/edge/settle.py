@@ -133,10 +133,10 @@ def settle(
     cost: int | None
     if not billed:
         cost = 0
-    elif meterer is None or context.usage is None:
+    elif meterer is None:
         cost = None
     else:
-        cost = meterer.nanousd(context.usage, service_tier)
+        cost = meterer.nanousd(context.usage, service_tier, context.units)
     code, message = context.error or (None, None)
     record = records.Settle(
         context.id,

@@ -358,12 +358,13 @@ class SpoolAbsorber:
         listed: int | None = None
         if usage is None and settle.cost_nanousd == 0:
             amount = listed = 0
-        elif usage is not None and place.price_id is not None:
+        elif place.price_id is not None and (usage is not None or settle.units):
+            units = build.units_of(settle)
             meterer = self._meterer(opened, place.price_id)
             if meterer is not None:
-                amount = listed = meterer.nanousd(usage, settle.service_tier)
+                amount = listed = meterer.nanousd(usage, settle.service_tier, units)
                 if meterer.price.discount_bp and amount is not None:
-                    full = cost(meterer.price, usage, settle.service_tier)
+                    full = cost(meterer.price, usage, settle.service_tier, units)
                     listed = full.list_nanousd if full is not None else None
         if amount != settle.cost_nanousd and settle.cost_nanousd is not None:
             reason = f"the cost of {settle.id[:40]} does not follow from its usage"

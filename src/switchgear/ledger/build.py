@@ -26,11 +26,11 @@ from switchgear.ledger.record import (
     Tokens,
     decode,
 )
-from switchgear.pricing.price import Cost, Price, cost
+from switchgear.pricing import price as cost_of
+from switchgear.pricing.price import UNITS, Cost, Price, cost
 from switchgear.wire import records
 
 TEXT_MAX = 512
-UNITS = frozenset({"images", "seconds", "characters", "searches"})
 
 FindPrice = Callable[[str, str, str, int], Price | None]
 """(price id, provider, upstream model, time in ms) → the price with that id, or None when no such price was published."""
@@ -83,6 +83,13 @@ def from_row(row: bytes, find_price: FindPrice) -> Record:
     return settled(opened, _decode_settle(stored.settle), find_price)
 
 
+def units_of(settle: records.Settle) -> dict[str, int] | None:
+    """Return what was counted otherwise than in tokens, as far as it is believed."""
+    if not settle.units:
+        return None
+    return {name: count for name, count in settle.units.items() if name in UNITS and 0 <= count < 10**9} or None
+
+
 def last_place(opened: OpenRequest) -> records.Place | records.Attempt:
     """Return where the last attempt went: what the record and the sums name."""
     return opened.attempts[-1] if opened.attempts else opened.place
@@ -95,7 +102,9 @@ def settled(opened: OpenRequest, settle: records.Settle, find_price: FindPrice) 
     price = None
     if place.price_id is not None:
         price = find_price(place.price_id, place.provider, place.upstream_model, opened.reserve.time_ms)
-    computed = cost(price, usage, settle.service_tier) if price is not None and usage is not None else None
+    units = units_of(settle)
+    is_billed = usage is not None or (units is not None and settle.cost_nanousd != 0)
+    computed = cost(price, usage, settle.service_tier, units) if price is not None and is_billed else None
     amount = computed.nanousd if computed is not None else (0 if settle.cost_nanousd == 0 and usage is None else None)
     error = None
     if settle.error_code is not None:
@@ -118,8 +127,7 @@ def settled(opened: OpenRequest, settle: records.Settle, find_price: FindPrice) 
         ttft_ms=settle.ttft_ms,
         error=error,
         dropped=settle.dropped,
-        units={name: count for name, count in (settle.units or {}).items() if name in UNITS and 0 <= count < 10**9}
-        or None,
+        units=units,
         upstream_ms=sum(o.end_ms - o.start_ms for o in settle.attempts) if settle.attempts else None,
     )
 
@@ -169,7 +177,12 @@ def _tokens(usage: TokenUsage | None) -> Tokens | None:
     )
 
 
-def _usd_per_mtok(nano: int) -> str:
+def _unit_price(line: cost_of.CostLine) -> str:
+    """USD per million tokens, or for one of what is counted otherwise."""
+    return _usd(line.unit_price if line.unit == "tokens" else line.unit_price // cost_of.MTOK)
+
+
+def _usd(nano: int) -> str:
     whole, rest = divmod(nano, NANO_PER_USD)
     return f"{whole}.{rest:09d}".rstrip("0").rstrip(".")
 
@@ -244,7 +257,7 @@ def make(
     place = last_place(opened)
     lines = (
         [
-            CostLine(line.meter, line.quantity, line.unit, _usd_per_mtok(line.unit_price), line.cost_nanousd)
+            CostLine(line.meter, line.quantity, line.unit, _unit_price(line), line.cost_nanousd)
             for line in computed.lines
         ]
         if computed is not None

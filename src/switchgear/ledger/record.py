@@ -46,7 +46,7 @@ class Tokens(msgspec.Struct, frozen=True):
 
 
 class CostLine(msgspec.Struct, frozen=True):
-    """One meter of the cost; `unit_price` in USD per million tokens as a decimal."""
+    """One meter of the cost; `unit_price` in USD as a decimal: per million tokens, or for one of another unit."""
 
     meter: str
     quantity: int

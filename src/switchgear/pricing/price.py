@@ -42,6 +42,11 @@ PARENT: dict[Meter, Meter] = {
 }
 
 
+Unit = Literal["images", "seconds", "characters", "searches"]
+UNITS: tuple[Unit, ...] = ("images", "seconds", "characters", "searches")
+"""What pictures, sound, speech and rankings are counted in, beside tokens or instead of them."""
+
+
 class Rate(msgspec.Struct, frozen=True, array_like=True):
     """Nano-USD per million tokens: a base, and for prompts over `start` tokens another. Tiers ascend."""
 
@@ -67,11 +72,16 @@ class Price(msgspec.Struct, frozen=True):
     tiers: dict[str, dict[Meter, Rate]] = {}
     discount_bp: int = 0
     """Discount in basis points of the list price."""
+    units: dict[Unit, int] = {}
+    """Nano-USD per million of what is not tokens. A unit without a rate costs nothing where tokens are charged."""
 
     @property
     def id(self) -> str:
         """A name for exactly these numbers; records carry it, so that a cost can be computed again."""
-        return hashlib.blake2b(msgspec.json.encode(self, order="sorted"), digest_size=8).hexdigest()
+        numbers = msgspec.to_builtins(self)
+        if not self.units:
+            del numbers["units"]  # prices had no units once, and kept their names
+        return hashlib.blake2b(msgspec.json.encode(numbers, order="sorted"), digest_size=8).hexdigest()
 
     def _rate(self, meter: Meter, tier: str | None) -> Rate | None:
         overrides = self.tiers.get(tier, {}) if tier else {}
@@ -85,7 +95,7 @@ class Price(msgspec.Struct, frozen=True):
 
 
 class CostLine(msgspec.Struct, frozen=True):
-    """One meter of a cost. `unit_price` is nano-USD per million tokens; the lines' sum may differ from the cost by
+    """One meter of a cost. `unit_price` is nano-USD per million of the unit; the lines' sum may differ from the cost by
     rounding, which happens once, on the whole."""
 
     meter: str
@@ -103,13 +113,29 @@ class Cost(msgspec.Struct, frozen=True):
     lines: tuple[CostLine, ...]
 
 
-def cost(price: Price, usage: TokenUsage, tier: str | None = None) -> Cost | None:
-    """Return the cost of a usage, or None when some tokens have no rate.
+def cost(
+    price: Price, usage: TokenUsage | None, tier: str | None = None, units: dict[str, int] | None = None
+) -> Cost | None:
+    """Return the cost of a usage, or None when some tokens have no rate; without tokens, when some units have none.
 
     `tier` is the service tier that the provider reported in its response ("default", "flex", "priority").
     """
     total = 0
     lines: list[CostLine] = []
+    if price.units and not price.rates:
+        usage = None  # charged by the unit alone: tokens that are reported as well cost nothing more
+    for unit in UNITS:
+        count = (units or {}).get(unit, 0)
+        rate = price.units.get(unit)
+        if count and rate is not None:
+            total += count * rate
+            lines.append(CostLine(unit, count, unit, rate, round_half_even(count * rate, MTOK)))
+        elif count and usage is None:
+            return None
+    if usage is None:
+        if not lines:
+            return None
+        usage = TokenUsage()
     input_total = usage.input_total
     for meter, quantity in zip(METERS, msgspec.structs.astuple(usage), strict=True):
         if not quantity:
@@ -131,7 +157,20 @@ def per_mtok(price: Price) -> dict[str, str]:
     for meter, rate in price.rates.items():
         text = format_usd(rate.base).rstrip("0")
         found[f"{meter}_per_mtok"] = text.removesuffix(".") or "0"
+    for unit, nano in price.units.items():
+        name, factor = UNIT_PRICES[unit]
+        text = format_usd(nano * factor // MTOK).rstrip("0")
+        found[name] = text.removesuffix(".") or "0"
     return found
+
+
+UNIT_PRICES: dict[Unit, tuple[str, int]] = {
+    "images": ("per_image", 1),
+    "seconds": ("per_second", 1),
+    "characters": ("per_million_characters", MTOK),
+    "searches": ("per_search", 1),
+}
+"""Unit → how its price is called, and for how many it is."""
 
 
 class Meterer:
@@ -156,11 +195,11 @@ class Meterer:
             return self.nanousd(TokenUsage(input=input_tokens, output=output_tokens), None)
         return round_half_even(rates[0] * input_tokens + (rates[4] or 0) * output_tokens, MTOK)
 
-    def nanousd(self, usage: TokenUsage, tier: str | None) -> int | None:
-        """Return the cost in nano-USD, or None when some tokens have no rate."""
+    def nanousd(self, usage: TokenUsage | None, tier: str | None, units: dict[str, int] | None = None) -> int | None:
+        """Return the cost in nano-USD, or None when it is unknown (see `cost`)."""
         rates = self._default
-        if rates is None or (tier is not None and tier in self.price.tiers):
-            computed = cost(self.price, usage, tier)
+        if rates is None or usage is None or units or (tier is not None and tier in self.price.tiers):
+            computed = cost(self.price, usage, tier, units)
             return None if computed is None else computed.nanousd
         total = 0
         for rate, quantity in zip(rates, msgspec.structs.astuple(usage), strict=True):
