@@ -229,3 +229,53 @@ def test_geminis_signature_comes_back_through_a_client(dialect):
     request = translator.decode_request(Node(body), "m", False)
     sent = TRANSLATORS["gemini"].encode_request(request, "gemini-3-pro", Quirks())
     assert [part.get("thoughtSignature") for part in sent["contents"][0]["parts"]] == ["sig"]
+
+
+PROBED = [
+    {"token": "Hi", "logprob": -0.25, "bytes": [72, 105], "top_logprobs": [{"token": "Hi", "logprob": -0.25, "bytes": [72, 105]}]}
+]  # fmt: skip
+
+
+def probed_stream(dialect):
+    """A provider's stream of one word with its log probabilities."""
+    if dialect == "openai":
+        logprobs = {"content": PROBED, "refusal": None}
+        chunk = {"id": "c", "model": "m", "choices": [{"index": 0, "delta": {"content": "Hi"}, "logprobs": logprobs}]}
+        end = {"id": "c", "model": "m", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+        return b"".join(b"data: %b\n\n" % json.dumps(e).encode() for e in (chunk, end)) + b"data: [DONE]\n\n"
+    if dialect == "responses":
+        events = (
+            {"type": "response.created", "response": {"id": "resp_1", "model": "m"}},
+            {"type": "response.output_text.delta", "delta": "Hi", "logprobs": PROBED},
+            {"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "output": []}},
+        )
+        return b"".join(b"event: %b\ndata: %b\n\n" % (e["type"].encode(), json.dumps(e).encode()) for e in events)
+    result = {
+        "chosenCandidates": [{"token": "Hi", "logProbability": -0.25}],
+        "topCandidates": [{"candidates": [{"token": "Hi", "logProbability": -0.25}]}],
+    }
+    candidate = {"content": {"parts": [{"text": "Hi"}]}, "logprobsResult": result, "finishReason": "STOP"}
+    return b"data: %b\r\n\r\n" % json.dumps({"candidates": [candidate], "responseId": "r"}).encode()
+
+
+@pytest.mark.parametrize("provider", ["openai", "responses", "gemini"])
+@pytest.mark.parametrize("client", ["openai", "responses", "gemini", "anthropic", "cohere"])
+def test_log_probabilities_cross_in_streams_where_a_dialect_has_them(provider, client):
+    decoder = TRANSLATORS[provider].decoder()
+    events = decoder.feed(probed_stream(provider)) + decoder.finish()
+    encoder = TRANSLATORS[client].encoder("m", 1, True)
+    out = b"".join(encoder.encode(event) for event in events)
+    if client not in {"openai", "responses", "gemini"}:
+        assert b"ogprob" not in out
+        return
+    again = TRANSLATORS[client].decoder()
+    deltas = [e for e in again.feed(out) + again.finish() if isinstance(e, hub.Delta) and e.text == "Hi"]
+    assert json.loads(bytes(deltas[0].logprobs)) == PROBED
+
+
+@pytest.mark.parametrize("logprobs", [b"7", b"{}", b'[{"token":1}]', b'["x"]', b"[]", b'[{"token":"a","logprob":"b"}]'])
+def test_log_probabilities_of_another_shape_are_left_out(logprobs):
+    text = b'data: {"id":"c","choices":[{"delta":{"content":"Hi"},"logprobs":{"content":%b}}]}\n\n' % logprobs
+    decoder = TRANSLATORS["openai"].decoder()
+    [delta] = [event for event in decoder.feed(text) if isinstance(event, hub.Delta)]
+    assert delta == hub.Delta(0, "Hi")

@@ -548,9 +548,14 @@ class _Delta(msgspec.Struct):
     images: list[dict[str, Any]] | None = None
 
 
+class _Logprobs(msgspec.Struct):
+    content: Raw = Raw(b"null")
+
+
 class _StreamChoice(msgspec.Struct):
     delta: _Delta | None = None
     finish_reason: str | None = None
+    logprobs: Raw = Raw(b"null")
 
 
 class _StreamChunk(msgspec.Struct):
@@ -626,6 +631,9 @@ class StreamDecoder:
         for choice in (chunk.choices or [])[:1]:
             if choice.delta is not None:
                 self._delta(choice.delta)
+            if bytes(choice.logprobs) != b"null":
+                with contextlib.suppress(msgspec.DecodeError):  # some providers have another shape
+                    sequence.probe(msgspec.json.decode(choice.logprobs, type=_Logprobs).content)
             if choice.finish_reason is not None:
                 self._finish = _FINISHES.get(choice.finish_reason, "stop")
 
@@ -743,7 +751,7 @@ class StreamEncoder:
     def _delta(self, event: hub.Delta) -> bytes:
         kind = self._kinds.get(event.index, "text")
         if kind == "text":
-            return self._chunk({"content": event.text})
+            return self._chunk({"content": event.text}, None, event.logprobs)
         if kind == "thinking":
             return self._chunk({"reasoning_content": event.text})
         if kind == "refusal":
@@ -753,8 +761,9 @@ class StreamEncoder:
     def _head(self) -> dict[str, Any]:
         return {"id": self._id, "object": "chat.completion.chunk", "created": self._created, "model": self._model}
 
-    def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
+    def _chunk(self, delta: dict[str, Any], finish: str | None = None, logprobs: Raw = hub.NO_LOGPROBS) -> bytes:
+        probed = {"content": logprobs, "refusal": None} if bytes(logprobs) != b"null" else None
+        choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": probed}
         return b"data: %b\n\n" % encode({**self._head(), "choices": [choice]})
 
     def _end(self, event: hub.End) -> bytes:

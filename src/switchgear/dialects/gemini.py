@@ -632,6 +632,9 @@ class StreamDecoder(SseDecoder):
             for item in node.object("content").items("parts"):
                 for part in self._reader.read(camel(item)):
                     self._part(part)
+            logprobs = camel(node.object("logprobsResult"))
+            if logprobs.has("chosenCandidates"):
+                sequence.probe(Raw(encode(_logprobs(logprobs))))
             self._finish = node.text("finishReason") or self._finish
         if event.has("promptFeedback") and event.object("promptFeedback").has("blockReason"):
             self._finish = "SAFETY"
@@ -676,7 +679,8 @@ class StreamEncoder:
                 self._pieces.append(event.text)
                 return b""
             thought = opened is not None and opened.kind == "thinking"
-            return self._chunk([_answer_part(Thinking(event.text) if thought else Text(event.text))])
+            parts = [_answer_part(Thinking(event.text) if thought else Text(event.text))]
+            return self._chunk(parts, logprobs=event.logprobs)
         if isinstance(event, hub.PartBegin):
             self._open = event
             return b""
@@ -699,8 +703,16 @@ class StreamEncoder:
             return self._chunk([], _FINISH_NAMES[event.finish], event)
         return b""
 
-    def _chunk(self, parts: list[dict[str, Any]], finish: str | None = None, end: hub.End | None = None) -> bytes:
+    def _chunk(
+        self,
+        parts: list[dict[str, Any]],
+        finish: str | None = None,
+        end: hub.End | None = None,
+        logprobs: Raw = hub.NO_LOGPROBS,
+    ) -> bytes:
         candidate: dict[str, Any] = {"content": {"parts": parts or [{"text": ""}], "role": "model"}, "index": 0}
+        if bytes(logprobs) != b"null":
+            candidate["logprobsResult"] = _encode_logprobs(Node(msgspec.json.decode(logprobs)))
         if finish is not None:
             candidate["finishReason"] = finish
         chunk: dict[str, Any] = {"candidates": [candidate], "modelVersion": self._model, "responseId": self._id}

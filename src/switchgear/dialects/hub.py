@@ -6,6 +6,7 @@ either named in `dropped` (the record lists it) or refused by the decoder with t
 `docs/dialects.md` lists both.
 """
 
+import contextlib
 from typing import Literal
 
 import msgspec
@@ -16,6 +17,9 @@ from switchgear.core.usage import TokenUsage
 Finish = Literal["stop", "stop_sequence", "length", "tool_calls", "content_filter", "refusal", "pause"]
 ChoiceMode = Literal["auto", "none", "required", "named"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+
+
+NO_LOGPROBS = Raw(b"null")
 
 
 class Text(msgspec.Struct):
@@ -193,6 +197,8 @@ class Delta(msgspec.Struct):
 
     index: int
     text: str
+    logprobs: Raw = Raw(b"null")
+    """Of text, where they were asked for: as in Answer."""
 
 
 class Signature(msgspec.Struct):
@@ -236,6 +242,18 @@ class Failed(msgspec.Struct):
 Event = Begin | PartBegin | Delta | Signature | PartEnd | Picture | End | Failed
 
 
+class _Probed(msgspec.Struct):
+    """One token with its log probability, in OpenAI chat's shape."""
+
+    token: str
+    logprob: float
+    bytes: list[int] | None = None
+    top_logprobs: list["_Probed"] | None = None
+
+
+_decode_logprobs = msgspec.json.Decoder(list[_Probed] | None).decode
+
+
 class Sequence:
     """Turns the pieces of a stream into events whose parts never overlap. Each stream decoder has one."""
 
@@ -271,6 +289,15 @@ class Sequence:
         """Add to the open part, whatever it is."""
         if text:
             self.events.append(Delta(self.index, text))
+
+    def probe(self, logprobs: Raw) -> None:
+        """Give the text that was just added its log probabilities; what is not of their shape is left out."""
+        last = self.events[-1] if self.events else None
+        if self._kind != "text" or not isinstance(last, Delta):
+            return
+        with contextlib.suppress(msgspec.DecodeError):
+            if _decode_logprobs(logprobs):
+                self.events[-1] = Delta(last.index, last.text, logprobs)
 
     def sign(self, signature: str | None, redacted: str | None, maker: str) -> None:
         """Sign the open thinking part, or begin one that has nothing else."""
@@ -354,6 +381,8 @@ def events_of(answer: Answer) -> list[Event]:
         if isinstance(part, Text):
             sequence.begin("text")
             sequence.more(part.text)
+            if len(answer.parts) == 1:
+                sequence.probe(answer.logprobs)
         elif isinstance(part, Refusal):
             sequence.begin("refusal")
             sequence.more(part.text)

@@ -501,6 +501,8 @@ class StreamDecoder(SseDecoder):
         sequence = self.sequence
         if kind == "response.output_text.delta":
             sequence.text("text", event.text("delta") or "")
+            if event.get("logprobs"):
+                sequence.probe(event.raw("logprobs"))
         elif kind == "response.function_call_arguments.delta":
             sequence.more(event.text("delta") or "")
             self._streamed = True
@@ -567,7 +569,7 @@ class StreamEncoder:
     def encode(self, event: hub.Event) -> bytes:
         """Return the bytes that say this event."""
         if isinstance(event, hub.Delta):
-            return self._delta(event.text)
+            return self._delta(event.text, event.logprobs)
         if isinstance(event, hub.PartBegin):
             return self._begin(event)
         if isinstance(event, hub.Signature):
@@ -641,12 +643,13 @@ class StreamEncoder:
             out += self._event("response.content_part.added", self._place() | {"content_index": 0, "part": part})
         return out
 
-    def _delta(self, text: str) -> bytes:
+    def _delta(self, text: str, logprobs: Raw) -> bytes:
         self._pieces.append(text)
         place = self._place()
         if isinstance(self._open, Text):
+            probed = logprobs if bytes(logprobs) != b"null" else []
             return self._event(
-                "response.output_text.delta", place | {"content_index": 0, "delta": text, "logprobs": []}
+                "response.output_text.delta", place | {"content_index": 0, "delta": text, "logprobs": probed}
             )
         if isinstance(self._open, Refusal):
             return self._event("response.refusal.delta", place | {"content_index": 0, "delta": text})
