@@ -147,13 +147,28 @@ async def streams(port: int, key: str, model: str, count: int) -> int:
     return sum(await asyncio.gather(*futures))
 
 
-async def large(port: int, key: str, model: str, size: int, at_once: int, measure: Callable[[], int]) -> int:
-    """Send bodies with a picture of `size` bytes at once to a slow model; returns the highest measure while they wait."""
-    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * size}}
-    body = json.dumps({"model": model, "messages": [{"role": "user", "content": [picture]}]}).encode()
+def picture(model: str, size: int) -> tuple[str, str, bytes]:
+    """Return (path, content type, body) of a chat with a picture of `size` bytes."""
+    part = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * size}}
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": [part]}]}).encode()
+    return "/v1/chat/completions", "application/json", body
+
+
+def upload(model: str, size: int) -> tuple[str, str, bytes]:
+    """Return (path, content type, body) of a transcription of `size` bytes of sound."""
+    fields = (
+        b'--cut\r\ncontent-disposition: form-data; name="model"\r\n\r\n%b\r\n'
+        b'--cut\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\n\r\n' % model.encode()
+    )
+    return "/v1/audio/transcriptions", "multipart/form-data; boundary=cut", fields + bytes(size) + b"\r\n--cut--\r\n"
+
+
+async def large(port: int, key: str, asked: tuple[str, str, bytes], at_once: int, measure: Callable[[], int]) -> int:
+    """Send the same large request several times at once; returns the highest measure while they are in flight."""
+    path, kind, body = asked
     request = (
-        f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n"
+        f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
     ).encode() + body
     highest = 0
 
@@ -164,7 +179,7 @@ async def large(port: int, key: str, model: str, size: int, at_once: int, measur
 
     waiting = {asyncio.ensure_future(one()) for _ in range(at_once)}
     while waiting:
-        done, waiting = await asyncio.wait(waiting, timeout=0.05)
+        done, waiting = await asyncio.wait(waiting, timeout=0.02)
         for task in done:
             task.result()
         highest = max(highest, measure())
