@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import functools
 import importlib
 import os
 import traceback
@@ -12,7 +11,6 @@ from typing import Any
 import msgspec
 import uvicorn
 import uvicorn.lifespan.off
-from sqlalchemy import Connection
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from switchgear import __version__
@@ -24,16 +22,14 @@ from switchgear.control import server
 from switchgear.control.absorber import Absorber
 from switchgear.control.double_entry import DoubleEntry
 from switchgear.control.gateway import Gateway
+from switchgear.control.housekeeping import Housekeeper
 from switchgear.control.prices import PriceBook
 from switchgear.control.routes import Api
 from switchgear.control.spend import SpendBoard
-from switchgear.core.ids import request_id_floor
-from switchgear.ledger import journal
 from switchgear.net import unix
 from switchgear.net.clock import SystemClock
 from switchgear.net.link import VaultLink
 from switchgear.replica.publisher import Publisher
-from switchgear.store import ledger_rows
 from switchgear.store.ballast import Ballast
 from switchgear.store.database import SCHEMA_VERSION, Store
 from switchgear.vault.box import Put
@@ -48,10 +44,6 @@ class Configuration(msgspec.Struct):
 
 
 DRAIN_S = 10.0
-HOUSEKEEPING_S = 60.0
-BEHIND_S = 30.0
-"""The ledger is behind when its spools were not read to their ends for so long."""
-RETENTION_BATCH = 5_000
 
 
 class _Server(uvicorn.Server):
@@ -139,7 +131,12 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     mine = [unix.bind(layout.control_run, "control.sock")]
     local = _serve(server.build(api, token, hosts, child.report), mine, frozenset({0, os.geteuid()}))
     console = _serve(server.build(api, None, hosts, child.report), [child.listening(fd) for fd in boot.listen_fds])
-    work = (absorber.run(), books.run(), SpendBoard(gateway, absorber).run(), _housekeeping(gateway, absorber, layout))
+    work = (
+        absorber.run(),
+        books.run(),
+        SpendBoard(gateway, absorber).run(),
+        Housekeeper(gateway, absorber, layout.journal).run(),
+    )
     jobs = [asyncio.create_task(job) for job in work]
     for job in jobs:
         job.add_done_callback(_end_with)
@@ -195,33 +192,6 @@ def _serve(app: Any, sockets: list[Any], uids: frozenset[int] | None = None) -> 
     task = asyncio.create_task(made.serve(sockets=sockets))
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     return made
-
-
-async def _housekeeping(gateway: Gateway, absorber: Absorber, layout: Layout) -> None:
-    while True:
-        await asyncio.sleep(HOUSEKEEPING_S)
-        now = gateway.clock.wall_ms()
-        await asyncio.to_thread(gateway.publisher.check_readers)
-        await asyncio.to_thread(gateway.ballast.prepare)
-        await asyncio.to_thread(gateway.publisher.drop_stored, now)
-        compiled = gateway.compiled
-        if gateway.clock.monotonic_s() - absorber.read_until_s < BEHIND_S:
-            # Not while an orphan waits for what the journal says of it: clocks that jump make segments look old.
-            await asyncio.to_thread(_drop_journal, layout, now - compiled.journal_hours * 3_600_000)
-        if compiled.ledger_days is not None:
-            newest_ms = await gateway.read(ledger_rows.newest_ms)
-            floor = request_id_floor(min(now, newest_ms) - compiled.ledger_days * 86_400_000)
-            while await gateway.write(functools.partial(_drop, floor)) == RETENTION_BATCH:
-                await asyncio.sleep(0.1)
-
-
-def _drop(floor: str, connection: Connection) -> int:
-    return ledger_rows.drop_before(connection, floor, RETENTION_BATCH)
-
-
-def _drop_journal(layout: Layout, older_than_ms: int) -> None:
-    if (layout.journal / "id").exists():
-        journal.drop_old(layout.journal, older_than_ms)
 
 
 def status(layout: Layout, gateway: Gateway, absorber: Absorber, books: DoubleEntry) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import lmdb
 from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
@@ -78,7 +79,7 @@ class Absorber:
         """Absorb what is there; returns whether anything was."""
         try:
             moved, blocked, touched = await asyncio.wrap_future(self._store.submit(self._turn))
-        except (StoreGoneError, DatabaseError, OSError) as exc:
+        except (StoreGoneError, DatabaseError, OSError, lmdb.Error) as exc:
             self._note_problem(str(exc))
             self._spools.clear()  # positions in memory may be ahead of the store's: begin again from there
             return False

@@ -1,0 +1,78 @@
+"""What has to be tidied once a minute: readers that died, ballast, old journals, records beyond their retention. Level 5.
+
+A disk that is full or a database that is away stops none of it for good: what failed is tried again a minute later.
+"""
+
+import asyncio
+import functools
+from pathlib import Path
+
+import lmdb
+from sqlalchemy import Connection
+from sqlalchemy.exc import DatabaseError
+
+from switchgear.control.absorber import Absorber
+from switchgear.control.gateway import Gateway
+from switchgear.core.ids import request_id_floor
+from switchgear.ledger import journal
+from switchgear.store import ledger_rows
+from switchgear.store.database import StoreGoneError
+
+PAUSE_S = 60.0
+BEHIND_S = 30.0
+"""The ledger is behind when its spools were not read to their ends for so long."""
+RETENTION_BATCH = 5_000
+HOUR_MS = 3_600_000
+DAY_MS = 86_400_000
+
+
+class Housekeeper:
+    """Tidies up."""
+
+    def __init__(self, gateway: Gateway, absorber: Absorber, journal_folder: Path) -> None:
+        self._gateway = gateway
+        self._absorber = absorber
+        self._journal = journal_folder
+
+    async def run(self) -> None:
+        """Tidy up until cancelled."""
+        while True:
+            await asyncio.sleep(PAUSE_S)
+            await self.turn()
+
+    async def turn(self) -> None:
+        """Do everything once; what fails is reported and does not keep the rest from being done."""
+        for work in (self._replica, self._ballast, self._old_journals, self._old_records):
+            try:
+                await work()
+            except (StoreGoneError, DatabaseError, OSError, lmdb.Error) as exc:
+                if not isinstance(exc, StoreGoneError):  # that one is the absorber's to report
+                    self._gateway.report(f"housekeeping: {exc}; trying again in {PAUSE_S:g} s")
+
+    async def _replica(self) -> None:
+        await asyncio.to_thread(self._gateway.publisher.check_readers)
+        await asyncio.to_thread(self._gateway.publisher.drop_stored, self._gateway.clock.wall_ms())
+
+    async def _ballast(self) -> None:
+        await asyncio.to_thread(self._gateway.ballast.prepare)
+
+    async def _old_journals(self) -> None:
+        if self._gateway.clock.monotonic_s() - self._absorber.read_until_s >= BEHIND_S:
+            return  # an orphan may wait for what the journal says of it; and clocks that jump make segments look old
+        if (self._journal / "id").exists():
+            oldest_ms = self._gateway.clock.wall_ms() - self._gateway.compiled.journal_hours * HOUR_MS
+            await asyncio.to_thread(journal.drop_old, self._journal, oldest_ms)
+
+    async def _old_records(self) -> None:
+        days = self._gateway.compiled.ledger_days
+        if days is None:
+            return
+        # Counted from the newest record: a clock that jumps ahead does not empty the ledger of an idle gateway.
+        newest_ms = await self._gateway.read(ledger_rows.newest_ms)
+        floor = request_id_floor(min(self._gateway.clock.wall_ms(), newest_ms) - days * DAY_MS)
+        while await self._gateway.write(functools.partial(_drop, floor)) == RETENTION_BATCH:
+            await asyncio.sleep(0.1)
+
+
+def _drop(floor: str, connection: Connection) -> int:
+    return ledger_rows.drop_before(connection, floor, RETENTION_BATCH)

@@ -1,0 +1,117 @@
+"""Once a minute: retention, journals, ballast; and what a full disk or a missing database does not stop."""
+
+import asyncio
+import os
+from types import SimpleNamespace
+
+import lmdb
+import pytest
+
+from switchgear.control import housekeeping
+from switchgear.control.housekeeping import Housekeeper
+from switchgear.ledger import journal
+from switchgear.replica.publisher import Publisher
+from switchgear.spool import files
+from switchgear.spool.writer import SpoolWriter
+from switchgear.store import ledger_rows
+from switchgear.store.ballast import FILES, Ballast
+from switchgear.store.database import Store
+from switchgear.testing.clock import FakeClock
+from switchgear.wire import records
+from switchgear.wire.records import Kind
+
+DAY_MS = 86_400_000
+NOW_MS = 1_790_000_000_000
+
+
+class House:
+    def __init__(self, folder):
+        self.store = Store(folder / "store" / "store.sqlite", True, os.urandom)
+        self.publisher = Publisher(folder / "replica")
+        self.now_ms, self.monotonic_s, self.reports = NOW_MS, 100.0, []
+        self.absorber = SimpleNamespace(read_until_s=99.0)
+        self.gateway = SimpleNamespace(
+            clock=SimpleNamespace(wall_ms=lambda: self.now_ms, monotonic_s=lambda: self.monotonic_s),
+            compiled=SimpleNamespace(ledger_days=30, journal_hours=24),
+            publisher=self.publisher,
+            ballast=Ballast(folder / "store"),
+            read=lambda f: asyncio.wrap_future(self.store.read(f)),
+            write=lambda f: asyncio.wrap_future(self.store.write(f)),
+            report=self.reports.append,
+        )
+        self.keeper = Housekeeper(self.gateway, self.absorber, folder / "journal")
+
+    def book(self, *days_ago):
+        rows = []
+        for number, days in enumerate(days_ago):
+            values = {
+                "id": f"{self.now_ms - int(days * DAY_MS):012x}{number:020x}",
+                "status": 200,
+                "outcome": "ok",
+                "record": b"{}",
+            }
+            rows.append(tuple(values.get(name) for name in ledger_rows.REQUEST_COLUMNS))
+        self.store.write(lambda c: ledger_rows.add_requests(c, rows)).result()
+
+    def turn(self):
+        asyncio.run(self.keeper.turn())
+        return self.store.read(ledger_rows.count_requests).result()
+
+
+@pytest.fixture
+def house(tmp_path):
+    (tmp_path / "store").mkdir()
+    made = House(tmp_path)
+    yield made
+    made.publisher.close()
+    made.store.close()
+
+
+def test_records_beyond_their_retention_go_in_batches(house, monkeypatch):
+    monkeypatch.setattr(housekeeping, "RETENTION_BATCH", 3)
+    house.book(0, 1, 29.9, *[30.1 + n for n in range(7)])
+    assert house.turn() == 3
+    house.gateway.compiled.ledger_days = None
+    house.now_ms += 1000 * DAY_MS
+    assert house.turn() == 3, "without a retention everything stays"
+
+
+def test_N2_a_clock_that_jumps_ahead_does_not_empty_the_ledger(house):
+    house.book(0, 1, 20)
+    house.now_ms += 3650 * DAY_MS
+    assert house.turn() == 3
+
+
+def test_C8_journals_stay_while_the_ledger_is_behind(house, tmp_path):
+    spool = SpoolWriter(tmp_path / "journal", FakeClock(), os.urandom, "v", segment_bytes=16 * 1024)
+    for number in range(2_000):
+        spool.append(Kind.LINK_END, records.encode_payload(records.LinkEnd(f"{number:032d}", number)))
+        spool.commit()
+        spool.maintain()
+    for number in files.segment_numbers(tmp_path / "journal"):
+        os.utime(tmp_path / "journal" / files.segment_name(number), (1, 1))
+    many = len(files.segment_numbers(tmp_path / "journal"))
+    house.absorber.read_until_s = house.monotonic_s - housekeeping.BEHIND_S
+    house.turn()
+    assert len(files.segment_numbers(tmp_path / "journal")) == many
+    house.absorber.read_until_s = house.monotonic_s
+    house.turn()
+    assert len(files.segment_numbers(tmp_path / "journal")) == journal.NEWEST
+    spool.close()
+
+
+def test_L3_what_fails_does_not_keep_the_rest_from_being_done(house, tmp_path):
+    """The replica cannot be written, the database is gone: ballast is taken all the same, and nothing is raised."""
+    house.book(0, 100)
+
+    def full(now_ms):
+        raise lmdb.Error("No space left on device")
+
+    house.gateway.publisher = SimpleNamespace(check_readers=lambda: 0, drop_stored=full)
+    store = tmp_path / "store" / "store.sqlite"
+    store.rename(tmp_path / "elsewhere")
+    asyncio.run(house.keeper.turn())
+    assert len(house.reports) == 1 and "No space" in house.reports[0]
+    assert len(list((tmp_path / "store").glob("ballast-*"))) == FILES
+    (tmp_path / "elsewhere").rename(store)
+    assert house.turn() == 1
