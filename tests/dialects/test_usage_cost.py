@@ -84,3 +84,12 @@ def test_binary_streams_and_arrays_are_left_alone():
     assert usage_cost.rider("bedrock", False) is None
     assert usage_cost.rider("gemini", True) is None
     assert usage_cost.rider("gemini", False) is not None
+
+
+def test_a_provider_that_goes_on_for_ever_after_its_usage_is_not_held_back_for_ever():
+    rider = Rider("openai")
+    usage = b'data: {"usage":{"prompt_tokens":1}}\n\n'
+    more = b"data: %b\n\n" % (b"x" * 1_000)
+    out = rider.feed(usage) + b"".join(rider.feed(more) for _ in range(200))
+    assert out.startswith(usage) and len(out) > 100_000
+    assert out + rider.finish(5) == usage + more * 200

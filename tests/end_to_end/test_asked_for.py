@@ -84,6 +84,7 @@ def test_a_dry_run_sends_nothing_and_says_what_would_be_done(gateway, provider):
     assert status == 200 and headers["x-switchgear-dry-run"] == "true"
     found = json.loads(data)
     assert [target["provider"] for target in found["targets"]] == ["dead", "fake"]
+    assert b"main" not in data, "whose credential it would be is not told"
     assert found["model"] == "safe" and found["dry_run"] is True
     priced = json.loads(call(gateway, gateway.token, asked("fast", max_tokens=1000), x_switchgear_dry_run="true")[2])
     assert float(priced["cost_usd_estimate"]) >= 0.0006

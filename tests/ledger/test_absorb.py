@@ -42,10 +42,10 @@ def reserve(spool, number):
     spool.reserve(rid(number), records.encode_payload(record))
 
 
-def settle(spool, number, *, tokens=USAGE, cost=4500, outcome="ok"):
+def settle(spool, number, *, tokens=USAGE, cost=4500, outcome="ok", units=None):
     outcome_of = records.AttemptOutcome(1, 200, None, 0, 3, 4, None, "req")
     record = records.Settle(
-        rid(number), 200, outcome, [outcome_of], tokens, cost, None, "stop", "id", None, 10, 5, None
+        rid(number), 200, outcome, [outcome_of], tokens, cost, None, "stop", "id", None, 10, 5, None, units=units
     )
     spool.settle(rid(number), records.encode_payload(record))
 
@@ -194,6 +194,51 @@ def test_L5_a_settlement_of_somebody_else_is_refused(store, spool, tmp_path):
         "a record of kind 16 does not belong into this spool",
     ]
     assert store.read(ledger_rows.count_requests).result() == 1
+
+
+PICTURES = Price("echo", "override", {}, units={"images": 40_000_000 * 10**6})
+
+
+@pytest.mark.parametrize(
+    ("units", "said", "booked", "finding"),
+    [
+        ({"images": 2}, 80_000_000, 80_000_000, None),
+        ({"images": 2}, 1, 80_000_000, "does not follow"),
+        ({"images": 10**9}, 1, None, "does not follow"),
+        ({"seconds": 2}, None, None, None),
+        ({"invented": 2}, 5, None, "does not follow"),
+        (None, None, None, None),
+    ],
+)
+def test_L5_units_are_charged_and_not_believed(store, spool, tmp_path, units, said, booked, finding):
+    reserve(spool, 1)
+    settle(spool, 1, tokens=None, cost=said, units=units)
+    spool.commit()
+    follower = absorber(store, tmp_path)
+    follower.find_price = lambda *_: PICTURES
+    batch = Batch()
+    follower.absorb(batch)
+    assert batch.rows[0][ledger_rows.REQUEST_COLUMNS.index("cost_nanousd")] == booked
+    assert [finding in f.reason for f in batch.findings] == ([True] if finding else [])
+
+
+def test_L5_an_absurd_cost_stops_nobody(store, spool, tmp_path):
+    """A slip of the price, or a compromised edge: what does not fit the store must not end control."""
+    reserve(spool, 1)
+    settle(spool, 1, tokens=None, cost=None, units={"images": 10**7})
+    reserve(spool, 2)
+    settle(spool, 2)
+    spool.commit()
+    follower = absorber(store, tmp_path)
+    dear = Price("echo", "override", {"input": Rate(1), "output": Rate(1)}, units={"images": 10**24})
+    follower.find_price = lambda *_: dear
+    batch = Batch()
+    follower.absorb(batch)
+    costs = [row[ledger_rows.REQUEST_COLUMNS.index("cost_nanousd")] for row in batch.rows]
+    assert costs[0] is None and len(costs) == 2
+    assert any("absurd cost" in found.reason for found in batch.findings)
+    store.write(lambda c: ledger_rows.add_requests(c, batch.rows)).result()
+    store.write(lambda c: ledger_rows.add_usage(c, batch.sums)).result()
 
 
 def test_an_unpriced_request_costs_none_and_is_counted(store, spool, tmp_path):

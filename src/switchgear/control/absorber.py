@@ -28,6 +28,8 @@ ADOPT_S = 5.0
 """A spool whose writer is gone for so long has no successor: control closes it itself."""
 ROUNDS_PER_TURN = 64
 PROVIDER = DIMENSIONS.index("provider")
+PROVIDERS_MAX = 256
+"""Names in spools are not believed: metrics must not grow with what a compromised edge invents."""
 ATTEMPTS_MAX = 100_000
 """Attempts that are kept for the double entry; it asks the store for others."""
 
@@ -200,9 +202,12 @@ class Absorber:
 
     def _count(self, batch: Batch) -> None:
         for dimensions, values in batch.sums.items():
-            sums = self.traffic.setdefault(dimensions[PROVIDER] or "none", dict.fromkeys(SUMS, 0))
-            for name, value in zip(SUMS, values, strict=True):
-                sums[name] += value
+            name = dimensions[PROVIDER] or "none"
+            if name not in self.traffic and len(self.traffic) >= PROVIDERS_MAX:
+                name = "(others)"
+            sums = self.traffic.setdefault(name, dict.fromkeys(SUMS, 0))
+            for column, value in zip(SUMS, values, strict=True):
+                sums[column] += value
 
     def _adopt(self, folder: Path) -> None:
         """Close the spool of an edge that has no successor (fewer workers than before)."""

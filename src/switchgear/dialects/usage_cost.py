@@ -28,6 +28,9 @@ STREAMED: dict[str, tuple[str, ...]] = {
 }
 """Where the event of a stream says it that tells the final usage."""
 
+HELD_BYTES_MAX = 65_536
+"""What may follow the last usage: a proper end is a few hundred bytes."""
+
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
@@ -58,6 +61,7 @@ class Rider:
         self._dialect = dialect
         self._splitter = sse.Splitter()
         self._held: list[bytes] = []
+        self._held_bytes = 0
 
     def feed(self, data: bytes) -> bytes:
         """Return what may go on. Raises ProtocolError for an endless event."""
@@ -65,9 +69,13 @@ class Rider:
         for event in self._splitter.feed(data):
             if self._tells_usage(event):
                 out += self._held
-                self._held = [event]
+                self._held, self._held_bytes = [event], len(event)
             elif self._held:
                 self._held.append(event)
+                self._held_bytes += len(event)
+                if self._held_bytes > HELD_BYTES_MAX:  # that was not the end: the client gets no cost, and no delay
+                    out += self._held
+                    self._held, self._held_bytes = [], 0
             else:
                 out.append(event)
         return b"".join(out)

@@ -166,7 +166,8 @@ def estimate_tokens(gate: "Gate", context: RequestContext, target: Target) -> Pr
 
 
 def dry_run(gate: "Gate", context: RequestContext, plan: Plan, first: Target) -> Problem | None:
-    """Say what would be done. Nothing is sent, nothing is reserved, and there is no record."""
+    """Say what would be done. Nothing is sent, nothing is reserved, and there is no record. Which credential would be used is
+    not the client's to know."""
     request = context.request
     assert request is not None
     estimate = context.bytes_in // settle.BYTES_PER_TOKEN + 1
@@ -174,7 +175,6 @@ def dry_run(gate: "Gate", context: RequestContext, plan: Plan, first: Target) ->
     targets = [
         {
             "provider": target.candidate.provider.name,
-            "deployment": target.deployment,
             "upstream_model": target.candidate.upstream_model,
             "dialect": passage.choose(request.dialect, request.operation, target.candidate.provider.dialects),
             "priced": target.meterer is not None,
@@ -187,7 +187,7 @@ def dry_run(gate: "Gate", context: RequestContext, plan: Plan, first: Target) ->
             "model": request.model,
             "operation": request.operation,
             "targets": targets,
-            "first": first.deployment,
+            "first": first.candidate.provider.name,
             "input_tokens_estimate": estimate,
             "cost_usd_estimate": None if expect is None else format_usd(expect),
         }

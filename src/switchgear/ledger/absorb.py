@@ -32,6 +32,8 @@ from switchgear.wire.records import Kind
 BATCH_BYTES = 1024 * 1024
 HOUR_MS = 3_600_000
 INTERNED_MAX = 10_000
+COST_NANOUSD_MAX = 10**15
+"""A million USD for one request is a lie or a slip of the price; sums of the store have 63 bits."""
 STATEFUL = "responses"
 """The dialect whose providers keep what they answered."""
 
@@ -366,6 +368,9 @@ class SpoolAbsorber:
                 if meterer.price.discount_bp and amount is not None:
                     full = cost(meterer.price, usage, settle.service_tier, units)
                     listed = full.list_nanousd if full is not None else None
+        if amount is not None and amount > COST_NANOUSD_MAX:
+            batch.findings.append(Finding(self.spool_id, self._done.segment, f"absurd cost of {settle.id[:40]}"))
+            amount = listed = None
         if amount != settle.cost_nanousd and settle.cost_nanousd is not None:
             reason = f"the cost of {settle.id[:40]} does not follow from its usage"
             batch.findings.append(Finding(self.spool_id, self._done.segment, reason))

@@ -31,6 +31,7 @@ from switchgear.pricing.price import UNITS, Cost, Price, cost
 from switchgear.wire import records
 
 TEXT_MAX = 512
+UNITS_MAX = 10**7
 
 FindPrice = Callable[[str, str, str, int], Price | None]
 """(price id, provider, upstream model, time in ms) → the price with that id, or None when no such price was published."""
@@ -87,7 +88,7 @@ def units_of(settle: records.Settle) -> dict[str, int] | None:
     """Return what was counted otherwise than in tokens, as far as it is believed."""
     if not settle.units:
         return None
-    return {name: count for name, count in settle.units.items() if name in UNITS and 0 <= count < 10**9} or None
+    return {name: count for name, count in settle.units.items() if name in UNITS and 0 <= count <= UNITS_MAX} or None
 
 
 def last_place(opened: OpenRequest) -> records.Place | records.Attempt:
