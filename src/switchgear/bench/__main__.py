@@ -24,6 +24,7 @@ from switchgear.store.tables import SUMS
 from switchgear.testing.gateway import GatewayProcess, ProviderProcess, free_port
 
 WORKERS = 2
+IDLE_S = 10
 CONNECTIONS = 32
 
 
@@ -323,6 +324,10 @@ def main() -> None:
                 f"{processes.pss_kib(gateway_pids(gateway)) / 1024:.0f} MiB",
                 "≤ 160 MB",
             )
+            before = processes.cpu_ns(gateway_pids(gateway))
+            time.sleep(IDLE_S)
+            spent = (processes.cpu_ns(gateway_pids(gateway)) - before) / IDLE_S / 1e9
+            report.add("CPU of all processes while nobody asks", f"{100 * spent:.1f} % of a core")
         if "plain" in wanted:
             plain(report, key, nginx, gateway, arguments.seconds, arguments.rounds)
         peers(report, others, upstream, nginx, arguments.seconds)
