@@ -90,12 +90,12 @@ FIGURES = (
     ),
     (
         "processes stopped for 30 s, 500 slow clients, a full disk",
-        "control stopped: no failed request; vault or edge stopped: nothing lost; slow clients let go; after the full disk everything answered is booked (2026-11-24)",
+        "control stopped: no failed request; vault or edge stopped: nothing lost; slow clients let go; on a full disk keys are revoked and frozen; after the full disk everything answered is booked (2026-11-26)",
         "make endure",
     ),
     (
         "coverage-guided fuzzing, nine targets",
-        "20 million executions so far, no crash (2026-11-24)",
+        "466 million executions, no crash: routes 184, keys 163, records 52, responses 31, frames 20, eventstream 11, sse 3.7, http1 1.1, config 1.0 million (2026-11-26)",
         "make fuzz",
     ),
     (
