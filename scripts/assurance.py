@@ -70,7 +70,7 @@ FIGURES = (
     ),
     (
         "simulated power cuts of a spool, one to three in a row, and of the vault's box",
-        "1,000 and 100: nothing synced was lost, no hole, no reservation left open (2026-11-24)",
+        "1,000 and 100: nothing synced was lost, no hole, no reservation left open (2026-11-26)",
         "make power",
     ),
     (
