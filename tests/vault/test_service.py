@@ -42,6 +42,7 @@ class Journal:
 
     spool_id = "journal"
     needs_sync = False
+    is_prepared = True
 
     def __init__(self, writes):
         self.writes = writes

@@ -55,7 +55,7 @@ class Outbox:
             asyncio.get_running_loop().call_later(RETRY_S, self.flush)
             return
         self.is_recording = True
-        if self.spool.needs_sync:
+        if self.spool.needs_sync or not self.spool.is_prepared:
             self.syncer.wake()
         if self.link is not None:
             self.link.flush()

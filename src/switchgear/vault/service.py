@@ -682,7 +682,7 @@ class VaultService:
                 self.pool.release(connection, True)
                 attempt.fail(Failure("overloaded", "the vault's journal cannot be written", False))
             pending = []
-        if self.journal.needs_sync:
+        if self.journal.needs_sync or not self.journal.is_prepared:
             self._syncer.wake()
         for attempt, connection, request in pending:
             attempt.send(connection, request)
