@@ -4,6 +4,9 @@ import asyncio
 import os
 from pathlib import Path
 
+import pytest
+
+from switchgear.spool import writer
 from switchgear.spool.syncer import SYNC_S, Syncer
 from switchgear.spool.writer import SpoolWriter
 from switchgear.testing.clock import FakeClock
@@ -65,3 +68,26 @@ def test_L2_a_failed_sync_is_repaired_without_another_write(tmp_path: Path) -> N
         spool.close()
 
     asyncio.run(main())
+
+
+def test_L3_no_room_for_a_repair_is_said_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sync failed and the disk has no room for another segment: the timer goes on."""
+
+    async def main() -> None:
+        spool = _spool(tmp_path)
+        syncer = Syncer(spool, reports.append)
+        backlog = [spool.folder / f"0000009{number}.seg" for number in range(5)]
+        for path in backlog:
+            path.touch()
+        spool._synced, spool._next_ready = -1, False
+        syncer.wake()
+        await _wait_until(lambda: len(reports) >= 2)
+        for path in backlog:
+            path.unlink()
+        await _wait_until(lambda: spool.is_prepared)
+        syncer.stop()
+
+    monkeypatch.setattr(writer, "BACKLOG_BYTES_MAX", 1)
+    reports: list[str] = []
+    asyncio.run(main())
+    assert "no room" in reports[0]

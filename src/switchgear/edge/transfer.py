@@ -353,7 +353,7 @@ class Transfer:
         cost = self._settle(reading, billed=not counts)
         if not context.gone:
             if context.client.wants_cost and cost is not None and not request.stream:
-                body = usage_cost.add(body, usage_cost.PLAIN[context.endpoint.dialect], cost)
+                body = usage_cost.add(body, usage_cost.PLAIN.get(context.endpoint.dialect, ("usage",)), cost)
             headers = self._headers(head, passage.JSON_TYPE, cost, kind)
             self._gate.outbox.call(context.exchange.send, head.status, headers, body)
 

@@ -7,6 +7,7 @@ import asyncio
 import os
 from collections.abc import Callable
 
+from switchgear.core.errors import SpoolFullError
 from switchgear.spool.writer import SpoolWriter
 
 SYNC_S = 0.05
@@ -41,6 +42,8 @@ class Syncer:
             spool.maintain()
         except OSError as exc:
             self._report(f"the spool cannot be maintained: {os.strerror(exc.errno or 0)}")
+        except SpoolFullError as exc:
+            self._report(f"the spool cannot be maintained: {exc}")
         if spool.needs_sync and (self._syncing is None or self._syncing.done()):
             self._syncing = asyncio.get_running_loop().run_in_executor(None, spool.sync)
         if spool.needs_sync or not spool.is_prepared:
