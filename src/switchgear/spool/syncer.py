@@ -23,6 +23,8 @@ class Syncer:
         self._timer: asyncio.TimerHandle | None = None
         self._syncing: asyncio.Future[None] | None = None
         self._is_stopped = False
+        self._said = ""
+        """What was reported last: once, and not at each turn."""
 
     def wake(self) -> None:
         """Something was written, or the next segment is not prepared."""
@@ -40,10 +42,14 @@ class Syncer:
         spool = self._spool
         try:
             spool.maintain()
-        except OSError as exc:
-            self._report(f"the spool cannot be maintained: {os.strerror(exc.errno or 0)}")
-        except SpoolFullError as exc:
-            self._report(f"the spool cannot be maintained: {exc}")
+        except (OSError, SpoolFullError) as exc:
+            why = os.strerror(exc.errno or 0) if isinstance(exc, OSError) else str(exc)
+            if why != self._said:
+                self._report(f"the spool cannot be maintained: {why}")
+                self._said = why
+            self.wake()  # no sync before the repair: it would call good what a failed one may have dropped
+            return
+        self._said = ""
         if spool.needs_sync and (self._syncing is None or self._syncing.done()):
             self._syncing = asyncio.get_running_loop().run_in_executor(None, spool.sync)
         if spool.needs_sync or not spool.is_prepared:

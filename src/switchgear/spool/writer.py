@@ -160,9 +160,8 @@ class SpoolWriter:
     def maintain(self) -> None:
         """Prepare the next segment and repair after a failed sync. Call on a timer, from the writer's thread."""
         if self._synced < 0:
-            again = self._unsynced
-            self._unsynced = []
-            self._rotate()
+            again = list(self._unsynced)
+            self._rotate()  # without room for it, what has to be written again stays known
             for kind, payload in again:
                 if kind != Kind.SEGMENT:
                     self.append(kind, payload)
