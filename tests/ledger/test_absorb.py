@@ -241,6 +241,32 @@ def test_L5_an_absurd_cost_stops_nobody(store, spool, tmp_path):
     store.write(lambda c: ledger_rows.add_usage(c, batch.sums)).result()
 
 
+@pytest.mark.parametrize("bad", ["not-hex-at-all!", "", "F" * 32, "0" * 31, "0" * 33, "\u0663" * 32])
+def test_L5_a_request_id_that_is_none_stops_nobody(store, spool, tmp_path, bad):
+    """A compromised edge invents ids; the next record is absorbed all the same."""
+    record = records.Reserve(bad, 1_790_000_000_000, WHO, place(), False, 25, 3750, None, 100, None, None)
+    spool.reserve(bad, records.encode_payload(record))
+    reserve(spool, 2)
+    settle(spool, 2)
+    spool.commit()
+    findings, _ = absorb(store, absorber(store, tmp_path))
+    assert "id is not one" in findings[0].reason
+    assert store.read(ledger_rows.count_requests).result() == 1
+
+
+@pytest.mark.parametrize("change", [{"status": 2**63}, {"status": -1}, {"latency_ms": 2**63}])
+def test_L5_numbers_that_the_store_cannot_hold_stop_nobody(store, spool, tmp_path, change):
+    for number in (1, 2):
+        reserve(spool, number)
+    settled = records.Settle(rid(1), 200, "ok", [], USAGE, 4500, None, "stop", "id", None, 10, 5, None)
+    spool.settle(rid(1), records.encode_payload(msgspec.structs.replace(settled, **change)))
+    settle(spool, 2)
+    spool.commit()
+    findings, _ = absorb(store, absorber(store, tmp_path))
+    assert len(findings) == 1
+    assert store.read(ledger_rows.count_requests).result() == 1
+
+
 def test_an_unpriced_request_costs_none_and_is_counted(store, spool, tmp_path):
     record = records.Reserve(rid(1), 1, WHO, place(price_id=None), False, 25, None, None, 100)
     spool.reserve(rid(1), records.encode_payload(record))

@@ -208,7 +208,7 @@ async def get_openapi(call: Call) -> Any:
 async def get_metrics(call: Call) -> Any:
     """Metrics in Prometheus's text format."""
     findings = len(await call.gateway.read(ledger_rows.quarantined))
-    return metrics.render(metrics.Collector(call.app.status, lambda: call.app.absorber.traffic, findings))
+    return metrics.render(metrics.Collector(call.app.status, lambda: dict(call.app.absorber.traffic), findings))
 
 
 async def get_status(call: Call) -> Any:

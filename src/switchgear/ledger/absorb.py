@@ -6,6 +6,7 @@ computed again from usage and price.
 """
 
 import contextlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,11 @@ from switchgear.wire.records import Kind
 BATCH_BYTES = 1024 * 1024
 HOUR_MS = 3_600_000
 INTERNED_MAX = 10_000
+_REQUEST_ID = re.compile(r"[0-9a-f]{32}")
+TIME_MS_MAX = 1 << 47
+STATUS_MAX = 999
+LATENCY_MS_MAX = (1 << 31) - 1
+COUNT_MAX = 10**9
 COST_NANOUSD_MAX = 10**15
 """A million USD for one request is a lie or a slip of the price; sums of the store have 63 bits."""
 STATEFUL = "responses"
@@ -156,6 +162,21 @@ class Batch:
             count=record.count,
             estimated=record.cost_estimated,
         )
+
+
+def _check(record: records.Payload) -> None:
+    """Refuse what no edge's own code writes and the store could not hold. Raises RecordError."""
+    if isinstance(record, records.Reserve | records.Denial):
+        if not _REQUEST_ID.fullmatch(record.id):
+            raise RecordError(f"a request's id is not one: {record.id[:40]!r}")
+        if not 0 <= record.time_ms < TIME_MS_MAX:
+            raise RecordError(f"the time of {record.id} is not one")
+    if isinstance(record, records.Settle | records.Denial) and not 0 <= record.status <= STATUS_MAX:
+        raise RecordError(f"the status of {record.id[:40]} is not one")
+    if isinstance(record, records.Settle) and record.latency_ms > LATENCY_MS_MAX:
+        raise RecordError(f"the latency of {record.id[:40]} is absurd")
+    if isinstance(record, records.Denial) and record.count > COUNT_MAX:
+        raise RecordError(f"the count of {record.id} is absurd")
 
 
 def _note_attempts(batch: Batch, opened: OpenRequest) -> None:
@@ -283,6 +304,7 @@ class SpoolAbsorber:
     def _take(self, entry: Entry, batch: Batch) -> None:
         kind = entry.kind
         record = records.decode_payload(kind, entry.payload)
+        _check(record)
         if kind == Kind.RESERVE:
             assert isinstance(record, records.Reserve)
             if record.id not in self._open:
