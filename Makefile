@@ -74,7 +74,7 @@ bench: $(VENV)/.run  ## Measure against nginx on this machine; writes docs/bench
 	$(BIN)/python -m switchgear.bench --write docs/benchmarks.md
 
 lock: $(VENV)/.test  ## Lock the requirements anew, with hashes
-	cd requirements && for f in run test fuzz; do ../$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --strip-extras \
+	cd requirements && for f in run litellm test fuzz; do ../$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --strip-extras \
 	  --no-emit-index-url --no-emit-trusted-host --no-header -o $$f.txt $$f.in; done
 
 prices: $(VENV)/.test  ## Write the shipped price snapshot from the installed genai-prices

@@ -28,6 +28,7 @@ LEVELS = {
     "policies": 1,
     "routing": 1,
     "config": 1,
+    "detect": 1,
     "net": 2,
     "store": 2,
     "replica": 2,
@@ -38,6 +39,7 @@ LEVELS = {
     "testing": 3,
     "edge": 4,
     "control": 5,
+    "discover": 5,
     "app": 6,
     "cli": 7,
     "bench": 7,
@@ -53,7 +55,7 @@ SIBLINGS = {
     ("routing", "pricing"),
     ("replica", "spool"),
 }
-PURE = {"core", "wire", "dialects", "providers", "pricing", "policies", "routing", "config"}
+PURE = {"core", "wire", "dialects", "providers", "pricing", "policies", "routing", "config", "detect"}
 IMPURE_MODULES = {"asyncio", "socket", "time", "random", "os", "sqlalchemy", "secrets", "subprocess", "uvloop", "lmdb"}
 
 

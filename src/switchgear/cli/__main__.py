@@ -26,6 +26,8 @@ COMMANDS: dict[str, str] = {
     "config": "config",
     "price": "price",
     "connect": "connect",
+    "discover": "discover",
+    "findings": "discover",
     "admin": "admin",
     "token": "token",
     "freeze": "freeze",

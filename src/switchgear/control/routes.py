@@ -7,17 +7,18 @@ Call and return plain values; errors are exceptions of core.errors.
 import datetime
 import ipaddress
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from switchgear.config.compile import NAME, Compiled, ProviderSpec, parse_time
-from switchgear.control import metrics
+from switchgear.control import findings, metrics
 from switchgear.control.absorber import Absorber
 from switchgear.control.gateway import OVERLAP_MS, Gateway
 from switchgear.core.errors import UserError
 from switchgear.core.ids import request_id_floor
 from switchgear.core.money import format_usd, parse_usd
+from switchgear.detect.finding import Finding
 from switchgear.ledger import record
 from switchgear.policies import passthrough
 from switchgear.pricing.price import Price, per_mtok
@@ -54,6 +55,8 @@ PERMISSIONS: dict[str, frozenset[str]] = {
             "freeze:write",
             "metrics:read",
             "tokens:read",
+            "findings:read",
+            "findings:write",
         }
     ),
     "billing-reader": frozenset({"status:read", "usage:read", "prices:read"}),
@@ -68,6 +71,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
             "usage:read",
             "config:read",
             "tokens:read",
+            "findings:read",
         }
     ),
     "viewer": frozenset({"status:read", "models:read", "usage:read", "metrics:read"}),
@@ -685,6 +689,64 @@ async def revoke_token(call: Call) -> Any:
     return {"name": call.path["name"]}
 
 
+# Findings
+
+
+Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class Recognise(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of POST /recognise: SHA-256 digests of keys that were found somewhere."""
+
+    digests: Annotated[list[Digest], msgspec.Meta(max_length=10_000)]
+
+
+class FindingsRecord(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of POST /findings: a run of `discover`."""
+
+    findings: Annotated[list[Finding], msgspec.Meta(max_length=findings.STORED_MAX)]
+    sources: Annotated[str, msgspec.Meta(max_length=2_000)]
+    partial: bool
+
+
+class FindingDecide(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of PATCH /findings/{id}."""
+
+    state: Literal["open", "accepted"]
+    reason: Annotated[str, msgspec.Meta(max_length=1_000)] | None = None
+    until: str | None = None
+
+
+async def recognise(call: Call) -> Any:
+    """Which of these keys this gateway issued or holds."""
+    return {"known": await findings.recognise(call.gateway, call.body.digests)}
+
+
+async def list_findings(call: Call) -> Any:
+    """Stored findings with their states."""
+    now = call.gateway.clock.wall_ms()
+    return {"findings": await call.gateway.read(lambda c: findings.everything(c, now))}
+
+
+async def record_findings(call: Call) -> Any:
+    """Store what a run of `discover` found; what it no longer has is fixed."""
+    body: FindingsRecord = call.body
+    now = call.gateway.clock.wall_ms()
+    return await call.gateway.write(
+        lambda c: findings.record(c, body.findings, body.sources, body.partial, call.actor, now)
+    )
+
+
+async def decide_finding(call: Call) -> Any:
+    """Accept a finding with a reason until a date, or open it again."""
+    body: FindingDecide = call.body
+    now = call.gateway.clock.wall_ms()
+    until = _expires(body.until)
+    return await call.gateway.write(
+        lambda c: findings.decide(c, call.path["id"], body.state, body.reason, until, call.actor, now)
+    )
+
+
 P = "/api/v1"
 _SPAN = ("since_ms", "until_ms")
 _LOG_QUERY = (
@@ -729,6 +791,10 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", f"{P}/tokens", "tokens:read", list_tokens),
     Route("POST", f"{P}/tokens", "admin:write", create_token, TokenCreate),
     Route("DELETE", f"{P}/tokens/{{name}}", "admin:write", revoke_token),
+    Route("POST", f"{P}/recognise", "findings:write", recognise, Recognise),
+    Route("GET", f"{P}/findings", "findings:read", list_findings),
+    Route("POST", f"{P}/findings", "findings:write", record_findings, FindingsRecord),
+    Route("PATCH", f"{P}/findings/{{id}}", "findings:write", decide_finding, FindingDecide),
     Route("POST", f"{P}/admin/link", "admin:write", admin_link),
     Route("POST", f"{P}/setup", "public", use_link, LinkUse),
 )

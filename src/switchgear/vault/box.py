@@ -19,6 +19,8 @@ from switchgear.vault.seal import SealContext
 
 State = Literal["active", "disabled", "removed"]
 CREDENTIALS_MAX = 10_000
+RECOGNISE_MAX = 400
+"""Digests that may be asked about at once: the answer fits a frame."""
 
 
 class Ceilings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -130,6 +132,12 @@ class Box:
             self.store_id = store_id
             self._save()
 
+    def recognise(self, digests: list[bytes]) -> dict[str, str]:
+        """Return hex digest → id of the credentials whose secrets have these SHA-256 digests. Opens nothing."""
+        known = {item.fingerprint: item.id for item in self._items.values() if item.state != "removed"}
+        found = {digest.hex(): known.get(seal.fingerprint_of(digest, self._keys)) for digest in digests[:RECOGNISE_MAX]}
+        return {digest: name for digest, name in found.items() if name is not None}
+
     def find(self, deployment: str) -> Opened | None:
         """Return the credential that serves a deployment, if it is active and opens."""
         return self._opened.get(deployment)
@@ -219,6 +227,8 @@ class Box:
             auth = seal.authorizer_of(secret, item.context.endpoint)
         except SealError:
             return
+        if item.fingerprint != (now := seal.fingerprint(secret, self._keys)):  # of an earlier version's box
+            item = self._items[item.id] = msgspec.structs.replace(item, fingerprint=now)
         self._opened[item.id] = Opened(item, secret, line, query, seal.Redactor(secret), auth)
 
     def _save(self) -> None:

@@ -63,7 +63,12 @@ def open_sealed(blob: bytes, context: SealContext, keys: KeyPair) -> Secret:
 
 def fingerprint(secret: Secret, keys: KeyPair) -> str:
     """Return a keyed hash that recognises a secret without telling anything about it."""
-    return hmac.new(keys.fingerprint_key, secret.reveal(), hashlib.sha256).hexdigest()[:32]
+    return fingerprint_of(hashlib.sha256(secret.reveal()).digest(), keys)
+
+
+def fingerprint_of(digest: bytes, keys: KeyPair) -> str:
+    """Return the fingerprint of a secret whose SHA-256 somebody brings: what `discover` asks about keys it found."""
+    return hmac.new(keys.fingerprint_key, digest, hashlib.sha256).hexdigest()[:32]
 
 
 def is_same(one: Secret, other: Secret) -> bool:

@@ -714,6 +714,8 @@ class VaultService:
             return self.box.set_state(change.id, state, now)  # type: ignore[arg-type]
         if verb.name == "list":
             return self.box.list()
+        if verb.name == "recognise":
+            return self.box.recognise(msgspec.msgpack.decode(verb.body, type=list[bytes]))
         if verb.name == "versions":
             return self.box.versions()
         if verb.name == "fence":

@@ -1,0 +1,371 @@
+"""`switchgear discover` and `switchgear findings`. Level 7."""
+
+import asyncio
+import datetime
+import ipaddress
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from switchgear import __version__
+from switchgear.cli.base import Group, Output, expiry, with_client
+from switchgear.cli.client import Client, segment
+from switchgear.core.errors import UserError
+from switchgear.core.text import clean
+from switchgear.detect.finding import SEVERITIES, Fingerprint
+from switchgear.discover import formats, history, report, scope
+from switchgear.discover.collector import Collector
+from switchgear.discover.files import FILE_BYTES_MAX, FileSource, Gateway
+from switchgear.discover.hosts import HostSource
+from switchgear.discover.logs import LogSource
+from switchgear.discover.machine import MachineSource
+from switchgear.discover.toolbox import Toolbox
+
+OUTPUTS = ("table", "wide", "json", "sarif", "cyclonedx", "markdown")
+_PATH = click.Path(path_type=Path)
+
+
+class Bar:
+    """A progress bar on a terminal, silence elsewhere."""
+
+    def __init__(self, total: int | None, what: str, shown: bool) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[at]}"), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown)
+        self._task = self._progress.add_task(what, total=total, at="")
+
+    def __enter__(self) -> Callable[[int, str], None]:
+        self._progress.start()
+        return self._step
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def _step(self, count: int, at: str) -> None:
+        self._progress.update(self._task, advance=count, at=clean(at, 60)[-60:])
+
+
+def fingerprint_key(environ: dict[str, str]) -> bytes:
+    """Return this user's key for hashes in reports, made at the first use with mode 0600."""
+    home = Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    path = home / "switchgear" / "discovery.key"
+    try:
+        key = path.read_bytes()
+        if len(key) == 32:
+            return key
+        raise UserError(f"{path} must hold 32 bytes", "remove it: the next run makes a new one, and new ids", 2)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            key = os.urandom(32)
+            file.write(key)
+        return key
+    except OSError as exc:
+        raise UserError(
+            f"{path}: {exc.strerror}", "ids in reports need it; set XDG_CONFIG_HOME to a folder of yours"
+        ) from None
+
+
+class Known:
+    """What a running gateway says of itself; nothing without one."""
+
+    def __init__(self, client: Client, extra: tuple[str, ...]) -> None:
+        self._client = client
+        origins: set[tuple[str, int | None]] = set()
+        upstreams: set[tuple[str, int]] = set()
+        self.running = True
+        try:
+            status = client.call("GET", "/status")
+            urls = [status["data_url"], status["console_url"]]
+            for provider in client.call("GET", "/providers")["providers"]:
+                parts = urlsplit(provider["base_url"])
+                if parts.hostname is not None:
+                    upstreams.add((parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)))
+        except (UserError, KeyError):
+            self.running, urls = False, []
+        for url in (*urls, *extra):
+            parts = urlsplit(url if "://" in url else f"http://{url}")
+            if parts.hostname is None:
+                raise UserError(f"--gateway {url!r} is not a URL", "e.g. --gateway https://ai.acme.internal", 2)
+            names = {parts.hostname, "localhost"} if parts.hostname == "127.0.0.1" else {parts.hostname}
+            origins |= {(name, parts.port) for name in names}
+        self.gateway = Gateway(origins=frozenset(origins))
+        self.upstreams = frozenset(upstreams)
+
+    def recognise(self, out: Collector) -> None:
+        """Ask the gateway about the keys that were found."""
+        digests = out.digests()
+        if not self.running or not digests:
+            return
+        known: dict[str, tuple[str, str]] = {}
+        try:
+            for at in range(0, len(digests), 5_000):
+                answer = self._client.call("POST", "/recognise", {"digests": digests[at : at + 5_000]})
+                known |= {digest: (kind, name) for digest, (kind, name) in answer["known"].items()}
+        except UserError as exc:
+            out.failed("the gateway", f"does not say which keys are its own: {exc}")
+        out.recognise(known)
+
+
+@click.command(
+    epilog="""Examples:
+
+\b
+  switchgear discover                                    this machine: listeners, packages, units, containers
+  switchgear discover .  --history                       a repository, with every version of every file
+  switchgear discover --hosts 127.0.0.1                  what answers on this machine
+  switchgear discover --scope scope.yaml -o sarif        hosts of a scope file
+  switchgear discover --logs /var/log/dnsmasq.log        who talks to which provider
+  switchgear discover . --json > base.json;  switchgear discover . --baseline base.json
+
+Exit: 0 clean, 3 findings (of --fail-on and above), 4 partial: something could not be looked at."""
+)
+@click.argument("paths", nargs=-1, type=_PATH)
+@click.option("--machine", is_flag=True, help="This machine too (alone: the default without paths, hosts and logs).")
+@click.option("--users", is_flag=True, help="With --machine: settings and histories of people too.")
+@click.option(
+    "--root", type=_PATH, default=Path("/"), show_default=True, help="With --machine: a mounted image instead."
+)
+@click.option("--hosts", multiple=True, metavar="HOST", help="Ask a host, host:port or network; repeatable. GET only.")
+@click.option("--scope", "scope_file", type=_PATH, help="Ask the hosts of a scope file, with their owners.")
+@click.option("--ports", metavar="N,N", help="With --hosts: these ports instead of the usual ones.")
+@click.option("--logs", multiple=True, type=_PATH, help="Read a DNS, proxy or cloud log, plain or gzip; repeatable.")
+@click.option(
+    "--own-client", multiple=True, metavar="ADDRESS", help="With --logs: an address of this gateway; repeatable."
+)
+@click.option("--pseudonymise", is_flag=True, help="With --logs: hide clients behind keyed pseudonyms.")
+@click.option("--year", type=int, help="With --logs: the year of logs that do not say it.")
+@click.option("--history", "with_history", is_flag=True, help="Read git history of the paths too.")
+@click.option(
+    "--gateway", multiple=True, metavar="URL", help="A URL of this gateway (besides a running one's); repeatable."
+)
+@click.option(
+    "--max-file-size", type=int, default=FILE_BYTES_MAX, show_default=True, help="Bytes; larger files are named."
+)
+@click.option("--baseline", type=_PATH, help="An earlier JSON report: show only what is new.")
+@click.option("--diff", is_flag=True, help="With --baseline: list what is gone, too.")
+@click.option("--record", is_flag=True, help="Store the findings in the gateway (switchgear findings).")
+@click.option(
+    "--fail-on", type=click.Choice(SEVERITIES), default="low", show_default=True, help="Least severity for exit 3."
+)
+@click.option("--data", type=_PATH, envvar="SWITCHGEAR_DATA", help="Data folder of the gateway.")
+@click.option("--server", envvar="SWITCHGEAR_SERVER", help="URL of a gateway's console, with SWITCHGEAR_TOKEN.")
+@click.option("-o", "--output", type=click.Choice(OUTPUTS), default="table", help="Output format.")
+@click.option("--json", "as_json", is_flag=True, help="Same as -o json.")
+def discover(
+    paths: tuple[Path, ...],
+    machine: bool,
+    users: bool,
+    root: Path,
+    hosts: tuple[str, ...],
+    scope_file: Path | None,
+    ports: str | None,
+    logs: tuple[Path, ...],
+    own_client: tuple[str, ...],
+    pseudonymise: bool,
+    year: int | None,
+    with_history: bool,
+    gateway: tuple[str, ...],
+    max_file_size: int,
+    baseline: Path | None,
+    diff: bool,
+    record: bool,
+    fail_on: Any,
+    data: Path | None,
+    server: str | None,
+    output: str,
+    as_json: bool,
+) -> int:
+    """Find AI gateways, model servers, agents and provider keys that run outside this gateway. Offline; masks secrets."""
+    output = "json" if as_json else output
+    client = Client(data, server)
+    known = Known(client, gateway)
+    out = Collector()
+    targets = scope.targets_of(hosts, _ports(ports))
+    targets += scope.read(scope_file) if scope_file is not None else []
+    for address in own_client:
+        _check_address(address)
+    machine = machine or not (paths or hosts or scope_file or logs)
+    earlier = _read(baseline) if baseline is not None else None
+    tools = Toolbox.shipped(Fingerprint(fingerprint_key(dict(os.environ))))
+    files = FileSource(tools, out, known.gateway, max_file_size)
+    shown = sys.stderr.isatty()
+    sources: list[str] = []
+    asked = HostSource(tools, out, os.urandom(6).hex(), known.upstreams)
+    if machine:
+        sources.append("machine with users" if users else "machine")
+        with Bar(None, "this machine", shown) as out.progress:
+            MachineSource(tools, files, out, root, users).scan()
+    for path in paths:
+        sources.append(f"{path} with history" if with_history else str(path))
+        with Bar(None, str(path), shown) as out.progress:
+            files.scan(path)
+            if with_history:
+                history.scan(path, files, out)
+    if targets:
+        sources.append("hosts " + ", ".join([*hosts, *([str(scope_file)] if scope_file else [])]))
+        count = sum(len(t.ports) if t.ports is not None else len(asked.ports()) for t in targets)
+        with Bar(count, "hosts", shown) as out.progress:
+            asyncio.run(asked.scan(targets))
+    if logs:
+        sources.append("logs " + ", ".join(map(str, logs)))
+        read = LogSource(tools, out, frozenset(own_client), pseudonymise, year)
+        with Bar(sum(_size(path) for path in logs), "logs", shown) as out.progress:
+            for path in logs:
+                read.scan(path)
+        read.report()
+    known.recognise(out)
+    made = report.make(
+        out,
+        version=__version__,
+        generated=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        sources=sources,
+        as_of=tools.advisories.file.as_of,
+        requests=asked.receipt.requests,
+    )
+    if record:
+        body = {"findings": msgspec.to_builtins(made.findings), "sources": "; ".join(sources), "partial": made.partial}
+        recorded = client.call("POST", "/findings", body)
+        click.echo(f"recorded: {recorded['new']} new, {recorded['seen']} known, {recorded['fixed']} fixed", err=True)
+    if earlier is not None:
+        made = report.against(made, earlier, str(baseline))
+    _write(made, output, diff)
+    return report.exit_code(made, fail_on)
+
+
+def _ports(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UserError(f"--ports {text!r} is not a list of numbers", "e.g. --ports 4000,8000", 2) from None
+
+
+def _check_address(text: str) -> None:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        raise UserError(f"--own-client {text!r} is not an address", "e.g. --own-client 10.0.0.5", 2) from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise UserError(f"--baseline {path}: {exc.strerror}", "", 2) from None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _write(made: report.Report, output: str, diff: bool) -> None:
+    if output == "json":
+        click.echo(json.dumps(msgspec.to_builtins(made), indent=2, ensure_ascii=False))
+        return
+    if output == "markdown":
+        click.echo(formats.markdown(made), nl=False)
+        return
+    if output in formats.FORMATS:
+        click.echo(json.dumps(formats.FORMATS[output](made), indent=2, ensure_ascii=False))
+        return
+    quiet = [f for f in made.findings if f.severity == "info"]
+    listed = made.findings if output == "wide" else [f for f in made.findings if f.severity != "info"]
+    for finding in listed:
+        more = f" (× {finding.count})" if finding.count > 1 and finding.kind != "egress" else ""
+        click.echo(f"  {finding.severity:<8}  {finding.verdict:<8}  {finding.title}{more}")
+        owner = f", owner {finding.owner}" if finding.owner else ""
+        masked = f"   {finding.evidence['key']}" if "key" in finding.evidence else ""
+        click.echo(f"            {finding.where}{owner}{masked}   [{finding.id}]")
+        if finding.fix:
+            click.echo(f"            → {finding.fix}")
+    if quiet and output != "wide":
+        kinds = sorted({f.kind for f in quiet})
+        click.echo(f"  and {len(quiet)} for the inventory only ({', '.join(kinds)}): -o wide")
+    if diff:
+        for identity in made.fixed:
+            click.echo(f"  gone      {identity}")
+    for problem in made.problems:
+        click.echo(f"  not read  {problem.where}: {problem.reason}", err=True)
+    if made.problem_count > len(made.problems):
+        click.echo(f"  not read  {made.problem_count - len(made.problems)} more", err=True)
+    seen = ", ".join(f"{n:,} {what}" for what, n in made.looked_at.items() if what != "bytes")
+    count = len(listed)
+    end = "nothing found" if not count else f"{count} finding{'s' if count != 1 else ''}"
+    size = f", {made.looked_at['bytes'] / 1e6:,.1f} MB" if made.looked_at.get("bytes") else ""
+    sent = f"; {made.requests_sent} requests sent" if made.requests_sent else ""
+    click.echo(
+        f"{end}{' (partial: not everything could be read)' if made.partial else ''}; looked at {seen or 'nothing'}{size}{sent}"
+    )
+
+
+# stored findings
+
+
+@click.group(cls=Group)
+def findings() -> None:
+    """Findings that `discover --record` stored: open, accepted, fixed."""
+
+
+_COLUMNS = {
+    "ID": "id",
+    "SEVERITY": "severity",
+    "STATE": "state",
+    "VERDICT": "verdict",
+    "WHAT": "title",
+    "WHERE": "where",
+    "SEEN": "seen",
+    "REASON": "reason",
+}
+
+
+@findings.command("list", epilog="Example: switchgear findings list --state open")
+@click.option("--state", type=click.Choice(["open", "accepted", "fixed"]), help="Only these.")
+@with_client
+def list_(client: Client, out: Output, state: str | None) -> None:
+    """List stored findings, worst first."""
+    answer = client.call("GET", "/findings")
+    found = [f for f in answer["findings"] if state is None or f["state"] == state]
+    found.sort(key=lambda f: (-SEVERITIES.index(f["finding"]["severity"]), f["finding"]["where"]))
+    rows = [
+        {**f["finding"], "state": f["state"], "reason": f["reason"], "seen": _day(f["last_seen_ms"])} for f in found
+    ]
+    out.rows({"findings": found}, rows, _COLUMNS, ("reason", "seen"), "nothing stored: switchgear discover . --record")
+
+
+def _day(ms: int) -> str:
+    return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC).strftime("%Y-%m-%d")
+
+
+@findings.command(epilog="Example: switchgear findings accept 3f2a… --reason 'test rig, closed network' --until 90d")
+@click.argument("identity", metavar="ID")
+@click.option("--reason", required=True, help="Why it may stay.")
+@click.option("--until", metavar="90d|DATE", help="When it is open again; default: never.")
+@with_client
+def accept(client: Client, out: Output, identity: str, reason: str, until: str | None) -> None:
+    """Accept a finding, with a reason and an end."""
+    body = {"state": "accepted", "reason": reason, "until": expiry(until)}
+    answer = client.call("PATCH", f"/findings/{segment(identity)}", body)
+    out.one(answer, f"accepted {identity}: {answer['finding']['title']}")
+
+
+@findings.command(epilog="Example: switchgear findings reopen 3f2a…")
+@click.argument("identity", metavar="ID")
+@with_client
+def reopen(client: Client, out: Output, identity: str) -> None:
+    """Take an acceptance back."""
+    answer = client.call("PATCH", f"/findings/{segment(identity)}", {"state": "open"})
+    out.one(answer, f"open again: {answer['finding']['title']}")

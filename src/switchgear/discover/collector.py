@@ -1,0 +1,138 @@
+"""Gathers findings, what could not be looked at, and what was left out on purpose. Level 5."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from switchgear.core.text import clean
+from switchgear.detect.advisories import Match
+from switchgear.detect.finding import SEVERITIES, Finding, plain_identity
+
+PROBLEMS_NAMED_MAX = 200
+TEXT_MAX = 512
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Something that could not be looked at: the run is partial."""
+
+    where: str
+    reason: str
+
+
+class Collector:
+    """One run's results. The same finding seen again counts up."""
+
+    def __init__(self, progress: Callable[[int, str], None] = lambda n, what: None) -> None:
+        self._found: dict[str, Finding] = {}
+        self._digests: dict[str, str] = {}
+        self.problems: list[Problem] = []
+        self.problem_count = 0
+        self.skipped: Counter[str] = Counter()
+        self.looked_at: Counter[str] = Counter()
+        self.progress = progress
+        """Called with bytes (or steps) done and what is being looked at."""
+
+    @property
+    def partial(self) -> bool:
+        """True when something could not be looked at."""
+        return self.problem_count > 0
+
+    def add(self, finding: Finding, digest: str | None = None) -> None:
+        """Add a finding; `digest`: SHA-256 of its secret in hex, kept for `recognise` only and never written."""
+        earlier = self._found.get(finding.id)
+        if earlier is not None:
+            changed = msgspec.structs.replace(earlier, count=earlier.count + finding.count)
+            if SEVERITIES.index(finding.severity) > SEVERITIES.index(earlier.severity):
+                changed = msgspec.structs.replace(finding, count=changed.count)
+            self._found[finding.id] = changed
+            return
+        texts = {name: clean(value, TEXT_MAX) for name, value in finding.evidence.items()}
+        self._found[finding.id] = msgspec.structs.replace(
+            finding, where=clean(finding.where, TEXT_MAX), title=clean(finding.title, TEXT_MAX), evidence=texts
+        )
+        if digest is not None:
+            self._digests[finding.id] = digest
+
+    def advise(self, matches: Iterable[Match], product: str, version: str | None, where: str) -> None:
+        """Add what advisories say of a version that was found."""
+        unknown = []
+        for match in matches:
+            if match.state == "unknown":
+                unknown.append(match.advisory.id)
+                continue
+            advisory = match.advisory
+            fixed = advisory.database_specific.fix or (f"update to {match.fixed} or newer" if match.fixed else "update")
+            evidence = {"advisory": advisory.id, "version": version or "", "source": advisory.database_specific.source}
+            if advisory.database_specific.kev:
+                evidence["exploited"] = "known to be exploited (CISA KEV)"
+            self.add(
+                Finding(
+                    id=plain_identity("advisory", advisory.id, product, where),
+                    kind="advisory",
+                    rule=advisory.id,
+                    severity=advisory.severity,
+                    title=f"{product} {version}: {advisory.summary} ({advisory.id})",
+                    where=where,
+                    fix=fixed,
+                    product=product,
+                    version=version,
+                    evidence=evidence,
+                )
+            )
+        if unknown:
+            self.add(
+                Finding(
+                    id=plain_identity("advisory-unknown", product, where),
+                    kind="advisory",
+                    rule="version-unknown",
+                    severity="info",
+                    confidence="possible",
+                    title=f"{product}: its version is not known; {len(unknown)} advisories cannot be judged",
+                    where=where,
+                    fix="find out its version; unknown is not safe",
+                    product=product,
+                    evidence={"advisories": ", ".join(unknown[:20])},
+                )
+            )
+
+    def failed(self, where: str, reason: object) -> None:
+        """Note that something could not be looked at."""
+        self.problem_count += 1
+        if len(self.problems) < PROBLEMS_NAMED_MAX:
+            self.problems.append(Problem(clean(where, TEXT_MAX), clean(str(reason), 200)))
+
+    def digests(self) -> list[str]:
+        """Return the digests of all keys that were found."""
+        return sorted(set(self._digests.values()))
+
+    def recognise(self, known: dict[str, tuple[str, str]]) -> None:
+        """Mark keys that this gateway issued or holds: digest → (virtual_key | credential, name)."""
+        for identity, digest in self._digests.items():
+            if digest not in known:
+                continue
+            kind, name = known[digest]
+            found = self._found[identity]
+            if kind == "virtual_key":
+                changed = msgspec.structs.replace(
+                    found,
+                    verdict="governed",
+                    severity="medium",
+                    title=f"virtual key {name!r} of this gateway lies here",
+                    fix=f"move it to a secret store; if others can read it: switchgear key rotate {name}",
+                    evidence={**found.evidence, "virtual_key": name},
+                )
+            else:
+                changed = msgspec.structs.replace(
+                    found,
+                    verdict="bypass",
+                    severity="critical",
+                    title=f"the secret of credential {name}, which this gateway holds, lies here in plain text",
+                    fix=f"rotate it (switchgear credential rotate {name}) and give out a virtual key instead",
+                    evidence={**found.evidence, "credential": name},
+                )
+            self._found[identity] = changed
+
+    def findings(self) -> list[Finding]:
+        """Return all findings, worst first."""
+        return sorted(self._found.values(), key=lambda f: (-SEVERITIES.index(f.severity), f.kind, f.where, f.id))

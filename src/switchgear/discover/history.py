@@ -1,0 +1,96 @@
+"""Git history: keys that were committed once, in every version of every file. Level 5.
+
+git reads the objects; its hooks, filters and pagers stay off, and nothing of the repository's configuration is run.
+"""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from switchgear.discover.collector import Collector
+from switchgear.discover.files import BINARY_ENDS, LOCK_FILES, FileSource
+
+BLOB_BYTES_MAX = 64 * 1024 * 1024
+_QUIET = (
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "core.pager=cat",
+    "-c",
+    "protocol.allow=never",
+)
+
+
+def scan(repository: Path, files: FileSource, out: Collector) -> None:
+    """Look for keys in all objects of a repository that a reference reaches."""
+    try:
+        listing = _git(repository, "rev-list", "--objects", "--all")
+    except (OSError, subprocess.CalledProcessError) as exc:
+        reason = (
+            exc.stderr.decode("utf-8", "replace").strip()
+            if isinstance(exc, subprocess.CalledProcessError)
+            else str(exc)
+        )
+        out.failed(str(repository), f"git cannot read its history: {reason.splitlines()[0] if reason else exc}")
+        return
+    wanted: dict[str, str] = {}
+    for line in listing.decode("utf-8", "replace").splitlines():
+        oid, _, path = line.partition(" ")
+        if path and not path.lower().endswith(BINARY_ENDS) and path.rpartition("/")[2] not in LOCK_FILES:
+            wanted[oid] = path
+    for oid, data in _contents(repository, list(wanted), out):
+        shown = str(repository / wanted[oid])
+        if b"\0" in data[:8192]:
+            out.skipped["binary files"] += 1
+            continue
+        out.looked_at["versions in git history"] += 1
+        out.looked_at["bytes"] += len(data)
+        out.progress(len(data), shown)
+        files.keys_in(data, shown, lambda number, s=shown, o=oid: f"{s}:{number} (in git, object {o[:12]})")  # type: ignore[misc]
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return {**kept, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+
+
+def _git(repository: Path, *arguments: str) -> bytes:
+    command = ["git", *_QUIET, "-C", str(repository), *arguments]
+    done = subprocess.run(command, capture_output=True, check=True, env=_environment(), timeout=600)  # noqa: S603
+    return done.stdout
+
+
+def _contents(repository: Path, oids: list[str], out: Collector) -> Iterator[tuple[str, bytes]]:
+    command = ["git", *_QUIET, "-C", str(repository), "cat-file", "--batch"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment()) as process:  # noqa: S603
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            for oid in oids:
+                process.stdin.write(f"{oid}\n".encode())
+                process.stdin.flush()
+                head = process.stdout.readline().split()
+                if len(head) != 3:
+                    out.failed(str(repository), f"git object {oid[:12]} cannot be read")
+                    continue
+                size = int(head[2])
+                if size > BLOB_BYTES_MAX:
+                    _drop(process.stdout, size + 1)
+                    out.failed(str(repository), f"git object {oid[:12]} has {size:,} bytes")
+                    continue
+                data = process.stdout.read(size + 1)
+                if head[1] == b"blob":
+                    yield oid, data[:size]
+        finally:
+            process.stdin.close()
+            process.kill()
+
+
+def _drop(stream: object, size: int) -> None:
+    while size > 0:
+        taken = len(stream.read(min(size, 1 << 20)))  # type: ignore[attr-defined]
+        if not taken:
+            return
+        size -= taken
