@@ -23,18 +23,23 @@ FLAGS: tuple[tuple[str, Severity, str], ...] = (
     ("--ServerApp.token=''", "high", "Jupyter gives everyone a shell"),
     ("--NotebookApp.token=''", "high", "Jupyter gives everyone a shell"),
 )
-_SPACES = re.compile(r"\s+|: ")
-_BY_FIRST = [
-    (re.compile(re.escape(text).replace(r"\ ", r"[ =]").replace("=", "[=:] ?['\"]?"), re.I), text, bad, what)
-    for text, bad, what in FLAGS
-]
+_PARTS = re.compile(r"[= ]")
+
+
+def _pattern(flag: str) -> re.Pattern[str]:
+    # `NAME=value` also as `NAME: value` (YAML) and with quotes; `--name value` also as `--name=value`.
+    name, *value = _PARTS.split(flag, maxsplit=1)
+    return re.compile(re.escape(name) + "".join(rf"[=: ] ?['\"]?{re.escape(v)}" for v in value), re.I)
+
+
+_COMPILED = [(_pattern(text), text, bad, what) for text, bad, what in FLAGS]
 
 
 def words(tag: str) -> dict[str, set[str]]:
     """Return what the first pass looks for."""
-    return {re.split(r"[= ]", text)[0].lower(): {tag} for text, _, _ in FLAGS}
+    return {_PARTS.split(text)[0].lower(): {tag} for text, _, _ in FLAGS}
 
 
 def found_in(line: str) -> list[tuple[str, Severity, str]]:
     """Return (flag, severity, what it does) for a line of text."""
-    return [(text, bad, what) for pattern, text, bad, what in _BY_FIRST if pattern.search(line)]
+    return [(text, bad, what) for pattern, text, bad, what in _COMPILED if pattern.search(line)]

@@ -168,8 +168,6 @@ class HostSource:
         if not is_allowed(path):
             raise AssertionError(f"{path!r} is not on the list of harmless paths")
         await self._pace()
-        self.receipt.requests += 1
-        self.receipt.paths.add(path)
         context = self._context if tls else None
         try:
             async with asyncio.timeout(CONNECT_S):
@@ -192,6 +190,8 @@ class HostSource:
                 f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: {USER_AGENT}\r\nAccept: application/json, text/html\r\n"
                 f"X-Switchgear-Scan: {self._run_id}\r\nConnection: close\r\n\r\n"
             )
+            self.receipt.requests += 1
+            self.receipt.paths.add(path)
             writer.write(head.encode("ascii"))
             async with asyncio.timeout(READ_S):
                 return await _response(reader), certificate
@@ -220,7 +220,7 @@ class HostSource:
             "auth": ", asks for a login",
         }
         title = f"{match.name}{f' {match.version}' if match.version else ''}{said.get(match.auth, '')}"
-        if match.risk and not governed:
+        if match.risk and not governed and match.auth != "auth":
             title += f"; {match.risk}"
         self._out.add(
             Finding(

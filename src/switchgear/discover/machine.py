@@ -25,6 +25,7 @@ LISTEN = "0A"
 COMMAND_MAX = 4_096
 FOLDERS_MAX = 200_000
 PACKAGE_ROOTS = ("usr/lib/python3", "usr/lib/node_modules", "usr/local/lib", "opt", "srv", "var/lib/litellm", "app")
+PACKAGE_FOLDERS = frozenset({"site-packages", "dist-packages", "node_modules"})
 UNIT_FOLDERS = ("etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system", "run/systemd/system")
 CONFIG_FOLDERS = ("etc/litellm", "etc/switchgear", "etc/ollama", "etc/open-webui", "etc/claude-code", "app")
 MALICIOUS_FILES = {"litellm_init.pth": "the credential stealer of LiteLLM 1.82.7 and 1.82.8 starts with every Python"}
@@ -292,6 +293,9 @@ class MachineSource:
                     yield folder
 
     def _package_folders(self, root: Path) -> Iterator[Path]:
+        if root.name in PACKAGE_FOLDERS:
+            yield from (path for path in [root] if path.is_dir())
+            return
         pending, seen = [(root, 0)], 0
         while pending:
             folder, depth = pending.pop()
@@ -309,7 +313,7 @@ class MachineSource:
                 continue
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
-                    if entry.name in {"site-packages", "dist-packages", "node_modules"}:
+                    if entry.name in PACKAGE_FOLDERS:
                         yield Path(entry.path)
                     elif depth < _DEPTH_MAX and not entry.name.startswith("__"):
                         pending.append((Path(entry.path), depth + 1))

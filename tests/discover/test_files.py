@@ -1,0 +1,222 @@
+import base64
+import os
+import random
+import socket
+
+import msgspec
+import pytest
+
+from switchgear.detect.finding import Finding, Fingerprint
+from switchgear.discover import files
+from switchgear.discover.collector import Collector
+from switchgear.discover.files import FileSource, Gateway
+from switchgear.discover.toolbox import Toolbox
+from switchgear.testing.corpus import expand, true_lines
+
+TOOLS = Toolbox.shipped(Fingerprint(b"k" * 32))
+RNG = random.Random(11)
+GROQ = expand("gsk_<alnum*52>", RNG)
+ANTHROPIC = expand("sk-ant-api03-<word*93>AA", RNG)
+
+
+NO_GATEWAY = Gateway()
+
+
+def scan(root, gateway: Gateway = NO_GATEWAY, **more) -> Collector:
+    out = Collector()
+    FileSource(TOOLS, out, gateway, **more).scan(root)
+    return out
+
+
+def of(out: Collector, kind: str) -> list[Finding]:
+    return [f for f in out.findings() if f.kind == kind]
+
+
+def test_a_key_is_found_with_its_place_and_without_itself(tmp_path):
+    (tmp_path / ".env").write_text(f"A=1\nGROQ_API_KEY={GROQ}\n")
+    (found,) = of(scan(tmp_path), "key")
+    assert (found.rule, found.provider, found.verdict, found.where) == ("groq", "groq", "bypass", f"{tmp_path}/.env:2")
+    assert found.evidence["key"] == f"gsk_…{GROQ[-4:]}"
+    assert GROQ[4:-4] not in msgspec.json.encode(found).decode()
+
+
+def test_ids_are_stable_and_do_not_depend_on_lines(tmp_path):
+    (tmp_path / "a.py").write_text(f"x = '{GROQ}'\n")
+    first = {f.id for f in scan(tmp_path).findings()}
+    (tmp_path / "a.py").write_text(f"# more\n\nx = '{GROQ}'\n")
+    assert {f.id for f in scan(tmp_path).findings()} == first
+
+
+def test_no_secret_of_a_corpus_stands_in_any_finding(tmp_path):
+    secrets = []
+    for number, (rule, text) in enumerate(true_lines(TOOLS.library.keys, 14, seed=5)):
+        (tmp_path / f"f{number}.conf").write_text(text + "\n")
+        secrets.append((rule.id, text))
+    out = scan(tmp_path)
+    written = msgspec.json.encode(out.findings()).decode() + repr(out.problems)
+    assert len(secrets) >= 1_000 and len(of(out, "key")) >= 0.99 * len(secrets)
+    for _, text in secrets:
+        for part in text.replace('"', " ").replace("'", " ").replace("=", " ").split():
+            if len(part) > 24 and part.isascii() and not part.startswith(("http", "{", "-----")):
+                assert part[-24:-4] not in written
+
+
+def test_documentation_counts_less(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.txt").write_text(f"key {GROQ}\n")
+    (tmp_path / "a.txt").write_text(f"key {GROQ}\n")
+    assert {f.where.split("/")[-2]: f.severity for f in of(scan(tmp_path), "key")} == {
+        "docs": "medium",
+        tmp_path.name: "high",
+    }
+
+
+def test_a_line_may_allow_it(tmp_path):
+    (tmp_path / "a.py").write_text(f"x = '{GROQ}'  # switchgear:allow\n")
+    out = scan(tmp_path)
+    assert of(out, "key") == [] and out.skipped["lines that say switchgear:allow"] == 1
+
+
+def test_base_urls_that_point_here_are_governed_and_others_are_not(tmp_path):
+    (tmp_path / "good.env").write_text("OPENAI_BASE_URL=http://127.0.0.1:4100/v1\n")
+    (tmp_path / "bad.env").write_text("OPENAI_BASE_URL=https://api.openai.com/v1\n")
+    out = scan(tmp_path, Gateway(frozenset({("127.0.0.1", 4100)})))
+    assert {f.where.split("/")[-1].split(":")[0]: f.verdict for f in of(out, "endpoint")} == {
+        "good.env": "governed",
+        "bad.env": "bypass",
+    }
+
+
+def test_what_else_is_found_in_a_repository(tmp_path):
+    (tmp_path / "app.py").write_text("import openai\nMODEL = 'gpt-4o-mini'\n")
+    (tmp_path / "web.ts").write_text('import Anthropic from "@anthropic-ai/sdk"\n')
+    (tmp_path / "compose.yaml").write_text(
+        "services:\n  llm:\n    image: ghcr.io/berriai/litellm:main-v1.81.16\n    environment:\n      WEBUI_AUTH: 'False'\n"
+    )
+    (tmp_path / "Dockerfile").write_text("FROM ollama/ollama:0.1.30\n")
+    (tmp_path / "requirements.txt").write_text("litellm==1.82.8\n")
+    (tmp_path / "config.yaml").write_text("model_list:\n  - model_name: x\n    litellm_params: {model: openai/x}\n")
+    (tmp_path / ".mcp.json").write_text('{"mcpServers": {"fs": {"command": "npx", "args": ["-y", "server-fs"]}}}')
+    (tmp_path / "CLAUDE.md").write_text("be nice\n")
+    out = scan(tmp_path)
+    assert {f.evidence["sdk"] for f in of(out, "sdk") if "sdk" in f.evidence} == {"openai", "@anthropic-ai/sdk"}
+    assert {f.product for f in of(out, "image")} == {"litellm", "ollama"}
+    rules = {f.rule for f in of(out, "advisory")}
+    assert {"CVE-2026-42208", "MAL-2026-LITELLM", "CVE-2024-37032"} <= rules
+    assert [f.rule for f in of(out, "config")] == ["litellm"] and "import litellm" in of(out, "config")[0].fix
+    assert [f.title for f in of(out, "mcp")] == ["MCP server fs: npx server-fs, takes the newest version at each start"]
+    assert [f.rule for f in of(out, "flag")] == ["WEBUI_AUTH=False"]
+    assert [f.evidence["model"] for f in of(out, "model")] == ["gpt-4o-mini"]
+    assert not out.partial
+
+
+def test_secrets_of_kubernetes_are_decoded_once(tmp_path):
+    value = base64.b64encode(ANTHROPIC.encode()).decode()
+    (tmp_path / "s.yaml").write_text(f"apiVersion: v1\nkind: Secret\ndata:\n  ANTHROPIC_API_KEY: {value}\n")
+    (found,) = of(scan(tmp_path), "key")
+    assert found.rule == "anthropic-api" and found.where.endswith("(Secret data ANTHROPIC_API_KEY)")
+
+
+def test_files_of_windows_are_read(tmp_path):
+    (tmp_path / "a.env").write_bytes(f"GROQ_API_KEY={GROQ}\r\n".encode("utf-16"))
+    assert [f.rule for f in of(scan(tmp_path), "key")] == ["groq"]
+
+
+def test_credential_files_are_named_and_not_read(tmp_path):
+    folder = tmp_path / ".codex"
+    folder.mkdir()
+    (folder / "auth.json").write_text(f'{{"key": "{GROQ}"}}')
+    (folder / "auth.json").chmod(0o644)
+    out = scan(tmp_path)
+    (found,) = of(out, "credential_file")
+    assert found.severity == "high" and found.evidence == {"mode": "644"} and of(out, "key") == []
+
+
+@pytest.mark.parametrize("at", [0, 10, 4096, 8191, 8192, 50_000])
+def test_keys_at_the_cut_between_pieces_are_seen_once(tmp_path, monkeypatch, at):
+    monkeypatch.setattr(files, "PIECE", 65_536)
+    for shift in (-120, -60, -5, 0, 5):
+        offset = 65_536 + shift
+        (tmp_path / "a.txt").write_bytes(b"x" * (offset - 1) + b" " + GROQ.encode() + b" " + b"y" * at)
+        assert [f.count for f in of(scan(tmp_path), "key")] == [1], (shift, at)
+        lines = b"line\n" * (offset // 5) + GROQ.encode() + b"\n" + b"z\n" * at
+        (tmp_path / "a.txt").write_bytes(lines)
+        (found,) = of(scan(tmp_path), "key")
+        assert found.count == 1 and found.where.endswith(f":{offset // 5 + 1}")
+
+
+# bad input
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_goes_on(tmp_path, monkeypatch):
+    (tmp_path / "good.env").write_text(f"GROQ_API_KEY={GROQ}\n")
+    (tmp_path / "bad.env").write_text("x")
+    opened = os.open
+
+    def refuse(path, *more, **options):
+        if str(path).endswith("bad.env"):
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *more, **options)
+
+    monkeypatch.setattr(files.os, "open", refuse)
+    out = scan(tmp_path)
+    assert len(of(out, "key")) == 1 and out.partial
+    assert [(p.where, p.reason) for p in out.problems] == [(f"{tmp_path}/bad.env", "Permission denied")]
+
+
+def test_a_missing_path_is_partial(tmp_path):
+    out = scan(tmp_path / "none")
+    assert out.partial and out.findings() == []
+
+
+def test_binary_files_links_pipes_and_dependencies_are_counted_and_left_out(tmp_path):
+    (tmp_path / "a.bin2").write_bytes(b"\0" + GROQ.encode())
+    (tmp_path / "b.png").write_text(GROQ)
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "node_modules" / "c.js").write_text(GROQ)
+    os.symlink("/etc/passwd", tmp_path / "link")
+    os.symlink(tmp_path, tmp_path / "loop")
+    os.mkfifo(tmp_path / "pipe")
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(str(tmp_path / "s"))
+    out = scan(tmp_path)
+    sock.close()
+    assert out.findings() == [] and not out.partial
+    assert (
+        out.skipped["binary files"] == 2
+        and out.skipped["links"] == 2
+        and out.skipped["devices, pipes and sockets"] == 2
+    )
+
+
+def test_a_sparse_file_beyond_the_bound_is_named(tmp_path):
+    with open(tmp_path / "huge.txt", "wb") as file:
+        file.truncate(1 << 40)
+    out = scan(tmp_path)
+    assert out.partial and "--max-file-size" in out.problems[0].reason
+
+
+def test_endless_lines_of_binary_like_text(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"\xff" * 300_000 + GROQ.encode() + b"\xfe" * 300_000 + b" " + GROQ.encode())
+    assert [f.rule for f in of(scan(tmp_path), "key")] == ["groq"]
+
+
+def test_deep_folders_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "DEPTH_MAX", 5)
+    folder = tmp_path
+    for _ in range(8):
+        folder = folder / "d"
+        folder.mkdir()
+    assert scan(tmp_path).partial
+
+
+def test_names_that_would_break_a_terminal_are_made_harmless(tmp_path):
+    (tmp_path / "a\x1b[31m\n.env").write_text(f"GROQ_API_KEY={GROQ}\n")
+    (found,) = of(scan(tmp_path), "key")
+    assert "\x1b" not in found.where and "\n" not in found.where
+
+
+def test_a_broken_client_file_is_named(tmp_path):
+    (tmp_path / ".mcp.json").write_text("{")
+    out = scan(tmp_path)
+    assert out.partial and "cannot be read" in out.problems[0].reason

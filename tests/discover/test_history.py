@@ -1,0 +1,71 @@
+import random
+import subprocess
+
+from switchgear.detect.finding import Fingerprint
+from switchgear.discover import history
+from switchgear.discover.collector import Collector
+from switchgear.discover.files import FileSource, Gateway
+from switchgear.discover.toolbox import Toolbox
+from switchgear.testing.corpus import expand
+
+TOOLS = Toolbox.shipped(Fingerprint(b"k" * 32))
+GROQ = expand("gsk_<alnum*52>", random.Random(3))
+
+
+def git(folder, *arguments):
+    subprocess.run(
+        ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", "-C", str(folder), *arguments],
+        check=True,
+        capture_output=True,
+    )
+
+
+def scan(folder) -> Collector:
+    out = Collector()
+    history.scan(folder, FileSource(TOOLS, out, Gateway()), out)
+    return out
+
+
+def test_a_key_that_was_removed_is_still_found(tmp_path):
+    git(tmp_path, "init", "-q")
+    (tmp_path / "a.env").write_text(f"one\nGROQ_API_KEY={GROQ}\n")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "x")
+    (tmp_path / "a.env").write_text("GROQ_API_KEY=\n")
+    (tmp_path / "b.bin").write_bytes(b"\0" + GROQ.encode())
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "y")
+    out = scan(tmp_path)
+    (found,) = out.findings()
+    assert found.rule == "groq" and "a.env:2 (in git, object " in found.where
+    assert not out.partial and out.looked_at["versions in git history"] >= 2
+
+
+def test_hooks_and_settings_of_the_repository_run_nothing(tmp_path):
+    git(tmp_path, "init", "-q")
+    (tmp_path / "a").write_text("x")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "x")
+    trap = f"touch {tmp_path}/ran"
+    for name in ("core.fsmonitor", "core.pager", "core.sshCommand", "diff.external", "core.editor"):
+        git(tmp_path, "config", name, trap)
+    git(tmp_path, "config", "filter.x.smudge", trap)
+    (tmp_path / ".gitattributes").write_text("* filter=x diff=x\n")
+    assert not scan(tmp_path).partial
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_folder_without_git_is_partial(tmp_path):
+    out = scan(tmp_path)
+    assert out.partial and "git cannot read" in out.problems[0].reason
+
+
+def test_a_damaged_repository_is_partial(tmp_path):
+    git(tmp_path, "init", "-q")
+    (tmp_path / "a.env").write_text(f"GROQ_API_KEY={GROQ}\n")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "x")
+    for path in (tmp_path / ".git" / "objects").glob("??/*"):
+        path.chmod(0o644)
+        path.write_bytes(b"damaged")
+    assert scan(tmp_path).partial
