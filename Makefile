@@ -31,6 +31,7 @@ $(VENV)/.run: $(VENV)/.venv requirements/run.txt pyproject.toml
 
 $(VENV)/.test: $(VENV)/.run requirements/test.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/test.txt
+	@sh scripts/test_packages.sh
 	@touch $@
 
 check: $(VENV)/.test  ## Format, lint, types

@@ -34,6 +34,7 @@ LEVELS = {
     "replica": 2,
     "spool": 2,
     "confine": 2,
+    "importers": 2,
     "vault": 3,
     "ledger": 3,
     "testing": 3,

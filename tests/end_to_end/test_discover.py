@@ -46,22 +46,33 @@ def test_keys_that_the_gateway_issued_or_holds_are_recognised_and_never_shown(ga
         for secret in (key, SECRET, UNKNOWN):
             assert secret[-30:-4] not in text
     found = {(f["kind"], f["where"].split("/")[-1].split(":")[0]): f for f in json.loads(texts["json"])["findings"]}
-    assert found["key", "a.env"]["verdict"] == "governed" and found["key", "a.env"]["evidence"]["virtual_key"] == "app-1"
+    assert (
+        found["key", "a.env"]["verdict"] == "governed" and found["key", "a.env"]["evidence"]["virtual_key"] == "app-1"
+    )
     assert found["endpoint", "a.env"]["verdict"] == "governed"
-    assert found["key", "b.env"]["severity"] == "critical" and found["key", "b.env"]["evidence"]["credential"] == "openai/default"
+    assert (
+        found["key", "b.env"]["severity"] == "critical"
+        and found["key", "b.env"]["evidence"]["credential"] == "openai/default"
+    )
     assert found["key", "c.env"]["verdict"] == "bypass" and "credential" not in found["key", "c.env"]["evidence"]
 
 
 def test_findings_are_recorded_accepted_and_fixed(gateway, tmp_path):
     (tmp_path / "c.env").write_text(f"GROQ_API_KEY={UNKNOWN}\n")
     assert "1 new" in discover(gateway, tmp_path, ".", "--record").stderr
-    (stored,) = [f for f in json.loads(gateway.cli("findings", "list", "--json").stdout)["findings"] if f["finding"]["rule"] == "groq"]
+    (stored,) = [
+        f
+        for f in json.loads(gateway.cli("findings", "list", "--json").stdout)["findings"]
+        if f["finding"]["rule"] == "groq"
+    ]
     identity = stored["finding"]["id"]
     gateway.cli("findings", "accept", identity, "--reason", "test rig", "--until", "30d")
     assert "test rig" in gateway.cli("findings", "list", "-o", "wide", "--state", "accepted").stdout
     (tmp_path / "c.env").unlink()
     assert "1 fixed" in discover(gateway, tmp_path, ".", "--record").stderr
-    states = {f["finding"]["id"]: f["state"] for f in json.loads(gateway.cli("findings", "list", "--json").stdout)["findings"]}
+    states = {
+        f["finding"]["id"]: f["state"] for f in json.loads(gateway.cli("findings", "list", "--json").stdout)["findings"]
+    }
     assert states[identity] == "fixed"
 
 

@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "connect": "connect",
     "discover": "discover",
     "findings": "discover",
+    "import": "import_",
     "admin": "admin",
     "token": "token",
     "freeze": "freeze",
@@ -48,7 +49,9 @@ class Root(Group):
         module = COMMANDS.get(cmd_name)
         if module is None:
             return None
-        found = getattr(importlib.import_module(f"switchgear.cli.{module}"), cmd_name)
+        found = getattr(
+            importlib.import_module(f"switchgear.cli.{module}"), "import_" if cmd_name == "import" else cmd_name
+        )
         assert isinstance(found, click.Command)
         return found
 

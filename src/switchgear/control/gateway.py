@@ -18,7 +18,7 @@ from switchgear.control.prices import PriceBook
 from switchgear.core import virtual_key
 from switchgear.core.clock import Clock
 from switchgear.core.errors import ConflictError, UserError
-from switchgear.core.ids import Entropy, KeyId, request_id_floor
+from switchgear.core.ids import Entropy, KeyId, random_base62, request_id_floor
 from switchgear.ledger import build, verify
 from switchgear.ledger.record import Record
 from switchgear.net.link import VaultLink
@@ -37,6 +37,10 @@ from switchgear.store.objects import KeyRow, KeySecretRow
 from switchgear.vault.box import Metadata, Put
 
 T = TypeVar("T")
+OPENING = "opening"
+"""Kind of the objects that say what a key spent before it came here, by its id."""
+IMPORTED = "import"
+"""Source of keys that another gateway made."""
 LINK_MS = 15 * 60_000
 OVERLAP_MS = 3_600_000
 VAULT_PATIENCE_S = (2.0, 5.0, 25.0)
@@ -323,6 +327,43 @@ class Gateway:
         await self.write(work)
         await self._publish_key(row)
         return row, token
+
+    async def import_key(self, row: KeyRow, digest: bytes, spent_nanousd: int, actor: str) -> KeyRow:
+        """Take over a key that clients hold already, by the SHA-256 of it. Raises ConflictError when it is known."""
+        now = self.clock.wall_ms()
+        pepper_id = max(self.peppers)
+        mac = virtual_key.keyed_hash(self.peppers[pepper_id], digest)
+        identity = KeyId(random_base62(self.entropy, 12))
+        secret = KeySecretRow(mac=mac, pepper_id=pepper_id)
+        row = msgspec.structs.replace(
+            row, id=identity, created_ms=now, updated_ms=now, source=IMPORTED, secrets=(secret,)
+        )
+
+        def work(connection: Connection) -> None:
+            for other in objects.keys(connection):
+                if other.revoked_ms is None and any(s.mac == mac for s in other.secrets):
+                    raise ConflictError(f"the key {row.name!r} is known here already, as {other.name!r}")
+            objects.add_key(connection, row)
+            if spent_nanousd:
+                objects.set_object(connection, OPENING, row.id, msgspec.json.encode(spent_nanousd), now)
+            detail = {"id": row.id, "spent_nanousd": spent_nanousd}
+            objects.write_audit(connection, now, actor, "key.import", row.name, detail)
+
+        await self.write(work)
+        await self._publish_key(row)
+        return row
+
+    async def spent(self, row: KeyRow) -> tuple[int, int]:
+        """Return what a key spent (before it came here, here), in nano-USD."""
+
+        def work(connection: Connection) -> tuple[int, int]:
+            before = objects.objects(connection, OPENING).get(row.id)
+            until = self.clock.wall_ms() // 3_600_000 + 1
+            here = ledger_rows.spend_by_model(connection, key_ids={row.id}, since_hour=0, until_hour=until)
+            total = sum(cost for models in here.values() for _, cost in models.values())
+            return (msgspec.json.decode(before, type=int) if before else 0), total
+
+        return await self.read(work)
 
     def _secret(self, token: str, not_after_ms: int | None) -> KeySecretRow:
         pepper_id = max(self.peppers)
@@ -639,4 +680,5 @@ def _entry(row: KeyRow) -> KeyEntry:
 
 
 def _imported_mac(row: KeyRow) -> bytes | None:
-    return row.secrets[0].mac if row.source == "file" and row.secrets else None
+    # The oldest secret is the one that was imported; what a rotation made has an id of its own in it.
+    return row.secrets[-1].mac if row.source in {"file", IMPORTED} and row.secrets else None

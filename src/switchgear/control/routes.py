@@ -94,6 +94,10 @@ class KeyCreate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     tags: list[str] | None = None
     passthrough: list[str] | None = None
     expires: str | None = None
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")] | None = None
+    """SHA-256 of a key that clients hold already (of another gateway): none is made then, and none returned."""
+    spent_nanousd: Annotated[int, msgspec.Meta(ge=0, le=2**62)] | None = None
+    """With `sha256`: what the key spent before it came here."""
 
 
 class KeyChange(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -295,13 +299,18 @@ async def create_key(call: Call) -> Any:
         passthrough=body.passthrough,
         expires_ms=_expires(body.expires),
     )
+    if body.sha256 is not None:
+        return _key(await call.gateway.import_key(row, bytes.fromhex(body.sha256), body.spent_nanousd or 0, call.actor))
     made, token = await call.gateway.create_key(row, call.actor)
     return {**_key(made), "key": token}
 
 
 async def get_key(call: Call) -> Any:
-    """One key."""
-    return _key(await call.gateway.find_key(call.path["name"]))
+    """One key, with what it spent: here, and before it came here."""
+    row = await call.gateway.find_key(call.path["name"])
+    before, here = await call.gateway.spent(row)
+    spent = {"spent_before_nanousd": before, "spent_nanousd": before + here, "spent_usd": format_usd(before + here)}
+    return {**_key(row), **spent}
 
 
 async def change_key(call: Call) -> Any:

@@ -16,7 +16,7 @@ ALLOWED = frozenset(
         /api/v2/heartbeat /api/v2/public-config /api/v2/version /api/version /collections /config /config_dump
         /connect/claude-code /console/api/setup /dashboard /docs /docs.json /download/swagger.json
         /health/liveliness /health/readiness /healthcheck /info /lmstudio-greeting /login /manifest.webmanifest
-        /mcp /metrics /model_info /openapi.json /playground/index.html /props /public/ /readyz /rest/settings
+        /mcp /metrics /model_info /openapi.json /playground/index.html /props /public/ /rest/settings
         /sdapi/v1/cmd-flags /services /site.webmanifest /status /system_stats /ui/ /v1/cluster/auth
         /v1/cluster/version /v1/internal/model/info /v1/meta /v1/metadata /v1/models /v1/system/healthz
         /v1/version /v2 /version /webui/

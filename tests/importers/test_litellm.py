@@ -1,0 +1,295 @@
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchgear.cli.import_ import as_yaml, check
+from switchgear.importers.litellm import Database, Importer, KeyRow, Opened, TeamRow
+
+KEY = "a" * 64
+
+
+def run(raw, database=None, opener=None):
+    return Importer(raw, database, opener).run()
+
+
+def entry(name="m", **params):
+    return {"model_name": name, "litellm_params": params}
+
+
+def models(found):
+    return {name: msgspec.to_builtins(model) for name, model in found.config.models.items()}
+
+
+def said(found, status="unsupported"):
+    return {line.path: line.text for line in found.lines if line.status == status}
+
+
+def test_a_model_with_a_key_from_the_environment():
+    found = run({"model_list": [entry("fast", model="openai/gpt-4o-mini", api_key="os.environ/OPENAI_API_KEY")]})
+    assert models(found)["fast"]["deployments"][0]["provider"] == "openai"
+    assert found.environment == {("openai", "openai"): "OPENAI_API_KEY"} and found.secrets == {} and found.is_complete
+
+
+@pytest.mark.parametrize(
+    ("params", "provider", "upstream"),
+    [
+        ({"model": "gpt-4o"}, "openai", "gpt-4o"),
+        ({"model": "claude-sonnet-4"}, "anthropic", "claude-sonnet-4"),
+        ({"model": "anthropic/claude-sonnet-4"}, "anthropic", "claude-sonnet-4"),
+        (
+            {"model": "bedrock/converse/anthropic.claude", "aws_region_name": "eu-central-1"},
+            "bedrock-eu-central-1",
+            "anthropic.claude",
+        ),
+        (
+            {"model": "vertex_ai/gemini-2.5-pro", "vertex_project": "p", "vertex_location": "eu"},
+            "vertex-eu",
+            "gemini-2.5-pro",
+        ),
+        (
+            {"model": "vertex_ai/claude-x", "vertex_project": "p", "vertex_location": "eu"},
+            "vertex-anthropic-eu",
+            "claude-x",
+        ),
+        ({"model": "azure/dep", "api_base": "https://acme.openai.azure.com"}, "azure-acme", "dep"),
+        ({"model": "together_ai/meta/llama"}, "together", "meta/llama"),
+        ({"model": "openai/qwen", "api_base": "http://10.0.0.5:8000/v1"}, "10.0.0.5", "qwen"),
+        ({"model": "ollama/qwen3", "api_base": "http://localhost:11434"}, "ollama-localhost", "qwen3"),
+        ({"model": "openrouter/openai/gpt-4o"}, "openrouter", "openai/gpt-4o"),
+        ({"model": "x", "custom_llm_provider": "groq"}, "groq", "x"),
+        ({"model": "openai/*"}, "openai", "*"),
+    ],
+)
+def test_where_a_model_goes(params, provider, upstream):
+    found = run({"model_list": [entry("m", **params)]})
+    deployment = models(found)["m"]["deployments"][0]
+    assert (deployment["provider"], deployment["model"]) == (provider, upstream)
+    compiled, problems = check(as_yaml(found))
+    assert problems == [] and compiled.models[0].deployments[0].provider == provider
+
+
+def test_addresses_get_the_path_that_ours_have():
+    found = run(
+        {
+            "model_list": [
+                entry("a", model="ollama/x", api_base="http://h:11434"),
+                entry("b", model="anthropic/x", api_base="https://proxy.example"),
+            ]
+        }
+    )
+    urls = {p.base_url for p in found.config.providers.values()}
+    assert urls == {"http://h:11434/v1", "https://proxy.example/v1"}
+
+
+def test_the_same_name_twice_becomes_two_deployments_and_one_credential():
+    found = run(
+        {
+            "model_list": [
+                entry("m", model="openai/a", api_key="os.environ/K", order=2),
+                entry("m", model="openai/b", api_key="os.environ/K"),
+            ]
+        }
+    )
+    assert [d["tier"] for d in models(found)["m"]["deployments"]] == [2, 1]
+    assert len(found.config.providers["openai"].credentials) == 1
+    assert "router_settings.routing_strategy" in said(found)
+
+
+def test_two_keys_are_two_credentials_of_one_provider():
+    found = run(
+        {
+            "model_list": [
+                entry("a", model="openai/a", api_key="os.environ/K1"),
+                entry("b", model="openai/b", api_key="os.environ/K2"),
+            ]
+        }
+    )
+    assert [c.name for c in found.config.providers["openai"].credentials] == ["k1", "k2"]
+
+
+def test_a_key_that_stands_in_the_file_goes_to_the_vault_and_into_no_text():
+    secret = "sk-verysecretverysecretverysecret"
+    found = run(
+        {"model_list": [entry("a", model="openai/a", api_key=secret), entry("b", model="openai/b", api_key=secret)]}
+    )
+    assert list(found.secrets) == [("openai", "default")] and "sealed: true" in as_yaml(found)
+    assert secret not in as_yaml(found) + repr(found) + str(found.lines)
+
+
+def test_references_within_the_file_are_followed():
+    raw = {
+        "environment_variables": {"K": "sk-abcabcabcabcabcabc"},
+        "credential_list": [
+            {
+                "credential_name": "eu",
+                "credential_values": {"api_key": "os.environ/K", "api_base": "https://acme.openai.azure.com"},
+            }
+        ],
+        "model_list": [entry("m", model="azure/x", litellm_credential_name="eu")],
+    }
+    found = run(raw)
+    assert found.config.providers["azure-acme"].resource == "acme" and len(found.secrets) == 1
+
+
+def test_prices_are_exact():
+    found = run(
+        {"model_list": [entry("m", model="openai/a", input_cost_per_token=0.00000015, output_cost_per_token="6e-07")]}
+    )
+    price = models(found)["m"]["deployments"][0]["price"]
+    assert (price["input_per_mtok"], price["output_per_mtok"]) == ("0.15", "0.6")
+
+
+def test_routing():
+    raw = {
+        "model_list": [entry("a", model="openai/a"), entry("b", model="openai/b")],
+        "litellm_settings": {
+            "fallbacks": [{"a": ["b", "gone"]}],
+            "drop_params": True,
+            "request_timeout": 60,
+            "context_window_fallbacks": [{"a": ["b"]}],
+        },
+        "router_settings": {
+            "num_retries": 5,
+            "model_group_alias": {"c": "a", "d": {"model": "b", "hidden": True}},
+            "redis_host": "x",
+            "allowed_fails": 3,
+        },
+    }
+    found = run(raw)
+    got = models(found)
+    assert (
+        got["a"]["fallback"] == ["b"] and got["a"]["retry"]["max"] == 3 and got["a"]["timeouts"]["first_byte_s"] == 60
+    )
+    assert got["c"]["alias"] == "a" and got["d"]["alias"] == "b"
+    assert {
+        "fallbacks.a",
+        "litellm_settings.context_window_fallbacks",
+        "router_settings.redis_host",
+        "router_settings.allowed_fails",
+    } <= set(said(found))
+    assert check(as_yaml(found))[1] == []
+
+
+def test_whatever_has_no_counterpart_is_listed():
+    raw = {
+        "model_list": [
+            {
+                "model_name": "m",
+                "litellm_params": {"model": "openai/a", "rpm": 5, "tags": ["eu"]},
+                "model_info": {"id": "x", "odd": 1},
+                "more": 2,
+            }
+        ],
+        "general_settings": {"master_key": "sk-1234", "alerting": ["slack"], "custom_auth": "x.y"},
+        "guardrails": [{"guardrail_name": "pii"}],
+        "litellm_settings": {"cache": True, "callbacks": ["otel"]},
+        "surprise": {"a": 1},
+    }
+    assert set(said(run(raw))) == {
+        "model_list[0].litellm_params.rpm", "model_list[0].litellm_params.tags", "model_list[0].model_info.odd", "model_list[0].more",
+        "general_settings.alerting", "general_settings.custom_auth", "guardrails", "litellm_settings.cache", "litellm_settings.callbacks", "surprise",
+    }  # fmt: skip
+
+
+SETTINGS = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text("abc/*.:", max_size=8),
+    lambda c: st.lists(c, max_size=3) | st.dictionaries(st.sampled_from(
+        ["model_name", "litellm_params", "model", "api_key", "api_base", "model_info", "fallbacks", "num_retries", "x", "order", "access_groups", "timeout"]), c, max_size=5),
+    max_leaves=20,
+)  # fmt: skip
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "model_list",
+                "litellm_settings",
+                "router_settings",
+                "general_settings",
+                "credential_list",
+                "environment_variables",
+                "other",
+            ]
+        ),
+        SETTINGS,
+    )
+)
+def test_any_file_is_translated_or_listed_and_nothing_breaks(raw):
+    found = run(raw)
+    as_yaml(found)
+    assert all(line.path is not None and line.text for line in found.lines)
+
+
+@given(
+    st.text(min_size=1, max_size=30).filter(lambda t: t not in ("model_list", "include")),
+    SETTINGS.filter(lambda v: v not in (None, [], "", {})),
+)
+def test_an_unknown_top_level_setting_is_never_dropped(name, value):
+    known = {"environment_variables", "credential_list", "litellm_settings", "router_settings", "general_settings"}
+    if name not in known:
+        assert any(line.path.startswith(name) and line.status == "unsupported" for line in run({name: value}).lines)
+
+
+# the database
+
+
+def test_keys_keep_their_hashes_names_teams_and_spend():
+    rows = Database(
+        teams=[TeamRow(id="t1", alias="Research", models=["a"])],
+        keys=[
+            KeyRow(
+                token=KEY,
+                alias="CI bot",
+                spend=1.25,
+                team_id="t1",
+                models=["all-team-models"],
+                rest={"max_budget": 10},
+                metadata={"tags": ["x"]},
+            ),
+            KeyRow(token="b" * 64, spend=0.1, models=["all-proxy-models"], expires="2027-01-01T00:00:00+00:00"),
+            KeyRow(token="c" * 64, alias="gone", blocked=True),
+            KeyRow(token="sk-plain", alias="odd"),
+        ],
+    )
+    found = run({"model_list": [entry("a", model="openai/a")]}, rows)
+    assert set(found.config.keys) == {"ci-bot", "key-bbbbbbbb"}
+    key = found.config.keys["ci-bot"]
+    assert (key.sha256, key.team, key.models, key.tags) == (KEY, "Research", ["a"], ["x"])
+    assert found.config.keys["key-bbbbbbbb"].models is None
+    assert found.spends == {"ci-bot": 1_250_000_000, "key-bbbbbbbb": 100_000_000}
+    assert {"database.keys.CI bot.max_budget", "database.keys.odd"} <= set(said(found))
+    assert check(as_yaml(found))[1] == []
+
+
+def test_access_groups_are_written_out():
+    raw = {
+        "model_list": [
+            {**entry("a", model="openai/a"), "model_info": {"access_groups": ["g"]}},
+            {**entry("b", model="openai/b"), "model_info": {"access_groups": ["g"]}},
+        ]
+    }
+    found = run(raw, Database(keys=[KeyRow(token=KEY, models=["g"])]))
+    assert found.config.keys[f"key-{KEY[:8]}"].models == ["a", "b"]
+
+
+def test_encrypted_models_need_the_salt_key_and_show_nothing():
+    rows = Database(models=[entry("m", model="enc-model", api_key="enc-key", odd="enc-odd")])
+    opened = {"enc-model": b"openai/gpt-4o", "enc-key": b"sk-topsecret-topsecret", "enc-odd": b"hidden-value"}
+    found = run({}, rows, opened.__getitem__)
+    assert models(found)["m"]["deployments"][0]["model"] == "gpt-4o" and len(found.secrets) == 1
+    assert "topsecret" not in repr(found) + str(found.lines) and "hidden-value" not in str(found.lines)
+    assert isinstance(Opened("x"), str)
+
+
+def test_without_the_salt_key_it_says_so():
+    rows = Database(models=[entry("m", model="openai/x", api_key="v3:gcm:" + "A" * 80)])
+    found = run({}, rows)
+    assert "give --salt-key-file" in said(found)["database.models[0].api_key"]
+
+
+def test_the_database_wins_over_the_file():
+    rows = Database(settings={"router_settings": {"num_retries": 2}})
+    found = run({"model_list": [entry("a", model="openai/a")], "router_settings": {"num_retries": 0}}, rows)
+    assert models(found)["a"]["retry"]["max"] == 2
