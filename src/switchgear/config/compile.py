@@ -25,6 +25,8 @@ from switchgear.providers.quirks import Quirks
 from switchgear.routing.table import DeploymentEntry, ModelEntry, Timeouts
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+COMPATIBLE = frozenset({"litellm"})
+"""Gateways whose routes and headers can be served."""
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _PERCENT = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,2})?)%")
 _VARIABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -96,6 +98,7 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     unpriced: str = "allow"
     price_overrides: dict[str, Price] = {}
     discounts_bp: dict[str, int] = {}
+    compat: tuple[str, ...] = ()
     ledger_days: int | None = None
     journal_hours: int = 24
     source: str = ""
@@ -150,6 +153,7 @@ class Compiler:
             unpriced=config.defaults.unpriced,
             price_overrides=overrides,
             discounts_bp={n: self._discount(n, text) for n, text in config.pricing.discount.items()},
+            compat=tuple(config.compat),
             ledger_days=config.retention.ledger_days,
             journal_hours=config.retention.journal_hours,
             source=source,
@@ -168,6 +172,9 @@ class Compiler:
             self._problem("version", f"version {config.version} is not known; this program reads version 1")
         if config.defaults.unpriced not in {"allow", "refuse_all"}:
             self._problem("defaults.unpriced", f"{config.defaults.unpriced!r} must be allow or refuse_all")
+        for number, name in enumerate(config.compat):
+            if name not in COMPATIBLE:
+                self._problem(f"compat[{number}]", f"{name!r} is not known; known are {', '.join(sorted(COMPATIBLE))}")
         if config.store != "sqlite":
             self._problem("store", f"{config.store!r} is not supported by this version; use sqlite")
         if config.spool.durability not in {"process", "power"}:

@@ -296,6 +296,8 @@ class Config(msgspec.Struct, kw_only=True):
     """Retention."""
     spool: Spool = msgspec.field(default_factory=Spool)
     """Durability."""
+    compat: list[str] = []
+    """Other gateways whose read-only routes and response headers are served too: `litellm`."""
     store: str = "sqlite"
     """Where the ledger lives: `sqlite`."""
 
@@ -316,7 +318,6 @@ PLANNED = frozenset(
         "alerts",
         "privacy",
         "cluster",
-        "compat",
     }
 )
 """Top-level keys of the contract that this version refuses by name."""

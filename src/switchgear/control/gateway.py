@@ -265,6 +265,7 @@ class Gateway:
                 price_overrides={**self.compiled.price_overrides, **overrides},
                 discounts_bp=self.compiled.discounts_bp,
                 unpriced=self.compiled.unpriced,
+                compat=self.compiled.compat,
             )
             self.catalog = Catalog(
                 self.load_prices, self.price_snapshot, snapshot.price_overrides, snapshot.discounts_bp

@@ -300,7 +300,9 @@ async def create_key(call: Call) -> Any:
         expires_ms=_expires(body.expires),
     )
     if body.sha256 is not None:
-        return _key(await call.gateway.import_key(row, bytes.fromhex(body.sha256), body.spent_nanousd or 0, call.actor))
+        made = await call.gateway.import_key(row, bytes.fromhex(body.sha256), body.spent_nanousd or 0, call.actor)
+        call.app.absorber.touched.add(made.id)  # so that its spend is published at once
+        return _key(made)
     made, token = await call.gateway.create_key(row, call.actor)
     return {**_key(made), "key": token}
 

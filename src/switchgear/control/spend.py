@@ -4,12 +4,13 @@ import asyncio
 import functools
 
 import lmdb
+import msgspec
 from sqlalchemy.exc import DatabaseError
 
 from switchgear.control.absorber import Absorber
-from switchgear.control.gateway import Gateway
+from switchgear.control.gateway import OPENING, Gateway
 from switchgear.replica.entries import Spend
-from switchgear.store import ledger_rows
+from switchgear.store import ledger_rows, objects
 from switchgear.store.database import StoreGoneError
 
 PAUSE_S = 2.0
@@ -25,6 +26,8 @@ class SpendBoard:
     def __init__(self, gateway: Gateway, absorber: Absorber) -> None:
         self._gateway = gateway
         self._absorber = absorber
+        self._before: dict[str, int] = {}
+        self._before_day = -1
 
     async def run(self) -> None:
         """Publish until cancelled; begin with every key of today, since a crash may have kept the last changes back."""
@@ -49,9 +52,30 @@ class SpendBoard:
             ledger_rows.spend_by_model, key_ids=key_ids, since_hour=day * 24, until_hour=(day + 1) * 24
         )
         found = await self._gateway.read(look_up)
-        spends = {key_id: Spend(day, now, bounded(models)) for key_id, models in found.items() if key_id}
+        before = await self._spent_before(day, key_ids, set(found))
+        spends = {
+            key_id: Spend(day, now, bounded(found.get(key_id, {})), before.get(key_id, 0))
+            for key_id in {*found, *(key_ids or before)}
+            if key_id
+        }
         if spends:
             await asyncio.to_thread(self._gateway.publisher.put_spends, spends)
+
+    async def _spent_before(self, day: int, key_ids: set[str] | None, seen: set[str]) -> dict[str, int]:
+        """Return what keys spent before a day, here and where they came from; looked up once a day and key."""
+        if day != self._before_day:
+            self._before, self._before_day = {}, day
+        wanted = None if key_ids is None and not self._before else (key_ids or set()) | seen
+        missing = None if wanted is None else wanted - self._before.keys()
+        if missing is None or missing:
+            sums = await self._gateway.read(
+                functools.partial(ledger_rows.spend_by_model, key_ids=missing, since_hour=0, until_hour=day * 24)
+            )
+            openings = await self._gateway.read(lambda c: objects.objects(c, OPENING))
+            for key_id in missing if missing is not None else {*sums, *openings}:
+                here = sum(cost for _, cost in sums.get(key_id, {}).values())
+                self._before[key_id] = here + msgspec.json.decode(openings.get(key_id, b"0"), type=int)
+        return self._before if wanted is None else {key_id: self._before.get(key_id, 0) for key_id in wanted}
 
 
 def bounded(models: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:

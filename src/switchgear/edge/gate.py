@@ -15,7 +15,7 @@ from switchgear.core.ids import IdSource
 from switchgear.core.problems import Problem
 from switchgear.core.text import clean
 from switchgear.dialects import errors, guides, model_lists
-from switchgear.edge import paths, pipeline
+from switchgear.edge import litellm, paths, pipeline
 from switchgear.edge.context import RequestContext
 from switchgear.edge.outbox import Outbox
 from switchgear.edge.plan import Planner
@@ -93,7 +93,7 @@ class Gate:
         match = shared.get("path")
         if match is None:
             match = shared["path"] = paths.find(head.target)
-        if match is None:
+        if match is None or (match.endpoint.compat and not self._is_compatible(match.endpoint.compat)):
             self.counters.unknown_paths += 1
             shown = head.target.partition(b"?")[0][:128].decode("ascii", "replace")
             self.refuse(context, Problem(problems.UNKNOWN_PATH, f"there is nothing at {shown}"))
@@ -191,16 +191,17 @@ class Gate:
     def _health(self, context: RequestContext) -> None:
         self._send_json(context, {"status": "ok"})
 
-    def _ready(self, context: RequestContext) -> None:
-        reason = None
+    def _unready(self) -> str | None:
         if self.is_draining:
-            reason = "draining"
-        elif not self.link.is_up:
-            reason = "the inner gate is not connected"
-        elif self.replica.snapshot() is None:
-            reason = "no configuration was published yet"
-        elif not self.outbox.is_recording:
-            reason = "the ledger cannot record"
+            return "draining"
+        if not self.link.is_up:
+            return "the inner gate is not connected"
+        if self.replica.snapshot() is None:
+            return "no configuration was published yet"
+        return None if self.outbox.is_recording else "the ledger cannot record"
+
+    def _ready(self, context: RequestContext) -> None:
+        reason = self._unready()
         self._send_json(
             context,
             {"status": "ready" if reason is None else "unready", "reason": reason},
@@ -270,6 +271,7 @@ class Gate:
                 "expires_ms": key.expires_ms,
                 "limits": [],
                 "spend_today": self._spend(key.id, context.now_ms),
+                "spent_before_today_nanousd": self._before(key.id, context.now_ms),
             },
         )
 
@@ -286,6 +288,43 @@ class Gate:
                 name: {"requests": count, "cost_nanousd": cost} for name, (count, cost) in sorted(models.items())
             },
         }
+
+    # LiteLLM's routes
+
+    def _is_compatible(self, name: str) -> bool:
+        snapshot = self.replica.snapshot()
+        return snapshot is not None and name in snapshot.compat
+
+    def _alive(self, context: RequestContext) -> None:
+        self._send_json(context, "I'm alive!")
+
+    def _readiness(self, context: RequestContext) -> None:
+        is_ready = self._unready() is None
+        status = {"status": "healthy" if is_ready else "unhealthy", "db": "connected"}
+        self._send_json(context, status, 200 if is_ready else 503)
+
+    def _key_info(self, context: RequestContext) -> None:
+        key = context.key
+        assert key is not None
+        if paths.query(context.exchange.head.target, b"key") is not None:
+            self.refuse(context, Problem(problems.FORBIDDEN, "a key sees itself only here: leave out `?key=`"))
+            return
+        spend = self._spend(key.id, context.now_ms)
+        self._send_json(context, litellm.key_info(key, spend["cost_nanousd"] + self._before(key.id, context.now_ms)))
+
+    def _model_info(self, context: RequestContext) -> None:
+        assert context.snapshot is not None
+        assert context.key is not None
+        cards = self.planner.callable_models(context.snapshot, context.key)
+        priced = [self.planner.priced(context.snapshot, card, context.now_ms) for card in cards.values()]
+        self._send_json(context, litellm.model_info(priced))
+
+    def _before(self, key_id: str, now_ms: int) -> int:
+        spend = self.replica.spend(key_id)
+        if spend is None:
+            return 0
+        today = now_ms // DAY_MS == spend.day
+        return spend.before_nanousd + (0 if today else sum(cost for _, cost in spend.models.values()))
 
     # what providers keep
 
@@ -349,4 +388,8 @@ _LOCAL: dict[str, Callable[[Gate, RequestContext], None]] = {
     "model": Gate._model,
     "key": Gate._key,
     "connect": Gate._connect,
+    "alive": Gate._alive,
+    "readiness": Gate._readiness,
+    "key_info": Gate._key_info,
+    "model_info": Gate._model_info,
 }

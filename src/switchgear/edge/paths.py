@@ -24,6 +24,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     stream: bool | None = None
     """Whether the answer streams, where the path says it."""
     needs_key: bool = True
+    compat: str = ""
+    """The gateway whose route this is: served only where the configuration says `compat`."""
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -69,6 +71,15 @@ _TABLE: dict[bytes, Endpoint] = dict(
     b"/ready": Endpoint("readyz", b"GET", needs_key=False),
     b"/": Endpoint("root", b"GET", needs_key=False),
 }
+# LiteLLM's own routes, as far as clients and scripts read them (its documentation, read 2026-11); docs/litellm.md.
+_LITELLM: dict[bytes, Endpoint] = {
+    b"/health/liveliness": Endpoint("alive", b"GET", needs_key=False, compat="litellm"),
+    b"/health/liveness": Endpoint("alive", b"GET", needs_key=False, compat="litellm"),
+    b"/health/readiness": Endpoint("readiness", b"GET", needs_key=False, compat="litellm"),
+    b"/key/info": Endpoint("key_info", b"GET", compat="litellm"),
+    b"/model/info": Endpoint("model_info", b"GET", compat="litellm"),
+}
+_ENGINES_PATH = re.compile(rb"/engines/(.+?)/(chat/completions|completions|embeddings)")
 _MODEL = Endpoint("model", b"GET")
 _CONNECT = Endpoint("connect", b"GET", needs_key=False)
 _GEMINI_MODELS = Endpoint("models", b"GET", dialect="gemini")
@@ -164,6 +175,11 @@ def _find_more(path: bytes) -> Match | None:
         return Match(_MODEL, _text(path[8:]))
     if path.startswith(b"/connect/"):
         return Match(_CONNECT, _text(path[9:]))
+    if path in _LITELLM:
+        return Match(_LITELLM[path])
+    found = _ENGINES_PATH.fullmatch(path)
+    if found is not None:  # OpenAI's oldest shape, with the model in the path
+        return Match(_AZURE[found.group(2)], _text(found.group(1)))
     found = _BEDROCK_PATH.fullmatch(path)
     if found is not None:
         return Match(_BEDROCK[found.group(2)], _text(found.group(1)))

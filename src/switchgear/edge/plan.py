@@ -10,6 +10,7 @@ from switchgear.core import problems
 from switchgear.core.problems import Problem
 from switchgear.core.text import header_value
 from switchgear.dialects.model_lists import Card
+from switchgear.edge import litellm
 from switchgear.policies import access
 from switchgear.pricing.catalog import Catalog, Load
 from switchgear.pricing.price import Meterer, per_mtok
@@ -185,4 +186,6 @@ class Planner:
             header_value(route.model),
             header_value(provider.name),
         )
+        if "litellm" in snapshot.compat:
+            headers += litellm.target_headers(route.model, candidate.deployment)
         return Target(candidate, candidate.deployment, Meterer(price) if price is not None else None, headers, {}, {})

@@ -22,7 +22,7 @@ from switchgear.dialects.passage import Meter, Passage
 from switchgear.dialects.reading import Reading
 from switchgear.dialects.request import Request
 from switchgear.dialects.shape import InvalidBodyError
-from switchgear.edge import paths, settle
+from switchgear.edge import litellm, paths, settle
 from switchgear.edge.context import RequestContext
 from switchgear.edge.plan import Plan, Target
 from switchgear.net.link import LinkStream
@@ -704,6 +704,8 @@ class Transfer:
         parts.append(b"content-type: %b\r\nx-switchgear-attempts: %d\r\n" % (content_type, self._number))
         if cost is not None:
             parts.append(b"x-switchgear-cost-usd: %b\r\n" % format_usd(cost).encode())
+        if self.context.snapshot is not None and self.context.snapshot.compat:
+            parts.append(litellm.headers(request_id, self._number - 1, self._elapsed_ms(), cost))
         return b"".join(parts)
 
 

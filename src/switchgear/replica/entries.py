@@ -54,6 +54,8 @@ class Spend(msgspec.Struct, array_like=True, frozen=True):
     as_of_ms: int
     models: dict[str, tuple[int, int]]
     """Requests and cost in nano-USD by model."""
+    before_nanousd: int = 0
+    """What it spent before that day, here and at another gateway that it was imported from."""
 
 
 class Stored(msgspec.Struct, array_like=True, frozen=True):
@@ -77,6 +79,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     price_overrides: dict[str, Price] = {}
     discounts_bp: dict[str, int] = {}
     unpriced: str = "allow"
+    compat: tuple[str, ...] = ()
+    """Other gateways whose routes and headers are served."""
 
 
 encode = msgspec.msgpack.Encoder().encode
