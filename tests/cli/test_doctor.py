@@ -1,7 +1,18 @@
 """The doctor's checks, each against something that is wrong and something that is not."""
 
+import base64
+import http.server
+import json
+import threading
+from typing import ClassVar
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from switchgear.app.layout import Layout
 from switchgear.cli import doctor
+from switchgear.core.errors import UserError
 
 
 def ids(findings):
@@ -45,11 +56,145 @@ def test_open_files_are_found(tmp_path):
     (layout.vault / "box").chmod(0o644)
     assert ids(doctor.files(layout)) == []  # the folder is closed
     layout.vault.chmod(0o711)
-    assert ids(doctor.files(layout)) == ["file-open"]
+    assert ids(doctor.files(layout)) == [f"file-open-{layout.vault / 'box'}"]
     layout.vault.chmod(0o703)
-    assert "folder-open" in ids(doctor.files(layout))
+    assert f"folder-open-{layout.vault}" in ids(doctor.files(layout))
 
 
 def test_the_gateways_own_problems_are_findings():
     assert ids(doctor.state({"state": "degraded", "problems": ["a", "b"]})) == ["problem-0", "problem-1"]
     assert ids(doctor.state({"state": "stopped"})) == ["stopped"]
+
+
+def test_where_it_listens():
+    def found(data, console="http://127.0.0.1:4101"):
+        return ids(doctor.exposure({"data_url": data, "console_url": console}))
+
+    assert found("http://127.0.0.1:4100") == [] == found("http://[::1]:4100") == ids(doctor.exposure({}))
+    assert found("https://10.0.0.1:4100") == ["data-exposed"]
+    assert found("http://10.0.0.1:4100") == ["data-exposed", "data-plain"]
+    assert found("http://127.0.0.1:4100", "http://10.0.0.1:4101") == ["console-exposed"]
+
+
+def test_what_others_can_read_is_closed(tmp_path, capsys):
+    layout = Layout(tmp_path / "data")
+    layout.make()
+    box = layout.vault / "box"
+    box.write_text("x")
+    box.chmod(0o664)
+    layout.vault.chmod(0o703)
+    left = doctor.mend([*doctor.files(layout), *doctor.state({"state": "stopped"})])
+    assert ids(left) == ["stopped"] and list(doctor.files(layout)) == []
+    assert box.stat().st_mode & 0o777 == 0o660
+    assert "mended" in capsys.readouterr().err
+
+
+# advisory files that operators bring
+
+KEY = Ed25519PrivateKey.generate()
+PUBLIC = KEY.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
+
+
+def feed(sequence, **more):
+    affected = [
+        {
+            "package": {"ecosystem": "PyPI", "name": "click"},
+            "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}]}],
+        }
+    ]
+    rows = [{"id": "CVE-X", "summary": "bad", "affected": affected, "database_specific": {"severity": "critical"}}]
+    return {
+        "schema": "switchgear-advisories/1",
+        "sequence": sequence,
+        "as_of": "2026-11-01",
+        "expires": "2099-01-01",
+        "advisories": rows,
+        **more,
+    }
+
+
+def sign(folder, payload, key=KEY):
+    raw = json.dumps(payload).encode()
+    (folder / "feed.json").write_text(
+        json.dumps({"payload": base64.b64encode(raw).decode(), "signature": base64.b64encode(key.sign(raw)).decode()})
+    )
+    (folder / "trust").write_text(f"# the publisher\n{PUBLIC}\n")
+    return Layout(folder / "data"), folder / "feed.json", folder / "trust"
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+def test_a_newer_feed_finds_more(tmp_path, home):
+    found = list(doctor.known_vulnerable(doctor.bring_advisories(*sign(tmp_path, feed(3)))))
+    assert [f.rule for f in found] == ["dependency-vulnerable"] and "CVE-X" in found[0].title
+
+
+def test_an_older_feed_a_foreign_one_and_one_without_trust_are_refused(tmp_path, home):
+    doctor.bring_advisories(*sign(tmp_path, feed(3)))
+    doctor.bring_advisories(*sign(tmp_path, feed(3)))
+    with pytest.raises(UserError, match="older than 3"):
+        doctor.bring_advisories(*sign(tmp_path, feed(2)))
+    with pytest.raises(UserError, match="no trusted key"):
+        doctor.bring_advisories(*sign(tmp_path, feed(4), Ed25519PrivateKey.generate()))
+    with pytest.raises(UserError, match="expired"):
+        doctor.bring_advisories(*sign(tmp_path, feed(4, expires="2020-01-01")))
+    layout, file, trust = sign(tmp_path, feed(4))
+    with pytest.raises(UserError, match="--trust"):
+        doctor.bring_advisories(layout, file, None)
+    trust.write_text("nonsense")
+    with pytest.raises(UserError, match="--trust"):
+        doctor.bring_advisories(layout, file, trust)
+
+
+# OSV
+
+
+class _Osv(http.server.BaseHTTPRequestHandler):
+    asked: ClassVar[list] = []
+    answer = None
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        type(self).asked.append((dict(self.headers), body))
+        results = [{"vulns": [{"id": "GHSA-x"}]} if q["package"]["name"] == "click" else {} for q in body["queries"]]
+        raw = type(self).answer or json.dumps({"results": results}).encode()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def osv():
+    server = http.server.HTTPServer(("127.0.0.1", 0), _Osv)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    _Osv.asked.clear()
+    _Osv.answer = None
+    yield f"http://127.0.0.1:{server.server_port}/v1/querybatch"
+    server.shutdown()
+    server.server_close()
+
+
+def test_only_names_and_versions_are_sent(osv):
+    found = list(doctor.ask_online(osv))
+    assert [f.id for f in found] == ["dependency-vulnerable-click-GHSA-x"]
+    ((headers, body),) = _Osv.asked
+    assert set(body) == {"queries"} and all(
+        set(q) == {"package", "version"} and set(q["package"]) == {"name", "ecosystem"} for q in body["queries"]
+    )
+    assert not {"authorization", "cookie", "user-agent"} & {name.lower() for name in headers}
+
+
+@pytest.mark.parametrize("answer", [b"{", b"[]", b'{"results": []}', b'{"results": [1]}', b"null"])
+def test_an_answer_that_makes_no_sense_is_a_hint(osv, answer):
+    _Osv.answer = answer
+    assert [f.id for f in doctor.ask_online(osv)] == ["online"]
+
+
+def test_a_source_that_is_away_is_a_hint():
+    assert [f.id for f in doctor.ask_online("http://127.0.0.1:1/x")] == ["online"]

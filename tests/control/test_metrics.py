@@ -24,7 +24,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
 
 
 def rendered(traffic):
-    text = metrics.render(metrics.Collector(lambda: STATUS, lambda: traffic, 2)).decode()
+    text = metrics.render(metrics.Collector(lambda: STATUS, lambda: traffic, 2, {"high": 3, "low": 0})).decode()
     return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
 
 
@@ -35,12 +35,13 @@ def test_what_is_shown():
     assert found['switchgear_processes{role="edge"}'] == "2.0"
     assert found["switchgear_double_entry_unspooled_total"] == "10.0"
     assert found["switchgear_findings"] == "2.0"
+    assert found['switchgear_doctor_findings{severity="high"}'] == "3.0"
     assert found['switchgear_cost_usd_total{provider="openai"}'] == "1.5"
     assert found['switchgear_requests_total{provider="openai"}'] == "3.0"
 
 
 def test_names_of_providers_cannot_break_a_line():
-    text = metrics.render(metrics.Collector(lambda: STATUS, lambda: {'x"\n y': SUMS}, 0)).decode()
+    text = metrics.render(metrics.Collector(lambda: STATUS, lambda: {'x"\n y': SUMS}, 0, {})).decode()
     assert 'provider="x\\"\\n y"' in text
 
 

@@ -20,12 +20,15 @@ from switchgear.app.layout import Layout, PriceFiles, price_snapshot, read_peppe
 from switchgear.config.compile import Compiled
 from switchgear.control import server
 from switchgear.control.absorber import Absorber
+from switchgear.control.checkup import Checkup, installed
 from switchgear.control.double_entry import DoubleEntry
 from switchgear.control.gateway import Gateway
 from switchgear.control.housekeeping import Housekeeper
 from switchgear.control.prices import PriceBook
 from switchgear.control.routes import Api
 from switchgear.control.spend import SpendBoard
+from switchgear.detect.advisories import AdvisoryFile
+from switchgear.discover import toolbox
 from switchgear.net import unix
 from switchgear.net.clock import SystemClock
 from switchgear.net.link import VaultLink
@@ -67,6 +70,8 @@ class Prepared(msgspec.Struct):
     peppers: dict[int, bytes]
     prices: PriceFiles
     snapshot: str
+    advisories: AdvisoryFile
+    packages: list[tuple[str, str]]
 
 
 def prepare(boot: Boot) -> Prepared:
@@ -74,7 +79,8 @@ def prepare(boot: Boot) -> Prepared:
     layout = Layout(Path(boot.data))
     if not os.path.lexists(layout.schema_marker(SCHEMA_VERSION)):
         importlib.import_module("switchgear.store.migrate")
-    return Prepared(read_peppers(layout.pepper), PriceFiles(), price_snapshot())
+    advisories = toolbox.shipped_advisories()
+    return Prepared(read_peppers(layout.pepper), PriceFiles(), price_snapshot(), advisories, installed())
 
 
 async def main(boot: Boot, prepared: Prepared) -> None:
@@ -117,7 +123,10 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     await gateway.load(configuration.compiled, configuration.puts)
     absorber = Absorber(store, layout.spool, link, prices, clock, os.urandom, child.report, publisher.put_stored)
     books = DoubleEntry(store, layout.journal, absorber, clock, child.report)
-    api = Api(gateway, absorber, lambda: status(layout, gateway, absorber, books))
+    checkup = Checkup(
+        gateway, prepared.advisories, prepared.packages, lambda: _size(layout.spool), lambda: _free(layout.data)
+    )
+    api = Api(gateway, absorber, lambda: status(layout, gateway, absorber, books), checkup)
     token = os.urandom(32).hex()
     fd = os.open(layout.cli_token, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.write(fd, token.encode())
@@ -136,6 +145,7 @@ async def main(boot: Boot, prepared: Prepared) -> None:
         books.run(),
         SpendBoard(gateway, absorber).run(),
         Housekeeper(gateway, absorber, layout.journal).run(),
+        checkup.run(),
     )
     jobs = [asyncio.create_task(job) for job in work]
     for job in jobs:
@@ -226,6 +236,12 @@ def status(layout: Layout, gateway: Gateway, absorber: Absorber, books: DoubleEn
         "freezes": gateway.snapshot.freezes if gateway.snapshot is not None else {},
         "prices": gateway.price_snapshot,
     }
+
+
+def _free(folder: Path) -> float:
+    """Return which part of the disk is free for this user."""
+    found = os.statvfs(folder)
+    return found.f_bavail / found.f_blocks if found.f_blocks else 1.0
 
 
 def _drift(source: str, on_disk: str) -> str:

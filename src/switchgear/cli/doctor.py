@@ -1,52 +1,61 @@
-"""`switchgear doctor`: is this gateway safe on this machine? Level 7. Each check has an id, a reason and a fix."""
+"""`switchgear doctor`: is this gateway safe and up to date? Level 7. Each check has an id, a reason and a fix (docs/doctor.md)."""
 
+import datetime
+import http.client
+import http.server
+import json
 import os
 import stat
+import threading
+import time
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 import msgspec
 
+from switchgear import __version__
 from switchgear.app.layout import Layout
-from switchgear.cli.base import Output, with_client
-from switchgear.cli.client import Client
+from switchgear.app.serve import read_public_key, seal_one
+from switchgear.cli.base import Output, now_ms, with_client
+from switchgear.cli.client import Client, segment
+from switchgear.cli.provider import build
 from switchgear.cli.status import offline
+from switchgear.config import schema
 from switchgear.confine import cell
 from switchgear.core.errors import UserError
+from switchgear.core.secret import Secret
+from switchgear.detect.advisories import AdvisoryDetector, AdvisoryFile, read_signed
+from switchgear.detect.checks import REASONS, finding
+from switchgear.detect.finding import SEVERITIES, Finding
+from switchgear.discover import integrity
 
 FINDINGS_EXIT = 3
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One thing that should be otherwise."""
-
-    id: str
-    kind: str
-    severity: str
-    title: str
-    where: str
-    fix: str
+OSV_URL = "https://api.osv.dev/v1/querybatch"
+SELF_TEST_S = 20.0
+_PATH = click.Path(path_type=Path)
 
 
 def confinement(status: dict[str, Any]) -> Iterator[Finding]:
     """What this kernel lacks, and what does not hold of the processes that run (INVARIANTS P1)."""
     for number, missing in enumerate(cell.probe()):
         fix = "use a kernel of 6.7 or newer with Landlock; until then the gateway listens on loopback only"
-        yield Finding(f"kernel-{number}", "confinement", "high", missing, "kernel", fix)
+        yield finding("kernel", "high", missing, "kernel", fix, str(number))
     for name, held in sorted((status.get("confinement") or {}).items()):
         if held is None:
-            yield Finding(f"cell-{name}", "confinement", "medium", "has not said what holds", name, "switchgear status")
+            yield finding("cell", "medium", "has not said what holds", name, "switchgear status", name)
             continue
         for missing in held["missing"]:
             fix = "see the kernel's findings above; switchgear listens on loopback only meanwhile"
-            yield Finding(f"cell-{name}", "confinement", "high", missing, name, fix)
+            yield finding("cell", "high", missing, name, fix, name)
     uids = [held["uid"] for held in (status.get("confinement") or {}).values() if held]
     if uids and len(set(uids)) < len(uids):
         title = "all processes are one user: Landlock alone keeps them apart"
         fix = "start the gateway as root (or by deploy/switchgear.service): each process then becomes a user of its own"
-        yield Finding("one-user", "confinement", "low", title, f"uid {uids[0]}", fix)
+        yield finding("one-user", "low", title, f"uid {uids[0]}", fix)
 
 
 def key_encryption_key(layout: Layout, path: str) -> Iterator[Finding]:
@@ -58,66 +67,341 @@ def key_encryption_key(layout: Layout, path: str) -> Iterator[Finding]:
         info = kek.stat()
     except OSError as exc:
         title = f"the KEK file cannot be looked at: {exc.strerror}"
-        yield Finding("kek-unreadable", "kek", "medium", title, path, "run doctor as the gateway's user")
+        yield finding("kek-unreadable", "medium", title, path, "run doctor as the gateway's user")
         return
     if layout.data.resolve() in kek.resolve().parents:
         fix = "move it out and start with --kek-file: a backup of the folder would hold lock and key"
-        yield Finding("kek-inside", "kek", "high", "the KEK lies in the data folder", path, fix)
+        yield finding("kek-inside", "high", "the KEK lies in the data folder", path, fix)
     if info.st_mode & 0o007:
-        yield Finding("kek-open", "kek", "critical", "every user can read the KEK", path, f"chmod 600 {path}")
+        yield finding("kek-open", "critical", "every user can read the KEK", path, f"chmod 600 {path}")
     elif info.st_mode & 0o070:
-        yield Finding("kek-group", "kek", "medium", "a group can read the KEK", path, f"chmod 600 {path}")
+        yield finding("kek-group", "medium", "a group can read the KEK", path, f"chmod 600 {path}")
 
 
 def files(layout: Layout) -> Iterator[Finding]:
     """Modes of the data folder: nobody outside the gateway reads a file."""
     for folder, _, names in os.walk(layout.data, followlinks=False):
         if stat.S_IMODE(os.stat(folder).st_mode) & 0o002:
-            yield Finding("folder-open", "files", "high", "other users can write here", folder, f"chmod o-w {folder}")
+            yield finding("folder-open", "high", "other users can write here", folder, f"chmod o-w {folder}", folder)
         closed = not os.stat(folder).st_mode & 0o001
         for name in names:
             path = Path(folder) / name
             info = path.lstat()
             if stat.S_ISREG(info.st_mode) and info.st_mode & 0o007 and not closed:
                 title = "other users can read this file"
-                yield Finding("file-open", "files", "high", title, str(path), f"chmod o-rwx {path}")
+                yield finding("file-open", "high", title, str(path), f"chmod o-rwx {path}", str(path))
+
+
+def exposure(status: dict[str, Any]) -> Iterator[Finding]:
+    """Where the gateway listens, and how."""
+    for name, url in (("data", status.get("data_url")), ("console", status.get("console_url"))):
+        parts = urlsplit(url or "")
+        host = parts.hostname or ""
+        if not host or host == "localhost" or host.startswith("127.") or host == "::1":
+            continue
+        if name == "console":
+            fix = "leave it on 127.0.0.1 and reach it through ssh -L 4101:127.0.0.1:4101 HOST"
+            yield finding("console-exposed", "high", f"the console listens on {host}", str(url), fix)
+            continue
+        fix = "give keys networks: switchgear key update NAME --cidr 10.0.0.0/8"
+        yield finding("data-exposed", "info", f"the data plane listens on {host}", str(url), fix)
+        if parts.scheme != "https":
+            fix = "give --tls-cert and --tls-key, or listen on 127.0.0.1 behind a TLS proxy on the same machine"
+            yield finding("data-plain", "critical", f"the data plane listens on {host} without TLS", str(url), fix)
 
 
 def state(status: dict[str, Any]) -> Iterator[Finding]:
     """What the gateway itself says is wrong."""
     if status["state"] == "stopped":
-        yield Finding(
-            "stopped", "state", "low", "the gateway does not run: its processes were not looked at", "gateway", ""
-        )
+        title = "the gateway does not run: its processes were not looked at"
+        yield finding("stopped", "low", title, "gateway", "switchgear serve")
     for number, problem in enumerate(status.get("problems", [])):
-        yield Finding(f"problem-{number}", "state", "high", problem, "gateway", "see docs/operations.md")
+        yield finding("problem", "high", problem, "gateway", "see docs/operations.md", str(number))
 
 
-@click.command(epilog="Example: switchgear doctor --json | jq '.findings[].title'")
+def known_vulnerable(advisories: AdvisoryFile) -> Iterator[Finding]:
+    """Match this program and its packages with an advisory file that the operator brought."""
+    detector = AdvisoryDetector(advisories)
+    for found in metadata.distributions():
+        name = found.metadata["Name"] or ""
+        for match in detector.of_package("pypi", name, found.version):
+            if match.state == "affected":
+                check = "version-vulnerable" if name == "switchgear" else "dependency-vulnerable"
+                title = f"{name} {found.version}: {match.advisory.summary} ({match.advisory.id})"
+                fix = f"update to {match.fixed} or newer" if match.fixed else "see the advisory"
+                yield finding(check, match.advisory.severity, title, name, fix, f"{name}-{match.advisory.id}")
+
+
+def ask_online(url: str) -> Iterator[Finding]:
+    """Ask OSV about the installed packages: their names and versions are sent, nothing else (https://osv.dev, read 2026-11)."""
+    packages = sorted({(d.metadata["Name"], d.version) for d in metadata.distributions() if d.metadata["Name"]})
+    queries = [{"package": {"name": name, "ecosystem": "PyPI"}, "version": version} for name, version in packages]
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=20)
+    try:
+        connection.request("POST", parts.path, json.dumps({"queries": queries}), {"content-type": "application/json"})
+        response = connection.getresponse()
+        answer = json.loads(response.read(16 * 1024 * 1024))
+        results = answer["results"] if response.status == 200 else None
+        if not isinstance(results, list) or len(results) != len(packages):
+            raise ValueError(f"status {response.status}")
+        for (name, version), result in zip(packages, results, strict=True):
+            for row in (result or {}).get("vulns", []):
+                title = f"{name} {version} is vulnerable: {str(row['id'])[:64]}"
+                fix = f"see https://osv.dev/vulnerability/{str(row['id'])[:64]}; update"
+                yield finding("dependency-vulnerable", "high", title, name, fix, f"{name}-{row['id']}")
+    except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException) as exc:
+        yield finding(
+            "online",
+            "low",
+            f"{parts.hostname} could not be asked: {exc}",
+            url,
+            "try again, or bring a file: --advisories",
+        )
+    finally:
+        connection.close()
+
+
+# advisories that the operator brings
+
+
+def bring_advisories(layout: Layout, file: Path, trust: Path | None) -> AdvisoryFile:
+    """Read a signed advisory file and remember its sequence, so that an older one is refused later. Raises UserError."""
+    if trust is None:
+        raise UserError(
+            "--advisories needs --trust FILE: the publisher's public key", "32 bytes in hex, as they publish it", 2
+        )
+    try:
+        keys = [
+            bytes.fromhex(line.strip())
+            for line in trust.read_text().splitlines()
+            if line.strip() and not line.startswith("#")
+        ]
+    except (OSError, ValueError) as exc:
+        raise UserError(f"--trust {trust}: {exc}", "one public key a line, 64 hex digits", 2) from None
+    seen = _seen_path(os.environ)
+    try:
+        newest = int(seen.read_text())
+    except (OSError, ValueError):
+        newest = 0
+    try:
+        data = file.read_bytes()
+    except OSError as exc:
+        raise UserError(f"--advisories {file}: {exc.strerror}", "", 2) from None
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    found = read_signed(data, keys, newest, today)
+    seen.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    new = seen.with_suffix(".new")
+    new.write_text(str(found.sequence))
+    new.replace(seen)
+    return found
+
+
+def _seen_path(environ: Any) -> Path:
+    return Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "switchgear" / "advisories.sequence"
+
+
+# a request through every process
+
+
+class _Upstream(http.server.BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        """Answer as an OpenAI-compatible provider."""
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        message = {"role": "assistant", "content": "doctor"}
+        body = json.dumps(
+            {
+                "id": "doctor",
+                "object": "chat.completion",
+                "created": int(time.time()),
+                "model": "echo",
+                "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+                "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+            }
+        ).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+def self_test(client: Client, status: dict[str, Any]) -> Iterator[Finding]:
+    """Send a request with a key of its own: edge, vault, provider, ledger. The demo provider, else one of this command's."""
+    providers = {p["name"] for p in client.call("GET", "/providers")["providers"]}
+    name = f"doctor-{os.urandom(3).hex()}"
+    server = None
+    model = "demo/echo"
+    made = []
+    try:
+        if "demo" not in providers:
+            server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Upstream)
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            url = f"http://127.0.0.1:{server.server_port}/v1"
+            spec = build(name, schema.Provider(dialect="openai", base_url=url, allow_private=True, auth="none"))
+            client.call("POST", "/providers", msgspec.json.encode(spec))
+            made.append(f"/providers/{name}")
+            put = seal_one(spec, "none", Secret(b""), read_public_key(client.layout), now_ms())
+            client.call("PUT", "/credentials", msgspec.json.encode({"put": put}))
+            model = f"{name}/echo"
+        expires = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=5)).isoformat(timespec="seconds")
+        key = client.call("POST", "/keys", {"name": name, "models": [model], "expires": expires})["key"]
+        made.append(f"key {name}")
+        request_id = _request(status["data_url"], key, model)
+        _booked(client, request_id)
+    except UserError as exc:
+        yield finding(
+            "self-test", "critical", f"a request does not go through: {exc}", model, exc.hint or "switchgear status"
+        )
+    finally:
+        for path in reversed(made):
+            if path.startswith("key "):
+                client.call("POST", f"/keys/{segment(name)}/revoke")
+            else:
+                client.call("DELETE", path)
+        if server is not None:
+            server.shutdown()
+            server.server_close()
+
+
+def _request(data_url: str, key: str, model: str) -> str:
+    parts = urlsplit(data_url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "doctor"}], "max_tokens": 5})
+    connection = kind(parts.hostname or "", parts.port, timeout=SELF_TEST_S)
+    try:
+        connection.request(
+            "POST", "/v1/chat/completions", body, {"authorization": f"Bearer {key}", "content-type": "application/json"}
+        )
+        response = connection.getresponse()
+        answer = response.read(65_536)
+    except (OSError, http.client.HTTPException) as exc:
+        raise UserError(f"{data_url} does not answer: {exc}") from None
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise UserError(f"the answer was {response.status}: {answer[:200].decode('utf-8', 'replace')}")
+    return response.headers.get("x-request-id") or ""
+
+
+def _booked(client: Client, request_id: str) -> None:
+    until = time.monotonic() + SELF_TEST_S
+    while True:
+        try:
+            record = client.call("GET", f"/log/{segment(request_id)}")
+        except UserError:
+            if time.monotonic() > until:
+                raise UserError(
+                    f"request {request_id} was answered and is not in the ledger", "switchgear status"
+                ) from None
+            time.sleep(0.1)
+            continue
+        if record["outcome"] != "ok":
+            raise UserError(f"request {request_id} was booked as {record['outcome']}")
+        return
+
+
+def mend(found: list[Finding]) -> list[Finding]:
+    """Close what others can read or write; returns what is left."""
+    left = []
+    for one in found:
+        if one.rule in {"kek-open", "kek-group", "file-open", "folder-open"}:
+            path = Path(one.where)
+            mode = stat.S_IMODE(path.stat().st_mode)
+            path.chmod(
+                0o600 if one.rule.startswith("kek") else mode & ~0o007 if one.rule == "file-open" else mode & ~0o002
+            )
+            click.echo(f"  mended    {one.title}: {one.fix}", err=True)
+        else:
+            left.append(one)
+    return left
+
+
+@click.command(
+    epilog="""Examples:
+
+\b
+  switchgear doctor
+  switchgear doctor --self-test                           a request through every process
+  switchgear doctor --json | jq '.findings[].title'
+  switchgear doctor --advisories feed.json --trust publisher.pub
+  switchgear doctor --online                              asks osv.dev; sends names and versions of installed packages
+
+Exit: 0 all well (or only hints), 3 something is wrong, 4 the gateway was not reached."""
+)
+@click.option("--fix", is_flag=True, help="Close files that others can read or write.")
+@click.option("--self-test", "test", is_flag=True, help="Send a request through every process.")
+@click.option("--advisories", type=_PATH, help="A signed advisory file, newer than the shipped one.")
+@click.option("--trust", type=_PATH, help="With --advisories: file with the publisher's public keys, in hex.")
+@click.option("--online", is_flag=True, help="Ask osv.dev about the installed packages.")
+@click.option("--osv-url", default=OSV_URL, hidden=True)
 @with_client
-def doctor(client: Client, out: Output) -> int:
-    """Look whether this gateway is safe here. Exit 3 when something should be otherwise."""
+def doctor(
+    client: Client,
+    out: Output,
+    fix: bool,
+    test: bool,
+    advisories: Path | None,
+    trust: Path | None,
+    online: bool,
+    osv_url: str,
+) -> int:
+    """Look whether this gateway is safe and up to date. Exit 3 when something should be otherwise."""
+    remote: list[Finding] = []
+    partial = False
     try:
         status = client.call("GET", "/status")
+        remote = [msgspec.convert(f, Finding) for f in client.call("GET", "/doctor")["findings"]]
     except UserError:
-        status = offline(client)
+        status, partial = offline(client), True
     layout = client.layout
     found = [
         *confinement(status),
+        *exposure(status),
         *key_encryption_key(layout, status.get("kek", "")),
         *files(layout),
         *state(status),
+        *remote,
     ]
-    rows = [msgspec.to_builtins(finding) for finding in found]
-    if out.for_people:
-        for finding in found:
-            click.echo(f"  {finding.severity:<8}  {finding.title}   ({finding.where})")
-            if finding.fix:
-                click.echo(f"            → {finding.fix}")
-        held = [h for h in (status.get("confinement") or {}).values() if h]
-        if held and not any(h["missing"] for h in held):
-            click.echo(f"  confined  {len(held)} processes: Landlock {held[0]['landlock']}, seccomp, no capabilities")
-        click.echo("nothing found" if not found else f"{len(found)} finding{'s' if len(found) != 1 else ''}")
-    else:
-        out.json({"findings": rows, "partial": status["state"] == "stopped"})
-    return FINDINGS_EXIT if any(finding.severity != "low" for finding in found) else 0
+    for folder in integrity.site_folders():
+        found += integrity.check(folder)
+    if advisories is not None:
+        found += known_vulnerable(bring_advisories(layout, advisories, trust))
+    if online:
+        count = sum(1 for _ in metadata.distributions())
+        click.echo(f"asking {urlsplit(osv_url).hostname} about {count} packages: names and versions are sent", err=True)
+        found += ask_online(osv_url)
+    if test and not partial:
+        found += self_test(client, status)
+    if fix:
+        found = mend(found)
+    found.sort(key=lambda f: -SEVERITIES.index(f.severity))
+    _write(out, found, status, partial, test)
+    if partial and status["state"] != "stopped":
+        return 4
+    return FINDINGS_EXIT if any(SEVERITIES.index(f.severity) >= SEVERITIES.index("medium") for f in found) else 0
+
+
+def _write(out: Output, found: list[Finding], status: dict[str, Any], partial: bool, tested: bool) -> None:
+    if not out.for_people:
+        rows = [{**msgspec.to_builtins(one), "reason": REASONS[one.rule]} for one in found]
+        out.json({"findings": rows, "partial": partial, "version": __version__})
+        return
+    for one in found:
+        if one.severity == "info" and out.kind != "wide":
+            continue
+        click.echo(f"  {one.severity:<8}  {one.title}   ({one.where})")
+        if out.kind == "wide":
+            click.echo(f"            {REASONS[one.rule]}")
+        if one.fix:
+            click.echo(f"            → {one.fix}")
+    held = [h for h in (status.get("confinement") or {}).values() if h]
+    if held and not any(h["missing"] for h in held):
+        click.echo(f"  confined  {len(held)} processes: Landlock {held[0]['landlock']}, seccomp, no capabilities")
+    if tested and not partial and all(one.rule != "self-test" for one in found):
+        click.echo("  tested    a request went through edge, vault and provider into the ledger")
+    click.echo("nothing found" if not found else f"{len(found)} finding{'s' if len(found) != 1 else ''}")

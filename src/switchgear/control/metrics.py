@@ -28,6 +28,7 @@ GAUGES = (
     ("switchgear_spool_bytes", "Bytes of spools that are kept."),
     ("switchgear_findings", "Damaged or contradicting places in the books, since the first start."),
 )
+DOCTOR = ("switchgear_doctor_findings", "What the nightly doctor found, by severity.")
 COUNTERS = (
     ("switchgear_ledger_records", "Records moved into the ledger."),
     ("switchgear_double_entry_checked", "Attempts that stand in both books."),
@@ -44,10 +45,12 @@ class Collector:
         status: Callable[[], dict[str, Any]],
         traffic: Callable[[], Mapping[str, Mapping[str, int]]],
         findings: int,
+        doctor: Mapping[str, int],
     ) -> None:
         self._status = status
         self._traffic = traffic
         self._findings = findings
+        self._doctor = doctor
 
     def collect(self) -> Iterator[Metric]:
         """Prometheus: all metrics, as of now."""
@@ -72,6 +75,10 @@ class Collector:
                 yield family
             else:
                 yield GaugeMetricFamily(name, text, value=values[name])
+        doctor = GaugeMetricFamily(*DOCTOR, labels=["severity"])
+        for severity, count in self._doctor.items():
+            doctor.add_metric([severity], count)
+        yield doctor
         for name, text in COUNTERS:
             yield CounterMetricFamily(name, text, value=values[name])
         traffic = self._traffic()

@@ -14,6 +14,7 @@ import msgspec
 from switchgear.config.compile import NAME, Compiled, ProviderSpec, parse_time
 from switchgear.control import findings, metrics
 from switchgear.control.absorber import Absorber
+from switchgear.control.checkup import Checkup
 from switchgear.control.gateway import OVERLAP_MS, Gateway
 from switchgear.core.errors import UserError
 from switchgear.core.ids import request_id_floor
@@ -179,9 +180,12 @@ class Call:
 class Api:
     """What handlers reach."""
 
-    def __init__(self, gateway: Gateway, absorber: Absorber, status: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self, gateway: Gateway, absorber: Absorber, status: Callable[[], dict[str, Any]], checkup: Checkup
+    ) -> None:
         self.gateway = gateway
         self.absorber = absorber
+        self.checkup = checkup
         self.status = status
         self.openapi: dict[str, Any] = {}
         """The document that describes this API; filled by whoever serves it."""
@@ -216,12 +220,19 @@ async def get_openapi(call: Call) -> Any:
 async def get_metrics(call: Call) -> Any:
     """Metrics in Prometheus's text format."""
     findings = len(await call.gateway.read(ledger_rows.quarantined))
-    return metrics.render(metrics.Collector(call.app.status, lambda: dict(call.app.absorber.traffic), findings))
+    return metrics.render(
+        metrics.Collector(call.app.status, lambda: dict(call.app.absorber.traffic), findings, call.app.checkup.counts())
+    )
 
 
 async def get_status(call: Call) -> Any:
     """State of the processes, the ledger and the configuration."""
     return call.app.status()
+
+
+async def get_doctor(call: Call) -> Any:
+    """What should be otherwise, as far as control can see: keys, credentials, prices, backlog, disk, clock, versions."""
+    return {"findings": await call.app.checkup.look(), "time_ms": call.app.checkup.last_ms}
 
 
 # Keys
@@ -769,6 +780,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/openapi.json", "status:read", get_openapi),
     Route("GET", "/metrics", "metrics:read", get_metrics, content_type=metrics.CONTENT_TYPE),
     Route("GET", f"{P}/status", "status:read", get_status),
+    Route("GET", f"{P}/doctor", "findings:read", get_doctor),
     Route("GET", f"{P}/keys", "keys:read", list_keys),
     Route("POST", f"{P}/keys", "keys:write", create_key, KeyCreate),
     Route("GET", f"{P}/keys/{{name}}", "keys:read", get_key),

@@ -1,0 +1,274 @@
+"""What control can tell of the gateway's health: keys, credentials, prices, backlog, disk, clock, versions. Level 5.
+
+The facts are gathered in one place and judged by pure functions. `switchgear doctor` adds what only the machine's owner can
+see (files, processes, installed code). A nightly run feeds /metrics.
+"""
+
+import asyncio
+import datetime
+import functools
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+from sqlalchemy.exc import DatabaseError
+
+from switchgear import __released__, __version__
+from switchgear.control.gateway import Gateway
+from switchgear.detect.advisories import STALE_DAYS, AdvisoryDetector, AdvisoryFile
+from switchgear.detect.checks import finding
+from switchgear.detect.finding import SEVERITIES, Finding
+from switchgear.store import ledger_rows, objects
+from switchgear.store.database import StoreGoneError
+from switchgear.store.objects import KeyRow
+from switchgear.vault.box import Metadata
+
+DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+CREDENTIAL_DAYS = 90
+KEY_UNUSED_DAYS = 30
+PRICES_DAYS = 60
+VERSION_DAYS = 90
+BACKLOG_BYTES = 1 << 30
+DISK_FREE_MIN = 0.05
+CLOCK_AHEAD_MS = 300_000
+NAMED_MAX = 20
+FIRST_S, EVERY_S = 120.0, 86_400.0
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What was looked up."""
+
+    now_ms: int
+    keys: list[KeyRow] = []
+    used_key_ids: set[str] = set()
+    """Of the last KEY_UNUSED_DAYS."""
+    credentials: list[Metadata] = []
+    tokens_for_ever: list[str] = []
+    unpriced: list[tuple[str, int]] = []
+    """provider/model and requests without a price in the last week."""
+    newest_record_ms: int = 0
+    spool_bytes: int = 0
+    disk_free: float = 1.0
+    prices_date: str = ""
+    freezes: dict[str, int | None] = {}
+    packages: list[tuple[str, str]] = []
+
+
+def judge(facts: Facts, advisories: AdvisoryFile) -> list[Finding]:
+    """Return what should be otherwise."""
+    return [
+        *_keys(facts),
+        *_credentials(facts),
+        *_prices(facts),
+        *_state(facts),
+        *_program(facts, advisories),
+    ]
+
+
+def _named(names: list[str]) -> str:
+    more = len(names) - NAMED_MAX
+    return ", ".join(sorted(names)[:NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
+
+
+def _keys(facts: Facts) -> Iterator[Finding]:
+    live = [k for k in facts.keys if k.revoked_ms is None]
+    expired = [k for k in live if k.expires_ms is not None and k.expires_ms <= facts.now_ms]
+    working = [k for k in live if k not in expired]
+    for_ever = [k.name for k in working if k.expires_ms is None]
+    if for_ever:
+        title = f"{len(for_ever)} keys never expire"
+        yield finding("key-no-expiry", "low", title, _named(for_ever), "switchgear key update NAME --expires 90d")
+    everything = [k.name for k in working if not k.models]
+    if everything:
+        title = f"{len(everything)} keys may call every model"
+        yield finding("key-all-models", "low", title, _named(everything), "switchgear key update NAME --models A,B")
+    since = facts.now_ms - KEY_UNUSED_DAYS * DAY_MS
+    unused = [k.name for k in working if k.id not in facts.used_key_ids and k.created_ms < since]
+    if unused:
+        title = f"{len(unused)} keys were not used for {KEY_UNUSED_DAYS} days"
+        yield finding("key-unused", "low", title, _named(unused), "switchgear key revoke NAME")
+    if expired:
+        title = f"{len(expired)} keys have expired"
+        yield finding("key-expired", "info", title, _named([k.name for k in expired]), "switchgear key revoke NAME")
+    if facts.tokens_for_ever:
+        title = f"{len(facts.tokens_for_ever)} tokens for automation never expire"
+        fix = "switchgear token revoke NAME; switchgear token create NAME --expires 90d"
+        yield finding("token-no-expiry", "low", title, _named(facts.tokens_for_ever), fix)
+
+
+def _credentials(facts: Facts) -> Iterator[Finding]:
+    for credential in facts.credentials:
+        if credential.state == "removed" or not credential.last4:
+            continue
+        if not credential.opens:
+            fix = f"add it again: switchgear credential add {credential.provider} --name {credential.name}"
+            title = f"the KEK does not open credential {credential.id}"
+            yield finding("credential-sealed-otherwise", "high", title, credential.id, fix, credential.id)
+        days = (facts.now_ms - credential.changed_ms) // DAY_MS
+        if credential.state == "active" and days > CREDENTIAL_DAYS:
+            title = f"credential {credential.id} is {days} days old"
+            fix = f"make a new one at the provider, then: switchgear credential add {credential.provider} --name {credential.name}"
+            yield finding("credential-old", "medium", title, credential.id, fix, credential.id)
+        if credential.state == "disabled":
+            fix = f"switchgear credential enable {credential.id}, or remove"
+            yield finding(
+                "credential-unused-state",
+                "info",
+                f"credential {credential.id} is disabled",
+                credential.id,
+                fix,
+                credential.id,
+            )
+
+
+def _prices(facts: Facts) -> Iterator[Finding]:
+    age = _age_days(facts.prices_date, facts.now_ms)
+    if age is not None and age > PRICES_DAYS:
+        title = f"the shipped prices are {age} days old"
+        yield finding(
+            "prices-old", "low", title, facts.prices_date, "update switchgear, or set prices: switchgear price set"
+        )
+    for model, count in facts.unpriced[:NAMED_MAX]:
+        title = f"{model} has no price: {count} requests of the last week cost nothing in the ledger"
+        fix = f"switchgear price set {model} --input … --output …"
+        yield finding("model-unpriced", "medium", title, model, fix, model)
+
+
+def _state(facts: Facts) -> Iterator[Finding]:
+    if facts.spool_bytes > BACKLOG_BYTES:
+        title = f"{facts.spool_bytes >> 20} MiB of records wait in the spools"
+        yield finding("spool-backlog", "medium", title, "spool", "see `switchgear status`: is the store away?")
+    if facts.disk_free < DISK_FREE_MIN:
+        title = f"{facts.disk_free:.1%} of the disk is free"
+        yield finding("disk-space", "high", title, "data folder", "make room, or set retention.ledger_days")
+    if facts.newest_record_ms > facts.now_ms + CLOCK_AHEAD_MS:
+        yield finding(
+            "clock", "high", "the newest record lies in the future: the clock was set back", "clock", "check NTP"
+        )
+    if _age_days(__released__, facts.now_ms) == -1:
+        yield finding(
+            "clock",
+            "high",
+            f"the clock shows a time before {__released__}, when this was released",
+            "clock",
+            "check NTP",
+        )
+    if facts.freezes:
+        subjects = _named(list(facts.freezes))
+        yield finding("frozen", "info", f"{len(facts.freezes)} subjects are frozen", subjects, "switchgear unfreeze …")
+
+
+def _program(facts: Facts, advisories: AdvisoryFile) -> Iterator[Finding]:
+    age = _age_days(__released__, facts.now_ms)
+    if age is not None and age > VERSION_DAYS:
+        yield finding("version-old", "medium", f"this version is {age} days old", __version__, "update switchgear")
+    data_age = _age_days(advisories.as_of, facts.now_ms)
+    if data_age is not None and data_age > STALE_DAYS:
+        title = f"the advisory data is of {advisories.as_of}"
+        yield finding(
+            "advisories-old", "low", title, "advisories", "update switchgear, or: switchgear doctor --advisories FILE"
+        )
+    detector = AdvisoryDetector(advisories)
+    for name, version in facts.packages:
+        check = "version-vulnerable" if name == "switchgear" else "dependency-vulnerable"
+        for match in detector.of_package("pypi", name, version):
+            if match.state == "affected":
+                advisory = match.advisory
+                fix = f"update to {match.fixed} or newer" if match.fixed else "see the advisory"
+                title = f"{name} {version}: {advisory.summary} ({advisory.id})"
+                yield finding(check, advisory.severity, title, name, fix, f"{name}-{advisory.id}")
+
+
+def _age_days(date: str, now_ms: int) -> int | None:
+    """Return how many days ago a date was; -1 for one in the future; None when it is none."""
+    try:
+        at = datetime.date.fromisoformat(date[:10])
+    except ValueError:
+        return None
+    days = (datetime.datetime.fromtimestamp(now_ms / 1000, datetime.UTC).date() - at).days
+    return days if days >= 0 else -1
+
+
+def installed() -> list[tuple[str, str]]:
+    """Return (name, version) of the packages of this environment."""
+    return sorted({(d.metadata["Name"], d.version) for d in metadata.distributions() if d.metadata["Name"]})
+
+
+class Checkup:
+    """Gathers facts, judges them, remembers the last nightly result."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        advisories: AdvisoryFile,
+        packages: list[tuple[str, str]],
+        spool_bytes: Callable[[], int],
+        disk_free: Callable[[], float],
+    ) -> None:
+        self._gateway = gateway
+        self._advisories = advisories
+        self._packages = packages
+        self._spool_bytes = spool_bytes
+        self._disk_free = disk_free
+        self.last: list[Finding] | None = None
+        self.last_ms = 0
+
+    async def run(self) -> None:
+        """Look once a day until cancelled; a store that is away is looked at tomorrow."""
+        await asyncio.sleep(FIRST_S)
+        while True:
+            try:
+                await self.look()
+            except (StoreGoneError, DatabaseError, OSError) as exc:
+                self._gateway.report(f"the nightly doctor could not look: {exc}")
+            await asyncio.sleep(EVERY_S)
+
+    async def look(self) -> list[Finding]:
+        """Look now."""
+        found = judge(await self.facts(), self._advisories)
+        self.last, self.last_ms = found, self._gateway.clock.wall_ms()
+        return found
+
+    def counts(self) -> dict[str, int]:
+        """Return the last result by severity, for metrics."""
+        return {severity: sum(f.severity == severity for f in self.last or ()) for severity in SEVERITIES}
+
+    async def facts(self) -> Facts:
+        """Gather."""
+        gateway = self._gateway
+        now = gateway.clock.wall_ms()
+        look_up = functools.partial(_read, now_ms=now)
+        read: dict[str, Any] = await gateway.read(look_up)
+        free = await asyncio.to_thread(self._disk_free)
+        backlog = await asyncio.to_thread(self._spool_bytes)
+        return Facts(
+            now_ms=now,
+            credentials=gateway.credentials,
+            spool_bytes=backlog,
+            disk_free=free,
+            prices_date=gateway.price_snapshot,
+            freezes=gateway.snapshot.freezes if gateway.snapshot is not None else {},
+            packages=self._packages,
+            **read,
+        )
+
+
+def _read(connection: Connection, now_ms: int) -> dict[str, Any]:
+    until = now_ms // HOUR_MS + 1
+    used = ledger_rows.spend_by_model(connection, None, until - KEY_UNUSED_DAYS * 24, until)
+    week = ledger_rows.sum_usage(connection, ["provider", "upstream_model"], until - 7 * 24, until)
+    unpriced = [
+        (f"{row['group_provider']}/{row['group_upstream_model']}", int(row["unpriced_requests"]))
+        for row in week
+        if row["unpriced_requests"] and row["group_provider"]
+    ]
+    return {
+        "keys": objects.keys(connection),
+        "used_key_ids": set(used),
+        "tokens_for_ever": [row.name for row in objects.tokens(connection) if row.expires_ms is None],
+        "unpriced": sorted(unpriced, key=lambda item: -item[1]),
+        "newest_record_ms": ledger_rows.newest_ms(connection),
+    }

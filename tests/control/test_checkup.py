@@ -1,0 +1,81 @@
+import datetime
+
+import msgspec
+import pytest
+
+from switchgear.control import checkup
+from switchgear.control.checkup import Facts, judge
+from switchgear.core.ids import KeyId
+from switchgear.detect.advisories import AdvisoryFile
+from switchgear.discover.toolbox import shipped_advisories
+from switchgear.store.objects import KeyRow
+from switchgear.vault.box import Metadata
+
+NOW = int(datetime.datetime(2026, 12, 1, tzinfo=datetime.UTC).timestamp() * 1000)
+DAY = 86_400_000
+NOTHING = AdvisoryFile("switchgear-advisories/1", 1, "2026-11-26", "2027-11-26", [])
+
+
+def rules(**facts) -> dict[str, str]:
+    return {f.rule: f.title for f in judge(Facts(now_ms=NOW, **facts), NOTHING)}
+
+
+def key(**more) -> KeyRow:
+    base = KeyRow(id=KeyId("k1"), name="ci", models=["a"], expires_ms=NOW + DAY, created_ms=NOW - 100 * DAY)
+    return msgspec.structs.replace(base, **more)
+
+
+def credential(**more) -> Metadata:
+    base = Metadata(
+        id="openai/default", provider="openai", name="default", version=1, state="active", last4="abcd", fingerprint="", base_url="",
+        auth="bearer", created_ms=NOW, changed_ms=NOW, opens=True,
+    )  # fmt: skip
+    return msgspec.structs.replace(base, **more)
+
+
+def test_nothing_wrong_is_nothing():
+    assert rules(keys=[key()], used_key_ids={"k1"}, credentials=[credential()], prices_date="2026-11-20") == {}
+
+
+@pytest.mark.parametrize(
+    ("facts", "rule"),
+    [
+        ({"keys": [key(expires_ms=None)], "used_key_ids": {"k1"}}, "key-no-expiry"),
+        ({"keys": [key(models=None)], "used_key_ids": {"k1"}}, "key-all-models"),
+        ({"keys": [key()]}, "key-unused"),
+        ({"keys": [key(expires_ms=NOW - 1)]}, "key-expired"),
+        ({"tokens_for_ever": ["ci"]}, "token-no-expiry"),
+        ({"credentials": [credential(changed_ms=NOW - 91 * DAY)]}, "credential-old"),
+        ({"credentials": [credential(opens=False)]}, "credential-sealed-otherwise"),
+        ({"credentials": [credential(state="disabled")]}, "credential-unused-state"),
+        ({"prices_date": "2026-09-01"}, "prices-old"),
+        ({"unpriced": [("local/x", 3)]}, "model-unpriced"),
+        ({"spool_bytes": 2 << 30}, "spool-backlog"),
+        ({"disk_free": 0.01}, "disk-space"),
+        ({"newest_record_ms": NOW + DAY}, "clock"),
+        ({"freezes": {"all": None}}, "frozen"),
+    ],
+)
+def test_each_check_against_something_that_is_wrong(facts, rule):
+    assert list(rules(**facts)) == [rule]
+
+
+def test_a_new_or_revoked_key_is_not_unused():
+    assert rules(keys=[key(created_ms=NOW - DAY)]) == {} == rules(keys=[key(revoked_ms=1)])
+
+
+def test_many_names_are_cut():
+    many = [key(id=KeyId(f"k{n}"), name=f"n{n}", expires_ms=None) for n in range(50)]
+    (found,) = judge(Facts(now_ms=NOW, keys=many, used_key_ids={k.id for k in many}), NOTHING)
+    assert found.title.startswith("50 keys") and found.where.endswith("and 30 more")
+
+
+def test_the_versions_age_and_its_libraries():
+    later = Facts(now_ms=NOW + 200 * DAY, packages=[("starlette", "0.40.0"), ("starlette-other", "0.1")])
+    found = judge(later, shipped_advisories())
+    assert {f.rule for f in found} == {"version-old", "advisories-old", "dependency-vulnerable"}
+    assert "clock" in {f.rule for f in judge(Facts(now_ms=0), NOTHING)}
+
+
+def test_this_environment_is_listed():
+    assert ("msgspec", msgspec.__version__) in checkup.installed()
