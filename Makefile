@@ -5,7 +5,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.versi
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help serve test install check format bench kill torture power breach endure fuzz away lock prices clean
+.PHONY: help serve test install check format bench kill torture power breach endure fuzz estate away lock prices clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -67,6 +67,11 @@ fuzz: $(VENV)/.test  ## Property tests with 20,000 examples each (FUZZ_EXAMPLES)
 	  tests/spool tests/vault/test_signing.py --timeout 7200
 	for target in http1 responses sse frames records eventstream keys config routes; do \
 	  $(BIN)/python -m tests.end_to_end.fuzz_targets $$target -max_total_time=$${FUZZ_S:-300} -print_final_stats=1 || exit 1; done
+
+estate: $(VENV)/.test  ## A real LiteLLM in its own environment, fakes and decoys, found by discover (needs PyPI)
+	@test -x .bench-peers/discover/bin/litellm || { $(PYTHON) -m venv .bench-peers/discover && \
+	  .bench-peers/discover/bin/pip install -q "litellm[proxy]" prisma; }
+	LITELLM_BIN=$(CURDIR)/.bench-peers/discover/bin/litellm $(BIN)/python -m pytest tests/end_to_end/test_estate.py --timeout 300
 
 away: $(VENV)/.test  ## The database moved away for a minute under load
 	AWAY_S=60 $(BIN)/python -m pytest tests/end_to_end/test_gateway.py -k database_moved_away --timeout 300

@@ -21,7 +21,7 @@ from switchgear.cli.base import Group, Output, expiry, with_client
 from switchgear.cli.client import Client, segment
 from switchgear.core.errors import UserError
 from switchgear.core.text import clean
-from switchgear.detect.finding import SEVERITIES, Fingerprint
+from switchgear.detect.finding import SEVERITIES, Finding, Fingerprint
 from switchgear.discover import formats, history, report, scope
 from switchgear.discover.collector import Collector
 from switchgear.discover.files import FILE_BYTES_MAX, FileSource, Gateway
@@ -284,7 +284,7 @@ def _write(made: report.Report, output: str, diff: bool) -> None:
         return
     quiet = [f for f in made.findings if f.severity == "info"]
     listed = made.findings if output == "wide" else [f for f in made.findings if f.severity != "info"]
-    for finding in listed:
+    for finding in _grouped(listed):
         more = f" (× {finding.count})" if finding.count > 1 and finding.kind != "egress" else ""
         click.echo(f"  {finding.severity:<8}  {finding.verdict:<8}  {finding.title}{more}")
         owner = f", owner {finding.owner}" if finding.owner else ""
@@ -310,6 +310,24 @@ def _write(made: report.Report, output: str, diff: bool) -> None:
     click.echo(
         f"{end}{' (partial: not everything could be read)' if made.partial else ''}; looked at {seen or 'nothing'}{size}{sent}"
     )
+
+
+def _grouped(found: list[Finding]) -> list[Finding]:
+    """Say once per file which providers it names; everything else stays as it is."""
+    files: dict[str, list[Finding]] = {}
+    for finding in found:
+        if finding.kind == "endpoint":
+            files.setdefault(finding.where.rpartition(":")[0], []).append(finding)
+    out = []
+    for finding in found:
+        group = files.get(finding.where.rpartition(":")[0], []) if finding.kind == "endpoint" else []
+        if len(group) <= 1:
+            out.append(finding)
+        elif finding is group[0]:
+            names = sorted({one.provider or "" for one in group})
+            shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+            out.append(msgspec.structs.replace(finding, title=f"names {len(names)} providers directly: {shown}"))
+    return out
 
 
 # stored findings
