@@ -1,3 +1,4 @@
+# switchgear:allow-file: samples of what it finds
 import pytest
 
 from switchgear.detect import clients

@@ -1,3 +1,4 @@
+# switchgear:allow-file: samples of what it finds
 import random
 import re
 

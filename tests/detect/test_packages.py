@@ -1,3 +1,4 @@
+# switchgear:allow-file: samples of what it finds
 import pytest
 
 from switchgear.detect.packages import Package, imported, installed_node, installed_python, of_manifest

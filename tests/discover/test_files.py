@@ -1,3 +1,4 @@
+# switchgear:allow-file: samples of what it finds
 import base64
 import os
 import random
@@ -75,6 +76,13 @@ def test_a_line_may_allow_it(tmp_path):
     (tmp_path / "a.py").write_text(f"x = '{GROQ}'  # switchgear:allow\n")
     out = scan(tmp_path)
     assert of(out, "key") == [] and out.skipped["lines that say switchgear:allow"] == 1
+
+
+def test_a_file_of_samples_may_say_so_and_is_counted(tmp_path):
+    (tmp_path / "a.py").write_text(f"# switchgear:allow-file\nx = '{GROQ}'\n")
+    (tmp_path / "b.py").write_text("#" * 5000 + f" switchgear:allow-file\nx = '{GROQ}'\n")
+    out = scan(tmp_path)
+    assert len(of(out, "key")) == 1 and out.skipped["files that say switchgear:allow-file"] == 1
 
 
 def test_base_urls_that_point_here_are_governed_and_others_are_not(tmp_path):

@@ -1,3 +1,4 @@
+# switchgear:allow-file: samples of what it finds
 """A LiteLLM of 40 models, with its PostgreSQL and its keys, taken over: every model answers, with the keys that clients hold."""
 
 import hashlib

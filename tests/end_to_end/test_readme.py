@@ -106,6 +106,14 @@ def test_the_tour(demo):
     assert run(["grep", "-r", "sk-tour-secret", "switchgear-data"], folder, environ).returncode == 1
 
     key = re.search(r"Key      (sk-sg-\S+)", printed).group(1)
+    (folder / "app.env").write_text(f"OPENAI_API_KEY={key}\nOPENAI_BASE_URL=http://{environ['SWITCHGEAR_LISTEN']}/v1\n")
+    found = run([*SWITCHGEAR, "discover", "app.env"], folder, {**environ, "XDG_CONFIG_HOME": str(folder / "home")})
+    assert found.returncode == 0 and "virtual key " in found.stdout, found.stdout + found.stderr
+    assert key[-30:-4] not in found.stdout
+    written = re.search(r"printf 'model_list.*litellm\.yaml", (ROOT / "README.md").read_text()).group()
+    assert run(["bash", "-c", written], folder, environ).returncode == 0
+    taken = run([*SWITCHGEAR, "import", "litellm", "litellm.yaml"], folder, environ)
+    assert taken.returncode == 0 and "1 models, 1 providers, 0 keys: 1 imported" in taken.stdout, taken.stderr
     curl = re.search(r"curl -s \S+/v1/messages [^\n]*\\\n[^\n]*", (ROOT / "README.md").read_text()).group()
     curl = curl.replace("127.0.0.1:4100", environ["SWITCHGEAR_LISTEN"]).replace("sk-sg-…", key)
     answer = json.loads(run(["bash", "-c", curl], folder, environ).stdout)

@@ -1,4 +1,7 @@
-"""Settings that open an AI tool to others or let it do anything, in commands, units, compose and CI files. Level 1."""
+"""Settings that open an AI tool to others or let it do anything, in commands, units, compose and CI files. Level 1.
+
+switchgear:allow-file: this is their list.
+"""
 
 import re
 

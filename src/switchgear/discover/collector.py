@@ -7,7 +7,7 @@ import msgspec
 
 from switchgear.core.text import clean
 from switchgear.detect.advisories import Match
-from switchgear.detect.finding import SEVERITIES, Finding, plain_identity
+from switchgear.detect.finding import SEVERITIES, Finding, plain_identity, worse
 
 PROBLEMS_NAMED_MAX = 200
 TEXT_MAX = 512
@@ -54,8 +54,10 @@ class Collector:
         if digest is not None:
             self._digests[finding.id] = digest
 
-    def advise(self, matches: Iterable[Match], product: str, version: str | None, where: str) -> None:
-        """Add what advisories say of a version that was found."""
+    def advise(
+        self, matches: Iterable[Match], product: str, version: str | None, where: str, is_sample: bool = False
+    ) -> None:
+        """Add what advisories say of a version that was found; in tests and documentation it counts less."""
         unknown = []
         for match in matches:
             if match.state == "unknown":
@@ -71,7 +73,7 @@ class Collector:
                     id=plain_identity("advisory", advisory.id, product, where),
                     kind="advisory",
                     rule=advisory.id,
-                    severity=advisory.severity,
+                    severity=worse(advisory.severity, -2) if is_sample else advisory.severity,
                     title=f"{product} {version}: {advisory.summary} ({advisory.id})",
                     where=where,
                     fix=fixed,

@@ -31,7 +31,7 @@ SMALL_BYTES_MAX = 16 * 1024 * 1024
 DEPTH_MAX = 100
 SKIPPED_FOLDERS = frozenset(
     {".git", ".hg", ".svn", "node_modules", "__pycache__", "site-packages", "dist-packages", ".mypy_cache", ".ruff_cache",
-     ".pytest_cache", ".tox", ".nox", ".gradle", ".terraform", "bower_components"}
+     ".pytest_cache", ".hypothesis", ".tox", ".nox", ".gradle", ".terraform", "bower_components"}
 )  # fmt: skip
 BINARY_ENDS = (
     ".png", ".jpg", ".jpeg", ".gif", ".webp", ".ico", ".pdf", ".woff", ".woff2", ".ttf", ".eot", ".otf", ".mp3", ".mp4",
@@ -48,6 +48,8 @@ _AS_DOCUMENTATION = re.compile(
     r"(?i)(?:^|/)(?:tests?|specs?|fixtures?|testdata|examples?|samples?|docs?|__tests__)/|(?:^|/)(?:readme|changelog)[^/]*$|\.(?:md|rst|adoc)$"
 )
 _ALLOWED = (b"switchgear:allow", b"gitleaks:allow")
+_FILE_ALLOWED = b"switchgear:allow-file"
+"""In a file's first 4 KiB: it is full of samples. Such files are counted in every report."""
 _IMAGE = re.compile(rb"""(?i)(?:\bimage["']?\s*[:=]|^\s*FROM)\s*["']?([a-z0-9][a-z0-9._/:@-]{2,250})""")
 _MODEL = re.compile(
     rb"(?i)\b(gpt-(?:3\.5|4o?|4\.1|5)[a-z0-9.-]{0,24}|claude-(?:[0-9]|sonnet|opus|haiku)[a-z0-9.-]{0,32}|gemini-[0-9][a-z0-9.-]{0,24}|"
@@ -187,6 +189,9 @@ class FileSource:
                     piece = b""
                 elif b"\0" in block[:8192]:
                     self._out.skipped["binary files"] += 1
+                    return
+                if _FILE_ALLOWED in block[:4096]:
+                    self._out.skipped["files that say switchgear:allow-file"] += 1
                     return
                 self._whole(shown, block, complete=len(piece) < PIECE)
             if not block:
@@ -358,7 +363,8 @@ class FileSource:
                 version=version,
             )
         )
-        self._out.advise(self._tools.advisories.of_product(product.id, version), product.id, version, where)
+        matches = self._tools.advisories.of_product(product.id, version)
+        self._out.advise(matches, product.id, version, where, _AS_DOCUMENTATION.search(where) is not None)
 
     def flags(self, text: str, where: str, shown: str) -> None:
         """Report settings that open a tool to others."""
@@ -497,7 +503,7 @@ class FileSource:
                 )
             )
         if package.version is not None:
-            self._out.advise(matches, package.name, package.version, where)
+            self._out.advise(matches, package.name, package.version, where, _AS_DOCUMENTATION.search(where) is not None)
 
     def _kubernetes(self, block: bytes, shown: str) -> None:
         for name, value in _K8S_DATA.findall(block):

@@ -1,0 +1,55 @@
+import os
+import stat
+
+import pytest
+from tests.discover.test_collector import finding
+
+from switchgear.cli import discover
+from switchgear.cli.client import Client
+from switchgear.core.errors import UserError
+
+
+def test_the_key_of_hashes_is_made_once_and_closed(tmp_path):
+    environ = {"XDG_CONFIG_HOME": str(tmp_path)}
+    key = discover.fingerprint_key(environ)
+    assert len(key) == 32 and discover.fingerprint_key(environ) == key
+    path = tmp_path / "switchgear" / "discovery.key"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.write_bytes(b"short")
+    with pytest.raises(UserError, match="32 bytes"):
+        discover.fingerprint_key(environ)
+
+
+def test_urls_of_this_gateway_without_one_that_runs(tmp_path):
+    known = discover.Known(Client(tmp_path, None), ("https://ai.acme.internal", "127.0.0.1:4100"))
+    assert not known.running
+    assert known.gateway.origins == {("ai.acme.internal", None), ("127.0.0.1", 4100), ("localhost", 4100)}
+    with pytest.raises(UserError, match="not a URL"):
+        discover.Known(Client(tmp_path, None), ("://",))
+
+
+def test_one_line_for_a_file_that_names_many_providers():
+    found = [finding(f"e{n}", kind="endpoint", where=f"a.py:{n}", provider=f"p{n}") for n in range(10)]
+    other = finding("k", where="a.py:3")
+    shown = discover._grouped([*found, other])
+    assert [f.id for f in shown] == ["e0", "k"] and "10 providers" in shown[0].title and "and 2 more" in shown[0].title
+
+
+@pytest.mark.parametrize("text", ["x", "1,,2", ""])
+def test_ports_that_are_none(text):
+    with pytest.raises(UserError, match="--ports"):
+        discover._ports(text)
+    assert discover._ports("1,2") == [1, 2] and discover._ports(None) is None
+
+
+def test_a_client_that_is_no_address():
+    with pytest.raises(UserError, match="--own-client"):
+        discover._check_address("gateway.internal")
+
+
+def test_the_key_cannot_be_made_where_nobody_may_write(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises((UserError, OSError)):
+        discover.fingerprint_key({"XDG_CONFIG_HOME": str(blocked)})
+    assert os.listdir(tmp_path) == ["file"]
