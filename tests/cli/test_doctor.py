@@ -83,10 +83,26 @@ def test_what_others_can_read_is_closed(tmp_path, capsys):
     box.write_text("x")
     box.chmod(0o664)
     layout.vault.chmod(0o703)
-    left = doctor.mend([*doctor.files(layout), *doctor.state({"state": "stopped"})])
+    left = doctor.mend(layout, [*doctor.files(layout), *doctor.state({"state": "stopped"})])
     assert ids(left) == ["stopped"] and list(doctor.files(layout)) == []
     assert box.stat().st_mode & 0o777 == 0o660
     assert "mended" in capsys.readouterr().err
+
+
+def test_what_is_closed_is_never_behind_a_link(tmp_path):
+    layout = Layout(tmp_path / "data")
+    layout.make()
+    (tmp_path / "outside").mkdir(mode=0o777)
+    (tmp_path / "outside/file").write_text("x")
+    (tmp_path / "outside/file").chmod(0o666)
+    (layout.vault / "link").symlink_to(tmp_path / "outside/file")
+    (layout.vault / "folder").symlink_to(tmp_path / "outside")
+    for path in (layout.vault / "link", layout.vault / "folder/file", tmp_path / "outside/file"):
+        found = doctor.finding("file-open", "high", "t", str(path), "f")
+        assert doctor.mend(layout, [found]) == [found]
+    kek = doctor.finding("kek-open", "critical", "t", str(tmp_path / "outside/file"), "f")
+    assert doctor.mend(layout, [kek]) == [kek]
+    assert (tmp_path / "outside/file").stat().st_mode & 0o777 == 0o666
 
 
 # advisory files that operators bring

@@ -56,3 +56,13 @@ def test_credential_files_and_gateways():
     assert clients.credential_file("/home/a/auth.json") is None
     assert clients.is_litellm_config(b"model_list:\n  - litellm_params: {}\n")
     assert clients.gateway_file("a/librechat.yaml", {"librechat.yaml": "librechat"}) == "librechat"
+
+
+def test_values_that_are_no_text_are_left_alone():
+    names = list(zip("abcdefgh", "bcdefghi", strict=True))
+    bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+        f"{c}: &{c} [{', '.join(['*' + p] * 10)}]\n" for p, c in names
+    )
+    text = bomb + "extensions:\n  dev: {cmd: *i, args: *i, url: *i}\n"
+    (found,) = clients.mcp_servers("goose/config.yaml", text.encode())
+    assert found.program == ""

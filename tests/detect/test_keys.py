@@ -87,11 +87,40 @@ def test_an_endless_line_is_searched_around_its_words():
     assert found(text) == [("groq", key)]
 
 
-def test_patterns_are_linear():
-    # Nested repetition is what makes a pattern explode: (x+)+, (x*)*, (x+)*.
-    for rule in RULES:
-        assert not re.search(r"\([^)]*[+*]\)[+*]", rule.pattern + (rule.context or "")), rule.id
+def unbounded(parsed, inside=False) -> bool:
+    """Tell whether a repetition without end stands in another: (x+)*, (?:a+-)*."""
+    for operation, value in parsed:
+        name = str(operation)
+        if name.endswith("REPEAT"):
+            _low, high, body = value
+            endless = high == re._constants.MAXREPEAT
+            if (endless and inside) or unbounded(body, inside or endless):
+                return True
+        elif (name == "SUBPATTERN" and unbounded(value[-1], inside)) or (
+            name == "BRANCH" and any(unbounded(branch, inside) for branch in value[1])
+        ):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("pattern", [r"(a+)+", r"(?:[a-z]+-)*x", r"(?:a|b*)*"])
+def test_nested_repetition_is_seen(pattern):
+    assert unbounded(re._parser.parse(pattern))
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda r: r.id)
+def test_patterns_repeat_nothing_without_end(rule):
+    for pattern in (rule.pattern, rule.context or "", rule.near or ""):
+        assert not unbounded(re._parser.parse(pattern), inside=False)
 
 
 def test_entropy_tells_random_from_repeated():
     assert entropy(b"") == 0 and entropy(b"aaaa") == 0 and entropy(b"abcd") == 2
+
+
+def test_a_pattern_that_looks_at_a_whole_piece_begins_with_fixed_text():
+    # `near` is searched in megabytes: a repetition at its start would be tried at every byte.
+    for rule in RULES:
+        if rule.near is not None:
+            first = next(iter(re._parser.parse(rule.near)))
+            assert str(first[0]) in {"LITERAL", "BRANCH", "IN"}, rule.id

@@ -64,3 +64,9 @@ def test_installed_metadata():
     )
     assert installed_python(b"no") is None and installed_node(b"{}") is None
     assert installed_node(b'{"name":"n8n","version":"1.1.0"}') == Package("npm", "n8n", "1.1.0")
+
+
+@pytest.mark.parametrize("name", ["package.json", "package-lock.json"])
+def test_deep_json_yields_nothing(name):
+    assert list(of_manifest(name, b'{"x":' + b"[" * 100_000)) == []
+    assert installed_node(b'{"x":' + b"[" * 100_000) is None

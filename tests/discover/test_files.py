@@ -228,3 +228,15 @@ def test_a_broken_client_file_is_named(tmp_path):
     (tmp_path / ".mcp.json").write_text("{")
     out = scan(tmp_path)
     assert out.partial and "cannot be read" in out.problems[0].reason
+
+
+def test_hostile_text_is_read_in_linear_time(tmp_path):
+    texts = (
+        b"kind: Secret" + b"\n" * 4_000_000,
+        b"kind: Secret\n" + b" " * 4_000_000,
+        b"api_key" * 500_000,
+        b"https://" * 400_000,
+    )
+    for number, text in enumerate(texts):
+        (tmp_path / f"{number}.yaml").write_bytes(text)
+    assert not scan(tmp_path).partial  # the suite's own bound of time would end it

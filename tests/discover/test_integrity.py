@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import os
 
 import pytest
 
@@ -54,3 +55,9 @@ def test_a_folder_that_everybody_may_write(folder):
 def test_this_environment_itself():
     found = [f for site in integrity.site_folders() for f in integrity.check(site)]
     assert [f for f in found if f.rule in {"file-changed", "pth-foreign"}] == []
+
+
+def test_a_pipe_in_a_record_does_not_hold_the_check(folder):
+    (folder / "good/a.py").unlink()
+    os.mkfifo(folder / "good/a.py")
+    assert rules(folder) == ["file-changed"]

@@ -2,6 +2,7 @@ import gzip
 import json
 
 import pytest
+from tests.store.test_pihole import make
 
 from switchgear.detect.finding import Fingerprint
 from switchgear.discover import logs
@@ -67,6 +68,12 @@ def test_packed_logs_and_cloudtrail(tmp_path):
     assert {("10.0.0.5", "openai"), ("10.1.1.1", "bedrock")} <= {(f.where, f.provider) for f in out.findings()}
 
 
+def test_the_database_of_a_pihole(tmp_path):
+    make(tmp_path / "pihole-FTL.db", [{"timestamp": 1.0, "domain": "api.openai.com", "client": "10.0.0.5"}] * 3)
+    (found,) = scan(tmp_path / "pihole-FTL.db").findings()
+    assert (found.where, found.provider, found.count) == ("10.0.0.5", "openai", 3)
+
+
 @pytest.mark.parametrize("size", [64, 100, 4096])
 def test_lines_across_pieces_are_read_whole(tmp_path, monkeypatch, size):
     monkeypatch.setattr(logs, "PIECE", size)
@@ -105,3 +112,17 @@ def test_an_empty_log_is_clean(tmp_path):
     (tmp_path / "x").write_text("")
     out = scan(tmp_path / "x")
     assert not out.partial and out.findings() == []
+
+
+def test_hostile_lines_are_read_in_linear_time(tmp_path):
+    word = "api.openai.com"
+    lines = [
+        word + "a." * 200_000,
+        "query[A] " * 100_000 + word,
+        "info: " * 100_000 + word,
+        (word + " ") * 50_000,
+        "0:" * 300_000 + word,
+        "{" * 300_000 + word,
+    ]
+    (tmp_path / "x").write_text("\n".join(lines) + "\n")
+    scan(tmp_path / "x")

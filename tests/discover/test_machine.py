@@ -73,14 +73,21 @@ def test_units_packages_containers_and_stolen_machines(image):
     container.mkdir(parents=True)
     config = {
         "Name": "/chat",
-        "Config": {"Image": "ghcr.io/open-webui/open-webui:v0.6.1", "Env": ["WEBUI_AUTH=False", f"K={GROQ}"]},
+        "Config": {
+            "Image": "ghcr.io/open-webui/open-webui:v0.6.1",
+            "Env": ["WEBUI_AUTH=False", f"K={GROQ}"],
+            "Labels": {"com.docker.compose.project.config_files": "/srv/chat/compose.yaml,/gone.yaml"},
+        },
     }
+    (image / "srv/chat").mkdir(parents=True)
+    (image / "srv/chat/compose.yaml").write_text("services:\n  db:\n    image: qdrant/qdrant:v1.0\n")
     (container / "config.v2.json").write_text(json.dumps(config))
     machine, out = source(image)
     machine.scan()
     assert {"MAL-2026-LITELLM", "CVE-2025-49596", "CVE-2025-64496", "malicious-file"} <= {
         f.rule for f in by(out, "advisory")
     }
+    assert "/srv/chat/compose.yaml:3" in {f.where for f in by(out, "image")}
     assert {"OLLAMA_HOST=0.0.0.0", "WEBUI_AUTH=False"} <= {f.rule for f in by(out, "flag")}
     assert {f.where for f in by(out, "key")} >= {"container chat (environment)", "/etc/systemd/system/llm.service:4"}
     assert any(f.where == "/etc/systemd/system/llm.service" for f in by(out, "process"))

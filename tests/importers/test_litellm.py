@@ -1,10 +1,13 @@
 # switchgear:allow-file: samples of what it finds
+import hashlib
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from switchgear.cli.import_ import as_yaml, check
+from switchgear.core.errors import UserError
 from switchgear.importers.litellm import Database, Importer, KeyRow, Opened, TeamRow
 
 KEY = "a" * 64
@@ -294,3 +297,17 @@ def test_the_database_wins_over_the_file():
     rows = Database(settings={"router_settings": {"num_retries": 2}})
     found = run({"model_list": [entry("a", model="openai/a")], "router_settings": {"num_retries": 0}}, rows)
     assert models(found)["a"]["retry"]["max"] == 2
+
+
+def test_a_key_that_anyone_would_guess_is_not_taken_over():
+    token = hashlib.sha256(b"sk-1234").hexdigest()
+    found = run({}, Database(keys=[KeyRow(token=token, alias="demo")]))
+    assert found.config.keys == {} and "anyone would guess" in said(found)["database.keys.demo"]
+
+
+def test_anchors_that_multiply_are_refused():
+    bomb = ["x"] * 10
+    for _ in range(8):
+        bomb = [bomb] * 10
+    with pytest.raises(UserError, match="too large"):
+        run({"model_list": bomb})

@@ -27,7 +27,7 @@ from switchgear.discover.collector import Collector
 from switchgear.discover.files import FILE_BYTES_MAX, FileSource, Gateway
 from switchgear.discover.hosts import HostSource
 from switchgear.discover.logs import LogSource
-from switchgear.discover.machine import MachineSource
+from switchgear.discover.machine import MachineSource, listeners
 from switchgear.discover.toolbox import Toolbox
 
 OUTPUTS = ("table", "wide", "json", "sarif", "cyclonedx", "markdown")
@@ -194,6 +194,7 @@ def discover(
     targets += scope.read(scope_file) if scope_file is not None else []
     for address in own_client:
         _check_address(address)
+    targets = [_with_listeners(target, root, out) for target in targets]
     machine = machine or not (paths or hosts or scope_file or logs)
     earlier = _read(baseline) if baseline is not None else None
     tools = Toolbox.shipped(Fingerprint(fingerprint_key(dict(os.environ))))
@@ -213,7 +214,7 @@ def discover(
                 history.scan(path, files, out)
     if targets:
         sources.append("hosts " + ", ".join([*hosts, *([str(scope_file)] if scope_file else [])]))
-        count = sum(len(t.ports) if t.ports is not None else len(asked.ports()) for t in targets)
+        count = sum(len(t.ports or (*asked.ports(), *t.more_ports)) for t in targets)
         with Bar(count, "hosts", shown) as out.progress:
             asyncio.run(asked.scan(targets))
     if logs:
@@ -240,6 +241,13 @@ def discover(
         made = report.against(made, earlier, str(baseline))
     _write(made, output, diff)
     return report.exit_code(made, fail_on)
+
+
+def _with_listeners(target: scope.Target, root: Path, out: Collector) -> scope.Target:
+    """Ask this machine on every port where it listens, wherever a service was put."""
+    if target.ports is not None or not ipaddress.ip_address(target.address).is_loopback:
+        return target
+    return msgspec.structs.replace(target, more_ports=tuple(sorted({found.port for found in listeners(root, out)})))
 
 
 def _ports(text: str | None) -> list[int] | None:

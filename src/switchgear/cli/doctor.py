@@ -5,6 +5,7 @@ import http.client
 import http.server
 import json
 import os
+import re
 import stat
 import threading
 import time
@@ -233,6 +234,8 @@ class _Upstream(http.server.BaseHTTPRequestHandler):
 def self_test(client: Client, status: dict[str, Any]) -> Iterator[Finding]:
     """Send a request with a key of its own: edge, vault, provider, ledger. The demo provider, else one of this command's."""
     providers = {p["name"] for p in client.call("GET", "/providers")["providers"]}
+    for left in (p for p in providers if re.fullmatch(r"doctor-[0-9a-f]{6}", p)):  # of a doctor that was killed
+        client.call("DELETE", f"/providers/{segment(left)}")
     name = f"doctor-{os.urandom(3).hex()}"
     server = None
     model = "demo/echo"
@@ -305,20 +308,41 @@ def _booked(client: Client, request_id: str) -> None:
         return
 
 
-def mend(found: list[Finding]) -> list[Finding]:
-    """Close what others can read or write; returns what is left."""
+_CLOSED = {"file-open": 0o007, "folder-open": 0o002}
+
+
+def mend(layout: Layout, found: list[Finding]) -> list[Finding]:
+    """Close what others can read or write in the data folder; returns what is left.
+
+    The folder's parts belong to the gateway's lesser users, who could put a link where a file was: every step down is opened
+    without following one. The KEK's place is what control says it is, so its mode is left to people.
+    """
     left = []
     for one in found:
-        if one.rule in {"kek-open", "kek-group", "file-open", "folder-open"}:
-            path = Path(one.where)
-            mode = stat.S_IMODE(path.stat().st_mode)
-            path.chmod(
-                0o600 if one.rule.startswith("kek") else mode & ~0o007 if one.rule == "file-open" else mode & ~0o002
-            )
+        if one.rule in _CLOSED and _take_away(layout.data, Path(one.where), _CLOSED[one.rule]):
             click.echo(f"  mended    {one.title}: {one.fix}", err=True)
         else:
             left.append(one)
     return left
+
+
+def _take_away(root: Path, path: Path, bits: int) -> bool:
+    try:
+        parts = path.relative_to(root).parts
+        fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return False
+    try:
+        for part in parts:
+            below = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fd)
+            os.close(fd)
+            fd = below
+        os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) & ~bits)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
 
 
 @click.command(
@@ -355,9 +379,15 @@ def doctor(
     partial = False
     try:
         status = client.call("GET", "/status")
-        remote = [msgspec.convert(f, Finding) for f in client.call("GET", "/doctor")["findings"]]
     except UserError:
         status, partial = offline(client), True
+    if not partial:
+        try:
+            remote = [msgspec.convert(f, Finding) for f in client.call("GET", "/doctor")["findings"]]
+        except UserError as exc:
+            remote = [
+                finding("store", "high", f"control cannot look: {exc}", "store", exc.hint or "see `switchgear status`")
+            ]
     layout = client.layout
     found = [
         *confinement(status),
@@ -378,7 +408,7 @@ def doctor(
     if test and not partial:
         found += self_test(client, status)
     if fix:
-        found = mend(found)
+        found = mend(layout, found)
     found.sort(key=lambda f: -SEVERITIES.index(f.severity))
     _write(out, found, status, partial, test)
     if partial and status["state"] != "stopped":

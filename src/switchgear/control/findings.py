@@ -121,14 +121,12 @@ async def recognise(gateway: Gateway, digests: list[str]) -> dict[str, tuple[str
     Keys are compared by their keyed hashes, credentials by the vault's: nothing is unsealed for it.
     """
     asked = [bytes.fromhex(digest) for digest in digests]
-    rows = await gateway.read(objects.keys)
-    issued = {secret.mac: row.name for row in rows for secret in row.secrets if row.revoked_ms is None}
-    known: dict[str, tuple[str, str]] = {}
-    for digest in asked:
-        for pepper in gateway.peppers.values():
-            name = issued.get(virtual_key.keyed_hash(pepper, digest))
-            if name is not None:
-                known[digest.hex()] = ("virtual_key", name)
+    macs = {virtual_key.keyed_hash(pepper, digest): digest for digest in asked for pepper in gateway.peppers.values()}
+
+    def issued(connection: Connection) -> dict[str, tuple[str, str]]:
+        return {macs[mac].hex(): ("virtual_key", name) for mac, name in objects.key_names(connection, macs).items()}
+
+    known = await gateway.read(issued)
     for at in range(0, len(asked), ASKED_AT_ONCE):
         held = await gateway.ask_vault("recognise", asked[at : at + ASKED_AT_ONCE], dict[str, str])
         known |= {digest: ("credential", name) for digest, name in held.items()}

@@ -341,9 +341,8 @@ class Gateway:
         )
 
         def work(connection: Connection) -> None:
-            for other in objects.keys(connection):
-                if other.revoked_ms is None and any(s.mac == mac for s in other.secrets):
-                    raise ConflictError(f"the key {row.name!r} is known here already, as {other.name!r}")
+            for other in objects.key_names(connection, [mac]).values():
+                raise ConflictError(f"the key {row.name!r} is known here already, as {other!r}")
             objects.add_key(connection, row)
             if spent_nanousd:
                 objects.set_object(connection, OPENING, row.id, msgspec.json.encode(spent_nanousd), now)

@@ -23,6 +23,7 @@ REASONS: dict[str, str] = {
     # state
     "stopped": "the processes were not looked at",
     "problem": "the gateway itself says that something is wrong",
+    "store": "without its store the gateway serves, and nobody can look or change anything",
     "frozen": "requests are refused until somebody unfreezes",
     "spool-backlog": "records wait for the ledger: budgets and reports lag behind",
     "disk-space": "a full disk refuses new requests",

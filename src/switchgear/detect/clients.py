@@ -82,7 +82,7 @@ def _server(name: str, entry: Mapping[str, Any]) -> McpServer:
         if host is not None and host.group(1).lower() == "http" and host.group(2) not in {"127.0.0.1", "localhost"}:
             problems.append("over plain http")
         return McpServer(name, host.group(2) if host else "?", True, tuple(problems))
-    command = str(entry.get("command") or entry.get("cmd") or "")
+    command = next((c for c in (entry.get("command"), entry.get("cmd")) if isinstance(c, str)), "")
     arguments = (
         [str(a) for a in entry.get("args", []) if isinstance(a, str)] if isinstance(entry.get("args"), list) else []
     )

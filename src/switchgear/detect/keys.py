@@ -45,6 +45,8 @@ class KeyDetector:
 
     def __init__(self, rules: Iterable[KeyRule]) -> None:
         self._rules = {f"key:{rule.id}": _compile(rule) for rule in rules}
+        self._near_block = b""
+        self._near: dict[str, bool] = {}
 
     def words(self) -> dict[str, set[str]]:
         """Return what the first pass looks for: word → tags."""
@@ -76,9 +78,19 @@ class KeyDetector:
                 continue
             if rule.check is not None and not _CHECKS[rule.check](value):
                 continue
-            if compiled.near is not None and compiled.near.search(block) is None:
+            if compiled.near is not None and not self._is_near(compiled, block):
                 continue
             yield Hit(rule, match.start("key"), match.end("key"), value)
+
+    def _is_near(self, compiled: _Compiled, block: bytes) -> bool:
+        """Tell whether what must be near stands in the block; looked up once a block."""
+        assert compiled.near is not None
+        if self._near_block is not block:
+            self._near_block, self._near = block, {}
+        found = self._near.get(compiled.rule.id)
+        if found is None:
+            found = self._near[compiled.rule.id] = compiled.near.search(block) is not None
+        return found
 
 
 def _may_be_placeholder(rule: KeyRule, value: bytes) -> bool:

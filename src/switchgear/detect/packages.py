@@ -96,7 +96,7 @@ def of_manifest(name: str, data: bytes) -> Iterator[Package]:
     elif name in {"package-lock.json", "npm-shrinkwrap.json"}:
         try:
             lock = msgspec.json.decode(data, type=_NpmLock)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             return
         for path, entry in lock.packages.items():
             if path:
@@ -122,7 +122,7 @@ def of_manifest(name: str, data: bytes) -> Iterator[Package]:
 def _package_json(data: bytes) -> Iterator[Package]:
     try:
         found = msgspec.json.decode(data, type=_Npm)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return
     for name, wanted in {**found.dependencies, **found.dev_dependencies}.items():
         yield Package("npm", name, wanted if wanted[:1].isdigit() else None)
@@ -141,6 +141,6 @@ def installed_node(data: bytes) -> Package | None:
     """Return the package of an installed package.json."""
     try:
         found = msgspec.json.decode(data, type=_Npm)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
     return Package("npm", found.name, found.version or None) if found.name else None

@@ -17,7 +17,7 @@ from switchgear.detect.rules import Marker, Product
 
 CONFIRMED, LIKELY, POSSIBLE = 100, 90, 60
 """Sums of weights: with two signs, with one, and not worth mentioning below."""
-_TITLE = re.compile(r"(?is)<title[^>]*>\s*([^<]{1,300})")
+_TITLE = re.compile(r"(?is)<title[^>]{0,200}>\s{0,50}([^<]{1,300})")
 _VERSION_TEXT = re.compile(r"[A-Za-z0-9.+_-]{1,40}")
 OPENAI_COMPATIBLE = "openai-compatible"
 

@@ -55,7 +55,7 @@ _MODEL = re.compile(
     rb"(?i)\b(gpt-(?:3\.5|4o?|4\.1|5)[a-z0-9.-]{0,24}|claude-(?:[0-9]|sonnet|opus|haiku)[a-z0-9.-]{0,32}|gemini-[0-9][a-z0-9.-]{0,24}|"
     rb"mistral-(?:large|medium|small)[a-z0-9.-]{0,12}|deepseek-(?:chat|reasoner|v[0-9])[a-z0-9.-]{0,12}|text-embedding-[a-z0-9-]{3,16})"
 )
-_K8S_DATA = re.compile(rb"(?m)^\s+([A-Za-z0-9_.-]{1,253}):\s*([A-Za-z0-9+/]{16,}={0,2})\s*$")
+_K8S_DATA = re.compile(rb"(?m)^[ \t]{1,64}([A-Za-z0-9_.-]{1,253}):[ \t]{0,8}([A-Za-z0-9+/]{16,}={0,2})[ \t\r]{0,8}$")
 _DOMAIN, _IMPORT, _IMAGE_TAG, _FLAG, _MODEL_TAG, _OWN = "domain", "import", "image", "flag", "model", "own"
 _MODEL_WORDS = ("gpt-3.5", "gpt-4", "gpt-5", "claude-", "gemini-", "mistral-", "deepseek-", "text-embedding-")
 

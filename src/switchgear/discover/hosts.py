@@ -88,7 +88,7 @@ class HostSource:
 
     async def scan(self, targets: Iterable[Target]) -> None:
         """Ask all targets."""
-        jobs = [(target, port) for target in targets for port in (target.ports or self.ports())]
+        jobs = [(target, port) for target in targets for port in (target.ports or (*self.ports(), *target.more_ports))]
         seen: set[tuple[str, int]] = set()
         async with asyncio.TaskGroup() as group:
             for target, port in jobs:

@@ -72,6 +72,8 @@ def _compare(path: Path, recorded: str) -> str | None:
     if algorithm != "sha256" or path.suffix == ".pyc":
         return None
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return "changed"
         digest = hashlib.sha256(path.read_bytes()).digest()
     except FileNotFoundError:
         return "missing"

@@ -4,7 +4,6 @@ import datetime
 import gzip
 import hashlib
 import io
-import os
 import zlib
 from pathlib import Path
 
@@ -15,8 +14,10 @@ from switchgear.detect.finding import Finding, Severity, plain_identity
 from switchgear.detect.sieve import Sieve
 from switchgear.discover.collector import Collector
 from switchgear.discover.toolbox import Toolbox
+from switchgear.store import pihole
 
 PIECE = 4 * 1024 * 1024
+GZIP, SQLITE = b"\x1f\x8b", b"SQLite format 3\0"
 LINE_BYTES_MAX = 1024 * 1024
 DOCUMENT_BYTES_MAX = 64 * 1024 * 1024
 PAIRS_MAX = 200_000
@@ -57,15 +58,15 @@ class LogSource:
         """Read one log; findings come with `report`."""
         try:
             with open(path, "rb") as raw:
-                packed = raw.peek(2)[:2] == b"\x1f\x8b" if isinstance(raw, io.BufferedReader) else False
-                size = os.fstat(raw.fileno()).st_size
+                head = raw.peek(16)[:16]
                 self._out.looked_at["logs"] += 1
-                if packed:
+                if head == SQLITE:
+                    self._pihole(path)
+                elif head[:2] == GZIP:
                     with gzip.open(raw, "rb") as unpacked:
                         self._read(unpacked, str(path), raw)
                 else:
                     self._read(raw, str(path), raw)
-                del size
         except (OSError, EOFError, zlib.error) as exc:
             self._out.failed(str(path), f"cannot be read to its end: {getattr(exc, 'strerror', None) or exc}")
 
@@ -95,6 +96,11 @@ class LogSource:
             self._block(block[:cut], kind)
         if rest and kind is not None:
             self._block(rest, kind)
+
+    def _pihole(self, path: Path) -> None:
+        self._out.looked_at["logs of format pi-hole"] += 1
+        for at, host, client in pihole.queries(path):
+            self._entry(log_lines.Entry(client, host, at))
 
     def _document(self, block: bytes, stream: io.BufferedIOBase, name: str) -> None:
         document = block + stream.read(DOCUMENT_BYTES_MAX)

@@ -56,6 +56,24 @@ class Process(msgspec.Struct, frozen=True):
     age_s: float
 
 
+def listeners(root: Path, out: Collector) -> list[Listener]:
+    """Return the listening TCP sockets of a machine (of this network namespace)."""
+    found = []
+    for name in ("tcp", "tcp6"):
+        try:
+            lines = (root / "proc/net" / name).read_text().splitlines()[1:]
+        except OSError as exc:
+            if name == "tcp":
+                out.failed(f"/proc/net/{name}", exc.strerror)
+            continue
+        for line in lines:
+            parts = line.split()
+            if len(parts) > 9 and parts[3] == LISTEN:
+                address, _, port = parts[1].partition(":")
+                found.append(Listener(_address(address), int(port, 16), int(parts[9])))
+    return found
+
+
 class MachineSource:
     """Looks at the machine it runs on; `root` is "/" (another folder in tests, or a mounted image)."""
 
@@ -78,20 +96,7 @@ class MachineSource:
 
     def listeners(self) -> list[Listener]:
         """Return the listening TCP sockets of this machine (of this network namespace)."""
-        found = []
-        for name in ("tcp", "tcp6"):
-            try:
-                lines = (self._root / "proc/net" / name).read_text().splitlines()[1:]
-            except OSError as exc:
-                if name == "tcp":
-                    self._out.failed(f"/proc/net/{name}", exc.strerror)
-                continue
-            for line in lines:
-                parts = line.split()
-                if len(parts) > 9 and parts[3] == LISTEN:
-                    address, _, port = parts[1].partition(":")
-                    found.append(Listener(_address(address), int(port, 16), int(parts[9])))
-        return found
+        return listeners(self._root, self._out)
 
     def _holders(self) -> dict[int, int]:
         """Return socket inode → pid, of processes that this user may look into."""
@@ -265,6 +270,10 @@ class MachineSource:
             self._files.keys_in(block, where, lambda _, w=where: f"{w} (environment)")  # type: ignore[misc]
             for line in environment:
                 self._files.flags(str(line), where, where)
+            labels = (config.get("Config") or {}).get("Labels") or {}
+            for project in str(labels.get("com.docker.compose.project.config_files", "")).split(","):
+                if project.startswith("/") and (self._root / project.lstrip("/")).is_file():
+                    self._files.file(str(self._root / project.lstrip("/")), project)
         podman = self._root / "var/lib/containers/storage/overlay-images/images.json"
         text = self._text(podman, quiet=True)
         for image in re.findall(r'"([a-z0-9.:/_-]+/[a-z0-9._/-]+:[A-Za-z0-9._-]+)"', text or ""):
@@ -336,8 +345,9 @@ class MachineSource:
 
     def _package(self, path: Path, read: object) -> None:
         try:
-            with open(path, "rb") as file:
-                head = file.read(65_536)
+            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe must not hold the scan
+            with os.fdopen(fd, "rb") as file:
+                head = file.read(65_536) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
         except FileNotFoundError:
             return
         except OSError as exc:

@@ -29,6 +29,8 @@ class Target(msgspec.Struct, frozen=True):
     ports: tuple[int, ...] | None
     """None: the usual ports of all products."""
     owner: str | None
+    more_ports: tuple[int, ...] = ()
+    """Asked besides the usual ones: where this machine is seen to listen."""
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

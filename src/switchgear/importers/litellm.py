@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from switchgear.config import schema
-from switchgear.core.errors import SealError
+from switchgear.core.errors import SealError, UserError
 from switchgear.core.money import NANO_PER_USD
 from switchgear.core.secret import Secret
 from switchgear.providers.catalogue import PROVIDERS
@@ -45,6 +45,10 @@ _PRICES = {
 }
 _ALL = frozenset({"all-proxy-models", "*"})
 RETRIES_MAX = 3
+VALUES_MAX, DEPTH_MAX = 500_000, 50
+_HABITS = "sk-1234 sk-12345 sk-123456 sk-12345678 sk-1234567890 sk-test sk-litellm sk-master sk-admin"
+GUESSED = frozenset(hashlib.sha256(key.encode()).hexdigest() for key in _HABITS.split())
+"""Keys of documentation and habit."""
 
 
 class Opened(str):
@@ -137,7 +141,7 @@ class Importer:
         open_value: Callable[[str], bytes] | None = None,
     ) -> None:
         """`raw`: the decoded YAML; `open_value` opens an encrypted value of the database (None: no salt key was given)."""
-        self._raw = _copy(dict(raw))
+        self._raw = _Copier().copy(dict(raw))
         self._database = database or Database()
         self._open = open_value
         self.lines: list[Line] = []
@@ -671,7 +675,7 @@ class Importer:
             self._say(
                 "changed",
                 f"database.teams.{team.alias or team.id}",
-                "a name that records carry; its budget is not kept here",
+                f"a name that records carry; {team.spend:.4f} USD so far stand with its keys",
             )
         for user in self._database.users:
             self._rest(f"database.users.{user.email or user.id}", user.rest)
@@ -687,6 +691,9 @@ class Importer:
         path = f"database.keys.{row.alias or row.token[:8]}"
         if not re.fullmatch(r"[0-9a-f]{64}", row.token):
             self._say("unsupported", path, "not stored by its SHA-256: it cannot be taken over")
+            return
+        if row.token in GUESSED:
+            self._say("unsupported", path, "a key that anyone would guess: make a new one, switchgear key create")
             return
         if row.blocked:
             self._say("changed", path, "blocked: left out, so it stays refused")
@@ -723,10 +730,20 @@ class Importer:
         return out
 
 
-def _copy(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _copy(v) for k, v in value.items()}
-    return [_copy(v) for v in value] if isinstance(value, list) else value
+class _Copier:
+    """Copies a decoded file; bounded, since anchors of YAML multiply what they name."""
+
+    def __init__(self) -> None:
+        self._left = VALUES_MAX
+
+    def copy(self, value: Any, depth: int = 0) -> Any:
+        """Copy a value and all in it. Raises UserError."""
+        self._left -= 1
+        if self._left < 0 or depth > DEPTH_MAX:
+            raise UserError("the configuration is too large (anchors that multiply?)", "", 2)
+        if isinstance(value, dict):
+            return {str(k): self.copy(v, depth + 1) for k, v in value.items()}
+        return [self.copy(v, depth + 1) for v in value] if isinstance(value, list) else value
 
 
 def _dict(value: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Rows of everything but the ledger: objects, keys, freezes, tokens, audit. Level 2. Functions of a connection."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -140,6 +141,19 @@ def keys(connection: Connection, name: str | None = None) -> list[KeyRow]:
         )
         for row in connection.execute(query)
     ]
+
+
+def key_names(connection: Connection, macs: Iterable[bytes]) -> dict[bytes, str]:
+    """Return keyed hash → name of the keys in force that have secrets with these hashes."""
+    joined = tables.keys.join(tables.key_secrets, tables.keys.c.id == tables.key_secrets.c.key_id)
+    query = select(tables.key_secrets.c.mac, tables.keys.c.name).select_from(joined)
+    query = query.where(tables.keys.c.revoked_ms.is_(None))
+    wanted = list(macs)
+    found: dict[bytes, str] = {}
+    for at in range(0, len(wanted), 500):
+        rows = connection.execute(query.where(tables.key_secrets.c.mac.in_(wanted[at : at + 500])))
+        found |= {bytes(mac): name for mac, name in rows}
+    return found
 
 
 def put_object(connection: Connection, kind: str, name: str, spec: bytes, now_ms: int) -> None:
