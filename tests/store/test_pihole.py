@@ -1,11 +1,11 @@
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import URL, create_engine
 
 from switchgear.store import pihole
 
 
 def make(path, rows):
-    engine = create_engine(f"sqlite:///{path}")
+    engine = create_engine(URL.create("sqlite", database=str(path)))
     pihole._QUERIES.metadata.create_all(engine)
     with engine.begin() as connection:
         connection.execute(pihole._QUERIES.insert(), rows)

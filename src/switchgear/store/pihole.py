@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import Column, Float, MetaData, String, Table, create_engine, select
+from sqlalchemy import URL, Column, Float, MetaData, String, Table, create_engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 _QUERIES = Table("queries", MetaData(), Column("timestamp", Float), Column("domain", String), Column("client", String))
@@ -17,7 +17,8 @@ BATCH = 10_000
 
 def queries(path: Path) -> Iterator[tuple[float, str, str]]:
     """Yield (seconds since the epoch, name, client). Raises OSError when the file is no such database."""
-    engine = create_engine(f"sqlite:///file:{quote(str(path.absolute()))}?mode=ro&immutable=1&uri=true")
+    name = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
+    engine = create_engine(URL.create("sqlite", database=name, query={"uri": "true"}))
     try:
         with engine.connect().execution_options(stream_results=True, max_row_buffer=BATCH) as connection:
             columns = (_QUERIES.c.timestamp, _QUERIES.c.domain, _QUERIES.c.client)
