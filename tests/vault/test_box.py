@@ -1,5 +1,7 @@
 """The box: versions only rise, removal leaves a tombstone, nothing reads."""
 
+import hashlib
+
 import msgspec
 import pytest
 
@@ -7,7 +9,7 @@ from switchgear.core.errors import RefusedError, SealError
 from switchgear.core.secret import Secret
 from switchgear.providers import endpoint
 from switchgear.vault import seal
-from switchgear.vault.box import Box, Ceilings, Put
+from switchgear.vault.box import RECOGNISE_MAX, Box, Ceilings, Put
 from switchgear.vault.kek import KeyPair
 from switchgear.vault.seal import SealContext
 
@@ -97,3 +99,38 @@ def test_S1_a_box_belongs_to_one_store(tmp_path):
     with pytest.raises(RefusedError):
         Box(tmp_path, KEYS).bind_store("b")
     assert Ceilings().concurrency > 0
+
+
+# recognising (decision 016)
+
+
+def digest(value: bytes) -> bytes:
+    return hashlib.sha256(value).digest()
+
+
+def test_C4_a_secret_is_recognised_by_its_digest_and_nothing_else_is_told(tmp_path):
+    box = Box(tmp_path, KEYS)
+    box.put(put(1, b"sk-secret-value-one"), 10)
+    found = box.recognise([digest(b"sk-secret-value-one"), digest(b"sk-another"), b"", b"x" * 99])
+    assert found == {digest(b"sk-secret-value-one").hex(): "p/c"}
+    box.set_state("p/c", "disabled", 11)
+    assert box.recognise([digest(b"sk-secret-value-one")]), "a disabled credential still works at its provider"
+    box.set_state("p/c", "removed", 12)
+    assert box.recognise([digest(b"sk-secret-value-one")]) == {}
+
+
+def test_a_question_is_bounded(tmp_path):
+    box = Box(tmp_path, KEYS)
+    box.put(put(1, b"sk-secret-value-one"), 10)
+    many = [digest(bytes([n % 256, n // 256])) for n in range(RECOGNISE_MAX)]
+    assert box.recognise([*many, digest(b"sk-secret-value-one")]) == {}
+
+
+def test_fingerprints_of_an_earlier_version_are_renewed(tmp_path):
+    box = Box(tmp_path, KEYS)
+    box.put(put(1, b"sk-secret-value-one"), 10)
+    (item,) = box._items.values()
+    box._items[item.id] = msgspec.structs.replace(item, fingerprint="0" * 32)
+    box._save()
+    again = Box(tmp_path, KEYS)
+    assert again.recognise([digest(b"sk-secret-value-one")])
