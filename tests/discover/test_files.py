@@ -105,6 +105,9 @@ def test_what_else_is_found_in_a_repository(tmp_path):
     (tmp_path / "requirements.txt").write_text("litellm==1.82.8\n")
     (tmp_path / "config.yaml").write_text("model_list:\n  - model_name: x\n    litellm_params: {model: openai/x}\n")
     (tmp_path / ".mcp.json").write_text('{"mcpServers": {"fs": {"command": "npx", "args": ["-y", "server-fs"]}}}')
+    (tmp_path / "main.tf").write_text('resource "aws_bedrock_guardrail" "x" {}\n')
+    (tmp_path / "ci.yaml").write_text("    - uses: anthropics/claude-code-action@v1\n")
+    (tmp_path / "m.gguf").write_bytes(b"GGUF")
     (tmp_path / "CLAUDE.md").write_text("be nice\n")
     out = scan(tmp_path)
     assert {f.evidence["sdk"] for f in of(out, "sdk") if "sdk" in f.evidence} == {"openai", "@anthropic-ai/sdk"}
@@ -114,7 +117,8 @@ def test_what_else_is_found_in_a_repository(tmp_path):
     assert [f.rule for f in of(out, "config")] == ["litellm"] and "import litellm" in of(out, "config")[0].fix
     assert [f.title for f in of(out, "mcp")] == ["MCP server fs: npx server-fs, takes the newest version at each start"]
     assert [f.rule for f in of(out, "flag")] == ["WEBUI_AUTH=False"]
-    assert [f.evidence["model"] for f in of(out, "model")] == ["gpt-4o-mini"]
+    assert {f.evidence["model"] for f in of(out, "model")} == {"gpt-4o-mini", "m.gguf"}
+    assert {f.rule for f in of(out, "infrastructure")} == {"Amazon Bedrock", "Claude Code in CI"}
     assert not out.partial
 
 

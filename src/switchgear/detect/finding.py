@@ -23,7 +23,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     """Stable: the same thing has the same id in the next run, on the same machine (`Fingerprint`)."""
     kind: str
-    """key, service, process, package, image, config, endpoint, sdk, mcp, egress, advisory, flag, credential_file."""
+    """key, service, process, package, image, config, endpoint, sdk, model, mcp, egress, advisory, flag, infrastructure,
+    credential_file; of doctor: what a check is about."""
     severity: Severity
     title: str
     where: str

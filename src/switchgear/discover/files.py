@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from switchgear.detect import clients, flags, packages
+from switchgear.detect import clients, flags, infrastructure, packages
 from switchgear.detect.domains import hosts_in
 from switchgear.detect.finding import Finding, Severity, masked, plain_identity, worse
 from switchgear.detect.keys import Hit
@@ -33,11 +33,12 @@ SKIPPED_FOLDERS = frozenset(
     {".git", ".hg", ".svn", "node_modules", "__pycache__", "site-packages", "dist-packages", ".mypy_cache", ".ruff_cache",
      ".pytest_cache", ".hypothesis", ".tox", ".nox", ".gradle", ".terraform", "bower_components"}
 )  # fmt: skip
+MODEL_ENDS = (".gguf", ".ggml", ".safetensors", ".onnx")
 BINARY_ENDS = (
     ".png", ".jpg", ".jpeg", ".gif", ".webp", ".ico", ".pdf", ".woff", ".woff2", ".ttf", ".eot", ".otf", ".mp3", ".mp4",
     ".mov", ".avi",
     ".zip", ".gz", ".bz2", ".xz", ".zst", ".7z", ".tar", ".tgz", ".jar", ".war", ".whl", ".so", ".dylib", ".dll", ".exe",
-    ".o", ".a", ".pyc", ".class", ".wasm", ".sqlite", ".db", ".mdb", ".parquet", ".gguf", ".safetensors", ".onnx", ".pt", ".bin",
+    ".o", ".a", ".pyc", ".class", ".wasm", ".sqlite", ".db", ".mdb", ".parquet", ".pt", ".bin",
 )  # fmt: skip
 LOCK_FILES = frozenset(
     {"package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "poetry.lock", "uv.lock", "pdm.lock",
@@ -56,7 +57,15 @@ _MODEL = re.compile(
     rb"mistral-(?:large|medium|small)[a-z0-9.-]{0,12}|deepseek-(?:chat|reasoner|v[0-9])[a-z0-9.-]{0,12}|text-embedding-[a-z0-9-]{3,16})"
 )
 _K8S_DATA = re.compile(rb"(?m)^[ \t]{1,64}([A-Za-z0-9_.-]{1,253}):[ \t]{0,8}([A-Za-z0-9+/]{16,}={0,2})[ \t\r]{0,8}$")
-_DOMAIN, _IMPORT, _IMAGE_TAG, _FLAG, _MODEL_TAG, _OWN = "domain", "import", "image", "flag", "model", "own"
+_DOMAIN, _IMPORT, _IMAGE_TAG, _FLAG, _MODEL_TAG, _OWN, _CODE = (
+    "domain",
+    "import",
+    "image",
+    "flag",
+    "model",
+    "own",
+    "code",
+)
 _MODEL_WORDS = ("gpt-3.5", "gpt-4", "gpt-5", "claude-", "gemini-", "mistral-", "deepseek-", "text-embedding-")
 
 
@@ -93,6 +102,7 @@ class FileSource:
             packages.import_words(_IMPORT),
             {name: {_IMAGE_TAG} for name in images if len(name) > 3},
             flags.words(_FLAG),
+            infrastructure.words(_CODE),
             {word: {_MODEL_TAG} for word in _MODEL_WORDS},
             own,
         ):
@@ -153,6 +163,9 @@ class FileSource:
         owner = clients.credential_file(shown)
         if owner is not None:
             self._credential_file(path, shown, owner)
+            return
+        if path.lower().endswith(MODEL_ENDS):
+            self._model_file(shown)
             return
         if path.lower().endswith(BINARY_ENDS):
             self._out.skipped["binary files"] += 1
@@ -251,6 +264,8 @@ class FileSource:
                 self.image(match.group(1).decode(), f"{shown}:{number}")
         if _FLAG in tags:
             self.flags(line.decode("utf-8", "replace"), f"{shown}:{number}", shown)
+        if _CODE in tags:
+            self._infrastructure(line.decode("utf-8", "replace"), shown, number)
         if _MODEL_TAG in tags:
             for model in _MODEL.findall(line):
                 self._model(model.decode().lower().rstrip(".-"), shown, number)
@@ -380,6 +395,34 @@ class FileSource:
                     fix="leave it out, or run the tool where nobody else reaches it",
                 )
             )
+
+    def _infrastructure(self, line: str, shown: str, number: int) -> None:
+        for name, whose in infrastructure.found_in(line):
+            self._out.add(
+                Finding(
+                    id=plain_identity("infrastructure", name, shown),
+                    kind="infrastructure",
+                    rule=whose,
+                    severity="low" if whose in infrastructure.CI_AGENTS else "info",
+                    title=f"declares {whose} ({name})",
+                    where=f"{shown}:{number}",
+                    fix="let its callers go through the gateway: switchgear provider add",
+                )
+            )
+
+    def _model_file(self, shown: str) -> None:
+        self._out.add(
+            Finding(
+                id=plain_identity("model", "file", shown),
+                kind="model",
+                rule="model-file",
+                severity="info",
+                title=f"a model lies here ({shown.rpartition('.')[2]})",
+                where=shown,
+                fix="",
+                evidence={"model": shown.rpartition("/")[2]},
+            )
+        )
 
     def _model(self, model: str, shown: str, number: int) -> None:
         self._out.add(

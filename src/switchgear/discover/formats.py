@@ -69,7 +69,20 @@ def sarif(report: Report) -> dict[str, Any]:
 
 
 _ON_DISK = frozenset(
-    {"key", "endpoint", "sdk", "image", "config", "mcp", "package", "credential_file", "flag", "model", "advisory"}
+    {
+        "key",
+        "endpoint",
+        "sdk",
+        "image",
+        "config",
+        "mcp",
+        "package",
+        "credential_file",
+        "flag",
+        "model",
+        "advisory",
+        "infrastructure",
+    }
 )
 
 
