@@ -11,7 +11,8 @@ import pytest
 
 from switchgear.detect.finding import Finding, Fingerprint
 from switchgear.discover.collector import Collector
-from switchgear.discover.files import FileSource, Gateway
+from switchgear.discover.files import FileSource
+from switchgear.discover.judge import Gateway, Judge
 from switchgear.discover.machine import MachineSource
 from switchgear.discover.toolbox import Toolbox
 from switchgear.testing.corpus import expand
@@ -22,7 +23,8 @@ GROQ = expand("gsk_<alnum*52>", random.Random(5))
 
 def source(root: Path, users: bool = False) -> tuple[MachineSource, Collector]:
     out = Collector()
-    return MachineSource(TOOLS, FileSource(TOOLS, out, Gateway()), out, root, users), out
+    judge = Judge(TOOLS, out, Gateway())
+    return MachineSource(TOOLS, judge, FileSource(judge, out), out, root, users), out
 
 
 @pytest.fixture

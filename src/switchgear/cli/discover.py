@@ -24,8 +24,9 @@ from switchgear.core.text import clean
 from switchgear.detect.finding import SEVERITIES, Finding, Fingerprint
 from switchgear.discover import formats, history, report, scope
 from switchgear.discover.collector import Collector
-from switchgear.discover.files import FILE_BYTES_MAX, FileSource, Gateway
+from switchgear.discover.files import FILE_BYTES_MAX, FileSource
 from switchgear.discover.hosts import HostSource
+from switchgear.discover.judge import Gateway, Judge
 from switchgear.discover.logs import LogSource
 from switchgear.discover.machine import MachineSource, listeners
 from switchgear.discover.toolbox import Toolbox
@@ -198,20 +199,21 @@ def discover(
     machine = machine or not (paths or hosts or scope_file or logs)
     earlier = _read(baseline) if baseline is not None else None
     tools = Toolbox.shipped(Fingerprint(fingerprint_key(dict(os.environ))))
-    files = FileSource(tools, out, known.gateway, max_file_size)
+    judge = Judge(tools, out, known.gateway)
+    files = FileSource(judge, out, max_file_size)
     shown = sys.stderr.isatty()
     sources: list[str] = []
     asked = HostSource(tools, out, os.urandom(6).hex(), known.upstreams)
     if machine:
         sources.append("machine with users" if users else "machine")
         with Bar(None, "this machine", shown) as out.progress:
-            MachineSource(tools, files, out, root, users).scan()
+            MachineSource(tools, judge, files, out, root, users).scan()
     for path in paths:
         sources.append(f"{path} with history" if with_history else str(path))
         with Bar(None, str(path), shown) as out.progress:
             files.scan(path)
             if with_history:
-                history.scan(path, files, out)
+                history.scan(path, judge, out)
     if targets:
         sources.append("hosts " + ", ".join([*hosts, *([str(scope_file)] if scope_file else [])]))
         count = sum(len(t.ports or (*asked.ports(), *t.more_ports)) for t in targets)

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from switchgear.discover.collector import Collector
-from switchgear.discover.files import BINARY_ENDS, LOCK_FILES, FileSource
+from switchgear.discover.files import BINARY_ENDS, LOCK_FILES
+from switchgear.discover.judge import Judge
 
 BLOB_BYTES_MAX = 64 * 1024 * 1024
 _QUIET = (
@@ -24,7 +25,7 @@ _QUIET = (
 )
 
 
-def scan(repository: Path, files: FileSource, out: Collector) -> None:
+def scan(repository: Path, judge: Judge, out: Collector) -> None:
     """Look for keys in all objects of a repository that a reference reaches."""
     try:
         listing = _git(repository, "rev-list", "--objects", "--all")
@@ -49,7 +50,7 @@ def scan(repository: Path, files: FileSource, out: Collector) -> None:
         out.looked_at["versions in git history"] += 1
         out.looked_at["bytes"] += len(data)
         out.progress(len(data), shown)
-        files.keys_in(data, shown, lambda number, s=shown, o=oid: f"{s}:{number} (in git, object {o[:12]})")  # type: ignore[misc]
+        judge.keys_in(data, shown, lambda number, s=shown, o=oid: f"{s}:{number} (in git, object {o[:12]})")  # type: ignore[misc]
 
 
 def _environment() -> dict[str, str]:

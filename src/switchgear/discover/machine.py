@@ -19,6 +19,7 @@ from switchgear.detect.finding import Finding, Severity, plain_identity
 from switchgear.detect.rules import Product
 from switchgear.discover.collector import Collector
 from switchgear.discover.files import FileSource
+from switchgear.discover.judge import Judge
 from switchgear.discover.toolbox import Toolbox
 
 LISTEN = "0A"
@@ -77,8 +78,11 @@ def listeners(root: Path, out: Collector) -> list[Listener]:
 class MachineSource:
     """Looks at the machine it runs on; `root` is "/" (another folder in tests, or a mounted image)."""
 
-    def __init__(self, tools: Toolbox, files: FileSource, collector: Collector, root: Path, users: bool) -> None:
+    def __init__(
+        self, tools: Toolbox, judge: Judge, files: FileSource, collector: Collector, root: Path, users: bool
+    ) -> None:
         self._tools = tools
+        self._judge = judge
         self._files = files
         self._out = collector
         self._root = root
@@ -158,8 +162,8 @@ class MachineSource:
             if product is not None and not sockets:
                 self._running(product, process)
             where = f"process {pid}"
-            self._files.flags(process.command, where, f"{where} {product.id if product else ''}")
-            self._files.keys_in(process.command.encode(), f"command line of process {pid}", lambda _, w=where: w)  # type: ignore[misc]
+            self._judge.flags(process.command, where, f"{where} {product.id if product else ''}")
+            self._judge.keys_in(process.command.encode(), f"command line of process {pid}", lambda _, w=where: w)  # type: ignore[misc]
 
     def _listener(self, product: Product, process: Process, socket: Listener) -> None:
         own = product.category == "own gateway"
@@ -264,12 +268,12 @@ class MachineSource:
                 continue
             image = str((config.get("Config") or {}).get("Image", ""))
             where = f"container {str(config.get('Name', entry.name))[:64].lstrip('/')}"
-            self._files.image(image, f"{where}:{image}")
+            self._judge.image(image, f"{where}:{image}")
             environment = (config.get("Config") or {}).get("Env") or []
             block = "\n".join(str(line) for line in environment).encode()
-            self._files.keys_in(block, where, lambda _, w=where: f"{w} (environment)")  # type: ignore[misc]
+            self._judge.keys_in(block, where, lambda _, w=where: f"{w} (environment)")  # type: ignore[misc]
             for line in environment:
-                self._files.flags(str(line), where, where)
+                self._judge.flags(str(line), where, where)
             labels = (config.get("Config") or {}).get("Labels") or {}
             for project in str(labels.get("com.docker.compose.project.config_files", "")).split(","):
                 if project.startswith("/") and (self._root / project.lstrip("/")).is_file():
@@ -277,7 +281,7 @@ class MachineSource:
         podman = self._root / "var/lib/containers/storage/overlay-images/images.json"
         text = self._text(podman, quiet=True)
         for image in re.findall(r'"([a-z0-9.:/_-]+/[a-z0-9._/-]+:[A-Za-z0-9._-]+)"', text or ""):
-            self._files.image(image, f"{self._shown(podman)}:1")
+            self._judge.image(image, f"{self._shown(podman)}:1")
 
     # packages
 
@@ -356,7 +360,7 @@ class MachineSource:
         self._out.looked_at["packages"] += 1
         found = read(head)  # type: ignore[operator]
         if found is not None:
-            self._files.package(found, self._shown(path.parent), installed=True)
+            self._judge.package(found, self._shown(path.parent), installed=True)
 
     def _malicious(self, where: str, what: str) -> None:
         self._out.add(

@@ -1,0 +1,98 @@
+# switchgear:allow-file: samples of what it finds
+import base64
+
+import msgspec
+from tests.discover.test_files import ANTHROPIC, GROQ, TOOLS, of, scan
+
+from switchgear.discover.judge import Gateway
+from switchgear.testing.corpus import true_lines
+
+
+def test_no_secret_of_a_corpus_stands_in_any_finding(tmp_path):
+    secrets = []
+    for number, (rule, text) in enumerate(true_lines(TOOLS.library.keys, 14, seed=5)):
+        (tmp_path / f"f{number}.conf").write_text(text + "\n")
+        secrets.append((rule.id, text))
+    out = scan(tmp_path)
+    written = msgspec.json.encode(out.findings()).decode() + repr(out.problems)
+    assert len(secrets) >= 1_000 and len(of(out, "key")) >= 0.99 * len(secrets)
+    for _, text in secrets:
+        for part in text.replace('"', " ").replace("'", " ").replace("=", " ").split():
+            if len(part) > 24 and part.isascii() and not part.startswith(("http", "{", "-----")):
+                assert part[-24:-4] not in written
+
+
+def test_documentation_counts_less(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.txt").write_text(f"key {GROQ}\n")
+    (tmp_path / "a.txt").write_text(f"key {GROQ}\n")
+    assert {f.where.split("/")[-2]: f.severity for f in of(scan(tmp_path), "key")} == {
+        "docs": "medium",
+        tmp_path.name: "high",
+    }
+
+
+def test_a_line_may_allow_it(tmp_path):
+    (tmp_path / "a.py").write_text(f"x = '{GROQ}'  # switchgear:allow\n")
+    out = scan(tmp_path)
+    assert of(out, "key") == [] and out.skipped["lines that say switchgear:allow"] == 1
+
+
+def test_base_urls_that_point_here_are_governed_and_others_are_not(tmp_path):
+    (tmp_path / "good.env").write_text("OPENAI_BASE_URL=http://127.0.0.1:4100/v1\n")
+    (tmp_path / "bad.env").write_text("OPENAI_BASE_URL=https://api.openai.com/v1\n")
+    out = scan(tmp_path, Gateway(frozenset({("127.0.0.1", 4100)})))
+    assert {f.where.split("/")[-1].split(":")[0]: f.verdict for f in of(out, "endpoint")} == {
+        "good.env": "governed",
+        "bad.env": "bypass",
+    }
+
+
+def test_what_else_is_found_in_a_repository(tmp_path):
+    (tmp_path / "app.py").write_text("import openai\nMODEL = 'gpt-4o-mini'\n")
+    (tmp_path / "web.ts").write_text('import Anthropic from "@anthropic-ai/sdk"\n')
+    (tmp_path / "compose.yaml").write_text(
+        "services:\n  llm:\n    image: ghcr.io/berriai/litellm:main-v1.81.16\n    environment:\n      WEBUI_AUTH: 'False'\n"
+    )
+    (tmp_path / "Dockerfile").write_text("FROM ollama/ollama:0.1.30\n")
+    (tmp_path / "requirements.txt").write_text("litellm==1.82.8\n")
+    (tmp_path / "config.yaml").write_text("model_list:\n  - model_name: x\n    litellm_params: {model: openai/x}\n")
+    (tmp_path / ".mcp.json").write_text('{"mcpServers": {"fs": {"command": "npx", "args": ["-y", "server-fs"]}}}')
+    (tmp_path / "main.tf").write_text('resource "aws_bedrock_guardrail" "x" {}\n')
+    (tmp_path / "ci.yaml").write_text("    - uses: anthropics/claude-code-action@v1\n")
+    (tmp_path / "m.gguf").write_bytes(b"GGUF")
+    (tmp_path / "CLAUDE.md").write_text("be nice\n")
+    out = scan(tmp_path)
+    assert {f.evidence["sdk"] for f in of(out, "sdk") if "sdk" in f.evidence} == {"openai", "@anthropic-ai/sdk"}
+    assert {f.product for f in of(out, "image")} == {"litellm", "ollama"}
+    rules = {f.rule for f in of(out, "advisory")}
+    assert {"CVE-2026-42208", "MAL-2026-LITELLM", "CVE-2024-37032"} <= rules
+    assert [f.rule for f in of(out, "config")] == ["litellm"] and "import litellm" in of(out, "config")[0].fix
+    assert [f.title for f in of(out, "mcp")] == ["MCP server fs: npx server-fs, takes the newest version at each start"]
+    assert [f.rule for f in of(out, "flag")] == ["WEBUI_AUTH=False"]
+    assert {f.evidence["model"] for f in of(out, "model")} == {"gpt-4o-mini", "m.gguf"}
+    assert {f.rule for f in of(out, "infrastructure")} == {"Amazon Bedrock", "Claude Code in CI"}
+    assert not out.partial
+
+
+def test_secrets_of_kubernetes_are_decoded_once(tmp_path):
+    value = base64.b64encode(ANTHROPIC.encode()).decode()
+    (tmp_path / "s.yaml").write_text(f"apiVersion: v1\nkind: Secret\ndata:\n  ANTHROPIC_API_KEY: {value}\n")
+    (found,) = of(scan(tmp_path), "key")
+    assert found.rule == "anthropic-api" and found.where.endswith("(Secret data ANTHROPIC_API_KEY)")
+
+
+def test_credential_files_are_named_and_not_read(tmp_path):
+    folder = tmp_path / ".codex"
+    folder.mkdir()
+    (folder / "auth.json").write_text(f'{{"key": "{GROQ}"}}')
+    (folder / "auth.json").chmod(0o644)
+    out = scan(tmp_path)
+    (found,) = of(out, "credential_file")
+    assert found.severity == "high" and found.evidence == {"mode": "644"} and of(out, "key") == []
+
+
+def test_a_broken_client_file_is_named(tmp_path):
+    (tmp_path / ".mcp.json").write_text("{")
+    out = scan(tmp_path)
+    assert out.partial and "cannot be read" in out.problems[0].reason
