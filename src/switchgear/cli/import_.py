@@ -21,7 +21,8 @@ from switchgear.core.errors import ConfigProblem, UserError
 from switchgear.core.secret import Secret
 from switchgear.importers import litellm as translate
 from switchgear.importers import litellm_cipher, litellm_rows
-from switchgear.importers.litellm import Imported, Line
+from switchgear.importers.litellm import Imported
+from switchgear.importers.litellm_parts import Line
 from switchgear.providers.endpoint import KEYLESS
 
 FILE_BYTES_MAX = 16 * 1024 * 1024

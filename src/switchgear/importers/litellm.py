@@ -5,35 +5,37 @@ end is listed as unsupported. Facts: LiteLLM's documentation of config.yaml and 
 """
 
 import hashlib
-import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Any
 
 import msgspec
 
 from switchgear.config import schema
-from switchgear.core.errors import SealError, UserError
+from switchgear.core.errors import SealError
 from switchgear.core.money import NANO_PER_USD
 from switchgear.core.secret import Secret
-from switchgear.providers.catalogue import PROVIDERS
+from switchgear.importers.litellm_parts import (
+    ENV,
+    Copier,
+    Database,
+    KeyRow,
+    Line,
+    Opened,
+    Status,
+    TeamRow,
+    UserRow,
+    label,
+    listed,
+    looks_encrypted,
+    mapping,
+    shown,
+    slug,
+    unique,
+)
+from switchgear.importers.litellm_places import Places
 
-Status = Literal["imported", "changed", "unsupported"]
-ENV = "os.environ/"
-OPEN = "openai-compatible"
-KINDS = {
-    # LiteLLM's provider → row of our catalogue; OPEN: any OpenAI-compatible server at `api_base`.
-    **{name: name for name in PROVIDERS if name not in {"azure-deployments", "vertex-global", "vertex-anthropic"}},
-    "text-completion-openai": "openai", "vertex_ai": "vertex", "vertex_ai_beta": "vertex", "bedrock_converse": "bedrock",
-    "cohere_chat": "cohere", "codestral": "mistral", "together_ai": "together", "fireworks_ai": "fireworks",
-    "ollama_chat": "ollama", "hosted_vllm": "vllm", "nvidia_nim": "nvidia", "lm_studio": "lmstudio", "llamafile": "llamacpp",
-    "jina_ai": "jina", "ai21_chat": "ai21", "openai_like": OPEN, "custom_openai": OPEN, "litellm_proxy": OPEN, "azure_ai": OPEN,
-    "xinference": OPEN, "lemonade": OPEN, "docker_model_runner": OPEN,
-}  # fmt: skip
-_PATHS = {"anthropic": "/v1", "ollama": "/v1", "gemini": "/v1beta", "vllm": "/v1", "cohere": "/v2"}
-"""What our base URL ends with where LiteLLM's `api_base` may be the bare host."""
 _PRICES = {
     "input_cost_per_token": "input_per_mtok",
     "output_cost_per_token": "output_per_mtok",
@@ -45,72 +47,9 @@ _PRICES = {
 }
 _ALL = frozenset({"all-proxy-models", "*"})
 RETRIES_MAX = 3
-VALUES_MAX, DEPTH_MAX = 500_000, 50
 _HABITS = "sk-1234 sk-12345 sk-123456 sk-12345678 sk-1234567890 sk-test sk-litellm sk-master sk-admin"
 GUESSED = frozenset(hashlib.sha256(key.encode()).hexdigest() for key in _HABITS.split())
 """Keys of documentation and habit."""
-
-
-class Opened(str):
-    """Text that was encrypted in the database: used, never shown."""
-
-    __slots__ = ()
-
-
-class Line(msgspec.Struct, frozen=True):
-    """One line of the report."""
-
-    status: Status
-    path: str
-    text: str
-
-
-class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A virtual key of LiteLLM's database; `token` is the SHA-256 of the key, in hex."""
-
-    token: str
-    alias: str | None = None
-    spend: float = 0.0
-    expires: str | None = None
-    models: list[str] = []
-    team_id: str | None = None
-    user_id: str | None = None
-    blocked: bool = False
-    metadata: dict[str, Any] = {}
-    rest: dict[str, Any] = {}
-    """What else it has, of what restricts it: budgets, limits, routes."""
-
-
-class TeamRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A team."""
-
-    id: str
-    alias: str | None = None
-    models: list[str] = []
-    spend: float = 0.0
-    rest: dict[str, Any] = {}
-
-
-class UserRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A user."""
-
-    id: str
-    email: str | None = None
-    spend: float = 0.0
-    rest: dict[str, Any] = {}
-
-
-class Database(msgspec.Struct, frozen=True, kw_only=True):
-    """What was read of a database; values of `models` and `credentials` may be encrypted."""
-
-    keys: list[KeyRow] = []
-    teams: list[TeamRow] = []
-    users: list[UserRow] = []
-    models: list[dict[str, Any]] = []
-    """Entries as in `model_list`."""
-    credentials: list[dict[str, Any]] = []
-    """Entries as in `credential_list`."""
-    settings: dict[str, Any] = {}
 
 
 class Imported(msgspec.Struct, kw_only=True):
@@ -141,20 +80,15 @@ class Importer:
         open_value: Callable[[str], bytes] | None = None,
     ) -> None:
         """`raw`: the decoded YAML; `open_value` opens an encrypted value of the database (None: no salt key was given)."""
-        self._raw = _Copier().copy(dict(raw))
+        self._raw = Copier().copy(dict(raw))
         self._database = database or Database()
         self._open = open_value
         self.lines: list[Line] = []
-        self._providers: dict[str, schema.Provider] = {}
         self._models: dict[str, schema.Model | str | bool] = {}
         self._keys: dict[str, schema.Key] = {}
         self._groups: dict[str, list[str]] = {}
-        self._secrets: dict[tuple[str, str], Secret] = {}
-        self._named: dict[bytes, str] = {}
-        self._digests: dict[tuple[str, bytes], str] = {}
-        self._environment: dict[tuple[str, str], str] = {}
         self._spends: dict[str, int] = {}
-        self._variables: dict[str, str] = {}
+        self._places = Places(self._say)
 
     # report
 
@@ -165,9 +99,9 @@ class Importer:
         """List what nobody took."""
         if isinstance(rest, dict):
             for name, value in rest.items():
-                self._say("unsupported", f"{path}.{name}" if path else str(name), f"no counterpart: {_shown(value)}")
+                self._say("unsupported", f"{path}.{name}" if path else str(name), f"no counterpart: {shown(value)}")
         elif rest not in (None, [], ""):
-            self._say("unsupported", path, f"no counterpart: {_shown(rest)}")
+            self._say("unsupported", path, f"no counterpart: {shown(rest)}")
 
     # the whole
 
@@ -175,29 +109,29 @@ class Importer:
         """Translate everything."""
         raw = self._raw
         variables = raw.pop("environment_variables", None) or {}
-        self._variables = (
+        self._places.variables = (
             {str(name): str(value) for name, value in variables.items()} if isinstance(variables, dict) else {}
         )
-        for name in self._variables:
+        for name in self._places.variables:
             self._say(
                 "changed",
                 f"environment_variables.{name}",
                 "used where the file refers to it; not exported to a process",
             )
-        named = self._credentials(_list(raw.pop("credential_list", None)), "credential_list")
+        named = self._credentials(listed(raw.pop("credential_list", None)), "credential_list")
         named |= self._credentials(self._database.credentials, "database.credentials", encrypted=True)
-        for number, entry in enumerate(_list(raw.pop("model_list", None))):
+        for number, entry in enumerate(listed(raw.pop("model_list", None))):
             self._deployment(entry, f"model_list[{number}]", named, encrypted=False)
         for number, entry in enumerate(self._database.models):
             self._deployment(entry, f"database.models[{number}]", named, encrypted=True)
-        litellm = _dict(raw.pop("litellm_settings", None))
-        router = _dict(raw.pop("router_settings", None))
-        for name, value in _dict(self._database.settings.get("litellm_settings")).items():
+        litellm = mapping(raw.pop("litellm_settings", None))
+        router = mapping(raw.pop("router_settings", None))
+        for name, value in mapping(self._database.settings.get("litellm_settings")).items():
             litellm[name] = value  # the database wins over the file
-        for name, value in _dict(self._database.settings.get("router_settings")).items():
+        for name, value in mapping(self._database.settings.get("router_settings")).items():
             router[name] = value
         self._routing(litellm, router)
-        general = _dict(raw.pop("general_settings", None))
+        general = mapping(raw.pop("general_settings", None))
         self._general(general)
         self._left_over("litellm_settings", litellm)
         self._left_over("router_settings", router)
@@ -205,12 +139,12 @@ class Importer:
         raw.pop("include", None)  # merged by the caller
         self._left_over("", raw)
         self._people()
-        config = schema.Config(providers=self._providers, models=self._models, keys=self._keys)
+        config = schema.Config(providers=self._places.providers, models=self._models, keys=self._keys)
         return Imported(
             config=config,
             lines=self.lines,
-            secrets=self._secrets,
-            environment=self._environment,
+            secrets=self._places.secrets,
+            environment=self._places.environment,
             spends=self._spends,
         )
 
@@ -219,9 +153,9 @@ class Importer:
     def _credentials(self, entries: Iterable[Any], path: str, encrypted: bool = False) -> dict[str, dict[str, Any]]:
         found = {}
         for number, raw in enumerate(entries):
-            entry = _dict(raw)
+            entry = mapping(raw)
             name = str(entry.pop("credential_name", f"{number}"))
-            values = _dict(entry.pop("credential_values", None))
+            values = mapping(entry.pop("credential_values", None))
             entry.pop("credential_info", None)
             found[name] = {k: self._opened(v, f"{path}.{name}.{k}") if encrypted else v for k, v in values.items()}
             self._left_over(f"{path}.{name}", entry)
@@ -232,7 +166,7 @@ class Importer:
         if not isinstance(value, str) or not value or value.startswith((ENV, "http://", "https://")):
             return value
         if self._open is None:
-            if _looks_encrypted(value):
+            if looks_encrypted(value):
                 self._say("unsupported", path, "encrypted in the database: give --salt-key-file")
                 return None
             return value
@@ -241,7 +175,7 @@ class Importer:
         except UnicodeDecodeError:
             return value
         except SealError as exc:
-            if _looks_encrypted(value):
+            if looks_encrypted(value):
                 self._say("unsupported", path, f"cannot be opened: {exc}")
                 return None
             return value
@@ -249,10 +183,10 @@ class Importer:
     # deployments
 
     def _deployment(self, raw: Any, path: str, named: Mapping[str, Mapping[str, Any]], encrypted: bool) -> None:
-        entry = _dict(raw)
+        entry = mapping(raw)
         name = entry.pop("model_name", None)
-        parameters = _dict(entry.pop("litellm_params", None))
-        info = _dict(entry.pop("model_info", None))
+        parameters = mapping(entry.pop("litellm_params", None))
+        info = mapping(entry.pop("model_info", None))
         if encrypted:
             parameters = {k: self._opened(v, f"{path}.{k}") for k, v in parameters.items()}
         if not isinstance(name, str) or not name:
@@ -262,15 +196,15 @@ class Importer:
         if reference is not None:
             if reference not in named:
                 self._say(
-                    "unsupported", f"{path}.litellm_credential_name", f"there is no credential {_shown(reference)}"
+                    "unsupported", f"{path}.litellm_credential_name", f"there is no credential {shown(reference)}"
                 )
                 return
             parameters = {**named[reference], **parameters}
-        target = self._target(parameters, path)
+        target = self._places.target(parameters, path)
         if target is None:
             return
         kind, upstream = target
-        provider, credential = self._provider(kind, parameters, path)
+        provider, credential = self._places.provider(kind, parameters, path)
         if provider is None:
             return
         price = self._price({**info, **parameters}, f"{path}.litellm_params")
@@ -289,7 +223,7 @@ class Importer:
         assert isinstance(model, schema.Model)
         model.deployments.append(deployment)
         self._timeouts(model, parameters, f"{path}.litellm_params")
-        for group in _list(info.pop("access_groups", None)):
+        for group in listed(info.pop("access_groups", None)):
             self._groups.setdefault(str(group), []).append(name)
             self._say(
                 "changed", f"{path}.model_info.access_groups", f"{group!r} is written out in the keys that name it"
@@ -321,203 +255,6 @@ class Importer:
             },
         )
 
-    def _target(self, parameters: dict[str, Any], path: str) -> tuple[str, str] | None:
-        model = parameters.pop("model", None)
-        if not isinstance(model, str) or not model:
-            self._say("unsupported", f"{path}.litellm_params.model", "there is no model")
-            return None
-        said = parameters.pop("custom_llm_provider", None)
-        prefix, slash, rest = model.partition("/")
-        if isinstance(said, str):
-            prefix, rest = said, model.removeprefix(f"{said}/")
-        elif not slash or prefix not in KINDS:
-            if parameters.get("api_base") and not slash:
-                prefix, rest = OPEN, model
-            elif model.startswith("claude"):
-                prefix, rest = "anthropic", model
-            elif not slash:
-                prefix, rest = "openai", model
-        kind = OPEN if prefix == OPEN else KINDS.get(prefix)
-        if kind is None:
-            if parameters.get("api_base"):
-                self._say(
-                    "changed", f"{path}.litellm_params.model", f"{prefix!r} is taken as an OpenAI-compatible server"
-                )
-                return OPEN, rest
-            self._say("unsupported", f"{path}.litellm_params.model", f"the provider {prefix!r} is not known here")
-            return None
-        if prefix == "openai" and parameters.get("api_base") and "api.openai.com" not in str(parameters["api_base"]):
-            kind = OPEN
-        if kind == "vertex" and rest.startswith("claude"):
-            kind = "vertex-anthropic"
-        for route in ("converse/", "converse_like/", "invoke/", "responses/", "chat/"):
-            rest = rest.removeprefix(route) if kind in {"bedrock", "azure", "openai"} else rest
-        return kind, rest
-
-    def _provider(self, kind: str, parameters: dict[str, Any], path: str) -> tuple[str | None, str | None]:
-        """Return (provider, credential) of our configuration for one deployment, making them when they are new."""
-        at = f"{path}.litellm_params"
-        base = self._text(parameters.pop("api_base", None) or parameters.pop("base_url", None), f"{at}.api_base")
-        spec = schema.Provider()
-        if kind == OPEN:
-            if base is None:
-                self._say("unsupported", f"{at}.api_base", "an OpenAI-compatible server needs its address")
-                return None, None
-            spec.dialect = "openai"
-        else:
-            spec.kind = kind
-        version = self._text(parameters.pop("api_version", None), f"{at}.api_version")
-        if kind == "azure":
-            host = urlsplit(base or "").hostname or ""
-            if host.endswith(".openai.azure.com"):
-                spec.resource, base = host.removesuffix(".openai.azure.com"), None
-            elif base is None:
-                self._say("unsupported", f"{at}.api_base", "Azure needs the resource's address")
-                return None, None
-            if version is not None and version not in {"preview", "latest", "v1"}:
-                spec.kind, spec.api_version = "azure-deployments", version
-        elif version is not None:
-            self._say("unsupported", f"{at}.api_version", f"only Azure has versions here: {version}")
-        if kind == "bedrock":
-            spec.region = self._text(parameters.pop("aws_region_name", None), f"{at}.aws_region_name")
-            if spec.region is None:
-                self._say("unsupported", f"{at}.aws_region_name", "Bedrock needs its region")
-                return None, None
-        if kind.startswith("vertex"):
-            spec.project = self._text(parameters.pop("vertex_project", None), f"{at}.vertex_project")
-            spec.location = self._text(parameters.pop("vertex_location", None), f"{at}.vertex_location")
-        if base is not None:
-            spec.base_url = _based(base, kind)
-            if _is_private(spec.base_url):
-                spec.allow_private = True
-                self._say("changed", f"{at}.api_base", f"{spec.base_url} is private: `allow_private` is set for it")
-        key, auth, more = self._secret_of(kind, parameters, at)
-        spec.auth = auth
-        spec.auth_parameters = more
-        if key is None and auth is None and kind == OPEN:
-            spec.auth = "none"
-        name = self._named_provider(kind, spec)
-        return name, self._credential(name, key, at)
-
-    def _secret_of(self, kind: str, parameters: dict[str, Any], at: str) -> tuple[Any, str | None, dict[str, str]]:
-        """Return (secret: a Secret, text or os.environ reference; way to authenticate; its parameters)."""
-        key = parameters.pop("api_key", None)
-        if kind == "bedrock":
-            names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-            access, secret, session = (parameters.pop(name, None) for name in names)
-            role = self._text(parameters.pop("aws_role_name", None), f"{at}.aws_role_name")
-            if key is not None:
-                return key, "bearer", {}
-            if access is not None and secret is not None:
-                parts = [str(v) for v in (access, secret, session) if v is not None]
-                if not any(part.startswith(ENV) for part in parts):
-                    return ":".join(parts), None, {"role_arn": role} if role else {}
-                self._say(
-                    "unsupported", f"{at}.aws_access_key_id", "give ID:SECRET: switchgear credential add PROVIDER"
-                )
-                return None, None, {}
-            if role is not None:
-                return None, "instance_role", {"role_arn": role}
-            return None, "instance_role", {}
-        if kind.startswith("vertex"):
-            found = parameters.pop("vertex_credentials", None)
-            if isinstance(found, str) and not found.startswith((ENV, "{")):
-                self._say(
-                    "unsupported",
-                    f"{at}.vertex_credentials",
-                    "a file: switchgear credential add vertex --from-file FILE",
-                )
-                return None, None, {}
-            return found, None if found else "workload_identity", {}
-        if kind.startswith("azure"):
-            for name in ("tenant_id", "client_id", "client_secret", "azure_ad_token"):
-                if name in parameters:
-                    self._say(
-                        "unsupported",
-                        f"{at}.{name}",
-                        "Entra: switchgear provider add azure --auth entra, docs/providers.md",
-                    )
-                    parameters.pop(name)
-        return key, None, {}
-
-    def _named_provider(self, kind: str, spec: schema.Provider) -> str:
-        wanted_spec = msgspec.json.encode(spec)
-        if wanted_spec in self._named:
-            return self._named[wanted_spec]
-        base = kind if kind != OPEN else _slug(urlsplit(spec.base_url or "").hostname or "server")
-        wanted = next((part for part in (spec.resource, spec.region, spec.location) if part), None)
-        plain = spec.base_url is None and kind in PROVIDERS and wanted is None and spec.auth is None
-        name = (
-            base
-            if plain or kind == OPEN
-            else _slug(f"{base}-{wanted or urlsplit(spec.base_url or '').hostname or '2'}")
-        )
-        name = _unique(name, self._providers)
-        if name == kind:
-            spec.kind = None
-        self._providers[name] = spec
-        self._named[wanted_spec] = name
-        return name
-
-    def _credential(self, provider: str, key: Any, at: str) -> str | None:
-        spec = self._providers[provider]
-        auth = spec.auth
-        if key is None:
-            kind = spec.kind or provider
-            row = PROVIDERS.get(kind)
-            if auth == "none" or (auth is None and row is not None and row.auth == "none"):
-                return None
-            if auth in {"instance_role", "workload_identity"}:
-                return self._add_credential(spec, "role", {})
-            name = self._add_credential(spec, "default", {"sealed": True})
-            self._say("changed", f"{at}.api_key", f"no key stands here: switchgear credential add {provider}")
-            return name
-        resolved = self._resolved(key)
-        if isinstance(resolved, Secret):
-            digest = hashlib.sha256(self._value(key).encode()).digest()
-            if (provider, digest) in self._digests:
-                return self._digests[provider, digest]
-            name = _unique("default", {c.name: c for c in spec.credentials})
-            self._secrets[provider, name] = resolved
-            self._digests[provider, digest] = name
-            self._say("changed", f"{at}.api_key", f"goes sealed into the vault as {provider}/{name} (with --apply)")
-            return self._add_credential(spec, name, {"sealed": True})
-        for (owner, name), variable in self._environment.items():
-            if owner == provider and variable == resolved:
-                return name
-        name = _unique(
-            _slug(resolved.removesuffix("_API_KEY").removesuffix("_KEY")) or "default",
-            {c.name: c for c in spec.credentials},
-        )
-        self._environment[provider, name] = resolved
-        return self._add_credential(spec, name, {})
-
-    def _add_credential(self, spec: schema.Provider, name: str, fields: dict[str, Any]) -> str:
-        if all(c.name != name for c in spec.credentials):
-            spec.credentials.append(schema.Credential(name=name, **fields))
-        return name
-
-    def _resolved(self, value: Any) -> Secret | str:
-        """Return a Secret, or the name of the environment variable that holds it."""
-        text = self._value(value)
-        return text.removeprefix(ENV) if text.startswith(ENV) else Secret(text.encode())
-
-    def _value(self, value: Any) -> str:
-        text = str(value)
-        return self._variables.get(text.removeprefix(ENV), text) if text.startswith(ENV) else text
-
-    def _text(self, value: Any, path: str) -> str | None:
-        if value is None or value == "":
-            return None
-        text = str(value)
-        if text.startswith(ENV):
-            name = text.removeprefix(ENV)
-            if name in self._variables:
-                return self._variables[name]
-            self._say("unsupported", path, f"stands in the environment variable {name}: write its value")
-            return None
-        return text
-
     def _price(self, fields: Mapping[str, Any], path: str) -> schema.PriceSpec | None:
         found: dict[str, str] = {}
         for theirs, ours in _PRICES.items():
@@ -526,7 +263,7 @@ class Importer:
             try:
                 found[ours] = format((Decimal(str(fields[theirs])) * 1_000_000).normalize(), "f")
             except InvalidOperation:
-                self._say("unsupported", f"{path}.{theirs}", f"not a number: {_shown(fields[theirs])}")
+                self._say("unsupported", f"{path}.{theirs}", f"not a number: {shown(fields[theirs])}")
         if found and not {"input_per_mtok", "output_per_mtok"} <= found.keys():
             for missing in {"input_per_mtok", "output_per_mtok"} - found.keys():
                 found[missing] = "0"
@@ -543,7 +280,7 @@ class Importer:
                 setattr(model.timeouts, field, float(value))
                 self._say("changed", f"{path}.{name}", f"to the first byte of the answer: timeouts.{field} = {value:g}")
             elif value is not None:
-                self._say("unsupported", f"{path}.{name}", f"not a number of seconds: {_shown(value)}")
+                self._say("unsupported", f"{path}.{name}", f"not a number of seconds: {shown(value)}")
         retries = parameters.pop("max_retries", parameters.pop("num_retries", None))
         if isinstance(retries, int):
             self._retries(model, retries, f"{path}.max_retries")
@@ -560,12 +297,9 @@ class Importer:
         retries = router.pop("num_retries", litellm.pop("num_retries", None))
         if isinstance(retries, int):
             for model in real:
-                self._retries(model, retries, "router_settings.num_retries")
-                if retries > RETRIES_MAX:
-                    break
-            for model in real:
                 model.retry.max = min(retries, RETRIES_MAX)
-            self._say("imported", "num_retries", f"{min(retries, RETRIES_MAX)} for every model")
+            capped = f"; at most {RETRIES_MAX} here" if retries > RETRIES_MAX else ""
+            self._say("changed" if capped else "imported", "num_retries", f"{retries} for every model{capped}")
         for holder, where in ((litellm, "litellm_settings.request_timeout"), (router, "router_settings.timeout")):
             value = holder.pop(where.rpartition(".")[2], None)
             if isinstance(value, int | float) and 0 < value <= 86_400:
@@ -573,7 +307,7 @@ class Importer:
                     model.timeouts.first_byte_s = min(model.timeouts.first_byte_s, float(value))
                 self._say("changed", where, f"to the first byte of the answer: timeouts.first_byte_s = {value:g}")
             elif value is not None:
-                self._say("unsupported", where, f"not a number of seconds: {_shown(value)}")
+                self._say("unsupported", where, f"not a number of seconds: {shown(value)}")
         self._fallbacks(litellm, router)
         self._aliases(router.pop("model_group_alias", litellm.pop("model_alias_map", None)))
         strategy = router.pop("routing_strategy", None)
@@ -599,17 +333,17 @@ class Importer:
                 said = (
                     "limits are not shared between gateways in this version"
                     if name.startswith("redis")
-                    else _shown(value)
+                    else shown(value)
                 )
                 self._say("unsupported", f"router_settings.{name}", said)
 
     def _fallbacks(self, litellm: dict[str, Any], router: dict[str, Any]) -> None:
-        found = _list(router.pop("fallbacks", None)) or _list(litellm.pop("fallbacks", None))
+        found = listed(router.pop("fallbacks", None)) or listed(litellm.pop("fallbacks", None))
         litellm.pop("fallbacks", None)
         for entry in found:
-            for name, targets in _dict(entry).items():
-                self._fall_back(str(name), [str(t) for t in _list(targets)], "fallbacks")
-        default = _list(router.pop("default_fallbacks", None)) or _list(litellm.pop("default_fallbacks", None))
+            for name, targets in mapping(entry).items():
+                self._fall_back(str(name), [str(t) for t in listed(targets)], "fallbacks")
+        default = listed(router.pop("default_fallbacks", None)) or listed(litellm.pop("default_fallbacks", None))
         litellm.pop("default_fallbacks", None)
         for name in list(self._models) if default else ():
             self._fall_back(name, [str(t) for t in default if t != name], "default_fallbacks")
@@ -617,7 +351,7 @@ class Importer:
             for holder, where in ((litellm, "litellm_settings"), (router, "router_settings")):
                 value = holder.pop(kind, None)
                 if value:
-                    self._say("unsupported", f"{where}.{kind}", f"a fallback for one reason only: {_shown(value)}")
+                    self._say("unsupported", f"{where}.{kind}", f"a fallback for one reason only: {shown(value)}")
 
     def _fall_back(self, name: str, targets: list[str], path: str) -> None:
         model = self._models.get(name)
@@ -633,11 +367,11 @@ class Importer:
             self._say("imported", f"{path}.{name}", f"{name} → {', '.join(known)}")
 
     def _aliases(self, raw: Any) -> None:
-        for name, target in _dict(raw).items():
+        for name, target in mapping(raw).items():
             hidden = isinstance(target, dict)
             wanted = target.get("model") if isinstance(target, dict) else target
             if wanted not in self._models:
-                self._say("unsupported", f"model_group_alias.{name}", f"there is no model {_shown(wanted)}")
+                self._say("unsupported", f"model_group_alias.{name}", f"there is no model {shown(wanted)}")
                 continue
             self._models[str(name)] = schema.Model(alias=str(wanted))
             self._say("changed" if hidden else "imported", f"model_group_alias.{name}", f"an alias of {wanted}")
@@ -684,10 +418,10 @@ class Importer:
 
     def _rest(self, path: str, rest: Mapping[str, Any]) -> None:
         for name, value in rest.items():
-            self._say("unsupported", f"{path}.{name}", f"not enforced by this version: {_shown(value)}")
+            self._say("unsupported", f"{path}.{name}", f"not enforced by this version: {shown(value)}")
 
     def _key(self, row: KeyRow, teams: Mapping[str, TeamRow], users: Mapping[str, UserRow]) -> None:
-        name = _unique(_slug(row.alias or "") or f"key-{row.token[:8]}", self._keys)
+        name = unique(slug(row.alias or "") or f"key-{row.token[:8]}", self._keys)
         path = f"database.keys.{row.alias or row.token[:8]}"
         if not re.fullmatch(r"[0-9a-f]{64}", row.token):
             self._say("unsupported", path, "not stored by its SHA-256: it cannot be taken over")
@@ -700,11 +434,11 @@ class Importer:
             return
         team = teams.get(row.team_id or "")
         user = users.get(row.user_id or "")
-        tags = [str(t)[:64] for t in _list(row.metadata.get("tags"))]
+        tags = [str(t)[:64] for t in listed(row.metadata.get("tags"))]
         self._keys[name] = schema.Key(
             sha256=row.token,
-            team=_label(team.alias or team.id) if team else _label(row.team_id),
-            user=_label(user.email or user.id) if user else _label(row.user_id),
+            team=label(team.alias or team.id) if team else label(row.team_id),
+            user=label(user.email or user.id) if user else label(row.user_id),
             models=self._allowed(row, team),
             expires=row.expires,
             tags=tags or None,
@@ -728,79 +462,3 @@ class Importer:
         for model in models:
             out += [m for m in self._groups.get(model, [model]) if m not in out]
         return out
-
-
-class _Copier:
-    """Copies a decoded file; bounded, since anchors of YAML multiply what they name."""
-
-    def __init__(self) -> None:
-        self._left = VALUES_MAX
-
-    def copy(self, value: Any, depth: int = 0) -> Any:
-        """Copy a value and all in it. Raises UserError."""
-        self._left -= 1
-        if self._left < 0 or depth > DEPTH_MAX:
-            raise UserError("the configuration is too large (anchors that multiply?)", "", 2)
-        if isinstance(value, dict):
-            return {str(k): self.copy(v, depth + 1) for k, v in value.items()}
-        return [self.copy(v, depth + 1) for v in value] if isinstance(value, list) else value
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return dict(value) if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
-
-
-def _looks_encrypted(value: str) -> bool:
-    return value.startswith(("v2:gcm:", "v3:gcm:")) or (
-        len(value) >= 56 and re.fullmatch(r"[A-Za-z0-9_-]+={0,2}", value) is not None
-    )
-
-
-def _shown(value: Any) -> str:
-    """Show a setting without what could be secret."""
-    if isinstance(value, Opened):
-        return "…"
-    text = str(value)
-    text = re.sub(r"(sk-|key|token|secret|password)[A-Za-z0-9_:'\" -]*[A-Za-z0-9_-]{8,}", r"\1…", text, flags=re.I)
-    text = re.sub(r"://[^/@\s]+@", "://…@", text)
-    return text if len(text) <= 80 else text[:79] + "…"
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:60]
-
-
-def _label(text: str | None) -> str | None:
-    if not text:
-        return None
-    return "".join(c for c in text if c.isprintable())[:64] or None
-
-
-def _unique(name: str, taken: Mapping[str, Any]) -> str:
-    if name not in taken:
-        return name
-    return next(f"{name}-{n}" for n in range(2, 100_000) if f"{name}-{n}" not in taken)
-
-
-def _based(base: str, kind: str) -> str:
-    base = base.rstrip("/")
-    path = urlsplit(base).path
-    return base + _PATHS[kind] if kind in _PATHS and not path else base
-
-
-def _is_private(url: str) -> bool:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return (
-            parts.scheme == "http"
-            or host == "localhost"
-            or "." not in host
-            or host.endswith((".internal", ".local", ".svc"))
-        )

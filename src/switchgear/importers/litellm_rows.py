@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from switchgear.importers.litellm import Database, KeyRow, TeamRow, UserRow
+from switchgear.importers.litellm_parts import Database, KeyRow, TeamRow, UserRow
 
 _RESTRICTIONS = (
     "max_budget", "soft_budget", "budget_duration", "budget_id", "tpm_limit", "rpm_limit", "max_parallel_requests",
