@@ -1,14 +1,8 @@
 """`switchgear doctor`: is this gateway safe and up to date? Level 7. Each check has an id, a reason and a fix (docs/doctor.md)."""
 
 import datetime
-import http.client
-import http.server
-import json
 import os
-import re
 import stat
-import threading
-import time
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -20,23 +14,18 @@ import msgspec
 
 from switchgear import __version__
 from switchgear.app.layout import Layout
-from switchgear.app.serve import read_public_key, seal_one
-from switchgear.cli.base import Output, now_ms, with_client
-from switchgear.cli.client import Client, segment
-from switchgear.cli.provider import build
+from switchgear.cli.base import Output, with_client
+from switchgear.cli.client import Client
+from switchgear.cli.self_test import self_test
 from switchgear.cli.status import offline
-from switchgear.config import schema
 from switchgear.confine import cell
 from switchgear.core.errors import UserError
-from switchgear.core.secret import Secret
 from switchgear.detect.advisories import AdvisoryDetector, AdvisoryFile, read_signed
 from switchgear.detect.checks import REASONS, finding
 from switchgear.detect.finding import SEVERITIES, Finding
-from switchgear.discover import integrity
+from switchgear.discover import integrity, osv
 
 FINDINGS_EXIT = 3
-OSV_URL = "https://api.osv.dev/v1/querybatch"
-SELF_TEST_S = 20.0
 _PATH = click.Path(path_type=Path)
 
 
@@ -133,37 +122,6 @@ def known_vulnerable(advisories: AdvisoryFile) -> Iterator[Finding]:
                 yield finding(check, match.advisory.severity, title, name, fix, f"{name}-{match.advisory.id}")
 
 
-def ask_online(url: str) -> Iterator[Finding]:
-    """Ask OSV about the installed packages: their names and versions are sent, nothing else (https://osv.dev, read 2026-11)."""
-    packages = sorted({(d.metadata["Name"], d.version) for d in metadata.distributions() if d.metadata["Name"]})
-    queries = [{"package": {"name": name, "ecosystem": "PyPI"}, "version": version} for name, version in packages]
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=20)
-    try:
-        connection.request("POST", parts.path, json.dumps({"queries": queries}), {"content-type": "application/json"})
-        response = connection.getresponse()
-        answer = json.loads(response.read(16 * 1024 * 1024))
-        results = answer["results"] if response.status == 200 else None
-        if not isinstance(results, list) or len(results) != len(packages):
-            raise ValueError(f"status {response.status}")
-        for (name, version), result in zip(packages, results, strict=True):
-            for row in (result or {}).get("vulns", []):
-                title = f"{name} {version} is vulnerable: {str(row['id'])[:64]}"
-                fix = f"see https://osv.dev/vulnerability/{str(row['id'])[:64]}; update"
-                yield finding("dependency-vulnerable", "high", title, name, fix, f"{name}-{row['id']}")
-    except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException) as exc:
-        yield finding(
-            "online",
-            "low",
-            f"{parts.hostname} could not be asked: {exc}",
-            url,
-            "try again, or bring a file: --advisories",
-        )
-    finally:
-        connection.close()
-
-
 # advisories that the operator brings
 
 
@@ -201,111 +159,6 @@ def bring_advisories(layout: Layout, file: Path, trust: Path | None) -> Advisory
 
 def _seen_path(environ: Any) -> Path:
     return Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "switchgear" / "advisories.sequence"
-
-
-# a request through every process
-
-
-class _Upstream(http.server.BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        """Answer as an OpenAI-compatible provider."""
-        self.rfile.read(int(self.headers.get("content-length") or 0))
-        message = {"role": "assistant", "content": "doctor"}
-        body = json.dumps(
-            {
-                "id": "doctor",
-                "object": "chat.completion",
-                "created": int(time.time()),
-                "model": "echo",
-                "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-                "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
-            }
-        ).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
-def self_test(client: Client, status: dict[str, Any]) -> Iterator[Finding]:
-    """Send a request with a key of its own: edge, vault, provider, ledger. The demo provider, else one of this command's."""
-    providers = {p["name"] for p in client.call("GET", "/providers")["providers"]}
-    for left in (p for p in providers if re.fullmatch(r"doctor-[0-9a-f]{6}", p)):  # of a doctor that was killed
-        client.call("DELETE", f"/providers/{segment(left)}")
-    name = f"doctor-{os.urandom(3).hex()}"
-    server = None
-    model = "demo/echo"
-    made = []
-    try:
-        if "demo" not in providers:
-            server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Upstream)
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            url = f"http://127.0.0.1:{server.server_port}/v1"
-            spec = build(name, schema.Provider(dialect="openai", base_url=url, allow_private=True, auth="none"))
-            client.call("POST", "/providers", msgspec.json.encode(spec))
-            made.append(f"/providers/{name}")
-            put = seal_one(spec, "none", Secret(b""), read_public_key(client.layout), now_ms())
-            client.call("PUT", "/credentials", msgspec.json.encode({"put": put}))
-            model = f"{name}/echo"
-        expires = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=5)).isoformat(timespec="seconds")
-        key = client.call("POST", "/keys", {"name": name, "models": [model], "expires": expires})["key"]
-        made.append(f"key {name}")
-        request_id = _request(status["data_url"], key, model)
-        _booked(client, request_id)
-    except UserError as exc:
-        yield finding(
-            "self-test", "critical", f"a request does not go through: {exc}", model, exc.hint or "switchgear status"
-        )
-    finally:
-        for path in reversed(made):
-            if path.startswith("key "):
-                client.call("POST", f"/keys/{segment(name)}/revoke")
-            else:
-                client.call("DELETE", path)
-        if server is not None:
-            server.shutdown()
-            server.server_close()
-
-
-def _request(data_url: str, key: str, model: str) -> str:
-    parts = urlsplit(data_url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "doctor"}], "max_tokens": 5})
-    connection = kind(parts.hostname or "", parts.port, timeout=SELF_TEST_S)
-    try:
-        connection.request(
-            "POST", "/v1/chat/completions", body, {"authorization": f"Bearer {key}", "content-type": "application/json"}
-        )
-        response = connection.getresponse()
-        answer = response.read(65_536)
-    except (OSError, http.client.HTTPException) as exc:
-        raise UserError(f"{data_url} does not answer: {exc}") from None
-    finally:
-        connection.close()
-    if response.status != 200:
-        raise UserError(f"the answer was {response.status}: {answer[:200].decode('utf-8', 'replace')}")
-    return response.headers.get("x-request-id") or ""
-
-
-def _booked(client: Client, request_id: str) -> None:
-    until = time.monotonic() + SELF_TEST_S
-    while True:
-        try:
-            record = client.call("GET", f"/log/{segment(request_id)}")
-        except UserError:
-            if time.monotonic() > until:
-                raise UserError(
-                    f"request {request_id} was answered and is not in the ledger", "switchgear status"
-                ) from None
-            time.sleep(0.1)
-            continue
-        if record["outcome"] != "ok":
-            raise UserError(f"request {request_id} was booked as {record['outcome']}")
-        return
 
 
 _CLOSED = {"file-open": 0o007, "folder-open": 0o002}
@@ -362,7 +215,7 @@ Exit: 0 all well (or only hints), 3 something is wrong, 4 the gateway was not re
 @click.option("--advisories", type=_PATH, help="A signed advisory file, newer than the shipped one.")
 @click.option("--trust", type=_PATH, help="With --advisories: file with the publisher's public keys, in hex.")
 @click.option("--online", is_flag=True, help="Ask osv.dev about the installed packages.")
-@click.option("--osv-url", default=OSV_URL, hidden=True)
+@click.option("--osv-url", default=osv.URL, hidden=True)
 @with_client
 def doctor(
     client: Client,
@@ -404,7 +257,7 @@ def doctor(
     if online:
         count = sum(1 for _ in metadata.distributions())
         click.echo(f"asking {urlsplit(osv_url).hostname} about {count} packages: names and versions are sent", err=True)
-        found += ask_online(osv_url)
+        found += osv.ask(osv_url)
     if test and not partial:
         found += self_test(client, status)
     if fix:
