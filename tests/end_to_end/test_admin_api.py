@@ -12,7 +12,8 @@ import pytest
 from tests.end_to_end.setups import ENVIRON, SECRET, config
 from tests.end_to_end.test_gateway import call
 
-from switchgear.control.routes import PERMISSIONS, ROUTES
+from switchgear.control.api import PERMISSIONS
+from switchgear.control.routes import ROUTES
 from switchgear.testing.gateway import GatewayProcess
 
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "15")

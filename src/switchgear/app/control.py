@@ -20,12 +20,12 @@ from switchgear.app.layout import Layout, PriceFiles, price_snapshot, read_peppe
 from switchgear.config.compile import Compiled
 from switchgear.control import server
 from switchgear.control.absorber import Absorber
+from switchgear.control.api import Api
 from switchgear.control.checkup import Checkup, installed
 from switchgear.control.double_entry import DoubleEntry
 from switchgear.control.gateway import Gateway
 from switchgear.control.housekeeping import Housekeeper
 from switchgear.control.prices import PriceBook
-from switchgear.control.routes import Api
 from switchgear.control.spend import SpendBoard
 from switchgear.detect.advisories import AdvisoryFile
 from switchgear.discover import toolbox

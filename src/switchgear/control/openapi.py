@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from switchgear import __version__
-from switchgear.control.routes import Route
+from switchgear.control.api import Route
 
 _PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
 _ERRORS = {

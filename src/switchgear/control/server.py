@@ -20,7 +20,8 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
 from switchgear.control import openapi, pages
-from switchgear.control.routes import PERMISSIONS, ROUTES, Api, Call, Route
+from switchgear.control.api import PERMISSIONS, Api, Call, Route
+from switchgear.control.routes import ROUTES
 from switchgear.core.errors import ConflictError, RefusedError, SwitchgearError, UserError
 from switchgear.store import objects
 from switchgear.store.database import StoreGoneError

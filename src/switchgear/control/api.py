@@ -1,0 +1,132 @@
+"""What every route of the admin API has: a permission, a body type, a handler; and what handlers get. Level 5.
+
+A route without a permission does not exist: the type demands one, and start-up checks it against the roles. Handlers get a
+Call and return plain values; errors are exceptions of core.errors.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import msgspec
+
+from switchgear.config.compile import parse_time
+from switchgear.control.absorber import Absorber
+from switchgear.control.checkup import Checkup
+from switchgear.control.gateway import Gateway
+from switchgear.core.errors import UserError
+
+DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+P = "/api/v1"
+SPAN = ("since_ms", "until_ms")
+
+PERMISSIONS: dict[str, frozenset[str]] = {
+    "owner": frozenset({"*"}),
+    "admin": frozenset(
+        {
+            "status:read",
+            "keys:read",
+            "keys:write",
+            "providers:read",
+            "providers:write",
+            "credentials:read",
+            "credentials:write",
+            "models:read",
+            "models:write",
+            "usage:read",
+            "log:read",
+            "prices:read",
+            "prices:write",
+            "config:read",
+            "config:write",
+            "freeze:write",
+            "metrics:read",
+            "tokens:read",
+            "findings:read",
+            "findings:write",
+        }
+    ),
+    "billing-reader": frozenset({"status:read", "usage:read", "prices:read"}),
+    "auditor": frozenset(
+        {
+            "status:read",
+            "keys:read",
+            "providers:read",
+            "credentials:read",
+            "models:read",
+            "log:read",
+            "usage:read",
+            "config:read",
+            "tokens:read",
+            "findings:read",
+        }
+    ),
+    "viewer": frozenset({"status:read", "models:read", "usage:read", "metrics:read"}),
+}
+
+
+Span = Annotated[int, msgspec.Meta(ge=0, le=3650 * DAY_MS)]
+"""Milliseconds, at most ten years."""
+
+
+class Call:
+    """One call of the API."""
+
+    def __init__(self, app: "Api", actor: str, path: dict[str, str], query: dict[str, str], body: Any) -> None:
+        self.app = app
+        self.gateway = app.gateway
+        self.actor = actor
+        self.path = path
+        self.query = query
+        self.body = body
+
+    def number(self, name: str, default: int, low: int, high: int) -> int:
+        """Read a whole number of the query. Raises UserError."""
+        text = self.query.get(name)
+        if text is None:
+            return default
+        if not (text.isascii() and text.isdigit() and len(text) < 20) or not low <= int(text) <= high:
+            raise UserError(f"{name}={text!r} must be a number between {low} and {high}", "", 2)
+        return int(text)
+
+
+class Api:
+    """What handlers reach."""
+
+    def __init__(
+        self, gateway: Gateway, absorber: Absorber, status: Callable[[], dict[str, Any]], checkup: Checkup
+    ) -> None:
+        self.gateway = gateway
+        self.absorber = absorber
+        self.checkup = checkup
+        self.status = status
+        self.openapi: dict[str, Any] = {}
+        """The document that describes this API; filled by whoever serves it."""
+
+
+Handler = Callable[[Call], Awaitable[Any]]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One row of the table."""
+
+    method: str
+    path: str
+    permission: str
+    """`public` only for what must work before anybody has signed in."""
+    handler: Handler
+    body: Any = None
+    query: tuple[str, ...] = ()
+    """What the handler reads of the query, for the documentation."""
+    content_type: str = "application/json"
+    """Of the answer. A handler whose answer is not JSON returns bytes."""
+
+
+def time_of(text: str | None) -> int | None:
+    """Read an ISO 8601 date or time as milliseconds. Raises UserError."""
+    if text is None:
+        return None
+    found = parse_time(text)
+    if found is None:
+        raise UserError(f"{text!r} is not an ISO 8601 date or time", "e.g. 2027-01-31 or 2027-01-31T12:00:00Z", 2)
+    return found

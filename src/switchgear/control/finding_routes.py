@@ -1,0 +1,77 @@
+"""Routes of what discovery and doctor found. Level 5."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from switchgear.control import findings
+from switchgear.control.api import Call, P, Route, time_of
+from switchgear.detect.finding import Finding
+
+Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class Recognise(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of POST /recognise: SHA-256 digests of keys that were found somewhere."""
+
+    digests: Annotated[list[Digest], msgspec.Meta(max_length=10_000)]
+
+
+class FindingsRecord(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of POST /findings: a run of `discover`."""
+
+    findings: Annotated[list[Finding], msgspec.Meta(max_length=findings.STORED_MAX)]
+    sources: Annotated[str, msgspec.Meta(max_length=2_000)]
+    partial: bool
+
+
+class FindingDecide(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of PATCH /findings/{id}."""
+
+    state: Literal["open", "accepted"]
+    reason: Annotated[str, msgspec.Meta(max_length=1_000)] | None = None
+    until: str | None = None
+
+
+async def recognise(call: Call) -> Any:
+    """Which of these keys this gateway issued or holds."""
+    return {"known": await findings.recognise(call.gateway, call.body.digests)}
+
+
+async def list_findings(call: Call) -> Any:
+    """Stored findings with their states."""
+    now = call.gateway.clock.wall_ms()
+    return {"findings": await call.gateway.read(lambda c: findings.everything(c, now))}
+
+
+async def record_findings(call: Call) -> Any:
+    """Store what a run of `discover` found; what it no longer has is fixed."""
+    body: FindingsRecord = call.body
+    now = call.gateway.clock.wall_ms()
+    return await call.gateway.write(
+        lambda c: findings.record(c, body.findings, body.sources, body.partial, call.actor, now)
+    )
+
+
+async def decide_finding(call: Call) -> Any:
+    """Accept a finding with a reason until a date, or open it again."""
+    body: FindingDecide = call.body
+    now = call.gateway.clock.wall_ms()
+    until = time_of(body.until)
+    return await call.gateway.write(
+        lambda c: findings.decide(c, call.path["id"], body.state, body.reason, until, call.actor, now)
+    )
+
+
+async def get_doctor(call: Call) -> Any:
+    """What should be otherwise, as far as control can see: keys, credentials, prices, backlog, disk, clock, versions."""
+    return {"findings": await call.app.checkup.look(), "time_ms": call.app.checkup.last_ms}
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", f"{P}/doctor", "findings:read", get_doctor),
+    Route("POST", f"{P}/recognise", "findings:write", recognise, Recognise),
+    Route("GET", f"{P}/findings", "findings:read", list_findings),
+    Route("POST", f"{P}/findings", "findings:write", record_findings, FindingsRecord),
+    Route("PATCH", f"{P}/findings/{{id}}", "findings:write", decide_finding, FindingDecide),
+)

@@ -1,0 +1,174 @@
+"""Routes of virtual keys. Level 5."""
+
+import ipaddress
+from typing import Annotated, Any
+
+import msgspec
+
+from switchgear.config.compile import NAME
+from switchgear.control.api import Call, P, Route, Span, time_of
+from switchgear.control.gateway import OVERLAP_MS
+from switchgear.core.errors import UserError
+from switchgear.core.money import format_usd
+from switchgear.policies import passthrough
+from switchgear.store import objects
+from switchgear.store.objects import KeyRow
+
+
+class KeyCreate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of POST /keys."""
+
+    name: str
+    team: str | None = None
+    user: str | None = None
+    project: str | None = None
+    models: list[str] | None = None
+    cidrs: list[str] | None = None
+    tags: list[str] | None = None
+    passthrough: list[str] | None = None
+    expires: str | None = None
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")] | None = None
+    """SHA-256 of a key that clients hold already (of another gateway): none is made then, and none returned."""
+    spent_nanousd: Annotated[int, msgspec.Meta(ge=0, le=2**62)] | None = None
+    """With `sha256`: what the key spent before it came here."""
+
+
+class KeyChange(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of PATCH /keys/{name}: only what is given changes; null clears."""
+
+    team: str | msgspec.UnsetType | None = msgspec.UNSET
+    user: str | msgspec.UnsetType | None = msgspec.UNSET
+    project: str | msgspec.UnsetType | None = msgspec.UNSET
+    models: list[str] | msgspec.UnsetType | None = msgspec.UNSET
+    cidrs: list[str] | msgspec.UnsetType | None = msgspec.UNSET
+    tags: list[str] | msgspec.UnsetType | None = msgspec.UNSET
+    passthrough: list[str] | msgspec.UnsetType | None = msgspec.UNSET
+    expires: str | msgspec.UnsetType | None = msgspec.UNSET
+    version: int | None = None
+
+
+class KeyRotate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of POST /keys/{name}/rotate."""
+
+    overlap_ms: Span = OVERLAP_MS
+    force: bool = False
+
+
+def _key(row: KeyRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "version": row.version,
+        "source": row.source,
+        "team": row.team,
+        "user": row.user,
+        "project": row.project,
+        "models": row.models,
+        "cidrs": row.cidrs,
+        "tags": row.tags or [],
+        "passthrough": row.passthrough or [],
+        "expires_ms": row.expires_ms,
+        "revoked_ms": row.revoked_ms,
+        "created_ms": row.created_ms,
+        "secrets": len(row.secrets),
+    }
+
+
+def _check_key(name: str | None, models: Any, cidrs: Any, texts: list[Any], rules: Any) -> None:
+    if name is not None and not NAME.fullmatch(name):
+        raise UserError(f"{name!r} is not a name: use a-z, 0-9, '.', '_' and '-', at most 63 characters", "", 2)
+    for text in texts:
+        if isinstance(text, str) and (not text or len(text) > 64 or not text.isprintable()):
+            raise UserError(f"{text[:80]!r} must have 1 to 64 printable characters", "", 2)
+    for cidr in cidrs or ():
+        try:
+            ipaddress.ip_network(cidr)
+        except ValueError as exc:
+            raise UserError(str(exc), "write networks such as 10.0.0.0/8", 2) from None
+    for rule in rules or ():
+        wrong = passthrough.check_key_rule(rule)
+        if wrong is not None:
+            raise UserError(wrong, "", 2)
+    for model in models or ():
+        if not model or len(model) > 256:
+            raise UserError(f"{model[:80]!r} is not a model name", "", 2)
+
+
+async def list_keys(call: Call) -> Any:
+    """All keys, never a secret."""
+    return {"keys": [_key(row) for row in await call.gateway.read(objects.keys)]}
+
+
+async def create_key(call: Call) -> Any:
+    """A new key; `key` is shown this once."""
+    body: KeyCreate = call.body
+    _check_key(
+        body.name, body.models, body.cidrs, [body.team, body.user, body.project, *(body.tags or [])], body.passthrough
+    )
+    row = KeyRow(
+        id="",
+        name=body.name,
+        team=body.team,
+        user=body.user,
+        project=body.project,
+        models=body.models,
+        cidrs=body.cidrs,
+        tags=body.tags,
+        passthrough=body.passthrough,
+        expires_ms=time_of(body.expires),
+    )
+    if body.sha256 is not None:
+        made = await call.gateway.import_key(row, bytes.fromhex(body.sha256), body.spent_nanousd or 0, call.actor)
+        call.app.absorber.touched.add(made.id)  # so that its spend is published at once
+        return _key(made)
+    made, token = await call.gateway.create_key(row, call.actor)
+    return {**_key(made), "key": token}
+
+
+async def get_key(call: Call) -> Any:
+    """One key, with what it spent: here, and before it came here."""
+    row = await call.gateway.find_key(call.path["name"])
+    before, here = await call.gateway.spent(row)
+    spent = {"spent_before_nanousd": before, "spent_nanousd": before + here, "spent_usd": format_usd(before + here)}
+    return {**_key(row), **spent}
+
+
+async def change_key(call: Call) -> Any:
+    """Change a key."""
+    body: KeyChange = call.body
+    changes = {
+        name: value
+        for name in ("team", "user", "project", "models", "cidrs", "tags", "passthrough")
+        if (value := getattr(body, name)) is not msgspec.UNSET
+    }
+    _check_key(
+        None,
+        changes.get("models"),
+        changes.get("cidrs"),
+        [changes.get("team"), changes.get("user"), changes.get("project"), *(changes.get("tags") or [])],
+        changes.get("passthrough"),
+    )
+    if body.expires is not msgspec.UNSET:
+        changes["expires_ms"] = time_of(body.expires)
+    return _key(await call.gateway.change_key(call.path["name"], changes, call.actor, body.version))
+
+
+async def rotate_key(call: Call) -> Any:
+    """A new secret for a key; the old one holds until the overlap ends."""
+    row, token = await call.gateway.rotate_key(call.path["name"], call.body.overlap_ms, call.body.force, call.actor)
+    return {**_key(row), "key": token}
+
+
+async def revoke_key(call: Call) -> Any:
+    """Revoke a key."""
+    return _key(await call.gateway.revoke_key(call.path["name"], call.actor))
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", f"{P}/keys", "keys:read", list_keys),
+    Route("POST", f"{P}/keys", "keys:write", create_key, KeyCreate),
+    Route("GET", f"{P}/keys/{{name}}", "keys:read", get_key),
+    Route("PATCH", f"{P}/keys/{{name}}", "keys:write", change_key, KeyChange),
+    Route("POST", f"{P}/keys/{{name}}/rotate", "keys:write", rotate_key, KeyRotate),
+    Route("POST", f"{P}/keys/{{name}}/revoke", "keys:write", revoke_key),
+)

@@ -1,0 +1,121 @@
+"""Routes of the ledger: usage, records, verification. Level 5."""
+
+import datetime
+from typing import Any
+
+from switchgear.control.api import DAY_MS, HOUR_MS, SPAN, Call, P, Route
+from switchgear.core.errors import UserError
+from switchgear.core.ids import request_id_floor
+from switchgear.core.money import format_usd, parse_usd
+from switchgear.ledger import record
+from switchgear.store import ledger_rows
+from switchgear.store.ledger_rows import LogFilter
+from switchgear.store.tables import SUMS
+
+
+async def get_usage(call: Call) -> Any:
+    """Sums by some dimensions over a time."""
+    by = [name for name in call.query.get("by", "").split(",") if name]
+    for name in by:
+        if name not in ledger_rows.GROUPS:
+            raise UserError(f"usage cannot be grouped by {name!r}", f"known are {', '.join(ledger_rows.GROUPS)}", 2)
+    now = call.gateway.clock.wall_ms()
+    since = call.number("since_ms", now - 30 * DAY_MS, 0, 1 << 50)
+    until = call.number("until_ms", now + HOUR_MS, 0, 1 << 50)
+    where = {
+        name: call.query[name] for name in ledger_rows.GROUPS if name in call.query and name not in {"day", "hour"}
+    }
+    hours = since // HOUR_MS, -(-until // HOUR_MS)
+    rows = await call.gateway.read(lambda c: ledger_rows.sum_usage(c, by, *hours, where))
+    total = (await call.gateway.read(lambda c: ledger_rows.sum_usage(c, [], *hours, where)))[0]
+    return {"rows": [_usage(row, by) for row in rows] if by else [], "total": _usage(total, [])}
+
+
+async def verify_ledger(call: Call) -> Any:
+    """Add everything up again."""
+    now = call.gateway.clock.wall_ms()
+    since = call.number("since_ms", now - 31 * DAY_MS, 0, 1 << 50)
+    until = call.number("until_ms", now + HOUR_MS, 0, 1 << 50)
+    return await call.gateway.verify_ledger(since // HOUR_MS, -(-until // HOUR_MS))
+
+
+def _usage(row: dict[str, Any], by: list[str]) -> dict[str, Any]:
+    group: dict[str, Any] = {}
+    for name in by:
+        value = row[f"group_{name}"]
+        if name == "day":
+            value = record_time(int(value) * DAY_MS)[:10]
+        elif name == "hour":
+            value = record_time(int(value) * HOUR_MS)
+        group[name] = value or None
+    sums = {name: int(row[name] or 0) for name in SUMS}
+    return {"group": group, **sums, "cost_usd": format_usd(sums["cost_nanousd"])}
+
+
+def record_time(ms: int) -> str:
+    """RFC 3339 of milliseconds."""
+    return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def list_log(call: Call) -> Any:
+    """Records, newest first; `cursor` goes on, `after` follows."""
+    query = call.query
+    limit = call.number("limit", 50, 1, 1000)
+    try:
+        cost = parse_usd(query["min_cost"]) if "min_cost" in query else None
+    except ValueError as exc:
+        raise UserError(f"min_cost: {exc}", "write USD, e.g. 0.01", 2) from None
+    wanted = LogFilter(
+        key=query.get("key"),
+        team=query.get("team"),
+        user=query.get("user"),
+        project=query.get("project"),
+        model=query.get("model"),
+        provider=query.get("provider"),
+        status=call.number("status", 0, 100, 599) if "status" in query else None,
+        outcome=query.get("outcome"),
+        since_id=request_id_floor(call.number("since_ms", 0, 0, 1 << 47)) if "since_ms" in query else None,
+        until_id=request_id_floor(call.number("until_ms", 0, 0, 1 << 47)) if "until_ms" in query else None,
+        min_cost_nanousd=cost,
+        min_latency_ms=call.number("slow_ms", 0, 0, 1 << 31) if "slow_ms" in query else None,
+    )
+    found = await call.gateway.read(
+        lambda c: call.gateway.records(
+            c, ledger_rows.list_requests(c, wanted, limit, query.get("cursor"), query.get("after"))
+        )
+    )
+    records = [record.full(one) for one in found]
+    for name, pick in (
+        ("end_user", lambda r: r["end_user"] and r["end_user"].id),
+        ("client", lambda r: r["client"] and r["client"].tool),
+    ):
+        if name in query:
+            records = [r for r in records if pick(r) == query[name]]  # type: ignore[no-untyped-call]
+    more = len(found) == limit
+    return {"records": records, "next": found[-1].id if more else None}
+
+
+async def get_log(call: Call) -> Any:
+    """One record."""
+    wanted = call.path["id"]
+    found = await call.gateway.read(
+        lambda c: call.gateway.records(c, [row] if (row := ledger_rows.get_request(c, wanted)) is not None else [])
+    )
+    if not found:
+        raise UserError(
+            f"there is no record {call.path['id']!r}", "records appear within a second; see switchgear log list"
+        )
+    return record.full(found[0])
+
+
+_LOG_QUERY = (
+    *("limit", "cursor", "after", "key", "team", "user", "project", "model", "provider", "status", "outcome"),
+    *("min_cost", "slow_ms", "end_user", "client", *SPAN),
+)
+_WHERE = tuple(name for name in ledger_rows.GROUPS if name not in {"day", "hour"})
+ROUTES: tuple[Route, ...] = (
+    Route("GET", f"{P}/usage", "usage:read", get_usage, query=("by", *SPAN, *_WHERE)),
+    Route("GET", f"{P}/ledger/verify", "usage:read", verify_ledger, query=SPAN),
+    Route("GET", f"{P}/log", "log:read", list_log, query=_LOG_QUERY),
+    Route("GET", f"{P}/log/{{id}}", "log:read", get_log),
+)
