@@ -197,6 +197,9 @@ def test_no_secret_is_on_disk(imported, gateway):
 def test_imported_keys_are_rotated_and_revoked_as_others(imported, gateway):
     new = gateway.json("key", "rotate", "client-5", "--overlap", "1h")["key"]
     assert ask(gateway, new, "model-3")[0] == 200 and ask(gateway, KEYS[5], "model-3")[0] == 200
+    gateway.stop(keep=True)
+    gateway.start()  # control publishes every key anew
+    assert ask(gateway, new, "model-3")[0] == 200 and ask(gateway, KEYS[5], "model-3")[0] == 200
     gateway.cli("key", "revoke", "client-5", "--yes")
     assert ask(gateway, new, "model-3")[0] == 401 and ask(gateway, KEYS[5], "model-3")[0] == 401
 

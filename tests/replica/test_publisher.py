@@ -26,9 +26,9 @@ def key(name, **more):
 
 def test_replacing_keys_drops_what_is_gone(tmp_path):
     publisher = Publisher(tmp_path)
-    publisher.put_key(key("a"), b"1" * 32)
+    publisher.put_key(key("a"), [b"1" * 32])
     publisher.put_key(key("b"))
-    publisher.replace_keys([(key("b"), None), (key("c"), b"2" * 32)])
+    publisher.replace_keys([(key("b"), ()), (key("c"), [b"2" * 32])])
     assert publisher.key_count() == 2
     publisher.put_key(key("c", revoked=True))
     assert [entry.id for entry in publisher.revoked_keys()] == ["c"]

@@ -35,7 +35,7 @@ def test_S2_each_look_up_sees_the_latest_commit(tmp_path):
 
 
 def test_imported_keys_are_found_by_hash(tmp_path):
-    publish(tmp_path, lambda p: p.put_key(key(), b"h" * 32))
+    publish(tmp_path, lambda p: p.put_key(key(), [b"h" * 32]))
     reader = ReplicaReader(tmp_path)
     assert reader.look_up_hash(b"h" * 32).id == "a"
     assert reader.look_up_hash(b"x" * 32) is None
@@ -62,7 +62,7 @@ def test_what_a_key_spent_is_found_and_survives_new_keys_and_snapshots(tmp_path)
         tmp_path,
         lambda p: p.put_spends({"a": spend}),
         lambda p: p.put_snapshot(Snapshot(store_id="s", epoch=1)),
-        lambda p: p.replace_keys([(key(), None)]),
+        lambda p: p.replace_keys([(key(), ())]),
     )
     reader = ReplicaReader(tmp_path)
     assert reader.spend("a") == spend

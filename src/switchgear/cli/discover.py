@@ -29,7 +29,7 @@ from switchgear.discover.hosts import HostSource
 from switchgear.discover.judge import Gateway, Judge
 from switchgear.discover.logs import LogSource
 from switchgear.discover.machine import MachineSource, listeners
-from switchgear.discover.toolbox import Toolbox
+from switchgear.discover.toolbox import Toolbox, files_of
 
 OUTPUTS = ("table", "wide", "json", "sarif", "cyclonedx", "markdown")
 _PATH = click.Path(path_type=Path)
@@ -79,7 +79,8 @@ def fingerprint_key(environ: dict[str, str]) -> bytes:
 class Known:
     """What a running gateway says of itself; nothing without one."""
 
-    def __init__(self, client: Client, extra: tuple[str, ...]) -> None:
+    def __init__(self, client: Client, extra: tuple[str, ...], must: bool = False) -> None:
+        """`must`: a gateway was named or is needed, so that its absence is an error."""
         self._client = client
         origins: set[tuple[str, int | None]] = set()
         upstreams: set[tuple[str, int]] = set()
@@ -92,6 +93,8 @@ class Known:
                 if parts.hostname is not None:
                     upstreams.add((parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)))
         except (UserError, KeyError):
+            if must:
+                raise
             self.running, urls = False, []
         for url in (*urls, *extra):
             parts = urlsplit(url if "://" in url else f"http://{url}")
@@ -149,6 +152,7 @@ Exit: 0 clean, 3 findings (of --fail-on and above), 4 partial: something could n
 @click.option(
     "--gateway", multiple=True, metavar="URL", help="A URL of this gateway (besides a running one's); repeatable."
 )
+@click.option("--rules", type=_PATH, help="Folder with your own keys/*.toml, products/*.toml, domains.toml.")
 @click.option(
     "--max-file-size", type=int, default=FILE_BYTES_MAX, show_default=True, help="Bytes; larger files are named."
 )
@@ -176,6 +180,7 @@ def discover(
     year: int | None,
     with_history: bool,
     gateway: tuple[str, ...],
+    rules: Path | None,
     max_file_size: int,
     baseline: Path | None,
     diff: bool,
@@ -189,7 +194,7 @@ def discover(
     """Find AI gateways, model servers, agents and provider keys that run outside this gateway. Offline; masks secrets."""
     output = "json" if as_json else output
     client = Client(data, server)
-    known = Known(client, gateway)
+    known = Known(client, gateway, must=record or server is not None)
     out = Collector()
     targets = scope.targets_of(hosts, _ports(ports))
     targets += scope.read(scope_file) if scope_file is not None else []
@@ -198,7 +203,8 @@ def discover(
     targets = [_with_listeners(target, root, out) for target in targets]
     machine = machine or not (paths or hosts or scope_file or logs)
     earlier = _read(baseline) if baseline is not None else None
-    tools = Toolbox.shipped(Fingerprint(fingerprint_key(dict(os.environ))))
+    own = files_of(rules) if rules is not None else None
+    tools = Toolbox.shipped(Fingerprint(fingerprint_key(dict(os.environ))), own=own)
     judge = Judge(tools, out, known.gateway)
     files = FileSource(judge, out, max_file_size)
     shown = sys.stderr.isatty()

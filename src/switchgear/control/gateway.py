@@ -304,11 +304,11 @@ class Gateway:
                 f"the store has {len(rows)} keys, the edges {before}: refusing to drop over half of them",
                 "check the database; restore a backup",
             )
-        entries = [(_entry(row), _imported_mac(row)) for row in rows]
+        entries = [(_entry(row), _imported(row)) for row in rows]
         await asyncio.to_thread(self.publisher.replace_keys, entries)
 
     async def _publish_key(self, row: KeyRow) -> None:
-        put = functools.partial(self.publisher.put_key, _entry(row), _imported_mac(row))
+        put = functools.partial(self.publisher.put_key, _entry(row), _imported(row))
         await asyncio.to_thread(self.ballast.spend, put)
 
     # keys
@@ -679,6 +679,6 @@ def _entry(row: KeyRow) -> KeyEntry:
     )
 
 
-def _imported_mac(row: KeyRow) -> bytes | None:
-    # The oldest secret is the one that was imported; what a rotation made has an id of its own in it.
-    return row.secrets[-1].mac if row.source in {"file", IMPORTED} and row.secrets else None
+def _imported(row: KeyRow) -> tuple[bytes, ...]:
+    # Keys that others made have no id in them: they are found by their hashes, also while a rotation's overlap lasts.
+    return tuple(secret.mac for secret in row.secrets) if row.source in {"file", IMPORTED} else ()

@@ -6,12 +6,13 @@ A file is TOML (JSON for advisories), dated, with a source, and strict: what doe
 import re
 import tomllib
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from switchgear.core.errors import ConfigError, ConfigProblem
 from switchgear.detect.finding import Confidence, Severity
+from switchgear.detect.probe_paths import ALLOWED
 
 T = TypeVar("T")
 
@@ -37,8 +38,8 @@ class KeyRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What must stand within the same piece of the file."""
     entropy: float = 0.0
     """Fewest bits per character."""
-    check: str | None = None
-    """`bedrock` or `switchgear`: what must hold of the key besides."""
+    check: Literal["bedrock", "switchgear"] | None = None
+    """What must hold of the key besides."""
     positive: list[str] = []
     """Lines that it must find; `<word*20>` stands for 20 random characters of a class (switchgear.testing.corpus)."""
     negative: list[str] = []
@@ -172,6 +173,10 @@ def decode(file: str, data: bytes, kind: type[T]) -> T:
         message = str(exc).partition(" - at ")[0]
         unknown = re.search(r"unknown field `([^`]+)`", message)
         raise _problem(file, _line(text, unknown.group(1) if unknown else where), where, message) from None
+    for asked in _paths(found):
+        if asked not in ALLOWED:
+            said = f"{asked!r} is not on the list of paths that may be asked for (detect/probe_paths.py)"
+            raise _problem(file, _line(text, asked), "probe.path", said)
     for pattern in _patterns(found):
         try:
             re.compile(pattern)
@@ -180,12 +185,23 @@ def decode(file: str, data: bytes, kind: type[T]) -> T:
     return found
 
 
+def _paths(found: Any) -> list[str]:
+    if not isinstance(found, Product):
+        return []
+    checks = [check.path for check in (found.auth, found.claimable) if check is not None]
+    return [*(p.path for p in found.probe), *(v.path for v in found.version), *checks]
+
+
 def _patterns(found: Any) -> list[str]:
     if isinstance(found, KeyRule):
         return [found.pattern, found.context or "", found.near or ""]
     if isinstance(found, Product):
         return [*found.processes, *(v.pattern for v in found.version if v.pattern)]
     return []
+
+
+def _twice(identity: str) -> ConfigProblem:
+    return ConfigProblem(file="", line=0, path=identity, message=f"the id {identity!r} stands in two files")
 
 
 def _problem(file: str, line: int, path: str, message: str) -> ConfigError:
@@ -227,6 +243,9 @@ class Library(msgspec.Struct, frozen=True, kw_only=True):
                     domains = decode(name, data, DomainFile)
             except ConfigError as exc:
                 problems += exc.problems
+        for found in (keys, products):
+            ids = [item.id for item in found]
+            problems += [_twice(identity) for identity in sorted(set(ids)) if ids.count(identity) > 1]
         if problems:
             raise ConfigError(problems)
         return cls(keys=tuple(sorted(keys, key=lambda r: (r.order, r.id))), products=tuple(products), domains=domains)

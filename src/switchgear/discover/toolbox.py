@@ -1,7 +1,10 @@
 """The detectors with the data that ships, ready to use by every source. Level 5."""
 
+from collections.abc import Mapping
 from importlib import resources
+from pathlib import Path
 
+from switchgear.core.errors import UserError
 from switchgear.detect.advisories import AdvisoryDetector, AdvisoryFile, read
 from switchgear.detect.domains import DomainDetector
 from switchgear.detect.finding import Fingerprint
@@ -23,6 +26,20 @@ def shipped_files() -> dict[str, bytes]:
     return found
 
 
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Return an operator's own data files: keys/*.toml, products/*.toml, domains.toml. Raises UserError."""
+    try:
+        paths = [*folder.glob("keys/*.toml"), *folder.glob("products/*.toml"), *folder.glob("domains.toml")]
+        found = {str(path.relative_to(folder)): path.read_bytes() for path in sorted(paths)}
+    except OSError as exc:
+        raise UserError(f"--rules {folder}: {exc.strerror}", "", 2) from None
+    if not found:
+        raise UserError(
+            f"--rules {folder} has no keys/*.toml, products/*.toml or domains.toml", "see docs/discovery.md", 2
+        )
+    return found
+
+
 def shipped_advisories() -> AdvisoryFile:
     """Return the advisory data of this program."""
     return read((_DATA / "advisories.json").read_bytes(), "advisories.json")
@@ -41,6 +58,11 @@ class Toolbox:
         self.gateway_files = {pattern: product.id for product in library.products for pattern in product.files}
 
     @classmethod
-    def shipped(cls, fingerprint: Fingerprint, advisories: AdvisoryFile | None = None) -> "Toolbox":
-        """Make one of what ships; `advisories` replace the shipped ones."""
-        return cls(Library.read(shipped_files()), advisories or shipped_advisories(), fingerprint)
+    def shipped(
+        cls,
+        fingerprint: Fingerprint,
+        advisories: AdvisoryFile | None = None,
+        own: Mapping[str, bytes] | None = None,
+    ) -> "Toolbox":
+        """Make one of what ships; `advisories` replace the shipped ones, `own` files come on top, by the same names."""
+        return cls(Library.read({**shipped_files(), **(own or {})}), advisories or shipped_advisories(), fingerprint)

@@ -7,7 +7,7 @@ them for long enough.
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import lmdb
@@ -66,12 +66,12 @@ class Publisher:
             found = [entries.decode_key(raw) for key in list(_keys(cursor)) if (raw := txn.get(key)) is not None]
         return [entry for entry in found if entry.revoked]
 
-    def put_key(self, entry: KeyEntry, imported_mac: bytes | None = None) -> None:
-        """Add or replace one key; returns when the commit is on disk."""
+    def put_key(self, entry: KeyEntry, imported: Sequence[bytes] = ()) -> None:
+        """Add or replace one key; returns when the commit is on disk. `imported`: keyed hashes by which it is found besides."""
         with self._change() as txn:
             txn.put(entries.KEY_PREFIX + entry.id.encode(), entries.encode(entry))
-            if imported_mac is not None:
-                txn.put(entries.HASH_PREFIX + imported_mac, entry.id.encode())
+            for mac in imported:
+                txn.put(entries.HASH_PREFIX + mac, entry.id.encode())
 
     def remove_key(self, key_id: str) -> None:
         """Drop one key."""
@@ -108,17 +108,17 @@ class Publisher:
                 txn.delete(key)
         return len(old)
 
-    def replace_keys(self, keys: Iterable[tuple[KeyEntry, bytes | None]]) -> None:
+    def replace_keys(self, keys: Iterable[tuple[KeyEntry, Sequence[bytes]]]) -> None:
         """Make the published keys exactly these, in one commit; unchanged ones are not written."""
         with self._change() as txn:
             wanted: set[bytes] = set()
-            for entry, mac in keys:
+            for entry, imported in keys:
                 key = entries.KEY_PREFIX + entry.id.encode()
                 wanted.add(key)
                 raw = entries.encode(entry)
                 if txn.get(key) != raw:
                     txn.put(key, raw)
-                if mac is not None:
+                for mac in imported:
                     hash_key = entries.HASH_PREFIX + mac
                     wanted.add(hash_key)
                     txn.put(hash_key, entry.id.encode())
