@@ -1,6 +1,5 @@
 """Configuration of AI clients and agents: MCP servers, credential files, gateways' own files. Level 1."""
 
-import fnmatch
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -108,8 +107,5 @@ def is_litellm_config(block: bytes) -> bool:
 
 def gateway_file(path: str, names: Mapping[str, str]) -> str | None:
     """Return the product whose configuration file a path is; `names`: end of path → product id."""
-    base = path.rpartition("/")[2]
-    for pattern, product in names.items():
-        if path.endswith(f"/{pattern}") or fnmatch.fnmatchcase(base, pattern):
-            return product
-    return None
+    parts = path.rsplit("/", 2)
+    return names.get(parts[-1]) or names.get("/".join(parts[-2:]))

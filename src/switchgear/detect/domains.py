@@ -50,12 +50,11 @@ class DomainDetector:
 
     def match(self, host: str) -> ProviderName | None:
         """Return the provider of a host name, or None."""
-        name = host.rstrip(".").lower()
-        if name in self._known:
-            return self._known[name]
-        found = self._match(name)
+        if host in self._known:
+            return self._known[host]
+        found = self._match(host.rstrip(".").lower())
         if len(self._known) < _REMEMBERED_MAX:
-            self._known[name] = found
+            self._known[host] = found
         return found
 
     def _match(self, name: str) -> ProviderName | None:

@@ -51,6 +51,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 _COMPILED = [(_pattern(text), whose) for text, whose in DECLARED]
+_ANY = re.compile("|".join(pattern.pattern for pattern, _ in _COMPILED))
 
 
 def words(tag: str) -> dict[str, set[str]]:
@@ -61,6 +62,8 @@ def words(tag: str) -> dict[str, set[str]]:
 def found_in(line: str) -> list[tuple[str, str]]:
     """Return (what stands there, whose it is) for a line of text; the longest name of several that begin alike."""
     found: dict[int, tuple[str, str]] = {}
+    if _ANY.search(line) is None:
+        return []
     for pattern, whose in _COMPILED:
         match = pattern.search(line)
         if match is not None:

@@ -45,6 +45,7 @@ class KeyDetector:
 
     def __init__(self, rules: Iterable[KeyRule]) -> None:
         self._rules = {f"key:{rule.id}": _compile(rule) for rule in rules}
+        self._wanted: dict[frozenset[str], tuple[_Compiled, ...]] = {}
         self._near_block = b""
         self._near: dict[str, bool] = {}
 
@@ -56,11 +57,14 @@ class KeyDetector:
                 found.setdefault(word, set()).add(tag)
         return found
 
-    def find(self, block: bytes, start: int, end: int, tags: Iterable[str]) -> list[Hit]:
+    def find(self, block: bytes, start: int, end: int, tags: frozenset[str]) -> list[Hit]:
         """Return the keys of one line, by the rules whose words stand on it; of overlapping ones the first rule's."""
+        wanted = self._wanted.get(tags)
+        if wanted is None:  # there are few sets of tags: those of the words that stand together on lines
+            chosen = [self._rules[tag] for tag in tags if tag in self._rules]
+            wanted = self._wanted[tags] = tuple(sorted(chosen, key=lambda c: (c.rule.order, c.rule.id)))
         found: list[Hit] = []
-        wanted = [self._rules[tag] for tag in tags if tag in self._rules]
-        for compiled in sorted(wanted, key=lambda c: (c.rule.order, c.rule.id)):
+        for compiled in wanted:
             for hit in self._matches(compiled, block, start, end):
                 if not any(hit.start < other.end and other.start < hit.end for other in found):
                     found.append(hit)

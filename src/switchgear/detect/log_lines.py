@@ -5,6 +5,7 @@ is decided before (`sieve`): a log of a gigabyte holds few names of providers.
 """
 
 import datetime
+import functools
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -38,6 +39,7 @@ class Format(msgspec.Struct, frozen=True):
     read: Read
 
 
+@functools.lru_cache(4096)  # lines of one second follow each other
 def _iso(text: str) -> float | None:
     try:
         moment = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
@@ -46,6 +48,7 @@ def _iso(text: str) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()
 
 
+@functools.lru_cache(4096)
 def _syslog(text: str, year: int) -> float | None:
     # "Aug 24 10:00:00": the year is not in the line; the caller's is taken.
     try:
@@ -56,6 +59,7 @@ def _syslog(text: str, year: int) -> float | None:
         return None
 
 
+@functools.lru_cache(4096)
 def _clf(text: str) -> float | None:
     try:
         return datetime.datetime.strptime(text, "%d/%b/%Y:%H:%M:%S %z").timestamp()

@@ -19,6 +19,7 @@ CONFIRMED, LIKELY, POSSIBLE = 100, 90, 60
 """Sums of weights: with two signs, with one, and not worth mentioning below."""
 _TITLE = re.compile(r"(?is)<title[^>]{0,200}>\s{0,50}([^<]{1,300})")
 _VERSION_TEXT = re.compile(r"[A-Za-z0-9.+_-]{1,40}")
+REMEMBERED_MAX = 10_000
 OPENAI_COMPATIBLE = "openai-compatible"
 
 
@@ -109,6 +110,7 @@ class ServiceDetector:
         self.products = tuple(products)
         self._compiled = {p.id: [re.compile(pattern) for pattern in p.processes] for p in self.products}
         self.by_id = {p.id: p for p in self.products}
+        self._images: dict[str, Product | None] = {}
 
     def paths(self, port: int | None) -> list[str]:
         """Return what to ask on a port: what its usual products are known by, or everything for another port."""
@@ -174,6 +176,13 @@ class ServiceDetector:
 
     def of_image(self, image: str) -> Product | None:
         """Return the product of a container image (`registry/name:tag`, any registry mirror's prefix aside), or None."""
+        if image not in self._images:
+            if len(self._images) >= REMEMBERED_MAX:
+                self._images.clear()
+            self._images[image] = self._of_image(image)
+        return self._images[image]
+
+    def _of_image(self, image: str) -> Product | None:
         name = image.partition("@")[0]
         head, _, last = name.rpartition("/")
         name = f"{head}/{last.partition(':')[0]}" if head else last.partition(":")[0]

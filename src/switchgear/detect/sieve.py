@@ -35,16 +35,17 @@ class Sieve:
         """Yield (start, end, tags) of each line with a word; of an endless line, the part around it."""
         start = end = -1
         tags: frozenset[str] = frozenset()
+        known = self._tags
         for match in self._pattern.finditer(block):
-            at = match.start()
+            at, to = match.span()
             if at < end:
-                tags |= self._tags[match.group().lower()]
+                tags |= known[block[at:to].lower()]
                 continue
             if end >= 0:
                 yield start, end, tags
             start = block.rfind(b"\n", max(0, at - BEFORE_MAX), at) + 1 or max(0, at - BEFORE_MAX)
             found = block.find(b"\n", at, at + AFTER_MAX)
             end = found if found >= 0 else min(len(block), at + AFTER_MAX)
-            tags = self._tags[match.group().lower()]
+            tags = known[block[at:to].lower()]
         if end >= 0:
             yield start, end, tags

@@ -26,7 +26,9 @@ AS_DOCUMENTATION = re.compile(
     r"(?i)(?:^|/)(?:tests?|specs?|fixtures?|testdata|examples?|samples?|docs?|__tests__)/|(?:^|/)(?:readme|changelog)[^/]*$|\.(?:md|rst|adoc)$"
 )
 _ALLOWED = (b"switchgear:allow", b"gitleaks:allow")
-_IMAGE = re.compile(rb"""(?i)(?:\bimage["']?\s*[:=]|^\s*FROM)\s*["']?([a-z0-9][a-z0-9._/:@-]{2,250})""")
+_IMAGE = re.compile(
+    rb"""(?:(?i:\bimage)["']?\s*[:=]\s*["']?|^\s*FROM\s+(?:--\S+\s+)?)([a-z0-9][a-z0-9._/:@-]{2,250})"""
+)
 _MODEL = re.compile(
     rb"(?i)\b(gpt-(?:3\.5|4o?|4\.1|5)[a-z0-9.-]{0,24}|claude-(?:[0-9]|sonnet|opus|haiku)[a-z0-9.-]{0,32}|gemini-[0-9][a-z0-9.-]{0,24}|"
     rb"mistral-(?:large|medium|small)[a-z0-9.-]{0,12}|deepseek-(?:chat|reasoner|v[0-9])[a-z0-9.-]{0,12}|text-embedding-[a-z0-9-]{3,16})"

@@ -123,8 +123,7 @@ class LogSource:
         name = self._tools.domains.match(entry.host)
         if name is None:
             return
-        client = entry.client
-        key = (client, name.provider, name.use, entry.host.rstrip(".").lower())
+        key = (entry.client, name.provider, name.use, entry.host)
         use = self.uses.get(key)
         if use is None:
             if len(self.uses) >= PAIRS_MAX:
@@ -133,11 +132,15 @@ class LogSource:
             use = self.uses[key] = Use()
         use.count += 1
         use.count_bytes += entry.count_bytes
-        if entry.at is not None:
-            use.first = entry.at if use.first is None else min(use.first, entry.at)
-            use.last = entry.at if use.last is None else max(use.last, entry.at)
-            if len(use.days) < DAYS_MAX:
-                use.days.add(int(entry.at // 86_400))
+        at = entry.at
+        if at is not None:
+            if use.first is None or at < use.first:
+                use.first = at
+            if use.last is None or at > use.last:
+                use.last = at
+            day = int(at // 86_400)
+            if day not in use.days and len(use.days) < DAYS_MAX:
+                use.days.add(day)
 
     def report(self) -> None:
         """Add a finding for each client and provider."""
@@ -165,7 +168,7 @@ class LogSource:
                     fix="" if governed else "point it at the gateway; then let only the gateway reach the provider",
                     provider=provider,
                     evidence={
-                        "hosts": ", ".join(sorted(host for host, _ in uses)[:10]),
+                        "hosts": ", ".join(sorted({host.rstrip(".").lower() for host, _ in uses})[:10]),
                         "bytes": str(sum(use.count_bytes for _, use in uses)),
                         "days": str(len(days)),
                         "first": _time(min(firsts)) if firsts else "",
