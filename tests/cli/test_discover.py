@@ -1,11 +1,15 @@
+import json
 import os
 import stat
+from typing import ClassVar
 
 import pytest
 from tests.discover.test_collector import finding
+from tests.discover.test_report import made as make_report
 
 from switchgear.cli import discover
 from switchgear.cli.client import Client
+from switchgear.control.server import BODY_BYTES_MAX
 from switchgear.core.errors import UserError
 
 
@@ -55,3 +59,19 @@ def test_the_key_cannot_be_made_where_nobody_may_write(tmp_path):
     with pytest.raises((UserError, OSError)):
         discover.fingerprint_key({"XDG_CONFIG_HOME": str(blocked)})
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_large_run_is_stored_in_parts_and_only_the_last_says_what_is_gone():
+    class Fake:
+        bodies: ClassVar[list] = []
+
+        def call(self, method, path, body):
+            self.bodies.append(body)
+            return {"new": len(body["findings"]), "seen": 0, "fixed": 0}
+
+    made = make_report(*(finding(f"f{n}") for n in range(2_500)))
+    discover._record(Fake(), made, "x")
+    assert [len(b["findings"]) for b in Fake.bodies] == [1_000, 1_000, 500]
+    assert [b["partial"] for b in Fake.bodies] == [True, True, False]
+    assert len(Fake.bodies[-1]["also_seen"]) == 2_000 and not Fake.bodies[0]["also_seen"]
+    assert max(len(json.dumps(b)) for b in Fake.bodies) < BODY_BYTES_MAX

@@ -44,6 +44,13 @@ def test_a_partial_run_and_a_run_of_other_sources_fix_nothing(store):
     assert states(store) == {"a": "open"}
 
 
+def test_a_large_run_comes_in_several_calls(store):
+    record(store, 1, finding("a"), finding("b"), finding("c"))
+    record(store, 2, finding("a"), partial=True)
+    done = store.write(lambda c: findings.record(c, [finding("b")], "repo", False, "ann", 3, ["a"])).result()
+    assert done.fixed == 1 and states(store) == {"a": "open", "b": "open", "c": "fixed"}
+
+
 def test_an_acceptance_holds_until_its_date(store):
     record(store, 1, finding("a"))
     decide(store, "a", "accepted", "test rig", DAY)

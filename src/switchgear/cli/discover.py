@@ -32,6 +32,7 @@ from switchgear.discover.machine import MachineSource, listeners
 from switchgear.discover.toolbox import Toolbox, files_of
 
 OUTPUTS = ("table", "wide", "json", "sarif", "cyclonedx", "markdown")
+RECORDED_AT_ONCE = 1_000
 _PATH = click.Path(path_type=Path)
 
 
@@ -242,13 +243,25 @@ def discover(
         requests=asked.receipt.requests,
     )
     if record:
-        body = {"findings": msgspec.to_builtins(made.findings), "sources": "; ".join(sources), "partial": made.partial}
-        recorded = client.call("POST", "/findings", body)
-        click.echo(f"recorded: {recorded['new']} new, {recorded['seen']} known, {recorded['fixed']} fixed", err=True)
+        _record(client, made, "; ".join(sources))
     if earlier is not None:
         made = report.against(made, earlier, str(baseline))
     _write(made, output, diff)
     return report.exit_code(made, fail_on)
+
+
+def _record(client: Client, made: report.Report, sources: str) -> None:
+    """Store a run, in calls that fit; only the last one may say what is gone."""
+    rows = msgspec.to_builtins(made.findings)
+    parts = [rows[at : at + RECORDED_AT_ONCE] for at in range(0, len(rows), RECORDED_AT_ONCE)] or [[]]
+    sums = {"new": 0, "seen": 0, "fixed": 0}
+    for number, part in enumerate(parts):
+        is_last = number == len(parts) - 1
+        before = [row["id"] for row in rows[: number * RECORDED_AT_ONCE]] if is_last else []
+        body = {"findings": part, "sources": sources, "partial": made.partial or not is_last, "also_seen": before}
+        for name, count in client.call("POST", "/findings", body).items():
+            sums[name] += count
+    click.echo(f"recorded: {sums['new']} new, {sums['seen']} known, {sums['fixed']} fixed", err=True)
 
 
 def _with_listeners(target: scope.Target, root: Path, out: Collector) -> scope.Target:

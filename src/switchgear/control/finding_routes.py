@@ -23,6 +23,8 @@ class FindingsRecord(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     findings: Annotated[list[Finding], msgspec.Meta(max_length=findings.STORED_MAX)]
     sources: Annotated[str, msgspec.Meta(max_length=2_000)]
     partial: bool
+    also_seen: Annotated[list[str], msgspec.Meta(max_length=findings.STORED_MAX)] = []
+    """Ids of the same run that came in earlier calls, which said `partial`."""
 
 
 class FindingDecide(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -49,7 +51,7 @@ async def record_findings(call: Call) -> Any:
     body: FindingsRecord = call.body
     now = call.gateway.clock.wall_ms()
     return await call.gateway.write(
-        lambda c: findings.record(c, body.findings, body.sources, body.partial, call.actor, now)
+        lambda c: findings.record(c, body.findings, body.sources, body.partial, call.actor, now, body.also_seen)
     )
 
 

@@ -4,6 +4,7 @@ A finding is open, accepted (with a reason, until a date) or fixed. It is fixed 
 longer has it; an acceptance that ran out is open again. Stored findings hold no secret: `detect.finding` never does.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -56,9 +57,17 @@ def _current(stored: Stored, now_ms: int) -> Stored:
 
 
 def record(
-    connection: Connection, found: list[Finding], sources: str, partial: bool, actor: str, now_ms: int
+    connection: Connection,
+    found: list[Finding],
+    sources: str,
+    partial: bool,
+    actor: str,
+    now_ms: int,
+    also_seen: Iterable[str] = (),
 ) -> Recorded:
-    """Store a run's findings. Raises UserError when too many are stored already."""
+    """Store a run's findings. `also_seen`: ids of the run that came in earlier calls (as partial ones: a large run takes
+    several). Raises UserError when too many are stored already.
+    """
     earlier = {stored.finding.id: stored for stored in everything(connection, now_ms)}
     fresh = {finding.id: finding for finding in found}
     if len(earlier.keys() | fresh.keys()) > STORED_MAX:
@@ -73,8 +82,9 @@ def record(
             stored = msgspec.structs.replace(old, finding=finding, sources=sources, last_seen_ms=now_ms, state=state)
         _put(connection, stored, now_ms)
     fixed = 0
+    seen = fresh.keys() | set(also_seen)
     for identity, old in earlier.items():
-        if identity not in fresh and old.sources == sources and old.state != "fixed" and not partial:
+        if identity not in seen and old.sources == sources and old.state != "fixed" and not partial:
             fixed += 1
             _put(connection, msgspec.structs.replace(old, state="fixed"), now_ms)
     recorded = Recorded(new=new, seen=len(fresh) - new, fixed=fixed)
