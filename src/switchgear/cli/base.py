@@ -18,6 +18,7 @@ from rich.table import Table
 from switchgear.cli.client import Client
 from switchgear.core.errors import UserError
 from switchgear.core.money import format_usd
+from switchgear.core.text import clean
 
 FORMATS = ("table", "wide", "json", "csv")
 _DURATION = re.compile(r"([0-9]{1,6})(ms|s|m|h|d|w)")
@@ -185,3 +186,24 @@ def expiry(text: str | None) -> str | None:
         at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(milliseconds=duration_ms(text))
         return at.isoformat(timespec="seconds")
     return text
+
+
+class Bar:
+    """A progress bar on a terminal, silence elsewhere."""
+
+    def __init__(self, total: int | None, what: str, shown: bool) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - few commands need it
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[at]}"), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown)
+        self._task = self._progress.add_task(what, total=total, at="")
+
+    def __enter__(self) -> Callable[[int, str], None]:
+        self._progress.start()
+        return self._step
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def _step(self, count: int, at: str) -> None:
+        self._progress.update(self._task, advance=count, at=clean(at, 60)[-60:])

@@ -6,21 +6,17 @@ import ipaddress
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import click
 import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from switchgear import __version__
-from switchgear.cli.base import Group, Output, expiry, with_client
+from switchgear.cli.base import Bar, Group, Output, expiry, with_client
 from switchgear.cli.client import Client, segment
 from switchgear.core.errors import UserError
-from switchgear.core.text import clean
 from switchgear.detect.finding import SEVERITIES, Finding, Fingerprint
 from switchgear.discover import formats, history, report, scope
 from switchgear.discover.collector import Collector
@@ -34,25 +30,6 @@ from switchgear.discover.toolbox import Toolbox, files_of
 OUTPUTS = ("table", "wide", "json", "sarif", "cyclonedx", "markdown")
 RECORDED_AT_ONCE = 1_000
 _PATH = click.Path(path_type=Path)
-
-
-class Bar:
-    """A progress bar on a terminal, silence elsewhere."""
-
-    def __init__(self, total: int | None, what: str, shown: bool) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[at]}"), TimeElapsedColumn())
-        self._progress = Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown)
-        self._task = self._progress.add_task(what, total=total, at="")
-
-    def __enter__(self) -> Callable[[int, str], None]:
-        self._progress.start()
-        return self._step
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def _step(self, count: int, at: str) -> None:
-        self._progress.update(self._task, advance=count, at=clean(at, 60)[-60:])
 
 
 def fingerprint_key(environ: dict[str, str]) -> bytes:

@@ -2,8 +2,9 @@
 
 import os
 import stat
+import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import msgspec
 import yaml
 
 from switchgear.app.serve import read_public_key, seal_one
-from switchgear.cli.base import Group, Output, now_ms, with_client
+from switchgear.cli.base import Bar, Group, Output, now_ms, with_client
 from switchgear.cli.client import Client
 from switchgear.config import schema
 from switchgear.config.compile import Compiled, Compiler
@@ -85,7 +86,9 @@ def litellm(
             raise UserError(
                 f"what was imported does not hold together: {problems[0]}", "write it with --out and mend it", 1
             )
-        applied = Applier(client, found, compiled, dict(os.environ)).run()
+        count = len(compiled.providers) + len(compiled.models) + len(compiled.keys)
+        with Bar(count, "applying", sys.stderr.isatty()) as step:
+            applied = Applier(client, found, compiled, dict(os.environ), step).run()
     _report(out, found, applied, out_file, apply_)
     if any(line.status == "unsupported" for line in applied):
         return PARTIAL_EXIT
@@ -173,11 +176,19 @@ def check(text: str) -> tuple[Compiled | None, list[ConfigProblem]]:
 class Applier:
     """Adds everything to a running gateway, in an order in which a repetition goes on where it stopped."""
 
-    def __init__(self, client: Client, found: Imported, compiled: Compiled, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        found: Imported,
+        compiled: Compiled,
+        environ: Mapping[str, str],
+        step: Callable[[int, str], None] = lambda n, what: None,
+    ) -> None:
         self._client = client
         self._found = found
         self._compiled = compiled
         self._environ = environ
+        self._step = step
         self.lines: list[Line] = []
 
     def run(self) -> list[Line]:
@@ -223,6 +234,7 @@ class Applier:
         return Secret(b"") if keyless else None
 
     def _do(self, what: str, method: str, path: str, body: Any) -> None:
+        self._step(0 if what.startswith("credential") else 1, what)
         try:
             self._client.call(method, path, body)
         except UserError as exc:
