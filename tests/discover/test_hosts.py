@@ -102,6 +102,40 @@ def test_hosts_that_hang_trickle_or_break_off_are_named_and_the_run_ends():
     assert {p.where.rpartition(":")[2] for p in out.problems} == {str(h.port) for h in (hanging, trickling, breaking)}
 
 
+def test_ports_in_other_languages_are_no_problem_unless_they_were_named():
+    async def serve(answer: bytes | None) -> asyncio.Server:
+        async def handle(reader, writer):
+            await reader.read(100)
+            if answer is None:
+                writer.transport.abort()
+                return
+            writer.write(answer)
+            writer.close()
+
+        return await asyncio.start_server(handle, "127.0.0.1", 0)
+
+    async def main(named: bool) -> Collector:
+        out = Collector()
+        servers = [
+            await serve(answer) for answer in (b"-ERR unknown command\r\n", b"SSH-2.0-x\r\n", b"\x15\x03\x01", None)
+        ]
+        ports = tuple(server.sockets[0].getsockname()[1] for server in servers)
+        source = HostSource(TOOLS, out, "r")
+        source.ports = list
+        target = (
+            Target("127.0.0.1", "127.0.0.1", ports, None)
+            if named
+            else Target("127.0.0.1", "127.0.0.1", None, None, ports)
+        )
+        await source.scan([target])
+        for server in servers:
+            server.close()
+        return out
+
+    assert not asyncio.run(main(False)).partial
+    assert asyncio.run(main(True)).problem_count >= 3
+
+
 def test_a_closed_port_is_no_problem():
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))

@@ -3,6 +3,7 @@
 import datetime
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -14,7 +15,7 @@ import msgspec
 
 from switchgear import __version__
 from switchgear.app.layout import Layout
-from switchgear.cli.base import Output, with_client
+from switchgear.cli.base import Bar, Output, with_client
 from switchgear.cli.client import Client
 from switchgear.cli.self_test import self_test
 from switchgear.cli.status import offline
@@ -250,8 +251,9 @@ def doctor(
         *state(status),
         *remote,
     ]
-    for folder in integrity.site_folders():
-        found += integrity.check(folder)
+    with Bar(None, "installed code", sys.stderr.isatty()) as step:
+        for folder in integrity.site_folders():
+            found += integrity.check(folder, step)
     if advisories is not None:
         found += known_vulnerable(bring_advisories(layout, advisories, trust))
     if online:

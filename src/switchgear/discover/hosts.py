@@ -43,6 +43,10 @@ class NotHttpError(Exception):
     """The port answers, in another language."""
 
 
+class ClosedError(Exception):
+    """Nobody listens there, or nobody can be reached."""
+
+
 class _Reader:
     """Collects one response; httptools calls it."""
 
@@ -108,12 +112,13 @@ class HostSource:
                 if named:
                     self._out.failed(where, exc)
                 return
+            except ClosedError as exc:
+                self._out.skipped["closed ports"] += 1
+                if named and not isinstance(exc.__cause__, ConnectionRefusedError):
+                    self._out.failed(where, exc)
+                return
             except (OSError, TimeoutError) as exc:
-                refused = isinstance(exc, ConnectionRefusedError) or (not named and _silent(exc))
-                if refused:
-                    self._out.skipped["closed ports"] += 1
-                else:
-                    self._out.failed(where, f"no answer within {CONNECT_S:g} s" if _silent(exc) else exc)
+                self._out.failed(where, str(exc) or f"took a connection and said nothing for {READ_S:g} s")
                 return
             self._out.looked_at["ports"] += 1
             known = port if any(port in product.ports for product in self._tools.services.products) else None
@@ -123,17 +128,21 @@ class HostSource:
         """Send the control probe; returns (certificate's hash or None for plain HTTP, response)."""
         path = "/" + hashlib.sha256(f"{self._run_id} {target.address} {port}".encode()).hexdigest()[:16]
         orders = [True, False] if port in TLS_PORTS else [False, True]
-        failure: Exception = NotHttpError("nothing was answered")
+        failure: Exception | None = None
         for tls in orders:
             try:
                 response, certificate = await self._get(target, port, path, tls)
             except NotHttpError as exc:
                 failure = exc
                 continue
+            except (OSError, TimeoutError) as exc:
+                if isinstance(failure, NotHttpError) and tls and port not in TLS_PORTS:
+                    raise NotHttpError(str(failure)) from exc  # neither of both: it broke off at the second try
+                raise
             if not tls and response.status == 400 and "HTTPS" in response.body:
                 continue  # a plain request to a TLS port
             return certificate, response
-        raise failure
+        raise failure or NotHttpError("nothing was answered")
 
     async def _ask(
         self, target: Target, port: int, tls: str | None, control: Response, where: str, known: int | None
@@ -147,7 +156,7 @@ class HostSource:
                     continue
                 try:
                     responses[path], _ = await self._get(target, port, path, tls is not None)
-                except (OSError, TimeoutError, NotHttpError) as exc:
+                except (OSError, TimeoutError, NotHttpError, ClosedError) as exc:
                     failures += 1
                     if failures > 3:
                         self._out.failed(where, f"stopped answering: {exc or 'no answer in time'}")
@@ -180,6 +189,12 @@ class HostSource:
                 )
         except ssl.SSLError as exc:
             raise NotHttpError(f"no TLS: {exc.reason}") from None
+        except TimeoutError as exc:
+            raise ClosedError(f"no connection within {CONNECT_S:g} s") from exc
+        except OSError as exc:
+            if tls and isinstance(exc, ConnectionResetError):
+                raise NotHttpError("no TLS: the connection was reset") from None
+            raise ClosedError(exc.strerror or str(exc)) from exc
         try:
             certificate = None
             if tls:
@@ -268,10 +283,6 @@ async def _response(reader: asyncio.StreamReader) -> Response:
         raise NotHttpError("no HTTP: closed without an answer")
     body = bytes(seen.body).decode("utf-8", "replace")
     return Response(status=parser.get_status_code(), body=body, headers=seen.headers, whole=not seen.cut)
-
-
-def _silent(exc: BaseException) -> bool:
-    return isinstance(exc, TimeoutError) or getattr(exc, "errno", None) in {110, 113, 101}
 
 
 def _severity(match: Match) -> Severity:
