@@ -210,6 +210,8 @@ class HostSource:
             writer.write(head.encode("ascii"))
             async with asyncio.timeout(READ_S):
                 return await _response(reader), certificate
+        except ConnectionError:
+            raise NotHttpError("no HTTP: the connection was reset") from None
         finally:
             writer.close()
             with contextlib.suppress(OSError, TimeoutError, ssl.SSLError):
