@@ -68,10 +68,12 @@ fuzz: $(VENV)/.test  ## Property tests with 20,000 examples each (FUZZ_EXAMPLES)
 	for target in http1 responses sse frames records eventstream keys config routes; do \
 	  $(BIN)/python -m tests.end_to_end.fuzz_targets $$target -max_total_time=$${FUZZ_S:-300} -print_final_stats=1 || exit 1; done
 
-estate: $(VENV)/.test  ## A real LiteLLM in its own environment, fakes and decoys, found by discover (needs PyPI)
+estate: $(VENV)/.test  ## Real products (LiteLLM, Jupyter, Gradio, MLflow, Chroma, marimo, MCP), fakes and decoys, found by discover (needs PyPI)
 	@test -x .bench-peers/discover/bin/litellm || { $(PYTHON) -m venv .bench-peers/discover && \
 	  .bench-peers/discover/bin/pip install -q "litellm[proxy]" prisma; }
-	LITELLM_BIN=$(CURDIR)/.bench-peers/discover/bin/litellm $(BIN)/python -m pytest tests/end_to_end/test_estate.py --timeout 300
+	@test -x .bench-peers/estate/bin/chroma || { $(PYTHON) -m venv .bench-peers/estate && \
+	  .bench-peers/estate/bin/pip install -q --only-binary :all: jupyter-server gradio marimo "mcp>=2" mlflow chromadb; }
+	ESTATE_BIN=$(CURDIR)/.bench-peers/estate/bin LITELLM_BIN=$(CURDIR)/.bench-peers/discover/bin/litellm $(BIN)/python -m pytest tests/end_to_end/test_estate.py --timeout 300
 
 away: $(VENV)/.test  ## The database moved away for a minute under load
 	AWAY_S=60 $(BIN)/python -m pytest tests/end_to_end/test_gateway.py -k database_moved_away --timeout 300

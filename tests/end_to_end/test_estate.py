@@ -17,6 +17,29 @@ from switchgear.discover.toolbox import Toolbox
 from switchgear.testing import estate
 
 LITELLM = os.environ.get("LITELLM_BIN")
+REAL = os.environ.get("ESTATE_BIN")
+"""Folder with the programs of the products below, for those who have them (`make estate`)."""
+GRADIO = "import gradio; gradio.Interface(lambda x: x, 'text', 'text').launch(server_name='127.0.0.1', server_port={port}, quiet=True)"
+MCP = "from mcp.server.mcpserver import MCPServer; MCPServer('x').run(transport='streamable-http', port={port})"
+PROGRAMS = {
+    # Product and what it asks of strangers → how it is started.
+    ("jupyter", "auth"): ("jupyter-server", "--allow-root", "--no-browser", "--ip", "127.0.0.1", "--port", "{port}"),
+    ("jupyter", "open"): (
+        "jupyter-server",
+        "--allow-root",
+        "--no-browser",
+        "--ip",
+        "127.0.0.1",
+        "--port",
+        "{port}",
+        "--IdentityProvider.token=",
+    ),
+    ("gradio", "unknown"): ("python", "-c", GRADIO),
+    ("mcp-server", "unknown"): ("python", "-c", MCP),
+    ("chroma", "open"): ("chroma", "run", "--host", "127.0.0.1", "--port", "{port}", "--path", "{folder}/chroma"),
+    ("mlflow", "unknown"): ("mlflow", "server", "--host", "127.0.0.1", "--port", "{port}"),
+    ("marimo", "unknown"): ("marimo", "edit", "--headless", "--no-token", "--host", "127.0.0.1", "--port", "{port}"),
+}
 PRODUCTS = {p.id: p for p in Toolbox.shipped(Fingerprint(b"k" * 32)).library.products}
 FAKES = ("ollama", "vllm", "open-webui", "langflow", "n8n", "qdrant", "jupyter", "comfyui")
 
@@ -116,3 +139,37 @@ def test_a_real_litellm_is_found_by_its_process_without_a_packet(real, tmp_path)
         f["where"] for f in json.loads(done.stdout)["findings"] if f["kind"] == "process" and f["product"] == "litellm"
     }
     assert {f"127.0.0.1:{port}" for port in real} <= places
+
+
+@pytest.fixture
+def programs(tmp_path):
+    if REAL is None:
+        pytest.skip("make estate brings real products")
+    running = {}
+    for found, command in PROGRAMS.items():
+        port = free_port()
+        arguments = [part.format(port=port, folder=tmp_path) for part in command]
+        log = (tmp_path / f"{port}.log").open("wb")
+        options = {"stdout": log, "stderr": log, "cwd": tmp_path, "start_new_session": True}
+        running[port] = (found, subprocess.Popen([f"{REAL}/{arguments[0]}", *arguments[1:]], **options), log)
+    for port in running:
+        for _ in range(240):
+            with socket.socket() as sock:
+                if sock.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.5)
+    time.sleep(3)
+    yield {port: found for port, (found, _, _) in running.items()}
+    for _, process, log in running.values():
+        os.killpg(process.pid, 15)
+        process.wait(30)
+        log.close()
+
+
+def test_real_products_are_found_with_version_and_auth_state(programs, tmp_path):
+    _, report = discover(tmp_path, programs)
+    found = {f["where"]: f for f in report["findings"] if f["kind"] == "service"}
+    for port, (product, auth) in programs.items():
+        one = found[f"127.0.0.1:{port}"]
+        assert (one["product"], one["auth"]) == (product, auth)
+        assert (one["confidence"] == "confirmed" and one["version"]) or product == "mcp-server"
