@@ -11,7 +11,9 @@ fi
 echo "installing PostgreSQL for the tests (once)…"
 mkdir -p /etc/postgresql-common  # no server of the distribution is wanted, only its programs
 [ -e /etc/postgresql-common/createcluster.conf ] || echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf
+log=$(mktemp)
 export DEBIAN_FRONTEND=noninteractive
-{ apt-get update -q && apt-get install -y -q --no-install-recommends postgresql; } >/tmp/switchgear-apt.log 2>&1 ||
-  echo "PostgreSQL could not be installed (/tmp/switchgear-apt.log): its tests will be skipped" >&2
+{ apt-get update -q && apt-get install -y -q --no-install-recommends postgresql; } >"$log" 2>&1 ||
+  { tail -3 "$log" >&2; echo "PostgreSQL could not be installed: its tests will be skipped" >&2; }
+rm -f "$log"
 exit 0

@@ -27,7 +27,7 @@ def test_the_key_of_hashes_is_made_once_and_closed(tmp_path):
 def test_urls_of_this_gateway_without_one_that_runs(tmp_path):
     known = discover.Known(Client(tmp_path, None), ("https://ai.acme.internal", "127.0.0.1:4100"))
     assert not known.running
-    assert known.gateway.origins == {("ai.acme.internal", None), ("127.0.0.1", 4100), ("localhost", 4100)}
+    assert known.origins == {("ai.acme.internal", None), ("127.0.0.1", 4100), ("localhost", 4100)}
     with pytest.raises(UserError, match="no gateway runs"):
         discover.Known(Client(tmp_path, None), (), must=True)
     with pytest.raises(UserError, match="not a URL"):

@@ -132,7 +132,7 @@ def sign(folder, payload, key=KEY):
         json.dumps({"payload": base64.b64encode(raw).decode(), "signature": base64.b64encode(key.sign(raw)).decode()})
     )
     (folder / "trust").write_text(f"# the publisher\n{PUBLIC}\n")
-    return Layout(folder / "data"), folder / "feed.json", folder / "trust"
+    return folder / "feed.json", folder / "trust"
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def home(tmp_path, monkeypatch):
 
 
 def test_a_newer_feed_finds_more(tmp_path, home):
-    found = list(doctor.known_vulnerable(doctor.bring_advisories(*sign(tmp_path, feed(3)))))
+    found = list(doctor.vulnerable(doctor.integrity.installed(), doctor.bring_advisories(*sign(tmp_path, feed(3)))))
     assert [f.rule for f in found] == ["dependency-vulnerable"] and "CVE-X" in found[0].title
 
 
@@ -154,9 +154,9 @@ def test_an_older_feed_a_foreign_one_and_one_without_trust_are_refused(tmp_path,
         doctor.bring_advisories(*sign(tmp_path, feed(4), Ed25519PrivateKey.generate()))
     with pytest.raises(UserError, match="expired"):
         doctor.bring_advisories(*sign(tmp_path, feed(4, expires="2020-01-01")))
-    layout, file, trust = sign(tmp_path, feed(4))
+    file, trust = sign(tmp_path, feed(4))
     with pytest.raises(UserError, match="--trust"):
-        doctor.bring_advisories(layout, file, None)
+        doctor.bring_advisories(file, None)
     trust.write_text("nonsense")
     with pytest.raises(UserError, match="--trust"):
-        doctor.bring_advisories(layout, file, trust)
+        doctor.bring_advisories(file, trust)

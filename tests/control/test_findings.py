@@ -74,3 +74,16 @@ def test_there_is_a_bound(store, monkeypatch):
     with pytest.raises(UserError, match="more than 2"):
         record(store, 2, finding("c"))
     assert set(states(store)) == {"a", "b"}
+
+
+def test_texts_of_whoever_records_steer_no_terminal(store):
+    record(store, 1, finding("a", title="x\x1b[2J", fix="y\n", evidence={"e": "\x1b"}))
+    decide(store, "a", "accepted", "because\x1b")
+    (stored,) = store.read(lambda c: findings.everything(c, 1)).result()
+    assert (stored.finding.title, stored.finding.fix, stored.reason) == ("x[2J", "y", "because")
+
+
+@pytest.mark.parametrize("identity", ["", "../x", "A", "g", "0" * 65])
+def test_an_id_is_hexadecimal(store, identity):
+    with pytest.raises(UserError, match="not the id of a finding"):
+        record(store, 1, finding(identity))

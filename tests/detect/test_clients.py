@@ -5,7 +5,7 @@ from switchgear.detect import clients
 
 
 @pytest.mark.parametrize(
-    "path", ["/home/a/.cursor/mcp.json", ".mcp.json", "repo/.vscode/mcp.json", "/root/.codex/config.toml"]
+    "path", ["home/ann/.cursor/mcp.json", ".mcp.json", "repo/.vscode/mcp.json", "home/ann/.codex/config.toml"]
 )
 def test_where_clients_keep_servers(path):
     assert clients.is_mcp_file(path)
@@ -52,8 +52,8 @@ def test_yaml_objects_are_not_made():
 
 
 def test_credential_files_and_gateways():
-    assert clients.credential_file("/home/a/.codex/auth.json") == "Codex"
-    assert clients.credential_file("/home/a/auth.json") is None
+    assert clients.credential_file("home/ann/.codex/auth.json") == "Codex"
+    assert clients.credential_file("home/ann/auth.json") is None
     assert clients.is_litellm_config(b"model_list:\n  - litellm_params: {}\n")
     assert clients.gateway_file("a/librechat.yaml", {"librechat.yaml": "librechat"}) == "librechat"
 

@@ -1,4 +1,5 @@
 from switchgear.detect.finding import Finding, Fingerprint
+from switchgear.discover import collector
 from switchgear.discover.collector import PROBLEMS_NAMED_MAX, Collector
 from switchgear.discover.toolbox import Toolbox
 
@@ -39,6 +40,23 @@ def test_text_of_others_is_cleaned():
     out.add(finding(title="a\x1b[2Jb" + "x" * 9_999, evidence={"e": "\r\n"}))
     (found,) = out.findings()
     assert "\x1b" not in found.title and len(found.title) <= 512 and found.evidence["e"] == ""
+
+
+def test_a_report_is_bounded_and_says_so(monkeypatch):
+    monkeypatch.setattr(collector, "FINDINGS_MAX", 3)
+    out = Collector()
+    for number in range(10):
+        out.add(finding(f"f{number}"), "11" * 32)
+    out.add(finding("f0"))
+    assert len(out.findings()) == 3 and out.problem_count == 1 and out.skipped["findings beyond the bound"] == 7
+
+
+def test_every_text_of_a_finding_is_cleaned():
+    out = Collector()
+    out.add(finding(fix="x\x1b", version="1\x1b", owner="o\n", evidence={"a\x1b": "b\x1b"}))
+    assert (
+        "\x1b" not in repr(out.findings()) and "\\x1b" not in repr(out.findings()) and "\\n" not in repr(out.findings())
+    )
 
 
 def test_keys_of_this_gateway_are_recognised():

@@ -10,7 +10,7 @@ from switchgear.detect.finding import Finding, Fingerprint
 from switchgear.discover import files
 from switchgear.discover.collector import Collector
 from switchgear.discover.files import FileSource
-from switchgear.discover.judge import Gateway, Judge
+from switchgear.discover.judge import Judge, Origins
 from switchgear.discover.toolbox import Toolbox
 from switchgear.testing.corpus import expand
 
@@ -20,12 +20,9 @@ GROQ = expand("gsk_<alnum*52>", RNG)
 ANTHROPIC = expand("sk-ant-api03-<word*93>AA", RNG)
 
 
-NO_GATEWAY = Gateway()
-
-
-def scan(root, gateway: Gateway = NO_GATEWAY, **more) -> Collector:
+def scan(root, origins: Origins = frozenset(), **more) -> Collector:
     out = Collector()
-    FileSource(Judge(TOOLS, out, gateway), out, **more).scan(root)
+    FileSource(Judge(TOOLS, out, origins), out, **more).scan(root)
     return out
 
 

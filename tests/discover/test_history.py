@@ -4,7 +4,7 @@ import subprocess
 from switchgear.detect.finding import Fingerprint
 from switchgear.discover import history
 from switchgear.discover.collector import Collector
-from switchgear.discover.judge import Gateway, Judge
+from switchgear.discover.judge import Judge
 from switchgear.discover.toolbox import Toolbox
 from switchgear.testing.corpus import expand
 
@@ -22,7 +22,7 @@ def git(folder, *arguments):
 
 def scan(folder) -> Collector:
     out = Collector()
-    history.scan(folder, Judge(TOOLS, out, Gateway()), out)
+    history.scan(folder, Judge(TOOLS, out), out)
     return out
 
 

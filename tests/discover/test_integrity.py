@@ -2,6 +2,7 @@ import base64
 import hashlib
 import os
 
+import msgspec
 import pytest
 
 from switchgear.discover import integrity
@@ -61,3 +62,7 @@ def test_a_pipe_in_a_record_does_not_hold_the_check(folder):
     (folder / "good/a.py").unlink()
     os.mkfifo(folder / "good/a.py")
     assert rules(folder) == ["file-changed"]
+
+
+def test_this_environment_is_listed():
+    assert ("msgspec", msgspec.__version__) in integrity.installed()

@@ -4,7 +4,6 @@ import base64
 import msgspec
 from tests.discover.test_files import ANTHROPIC, GROQ, TOOLS, of, scan
 
-from switchgear.discover.judge import Gateway
 from switchgear.testing.corpus import true_lines
 
 
@@ -41,7 +40,7 @@ def test_a_line_may_allow_it(tmp_path):
 def test_base_urls_that_point_here_are_governed_and_others_are_not(tmp_path):
     (tmp_path / "good.env").write_text("OPENAI_BASE_URL=http://127.0.0.1:4100/v1\n")
     (tmp_path / "bad.env").write_text("OPENAI_BASE_URL=https://api.openai.com/v1\n")
-    out = scan(tmp_path, Gateway(frozenset({("127.0.0.1", 4100)})))
+    out = scan(tmp_path, frozenset({("127.0.0.1", 4100)}))
     assert {f.where.split("/")[-1].split(":")[0]: f.verdict for f in of(out, "endpoint")} == {
         "good.env": "governed",
         "bad.env": "bypass",

@@ -12,7 +12,7 @@ import pytest
 from switchgear.detect.finding import Finding, Fingerprint
 from switchgear.discover.collector import Collector
 from switchgear.discover.files import FileSource
-from switchgear.discover.judge import Gateway, Judge
+from switchgear.discover.judge import Judge
 from switchgear.discover.machine import MachineSource
 from switchgear.discover.toolbox import Toolbox
 from switchgear.testing.corpus import expand
@@ -23,7 +23,7 @@ GROQ = expand("gsk_<alnum*52>", random.Random(5))
 
 def source(root: Path, users: bool = False) -> tuple[MachineSource, Collector]:
     out = Collector()
-    judge = Judge(TOOLS, out, Gateway())
+    judge = Judge(TOOLS, out)
     return MachineSource(TOOLS, judge, FileSource(judge, out), out, root, users), out
 
 

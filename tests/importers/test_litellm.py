@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchgear.cli.import_ import as_yaml, check
+from switchgear.core.text import clean
 from switchgear.importers.litellm import Importer
 from switchgear.importers.litellm_parts import Database, KeyRow, Opened, TeamRow
 
@@ -145,7 +146,9 @@ def test_any_file_is_translated_or_listed_and_nothing_breaks(raw):
 def test_an_unknown_top_level_setting_is_never_dropped(name, value):
     known = {"environment_variables", "credential_list", "litellm_settings", "router_settings", "general_settings"}
     if name not in known:
-        assert any(line.path.startswith(name) and line.status == "unsupported" for line in run({name: value}).lines)
+        assert any(
+            line.path.startswith(clean(name, 256)) and line.status == "unsupported" for line in run({name: value}).lines
+        )
 
 
 # the database
@@ -215,3 +218,10 @@ def test_a_key_that_anyone_would_guess_is_not_taken_over():
     token = hashlib.sha256(b"sk-1234").hexdigest()
     found = run({}, Database(keys=[KeyRow(token=token, alias="demo")]))
     assert found.config.keys == {} and "anyone would guess" in said(found)["database.keys.demo"]
+
+
+def test_names_of_another_systems_users_steer_no_terminal():
+    found = run(
+        {"x\x1b[2J": 1}, Database(keys=[KeyRow(token=KEY, alias="a\x1b]0;x\x07", rest={"max_budget\n": "\x1b"})])
+    )
+    assert found.lines and not any(c in line.path + line.text for line in found.lines for c in "\x1b\x07\n")

@@ -21,14 +21,14 @@ from switchgear.config.compile import Compiled
 from switchgear.control import server
 from switchgear.control.absorber import Absorber
 from switchgear.control.api import Api
-from switchgear.control.checkup import Checkup, installed
+from switchgear.control.checkup import Checkup
 from switchgear.control.double_entry import DoubleEntry
 from switchgear.control.gateway import Gateway
 from switchgear.control.housekeeping import Housekeeper
 from switchgear.control.prices import PriceBook
 from switchgear.control.spend import SpendBoard
 from switchgear.detect.advisories import AdvisoryFile
-from switchgear.discover import toolbox
+from switchgear.discover import integrity, toolbox
 from switchgear.net import unix
 from switchgear.net.clock import SystemClock
 from switchgear.net.link import VaultLink
@@ -80,7 +80,7 @@ def prepare(boot: Boot) -> Prepared:
     if not os.path.lexists(layout.schema_marker(SCHEMA_VERSION)):
         importlib.import_module("switchgear.store.migrate")
     advisories = toolbox.shipped_advisories()
-    return Prepared(read_peppers(layout.pepper), PriceFiles(), price_snapshot(), advisories, installed())
+    return Prepared(read_peppers(layout.pepper), PriceFiles(), price_snapshot(), advisories, integrity.installed())
 
 
 async def main(boot: Boot, prepared: Prepared) -> None:

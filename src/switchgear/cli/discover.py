@@ -22,7 +22,7 @@ from switchgear.discover import formats, history, report, scope
 from switchgear.discover.collector import Collector
 from switchgear.discover.files import FILE_BYTES_MAX, FileSource
 from switchgear.discover.hosts import HostSource
-from switchgear.discover.judge import Gateway, Judge
+from switchgear.discover.judge import Judge, Origins
 from switchgear.discover.logs import LogSource
 from switchgear.discover.machine import MachineSource, listeners
 from switchgear.discover.toolbox import Toolbox, files_of
@@ -80,7 +80,7 @@ class Known:
                 raise UserError(f"--gateway {url!r} is not a URL", "e.g. --gateway https://ai.acme.internal", 2)
             names = {parts.hostname, "localhost"} if parts.hostname == "127.0.0.1" else {parts.hostname}
             origins |= {(name, parts.port) for name in names}
-        self.gateway = Gateway(origins=frozenset(origins))
+        self.origins: Origins = frozenset(origins)
         self.upstreams = frozenset(upstreams)
 
     def recognise(self, out: Collector) -> None:
@@ -183,7 +183,7 @@ def discover(
     earlier = _read(baseline) if baseline is not None else None
     own = files_of(rules) if rules is not None else None
     tools = Toolbox.shipped(Fingerprint(fingerprint_key(dict(os.environ))), own=own)
-    judge = Judge(tools, out, known.gateway)
+    judge = Judge(tools, out, known.origins)
     files = FileSource(judge, out, max_file_size)
     shown = sys.stderr.isatty()
     sources: list[str] = []

@@ -5,7 +5,6 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,8 +20,8 @@ from switchgear.cli.self_test import self_test
 from switchgear.cli.status import offline
 from switchgear.confine import cell
 from switchgear.core.errors import UserError
-from switchgear.detect.advisories import AdvisoryDetector, AdvisoryFile, read_signed
-from switchgear.detect.checks import REASONS, finding
+from switchgear.detect.advisories import AdvisoryFile, read_signed
+from switchgear.detect.checks import REASONS, finding, vulnerable
 from switchgear.detect.finding import SEVERITIES, Finding
 from switchgear.discover import integrity, osv
 
@@ -110,23 +109,10 @@ def state(status: dict[str, Any]) -> Iterator[Finding]:
         yield finding("problem", "high", problem, "gateway", "see docs/operations.md", str(number))
 
 
-def known_vulnerable(advisories: AdvisoryFile) -> Iterator[Finding]:
-    """Match this program and its packages with an advisory file that the operator brought."""
-    detector = AdvisoryDetector(advisories)
-    for found in metadata.distributions():
-        name = found.metadata["Name"] or ""
-        for match in detector.of_package("pypi", name, found.version):
-            if match.state == "affected":
-                check = "version-vulnerable" if name == "switchgear" else "dependency-vulnerable"
-                title = f"{name} {found.version}: {match.advisory.summary} ({match.advisory.id})"
-                fix = f"update to {match.fixed} or newer" if match.fixed else "see the advisory"
-                yield finding(check, match.advisory.severity, title, name, fix, f"{name}-{match.advisory.id}")
-
-
 # advisories that the operator brings
 
 
-def bring_advisories(layout: Layout, file: Path, trust: Path | None) -> AdvisoryFile:
+def bring_advisories(file: Path, trust: Path | None) -> AdvisoryFile:
     """Read a signed advisory file and remember its sequence, so that an older one is refused later. Raises UserError."""
     if trust is None:
         raise UserError(
@@ -255,9 +241,9 @@ def doctor(
         for folder in integrity.site_folders():
             found += integrity.check(folder, step)
     if advisories is not None:
-        found += known_vulnerable(bring_advisories(layout, advisories, trust))
+        found += vulnerable(integrity.installed(), bring_advisories(advisories, trust))
     if online:
-        count = sum(1 for _ in metadata.distributions())
+        count = len(integrity.installed())
         click.echo(f"asking {urlsplit(osv_url).hostname} about {count} packages: names and versions are sent", err=True)
         found += osv.ask(osv_url)
     if test and not partial:

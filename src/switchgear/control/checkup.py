@@ -8,7 +8,6 @@ import asyncio
 import datetime
 import functools
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from typing import Any
 
 import msgspec
@@ -17,8 +16,8 @@ from sqlalchemy.exc import DatabaseError
 
 from switchgear import __released__, __version__
 from switchgear.control.gateway import Gateway
-from switchgear.detect.advisories import STALE_DAYS, AdvisoryDetector, AdvisoryFile
-from switchgear.detect.checks import finding
+from switchgear.detect.advisories import STALE_DAYS, AdvisoryFile
+from switchgear.detect.checks import finding, vulnerable
 from switchgear.detect.finding import SEVERITIES, Finding
 from switchgear.store import ledger_rows, objects
 from switchgear.store.database import StoreGoneError
@@ -171,15 +170,7 @@ def _program(facts: Facts, advisories: AdvisoryFile) -> Iterator[Finding]:
         yield finding(
             "advisories-old", "low", title, "advisories", "update switchgear, or: switchgear doctor --advisories FILE"
         )
-    detector = AdvisoryDetector(advisories)
-    for name, version in facts.packages:
-        check = "version-vulnerable" if name == "switchgear" else "dependency-vulnerable"
-        for match in detector.of_package("pypi", name, version):
-            if match.state == "affected":
-                advisory = match.advisory
-                fix = f"update to {match.fixed} or newer" if match.fixed else "see the advisory"
-                title = f"{name} {version}: {advisory.summary} ({advisory.id})"
-                yield finding(check, advisory.severity, title, name, fix, f"{name}-{advisory.id}")
+    yield from vulnerable(facts.packages, advisories)
 
 
 def _age_days(date: str, now_ms: int) -> int | None:
@@ -190,11 +181,6 @@ def _age_days(date: str, now_ms: int) -> int | None:
         return None
     days = (datetime.datetime.fromtimestamp(now_ms / 1000, datetime.UTC).date() - at).days
     return days if days >= 0 else -1
-
-
-def installed() -> list[tuple[str, str]]:
-    """Return (name, version) of the packages of this environment."""
-    return sorted({(d.metadata["Name"], d.version) for d in metadata.distributions() if d.metadata["Name"]})
 
 
 class Checkup:

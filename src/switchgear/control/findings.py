@@ -4,6 +4,7 @@ A finding is open, accepted (with a reason, until a date) or fixed. It is fixed 
 longer has it; an acceptance that ran out is open again. Stored findings hold no secret: `detect.finding` never does.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Literal
 
@@ -13,12 +14,14 @@ from sqlalchemy import Connection
 from switchgear.control.gateway import Gateway
 from switchgear.core import virtual_key
 from switchgear.core.errors import UserError
-from switchgear.detect.finding import Finding
+from switchgear.core.text import clean
+from switchgear.detect.finding import Finding, cleaned
 from switchgear.store import objects
 
 KIND = "finding"
 STORED_MAX = 20_000
 ASKED_AT_ONCE = 400
+_ID = re.compile(r"[0-9a-f]{1,64}")
 State = Literal["open", "accepted", "fixed"]
 
 
@@ -69,7 +72,11 @@ def record(
     several). Raises UserError when too many are stored already.
     """
     earlier = {stored.finding.id: stored for stored in everything(connection, now_ms)}
-    fresh = {finding.id: finding for finding in found}
+    fresh = {finding.id: cleaned(finding) for finding in found}
+    for identity in fresh:
+        if not _ID.fullmatch(identity):
+            raise UserError(f"{identity[:64]!r} is not the id of a finding", "16 hexadecimal digits", 2)
+    sources = clean(sources, 2_000)
     if len(earlier.keys() | fresh.keys()) > STORED_MAX:
         raise UserError(f"more than {STORED_MAX:,} findings would be stored", "record less, or fix some first")
     new = 0
@@ -110,7 +117,7 @@ def decide(
     stored = msgspec.structs.replace(
         msgspec.json.decode(raw, type=Stored),
         state=state,
-        reason=reason if state == "accepted" else None,
+        reason=clean(reason or "", 1_000) if state == "accepted" else None,
         accepted_by=actor if state == "accepted" else None,
         accepted_until_ms=until_ms if state == "accepted" else None,
     )

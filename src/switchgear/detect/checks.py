@@ -2,7 +2,11 @@
 compares); whoever finds something makes a Finding with the check's id as its rule.
 """
 
-from switchgear.detect.finding import Finding, Severity
+from collections.abc import Iterable, Iterator
+
+from switchgear.core.text import clean
+from switchgear.detect.advisories import AdvisoryDetector, AdvisoryFile
+from switchgear.detect.finding import TEXT_MAX, Finding, Severity
 
 REASONS: dict[str, str] = {
     # confinement, processes
@@ -57,17 +61,30 @@ REASONS: dict[str, str] = {
 
 
 def finding(check: str, severity: Severity, title: str, where: str, fix: str, subject: str = "") -> Finding:
-    """Return a finding of a check; `subject` tells several of one check apart."""
+    """Return a finding of a check; `subject` tells several of one check apart. Names of files and packages are somebody else's
+    text: nothing of them may steer a terminal."""
     assert check in REASONS, check
     return Finding(
-        id=f"{check}-{subject}" if subject else check,
+        id=clean(f"{check}-{subject}" if subject else check, TEXT_MAX),
         kind=_KINDS.get(check.partition("-")[0], "state"),
         rule=check,
         severity=severity,
-        title=title,
-        where=where,
-        fix=fix,
+        title=clean(title, TEXT_MAX),
+        where=clean(where, TEXT_MAX),
+        fix=clean(fix, TEXT_MAX),
     )
+
+
+def vulnerable(packages: Iterable[tuple[str, str]], file: AdvisoryFile) -> Iterator[Finding]:
+    """Yield what advisories say of installed packages, (name, version) each."""
+    detector = AdvisoryDetector(file)
+    for name, version in packages:
+        check = "version-vulnerable" if name == "switchgear" else "dependency-vulnerable"
+        for match in detector.of_package("pypi", name, version):
+            if match.state == "affected":
+                title = f"{name} {version}: {match.advisory.summary} ({match.advisory.id})"
+                fix = f"update to {match.fixed} or newer" if match.fixed else "see the advisory"
+                yield finding(check, match.advisory.severity, title, name, fix, f"{name}-{match.advisory.id}")
 
 
 _KINDS = {

@@ -7,12 +7,15 @@ from typing import Literal
 
 import msgspec
 
+from switchgear.core.text import clean
+
 Severity = Literal["info", "low", "medium", "high", "critical"]
 Confidence = Literal["possible", "likely", "confirmed"]
 Verdict = Literal["governed", "bypass", "unknown"]
 
 SEVERITIES: tuple[Severity, ...] = ("info", "low", "medium", "high", "critical")
 """From harmless to urgent."""
+TEXT_MAX, EVIDENCE_MAX = 512, 32
 _PREFIX_MAX = 14
 _SHOWN = frozenset(string.ascii_letters + string.digits + "-_")
 
@@ -42,6 +45,19 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     owner: str | None = None
     evidence: dict[str, str] = {}
     count: int = 1
+
+
+def cleaned(finding: Finding) -> Finding:
+    """Return a finding whose texts, which files, hosts and other people wrote, are short and steer no terminal."""
+    texts = {
+        name: clean(value, TEXT_MAX)
+        for name in ("title", "where", "fix", "rule", "version", "owner", "provider", "product", "auth", "kind")
+        if isinstance(value := getattr(finding, name), str)
+    }
+    evidence = {
+        clean(name, 64): clean(value, TEXT_MAX) for name, value in list(finding.evidence.items())[:EVIDENCE_MAX]
+    }
+    return msgspec.structs.replace(finding, **texts, evidence=evidence)
 
 
 def worse(severity: Severity, steps: int) -> Severity:

@@ -15,7 +15,6 @@ import msgspec
 _MONTHS = {
     m: n for n, m in enumerate(["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1)
 }
-_HOST = re.compile(r"[A-Za-z0-9_*.-]{1,253}")
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -267,8 +266,3 @@ def records_of(document: bytes) -> list[Entry]:
         raise ValueError(str(exc)) from None
     records = found.get("Records", []) if isinstance(found, dict) else []
     return [entry for record in records if (entry := _record(record)) is not None]
-
-
-def is_name(text: str) -> bool:
-    """Tell whether a text may be a host's name."""
-    return _HOST.fullmatch(text) is not None

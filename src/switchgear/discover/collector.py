@@ -7,10 +7,11 @@ import msgspec
 
 from switchgear.core.text import clean
 from switchgear.detect.advisories import Match
-from switchgear.detect.finding import SEVERITIES, Finding, plain_identity, worse
+from switchgear.detect.finding import SEVERITIES, TEXT_MAX, Finding, cleaned, plain_identity, worse
 
 PROBLEMS_NAMED_MAX = 200
-TEXT_MAX = 512
+FINDINGS_MAX = 20_000
+"""What a report holds, and what can be stored: a folder full of samples must not fill the memory."""
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -47,10 +48,12 @@ class Collector:
                 changed = msgspec.structs.replace(finding, count=changed.count)
             self._found[finding.id] = changed
             return
-        texts = {name: clean(value, TEXT_MAX) for name, value in finding.evidence.items()}
-        self._found[finding.id] = msgspec.structs.replace(
-            finding, where=clean(finding.where, TEXT_MAX), title=clean(finding.title, TEXT_MAX), evidence=texts
-        )
+        if len(self._found) >= FINDINGS_MAX:
+            self.skipped["findings beyond the bound"] += 1
+            if self.skipped["findings beyond the bound"] == 1:
+                self.failed(finding.where, f"more than {FINDINGS_MAX:,} findings: the rest was left out")
+            return
+        self._found[finding.id] = cleaned(finding)
         if digest is not None:
             self._digests[finding.id] = digest
 

@@ -10,6 +10,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 
 from switchgear.detect.checks import finding
@@ -17,6 +18,11 @@ from switchgear.detect.finding import Finding
 
 START_UP = frozenset({"sitecustomize.py", "usercustomize.py"})
 NAMED_MAX = 20
+
+
+def installed() -> list[tuple[str, str]]:
+    """Return (name, version) of the packages of this environment."""
+    return sorted({(d.metadata["Name"], d.version) for d in metadata.distributions() if d.metadata["Name"]})
 
 
 def site_folders() -> list[Path]:

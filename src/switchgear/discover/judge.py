@@ -9,10 +9,9 @@ import binascii
 import hashlib
 import os
 import re
+import shlex
 import stat
 from collections.abc import Callable
-
-import msgspec
 
 from switchgear.detect import clients, flags, infrastructure, packages
 from switchgear.detect.domains import hosts_in
@@ -46,25 +45,23 @@ _DOMAIN, _IMPORT, _IMAGE_TAG, _FLAG, _MODEL_TAG, _OWN, _CODE = (
 _MODEL_WORDS = ("gpt-3.5", "gpt-4", "gpt-5", "claude-", "gemini-", "mistral-", "deepseek-", "text-embedding-")
 
 
-class Gateway(msgspec.Struct, frozen=True):
-    """Where this gateway is reached: base URLs with these hosts and ports are governed."""
-
-    origins: frozenset[tuple[str, int | None]] = frozenset()
+Origins = frozenset[tuple[str, int | None]]
+"""Hosts and ports where this gateway is reached: base URLs that name them are governed."""
 
 
 class Judge:
     """Turns what was read into findings."""
 
-    def __init__(self, tools: Toolbox, collector: Collector, gateway: Gateway) -> None:
+    def __init__(self, tools: Toolbox, collector: Collector, origins: Origins = frozenset()) -> None:
         self._tools = tools
         self._out = collector
-        self._gateway = gateway
+        self._origins = origins
         self._sieve = Sieve(self._words())
         self._keys_only = Sieve(tools.keys.words())
 
     def _words(self) -> dict[str, set[str]]:
         words: dict[str, set[str]] = {}
-        own = {host: {_OWN} for host, _ in self._gateway.origins}
+        own = {host: {_OWN} for host, _ in self._origins}
         images = {
             p.rpartition("/")[2].rstrip("*") or p for product in self._tools.library.products for p in product.images
         }
@@ -163,7 +160,7 @@ class Judge:
 
     def _endpoints(self, line: bytes, shown: str, number: int) -> None:
         for host, port in hosts_in(line):
-            if (host, port) in self._gateway.origins:
+            if (host, port) in self._origins:
                 self._out.add(
                     Finding(
                         id=plain_identity("endpoint", "own", shown),
@@ -289,7 +286,7 @@ class Judge:
                 )
             )  # fmt: skip
         if name.endswith((".yaml", ".yml")) and clients.is_litellm_config(block):
-            self._config("litellm", "LiteLLM proxy", shown, f"switchgear import litellm {shown}")
+            self._config("litellm", "LiteLLM proxy", shown, f"switchgear import litellm {shlex.quote(shown)}")
         elif (product := clients.gateway_file(shown, self._tools.gateway_files)) is not None and product != "litellm":
             self._config(product, self._tools.services.by_id[product].name, shown, _next_step(product))
         if not complete:

@@ -6,11 +6,11 @@ Names and versions are sent, nothing else; an answer that makes no sense is a hi
 import http.client
 import json
 from collections.abc import Iterator
-from importlib import metadata
 from urllib.parse import urlsplit
 
 from switchgear.detect.checks import finding
 from switchgear.detect.finding import Finding
+from switchgear.discover import integrity
 
 URL = "https://api.osv.dev/v1/querybatch"
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
@@ -18,7 +18,7 @@ ANSWER_BYTES_MAX = 16 * 1024 * 1024
 
 def ask(url: str = URL) -> Iterator[Finding]:
     """Ask OSV about the installed packages: their names and versions are sent, nothing else."""
-    packages = sorted({(d.metadata["Name"], d.version) for d in metadata.distributions() if d.metadata["Name"]})
+    packages = integrity.installed()
     queries = [{"package": {"name": name, "ecosystem": "PyPI"}, "version": version} for name, version in packages]
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection

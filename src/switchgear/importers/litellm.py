@@ -16,6 +16,7 @@ from switchgear.config import schema
 from switchgear.core.errors import SealError
 from switchgear.core.money import NANO_PER_USD
 from switchgear.core.secret import Secret
+from switchgear.core.text import clean
 from switchgear.importers.litellm_parts import (
     ENV,
     Copier,
@@ -93,7 +94,7 @@ class Importer:
     # report
 
     def _say(self, status: Status, path: str, text: str) -> None:
-        self.lines.append(Line(status, path, text))
+        self.lines.append(Line(status, clean(path, 256), clean(text, 512)))
 
     def _left_over(self, path: str, rest: Any) -> None:
         """List what nobody took."""
