@@ -7,10 +7,11 @@ from types import SimpleNamespace
 import pytest
 
 from switchgear.control import spend
+from switchgear.control.gateway import OPENING
 from switchgear.control.spend import SpendBoard
 from switchgear.replica.publisher import Publisher
 from switchgear.replica.reader import ReplicaReader
-from switchgear.store import ledger_rows
+from switchgear.store import ledger_rows, objects
 from switchgear.store.database import Store
 from switchgear.store.tables import SUMS
 
@@ -114,3 +115,18 @@ def test_invented_model_names_do_not_grow_an_entry_and_the_sums_stay_whole():
     assert sum(cost for _, cost in kept.values()) == sum(range(1000))
     assert sum(count for count, _ in kept.values()) == 1000
     assert spend.bounded({"a": (1, 1)}) == {"a": (1, 1)}
+
+
+def test_what_was_spent_before_today_counts_here_and_where_the_key_came_from(board, tmp_path):
+    made, store, publisher, _ = board
+    use(store, "a", "m", 20_000 * 24)
+    use(store, "a", "m", 20_000 * 24 - 30)
+    use(store, "never-today", "m", 20_000 * 24 - 30)
+    for key_id, nano in (("a", 1_000), ("imported", 7)):
+        store.write(lambda c, k=key_id, n=nano: objects.set_object(c, OPENING, k, str(n).encode(), 1)).result()
+    run(made)
+    assert seen(publisher, tmp_path, "a").before_nanousd == 1_002
+    reader = ReplicaReader(tmp_path / "replica")
+    assert (reader.spend("imported").before_nanousd, reader.spend("imported").models) == (7, {})
+    assert reader.spend("never-today") is None, "a start does not write a million keys anew"
+    reader.close()

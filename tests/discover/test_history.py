@@ -69,3 +69,27 @@ def test_a_damaged_repository_is_partial(tmp_path):
         path.chmod(0o644)
         path.write_bytes(b"damaged")
     assert scan(tmp_path).partial
+
+
+def test_a_git_that_stops_in_the_middle_is_partial(tmp_path, monkeypatch):
+    git(tmp_path, "init", "-q")
+    for number in range(3):
+        (tmp_path / f"{number}.env").write_text(f"GROQ_API_KEY={GROQ}{number}\n")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "x")
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(
+        '#!/bin/sh\ncase "$*" in *cat-file*) exit 1;; esac\nexec /usr/bin/env -i PATH=/usr/local/bin:/usr/bin:/bin HOME=/ git "$@"\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/local/bin:/usr/bin:/bin")
+    assert scan(tmp_path).partial
+
+
+def test_a_git_that_never_answers_is_partial(tmp_path, monkeypatch):
+    def slow(*_, **__):
+        raise subprocess.TimeoutExpired("git", 600)
+
+    monkeypatch.setattr(history.subprocess, "run", slow)
+    assert scan(tmp_path).partial

@@ -15,6 +15,7 @@ from switchgear.store.database import StoreGoneError
 
 PAUSE_S = 2.0
 HOUR_MS = 3_600_000
+HOURS_A_DAY = 24
 MODELS_MAX = 256
 """Models per key, the dearest first. Names of refused models are the client's invention: an entry must not grow with them."""
 OTHERS = "(others)"
@@ -52,30 +53,33 @@ class SpendBoard:
             ledger_rows.spend_by_model, key_ids=key_ids, since_hour=day * 24, until_hour=(day + 1) * 24
         )
         found = await self._gateway.read(look_up)
-        before = await self._spent_before(day, key_ids, set(found))
-        spends = {
-            key_id: Spend(day, now, bounded(found.get(key_id, {})), before.get(key_id, 0))
-            for key_id in {*found, *(key_ids or before)}
-            if key_id
+        # At the start: today's keys, and imported ones, whose spend a crash may have kept from being published.
+        wanted = {
+            key_id for key_id in {*found, *(key_ids if key_ids is not None else await self._openings())} if key_id
         }
+        before = await self._spent_before(day, wanted)
+        spends = {key_id: Spend(day, now, bounded(found.get(key_id, {})), before[key_id]) for key_id in wanted}
         if spends:
             await asyncio.to_thread(self._gateway.publisher.put_spends, spends)
 
-    async def _spent_before(self, day: int, key_ids: set[str] | None, seen: set[str]) -> dict[str, int]:
+    async def _spent_before(self, day: int, key_ids: set[str]) -> dict[str, int]:
         """Return what keys spent before a day, here and where they came from; looked up once a day and key."""
         if day != self._before_day:
             self._before, self._before_day = {}, day
-        wanted = None if key_ids is None and not self._before else (key_ids or set()) | seen
-        missing = None if wanted is None else wanted - self._before.keys()
-        if missing is None or missing:
-            sums = await self._gateway.read(
-                functools.partial(ledger_rows.spend_by_model, key_ids=missing, since_hour=0, until_hour=day * 24)
+        missing = key_ids - self._before.keys()
+        if missing:
+            look_up = functools.partial(
+                ledger_rows.spend_by_model, key_ids=missing, since_hour=0, until_hour=day * HOURS_A_DAY
             )
-            openings = await self._gateway.read(lambda c: objects.objects(c, OPENING))
-            for key_id in missing if missing is not None else {*sums, *openings}:
+            sums = await self._gateway.read(look_up)
+            openings = await self._openings()
+            for key_id in missing:
                 here = sum(cost for _, cost in sums.get(key_id, {}).values())
                 self._before[key_id] = here + msgspec.json.decode(openings.get(key_id, b"0"), type=int)
-        return self._before if wanted is None else {key_id: self._before.get(key_id, 0) for key_id in wanted}
+        return {key_id: self._before[key_id] for key_id in key_ids}
+
+    async def _openings(self) -> dict[str, bytes]:
+        return await self._gateway.read(lambda connection: objects.objects(connection, OPENING))
 
 
 def bounded(models: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:

@@ -29,7 +29,7 @@ def scan(repository: Path, judge: Judge, out: Collector) -> None:
     """Look for keys in all objects of a repository that a reference reaches."""
     try:
         listing = _git(repository, "rev-list", "--objects", "--all")
-    except (OSError, subprocess.CalledProcessError) as exc:
+    except (OSError, subprocess.SubprocessError) as exc:
         reason = (
             exc.stderr.decode("utf-8", "replace").strip()
             if isinstance(exc, subprocess.CalledProcessError)
@@ -42,15 +42,18 @@ def scan(repository: Path, judge: Judge, out: Collector) -> None:
         oid, _, path = line.partition(" ")
         if path and not path.lower().endswith(BINARY_ENDS) and path.rpartition("/")[2] not in LOCK_FILES:
             wanted[oid] = path
-    for oid, data in _contents(repository, list(wanted), out):
-        shown = str(repository / wanted[oid])
-        if b"\0" in data[:8192]:
-            out.skipped["binary files"] += 1
-            continue
-        out.looked_at["versions in git history"] += 1
-        out.looked_at["bytes"] += len(data)
-        out.progress(len(data), shown)
-        judge.keys_in(data, shown, lambda number, s=shown, o=oid: f"{s}:{number} (in git, object {o[:12]})")  # type: ignore[misc]
+    try:
+        for oid, data in _contents(repository, list(wanted), out):
+            shown = str(repository / wanted[oid])
+            if b"\0" in data[:8192]:
+                out.skipped["binary files"] += 1
+                continue
+            out.looked_at["versions in git history"] += 1
+            out.looked_at["bytes"] += len(data)
+            out.progress(len(data), shown)
+            judge.keys_in(data, shown, lambda number, s=shown, o=oid: f"{s}:{number} (in git, object {o[:12]})")  # type: ignore[misc]
+    except (OSError, ValueError) as exc:  # git ended, or answered what it never does
+        out.failed(str(repository), f"git stopped in the middle: {exc}")
 
 
 def _environment() -> dict[str, str]:
