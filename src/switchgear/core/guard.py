@@ -1,0 +1,134 @@
+"""Where exceptions end that nobody expected: each in the one thing that raised it. Level 0.
+
+A *door* is a function that a loop, a thread or a parser calls: an exception that leaves it would end more than what it was
+about. Every door is made here, and `except Exception` stands nowhere else (a rule of the linter); tests/doors.py lists the
+doors from the sources. Decision 020.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, TypeVar, cast
+
+from switchgear.core.clock import Clock
+from switchgear.core.text import clean
+
+Door = TypeVar("Door", bound=Callable[..., Any])
+Item = TypeVar("Item")
+
+TOLD_PER_MINUTE = 20
+"""Faults that are told one by one; a client that can cause them must not be able to fill the log (INVARIANTS L7)."""
+PLACES_MAX = 1_000
+"""Places that are counted apart: lines of this program and its libraries, so hardly more than a few."""
+
+
+class Guard:
+    """Tells and counts faults. One per process; nothing of what an exception *says* is told, as it may quote a prompt or a
+    secret: its type, its place in the program and the id of what it was about are enough to find it."""
+
+    def __init__(self, report: Callable[[str], None], clock: Clock) -> None:
+        self._report = report
+        self._clock = clock
+        self.faults = 0
+        """How many were caught since the process began."""
+        self.places: dict[str, int] = {}
+        """How many at each place."""
+        self._minute = 0
+        self._told = 0
+
+    def caught(self, exc: BaseException, about: str = "") -> None:
+        """Tell and count a fault. `about` names what ends of it, a request's id for example. Never raises."""
+        self.faults += 1
+        place = place_of(exc)
+        if place in self.places or len(self.places) < PLACES_MAX:
+            self.places[place] = self.places.get(place, 0) + 1
+        minute = int(self._clock.monotonic_s() // 60)
+        if minute != self._minute:
+            if self._told > TOLD_PER_MINUTE:
+                self._report(f"fault: {self._told - TOLD_PER_MINUTE} more in that minute")
+            self._minute, self._told = minute, 0
+        self._told += 1
+        if self._told <= TOLD_PER_MINUTE:
+            what = f" ({clean(about, 128)})" if about else ""
+            self._report(f"fault{what}: {type(exc).__name__} in {place}")
+
+
+def place_of(exc: BaseException) -> str:
+    """Return where an exception was raised, and the door that it came to: `wire/http1.py:120 feed < net/server.py:300
+    data_received`."""
+    frames = _frames(exc.__traceback__)
+    if not frames:
+        return "an unknown place"
+    inner, outer = frames[-1], next((frame for frame in frames if not frame.startswith("core/guard.py")), frames[0])
+    return inner if inner == outer else f"{inner} < {outer}"
+
+
+def _frames(trace: TracebackType | None) -> list[str]:
+    found = []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        path = code.co_filename.replace("\\", "/").split("/switchgear/")[-1]
+        found.append(f"{path[-80:]}:{trace.tb_lineno} {code.co_name}")
+        trace = trace.tb_next
+    return found
+
+
+def guarded(end: Callable[[Any, Exception], None]) -> Callable[[Door], Door]:
+    """Make a method a door: what it raises unexpectedly is given to `end(self, exc)`, which ends that one thing, and the
+    caller gets None. A coroutine function is guarded while it runs. Costs one frame when nothing happens."""
+
+    def wrap(function: Door) -> Door:
+        door = _coroutine(function, end) if inspect.iscoroutinefunction(function) else _plain(function, end)
+        functools.update_wrapper(door, function)
+        door.guarded_end = end  # type: ignore[attr-defined]
+        return cast(Door, door)
+
+    return wrap
+
+
+def _plain(function: Callable[..., Any], end: Callable[[Any, Exception], None]) -> Callable[..., Any]:
+    # By number of arguments: packing them into a tuple would cost three times as much, on the hot path.
+    code = function.__code__
+    bare = not code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS) and not code.co_kwonlyargcount
+    count = code.co_argcount if bare and not function.__defaults__ else -1
+
+    def one(self: Any) -> Any:
+        try:
+            return function(self)
+        except Exception as exc:
+            return end(self, exc)
+
+    def two(self: Any, first: Any) -> Any:
+        try:
+            return function(self, first)
+        except Exception as exc:
+            return end(self, exc)
+
+    def more(self: Any, *arguments: Any, **named: Any) -> Any:
+        try:
+            return function(self, *arguments, **named)
+        except Exception as exc:
+            return end(self, exc)
+
+    shapes: dict[int, Callable[..., Any]] = {1: one, 2: two}
+    return shapes.get(count, more)
+
+
+def _coroutine(function: Callable[..., Any], end: Callable[[Any, Exception], None]) -> Callable[..., Any]:
+    async def door(self: Any, *arguments: Any, **named: Any) -> Any:
+        try:
+            return await function(self, *arguments, **named)
+        except Exception as exc:
+            return end(self, exc)
+
+    return door
+
+
+def each(items: Iterable[Item], do: Callable[[Item], object], end: Callable[[Item, Exception], None]) -> None:
+    """Do something with each of some items, whatever becomes of the others. The items are taken at the beginning."""
+    for item in list(items):
+        try:
+            do(item)
+        except Exception as exc:
+            end(item, exc)

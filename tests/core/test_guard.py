@@ -1,0 +1,125 @@
+"""Unexpected exceptions end one thing, and are told and counted."""
+
+import asyncio
+
+import pytest
+
+from switchgear.core.guard import PLACES_MAX, TOLD_PER_MINUTE, Guard, each, guarded, place_of
+from switchgear.testing.clock import FakeClock
+
+
+class Thing:
+    def __init__(self):
+        self.ended = []
+
+    def _end(self, exc):
+        self.ended.append(exc)
+
+    @guarded(_end)
+    def none(self):
+        raise KeyError(600)
+
+    @guarded(_end)
+    def one(self, first):
+        return first / 0
+
+    @guarded(_end)
+    def several(self, first, second, third=0):
+        return first / second / third
+
+    @guarded(_end)
+    def good(self, first):
+        return first
+
+    @guarded(_end)
+    async def task(self, first):
+        await asyncio.sleep(0)
+        return first / 0
+
+    @guarded(_end)
+    def leave(self):
+        raise SystemExit(3)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        (lambda thing: thing.none(), KeyError),
+        (lambda thing: thing.one(1), ZeroDivisionError),
+        (lambda thing: thing.several(1, 1), ZeroDivisionError),
+        (lambda thing: thing.several(1, 1, third=0), ZeroDivisionError),
+        (lambda thing: asyncio.run(thing.task(1)), ZeroDivisionError),
+    ],
+)
+def test_a_door_ends_its_own_thing_and_its_caller_goes_on(call, kind):
+    thing = Thing()
+    assert call(thing) is None
+    assert [type(exc) for exc in thing.ended] == [kind]
+
+
+def test_a_door_passes_on_what_is_returned_and_what_is_no_fault():
+    thing = Thing()
+    assert thing.good(3) == 3
+    with pytest.raises(SystemExit):
+        thing.leave()
+    assert not thing.ended
+    assert Thing.good.__name__ == "good" and Thing.good.guarded_end is Thing._end
+
+
+def test_a_task_that_is_cancelled_is_cancelled():
+    async def body():
+        thing = Thing()
+        task = asyncio.ensure_future(thing.task(1))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not thing.ended
+
+    asyncio.run(body())
+
+
+def test_each_item_is_done_whatever_becomes_of_the_others():
+    done, ended = [], []
+    each([2, 0, 4], lambda item: done.append(8 // item), lambda item, exc: ended.append((item, type(exc))))
+    assert done == [4, 2] and ended == [(0, ZeroDivisionError)]
+
+
+def fault(text="x"):
+    try:
+        int(text)
+    except ValueError as exc:
+        return exc
+    raise AssertionError
+
+
+def test_a_fault_is_told_with_its_id_and_place_and_never_with_its_words():
+    said = []
+    guard = Guard(said.append, FakeClock())
+    guard.caught(fault("sk-secret-prompt"), "request 01ab\x1b[2J")
+    (line,) = said
+    assert line.startswith("fault (request 01ab[2J): ValueError in ")
+    assert "test_guard.py" in line and "fault" in line and "sk-secret" not in line
+    assert guard.faults == 1 and list(guard.places.values()) == [1]
+
+
+def test_L7_a_flood_of_faults_is_counted_and_does_not_flood_the_log():
+    said, clock = [], FakeClock()
+    guard = Guard(said.append, clock)
+    for _ in range(1_000):
+        guard.caught(fault())
+    assert len(said) == TOLD_PER_MINUTE and guard.faults == 1_000
+    clock.advance(60)
+    guard.caught(fault())
+    assert said[TOLD_PER_MINUTE] == f"fault: {1_000 - TOLD_PER_MINUTE} more in that minute"
+    assert len(said) == TOLD_PER_MINUTE + 2
+
+
+def test_places_are_bounded():
+    guard = Guard(lambda text: None, FakeClock())
+    guard.places = {str(number): 1 for number in range(PLACES_MAX)}
+    guard.caught(fault())
+    assert len(guard.places) == PLACES_MAX and guard.faults == 1
+
+
+def test_an_exception_that_was_never_raised_has_no_place():
+    assert place_of(ValueError()) == "an unknown place"
