@@ -411,3 +411,22 @@ def test_recorded_exchanges_cross_into_every_other_dialect():
             got = other.decode_answer(Node(json.loads(passage.answer(recording.body))))
             assert gist(got.parts) == gist(wanted.parts), recording.id
     assert tried > 3000 and refused < tried / 4
+
+
+@pytest.mark.parametrize("client", [name for name in NAMES if name not in {"bedrock", "cohere"}])
+def test_an_answer_without_an_id_gets_one_of_its_request(client):
+    """Converse's answers have none (docs.aws.amazon.com, API_runtime_Converse, read 2026-11-26); Claude Code and LangGraph
+    join messages that bear one id."""
+    answer = msgspec.structs.replace(ANSWER, id=None)
+    body = msgspec.json.encode(TRANSLATORS["bedrock"].encode_answer(answer, "m", 1))
+    found = []
+    for name in ("a1", "b2"):
+        plain = open_passage(ask(client), client, "bedrock", "up", Quirks(), created=1, answer_id=name)
+        found.append(TRANSLATORS[client].decode_answer(Node(msgspec.json.decode(plain.answer(body)))).id)
+        way = open_passage(ask(client, True), client, "bedrock", "up", Quirks(), created=1, answer_id=name)
+        meter = way.meter()
+        streamed = meter.feed(provider_stream("bedrock", answer)) + meter.finish()
+        assert collect(client, streamed).answer.id == found[-1]
+        assert meter.reading.response_id is None
+        assert found[-1].endswith(name)
+    assert found[0] != found[1]

@@ -471,7 +471,7 @@ def encode_answer(answer: Answer, model: str, created: int) -> dict[str, Any]:
 
 def _answer_block(part: Part) -> dict[str, Any]:
     if isinstance(part, Text | Refusal):
-        return {"type": "text", "text": part.text, "citations": None}
+        return {"type": "text", "text": part.text}
     if isinstance(part, hub.ToolCall):
         return {"type": "tool_use", "id": part.id, "name": part.name, "input": object_of(part.arguments)}
     if isinstance(part, Thinking):
@@ -480,7 +480,7 @@ def _answer_block(part: Part) -> dict[str, Any]:
         signature = hub.pack_signature(part.signature or part.redacted, part.maker, MAKER)
         return {"type": "thinking", "thinking": part.text, "signature": signature}
     if isinstance(part, Media):
-        return {"type": "text", "text": f"![image]({media.to_url(part)})", "citations": None}
+        return {"type": "text", "text": f"![image]({media.to_url(part)})"}
     raise AssertionError("no model answers with a tool's result")
 
 

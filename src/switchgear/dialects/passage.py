@@ -64,6 +64,8 @@ PINGS = {
     "cohere": b"\n",
     "bedrock": b"",
 }
+ID_PREFIXES = {"openai": "chatcmpl-", "responses": "resp_", "anthropic": "msg_"}
+"""How ids of answers begin, where clients of the dialect expect it."""
 MEDIA_OPERATIONS = frozenset(
     {
         "images",
@@ -134,6 +136,7 @@ class Passage:
     """One attempt's way. `path`, `body` and `dropped` are for the attempt and its record."""
 
     __slots__ = (
+        "_answer_id",
         "_created",
         "_customs",
         "_model",
@@ -149,8 +152,11 @@ class Passage:
         "provider_dialect",
     )
 
-    def __init__(self, request: Request, dialect: str, provider_dialect: str, created: int, as_array: bool) -> None:
+    def __init__(
+        self, request: Request, dialect: str, provider_dialect: str, created: int, as_array: bool, answer_id: str | None
+    ) -> None:
         self._request = request
+        self._answer_id = None if answer_id is None else ID_PREFIXES.get(dialect, "") + answer_id
         self._model = request.model
         self._created = created
         self.dialect = dialect
@@ -250,6 +256,7 @@ class Passage:
         except TRANSLATION_ERRORS as exc:  # msgspec's and InvalidBodyError are ValueErrors
             raise ProtocolError(f"the provider's answer is not of its dialect: {exc}") from exc
         self.dropped += answer.dropped
+        answer.id = answer.id or self._answer_id  # clients join what bears one id
         return answer
 
     def as_stream(self, body: bytes) -> bytes:
@@ -319,9 +326,11 @@ def open_passage(
     *,
     created: int,
     as_array: bool = False,
+    answer_id: str | None = None,
 ) -> Passage:
-    """Prepare an attempt. `dialect` is what the client hears. Raises InvalidBodyError for what cannot be carried."""
-    passage = Passage(request, dialect, provider_dialect, created, as_array)
+    """Prepare an attempt. `dialect` is what the client hears; `answer_id` names a translated answer whose provider gives
+    it no id (Bedrock's Converse), unique to the request. Raises InvalidBodyError for what cannot be carried."""
+    passage = Passage(request, dialect, provider_dialect, created, as_array, answer_id)
     operation = request.operation
     crosses = request.dialect != provider_dialect
     if crosses and operation in embeddings.OPERATIONS:
@@ -378,6 +387,7 @@ class Crossing:
         self.failed: hub.Failed | None = None
         self._chars = 0
         self._is_ended = False
+        self._answer_id = passage._answer_id
 
     @property
     def is_clean(self) -> bool:
@@ -412,6 +422,7 @@ class Crossing:
                 self._chars += len(event.text)
             elif isinstance(event, hub.Begin):
                 reading.response_id = event.id[:128] if event.id else None
+                event.id = event.id or self._answer_id
             elif isinstance(event, hub.End):
                 self._is_ended = True
                 reading.usage, reading.finish_reason = event.usage, event.finish

@@ -160,6 +160,7 @@ class Transfer:
                 provider.quirks,
                 created=context.now_ms // 1000,
                 as_array=endpoint.stream is True and endpoint.dialect == "gemini" and not _wants_sse(context),
+                answer_id=context.id,
             )
         except InvalidBodyError as exc:
             return Problem(problems.INVALID_BODY, str(exc), exc.param)
