@@ -149,13 +149,15 @@ def kind_of(value: Any) -> str:
 def foreign_tools(tools: list[Node], is_function: Callable[[Node], bool], dropped: list[str]) -> list[Node]:
     """Return the tools that are functions. Those that only their own provider can run are left out and noted where
     functions remain; alone, they are what the request is about, so it is refused."""
-    kept = [tool for tool in tools if is_function(tool)]
+    kept: list[Node] = []
+    foreign: list[Node] = []
     for tool in tools:
-        if tool not in kept:
-            kind = str(tool.get("type") or ", ".join(tool.names()))[:64]
-            if not kept:
-                raise tool.fail(f"the tool {kind!r} is run by another provider and cannot be carried to this model's")
-            dropped.append(f"{tool.path} ({kind})")
+        (kept if is_function(tool) else foreign).append(tool)
+    for tool in foreign:
+        kind = str(tool.get("type") or ", ".join(tool.names()))[:64]
+        if not kept:
+            raise tool.fail(f"the tool {kind!r} is run by another provider and cannot be carried to this model's")
+        dropped.append(f"{tool.path} ({kind})")
     return kept
 
 

@@ -5,7 +5,6 @@ Every check answers with a Problem or None; a check that cannot decide denies.
 
 import ipaddress
 from collections.abc import Collection, Sequence
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from switchgear.core import problems
@@ -60,18 +59,38 @@ def may_call(model: str, allowed: Sequence[str] | None) -> bool:
 def model_not_found(model: str, callable_models: Collection[str]) -> Problem:
     """The same answer for a model that is unknown and one that is not allowed; suggests the nearest allowed name."""
     shown = model if len(model) <= 128 else model[:128] + "…"
-    near = get_close_matches(shown, _comparable(shown, callable_models), n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else "; GET /v1/models lists what this key may call"
+    near = nearest(shown, callable_models)
+    hint = f"; did you mean {near!r}?" if near else "; GET /v1/models lists what this key may call"
     return Problem(
         problems.MODEL_NOT_FOUND, f"the model {shown!r} does not exist or this key may not call it{hint}", "model"
     )
 
 
 COMPARED_MAX = 200
+COMPARED_CHARS_MAX = 48
+ALIKE_MIN = 0.5
 
 
-def _comparable(model: str, names: Collection[str]) -> list[str]:
-    """Return the names worth comparing with: comparing is slow, and anybody with a key can ask for nonsense."""
+def nearest(model: str, names: Collection[str]) -> str | None:
+    """Return the name that shares most with a model's, or None when none shares half: anybody with a key can ask for
+    nonsense, so at most 200 names are compared, by their pairs of letters (Dice's coefficient), 48 characters of each."""
     head = model.partition("/")[0][:3].lower()
-    alike = [name for name in names if name[:3].lower() == head or "/" not in name]
-    return alike[:COMPARED_MAX]
+    wanted = _pairs(model)
+    best, best_score = None, ALIKE_MIN
+    compared = 0
+    for name in names:
+        if name[:3].lower() != head and "/" in name:
+            continue
+        compared += 1
+        if compared > COMPARED_MAX:
+            break
+        pairs = _pairs(name)
+        score = 2 * len(wanted & pairs) / (len(wanted) + len(pairs) or 1)
+        if score > best_score or (best is None and score == best_score):
+            best, best_score = name, score
+    return best
+
+
+def _pairs(name: str) -> set[str]:
+    text = f" {name[:COMPARED_CHARS_MAX].lower()}"
+    return {text[at : at + 2] for at in range(len(text) - 1)}
