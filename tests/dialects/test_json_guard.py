@@ -49,7 +49,9 @@ def test_H4_text_must_be_utf8():
         json_guard.check_text(b'"\xff"')
 
 
-@pytest.mark.parametrize("raw", [b'[' * 65 + b'"' + b'\\"' * 200_000, b'[' * 65 + b'"\\' * 200_000, b"[" * 65 + b'"' * 200_001])
+@pytest.mark.parametrize(
+    "raw", [b"[" * 65 + b'"' + b'\\"' * 200_000, b"[" * 65 + b'"\\' * 200_000, b"[" * 65 + b'"' * 200_001]
+)
 def test_H4_a_string_that_never_ends_is_read_once(raw):
     """Quadratic before: hours for one megabyte. The decoder refuses it afterwards."""
     with pytest.raises(JsonRefusedError):
