@@ -12,6 +12,7 @@ from pathlib import Path
 from switchgear.app import cells, child, ownership
 from switchgear.app.boot import Boot, from_fd
 from switchgear.app.layout import Layout
+from switchgear.app.report import begin
 from switchgear.confine import cell, privileges
 from switchgear.core.errors import UserError
 
@@ -48,6 +49,7 @@ def main() -> int:
     if role not in ROLES:
         return 2
     boot = from_fd(fd, Boot)
+    begin(f"{role}-{boot.number}" if role == "edge" else role, boot.log)
     privileges.no_core()
     module = importlib.import_module(f"switchgear.app.{role}")
     for late in IMPORTED_LATE:
@@ -57,7 +59,7 @@ def main() -> int:
         confine(boot)
         child.run(module.main, boot, prepared)
     except UserError as exc:
-        child.report(str(exc) + (f"\n  {exc.hint}" if exc.hint else ""))
+        child.report(str(exc), "error", hint=exc.hint or None)
         return exc.exit_code
     return 0
 

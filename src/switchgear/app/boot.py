@@ -10,6 +10,7 @@ import msgspec
 
 from switchgear.config.schema import Limits
 from switchgear.confine.cell import Held, Person
+from switchgear.core.log_line import Settings
 
 
 class Boot(msgspec.Struct, kw_only=True):
@@ -37,6 +38,7 @@ class Boot(msgspec.Struct, kw_only=True):
     held: Held | None = None
     """Filled in by the child itself."""
     limits: Limits = msgspec.field(default_factory=Limits)
+    log: Settings = msgspec.field(default_factory=Settings)
     durability: str = "process"
     drain_grace_s: float = 5.0
     drain_s: float = 30.0

@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import socket
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -81,10 +82,24 @@ async def wait_first(*awaitables: Coroutine[Any, Any, Any]) -> None:
         task.cancel()
 
 
+def _on_loop_fault(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What no guard caught, and what libraries tell their loop."""
+    text, error = str(context.get("message", "a callback failed")), context.get("exception")
+    if isinstance(error, BaseException):
+        trace = "".join(traceback.format_exception(error))
+        report(f"{text}: {type(error).__name__}: {error}\n{trace}", "error", kind=text)
+    else:
+        report(text)
+
+
 def run(main: Callable[[Boot, Any], Awaitable[None]], boot: Boot, prepared: Any) -> None:
     """Run a child's coroutine on uvloop."""
 
     async def body() -> None:
+        loop = asyncio.get_running_loop()
+        report.use_timer(loop.call_later)
+        loop.set_exception_handler(_on_loop_fault)
         await main(boot, prepared)
+        report.close()
 
     uvloop.run(body())

@@ -18,6 +18,7 @@ from switchgear.config.compile import Compiled, Compiler, ProviderSpec, parse_li
 from switchgear.config.reader import Reader
 from switchgear.confine import cell
 from switchgear.core.errors import ConfigError, ConfigProblem, UserError
+from switchgear.core.log_line import Settings
 from switchgear.core.secret import Secret
 from switchgear.pricing.price import Price, Rate
 from switchgear.providers import endpoint
@@ -49,6 +50,7 @@ class Options(msgspec.Struct, kw_only=True):
     drain_grace_s: float = 5.0
     drain_s: float = 30.0
     banner: bool = True
+    log: Settings = msgspec.field(default_factory=Settings)
     segment_bytes: int = 16 * 1024 * 1024
 
 
@@ -228,6 +230,7 @@ def serve(options: Options, environ: dict[str, str]) -> None:
         banner=options.banner,
         demo=options.demo,
         segment_bytes=options.segment_bytes,
+        log=options.log,
         uid_base=who.base if who is not None else 0,
         must_confine=must_confine,
     )

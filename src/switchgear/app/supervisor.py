@@ -23,10 +23,11 @@ from switchgear.app import boot as boots
 from switchgear.app.boot import Boot
 from switchgear.app.layout import Layout
 from switchgear.app.ownership import People
-from switchgear.app.report import report
+from switchgear.app.report import begin, report
 from switchgear.config.schema import Limits
 from switchgear.confine import privileges, seccomp
 from switchgear.confine.cell import Held
+from switchgear.core.log_line import Settings
 from switchgear.wire import frames
 
 BACKOFF_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0)
@@ -54,6 +55,7 @@ class State(msgspec.Struct, kw_only=True):
     identity_dir: str = ""
     configuration: msgspec.Raw = msgspec.Raw(b"null")
     limits: Limits = msgspec.field(default_factory=Limits)
+    log: Settings = msgspec.field(default_factory=Settings)
     durability: str = "process"
     drain_grace_s: float = 5.0
     drain_s: float = 30.0
@@ -122,6 +124,8 @@ class Supervisor:
 
     def run(self) -> int:
         """Start everything and watch."""
+        state = self._state
+        report("starting", "info", version=__version__, data=state.data, edges=state.workers, pid=os.getpid())
         wake_r, wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_w, warn_on_full_buffer=False)
         for watched in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
@@ -152,6 +156,13 @@ class Supervisor:
         self._write_status()
         if not self._welcomed and all(child.is_ready for child in self._children):
             self._welcomed = True
+            report(
+                "ready",
+                "info",
+                data_url=self._state.data_url,
+                console_url=self._state.console_url,
+                after_s=round(time.monotonic() - self._state.started_s, 1),
+            )
             self._welcome()
         return None
 
@@ -172,6 +183,7 @@ class Supervisor:
             lifeline_fd=life_r,
             ready_fd=ready_w,
             limits=state.limits,
+            log=state.log,
             durability=state.durability,
             drain_grace_s=state.drain_grace_s,
             drain_s=state.drain_s,
@@ -217,11 +229,13 @@ class Supervisor:
         child.is_ready = False
         child.ready_fd, child.lifeline_fd = ready_r, life_w
         self._selector.register(ready_r, selectors.EVENT_READ, child)
+        report(f"{child.name} starts", "debug", pid=child.process.pid)
 
     def _on_ready(self, child: Child) -> None:
         said = os.read(child.ready_fd, select.PIPE_BUF)
         if said:
             child.is_ready = True
+            report(f"{child.name} is ready", "info" if child.crashes else "debug")
             child.held = msgspec.json.decode(said, type=Held)
         self._selector.unregister(child.ready_fd)
         os.close(child.ready_fd)
@@ -243,7 +257,12 @@ class Supervisor:
         child.is_ready = False
         child.crashes = [at for at in child.crashes if now - at < CRASH_WINDOW_S] + [now]
         child.start_at_s = now + BACKOFF_S[min(child.failed_starts, len(BACKOFF_S) - 1)]
-        report(f"{child.name} ended ({_ending(code)}); starting it again")
+        report(
+            f"{child.name} ended ({_ending(code)}); starting it again",
+            "error",
+            kind=child.name,
+            ended_within_a_minute=len(child.crashes),
+        )
 
     def _on_signal(self, number: int) -> bool:
         if number in {signal.SIGTERM, signal.SIGINT}:
@@ -255,6 +274,7 @@ class Supervisor:
     def _on_reload(self) -> None:
         """Apply the configuration file again; replace the edges where TLS is used, so that they load the new files."""
         state = self._state
+        report("SIGHUP: reading the configuration and TLS files again", "info", config=state.config_path or None)
         if state.config_path:
             command = [
                 sys.executable,
@@ -278,6 +298,7 @@ class Supervisor:
     def _stop(self, code: int = 0) -> int:
         """Drain: edges first, then control absorbs what they left, the vault last."""
         self._stopping = True
+        report("draining", "info", grace_s=self._state.drain_grace_s, at_most_s=self._state.drain_s)
         self._write_status("draining")
         patience_s = self._state.drain_grace_s + self._state.drain_s + STOP_S
         for role, wait_s in (("edge", patience_s), ("control", STOP_S * 3), ("vault", STOP_S), ("demo", STOP_S)):
@@ -285,6 +306,8 @@ class Supervisor:
         self._write_status("stopped")
         with contextlib.suppress(OSError):
             self._layout.cli_token.unlink()
+        report("stopped", "info", exit_code=code)
+        report.close()
         return code
 
     def _end(self, children: list[Child], wait_s: float) -> None:
@@ -297,6 +320,7 @@ class Supervisor:
             assert child.process is not None
             while child.process.poll() is None:
                 if time.monotonic() > until:
+                    report(f"{child.name} did not end within {wait_s:g} s and is killed", "error")
                     child.process.kill()
                     child.process.wait()
                 elif not hurried and self._asked_twice():
@@ -410,7 +434,7 @@ def _tls_is_good(cert: str, key: str) -> bool:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key)
     except (OSError, ssl.SSLError) as exc:
-        report(f"the new TLS files are not used: {exc}")
+        report(f"the new TLS files are not used: {exc}", "error")
         return False
     return True
 
@@ -451,6 +475,7 @@ def confine() -> None:
 def main() -> int:
     """Entry of the re-executed supervisor."""
     state = boots.from_fd(int(sys.argv[1]), State)
+    begin("supervisor", state.log)
     confine()
     for fd in (state.lock_fd, *state.data_fds, *state.console_fds, *state.demo_fds, state.kek_fd):
         if fd >= 0:

@@ -1,11 +1,13 @@
 """`switchgear serve`. Level 7."""
 
 import os
+import sys
 from pathlib import Path
 
 import click
 
 from switchgear.app import serve as starting
+from switchgear.core.log_line import LEVELS, Level, Settings, Style
 
 PATH = click.Path(path_type=Path)
 
@@ -56,6 +58,21 @@ PATH = click.Path(path_type=Path)
     show_default=True,
     help="Seconds that running streams may take to end.",
 )
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    envvar="SWITCHGEAR_LOG_FORMAT",
+    help="Style of the log on stderr; default text on a terminal, json elsewhere.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(list(LEVELS)),
+    default="info",
+    show_default=True,
+    envvar="SWITCHGEAR_LOG_LEVEL",
+    help="What is worth a line.",
+)
+@click.option("--access-log", is_flag=True, envvar="SWITCHGEAR_ACCESS_LOG", help="Log one line per request.")
 @click.option("--quiet", is_flag=True, help="Print no welcome.")
 def serve(
     config: Path | None,
@@ -72,6 +89,9 @@ def serve(
     tls_key: Path | None,
     drain_grace: float,
     drain_seconds: float,
+    log_format: Style | None,
+    log_level: Level,
+    access_log: bool,
     quiet: bool,
 ) -> None:
     """Run the gateway in the foreground. SIGTERM drains, SIGHUP reloads the configuration and TLS files."""
@@ -91,5 +111,8 @@ def serve(
         drain_grace_s=drain_grace,
         drain_s=drain_seconds,
         banner=not quiet,
+        log=Settings(
+            style=log_format or ("text" if sys.stderr.isatty() else "json"), level=log_level, access=access_log
+        ),
     )
     starting.serve(options, dict(os.environ))
