@@ -72,7 +72,7 @@ def test_a_frozen_key_comes_back(gateway):
     key = gateway.key("frosty")
     gateway.cli("freeze", "key", "frosty")
     status, headers, _ = call(gateway, key)
-    assert (status, headers["x-switchgear-error"]) == (403, "permission_denied")
+    assert (status, headers["x-switchgear-error"]) == (403, "frozen")
     gateway.cli("unfreeze", "key", "frosty")
     assert call(gateway, key)[0] == 200
 

@@ -44,3 +44,12 @@ def test_an_unknown_model_is_404_with_a_bounded_message(name):
 
 def test_the_nearest_allowed_model_is_suggested():
     assert "'openai/gpt-4o'" in access.model_not_found("openai/gpt4o", ["fast", "openai/gpt-4o"]).message
+
+
+def test_what_is_frozen_of_a_kind():
+    freezes = {"model:a": None, "model:b": 10, "key:a": None, "model:c:d": 20}
+    assert access.frozen_names(freezes, "model", 10) == ("a", "c:d")
+
+
+def test_a_key_can_be_frozen_by_whose_it_is():
+    assert access.key_subjects("k", "t", None, "p") == ["all", "key:k", "team:t", "project:p"]

@@ -71,6 +71,7 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     while not (link.is_up and replica.snapshot() is not None) and not life.stopping.is_set():
         await asyncio.sleep(0.01)
     server = HttpServer(gate, clock, _limits(boot))
+    gate.arriving = server.arriving
     await server.start(*(child.listening(fd) for fd in boot.listen_fds), tls=prepared.tls)
     life.ready()
     await life.stopping.wait()

@@ -1,8 +1,10 @@
 """`switchgear freeze` and `unfreeze`. Level 7."""
 
+import shlex
+
 import click
 
-from switchgear.cli.base import Output, duration_ms, with_client
+from switchgear.cli.base import Output, date_of, duration_ms, with_client
 from switchgear.cli.client import Client, segment
 from switchgear.core.errors import UserError
 
@@ -21,14 +23,18 @@ def _subject(kind: str, name: str | None) -> str:
 @click.argument("kind", type=click.Choice(KINDS))
 @click.argument("name", required=False)
 @click.option("--for", "for_", metavar="15m", help="End by itself after this long.")
+@click.option("--force", is_flag=True, help="Freeze a name that nobody knows yet.")
 @with_client
-def freeze(client: Client, out: Output, kind: str, name: str | None, for_: str | None) -> None:
-    """Stop a key, user, team, project, model, credential (provider/name), provider or all traffic, at once."""
-    body = {"subject": _subject(kind, name), "for_ms": duration_ms(for_) if for_ else None}
+def freeze(client: Client, out: Output, kind: str, name: str | None, for_: str | None, force: bool) -> None:
+    """Stop a key, user, team, project, model, credential (provider/name), provider or all traffic, at once: new requests are
+    refused, running ones are cut. A model is stopped by whatever name it is reached."""
+    body = {"subject": _subject(kind, name), "for_ms": duration_ms(for_) if for_ else None, "force": force}
     answer = client.call("POST", "/freezes", body)
-    out.one(
-        answer, f"frozen: {answer['subject']}" + (f" for {for_}" if for_ else "") + "   (undo: switchgear unfreeze …)"
-    )
+    until = date_of(answer["until_ms"])
+    ends = f" for {for_}, until {until} UTC" if until else ""
+    kind, _, name = answer["subject"].partition(":")
+    undo = f"switchgear unfreeze {kind}" + (f" {shlex.quote(name)}" if name else "")
+    out.one(answer, f"frozen: {answer['subject']}{ends}   (undo: {undo})")
 
 
 @click.command(epilog="Example: switchgear unfreeze key ci-bot")

@@ -7,7 +7,7 @@ import click
 
 from switchgear import __version__
 from switchgear.app.supervisor import take_lock
-from switchgear.cli.base import Output, with_client
+from switchgear.cli.base import Output, date_of, with_client
 from switchgear.cli.client import Client
 from switchgear.core.errors import UserError
 
@@ -59,7 +59,7 @@ def status(client: Client, out: Output) -> int:
             pids = answer["pids"]
             click.echo("  Pids     " + "  ".join(f"{role} {_pids(pids[role])}" for role in pids))
         for subject, until in (answer.get("freezes") or {}).items():
-            click.echo(f"  Frozen   {subject}" + (f" until {until}" if until else ""))
+            click.echo(f"  Frozen   {subject}" + (f" until {date_of(until)} UTC" if until else ""))
         for problem in answer.get("problems", []):
             click.echo(f"  Problem  {problem}")
     else:

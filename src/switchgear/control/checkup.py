@@ -157,7 +157,8 @@ def _state(facts: Facts) -> Iterator[Finding]:
         )
     if facts.freezes:
         subjects = _named(list(facts.freezes))
-        yield finding("frozen", "info", f"{len(facts.freezes)} subjects are frozen", subjects, "switchgear unfreeze …")
+        undo = "switchgear unfreeze " + next(iter(facts.freezes)).replace(":", " ", 1)
+        yield finding("frozen", "info", f"{len(facts.freezes)} subjects are frozen", subjects, undo)
 
 
 def _program(facts: Facts, advisories: AdvisoryFile) -> Iterator[Finding]:

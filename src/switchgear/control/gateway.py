@@ -8,6 +8,7 @@ import asyncio
 import functools
 import hashlib
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 import msgspec
@@ -464,7 +465,10 @@ class Gateway:
     async def unfreeze(self, subject: str, actor: str) -> None:
         """Let a subject go on."""
         if not await self.write(lambda c: objects.remove_freeze(c, subject)):
-            raise UserError(f"{subject!r} is not frozen", "list what is: switchgear status")
+            frozen = sorted(self.snapshot.freezes) if self.snapshot is not None else []
+            near = get_close_matches(subject, frozen, n=1, cutoff=0.5)
+            meant = f"did you mean {near[0].replace(':', ' ', 1)!r}?" if near else "list what is: switchgear status"
+            raise UserError(f"{subject[:128]!r} is not frozen", meant)
         await self.publish()
         await self._audit(actor, "unfreeze", subject)
 

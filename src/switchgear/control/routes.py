@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from switchgear.config.compile import NAME, Compiled, ProviderSpec
-from switchgear.control import finding_routes, key_routes, ledger_routes, metrics
+from switchgear.control import finding_routes, freezing, key_routes, ledger_routes, metrics
 from switchgear.control.api import PERMISSIONS, Call, Handler, P, Route, Span, time_of
 from switchgear.core.errors import UserError
 from switchgear.core.money import format_usd
@@ -31,6 +31,8 @@ class Freeze(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     subject: str
     for_ms: Span | None = None
+    force: bool = False
+    """Freeze what nobody knows yet."""
 
 
 class PriceSet(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -259,17 +261,9 @@ async def apply_config(call: Call) -> Any:
     return {"digest": call.body.compiled.digest}
 
 
-_SUBJECTS = ("key", "user", "team", "project", "model", "credential", "provider")
-
-
 async def freeze(call: Call) -> Any:
     """Stop a subject at once."""
-    subject = call.body.subject
-    kind, _, name = subject.partition(":")
-    if subject != "all" and (kind not in _SUBJECTS or not name):
-        raise UserError(f"{subject!r} cannot be frozen", f"use all, or one of {', '.join(_SUBJECTS)} with a name", 2)
-    if kind == "key":
-        subject = f"key:{(await call.gateway.find_key(name)).name}"
+    subject = await freezing.resolve(call.gateway, call.body.subject, call.body.force)
     until = None if call.body.for_ms is None else call.gateway.clock.wall_ms() + call.body.for_ms
     await call.gateway.freeze(subject, until, call.actor)
     return {"subject": subject, "until_ms": until}
@@ -277,8 +271,13 @@ async def freeze(call: Call) -> Any:
 
 async def unfreeze(call: Call) -> Any:
     """Let a subject go on."""
-    await call.gateway.unfreeze(call.path["subject"], call.actor)
-    return {"subject": call.path["subject"]}
+    kind, name = freezing.parse(call.path["subject"])
+    subject = kind if kind == "all" else f"{kind}:{name}"
+    if kind == "key":  # by its id too, and also when the key is gone
+        found = await call.gateway.read(lambda connection: objects.keys(connection, name))
+        subject = f"key:{found[0].name}" if found else subject
+    await call.gateway.unfreeze(subject, call.actor)
+    return {"subject": subject}
 
 
 async def admin_link(call: Call) -> Any:

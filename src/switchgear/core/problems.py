@@ -32,6 +32,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 INVALID_KEY = Case("invalid_api_key", 401, "authentication_error", "authentication_error")
 FORBIDDEN = Case("permission_denied", 403, "permission_error", "permission_error")
+FROZEN = Case("frozen", 403, "permission_error", "permission_error", should_retry=False)
 MODEL_NOT_FOUND = Case("model_not_found", 404, "invalid_request_error", "not_found_error")
 UNKNOWN_PATH = Case("unknown_path", 404, "invalid_request_error", "not_found_error")
 METHOD_NOT_ALLOWED = Case("method_not_allowed", 405, "invalid_request_error", "invalid_request_error")

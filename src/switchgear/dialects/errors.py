@@ -171,7 +171,8 @@ def render_event(dialect: str, fault: Fault, sequence_number: int = 0) -> bytes:
     if dialect == "anthropic":
         return b"event: error\ndata: %b\n\n" % body
     if dialect == "bedrock":
-        return eventstream.exception("modelStreamErrorException", body)
+        kind = "modelStreamErrorException" if fault.status >= 500 else "validationException"
+        return eventstream.exception(kind, body)
     if dialect == "cohere":
         delta = {"finish_reason": "ERROR", "error": fault.message}
         event = {"type": "message-end", "delta": delta}

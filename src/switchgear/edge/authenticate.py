@@ -65,8 +65,10 @@ def presented_token(head: RequestHead, is_gemini: bool = False) -> str | Problem
     return found.decode("ascii")
 
 
-def authenticate(context: RequestContext, replica: ReplicaReader, peppers: dict[int, bytes]) -> Problem | None:
-    """Fill `context.key` and `context.snapshot`, or return why not."""
+def authenticate(
+    context: RequestContext, replica: ReplicaReader, peppers: dict[int, bytes], now_ms: int
+) -> Problem | None:
+    """Fill `context.key` and `context.snapshot`, or return why not. It may be asked again later (`edge.standing`)."""
     shared = context.exchange.head.shared
     claim: _Claim | None = shared.get("claim")
     if claim is None:
@@ -87,26 +89,24 @@ def authenticate(context: RequestContext, replica: ReplicaReader, peppers: dict[
             entry = replica.look_up_hash(virtual_key.keyed_hash(pepper, digest))
             if entry is not None:
                 break
-    if entry is None or not _holds(entry, digest, peppers, context.now_ms):
+    if entry is None or not _holds(entry, digest, peppers, now_ms):
         return access.INVALID_KEY
     context.key = entry
-    subjects = ["all", f"key:{entry.name}"]
-    if entry.team is not None:
-        subjects.append(f"team:{entry.team}")
-    if entry.user is not None:
-        subjects.append(f"user:{entry.user}")
-    if entry.project is not None:
-        subjects.append(f"project:{entry.project}")
     freezes = context.snapshot.freezes
     problem = (
-        access.check_key_times(entry.revoked, entry.expires_ms, context.now_ms)
-        or (access.check_frozen(freezes, subjects, context.now_ms) if freezes else None)
+        access.check_key_times(entry.revoked, entry.expires_ms, now_ms)
+        or (access.check_frozen(freezes, subjects_of(entry), now_ms) if freezes else None)
         or (access.check_address(entry.cidrs, context.exchange.client_address) if entry.cidrs is not None else None)
     )
     # The address is the connection's, so it is as settled as the secret; what depends on time is never remembered.
     if problem is None and claim.key_id and all(secret.not_after_ms is None for secret in entry.secrets):
         claim.verified = entry
     return problem
+
+
+def subjects_of(key: KeyEntry) -> list[str]:
+    """Return the subjects by which a key can be frozen."""
+    return access.key_subjects(key.name, key.team, key.user, key.project)
 
 
 def _holds(entry: KeyEntry, digest: bytes, peppers: dict[int, bytes], now_ms: int) -> bool:

@@ -4,7 +4,7 @@ It runs the stages of `pipeline`, answers the paths that need no upstream, and o
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ from switchgear.core.ids import IdSource
 from switchgear.core.problems import Problem
 from switchgear.core.text import clean
 from switchgear.dialects import errors, guides, model_lists
-from switchgear.edge import litellm, paths, pipeline
+from switchgear.edge import litellm, paths, pipeline, standing
 from switchgear.edge.context import RequestContext
 from switchgear.edge.outbox import Outbox
 from switchgear.edge.plan import Planner
@@ -23,11 +23,13 @@ from switchgear.edge.settle import DenialLog
 from switchgear.edge.transfer import Transfer
 from switchgear.net.link import VaultLink
 from switchgear.net.server import Exchange
-from switchgear.replica.entries import KeyEntry, Stored, scope_of
+from switchgear.replica.entries import KeyEntry, Snapshot, Stored, scope_of
 from switchgear.replica.reader import ReplicaReader
 from switchgear.spool.writer import SpoolWriter
 
 TICK_S = 1.0
+LOOK_S = 0.25
+"""How often running requests are compared with what is frozen, and bodies under way with their keys."""
 STORED_MAX = 10_000
 STORED_WAIT_S = 0.1
 DAY_MS = 86_400_000
@@ -74,10 +76,15 @@ class Gate:
         self.is_draining = False
         self._timer: asyncio.TimerHandle | None = None
         self._stored: dict[str, Stored] = {}
+        self._looked_at: Snapshot | None = None
+        self._look_timer: asyncio.TimerHandle | None = None
+        self.arriving: Callable[[], Iterable[Exchange]] = tuple
+        """What the server holds whose turn has not come; set by whoever makes the server."""
 
     def start(self) -> None:
         """Begin the timers."""
         self._tick()
+        self._look()
         self.outbox.syncer.wake()
 
     # Handler
@@ -118,6 +125,10 @@ class Gate:
             return
         context: RequestContext = exchange.context
         if context.endpoint.operation is None:
+            problem = standing.still(self, context) if context.endpoint.needs_key else None
+            if problem is not None:
+                self._deny(context, problem)
+                return
             _LOCAL[context.endpoint.name](self, context)
             return
         context.body = exchange.body()
@@ -349,7 +360,7 @@ class Gate:
     def _again(self, context: RequestContext) -> None:
         if context.gone or context.exchange.is_ended:
             return
-        problem = pipeline.transfer(self, context)
+        problem = standing.look_again(self, context) or pipeline.transfer(self, context)
         if problem is not None:
             self._deny(context, problem)
 
@@ -369,6 +380,8 @@ class Gate:
         """Write the last records."""
         if self._timer is not None:
             self._timer.cancel()
+        if self._look_timer is not None:
+            self._look_timer.cancel()
         self._denials.flush()
         self.outbox.flush()
         self.outbox.syncer.stop()
@@ -378,6 +391,33 @@ class Gate:
         for transfer in list(self.transfers.values()):
             transfer.check(self.now_s)
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+    def _look(self) -> None:
+        """Cut what was frozen since the last time, and let go of bodies whose keys may not send them any more."""
+        snapshot = self.replica.snapshot()
+        if snapshot is not None and snapshot is not self._looked_at:
+            self._looked_at = snapshot
+            if snapshot.freezes:
+                self._cut(snapshot)
+        for exchange in list(self.arriving()):
+            self._check_arriving(exchange)
+        self._look_timer = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+
+    def _cut(self, snapshot: Snapshot) -> None:
+        now_ms = self.clock.wall_ms()
+        for transfer in list(self.transfers.values()):
+            problem = standing.frozen(self.planner, snapshot, transfer.context, transfer.target, now_ms)
+            if problem is not None:
+                transfer.cut(problem)
+
+    def _check_arriving(self, exchange: Exchange) -> None:
+        context = exchange.context
+        if exchange.is_answered or not isinstance(context, RequestContext) or context.key is None:
+            return
+        problem = standing.still(self, context)
+        if problem is not None:
+            exchange.body()  # let it go at once: its client may not read the answer for long
+            self._deny(context, problem)
 
 
 _LOCAL: dict[str, Callable[[Gate, RequestContext], None]] = {

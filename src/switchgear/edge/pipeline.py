@@ -19,6 +19,7 @@ from switchgear.edge.attribute import attribute
 from switchgear.edge.authenticate import authenticate
 from switchgear.edge.context import RequestContext
 from switchgear.edge.plan import Plan, Target
+from switchgear.edge.standing import still
 from switchgear.edge.transfer import Transfer
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _LEDGER_FULL = Problem(problems.LEDGER_UNAVAILABLE, "the ledger cannot record ne
 
 def who(gate: "Gate", context: RequestContext) -> Problem | None:
     """Whose key is it?"""
-    return authenticate(context, gate.replica, gate.peppers)
+    return authenticate(context, gate.replica, gate.peppers, context.now_ms)
 
 
 def claims(gate: "Gate", context: RequestContext) -> Problem | None:
@@ -214,5 +215,6 @@ HEAD_STAGES: tuple[Stage, ...] = (
 )
 BODY_STAGES: tuple[Stage, ...] = (
     parse,
+    still,  # after parse, which may take its time: what is sent was looked at just before
     transfer,  # last: from its reservation on, a request ends in a settlement and never in a plain refusal
 )

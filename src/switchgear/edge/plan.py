@@ -16,6 +16,7 @@ from switchgear.pricing.catalog import Catalog, Load
 from switchgear.pricing.price import Meterer, per_mtok
 from switchgear.replica.entries import KeyEntry, Snapshot
 from switchgear.routing import table
+from switchgear.routing.frozen import FrozenModels, frozen_models
 from switchgear.routing.table import Candidate, Route
 
 PLAN_MS = 60_000
@@ -55,13 +56,18 @@ class Planner:
         self._plans: dict[tuple[str, int, str], Plan] = {}
         self._catalog: Catalog | None = None
         self._callable: dict[tuple[str, int], dict[str, Card]] = {}
+        self._frozen: tuple[tuple[str, ...], FrozenModels] = ((), FrozenModels())
 
     def plan(self, snapshot: Snapshot, key: KeyEntry, model: str, now_ms: int) -> Plan:
         """Return the plan for a key's call of a model."""
         self._take(snapshot)
         name = (key.id, key.version, model)
         plan = self._plans.get(name)
-        if plan is None or now_ms - plan.made_ms > PLAN_MS:
+        if (
+            plan is None
+            or now_ms - plan.made_ms > PLAN_MS
+            or (snapshot.freezes and _has_thawed(snapshot, plan.made_ms, now_ms))
+        ):
             if len(self._plans) >= PLANS_MAX:
                 self._plans.clear()
             plan = self._plans[name] = self._make(snapshot, key, model, now_ms)
@@ -73,6 +79,7 @@ class Planner:
             self._snapshot = snapshot
             self._plans.clear()
             self._callable.clear()
+            self._frozen = ((), FrozenModels())
             known = self._catalog
             if known is not None and not known.is_of(
                 snapshot.price_snapshot, snapshot.price_overrides, snapshot.discounts_bp
@@ -162,20 +169,39 @@ class Planner:
         return self._priced(snapshot, left, now_ms)
 
     def _without_frozen(self, snapshot: Snapshot, route: Route, now_ms: int) -> "Route | Problem":
-        frozen = snapshot.freezes
-        problem = access.check_frozen(frozen, [f"model:{route.model}"], now_ms)
-        if problem is not None:
-            return problem
-        left = []
+        models = self._frozen_models(snapshot, now_ms)
+        if models.stops_name(table.trace(snapshot.table, route.model)[0]):
+            return access.FROZEN_MODEL
+        problem, left = None, []
         for candidate in route.candidates:
-            subjects = [f"provider:{candidate.provider.name}", f"credential:{candidate.deployment}"]
-            found = access.check_frozen(frozen, subjects, now_ms)
+            found = self.check_target(snapshot, candidate, now_ms)
             problem = found or problem
             if found is None:
                 left.append(candidate)
         if not left and problem is not None:
             return problem
         return msgspec.structs.replace(route, candidates=tuple(left))
+
+    def check_target(self, snapshot: Snapshot, candidate: Candidate, now_ms: int) -> Problem | None:
+        """Deny a target whose provider, credential or model is frozen."""
+        self._take(snapshot)
+        subjects = [f"provider:{candidate.provider.name}", f"credential:{candidate.deployment}"]
+        problem = access.check_frozen(snapshot.freezes, subjects, now_ms)
+        if problem is None and self._frozen_models(snapshot, now_ms).stops_candidate(candidate):
+            return access.FROZEN_MODEL
+        return problem
+
+    def check_model(self, snapshot: Snapshot, model: str, now_ms: int) -> Problem | None:
+        """Deny a model one of whose names is frozen."""
+        self._take(snapshot)
+        models = self._frozen_models(snapshot, now_ms)
+        return access.FROZEN_MODEL if models.stops_name(table.trace(snapshot.table, model)[0]) else None
+
+    def _frozen_models(self, snapshot: Snapshot, now_ms: int) -> FrozenModels:
+        names = access.frozen_names(snapshot.freezes, "model", now_ms)
+        if names != self._frozen[0]:
+            self._frozen = (names, frozen_models(snapshot.table, names))
+        return self._frozen[1]
 
     def _target(self, snapshot: Snapshot, route: Route, candidate: Candidate, now_ms: int) -> Target:
         provider = candidate.provider
@@ -189,3 +215,8 @@ class Planner:
         if "litellm" in snapshot.compat:
             headers += litellm.target_headers(route.model, candidate.deployment)
         return Target(candidate, candidate.deployment, Meterer(price) if price is not None else None, headers, {}, {})
+
+
+def _has_thawed(snapshot: Snapshot, since_ms: int, now_ms: int) -> bool:
+    """Tell whether a freeze ended by itself since a plan was made."""
+    return any(end is not None and since_ms < end <= now_ms for end in snapshot.freezes.values())

@@ -22,7 +22,7 @@ from switchgear.dialects.passage import Meter, Passage
 from switchgear.dialects.reading import Reading
 from switchgear.dialects.request import Request
 from switchgear.dialects.shape import InvalidBodyError
-from switchgear.edge import litellm, paths, settle
+from switchgear.edge import litellm, paths, settle, standing
 from switchgear.edge.context import RequestContext
 from switchgear.edge.plan import Plan, Target
 from switchgear.net.link import LinkStream
@@ -549,6 +549,20 @@ class Transfer:
             settle.estimate(self.context, 0, "the gateway stopped before the answer")
             self._refuse(Problem(problems.INTERRUPTED, message), "interrupted", True)
 
+    def cut(self, problem: Problem) -> None:
+        """Something that this request needs was frozen: end it, and say so to the client and in the ledger. What was seen is
+        charged; a provider that was asked and has not answered may charge its input."""
+        is_asked = self._stream is not None
+        if self._stream is not None:
+            self._stream.cancel()
+            self._note_attempt(self.context.status or None, "frozen")
+        if self._state is State.STREAMING:
+            self._break_stream(Fail("frozen", problem.message, True))
+            return
+        if is_asked:
+            settle.estimate(self.context, 0, "cut by a freeze before the answer")
+        self._refuse(problem, "interrupted", is_asked)
+
     def _cancel(self, outcome: str, why: str) -> None:
         context = self.context
         if self._stream is not None:
@@ -595,6 +609,7 @@ class Transfer:
             if self.prepare() is not None:
                 return False
         self._state = State.WAITING
+        self._stream = None
         self._head = None
         self._body, self._body_bytes = [], 0
         if pause:
@@ -609,6 +624,14 @@ class Transfer:
         if self.context.gone:
             self._cancel("client_gone", "the client went away between two attempts")
             return
+        while (problem := standing.may_try(self._gate, self.context, self.target)) is not None:
+            if not self._deployments_left or problem.case is not problems.FROZEN:
+                self._refuse(problem, "interrupted", False)
+                return
+            self.target = self._deployments_left.pop(0)
+            if self.prepare() is not None:
+                self._refuse(problem, "interrupted", False)
+                return
         try:
             self.begin()
         except SpoolFullError:
@@ -729,6 +752,7 @@ _FAILURES = {
     "refused": (problems.UPSTREAM_UNREACHABLE, "upstream_error"),
     "overloaded": (problems.OVERLOADED, "upstream_error"),
     "vault_lost": (problems.UPSTREAM_BROKEN, "interrupted"),
+    "frozen": (problems.FROZEN, "interrupted"),
 }
 _MESSAGES = {
     "connect": "the provider cannot be reached",

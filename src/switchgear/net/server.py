@@ -10,6 +10,7 @@ import email.utils
 import socket
 import ssl
 from collections import deque
+from collections.abc import Iterator
 from typing import Any, Protocol, cast
 
 import msgspec
@@ -120,6 +121,11 @@ class Exchange:
     def is_blocked(self) -> bool:
         """True while the client does not read what was written."""
         return self.connection.is_blocked
+
+    @property
+    def is_answered(self) -> bool:
+        """True when the answer was written, or waits for its turn."""
+        return self.is_ended or self._deferred is not None
 
     def body(self) -> bytes:
         """Return the whole body and forget it."""
@@ -328,6 +334,12 @@ class Connection(asyncio.Protocol):
         """True when it is this exchange's turn to be answered (or nobody's: the connection is gone)."""
         return self._current is exchange or self._current is None
 
+    def arriving(self) -> Iterator[Exchange]:
+        """Return the requests whose body is not whole, or whose turn has not come."""
+        if self._current is not None and not self._current.is_complete:
+            yield self._current
+        yield from self._queue
+
     def finished(self, exchange: Exchange) -> None:
         """The current exchange's answer is written: close, or go on with the next request."""
         if exchange is not self._current:
@@ -523,6 +535,11 @@ class HttpServer:
             self._per_address[address] -= 1
             if not self._per_address[address]:
                 del self._per_address[address]
+
+    def arriving(self) -> Iterator[Exchange]:
+        """Return the requests that are not answered yet and whose turn has not come, or whose body is not whole."""
+        for connection in self.connections:
+            yield from connection.arriving()
 
     def hold(self, size: int) -> bool:
         """Account for buffered body bytes; False when too many are held already."""

@@ -25,6 +25,12 @@ def check_key_times(revoked: bool, expires_ms: int | None, now_ms: int) -> Probl
     return None
 
 
+def key_subjects(name: str, team: str | None, user: str | None, project: str | None) -> list[str]:
+    """Return the subjects by which a key can be frozen."""
+    named = (("team", team), ("user", user), ("project", project))
+    return ["all", f"key:{name}", *(f"{kind}:{value}" for kind, value in named if value is not None)]
+
+
 def check_frozen(freezes: dict[str, int | None], subjects: Sequence[str], now_ms: int) -> Problem | None:
     """Deny while one of the subjects ("all", "key:ID", "team:NAME", …) is frozen. A value is the end in ms or None."""
     for subject in subjects:
@@ -32,8 +38,21 @@ def check_frozen(freezes: dict[str, int | None], subjects: Sequence[str], now_ms
             until = freezes[subject]
             if until is None or now_ms < until:
                 what = "all traffic is" if subject == "all" else f"this {subject.split(':', 1)[0]} is"
-                return Problem(problems.FORBIDDEN, f"{what} frozen by an administrator")
+                return Problem(problems.FROZEN, f"{what} frozen by an administrator")
     return None
+
+
+FROZEN_MODEL = Problem(problems.FROZEN, "this model is frozen by an administrator")
+
+
+def frozen_names(freezes: dict[str, int | None], kind: str, now_ms: int) -> tuple[str, ...]:
+    """Return the names of a kind of subject that are frozen now."""
+    mark = kind + ":"
+    return tuple(
+        subject[len(mark) :]
+        for subject, until in freezes.items()
+        if subject.startswith(mark) and (until is None or now_ms < until)
+    )
 
 
 def check_address(cidrs: Sequence[str] | None, address: str | None) -> Problem | None:

@@ -101,18 +101,32 @@ def resolve(table: RouteTable, model: str) -> Route | None:
     return Route(model, tuple(candidates), entry.retries_max) if candidates else None
 
 
-def _entry(table: RouteTable, model: str, depth: int) -> tuple[ModelEntry | None, str]:
+def trace(table: RouteTable, model: str) -> tuple[list[str], ModelEntry | None, str]:
+    """Return the names that a model's name leads through (itself first, aliases, a pattern), where it ends, and what stands
+    for the pattern's `*`."""
+    names: list[str] = []
+    entry, star = _entry(table, model, 0, names)
+    return names, entry, star
+
+
+def _entry(
+    table: RouteTable, model: str, depth: int, names: list[str] | None = None
+) -> tuple[ModelEntry | None, str]:
     if depth > ALIAS_DEPTH_MAX:
         return None, ""
+    if names is not None:
+        names.append(model)
     entry, star = table.models.get(model), ""
     if entry is None:
         matches = [name for name in table.models if "*" in name and fnmatchcase(model, name)]
         if matches:
             entry = table.models[max(matches, key=len)]
+            if names is not None:
+                names.append(entry.name)
             prefix = entry.name.split("*", 1)[0]
             star = model[len(prefix) :]
     if entry is not None:
-        return _entry(table, entry.alias, depth + 1) if entry.alias is not None else (entry, star)
+        return _entry(table, entry.alias, depth + 1, names) if entry.alias is not None else (entry, star)
     provider, slash, upstream = model.partition("/")
     if table.implicit and slash and upstream and provider in table.providers:
         return ModelEntry(name=model, deployments=(DeploymentEntry(provider=provider, model=upstream),)), ""

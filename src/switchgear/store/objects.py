@@ -108,6 +108,12 @@ def _put_secrets(connection: Connection, key: KeyRow) -> None:
         connection.execute(insert(tables.key_secrets), rows)
 
 
+def key_values(connection: Connection, column: str) -> set[str]:
+    """Return what stands in a column of all keys, revoked ones too: their names, teams, users (`user_name`), projects."""
+    found = tables.keys.c[column]
+    return {value for (value,) in connection.execute(select(found).distinct()) if value is not None}
+
+
 def keys(connection: Connection, name: str | None = None) -> list[KeyRow]:
     """Return all keys, or the one of that name or id."""
     query = select(tables.keys).order_by(tables.keys.c.name)

@@ -1,0 +1,91 @@
+"""Which subjects can be frozen, and what a name that nobody knows may have meant. Level 5.
+
+A typing mistake in an incident must not look like success: what does not exist is refused with the nearest name, unless the
+caller insists (a key's team, say, that will exist tomorrow).
+"""
+
+import asyncio
+from collections.abc import Collection
+from difflib import get_close_matches
+
+from sqlalchemy.exc import DatabaseError
+
+from switchgear.control.gateway import Gateway
+from switchgear.core.errors import UserError
+from switchgear.replica.entries import Snapshot
+from switchgear.routing import table
+from switchgear.store import objects
+from switchgear.store.database import StoreGoneError
+
+KINDS = ("key", "user", "team", "project", "model", "credential", "provider")
+COMPARED_MAX = 2_000
+"""Names that a misspelt one is compared with: comparing is slow."""
+STORE_PATIENCE_S = 1.0
+_COLUMNS = {"key": "name", "team": "team", "user": "user_name", "project": "project"}
+
+
+def parse(subject: str) -> tuple[str, str]:
+    """Return (kind, name) of `all`, `key:NAME`, …; a credential without a name is its provider's default. Raises UserError."""
+    kind, _, name = subject.partition(":")
+    if subject != "all" and (kind not in KINDS or not name):
+        raise UserError(f"{subject[:128]!r} cannot be frozen", f"use all, or one of {', '.join(KINDS)} with a name", 2)
+    if kind == "credential" and "/" not in name:
+        name += "/default"
+    return kind, name
+
+
+async def resolve(gateway: Gateway, subject: str, force: bool) -> str:
+    """Return the subject as it is frozen: a key by its name. Raises UserError for one that nobody knows, unless forced."""
+    kind, name = parse(subject)
+    if kind == "all":
+        return subject
+    known: Collection[str]
+    if kind in _COLUMNS:
+        try:
+            async with asyncio.timeout(STORE_PATIENCE_S):
+                if kind == "key" and (found := await gateway.read(lambda connection: objects.keys(connection, name))):
+                    return f"key:{found[0].name}"
+                known = await gateway.read(lambda connection: objects.key_values(connection, _COLUMNS[kind]))
+        except (StoreGoneError, DatabaseError, TimeoutError):
+            return f"{kind}:{name}"  # nobody can be asked, and stopping is not to wait for the database
+    elif kind == "credential":
+        known = {credential.id for credential in gateway.credentials if credential.state != "removed"}
+    elif kind == "provider":
+        known = set(await gateway.all_providers())
+    else:
+        known = _models(gateway, name)
+    if name not in known and not force:
+        raise UserError(f"there is no {kind} {name[:128]!r}: nothing was frozen", _hint(kind, name, known))
+    return f"{kind}:{name}"
+
+
+def _models(gateway: Gateway, name: str) -> set[str]:
+    """Return the models that can be asked for by name: configured ones, and those of a provider whose models are known. Of a
+    provider whose models nobody lists, any may exist."""
+    snapshot = gateway.snapshot
+    if snapshot is None:
+        return set()
+    known = set(snapshot.table.models) | set(snapshot.price_overrides)
+    for provider in snapshot.table.providers.values() if snapshot.table.implicit else ():
+        listed = gateway.catalog.models(provider.pricing_id) if provider.pricing_id is not None else []
+        known.update(f"{provider.name}/{info.id}" for info in listed)
+    if name not in known and _is_reached(gateway, snapshot, name):
+        known.add(name)
+    return known
+
+
+def _is_reached(gateway: Gateway, snapshot: Snapshot, name: str) -> bool:
+    names, entry, _ = table.trace(snapshot.table, name)
+    if entry is None:
+        return False
+    provider = snapshot.table.providers.get(name.partition("/")[0])
+    is_implicit = len(names) == 1 and name not in snapshot.table.models
+    return not (is_implicit and provider and provider.pricing_id and gateway.catalog.models(provider.pricing_id))
+
+
+def _hint(kind: str, name: str, known: Collection[str]) -> str:
+    alike = sorted(known, key=lambda other: (other[:1].lower() != name[:1].lower(), other))[:COMPARED_MAX]
+    near = get_close_matches(name, alike, n=1, cutoff=0.5)
+    meant = f"did you mean {near[0]!r}? " if near else ""
+    return f"{meant}--force freezes it in advance"
+

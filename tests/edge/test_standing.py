@@ -1,0 +1,124 @@
+"""A request is looked at again before anything is sent."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from switchgear.core import virtual_key
+from switchgear.edge import standing
+from switchgear.edge.plan import Planner
+from switchgear.replica.entries import KeyEntry, SecretHash, Snapshot
+from switchgear.routing.table import Candidate, ProviderEntry, RouteTable, Timeouts
+from switchgear.wire.http1 import RequestHead
+
+PEPPERS = {1: b"p" * 32}
+TOKEN = "sk-sg-" + "A" * 12 + "_" + "b" * 43
+PROVIDER = ProviderEntry(name="a", dialects=("openai",), credentials=("c",))
+TARGET = SimpleNamespace(candidate=Candidate(PROVIDER, "c", "m", None, Timeouts()), deployment="a/c")
+
+
+def entry(**more):
+    mac = virtual_key.keyed_hash(PEPPERS[1], virtual_key.digest(TOKEN))
+    return KeyEntry("A" * 12, "k", 1, [SecretHash(mac, 1)], **more)
+
+
+class Replica:
+    """What was published, as a test sets it."""
+
+    def __init__(self, key, **snapshot):
+        self.key = key
+        self.set(**snapshot)
+
+    def set(self, **snapshot):
+        routes = RouteTable(providers={"a": PROVIDER})
+        self.published = Snapshot(store_id="s", epoch=1, table=routes, **snapshot)
+
+    def look_up(self, key_id):
+        return self.published, self.key
+
+    def look_up_hash(self, mac):
+        return self.key
+
+
+class Clock:
+    now_s = 0.0
+
+    def monotonic_s(self):
+        return self.now_s
+
+    def wall_ms(self):
+        return int(self.now_s * 1000)
+
+
+@pytest.fixture
+def asked():
+    head = RequestHead(b"POST", b"/", {b"authorization": b"Bearer " + TOKEN.encode()}, True, False, 0, False, frozenset(), {})
+    exchange = SimpleNamespace(head=head, client_address="127.0.0.1")
+    replica = Replica(entry(models=["a/m"]))
+    clock = Clock()
+    gate = SimpleNamespace(replica=replica, peppers=PEPPERS, clock=clock, planner=Planner(lambda _: None))
+    context = SimpleNamespace(
+        exchange=exchange,
+        endpoint=SimpleNamespace(dialect="openai"),
+        started_s=0.0,
+        key=None,
+        snapshot=None,
+        request=SimpleNamespace(model="a/m", operation="chat"),
+    )
+    assert standing.look_again(gate, context) is None
+    return gate, context
+
+
+def test_what_was_looked_up_just_now_is_not_looked_up_again(asked):
+    gate, context = asked
+    gate.replica.key = entry(revoked=True)
+    assert standing.still(gate, context) is None
+    gate.clock.now_s = 1.0
+    assert standing.still(gate, context).case.status == 401
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"revoked": True}, 401),
+        ({"expires_ms": 500}, 401),
+        ({"cidrs": ["10.0.0.0/8"]}, 403),
+    ],
+)
+def test_S2_what_changed_since_the_head_counts(asked, change, status):
+    gate, context = asked
+    gate.clock.now_s = 1.0
+    gate.replica.key = entry(**change)
+    assert standing.still(gate, context).case.status == status
+
+
+def test_a_key_that_is_gone_stands_no_more(asked):
+    gate, context = asked
+    gate.clock.now_s, gate.replica.key = 1.0, None
+    assert standing.still(gate, context).case.status == 401
+
+
+@pytest.mark.parametrize(
+    "subject", ["all", "key:k", "model:a/m", "provider:a", "credential:a/c", "team:t", "user:u", "project:p"]
+)
+def test_S3_a_freeze_stops_the_next_attempt_and_what_runs(asked, subject):
+    gate, context = asked
+    gate.replica.key = context.key = entry(team="t", user="u", project="p")
+    gate.replica.set(freezes={subject: None})
+    assert standing.may_try(gate, context, TARGET).case.code == "frozen"
+    found = standing.frozen(gate.planner, gate.replica.published, context, TARGET, 0)
+    assert found.case.code == "frozen"
+
+
+def test_a_model_that_was_taken_from_the_key_is_not_tried_again(asked):
+    gate, context = asked
+    before = context.key
+    gate.replica.key = entry(models=["other"])
+    assert standing.may_try(gate, context, TARGET).case.status == 404
+    assert context.key is before, "the reservation names who asked"
+
+
+def test_others_freezes_stop_nothing(asked):
+    gate, context = asked
+    gate.replica.set(freezes={"key:other": None, "model:a/n": None, "provider:b": None})
+    assert standing.may_try(gate, context, TARGET) is None
