@@ -81,6 +81,8 @@ def test_what_the_gateway_cut_is_not_said_to_be_the_models_error():
     fault = errors.of_problem(Problem(problems.FROZEN, "this key is frozen by an administrator"), "r1")
     (message,) = eventstream.Decoder().feed(errors.render_event("bedrock", fault))
     assert message.headers[":exception-type"] == "validationException"
-    assert json.loads(errors.render_event("responses", fault).split(b"data: ")[1])["response"]["error"]["code"] == "frozen"
+    assert (
+        json.loads(errors.render_event("responses", fault).split(b"data: ")[1])["response"]["error"]["code"] == "frozen"
+    )
     assert b'"PERMISSION_DENIED"' in errors.render_event("gemini", fault)
     assert b'"permission_error"' in errors.render_event("anthropic", fault)

@@ -52,7 +52,9 @@ class Clock:
 
 @pytest.fixture
 def asked():
-    head = RequestHead(b"POST", b"/", {b"authorization": b"Bearer " + TOKEN.encode()}, True, False, 0, False, frozenset(), {})
+    head = RequestHead(
+        b"POST", b"/", {b"authorization": b"Bearer " + TOKEN.encode()}, True, False, 0, False, frozenset(), {}
+    )
     exchange = SimpleNamespace(head=head, client_address="127.0.0.1")
     replica = Replica(entry(models=["a/m"]))
     clock = Clock()

@@ -88,4 +88,3 @@ def _hint(kind: str, name: str, known: Collection[str]) -> str:
     near = get_close_matches(name, alike, n=1, cutoff=0.5)
     meant = f"did you mean {near[0]!r}? " if near else ""
     return f"{meant}--force freezes it in advance"
-

@@ -109,9 +109,7 @@ def trace(table: RouteTable, model: str) -> tuple[list[str], ModelEntry | None, 
     return names, entry, star
 
 
-def _entry(
-    table: RouteTable, model: str, depth: int, names: list[str] | None = None
-) -> tuple[ModelEntry | None, str]:
+def _entry(table: RouteTable, model: str, depth: int, names: list[str] | None = None) -> tuple[ModelEntry | None, str]:
     if depth > ALIAS_DEPTH_MAX:
         return None, ""
     if names is not None:
