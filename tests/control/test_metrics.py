@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from switchgear.control import metrics
+from switchgear.control.refusals import Refusal
 
 STATUS = {
     "version": "1.2.3",
@@ -10,11 +11,13 @@ STATUS = {
     "problems": ["one"],
     "pids": {"supervisor": 1, "edge": [2, 3], "vault": [4], "control": 5},
     "ledger": {"absorbed": 7, "spool_bytes": 8},
+    "refused": {"up/default": Refusal(401, 1, 2)},
     "double_entry": {"checked": 9, "unspooled": 10, "repeated": 11},
 }
 SUMS = {
     "requests": 3,
     "errors": 1,
+    "attempts": 4,
     "input_tokens": 5,
     "output_tokens": 6,
     "cost_nanousd": 1_500_000_000,
@@ -35,6 +38,8 @@ def test_what_is_shown():
     assert found['switchgear_processes{role="edge"}'] == "2.0"
     assert found["switchgear_double_entry_unspooled_total"] == "10.0"
     assert found["switchgear_findings"] == "2.0"
+    assert found['switchgear_refused_credentials{credential="up/default"}'] == "401.0"
+    assert found['switchgear_attempts_total{provider="openai"}'] == "4.0"
     assert found['switchgear_doctor_findings{severity="high"}'] == "3.0"
     assert found['switchgear_cost_usd_total{provider="openai"}'] == "1.5"
     assert found['switchgear_requests_total{provider="openai"}'] == "3.0"

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from switchgear.core.usage import TokenUsage
-from switchgear.ledger import build
+from switchgear.ledger import build, verify
 from switchgear.ledger.absorb import Batch, Blocked, SpoolAbsorber
 from switchgear.pricing.price import Price, Rate
 from switchgear.spool.writer import SpoolWriter
@@ -393,3 +393,87 @@ def test_L7_denials_are_recorded_with_their_count(store, spool, tmp_path):
     assert rows(store)[0].outcome == "denied"
     [total] = store.read(lambda c: ledger_rows.sum_usage(c, ["key"], 0, 10**7)).result()
     assert (total["group_key"], total["requests"], total["errors"]) == ("bot", 17, 17)
+
+
+def moved_on(spool, number, outcomes, *, tokens=USAGE, cost=4500, outcome="ok", places=("b",)):
+    """A request whose attempts after the first went to the credentials of `places` at provider `up2`."""
+    reserve(spool, number)
+    for at, name in enumerate(places, 2):
+        attempt = records.Attempt(rid(number), at, "up2", f"up2/{name}", name, "echo", "p")
+        spool.attempt(rid(number), records.encode_payload(attempt))
+    record = records.Settle(rid(number), 200, outcome, outcomes, tokens, cost, None, "stop", "id", None, 10, 5, None)
+    spool.settle(rid(number), records.encode_payload(record))
+    spool.commit()
+
+
+def grouped(store, *by, **where):
+    found = store.read(lambda c: ledger_rows.sum_usage(c, list(by), 0, 10**7, where)).result()
+    return {tuple(row[f"group_{name}"] for name in by): row for row in found}
+
+
+def test_a_failed_attempt_counts_at_the_provider_that_failed(store, spool, tmp_path):
+    failed = records.AttemptOutcome(1, 500, None, 0, 3, 4, None, None)
+    answered = records.AttemptOutcome(2, 200, None, 4, 6, 8, None, None)
+    for number in range(5):
+        moved_on(spool, number, [failed, answered])
+    absorb(store, absorber(store, tmp_path))
+    by_provider = grouped(store, "provider")
+    assert {name: (row["requests"], row["errors"]) for (name,), row in by_provider.items()} == {
+        "a": (5, 5),
+        "up2": (5, 0),
+    }
+    assert by_provider["a",]["cost_nanousd"] == 0 and by_provider["up2",]["cost_nanousd"] == 5 * 4500
+    [total] = grouped(store).values()
+    assert (total["requests"], total["errors"], total["attempts"], total["cost_nanousd"]) == (5, 0, 10, 5 * 4500)
+    [by_model] = grouped(store, "model").values()
+    assert (by_model["requests"], by_model["errors"]) == (5, 0)
+
+
+def test_an_attempt_that_may_be_charged_is_part_of_the_cost(store, spool, tmp_path):
+    hung = records.AttemptOutcome(
+        1, None, "timeout", 0, None, 4, None, None, TokenUsage(input=25, output=0), 3750, True
+    )
+    answered = records.AttemptOutcome(2, 200, None, 4, 6, 8, None, None)
+    moved_on(spool, 1, [hung, answered])
+    assert absorb(store, absorber(store, tmp_path)) == ([], None)
+    [record] = rows(store)
+    assert record.cost_nanousd == 3750 + 4500 == sum(line.cost_nanousd for line in record.cost_lines)
+    assert [attempt.cost_nanousd for attempt in record.attempts] == [3750, 4500]
+    assert [attempt.tokens.input for attempt in record.attempts] == [25, 10]
+    assert (record.tokens.input, record.tokens.output) == (35, 5)
+    assert record.cost_estimated and "attempt 1" in record.estimate_reason and "timeout" in record.estimate_reason
+    sums = grouped(store, "provider")
+    assert (sums["a",]["cost_nanousd"], sums["a",]["input_tokens"], sums["a",]["errors"]) == (3750, 25, 1)
+    assert (sums["up2",]["cost_nanousd"], sums["up2",]["errors"]) == (4500, 0)
+
+
+def test_the_sums_of_attempts_are_proven_from_the_records(store, spool, tmp_path):
+    hung = records.AttemptOutcome(
+        1, None, "timeout", 0, None, 4, None, None, TokenUsage(input=25, output=0), 3750, True
+    )
+    refused = records.AttemptOutcome(2, 401, None, 4, 6, 8, None, None)
+    answered = records.AttemptOutcome(3, 200, None, 4, 6, 8, None, None)
+    moved_on(spool, 1, [hung, refused, answered], places=("b", "c"))
+    absorb(store, absorber(store, tmp_path))
+    adder = verify.Adder()
+    [record] = rows(store)
+    adder.add(record)
+    booked = store.read(lambda c: list(ledger_rows.every_sum(c, 0, 10**7))).result()
+    assert adder.compare(booked) == []
+
+
+def test_a_spool_that_lies_about_an_earlier_attempts_cost_is_found(store, spool, tmp_path):
+    lie = records.AttemptOutcome(1, None, "timeout", 0, None, 4, None, None, TokenUsage(input=25, output=0), 1, True)
+    moved_on(spool, 1, [lie, records.AttemptOutcome(2, 200, None, 4, 6, 8, None, None)])
+    [finding], _ = absorb(store, absorber(store, tmp_path))
+    assert "does not follow" in finding.reason
+    assert rows(store)[0].attempts[0].cost_nanousd == 3750
+
+
+def test_what_providers_answered_to_a_credential_is_heard(store, spool, tmp_path):
+    refused = records.AttemptOutcome(1, 401, None, 0, 3, 4, None, None)
+    moved_on(spool, 1, [refused, records.AttemptOutcome(2, 200, None, 4, 6, 8, None, None)])
+    following, batch = absorber(store, tmp_path), Batch()
+    following.absorb(batch)
+    assert {name: status for name, (status, _) in batch.heard.items()} == {"a/c": 401, "up2/b": 200}
+    assert batch.tried == [("a", rid(1))]

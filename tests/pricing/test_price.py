@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,3 +87,17 @@ def test_the_id_names_the_numbers():
 def test_an_expectation_is_the_cost_of_that_usage(into, out):
     meterer = Meterer(Price("m", "s", {"input": Rate(150_000_000), "output": Rate(600_000_000)}))
     assert meterer.expect(into, out) == meterer.nanousd(TokenUsage(input=into, output=out), None)
+
+
+def test_cost_lines_add_up_to_the_cost_with_a_discount_and_odd_roundings():
+    price = Price("m", "override", {"input": Rate(333_333), "output": Rate(777_777)}, discount_bp=1_050)
+    for quantity in range(1, 200, 7):
+        found = cost(price, TokenUsage(input=quantity, output=quantity * 3))
+        assert sum(line.cost_nanousd for line in found.lines) == found.nanousd
+        assert (found.lines[-1].meter, found.lines[-1].quantity, found.lines[-1].unit) == (
+            "discount",
+            1_050,
+            "basis_points",
+        )
+    plain = cost(msgspec.structs.replace(price, discount_bp=0), TokenUsage(input=1, output=1))
+    assert sum(line.cost_nanousd for line in plain.lines) == plain.nanousd

@@ -115,3 +115,32 @@ def test_retention_drops_the_oldest_in_batches(store):
     assert store.write(lambda c: ledger_rows.drop_before(c, f"{6:032x}", 4)).result() == 2
     assert listed(store) == [9, 8, 7, 6]
     assert store.read(ledger_rows.count_requests).result() == 4
+
+
+def test_requests_are_listed_under_each_provider_they_tried(store):
+    store.write(lambda c: ledger_rows.add_requests(c, [row(n) for n in range(3)])).result()
+    for _ in range(2):  # written again after a crash: once is enough
+        store.write(lambda c: ledger_rows.add_tried(c, [("up", f"{1:032x}")])).result()
+    assert listed(store, provider="up") == [1]
+    assert listed(store, provider="p") == [2, 1, 0]
+    store.write(lambda c: ledger_rows.drop_before(c, f"{2:032x}", 10)).result()
+    assert listed(store, provider="up") == []
+
+
+def test_places_of_attempts_are_summed_by_attempt(store):
+    here, before = [0] * len(SUMS), [0] * len(SUMS)
+    here[SUMS.index("requests")] = here[SUMS.index("attempts")] = 5
+    before[SUMS.index("attempts")] = before[SUMS.index("failed_attempts")] = 10
+
+    def key(provider):
+        return (48, "k", "bot", "t", "", "", "m", "m", provider, f"{provider}/c")
+
+    store.write(lambda c: ledger_rows.add_usage(c, {key("up"): before, key("up2"): here})).result()
+
+    def sums(*by, **where):
+        found = store.read(lambda c: ledger_rows.sum_usage(c, list(by), 0, 100, where)).result()
+        return [(row["requests"], row["errors"]) for row in found]
+
+    assert sorted(sums("provider")) == sorted(sums("deployment")) == [(5, 0), (10, 10)]
+    assert sums("model", provider="up") == [(10, 10)]
+    assert sums("model") == sums() == [(5, 0)]

@@ -51,7 +51,8 @@ def test_an_unknown_kind_is_an_error():
 
 def test_a_settlement_fits_what_a_reservation_keeps_free():
     text = "x" * 128
-    outcome = records.AttemptOutcome(9, 599, text, 10**9, 10**9, 10**9, 10**6, text)
+    used = TokenUsage(input=10**8, output=10**8)
+    outcome = records.AttemptOutcome(9, 599, "x" * 32, 10**9, 10**9, 10**9, 10**6, text, used, 2**60, True, "x" * 64)
     settle = records.Settle(
         "f" * 32,
         599,

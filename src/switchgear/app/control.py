@@ -19,7 +19,7 @@ from switchgear.app.boot import Boot
 from switchgear.app.layout import Layout, PriceFiles, price_snapshot, read_peppers
 from switchgear.config.compile import Compiled
 from switchgear.control import server
-from switchgear.control.absorber import Absorber
+from switchgear.control.absorber import NO_PROVIDER, Absorber
 from switchgear.control.api import Api
 from switchgear.control.checkup import Checkup
 from switchgear.control.double_entry import DoubleEntry
@@ -121,7 +121,10 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     )
     configuration = msgspec.json.decode(boot.configuration, type=Configuration | None) or Configuration()
     await gateway.load(configuration.compiled, configuration.puts)
-    absorber = Absorber(store, layout.spool, link, prices, clock, os.urandom, child.report, publisher.put_stored)
+    await gateway.read(gateway.refusals.load)
+    absorber = Absorber(
+        store, layout.spool, link, prices, clock, os.urandom, child.report, publisher.put_stored, gateway.refusals
+    )
     books = DoubleEntry(store, layout.journal, absorber, clock, child.report)
     checkup = Checkup(
         gateway, prepared.advisories, prepared.packages, lambda: _size(layout.spool), lambda: _free(layout.data)
@@ -216,6 +219,11 @@ def status(layout: Layout, gateway: Gateway, absorber: Absorber, books: DoubleEn
     problems += [f"spool {f.spool_id}, segment {f.segment}: {f.reason}" for f in absorber.findings]
     problems += books.problems
     problems += [f"the KEK does not open credential {c.id}" for c in gateway.credentials if not c.opens]
+    refused = gateway.refusals.current(gateway.credentials)
+    problems += [
+        f"the provider refuses credential {name} (status {refusal.status}): switchgear credential test {name}"
+        for name, refusal in refused.items()
+    ]
     compiled = gateway.compiled
     path, digest = base.pop("config_on_disk", ("", ""))
     if (
@@ -235,6 +243,12 @@ def status(layout: Layout, gateway: Gateway, absorber: Absorber, books: DoubleEn
         "config": {"source": compiled.source, "digest": compiled.digest},
         "freezes": gateway.snapshot.freezes if gateway.snapshot is not None else {},
         "prices": gateway.price_snapshot,
+        "refused": refused,
+        "providers": {
+            name: {"attempts": sums["attempts"], "errors": sums["errors"]}
+            for name, sums in absorber.traffic.items()
+            if name != NO_PROVIDER
+        },
     }
 
 

@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -98,7 +99,7 @@ def list_(client: Client, out: Output) -> None:
             **c,
             "secret": f"…{c['last4']}" if c["last4"] else "-",
             "changed": date_of(c["changed_ms"]),
-            "state": c["state"] if c["opens"] else "cannot be opened",
+            "state": _state(c),
         }
         for c in answer["credentials"]
     ]
@@ -118,6 +119,13 @@ def list_(client: Client, out: Output) -> None:
         ("version", "fingerprint"),
         "no credentials yet: switchgear credential add openai --from-stdin",
     )
+
+
+def _state(credential: dict[str, Any]) -> str:
+    if not credential["opens"]:
+        return "cannot be opened"
+    refused = credential.get("refused")
+    return f"refused ({refused['status']})" if refused else str(credential["state"])
 
 
 def _path(name: str) -> str:

@@ -127,6 +127,9 @@ def _show(record: dict[str, Any]) -> None:
     if record["error"]:
         click.echo(f"  error {record['error']['code']}: {record['error']['message']}")
     for line in record["cost_lines"]:
+        if line["unit"] == "basis_points":
+            click.echo(f"  {line['meter']:<15} {line['quantity'] / 100:>9g}% = {usd(line['cost_nanousd'])} USD")
+            continue
         per = "/Mtok" if line["unit"] == "tokens" else ""
         click.echo(
             f"  {line['meter']:<15} {line['quantity']:>10} {line['unit']} × {line['unit_price']:>9} USD{per:<5} = "

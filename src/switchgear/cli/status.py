@@ -58,6 +58,9 @@ def status(client: Client, out: Output) -> int:
             click.echo(f"  API      {answer['data_url']}/v1\n  Console  {answer['console_url']}")
             pids = answer["pids"]
             click.echo("  Pids     " + "  ".join(f"{role} {_pids(pids[role])}" for role in pids))
+        failing = {name: sums for name, sums in (answer.get("providers") or {}).items() if sums["errors"]}
+        for name, sums in failing.items():
+            click.echo(f"  Errors   {name}: {sums['errors']} of {sums['attempts']} attempts failed since control began")
         for subject, until in (answer.get("freezes") or {}).items():
             click.echo(f"  Frozen   {subject}" + (f" until {date_of(until)} UTC" if until else ""))
         for problem in answer.get("problems", []):

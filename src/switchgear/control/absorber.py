@@ -11,7 +11,9 @@ import lmdb
 from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
+from switchgear.control import refusals
 from switchgear.control.prices import PriceBook
+from switchgear.control.refusals import Refusals
 from switchgear.core.clock import Clock
 from switchgear.core.errors import SwitchgearError
 from switchgear.core.ids import Entropy
@@ -28,6 +30,9 @@ ADOPT_S = 5.0
 """A spool whose writer is gone for so long has no successor: control closes it itself."""
 ROUNDS_PER_TURN = 64
 PROVIDER = DIMENSIONS.index("provider")
+NO_PROVIDER = "none"
+"""What is counted of requests that were refused before a provider was chosen."""
+_FAILED, _ERRORS = SUMS.index("failed_attempts"), SUMS.index("errors")
 PROVIDERS_MAX = 256
 """Names in spools are not believed: metrics must not grow with what a compromised edge invents."""
 ATTEMPTS_MAX = 100_000
@@ -47,6 +52,7 @@ class Absorber:
         entropy: Entropy,
         report: Callable[[str], None],
         publish_stored: Callable[[dict[str, Stored]], None] = lambda stored: None,
+        refused: Refusals | None = None,
     ) -> None:
         self._store = store
         self._folder = folder
@@ -56,6 +62,7 @@ class Absorber:
         self._entropy = entropy
         self._report = report
         self._publish_stored = publish_stored
+        self._refusals = refused or Refusals()
         self._spools: dict[str, SpoolAbsorber] = {}
         self._unlocked_s: dict[str, float] = {}
         self._careful: set[str] = set()
@@ -142,7 +149,7 @@ class Absorber:
             before = None
             for _ in range(ROUNDS_PER_TURN):
                 try:
-                    spool, wait, batch = self._store.write_here(functools.partial(self._absorb, folder))
+                    spool, wait, batch, changes = self._store.write_here(functools.partial(self._absorb, folder))
                 except IntegrityError:
                     # Records stand twice (written again after a failed sync): go through them one by one.
                     self._spools.pop(folder.name, None)
@@ -152,6 +159,8 @@ class Absorber:
                 spool.drop_finished()
                 self.absorbed += len(batch.rows)
                 self._count(batch)
+                if changes:
+                    self._refusals.apply(changes)
                 touched.update(dimensions[1] for dimensions in batch.sums)
                 if len(self._attempts) < ATTEMPTS_MAX:
                     self._attempts |= batch.attempts
@@ -171,7 +180,9 @@ class Absorber:
             self.read_until_s = began_s
         return moved, blocked, touched
 
-    def _absorb(self, folder: Path, connection: Connection) -> tuple[SpoolAbsorber, Blocked | None, Batch]:
+    def _absorb(
+        self, folder: Path, connection: Connection
+    ) -> tuple[SpoolAbsorber, Blocked | None, Batch, refusals.Changes]:
         find = functools.partial(self._prices.look_up, connection)
         careful = folder.name in self._careful
         batch = Batch((lambda request_id: bool(ledger_rows.known_ids(connection, [request_id]))) if careful else None)
@@ -187,6 +198,7 @@ class Absorber:
         if batch.rows:
             ledger_rows.add_requests(connection, batch.rows)
             ledger_rows.add_usage(connection, batch.sums)
+            ledger_rows.add_tried(connection, batch.tried)
         if batch.stored:
             self._publish_stored(batch.stored)  # before the commit: a crash between the two repeats it
         for finding in batch.findings:
@@ -198,16 +210,21 @@ class Absorber:
                 self._report(f"spool {folder.name}, segment {finding.segment}: {finding.reason}")
         if spool.position != before:
             spool.commit_to(connection)
-        return spool, blocked, batch
+        changes = self._refusals.changes(batch.heard)
+        if changes:
+            refusals.write(connection, changes, self._clock.wall_ms())
+        return spool, blocked, batch, changes
 
     def _count(self, batch: Batch) -> None:
         for dimensions, values in batch.sums.items():
-            name = dimensions[PROVIDER] or "none"
+            name = dimensions[PROVIDER] or NO_PROVIDER
             if name not in self.traffic and len(self.traffic) >= PROVIDERS_MAX:
                 name = "(others)"
             sums = self.traffic.setdefault(name, dict.fromkeys(SUMS, 0))
             for column, value in zip(SUMS, values, strict=True):
                 sums[column] += value
+            if name != NO_PROVIDER:
+                sums["errors"] += values[_FAILED] - values[_ERRORS]  # of the attempts there, whatever came after them
 
     def _adopt(self, folder: Path) -> None:
         """Close the spool of an edge that has no successor (fewer workers than before)."""

@@ -7,7 +7,7 @@ see (files, processes, installed code). A nightly run feeds /metrics.
 import asyncio
 import datetime
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from sqlalchemy.exc import DatabaseError
 
 from switchgear import __released__, __version__
 from switchgear.control.gateway import Gateway
+from switchgear.control.refusals import Refusal
 from switchgear.detect.advisories import STALE_DAYS, AdvisoryFile
 from switchgear.detect.checks import finding, vulnerable
 from switchgear.detect.finding import SEVERITIES, Finding
@@ -45,6 +46,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     used_key_ids: set[str] = set()
     """Of the last KEY_UNUSED_DAYS."""
     credentials: list[Metadata] = []
+    refused: Mapping[str, Refusal] = {}
+    """Credentials that their providers refuse, by id."""
     tokens_for_ever: list[str] = []
     unpriced: list[tuple[str, int]] = []
     """provider/model and requests without a price in the last week."""
@@ -106,6 +109,12 @@ def _credentials(facts: Facts) -> Iterator[Finding]:
             fix = f"add it again: switchgear credential add {credential.provider} --name {credential.name}"
             title = f"the KEK does not open credential {credential.id}"
             yield finding("credential-sealed-otherwise", "high", title, credential.id, fix, credential.id)
+        refusal = facts.refused.get(credential.id)
+        if refusal is not None:
+            new = f"switchgear credential add {credential.provider} --name {credential.name}"
+            fix = f"switchgear credential test {credential.id}; a new one: {new}"
+            title = f"the provider refuses credential {credential.id} (status {refusal.status})"
+            yield finding("credential-refused", "high", title, credential.id, fix, credential.id)
         days = (facts.now_ms - credential.changed_ms) // DAY_MS
         if credential.state == "active" and days > CREDENTIAL_DAYS:
             title = f"credential {credential.id} is {days} days old"
@@ -234,6 +243,7 @@ class Checkup:
         return Facts(
             now_ms=now,
             credentials=gateway.credentials,
+            refused=gateway.refusals.current(gateway.credentials),
             spool_bytes=backlog,
             disk_free=free,
             prices_date=gateway.price_snapshot,

@@ -15,7 +15,9 @@ import msgspec
 from sqlalchemy import Connection
 
 from switchgear.config.compile import Compiled, ProviderSpec
+from switchgear.control import refusals
 from switchgear.control.prices import PriceBook
+from switchgear.control.refusals import Refusals
 from switchgear.core import virtual_key
 from switchgear.core.clock import Clock
 from switchgear.core.errors import ConflictError, UserError
@@ -80,6 +82,7 @@ class Gateway:
         self.snapshot: Snapshot | None = None
         self.catalog = Catalog(load_prices, price_snapshot)
         self.credentials: list[Metadata] = []
+        self.refusals = Refusals()
         self._publishing = asyncio.Lock()
 
     # plumbing
@@ -515,6 +518,14 @@ class Gateway:
         await self._audit(actor, "credential.put", metadata.id, {"version": metadata.version})
         await self.publish()
         return metadata
+
+    async def credential_works(self, credential: str) -> None:
+        """A credential was accepted: forget that its provider refused it."""
+        now = self.clock.wall_ms()
+        changes = self.refusals.changes({credential: (200, now)})
+        if changes:
+            await self.write(lambda connection: refusals.write(connection, changes, now))
+            self.refusals.apply(changes)
 
     async def change_credential(self, verb: str, credential: str, actor: str) -> Metadata:
         """Disable, enable or remove a credential. Unpublished first, then changed in the vault."""

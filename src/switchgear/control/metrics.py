@@ -15,7 +15,8 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 TRAFFIC = (
     # Name, position in store.tables.SUMS, divisor, help.
     ("switchgear_requests", "requests", 1, "Requests in the ledger."),
-    ("switchgear_errors", "errors", 1, "Requests in the ledger that did not end well."),
+    ("switchgear_attempts", "attempts", 1, "Attempts at a provider."),
+    ("switchgear_errors", "errors", 1, "Attempts that failed at a provider; `none`: requests that were refused."),
     ("switchgear_input_tokens", "input_tokens", 1, "Input tokens."),
     ("switchgear_output_tokens", "output_tokens", 1, "Output tokens."),
     ("switchgear_cost_usd", "cost_nanousd", 1_000_000_000, "Cost in USD, of what is priced."),
@@ -27,6 +28,10 @@ GAUGES = (
     ("switchgear_problems", "Problems that `switchgear status` names."),
     ("switchgear_spool_bytes", "Bytes of spools that are kept."),
     ("switchgear_findings", "Damaged or contradicting places in the books, since the first start."),
+)
+REFUSED = (
+    "switchgear_refused_credentials",
+    "Credentials that their providers refuse, with the status of the last answer.",
 )
 DOCTOR = ("switchgear_doctor_findings", "What the nightly doctor found, by severity.")
 COUNTERS = (
@@ -75,6 +80,10 @@ class Collector:
                 yield family
             else:
                 yield GaugeMetricFamily(name, text, value=values[name])
+        refused = GaugeMetricFamily(*REFUSED, labels=["credential"])
+        for credential, refusal in status["refused"].items():
+            refused.add_metric([credential], refusal.status)
+        yield refused
         doctor = GaugeMetricFamily(*DOCTOR, labels=["severity"])
         for severity, count in self._doctor.items():
             doctor.add_metric([severity], count)

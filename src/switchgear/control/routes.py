@@ -123,7 +123,9 @@ async def remove_provider(call: Call) -> Any:
 
 async def list_credentials(call: Call) -> Any:
     """What may be told of credentials: never a secret."""
-    return {"credentials": call.gateway.credentials}
+    gateway = call.gateway
+    refused = gateway.refusals.current(gateway.credentials)
+    return {"credentials": [msgspec.structs.asdict(c) | {"refused": refused.get(c.id)} for c in gateway.credentials]}
 
 
 async def put_credential(call: Call) -> Any:
@@ -149,7 +151,10 @@ class _TestResult(msgspec.Struct):
 async def test_credential(call: Call) -> Any:
     """One cheap authenticated call with a credential."""
     name = f"{call.path['provider']}/{call.path['name']}"
-    return await call.gateway.ask_vault("test", {"id": name}, _TestResult)
+    found = await call.gateway.ask_vault("test", {"id": name}, _TestResult)
+    if found.ok:
+        await call.gateway.credential_works(name)
+    return found
 
 
 # Models, prices

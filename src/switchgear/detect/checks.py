@@ -35,6 +35,7 @@ REASONS: dict[str, str] = {
     "self-test": "a request through every process is the only proof that requests work",
     # credentials, keys
     "credential-sealed-otherwise": "a credential that the KEK does not open serves nothing",
+    "credential-refused": "a credential that its provider refuses serves nothing, and requests go elsewhere or fail",
     "credential-old": "a credential that leaked long ago still works",
     "credential-unused-state": "a disabled credential is forgotten easily",
     "key-no-expiry": "a forgotten key works for ever",

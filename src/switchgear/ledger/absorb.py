@@ -7,7 +7,7 @@ computed again from usage and price.
 
 import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from switchgear.core.ids import attempt_id
 from switchgear.core.usage import TokenUsage
 from switchgear.ledger import build, journal
 from switchgear.ledger.build import FindPrice, OpenRequest
-from switchgear.ledger.record import Error, Record, encode
+from switchgear.ledger.record import Error, Record, Tokens, encode
 from switchgear.pricing.price import Meterer, Price, cost
 from switchgear.replica.entries import STORED_MS, Stored, scope_of
 from switchgear.spool import files
@@ -58,6 +58,18 @@ class Finding(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Try(msgspec.Struct, frozen=True):
+    """An attempt before a request's last one, as it is booked."""
+
+    upstream_model: str
+    provider: str
+    deployment: str
+    usage: TokenUsage | None
+    cost_nanousd: int | None
+    list_nanousd: int | None
+    failed: bool
+
+
 class Batch:
     """What one transaction will write."""
 
@@ -72,6 +84,10 @@ class Batch:
         """Ids of the attempts of requests that are settled: for the double entry."""
         self.stored: dict[str, Stored] = {}
         """Responses that a provider keeps, by id."""
+        self.tried: list[tuple[str, str]] = []
+        """(provider, request id) of attempts that were not at the provider of the last one."""
+        self.heard: dict[str, tuple[int, int]] = {}
+        """Deployment → (status, time in ms) of the last answer that was absorbed from it."""
 
     def add(
         self,
@@ -86,13 +102,20 @@ class Batch:
         row: bytes,
         *,
         attempts: int,
+        failed: bool = False,
         count: int = 1,
         estimated: bool = False,
+        before: Sequence[Try] = (),
     ) -> None:
-        """Add a row and its sums. `dimensions` are tables.DIMENSIONS without the hour."""
+        """Add a row and its sums. `dimensions` are tables.DIMENSIONS without the hour, of the last attempt's place; usage and
+        cost are the last attempt's, `before` are those before it; `attempts` is 0 where nothing was sent, else 1."""
         if self._is_known is not None and self._is_known(request_id):
             return
         key_id, key_name, team, user, project, model, _, provider, _ = dimensions
+        whole = cost_nanousd
+        for one in before:
+            if one.usage is not None:
+                whole = None if whole is None or one.cost_nanousd is None else whole + one.cost_nanousd
         # In the order of ledger_rows.REQUEST_COLUMNS.
         self.rows.append(
             (
@@ -106,19 +129,43 @@ class Batch:
                 provider or None,
                 status,
                 outcome,
-                cost_nanousd,
+                whole,
                 latency_ms,
                 row,
             )
         )
-        name = (int(request_id[:12], 16) // HOUR_MS, *dimensions)
+        hour = int(request_id[:12], 16) // HOUR_MS
+        name = (hour, *dimensions)
         sums = self.sums.get(name)
         if sums is None:
             sums = self.sums[name] = [0] * len(SUMS)
         sums[0] += count
-        sums[1] += attempts
         if outcome != "ok":
             sums[2] += count
+        if estimated:
+            sums[11] += 1
+        if whole is None and (usage is not None or cost_nanousd is not None):
+            sums[10] += 1
+        self._add_attempt(sums, attempts, failed, usage, cost_nanousd, list_nanousd)
+        for one in before:
+            name = (hour, *dimensions[:6], one.upstream_model, one.provider, one.deployment)
+            sums = self.sums.setdefault(name, [0] * len(SUMS))
+            self._add_attempt(sums, 1, one.failed, one.usage, one.cost_nanousd, one.list_nanousd)
+            if one.provider != provider and (one.provider, request_id) not in self.tried[-len(before) :]:
+                self.tried.append((one.provider, request_id))
+
+    @staticmethod
+    def _add_attempt(
+        sums: list[int],
+        attempts: int,
+        failed: bool,
+        usage: TokenUsage | None,
+        cost_nanousd: int | None,
+        list_nanousd: int | None,
+    ) -> None:
+        sums[1] += attempts
+        if failed:
+            sums[12] += 1
         if usage is not None:
             sums[3] += usage.input_total
             sums[4] += usage.cache_read or 0
@@ -128,15 +175,23 @@ class Batch:
         if cost_nanousd is not None:
             sums[8] += cost_nanousd
             sums[9] += list_nanousd or 0
-        elif usage is not None:
-            sums[10] += 1
-        if estimated:
-            sums[11] += 1
 
     def add_record(self, record: Record) -> None:
         """Add a record that is kept whole: a refusal, or a request whose edge died."""
-        key, tokens = record.key, record.tokens
-        usage = TokenUsage(**msgspec.structs.asdict(tokens)) if tokens is not None else None
+        key, last = record.key, record.attempts[-1] if record.attempts else None
+        usage = _usage(record.tokens if last is None else last.tokens)
+        before = [
+            Try(
+                one.upstream_model,
+                one.provider,
+                one.deployment,
+                _usage(one.tokens),
+                one.cost_nanousd,
+                one.list_cost_nanousd,
+                build.is_failure(one.status, one.error),
+            )
+            for one in record.attempts[:-1]
+        ]
         dimensions = (
             key.id if key else "",
             key.name if key else "",
@@ -153,15 +208,21 @@ class Batch:
             dimensions,
             record.status,
             record.outcome,
-            record.cost_nanousd,
-            record.list_cost_nanousd,
+            record.cost_nanousd if last is None else last.cost_nanousd,
+            record.list_cost_nanousd if last is None else last.list_cost_nanousd,
             record.latency_ms,
             usage,
             encode(record),
-            attempts=len(record.attempts),
+            attempts=1 if last is not None else 0,
+            failed=last is not None and build.is_failure(last.status, last.error),
             count=record.count,
             estimated=record.cost_estimated,
+            before=before,
         )
+
+
+def _usage(tokens: Tokens | None) -> TokenUsage | None:
+    return TokenUsage(**msgspec.structs.asdict(tokens)) if tokens is not None else None
 
 
 def _check(record: records.Payload) -> None:
@@ -177,6 +238,10 @@ def _check(record: records.Payload) -> None:
         raise RecordError(f"the latency of {record.id[:40]} is absurd")
     if isinstance(record, records.Denial) and record.count > COUNT_MAX:
         raise RecordError(f"the count of {record.id} is absurd")
+
+
+def _is_failure(outcome: records.AttemptOutcome) -> bool:
+    return build.is_failure(outcome.status, outcome.error)
 
 
 def _note_attempts(batch: Batch, opened: OpenRequest) -> None:
@@ -383,13 +448,7 @@ class SpoolAbsorber:
         if usage is None and settle.cost_nanousd == 0:
             amount = listed = 0
         elif place.price_id is not None and (usage is not None or settle.units):
-            units = build.units_of(settle)
-            meterer = self._meterer(opened, place.price_id)
-            if meterer is not None:
-                amount = listed = meterer.nanousd(usage, settle.service_tier, units)
-                if meterer.price.discount_bp and amount is not None:
-                    full = cost(meterer.price, usage, settle.service_tier, units)
-                    listed = full.list_nanousd if full is not None else None
+            amount, listed = self._cost(opened, place, usage, settle.service_tier, build.units_of(settle))
         if amount is not None and amount > COST_NANOUSD_MAX:
             batch.findings.append(Finding(self.spool_id, self._done.segment, f"absurd cost of {settle.id[:40]}"))
             amount = listed = None
@@ -418,9 +477,15 @@ class SpoolAbsorber:
             max(0, settle.latency_ms),
             usage,
             row,
-            attempts=len(settle.attempts),
-            estimated=settle.estimate_reason is not None,
+            attempts=1 if settle.attempts else 0,
+            failed=bool(settle.attempts) and _is_failure(settle.attempts[-1]),
+            estimated=build.estimate_reason(settle) is not None,
+            before=self._before(opened, settle, batch) if len(settle.attempts) > 1 else (),
         )
+        for outcome in settle.attempts[-build.TRIES_MAX :]:
+            if outcome.status is not None:
+                at_ms = opened.reserve.time_ms + outcome.end_ms
+                batch.heard[build.place_of(opened, outcome.number).deployment] = (outcome.status, at_ms)
         if (
             settle.response_id is not None
             and opened.place.dialect == STATEFUL
@@ -430,20 +495,67 @@ class SpoolAbsorber:
             scope = scope_of(who.key_id, who.team)
             batch.stored[settle.response_id] = Stored(scope, place.deployment, opened.place.model, until_ms)
 
-    def _meterer(self, opened: OpenRequest, price_id: str) -> Meterer | None:
-        meterer = self._meterers.get(price_id)
+    def _before(self, opened: OpenRequest, settle: records.Settle, batch: Batch) -> list[Try]:
+        """Return the attempts before the last one, as they are booked."""
+        found = []
+        for outcome in build.tries(settle)[:-1]:
+            place, usage = build.place_of(opened, outcome.number), outcome.tokens
+            if usage is not None and not usage.is_sane():
+                batch.findings.append(Finding(self.spool_id, self._done.segment, f"absurd usage in {settle.id[:40]}"))
+                usage = None
+            amount, listed = (0, 0) if usage is None else self._cost(opened, place, usage, outcome.service_tier, None)
+            if amount is not None and amount > COST_NANOUSD_MAX:
+                batch.findings.append(Finding(self.spool_id, self._done.segment, f"absurd cost of {settle.id[:40]}"))
+                amount = listed = None
+            if outcome.cost_nanousd is not None and outcome.cost_nanousd != amount:
+                reason = f"the cost of {settle.id[:40]} does not follow from its usage"
+                batch.findings.append(Finding(self.spool_id, self._done.segment, reason))
+            found.append(
+                Try(
+                    place.upstream_model,
+                    place.provider,
+                    place.deployment,
+                    usage,
+                    amount,
+                    listed,
+                    _is_failure(outcome),
+                )
+            )
+        return found
+
+    def _cost(
+        self,
+        opened: OpenRequest,
+        place: records.Place | records.Attempt,
+        usage: TokenUsage | None,
+        tier: str | None,
+        units: dict[str, int] | None,
+    ) -> tuple[int | None, int | None]:
+        """Return what an attempt cost, and what it costs by the list."""
+        meterer = self._meterer(opened, place)
         if meterer is None:
-            price = self._price(opened, price_id)
+            return None, None
+        amount = listed = meterer.nanousd(usage, tier, units)
+        if meterer.price.discount_bp and amount is not None:
+            full = cost(meterer.price, usage, tier, units)
+            listed = full.list_nanousd if full is not None else None
+        return amount, listed
+
+    def _meterer(self, opened: OpenRequest, place: records.Place | records.Attempt) -> Meterer | None:
+        if place.price_id is None:
+            return None
+        meterer = self._meterers.get(place.price_id)
+        if meterer is None:
+            price = self._price(opened, place)
             if price is None:
                 return None
-            meterer = self._meterers[price_id] = Meterer(price)
+            meterer = self._meterers[place.price_id] = Meterer(price)
         return meterer
 
-    def _price(self, opened: OpenRequest, price_id: str | None) -> Price | None:
-        if price_id is None:
+    def _price(self, opened: OpenRequest, place: records.Place | records.Attempt) -> Price | None:
+        if place.price_id is None:
             return None
-        place = build.last_place(opened)
-        return self.find_price(price_id, place.provider, place.upstream_model, opened.reserve.time_ms)
+        return self.find_price(place.price_id, place.provider, place.upstream_model, opened.reserve.time_ms)
 
     def _orphaned(self, opened: OpenRequest) -> Record:
         """Decide what became of a reservation whose edge died: the vault's journal is the witness."""
@@ -471,13 +583,13 @@ class SpoolAbsorber:
             if last is not None and last.reason is None:
                 seen = max(seen, last.bytes_in // 8)
             usage = TokenUsage(input=reserve.input_estimate, output=seen)
-        price_id = build.last_place(opened).price_id
-        price = self._price(opened, price_id)
+        price = self._price(opened, build.last_place(opened))
         computed = (
             cost(price, usage, checkpoint.service_tier if checkpoint is not None else None)
             if price is not None and usage is not None
             else None
         )
+        before = [self._orphaned_try(opened, number) for number in dispatched[:-1]]
         return build.make(
             opened,
             price,
@@ -487,6 +599,17 @@ class SpoolAbsorber:
             computed=computed,
             cost_nanousd=0 if refused else (computed.nanousd if computed is not None else None),
             estimate_reason="the edge died; counted from what was seen" if usage is not None else None,
-            attempts=[build.attempt_of(opened, n, None, None, None) for n in dispatched],
+            before=before,
+            last=dispatched[-1],
             error=Error("interrupted", "the edge died before the answer was complete"),
         )
+
+    def _orphaned_try(self, opened: OpenRequest, number: int) -> build.Part:
+        """Return an attempt before the last one, of which only the journal tells: it may be charged unless it was refused."""
+        done = self._evidence[attempt_id(opened.reserve.id, number)].done
+        usage = computed = None
+        if done is None or done.status is None or done.status < 400:
+            usage = TokenUsage(input=opened.reserve.input_estimate, output=0)
+            price = self._price(opened, build.place_of(opened, number))
+            computed = cost(price, usage) if price is not None else None
+        return build.part(opened, number, None, usage, computed)

@@ -5,13 +5,14 @@ keeps absorption cheap, and the bytes that a settlement was made of stay what th
 """
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from switchgear import __version__
 from switchgear.core.ids import attempt_id
 from switchgear.core.money import NANO_PER_USD
+from switchgear.core.text import clean
 from switchgear.core.usage import TokenUsage
 from switchgear.ledger.record import (
     Attempt,
@@ -32,6 +33,10 @@ from switchgear.wire import records
 
 TEXT_MAX = 512
 UNITS_MAX = 10**7
+TRIES_MAX = 16
+"""Attempts of a request that are believed: more than an edge makes."""
+NOT_THE_PROVIDERS = frozenset({"client_gone", "interrupted", "vault_lost", "overloaded", "refused"})
+"""Ends of attempts that say nothing of the provider."""
 
 FindPrice = Callable[[str, str, str, int], Price | None]
 """(price id, provider, upstream model, time in ms) → the price with that id, or None when no such price was published."""
@@ -91,22 +96,57 @@ def units_of(settle: records.Settle) -> dict[str, int] | None:
     return {name: count for name, count in settle.units.items() if name in UNITS and 0 <= count <= UNITS_MAX} or None
 
 
+def tries(settle: records.Settle) -> list[records.AttemptOutcome]:
+    """Return the attempts of a settlement that are believed: the last ones."""
+    return settle.attempts[-TRIES_MAX:]
+
+
+def is_failure(status: int | None, error: str | None) -> bool:
+    """Tell whether an attempt failed at its provider."""
+    return (error is not None and error not in NOT_THE_PROVIDERS) or (status is not None and status >= 400)
+
+
+def estimate_reason(settle: records.Settle) -> str | None:
+    """Return why some of a request's usage is an estimate; None when all was reported."""
+    if settle.estimate_reason is not None or len(settle.attempts) < 2:
+        return settle.estimate_reason
+    guessed = next((one for one in tries(settle) if one.is_estimated), None)
+    if guessed is None:
+        return None
+    return f"attempt {guessed.number} did not end with an answer ({clean(guessed.error or '', 64)}) and may be charged"
+
+
+def place_of(opened: OpenRequest, number: int) -> records.Place | records.Attempt:
+    """Return where an attempt went."""
+    if number > 1:
+        return next((attempt for attempt in opened.attempts if attempt.number == number), opened.place)
+    return opened.place
+
+
 def last_place(opened: OpenRequest) -> records.Place | records.Attempt:
     """Return where the last attempt went: what the record and the sums name."""
     return opened.attempts[-1] if opened.attempts else opened.place
 
 
+class Part(msgspec.Struct, frozen=True):
+    """One attempt with what it used and cost."""
+
+    attempt: Attempt
+    usage: TokenUsage | None = None
+    computed: Cost | None = None
+
+
 def settled(opened: OpenRequest, settle: records.Settle, find_price: FindPrice) -> Record:
     """Build the record of a settled request; the cost is computed again from usage and price."""
     place = last_place(opened)
-    usage = settle.tokens if settle.tokens is not None and settle.tokens.is_sane() else None
-    price = None
-    if place.price_id is not None:
-        price = find_price(place.price_id, place.provider, place.upstream_model, opened.reserve.time_ms)
+    usage = _sane(settle.tokens)
+    price = _price(opened, place, find_price)
     units = units_of(settle)
     is_billed = usage is not None or (units is not None and settle.cost_nanousd != 0)
     computed = cost(price, usage, settle.service_tier, units) if price is not None and is_billed else None
     amount = computed.nanousd if computed is not None else (0 if settle.cost_nanousd == 0 and usage is None else None)
+    outcomes = tries(settle)
+    before = [_part(opened, outcome, find_price) for outcome in outcomes[:-1]]
     error = None
     if settle.error_code is not None:
         error = Error(settle.error_code[:64], (settle.error_message or "")[:TEXT_MAX])
@@ -118,8 +158,10 @@ def settled(opened: OpenRequest, settle: records.Settle, find_price: FindPrice) 
         tokens=usage,
         computed=computed,
         cost_nanousd=amount,
-        estimate_reason=settle.estimate_reason,
-        attempts=_attempts(opened, settle, usage, amount),
+        estimate_reason=estimate_reason(settle),
+        before=before,
+        last=outcomes[-1].number if outcomes else None,
+        last_outcome=outcomes[-1] if outcomes else None,
         finish_reason=settle.finish_reason,
         response_id=settle.response_id,
         service_tier=settle.service_tier,
@@ -131,6 +173,36 @@ def settled(opened: OpenRequest, settle: records.Settle, find_price: FindPrice) 
         units=units,
         upstream_ms=sum(o.end_ms - o.start_ms for o in settle.attempts) if settle.attempts else None,
     )
+
+
+def _sane(usage: TokenUsage | None) -> TokenUsage | None:
+    return usage if usage is not None and usage.is_sane() else None
+
+
+def _price(opened: OpenRequest, place: records.Place | records.Attempt, find_price: FindPrice) -> Price | None:
+    if place.price_id is None:
+        return None
+    return find_price(place.price_id, place.provider, place.upstream_model, opened.reserve.time_ms)
+
+
+def _part(opened: OpenRequest, outcome: records.AttemptOutcome, find_price: FindPrice) -> Part:
+    usage = _sane(outcome.tokens)
+    price = _price(opened, place_of(opened, outcome.number), find_price)
+    computed = cost(price, usage, outcome.service_tier) if price is not None and usage is not None else None
+    return part(opened, outcome.number, outcome, usage, computed)
+
+
+def part(
+    opened: OpenRequest,
+    number: int,
+    outcome: records.AttemptOutcome | None,
+    usage: TokenUsage | None,
+    computed: Cost | None,
+) -> Part:
+    """Return an attempt with what it used; without usage it cost nothing."""
+    amount = computed.nanousd if computed is not None else (0 if usage is None else None)
+    listed = computed.list_nanousd if computed is not None else amount
+    return Part(_attempt(opened, number, outcome, usage, amount, listed), usage, computed)
 
 
 _OUTCOMES: dict[str, Outcome] = {
@@ -188,16 +260,15 @@ def _usd(nano: int) -> str:
     return f"{whole}.{rest:09d}".rstrip("0").rstrip(".")
 
 
-def attempt_of(
+def _attempt(
     opened: OpenRequest,
     number: int,
     outcome: records.AttemptOutcome | None,
     usage: TokenUsage | None,
     amount: int | None,
+    listed: int | None,
 ) -> Attempt:
-    place: records.Place | records.Attempt = opened.place
-    if number > 1:
-        place = next((a for a in opened.attempts if a.number == number), opened.place)
+    place = place_of(opened, number)
     timings = None
     if outcome is not None:
         timings = Timings(outcome.start_ms, outcome.first_byte_ms, outcome.end_ms, outcome.connect_ms)
@@ -213,17 +284,20 @@ def attempt_of(
         amount,
         outcome.upstream_request_id if outcome is not None else None,
         outcome.error if outcome is not None else None,
+        listed,
     )
 
 
-def _attempts(
-    opened: OpenRequest, settle: records.Settle, usage: TokenUsage | None, amount: int | None
-) -> list[Attempt]:
-    last = len(settle.attempts) - 1
-    return [
-        attempt_of(opened, outcome.number, outcome, usage if n == last else None, amount if n == last else 0)
-        for n, outcome in enumerate(settle.attempts[:16])
-    ]
+def _sum(usages: list[TokenUsage]) -> TokenUsage | None:
+    """Add usages up; a count that none reports stays unknown."""
+    if len(usages) < 2:
+        return usages[0] if usages else None
+    total: dict[str, int] = {}
+    for usage in usages:
+        for name, count in msgspec.structs.asdict(usage).items():
+            if count is not None:
+                total[name] = total.get(name, 0) + count
+    return TokenUsage(**total)
 
 
 def _end_user(who: records.Who, reserve: records.Reserve) -> EndUser | None:
@@ -242,7 +316,9 @@ def make(
     tokens: TokenUsage | None = None,
     computed: Cost | None = None,
     estimate_reason: str | None = None,
-    attempts: list[Attempt] | None = None,
+    before: Sequence[Part] = (),
+    last: int | None = None,
+    last_outcome: records.AttemptOutcome | None = None,
     finish_reason: str | None = None,
     response_id: str | None = None,
     service_tier: str | None = None,
@@ -254,16 +330,26 @@ def make(
     dropped: list[str] | None = None,
     units: dict[str, int] | None = None,
 ) -> Record:
+    """Build a record. Tokens, price and cost are the last attempt's (`last` is its number, None when nothing was sent); `before`
+    are the attempts before it. The record's tokens and cost are the sums of all."""
     reserve, who, first = opened.reserve, opened.who, opened.place
     place = last_place(opened)
-    lines = (
-        [
-            CostLine(line.meter, line.quantity, line.unit, _unit_price(line), line.cost_nanousd)
-            for line in computed.lines
-        ]
-        if computed is not None
-        else []
-    )
+    listed = computed.list_nanousd if computed is not None else cost_nanousd
+    attempts = [part.attempt for part in before]
+    if last is not None:
+        attempts.append(_attempt(opened, last, last_outcome, tokens, cost_nanousd, listed))
+    for part in before:
+        known = part.computed
+        if part.usage is not None:
+            cost_nanousd = None if known is None or cost_nanousd is None else cost_nanousd + known.nanousd
+            listed = None if known is None or listed is None else listed + known.list_nanousd
+    tokens = _sum([usage for usage in (*(part.usage for part in before), tokens) if usage is not None])
+    lines = [
+        CostLine(line.meter, line.quantity, line.unit, _unit_price(line), line.cost_nanousd)
+        for found in (*(part.computed for part in before), computed)
+        if found is not None
+        for line in found.lines
+    ]
     return Record(
         id=reserve.id,
         time=_time(reserve.time_ms),
@@ -288,7 +374,7 @@ def make(
         deployment=place.deployment,
         credential=place.credential,
         service_tier=service_tier,
-        attempts=attempts or [],
+        attempts=attempts,
         status=status,
         outcome=outcome,
         finish_reason=finish_reason,
@@ -299,7 +385,7 @@ def make(
         tokens=_tokens(tokens),
         units=units,
         cost_lines=lines,
-        list_cost_nanousd=computed.list_nanousd if computed is not None else cost_nanousd,
+        list_cost_nanousd=listed,
         cost_nanousd=cost_nanousd,
         cost_estimated=estimate_reason is not None,
         estimate_reason=estimate_reason[:TEXT_MAX] if estimate_reason is not None else None,

@@ -78,6 +78,7 @@ class Attempt(msgspec.Struct, frozen=True):
     cost_nanousd: int | None = None
     upstream_request_id: str | None = None
     error: str | None = None
+    list_cost_nanousd: int | None = None
 
 
 class Error(msgspec.Struct, frozen=True):

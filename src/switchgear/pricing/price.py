@@ -14,6 +14,7 @@ from switchgear.core.usage import TokenUsage
 
 MTOK = 1_000_000
 BASIS_POINTS = 10_000
+DISCOUNT = "discount"
 
 Meter = Literal[
     "input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning", "audio_in", "audio_out", "image"
@@ -95,8 +96,8 @@ class Price(msgspec.Struct, frozen=True):
 
 
 class CostLine(msgspec.Struct, frozen=True):
-    """One meter of a cost. `unit_price` is nano-USD per million of the unit; the lines' sum may differ from the cost by
-    rounding, which happens once, on the whole."""
+    """One meter of a cost. `unit_price` is nano-USD per million of the unit. The lines add up to the cost: the largest takes
+    what rounding leaves over, and a discount is a line of its own, in basis points."""
 
     meter: str
     quantity: int
@@ -148,6 +149,12 @@ def cost(
         lines.append(CostLine(meter, quantity, "tokens", rate, round_half_even(quantity * rate, MTOK)))
     listed = round_half_even(total, MTOK)
     net = round_half_even(total * (BASIS_POINTS - price.discount_bp), MTOK * BASIS_POINTS)
+    left = listed - sum(line.cost_nanousd for line in lines)
+    if left:
+        at = max(range(len(lines)), key=lambda at: lines[at].cost_nanousd)
+        lines[at] = msgspec.structs.replace(lines[at], cost_nanousd=lines[at].cost_nanousd + left)
+    if price.discount_bp:
+        lines.append(CostLine(DISCOUNT, price.discount_bp, "basis_points", 0, net - listed))
     return Cost(listed, net, tuple(lines))
 
 

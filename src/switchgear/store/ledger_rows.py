@@ -55,6 +55,13 @@ def add_requests(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
         connection.exec_driver_sql(str(compiled), rows)
 
 
+def add_tried(connection: Connection, rows: list[tuple[str, str]]) -> None:
+    """Remember (provider, request id) of attempts at other providers than a request's last."""
+    if rows:
+        statement = _upsert(connection, tables.tried).on_conflict_do_nothing()
+        connection.execute(statement, [{"provider": provider, "request_id": name} for provider, name in rows])
+
+
 def known_ids(connection: Connection, ids: Iterable[str]) -> set[str]:
     """Return which of some ids are in the ledger already."""
     found: set[str] = set()
@@ -153,13 +160,15 @@ def list_requests(
         (requests.c.user_name, wanted.user),
         (requests.c.project, wanted.project),
         (requests.c.model, wanted.model),
-        (requests.c.provider, wanted.provider),
         (requests.c.status, wanted.status),
         (requests.c.outcome, wanted.outcome),
     )
     for column, value in equal:
         if value is not None:
             query = query.where(column == value)
+    if wanted.provider is not None:
+        before_last = select(tables.tried.c.request_id).where(tables.tried.c.provider == wanted.provider)
+        query = query.where((requests.c.provider == wanted.provider) | requests.c.id.in_(before_last))
     if wanted.key is not None:
         query = query.where((requests.c.key_name == wanted.key) | (requests.c.key_id == wanted.key))
     if wanted.since_id is not None:
@@ -199,15 +208,26 @@ GROUPS: dict[str, ColumnElement[Any]] = {
 }
 
 
+OF_PLACES = frozenset({"provider", "deployment", "credential", "upstream_model"})
+"""Groups that say where an attempt went."""
+OF_ATTEMPTS = {"requests": "attempts", "errors": "failed_attempts"}
+"""What is counted by attempt where it is grouped by place."""
+
+
 def sum_usage(
     connection: Connection, by: list[str], since_hour: int, until_hour: int, where: dict[str, str] | None = None
 ) -> list[dict[str, Any]]:
-    """Return sums grouped by some of GROUPS for hours since the epoch in [since, until)."""
+    """Return sums grouped by some of GROUPS for hours since the epoch in [since, until). Where a place of attempts is grouped
+    by or asked for, `requests` and `errors` count attempts: a request that failed at one provider and went on to another is
+    an error of the first."""
     columns = [GROUPS[name].label(f"group_{name}") for name in by]
-    sums = [func.sum(usage.c[name]).label(name) for name in SUMS]
+    counted = OF_ATTEMPTS if not OF_PLACES.isdisjoint((*by, *(where or ()))) else {}
+    sums = [func.sum(usage.c[counted.get(name, name)]).label(name) for name in SUMS]
     query = select(*columns, *sums).where(usage.c.hour >= since_hour, usage.c.hour < until_hour)
     for name, value in (where or {}).items():
         query = query.where(GROUPS[name] == value)
+    if counted:
+        query = query.where(usage.c.attempts > 0)
     if columns:
         query = query.group_by(*(GROUPS[name] for name in by)).order_by(func.sum(usage.c.cost_nanousd).desc())
     return [dict(row._mapping) for row in connection.execute(query)]
@@ -233,7 +253,9 @@ def spend_by_model(
 def drop_before(connection: Connection, request_id: str, limit: int) -> int:
     """Delete up to `limit` records older than an id; returns how many."""
     oldest = select(requests.c.id).where(requests.c.id < request_id).order_by(requests.c.id).limit(limit)
-    return connection.execute(delete(requests).where(requests.c.id.in_(oldest.scalar_subquery()))).rowcount
+    count = connection.execute(delete(requests).where(requests.c.id.in_(oldest.scalar_subquery()))).rowcount
+    connection.execute(delete(tables.tried).where(tables.tried.c.request_id < request_id))
+    return count
 
 
 def newest_ms(connection: Connection) -> int:

@@ -181,6 +181,11 @@ def set_object(connection: Connection, kind: str, name: str, spec: bytes, now_ms
     put_object(connection, kind, name, spec, now_ms)
 
 
+def drop_object(connection: Connection, kind: str, name: str) -> None:
+    """Remove an object if there is one."""
+    connection.execute(delete(tables.objects).where(tables.objects.c.kind == kind, tables.objects.c.name == name))
+
+
 def remove_object(connection: Connection, kind: str, name: str) -> None:
     """Remove an object. Raises UserError when there is none."""
     result = connection.execute(

@@ -140,7 +140,10 @@ SUMS = (
     "list_cost_nanousd",
     "unpriced_requests",
     "estimated_requests",
+    "failed_attempts",
 )
+"""Requests, errors and what is counted in requests stand in the row of the last attempt's place; attempts, tokens and costs in
+the row of each attempt's own."""
 
 usage = Table(
     "usage",
@@ -150,6 +153,15 @@ usage = Table(
     *(Column(name, BigInteger, nullable=False) for name in SUMS),
     sqlite_with_rowid=False,
 )
+
+tried = Table(
+    "tried",
+    metadata,
+    Column("provider", String(64), primary_key=True),
+    Column("request_id", String(40), primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""Requests with an attempt at a provider that is not their last one."""
 
 quarantine = Table(
     "quarantine",

@@ -127,10 +127,16 @@ class AttemptOutcome(msgspec.Struct, array_like=True, frozen=True):
     end_ms: int
     connect_ms: int | None
     upstream_request_id: str | None
+    tokens: TokenUsage | None = None
+    """What an attempt before the last one used, as far as it may have been charged; the last one's stand in Settle."""
+    cost_nanousd: int | None = None
+    """What that comes to; None where `tokens` is None or there is no price."""
+    is_estimated: bool = False
+    service_tier: str | None = None
 
 
 class Settle(msgspec.Struct, array_like=True, frozen=True):
-    """The outcome of a reserved request."""
+    """The outcome of a reserved request. Tokens, units, tier and cost are the last attempt's."""
 
     id: str
     status: int
