@@ -2,8 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+from prometheus_client.openmetrics import parser as openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+
 from switchgear.control import metrics
 from switchgear.control.refusals import Refusal
+from switchgear.control.traffic import SERIES_MAX, STATUSES_MAX, Traffic
+from switchgear.wire.records import Counters
 
 STATUS = {
     "version": "1.2.3",
@@ -26,8 +32,22 @@ SUMS = {
 DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
 
 
+def meter():
+    found = Traffic(frozenset({"invalid_api_key"}))
+    found.settled([("openai", "gpt-4o", 200, 700, 90), ("openai", "gpt-4o", 502, 30_000, None)])
+    found.counted("edge-0", [Counters(0, {"invalid_api_key": 200}, 12, 3, 1)], 0.0)
+    return found
+
+
+def text_of(traffic, shown=None):
+    shown = shown or meter()
+    return metrics.render(
+        metrics.Collector(lambda: STATUS, lambda: traffic, 2, {"high": 3, "low": 0}, shown, (5, 4))
+    ).decode()
+
+
 def rendered(traffic):
-    text = metrics.render(metrics.Collector(lambda: STATUS, lambda: traffic, 2, {"high": 3, "low": 0})).decode()
+    text = text_of(traffic)
     return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
 
 
@@ -46,11 +66,61 @@ def test_what_is_shown():
 
 
 def test_names_of_providers_cannot_break_a_line():
-    text = metrics.render(metrics.Collector(lambda: STATUS, lambda: {'x"\n y': SUMS}, 0, {})).decode()
+    text = text_of({'x"\n y': SUMS})
     assert 'provider="x\\"\\n y"' in text
+
+
+def test_what_is_shown_of_requests():
+    found = rendered({})
+    of = 'model="gpt-4o",provider="openai"'
+    assert found[f'switchgear_answers_total{{{of},status="502"}}'] == "1.0"
+    assert found[f'switchgear_latency_seconds_bucket{{le="1.0",{of}}}'] == "1.0"
+    assert found[f'switchgear_latency_seconds_bucket{{le="+Inf",{of}}}'] == "2.0"
+    assert found[f"switchgear_latency_seconds_sum{{{of}}}"] == "30.7"
+    assert found[f"switchgear_first_token_seconds_count{{{of}}}"] == "1.0"
+    assert found['switchgear_refused_requests_total{reason="invalid_api_key"}'] == "200.0"
+    assert found["switchgear_in_flight_requests"] == "5.0"
+    assert found["switchgear_in_flight_streams"] == "4.0"
+    assert found["switchgear_connections"] == "12.0"
+    assert found["switchgear_log_lines_lost_total"] == "3.0"
+
+
+HOSTILE = ['a"b', "a\\", "a\nb", "a} 1\nswitchgear_ready 0", "", "\u202e", "x" * 256, '{le="1"}', "=1+1", "NaN"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_of_models_cannot_forge_a_series(name):
+    shown = meter()
+    shown.settled([("openai", name, 200, 10, 5)])
+    families = {family.name: family for family in text_string_to_metric_families(text_of({name: SUMS}, shown))}
+    models = {sample.labels["model"] for sample in families["switchgear_answers"].samples}
+    assert models == {"gpt-4o", name}
+    assert [sample.value for sample in families["switchgear_ready"].samples] == [1.0]
+
+
+def test_the_text_is_what_the_strict_parser_of_openmetrics_takes():
+    shown = meter()
+    for name in HOSTILE:
+        shown.settled([("openai", name, 200, 10, 5)])
+    registry = metrics.CollectorRegistry(auto_describe=False)
+    registry.register(metrics.Collector(lambda: STATUS, lambda: {"openai": SUMS}, 2, {"high": 3}, shown, (5, 4)))
+    from prometheus_client.openmetrics.exposition import generate_latest
+
+    families = list(openmetrics.text_string_to_metric_families(generate_latest(registry).decode()))
+    assert {"switchgear_latency_seconds", "switchgear_first_token_seconds"} <= {family.name for family in families}
+
+
+def test_series_are_bounded_whatever_is_asked_for():
+    shown = Traffic(frozenset())
+    shown.settled((f"p{n % 999}", f"m{n}", 100 + n % 900, n, n) for n in range(30_000))
+    shown.counted("edge-0", [Counters(0, {f"code {n}": 1 for n in range(60)}, 0) for _ in range(100)], 0.0)
+    lines = text_of({}, shown).count("\n")
+    per_series = STATUSES_MAX + 1 + (13 + 3) + (12 + 3)
+    assert lines < (2 * SERIES_MAX + 1) * per_series + 100
 
 
 def test_the_documentation_lists_every_metric():
     text = DOCS.read_text()
     for name in rendered({"openai": SUMS}):
-        assert f"`{name.partition('{')[0]}`" in text, f"{name} is not in docs/operations.md"
+        known = name.partition("{")[0].removesuffix("_bucket").removesuffix("_sum").removesuffix("_count")
+        assert f"`{known}`" in text, f"{name} is not in docs/operations.md"

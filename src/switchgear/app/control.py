@@ -240,6 +240,7 @@ def status(layout: Layout, gateway: Gateway, absorber: Absorber, books: DoubleEn
         "problems": problems,
         "ledger": {"absorbed": absorber.absorbed, "spool_bytes": _size(layout.spool)},
         "double_entry": {"checked": books.checked, "unspooled": books.unspooled, "repeated": books.repeated},
+        "refused_requests": absorber.refused(),
         "config": {"source": compiled.source, "digest": compiled.digest},
         "freezes": gateway.snapshot.freezes if gateway.snapshot is not None else {},
         "prices": gateway.price_snapshot,

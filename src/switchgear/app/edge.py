@@ -12,6 +12,7 @@ from switchgear.app import child
 from switchgear.app.boot import Boot
 from switchgear.app.layout import Layout, PriceFiles, read_peppers
 from switchgear.core.ids import IdSource
+from switchgear.edge import telling
 from switchgear.edge.gate import Gate
 from switchgear.edge.outbox import Outbox
 from switchgear.edge.plan import Planner
@@ -66,12 +67,17 @@ async def main(boot: Boot, prepared: Prepared) -> None:
         ids=IdSource(os.urandom),
         clock=clock,
         report=child.report,
+        log_totals=lambda: (child.report.lost, child.report.errors),
+        keeps_contexts=boot.log.access,
     )
     gate.start()
     while not (link.is_up and replica.snapshot() is not None) and not life.stopping.is_set():
         await asyncio.sleep(0.01)
     server = HttpServer(gate, clock, _limits(boot))
     gate.arriving = server.arriving
+    gate.connections = lambda: len(server.connections)
+    if boot.log.access:
+        server.on_done = lambda exchange: child.report.access(*telling.access(gate, exchange))
     await server.start(*(child.listening(fd) for fd in boot.listen_fds), tls=prepared.tls)
     life.ready()
     await life.stopping.wait()

@@ -59,6 +59,8 @@ class Log:
         self.process = "switchgear"
         self.lost = 0
         """Lines that could not be written, in all."""
+        self.errors = 0
+        """Lines of the level error, in all, written or not."""
         self._untold = 0
         self._sink: Sink | None = None
         self._bound = Bound()
@@ -86,6 +88,8 @@ class Log:
         """core.log_line.Report."""
         if LEVELS[level] < LEVELS[self.settings.level]:
             return
+        if level == "error":
+            self.errors += 1
 
         def again(count: int) -> None:
             self._write(text, level, request_id, {**fields, "left_out": count})

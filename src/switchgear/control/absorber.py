@@ -14,6 +14,8 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 from switchgear.control import refusals
 from switchgear.control.prices import PriceBook
 from switchgear.control.refusals import Refusals
+from switchgear.control.traffic import Traffic
+from switchgear.core import problems
 from switchgear.core.clock import Clock
 from switchgear.core.errors import SwitchgearError
 from switchgear.core.ids import Entropy
@@ -77,6 +79,7 @@ class Absorber:
         self._attempts: set[str] = set()
         self.traffic: dict[str, dict[str, int]] = {}
         """Sums by provider since control began: for metrics."""
+        self.meter = Traffic(frozenset(case.code for case in problems.CASES))
 
     async def run(self) -> None:
         """Absorb until cancelled."""
@@ -102,6 +105,15 @@ class Absorber:
         """Return the ids of keys whose sums changed since the last call."""
         taken, self.touched = self.touched, set()
         return taken
+
+    def in_flight(self) -> tuple[int, int]:
+        """Return how many requests are reserved and not settled, and how many of them are streams."""
+        spools = list(self._spools.values())
+        return sum(spool.open_count for spool in spools), sum(spool.stream_count for spool in spools)
+
+    def refused(self) -> dict[str, dict[str, int]]:
+        """Return what was refused, by reason: of the last minute, and since control began."""
+        return {"last_minute": self.meter.refused_lately(self._clock.monotonic_s()), "total": self.meter.refused}
 
     def take_attempts(self) -> set[str]:
         """Return the ids of the attempts of requests that were settled since the last call."""
@@ -161,6 +173,8 @@ class Absorber:
                 self._count(batch)
                 if changes:
                     self._refusals.apply(changes)
+                self.meter.settled(batch.timings)
+                self.meter.counted(folder.name, batch.counters, began_s)
                 touched.update(dimensions[1] for dimensions in batch.sums)
                 if len(self._attempts) < ATTEMPTS_MAX:
                     self._attempts |= batch.attempts
@@ -231,6 +245,7 @@ class Absorber:
         fd = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.meter.ended(folder.name)
         except BlockingIOError:
             self._unlocked_s.pop(folder.name, None)
             return

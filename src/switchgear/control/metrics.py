@@ -1,14 +1,15 @@
 """What Prometheus reads at /metrics. Level 5. One table of names; docs/operations.md lists them (a test compares).
 
-Counters begin at zero with each start of control, as Prometheus expects. Labels are names from the configuration, never a
-client's words: their number is bounded by the operator.
+Counters begin at zero with each start of control, as Prometheus expects. How many series there may be is bounded (traffic).
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from switchgear.control.traffic import Histogram, Traffic
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -33,6 +34,22 @@ REFUSED = (
     "switchgear_refused_credentials",
     "Credentials that their providers refuse, with the status of the last answer.",
 )
+IN_FLIGHT = (
+    ("switchgear_in_flight_requests", "Requests that were sent to a provider and are not settled."),
+    ("switchgear_in_flight_streams", "Those of them that are streams."),
+    ("switchgear_connections", "Open connections of clients."),
+)
+REFUSALS = (
+    "switchgear_refused_requests",
+    "Requests that the gateway refused, by the code of the error; with or without a valid key.",
+)
+EDGES = (
+    ("switchgear_log_lines_lost", "Lines of the edges' logs that could not be written."),
+    ("switchgear_faults", "Errors in the edges' logs: faults that were caught, credentials refused."),
+)
+ANSWERS = ("switchgear_answers", "Requests that were settled, by provider, model and status.")
+LATENCY = ("switchgear_latency_seconds", "From a request's head to the end of its answer.")
+FIRST_TOKEN = ("switchgear_first_token_seconds", "From a request's head to the first byte of a stream's answer.")
 DOCTOR = ("switchgear_doctor_findings", "What the nightly doctor found, by severity.")
 COUNTERS = (
     ("switchgear_ledger_records", "Records moved into the ledger."),
@@ -51,11 +68,15 @@ class Collector:
         traffic: Callable[[], Mapping[str, Mapping[str, int]]],
         findings: int,
         doctor: Mapping[str, int],
+        meter: Traffic,
+        in_flight: tuple[int, int],
     ) -> None:
         self._status = status
         self._traffic = traffic
         self._findings = findings
         self._doctor = doctor
+        self._meter = meter
+        self._in_flight = in_flight
 
     def collect(self) -> Iterator[Metric]:
         """Prometheus: all metrics, as of now."""
@@ -96,6 +117,35 @@ class Collector:
             for provider, sums in sorted(traffic.items()):
                 counter.add_metric([provider], sums[column] / divisor)
             yield counter
+        yield from self._requests()
+
+    def _requests(self) -> Iterator[Metric]:
+        meter = self._meter
+        for (name, text), value in zip(IN_FLIGHT, (*self._in_flight, meter.connections), strict=True):
+            yield GaugeMetricFamily(name, text, value=value)
+        for (name, text), value in zip(EDGES, (meter.lines_lost, meter.errors), strict=True):
+            yield CounterMetricFamily(name, text, value=value)
+        refused = CounterMetricFamily(*REFUSALS, labels=["reason"])
+        for reason, count in sorted(meter.refused.items()):
+            refused.add_metric([reason], count)
+        yield refused
+        answers = CounterMetricFamily(*ANSWERS, labels=["provider", "model", "status"])
+        latency = HistogramMetricFamily(*LATENCY, labels=["provider", "model"])
+        first_token = HistogramMetricFamily(*FIRST_TOKEN, labels=["provider", "model"])
+        for (provider, model), series in sorted(meter.series.items()):
+            for status, count in sorted(series.statuses.copy().items()):
+                answers.add_metric([provider, model, status], count)
+            _add(latency, [provider, model], series.latency)
+            _add(first_token, [provider, model], series.first_token)
+        yield answers
+        yield latency
+        yield first_token
+
+
+def _add(family: HistogramMetricFamily, labels: list[str], histogram: Histogram) -> None:
+    buckets = histogram.buckets()
+    if buckets[-1][1]:  # of a model that never streams there is no first token
+        family.add_metric(labels, buckets, histogram.sum_ms / 1000)
 
 
 def render(collector: Collector) -> bytes:

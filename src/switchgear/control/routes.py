@@ -66,8 +66,16 @@ async def get_openapi(call: Call) -> Any:
 async def get_metrics(call: Call) -> Any:
     """Metrics in Prometheus's text format."""
     findings = len(await call.gateway.read(ledger_rows.quarantined))
+    absorber = call.app.absorber
     return metrics.render(
-        metrics.Collector(call.app.status, lambda: dict(call.app.absorber.traffic), findings, call.app.checkup.counts())
+        metrics.Collector(
+            call.app.status,
+            lambda: dict(absorber.traffic),
+            findings,
+            call.app.checkup.counts(),
+            absorber.meter,
+            absorber.in_flight(),
+        )
     )
 
 

@@ -12,11 +12,13 @@ import msgspec
 from switchgear.core import problems
 from switchgear.core.clock import Clock
 from switchgear.core.ids import IdSource
+from switchgear.core.log_line import Report
 from switchgear.core.problems import Problem
 from switchgear.core.text import clean
 from switchgear.dialects import errors, guides, model_lists
-from switchgear.edge import litellm, paths, pipeline, standing
+from switchgear.edge import litellm, paths, pipeline, standing, telling
 from switchgear.edge.context import RequestContext
+from switchgear.edge.counters import Tally
 from switchgear.edge.outbox import Outbox
 from switchgear.edge.plan import Planner
 from switchgear.edge.settle import DenialLog
@@ -26,6 +28,8 @@ from switchgear.net.server import Exchange
 from switchgear.replica.entries import KeyEntry, Snapshot, Stored, scope_of
 from switchgear.replica.reader import ReplicaReader
 from switchgear.spool.writer import SpoolWriter
+from switchgear.wire import records
+from switchgear.wire.records import Kind
 
 TICK_S = 1.0
 LOOK_S = 0.25
@@ -34,14 +38,6 @@ STORED_MAX = 10_000
 STORED_WAIT_S = 0.1
 DAY_MS = 86_400_000
 _JSON = b"content-type: application/json\r\n"
-
-
-class Counters(msgspec.Struct):
-    """What is counted and never recorded: requests without a valid key (INVARIANTS L7)."""
-
-    requests: int = 0
-    unauthenticated: int = 0
-    unknown_paths: int = 0
 
 
 class Gate:
@@ -58,7 +54,9 @@ class Gate:
         planner: Planner,
         ids: IdSource,
         clock: Clock,
-        report: Callable[[str], None],
+        report: Report,
+        log_totals: Callable[[], tuple[int, int]] = lambda: (0, 0),
+        keeps_contexts: bool = False,
     ) -> None:
         self.replica = replica
         self.peppers = peppers
@@ -69,9 +67,13 @@ class Gate:
         self.ids = ids
         self.clock = clock
         self.now_s = clock.monotonic_s()
-        self._report = report
+        self.report = report
+        self._log_totals = log_totals
+        self._keeps_contexts = keeps_contexts
+        self.connections: Callable[[], int] = lambda: 0
+        """How many are open; filled by whoever has the server."""
         self.transfers: dict[str, Transfer] = {}
-        self.counters = Counters()
+        self.tally = Tally()
         self._denials = DenialLog(spool)
         self.is_draining = False
         self._timer: asyncio.TimerHandle | None = None
@@ -91,7 +93,6 @@ class Gate:
 
     def on_head(self, exchange: Exchange) -> None:
         """Handler: refuse before the body is read, or go on."""
-        self.counters.requests += 1
         head = exchange.head
         now_ms = self.clock.wall_ms()
         context = RequestContext(exchange, self.ids.request_id(now_ms), now_ms, self.clock.monotonic_s())
@@ -101,15 +102,16 @@ class Gate:
         if match is None:
             match = shared["path"] = paths.find(head.target)
         if match is None or (match.endpoint.compat and not self._is_compatible(match.endpoint.compat)):
-            self.counters.unknown_paths += 1
             shown = head.target.partition(b"?")[0][:128].decode("ascii", "replace")
-            self.refuse(context, Problem(problems.UNKNOWN_PATH, f"there is nothing at {shown}"))
+            self._turn_away(context, Problem(problems.UNKNOWN_PATH, f"there is nothing at {shown}"))
             return
         endpoint = context.endpoint = match.endpoint
         context.rest = match.rest
         also = {b"GET": b"HEAD"}.get(endpoint.method, b"") if endpoint.path != paths.DELETES else b"DELETE"
         if head.method not in {endpoint.method, also} and endpoint.method != b"*":
-            self.refuse(context, Problem(problems.METHOD_NOT_ALLOWED, f"use {endpoint.method.decode()} for this path"))
+            self._turn_away(
+                context, Problem(problems.METHOD_NOT_ALLOWED, f"use {endpoint.method.decode()} for this path")
+            )
             return
         if not endpoint.needs_key:
             return
@@ -154,6 +156,8 @@ class Gate:
     def render(self, problem: Problem, exchange: Exchange | None) -> tuple[bytes, bytes]:
         """Handler: a refusal by the server itself (malformed HTTP, slow client)."""
         request_id = self.ids.request_id(self.clock.wall_ms())
+        self.tally.refuse(problem.case.code)
+        telling.refusal(self.report, problem, None)
         more, body = errors.render("openai", errors.of_problem(problem, request_id))
         return self._error_headers(problem, request_id) + more, body
 
@@ -172,11 +176,16 @@ class Gate:
 
     def _deny(self, context: RequestContext, problem: Problem) -> None:
         context.problem = problem
-        if context.key is None:
-            self.counters.unauthenticated += 1
-        else:
+        if context.key is not None:
             self._denials.deny(context)
             self.outbox.schedule()
+        self._turn_away(context, problem)
+
+    def _turn_away(self, context: RequestContext, problem: Problem) -> None:
+        """Count a refusal, tell of it, and answer."""
+        context.problem = problem
+        self.tally.refuse(problem.case.code)
+        telling.refusal(self.report, problem, context)
         self.refuse(context, problem)
 
     def _error_headers(self, problem: Problem, request_id: str) -> bytes:
@@ -369,7 +378,7 @@ class Gate:
     def settled(self, transfer: Transfer) -> None:
         """A transfer ended."""
         self.transfers.pop(transfer.context.id, None)
-        transfer.context.exchange.context = None
+        transfer.context.exchange.context = transfer.context if self._keeps_contexts else None
 
     def interrupt_all(self, message: str) -> None:
         """End what is left when the drain is over."""
@@ -383,6 +392,7 @@ class Gate:
         if self._look_timer is not None:
             self._look_timer.cancel()
         self._denials.flush()
+        self._count(0)
         self.outbox.flush()
         self.outbox.syncer.stop()
 
@@ -390,6 +400,7 @@ class Gate:
         self.now_s = self.clock.monotonic_s()
         for transfer in list(self.transfers.values()):
             transfer.check(self.now_s)
+        self._count(self.connections())
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     def _look(self) -> None:
@@ -418,6 +429,17 @@ class Gate:
         if problem is not None:
             exchange.body()  # let it go at once: its client may not read the answer for long
             self._deny(context, problem)
+
+    def _count(self, connections: int) -> None:
+        """Hand what was counted to control, through the spool: never in the way of a settlement."""
+        counted = self.tally.record(self.clock.wall_ms(), connections, *self._log_totals())
+        if counted is None or not self.outbox.is_recording:
+            return
+        payload = records.encode_payload(counted)
+        if self.spool.spare(payload):
+            self.spool.append(Kind.COUNTERS, payload)
+            self.tally.taken(counted)
+            self.outbox.schedule()
 
 
 _LOCAL: dict[str, Callable[[Gate, RequestContext], None]] = {

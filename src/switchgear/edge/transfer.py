@@ -22,7 +22,7 @@ from switchgear.dialects.passage import Meter, Passage
 from switchgear.dialects.reading import Reading
 from switchgear.dialects.request import Request
 from switchgear.dialects.shape import InvalidBodyError
-from switchgear.edge import litellm, paths, settle, standing
+from switchgear.edge import litellm, paths, settle, standing, telling
 from switchgear.edge.context import RequestContext
 from switchgear.edge.plan import Plan, Target
 from switchgear.net.link import LinkStream
@@ -276,7 +276,7 @@ class Transfer:
         """StreamOwner: no complete response."""
         if self._state is State.SETTLED:
             return
-        self._note_attempt(None if self._head is None else self._head.status, fail.reason)
+        self._note_attempt(None if self._head is None else self._head.status, fail.reason, fail.message)
         if self._state is State.STREAMING:
             self._break_stream(fail)
             return
@@ -676,23 +676,24 @@ class Transfer:
         """Tell whether a provider may keep what it answered under this id."""
         return self.context.endpoint.dialect == "responses" and response_id.startswith("resp_")
 
-    def _note_attempt(self, status: int | None, error: str | None) -> None:
+    def _note_attempt(self, status: int | None, error: str | None, message: str = "") -> None:
         head = self._head
         upstream_id = None
         if head is not None:
             upstream_id = next((value for name, value in head.headers if name in UPSTREAM_IDS), None)
-        self.context.attempts.append(
-            AttemptOutcome(
-                self._number,
-                status,
-                error,
-                self._attempt_ms,
-                self._first_ms,
-                self._elapsed_ms(),
-                head.connect_ms if head is not None else None,
-                clean(upstream_id[:128].decode("latin-1"), 128) if upstream_id is not None else None,
-            )
+        outcome = AttemptOutcome(
+            self._number,
+            status,
+            error,
+            self._attempt_ms,
+            self._first_ms,
+            self._elapsed_ms(),
+            head.connect_ms if head is not None else None,
+            clean(upstream_id[:128].decode("latin-1"), 128) if upstream_id is not None else None,
         )
+        self.context.attempts.append(outcome)
+        if error is not None or (status is not None and status >= 400):
+            telling.attempt(self._gate.report, self.context.id, self.target, outcome, message)
 
     def _has_time(self) -> bool:
         return self._gate.clock.monotonic_s() - self.context.started_s < self.target.candidate.timeouts.total_s

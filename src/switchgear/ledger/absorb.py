@@ -38,6 +38,8 @@ TIME_MS_MAX = 1 << 47
 STATUS_MAX = 999
 LATENCY_MS_MAX = (1 << 31) - 1
 COUNT_MAX = 10**9
+COUNTERS_MAX = 64
+"""Codes of errors; there are fewer."""
 COST_NANOUSD_MAX = 10**15
 """A million USD for one request is a lie or a slip of the price; sums of the store have 63 bits."""
 STATEFUL = "responses"
@@ -82,6 +84,10 @@ class Batch:
         self.findings: list[Finding] = []
         self.attempts: set[str] = set()
         """Ids of the attempts of requests that are settled: for the double entry."""
+        self.counters: list[records.Counters] = []
+        """What the edge counted and did not record."""
+        self.timings: list[tuple[str, str, int, int, int | None]] = []
+        """Of each settled request: provider, model, status, latency and time to the first token in ms."""
         self.stored: dict[str, Stored] = {}
         """Responses that a provider keeps, by id."""
         self.tried: list[tuple[str, str]] = []
@@ -236,6 +242,10 @@ def _check(record: records.Payload) -> None:
         raise RecordError(f"the status of {record.id[:40]} is not one")
     if isinstance(record, records.Settle) and record.latency_ms > LATENCY_MS_MAX:
         raise RecordError(f"the latency of {record.id[:40]} is absurd")
+    if isinstance(record, records.Counters):
+        counts = (*record.refused.values(), record.connections, record.lines_lost, record.errors)
+        if len(record.refused) > COUNTERS_MAX or not all(0 <= count <= COUNT_MAX for count in counts):
+            raise RecordError("counters that no edge counts")
     if isinstance(record, records.Denial) and record.count > COUNT_MAX:
         raise RecordError(f"the count of {record.id} is absurd")
 
@@ -340,6 +350,11 @@ class SpoolAbsorber:
         return 1 + len(opened.attempts) if opened is not None else 0
 
     @property
+    def stream_count(self) -> int:
+        """Those of them that are streams."""
+        return sum(opened.reserve.stream for opened in list(self._open.values()))
+
+    @property
     def open_count(self) -> int:
         """Reservations whose settlement has not come."""
         return len(self._open)
@@ -359,7 +374,7 @@ class SpoolAbsorber:
                     return
                 if entry.kind == Kind.ORPHAN:
                     self._open.pop(self._orphan(entry).id, None)
-                elif entry.kind != Kind.DENIAL:
+                elif entry.kind not in {Kind.DENIAL, Kind.COUNTERS}:
                     with contextlib.suppress(
                         RecordError
                     ):  # it was judged when it was absorbed: a lie stops nobody twice
@@ -392,6 +407,9 @@ class SpoolAbsorber:
         elif kind == Kind.DENIAL:
             assert isinstance(record, records.Denial)
             batch.add_record(build.denied(record))
+        elif kind == Kind.COUNTERS:
+            assert isinstance(record, records.Counters)
+            batch.counters.append(record)
         elif kind == Kind.ORPHAN:
             assert isinstance(record, records.Orphan)
             orphan = self._open.pop(record.id, None)
@@ -455,6 +473,7 @@ class SpoolAbsorber:
         if amount != settle.cost_nanousd and settle.cost_nanousd is not None:
             reason = f"the cost of {settle.id[:40]} does not follow from its usage"
             batch.findings.append(Finding(self.spool_id, self._done.segment, reason))
+        batch.timings.append((place.provider, opened.place.model, settle.status, settle.latency_ms, settle.ttft_ms))
         row = build.encode_stored(build.Stored(msgspec.Raw(opened.raw), opened.attempts, msgspec.Raw(payload)))
         dimensions = (
             who.key_id,

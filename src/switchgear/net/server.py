@@ -10,7 +10,7 @@ import email.utils
 import socket
 import ssl
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol, cast
 
 import msgspec
@@ -89,6 +89,7 @@ class Exchange:
         "is_ended",
         "is_started",
         "received_s",
+        "status",
     )
 
     def __init__(self, connection: "Connection", head: RequestHead, now_s: float) -> None:
@@ -101,6 +102,8 @@ class Exchange:
         self.is_started = False
         self.is_ended = False
         self.body_bytes = 0
+        self.status = 0
+        """Of the answer, once it began."""
         self._body: list[bytes] = []
         self._chunked = False
         self._close = not head.keep_alive
@@ -143,6 +146,7 @@ class Exchange:
             return
         tail = b"connection: close\r\n\r\n" if self._must_close() else b"\r\n"
         self.is_started = self.is_ended = True
+        self.status = status
         payload = b"" if self.head.method == b"HEAD" else body
         connection.write(
             b"%b%bcontent-length: %d\r\n%b%b%b"
@@ -153,6 +157,7 @@ class Exchange:
     def start(self, status: int, headers: bytes, first: bytes = b"") -> None:
         """Begin a streamed answer: chunked, or until close for HTTP/1.0."""
         self._refuse_rest()
+        self.status = status
         self._chunked = not self.head.http10
         self._close = self._close or self.head.http10
         framing = b"transfer-encoding: chunked\r\n" if self._chunked else b""
@@ -179,6 +184,8 @@ class Exchange:
     def abort(self) -> None:
         """End a streamed answer badly: the terminator is withheld, so that no client takes it for complete (H6)."""
         self.is_ended = True
+        if self.connection.server.on_done is not None:
+            self.connection.server.on_done(self)
         self.connection.break_off(reset=self.head.http10)
 
     def close_after(self) -> None:
@@ -253,6 +260,8 @@ class Connection(asyncio.Protocol):
                     exchange.body()
                 if not exchange.is_ended:
                     exchange.is_ended = True
+                    if self.server.on_done is not None:
+                        self.server.on_done(exchange)
                     self.server.handler.on_gone(exchange)
         self._current = None
         self._queue.clear()
@@ -344,6 +353,8 @@ class Connection(asyncio.Protocol):
         """The current exchange's answer is written: close, or go on with the next request."""
         if exchange is not self._current:
             return
+        if self.server.on_done is not None:
+            self.server.on_done(exchange)
         if exchange._close:
             self.is_closing = True
             if self._transport is not None:
@@ -381,6 +392,9 @@ class Connection(asyncio.Protocol):
             return
         if exchange is not None:
             exchange.is_ended = True
+            if self.server.on_done is not None:
+                exchange.status = exc.case.status
+                self.server.on_done(exchange)
             self.server.handler.on_gone(exchange)
         self.is_closing = True
         self._refuse(Problem(exc.case, str(exc)))
@@ -432,6 +446,8 @@ class HttpServer:
     def __init__(self, handler: Handler, clock: Clock, limits: ServerLimits | None = None) -> None:
         self.handler = handler
         self.limits = limits or ServerLimits()
+        self.on_done: Callable[[Exchange], None] | None = None
+        """Called once for each exchange when its answer is written, or its client gone: for the access log."""
         self._clock = clock
         self.now_s = clock.monotonic_s()
         self.date = b""

@@ -88,6 +88,11 @@ class SpoolWriter:
         self.append(Kind.RESERVE, payload)
         self._open[request_id] = payload
 
+    def spare(self, payload: bytes) -> bool:
+        """Tell whether a record fits beside the settlements of all that is open: for what may as well be left out."""
+        need = len(self._open) * RECORD_BYTES_MAX + len(payload) + records.HEADER.size
+        return need <= self._segment_bytes - self._offset + (self._segment_bytes if self._next_ready else 0)
+
     def settle(self, request_id: str, payload: bytes) -> None:
         """Buffer the settlement of an open reservation. Raises KeyError for any other."""
         # Room first: a segment that begins here must begin with this reservation, or whoever reads it alone (a successor

@@ -32,6 +32,7 @@ class Kind(IntEnum):
     ATTEMPT = 5
     ORPHAN = 6
     DENIAL = 7
+    COUNTERS = 8
     DISPATCH = 16
     DONE = 17
     LINK_END = 18
@@ -204,6 +205,20 @@ class Denial(msgspec.Struct, array_like=True, frozen=True):
     count: int = 1
 
 
+class Counters(msgspec.Struct, array_like=True, frozen=True):
+    """What an edge counts and never records (INVARIANTS L7): since its last record of this kind."""
+
+    time_ms: int
+    refused: dict[str, int]
+    """Requests that were refused, by the code of the error: of valid keys and of none."""
+    connections: int
+    """Open connections, now."""
+    lines_lost: int = 0
+    """Lines of its log that could not be written."""
+    errors: int = 0
+    """Lines of its log of the level error: faults that a guard caught are among them."""
+
+
 class Dispatch(msgspec.Struct, array_like=True, frozen=True):
     """Journal: request bytes are about to leave for the provider."""
 
@@ -231,7 +246,7 @@ class LinkEnd(msgspec.Struct, array_like=True, frozen=True):
     time_ms: int
 
 
-Payload = Segment | Reserve | Settle | Checkpoint | Attempt | Orphan | Denial | Dispatch | Done | LinkEnd
+Payload = Segment | Reserve | Settle | Checkpoint | Attempt | Orphan | Denial | Counters | Dispatch | Done | LinkEnd
 
 encode_payload = msgspec.msgpack.Encoder().encode
 decode_who = msgspec.msgpack.Decoder(Who).decode
@@ -244,6 +259,7 @@ PAYLOADS: dict[int, msgspec.msgpack.Decoder[Payload]] = {
     Kind.ATTEMPT: msgspec.msgpack.Decoder(Attempt),
     Kind.ORPHAN: msgspec.msgpack.Decoder(Orphan),
     Kind.DENIAL: msgspec.msgpack.Decoder(Denial),
+    Kind.COUNTERS: msgspec.msgpack.Decoder(Counters),
     Kind.DISPATCH: msgspec.msgpack.Decoder(Dispatch),
     Kind.DONE: msgspec.msgpack.Decoder(Done),
     Kind.LINK_END: msgspec.msgpack.Decoder(LinkEnd),

@@ -1,0 +1,135 @@
+"""What metrics show of requests, summed as the ledger absorbs them. Level 5.
+
+Names in spools are a client's or an edge's words: how many series there may be is bounded. A model gets series of its own with its
+first good answer, up to SERIES_MAX; requests of all others are shown as "other" of their provider, so that names somebody invents
+crowd nobody out.
+Filled in the store's writer thread, read in the loop: every read works on a copy.
+"""
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterable, Mapping
+
+from switchgear.wire.records import Counters
+
+SERIES_MAX = 100
+STATUSES_MAX = 24
+"""Statuses told apart per series; there are some 60 in use, and a provider may invent 900."""
+OTHER = "other"
+LATENCY_MS = (50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000)
+"""Upper bounds: answers of models take from a tenth of a second to minutes."""
+FIRST_TOKEN_MS = (25, 50, 100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 51_200)
+REASONS_MAX = 64
+WINDOW_S = 60.0
+
+
+class Histogram:
+    """Counts by upper bound, and their sum."""
+
+    __slots__ = ("_bounds", "counts", "sum_ms")
+
+    def __init__(self, bounds_ms: tuple[int, ...]) -> None:
+        self._bounds = bounds_ms
+        self.counts = [0] * (len(bounds_ms) + 1)
+        self.sum_ms = 0
+
+    def add(self, value_ms: int) -> None:
+        """Count a value."""
+        self.counts[bisect_left(self._bounds, value_ms)] += 1
+        self.sum_ms += value_ms
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Return (upper bound in seconds, how many are not above it), as Prometheus wants them."""
+        found, total = [], 0
+        for bound, count in zip((*self._bounds, None), list(self.counts), strict=True):
+            total += count
+            found.append(("+Inf" if bound is None else repr(bound / 1000), float(total)))
+        return found
+
+
+class Series:
+    """What is kept of one provider and model."""
+
+    def __init__(self) -> None:
+        self.statuses: dict[str, int] = {}
+        self.latency = Histogram(LATENCY_MS)
+        self.first_token = Histogram(FIRST_TOKEN_MS)
+
+    def add(self, status: int, latency_ms: int, ttft_ms: int | None) -> None:
+        """Count a settled request."""
+        name = str(status)
+        if name not in self.statuses and len(self.statuses) >= STATUSES_MAX:
+            name = OTHER
+        self.statuses[name] = self.statuses.get(name, 0) + 1
+        self.latency.add(max(0, latency_ms))
+        if ttft_ms is not None:
+            self.first_token.add(max(0, ttft_ms))
+
+
+class Traffic:
+    """Sums since control began."""
+
+    def __init__(self, reasons: frozenset[str]) -> None:
+        """`reasons`: the codes that a refusal may have; any other is "other"."""
+        self._reasons = reasons
+        self._series: dict[tuple[str, str], Series] = {}
+        self._refused: dict[str, int] = {}
+        self._recent: deque[tuple[float, Mapping[str, int]]] = deque()
+        self._connections: dict[str, int] = {}
+        self.lines_lost = 0
+        self.errors = 0
+
+    def settled(self, timings: Iterable[tuple[str, str, int, int, int | None]]) -> None:
+        """Count settled requests: (provider, model, status, latency, time to the first token in ms)."""
+        for provider, model, status, latency_ms, ttft_ms in timings:
+            series = self._series.get((provider, model))
+            if series is None:
+                series = self._series.setdefault(self._name(provider, model, status), Series())
+            series.add(status, latency_ms, ttft_ms)
+
+    def _name(self, provider: str, model: str, status: int) -> tuple[str, str]:
+        if status < 400 and len(self._series) < SERIES_MAX:
+            return provider, model
+        return (provider, OTHER) if len(self._series) < 2 * SERIES_MAX else (OTHER, OTHER)
+
+    def counted(self, spool: str, counters: Iterable[Counters], now_s: float) -> None:
+        """Add what an edge counted. `now_s` is monotonic."""
+        for record in counters:
+            self._connections[spool] = record.connections
+            self.lines_lost += record.lines_lost
+            self.errors += record.errors
+            named = {code if code in self._reasons else OTHER: count for code, count in record.refused.items()}
+            for code, count in named.items():
+                self._refused[code] = self._refused.get(code, 0) + count
+            if named:
+                self._recent.append((now_s, named))
+        while self._recent and now_s - self._recent[0][0] > WINDOW_S:
+            self._recent.popleft()
+
+    def ended(self, spool: str) -> None:
+        """An edge is gone, and its connections with it."""
+        self._connections.pop(spool, None)
+
+    @property
+    def series(self) -> dict[tuple[str, str], Series]:
+        """By provider and model."""
+        return dict(self._series)
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Refused requests by the code of the error."""
+        return dict(self._refused)
+
+    @property
+    def connections(self) -> int:
+        """Open connections of all edges."""
+        return sum(list(self._connections.values()))
+
+    def refused_lately(self, now_s: float) -> dict[str, int]:
+        """Refused requests of the last minute, by reason."""
+        found: dict[str, int] = {}
+        for at_s, named in list(self._recent):
+            if now_s - at_s <= WINDOW_S:
+                for code, count in named.items():
+                    found[code] = found.get(code, 0) + count
+        return found
