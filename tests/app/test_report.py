@@ -104,4 +104,4 @@ def test_what_ends_a_process_unexpectedly_is_a_line_with_its_trace():
     found = json.loads(done.stderr)
     assert done.returncode == 1
     assert (found["level"], found["process"]) == ("error", "vault")
-    assert "ZeroDivisionError" in found["message"] and "ZeroDivisionError" in found["trace"]
+    assert "ZeroDivisionError" in found["message"] and "1/0" not in found["message"] and "line 2" in found["trace"]

@@ -14,7 +14,7 @@ import msgspec
 import uvloop
 
 from switchgear.app.boot import Boot
-from switchgear.app.report import report
+from switchgear.app.report import report, what_of
 
 __all__ = ["Life", "listening", "report", "run", "wait_first"]
 
@@ -86,8 +86,8 @@ def _on_loop_fault(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> 
     """What no guard caught, and what libraries tell their loop."""
     text, error = str(context.get("message", "a callback failed")), context.get("exception")
     if isinstance(error, BaseException):
-        trace = "".join(traceback.format_exception(error))
-        report(f"{text}: {type(error).__name__}: {error}\n{trace}", "error", kind=text)
+        trace = "".join(traceback.format_tb(error.__traceback__))
+        report(f"{text}: {what_of(error)}\n{trace}", "error", kind=text)
     else:
         report(text)
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from switchgear.core import log_line
+from switchgear.core.errors import SwitchgearError
 from switchgear.core.log_line import LEVELS, Bound, Level, Settings, Value
 
 STDERR = 2
@@ -132,12 +133,23 @@ report = Log()
 """The log of this process: as there is one standard error."""
 
 
+def fault(text: str) -> None:
+    """Tell of what a guard caught (core.guard): a line of the level error."""
+    report(text, "error")
+
+
 def on_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """sys.excepthook of the processes: what ends one is a line like the others."""
     if issubclass(kind, KeyboardInterrupt):
         return
-    told = "".join(traceback.format_exception(kind, error, trace))
-    report(f"ends of an unexpected fault: {kind.__name__}: {error}\n{told}", "error")
+    told = "".join(traceback.format_tb(trace))
+    report(f"ends of an unexpected fault: {what_of(error)}\n{told}", "error")
+
+
+def what_of(error: BaseException) -> str:
+    """Return an exception's type, and its words where they are the system's or our own: others may quote a prompt."""
+    name = type(error).__name__
+    return f"{name}: {error}" if isinstance(error, OSError | ImportError | SwitchgearError) else name
 
 
 def begin(process: str, settings: Settings) -> None:
