@@ -64,7 +64,9 @@ def metrics(gateway):
 
 def test_requests_without_a_valid_key_are_counted_told_and_not_recorded(gateway):
     ids = [call(gateway, "sk-sg-nobody")[1] for _ in range(40)]
-    refused = until(lambda: gateway.json("status")["refused_requests"], lambda r: r["total"].get("invalid_api_key", 0) >= 40)
+    refused = until(
+        lambda: gateway.json("status")["refused_requests"], lambda r: r["total"].get("invalid_api_key", 0) >= 40
+    )
     assert refused["total"]["invalid_api_key"] == 40
     assert metrics(gateway)['switchgear_refused_requests_total{reason="invalid_api_key"}'] == "40.0"
     told = [line for line in lines(gateway) if line["message"] == "a request is refused: invalid_api_key"]
