@@ -47,7 +47,7 @@ test: $(VENV)/.test  ## Run all tests
 	$(BIN)/python -m pytest
 
 kill: $(VENV)/.test  ## 300 rounds of kill -9 at random moments
-	KILL_ROUNDS=300 $(BIN)/python -m pytest tests/end_to_end/test_kill.py -s --timeout 3600
+	KILL_ROUNDS=300 BACK_S=2 $(BIN)/python -m pytest tests/end_to_end/test_kill.py -s --timeout 3600
 
 torture: $(VENV)/.test  ## 10,000 rounds, at random and at named places; goes on where it was interrupted (TORTURE_ROUNDS)
 	$(BIN)/python -m tests.end_to_end.torture --rounds $${TORTURE_ROUNDS:-10000} --state torture.jsonl

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from switchgear.confine import cell, landlock
+from switchgear.testing.patience import PATIENCE_S
 
 TRY = """
 import json, os, socket, sys, threading
@@ -70,7 +71,7 @@ def inmate(tmp_path, out="-", person=None):
     with socket.create_server(("127.0.0.1", 0)) as server:
         told = json.dumps([str(inside), str(outside), server.getsockname()[1], person])
         done = subprocess.run(
-            [sys.executable, "-c", TRY, told, "-", out], capture_output=True, text=True, check=False, timeout=60
+            [sys.executable, "-c", TRY, told, "-", out], capture_output=True, text=True, check=False, timeout=PATIENCE_S
         )
     assert done.returncode == 0, done.stderr
     assert (outside / "secret").read_text() == "x"
@@ -109,7 +110,7 @@ def test_P1_a_process_with_threads_is_not_confined_halfway():
         "import threading\nfrom switchgear.confine import cell\nthreading.Thread(target=threading.Event().wait, daemon=True)"
         ".start()\ntry: cell.lock(cell.Cell())\nexcept RuntimeError as exc: print(exc)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     assert "before it starts threads" in done.stdout
 
 

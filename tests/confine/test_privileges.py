@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from switchgear.confine import kernel
+from switchgear.testing.patience import PATIENCE_S
 
 CODE = """
 import json, resource
@@ -27,7 +28,7 @@ print(json.dumps([
 
 def told(keep):
     code = CODE.replace("__KEEP__", repr(sorted(keep)))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE_S)
     return json.loads(done.stdout)
 
 

@@ -15,6 +15,7 @@ import time
 from tests.end_to_end.setups import ENVIRON, config
 
 from switchgear.testing.gateway import GatewayProcess, ProviderProcess
+from switchgear.testing.patience import PATIENCE_S
 
 SLOW, FLOOD_PER_S, REQUESTS, PAUSE_S = 500, 300, 600, 0.004
 BODY = json.dumps({"model": "fake/echo", "messages": [{"role": "user", "content": "one two three"}]})
@@ -22,7 +23,7 @@ BODY = json.dumps({"model": "fake/echo", "messages": [{"role": "user", "content"
 
 def measure(port, key):
     """Times of REQUESTS requests on one connection, in ms."""
-    times, connection = [], http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    times, connection = [], http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
     for _ in range(REQUESTS):
         began = time.perf_counter()

@@ -140,7 +140,7 @@ class Breached:
             )
         for theirs in given.values():
             theirs.close()
-        until = time.monotonic() + 30
+        until = time.monotonic() + 240
         while self.status().get("state") != "ready":
             if self.process.poll() is not None or time.monotonic() > until:
                 self.process.kill()
@@ -182,7 +182,7 @@ class Breached:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=240,
             env=self._environ,
             cwd=self.folder,
             **self._user,
@@ -198,7 +198,7 @@ class Breached:
             sock.close()
         with contextlib.suppress(ProcessLookupError):
             self.process.terminate()
-        code = self.process.wait(60)
+        code = self.process.wait(240)
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
         return code

@@ -15,6 +15,7 @@ from tests.end_to_end.test_gateway import call
 from switchgear.control.api import PERMISSIONS
 from switchgear.control.routes import ROUTES
 from switchgear.testing.gateway import GatewayProcess
+from switchgear.testing.patience import PATIENCE_S
 
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "15")
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
@@ -28,7 +29,7 @@ def gateway(provider):
 
 
 def ask(gateway, token, path, method="GET", body=None, **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", gateway.console_port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.console_port, timeout=PATIENCE_S)
     sent = {"host": f"127.0.0.1:{gateway.console_port}", **headers}
     if token:
         sent["authorization"] = f"Bearer {token}"
@@ -90,7 +91,7 @@ def test_C8_metrics_show_traffic_and_both_books(gateway):
     key = gateway.key("measured")
     for _ in range(3):
         assert call(gateway, key)[0] == 200
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
         found = _metrics(gateway, viewer)
         if found.get('switchgear_requests_total{provider="fake"}', 0) >= 3 and (
@@ -145,7 +146,7 @@ def _attack(gateway, tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        timeout=170,
+        timeout=PATIENCE_S,
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

@@ -9,6 +9,7 @@ from tests.end_to_end.setups import ENVIRON, config
 from tests.end_to_end.test_gateway import call
 
 from switchgear.testing.gateway import GatewayProcess
+from switchgear.testing.patience import PATIENCE_S
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -27,7 +28,7 @@ def gateway(provider):
 
 def booked(gateway, request_id):
     """Wait for a record."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
         for record in gateway.records():
             if record["id"] == request_id:

@@ -25,6 +25,7 @@ from tests.end_to_end.implant import Breached
 
 from switchgear.confine import cell
 from switchgear.testing.gateway import GatewayProcess, ProviderProcess, free_port
+from switchgear.testing.patience import PATIENCE_S
 
 SECRET = "sk-provider-credential-breach-0123456789"
 PLAIN_UID = 59_990
@@ -68,7 +69,7 @@ class Estate:
 
     def call(self, key, path="/v1/chat/completions"):
         body = json.dumps({"model": "fast", "messages": [{"role": "user", "content": "hello"}]})
-        connection = http.client.HTTPConnection("127.0.0.1", self.gateway.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.gateway.port, timeout=PATIENCE_S)
         try:
             connection.request(
                 "POST", path, body, {"authorization": f"Bearer {key}", "content-type": "application/json"}
@@ -388,7 +389,7 @@ out = any(kind == 6 for kind, *_ in heard)
     took = time.monotonic() - began
     assert holds(estate, "an edge", "spend past the books unseen", found["double_entry"]["unspooled"] == 1), found
     assert found["state"] == "degraded" and "no edge recorded" in str(found["problems"])
-    assert took < 10
+    assert took < PATIENCE_S
 
 
 def test_P3_controls_socket_answers_nobody_without_its_token(estate):
@@ -511,7 +512,7 @@ out = spool.spool_id
 """
     total = settled_total(estate)
     spool_id = estate.gateway.inside("edge-0", code)
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
         problems = [p for p in estate.gateway.json("status")["problems"] if spool_id in p]
         if len(problems) >= 3:
@@ -538,7 +539,7 @@ def test_P7_sql_injection_gives_no_credential_and_no_usable_key(estate):
     def inject(text):
         url = f"http://127.0.0.1:{estate.gateway.console_port}/hole?name=" + urllib.parse.quote(text)
         try:
-            with urllib.request.urlopen(url, timeout=20) as answer:
+            with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as exc:
             raise AssertionError((text, exc.read())) from exc
@@ -586,7 +587,7 @@ def test_P7_sql_injection_gives_no_credential_and_no_usable_key(estate):
                 headers={"authorization": f"Bearer {shown}"},
             )
             with pytest.raises(urllib.error.HTTPError) as caught:
-                urllib.request.urlopen(request, timeout=10)
+                urllib.request.urlopen(request, timeout=PATIENCE_S)
             caught.value.close()
             assert caught.value.code == 401
     holds(estate, "SQL injection", "use one of them as an admin token", True)
@@ -625,7 +626,7 @@ def test_C3_a_rolled_back_database_brings_nothing_back(own_estate):
     os.chown(store, owner.st_uid, owner.st_gid)
     before = gateway.pids()["control"]
     os.kill(before, 9)
-    until = time.monotonic() + 15
+    until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until and gateway.pids()["control"] in {before, None}:
         time.sleep(0.05)
     time.sleep(2.0)
@@ -665,7 +666,7 @@ def test_P2_root_follows_no_link_that_a_process_plants(own_estate):
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=PATIENCE_S,
     )
     assert refused.returncode == 1, refused.stdout
     assert "root's own" not in refused.stdout + refused.stderr

@@ -7,6 +7,7 @@ import urllib.request
 import pytest
 
 from switchgear.testing.gateway import GatewayProcess, ProviderProcess
+from switchgear.testing.patience import PATIENCE_S
 
 CONFIG = """
 compat: [litellm]
@@ -35,7 +36,7 @@ def call(gateway, path, key=None, body=None):
     headers = {"content-type": "application/json", **({"authorization": f"Bearer {key}"} if key else {})}
     request = urllib.request.Request(gateway.url + path, json.dumps(body).encode() if body else None, headers)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return answer.status, dict(answer.headers), json.load(answer)
     except urllib.error.HTTPError as exc:
         return exc.code, dict(exc.headers), json.load(exc)

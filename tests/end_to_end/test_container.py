@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from switchgear.testing.gateway import free_port
+from switchgear.testing.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 USER = 10001
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.skipif(not can_build(), reason="needs root and Debian 1
 
 
 def run(*command):
-    subprocess.run(command, check=True, capture_output=True, text=True, timeout=170)
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def rootfs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("container") / "rootfs"
     folder.mkdir()
     done = subprocess.run(
-        [ROOT / "deploy" / "rootfs.sh", folder], capture_output=True, text=True, check=False, timeout=170
+        [ROOT / "deploy" / "rootfs.sh", folder], capture_output=True, text=True, check=False, timeout=PATIENCE_S
     )
     assert done.returncode == 0, done.stderr
     yield folder
@@ -128,7 +129,7 @@ def test_a_gateway_serves_in_it_as_nobody_in_particular(mounted):
         )
         key = re.search(r"sk-sg-\S+", secrets.read_text()).group()
         body = {"model": "demo/echo", "messages": [{"role": "user", "content": "hello from a container"}]}
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
         connection.request(
             "POST",
             "/v1/chat/completions",
@@ -151,5 +152,5 @@ def test_a_gateway_serves_in_it_as_nobody_in_particular(mounted):
         time.sleep(0.2)
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_S) == 0
         process.stdout.close()

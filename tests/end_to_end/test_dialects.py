@@ -7,6 +7,8 @@ import time
 import pytest
 from tests.end_to_end.setups import SECRET
 
+from switchgear.testing.patience import PATIENCE_S
+
 HELLO = [{"role": "user", "content": "hello there"}]
 CONTENTS = {"contents": [{"role": "user", "parts": [{"text": "hello there"}]}]}
 
@@ -14,7 +16,7 @@ CONTENTS = {"contents": [{"role": "user", "parts": [{"text": "hello there"}]}]}
 @pytest.fixture
 def ask(gateway, key):
     def ask(method, path, body=None, headers=None, auth=True):
-        connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=PATIENCE_S)
         sent = (
             {"content-type": "application/json"}
             | ({"authorization": f"Bearer {key}"} if auth else {})
@@ -35,7 +37,7 @@ def ask(gateway, key):
 
 
 def record(gateway, request_id):
-    until = time.monotonic() + 5
+    until = time.monotonic() + PATIENCE_S
     while True:
         done = gateway.cli("log", "show", request_id, "--json", check=False)
         if done.returncode == 0:
@@ -421,7 +423,7 @@ def test_C2_raw_paths_need_leave_on_the_key_and_on_the_credential(gateway, key):
     )
 
     def ask(method, path, token, body=None):
-        connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=PATIENCE_S)
         sent = {"authorization": f"Bearer {token}", "content-type": "application/json"}
         connection.request(method, "/passthrough/" + path, json.dumps(body) if body is not None else None, sent)
         answer = connection.getresponse()

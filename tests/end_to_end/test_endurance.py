@@ -19,6 +19,7 @@ from tests.end_to_end.setups import ENVIRON, config
 from tests.end_to_end.test_kill import Load, all_records
 
 from switchgear.testing.gateway import GatewayProcess
+from switchgear.testing.patience import PATIENCE_S
 
 STOP_S = float(os.environ.get("STOP_S", "2"))
 SLOW = int(os.environ.get("SLOW", "100"))
@@ -40,7 +41,7 @@ def own(provider):
         gateway.stop()
 
 
-def ask(port, key, body=BODY, timeout=20, **headers):
+def ask(port, key, body=BODY, timeout=PATIENCE_S, **headers):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         sent = {"authorization": f"Bearer {key}", "content-type": "application/json", **headers}
@@ -86,7 +87,7 @@ def test_L1_a_stopped_vault_or_edge_loses_nothing(own, role):
     assert load.last_ok > began
     load.stop()
     records = gateway.records(count=len(load.answered))
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE_S
     while gateway.total() < len(load.answered) and time.monotonic() < until:
         time.sleep(0.1)
     assert gateway.total() >= len(load.answered)
@@ -118,14 +119,14 @@ def test_P5_one_supervisor_per_folder_and_orphans_end(own):
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=PATIENCE_S,
         env={**os.environ, **ENVIRON},
     )
     assert second.returncode == 2 and "another gateway runs" in second.stderr
     children = [*gateway.pids("vault"), *gateway.pids("control"), *gateway.pids("edge")]
     os.kill(gateway.process.pid, signal.SIGKILL)
-    gateway.process.wait(10)
-    until = time.monotonic() + 5
+    gateway.process.wait(PATIENCE_S)
+    until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until and any(Path(f"/proc/{pid}").exists() and not _is_zombie(pid) for pid in children):
         time.sleep(0.05)
     assert not any(Path(f"/proc/{pid}").exists() and not _is_zombie(pid) for pid in children)
@@ -153,7 +154,7 @@ def test_P6_nobody_joins_the_port_and_a_workers_death_resets_no_queued_connectio
     key = gateway.key("app")
     for pid in gateway.pids("edge"):
         os.kill(pid, signal.SIGKILL)
-    waiting = [socket.create_connection(("127.0.0.1", gateway.port), timeout=10) for _ in range(50)]
+    waiting = [socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE_S) for _ in range(50)]
     for sock in waiting:
         sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     assert all(sock.recv(12) == b"HTTP/1.1 200" for sock in waiting)
@@ -175,7 +176,7 @@ def test_H7_a_claimed_address_counts_for_nothing(own):
 def test_S3_a_revocation_lets_running_streams_end(own):
     gateway = own()
     key = gateway.key("app")
-    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=PATIENCE_S)
     body = json.dumps({**BODY, "model": "fake/stream-20-50", "stream": True})
     connection.request(
         "POST", "/v1/chat/completions", body, {"authorization": f"Bearer {key}", "content-type": "application/json"}
@@ -193,7 +194,7 @@ def test_L8_a_settled_request_shows_at_once(own):
     gateway = own()
     key = gateway.key("app")
     request_id = ask(gateway.port, key)[2]["x-request-id"]
-    until = time.monotonic() + 10  # the promise is one second; how long it took is a benchmark's business
+    until = time.monotonic() + PATIENCE_S  # the promise is one second; how long it took is a benchmark's business
     while time.monotonic() < until:
         if any(record["id"] == request_id for record in gateway.json("log", "list")["records"]):
             return
@@ -220,7 +221,7 @@ def test_L3_a_full_disk_loses_nothing_and_mends_itself(own, tmp_path, provider):
                 with contextlib.suppress(OSError):
                     while True:
                         filler.write(bytes(size))
-        deadline, refused = time.monotonic() + 12, 0
+        deadline, refused = time.monotonic() + PATIENCE_S, 0
         while time.monotonic() < deadline and not refused:
             status, body, headers = ask(gateway.port, key)
             assert status in {200, 503}, (status, body)
@@ -238,7 +239,7 @@ def test_L3_a_full_disk_loses_nothing_and_mends_itself(own, tmp_path, provider):
             time.sleep(0.05)
         assert load.last_ok > began, "it serves again by itself"
         load.stop()
-        until, records = time.monotonic() + 60, set()
+        until, records = time.monotonic() + PATIENCE_S, set()
         while not set(load.answered) <= records and time.monotonic() < until:
             time.sleep(0.5)
             records = {record["id"] for record in all_records(gateway)}

@@ -15,6 +15,7 @@ from switchgear.detect.finding import Fingerprint
 from switchgear.detect.probe_paths import ALLOWED
 from switchgear.discover.toolbox import Toolbox
 from switchgear.testing import estate
+from switchgear.testing.patience import PATIENCE_S
 
 LITELLM = os.environ.get("LITELLM_BIN")
 REAL = os.environ.get("ESTATE_BIN")
@@ -86,7 +87,7 @@ def real(tmp_path):
     yield {port: auth for port, (auth, _, _) in started.items()}
     for _, process, log in started.values():
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE_S)
         log.close()
 
 
@@ -113,7 +114,7 @@ def test_real_litellms_are_found_with_version_and_auth_state(real, tmp_path):
     code, report = discover(tmp_path, real)
     found = {f["where"]: f for f in report["findings"] if f["product"] == "litellm" and f["kind"] == "service"}
     version = subprocess.run(
-        [LITELLM, "--version"], capture_output=True, text=True, check=False, timeout=120
+        [LITELLM, "--version"], capture_output=True, text=True, check=False, timeout=PATIENCE_S
     ).stdout.split()[-1]
     for port, auth in real.items():
         one = found[f"127.0.0.1:{port}"]
@@ -162,7 +163,7 @@ def programs(tmp_path):
     yield {port: found for port, (found, _, _) in running.items()}
     for _, process, log in running.values():
         os.killpg(process.pid, 15)
-        process.wait(30)
+        process.wait(PATIENCE_S)
         log.close()
 
 

@@ -11,6 +11,7 @@ import pytest
 from tests.wire.hostile_requests import CASES
 
 from switchgear.testing.gateway import free_port
+from switchgear.testing.patience import PATIENCE_S
 from switchgear.wire.http1 import Limits, RejectedError, RequestParser
 
 IDS = [case.name for case in CASES]
@@ -146,7 +147,7 @@ def test_H1_no_traceback_and_the_gateway_serves_on(gateway, key):
     import http.client
 
     assert "Traceback" not in gateway.log.read_text()
-    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=PATIENCE_S)
     connection.request("GET", "/v1/key", headers={"authorization": f"Bearer {key}"})
     assert connection.getresponse().status == 200
     connection.close()
@@ -189,7 +190,7 @@ def nginx(tmp_path_factory):
     port = free_port()
     (folder / "conf").write_text(NGINX.format(folder=folder, port=port, back=listening.getsockname()[1]))
     process = subprocess.Popen([program, "-p", str(folder), "-c", str(folder / "conf")], stderr=subprocess.DEVNULL)
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -197,7 +198,7 @@ def nginx(tmp_path_factory):
         time.sleep(0.05)
     yield port
     process.terminate()
-    process.wait(10)
+    process.wait(PATIENCE_S)
     listening.close()
 
 

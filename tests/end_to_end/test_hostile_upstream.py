@@ -11,6 +11,7 @@ import pytest
 from tests.end_to_end.setups import ENVIRON, SECRET
 
 from switchgear.testing.gateway import GatewayProcess
+from switchgear.testing.patience import PATIENCE_S
 
 GOOD = json.dumps(
     {
@@ -141,7 +142,7 @@ def ask(gateway, model):
         "messages": [{"role": "user", "content": "x"}],
         "stream": model.startswith("stream"),
     }
-    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=PATIENCE_S)
     headers = {"authorization": f"Bearer {gateway.victim}", "content-type": "application/json"}
     try:
         connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)

@@ -12,6 +12,7 @@ from tests.end_to_end.setups import ENVIRON, config
 from tests.end_to_end.test_gateway import call
 
 from switchgear.testing.gateway import GatewayProcess
+from switchgear.testing.patience import PATIENCE_S
 
 
 class TokenService(http.server.ThreadingHTTPServer):
@@ -85,7 +86,7 @@ def test_C4_the_platforms_token_is_traded_and_a_renewed_one_is_noticed(provider,
         assert provider.headers()[-1]["authorization"] == "Bearer access-for-jwt-1"
         publish(folder, 2, "jwt-2")
         # The grant ends in a minute, so it is renewed in the background from its first use on.
-        until = time.monotonic() + 10
+        until = time.monotonic() + PATIENCE_S
         while tokens.asked[-1]["client_assertion"] != "jwt-2" and time.monotonic() < until:
             assert call(gateway, key, ask)[0] == 200
             time.sleep(0.1)

@@ -14,6 +14,7 @@ from tests.store.test_litellm import fill
 
 from switchgear.testing import postgres
 from switchgear.testing.gateway import GatewayProcess, ProviderProcess
+from switchgear.testing.patience import PATIENCE_S
 
 pytestmark = pytest.mark.skipif(
     postgres.binaries() is None, reason="PostgreSQL is not installed: apt-get install postgresql"
@@ -123,7 +124,7 @@ def ask(gateway, key: str, model: str) -> tuple[int, dict]:
         {"authorization": f"Bearer {key}", "content-type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as exc:
         return exc.code, json.load(exc)
@@ -169,7 +170,7 @@ def test_everything_answers_with_the_old_keys_and_spend_goes_on(imported, gatewa
     assert record["key"]["name"] == "client-1" and record["team"]["name"] == "Research"
     for _ in range(40):
         asked = urllib.request.Request(f"{gateway.url}/v1/key", headers={"x-api-key": KEYS[2]})
-        with urllib.request.urlopen(asked, timeout=10) as answer:
+        with urllib.request.urlopen(asked, timeout=PATIENCE_S) as answer:
             told = json.load(answer)
         if told["spend_today"]["cost_nanousd"]:
             break

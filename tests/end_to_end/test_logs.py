@@ -10,6 +10,7 @@ import time
 import pytest
 
 from switchgear.testing.gateway import GatewayProcess, ProviderProcess
+from switchgear.testing.patience import PATIENCE_S
 
 WAIT_S = 90.0
 CONFIG = """
@@ -34,7 +35,7 @@ def until(found, what=lambda value: value, seconds=WAIT_S):
 
 def call(gateway, key, model="fast", path="/v1/chat/completions", text="hello"):
     body = json.dumps({"model": model, "messages": [{"role": "user", "content": text}]})
-    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=PATIENCE_S)
     connection.request("POST", path, body, {"authorization": f"Bearer {key}", "content-type": "application/json"})
     answer = connection.getresponse()
     answer.read()
@@ -55,7 +56,7 @@ def gateway():
 
 def metrics(gateway):
     token = gateway.json("token", "create", f"m{time.monotonic_ns()}", "--role", "viewer")["token"]
-    connection = http.client.HTTPConnection("127.0.0.1", gateway.console_port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.console_port, timeout=PATIENCE_S)
     connection.request("GET", "/metrics", headers={"authorization": f"Bearer {token}"})
     text = connection.getresponse().read().decode()
     connection.close()

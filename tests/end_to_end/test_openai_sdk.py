@@ -7,6 +7,8 @@ import time
 import openai
 import pytest
 
+from switchgear.testing.patience import PATIENCE_S
+
 
 @pytest.fixture(scope="module")
 def client(gateway, key):
@@ -36,7 +38,7 @@ def test_a_plain_answer_and_its_record(client, gateway):
 
 
 def _record(gateway, request_id):
-    until = time.monotonic() + 5
+    until = time.monotonic() + PATIENCE_S
     while True:
         done = gateway.cli("log", "show", request_id, "--json", check=False)
         if done.returncode == 0:

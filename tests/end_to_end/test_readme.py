@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from switchgear.testing.gateway import free_port
+from switchgear.testing.patience import PATIENCE_S
 
 ROOT = Path(__file__).parent.parent.parent
 SWITCHGEAR = [sys.executable, "-m", "switchgear.cli"]
@@ -39,7 +40,7 @@ def demo(tmp_path):
         stderr=follower,
     )
     os.close(follower)
-    printed, until = "", time.monotonic() + 20
+    printed, until = "", time.monotonic() + PATIENCE_S
     terminal = select.poll()  # not select(): its descriptors end at 1,023
     terminal.register(leader, select.POLLIN)
     while "Ctrl-C drains" not in printed and time.monotonic() < until:
@@ -48,13 +49,13 @@ def demo(tmp_path):
     yield environ, printed.replace("\r", ""), tmp_path
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE_S) == 0
     os.close(leader)
 
 
 def run(command, cwd, environ, **more):
     return subprocess.run(
-        command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=60, check=False, **more
+        command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=PATIENCE_S, check=False, **more
     )
 
 

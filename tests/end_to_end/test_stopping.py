@@ -11,6 +11,7 @@ from tests.end_to_end.setups import ENVIRON, config
 from tests.end_to_end.test_gateway import call
 
 from switchgear.testing.gateway import GatewayProcess
+from switchgear.testing.patience import PATIENCE_S
 
 MODELS = """
   quick: {alias: fast}
@@ -57,7 +58,7 @@ def read_status(sock):
 
 
 def connect(gateway):
-    sock = socket.create_connection(("127.0.0.1", gateway.port), timeout=60)
+    sock = socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE_S)
     sock.settimeout(60)
     return sock
 

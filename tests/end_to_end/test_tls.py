@@ -16,6 +16,7 @@ from switchgear.confine import cell
 from switchgear.net.clock import SystemClock
 from switchgear.testing.fake_provider import FakeProvider
 from switchgear.testing.gateway import GatewayProcess
+from switchgear.testing.patience import PATIENCE_S
 
 
 def test_P1_beyond_loopback_only_with_tls_and_in_cells(authority, tmp_path, provider):
@@ -41,7 +42,7 @@ def test_P1_beyond_loopback_only_with_tls_and_in_cells(authority, tmp_path, prov
     gateway.use_arguments(*everywhere, *tls)
     gateway.start()
     context = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
-    connection = http.client.HTTPSConnection("127.0.0.1", gateway.port, context=context, timeout=10)
+    connection = http.client.HTTPSConnection("127.0.0.1", gateway.port, context=context, timeout=PATIENCE_S)
     connection.request("GET", "/healthz")
     assert connection.getresponse().status == 200
     connection.close()
@@ -80,7 +81,7 @@ def secure_provider(authority):
     stop = asyncio.Event()
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
     thread.start()
-    ready.wait(5)
+    ready.wait(PATIENCE_S)
     yield sock.getsockname()[1]
     loop.call_soon_threadsafe(stop.set)
     thread.join()
@@ -88,7 +89,7 @@ def secure_provider(authority):
 
 
 def ask(gateway, key, context):
-    connection = http.client.HTTPSConnection("localhost", gateway.port, timeout=10, context=context)
+    connection = http.client.HTTPSConnection("localhost", gateway.port, timeout=PATIENCE_S, context=context)
     try:
         connection.request(
             "POST", "/v1/chat/completions", BODY, {"authorization": f"Bearer {key}", "content-type": "application/json"}

@@ -6,6 +6,7 @@ import sys
 from switchgear.replica.entries import KeyEntry, SecretHash, Snapshot
 from switchgear.replica.publisher import Publisher
 from switchgear.replica.reader import PIN_S
+from switchgear.testing.patience import PATIENCE_S
 
 READ_SLOWLY = """
 import sys, lmdb
@@ -72,7 +73,7 @@ def test_S2_what_an_edge_reads_stays_while_it_reads(tmp_path):
     for number in range(3000):
         now[0] += PIN_S / 4000
         publisher.put_key(key(f"k{number % 300:03d}", revoked=True))
-    out, _ = found.communicate("go\n", timeout=20)
+    out, _ = found.communicate("go\n", timeout=PATIENCE_S)
     assert out == "300 0\n", "the reader saw its own snapshot, whole"
     publisher.close()
 

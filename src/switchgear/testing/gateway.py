@@ -13,18 +13,24 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from switchgear.testing.patience import PATIENCE_S
+
 
 def free_port() -> int:
-    """Return a port that nobody uses at the moment."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """Return a port for a server that is started later. It stays reserved for this process's life: a socket is bound to it that
+    never listens, so that the kernel gives it to nobody else, and one that is bound with SO_REUSEADDR may listen there."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(("127.0.0.1", 0))
+    port = int(sock.getsockname()[1])
+    sock.detach()
+    return port
 
 
-def wait_for(port: int, seconds: float = 15.0) -> None:
-    """Wait until somebody listens. Raises TimeoutError."""
+def wait_for(port: int, process: "subprocess.Popen[bytes] | None" = None, seconds: float = PATIENCE_S) -> None:
+    """Wait until somebody listens. Raises TimeoutError, at once when the process that should has ended."""
     until = time.monotonic() + seconds
-    while time.monotonic() < until:
+    while time.monotonic() < until and (process is None or process.poll() is None):
         with socket.socket() as sock:
             if sock.connect_ex(("127.0.0.1", port)) == 0:
                 return
@@ -39,24 +45,24 @@ class ProviderProcess:
         self.port = free_port()
         command = [sys.executable, "-m", "switchgear.testing", str(self.port), *(["remember"] if remember else [])]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603
-        wait_for(self.port)
+        wait_for(self.port, self.process)
 
     def seen(self) -> dict[str, dict[str, Any]]:
         """What arrived, by attempt id."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_seen", timeout=30) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_seen", timeout=PATIENCE_S) as answer:
             found: dict[str, dict[str, Any]] = json.load(answer)["seen"]
         return found
 
     def headers(self) -> list[dict[str, str]]:
         """The heads of the last requests."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_seen", timeout=30) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_seen", timeout=PATIENCE_S) as answer:
             found: list[dict[str, str]] = json.load(answer)["headers"]
         return found
 
     def stop(self) -> None:
         """End it."""
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE_S)
 
 
 class GatewayProcess:
@@ -127,7 +133,9 @@ class GatewayProcess:
             )
         started = time.monotonic()
         while wait and self.status().get("state") != "ready":
-            if self.process.poll() is not None or time.monotonic() - started > 30:
+            if self.process.poll() is not None or time.monotonic() - started > PATIENCE_S:
+                self.process.kill()
+                self.process.wait()
                 raise RuntimeError(f"the gateway did not start: {self.log.read_text()[-2000:]}")
             time.sleep(0.01)
         self.start_s = time.monotonic() - started
@@ -155,7 +163,7 @@ class GatewayProcess:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=PATIENCE_S,
             env={**os.environ, **self._environ},
             stdin=subprocess.DEVNULL if stdin is None else None,
         )
@@ -171,7 +179,7 @@ class GatewayProcess:
         """Make a virtual key."""
         return str(self.json("key", "create", name, *arguments)["key"])
 
-    def records(self, *arguments: str, count: int = 1, seconds: float = 10.0) -> list[dict[str, Any]]:
+    def records(self, *arguments: str, count: int = 1, seconds: float = PATIENCE_S) -> list[dict[str, Any]]:
         """Return the newest records of the log, waiting until there are `count`."""
         until = time.monotonic() + seconds
         while True:
@@ -189,7 +197,7 @@ class GatewayProcess:
         code = 0
         if self.process is not None:
             self.process.send_signal(signal.SIGTERM)
-            code = self.process.wait(60)
+            code = self.process.wait(PATIENCE_S)
         if not keep and self.is_own_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
         return code

@@ -5,8 +5,9 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-import time
 from pathlib import Path
+
+from switchgear.testing import patience
 
 
 def binaries() -> Path | None:
@@ -58,14 +59,19 @@ class Postgres:
         with open(folder / "postgres.log", "wb") as log:
             self._process = subprocess.Popen(server, stdout=log, stderr=log, cwd="/", **options)  # type: ignore[call-overload] # noqa: S603
         self.url = f"postgresql://test@/postgres?host={self._folder}"
-        for _ in range(300):
-            if (self._folder / ".s.PGSQL.5432").exists():
-                return
-            time.sleep(0.1)
-        raise RuntimeError((folder / "postgres.log").read_text())
+        # The socket is there before the server takes connections ("the database system is starting up").
+        ready = [str(programs / "pg_isready"), "-q", "-h", str(self._folder)]
+
+        def is_ready() -> bool:
+            return self._process.poll() is not None or subprocess.run(ready, check=False).returncode == 0  # noqa: S603
+
+        if not patience.until(is_ready) or self._process.poll() is not None:
+            self._process.kill()
+            self._process.wait()
+            raise RuntimeError((folder / "postgres.log").read_text())
 
     def stop(self) -> None:
         """Stop it and remove its folder."""
         self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(patience.PATIENCE_S)
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,0 +1,23 @@
+"""How long tests wait for what must happen. Level 3.
+
+A wait ends when its condition holds; how long that takes is a benchmark's business, and a machine may be busy with other things.
+So no test has a tighter bound of its own than this one, and what is slow fails nothing.
+"""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+PATIENCE_S = 240.0
+"""Of a machine that does ten other things, so that only what hangs is taken for hanging."""
+Found = TypeVar("Found")
+
+
+def until(look: Callable[[], Found], is_enough: Callable[[Found], object] = bool, seconds: float = PATIENCE_S) -> Found:
+    """Look again and again until it is enough, or patience ends; returns what was seen last."""
+    end = time.monotonic() + seconds
+    while True:
+        found = look()
+        if is_enough(found) or time.monotonic() > end:
+            return found
+        time.sleep(0.05)
