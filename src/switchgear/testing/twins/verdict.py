@@ -1,0 +1,215 @@
+"""Whether a provider would take a request: its SDK's types, then its rules. Level 3."""
+
+import json
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+from switchgear.testing.twins import rules
+from switchgear.testing.twins.rules import Finding
+
+
+class Refusal(NamedTuple):
+    """What the provider answers instead."""
+
+    status: int
+    body: dict[str, Any]
+    rule: str
+    """The id of the rule, or `types` for the SDK's own."""
+
+
+def judge(dialect: str, model: str, body: bytes) -> Refusal | None:
+    """Return why a provider of `dialect` refuses a request body, or None. `model` is the upstream's name, from the body or the
+    path."""
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return _refusal(dialect, Finding("json", "We could not parse the JSON body of your request."))
+    if not isinstance(value, dict):
+        return _refusal(dialect, Finding("json", "expected an object"))
+    for check in (_TYPES[dialect], *rules.RULES[dialect]):
+        finding = check(value, model)
+        if finding is not None:
+            return _refusal(dialect, finding)
+    return None
+
+
+def _refusal(dialect: str, finding: Finding) -> Refusal:
+    return Refusal(400, _ERRORS[dialect](finding.text), finding.rule)
+
+
+_ERRORS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "openai": lambda text: {
+        "error": {"message": text, "type": "invalid_request_error", "param": None, "code": None}
+    },
+    "responses": lambda text: {
+        "error": {"message": text, "type": "invalid_request_error", "param": None, "code": None}
+    },
+    "anthropic": lambda text: {
+        "type": "error",
+        "error": {"type": "invalid_request_error", "message": text},
+        "request_id": "req_twin",
+    },
+    "gemini": lambda text: {"error": {"code": 400, "message": text, "status": "INVALID_ARGUMENT"}},
+    "bedrock": lambda text: {"message": text},
+    "cohere": lambda text: {"id": "twin", "message": text},
+}
+
+
+# The SDKs' own types
+
+
+def _pydantic(name: str) -> Callable[[dict[str, Any], str], Finding | None]:
+    def check(body: dict[str, Any], model: str) -> Finding | None:
+        import pydantic
+
+        try:
+            _adapter(name).validate_python(body)
+        except pydantic.ValidationError as exc:
+            return Finding("types", _clearest(exc, body))
+        return None
+
+    return check
+
+
+@cache
+def _adapter(name: str) -> Any:
+    from switchgear.testing.twins.sdk_types import Strict
+
+    strict = Strict(nulls=name != "anthropic")  # recorded: OpenAI takes null for what is left out
+    if name == "openai":
+        from openai.types.chat.completion_create_params import CompletionCreateParams as Chat
+
+        return strict.adapter(Chat)
+    if name == "responses":
+        from openai.types.responses.response_create_params import ResponseCreateParams
+
+        return strict.adapter(ResponseCreateParams)
+    from anthropic.types.beta.message_create_params import MessageCreateParams
+
+    return strict.adapter(MessageCreateParams)
+
+
+def _clearest(exc: Any, body: dict[str, Any]) -> str:
+    """The deepest complaint says most: unions complain once for each of their members."""
+    errors = exc.errors(include_url=False, include_context=False, include_input=False)
+    known = [error for error in errors if error["type"] == "extra_forbidden"] or errors
+    deepest = max(known, key=lambda error: len(error["loc"]))
+    place = ".".join(str(step) for step in deepest["loc"] if isinstance(step, int) or re.fullmatch(r"[a-z_]+", str(step)))
+    return f"{place}: {deepest['msg']}"[:500]
+
+
+def _gemini(body: dict[str, Any], model: str) -> Finding | None:
+    import pydantic
+    from google.genai import types
+
+    config = {key: value for key, value in body.items() if key not in _GEMINI_REQUEST}
+    for key in config:
+        return Finding("types", f'Invalid JSON payload received. Unknown name "{key}": Cannot find field.')
+    try:
+        for content in body.get("contents") or []:
+            types.Content.model_validate(content)
+        if "systemInstruction" in body:
+            types.Content.model_validate(body["systemInstruction"])
+        tools = body.get("tools") or []
+        for tool in tools if isinstance(tools, list) else [tools]:  # recorded: one tool needs no list
+            types.Tool.model_validate(tool)
+        types.GenerationConfig.model_validate(body.get("generationConfig") or {})
+        if "toolConfig" in body:
+            types.ToolConfig.model_validate(body["toolConfig"])
+    except pydantic.ValidationError as exc:
+        return Finding("types", f"Invalid JSON payload received. {_clearest(exc, body)}")
+    return None
+
+
+# GenerateContentRequest, ai.google.dev/api/generate-content, read 2026-11-26
+_GEMINI_REQUEST = frozenset(
+    {
+        "contents",
+        "tools",
+        "toolConfig",
+        "safetySettings",
+        "systemInstruction",
+        "generationConfig",
+        "cachedContent",
+        "labels",
+        "serviceTier",
+        "store",
+        "modelArmorConfig",
+    }
+)
+
+
+def _bedrock(body: dict[str, Any], model: str) -> Finding | None:
+    import botocore.validate
+
+    shape = _bedrock_shape()
+    given = _bytes_of({**body, "modelId": model}, shape)
+    report = botocore.validate.ParamValidator().validate(given, shape)
+    if report.has_errors():
+        return Finding("types", report.generate_report()[:500])
+    unknown = set(body) - set(shape.members)
+    if unknown:
+        return Finding("types", f"Malformed input request: #: extraneous key [{min(unknown)}] is not permitted")
+    return None
+
+
+@cache
+def _bedrock_shape() -> Any:
+    import botocore.session
+
+    service = botocore.session.get_session().get_service_model("bedrock-runtime")
+    return service.operation_model("Converse").input_shape
+
+
+def _bytes_of(value: Any, shape: Any) -> Any:
+    """Blobs stand in JSON as base64; botocore's validator wants bytes."""
+    if shape.type_name == "structure" and isinstance(value, dict) and not getattr(shape, "document", False):
+        return {key: _bytes_of(item, shape.members[key]) if key in shape.members else item for key, item in value.items()}
+    if shape.type_name == "list" and isinstance(value, list):
+        return [_bytes_of(item, shape.member) for item in value]
+    if shape.type_name == "blob" and isinstance(value, str):
+        return value.encode()
+    return value
+
+
+def _cohere(body: dict[str, Any], model: str) -> Finding | None:
+    unknown = set(body) - _COHERE_REQUEST
+    return Finding("types", f"unknown field: parameter '{min(unknown)}' is not a valid field") if unknown else None
+
+
+# docs.cohere.com/reference/chat (v2), read 2026-11-26
+_COHERE_REQUEST = frozenset(
+    {
+        "stream",
+        "model",
+        "messages",
+        "tools",
+        "documents",
+        "citation_options",
+        "response_format",
+        "safety_mode",
+        "max_tokens",
+        "stop_sequences",
+        "temperature",
+        "seed",
+        "frequency_penalty",
+        "presence_penalty",
+        "k",
+        "p",
+        "logprobs",
+        "tool_choice",
+        "thinking",
+        "priority",
+        "strict_tools",
+    }
+)
+_TYPES: dict[str, Callable[[dict[str, Any], str], Finding | None]] = {
+    "openai": _pydantic("openai"),
+    "responses": _pydantic("responses"),
+    "anthropic": _pydantic("anthropic"),
+    "gemini": _gemini,
+    "bedrock": _bedrock,
+    "cohere": _cohere,
+}
