@@ -52,12 +52,47 @@ def test_tool_calls_in_pieces_whole_and_without_an_index():
     assert [p.name for p in collect(whole, delta("tool_calls")).answer.parts] == ["f", "g"]
 
 
-def test_interleaved_calls_are_a_protocol_error():
-    with pytest.raises(ProtocolError, match="interleaves"):
+def test_pieces_of_two_calls_that_alternate_become_two_whole_calls():
+    """praxis-proxy/ai#266, Qwen-Agent#943: nothing says that the pieces of one call come together."""
+    found = collect(
+        delta(
+            tool_calls=[
+                {"index": 0, "id": "a", "function": {"name": "f"}},
+                {"index": 1, "id": "b", "function": {"name": "g"}},
+            ]
+        ),
+        delta(tool_calls=[{"index": 0, "function": {"arguments": '{"x"'}}]),
+        delta(tool_calls=[{"index": 1, "function": {"arguments": '{"y"'}}]),
+        delta(tool_calls=[{"index": 0, "function": {"arguments": ":1}"}}]),
+        delta(tool_calls=[{"index": 1, "function": {"arguments": ":2}"}}]),
+        delta("tool_calls"),
+    )
+    assert [(p.id, p.name, p.arguments) for p in found.answer.parts] == [("a", "f", '{"x":1}'), ("b", "g", '{"y":2}')]
+
+
+def test_two_calls_of_index_0_with_their_own_ids_are_two_calls():
+    """vercel/ai#14277, litellm#33678: Ollama and others say index 0 for every call."""
+    found = collect(
+        delta(tool_calls=[{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}]),
+        delta(tool_calls=[{"index": 0, "id": "b", "function": {"name": "g", "arguments": '{"y":2}'}}]),
+        delta("tool_calls"),
+    )
+    assert [(p.id, p.name, p.arguments) for p in found.answer.parts] == [("a", "f", "{}"), ("b", "g", '{"y":2}')]
+
+
+def test_a_streamed_call_without_arguments_has_an_empty_object():
+    found = collect(
+        delta(tool_calls=[{"index": 0, "id": "a", "function": {"name": "f", "arguments": ""}}]), delta("tool_calls")
+    )
+    assert [p.arguments for p in found.answer.parts] == ["{}"]
+
+
+def test_a_piece_after_the_end_of_its_call_is_a_protocol_error():
+    with pytest.raises(ProtocolError, match="complete"):
         collect(
-            delta(tool_calls=[{"index": 0, "id": "a", "function": {"name": "f"}}]),
-            delta(tool_calls=[{"index": 1, "id": "b", "function": {"name": "g"}}]),
-            delta(tool_calls=[{"index": 0, "function": {"arguments": "{"}}]),
+            delta(tool_calls=[{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}]),
+            delta(tool_calls=[{"index": 1, "id": "b", "function": {"name": "g", "arguments": "{}"}}]),
+            delta(tool_calls=[{"index": 0, "function": {"arguments": "{}"}}]),
         )
 
 

@@ -5,7 +5,6 @@ Anthropic API reference, "Messages", "Streaming", "Extended thinking", "Structur
 counts.
 """
 
-import base64
 import re
 from typing import Any
 
@@ -16,7 +15,7 @@ from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, reasoning
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.reading import Ears, Reading, State, cap
-from switchgear.dialects.shape import InvalidBodyError, Node, encode, foreign_tools, object_of, text_of_object
+from switchgear.dialects.shape import Node, encode, foreign_tools, object_of, text_of_object
 from switchgear.dialects.streams import SseDecoder, sse_event
 from switchgear.providers.quirks import Quirks
 
@@ -319,21 +318,13 @@ def _encode_media(part: Media) -> dict[str, Any]:
     if part.url is not None:
         source: dict[str, Any] = {"type": "url", "url": part.url}
     elif part.mime == "text/plain":
-        return {"type": "text", "text": text_of_base64(part.data or "")}
+        return {"type": "text", "text": media.text_of_base64(part.data or "")}
     else:
         source = {"type": "base64", "media_type": part.mime or "application/pdf", "data": part.data}
     block: dict[str, Any] = {"type": kind, "source": source}
     if part.name is not None and kind == "document":
         block["title"] = part.name
     return _marked(block, part.cache)
-
-
-def text_of_base64(data: str) -> str:
-    """Decode a text file. Raises InvalidBodyError when it is none."""
-    try:
-        return base64.b64decode(data, validate=True).decode("utf-8")
-    except ValueError:
-        raise InvalidBodyError("a text file must be UTF-8 in base64", "messages") from None
 
 
 def _encode_tool(tool: hub.Tool) -> dict[str, Any]:

@@ -94,6 +94,10 @@ def decode_request(body: Node, model: str, stream: bool) -> Request:
         if role not in {"user", "assistant"}:
             raise message.fail(f"{role[:32]!r} is not one of user, assistant", "role")
         parts = _decode_blocks(message.items("content"), request.dropped)
+        if role == "assistant":  # what a tool of Bedrock's own answered stands beside its call
+            served = {part.call_id for part in parts if isinstance(part, hub.ToolResult)}
+            request.dropped += [f"toolUse {call_id[:64]}" for call_id in served]
+            parts = _without_served(parts, served)
         if request.messages and request.messages[-1].role == role:
             request.messages[-1].parts.extend(parts)
         else:
@@ -373,14 +377,18 @@ def decode_answer(body: Node) -> Answer:
     # Tools that Bedrock ran itself leave their results in the answer: they are no calls for the client.
     served = {part.call_id for part in parts if isinstance(part, hub.ToolResult)}
     answer.dropped += [f"toolUse {call_id}" for call_id in served]
-    answer.parts = [
+    answer.parts = _without_served(parts, served)
+    answer.finish = _FINISHES.get(body.text("stopReason") or "end_turn", "stop")
+    answer.usage = usage_of_raw(body.raw("usage"))
+    return answer
+
+
+def _without_served(parts: list[Part], served: set[str]) -> list[Part]:
+    return [
         part
         for part in parts
         if not isinstance(part, hub.ToolResult) and not (isinstance(part, hub.ToolCall) and part.id in served)
     ]
-    answer.finish = _FINISHES.get(body.text("stopReason") or "end_turn", "stop")
-    answer.usage = usage_of_raw(body.raw("usage"))
-    return answer
 
 
 def encode_answer(answer: Answer, model: str, created: int) -> dict[str, Any]:

@@ -133,7 +133,12 @@ def _decode_message(message: Node, request: Request) -> None:
         _append(request, "assistant", _decode_assistant(message))
     elif role == "tool":
         content = _decode_content(message, "content")
-        _append(request, "user", [hub.ToolResult(message.need("tool_call_id"), content, message.text("name"))])
+        marks = [cache_of(message), *(part.cache for part in content)]
+        for part in content:
+            part.cache = None  # a result is cached as a whole
+        cache = next((mark for mark in reversed(marks) if mark is not None), None)
+        result = hub.ToolResult(message.need("tool_call_id"), content, message.text("name"), cache=cache)
+        _append(request, "user", [result])
     else:
         raise message.fail(f"{role[:32]!r} is not one of system, developer, user, assistant, tool", "role")
 
@@ -232,7 +237,11 @@ def _decode_tool(tool: Node) -> hub.Tool:
     function = tool.object("function") if tool.has("function") else tool  # flat definitions: Cursor sends them
     schema = function.raw("parameters") if function.has("parameters") else hub.Tool("").schema
     return hub.Tool(
-        function.need("name"), function.text("description"), schema, function.flag("strict"), cache_of(tool)
+        function.need("name"),
+        function.text("description"),
+        schema,
+        function.flag("strict"),
+        cache_of(tool) or cache_of(function),
     )
 
 
@@ -294,7 +303,7 @@ def encode_request(request: Request, model: str, quirks: Quirks) -> dict[str, An
     if request.system:
         messages.append({"role": "system", "content": "\n\n".join(text.text for text in request.system)})
     for message in request.messages:
-        messages.extend(_encode_message(message, request))
+        messages.extend(_encode_message(message, request, quirks))
     body: dict[str, Any] = {"model": model, "messages": messages}
     if request.stream:
         body["stream"] = True
@@ -334,9 +343,9 @@ def encode_request(request: Request, model: str, quirks: Quirks) -> dict[str, An
     return body
 
 
-def _encode_message(message: Message, request: Request) -> list[dict[str, Any]]:
+def _encode_message(message: Message, request: Request, quirks: Quirks) -> list[dict[str, Any]]:
     if message.role == "assistant":
-        return [_encode_assistant(message.parts, request)]
+        return [_encode_assistant(message.parts, request, quirks)]
     out: list[dict[str, Any]] = []
     user: list[dict[str, Any]] = []
     for part in message.parts:
@@ -370,12 +379,15 @@ def _encode_part(part: Text | Media) -> dict[str, Any]:
     raise media.refusal(part)
 
 
-def _encode_assistant(parts: list[Part], request: Request) -> dict[str, Any]:
+def _encode_assistant(parts: list[Part], request: Request, quirks: Quirks) -> dict[str, Any]:
     out: dict[str, Any] = {"role": "assistant"}
     texts = [part.text for part in parts if isinstance(part, Text)]
     refusals = [part.text for part in parts if isinstance(part, Refusal)]
     calls = [_encode_call(part) for part in parts if isinstance(part, hub.ToolCall)]
-    if any(isinstance(part, Thinking) for part in parts):
+    thoughts = "".join(part.text for part in parts if isinstance(part, Thinking))
+    if thoughts and quirks.reasoning_content:
+        out["reasoning_content"] = thoughts
+    elif any(isinstance(part, Thinking) for part in parts):
         request.dropped.append("messages.thinking")
     out["content"] = "".join(texts) if texts else None
     if refusals:
@@ -459,7 +471,7 @@ def decode_answer(body: Node) -> Answer:
 
 def encode_answer(answer: Answer, model: str, created: int) -> dict[str, Any]:
     """Build the answer for a client. `created` is in seconds since the epoch."""
-    message = _encode_assistant(answer.parts, Request(model=""))
+    message = _encode_assistant(answer.parts, Request(model=""), Quirks())
     message.setdefault("refusal", None)
     message.update(_encode_thinking(answer.parts))
     images = [part for part in answer.parts if isinstance(part, Media) and part.kind == "image"]
@@ -568,6 +580,27 @@ class _StreamChunk(msgspec.Struct):
     error: Any = None
 
 
+class _StreamedCall:
+    """A call whose pieces arrive."""
+
+    __slots__ = ("arguments", "id", "index", "is_begun", "name", "signature")
+
+    def __init__(self, call_id: str, index: int, name: str, signature: str | None) -> None:
+        self.id, self.index, self.name, self.signature = call_id, index, name, signature
+        self.arguments: list[str] = []
+        self.is_begun = False
+
+    def is_complete(self) -> bool:
+        """True when the arguments are one JSON value; asked once for each call that follows."""
+        try:
+            msgspec.json.decode("".join(self.arguments), type=Raw)
+        except msgspec.DecodeError:
+            return False
+        return True
+
+
+CALLS_MIXED_MAX = 128
+"""Among so many of the last calls a piece's call is looked for; no model calls more tools at once."""
 _decode_chunk = msgspec.json.Decoder(_StreamChunk, strict=False).decode
 _DONE = b"[DONE]"
 
@@ -583,8 +616,8 @@ class StreamDecoder:
         self._finish: Finish | None = None
         self._usage: TokenUsage | None = None
         self._tier: str | None = None
-        self._call: int | None = None
-        self._held: dict[int, list[_Call]] = {}
+        self._calls: list[_StreamedCall] = []
+        self._open_call: _StreamedCall | None = None
 
     def feed(self, data: bytes) -> list[hub.Event]:
         """Return the events that these bytes complete. Raises ProtocolError for an event that is too large or no JSON."""
@@ -671,26 +704,56 @@ class StreamDecoder:
                 self._sequence.text("text", item["text"])
 
     def _tool(self, call: _Call) -> None:
-        index = (
-            call.index
-            if call.index is not None
-            else (self._call or 0) + (1 if call.id and self._call is not None else 0)
-        )
+        """Add a piece to its call, which is named by its id or, without one, its index: some servers say index 0 for every
+        call, others let the pieces of several calls alternate. Parts do not overlap: a later call waits until the one
+        before it is complete."""
         function = call.function or _Function()
-        if index != self._call and (call.id or function.name or self._call is None):
-            signature = None
-            if isinstance(call.extra_content, dict):
-                signature = (call.extra_content.get("google") or {}).get("thought_signature")
-            self._call = index
-            self._sequence.begin("tool", call.id or f"call_{index}", function.name or "", signature)
-        elif index != self._call:
-            raise ProtocolError("the provider interleaves the pieces of several tool calls")
-        self._sequence.more(function.arguments or "")
+        piece = self._call_of(call, function)
+        piece.arguments.append(function.arguments or "")
+        if piece is self._open_call:
+            self._sequence.more(function.arguments or "")
+        elif piece.is_begun:
+            if function.arguments:
+                raise ProtocolError("the provider adds to a tool call that was complete")
+        elif self._open_call is None or not self._sequence.is_open or self._open_call.is_complete():
+            self._begin_call(piece)
+
+    def _call_of(self, call: _Call, function: _Function) -> "_StreamedCall":
+        recent = self._calls[-CALLS_MIXED_MAX:]
+        known = None
+        if call.index is not None:
+            known = next((each for each in reversed(recent) if each.index == call.index), None)
+        elif call.id:
+            known = next((each for each in reversed(recent) if each.id == call.id), None)
+        elif recent and not function.name:
+            known = recent[-1]
+        if known is not None and call.id and call.id != known.id:
+            known = None  # some servers say index 0 for every call
+        if known is not None:
+            return known
+        signature = None
+        if isinstance(call.extra_content, dict):
+            signature = (call.extra_content.get("google") or {}).get("thought_signature")
+        index = call.index if call.index is not None else len(self._calls)
+        made = _StreamedCall(call.id or f"call_{len(self._calls)}", index, function.name or "", signature)
+        self._calls.append(made)
+        return made
+
+    def _begin_call(self, call: "_StreamedCall") -> None:
+        self._sequence.begin("tool", call.id, call.name, call.signature)
+        self._sequence.more("".join(call.arguments))
+        call.is_begun, self._open_call = True, call
+
+    def _close_calls(self) -> None:
+        for call in self._calls:
+            if not call.is_begun:
+                self._begin_call(call)
 
     def _end(self) -> None:
         self._ended = True
         if not self._begun:
             return  # nothing but [DONE] is no answer
+        self._close_calls()
         self._sequence.close()
         # [DONE] is a proper end; one provider (Snowflake) gives no finish reason before it.
         self._sequence.events.append(hub.End(self._finish or "stop", self._usage, None, self._tier))

@@ -257,12 +257,13 @@ _decode_logprobs = msgspec.json.Decoder(list[_Probed] | None).decode
 class Sequence:
     """Turns the pieces of a stream into events whose parts never overlap. Each stream decoder has one."""
 
-    __slots__ = ("_kind", "events", "index", "is_open")
+    __slots__ = ("_is_empty", "_kind", "events", "index", "is_open")
 
     def __init__(self) -> None:
         self.index = -1
         self.is_open = False
         self._kind = ""
+        self._is_empty = True
         self.events: list[Event] = []
 
     def begin(
@@ -275,7 +276,7 @@ class Sequence:
         """Begin a part; the open one ends."""
         self.close()
         self.index += 1
-        self.is_open, self._kind = True, kind
+        self.is_open, self._kind, self._is_empty = True, kind, True
         self.events.append(PartBegin(self.index, kind, part_id, name, signature))
 
     def text(self, kind: Literal["text", "thinking", "refusal"], text: str) -> None:
@@ -288,6 +289,7 @@ class Sequence:
     def more(self, text: str) -> None:
         """Add to the open part, whatever it is."""
         if text:
+            self._is_empty = False
             self.events.append(Delta(self.index, text))
 
     def probe(self, logprobs: Raw) -> None:
@@ -314,6 +316,8 @@ class Sequence:
     def close(self) -> None:
         """End the open part."""
         if self.is_open:
+            if self._kind == "tool" and self._is_empty:  # clients parse the arguments: nothing is no JSON
+                self.events.append(Delta(self.index, "{}"))
             self.events.append(PartEnd(self.index))
             self.is_open = False
 

@@ -1,5 +1,6 @@
 """Data URLs, media types and sound formats: what dialects spell differently. Level 1."""
 
+import base64
 import re
 
 from switchgear.dialects.hub import Media
@@ -76,3 +77,11 @@ def refusal(media: Media) -> InvalidBodyError:
     how = " given by its address" if media.url is not None else ""
     hint = "; send its data" if media.url is not None and media.kind in {"image", "file"} else ""
     return InvalidBodyError(f"{media.kind} input{how} cannot be carried to this model's provider{hint}", "messages")
+
+
+def text_of_base64(data: str) -> str:
+    """Decode a text file. Raises InvalidBodyError when it is none."""
+    try:
+        return base64.b64decode(data, validate=True).decode("utf-8")
+    except ValueError:
+        raise InvalidBodyError("a text file must be UTF-8 in base64", "messages") from None

@@ -8,8 +8,12 @@ from collections.abc import Callable
 from typing import Any, Protocol
 from urllib.parse import quote
 
+import msgspec
+
 from switchgear.core.errors import ProtocolError
 from switchgear.dialects import anthropic, bedrock, cohere, embeddings, errors, gemini, hub, openai, responses
+from switchgear.dialects.fitting import fit
+from switchgear.dialects.model_facts import facts_of
 from switchgear.dialects.reading import BinaryListener, Ears, Listener, Reading
 from switchgear.dialects.registry import TRANSLATORS
 from switchgear.dialects.request import Body, Request, upstream_body
@@ -140,6 +144,7 @@ class Passage:
         "_created",
         "_customs",
         "_model",
+        "_names",
         "_ours",
         "_request",
         "_wanted",
@@ -170,6 +175,7 @@ class Passage:
         self.dropped: list[str] = []
         self._ours = dialect == provider_dialect
         self._customs: frozenset[str] = frozenset()
+        self._names: dict[str, str] = {}
         self._wanted: embeddings.Wanted | None = None
 
     @property
@@ -257,6 +263,14 @@ class Passage:
             raise ProtocolError(f"the provider's answer is not of its dialect: {exc}") from exc
         self.dropped += answer.dropped
         answer.id = answer.id or self._answer_id  # clients join what bears one id
+        if self._names:
+            for part in answer.parts:
+                if isinstance(part, hub.ToolCall):
+                    part.name = self._names.get(part.name, part.name)
+        if len(answer.parts) > 1:  # a client would send an empty block back, and be refused
+            answer.parts = [part for part in answer.parts if not isinstance(part, hub.Text) or part.text]
+        if answer.finish == "stop" and any(isinstance(part, hub.ToolCall) for part in answer.parts):
+            answer.finish = "tool_calls"
         return answer
 
     def as_stream(self, body: bytes) -> bytes:
@@ -305,9 +319,13 @@ def _sequence_number(meter: Meter) -> int:
         return 0
 
 
-def choose(dialect: str, operation: str, spoken: tuple[str, ...]) -> str | None:
-    """Return the dialect in which a provider is asked: the client's own where it speaks it, else the first that a
-    translation leads to. None when the provider cannot do this."""
+def choose(dialect: str, operation: str, spoken: tuple[str, ...], model: str = "") -> str | None:
+    """Return the dialect in which a provider is asked: the client's own where it speaks it and serves the model on it, else
+    the first that a translation leads to. None when the provider cannot do this."""
+    if operation == "chat" and "responses" in spoken and dialect != "responses":
+        facts = facts_of(model)
+        if facts.only_responses or (facts.on_responses and dialect != "openai"):
+            return "responses"
     if dialect in spoken and (dialect, operation) in PATHS:
         return dialect
     if operation == "chat":
@@ -359,6 +377,12 @@ def open_passage(
         asked = TRANSLATORS[request.dialect].decode_request(node, request.model, request.stream)
         if request.dialect == "responses":
             passage._customs = responses.custom_tools(node)
+        facts = facts_of(upstream_model)
+        passage._names = fit(asked, provider_dialect, facts).names
+        if facts.max_tokens_name is not None:
+            quirks = msgspec.structs.replace(quirks, max_tokens=facts.max_tokens_name)
+        if facts.thinking_returns:
+            quirks = msgspec.structs.replace(quirks, reasoning_content=True)
         body = TRANSLATORS[provider_dialect].encode_request(asked, upstream_model, quirks)
     except InvalidBodyError:
         raise
@@ -387,7 +411,9 @@ class Crossing:
         self.failed: hub.Failed | None = None
         self._chars = 0
         self._is_ended = False
+        self._has_calls = False
         self._answer_id = passage._answer_id
+        self._names = passage._names
 
     @property
     def is_clean(self) -> bool:
@@ -420,11 +446,17 @@ class Crossing:
             if isinstance(event, hub.Delta):
                 self.events += 1
                 self._chars += len(event.text)
+            elif isinstance(event, hub.PartBegin):
+                self._has_calls = self._has_calls or event.kind == "tool"
+                if event.name is not None and self._names:
+                    event.name = self._names.get(event.name, event.name)
             elif isinstance(event, hub.Begin):
                 reading.response_id = event.id[:128] if event.id else None
                 event.id = event.id or self._answer_id
             elif isinstance(event, hub.End):
                 self._is_ended = True
+                if event.finish == "stop" and self._has_calls:  # said so by some servers although a tool is called
+                    event.finish = "tool_calls"
                 reading.usage, reading.finish_reason = event.usage, event.finish
                 reading.service_tier = event.service_tier
             elif isinstance(event, hub.Failed):

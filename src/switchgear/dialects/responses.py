@@ -235,16 +235,18 @@ def _encode_message(message: Message, request: Request) -> list[dict[str, Any]]:
     content: list[dict[str, Any]] = []
 
     def close() -> None:
-        if content:
+        if content and message.role == "assistant":  # parts of an answer come with ids, a plain text without
+            text = "".join(part["text"] for part in content)
+            items.append({"type": "message", "role": "assistant", "content": text})
+        elif content:
             items.append({"type": "message", "role": message.role, "content": list(content)})
-            content.clear()
+        content.clear()
 
     for part in message.parts:
-        if isinstance(part, Text):
-            kind = "input_text" if message.role == "user" else "output_text"
-            content.append({"type": kind, "text": part.text} | ({} if message.role == "user" else {"annotations": []}))
-        elif isinstance(part, Refusal):
-            content.append({"type": "refusal", "refusal": part.text})
+        if isinstance(part, Text | Refusal):
+            content.append({"type": "input_text", "text": part.text})
+        elif isinstance(part, Media) and message.role == "assistant":
+            request.dropped.append(f"messages.{part.kind}")
         elif isinstance(part, Media):
             content.append(_encode_media(part))
         elif isinstance(part, hub.ToolCall):
@@ -272,8 +274,7 @@ def _encode_output(item: Text | Media) -> dict[str, Any]:
 
 def _encode_media(part: Media) -> dict[str, Any]:
     if part.kind == "image":
-        out = {"type": "input_image", "image_url": media.to_url(part)}
-        return out | ({"detail": part.detail} if part.detail is not None else {})
+        return {"type": "input_image", "image_url": media.to_url(part), "detail": part.detail or "auto"}
     if part.kind == "file":
         if part.url is not None:
             return {"type": "input_file", "file_url": part.url}

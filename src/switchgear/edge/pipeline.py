@@ -177,7 +177,9 @@ def dry_run(gate: "Gate", context: RequestContext, plan: Plan, first: Target) ->
         {
             "provider": target.candidate.provider.name,
             "upstream_model": target.candidate.upstream_model,
-            "dialect": passage.choose(request.dialect, request.operation, target.candidate.provider.dialects),
+            "dialect": passage.choose(
+                request.dialect, request.operation, target.candidate.provider.dialects, target.candidate.upstream_model
+            ),
             "priced": target.meterer is not None,
         }
         for target in plan.targets

@@ -147,7 +147,11 @@ class Transfer:
         assert request is not None
         provider = candidate.provider
         is_raw = request.operation == "passthrough"
-        dialect = request.dialect if is_raw else passage.choose(request.dialect, request.operation, provider.dialects)
+        dialect = (
+            request.dialect
+            if is_raw
+            else passage.choose(request.dialect, request.operation, provider.dialects, candidate.upstream_model)
+        )
         if dialect is None:
             name, what = clean(request.model, 128), endpoint.name
             return Problem(problems.UNSUPPORTED, f"the model {name!r} cannot be used for {what}", "model")

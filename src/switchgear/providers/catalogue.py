@@ -31,6 +31,7 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
 
 _OPENAI = Quirks(max_tokens="max_completion_tokens")
 _NO_EFFORT = Quirks(reasoning_effort=False)
+_THINKS = Quirks(reasoning_effort=False, reasoning_content=True)
 _LOCAL = Quirks(top_k=True)
 # A list of further models would be called and paid for past what the virtual key may call, and past the record.
 _OPENROUTER = Quirks(top_k=True, body={"models": None, "preset": None})
@@ -75,12 +76,12 @@ def _rows() -> tuple[ProviderRow, ...]:
         ),
         _row("cohere", "https://api.cohere.com/v2", "cohere", dialects=("cohere",)),
         _row("xai", "https://api.x.ai/v1", "x-ai", dialects=_BOTH),
-        _row("deepseek", "https://api.deepseek.com/v1", "deepseek", quirks=_NO_EFFORT),
-        _row("moonshot", "https://api.moonshot.ai/v1", "moonshotai", quirks=_NO_EFFORT),
-        _row("zai", "https://api.z.ai/api/paas/v4", "zai", quirks=_NO_EFFORT),
-        _row("zhipu", "https://open.bigmodel.cn/api/paas/v4", "zhipuai", quirks=_NO_EFFORT),
-        _row("minimax", "https://api.minimax.io/v1", "minimax", quirks=_NO_EFFORT),
-        _row("dashscope", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", quirks=_NO_EFFORT),
+        _row("deepseek", "https://api.deepseek.com/v1", "deepseek", quirks=_THINKS),
+        _row("moonshot", "https://api.moonshot.ai/v1", "moonshotai", quirks=_THINKS),
+        _row("zai", "https://api.z.ai/api/paas/v4", "zai", quirks=_THINKS),
+        _row("zhipu", "https://open.bigmodel.cn/api/paas/v4", "zhipuai", quirks=_THINKS),
+        _row("minimax", "https://api.minimax.io/v1", "minimax", quirks=_THINKS),
+        _row("dashscope", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", quirks=_THINKS),
         _row("qianfan", "https://qianfan.baidubce.com/v2", quirks=_NO_EFFORT),
         _row("volcengine", "https://ark.cn-beijing.volces.com/api/v3", quirks=_NO_EFFORT),
         _row("ai21", "https://api.ai21.com/studio/v1", quirks=_NO_EFFORT),
@@ -183,7 +184,7 @@ PROVIDERS: dict[str, ProviderRow] = {row.name: row for row in _rows()}
 # What a server of a dialect looks like that is in no catalogue: a base URL is all that is missing.
 GENERIC: dict[str, ProviderRow] = {
     "openai": _row("openai", "", dialects=("openai",)),
-    "responses": _row("responses", "", dialects=_BOTH),
+    "responses": _row("responses", "", dialects=("responses", "openai")),
     "anthropic": _row("anthropic", "", dialects=("anthropic",), auth="x-api-key"),
     "gemini": _row("gemini", "", dialects=("gemini",), auth="x-goog-api-key"),
     "bedrock": _row("bedrock", "", dialects=("bedrock",)),

@@ -18,6 +18,9 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """False where `reasoning_effort` is refused."""
     top_k: bool = False
     """True where chat completions take `top_k`."""
+    reasoning_content: bool = False
+    """True where an assistant's thinking goes back as `reasoning_content`, which makers of models that think between tool
+    calls demand (api-docs.deepseek.com/guides/thinking_mode, read 2026-11-26)."""
     drop: tuple[str, ...] = ()
     """Further fields that the provider refuses: removed in translated requests, and listed in the record."""
     paths: dict[str, str] = {}

@@ -3,6 +3,7 @@
 A rule takes a decoded request and the upstream's model name and returns a Finding, or None where it is kept.
 """
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -55,12 +56,18 @@ def openai_messages(body: dict[str, Any], model: str) -> Finding | None:
 
 def openai_tool_names(body: dict[str, Any], model: str) -> Finding | None:
     """`^[a-zA-Z0-9_-]+$`, at most 64 (API reference: FunctionObject.name, read 2026-11-26); in histories too."""
-    names = [tool.get("function", {}).get("name", "") for tool in _items(body.get("tools")) if tool.get("type") == "function"]
+    names = [
+        tool.get("function", {}).get("name", "") for tool in _items(body.get("tools")) if tool.get("type") == "function"
+    ]
     for message in _items(body.get("messages")):
-        names += [call.get("function", {}).get("name", "") for call in _items(message.get("tool_calls")) if "function" in call]
+        names += [
+            call.get("function", {}).get("name", "") for call in _items(message.get("tool_calls")) if "function" in call
+        ]
     for name in names:
         if not _OPENAI_NAME.fullmatch(name):
-            return Finding("openai-tool-name", f"Invalid 'tools[0].function.name': string does not match pattern: {name!r}")
+            return Finding(
+                "openai-tool-name", f"Invalid 'tools[0].function.name': string does not match pattern: {name!r}"
+            )
     return None
 
 
@@ -81,7 +88,9 @@ def _openai_schema(name: Any, schema: Any) -> Finding | None:
     if not isinstance(schema, dict) or not schema:
         return None
     if schema.get("type") != "object":
-        return Finding("openai-schema", f"{where}schema must be a JSON Schema of 'type: \"object\"', got 'type: \"None\"'.")
+        return Finding(
+            "openai-schema", f"{where}schema must be a JSON Schema of 'type: \"object\"', got 'type: \"None\"'."
+        )
     if "properties" not in schema:
         return Finding("openai-schema", f"{where}In context=(), object schema missing properties.")
     for word in ("oneOf", "anyOf", "allOf", "enum", "not"):
@@ -107,7 +116,9 @@ def openai_tool_order(body: dict[str, Any], model: str) -> Finding | None:
         waiting = {call["id"] for call in _items(message.get("tool_calls"))} if role == "assistant" else set()
     if waiting:
         text = "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'."
-        return Finding("openai-tool-order", f"{text} The following tool_call_ids did not have response messages: {min(waiting)}")
+        return Finding(
+            "openai-tool-order", f"{text} The following tool_call_ids did not have response messages: {min(waiting)}"
+        )
     return None
 
 
@@ -136,7 +147,9 @@ def openai_sampling(body: dict[str, Any], model: str) -> Finding | None:
             return Finding("openai-sampling", "Unrecognized request argument supplied: reasoning_effort")
         return None
     if "max_tokens" in body:
-        text = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+        text = (
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+        )
         return Finding("openai-sampling", text)
     if body.get("temperature", 1) != 1:
         text = f"Unsupported value: 'temperature' does not support {body['temperature']} with this model. Only the default (1)"
@@ -165,12 +178,18 @@ def responses_items(body: dict[str, Any], model: str) -> Finding | None:
         if kind in {"function_call", "custom_tool_call"}:
             calls.add(item.get("call_id"))
             if not re.fullmatch(r"[a-zA-Z0-9_-]{1,128}", item.get("name", "")):
-                return Finding("responses-name", f"Invalid 'input[0].name': string does not match pattern {item.get('name')!r}")
+                return Finding(
+                    "responses-name", f"Invalid 'input[0].name': string does not match pattern {item.get('name')!r}"
+                )
         if kind == "function_call_output" and item.get("call_id") not in calls and not body.get("previous_response_id"):
-            return Finding("responses-order", f"No tool call found for function call output with call_id {item.get('call_id')}.")
+            return Finding(
+                "responses-order", f"No tool call found for function call output with call_id {item.get('call_id')}."
+            )
     for tool in _items(body.get("tools")):
         if tool.get("type") == "function" and not _OPENAI_NAME.fullmatch(tool.get("name", "")):
-            return Finding("responses-name", f"Invalid 'tools[0].name': string does not match pattern: {tool.get('name')!r}")
+            return Finding(
+                "responses-name", f"Invalid 'tools[0].name': string does not match pattern: {tool.get('name')!r}"
+            )
     return None
 
 
@@ -179,9 +198,13 @@ def responses_sampling(body: dict[str, Any], model: str) -> Finding | None:
     if _REASONING.match(model) and (body.get("reasoning") or {}).get("effort") != "none":
         for name in ("temperature", "top_p"):
             if body.get(name) not in {None, 1}:
-                return Finding("responses-sampling", f"Unsupported parameter: '{name}' is not supported with this model.")
+                return Finding(
+                    "responses-sampling", f"Unsupported parameter: '{name}' is not supported with this model."
+                )
     elif model.startswith("gpt-4") and body.get("reasoning"):
-        return Finding("responses-sampling", "Unsupported parameter: 'reasoning.effort' is not supported with this model.")
+        return Finding(
+            "responses-sampling", "Unsupported parameter: 'reasoning.effort' is not supported with this model."
+        )
     return None
 
 
@@ -261,7 +284,9 @@ def anthropic_tool_order(body: dict[str, Any], model: str) -> Finding | None:
             return Finding("anthropic-tool-order", f"messages.{index - 1}: {text}: {min(before - results)}")
         if results - before:
             text = "unexpected `tool_use_id` found in `tool_result` blocks"
-            return Finding("anthropic-tool-order", f"messages.{index}.content.0: {text}: {min(map(str, results - before))}")
+            return Finding(
+                "anthropic-tool-order", f"messages.{index}.content.0: {text}: {min(map(str, results - before))}"
+            )
         before = {block.get("id") for block in blocks if block.get("type") == "tool_use"}
     return None
 
@@ -271,10 +296,18 @@ def anthropic_media(body: dict[str, Any], model: str) -> Finding | None:
     for message in _items(body.get("messages")):
         for block in _blocks(message):
             source = block.get("source") or {}
-            if block.get("type") == "image" and source.get("type") == "base64" and source.get("media_type") not in _ANTHROPIC_IMAGES:
+            if (
+                block.get("type") == "image"
+                and source.get("type") == "base64"
+                and source.get("media_type") not in _ANTHROPIC_IMAGES
+            ):
                 text = "Input should be 'image/jpeg', 'image/png', 'image/gif' or 'image/webp'"
                 return Finding("anthropic-media", f"messages.0.content.0.image.source.base64.media_type: {text}")
-            if block.get("type") == "document" and source.get("type") == "base64" and source.get("media_type") != "application/pdf":
+            if (
+                block.get("type") == "document"
+                and source.get("type") == "base64"
+                and source.get("media_type") != "application/pdf"
+            ):
                 text = "document.source.base64.media_type: Input should be 'application/pdf'"
                 return Finding("anthropic-media", text)
     return None
@@ -299,7 +332,9 @@ def anthropic_sampling(body: dict[str, Any], model: str) -> Finding | None:
         if body.get("temperature", 1) != 1:
             return Finding("anthropic-sampling", "`temperature` may only be set to 1 when thinking is enabled.")
         if thinking.get("budget_tokens", 0) < 1024:
-            return Finding("anthropic-sampling", "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024")
+            return Finding(
+                "anthropic-sampling", "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024"
+            )
         if body.get("max_tokens", 0) <= thinking["budget_tokens"]:
             return Finding("anthropic-sampling", "`max_tokens` must be greater than `thinking.budget_tokens`.")
         if (body.get("tool_choice") or {}).get("type") in {"any", "tool"}:
@@ -323,7 +358,9 @@ def anthropic_output_schema(body: dict[str, Any], model: str) -> Finding | None:
             text = "For 'object' type, 'additionalProperties' must be explicitly set to false"
             return Finding("anthropic-output-schema", f"output_config.format.schema: {text}")
         if schema.get("minItems", 0) > 1:
-            return Finding("anthropic-output-schema", "For 'array' type, 'minItems' values other than 0 or 1 are not supported")
+            return Finding(
+                "anthropic-output-schema", "For 'array' type, 'minItems' values other than 0 or 1 are not supported"
+            )
     return None
 
 
@@ -347,8 +384,30 @@ def _schemas(value: Any) -> Iterator[dict[str, Any]]:
 _GEMINI_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,127}")
 # Schema, ai.google.dev/api/caching#Schema, read 2026-11-26
 _GEMINI_SCHEMA = frozenset(
-    "type format title description nullable enum maxItems minItems properties required minProperties maxProperties minLength"
-    " maxLength pattern example anyOf propertyOrdering default items minimum maximum".split()
+    {
+        "type",
+        "format",
+        "title",
+        "description",
+        "nullable",
+        "enum",
+        "maxItems",
+        "minItems",
+        "properties",
+        "required",
+        "minProperties",
+        "maxProperties",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "example",
+        "anyOf",
+        "propertyOrdering",
+        "default",
+        "items",
+        "minimum",
+        "maximum",
+    }
 )
 _BUDGETS = {"gemini-2.5-flash-lite": (512, 24_576), "gemini-2.5-flash": (0, 24_576), "gemini-2.5-pro": (128, 32_768)}
 
@@ -372,7 +431,9 @@ def gemini_contents(body: dict[str, Any], model: str) -> Finding | None:
     for _, parts in _turns(contents, lambda content: content["parts"]):
         replies = sum("functionResponse" in part for part in parts)
         if replies and replies != calls:
-            text = "Please ensure that the number of function response parts is equal to the number of function call parts"
+            text = (
+                "Please ensure that the number of function response parts is equal to the number of function call parts"
+            )
             return Finding("gemini-contents", f"{text} of the function call turn.")
         if calls and not replies:
             text = "Please ensure that function call turn comes immediately after a user turn or after a function response turn."
@@ -388,11 +449,13 @@ def gemini_tools(body: dict[str, Any], model: str) -> Finding | None:
             name = declaration.get("name", "")
             if not _GEMINI_NAME.fullmatch(name):
                 text = "Invalid function name. Must start with a letter or an underscore."
-                return Finding("gemini-tool-name", f"* GenerateContentRequest.tools[0].function_declarations[0].name: {text}")
+                return Finding(
+                    "gemini-tool-name", f"* GenerateContentRequest.tools[0].function_declarations[0].name: {text}"
+                )
             for schema in _schemas(declaration.get("parameters")):
                 unknown = set(schema) - _GEMINI_SCHEMA
                 if unknown:
-                    text = f'Unknown name "{min(unknown)}" at \'tools[0].function_declarations[0].parameters\''
+                    text = f"Unknown name \"{min(unknown)}\" at 'tools[0].function_declarations[0].parameters'"
                     return Finding("gemini-schema", f"Invalid JSON payload received. {text}: Cannot find field.")
     return None
 
@@ -407,7 +470,9 @@ def gemini_thinking(body: dict[str, Any], model: str) -> Finding | None:
     if budget is not None and budget != -1 and bounds is not None and not bounds[0] <= budget <= bounds[1]:
         is_off = budget == 0 and bounds[0] != 128
         if not is_off:
-            text = f"The thinking budget {budget} is invalid. Please choose a value between {bounds[0]} and {bounds[1]}."
+            text = (
+                f"The thinking budget {budget} is invalid. Please choose a value between {bounds[0]} and {bounds[1]}."
+            )
             return Finding("gemini-thinking", text)
     return None
 
@@ -437,7 +502,10 @@ def bedrock_messages(body: dict[str, Any], model: str) -> Finding | None:
     litellm#5747, hermes-agent#55092)."""
     messages = _items(body.get("messages"))
     if not messages or messages[0].get("role") != "user":
-        return Finding("bedrock-messages", "A conversation must start with a user message. Try again with a conversation that does.")
+        return Finding(
+            "bedrock-messages",
+            "A conversation must start with a user message. Try again with a conversation that does.",
+        )
     texts = [block for message in messages for block in _bedrock_texts(message.get("content"))]
     texts += [block for block in _items(body.get("system")) if "text" in block]
     if any(not block["text"] for block in texts):  # white space alone passes: a recorded exchange has "\\n"
@@ -445,10 +513,12 @@ def bedrock_messages(body: dict[str, Any], model: str) -> Finding | None:
         return Finding("bedrock-text", f"{text}, and try again.")
     if any(not message.get("content") for message in messages):
         return Finding("bedrock-messages", "The content field in the Message object at messages.0 is empty.")
-    for before, after in zip(messages, messages[1:], strict=False):
+    for before, after in itertools.pairwise(messages):
         if before.get("role") == after.get("role"):
             return Finding("bedrock-messages", "A conversation must alternate between user and assistant roles.")
-    has_tools = any("toolUse" in block or "toolResult" in block for message in messages for block in _items(message.get("content")))
+    has_tools = any(
+        "toolUse" in block or "toolResult" in block for message in messages for block in _items(message.get("content"))
+    )
     if has_tools and not (body.get("toolConfig") or {}).get("tools"):
         text = "The toolConfig field must be defined when using toolUse and toolResult content blocks."
         return Finding("bedrock-tool-config", text)
@@ -474,7 +544,9 @@ def bedrock_tools(body: dict[str, Any], model: str) -> Finding | None:
             return Finding("bedrock-tool-name", f"1 validation error detected: {text}")
         schema = (spec.get("inputSchema") or {}).get("json")
         if not isinstance(schema, dict) or schema.get("type") != "object":
-            text = "The value at toolConfig.tools.0.toolSpec.inputSchema.json.type must be one of the following: object."
+            text = (
+                "The value at toolConfig.tools.0.toolSpec.inputSchema.json.type must be one of the following: object."
+            )
             return Finding("bedrock-schema", text)
     return None
 
@@ -489,7 +561,9 @@ def cohere_messages(body: dict[str, Any], model: str) -> Finding | None:
         return Finding("cohere-messages", "invalid request: messages must not be empty")
     for message in messages:
         if message.get("role") != "assistant" and not message.get("content"):
-            return Finding("cohere-messages", "invalid request: all elements in messages must have content or tool calls.")
+            return Finding(
+                "cohere-messages", "invalid request: all elements in messages must have content or tool calls."
+            )
     return None
 
 

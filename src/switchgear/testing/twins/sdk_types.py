@@ -54,14 +54,21 @@ class Strict:
             wrapper = Required if is_required else NotRequired
             field = self.type(inner)
             fields[name] = wrapper[Union[field, None] if self._nulls and not is_required else field]  # noqa: UP007
-        made = typing_extensions.TypedDict(kind.__name__, fields)  # type: ignore[operator]
+        make: Any = typing_extensions.TypedDict
+        made: Any = make(kind.__name__, fields)
         made.__pydantic_config__ = pydantic.ConfigDict(extra="forbid", strict=True)
         self._made[kind] = made
         return made
 
 
 def _unwrapped(hint: Any, is_required: bool) -> tuple[Any, bool]:
-    while get_origin(hint) in {Required, NotRequired, Annotated, typing_extensions.Required, typing_extensions.NotRequired}:
+    while get_origin(hint) in {
+        Required,
+        NotRequired,
+        Annotated,
+        typing_extensions.Required,
+        typing_extensions.NotRequired,
+    }:
         origin = get_origin(hint)
         if origin is not Annotated:
             is_required = origin in {Required, typing_extensions.Required}
@@ -74,4 +81,10 @@ def _plain(kind: Any) -> Any:
         return Any
     if kind is float:
         return int | float
-    return kind if isinstance(kind, type) and kind in {str, int, bool, type(None), bytes} else Any if kind is not None else None
+    return (
+        kind
+        if isinstance(kind, type) and kind in {str, int, bool, type(None), bytes}
+        else Any
+        if kind is not None
+        else None
+    )

@@ -40,9 +40,7 @@ def _refusal(dialect: str, finding: Finding) -> Refusal:
 
 
 _ERRORS: dict[str, Callable[[str], dict[str, Any]]] = {
-    "openai": lambda text: {
-        "error": {"message": text, "type": "invalid_request_error", "param": None, "code": None}
-    },
+    "openai": lambda text: {"error": {"message": text, "type": "invalid_request_error", "param": None, "code": None}},
     "responses": lambda text: {
         "error": {"message": text, "type": "invalid_request_error", "param": None, "code": None}
     },
@@ -60,12 +58,28 @@ _ERRORS: dict[str, Callable[[str], dict[str, Any]]] = {
 # The SDKs' own types
 
 
+_OLDER = frozenset({"temperature", "top_p", "top_k"})
+"""What older models still take and the newest SDKs no longer offer; the rules judge it by model."""
+
+
+def _typed(name: str, body: dict[str, Any]) -> dict[str, Any]:
+    """What a provider's types are asked about: without what they leave out and the provider takes all the same."""
+    kept = {key: value for key, value in body.items() if key not in _OLDER}
+    if name == "responses" and isinstance(kept.get("input"), list):
+        # Codex sends reasoning and messages without ids (openai/codex, ResponseItem), read 2026-11-26
+        kept["input"] = [
+            {"id": "rs_1", **item} if isinstance(item, dict) and item.get("type") == "reasoning" else item
+            for item in kept["input"]
+        ]
+    return kept
+
+
 def _pydantic(name: str) -> Callable[[dict[str, Any], str], Finding | None]:
     def check(body: dict[str, Any], model: str) -> Finding | None:
         import pydantic
 
         try:
-            _adapter(name).validate_python(body)
+            _adapter(name).validate_python(_typed(name, body))
         except pydantic.ValidationError as exc:
             return Finding("types", _clearest(exc, body))
         return None
@@ -96,7 +110,9 @@ def _clearest(exc: Any, body: dict[str, Any]) -> str:
     errors = exc.errors(include_url=False, include_context=False, include_input=False)
     known = [error for error in errors if error["type"] == "extra_forbidden"] or errors
     deepest = max(known, key=lambda error: len(error["loc"]))
-    place = ".".join(str(step) for step in deepest["loc"] if isinstance(step, int) or re.fullmatch(r"[a-z_]+", str(step)))
+    place = ".".join(
+        str(step) for step in deepest["loc"] if isinstance(step, int) or re.fullmatch(r"[a-z_]+", str(step))
+    )
     return f"{place}: {deepest['msg']}"[:500]
 
 
@@ -166,7 +182,9 @@ def _bedrock_shape() -> Any:
 def _bytes_of(value: Any, shape: Any) -> Any:
     """Blobs stand in JSON as base64; botocore's validator wants bytes."""
     if shape.type_name == "structure" and isinstance(value, dict) and not getattr(shape, "document", False):
-        return {key: _bytes_of(item, shape.members[key]) if key in shape.members else item for key, item in value.items()}
+        return {
+            key: _bytes_of(item, shape.members[key]) if key in shape.members else item for key, item in value.items()
+        }
     if shape.type_name == "list" and isinstance(value, list):
         return [_bytes_of(item, shape.member) for item in value]
     if shape.type_name == "blob" and isinstance(value, str):

@@ -1,0 +1,353 @@
+"""A translated conversation made to fit what its provider refuses: rules as data, one pass each. Level 1, pure.
+
+Decoders keep what the client said; encoders write what they are given. Between them stand these passes: no blank text, a
+turn of the user, tools where the history calls some, names in the provider's alphabet, schemas in its keywords, media that
+it reads, sampling parameters that the model takes. What is left out is named in `request.dropped`; names are mapped back in
+answers. `switchgear.testing.twins` holds what providers refuse, with sources.
+"""
+
+import hashlib
+import re
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from switchgear.dialects import hub
+from switchgear.dialects.hub import Media, Message, Request, Text
+from switchgear.dialects.media import text_of_base64
+from switchgear.dialects.model_facts import Facts
+from switchgear.dialects.shape import InvalidBodyError, encode
+
+CONTINUED = "(continued)"
+"""What stands for a turn of the user where the conversation has none and the provider wants one."""
+PAST_TOOL = "A tool of an earlier part of this conversation; it cannot be called now."
+_HASH_CHARS = 8
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """What a dialect's providers refuse. Defaults are those of a plain server that takes everything."""
+
+    blank_is_white: bool = False
+    """True where white space alone counts as blank text; empty text is left out everywhere."""
+    user_turn: bool = False
+    """True where there must be a turn of the user."""
+    user_first: bool = False
+    """True where the first turn must be the user's."""
+    past_tools: bool = False
+    """True where a history with calls needs the tools declared."""
+    name_chars: str = "a-zA-Z0-9_-"
+    name_chars_max: int = 64
+    name_starts_with_letter: bool = False
+    top_words: frozenset[str] = frozenset()
+    """Keywords that a tool's schema may not have at its top."""
+    output_words: frozenset[str] = frozenset()
+    """Keywords that an answer's schema may not have anywhere."""
+    images: frozenset[str] = frozenset()
+    """Media types of images that are read; empty means any."""
+    text_files: bool = False
+    """True where a text file must be sent as text."""
+    makers: frozenset[str] | None = None
+    """Whose signed thinking goes back; None where the encoder decides."""
+    empty_result: str = ""
+    """What a tool's result says that is empty, where it must say something."""
+    tool_schemas: bool = True
+    """True where a tool's schema is completed to an object with properties."""
+
+
+_COMBINATORS = frozenset({"anyOf", "oneOf", "allOf"})
+_BOUNDS = frozenset(
+    {
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "minLength",
+        "maxLength",
+        "maxItems",
+        "uniqueItems",
+        "minProperties",
+        "maxProperties",
+        "patternProperties",
+        "propertyNames",
+    }
+)
+_IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+
+RULES: dict[str, Rules] = {
+    "openai": Rules(top_words=_COMBINATORS | {"enum", "not"}),
+    "responses": Rules(top_words=_COMBINATORS | {"enum", "not"}),
+    "anthropic": Rules(
+        blank_is_white=True,
+        user_turn=True,
+        name_chars_max=128,
+        top_words=_COMBINATORS,
+        output_words=_BOUNDS,
+        images=_IMAGES,
+        text_files=True,
+        makers=frozenset({"anthropic", "bedrock"}),
+    ),
+    "gemini": Rules(user_turn=True, name_chars="a-zA-Z0-9_.:-", name_starts_with_letter=True, tool_schemas=False),
+    "bedrock": Rules(
+        user_turn=True,
+        user_first=True,
+        past_tools=True,
+        top_words=_COMBINATORS,
+        images=_IMAGES,
+        makers=frozenset({"anthropic", "bedrock"}),
+        empty_result="(no output)",
+    ),
+    "cohere": Rules(user_turn=True, empty_result="(no output)"),
+}
+
+
+class Fitted(msgspec.Struct):
+    """What an answer must be told by."""
+
+    names: dict[str, str] = {}
+    """A tool's name as the provider knows it → as the client does; only those that differ."""
+
+
+def fit(request: Request, dialect: str, facts: Facts) -> Fitted:
+    """Change a request, in place, into one that a provider of `dialect` takes. Raises InvalidBodyError."""
+    rules = RULES[dialect]
+    _fit_texts(request, rules)
+    _fit_media(request, rules)
+    _fit_turns(request, rules)
+    if rules.past_tools and not request.tools:
+        _declare_past_tools(request)
+    if rules.tool_schemas:
+        for tool in request.tools:
+            _fit_schema(tool, rules, request.dropped)
+    if rules.output_words and request.format is not None and request.format.has_schema:
+        request.format.schema = _without(request.format.schema, rules.output_words, request.dropped)
+    _fit_sampling(request, facts)
+    if not facts.google_signatures and dialect == "openai":
+        for message in request.messages:
+            for part in message.parts:
+                if isinstance(part, hub.ToolCall):
+                    part.signature = None
+    return Fitted(_fit_names(request, rules))
+
+
+# Texts and turns
+
+
+def _fit_texts(request: Request, rules: Rules) -> None:
+    def is_blank(part: object) -> bool:
+        return isinstance(part, Text) and not (part.text.strip() if rules.blank_is_white else part.text)
+
+    request.system = [text for text in request.system if not is_blank(text)]
+    for message in request.messages:
+        for part in message.parts:
+            if isinstance(part, hub.ToolResult):
+                part.content = [item for item in part.content if not is_blank(item)]
+                if not part.content and rules.empty_result:
+                    part.content = [Text(rules.empty_result)]
+        if rules.makers is not None and any(_is_foreign(part, rules.makers) for part in message.parts):
+            message.parts = [part for part in message.parts if not _is_foreign(part, rules.makers)]
+            request.dropped.append("messages.thinking")
+        message.parts = [part for part in message.parts if not is_blank(part)]
+    last = request.messages[-1] if request.messages else None
+    if rules.blank_is_white and last is not None and last.role == "assistant" and last.parts:
+        part = last.parts[-1]
+        if isinstance(part, Text):  # a prefill ends without white space
+            part.text = part.text.rstrip()
+
+
+def _is_foreign(part: object, makers: frozenset[str]) -> bool:
+    """True for thinking that nobody there could verify."""
+    return isinstance(part, hub.Thinking) and (
+        part.maker not in makers or (part.signature is None and part.redacted is None)
+    )
+
+
+def _fit_turns(request: Request, rules: Rules) -> None:
+    turns: list[Message] = []
+    for message in request.messages:
+        if not message.parts:
+            continue
+        if turns and turns[-1].role == message.role:
+            turns[-1].parts.extend(message.parts)
+        else:
+            turns.append(message)
+    has_user = any(turn.role == "user" for turn in turns)
+    if turns and rules.user_first and turns[0].role != "user":
+        turns.insert(0, Message("user", [Text(CONTINUED)]))
+    elif rules.user_turn and not has_user:
+        if turns or not request.system:
+            turns.append(Message("user", [Text(CONTINUED)]))
+        else:  # instructions alone are what is asked
+            turns.append(Message("user", [*request.system]))
+            request.system = []
+    request.messages = turns
+
+
+# Media
+
+_SAME_TYPE = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
+_TEXT_TYPES = frozenset(
+    {
+        "application/json",
+        "application/xml",
+        "application/yaml",
+        "application/x-yaml",
+        "application/javascript",
+        "application/csv",
+    }
+)
+
+
+def _fit_media(request: Request, rules: Rules) -> None:
+    for message in request.messages:
+        message.parts = [_fitted(part, rules) if isinstance(part, Media) else part for part in message.parts]
+        for part in message.parts:
+            if isinstance(part, hub.ToolResult):
+                part.content = [_fitted(item, rules) if isinstance(item, Media) else item for item in part.content]
+
+
+def _fitted(item: Media, rules: Rules) -> Text | Media:
+    mime = (item.mime or "").partition(";")[0].strip().lower()
+    item.mime = _SAME_TYPE.get(mime, mime) or None
+    if item.kind == "image" and item.data is not None and rules.images and item.mime not in rules.images:
+        known = ", ".join(sorted(rules.images))
+        raise InvalidBodyError(
+            f"images of type {mime[:64]!r} are not read by this model's provider; send {known}", "messages"
+        )
+    is_text = mime.startswith("text/") or mime in _TEXT_TYPES
+    if item.kind == "file" and item.data is not None and rules.text_files and is_text:
+        text = text_of_base64(item.data)
+        return Text(f"{item.name}:\n{text}" if item.name else text, item.cache)
+    return item
+
+
+# Tools
+
+
+def _declare_past_tools(request: Request) -> None:
+    called = dict.fromkeys(
+        part.name for message in request.messages for part in message.parts if isinstance(part, hub.ToolCall)
+    )
+    request.tools = [hub.Tool(name, PAST_TOOL) for name in called]
+    results = any(isinstance(part, hub.ToolResult) for message in request.messages for part in message.parts)
+    if results and not called:
+        request.tools = [hub.Tool("past_tool", PAST_TOOL)]
+
+
+def _fit_schema(tool: hub.Tool, rules: Rules, dropped: list[str]) -> None:
+    try:
+        schema = msgspec.json.decode(tool.schema)
+    except msgspec.DecodeError:
+        return
+    if not isinstance(schema, dict):
+        schema = {}
+    words = rules.top_words & schema.keys()
+    is_object = schema.get("type") == "object"
+    if is_object and not words and isinstance(schema.get("properties"), dict):
+        return
+    properties = schema.get("properties")
+    merged: dict[str, Any] = dict(properties) if isinstance(properties, dict) else {}
+    for word in sorted(words):
+        for variant in schema.pop(word) if isinstance(schema[word], list) else [schema.pop(word)]:
+            if word in _COMBINATORS and isinstance(variant, dict) and isinstance(variant.get("properties"), dict):
+                merged = variant["properties"] | merged
+        dropped.append(f"tools.{tool.name[:64]}.{word}")
+    tool.schema = Raw(encode(schema | {"type": "object", "properties": merged}))
+
+
+def _without(raw: Raw, words: frozenset[str], dropped: list[str]) -> Raw:
+    """Leave keywords out of a schema at every level, and close its objects' additional properties."""
+    found: dict[str, None] = {}
+
+    def walk(value: Any, is_names: bool) -> Any:
+        if isinstance(value, list):
+            return [walk(item, False) for item in value]
+        if not isinstance(value, dict):
+            return value
+        out: dict[str, Any] = {}
+        for key, item in value.items():
+            if not is_names and (key in words or (key == "minItems" and item not in {0, 1})):
+                found[key] = None
+            elif not is_names and key == "additionalProperties" and item is not False:
+                found[key] = None
+                out[key] = False
+            elif not is_names and key in {"enum", "const", "default", "examples"}:
+                out[key] = item
+            else:
+                out[key] = walk(item, not is_names and key in {"properties", "$defs", "definitions"})
+        return out
+
+    schema = walk(msgspec.json.decode(raw), False)
+    if not found:
+        return raw
+    dropped += [f"response_format.{word}" for word in found]
+    return Raw(encode(schema))
+
+
+# Names
+
+
+def _fit_names(request: Request, rules: Rules) -> dict[str, str]:
+    """Give every tool a name in the provider's alphabet, the same in declarations, choices and histories."""
+    good = re.compile(rf"[{rules.name_chars}]{{1,{rules.name_chars_max}}}")
+    bad_char = re.compile(rf"[^{rules.name_chars}]")
+    calls = [part for message in request.messages for part in message.parts if isinstance(part, hub.ToolCall)]
+    chosen = request.choice.names if request.choice is not None else []
+    names = dict.fromkeys([*(tool.name for tool in request.tools), *chosen, *(call.name for call in calls)])
+    taken = {name for name in names if _is_good(name, good, rules)}
+    if len(taken) == len(names):
+        return {}
+    given: dict[str, str] = {}
+    for name in names:
+        if name not in taken:
+            given[name] = _short(name, bad_char, rules, taken)
+            taken.add(given[name])
+    for tool in request.tools:
+        tool.name = given.get(tool.name, tool.name)
+    for call in calls:
+        call.name = given.get(call.name, call.name)
+    for message in request.messages:
+        for part in message.parts:
+            if isinstance(part, hub.ToolResult) and part.name is not None:
+                part.name = given.get(part.name, part.name)
+    if request.choice is not None:
+        request.choice.names = [given.get(name, name) for name in request.choice.names]
+    return {short: name for name, short in given.items()}
+
+
+def _is_good(name: str, good: "re.Pattern[str]", rules: Rules) -> bool:
+    if good.fullmatch(name) is None:
+        return False
+    return not rules.name_starts_with_letter or name[0].isalpha() or name[0] == "_"
+
+
+def _short(name: str, bad_char: "re.Pattern[str]", rules: Rules, taken: set[str]) -> str:
+    """Make a name that fits, the same for the same name in every request: histories stay equal, so prefixes stay cached."""
+    plain = bad_char.sub("_", name)
+    if rules.name_starts_with_letter and not (plain[:1].isalpha() or plain[:1] == "_"):
+        plain = f"_{plain}"
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_CHARS]
+    if plain in taken or len(plain) > rules.name_chars_max or not plain:
+        plain = f"{plain[: rules.name_chars_max - _HASH_CHARS - 1]}_{digest}"
+    return plain
+
+
+# Sampling
+
+
+def _fit_sampling(request: Request, facts: Facts) -> None:
+    for name in facts.refused:
+        if getattr(request, name) not in (None, []):
+            setattr(request, name, [] if name == "stop" else None)
+            request.dropped.append(name)
+    if facts.one_of_temperature_and_top_p and request.temperature is not None and request.top_p is not None:
+        request.top_p = None
+        request.dropped.append("top_p")
+    if facts.reasons is False and request.reasoning is not None:
+        request.reasoning = None
+        request.dropped.append("reasoning")
+    if facts.budget_max is not None and request.reasoning is not None and request.reasoning.budget is not None:
+        request.reasoning.budget = min(request.reasoning.budget, facts.budget_max)
+    if facts.output_max is not None and request.max_tokens is not None:
+        request.max_tokens = min(request.max_tokens, facts.output_max)

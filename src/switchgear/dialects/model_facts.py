@@ -1,0 +1,79 @@
+"""What models refuse, by name. Level 1, data.
+
+A row's pattern is matched against the upstream's name without its maker's prefix (`us.anthropic.`, `anthropic/`, `models/`);
+the first row that matches counts; a model that no row knows is taken to accept everything. Sources, read 2026-11-26:
+OpenAI, "Reasoning models" (temperature, top_p, penalties, logprobs and stop are refused); Anthropic, "What's new in Claude
+Opus 4.7" (no sampling parameters) and the Messages API from Claude 4.1 on (temperature or top_p, not both: litellm#15097);
+Google, "Thinking" (budgets).
+"""
+
+import re
+from functools import lru_cache
+
+import msgspec
+
+_SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "logprobs", "stop")
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a model. Defaults are those of a model that takes everything."""
+
+    refused: tuple[str, ...] = ()
+    """Fields of `hub.Request` that it refuses."""
+    one_of_temperature_and_top_p: bool = False
+    reasons: bool | None = None
+    """Whether an effort may be sent; None when that is not known."""
+    max_tokens_name: str | None = None
+    """The name of the output limit in chat completions, where it differs from the provider's usual one."""
+    budget_max: int | None = None
+    """The most tokens that it thinks with."""
+    output_max: int | None = None
+    """The most tokens that it writes."""
+    google_signatures: bool = False
+    """True where calls go back with Gemini's thought signatures, in chat completions too."""
+    thinking_returns: bool = False
+    """True where chat completions want an assistant's thinking back as `reasoning_content`, whoever serves the model."""
+    on_responses: bool = False
+    """True where translated requests go to `/responses`: the model takes tools with an effort only there."""
+    only_responses: bool = False
+    """True where it is served on `/responses` alone."""
+
+
+UNKNOWN = Facts()
+_PREFIX = re.compile(r"(?:.*/)?(?:[a-z]{2,6}\.)?(?:anthropic\.|openai\.|google\.)?")
+_ROWS: tuple[tuple[str, Facts], ...] = (
+    (
+        r"(o[1-9]|gpt-[0-9.]+)-(pro|deep-research)|gpt-[0-9.]+.*codex|codex-",
+        Facts(
+            refused=_SAMPLING,
+            reasons=True,
+            max_tokens_name="max_completion_tokens",
+            on_responses=True,
+            only_responses=True,
+        ),
+    ),
+    (r"gpt-5[^/]*-chat", Facts(reasons=False, max_tokens_name="max_completion_tokens")),
+    (
+        r"gpt-5\.[4-9]|gpt-[6-9]",
+        Facts(refused=_SAMPLING, reasons=True, max_tokens_name="max_completion_tokens", on_responses=True),
+    ),
+    (r"gpt-5|o[1-9](-|$)", Facts(refused=_SAMPLING, reasons=True, max_tokens_name="max_completion_tokens")),
+    (r"gpt-(4|3)|chatgpt-", Facts(reasons=False)),
+    (
+        r"claude-(opus-4-[7-9]|(opus|sonnet|haiku)-[5-9]|fable|mythos)",
+        Facts(refused=("temperature", "top_p", "top_k"), reasons=True),
+    ),
+    (r"claude-(opus-4-[1-6]|(sonnet|haiku)-4-[5-9])", Facts(one_of_temperature_and_top_p=True, reasons=True)),
+    (r"gemini-2\.5-flash", Facts(budget_max=24_576, reasons=True, google_signatures=True)),
+    (r"gemini-2\.5-pro", Facts(budget_max=32_768, reasons=True, google_signatures=True)),
+    (r"(deepseek|kimi|glm|minimax)", Facts(thinking_returns=True)),
+    (r"gemini-", Facts(google_signatures=True)),
+)
+_COMPILED = tuple((re.compile(pattern), facts) for pattern, facts in _ROWS)
+
+
+@lru_cache(maxsize=1024)
+def facts_of(model: str) -> Facts:
+    """Return what is known of a model by its upstream name."""
+    plain = _PREFIX.sub("", model.lower()[:256], count=1)
+    return next((facts for pattern, facts in _COMPILED if pattern.match(plain)), UNKNOWN)
