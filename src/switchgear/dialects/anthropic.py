@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, reasoning
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
@@ -70,7 +71,8 @@ _FINISH_NAMES: dict[Finish, str] = {
 # Requests
 
 
-def decode_request(body: Node, model: str, stream: bool) -> Request:
+@Stepwise
+def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
     """Read a client's request. Raises InvalidBodyError."""
     request = Request(model=model, stream=stream)
     request.dropped = [key for key in body.names() if key not in _KNOWN]
@@ -78,11 +80,15 @@ def decode_request(body: Node, model: str, stream: bool) -> Request:
     if isinstance(system, str):
         request.system.append(Text(system))
     else:
-        request.system.extend(Text(block.need("text"), _cache(block)) for block in body.items("system"))
-    for message in body.items("messages"):
-        _decode_message(message, request)
-    tools = foreign_tools(body.items("tools"), lambda tool: tool.text("type") in {None, "custom"}, request.dropped)
-    request.tools = [_decode_tool(tool) for tool in tools]
+        for block in body.each("system"):
+            yield
+            request.system.append(Text(block.need("text"), _cache(block)))
+    for message in body.each("messages"):
+        yield from _decode_message(message, request)
+    tools = yield from foreign_tools.steps(body.each("tools"), _is_function, request.dropped)
+    for tool in tools:
+        yield
+        request.tools.append(_decode_tool(tool))
     request.choice = _decode_choice(body)
     request.reasoning, request.format = _decode_thinking(body), _decode_format(body)
     request.max_tokens = body.integer("max_tokens")
@@ -92,14 +98,19 @@ def decode_request(body: Node, model: str, stream: bool) -> Request:
     return request
 
 
+def _is_function(tool: Node) -> bool:
+    return tool.text("type") in {None, "custom"}
+
+
 def _cache(block: Node) -> str | None:
     marker = block.child("cache_control")
     return None if marker is None else marker.text("ttl") or "5m"
 
 
-def _decode_message(message: Node, request: Request) -> None:
+def _decode_message(message: Node, request: Request) -> Steps[None]:
+    yield
     role = message.need("role")
-    parts = _decode_blocks(message, "content", request)
+    parts = yield from _decode_blocks(message, "content", request)
     if role == "system":
         request.system.extend(part for part in parts if isinstance(part, Text))
     elif role not in {"user", "assistant"}:
@@ -110,12 +121,13 @@ def _decode_message(message: Node, request: Request) -> None:
         request.messages.append(Message(role, parts))  # type: ignore[arg-type]
 
 
-def _decode_blocks(holder: Node, key: str, request: Request) -> list[Part]:
+def _decode_blocks(holder: Node, key: str, request: Request) -> Steps[list[Part]]:
     content = holder.get(key)
     if isinstance(content, str):
         return [Text(content)]
     parts: list[Part] = []
-    for block in holder.items(key):
+    for block in holder.each(key):
+        yield
         part = _decode_block(block, request.dropped)
         if part is not None:
             parts.append(part)
@@ -213,26 +225,30 @@ def _decode_format(body: Node) -> JsonFormat | None:
     return JsonFormat(node.raw("schema"), node.text("name") or "answer", True)
 
 
-def encode_request(request: Request, model: str, quirks: Quirks) -> dict[str, Any]:
+@Stepwise
+def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[str, Any]]:
     """Build the body for a provider."""
     body: dict[str, Any] = {"model": model}
     if request.system:
         body["system"] = [_marked({"type": "text", "text": text.text}, text.cache) for text in request.system]
-    body["messages"] = [
-        {"role": message.role, "content": blocks}
-        for message in request.messages
-        if (blocks := _encode_blocks(message.parts, request))
-    ]
+    body["messages"] = []
+    for message in request.messages:
+        blocks = yield from _encode_blocks(message.parts, request)
+        if blocks:
+            body["messages"].append({"role": message.role, "content": blocks})
     body["max_tokens"] = request.max_tokens or MAX_TOKENS_DEFAULT
     if request.stream:
         body["stream"] = True
     if request.tools:
-        body["tools"] = [_encode_tool(tool) for tool in request.tools]
+        body["tools"] = []
+        for tool in request.tools:
+            yield
+            body["tools"].append(_encode_tool(tool))
     _encode_choice(request, body)
     _encode_thinking(request, model, body)
     if request.format is not None:
         if request.format.has_schema:
-            schema = close_objects(msgspec.json.decode(request.format.schema))
+            schema = closed_schema(request.format.schema)
             body.setdefault("output_config", {})["format"] = {"type": "json_schema", "schema": schema}
         else:
             request.dropped.append("response_format")
@@ -254,8 +270,14 @@ def encode_request(request: Request, model: str, quirks: Quirks) -> dict[str, An
     return body
 
 
+def closed_schema(schema: Raw) -> Any:
+    """Decode a schema and forbid additional properties wherever it describes an object and does not say: Anthropic demands
+    it. Raises InvalidBodyError for one that is too large to be rewritten."""
+    return close_objects(Node({"schema": msgspec.json.decode(schema)}).schema("schema"))
+
+
 def close_objects(schema: Any) -> Any:
-    """Forbid additional properties wherever a schema describes an object and does not say: Anthropic demands it."""
+    """Forbid additional properties in a decoded schema."""
     if isinstance(schema, dict):
         closed = {key: close_objects(value) for key, value in schema.items()}
         if closed.get("type") == "object":
@@ -270,9 +292,11 @@ def _marked(block: dict[str, Any], cache: str | None) -> dict[str, Any]:
     return block
 
 
-def _encode_blocks(parts: list[Part], request: Request) -> list[dict[str, Any]]:
+def _encode_blocks(parts: list[Part], request: Request) -> Steps[list[dict[str, Any]]]:
     blocks: list[dict[str, Any]] = []
+    yield
     for part in parts:
+        yield
         if isinstance(part, Text):
             if part.text:  # Anthropic refuses empty text
                 blocks.append(_marked({"type": "text", "text": part.text}, part.cache))
@@ -344,7 +368,8 @@ def _encode_choice(request: Request, body: dict[str, Any]) -> None:
     if choice.mode == "named":
         out["name"] = choice.names[0]
     elif choice.names:
-        body["tools"] = [_encode_tool(tool) for tool in request.tools if tool.name in choice.names]
+        names = set(choice.names)
+        body["tools"] = [_encode_tool(tool) for tool in request.tools if tool.name in names]
     if choice.parallel is not None and choice.mode != "none":
         out["disable_parallel_tool_use"] = not choice.parallel
     body["tool_choice"] = out
@@ -429,12 +454,14 @@ def usage_of_raw(raw: Raw) -> Usage | None:
     return found
 
 
-def decode_answer(body: Node) -> Answer:
+@Stepwise
+def decode_answer(body: Node) -> Steps[Answer]:
     """Read a provider's answer."""
     answer = Answer(id=body.text("id"), model=body.text("model"))
     if body.text("type") == "error" or not body.has("content"):
         raise body.fail("an answer without content", "content")
-    for block in body.items("content"):
+    for block in body.each("content"):
+        yield
         part = _decode_block(block, answer.dropped)
         if part is not None:
             answer.parts.append(part)
@@ -446,14 +473,19 @@ def decode_answer(body: Node) -> Answer:
     return answer
 
 
-def encode_answer(answer: Answer, model: str, created: int) -> dict[str, Any]:
+@Stepwise
+def encode_answer(answer: Answer, model: str, created: int) -> Steps[dict[str, Any]]:
     """Build the answer for a client."""
+    content = []
+    for part in hub.detach_signatures(answer.parts):
+        yield
+        content.append(_answer_block(part))
     return {
         "id": answer.id or "msg_unknown",
         "type": "message",
         "role": "assistant",
         "model": answer.model or model,
-        "content": [_answer_block(part) for part in hub.detach_signatures(answer.parts)],
+        "content": content,
         "stop_reason": _FINISH_NAMES[answer.finish],
         "stop_sequence": answer.stop_sequence,
         "usage": encode_usage(answer.usage, answer.service_tier),

@@ -6,18 +6,28 @@ read from or written to the cache. Streams are binary (`wire.eventstream`).
 
 import base64
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from switchgear.core.errors import ProtocolError
+from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, reasoning
-from switchgear.dialects.anthropic import MAKERS, MAX_TOKENS_DEFAULT, THINKING_MIN, close_objects, safe_id
+from switchgear.dialects.anthropic import MAKERS, MAX_TOKENS_DEFAULT, THINKING_MIN, closed_schema, safe_id
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.reading import Reading, State, cap, usage_reader
-from switchgear.dialects.shape import InvalidBodyError, Node, decode, encode, foreign_tools, object_of, text_of_object
+from switchgear.dialects.shape import (
+    InvalidBodyError,
+    Node,
+    decode_event,
+    encode,
+    foreign_tools,
+    object_of,
+    text_of_object,
+)
 from switchgear.providers.quirks import Quirks
 from switchgear.wire import eventstream
 
@@ -79,21 +89,24 @@ _BAD_NAME = re.compile(r"[^A-Za-z0-9 ()\[\]-]")
 # Requests
 
 
-def decode_request(body: Node, model: str, stream: bool) -> Request:
+@Stepwise
+def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
     """Read a client's request. Raises InvalidBodyError."""
     request = Request(model=model, stream=stream)
     request.dropped = [key for key in body.names() if key not in _KNOWN]
-    for block in body.items("system"):
+    for block in body.each("system"):
+        yield
         if block.has("cachePoint"):
             if request.system:
                 request.system[-1].cache = _ttl(block)
         else:
             request.system.append(Text(block.need("text")))
-    for message in body.items("messages"):
+    for message in body.each("messages"):
+        yield
         role = message.need("role")
         if role not in {"user", "assistant"}:
             raise message.fail(f"{role[:32]!r} is not one of user, assistant", "role")
-        parts = _decode_blocks(message.items("content"), request.dropped)
+        parts = yield from _decode_blocks(message.each("content"), request.dropped)
         if role == "assistant":  # what a tool of Bedrock's own answered stands beside its call
             served = {part.call_id for part in parts if isinstance(part, hub.ToolResult)}
             request.dropped += [f"toolUse {call_id[:64]}" for call_id in served]
@@ -102,7 +115,7 @@ def decode_request(body: Node, model: str, stream: bool) -> Request:
             request.messages[-1].parts.extend(parts)
         else:
             request.messages.append(Message(role, parts))  # type: ignore[arg-type]
-    _decode_tools(body.object("toolConfig"), request)
+    yield from _decode_tools(body.object("toolConfig"), request)
     config = body.object("inferenceConfig")
     request.max_tokens, request.temperature = config.integer("maxTokens"), config.number("temperature")
     request.top_p = config.number("topP")
@@ -134,9 +147,10 @@ def _decode_additional(fields: Node, request: Request) -> None:
             request.dropped.append(f"additionalModelRequestFields.{key}")
 
 
-def _decode_blocks(blocks: list[Node], dropped: list[str]) -> list[Part]:
+def _decode_blocks(blocks: Iterable[Node], dropped: list[str]) -> Steps[list[Part]]:
     parts: list[Part] = []
     for block in blocks:
+        yield
         if block.has("cachePoint"):
             if parts and isinstance(parts[-1], Text | Media | hub.ToolResult):
                 parts[-1].cache = _ttl(block)
@@ -185,14 +199,23 @@ def _decode_media(block: Node, key: str) -> Part:
     return Media(kind, mime, source.need("bytes"), None, name)  # type: ignore[arg-type]
 
 
-def _decode_tools(config: Node, request: Request) -> None:
-    specs = [tool for tool in config.items("tools") if not tool.has("cachePoint")]
-    for tool in foreign_tools(specs, lambda tool: tool.has("toolSpec"), request.dropped):
+def _decode_tools(config: Node, request: Request) -> Steps[None]:
+    specs: list[Node] = []
+    is_cached = False
+    for tool in config.each("tools"):
+        yield
+        if tool.has("cachePoint"):
+            is_cached = True
+        else:
+            specs.append(tool)
+    tools = yield from foreign_tools.steps(specs, lambda tool: tool.has("toolSpec"), request.dropped)
+    for tool in tools:
+        yield
         spec = tool.object("toolSpec")
         schema = spec.object("inputSchema")
         parameters = schema.raw("json") if schema.has("json") else hub.Tool("").schema
         request.tools.append(hub.Tool(spec.need("name"), spec.text("description"), parameters, spec.flag("strict")))
-    if request.tools and any(tool.has("cachePoint") for tool in config.items("tools")):
+    if request.tools and is_cached:
         request.tools[-1].cache = "5m"
     choice = config.object("toolChoice")
     if choice.has("tool"):
@@ -203,11 +226,12 @@ def _decode_tools(config: Node, request: Request) -> None:
         request.choice = hub.ToolChoice("auto")
 
 
-def encode_request(request: Request, model: str, quirks: Quirks) -> dict[str, Any]:
+@Stepwise
+def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[str, Any]]:
     """Build the body for a provider. The model stands in the path."""
     messages = []
     for message in request.messages:
-        content = _encode_blocks(message.parts, request)
+        content = yield from _encode_blocks(message.parts, request)
         if content:
             messages.append({"role": message.role, "content": content})
     body: dict[str, Any] = {"messages": messages}
@@ -263,7 +287,7 @@ def _encode_more(request: Request, model: str, body: dict[str, Any], config: dic
     if request.format is None:
         return
     if request.format.has_schema:
-        schema = encode(close_objects(msgspec.json.decode(request.format.schema))).decode()
+        schema = encode(closed_schema(request.format.schema)).decode()
         structure = {"jsonSchema": {"schema": schema, "name": request.format.name}}
         body["outputConfig"] = {"textFormat": {"type": "json_schema", "structure": structure}}
     else:
@@ -274,9 +298,11 @@ def _cache_point(ttl: str) -> dict[str, Any]:
     return {"cachePoint": {"type": "default"} | ({"ttl": ttl} if ttl != "5m" else {})}
 
 
-def _encode_blocks(parts: list[Part], request: Request) -> list[dict[str, Any]]:
+def _encode_blocks(parts: list[Part], request: Request) -> Steps[list[dict[str, Any]]]:
     blocks: list[dict[str, Any]] = []
+    yield
     for part in sorted(parts, key=lambda part: not isinstance(part, hub.ToolResult)):
+        yield
         if isinstance(part, Text | Refusal):
             if part.text.strip():  # Bedrock refuses blank text
                 blocks.append({"text": part.text})
@@ -322,7 +348,8 @@ def _encode_tools(request: Request) -> dict[str, Any]:
     choice = request.choice
     tools = request.tools
     if choice is not None and choice.names and choice.mode != "named":
-        tools = [tool for tool in tools if tool.name in choice.names]
+        names = set(choice.names)
+        tools = [tool for tool in tools if tool.name in names]
     out: dict[str, Any] = {"tools": []}
     for tool in tools:
         spec: dict[str, Any] = {"name": tool.name, "inputSchema": {"json": tool.schema}}
@@ -368,12 +395,13 @@ def _tokens(found: _Usage) -> TokenUsage | None:
 usage_of_raw = usage_reader(_Usage, _tokens)
 
 
-def decode_answer(body: Node) -> Answer:
+@Stepwise
+def decode_answer(body: Node) -> Steps[Answer]:
     """Read a provider's answer."""
     if not body.has("output"):
         raise body.fail("an answer without output", "output")
     answer = Answer()
-    parts = _decode_blocks(body.object("output").object("message").items("content"), answer.dropped)
+    parts = yield from _decode_blocks(body.object("output").object("message").each("content"), answer.dropped)
     # Tools that Bedrock ran itself leave their results in the answer: they are no calls for the client.
     served = {part.call_id for part in parts if isinstance(part, hub.ToolResult)}
     answer.dropped += [f"toolUse {call_id}" for call_id in served]
@@ -391,9 +419,13 @@ def _without_served(parts: list[Part], served: set[str]) -> list[Part]:
     ]
 
 
-def encode_answer(answer: Answer, model: str, created: int) -> dict[str, Any]:
+@Stepwise
+def encode_answer(answer: Answer, model: str, created: int) -> Steps[dict[str, Any]]:
     """Build the answer for a client."""
-    content = [_answer_block(part) for part in hub.detach_signatures(answer.parts)]
+    content = []
+    for part in hub.detach_signatures(answer.parts):
+        yield
+        content.append(_answer_block(part))
     return {
         "output": {"message": {"role": "assistant", "content": content}},
         "stopReason": _FINISH_NAMES[answer.finish],
@@ -458,7 +490,7 @@ class StreamDecoder:
 
     def _message(self, message: eventstream.Message) -> None:
         try:
-            body = Node(decode(message.payload) if message.payload else {})
+            body = Node(decode_event(message.payload) if message.payload else {})
             kind = message.headers.get(":exception-type")
             if kind is not None or message.headers.get(":message-type") == "error":
                 text = body.text("message") or message.headers.get(":error-message") or "the provider reported an error"
@@ -596,7 +628,7 @@ def listen_invoke(kind: str, event: Node, state: State) -> None:
     if kind != "chunk":
         return
     try:
-        value = decode(base64.b64decode(event.text("bytes") or ""))
+        value = decode_event(base64.b64decode(event.text("bytes") or ""))
     except ValueError:
         return
     chunk = Node(value if isinstance(value, dict) else {})

@@ -13,11 +13,12 @@ import msgspec
 from msgspec import Raw
 
 from switchgear.core.errors import ProtocolError
+from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, openai, reasoning
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.request import CONSUMED
-from switchgear.dialects.shape import Node, encode, foreign_tools
+from switchgear.dialects.shape import Node, check_event, encode, foreign_tools
 from switchgear.providers.quirks import Quirks
 from switchgear.wire import sse
 
@@ -76,15 +77,18 @@ _FINISH_NAMES: dict[Finish, str] = {
 # Requests
 
 
-def decode_request(body: Node, model: str, stream: bool) -> Request:
+@Stepwise
+def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
     """Read a client's request. Raises InvalidBodyError for what is wrong or cannot be carried to another dialect."""
     _refuse_uncarried(body)
     request = Request(model=model, stream=stream)
     request.dropped = [key for key in body.names() if key not in _KNOWN and key not in CONSUMED]
-    for message in body.items("messages"):
-        _decode_message(message, request)
-    tools = foreign_tools(body.items("tools"), lambda tool: tool.text("type") in {None, "function"}, request.dropped)
-    request.tools = [_decode_tool(tool) for tool in tools]
+    for message in body.each("messages"):
+        yield from _decode_message(message, request)
+    tools = yield from foreign_tools.steps(body.each("tools"), _is_function, request.dropped)
+    for tool in tools:
+        yield
+        request.tools.append(_decode_tool(tool))
     request.choice = _decode_choice(body)
     request.format = _decode_format(body)
     request.reasoning = _decode_reasoning(body)
@@ -107,6 +111,10 @@ def decode_request(body: Node, model: str, stream: bool) -> Request:
     return request
 
 
+def _is_function(tool: Node) -> bool:
+    return tool.text("type") in {None, "function"}
+
+
 def _refuse_uncarried(body: Node) -> None:
     if (body.integer("n") or 1) > 1:
         raise body.fail("only one choice can be asked of this model's provider", "n")
@@ -123,16 +131,20 @@ def _text(node: Node) -> str:
     return node.value
 
 
-def _decode_message(message: Node, request: Request) -> None:
+def _decode_message(message: Node, request: Request) -> Steps[None]:
+    yield
     role = message.need("role")
     if role in {"system", "developer"}:
-        request.system.extend(part for part in _decode_content(message, "content") if isinstance(part, Text))
+        parts = yield from _decode_content(message, "content")
+        request.system.extend(part for part in parts if isinstance(part, Text))
     elif role == "user":
-        _append(request, "user", list(_decode_content(message, "content")))
+        parts = yield from _decode_content(message, "content")
+        _append(request, "user", list(parts))
     elif role == "assistant":
-        _append(request, "assistant", _decode_assistant(message))
+        said = yield from _decode_assistant(message)
+        _append(request, "assistant", said)
     elif role == "tool":
-        content = _decode_content(message, "content")
+        content = yield from _decode_content(message, "content")
         marks = [cache_of(message), *(part.cache for part in content)]
         for part in content:
             part.cache = None  # a result is cached as a whole
@@ -151,7 +163,7 @@ def _append(request: Request, role: Any, parts: list[Part]) -> None:
         request.messages.append(Message(role, parts))
 
 
-def _decode_assistant(message: Node) -> list[Part]:
+def _decode_assistant(message: Node) -> Steps[list[Part]]:
     parts: list[Part] = []
     details = message.items("reasoning_details")
     for detail in details:
@@ -163,10 +175,12 @@ def _decode_assistant(message: Node) -> list[Part]:
         if isinstance(shown, str) and shown:
             parts.append(Thinking(shown))
     if message.has("content"):
-        parts.extend(_decode_content(message, "content", thinking=True))
+        content = yield from _decode_content(message, "content", thinking=True)
+        parts.extend(content)
     if message.has("refusal"):
         parts.append(Refusal(message.need("refusal")))
-    for call in message.items("tool_calls"):
+    for call in message.each("tool_calls"):
+        yield
         function = call.object("function")
         parts.append(
             hub.ToolCall(call.need("id"), function.need("name"), function.text("arguments") or "{}", _sign(call))
@@ -179,14 +193,15 @@ def _sign(call: Node) -> str | None:
     return extra.text("thought_signature")
 
 
-def _decode_content(message: Node, key: str, thinking: bool = False) -> list[Text | Media]:
+def _decode_content(message: Node, key: str, thinking: bool = False) -> Steps[list[Text | Media]]:
     content = message.get(key)
     if content is None:
         return []
     if isinstance(content, str):
         return [Text(content)]
     parts: list[Any] = []
-    for item in message.items(key):
+    for item in message.each(key):
+        yield
         kind = item.need("type")
         cache = cache_of(item)
         if kind in {"text", "input_text", "output_text"}:
@@ -297,20 +312,25 @@ def _decode_reasoning(body: Node) -> hub.Reasoning | None:
     return None
 
 
-def encode_request(request: Request, model: str, quirks: Quirks) -> dict[str, Any]:
+@Stepwise
+def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[str, Any]]:
     """Build the body for a provider. What the dialect cannot say is added to `request.dropped`."""
     messages: list[dict[str, Any]] = []
     if request.system:
         messages.append({"role": "system", "content": "\n\n".join(text.text for text in request.system)})
     for message in request.messages:
-        messages.extend(_encode_message(message, request, quirks))
+        encoded = yield from _encode_message(message, request, quirks)
+        messages.extend(encoded)
     body: dict[str, Any] = {"model": model, "messages": messages}
     if request.stream:
         body["stream"] = True
         if quirks.stream_usage:
             body["stream_options"] = {"include_usage": True}
     if request.tools:
-        body["tools"] = [_encode_tool(tool) for tool in request.tools]
+        body["tools"] = []
+        for tool in request.tools:
+            yield
+            body["tools"].append(_encode_tool(tool))
     _encode_choice(request, body)
     if request.format is not None:
         body["response_format"] = _encode_format(request.format)
@@ -343,12 +363,14 @@ def encode_request(request: Request, model: str, quirks: Quirks) -> dict[str, An
     return body
 
 
-def _encode_message(message: Message, request: Request, quirks: Quirks) -> list[dict[str, Any]]:
+def _encode_message(message: Message, request: Request, quirks: Quirks) -> Steps[list[dict[str, Any]]]:
+    yield
     if message.role == "assistant":
         return [_encode_assistant(message.parts, request, quirks)]
     out: list[dict[str, Any]] = []
     user: list[dict[str, Any]] = []
     for part in message.parts:
+        yield
         if isinstance(part, hub.ToolResult):
             text = hub.text_of(part.content)
             out.append({"role": "tool", "tool_call_id": part.call_id, "content": text})
@@ -429,7 +451,8 @@ def _encode_choice(request: Request, body: dict[str, Any]) -> None:
         body["tool_choice"] = {"type": "function", "function": {"name": choice.names[0]}}
         return
     if choice.names:
-        body["tools"] = [_encode_tool(tool) for tool in request.tools if tool.name in choice.names]
+        names = set(choice.names)
+        body["tools"] = [_encode_tool(tool) for tool in request.tools if tool.name in names]
     body["tool_choice"] = choice.mode
 
 
@@ -447,13 +470,15 @@ def _encode_format(form: JsonFormat) -> dict[str, Any]:
 # Answers
 
 
-def decode_answer(body: Node) -> Answer:
+@Stepwise
+def decode_answer(body: Node) -> Steps[Answer]:
     """Read a provider's answer. Raises InvalidBodyError when it is none."""
     choices = body.items("choices")
     if not choices:
         raise body.fail("an answer without choices", "choices")
     message = choices[0].object("message")
-    answer = Answer(id=body.text("id"), model=body.text("model"), parts=_decode_assistant(message))
+    parts = yield from _decode_assistant(message)
+    answer = Answer(id=body.text("id"), model=body.text("model"), parts=parts)
     for image in message.items("images"):  # OpenRouter
         answer.parts.append(media.from_url("image", image.object("image_url").need("url")))
     answer.finish = _FINISHES.get(choices[0].text("finish_reason") or "stop", "stop")
@@ -469,8 +494,10 @@ def decode_answer(body: Node) -> Answer:
     return answer
 
 
-def encode_answer(answer: Answer, model: str, created: int) -> dict[str, Any]:
+@Stepwise
+def encode_answer(answer: Answer, model: str, created: int) -> Steps[dict[str, Any]]:
     """Build the answer for a client. `created` is in seconds since the epoch."""
+    yield
     message = _encode_assistant(answer.parts, Request(model=""), Quirks())
     message.setdefault("refusal", None)
     message.update(_encode_thinking(answer.parts))
@@ -644,8 +671,9 @@ class StreamDecoder:
             self._end()
             return
         try:
+            check_event(text)
             chunk = _decode_chunk(text)
-        except (msgspec.DecodeError, RecursionError) as exc:
+        except (ValueError, RecursionError) as exc:
             raise ProtocolError(f"the provider sent an event that is not one of its dialect: {exc}") from exc
         sequence = self._sequence
         if chunk.error is not None:

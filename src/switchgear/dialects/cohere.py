@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, reasoning
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
@@ -59,13 +60,16 @@ _FINISH_NAMES: dict[Finish, str] = {
 # Requests
 
 
-def decode_request(body: Node, model: str, stream: bool) -> Request:
+@Stepwise
+def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
     """Read a client's request. Raises InvalidBodyError."""
     request = Request(model=model, stream=stream)
     request.dropped = [key for key in body.names() if key not in _KNOWN]
-    for message in body.items("messages"):
-        _decode_message(message, request)
-    for tool in foreign_tools(body.items("tools"), lambda tool: tool.has("function"), request.dropped):
+    for message in body.each("messages"):
+        yield from _decode_message(message, request)
+    tools = yield from foreign_tools.steps(body.each("tools"), lambda tool: tool.has("function"), request.dropped)
+    for tool in tools:
+        yield
         function = tool.object("function")
         schema = function.raw("parameters") if function.has("parameters") else hub.Tool("").schema
         strict = body.flag("strict_tools")
@@ -93,16 +97,18 @@ def decode_request(body: Node, model: str, stream: bool) -> Request:
     return request
 
 
-def _decode_message(message: Node, request: Request) -> None:
+def _decode_message(message: Node, request: Request) -> Steps[None]:
+    yield
     role = message.need("role")
-    parts: list[Part] = list(_decode_content(message, request.dropped))
+    parts = yield from _decode_content(message, request.dropped)
     if role == "system":
         request.system.extend(part for part in parts if isinstance(part, Text))
         return
     if role == "assistant":
         if message.has("tool_plan"):
             parts.insert(0, Thinking(message.need("tool_plan")))
-        for call in message.items("tool_calls"):
+        for call in message.each("tool_calls"):
+            yield
             function = call.object("function")
             parts.append(hub.ToolCall(call.need("id"), function.need("name"), function.text("arguments") or "{}"))
     elif role == "tool":
@@ -117,14 +123,15 @@ def _decode_message(message: Node, request: Request) -> None:
         request.messages.append(Message(mine, parts))
 
 
-def _decode_content(message: Node, dropped: list[str]) -> list[Part]:
+def _decode_content(message: Node, dropped: list[str]) -> Steps[list[Part]]:
     content = message.get("content")
     if content is None:
         return []
     if isinstance(content, str):
         return [Text(content)]
     parts: list[Part] = []
-    for item in message.items("content"):
+    for item in message.each("content"):
+        yield
         kind = item.need("type")
         if kind == "text":
             parts.append(Text(item.need("text")))
@@ -141,20 +148,26 @@ def _decode_content(message: Node, dropped: list[str]) -> list[Part]:
     return parts
 
 
-def encode_request(request: Request, model: str, quirks: Quirks) -> dict[str, Any]:
+@Stepwise
+def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[str, Any]]:
     """Build the body for a provider."""
     messages: list[dict[str, Any]] = []
     if request.system:
         messages.append({"role": "system", "content": "\n\n".join(text.text for text in request.system)})
     for message in request.messages:
-        messages.extend(_encode_message(message))
+        encoded = yield from _encode_message(message)
+        messages.extend(encoded)
     body: dict[str, Any] = {"model": model, "messages": messages, "stream": request.stream}
     tools = request.tools
     choice = request.choice
     if choice is not None and choice.names:
-        tools = [tool for tool in tools if tool.name in choice.names]  # a forced tool is the only one
+        names = set(choice.names)
+        tools = [tool for tool in tools if tool.name in names]  # a forced tool is the only one
     if tools:
-        body["tools"] = [_encode_tool(tool) for tool in tools]
+        body["tools"] = []
+        for tool in tools:
+            yield
+            body["tools"].append(_encode_tool(tool))
         if choice is not None and choice.mode != "auto":
             body["tool_choice"] = "NONE" if choice.mode == "none" else "REQUIRED"
         if choice is not None and choice.parallel is not None:
@@ -194,12 +207,14 @@ _NAMES = {
 }
 
 
-def _encode_message(message: Message) -> list[dict[str, Any]]:
+def _encode_message(message: Message) -> Steps[list[dict[str, Any]]]:
+    yield
     if message.role == "assistant":
         return [_encode_assistant(message.parts)]
     out: list[dict[str, Any]] = []
     content: list[dict[str, Any]] = []
     for part in message.parts:
+        yield
         if isinstance(part, hub.ToolResult):
             out.append({"role": "tool", "tool_call_id": part.call_id, "content": hub.text_of(part.content)})
             content.extend(_encode_part(item) for item in part.content if isinstance(item, Media))
@@ -273,7 +288,8 @@ def _tokens(found: _Usage) -> TokenUsage | None:
 usage_of_raw = usage_reader(_Usage, _tokens)
 
 
-def decode_answer(body: Node) -> Answer:
+@Stepwise
+def decode_answer(body: Node) -> Steps[Answer]:
     """Read a provider's answer."""
     if not body.has("message") or not isinstance(body.get("message"), dict):
         raise body.fail("an answer without message", "message")
@@ -281,8 +297,10 @@ def decode_answer(body: Node) -> Answer:
     answer = Answer(id=body.text("id"))
     if message.has("tool_plan"):
         answer.parts.append(Thinking(message.need("tool_plan")))
-    answer.parts += _decode_content(message, answer.dropped)
-    for call in message.items("tool_calls"):
+    content = yield from _decode_content(message, answer.dropped)
+    answer.parts += content
+    for call in message.each("tool_calls"):
+        yield
         function = call.object("function")
         answer.parts.append(hub.ToolCall(call.need("id"), function.need("name"), function.text("arguments") or "{}"))
     answer.finish = _FINISHES.get(body.text("finish_reason") or "COMPLETE", "stop")
@@ -292,8 +310,10 @@ def decode_answer(body: Node) -> Answer:
     return answer
 
 
-def encode_answer(answer: Answer, model: str, created: int) -> dict[str, Any]:
+@Stepwise
+def encode_answer(answer: Answer, model: str, created: int) -> Steps[dict[str, Any]]:
     """Build the answer for a client."""
+    yield
     return {
         "id": answer.id or "unknown",
         "finish_reason": _FINISH_NAMES[answer.finish],

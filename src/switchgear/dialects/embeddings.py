@@ -29,6 +29,10 @@ class Wanted(msgspec.Struct, kw_only=True):
     dropped: list[str] = []
 
 
+ANSWER_VALUES_MAX = 10_000_000
+"""Numbers in an answer: 16 MiB hold no more."""
+
+
 class Vectors(msgspec.Struct):
     """What a provider answers."""
 

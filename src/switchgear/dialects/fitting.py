@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from switchgear.core.steps import Steps, Stepwise
 from switchgear.dialects import hub
 from switchgear.dialects.hub import Media, Message, Request, Text
 from switchgear.dialects.media import text_of_base64
 from switchgear.dialects.model_facts import Facts
-from switchgear.dialects.shape import InvalidBodyError, encode
+from switchgear.dialects.shape import InvalidBodyError, Node, encode
 
 CONTINUED = "(continued)"
 """What stands for a turn of the user where the conversation has none and the provider wants one."""
@@ -109,37 +110,43 @@ class Fitted(msgspec.Struct):
     """A tool's name as the provider knows it → as the client does; only those that differ."""
 
 
-def fit(request: Request, dialect: str, facts: Facts) -> Fitted:
+@Stepwise
+def fit(request: Request, dialect: str, facts: Facts) -> Steps[Fitted]:
     """Change a request, in place, into one that a provider of `dialect` takes. Raises InvalidBodyError."""
     rules = RULES[dialect]
-    _fit_texts(request, rules)
-    _fit_media(request, rules)
+    yield from _fit_texts(request, rules)
+    yield from _fit_media(request, rules)
     _fit_turns(request, rules)
+    yield
     if rules.past_tools and not request.tools:
         _declare_past_tools(request)
     if rules.tool_schemas:
         for tool in request.tools:
+            yield
             _fit_schema(tool, rules, request.dropped)
     if rules.output_words and request.format is not None and request.format.has_schema:
         request.format.schema = _without(request.format.schema, rules.output_words, request.dropped)
     _fit_sampling(request, facts)
+    yield
     if not facts.google_signatures and dialect == "openai":
         for message in request.messages:
             for part in message.parts:
                 if isinstance(part, hub.ToolCall):
                     part.signature = None
-    return Fitted(_fit_names(request, rules))
+    names = yield from _fit_names(request, rules)
+    return Fitted(names)
 
 
 # Texts and turns
 
 
-def _fit_texts(request: Request, rules: Rules) -> None:
+def _fit_texts(request: Request, rules: Rules) -> Steps[None]:
     def is_blank(part: object) -> bool:
         return isinstance(part, Text) and not (part.text.strip() if rules.blank_is_white else part.text)
 
     request.system = [text for text in request.system if not is_blank(text)]
     for message in request.messages:
+        yield
         for part in message.parts:
             if isinstance(part, hub.ToolResult):
                 part.content = [item for item in part.content if not is_blank(item)]
@@ -199,8 +206,9 @@ _TEXT_TYPES = frozenset(
 )
 
 
-def _fit_media(request: Request, rules: Rules) -> None:
+def _fit_media(request: Request, rules: Rules) -> Steps[None]:
     for message in request.messages:
+        yield
         message.parts = [_fitted(part, rules) if isinstance(part, Media) else part for part in message.parts]
         for part in message.parts:
             if isinstance(part, hub.ToolResult):
@@ -251,7 +259,8 @@ def _fit_schema(tool: hub.Tool, rules: Rules, dropped: list[str]) -> None:
     for word in sorted(words):
         for variant in schema.pop(word) if isinstance(schema[word], list) else [schema.pop(word)]:
             if word in _COMBINATORS and isinstance(variant, dict) and isinstance(variant.get("properties"), dict):
-                merged = variant["properties"] | merged
+                for name, found in variant["properties"].items():
+                    merged.setdefault(name, found)
         dropped.append(f"tools.{tool.name[:64]}.{word}")
     tool.schema = Raw(encode(schema | {"type": "object", "properties": merged}))
 
@@ -278,7 +287,7 @@ def _without(raw: Raw, words: frozenset[str], dropped: list[str]) -> Raw:
                 out[key] = walk(item, not is_names and key in {"properties", "$defs", "definitions"})
         return out
 
-    schema = walk(msgspec.json.decode(raw), False)
+    schema = walk(Node({"schema": msgspec.json.decode(raw)}, "response_format").schema("schema"), False)
     if not found:
         return raw
     dropped += [f"response_format.{word}" for word in found]
@@ -288,18 +297,23 @@ def _without(raw: Raw, words: frozenset[str], dropped: list[str]) -> Raw:
 # Names
 
 
-def _fit_names(request: Request, rules: Rules) -> dict[str, str]:
+def _fit_names(request: Request, rules: Rules) -> Steps[dict[str, str]]:
     """Give every tool a name in the provider's alphabet, the same in declarations, choices and histories."""
     good = re.compile(rf"[{rules.name_chars}]{{1,{rules.name_chars_max}}}")
     bad_char = re.compile(rf"[^{rules.name_chars}]")
     calls = [part for message in request.messages for part in message.parts if isinstance(part, hub.ToolCall)]
     chosen = request.choice.names if request.choice is not None else []
     names = dict.fromkeys([*(tool.name for tool in request.tools), *chosen, *(call.name for call in calls)])
-    taken = {name for name in names if _is_good(name, good, rules)}
+    taken: set[str] = set()
+    for name in names:
+        yield
+        if _is_good(name, good, rules):
+            taken.add(name)
     if len(taken) == len(names):
         return {}
     given: dict[str, str] = {}
     for name in names:
+        yield
         if name not in taken:
             given[name] = _short(name, bad_char, rules, taken)
             taken.add(given[name])
@@ -308,6 +322,7 @@ def _fit_names(request: Request, rules: Rules) -> dict[str, str]:
     for call in calls:
         call.name = given.get(call.name, call.name)
     for message in request.messages:
+        yield
         for part in message.parts:
             if isinstance(part, hub.ToolResult) and part.name is not None:
                 part.name = given.get(part.name, part.name)

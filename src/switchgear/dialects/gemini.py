@@ -7,16 +7,18 @@ spelled in camelCase or snake_case.
 """
 
 import re
+from collections import deque
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
+from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, reasoning
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.reading import Ears, Reading, State, cap, usage_reader
-from switchgear.dialects.shape import Node, decode, encode, object_of, text_of_object
+from switchgear.dialects.shape import Fields, Node, decode, encode, object_of, text_of_object
 from switchgear.dialects.streams import SseDecoder
 from switchgear.providers.quirks import Quirks
 
@@ -74,13 +76,15 @@ def camel(node: Node) -> Node:
         raise node.fail("must be an object")
     if not any("_" in key for key in node.value):
         return node
-    return Node({_SNAKE.sub(lambda m: m.group(1).upper(), k): v for k, v in node.value.items()}, node.path)
+    renamed = {_SNAKE.sub(lambda m: m.group(1).upper(), k): v for k, v in node.value.items()}
+    return Node(Fields(renamed) if isinstance(node.value, Fields) else renamed, node.path)
 
 
 # Requests
 
 
-def decode_request(body: Node, model: str, stream: bool) -> Request:
+@Stepwise
+def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
     """Read a client's request. Raises InvalidBodyError."""
     body = camel(body)
     request = Request(model=model, stream=stream)
@@ -89,16 +93,18 @@ def decode_request(body: Node, model: str, stream: bool) -> Request:
     if isinstance(system, str):
         request.system.append(Text(system))
     elif system is not None:
-        request.system.extend(Text(part.text("text") or "") for part in body.object("systemInstruction").items("parts"))
+        for part in body.object("systemInstruction").each("parts"):
+            yield
+            request.system.append(Text(part.text("text") or ""))
     contents = body.get("contents")
     if isinstance(contents, str):
         request.messages.append(Message("user", [Text(contents)]))
     else:
-        turns = [body.object("contents")] if isinstance(contents, dict) else body.items("contents")
+        turns = iter((body.object("contents"),)) if isinstance(contents, dict) else body.each("contents")
         calls = _Calls()
         for turn in turns:
-            _decode_turn(turn, request, calls)
-    _decode_tools(body, request)
+            yield from _decode_turn(turn, request, calls)
+    yield from _decode_tools(body, request)
     _decode_config(camel(body.object("generationConfig")), request)
     return request
 
@@ -108,31 +114,39 @@ class _Calls:
 
     def __init__(self) -> None:
         self._count = 0
-        self._waiting: list[tuple[str, str]] = []
+        self._waiting: dict[str, deque[str]] = {}
+        """Calls that were not answered, by name, in order."""
+        self._names: dict[str, str] = {}
 
     def begin(self, name: str, given: str | None) -> str:
         """Return the id of a call."""
         self._count += 1
         call_id = given or f"call_{self._count}"
-        self._waiting.append((name, call_id))
+        self._waiting.setdefault(name, deque()).append(call_id)
+        self._names[call_id] = name
         return call_id
 
     def answer(self, name: str, given: str | None) -> str:
         """Return the id of the call that is answered."""
-        for entry in self._waiting:
-            if entry[1] == given or (given is None and entry[0] == name):
-                self._waiting.remove(entry)
-                return entry[1]
-        return given or f"call_{name}"
+        if given is not None:
+            self._names.pop(given, None)
+            return given
+        waiting = self._waiting.get(name, deque())
+        while waiting:
+            call_id = waiting.popleft()
+            if self._names.pop(call_id, None) is not None:  # not answered by its id
+                return call_id
+        return f"call_{name}"
 
 
-def _decode_turn(turn: Node, request: Request, calls: _Calls) -> None:
+def _decode_turn(turn: Node, request: Request, calls: _Calls) -> Steps[None]:
     role = turn.text("role") or "user"
     if role not in {"user", "model", "function"}:
         raise turn.fail(f"{role[:32]!r} is not one of user, model", "role")
     mine: Any = "assistant" if role == "model" else "user"
     parts: list[Part] = []
-    for item in turn.items("parts"):
+    for item in turn.each("parts"):
+        yield
         part = _decode_part(camel(item), request.dropped, calls)
         if part is not None:
             parts.append(part)
@@ -140,6 +154,7 @@ def _decode_turn(turn: Node, request: Request, calls: _Calls) -> None:
         request.messages[-1].parts.extend(parts)
     elif parts:
         request.messages.append(Message(mine, parts))
+    yield
 
 
 def _decode_part(part: Node, dropped: list[str], calls: _Calls) -> Part | None:
@@ -194,11 +209,13 @@ def _response_text(value: Any) -> str:
     return encode(value if value is not None else {}).decode()
 
 
-def _decode_tools(body: Node, request: Request) -> None:
+def _decode_tools(body: Node, request: Request) -> Steps[None]:
     foreign: list[str] = []
-    for tool in [body.object("tools")] if isinstance(body.get("tools"), dict) else body.items("tools"):
+    for tool in iter((body.object("tools"),)) if isinstance(body.get("tools"), dict) else body.each("tools"):
+        yield
         node = camel(tool)
-        for item in node.items("functionDeclarations") if node.has("functionDeclarations") else []:
+        for item in node.each("functionDeclarations") if node.has("functionDeclarations") else ():
+            yield
             request.tools.append(_decode_function(camel(item)))
         foreign += [f"{tool.path} ({key})" for key in node.names() if key != "functionDeclarations"]
     if foreign and not request.tools:
@@ -221,7 +238,7 @@ def _decode_tools(body: Node, request: Request) -> None:
 def _decode_function(function: Node) -> hub.Tool:
     schema = function.get("parametersJsonSchema")
     if schema is None:
-        schema = lower_types(function.get("parameters")) or {"type": "object", "properties": {}}
+        schema = lower_types(function.schema("parameters")) or {"type": "object", "properties": {}}
     return hub.Tool(function.need("name"), function.text("description"), Raw(encode(schema)))
 
 
@@ -259,7 +276,7 @@ def _decode_config(config: Node, request: Request) -> None:
     request.frequency_penalty = config.number("frequencyPenalty")
     if config.flag("responseLogprobs"):
         request.logprobs = config.integer("logprobs") or 0
-    schema = config.get("responseJsonSchema") or lower_types(config.get("responseSchema"))
+    schema = config.get("responseJsonSchema") or lower_types(config.schema("responseSchema"))
     if schema is not None:
         request.format = JsonFormat(Raw(encode(schema)))
     elif config.text("responseMimeType") == "application/json":
@@ -275,26 +292,25 @@ def _decode_config(config: Node, request: Request) -> None:
         )
 
 
-def encode_request(request: Request, model: str, quirks: Quirks) -> dict[str, Any]:
+@Stepwise
+def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[str, Any]]:
     """Build the body for a provider."""
     names = {
         part.id: part.name for message in request.messages for part in message.parts if isinstance(part, hub.ToolCall)
     }
     needs_signature = re.search(r"gemini-([3-9]|\d\d)", model) is not None
-    body: dict[str, Any] = {
-        "contents": [
-            {
-                "role": "model" if message.role == "assistant" else "user",
-                "parts": [
-                    encoded
-                    for part in message.parts
-                    if (encoded := _encode_part(part, names, needs_signature, request)) is not None
-                ]
-                or [{"text": ""}],
-            }
-            for message in request.messages
-        ]
-    }
+    contents: list[dict[str, Any]] = []
+    for message in request.messages:
+        parts: list[dict[str, Any]] = []
+        for part in message.parts:
+            yield
+            encoded = _encode_part(part, names, needs_signature, request)
+            if encoded is not None:
+                parts.append(encoded)
+        role = "model" if message.role == "assistant" else "user"
+        contents.append({"role": role, "parts": parts or [{"text": ""}]})
+        yield
+    body: dict[str, Any] = {"contents": contents}
     if request.system:
         body["systemInstruction"] = {"parts": [{"text": text.text} for text in request.system]}
     if request.tools:
@@ -306,7 +322,8 @@ def encode_request(request: Request, model: str, quirks: Quirks) -> dict[str, An
         if choice.names and mode == "ANY":
             calling["allowedFunctionNames"] = choice.names
         elif choice.names:
-            kept = [_encode_function(tool) for tool in request.tools if tool.name in choice.names]
+            wanted = set(choice.names)
+            kept = [_encode_function(tool) for tool in request.tools if tool.name in wanted]
             body["tools"] = [{"functionDeclarations": kept}]
         body["toolConfig"] = {"functionCallingConfig": calling}
         if choice.parallel is False:
@@ -466,7 +483,8 @@ def _modality(details: list[_Detail] | None, name: str) -> int | None:
     return sum(found) if found else None
 
 
-def decode_answer(body: Node) -> Answer:
+@Stepwise
+def decode_answer(body: Node) -> Steps[Answer]:
     """Read a provider's answer. A prompt that was blocked is an answer without content."""
     body = camel(body)
     answer = Answer(id=body.text("responseId"), model=body.text("modelVersion"))
@@ -479,12 +497,13 @@ def decode_answer(body: Node) -> Answer:
         return answer
     candidate = camel(candidates[0])
     reader = _PartReader(answer.id, answer.dropped)
-    for item in candidate.object("content").items("parts"):
+    for item in candidate.object("content").each("parts"):
+        yield
         answer.parts += reader.read(camel(item))
     answer.finish = _finish(candidate.text("finishReason"), reader.calls > 0)
     logprobs = camel(candidate.object("logprobsResult"))
     if logprobs.has("chosenCandidates"):
-        answer.logprobs = Raw(encode(_logprobs(logprobs)))
+        answer.logprobs = Raw(encode((yield from _logprobs.steps(logprobs))))
     for key in ("groundingMetadata", "citationMetadata", "urlContextMetadata"):
         if candidate.has(key):
             answer.dropped.append(key)
@@ -499,11 +518,14 @@ def _finish(reason: str | None, has_calls: bool) -> Finish:
     return "tool_calls" if has_calls else "stop"
 
 
-def _logprobs(result: Node) -> list[dict[str, Any]]:
-    tops = result.items("topCandidates")
+@Stepwise
+def _logprobs(result: Node) -> Steps[list[dict[str, Any]]]:
+    tops = result.each("topCandidates")
     out = []
-    for number, chosen in enumerate(result.items("chosenCandidates")):
-        top = camel(tops[number]).items("candidates") if number < len(tops) else []
+    for chosen in result.each("chosenCandidates"):
+        yield
+        above = next(tops, None)
+        top = camel(above).items("candidates") if above is not None else []
         entries = [_token(camel(item)) for item in [chosen, *top]]
         out.append(entries[0] | {"top_logprobs": entries[1:]})
     return out
@@ -543,16 +565,20 @@ class _PartReader:
         return []
 
 
-def encode_answer(answer: Answer, model: str, created: int) -> dict[str, Any]:
+@Stepwise
+def encode_answer(answer: Answer, model: str, created: int) -> Steps[dict[str, Any]]:
     """Build the answer for a client."""
-    parts = [_answer_part(part) for part in answer.parts]
+    parts = []
+    for part in answer.parts:
+        yield
+        parts.append(_answer_part(part))
     candidate: dict[str, Any] = {
         "content": {"parts": parts, "role": "model"},
         "finishReason": _FINISH_NAMES[answer.finish],
         "index": 0,
     }
     if bytes(answer.logprobs) != b"null":
-        candidate["logprobsResult"] = _encode_logprobs(Node(msgspec.json.decode(answer.logprobs)))
+        candidate["logprobsResult"] = yield from _encode_logprobs.steps(Node(msgspec.json.decode(answer.logprobs)))
     return {
         "candidates": [candidate],
         "usageMetadata": encode_usage(answer.usage),
@@ -561,15 +587,18 @@ def encode_answer(answer: Answer, model: str, created: int) -> dict[str, Any]:
     }
 
 
-def _encode_logprobs(tokens: Node) -> dict[str, Any]:
+@Stepwise
+def _encode_logprobs(tokens: Node) -> Steps[dict[str, Any]]:
     def one(item: Node) -> dict[str, Any]:
         return {"token": item.text("token"), "logProbability": item.number("logprob")}
 
-    items = list(tokens)
-    return {
-        "chosenCandidates": [one(item) for item in items],
-        "topCandidates": [{"candidates": [one(top) for top in item.items("top_logprobs")]} for item in items],
-    }
+    chosen: list[dict[str, Any]] = []
+    tops: list[dict[str, Any]] = []
+    for item in tokens:
+        yield
+        chosen.append(one(item))
+        tops.append({"candidates": [one(top) for top in item.items("top_logprobs")]})
+    return {"chosenCandidates": chosen, "topCandidates": tops}
 
 
 def _answer_part(part: Part) -> dict[str, Any]:

@@ -11,13 +11,27 @@ from urllib.parse import quote
 import msgspec
 
 from switchgear.core.errors import ProtocolError
+from switchgear.core.steps import Steps, Stepwise, finish
 from switchgear.dialects import anthropic, bedrock, cohere, embeddings, errors, gemini, hub, openai, responses
 from switchgear.dialects.fitting import fit
+from switchgear.dialects.json_guard import JsonRefusedError, scan_steps
 from switchgear.dialects.model_facts import facts_of
 from switchgear.dialects.reading import BinaryListener, Ears, Listener, Reading
 from switchgear.dialects.registry import TRANSLATORS
-from switchgear.dialects.request import Body, Request, upstream_body
-from switchgear.dialects.shape import TRANSLATION_ERRORS, InvalidBodyError, Node, decode, decode_bounded, encode
+from switchgear.dialects.request import LARGE_BYTES, Body, Request, upstream_body
+from switchgear.dialects.shape import (
+    CONTAINERS_MAX,
+    TRANSLATION_ERRORS,
+    VALUES_MAX,
+    InvalidBodyError,
+    Node,
+    check_size,
+    decode,
+    decode_large,
+    encode,
+    encode_large,
+    short_members,
+)
 from switchgear.providers.quirks import Quirks
 from switchgear.wire import sse
 
@@ -224,41 +238,64 @@ class Passage:
             return Reading(bedrock.usage_of_headers(headers))
         return self._read(body)
 
+    def read_steps(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> Steps[Reading]:
+        """Do the same in steps, for a large answer. Of one with too many values only what is short is read: its usage, its
+        id."""
+        if body.startswith(b"{"):
+            try:
+                scan = yield from scan_steps(body)
+                if scan.containers > CONTAINERS_MAX or scan.values > VALUES_MAX:
+                    body = short_members(body)
+            except (JsonRefusedError, *TRANSLATION_ERRORS):
+                return Reading()
+        return self.read(body, headers)
+
     def _read(self, body: bytes) -> Reading:
         if self.provider_dialect == "openai":
             if self._request.operation != "passthrough" and self._request.operation in MEDIA_OPERATIONS:
                 return openai.read_media_answer(body)
             return openai.read_answer(body)
         try:
-            value = decode(body)
+            value = decode(body) if len(body) < LARGE_BYTES else decode_large(body)
             return _READERS[self.provider_dialect](Node(value)) if isinstance(value, dict) else Reading()
         except TRANSLATION_ERRORS:
             return Reading()
 
     def answer(self, body: bytes) -> bytes:
         """Return a plain answer for the client. Raises ProtocolError for one that cannot be translated."""
+        return finish(self.answer_steps(body))
+
+    def answer_steps(self, body: bytes) -> Steps[bytes]:
+        """Do the same in steps, for a large answer."""
         if self._ours:
             return body
         try:
-            return self._translate(body)
+            translated = yield from self._translate(body)
         except TRANSLATION_ERRORS as exc:
             raise ProtocolError(f"the provider's answer cannot be translated: {exc}") from exc
+        return translated
 
-    def _translate(self, body: bytes) -> bytes:
+    def _translate(self, body: bytes) -> Steps[bytes]:
         if self._wanted is not None:
             try:
-                vectors = embeddings.read_answer(self.provider_dialect, Node(decode(body)))
+                node = yield from _node_of(body, embeddings.ANSWER_VALUES_MAX)
+                vectors = embeddings.read_answer(self.provider_dialect, node)
             except TRANSLATION_ERRORS as exc:
                 raise ProtocolError(f"the provider's answer is not of its dialect: {exc}") from exc
             return encode(embeddings.write_answer(self.dialect, vectors, self._wanted, self._model))
-        answer = self._decode(body)
+        answer = yield from self._decode(body)
+        yield
         if self.dialect == "responses":
-            return encode(responses.encode_answer(answer, self._model, self._created, self._customs))
-        return encode(TRANSLATORS[self.dialect].encode_answer(answer, self._model, self._created))
+            said = yield from responses.encode_answer.steps(answer, self._model, self._created, self._customs)
+        else:
+            said = yield from TRANSLATORS[self.dialect].encode_answer.steps(answer, self._model, self._created)
+        yield
+        return encode(said)
 
-    def _decode(self, body: bytes) -> hub.Answer:
+    def _decode(self, body: bytes) -> Steps[hub.Answer]:
         try:
-            answer = TRANSLATORS[self.provider_dialect].decode_answer(Node(decode_bounded(body)))
+            node = yield from _node_of(body)
+            answer = yield from TRANSLATORS[self.provider_dialect].decode_answer.steps(node)
         except TRANSLATION_ERRORS as exc:  # msgspec's and InvalidBodyError are ValueErrors
             raise ProtocolError(f"the provider's answer is not of its dialect: {exc}") from exc
         self.dropped += answer.dropped
@@ -275,12 +312,20 @@ class Passage:
 
     def as_stream(self, body: bytes) -> bytes:
         """Return a plain answer as the stream that the client asked for. Raises ProtocolError."""
+        return finish(self.as_stream_steps(body))
+
+    def as_stream_steps(self, body: bytes) -> Steps[bytes]:
+        """Do the same in steps, for a large answer."""
         encoder = self.encoder()
-        answer = self._decode(body)
+        answer = yield from self._decode(body)
+        pieces: list[bytes] = []
         try:
-            out = b"".join([encoder.encode(event) for event in hub.events_of(answer)])
+            for event in hub.events_of(answer):
+                yield
+                pieces.append(encoder.encode(event))
         except TRANSLATION_ERRORS as exc:
             raise ProtocolError(f"the provider's answer cannot be translated: {exc}") from exc
+        out = b"".join(pieces)
         if not self.as_array:
             return out
         array = ArrayMeter(Listener(_EARS["gemini"]))
@@ -309,6 +354,16 @@ class Passage:
         return errors.render_event(self.dialect, fault, number)
 
 
+def _node_of(body: bytes, values_max: int = VALUES_MAX) -> Steps[Node]:
+    """Decode an answer for translation. Raises what TRANSLATION_ERRORS names, also for one with too many values."""
+    if len(body) < LARGE_BYTES:
+        return Node(decode(body))
+    scan = yield from scan_steps(body)
+    check_size(scan, "an answer", values_max)
+    yield
+    return Node(decode_large(body))
+
+
 def _sequence_number(meter: Meter) -> int:
     if isinstance(meter, Crossing):
         return int(getattr(meter.encoder, "number", 0))
@@ -335,6 +390,7 @@ def choose(dialect: str, operation: str, spoken: tuple[str, ...], model: str = "
     return None
 
 
+@Stepwise
 def open_passage(
     request: Request,
     dialect: str,
@@ -345,13 +401,14 @@ def open_passage(
     created: int,
     as_array: bool = False,
     answer_id: str | None = None,
-) -> Passage:
+) -> Steps[Passage]:
     """Prepare an attempt. `dialect` is what the client hears; `answer_id` names a translated answer whose provider gives
     it no id (Bedrock's Converse), unique to the request. Raises InvalidBodyError for what cannot be carried."""
     passage = Passage(request, dialect, provider_dialect, created, as_array, answer_id)
     operation = request.operation
     crosses = request.dialect != provider_dialect
     if crosses and operation in embeddings.OPERATIONS:
+        yield
         wanted = passage._wanted = embeddings.read_request(request.dialect, operation, request.node())
         passage.body = encode(embeddings.write_request(provider_dialect, wanted, upstream_model))
         passage.dropped = wanted.dropped
@@ -374,27 +431,30 @@ def open_passage(
         return passage
     try:
         node = request.node()
-        asked = TRANSLATORS[request.dialect].decode_request(node, request.model, request.stream)
+        asked = yield from TRANSLATORS[request.dialect].decode_request.steps(node, request.model, request.stream)
         if request.dialect == "responses":
-            passage._customs = responses.custom_tools(node)
+            passage._customs = yield from responses.custom_tools.steps(node)
+        del node  # a large body's texts are held once
         facts = facts_of(upstream_model)
-        passage._names = fit(asked, provider_dialect, facts).names
+        fitted = yield from fit.steps(asked, provider_dialect, facts)
+        passage._names = fitted.names
         if facts.max_tokens_name is not None:
             quirks = msgspec.structs.replace(quirks, max_tokens=facts.max_tokens_name)
         if facts.thinking_returns:
             quirks = msgspec.structs.replace(quirks, reasoning_content=True)
-        body = TRANSLATORS[provider_dialect].encode_request(asked, upstream_model, quirks)
+        body = yield from TRANSLATORS[provider_dialect].encode_request.steps(asked, upstream_model, quirks)
     except InvalidBodyError:
         raise
     except TRANSLATION_ERRORS as exc:
         raise InvalidBodyError(f"the body cannot be translated for this model's provider: {exc}") from exc
     passage.dropped = list(dict.fromkeys(asked.dropped))
+    del asked
     for key, value in (quirks.body or {}).items():
         if value is None:
             body.pop(key, None)
         else:
             body[key] = value
-    passage.body = encode(body)
+    passage.body = (yield from encode_large(body)) if request.is_large else encode(body)
     return passage
 
 

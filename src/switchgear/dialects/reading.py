@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects.shape import TRANSLATION_ERRORS, Node, decode
+from switchgear.dialects.shape import TRANSLATION_ERRORS, Node, decode_event
 from switchgear.wire import eventstream, sse
 
 T = TypeVar("T")
@@ -143,7 +143,7 @@ class Listener:
         if data is None:
             return
         try:
-            value = decode(data)
+            value = decode_event(data)
             if isinstance(value, dict):
                 self._ears.read(Node(value), self._state)
         except TRANSLATION_ERRORS:
@@ -195,7 +195,7 @@ class BinaryListener:
                 self._state.error = True
             elif kind != "contentBlockDelta":
                 try:
-                    value = decode(message.payload) if message.payload else {}
+                    value = decode_event(message.payload) if message.payload else {}
                     if isinstance(value, dict):
                         self.read(kind, Node(value), self._state)
                 except TRANSLATION_ERRORS:

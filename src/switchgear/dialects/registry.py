@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from switchgear.core.steps import Stepwise
 from switchgear.dialects import anthropic, bedrock, chat, cohere, gemini, hub, responses
 from switchgear.dialects.shape import Node
 from switchgear.providers.quirks import Quirks
@@ -36,13 +37,13 @@ class StreamEncoder(Protocol):
 class Translator(msgspec.Struct, frozen=True):
     """A dialect to and from the hub."""
 
-    decode_request: Callable[[Node, str, bool], hub.Request]
+    decode_request: Stepwise[[Node, str, bool], hub.Request]
     """(body, model, stream) → what the client asks. Raises InvalidBodyError."""
-    encode_request: Callable[[hub.Request, str, Quirks], dict[str, Any]]
+    encode_request: Stepwise[[hub.Request, str, Quirks], dict[str, Any]]
     """(request, upstream model, quirks) → the body for a provider."""
-    decode_answer: Callable[[Node], hub.Answer]
+    decode_answer: Stepwise[[Node], hub.Answer]
     """A provider's answer. Raises InvalidBodyError."""
-    encode_answer: Callable[[hub.Answer, str, int], dict[str, Any]]
+    encode_answer: Stepwise[[hub.Answer, str, int], dict[str, Any]]
     """(answer, model asked for, Unix time in s) → the body for a client."""
     decoder: Callable[[], StreamDecoder]
     encoder: Callable[[str, int, bool], StreamEncoder]

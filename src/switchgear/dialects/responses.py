@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, openai, reasoning
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
@@ -54,7 +55,8 @@ _FINISH_STATUS: dict[Finish, tuple[str, str | None]] = {
 # Requests
 
 
-def decode_request(body: Node, model: str, stream: bool) -> Request:
+@Stepwise
+def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
     """Read a client's request. Raises InvalidBodyError."""
     for key in _STATEFUL:
         if body.get(key):
@@ -67,13 +69,15 @@ def decode_request(body: Node, model: str, stream: bool) -> Request:
     if isinstance(value, str):
         request.messages.append(Message("user", [Text(value)]))
     else:
-        for item in body.items("input"):
-            _decode_item(item, request)
+        for item in body.each("input"):
+            yield from _decode_item(item, request)
     for message in request.messages:
+        yield
         message.parts = hub.attach_signatures(message.parts)
-    kinds = {None, "function", "custom"}
-    tools = foreign_tools(body.items("tools"), lambda tool: tool.text("type") in kinds, request.dropped)
-    request.tools = [_decode_tool(tool) for tool in tools]
+    tools = yield from foreign_tools.steps(body.each("tools"), _is_function, request.dropped)
+    for tool in tools:
+        yield
+        request.tools.append(_decode_tool(tool))
     request.choice = _decode_choice(body)
     request.format = _decode_format(body)
     thinking = body.object("reasoning")
@@ -87,9 +91,19 @@ def decode_request(body: Node, model: str, stream: bool) -> Request:
     return request
 
 
-def custom_tools(body: Node) -> frozenset[str]:
+def _is_function(tool: Node) -> bool:
+    return tool.text("type") in {None, "function", "custom"}
+
+
+@Stepwise
+def custom_tools(body: Node) -> Steps[frozenset[str]]:
     """Return the names of the client's freeform tools: calls of them go back as such."""
-    return frozenset(tool.need("name") for tool in body.items("tools") if tool.text("type") == "custom")
+    names = set()
+    for tool in body.each("tools"):
+        yield
+        if tool.text("type") == "custom":
+            names.add(tool.need("name"))
+    return frozenset(names)
 
 
 def _append(request: Request, role: Any, parts: list[Part]) -> None:
@@ -99,11 +113,12 @@ def _append(request: Request, role: Any, parts: list[Part]) -> None:
         request.messages.append(Message(role, parts))
 
 
-def _decode_item(item: Node, request: Request) -> None:
+def _decode_item(item: Node, request: Request) -> Steps[None]:
+    yield
     kind = item.text("type") or "message"
     if kind == "message":
         role = item.need("role")
-        parts = _decode_content(item, "content", request)
+        parts = yield from _decode_content(item, "content", request)
         if role in {"system", "developer"}:
             request.system.extend(part for part in parts if isinstance(part, Text))
         elif role in {"user", "assistant"}:
@@ -120,7 +135,8 @@ def _decode_item(item: Node, request: Request) -> None:
         arguments = encode({"input": item.text("input") or ""}).decode()
         _append(request, "assistant", [hub.ToolCall(item.need("call_id"), item.need("name"), arguments)])
     elif kind in {"function_call_output", "custom_tool_call_output"}:
-        content = [p for p in _decode_content(item, "output", request) if isinstance(p, Text | Media)]
+        parts = yield from _decode_content(item, "output", request)
+        content = [part for part in parts if isinstance(part, Text | Media)]
         _append(request, "user", [hub.ToolResult(item.need("call_id"), content)])
     elif kind == "reasoning":
         text = "\n\n".join(piece.text("text") or "" for piece in item.items("summary") or item.items("content"))
@@ -132,12 +148,13 @@ def _decode_item(item: Node, request: Request) -> None:
         request.dropped.append(f"{item.path} ({kind[:48]})")
 
 
-def _decode_content(holder: Node, key: str, request: Request) -> list[Part]:
+def _decode_content(holder: Node, key: str, request: Request) -> Steps[list[Part]]:
     value = holder.get(key)
     if isinstance(value, str):
         return [Text(value)]
     parts: list[Part] = []
-    for item in holder.items(key):
+    for item in holder.each(key):
+        yield
         kind = item.need("type")
         if kind in {"input_text", "output_text", "text", "summary_text"}:
             parts.append(Text(item.need("text")))
@@ -189,18 +206,23 @@ def _decode_format(body: Node) -> JsonFormat | None:
     return JsonFormat(node.raw("schema"), node.text("name") or "answer", node.flag("strict"), node.text("description"))
 
 
-def encode_request(request: Request, model: str, quirks: Quirks) -> dict[str, Any]:
+@Stepwise
+def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[str, Any]]:
     """Build the body for a provider. Nothing is stored there: the client's dialect knows no stored responses."""
     items: list[dict[str, Any]] = []
     for message in request.messages:
-        items.extend(_encode_message(message, request))
+        encoded = yield from _encode_message(message, request)
+        items.extend(encoded)
     body: dict[str, Any] = {"model": model, "input": items, "store": False}
     if request.system:
         body["instructions"] = "\n\n".join(text.text for text in request.system)
     if request.stream:
         body["stream"] = True
     if request.tools:
-        body["tools"] = [_encode_tool(tool) for tool in request.tools]
+        body["tools"] = []
+        for tool in request.tools:
+            yield
+            body["tools"].append(_encode_tool(tool))
     _encode_choice(request, body)
     if request.format is not None:
         body["text"] = {"format": _encode_format(request.format)}
@@ -230,7 +252,7 @@ def encode_request(request: Request, model: str, quirks: Quirks) -> dict[str, An
     return body
 
 
-def _encode_message(message: Message, request: Request) -> list[dict[str, Any]]:
+def _encode_message(message: Message, request: Request) -> Steps[list[dict[str, Any]]]:
     items: list[dict[str, Any]] = []
     content: list[dict[str, Any]] = []
 
@@ -242,7 +264,9 @@ def _encode_message(message: Message, request: Request) -> list[dict[str, Any]]:
             items.append({"type": "message", "role": message.role, "content": list(content)})
         content.clear()
 
+    yield
     for part in message.parts:
+        yield
         if isinstance(part, Text | Refusal):
             content.append({"type": "input_text", "text": part.text})
         elif isinstance(part, Media) and message.role == "assistant":
@@ -305,7 +329,8 @@ def _encode_choice(request: Request, body: dict[str, Any]) -> None:
         body["tool_choice"] = {"type": "function", "name": choice.names[0]}
         return
     if choice.names:
-        body["tools"] = [_encode_tool(tool) for tool in request.tools if tool.name in choice.names]
+        names = set(choice.names)
+        body["tools"] = [_encode_tool(tool) for tool in request.tools if tool.name in names]
     body["tool_choice"] = choice.mode
 
 
@@ -352,17 +377,20 @@ def _tokens(found: _Usage) -> TokenUsage | None:
 usage_of_raw = usage_reader(_Usage, _tokens)
 
 
-def decode_answer(body: Node) -> Answer:
+@Stepwise
+def decode_answer(body: Node) -> Steps[Answer]:
     """Read a provider's answer. Raises InvalidBodyError for a failed response too."""
     if body.text("status") == "failed" or body.get("error"):
         raise body.fail(body.object("error").text("message") or "the response failed", "error")
     if not isinstance(body.get("output"), list):
         raise body.fail("an answer without output", "output")
     answer = Answer(id=body.text("id"), model=body.text("model"), service_tier=body.text("service_tier"))
-    for item in body.items("output"):
+    for item in body.each("output"):
+        yield
         kind = item.text("type")
         if kind == "message":
-            for piece in item.items("content"):
+            for piece in item.each("content"):
+                yield
                 if piece.text("type") == "output_text":
                     answer.parts.append(Text(piece.text("text") or ""))
                     if piece.get("logprobs"):
@@ -394,12 +422,16 @@ def _finish(parts: list[Part], reason: str | None) -> Finish:
     return "refusal" if any(isinstance(part, Refusal) for part in parts) else "stop"
 
 
-def encode_answer(answer: Answer, model: str, created: int, customs: frozenset[str] = frozenset()) -> dict[str, Any]:
+@Stepwise
+def encode_answer(
+    answer: Answer, model: str, created: int, customs: frozenset[str] = frozenset()
+) -> Steps[dict[str, Any]]:
     """Build the answer for a client."""
     root = (answer.id or "unknown").removeprefix("resp_")
-    output = [
-        item_of(part, f"{root}_{number}", customs) for number, part in enumerate(hub.detach_signatures(answer.parts))
-    ]
+    output = []
+    for number, part in enumerate(hub.detach_signatures(answer.parts)):
+        yield
+        output.append(item_of(part, f"{root}_{number}", customs))
     status, reason = _FINISH_STATUS.get(answer.finish, ("completed", None))
     return envelope(f"resp_{root}", answer.model or model, created) | {
         "status": status,

@@ -1,10 +1,13 @@
 """Reading foreign JSON: a value together with its path, so that every mistake names its field. Level 1."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
 from msgspec import Raw
+
+from switchgear.core.steps import Steps, Stepwise, finish
+from switchgear.dialects.json_guard import Scan, scan_steps
 
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder().decode
@@ -84,19 +87,36 @@ class Node:
         return Node(value, self.at(key))
 
     def items(self, key: str) -> "list[Node]":
-        """Return the elements of a list; none when it is absent."""
+        """Return the elements of a list; none when it is absent. For lists that are short in every honest request: over
+        ITEMS_MAX elements are refused. A list that may be long is gone through with `each`, in steps."""
         value = self.get(key)
         if value is None:
             return []
+        if isinstance(value, list) and len(value) > ITEMS_MAX:
+            raise self.fail(f"more than {ITEMS_MAX} elements cannot be translated for this model's provider", key)
+        return list(self.each(key))
+
+    def each(self, key: str) -> "Iterator[Node]":
+        """Go through a list of any length, element by element; the caller yields a step for each."""
+        value = self.get(key)
+        if value is None:
+            return iter(())
         if not isinstance(value, list):
             raise self.fail(f"must be a list, not {kind_of(value)}", key)
         at = self.at(key)
-        return [Node(element, f"{at}[{number}]") for number, element in enumerate(value)]
+        return (Node(element, f"{at}[{number}]") for number, element in enumerate(value))
 
     def __iter__(self) -> "Iterator[Node]":
         if not isinstance(self.value, list):
             raise self.fail(f"must be a list, not {kind_of(self.value)}")
-        return iter([Node(element, f"{self.path}[{number}]") for number, element in enumerate(self.value)])
+        return (Node(element, f"{self.path}[{number}]") for number, element in enumerate(self.value))
+
+    def schema(self, key: str) -> Any:
+        """Return a JSON Schema that is about to be rewritten value by value; None when it is absent."""
+        value = self.get(key)
+        if isinstance(value, Parts) or (isinstance(value, list | dict) and len(encode(value)) > SCHEMA_BYTES_MAX):
+            raise self.fail(f"a schema over {SCHEMA_BYTES_MAX} bytes cannot be translated", key)
+        return value
 
     def text(self, key: str) -> str | None:
         """Return a string."""
@@ -146,14 +166,19 @@ def kind_of(value: Any) -> str:
     return names.get(type(value), "null")
 
 
-def foreign_tools(tools: list[Node], is_function: Callable[[Node], bool], dropped: list[str]) -> list[Node]:
+@Stepwise
+def foreign_tools(
+    tools: "Iterable[Node]", is_function: Callable[[Node], bool], dropped: list[str]
+) -> "Steps[list[Node]]":
     """Return the tools that are functions. Those that only their own provider can run are left out and noted where
     functions remain; alone, they are what the request is about, so it is refused."""
     kept: list[Node] = []
     foreign: list[Node] = []
     for tool in tools:
+        yield
         (kept if is_function(tool) else foreign).append(tool)
     for tool in foreign:
+        yield
         kind = str(tool.get("type") or ", ".join(tool.names()))[:64]
         if not kept:
             raise tool.fail(f"the tool {kind!r} is run by another provider and cannot be carried to this model's")
@@ -161,19 +186,140 @@ def foreign_tools(tools: list[Node], is_function: Callable[[Node], bool], droppe
     return kept
 
 
-VALUES_MAX = 300_000
-"""Objects and lists in a body that is translated: each becomes a Python object, and a body of 32 MB can hold ten million.
-A prompt of a million tokens of code has about 100,000 brackets."""
+CONTAINERS_MAX = 80_000
+"""Objects and lists in a body that is translated: each becomes Python objects, and 32 MB can hold ten million. A
+conversation of a million tokens in 5,000 messages has about 20,000."""
+VALUES_MAX = 400_000
+"""Members and elements in it."""
+ITEMS_MAX = 8_192
+"""Elements of a list that is short in honest requests: at 2 µs each they take less than a loop may stand still."""
+SCHEMA_BYTES_MAX = 131_072
+"""A schema whose every value is rewritten: 30 ms. All schemas of a large set of tools together have about that."""
+WHOLE_BYTES = 65_536
+"""Below it a value is decoded with all that it holds; above, level by level as it is looked at."""
+
+_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_items = msgspec.json.Decoder(list[Raw]).decode
 
 
-def decode_bounded(data: bytes | memoryview) -> Any:
-    """Decode JSON that is about to be translated. Raises InvalidBodyError for one with too many values."""
-    whole = bytes(data)
-    if whole.count(b"{") + whole.count(b"[") > VALUES_MAX:
+def check_size(scan: Scan, what: str, values_max: int = VALUES_MAX) -> None:
+    """Refuse to translate what has too many values. Raises InvalidBodyError."""
+    if scan.containers > CONTAINERS_MAX or scan.values > values_max:
         raise InvalidBodyError(
-            f"more than {VALUES_MAX} objects and lists cannot be translated for this model's provider"
+            f"{what} with more than {CONTAINERS_MAX} objects and lists, or {values_max} values, cannot be translated for "
+            "this model's provider"
         )
-    return decode(whole)
+
+
+class Parts:
+    """A large object or list that is decoded level by level, so that no more than is being looked at is in memory."""
+
+
+class Fields(dict[str, Any], Parts):
+    """An object whose values are decoded when they are asked for. Values are Raw until then."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a value."""
+        value = super().get(key, default)
+        if isinstance(value, Raw):
+            value = self[key] = parts_of(value)
+        return value
+
+
+class Items(list[Any], Parts):
+    """A list whose elements are decoded when they are reached, and forgotten again."""
+
+    def __iter__(self) -> Iterator[Any]:
+        for raw in super().__iter__():
+            yield parts_of(raw)
+
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        return Items(found) if isinstance(index, slice) else parts_of(found)
+
+    def __contains__(self, wanted: object) -> bool:
+        return any(element == wanted for element in self)
+
+
+def parts_of(raw: Raw) -> Any:
+    """Decode a value: all of it when it is small, else one level."""
+    view = memoryview(raw)
+    if len(view) < WHOLE_BYTES:
+        return decode(raw)
+    if view[0] == ord("["):
+        return Items(_decode_items(raw))
+    if view[0] == ord("{"):
+        return fields_of(_decode_fields(raw))
+    return decode(raw)
+
+
+def fields_of(fields: dict[str, Raw]) -> Fields:
+    """Return a decoded object as one whose values are decoded when they are asked for."""
+    return Fields({key: value for key, value in fields.items() if bytes(memoryview(value)[:4]) != b"null"})
+
+
+def decode_large(body: bytes) -> Fields:
+    """Decode a large object one level. Raises msgspec's errors."""
+    return fields_of(_decode_fields(body))
+
+
+def short_members(body: bytes) -> bytes:
+    """Return an object with only those members that are short. Raises msgspec's errors."""
+    return encode({key: value for key, value in _decode_fields(body).items() if len(memoryview(value)) < WHOLE_BYTES})
+
+
+def encode_large(value: dict[str, Any]) -> "Steps[list[memoryview]]":
+    """Encode an object in steps, long lists element by element, and let go of each when it is encoded: `value` is empty
+    afterwards. Returns the parts of the body."""
+    parts: list[memoryview] = []
+    pending: list[bytes] = [b"{"]
+    size = 0
+    mark = b""
+    for key in list(value):
+        member = value.pop(key)
+        pending.append(mark + encode(key) + b":")
+        mark = b","
+        if not isinstance(member, list):
+            pending.append(encode(member))
+            size += len(pending[-1])
+        else:
+            pending.append(b"[")
+            member.reverse()
+            comma = b""
+            while member:
+                piece = encode(member.pop())
+                pending += (comma, piece)
+                comma = b","
+                size += len(piece)
+                yield
+                if size >= PART_BYTES:
+                    parts.append(memoryview(b"".join(pending)))
+                    pending, size = [], 0
+            pending.append(b"]")
+    pending.append(b"}")
+    parts.append(memoryview(b"".join(pending)))
+    return parts
+
+
+PART_BYTES = 262_144
+"""What is encoded of a large body before it becomes a part of its own."""
+
+
+def check_event(data: bytes) -> None:
+    """Refuse to read an event of a stream with too many values, as no provider sends it. Raises ValueErrors."""
+    if len(data) >= WHOLE_BYTES:
+        scan = finish(scan_steps(data))
+        if scan.containers > EVENT_CONTAINERS_MAX or scan.values > VALUES_MAX:
+            raise InvalidBodyError(f"an event with more than {EVENT_CONTAINERS_MAX} objects and lists is not read")
+
+
+def decode_event(data: bytes) -> Any:
+    """Decode one event of a stream. Raises ValueErrors, also for one with too many values."""
+    check_event(data)
+    return decode(data)
+
+
+EVENT_CONTAINERS_MAX = 10_000
 
 
 def object_of(text: str) -> Raw:

@@ -3,11 +3,9 @@
 import contextlib
 from typing import Any
 
-import msgspec
-
 from switchgear.core.errors import ProtocolError
 from switchgear.dialects import hub
-from switchgear.dialects.shape import InvalidBodyError, Node, decode
+from switchgear.dialects.shape import InvalidBodyError, Node, decode_event
 from switchgear.wire import sse
 
 
@@ -43,8 +41,8 @@ class SseDecoder:
     def take_json(self, data: bytes) -> None:
         """Take one event's JSON. Unknown event types are the subclass's to ignore."""
         try:
-            value: Any = decode(data)
-        except (msgspec.DecodeError, RecursionError) as exc:
+            value: Any = decode_event(data)
+        except (ValueError, RecursionError) as exc:
             raise ProtocolError(f"the provider sent an event that is no JSON: {exc}") from exc
         if not isinstance(value, dict):
             return

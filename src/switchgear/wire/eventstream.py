@@ -31,21 +31,29 @@ class Message(msgspec.Struct, frozen=True):
 class Decoder:
     """Cuts bytes into messages."""
 
-    __slots__ = ("_buffer",)
+    __slots__ = ("_need", "_pieces", "_size")
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._need = _PRELUDE.size
+        """Bytes without which there is nothing to decide: pieces are joined when they are there."""
 
     @property
     def tail(self) -> bytes:
         """Bytes of a message that is not complete."""
-        return self._buffer
+        return b"".join(self._pieces)
 
     def feed(self, data: bytes) -> list[Message]:
         """Return the messages that these bytes complete. Raises ProtocolError for damage or size."""
-        buffer = self._buffer + data if self._buffer else data
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size < self._need:
+            return []
+        buffer = data if len(self._pieces) == 1 else b"".join(self._pieces)
         messages: list[Message] = []
         at = 0
+        self._need = _PRELUDE.size
         while len(buffer) - at >= _PRELUDE.size:
             total, size, checksum = _PRELUDE.unpack_from(buffer, at)
             if zlib.crc32(buffer[at : at + 8]) != checksum:
@@ -53,13 +61,15 @@ class Decoder:
             if not 16 + size <= total <= MESSAGE_BYTES_MAX or size > HEADERS_BYTES_MAX:
                 raise ProtocolError(f"an event stream's message claims {total} bytes")
             if len(buffer) - at < total:
+                self._need = total
                 break
             raw = buffer[at : at + total]
-            if zlib.crc32(raw[:-4]) != int.from_bytes(raw[-4:], "big"):
+            if zlib.crc32(memoryview(raw)[:-4]) != int.from_bytes(raw[-4:], "big"):
                 raise ProtocolError("an event stream's message has a wrong checksum")
             messages.append(Message(_headers(raw[12 : 12 + size]), raw[12 + size : -4], raw))
             at += total
-        self._buffer = buffer[at:]
+        self._pieces = [buffer[at:]] if at < len(buffer) else []
+        self._size = len(buffer) - at
         return messages
 
 

@@ -9,23 +9,35 @@ import re
 from switchgear.core.errors import ProtocolError
 
 EVENT_BYTES_MAX = 1_048_576
+BOUNDARY_BYTES = 4
+"""The longest boundary."""
+TAIL_BYTES_MAX = 1_024
+"""What is looked at again when more comes."""
 
 _BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r(?!\n)|\n\r\n|\r\n\n")
 _LINE = re.compile(rb"\r\n|\n|\r")
 
 
 class Splitter:
-    """Cuts a byte stream at event boundaries without changing a byte."""
+    """Cuts a byte stream at event boundaries without changing a byte. Each byte is looked at once, however small the pieces
+    are in which an event comes."""
 
-    __slots__ = ("_tail", "event_bytes_max")
+    __slots__ = ("_pieces", "_size", "_tail", "event_bytes_max")
 
     def __init__(self, event_bytes_max: int = EVENT_BYTES_MAX) -> None:
         self._tail = b""
+        """The end of an unfinished event; `_pieces` are what came before it."""
+        self._pieces: list[bytes] = []
+        self._size = 0
         self.event_bytes_max = event_bytes_max
 
     @property
     def tail(self) -> bytes:
         """Bytes of an event that has not ended."""
+        if self._pieces:
+            self._tail = b"".join((*self._pieces, self._tail))
+            self._pieces.clear()
+            self._size = 0
         return self._tail
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -41,8 +53,17 @@ class Splitter:
         for match in _BOUNDARY.finditer(buffer, 0, limit):
             events.append(buffer[start : match.end()])
             start = match.end()
-        self._tail = buffer[start:]
-        if len(self._tail) > self.event_bytes_max:
+        if self._pieces and events:
+            events[0] = b"".join((*self._pieces, events[0]))
+            self._pieces.clear()
+            self._size = 0
+        tail = buffer[start:] if start else buffer
+        if len(tail) > TAIL_BYTES_MAX:  # no boundary begins before its last bytes: they need no second look
+            self._pieces.append(tail[:-BOUNDARY_BYTES])
+            self._size += len(tail) - BOUNDARY_BYTES
+            tail = tail[-BOUNDARY_BYTES:]
+        self._tail = tail
+        if self._size + len(tail) > self.event_bytes_max:
             raise ProtocolError(f"an event is over {self.event_bytes_max} bytes")
         return events
 
