@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Raw
 
 from switchgear.core.steps import Steps, Stepwise, finish
-from switchgear.dialects.json_guard import Scan, scan_steps
+from switchgear.dialects.json_guard import JsonRefusedError, Scan, scan_steps
 
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder().decode
@@ -306,15 +306,18 @@ PART_BYTES = 262_144
 
 
 def check_event(data: bytes) -> None:
-    """Refuse to read an event of a stream with too many values, as no provider sends it. Raises ValueErrors."""
+    """Refuse to read an event of a stream with too many values, as no provider sends it. Raises InvalidBodyError."""
     if len(data) >= WHOLE_BYTES:
-        scan = finish(scan_steps(data))
+        try:
+            scan = finish(scan_steps(data))
+        except JsonRefusedError as exc:
+            raise InvalidBodyError(str(exc)) from None
         if scan.containers > EVENT_CONTAINERS_MAX or scan.values > VALUES_MAX:
             raise InvalidBodyError(f"an event with more than {EVENT_CONTAINERS_MAX} objects and lists is not read")
 
 
 def decode_event(data: bytes) -> Any:
-    """Decode one event of a stream. Raises ValueErrors, also for one with too many values."""
+    """Decode one event of a stream. Raises InvalidBodyError for one with too many values, msgspec's for no JSON."""
     check_event(data)
     return decode(data)
 
