@@ -64,7 +64,7 @@ def test_a_providers_sentence_is_found(body, message):
 
 @pytest.mark.parametrize("status", [400, 401, 404, 413, 418, 422, 429, 500, 503, 529, 599])
 def test_an_upstream_status_is_kept(status):
-    fault = errors.of_upstream(status, b'{"message":"m"}', "id1")
+    fault = errors.of_upstream(status, b'{"message":"m"}', "id1", "openai")
     assert fault.status == status and fault.message == "m" and fault.anthropic_type
 
 

@@ -212,3 +212,38 @@ def test_thinking_goes_back_to_makers_that_want_it():
     for model, expected in (("deepseek-v4", "hmm"), ("kimi-k3", "hmm"), ("gpt-4o", None)):
         _, sent = crossed(body, "anthropic", "openai", model)
         assert json.loads(sent)["messages"][1].get("reasoning_content") == expected
+
+
+MIDDLE = {
+    "model": "m",
+    "max_tokens": 9,
+    "system": "A",
+    "messages": [
+        {"role": "user", "content": "x"},
+        {"role": "system", "content": "reminder"},
+        {"role": "assistant", "content": "b"},
+        {"role": "user", "content": "c"},
+    ],
+}
+
+
+def test_an_instruction_in_the_middle_keeps_its_place():
+    """Moved to the front it would end the provider's prefix cache (litellm#37351)."""
+    _, body = crossed(MIDDLE, "anthropic", "openai", "gpt-4o")
+    roles = [(message["role"], message["content"]) for message in json.loads(body)["messages"]]
+    assert roles == [("system", "A"), ("user", "x"), ("system", "reminder"), ("assistant", "b"), ("user", "c")]
+    for target, model in TARGETS:
+        if target != "anthropic":
+            _, body = crossed(MIDDLE, "anthropic", target, model)
+            text = body.decode()
+            assert text.index('"x"') < text.index("reminder") < text.index('"b"')
+            assert judge(target, model, body) is None
+
+
+def test_an_instruction_behind_calls_does_not_part_them_from_their_results():
+    body = called("look", tools=[TOOL])
+    body["messages"].insert(2, {"role": "system", "content": "reminder"})
+    for target, model in TARGETS:
+        if target != "openai":
+            _, sent = crossed(body, "openai", target, model)
+            assert judge(target, model, sent) is None and b"reminder" in sent

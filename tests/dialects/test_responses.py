@@ -18,13 +18,54 @@ def test_state_of_another_provider_cannot_be_carried(key):
 
 def test_codexs_freeform_tools_go_and_come_back():
     body = Node({"input": "x", "tools": [{"type": "custom", "name": "apply_patch", "description": "patch"}]})
-    assert responses.custom_tools(body) == {"apply_patch"}
+    assert responses.client_tools(body).customs == {"apply_patch"}
     answer = hub.Answer(id="1", parts=[hub.ToolCall("c", "apply_patch", '{"input":"*** Begin"}')], finish="tool_calls")
-    item = responses.encode_answer(answer, "m", 1, frozenset({"apply_patch"}))["output"][0]
+    item = responses.encode_answer(answer, "m", 1, responses.client_tools(body))["output"][0]
     assert (item["type"], item["input"]) == ("custom_tool_call", "*** Begin")
-    encoder = responses.StreamEncoder("m", 1, True, frozenset({"apply_patch"}))
+    encoder = responses.StreamEncoder("m", 1, True, responses.client_tools(body))
     out = b"".join(encoder.encode(event) for event in hub.events_of(answer))
     assert b"response.custom_tool_call_input.done" in out and b"function_call_arguments" not in out
+
+
+NAMESPACE = {
+    "type": "namespace",
+    "name": "mcp__docs",
+    "description": "d",
+    "tools": [{"type": "function", "name": "search", "parameters": {"type": "object", "properties": {}}}],
+}
+
+
+def test_a_namespaces_tools_go_flat_and_their_calls_come_back_with_it():
+    """openai-python, NamespaceToolParam and ResponseFunctionToolCallParam.namespace (read 2026-11-26)."""
+    body = Node(
+        {
+            "input": [
+                {"role": "user", "content": "x"},
+                {
+                    "type": "function_call",
+                    "call_id": "a",
+                    "name": "search",
+                    "namespace": "mcp__docs",
+                    "arguments": "{}",
+                },
+                {"type": "function_call_output", "call_id": "a", "output": "y"},
+            ],
+            "tools": [NAMESPACE],
+        }
+    )
+    asked = responses.decode_request(body, "m", False)
+    assert [tool.name for tool in asked.tools] == ["mcp__docs__search"] == [asked.messages[1].parts[0].name]
+    tools = responses.client_tools(body)
+    answer = hub.Answer(id="1", parts=[hub.ToolCall("c", "mcp__docs__search", "{}")], finish="tool_calls")
+    item = responses.encode_answer(answer, "m", 1, tools)["output"][0]
+    assert (item["name"], item["namespace"]) == ("search", "mcp__docs")
+    encoder = responses.StreamEncoder("m", 1, True, tools)
+    out = b"".join(encoder.encode(event) for event in hub.events_of(answer)).decode()
+    done = next(
+        json.loads(line[6:]) for line in out.splitlines() if "output_item.done" in line and line.startswith("data")
+    )
+    assert (done["item"]["name"], done["item"]["namespace"]) == ("search", "mcp__docs")
+    assert "mcp__docs__search" not in out
 
 
 def events(answer):

@@ -112,7 +112,7 @@ def _decode_message(message: Node, request: Request) -> Steps[None]:
     role = message.need("role")
     parts = yield from _decode_blocks(message, "content", request)
     if role == "system":
-        request.system.extend(part for part in parts if isinstance(part, Text))
+        hub.instruct(request, [part for part in parts if isinstance(part, Text)])
     elif role not in {"user", "assistant"}:
         raise message.fail(f"{role[:32]!r} is not one of user, assistant", "role")
     elif request.messages and request.messages[-1].role == role:

@@ -136,7 +136,7 @@ def _decode_message(message: Node, request: Request) -> Steps[None]:
     role = message.need("role")
     if role in {"system", "developer"}:
         parts = yield from _decode_content(message, "content")
-        request.system.extend(part for part in parts if isinstance(part, Text))
+        hub.instruct(request, [part for part in parts if isinstance(part, Text)])
     elif role == "user":
         parts = yield from _decode_content(message, "content")
         _append(request, "user", list(parts))
@@ -369,6 +369,13 @@ def _encode_message(message: Message, request: Request, quirks: Quirks) -> Steps
         return [_encode_assistant(message.parts, request, quirks)]
     out: list[dict[str, Any]] = []
     user: list[dict[str, Any]] = []
+
+    def close() -> None:
+        if user:
+            plain = len(user) == 1 and user[0]["type"] == "text"
+            out.append({"role": "user", "content": user[0]["text"] if plain else list(user)})
+            user.clear()
+
     for part in message.parts:
         yield
         if isinstance(part, hub.ToolResult):
@@ -376,11 +383,12 @@ def _encode_message(message: Message, request: Request, quirks: Quirks) -> Steps
             out.append({"role": "tool", "tool_call_id": part.call_id, "content": text})
             # A tool's message holds text only: its pictures follow in a message of the user.
             user.extend(_encode_part(item) for item in part.content if isinstance(item, Media))
+        elif isinstance(part, Text) and part.is_instruction:
+            close()
+            out.append({"role": "system", "content": part.text})
         elif isinstance(part, Text | Media):
             user.append(_encode_part(part))
-    if user:
-        plain = len(user) == 1 and user[0]["type"] == "text"
-        out.append({"role": "user", "content": user[0]["text"] if plain else user})
+    close()
     return out
 
 

@@ -102,7 +102,7 @@ def _decode_message(message: Node, request: Request) -> Steps[None]:
     role = message.need("role")
     parts = yield from _decode_content(message, request.dropped)
     if role == "system":
-        request.system.extend(part for part in parts if isinstance(part, Text))
+        hub.instruct(request, [part for part in parts if isinstance(part, Text)])
         return
     if role == "assistant":
         if message.has("tool_plan"):

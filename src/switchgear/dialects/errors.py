@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from switchgear.core.problems import Problem
+from switchgear.dialects import meanings
 from switchgear.dialects.shape import encode
 from switchgear.wire import eventstream
 
@@ -85,14 +86,30 @@ def of_problem(problem: Problem, request_id: str) -> Fault:
     )
 
 
-def of_upstream(status: int, body: bytes, request_id: str) -> Fault:
-    """Turn another dialect's error into what is said: its status and its sentence."""
+_CODES: dict[meanings.Meaning, str] = {
+    "context_length": "context_length_exceeded",
+    "content_policy": "content_policy_violation",
+    "quota": "insufficient_quota",
+    "model_not_found": "model_not_found",
+}
+
+
+def of_upstream(status: int, body: bytes, request_id: str, dialect: str) -> Fault:
+    """Turn another dialect's error into what is said to a client of `dialect`: its status and its sentence, in words that
+    the client acts on."""
+    message = message_of(body)
+    found = meanings.find(status, body, message)
+    if found is not None:
+        message = meanings.words(dialect, found, message)
+        status = 400 if found.meaning == "context_length" else status
     openai_type, anthropic_type = _BY_STATUS.get(
         status, ("server_error" if status >= 500 else "invalid_request_error",) * 2
     )
     if status >= 500 and status not in _BY_STATUS:
         anthropic_type = "api_error"
-    return Fault(status, message_of(body), openai_type, None, anthropic_type, request_id=request_id)
+    code = _CODES[found.meaning] if found is not None else None
+    wait_s = meanings.retry_delay_s(body)
+    return Fault(status, message, openai_type, code, anthropic_type, None, wait_s, request_id)
 
 
 def message_of(body: bytes) -> str:

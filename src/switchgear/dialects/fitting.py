@@ -37,6 +37,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """True where the first turn must be the user's."""
     past_tools: bool = False
     """True where a history with calls needs the tools declared."""
+    instructions: bool = False
+    """True where instructions may stand in the middle."""
     name_chars: str = "a-zA-Z0-9_-"
     name_chars_max: int = 64
     name_starts_with_letter: bool = False
@@ -77,8 +79,8 @@ _BOUNDS = frozenset(
 _IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 
 RULES: dict[str, Rules] = {
-    "openai": Rules(top_words=_COMBINATORS | {"enum", "not"}),
-    "responses": Rules(top_words=_COMBINATORS | {"enum", "not"}),
+    "openai": Rules(instructions=True, top_words=_COMBINATORS | {"enum", "not"}),
+    "responses": Rules(instructions=True, top_words=_COMBINATORS | {"enum", "not"}),
     "anthropic": Rules(
         blank_is_white=True,
         user_turn=True,
@@ -114,6 +116,7 @@ class Fitted(msgspec.Struct):
 def fit(request: Request, dialect: str, facts: Facts) -> Steps[Fitted]:
     """Change a request, in place, into one that a provider of `dialect` takes. Raises InvalidBodyError."""
     rules = RULES[dialect]
+    yield from _fit_instructions(request, rules)
     yield from _fit_texts(request, rules)
     yield from _fit_media(request, rules)
     _fit_turns(request, rules)
@@ -138,6 +141,18 @@ def fit(request: Request, dialect: str, facts: Facts) -> Steps[Fitted]:
 
 
 # Texts and turns
+
+
+def _fit_instructions(request: Request, rules: Rules) -> Steps[None]:
+    """An instruction in the middle stands behind the results of tools that it is sent with: they must follow their calls."""
+    for message in request.messages:
+        yield
+        if not any(isinstance(part, Text) and part.is_instruction for part in message.parts):
+            continue
+        message.parts.sort(key=lambda part: not isinstance(part, hub.ToolResult))
+        for part in message.parts:
+            if isinstance(part, Text) and part.is_instruction and not rules.instructions and part.text.strip():
+                part.text = f"<system-reminder>\n{part.text}\n</system-reminder>"
 
 
 def _fit_texts(request: Request, rules: Rules) -> Steps[None]:

@@ -27,6 +27,8 @@ class Text(msgspec.Struct):
 
     text: str
     cache: str | None = None
+    is_instruction: bool = False
+    """True for an instruction in the middle of the conversation, which keeps its place in a turn of the user."""
 
 
 class Media(msgspec.Struct):
@@ -406,6 +408,20 @@ def events_of(answer: Answer) -> list[Event]:
         *sequence.take(),
         End(answer.finish, answer.usage, answer.stop_sequence, answer.service_tier),
     ]
+
+
+def instruct(request: Request, texts: list[Text]) -> None:
+    """Add instructions: before the first turn they are the system's, later they keep their place, because a changed
+    beginning ends the provider's prefix cache, and a reminder means what stands before it."""
+    if not request.messages:
+        request.system.extend(texts)
+        return
+    for text in texts:
+        text.is_instruction = True
+    if request.messages[-1].role == "user":
+        request.messages[-1].parts.extend(texts)
+    elif texts:
+        request.messages.append(Message("user", [*texts]))
 
 
 def attach_signatures(parts: list[Part]) -> list[Part]:

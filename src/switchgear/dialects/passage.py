@@ -156,11 +156,11 @@ class Passage:
     __slots__ = (
         "_answer_id",
         "_created",
-        "_customs",
         "_model",
         "_names",
         "_ours",
         "_request",
+        "_tools",
         "_wanted",
         "as_array",
         "body",
@@ -188,7 +188,7 @@ class Passage:
         self.body: Body = b""
         self.dropped: list[str] = []
         self._ours = dialect == provider_dialect
-        self._customs: frozenset[str] = frozenset()
+        self._tools = responses.PLAIN_TOOLS
         self._names: dict[str, str] = {}
         self._wanted: embeddings.Wanted | None = None
 
@@ -226,7 +226,7 @@ class Passage:
         """Return the encoder of the client's dialect."""
         asked = self._request.asked_usage
         if self.dialect == "responses":
-            return responses.StreamEncoder(self._model, self._created, asked, self._customs)
+            return responses.StreamEncoder(self._model, self._created, asked, self._tools)
         return TRANSLATORS[self.dialect].encoder(self._model, self._created, asked)
 
     def read(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> Reading:
@@ -286,7 +286,7 @@ class Passage:
         answer = yield from self._decode(body)
         yield
         if self.dialect == "responses":
-            said = yield from responses.encode_answer.steps(answer, self._model, self._created, self._customs)
+            said = yield from responses.encode_answer.steps(answer, self._model, self._created, self._tools)
         else:
             said = yield from TRANSLATORS[self.dialect].encode_answer.steps(answer, self._model, self._created)
         yield
@@ -331,11 +331,15 @@ class Passage:
         array = ArrayMeter(Listener(_EARS["gemini"]))
         return array.feed(out) + array.finish()
 
-    def error(self, status: int, body: bytes, request_id: str) -> tuple[bytes, bytes]:
-        """Return (further header lines, body) for a provider's error."""
+    def error(self, status: int, body: bytes, request_id: str) -> tuple[int, bytes, bytes]:
+        """Return (status, further header lines, body) for a provider's error."""
         if self._ours:
-            return b"", body
-        return errors.render(self.dialect, errors.of_upstream(status, body, request_id))
+            return status, b"", body
+        fault = errors.of_upstream(status, body, request_id, self.dialect)
+        more, rendered = errors.render(self.dialect, fault)
+        if fault.retry_after_s is not None:
+            more += b"retry-after: %d\r\n" % fault.retry_after_s
+        return fault.status, more, rendered
 
     def ping(self, meter: Meter) -> bytes:
         """Return a keep-alive, to be sent between two events."""
@@ -433,7 +437,7 @@ def open_passage(
         node = request.node()
         asked = yield from TRANSLATORS[request.dialect].decode_request.steps(node, request.model, request.stream)
         if request.dialect == "responses":
-            passage._customs = yield from responses.custom_tools.steps(node)
+            passage._tools = yield from responses.client_tools.steps(node)
         del node  # a large body's texts are held once
         facts = facts_of(upstream_model)
         fitted = yield from fit.steps(asked, provider_dialect, facts)

@@ -74,7 +74,8 @@ def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
     for message in request.messages:
         yield
         message.parts = hub.attach_signatures(message.parts)
-    tools = yield from foreign_tools.steps(body.each("tools"), _is_function, request.dropped)
+    flat = yield from _flattened(body)
+    tools = yield from foreign_tools.steps(flat, _is_function, request.dropped)
     for tool in tools:
         yield
         request.tools.append(_decode_tool(tool))
@@ -95,15 +96,57 @@ def _is_function(tool: Node) -> bool:
     return tool.text("type") in {None, "function", "custom"}
 
 
+class ClientTools(msgspec.Struct, frozen=True):
+    """What the client's tools are that the hub knows as plain functions: calls of them go back as such."""
+
+    customs: frozenset[str] = frozenset()
+    """Names of freeform tools."""
+    spaces: dict[str, tuple[str, str]] = {}
+    """A flattened name → the namespace and the name within it (Codex puts each MCP server's tools into one)."""
+
+
+PLAIN_TOOLS = ClientTools()
+
+
 @Stepwise
-def custom_tools(body: Node) -> Steps[frozenset[str]]:
-    """Return the names of the client's freeform tools: calls of them go back as such."""
-    names = set()
+def client_tools(body: Node) -> Steps[ClientTools]:
+    """Return what must be known of a client's tools to give calls back to it."""
+    customs, spaces = set[str](), dict[str, tuple[str, str]]()
     for tool in body.each("tools"):
         yield
-        if tool.text("type") == "custom":
-            names.add(tool.need("name"))
-    return frozenset(names)
+        kind = tool.text("type")
+        if kind == "custom":
+            customs.add(tool.need("name"))
+        elif kind == "namespace":
+            for inner in tool.each("tools"):
+                yield
+                name = flat_name(tool.need("name"), inner.need("name"))
+                spaces[name] = (tool.need("name"), inner.need("name"))
+                if inner.text("type") == "custom":
+                    customs.add(name)
+    return ClientTools(frozenset(customs), spaces)
+
+
+def flat_name(space: str | None, name: str) -> str:
+    """Return the one name of a tool within a namespace."""
+    if not space:
+        return name
+    return f"{space}{name}" if space.endswith("__") else f"{space}__{name}"
+
+
+def _flattened(body: Node) -> Steps[list[Node]]:
+    """Return the tools with those of namespaces in their place, under their flat names."""
+    flat: list[Node] = []
+    for tool in body.each("tools"):
+        yield
+        if tool.text("type") != "namespace":
+            flat.append(tool)
+            continue
+        for inner in tool.each("tools"):
+            yield
+            named = {**inner.value, "name": flat_name(tool.need("name"), inner.need("name"))}
+            flat.append(Node(named, inner.path))
+    return flat
 
 
 def _append(request: Request, role: Any, parts: list[Part]) -> None:
@@ -120,7 +163,7 @@ def _decode_item(item: Node, request: Request) -> Steps[None]:
         role = item.need("role")
         parts = yield from _decode_content(item, "content", request)
         if role in {"system", "developer"}:
-            request.system.extend(part for part in parts if isinstance(part, Text))
+            hub.instruct(request, [part for part in parts if isinstance(part, Text)])
         elif role in {"user", "assistant"}:
             _append(request, role, parts)
         else:
@@ -129,11 +172,11 @@ def _decode_item(item: Node, request: Request) -> Steps[None]:
         _append(
             request,
             "assistant",
-            [hub.ToolCall(item.need("call_id"), item.need("name"), item.text("arguments") or "{}")],
+            [hub.ToolCall(item.need("call_id"), _called(item), item.text("arguments") or "{}")],
         )
     elif kind == "custom_tool_call":
         arguments = encode({"input": item.text("input") or ""}).decode()
-        _append(request, "assistant", [hub.ToolCall(item.need("call_id"), item.need("name"), arguments)])
+        _append(request, "assistant", [hub.ToolCall(item.need("call_id"), _called(item), arguments)])
     elif kind in {"function_call_output", "custom_tool_call_output"}:
         parts = yield from _decode_content(item, "output", request)
         content = [part for part in parts if isinstance(part, Text | Media)]
@@ -146,6 +189,10 @@ def _decode_item(item: Node, request: Request) -> Steps[None]:
         raise item.fail("a stored item cannot be carried to this model's provider", "id")
     else:
         request.dropped.append(f"{item.path} ({kind[:48]})")
+
+
+def _called(item: Node) -> str:
+    return flat_name(item.text("namespace"), item.need("name"))
 
 
 def _decode_content(holder: Node, key: str, request: Request) -> Steps[list[Part]]:
@@ -267,7 +314,10 @@ def _encode_message(message: Message, request: Request) -> Steps[list[dict[str, 
     yield
     for part in message.parts:
         yield
-        if isinstance(part, Text | Refusal):
+        if isinstance(part, Text) and part.is_instruction:
+            close()
+            items.append({"type": "message", "role": "developer", "content": part.text})
+        elif isinstance(part, Text | Refusal):
             content.append({"type": "input_text", "text": part.text})
         elif isinstance(part, Media) and message.role == "assistant":
             request.dropped.append(f"messages.{part.kind}")
@@ -423,15 +473,13 @@ def _finish(parts: list[Part], reason: str | None) -> Finish:
 
 
 @Stepwise
-def encode_answer(
-    answer: Answer, model: str, created: int, customs: frozenset[str] = frozenset()
-) -> Steps[dict[str, Any]]:
+def encode_answer(answer: Answer, model: str, created: int, tools: ClientTools = PLAIN_TOOLS) -> Steps[dict[str, Any]]:
     """Build the answer for a client."""
     root = (answer.id or "unknown").removeprefix("resp_")
     output = []
     for number, part in enumerate(hub.detach_signatures(answer.parts)):
         yield
-        output.append(item_of(part, f"{root}_{number}", customs))
+        output.append(item_of(part, f"{root}_{number}", tools))
     status, reason = _FINISH_STATUS.get(answer.finish, ("completed", None))
     return envelope(f"resp_{root}", answer.model or model, created) | {
         "status": status,
@@ -468,22 +516,24 @@ def envelope(response_id: str, model: str, created: int) -> dict[str, Any]:
     }
 
 
-def item_of(part: Part, name: str, customs: frozenset[str], status: str = "completed") -> dict[str, Any]:
+def item_of(part: Part, name: str, tools: ClientTools, status: str = "completed") -> dict[str, Any]:
     """Build an output item; `name` makes its id."""
     if isinstance(part, hub.ToolCall):
-        if part.name in customs:
+        space, plain = tools.spaces.get(part.name, ("", part.name))
+        named = {"name": plain, "namespace": space} if space else {"name": plain}
+        if part.name in tools.customs:
             given = decode(part.arguments) if part.arguments.strip().startswith("{") else {}
             text = given.get("input") if isinstance(given, dict) else None
             return {
                 "type": "custom_tool_call",
                 "id": f"ctc_{name}",
                 "call_id": part.id,
-                "name": part.name,
+                **named,
                 "input": text if isinstance(text, str) else part.arguments,
                 "status": status,
             }
-        call = {"type": "function_call", "id": f"fc_{name}", "call_id": part.id, "name": part.name}
-        return call | {"arguments": part.arguments, "status": status}
+        call = {"type": "function_call", "id": f"fc_{name}", "call_id": part.id}
+        return call | named | {"arguments": part.arguments, "status": status}
     if isinstance(part, Thinking):
         summary = [{"type": "summary_text", "text": part.text}] if part.text else []
         item: dict[str, Any] = {"type": "reasoning", "id": part.id or f"rs_{name}", "summary": summary}
@@ -589,10 +639,10 @@ class StreamDecoder(SseDecoder):
 class StreamEncoder:
     """Events to a client's stream. Items are repeated whole when they end, and all of them at the end."""
 
-    def __init__(self, model: str, created: int, show_usage: bool, customs: frozenset[str] = frozenset()) -> None:
+    def __init__(self, model: str, created: int, show_usage: bool, tools: ClientTools = PLAIN_TOOLS) -> None:
         self._envelope = envelope("resp_unknown", model, created)
         self._root = "unknown"
-        self._customs = customs
+        self._tools = tools
         self.number = -1
         """The last sequence number: a keep-alive repeats it."""
         self._items: list[dict[str, Any]] = []
@@ -612,7 +662,7 @@ class StreamEncoder:
         if isinstance(event, hub.PartEnd):
             return self._end_part()
         if isinstance(event, hub.Picture):
-            item = item_of(event.media, self._name(), self._customs)
+            item = item_of(event.media, self._name(), self._tools)
             return self._whole(item)
         if isinstance(event, hub.Begin):
             self._root = (event.id or "unknown").removeprefix("resp_")
@@ -641,7 +691,7 @@ class StreamEncoder:
 
     def _place(self) -> dict[str, Any]:
         prefix = "rs" if isinstance(self._open, Thinking) else "fc" if isinstance(self._open, hub.ToolCall) else "msg"
-        if isinstance(self._open, hub.ToolCall) and self._open.name in self._customs:
+        if isinstance(self._open, hub.ToolCall) and self._open.name in self._tools.customs:
             prefix = "ctc"
         return {"item_id": f"{prefix}_{self._name()}", "output_index": len(self._items)}
 
@@ -656,13 +706,13 @@ class StreamEncoder:
         if event.kind == "tool":
             if event.signature is not None:
                 thought = Thinking("", event.signature, None, "gemini")
-                out += self._whole(item_of(thought, self._name(), self._customs))
+                out += self._whole(item_of(thought, self._name(), self._tools))
             self._open = hub.ToolCall(event.id or "", event.name or "", "")
         elif event.kind == "thinking":
             self._open = Thinking("")
         else:
             self._open = Refusal("") if event.kind == "refusal" else Text("")
-        item = item_of(self._open, self._name(), self._customs, "in_progress")
+        item = item_of(self._open, self._name(), self._tools, "in_progress")
         if "content" in item:
             item["content"] = []
         out += self._event("response.output_item.added", {"output_index": len(self._items), "item": item})
@@ -672,7 +722,7 @@ class StreamEncoder:
                 "response.reasoning_summary_part.added", self._place() | {"summary_index": 0, "part": part}
             )
         elif isinstance(self._open, Text | Refusal):
-            part = item_of(self._open, "", self._customs)["content"][0]
+            part = item_of(self._open, "", self._tools)["content"][0]
             out += self._event("response.content_part.added", self._place() | {"content_index": 0, "part": part})
         return out
 
@@ -688,7 +738,7 @@ class StreamEncoder:
             return self._event("response.refusal.delta", place | {"content_index": 0, "delta": text})
         if isinstance(self._open, Thinking):
             return self._event("response.reasoning_summary_text.delta", place | {"summary_index": 0, "delta": text})
-        if isinstance(self._open, hub.ToolCall) and self._open.name in self._customs:
+        if isinstance(self._open, hub.ToolCall) and self._open.name in self._tools.customs:
             return b""  # its input is known when its JSON is whole
         return self._event("response.function_call_arguments.delta", place | {"delta": text})
 
@@ -699,22 +749,22 @@ class StreamEncoder:
         out = b""
         if isinstance(part, hub.ToolCall):
             part.arguments = text or "{}"
-            item = item_of(part, self._name(), self._customs)
+            item = item_of(part, self._name(), self._tools)
             if item["type"] == "custom_tool_call":
                 out = self._event("response.custom_tool_call_input.delta", place | {"delta": item["input"]})
                 out += self._event("response.custom_tool_call_input.done", place | {"input": item["input"]})
             else:
-                done = place | {"name": part.name, "arguments": part.arguments}
+                done = place | {"name": item["name"], "arguments": part.arguments}
                 out = self._event("response.function_call_arguments.done", done)
         elif isinstance(part, Thinking):
             part.text = text
-            item = item_of(part, self._name(), self._customs)
+            item = item_of(part, self._name(), self._tools)
             out = self._event("response.reasoning_summary_text.done", place | {"summary_index": 0, "text": text})
             piece = {"type": "summary_text", "text": text}
             out += self._event("response.reasoning_summary_part.done", place | {"summary_index": 0, "part": piece})
         elif isinstance(part, Text | Refusal):
             part.text = text
-            item = item_of(part, self._name(), self._customs)
+            item = item_of(part, self._name(), self._tools)
             if isinstance(part, Text):
                 done = place | {"content_index": 0, "text": text, "logprobs": []}
                 out = self._event("response.output_text.done", done)

@@ -393,14 +393,14 @@ class Transfer:
         self._settle(None, billed=False)
         if not context.gone:
             assert self._passage is not None
-            more, shown = self._passage.error(head.status, body, context.id)
+            status, more, shown = self._passage.error(head.status, body, context.id)
             kind = None if self._passage.is_verbatim else passage.JSON_TYPE
             headers = (
                 self._headers(head, passage.JSON_TYPE, None, kind)
                 + more
                 + (b"x-switchgear-error: upstream_error\r\nx-switchgear-error-source: upstream\r\n")
             )
-            self._gate.outbox.call(context.exchange.send, head.status, headers, shown)
+            self._gate.outbox.call(context.exchange.send, status, headers, shown)
 
     # streams
 

@@ -242,7 +242,9 @@ class FakeProvider:
         attempt = exchange.head.headers.get(b"x-client-request-id", b"").decode("latin-1")
         kind, _, number = name.rpartition("/")[2].partition("-")
         if kind == "status":
-            fault = errors.of_upstream(int(number), b'{"message":"status %b as asked"}' % number.encode(), attempt)
+            fault = errors.of_upstream(
+                int(number), b'{"message":"status %b as asked"}' % number.encode(), attempt, dialect
+            )
             more, shown = errors.render(dialect, fault)
             exchange.send(int(number), _JSON + more, shown)
             return

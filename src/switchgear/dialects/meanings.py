@@ -1,0 +1,122 @@
+"""What a provider's error means that clients act on, whoever says it and in whose words. Level 1, pure.
+
+Coding agents compact a conversation only when they are told in the words that they know that it is too long; SDKs retry what
+they take for a rate. Words of providers, read 2026-11-26: OpenAI, Anthropic and Gemini API references ("Errors"), vLLM's and
+llama.cpp's servers, Mistral, xAI, Groq, OpenRouter and Cohere in public reports. Words of clients: Claude Code and Cline look
+for "prompt is too long", Codex for `context_length_exceeded`.
+"""
+
+import re
+from typing import Any, Literal
+
+import msgspec
+
+Meaning = Literal["context_length", "content_policy", "quota", "model_not_found"]
+
+TEXT_CHARS_MAX = 4_096
+_CODES: dict[str, Meaning] = {
+    "context_length_exceeded": "context_length",
+    "exceed_context_size_error": "context_length",
+    "model_max_prompt_tokens_exceeded": "context_length",
+    "content_filter": "content_policy",
+    "content_policy_violation": "content_policy",
+    "insufficient_quota": "quota",
+    "model_not_found": "model_not_found",
+    "DeploymentNotFound": "model_not_found",
+}
+_TOO_LONG = re.compile(
+    r"maximum (context|prompt) length|context[ _](length|window|size|limit)|(prompt|input) is too long"
+    r"|too many (input )?tokens|input token count|maximum number of tokens allowed|too large for model with",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"\d{3,9}")
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A meaning, with the figures that the text gives for it."""
+
+    meaning: Meaning
+    tokens: int | None = None
+    """How many the request has."""
+    tokens_max: int | None = None
+    """How many there may be."""
+
+
+def find(status: int, body: bytes, message: str) -> Found | None:
+    """Return what an error means, or None where its status says all. `message` is its sentence, from `body`."""
+    if status >= 500:
+        return None
+    meaning = next((_CODES[code] for code in _codes(body) if code in _CODES), None)
+    text = message[:TEXT_CHARS_MAX]
+    if meaning is None and status != 429 and _TOO_LONG.search(text):
+        meaning = "context_length"
+    if meaning is None:
+        return Found("model_not_found") if status == 404 else None
+    if meaning != "context_length":
+        return Found(meaning)
+    numbers = sorted({int(number) for number in _NUMBER.findall(text.replace(",", ""))})
+    if len(numbers) < 2:
+        return Found(meaning)
+    return Found(meaning, numbers[-1], numbers[-2])
+
+
+def words(dialect: str, found: Found, message: str) -> str:
+    """Return the sentence for a client of `dialect`: in its provider's words where it acts on them, else as it came."""
+    if found.meaning != "context_length" or dialect not in _WORDS or _WORDS[dialect][0] in message:
+        return message
+    plain, counted = _WORDS[dialect]
+    if found.tokens is None or found.tokens_max is None:
+        return f"{plain}: {message}"
+    return counted.format(tokens=found.tokens, limit=found.tokens_max)
+
+
+_WORDS = {
+    "anthropic": ("prompt is too long", "prompt is too long: {tokens} tokens > {limit} maximum"),
+    "gemini": (
+        "input token count",
+        "The input token count ({tokens}) exceeds the maximum number of tokens allowed ({limit}).",
+    ),
+    "bedrock": (
+        "Input is too long for requested model",
+        "Input is too long for requested model: {tokens} tokens > {limit}",
+    ),
+    "openai": (
+        "maximum context length",
+        "This model's maximum context length is {limit} tokens. However, your messages resulted in {tokens} tokens.",
+    ),
+    "responses": (
+        "exceeds the context window",
+        "Your input exceeds the context window of this model: {tokens} tokens > {limit}. Please adjust your input.",
+    ),
+}
+
+
+def retry_delay_s(body: bytes) -> int | None:
+    """Return the whole seconds of Google's RetryInfo, rounded up (google.rpc.RetryInfo, read 2026-11-26); None without one."""
+    if b"retryDelay" not in body:
+        return None
+    error = _error(body)
+    details = error.get("details") if isinstance(error, dict) else None
+    for detail in details if isinstance(details, list) else []:
+        delay = detail.get("retryDelay") if isinstance(detail, dict) else None
+        if isinstance(delay, str) and re.fullmatch(r"\d{1,6}(\.\d{1,9})?s", delay):
+            whole, _, part = delay[:-1].partition(".")
+            return int(whole) + bool(part.strip("0"))
+    return None
+
+
+def _error(body: bytes) -> Any:
+    try:
+        value: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    if isinstance(value, list) and value:
+        value = value[0]
+    return value.get("error", value) if isinstance(value, dict) else None
+
+
+def _codes(body: bytes) -> list[str]:
+    error = _error(body)
+    if not isinstance(error, dict):
+        return []
+    return [value for value in (error.get("code"), error.get("type")) if isinstance(value, str)]

@@ -1,0 +1,88 @@
+"""What errors mean that clients act on. The texts are the providers' own, from public reports."""
+
+import json
+
+import pytest
+
+from switchgear.dialects import errors, meanings
+
+TOO_LONG = {
+    "openai": {
+        "message": "This model's maximum context length is 128000 tokens. However, your messages resulted in 130000 tokens.",
+        "code": "context_length_exceeded",
+    },
+    "anthropic": {"type": "invalid_request_error", "message": "prompt is too long: 130000 tokens > 128000 maximum"},
+    "gemini": {
+        "code": 400,
+        "message": "The input token count (130000) exceeds the maximum number of tokens allowed (128000).",
+        "status": "INVALID_ARGUMENT",
+    },
+    "mistral": {"message": "Prompt contains 130000 tokens, too large for model with 128000 maximum context length"},
+    "xai": {"message": "This model's maximum prompt length is 128000 but the request contains 130000 tokens."},
+    "vllm": {
+        "message": "This model's maximum context length is 128000 tokens. However, you requested 130000 tokens "
+        "(130000 in the messages, 0 in the completion). Please reduce the length of the messages or completion."
+    },
+}
+
+
+@pytest.mark.parametrize("name", TOO_LONG)
+def test_a_conversation_that_is_too_long_is_said_in_every_clients_words(name):
+    body = json.dumps({"error": TOO_LONG[name]}).encode()
+    for dialect, expected in (
+        ("anthropic", "prompt is too long"),  # what Claude Code and Cline look for
+        ("gemini", "input token count"),
+        ("bedrock", "Input is too long"),
+        ("openai", "maximum context length"),
+    ):
+        fault = errors.of_upstream(400, body, "r", dialect)
+        assert expected in fault.message and fault.status == 400
+        assert "130000" in fault.message and "128000" in fault.message
+    assert errors.of_upstream(400, body, "r", "responses").openai_code == "context_length_exceeded"  # Codex
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["Input is too long for requested model.", "the request exceeds the available context size", "too many tokens"],
+)
+def test_a_text_without_figures_keeps_its_words(message):
+    fault = errors.of_upstream(400, json.dumps({"message": message}).encode(), "r", "anthropic")
+    assert fault.message.startswith("prompt is too long") and message in fault.message
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (429, {"error": {"message": "Rate limit reached: too many tokens per minute"}}),
+        (500, {"error": {"message": "maximum context length", "code": "context_length_exceeded"}}),
+        (400, {"error": {"message": "max_tokens must be at least 1"}}),
+    ],
+)
+def test_other_errors_are_not_taken_for_it(status, body):
+    fault = errors.of_upstream(status, json.dumps(body).encode(), "r", "anthropic")
+    assert "prompt is too long" not in fault.message and fault.status == status
+
+
+def test_a_status_413_for_the_context_is_400():
+    body = json.dumps({"error": TOO_LONG["openai"]}).encode()
+    assert errors.of_upstream(413, body, "r", "anthropic").status == 400
+
+
+def test_codes_of_openai_are_kept_across_dialects():
+    quota = b'{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}'
+    assert errors.of_upstream(429, quota, "r", "responses").openai_code == "insufficient_quota"
+    assert errors.of_upstream(404, b'{"message":"x"}', "r", "openai").openai_code == "model_not_found"
+    assert errors.of_upstream(400, b'{"message":"x"}', "r", "openai").openai_code is None
+
+
+@pytest.mark.parametrize(("delay", "seconds"), [("17.5s", 18), ("30s", 30), ("0.2s", 1), ("x", None), (5, None)])
+def test_googles_retry_delay_becomes_whole_seconds(delay, seconds):
+    kind = "type.googleapis.com/google.rpc.RetryInfo"
+    body = json.dumps({"error": {"code": 429, "details": [{"@type": kind, "retryDelay": delay}]}}).encode()
+    assert meanings.retry_delay_s(body) == seconds
+
+
+def test_garbage_means_nothing():
+    for body in (b"", b"<html>", b"[]", b"null", b'{"error": 5}', b'{"error": {"details": 7, "retryDelay": 1}}'):
+        assert meanings.find(400, body, errors.message_of(body)) is None
+        assert meanings.retry_delay_s(body) is None
