@@ -11,6 +11,7 @@ import msgspec
 from switchgear.app import child
 from switchgear.app.boot import Boot
 from switchgear.app.layout import Layout, PriceFiles, read_peppers
+from switchgear.core.guard import Guard
 from switchgear.core.ids import IdSource
 from switchgear.edge import telling
 from switchgear.edge.gate import Gate
@@ -67,6 +68,7 @@ async def main(boot: Boot, prepared: Prepared) -> None:
         ids=IdSource(os.urandom),
         clock=clock,
         report=child.report,
+        guard=Guard(child.report, clock),
         log_totals=lambda: (child.report.lost, child.report.errors),
         keeps_contexts=boot.log.access,
     )

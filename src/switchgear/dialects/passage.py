@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from switchgear.core.errors import ProtocolError
-from switchgear.core.steps import Steps, Stepwise, finish
+from switchgear.core.steps import Steps, finish
 from switchgear.dialects import anthropic, bedrock, cohere, embeddings, errors, gemini, hub, openai, responses
 from switchgear.dialects.fitting import fit
 from switchgear.dialects.json_guard import JsonRefusedError, scan_steps
@@ -168,6 +168,7 @@ class Passage:
         "dropped",
         "method",
         "path",
+        "pending",
         "provider_dialect",
     )
 
@@ -186,6 +187,8 @@ class Passage:
         self.method = "POST"
         self.path = ""
         self.body: Body = b""
+        self.pending: Steps[None] | None = None
+        """What is left to do before the body is there."""
         self.dropped: list[str] = []
         self._ours = dialect == provider_dialect
         self._tools = responses.PLAIN_TOOLS
@@ -394,7 +397,6 @@ def choose(dialect: str, operation: str, spoken: tuple[str, ...], model: str = "
     return None
 
 
-@Stepwise
 def open_passage(
     request: Request,
     dialect: str,
@@ -405,14 +407,15 @@ def open_passage(
     created: int,
     as_array: bool = False,
     answer_id: str | None = None,
-) -> Steps[Passage]:
+    at_once: bool = True,
+) -> Passage:
     """Prepare an attempt. `dialect` is what the client hears; `answer_id` names a translated answer whose provider gives
-    it no id (Bedrock's Converse), unique to the request. Raises InvalidBodyError for what cannot be carried."""
+    it no id (Bedrock's Converse), unique to the request. Where `at_once` is False, a translation is left in `pending` for
+    the caller to do in steps. Raises InvalidBodyError for what cannot be carried."""
     passage = Passage(request, dialect, provider_dialect, created, as_array, answer_id)
     operation = request.operation
     crosses = request.dialect != provider_dialect
     if crosses and operation in embeddings.OPERATIONS:
-        yield
         wanted = passage._wanted = embeddings.read_request(request.dialect, operation, request.node())
         passage.body = encode(embeddings.write_request(provider_dialect, wanted, upstream_model))
         passage.dropped = wanted.dropped
@@ -433,6 +436,17 @@ def open_passage(
     if not crosses:
         passage.body = upstream_body(request, upstream_model, quirks.stream_usage, quirks.body)
         return passage
+    crossing = _cross(passage, request, upstream_model, quirks)
+    if at_once:
+        finish(crossing)
+    else:
+        passage.pending = crossing
+    return passage
+
+
+def _cross(passage: Passage, request: Request, upstream_model: str, quirks: Quirks) -> Steps[None]:
+    """Translate a body."""
+    provider_dialect = passage.provider_dialect
     try:
         node = request.node()
         asked = yield from TRANSLATORS[request.dialect].decode_request.steps(node, request.model, request.stream)
@@ -459,7 +473,6 @@ def open_passage(
         else:
             body[key] = value
     passage.body = (yield from encode_large(body)) if request.is_large else encode(body)
-    return passage
 
 
 class Crossing:

@@ -11,9 +11,11 @@ import msgspec
 
 from switchgear.core import problems
 from switchgear.core.clock import Clock
+from switchgear.core.guard import Guard
 from switchgear.core.ids import IdSource
 from switchgear.core.log_line import Report
 from switchgear.core.problems import Problem
+from switchgear.core.steps import Steps
 from switchgear.core.text import clean
 from switchgear.dialects import errors, guides, model_lists
 from switchgear.edge import litellm, paths, pipeline, standing, telling
@@ -22,6 +24,7 @@ from switchgear.edge.counters import Tally
 from switchgear.edge.outbox import Outbox
 from switchgear.edge.plan import Planner
 from switchgear.edge.settle import DenialLog
+from switchgear.edge.slices import Job, Slicer
 from switchgear.edge.transfer import Transfer
 from switchgear.net.link import VaultLink
 from switchgear.net.server import Exchange
@@ -55,6 +58,7 @@ class Gate:
         ids: IdSource,
         clock: Clock,
         report: Report,
+        guard: Guard,
         log_totals: Callable[[], tuple[int, int]] = lambda: (0, 0),
         keeps_contexts: bool = False,
     ) -> None:
@@ -68,6 +72,8 @@ class Gate:
         self.clock = clock
         self.now_s = clock.monotonic_s()
         self.report = report
+        self.guard = guard
+        self.slices = Slicer(clock, lambda turn: asyncio.get_running_loop().call_soon(turn))
         self._log_totals = log_totals
         self._keeps_contexts = keeps_contexts
         self.connections: Callable[[], int] = lambda: 0
@@ -135,11 +141,43 @@ class Gate:
             return
         context.body = exchange.body()
         context.bytes_in = len(context.body)
-        for stage in pipeline.BODY_STAGES:
-            problem = stage(self, context)
-            if problem is not None:
-                self._deny(context, problem)
-                return
+        self._run(context, pipeline.BODY_STAGES)
+
+    def _run(self, context: RequestContext, stages: tuple[pipeline.BodyStage, ...]) -> None:
+        for at, stage in enumerate(stages, 1):
+            outcome = stage(self, context)
+            if outcome is None:
+                continue
+            if isinstance(outcome, Problem):
+                self._deny(context, outcome)
+            else:
+                self._slice(context, outcome, stages[at:])
+            return
+
+    def _slice(
+        self, context: RequestContext, steps: Steps[Problem | None], stages: tuple[pipeline.BodyStage, ...]
+    ) -> None:
+        """Let a stage work in slices; the others follow it."""
+        self.slices.add(
+            Job(
+                steps,
+                lambda problem: self._go_on(context, problem, stages),
+                lambda exc: self._fell(context, exc),
+                lambda: not (context.gone or context.exchange.is_ended),
+            )
+        )
+
+    def _go_on(self, context: RequestContext, problem: Problem | None, stages: tuple[pipeline.BodyStage, ...]) -> None:
+        """A stage that worked in slices is done."""
+        if problem is not None:
+            self._deny(context, problem)
+        else:
+            self._run(context, stages)
+
+    def _fell(self, context: RequestContext, exc: Exception) -> None:
+        """A fault of the gateway's own, in slices."""
+        self.guard.caught(exc, context.id)
+        self.refuse(context, Problem(problems.INTERNAL, "the gateway failed on this request"))
 
     def on_gone(self, exchange: Exchange) -> None:
         """Handler: the client went away."""
@@ -369,9 +407,7 @@ class Gate:
     def _again(self, context: RequestContext) -> None:
         if context.gone or context.exchange.is_ended:
             return
-        problem = standing.look_again(self, context) or pipeline.transfer(self, context)
-        if problem is not None:
-            self._deny(context, problem)
+        self._run(context, (standing.look_again, pipeline.transfer))
 
     # life
 

@@ -1,6 +1,7 @@
 """The order of stages: one literal. Level 4.
 
-A stage is a function of (gate, context) that returns None to go on or a Problem to stop.
+A stage is a function of (gate, context) that returns None to go on or a Problem to stop; or, of the body's stages and for
+a large body, Steps that come to one of these: they are done in slices, and the next stage waits for them.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from switchgear.core import problems
 from switchgear.core.errors import SpoolFullError
 from switchgear.core.money import format_usd
 from switchgear.core.problems import Problem
+from switchgear.core.steps import Steps
 from switchgear.dialects import forms, passage, request
 from switchgear.dialects.shape import InvalidBodyError
 from switchgear.edge import passthrough, paths, settle
@@ -19,13 +21,15 @@ from switchgear.edge.attribute import attribute
 from switchgear.edge.authenticate import authenticate
 from switchgear.edge.context import RequestContext
 from switchgear.edge.plan import Plan, Target
-from switchgear.edge.standing import still
+from switchgear.edge.standing import may_try, still
 from switchgear.edge.transfer import Transfer
 
 if TYPE_CHECKING:
     from switchgear.edge.gate import Gate
 
 Stage = Callable[["Gate", RequestContext], Problem | None]
+Outcome = Problem | None | Steps[Problem | None]
+BodyStage = Callable[["Gate", RequestContext], Outcome]
 
 _LEDGER_FULL = Problem(problems.LEDGER_UNAVAILABLE, "the ledger cannot record new requests; try again soon", None, 5)
 
@@ -68,7 +72,7 @@ def media(gate: "Gate", context: RequestContext) -> Problem | None:
     return None
 
 
-def parse(gate: "Gate", context: RequestContext) -> Problem | None:
+def parse(gate: "Gate", context: RequestContext) -> Outcome:
     """What is asked?"""
     endpoint = context.endpoint
     assert endpoint.operation is not None
@@ -80,6 +84,8 @@ def parse(gate: "Gate", context: RequestContext) -> Problem | None:
         asked.method = context.exchange.head.method.decode("ascii")
         context.body = b""
         return None
+    if len(context.body) >= request.LARGE_BYTES and endpoint.operation not in paths.UPLOADS:
+        return _parse_large(context)
     try:
         if endpoint.operation in paths.UPLOADS:
             kind = context.exchange.head.headers.get(b"content-type", b"")
@@ -95,7 +101,20 @@ def parse(gate: "Gate", context: RequestContext) -> Problem | None:
     return None
 
 
-def transfer(gate: "Gate", context: RequestContext) -> Problem | None:
+def _parse_large(context: RequestContext) -> Steps[Problem | None]:
+    endpoint = context.endpoint
+    assert endpoint.operation is not None
+    body, context.body = context.body, b""
+    try:
+        context.request = yield from request.parse_steps(
+            body, endpoint.dialect, endpoint.operation, context.rest or None, endpoint.stream
+        )
+    except InvalidBodyError as exc:
+        return Problem(problems.INVALID_BODY, str(exc), exc.param)
+    return None
+
+
+def transfer(gate: "Gate", context: RequestContext) -> Outcome:
     """Authorize the model, reserve, and send the first attempt."""
     assert context.snapshot is not None
     assert context.key is not None
@@ -131,9 +150,21 @@ def transfer(gate: "Gate", context: RequestContext) -> Problem | None:
         if passage.choose(context.request.dialect, "count_tokens", speaks) is None:
             return estimate_tokens(gate, context, plan.targets[0])
     started = Transfer(gate, context, plan)
+    if context.request.is_large:
+        return _launch_large(gate, context, plan, started)
     problem = started.prepare()
-    if problem is not None:
-        return problem
+    return problem if problem is not None else _launch(gate, context, plan, started)
+
+
+def _launch_large(gate: "Gate", context: RequestContext, plan: Plan, started: Transfer) -> Steps[Problem | None]:
+    problem = yield from started.prepare_steps()
+    if problem is None:  # it took a while: the key may have been revoked meanwhile
+        problem = may_try(gate, context, started.target)
+    return problem if problem is not None else _launch(gate, context, plan, started)
+
+
+def _launch(gate: "Gate", context: RequestContext, plan: Plan, started: Transfer) -> Problem | None:
+    """Reserve, and send the first attempt."""
     if context.client.is_dry_run:
         return dry_run(gate, context, plan, started.target)
     try:
@@ -215,7 +246,7 @@ HEAD_STAGES: tuple[Stage, ...] = (
     claims,  # after who: strangers' claims are never looked at
     media,
 )
-BODY_STAGES: tuple[Stage, ...] = (
+BODY_STAGES: tuple[BodyStage, ...] = (
     parse,
     still,  # after parse, which may take its time: what is sent was looked at just before
     transfer,  # last: from its reservation on, a request ends in a settlement and never in a plain refusal

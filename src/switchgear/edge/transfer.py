@@ -6,8 +6,9 @@ through `_settle`, once.
 
 import asyncio
 import re
+from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -16,15 +17,17 @@ from switchgear.core.errors import ProtocolError, SpoolFullError
 from switchgear.core.ids import attempt_id
 from switchgear.core.money import format_usd
 from switchgear.core.problems import Problem
+from switchgear.core.steps import Steps
 from switchgear.core.text import clean, header_value
 from switchgear.dialects import errors, passage, usage_cost
 from switchgear.dialects.passage import Meter, Passage
 from switchgear.dialects.reading import Reading
-from switchgear.dialects.request import Request
+from switchgear.dialects.request import LARGE_BYTES, Request
 from switchgear.dialects.shape import InvalidBodyError
 from switchgear.edge import litellm, paths, settle, standing, telling
 from switchgear.edge.context import RequestContext
 from switchgear.edge.plan import Plan, Target
+from switchgear.edge.slices import Job
 from switchgear.net.link import LinkStream
 from switchgear.replica.entries import STORED_MS, Stored, scope_of
 from switchgear.routing import retry
@@ -34,6 +37,8 @@ from switchgear.wire.records import AttemptOutcome
 
 if TYPE_CHECKING:
     from switchgear.edge.gate import Gate
+
+T = TypeVar("T")
 
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
 """Above it a plain answer is passed on as it comes, without a cost header."""
@@ -141,7 +146,22 @@ class Transfer:
                 return problem
             self.target = self._deployments_left.pop(0)
 
-    def _open_passage(self) -> Problem | None:
+    def prepare_steps(self) -> Steps[Problem | None]:
+        """Do the same in steps, for a large body."""
+        while True:
+            problem = self._open_passage(at_once=False)
+            pending = self._passage.pending if problem is None and self._passage is not None else None
+            if pending is not None:
+                try:
+                    yield from pending
+                    problem = self._check_lost()
+                except InvalidBodyError as exc:
+                    problem = Problem(problems.INVALID_BODY, str(exc), exc.param)
+            if problem is None or not self._deployments_left:
+                return problem
+            self.target = self._deployments_left.pop(0)
+
+    def _open_passage(self, at_once: bool = True) -> Problem | None:
         context, candidate = self.context, self.target.candidate
         request, endpoint = context.request, context.endpoint
         assert request is not None
@@ -165,18 +185,51 @@ class Transfer:
                 created=context.now_ms // 1000,
                 as_array=endpoint.stream is True and endpoint.dialect == "gemini" and not _wants_sse(context),
                 answer_id=context.id,
+                at_once=at_once,
             )
         except InvalidBodyError as exc:
             return Problem(problems.INVALID_BODY, str(exc), exc.param)
-        if candidate.strict and self._passage.dropped:
+        return self._check_lost()
+
+    def _check_lost(self) -> Problem | None:
+        assert self._passage is not None
+        if self.target.candidate.strict and self._passage.dropped:
             lost = ", ".join(self._passage.dropped)
             return Problem(problems.INVALID_BODY, f"this model refuses what would be lost: {lost}"[:512])
         return None
 
     def begin(self) -> None:
         """Make the next attempt at the current target. Its record is written before a byte leaves."""
-        if self._passage is None or not self._passage.body:
-            self._open_passage()  # a retry: the body was let go when it was sent
+        if self._passage is None or not self._passage.body:  # a retry: the body was let go when it was sent
+            assert self.context.request is not None
+            if self.context.request.is_large:
+                self._later(self.prepare_steps(), self._prepared)
+                return
+            self._open_passage()
+        self._send()
+
+    def _later(self, steps: Steps[T], done: Callable[[T], None]) -> None:
+        """Work in slices, as long as the request is not settled otherwise."""
+        self._gate.slices.add(Job(steps, done, self._fell, lambda: self._state is not State.SETTLED))
+
+    def _prepared(self, problem: Problem | None) -> None:
+        if problem is not None:
+            self._refuse(problem, "client_error", False)
+        elif self.context.gone:
+            self._cancel("client_gone", "the client went away between two attempts")
+        else:
+            try:
+                self._send()
+            except SpoolFullError:
+                self._refuse(Problem(problems.LEDGER_UNAVAILABLE, "the ledger cannot record"), "upstream_error", False)
+
+    def _fell(self, exc: Exception) -> None:
+        """A fault of the gateway's own, in slices."""
+        self._gate.guard.caught(exc, self.context.id)
+        if self._state is not State.SETTLED:
+            self._refuse(Problem(problems.INTERNAL, "the gateway failed on this request"), "upstream_error", True)
+
+    def _send(self) -> None:
         context, target, gate, way = self.context, self.target, self._gate, self._passage
         assert way is not None
         self._number += 1
@@ -333,27 +386,57 @@ class Transfer:
             self._deliver(head, body)
 
     def _deliver(self, head: Head, body: bytes) -> None:
+        way = self._passage
+        assert way is not None
+        if len(body) >= LARGE_BYTES:
+            self._later(self._read_large(head, body), lambda found: self._hand_over(head, *found))
+            return
+        self._hand_over(head, way.read(body, head.headers), self._translate(body))
+
+    def _translate(self, body: bytes) -> bytes | ProtocolError:
+        way, request = self._passage, self.context.request
+        assert way is not None
+        assert request is not None
+        if way.is_verbatim:
+            return body
+        try:
+            # A provider that was asked to stream and did not: the client still gets the stream that it reads.
+            return way.as_stream(body) if request.stream else way.answer(body)
+        except ProtocolError as exc:
+            return exc
+
+    def _read_large(self, head: Head, body: bytes) -> Steps[tuple[Reading, bytes | ProtocolError]]:
+        """Do the same in steps."""
+        way, request = self._passage, self.context.request
+        assert way is not None
+        assert request is not None
+        reading = yield from way.read_steps(body, head.headers)
+        if way.is_verbatim:
+            return reading, body
+        try:
+            out = yield from way.as_stream_steps(body) if request.stream else way.answer_steps(body)
+        except ProtocolError as exc:
+            return reading, exc
+        return reading, out
+
+    def _hand_over(self, head: Head, reading: Reading, out: bytes | ProtocolError) -> None:
         context, way = self.context, self._passage
         assert way is not None
         request = context.request
         assert request is not None
-        reading = way.read(body, head.headers)
         context.status, context.outcome = head.status, "client_gone" if context.gone else "ok"
         counts = request.operation in FREE_OPERATIONS
         context.usage = None if counts else reading.usage
         context.units = _units(request, reading)
         if reading.usage is None and not counts and request.operation not in passage.MEDIA_OPERATIONS:
-            settle.estimate(context, len(body) // (settle.BYTES_PER_TOKEN * 2), "the provider reported no usage")
-        kind = None
+            settle.estimate(context, self._body_bytes // (settle.BYTES_PER_TOKEN * 2), "the provider reported no usage")
+        if isinstance(out, ProtocolError):
+            self._refuse(Problem(problems.UPSTREAM_BROKEN, str(out)), "upstream_error", True)
+            return
+        body, kind = out, None
         if not way.is_verbatim:
-            try:
-                # A provider that was asked to stream and did not: the client still gets the stream that it reads.
-                out = way.as_stream(body) if request.stream else way.answer(body)
-            except ProtocolError as exc:
-                self._refuse(Problem(problems.UPSTREAM_BROKEN, str(exc)), "upstream_error", True)
-                return
             context.dropped = way.dropped
-            body, kind = out, way.stream_type if request.stream else passage.JSON_TYPE
+            kind = way.stream_type if request.stream else passage.JSON_TYPE
         context.bytes_out = len(body)
         cost = self._settle(reading, billed=not counts)
         if not context.gone:
@@ -610,7 +693,10 @@ class Transfer:
             pause = retry_after_s if retry_after_s is not None else RETRY_PAUSE_S
         else:
             self.target = self._deployments_left.pop(0)
-            if self.prepare() is not None:
+            assert self.context.request is not None
+            if self.context.request.is_large:
+                self._passage = None  # prepared when the attempt begins, in slices
+            elif self.prepare() is not None:
                 return False
         self._state = State.WAITING
         self._stream = None
