@@ -1,9 +1,12 @@
 """Text from outside: capped, without controls, keys masked."""
 
+import os
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchgear.core.text import clean, header_value
+from switchgear.core.text import clean, file_name, header_value, without_secrets
 
 
 @given(st.text(max_size=200))
@@ -21,3 +24,37 @@ def test_S4_what_looks_like_a_key_is_masked():
 def test_a_header_value_cannot_split_a_head(text):
     value = header_value(text)
     assert all(0x21 <= byte <= 0x7E for byte in value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "vllm --api-key hunter2hunter2 --port 80",
+        "serve --auth_token=hunter2hunter2",
+        "{'api_key': 'hunter2hunter2', 'x': 1}",
+        'password: "hunter2hunter2"',
+        "postgres://u:hunter2hunter2@h/x",
+        "x sk-proj-hunter2hunter2hunter2 y",
+        "SECRET hunter2hunter2",
+        "--token hunter2" + "a" * 40,
+    ],
+)
+def test_what_is_shown_to_people_has_no_secret(text):
+    assert "hunter2" not in without_secrets(text, 300)
+
+
+@given(st.text(max_size=300), st.integers(2, 50))
+def test_what_is_shown_is_capped_and_can_be_written(text, most):
+    shown = without_secrets(text, most)
+    assert len(shown) <= most
+    shown.encode()
+
+
+def test_a_file_name_that_is_not_utf8_is_shown_by_its_bytes():
+    assert file_name(os.fsdecode(b"a/\xff\xfe.env")) == "a/\\xff\\xfe.env"
+    assert file_name("ü/日本") == "ü/日本"
+
+
+@given(st.text(st.characters(categories=["Cs", "L", "Cc"]), max_size=80))
+def test_what_is_clean_can_be_encoded(text):
+    clean(text, 64).encode()

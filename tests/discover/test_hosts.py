@@ -21,8 +21,8 @@ PRODUCTS = {p.id: p for p in TOOLS.library.products}
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(hosts, "PER_S", 5_000)
-    monkeypatch.setattr(hosts, "READ_S", 0.5)
-    monkeypatch.setattr(hosts, "CONNECT_S", 0.5)
+    monkeypatch.setattr(hosts, "READ_S", 2.0)
+    monkeypatch.setattr(hosts, "CONNECT_S", 20.0)
 
 
 def scan(*found: estate.Host, **more) -> tuple[Collector, HostSource]:
@@ -213,3 +213,20 @@ def test_a_service_behind_tls_is_found_and_its_certificate_recorded():
     assert (
         found.product == "ollama" and found.evidence["tls"] == "yes" and len(found.evidence["certificate_sha256"]) == 64
     )
+
+
+def test_a_fault_ends_one_host_and_is_named_without_its_words(monkeypatch):
+    good, bad = estate.product(PRODUCTS["ollama"]), estate.product(PRODUCTS["vllm"])
+    ask = HostSource._ask
+
+    async def fails(self, target, port, *rest):
+        if port == bad.port:
+            raise ZeroDivisionError("what it said")
+        await ask(self, target, port, *rest)
+
+    monkeypatch.setattr(HostSource, "_ask", fails)
+    out, _ = scan(good, bad)
+    assert services(out) == {"ollama": "confirmed"}
+    (problem,) = out.problems
+    assert problem.where == f"127.0.0.1:{bad.port}"
+    assert "ZeroDivisionError" in problem.reason and "what it said" not in problem.reason

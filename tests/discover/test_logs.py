@@ -1,5 +1,7 @@
 import gzip
 import json
+import os
+from pathlib import Path
 
 import pytest
 from tests.store.test_pihole import make
@@ -126,3 +128,29 @@ def test_hostile_lines_are_read_in_linear_time(tmp_path):
     ]
     (tmp_path / "x").write_text("\n".join(lines) + "\n")
     scan(tmp_path / "x")
+
+
+def test_a_fault_ends_one_line_and_is_named_without_its_words(tmp_path, monkeypatch):
+    (tmp_path / "dns.log").write_text("\n".join(LINES) + "\n")
+    match = TOOLS.domains.match
+
+    def fails(host):
+        if host == "chatgpt.com":
+            raise ZeroDivisionError("who asked")
+        return match(host)
+
+    monkeypatch.setattr(TOOLS.domains, "match", fails)
+    out = scan(tmp_path / "dns.log")
+    assert {f.where for f in out.findings()} >= {"10.0.0.5", "10.0.0.9"} and "10.0.0.7" not in {
+        f.where for f in out.findings()
+    }
+    (problem,) = out.problems
+    assert "ZeroDivisionError" in problem.reason and "who asked" not in problem.reason
+
+
+def test_a_log_whose_name_is_not_utf8_is_read(tmp_path):
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.log")
+    with open(name, "w") as file:
+        file.write("\n".join(LINES) + "\n")
+    out = scan(Path(name), Path(name + "gone"))
+    assert out.findings() and [p.where for p in out.problems] == [f"{tmp_path}/\\xff.loggone"]

@@ -5,6 +5,7 @@ import random
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,83 @@ def test_addresses_of_both_families():
 def test_command_lines_are_shown_without_secrets(command):
     machine, _ = source(Path("/"))
     assert "hunter2" not in machine.redacted(command)
+
+
+@pytest.fixture
+def closed():
+    """A machine that another user looks at: a folder in /tmp, and this process as nobody where it is root."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        me = os.geteuid()
+
+        def become(uid):
+            if me == 0:
+                os.seteuid(uid)
+
+        yield folder, lambda: become(65_534)
+        become(0)
+        for path in folder.rglob("*"):
+            if path.is_dir() and not path.is_symlink():
+                path.chmod(0o755)
+
+
+def test_what_other_users_close_is_named_and_the_rest_is_looked_at(closed):
+    folder, become_nobody = closed
+    (folder / "proc/net").mkdir(parents=True)
+    (folder / "proc/net/tcp").write_text("x\n   0: 00000000:0FA0 00000000:0000 0A 0:0 0:0 0 0 0 4242 1\n")
+    (folder / "proc/uptime").write_text("9.0 1.0\n")
+    for pid, command in ((7, b"/home/bob/v/bin/x\0"), (8, b"ollama\0serve\0")):
+        process = folder / f"proc/{pid}"
+        (process / "fd").mkdir(parents=True)
+        process.joinpath("cmdline").write_bytes(command)
+        process.joinpath("cgroup").write_text("0::/\n")
+        process.joinpath("stat").write_text(f"{pid} (x) S " + " ".join(["0"] * 18) + " 100 0\n")
+    (folder / "proc/7/fd").chmod(0)
+    for path in ("home/bob/v", "etc/litellm", "var/lib/docker/containers", "etc/systemd/system"):
+        (folder / path).mkdir(parents=True)
+    for path in ("home/bob", "etc/litellm", "var/lib/docker/containers", "etc/systemd/system"):
+        (folder / path).chmod(0)
+    become_nobody()
+    machine, out = source(folder, users=True)
+    machine.scan()
+    named = {problem.where for problem in out.problems}
+    assert {"/home/bob", "/etc/litellm", "/var/lib/docker/containers", "/etc/systemd/system", "processes"} <= named
+    assert "4000" in next(p.reason for p in out.problems if p.where == "processes")
+    assert {f.product for f in by(out, "process")} == {"ollama"}
+    assert not [p for p in out.problems if "fault" in p.reason]
+
+
+def test_names_that_are_not_utf8_are_looked_at_and_shown(image):
+    folder = os.fsencode(image) + b"/etc/litellm"
+    os.makedirs(folder)
+    with open(folder + b"/\xff\xfe.env", "w") as file:
+        file.write(f"GROQ_API_KEY={GROQ}\n")
+    machine, out = source(image)
+    machine.scan()
+    assert "/etc/litellm/\\xff\\xfe.env:1" in {f.where for f in by(out, "key")}
+
+
+PARTS = ("process", "_unit", "_container", "_package", "_listener", "_running")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_fault_ends_the_one_thing_that_it_was_about(image, part):
+    (image / "etc/systemd/system").mkdir(parents=True)
+    (image / "etc/systemd/system/llm.service").write_text(f"[Service]\nExecStart=/opt/litellm\nEnvironment=K={GROQ}\n")
+    (image / "var/lib/docker/containers/c").mkdir(parents=True)
+    (image / "var/lib/docker/containers/c/config.v2.json").write_text("[]")
+    (image / "opt/site-packages/litellm-1.0.dist-info").mkdir(parents=True)
+    (image / "etc/litellm").mkdir()
+    (image / "etc/litellm/x.env").write_text(f"GROQ_API_KEY={GROQ}\n")
+    machine, out = source(image)
+
+    def fails(*_):
+        raise ZeroDivisionError("words of a file")
+
+    setattr(machine, part, fails)
+    machine.scan()
+    assert "/etc/litellm/x.env:1" in {f.where for f in by(out, "key")}
+    assert out.partial and "words of a file" not in str(out.problems)
+    if part in {"_unit", "_package", "process"}:
+        assert [p for p in out.problems if "ZeroDivisionError" in p.reason]

@@ -74,7 +74,7 @@ def _frames(trace: TracebackType | None) -> list[str]:
     return found
 
 
-def guarded(end: Callable[[Any, Exception], None]) -> Callable[[Door], Door]:
+def guarded(end: Callable[[Any, Exception], object]) -> Callable[[Door], Door]:
     """Make a method a door: what it raises unexpectedly is given to `end(self, exc)`, which ends that one thing, and the
     caller gets None. A coroutine function is guarded while it runs. Costs one frame when nothing happens."""
 
@@ -87,7 +87,7 @@ def guarded(end: Callable[[Any, Exception], None]) -> Callable[[Door], Door]:
     return wrap
 
 
-def _plain(function: Callable[..., Any], end: Callable[[Any, Exception], None]) -> Callable[..., Any]:
+def _plain(function: Callable[..., Any], end: Callable[[Any, Exception], object]) -> Callable[..., Any]:
     # By number of arguments: packing them into a tuple would cost three times as much, on the hot path.
     code = function.__code__
     bare = not code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS) and not code.co_kwonlyargcount
@@ -115,7 +115,7 @@ def _plain(function: Callable[..., Any], end: Callable[[Any, Exception], None]) 
     return shapes.get(count, more)
 
 
-def _coroutine(function: Callable[..., Any], end: Callable[[Any, Exception], None]) -> Callable[..., Any]:
+def _coroutine(function: Callable[..., Any], end: Callable[[Any, Exception], object]) -> Callable[..., Any]:
     async def door(self: Any, *arguments: Any, **named: Any) -> Any:
         try:
             return await function(self, *arguments, **named)

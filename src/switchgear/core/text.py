@@ -4,16 +4,37 @@ import re
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _KEY_LIKE = re.compile(r"\b(sk|pk|rk|sgat|gsk|xai|AIza|ghp|hf)[-_A-Za-z0-9]{16,}")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_NAMED = re.compile(
+    r"((?:key|token|secret|password|passwd|pwd|auth|credential)[a-z0-9_-]{0,64}['\"]?(?:\s?[:=]\s?|\s)['\"]?)[^\s'\"]+",
+    re.I,
+)
+"""An option, a variable or a field whose name says that its value is secret, and the value."""
+_USERINFO = re.compile(r"://[^/@\s]+@")
+_RANDOM = re.compile(r"[A-Za-z0-9_+/=-]{32,}")
 _NOT_VISIBLE = re.compile(r"[^\x21-\x7e]")
 
 
 def clean(text: str, length_max: int) -> str:
-    """Cap, strip control and bidi characters, mask what looks like a key."""
+    """Cap, strip control and bidi characters and lone surrogates, mask what looks like a key."""
     if len(text) > length_max:
         text = text[:length_max]
     if not text.isprintable():
-        text = _CONTROL.sub("", text)
+        text = _SURROGATE.sub("\ufffd", _CONTROL.sub("", text))
     return _KEY_LIKE.sub(r"\1-…", text) if len(text) > 18 else text
+
+
+def without_secrets(text: str, length_max: int) -> str:
+    """Mask what could be secret in a command line or a setting that is shown to people: values of what is named so, passwords in
+    URLs, keys, and long words that look random. For records, whose words are to stay what they were, see `clean`."""
+    text = _USERINFO.sub("://…@", _NAMED.sub(r"\1…", clean(text[:65_536], 65_536)))
+    text = _RANDOM.sub("…", text)
+    return text if len(text) <= length_max else text[: length_max - 1] + "…"
+
+
+def file_name(path: str) -> str:
+    """Return a path as it is shown: bytes of a name that are not UTF-8 (surrogates, as Python reads them) as \\xff."""
+    return path if path.isascii() else path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def header_value(text: str, length_max: int = 256) -> bytes:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from switchgear.core import guard
 from switchgear.core.text import clean
 from switchgear.detect.advisories import Match
 from switchgear.detect.finding import SEVERITIES, TEXT_MAX, Finding, cleaned, plain_identity, worse
@@ -19,6 +20,10 @@ class Problem(msgspec.Struct, frozen=True):
 
     where: str
     reason: str
+
+
+def _do(look: Callable[[], object]) -> object:
+    return look()
 
 
 class Collector:
@@ -106,6 +111,15 @@ class Collector:
         self.problem_count += 1
         if len(self.problems) < PROBLEMS_NAMED_MAX:
             self.problems.append(Problem(clean(where, TEXT_MAX), clean(str(reason), 200)))
+
+    def item(self, where: str, look: Callable[[], object]) -> None:
+        """Look at one file, line, process, package or host: a fault of this program ends that one, is counted and named."""
+        guard.each((look,), _do, lambda _, exc: self.fault(where, exc))
+
+    def fault(self, where: str, exc: Exception) -> None:
+        """Note that looking at something failed unexpectedly."""
+        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else None
+        self.failed(where, reason or f"a fault of this program: {type(exc).__name__} in {guard.place_of(exc)}")
 
     def digests(self) -> list[str]:
         """Return the digests of all keys that were found."""

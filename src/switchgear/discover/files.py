@@ -9,6 +9,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from switchgear.core.text import file_name
 from switchgear.detect import clients
 from switchgear.detect.sieve import AFTER_MAX, BEFORE_MAX
 from switchgear.discover.collector import Collector
@@ -54,14 +55,17 @@ class FileSource:
     def scan(self, root: Path) -> None:
         """Look at a folder and all below it, or at one file."""
         base = str(root)
+        self._out.item(file_name(base), lambda: self._scan(base))
+
+    def _scan(self, base: str) -> None:
         if not os.path.lexists(base):
-            self._out.failed(base, "there is no such file or folder")
+            self._out.failed(file_name(base), "there is no such file or folder")
             return
         if not stat.S_ISDIR(os.stat(base).st_mode):
-            self.file(base, base)
+            self.file(base, file_name(base))
             return
         for path in self._walk(base):
-            self.file(path, path)
+            self.file(path, file_name(path))
 
     def _walk(self, base: str) -> Iterator[str]:
         pending = [(base, 0)]
@@ -71,7 +75,7 @@ class FileSource:
                 entries = sorted(os.scandir(folder), key=lambda e: e.name)
                 info = os.stat(folder)
             except OSError as exc:
-                self._out.failed(folder, exc.strerror)
+                self._out.failed(file_name(folder), exc.strerror)
                 continue
             if (info.st_dev, info.st_ino) in self._folders:  # a bind mount that leads back
                 self._out.skipped["folders seen before"] += 1
@@ -85,7 +89,7 @@ class FileSource:
                         if entry.name in SKIPPED_FOLDERS:
                             self._out.skipped["folders of dependencies and version control"] += 1
                         elif depth >= DEPTH_MAX:
-                            self._out.failed(entry.path, f"more than {DEPTH_MAX} folders deep")
+                            self._out.failed(file_name(entry.path), f"more than {DEPTH_MAX} folders deep")
                         else:
                             pending.append((entry.path, depth + 1))
                     elif entry.is_file():
@@ -93,12 +97,15 @@ class FileSource:
                     else:
                         self._out.skipped["devices, pipes and sockets"] += 1
                 except OSError as exc:
-                    self._out.failed(entry.path, exc.strerror)
+                    self._out.failed(file_name(entry.path), exc.strerror)
 
     # one file
 
     def file(self, path: str, shown: str) -> None:
         """Look at one file; `shown` is how it is named in findings."""
+        self._out.item(shown, lambda: self._file(path, shown))
+
+    def _file(self, path: str, shown: str) -> None:
         owner = clients.credential_file(shown)
         if owner is not None:
             self._judge.credential_file(path, shown, owner)

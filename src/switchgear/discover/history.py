@@ -1,19 +1,25 @@
 """Git history: keys that were committed once, in every version of every file. Level 5.
 
-git reads the objects; its hooks, filters and pagers stay off, and nothing of the repository's configuration is run.
+git reads the objects that are there; its hooks, filters, helpers and pagers stay off, no protocol is allowed (a partial clone would
+fetch what is missing, with commands that its configuration names), and nothing of the repository's configuration is run.
+https://git-scm.com/docs/git#Documentation/git.txt-codeGITALLOWPROTOCOLcode (read 2026-11-26)
 """
 
+import functools
 import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from switchgear.core.text import file_name
 from switchgear.discover.collector import Collector
 from switchgear.discover.files import BINARY_ENDS, LOCK_FILES
 from switchgear.discover.judge import Judge
 
 BLOB_BYTES_MAX = 64 * 1024 * 1024
 _QUIET = (
+    "--no-pager",
+    "--no-replace-objects",
     "-c",
     "core.fsmonitor=false",
     "-c",
@@ -21,13 +27,38 @@ _QUIET = (
     "-c",
     "core.pager=cat",
     "-c",
+    "core.sshCommand=false",
+    "-c",
+    "core.gitProxy=false",
+    "-c",
+    "core.askPass=false",
+    "-c",
+    "core.alternateRefsCommand=false",
+    "-c",
+    "credential.helper=",
+    "-c",
     "protocol.allow=never",
+    # A repository's own `protocol.NAME.allow` beats the general one: each is named.
+    *(
+        part
+        for name in ("file", "git", "ssh", "http", "https", "ftp", "ftps", "ext", "fd")
+        for part in ("-c", f"protocol.{name}.allow=never")
+    ),
 )
+OLDEST = (2, 30)
+"""Of git: older ones lack switches that are relied on here, or checks of their own (safe.directory)."""
 
 
 def scan(repository: Path, judge: Judge, out: Collector) -> None:
     """Look for keys in all objects of a repository that a reference reaches."""
+    shown_as = file_name(str(repository))
     try:
+        version = _git(repository, "version").decode("ascii", "replace").split()
+        numbers = tuple(int(part) for part in version[2].split(".")[:2] if part.isdigit()) if len(version) > 2 else ()
+        if numbers < OLDEST:
+            theirs = ".".join(map(str, numbers)) or "of unknown version"
+            out.failed(shown_as, f"git {theirs} is too old to read a stranger's repository: 2.30 or newer")
+            return
         listing = _git(repository, "rev-list", "--objects", "--all")
     except (OSError, subprocess.SubprocessError) as exc:
         reason = (
@@ -35,7 +66,10 @@ def scan(repository: Path, judge: Judge, out: Collector) -> None:
             if isinstance(exc, subprocess.CalledProcessError)
             else str(exc)
         )
-        out.failed(str(repository), f"git cannot read its history: {reason.splitlines()[0] if reason else exc}")
+        first = reason.splitlines()[0] if reason else str(exc)
+        if "dubious ownership" in first:
+            first += ": it belongs to another user; look as that user"
+        out.failed(shown_as, f"git cannot read its history: {first}")
         return
     wanted: dict[str, str] = {}
     for line in listing.decode("utf-8", "replace").splitlines():
@@ -44,16 +78,20 @@ def scan(repository: Path, judge: Judge, out: Collector) -> None:
             wanted[oid] = path
     try:
         for oid, data in _contents(repository, list(wanted), out):
-            shown = str(repository / wanted[oid])
+            shown = f"{shown_as}/{wanted[oid]}"
             if b"\0" in data[:8192]:
                 out.skipped["binary files"] += 1
                 continue
             out.looked_at["versions in git history"] += 1
             out.looked_at["bytes"] += len(data)
             out.progress(len(data), shown)
-            judge.keys_in(data, shown, lambda number, s=shown, o=oid: f"{s}:{number} (in git, object {o[:12]})")  # type: ignore[misc]
+            out.item(shown, functools.partial(_version, judge, data, shown, oid))
     except (OSError, ValueError) as exc:  # git ended, or answered what it never does
-        out.failed(str(repository), f"git stopped in the middle: {exc}")
+        out.failed(shown_as, f"git stopped in the middle: {exc}")
+
+
+def _version(judge: Judge, data: bytes, shown: str, oid: str) -> None:
+    judge.keys_in(data, shown, lambda number: f"{shown}:{number} (in git, object {oid[:12]})")
 
 
 def _environment() -> dict[str, str]:
@@ -64,6 +102,11 @@ def _environment() -> dict[str, str]:
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_NO_LAZY_FETCH": "1",
+        "GIT_ALLOW_PROTOCOL": "none",  # beats every configuration, and git before 2.45 has no other switch
+        "GIT_ASKPASS": "false",
+        "SSH_ASKPASS": "false",
+        "GIT_EXTERNAL_DIFF": "false",
+        "GIT_ATTR_NOSYSTEM": "1",
         "LC_ALL": "C",
     }
 
@@ -84,12 +127,12 @@ def _contents(repository: Path, oids: list[str], out: Collector) -> Iterator[tup
                 process.stdin.flush()
                 head = process.stdout.readline().split()
                 if len(head) != 3:
-                    out.failed(str(repository), f"git object {oid[:12]} cannot be read")
+                    out.failed(file_name(str(repository)), f"git object {oid[:12]} cannot be read")
                     continue
                 size = int(head[2])
                 if size > BLOB_BYTES_MAX:
                     _drop(process.stdout, size + 1)
-                    out.failed(str(repository), f"git object {oid[:12]} has {size:,} bytes")
+                    out.failed(file_name(str(repository)), f"git object {oid[:12]} has {size:,} bytes")
                     continue
                 data = process.stdout.read(size + 1)
                 if head[1] == b"blob":

@@ -15,6 +15,7 @@ import httptools
 import msgspec
 
 from switchgear import __version__
+from switchgear.core import guard
 from switchgear.detect.finding import Finding, Severity, plain_identity
 from switchgear.detect.probe_paths import is_allowed
 from switchgear.detect.services import Match, Response
@@ -101,8 +102,15 @@ class HostSource:
                     group.create_task(self._port(target, port))
 
     async def _port(self, target: Target, port: int) -> None:
+        where = f"{target.name if ':' not in target.name else f'[{target.name}]'}:{port}"
+        failure = await self._look(target, port, where)
+        if failure is not None:
+            self._out.fault(where, failure)
+
+    @guard.guarded(lambda self, exc: exc)
+    async def _look(self, target: Target, port: int, where: str) -> Exception | None:
+        """Ask one port; returns what nobody expected, or None."""
         async with self._permits:
-            where = f"{target.name if ':' not in target.name else f'[{target.name}]'}:{port}"
             self._out.progress(1, where)
             named = target.ports is not None
             try:
@@ -111,18 +119,19 @@ class HostSource:
                 self._out.skipped["ports that speak no HTTP"] += 1
                 if named:
                     self._out.failed(where, exc)
-                return
+                return None
             except ClosedError as exc:
                 self._out.skipped["closed ports"] += 1
                 if named and not isinstance(exc.__cause__, ConnectionRefusedError):
                     self._out.failed(where, exc)
-                return
+                return None
             except (OSError, TimeoutError) as exc:
                 self._out.failed(where, str(exc) or f"took a connection and said nothing for {READ_S:g} s")
-                return
+                return None
             self._out.looked_at["ports"] += 1
             known = port if any(port in product.ports for product in self._tools.services.products) else None
             await self._ask(target, port, tls, control, where, known)
+            return None
 
     async def _control(self, target: Target, port: int) -> tuple[str | None, Response]:
         """Send the control probe; returns (certificate's hash or None for plain HTTP, response)."""

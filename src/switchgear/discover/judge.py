@@ -6,6 +6,7 @@ four characters and a keyed hash go into a finding.
 
 import base64
 import binascii
+import functools
 import hashlib
 import os
 import re
@@ -84,7 +85,10 @@ class Judge:
         for start, end, tags in self._sieve.lines(block):
             at += block.count(b"\n", counted, start)
             counted = start
-            self._line(block, start, end, tags, shown, at, seen_until - base)
+            self._out.item(
+                f"{shown}:{at}",
+                functools.partial(self._line, block, start, end, tags, shown, at, seen_until - base),
+            )
         if b"kind: Secret" in block:
             self._kubernetes(block, shown)
 

@@ -1,6 +1,7 @@
 """Logs of resolvers, proxies and clouds: who talks to which provider, how often, since when. Level 5."""
 
 import datetime
+import functools
 import gzip
 import hashlib
 import io
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from switchgear.core.text import file_name
 from switchgear.detect import log_lines
 from switchgear.detect.finding import Finding, Severity, plain_identity
 from switchgear.detect.sieve import Sieve
@@ -56,6 +58,9 @@ class LogSource:
 
     def scan(self, path: Path) -> None:
         """Read one log; findings come with `report`."""
+        self._out.item(file_name(str(path)), lambda: self._scan(path))
+
+    def _scan(self, path: Path) -> None:
         try:
             with open(path, "rb") as raw:
                 head = raw.peek(16)[:16]
@@ -64,11 +69,13 @@ class LogSource:
                     self._pihole(path)
                 elif head[:2] == GZIP:
                     with gzip.open(raw, "rb") as unpacked:
-                        self._read(unpacked, str(path), raw)
+                        self._read(unpacked, file_name(str(path)), raw)
                 else:
-                    self._read(raw, str(path), raw)
+                    self._read(raw, file_name(str(path)), raw)
         except (OSError, EOFError, zlib.error) as exc:
-            self._out.failed(str(path), f"cannot be read to its end: {getattr(exc, 'strerror', None) or exc}")
+            self._out.failed(
+                file_name(str(path)), f"cannot be read to its end: {getattr(exc, 'strerror', None) or exc}"
+            )
 
     def _read(self, stream: io.BufferedIOBase, name: str, raw: io.BufferedIOBase) -> None:
         read, rest, kind = 0, b"", None
@@ -93,9 +100,9 @@ class LogSource:
                 rest = b""
                 continue
             rest = block[cut:]
-            self._block(block[:cut], kind)
+            self._block(block[:cut], kind, name)
         if rest and kind is not None:
-            self._block(rest, kind)
+            self._block(rest, kind, name)
 
     def _pihole(self, path: Path) -> None:
         self._out.looked_at["logs of format pi-hole"] += 1
@@ -113,11 +120,14 @@ class LogSource:
         for entry in entries:
             self._entry(entry)
 
-    def _block(self, block: bytes, kind: log_lines.Format) -> None:
+    def _block(self, block: bytes, kind: log_lines.Format, name: str) -> None:
         for start, end, _ in self._sieve.lines(block):
-            entry = kind.read(block[start:end].decode("utf-8", "replace"))
-            if entry is not None:
-                self._entry(entry)
+            self._out.item(name, functools.partial(self._line, block[start:end], kind))
+
+    def _line(self, line: bytes, kind: log_lines.Format) -> None:
+        entry = kind.read(line.decode("utf-8", "replace"))
+        if entry is not None:
+            self._entry(entry)
 
     def _entry(self, entry: log_lines.Entry) -> None:
         name = self._tools.domains.match(entry.host)

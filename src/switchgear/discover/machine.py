@@ -4,16 +4,18 @@ Reads /proc, package metadata, unit files and container stores, as far as this u
 are read only when asked (--users).
 """
 
+import functools
 import json
 import os
 import pwd
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
+from switchgear.core.text import file_name, without_secrets
 from switchgear.detect import clients, packages
 from switchgear.detect.finding import Finding, Severity, plain_identity
 from switchgear.detect.rules import Product
@@ -87,14 +89,14 @@ class MachineSource:
         self._out = collector
         self._root = root
         self._users = users
+        self._named: set[str] = set()
+        self._closed = 0
+        """Processes of other users, whose descriptors this one may not see."""
 
     def scan(self) -> None:
         """Look at everything."""
-        self._processes()
-        self._units()
-        self._containers()
-        self._installed()
-        self._settings()
+        for part in (self._processes, self._units, self._containers, self._installed, self._settings):
+            self._out.item(part.__name__.strip("_"), part)
 
     # sockets and processes
 
@@ -112,8 +114,10 @@ class MachineSource:
                     target = str((folder / name).readlink())
                     if target.startswith("socket:["):
                         found.setdefault(int(target[8:-1]), pid)
+            except PermissionError:
+                self._closed += 1
             except OSError:
-                continue  # gone, or another user's: its listener is reported without a process
+                continue  # gone
         return found
 
     def _pids(self) -> list[int]:
@@ -142,28 +146,39 @@ class MachineSource:
     def _processes(self) -> None:
         listening: dict[int, list[Listener]] = {}
         holders = self._holders()
+        nobodys = []
         for listener in self.listeners():
             pid = holders.get(listener.inode)
             if pid is not None:
                 listening.setdefault(pid, []).append(listener)
+            else:
+                nobodys.append(str(listener.port))
+        if nobodys and self._closed:
+            ports = ", ".join(sorted(set(nobodys), key=int)[:20])
+            self._out.failed(
+                "processes", f"{self._closed} of other users are closed to this one; unknown who listens on {ports}"
+            )
         reported: set[tuple[str, int]] = set()
         for pid in self._pids():
-            process = self.process(pid)
-            if process is None or not process.command or pid == os.getpid():
+            self._out.item(f"process {pid}", functools.partial(self._process, pid, listening, reported))
+
+    def _process(self, pid: int, listening: dict[int, list[Listener]], reported: set[tuple[str, int]]) -> None:
+        process = self.process(pid)
+        if process is None or not process.command or pid == os.getpid():
+            return
+        self._out.looked_at["processes"] += 1
+        sockets = listening.get(pid, [])
+        product = self._tools.services.of_command(process.command)
+        for socket in sockets:
+            if product is None or (product.id, socket.port) in reported:
                 continue
-            self._out.looked_at["processes"] += 1
-            sockets = listening.get(pid, [])
-            product = self._tools.services.of_command(process.command)
-            for socket in sockets:
-                if product is None or (product.id, socket.port) in reported:
-                    continue
-                reported.add((product.id, socket.port))
-                self._listener(product, process, socket)
-            if product is not None and not sockets:
-                self._running(product, process)
-            where = f"process {pid}"
-            self._judge.flags(process.command, where, f"{where} {product.id if product else ''}")
-            self._judge.keys_in(process.command.encode(), f"command line of process {pid}", lambda _, w=where: w)  # type: ignore[misc]
+            reported.add((product.id, socket.port))
+            self._listener(product, process, socket)
+        if product is not None and not sockets:
+            self._running(product, process)
+        where = f"process {pid}"
+        self._judge.flags(process.command, where, f"{where} {product.id if product else ''}")
+        self._judge.keys_in(process.command.encode(), f"command line of process {pid}", lambda _: where)
 
     def _listener(self, product: Product, process: Process, socket: Listener) -> None:
         own = product.category == "own gateway"
@@ -217,10 +232,7 @@ class MachineSource:
 
     def redacted(self, command: str) -> str:
         """Return a command line without what could be secret: keys, and values of options that name one."""
-        text = re.sub(r"(?i)((?:key|token|secret|password|passwd|pwd|auth|credential)[a-z_-]*[= ])\S+", r"\1…", command)
-        text = re.sub(r"(?i)://[^/@\s]+@", "://…@", text)
-        text = re.sub(r"[A-Za-z0-9_+/=-]{32,}", "…", text)
-        return text[:300]
+        return without_secrets(command, 300)
 
     # units, containers
 
@@ -228,60 +240,66 @@ class MachineSource:
         folders = [self._root / folder for folder in UNIT_FOLDERS]
         folders += [home / ".config/systemd/user" for home in self._homes()]
         for folder in folders:
-            for path in _children(folder, ".service"):
-                text = self._text(path)
-                if text is None:
-                    continue
-                started = " ".join(re.findall(r"(?m)^ExecStart=[-@:+!]*(.*)$", text))
-                product = self._tools.services.of_command(started)
-                shown = self._shown(path)
-                if product is None:
-                    if path.name == "sysmon.service" and ".config" in shown:
-                        self._malicious(shown, "the service that LiteLLM's credential stealer left (sysmon)")
-                    continue
-                self._out.add(
-                    Finding(
-                        id=plain_identity("unit", shown),
-                        kind="process",
-                        rule=product.id,
-                        severity="info" if product.category == "own gateway" else "low",
-                        verdict="governed" if product.category == "own gateway" else "unknown",
-                        title=f"a service starts {product.name}",
-                        where=shown,
-                        fix="",
-                        product=product.id,
-                        evidence={"command": self.redacted(started)},
-                    )
-                )
-                self._files.file(str(path), shown)
+            for path in self._children(folder, ".service"):
+                self._out.item(self._shown(path), functools.partial(self._unit, path))
+
+    def _unit(self, path: Path) -> None:
+        text = self._text(path)
+        if text is None:
+            return
+        started = " ".join(re.findall(r"(?m)^ExecStart=[-@:+!]*(.*)$", text))
+        product = self._tools.services.of_command(started)
+        shown = self._shown(path)
+        if product is None:
+            if path.name == "sysmon.service" and ".config" in shown:
+                self._malicious(shown, "the service that LiteLLM's credential stealer left (sysmon)")
+            return
+        self._out.add(
+            Finding(
+                id=plain_identity("unit", shown),
+                kind="process",
+                rule=product.id,
+                severity="info" if product.category == "own gateway" else "low",
+                verdict="governed" if product.category == "own gateway" else "unknown",
+                title=f"a service starts {product.name}",
+                where=shown,
+                fix="",
+                product=product.id,
+                evidence={"command": self.redacted(started)},
+            )
+        )
+        self._files.file(str(path), shown)
 
     def _containers(self) -> None:
         folder = self._root / "var/lib/docker/containers"
-        for entry in _children(folder, ""):
-            text = self._text(entry / "config.v2.json", quiet=True)
-            if text is None:
-                continue
-            try:
-                config = json.loads(text)
-            except ValueError:
-                self._out.failed(self._shown(entry), "not JSON")
-                continue
-            image = str((config.get("Config") or {}).get("Image", ""))
-            where = f"container {str(config.get('Name', entry.name))[:64].lstrip('/')}"
-            self._judge.image(image, f"{where}:{image}")
-            environment = (config.get("Config") or {}).get("Env") or []
-            block = "\n".join(str(line) for line in environment).encode()
-            self._judge.keys_in(block, where, lambda _, w=where: f"{w} (environment)")  # type: ignore[misc]
-            for line in environment:
-                self._judge.flags(str(line), where, where)
-            labels = (config.get("Config") or {}).get("Labels") or {}
-            for project in str(labels.get("com.docker.compose.project.config_files", "")).split(","):
-                if project.startswith("/") and (self._root / project.lstrip("/")).is_file():
-                    self._files.file(str(self._root / project.lstrip("/")), project)
+        for entry in self._children(folder, ""):
+            self._out.item(self._shown(entry), functools.partial(self._container, entry))
         podman = self._root / "var/lib/containers/storage/overlay-images/images.json"
-        text = self._text(podman, quiet=True)
+        text = self._text(podman)
         for image in re.findall(r'"([a-z0-9.:/_-]+/[a-z0-9._/-]+:[A-Za-z0-9._-]+)"', text or ""):
             self._judge.image(image, f"{self._shown(podman)}:1")
+
+    def _container(self, entry: Path) -> None:
+        text = self._text(entry / "config.v2.json")
+        if text is None:
+            return
+        try:
+            config = json.loads(text)
+        except ValueError:
+            self._out.failed(self._shown(entry), "not JSON")
+            return
+        image = str((config.get("Config") or {}).get("Image", ""))
+        where = f"container {str(config.get('Name', entry.name))[:64].lstrip('/')}"
+        self._judge.image(image, f"{where}:{image}")
+        environment = (config.get("Config") or {}).get("Env") or []
+        block = "\n".join(str(line) for line in environment).encode()
+        self._judge.keys_in(block, where, lambda _: f"{where} (environment)")
+        for line in environment:
+            self._judge.flags(str(line), where, where)
+        labels = (config.get("Config") or {}).get("Labels") or {}
+        for project in str(labels.get("com.docker.compose.project.config_files", "")).split(","):
+            if project.startswith("/") and self._is(stat.S_ISREG, self._root / project.lstrip("/")):
+                self._files.file(str(self._root / project.lstrip("/")), project)
 
     # packages
 
@@ -292,8 +310,11 @@ class MachineSource:
         }
         roots |= set(self._environments())
         for root in sorted(roots):
-            for path in self._package_folders(root):
-                self._packages_in(path)
+            self._out.item(self._shown(root), functools.partial(self._root_of_packages, root))
+
+    def _root_of_packages(self, root: Path) -> None:
+        for path in self._package_folders(root):
+            self._packages_in(path)
 
     def _environments(self) -> Iterator[Path]:
         """Virtual environments that running processes use."""
@@ -302,12 +323,12 @@ class MachineSource:
             first = process.command.split(" ")[0] if process is not None else ""
             if first.startswith("/") and "/bin/" in first and not first.startswith(("/usr/", "/bin/")):
                 folder = self._root / first.lstrip("/").rpartition("/bin/")[0]
-                if (folder / "pyvenv.cfg").exists():
+                if self._is(stat.S_ISREG, folder / "pyvenv.cfg"):
                     yield folder
 
     def _package_folders(self, root: Path) -> Iterator[Path]:
         if root.name in PACKAGE_FOLDERS:
-            yield from (path for path in [root] if path.is_dir())
+            yield from (path for path in [root] if self._is(stat.S_ISDIR, path))
             return
         pending, seen = [(root, 0)], 0
         while pending:
@@ -322,7 +343,7 @@ class MachineSource:
                 continue
             except OSError as exc:
                 if folder != root or not isinstance(exc, NotADirectoryError):
-                    self._out.failed(self._shown(folder), exc.strerror)
+                    self._once(self._shown(folder), exc.strerror)
                 continue
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
@@ -341,11 +362,17 @@ class MachineSource:
             if entry.name in MALICIOUS_FILES:
                 self._malicious(self._shown(Path(entry.path)), MALICIOUS_FILES[entry.name])
             if entry.name.endswith(".dist-info"):
-                self._package(Path(entry.path) / "METADATA", packages.installed_python)
+                self._out.item(
+                    self._shown(Path(entry.path)),
+                    functools.partial(self._package, Path(entry.path) / "METADATA", packages.installed_python),
+                )
             elif folder.name == "node_modules" and entry.is_dir():
-                inner = _children(Path(entry.path), "") if entry.name.startswith("@") else [Path(entry.path)]
+                inner = self._children(Path(entry.path), "") if entry.name.startswith("@") else [Path(entry.path)]
                 for package in inner:
-                    self._package(package / "package.json", packages.installed_node)
+                    self._out.item(
+                        self._shown(package),
+                        functools.partial(self._package, package / "package.json", packages.installed_node),
+                    )
 
     def _package(self, path: Path, read: object) -> None:
         try:
@@ -380,20 +407,26 @@ class MachineSource:
     def _settings(self) -> None:
         for folder in CONFIG_FOLDERS:
             for suffix in (".yaml", ".yml", ".json", ".toml", ".env", ".conf"):
-                for path in _children(self._root / folder, suffix):
+                for path in self._children(self._root / folder, suffix):
                     self._files.file(str(path), self._shown(path))
         for home in self._homes():
             for end in (*clients.MCP_FILES, *clients.CREDENTIAL_FILES):
                 for prefix in ("", ".config/", ".codeium/", ".aws/"):
                     path = home / f"{prefix}{end}"
-                    if path.is_file():
+                    if self._is(stat.S_ISREG, path):
                         self._files.file(str(path), self._shown(path))
-            for name in (".bash_history", ".zsh_history", ".bashrc", ".zshrc", ".profile", ".env"):
-                if (home / name).is_file():
+            for name in (
+                ".bash_history",
+                ".zsh_history",
+                ".bashrc",
+                ".zshrc",
+                ".profile",
+                ".env",
+                ".local/share/fish/fish_history",
+            ):
+                if self._is(stat.S_ISREG, home / name):
                     self._files.file(str(home / name), self._shown(home / name))
-            for path in sorted((home / ".local/share/fish").glob("fish_history")):
-                self._files.file(str(path), self._shown(path))
-            if (home / ".config/sysmon/sysmon.py").exists():
+            if self._is(stat.S_ISREG, home / ".config/sysmon/sysmon.py"):
                 self._malicious(
                     self._shown(home / ".config/sysmon/sysmon.py"), "a file that LiteLLM's credential stealer left"
                 )
@@ -401,10 +434,41 @@ class MachineSource:
     def _homes(self) -> list[Path]:
         if not self._users:
             return []
-        homes = [path for path in _children(self._root / "home", "") if path.is_dir()]
-        return [*homes, *(p for p in [self._root / "root"] if os.access(p, os.R_OK))]
+        homes = [*self._children(self._root / "home", ""), self._root / "root"]
+        return [path for path in homes if self._is(stat.S_ISDIR, path) and self._is_open(path)]
 
-    def _text(self, path: Path, quiet: bool = False) -> str | None:
+    def _is_open(self, home: Path) -> bool:
+        if os.access(home, os.R_OK | os.X_OK):
+            return True
+        self._once(self._shown(home), "closed to this user")
+        return False
+
+    def _once(self, where: str, reason: object) -> None:
+        """Name what could not be looked at, once."""
+        if where not in self._named:
+            self._named.add(where)
+            self._out.failed(where, reason)
+
+    def _is(self, kind: Callable[[int], bool], path: Path) -> bool:
+        """Tell whether a path is there and of a kind; what another user's folder hides is named."""
+        try:
+            return kind(os.stat(path).st_mode)
+        except PermissionError as exc:
+            self._once(self._shown(path.parent), exc.strerror)
+            return False
+        except (OSError, ValueError):
+            return False  # not there, or no path at all
+
+    def _children(self, folder: Path, suffix: str) -> list[Path]:
+        try:
+            return sorted(Path(entry.path) for entry in os.scandir(folder) if entry.name.endswith(suffix))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as exc:
+            self._once(self._shown(folder), exc.strerror)
+            return []
+
+    def _text(self, path: Path) -> str | None:
         try:
             if not stat.S_ISREG(path.stat().st_mode):
                 return None
@@ -413,19 +477,11 @@ class MachineSource:
         except FileNotFoundError:
             return None
         except OSError as exc:
-            if not quiet:
-                self._out.failed(self._shown(path), exc.strerror)
+            self._once(self._shown(path), exc.strerror)
             return None
 
     def _shown(self, path: Path) -> str:
-        return "/" + str(path.relative_to(self._root)) if self._root != Path("/") else str(path)
-
-
-def _children(folder: Path, suffix: str) -> list[Path]:
-    try:
-        return sorted(Path(entry.path) for entry in os.scandir(folder) if entry.name.endswith(suffix))
-    except OSError:
-        return []
+        return file_name("/" + str(path.relative_to(self._root)) if self._root != Path("/") else str(path))
 
 
 def _address(text: str) -> str:

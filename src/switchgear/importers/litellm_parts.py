@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from switchgear.core.errors import UserError
+from switchgear.core.text import without_secrets
 
 Status = Literal["imported", "changed", "unsupported"]
 ENV = "os.environ/"
@@ -112,10 +113,7 @@ def shown(value: Any) -> str:
     """Show a setting without what could be secret."""
     if isinstance(value, Opened):
         return "…"
-    text = str(value)
-    text = re.sub(r"(sk-|key|token|secret|password)[A-Za-z0-9_:'\" -]*[A-Za-z0-9_-]{8,}", r"\1…", text, flags=re.I)
-    text = re.sub(r"://[^/@\s]+@", "://…@", text)
-    return text if len(text) <= 80 else text[:79] + "…"
+    return without_secrets(str(value), 80)
 
 
 def slug(text: str) -> str:
