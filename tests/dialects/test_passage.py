@@ -430,3 +430,30 @@ def test_an_answer_without_an_id_gets_one_of_its_request(client):
         assert meter.reading.response_id is None
         assert found[-1].endswith(name)
     assert found[0] != found[1]
+
+
+def test_a_messages_stream_begins_with_an_estimate_of_its_input():
+    """Clients show what `message_start` says (vercel/ai#17326); a chat provider tells at the end only."""
+    passage = open_passage(ask("anthropic", True), "anthropic", "openai", "up", Quirks(), created=1)
+    meter = passage.meter()
+    out = meter.feed(provider_stream("openai")) + meter.finish()
+    begin = json.loads(out.split(b"data: ")[1].split(b"\n")[0])
+    assert begin["message"]["usage"]["input_tokens"] > 0
+    assert meter.reading.usage.input_total == ANSWER.usage.input_total  # what is booked is what the provider says
+
+
+@pytest.mark.parametrize(("more", "is_sent"), [({}, False), ({"store": False}, False), ({"store": True}, True)])
+def test_metadata_goes_to_openai_with_store_only(more, is_sent):
+    body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "metadata": {"trace_id": "t"}, **more}
+    for quirks, expected in ((Quirks(metadata_needs_store=True), is_sent), (Quirks(), True)):
+        request = parse(json.dumps(body).encode(), "openai", "chat")
+        passage = open_passage(request, "openai", "openai", "m", quirks, created=1)
+        assert ("metadata" in json.loads(passage.body)) is expected
+        assert ("metadata" in passage.dropped) is not expected
+
+
+def test_what_litellms_clients_say_to_it_is_not_sent_on():
+    body = {"model": "m", "messages": [], "cache": {"no-cache": True}, "mock_response": "x", "drop_params": True}
+    request = parse(json.dumps(body).encode(), "openai", "chat")
+    passage = open_passage(request, "openai", "openai", "m", Quirks(), created=1)
+    assert set(json.loads(passage.body)) == {"model", "messages"}

@@ -12,6 +12,7 @@ import msgspec
 
 from switchgear.core.errors import ProtocolError
 from switchgear.core.steps import Steps, finish
+from switchgear.core.usage import TokenUsage
 from switchgear.dialects import anthropic, bedrock, cohere, embeddings, errors, gemini, hub, openai, responses
 from switchgear.dialects.fitting import fit
 from switchgear.dialects.json_guard import JsonRefusedError, scan_steps
@@ -84,6 +85,8 @@ PINGS = {
 }
 ID_PREFIXES = {"openai": "chatcmpl-", "responses": "resp_", "anthropic": "msg_"}
 """How ids of answers begin, where clients of the dialect expect it."""
+BYTES_PER_TOKEN = 4
+"""For estimates: English text and code have about four bytes a token."""
 MEDIA_OPERATIONS = frozenset(
     {
         "images",
@@ -156,6 +159,7 @@ class Passage:
     __slots__ = (
         "_answer_id",
         "_created",
+        "_input_estimate",
         "_model",
         "_names",
         "_ours",
@@ -193,6 +197,7 @@ class Passage:
         self._ours = dialect == provider_dialect
         self._tools = responses.PLAIN_TOOLS
         self._names: dict[str, str] = {}
+        self._input_estimate = 0
         self._wanted: embeddings.Wanted | None = None
 
     @property
@@ -434,7 +439,11 @@ def open_passage(
     if passage._wanted is not None:
         return passage
     if not crosses:
-        passage.body = upstream_body(request, upstream_model, quirks.stream_usage, quirks.body)
+        changes = quirks.body
+        if quirks.metadata_needs_store and _has_useless_metadata(request):
+            changes = {**(changes or {}), "metadata": None}
+            passage.dropped.append("metadata")
+        passage.body = upstream_body(request, upstream_model, quirks.stream_usage, changes)
         return passage
     crossing = _cross(passage, request, upstream_model, quirks)
     if at_once:
@@ -473,6 +482,18 @@ def _cross(passage: Passage, request: Request, upstream_model: str, quirks: Quir
         else:
             body[key] = value
     passage.body = (yield from encode_large(body)) if request.is_large else encode(body)
+    size = len(passage.body) if isinstance(passage.body, bytes) else sum(map(len, passage.body))
+    passage._input_estimate = size // BYTES_PER_TOKEN + 1
+
+
+def _has_useless_metadata(request: Request) -> bool:
+    fields = request.fields
+    return (
+        "metadata" in fields
+        and request.dialect == "openai"
+        and request.operation == "chat"
+        and bytes(fields.get("store", b"")) != b"true"
+    )
 
 
 class Crossing:
@@ -490,6 +511,7 @@ class Crossing:
         self._is_ended = False
         self._has_calls = False
         self._answer_id = passage._answer_id
+        self._input_estimate = passage._input_estimate
         self._names = passage._names
 
     @property
@@ -530,6 +552,8 @@ class Crossing:
             elif isinstance(event, hub.Begin):
                 reading.response_id = event.id[:128] if event.id else None
                 event.id = event.id or self._answer_id
+                if event.usage is None:  # some clients show what the answer begins with
+                    event.usage = TokenUsage(input=self._input_estimate)
             elif isinstance(event, hub.End):
                 self._is_ended = True
                 if event.finish == "stop" and self._has_calls:  # said so by some servers although a tool is called

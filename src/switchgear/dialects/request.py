@@ -60,7 +60,23 @@ _OBJECTS = frozenset(
     }
 )
 # Consumed here, never forwarded (CONTRACT.md §4).
-CONSUMED = ("litellm_metadata", "fallbacks", "num_retries", "guardrails")
+CONSUMED = (
+    "litellm_metadata",
+    "fallbacks",
+    "num_retries",
+    "guardrails",
+    # what LiteLLM's clients say to it in the body (its documentation, "Input params", read 2026-11-26)
+    "cache",
+    "mock_response",
+    "mock_tool_calls",
+    "mock_timeout",
+    "litellm_session_id",
+    "litellm_trace_id",
+    "litellm_call_id",
+    "drop_params",
+    "additional_drop_params",
+    "allowed_openai_params",
+)
 _USAGE_OPTION = Raw(b'{"include_usage":true}')
 
 

@@ -29,7 +29,7 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
     quirks: Quirks = Quirks()
 
 
-_OPENAI = Quirks(max_tokens="max_completion_tokens")
+_OPENAI = Quirks(max_tokens="max_completion_tokens", metadata_needs_store=True)
 _NO_EFFORT = Quirks(reasoning_effort=False)
 _THINKS = Quirks(reasoning_effort=False, reasoning_content=True)
 _LOCAL = Quirks(top_k=True)
@@ -104,7 +104,7 @@ def _rows() -> tuple[ProviderRow, ...]:
             auth="api-key",
             query="api-version={api_version}",
             defaults={"api_version": "2024-10-21"},
-            quirks=Quirks(max_tokens="max_completion_tokens", paths=_AZURE_PATHS),
+            quirks=Quirks(max_tokens="max_completion_tokens", metadata_needs_store=True, paths=_AZURE_PATHS),
         ),
         _row(
             "bedrock",

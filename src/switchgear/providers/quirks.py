@@ -21,6 +21,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_content: bool = False
     """True where an assistant's thinking goes back as `reasoning_content`, which makers of models that think between tool
     calls demand (api-docs.deepseek.com/guides/thinking_mode, read 2026-11-26)."""
+    metadata_needs_store: bool = False
+    """True where `metadata` in chat completions is refused unless the answer is stored (error text of OpenAI's API)."""
     drop: tuple[str, ...] = ()
     """Further fields that the provider refuses: removed in translated requests, and listed in the record."""
     paths: dict[str, str] = {}
