@@ -52,6 +52,11 @@ class Layout(msgspec.Struct, frozen=True):
         return self.vault / "public.json"
 
     @property
+    def shown_key(self) -> Path:
+        """A copy of it that control may read: the supervisor's, so that control cannot put another there."""
+        return self.run / "vault.pub"
+
+    @property
     def pepper(self) -> Path:
         """The pepper of virtual keys."""
         return self.data / "pepper"
@@ -117,6 +122,16 @@ def kek_stamp(path: Path) -> str:
     """Return what changes when a KEK file is replaced."""
     info = os.stat(path)
     return f"{info.st_ino}:{info.st_mtime_ns}:{info.st_size}"
+
+
+def data_folder(said: Path | None, environ: dict[str, str]) -> Path:
+    """Return the data folder: said, SWITCHGEAR_DATA, ./switchgear-data if it exists, /var/lib/switchgear."""
+    if said is not None:
+        return said.absolute()
+    if environ.get("SWITCHGEAR_DATA"):
+        return Path(environ["SWITCHGEAR_DATA"]).absolute()
+    here = Path("switchgear-data").absolute()
+    return here if here.is_dir() else Path("/var/lib/switchgear")
 
 
 def default_kek_path(environ: dict[str, str]) -> Path:

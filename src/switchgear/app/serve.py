@@ -12,7 +12,8 @@ from pathlib import Path
 import msgspec
 
 from switchgear.app import ownership, supervisor
-from switchgear.app.layout import Layout, PublicKeyFile, default_kek_path, kek_stamp
+from switchgear.app.layout import Layout, PublicKeyFile, data_folder, default_kek_path, kek_stamp
+from switchgear.app.sealing import read_public_key, seal_one
 from switchgear.config import schema
 from switchgear.config.compile import Compiled, Compiler, ProviderSpec, parse_listen
 from switchgear.config.reader import Reader
@@ -22,10 +23,8 @@ from switchgear.core.log_line import Settings
 from switchgear.core.secret import Secret
 from switchgear.pricing.price import Price, Rate
 from switchgear.providers import endpoint
-from switchgear.vault import seal
-from switchgear.vault.box import Ceilings, Put
+from switchgear.vault.box import Put
 from switchgear.vault.kek import PublicKey
-from switchgear.vault.seal import SealContext
 
 ORPHANS_S = 2.0
 """How long the ports of a killed predecessor's children are waited for; they end within a second."""
@@ -60,16 +59,6 @@ class Loaded(msgspec.Struct, kw_only=True):
     config: schema.Config
     compiled: Compiled
     secrets: dict[tuple[str, str], Secret]
-
-
-def data_folder(said: Path | None, environ: dict[str, str]) -> Path:
-    """Return the data folder: said, SWITCHGEAR_DATA, ./switchgear-data if it exists, /var/lib/switchgear."""
-    if said is not None:
-        return said.absolute()
-    if environ.get("SWITCHGEAR_DATA"):
-        return Path(environ["SWITCHGEAR_DATA"]).absolute()
-    here = Path("switchgear-data").absolute()
-    return here if here.is_dir() else Path("/var/lib/switchgear")
 
 
 def load_config(path: Path | None, environ: dict[str, str], known_providers: frozenset[str] = frozenset()) -> Loaded:
@@ -140,31 +129,6 @@ def seal_secrets(loaded: Loaded, public: PublicKey, now_ms: int) -> list[Put]:
     return puts
 
 
-def seal_one(spec: ProviderSpec, name: str, secret: Secret, public: PublicKey, now_ms: int) -> Put:
-    """Seal one credential to its provider's endpoint."""
-    context = SealContext(provider=spec.name, credential=name, version=now_ms, endpoint=spec.place(name))
-    ceilings = spec.ceilings.get(name)
-    bounds = (
-        Ceilings()
-        if ceilings is None
-        else Ceilings(
-            requests_per_s=ceilings.requests_per_s,
-            concurrency=ceilings.concurrency,
-            bytes_per_hour=ceilings.bytes_per_hour,
-        )
-    )
-    return Put(context, seal.seal(secret, context, public), bounds)
-
-
-def read_public_key(layout: Layout) -> PublicKey:
-    """Return the vault's public key. Raises UserError before the vault ever ran."""
-    try:
-        file = msgspec.json.decode(layout.public_key.read_bytes(), type=PublicKeyFile)
-    except (OSError, msgspec.DecodeError):
-        raise UserError(f"there is no vault in {layout.data}", "start the gateway first: switchgear serve") from None
-    return PublicKey(file.public_key)
-
-
 def serve(options: Options, environ: dict[str, str]) -> None:
     """Check everything, then become the supervisor. Raises UserError; does not return otherwise."""
     started_s = time.monotonic()
@@ -196,6 +160,7 @@ def serve(options: Options, environ: dict[str, str]) -> None:
     public = read_public_key(layout)
     if who is not None:
         ownership.give(ownership.table(layout, who, workers))
+    _show_public_key(layout, public)
     now_ms = time.time_ns() // 1_000_000
     puts = seal_secrets(loaded, public, now_ms)
     compiled = loaded.compiled
@@ -416,6 +381,14 @@ def _ensure_public_key(layout: Layout, path: Path | None, kek_fd: int) -> None:
     )
     if done.returncode != 0:
         raise UserError(done.stderr.strip() or "the vault could not be prepared", "", 2)
+
+
+def _show_public_key(layout: Layout, public: PublicKey) -> None:
+    """Leave the vault's public key where control can read it, and not write it: for `credential add --server`."""
+    new = layout.shown_key.with_name("vault.pub.new")
+    new.write_bytes(public.raw)
+    new.chmod(0o640)  # its group is control's, as that of the folder
+    new.rename(layout.shown_key)
 
 
 def _with_demo(compiled: Compiled, port: int) -> Compiled:

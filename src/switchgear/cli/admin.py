@@ -2,7 +2,7 @@
 
 import click
 
-from switchgear.cli.base import Group, Output, with_client
+from switchgear.cli.base import Group, Output, examples, with_client
 from switchgear.cli.client import Client
 
 
@@ -11,10 +11,10 @@ def admin() -> None:
     """Administrators of the console."""
 
 
-@admin.command()
+@admin.command(epilog=examples("switchgear admin link"))
 @with_client
 def link(client: Client, out: Output) -> None:
     """Make a one-time link that signs in to the console; it holds 15 minutes."""
     token = client.call("POST", "/admin/link")["token"]
-    url = f"{client.call('GET', '/status')['console_url']}/setup#{token}"
+    url = f"{client.server or client.call('GET', '/status')['console_url']}/setup#{token}"
     out.one({"url": url}, url)

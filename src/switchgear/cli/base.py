@@ -1,198 +1,157 @@
-"""What all commands share: options, output, errors. Level 7."""
+"""What all commands share: options, groups, examples, questions, errors. Level 7."""
 
-import csv
-import datetime
+import difflib
 import functools
-import io
-import json
-import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
+from switchgear.cli import times
 from switchgear.cli.client import Client
+from switchgear.cli.output import FORMATS, Column, Output, cleaned, note, say, usd
+from switchgear.cli.times import duration_ms, expiry, now_ms, time_ms
 from switchgear.core.errors import UserError
-from switchgear.core.money import format_usd
-from switchgear.core.text import clean
 
-FORMATS = ("table", "wide", "json", "csv")
-_DURATION = re.compile(r"([0-9]{1,6})(ms|s|m|h|d|w)")
-_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+__all__ = [
+    "FORMATS", "Bar", "Column", "Group", "Output", "cleaned", "confirm", "duration_ms", "examples", "expiry", "format_options",
+    "near", "note", "now_ms", "say", "time_ms", "usd", "with_client",
+]  # fmt: skip
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+ALIASES = {"ls": "list", "get": "show", "rm": "remove", "delete": "remove", "describe": "show", "new": "create"}
+"""What other programs call it."""
+REVOKED_INSTEAD = "revoke"
+"""Keys and tokens are not removed but revoked: their history stays. `rm` finds it all the same."""
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Say which known name is meant, as `; did you mean 'x'?`, or nothing."""
+    folded = {one.lower(): one for one in known}
+    wanted = name.lower()
+    found = difflib.get_close_matches(wanted, folded, 1, 0.6)
+    if not found and len(wanted) > 2:
+        found = sorted((one for one in folded if one.startswith(wanted)), key=len)[:1]
+    return f"; did you mean {folded[found[0]]!r}?" if found else ""
+
+
+def examples(*lines: str) -> str:
+    """Write the end of a help text: commands that work as they stand."""
+    head = "Examples:" if len(lines) > 1 else "Example:"
+    return "\b\n" + head + "\n" + "\n".join(f"  {line}" for line in lines)
+
+
+class Choice(click.ParamType[str]):
+    """One of some names, with the nearest one suggested."""
+
+    name = "choice"
+
+    def __init__(self, names: Iterable[str], what: str, aliases: dict[str, str] | None = None) -> None:
+        self.names = tuple(names)
+        self.what = what
+        self.aliases = aliases or {}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the name. Fails with a suggestion."""
+        if value in self.names:
+            return value
+        if value in self.aliases:
+            return self.aliases[value]
+        known = ", ".join(self.names)
+        raise UserError(f"{value!r} is no {self.what}{near(str(value), self.names)}", f"known are {known}", 2)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str | None:
+        """Show the names, as far as they fit."""
+        text = "|".join(self.names)
+        return text if len(text) < 60 else self.what.upper()
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> Any:
+        """Offer the names."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - for completion only
+
+        return [CompletionItem(name) for name in self.names if name.startswith(incomplete)]
 
 
 class Group(click.Group):
-    """A group whose commands have the usual aliases."""
-
-    ALIASES: ClassVar[dict[str, str]] = {"ls": "list", "get": "show", "rm": "remove", "delete": "remove"}
+    """A group whose commands have the usual aliases, and which says what was meant."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Find a command, by alias too."""
-        return super().get_command(ctx, cmd_name) or super().get_command(ctx, self.ALIASES.get(cmd_name, ""))
+        found = super().get_command(ctx, cmd_name) or super().get_command(ctx, ALIASES.get(cmd_name, ""))
+        if found is None and ALIASES.get(cmd_name) == "remove":
+            found = super().get_command(ctx, REVOKED_INSTEAD)
+        return found
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Find a command, or say which one is near. Raises UserError."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not ctx.resilient_parsing and not name.startswith("-"):
+            known = self.list_commands(ctx)
+            meant = f"; did you mean {name[:-1]!r}?" if name.endswith("s") and name[:-1] in known else near(name, known)
+            raise UserError(f"there is no command {name!r}{meant}", f"see {ctx.command_path} --help", 2)
+        return super().resolve_command(ctx, args)
+
+
+def format_options(formats: tuple[str, ...] = FORMATS) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add -o, --json and --tz; the command gets `out`."""
+
+    def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+        @click.option(
+            "--tz", metavar="ZONE", help="Times in this zone, e.g. Europe/Berlin; default: this machine's (TZ)."
+        )
+        @click.option("--json", "as_json", is_flag=True, help="Same as -o json.")
+        @click.option(
+            "-o",
+            "--format",
+            "format_",
+            type=Choice(formats, "format"),
+            default="table",
+            help="How to write the answer.",
+        )
+        @functools.wraps(function)
+        def wrapper(format_: str, as_json: bool, tz: str | None, **rest: Any) -> Any:
+            return function(out=Output("json" if as_json else format_, times.zone_of(tz)), **rest)
+
+        return wrapper
+
+    return wrap
 
 
 def with_client(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --data, --server, -o and --json; the command gets `client` and `out`."""
+    """Add --data, --server, -o, --json and --tz; the command gets `client` and `out`."""
 
     @click.option(
         "--data", type=click.Path(path_type=Path), envvar="SWITCHGEAR_DATA", help="Data folder of the gateway."
     )
-    @click.option("--server", envvar="SWITCHGEAR_SERVER", help="URL of a gateway's console, with SWITCHGEAR_TOKEN.")
-    @click.option("-o", "--output", type=click.Choice(FORMATS), default="table", help="Output format.")
-    @click.option("--json", "as_json", is_flag=True, help="Same as -o json.")
+    @click.option(
+        "--server", metavar="URL", envvar="SWITCHGEAR_SERVER", help="URL of a gateway's console, with SWITCHGEAR_TOKEN."
+    )
+    @format_options()
     @functools.wraps(function)
-    def wrapper(data: Path | None, server: str | None, output: str, as_json: bool, **rest: Any) -> Any:
-        return function(client=Client(data, server), out=Output("json" if as_json else output), **rest)
+    def wrapper(data: Path | None, server: str | None, out: Output, **rest: Any) -> Any:
+        return function(client=Client(data, server, tidied=out.kind != "json"), out=out, **rest)
 
     return wrapper
 
 
-class Output:
-    """Writes answers: tables for people, JSON and CSV for programs."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-
-    @property
-    def for_people(self) -> bool:
-        """True when tables and sentences are wanted."""
-        return self.kind in {"table", "wide"}
-
-    def rows(
-        self,
-        answer: Any,
-        rows: list[dict[str, Any]],
-        columns: dict[str, str],
-        wide: tuple[str, ...] = (),
-        empty: str = "nothing to show",
-    ) -> None:
-        """Write a list. `columns` maps titles to keys of the rows; those in `wide` appear with -o wide only."""
-        if self.kind == "json":
-            self.json(answer)
-            return
-        chosen = {title: key for title, key in columns.items() if self.kind != "table" or key not in wide}
-        if self.kind == "csv":
-            buffer = io.StringIO()
-            writer = csv.writer(buffer)
-            writer.writerow(chosen.values())
-            writer.writerows([[_plain(row.get(key)) for key in chosen.values()] for row in rows])
-            click.echo(buffer.getvalue(), nl=False)
-            return
-        if not rows:
-            click.echo(empty)
-            return
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for title, key in chosen.items():
-            numeric = any(isinstance(row.get(key), int) and not isinstance(row.get(key), bool) for row in rows)
-            table.add_column(title, justify="right" if numeric else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*(_plain(row.get(key)) for key in chosen.values()))
-        console().print(table)
-
-    def json(self, answer: Any) -> None:
-        """Write JSON."""
-        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
-
-    def one(self, answer: dict[str, Any], text: str | None = None) -> None:
-        """Write one object: JSON, or a sentence, or its fields."""
-        if not self.for_people:
-            self.json(answer)
-        elif text is not None:
-            click.echo(text)
-        else:
-            width = max(len(name) for name in answer)
-            for name, value in answer.items():
-                click.echo(f"{name.ljust(width)}  {_plain(value)}")
-
-
-def console() -> Console:
-    """Return a console that is as wide as it needs to be when nobody watches."""
-    return Console(width=None if sys.stdout.isatty() else 240, highlight=False, markup=False, emoji=False)
-
-
-def _plain(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "-"
-    if isinstance(value, dict):
-        return json.dumps(value, ensure_ascii=False)
-    return str(value)
-
-
-def duration_ms(text: str) -> int:
-    """Read 15m, 24h, 7d, … as milliseconds. Raises UserError."""
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise UserError(f"{text!r} is not a duration", "write a number and a unit: 30s, 15m, 24h, 7d, 2w", 2)
-    return int(match.group(1)) * _UNITS_MS[match.group(2)]
-
-
-def time_ms(text: str, now_ms: int) -> int:
-    """Read a duration (that long ago) or an ISO 8601 time as milliseconds since the epoch."""
-    if _DURATION.fullmatch(text):
-        return now_ms - duration_ms(text)
-    try:
-        value = datetime.datetime.fromisoformat(text)
-    except ValueError:
-        raise UserError(
-            f"{text!r} is neither a duration nor a time", "e.g. 24h, 7d or 2026-11-01T00:00:00Z", 2
-        ) from None
-    return int((value if value.tzinfo else value.replace(tzinfo=datetime.UTC)).timestamp() * 1000)
-
-
-def now_ms() -> int:
-    """Return the time."""
-    return int(datetime.datetime.now(datetime.UTC).timestamp() * 1000)
-
-
-def date_of(ms: int | None) -> str | None:
-    """Show milliseconds as a time, or nothing."""
-    if ms is None:
-        return None
-    return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC).strftime("%Y-%m-%d %H:%M")
-
-
-def usd(nano: int | None) -> str | None:
-    """Show nano-USD as a decimal without needless zeros, at least cents."""
-    if nano is None:
-        return None
-    text = format_usd(nano).rstrip("0")
-    whole, _, places = text.partition(".")
-    return f"{whole}.{places.ljust(2, '0')}"
-
-
 def confirm(question: str, yes: bool) -> None:
-    """Ask on a terminal; elsewhere --yes is needed."""
+    """Ask on a terminal; elsewhere --yes is needed. Raises UserError."""
     if yes:
         return
     if not sys.stdin.isatty():
         raise UserError("this needs --yes when nobody can be asked", "", 2)
-    if not click.confirm(question):
+    if not click.confirm(cleaned(question), err=True):
         raise UserError("nothing was changed")
-
-
-def expiry(text: str | None) -> str | None:
-    """Read --expires: a duration from now, or a time."""
-    if text is None:
-        return None
-    if _DURATION.fullmatch(text):
-        at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(milliseconds=duration_ms(text))
-        return at.isoformat(timespec="seconds")
-    return text
 
 
 class Bar:
     """A progress bar on a terminal, silence elsewhere."""
 
     def __init__(self, total: int | None, what: str, shown: bool) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - few commands need it
+        from rich.console import Console  # noqa: PLC0415 - few commands need it
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[at]}"), TimeElapsedColumn())
         self._progress = Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown)
@@ -206,4 +165,4 @@ class Bar:
         self._progress.stop()
 
     def _step(self, count: int, at: str) -> None:
-        self._progress.update(self._task, advance=count, at=clean(at, 60)[-60:])
+        self._progress.update(self._task, advance=count, at=cleaned(at)[-60:])

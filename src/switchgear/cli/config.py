@@ -11,8 +11,9 @@ from typing import Any
 import click
 import msgspec
 
-from switchgear.app.serve import load_config, read_public_key, seal_secrets
-from switchgear.cli.base import Group, Output, now_ms, with_client
+from switchgear.app.serve import load_config, seal_secrets
+from switchgear.cli import vault_key
+from switchgear.cli.base import Group, Output, examples, now_ms, say, with_client
 from switchgear.cli.client import Client
 from switchgear.config import schema
 from switchgear.config.compile import Compiled
@@ -25,24 +26,25 @@ def config() -> None:
     """The configuration file: check it, apply it, compare it."""
 
 
-@config.command(epilog="Example: switchgear config check switchgear.yaml")
+@config.command(epilog=examples("switchgear config check switchgear.yaml"))
 @FILE
 def check(file: Path) -> None:
     """Check a file; every problem at once, with its line. Needs no gateway."""
     compiled = load_config(file, dict(os.environ)).compiled
-    click.echo(
-        f"{file}: good ({len(compiled.providers)} providers, {len(compiled.models)} models, {len(compiled.keys)} keys)"
-    )
+    say(f"{file}: good ({len(compiled.providers)} providers, {len(compiled.models)} models, {len(compiled.keys)} keys)")
 
 
-@config.command("apply", epilog="Example: switchgear config apply switchgear.yaml")
+@config.command("apply", epilog=examples("switchgear config apply switchgear.yaml"))
 @FILE
+@vault_key.option
 @with_client
-def apply_(client: Client, out: Output, file: Path) -> None:
+def apply_(client: Client, out: Output, file: Path, vault_key: str | None) -> None:
     """Replace the running file configuration: all of it or nothing. Secrets are sealed here."""
+    from switchgear.cli.vault_key import of as key_of  # noqa: PLC0415
+
     known = frozenset(p["name"] for p in client.call("GET", "/providers")["providers"])
     loaded = load_config(file, dict(os.environ), known)
-    puts = seal_secrets(loaded, read_public_key(client.layout), now_ms())
+    puts = seal_secrets(loaded, key_of(client, vault_key), now_ms())
     client.call("PUT", "/config", msgspec.json.encode({"compiled": loaded.compiled, "puts": puts}))
     out.one({"file": str(file), "digest": loaded.compiled.digest}, f"applied {file}")
 
@@ -51,14 +53,15 @@ def _running(client: Client) -> Compiled:
     return msgspec.convert(client.call("GET", "/config")["compiled"], Compiled)
 
 
-@config.command()
+@config.command(epilog=examples("switchgear config export"))
 @with_client
 def export(client: Client, out: Output) -> None:
     """Print the configuration in force as JSON, without secrets."""
+    out.no_csv("it is a document")
     out.json(json.loads(msgspec.json.encode(_running(client))))
 
 
-@config.command("diff")
+@config.command("diff", epilog=examples("switchgear config diff switchgear.yaml"))
 @FILE
 @with_client
 def diff_(client: Client, out: Output, file: Path) -> int:
@@ -80,13 +83,13 @@ def diff_(client: Client, out: Output, file: Path) -> int:
         )
     )
     if out.for_people:
-        click.echo("\n".join(changes) if changes else "no difference")
+        say("\n".join(changes) if changes else "no difference")
     else:
         out.json({"changes": changes})
     return 1 if changes else 0
 
 
-@config.command("schema")
+@config.command("schema", epilog=examples("switchgear config schema"))
 def schema_() -> None:
     """Print the JSON Schema of the configuration file."""
     click.echo(json.dumps(_schema(schema.Config), indent=1))

@@ -3,15 +3,14 @@
 import json
 import os
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 import click
 
-from switchgear.cli.base import Output, with_client
+from switchgear.cli.base import Choice, Column, Output, examples, say, with_client
 from switchgear.cli.client import Client
+from switchgear.cli.output import tidy
 from switchgear.core.errors import UserError
 from switchgear.dialects import guides
 from switchgear.dialects.guides import GUIDES, Guide
@@ -20,9 +19,17 @@ _TOOL = {"type": "object", "properties": {"city": {"type": "string"}}}
 
 
 @click.command(
-    epilog="Example: switchgear connect claude-code --key sk-sg-… --model anthropic/claude-sonnet-4-5 --check"
+    epilog=examples(
+        "switchgear connect claude-code",
+        "switchgear connect codex --key sk-sg-… --model demo/echo --check",
+        "switchgear connect claude-code --key sk-sg-… --model anthropic/claude-sonnet-4-5 --write",
+    )
 )
-@click.argument("client_name", metavar="CLIENT", type=click.Choice(list(GUIDES)))
+@click.argument(
+    "client_name",
+    metavar="CLIENT",
+    type=Choice(list(GUIDES), "client", {"claude": "claude-code", "gemini": "gemini-cli"}),
+)
 @click.option("--key", envvar="SWITCHGEAR_KEY", default="sk-sg-…", help="The virtual key that the client gets.")
 @click.option("--model", default="demo/echo", show_default=True, help="The model that it asks for.")
 @click.option("--url", help="The gateway's address as the client reaches it; default: the data plane of this gateway.")
@@ -39,7 +46,13 @@ def connect(client: Client, out: Output, client_name: str, key: str, model: str,
     if not root.startswith(("http://", "https://")):
         raise UserError(f"--url {url!r} must begin with http:// or https://", "e.g. http://127.0.0.1:4100", 2)
     if action == "print":
-        click.echo(guides.render(guide, root, key, model), nl=False)
+        out.no_csv("these are settings")
+        text = guides.render(guide, root, key, model)
+        settings = {name: guides.fill(value, root, key, model) for name, value in guide.env}
+        out.one(
+            {"client": guide.name, "title": guide.title, "file": guide.file, "env": settings, "text": text},
+            text.rstrip("\n"),
+        )
         return
     if key == "sk-sg-…":
         raise UserError(
@@ -47,12 +60,21 @@ def connect(client: Client, out: Output, client_name: str, key: str, model: str,
         )
     if action == "write":
         path = write(guide, root, key, model)
-        out.one({"file": str(path)}, f"wrote {path} (mode 0600: it holds the key)")
+        holds = key in path.read_text("utf-8")
+        said = (
+            "mode 0600: it holds the key"
+            if holds
+            else f"the key is not in it; {guide.title} reads it from its environment"
+        )
+        out.one({"file": str(path), "holds_key": holds}, f"wrote {path} ({said})")
         return
     rows = check(guide.dialect, root, key, model)
     failed = [row for row in rows if row["ok"] is False]
-    text = "\n".join(f"{_MARKS[row['ok']]} {row['step']:<12} {row['detail']}" for row in rows)
-    out.one({"checks": rows}, text)
+    if out.for_people:
+        for row in tidy(rows):
+            say(f"{_MARKS[row['ok']]} {row['step']:<12} {row['detail']}")
+    else:
+        out.rows({"checks": rows}, rows, (Column("STEP", "step"), Column("OK", "ok"), Column("DETAIL", "detail")))
     if failed:
         sys.exit(1)
 
@@ -142,6 +164,9 @@ def check(dialect: str, root: str, key: str, model: str) -> list[dict[str, Any]]
 
 
 def _ask(url: str, key: str, body: str | None, dialect: str) -> tuple[int, str]:
+    import urllib.error  # noqa: PLC0415 - for --check only
+    import urllib.request  # noqa: PLC0415
+
     headers = {"content-type": "application/json", "user-agent": "switchgear-connect"}
     headers |= (
         {"x-api-key": key, "anthropic-version": "2023-06-01"}

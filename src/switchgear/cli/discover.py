@@ -3,7 +3,6 @@
 import asyncio
 import datetime
 import ipaddress
-import json
 import os
 import sys
 from pathlib import Path
@@ -14,8 +13,22 @@ import click
 import msgspec
 
 from switchgear import __version__
-from switchgear.cli.base import Bar, Group, Output, expiry, with_client
+from switchgear.cli import names
+from switchgear.cli.base import (
+    Bar,
+    Choice,
+    Column,
+    Group,
+    Output,
+    examples,
+    expiry,
+    format_options,
+    near,
+    say,
+    with_client,
+)
 from switchgear.cli.client import Client, segment
+from switchgear.cli.output import json_text
 from switchgear.core.errors import UserError
 from switchgear.detect.finding import SEVERITIES, Finding, Fingerprint
 from switchgear.discover import formats, history, report, scope
@@ -27,7 +40,7 @@ from switchgear.discover.logs import LogSource
 from switchgear.discover.machine import MachineSource, listeners
 from switchgear.discover.toolbox import Toolbox, files_of
 
-OUTPUTS = ("table", "wide", "json", "sarif", "cyclonedx", "markdown")
+OUTPUTS = ("table", "wide", "json", "csv", "sarif", "cyclonedx", "markdown")
 RECORDED_AT_ONCE = 1_000
 _PATH = click.Path(path_type=Path)
 
@@ -138,12 +151,15 @@ Exit: 0 clean, 3 findings (of --fail-on and above), 4 partial: something could n
 @click.option("--diff", is_flag=True, help="With --baseline: list what is gone, too.")
 @click.option("--record", is_flag=True, help="Store the findings in the gateway (switchgear findings).")
 @click.option(
-    "--fail-on", type=click.Choice(SEVERITIES), default="low", show_default=True, help="Least severity for exit 3."
+    "--fail-on",
+    type=Choice(SEVERITIES, "severity"),
+    default="low",
+    show_default=True,
+    help="Least severity for exit 3.",
 )
 @click.option("--data", type=_PATH, envvar="SWITCHGEAR_DATA", help="Data folder of the gateway.")
 @click.option("--server", envvar="SWITCHGEAR_SERVER", help="URL of a gateway's console, with SWITCHGEAR_TOKEN.")
-@click.option("-o", "--output", type=click.Choice(OUTPUTS), default="table", help="Output format.")
-@click.option("--json", "as_json", is_flag=True, help="Same as -o json.")
+@format_options(OUTPUTS)
 def discover(
     paths: tuple[Path, ...],
     machine: bool,
@@ -166,53 +182,51 @@ def discover(
     fail_on: Any,
     data: Path | None,
     server: str | None,
-    output: str,
-    as_json: bool,
+    out: Output,
 ) -> int:
     """Find AI gateways, model servers, agents and provider keys that run outside this gateway. Offline; masks secrets."""
-    output = "json" if as_json else output
     client = Client(data, server)
     known = Known(client, gateway, must=record or server is not None)
-    out = Collector()
+    seen = Collector()
     targets = scope.targets_of(hosts, _ports(ports))
     targets += scope.read(scope_file) if scope_file is not None else []
     for address in own_client:
         _check_address(address)
-    targets = [_with_listeners(target, root, out) for target in targets]
+    targets = [_with_listeners(target, root, seen) for target in targets]
     machine = machine or not (paths or hosts or scope_file or logs)
     earlier = _read(baseline) if baseline is not None else None
     own = files_of(rules) if rules is not None else None
     tools = Toolbox.shipped(Fingerprint(fingerprint_key(dict(os.environ))), own=own)
-    judge = Judge(tools, out, known.origins)
-    files = FileSource(judge, out, max_file_size)
+    judge = Judge(tools, seen, known.origins)
+    files = FileSource(judge, seen, max_file_size)
     shown = sys.stderr.isatty()
     sources: list[str] = []
-    asked = HostSource(tools, out, os.urandom(6).hex(), known.upstreams)
+    asked = HostSource(tools, seen, os.urandom(6).hex(), known.upstreams)
     if machine:
         sources.append("machine with users" if users else "machine")
-        with Bar(None, "this machine", shown) as out.progress:
-            MachineSource(tools, judge, files, out, root, users).scan()
+        with Bar(None, "this machine", shown) as seen.progress:
+            MachineSource(tools, judge, files, seen, root, users).scan()
     for path in paths:
         sources.append(f"{path} with history" if with_history else str(path))
-        with Bar(None, str(path), shown) as out.progress:
+        with Bar(None, str(path), shown) as seen.progress:
             files.scan(path)
             if with_history:
-                history.scan(path, judge, out)
+                history.scan(path, judge, seen)
     if targets:
         sources.append("hosts " + ", ".join([*hosts, *([str(scope_file)] if scope_file else [])]))
         count = sum(len(t.ports or (*asked.ports(), *t.more_ports)) for t in targets)
-        with Bar(count, "hosts", shown) as out.progress:
+        with Bar(count, "hosts", shown) as seen.progress:
             asyncio.run(asked.scan(targets))
     if logs:
         sources.append("logs " + ", ".join(map(str, logs)))
-        read = LogSource(tools, out, frozenset(own_client), pseudonymise, year)
-        with Bar(sum(_size(path) for path in logs), "logs", shown) as out.progress:
+        read = LogSource(tools, seen, frozenset(own_client), pseudonymise, year)
+        with Bar(sum(_size(path) for path in logs), "logs", shown) as seen.progress:
             for path in logs:
                 read.scan(path)
         read.report()
-    known.recognise(out)
+    known.recognise(seen)
     made = report.make(
-        out,
+        seen,
         version=__version__,
         generated=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         sources=sources,
@@ -223,7 +237,7 @@ def discover(
         _record(client, made, "; ".join(sources))
     if earlier is not None:
         made = report.against(made, earlier, str(baseline))
-    _write(made, output, diff)
+    _write(made, out, diff)
     return report.exit_code(made, fail_on)
 
 
@@ -238,7 +252,7 @@ def _record(client: Client, made: report.Report, sources: str) -> None:
         body = {"findings": part, "sources": sources, "partial": made.partial or not is_last, "also_seen": before}
         for name, count in client.call("POST", "/findings", body).items():
             sums[name] += count
-    click.echo(f"recorded: {sums['new']} new, {sums['seen']} known, {sums['fixed']} fixed", err=True)
+    say(f"recorded: {sums['new']} new, {sums['seen']} known, {sums['fixed']} fixed", err=True)
 
 
 def _with_listeners(target: scope.Target, root: Path, out: Collector) -> scope.Target:
@@ -278,42 +292,56 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _write(made: report.Report, output: str, diff: bool) -> None:
+_FOUND = (
+    *(
+        Column(name.upper(), name)
+        for name in ("id", "kind", "severity", "verdict", "title", "where", "owner", "provider")
+    ),
+    Column("COUNT", "count", "number"),
+    Column("FIX", "fix"),
+)
+
+
+def _write(made: report.Report, out: Output, diff: bool) -> None:
+    output = out.kind
+    if output == "csv":
+        out.rows(made, msgspec.to_builtins(made.findings), _FOUND)
+        return
     if output == "json":
-        click.echo(json.dumps(msgspec.to_builtins(made), indent=2, ensure_ascii=False))
+        click.echo(json_text(msgspec.to_builtins(made)))
         return
     if output == "markdown":
         click.echo(formats.markdown(made), nl=False)
         return
     if output in formats.FORMATS:
-        click.echo(json.dumps(formats.FORMATS[output](made), indent=2, ensure_ascii=False))
+        click.echo(json_text(formats.FORMATS[output](made)))
         return
     quiet = [f for f in made.findings if f.severity == "info"]
     listed = made.findings if output == "wide" else [f for f in made.findings if f.severity != "info"]
     for finding in _grouped(listed):
         more = f" (× {finding.count})" if finding.count > 1 and finding.kind != "egress" else ""
-        click.echo(f"  {finding.severity:<8}  {finding.verdict:<8}  {finding.title}{more}")
+        say(f"  {finding.severity:<8}  {finding.verdict:<8}  {finding.title}{more}")
         owner = f", owner {finding.owner}" if finding.owner else ""
         masked = f"   {finding.evidence['key']}" if "key" in finding.evidence else ""
-        click.echo(f"            {finding.where}{owner}{masked}   [{finding.id}]")
+        say(f"            {finding.where}{owner}{masked}   [{finding.id}]")
         if finding.fix:
-            click.echo(f"            → {finding.fix}")
+            say(f"            → {finding.fix}")
     if quiet and output != "wide":
         kinds = sorted({f.kind for f in quiet})
-        click.echo(f"  and {len(quiet)} for the inventory only ({', '.join(kinds)}): -o wide")
+        say(f"  and {len(quiet)} for the inventory only ({', '.join(kinds)}): -o wide")
     if diff:
         for identity in made.fixed:
-            click.echo(f"  gone      {identity}")
+            say(f"  gone      {identity}")
     for problem in made.problems:
-        click.echo(f"  not read  {problem.where}: {problem.reason}", err=True)
+        say(f"  not read  {problem.where}: {problem.reason}", err=True)
     if made.problem_count > len(made.problems):
-        click.echo(f"  not read  {made.problem_count - len(made.problems)} more", err=True)
+        say(f"  not read  {made.problem_count - len(made.problems)} more", err=True)
     seen = ", ".join(f"{n:,} {what}" for what, n in made.looked_at.items() if what != "bytes")
     count = len(listed)
     end = "nothing found" if not count else f"{count} finding{'s' if count != 1 else ''}"
     size = f", {made.looked_at['bytes'] / 1e6:,.1f} MB" if made.looked_at.get("bytes") else ""
     sent = f"; {made.requests_sent} requests sent" if made.requests_sent else ""
-    click.echo(
+    say(
         f"{end}{' (partial: not everything could be read)' if made.partial else ''}; looked at {seen or 'nothing'}{size}{sent}"
     )
 
@@ -344,52 +372,58 @@ def findings() -> None:
     """Findings that `discover --record` stored: open, accepted, fixed."""
 
 
-_COLUMNS = {
-    "ID": "id",
-    "SEVERITY": "severity",
-    "STATE": "state",
-    "VERDICT": "verdict",
-    "WHAT": "title",
-    "WHERE": "where",
-    "SEEN": "seen",
-    "REASON": "reason",
-}
+_COLUMNS = (
+    Column("ID", "id", "id"),
+    Column("SEVERITY", "severity"),
+    Column("STATE", "state", drop=1),
+    Column("VERDICT", "verdict", drop=3),
+    Column("WHAT", "title"),
+    Column("WHERE", "where", drop=2),
+    Column("SEEN", "seen", "date", wide=True),
+    Column("REASON", "reason", wide=True),
+)
 
 
-@findings.command("list", epilog="Example: switchgear findings list --state open")
-@click.option("--state", type=click.Choice(["open", "accepted", "fixed"]), help="Only these.")
+@findings.command("list", epilog=examples("switchgear findings list --state open"))
+@click.option("--state", type=Choice(("open", "accepted", "fixed"), "state"), help="Only these.")
 @with_client
 def list_(client: Client, out: Output, state: str | None) -> None:
     """List stored findings, worst first."""
     answer = client.call("GET", "/findings")
     found = [f for f in answer["findings"] if state is None or f["state"] == state]
     found.sort(key=lambda f: (-SEVERITIES.index(f["finding"]["severity"]), f["finding"]["where"]))
-    rows = [
-        {**f["finding"], "state": f["state"], "reason": f["reason"], "seen": _day(f["last_seen_ms"])} for f in found
-    ]
-    out.rows({"findings": found}, rows, _COLUMNS, ("reason", "seen"), "nothing stored: switchgear discover . --record")
+    rows = [{**f["finding"], "state": f["state"], "reason": f["reason"], "seen": f["last_seen_ms"]} for f in found]
+    empty = "no findings match" if state else "nothing stored: switchgear discover . --record"
+    out.rows({"findings": found}, rows, _COLUMNS, empty)
 
 
-def _day(ms: int) -> str:
-    return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC).strftime("%Y-%m-%d")
+def _identity(client: Client, start: str) -> str:
+    """Return the id of the one finding that begins so. Raises UserError."""
+    ids: list[str] = [found["finding"]["id"] for found in client.call("GET", "/findings")["findings"]]
+    found = [one for one in ids if one == start] or [one for one in ids if one.startswith(start)]
+    if len(found) != 1:
+        what = f"{len(found)} findings begin with" if found else "there is no finding"
+        meant = f"say which: {', '.join(found[:10])}" if found else "list them: switchgear findings list"
+        raise UserError(f"{what} {start!r}{'' if found else near(start, ids)}", meant, 2 if found else 1)
+    return found[0]
 
 
-@findings.command(epilog="Example: switchgear findings accept 3f2a… --reason 'test rig, closed network' --until 90d")
-@click.argument("identity", metavar="ID")
+@findings.command(epilog=examples("switchgear findings accept 3f2a… --reason 'test rig, closed network' --until 90d"))
+@click.argument("identity", metavar="ID", shell_complete=names.findings)
 @click.option("--reason", required=True, help="Why it may stay.")
 @click.option("--until", metavar="90d|DATE", help="When it is open again; default: never.")
 @with_client
 def accept(client: Client, out: Output, identity: str, reason: str, until: str | None) -> None:
     """Accept a finding, with a reason and an end."""
-    body = {"state": "accepted", "reason": reason, "until": expiry(until)}
-    answer = client.call("PATCH", f"/findings/{segment(identity)}", body)
-    out.one(answer, f"accepted {identity}: {answer['finding']['title']}")
+    body = {"state": "accepted", "reason": reason, "until": expiry(until, out.zone)}
+    answer = client.call("PATCH", f"/findings/{segment(_identity(client, identity))}", body)
+    out.one(answer, f"accepted {answer['finding']['id']}: {answer['finding']['title']}")
 
 
-@findings.command(epilog="Example: switchgear findings reopen 3f2a…")
-@click.argument("identity", metavar="ID")
+@findings.command(epilog=examples("switchgear findings reopen 3f2a…"))
+@click.argument("identity", metavar="ID", shell_complete=names.findings)
 @with_client
 def reopen(client: Client, out: Output, identity: str) -> None:
     """Take an acceptance back."""
-    answer = client.call("PATCH", f"/findings/{segment(identity)}", {"state": "open"})
+    answer = client.call("PATCH", f"/findings/{segment(_identity(client, identity))}", {"state": "open"})
     out.one(answer, f"open again: {answer['finding']['title']}")

@@ -14,7 +14,7 @@ import msgspec
 
 from switchgear import __version__
 from switchgear.app.layout import Layout
-from switchgear.cli.base import Bar, Output, with_client
+from switchgear.cli.base import Bar, Column, Output, say, with_client
 from switchgear.cli.client import Client
 from switchgear.cli.self_test import self_test
 from switchgear.cli.status import offline
@@ -160,7 +160,7 @@ def mend(layout: Layout, found: list[Finding]) -> list[Finding]:
     left = []
     for one in found:
         if one.rule in _CLOSED and _take_away(layout.data, Path(one.where), _CLOSED[one.rule]):
-            click.echo(f"  mended    {one.title}: {one.fix}", err=True)
+            say(f"  mended    {one.title}: {one.fix}", err=True)
         else:
             left.append(one)
     return left
@@ -244,7 +244,7 @@ def doctor(
         found += vulnerable(integrity.installed(), bring_advisories(advisories, trust))
     if online:
         count = len(integrity.installed())
-        click.echo(f"asking {urlsplit(osv_url).hostname} about {count} packages: names and versions are sent", err=True)
+        say(f"asking {urlsplit(osv_url).hostname} about {count} packages: names and versions are sent", err=True)
         found += osv.ask(osv_url)
     if test and not partial:
         found += self_test(client, status)
@@ -257,22 +257,25 @@ def doctor(
     return FINDINGS_EXIT if any(SEVERITIES.index(f.severity) >= SEVERITIES.index("medium") for f in found) else 0
 
 
+_COLUMNS = tuple(Column(name.upper(), name) for name in ("id", "kind", "severity", "title", "where", "fix", "reason"))
+
+
 def _write(out: Output, found: list[Finding], status: dict[str, Any], partial: bool, tested: bool) -> None:
     if not out.for_people:
         rows = [{**msgspec.to_builtins(one), "reason": REASONS[one.rule]} for one in found]
-        out.json({"findings": rows, "partial": partial, "version": __version__})
+        out.rows({"findings": rows, "partial": partial, "version": __version__}, rows, _COLUMNS)
         return
     for one in found:
         if one.severity == "info" and out.kind != "wide":
             continue
-        click.echo(f"  {one.severity:<8}  {one.title}   ({one.where})")
+        say(f"  {one.severity:<8}  {one.title}   ({one.where})")
         if out.kind == "wide":
-            click.echo(f"            {REASONS[one.rule]}")
+            say(f"            {REASONS[one.rule]}")
         if one.fix:
-            click.echo(f"            → {one.fix}")
+            say(f"            → {one.fix}")
     held = [h for h in (status.get("confinement") or {}).values() if h]
     if held and not any(h["missing"] for h in held):
-        click.echo(f"  confined  {len(held)} processes: Landlock {held[0]['landlock']}, seccomp, no capabilities")
+        say(f"  confined  {len(held)} processes: Landlock {held[0]['landlock']}, seccomp, no capabilities")
     if tested and not partial and all(one.rule != "self-test" for one in found):
-        click.echo("  tested    a request went through edge, vault and provider into the ledger")
-    click.echo("nothing found" if not found else f"{len(found)} finding{'s' if len(found) != 1 else ''}")
+        say("  tested    a request went through edge, vault and provider into the ledger")
+    say("nothing found" if not found else f"{len(found)} finding{'s' if len(found) != 1 else ''}")

@@ -4,7 +4,8 @@ import shlex
 
 import click
 
-from switchgear.cli.base import Output, date_of, duration_ms, with_client
+from switchgear.cli import names
+from switchgear.cli.base import Choice, Output, duration_ms, examples, with_client
 from switchgear.cli.client import Client, segment
 from switchgear.core.errors import UserError
 
@@ -19,27 +20,29 @@ def _subject(kind: str, name: str | None) -> str:
     return "all" if kind == "all" else f"{kind}:{name}"
 
 
-@click.command(epilog="Example: switchgear freeze key ci-bot --for 15m   ·   switchgear freeze all")
-@click.argument("kind", type=click.Choice(KINDS))
-@click.argument("name", required=False)
+@click.command(epilog=examples("switchgear freeze key ci-bot --for 15m", "switchgear freeze all"))
+@click.argument("kind", type=Choice(KINDS, "kind"))
+@click.argument("name", required=False, shell_complete=names.subject)
 @click.option("--for", "for_", metavar="15m", help="End by itself after this long.")
 @click.option("--force", is_flag=True, help="Freeze a name that nobody knows yet.")
 @with_client
 def freeze(client: Client, out: Output, kind: str, name: str | None, for_: str | None, force: bool) -> None:
-    """Stop a key, user, team, project, model, credential (provider/name), provider or all traffic, at once: new requests are
-    refused, running ones are cut. A model is stopped by whatever name it is reached."""
+    """Stop a key, user, team, project, model, credential, provider or all traffic, at once.
+
+    New requests are refused, running ones are cut. A model is stopped by whatever name it is reached. A credential is
+    PROVIDER/NAME.
+    """
     body = {"subject": _subject(kind, name), "for_ms": duration_ms(for_) if for_ else None, "force": force}
     answer = client.call("POST", "/freezes", body)
-    until = date_of(answer["until_ms"])
-    ends = f" for {for_}, until {until} UTC" if until else ""
+    ends = f" for {for_}, until {out.time(answer['until_ms'])}" if answer["until_ms"] else ""
     kind, _, name = answer["subject"].partition(":")
     undo = f"switchgear unfreeze {kind}" + (f" {shlex.quote(name)}" if name else "")
     out.one(answer, f"frozen: {answer['subject']}{ends}   (undo: {undo})")
 
 
-@click.command(epilog="Example: switchgear unfreeze key ci-bot")
-@click.argument("kind", type=click.Choice(KINDS))
-@click.argument("name", required=False)
+@click.command(epilog=examples("switchgear unfreeze key ci-bot", "switchgear unfreeze all"))
+@click.argument("kind", type=Choice(KINDS, "kind"))
+@click.argument("name", required=False, shell_complete=names.frozen)
 @with_client
 def unfreeze(client: Client, out: Output, kind: str, name: str | None) -> None:
     """Let it go on."""

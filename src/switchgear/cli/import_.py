@@ -12,8 +12,9 @@ import click
 import msgspec
 import yaml
 
-from switchgear.app.serve import read_public_key, seal_one
-from switchgear.cli.base import Bar, Group, Output, now_ms, with_client
+from switchgear.app.sealing import seal_one
+from switchgear.cli import vault_key
+from switchgear.cli.base import Bar, Column, Group, Output, now_ms, say, with_client
 from switchgear.cli.client import Client
 from switchgear.config import schema
 from switchgear.config.compile import Compiled, Compiler
@@ -193,7 +194,7 @@ class Applier:
 
     def run(self) -> list[Line]:
         """Do it. What exists already stays as it is and is said so."""
-        public = read_public_key(self._client.layout)
+        public = vault_key.of(self._client)
         there = {p["name"]: p["spec"] for p in self._client.call("GET", "/providers")["providers"]}
         held = {c["id"] for c in self._client.call("GET", "/credentials")["credentials"] if c["state"] == "active"}
         for spec in self._compiled.providers:
@@ -262,34 +263,29 @@ def _report(out: Output, found: Imported, applied: list[Line], out_file: Path | 
     if not out.for_people:
         lines = [msgspec.to_builtins(line) for line in found.lines]
         done = [msgspec.to_builtins(line) for line in applied]
-        out.json(
-            {
-                "complete": found.is_complete,
-                "lines": lines,
-                "applied": done,
-                "file": str(out_file) if out_file else None,
-            }
-        )
+        file = str(out_file) if out_file else None
+        answer = {"complete": found.is_complete, "lines": lines, "applied": done, "file": file}
+        out.rows(answer, lines + done, tuple(Column(name.upper(), name) for name in ("status", "path", "text")))
         return
     counts = Counter(line.status for line in found.lines)
     for status in ("unsupported", "changed", "imported"):
         if status == "imported" and out.kind != "wide":
             continue
         for line in (line for line in found.lines if line.status == status):
-            click.echo(f"  {_MARKS[status]} {line.path}: {line.text}")
+            say(f"  {_MARKS[status]} {line.path}: {line.text}")
     config = found.config
-    click.echo(
+    say(
         f"{len(config.models)} models, {len(config.providers)} providers, {len(config.keys)} keys: "
         + ", ".join(f"{counts[s]} {s}" for s in ("imported", "changed", "unsupported"))
         + ("" if out.kind == "wide" else "   (-o wide lists all)")
     )
     if out_file is not None:
-        click.echo(f"written to {out_file}; look at it, then: switchgear config check {out_file}")
+        say(f"written to {out_file}; look at it, then: switchgear config check {out_file}")
     if not apply_:
-        click.echo("nothing was changed; --apply adds it to the running gateway")
+        say("nothing was changed; --apply adds it to the running gateway")
         return
     did = Counter(line.status for line in applied)
     for line in applied:
         if line.status != "imported" or out.kind == "wide":
-            click.echo(f"  {_MARKS[line.status]} {line.path}: {line.text}")
-    click.echo(f"applied: {did['imported']} added, {did['changed']} there already, {did['unsupported']} not applied")
+            say(f"  {_MARKS[line.status]} {line.path}: {line.text}")
+    say(f"applied: {did['imported']} added, {did['changed']} there already, {did['unsupported']} not applied")

@@ -2,11 +2,27 @@
 
 import hashlib
 import os
+import re
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-from switchgear.cli.base import Group, Output, confirm, date_of, duration_ms, expiry, now_ms, with_client
+from switchgear.cli import names, output, times
+from switchgear.cli.base import (
+    Column,
+    Group,
+    Output,
+    confirm,
+    duration_ms,
+    examples,
+    expiry,
+    format_options,
+    near,
+    note,
+    now_ms,
+    with_client,
+)
 from switchgear.cli.client import Client, segment
 from switchgear.core import virtual_key
 from switchgear.core.errors import UserError
@@ -21,7 +37,7 @@ def _list(text: str | None) -> list[str] | None:
     return None if text is None else [item.strip() for item in text.split(",") if item.strip()]
 
 
-def _fields(function: Any) -> Any:
+def _fields(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--tag", "tags", multiple=True, metavar="K=V", help="Tag on every record of the key; repeatable."),
         click.option(
@@ -32,7 +48,12 @@ def _fields(function: Any) -> Any:
         ),
         click.option("--cidr", "cidrs", multiple=True, metavar="NET", help="Network it may be used from; repeatable."),
         click.option("--expires", metavar="90d|DATE", help="When it stops to hold."),
-        click.option("--models", metavar="A,B", help="Models and patterns it may call; default: all."),
+        click.option(
+            "--models",
+            metavar="A,B",
+            shell_complete=names.models,
+            help="Models and patterns it may call; default: all.",
+        ),
         click.option("--project", help="Project that its use is booked to."),
         click.option("--user", help="User that its use is booked to."),
         click.option("--team", help="Team that its use is booked to."),
@@ -49,7 +70,48 @@ def _name(name: str | None, option: str | None) -> str:
     return name or option or ""
 
 
-@key.command(epilog="Example: switchgear key create ci-bot --team research --models 'openai/*' --expires 90d")
+def _check_tags(tags: tuple[str, ...]) -> None:
+    for tag in tags:
+        name, equals, value = tag.partition("=")
+        if tag and not (name and equals and value):
+            raise UserError(f"--tag {tag!r} must be KEY=VALUE", "e.g. --tag cost_center=4711", 2)
+
+
+def without_effect(models: list[str], served: list[str]) -> list[tuple[str, str]]:
+    """Return which of a key's models match nothing that is served, each with what may have been meant.
+
+    `served` are names, and patterns (`openai/*`) for providers that serve whatever they are asked for.
+    """
+    found = []
+    for model in models:
+        asked = re.compile(".*".join(map(re.escape, model.split("*"))), re.S)
+        fixed = model.partition("*")[0]
+        if not any(
+            asked.fullmatch(name)
+            or (name.endswith("*") and (fixed.startswith(name[:-1]) or ("*" in model and name[:-1].startswith(fixed))))
+            for name in served
+        ):
+            found.append((model, near(model, served)))
+    return found
+
+
+def _warn_of_models(client: Client, models: list[str] | None) -> None:
+    """Say which models lead nowhere. A token that may not list models gets no warning, and its key."""
+    try:
+        answer = client.call("GET", "/models") if models else {"models": [], "implicit": []}
+    except UserError:
+        return
+    served = [model["name"] for model in answer["models"]] + answer["implicit"]
+    for model, meant in without_effect(models or [], served):
+        note(f"warning: nothing is served as {model!r} now{meant}")
+
+
+@key.command(
+    epilog=examples(
+        "switchgear key create my-app",
+        "switchgear key create ci-bot --team research --models 'openai/*,fast' --expires 90d --tag cost_center=4711",
+    )
+)
 @click.argument("name", required=False)
 @click.option("--name", "name_option", hidden=True)
 @_fields
@@ -67,56 +129,49 @@ def create(
     **who: str | None,
 ) -> None:
     """Make a key. It is shown this once: only a keyed hash is stored."""
-    body = {
+    _check_tags(tags)
+    body: dict[str, Any] = {
         "name": _name(name, name_option),
         "models": _list(models),
-        "expires": expiry(expires),
+        "expires": expiry(expires, out.zone),
         **who,
         "cidrs": list(cidrs) or None,
         "tags": list(tags) or None,
         "passthrough": list(passthrough) or None,
     }
     answer = client.call("POST", "/keys", body)
+    _warn_of_models(client, body["models"])
     out.one(
         answer,
         f"{answer['key']}\n  {answer['name']} (id {answer['id']}). Copy it now: it is not stored and not shown again.",
     )
 
 
-_COLUMNS = {
-    "NAME": "name",
-    "ID": "id",
-    "TEAM": "team",
-    "USER": "user",
-    "PROJECT": "project",
-    "MODELS": "models",
-    "EXPIRES": "expires",
-    "STATE": "state",
-    "SOURCE": "source",
-    "CREATED": "created",
-    "CIDRS": "cidrs",
-    "TAGS": "tags",
-    "PASSTHROUGH": "passthrough",
-}
-_WIDE = ("user", "project", "source", "created", "cidrs", "tags", "passthrough")
+COLUMNS = (
+    Column("NAME", "name", "id"),
+    Column("ID", "id", "id", drop=2),
+    Column("TEAM", "team", drop=3),
+    Column("USER", "user", wide=True),
+    Column("PROJECT", "project", wide=True),
+    Column("MODELS", "models", "list", drop=4),
+    Column("EXPIRES", "expires_ms", "date", drop=5),
+    Column("STATE", "state"),
+    Column("SOURCE", "source", wide=True),
+    Column("CREATED", "created_ms", "time", wide=True),
+    Column("CIDRS", "cidrs", "list", wide=True),
+    Column("TAGS", "tags", "list", wide=True),
+    Column("PASSTHROUGH", "passthrough", "list", wide=True),
+)
 
 
-def _row(found: dict[str, Any]) -> dict[str, Any]:
-    state = "active"
+def state_of(found: dict[str, Any]) -> str:
+    """Name a key's state."""
     if found["revoked_ms"] is not None:
-        state = "revoked"
-    elif found["expires_ms"] is not None and found["expires_ms"] <= now_ms():
-        state = "expired"
-    return {
-        **found,
-        "expires": date_of(found["expires_ms"]),
-        "created": date_of(found["created_ms"]),
-        "state": state,
-        "models": found["models"] or ["all"],
-    }
+        return "revoked"
+    return "expired" if found["expires_ms"] is not None and found["expires_ms"] <= now_ms() else "active"
 
 
-@key.command("list")
+@key.command("list", epilog=examples("switchgear key list", "switchgear key list --all -o wide"))
 @click.option("--all", "everything", is_flag=True, help="Revoked keys too.")
 @with_client
 def list_(client: Client, out: Output, everything: bool) -> None:
@@ -124,22 +179,50 @@ def list_(client: Client, out: Output, everything: bool) -> None:
     answer = client.call("GET", "/keys")
     if not everything:
         answer["keys"] = [found for found in answer["keys"] if found["revoked_ms"] is None]
-    out.rows(
-        answer, [_row(found) for found in answer["keys"]], _COLUMNS, _WIDE, "no keys yet: switchgear key create NAME"
-    )
+    rows = [{**found, "state": state_of(found), "models": found["models"] or ["all"]} for found in answer["keys"]]
+    out.rows(answer, rows, COLUMNS, "no keys yet: switchgear key create NAME")
 
 
-@key.command()
-@click.argument("name")
+@key.command(epilog=examples("switchgear key show ci-bot"))
+@click.argument("name", shell_complete=names.keys)
 @with_client
 def show(client: Client, out: Output, name: str) -> None:
-    """Show one key, by name or id."""
+    """Show one key, by name, by id, or by the beginning of its id."""
     answer = client.call("GET", f"/keys/{segment(name)}")
-    out.one(_row(answer) if out.for_people else answer)
+    out.one(answer, people=_people(answer, out) if out.for_people else None)
 
 
-@key.command(epilog="Example: switchgear key update ci-bot --models 'openai/*,fast' --expires 30d")
-@click.argument("name")
+def _people(found: dict[str, Any], out: Output) -> dict[str, Any]:
+    """Return a key as people read it: times with a zone, money in USD, no field of the store."""
+    shown: dict[str, Any] = {name: found[name] for name in ("name", "id")}
+    shown["state"] = state_of(found)
+    shown |= {name: found[name] for name in ("team", "user", "project")}
+    shown["models"] = found["models"] or "all"
+    shown |= {"networks": found["cidrs"] or "any", "tags": found["tags"], "pass-through": found["passthrough"]}
+    shown["expires"] = times.full(found["expires_ms"], out.zone) or "never"
+    shown["created"] = times.full(found["created_ms"], out.zone)
+    if found["revoked_ms"] is not None:
+        shown["revoked"] = times.full(found["revoked_ms"], out.zone)
+    before = found.get("spent_before_nanousd") or 0
+    imported = f" ({output.usd(before)} before it came here)" if before else ""
+    shown["spent"] = f"{output.usd(found.get('spent_nanousd') or 0)} USD{imported}"
+    shown |= {"secrets": found["secrets"], "source": found["source"], "version": found["version"]}
+    return shown
+
+
+@key.command("log", epilog=examples("switchgear key log ci-bot", "switchgear key log ci-bot --last 100 -o csv"))
+@click.argument("name", shell_complete=names.keys)
+@click.option("--last", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
+@with_client
+def log_(client: Client, out: Output, name: str, last: int) -> None:
+    """List the last requests of a key, newest first."""
+    from switchgear.cli.log import records_of_key  # noqa: PLC0415 - the other commands need no records
+
+    records_of_key(client, out, name, last)
+
+
+@key.command(epilog=examples("switchgear key update ci-bot --models 'openai/*,fast' --expires 30d"))
+@click.argument("name", shell_complete=names.keys)
 @_fields
 @with_client
 def update(
@@ -154,25 +237,24 @@ def update(
     **who: str | None,
 ) -> None:
     """Change a key; what is not named stays. An empty value ("") clears."""
+    _check_tags(tags)
     body: dict[str, Any] = {field: value or None for field, value in who.items() if value is not None}
     if models is not None:
         body["models"] = _list(models) or None
     if expires is not None:
-        body["expires"] = expiry(expires) or None
-    if cidrs:
-        body["cidrs"] = [cidr for cidr in cidrs if cidr] or None
-    if tags:
-        body["tags"] = [tag for tag in tags if tag] or None
-    if passthrough:
-        body["passthrough"] = [rule for rule in passthrough if rule] or None
+        body["expires"] = expiry(expires, out.zone) or None
+    for field, values in (("cidrs", cidrs), ("tags", tags), ("passthrough", passthrough)):
+        if values:
+            body[field] = [value for value in values if value] or None
     if not body:
         raise UserError("nothing to change was named", "see switchgear key update --help", 2)
     answer = client.call("PATCH", f"/keys/{segment(name)}", body)
+    _warn_of_models(client, body.get("models"))
     out.one(answer, f"changed {answer['name']} (version {answer['version']})")
 
 
-@key.command(epilog="Example: switchgear key rotate ci-bot --overlap 24h")
-@click.argument("name")
+@key.command(epilog=examples("switchgear key rotate ci-bot --overlap 24h"))
+@click.argument("name", shell_complete=names.keys)
 @click.option("--overlap", default="1h", show_default=True, help="How long the old secret still holds; 0s ends it now.")
 @click.option("--force", is_flag=True, help="Rotate again although the last overlap runs.")
 @with_client
@@ -184,8 +266,8 @@ def rotate(client: Client, out: Output, name: str, overlap: str, force: bool) ->
     )
 
 
-@key.command()
-@click.argument("name")
+@key.command(epilog=examples("switchgear key revoke ci-bot --yes"))
+@click.argument("name", shell_complete=names.keys)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_client
 def revoke(client: Client, out: Output, name: str, yes: bool) -> None:
@@ -195,11 +277,11 @@ def revoke(client: Client, out: Output, name: str, yes: bool) -> None:
     out.one(answer, f"revoked {answer['name']}")
 
 
-@key.command(epilog="Example: switchgear key generate --offline")
+@key.command(epilog=examples("switchgear key generate --offline"))
 @click.option("--offline", is_flag=True, required=True, help="Needs no gateway.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def generate(offline: bool, as_json: bool) -> None:
+@format_options()
+def generate(out: Output, offline: bool) -> None:
     """Make a key and its hash for a configuration file (`keys: NAME: {sha256: …}`)."""
     _, token = virtual_key.mint(os.urandom)
     digest = hashlib.sha256(token.encode()).hexdigest()
-    Output("json" if as_json else "table").one({"key": token, "sha256": digest})
+    out.one({"key": token, "sha256": digest})

@@ -1,12 +1,14 @@
 """`switchgear model …`. Level 7."""
 
-import click
-import msgspec
+import sys
+from typing import Any
 
-from switchgear.cli.base import Group, Output, confirm, with_client
+import click
+
+from switchgear.cli import names
+from switchgear.cli.base import Choice, Column, Group, Output, confirm, examples, say, with_client
 from switchgear.cli.client import Client, segment
 from switchgear.core.errors import UserError
-from switchgear.routing.table import DeploymentEntry, ModelEntry
 
 
 @click.group(cls=Group)
@@ -14,30 +16,34 @@ def model() -> None:
     """Models: names that clients ask for, and where they are served."""
 
 
-@model.command("list")
+@model.command("list", epilog=examples("switchgear model list"))
 @with_client
 def list_(client: Client, out: Output) -> None:
     """List configured models; every provider with a credential is also callable as provider/model."""
     answer = client.call("GET", "/models")
-    columns = {
-        "NAME": "name",
-        "ALIAS": "alias",
-        "DEPLOYMENTS": "deployments",
-        "FALLBACK": "fallback",
-        "SOURCE": "source",
-    }
-    out.rows(answer, answer["models"], columns, (), "no configured models")
+    columns = (
+        Column("NAME", "name", "id"),
+        Column("ALIAS", "alias"),
+        Column("DEPLOYMENTS", "deployments", "list"),
+        Column("FALLBACK", "fallback", "list", drop=2),
+        Column("SOURCE", "source", drop=1),
+    )
+    out.rows(answer, answer["models"], columns, "no configured models")
     if out.for_people and answer["implicit"]:
-        click.echo(f"callable as they are: {', '.join(answer['implicit'])}")
+        say(f"callable as they are: {', '.join(answer['implicit'])}")
 
 
-@model.command(epilog="Example: switchgear model add fast openai/gpt-4o-mini groq/llama-3.3-70b-versatile")
+@model.command(epilog=examples("switchgear model add fast openai/gpt-4o-mini groq/llama-3.3-70b-versatile"))
 @click.argument("name")
-@click.argument("targets", nargs=-1, required=True, metavar="PROVIDER/MODEL…")
-@click.option("--strategy", type=click.Choice(["ordered"]), default="ordered", help="How targets are chosen.")
+@click.argument("targets", nargs=-1, required=True, metavar="PROVIDER/MODEL…", shell_complete=names.models)
+@click.option("--strategy", type=Choice(["ordered"], "strategy"), default="ordered", help="How targets are chosen.")
 @with_client
 def add(client: Client, out: Output, name: str, targets: tuple[str, ...], strategy: str) -> None:
     """Add a model name. Targets are tried in order: the next one when one fails."""
+    import msgspec  # noqa: PLC0415
+
+    from switchgear.routing.table import DeploymentEntry, ModelEntry  # noqa: PLC0415 - only here
+
     deployments = []
     for tier, target in enumerate(targets, 1):
         provider, slash, upstream = target.partition("/")
@@ -49,8 +55,8 @@ def add(client: Client, out: Output, name: str, targets: tuple[str, ...], strate
     out.one({"name": name, "deployments": list(targets)}, f"added {name} → {', then '.join(targets)}")
 
 
-@model.command()
-@click.argument("name")
+@model.command(epilog=examples("switchgear model remove fast --yes"))
+@click.argument("name", shell_complete=names.models)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_client
 def remove(client: Client, out: Output, name: str, yes: bool) -> None:
@@ -60,23 +66,70 @@ def remove(client: Client, out: Output, name: str, yes: bool) -> None:
     out.one({"name": name}, f"removed {name}")
 
 
-@model.command(epilog="Example: switchgear model explain fast --key ci-bot")
-@click.argument("name")
-@click.option("--key", help="As this key would see it.")
+@model.command(epilog=examples("switchgear model explain fast --key ci-bot"))
+@click.argument("name", shell_complete=names.models)
+@click.option("--key", shell_complete=names.keys, help="As this key would see it.")
 @with_client
 def explain(client: Client, out: Output, name: str, key: str | None) -> int:
-    """Show where a request for a model would go, and why."""
+    """Show where a request for a model would go, and why. Exit 1 when it goes nowhere."""
     answer = client.call("GET", "/models/explain", model=name, key=key)
     if out.for_people:
         for step in answer["steps"]:
-            click.echo(f"  {step}")
-        for number, c in enumerate(answer["candidates"], 1):
-            notes = [] if c["priced"] else ["no known price"]
-            notes += [f"frozen: {subject}" for subject in c["frozen"]]
-            click.echo(
-                f"  {number}. {c['credential']} → {c['upstream_model']}" + (f"   ({'; '.join(notes)})" if notes else "")
-            )
-        click.echo("callable" if answer["callable"] else "not callable")
+            say(f"  {step}")
+        for number, candidate in enumerate(answer["candidates"], 1):
+            say(f"  {number}. {_candidate(candidate)}")
+        say("callable" if answer["callable"] else "not callable")
+    elif out.kind == "csv":
+        out.rows(answer, answer["candidates"], _CANDIDATE)
     else:
         out.json(answer)
     return 0 if answer["callable"] else 1
+
+
+_CANDIDATE = (
+    Column("CREDENTIAL", "credential", "id"),
+    Column("MODEL", "upstream_model"),
+    Column("PRICED", "priced"),
+    Column("FROZEN", "frozen", "list"),
+)
+
+
+def _candidate(found: dict[str, Any]) -> str:
+    notes = [] if found["priced"] else ["no known price"]
+    notes += [f"frozen: {subject}" for subject in found["frozen"]]
+    return f"{found['credential']} → {found['upstream_model']}" + (f"   ({'; '.join(notes)})" if notes else "")
+
+
+@model.command(
+    epilog=examples(
+        "switchgear model test demo/echo",
+        "switchgear model test fast",
+        "switchgear model test openai/gpt-4o-mini --key sk-sg-…",
+    )
+)
+@click.argument("name", shell_complete=names.models)
+@click.option(
+    "--key", envvar="SWITCHGEAR_KEY", help="A virtual key to ask with; default: one for this test, revoked after it."
+)
+@click.option("--url", help="The gateway's data plane as this machine reaches it; default: what the gateway says.")
+@click.option(
+    "--kind", type=Choice(("chat", "embeddings"), "kind"), default="chat", show_default=True, help="What it does."
+)
+@with_client
+def test(client: Client, out: Output, name: str, key: str | None, url: str | None, kind: str) -> int:
+    """Send a tiny real request through the gateway, and one to each deployment. Exit 1 when one fails.
+
+    It is booked as any other, and may cost a fraction of a cent.
+    """
+    from switchgear.cli import trial  # noqa: PLC0415 - the other commands send no request
+
+    rows = trial.run(client, name, key, url, kind)
+    out.rows({"tests": rows}, rows, trial.COLUMNS)
+    if out.for_people:
+        for row in rows:
+            if row["error"]:
+                say(f"  ✗ {row['target']}: {row['error']}")
+    failed = [row for row in rows if not row["ok"]]
+    if failed:
+        sys.stdout.flush()
+    return 1 if failed else 0

@@ -5,8 +5,9 @@ from pathlib import Path
 import click
 import msgspec
 
-from switchgear.app.serve import read_public_key, seal_one
-from switchgear.cli.base import Group, Output, confirm, now_ms, with_client
+from switchgear.app.sealing import seal_one
+from switchgear.cli import names, vault_key
+from switchgear.cli.base import Choice, Column, Group, Output, confirm, examples, near, now_ms, with_client
 from switchgear.cli.client import Client, segment
 from switchgear.config import schema
 from switchgear.config.compile import NAME, ProviderSpec, build_provider
@@ -39,12 +40,14 @@ def _read(path: str) -> str | None:
 
 
 @provider.command(
-    epilog="Example: switchgear provider add local --dialect openai --base-url http://127.0.0.1:8000/v1 "
-    "--allow-private --auth none"
+    epilog=examples(
+        "switchgear provider add local --dialect openai --base-url http://127.0.0.1:8000/v1 --allow-private --auth none",
+        "switchgear provider add azure-eu --kind azure --resource acme-eu",
+    )
 )
 @click.argument("name")
 @click.option("--kind", help=f"Catalogue row to start from: {', '.join(PROVIDERS)}.")
-@click.option("--dialect", type=click.Choice(list(GENERIC)), help="Wire format.")
+@click.option("--dialect", type=Choice(list(GENERIC), "dialect"), help="Wire format.")
 @click.option("--base-url", help="Base URL, e.g. https://api.example.com/v1.")
 @click.option("--auth", help=f"How the secret is presented: {', '.join(sorted(AUTH_SCHEMES))}, or header:NAME.")
 @click.option("--resource", help="Azure: the resource's name.")
@@ -102,50 +105,47 @@ def add(
     )
     client.call("POST", "/providers", msgspec.json.encode(spec))
     if spec.endpoint.auth in KEYLESS:
-        put = seal_one(spec, "none", Secret(b""), read_public_key(client.layout), now_ms())
+        put = seal_one(spec, "none", Secret(b""), vault_key.of(client), now_ms())
         client.call("PUT", "/credentials", msgspec.json.encode({"put": put}))
     out.one({"name": name, "base_url": spec.endpoint.url}, f"added {name} ({spec.endpoint.url})")
 
 
-@provider.command("list")
+@provider.command("list", epilog=examples("switchgear provider list"))
 @with_client
 def list_(client: Client, out: Output) -> None:
     """List configured providers."""
     answer = client.call("GET", "/providers")
-    columns = {
-        "NAME": "name",
-        "DIALECTS": "dialects",
-        "BASE URL": "base_url",
-        "AUTH": "auth",
-        "CREDENTIALS": "credentials",
-        "PRICES": "pricing",
-        "SOURCE": "source",
-        "PRIVATE": "allow_private",
-    }
-    out.rows(
-        answer,
-        answer["providers"],
-        columns,
-        ("allow_private",),
-        f"no providers yet: switchgear credential add NAME (known: {', '.join(answer['catalogue'][:8])}, …)",
+    columns = (
+        Column("NAME", "name", "id"),
+        Column("DIALECTS", "dialects", "list", drop=3),
+        Column("BASE URL", "base_url"),
+        Column("AUTH", "auth", drop=4),
+        Column("CREDENTIALS", "credentials", "list"),
+        Column("PRICES", "pricing", drop=5),
+        Column("SOURCE", "source", drop=2),
+        Column("PRIVATE", "allow_private", wide=True),
     )
+    empty = f"no providers yet: switchgear credential add NAME (known: {', '.join(answer['catalogue'][:8])}, …)"
+    out.rows(answer, answer["providers"], columns, empty)
 
 
-@provider.command()
-@click.argument("name")
+@provider.command(epilog=examples("switchgear provider show openai"))
+@click.argument("name", shell_complete=names.providers)
 @with_client
 def show(client: Client, out: Output, name: str) -> None:
     """Show one provider."""
-    for found in client.call("GET", "/providers")["providers"]:
+    rows = client.call("GET", "/providers")["providers"]
+    for found in rows:
         if found["name"] == name:
             del found["spec"]
             out.one(found)
             return
-    raise UserError(f"there is no provider {name!r}", "list them: switchgear provider list")
+    meant = near(name, [found["name"] for found in rows])
+    raise UserError(f"there is no provider {name!r}{meant}", "list them: switchgear provider list")
 
 
-@provider.command()
-@click.argument("name")
+@provider.command(epilog=examples("switchgear provider remove local --yes"))
+@click.argument("name", shell_complete=names.providers)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_client
 def remove(client: Client, out: Output, name: str, yes: bool) -> None:

@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from switchgear.app.serve import read_public_key, seal_one
-from switchgear.cli.base import now_ms
+from switchgear.app.sealing import seal_one
+from switchgear.cli import vault_key
 from switchgear.cli.client import Client, segment
 from switchgear.cli.provider import build
+from switchgear.cli.times import now_ms
 from switchgear.config import schema
 from switchgear.core.errors import UserError
 from switchgear.core.secret import Secret
@@ -69,7 +70,7 @@ def self_test(client: Client, status: dict[str, Any]) -> Iterator[Finding]:
             spec = build(name, schema.Provider(dialect="openai", base_url=url, allow_private=True, auth="none"))
             client.call("POST", "/providers", msgspec.json.encode(spec))
             made.append(f"/providers/{name}")
-            put = seal_one(spec, "none", Secret(b""), read_public_key(client.layout), now_ms())
+            put = seal_one(spec, "none", Secret(b""), vault_key.of(client), now_ms())
             client.call("PUT", "/credentials", msgspec.json.encode({"put": put}))
             model = f"{name}/echo"
         expires = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=5)).isoformat(timespec="seconds")

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from switchgear.app import serve as starting
+from switchgear.cli.base import examples
 from switchgear.core.log_line import LEVELS, Level, Settings, Style
 
 PATH = click.Path(path_type=Path)
 
 
-@click.command(epilog="Example: switchgear serve --demo   ·   switchgear serve --config gateway.yaml --workers 4")
+@click.command(epilog=examples("switchgear serve --demo", "switchgear serve --config gateway.yaml --workers 4"))
 @click.option(
     "--config", type=PATH, envvar="SWITCHGEAR_CONFIG", help="Configuration file; default DATA/switchgear.yaml."
 )
@@ -95,6 +95,8 @@ def serve(
     quiet: bool,
 ) -> None:
     """Run the gateway in the foreground. SIGTERM drains, SIGHUP reloads the configuration and TLS files."""
+    from switchgear.app import serve as starting  # noqa: PLC0415 - a TAB and --help need no gateway
+
     options = starting.Options(
         config=config,
         data=data,

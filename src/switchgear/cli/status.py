@@ -6,13 +6,16 @@ from typing import Any
 import click
 
 from switchgear import __version__
-from switchgear.app.supervisor import take_lock
-from switchgear.cli.base import Output, date_of, with_client
-from switchgear.cli.client import Client
+from switchgear.cli.base import Output, examples, format_options, note, say, with_client
+from switchgear.cli.client import Client, is_running
+from switchgear.cli.output import tidy
 from switchgear.core.errors import UserError
 
+PATIENCE_S = 4.0
+"""Then the supervisor's own file is shown: who asks for the state wants to know just that."""
 
-def offline(client: Client) -> dict[str, Any]:
+
+def offline(client: Client, reason: str = "control does not answer") -> dict[str, Any]:
     """Say what can be known without control."""
     layout = client.layout
     stopped: dict[str, Any] = {
@@ -23,13 +26,7 @@ def offline(client: Client) -> dict[str, Any]:
         "pids": {"supervisor": None, "vault": [], "control": None, "edge": []},
         "problems": [],
     }
-    if not layout.lock.exists():
-        return stopped
-    fd = take_lock(layout.lock)
-    if fd is not None:
-        import os  # noqa: PLC0415
-
-        os.close(fd)
+    if not is_running(layout):
         return stopped
     try:
         found: dict[str, Any] = json.loads(layout.status.read_bytes())
@@ -37,50 +34,54 @@ def offline(client: Client) -> dict[str, Any]:
         return {**stopped, "state": "starting"}
     return {
         **found,
-        "problems": [*found.get("problems", []), "control does not answer"],
+        "problems": [*found.get("problems", []), reason],
         "state": "starting" if found.get("state") == "starting" else "degraded",
     }
 
 
-@click.command(epilog="Example: switchgear status --json | jq -r .state")
+@click.command(epilog=examples("switchgear status", "switchgear status --json | jq -r .state"))
 @with_client
 def status(client: Client, out: Output) -> int:
-    """Show the state of the gateway: ready, degraded, draining, starting or stopped."""
+    """Show the state of the gateway: ready, degraded, draining, starting or stopped. Exit 1 unless ready or draining."""
     try:
-        answer = client.call("GET", "/status")
-    except UserError:
-        if client._server is not None:
+        answer = client.call("GET", "/status", give_up_s=PATIENCE_S)
+    except UserError as exc:
+        if client.server is not None:
             raise
-        answer = offline(client)
+        answer = offline(client, str(exc))
     if out.for_people:
-        click.echo(f"{answer['state']}   version {answer['version']}   data {client.layout.data}")
-        if answer.get("data_url"):
-            click.echo(f"  API      {answer['data_url']}/v1\n  Console  {answer['console_url']}")
-            pids = answer["pids"]
-            click.echo("  Pids     " + "  ".join(f"{role} {_pids(pids[role])}" for role in pids))
-        failing = {name: sums for name, sums in (answer.get("providers") or {}).items() if sums["errors"]}
-        for name, sums in failing.items():
-            click.echo(f"  Errors   {name}: {sums['errors']} of {sums['attempts']} attempts failed since control began")
-        for subject, until in (answer.get("freezes") or {}).items():
-            click.echo(f"  Frozen   {subject}" + (f" until {date_of(until)} UTC" if until else ""))
-        for problem in answer.get("problems", []):
-            click.echo(f"  Problem  {problem}")
+        _show(client, out, tidy(answer))
     else:
-        out.json(answer)
+        out.one(answer)
+    if answer["state"] == "stopped" and out.for_people:
+        note(f"  start it: switchgear serve --data {client.layout.data}")
     return 0 if answer["state"] in {"ready", "draining"} else 1
 
 
+def _show(client: Client, out: Output, answer: dict[str, Any]) -> None:
+    where = f"server {client.server}" if client.server is not None else f"data {client.layout.data}"
+    say(f"{answer['state']}   version {answer['version']}   {where}")
+    if answer.get("data_url"):
+        say(f"  API      {answer['data_url']}/v1\n  Console  {answer['console_url']}")
+        say("  Pids     " + "  ".join(f"{role} {_pids(pids)}" for role, pids in answer["pids"].items()))
+    failing = {name: sums for name, sums in (answer.get("providers") or {}).items() if sums["errors"]}
+    for name, sums in failing.items():
+        say(f"  Errors   {name}: {sums['errors']} of {sums['attempts']} attempts failed since control began")
+    for subject, until in (answer.get("freezes") or {}).items():
+        say(f"  Frozen   {subject}" + (f" until {out.time(until)}" if until else ""))
+    for problem in answer.get("problems", []):
+        say(f"  Problem  {problem}")
+
+
 def _pids(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value or "-")
 
 
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def version(as_json: bool) -> None:
+@click.command(epilog=examples("switchgear version", "switchgear version -o json"))
+@format_options()
+def version(out: Output) -> None:
     """Show the version of this program and of its price data."""
     from switchgear.app.layout import price_snapshot  # noqa: PLC0415
 
-    if as_json:
-        click.echo(json.dumps({"version": __version__, "prices": price_snapshot()}))
-    else:
-        click.echo(f"switchgear {__version__}, prices of {price_snapshot()}")
+    prices = price_snapshot()
+    out.one({"version": __version__, "prices": prices}, f"switchgear {__version__}, prices of {prices}")

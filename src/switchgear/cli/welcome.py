@@ -2,13 +2,16 @@
 
 import contextlib
 import os
+import shlex
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from switchgear import __version__
-from switchgear.cli.base import expiry
+from switchgear.app.layout import data_folder
 from switchgear.cli.client import Client
+from switchgear.cli.times import expiry
 from switchgear.core.errors import UserError
 
 
@@ -17,14 +20,14 @@ def main() -> None:
     data, took, workers, demo, kek = sys.argv[1:6]
     client = Client(Path(data), None)
     status = client.call("GET", "/status")
-    program = _program()
+    program = _program(Path(data))
     token = client.call("POST", "/admin/link")["token"]
     lines = [
         f"Switchgear {__version__} is ready in {took} s ({workers} edge{'s' if workers != '1' else ''}, data in {_short(data)})",
         "",
         f"  API      {status['data_url']}/v1      (Anthropic, Gemini: {status['data_url']})",
     ]
-    secret = [f"  Console  {status['console_url']}/setup#{token}  once, 15 min; again: {program} admin link"]
+    secret = [f"  Console  {status['console_url']}/setup#{token}  once, 15 min; again: {program('admin link')}"]
     if demo == "demo":
         key = _demo_key(client)
         secret += [
@@ -35,14 +38,14 @@ def main() -> None:
             '-d \'{"model":"demo/echo","messages":[{"role":"user","content":"hello"}]}\'',
         ]
     else:
-        secret += ["", f"  Key      {program} key create NAME"]
+        secret += ["", f"  Key      {program('key create NAME')}"]
     if not sys.stdout.isatty():
-        secret = _to_file(Path(data), secret)
+        secret = _to_file(Path(data), secret, "and the demo key are" if demo == "demo" else "is")
     lines += secret
     lines += [
         "",
-        f"Next  {program} log tail",
-        f"      {program} credential add openai --from-stdin     (then model openai/gpt-4o-mini)",
+        f"Next  {program('log tail')}",
+        f"      {program('credential add openai')}     (asks for the secret; then model openai/gpt-4o-mini)",
     ]
     if kek != "-":
         lines.append(
@@ -58,12 +61,12 @@ def _demo_key(client: Client) -> str:
     return str(client.call("POST", "/keys", body)["key"])
 
 
-def _to_file(data: Path, lines: list[str]) -> list[str]:
+def _to_file(data: Path, lines: list[str], what: str) -> list[str]:
     path = data / "run" / "welcome"
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.write(fd, ("\n".join(lines) + "\n").encode())
     os.close(fd)
-    return [f"  The sign-in link (once, 15 min) and the demo key are in {path}"]
+    return [f"  The sign-in link (once, 15 min) {what} in {path}"]
 
 
 def _short(data: str) -> str:
@@ -73,11 +76,14 @@ def _short(data: str) -> str:
     return str(path)
 
 
-def _program() -> str:
+def _program(data: Path) -> Callable[[str], str]:
+    """Return how a command is written so that it works where this is read: with --data unless that is the default there."""
     path = Path(sys.executable).with_name("switchgear")
+    name = str(path) if path.exists() else "switchgear"
     with contextlib.suppress(ValueError, OSError):
-        return str(path.relative_to(Path.cwd()))
-    return str(path) if path.exists() else "switchgear"
+        name = str(path.relative_to(Path.cwd())) if path.exists() else name
+    where = "" if data_folder(None, {}) == data.absolute() else f" --data {shlex.quote(_short(str(data)))}"
+    return lambda command: f"{shlex.quote(name)} {command}{where}"
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ class Error(msgspec.Struct):
 
     error: str
     hint: str
+    wrong_use: bool = False
+    """The call itself is wrong: repeating it changes nothing. `switchgear` exits with 2 then, else with 1."""
 
 
 def document(routes: Iterable[Route]) -> dict[str, Any]:

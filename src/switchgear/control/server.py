@@ -27,6 +27,8 @@ from switchgear.store import objects
 from switchgear.store.database import StoreGoneError
 
 BODY_BYTES_MAX = 4 * 1024 * 1024
+WRONG_USE = 2
+"""Exit code of a UserError that says so."""
 SECURITY_HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -59,7 +61,7 @@ def build(api: Api, cli_token: str | None, hosts: frozenset[str], report: Callab
             except ConflictError as exc:
                 return _error(409, str(exc), exc.hint)
             except UserError as exc:
-                return _error(400, str(exc), exc.hint)
+                return _error(400, str(exc), exc.hint, exc.exit_code == WRONG_USE)
             except RefusedError as exc:
                 return _error(400, str(exc), "")
             except OverflowError:
@@ -159,5 +161,5 @@ def _json(status: int, value: Any) -> Response:
     return Response(msgspec.json.encode(value), status, {**SECURITY_HEADERS, "content-type": "application/json"})
 
 
-def _error(status: int, message: str, hint: str) -> Response:
-    return _json(status, openapi.Error(message, hint))
+def _error(status: int, message: str, hint: str, wrong_use: bool = False) -> Response:
+    return _json(status, openapi.Error(message, hint, wrong_use))
