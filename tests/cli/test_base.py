@@ -1,46 +1,58 @@
-"""Durations, times, money, output."""
+"""What all commands share: aliases, suggestions, choices, questions."""
 
-import json
-
+import click
 import pytest
+from click.testing import CliRunner
 
 from switchgear.cli import base
 from switchgear.core.errors import UserError
 
 
-@pytest.mark.parametrize(("text", "ms"), [("15m", 900_000), ("24h", 86_400_000), ("2w", 1_209_600_000), ("500ms", 500)])
-def test_durations(text, ms):
-    assert base.duration_ms(text) == ms
+@click.group(cls=base.Group)
+def things():
+    """Things."""
 
 
-@pytest.mark.parametrize("text", ["", "5", "h", "-5m", "5 m", "5y"])
-def test_what_is_no_duration_says_how(text):
-    with pytest.raises(UserError) as info:
-        base.duration_ms(text)
-    assert info.value.exit_code == 2
+@things.command("list")
+@base.format_options()
+def list_(out):
+    """List."""
+    out.one({"kind": out.kind})
 
 
-def test_times():
-    assert base.time_ms("1h", 7_200_000) == 3_600_000
-    assert base.time_ms("1970-01-02", 0) == 86_400_000
-    with pytest.raises(UserError):
-        base.time_ms("soon", 0)
-    assert base.date_of(0) == "1970-01-01 00:00" and base.date_of(None) is None
-    assert base.expiry("2030-01-01") == "2030-01-01" and base.expiry(None) is None and "T" in base.expiry("1d")
+@things.command("revoke")
+def revoke():
+    """Revoke."""
+    click.echo("revoked")
 
 
-@pytest.mark.parametrize(("nano", "text"), [(0, "0.00"), (1_500, "0.0000015"), (10**9, "1.00"), (None, None)])
-def test_money(nano, text):
-    assert base.usd(nano) == text
+@pytest.mark.parametrize("arguments", [["ls"], ["list"], ["list", "-o", "table"], ["list", "--format", "table"]])
+def test_aliases(arguments):
+    assert CliRunner().invoke(things, arguments).output == "kind  table\n"
 
 
-def test_rows_in_every_format(capsys):
-    rows = [{"a": 1, "b": None, "c": ["x", "y"]}]
-    for kind in base.FORMATS:
-        base.Output(kind).rows({"rows": rows}, rows, {"A": "a", "B": "b", "C": "c"}, ("c",))
-    out = capsys.readouterr().out
-    assert (
-        "a,b,c" in out and '"x, y"' in out and json.loads(out[out.index("{") : out.rindex("}") + 1]) == {"rows": rows}
-    )
-    base.Output("table").rows({}, [], {"A": "a"}, (), "nothing here")
-    assert "nothing here" in capsys.readouterr().out
+@pytest.mark.parametrize("alias", ["rm", "remove", "delete"])
+def test_what_is_revoked_is_found_as_removed_too(alias):
+    assert CliRunner().invoke(things, [alias]).output == "revoked\n"
+
+
+@pytest.mark.parametrize(("name", "meant"), [("lists", "list"), ("lst", "list"), ("revok", "revoke"), ("zzz", None)])
+def test_a_command_that_is_none_names_the_nearest(name, meant):
+    error = CliRunner().invoke(things, [name]).exception
+    assert isinstance(error, UserError) and error.exit_code == 2 and "--help" in error.hint
+    assert (f"did you mean {meant!r}?" in str(error)) if meant else "did you mean" not in str(error)
+
+
+def test_a_choice_names_the_nearest_and_all():
+    error = CliRunner().invoke(things, ["list", "-o", "jsno"]).exception
+    assert "did you mean 'json'?" in str(error) and "table, wide, json, csv" in error.hint
+
+
+def test_json_is_short_for_the_format():
+    assert CliRunner().invoke(things, ["list", "--json"]).output == '{\n  "kind": "json"\n}\n'
+
+
+def test_nobody_is_asked_where_nobody_can_answer():
+    base.confirm("sure?", True)
+    with pytest.raises(UserError, match="--yes"):
+        CliRunner().invoke(click.Command("x", callback=lambda: base.confirm("sure?", False)), standalone_mode=False, catch_exceptions=False)  # fmt: skip

@@ -9,7 +9,7 @@ def test_help_shows_the_roles_and_an_example():
     answer = CliRunner().invoke(token, ["create", "--help"])
     assert answer.exit_code == 0
     assert "billing-reader" in answer.output
-    assert "Example: switchgear token create" in answer.output
+    assert "switchgear token create prometheus --role viewer" in answer.output
 
 
 def test_a_token_needs_a_role(tmp_path):

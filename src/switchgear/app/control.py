@@ -130,6 +130,8 @@ async def main(boot: Boot, prepared: Prepared) -> None:
         gateway, prepared.advisories, prepared.packages, lambda: _size(layout.spool), lambda: _free(layout.data)
     )
     api = Api(gateway, absorber, lambda: status(layout, gateway, absorber, books), checkup)
+    with contextlib.suppress(OSError):
+        api.vault_key = layout.shown_key.read_bytes()
     token = os.urandom(32).hex()
     fd = os.open(layout.cli_token, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.write(fd, token.encode())

@@ -4,7 +4,7 @@ import importlib
 import os
 import sys
 import warnings
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -12,6 +12,9 @@ from switchgear import __version__
 from switchgear.cli.base import CONTEXT, Group
 from switchgear.cli.output import note
 from switchgear.core.errors import ConfigError, UserError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class Command(NamedTuple):
@@ -75,10 +78,13 @@ class Root(Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, command.help) for name, command in COMMANDS.items()])
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[click.shell_completion.CompletionItem]:
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
         """Offer the commands without importing them."""
-        item = click.shell_completion.CompletionItem
-        found = [item(name, help=command.help) for name, command in COMMANDS.items() if name.startswith(incomplete)]
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - for a TAB only
+
+        found = [
+            CompletionItem(name, help=command.help) for name, command in COMMANDS.items() if name.startswith(incomplete)
+        ]
         return found + click.Command.shell_complete(self, ctx, incomplete)
 
 

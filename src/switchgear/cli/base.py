@@ -1,6 +1,5 @@
 """What all commands share: options, groups, examples, questions, errors. Level 7."""
 
-import difflib
 import functools
 import sys
 from collections.abc import Callable, Iterable
@@ -29,12 +28,9 @@ REVOKED_INSTEAD = "revoke"
 
 def near(name: str, known: Iterable[str]) -> str:
     """Say which known name is meant, as `; did you mean 'x'?`, or nothing."""
-    folded = {one.lower(): one for one in known}
-    wanted = name.lower()
-    found = difflib.get_close_matches(wanted, folded, 1, 0.6)
-    if not found and len(wanted) > 2:
-        found = sorted((one for one in folded if one.startswith(wanted)), key=len)[:1]
-    return f"; did you mean {folded[found[0]]!r}?" if found else ""
+    from switchgear.core.nearest import meant  # noqa: PLC0415 - for mistakes only
+
+    return meant(name, known)
 
 
 def examples(*lines: str) -> str:
@@ -80,7 +76,7 @@ class Group(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Find a command, by alias too."""
         found = super().get_command(ctx, cmd_name) or super().get_command(ctx, ALIASES.get(cmd_name, ""))
-        if found is None and ALIASES.get(cmd_name) == "remove":
+        if found is None and ALIASES.get(cmd_name, cmd_name) == "remove":
             found = super().get_command(ctx, REVOKED_INSTEAD)
         return found
 

@@ -170,7 +170,6 @@ def set_(
     if len(lacking) == 1:
         kind = lacking[0].removeprefix("--")
         note(
-            f"warning: without a price of {kind} tokens the cost of requests that have any stays unknown
-"
+            f"warning: without a price of {kind} tokens the cost of requests that have any stays unknown\n"
             f"  repeat it with {lacking[0]} USD (0 where it costs nothing): a new price replaces the whole one"
         )

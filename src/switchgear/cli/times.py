@@ -69,7 +69,7 @@ def expiry(text: str | None, zone: Zone = None) -> str | None:
     now = datetime.datetime.now(datetime.UTC)
     if _DURATION.fullmatch(text):
         at = now + datetime.timedelta(milliseconds=duration_ms(text))
-        return at.isoformat(timespec="seconds")
+        return at.isoformat(timespec="milliseconds")
     value = _moment(text, zone)
     if value is None:
         hint = f"{text}d" if text.isascii() and text.isdigit() and len(text) < 6 else "90d"

@@ -79,6 +79,8 @@ class Call:
         self.path = path
         self.query = query
         self.body = body
+        self.seen_version: int | None = None
+        """The version that the caller saw: If-Match."""
 
     def number(self, name: str, default: int, low: int, high: int) -> int:
         """Read a whole number of the query. Raises UserError."""
@@ -100,6 +102,8 @@ class Api:
         self.absorber = absorber
         self.checkup = checkup
         self.status = status
+        self.vault_key = b""
+        """The vault's public key, for who seals at the other end of this API."""
         self.openapi: dict[str, Any] = {}
         """The document that describes this API; filled by whoever serves it."""
 

@@ -20,8 +20,9 @@ from switchgear.control.prices import PriceBook
 from switchgear.control.refusals import Refusals
 from switchgear.core import virtual_key
 from switchgear.core.clock import Clock
-from switchgear.core.errors import ConflictError, UserError
+from switchgear.core.errors import ConflictError, StaleError, UserError
 from switchgear.core.ids import Entropy, KeyId, random_base62, request_id_floor
+from switchgear.core.nearest import meant
 from switchgear.ledger import build, verify
 from switchgear.ledger.record import Record
 from switchgear.net.link import VaultLink
@@ -45,6 +46,8 @@ OPENING = "opening"
 IMPORTED = "import"
 """Source of keys that another gateway made."""
 LINK_MS = 15 * 60_000
+ID_PREFIX_MIN = 4
+"""So many characters of an id may stand for it, where they are one's only."""
 OVERLAP_MS = 3_600_000
 VAULT_PATIENCE_S = (2.0, 5.0, 25.0)
 
@@ -375,18 +378,30 @@ class Gateway:
         return KeySecretRow(mac=mac, pepper_id=pepper_id, not_after_ms=not_after_ms)
 
     async def find_key(self, name: str) -> KeyRow:
-        """Return a key by name or id. Raises UserError."""
+        """Return a key by name, by id, or by the beginning of its id. Raises UserError."""
         found = await self.read(lambda c: objects.keys(c, name))
-        if not found:
-            raise UserError(f"there is no key {name!r}", "list them: switchgear key list")
-        return found[0]
+        if found:
+            return found[0]
+        rows = await self.read(objects.key_list)
+        begin = [f"{key_name} ({identity})" for identity, key_name in rows if identity.startswith(name)]
+        if len(name) >= ID_PREFIX_MIN and len(begin) == 1:
+            identity = next(identity for identity, _ in rows if identity.startswith(name))
+            return (await self.read(lambda c: objects.keys(c, identity)))[0]
+        if len(name) >= ID_PREFIX_MIN and begin:
+            raise UserError(
+                f"{len(begin)} keys have ids that begin with {name!r}", f"say which: {', '.join(begin[:10])}", 2
+            )
+        raise UserError(
+            f"there is no key {name!r}{meant(name, [key_name for _, key_name in rows])}",
+            "list them: switchgear key list",
+        )
 
     async def change_key(self, name: str, changes: dict[str, Any], actor: str, version: int | None = None) -> KeyRow:
         """Change a key's fields. `version` is the one the caller saw, to notice a clash."""
         old = await self.find_key(name)
         self._own(old)
         if version is not None and version != old.version:
-            raise ConflictError(f"the key {name!r} changed in the meantime", "look at it again and repeat the change")
+            raise StaleError(f"the key {name!r} changed in the meantime", "look at it again and repeat the change")
         row = msgspec.structs.replace(old, **changes, version=old.version + 1, updated_ms=self.clock.wall_ms())
         await self._store_key(row, old, actor, "key.update", sorted(changes))
         await self._publish_key(row)

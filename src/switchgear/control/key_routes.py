@@ -94,6 +94,13 @@ def _check_key(name: str | None, models: Any, cidrs: Any, texts: list[Any], rule
             raise UserError(f"{model[:80]!r} is not a model name", "", 2)
 
 
+def _check_expiry(call: Call, expires_ms: int | None) -> None:
+    if expires_ms is not None and expires_ms <= call.gateway.clock.wall_ms():
+        raise UserError(
+            "the expiry is past: the key would not hold from the start", "to stop a key: key revoke NAME", 2
+        )
+
+
 async def list_keys(call: Call) -> Any:
     """All keys, never a secret."""
     return {"keys": [_key(row) for row in await call.gateway.read(objects.keys)]}
@@ -117,6 +124,8 @@ async def create_key(call: Call) -> Any:
         passthrough=body.passthrough,
         expires_ms=time_of(body.expires),
     )
+    if body.sha256 is None:  # an imported key may have ended where it was
+        _check_expiry(call, row.expires_ms)
     if body.sha256 is not None:
         made = await call.gateway.import_key(row, bytes.fromhex(body.sha256), body.spent_nanousd or 0, call.actor)
         call.app.absorber.touched.add(made.id)  # so that its spend is published at once
@@ -150,7 +159,9 @@ async def change_key(call: Call) -> Any:
     )
     if body.expires is not msgspec.UNSET:
         changes["expires_ms"] = time_of(body.expires)
-    return _key(await call.gateway.change_key(call.path["name"], changes, call.actor, body.version))
+        _check_expiry(call, changes["expires_ms"])
+    seen = body.version if body.version is not None else call.seen_version
+    return _key(await call.gateway.change_key(call.path["name"], changes, call.actor, seen))
 
 
 async def rotate_key(call: Call) -> Any:

@@ -1,14 +1,16 @@
 """Routes of the ledger: usage, records, verification. Level 5."""
 
 import datetime
-from typing import Any
+from typing import Any, get_args
 
 from switchgear.control.api import DAY_MS, HOUR_MS, SPAN, Call, P, Route
 from switchgear.core.errors import UserError
 from switchgear.core.ids import request_id_floor
 from switchgear.core.money import format_usd, parse_usd
+from switchgear.core.nearest import meant
 from switchgear.ledger import record
-from switchgear.store import ledger_rows
+from switchgear.routing.table import resolve
+from switchgear.store import ledger_rows, objects
 from switchgear.store.ledger_rows import LogFilter
 from switchgear.store.tables import SUMS
 
@@ -28,6 +30,8 @@ async def get_usage(call: Call) -> Any:
     hours = since // HOUR_MS, -(-until // HOUR_MS)
     rows = await call.gateway.read(lambda c: ledger_rows.sum_usage(c, by, *hours, where))
     total = (await call.gateway.read(lambda c: ledger_rows.sum_usage(c, [], *hours, where)))[0]
+    if not total["requests"]:
+        await _check_known(call, where)
     return {"rows": [_usage(row, by) for row in rows] if by else [], "total": _usage(total, [])}
 
 
@@ -91,24 +95,69 @@ async def list_log(call: Call) -> Any:
     ):
         if name in query:
             records = [r for r in records if pick(r) == query[name]]  # type: ignore[no-untyped-call]
+    if not found:
+        await _check_known(call, {name: query[name] for name in _NAMED if name in query})
     more = len(found) == limit
     return {"records": records, "next": found[-1].id if more else None}
 
 
 async def get_log(call: Call) -> Any:
     """One record."""
-    wanted = call.path["id"]
+    wanted = await _whole_id(call, call.path["id"])
     found = await call.gateway.read(
         lambda c: call.gateway.records(c, [row] if (row := ledger_rows.get_request(c, wanted)) is not None else [])
     )
     if not found:
         raise UserError(
-            f"there is no record {call.path['id']!r}",
-            "records appear within a second; requests without a valid key are counted, not recorded: switchgear status --json",
+            f"there is no record {call.path['id']!r}", "records appear within a second; see switchgear log list"
         )
     return record.full(found[0])
 
 
+ID_CHARS = 32
+ID_PREFIX_MIN = 6
+_NAMED = ("key", "team", "user", "project", "model", "provider", "outcome")
+
+
+async def _whole_id(call: Call, start: str) -> str:
+    """Return the id of the one record that begins so; what is no beginning of an id stays as it is. Raises UserError."""
+    if not ID_PREFIX_MIN <= len(start) < ID_CHARS or not set(start) <= set("0123456789abcdef"):
+        return start
+    found = await call.gateway.read(lambda c: ledger_rows.ids_from(c, start, 11))
+    if len(found) > 1:
+        some = ", ".join(found[:10]) + (", …" if len(found) > 10 else "")
+        raise UserError(f"more than one record begins with {start!r}", f"say which: {some}", 2)
+    return found[0] if found else start
+
+
+async def _check_known(call: Call, where: dict[str, str]) -> None:
+    """Nothing was found: say so when it is because a name is one that nobody knows. Raises UserError."""
+    for name, value in where.items():
+        if name == "outcome":
+            known = list(get_args(record.Outcome))
+        else:
+            known = await call.gateway.read(lambda c, name=name: ledger_rows.values_of(c, name, VALUES_MAX))  # type: ignore[misc]
+            known += await _configured(call, name, value)
+        if value not in known and len(known) < VALUES_MAX:
+            raise UserError(f"no {name.replace('_', ' ')} {value[:128]!r} is known{meant(value, known)}", "", 2)
+
+
+async def _configured(call: Call, name: str, value: str) -> list[str]:
+    """Return names that exist before anything was booked to them."""
+    gateway = call.gateway
+    table = gateway.snapshot.table if gateway.snapshot is not None else None
+    if name == "key":
+        return [text for row in await gateway.read(objects.key_list) for text in row]
+    if name in {"team", "user", "project"}:
+        return [text for row in await gateway.read(objects.keys) if (text := getattr(row, name)) is not None]
+    if name == "provider" and table is not None:
+        return list(table.providers)
+    if name == "model" and table is not None:
+        return [*table.models, *([value] if resolve(table, value) is not None else [])]
+    return []
+
+
+VALUES_MAX = 50_000
 _LOG_QUERY = (
     *("limit", "cursor", "after", "key", "team", "user", "project", "model", "provider", "status", "outcome"),
     *("min_cost", "slow_ms", "end_user", "client", *SPAN),

@@ -19,6 +19,7 @@ _ERRORS = {
     "403": "The role of the token does not allow this.",
     "404": "There is nothing at that path.",
     "409": "It clashes with what is there.",
+    "412": "It changed since the version that If-Match, or the body, names.",
     "413": "The body is too large.",
     "421": "The host name is not this console's.",
     "500": "A fault of the gateway; its log has the details.",

@@ -156,6 +156,13 @@ class _TestResult(msgspec.Struct):
     message: str
 
 
+async def get_vault_key(call: Call) -> Any:
+    """The vault's public key: secrets are sealed with it before they are sent here."""
+    if not call.app.vault_key:
+        raise UserError("the vault's public key is not at hand", "restart the gateway: it is laid out at its start")
+    return {"public_key": call.app.vault_key.hex()}
+
+
 async def test_credential(call: Call) -> Any:
     """One cheap authenticated call with a credential."""
     name = f"{call.path['provider']}/{call.path['name']}"
@@ -358,6 +365,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", f"{P}/credentials/{{provider}}/{{name}}/enable", "credentials:write", _change_credential("enable")),
     Route("DELETE", f"{P}/credentials/{{provider}}/{{name}}", "credentials:write", _change_credential("remove")),
     Route("POST", f"{P}/credentials/{{provider}}/{{name}}/test", "credentials:write", test_credential),
+    Route("GET", f"{P}/vault/key", "credentials:read", get_vault_key),
     Route("GET", f"{P}/models", "models:read", list_models),
     Route("POST", f"{P}/models", "models:write", add_model, ModelEntry),
     Route("GET", f"{P}/models/explain", "models:read", explain_model, query=("model", "key")),

@@ -22,7 +22,7 @@ from starlette.routing import Route as StarletteRoute
 from switchgear.control import openapi, pages
 from switchgear.control.api import PERMISSIONS, Api, Call, Route
 from switchgear.control.routes import ROUTES
-from switchgear.core.errors import ConflictError, RefusedError, SwitchgearError, UserError
+from switchgear.core.errors import ConflictError, RefusedError, StaleError, SwitchgearError, UserError
 from switchgear.store import objects
 from switchgear.store.database import StoreGoneError
 
@@ -58,6 +58,8 @@ def build(api: Api, cli_token: str | None, hosts: frozenset[str], report: Callab
                 return await _handle(api, route, request, cli_token, hosts)
             except _DeniedError as exc:
                 return _error(exc.status, str(exc), exc.hint)
+            except StaleError as exc:
+                return _error(412, str(exc), exc.hint)
             except ConflictError as exc:
                 return _error(409, str(exc), exc.hint)
             except UserError as exc:
@@ -114,10 +116,24 @@ async def _handle(api: Api, route: Route, request: Request, cli_token: str | Non
         except msgspec.DecodeError as exc:
             raise _DeniedError(400, f"the body is not valid: {exc}") from None
     call = Call(api, actor, {k: str(v) for k, v in request.path_params.items()}, dict(request.query_params), body)
+    call.seen_version = _seen_version(request.headers.get("if-match"))
     answer = await route.handler(call)
     if isinstance(answer, bytes):
         return Response(answer, 200, {**SECURITY_HEADERS, "content-type": route.content_type})
-    return _json(200, answer)
+    response = _json(200, answer)
+    if isinstance(answer, dict) and isinstance(answer.get("version"), int):
+        response.headers["etag"] = f'"{answer["version"]}"'
+    return response
+
+
+def _seen_version(text: str | None) -> int | None:
+    """Read If-Match: the version that an ETag of this API was (RFC 9110, section 13.1.1); `*` matches whatever is there."""
+    if text is None or text.strip() == "*":
+        return None
+    plain = text.strip().removeprefix('"').removesuffix('"')
+    if not (plain.isascii() and plain.isdigit() and len(plain) < 19):
+        raise _DeniedError(400, f"if-match {text[:64]!r} is no ETag of this API", "send back the ETag that it gave")
+    return int(plain)
 
 
 async def _authorize(api: Api, route: Route, request: Request, cli_token: str | None) -> str:

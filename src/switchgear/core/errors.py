@@ -4,6 +4,7 @@ SwitchgearError
 ├── UserError            a person did something that can be put right: one line, a hint, an exit code
 │   ├── ConfigError      the configuration has problems (all of them, each with its path and line)
 │   └── ConflictError    the object exists already, or changed since it was read
+│       └── StaleError   it changed since the caller read it
 ├── ProtocolError        a peer broke a wire format; the connection is closed
 │   ├── FrameError       on the link between edge and vault
 │   └── RecordError      in a spool
@@ -52,6 +53,10 @@ class ConfigError(UserError):
 
 class ConflictError(UserError):
     """The object exists already, or changed since the caller read it."""
+
+
+class StaleError(ConflictError):
+    """The object is not the one that the caller saw any more."""
 
 
 class ProtocolError(SwitchgearError):

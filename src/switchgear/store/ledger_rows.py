@@ -193,6 +193,19 @@ def get_request(connection: Connection, request_id: str) -> bytes | None:
     return connection.execute(select(requests.c.record).where(requests.c.id == request_id)).scalar_one_or_none()
 
 
+def ids_from(connection: Connection, start: str, limit: int) -> list[str]:
+    """Return ids of records that begin with some hex digits, the oldest first."""
+    query = select(requests.c.id).where(requests.c.id >= start, requests.c.id < start + "g")
+    return list(connection.execute(query.order_by(requests.c.id).limit(limit)).scalars())
+
+
+def values_of(connection: Connection, name: str, limit: int) -> list[str]:
+    """Return what the sums know of a dimension of GROUPS: the teams, the models, …"""
+    column = GROUPS[name]
+    query = select(column).where(column != "").distinct().order_by(column).limit(limit)
+    return [str(value) for value in connection.execute(query).scalars()]
+
+
 GROUPS: dict[str, ColumnElement[Any]] = {
     "key": usage.c.key_name,
     "team": usage.c.team,

@@ -149,6 +149,12 @@ def keys(connection: Connection, name: str | None = None) -> list[KeyRow]:
     ]
 
 
+def key_list(connection: Connection) -> list[tuple[str, str]]:
+    """Return id and name of every key, revoked ones too."""
+    query = select(tables.keys.c.id, tables.keys.c.name).order_by(tables.keys.c.name)
+    return [(row.id, row.name) for row in connection.execute(query)]
+
+
 def key_names(connection: Connection, macs: Iterable[bytes]) -> dict[bytes, str]:
     """Return keyed hash → name of the keys in force that have secrets with these hashes."""
     joined = tables.keys.join(tables.key_secrets, tables.keys.c.id == tables.key_secrets.c.key_id)

@@ -1,0 +1,46 @@
+import pytest
+
+from switchgear.cli import key
+from switchgear.core.errors import UserError
+
+SERVED = ["fast", "gpt-*", "openai/*"]
+
+
+@pytest.mark.parametrize("model", ["fast", "fa*", "*", "openai/gpt-4o", "openai/*", "openai/gpt-*", "gpt-5", "open*"])
+def test_what_is_served_gets_no_warning(model):
+    assert key.without_effect([model], SERVED) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "meant"),
+    [("opnai/*", "'openai/*'"), ("fats", "'fast'"), ("claude-*", ""), ("FAST", "'fast'"), ("[f]ast", "'fast'")],
+)
+def test_what_matches_nothing_is_named_with_what_may_be_meant(model, meant):
+    ((found, said),) = key.without_effect([model], SERVED)
+    assert found == model and meant in said
+
+
+@pytest.mark.parametrize("tag", ["foo", "=x", "x=", "="])
+def test_a_tag_has_a_key_and_a_value(tag):
+    with pytest.raises(UserError, match="KEY=VALUE"):
+        key._check_tags((tag,))
+
+
+def test_tags_that_are_good():
+    key._check_tags(("a=b", "cost_center=4711", "url=http://x?a=b", ""))
+
+
+def test_a_key_for_people_has_no_field_of_the_store():
+    from switchgear.cli.output import Output
+
+    found = {
+        "id": "i", "name": "n", "team": None, "user": None, "project": None, "models": None, "cidrs": None, "tags": [], "passthrough": [],
+        "expires_ms": 4_000_000_000_000, "created_ms": 0, "revoked_ms": None, "secrets": 1, "source": "store", "version": 3, "spent_before_nanousd": 5 * 10**8, "spent_nanousd": 10**9,
+    }  # fmt: skip
+    shown = key._people(found, Output("table"))
+    assert not {name for name in shown if name.endswith(("_ms", "_nanousd"))}
+    assert (
+        shown["spent"] == "1.00 USD (0.50 before it came here)"
+        and shown["state"] == "active"
+        and shown["expires"].startswith("2096-10-02")
+    )

@@ -1,0 +1,21 @@
+from pathlib import Path
+
+from switchgear.cli import welcome
+
+
+def test_commands_name_the_folder_unless_it_is_the_default_where_they_are_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    here = tmp_path / "switchgear-data"
+    here.mkdir()
+    assert "--data" not in welcome._program(here)("log tail")
+    assert welcome._program(Path("/var/lib/switchgear"))("log tail").endswith("log tail --data /var/lib/switchgear")
+    other = tmp_path / "an other"
+    assert welcome._program(other)("admin link").endswith("admin link --data './an other'")
+    here.rmdir()
+    assert "--data" not in welcome._program(Path("/var/lib/switchgear"))("log tail")
+
+
+def test_a_demo_key_is_mentioned_where_there_is_one(tmp_path):
+    (tmp_path / "run").mkdir()
+    (line,) = welcome._to_file(tmp_path, ["x"], "is")
+    assert "demo key" not in line and (tmp_path / "run" / "welcome").stat().st_mode & 0o777 == 0o600
