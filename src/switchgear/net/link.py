@@ -1,7 +1,7 @@
 """The edge's (and control's) end of the link to the vault: many streams on one Unix socket. Level 2.
 
 Frames are queued and go out when the owner flushes: the spool comes first (INVARIANTS L2). When the link ends, every
-stream fails; none is sent again on its own.
+stream fails; none is sent again on its own. What nobody expected about one stream ends that stream (decision 020).
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from typing import Protocol, cast
 import msgspec
 
 from switchgear.core.errors import FrameError
+from switchgear.core.guard import Guard, guarded
 from switchgear.net import unix
 from switchgear.wire import frames
 from switchgear.wire.frames import END, FrameType
@@ -26,6 +27,10 @@ QUEUE_BYTES_MAX = 64 * 1024 * 1024
 """What may wait for the vault to read before new requests are refused: 250 large bodies with a window each. The default of
 64 KiB would refuse everybody while one picture is on its way."""
 RECONNECT_S = (0.02, 0.05, 0.1, 0.2, 0.5)
+
+
+_HEAD, _DATA, _FAIL, _WINDOW = map(int, (FrameType.HEAD, FrameType.DATA, FrameType.FAIL, FrameType.WINDOW))
+_OF_STREAMS = frozenset({_HEAD, _DATA, _FAIL, _WINDOW})
 
 
 class StreamOwner(Protocol):
@@ -43,6 +48,10 @@ class StreamOwner(Protocol):
         """The stream ended without a complete response."""
         ...
 
+    def on_fault(self, exc: Exception) -> None:
+        """Something unexpected was raised about this stream, which is over: tell it, settle it, end it."""
+        ...
+
 
 class LinkStream:
     """One attempt in progress."""
@@ -57,6 +66,35 @@ class LinkStream:
         self._at = 0
         self._credit = WINDOW_BYTES
         self.consumed = 0
+
+    # doors to the owner
+
+    def _give_up(self, exc: Exception) -> None:
+        self._link.guard.caught(exc)
+
+    @guarded(_give_up)
+    def fault(self, exc: Exception) -> None:
+        """End this stream, and nothing else, for what was raised about it."""
+        self._link.forget(self, True)
+        self.owner.on_fault(exc)
+
+    @guarded(fault)
+    def receive(self, kind: int, payload: bytes, ended: bool) -> None:
+        """A frame of this stream came."""
+        if kind == _DATA:
+            self.owner.on_body(payload, ended)
+        elif kind == _HEAD:
+            head, body = frames.split_head(payload)
+            self.owner.on_response(_decode_head(head), body, ended)
+        elif kind == _WINDOW:
+            self.grant(int.from_bytes(payload, "little"))
+        else:
+            self.owner.on_fail(_decode_fail(payload))
+
+    @guarded(fault)
+    def lose(self) -> None:
+        """The link ended."""
+        self.owner.on_fail(frames.Fail("vault_lost", "the inner gate went away", True))
 
     def cancel(self) -> None:
         """Tell the vault that nobody waits any more; the owner hears nothing after this."""
@@ -105,8 +143,11 @@ _decode_hello = msgspec.msgpack.Decoder(frames.Hello).decode
 class VaultLink(asyncio.Protocol):
     """Keeps one connection to the vault. `on_queued` is called when frames wait for `flush`."""
 
-    def __init__(self, folder: Path, hello: Callable[[], frames.Hello], on_queued: Callable[[], None]) -> None:
+    def __init__(
+        self, folder: Path, hello: Callable[[], frames.Hello], on_queued: Callable[[], None], guard: Guard
+    ) -> None:
         self._folder = folder
+        self.guard = guard
         self._hello = hello
         self._on_queued = on_queued
         self._transport: asyncio.Transport | None = None
@@ -125,20 +166,31 @@ class VaultLink(asyncio.Protocol):
         """Connect, and again whenever the link ends."""
         self._task = asyncio.get_running_loop().create_task(self._keep_connected())
 
+    def _fault(self, exc: Exception) -> None:
+        # The link itself is lost: its streams fail in `connection_lost`, and it is made again.
+        self.guard.caught(exc)
+        if self._transport is not None:
+            self._transport.abort()
+
     async def _keep_connected(self) -> None:
         failures = 0
-        loop = asyncio.get_running_loop()
         while True:
-            try:
-                sock = unix.connect(self._folder, "vault.sock", 1.0)
-                sock.setblocking(False)
-                self._lost.clear()
-                await loop.create_unix_connection(lambda: self, sock=sock)
-                await self._lost.wait()
-                failures = 0
-            except OSError:
-                failures += 1
+            was_up = await self._connect()
+            failures = 0 if was_up else failures + 1
             await asyncio.sleep(RECONNECT_S[min(failures, len(RECONNECT_S) - 1)])
+
+    @guarded(_fault)
+    async def _connect(self) -> bool:
+        """Hold one connection until it ends; False when there was none."""
+        try:
+            sock = unix.connect(self._folder, "vault.sock", 1.0)
+            sock.setblocking(False)
+            self._lost.clear()
+            await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=sock)
+        except OSError:
+            return False
+        await self._lost.wait()
+        return True
 
     def close(self) -> None:
         """End the link for good."""
@@ -149,6 +201,7 @@ class VaultLink(asyncio.Protocol):
 
     # asyncio
 
+    @guarded(_fault)
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asyncio: connected; say hello."""
         self._transport = cast(asyncio.Transport, transport)
@@ -157,28 +210,39 @@ class VaultLink(asyncio.Protocol):
         self._blocked = False
         self._transport.write(frames.encode(FrameType.HELLO, 0, frames.encode_payload(self._hello())))
 
+    def _lost_fault(self, exc: Exception) -> None:
+        self.guard.caught(exc)
+        self._end()
+
+    @guarded(_lost_fault)
     def connection_lost(self, exc: Exception | None) -> None:
         """Asyncio: the vault is gone; everything in progress fails and may have been dispatched."""
+        self._end()
+
+    def _end(self) -> None:
+        self._lost.set()
         self._transport = None
         self.is_up = False
         self._out.clear()
-        self._lost.set()
         streams, self._streams = list(self._streams.values()), {}
         for stream in streams:
-            stream.owner.on_fail(frames.Fail("vault_lost", "the inner gate went away", True))
+            stream.lose()
         answers, self._answers = list(self._answers.values()), {}
         for answer in answers:
             if not answer.done():
                 answer.set_exception(ConnectionError("the inner gate went away"))
 
+    @guarded(_fault)
     def pause_writing(self) -> None:
         """Asyncio: the vault does not read."""
         self._blocked = True
 
+    @guarded(_fault)
     def resume_writing(self) -> None:
         """Asyncio: the vault reads again."""
         self._blocked = False
 
+    @guarded(_fault)
     def data_received(self, data: bytes) -> None:
         """Asyncio: frames came."""
         try:
@@ -189,26 +253,13 @@ class VaultLink(asyncio.Protocol):
                 self._transport.abort()
 
     def _receive(self, kind: int, stream_id: int, flags: int, payload: bytes) -> None:
-        stream = self._streams.get(stream_id)
-        ended = bool(flags & END)
-        if kind == FrameType.DATA:
+        if kind in _OF_STREAMS:
+            stream = self._streams.get(stream_id)
             if stream is not None:
-                if ended:
+                ended = bool(flags & END)
+                if ended or kind == _FAIL:
                     del self._streams[stream_id]
-                stream.owner.on_body(payload, ended)
-        elif kind == FrameType.HEAD:
-            if stream is not None:
-                head, body = frames.split_head(payload)
-                if ended:
-                    del self._streams[stream_id]
-                stream.owner.on_response(_decode_head(head), body, ended)
-        elif kind == FrameType.FAIL:
-            if stream is not None:
-                del self._streams[stream_id]
-                stream.owner.on_fail(_decode_fail(payload))
-        elif kind == FrameType.WINDOW:
-            if stream is not None:
-                stream.grant(int.from_bytes(payload, "little"))
+                stream.receive(kind, payload, ended)
         elif kind == FrameType.ANSWER:
             future = self._answers.pop(stream_id, None)
             if future is not None and not future.done():

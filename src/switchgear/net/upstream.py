@@ -14,13 +14,19 @@ import msgspec
 
 from switchgear.core.clock import Clock
 from switchgear.core.errors import ProtocolError
+from switchgear.core.guard import Guard, guarded
 from switchgear.net import addresses
+from switchgear.net.memory import Memory
 from switchgear.providers.endpoint import Endpoint
 from switchgear.wire.http1 import ResponseHead, ResponseParser
 
 IDLE_S = 4.0
 TICK_S = 0.5
 IDLE_CONNECTIONS_MAX = 256
+WRITE_BUFFER_BYTES = 65_536
+"""What may wait in a connection for the kernel to take it before the request counts as still held."""
+CONNECTING_MAX = 4_096
+"""Connections that are being made; a provider that does not answer must not collect more."""
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -42,6 +48,10 @@ class Receiver(Protocol):
         """There will be no (more) response."""
         ...
 
+    def on_fault(self, exc: Exception) -> None:
+        """Something unexpected was raised about this response, which is over: tell it and end it."""
+        ...
+
 
 class Deadlines(msgspec.Struct, frozen=True):
     """Seconds for each phase."""
@@ -61,12 +71,14 @@ class UpstreamConnection(asyncio.Protocol):
         "_parser",
         "_pool",
         "_receiver",
+        "_sent",
         "_sent_s",
         "_started",
         "_transport",
         "connect_ms",
         "is_open",
         "is_paused",
+        "is_sending",
     )
 
     def __init__(self, pool: "Pool") -> None:
@@ -74,36 +86,82 @@ class UpstreamConnection(asyncio.Protocol):
         self._parser = ResponseParser()
         self._transport: asyncio.Transport | None = None
         self._receiver: Receiver | None = None
+        self._sent: Callable[[], None] | None = None
         self._deadlines = Deadlines(0, 0, 0, 0)
         self._started = False
         self._sent_s = 0.0
         self._last_s = 0.0
         self.is_open = False
         self.is_paused = False
+        self.is_sending = False
         self.connect_ms: int | None = None
 
+    # doors: what is raised about one response ends that, and its connection
+
+    def _give_up(self, exc: Exception) -> None:
+        self._pool.guard.caught(exc)
+
+    @guarded(_give_up)
+    def _fault(self, exc: Exception) -> None:
+        receiver = self._receiver
+        self.abort()
+        self._tell_sent()
+        if receiver is not None:
+            receiver.on_fault(exc)
+        else:
+            self._pool.guard.caught(exc)
+
+    def _lost_fault(self, exc: Exception) -> None:
+        self._pool.forget(self)
+        self._fault(exc)
+
+    @guarded(_fault)
+    def _tell_sent(self) -> None:
+        """The request has left this process, or never will."""
+        sent, self._sent = self._sent, None
+        if sent is not None:
+            sent()
+
+    # asyncio
+
+    @guarded(_fault)
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asyncio: connected."""
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES, low=0)
         sock = transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.is_open = True
         self._last_s = self._pool.now_s
 
+    @guarded(_fault)
+    def pause_writing(self) -> None:
+        """Asyncio: the provider does not take the request as fast as it was given."""
+        self.is_sending = True
+
+    @guarded(_fault)
+    def resume_writing(self) -> None:
+        """Asyncio: it has taken all of it."""
+        self.is_sending = False
+        self._tell_sent()
+
+    @guarded(_lost_fault)
     def connection_lost(self, exc: Exception | None) -> None:
         """Asyncio: the connection ended; that completes a body without a length."""
         self.is_open = False
         self._pool.forget(self)
+        self._tell_sent()
         receiver = self._receiver
         if receiver is None:
             return
         if exc is None and self._parser.eof():
-            self._receiver = None
             receiver.on_data(None, self._parser.take_body(), True)
+            self._receiver = None
             return
         self._fail("broken", "the provider closed the connection before the response was complete")
 
+    @guarded(_fault)
     def data_received(self, data: bytes) -> None:
         """Asyncio: bytes came."""
         parser, receiver = self._parser, self._receiver
@@ -123,15 +181,21 @@ class UpstreamConnection(asyncio.Protocol):
                 return
             self._started = True
         complete = parser.complete
-        if complete:
-            self._receiver = None
-            keep = parser.head is not None and parser.head.keep_alive
         receiver.on_data(head, parser.take_body(), complete)
         if complete:
+            self._receiver = None
+            keep = parser.head is not None and parser.head.keep_alive and not self.is_sending
             self._pool.release(self, keep)
 
-    def send(self, data: list[bytes], receiver: Receiver, deadlines: Deadlines) -> None:
-        """Send a request. The caller got this connection from `Pool.take` or `Pool.connect`."""
+    def send(
+        self,
+        data: list[bytes],
+        receiver: Receiver,
+        deadlines: Deadlines,
+        sent: Callable[[], None] | None = None,
+    ) -> None:
+        """Send a request. The caller got this connection from `Pool.take` or `Pool.connect`. `sent` is called once, when
+        the request has left this process or never will: until then its bytes are held here."""
         assert self._transport is not None
         assert self._receiver is None
         self._parser.begin()
@@ -144,6 +208,9 @@ class UpstreamConnection(asyncio.Protocol):
             self._transport.write(data[0])
         else:
             self._transport.writelines(data)
+        self._sent = sent
+        if not self.is_sending:
+            self._tell_sent()
 
     def pause(self) -> None:
         """Stop reading: the client does not keep up."""
@@ -162,6 +229,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Close at once; the receiver hears nothing more."""
         self._receiver = None
         self.is_open = False
+        self._tell_sent()
         if self._transport is not None:
             self._transport.abort()
 
@@ -171,6 +239,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    @guarded(_fault)
     def check(self, now_s: float) -> None:
         """Enforce the deadlines of the request in progress."""
         if self._receiver is None:
@@ -197,6 +266,7 @@ class UpstreamConnection(asyncio.Protocol):
             receiver.on_failure(Failure(reason, message, True))
 
 
+INTERNAL = "an internal error; the gateway's log says where"
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 
@@ -205,13 +275,65 @@ async def _system_addresses(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(info[4][0]) for info in found))
 
 
+class _Connecting:
+    """A connection on its way."""
+
+    def __init__(
+        self,
+        pool: "Pool",
+        key: object,
+        endpoint: Endpoint,
+        connect_s: float,
+        done: Callable[[UpstreamConnection], None],
+        failed: Callable[[Failure], None],
+        metadata: bool,
+    ) -> None:
+        self._pool = pool
+        self._key = key
+        self._endpoint = endpoint
+        self._connect_s = connect_s
+        self._done = done
+        self._failed = failed
+        self._metadata = metadata
+        self._connection: UpstreamConnection | None = None
+
+    def _give_up(self, exc: Exception) -> None:
+        self._pool.guard.caught(exc)
+
+    @guarded(_give_up)
+    def _fault(self, exc: Exception) -> None:
+        self._pool.guard.caught(exc)
+        if self._connection is not None:
+            self._connection.abort()
+        self._failed(Failure("internal", INTERNAL, False))
+
+    @guarded(_fault)
+    async def run(self) -> None:
+        """Connect and tell."""
+        started_s, host = self._pool.time_s(), self._endpoint.host
+        try:
+            async with asyncio.timeout(self._connect_s):
+                connection = self._connection = await self._pool.open(self._endpoint, self._metadata)
+        except TimeoutError:
+            self._failed(Failure("connect", f"no connection to {host} within {self._connect_s:g} s", False))
+            return
+        except (OSError, ssl.SSLError, UnicodeError) as exc:
+            self._failed(Failure("connect", f"no connection to {host}: {_reason(exc)}", False))
+            return
+        connection.connect_ms = int((self._pool.time_s() - started_s) * 1000)
+        self._pool.add(connection, self._key)
+        self._done(connection)
+
+
 class Pool:
     """Connections by endpoint and credential. The key includes all that decides who is at the other end (H2)."""
 
-    def __init__(self, clock: Clock, resolve: Resolve | None = None) -> None:
+    def __init__(self, clock: Clock, guard: Guard, resolve: Resolve | None = None) -> None:
         """`resolve` gives the addresses of a name; the system's resolver by default. It is asked once per connection."""
         self._clock = clock
+        self.guard = guard
         self._resolve = resolve or _system_addresses
+        self._memory = Memory()
         self.now_s = clock.monotonic_s()
         self._idle: dict[object, list[UpstreamConnection]] = {}
         self._keys: dict[UpstreamConnection, object] = {}
@@ -248,34 +370,25 @@ class Pool:
         `metadata` is for who asks the machine's own metadata service for its identity: only then, and only by its
         address, can that service be reached.
         """
-        task = asyncio.get_running_loop().create_task(self._connect(key, endpoint, connect_s, done, failed, metadata))
+        if len(self._tasks) >= CONNECTING_MAX:
+            failed(Failure("overloaded", "too many connections to providers are being made", False))
+            return
+        connecting = _Connecting(self, key, endpoint, connect_s, done, failed, metadata)
+        task = asyncio.get_running_loop().create_task(connecting.run())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _connect(
-        self,
-        key: object,
-        endpoint: Endpoint,
-        connect_s: float,
-        done: Callable[[UpstreamConnection], None],
-        failed: Callable[[Failure], None],
-        metadata: bool,
-    ) -> None:
-        started = self._clock.monotonic_s()
-        try:
-            async with asyncio.timeout(connect_s):
-                connection = await self._open(endpoint, metadata)
-        except TimeoutError:
-            failed(Failure("connect", f"no connection to {endpoint.host} within {connect_s:g} s", False))
-            return
-        except (OSError, ssl.SSLError, UnicodeError) as exc:
-            failed(Failure("connect", f"no connection to {endpoint.host}: {_reason(exc)}", False))
-            return
-        connection.connect_ms = int((self._clock.monotonic_s() - started) * 1000)
-        self._keys[connection] = key
-        done(connection)
+    def time_s(self) -> float:
+        """Return the seconds of the clock, as they are now."""
+        return self._clock.monotonic_s()
 
-    async def _open(self, endpoint: Endpoint, metadata: bool) -> UpstreamConnection:
+    def add(self, connection: UpstreamConnection, key: object) -> None:
+        """Know a new connection."""
+        if connection.is_open:
+            self._keys[connection] = key
+
+    async def open(self, endpoint: Endpoint, metadata: bool) -> UpstreamConnection:
+        """Make a connection to a checked address. Raises OSError, ssl.SSLError."""
         loop = asyncio.get_running_loop()
         candidates = await self._resolve(endpoint.host, endpoint.port)
         if not addresses.are_allowed(candidates, endpoint.host, endpoint.allow_private, metadata):
@@ -338,7 +451,13 @@ class Pool:
         for connection in list(self._keys):
             connection.abort()
 
+    def _fault(self, exc: Exception) -> None:
+        # Nothing but this turn ends: the next one is due already.
+        self.guard.caught(exc)
+
+    @guarded(_fault)
     def _tick(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
         self.now_s = self._clock.monotonic_s()
         for connection in list(self.busy):
             connection.check(self.now_s)
@@ -346,7 +465,7 @@ class Pool:
             for connection in [c for c in idle if c.is_idle_too_long(self.now_s)]:
                 idle.remove(connection)
                 connection.close()
-        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+        self._memory.tick(self.now_s)
 
 
 def _reason(exc: Exception) -> str:

@@ -1,11 +1,13 @@
 """The vault at work: links of edges and control, attempts in progress, verbs. Level 3.
 
 Per loop turn: the journal is written, then requests go out to providers, then frames go back to the edges. So after any
-crash the journal proves what was not sent (INVARIANTS C8, L1).
+crash the journal proves what was not sent (INVARIANTS C8, L1). What nobody expected about one attempt, verb or link ends that
+one (decision 020).
 """
 
 import asyncio
 import hmac
+import math
 import socket
 from collections.abc import Callable
 from typing import cast
@@ -14,9 +16,11 @@ import msgspec
 
 from switchgear.core.clock import Clock
 from switchgear.core.errors import FrameError, RefusedError, SealError
+from switchgear.core.guard import Guard, each, guarded
 from switchgear.net import unix
+from switchgear.net.held import Held
 from switchgear.net.link import BODY_FRAME_BYTES, WINDOW_BYTES
-from switchgear.net.upstream import Deadlines, Failure, Pool, UpstreamConnection
+from switchgear.net.upstream import INTERNAL, Deadlines, Failure, Pool, UpstreamConnection
 from switchgear.spool.syncer import Syncer
 from switchgear.spool.writer import SpoolWriter
 from switchgear.vault import egress
@@ -28,8 +32,15 @@ from switchgear.wire.http1 import ResponseHead
 from switchgear.wire.records import Kind
 
 BODY_BYTES_MAX = 67_108_864
-BODIES_BYTES_MAX = 1024**3
-"""Request bodies held at once; above it, edges get no more window."""
+BODIES_BYTES_MAX = 640 * 1024**2
+"""Request bodies held at once, until providers have taken them. A link may hold what is left free for all others: one alone
+half of it, four an eighth less than all. A piece above that ends its attempt."""
+BODIES_BYTES_EASY = 256 * 1024**2
+"""Above it only the attempt that waits longest gets more window, so that one body after the other becomes whole and leaves."""
+BODY_S = 120.0
+"""Seconds for a body to come from an edge, which has it whole."""
+TICK_S = 5.0
+DEADLINE_S_MAX = 86_400.0
 JOIN_BYTES_MAX = 65_536
 SLAB_PIECES = 16
 ERROR_BODY_BYTES_MAX = 1_048_576
@@ -45,6 +56,7 @@ _decode_route = msgspec.msgpack.Decoder(frames.Route).decode
 
 _decode_open = msgspec.msgpack.Decoder(frames.Open).decode
 _decode_hello = msgspec.msgpack.Decoder(frames.Hello).decode
+_NOTHING = msgspec.Raw(b"\xc0")
 _decode_verb = msgspec.msgpack.Decoder(frames.Verb).decode
 
 
@@ -61,6 +73,11 @@ class Tester:
         self._answer = answer
         self._pool = pool
         self._status: int | None = None
+
+    def on_fault(self, exc: Exception) -> None:
+        """Receiver: tell it, and that there is no answer."""
+        self._pool.guard.caught(exc, "a credential's test")
+        self._answer(INTERNAL, False)
 
     def begin(self, opened: Opened) -> None:
         """Connect and ask."""
@@ -120,11 +137,14 @@ class Attempt:
     """One attempt: its body as it arrives, then its response as it leaves."""
 
     __slots__ = (
+        "_began_s",
         "_body",
         "_body_bytes",
         "_connection",
+        "_credit",
         "_error_body",
         "_head",
+        "_held",
         "_link",
         "_loose",
         "_opened",
@@ -148,6 +168,10 @@ class Attempt:
         self._opened: Opened | None = None
         self._body: list[bytes] = []
         self._body_bytes = 0
+        self._credit = WINDOW_BYTES
+        self._held = 0
+        """Bytes of the body that this process has: until the connection's transport has let go of them."""
+        self._began_s = link.service.pool.now_s
         self._loose = 0
         self._connection: UpstreamConnection | None = None
         self._head: ResponseHead | None = None
@@ -160,10 +184,44 @@ class Attempt:
         self.dispatched = False
         self.is_over = False
 
+    # doors
+
+    def _give_up(self, exc: Exception) -> None:
+        # Even ending it failed: nothing of it stays.
+        self._link.service.guard.caught(exc, self.message.attempt_id)
+        self.is_over = True
+        self._link.attempts.pop(self.id, None)
+
+    @guarded(_give_up)
+    def on_fault(self, exc: Exception) -> None:
+        """Receiver: end this attempt, and nothing else, for what was raised about it."""
+        self._link.service.guard.caught(exc, self.message.attempt_id)
+        if self._connection is not None and self._sent_bytes:
+            self._connection.abort()
+        self.fail(Failure("internal", INTERNAL, self.dispatched))
+
+    @guarded(on_fault)
+    def receive(self, kind: int, payload: bytes, ended: bool) -> None:
+        """A frame of this attempt came. Raises nothing but FrameError, through `broken`."""
+        if kind == FrameType.BODY:
+            self.add_body(payload, ended)
+        elif kind == FrameType.CANCEL:
+            self.cancel()
+        else:
+            self.grant(int.from_bytes(payload, "little"))
+
     # towards the provider
 
+    def takes(self, size: int) -> bool:
+        """Count a piece of the body against the window that was granted; False when it is over it."""
+        self._credit -= size
+        return self._credit >= 0
+
+    @guarded(on_fault)
     def add_body(self, data: bytes, ended: bool) -> None:
         """A piece of the request body; when it is whole, the attempt is dispatched."""
+        if self.is_over:
+            return
         service = self._link.service
         self._body.append(data)
         self._loose += 1
@@ -172,17 +230,35 @@ class Attempt:
             self._body[-SLAB_PIECES:] = [b"".join(self._body[-SLAB_PIECES:])]
             self._loose = 0
         self._body_bytes += len(data)
-        service.held += len(data)
+        if not service.held.take(self._link.name, len(data)):
+            self.fail(Failure("overloaded", "too many request bodies at once", False))
+            return
+        self._held += len(data)
         if self._body_bytes > min(self.message.body_length, BODY_BYTES_MAX):
             self.fail(Failure("refused", "the body is longer than announced", False))
         elif ended:
+            service.starving.pop(self, None)
             if self._body_bytes != self.message.body_length:
                 self.fail(Failure("refused", "the body is shorter than announced", False))
             else:
                 self._dispatch()
-        elif service.held <= BODIES_BYTES_MAX:
-            self._link.queue(frames.encode_window(self.id, len(data)))
+        else:
+            self._uncredited += len(data)
+            service.starving[self] = None
+            service.feed_starving()
 
+    @property
+    def has_uncredited(self) -> bool:
+        """True when a piece was taken since window was granted last."""
+        return self._uncredited > 0
+
+    def credit(self) -> None:
+        """Grant what was taken so far."""
+        size, self._uncredited = self._uncredited, 0
+        self._credit += size
+        self._link.queue(frames.encode_window(self.id, size))
+
+    @guarded(on_fault)
     def _dispatch(self) -> None:
         service, message = self._link.service, self.message
         try:
@@ -202,6 +278,7 @@ class Attempt:
         else:
             service.minter.authorize(opened, lambda reason: self._authorized(opened, head, reason))
 
+    @guarded(on_fault)
     def _authorized(self, opened: Opened, head: bytes, reason: str | None) -> None:
         """The credential can sign now, or it cannot."""
         if self.is_over:
@@ -219,24 +296,27 @@ class Attempt:
         request = [head, *self._body]
         if self._body_bytes <= JOIN_BYTES_MAX:
             request = [b"".join(request)]  # one write; a large body is not copied for it
-        self._release_body()
+        self._body.clear()
         endpoint = opened.item.context.endpoint
         key = (opened.item.id, opened.item.context.version, endpoint)
-
-        def connected(connection: UpstreamConnection) -> None:
-            if self.is_over:
-                service.pool.release(connection, True)
-                return
-            self._connection = connection
-            service.send_after_journal(self, connection, request)
-
+        waiting = _Waiting(self, request)
         connection = service.pool.take(key)
         if connection is not None:
             connection.connect_ms = None
-            connected(connection)
+            waiting.connected(connection)
         else:
-            service.pool.connect(key, endpoint, route.connect_s, connected, self.fail)
+            service.pool.connect(key, endpoint, route.connect_s, waiting.connected, self.fail)
 
+    @guarded(on_fault)
+    def connected(self, connection: UpstreamConnection, request: list[bytes]) -> None:
+        """There is a connection: journal, then send."""
+        if self.is_over:
+            self._link.service.pool.release(connection, True)
+            return
+        self._connection = connection
+        self._link.service.send_after_journal(self, connection, request)
+
+    @guarded(on_fault)
     def send(self, connection: UpstreamConnection, request: list[bytes]) -> None:
         """The journal has it: let the bytes out."""
         if self.is_over:
@@ -247,7 +327,20 @@ class Attempt:
             self.fail(Failure("connect", "the pooled connection had closed", False))
             return
         self._sent_bytes = sum(map(len, request))
-        connection.send(request, self, self.route.deadlines)
+        connection.send(request, self, self.route.deadlines, self._let_go)
+
+    def _let_go(self) -> None:
+        """The request's bytes have left this process, or never will."""
+        service, size = self._link.service, self._held
+        if size:
+            self._held = 0
+            service.held.give(self._link.name, size)
+            service.feed_starving()
+
+    def check(self, now_s: float) -> None:
+        """Enforce the deadline of a body that does not become whole."""
+        if self._opened is None and now_s - self._began_s > BODY_S:
+            self.fail(Failure("refused", f"the body did not come within {BODY_S:g} s", False))
 
     # from the provider
 
@@ -335,6 +428,10 @@ class Attempt:
         if self._window > 0 and self._connection is not None and not self._link.is_blocked:
             self._connection.resume()
 
+    def resume(self) -> None:
+        """The edge reads again."""
+        self.grant(0)
+
     def hold_back(self) -> None:
         """Read nothing from the provider for now."""
         if self._connection is not None and self._sent_bytes:
@@ -358,18 +455,30 @@ class Attempt:
 
     def _finish(self, reason: str | None) -> None:
         self.is_over = True
-        self._release_body()
-        self._link.attempts.pop(self.id, None)
+        self._body.clear()
         service = self._link.service
+        service.starving.pop(self, None)
+        if not self._sent_bytes:
+            self._let_go()
+        self._link.attempts.pop(self.id, None)
         if self._opened is not None:
             service.meter(self._opened).end(self._sent_bytes + self._received)
         if self.dispatched:
             service.journal_done(self.message.attempt_id, self._status, reason, self._received, self._sent_bytes)
 
-    def _release_body(self) -> None:
-        self._link.service.held -= self._body_bytes
-        self._body.clear()
-        self._body_bytes = 0
+
+class _Waiting:
+    """A request that waits for its connection."""
+
+    __slots__ = ("_attempt", "_request")
+
+    def __init__(self, attempt: Attempt, request: list[bytes]) -> None:
+        self._attempt = attempt
+        self._request = request
+
+    def connected(self, connection: UpstreamConnection) -> None:
+        """Go on with it."""
+        self._attempt.connected(connection, self._request)
 
 
 class VaultSideLink(asyncio.Protocol):
@@ -383,6 +492,7 @@ class VaultSideLink(asyncio.Protocol):
         self._out: list[bytes] = []
         self._is_gathering = False
         self._flushed_s = 0.0
+        self.name = str(id(self))
         self._peer: frames.Hello | None = None
         self._uid = -1
         self.is_blocked = False
@@ -392,6 +502,17 @@ class VaultSideLink(asyncio.Protocol):
         """Which run of which edge this is."""
         return self._peer.run_id if self._peer is not None else ""
 
+    def _fault(self, exc: Exception) -> None:
+        # The link itself is lost: its attempts are cancelled in `connection_lost`, and its peer connects anew.
+        self.service.guard.caught(exc)
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _lost_fault(self, exc: Exception) -> None:
+        self.service.guard.caught(exc)
+        self._end()
+
+    @guarded(_fault)
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asyncio: somebody connected; it must say hello first."""
         self._transport = cast(asyncio.Transport, transport)
@@ -401,29 +522,34 @@ class VaultSideLink(asyncio.Protocol):
         if not any(self._uid in uids for uids in self.service.peer_uids.values()):
             self._transport.abort()
 
+    @guarded(_lost_fault)
     def connection_lost(self, exc: Exception | None) -> None:
         """Asyncio: the peer is gone: cancel its attempts, and journal that nothing more of it will be sent."""
+        self._end()
+
+    def _end(self) -> None:
+        peer, self._peer = self._peer, None
         self._transport = None
         self.service.links.discard(self)
         self._out.clear()
-        for attempt in list(self.attempts.values()):
-            attempt.cancel()
+        each(list(self.attempts.values()), Attempt.cancel, Attempt.on_fault)
         self._out.clear()
-        if self._peer is not None and self._peer.role == "edge":
-            self.service.journal_link_end(self._peer.run_id)
+        if peer is not None and peer.role == "edge":
+            self.service.journal_link_end(peer.run_id)
 
+    @guarded(_fault)
     def pause_writing(self) -> None:
         """Asyncio: the edge does not read: let its providers wait, so that this process never grows."""
         self.is_blocked = True
-        for attempt in self.attempts.values():
-            attempt.hold_back()
+        each(self.attempts.values(), Attempt.hold_back, Attempt.on_fault)
 
+    @guarded(_fault)
     def resume_writing(self) -> None:
         """Asyncio: the edge reads again."""
         self.is_blocked = False
-        for attempt in self.attempts.values():
-            attempt.grant(0)
+        each(self.attempts.values(), Attempt.resume, Attempt.on_fault)
 
+    @guarded(_fault)
     def data_received(self, data: bytes) -> None:
         """Asyncio: frames came."""
         try:
@@ -453,19 +579,19 @@ class VaultSideLink(asyncio.Protocol):
             if attempt is not None or stream_id == 0 or len(self.attempts) >= STREAMS_PER_LINK_MAX:
                 raise FrameError("a stream is opened twice, or too many are open")
             head, body = frames.split_head(payload)
-            attempt = self.attempts[stream_id] = Attempt(self, stream_id, _decode_open(head))
+            attempt = Attempt(self, stream_id, _decode_open(head))
+            self.attempts[stream_id] = attempt
             if flags & END or body:
+                attempt.takes(len(body))
                 attempt.add_body(body, bool(flags & END))
         elif attempt is None:
             return  # a frame that crossed the stream's end
-        elif kind == FrameType.BODY:
-            attempt.add_body(payload, bool(flags & END))
-        elif kind == FrameType.CANCEL:
-            attempt.cancel()
-        elif len(payload) == 4:
-            attempt.grant(int.from_bytes(payload, "little"))
-        else:
+        elif kind == FrameType.BODY and not attempt.takes(len(payload)):
+            raise FrameError("more of a body than was granted")
+        elif kind == FrameType.WINDOW and len(payload) != 4:
             raise FrameError("a window of another size")
+        else:
+            attempt.receive(kind, payload, bool(flags & END))
 
     def _greet(self, hello: frames.Hello) -> None:
         expected = frames.link_token(self.service.link_key, hello.role, hello.run_id)
@@ -482,28 +608,7 @@ class VaultSideLink(asyncio.Protocol):
         self.queue(frames.encode(FrameType.HELLO, 0, frames.encode_payload(mine)))
 
     def _answer(self, stream_id: int, verb: frames.Verb) -> None:
-        if verb.name == "test":
-            self._test(stream_id, verb)
-            return
-        try:
-            answer = frames.Answer(True, "", msgspec.Raw(frames.encode_payload(self.service.perform(verb))))
-        except (RefusedError, SealError, msgspec.DecodeError) as exc:
-            answer = frames.Answer(False, str(exc), msgspec.Raw(b"\xc0"))
-        self.queue(frames.encode(FrameType.ANSWER, stream_id, frames.encode_payload(answer)))
-
-    def _test(self, stream_id: int, verb: frames.Verb) -> None:
-        def answer(message: str, good: bool) -> None:
-            body = msgspec.Raw(frames.encode_payload(TestResult(good, message)))
-            self.queue(frames.encode(FrameType.ANSWER, stream_id, frames.encode_payload(frames.Answer(True, "", body))))
-
-        opened = self.service.box.find(msgspec.msgpack.decode(verb.body, type=StateChange).id)
-        if opened is None:
-            answer("the credential is not active, or the KEK does not open it", False)
-        elif opened.auth is not None:
-            given = "a token was given" if opened.auth.can_mint else "the keys are well-formed; call a model to be sure"
-            self.service.minter.authorize(opened, lambda reason: answer(reason or given, reason is None))
-        else:
-            Tester(answer, self.service.pool).begin(opened)
+        _Asked(self, stream_id, verb).perform()
 
     def close(self) -> None:
         """End the link."""
@@ -541,6 +646,57 @@ class VaultSideLink(asyncio.Protocol):
         self._is_gathering = False
 
 
+class _Asked:
+    """One verb of control's, and its answer."""
+
+    def __init__(self, link: VaultSideLink, stream_id: int, verb: frames.Verb) -> None:
+        self._link = link
+        self._id = stream_id
+        self._verb = verb
+        self._is_answered = False
+
+    def _give_up(self, exc: Exception) -> None:
+        self._link.service.guard.caught(exc, f"verb {self._verb.name}")
+
+    @guarded(_give_up)
+    def _fault(self, exc: Exception) -> None:
+        self._link.service.guard.caught(exc, f"verb {self._verb.name}")
+        self._answer(frames.Answer(False, INTERNAL, _NOTHING))
+
+    @guarded(_fault)
+    def perform(self) -> None:
+        """Do it, and answer now or later."""
+        try:
+            if self._verb.name == "test":
+                self._test()
+                return
+            body = msgspec.Raw(frames.encode_payload(self._link.service.perform(self._verb)))
+        except (RefusedError, SealError, msgspec.DecodeError) as exc:
+            self._answer(frames.Answer(False, str(exc), _NOTHING))
+        else:
+            self._answer(frames.Answer(True, "", body))
+
+    def _answer(self, answer: frames.Answer) -> None:
+        if not self._is_answered:
+            self._is_answered = True
+            self._link.queue(frames.encode(FrameType.ANSWER, self._id, frames.encode_payload(answer)))
+
+    @guarded(_fault)
+    def _tested(self, message: str, good: bool) -> None:
+        self._answer(frames.Answer(True, "", msgspec.Raw(frames.encode_payload(TestResult(good, message)))))
+
+    def _test(self) -> None:
+        service = self._link.service
+        opened = service.box.find(msgspec.msgpack.decode(self._verb.body, type=StateChange).id)
+        if opened is None:
+            self._tested("the credential is not active, or the KEK does not open it", False)
+        elif opened.auth is not None:
+            given = "a token was given" if opened.auth.can_mint else "the keys are well-formed; call a model to be sure"
+            service.minter.authorize(opened, lambda reason: self._tested(reason or given, reason is None))
+        else:
+            Tester(self._tested, service.pool).begin(opened)
+
+
 class VaultService:
     """Owns the box, the journal and the pool."""
 
@@ -554,11 +710,13 @@ class VaultService:
         link_key: bytes,
         peer_uids: dict[str, frozenset[int]],
         report: Callable[[str], None],
+        guard: Guard,
         read_token: Callable[[str], bytes] | None = None,
     ) -> None:
         self.box = box
         self.journal = journal
-        self._syncer = Syncer(journal, report)
+        self.guard = guard
+        self._syncer = Syncer(journal, report, guard)
         self.pool = pool
         self.minter = Minter(pool, clock, read_token)
         self._clock = clock
@@ -568,7 +726,10 @@ class VaultService:
         self.peer_uids = peer_uids
         """Who may connect, by role."""
         self.report = report
-        self.held = 0
+        self.held = Held(BODIES_BYTES_MAX)
+        """Bytes of request bodies by link, until providers have taken them."""
+        self.starving: dict[Attempt, None] = {}
+        """Attempts that wait for window, the longest-waiting first."""
         self._routes: dict[bytes, KnownRoute] = {}
         self.links: set[VaultSideLink] = set()
         self.fenced: set[str] = set()
@@ -581,12 +742,14 @@ class VaultService:
         """The loop's own clock: cached per turn, so reading it costs nothing."""
         self._scheduled = False
         self._is_stopped = False
+        self._timer: asyncio.TimerHandle | None = None
         self._server: asyncio.Server | None = None
 
     async def start(self, sock: socket.socket) -> None:
         """Listen for links."""
         self.pool.start()
         self._syncer.wake()
+        self._tick()
         loop = asyncio.get_running_loop()
         self._server = await loop.create_unix_server(lambda: VaultSideLink(self), sock=sock)
 
@@ -598,12 +761,26 @@ class VaultService:
         meter.ceilings = opened.item.ceilings
         return meter
 
+    def feed_starving(self) -> None:
+        """Grant window to those that wait for it: to all while there is room, else to the longest-waiting alone."""
+        while self.starving and self.held.total <= BODIES_BYTES_EASY:
+            attempt = next(iter(self.starving))
+            del self.starving[attempt]
+            attempt.credit()
+        if self.starving:
+            attempt = next(iter(self.starving))
+            if attempt.has_uncredited:
+                attempt.credit()
+
     def prepare(self, raw: msgspec.Raw) -> tuple[Opened, bytes, KnownRoute]:
         """Judge a route, once per content: returns the credential, the head and the deadlines. Raises RefusedError."""
         encoded = bytes(raw)
         known = self._routes.get(encoded)
         if known is None:
             route = _decode_route(encoded)
+            for seconds in (route.connect_s, route.first_byte_s, route.idle_s, route.total_s):
+                if not (math.isfinite(seconds) and 0 < seconds <= DEADLINE_S_MAX):
+                    raise RefusedError(f"a deadline of {seconds} s is none")
             opened = self.box.find(route.deployment)
             if opened is None:
                 raise RefusedError(f"no active credential for {route.deployment[:128]!r}")
@@ -653,6 +830,25 @@ class VaultService:
             asyncio.get_running_loop().call_later(GATHER_S, self._flush_gathered)
         self._gathering.append(link)
 
+    def _fault(self, exc: Exception) -> None:
+        # What waits stays in its lists for the next turn.
+        self.guard.caught(exc)
+        self._schedule()
+
+    @guarded(_fault)
+    def _tick(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+        now_s = self.pool.now_s
+        for link in list(self.links):
+            each(link.attempts.values(), lambda attempt: attempt.check(now_s), Attempt.on_fault)
+
+    def _gathered_fault(self, exc: Exception) -> None:
+        self.guard.caught(exc)
+        links, self._gathering = self._gathering, []
+        self._links += links
+        self._schedule()
+
+    @guarded(_gathered_fault)
     def _flush_gathered(self) -> None:
         gathered, self._gathering = self._gathering, []
         for link in gathered:
@@ -663,6 +859,8 @@ class VaultService:
         self._flush()
         self._flush_gathered()
         self._is_stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
         self._syncer.stop()
 
     def _schedule(self) -> None:

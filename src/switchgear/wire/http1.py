@@ -100,9 +100,11 @@ class RequestParser:
         "_raw",
         "_remaining",
         "_repeated",
+        "_shown",
         "_sink",
         "_url",
         "in_message",
+        "is_paused",
     )
 
     def __init__(self, sink: RequestSink, limits: Limits) -> None:
@@ -112,6 +114,8 @@ class RequestParser:
         self._pending = b""
         self.in_message = False
         """True from a head's end to its message's end."""
+        self.is_paused = False
+        """Set by the sink when it takes no further request for now: bytes are kept, until `feed` is called again."""
         self._blank = False
         """An empty line came before this head: one is ignored."""
         self._head: RequestHead | None = None
@@ -123,14 +127,23 @@ class RequestParser:
         self._crossed = False
         self._raw = 0
         self._body = 0
+        self._shown = b""
+        """The head that is being judged."""
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
         self._repeated: set[bytes] = set()
 
     @property
-    def has_partial_head(self) -> bool:
-        """True when bytes of an unfinished head were received (the header deadline runs)."""
-        return bool(self._pending) and not self.in_message
+    def pending_bytes(self) -> int:
+        """How many bytes are kept: the beginning of a head, or requests that came while parsing is paused."""
+        return len(self._pending)
+
+    @property
+    def target(self) -> bytes:
+        """The target of the head that was refused, as it was sent and as far as it came; it is only good for choosing the shape
+        of the refusal."""
+        parts = self._shown[: self._limits.url_bytes_max].partition(b"\r\n")[0].split(b" ")
+        return parts[1] if len(parts) > 1 else b""
 
     def feed(self, data: bytes) -> None:
         """Process received bytes. Raises RejectedError; the parser must not be used afterwards."""
@@ -138,18 +151,26 @@ class RequestParser:
             data = self._pending + data
             self._pending = b""
         while data:
-            data = self._feed_body(data) if self.in_message else self._feed_head(data)
-            if not self.in_message and data and b"\r\n\r\n" not in data:
+            if self.in_message:
+                data = self._feed_body(data)
+            elif self.is_paused:
+                self._pending = data
+                return
+            else:
+                data = self._feed_head(data)
+            if not self.in_message and data and not self.is_paused and b"\r\n\r\n" not in data:
                 self._check_partial(data)
                 self._pending = data
                 return
 
     def _check_partial(self, data: bytes) -> None:
+        self._shown = data
         if len(data) > self._limits.head_bytes_max:
             raise RejectedError(problems.HEADERS_TOO_LARGE, f"the head is over {self._limits.head_bytes_max} bytes")
         # Refuse early what can no longer become a good head: a client that ends lines with a bare LF would hang.
         if b"\n" in data and data.count(b"\n") != data.count(b"\r\n"):
             raise RejectedError(problems.BAD_HTTP, "a line ends with a bare LF")
+        self._shown = b""
 
     def _feed_repeated(self, data: bytes) -> bytes | None:
         """Take a head that repeats the last one but for the digits of its content-length; None when it does not."""
@@ -206,14 +227,15 @@ class RequestParser:
         end = data.find(b"\r\n\r\n")
         if end < 0:
             return data
-        head = data[: end + 4]
+        head = self._shown = data[: end + 4]
         self._judge_bytes(head)
         self._reset()
         self.in_message = True
-        self._parse(head)
+        self._parse(_without_upgrade(head))
         if self._head is None:
             raise RejectedError(problems.BAD_HTTP, "the head is not understood")
         parsed = self._head
+        self._shown = b""
         self._remaining = parsed.body_length
         self._remember(head, parsed)
         self._sink.on_head(parsed)
@@ -260,12 +282,9 @@ class RequestParser:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            # RFC 9110 §7.8 would allow ignoring it; CONNECT and h2c must not get near an upstream, so refuse.
             raise RejectedError(problems.UPGRADE_REFUSED, "upgrades are not supported here") from None
         except httptools.HttpParserCallbackError as exc:
-            if isinstance(exc.__context__, RejectedError):
-                raise exc.__context__ from None
-            raise
+            raise exc.__context__ or exc from None
         except httptools.HttpParserError as exc:
             raise RejectedError(problems.BAD_HTTP, f"malformed HTTP: {exc}") from None
 
@@ -388,6 +407,30 @@ def _origin_form(target: bytes, host: bytes) -> bytes:
             if authority.lower() == host.lower() and b"@" not in authority:
                 return slash + rest if slash else b"/"
     raise RejectedError(problems.BAD_HTTP, "the request target must be a path, or absolute for the Host named")
+
+
+def _without_upgrade(head: bytes) -> bytes:
+    """Take the offer to change the protocol out of a judged head. RFC 9110 §7.8: "A server MAY ignore a received Upgrade header
+    field"; Java's HttpClient offers h2c with every first request, and goes on in HTTP/1.1 (RFC 7540 §3.2). A WebSocket
+    cannot go on without, so it stays and is refused."""
+    if b"\r\nupgrade:" not in head.lower():
+        return head
+    kept = []
+    for line in head[:-4].split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        name = name.lower()
+        if name == b"upgrade" and b"websocket" in value.lower():
+            return head
+        if name in {b"upgrade", b"http2-settings"}:
+            continue
+        if name == b"connection":
+            tokens = [token.strip() for token in value.split(b",")]
+            tokens = [token for token in tokens if token.lower() not in {b"upgrade", b"http2-settings", b""}]
+            if not tokens:
+                continue
+            line = b"connection: " + b", ".join(tokens)  # noqa: PLW2901
+        kept.append(line)
+    return b"\r\n".join(kept) + b"\r\n\r\n"
 
 
 class ResponseHead(msgspec.Struct):

@@ -1,0 +1,38 @@
+"""What was freed goes back to the system."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from switchgear.net.memory import FREED_BYTES, LOOK_S, Memory
+
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_memory_that_was_freed_between_what_lives_is_given_back():
+    memory = Memory()
+    if memory._info is None:
+        pytest.skip("this C library has no mallinfo2 (glibc 2.33)")
+    memory.tick(LOOK_S)
+    before = resident()
+    pieces = [bytearray(60_000) for _ in range(2_000)]
+    for piece in pieces:
+        piece[::4096] = b"x" * len(piece[::4096])
+    full = resident()
+    kept = pieces[::50]
+    del pieces, piece
+    assert full - before > 3 * FREED_BYTES
+    memory.tick(2 * LOOK_S)
+    assert memory.given_back == 1 and resident() - before < (full - before) / 3
+    memory.tick(3 * LOOK_S)
+    assert memory.given_back == 1, "nothing was freed since"
+    del kept
+
+
+def test_it_looks_seldom():
+    memory = Memory()
+    memory._info = lambda: pytest.fail("looked")
+    memory.tick(LOOK_S / 2)
