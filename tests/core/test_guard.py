@@ -4,8 +4,7 @@ import asyncio
 
 import pytest
 
-from switchgear.core.guard import PLACES_MAX, TOLD_PER_MINUTE, Guard, each, guarded, place_of
-from switchgear.testing.clock import FakeClock
+from switchgear.core.guard import PLACES_MAX, Guard, each, guarded, place_of
 
 
 class Thing:
@@ -92,30 +91,33 @@ def fault(text="x"):
     raise AssertionError
 
 
+class Said(list):
+    def __call__(self, text, level="warning", *, kind="", request_id=None, **fields):
+        self.append((text, level, kind, request_id, fields))
+
+
 def test_a_fault_is_told_with_its_id_and_place_and_never_with_its_words():
-    said = []
-    guard = Guard(said.append, FakeClock())
-    guard.caught(fault("sk-secret-prompt"), "request 01ab\x1b[2J")
-    (line,) = said
-    assert line.startswith("fault (request 01ab[2J): ValueError in ")
-    assert "test_guard.py" in line and "fault" in line and "sk-secret" not in line
+    said = Said()
+    guard = Guard(said)
+    guard.caught(fault("sk-secret-prompt"), "01ab", credential="openai/main")
+    ((text, level, kind, request_id, fields),) = said
+    assert text.startswith("fault: ValueError in ") and level == "error"
+    assert "test_guard.py" in text and " fault" in text and "sk-secret" not in text
+    assert request_id == "01ab" and fields == {"credential": "openai/main"}
+    assert kind.startswith("fault tests/core/test_guard.py:") or "test_guard.py:" in kind
     assert guard.faults == 1 and list(guard.places.values()) == [1]
 
 
-def test_L7_a_flood_of_faults_is_counted_and_does_not_flood_the_log():
-    said, clock = [], FakeClock()
-    guard = Guard(said.append, clock)
-    for _ in range(1_000):
-        guard.caught(fault())
-    assert len(said) == TOLD_PER_MINUTE and guard.faults == 1_000
-    clock.advance(60)
-    guard.caught(fault())
-    assert said[TOLD_PER_MINUTE] == f"fault: {1_000 - TOLD_PER_MINUTE} more in that minute"
-    assert len(said) == TOLD_PER_MINUTE + 2
+def test_L7_faults_of_one_place_are_lines_of_one_kind():
+    said = Said()
+    guard = Guard(said)
+    for number in range(50):
+        guard.caught(fault(), str(number))
+    assert len({kind for _, _, kind, _, _ in said}) == 1 and guard.faults == 50
 
 
 def test_places_are_bounded():
-    guard = Guard(lambda text: None, FakeClock())
+    guard = Guard(Said())
     guard.places = {str(number): 1 for number in range(PLACES_MAX)}
     guard.caught(fault())
     assert len(guard.places) == PLACES_MAX and guard.faults == 1

@@ -7,6 +7,7 @@ import pytest
 
 from switchgear.edge import outbox
 from switchgear.edge.outbox import Outbox
+from switchgear.testing.faults import LoudGuard
 
 
 class Disk:
@@ -34,8 +35,18 @@ def reports():
     return []
 
 
+class Client:
+    """An exchange that does what it is told."""
+
+    def act(self, function, arguments):
+        function(*arguments)
+
+
+CLIENT = Client()
+
+
 def made(disk, reports, durable=False):
-    box = Outbox(disk, reports.append, durable)
+    box = Outbox(disk, reports.append, LoudGuard(), durable)
     box.link = disk
     return box
 
@@ -45,8 +56,8 @@ def test_L2_records_are_written_before_the_link_and_the_clients(reports):
 
     async def turn():
         box = made(disk, reports)
-        box.call(disk.events.append, "first client")
-        box.call(disk.events.append, "second client")
+        box.call(CLIENT, disk.events.append, "first client")
+        box.call(CLIENT, disk.events.append, "second client")
         assert disk.events == []
         await asyncio.sleep(0)
 
@@ -72,7 +83,7 @@ def test_L3_while_the_disk_refuses_nothing_leaves_and_nothing_is_lost(reports, m
 
     async def turn():
         box = made(disk, reports)
-        box.call(disk.events.append, "client")
+        box.call(CLIENT, disk.events.append, "client")
         await asyncio.sleep(0.05)
         assert disk.events == [] and not box.is_recording
         disk.refuse = False
@@ -96,3 +107,21 @@ def test_a_turn_is_flushed_once_however_much_is_queued(reports):
 
     asyncio.run(turn())
     assert disk.events == ["spool", "link"]
+
+
+def test_a_disk_that_fails_in_an_unknown_way_makes_everything_wait_as_well(reports, monkeypatch):
+    monkeypatch.setattr(outbox, "RETRY_S", 0.01)
+    disk = Disk()
+    commit, disk.commit = disk.commit, lambda: 1 / 0
+
+    async def turn():
+        box = made(disk, reports)
+        box.call(CLIENT, disk.events.append, "client")
+        await asyncio.sleep(0.05)
+        assert disk.events == [] and not box.is_recording and box._guard.faults > 1
+        disk.commit = commit
+        await asyncio.sleep(0.05)
+        assert box.is_recording
+
+    asyncio.run(turn())
+    assert disk.events == ["spool", "link", "client"]

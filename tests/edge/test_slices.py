@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from switchgear.core.steps import Steps
 from switchgear.edge.slices import TURN_S, Job, Slicer
+from switchgear.testing.faults import LoudGuard
 
 
 class Turns:
@@ -45,7 +46,7 @@ def job(turns: Turns, name: str, steps: int, ends: list[object], **more: object)
 
 def test_a_turn_takes_its_share_and_no_more():
     turns, ends = Turns(), []
-    slicer = Slicer(turns, turns.soon)
+    slicer = Slicer(turns, turns.soon, LoudGuard())
     slicer.add(job(turns, "a", 50, ends))
     assert turns.log == []
     while turns.due:
@@ -57,7 +58,7 @@ def test_a_turn_takes_its_share_and_no_more():
 
 def test_jobs_take_turns_so_that_a_short_one_does_not_wait_for_a_long_one():
     turns, ends = Turns(), []
-    slicer = Slicer(turns, turns.soon)
+    slicer = Slicer(turns, turns.soon, LoudGuard())
     slicer.add(job(turns, "long", 1_000, ends))
     slicer.add(job(turns, "short", 8, ends))
     for _ in range(6):
@@ -68,7 +69,7 @@ def test_jobs_take_turns_so_that_a_short_one_does_not_wait_for_a_long_one():
 
 def test_work_that_nobody_waits_for_stops():
     turns, ends, wanted = Turns(), [], [True]
-    slicer = Slicer(turns, turns.soon)
+    slicer = Slicer(turns, turns.soon, LoudGuard())
     slicer.add(job(turns, "a", 1_000, ends, wanted=lambda: wanted[0]))
     turns.turn()
     wanted[0] = False
@@ -80,7 +81,7 @@ def test_work_that_nobody_waits_for_stops():
 
 def test_an_exception_ends_its_own_job_only():
     turns, ends = Turns(), []
-    slicer = Slicer(turns, turns.soon)
+    slicer = Slicer(turns, turns.soon, LoudGuard())
     slicer.add(job(turns, "bad", 1, ends, fails=True))
     slicer.add(job(turns, "good", 20, ends))
     while turns.due:
@@ -91,7 +92,7 @@ def test_an_exception_ends_its_own_job_only():
 
 def test_a_job_that_begins_another_is_followed_by_it():
     turns, ends = Turns(), []
-    slicer = Slicer(turns, turns.soon)
+    slicer = Slicer(turns, turns.soon, LoudGuard())
     first = Job(turns.work("a", 3), lambda _: slicer.add(job(turns, "b", 3, ends)), ends.append, lambda: True)
     slicer.add(first)
     while turns.due:

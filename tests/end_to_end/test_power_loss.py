@@ -12,6 +12,7 @@ from switchgear.providers import endpoint
 from switchgear.spool import files, writer
 from switchgear.spool.reader import SpoolReader
 from switchgear.spool.writer import SpoolWriter
+from switchgear.testing.faults import LoudGuard
 from switchgear.vault import box, kek
 from switchgear.vault.seal import SealContext, seal
 from switchgear.wire import records
@@ -123,7 +124,7 @@ def test_C3_the_vaults_box_after_a_power_cut(seed, tmp_path, monkeypatch):
     acknowledged = {}
     with monkeypatch.context() as patched:
         power.install(patched, disk, files)
-        made = box.Box(folder, keys)
+        made = box.Box(folder, keys, LoudGuard())
         for number in range(1, chance.randint(2, 8)):
             name = f"c{chance.randint(1, 3)}"
             context = SealContext(provider="p", credential=name, version=number, endpoint=place)
@@ -132,6 +133,6 @@ def test_C3_the_vaults_box_after_a_power_cut(seed, tmp_path, monkeypatch):
             acknowledged[name] = number
         disk.cut(tmp_path / "after", chance)
         disk.end()
-    after = box.Box(tmp_path / "after", keys)
+    after = box.Box(tmp_path / "after", keys, LoudGuard())
     assert {item.name: item.version for item in after.list()} == acknowledged
     assert after.unopened == []

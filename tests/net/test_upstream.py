@@ -7,6 +7,7 @@ import pytest
 from switchgear.net.upstream import Pool
 from switchgear.providers.endpoint import Endpoint
 from switchgear.testing.clock import FakeClock
+from switchgear.testing.faults import LoudGuard
 
 
 class Resolver:
@@ -42,7 +43,7 @@ def run(listened, resolver, *, allow_private, times=1):
     async def main():
         server = await asyncio.start_server(lambda r, w: listened.append(w), "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        pool = Pool(FakeClock(), resolver)
+        pool = Pool(FakeClock(), LoudGuard(), resolver)
         found = [await connect(pool, endpoint(port, allow_private)) for _ in range(times)]
         await asyncio.sleep(0.05)
         pool.close()

@@ -10,6 +10,7 @@ from switchgear.spool import writer
 from switchgear.spool.syncer import SYNC_S, Syncer
 from switchgear.spool.writer import SpoolWriter
 from switchgear.testing.clock import FakeClock
+from switchgear.testing.faults import LoudGuard
 from switchgear.wire import records
 from switchgear.wire.records import Kind
 
@@ -32,7 +33,7 @@ async def _wait_until(condition: "object") -> None:
 def test_L2_what_is_written_is_synced_and_then_nothing_wakes(tmp_path: Path) -> None:
     async def main() -> None:
         spool = _spool(tmp_path)
-        syncer = Syncer(spool, reports.append)
+        syncer = Syncer(spool, reports.append, LoudGuard())
         _write(spool)
         assert spool.needs_sync
         syncer.wake()
@@ -57,7 +58,7 @@ def test_L2_what_is_written_is_synced_and_then_nothing_wakes(tmp_path: Path) -> 
 def test_L2_a_failed_sync_is_repaired_without_another_write(tmp_path: Path) -> None:
     async def main() -> None:
         spool = _spool(tmp_path)
-        syncer = Syncer(spool, lambda text: None)
+        syncer = Syncer(spool, lambda text: None, LoudGuard())
         _write(spool)
         before = sorted(path.name for path in spool.folder.glob("*.seg"))
         spool._synced = -1  # what `sync` leaves behind when the disk refuses
@@ -75,7 +76,7 @@ def test_L3_no_room_for_a_repair_is_said_and_tried_again(tmp_path: Path, monkeyp
 
     async def main() -> None:
         spool = _spool(tmp_path)
-        syncer = Syncer(spool, reports.append)
+        syncer = Syncer(spool, reports.append, LoudGuard())
         backlog = [spool.folder / f"0000009{number}.seg" for number in range(5)]
         for path in backlog:
             path.touch()

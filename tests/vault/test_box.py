@@ -8,6 +8,7 @@ import pytest
 from switchgear.core.errors import RefusedError, SealError
 from switchgear.core.secret import Secret
 from switchgear.providers import endpoint
+from switchgear.testing.faults import LoudGuard
 from switchgear.vault import seal
 from switchgear.vault.box import RECOGNISE_MAX, Box, Ceilings, Put
 from switchgear.vault.kek import KeyPair
@@ -23,14 +24,14 @@ def put(version, value=b"sk-secret-value-1", name="c", place=PLACE):
 
 
 def test_C3_it_serves_after_a_restart(tmp_path):
-    Box(tmp_path, KEYS).put(put(1), 10)
-    again = Box(tmp_path, KEYS)
+    Box(tmp_path, KEYS, LoudGuard()).put(put(1), 10)
+    again = Box(tmp_path, KEYS, LoudGuard())
     assert again.find("p/c").secret.reveal() == b"sk-secret-value-1"
     assert not again.is_empty and again.unopened == []
 
 
 def test_C3_versions_only_rise(tmp_path):
-    box = Box(tmp_path, KEYS)
+    box = Box(tmp_path, KEYS, LoudGuard())
     box.put(put(5), 1)
     for version in (4, 5):
         with pytest.raises(RefusedError):
@@ -39,28 +40,28 @@ def test_C3_versions_only_rise(tmp_path):
 
 
 def test_C3_a_removed_credential_does_not_come_back(tmp_path):
-    box = Box(tmp_path, KEYS)
+    box = Box(tmp_path, KEYS, LoudGuard())
     old = put(5)
     box.put(old, 1)
     box.set_state("p/c", "removed", 2)
     assert box.find("p/c") is None
     with pytest.raises(RefusedError):
-        Box(tmp_path, KEYS).put(old, 3)
-    assert Box(tmp_path, KEYS).versions() == {"p/c": 5}
-    assert Box(tmp_path, KEYS).list() == []
+        Box(tmp_path, KEYS, LoudGuard()).put(old, 3)
+    assert Box(tmp_path, KEYS, LoudGuard()).versions() == {"p/c": 5}
+    assert Box(tmp_path, KEYS, LoudGuard()).list() == []
     with pytest.raises(RefusedError):
         box.set_state("p/c", "active", 4)
 
 
 def test_the_same_secret_in_the_same_place_is_no_change(tmp_path):
-    box = Box(tmp_path, KEYS)
+    box = Box(tmp_path, KEYS, LoudGuard())
     first = box.put(put(1), 10)
     assert box.put(put(2), 20) == first
     assert box.put(put(3, place=msgspec.structs.replace(PLACE, port=444)), 30).version == 3
 
 
 def test_disabled_is_not_found_and_comes_back(tmp_path):
-    box = Box(tmp_path, KEYS)
+    box = Box(tmp_path, KEYS, LoudGuard())
     box.put(put(1), 1)
     box.set_state("p/c", "disabled", 2)
     assert box.find("p/c") is None
@@ -71,33 +72,33 @@ def test_disabled_is_not_found_and_comes_back(tmp_path):
 
 
 def test_C4_metadata_and_the_file_hold_no_secret(tmp_path):
-    box = Box(tmp_path, KEYS)
+    box = Box(tmp_path, KEYS, LoudGuard())
     shown = msgspec.json.encode(box.put(put(1), 1))
     assert b"sk-secret-value" not in shown and b'"last4":"ue-1"' in shown
     assert b"sk-secret-value" not in (tmp_path / "box").read_bytes()
 
 
 def test_another_kek_opens_nothing_and_says_so(tmp_path):
-    Box(tmp_path, KEYS).put(put(1), 1)
-    other = Box(tmp_path, KeyPair(Secret(b"x" * 32)))
+    Box(tmp_path, KEYS, LoudGuard()).put(put(1), 1)
+    other = Box(tmp_path, KeyPair(Secret(b"x" * 32)), LoudGuard())
     assert other.unopened == ["p/c"]
     assert other.find("p/c") is None
     assert [m.opens for m in other.list()] == [False]
 
 
 def test_a_damaged_file_is_an_error_not_an_empty_box(tmp_path):
-    Box(tmp_path, KEYS).put(put(1), 1)
+    Box(tmp_path, KEYS, LoudGuard()).put(put(1), 1)
     (tmp_path / "box").write_bytes(b"garbage")
     with pytest.raises(SealError):
-        Box(tmp_path, KEYS)
+        Box(tmp_path, KEYS, LoudGuard())
 
 
 def test_S1_a_box_belongs_to_one_store(tmp_path):
-    box = Box(tmp_path, KEYS)
+    box = Box(tmp_path, KEYS, LoudGuard())
     box.bind_store("a")
-    Box(tmp_path, KEYS).bind_store("a")
+    Box(tmp_path, KEYS, LoudGuard()).bind_store("a")
     with pytest.raises(RefusedError):
-        Box(tmp_path, KEYS).bind_store("b")
+        Box(tmp_path, KEYS, LoudGuard()).bind_store("b")
     assert Ceilings().concurrency > 0
 
 
@@ -109,7 +110,7 @@ def digest(value: bytes) -> bytes:
 
 
 def test_C4_a_secret_is_recognised_by_its_digest_and_nothing_else_is_told(tmp_path):
-    box = Box(tmp_path, KEYS)
+    box = Box(tmp_path, KEYS, LoudGuard())
     box.put(put(1, b"sk-secret-value-one"), 10)
     found = box.recognise([digest(b"sk-secret-value-one"), digest(b"sk-another"), b"", b"x" * 99])
     assert found == {digest(b"sk-secret-value-one").hex(): "p/c"}
@@ -120,17 +121,17 @@ def test_C4_a_secret_is_recognised_by_its_digest_and_nothing_else_is_told(tmp_pa
 
 
 def test_a_question_is_bounded(tmp_path):
-    box = Box(tmp_path, KEYS)
+    box = Box(tmp_path, KEYS, LoudGuard())
     box.put(put(1, b"sk-secret-value-one"), 10)
     many = [digest(bytes([n % 256, n // 256])) for n in range(RECOGNISE_MAX)]
     assert box.recognise([*many, digest(b"sk-secret-value-one")]) == {}
 
 
 def test_fingerprints_of_an_earlier_version_are_renewed(tmp_path):
-    box = Box(tmp_path, KEYS)
+    box = Box(tmp_path, KEYS, LoudGuard())
     box.put(put(1, b"sk-secret-value-one"), 10)
     (item,) = box._items.values()
     box._items[item.id] = msgspec.structs.replace(item, fingerprint="0" * 32)
     box._save()
-    again = Box(tmp_path, KEYS)
+    again = Box(tmp_path, KEYS, LoudGuard())
     assert again.recognise([digest(b"sk-secret-value-one")])

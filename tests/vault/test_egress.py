@@ -5,6 +5,7 @@ import pytest
 from switchgear.core.errors import RefusedError
 from switchgear.core.secret import Secret
 from switchgear.providers import endpoint
+from switchgear.testing.faults import LoudGuard
 from switchgear.vault import egress, seal
 from switchgear.vault.box import Box, Ceilings, Put
 from switchgear.vault.kek import KeyPair
@@ -19,7 +20,7 @@ KEYS = KeyPair(Secret(bytes(range(32))))
 def opened(tmp_path):
     place = endpoint.parse("https://api.example.com:8443/v1")
     context = SealContext(provider="p", credential="c", version=1, endpoint=place)
-    box = Box(tmp_path, KEYS)
+    box = Box(tmp_path, KEYS, LoudGuard())
     box.put(Put(context, seal.seal(Secret(b"sk-secret-value-1"), context, KEYS.public)), 1)
     return box.find("p/c")
 

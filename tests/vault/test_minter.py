@@ -10,6 +10,7 @@ from switchgear.net.clock import SystemClock
 from switchgear.net.server import HttpServer
 from switchgear.net.upstream import Pool
 from switchgear.providers import endpoint
+from switchgear.testing.faults import LoudGuard
 from switchgear.vault import seal
 from switchgear.vault.box import Item, Opened
 from switchgear.vault.minter import Minter
@@ -20,7 +21,7 @@ class TokenServer:
     """Gives tokens, or what it is told to."""
 
     def __init__(self):
-        self.server = HttpServer(self, SystemClock())
+        self.server = HttpServer(self, SystemClock(), LoudGuard())
         self.asked = 0
         self.answer = None
         self.lifetime = 3600
@@ -30,7 +31,7 @@ class TokenServer:
 
     on_gone = on_writable = on_head
 
-    def render(self, problem, exchange):
+    def render(self, problem, target):
         return b"", b""
 
     def on_request(self, exchange):
@@ -63,7 +64,7 @@ def run(test):
         sock.listen()
         sock.setblocking(False)
         await tokens.server.start(sock)
-        pool = Pool(SystemClock())
+        pool = Pool(SystemClock(), LoudGuard())
         pool.start()
         try:
             await test(tokens, Minter(pool, SystemClock()), sock.getsockname()[1])

@@ -6,6 +6,7 @@ import socket
 from types import SimpleNamespace
 
 from switchgear.testing.clock import FakeClock
+from switchgear.testing.faults import LoudGuard
 from switchgear.vault import service
 from switchgear.vault.service import VaultService, VaultSideLink
 from switchgear.wire import frames
@@ -65,7 +66,15 @@ def run(scenario, uids=None):
         pool = SimpleNamespace(now_s=0.0)
         uid = os.geteuid()
         made = VaultService(
-            None, journal, pool, FakeClock(), "run", b"key", {"edge": frozenset(uids or {uid})}, reports.append
+            None,
+            journal,
+            pool,
+            FakeClock(),
+            "run",
+            b"key",
+            {"edge": frozenset(uids or {uid})},
+            reports.append,
+            LoudGuard(),
         )
         link = VaultSideLink(made)
         link.connection_made(transport)

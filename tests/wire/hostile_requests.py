@@ -179,7 +179,7 @@ def _field_cases():
         ("value with ESC", "Host: a\r\nX: \x1b[31m", 0), ("value with high bytes", "Host: a\r\nX: \xe4\xff", 1), ("value with a tab", "Host: a\r\nX: a\tb", 1), ("folded value", "Host: a\r\nX: a\r\n b", 0),
         ("folded with a tab", "Host: a\r\nX: a\r\n\tb", 0), ("65 fields", "Host: a" + "".join(f"\r\nX{n}: y" for n in range(65)), 0), ("1,000 fields", "Host: a" + "".join(f"\r\nX{n}: y" for n in range(1000)), 0),
         ("a field of 20 KB", "Host: a\r\nX: " + "y" * 20_000, 0), ("a name of 20 KB", "Host: a\r\n" + "x" * 20_000 + ": y", 0),
-        ("upgrade to h2c", "Host: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__", 0),
+        ("upgrade to h2c", "Host: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__", 1),
         ("upgrade to WebSocket", "Host: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x", 0), ("Connection names Host", "Host: a\r\nConnection: host, x-api-key", 1),
         ("Expect something else", "Host: a\r\nExpect: 200-maybe", 0), ("Expect twice", "Host: a\r\nExpect: 100-continue\r\nExpect: x", 0),
     ):  # fmt: skip

@@ -121,9 +121,8 @@ REFUSED = {
     "target_non_ascii": request(b"POST /\xff HTTP/1.1"),
     "two_spaces": request(b"POST  /x HTTP/1.1"),
     "websocket": request(b"GET / HTTP/1.1", b"Host: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"),
-    "h2c": request(
-        b"GET / HTTP/1.1", b"Host: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n"
-    ),
+    "websocket_or_h2c": request(b"GET / HTTP/1.1", b"Host: a\r\nConnection: Upgrade\r\nUpgrade: h2c, websocket\r\n"),
+    "http2_preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "expect": request(headers=b"Host: a\r\nExpect: 200-maybe\r\n"),
     "long_head": request(headers=b"Host: a\r\nX: " + b"a" * 20_000 + b"\r\n"),
     "many_headers": request(headers=b"Host: a\r\n" + b"X: 1\r\n" * 100),
@@ -149,6 +148,88 @@ def test_H1_refused(name):
 def test_H1_refused_before_the_head_is_complete(name):
     with pytest.raises(RejectedError):
         parse(REFUSED[name].split(b"\r\n\r\n")[0])
+
+
+# What Java's HttpClient sends with each first request over plain HTTP (RFC 7540 §3.2), and its like.
+OFFERS = {
+    "java": b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\n",
+    "other_case": b"connection: upgrade\r\nUPGRADE: h2c\r\n",
+    "several": b"Upgrade: TLS/1.0, h2c\r\nConnection: Keep-Alive , Upgrade\r\n",
+    "twice": b"Connection: upgrade\r\nConnection: keep-alive\r\nUpgrade: h2c\r\nUpgrade: IRC/6.9\r\n",
+    "without_connection": b"Upgrade: h2c\r\n",
+}
+
+
+@pytest.mark.parametrize("name", OFFERS)
+def test_an_offer_to_upgrade_is_ignored(name):
+    # RFC 9110 §7.8: "A server MAY ignore a received Upgrade header field if it wishes to continue using the current protocol".
+    plain = POST.replace(b"Content-Type", b"X: websocket\r\nContent-Type")
+    offered = plain.replace(b"X: websocket", OFFERS[name] + b"X: websocket")
+    events = parse(offered + plain)
+    heads = [dict(event[4]) for event in events if event[0] == "head"]
+    assert [event[0] for event in events] == ["head", "body", "end"] * 2
+    assert b"upgrade" not in heads[0] and b"http2-settings" not in heads[0]
+    assert heads[0].get(b"connection", b"").lower() in {b"", b"keep-alive"}
+    for at in range(1, len(offered)):
+        assert parse(offered[:at], offered[at:] + plain) == events
+
+
+def test_an_offer_to_upgrade_does_not_keep_a_connection_that_is_to_close():
+    heads = []
+    sink = Sink()
+    sink.on_head = heads.append
+    RequestParser(sink, LIMITS).feed(GET.replace(b"Host: a", b"Host: a\r\nConnection: close, Upgrade\r\nUpgrade: h2c"))
+    assert not heads[0].keep_alive
+
+
+def test_the_target_of_a_refused_head_is_known():
+    for data, target in (
+        (REFUSED["websocket"].replace(b"GET /", b"GET /model/a/converse"), b"/model/a/converse"),
+        (request(b"POST /v1/messages HTTP/1.1", b"Host: a\r\nContent-Length: 99999999999\r\n"), b"/v1/messages"),
+        (b"GET /v1beta/x HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 20_000, b"/v1beta/x"),
+        (b"nonsense\r\n\r\n", b""),
+    ):
+        parser = RequestParser(Sink(), LIMITS)
+        with pytest.raises(RejectedError):
+            parser.feed(data)
+        assert parser.target == target
+
+
+def test_a_paused_parser_keeps_what_comes_and_goes_on_where_it_stopped():
+    sink = Sink()
+    parser = RequestParser(sink, LIMITS)
+    begin = sink.on_head
+
+    def pause(head):
+        begin(head)
+        parser.is_paused = True
+
+    sink.on_head = pause
+    parser.feed(POST + GET + POST[:30])
+    assert sink.events == parse(POST) and parser.pending_bytes == len(GET) + 30
+    parser.is_paused = False
+    parser.feed(b"")
+    assert sink.events == parse(POST + GET) and parser.pending_bytes == 30
+    parser.feed(POST[30:])
+    assert parser.pending_bytes == len(POST)
+    parser.is_paused = False
+    parser.feed(b"")
+    assert sink.events == parse(POST + GET + POST) and parser.pending_bytes == 0
+
+
+class OddError(Exception):
+    pass
+
+
+def test_what_a_sink_raises_comes_out_as_it_is():
+    def fail(*_):
+        raise OddError
+
+    for name in ("on_head", "on_body", "on_end"):
+        sink = Sink()
+        setattr(sink, name, fail)
+        with pytest.raises(OddError):
+            RequestParser(sink, LIMITS).feed(CHUNKED)
 
 
 def test_an_absolute_target_for_the_named_host_is_a_path():

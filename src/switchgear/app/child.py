@@ -15,10 +15,14 @@ import uvloop
 
 from switchgear.app.boot import Boot
 from switchgear.app.report import report, what_of
+from switchgear.core.guard import Guard, guarded
 
-__all__ = ["Life", "listening", "report", "run", "wait_first"]
+__all__ = ["Life", "guard", "listening", "report", "run", "wait_first"]
 
 ORPHAN_S = 0.5
+
+guard = Guard(report)
+"""The process's own: what nobody expected is told and counted here."""
 
 
 def listening(fd: int) -> socket.socket:
@@ -57,11 +61,16 @@ class Life:
         with contextlib.suppress(BrokenPipeError):  # the supervisor died meanwhile: the lifeline says so in a moment
             os.write(self._boot.ready_fd, msgspec.json.encode(self._boot.held) + b"\n")
 
+    def _fault(self, exc: Exception) -> None:
+        guard.caught(exc)
+
+    @guarded(_fault)
     def _on_signal(self) -> None:
         if self.stopping.is_set():
             self.hurry.set()
         self.stopping.set()
 
+    @guarded(_fault)
     def _on_lifeline(self) -> None:
         if not os.read(self._boot.lifeline_fd, 64):
             asyncio.get_running_loop().remove_reader(self._boot.lifeline_fd)

@@ -99,6 +99,7 @@ async def main(boot: Boot, prepared: Prepared) -> None:
         layout.vault_run,
         lambda: frames.Hello(frames.PROTOCOL_VERSION, "control", boot.link_token, "", boot.run_id),
         lambda: link_box[0].flush(),  # noqa: PLW0108  the link does not exist yet
+        child.guard,
     )
     link_box.append(link)
     link.start()

@@ -11,7 +11,6 @@ import msgspec
 from switchgear.app import child
 from switchgear.app.boot import Boot
 from switchgear.app.layout import Layout, PriceFiles, read_peppers
-from switchgear.core.guard import Guard
 from switchgear.core.ids import IdSource
 from switchgear.edge import telling
 from switchgear.edge.gate import Gate
@@ -47,12 +46,12 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     spool = SpoolWriter(
         layout.edge_spool(boot.number), clock, os.urandom, boot.run_id, segment_bytes=boot.segment_bytes
     )
-    outbox = Outbox(spool, child.report, durable=boot.durability == "power")
+    outbox = Outbox(spool, child.report, child.guard, durable=boot.durability == "power")
 
     def hello() -> frames.Hello:
         return frames.Hello(frames.PROTOCOL_VERSION, "edge", boot.link_token, spool.spool_id, boot.run_id)
 
-    link = VaultLink(layout.vault_run, hello, outbox.schedule)
+    link = VaultLink(layout.vault_run, hello, outbox.schedule, child.guard)
     outbox.link = link
     link.start()
     replica = await _open_replica(layout, life)
@@ -68,14 +67,14 @@ async def main(boot: Boot, prepared: Prepared) -> None:
         ids=IdSource(os.urandom),
         clock=clock,
         report=child.report,
-        guard=Guard(child.report, clock),
+        guard=child.guard,
         log_totals=lambda: (child.report.lost, child.report.errors),
         keeps_contexts=boot.log.access,
     )
     gate.start()
     while not (link.is_up and replica.snapshot() is not None) and not life.stopping.is_set():
         await asyncio.sleep(0.01)
-    server = HttpServer(gate, clock, _limits(boot))
+    server = HttpServer(gate, clock, child.guard, _limits(boot))
     gate.arriving = server.arriving
     gate.connections = lambda: len(server.connections)
     if boot.log.access:

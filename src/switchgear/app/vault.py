@@ -62,14 +62,16 @@ async def main(boot: Boot, prepared: kek.KeyPair) -> None:
     clock = SystemClock()
     life = child.Life(boot)
     life.watch()
-    box = Box(layout.vault, prepared)
+    box = Box(layout.vault, prepared, child.guard)
     if box.unopened:
         child.report(f"the KEK does not open these credentials: {', '.join(box.unopened)}")
     journal = SpoolWriter(layout.journal, clock, os.urandom, boot.run_id, segment_bytes=boot.segment_bytes)
-    pool = Pool(clock)
+    pool = Pool(clock, child.guard)
     peers = {role: frozenset(uids) for role, uids in boot.peers.items()}
     tokens = functools.partial(read_token, boot.identity_fd) if boot.identity_fd >= 0 else None
-    service = VaultService(box, journal, pool, clock, boot.run_id, boot.link_key, peers, child.report, tokens)
+    service = VaultService(
+        box, journal, pool, clock, boot.run_id, boot.link_key, peers, child.report, child.guard, tokens
+    )
     await service.start(unix.bind(layout.vault_run, "vault.sock", 0o660))
     life.ready()
     await life.stopping.wait()

@@ -11,14 +11,11 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-from switchgear.core.clock import Clock
-from switchgear.core.text import clean
+from switchgear.core.log_line import Report, Value
 
 Door = TypeVar("Door", bound=Callable[..., Any])
 Item = TypeVar("Item")
 
-TOLD_PER_MINUTE = 20
-"""Faults that are told one by one; a client that can cause them must not be able to fill the log (INVARIANTS L7)."""
 PLACES_MAX = 1_000
 """Places that are counted apart: lines of this program and its libraries, so hardly more than a few."""
 
@@ -27,31 +24,24 @@ class Guard:
     """Tells and counts faults. One per process; nothing of what an exception *says* is told, as it may quote a prompt or a
     secret: its type, its place in the program and the id of what it was about are enough to find it."""
 
-    def __init__(self, report: Callable[[str], None], clock: Clock) -> None:
+    def __init__(self, report: Report) -> None:
+        """`report` bounds how many lines of one place there are (INVARIANTS L7): a client may be able to cause them."""
         self._report = report
-        self._clock = clock
         self.faults = 0
         """How many were caught since the process began."""
         self.places: dict[str, int] = {}
         """How many at each place."""
-        self._minute = 0
-        self._told = 0
 
-    def caught(self, exc: BaseException, about: str = "") -> None:
-        """Tell and count a fault. `about` names what ends of it, a request's id for example. Never raises."""
+    def caught(self, exc: BaseException, request_id: str = "", **about: Value) -> None:
+        """Tell and count a fault: of which request, or what else ends of it (`credential="openai/main"`). Never raises."""
         self.faults += 1
         place = place_of(exc)
         if place in self.places or len(self.places) < PLACES_MAX:
             self.places[place] = self.places.get(place, 0) + 1
-        minute = int(self._clock.monotonic_s() // 60)
-        if minute != self._minute:
-            if self._told > TOLD_PER_MINUTE:
-                self._report(f"fault: {self._told - TOLD_PER_MINUTE} more in that minute")
-            self._minute, self._told = minute, 0
-        self._told += 1
-        if self._told <= TOLD_PER_MINUTE:
-            what = f" ({clean(about, 128)})" if about else ""
-            self._report(f"fault{what}: {type(exc).__name__} in {place}")
+        name = type(exc).__name__
+        self._report(
+            f"fault: {name} in {place}", "error", kind=f"fault {place}", request_id=request_id or None, **about
+        )
 
 
 def place_of(exc: BaseException) -> str:

@@ -165,14 +165,15 @@ _SHAPES: dict[str, Callable[[Fault], dict[str, Any]]] = {
 }
 
 
+DIALECTS = frozenset(_SHAPES)
+
+
 def render(dialect: str, fault: Fault) -> tuple[bytes, bytes]:
     """Return (further header lines, body) of an error response."""
     body = encode(_SHAPES[dialect](fault))
     if dialect == "bedrock":
         default = "ValidationException" if fault.status < 500 else "InternalServerException"
         return b"x-amzn-errortype: %b\r\n" % _BEDROCK.get(fault.status, default).encode(), body
-    if dialect == "anthropic":
-        return b"request-id: %b\r\n" % fault.request_id.encode(), body
     return b"", body
 
 

@@ -11,21 +11,21 @@ import msgspec
 
 from switchgear.core import problems
 from switchgear.core.clock import Clock
-from switchgear.core.guard import Guard
+from switchgear.core.guard import Guard, each, guarded
 from switchgear.core.ids import IdSource
 from switchgear.core.log_line import Report
 from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps
 from switchgear.core.text import clean
 from switchgear.dialects import errors, guides, model_lists
-from switchgear.edge import litellm, paths, pipeline, standing, telling
+from switchgear.edge import litellm, paths, pipeline, settle, standing, telling
 from switchgear.edge.context import RequestContext
 from switchgear.edge.counters import Tally
 from switchgear.edge.outbox import Outbox
 from switchgear.edge.plan import Planner
 from switchgear.edge.settle import DenialLog
 from switchgear.edge.slices import Job, Slicer
-from switchgear.edge.transfer import Transfer
+from switchgear.edge.transfer import FAULT, ID_HEADERS, INTERNAL_TEXT, Transfer
 from switchgear.net.link import VaultLink
 from switchgear.net.server import Exchange
 from switchgear.replica.entries import KeyEntry, Snapshot, Stored, scope_of
@@ -40,6 +40,8 @@ LOOK_S = 0.25
 STORED_MAX = 10_000
 STORED_WAIT_S = 0.1
 DAY_MS = 86_400_000
+UNKNOWN = {dialect: paths.Endpoint("unknown", b"", None, dialect, needs_key=False) for dialect in errors.DIALECTS}
+"""What stands for a path that is not served, in the shape that its client reads."""
 _JSON = b"content-type: application/json\r\n"
 
 
@@ -73,7 +75,7 @@ class Gate:
         self.now_s = clock.monotonic_s()
         self.report = report
         self.guard = guard
-        self.slices = Slicer(clock, lambda turn: asyncio.get_running_loop().call_soon(turn))
+        self.slices = Slicer(clock, lambda turn: asyncio.get_running_loop().call_soon(turn), guard)
         self._log_totals = log_totals
         self._keeps_contexts = keeps_contexts
         self.connections: Callable[[], int] = lambda: 0
@@ -95,6 +97,10 @@ class Gate:
         self._look()
         self.outbox.syncer.wake()
 
+    def _fault(self, exc: Exception) -> None:
+        # Nothing but this one turn of a timer ends, or this one record: the next turn is due already.
+        self.guard.caught(exc)
+
     # Handler
 
     def on_head(self, exchange: Exchange) -> None:
@@ -102,23 +108,25 @@ class Gate:
         head = exchange.head
         now_ms = self.clock.wall_ms()
         context = RequestContext(exchange, self.ids.request_id(now_ms), now_ms, self.clock.monotonic_s())
-        exchange.context = context
+        exchange.context, exchange.id = context, context.id
         shared = head.shared
         match = shared.get("path")
         if match is None:
             match = shared["path"] = paths.find(head.target)
         if match is None or (match.endpoint.compat and not self._is_compatible(match.endpoint.compat)):
             shown = head.target.partition(b"?")[0][:128].decode("ascii", "replace")
+            context.endpoint = UNKNOWN[paths.dialect_of(head.target, head.headers)]
             self._turn_away(context, Problem(problems.UNKNOWN_PATH, f"there is nothing at {shown}"))
             return
         endpoint = context.endpoint = match.endpoint
         context.rest = match.rest
-        also = {b"GET": b"HEAD"}.get(endpoint.method, b"") if endpoint.path != paths.DELETES else b"DELETE"
-        if head.method not in {endpoint.method, also} and endpoint.method != b"*":
+        if head.method != endpoint.method and head.method not in paths.methods(endpoint):
             self._turn_away(
                 context, Problem(problems.METHOD_NOT_ALLOWED, f"use {endpoint.method.decode()} for this path")
             )
             return
+        if endpoint.operation is None:
+            exchange.discard()
         if not endpoint.needs_key:
             return
         for stage in pipeline.HEAD_STAGES:
@@ -126,6 +134,8 @@ class Gate:
             if problem is not None:
                 self._deny(context, problem)
                 return
+        if context.key is not None:
+            exchange.owner = context.key.id
 
     def on_request(self, exchange: Exchange) -> None:
         """Handler: the whole request is there."""
@@ -162,7 +172,7 @@ class Gate:
             Job(
                 steps,
                 lambda problem: self._go_on(context, problem, stages),
-                lambda exc: self._fell(context, exc),
+                context.exchange.fault,
                 lambda: not (context.gone or context.exchange.is_ended),
             )
         )
@@ -173,11 +183,6 @@ class Gate:
             self._deny(context, problem)
         else:
             self._run(context, stages)
-
-    def _fell(self, context: RequestContext, exc: Exception) -> None:
-        """A fault of the gateway's own, in slices."""
-        self.guard.caught(exc, context.id)
-        self.refuse(context, Problem(problems.INTERNAL, "the gateway failed on this request"))
 
     def on_gone(self, exchange: Exchange) -> None:
         """Handler: the client went away."""
@@ -191,18 +196,58 @@ class Gate:
         if isinstance(exchange.context, Transfer):
             exchange.context.on_writable()
 
-    def render(self, problem: Problem, exchange: Exchange | None) -> tuple[bytes, bytes]:
+    def on_fault(self, exchange: Exchange, exc: Exception) -> None:
+        """Handler: end this exchange, and nothing else, for what was raised about it."""
+        state = exchange.context
+        if isinstance(state, Transfer):
+            state.on_fault(exc)
+            return
+        self.guard.caught(exc, exchange.id)
+        problem = Problem(problems.INTERNAL, INTERNAL_TEXT)
+        if isinstance(state, RequestContext):
+            self._note_fault(state, problem)
+        if exchange.is_ended:
+            return
+        if exchange.is_started:
+            exchange.abort()
+        elif isinstance(state, RequestContext):
+            self.refuse(state, problem)
+        else:  # it was settled: only its answer failed
+            headers, body = self._refusal(problem, exchange.id, exchange.head.target, exchange.head.headers)
+            exchange.send(problem.case.status, headers, body)
+
+    @guarded(_fault)
+    def _note_fault(self, context: RequestContext, problem: Problem) -> None:
+        """Record what a fault ended: what was reserved is settled, what was not is a refusal."""
+        self.tally.refuse(problem.case.code)
+        context.problem = problem
+        if context.reserved:
+            context.status, context.outcome = problem.case.status, "gateway_error"
+            context.error = (problem.case.code, FAULT)
+            settle.settle(context, self.spool, 0, billed=False)
+        elif context.key is not None and not context.outcome:
+            self._denials.deny(context)
+        self.outbox.schedule()
+
+    def render(self, problem: Problem, target: bytes) -> tuple[bytes, bytes]:
         """Handler: a refusal by the server itself (malformed HTTP, slow client)."""
         request_id = self.ids.request_id(self.clock.wall_ms())
         self.tally.refuse(problem.case.code)
         telling.refusal(self.report, problem, None)
-        more, body = errors.render("openai", errors.of_problem(problem, request_id))
-        return self._error_headers(problem, request_id) + more, body
+        return self._refusal(problem, request_id, target, {})
+
+    def _refusal(
+        self, problem: Problem, request_id: str, target: bytes, headers: dict[bytes, bytes]
+    ) -> tuple[bytes, bytes]:
+        """Return (header lines, body) of a refusal, in the shape that belongs to the path."""
+        dialect = paths.dialect_of(target, headers)
+        more, body = errors.render(dialect, errors.of_problem(problem, request_id))
+        return self._error_headers(problem, request_id, target, dialect) + more, body
 
     # refusals
 
-    def refuse(self, context: RequestContext, problem: Problem) -> None:
-        """Answer a request with a refusal."""
+    def refuse(self, context: RequestContext, problem: Problem, headers: bytes = b"") -> None:
+        """Answer a request with a refusal, and with further header lines."""
         if context.exchange.is_ended:
             return
         dialect = context.endpoint.dialect
@@ -210,7 +255,8 @@ class Gate:
         if problem.case is problems.OVERLOADED and dialect == "anthropic":
             status = 529  # what its clients take for "try again later"
         more, body = errors.render(dialect, errors.of_problem(problem, context.id))
-        context.exchange.send(status, self._error_headers(problem, context.id) + more, body)
+        lines = self._error_headers(problem, context.id, context.exchange.head.target, dialect)
+        context.exchange.send(status, lines + headers + more, body)
 
     def _deny(self, context: RequestContext, problem: Problem) -> None:
         context.problem = problem
@@ -226,7 +272,7 @@ class Gate:
         telling.refusal(self.report, problem, context)
         self.refuse(context, problem)
 
-    def _error_headers(self, problem: Problem, request_id: str) -> bytes:
+    def _error_headers(self, problem: Problem, request_id: str, target: bytes, dialect: str) -> bytes:
         case = problem.case
         lines = (
             b"content-type: application/json\r\nx-request-id: %b\r\nx-switchgear-error: %b\r\n"
@@ -236,8 +282,12 @@ class Gate:
             lines += b"retry-after: %d\r\n" % (problem.retry_after_s or 1)
         if case.should_retry is not None:
             lines += b"x-should-retry: %b\r\n" % (b"true" if case.should_retry else b"false")
+        if dialect in ID_HEADERS:
+            lines += b"%b%b\r\n" % (ID_HEADERS[dialect], request_id.encode())
         if case is problems.INVALID_KEY:
             lines += b"www-authenticate: Bearer\r\n"
+        elif case is problems.METHOD_NOT_ALLOWED:  # RFC 9110 §15.5.6: "MUST generate an Allow header field"
+            lines += b"allow: %b\r\n" % b", ".join(paths.methods_of(target))
         return lines
 
     # answers without an upstream
@@ -402,7 +452,7 @@ class Gate:
     def try_again(self, context: RequestContext) -> None:
         """Run the last stage again in a moment: what it looked for may be on its way into the replica."""
         context.waits += 1
-        asyncio.get_running_loop().call_later(STORED_WAIT_S, self._again, context)
+        asyncio.get_running_loop().call_later(STORED_WAIT_S, context.exchange.act, self._again, (context,))
 
     def _again(self, context: RequestContext) -> None:
         if context.gone or context.exchange.is_ended:
@@ -414,12 +464,14 @@ class Gate:
     def settled(self, transfer: Transfer) -> None:
         """A transfer ended."""
         self.transfers.pop(transfer.context.id, None)
-        transfer.context.exchange.context = transfer.context if self._keeps_contexts else None
+        exchange = transfer.context.exchange
+        exchange.context = transfer.context if self._keeps_contexts else None
+        exchange.is_kept = False
+        exchange.release()
 
     def interrupt_all(self, message: str) -> None:
         """End what is left when the drain is over."""
-        for transfer in list(self.transfers.values()):
-            transfer.interrupt(message)
+        each(self.transfers.values(), lambda transfer: transfer.interrupt(message), Transfer.on_fault)
 
     def stop(self) -> None:
         """Write the last records."""
@@ -432,30 +484,33 @@ class Gate:
         self.outbox.flush()
         self.outbox.syncer.stop()
 
+    @guarded(_fault)
     def _tick(self) -> None:
-        self.now_s = self.clock.monotonic_s()
-        for transfer in list(self.transfers.values()):
-            transfer.check(self.now_s)
-        self._count(self.connections())
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+        now_s = self.now_s = self.clock.monotonic_s()
+        each(self.transfers.values(), lambda transfer: transfer.check(now_s), Transfer.on_fault)
+        self._count(self.connections())
 
+    @guarded(_fault)
     def _look(self) -> None:
         """Cut what was frozen since the last time, and let go of bodies whose keys may not send them any more."""
+        self._look_timer = asyncio.get_running_loop().call_later(LOOK_S, self._look)
         snapshot = self.replica.snapshot()
         if snapshot is not None and snapshot is not self._looked_at:
             self._looked_at = snapshot
             if snapshot.freezes:
                 self._cut(snapshot)
-        for exchange in list(self.arriving()):
-            self._check_arriving(exchange)
-        self._look_timer = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+        each(self.arriving(), self._check_arriving, Exchange.fault)
 
     def _cut(self, snapshot: Snapshot) -> None:
         now_ms = self.clock.wall_ms()
-        for transfer in list(self.transfers.values()):
+
+        def look(transfer: Transfer) -> None:
             problem = standing.frozen(self.planner, snapshot, transfer.context, transfer.target, now_ms)
             if problem is not None:
                 transfer.cut(problem)
+
+        each(self.transfers.values(), look, Transfer.on_fault)
 
     def _check_arriving(self, exchange: Exchange) -> None:
         context = exchange.context
@@ -463,7 +518,7 @@ class Gate:
             return
         problem = standing.still(self, context)
         if problem is not None:
-            exchange.body()  # let it go at once: its client may not read the answer for long
+            exchange.release()  # let it go at once: its client may not read the answer for long
             self._deny(context, problem)
 
     def _count(self, connections: int) -> None:

@@ -7,7 +7,9 @@ import asyncio
 import os
 from collections.abc import Callable
 
+from switchgear.core.guard import Guard, guarded
 from switchgear.net.link import VaultLink
+from switchgear.net.server import Exchange
 from switchgear.spool.syncer import Syncer
 from switchgear.spool.writer import SpoolWriter
 
@@ -17,21 +19,23 @@ RETRY_S = 0.05
 class Outbox:
     """Collects one turn's output."""
 
-    def __init__(self, spool: SpoolWriter, report: Callable[[str], None], durable: bool = False) -> None:
+    def __init__(self, spool: SpoolWriter, report: Callable[[str], None], guard: Guard, durable: bool = False) -> None:
         """`durable` waits for the disk before anything leaves (`durability: power`)."""
         self.spool = spool
-        self.syncer = Syncer(spool, report)
+        self.syncer = Syncer(spool, report, guard)
+        self._guard = guard
         self.link: VaultLink | None = None
         self._report = report
         self._durable = durable
-        self._calls: list[tuple[Callable[..., None], tuple[object, ...]]] = []
+        self._calls: list[tuple[Exchange, Callable[..., None], tuple[object, ...]]] = []
         self._scheduled = False
         self.is_recording = True
         """False while the spool cannot be written; new requests are refused then."""
 
-    def call(self, function: Callable[..., None], *arguments: object) -> None:
-        """Do something towards a client after this turn's records are written."""
-        self._calls.append((function, arguments))
+    def call(self, exchange: Exchange, function: Callable[..., None], *arguments: object) -> None:
+        """Do something towards an exchange's client after this turn's records are written. If it fails, that exchange ends
+        and no other."""
+        self._calls.append((exchange, function, arguments))
         self.schedule()
 
     def schedule(self) -> None:
@@ -40,6 +44,17 @@ class Outbox:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self.flush)
 
+    def _fault(self, exc: Exception) -> None:
+        # Not even the records could be written: everything waits, as it does for a full disk.
+        self._guard.caught(exc)
+        self._wait()
+
+    def _wait(self) -> None:
+        self.is_recording = False
+        self._scheduled = True
+        asyncio.get_running_loop().call_later(RETRY_S, self.flush)
+
+    @guarded(_fault)
     def flush(self) -> None:
         """Write everything, in order. While the disk refuses, everything waits and nothing is lost."""
         self._scheduled = False
@@ -50,9 +65,7 @@ class Outbox:
         except OSError as exc:
             if self.is_recording:
                 self._report(f"the spool cannot be written: {os.strerror(exc.errno or 0)}")
-            self.is_recording = False
-            self._scheduled = True
-            asyncio.get_running_loop().call_later(RETRY_S, self.flush)
+            self._wait()
             return
         self.is_recording = True
         if self.spool.needs_sync or not self.spool.is_prepared:
@@ -61,5 +74,5 @@ class Outbox:
             self.link.flush()
         if self._calls:
             calls, self._calls = self._calls, []
-            for function, arguments in calls:
-                function(*arguments)
+            for exchange, function, arguments in calls:
+                exchange.act(function, arguments)

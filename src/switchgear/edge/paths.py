@@ -130,6 +130,8 @@ DELETES = "/responses/{id}"
 """The one path that takes DELETE besides GET."""
 _RESPONSE_PATH = re.compile(rb"/responses/(resp_[A-Za-z0-9_-]{1,250})(?:/(cancel|input_items))?")
 _PASSTHROUGH = Endpoint("passthrough", b"*", "passthrough", "openai", "/passthrough")
+PASSTHROUGH_METHODS = (b"GET", b"HEAD", b"POST", b"DELETE", b"OPTIONS", b"PUT", b"PATCH")
+"""What the parser lets in (wire.http1.METHODS); a key's rules say which of them it may send."""
 _PASSTHROUGH_PATH = re.compile(rb"/passthrough/([a-z0-9][a-z0-9._-]{0,62}/[A-Za-z0-9._~%/-]*)")
 _SLASHES = re.compile(rb"//+")
 _GEMINI_PATH = re.compile(
@@ -207,6 +209,49 @@ def _find_azure(path: bytes) -> Match | None:
 
 def _text(raw: bytes) -> str:
     return unquote_to_bytes(raw).decode("utf-8", "replace")
+
+
+_DIALECT_PREFIXES = (
+    (b"/v1beta", "gemini"),
+    (b"/model/", "bedrock"),
+    (b"/messages", "anthropic"),
+    (b"/v2/", "cohere"),
+    (b"/responses", "responses"),
+)
+_DIALECT_HEADERS = ((b"anthropic-version", "anthropic"), (b"x-goog-api-key", "gemini"))
+
+
+def dialect_of(target: bytes, headers: dict[bytes, bytes]) -> str:
+    """Return the dialect in which whoever asks for a target reads errors, also for a path that is not served and a head that was
+    not understood: by the path, by its beginning, by a header that only one dialect's clients send; else OpenAI's."""
+    match = find(target)
+    if match is not None:
+        return match.endpoint.dialect
+    path = _SLASHES.sub(b"/", target.partition(b"?")[0])
+    found = _GEMINI_PATH.fullmatch(path)
+    if found is not None:
+        return "gemini"
+    while path.startswith(b"/v1/"):
+        path = path[3:]
+    for prefix, dialect in _DIALECT_PREFIXES:
+        if path.startswith(prefix):
+            return dialect
+    return next((dialect for name, dialect in _DIALECT_HEADERS if name in headers), "openai")
+
+
+def methods(endpoint: Endpoint) -> tuple[bytes, ...]:
+    """Return the methods that a path takes."""
+    if endpoint.method == b"*":
+        return PASSTHROUGH_METHODS
+    if endpoint.path == DELETES:
+        return (b"GET", b"DELETE")
+    return (b"GET", b"HEAD") if endpoint.method == b"GET" else (endpoint.method,)
+
+
+def methods_of(target: bytes) -> tuple[bytes, ...]:
+    """Return the methods that a target's path takes; none for a path that is not served."""
+    match = find(target)
+    return methods(match.endpoint) if match is not None else ()
 
 
 def query(target: bytes, name: bytes) -> bytes | None:

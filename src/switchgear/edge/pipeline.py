@@ -171,6 +171,7 @@ def _launch(gate: "Gate", context: RequestContext, plan: Plan, started: Transfer
         settle.reserve(context, started.target, gate.spool)
     except SpoolFullError:
         return _LEDGER_FULL
+    context.exchange.is_kept = True  # its body is needed for further attempts; `Gate.settled` lets go of it
     gate.transfers[context.id] = started
     context.exchange.context = started
     started.begin()
@@ -193,7 +194,7 @@ def estimate_tokens(gate: "Gate", context: RequestContext, target: Target) -> Pr
     headers = (
         b"content-type: application/json\r\nx-request-id: %b\r\nx-switchgear-estimated: true\r\n" % context.id.encode()
     )
-    gate.outbox.call(context.exchange.send, 200, headers + target.headers, body)
+    gate.outbox.call(context.exchange, context.exchange.send, 200, headers + target.headers, body)
     return None
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from switchgear.core.clock import Clock
-from switchgear.core.guard import guarded
+from switchgear.core.guard import Guard, guarded
 from switchgear.core.steps import Steps
 
 T = TypeVar("T")
@@ -40,10 +40,11 @@ class Job(Generic[T]):
 class Slicer:
     """One per edge. `soon` is the loop's `call_soon`."""
 
-    __slots__ = ("_clock", "_current", "_jobs", "_soon")
+    __slots__ = ("_clock", "_current", "_guard", "_jobs", "_soon")
 
-    def __init__(self, clock: Clock, soon: Callable[[Callable[[], None]], object]) -> None:
+    def __init__(self, clock: Clock, soon: Callable[[Callable[[], None]], object], guard: Guard) -> None:
         self._clock = clock
+        self._guard = guard
         self._soon = soon
         self._jobs: deque[Job[Any]] = deque()
         self._current: Job[Any] | None = None
@@ -57,6 +58,14 @@ class Slicer:
         if len(self._jobs) == 1 and self._current is None:
             self._soon(self._turn)
 
+    def _fault(self, exc: Exception) -> None:
+        # This turn ends; the jobs are still there.
+        self._guard.caught(exc)
+        self._current = None
+        if self._jobs:
+            self._soon(self._turn)
+
+    @guarded(_fault)
     def _turn(self) -> None:
         until = self._clock.monotonic_s() + TURN_S
         while self._jobs:

@@ -14,6 +14,7 @@ import msgspec
 
 from switchgear.core import problems
 from switchgear.core.errors import ProtocolError, SpoolFullError
+from switchgear.core.guard import guarded
 from switchgear.core.ids import attempt_id
 from switchgear.core.money import format_usd
 from switchgear.core.problems import Problem
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+FAULT = "a fault of the gateway ended it"
+INTERNAL_TEXT = "internal error; an administrator finds it in the log by the request id"
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
 """Above it a plain answer is passed on as it comes, without a cost header."""
 NOT_FORWARDED = frozenset({b"x-goog-api-key", b"x-goog-user-project"})
@@ -136,6 +139,55 @@ class Transfer:
         self._gone_bytes = 0
         self._stalled_bytes = 0
 
+    # what nobody expected
+
+    def _give_up(self, exc: Exception) -> None:
+        # Even its plain end failed, so something odd stands in what was to be recorded: the barest settlement there is.
+        context = self.context
+        self._gate.guard.caught(exc, context.id)
+        if self._state is not State.SETTLED:
+            context.attempts, context.dropped, context.units = [], None, None
+            settle.estimate(context, 0, FAULT)
+            self._settle_barely()
+        self._gate.settled(self)
+        self._end_client(Problem(problems.INTERNAL, INTERNAL_TEXT))
+
+    def _lose_record(self, exc: Exception) -> None:
+        self._gate.guard.caught(exc, self.context.id)
+
+    @guarded(_lose_record)
+    def _settle_barely(self) -> None:
+        self._settle(None)
+
+    @guarded(_lose_record)
+    def _end_client(self, problem: Problem) -> None:
+        context = self.context
+        exchange = context.exchange
+        if exchange.is_ended:
+            return
+        if exchange.is_started:
+            self._gate.outbox.call(exchange, exchange.abort)
+        else:
+            self._gate.outbox.call(exchange, self._gate.refuse, context, problem)
+
+    @guarded(_give_up)
+    def on_fault(self, exc: Exception) -> None:
+        """StreamOwner: end this request, and nothing else, for what was raised about it."""
+        context = self.context
+        self._gate.guard.caught(exc, context.id)
+        if self._state is State.SETTLED:
+            self._gate.settled(self)
+            self._end_client(Problem(problems.INTERNAL, INTERNAL_TEXT))
+            return
+        if self._stream is not None:
+            self._stream.cancel()
+        self._note_attempt(context.status or None, "internal")
+        if self._state is State.STREAMING:
+            self._break_stream(Fail("internal", INTERNAL_TEXT, True))
+            return
+        settle.estimate(context, 0, FAULT)
+        self._refuse(Problem(problems.INTERNAL, INTERNAL_TEXT), "gateway_error", self._stream is not None)
+
     # attempts
 
     def prepare(self) -> Problem | None:
@@ -210,7 +262,7 @@ class Transfer:
 
     def _later(self, steps: Steps[T], done: Callable[[T], None]) -> None:
         """Work in slices, as long as the request is not settled otherwise."""
-        self._gate.slices.add(Job(steps, done, self._fell, lambda: self._state is not State.SETTLED))
+        self._gate.slices.add(Job(steps, done, self.on_fault, lambda: self._state is not State.SETTLED))
 
     def _prepared(self, problem: Problem | None) -> None:
         if problem is not None:
@@ -222,12 +274,6 @@ class Transfer:
                 self._send()
             except SpoolFullError:
                 self._refuse(Problem(problems.LEDGER_UNAVAILABLE, "the ledger cannot record"), "upstream_error", False)
-
-    def _fell(self, exc: Exception) -> None:
-        """A fault of the gateway's own, in slices."""
-        self._gate.guard.caught(exc, self.context.id)
-        if self._state is not State.SETTLED:
-            self._refuse(Problem(problems.INTERNAL, "the gateway failed on this request"), "upstream_error", True)
 
     def _send(self) -> None:
         context, target, gate, way = self.context, self.target, self._gate, self._passage
@@ -443,7 +489,7 @@ class Transfer:
             if context.client.wants_cost and cost is not None and not request.stream:
                 body = usage_cost.add(body, usage_cost.PLAIN.get(context.endpoint.dialect, ("usage",)), cost)
             headers = self._headers(head, passage.JSON_TYPE, cost, kind)
-            self._gate.outbox.call(context.exchange.send, head.status, headers, body)
+            self._gate.outbox.call(context.exchange, context.exchange.send, head.status, headers, body)
 
     def _on_error(self, head: Head, body: bytes) -> None:
         retry_after = next((value for name, value in head.headers if name == b"retry-after"), None)
@@ -483,7 +529,7 @@ class Transfer:
                 + more
                 + (b"x-switchgear-error: upstream_error\r\nx-switchgear-error-source: upstream\r\n")
             )
-            self._gate.outbox.call(context.exchange.send, status, headers, shown)
+            self._gate.outbox.call(context.exchange, context.exchange.send, status, headers, shown)
 
     # streams
 
@@ -516,7 +562,7 @@ class Transfer:
         if out:
             context.bytes_out += len(out)
             self._last_write_s = self._gate.now_s
-            self._gate.outbox.call(context.exchange.write, out)
+            self._gate.outbox.call(context.exchange, context.exchange.write, out)
         if stream is not None:
             if context.exchange.is_blocked:
                 self._stalled_bytes += len(data)
@@ -554,11 +600,11 @@ class Transfer:
             return
         exchange, outbox = context.exchange, self._gate.outbox
         if out:
-            outbox.call(exchange.write, out)
+            outbox.call(exchange, exchange.write, out)
         if clean_end:
-            outbox.call(exchange.end)
+            outbox.call(exchange, exchange.end)
         elif meter.error:
-            outbox.call(exchange.abort)  # the provider's own error event was passed on
+            outbox.call(exchange, exchange.abort)  # the provider's own error event was passed on
         else:
             self._say_broken(Problem(problems.UPSTREAM_BROKEN, "the provider's stream broke off"))
 
@@ -574,7 +620,7 @@ class Transfer:
         self._settle(meter.reading)
         if not context.gone:
             if self._rider is not None and (rest := self._rider.finish(None)):
-                self._gate.outbox.call(context.exchange.write, rest)
+                self._gate.outbox.call(context.exchange, context.exchange.write, rest)
             self._say_broken(Problem(case, fail.message or "the stream broke off"))
 
     def _say_broken(self, problem: Problem) -> None:
@@ -582,8 +628,8 @@ class Transfer:
         assert self._passage is not None
         event = self._passage.broken(errors.of_problem(problem, context.id), self._meter)
         if event:
-            self._gate.outbox.call(context.exchange.write, event)
-        self._gate.outbox.call(context.exchange.abort)
+            self._gate.outbox.call(context.exchange, context.exchange.write, event)
+        self._gate.outbox.call(context.exchange, context.exchange.abort)
 
     # the client, the timer, the end
 
@@ -708,6 +754,7 @@ class Transfer:
             self._begin_again()
         return True
 
+    @guarded(on_fault)
     def _begin_again(self) -> None:
         if self._state is State.SETTLED:
             return
@@ -734,11 +781,14 @@ class Transfer:
         context.error = (problem.case.code, problem.message)
         self._settle(None, billed=billed)
         if not context.gone:
-            self._gate.outbox.call(self._gate.refuse, context, problem)
+            self._gate.outbox.call(context.exchange, self._gate.refuse, context, problem, self._told())
+
+    def _told(self) -> bytes:
+        """Return the header lines of a refusal after attempts: what was asked of whom, and how often."""
+        return b"%bx-switchgear-attempts: %d\r\n" % (self.target.headers, self._number)
 
     def _settle(self, reading: Reading | None, billed: bool = True) -> int | None:
         assert self._state is not State.SETTLED
-        self._state = State.SETTLED
         context = self.context
         cost = settle.settle(
             context,
@@ -749,6 +799,7 @@ class Transfer:
             response_id=reading.response_id if reading is not None else None,
             service_tier=reading.service_tier if reading is not None else None,
         )
+        self._state = State.SETTLED
         if reading is not None and reading.response_id is not None and self._is_kept(reading.response_id):
             key, candidate = context.key, self.target.candidate
             assert key is not None
@@ -843,6 +894,7 @@ _FAILURES = {
     "refused": (problems.UPSTREAM_UNREACHABLE, "upstream_error"),
     "overloaded": (problems.OVERLOADED, "upstream_error"),
     "vault_lost": (problems.UPSTREAM_BROKEN, "interrupted"),
+    "internal": (problems.INTERNAL, "gateway_error"),
     "frozen": (problems.FROZEN, "interrupted"),
 }
 _MESSAGES = {

@@ -323,6 +323,7 @@ class VaultLink(asyncio.Protocol):
         self._out.append(frame)
         self._on_queued()
 
+    @guarded(_fault)
     def flush(self) -> None:
         """Write the queued frames in one go."""
         if self._out and self._transport is not None:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 
 from switchgear.core.errors import SpoolFullError
+from switchgear.core.guard import Guard, guarded
 from switchgear.spool.writer import SpoolWriter
 
 SYNC_S = 0.05
@@ -17,8 +18,9 @@ SYNC_S = 0.05
 class Syncer:
     """Syncs one writer. Call `wake` from the loop after each commit; it costs a comparison while a sync is due anyway."""
 
-    def __init__(self, spool: SpoolWriter, report: Callable[[str], None]) -> None:
+    def __init__(self, spool: SpoolWriter, report: Callable[[str], None], guard: Guard) -> None:
         self._spool = spool
+        self._guard = guard
         self._report = report
         self._timer: asyncio.TimerHandle | None = None
         self._syncing: asyncio.Future[None] | None = None
@@ -37,6 +39,13 @@ class Syncer:
         if self._timer is not None:
             self._timer.cancel()
 
+    def _fault(self, exc: Exception) -> None:
+        # This turn ends; whatever was written is still to be synced.
+        self._guard.caught(exc)
+        self._timer = None
+        self.wake()
+
+    @guarded(_fault)
     def _turn(self) -> None:
         self._timer = None
         spool = self._spool
@@ -51,6 +60,14 @@ class Syncer:
             return
         self._said = ""
         if spool.needs_sync and (self._syncing is None or self._syncing.done()):
-            self._syncing = asyncio.get_running_loop().run_in_executor(None, spool.sync)
+            self._syncing = asyncio.get_running_loop().run_in_executor(None, self._sync)
         if spool.needs_sync or not spool.is_prepared:
             self.wake()  # to see that the sync went well; or until the disk has room for another segment
+
+    def _sync_fault(self, exc: Exception) -> None:
+        # In the thread: the writer still says that a sync is due, so the next turn tries again.
+        self._guard.caught(exc)
+
+    @guarded(_sync_fault)
+    def _sync(self) -> None:
+        self._spool.sync()

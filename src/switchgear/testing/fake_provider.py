@@ -26,6 +26,7 @@ from switchgear.dialects.registry import TRANSLATORS, StreamEncoder
 from switchgear.dialects.shape import InvalidBodyError, Node
 from switchgear.net.server import Exchange, HttpServer
 from switchgear.testing import demo_model
+from switchgear.testing.faults import LoudGuard
 from switchgear.wire import eventstream
 
 _JSON = b"content-type: application/json\r\n"
@@ -113,7 +114,7 @@ class FakeProvider:
     """The handler of a provider's HTTP server."""
 
     def __init__(self, clock: Clock, remember: bool = False) -> None:
-        self.server = HttpServer(self, clock)
+        self.server = HttpServer(self, clock, LoudGuard())
         self._remember = remember
         self.seen: dict[str, Seen] = {}
         self.headers: deque[dict[str, str]] = deque(maxlen=100)
@@ -134,7 +135,12 @@ class FakeProvider:
     def on_writable(self, exchange: Exchange) -> None:
         """Handler: the gateway reads again."""
 
-    def render(self, problem: Problem, exchange: Exchange | None) -> tuple[bytes, bytes]:
+    def on_fault(self, exchange: Exchange, exc: Exception) -> None:
+        """Handler: show it: a fake must not hide its own faults."""
+        self.server.guard.caught(exc)
+        exchange.connection.break_off(reset=True)
+
+    def render(self, problem: Problem, target: bytes) -> tuple[bytes, bytes]:
         """Handler: a refusal of the server."""
         return _JSON, _encode({"error": {"message": problem.message, "type": "invalid_request_error"}})
 

@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from switchgear.core.errors import RefusedError, SealError
+from switchgear.core.guard import Guard, each
 from switchgear.core.secret import Secret
 from switchgear.spool.files import write_durably
 from switchgear.vault import seal
@@ -97,8 +98,10 @@ class Put(msgspec.Struct, frozen=True):
 class Box:
     """Credentials by id, sealed on disk, open in memory."""
 
-    def __init__(self, folder: Path, keys: KeyPair) -> None:
-        """Open the box; the file is made at the first put. Raises SealError when the file is damaged."""
+    def __init__(self, folder: Path, keys: KeyPair, guard: Guard) -> None:
+        """Open the box; the file is made at the first put. Raises SealError when the file is damaged. A credential that
+        cannot be opened, for whatever reason, is one that does not open, and no more."""
+        self._guard = guard
         self._path = folder / "box"
         self._keys = keys
         self._items: dict[str, Item] = {}
@@ -112,7 +115,7 @@ class Box:
         self.store_id = file.store_id
         for item in file.items:
             self._items[item.id] = item
-            self._open(item)
+        each(file.items, self._open, self._open_fault)
 
     @property
     def is_empty(self) -> bool:
@@ -176,7 +179,7 @@ class Box:
         )
         self._items[key] = item
         self._save()
-        self._open(item)
+        each([item], self._open, self._open_fault)
         return self._metadata(item)
 
     def set_state(self, key: str, state: State, now_ms: int) -> Metadata:
@@ -190,7 +193,7 @@ class Box:
         self._items[key] = item
         self._save()
         self._opened.pop(key, None)
-        self._open(item)
+        each([item], self._open, self._open_fault)
         return self._metadata(item)
 
     def list(self) -> list[Metadata]:
@@ -216,6 +219,9 @@ class Box:
             changed_ms=item.changed_ms,
             opens=item.state != "active" or item.id in self._opened,
         )
+
+    def _open_fault(self, item: Item, exc: Exception) -> None:
+        self._guard.caught(exc, credential=item.id)
 
     def _open(self, item: Item) -> None:
         if item.state != "active":

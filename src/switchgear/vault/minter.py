@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from switchgear.core.clock import Clock
 from switchgear.core.errors import SealError
-from switchgear.net.upstream import Deadlines, Failure, Pool, UpstreamConnection
+from switchgear.core.guard import each, guarded
+from switchgear.net.upstream import INTERNAL, Deadlines, Failure, Pool, UpstreamConnection
 from switchgear.vault.auth import Ask, Grant, GrantError, Mint, Reply, TokenFile
 from switchgear.vault.box import Opened
 from switchgear.wire.http1 import ResponseHead
@@ -49,16 +50,27 @@ class Minter:
     def _begin(self, opened: Opened, waiting: list[Done]) -> None:
         auth = opened.auth
         assert auth is not None
+        exchange = _Exchange(self, opened, auth.begin(self.now_s()))
         self._waiting[opened.item.id] = waiting
-        _Exchange(self, opened, auth.begin(self.now_s())).advance(None)
+        exchange.advance(None)
 
     def finish(self, opened: Opened, grant: Grant | None, reason: str | None) -> None:
         """An exchange ended."""
+        waiting = self._waiting.pop(opened.item.id, [])
         if grant is not None and opened.auth is not None:
-            opened.auth.take(grant, self.now_s())
-            opened.redactor.watch(opened.auth.sensitive())
-        for done in self._waiting.pop(opened.item.id, []):
-            done(reason)
+            each([grant], lambda given: self._take(opened, given), lambda _, exc: self.fault(opened, exc))
+            if not opened.auth.is_usable(self.now_s()):
+                reason = reason or INTERNAL
+        each(waiting, lambda done: done(reason), lambda _, exc: self.fault(opened, exc))
+
+    def _take(self, opened: Opened, grant: Grant) -> None:
+        assert opened.auth is not None
+        opened.auth.take(grant, self.now_s())
+        opened.redactor.watch(opened.auth.sensitive())
+
+    def fault(self, opened: Opened, exc: Exception) -> None:
+        """Tell what nobody expected about a credential."""
+        self._pool.guard.caught(exc, credential=opened.item.id)
 
     def token(self, name: str) -> Reply:
         """Read the platform's token. Raises GrantError."""
@@ -93,6 +105,12 @@ class _Exchange:
         self._status = 0
         self._body = b""
 
+    def on_fault(self, exc: Exception) -> None:
+        """Receiver: end this exchange, and nothing else; whoever waits for it hears that there is no grant."""
+        self._minter.fault(self._opened, exc)
+        self._minter.finish(self._opened, None, INTERNAL)
+
+    @guarded(on_fault)
     def advance(self, reply: Reply | None) -> None:
         """Go on with an answer, or begin."""
         try:

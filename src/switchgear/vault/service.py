@@ -66,6 +66,18 @@ class StateChange(msgspec.Struct, frozen=True):
     id: str
 
 
+class Status(msgspec.Struct, frozen=True):
+    """What the verb `status` says of this process."""
+
+    faults: int
+    """Exceptions that nobody expected, since the process began."""
+    places: dict[str, int]
+    """Where they were raised."""
+    links: int
+    attempts: int
+    """In progress."""
+
+
 class Tester:
     """The verb `test`: one cheap authenticated call (GET /models) with a credential."""
 
@@ -329,6 +341,13 @@ class Attempt:
         self._sent_bytes = sum(map(len, request))
         connection.send(request, self, self.route.deadlines, self._let_go)
 
+    @guarded(on_fault)
+    def not_sent(self, connection: UpstreamConnection) -> None:
+        """The journal could not be written: nothing left."""
+        self.dispatched = False
+        self._link.service.pool.release(connection, True)
+        self.fail(Failure("overloaded", "the vault's journal cannot be written", False))
+
     def _let_go(self) -> None:
         """The request's bytes have left this process, or never will."""
         service, size = self._link.service, self._held
@@ -502,7 +521,8 @@ class VaultSideLink(asyncio.Protocol):
         """Which run of which edge this is."""
         return self._peer.run_id if self._peer is not None else ""
 
-    def _fault(self, exc: Exception) -> None:
+    def fault(self, exc: Exception) -> None:
+        """End this link, and no other."""
         # The link itself is lost: its attempts are cancelled in `connection_lost`, and its peer connects anew.
         self.service.guard.caught(exc)
         if self._transport is not None:
@@ -512,7 +532,7 @@ class VaultSideLink(asyncio.Protocol):
         self.service.guard.caught(exc)
         self._end()
 
-    @guarded(_fault)
+    @guarded(fault)
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asyncio: somebody connected; it must say hello first."""
         self._transport = cast(asyncio.Transport, transport)
@@ -537,19 +557,19 @@ class VaultSideLink(asyncio.Protocol):
         if peer is not None and peer.role == "edge":
             self.service.journal_link_end(peer.run_id)
 
-    @guarded(_fault)
+    @guarded(fault)
     def pause_writing(self) -> None:
         """Asyncio: the edge does not read: let its providers wait, so that this process never grows."""
         self.is_blocked = True
         each(self.attempts.values(), Attempt.hold_back, Attempt.on_fault)
 
-    @guarded(_fault)
+    @guarded(fault)
     def resume_writing(self) -> None:
         """Asyncio: the edge reads again."""
         self.is_blocked = False
         each(self.attempts.values(), Attempt.resume, Attempt.on_fault)
 
-    @guarded(_fault)
+    @guarded(fault)
     def data_received(self, data: bytes) -> None:
         """Asyncio: frames came."""
         try:
@@ -851,8 +871,7 @@ class VaultService:
     @guarded(_gathered_fault)
     def _flush_gathered(self) -> None:
         gathered, self._gathering = self._gathering, []
-        for link in gathered:
-            link.flush_gathered()
+        each(gathered, VaultSideLink.flush_gathered, VaultSideLink.fault)
 
     def stop(self) -> None:
         """Journal what has happened so far, and nothing after that: the journal is about to be closed."""
@@ -868,25 +887,33 @@ class VaultService:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._flush)
 
-    def _flush(self) -> None:
-        self._scheduled = False
-        pending, self._pending = self._pending, []
+    def _commit_fault(self, exc: Exception) -> None:
+        self.guard.caught(exc)
+
+    @guarded(_commit_fault)
+    def _commit(self) -> bool:
+        """Write the journal; False when it cannot be."""
         try:
             self.journal.commit()
         except OSError as exc:
             self.report(f"the journal cannot be written: {exc}")
+            return False
+        return True
+
+    @guarded(_fault)
+    def _flush(self) -> None:
+        self._scheduled = False
+        pending, self._pending = self._pending, []
+        if not self._commit():
             for attempt, connection, _ in pending:
-                attempt.dispatched = False
-                self.pool.release(connection, True)
-                attempt.fail(Failure("overloaded", "the vault's journal cannot be written", False))
+                attempt.not_sent(connection)
             pending = []
         if self.journal.needs_sync or not self.journal.is_prepared:
             self._syncer.wake()
         for attempt, connection, request in pending:
             attempt.send(connection, request)
         links, self._links = self._links, []
-        for link in links:
-            link.flush()
+        each(links, VaultSideLink.flush, VaultSideLink.fault)
 
     # verbs
 
@@ -895,8 +922,7 @@ class VaultService:
         self.fenced.add(run_id)
         for link in list(self.links):
             if link.run_id == run_id:
-                for attempt in list(link.attempts.values()):
-                    attempt.cancel()
+                each(link.attempts.values(), Attempt.cancel, Attempt.on_fault)
                 link.close()
         self._flush()
 
@@ -914,6 +940,10 @@ class VaultService:
             return self.box.list()
         if verb.name == "recognise":
             return self.box.recognise(msgspec.msgpack.decode(verb.body, type=list[bytes]))
+        if verb.name == "status":
+            return Status(
+                self.guard.faults, self.guard.places, len(self.links), sum(len(link.attempts) for link in self.links)
+            )
         if verb.name == "versions":
             return self.box.versions()
         if verb.name == "fence":

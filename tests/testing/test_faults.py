@@ -1,0 +1,15 @@
+"""The guard of the tests guards, and hides nothing."""
+
+from switchgear.testing.faults import LoudGuard
+
+
+def test_what_was_caught_is_kept_shown_and_told(capsys):
+    guard = LoudGuard()
+    try:
+        {}["x"]
+    except KeyError as exc:
+        guard.caught(exc, "01ab")
+    assert guard.faults == 1 and isinstance(guard.exceptions[0], KeyError)
+    assert "KeyError: 'x'" in capsys.readouterr().err
+    (text,) = guard.said.texts
+    assert text.startswith("fault: KeyError in ") and guard.said[0][1]["request_id"] == "01ab"
