@@ -142,7 +142,8 @@ class RequestParser:
     def target(self) -> bytes:
         """The target of the head that was refused, as it was sent and as far as it came; it is only good for choosing the shape
         of the refusal."""
-        parts = self._shown[: self._limits.url_bytes_max].partition(b"\r\n")[0].split(b" ")
+        shown = self._shown or self._pending
+        parts = shown[: self._limits.url_bytes_max].partition(b"\r\n")[0].split(b" ")
         return parts[1] if len(parts) > 1 else b""
 
     def feed(self, data: bytes) -> None:

@@ -1,0 +1,429 @@
+"""The HTTP server on real sockets: order, bounds, and what becomes of faults."""
+
+import asyncio
+import contextlib
+import socket
+
+import pytest
+
+from switchgear.net import server as module
+from switchgear.net.server import HttpServer, ServerLimits
+from switchgear.testing.clock import FakeClock
+from switchgear.testing.faults import LoudGuard
+from switchgear.wire.http1 import Limits
+
+
+def get(path=b"/", headers=b""):
+    return b"GET %b HTTP/1.1\r\nHost: a\r\n%b\r\n" % (path, headers)
+
+
+def post(body, path=b"/", length=None, headers=b""):
+    return b"POST %b HTTP/1.1\r\nHost: a\r\n%bContent-Length: %d\r\n\r\n%b" % (
+        path,
+        headers,
+        len(body) if length is None else length,
+        body,
+    )
+
+
+class Handler:
+    """Answers with the path; `/wait…` waits until it is told; `/odd/HOOK` raises in that hook."""
+
+    def __init__(self):
+        self.events = []
+        self.waiting = {}
+        self.refuse_at_head = False
+        self.fault_fails = False
+
+    def _odd(self, exchange, hook):
+        self.events.append((hook, exchange.head.target))
+        if exchange.head.target == b"/odd/" + hook.encode():
+            raise LookupError(hook)
+
+    def on_head(self, exchange):
+        exchange.id = exchange.head.target.decode()
+        exchange.owner = exchange.head.headers.get(b"key", b"").decode() or exchange.owner
+        self._odd(exchange, "head")
+        if exchange.head.target == b"/discard":
+            exchange.discard()
+        if self.refuse_at_head:
+            exchange.send(401, b"", b"no")
+
+    def on_request(self, exchange):
+        self._odd(exchange, "request")
+        if exchange.head.target == b"/odd/status":
+            exchange.send(600, b"", b"")
+        if exchange.head.target.startswith(b"/wait"):
+            self.waiting[exchange.head.target] = exchange
+            return
+        exchange.send(200, b"", exchange.head.target + b" %d" % len(exchange.body()))
+
+    def on_gone(self, exchange):
+        self._odd(exchange, "gone")
+
+    def on_writable(self, exchange):
+        self._odd(exchange, "writable")
+
+    def on_fault(self, exchange, exc):
+        self.events.append(("fault", exchange.head.target))
+        exchange.connection.server.guard.caught(exc, exchange.id)
+        if self.fault_fails:
+            raise LookupError("fault")
+        if exchange.is_ended:
+            return
+        if exchange.is_started:
+            exchange.abort()
+        else:
+            exchange.send(500, b"", b"fault")
+
+    def render(self, problem, target):
+        return b"", b"%b at %b" % (problem.case.code.encode(), target)
+
+
+class Client:
+    def __init__(self, reader, writer):
+        self.reader, self.writer = reader, writer
+
+    def send(self, data):
+        self.writer.write(data)
+
+    async def answer(self):
+        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 30)
+        length = next(int(line[16:]) for line in head.split(b"\r\n") if line.startswith(b"content-length"))
+        return int(head[9:12]), await asyncio.wait_for(self.reader.readexactly(length), 30)
+
+    async def rest(self):
+        with contextlib.suppress(ConnectionError):
+            return await asyncio.wait_for(self.reader.read(), 30)
+
+    def close(self):
+        self.writer.transport.abort()
+
+
+class Running:
+    def __init__(self, server, handler, guard, clock, port):
+        self.server, self.handler, self.guard, self.clock, self.port = server, handler, guard, clock, port
+        self.clients = []
+
+    async def client(self, **more):
+        found = Client(*await asyncio.open_connection("127.0.0.1", self.port, **more))
+        self.clients.append(found)
+        return found
+
+    def after(self, seconds):
+        """Let time pass, and the timer run."""
+        self.clock.advance(seconds)
+        self.server._timer.cancel()
+        self.server._tick()
+
+    async def until(self, condition):
+        for _ in range(3_000):
+            if condition():
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError("it did not happen")
+
+
+def run(scenario, **limits):
+    async def body():
+        sock = socket.create_server(("127.0.0.1", 0))
+        sock.setblocking(False)
+        handler, guard, clock = Handler(), LoudGuard(), FakeClock()
+        server = HttpServer(handler, clock, guard, ServerLimits(**limits))
+        running = Running(server, handler, guard, clock, sock.getsockname()[1])
+        await server.start(sock)
+        try:
+            await scenario(running)
+        finally:
+            for client in running.clients:
+                client.close()
+            await asyncio.sleep(0)
+            server.close()
+            await running.until(lambda: not server.connections and not server._accepting)
+        assert server.held.total == 0 and server.queued == 0 and server._counted == 0
+
+    asyncio.run(body())
+
+
+# order
+
+
+def test_pipelined_requests_are_answered_in_order_whoever_is_ready_first():
+    async def scenario(running):
+        client = await running.client()
+        client.send(get(b"/wait") + get(b"/b") + post(b"12345", b"/c"))
+        await running.until(lambda: b"/wait" in running.handler.waiting)
+        running.handler.waiting[b"/wait"].send(200, b"", b"first")
+        assert [await client.answer() for _ in range(3)] == [(200, b"first"), (200, b"/b 0"), (200, b"/c 5")]
+
+    run(scenario)
+
+
+def test_what_is_malformed_does_not_overtake_what_is_due_and_takes_nothing_of_it_away():
+    async def scenario(running):
+        client = await running.client()
+        client.send(get(b"/wait") + get(b"/b") + b"GET /bad\tx HTTP/1.1\r\nHost: a\r\n\r\n" + get(b"/never"))
+        await running.until(lambda: b"/wait" in running.handler.waiting)
+        running.handler.waiting[b"/wait"].send(200, b"", b"first")
+        assert [await client.answer() for _ in range(3)] == [
+            (200, b"first"),
+            (200, b"/b 0"),
+            (400, b"bad_http at /bad\tx"),
+        ]
+        assert await client.rest() == b""
+
+    run(scenario)
+
+
+# faults
+
+
+@pytest.mark.parametrize("hook", ["head", "request", "status"])
+def test_a_fault_of_one_request_is_an_answer_and_the_others_of_its_connection_go_on(hook):
+    async def scenario(running):
+        client, other = await running.client(), await running.client()
+        other.send(get(b"/wait"))
+        client.send(get(b"/a") + get(b"/odd/" + hook.encode()) + get(b"/c"))
+        assert [await client.answer() for _ in range(3)] == [(200, b"/a 0"), (500, b"fault"), (200, b"/c 0")]
+        running.handler.waiting[b"/wait"].send(200, b"", b"undisturbed")
+        assert await other.answer() == (200, b"undisturbed")
+        assert running.guard.faults == 1 and running.guard.said[0][1]["request_id"] == "/odd/" + hook
+
+    run(scenario)
+
+
+def test_a_fault_of_the_fault_is_a_plain_500():
+    async def scenario(running):
+        running.handler.fault_fails = True
+        client = await running.client()
+        client.send(get(b"/odd/request") + get(b"/c"))
+        assert [await client.answer() for _ in range(2)] == [(500, b"internal error\n"), (200, b"/c 0")]
+        assert running.guard.faults == 2
+
+    run(scenario)
+
+
+def test_a_fault_when_a_client_is_gone_is_counted():
+    async def scenario(running):
+        client = await running.client()
+        client.send(post(b"12", b"/odd/gone", 5))
+        await running.until(lambda: running.handler.events)
+        client.close()
+        await running.until(lambda: running.guard.faults == 1)
+
+    run(scenario)
+
+
+def test_a_fault_of_the_parser_is_an_answer_after_those_that_are_due():
+    async def scenario(running):
+        client = await running.client()
+        client.send(get(b"/wait"))
+        await running.until(lambda: b"/wait" in running.handler.waiting)
+        (connection,) = running.server.connections
+        connection._parser._judge_bytes = lambda head: {}["odd"]
+        client.send(get(b"/b"))
+        await running.until(lambda: running.guard.faults == 1)
+        running.handler.waiting[b"/wait"].send(200, b"", b"first")
+        assert [await client.answer() for _ in range(2)] == [(200, b"first"), (500, b"internal_error at /b")]
+        assert await client.rest() == b""
+
+    run(scenario)
+
+
+def test_a_fault_in_the_timer_ends_one_connection_and_not_the_timer():
+    async def scenario(running):
+        first, second = await running.client(), await running.client()
+        first.send(get(b"/wait1"))
+        second.send(get(b"/wait2"))
+        await running.until(lambda: len(running.handler.waiting) == 2)
+        running.handler.waiting[b"/wait1"].connection.check = None
+        timer = running.server._timer
+        type(running.handler.waiting[b"/wait1"].connection).check, kept = (
+            lambda self, now_s: kept(self, now_s) if self is not odd else {}["odd"],
+            type(running.handler.waiting[b"/wait1"].connection).check,
+        )
+        odd = running.handler.waiting[b"/wait1"].connection
+        try:
+            running.after(1)
+        finally:
+            type(odd).check = kept
+        assert running.server._timer is not timer and running.guard.faults == 1
+        assert await first.rest() == b""
+        running.handler.waiting[b"/wait2"].send(200, b"", b"undisturbed")
+        assert await second.answer() == (200, b"undisturbed")
+
+    run(scenario)
+
+
+# bounds
+
+
+SMALL = {"http": Limits(body_bytes_max=100_000), "buffered_bytes_max": 400_000}
+
+
+def test_bodies_are_held_by_owner_and_a_newcomer_finds_room():
+    async def scenario(running):
+        clients = [await running.client() for _ in range(4)]
+        for client in clients:
+            client.send(post(b"x" * 60_000, b"/wait", 99_000, b"Key: thief\r\n"))
+        assert (
+            await asyncio.wait_for(
+                asyncio.wait(
+                    [asyncio.ensure_future(client.answer()) for client in clients], return_when=asyncio.FIRST_COMPLETED
+                ),
+                30,
+            )
+        )[0].pop().result()[0] == 503
+        await running.until(lambda: running.server.held.of("thief") == 180_000)
+        honest = await running.client()
+        honest.send(post(b"x" * 99_000, b"/mine", headers=b"Key: honest\r\n"))
+        assert await honest.answer() == (200, b"/mine 99000")
+
+    run(scenario, **SMALL)
+
+
+def test_a_body_that_stalls_is_refused_however_fast_it_was_before():
+    async def scenario(running):
+        client = await running.client()
+        client.send(post(b"x" * 90_000, b"/a", 99_000))
+        await running.until(lambda: running.server.held.total == 90_000)
+        running.after(10)
+        await asyncio.sleep(0)
+        assert running.server.held.total == 90_000, "it made its rate so far"
+        running.after(10)
+        assert await client.answer() == (408, b"request_timeout at /a")
+        assert running.server.held.total == 0 and await client.rest() == b""
+
+    run(scenario, **SMALL)
+
+
+def test_a_body_that_trickles_just_fast_enough_ends_as_well():
+    async def scenario(running):
+        client = await running.client()
+        client.send(post(b"", b"/a", 99_000))
+        sent = 0
+        await running.until(lambda: running.handler.events)
+        for _ in range(8):
+            client.send(b"x" * 11_000)
+            sent += 11_000
+            await running.until(lambda sent=sent: running.server.held.total == sent)
+            running.after(10)
+        assert await client.answer() == (408, b"request_timeout at /a")
+
+    run(scenario, body_s=70.0, **SMALL)
+
+
+def test_bodies_that_nobody_reads_are_not_held():
+    async def scenario(running):
+        client = await running.client()
+        for _ in range(5):
+            client.send(post(b"x" * 99_000, b"/discard"))
+            assert await client.answer() == (200, b"/discard 0")
+            assert running.server.held.total == 0
+
+    run(scenario, **SMALL)
+
+
+def test_a_body_counts_as_held_until_its_answer_ends():
+    async def scenario(running):
+        client = await running.client()
+        client.send(post(b"x" * 50_000, b"/wait"))
+        await running.until(lambda: b"/wait" in running.handler.waiting)
+        exchange = running.handler.waiting[b"/wait"]
+        assert len(exchange.body()) == 50_000 and running.server.held.total == 50_000
+        exchange.send(200, b"", b"")
+        assert running.server.held.total == 0
+
+    run(scenario, **SMALL)
+
+
+def test_a_body_that_waits_can_be_refused_from_outside():
+    async def scenario(running):
+        client, other = await running.client(), await running.client()
+        client.send(post(b"x" * 50_000, b"/a", 99_000))
+        other.send(get(b"/wait") + post(b"x" * 50_000, b"/b"))
+        await running.until(lambda: running.server.held.total == 100_000)
+        for exchange in running.server.arriving():
+            exchange.send(401, b"", b"revoked")
+        assert running.server.held.total == 0
+        assert await client.answer() == (401, b"revoked")
+        running.handler.waiting[b"/wait"].send(200, b"", b"first")
+        assert [await other.answer() for _ in range(2)] == [(200, b"first"), (401, b"revoked")]
+
+    run(scenario, **SMALL)
+
+
+def test_a_pipeline_is_read_no_further_than_its_bound_and_all_of_it_is_answered():
+    async def scenario(running):
+        client = await running.client()
+        count = 5_000
+        client.send(get(b"/wait") + b"".join(get(b"/%d" % number) for number in range(count)))
+        await running.until(lambda: running.server.queued == module.PIPELINE_MAX)
+        await asyncio.sleep(0.05)
+        heads = [event for event in running.handler.events if event[0] == "head"]
+        assert len(heads) == module.PIPELINE_MAX + 1
+        assert 0 < running.server.held.total < 2 * 262_144, (
+            "what was read and not parsed is held on the client's account"
+        )
+        running.handler.waiting[b"/wait"].send(200, b"", b"first")
+        assert await client.answer() == (200, b"first")
+        for number in range(count):
+            assert await client.answer() == (200, b"/%d 0" % number)
+        assert running.server.held.total == 0
+
+    run(scenario)
+
+
+def test_pipelines_are_bounded_over_all_connections(monkeypatch):
+    monkeypatch.setattr(module, "QUEUED_MAX", 20)
+
+    async def scenario(running):
+        clients = [await running.client() for _ in range(10)]
+        for number, client in enumerate(clients):
+            client.send(get(b"/wait%d" % number) + get(b"/next") * 100)
+        await running.until(lambda: len(running.handler.waiting) == 10)
+        await asyncio.sleep(0.05)
+        assert running.server.queued <= 20 + len(clients)
+        for exchange in list(running.handler.waiting.values()):
+            exchange.send(200, b"", b"first")
+        for client in clients:
+            assert await client.answer() == (200, b"first")
+            for _ in range(100):
+                assert await client.answer() == (200, b"/next 0")
+
+    run(scenario)
+
+
+def test_a_head_in_two_pieces_after_a_long_rest_is_in_time():
+    async def scenario(running):
+        client = await running.client()
+        client.send(get(b"/a"))
+        assert await client.answer() == (200, b"/a 0")
+        running.after(30)
+        client.send(get(b"/b")[:20])
+        await running.until(lambda: running.server.held.total == 20)
+        running.after(1)
+        client.send(get(b"/b")[20:])
+        assert await client.answer() == (200, b"/b 0")
+        client.send(get(b"/b")[:20])
+        await running.until(lambda: running.server.held.total == 20)
+        running.after(11)
+        assert await client.answer() == (408, b"request_timeout at /b")
+
+    run(scenario)
+
+
+def test_a_body_behind_a_stream_may_wait_for_its_turn():
+    async def scenario(running):
+        client = await running.client()
+        client.send(get(b"/wait") + post(b"", b"/b", 5, b"Expect: 100-continue\r\n"))
+        await running.until(lambda: b"/wait" in running.handler.waiting)
+        for _ in range(5):
+            running.after(30)
+        running.handler.waiting[b"/wait"].send(200, b"", b"first")
+        assert await client.answer() == (200, b"first")
+        assert await client.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.send(b"12345")
+        assert await client.answer() == (200, b"/b 5")
+
+    run(scenario)
