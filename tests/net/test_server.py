@@ -10,7 +10,7 @@ from switchgear.net import server as module
 from switchgear.net.server import HttpServer, ServerLimits
 from switchgear.testing.clock import FakeClock
 from switchgear.testing.faults import LoudGuard
-from switchgear.wire.http1 import Limits
+from switchgear.wire.http1 import Limits, RequestParser
 
 
 def get(path=b"/", headers=b""):
@@ -183,6 +183,7 @@ def test_a_fault_of_one_request_is_an_answer_and_the_others_of_its_connection_go
     async def scenario(running):
         client, other = await running.client(), await running.client()
         other.send(get(b"/wait"))
+        await running.until(lambda: b"/wait" in running.handler.waiting)
         client.send(get(b"/a") + get(b"/odd/" + hook.encode()) + get(b"/c"))
         assert [await client.answer() for _ in range(3)] == [(200, b"/a 0"), (500, b"fault"), (200, b"/c 0")]
         running.handler.waiting[b"/wait"].send(200, b"", b"undisturbed")
@@ -214,13 +215,12 @@ def test_a_fault_when_a_client_is_gone_is_counted():
     run(scenario)
 
 
-def test_a_fault_of_the_parser_is_an_answer_after_those_that_are_due():
+def test_a_fault_of_the_parser_is_an_answer_after_those_that_are_due(monkeypatch):
     async def scenario(running):
         client = await running.client()
         client.send(get(b"/wait"))
         await running.until(lambda: b"/wait" in running.handler.waiting)
-        (connection,) = running.server.connections
-        connection._parser._judge_bytes = lambda head: {}["odd"]
+        monkeypatch.setattr(RequestParser, "_judge_bytes", lambda parser, head: {}["odd"])
         client.send(get(b"/b"))
         await running.until(lambda: running.guard.faults == 1)
         running.handler.waiting[b"/wait"].send(200, b"", b"first")
@@ -230,23 +230,22 @@ def test_a_fault_of_the_parser_is_an_answer_after_those_that_are_due():
     run(scenario)
 
 
-def test_a_fault_in_the_timer_ends_one_connection_and_not_the_timer():
+def test_a_fault_in_the_timer_ends_one_connection_and_not_the_timer(monkeypatch):
+    check = module.Connection.check
+
+    def odd(connection, now_s):
+        if connection._current.head.target == b"/wait1":
+            raise LookupError
+        check(connection, now_s)
+
     async def scenario(running):
         first, second = await running.client(), await running.client()
         first.send(get(b"/wait1"))
         second.send(get(b"/wait2"))
         await running.until(lambda: len(running.handler.waiting) == 2)
-        running.handler.waiting[b"/wait1"].connection.check = None
+        monkeypatch.setattr(module.Connection, "check", odd)
         timer = running.server._timer
-        type(running.handler.waiting[b"/wait1"].connection).check, kept = (
-            lambda self, now_s: kept(self, now_s) if self is not odd else {}["odd"],
-            type(running.handler.waiting[b"/wait1"].connection).check,
-        )
-        odd = running.handler.waiting[b"/wait1"].connection
-        try:
-            running.after(1)
-        finally:
-            type(odd).check = kept
+        running.after(1)
         assert running.server._timer is not timer and running.guard.faults == 1
         assert await first.rest() == b""
         running.handler.waiting[b"/wait2"].send(200, b"", b"undisturbed")
