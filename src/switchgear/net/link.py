@@ -172,6 +172,11 @@ class VaultLink(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def _keeping_fault(self, exc: Exception) -> None:
+        self.guard.caught(exc)
+        self.start()
+
+    @guarded(_keeping_fault)
     async def _keep_connected(self) -> None:
         failures = 0
         while True:

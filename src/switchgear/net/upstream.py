@@ -260,10 +260,12 @@ class UpstreamConnection(asyncio.Protocol):
         """True when the provider may be about to close it."""
         return now_s - self._last_s > IDLE_S
 
+    @guarded(_fault)
     def _fail(self, reason: str, message: str) -> None:
-        receiver, self._receiver = self._receiver, None
+        receiver = self._receiver
         if receiver is not None:
             receiver.on_failure(Failure(reason, message, True))
+            self._receiver = None
 
 
 INTERNAL = "an internal error; the gateway's log says where"
@@ -308,7 +310,7 @@ class _Connecting:
         self._failed(Failure("internal", INTERNAL, False))
 
     @guarded(_fault)
-    async def run(self) -> None:
+    async def connect_and_tell(self) -> None:
         """Connect and tell."""
         started_s, host = self._pool.time_s(), self._endpoint.host
         try:
@@ -374,7 +376,7 @@ class Pool:
             failed(Failure("overloaded", "too many connections to providers are being made", False))
             return
         connecting = _Connecting(self, key, endpoint, connect_s, done, failed, metadata)
-        task = asyncio.get_running_loop().create_task(connecting.run())
+        task = asyncio.get_running_loop().create_task(connecting.connect_and_tell())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
