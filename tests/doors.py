@@ -16,7 +16,21 @@ from pathlib import Path
 SRC = Path(__file__).parent.parent / "src" / "switchgear"
 
 PROTOCOL_METHODS = frozenset(
-    ["connection_made", "connection_lost", "data_received", "eof_received", "pause_writing", "resume_writing", "get_buffer", "buffer_updated", "datagram_received", "error_received", "pipe_data_received", "pipe_connection_lost", "process_exited"]
+    [
+        "connection_made",
+        "connection_lost",
+        "data_received",
+        "eof_received",
+        "pause_writing",
+        "resume_writing",
+        "get_buffer",
+        "buffer_updated",
+        "datagram_received",
+        "error_received",
+        "pipe_data_received",
+        "pipe_connection_lost",
+        "process_exited",
+    ]
 )
 """What asyncio calls of a protocol (Python documentation, "Transports and Protocols")."""
 
@@ -44,7 +58,18 @@ SCHEDULERS = {
 
 # Interfaces between rooms: a call of such a method, of anything but oneself, must stand in a guarded function.
 SEAMS = frozenset(
-    ["on_head", "on_request", "on_gone", "on_writable", "on_response", "on_body", "on_fail", "on_data", "on_failure", "on_done"]
+    [
+        "on_head",
+        "on_request",
+        "on_gone",
+        "on_writable",
+        "on_response",
+        "on_body",
+        "on_fail",
+        "on_data",
+        "on_failure",
+        "on_done",
+    ]
 )
 
 HARMLESS = {
