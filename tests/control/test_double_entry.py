@@ -25,7 +25,7 @@ def test_C8_what_no_edge_recorded_is_told_once_and_kept(store, tmp_path, clock):
     folder = tmp_path / "vault"
     journal = SpoolWriter(folder, clock, os.urandom, "run", segment_bytes=64 * 1024)
     told = []
-    absorber = SimpleNamespace(read_until_s=0.0, take_attempts=lambda: {f"{1:032x}-1"}, open_tries=lambda _: 0)
+    absorber = SimpleNamespace(read_until_s=0.0, take_attempts=lambda: {f"{1:032x}-1": None}, open_tries=lambda _: 0)
     books = DoubleEntry(store, folder, absorber, clock, told.append)
 
     def dispatch(number):

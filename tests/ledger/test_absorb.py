@@ -264,7 +264,10 @@ def test_L5_numbers_that_the_store_cannot_hold_stop_nobody(store, spool, tmp_pat
     spool.commit()
     findings, _ = absorb(store, absorber(store, tmp_path))
     assert len(findings) == 1
-    assert store.read(ledger_rows.count_requests).result() == 1
+    outcomes = {record.id: record.outcome for record in rows(store)}
+    assert outcomes == {rid(1): "interrupted", rid(2): "ok"}, (
+        "what nobody settled properly is booked, and never as nothing"
+    )
 
 
 def test_an_unpriced_request_costs_none_and_is_counted(store, spool, tmp_path):

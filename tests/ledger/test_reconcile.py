@@ -35,7 +35,7 @@ def test_C8_an_attempt_that_no_spool_names_is_overdue_once_all_spools_were_read(
         dispatch(spool, f"{rid(number)}-1")
     books.scan(10.0)
     opened = {rid(2): 1}
-    books.settle({f"{rid(1)}-1"}, lambda request_id: opened.get(request_id, 0))
+    books.settle({f"{rid(1)}-1": None}, lambda request_id: opened.get(request_id, 0))
     assert books.overdue(9.0) == [], "spools were not read since"
     assert books.overdue(11.0) == [f"{rid(3)}-1", f"{rid(4)}-1"]
     assert books.judge(books.overdue(11.0), {rid(3): 1}) == [f"{rid(4)}-1"]
@@ -49,7 +49,7 @@ def test_C8_a_retry_that_the_edge_did_not_write_down_is_found(tmp_path, clock):
         dispatch(spool, f"{rid(1)}-{number}")
     books = Reconciler(tmp_path, None)
     books.scan(1.0)
-    books.settle({f"{rid(1)}-1", f"{rid(1)}-2"}, lambda _: 0)
+    books.settle({f"{rid(1)}-1": None, f"{rid(1)}-2": None}, lambda _: 0)
     assert books.judge(books.overdue(2.0), {rid(1): 2}) == [f"{rid(1)}-3"]
     spool.close()
 
@@ -59,7 +59,7 @@ def test_C8_the_same_attempt_twice_is_found(tmp_path, clock):
     books = Reconciler(tmp_path, None)
     dispatch(spool, f"{rid(1)}-1")
     books.scan(1.0)
-    books.settle({f"{rid(1)}-1"}, lambda _: 0)
+    books.settle({f"{rid(1)}-1": None}, lambda _: 0)
     dispatch(spool, f"{rid(1)}-1")
     books.scan(2.0)
     assert books.repeated == [f"{rid(1)}-1"]
@@ -72,7 +72,7 @@ def test_C8_a_restart_goes_on_where_everything_was_judged(tmp_path, clock):
     dispatch(spool, f"{rid(1)}-1")
     books.scan(1.0)
     assert books.safe_position() is None
-    books.settle({f"{rid(1)}-1"}, lambda _: 0)
+    books.settle({f"{rid(1)}-1": None}, lambda _: 0)
     safe = books.safe_position()
     dispatch(spool, f"{rid(2)}-1")
     books.scan(2.0)

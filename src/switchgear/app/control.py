@@ -217,9 +217,7 @@ def status(layout: Layout, gateway: Gateway, absorber: Absorber, books: DoubleEn
     except (OSError, msgspec.DecodeError):
         base = {"state": "starting", "pids": {}}
     problems = list(base.get("problems", []))
-    if absorber.problem is not None:
-        problems.append(absorber.problem)
-    problems += [f"spool {f.spool_id}, segment {f.segment}: {f.reason}" for f in absorber.findings]
+    problems += absorber.problems
     problems += books.problems
     problems += [f"the KEK does not open credential {c.id}" for c in gateway.credentials if not c.opens]
     refused = gateway.refusals.current(gateway.credentials)
@@ -242,7 +240,12 @@ def status(layout: Layout, gateway: Gateway, absorber: Absorber, books: DoubleEn
         "state": state,
         "problems": problems,
         "ledger": {"absorbed": absorber.absorbed, "spool_bytes": _size(layout.spool)},
-        "double_entry": {"checked": books.checked, "unspooled": books.unspooled, "repeated": books.repeated},
+        "double_entry": {
+            "checked": books.checked,
+            "unspooled": books.unspooled,
+            "repeated": books.repeated,
+            "contradicted": books.contradicted,
+        },
         "refused_requests": absorber.refused(),
         "config": {"source": compiled.source, "digest": compiled.digest},
         "freezes": gateway.snapshot.freezes if gateway.snapshot is not None else {},

@@ -1,6 +1,7 @@
 """The job that moves spools into the store. Level 5. Works in the store's writer thread; decisions are the ledger's."""
 
 import asyncio
+import errno
 import fcntl
 import functools
 import os
@@ -17,11 +18,16 @@ from switchgear.control.refusals import Refusals
 from switchgear.control.traffic import Traffic
 from switchgear.core import problems
 from switchgear.core.clock import Clock
-from switchgear.core.errors import SwitchgearError
+from switchgear.core.errors import RecordError, SwitchgearError
+from switchgear.core.guard import guarded, place_of
 from switchgear.core.ids import Entropy
+from switchgear.core.text import clean
 from switchgear.ledger.absorb import Batch, Blocked, Finding, SpoolAbsorber
+from switchgear.ledger.claims import Claim
 from switchgear.net.link import VaultLink
 from switchgear.replica.entries import Stored
+from switchgear.spool import files
+from switchgear.spool.reader import Position
 from switchgear.spool.writer import SpoolWriter
 from switchgear.store import ledger_rows
 from switchgear.store.database import Store, StoreGoneError
@@ -31,6 +37,12 @@ PAUSE_S = 0.25
 ADOPT_S = 5.0
 """A spool whose writer is gone for so long has no successor: control closes it itself."""
 ROUNDS_PER_TURN = 64
+TURN_S = 0.25
+"""A turn has the store's writer to itself: a revocation waits for it."""
+TELLS_PER_SPOOL = 20
+"""Findings of one spool that are told and listed one by one; the others are counted."""
+SET_ASIDE_S = 60.0
+"""A spool that cannot be read holds the double entry of the others back for so long."""
 PROVIDER = DIMENSIONS.index("provider")
 NO_PROVIDER = "none"
 """What is counted of requests that were refused before a provider was chosen."""
@@ -39,6 +51,22 @@ PROVIDERS_MAX = 256
 """Names in spools are not believed: metrics must not grow with what a compromised edge invents."""
 ATTEMPTS_MAX = 100_000
 """Attempts that are kept for the double entry; it asks the store for others."""
+
+
+DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
+"""What is no single spool's trouble."""
+
+
+class Turn:
+    """What one turn came to."""
+
+    def __init__(self, began_s: float) -> None:
+        self.began_s = began_s
+        self.moved = False
+        self.all_read = True
+        self.is_at_end = True
+        self.blocked: list[tuple[SpoolAbsorber, str]] = []
+        self.touched: set[str] = set()
 
 
 class Absorber:
@@ -68,15 +96,28 @@ class Absorber:
         self._spools: dict[str, SpoolAbsorber] = {}
         self._unlocked_s: dict[str, float] = {}
         self._careful: set[str] = set()
+        self._single: set[str] = set()
+        """Spools of which the store did not take a batch: their records are taken one by one until the one is found."""
+        self._bad: dict[str, set[Position]] = {}
+        self._failing_s: dict[str, float] = {}
+        """Since when a spool cannot be read."""
+        self._told: dict[str, int] = {}
+        self.failures: dict[str, str] = {}
+        """Why a spool stands still, by folder."""
+        self._caught: Exception | None = None
+        self._last: dict[str, Position] = {}
+        """How far the batch went that was tried last."""
         self.problem: str | None = None
         """Why absorption stands still, if it does."""
+        self.is_at_end = True
+        """False while more is there than one turn takes."""
         self.absorbed = 0
         self.touched: set[str] = set()
         """Ids of keys whose sums changed since `take_touched`."""
         self.findings: list[Finding] = []
         self.read_until_s = 0.0
         """When the last turn began that read all spools to their ends."""
-        self._attempts: set[str] = set()
+        self._attempts: dict[str, Claim | None] = {}
         self.traffic: dict[str, dict[str, int]] = {}
         """Sums by provider since control began: for metrics."""
         self.meter = Traffic(frozenset(case.code for case in problems.CASES))
@@ -84,8 +125,17 @@ class Absorber:
     async def run(self) -> None:
         """Absorb until cancelled."""
         while True:
-            await self.turn()
-            await asyncio.sleep(PAUSE_S)
+            await self._guarded_turn()
+            await asyncio.sleep(PAUSE_S if self.is_at_end else 0.01)
+
+    def _end_turn(self, exc: Exception) -> None:
+        self._note_problem(f"{type(exc).__name__} in {place_of(exc)}")
+        self._spools.clear()
+        self.is_at_end = True
+
+    @guarded(_end_turn)
+    async def _guarded_turn(self) -> None:
+        await self.turn()
 
     async def turn(self) -> bool:
         """Absorb what is there; returns whether anything was."""
@@ -115,9 +165,9 @@ class Absorber:
         """Return what was refused, by reason: of the last minute, and since control began."""
         return {"last_minute": self.meter.refused_lately(self._clock.monotonic_s()), "total": self.meter.refused}
 
-    def take_attempts(self) -> set[str]:
-        """Return the ids of the attempts of requests that were settled since the last call."""
-        taken, self._attempts = self._attempts, set()
+    def take_attempts(self) -> dict[str, Claim | None]:
+        """Return the attempts of requests that were settled since the last call, and what is claimed of them."""
+        taken, self._attempts = self._attempts, {}
         return taken
 
     def open_tries(self, request_id: str) -> int:
@@ -147,52 +197,106 @@ class Absorber:
 
     def _turn(self) -> tuple[bool, list[tuple[SpoolAbsorber, str]], set[str]]:
         self._store.check()
-        began_s, all_read = self._clock.monotonic_s(), True
-        moved = False
-        touched: set[str] = set()
-        blocked: list[tuple[SpoolAbsorber, str]] = []
+        turn = Turn(self._clock.monotonic_s())
         for folder in sorted(self._folder.glob("edge-*")):
-            if not (folder / "id").exists():
-                continue
-            known = self._spools.get(folder.name)
-            if known is not None and not known.has_more():
-                self._adopt(folder)
-                continue
-            before = None
-            for _ in range(ROUNDS_PER_TURN):
-                try:
-                    spool, wait, batch, changes = self._store.write_here(functools.partial(self._absorb, folder))
-                except IntegrityError:
-                    # Records stand twice (written again after a failed sync): go through them one by one.
-                    self._spools.pop(folder.name, None)
-                    self._careful.add(folder.name)
-                    continue
-                self._careful.discard(folder.name)
-                spool.drop_finished()
-                self.absorbed += len(batch.rows)
-                self._count(batch)
-                if changes:
-                    self._refusals.apply(changes)
-                self.meter.settled(batch.timings)
-                self.meter.counted(folder.name, batch.counters, began_s)
-                touched.update(dimensions[1] for dimensions in batch.sums)
-                if len(self._attempts) < ATTEMPTS_MAX:
-                    self._attempts |= batch.attempts
-                if wait is not None:
-                    blocked.append((spool, wait.run_id))
-                    all_read = False
-                if spool.position == before:
-                    break
-                before = spool.position
-                moved = True
-                if spool.is_at_end:
-                    break
-            else:
-                all_read = False
+            self._caught = None
+            try:
+                self._follow(folder, turn)
+            except (RecordError, OSError) as exc:
+                self._caught = exc
+            if self._caught is not None:
+                self._fail(folder, self._caught, turn)
+            elif folder.name in self.failures:
+                del self.failures[folder.name], self._failing_s[folder.name]
+        if turn.all_read:
+            self.read_until_s = turn.began_s
+        self.is_at_end = turn.is_at_end
+        return turn.moved, turn.blocked, turn.touched
+
+    def _end_spool(self, exc: Exception) -> None:
+        if isinstance(exc, StoreGoneError | DatabaseError | RecordError | lmdb.Error):
+            raise exc
+        if isinstance(exc, OSError) and exc.errno in DISK_ERRORS:
+            raise exc
+        self._caught = exc
+
+    @guarded(_end_spool)
+    def _follow(self, folder: Path, turn: "Turn") -> None:
+        """Absorb what one spool has."""
+        if not (folder / "id").is_symlink() and not (folder / "id").exists():
+            return
+        known = self._spools.get(folder.name)
+        if known is not None and not known.has_more():
             self._adopt(folder)
-        if all_read:
-            self.read_until_s = began_s
-        return moved, blocked, touched
+            return
+        before = None
+        for _ in range(ROUNDS_PER_TURN):
+            if self._clock.monotonic_s() - turn.began_s > TURN_S and turn.moved:
+                turn.all_read = turn.is_at_end = False
+                break
+            try:
+                spool, wait, batch, changes = self._store.write_here(functools.partial(self._absorb, folder))
+            except IntegrityError:
+                # Records stand twice (written again after a failed sync): go through them one by one.
+                self._be_careful(folder)
+                continue
+            except (OverflowError, UnicodeError, ValueError, TypeError, KeyError, AttributeError, IndexError) as exc:
+                self._isolate(folder, exc)
+                continue
+            self._careful.discard(folder.name)
+            if batch.taken != 1:
+                self._single.discard(folder.name)
+            spool.drop_finished()
+            self.absorbed += len(batch.rows)
+            self._count(batch)
+            if changes:
+                self._refusals.apply(changes)
+            self.meter.settled(batch.timings)
+            self.meter.counted(folder.name, batch.counters, turn.began_s)
+            turn.touched.update(dimensions[1] for dimensions in batch.sums)
+            if len(self._attempts) < ATTEMPTS_MAX:
+                self._attempts |= batch.attempts
+            if wait is not None:
+                turn.blocked.append((spool, wait.run_id))
+                turn.all_read = False
+            if spool.position == before:
+                break
+            before = spool.position
+            turn.moved = True
+            if spool.is_at_end:
+                break
+        else:
+            turn.all_read = turn.is_at_end = False
+        self._adopt(folder)
+
+    def _be_careful(self, folder: Path) -> None:
+        self._spools.pop(folder.name, None)
+        if folder.name in self._careful:
+            self._single.add(folder.name)  # that did not help: it is no record of before
+            spool = self._last.pop(folder.name, None)
+            if spool is not None:
+                self._bad.setdefault(folder.name, set()).add(spool)
+        self._careful.add(folder.name)
+
+    def _isolate(self, folder: Path, exc: Exception) -> None:
+        """The store did not take a batch: find the record that it is about, and set that one aside."""
+        self._spools.pop(folder.name, None)
+        last = self._last.pop(folder.name, None)
+        if folder.name in self._single and last is not None:
+            self._bad.setdefault(folder.name, set()).add(last)
+            self._report(f"spool {folder.name}: a record is set aside: {type(exc).__name__} in {place_of(exc)}")
+        self._single.add(folder.name)
+
+    def _fail(self, folder: Path, exc: Exception, turn: "Turn") -> None:
+        """One spool cannot be read: the others go on."""
+        self._spools.pop(folder.name, None)
+        reason = clean(str(exc), 200) if isinstance(exc, RecordError | OSError) else place_of(exc)
+        if self.failures.get(folder.name) != reason:
+            self._report(f"the spool {folder.name} stands still: {reason}")
+        self.failures[folder.name] = reason
+        since_s = self._failing_s.setdefault(folder.name, turn.began_s)
+        if turn.began_s - since_s < SET_ASIDE_S:
+            turn.all_read = False
 
     def _absorb(
         self, folder: Path, connection: Connection
@@ -200,15 +304,20 @@ class Absorber:
         find = functools.partial(self._prices.look_up, connection)
         careful = folder.name in self._careful
         batch = Batch((lambda request_id: bool(ledger_rows.known_ids(connection, [request_id]))) if careful else None)
-
         spool = self._spools.get(folder.name)
         if spool is None:
-            spool_id = (folder / "id").read_text("ascii").strip()
+            spool_id = files.read_id(folder)
+            for other in self._spools.values():
+                if other.spool_id == spool_id:
+                    raise RecordError(f"has the id of {other.folder.name}")
             row = ledger_rows.spool_row(connection, spool_id)
             spool = self._spools[folder.name] = SpoolAbsorber(folder, row, find, self._folder / "vault")
         spool.find_price = find
         before = spool.position
-        blocked = spool.absorb(batch)
+        single = folder.name in self._single
+        blocked = spool.absorb(batch, self._bad.get(folder.name, ()), 1 if single else None)
+        batch.taken = 1 if single and spool.position != before else 0
+        self._last[folder.name] = spool.position
         if batch.rows:
             ledger_rows.add_requests(connection, batch.rows)
             ledger_rows.add_usage(connection, batch.sums)
@@ -216,18 +325,31 @@ class Absorber:
         if batch.stored:
             self._publish_stored(batch.stored)  # before the commit: a crash between the two repeats it
         for finding in batch.findings:
-            ledger_rows.put_quarantine(
-                connection, finding.spool_id, finding.segment, finding.reason, self._clock.wall_ms()
-            )
-            if finding not in self.findings:
-                self.findings.append(finding)
-                self._report(f"spool {folder.name}, segment {finding.segment}: {finding.reason}")
+            self._tell(folder, finding, connection)
         if spool.position != before:
             spool.commit_to(connection)
         changes = self._refusals.changes(batch.heard)
         if changes:
             refusals.write(connection, changes, self._clock.wall_ms())
         return spool, blocked, batch, changes
+
+    def _tell(self, folder: Path, finding: Finding, connection: Connection) -> None:
+        ledger_rows.put_quarantine(connection, finding.spool_id, finding.segment, finding.reason, self._clock.wall_ms())
+        if finding in self.findings:
+            return
+        told = self._told[folder.name] = self._told.get(folder.name, 0) + 1
+        if told <= TELLS_PER_SPOOL:
+            self.findings.append(finding)
+            self._report(f"spool {folder.name}, segment {finding.segment}: {finding.reason}")
+
+    @property
+    def problems(self) -> list[str]:
+        """What `status` says of the spools."""
+        found = [] if self.problem is None else [self.problem]
+        found += [f"the spool {name} stands still: {reason}" for name, reason in sorted(self.failures.items())]
+        found += [f"spool {f.spool_id}, segment {f.segment}: {f.reason}" for f in self.findings]
+        more = {name: told - TELLS_PER_SPOOL for name, told in self._told.items() if told > TELLS_PER_SPOOL}
+        return found + [f"spool {name}: {count} more findings" for name, count in sorted(more.items())]
 
     def _count(self, batch: Batch) -> None:
         for dimensions, values in batch.sums.items():
@@ -242,7 +364,7 @@ class Absorber:
 
     def _adopt(self, folder: Path) -> None:
         """Close the spool of an edge that has no successor (fewer workers than before)."""
-        fd = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.meter.ended(folder.name)
@@ -253,7 +375,8 @@ class Absorber:
             os.close(fd)
         now = self._clock.monotonic_s()
         since = self._unlocked_s.setdefault(folder.name, now)
-        if now - since < ADOPT_S or self._spools[folder.name].open_count == 0:
+        spool = self._spools.get(folder.name)
+        if now - since < ADOPT_S or spool is None or spool.open_count == 0:
             return
         try:
             SpoolWriter(folder, self._clock, self._entropy, self._entropy(8).hex()).close()

@@ -6,13 +6,17 @@ import functools
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
 from switchgear.control.absorber import Absorber
 from switchgear.core.clock import Clock
+from switchgear.core.guard import guarded, place_of
 from switchgear.ledger import build
+from switchgear.ledger.claims import Claim, claims_of
 from switchgear.ledger.reconcile import Reconciler
+from switchgear.spool import files
 from switchgear.spool.reader import Position
 from switchgear.store import ledger_rows
 from switchgear.store.database import Store, StoreGoneError
@@ -20,6 +24,9 @@ from switchgear.store.ledger_rows import SpoolRow
 
 PAUSE_S = 1.0
 BATCH = 500
+FREE_MIN = 20
+FREE_SHARE = 10
+"""Answers that cost nothing are told from FREE_MIN on, where they are one of FREE_SHARE."""
 EXAMPLES = 3
 
 
@@ -39,7 +46,22 @@ class DoubleEntry:
         self._saved: Position | None = None
         self.unspooled = 0
         self.repeated = 0
-        self.problems: list[str] = []
+        self.contradicted = 0
+        """Attempts whose end the two books tell differently."""
+        self.stopped: str | None = None
+        """Why nothing is compared, if so."""
+        self._told: list[str] = []
+        self._free_told = 0
+
+    @property
+    def problems(self) -> list[str]:
+        """What `status` says."""
+        return self._told if self.stopped is None else [self.stopped, *self._told]
+
+    @property
+    def free(self) -> int:
+        """How many answers came whole and were booked as nothing."""
+        return self._reconciler.free if self._reconciler is not None else 0
 
     @property
     def checked(self) -> int:
@@ -49,30 +71,43 @@ class DoubleEntry:
     async def run(self) -> None:
         """Compare until cancelled."""
         while True:
-            with contextlib.suppress(
-                StoreGoneError, DatabaseError, OSError
-            ):  # the absorber reports it; the journal waits
-                await self.turn()
+            await self._guarded_turn()
             await asyncio.sleep(PAUSE_S)
+
+    def _end_turn(self, exc: Exception) -> None:
+        if isinstance(exc, StoreGoneError | DatabaseError | OSError):
+            return  # the absorber reports it; the journal waits
+        text = f"the double entry stands still: {type(exc).__name__} in {place_of(exc)}"
+        if self.stopped != text:
+            self._report(text)
+        self.stopped = text
+
+    @guarded(_end_turn)
+    async def _guarded_turn(self) -> None:
+        await self.turn()
+        self.stopped = None
 
     async def turn(self) -> None:
         """Compare what is there."""
         if self._reconciler is None:
-            if not (self._journal / "id").exists():
+            try:
+                self._id = files.read_id(self._journal)
+            except FileNotFoundError:
                 return
-            self._id = (self._journal / "id").read_text("ascii").strip()
             row = await asyncio.wrap_future(self._store.read(functools.partial(_row, self._id)))
             self._reconciler = Reconciler(self._journal, Position(row.segment, row.position) if row else None)
         books = self._reconciler
-        await asyncio.to_thread(books.scan, self._clock.monotonic_s())
-        books.settle(self._absorber.take_attempts(), self._absorber.open_tries)
+        now_s = self._clock.monotonic_s()
+        await asyncio.to_thread(books.scan, now_s)
+        books.settle(self._absorber.take_attempts(), self._absorber.open_tries, now_s)
+        books.unsettled(now_s, self._absorber.open_tries)
         overdue = books.overdue(self._absorber.read_until_s)
         missing: list[str] = []
         for at in range(0, len(overdue), BATCH):
             part = overdue[at : at + BATCH]
             ids = {attempt.rpartition("-")[0] for attempt in part}
-            tries = await asyncio.wrap_future(self._store.read(functools.partial(_tries, ids)))
-            missing += books.judge(part, tries)
+            tries, claims = await asyncio.wrap_future(self._store.read(functools.partial(_tries, ids)))
+            missing += books.judge(part, tries, claims)
         await self._tell(missing, books)
         position = books.safe_position()
         if position is not None and position != self._saved:
@@ -82,18 +117,32 @@ class DoubleEntry:
 
     async def _tell(self, missing: list[str], books: Reconciler) -> None:
         twice, books.repeated = books.repeated, []
+        against, books.contradictions = books.contradictions, []
         self.unspooled += len(missing)
         self.repeated += len(twice)
+        self.contradicted += len(against)
+        first = "; ".join(f"{one.attempt_id}: {one.reason}" for one in against[:EXAMPLES])
         for found, what in (
-            (missing, "reached a provider and no edge recorded them: an edge may be compromised"),
-            (twice, "were sent to a provider twice"),
+            (missing, f"reached a provider and no edge recorded them: an edge may be compromised ({_some(missing)})"),
+            (twice, f"were sent to a provider twice ({_some(twice)})"),
+            (against, f"are booked otherwise than the vault saw them: an edge may be compromised ({first})"),
         ):
             if found:
-                text = f"{len(found)} attempts {what} (e.g. {', '.join(found[:EXAMPLES])})"
-                self.problems = [*self.problems[-9:], text]
-                self._report(text)
-                finding = functools.partial(_finding, self._id, books.position.segment, text, self._clock.wall_ms())
-                await asyncio.wrap_future(self._store.write(finding))
+                await self._say(f"{len(found)} attempts {what}", books)
+        if books.free >= max(FREE_MIN, 2 * self._free_told) and books.free * FREE_SHARE >= books.compared:
+            self._free_told = books.free
+            what = "answers with status 2xx are booked as failures that cost nothing: providers put errors under"
+            await self._say(f"{books.free} {what} that status, or an edge is compromised", books)
+
+    async def _say(self, text: str, books: Reconciler) -> None:
+        self._told = [*self._told[-9:], text]
+        self._report(text)
+        finding = functools.partial(_finding, self._id, books.position.segment, text, self._clock.wall_ms())
+        await asyncio.wrap_future(self._store.write(finding))
+
+
+def _some(attempts: list[str]) -> str:
+    return f"e.g. {', '.join(attempts[:EXAMPLES])}"
 
 
 def _row(spool_id: str, connection: Connection) -> SpoolRow | None:
@@ -108,6 +157,14 @@ def _finding(spool_id: str, segment: int, text: str, now_ms: int, connection: Co
     ledger_rows.put_quarantine(connection, spool_id, segment, text, now_ms)
 
 
-def _tries(ids: set[str], connection: Connection) -> dict[str, int]:
-    rows = ledger_rows.rows_of(connection, ids)
-    return {request_id: build.tries_of(row) for request_id, row in rows.items()}
+def _tries(ids: set[str], connection: Connection) -> tuple[dict[str, int], dict[str, Claim | None]]:
+    """Return how many attempts stored requests name, and what is claimed of each."""
+    tries: dict[str, int] = {}
+    claims: dict[str, Claim | None] = {}
+    for request_id, row in ledger_rows.rows_of(connection, ids).items():
+        with contextlib.suppress(msgspec.DecodeError):  # a row that is damaged is `ledger verify`'s business
+            tries[request_id] = build.tries_of(row)
+            found = build.opened_of(row)
+            if found is not None:
+                claims |= claims_of(*found)
+    return tries, claims

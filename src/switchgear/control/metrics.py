@@ -56,6 +56,10 @@ COUNTERS = (
     ("switchgear_double_entry_checked", "Attempts that stand in both books."),
     ("switchgear_double_entry_unspooled", "Attempts that reached a provider and no edge recorded."),
     ("switchgear_double_entry_repeated", "Attempts that were sent to a provider twice."),
+    (
+        "switchgear_double_entry_contradicted",
+        "Attempts whose end vault and edge tell differently.",
+    ),
 )
 
 

@@ -7,18 +7,21 @@ computed again from usage and price.
 
 import contextlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection
 
 from switchgear.core.errors import RecordError
+from switchgear.core.guard import guarded
 from switchgear.core.ids import attempt_id
-from switchgear.core.usage import TokenUsage
-from switchgear.ledger import build, journal
+from switchgear.core.text import clean
+from switchgear.core.usage import TOKENS_MAX, TokenUsage
+from switchgear.ledger import build, journal, tidy
 from switchgear.ledger.build import FindPrice, OpenRequest
+from switchgear.ledger.claims import Claim, claims_of
 from switchgear.ledger.record import Error, Record, Tokens, encode
 from switchgear.pricing.price import Meterer, Price, cost
 from switchgear.replica.entries import STORED_MS, Stored, scope_of
@@ -34,16 +37,22 @@ BATCH_BYTES = 1024 * 1024
 HOUR_MS = 3_600_000
 INTERNED_MAX = 10_000
 _REQUEST_ID = re.compile(r"[0-9a-f]{32}")
-TIME_MS_MAX = 1 << 47
-STATUS_MAX = 999
-LATENCY_MS_MAX = (1 << 31) - 1
-COUNT_MAX = 10**9
 COUNTERS_MAX = 64
 """Codes of errors; there are fewer."""
+INTERNED_BYTES_MAX = 2_048
+"""What is larger is decoded each time: a compromised edge must not fill this process with names."""
+OPEN_MAX = 100_000
+"""Reservations of one spool that may be open at once; an edge has 20,000 connections."""
+OPEN_BYTES_MAX = 256 * 1024 * 1024
+METERERS_MAX = 10_000
 COST_NANOUSD_MAX = 10**15
 """A million USD for one request is a lie or a slip of the price; sums of the store have 63 bits."""
 STATEFUL = "responses"
 """The dialect whose providers keep what they answered."""
+
+
+T = TypeVar("T", bound=msgspec.Struct)
+REASON_MAX = 256
 
 
 class Blocked(msgspec.Struct, frozen=True):
@@ -82,8 +91,8 @@ class Batch:
         self.rows: list[tuple[Any, ...]] = []
         self.sums: dict[tuple[Any, ...], list[int]] = {}
         self.findings: list[Finding] = []
-        self.attempts: set[str] = set()
-        """Ids of the attempts of requests that are settled: for the double entry."""
+        self.attempts: dict[str, Claim | None] = {}
+        """The attempts of requests that are settled: for the double entry. None: the edge died, nobody claims anything."""
         self.counters: list[records.Counters] = []
         """What the edge counted and did not record."""
         self.timings: list[tuple[str, str, int, int, int | None]] = []
@@ -94,6 +103,8 @@ class Batch:
         """(provider, request id) of attempts that were not at the provider of the last one."""
         self.heard: dict[str, tuple[int, int]] = {}
         """Deployment → (status, time in ms) of the last answer that was absorbed from it."""
+        self._ids: set[str] = set()
+        self.taken = 0
 
     def add(
         self,
@@ -115,8 +126,9 @@ class Batch:
     ) -> None:
         """Add a row and its sums. `dimensions` are tables.DIMENSIONS without the hour, of the last attempt's place; usage and
         cost are the last attempt's, `before` are those before it; `attempts` is 0 where nothing was sent, else 1."""
-        if self._is_known is not None and self._is_known(request_id):
+        if request_id in self._ids or (self._is_known is not None and self._is_known(request_id)):
             return
+        self._ids.add(request_id)
         key_id, key_name, team, user, project, model, _, provider, _ = dimensions
         whole = cost_nanousd
         for one in before:
@@ -232,33 +244,15 @@ def _usage(tokens: Tokens | None) -> TokenUsage | None:
 
 
 def _check(record: records.Payload) -> None:
-    """Refuse what no edge's own code writes and the store could not hold. Raises RecordError."""
-    if isinstance(record, records.Reserve | records.Denial):
-        if not _REQUEST_ID.fullmatch(record.id):
-            raise RecordError(f"a request's id is not one: {record.id[:40]!r}")
-        if not 0 <= record.time_ms < TIME_MS_MAX:
-            raise RecordError(f"the time of {record.id} is not one")
-    if isinstance(record, records.Settle | records.Denial) and not 0 <= record.status <= STATUS_MAX:
-        raise RecordError(f"the status of {record.id[:40]} is not one")
-    if isinstance(record, records.Settle) and record.latency_ms > LATENCY_MS_MAX:
-        raise RecordError(f"the latency of {record.id[:40]} is absurd")
-    if isinstance(record, records.Counters):
-        counts = (*record.refused.values(), record.connections, record.lines_lost, record.errors)
-        if len(record.refused) > COUNTERS_MAX or not all(0 <= count <= COUNT_MAX for count in counts):
-            raise RecordError("counters that no edge counts")
-    if isinstance(record, records.Denial) and record.count > COUNT_MAX:
-        raise RecordError(f"the count of {record.id} is absurd")
+    """Refuse ids that no edge's own code makes; numbers were bounded by decoding. Raises RecordError."""
+    if isinstance(record, records.Reserve | records.Denial) and not _REQUEST_ID.fullmatch(record.id):
+        raise RecordError(f"a request's id is not one: {record.id[:40]!r}")
+    if isinstance(record, records.Counters) and len(record.refused) > COUNTERS_MAX:
+        raise RecordError("counters that no edge counts")
 
 
 def _is_failure(outcome: records.AttemptOutcome) -> bool:
     return build.is_failure(outcome.status, outcome.error)
-
-
-def _note_attempts(batch: Batch, opened: OpenRequest) -> None:
-    request_id = opened.reserve.id
-    batch.attempts.add(attempt_id(request_id, 1))
-    for number in range(2, 2 + len(opened.attempts)):
-        batch.attempts.add(attempt_id(request_id, number))
 
 
 class SpoolAbsorber:
@@ -279,10 +273,18 @@ class SpoolAbsorber:
         self._done = start
         self._sequence = row.sequence if row is not None else 0
         self._records = row.records if row is not None else 0
-        self._whos: dict[bytes, records.Who] = {}
-        self._places: dict[bytes, records.Place] = {}
+        self._open_bytes = 0
+        self._whos: dict[bytes, tuple[records.Who, bool]] = {}
+        self._places: dict[bytes, tuple[records.Place, bool]] = {}
+        self._told: set[int] = set()
+        """Damaged segments that were told of."""
+        self._unexpected: str | None = None
         self._meterers: dict[str, Meterer] = {}
         self._reread(start)
+
+    @property
+    def _damage(self) -> set[int]:
+        return set(self._reader.damaged) - self._told
 
     def fence_done(self, run_id: str) -> None:
         """The vault will dispatch nothing more of that run."""
@@ -292,28 +294,75 @@ class SpoolAbsorber:
         """Look whether there is something to absorb, without the store: an idle gateway begins no transactions."""
         if not self._waiting:
             self._waiting = self._reader.read(BATCH_BYTES)
-        return bool(self._waiting or self._reader.damaged)
+        return bool(self._waiting or self._damage)
 
-    def absorb(self, batch: Batch) -> Blocked | None:
-        """Move what is new into the batch. Returns what it waits for, if anything."""
+    def absorb(self, batch: Batch, bad: Collection[Position] = (), entries_max: int | None = None) -> Blocked | None:
+        """Move what is new into the batch. Returns what it waits for, if anything.
+
+        A record that is wrong, or that this code does not take for a reason that nobody thought of, is a finding, and absorption
+        goes on behind it. `bad`: places after records that the store did not take; they are set aside unread. `entries_max`: how
+        many records to take, to find such a one.
+        """
         entries = self._waiting or self._reader.read(BATCH_BYTES)
         self._waiting = []
+        if entries_max is not None:
+            self._waiting, entries = entries[entries_max:], entries[:entries_max]
         for number, entry in enumerate(entries):
-            if entry.kind == Kind.ORPHAN and not self._can_close(entry):
-                self._waiting = entries[number:]
-                return Blocked(self._orphan(entry).run_id)
-            if entry.kind == Kind.ORPHAN and self._orphan(entry).id not in self._searched:
-                self._search([self._orphan(e) for e in entries[number:] if e.kind == Kind.ORPHAN])
-            try:
-                self._take(entry, batch)
-            except RecordError as exc:
-                batch.findings.append(Finding(self.spool_id, entry.after.segment, str(exc)))
+            if entry.after in bad:
+                self._find(batch, entry, "a record that the store does not take is set aside")
+            else:
+                blocked = self._advance(entry, entries[number:], batch)
+                if self._unexpected is not None:
+                    self._find(batch, entry, f"a record of kind {entry.kind} is set aside: {self._unexpected}")
+                    self._unexpected = None
+                if blocked is not None:
+                    self._waiting = entries[number:] + self._waiting
+                    return blocked
             self._done = entry.after
-            self._sequence = entry.sequence
+            if 0 <= entry.sequence <= records.SEQUENCE_MAX:
+                self._sequence = entry.sequence
             self._records += 1
-        for segment in self._reader.damaged:
+        for segment in self._damage:
             batch.findings.append(Finding(self.spool_id, segment, "a record in the middle is damaged"))
+            self._told.add(segment)
         return None
+
+    def _end_record(self, exc: Exception) -> None:
+        self._unexpected = type(exc).__name__
+
+    @guarded(_end_record)
+    def _advance(self, entry: Entry, following: list[Entry], batch: Batch) -> Blocked | None:
+        """Take one record; `following` begins with it."""
+        try:
+            if entry.kind == Kind.ORPHAN:
+                orphan = self._orphan(entry)
+                if orphan.id in self._open and orphan.run_id not in self._fenced:
+                    return Blocked(orphan.run_id)
+                if orphan.id not in self._searched:
+                    self._search(following)
+            self._take(entry, batch)
+        except RecordError as exc:
+            self._find(batch, entry, str(exc))
+            if entry.kind == Kind.SETTLE:
+                self._close_unreadable(entry, batch)
+        return None
+
+    def _find(self, batch: Batch, entry: Entry, reason: str) -> None:
+        batch.findings.append(Finding(self.spool_id, entry.after.segment, clean(reason, REASON_MAX)))
+
+    def _close_unreadable(self, entry: Entry, batch: Batch) -> None:
+        """A settlement that cannot be read settles its request all the same: as interrupted, which is never free."""
+        request_id = records.id_of(entry.payload)
+        opened = self._pop(request_id) if request_id is not None else None
+        if opened is not None:
+            batch.attempts |= claims_of(opened, None)
+            batch.add_record(self._interrupted(opened, None, [1], "its settlement got lost"))
+
+    def _pop(self, request_id: str) -> OpenRequest | None:
+        opened = self._open.pop(request_id, None)
+        if opened is not None:
+            self._open_bytes -= len(opened.raw)
+        return opened
 
     def commit_to(self, connection: Connection) -> None:
         """Write the position; call in the batch's transaction."""
@@ -372,14 +421,22 @@ class SpoolAbsorber:
                 if entry.after.offset > until.offset:
                     reader.close()
                     return
-                if entry.kind == Kind.ORPHAN:
-                    self._open.pop(self._orphan(entry).id, None)
-                elif entry.kind not in {Kind.DENIAL, Kind.COUNTERS}:
-                    with contextlib.suppress(
-                        RecordError
-                    ):  # it was judged when it was absorbed: a lie stops nobody twice
-                        self._take(entry, scratch)
+                self._retake(entry, scratch)
+                self._unexpected = None  # it was judged when it was absorbed: a lie stops nobody twice
+            scratch = Batch()
         reader.close()
+
+    @guarded(_end_record)
+    def _retake(self, entry: Entry, scratch: Batch) -> None:
+        try:
+            if entry.kind == Kind.ORPHAN:
+                self._pop(self._orphan(entry).id)
+            elif entry.kind not in {Kind.DENIAL, Kind.COUNTERS}:
+                self._take(entry, scratch)
+        except RecordError:
+            request_id = records.id_of(entry.payload) if entry.kind == Kind.SETTLE else None
+            if request_id is not None:
+                self._pop(request_id)
 
     def _take(self, entry: Entry, batch: Batch) -> None:
         kind = entry.kind
@@ -388,35 +445,41 @@ class SpoolAbsorber:
         if kind == Kind.RESERVE:
             assert isinstance(record, records.Reserve)
             if record.id not in self._open:
-                self._open[record.id] = self._opened(record, entry.payload)
+                if len(self._open) >= OPEN_MAX or self._open_bytes + len(entry.payload) > OPEN_BYTES_MAX:
+                    raise RecordError("more reservations are open than an edge can have")
+                self._open[record.id] = opened = self._opened(record, entry.payload)
+                self._open_bytes += len(opened.raw)
         elif kind == Kind.SETTLE:
             assert isinstance(record, records.Settle)
-            settled = self._open.pop(record.id, None)
+            settled = self._pop(record.id)
             if settled is None:
                 raise RecordError(f"a settlement without a reservation of this spool: {record.id[:40]}")
-            self._settle(settled, record, entry.payload, batch)
+            tidied = tidy.settlement(record)
+            payload = entry.payload if tidied is record else records.encode_payload(tidied)
+            self._settle(settled, tidied, payload, batch)
         elif kind == Kind.ATTEMPT:
             assert isinstance(record, records.Attempt)
-            opened = self._open.get(record.request_id)
-            if opened is not None and all(known.number != record.number for known in opened.attempts):
-                opened.attempts.append(record)  # a segment begins with what is open: the same record may come again
+            known = self._open.get(record.request_id)
+            if known is not None and all(other.number != record.number for other in known.attempts):
+                # A segment begins with what is open: the same record may come again.
+                known.attempts.append(tidy.tidy(record, tidy.ATTEMPT))
         elif kind == Kind.CHECKPOINT:
             assert isinstance(record, records.Checkpoint)
             if record.id in self._open:
-                self._open[record.id].checkpoint = record
+                self._open[record.id].checkpoint = tidy.tidy(record, tidy.CHECKPOINT)
         elif kind == Kind.DENIAL:
             assert isinstance(record, records.Denial)
-            batch.add_record(build.denied(record))
+            batch.add_record(build.denied(tidy.tidy(record, tidy.DENIAL)))
         elif kind == Kind.COUNTERS:
             assert isinstance(record, records.Counters)
             batch.counters.append(record)
         elif kind == Kind.ORPHAN:
             assert isinstance(record, records.Orphan)
-            orphan = self._open.pop(record.id, None)
+            orphan = self._pop(record.id)
             if orphan is None:
                 raise RecordError(f"an orphan without a reservation of this spool: {record.id[:40]}")
-            batch.add_record(self._orphaned(orphan))
-            _note_attempts(batch, orphan)
+            batch.add_record(self._orphaned(orphan, batch))
+            batch.attempts |= claims_of(orphan, None)
         elif kind != Kind.SEGMENT:
             raise RecordError(f"a record of kind {kind} does not belong into this spool")
 
@@ -425,39 +488,55 @@ class SpoolAbsorber:
         assert isinstance(record, records.Orphan)
         return record
 
-    def _search(self, orphans: list[records.Orphan]) -> None:
+    def _search(self, following: list[Entry]) -> None:
         """Ask the journal about all orphans that stand together, once."""
+        orphans = []
+        for entry in following:
+            if entry.kind == Kind.ORPHAN:
+                with contextlib.suppress(RecordError):
+                    orphans.append(self._orphan(entry))
         opened = {o.id: self._open[o.id] for o in orphans if o.id in self._open and o.run_id in self._fenced}
         self._searched = set(opened)
         oldest_ms = min((request.reserve.time_ms for request in opened.values()), default=0)
         self._evidence = journal.search(self._journal, set(opened), oldest_ms) if opened else {}
-
-    def _can_close(self, entry: Entry) -> bool:
-        orphan = self._orphan(entry)
-        return orphan.id not in self._open or orphan.run_id in self._fenced
 
     # records of the ledger
 
     def _opened(self, reserve: records.Reserve, payload: bytes) -> OpenRequest:
         """Decode the parts that many reservations share once."""
         who_raw, place_raw = bytes(reserve.who), bytes(reserve.place)
-        who, place = self._whos.get(who_raw), self._places.get(place_raw)
         try:
-            if who is None:
-                if len(self._whos) >= INTERNED_MAX:
-                    self._whos.clear()
-                who = self._whos[who_raw] = records.decode_who(who_raw)
-            if place is None:
-                if len(self._places) >= INTERNED_MAX:
-                    self._places.clear()
-                place = self._places[place_raw] = records.decode_place(place_raw)
-        except msgspec.DecodeError as exc:
+            who, who_clean = self._whos.get(who_raw) or self._intern(self._whos, who_raw, records.decode_who, tidy.WHO)
+            place, place_clean = self._places.get(place_raw) or self._intern(
+                self._places, place_raw, records.decode_place, tidy.PLACE
+            )
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as exc:
             raise RecordError(f"the reservation {reserve.id[:40]} does not decode: {exc}") from exc
-        return OpenRequest(reserve, who, place, payload, [])
+        tidied = reserve
+        if reserve.end_user is not None or reserve.tags is not None or reserve.session is not None:
+            tidied = tidy.tidy(reserve, tidy.RESERVE)
+        if tidied is not reserve or not (who_clean and place_clean):
+            raws = {
+                name: msgspec.Raw(records.encode_payload(value)) for name, value in (("who", who), ("place", place))
+            }
+            tidied = msgspec.structs.replace(tidied, **raws)
+            payload = records.encode_payload(tidied)
+        return OpenRequest(tidied, who, place, payload, [])
+
+    def _intern(
+        self, known: dict[bytes, tuple[T, bool]], raw: bytes, decode: Callable[[bytes], T], texts: dict[str, int]
+    ) -> tuple[T, bool]:
+        decoded = decode(raw)
+        tidied = tidy.tidy(decoded, texts)
+        found = (tidied, tidied is decoded)
+        if len(raw) <= INTERNED_BYTES_MAX:
+            if len(known) >= INTERNED_MAX:
+                known.clear()
+            known[raw] = found
+        return found
 
     def _settle(self, opened: OpenRequest, settle: records.Settle, payload: bytes, batch: Batch) -> None:
         usage, place, who = settle.tokens, build.last_place(opened), opened.who
-        _note_attempts(batch, opened)
         if usage is not None and not usage.is_sane():
             batch.findings.append(Finding(self.spool_id, self._done.segment, f"absurd usage in {settle.id[:40]}"))
             usage = None
@@ -474,6 +553,7 @@ class SpoolAbsorber:
             reason = f"the cost of {settle.id[:40]} does not follow from its usage"
             batch.findings.append(Finding(self.spool_id, self._done.segment, reason))
         batch.timings.append((place.provider, opened.place.model, settle.status, settle.latency_ms, settle.ttft_ms))
+        batch.attempts |= claims_of(opened, settle)
         row = build.encode_stored(build.Stored(msgspec.Raw(opened.raw), opened.attempts, msgspec.Raw(payload)))
         dimensions = (
             who.key_id,
@@ -568,6 +648,8 @@ class SpoolAbsorber:
             price = self._price(opened, place)
             if price is None:
                 return None
+            if len(self._meterers) >= METERERS_MAX:
+                self._meterers.clear()
             meterer = self._meterers[place.price_id] = Meterer(price)
         return meterer
 
@@ -576,7 +658,7 @@ class SpoolAbsorber:
             return None
         return self.find_price(place.price_id, place.provider, place.upstream_model, opened.reserve.time_ms)
 
-    def _orphaned(self, opened: OpenRequest) -> Record:
+    def _orphaned(self, opened: OpenRequest, batch: Batch) -> Record:
         """Decide what became of a reservation whose edge died: the vault's journal is the witness."""
         reserve = opened.reserve
         evidence = self._evidence
@@ -592,16 +674,20 @@ class SpoolAbsorber:
                 error=Error("interrupted", "the edge died before the request was sent"),
             )
         last = evidence[attempt_id(reserve.id, dispatched[-1])].done
+        return self._interrupted(opened, last, dispatched, "the edge died")
+
+    def _interrupted(self, opened: OpenRequest, last: records.Done | None, dispatched: list[int], why: str) -> Record:
+        """Book a request that nobody settled properly: what was seen of it, and never silently nothing."""
         refused = last is not None and last.status is not None and last.status >= 400
         checkpoint = opened.checkpoint
         usage: TokenUsage | None = None
-        if checkpoint is not None and checkpoint.tokens is not None:
+        if checkpoint is not None and checkpoint.tokens is not None and checkpoint.tokens.is_sane():
             usage = checkpoint.tokens
         elif not refused:
             seen = checkpoint.output_estimate if checkpoint is not None else 0
             if last is not None and last.reason is None:
-                seen = max(seen, last.bytes_in // 8)
-            usage = TokenUsage(input=reserve.input_estimate, output=seen)
+                seen = max(seen, min(last.bytes_in // 8, TOKENS_MAX))
+            usage = TokenUsage(input=opened.reserve.input_estimate, output=seen)
         price = self._price(opened, build.last_place(opened))
         computed = (
             cost(price, usage, checkpoint.service_tier if checkpoint is not None else None)
@@ -609,6 +695,8 @@ class SpoolAbsorber:
             else None
         )
         before = [self._orphaned_try(opened, number) for number in dispatched[:-1]]
+        if computed is not None and computed.nanousd > COST_NANOUSD_MAX:
+            computed = None
         return build.make(
             opened,
             price,
@@ -617,10 +705,10 @@ class SpoolAbsorber:
             tokens=usage,
             computed=computed,
             cost_nanousd=0 if refused else (computed.nanousd if computed is not None else None),
-            estimate_reason="the edge died; counted from what was seen" if usage is not None else None,
+            estimate_reason=f"{why}; counted from what was seen" if usage is not None else None,
             before=before,
             last=dispatched[-1],
-            error=Error("interrupted", "the edge died before the answer was complete"),
+            error=Error("interrupted", f"{why} before the answer was complete"),
         )
 
     def _orphaned_try(self, opened: OpenRequest, number: int) -> build.Part:

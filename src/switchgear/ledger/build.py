@@ -77,16 +77,21 @@ def tries_of(row: bytes) -> int:
     return 1 + len(_decode_stored(row).attempts)
 
 
-def from_row(row: bytes, find_price: FindPrice) -> Record:
-    """Build the record of a stored row."""
-    if row.startswith(b"{"):
-        return decode(row)
+def opened_of(row: bytes) -> tuple[OpenRequest, records.Settle] | None:
+    """Return a stored row's reservation and settlement; None for a record that is kept whole. Raises msgspec.DecodeError."""
+    if row[:1] == b"{":
+        return None
     stored = _decode_stored(row)
     reserve = _decode_reserve(stored.reserve)
-    opened = OpenRequest(
-        reserve, records.decode_who(reserve.who), records.decode_place(reserve.place), b"", stored.attempts
-    )
-    return settled(opened, _decode_settle(stored.settle), find_price)
+    place = records.decode_place(reserve.place)
+    opened = OpenRequest(reserve, records.decode_who(reserve.who), place, b"", stored.attempts)
+    return opened, _decode_settle(stored.settle)
+
+
+def from_row(row: bytes, find_price: FindPrice) -> Record:
+    """Build the record of a stored row."""
+    found = opened_of(row)
+    return decode(row) if found is None else settled(*found, find_price)
 
 
 def units_of(settle: records.Settle) -> dict[str, int] | None:

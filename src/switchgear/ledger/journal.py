@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from switchgear.core.errors import RecordError
 from switchgear.spool import files
 from switchgear.spool.reader import Position, SpoolReader
 from switchgear.wire import records
@@ -33,7 +34,10 @@ def search(folder: Path, request_ids: set[str], oldest_ms: int) -> dict[str, Evi
     needles = [request_id.encode() for request_id in request_ids]
     for number in recent:
         # A plain search over the bytes costs a hundredth of parsing: most segments speak of other requests.
-        data = (folder / files.segment_name(number)).read_bytes()
+        try:
+            data = files.read_whole(folder / files.segment_name(number))
+        except RecordError:
+            continue  # no segment at all; the double entry tells of it
         if any(needle in data for needle in needles):
             _search_segment(folder, number, request_ids, found)
     return found
@@ -54,7 +58,7 @@ def relevant(changes: list[tuple[int, float]], oldest_ms: float) -> list[int]:
 
 
 def _changed_ms(folder: Path, number: int) -> float:
-    return (folder / files.segment_name(number)).stat().st_mtime * 1000
+    return (folder / files.segment_name(number)).lstat().st_mtime * 1000
 
 
 def _search_segment(folder: Path, number: int, request_ids: set[str], found: dict[str, Evidence]) -> None:
@@ -64,7 +68,10 @@ def _search_segment(folder: Path, number: int, request_ids: set[str], found: dic
             for entry in batch:
                 if entry.kind not in {Kind.DISPATCH, Kind.DONE}:
                     continue
-                record = records.decode_payload(entry.kind, entry.payload)
+                try:
+                    record = records.decode_payload(entry.kind, entry.payload)
+                except RecordError:
+                    continue
                 assert isinstance(record, records.Dispatch | records.Done)
                 if record.attempt_id.rpartition("-")[0] not in request_ids:
                     continue

@@ -9,11 +9,16 @@ import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
+from switchgear.core.errors import RecordError
+from switchgear.ledger.claims import Claim, contradiction, is_free
 from switchgear.spool import files
 from switchgear.spool.reader import Position
+from switchgear.wire import records
+from switchgear.wire.records import Kind
 
 READ_BYTES = 256 * 1024
 _ZEROS = bytes(4096)
@@ -24,8 +29,12 @@ RECORD_BYTES_MAX = 512
 SEEN_MAX = 65_536
 PENDING_MAX = 200_000
 """While the ledger stands still, the journal waits on disk and not in memory."""
-_DISPATCH = re.compile(rb"\x94(?:[\xa0-\xbf]|\xd9.)([0-9a-z]{1,40}-[0-9]{1,3})(?=[\xa0-\xbf\xd9])", re.S)
-"""records.Dispatch in msgpack: an array of four that begins with the attempt's id, then the deployment."""
+_RECORD = re.compile(rb"[\x94-\x9f](?:[\xa0-\xbf]|\xd9.)([0-9a-z]{1,40}-[0-9]{1,3})", re.S)
+"""records.Dispatch and records.Done in msgpack: arrays that begin with the attempt's id. Which of them, the head before says."""
+OPEN_MAX = 100_000
+"""Ends without claims, and claims without ends, that are remembered; the oldest are let go."""
+UNSETTLED_S = 3_600.0
+"""An answer that ended so long ago and is not settled: no client reads so slowly (limits.write_stall_s)."""
 
 
 class Unspooled(msgspec.Struct, frozen=True):
@@ -47,6 +56,16 @@ class Reconciler:
         self._seen: tuple[set[str], set[str]] = (set(), set())
         self._marks: list[tuple[float, Position]] = []
         self._at_end = False
+        self._dones: dict[str, tuple[float, records.Done]] = {}
+        self._claims: dict[str, Claim] = {}
+        self._awaiting: dict[str, float] = {}
+        """Attempts of requests that are not settled yet."""
+        self.contradictions: list[Unspooled] = []
+        """What the two books do not agree on, since the last look."""
+        self.free = 0
+        """Answers that came whole and that the edges booked as nothing, since the start: some providers put errors under 200."""
+        self.compared = 0
+        """Attempts whose end both books tell."""
         self.repeated: list[str] = []
         """Attempts that were dispatched twice, since the last look."""
         self.checked = 0
@@ -55,30 +74,77 @@ class Reconciler:
         """Read what the journal has now. It ends at the end that it sees: a vault at work always writes more meanwhile."""
         self._at_end = False
         while not self._at_end and len(self._pending) < PENDING_MAX and (found := self._read()) is not None:
-            for attempt in found:
+            for attempt, done in found:
+                if done is not None:
+                    self._on_done(attempt, done, now_s)
+                    continue
                 if attempt in self._pending or attempt in self._seen[0] or attempt in self._seen[1]:
                     self.repeated.append(attempt)
                     continue
                 self._pending[attempt] = now_s
         self._marks.append((now_s, self.position))
 
-    def _read(self) -> list[str] | None:
+    def _on_done(self, attempt: str, done: records.Done, now_s: float) -> None:
+        claim = self._claims.pop(attempt, None)
+        if claim is not None:
+            self._compare(attempt, claim, done)
+            return
+        if len(self._dones) >= OPEN_MAX:
+            del self._dones[next(iter(self._dones))]
+        self._dones[attempt] = (now_s, done)
+
+    def _on_claim(self, attempt: str, claim: Claim | None) -> None:
+        found = self._dones.pop(attempt, None)
+        if claim is None:
+            return
+        if found is not None:
+            self._compare(attempt, claim, found[1])
+            return
+        if len(self._claims) >= OPEN_MAX:
+            del self._claims[next(iter(self._claims))]
+        self._claims[attempt] = claim
+
+    def _compare(self, attempt: str, claim: Claim, done: records.Done) -> None:
+        self.compared += 1
+        reason = contradiction(claim, done)
+        if reason is not None:
+            self.contradictions.append(Unspooled(attempt, reason))
+        elif is_free(claim, done):
+            self.free += 1
+
+    def _read(self) -> list[tuple[str, records.Done | None]] | None:
         segment, offset = self.position.segment, self.position.offset
         try:
-            fd = os.open(self._folder / files.segment_name(segment), os.O_RDONLY | os.O_CLOEXEC)
+            fd = files.open_to_read(self._folder / files.segment_name(segment))
         except FileNotFoundError:
             return self._advance(segment)
+        except RecordError:
+            self.position = Position(segment + 1, 0)  # no segment at all
+            return []
         try:
             data = os.pread(fd, READ_BYTES, offset)
         finally:
             os.close(fd)
         written = _without_zeros(data)
         self._at_end = len(data) - len(written) >= FREE_BYTES_MIN
-        end, found = 0, []
-        for match in _DISPATCH.finditer(written):
+        end = 0
+        found: list[tuple[str, records.Done | None]] = []
+        for match in _RECORD.finditer(written):
             if match.end() + RECORD_BYTES_MAX // 4 > len(written) and len(written) == READ_BYTES:
                 break  # the read ends in the middle of it: the next one begins here
-            found.append(match.group(1).decode("ascii"))
+            head = match.start() - records.HEADER.size
+            if head < 0:
+                continue
+            kind, size = written[head + 2], int.from_bytes(written[head + 4 : head + 8], "little")
+            payload = written[match.start() : match.start() + size]
+            if kind == Kind.DISPATCH:
+                found.append((match.group(1).decode("ascii"), None))
+            elif kind == Kind.DONE:
+                done = _done(payload, size)
+                if done is not None:
+                    found.append((done.attempt_id, done))
+                elif match.start() + RECORD_BYTES_MAX > len(written):
+                    break  # it is being written: the next look begins here
             end = match.end()
         if found:
             self.position = Position(segment, offset + end)
@@ -88,18 +154,36 @@ class Reconciler:
             return []
         return self._advance(segment)
 
-    def _advance(self, segment: int) -> list[str] | None:
+    def _advance(self, segment: int) -> list[tuple[str, records.Done | None]] | None:
         later = [number for number in files.segment_numbers(self._folder) if number > segment]
         if not later:
             return None
         self.position = Position(later[0], 0)
         return []
 
-    def settle(self, known: set[str], open_tries: Callable[[str], int]) -> None:
-        """Cross out the attempts that spools named. `known`: those of settled requests; `open_tries`: the tries of a request
-        that is not settled, 0 where no spool names it."""
-        self._cross_out(self._pending.keys() & known)
-        self._cross_out([attempt for attempt in self._pending if _is_open(attempt, open_tries)])
+    def settle(self, known: Mapping[str, Claim | None], open_tries: Callable[[str], int], now_s: float = 0.0) -> None:
+        """Cross out the attempts that spools named. `known`: those of settled requests, and what is claimed of them; `open_tries`:
+        the tries of a request that is not settled, 0 where no spool names it."""
+        for attempt, claim in known.items():
+            if attempt in self._dones or attempt in self._pending or attempt in self._awaiting:
+                self._on_claim(attempt, claim)
+            self._awaiting.pop(attempt, None)
+        self._cross_out(self._pending.keys() & known.keys())
+        opened = [attempt for attempt in self._pending if _is_open(attempt, open_tries)]
+        self._cross_out(opened)
+        for attempt in opened:
+            self._awaiting[attempt] = now_s
+        while len(self._awaiting) > OPEN_MAX:
+            del self._awaiting[next(iter(self._awaiting))]
+
+    def unsettled(self, now_s: float, open_tries: Callable[[str], int]) -> None:
+        """Note the answers that ended long ago and that nobody settled."""
+        for attempt, (seen_s, done) in list(self._dones.items()):
+            if now_s - seen_s < UNSETTLED_S:
+                return  # in the order of their coming
+            del self._dones[attempt]
+            if self._awaiting.pop(attempt, None) is not None and _is_open(attempt, open_tries):
+                self.contradictions.append(Unspooled(attempt, f"the provider answered {done.status}, never settled"))
 
     def _cross_out(self, attempts: Collection[str]) -> None:
         new = self._seen[0]
@@ -114,13 +198,20 @@ class Reconciler:
         """Return the attempts that were in the journal before all spools were last read to their ends."""
         return [attempt for attempt, seen_s in self._pending.items() if seen_s < read_until_s]
 
-    def judge(self, attempts: Collection[str], tries_in_store: Mapping[str, int]) -> list[str]:
+    def judge(
+        self,
+        attempts: Collection[str],
+        tries_in_store: Mapping[str, int],
+        claims_in_store: Mapping[str, Claim | None] = MappingProxyType({}),
+    ) -> list[str]:
         """Take overdue attempts off the list; returns those that not even the store knows."""
         missing = []
         for attempt in attempts:
             request_id, _, number = attempt.rpartition("-")
             if tries_in_store.get(request_id, 0) < int(number):
                 missing.append(attempt)
+            else:
+                self._on_claim(attempt, claims_in_store.get(attempt))
         self._cross_out(attempts)
         return missing
 
@@ -140,6 +231,17 @@ def _without_zeros(data: bytes) -> bytes:
     while size >= len(_ZEROS) and data.endswith(_ZEROS, 0, size):
         size -= len(_ZEROS)
     return data[:size].rstrip(b"\0")
+
+
+def _done(payload: bytes, size: int) -> records.Done | None:
+    """Decode the end of an attempt; None for what is not whole yet or none at all."""
+    if len(payload) != size:
+        return None
+    try:
+        record = records.decode_payload(Kind.DONE, payload)
+    except RecordError:
+        return None
+    return record if isinstance(record, records.Done) else None
 
 
 def _is_open(attempt: str, open_tries: Callable[[str], int]) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from switchgear.core.errors import RecordError
 from switchgear.spool import files
 from switchgear.wire import records
 
@@ -38,7 +39,8 @@ class SpoolReader:
 
     def __init__(self, folder: Path, position: Position | None = None) -> None:
         self.folder = folder
-        self.spool_id = (folder / "id").read_text("ascii").strip()
+        """Raises RecordError where a file is not what it must be, OSError."""
+        self.spool_id = files.read_id(folder)
         self._seed = records.seed_of(self.spool_id)
         self._fd = -1
         self._fd_segment = -1
@@ -102,8 +104,12 @@ class SpoolReader:
             return True
         self.close()
         try:
-            self._fd = os.open(self.folder / files.segment_name(segment), os.O_RDONLY | os.O_CLOEXEC)
+            self._fd = files.open_to_read(self.folder / files.segment_name(segment))
         except FileNotFoundError:
+            return False
+        except RecordError:
+            if segment not in self.damaged:
+                self.damaged.append(segment)
             return False
         self._fd_segment = segment
         return True

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 from switchgear.core.clock import Clock
-from switchgear.core.errors import SpoolFullError
+from switchgear.core.errors import RecordError, SpoolFullError
 from switchgear.core.ids import Entropy
 from switchgear.spool import files
 from switchgear.wire import records
@@ -201,7 +201,7 @@ class SpoolWriter:
         path = self.folder / "next"
         if not self._next_ready:
             raise SpoolFullError(f"no room for a segment in {self.folder}")
-        self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         self._number = number
         self._offset = self._written = self._synced = 0
         self._buffer.clear()
@@ -225,7 +225,7 @@ class SpoolWriter:
             bound = min(BACKLOG_BYTES_MAX, int(disk.f_blocks * disk.f_frsize * DISK_SHARE_MAX))
             if backlog + self._segment_bytes > max(bound, 4 * self._segment_bytes):
                 return
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o660)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o660)
             try:
                 os.posix_fallocate(fd, 0, self._segment_bytes)
             finally:
@@ -240,7 +240,11 @@ class SpoolWriter:
         numbers = files.segment_numbers(self.folder)
         for number in reversed(numbers):
             path = self.folder / files.segment_name(number)
-            opened, more, end, last, run_id = scan_open(path, self._seed)
+            try:
+                opened, more, end, last, run_id = scan_open(path, self._seed)
+            except RecordError:
+                path.rename(path.with_suffix(".bad"))  # no segment: a link, a pipe, or larger than any
+                continue
             if number == numbers[-1]:
                 _truncate_durably(path, end)
             if last is None:
@@ -253,7 +257,7 @@ class SpoolWriter:
 
 
 def _truncate_durably(path: Path, size: int) -> None:
-    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         os.ftruncate(fd, size)
         os.fdatasync(fd)
@@ -265,14 +269,14 @@ def scan_open(
     path: Path, seed: int
 ) -> tuple[dict[str, bytes], dict[str, list[tuple[int, bytes]]], int, int | None, str]:
     """Read a segment. Returns (open reservations, their attempts and checkpoints, end of the valid part, last sequence
-    or None, writer's run id)."""
-    data = path.read_bytes()
+    or None, writer's run id). Raises RecordError for what is no segment, OSError."""
+    data = files.read_whole(path)
     opened: dict[str, bytes] = {}
     more: dict[str, list[tuple[int, bytes]]] = {}
     position, last, run_id = 0, None, ""
     while (found := records.parse(seed, 0, data, position)) is not None:
         kind, last, payload, position = found
-        record = records.decode_payload(kind, payload) if kind in _SCANNED else None
+        record = _decoded(kind, payload) if kind in _SCANNED else None
         if isinstance(record, records.Segment):
             run_id = record.run_id
         elif isinstance(record, records.Reserve):
@@ -286,6 +290,13 @@ def scan_open(
             kept = [entry for entry in more.get(record.id, []) if entry[0] != Kind.CHECKPOINT]
             more[record.id] = [*kept, (kind, payload)]
     return opened, more, position, last, run_id
+
+
+def _decoded(kind: int, payload: bytes) -> records.Payload | None:
+    try:
+        return records.decode_payload(kind, payload)
+    except RecordError:
+        return None  # a predecessor's nonsense must not keep its successor from starting; control tells of it
 
 
 _SCANNED = frozenset({Kind.SEGMENT, Kind.RESERVE, Kind.SETTLE, Kind.ORPHAN, Kind.ATTEMPT, Kind.CHECKPOINT})

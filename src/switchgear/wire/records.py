@@ -7,12 +7,13 @@ or another spool does not parse, and neither does a zero-filled tail (length is 
 
 import struct
 from enum import IntEnum
+from typing import Annotated
 
 import msgspec
 from crc32c import crc32c
 
 from switchgear.core.errors import RecordError
-from switchgear.core.usage import TokenUsage
+from switchgear.core.usage import TOKENS_MAX, TokenUsage
 
 MAGIC = 0x5753
 HEADER = struct.Struct("<HBBIQI")
@@ -20,6 +21,29 @@ _CHECKED = struct.Struct("<QBIQ")
 PAYLOAD_BYTES_MAX = 65_536
 SETTLE_BYTES_MAX = 4_096
 """What a reservation keeps free for its settlement; texts are capped so that it always fits."""
+
+SEQUENCE_MAX = 1 << 62
+"""No spool has so many records; what the store counts with has 63 bits."""
+NUMBER_MAX = 1 << 53
+"""Of anything that is counted: bytes, nano-USD. JSON's readers are exact up to here, and a sum of a thousand fits the store."""
+TIME_MS_MAX = 1 << 47
+"""The year 6429: what twelve hex digits of a request's id hold, and half of it."""
+SPAN_MS_MAX = (1 << 31) - 1
+"""24 days: no request takes longer."""
+ATTEMPTS_MAX = 64
+"""Attempts of one request."""
+
+# Bounds that decoding checks, in C: encoding does not, so that they cost the edges nothing.
+Number = Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)]
+Tokens = Annotated[int, msgspec.Meta(ge=0, le=TOKENS_MAX)]
+TimeMs = Annotated[int, msgspec.Meta(ge=0, lt=TIME_MS_MAX)]
+SpanMs = Annotated[int, msgspec.Meta(ge=0, le=SPAN_MS_MAX)]
+Status = Annotated[int, msgspec.Meta(ge=0, le=999)]
+Try = Annotated[int, msgspec.Meta(ge=1, le=ATTEMPTS_MAX)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=10**9)]
+Version = Annotated[int, msgspec.Meta(ge=0, le=(1 << 31) - 1)]
+Name = Annotated[str, msgspec.Meta(max_length=128)]
+"""An id, a run, a spool: names that this program makes."""
 
 
 class Kind(IntEnum):
@@ -41,11 +65,11 @@ class Kind(IntEnum):
 class Segment(msgspec.Struct, array_like=True, frozen=True):
     """First record of each segment: whose spool, which file, which run of which process wrote it."""
 
-    spool_id: str
-    number: int
-    run_id: str
-    time_ms: int
-    version: int = 1
+    spool_id: Name
+    number: Number
+    run_id: Name
+    time_ms: TimeMs
+    version: Version = 1
 
 
 class Who(msgspec.Struct, array_like=True, frozen=True):
@@ -53,7 +77,7 @@ class Who(msgspec.Struct, array_like=True, frozen=True):
 
     key_id: str
     key_name: str
-    key_version: int
+    key_version: Version
     team: str | None
     user: str | None
     project: str | None
@@ -66,7 +90,7 @@ class Who(msgspec.Struct, array_like=True, frozen=True):
     session: str | None = None
     agent: str | None = None
     tags: list[str] | None = None
-    client_retry: int | None = None
+    client_retry: Number | None = None
 
 
 class Place(msgspec.Struct, array_like=True, frozen=True):
@@ -87,16 +111,16 @@ class Reserve(msgspec.Struct, array_like=True, frozen=True):
     """A request that is about to go upstream: everything that is known before the first byte leaves."""
 
     id: str
-    time_ms: int
+    time_ms: TimeMs
     who: msgspec.Raw
     """Who, encoded."""
     place: msgspec.Raw
     """Place of the first attempt, encoded."""
     stream: bool
-    input_estimate: int
-    expect_nanousd: int | None
-    hold_nanousd: int | None
-    bytes_in: int
+    input_estimate: Tokens
+    expect_nanousd: Number | None
+    hold_nanousd: Number | None
+    bytes_in: Number
     end_user: str | None = None
     """From the body, when the head names none."""
     tags: list[str] | None = None
@@ -109,7 +133,7 @@ class Attempt(msgspec.Struct, array_like=True, frozen=True):
     """A further attempt (retry or fallback) is about to go upstream."""
 
     request_id: str
-    number: int
+    number: Try
     provider: str
     deployment: str
     credential: str
@@ -120,17 +144,17 @@ class Attempt(msgspec.Struct, array_like=True, frozen=True):
 class AttemptOutcome(msgspec.Struct, array_like=True, frozen=True):
     """How one attempt ended. Times are milliseconds since the request's admission."""
 
-    number: int
-    status: int | None
+    number: Try
+    status: Status | None
     error: str | None
-    start_ms: int
-    first_byte_ms: int | None
-    end_ms: int
-    connect_ms: int | None
+    start_ms: SpanMs
+    first_byte_ms: SpanMs | None
+    end_ms: SpanMs
+    connect_ms: SpanMs | None
     upstream_request_id: str | None
     tokens: TokenUsage | None = None
     """What an attempt before the last one used, as far as it may have been charged; the last one's stand in Settle."""
-    cost_nanousd: int | None = None
+    cost_nanousd: Number | None = None
     """What that comes to; None where `tokens` is None or there is no price."""
     is_estimated: bool = False
     service_tier: str | None = None
@@ -140,23 +164,23 @@ class Settle(msgspec.Struct, array_like=True, frozen=True):
     """The outcome of a reserved request. Tokens, units, tier and cost are the last attempt's."""
 
     id: str
-    status: int
+    status: Status
     outcome: str
-    attempts: list[AttemptOutcome]
+    attempts: Annotated[list[AttemptOutcome], msgspec.Meta(max_length=ATTEMPTS_MAX)]
     tokens: TokenUsage | None
-    cost_nanousd: int | None
+    cost_nanousd: Number | None
     estimate_reason: str | None
     finish_reason: str | None
     response_id: str | None
     service_tier: str | None
-    bytes_out: int
-    latency_ms: int
-    ttft_ms: int | None
+    bytes_out: Number
+    latency_ms: SpanMs
+    ttft_ms: SpanMs | None
     error_code: str | None = None
     error_message: str | None = None
     dropped: list[str] | None = None
     """What the client asked and the provider's dialect could not carry."""
-    units: dict[str, int] | None = None
+    units: dict[str, Number] | None = None
     """What is counted otherwise than in tokens: images, seconds, characters, searches."""
 
 
@@ -164,11 +188,11 @@ class Checkpoint(msgspec.Struct, array_like=True, frozen=True):
     """What a long stream has shown so far."""
 
     id: str
-    number: int
-    output_estimate: int
-    bytes_out: int
-    elapsed_ms: int
-    status: int
+    number: Number
+    output_estimate: Tokens
+    bytes_out: Number
+    elapsed_ms: SpanMs
+    status: Status
     tokens: TokenUsage | None = None
     """Usage that the provider reported already; the client may have seen it."""
     service_tier: str | None = None
@@ -178,18 +202,18 @@ class Orphan(msgspec.Struct, array_like=True, frozen=True):
     """A reservation whose writer died; control decides from the vault's journal what became of it."""
 
     id: str
-    run_id: str
-    time_ms: int
+    run_id: Name
+    time_ms: TimeMs
 
 
 class Denial(msgspec.Struct, array_like=True, frozen=True):
     """A request of a valid key that was refused before anything was reserved."""
 
     id: str
-    time_ms: int
+    time_ms: TimeMs
     key_id: str
     key_name: str
-    key_version: int
+    key_version: Version
     team: str | None
     user: str | None
     project: str | None
@@ -197,53 +221,53 @@ class Denial(msgspec.Struct, array_like=True, frozen=True):
     path: str
     dialect: str
     model: str | None
-    status: int
+    status: Status
     code: str
     message: str
     client_ip: str | None
     tool: str | None
-    count: int = 1
+    count: Count = 1
 
 
 class Counters(msgspec.Struct, array_like=True, frozen=True):
     """What an edge counts and never records (INVARIANTS L7): since its last record of this kind."""
 
-    time_ms: int
-    refused: dict[str, int]
+    time_ms: TimeMs
+    refused: dict[Name, Count]
     """Requests that were refused, by the code of the error: of valid keys and of none."""
-    connections: int
+    connections: Count
     """Open connections, now."""
-    lines_lost: int = 0
+    lines_lost: Count = 0
     """Lines of its log that could not be written."""
-    errors: int = 0
+    errors: Count = 0
     """Lines of its log of the level error: faults that a guard caught are among them."""
 
 
 class Dispatch(msgspec.Struct, array_like=True, frozen=True):
     """Journal: request bytes are about to leave for the provider."""
 
-    attempt_id: str
-    deployment: str
-    time_ms: int
-    link: str
+    attempt_id: Name
+    deployment: Annotated[str, msgspec.Meta(max_length=512)]
+    time_ms: TimeMs
+    link: Name
 
 
 class Done(msgspec.Struct, array_like=True, frozen=True):
     """Journal: what an attempt came to."""
 
-    attempt_id: str
-    status: int | None
-    reason: str | None
-    bytes_in: int
-    bytes_out: int
-    time_ms: int
+    attempt_id: Name
+    status: Status | None
+    reason: Name | None
+    bytes_in: Number
+    bytes_out: Number
+    time_ms: TimeMs
 
 
 class LinkEnd(msgspec.Struct, array_like=True, frozen=True):
     """Journal: a link ended; nothing of that run that was not dispatched will be."""
 
-    run_id: str
-    time_ms: int
+    run_id: Name
+    time_ms: TimeMs
 
 
 Payload = Segment | Reserve | Settle | Checkpoint | Attempt | Orphan | Denial | Counters | Dispatch | Done | LinkEnd
@@ -275,6 +299,18 @@ def decode_payload(kind: int, payload: bytes) -> Payload:
         return decoder.decode(payload)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as exc:
         raise RecordError(f"a record of kind {kind} does not decode: {exc}") from exc
+
+
+_decode_any = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+_decode_text = msgspec.msgpack.Decoder(str).decode
+
+
+def id_of(payload: bytes) -> str | None:
+    """Return the first field of a payload that does not decode otherwise, if it is a text: whose record it is."""
+    try:
+        return _decode_text(_decode_any(payload)[0])
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, IndexError):
+        return None
 
 
 def seed_of(spool_id: str) -> int:
