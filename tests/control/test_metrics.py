@@ -18,7 +18,7 @@ STATUS = {
     "pids": {"supervisor": 1, "edge": [2, 3], "vault": [4], "control": 5},
     "ledger": {"absorbed": 7, "spool_bytes": 8},
     "refused": {"up/default": Refusal(401, 1, 2)},
-    "double_entry": {"checked": 9, "unspooled": 10, "repeated": 11},
+    "double_entry": {"checked": 9, "unspooled": 10, "repeated": 11, "contradicted": 12},
 }
 SUMS = {
     "requests": 3,

@@ -73,10 +73,11 @@ def absorber(store, tmp_path):
     return SpoolAbsorber(tmp_path / "edge-0", store.read(row).result(), find, tmp_path / "vault")
 
 
-def absorb(store, following):
+def absorb(store, following, careful=False):
     findings, blocked = [], None
+    booked = {record.id for record in rows(store)} if careful else set()
     while True:
-        batch, before = Batch(), following.position
+        batch, before = Batch(booked.__contains__ if careful else None), following.position
         blocked = following.absorb(batch)
 
         def work(connection, batch=batch):
@@ -92,7 +93,7 @@ def absorb(store, following):
 
 
 def rows(store):
-    found = store.read(lambda c: ledger_rows.list_requests(c, ledger_rows.LogFilter(), 1000)).result()
+    found = store.read(lambda c: ledger_rows.list_requests(c, ledger_rows.LogFilter(), 9000)).result()
     return [build.from_row(row, find) for row in found]
 
 
@@ -480,3 +481,99 @@ def test_what_providers_answered_to_a_credential_is_heard(store, spool, tmp_path
     following.absorb(batch)
     assert {name: status for name, (status, _) in batch.heard.items()} == {"a/c": 401, "up2/b": 200}
     assert batch.tried == [("a", rid(1))]
+
+
+HUGE = [2**64 - 1, 2**63, -1, -(2**63), None, "x" * 60_000, b"\xff", [], {}, 1.5, True]
+KINDS = {
+    Kind.RESERVE: lambda n: [rid(n), 1_790_000_000_000, ["k", "b", 1, None, None, None], ["chat", "/", "openai", "m", "a", "a/c", "c", "e", "p"], False, 25, 1, None, 9, "u", ["t"], "s"],
+    Kind.SETTLE: lambda n: [rid(n), 200, "ok", [[1, 200, None, 0, 1, 2, 0, "r"]], [1, None, None, None, 2], 5, None, "stop", "id", "default", 9, 5, 1, "code", "text", ["d"], {"images": 1}],
+    Kind.CHECKPOINT: lambda n: [rid(n), 1, 5, 10, 5, 200, [1, None, None, None, 2], "default"],
+    Kind.ATTEMPT: lambda n: [rid(n), 2, "a", "a/c", "c", "e", "p"],
+    Kind.ORPHAN: lambda n: [rid(n), "run0", 5],
+    Kind.DENIAL: lambda n: [rid(n), 5, "k", "b", 1, None, None, None, "chat", "/", "openai", "m", 403, "c", "t", None, None, 1],
+    Kind.COUNTERS: lambda n: [5, {"c": 1}, 1, 1, 1],
+    Kind.SEGMENT: lambda n: ["f" * 32, 1, "run0", 5, 1],
+}  # fmt: skip
+BAD = [(kind, at, value) for kind, make in KINDS.items() for at in range(len(make(1))) for value in range(len(HUGE))]
+
+
+def bad_payload(kind, at, value, number):
+    fields = KINDS[kind](number)
+    fields[at] = HUGE[value]
+    payload = msgspec.msgpack.encode(fields)
+    # A text that is not UTF-8: msgpack's str8 in place of its bin8.
+    return payload.replace(b"\xc4\x01\xff", b"\xd9\x01\xff")
+
+
+def test_L5_no_field_of_any_record_ends_absorption_now_or_at_the_next_start(store, tmp_path, clock):
+    """Each field of each kind, with each absurd value, on an open reservation; then an honest request."""
+    spool = SpoolWriter(tmp_path / "edge-0", clock, os.urandom, "run1", segment_bytes=2 * 1024 * 1024)
+    following = absorber(store, tmp_path)
+    following.fence_done("run0")
+    for number, (kind, at, value) in enumerate(BAD):
+        if len(msgspec.msgpack.encode(HUGE[value])) > 50_000 and at % 3:
+            continue  # large ones are slow; some of them do
+        if kind != Kind.RESERVE:
+            reserve(spool, number)
+        spool.append(kind, bad_payload(kind, at, value, number))
+        spool.commit()
+        spool.maintain()
+        if number % 40 == 39:
+            absorb(store, following)
+    reserve(spool, 100_000)
+    settle(spool, 100_000)
+    spool.commit()
+    absorb(store, following)
+    assert rid(100_000) in {record.id for record in rows(store)}
+    absorber(store, tmp_path)  # a restart reads the open ones again
+    spool.close()
+    successor = SpoolWriter(tmp_path / "edge-0", clock, os.urandom, "run2", segment_bytes=2 * 1024 * 1024)
+    reserve(successor, 100_001)
+    settle(successor, 100_001)
+    successor.commit()
+    again = absorber(store, tmp_path)
+    _, blocked = absorb(store, again, careful=True)
+    while blocked is not None:
+        again.fence_done(blocked.run_id)
+        _, blocked = absorb(store, again, careful=True)
+    assert rid(100_001) in {record.id for record in rows(store)}
+    total = store.read(lambda c: ledger_rows.sum_usage(c, [], 0, 10**9)).result()[0]
+    assert 0 <= total["input_tokens"] < 2**62 and 0 <= total["cost_nanousd"] < 2**62
+
+
+def test_L5_the_same_request_twice_in_one_batch_is_booked_once(store, spool, tmp_path):
+    for _ in range(2):
+        reserve(spool, 1)
+        settle(spool, 1)
+    spool.commit()
+    absorb(store, absorber(store, tmp_path))
+    assert len(rows(store)) == 1
+
+
+def test_S4_texts_of_a_spool_come_in_clean_and_nobodys_secret_with_them(store, spool, tmp_path):
+    evil = "a\x1b]0;x\x07\u009b31m\u202e"
+    secret = "sk-proj-0123456789abcdef0123456789"
+    who = msgspec.Raw(records.encode_payload(records.Who("k" + evil, "bot" + evil, 1, "t" + evil, None, None)))
+    there = records.Place("chat", "/chat" + evil, "openai", "m" + evil, "a" + evil, "a/c", "c", "echo" + evil, "p")
+    record = records.Reserve(
+        rid(1), 1_790_000_000_000, who, msgspec.Raw(records.encode_payload(there)), False, 25, None, None, 9, "u" + evil, [secret, evil], "s" + evil
+    )  # fmt: skip
+    spool.reserve(rid(1), records.encode_payload(record))
+    outcome = records.AttemptOutcome(1, 200, "e" + evil, 0, 3, 4, None, secret)
+    settlement = records.Settle(
+        rid(1), 200, "ok", [outcome], USAGE, 4500, None, "stop" + evil, secret, "tier" + evil, 10, 5, None, "code" + evil, f"echo {secret}", ["d" + evil]
+    )  # fmt: skip
+    spool.settle(rid(1), records.encode_payload(settlement))
+    spool.append(
+        Kind.DENIAL,
+        records.encode_payload(
+            records.Denial(rid(2), 5, "k", "b" + evil, 1, None, None, None, "chat", "/", "openai", "m" + evil, 403, "c", secret, None, evil)
+        ),
+    )  # fmt: skip
+    spool.commit()
+    absorb(store, absorber(store, tmp_path))
+    stored = store.read(lambda c: ledger_rows.list_requests(c, ledger_rows.LogFilter(), 10)).result()
+    assert len(stored) == 2
+    shown = repr([build.from_row(row, find) for row in stored]) + repr(stored)
+    for wrong in ("\\x1b", "\\x07", "\\x9b", "\\u202e", "\\xc2\\x9b", secret):
+        assert wrong not in shown.replace("b'\\x9", ""), wrong

@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchgear.ledger import reconcile
+from switchgear.ledger.claims import Claim
 from switchgear.ledger.reconcile import Reconciler
 from switchgear.spool.reader import Position
 from switchgear.spool.writer import SpoolWriter
+from switchgear.testing.clock import FakeClock
 from switchgear.wire import records
 from switchgear.wire.records import Kind
 
@@ -133,3 +135,63 @@ def test_a_scan_reads_all_that_is_there_and_free_room_is_its_end(tmp_path, clock
     books.scan(1.0)
     assert len(books.overdue(2.0)) == 5_000
     spool.close()
+
+
+def claimed(status, tokens=15):
+    return Claim(status, True, "ok", tokens, 100, True)
+
+
+def end(spool, attempt, status=200, size=900):
+    spool.append(Kind.DONE, records.encode_payload(records.Done(attempt, status, None, size, 10, 1)))
+    spool.commit()
+
+
+@given(st.permutations(["dispatch", "claim", "end"]))
+def test_C8_both_ends_are_compared_in_whichever_order_they_come(tmp_path_factory, order):
+    clock = FakeClock()
+    folder = tmp_path_factory.mktemp("journal")
+    spool = journal(folder, clock)
+    books, attempt = Reconciler(folder, None), f"{rid(1)}-1"
+    for step in sorted(
+        order, key=lambda one: (one == "end" and order.index("dispatch") > order.index("end"), order.index(one))
+    ):
+        if step == "dispatch":
+            spool.append(Kind.DISPATCH, records.encode_payload(records.Dispatch(attempt, "fake/main", 1, "run")))
+            spool.commit()
+        elif step == "end":
+            end(spool, attempt)
+        else:
+            books.settle({attempt: claimed(429)}, lambda _: 0)
+        books.scan(1.0)
+    tries = {rid(1): 1}
+    assert books.judge(books.overdue(2.0), tries, {attempt: claimed(429)}) == []
+    assert [one.attempt_id for one in books.contradictions] == [attempt] and books.compared == 1
+    spool.close()
+
+
+def test_C8_an_answer_that_is_never_settled_is_told_after_an_hour(tmp_path, clock):
+    spool = journal(tmp_path, clock)
+    books, attempt = Reconciler(tmp_path, None), f"{rid(1)}-1"
+    spool.append(Kind.DISPATCH, records.encode_payload(records.Dispatch(attempt, "fake/main", 1, "run")))
+    end(spool, attempt)
+    books.scan(1.0)
+    books.settle({}, lambda _: 1, 1.0)
+    books.unsettled(3_000.0, lambda _: 1)
+    assert books.contradictions == []
+    books.unsettled(3_700.0, lambda _: 1)
+    assert "never settled" in books.contradictions[0].reason
+    spool.close()
+
+
+def test_C8_what_the_vault_should_not_have_written_ends_nothing(tmp_path, clock):
+    spool = journal(tmp_path, clock)
+    spool.append(Kind.DONE, records.encode_payload([f"{rid(1)}-1", 2**63, "x" * 300, -1, 5, 5]))
+    spool.append(Kind.DONE, b"\x96\xd9\xff")
+    dispatch(spool, f"{rid(2)}-1")
+    books = Reconciler(tmp_path, None)
+    books.scan(1.0)
+    assert books.overdue(2.0) == [f"{rid(2)}-1"]
+    spool.close()
+    (tmp_path / "00000001.seg").unlink()
+    (tmp_path / "00000001.seg").symlink_to("/dev/zero")
+    Reconciler(tmp_path, Position(1, 0)).scan(1.0)

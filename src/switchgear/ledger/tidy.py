@@ -53,7 +53,7 @@ _WHERE = {
 PLACE = {"operation": NAME_MAX, "path": MODEL_MAX, "dialect": NAME_MAX, "model": MODEL_MAX, **_WHERE}
 RESERVE = {"end_user": ID_MAX, "tags": ID_MAX, "session": ID_MAX}
 ATTEMPT = _WHERE
-OUTCOME = {"error": ID_MAX, "upstream_request_id": ID_MAX}
+OUTCOME = {"error": ID_MAX, "upstream_request_id": ID_MAX, "service_tier": NAME_MAX}
 SETTLE = {
     "outcome": NAME_MAX,
     "estimate_reason": TEXT_MAX,
@@ -102,7 +102,7 @@ def tidy(record: T, texts: dict[str, int]) -> T:
 
 def settlement(settle: records.Settle) -> records.Settle:
     """Clean a settlement."""
-    if settle.error_message is None and settle.dropped is None and settle.units is None:
+    if settle.error_message is None and not settle.dropped and not settle.units and len(settle.attempts) < 2:
         texts = [settle.outcome, settle.finish_reason or "", settle.response_id or "", settle.service_tier or ""]
         for outcome in settle.attempts:
             texts += (outcome.upstream_request_id or "", outcome.error or "")

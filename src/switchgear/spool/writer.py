@@ -281,9 +281,10 @@ def scan_open(
             run_id = record.run_id
         elif isinstance(record, records.Reserve):
             opened[record.id] = payload
-        elif isinstance(record, records.Settle | records.Orphan):
-            opened.pop(record.id, None)
-            more.pop(record.id, None)
+        elif kind in _CLOSING:
+            closed = records.id_of(payload) or ""  # control closes it too, whatever else the record says
+            opened.pop(closed, None)
+            more.pop(closed, None)
         elif isinstance(record, records.Attempt):
             more.setdefault(record.request_id, []).append((kind, payload))
         elif isinstance(record, records.Checkpoint):
@@ -299,4 +300,5 @@ def _decoded(kind: int, payload: bytes) -> records.Payload | None:
         return None  # a predecessor's nonsense must not keep its successor from starting; control tells of it
 
 
-_SCANNED = frozenset({Kind.SEGMENT, Kind.RESERVE, Kind.SETTLE, Kind.ORPHAN, Kind.ATTEMPT, Kind.CHECKPOINT})
+_SCANNED = frozenset({Kind.SEGMENT, Kind.RESERVE, Kind.ATTEMPT, Kind.CHECKPOINT})
+_CLOSING = frozenset({Kind.SETTLE, Kind.ORPHAN})
