@@ -507,7 +507,7 @@ def bad_payload(kind, at, value, number):
 
 def test_L5_no_field_of_any_record_ends_absorption_now_or_at_the_next_start(store, tmp_path, clock):
     """Each field of each kind, with each absurd value, on an open reservation; then an honest request."""
-    spool = SpoolWriter(tmp_path / "edge-0", clock, os.urandom, "run1", segment_bytes=2 * 1024 * 1024)
+    spool = SpoolWriter(tmp_path / "edge-0", clock, os.urandom, "run1", segment_bytes=8 * 1024 * 1024)
     following = absorber(store, tmp_path)
     following.fence_done("run0")
     for number, (kind, at, value) in enumerate(BAD):
@@ -527,7 +527,7 @@ def test_L5_no_field_of_any_record_ends_absorption_now_or_at_the_next_start(stor
     assert rid(100_000) in {record.id for record in rows(store)}
     absorber(store, tmp_path)  # a restart reads the open ones again
     spool.close()
-    successor = SpoolWriter(tmp_path / "edge-0", clock, os.urandom, "run2", segment_bytes=2 * 1024 * 1024)
+    successor = SpoolWriter(tmp_path / "edge-0", clock, os.urandom, "run2", segment_bytes=8 * 1024 * 1024)
     reserve(successor, 100_001)
     settle(successor, 100_001)
     successor.commit()

@@ -102,10 +102,10 @@ def tidy(record: T, texts: dict[str, int]) -> T:
 
 def settlement(settle: records.Settle) -> records.Settle:
     """Clean a settlement."""
-    if settle.error_message is None and not settle.dropped and not settle.units and len(settle.attempts) < 2:
+    if settle.error_message is None and not settle.dropped and not settle.units:
         texts = [settle.outcome, settle.finish_reason or "", settle.response_id or "", settle.service_tier or ""]
         for outcome in settle.attempts:
-            texts += (outcome.upstream_request_id or "", outcome.error or "")
+            texts += (outcome.upstream_request_id or "", outcome.error or "", outcome.service_tier or "")
         if is_clean(" ".join(texts), FAST_MAX) and len(settle.outcome) <= NAME_MAX:
             return settle if settle.estimate_reason is None else tidy(settle, SETTLE)
     attempts = [tidy(outcome, OUTCOME) for outcome in settle.attempts]
