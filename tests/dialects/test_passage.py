@@ -13,6 +13,7 @@ from switchgear.dialects.passage import PATHS, choose, open_passage
 from switchgear.dialects.registry import TRANSLATORS
 from switchgear.dialects.request import SHAPES, parse
 from switchgear.dialects.shape import InvalidBodyError, Node
+from switchgear.providers.catalogue import PROVIDERS
 from switchgear.providers.quirks import Quirks
 from switchgear.testing import recordings as recorded
 
@@ -457,3 +458,17 @@ def test_what_litellms_clients_say_to_it_is_not_sent_on():
     request = parse(json.dumps(body).encode(), "openai", "chat")
     passage = open_passage(request, "openai", "openai", "m", Quirks(), created=1)
     assert set(json.loads(passage.body)) == {"model", "messages"}
+
+
+def test_claudes_count_on_vertex_has_a_path_of_its_own_and_names_the_model():
+    """docs.cloud.google.com, "Count tokens for Claude models" (read 2026-11-26)."""
+    row = PROVIDERS["vertex-anthropic"]
+    body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+    for operation, path, named in (
+        ("count_tokens", "/models/count-tokens:rawPredict", True),
+        ("chat", "/models/claude-x:rawPredict", False),
+    ):
+        request = parse(json.dumps(body).encode(), "anthropic", operation)
+        passage = open_passage(request, "anthropic", "anthropic", "claude-x", row.quirks, created=1)
+        assert passage.path == path
+        assert ("model" in json.loads(passage.body)) is named

@@ -440,6 +440,8 @@ def open_passage(
         return passage
     if not crosses:
         changes = quirks.body
+        if changes and "model" in changes and "{model}" not in template:  # the path does not say it
+            changes = {key: value for key, value in changes.items() if key != "model"}
         if quirks.metadata_needs_store and _has_useless_metadata(request):
             changes = {**(changes or {}), "metadata": None}
             passage.dropped.append("metadata")

@@ -6,7 +6,7 @@ through `_settle`, once.
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import TYPE_CHECKING, TypeVar
 
@@ -328,8 +328,9 @@ class Transfer:
         head = self.context.exchange.head
         if not way.is_verbatim:
             return (ANTHROPIC_VERSION,) if way.provider_dialect == "anthropic" else ()
+        betas = self.target.candidate.provider.quirks.betas
         known = head.shared.get("forwarded")
-        if known is not None and known[0] == way.dialect:
+        if known is not None and known[0] == way.dialect and not betas:
             found: tuple[tuple[bytes, bytes], ...] = known[1]
             return found
         headers = head.headers
@@ -342,6 +343,8 @@ class Transfer:
             )
             if way.dialect == "anthropic" and b"anthropic-version" not in headers:
                 found += (ANTHROPIC_VERSION,)
+        if betas:
+            return tuple((name, value) for name, value in _known_betas(found, betas) if value)
         head.shared["forwarded"] = (way.dialect, found)
         return found
 
@@ -881,6 +884,21 @@ def _units(request: Request, reading: Reading) -> dict[str, int] | None:
         text = msgspec.json.decode(request.fields["input"])
         return {"characters": len(text)} if isinstance(text, str) else None
     return reading.units
+
+
+def _known_betas(headers: tuple[tuple[bytes, bytes], ...], betas: dict[str, str]) -> Iterator[tuple[bytes, bytes]]:
+    """Say `anthropic-beta` in the words that a provider knows; one refused value costs the whole request."""
+    for name, value in headers:
+        if name != b"anthropic-beta":
+            yield name, value
+            continue
+        kept: dict[str, None] = {}
+        for beta in value.decode("latin-1").split(","):
+            plain = beta.strip()
+            known = next((other for start, other in betas.items() if plain.startswith(start)), plain)
+            if known:
+                kept[known] = None
+        yield name, ",".join(kept).encode("latin-1")
 
 
 def _wants_sse(context: RequestContext) -> bool:

@@ -35,8 +35,37 @@ _THINKS = Quirks(reasoning_effort=False, reasoning_content=True)
 _LOCAL = Quirks(top_k=True)
 # A list of further models would be called and paid for past what the virtual key may call, and past the record.
 _OPENROUTER = Quirks(top_k=True, body={"models": None, "preset": None})
+# What Vertex answers with 400 "Unexpected value(s) for the `anthropic-beta` header" (public reports, read 2026-11-26).
+_VERTEX_BETAS = {
+    "advanced-tool-use-": "tool-search-tool-2025-10-19",
+    **dict.fromkeys(
+        (
+            "advisor-tool-",
+            "claude-code-",
+            "code-execution-",
+            "effort-",
+            "fast-mode-",
+            "files-api-",
+            "fine-grained-tool-streaming-",
+            "mcp-",
+            "oauth-",
+            "output-128k-",
+            "prompt-caching-scope-",
+            "skills-",
+            "structured-outputs-",
+            "token-efficient-tools-",
+            "web-fetch-",
+        ),
+        "",
+    ),
+}
 _VERTEX_CLAUDE = Quirks(
-    paths={"chat": "/models/{model}:rawPredict", "chat_stream": "/models/{model}:streamRawPredict"},
+    paths={
+        "chat": "/models/{model}:rawPredict",
+        "chat_stream": "/models/{model}:streamRawPredict",
+        "count_tokens": "/models/count-tokens:rawPredict",
+    },
+    betas=_VERTEX_BETAS,
     body={"anthropic_version": "vertex-2023-10-16", "model": None},
 )
 _AZURE_PATHS = {

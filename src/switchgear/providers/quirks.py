@@ -23,6 +23,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     calls demand (api-docs.deepseek.com/guides/thinking_mode, read 2026-11-26)."""
     metadata_needs_store: bool = False
     """True where `metadata` in chat completions is refused unless the answer is stored (error text of OpenAI's API)."""
+    betas: dict[str, str] = {}
+    """How values of `anthropic-beta` begin that the provider refuses → what it knows them as, empty for nothing."""
     drop: tuple[str, ...] = ()
     """Further fields that the provider refuses: removed in translated requests, and listed in the record."""
     paths: dict[str, str] = {}
