@@ -222,7 +222,7 @@ class Gate:
         self.tally.refuse(problem.case.code)
         context.problem = problem
         if context.reserved:
-            context.status, context.outcome = problem.case.status, "gateway_error"
+            context.status, context.outcome = problem.case.status, "interrupted"
             context.error = (problem.case.code, FAULT)
             settle.settle(context, self.spool, 0, billed=False)
         elif context.key is not None and not context.outcome:

@@ -186,7 +186,7 @@ class Transfer:
             self._break_stream(Fail("internal", INTERNAL_TEXT, True))
             return
         settle.estimate(context, 0, FAULT)
-        self._refuse(Problem(problems.INTERNAL, INTERNAL_TEXT), "gateway_error", self._stream is not None)
+        self._refuse(Problem(problems.INTERNAL, INTERNAL_TEXT), "interrupted", self._stream is not None)
 
     # attempts
 
@@ -912,7 +912,7 @@ _FAILURES = {
     "refused": (problems.UPSTREAM_UNREACHABLE, "upstream_error"),
     "overloaded": (problems.OVERLOADED, "upstream_error"),
     "vault_lost": (problems.UPSTREAM_BROKEN, "interrupted"),
-    "internal": (problems.INTERNAL, "gateway_error"),
+    "internal": (problems.INTERNAL, "interrupted"),
     "frozen": (problems.FROZEN, "interrupted"),
 }
 _MESSAGES = {
