@@ -135,3 +135,16 @@ def test_fingerprints_of_an_earlier_version_are_renewed(tmp_path):
     box._save()
     again = Box(tmp_path, KEYS, LoudGuard())
     assert again.recognise([digest(b"sk-secret-value-one")])
+
+
+def test_a_credential_that_cannot_be_opened_for_any_reason_is_one_that_does_not_open(tmp_path, monkeypatch):
+    first = Box(tmp_path, KEYS, LoudGuard())
+    first.put(put(1), 10)
+    real = seal.auth_line
+    monkeypatch.setattr(seal, "auth_line", lambda *arguments: {}["sk-canary"])
+    guard = LoudGuard()
+    again = Box(tmp_path, KEYS, guard)
+    assert again.unopened == ["p/c"] and [item.opens for item in again.list()] == [False]
+    assert guard.faults == 1 and guard.said[0][1]["credential"] == "p/c" and "canary" not in str(guard.said)
+    monkeypatch.setattr(seal, "auth_line", real)
+    assert again.set_state("p/c", "active", 20).opens

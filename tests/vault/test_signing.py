@@ -101,3 +101,26 @@ def test_another_kind_of_key_is_refused():
 
 def test_keys_do_not_print_themselves():
     assert "secret" not in repr(AwsKeys("id", "secret-value"))
+
+
+def test_a_private_key_that_cannot_be_read_is_a_value_error_whatever_is_wrong_with_it():
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+    def pem(key, encryption=None):
+        how = encryption or serialization.NoEncryption()
+        return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how).decode()
+
+    good = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    assert signing.sign_jwt({}, pem(good), None).count(".") == 2
+    for bad in (
+        pem(good, serialization.BestAvailableEncryption(b"secret")),
+        pem(ec.generate_private_key(ec.SECP256R1())),
+        pem(ed25519.Ed25519PrivateKey.generate()),
+        pem(good)[:400],
+        pem(good).replace("M", "\ud800", 1),
+        "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----",
+        "",
+    ):
+        with pytest.raises(ValueError):
+            signing.sign_jwt({}, bad, None)

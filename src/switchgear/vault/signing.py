@@ -10,6 +10,7 @@ import hmac
 from urllib.parse import quote
 
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -80,7 +81,10 @@ def _segment(data: bytes) -> bytes:
 
 def sign_jwt(claims: dict[str, str | int], private_key_pem: str, key_id: str | None) -> str:
     """Return a JSON web token signed with RS256. Raises ValueError for a key that is no RSA key."""
-    key = load_pem_private_key(private_key_pem.encode(), None)
+    try:
+        key = load_pem_private_key(private_key_pem.encode(), None)
+    except (TypeError, UnsupportedAlgorithm) as exc:  # it is encrypted, or of a kind that nobody knows
+        raise ValueError("the private key cannot be read") from exc
     if not isinstance(key, rsa.RSAPrivateKey):
         raise ValueError("the private key is not an RSA key")
     header: dict[str, str] = {"typ": "JWT", "alg": "RS256"}
