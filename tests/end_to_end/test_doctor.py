@@ -1,6 +1,9 @@
 """`doctor` on a real gateway: a request through every process, what control sees, and what is wrong on purpose."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -67,3 +70,43 @@ def test_without_a_gateway_it_looks_at_what_is_there(tmp_path):
     running.stop(keep=True)
     done = running.cli("doctor", "--json", check=False)
     assert json.loads(done.stdout)["partial"] is True and "stopped" in findings(done)
+
+
+def test_from_elsewhere_it_says_what_it_cannot_see(gateway):
+    """A viewer's token may not ask control what it sees, and this machine's kernel and files are not the gateway's."""
+    token = gateway.json("token", "create", "watcher", "--role", "viewer")["token"]
+    gateway.cli("freeze", "all", "--for", "1h")
+    environ, url = {**os.environ, "SWITCHGEAR_TOKEN": token}, f"http://127.0.0.1:{gateway.console_port}"
+    command = [sys.executable, "-m", "switchgear.cli", "doctor", "--server", url, "--data", "/nonexistent"]
+    try:
+        done = subprocess.run([*command, "--json"], env=environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 4 and json.loads(done.stdout)["partial"] is True, done.stderr
+        assert "not looked at: keys" in done.stderr and "not looked at from here: kernel" in done.stderr
+        assert not [
+            f for f in findings(done).values() if f["rule"] in {"store", "kernel", "file-changed", "kek-unreadable"}
+        ]
+        environ["SWITCHGEAR_TOKEN"] = gateway.json("token", "create", "boss", "--role", "admin")["token"]
+        done = subprocess.run([*command, "--json"], env=environ, capture_output=True, text=True, check=False)
+        assert "frozen" in findings(done) and "not looked at: keys" not in done.stderr
+        environ["SWITCHGEAR_TOKEN"] = "sgat-wrong"
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 1 and done.stdout == ""
+    finally:
+        gateway.cli("unfreeze", "all")
+
+
+def test_it_counts_what_it_shows(gateway):
+    gateway.cli("key", "create", "gone", "--expires", "2020-01-01", check=False)
+    shown = gateway.cli("doctor", check=False).stdout
+    wide = gateway.cli("doctor", "-o", "wide", check=False).stdout
+
+    def listed(text):
+        return sum(
+            line.split()[0] in {"info", "low", "medium", "high", "critical"}
+            for line in text.splitlines()
+            if line.startswith("  ")
+        )
+
+    last = shown.splitlines()[-1].split()
+    assert int(last[0]) == listed(shown) if last[0] != "nothing" else listed(shown) == 0
+    assert listed(wide) >= listed(shown)

@@ -30,10 +30,7 @@ _PATH = click.Path(path_type=Path)
 
 
 def confinement(status: dict[str, Any]) -> Iterator[Finding]:
-    """What this kernel lacks, and what does not hold of the processes that run (INVARIANTS P1)."""
-    for number, missing in enumerate(cell.probe()):
-        fix = "use a kernel of 6.7 or newer with Landlock; until then the gateway listens on loopback only"
-        yield finding("kernel", "high", missing, "kernel", fix, str(number))
+    """What does not hold of the processes that run (INVARIANTS P1)."""
     for name, held in sorted((status.get("confinement") or {}).items()):
         if held is None:
             yield finding("cell", "medium", "has not said what holds", name, "switchgear status", name)
@@ -46,6 +43,13 @@ def confinement(status: dict[str, Any]) -> Iterator[Finding]:
         title = "all processes are one user: Landlock alone keeps them apart"
         fix = "start the gateway as root (or by deploy/switchgear.service): each process then becomes a user of its own"
         yield finding("one-user", "low", title, f"uid {uids[0]}", fix)
+
+
+def kernel() -> Iterator[Finding]:
+    """What this machine's kernel lacks."""
+    for number, missing in enumerate(cell.probe()):
+        fix = "use a kernel of 6.7 or newer with Landlock; until then the gateway listens on loopback only"
+        yield finding("kernel", "high", missing, "kernel", fix, str(number))
 
 
 def key_encryption_key(layout: Layout, path: str) -> Iterator[Finding]:
@@ -71,15 +75,23 @@ def key_encryption_key(layout: Layout, path: str) -> Iterator[Finding]:
 def files(layout: Layout) -> Iterator[Finding]:
     """Modes of the data folder: nobody outside the gateway reads a file."""
     for folder, _, names in os.walk(layout.data, followlinks=False):
-        if stat.S_IMODE(os.stat(folder).st_mode) & 0o002:
+        mode = _mode(folder)
+        if mode & 0o002:
             yield finding("folder-open", "high", "other users can write here", folder, f"chmod o-w {folder}", folder)
-        closed = not os.stat(folder).st_mode & 0o001
-        for name in names:
+        for name in names if mode & 0o001 else ():
             path = Path(folder) / name
-            info = path.lstat()
-            if stat.S_ISREG(info.st_mode) and info.st_mode & 0o007 and not closed:
+            found = _mode(path)
+            if stat.S_ISREG(found) and found & 0o007:
                 title = "other users can read this file"
                 yield finding("file-open", "high", title, str(path), f"chmod o-rwx {path}", str(path))
+
+
+def _mode(path: Path | str) -> int:
+    """Return the mode of what lies there, 0 when it is gone: spools come and go while one looks."""
+    try:
+        return os.lstat(path).st_mode
+    except OSError:
+        return 0
 
 
 def exposure(status: dict[str, Any]) -> Iterator[Finding]:
@@ -217,29 +229,34 @@ def doctor(
     """Look whether this gateway is safe and up to date. Exit 3 when something should be otherwise."""
     remote: list[Finding] = []
     partial = False
+    is_elsewhere = (
+        client.server is not None
+    )  # then this machine's kernel, files and packages say nothing of the gateway's
     try:
         status = client.call("GET", "/status")
     except UserError:
+        if is_elsewhere:
+            raise
         status, partial = offline(client), True
     if not partial:
         try:
             remote = [msgspec.convert(f, Finding) for f in client.call("GET", "/doctor")["findings"]]
         except UserError as exc:
-            remote = [
-                finding("store", "high", f"control cannot look: {exc}", "store", exc.hint or "see `switchgear status`")
-            ]
+            if is_elsewhere:
+                partial = True
+                say(f"not looked at: keys, credentials, prices ({exc})", err=True)
+            else:
+                fix_it = exc.hint or "see `switchgear status`"
+                remote = [finding("store", "high", f"control cannot look: {exc}", "store", fix_it)]
     layout = client.layout
-    found = [
-        *confinement(status),
-        *exposure(status),
-        *key_encryption_key(layout, status.get("kek", "")),
-        *files(layout),
-        *state(status),
-        *remote,
-    ]
-    with Bar(None, "installed code", sys.stderr.isatty()) as step:
-        for folder in integrity.site_folders():
-            found += integrity.check(folder, step)
+    found = [*confinement(status), *exposure(status), *state(status), *remote]
+    if is_elsewhere:
+        say("not looked at from here: kernel, files and installed code (run doctor on the gateway's machine)", err=True)
+    else:
+        found += [*kernel(), *key_encryption_key(layout, status.get("kek", "")), *files(layout)]
+        with Bar(None, "installed code", sys.stderr.isatty()) as step:
+            for folder in integrity.site_folders():
+                found += integrity.check(folder, step)
     if advisories is not None:
         found += vulnerable(integrity.installed(), bring_advisories(advisories, trust))
     if online:
@@ -278,4 +295,9 @@ def _write(out: Output, found: list[Finding], status: dict[str, Any], partial: b
         say(f"  confined  {len(held)} processes: Landlock {held[0]['landlock']}, seccomp, no capabilities")
     if tested and not partial and all(one.rule != "self-test" for one in found):
         say("  tested    a request went through edge, vault and provider into the ledger")
-    say("nothing found" if not found else f"{len(found)} finding{'s' if len(found) != 1 else ''}")
+    hints = sum(one.severity == "info" for one in found)
+    counted = len(found) - hints
+    told = f"{counted} finding{'s' if counted != 1 else ''}" if counted else "nothing found"
+    if hints and out.kind != "wide":
+        told += f", and {hints} hint{'s' if hints != 1 else ''} (-o wide shows them)"
+    say(told)

@@ -167,7 +167,7 @@ def _state(facts: Facts) -> Iterator[Finding]:
     if facts.freezes:
         subjects = _named(list(facts.freezes))
         undo = "switchgear unfreeze " + next(iter(facts.freezes)).replace(":", " ", 1)
-        yield finding("frozen", "info", f"{len(facts.freezes)} subjects are frozen", subjects, undo)
+        yield finding("frozen", "low", f"{len(facts.freezes)} subjects are frozen", subjects, undo)
 
 
 def _program(facts: Facts, advisories: AdvisoryFile) -> Iterator[Finding]:
