@@ -95,7 +95,7 @@ def test_help_of_every_command_fits_a_terminal_and_warns_of_nothing():
 
 HEAVY = ("rich", "yaml", "cryptography", "sqlalchemy", "alembic", "starlette", "uvicorn", "uvloop", "lmdb", "asyncio", "re2", "zoneinfo", "urllib.request", "difflib")  # fmt: skip
 OWN = ("switchgear.app.serve", "switchgear.app.supervisor", "switchgear.config", "switchgear.control", "switchgear.vault", "switchgear.store", "switchgear.providers", "switchgear.edge", "switchgear.pricing", "switchgear.discover", "switchgear.detect", "switchgear.routing", "switchgear.dialects")  # fmt: skip
-ALLOWED = {"connect": {"switchgear.dialects"}}
+ALLOWED = {"connect": {"switchgear.dialects"}, "findings": {"switchgear.detect"}, "discover": {"switchgear.detect"}}
 
 
 def modules_of(*arguments, **environ):
@@ -124,7 +124,7 @@ def heavy_of(modules, allowed=frozenset()):
         ["--help"], ["--version"], ["version"], ["status"], ["key", "list"], ["key", "create", "x"], ["key", "revoke", "x", "--yes"], ["log", "list"],
         ["log", "show", "abcdef"], ["usage"], ["model", "list"], ["model", "explain", "x"], ["price", "list"], ["price", "show", "a/b"], ["credential", "list"],
         ["credential", "disable", "x"], ["freeze", "all"], ["token", "list"], ["admin", "link"], ["key", "--help"], ["serve", "--help"], ["price", "set", "--help"],
-        ["connect", "claude-code"], ["credential", "add", "--help"],
+        ["connect", "claude-code"], ["credential", "add", "--help"], ["findings", "list"], ["discover", "--help"],
     ],
     ids=" ".join,
 )  # fmt: skip

@@ -158,7 +158,7 @@ def test_a_control_that_hangs_is_given_up_and_said_so(running, capsys):
     )  # accepts, as the kernel does for a stopped process, and never answers
     try:
         with pytest.raises(UserError, match="did not answer") as info:
-            Client(running.data, None).call("GET", "/keys", give_up_s=0.5)
+            Client(running.data, None).call("GET", "/keys", give_up_s=2.0)
     finally:
         sock.close()
     assert info.value.exit_code == 1 and "switchgear status" in info.value.hint

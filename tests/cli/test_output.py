@@ -33,7 +33,7 @@ def test_money(nano, text):
 def test_csv_has_iso_times_with_a_zone_numbers_and_nothing_for_null(capsys):
     Output("csv", datetime.UTC).rows({}, rows(name=None), COLUMNS)
     found = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
-    assert found == [{"id": ID, "n": "1", "name": "", "at": "2026-11-26T17:50:19+00:00", "cost": "0.000001500"}]
+    assert found == [{"id": ID, "n": "1", "name": "", "at": "2026-11-26T17:50:19+00:00", "cost_usd": "0.000001500"}]
 
 
 # OWASP, "CSV Injection": cells must not begin with = + - @, tab or carriage return; full-width variants are read alike.
@@ -64,6 +64,11 @@ def test_numbers_stay_numbers_in_csv(capsys):
 def test_nested_answers_have_one_column_a_leaf(capsys):
     Output("csv").one({"a": {"b": 1, "c": {"d": "x"}}, "list": [{"e": 1}]})
     assert capsys.readouterr().out == 'a.b,a.c.d,list\r\n1,x,"[{""e"": 1}]"\r\n'
+
+
+def test_moments_of_an_object_are_times_with_a_zone_in_csv(capsys):
+    Output("csv", datetime.UTC).one({"expires_ms": 1_795_715_419_000, "key": {"revoked_ms": None}, "latency_ms": 5})
+    assert capsys.readouterr().out == "expires,key.revoked,latency_ms\r\n2026-11-26T17:50:19+00:00,,5\r\n"
 
 
 def test_what_has_no_csv_says_so():
@@ -156,7 +161,7 @@ def test_nothing_to_show_is_a_sentence_for_people_and_empty_for_programs(capsys)
     Output("table").rows({"rows": []}, [], COLUMNS, "nothing here")
     Output("csv").rows({"rows": []}, [], COLUMNS, "nothing here")
     Output("json").rows({"rows": []}, [], COLUMNS, "nothing here")
-    assert capsys.readouterr().out == 'nothing here\nid,n,name,at,cost\r\n{\n  "rows": []\n}\n'
+    assert capsys.readouterr().out == 'nothing here\nid,n,name,at,cost_usd\r\n{\n  "rows": []\n}\n'
 
 
 @given(st.lists(st.integers(1, 60), min_size=6, max_size=6), st.integers(20, 200))

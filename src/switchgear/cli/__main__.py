@@ -44,7 +44,7 @@ COMMANDS: dict[str, Command] = {
     "discover": Command(
         "discover", "Find AI gateways, model servers, agents and provider keys that run outside this gateway."
     ),
-    "findings": Command("discover", "Findings that `discover --record` stored: open, accepted, fixed."),
+    "findings": Command("findings", "Findings that `discover --record` stored: open, accepted, fixed."),
     "import": Command("import_", "Take over from another gateway."),
     "admin": Command("admin", "Administrators of the console."),
     "token": Command("token", "Tokens for automation: Prometheus, scripts, CI."),

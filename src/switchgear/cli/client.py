@@ -15,15 +15,16 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from switchgear.app.layout import Layout, data_folder
 from switchgear.cli.output import note, tidy
-from switchgear.core.errors import UserError
+from switchgear.core.errors import DeniedError, UserError
 
 if TYPE_CHECKING:
     import http.client
 
 PATIENCE_S = 2.0
-GIVE_UP_S = 10.0
+GIVE_UP_S = 9.0
 WORK_S = 600.0
 """How long an answer is waited for while control lives: an import, a ledger that is added up."""
+PROBE_S = 0.5
 READ_S = 30.0
 """How long a pause within an answer may last."""
 WRONG_USE_EXIT = 2
@@ -49,21 +50,25 @@ class Client:
         asked = {name: str(value) for name, value in query.items() if value is not None}
         target = f"/api/v1{path}" + (f"?{urlencode(asked)}" if asked else "")
         raw = body if isinstance(body, bytes) else (json.dumps(body).encode() if body is not None else None)
-        connection = None
-        try:
-            connection = self._connected(give_up_s)
-            connection.request(method, target, raw, self._headers())
-            self._wait(connection, give_up_s)
-            response = connection.getresponse()
-            data = response.read()
-        except TimeoutError:
-            raise UserError(f"{self._who} stopped in the middle of an answer", self._hint()) from None
-        except (OSError, http.client.HTTPException) as exc:
-            raise self._failed(exc) from None
-        finally:
-            if connection is not None:
-                connection.close()
-        return self._read(response, data)
+        until_s = time.monotonic() + give_up_s
+        while True:
+            connection = None
+            try:
+                connection = self._connected(give_up_s)
+                connection.request(method, target, raw, self._headers())
+                self._wait(connection, give_up_s)
+                response = connection.getresponse()
+                return self._read(response, response.read())
+            except TimeoutError:
+                raise UserError(f"{self._who} stopped in the middle of an answer", self._hint()) from None
+            except (OSError, http.client.HTTPException) as exc:
+                is_lost = method == "GET" and self.server is None and isinstance(exc, ConnectionError)
+                if not is_lost or time.monotonic() > until_s:  # what only reads is asked for again: control is replaced
+                    raise self._failed(exc) from None
+                time.sleep(0.05)
+            finally:
+                if connection is not None:
+                    connection.close()
 
     def _read(self, response: "http.client.HTTPResponse", data: bytes) -> Any:
         try:
@@ -91,6 +96,8 @@ class Client:
         hint = str(answer.get("hint") or "")
         if self.server is not None and response.status == 421:
             hint = "use 127.0.0.1 or localhost, e.g. through: ssh -L 4101:127.0.0.1:4101 HOST"
+        if response.status == 403:
+            raise DeniedError(said, hint or "use a token of another role: switchgear token create NAME --role R")
         raise UserError(said, hint, WRONG_USE_EXIT if answer.get("wrong_use") else 1)
 
     # connections
@@ -169,25 +176,25 @@ class Client:
         """Return when an answer begins. Raises UserError when control does not even answer on another connection."""
         sock = connection.sock
         began_s = silent_s = time.monotonic()
-        said = False
-        while not _is_readable(sock, PATIENCE_S):
-            now_s = time.monotonic()
+        patience_s, said = PATIENCE_S, False
+        while not _is_readable(sock, patience_s):
             if self._answers():
                 silent_s, said = time.monotonic(), False
-                if now_s - began_s > WORK_S:
+                if silent_s - began_s > WORK_S:
                     raise UserError(f"{self._who} did not finish within {WORK_S:g} s", self._hint())
-                continue
-            if now_s - silent_s >= give_up_s:
-                raise self._silent(now_s - silent_s)
-            if not said:
-                note(_waiting(now_s - silent_s, give_up_s))
+            waited_s = time.monotonic() - silent_s
+            if waited_s >= give_up_s:
+                raise self._silent(waited_s)
+            if waited_s >= PATIENCE_S and not said:
+                note(_waiting(waited_s, give_up_s))
                 said = True
+            patience_s = min(PATIENCE_S, give_up_s - waited_s)
 
     def _answers(self) -> bool:
         """Ask on a connection of its own whether control answers at all."""
         import http.client  # noqa: PLC0415
 
-        probe = self._made(PATIENCE_S)
+        probe = self._made(PROBE_S)
         try:
             probe.request("GET", "/api/v1/")
             probe.getresponse().read()

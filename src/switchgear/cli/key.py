@@ -103,7 +103,19 @@ def _warn_of_models(client: Client, models: list[str] | None) -> None:
         return
     served = [model["name"] for model in answer["models"]] + answer["implicit"]
     for model, meant in without_effect(models or [], served):
-        note(f"warning: nothing is served as {model!r} now{meant}")
+        note(f"warning: nothing is served as {model!r} now{meant or _of_catalogue(client, model)}")
+
+
+def _of_catalogue(client: Client, model: str) -> str:
+    """Say what may be meant of providers that could be added; of one that is written right, how."""
+    provider, slash, rest = model.partition("/")
+    try:
+        known = client.call("GET", "/providers")["catalogue"] if slash else []
+    except UserError:
+        return ""
+    if provider in known:
+        return f": switchgear credential add {provider}"
+    return near(provider, known).replace("'?", f"/{rest}'?")
 
 
 @key.command(

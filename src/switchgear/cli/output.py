@@ -20,7 +20,7 @@ from switchgear.core.errors import UserError
 from switchgear.core.money import format_usd
 
 FORMATS = ("table", "wide", "json", "csv")
-TEXT_WIDTH_MIN = 8
+TEXT_WIDTH_MIN = 6
 """What is left of a text that is cut; below that its column goes."""
 _GAP = "  "
 _FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
@@ -108,7 +108,9 @@ class Output:
         if self.kind == "json":
             self.json(answer)
         elif self.kind == "csv":
-            self._csv([column.key for column in columns], ([self._cell(row, c) for c in columns] for row in rows))
+            self._csv(
+                [_csv_name(column) for column in columns], ([self._cell(row, c) for c in columns] for row in rows)
+            )
         elif not rows:
             say(empty)
         else:
@@ -123,7 +125,7 @@ class Output:
         if self.kind == "json":
             self.json(answer)
         elif self.kind == "csv":
-            flat = dict(flattened(answer))
+            flat = self._flat(answer)
             self._csv(list(flat), [list(flat.values())])
         elif text is not None:
             say(text)
@@ -140,7 +142,7 @@ class Output:
         elif self.kind == "json":
             click.echo(json_text(answer, None))
         else:
-            flat = dict(flattened(answer))
+            flat = self._flat(answer)
             self._csv(list(flat), [list(flat.values())], not self._streamed)
             self._streamed = True
         sys.stdout.flush()
@@ -157,6 +159,15 @@ class Output:
         if with_head:
             writer.writerow(map(_csv_value, head))
         writer.writerows([_csv_value(value) for value in row] for row in rows)
+
+    def _flat(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """Return an object's leaves; moments in milliseconds become times with a zone."""
+        found = {}
+        for name, value in flattened(answer):
+            if name.rpartition(".")[2] in _MOMENTS:
+                name, value = name.removesuffix("_ms"), times.iso(value, self.zone)  # noqa: PLW2901
+            found[name] = value
+        return found
 
     def _cell(self, row: dict[str, Any], column: Column) -> Any:
         value = row.get(column.key)
@@ -187,6 +198,17 @@ class Output:
         for line in texts:
             cells = [_padded(cut(line[n], width), width, _is_right(columns[n])) for n, width in kept]
             click.echo(_GAP.join(cells).rstrip())
+
+
+_MOMENTS = frozenset(
+    f"{what}_ms" for what in ("expires", "created", "updated", "revoked", "changed", "until", "last_seen", "first_seen")
+)
+
+
+def _csv_name(column: Column) -> str:
+    if column.kind == "usd":
+        return column.key.removesuffix("_nanousd").removesuffix("_usd") + "_usd"
+    return column.key.removesuffix("_ms") if column.kind in {"time", "date"} else column.key
 
 
 class _Number(str):

@@ -3,6 +3,7 @@
 SwitchgearError
 ├── UserError            a person did something that can be put right: one line, a hint, an exit code
 │   ├── ConfigError      the configuration has problems (all of them, each with its path and line)
+│   ├── DeniedError      the one who asks may not
 │   └── ConflictError    the object exists already, or changed since it was read
 │       └── StaleError   it changed since the caller read it
 ├── ProtocolError        a peer broke a wire format; the connection is closed
@@ -49,6 +50,10 @@ class ConfigError(UserError):
     def __init__(self, problems: list[ConfigProblem]) -> None:
         super().__init__("\n".join(map(str, problems)), exit_code=2)
         self.problems = problems
+
+
+class DeniedError(UserError):
+    """The one who asks is known and may not do this."""
 
 
 class ConflictError(UserError):
