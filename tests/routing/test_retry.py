@@ -5,16 +5,17 @@ import pytest
 from switchgear.routing.retry import next_step, parse_retry_after
 
 
-def step(status, retries=1, has_next=False, may=True, after=None):
-    return next_step(status=status, retries_left=retries, has_next=has_next, may_retry=may, retry_after_s=after)
+def step(status=None, reason=None, retries=1, has_next=False, may=True, after=None):
+    return next_step(
+        status=status, reason=reason, retries_left=retries, has_next=has_next, may_go_on=may, retry_after_s=after
+    )
 
 
-@pytest.mark.parametrize("status", [None, 408, 429, 500, 502, 503, 529])
+@pytest.mark.parametrize("status", [408, 429, 500, 501, 502, 503, 504, 505, 520, 524, 529, 530, 599])
 def test_what_may_pass_is_retried_once(status):
     assert step(status) == "retry"
     assert step(status, retries=0) == "give_up"
     assert step(status, retries=0, has_next=True) == "fallback"
-    assert step(status, may=False) == "give_up"
 
 
 @pytest.mark.parametrize("status", [400, 409, 413, 422])
@@ -22,10 +23,38 @@ def test_the_clients_mistakes_are_passed_on(status):
     assert step(status, has_next=True) == "give_up"
 
 
-@pytest.mark.parametrize("status", [401, 402, 403, 404])
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 407])
 def test_our_mistakes_fall_back_without_a_retry(status):
     assert step(status) == "give_up"
     assert step(status, has_next=True) == "fallback"
+
+
+def test_a_connect_failure_is_tried_again_before_it_goes_elsewhere():
+    assert step(reason="connect", has_next=True) == "retry"
+    assert step(reason="connect", retries=0, has_next=True) == "fallback"
+
+
+@pytest.mark.parametrize("reason", ["broken", "unfinished", "garbage", "error_200", "error_first"])
+def test_what_was_sent_and_not_answered_goes_elsewhere_first(reason):
+    assert step(reason=reason, has_next=True) == "fallback"
+    assert step(reason=reason) == "retry"
+    assert step(reason=reason, retries=0) == "give_up"
+
+
+@pytest.mark.parametrize("reason", ["timeout", "overloaded", "refused"])
+def test_nobody_waits_twice_for_the_same_deployment(reason):
+    assert step(reason=reason) == "give_up"
+    assert step(reason=reason, has_next=True) == "fallback"
+
+
+@pytest.mark.parametrize("reason", ["vault_lost", "frozen", "interrupted", "too_large", "anything"])
+def test_L1_the_gateways_own_ends_are_never_tried_again(reason):
+    assert step(reason=reason, has_next=True) == "give_up"
+
+
+@pytest.mark.parametrize(("status", "reason"), [(500, None), (429, None), (401, None), (None, "connect"), (None, "timeout"), (None, "garbage")])  # fmt: skip
+def test_without_time_or_client_nothing_is_tried(status, reason):
+    assert step(status, reason, has_next=True, may=False) == "give_up"
 
 
 def test_patience_ends_after_ten_seconds():

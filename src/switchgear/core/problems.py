@@ -58,4 +58,7 @@ LEDGER_UNAVAILABLE = Case("ledger_unavailable", 503, "server_error", "overloaded
 INTERRUPTED = Case("interrupted", 503, "server_error", "api_error")
 INTERNAL = Case("internal_error", 500, "server_error", "api_error")
 
+OVERLOADED_STATUS = 529
+"""What Anthropic's clients take for "try again later"; others get 503."""
+
 CASES: tuple[Case, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Case))

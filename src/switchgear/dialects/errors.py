@@ -120,12 +120,53 @@ def message_of(body: bytes) -> str:
         return "the provider answered with an error that is not JSON"
     if isinstance(value, list) and value:
         value = value[0]  # Gemini's array mode
+    if isinstance(value, dict) and isinstance(value.get("response"), dict):
+        value = value["response"]  # response.failed
     for _ in range(3):
         if isinstance(value, dict):
             value = value.get("error") or value.get("message") or value.get("Message") or value.get("detail")
         else:
             break
     return value[:2048] if isinstance(value, str) else "the provider answered with an error"
+
+
+_STATUS_OF_TYPES = {
+    "invalid_request_error": 400,
+    "INVALID_ARGUMENT": 400,
+    "not_found_error": 404,
+    "NOT_FOUND": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "RESOURCE_EXHAUSTED": 429,
+    "overloaded_error": 529,
+    "UNAVAILABLE": 503,
+    "timeout_error": 504,
+    "DEADLINE_EXCEEDED": 504,
+}
+_NOT_THE_CLIENTS = frozenset({401, 402, 403, 407})
+
+
+def status_of(body: bytes) -> int:
+    """Return the status that an error object stands for that came without one; 502 where it does not say, or where it concerns
+    the gateway's credential."""
+    try:
+        value: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return 502
+    if isinstance(value, list) and value:
+        value = value[0]  # Gemini's array mode
+    if isinstance(value, dict) and isinstance(value.get("response"), dict):
+        value = value["response"]  # response.failed
+    error = value.get("error") if isinstance(value, dict) else None
+    found = error if isinstance(error, dict) else value if isinstance(value, dict) else {}
+    for name in ("code", "status", "type"):
+        said = found.get(name)
+        if isinstance(said, int) and not isinstance(said, bool) and 400 <= said < 600:
+            return 502 if said in _NOT_THE_CLIENTS else said
+        if isinstance(said, str) and said in _STATUS_OF_TYPES:
+            return _STATUS_OF_TYPES[said]
+    return 502
 
 
 def _openai(fault: Fault) -> dict[str, Any]:

@@ -46,6 +46,7 @@ class _Answer(msgspec.Struct):
     usage: _Usage | None = None
     service_tier: str | None = None
     choices: list[_Choice] | None = None
+    data: Raw = Raw(b"null")
 
 
 class _MediaDetails(msgspec.Struct):
@@ -104,7 +105,8 @@ def read_answer(body: bytes) -> Reading:
     except (msgspec.DecodeError, RecursionError):
         return Reading()
     finish = answer.choices[0].finish_reason if answer.choices else None
-    return Reading(_usage(answer.usage), cap(finish), cap(answer.id), cap(answer.service_tier))
+    is_fit = bool(answer.choices) or len(memoryview(answer.data)) > len(b"null")
+    return Reading(_usage(answer.usage), cap(finish), cap(answer.id), cap(answer.service_tier), None, is_fit)
 
 
 def read_media_answer(body: bytes) -> Reading:
@@ -131,7 +133,7 @@ def read_media_answer(body: bytes) -> Reading:
         audio_in=details.audio_tokens,
         image=found.output_tokens if "images" in units else None,
     )
-    return Reading(usage, units=units or None)
+    return Reading(usage, units=units or None, is_fit=answer.data is not None or answer.results is not None)
 
 
 def _number(value: float | str | None) -> float | None:

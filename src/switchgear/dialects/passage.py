@@ -13,7 +13,18 @@ import msgspec
 from switchgear.core.errors import ProtocolError
 from switchgear.core.steps import Steps, finish
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects import anthropic, bedrock, cohere, embeddings, errors, gemini, hub, openai, responses
+from switchgear.dialects import (
+    answer_check,
+    anthropic,
+    bedrock,
+    cohere,
+    embeddings,
+    errors,
+    gemini,
+    hub,
+    openai,
+    responses,
+)
 from switchgear.dialects.fitting import fit
 from switchgear.dialects.json_guard import JsonRefusedError, scan_steps
 from switchgear.dialects.model_facts import facts_of
@@ -34,7 +45,7 @@ from switchgear.dialects.shape import (
     short_members,
 )
 from switchgear.providers.quirks import Quirks
-from switchgear.wire import sse
+from switchgear.wire import eventstream, sse
 
 # What an attempt asks of a provider, by dialect and operation; `{model}` is the upstream's name, escaped.
 PATHS: dict[tuple[str, str], str] = {
@@ -162,6 +173,7 @@ class Passage:
         "_input_estimate",
         "_model",
         "_names",
+        "_operation",
         "_ours",
         "_request",
         "_tools",
@@ -198,6 +210,8 @@ class Passage:
         self._tools = responses.PLAIN_TOOLS
         self._names: dict[str, str] = {}
         self._input_estimate = 0
+        self._operation = request.operation
+        """What the provider is asked for."""
         self._wanted: embeddings.Wanted | None = None
 
     @property
@@ -238,7 +252,17 @@ class Passage:
         return TRANSLATORS[self.dialect].encoder(self._model, self._created, asked)
 
     def read(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> Reading:
-        """Read what a plain answer says about itself; nothing where it does not decode: it is not ours to judge."""
+        """Read what a plain answer says about itself, and whether it is one (`unfit`)."""
+        found = self._read_operation(body, headers)
+        return found if found.is_fit else self._judge(found, body, headers)
+
+    def _judge(self, found: Reading, body: bytes, headers: list[tuple[bytes, bytes]]) -> Reading:
+        if self._request.operation != "passthrough":
+            kind = next((value for name, value in headers if name == b"content-type"), b"").lower()
+            found.unfit = answer_check.judge(self.provider_dialect, self._operation, body, kind)
+        return found
+
+    def _read_operation(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> Reading:
         if self._request.operation == "passthrough":
             found = self._read(body)
             return found if found.usage is not None else openai.read_media_answer(body)
@@ -253,9 +277,9 @@ class Passage:
             try:
                 scan = yield from scan_steps(body)
                 if scan.containers > CONTAINERS_MAX or scan.values > VALUES_MAX:
-                    body = short_members(body)
+                    return self._read_operation(short_members(body), headers)
             except (JsonRefusedError, *TRANSLATION_ERRORS):
-                return Reading()
+                return self._judge(Reading(), body, headers)
         return self.read(body, headers)
 
     def _read(self, body: bytes) -> Reading:
@@ -265,9 +289,26 @@ class Passage:
             return openai.read_answer(body)
         try:
             value = decode(body) if len(body) < LARGE_BYTES else decode_large(body)
-            return _READERS[self.provider_dialect](Node(value)) if isinstance(value, dict) else Reading()
+            if not isinstance(value, dict):
+                return Reading()
+            found = _READERS[self.provider_dialect](Node(value))
+            members = answer_check.MEMBERS.get((self.provider_dialect, self._operation), ())
+            found.is_fit = value.get("error") is None and any(
+                isinstance(value.get(name), list | dict) for name in members
+            )
+            return found
         except TRANSLATION_ERRORS:
             return Reading()
+
+    @property
+    def is_raw(self) -> bool:
+        """True for a raw path of a provider: whatever it answers is passed on as it comes."""
+        return self._request.operation == "passthrough"
+
+    @property
+    def must_end_well(self) -> bool:
+        """True where a proper end of a stream is known by its events."""
+        return self._request.operation in {"chat", "completions"}
 
     def answer(self, body: bytes) -> bytes:
         """Return a plain answer for the client. Raises ProtocolError for one that cannot be translated."""
@@ -340,14 +381,49 @@ class Passage:
         return array.feed(out) + array.finish()
 
     def error(self, status: int, body: bytes, request_id: str) -> tuple[int, bytes, bytes]:
-        """Return (status, further header lines, body) for a provider's error."""
-        if self._ours:
+        """Return (status, further header lines, body) for a provider's error: its own words where the client speaks its dialect,
+        unless they are a page."""
+        if self._ours and not body[:256].lstrip().startswith(b"<"):
             return status, b"", body
+        return self.error_in_words(status, body, request_id)
+
+    def error_in_words(self, status: int, body: bytes, request_id: str) -> tuple[int, bytes, bytes]:
+        """The same, in the client's dialect whatever came."""
         fault = errors.of_upstream(status, body, request_id, self.dialect)
         more, rendered = errors.render(self.dialect, fault)
         if fault.retry_after_s is not None:
             more += b"retry-after: %d\r\n" % fault.retry_after_s
         return fault.status, more, rendered
+
+    def first_event(self, out: bytes) -> bytes | None:
+        """Return the first event in a stream's bytes for the client that is no keep-alive, or None. Raises ProtocolError for one
+        that is not of any dialect."""
+        if self.dialect == "bedrock" or self.as_array:
+            return out if out.strip() else None
+        for event in sse.Splitter(1 << 30).feed(out + b"\n\n"):
+            data = sse.event_data(event)
+            if data is None or answer_check.is_idle(data):
+                continue
+            if not answer_check.is_event(data):
+                raise ProtocolError("the provider's stream does not begin with an event")
+            return data
+        return None
+
+    def said(self, meter: Meter, out: bytes) -> bytes | None:
+        """Return the provider's own error in a stream, as an error object; None when the stream told none. `out` is what the
+        client would have got."""
+        while isinstance(meter, ArrayMeter):
+            meter = meter.inner
+        if isinstance(meter, Crossing):
+            failed = meter.failed
+            return None if failed is None else encode({"error": {"message": failed.message, "type": failed.kind}})
+        if not meter.error:
+            return None
+        if self.dialect == "bedrock":
+            messages = eventstream.Decoder().feed(out)
+            return messages[-1].payload if messages else b""
+        events = [sse.event_data(event) or b"" for event in sse.Splitter(1 << 30).feed(out + b"\n\n")]
+        return next((data for data in reversed(events) if b"error" in data.lower()), out)
 
     def ping(self, meter: Meter) -> bytes:
         """Return a keep-alive, to be sent between two events."""
@@ -424,7 +500,7 @@ def open_passage(
         wanted = passage._wanted = embeddings.read_request(request.dialect, operation, request.node())
         passage.body = encode(embeddings.write_request(provider_dialect, wanted, upstream_model))
         passage.dropped = wanted.dropped
-        operation = embeddings.ASKED[provider_dialect][0]
+        operation = passage._operation = embeddings.ASKED[provider_dialect][0]
     name = f"{operation}_stream" if request.stream and (provider_dialect, f"{operation}_stream") in PATHS else operation
     if operation == "passthrough":
         assert request.form is not None
@@ -573,42 +649,42 @@ class ArrayMeter:
     """Turns a stream of events into one JSON array, as Gemini's clients without `alt=sse` read it."""
 
     def __init__(self, inner: Meter) -> None:
-        self._inner = inner
+        self.inner = inner
         self._begun = False
 
     @property
     def events(self) -> int:
         """Events so far."""
-        return self._inner.events
+        return self.inner.events
 
     @property
     def reading(self) -> Reading:
         """What is known so far."""
-        return self._inner.reading
+        return self.inner.reading
 
     @property
     def error(self) -> bool:
         """True after an error event of the provider's own."""
-        return self._inner.error
+        return self.inner.error
 
     @property
     def is_clean(self) -> bool:
         """True when the stream ended as it should."""
-        return self._inner.is_clean
+        return self.inner.is_clean
 
     @property
     def output_estimate(self) -> int:
         """Tokens seen so far, estimated."""
-        return self._inner.output_estimate
+        return self.inner.output_estimate
 
     def feed(self, data: bytes) -> bytes:
         """Return the elements that these bytes complete."""
-        return self._elements(self._inner.feed(data))
+        return self._elements(self.inner.feed(data))
 
     def finish(self) -> bytes:
         """Close the array, if the stream ended as it should."""
-        out = self._elements(self._inner.finish())
-        if not self._inner.is_clean:
+        out = self._elements(self.inner.finish())
+        if not self.inner.is_clean:
             return out
         return out + (b"]" if self._begun else b"[]")
 

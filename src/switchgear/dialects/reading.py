@@ -17,6 +17,14 @@ from switchgear.wire import eventstream, sse
 T = TypeVar("T")
 
 
+class Unfit(msgspec.Struct, frozen=True):
+    """Why a body is no answer."""
+
+    text: str
+    is_error: bool = False
+    """It is an error object of the provider's."""
+
+
 class Reading(msgspec.Struct):
     """What an answer says about itself; None where it does not."""
 
@@ -26,6 +34,10 @@ class Reading(msgspec.Struct):
     service_tier: str | None = None
     units: dict[str, int] | None = None
     """What is counted otherwise: images, seconds, searches."""
+    is_fit: bool = False
+    """The body was recognised as an answer in passing. False says nothing."""
+    unfit: Unfit | None = None
+    """Why a plain body is no answer."""
 
 
 class State(msgspec.Struct):

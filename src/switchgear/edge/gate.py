@@ -21,11 +21,12 @@ from switchgear.dialects import errors, guides, model_lists
 from switchgear.edge import litellm, paths, pipeline, settle, standing, telling
 from switchgear.edge.context import RequestContext
 from switchgear.edge.counters import Tally
+from switchgear.edge.heads import ID_HEADERS
 from switchgear.edge.outbox import Outbox
 from switchgear.edge.plan import Planner
 from switchgear.edge.settle import DenialLog
 from switchgear.edge.slices import Job, Slicer
-from switchgear.edge.transfer import FAULT, ID_HEADERS, INTERNAL_TEXT, Transfer
+from switchgear.edge.transfer import FAULT, INTERNAL_TEXT, Transfer
 from switchgear.net.link import VaultLink
 from switchgear.net.server import Exchange
 from switchgear.replica.entries import KeyEntry, Snapshot, Stored, scope_of

@@ -32,6 +32,11 @@ class Outbox:
         self.is_recording = True
         """False while the spool cannot be written; new requests are refused then."""
 
+    @property
+    def is_empty(self) -> bool:
+        """True when nothing waits to be sent to a client."""
+        return not self._calls
+
     def call(self, exchange: Exchange, function: Callable[..., None], *arguments: object) -> None:
         """Do something towards an exchange's client after this turn's records are written. If it fails, that exchange ends
         and no other."""

@@ -1,38 +1,39 @@
 """Stage: the attempts of one request and the answer's way to the client. Level 4.
 
-One state machine per request: WAITING for a response head → PLAIN (collecting) or STREAMING → SETTLED. Every end goes
-through `_settle`, once.
+One state machine per request: WAITING for a response head → PLAIN (collecting), or HELD until a stream's first event and then
+STREAMING → SETTLED. What fails before a byte reached the client is a setback: PAUSED and WAITING again, here or elsewhere
+(routing.retry decides). Every end goes through `_settle`, once.
 """
 
 import asyncio
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
+from msgspec import structs
 
 from switchgear.core import problems
 from switchgear.core.errors import ProtocolError, SpoolFullError
 from switchgear.core.guard import guarded
 from switchgear.core.ids import attempt_id
-from switchgear.core.money import format_usd
 from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps
-from switchgear.core.text import clean, header_value
+from switchgear.core.text import clean
 from switchgear.dialects import errors, passage, usage_cost
 from switchgear.dialects.passage import Meter, Passage
-from switchgear.dialects.reading import Reading
+from switchgear.dialects.reading import Reading, Unfit
 from switchgear.dialects.request import LARGE_BYTES, Request
 from switchgear.dialects.shape import InvalidBodyError
-from switchgear.edge import litellm, paths, settle, standing, telling
+from switchgear.edge import heads, paths, setback, settle, standing, telling
 from switchgear.edge.context import RequestContext
 from switchgear.edge.plan import Plan, Target
+from switchgear.edge.setback import Setback
 from switchgear.edge.slices import Job
 from switchgear.net.link import LinkStream
 from switchgear.replica.entries import STORED_MS, Stored, scope_of
 from switchgear.routing import retry
-from switchgear.wire import frames, records
+from switchgear.wire import records
 from switchgear.wire.frames import Fail, Head, Open
 from switchgear.wire.records import AttemptOutcome
 
@@ -45,30 +46,18 @@ FAULT = "a fault of the gateway ended it"
 INTERNAL_TEXT = "internal error; an administrator finds it in the log by the request id"
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
 """Above it a plain answer is passed on as it comes, without a cost header."""
-NOT_FORWARDED = frozenset({b"x-goog-api-key", b"x-goog-user-project"})
 PING_S = 15.0
 CHECKPOINT_S = 5.0
 CHECKPOINT_TOKENS = 4_096
+VAULT_SLACK_S = 5.0
+SEEN_BYTES_PER_TOKEN = 8
+"""Of JSON that tells an answer: about half of it is its envelope."""
 GONE_STREAM_S = 5.0
 GONE_STREAM_BYTES = 262_144
 GONE_PLAIN_S = 30.0
 RETRY_PAUSE_S = 0.1
-PASSED = frozenset({b"retry-after", b"retry-after-ms", b"x-should-retry", b"openai-processing-ms", b"x-amzn-errortype"})
-UPSTREAM_IDS = frozenset({b"x-request-id", b"request-id", b"x-amzn-requestid"})
-FORWARDED = (b"openai-beta", b"idempotency-key")
-FORWARDED_PREFIXES = (b"anthropic-", b"x-goog-")
-"""Of clients that speak a provider's own dialect, whose headers change what it does."""
-ANTHROPIC_VERSION = (b"anthropic-version", b"2023-06-01")
-"""The version of the dialect that is written here; a client of the dialect sends its own."""
-
-
-PER_REQUEST = frozenset({b"idempotency-key", b"traceparent"})
-"""Headers whose values differ from request to request: a route with one is not kept."""
-TRACE = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-"""W3C Trace Context §3.2, version 00 (read 2026-11-26)."""
-
-
-ID_HEADERS = {"anthropic": b"request-id: ", "bedrock": b"x-amzn-requestid: "}
+STREAM_TYPES = (b"text/event-stream", b"application/vnd.amazon.eventstream", b"text/plain")
+"""Under the last one, or under none, servers were seen to send events."""
 FREE_OPERATIONS = frozenset({"count_tokens", "stored"})
 """What no provider charges for, or charged for before."""
 
@@ -77,9 +66,15 @@ class State(Enum):
     """Where a transfer is."""
 
     WAITING = 1
+    """For the head of an answer."""
     PLAIN = 2
-    STREAMING = 3
-    SETTLED = 4
+    """Collecting a plain answer."""
+    HELD = 3
+    """A stream's head came, and no event yet: its client has seen nothing."""
+    STREAMING = 4
+    PAUSED = 5
+    """Between two attempts."""
+    SETTLED = 6
 
 
 class Transfer:
@@ -98,6 +93,7 @@ class Transfer:
         "_gone_s",
         "_has_usage",
         "_head",
+        "_is_whole",
         "_last_write_s",
         "_meter",
         "_number",
@@ -137,6 +133,7 @@ class Transfer:
         self._checkpoint_tokens = 0
         self._gone_s = 0.0
         self._gone_bytes = 0
+        self._is_whole = False
         self._stalled_bytes = 0
 
     # what nobody expected
@@ -183,10 +180,12 @@ class Transfer:
             self._stream.cancel()
         self._note_attempt(context.status or None, "internal")
         if self._state is State.STREAMING:
-            self._break_stream(Fail("internal", INTERNAL_TEXT, True))
+            self._break_stream("internal", INTERNAL_TEXT)
             return
-        settle.estimate(context, 0, FAULT)
-        self._refuse(Problem(problems.INTERNAL, INTERNAL_TEXT), "interrupted", self._stream is not None)
+        is_asked = self._stream is not None and not self._is_free
+        if is_asked:
+            settle.estimate(context, 0, FAULT)
+        self._refuse(Problem(problems.INTERNAL, INTERNAL_TEXT), "interrupted", is_asked)
 
     # attempts
 
@@ -281,72 +280,15 @@ class Transfer:
         self._number += 1
         if self._number > 1:
             settle.attempt(context, self._number, target, gate.spool)
+        self._state = State.WAITING
         context.candidate, context.meterer = target.candidate, target.meterer
         context.dropped = way.dropped
         self._attempt_ms = self._elapsed_ms()
         self._first_ms = None
         body, way.body = way.body, b""
         size = len(body) if isinstance(body, bytes) else sum(map(len, body))
-        message = Open(attempt_id(context.id, self._number), size, self._route(way))
+        message = Open(attempt_id(context.id, self._number), size, heads.route(context, target, way))
         self._stream = gate.link.open(message, body, self)
-
-    def _route(self, way: Passage) -> msgspec.Raw:
-        """Encode where the attempt goes: once per target, path and the headers that are passed on."""
-        target = self.target
-        headers = self._forwarded(way)
-        trace = self.context.exchange.head.headers.get(b"traceparent") if target.candidate.provider.own else None
-        if trace is not None and TRACE.fullmatch(trace):
-            headers = (*headers, (b"traceparent", trace))
-        name = (way.method, way.path, headers, way.content_type)
-        raw = target.opens.get(name)
-        if raw is None:
-            timeouts = target.candidate.timeouts
-            raw = msgspec.Raw(
-                frames.encode_payload(
-                    frames.Route(
-                        target.deployment,
-                        way.method,
-                        way.path,
-                        [(b"content-type", way.content_type), *headers],
-                        timeouts.first_byte_s,
-                        timeouts.idle_s,
-                        timeouts.total_s,
-                        timeouts.connect_s,
-                    )
-                )
-            )
-            if (
-                len(target.opens) < 64
-                and "/resp_" not in way.path
-                and not any(header in PER_REQUEST or value.startswith(b"multipart") for header, value in headers)
-            ):
-                target.opens[name] = raw
-        return raw
-
-    def _forwarded(self, way: Passage) -> tuple[tuple[bytes, bytes], ...]:
-        """Return the client's headers that a provider of its dialect gets; another's get none but what they need."""
-        head = self.context.exchange.head
-        if not way.is_verbatim:
-            return (ANTHROPIC_VERSION,) if way.provider_dialect == "anthropic" else ()
-        betas = self.target.candidate.provider.quirks.betas
-        known = head.shared.get("forwarded")
-        if known is not None and known[0] == way.dialect and not betas:
-            found: tuple[tuple[bytes, bytes], ...] = known[1]
-            return found
-        headers = head.headers
-        found = tuple((name, headers[name]) for name in (b"accept", *FORWARDED) if name in headers)
-        if way.dialect in {"anthropic", "gemini"}:
-            found += tuple(
-                (name, value)
-                for name, value in headers.items()
-                if name.startswith(FORWARDED_PREFIXES) and name not in NOT_FORWARDED
-            )
-            if way.dialect == "anthropic" and b"anthropic-version" not in headers:
-                found += (ANTHROPIC_VERSION,)
-        if betas:
-            return tuple((name, value) for name, value in _known_betas(found, betas) if value)
-        head.shared["forwarded"] = (way.dialect, found)
-        return found
 
     def on_response(self, head: Head, body: bytes, ended: bool) -> None:
         """StreamOwner: the upstream's head."""
@@ -358,23 +300,27 @@ class Transfer:
             self._state = State.PLAIN
             self._on_plain(body, ended)
             return
-        context = self.context
-        self._state = State.STREAMING
-        context.status = head.status
-        context.ttft_ms = self._first_ms
         self._meter = way.meter()
-        if context.client.wants_cost:
-            self._rider = usage_cost.rider(context.endpoint.dialect, way.as_array)
-        self._last_write_s = self._checkpoint_s = self._gate.now_s
-        if not context.gone:
-            kind = None if way.is_verbatim and not way.as_array else way.stream_type
-            context.exchange.start(head.status, self._headers(head, way.stream_type, None, kind))
-        self._on_stream(body, ended)
+        self._last_write_s = self._gate.now_s
+        if self.context.client.wants_cost:
+            self._rider = usage_cost.rider(self.context.endpoint.dialect, way.as_array)
+        self._state = State.HELD
+        if way.is_raw:
+            self._start_stream()
+        self._take(body, ended)
 
     def on_body(self, data: bytes, ended: bool) -> None:
         """StreamOwner: more of the body."""
         if self._state is State.STREAMING:
             self._on_stream(data, ended)
+        else:
+            self._take(data, ended)
+
+    def _take(self, data: bytes, ended: bool) -> None:
+        if self._state is State.STREAMING:
+            self._on_stream(data, ended)
+        elif self._state is State.HELD:
+            self._on_held(data, ended)
         elif self._state is State.PLAIN:
             self._on_plain(data, ended)
 
@@ -382,25 +328,113 @@ class Transfer:
         """StreamOwner: no complete response."""
         if self._state is State.SETTLED:
             return
-        self._note_attempt(None if self._head is None else self._head.status, fail.reason, fail.message)
         if self._state is State.STREAMING:
-            self._break_stream(fail)
+            self._note_attempt(self.context.status, fail.reason, fail.message)
+            self._break_stream(fail.reason, fail.message)
             return
-        if not fail.dispatched and fail.reason in {"connect", "overloaded", "refused"} and not self.context.gone:
-            step = retry.next_step(
-                status=None,
-                retries_left=self._retries_left if fail.reason == "connect" else 0,
-                has_next=bool(self._deployments_left),
-                may_retry=self._has_time(),
-                retry_after_s=None,
-            )
-            if self._step(step, None):
+        seen = self._meter.output_estimate if self._meter is not None else self._body_bytes // SEEN_BYTES_PER_TOKEN
+        if self._is_free or self._state is State.PAUSED:
+            fail = Fail(fail.reason, fail.message, False)
+        self._set_back(setback.of_fail(fail, self.context.input_estimate, seen))
+
+    # setbacks: nothing was sent to the client
+
+    def _set_back(self, failure: Setback) -> None:
+        """Try again, or elsewhere, or end with what the client is told."""
+        step = retry.next_step(
+            status=failure.status,
+            reason=failure.reason,
+            retries_left=self._retries_left,
+            has_next=bool(self._deployments_left),
+            may_go_on=self._has_time() and not self.context.gone and self._number < retry.ATTEMPTS_MAX,
+            retry_after_s=failure.retry_after_s,
+        )
+        here = self.target, self._passage
+        if step == "fallback":
+            self.target = self._deployments_left.pop(0)
+            assert self.context.request is not None
+            if self.context.request.is_large:
+                self._passage = None  # prepared when the attempt begins, in slices
+            elif self.prepare() is not None:
+                self.target, self._passage = here
+                step = "give_up"
+        if step == "give_up":
+            self._end_unanswered(failure)
+            return
+        there, self.target = self.target, here[0]
+        self._note_attempt(self._status(), failure.reason, failure.problem.message, failure)
+        self.target = there
+        pause = 0.0
+        if step == "retry":
+            self._retries_left -= 1
+            pause = RETRY_PAUSE_S if failure.retry_after_s is None else failure.retry_after_s
+        self._state = State.PAUSED
+        self._stream = self._head = self._meter = self._rider = None
+        self._body, self._body_bytes = [], 0
+        if pause:
+            asyncio.get_running_loop().call_later(pause, self._begin_again)
+        else:
+            self._begin_again()
+
+    @guarded(on_fault)
+    def _begin_again(self) -> None:
+        if self._state is State.SETTLED:
+            return
+        if self.context.gone:
+            self._cancel("client_gone", "the client went away between two attempts")
+            return
+        while (problem := standing.may_try(self._gate, self.context, self.target)) is not None:
+            if not self._deployments_left or problem.case is not problems.FROZEN:
+                self._refuse(problem, "interrupted", False)
                 return
-        case, outcome = _FAILURES.get(fail.reason, (problems.UPSTREAM_BROKEN, "upstream_error"))
-        if fail.dispatched:
-            settle.estimate(self.context, 0, f"the provider did not answer completely ({fail.reason})")
-        message = _MESSAGES.get(fail.reason, "the provider's response broke off")
-        self._refuse(Problem(case, f"{message}: {fail.message}" if fail.message else message), outcome, fail.dispatched)
+            self.target = self._deployments_left.pop(0)
+            if self.prepare() is not None:
+                self._refuse(problem, "interrupted", False)
+                return
+        try:
+            self.begin()
+        except SpoolFullError:
+            self._refuse(Problem(problems.LEDGER_UNAVAILABLE, "the ledger cannot record"), "upstream_error", False)
+
+    def _end_unanswered(self, failure: Setback) -> None:
+        """End: the provider's own error where it said one, else the gateway's."""
+        context = self.context
+        self._note_attempt(self._status(), failure.reason, failure.problem.message)
+        context.usage = failure.usage
+        if failure.is_estimated:
+            context.estimate_reason = f"the provider did not answer completely ({failure.reason})"
+        if failure.said is None:
+            self._refuse(failure.problem, failure.outcome, failure.usage is not None, failure.service_tier)
+            return
+        status, body = failure.said
+        if status == problems.OVERLOADED_STATUS and failure.status is None and context.endpoint.dialect != "anthropic":
+            status = problems.OVERLOADED.status
+        context.status = status
+        context.outcome = "client_gone" if context.gone else failure.outcome
+        context.error = ("upstream_error", clean(body[:256].decode("utf-8", "replace"), 256))
+        way, head = self._passage, self._head
+        assert way is not None
+        assert head is not None
+        # What came under another status is put into the client's words, also where both speak one dialect.
+        told, more, shown = (way.error if failure.status is not None else way.error_in_words)(status, body, context.id)
+        context.bytes_out = len(shown)
+        self._settle(None, billed=failure.usage is not None)
+        if not context.gone:
+            kind = passage.JSON_TYPE if shown is not body or failure.status is None else None
+            headers = (
+                self._headers(head, passage.JSON_TYPE, kind)
+                + more
+                + (b"x-switchgear-error: upstream_error\r\nx-switchgear-error-source: upstream\r\n")
+            )
+            self._gate.outbox.call(context.exchange, context.exchange.send, told, headers, shown)
+
+    def _status(self) -> int | None:
+        return None if self._head is None else self._head.status
+
+    @property
+    def _is_free(self) -> bool:
+        assert self.context.request is not None
+        return self.context.request.operation in FREE_OPERATIONS
 
     # plain answers
 
@@ -428,9 +462,10 @@ class Transfer:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         head = self._head
         assert head is not None
-        self._note_attempt(head.status, None)
         if head.status >= 400:
-            self._on_error(head, body)
+            after = next((value for name, value in head.headers if name == b"retry-after"), None)
+            is_refused = head.status in retry.OUR_FAULT
+            self._set_back(setback.of_status(head.status, body, retry.parse_retry_after(after), is_refused))
         else:
             self._deliver(head, body)
 
@@ -473,84 +508,100 @@ class Transfer:
         assert way is not None
         request = context.request
         assert request is not None
+        if reading.unfit is not None or isinstance(out, ProtocolError):
+            unfit = reading.unfit or Unfit(str(out))
+            failure = setback.of_answer(unfit, reading, b"".join(self._body), context.input_estimate)
+            self._set_back(structs.replace(failure, usage=None, is_estimated=False) if self._is_free else failure)
+            return
+        self._note_attempt(head.status, None)
         context.status, context.outcome = head.status, "client_gone" if context.gone else "ok"
-        counts = request.operation in FREE_OPERATIONS
+        counts = self._is_free
         context.usage = None if counts else reading.usage
         context.units = _units(request, reading)
+        context.dropped = way.dropped
         if reading.usage is None and not counts and request.operation not in passage.MEDIA_OPERATIONS:
-            settle.estimate(context, self._body_bytes // (settle.BYTES_PER_TOKEN * 2), "the provider reported no usage")
-        if isinstance(out, ProtocolError):
-            self._refuse(Problem(problems.UPSTREAM_BROKEN, str(out)), "upstream_error", True)
-            return
-        body, kind = out, None
-        if not way.is_verbatim:
-            context.dropped = way.dropped
-            kind = way.stream_type if request.stream else passage.JSON_TYPE
-        context.bytes_out = len(body)
+            settle.estimate(context, self._body_bytes // SEEN_BYTES_PER_TOKEN, "the provider reported no usage")
+        context.bytes_out = len(out)
         cost = self._settle(reading, billed=not counts)
         if not context.gone:
             if context.client.wants_cost and cost is not None and not request.stream:
-                body = usage_cost.add(body, usage_cost.PLAIN.get(context.endpoint.dialect, ("usage",)), cost)
-            headers = self._headers(head, passage.JSON_TYPE, cost, kind)
-            self._gate.outbox.call(context.exchange, context.exchange.send, head.status, headers, body)
-
-    def _on_error(self, head: Head, body: bytes) -> None:
-        retry_after = next((value for name, value in head.headers if name == b"retry-after"), None)
-        step = retry.next_step(
-            status=head.status,
-            retries_left=self._retries_left,
-            has_next=bool(self._deployments_left),
-            may_retry=self._has_time() and not self.context.gone,
-            retry_after_s=retry.parse_retry_after(retry_after),
-        )
-        if self._step(step, retry.parse_retry_after(retry_after)):
-            return
-        context = self.context
-        if head.status in retry.OUR_FAULT:
-            # The client cannot put our credential right, and must not take this for its own key.
-            self._refuse(
-                Problem(
-                    problems.UPSTREAM_AUTH,
-                    f"the provider refused the gateway's credential (status {head.status}); "
-                    "an administrator has to look at it",
-                ),
-                "upstream_error",
-                False,
-            )
-            return
-        context.status = head.status
-        context.outcome = "client_error" if head.status < 500 and head.status not in {408, 429} else "upstream_error"
-        context.error = ("upstream_error", clean(body[:256].decode("utf-8", "replace"), 256))
-        context.bytes_out = len(body)
-        self._settle(None, billed=False)
-        if not context.gone:
-            assert self._passage is not None
-            status, more, shown = self._passage.error(head.status, body, context.id)
-            kind = None if self._passage.is_verbatim else passage.JSON_TYPE
-            headers = (
-                self._headers(head, passage.JSON_TYPE, None, kind)
-                + more
-                + (b"x-switchgear-error: upstream_error\r\nx-switchgear-error-source: upstream\r\n")
-            )
-            self._gate.outbox.call(context.exchange, context.exchange.send, status, headers, shown)
+                out = usage_cost.add(out, usage_cost.PLAIN.get(context.endpoint.dialect, ("usage",)), cost)
+            forced = None if way.is_verbatim else way.stream_type if request.stream else passage.JSON_TYPE
+            headers = self._headers(head, passage.JSON_TYPE, forced, cost)
+            self._gate.outbox.call(context.exchange, context.exchange.send, head.status, headers, out)
 
     # streams
 
+    def _on_held(self, data: bytes, ended: bool) -> None:
+        """A stream before its first event: it may still fail without its client knowing."""
+        meter, way, stream = self._meter, self._passage, self._stream
+        assert meter is not None
+        assert way is not None
+        problem, event = "the provider's stream ended without an answer", None
+        try:
+            out = meter.feed(data)
+            if ended:
+                out += meter.finish()
+            self._body.append(out)
+            event = way.first_event(b"".join(self._body))
+            failed = meter.error or (event is None and ended) or (ended and not meter.is_clean and way.must_end_well)
+        except ProtocolError as exc:
+            problem, failed = str(exc), True
+        if not failed:
+            if event is None:
+                if stream is not None:
+                    stream.consume(len(data))
+                return
+            self._start_stream()
+            held, self._body = b"".join(self._body), []
+            self._pass_on(held, len(data), ended)
+            return
+        if stream is not None and not ended:
+            stream.cancel()
+        said = way.said(meter, b"".join(self._body))
+        self._set_back(setback.of_stream(meter, problem, said, self.context.input_estimate))
+
+    def _start_stream(self) -> None:
+        """Send the head: from here on the request is this provider's."""
+        context, head, way = self.context, self._head, self._passage
+        assert head is not None
+        assert way is not None
+        self._state = State.STREAMING
+        context.status = head.status
+        context.ttft_ms = self._elapsed_ms()
+        self._last_write_s = self._checkpoint_s = self._gate.now_s
+        if not context.gone:
+            kind = None if way.is_verbatim and not way.as_array else way.stream_type
+            context.exchange.start(head.status, self._headers(head, way.stream_type, kind))
+
     def _on_stream(self, data: bytes, ended: bool) -> None:
-        context, meter, stream = self.context, self._meter, self._stream
+        meter = self._meter
         assert meter is not None
         try:
             out = meter.feed(data)
             if ended:
                 out += meter.finish()
-            if self._rider is not None:
-                out = self._rider.feed(out)
         except ProtocolError as exc:
-            if stream is not None and not ended:
-                stream.cancel()
-            self._note_attempt(context.status, "broken")
-            self._break_stream(Fail("broken", str(exc), True))
+            self._stream_failed(exc, ended)
             return
+        self._pass_on(out, len(data), ended)
+
+    def _stream_failed(self, exc: ProtocolError, ended: bool) -> None:
+        if self._stream is not None and not ended:
+            self._stream.cancel()
+        self._note_attempt(self.context.status, "broken")
+        self._break_stream("broken", str(exc))
+
+    def _pass_on(self, out: bytes, size: int, ended: bool) -> None:
+        """Send what came of `size` bytes of the provider's."""
+        context, meter, stream = self.context, self._meter, self._stream
+        assert meter is not None
+        if self._rider is not None:
+            try:
+                out = self._rider.feed(out)
+            except ProtocolError as exc:
+                self._stream_failed(exc, ended)
+                return
         if ended:
             self._end_stream(out)
             return
@@ -558,9 +609,9 @@ class Transfer:
             self._has_usage = True
             self._checkpoint()  # the client is about to see a figure: it must be recoverable first
         if context.gone:
-            self._gone_bytes += len(data)
+            self._gone_bytes += size
             if stream is not None:
-                stream.consume(len(data))
+                stream.consume(size)
             return
         if out:
             context.bytes_out += len(out)
@@ -568,9 +619,9 @@ class Transfer:
             self._gate.outbox.call(context.exchange, context.exchange.write, out)
         if stream is not None:
             if context.exchange.is_blocked:
-                self._stalled_bytes += len(data)
+                self._stalled_bytes += size
             else:
-                stream.consume(len(data))
+                stream.consume(size)
 
     def on_writable(self) -> None:
         """The client reads again: let the vault send on."""
@@ -588,7 +639,7 @@ class Transfer:
         context.bytes_out += len(out)
         clean_end = meter.is_clean
         if clean_end:
-            context.outcome = "client_gone" if context.gone else "ok"
+            context.outcome = "client_gone" if context.gone and not self._is_whole else "ok"
         else:
             context.outcome = "upstream_error"
             context.error = ("upstream_broken", "the stream ended without a proper end")
@@ -611,20 +662,22 @@ class Transfer:
         else:
             self._say_broken(Problem(problems.UPSTREAM_BROKEN, "the provider's stream broke off"))
 
-    def _break_stream(self, fail: Fail) -> None:
+    def _break_stream(self, reason: str, message: str) -> None:
         context, meter = self.context, self._meter
         assert meter is not None
         reading = meter.reading
         final = reading.finish_reason is not None
-        settle.complete(context, reading.usage, meter.output_estimate, final, f"the stream broke off ({fail.reason})")
-        case, outcome = _FAILURES.get(fail.reason, (problems.UPSTREAM_BROKEN, "upstream_error"))
-        context.outcome = "client_gone" if context.gone else outcome
-        context.error = (case.code, fail.message)
+        settle.complete(context, reading.usage, meter.output_estimate, final, f"the stream broke off ({reason})")
+        case, outcome = setback.FAILURES.get(reason, (problems.UPSTREAM_BROKEN, "upstream_error"))
+        if context.gone:
+            outcome = "ok" if self._is_whole else "client_gone"
+        context.outcome = outcome
+        context.error = (case.code, message)
         self._settle(meter.reading)
         if not context.gone:
             if self._rider is not None and (rest := self._rider.finish(None)):
                 self._gate.outbox.call(context.exchange, context.exchange.write, rest)
-            self._say_broken(Problem(case, fail.message or "the stream broke off"))
+            self._say_broken(Problem(case, message or "the stream broke off"))
 
     def _say_broken(self, problem: Problem) -> None:
         context = self.context
@@ -637,8 +690,17 @@ class Transfer:
     # the client, the timer, the end
 
     def on_gone(self) -> None:
-        """The client went away: wait a little for the cost to become known, then cancel (see `check`)."""
-        self.context.gone = True
+        """The client went away: wait a little for the cost to become known, then cancel (see `check`). One that was sent the
+        end of its answer missed nothing."""
+        context, meter = self.context, self._meter
+        context.gone = True
+        self._is_whole = (
+            self._state is State.STREAMING
+            and meter is not None
+            and meter.is_clean
+            and not context.exchange.is_blocked
+            and self._gate.outbox.is_empty
+        )
         self._gone_s = self._gate.now_s
         if self._stream is not None and self._stalled_bytes:
             self._stream.consume(self._stalled_bytes)
@@ -653,23 +715,28 @@ class Transfer:
             if now_s - self._gone_s > bound or self._gone_bytes > GONE_STREAM_BYTES:
                 self._cancel("client_gone", "the client went away")
                 return
-        total_s = self.target.candidate.timeouts.total_s
-        wanted_s = context.client.timeout_s
-        # The vault keeps the model's limit itself, and is given a moment to say so; the client's is kept here.
-        if now_s - context.started_s > (total_s + 5.0 if wanted_s is None else min(wanted_s, total_s + 5.0)):
-            total_s = total_s if wanted_s is None else wanted_s
+        total_s = self._total_s
+        # The vault keeps the first attempt's limit itself, and is given a moment to say so; others are kept here.
+        slack_s = VAULT_SLACK_S if self._number == 1 and context.client.timeout_s is None else 0.0
+        if now_s - context.started_s > total_s + slack_s:
             if self._stream is not None:
                 self._stream.cancel()
             self.on_fail(Fail("timeout", f"no complete answer within {total_s:g} s", True))
             return
-        if self._state is not State.STREAMING or self._meter is None:
+        if self._state not in {State.STREAMING, State.HELD} or self._meter is None:
             return
         if not context.gone and now_s - self._last_write_s >= PING_S:
             self._last_write_s = now_s
             assert self._passage is not None
             ping = self._passage.ping(self._meter)
+            if ping and self._state is State.HELD:
+                self._start_stream()  # a client that hears nothing for longer may give up: its place is here now
+                self._pass_on(b"".join(self._body), 0, False)
+                self._body = []
             if ping:
-                context.exchange.write(ping)
+                self._gate.outbox.call(context.exchange, context.exchange.write, ping)
+        if self._state is State.HELD:
+            return
         seen = self._meter.output_estimate
         if now_s - self._checkpoint_s >= CHECKPOINT_S or seen - self._checkpoint_tokens >= CHECKPOINT_TOKENS:
             self._checkpoint()
@@ -678,12 +745,14 @@ class Transfer:
         """The gateway stops: end this request, and say so to the client and in the ledger."""
         if self._stream is not None:
             self._stream.cancel()
-        self._note_attempt(self.context.status or None, "interrupted")
+        self._note_attempt(self._status(), "interrupted")
         if self._state is State.STREAMING:
-            self._break_stream(Fail("vault_lost", message, True))
-        else:
+            self._break_stream("interrupted", message)
+            return
+        is_asked = self._state is not State.PAUSED and not self._is_free
+        if is_asked:
             settle.estimate(self.context, 0, "the gateway stopped before the answer")
-            self._refuse(Problem(problems.INTERRUPTED, message), "interrupted", True)
+        self._refuse(Problem(problems.INTERRUPTED, message), "interrupted", is_asked)
 
     def cut(self, problem: Problem) -> None:
         """Something that this request needs was frozen: end it, and say so to the client and in the ledger. What was seen is
@@ -691,9 +760,9 @@ class Transfer:
         is_asked = self._stream is not None
         if self._stream is not None:
             self._stream.cancel()
-            self._note_attempt(self.context.status or None, "frozen")
+            self._note_attempt(self._status(), "frozen")
         if self._state is State.STREAMING:
-            self._break_stream(Fail("frozen", problem.message, True))
+            self._break_stream("frozen", problem.message)
             return
         if is_asked:
             settle.estimate(self.context, 0, "cut by a freeze before the answer")
@@ -703,16 +772,17 @@ class Transfer:
         context = self.context
         if self._stream is not None:
             self._stream.cancel()
-        self._note_attempt(context.status or None, outcome)
+        self._note_attempt(self._status(), None if self._is_whole else outcome)
         meter = self._meter
-        context.outcome = outcome
+        is_asked = self._state is not State.PAUSED and not self._is_free
+        context.outcome = "ok" if self._is_whole else outcome
         context.status = context.status or 499
         if meter is not None:
             reading = meter.reading
             settle.complete(context, reading.usage, meter.output_estimate, reading.finish_reason is not None, why)
-        else:
-            settle.estimate(context, 0, why)
-        self._settle(meter.reading if meter is not None else None)
+        elif is_asked:
+            settle.estimate(context, self._body_bytes // SEEN_BYTES_PER_TOKEN, why)
+        self._settle(meter.reading if meter is not None else None, billed=is_asked)
         self._gate.outbox.schedule()
 
     def _checkpoint(self) -> None:
@@ -733,56 +803,12 @@ class Transfer:
         self._gate.spool.checkpoint(context.id, records.encode_payload(record))
         self._gate.outbox.schedule()
 
-    def _step(self, step: retry.Step, retry_after_s: float | None) -> bool:
-        if step == "give_up":
-            return False
-        pause = 0.0
-        if step == "retry":
-            self._retries_left -= 1
-            pause = retry_after_s if retry_after_s is not None else RETRY_PAUSE_S
-        else:
-            self.target = self._deployments_left.pop(0)
-            assert self.context.request is not None
-            if self.context.request.is_large:
-                self._passage = None  # prepared when the attempt begins, in slices
-            elif self.prepare() is not None:
-                return False
-        self._state = State.WAITING
-        self._stream = None
-        self._head = None
-        self._body, self._body_bytes = [], 0
-        if pause:
-            asyncio.get_running_loop().call_later(pause, self._begin_again)
-        else:
-            self._begin_again()
-        return True
-
-    @guarded(on_fault)
-    def _begin_again(self) -> None:
-        if self._state is State.SETTLED:
-            return
-        if self.context.gone:
-            self._cancel("client_gone", "the client went away between two attempts")
-            return
-        while (problem := standing.may_try(self._gate, self.context, self.target)) is not None:
-            if not self._deployments_left or problem.case is not problems.FROZEN:
-                self._refuse(problem, "interrupted", False)
-                return
-            self.target = self._deployments_left.pop(0)
-            if self.prepare() is not None:
-                self._refuse(problem, "interrupted", False)
-                return
-        try:
-            self.begin()
-        except SpoolFullError:
-            self._refuse(Problem(problems.LEDGER_UNAVAILABLE, "the ledger cannot record"), "upstream_error", False)
-
-    def _refuse(self, problem: Problem, outcome: str, billed: bool) -> None:
+    def _refuse(self, problem: Problem, outcome: str, billed: bool, service_tier: str | None = None) -> None:
         context = self.context
         context.status = problem.case.status
         context.outcome = "client_gone" if context.gone else outcome
         context.error = (problem.case.code, problem.message)
-        self._settle(None, billed=billed)
+        self._settle(Reading(service_tier=service_tier), billed=billed)
         if not context.gone:
             self._gate.outbox.call(context.exchange, self._gate.refuse, context, problem, self._told())
 
@@ -820,11 +846,20 @@ class Transfer:
         """Tell whether a provider may keep what it answered under this id."""
         return self.context.endpoint.dialect == "responses" and response_id.startswith("resp_")
 
-    def _note_attempt(self, status: int | None, error: str | None, message: str = "") -> None:
-        head = self._head
-        upstream_id = None
+    def _note_attempt(
+        self, status: int | None, error: str | None, message: str = "", charge: Setback | None = None
+    ) -> None:
+        """Note how an attempt ended, once. `charge` is for one that another follows; the last one's is the settlement's."""
+        if self._state is State.PAUSED:
+            return
+        head, target = self._head, self.target
+        upstream_id = cost = None
         if head is not None:
-            upstream_id = next((value for name, value in head.headers if name in UPSTREAM_IDS), None)
+            upstream_id = next((value for name, value in head.headers if name in heads.UPSTREAM_IDS), None)
+        usage = charge.usage if charge is not None else None
+        tier = charge.service_tier if charge is not None else None
+        if usage is not None and target.meterer is not None:
+            cost = target.meterer.nanousd(usage, tier)
         outcome = AttemptOutcome(
             self._number,
             status,
@@ -834,13 +869,23 @@ class Transfer:
             self._elapsed_ms(),
             head.connect_ms if head is not None else None,
             clean(upstream_id[:128].decode("latin-1"), 128) if upstream_id is not None else None,
+            usage,
+            cost,
+            charge is not None and charge.is_estimated,
+            tier,
         )
         self.context.attempts.append(outcome)
         if error is not None or (status is not None and status >= 400):
-            telling.attempt(self._gate.report, self.context.id, self.target, outcome, message)
+            telling.attempt(self._gate.report, self.context.id, target, outcome, message)
+
+    @property
+    def _total_s(self) -> float:
+        """How long the request may take: the model's limit, or its client's."""
+        total_s, wanted_s = self._plan.targets[0].candidate.timeouts.total_s, self.context.client.timeout_s
+        return total_s if wanted_s is None else min(wanted_s, total_s)
 
     def _has_time(self) -> bool:
-        return self._gate.clock.monotonic_s() - self.context.started_s < self.target.candidate.timeouts.total_s
+        return self._gate.clock.monotonic_s() - self.context.started_s < self._total_s
 
     def _elapsed_ms(self) -> int:
         return int((self._gate.clock.monotonic_s() - self.context.started_s) * 1000)
@@ -850,32 +895,20 @@ class Transfer:
         assert request is not None
         if not request.stream:
             return False
-        kind = next((value for name, value in head.headers if name == b"content-type"), b"")
-        return kind.startswith((b"text/event-stream", b"application/vnd.amazon.eventstream"))
+        kind = next((value for name, value in head.headers if name == b"content-type"), b"").lower()
+        return kind.startswith(STREAM_TYPES) or not kind
 
-    def _headers(self, head: Head, default_type: bytes, cost: int | None, forced_type: bytes | None = None) -> bytes:
-        """Build the response's headers. The content type is the provider's, unless the answer was translated."""
-        request_id = self.context.id.encode()
-        parts = [b"x-request-id: ", request_id, b"\r\n", self.target.headers]
-        dialect = self.context.endpoint.dialect
-        if dialect in ID_HEADERS:
-            parts += (ID_HEADERS[dialect], request_id, b"\r\n")
-        content_type = default_type
-        for name, value in head.headers:
-            if name == b"content-type":
-                content_type = value
-            elif name in PASSED:
-                parts += (name, b": ", value, b"\r\n")
-            elif name in UPSTREAM_IDS:
-                parts += (b"x-switchgear-upstream-request-id: ", header_value(value.decode("latin-1")), b"\r\n")
-        if forced_type is not None:
-            content_type = forced_type
-        parts.append(b"content-type: %b\r\nx-switchgear-attempts: %d\r\n" % (content_type, self._number))
-        if cost is not None:
-            parts.append(b"x-switchgear-cost-usd: %b\r\n" % format_usd(cost).encode())
-        if self.context.snapshot is not None and self.context.snapshot.compat:
-            parts.append(litellm.headers(request_id, self._number - 1, self._elapsed_ms(), cost))
-        return b"".join(parts)
+    def _headers(self, head: Head, default_type: bytes, forced_type: bytes | None, cost: int | None = None) -> bytes:
+        return heads.response(
+            self.context,
+            self.target,
+            head,
+            self._number,
+            self._elapsed_ms(),
+            default_type=default_type,
+            forced_type=forced_type,
+            cost=cost,
+        )
 
 
 def _units(request: Request, reading: Reading) -> dict[str, int] | None:
@@ -886,39 +919,5 @@ def _units(request: Request, reading: Reading) -> dict[str, int] | None:
     return reading.units
 
 
-def _known_betas(headers: tuple[tuple[bytes, bytes], ...], betas: dict[str, str]) -> Iterator[tuple[bytes, bytes]]:
-    """Say `anthropic-beta` in the words that a provider knows; one refused value costs the whole request."""
-    for name, value in headers:
-        if name != b"anthropic-beta":
-            yield name, value
-            continue
-        kept: dict[str, None] = {}
-        for beta in value.decode("latin-1").split(","):
-            plain = beta.strip()
-            known = next((other for start, other in betas.items() if plain.startswith(start)), plain)
-            if known:
-                kept[known] = None
-        yield name, ",".join(kept).encode("latin-1")
-
-
 def _wants_sse(context: RequestContext) -> bool:
     return paths.query(context.exchange.head.target, b"alt") == b"sse"
-
-
-_FAILURES = {
-    "connect": (problems.UPSTREAM_UNREACHABLE, "upstream_error"),
-    "timeout": (problems.UPSTREAM_TIMEOUT, "timeout"),
-    "broken": (problems.UPSTREAM_BROKEN, "upstream_error"),
-    "refused": (problems.UPSTREAM_UNREACHABLE, "upstream_error"),
-    "overloaded": (problems.OVERLOADED, "upstream_error"),
-    "vault_lost": (problems.UPSTREAM_BROKEN, "interrupted"),
-    "internal": (problems.INTERNAL, "interrupted"),
-    "frozen": (problems.FROZEN, "interrupted"),
-}
-_MESSAGES = {
-    "connect": "the provider cannot be reached",
-    "timeout": "the provider was too slow",
-    "refused": "the inner gate refused the request",
-    "overloaded": "the gateway is at its ceiling",
-    "vault_lost": "the request was interrupted inside the gateway",
-}

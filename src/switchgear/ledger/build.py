@@ -35,7 +35,7 @@ TEXT_MAX = 512
 UNITS_MAX = 10**7
 TRIES_MAX = 16
 """Attempts of a request that are believed: more than an edge makes."""
-NOT_THE_PROVIDERS = frozenset({"client_gone", "interrupted", "vault_lost", "overloaded", "refused"})
+NOT_THE_PROVIDERS = frozenset({"client_gone", "interrupted", "vault_lost", "frozen", "overloaded", "refused"})
 """Ends of attempts that say nothing of the provider."""
 
 FindPrice = Callable[[str, str, str, int], Price | None]

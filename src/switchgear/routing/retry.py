@@ -1,7 +1,8 @@
-"""What to do after an attempt failed, as a pure function. Level 1.
+"""What to do after an attempt failed before its client got a byte, as a pure function. Level 1.
 
 CONTRACT.md §4: one retry for connect failures, 408, 429 and 5xx while nothing was sent to the client, within the total
-deadline, honouring `retry-after` up to 10 s; none when the client itself is retrying; then the next deployment.
+deadline, honouring `retry-after` up to 10 s; none when the client itself is retrying; then the next deployment. Nothing is
+sent again silently: each attempt has an id, a record and a charge of its own (INVARIANTS H3).
 """
 
 from typing import Literal
@@ -9,29 +10,48 @@ from typing import Literal
 Step = Literal["retry", "fallback", "give_up"]
 
 RETRY_AFTER_MAX_S = 10.0
-RETRYABLE = frozenset({408, 429, 500, 502, 503, 504, 529})
+ATTEMPTS_MAX = 8
+"""Of one request: a settlement tells of each, and must fit what its reservation kept free (INVARIANTS L3)."""
 OUR_FAULT = frozenset({401, 402, 403, 407})
 """Statuses that concern our credential, not the client's request."""
-FALLBACK_ALSO = frozenset({404})
+_TRANSIENT = frozenset({408, 429, *range(500, 600)})
+_ELSEWHERE = OUR_FAULT | {404}
 """A deployment that does not know its model is misconfigured here; another may know it."""
+_AGAIN_FIRST = frozenset({"connect"})
+"""Failures that the same deployment is asked again for, before the next one: nothing was sent."""
+_ELSEWHERE_FIRST = frozenset({"broken", "unfinished", "garbage", "error_200", "error_first"})
+"""Failures that another deployment is asked for, and the same one again only where there is no other."""
+_ONLY_ELSEWHERE = frozenset({"timeout", "overloaded", "refused"})
+"""Waiting for the same deployment once more would take as long again; a ceiling of its credential will not be gone."""
 
 
 def next_step(
-    *, status: int | None, retries_left: int, has_next: bool, may_retry: bool, retry_after_s: float | None
+    *,
+    status: int | None,
+    reason: str | None,
+    retries_left: int,
+    has_next: bool,
+    may_go_on: bool,
+    retry_after_s: float | None = None,
 ) -> Step:
     """Decide after a failed attempt.
 
-    `status` is the upstream's, None when there was none (connect failure, cut connection); `may_retry` is False when
-    the client announced a retry of its own, or when time is up. The same deployment is retried before the next one,
-    unless it asked for more patience than we have.
+    `status` is the upstream's when it says how it failed (400 and above), else None, and `reason` is in the words of
+    `frames.Fail` or of `edge.setback`. `may_go_on` is False when time is up or the client is gone.
     """
-    if status is not None and status not in RETRYABLE and status not in OUR_FAULT and status not in FALLBACK_ALSO:
+    if not may_go_on:
         return "give_up"
-    if status is None or status in RETRYABLE:
+    onward: Step = "fallback" if has_next else "give_up"
+    if status is not None:
+        if status not in _TRANSIENT:
+            return onward if status in _ELSEWHERE else "give_up"
         patient = retry_after_s is None or retry_after_s <= RETRY_AFTER_MAX_S
-        if may_retry and retries_left > 0 and patient and not (has_next and status == 429):
-            return "retry"
-    return "fallback" if has_next else "give_up"
+        return "retry" if retries_left > 0 and patient and not (has_next and status == 429) else onward
+    if reason in _AGAIN_FIRST:
+        return "retry" if retries_left > 0 else onward
+    if reason in _ELSEWHERE_FIRST:
+        return "retry" if retries_left > 0 and not has_next else onward
+    return onward if reason in _ONLY_ELSEWHERE else "give_up"
 
 
 def parse_retry_after(value: bytes | None) -> float | None:

@@ -1,0 +1,138 @@
+"""What goes in the heads: of an attempt to its provider, and of the answer to its client. Level 4 (CONTRACT.md §4)."""
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from switchgear.core.money import format_usd
+from switchgear.core.text import header_value
+from switchgear.dialects.passage import Passage
+from switchgear.edge import litellm
+from switchgear.edge.context import RequestContext
+from switchgear.edge.plan import Target
+from switchgear.wire import frames
+from switchgear.wire.frames import Head
+
+NOT_FORWARDED = frozenset({b"x-goog-api-key", b"x-goog-user-project"})
+PASSED = frozenset({b"retry-after", b"retry-after-ms", b"x-should-retry", b"openai-processing-ms", b"x-amzn-errortype"})
+UPSTREAM_IDS = frozenset({b"x-request-id", b"request-id", b"x-amzn-requestid"})
+FORWARDED = (b"openai-beta", b"idempotency-key")
+FORWARDED_PREFIXES = (b"anthropic-", b"x-goog-")
+"""Of clients that speak a provider's own dialect, whose headers change what it does."""
+ANTHROPIC_VERSION = (b"anthropic-version", b"2023-06-01")
+"""The version of the dialect that is written here; a client of the dialect sends its own."""
+PER_REQUEST = frozenset({b"idempotency-key", b"traceparent"})
+"""Headers whose values differ from request to request: a route with one is not kept."""
+TRACE = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""W3C Trace Context §3.2, version 00 (read 2026-11-26)."""
+ID_HEADERS = {"anthropic": b"request-id: ", "bedrock": b"x-amzn-requestid: "}
+
+
+def route(context: RequestContext, target: Target, way: Passage) -> msgspec.Raw:
+    """Encode where the attempt goes: once per target, path and the headers that are passed on."""
+    headers = _forwarded(context, target, way)
+    trace = context.exchange.head.headers.get(b"traceparent") if target.candidate.provider.own else None
+    if trace is not None and TRACE.fullmatch(trace):
+        headers = (*headers, (b"traceparent", trace))
+    name = (way.method, way.path, headers, way.content_type)
+    raw = target.opens.get(name)
+    if raw is None:
+        timeouts = target.candidate.timeouts
+        raw = msgspec.Raw(
+            frames.encode_payload(
+                frames.Route(
+                    target.deployment,
+                    way.method,
+                    way.path,
+                    [(b"content-type", way.content_type), *headers],
+                    timeouts.first_byte_s,
+                    timeouts.idle_s,
+                    timeouts.total_s,
+                    timeouts.connect_s,
+                )
+            )
+        )
+        if (
+            len(target.opens) < 64
+            and "/resp_" not in way.path
+            and not any(header in PER_REQUEST or value.startswith(b"multipart") for header, value in headers)
+        ):
+            target.opens[name] = raw
+    return raw
+
+
+def _forwarded(context: RequestContext, target: Target, way: Passage) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the client's headers that a provider of its dialect gets; another's get none but what they need."""
+    head = context.exchange.head
+    if not way.is_verbatim:
+        return (ANTHROPIC_VERSION,) if way.provider_dialect == "anthropic" else ()
+    betas = target.candidate.provider.quirks.betas
+    known = head.shared.get("forwarded")
+    if known is not None and known[0] == way.dialect and not betas:
+        found: tuple[tuple[bytes, bytes], ...] = known[1]
+        return found
+    headers = head.headers
+    found = tuple((name, headers[name]) for name in (b"accept", *FORWARDED) if name in headers)
+    if way.dialect in {"anthropic", "gemini"}:
+        found += tuple(
+            (name, value)
+            for name, value in headers.items()
+            if name.startswith(FORWARDED_PREFIXES) and name not in NOT_FORWARDED
+        )
+        if way.dialect == "anthropic" and b"anthropic-version" not in headers:
+            found += (ANTHROPIC_VERSION,)
+    if betas:
+        return tuple((name, value) for name, value in _known_betas(found, betas) if value)
+    head.shared["forwarded"] = (way.dialect, found)
+    return found
+
+
+def _known_betas(headers: tuple[tuple[bytes, bytes], ...], betas: dict[str, str]) -> Iterator[tuple[bytes, bytes]]:
+    """Say `anthropic-beta` in the words that a provider knows; one refused value costs the whole request."""
+    for name, value in headers:
+        if name != b"anthropic-beta":
+            yield name, value
+            continue
+        kept: dict[str, None] = {}
+        for beta in value.decode("latin-1").split(","):
+            plain = beta.strip()
+            known = next((other for start, other in betas.items() if plain.startswith(start)), plain)
+            if known:
+                kept[known] = None
+        yield name, ",".join(kept).encode("latin-1")
+
+
+def response(
+    context: RequestContext,
+    target: Target,
+    head: Head,
+    attempts: int,
+    elapsed_ms: int,
+    *,
+    default_type: bytes,
+    forced_type: bytes | None = None,
+    cost: int | None = None,
+) -> bytes:
+    """Build the response's headers. The content type is the provider's, unless the answer was translated."""
+    request_id = context.id.encode()
+    parts = [b"x-request-id: ", request_id, b"\r\n", target.headers]
+    dialect = context.endpoint.dialect
+    if dialect in ID_HEADERS:
+        parts += (ID_HEADERS[dialect], request_id, b"\r\n")
+    content_type = default_type
+    for name, value in head.headers:
+        if name == b"content-type":
+            content_type = value
+        elif name in PASSED:
+            parts += (name, b": ", value, b"\r\n")
+        elif name in UPSTREAM_IDS:
+            parts += (b"x-switchgear-upstream-request-id: ", header_value(value.decode("latin-1")), b"\r\n")
+    if forced_type is not None:
+        content_type = forced_type
+    parts.append(b"content-type: %b\r\nx-switchgear-attempts: %d\r\n" % (content_type, attempts))
+    if cost is not None:
+        parts.append(b"x-switchgear-cost-usd: %b\r\n" % format_usd(cost).encode())
+    if context.snapshot is not None and context.snapshot.compat:
+        parts.append(litellm.headers(request_id, attempts - 1, elapsed_ms, cost))
+    return b"".join(parts)

@@ -1,0 +1,115 @@
+"""How an attempt fails before its client got a byte: what is decided upon, recorded, charged, and said at the end. Level 4.
+
+Whether a provider charges for what it did not deliver is not known here. Sent and unanswered: its input is estimated, and
+what was seen of an answer. An error of the provider's own is free, as providers say of them.
+"""
+
+import msgspec
+
+from switchgear.core import problems
+from switchgear.core.problems import Case, Problem
+from switchgear.core.usage import TokenUsage
+from switchgear.dialects import errors
+from switchgear.dialects.passage import Meter
+from switchgear.dialects.reading import Reading, Unfit
+from switchgear.wire.frames import Fail
+
+
+class Setback(msgspec.Struct, frozen=True):
+    """An attempt that failed."""
+
+    reason: str | None
+    """In one word, for the record and the decision; None where `status` says it."""
+    problem: Problem
+    """What the client is told when nothing else is tried and the provider said nothing that can be shown."""
+    outcome: str = "upstream_error"
+    status: int | None = None
+    """The provider's status of 400 and above."""
+    retry_after_s: float | None = None
+    said: tuple[int, bytes] | None = None
+    """An error of the provider's own: the status it stands for, and its body."""
+    usage: TokenUsage | None = None
+    """What may be charged; None: nothing."""
+    is_estimated: bool = False
+    service_tier: str | None = None
+
+
+FAILURES: dict[str, tuple[Case, str]] = {
+    "connect": (problems.UPSTREAM_UNREACHABLE, "upstream_error"),
+    "timeout": (problems.UPSTREAM_TIMEOUT, "timeout"),
+    "broken": (problems.UPSTREAM_BROKEN, "upstream_error"),
+    "refused": (problems.UPSTREAM_UNREACHABLE, "upstream_error"),
+    "overloaded": (problems.OVERLOADED, "upstream_error"),
+    "vault_lost": (problems.UPSTREAM_BROKEN, "interrupted"),
+    "internal": (problems.INTERNAL, "interrupted"),
+    "frozen": (problems.FROZEN, "interrupted"),
+    "interrupted": (problems.INTERRUPTED, "interrupted"),
+}
+"""Reason → (what the client is told, the record's outcome)."""
+_MESSAGES = {
+    "connect": "the provider cannot be reached",
+    "timeout": "the provider was too slow",
+    "refused": "the inner gate refused the request",
+    "overloaded": "the gateway is at its ceiling",
+    "vault_lost": "the request was interrupted inside the gateway",
+}
+
+
+def of_fail(fail: Fail, input_estimate: int, seen_tokens: int) -> Setback:
+    """No complete response. `seen_tokens` is an estimate of what came of one."""
+    case, outcome = FAILURES.get(fail.reason, (problems.UPSTREAM_BROKEN, "upstream_error"))
+    message = _MESSAGES.get(fail.reason, "the provider's response broke off")
+    return Setback(
+        fail.reason,
+        Problem(case, f"{message}: {fail.message}" if fail.message else message),
+        outcome,
+        usage=TokenUsage(input=input_estimate, output=seen_tokens) if fail.dispatched else None,
+        is_estimated=fail.dispatched,
+    )
+
+
+def of_status(status: int, body: bytes, retry_after_s: float | None, is_refused: bool) -> Setback:
+    """An error status. `is_refused`: it concerns the gateway's credential, which the client cannot put right and must not take
+    for its own key."""
+    if is_refused:
+        text = f"the provider refused the gateway's credential (status {status}); an administrator has to look at it"
+        return Setback(None, Problem(problems.UPSTREAM_AUTH, text), status=status)
+    outcome = "client_error" if status < 500 and status not in {408, 429} else "upstream_error"
+    problem = Problem(problems.UPSTREAM_BROKEN, f"the provider answered {status}")
+    return Setback(None, problem, outcome, status, retry_after_s, (status, body))
+
+
+def of_answer(unfit: Unfit, reading: Reading, body: bytes, input_estimate: int) -> Setback:
+    """A status of success, and a body that is no answer. An error object says what it stands for; anything else may have cost
+    what an answer costs."""
+    if unfit.is_error:
+        return _of_error("error_200", reading.usage, body)
+    usage = reading.usage or TokenUsage(input=input_estimate, output=0)
+    return Setback(
+        "garbage",
+        Problem(problems.UPSTREAM_BROKEN, f"the provider's answer is none: {unfit.text}"),
+        usage=usage,
+        is_estimated=reading.usage is None,
+        service_tier=reading.service_tier,
+    )
+
+
+def of_stream(meter: Meter, text: str, event: bytes | None, input_estimate: int) -> Setback:
+    """A stream that said nothing before it failed. `event` is the data of the provider's own error event, if it was one."""
+    reading = meter.reading
+    if event is not None:
+        return _of_error("error_first", reading.usage, event)
+    return Setback(
+        "unfinished",
+        Problem(problems.UPSTREAM_BROKEN, text),
+        usage=reading.usage or TokenUsage(input=input_estimate, output=meter.output_estimate),
+        is_estimated=reading.usage is None,
+        service_tier=reading.service_tier,
+    )
+
+
+def _of_error(reason: str, usage: TokenUsage | None, body: bytes) -> Setback:
+    status = errors.status_of(body)
+    outcome = "client_error" if status < 500 and status not in {408, 429} else "upstream_error"
+    problem = Problem(problems.UPSTREAM_BROKEN, f"the provider answered with an error: {errors.message_of(body)[:512]}")
+    return Setback(reason, problem, outcome, said=(status, body), usage=usage)

@@ -1,0 +1,83 @@
+"""Heads: what travels to a provider, and what to a client."""
+
+from types import SimpleNamespace
+
+import msgspec
+import pytest
+
+from switchgear.edge import heads
+from switchgear.routing.table import Candidate, ProviderEntry, Timeouts
+from switchgear.wire import frames
+from switchgear.wire.frames import Head
+
+SENT = {
+    b"accept": b"text/event-stream",
+    b"anthropic-beta": b"tools",
+    b"x-goog-api-key": b"secret",
+    b"x-goog-user-project": b"mine",
+    b"cookie": b"c",
+    b"authorization": b"Bearer x",
+    b"traceparent": b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+}
+
+
+def context(headers=SENT, dialect="openai", compat=()):
+    head = SimpleNamespace(headers=dict(headers), shared={})
+    return SimpleNamespace(
+        exchange=SimpleNamespace(head=head),
+        endpoint=SimpleNamespace(dialect=dialect),
+        id="rid",
+        snapshot=SimpleNamespace(compat=compat),
+    )
+
+
+def target(own=False):
+    provider = ProviderEntry(name="up", dialects=("openai",), credentials=("c",), own=own)
+    candidate = Candidate(provider, "c", "m", None, Timeouts())
+    return SimpleNamespace(candidate=candidate, deployment="up/c", opens={}, headers=b"x-switchgear-provider: up\r\n")
+
+
+def way(dialect="openai", verbatim=True, provider=None):
+    return SimpleNamespace(
+        dialect=dialect,
+        provider_dialect=provider or dialect,
+        is_verbatim=verbatim,
+        method="POST",
+        path="/chat/completions",
+        content_type=b"application/json",
+    )
+
+
+def sent(asked, to, passage):
+    route = msgspec.msgpack.decode(heads.route(asked, to, passage), type=frames.Route)
+    return {name for name, _ in route.headers}
+
+
+@pytest.mark.parametrize("dialect", ["openai", "anthropic", "gemini"])
+def test_no_secret_and_no_cookie_goes_on(dialect):
+    names = sent(context(), target(), way(dialect))
+    assert not names & {b"authorization", b"cookie", b"x-goog-api-key", b"x-goog-user-project", b"traceparent"}
+
+
+def test_a_trace_goes_on_to_ones_own_and_such_a_route_is_not_kept():
+    own = target(own=True)
+    assert b"traceparent" in sent(context(), own, way())
+    assert own.opens == {}
+    other = target()
+    sent(context(), other, way())
+    assert len(other.opens) == 1
+
+
+def test_a_translated_request_takes_no_header_of_its_clients_dialect():
+    assert sent(context(), target(), way(verbatim=False)) == {b"content-type"}
+    assert sent(context(), target(), way("openai", False, "anthropic")) == {b"content-type", b"anthropic-version"}
+
+
+def test_the_answers_head_says_where_it_came_from():
+    head = Head(200, [(b"content-type", b"text/x"), (b"retry-after", b"1"), (b"x-request-id", b"up-1")], None)
+    lines = heads.response(context(dialect="anthropic"), target(), head, 2, 5, default_type=b"a/b", cost=1500)
+    assert b"request-id: rid\r\n" in lines and b"x-switchgear-upstream-request-id: up-1\r\n" in lines
+    assert b"content-type: text/x\r\nx-switchgear-attempts: 2\r\n" in lines
+    assert b"x-switchgear-cost-usd: 0.000001500\r\n" in lines and b"retry-after: 1\r\n" in lines
+    forced = heads.response(context(), target(), head, 1, 5, default_type=b"a/b", forced_type=b"c/d")
+    assert b"content-type: c/d\r\n" in forced and b"cost" not in forced
