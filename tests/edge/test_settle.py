@@ -23,4 +23,7 @@ def test_a_stream_that_broke_off_is_never_billed_less_than_was_seen():
     assert completed(known, 40, False) == (TokenUsage(input=5, cache_read=3, output=40), "it broke off")
     assert completed(known, 40, True) == (known, None)
     assert completed(None, 40, False) == (TokenUsage(input=9, output=40), "it broke off")
-    assert completed(TokenUsage(input=5, output=2, reasoning=6), 8, False)[1] is None
+    assert completed(TokenUsage(input=5, output=2, reasoning=6), 8, False) == (
+        TokenUsage(input=5, output=2, reasoning=6),
+        "it broke off",
+    )

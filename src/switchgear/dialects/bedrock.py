@@ -628,7 +628,8 @@ def listen_invoke(kind: str, event: Node, state: State) -> None:
     if kind != "chunk":
         return
     try:
-        value = decode_event(base64.b64decode(event.text("bytes") or ""))
+        state.memory = base64.b64decode(event.text("bytes") or "")
+        value = decode_event(state.memory)
     except ValueError:
         return
     chunk = Node(value if isinstance(value, dict) else {})

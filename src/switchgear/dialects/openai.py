@@ -9,6 +9,7 @@ from msgspec import Raw
 
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects.reading import Reading, cap
+from switchgear.dialects.text_count import TextCount
 from switchgear.wire import sse
 
 encode_body = msgspec.json.Encoder().encode
@@ -233,11 +234,9 @@ class StreamMeter:
         "_read_id",
         "_splitter",
         "error",
-        "events",
         "is_done",
-        "overhead",
-        "payload_bytes",
         "reading",
+        "text",
     )
 
     def __init__(self, hide_usage: bool) -> None:
@@ -245,9 +244,7 @@ class StreamMeter:
         self._splitter = sse.Splitter()
         self._read_id = False
         self.reading = Reading()
-        self.events = 0
-        self.payload_bytes = 0
-        self.overhead = 1 << 30
+        self.text = TextCount("openai")
         self.is_done = False
         self.error = False
 
@@ -255,7 +252,7 @@ class StreamMeter:
         """Process bytes. Raises ProtocolError for an event that is too large."""
         splitter = self._splitter
         if self._read_id and not splitter.tail and data.endswith(_BOUNDARY) and not self._has_news(data):
-            self._count(len(data), data.count(_BOUNDARY))
+            self.text.add(data)
             return data
         events = splitter.feed(data)
         return b"".join([event for event in events if self._keep(event)])
@@ -283,14 +280,8 @@ class StreamMeter:
 
     @property
     def output_estimate(self) -> int:
-        """Tokens seen so far, estimated: at least one per event, else a quarter of the text's bytes."""
-        content = self.payload_bytes - self.events * min(self.overhead, 1 << 20)
-        return max(self.events, content // 4, 0)
-
-    def _count(self, size: int, count: int) -> None:
-        self.events += count
-        self.payload_bytes += size
-        self.overhead = min(self.overhead, size // max(count, 1))
+        """Tokens seen so far, estimated."""
+        return self.text.tokens
 
     def _keep(self, event: bytes) -> bool:
         data = sse.event_data(event)
@@ -302,7 +293,6 @@ class StreamMeter:
         try:
             chunk = _decode_chunk(data)
         except (msgspec.DecodeError, RecursionError):
-            self._count(len(event), 1)
             return True
         reading = self.reading
         if chunk.id and reading.response_id is None:
@@ -321,7 +311,7 @@ class StreamMeter:
             if self._hide_usage and chunk.usage is not None and not chunk.choices:
                 return False
         if chunk.choices:
-            self._count(len(event), 1)
+            self.text.add(event)
         return True
 
 

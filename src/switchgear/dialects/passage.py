@@ -131,11 +131,6 @@ class Meter(Protocol):
     """Takes a provider's stream and gives the client's; knows what the stream said about itself."""
 
     @property
-    def events(self) -> int:
-        """Events so far."""
-        ...
-
-    @property
     def reading(self) -> Reading:
         """What is known so far."""
         ...
@@ -237,16 +232,16 @@ class Passage:
         if not self._ours:
             inner = Crossing(self)
         elif self.dialect == "openai":
-            inner = openai.StreamMeter(hide_usage=not request.asked_usage)
+            inner = openai.StreamMeter(hide_usage=not (request.asked_usage or request.shows_usage))
         elif self.dialect == "bedrock":
             inner = BinaryListener(bedrock.listen_invoke if request.operation == "invoke" else bedrock.listen)
         else:
-            inner = Listener(_EARS[self.dialect])
+            inner = Listener(_EARS[self.dialect], self.dialect)
         return ArrayMeter(inner) if self.as_array else inner
 
     def encoder(self) -> Any:
         """Return the encoder of the client's dialect."""
-        asked = self._request.asked_usage
+        asked = self._request.asked_usage or self._request.shows_usage
         if self.dialect == "responses":
             return responses.StreamEncoder(self._model, self._created, asked, self._tools)
         return TRANSLATORS[self.dialect].encoder(self._model, self._created, asked)
@@ -377,7 +372,7 @@ class Passage:
         out = b"".join(pieces)
         if not self.as_array:
             return out
-        array = ArrayMeter(Listener(_EARS["gemini"]))
+        array = ArrayMeter(Listener(_EARS["gemini"], "gemini"))
         return array.feed(out) + array.finish()
 
     def error(self, status: int, body: bytes, request_id: str) -> tuple[int, bytes, bytes]:
@@ -581,11 +576,11 @@ class Crossing:
         self._decoder = TRANSLATORS[passage.provider_dialect].decoder()
         self.encoder = passage.encoder()
         self.reading = Reading()
-        self.events = 0
+        self._deltas = 0
         self.error = False
         """Always False: the provider's own error event is not passed on, the transfer renders one."""
         self.failed: hub.Failed | None = None
-        self._chars = 0
+        self._size = 0
         self._is_ended = False
         self._has_calls = False
         self._answer_id = passage._answer_id
@@ -600,7 +595,7 @@ class Crossing:
     @property
     def output_estimate(self) -> int:
         """Tokens seen so far, estimated."""
-        return max(self.events, self._chars // 4)
+        return max(self._deltas, self._size // BYTES_PER_TOKEN)
 
     def feed(self, data: bytes) -> bytes:
         """Return the bytes for the client. Raises ProtocolError, also for an error event of the provider's."""
@@ -621,8 +616,8 @@ class Crossing:
         reading = self.reading
         for event in events:
             if isinstance(event, hub.Delta):
-                self.events += 1
-                self._chars += len(event.text)
+                self._deltas += 1
+                self._size += len(event.text) if event.text.isascii() else len(event.text.encode("utf-8", "replace"))
             elif isinstance(event, hub.PartBegin):
                 self._has_calls = self._has_calls or event.kind == "tool"
                 if event.name is not None and self._names:
@@ -630,6 +625,7 @@ class Crossing:
             elif isinstance(event, hub.Begin):
                 reading.response_id = event.id[:128] if event.id else None
                 event.id = event.id or self._answer_id
+                reading.usage = event.usage
                 if event.usage is None:  # some clients show what the answer begins with
                     event.usage = TokenUsage(input=self._input_estimate)
             elif isinstance(event, hub.End):
@@ -651,11 +647,6 @@ class ArrayMeter:
     def __init__(self, inner: Meter) -> None:
         self.inner = inner
         self._begun = False
-
-    @property
-    def events(self) -> int:
-        """Events so far."""
-        return self.inner.events
 
     @property
     def reading(self) -> Reading:

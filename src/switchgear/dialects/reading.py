@@ -12,6 +12,7 @@ from msgspec import Raw
 
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects.shape import TRANSLATION_ERRORS, Node, decode_event
+from switchgear.dialects.text_count import TextCount
 from switchgear.wire import eventstream, sse
 
 T = TypeVar("T")
@@ -86,18 +87,16 @@ class Ears(msgspec.Struct, frozen=True):
 class Listener:
     """Passes server-sent events on verbatim and reads what they say about the answer."""
 
-    __slots__ = ("_ears", "_pending", "_splitter", "_state", "events", "last_event", "overhead", "payload_bytes")
+    __slots__ = ("_ears", "_pending", "_splitter", "_state", "last_event", "text")
 
-    def __init__(self, ears: Ears) -> None:
+    def __init__(self, ears: Ears, dialect: str) -> None:
         self._ears = ears
         self._splitter = sse.Splitter()
         self._state = State(Reading())
         self._pending = b""
         self.last_event = b""
         """The last event's bytes, for a keep-alive that refers to it."""
-        self.events = 0
-        self.payload_bytes = 0
-        self.overhead = 1 << 30
+        self.text = TextCount(dialect)
 
     @property
     def reading(self) -> Reading:
@@ -119,18 +118,15 @@ class Listener:
 
     @property
     def output_estimate(self) -> int:
-        """Tokens seen so far, estimated: at least one per event, else a quarter of the text's bytes."""
-        content = self.payload_bytes - self.events * min(self.overhead, 1 << 20)
-        return max(self.events, content // 4, 0)
+        """Tokens seen so far, estimated."""
+        return self.text.tokens
 
     def feed(self, data: bytes) -> bytes:
         """Return the bytes for the client. Raises ProtocolError for an event that is too large."""
         events = self._splitter.feed(data)
-        ears = self._ears
+        ears, count = self._ears, self.text.add
         for event in events:
-            self.events += 1
-            self.payload_bytes += len(event)
-            self.overhead = min(self.overhead, len(event))
+            count(event)
             for news in ears.news:
                 if news in event:
                     self._pending = b""
@@ -165,14 +161,13 @@ class Listener:
 class BinaryListener:
     """The same for the AWS event stream."""
 
-    __slots__ = ("_decoder", "_state", "events", "payload_bytes", "read")
+    __slots__ = ("_decoder", "_state", "read", "text")
 
     def __init__(self, read: Callable[[str, Node, State], None]) -> None:
         self._decoder = eventstream.Decoder()
         self._state = State(Reading())
         self.read = read
-        self.events = 0
-        self.payload_bytes = 0
+        self.text = TextCount("bedrock")
 
     @property
     def reading(self) -> Reading:
@@ -192,7 +187,7 @@ class BinaryListener:
     @property
     def output_estimate(self) -> int:
         """Tokens seen so far, estimated."""
-        return max(self.events, (self.payload_bytes - 60 * self.events) // 4, 0)
+        return self.text.tokens
 
     last_event = b""
 
@@ -200,16 +195,19 @@ class BinaryListener:
         """Return the bytes for the client. Raises ProtocolError for a damaged message."""
         messages = self._decoder.feed(data)
         for message in messages:
-            self.events += 1
-            self.payload_bytes += len(message.payload)
             kind = message.headers.get(":event-type")
             if kind is None:
                 self._state.error = True
-            elif kind != "contentBlockDelta":
+            elif kind == "contentBlockDelta":
+                self.text.add(message.payload)
+            else:
                 try:
                     value = decode_event(message.payload) if message.payload else {}
                     if isinstance(value, dict):
                         self.read(kind, Node(value), self._state)
+                    if isinstance(self._state.memory, bytes):  # an invoked model's own event
+                        self.text.add(self._state.memory)
+                        self._state.memory = None
                 except TRANSLATION_ERRORS:
                     continue
         return b"".join([message.raw for message in messages])

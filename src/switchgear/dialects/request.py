@@ -150,6 +150,8 @@ class Request(msgspec.Struct):
     stream: bool
     asked_usage: bool = False
     """True when the client itself asked for usage in the stream (only OpenAI's clients must ask)."""
+    shows_usage: bool = False
+    """True when its stream shall tell the usage although its body did not ask: it asked for the cost."""
     output_tokens_max: int | None = None
     end_user: str | None = None
     session: str | None = None

@@ -36,6 +36,7 @@ class RequestContext:
         "id",
         "input_estimate",
         "key",
+        "media",
         "meterer",
         "now_ms",
         "outcome",
@@ -67,6 +68,7 @@ class RequestContext:
         # filled from the body
         self.body = b""  # gate
         self.bytes_in = 0  # gate
+        self.media = (0, 0)  # parse: how much of the body is base64, in how many pieces
         self.request: Request | None = None  # parse
         self.route: Route | None = None  # authorize
         self.candidate: Candidate | None = None  # route: where the current attempt goes

@@ -14,7 +14,7 @@ from switchgear.core.errors import SpoolFullError
 from switchgear.core.money import format_usd
 from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps
-from switchgear.dialects import forms, passage, request
+from switchgear.dialects import forms, input_estimate, passage, request
 from switchgear.dialects.shape import InvalidBodyError
 from switchgear.edge import passthrough, paths, settle
 from switchgear.edge.attribute import attribute
@@ -84,8 +84,12 @@ def parse(gate: "Gate", context: RequestContext) -> Outcome:
         asked.method = context.exchange.head.method.decode("ascii")
         context.body = b""
         return None
-    if len(context.body) >= request.LARGE_BYTES and endpoint.operation not in paths.UPLOADS:
-        return _parse_large(context)
+    if endpoint.operation in paths.UPLOADS:
+        context.media = (context.bytes_in, 0)
+    elif context.bytes_in >= input_estimate.SMALL_BYTES:
+        context.media = input_estimate.media_of(context.body)
+        if context.bytes_in >= request.LARGE_BYTES:
+            return _parse_large(context)
     try:
         if endpoint.operation in paths.UPLOADS:
             kind = context.exchange.head.headers.get(b"content-type", b"")
@@ -149,6 +153,7 @@ def transfer(gate: "Gate", context: RequestContext) -> Outcome:
         speaks = plan.targets[0].candidate.provider.dialects
         if passage.choose(context.request.dialect, "count_tokens", speaks) is None:
             return estimate_tokens(gate, context, plan.targets[0])
+    context.request.shows_usage = context.client.wants_cost
     started = Transfer(gate, context, plan)
     if context.request.is_large:
         return _launch_large(gate, context, plan, started)
@@ -203,7 +208,7 @@ def dry_run(gate: "Gate", context: RequestContext, plan: Plan, first: Target) ->
     not the client's to know."""
     request = context.request
     assert request is not None
-    estimate = context.bytes_in // settle.BYTES_PER_TOKEN + 1
+    estimate = input_estimate.tokens(context.bytes_in, context.media)
     expect = first.meterer.expect(estimate, request.output_tokens_max or 0) if first.meterer is not None else None
     targets = [
         {

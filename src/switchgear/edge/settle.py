@@ -7,6 +7,7 @@ import msgspec
 
 from switchgear.core.text import clean, header_value
 from switchgear.core.usage import TokenUsage
+from switchgear.dialects import input_estimate
 from switchgear.edge.attribute import Client
 from switchgear.edge.context import RequestContext
 from switchgear.edge.plan import Target
@@ -17,6 +18,7 @@ from switchgear.wire.records import Kind
 
 BYTES_PER_TOKEN = 4
 DENIALS_PER_MINUTE = 10
+PATH_MAX = 256
 TAGS_MAX = 16
 DROPPED_BYTES_MAX = 512
 """Names of fields are the client's invention, and a settlement must fit what its reservation kept free (INVARIANTS L3)."""
@@ -27,7 +29,7 @@ def reserve(context: RequestContext, target: Target, spool: SpoolWriter) -> None
     key, request = context.key, context.request
     assert key is not None
     assert request is not None
-    estimate = context.input_estimate = context.bytes_in // BYTES_PER_TOKEN + 1
+    estimate = context.input_estimate = input_estimate.tokens(context.bytes_in, context.media)
     meterer = target.meterer
     expect = meterer.expect(estimate, request.output_tokens_max or 0) if meterer is not None else None
     record = records.Reserve(
@@ -82,14 +84,18 @@ def _who(context: RequestContext, key: KeyEntry) -> msgspec.Raw:
 
 def _place(context: RequestContext, target: Target, model: str) -> msgspec.Raw:
     """Encode what is asked of whom, once per target and path."""
-    endpoint = context.endpoint
-    name = (endpoint.name, endpoint.path)
+    endpoint, path = context.endpoint, context.endpoint.path
+    if endpoint.operation == "passthrough" and context.request is not None:
+        path = clean(
+            f"{path}/{target.candidate.provider.name}{context.request.stored_path.partition('?')[0]}", PATH_MAX
+        )
+    name = (endpoint.name, path)
     raw = target.places.get(name)
     if raw is None:
         candidate, meterer = target.candidate, target.meterer
         place = records.Place(
             endpoint.name,
-            endpoint.path,
+            path,
             endpoint.dialect,
             clean(model, 256),
             candidate.provider.name,
@@ -186,10 +192,11 @@ def complete(context: RequestContext, usage: TokenUsage | None, output_tokens: i
     providers report their input at the beginning and their output at the end (`final`)."""
     if usage is None:
         estimate(context, output_tokens, reason)
-    elif final or usage.output_total >= output_tokens:
-        context.usage = usage
-    else:
+        return
+    context.usage = usage
+    if usage.output_total < output_tokens and not final:
         context.usage = msgspec.structs.replace(usage, output=output_tokens - usage.output_total + (usage.output or 0))
+    if not final:
         context.estimate_reason = reason
 
 

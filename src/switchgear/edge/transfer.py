@@ -332,7 +332,7 @@ class Transfer:
             self._note_attempt(self.context.status, fail.reason, fail.message)
             self._break_stream(fail.reason, fail.message)
             return
-        seen = self._meter.output_estimate if self._meter is not None else self._body_bytes // SEEN_BYTES_PER_TOKEN
+        seen = self._seen() if self._meter is not None else self._body_bytes // SEEN_BYTES_PER_TOKEN
         if self._is_free or self._state is State.PAUSED:
             fail = Fail(fail.reason, fail.message, False)
         self._set_back(setback.of_fail(fail, self.context.input_estimate, seen))
@@ -427,6 +427,13 @@ class Transfer:
                 + (b"x-switchgear-error: upstream_error\r\nx-switchgear-error-source: upstream\r\n")
             )
             self._gate.outbox.call(context.exchange, context.exchange.send, told, headers, shown)
+
+    def _seen(self) -> int:
+        """Tokens of the stream so far, estimated: never more than the client allowed."""
+        assert self._meter is not None
+        assert self.context.request is not None
+        seen, limit = self._meter.output_estimate, self.context.request.output_tokens_max
+        return seen if limit is None else min(seen, limit)
 
     def _status(self) -> int | None:
         return None if self._head is None else self._head.status
@@ -644,7 +651,7 @@ class Transfer:
             context.outcome = "upstream_error"
             context.error = ("upstream_broken", "the stream ended without a proper end")
         why = "the provider reported no usage in the stream" if clean_end else "the stream broke off"
-        settle.complete(context, reading.usage, meter.output_estimate, clean_end, why)
+        settle.complete(context, reading.usage, self._seen(), clean_end, why)
         cost = self._settle(reading)
         if self._rider is not None:
             rest = self._rider.finish(cost if clean_end else None)
@@ -667,7 +674,7 @@ class Transfer:
         assert meter is not None
         reading = meter.reading
         final = reading.finish_reason is not None
-        settle.complete(context, reading.usage, meter.output_estimate, final, f"the stream broke off ({reason})")
+        settle.complete(context, reading.usage, self._seen(), final, f"the stream broke off ({reason})")
         case, outcome = setback.FAILURES.get(reason, (problems.UPSTREAM_BROKEN, "upstream_error"))
         if context.gone:
             outcome = "ok" if self._is_whole else "client_gone"
@@ -737,7 +744,7 @@ class Transfer:
                 self._gate.outbox.call(context.exchange, context.exchange.write, ping)
         if self._state is State.HELD:
             return
-        seen = self._meter.output_estimate
+        seen = self._seen()
         if now_s - self._checkpoint_s >= CHECKPOINT_S or seen - self._checkpoint_tokens >= CHECKPOINT_TOKENS:
             self._checkpoint()
 
@@ -779,7 +786,7 @@ class Transfer:
         context.status = context.status or 499
         if meter is not None:
             reading = meter.reading
-            settle.complete(context, reading.usage, meter.output_estimate, reading.finish_reason is not None, why)
+            settle.complete(context, reading.usage, self._seen(), reading.finish_reason is not None, why)
         elif is_asked:
             settle.estimate(context, self._body_bytes // SEEN_BYTES_PER_TOKEN, why)
         self._settle(meter.reading if meter is not None else None, billed=is_asked)
@@ -789,11 +796,11 @@ class Transfer:
         context, meter = self.context, self._meter
         assert meter is not None
         self._checkpoint_s = self._gate.now_s
-        self._checkpoint_tokens = meter.output_estimate
+        self._checkpoint_tokens = self._seen()
         record = records.Checkpoint(
             context.id,
             self._number,
-            meter.output_estimate,
+            self._checkpoint_tokens,
             context.bytes_out,
             self._elapsed_ms(),
             context.status,

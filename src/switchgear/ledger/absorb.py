@@ -682,7 +682,9 @@ class SpoolAbsorber:
         checkpoint = opened.checkpoint
         usage: TokenUsage | None = None
         if checkpoint is not None and checkpoint.tokens is not None and checkpoint.tokens.is_sane():
-            usage = checkpoint.tokens
+            usage, seen = checkpoint.tokens, min(checkpoint.output_estimate, TOKENS_MAX)
+            if usage.output_total < seen:
+                usage = msgspec.structs.replace(usage, output=seen - usage.output_total + (usage.output or 0))
         elif not refused:
             seen = checkpoint.output_estimate if checkpoint is not None else 0
             if last is not None and last.reason is None:

@@ -1,0 +1,210 @@
+"""Texts in deltas are counted, and nothing else; a stream that is cut is charged about what it said."""
+
+import json
+import statistics
+
+import pytest
+
+from switchgear.dialects.passage import Passage
+from switchgear.dialects.request import Request
+from switchgear.dialects.text_count import TextCount
+from switchgear.testing import recordings
+
+
+def counted(dialect, *events):
+    count = TextCount(dialect)
+    for event in events:
+        count.add(event)
+    return count.deltas, count.size
+
+
+@pytest.mark.parametrize(
+    ("dialect", "event", "text"),
+    [
+        ("openai", b'data: {"choices":[{"index":0,"delta":{"content":"Hi there"},"finish_reason":null}]}\n\n', "Hi there"),
+        ("openai", b'data: {"choices": [{"delta": {"content": "Hi there"}}]}\n\n', "Hi there"),
+        ("openai", b'data: {"choices":[{"delta":{"content":null,"reasoning_content":"hmm"}}]}\n\n', "hmm"),
+        ("openai", b'data: {"choices":[{"delta":{"content":"","reasoning":"hmm","reasoning_details":[{"text":"hmm"}]}}]}\n\n', "hmm"),
+        ("openai", b'data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\\"a\\":"}}]}}]}\n\n', '{\\"a\\":'),
+        ("openai", b'data: {"choices":[{"text":"Hi","logprobs":null}]}\n\n', "Hi"),
+        ("openai", b'data: {"choices":[{"delta":{"content":"Hi"},"logprobs":{"content":[{"token":"Hi"}]}}],"obfuscation":"xyz"}\n\n', "Hi"),
+        ("anthropic", b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hi"}       }\n\n', "Hi"),
+        ("anthropic", b'data: {"type":"content_block_delta","delta":{"type":"thinking_delta","thinking":"so"}}\n\n', "so"),
+        ("anthropic", b'data: {"type":"content_block_delta","delta":{"type":"input_json_delta","partial_json":"{}"}}\n\n', "{}"),
+        ("responses", b'data: {"type":"response.output_text.delta","delta":"Hi","logprobs":[],"obfuscation":"abcdefgh"}\n\n', "Hi"),
+        ("gemini", b'data: {"candidates":[{"content":{"parts":[{"text":"Hi "},{"text":"there"}]}}]}\n\n', "Hi there"),
+        ("cohere", b'data: {"type":"content-delta","delta":{"message":{"content":{"text":"Hi"}}}}\n\n', "Hi"),
+        ("bedrock", b'{"contentBlockIndex":0,"delta":{"text":"Hi"},"p":"abcdefghijk"}', "Hi"),
+        ("bedrock", b'{"contentBlockIndex":0,"delta":{"toolUse":{"input":"{}"}},"p":"abc"}', "{}"),
+    ],
+)  # fmt: skip
+def test_the_text_of_a_delta_is_counted(dialect, event, text):
+    assert counted(dialect, event)[1] == len(text)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "event"),
+    [
+        ("anthropic", b'event: ping\ndata: {"type": "ping"}\n\n'),
+        ("anthropic", b'data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}\n\n'),
+        ("anthropic", b'data: {"type":"content_block_delta","delta":{"type":"signature_delta","signature":"RXJhbmRvbQ=="}}\n\n'),
+        ("anthropic", b'data: {"type":"message_start","message":{"content":[],"usage":{"input_tokens":25}}}\n\n'),
+        ("responses", b'data: {"type":"response.created","response":{"instructions":"be good","tools":[{"description":"long"}]}}\n\n'),
+        ("responses", b'data: {"type":"response.output_text.done","text":"the whole text again"}\n\n'),
+        ("responses", b'data: {"type":"response.output_item.done","item":{"content":[{"text":"again"}]}}\n\n'),
+        ("gemini", b'data: {"candidates":[{"content":{"parts":[{"thoughtSignature":"AAAA","text":""}]}}]}\n\n'),
+        ("openai", b'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\n'),
+        ("openai", b": OPENROUTER PROCESSING\n\n"),
+    ],
+)  # fmt: skip
+def test_envelopes_repetitions_and_signatures_are_not(dialect, event):
+    assert counted(dialect, event) == (0, 0)
+
+
+def test_it_follows_a_stream_that_changes_what_it_tells():
+    think = b'{"delta":{"type":"thinking_delta","thinking":"abcd"}}'
+    text = b'{"delta":{"type":"text_delta","text":"ef"}}'
+    call = b'{"delta":{"type":"input_json_delta","partial_json":"ghi"}}'
+    assert counted("anthropic", text, think, think, text, call, text) == (6, 2 + 4 + 4 + 2 + 3 + 2)
+
+
+def test_several_events_in_one_piece_and_broken_ones():
+    event = b'data: {"choices":[{"delta":{"content":"a\\"b"}}]}\n\n'
+    assert counted("openai", event * 3) == (3, 12)
+    assert counted("openai", b'{"content":"no end') == (0, 0)
+    assert counted("openai", b'{"content":"ends in \\"') == (0, 0)
+
+
+def test_money_43_a_long_cut_stream_is_charged_by_its_words():
+    """cases/money/43: 1,000 deltas of two words, about 2,400 tokens."""
+    request = Request({}, "anthropic", "chat", "m", True)
+    meter = Passage(request, "anthropic", "anthropic", 0, False, "id").meter()
+    start = {"type": "message_start", "message": {"id": "m", "usage": {"input_tokens": 25, "output_tokens": 1}}}
+    meter.feed(b"event: message_start\ndata: %b\n\n" % json.dumps(start).encode())
+    meter.feed(b'event: ping\ndata: {"type": "ping"}\n\n')
+    for number in range(1000):
+        delta = {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "text_delta", "text": f" word{number % 10} another"},
+        }
+        meter.feed(b"event: content_block_delta\ndata: %b\n\n" % json.dumps(delta).encode())
+    assert 2_400 / 2 <= meter.output_estimate <= 2_400 * 2
+    assert meter.reading.usage.input == 25
+
+
+# A second reader of streams: what was said, and what the provider charged. It shares nothing with the product.
+
+
+def events_of(one):
+    if one.content_type.startswith("application/vnd"):
+        from botocore.eventstream import EventStreamBuffer
+
+        buffer = EventStreamBuffer()
+        buffer.add_data(one.body)
+        for message in buffer:
+            kind = message.headers.get(":event-type", "")
+            yield {"type": kind, **json.loads(message.payload or b"{}")}, len(message.payload)
+        return
+    at = 0
+    for block in one.body.decode().replace("\r\n", "\n").split("\n\n"):
+        at += len(block.encode()) + 2
+        data = "".join(line[5:].lstrip() for line in block.split("\n") if line.startswith("data:"))
+        if data and data != "[DONE]":
+            yield json.loads(data), at
+
+
+def said(event):
+    """Texts, thoughts and arguments of one event."""
+    kind = event.get("type", "")
+    delta = event.get("delta")
+    if kind.startswith("response."):
+        return delta if isinstance(delta, str) else ""
+    if kind == "content_block_delta":
+        return delta.get("text", "") + delta.get("thinking", "") + delta.get("partial_json", "")
+    if kind == "contentBlockDelta":
+        thought = (delta.get("reasoningContent") or {}).get("text", "")
+        return delta.get("text", "") + thought + (delta.get("toolUse") or {}).get("input", "")
+    if kind in {"content-delta", "tool-call-delta", "tool-plan-delta", "tool-call-start"}:
+        message = event["delta"]["message"]
+        content = message.get("content") or {}
+        call = ((message.get("tool_calls") or {}).get("function") or {}).get("arguments", "")
+        return content.get("text", "") + content.get("thinking", "") + message.get("tool_plan", "") + call
+    text = ""
+    for choice in event.get("choices") or ():
+        part = choice.get("delta") or {}
+        text += (part.get("content") or "") + (part.get("refusal") or "")
+        text += part.get("reasoning_content") or part.get("reasoning") or ""
+        text += "".join((call.get("function") or {}).get("arguments") or "" for call in part.get("tool_calls") or ())
+    for candidate in event.get("candidates") or ():
+        for part in (candidate.get("content") or {}).get("parts") or ():
+            text += part.get("text", "") + (json.dumps(part["functionCall"]["args"]) if "functionCall" in part else "")
+    return text
+
+
+def charged(events):
+    """Visible output tokens by the provider's last word, and its hidden ones."""
+    output = hidden = 0
+    for event, _ in events:
+        usage = (
+            event.get("usage")
+            or (event.get("response") or {}).get("usage")
+            or (event.get("x_groq") or {}).get("usage")
+            or {}
+        )
+        usage = (
+            usage or (event.get("delta") or {}).get("usage", {}).get("tokens", {})
+            if isinstance(event.get("delta"), dict)
+            else usage
+        )
+        meta = event.get("usageMetadata") or {}
+        total = usage.get("output_tokens") or usage.get("completion_tokens") or usage.get("outputTokens")
+        if meta.get("candidatesTokenCount"):
+            output, hidden = meta["candidatesTokenCount"], 0
+        if total:
+            details = usage.get("output_tokens_details") or usage.get("completion_tokens_details") or {}
+            output, hidden = int(total), details.get("reasoning_tokens") or 0
+    return output - hidden if output > hidden else output
+
+
+def counted_by_google(events):
+    """Gemini says in each event how much it has made, thoughts that it does not show included."""
+    last = [event["usageMetadata"] for event, _ in events if "usageMetadata" in event][-1:]
+    return sum(meta.get("candidatesTokenCount", 0) + meta.get("thoughtsTokenCount", 0) for meta in last)
+
+
+@pytest.mark.skipif(recordings.folder() is None, reason="no recordings here")
+def test_recorded_streams_that_are_cut_are_charged_about_what_they_said():
+    ratios, streams = [], 0
+    for one in recordings.exchanges():
+        dialect = recordings.dialect_of(one.path)
+        if dialect is None or not one.is_stream or one.status != 200:
+            continue
+        events = list(events_of(one))
+        whole, tokens = sum(len(said(event)) for event, _ in events), charged(events)
+        if not whole or tokens < 20:
+            continue
+        streams += 1
+        for percent in (20, 40, 60, 80):
+            cut = len(one.body) * percent // 100
+            request = Request({}, dialect, "chat", "m", True)
+            meter = Passage(request, dialect, dialect, 0, False, "id").meter()
+            sent = meter.feed(one.body[:cut])
+            part = sum(len(said(event)) for event, _ in events_of(_cut(one, sent)))
+            true = counted_by_google(events_of(_cut(one, sent))) or tokens * part / whole
+            if true < 10:
+                continue
+            seen, usage = meter.output_estimate, meter.reading.usage
+            booked = max(seen, usage.output_total if usage is not None else 0)
+            ratios.append((booked / true, one.provider, one.id, percent, booked, round(true)))
+    assert streams >= 20
+    ratios.sort()
+    found = [ratio for ratio, *_ in ratios]
+    assert 0.8 <= statistics.median(found) <= 1.25
+    assert found[int(len(found) * 0.95)] <= 2, ratios[-12:]
+
+
+def _cut(one, sent):
+    from msgspec import structs
+
+    return structs.replace(one, body=sent)
