@@ -102,7 +102,7 @@ def tidy(record: T, texts: dict[str, int]) -> T:
 
 def settlement(settle: records.Settle) -> records.Settle:
     """Clean a settlement."""
-    if settle.error_message is None and not settle.dropped and not settle.units:
+    if settle.error_code is None and settle.error_message is None and not settle.dropped and not settle.units:
         texts = [settle.outcome, settle.finish_reason or "", settle.response_id or "", settle.service_tier or ""]
         for outcome in settle.attempts:
             texts += (outcome.upstream_request_id or "", outcome.error or "", outcome.service_tier or "")
