@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from switchgear.app.supervisor import BACKOFF_S, Child, State, Supervisor, clean_environment, take_lock
+from switchgear.app.supervisor import BACKOFF_S, Child, State, Supervisor, TlsFiles, clean_environment, take_lock
 
 
 @pytest.fixture
@@ -41,6 +41,7 @@ def test_a_child_that_served_starts_again_at_once_however_often_it_is_killed(sup
 
 
 def test_starts_that_come_to_nothing_pause_longer_and_longer_until_one_serves(supervisor):
+    supervisor._welcomed = True
     child = Child("edge", 1)
     pauses = [end(supervisor, child, 10.0, False, 1) for _ in range(8)]
     assert pauses == pytest.approx([*BACKOFF_S[1:], BACKOFF_S[-1], BACKOFF_S[-1], BACKOFF_S[-1]])
@@ -52,6 +53,53 @@ def test_wrong_use_at_the_first_start_is_final(supervisor):
     child = Child("vault")
     end(supervisor, child, 10.0, False, 2)
     assert child.final_code == 2
+
+
+def test_three_first_starts_that_come_to_nothing_are_final_and_say_why(supervisor, capfd):
+    child = Child("control")
+    for _ in range(3):
+        assert child.final_code is None
+        child.reason = "the disk is gone"
+        end(supervisor, child, 10.0, False, 7)
+    assert child.final_code == 7 and "control cannot start: the disk is gone" in capfd.readouterr().err
+
+
+def test_a_child_that_cannot_even_be_made_is_tried_again_and_leaks_nothing(supervisor, monkeypatch):
+    def no_process(*_, **__):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr("subprocess.Popen", no_process)
+    supervisor._welcomed = True
+    before = len(os.listdir("/proc/self/fd"))
+    for child in supervisor._children:
+        child.start_at_s = 0.0
+    for _ in range(5):
+        assert supervisor._turn() is None
+        for child in supervisor._children:
+            child.start_at_s = 0.0
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert all("Cannot allocate memory" in child.reason for child in supervisor._children)
+
+
+def test_a_reload_of_no_pair_keeps_the_pair_in_force(tmp_path, capfd):
+    cert, key = tmp_path / "c", tmp_path / "k"
+    cert.write_bytes(b"one")
+    key.write_bytes(b"two")
+    files = TlsFiles(str(cert), str(key))
+
+    def shown():
+        fds = files.opened()
+        found = [os.read(fd, 100) for fd in fds]
+        for fd in fds:
+            os.close(fd)
+        return found
+
+    assert shown() == [b"one", b"two"]
+    cert.write_bytes(b"-----BEGIN half")
+    assert files.read_again() is False and shown() == [b"one", b"two"]
+    cert.unlink()
+    assert files.read_again() is False and shown() == [b"one", b"two"]
+    assert "not used" in capfd.readouterr().err
 
 
 def test_children_inherit_a_few_variables_and_no_loader_or_interpreter_settings():

@@ -4,10 +4,13 @@ The order matters: import, read what only the first user may read, become anothe
 anything that came from outside (INVARIANTS P1, P2).
 """
 
+import functools
 import importlib
 import os
 import sys
+import traceback
 from pathlib import Path
+from types import TracebackType
 
 from switchgear.app import cells, child, ownership
 from switchgear.app.boot import Boot, from_fd
@@ -15,6 +18,7 @@ from switchgear.app.layout import Layout
 from switchgear.app.report import begin
 from switchgear.confine import cell, privileges
 from switchgear.core.errors import UserError
+from switchgear.core.guard import place_of
 
 ROLES = frozenset({"edge", "vault", "control", "demo"})
 
@@ -43,6 +47,13 @@ def confine(boot: Boot) -> None:
         )
 
 
+def _on_end(boot: Boot, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What ends this process: one line that says it, and where."""
+    text = f"{kind.__name__} in {place_of(error)}"
+    child.tell_failure(boot, text)
+    child.report(f"ends: {text}\n" + "".join(traceback.format_exception(kind, error, trace)), "error")
+
+
 def main() -> int:
     """Run one child."""
     role, fd = sys.argv[1], int(sys.argv[2])
@@ -51,6 +62,7 @@ def main() -> int:
     boot = from_fd(fd, Boot)
     begin(f"{role}-{boot.number}" if role == "edge" else role, boot.log)
     privileges.no_core()
+    sys.excepthook = functools.partial(_on_end, boot)
     module = importlib.import_module(f"switchgear.app.{role}")
     for late in IMPORTED_LATE:
         importlib.import_module(late)
@@ -59,6 +71,7 @@ def main() -> int:
         confine(boot)
         child.run(module.main, boot, prepared)
     except UserError as exc:
+        child.tell_failure(boot, str(exc))
         child.report(str(exc), "error", hint=exc.hint or None)
         return exc.exit_code
     return 0

@@ -21,7 +21,9 @@ class Boot(msgspec.Struct, kw_only=True):
     data: str
     run_id: str
     lifeline_fd: int
-    """Read end of a pipe: its end means the supervisor is gone."""
+    """One end of a socket pair: its end means the supervisor is gone; what comes through it are new TLS files."""
+    lifesign_fd: int = -1
+    """An anonymous file to count in (app/lifesign)."""
     ready_fd: int
     """Write end of a pipe: one line when the child serves."""
     listen_fds: list[int] = []
@@ -52,6 +54,13 @@ class Boot(msgspec.Struct, kw_only=True):
     """For control alone: Configuration of app.control, undecoded, so that edges need none of its types."""
     console_url: str = ""
     segment_bytes: int = 16 * 1024 * 1024
+
+
+class Told(msgspec.Struct, kw_only=True):
+    """What a child says once, through `ready_fd`: that it serves, or why it does not."""
+
+    held: Held | None = None
+    failed: str | None = None
 
 
 def to_fd(value: Any) -> int:

@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 import uvloop
 
-from switchgear.app.boot import Boot
+from switchgear.app import lifesign
+from switchgear.app.boot import Boot, Told
 from switchgear.app.report import report, what_of
 from switchgear.core.guard import Guard, guarded
 
-__all__ = ["Life", "guard", "listening", "report", "run", "wait_first"]
+__all__ = ["Life", "guard", "listening", "report", "run", "tell_failure", "wait_first"]
 
 ORPHAN_S = 0.5
 
@@ -44,13 +45,19 @@ class Life:
         self.hurry = asyncio.Event()
         """Set at the second SIGTERM."""
         self._is_ready = False
+        self._counted = 0
+        self._line = socket.socket(fileno=boot.lifeline_fd)
+        self._line.setblocking(False)
+        self.on_tls: Callable[[int, int], None] | None = None
+        """For edges: called with descriptors of a new certificate and its key, which are closed afterwards."""
 
     def watch(self) -> None:
         """Begin to watch."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._on_signal)
         loop.add_signal_handler(signal.SIGINT, lambda: None)  # the terminal's Ctrl-C is the supervisor's business
-        loop.add_reader(self._boot.lifeline_fd, self._on_lifeline)
+        loop.add_reader(self._line, self._on_lifeline)
+        self._count()
 
     def ready(self) -> None:
         """Tell the supervisor that this child serves."""
@@ -59,10 +66,18 @@ class Life:
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
         with contextlib.suppress(BrokenPipeError):  # the supervisor died meanwhile: the lifeline says so in a moment
-            os.write(self._boot.ready_fd, msgspec.json.encode(self._boot.held) + b"\n")
+            os.write(self._boot.ready_fd, msgspec.json.encode(Told(held=self._boot.held)))
 
     def _fault(self, exc: Exception) -> None:
         guard.caught(exc)
+
+    @guarded(_fault)
+    def _count(self) -> None:
+        """Show that this loop moves."""
+        if self._boot.lifesign_fd >= 0:
+            asyncio.get_running_loop().call_later(lifesign.TICK_S, self._count)
+            self._counted += 1
+            lifesign.count(self._boot.lifesign_fd, self._counted)
 
     @guarded(_fault)
     def _on_signal(self) -> None:
@@ -72,15 +87,39 @@ class Life:
 
     @guarded(_fault)
     def _on_lifeline(self) -> None:
-        if not os.read(self._boot.lifeline_fd, 64):
-            asyncio.get_running_loop().remove_reader(self._boot.lifeline_fd)
-            if not self._is_ready:
-                os._exit(0)  # nothing was served yet: nothing to settle
-            self.orphaned = True
-            self.hurry.set()
-            self.stopping.set()
-            # A successor waits for our locks and sockets: whatever still hangs then, hangs for good.
-            asyncio.get_running_loop().call_later(ORPHAN_S, os._exit, 0)
+        try:
+            said, fds, _, _ = socket.recv_fds(self._line, 1, 2)
+        except BlockingIOError:
+            return
+        except OSError:
+            said, fds = b"", []
+        if said:
+            self._take_tls(fds)
+            for fd in fds:
+                os.close(fd)
+            return
+        asyncio.get_running_loop().remove_reader(self._line)
+        if not self._is_ready:
+            os._exit(0)  # nothing was served yet: nothing to settle
+        self.orphaned = True
+        self.hurry.set()
+        self.stopping.set()
+        # A successor waits for our locks and sockets: whatever still hangs then, hangs for good.
+        asyncio.get_running_loop().call_later(ORPHAN_S, os._exit, 0)
+
+    def _refuse_tls(self, exc: Exception) -> None:
+        report(f"the new TLS files are not used: {what_of(exc)}", "error")
+
+    @guarded(_refuse_tls)
+    def _take_tls(self, fds: list[int]) -> None:
+        if self.on_tls is not None and len(fds) == 2:
+            self.on_tls(*fds)
+
+
+def tell_failure(boot: Boot, reason: str) -> None:
+    """Tell the supervisor why this child does not serve."""
+    with contextlib.suppress(OSError):
+        os.write(boot.ready_fd, msgspec.json.encode(Told(failed=reason[:1_000])))
 
 
 async def wait_first(*awaitables: Coroutine[Any, Any, Any]) -> None:

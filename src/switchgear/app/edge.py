@@ -1,6 +1,7 @@
 """Constructs an edge. Level 6. Imports no SQL, no crypto library, no credential code: a test reads sys.modules."""
 
 import asyncio
+import functools
 import os
 import ssl
 from pathlib import Path
@@ -43,6 +44,8 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     clock = SystemClock()
     life = child.Life(boot)
     life.watch()
+    if prepared.tls is not None:
+        life.on_tls = functools.partial(_renew_tls, prepared.tls)
     spool = SpoolWriter(
         layout.edge_spool(boot.number), clock, os.urandom, boot.run_id, segment_bytes=boot.segment_bytes
     )
@@ -141,3 +144,11 @@ def _tls(boot: Boot) -> ssl.SSLContext | None:
     context.set_alpn_protocols(["http/1.1"])
     context.load_cert_chain(f"/proc/self/fd/{boot.tls_cert_fd}", f"/proc/self/fd/{boot.tls_key_fd}")
     return context
+
+
+def _renew_tls(context: ssl.SSLContext, cert_fd: int, key_fd: int) -> None:
+    """Take another pair: for the connections that come; those that are open keep theirs. Raises ssl.SSLError for what is none,
+    and then the old one stays."""
+    pair = (f"/proc/self/fd/{cert_fd}", f"/proc/self/fd/{key_fd}")
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*pair)
+    context.load_cert_chain(*pair)

@@ -11,6 +11,7 @@ import os
 import select
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,19 +21,27 @@ import msgspec
 
 from switchgear import __version__
 from switchgear.app import boot as boots
+from switchgear.app import lifesign
 from switchgear.app.boot import Boot
 from switchgear.app.layout import Layout
+from switchgear.app.lifesign import TICK_S, Watch
 from switchgear.app.ownership import People
 from switchgear.app.report import begin, report
 from switchgear.config.schema import Limits
 from switchgear.confine import privileges, seccomp
 from switchgear.confine.cell import Held
+from switchgear.core.guard import each, place_of
 from switchgear.core.log_line import Settings
+from switchgear.core.text import clean
 from switchgear.wire import frames
 
 BACKOFF_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Pauses before another start, by how many starts in a row came to nothing. A child that served is started again at
 once, however often it is killed: waiting would only make the gap longer."""
+STARTS_MAX = 3
+"""So many first starts of a child that come to nothing end `serve`: nobody has used it yet, and whoever started it is looking.
+Later a child is started again for ever, because the others serve without it."""
+TLS_BYTES_MAX = 4 * 1024 * 1024
 CRASHES_MAX = 5
 CRASH_WINDOW_S = 60.0
 STOP_S = 5.0
@@ -85,6 +94,11 @@ class Child:
         self.failed_starts = 0
         self.start_at_s = 0.0
         self.final_code: int | None = None
+        self.lifesign_fd = -1
+        self.hung_s: list[float] = []
+        """When it was given up because it did not move any more."""
+        self.reason = ""
+        """Why its last start came to nothing, as it said."""
         self.held: Held | None = None
         """What holds of its confinement, as it said when it was ready."""
 
@@ -120,6 +134,9 @@ class Supervisor:
         self._stopping = False
         self._welcomed = False
         self._said = ""
+        self._watch = Watch()
+        self._looked_s = 0.0
+        self._tls = TlsFiles(state.tls_cert, state.tls_key)
         self._reload: subprocess.Popen[bytes] | None = None
 
     def run(self) -> int:
@@ -142,17 +159,14 @@ class Supervisor:
                             if self._on_signal(number):
                                 return self._stop()
                 else:
-                    self._on_ready(key.data)
+                    each((key.data,), self._on_ready, self._on_fault)
 
     def _turn(self) -> int | None:
-        now = time.monotonic()
+        each(self._children, self._look_after, self._on_fault)
         for child in self._children:
-            if child.process is not None and child.process.poll() is not None:
-                self._on_exit(child, now)
             if child.final_code is not None:
                 return self._stop(child.final_code)
-            if child.process is None and now >= child.start_at_s:
-                self._start(child)
+        each((self,), Supervisor._give_up_the_hung, lambda _, exc: report(f"lifesigns: {_place(exc)}", "error"))
         self._write_status()
         if not self._welcomed and all(child.is_ready for child in self._children):
             self._welcomed = True
@@ -166,14 +180,65 @@ class Supervisor:
             self._welcome()
         return None
 
+    def _look_after(self, child: Child) -> None:
+        now = time.monotonic()
+        if child.process is not None and child.process.poll() is not None:
+            self._on_exit(child, now)
+        if child.final_code is None and child.process is None and now >= child.start_at_s:
+            self._start(child)
+
+    def _on_fault(self, child: Child, exc: Exception) -> None:
+        """Something about one child failed that nobody expected (no descriptors, no memory, its files are gone)."""
+        why = exc.strerror or str(exc) if isinstance(exc, OSError) else type(exc).__name__
+        child.reason = f"{why} ({getattr(exc, 'filename', None) or _place(exc)})"
+        if child.process is None:
+            self._failed(child, time.monotonic(), "could not be started", 1)
+
+    def _give_up_the_hung(self) -> None:
+        """Kill a child whose loop stands still; it is replaced like any that ended."""
+        now = time.monotonic()
+        if now - self._looked_s < TICK_S * 0.9:
+            return
+        self._looked_s = now
+        counts = {
+            child.name: (child.role, lifesign.read(child.lifesign_fd))
+            for child in self._children
+            if child.process is not None and child.lifesign_fd >= 0
+        }
+        found = self._watch.look(now, counts)
+        if found is None:
+            return
+        name, silent_s = found
+        for child in self._children:
+            if child.name == name and child.process is not None:
+                report(
+                    f"{name} gave no sign of life for {silent_s:.0f} s: it is ended and replaced", "error", kind=name
+                )
+                child.hung_s = [at for at in child.hung_s if now - at < CRASH_WINDOW_S] + [now]
+                child.reason = f"it did not move for {silent_s:.0f} s"
+                child.process.kill()
+
     def _timeout_s(self) -> float:
         now = time.monotonic()
         waits = [child.start_at_s - now for child in self._children if child.process is None]
-        return max(0.0, min(waits)) if waits else 5.0
+        return max(0.0, min([TICK_S, *waits]))
 
     def _start(self, child: Child) -> None:
+        with contextlib.ExitStack() as undo:
+            self._start_in(child, undo)
+
+    def _start_in(self, child: Child, undo: contextlib.ExitStack) -> None:
+        """Start a child; `undo` closes what is not needed here, and everything when it fails."""
         ready_r, ready_w = os.pipe()
-        life_r, life_w = os.pipe()
+        mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        mine.setblocking(False)
+        life_w, life_r = mine.detach(), theirs.detach()
+        sign = lifesign.make()
+        on_failure = undo.enter_context(contextlib.ExitStack())
+        for fd in (ready_r, life_w, sign):
+            on_failure.callback(os.close, fd)
+        for fd in (ready_w, life_r):
+            undo.callback(os.close, fd)
         state = self._state
         order = Boot(
             role=child.role,
@@ -182,6 +247,7 @@ class Supervisor:
             run_id=os.urandom(8).hex(),
             lifeline_fd=life_r,
             ready_fd=ready_w,
+            lifesign_fd=sign,
             limits=state.limits,
             log=state.log,
             durability=state.durability,
@@ -197,8 +263,8 @@ class Supervisor:
         if child.role == "edge":
             order.listen_fds = state.data_fds
             if state.tls_cert:
-                order.tls_cert_fd, order.tls_key_fd = (os.open(p, os.O_RDONLY) for p in (state.tls_cert, state.tls_key))
-                opened = [order.tls_cert_fd, order.tls_key_fd]
+                opened = list(self._tls.opened())
+                order.tls_cert_fd, order.tls_key_fd = opened
         elif child.role == "vault":
             order.kek_path, order.kek_fd, order.link_key = state.kek_path, state.kek_fd, self._link_key
             own = {"edge": [os.geteuid()], "control": [os.geteuid()]}
@@ -215,50 +281,70 @@ class Supervisor:
             order.configuration = state.configuration
         elif child.role == "demo":
             order.listen_fds = state.demo_fds
+        for used in opened:
+            undo.callback(os.close, used)
         fd = boots.to_fd(order)
+        undo.callback(os.close, fd)
         child.process = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
             [sys.executable, "-I", "-m", "switchgear.app", child.role, str(fd)],
             stdin=subprocess.DEVNULL,
-            pass_fds=[fd, life_r, ready_w, *order.listen_fds, *opened],
+            pass_fds=[fd, life_r, ready_w, sign, *order.listen_fds, *opened],
             env=clean_environment(os.environ),
             cwd="/",
             start_new_session=True,
         )
-        for used in (fd, life_r, ready_w, *opened):
-            os.close(used)
+        on_failure.pop_all()
         child.is_ready = False
-        child.ready_fd, child.lifeline_fd = ready_r, life_w
+        child.reason = ""
+        child.ready_fd, child.lifeline_fd, child.lifesign_fd = ready_r, life_w, sign
         self._selector.register(ready_r, selectors.EVENT_READ, child)
         report(f"{child.name} starts", "debug", pid=child.process.pid)
 
     def _on_ready(self, child: Child) -> None:
         said = os.read(child.ready_fd, select.PIPE_BUF)
-        if said:
-            child.is_ready = True
-            report(f"{child.name} is ready", "info" if child.crashes else "debug")
-            child.held = msgspec.json.decode(said, type=Held)
         self._selector.unregister(child.ready_fd)
         os.close(child.ready_fd)
         child.ready_fd = -1
+        if not said:
+            return
+        try:
+            told = msgspec.json.decode(said, type=boots.Told)
+        except msgspec.DecodeError:
+            return  # it ended in the middle of it
+        if told.failed is not None:
+            child.reason = clean(told.failed, 500)
+            return
+        child.is_ready = True
+        child.held = told.held
+        report(f"{child.name} is ready", "info" if child.crashes else "debug")
 
     def _on_exit(self, child: Child, now: float) -> None:
         assert child.process is not None
         code = child.process.returncode
         child.process = None
         if child.ready_fd >= 0:
-            self._selector.unregister(child.ready_fd)
-            os.close(child.ready_fd)
-            child.ready_fd = -1
-        os.close(child.lifeline_fd)
+            self._on_ready(child)  # what it said last
+        for fd in (child.lifeline_fd, child.lifesign_fd):
+            if fd >= 0:
+                os.close(fd)
+        child.lifeline_fd = child.lifesign_fd = -1
         if code == 2 and not self._welcomed:
             child.final_code = 2  # wrong use: it said why; starting it again would say it again
             return
+        self._failed(child, now, f"ended ({_ending(code)})", code)
+
+    def _failed(self, child: Child, now: float, what: str, code: int) -> None:
         child.failed_starts = 0 if child.is_ready else child.failed_starts + 1
         child.is_ready = False
         child.crashes = [at for at in child.crashes if now - at < CRASH_WINDOW_S] + [now]
+        if child.failed_starts >= STARTS_MAX and not self._welcomed:
+            child.final_code = code if code > 0 else 1
+            why = f": {child.reason}" if child.reason else f", it {what}"
+            report(f"{child.name} cannot start{why}", "error", starts=child.failed_starts)
+            return
         child.start_at_s = now + BACKOFF_S[min(child.failed_starts, len(BACKOFF_S) - 1)]
         report(
-            f"{child.name} ended ({_ending(code)}); starting it again",
+            f"{child.name} {what}; starting it again",
             "error",
             kind=child.name,
             ended_within_a_minute=len(child.crashes),
@@ -272,7 +358,7 @@ class Supervisor:
         return False
 
     def _on_reload(self) -> None:
-        """Apply the configuration file again; replace the edges where TLS is used, so that they load the new files."""
+        """Apply the configuration file again, and hand the edges the TLS files as they are now."""
         state = self._state
         report("SIGHUP: reading the configuration and TLS files again", "info", config=state.config_path or None)
         if state.config_path:
@@ -288,10 +374,23 @@ class Supervisor:
                 state.data,
             ]
             self._reload = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=clean_environment(os.environ))  # noqa: S603
-        if state.tls_cert and _tls_is_good(state.tls_cert, state.tls_key):
+        if state.tls_cert:
+            self._tls.read_again()
             for child in self._children:
                 if child.role == "edge" and child.process is not None:
-                    child.process.terminate()
+                    each((child,), self._hand_over_tls, self._on_tls_fault)
+
+    def _hand_over_tls(self, child: Child) -> None:
+        """Give a living edge the pair in force: connections that it has stay as they are."""
+        with contextlib.ExitStack() as undo:
+            fds = self._tls.opened()
+            for fd in fds:
+                undo.callback(os.close, fd)
+            line = undo.enter_context(socket.socket(fileno=os.dup(child.lifeline_fd)))
+            socket.send_fds(line, [b"t"], list(fds))
+
+    def _on_tls_fault(self, child: Child, exc: Exception) -> None:
+        report(f"{child.name} did not take the new TLS files: {exc}", "error")
 
     # stopping
 
@@ -345,6 +444,16 @@ class Supervisor:
             f"{child.name} ended {len(child.crashes)} times within a minute"
             for child in self._children
             if len([at for at in child.crashes if now - at < CRASH_WINDOW_S]) > CRASHES_MAX
+        ]
+        troubled += [
+            f"{child.name} gave no sign of life and was replaced ({len(child.hung_s)} times within a minute)"
+            for child in self._children
+            if (child.hung_s and now - child.hung_s[-1] < CRASH_WINDOW_S)
+        ]
+        troubled += [
+            f"{child.name} does not start: {child.reason}"
+            for child in self._children
+            if self._welcomed and not child.is_ready and child.reason
         ]
         ready = all(child.is_ready for child in self._children)
         state = forced or (
@@ -428,15 +537,73 @@ def _ending(code: int | None) -> str:
     return f"exit {code}"
 
 
-def _tls_is_good(cert: str, key: str) -> bool:
-    import ssl  # noqa: PLC0415  rarely needed; the supervisor stays small
+class TlsFiles:
+    """The pair in force, copied by the kernel into anonymous files: what stands on disk may be half of a renewal, and is read
+    at the start and at SIGHUP only. The supervisor itself reads neither (INVARIANTS P6)."""
 
+    def __init__(self, cert: str, key: str) -> None:
+        self._paths = (cert, key) if cert else ()
+        self._fds: tuple[int, ...] = ()
+
+    def opened(self) -> tuple[int, ...]:
+        """Return descriptors of certificate and key, at their beginnings; close them after use. Raises OSError."""
+        if not self._fds:
+            self._fds = tuple(_copy(path) for path in self._paths)
+        return tuple(os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC) for fd in self._fds)
+
+    def read_again(self) -> bool:
+        """Take what stands on disk now; False, and the old pair stays, when that is no pair."""
+        made: list[int] = []
+        try:
+            made += [_copy(path) for path in self._paths]
+            _check_pair(*(f"/proc/self/fd/{fd}" for fd in made))
+        except (OSError, ValueError) as exc:
+            for fd in made:
+                os.close(fd)
+            report(f"the new TLS files are not used: {exc}", "error")
+            return False
+        old, self._fds = self._fds, tuple(made)
+        for fd in old:
+            os.close(fd)
+        return True
+
+
+def _copy(path: str) -> int:
+    fd = os.memfd_create("tls", os.MFD_CLOEXEC)
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key)
-    except (OSError, ssl.SSLError) as exc:
-        report(f"the new TLS files are not used: {exc}", "error")
-        return False
-    return True
+        source = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            size = min(os.fstat(source).st_size, TLS_BYTES_MAX)
+            while (done := os.lseek(fd, 0, os.SEEK_END)) < size and os.sendfile(fd, source, done, size - done):
+                pass
+        finally:
+            os.close(source)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _check_pair(cert: str, key: str) -> None:
+    """Raise OSError or ValueError for what is no pair. A process of its own looks: it forgets the key when it ends."""
+    code = "import ssl, sys; ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*sys.argv[1:])"
+    fds = [int(path.rpartition("/")[2]) for path in (cert, key)]
+    done = subprocess.run(  # noqa: S603  our own interpreter, no shell
+        [sys.executable, "-I", "-c", code, cert, key],
+        check=False,
+        capture_output=True,
+        text=True,
+        pass_fds=fds,
+        stdin=subprocess.DEVNULL,
+        env=clean_environment(os.environ),
+        timeout=30,
+    )
+    if done.returncode != 0:
+        raise ValueError(done.stderr.strip().rpartition("\n")[2] or "they are no pair")
+
+
+def _place(exc: Exception) -> str:
+    return f"{type(exc).__name__} in {place_of(exc)}"
 
 
 def take_lock(path: Path) -> int | None:
