@@ -55,6 +55,56 @@ def ask(port, key, body=BODY, timeout=PATIENCE_S, **headers):
 # Processes
 
 
+def go_on(pid):
+    with contextlib.suppress(ProcessLookupError):  # stopped for longer than a child may be silent: it was replaced
+        os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("role", ["vault", "edge", "control"])
+def test_P5_a_child_that_hangs_is_named_and_replaced_and_nobody_is_kept_from_stopping_a_key(own, role):
+    """A stopped process is one that hangs: what it held is gone, what it had booked is not."""
+    gateway = own()
+    key, stolen = gateway.key("app"), gateway.key("stolen")
+    assert ask(gateway.port, key)[0] == 200
+    for pid in gateway.pids(role):
+        os.kill(pid, signal.SIGSTOP)
+    before = set(gateway.pids(role))
+    if role != "control":  # that one has to be replaced first
+        gateway.cli("key", "revoke", "stolen", "--yes")
+        gateway.cli("freeze", "team", "nobody", check=False)
+    until = time.monotonic() + 120
+    while time.monotonic() < until and set(gateway.pids(role)) & before:
+        time.sleep(0.2)
+    assert not set(gateway.pids(role)) & before, "it was replaced"
+    while time.monotonic() < until and ask_patiently(gateway.port, key) != 200:
+        time.sleep(0.2)
+    if role == "control":
+        while time.monotonic() < until and gateway.cli("key", "revoke", "stolen", "--yes", check=False).returncode:
+            time.sleep(0.2)
+    assert ask(gateway.port, stolen)[0] == 401
+    status = gateway.cli("status", "--json", check=False).stdout
+    assert "gave no sign of life" in status, status
+    assert gateway.json("ledger", "verify")["differences"] == []
+
+
+def ask_patiently(port, key):
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        return ask(port, key)[0]
+    return 0
+
+
+def test_P5_a_start_that_comes_to_nothing_three_times_ends_with_the_reason(own):
+    gateway = own()
+    gateway.stop(keep=True)
+    store = next(gateway.data.rglob("store.sqlite"))
+    store.write_bytes(b"no database at all, but a file of some length".ljust(8_192, b"."))
+    ended = subprocess.run(
+        [*_serve(gateway), "--listen", "127.0.0.1:0"], capture_output=True, text=True, check=False, timeout=120, env={**os.environ, **ENVIRON}
+    )  # fmt: skip
+    assert ended.returncode not in {0, None} and "database" in ended.stderr and "Traceback" not in ended.stderr
+    gateway.process = None
+
+
 def test_L1_control_stopped_for_a_while_costs_no_request(own):
     gateway = own()
     key = gateway.key("app")
@@ -65,7 +115,7 @@ def test_L1_control_stopped_for_a_while_costs_no_request(own):
         while time.monotonic() < until:
             statuses.append(ask(gateway.port, key)[0])
     finally:
-        os.kill(control, signal.SIGCONT)
+        go_on(control)
     assert set(statuses) == {200} and len(statuses) > 20
     assert len(gateway.records(count=len(statuses))) >= min(len(statuses), 1000)
 
@@ -80,7 +130,7 @@ def test_L1_a_stopped_vault_or_edge_loses_nothing(own, role):
     time.sleep(0.5)
     os.kill(pid, signal.SIGSTOP)
     time.sleep(STOP_S)
-    os.kill(pid, signal.SIGCONT)
+    go_on(pid)
     began = time.monotonic()
     while load.last_ok < began and time.monotonic() - began < 10:
         time.sleep(0.02)
