@@ -52,6 +52,8 @@ class Boot(msgspec.Struct, kw_only=True):
     """For the vault alone: the folder where the platform keeps its tokens."""
     configuration: msgspec.Raw = msgspec.Raw(b"null")
     """For control alone: Configuration of app.control, undecoded, so that edges need none of its types."""
+    is_first: bool = True
+    """True until all children served once: then whoever started this is still looking."""
     console_url: str = ""
     segment_bytes: int = 16 * 1024 * 1024
 

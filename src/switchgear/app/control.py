@@ -2,16 +2,17 @@
 
 import asyncio
 import contextlib
+import functools
 import importlib
 import os
-import traceback
 from pathlib import Path
 from typing import Any
 
+import lmdb
 import msgspec
 import uvicorn
 import uvicorn.lifespan.off
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from sqlalchemy.exc import DatabaseError
 
 from switchgear import __version__
 from switchgear.app import child
@@ -22,11 +23,14 @@ from switchgear.control import server
 from switchgear.control.absorber import NO_PROVIDER, Absorber
 from switchgear.control.api import Api
 from switchgear.control.checkup import Checkup
+from switchgear.control.connections import CONSOLE_MAX, LOCAL_MAX, Bounds, bounded
 from switchgear.control.double_entry import DoubleEntry
 from switchgear.control.gateway import Gateway
 from switchgear.control.housekeeping import Housekeeper
+from switchgear.control.jobs import Jobs
 from switchgear.control.prices import PriceBook
 from switchgear.control.spend import SpendBoard
+from switchgear.core.errors import UserError
 from switchgear.detect.advisories import AdvisoryFile
 from switchgear.discover import integrity, toolbox
 from switchgear.net import unix
@@ -34,7 +38,7 @@ from switchgear.net.clock import SystemClock
 from switchgear.net.link import VaultLink
 from switchgear.replica.publisher import Publisher
 from switchgear.store.ballast import Ballast
-from switchgear.store.database import SCHEMA_VERSION, Store
+from switchgear.store.database import SCHEMA_VERSION, Store, StoreGoneError
 from switchgear.vault.box import Put
 from switchgear.wire import frames
 
@@ -47,6 +51,7 @@ class Configuration(msgspec.Struct):
 
 
 DRAIN_S = 10.0
+RETRY_S = 1.0
 
 
 class _Server(uvicorn.Server):
@@ -89,11 +94,7 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     clock = SystemClock()
     life = child.Life(boot)
     life.watch()
-    first = not layout.had_store
-    store = await asyncio.to_thread(Store, layout.store, first, os.urandom)
-    if first:
-        layout.store_marker.write_text(store.id)
-    layout.schema_marker(SCHEMA_VERSION).touch()
+    store = Store(layout.store, not layout.had_store, os.urandom, wait=True)
     link_box: list[VaultLink] = []
     link = VaultLink(
         layout.vault_run,
@@ -120,9 +121,7 @@ async def main(boot: Boot, prepared: Prepared) -> None:
         entropy=os.urandom,
         report=child.report,
     )
-    configuration = msgspec.json.decode(boot.configuration, type=Configuration | None) or Configuration()
-    await gateway.load(configuration.compiled, configuration.puts)
-    await gateway.read(gateway.refusals.load)
+    gateway.snapshot = await asyncio.to_thread(publisher.current)
     absorber = Absorber(
         store, layout.spool, link, prices, clock, os.urandom, child.report, publisher.put_stored, gateway.refusals
     )
@@ -130,7 +129,8 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     checkup = Checkup(
         gateway, prepared.advisories, prepared.packages, lambda: _size(layout.spool), lambda: _free(layout.data)
     )
-    api = Api(gateway, absorber, lambda: status(layout, gateway, absorber, books), checkup)
+    jobs = Jobs(child.report, clock)
+    api = Api(gateway, absorber, lambda: status(layout, gateway, absorber, books, jobs), checkup)
     with contextlib.suppress(OSError):
         api.vault_key = layout.shown_key.read_bytes()
     token = os.urandom(32).hex()
@@ -143,25 +143,27 @@ async def main(boot: Boot, prepared: Prepared) -> None:
             boot.console_url.removeprefix("http://").replace("127.0.0.1", "localhost"),
         }
     )
+    # Administrators are heard first: what follows may have to wait for the database or the vault.
     mine = [unix.bind(layout.control_run, "control.sock")]
-    local = _serve(server.build(api, token, hosts, child.report), mine, frozenset({0, os.geteuid()}))
-    console = _serve(server.build(api, None, hosts, child.report), [child.listening(fd) for fd in boot.listen_fds])
-    work = (
-        absorber.run(),
-        books.run(),
-        SpendBoard(gateway, absorber).run(),
-        Housekeeper(gateway, absorber, layout.journal).run(),
-        checkup.run(),
+    local = _serve(server.build(api, token, hosts, child.report), mine, Bounds(LOCAL_MAX, frozenset({0, os.geteuid()})))
+    console = _serve(
+        server.build(api, None, hosts, child.report),
+        [child.listening(fd) for fd in boot.listen_fds],
+        Bounds(CONSOLE_MAX),
     )
-    jobs = [asyncio.create_task(job) for job in work]
-    for job in jobs:
-        job.add_done_callback(_end_with)
+    configuration = msgspec.json.decode(boot.configuration, type=Configuration | None) or Configuration()
+    if not await _begin(boot, layout, gateway, configuration):
+        jobs.start("configuration", functools.partial(_begin_later, boot, layout, gateway, configuration))
+    jobs.start("ledger", absorber.run)
+    jobs.start("debts", gateway.pay_debts)
+    jobs.start("double entry", books.run)
+    jobs.start("spend", SpendBoard(gateway, absorber).run)
+    jobs.start("housekeeping", Housekeeper(gateway, absorber, layout.journal).run)
+    jobs.start("doctor", checkup.run)
     life.ready()
     await life.stopping.wait()
-    for job in jobs:
-        job.cancel()
-    await asyncio.gather(*jobs, return_exceptions=True)
-    if not life.orphaned:
+    await jobs.stop()
+    if not life.orphaned and store.is_open:
         await absorber.drain(DRAIN_S)
     for running in (local, console):
         running.should_exit = True
@@ -171,28 +173,55 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     publisher.close()
 
 
-def _end_with(job: "asyncio.Task[None]") -> None:
-    """A job that fails takes the process with it: the supervisor starts it anew, and nothing stands still unseen."""
-    if not job.cancelled() and (error := job.exception()) is not None:
-        child.report("a job of control failed: " + "".join(traceback.format_exception(error)))
-        os._exit(1)
+async def _begin(boot: Boot, layout: Layout, gateway: Gateway, configuration: Configuration) -> bool:
+    """Open the store and put the configuration in force; False, and `gateway.trouble` says why, when that has to wait. Raises
+    UserError at a first start that nobody has used yet, whatever is wrong but a database that is away."""
+    store = gateway.store
+    try:
+        if not store.is_open:
+            await asyncio.to_thread(_open, store, layout)
+        await gateway.load(configuration.compiled, configuration.puts)
+        await gateway.read(gateway.refusals.load)
+    except (StoreGoneError, DatabaseError, OSError, lmdb.Error, UserError) as exc:
+        if isinstance(exc, UserError) and (boot.is_first or isinstance(exc, OldSchemaError)):
+            raise
+        if str(exc) != gateway.trouble:
+            child.report(f"waiting: {exc}", "error")
+        gateway.trouble = str(exc)
+        return False
+    gateway.trouble = None
+    return True
 
 
-def _protocol(uids: frozenset[int] | None) -> type[H11Protocol]:
-    """Return uvicorn's protocol; on the Unix socket only these users are heard (INVARIANTS P3)."""
-
-    class Heard(H11Protocol):
-        def connection_made(self, transport: Any) -> None:
-            """Asyncio: look who it is before the first byte."""
-            if uids is not None and unix.peer_uid(transport.get_extra_info("socket")) not in uids:
-                transport.abort()
-                return
-            super().connection_made(transport)
-
-    return Heard
+async def _begin_later(boot: Boot, layout: Layout, gateway: Gateway, configuration: Configuration) -> None:
+    """Try again until it works, then write what could not be written meanwhile."""
+    later = msgspec.structs.replace(boot, is_first=False)
+    while gateway.trouble is not None:
+        await asyncio.sleep(RETRY_S)
+        try:
+            await _begin(later, layout, gateway, configuration)
+        except OldSchemaError as exc:
+            child.report(str(exc), "warning")
+            os._exit(1)  # the next start imports what migrates
 
 
-def _serve(app: Any, sockets: list[Any], uids: frozenset[int] | None = None) -> _Server:
+class OldSchemaError(UserError):
+    """The database has an older schema than the last time: the code that migrates it was not imported before the cell closed."""
+
+
+def _open(store: Store, layout: Layout) -> None:
+    first = not layout.had_store
+    try:
+        store.open()
+    except ImportError:
+        layout.schema_marker(SCHEMA_VERSION).unlink(missing_ok=True)
+        raise OldSchemaError("the database is another than the last time: starting again to migrate it") from None
+    if first:
+        layout.store_marker.write_text(store.id)
+    layout.schema_marker(SCHEMA_VERSION).touch()
+
+
+def _serve(app: Any, sockets: list[Any], bounds: Bounds) -> _Server:
     made = _Server(
         uvicorn.Config(
             app,
@@ -200,7 +229,7 @@ def _serve(app: Any, sockets: list[Any], uids: frozenset[int] | None = None) -> 
             access_log=False,
             lifespan="off",
             loop="none",
-            http=_protocol(uids),
+            http=bounded(bounds),
             ws="none",
             timeout_graceful_shutdown=1,
         )
@@ -210,14 +239,15 @@ def _serve(app: Any, sockets: list[Any], uids: frozenset[int] | None = None) -> 
     return made
 
 
-def status(layout: Layout, gateway: Gateway, absorber: Absorber, books: DoubleEntry) -> dict[str, Any]:
+def status(layout: Layout, gateway: Gateway, absorber: Absorber, books: DoubleEntry, jobs: Jobs) -> dict[str, Any]:
     """Join what the supervisor knows with what control knows."""
     try:
         base: dict[str, Any] = msgspec.json.decode(layout.status.read_bytes())
     except (OSError, msgspec.DecodeError):
         base = {"state": "starting", "pids": {}}
     problems = list(base.get("problems", []))
-    problems += absorber.problems
+    problems += [gateway.trouble] if gateway.trouble is not None else absorber.problems
+    problems += jobs.problems + gateway.refused_puts
     problems += books.problems
     problems += [f"the KEK does not open credential {c.id}" for c in gateway.credentials if not c.opens]
     refused = gateway.refusals.current(gateway.credentials)
@@ -228,7 +258,7 @@ def status(layout: Layout, gateway: Gateway, absorber: Absorber, books: DoubleEn
     compiled = gateway.compiled
     path, digest = base.pop("config_on_disk", ("", ""))
     if (
-        compiled.source == path and digest != compiled.digest
+        gateway.trouble is None and compiled.source == path and digest != compiled.digest
     ):  # of a file that was applied from elsewhere nothing is known
         problems.append(_drift(path, digest))
     state = base.get("state", "starting")

@@ -254,6 +254,7 @@ class Supervisor:
             drain_grace_s=state.drain_grace_s,
             drain_s=state.drain_s,
             console_url=state.console_url,
+            is_first=not self._welcomed,
             segment_bytes=state.segment_bytes,
             person=self._people.of(child.role, child.number) if self._people is not None else None,
             must_confine=state.must_confine,

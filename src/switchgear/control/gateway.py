@@ -5,14 +5,16 @@ replica first and return after its commit; a credential is in the vault before a
 """
 
 import asyncio
+import contextlib
 import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection
+from sqlalchemy.exc import DatabaseError
 
 from switchgear.config.compile import Compiled, ProviderSpec
 from switchgear.control import refusals
@@ -36,7 +38,7 @@ from switchgear.routing import table
 from switchgear.routing.table import ModelEntry, ProviderEntry, RouteTable
 from switchgear.store import ledger_rows, objects
 from switchgear.store.ballast import Ballast
-from switchgear.store.database import Store
+from switchgear.store.database import Store, StoreGoneError
 from switchgear.store.objects import KeyRow, KeySecretRow
 from switchgear.vault.box import Metadata, Put
 
@@ -49,7 +51,12 @@ LINK_MS = 15 * 60_000
 ID_PREFIX_MIN = 4
 """So many characters of an id may stand for it, where they are one's only."""
 OVERLAP_MS = 3_600_000
+DEBTS_S = 2.0
 VAULT_PATIENCE_S = (2.0, 5.0, 25.0)
+
+
+class VaultRefusedError(UserError):
+    """The vault will not do it; it said why."""
 
 
 class Gateway:
@@ -86,6 +93,12 @@ class Gateway:
         self.catalog = Catalog(load_prices, price_snapshot)
         self.credentials: list[Metadata] = []
         self.refusals = Refusals()
+        self.trouble: str | None = None
+        """Why the configuration is not in force yet: the store or the vault is away."""
+        self.refused_puts: list[str] = []
+        """Credentials of the configuration that the vault does not take, and why."""
+        self._owes = False
+        """True when something was stopped in the replica and could not be written to the store."""
         self._publishing = asyncio.Lock()
 
     # plumbing
@@ -98,6 +111,10 @@ class Gateway:
         """Run a function in a write transaction, on a full disk too."""
         work = functools.partial(self.store.write_here, function)
         return await asyncio.wrap_future(self.store.submit(lambda: self.ballast.spend(work)))
+
+    async def read_urgently(self, function: Callable[[Connection], T]) -> T:
+        """Run a function in a read transaction that waits for no other reader."""
+        return await asyncio.wrap_future(self.store.read_urgently(function))
 
     async def read(self, function: Callable[[Connection], T]) -> T:
         """Run a function in a read transaction of the store."""
@@ -137,7 +154,7 @@ class Gateway:
         else:
             raise UserError("the vault does not answer", "see `switchgear status`; try again")
         if not answer.ok:
-            raise UserError(answer.message)
+            raise VaultRefusedError(answer.message)
         return msgspec.msgpack.decode(answer.body, type=kind)
 
     async def _audit(self, actor: str, action: str, subject: str, detail: object = None) -> None:
@@ -147,10 +164,30 @@ class Gateway:
     # configuration and publication
 
     async def load(self, compiled: Compiled, puts: list[Put]) -> None:
-        """Begin with a configuration: hand its credentials to the vault, then publish."""
+        """Begin with a configuration: hand its credentials to the vault, then publish. A credential that the vault does not take is
+        a problem of its own and keeps nobody else's from serving."""
         await self.ask_vault("bind_store", self.store.id, type(None))
         await self._reconcile()
-        await self.apply(compiled, puts, "supervisor", audit=False)
+        self.refused_puts = []
+        taken = []
+        for put in puts:
+            try:
+                await self.ask_vault("put", put, Metadata)
+                taken.append(put)
+            except VaultRefusedError as exc:
+                name = f"{put.context.provider}/{put.context.credential}"
+                self.refused_puts.append(f"the vault does not take credential {name}: {exc}")
+                self.report(self.refused_puts[-1])
+        await self.apply(compiled, [], "supervisor", audit=False)
+
+    async def pay_debts(self) -> None:
+        """Write to the store what was stopped while it was away, as soon as it is back; until cancelled."""
+        while True:
+            await asyncio.sleep(DEBTS_S)
+            if self._owes:
+                with contextlib.suppress(StoreGoneError, DatabaseError):
+                    await self._reconcile()
+                    self._owes = False
 
     async def _reconcile(self) -> None:
         """Finish what a crash interrupted between replica and store: a published revocation or freeze wins."""
@@ -379,7 +416,7 @@ class Gateway:
 
     async def find_key(self, name: str) -> KeyRow:
         """Return a key by name, by id, or by the beginning of its id. Raises UserError."""
-        found = await self.read(lambda c: objects.keys(c, name))
+        found = await self.read_urgently(lambda c: objects.keys(c, name))
         if found:
             return found[0]
         rows = await self.read(objects.key_list)
@@ -447,7 +484,10 @@ class Gateway:
 
     async def revoke_key(self, name: str, actor: str) -> KeyRow:
         """Revoke a key: holds for the next request on every edge when this returns."""
-        old = await self.find_key(name)
+        try:
+            old = await self.find_key(name)
+        except (StoreGoneError, DatabaseError):
+            return await self._revoke_published(name)
         if old.revoked_ms is not None:
             return old
         if old.source == "file":
@@ -458,8 +498,32 @@ class Gateway:
         now = self.clock.wall_ms()
         row = msgspec.structs.replace(old, version=old.version + 1, revoked_ms=now, updated_ms=now)
         await self._publish_key(row)
-        await self._store_key(row, old, actor, "key.revoke", None)
+        with self._owing():
+            await self._store_key(row, old, actor, "key.revoke", None)
         return row
+
+    async def _revoke_published(self, name: str) -> KeyRow:
+        """Revoke a key as the edges know it, while the store is away; it is told later."""
+        entry = await asyncio.to_thread(self.publisher.find_key, name)
+        if entry is None:
+            raise UserError(f"there is no key {name!r}", "list them: switchgear key list")
+        if not entry.revoked:
+            entry = msgspec.structs.replace(entry, revoked=True, version=entry.version + 1)
+            await asyncio.to_thread(self.ballast.spend, functools.partial(self.publisher.put_key, entry))
+            self._owes = True
+        now = self.clock.wall_ms()
+        return KeyRow(
+            id=entry.id, name=entry.name, version=entry.version, team=entry.team, revoked_ms=now, updated_ms=now
+        )
+
+    @contextlib.contextmanager
+    def _owing(self) -> Iterator[None]:
+        """What stops somebody holds already when the store cannot be written: it is written when that is back."""
+        try:
+            yield
+        except (StoreGoneError, DatabaseError) as exc:
+            self._owes = True
+            self.report(f"stopped, and to be written to the store when it is back: {exc}")
 
     # freezes
 
@@ -478,7 +542,8 @@ class Gateway:
             objects.put_freeze(connection, subject, until_ms, actor, now)
             objects.write_audit(connection, now, actor, "freeze", subject, {"until_ms": until_ms})
 
-        await self.write_urgently(work)
+        with self._owing() if snapshot is not None else contextlib.nullcontext():
+            await self.write_urgently(work)
 
     async def unfreeze(self, subject: str, actor: str) -> None:
         """Let a subject go on."""

@@ -5,6 +5,7 @@ A disk that is full or a database that is away stops none of it for good: what f
 
 import asyncio
 import functools
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import lmdb
@@ -13,6 +14,7 @@ from sqlalchemy.exc import DatabaseError
 
 from switchgear.control.absorber import Absorber
 from switchgear.control.gateway import Gateway
+from switchgear.core.guard import guarded, place_of
 from switchgear.core.ids import request_id_floor
 from switchgear.ledger import journal
 from switchgear.store import ledger_rows
@@ -43,11 +45,18 @@ class Housekeeper:
     async def turn(self) -> None:
         """Do everything once; what fails is reported and does not keep the rest from being done."""
         for work in (self._replica, self._ballast, self._old_journals, self._old_records):
-            try:
-                await work()
-            except (StoreGoneError, DatabaseError, OSError, lmdb.Error) as exc:
-                if not isinstance(exc, StoreGoneError):  # that one is the absorber's to report
-                    self._gateway.report(f"housekeeping: {exc}; trying again in {PAUSE_S:g} s")
+            await self._do(work)
+
+    def _failed(self, exc: Exception) -> None:
+        if isinstance(exc, StoreGoneError):
+            return  # the absorber's to report
+        expected = isinstance(exc, DatabaseError | OSError | lmdb.Error)
+        what = str(exc) if expected else f"{type(exc).__name__} in {place_of(exc)}"
+        self._gateway.report(f"housekeeping: {what}; trying again in {PAUSE_S:g} s")
+
+    @guarded(_failed)
+    async def _do(self, work: Callable[[], Awaitable[None]]) -> None:
+        await work()
 
     async def _replica(self) -> None:
         await asyncio.to_thread(self._gateway.publisher.check_readers)

@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from switchgear.control import openapi, pages
 from switchgear.control.api import PERMISSIONS, Api, Call, Route
@@ -40,7 +41,7 @@ SECURITY_HEADERS = {
 }
 
 
-def build(api: Api, cli_token: str | None, hosts: frozenset[str], report: Callable[[str], None]) -> Starlette:
+def build(api: Api, cli_token: str | None, hosts: frozenset[str], report: Callable[[str], None]) -> ASGIApp:
     """Make the application. With `cli_token` it is the Unix socket's; without, TCP's, which answers `hosts` only.
 
     Raises ValueError for a route whose permission no role has: a mistake in the table.
@@ -55,7 +56,7 @@ def build(api: Api, cli_token: str | None, hosts: frozenset[str], report: Callab
     def endpoint(route: Route) -> Callable[[Request], Any]:
         async def handle(request: Request) -> Response:
             try:
-                return await _handle(api, route, request, cli_token, hosts)
+                return await _handle(api, route, request, cli_token)
             except _DeniedError as exc:
                 return _error(exc.status, str(exc), exc.hint)
             except StaleError as exc:
@@ -82,7 +83,34 @@ def build(api: Api, cli_token: str | None, hosts: frozenset[str], report: Callab
     routes = [StarletteRoute(r.path, endpoint(r), methods=[r.method]) for r in ROUTES]
     if cli_token is None:
         routes += [StarletteRoute(path, pages.serve(path, SECURITY_HEADERS), methods=["GET"]) for path in pages.PATHS]
-    return Starlette(routes=routes, exception_handlers={404: _nowhere, 405: _nowhere})
+    app = Starlette(routes=routes, exception_handlers={404: _nowhere, 405: _nowhere})
+    app.router.redirect_slashes = False
+    return _Door(app, hosts if cli_token is None else None)
+
+
+class _Door:
+    """What every request passes first, whatever path it names: one framing, and on TCP a host and an origin that are ours."""
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str] | None) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "http":
+            try:
+                request = Request(scope)
+                # RFC 9112, section 6.3: both may be an attempt at smuggling; h11 takes the first of them.
+                if "transfer-encoding" in request.headers and "content-length" in request.headers:
+                    raise _DeniedError(400, "a request has one length: not both transfer-encoding and content-length")
+                if self._hosts is not None:
+                    _check_browser(request, self._hosts)
+            except _DeniedError as exc:
+                answer = _error(exc.status, str(exc), exc.hint)
+                answer.headers["connection"] = "close"
+                await answer(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 async def _nowhere(request: Request, exc: Exception) -> Response:
@@ -100,9 +128,7 @@ class _DeniedError(SwitchgearError):
         self.hint = hint
 
 
-async def _handle(api: Api, route: Route, request: Request, cli_token: str | None, hosts: frozenset[str]) -> Response:
-    if cli_token is None:
-        _check_browser(request, hosts)
+async def _handle(api: Api, route: Route, request: Request, cli_token: str | None) -> Response:
     actor = await _authorize(api, route, request, cli_token)
     body = None
     if route.body is not None:

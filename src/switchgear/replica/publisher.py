@@ -66,6 +66,16 @@ class Publisher:
             found = [entries.decode_key(raw) for key in list(_keys(cursor)) if (raw := txn.get(key)) is not None]
         return [entry for entry in found if entry.revoked]
 
+    def find_key(self, name: str) -> KeyEntry | None:
+        """Return a published key by name or id; looks at all of them."""
+        with self._env.begin() as txn, txn.cursor() as cursor:
+            for key in list(_keys(cursor)):
+                raw = txn.get(key)
+                entry = entries.decode_key(raw) if raw is not None else None
+                if entry is not None and name in {entry.name, entry.id}:
+                    return entry
+        return None
+
     def put_key(self, entry: KeyEntry, imported: Sequence[bytes] = ()) -> None:
         """Add or replace one key; returns when the commit is on disk. `imported`: keyed hashes by which it is found besides."""
         with self._change() as txn:

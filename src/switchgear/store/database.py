@@ -24,7 +24,7 @@ from sqlalchemy import (
     inspect,
     select,
 )
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, NoResultFound
 from sqlalchemy.pool import QueuePool
 
 from switchgear.core.errors import SwitchgearError, UserError
@@ -42,23 +42,44 @@ class StoreGoneError(SwitchgearError):
 class Store:
     """An open store. `write` and `read` run in threads of their own; callers await the futures."""
 
-    def __init__(self, path: Path, create: bool, entropy: Entropy) -> None:
-        """Open, or create on the first start only. Raises UserError when the file is missing, newer or damaged."""
+    def __init__(self, path: Path, create: bool, entropy: Entropy, wait: bool = False) -> None:
+        """Open, or create on the first start only; with `wait` nothing is opened before `open`. Raises what `open` raises."""
         self.path = path
-        if not path.exists() and not create:
-            raise UserError(
-                f"the database {path} is missing, and this data folder had one",
-                "put the file back, or restore a backup; an empty one is never made in its place",
-                2,
-            )
+        self.id = ""
+        """Empty until it is open."""
+        self._create = create
+        self._entropy = entropy
         self._engine = _engine(path, create)
         self._writer = concurrent.futures.ThreadPoolExecutor(1, "store-writer")
         self._readers = concurrent.futures.ThreadPoolExecutor(2, "store-reader")
+        self._urgent = concurrent.futures.ThreadPoolExecutor(1, "store-urgent")
+        self._identity: tuple[int, int] | None = None
+        if not wait:
+            try:
+                self.open()
+            except StoreGoneError as exc:
+                raise UserError(str(exc), "put the file back, or restore a backup", 2) from None
+
+    @property
+    def is_open(self) -> bool:
+        """True once the database was opened."""
+        return self._identity is not None
+
+    def open(self) -> None:
+        """Open the database and bring it to this program's schema. Raises StoreGoneError while the file is missing, UserError when
+        it is newer or damaged, ImportError when a migration is needed whose code was not imported in time (`forget_schema`)."""
+        if not self.path.exists() and not self._create:
+            raise StoreGoneError(
+                f"the database {self.path} is missing, and this data folder had one: an empty one is never made in its place"
+            )
         try:
             with self._engine.begin() as connection:
-                self.id = self._migrate(connection, entropy)
+                self.id = self._migrate(connection, self._entropy)
         except DatabaseError as exc:
-            raise UserError(f"the database {path} cannot be opened: {exc.orig}", "restore a backup", 2) from exc
+            self._engine.dispose()
+            raise UserError(f"the database {self.path} cannot be opened: {exc.orig}", "restore a backup", 2) from exc
+        except NoResultFound as exc:
+            raise UserError(f"the database {self.path} has no identity", "restore a backup", 2) from exc
         self._identity = self._stat()
 
     def write(self, function: Callable[[Connection], T]) -> "concurrent.futures.Future[T]":
@@ -75,6 +96,10 @@ class Store:
         """Run a function in a read transaction, in a reader's thread."""
         return self._readers.submit(self._read, function)
 
+    def read_urgently(self, function: Callable[[Connection], T]) -> "concurrent.futures.Future[T]":
+        """Run a function in a read transaction that waits for no long report: for whoever stops somebody."""
+        return self._urgent.submit(self._read, function)
+
     def _read(self, function: Callable[[Connection], T]) -> T:
         self.check()
         with self._engine.connect() as connection:
@@ -86,6 +111,8 @@ class Store:
 
     def check(self) -> None:
         """Raise StoreGoneError when the file at the path is not the one that was opened."""
+        if self._identity is None:
+            raise StoreGoneError(f"the database {self.path} is not open yet")
         if self._stat() != self._identity:
             raise StoreGoneError(f"the database file {self.path} was moved or replaced; put it back")
 
@@ -93,6 +120,7 @@ class Store:
         """Finish what was submitted and close."""
         self._writer.shutdown()
         self._readers.shutdown()
+        self._urgent.shutdown()
         self._engine.dispose()
 
     def _stat(self) -> tuple[int, int] | None:

@@ -1,7 +1,8 @@
 """Keys may name raw paths of providers."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from switchgear.store.migrations import steps
 
 revision = "0002"
 down_revision = "0001"
@@ -9,4 +10,4 @@ down_revision = "0001"
 
 def upgrade() -> None:
     """Add the column."""
-    op.add_column("keys", sa.Column("passthrough", sa.LargeBinary(), nullable=True))
+    steps.add_column("keys", sa.Column("passthrough", sa.LargeBinary(), nullable=True))

@@ -1,7 +1,8 @@
 """Sums by attempt: failed ones, and which requests tried a provider before their last."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from switchgear.store.migrations import steps
 
 revision = "0003"
 down_revision = "0002"
@@ -9,8 +10,8 @@ down_revision = "0002"
 
 def upgrade() -> None:
     """Add the column and the table. What was booked before stays at the last attempt's place."""
-    op.add_column("usage", sa.Column("failed_attempts", sa.BigInteger(), nullable=False, server_default="0"))
-    op.create_table(
+    steps.add_column("usage", sa.Column("failed_attempts", sa.BigInteger(), nullable=False, server_default="0"))
+    steps.create_table(
         "tried",
         sa.Column("provider", sa.String(64), primary_key=True),
         sa.Column("request_id", sa.String(40), primary_key=True),
