@@ -416,10 +416,10 @@ def test_S1_a_gateway_started_while_its_database_is_away_serves_and_stops_keys_a
     while time.monotonic() < until and gateway.cli("status", check=False).returncode:
         time.sleep(0.2)
     assert gateway.total() >= 2
-    shown = {row["name"]: row for row in gateway.json("key", "list")["keys"]}
+    shown = {row["name"]: row for row in gateway.json("key", "list", "--all")["keys"]}
     while time.monotonic() < until and shown["stolen"]["revoked_ms"] is None:
         time.sleep(0.2)
-        shown = {row["name"]: row for row in gateway.json("key", "list")["keys"]}
+        shown = {row["name"]: row for row in gateway.json("key", "list", "--all")["keys"]}
     assert shown["stolen"]["revoked_ms"] is not None and ask(gateway.port, stolen)[0] == 401
     gateway.cli("unfreeze", "key", "app")
     assert ask(gateway.port, key)[0] == 200

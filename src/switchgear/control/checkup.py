@@ -255,7 +255,7 @@ class Checkup:
 
 def _read(connection: Connection, now_ms: int) -> dict[str, Any]:
     until = now_ms // HOUR_MS + 1
-    used = ledger_rows.spend_by_model(connection, None, until - KEY_UNUSED_DAYS * 24, until)
+    used = ledger_rows.keys_in_use(connection, until - KEY_UNUSED_DAYS * 24, until)
     week = ledger_rows.sum_usage(connection, ["provider", "upstream_model"], until - 7 * 24, until)
     unpriced = [
         (f"{row['group_provider']}/{row['group_upstream_model']}", int(row["unpriced_requests"]))
@@ -264,7 +264,7 @@ def _read(connection: Connection, now_ms: int) -> dict[str, Any]:
     ]
     return {
         "keys": objects.keys(connection),
-        "used_key_ids": set(used),
+        "used_key_ids": used,
         "tokens_for_ever": [row.name for row in objects.tokens(connection) if row.expires_ms is None],
         "unpriced": sorted(unpriced, key=lambda item: -item[1]),
         "newest_record_ms": ledger_rows.newest_ms(connection),

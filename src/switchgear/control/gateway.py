@@ -403,8 +403,7 @@ class Gateway:
         def work(connection: Connection) -> tuple[int, int]:
             before = objects.objects(connection, OPENING).get(row.id)
             until = self.clock.wall_ms() // 3_600_000 + 1
-            here = ledger_rows.spend_by_model(connection, key_ids={row.id}, since_hour=0, until_hour=until)
-            total = sum(cost for models in here.values() for _, cost in models.values())
+            total = ledger_rows.spent_by_key(connection, {row.id}, until).get(row.id, 0)
             return (msgspec.json.decode(before, type=int) if before else 0), total
 
         return await self.read(work)

@@ -17,7 +17,7 @@ from switchgear.control.gateway import Gateway
 from switchgear.core.guard import guarded, place_of
 from switchgear.core.ids import request_id_floor
 from switchgear.ledger import journal
-from switchgear.store import ledger_rows
+from switchgear.store import ledger_rows, rollups
 from switchgear.store.database import StoreGoneError
 
 PAUSE_S = 60.0
@@ -26,6 +26,7 @@ BEHIND_S = 30.0
 RETENTION_BATCH = 5_000
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
+ROLL_AFTER_MS = 2 * HOUR_MS
 
 
 class Housekeeper:
@@ -44,7 +45,7 @@ class Housekeeper:
 
     async def turn(self) -> None:
         """Do everything once; what fails is reported and does not keep the rest from being done."""
-        for work in (self._replica, self._ballast, self._old_journals, self._old_records):
+        for work in (self._rollups, self._replica, self._ballast, self._old_journals, self._old_records):
             await self._do(work)
 
     def _failed(self, exc: Exception) -> None:
@@ -57,6 +58,12 @@ class Housekeeper:
     @guarded(_failed)
     async def _do(self, work: Callable[[], Awaitable[None]]) -> None:
         await work()
+
+    async def _rollups(self) -> None:
+        # A day is added up when its records have had time to come; what comes later is added to it.
+        over = (self._gateway.clock.wall_ms() - ROLL_AFTER_MS) // HOUR_MS
+        while await self._gateway.write(functools.partial(rollups.roll_day, over_until=over)):
+            await asyncio.sleep(0.2)  # others want to write too
 
     async def _replica(self) -> None:
         await asyncio.to_thread(self._gateway.publisher.check_readers)

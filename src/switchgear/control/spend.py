@@ -68,14 +68,11 @@ class SpendBoard:
             self._before, self._before_day = {}, day
         missing = key_ids - self._before.keys()
         if missing:
-            look_up = functools.partial(
-                ledger_rows.spend_by_model, key_ids=missing, since_hour=0, until_hour=day * HOURS_A_DAY
-            )
+            look_up = functools.partial(ledger_rows.spent_by_key, key_ids=missing, until_hour=day * HOURS_A_DAY)
             sums = await self._gateway.read(look_up)
             openings = await self._openings()
             for key_id in missing:
-                here = sum(cost for _, cost in sums.get(key_id, {}).values())
-                self._before[key_id] = here + msgspec.json.decode(openings.get(key_id, b"0"), type=int)
+                self._before[key_id] = sums.get(key_id, 0) + msgspec.json.decode(openings.get(key_id, b"0"), type=int)
         return {key_id: self._before[key_id] for key_id in key_ids}
 
     async def _openings(self) -> dict[str, bytes]:

@@ -31,7 +31,7 @@ from switchgear.core.errors import SwitchgearError, UserError
 from switchgear.core.ids import Entropy
 from switchgear.store import sqlite, tables
 
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0004"
 T = TypeVar("T")
 
 

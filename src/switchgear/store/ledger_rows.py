@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from switchgear.store import tables
+from switchgear.store import rollups, tables
 from switchgear.store.tables import DIMENSIONS, SUMS, requests, usage
 
 _INSERT_REQUESTS = insert(requests)
@@ -89,6 +89,7 @@ def add_usage(connection: Connection, sums: dict[tuple[Any, ...], list[int]]) ->
         set_={name: usage.c[name] + statement.excluded[name] for name in SUMS},
     )
     connection.execute(statement, rows)
+    rollups.add_late(connection, sums)
 
 
 def spool_row(connection: Connection, spool_id: str) -> SpoolRow | None:
@@ -201,24 +202,28 @@ def ids_from(connection: Connection, start: str, limit: int) -> list[str]:
 
 def values_of(connection: Connection, name: str, limit: int) -> list[str]:
     """Return what the sums know of a dimension of GROUPS: the teams, the models, …"""
-    column = GROUPS[name]
+    until = rollups.rolled_until(connection)
+    parts = rollups.plan(0, FOR_EVER, until, {_COLUMNS[name]}, False, False)
+    column = rollups.source(parts, {}).c[_COLUMNS[name]]
     query = select(column).where(column != "").distinct().order_by(column).limit(limit)
     return [str(value) for value in connection.execute(query).scalars()]
 
 
-GROUPS: dict[str, ColumnElement[Any]] = {
-    "key": usage.c.key_name,
-    "team": usage.c.team,
-    "user": usage.c.user_name,
-    "project": usage.c.project,
-    "model": usage.c.model,
-    "upstream_model": usage.c.upstream_model,
-    "provider": usage.c.provider,
-    "deployment": usage.c.deployment,
-    "credential": usage.c.deployment,
-    "day": usage.c.hour // 24,
-    "hour": usage.c.hour,
+FOR_EVER = 1 << 30
+"""An hour that no clock shows."""
+_COLUMNS = {
+    "key": "key_name",
+    "team": "team",
+    "user": "user_name",
+    "project": "project",
+    "model": "model",
+    "upstream_model": "upstream_model",
+    "provider": "provider",
+    "deployment": "deployment",
+    "credential": "deployment",
 }
+GROUPS = (*_COLUMNS, "day", "hour")
+"""What usage can be grouped by."""
 
 
 OF_PLACES = frozenset({"provider", "deployment", "credential", "upstream_model"})
@@ -233,16 +238,20 @@ def sum_usage(
     """Return sums grouped by some of GROUPS for hours since the epoch in [since, until). Where a place of attempts is grouped
     by or asked for, `requests` and `errors` count attempts: a request that failed at one provider and went on to another is
     an error of the first."""
-    columns = [GROUPS[name].label(f"group_{name}") for name in by]
+    wanted = {_COLUMNS[name]: value for name, value in (where or {}).items()}
+    grouped = [_COLUMNS[name] for name in by if name in _COLUMNS]
+    parts = rollups.plan(
+        since_hour, until_hour, rollups.rolled_until(connection), {*grouped, *wanted}, "day" in by, "hour" in by
+    )
+    found = rollups.source(parts or [rollups.Part(None, 0, 0)], wanted)
+    groups = [found.c.hour // 24 if name == "day" else found.c[_COLUMNS.get(name, name)] for name in by]
     counted = OF_ATTEMPTS if not OF_PLACES.isdisjoint((*by, *(where or ()))) else {}
-    sums = [func.sum(usage.c[counted.get(name, name)]).label(name) for name in SUMS]
-    query = select(*columns, *sums).where(usage.c.hour >= since_hour, usage.c.hour < until_hour)
-    for name, value in (where or {}).items():
-        query = query.where(GROUPS[name] == value)
+    sums = [func.sum(found.c[counted.get(name, name)]).label(name) for name in SUMS]
+    query = select(*(group.label(f"group_{name}") for name, group in zip(by, groups, strict=True)), *sums)
     if counted:
-        query = query.where(usage.c.attempts > 0)
-    if columns:
-        query = query.group_by(*(GROUPS[name] for name in by)).order_by(func.sum(usage.c.cost_nanousd).desc())
+        query = query.where(found.c.attempts > 0)
+    if groups:
+        query = query.group_by(*groups).order_by(func.sum(found.c.cost_nanousd).desc())
     return [dict(row._mapping) for row in connection.execute(query)]
 
 
@@ -261,6 +270,26 @@ def spend_by_model(
         for key_id, model, requests_, cost in connection.execute(part):
             found.setdefault(key_id, {})[model] = (int(requests_), int(cost))
     return found
+
+
+def spent_by_key(connection: Connection, key_ids: Iterable[str], until_hour: int) -> dict[str, int]:
+    """Return what some keys spent before an hour, in nano-USD."""
+    parts = rollups.plan(0, until_hour, rollups.rolled_until(connection), {"key_id"}, False, False)
+    source = rollups.source(parts or [rollups.Part(None, 0, 0)], {})
+    query = select(source.c.key_id, func.sum(source.c.cost_nanousd)).group_by(source.c.key_id)
+    wanted = sorted(key_ids)
+    found: dict[str, int] = {}
+    for at in range(0, len(wanted), 500):
+        part = query.where(source.c.key_id.in_(wanted[at : at + 500]))
+        found |= {key_id: int(cost) for key_id, cost in connection.execute(part)}
+    return found
+
+
+def keys_in_use(connection: Connection, since_hour: int, until_hour: int) -> set[str]:
+    """Return the ids of the keys that were used in some hours."""
+    parts = rollups.plan(since_hour, until_hour, rollups.rolled_until(connection), {"key_id"}, False, False)
+    source = rollups.source(parts or [rollups.Part(None, 0, 0)], {})
+    return set(connection.execute(select(source.c.key_id).distinct()).scalars())
 
 
 def drop_before(connection: Connection, request_id: str, limit: int) -> int:

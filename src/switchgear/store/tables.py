@@ -163,6 +163,17 @@ tried = Table(
 )
 """Requests with an attempt at a provider that is not their last one."""
 
+rollups = Table(
+    "rollups",
+    metadata,
+    Column("level", String(8), primary_key=True),
+    Column("start", Integer, primary_key=True, autoincrement=False),
+    *(Column(name, String(256), primary_key=True) for name in DIMENSIONS[1:]),
+    *(Column(name, BigInteger, nullable=False) for name in SUMS),
+    sqlite_with_rowid=False,
+)
+"""Sums of days and blocks of days (store/rollups): `start` is their first hour."""
+
 quarantine = Table(
     "quarantine",
     metadata,
