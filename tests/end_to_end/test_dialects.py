@@ -419,7 +419,7 @@ def test_C2_raw_paths_need_leave_on_the_key_and_on_the_credential(gateway, key):
         "--passthrough",
         "fake POST /embeddings",
         "--passthrough",
-        "fake DELETE /files*",
+        "fake DELETE /files/f1",
     )
 
     def ask(method, path, token, body=None):

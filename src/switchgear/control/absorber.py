@@ -81,7 +81,7 @@ class Absorber:
         clock: Clock,
         entropy: Entropy,
         report: Callable[[str], None],
-        publish_stored: Callable[[dict[str, Stored]], None] = lambda stored: None,
+        publish_stored: Callable[[dict[str, Stored]], object] = lambda stored: None,
         refused: Refusals | None = None,
     ) -> None:
         self._store = store

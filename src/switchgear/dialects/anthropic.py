@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects import hub, media, reasoning
+from switchgear.dialects import hub, media, reasoning, references
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.reading import Ears, Reading, State, cap
 from switchgear.dialects.shape import Node, encode, foreign_tools, object_of, text_of_object
@@ -675,7 +675,13 @@ def _event(kind: str, fields: dict[str, Any]) -> bytes:
 def read_answer(body: Node) -> Reading:
     """Read what a plain answer says about itself."""
     usage = usage_of_raw(body.raw("usage")) or Usage()
-    return Reading(usage.tokens(), cap(body.text("stop_reason")), cap(body.text("id")), cap(usage.service_tier))
+    return Reading(
+        usage.tokens(),
+        cap(body.text("stop_reason")),
+        cap(body.text("id")),
+        cap(usage.service_tier),
+        kept=references.kept_by_message(body.value),
+    )
 
 
 def _listen(event: Node, state: State) -> None:
@@ -693,8 +699,10 @@ def _listen(event: Node, state: State) -> None:
         state.is_done = True
     elif kind == "error":
         state.error = True
+    if kept := references.kept_by_message(event.value):
+        reading.kept = [*reading.kept, *kept][: references.KEPT_MAX]
     if isinstance(state.memory, Usage):
         reading.usage, reading.service_tier = state.memory.tokens(), cap(state.memory.service_tier)
 
 
-EARS = Ears((b'"message_start"', b'"message_delta"', b'"message_stop"', b'"error"'), _listen)
+EARS = Ears((b'"message_start"', b'"message_delta"', b'"message_stop"', b'"error"', b'"file_id"'), _listen)

@@ -5,8 +5,10 @@ body can be put aside between two of them; nothing here decodes a value.
 """
 
 import codecs
+import functools
 import re
-from collections.abc import Collection
+import unicodedata
+from collections.abc import Collection, Iterable
 from itertools import accumulate
 
 import msgspec
@@ -176,6 +178,30 @@ def check_depth(body: bytes, depth_max: int = DEPTH_MAX) -> None:
     """Refuse deeper nesting than `depth_max`, without decoding. Cheap for bodies with few brackets."""
     if body.count(b"{") + body.count(b"[") > depth_max:
         finish(scan_steps(body, depth_max))
+
+
+def fold(key: str) -> str:
+    """Return a key as readers that do not mind the letters' case compare it: Go's encoding/json and others fold Unicode, so that
+    the Kelvin sign is a k and the long s an s. Full-width letters are folded too."""
+    return (key if key.isascii() else unicodedata.normalize("NFKC", key)).casefold()
+
+
+def check_names(names: Iterable[str], read: frozenset[str]) -> None:
+    """Refuse keys that only some readers take for one of those that are read here."""
+    folded, mixed = _folded(read)
+    for name in names:
+        if name in read or (name.islower() and name.isascii() and name not in mixed):
+            continue
+        if fold(name) in folded:
+            known = next(known for known in read if fold(known) == fold(name))
+            raise JsonRefusedError(f"the key {name[:64]!r} can be read in two ways: spell it {known!r}")
+
+
+@functools.cache
+def _folded(read: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the folded keys, and those of them that are no keys themselves."""
+    folded = frozenset(map(fold, read))
+    return folded, folded - read
 
 
 def check_text(body: bytes) -> None:

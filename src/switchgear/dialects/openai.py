@@ -38,8 +38,18 @@ class _Usage(msgspec.Struct):
     prompt_cache_hit_tokens: int | None = None
 
 
+class _Audio(msgspec.Struct):
+    id: str | None = None
+
+
+class _Message(msgspec.Struct):
+    audio: _Audio | None = None
+
+
 class _Choice(msgspec.Struct):
     finish_reason: str | None = None
+    message: _Message | None = None
+    delta: _Message | None = None
 
 
 class _Answer(msgspec.Struct):
@@ -107,7 +117,11 @@ def read_answer(body: bytes) -> Reading:
         return Reading()
     finish = answer.choices[0].finish_reason if answer.choices else None
     is_fit = bool(answer.choices) or len(memoryview(answer.data)) > len(b"null")
-    return Reading(_usage(answer.usage), cap(finish), cap(answer.id), cap(answer.service_tier), None, is_fit)
+    reading = Reading(_usage(answer.usage), cap(finish), cap(answer.id), cap(answer.service_tier), None, is_fit)
+    for choice in answer.choices or ():
+        if choice.message is not None and choice.message.audio is not None and choice.message.audio.id:
+            reading.kept = [*reading.kept, choice.message.audio.id[:256]]
+    return reading
 
 
 def read_media_answer(body: bytes) -> Reading:
@@ -230,6 +244,7 @@ class StreamMeter:
     """
 
     __slots__ = (
+        "_hears_audio",
         "_hide_usage",
         "_read_id",
         "_splitter",
@@ -239,8 +254,10 @@ class StreamMeter:
         "text",
     )
 
-    def __init__(self, hide_usage: bool) -> None:
+    def __init__(self, hide_usage: bool, hears_audio: bool = False) -> None:
+        """`hears_audio`: sound was asked for, whose id the next request may name."""
         self._hide_usage = hide_usage
+        self._hears_audio = hears_audio
         self._splitter = sse.Splitter()
         self._read_id = False
         self.reading = Reading()
@@ -267,6 +284,7 @@ class StreamMeter:
             or count(b'"finish_reason"') != count(b'"finish_reason":null')
             or b'"error"' in data
             or (self.reading.service_tier is None and b'"service_tier"' in data)
+            or (self._hears_audio and b'"audio"' in data)
         )
 
     def finish(self) -> bytes:
@@ -302,6 +320,9 @@ class StreamMeter:
             self.error = True
         if chunk.service_tier is not None:
             reading.service_tier = cap(chunk.service_tier)
+        if self._hears_audio and chunk.choices and (audio := chunk.choices[0].delta) and audio.audio and audio.audio.id:
+            reading.kept = [audio.audio.id[:256]]
+            self._hears_audio = False
         if chunk.choices and chunk.choices[0].finish_reason is not None:
             reading.finish_reason = cap(chunk.choices[0].finish_reason)
         usage = _usage(chunk.usage or (chunk.x_groq.usage if chunk.x_groq else None))

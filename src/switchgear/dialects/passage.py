@@ -23,6 +23,7 @@ from switchgear.dialects import (
     gemini,
     hub,
     openai,
+    references,
     responses,
 )
 from switchgear.dialects.fitting import fit
@@ -112,6 +113,8 @@ MEDIA_OPERATIONS = frozenset(
     }
 )
 """What is not counted in tokens alone."""
+RAW_ANSWER_BYTES_MAX = 1_048_576
+"""What names a thing that was made is small."""
 _EARS: dict[str, Ears] = {
     "responses": responses.EARS,
     "anthropic": anthropic.EARS,
@@ -232,7 +235,7 @@ class Passage:
         if not self._ours:
             inner = Crossing(self)
         elif self.dialect == "openai":
-            inner = openai.StreamMeter(hide_usage=not (request.asked_usage or request.shows_usage))
+            inner = openai.StreamMeter(not (request.asked_usage or request.shows_usage), "audio" in request.fields)
         elif self.dialect == "bedrock":
             inner = BinaryListener(bedrock.listen_invoke if request.operation == "invoke" else bedrock.listen)
         else:
@@ -260,7 +263,9 @@ class Passage:
     def _read_operation(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> Reading:
         if self._request.operation == "passthrough":
             found = self._read(body)
-            return found if found.usage is not None else openai.read_media_answer(body)
+            found = found if found.usage is not None else openai.read_media_answer(body)
+            found.kept = _kept_by_raw_answer(body) if self.method == "POST" else []
+            return found
         if self._request.operation == "invoke":  # the body is the model's own, the count is Bedrock's
             return Reading(bedrock.usage_of_headers(headers))
         return self._read(body)
@@ -445,6 +450,15 @@ def _node_of(body: bytes, values_max: int = VALUES_MAX) -> Steps[Node]:
     check_size(scan, "an answer", values_max)
     yield
     return Node(decode_large(body))
+
+
+def _kept_by_raw_answer(body: bytes) -> list[str]:
+    if body.lstrip()[:1] != b"{" or len(body) > RAW_ANSWER_BYTES_MAX:
+        return []
+    try:
+        return references.kept_by_raw_answer(decode(body))
+    except TRANSLATION_ERRORS:
+        return []
 
 
 def _sequence_number(meter: Meter) -> int:

@@ -39,6 +39,8 @@ class Reading(msgspec.Struct):
     """The body was recognised as an answer in passing. False says nothing."""
     unfit: Unfit | None = None
     """Why a plain body is no answer."""
+    kept: list[str] = []
+    """Ids of things that the provider keeps now (`references`)."""
 
 
 class State(msgspec.Struct):

@@ -12,9 +12,10 @@ from msgspec import Raw
 
 from switchgear.core.steps import Steps, finish
 from switchgear.core.usage import TOKENS_MAX
-from switchgear.dialects import forms, json_guard
+from switchgear.dialects import forms, json_guard, references
 from switchgear.dialects.forms import Form
 from switchgear.dialects.json_guard import Scan
+from switchgear.dialects.references import Reference
 from switchgear.dialects.shape import InvalidBodyError, Node, check_size, decode, encode, fields_of
 
 T = TypeVar("T")
@@ -59,6 +60,9 @@ _OBJECTS = frozenset(
         "textGenerationConfig",
     }
 )
+_READ = frozenset(name.strip(b'"').decode() for name in _WATCHED) | {"safety_identifier"}
+"""Keys of every body that are read here, beside those that name stored things: only their own spelling is taken."""
+_READ_OF = {dialect: _READ | references.roots(dialect) for dialect in references.TABLE}
 # Consumed here, never forwarded (CONTRACT.md §4).
 CONSUMED = (
     "litellm_metadata",
@@ -159,7 +163,9 @@ class Request(msgspec.Struct):
     has_model: bool = True
     has_metadata_tags: bool = False
     refers_to: str | None = None
-    """Something that a provider keeps, which the request names: a response's id."""
+    """The stored response that is asked for, where its id stands in the path; on a raw path, the model as it was named."""
+    references: list[Reference] = []
+    """What the request names that a provider keeps."""
     method: str = "POST"
     stored_path: str = "stored"
     """Which of the paths of something stored is asked for."""
@@ -277,24 +283,15 @@ def _judge(fields: dict[str, Raw], dialect: str, operation: str, model: str | No
         request.end_user = _typed(_decode_str, fields["safety_identifier"], "safety_identifier")
     if not model or len(model) > 512:
         raise InvalidBodyError("the model's name must have 1 to 512 characters", "model")
-    if dialect == "responses":
-        request.refers_to = _reference(fields)
     if dialect == "openai" and operation == "chat" and "messages" not in fields:
         request.dialect = "responses"  # Cursor: a body of responses on the path of chat
         request.tags = [*(request.tags or []), "quirk=responses-body"]
+    try:
+        json_guard.check_names(fields, _READ_OF[request.dialect])
+    except json_guard.JsonRefusedError as exc:
+        raise InvalidBodyError(str(exc)) from None
+    request.references = references.find(fields, request.dialect)
     return request
-
-
-def _reference(fields: dict[str, Raw]) -> str | None:
-    for name in ("previous_response_id", "conversation"):
-        raw = fields.get(name)
-        if raw is not None and bytes(raw) != b"null":
-            value = msgspec.json.decode(raw)
-            found = value.get("id") if isinstance(value, dict) else value
-            if not isinstance(found, str) or not 0 < len(found) <= 256:
-                raise InvalidBodyError(f"invalid value for {name!r}: must be an id", name)
-            return found
-    return None
 
 
 def parse_form(content_type: bytes, body: bytes, operation: str, model: str | None = None) -> Request:
@@ -363,6 +360,8 @@ def upstream_body(
     if request.form is not None:
         return request.form.with_model(upstream_model)
     fields = dict(request.fields)
+    if not request.has_model:
+        fields.pop("model", None)  # the path names it; another one in the body is not what was judged
     if request.has_model and upstream_model != request.model:
         fields["model"] = Raw(encode(upstream_model))
     for key in CONSUMED:

@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects import hub, media, openai, reasoning
+from switchgear.dialects import hub, media, openai, reasoning, references
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.reading import Ears, Reading, State, cap, usage_reader
 from switchgear.dialects.shape import Node, decode, encode, foreign_tools
@@ -791,6 +791,7 @@ def read_answer(body: Node) -> Reading:
         cap(reason or body.text("status")),
         cap(body.text("id")),
         cap(body.text("service_tier")),
+        kept=references.kept_by_response(body.value),
     )
 
 

@@ -29,7 +29,7 @@ from switchgear.edge.slices import Job, Slicer
 from switchgear.edge.transfer import FAULT, INTERNAL_TEXT, Transfer
 from switchgear.net.link import VaultLink
 from switchgear.net.server import Exchange
-from switchgear.replica.entries import KeyEntry, Snapshot, Stored, scope_of
+from switchgear.replica.entries import STORED_MS, KeyEntry, Snapshot, Stored, scope_of
 from switchgear.replica.reader import ReplicaReader
 from switchgear.spool.writer import SpoolWriter
 from switchgear.wire import records
@@ -437,9 +437,9 @@ class Gate:
 
     # what providers keep
 
-    def find_stored(self, key: KeyEntry, response_id: str) -> Stored | None:
-        """Return where a response of the key's own team is kept; another's is as good as none."""
-        found = self._stored.get(response_id) or self.replica.stored(response_id)
+    def find_stored(self, key: KeyEntry, name: str) -> Stored | None:
+        """Return where a thing of the key's own team is kept; another's is as good as none."""
+        found = self.replica.stored(name) or self._stored.get(name)
         if found is None or found.scope != scope_of(key.id, key.team) or found.until_ms < self.clock.wall_ms():
             return None
         return found
@@ -449,6 +449,17 @@ class Gate:
         if len(self._stored) >= STORED_MAX:
             self._stored.clear()
         self._stored[response_id] = entry
+
+    def keep(self, context: RequestContext, deployment: str, ids: list[str]) -> None:
+        """Note whose the things are that a provider keeps since it answered a request."""
+        key, request = context.key, context.request
+        assert key is not None
+        assert request is not None
+        self.spool.append_if_room(Kind.KEPT, records.encode_payload(records.Kept(context.id, ids)))
+        entry = Stored(scope_of(key.id, key.team), deployment, request.model, context.now_ms + STORED_MS)
+        for name in ids:
+            if name not in self._stored:
+                self.remember_stored(name, entry)
 
     def try_again(self, context: RequestContext) -> None:
         """Run the last stage again in a moment: what it looked for may be on its way into the replica."""

@@ -15,8 +15,9 @@ from switchgear.core.money import format_usd
 from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps
 from switchgear.dialects import forms, input_estimate, passage, request
+from switchgear.dialects.references import Reference
 from switchgear.dialects.shape import InvalidBodyError
-from switchgear.edge import passthrough, paths, settle
+from switchgear.edge import belongings, passthrough, paths, settle
 from switchgear.edge.attribute import attribute
 from switchgear.edge.authenticate import authenticate
 from switchgear.edge.context import RequestContext
@@ -81,6 +82,7 @@ def parse(gate: "Gate", context: RequestContext) -> Outcome:
     if endpoint.operation.startswith("stored"):
         asked = context.request = request.Request({}, "responses", "stored", "", False)
         asked.refers_to, asked.stored_path = context.rest, endpoint.operation
+        asked.references = [Reference("response", context.rest, "id")]
         asked.method = context.exchange.head.method.decode("ascii")
         context.body = b""
         return None
@@ -123,26 +125,27 @@ def transfer(gate: "Gate", context: RequestContext) -> Outcome:
     assert context.snapshot is not None
     assert context.key is not None
     assert context.request is not None
-    stored, name = None, context.request.refers_to
-    if name is not None:
-        stored = gate.find_stored(context.key, name)
-        if stored is None:
-            if context.waits < STORED_WAITS and name.startswith("resp_"):
-                gate.try_again(context)
-                return None
-            return Problem(problems.STORED_NOT_FOUND, f"there is nothing stored as {name[:128]!r}")
-        if context.request.operation == "stored":
-            context.request.model = stored.model
+    if context.request.operation == "stored" and context.request.refers_to is not None:
+        stored = gate.find_stored(context.key, context.request.refers_to)
+        context.request.model = stored.model if stored is not None else ""
     if context.request.operation == "passthrough":
         plan = passthrough.plan(gate, context)
+    elif context.request.operation == "stored" and not context.request.model:
+        plan = Plan(context.now_ms, None, (), None)
     else:
         plan = gate.planner.plan(context.snapshot, context.key, context.request.model, context.now_ms)
-    if stored is not None and name is not None and plan.problem is None:
-        kept = tuple(target for target in plan.targets if target.deployment == stored.deployment)
-        if not kept:
-            text = f"{name[:128]!r} is kept by another provider than this model's"
-            return Problem(problems.STORED_NOT_FOUND, text, "previous_response_id")
-        plan = msgspec.structs.replace(plan, targets=kept)
+    if context.request.references and plan.problem is None:
+        bound = belongings.bind(gate, context, plan)
+        if isinstance(bound, belongings.Wait):
+            gate.try_again(context)
+            return None
+        if isinstance(bound, Problem):
+            return bound
+        plan = bound
+    if context.request.operation == "passthrough":
+        plan = msgspec.structs.replace(
+            plan, targets=plan.targets[:1]
+        )  # where the thing is, or the first; no second try
     if plan.problem is not None:
         return plan.problem
     if not gate.link.can_open:
@@ -243,9 +246,6 @@ _COUNTS: dict[str, Callable[[int], dict[str, object]]] = {
     "bedrock": lambda count: {"inputTokens": count},
     "responses": lambda count: {"object": "response.input_tokens", "input_tokens": count},
 }
-
-STORED_WAITS = 15
-"""How often a stored response is looked for, 0.1 s apart: the ledger publishes within half a second whose it is."""
 
 HEAD_STAGES: tuple[Stage, ...] = (
     who,  # before a body is read: nobody without a key makes us hold bytes

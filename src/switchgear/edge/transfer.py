@@ -25,7 +25,7 @@ from switchgear.dialects.passage import Meter, Passage
 from switchgear.dialects.reading import Reading, Unfit
 from switchgear.dialects.request import LARGE_BYTES, Request
 from switchgear.dialects.shape import InvalidBodyError
-from switchgear.edge import heads, paths, setback, settle, standing, telling
+from switchgear.edge import belongings, heads, paths, setback, settle, standing, telling
 from switchgear.edge.context import RequestContext
 from switchgear.edge.plan import Plan, Target
 from switchgear.edge.setback import Setback
@@ -60,6 +60,9 @@ STREAM_TYPES = (b"text/event-stream", b"application/vnd.amazon.eventstream", b"t
 """Under the last one, or under none, servers were seen to send events."""
 FREE_OPERATIONS = frozenset({"count_tokens", "stored"})
 """What no provider charges for, or charged for before."""
+
+
+_FALSE = b"false"
 
 
 class State(Enum):
@@ -826,6 +829,8 @@ class Transfer:
     def _settle(self, reading: Reading | None, billed: bool = True) -> int | None:
         assert self._state is not State.SETTLED
         context = self.context
+        if reading is not None and (ids := self._kept(reading)):
+            self._gate.keep(context, self.target.deployment, ids)
         cost = settle.settle(
             context,
             self._gate.spool,
@@ -848,6 +853,16 @@ class Transfer:
         self._gate.outbox.schedule()
         self._stream = None  # it holds this transfer: without the cycle both end here, without the collector
         return cost
+
+    def _kept(self, reading: Reading) -> list[str]:
+        """Return what the provider keeps since this answer, beside the answer itself."""
+        way, request = self._passage, self.context.request
+        if way is None or request is None or not way.is_verbatim or bytes(request.fields.get("store", b"")) == _FALSE:
+            return []
+        found = reading.kept
+        if "diagnostics" in request.fields and reading.response_id is not None:
+            found = [*found, reading.response_id]
+        return belongings.kept(self.context, found) if found else found
 
     def _is_kept(self, response_id: str) -> bool:
         """Tell whether a provider may keep what it answered under this id."""

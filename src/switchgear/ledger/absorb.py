@@ -19,6 +19,7 @@ from switchgear.core.guard import guarded
 from switchgear.core.ids import attempt_id
 from switchgear.core.text import clean
 from switchgear.core.usage import TOKENS_MAX, TokenUsage
+from switchgear.dialects.references import KEPT_MAX, is_id
 from switchgear.ledger import build, journal, tidy
 from switchgear.ledger.build import FindPrice, OpenRequest
 from switchgear.ledger.claims import Claim, claims_of
@@ -249,10 +250,27 @@ def _check(record: records.Payload) -> None:
         raise RecordError(f"a request's id is not one: {record.id[:40]!r}")
     if isinstance(record, records.Counters) and len(record.refused) > COUNTERS_MAX:
         raise RecordError("counters that no edge counts")
+    if isinstance(record, records.Kept) and (len(record.kept) > KEPT_MAX or not all(map(is_id, record.kept))):
+        raise RecordError(f"what {record.id[:40]} made a provider keep is not ids")
 
 
 def _is_failure(outcome: records.AttemptOutcome) -> bool:
     return build.is_failure(outcome.status, outcome.error)
+
+
+def _note_kept(batch: Batch, opened: OpenRequest, ids: list[str]) -> None:
+    """Note whose the things are that a provider keeps since it answered a request."""
+    who, place = opened.who, build.last_place(opened)
+    until_ms = opened.reserve.time_ms + STORED_MS
+    entry = Stored(scope_of(who.key_id, who.team), place.deployment, opened.place.model, until_ms)
+    batch.stored.update(dict.fromkeys(ids, entry))
+
+
+def _note_attempts(batch: Batch, opened: OpenRequest) -> None:
+    request_id = opened.reserve.id
+    batch.attempts.add(attempt_id(request_id, 1))
+    for number in range(2, 2 + len(opened.attempts)):
+        batch.attempts.add(attempt_id(request_id, number))
 
 
 class SpoolAbsorber:
@@ -473,6 +491,10 @@ class SpoolAbsorber:
         elif kind == Kind.COUNTERS:
             assert isinstance(record, records.Counters)
             batch.counters.append(record)
+        elif kind == Kind.KEPT:
+            assert isinstance(record, records.Kept)
+            if record.id in self._open:
+                _note_kept(batch, self._open[record.id], record.kept)
         elif kind == Kind.ORPHAN:
             assert isinstance(record, records.Orphan)
             orphan = self._pop(record.id)

@@ -12,7 +12,8 @@ _RULE = re.compile(r"(GET|POST|DELETE|PUT|PATCH) (/[A-Za-z0-9._~%/-]{0,256})(\*?
 _KEY_RULE = re.compile(r"([a-z0-9][a-z0-9._-]{0,62}) (.+)")
 _PATH = re.compile(r"/[A-Za-z0-9._~%/-]{0,1024}")
 _QUERY = re.compile(r"[A-Za-z0-9._~%=&+\[\]:,-]{0,2048}")
-_DOTS = re.compile(r"/(?:\.|%2[Ee]){1,2}(?:/|$)|%2[Ff]|%5[Cc]")
+_DOTS = re.compile(r"/(?:\.|%2[Ee]){1,2}(?:/|$)|%2[Ff]|%5[Cc]|%25|%(?![0-9A-Fa-f]{2})")
+"""Also an escaped percent sign: whoever decodes twice would find another path behind it."""
 
 
 def check_rule(text: str) -> str | None:

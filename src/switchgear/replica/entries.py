@@ -1,7 +1,7 @@
 """What stands in the replica. Level 2.
 
 Keys: `epoch` (u64), `snapshot` (Snapshot), `k` + key id (KeyEntry), `h` + keyed hash (key id; for keys that were imported
-by hash and so carry no id of ours), `u` + key id (Spend), `r` + response id (Stored).
+by hash and so carry no id of ours), `u` + key id (Spend), `r` + the id of something that a provider keeps (Stored).
 """
 
 import msgspec
@@ -88,6 +88,11 @@ decode_key = msgspec.msgpack.Decoder(KeyEntry).decode
 decode_spend = msgspec.msgpack.Decoder(Spend).decode
 decode_stored = msgspec.msgpack.Decoder(Stored).decode
 decode_snapshot = msgspec.msgpack.Decoder(Snapshot).decode
+
+
+def stored_key(name: str) -> bytes:
+    """Return the key of something stored. LMDB takes 511 bytes."""
+    return STORED_PREFIX + name.encode()[:400]
 
 
 def scope_of(key_id: str, team: str | None) -> str:

@@ -13,8 +13,13 @@ from pathlib import Path
 import lmdb
 
 from switchgear.replica import entries
-from switchgear.replica.entries import KeyEntry, Snapshot, Spend, Stored
+from switchgear.replica.entries import STORED_MS, KeyEntry, Snapshot, Spend, Stored
 from switchgear.replica.reader import MAP_BYTES, PIN_S, READERS_MAX
+
+STORED_MAX = 6_000_000
+"""Things whose owners are known, at some 250 bytes each of the map's 4 GiB; keys and what they spent count too."""
+STORED_LOOKS = 200_000
+"""Entries looked at in one go for what is out of date: a tenth of a second."""
 
 
 class Publisher:
@@ -25,6 +30,7 @@ class Publisher:
         self._env = lmdb.open(str(folder), map_size=MAP_BYTES, max_readers=READERS_MAX, mode=0o640, metasync=True)
         self._now_s = now_s
         self._pinning = threading.Lock()
+        self._stored_at = entries.STORED_PREFIX
         self._pins: list[tuple[float, lmdb.Transaction]] = [(now_s(), self._env.begin())]
         """Read transactions with the times when they began, oldest first; each keeps all snapshots since then."""
         self.check_readers()
@@ -100,20 +106,41 @@ class Publisher:
             for key_id, spend in spends.items():
                 txn.put(entries.SPEND_PREFIX + key_id.encode(), entries.encode(spend))
 
-    def put_stored(self, stored: dict[str, Stored]) -> None:
-        """Publish whose the responses are that providers keep, in one commit."""
+    def put_stored(self, stored: dict[str, Stored]) -> int:
+        """Publish whose the things are that providers keep, in one commit; returns how many found no room. Who made a thing
+        stays its owner: another's claim to it is not taken."""
+        left = 0
         with self._change() as txn:
-            for response_id, entry in stored.items():
-                txn.put(entries.STORED_PREFIX + response_id.encode()[:400], entries.encode(entry))
+            room = STORED_MAX - txn.stat()["entries"]
+            for name, entry in stored.items():
+                key = entries.stored_key(name)
+                raw = txn.get(key)
+                known = entries.decode_stored(raw) if raw is not None else None
+                if known is not None and known.scope != entry.scope and known.until_ms >= entry.until_ms - STORED_MS:
+                    continue
+                if raw is None and room <= 0:
+                    left += 1
+                    continue
+                room -= raw is None
+                txn.put(key, entries.encode(entry))
+        return left
 
     def drop_stored(self, now_ms: int) -> int:
-        """Forget those that no provider keeps any more; returns how many."""
-        with self._change() as txn, txn.cursor() as cursor:
-            old = []
-            for key in _keys(cursor, entries.STORED_PREFIX):
-                raw = txn.get(key)
-                if raw is not None and entries.decode_stored(raw).until_ms < now_ms:
-                    old.append(key)
+        """Forget what no provider keeps any more, a part of all at a time; returns how many. A long look would keep others from
+        writing, so only the deletion is a write."""
+        old: list[bytes] = []
+        seen = 0
+        with self._env.begin() as view, view.cursor() as cursor:
+            is_there = cursor.set_range(self._stored_at)
+            while is_there and seen < STORED_LOOKS and bytes(cursor.key()).startswith(entries.STORED_PREFIX):
+                if entries.decode_stored(bytes(cursor.value())).until_ms < now_ms:
+                    old.append(bytes(cursor.key()))
+                seen += 1
+                is_there = cursor.next()
+            self._stored_at = bytes(cursor.key()) if is_there and seen == STORED_LOOKS else entries.STORED_PREFIX
+        if not old:
+            return 0
+        with self._change() as txn:
             for key in old:
                 txn.delete(key)
         return len(old)

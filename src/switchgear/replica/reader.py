@@ -69,9 +69,9 @@ class ReplicaReader:
         raw = self._get(entries.SPEND_PREFIX + key_id.encode())
         return entries.decode_spend(raw) if raw is not None else None
 
-    def stored(self, response_id: str) -> Stored | None:
-        """Return whose a stored response is."""
-        raw = self._get(entries.STORED_PREFIX + response_id.encode()[:400])
+    def stored(self, name: str) -> Stored | None:
+        """Return whose something is that a provider keeps."""
+        raw = self._get(entries.stored_key(name))
         return entries.decode_stored(raw) if raw is not None else None
 
     def _get(self, key: bytes) -> bytes | None:

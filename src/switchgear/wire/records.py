@@ -57,6 +57,7 @@ class Kind(IntEnum):
     ORPHAN = 6
     DENIAL = 7
     COUNTERS = 8
+    KEPT = 9
     DISPATCH = 16
     DONE = 17
     LINK_END = 18
@@ -198,6 +199,13 @@ class Checkpoint(msgspec.Struct, array_like=True, frozen=True):
     service_tier: str | None = None
 
 
+class Kept(msgspec.Struct, array_like=True, frozen=True):
+    """Things that a provider keeps since it answered an open request: whose they are follows from its reservation."""
+
+    id: str
+    kept: list[str]
+
+
 class Orphan(msgspec.Struct, array_like=True, frozen=True):
     """A reservation whose writer died; control decides from the vault's journal what became of it."""
 
@@ -270,7 +278,9 @@ class LinkEnd(msgspec.Struct, array_like=True, frozen=True):
     time_ms: TimeMs
 
 
-Payload = Segment | Reserve | Settle | Checkpoint | Attempt | Orphan | Denial | Counters | Dispatch | Done | LinkEnd
+Payload = (
+    Segment | Reserve | Settle | Checkpoint | Attempt | Orphan | Denial | Counters | Kept | Dispatch | Done | LinkEnd
+)
 
 encode_payload = msgspec.msgpack.Encoder().encode
 decode_who = msgspec.msgpack.Decoder(Who).decode
@@ -284,6 +294,7 @@ PAYLOADS: dict[int, msgspec.msgpack.Decoder[Payload]] = {
     Kind.ORPHAN: msgspec.msgpack.Decoder(Orphan),
     Kind.DENIAL: msgspec.msgpack.Decoder(Denial),
     Kind.COUNTERS: msgspec.msgpack.Decoder(Counters),
+    Kind.KEPT: msgspec.msgpack.Decoder(Kept),
     Kind.DISPATCH: msgspec.msgpack.Decoder(Dispatch),
     Kind.DONE: msgspec.msgpack.Decoder(Done),
     Kind.LINK_END: msgspec.msgpack.Decoder(LinkEnd),

@@ -1,0 +1,532 @@
+"""Where a request names something that a provider keeps, and where an answer says what it keeps. Level 1.
+
+One table: dialect × path of keys → kind of thing. Lists on a path are looked through. What is looked up is the id; whose it is,
+the gate knows (`edge.belongings`). Not ids of ours, and so not here: object stores of the operator's own cloud (`gs://`, S3, which
+the credential's account decides about), models and fine-tunes (names that the key's list decides about), web addresses.
+
+An item of Responses that carries its content is no reference; its id is only a name then. One without (`item_reference`, an id
+alone, reasoning without its encrypted content) is looked up by the provider.
+
+Sources (as of 2026-11): OpenAI API reference, "Responses", "Chat", "Conversations", "Files", "Vector stores", "Containers";
+Anthropic, "Files API", "Code execution tool", "Skills", "Cache diagnostics"; Gemini API, "Files", "Caching", "File search".
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from switchgear.dialects.shape import InvalidBodyError
+
+ID_BYTES_MAX = 256
+REFERENCES_MAX = 256
+VALUES_MAX = 60_000
+"""Objects and lists in what names stored things: it is read as a whole, in some 50 ms at this size."""
+KEPT_MAX = 64
+"""Things that one answer can make known."""
+ANY = "*"
+DEEPER = "+"
+"""On a path: any key; the same key once or more."""
+
+KINDS: dict[str, str] = {
+    "response": "/responses/{}",
+    "conversation": "/conversations/{}",
+    "item": "/items/{}",
+    "prompt": "/prompts/{}",
+    "file": "/files/{}",
+    "vector_store": "/vector_stores/{}",
+    "container": "/containers/{}",
+    "batch": "/batches/{}",
+    "skill": "/skills/{}",
+    "audio": "/audio/{}",
+    "voice": "/audio/voices/{}",
+    "message": "/messages/{}",
+    "named": "/{}",
+    "thing": "/things/{}",
+}
+"""Kind → the path under which a rule of a key names one of its things. `named` ids of Gemini hold their collection."""
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """A thing that a request names."""
+
+    kind: str
+    id: str
+    param: str
+    is_soft: bool = False
+    """True for what only a provider of the same dialect looks up, and others are given otherwise."""
+
+
+_TEXT: dict[str, str] = {
+    "previous_response_id": "response",
+    "conversation": "conversation",
+    "conversation.id": "conversation",
+    "prompt.id": "prompt",
+    "prompt.variables.*.file_id": "file",
+    "input.content.file_id": "file",
+    "input.output.file_id": "file",
+    "input.file_id": "file",
+    "input.container_id": "container",
+    "input.environment.container_id": "container",
+    "input.approval_request_id": "item",
+    "tools.vector_store_ids": "vector_store",
+    "tools.container": "container",
+    "tools.container.id": "container",
+    "tools.container.container_id": "container",
+    "tools.container.file_ids": "file",
+    "tools.container.skills.skill_id": "skill",
+    "tools.environment.container_id": "container",
+    "tools.environment.file_ids": "file",
+    "tools.environment.skills.skill_id": "skill",
+    "tools.input_image_mask.file_id": "file",
+}
+_CHAT = {
+    "messages.content.file.file_id": "file",
+    "messages.content.file_id": "file",
+    "messages.content.image_file.file_id": "file",
+    "messages.audio.id": "audio",
+    "audio.voice.id": "voice",
+    "voice.id": "voice",
+    "image.file_id": "file",
+    "images.file_id": "file",
+    "mask.file_id": "file",
+    "previous_response_id": "response",
+    "conversation": "conversation",
+    "conversation.id": "conversation",
+}
+_ANTHROPIC = {
+    "container": "container",
+    "container.id": "container",
+    "container.skills.skill_id": "skill",
+    "messages.content+.source.file_id": "file",
+    "messages.content+.file_id": "file",
+    "messages.content+.source.content+.source.file_id": "file",
+    "system.source.file_id": "file",
+    "previous_message_id": "message",
+    "diagnostics.previous_message_id": "message",
+    "thread.previous_message_id": "message",
+}
+_GEMINI_PARTS = {
+    "parts.fileData.fileUri": "named",
+    "parts.fileData.file_uri": "named",
+    "parts.file_data.fileUri": "named",
+    "parts.file_data.file_uri": "named",
+    "parts.functionResponse.parts.fileData.fileUri": "named",
+    "parts.function_response.parts.file_data.file_uri": "named",
+}
+_GEMINI_BODY = {
+    "cachedContent": "named",
+    "cached_content": "named",
+    "tools.fileSearch.fileSearchStoreNames": "named",
+    "tools.file_search.file_search_store_names": "named",
+    "tools.retrieval.vertexRagStore.ragResources.ragFileIds": "file",
+} | {
+    f"{holder}.{path}": kind
+    for holder in ("contents", "content", "systemInstruction", "system_instruction")
+    for path, kind in _GEMINI_PARTS.items()
+}
+_GEMINI = _GEMINI_BODY | {
+    f"{holder}.{path}": kind
+    for holder in ("generateContentRequest", "generate_content_request", "requests")
+    for path, kind in _GEMINI_BODY.items()
+}
+TABLE: dict[str, dict[str, str]] = {
+    "responses": _TEXT,
+    "openai": _CHAT,
+    "anthropic": _ANTHROPIC,
+    "gemini": _GEMINI,
+    "bedrock": _ANTHROPIC,  # bodies of `invoke` are the model's own
+    "cohere": {},
+}
+"""Dialect → path → kind. A `+` after a key: that key within itself, any number of times."""
+
+# What makes an item of Responses whole: with one of these, its id is only a name. Reasoning is kept by whoever kept it
+# unless it comes with its encrypted content.
+_CONTENT: dict[str, tuple[str, ...]] = {
+    "message": ("content",),
+    "reasoning": ("encrypted_content",),
+    "compaction": ("encrypted_content",),
+    "image_generation_call": ("result",),
+    "function_call": ("name",),
+    "custom_tool_call": ("name",),
+    "function_call_output": ("call_id",),
+    "custom_tool_call_output": ("call_id",),
+    "item_reference": (),
+}
+_BARE = frozenset({"id", "type", "status", "role"})
+
+_GEMINI_NAME = re.compile(r"(?:https?://[^/?#]+/(?:upload/)?v[0-9][a-z0-9]*/)?((?:[a-zA-Z0-9_.-]+/)*[a-zA-Z]+/[^/?#]+)")
+_GEMINI_COLLECTIONS = ("files/", "cachedContents/", "fileSearchStores/", "projects/")
+_HOST = re.compile(r"https?://(?:[^/?#]*[.@])?generativelanguage\.googleapis\.com(?::[0-9]*)?/", re.IGNORECASE)
+_ESCAPED = re.compile(rb"\\u00(?:3[0-9]|[4-7])")
+"""A letter or figure that is spelled as an escape: a key may be hidden so."""
+
+
+class _Step(msgspec.Struct):
+    kind: str | None = None
+    below: dict[str, "_Step"] = {}
+
+
+class _Watch(msgspec.Struct, frozen=True):
+    """What to look for below one key of the body."""
+
+    root: _Step
+    marks: tuple[bytes, ...]
+    """Byte strings of which one must be there; empty where the value itself is the id."""
+
+
+def _compile(table: dict[str, str]) -> dict[str, _Watch]:
+    roots: dict[str, _Step] = {}
+    leaves: dict[str, set[str]] = {}
+    for path, kind in table.items():
+        names = path.split(".")
+        leaves.setdefault(names[0], set()).add(names[-1] if len(names) > 1 else "")
+        step = roots.setdefault(names[0], _Step())
+        for name in names[1:]:
+            key = name.rstrip(DEEPER)
+            step = step.below.setdefault(key, _Step())
+            if name.endswith(DEEPER):
+                step.below[key] = step
+        step.kind = kind
+    return {
+        key: _Watch(root, () if "" in leaves[key] else tuple(f'"{leaf}"'.encode() for leaf in sorted(leaves[key])))
+        for key, root in roots.items()
+    }
+
+
+_WATCHED = {dialect: _compile(table) for dialect, table in TABLE.items()}
+
+
+def roots(dialect: str) -> frozenset[str]:
+    """Return the keys of a body in which something stored may be named."""
+    return frozenset(_WATCHED[dialect])
+
+
+_ITEM_MARKS = (b'"id"', b'"item_reference"')
+
+
+def find(fields: dict[str, Raw], dialect: str) -> list[Reference]:
+    """Return what a body names, whose first level is decoded. Raises InvalidBodyError for ids that are none, for keys on the
+    way that stand twice, and for more of them than a request can need."""
+    found: dict[tuple[str, str], Reference] = {}
+    for key, watch in _WATCHED[dialect].items():
+        raw = fields.get(key)
+        if raw is None:
+            continue
+        is_input = dialect == "responses" and key == "input"
+        data = bytes(raw)
+        if not _concerns(data, watch.marks + _ITEM_MARKS if is_input else watch.marks):
+            continue
+        value = _decode(data, key)
+        for reference in (*_walk(value, watch.root, key, dialect), *(_items(value) if is_input else ())):
+            found[reference.kind, reference.id] = reference
+    if len(found) > REFERENCES_MAX:
+        raise InvalidBodyError(f"more than {REFERENCES_MAX} stored things are named")
+    return list(found.values())
+
+
+def _concerns(data: bytes, marks: tuple[bytes, ...]) -> bool:
+    if not marks:
+        return True
+    return any(mark in data for mark in marks) or (b"\\u00" in data and _ESCAPED.search(data) is not None)
+
+
+class RepeatedKeyError(ValueError):
+    """A key that stands twice in an object; the text names it."""
+
+
+def _pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(found)
+    if len(made) != len(found):
+        names = [name for name, _ in found]
+        raise RepeatedKeyError(next(name for name in names if names.count(name) > 1))
+    return made
+
+
+def _decode(data: bytes, key: str) -> Any:
+    """Decode a part that names something: no key may stand twice in it, because readers differ in which one they take."""
+    if data.count(b"{") + data.count(b"[") > VALUES_MAX:
+        raise InvalidBodyError(f"more than {VALUES_MAX} objects and lists in {key!r}, which names stored things", key)
+    try:
+        return load(data)
+    except RepeatedKeyError as exc:
+        raise InvalidBodyError(f"the key {str(exc)[:64]!r} stands twice in {key!r}", key) from None
+    except (ValueError, RecursionError):
+        raise InvalidBodyError(f"invalid value for {key!r}", key) from None
+
+
+def _zero(text: str) -> int:
+    return 0  # what a number is does not matter, and a long one would take long
+
+
+def load(data: bytes) -> Any:
+    """Decode JSON in which no key stands twice in an object; numbers become 0. Raises RepeatedKeyError, ValueError or
+    RecursionError."""
+    text = data.decode("utf-8")  # bytes would be taken as UTF-16 too
+    return json.loads(text, object_pairs_hook=_pairs, parse_int=_zero, parse_float=_zero, parse_constant=_zero)
+
+
+def _walk(value: Any, step: _Step, path: str, dialect: str) -> Iterator[Reference]:
+    if isinstance(value, list):
+        for element in value:
+            yield from _walk(element, step, path, dialect)
+    elif isinstance(value, dict):
+        for key, below in step.below.items():
+            if key == ANY:
+                for name, element in value.items():
+                    yield from _walk(element, below, f"{path}.{name}"[:128], dialect)
+            elif key in value:
+                if key == "skill_id" and value.get("type") == "anthropic":
+                    continue  # a skill of Anthropic's own: everybody's
+                yield from _walk(value[key], below, f"{path}.{key}", dialect)
+    elif step.kind is not None and value is not None:
+        reference = _reference(step.kind, value, path)
+        if reference is not None:
+            yield reference
+
+
+def _reference(kind: str, value: Any, path: str) -> Reference | None:
+    if kind == "named":
+        name = gemini_name(value) if isinstance(value, str) else None
+        return Reference(kind, name, path) if name is not None else None
+    if path in {"tools.container", "container"} and value == "auto":
+        return None  # a new one
+    if not isinstance(value, str) or not 0 < len(value) <= ID_BYTES_MAX:
+        raise InvalidBodyError(f"invalid value for {path!r}: must be an id", path)
+    return Reference(kind, value, path)
+
+
+def gemini_name(text: str) -> str | None:
+    """Return the resource name (`files/abc`) of an address or name of Gemini's; None for other addresses (web pages, `gs://`),
+    which are not kept by the API."""
+    if "://" in text and not _HOST.match(text):
+        return None
+    found = _GEMINI_NAME.fullmatch(text.partition("?")[0])
+    name = found.group(1) if found is not None else text.partition("?")[0]
+    if "://" in name or not name.startswith(_GEMINI_COLLECTIONS):
+        return text[:ID_BYTES_MAX] or None  # a name that nobody knows: nobody made it
+    return name[:ID_BYTES_MAX]
+
+
+def _items(value: Any) -> Iterator[Reference]:
+    """Yield the items of an input that are named instead of given."""
+    for item in value if isinstance(value, list) else [value]:
+        if not isinstance(item, dict) or "id" not in item:
+            continue
+        kind, name = item.get("type"), item["id"]
+        if kind is None and item.keys() & {"content", "role"} == {"content", "role"}:
+            continue  # a message in its short form
+        if name is None or _is_whole(item, kind):
+            continue
+        if not isinstance(name, str) or not 0 < len(name) <= ID_BYTES_MAX:
+            raise InvalidBodyError("invalid value for 'input.id': must be an id", "input.id")
+        yield Reference("item", name, "input.id", is_soft=kind == "reasoning")
+
+
+def _is_whole(item: dict[str, Any], kind: Any) -> bool:
+    needed = _CONTENT.get(kind) if isinstance(kind, str) else None
+    if needed is None:
+        return bool(item.keys() - _BARE)
+    return any(item.get(key) is not None for key in needed)
+
+
+# raw paths: what stands behind the name of a collection is an id
+
+COLLECTIONS: dict[str, str] = {
+    "responses": "response",
+    "conversations": "conversation",
+    "items": "item",
+    "prompts": "prompt",
+    "files": "file",
+    "vector_stores": "vector_store",
+    "containers": "container",
+    "batches": "batch",
+    "skills": "skill",
+    "messages": "message",
+    "completions": "thing",
+    "uploads": "thing",
+    "assistants": "thing",
+    "threads": "thing",
+    "runs": "thing",
+    "steps": "thing",
+    "jobs": "thing",
+    "checkpoints": "thing",
+    "file_batches": "thing",
+    "evals": "thing",
+    "output_items": "thing",
+    "videos": "thing",
+    "sessions": "thing",
+    "calls": "thing",
+    "voices": "voice",
+    "agents": "thing",
+    "environments": "thing",
+    "cachedContents": "named",
+    "fileSearchStores": "named",
+    "documents": "thing",
+    "corpora": "thing",
+    "tunedModels": "thing",
+    "interactions": "thing",
+    "operations": "thing",
+}
+_ACTIONS = frozenset(
+    {
+        "batches",
+        "completions",
+        "compact",
+        "input_tokens",
+        "count_tokens",
+        "search",
+        "cancel",
+        "content",
+        "delete",
+        "export",
+    }
+)
+"""What stands behind a collection's name and is no id."""
+_KEYS: dict[str, str] = {
+    path.rpartition(".")[2].rstrip(DEEPER): kind
+    for table in TABLE.values()
+    for path, kind in table.items()
+    if not path.endswith(".id")
+} | {
+    "training_file": "file",
+    "validation_file": "file",
+    "input_file_id": "file",
+    "output_file_id": "file",
+    "file_ids": "file",
+    "image_file_ids": "file",
+    "vector_store_id": "vector_store",
+    "container_id": "container",
+    "conversation_id": "conversation",
+    "response_id": "response",
+    "assistant_id": "thing",
+    "thread_id": "thing",
+    "run_id": "thing",
+    "batch_id": "batch",
+    "upload_id": "thing",
+    "eval_id": "thing",
+    "skill_id": "skill",
+    "previous_interaction_id": "thing",
+}
+_NO_IDS = frozenset({"", "auto", "none"})
+_OBJECTS = frozenset({"conversation", "container", "prompt", "voice", "audio"})
+"""Keys whose value may be an object with an id."""
+
+
+def find_in_path(path: str, is_gemini: bool) -> list[Reference]:
+    """Return the ids that stand in a raw path, decoded; Gemini's names include their collection."""
+    found = []
+    segments = [segment for segment in path.split("/") if segment]
+    for number, segment in enumerate(segments[1:], 1):
+        kind = COLLECTIONS.get(segments[number - 1])
+        if kind is None or segment in _ACTIONS or (segment in COLLECTIONS and number + 1 < len(segments)):
+            continue
+        is_named = kind == "named" or is_gemini
+        name = f"{segments[number - 1]}/{segment}" if is_named else segment
+        found.append(Reference("named" if is_named else kind, name[:ID_BYTES_MAX], "path"))
+    return found
+
+
+def find_anywhere(value: Any) -> list[Reference]:
+    """Return what a body of an unknown shape names: by its keys, at any depth."""
+    found: dict[tuple[str, str], Reference] = {}
+    for reference in _search(value, ""):
+        found[reference.kind, reference.id] = reference
+    if len(found) > REFERENCES_MAX:
+        raise InvalidBodyError(f"more than {REFERENCES_MAX} stored things are named")
+    return list(found.values())
+
+
+def _search(value: Any, key: str) -> Iterator[Reference]:
+    if isinstance(value, dict):
+        if key == "input" or value.get("type") == "item_reference":
+            yield from _items(value)
+        if key in _OBJECTS and isinstance(value.get("id"), str):
+            yield Reference(_KEYS.get(key, "thing"), value["id"][:ID_BYTES_MAX], key)
+        is_shared = value.get("type") == "anthropic"  # a skill of Anthropic's own: everybody's
+        for name, below in value.items():
+            if not (is_shared and name == "skill_id"):
+                yield from _search(below, name)
+    elif isinstance(value, list):
+        for element in value:
+            yield from _search(element, key)
+    elif isinstance(value, str) and key in _KEYS and value not in _NO_IDS:
+        kind = _KEYS[key]
+        identity = gemini_name(value) if kind == "named" else value
+        if identity is not None and len(identity) <= ID_BYTES_MAX:
+            yield Reference(kind, identity, key)
+
+
+# answers
+
+
+def kept_by_response(response: Any) -> list[str]:
+    """Return the ids that a response of the Responses API makes known: its own, its conversation's, its items' and
+    containers'."""
+    if not isinstance(response, dict):
+        return []
+    found = [response.get("id"), _id_of(response.get("conversation"))]
+    output = response.get("output")
+    for item in output if isinstance(output, list) else []:
+        if isinstance(item, dict):
+            found += [item.get("id"), item.get("container_id"), *_cited(item)]
+    return _plain(found)
+
+
+def _cited(item: dict[str, Any]) -> Iterator[Any]:
+    """Yield files that a tool wrote, and the containers where they are."""
+    content = item.get("content")
+    for part in content if isinstance(content, list) else []:
+        notes = part.get("annotations") if isinstance(part, dict) else None
+        for note in notes if isinstance(notes, list) else []:
+            if isinstance(note, dict) and note.get("type") == "container_file_citation":
+                yield note.get("file_id")
+                yield note.get("container_id")
+
+
+def kept_by_message(message: Any) -> list[str]:
+    """Return the ids that an Anthropic message, or an event of its stream, makes known: container and files."""
+    return _plain(_kept_within(message, 0))
+
+
+def _kept_within(value: Any, depth: int) -> Iterator[Any]:
+    if isinstance(value, list):
+        for element in value:
+            yield from _kept_within(element, depth + 1)
+    elif isinstance(value, dict) and depth < 16:
+        yield value.get("file_id")
+        yield _id_of(value.get("container"))
+        for key in ("content", "content_block", "delta", "message"):
+            if key in value:
+                yield from _kept_within(value[key], depth + 1)
+
+
+def kept_by_raw_answer(value: Any) -> list[str]:
+    """Return the ids that the answer on a raw path makes known: of the thing made, by OpenAI's, Anthropic's or Gemini's names."""
+    if not isinstance(value, dict):
+        return []
+    found: list[Any] = [*kept_by_response(value), _id_of(value.get("container"))]
+    for holder in (value, value.get("file"), value.get("response")):
+        if isinstance(holder, dict):
+            found += [holder.get("id"), holder.get("name")]
+    found += [value.get(key) for key in ("output_file_id", "error_file_id", "thread_id", "vector_store_id")]
+    return _plain(found)
+
+
+def _id_of(value: Any) -> Any:
+    return value.get("id") if isinstance(value, dict) else value
+
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,255}")
+
+
+def is_id(text: str) -> bool:
+    """Tell whether a text can be the id of something kept."""
+    return _ID.fullmatch(text) is not None
+
+
+def _plain(found: Iterable[Any]) -> list[str]:
+    return list(dict.fromkeys(text for text in found if isinstance(text, str) and is_id(text)))[:KEPT_MAX]

@@ -1,0 +1,94 @@
+"""Stage: may this key name what its request names, and where is it kept? Level 4.
+
+What a provider keeps belongs to the team (or the key without one) whose request made it, at the credential that made it. Another's
+is as good as none: 404. What was made elsewhere (a vector store from a dashboard, say) is nobody's until an administrator gives a
+key a pass-through rule that reads that very thing, such as `openai GET /vector_stores/vs_123`; a rule with a `*` gives nothing.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from switchgear.core import problems
+from switchgear.core.problems import Problem
+from switchgear.core.text import clean
+from switchgear.dialects import passage, references
+from switchgear.dialects.references import KINDS, Reference
+from switchgear.edge.context import RequestContext
+from switchgear.edge.plan import Plan, Target
+from switchgear.replica.entries import KeyEntry
+
+if TYPE_CHECKING:
+    from switchgear.edge.gate import Gate
+
+WAITS = 15
+"""How often something is looked for, 0.1 s apart: the ledger publishes within half a second whose it is."""
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """It may be on its way into the replica: look again in a moment."""
+
+
+WAIT = Wait()
+
+
+def bind(gate: "Gate", context: RequestContext, plan: Plan) -> Plan | Problem | Wait:
+    """Return the plan with the targets that hold everything that the request names, or why there are none."""
+    request, key = context.request, context.key
+    assert request is not None
+    assert key is not None
+    targets = list(plan.targets)
+    for reference in request.references:
+        kept = [target for target in targets if not _is_looked_up(reference, context, target)]
+        holders = [target for target in targets if target not in kept]
+        if not holders:
+            continue
+        stored = gate.find_stored(key, reference.id)
+        if stored is not None:
+            kept += [target for target in holders if target.deployment == stored.deployment]
+        granted = [target for target in holders if target not in kept and _is_granted(key, reference, target, context)]
+        if stored is None and not granted and not kept:
+            if context.waits < WAITS and references.is_id(reference.id):
+                return WAIT
+            return _unknown(reference)
+        targets = [target for target in targets if target in kept or target in granted]
+        if not targets:
+            text = f"{clean(reference.id, 128)!r} is kept by another provider than this model's"
+            return Problem(problems.STORED_NOT_FOUND, text, reference.param)
+    return msgspec.structs.replace(plan, targets=tuple(targets))
+
+
+def _is_looked_up(reference: Reference, context: RequestContext, target: Target) -> bool:
+    """Tell whether a target's provider would look for it. What is given as well is looked up by its own dialect only."""
+    request = context.request
+    assert request is not None
+    if not reference.is_soft:
+        return True
+    return passage.choose(request.dialect, request.operation, target.candidate.provider.dialects) == request.dialect
+
+
+def _is_granted(key: KeyEntry, reference: Reference, target: Target, context: RequestContext) -> bool:
+    rules = key.passthrough or ()
+    provider = target.candidate.provider.name
+    if f"{provider} GET {KINDS[reference.kind].format(reference.id)}" in rules:
+        return True
+    request = context.request
+    assert request is not None
+    return reference.param == "path" and f"{provider} {request.method} {request.stored_path.partition('?')[0]}" in rules
+
+
+def _unknown(reference: Reference) -> Problem:
+    name = clean(reference.id, 128)
+    text = f"there is nothing stored as {name!r} that was made with this team's keys"
+    if reference.kind not in {"response", "item", "message", "audio"}:
+        path = clean(KINDS[reference.kind].format(reference.id), 160)
+        text += f"; an administrator can allow what was made elsewhere: the pass-through rule `PROVIDER GET {path}`"
+    return Problem(problems.STORED_NOT_FOUND, text, reference.param)
+
+
+def kept(context: RequestContext, ids: Iterable[str]) -> list[str]:
+    """Return what an answer made known and its request did not name: that belongs to whom it belonged before."""
+    assert context.request is not None
+    named = {reference.id for reference in context.request.references}
+    return [name for name in ids if name not in named]

@@ -1,0 +1,266 @@
+"""Where stored things are named; where answers make them known. The shapes are those of the providers' API references."""
+
+import json
+
+import pytest
+
+from switchgear.dialects import references, request
+from switchgear.dialects.shape import InvalidBodyError
+
+
+def named(body, dialect="responses", operation="chat", model=None):
+    found = request.parse(json.dumps({"model": "m", **body}).encode(), dialect, operation, model).references
+    return {(reference.kind, reference.id) for reference in found}
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        ({"previous_response_id": "resp_1"}, {("response", "resp_1")}),
+        ({"conversation": "conv_1"}, {("conversation", "conv_1")}),
+        ({"conversation": {"id": "conv_1"}}, {("conversation", "conv_1")}),
+        ({"prompt": {"id": "pmpt_1", "version": "2"}}, {("prompt", "pmpt_1")}),
+        (
+            {"prompt": {"id": "p", "variables": {"doc": {"type": "input_file", "file_id": "file-1"}}}},
+            {("prompt", "p"), ("file", "file-1")},
+        ),
+        ({"input": [{"type": "item_reference", "id": "msg_1"}]}, {("item", "msg_1")}),
+        ({"input": [{"id": "msg_1"}]}, {("item", "msg_1")}),
+        ({"input": [{"type": "image_generation_call", "id": "ig_1"}]}, {("item", "ig_1")}),
+        ({"input": [{"type": "reasoning", "id": "rs_1", "summary": []}]}, {("item", "rs_1")}),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}]},
+            {("file", "file-1")},
+        ),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "file-2"}]}]},
+            {("file", "file-2")},
+        ),
+        (
+            {"input": [{"type": "computer_call_output", "call_id": "c", "output": {"file_id": "file-3"}}]},
+            {("file", "file-3")},
+        ),
+        ({"input": [{"type": "mcp_approval_response", "approval_request_id": "mcpr_1"}]}, {("item", "mcpr_1")}),
+        ({"tools": [{"type": "file_search", "vector_store_ids": ["vs_1", "vs_2"]}]}, {("vector_store", "vs_1"), ("vector_store", "vs_2")}),
+        ({"tools": [{"type": "code_interpreter", "container": "cntr_1"}]}, {("container", "cntr_1")}),
+        (
+            {"tools": [{"type": "code_interpreter", "container": {"type": "auto", "file_ids": ["file-4"]}}]},
+            {("file", "file-4")},
+        ),
+        (
+            {"tools": [{"type": "shell", "environment": {"type": "container_reference", "container_id": "cntr_2"}}]},
+            {("container", "cntr_2")},
+        ),
+        ({"tools": [{"type": "image_generation", "input_image_mask": {"file_id": "file-5"}}]}, {("file", "file-5")}),
+    ],
+)  # fmt: skip
+def test_responses_name_stored_things(body, wanted):
+    assert named({"input": "x", **body}) == wanted
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "message", "id": "msg_1", "role": "assistant", "content": [{"type": "output_text", "text": "x"}]},
+        {"id": "msg_1", "role": "user", "content": "x"},
+        {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"},
+        {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "id": "fo_1", "call_id": "c", "output": "{}"},
+        {"type": "local_shell_call", "id": "ls_1", "call_id": "c", "action": {"type": "exec"}, "status": "completed"},
+        {"type": "web_search_call", "id": "ws_1", "action": {"type": "search"}, "status": "completed"},
+        {"type": "function_call", "call_id": "c", "name": "f", "arguments": '{"file_id": "mine"}'},
+    ],
+)
+def test_an_item_with_its_content_is_no_reference(item):
+    assert named({"input": [item]}) == set()
+
+
+def test_a_body_of_responses_on_the_path_of_chat_is_judged_as_one():
+    assert named({"input": "x", "previous_response_id": "resp_1"}, "openai") == {("response", "resp_1")}
+    assert named({"input": [{"type": "item_reference", "id": "i"}]}, "openai") == {("item", "i")}
+
+
+USER = {"role": "user", "content": "x"}
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        (
+            {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}]},
+            {("file", "file-1")},
+        ),
+        ({"messages": [USER, {"role": "assistant", "audio": {"id": "audio_1"}}]}, {("audio", "audio_1")}),
+        ({"messages": [USER], "audio": {"voice": {"id": "voice_1"}, "format": "wav"}}, {("voice", "voice_1")}),
+        ({"messages": [USER], "audio": {"voice": "alloy", "format": "wav"}}, set()),
+        (
+            {"messages": [{"role": "assistant", "tool_calls": [{"id": "call_1", "function": {"arguments": "{}"}}]}]},
+            set(),
+        ),
+    ],
+)
+def test_chat_names_stored_things(body, wanted):
+    assert named(body, "openai") == wanted
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        ({"container": "container_1"}, {("container", "container_1")}),
+        ({"container": {"id": "container_1"}}, {("container", "container_1")}),
+        (
+            {
+                "container": {
+                    "skills": [{"type": "anthropic", "skill_id": "pptx"}, {"type": "custom", "skill_id": "s1"}]
+                }
+            },
+            {("skill", "s1")},
+        ),
+        ({"content": [{"type": "document", "source": {"type": "file", "file_id": "file_1"}}]}, {("file", "file_1")}),
+        ({"content": [{"type": "container_upload", "file_id": "file_2"}]}, {("file", "file_2")}),
+        (
+            {
+                "content": [
+                    {
+                        "type": "tool_result",
+                        "tool_use_id": "t",
+                        "content": [{"type": "image", "source": {"type": "file", "file_id": "file_3"}}],
+                    }
+                ]
+            },
+            {("file", "file_3")},
+        ),
+        ({"content": [{"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"file_id": "mine"}}]}, set()),
+        ({"diagnostics": {"previous_message_id": "msg_1"}}, {("message", "msg_1")}),
+        ({"diagnostics": {"previous_message_id": None}}, set()),
+    ],
+)
+def test_messages_name_stored_things(body, wanted):
+    content = body.pop("content", "x")
+    assert named({"max_tokens": 1, "messages": [{"role": "user", "content": content}], **body}, "anthropic") == wanted
+
+
+@pytest.mark.parametrize(
+    ("uri", "wanted"),
+    [
+        ("https://generativelanguage.googleapis.com/v1beta/files/abc", {("named", "files/abc")}),
+        ("https://generativelanguage.googleapis.com/v1beta/files/abc?alt=media", {("named", "files/abc")}),
+        ("files/abc", {("named", "files/abc")}),
+        ("https://www.youtube.com/watch?v=9hE5-98ZeCg", set()),
+        ("gs://bucket/object", set()),
+    ],
+)
+@pytest.mark.parametrize("spelt", [("fileData", "fileUri"), ("file_data", "file_uri")])
+def test_gemini_names_files_by_address(uri, wanted, spelt):
+    part = {spelt[0]: {spelt[1]: uri}}
+    assert named({"contents": [{"parts": [part]}]}, "gemini", model="g") == wanted
+    inner = {"generateContentRequest": {"contents": [{"parts": [part]}]}}
+    assert named(inner, "gemini", "count_tokens", "g") == wanted
+
+
+def test_gemini_names_cached_contents():
+    body = {"contents": [{"parts": [{"text": "x"}]}]}
+    assert named(body | {"cachedContent": "cachedContents/c1"}, "gemini", model="g") == {("named", "cachedContents/c1")}
+    assert named(body | {"cached_content": "cachedContents/c1"}, "gemini", model="g") == {
+        ("named", "cachedContents/c1")
+    }
+
+
+def test_a_key_spelt_with_escapes_is_the_same_key():
+    body = b'{"model":"m","input":[{"role":"user","content":[{"type":"input_file","file\\u005fid":"file-1"}]}]}'
+    assert [r.id for r in request.parse(body, "responses", "chat").references] == ["file-1"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model":"m","input":[{"role":"user","content":[{"file_id":"mine","file_id":"theirs"}]}]}',
+        b'{"model":"m","input":[{"content":[],"content":[{"file_id":"theirs"}]}]}',
+        b'{"model":"m","input":"x","prompt":{"id":"a","id":"b"}}',
+        b'{"model":"m","input":"x","previous_response_id":7}',
+        b'{"model":"m","input":"x","previous_response_id":""}',
+        b'{"model":"m","input":"x","Previous_Response_Id":"resp_1"}',
+        b'{"model":"m","input":"x","Model":"n"}',
+        b'{"model":"m","input":"x","\xc5\xbftream":true}',
+        b'{"model":"m","input":"x","METADATA":{}}',
+    ],
+)
+def test_what_can_be_read_in_two_ways_is_refused(body):
+    with pytest.raises(InvalidBodyError):
+        request.parse(body, "responses", "chat")
+
+
+def test_raw_paths_name_things_behind_their_collections():
+    def found(path, is_gemini=False):
+        return [(r.kind, r.id) for r in references.find_in_path(path, is_gemini)]
+
+    assert found("/responses/resp_1/cancel") == [("response", "resp_1")]
+    assert found("/vector_stores/vs_1/files/file-1") == [("vector_store", "vs_1"), ("file", "file-1")]
+    assert found("/messages/batches/msgbatch_1/results") == [("batch", "msgbatch_1")]
+    assert found("/files/abc", True) == [("named", "files/abc")]
+    assert found("/chat/completions") == []
+    assert found("/files") == []
+    assert found("/models/gpt-4o") == []
+
+
+def test_bodies_of_raw_paths_are_searched_by_their_keys():
+    body = {"training_file": "file-1", "x": [{"vector_store_ids": ["vs_1"]}], "conversation": {"id": "conv_1"}}
+    assert {r.id for r in references.find_anywhere(body)} == {"file-1", "vs_1", "conv_1"}
+
+
+# answers
+
+
+def test_a_response_makes_its_items_and_containers_known():
+    answer = {
+        "id": "resp_1",
+        "conversation": {"id": "conv_1"},
+        "output": [
+            {"id": "rs_1", "type": "reasoning"},
+            {"id": "ci_1", "type": "code_interpreter_call", "container_id": "cntr_1"},
+            {
+                "id": "msg_1",
+                "type": "message",
+                "content": [
+                    {
+                        "type": "output_text",
+                        "text": "x",
+                        "annotations": [
+                            {"type": "container_file_citation", "file_id": "cfile_1", "container_id": "cntr_1"},
+                            {"type": "file_citation", "file_id": "file-others"},
+                        ],
+                    }
+                ],
+            },
+        ],
+    }
+    known = references.kept_by_response(answer)
+    assert known == ["resp_1", "conv_1", "rs_1", "ci_1", "cntr_1", "msg_1", "cfile_1"]
+
+
+def test_a_message_makes_its_container_and_files_known():
+    answer = {
+        "id": "msg_1",
+        "container": {"id": "container_1", "expires_at": "2026-01-01T00:00:00Z"},
+        "content": [
+            {
+                "type": "bash_code_execution_tool_result",
+                "content": {"type": "bash_code_execution_result", "content": [{"file_id": "file_1"}]},
+            }
+        ],
+    }
+    assert set(references.kept_by_message(answer)) == {"container_1", "file_1"}
+
+
+def test_raw_answers_make_things_known():
+    assert references.kept_by_raw_answer({"id": "file-1", "object": "file"}) == ["file-1"]
+    assert references.kept_by_raw_answer({"file": {"name": "files/abc", "uri": "https://x"}}) == ["files/abc"]
+    assert references.kept_by_raw_answer({"name": "cachedContents/c1"}) == ["cachedContents/c1"]
+    assert references.kept_by_raw_answer({"object": "list", "data": [{"id": "file-1"}]}) == []
+    assert references.kept_by_raw_answer([1]) == []
+
+
+def test_ids_are_bounded():
+    assert references.is_id("resp_1") and references.is_id("files/abc")
+    assert not any(map(references.is_id, ["", "a b", "a\n", "x" * 257, "\x1b[2J"]))
+    assert len(references.kept_by_response({"output": [{"id": f"i{n}"} for n in range(500)]})) == references.KEPT_MAX
