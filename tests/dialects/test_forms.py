@@ -69,3 +69,68 @@ def test_content_types():
         and not forms.is_form(b"application/json")
         and not forms.is_form(None)
     )
+
+
+MODEL = (b"model", b"m", b"")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        b"multipart/form-data; x-boundary=AAA; boundary=XyZ",
+        b"multipart/form-data; boundary=XyZ; boundary=AAA",
+        b'multipart/form-data; x="; boundary=AAA"; boundary=XyZ',
+        b"multipart/form-data; boundary*=utf-8''XyZ",
+        b"multipart/form-data; boundary=XyZ; boundary*=utf-8''AAA",
+        b"multipart/form-data; boundary*0=Xy; boundary*1=Z",
+        b'multipart/form-data; boundary="Xy\\Z"',
+        b'multipart/form-data; boundary="XyZ ',
+        b"multipart/form-data, boundary=XyZ",
+        b"multipart/mixed; boundary=XyZ",
+    ],
+)
+def test_a_content_type_that_names_its_boundary_in_two_ways_is_refused(kind):
+    with pytest.raises(InvalidBodyError):
+        forms.parse(kind, form(MODEL))
+
+
+@pytest.mark.parametrize(
+    "kind", [b'multipart/form-data;boundary="XyZ"', b"Multipart/Form-Data; Boundary=XyZ; charset=utf-8"]
+)
+def test_one_plain_boundary_is_taken(kind):
+    assert forms.parse(kind, form(MODEL)).texts == {"model": "m"}
+
+
+BODY = form(MODEL, (b"user", b"ann", b""))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        BODY.replace(b"\r\n", b"\n"),
+        BODY.replace(b"\r\n--XyZ\r\nContent-Disposition: form-data; name=\"user\"", b"\n--XyZ\r\nContent-Disposition: form-data; name=\"user\""),
+        BODY.replace(b"ann\r\n", b"ann\n--XyZ\nContent-Disposition: form-data; name=\"model\"\n\nn\r\n"),
+        BODY.replace(b"ann\r\n", b"ann\r--XyZ\r\n"),
+        BODY.replace(b'name="user"', b'name="user"\n\nx'),
+        BODY.replace(b'; name="user"', b';\r\n name="user"'),
+        BODY.replace(b'name="user"', b'name="user"\r\nContent-Transfer-Encoding: quoted-printable'),
+        BODY.replace(b'name="user"', b'name="Model"'),
+        BODY.replace(b'name="user"', b'name="model[]"'),
+        BODY.replace(b'name="user"', b'name="_charset_"'),
+        BODY.replace(b'name="user"', b'name="user"; filename="x"'),
+        BODY.replace(b'name="model"', b'name="model"; filename="x"'),
+        BODY.replace(b'name="model"', b'name="model"\r\nContent-Type: text/plain; charset=utf-16'),
+        BODY.replace(b"--XyZ\r\nContent-Disposition: form-data; name=\"user\"", b"--XyZ \r\nContent-Disposition: form-data; name=\"user\""),
+        BODY.replace(b"ann", b"ann\r\n--XyZA\r\nb"),
+        BODY + form(MODEL),
+        form(MODEL, (b"stream", b"true", b""), (b"stream", b"false", b"")),
+        b"preamble\r\n" + BODY,
+    ],
+)  # fmt: skip
+def test_a_form_that_servers_read_in_two_ways_is_refused(body):
+    with pytest.raises(InvalidBodyError):
+        forms.parse(KIND, body)
+
+
+def test_a_form_without_a_model_is_taken_where_none_is_needed():
+    assert forms.parse(KIND, form((b"purpose", b"batch", b"")), needs_model=False).texts == {"purpose": "batch"}

@@ -40,3 +40,76 @@ def test_the_model_and_the_stream_are_read_from_json_only():
 )
 def test_what_cannot_go_on_is_refused(target, body):
     assert read(target, body)[0].case.status == 400
+
+
+@pytest.mark.parametrize("name", ["k%65y", "%6bey", "%256bey", "api%5Fkey", "API%5fKEY", "access%5ftoken", "KEY"])
+def test_H5_secrets_in_the_query_are_known_by_every_spelling(name):
+    problem, request = read(f"/passthrough/openai/files?a=b&{name}=sk-1".encode())
+    assert problem is None and request.stored_path == "/files?a=b"
+
+
+@pytest.mark.parametrize(
+    "target", [b"/passthrough/openai/a/%252e%252e/b", b"/passthrough/openai/a/%2e%2e/b", b"/passthrough/openai/a%zz"]
+)
+def test_a_path_with_another_one_behind_it_is_refused(target):
+    assert read(target)[0].case.status == 400
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        None,
+        b"text/json",
+        b"application/x+json",
+        b"text/plain",
+        b"application/octet-stream",
+        b"application/json; charset=x",
+    ],
+)
+def test_the_model_is_found_whatever_the_body_is_called(kind):
+    problem, request = read(b"/passthrough/openai/x", b' {"model":"gpt"}', kind)
+    assert problem is None and request.model == "gpt"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (b"application/json", b'{"model":"a","x":' + b"9" * 5_000 + b',"model":"b"}'),
+        (None, b'{"model":"a","model":"b"}'),
+        (b"text/plain", b'{"model":"a","Model":"b"}'),
+        (b"text/plain", '{"\u017ftream":true}'.encode()),
+        (b"text/plain", b'{"model":"a",}'),
+        (b"text/plain", '{"model":"a"}'.encode("utf-16-le")),
+        (b"text/plain", '{"model":"a"}'.encode("utf-16")),
+        (b"text/plain", b"\x00" + b'{"model":"a"}'.replace(b"", b"\x00")),
+        (b"application/json", b'{"model":["a"]}'),
+        (b"application/json", b'{"model":7}'),
+        (b"application/json", b'[{"model":"a"},{"model":"b"}]'),
+        (b"application/x-www-form-urlencoded", b"model=a&model=b"),
+        (b"application/x-www-form-urlencoded", b"model=a&Model=b"),
+        (b"application/x-www-form-urlencoded", b"model=a;model=b"),
+        (b"multipart/form-data; boundary=A; boundary=B", b"--A--\r\n"),
+        (b"multipart/mixed; boundary=A", b"--A--\r\n"),
+    ],
+)
+def test_a_body_that_servers_read_in_two_ways_is_refused(kind, body):
+    problem, _ = read(b"/passthrough/openai/x", body, kind)
+    assert problem is not None and problem.case.status == 400
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "body"),
+    [
+        (b"/passthrough/openai/x?mod%65l=big", b"application/json", b"{}"),
+        (b"/passthrough/google/models/big%3AgenerateContent", b"application/json", b"{}"),
+        (b"/passthrough/azure/deployments/big/chat/completions", b"application/json", b"{}"),
+        (b"/passthrough/openai/x", b"application/x-www-form-urlencoded", b"mod%65l=big"),
+    ],
+)
+def test_a_model_in_the_path_the_query_or_a_form_is_found(target, kind, body):
+    problem, request = read(target, body, kind)
+    assert problem is None and request.model == "big"
+
+
+def test_two_places_that_name_two_models_are_refused():
+    assert read(b"/passthrough/azure/deployments/small/chat?x=1", b'{"model":"big"}')[0].case.status == 400

@@ -266,13 +266,6 @@ def _note_kept(batch: Batch, opened: OpenRequest, ids: list[str]) -> None:
     batch.stored.update(dict.fromkeys(ids, entry))
 
 
-def _note_attempts(batch: Batch, opened: OpenRequest) -> None:
-    request_id = opened.reserve.id
-    batch.attempts.add(attempt_id(request_id, 1))
-    for number in range(2, 2 + len(opened.attempts)):
-        batch.attempts.add(attempt_id(request_id, number))
-
-
 class SpoolAbsorber:
     """Follows one edge's spool. `absorb` fills a batch; `commit_to` writes the position in the same transaction."""
 

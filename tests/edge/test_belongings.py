@@ -1,0 +1,74 @@
+"""Whose a named thing is decides where a request may go."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from switchgear.core.problems import Problem
+from switchgear.dialects.references import Reference
+from switchgear.edge import belongings
+from switchgear.edge.plan import Plan
+from switchgear.replica.entries import KeyEntry, Stored
+from switchgear.routing.table import Candidate, ProviderEntry, Timeouts
+
+
+def target(provider, credential, dialect="responses"):
+    entry = ProviderEntry(name=provider, dialects=(dialect,), credentials=(credential,))
+    return SimpleNamespace(
+        candidate=Candidate(entry, credential, "m", None, Timeouts()), deployment=f"{provider}/{credential}"
+    )
+
+
+HERE, THERE, OTHER = target("a", "one"), target("a", "two"), target("b", "one", "openai")
+
+
+def bind(*references, stored=None, rules=None, waits=belongings.WAITS, targets=(HERE, THERE, OTHER)):
+    request = SimpleNamespace(references=list(references), dialect="responses", operation="chat")
+    context = SimpleNamespace(request=request, key=KeyEntry("k", "k", 1, [], passthrough=rules), waits=waits)
+    gate = SimpleNamespace(find_stored=lambda key, name: (stored or {}).get(name))
+    return belongings.bind(gate, context, Plan(0, None, targets, None))
+
+
+def test_a_thing_binds_the_request_to_the_credential_that_made_it():
+    found = bind(Reference("file", "f", "p"), stored={"f": Stored("team:t", "a/two", "m", 1)})
+    assert found.targets == (THERE,)
+
+
+def test_nobodys_thing_is_waited_for_and_then_404():
+    assert bind(Reference("file", "f", "p"), waits=0) is belongings.WAIT
+    found = bind(Reference("file", "f", "p"))
+    assert isinstance(found, Problem) and found.case.status == 404
+    assert "PROVIDER GET /files/f" in found.message
+
+
+def test_what_can_be_no_id_is_not_waited_for():
+    assert isinstance(bind(Reference("file", "f x", "p"), waits=0), Problem)
+
+
+def test_things_at_two_places_go_together_nowhere():
+    stored = {"f": Stored("t", "a/one", "m", 1), "g": Stored("t", "a/two", "m", 1)}
+    found = bind(Reference("file", "f", "p"), Reference("file", "g", "p"), stored=stored)
+    assert isinstance(found, Problem) and "another provider" in found.message
+
+
+@pytest.mark.parametrize(
+    ("rule", "is_given"),
+    [("a GET /files/f", True), ("a GET /files/*", False), ("a POST /files/f", False), ("b GET /files/f", True)],
+)
+def test_a_rule_that_reads_the_very_thing_gives_it_at_its_provider(rule, is_given):
+    found = bind(Reference("file", "f", "p"), rules=[rule])
+    if is_given:
+        assert {t.candidate.provider.name for t in found.targets} == {rule[0]}
+    else:
+        assert isinstance(found, Problem)
+
+
+def test_reasoning_without_its_content_goes_where_it_is_not_looked_up():
+    soft = Reference("item", "rs_1", "input.id", is_soft=True)
+    assert bind(soft).targets == (OTHER,)
+    assert isinstance(bind(soft, targets=(HERE,)), Problem)
+
+
+def test_what_a_request_named_stays_whose_it_was():
+    context = SimpleNamespace(request=SimpleNamespace(references=[Reference("conversation", "c", "p")]))
+    assert belongings.kept(context, ["r", "c"]) == ["r"]
