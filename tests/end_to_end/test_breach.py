@@ -607,7 +607,7 @@ def test_C3_a_rolled_back_database_brings_nothing_back(own_estate):
         "--dialect",
         "openai",
     )
-    gateway.cli("credential", "add", "gone", "--from-stdin", stdin="sk-that-will-be-removed-0123456789")
+    gateway.cli("credential", "add", "gone", "--from-stdin", "--yes", stdin="sk-that-will-be-removed-0123456789")
     assert estate.call(old_key) == 200
     time.sleep(0.5)
     with sqlite3.connect(f"file:{estate.data}/store/store.sqlite?mode=ro", uri=True) as source:

@@ -354,7 +354,7 @@ def test_a_credential_added_by_cli_never_shows(gateway, provider):
         f"http://127.0.0.1:{provider.port}/v1",
         "--allow-private",
     )
-    gateway.cli("credential", "add", "second", "--from-stdin", stdin=secret + "\n")
+    gateway.cli("credential", "add", "second", "--from-stdin", "--yes", stdin=secret + "\n")
     assert "…4321" in gateway.cli("credential", "list").stdout
     assert json.loads(gateway.cli("credential", "test", "second", "--json").stdout)["ok"]
     assert call(gateway, gateway.key("second-user"), BODY.replace("fast", "second/echo"))[0] == 200

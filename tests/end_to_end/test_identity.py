@@ -76,7 +76,9 @@ def test_C4_the_platforms_token_is_traded_and_a_renewed_one_is_noticed(provider,
         for name, token in (("good", "azure"), ("bad", "escape"), ("none", "missing"))
     )
     text = config(provider.port).replace("models:\n", rows + "models:\n", 1)
-    gateway = GatewayProcess(text, environ=ENVIRON, workers=1, arguments=("--identity-dir", str(folder)))
+    gateway = GatewayProcess(
+        text, environ=ENVIRON, workers=1, arguments=("--identity-dir", str(folder), "--identity-host", "127.0.0.1")
+    )
     try:
         key = gateway.key("app")
         ask = json.dumps({"model": "good/echo", "messages": [{"role": "user", "content": "hello"}]})
@@ -104,7 +106,10 @@ def test_C4_the_platforms_token_is_traded_and_a_renewed_one_is_noticed(provider,
 def test_without_a_folder_the_refusal_says_what_to_do(provider, tokens):
     row = f'  good: {{dialect: openai, base_url: "http://127.0.0.1:{provider.port}/v1", allow_private: true, auth: entra_federated, auth_parameters: {{tenant_id: t, client_id: c, token: azure}}}}\n'
     gateway = GatewayProcess(
-        config(provider.port).replace("models:\n", row + "models:\n", 1), environ=ENVIRON, workers=1
+        config(provider.port).replace("models:\n", row + "models:\n", 1),
+        environ=ENVIRON,
+        workers=1,
+        arguments=("--identity-host", "127.0.0.1"),
     )
     try:
         ask = json.dumps({"model": "good/echo", "messages": [{"role": "user", "content": "hello"}]})

@@ -71,3 +71,42 @@ def test_one_bad_answer_spoils_all():
     assert addresses.are_allowed(["1.1.1.1"], "x", False)
     assert not addresses.are_allowed(["1.1.1.1", "10.0.0.1"], "x", False)
     assert not addresses.are_allowed([], "x", True)
+
+
+# Documentation of the clouds, read 2026-11-26; the forms are those of RFC 4291, 6052, 8215, 3056, 4380 and 5214.
+@pytest.mark.parametrize("allow_private", [False, True])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "168.63.129.16",
+        "192.0.0.192",
+        "100.100.100.200",
+        "169.254.42.42",
+        "fd20:ce::254",
+        "fd00:ec2::23",
+        "fd00:42::42",
+        "::ffff:168.63.129.16",
+        "64:ff9b::a9fe:a9fe",
+        "64:ff9b::a83f:8110",
+        "64:ff9b:1::a9fe:a9fe",
+        "64:ff9b:1:a9fe:a9:fe00::",
+        "64:ff9b:1:a9:fe:a9fe::",
+        "64:ff9b:1:0:a9:fea9:fe00::",
+        "2002:a9fe:a9fe::1",
+        "2001:0:a9fe:a9fe::1",
+        "2001:0:102:304:0:0:5601:5601",
+        "fd00::5efe:a9fe:a9fe",
+        "fd00::200:5efe:a9fe:a9fe",
+        "::a9fe:a9fe",
+        "0.0.0.1",
+        "255.255.255.255",
+        "fe80::a9fe:a9fe%eth0",
+    ],
+)
+def test_a_clouds_own_services_are_never_allowed_in_any_form(address, allow_private):
+    assert not is_allowed(address, allow_private)
+
+
+@pytest.mark.parametrize("address", ["64:ff9b::a00:1", "fd12:3456::1", "fd20:ce::253", "168.63.129.17"])
+def test_neighbours_of_them_are_as_any_other(address):
+    assert is_allowed(address, allow_private=True)

@@ -148,3 +148,19 @@ def test_a_credential_that_cannot_be_opened_for_any_reason_is_one_that_does_not_
     assert guard.faults == 1 and guard.said[0][1]["credential"] == "p/c" and "canary" not in str(guard.said)
     monkeypatch.setattr(seal, "auth_line", real)
     assert again.set_state("p/c", "active", 20).opens
+
+
+def test_a_disabled_credential_stays_so_until_it_is_enabled_or_replaced(tmp_path):
+    box = Box(tmp_path, KEYS, LoudGuard())
+    box.put(put(1), 1)
+    box.set_state("p/c", "disabled", 2)
+    again = put(3)
+    assert box.put(again, 3).state == "disabled", "a configuration that is applied again"
+    assert box.put(again, 3).state == "disabled", "asked again after a lost answer"
+    box = Box(tmp_path, KEYS, LoudGuard())
+    assert box.put(put(4, place=msgspec.structs.replace(PLACE, port=444)), 4).state == "disabled"
+    assert box.find("p/c") is None
+    assert box.set_state("p/c", "active", 5).state == "active"
+    assert box.find("p/c") is not None
+    box.set_state("p/c", "disabled", 6)
+    assert box.put(put(7, b"sk-another-secret"), 7).state == "active"

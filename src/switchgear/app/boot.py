@@ -50,6 +50,8 @@ class Boot(msgspec.Struct, kw_only=True):
     kek_fd: int = -1
     identity_fd: int = -1
     """For the vault alone: the folder where the platform keeps its tokens."""
+    identity_hosts: list[str] = []
+    """For the vault alone: hosts beside the clouds' own that may be shown the platform's identity."""
     configuration: msgspec.Raw = msgspec.Raw(b"null")
     """For control alone: Configuration of app.control, undecoded, so that edges need none of its types."""
     is_first: bool = True

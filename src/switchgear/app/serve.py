@@ -44,6 +44,7 @@ class Options(msgspec.Struct, kw_only=True):
     kek_fd: int | None = None
     kek_credential: str | None = None
     identity_dir: Path | None = None
+    identity_hosts: tuple[str, ...] = ()
     tls_cert: Path | None = None
     tls_key: Path | None = None
     drain_grace_s: float = 5.0
@@ -183,6 +184,7 @@ def serve(options: Options, environ: dict[str, str]) -> None:
         kek_path=str(kek_path) if kek_path is not None else "",
         kek_fd=kek_fd,
         identity_dir=identity_dir,
+        identity_hosts=[host.rstrip(".").lower() for host in options.identity_hosts],
         configuration=msgspec.Raw(msgspec.json.encode({"compiled": compiled, "puts": puts})),
         limits=loaded.config.limits,
         durability=loaded.config.spool.durability,

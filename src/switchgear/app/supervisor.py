@@ -62,6 +62,7 @@ class State(msgspec.Struct, kw_only=True):
     kek_path: str = ""
     kek_fd: int = -1
     identity_dir: str = ""
+    identity_hosts: list[str] = []
     configuration: msgspec.Raw = msgspec.Raw(b"null")
     limits: Limits = msgspec.field(default_factory=Limits)
     log: Settings = msgspec.field(default_factory=Settings)
@@ -273,6 +274,7 @@ class Supervisor:
             if state.kek_fd >= 0:
                 order.kek_fd = os.open(f"/proc/self/fd/{state.kek_fd}", os.O_RDONLY)
                 opened = [order.kek_fd]
+            order.identity_hosts = state.identity_hosts
             if state.identity_dir:
                 with contextlib.suppress(OSError):  # it is gone: whoever wants a token is told that there is none
                     order.identity_fd = os.open(state.identity_dir, os.O_RDONLY | os.O_DIRECTORY)

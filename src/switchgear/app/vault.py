@@ -62,7 +62,7 @@ async def main(boot: Boot, prepared: kek.KeyPair) -> None:
     clock = SystemClock()
     life = child.Life(boot)
     life.watch()
-    box = Box(layout.vault, prepared, child.guard)
+    box = Box(layout.vault, prepared, child.guard, frozenset(boot.identity_hosts))
     if box.unopened:
         child.report(f"the KEK does not open these credentials: {', '.join(box.unopened)}")
     journal = SpoolWriter(layout.journal, clock, os.urandom, boot.run_id, segment_bytes=boot.segment_bytes)

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from switchgear.cli import names, secret_input, vault_key
-from switchgear.cli.base import Column, Group, Output, confirm, examples, near, now_ms, say, with_client
+from switchgear.cli import names, place, secret_input, vault_key
+from switchgear.cli.base import Column, Group, Output, cleaned, confirm, examples, near, now_ms, say, with_client
 from switchgear.cli.client import Client, segment
 from switchgear.core.errors import SealError, UserError
 
@@ -33,7 +33,10 @@ def _provider(client: Client, name: str) -> "tuple[ProviderSpec, bool]":
     configured = client.exact("GET", "/providers")["providers"]
     for found in configured:
         if found["name"] == name:
-            return msgspec.convert(found["spec"], ProviderSpec), True
+            spec = msgspec.convert(found["spec"], ProviderSpec)
+            if spec.name != name:
+                raise UserError(f"the gateway describes another provider than {name!r}", "nothing was sealed")
+            return spec, True
     if name in PROVIDERS:
         return build(name, schema.Provider()), False
     meant = near(name, [*PROVIDERS, *(found["name"] for found in configured)])
@@ -68,8 +71,9 @@ def _check(value: bytes, spec: "ProviderSpec", force: bool) -> None:
 @click.option("--from-stdin", is_flag=True, help="Read the secret from standard input; on a terminal a hidden prompt.")
 @click.option("--from-env", metavar="VAR", help="Read it from an environment variable of this command.")
 @click.option("--from-file", type=click.Path(path_type=Path), help="Read it from a file.")
-@click.option("--yes", is_flag=True, help="Replace a credential of that name without asking.")
+@click.option("--yes", is_flag=True, help="Do not ask: replace a credential of that name, seal for the address shown.")
 @click.option("--force", is_flag=True, help="Seal it although it does not look like a key of that provider.")
+@place.option
 @vault_key.option
 @with_client
 def add(
@@ -82,9 +86,12 @@ def add(
     from_file: Path | None,
     yes: bool,
     force: bool,
+    endpoint: str | None,
     vault_key: str | None,
 ) -> None:
     """Add or replace a provider's credential. Its models are then callable as PROVIDER/MODEL.
+
+    A name of the catalogue is sealed for the address that this program knows; any other address is shown first.
 
     Without --from-… on a terminal it asks for the secret, which is not shown; Enter ends it.
     """
@@ -99,6 +106,7 @@ def add(
     if not NAME.fullmatch(name):
         raise UserError(f"{name!r} is not a name: use a-z, 0-9, '.', '_' and '-'", "", 2)
     spec, is_configured = _provider(client, provider)
+    place.check(spec, name, endpoint, yes)
     held = _find(client, f"{provider}/{name}") if is_configured else None
     public = key_of(client, vault_key)
     if held is not None:
@@ -115,10 +123,13 @@ def add(
     answer = client.call(
         "PUT", "/credentials", msgspec.json.encode({"put": put, "provider": None if is_configured else spec})
     )
+    where = cleaned(put.context.endpoint.url)
+    then = f"test it: switchgear credential test {answer['id']}"
+    if answer["state"] == "disabled":
+        then = f"it is the same secret, which is disabled; use it again: switchgear credential enable {answer['id']}"
     out.one(
-        {**answer, "replaced": held is not None},
-        f"{'replaced' if held is not None else 'sealed'} {answer['id']} (…{answer['last4']}) for {answer['base_url']}\n"
-        f"  test it: switchgear credential test {answer['id']}",
+        {**answer, "base_url": put.context.endpoint.url, "replaced": held is not None},
+        f"{'replaced' if held is not None else 'sealed'} {answer['id']} (…{answer['last4']}) for {where}\n  {then}",
     )
 
 

@@ -40,6 +40,14 @@ PATH = click.Path(path_type=Path)
     envvar="SWITCHGEAR_IDENTITY_DIR",
     help="Folder with the platform's own tokens (Kubernetes, CI), for web_identity, workload_identity, entra_federated.",
 )
+@click.option(
+    "--identity-host",
+    "identity_hosts",
+    multiple=True,
+    metavar="HOST",
+    envvar="SWITCHGEAR_IDENTITY_HOSTS",
+    help="A host of your own that may be shown the platform's identity (a proxy before a cloud); may be repeated.",
+)
 @click.option("--tls-cert", type=PATH, envvar="SWITCHGEAR_TLS_CERT", help="PEM certificate chain of the data plane.")
 @click.option("--tls-key", type=PATH, envvar="SWITCHGEAR_TLS_KEY", help="PEM private key of the data plane.")
 @click.option(
@@ -85,6 +93,7 @@ def serve(
     kek_fd: int | None,
     kek_credential: str | None,
     identity_dir: Path | None,
+    identity_hosts: tuple[str, ...],
     tls_cert: Path | None,
     tls_key: Path | None,
     drain_grace: float,
@@ -108,6 +117,7 @@ def serve(
         kek_fd=kek_fd,
         kek_credential=kek_credential,
         identity_dir=identity_dir,
+        identity_hosts=identity_hosts,
         tls_cert=tls_cert,
         tls_key=tls_key,
         drain_grace_s=drain_grace,

@@ -607,7 +607,15 @@ class Gateway:
             self.refusals.apply(changes)
 
     async def change_credential(self, verb: str, credential: str, actor: str) -> Metadata:
-        """Disable, enable or remove a credential. Unpublished first, then changed in the vault."""
+        """Disable, enable or remove a credential. Unpublished first, then changed in the vault. Raises UserError for the removal
+        of one that the file declares: the next start would bring it back."""
+        provider, _, name = credential.partition("/")
+        declared = next((spec for spec in self.compiled.providers if spec.name == provider), None)
+        if verb == "remove" and declared is not None and name in declared.credentials:
+            raise UserError(
+                f"the credential {credential!r} is declared in the configuration file",
+                f"remove it there; to stop it at once: switchgear credential disable {credential}",
+            )
         metadata = await self.ask_vault(verb, {"id": credential}, Metadata)
         await self._audit(actor, f"credential.{verb}", credential)
         await self.publish()

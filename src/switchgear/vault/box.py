@@ -12,6 +12,7 @@ import msgspec
 from switchgear.core.errors import RefusedError, SealError
 from switchgear.core.guard import Guard, each
 from switchgear.core.secret import Secret
+from switchgear.providers import identity
 from switchgear.spool.files import write_durably
 from switchgear.vault import seal
 from switchgear.vault.auth import Authorizer
@@ -98,12 +99,14 @@ class Put(msgspec.Struct, frozen=True):
 class Box:
     """Credentials by id, sealed on disk, open in memory."""
 
-    def __init__(self, folder: Path, keys: KeyPair, guard: Guard) -> None:
+    def __init__(self, folder: Path, keys: KeyPair, guard: Guard, identity_hosts: frozenset[str] = frozenset()) -> None:
         """Open the box; the file is made at the first put. Raises SealError when the file is damaged. A credential that
-        cannot be opened, for whatever reason, is one that does not open, and no more."""
+        cannot be opened, for whatever reason, is one that does not open, and no more. `identity_hosts` may be shown the
+        platform's identity beside the clouds' own."""
         self._guard = guard
         self._path = folder / "box"
         self._keys = keys
+        self._identity_hosts = identity_hosts
         self._items: dict[str, Item] = {}
         self._opened: dict[str, Opened] = {}
         try:
@@ -147,14 +150,21 @@ class Box:
 
     def put(self, put: Put, now_ms: int) -> Metadata:
         """Add or replace a credential. Raises RefusedError for a version that does not rise, SealError if it does not
-        open here. The same secret in the same place is not a change."""
+        open here. The same secret in the same place is not a change, and one that was disabled stays so until it is enabled
+        or another secret comes: a configuration that is applied again must not bring it back."""
         secret = seal.open_sealed(put.blob, put.context, self._keys)
         seal.auth_line(secret, put.context.endpoint)
         seal.authorizer_of(secret, put.context.endpoint)
+        stranger = identity.foreign_host(put.context.endpoint, self._identity_hosts)
+        if stranger is not None:
+            raise RefusedError(
+                f"{put.context.endpoint.auth} would show this platform's identity to {stranger[:128]!r}, which is not its own: "
+                "whoever starts the gateway can allow it (switchgear serve --identity-host HOST)"
+            )
         context = put.context
         key = f"{context.provider}/{context.credential}"
         old = self._items.get(key)
-        if old is not None and old.state == "active" and old.context == context and old.blob == put.blob:
+        if old is not None and old.state != "removed" and old.context == context and old.blob == put.blob:
             return self._metadata(old)  # asked again after a lost answer
         if old is not None and context.version <= old.context.version:
             raise RefusedError(
@@ -170,7 +180,7 @@ class Box:
         item = Item(
             context=context,
             blob=put.blob,
-            state="active",
+            state="disabled" if old is not None and self._is_disabled(old, secret) else "active",
             last4=secret.last4(),
             fingerprint=seal.fingerprint(secret, self._keys),
             created_ms=old.created_ms if old is not None and old.state != "removed" else now_ms,
@@ -181,6 +191,15 @@ class Box:
         self._save()
         each([item], self._open, self._open_fault)
         return self._metadata(item)
+
+    def _is_disabled(self, old: Item, secret: Secret) -> bool:
+        """Tell whether this very secret was disabled."""
+        if old.state != "disabled":
+            return False
+        try:
+            return seal.is_same(seal.open_sealed(old.blob, old.context, self._keys), secret)
+        except SealError:
+            return False  # of another KEK: nobody can tell, and it could not be enabled either
 
     def set_state(self, key: str, state: State, now_ms: int) -> Metadata:
         """Disable, enable or remove. A removed credential keeps its version and loses its blob."""
@@ -224,7 +243,7 @@ class Box:
         self._guard.caught(exc, credential=item.id)
 
     def _open(self, item: Item) -> None:
-        if item.state != "active":
+        if item.state != "active" or identity.foreign_host(item.context.endpoint, self._identity_hosts) is not None:
             return
         try:
             secret = seal.open_sealed(item.blob, item.context, self._keys)

@@ -1,0 +1,73 @@
+"""Where the platform's own identity may be shown: hosts of the cloud that gave it. Level 1.
+
+A keyless credential holds no secret, so sealing it proves nothing: whoever could seal one for a place of his own would be sent
+the machine's token there. So both places of such a credential, where tokens are traded and where they are used, must be the
+provider's own, by this list, or named by whoever starts the gateway (`serve --identity-host`). Names under which a customer of
+the cloud can run a program of his own (API gateways, load balancers, functions, machine-learning endpoints) are not listed.
+
+Sources (as of 2026-11): AWS, "Amazon Bedrock endpoints and quotas", "AWS STS regions and endpoints", "Interface VPC endpoints";
+Google Cloud, "Vertex AI locations", "Security Token Service API"; Microsoft, "Azure OpenAI endpoints by cloud", "National clouds:
+Microsoft Entra endpoints", "Azure Instance Metadata Service".
+"""
+
+import re
+from urllib.parse import urlsplit
+
+import msgspec
+
+from switchgear.providers.endpoint import Endpoint
+
+
+class Platform(msgspec.Struct, frozen=True):
+    """The hosts of one cloud."""
+
+    uses: str
+    """Pattern of the hosts that take its tokens."""
+    gives: str
+    """Pattern of the hosts that give them."""
+
+
+_METADATA = r"169\.254\.169\.254"
+_AWS_ZONE = r"(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|api\.aws|api\.amazonwebservices\.com\.cn)"
+_BEDROCK = (
+    rf"bedrock(?:-runtime|-agent-runtime|-mantle)?(?:-fips)?\.[a-z0-9-]+\.{_AWS_ZONE}"
+    rf"|(?:vpce-[a-z0-9-]+\.)bedrock(?:-runtime|-agent-runtime)?\.[a-z0-9-]+\.vpce\.{_AWS_ZONE}"
+)
+_STS = rf"sts(?:-fips)?(?:\.[a-z0-9-]+)?\.{_AWS_ZONE}|vpce-[a-z0-9-]+\.sts\.[a-z0-9-]+\.vpce\.{_AWS_ZONE}"
+_VERTEX = (
+    r"(?:[a-z0-9-]+-)?aiplatform\.googleapis\.com|aiplatform\.[a-z0-9-]+\.rep\.googleapis\.com"
+    r"|generativelanguage\.googleapis\.com"
+)
+_GOOGLE_TOKENS = r"sts\.googleapis\.com|sts\.[a-z0-9-]+\.rep\.googleapis\.com|iamcredentials\.googleapis\.com"
+_AZURE_AI = (
+    r"[a-z0-9-]+\.(?:openai|cognitiveservices)\.azure\.(?:com|us|cn)|[a-z0-9-]+\.services\.ai\.azure\.(?:com|us)"
+    r"|[a-z0-9.-]+\.models\.ai\.azure\.com"
+)
+_ENTRA = (
+    r"login\.microsoftonline\.(?:com|us)|login\.partner\.microsoftonline\.cn|login\.chinacloudapi\.cn"
+    r"|(?:[a-z0-9-]+\.)?login\.microsoft\.com"
+)
+PLATFORMS: dict[str, Platform] = {
+    "instance_role": Platform(_BEDROCK, _METADATA),
+    "web_identity": Platform(_BEDROCK, _STS),
+    "workload_identity": Platform(_VERTEX, _GOOGLE_TOKENS),
+    "entra_federated": Platform(_AZURE_AI, _ENTRA),
+    "managed_identity": Platform(_AZURE_AI, _METADATA),
+}
+_URLS = ("token_url", "impersonation_url")
+
+
+def foreign_host(place: Endpoint, trusted: frozenset[str]) -> str | None:
+    """Return a host to which this place would show the platform's identity and that is neither the cloud's own nor `trusted`;
+    None when there is none."""
+    platform = PLATFORMS.get(place.auth)
+    if platform is None:
+        return None
+    if place.host not in trusted and not re.fullmatch(platform.uses, place.host):
+        return place.host
+    for name, value in place.auth_parameters:
+        if name in _URLS:
+            host = (urlsplit(value).hostname or "").rstrip(".").lower()
+            if host not in trusted and not re.fullmatch(platform.gives, host):
+                return host or value
+    return None
