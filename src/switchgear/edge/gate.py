@@ -4,6 +4,7 @@ It runs the stages of `pipeline`, answers the paths that need no upstream, and o
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,7 +17,6 @@ from switchgear.core.ids import IdSource
 from switchgear.core.log_line import Report
 from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps
-from switchgear.core.text import clean
 from switchgear.dialects import errors, guides, model_lists
 from switchgear.edge import litellm, paths, pipeline, settle, standing, telling
 from switchgear.edge.context import RequestContext
@@ -38,6 +38,7 @@ from switchgear.wire.records import Kind
 TICK_S = 1.0
 LOOK_S = 0.25
 """How often running requests are compared with what is frozen, and bodies under way with their keys."""
+PLAIN_HOST = re.compile(rb"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253})|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 STORED_MAX = 10_000
 STORED_WAIT_S = 0.1
 DAY_MS = 86_400_000
@@ -327,9 +328,12 @@ class Gate:
             self.refuse(context, Problem(problems.UNKNOWN_PATH, f"there is no such client; known are {known}"))
             return
         head = context.exchange.head
-        host = head.headers.get(b"host", b"127.0.0.1:4100").decode("latin-1")
+        host = head.headers.get(b"host", b"127.0.0.1:4100")
+        if PLAIN_HOST.fullmatch(host) is None:  # it goes into a text that people give to their shell
+            self.refuse(context, Problem(problems.BAD_HTTP, "the Host is no plain name or address"))
+            return
         scheme = "https" if context.exchange.is_tls else "http"
-        text = guides.render(guide, f"{scheme}://{clean(host, 256)}", "sk-sg-…", "demo/echo")
+        text = guides.render(guide, f"{scheme}://{host.decode('ascii')}", "sk-sg-…", "demo/echo")
         headers = (
             b"content-type: text/plain; charset=utf-8\r\nx-content-type-options: nosniff\r\nx-request-id: %b\r\n"
             % context.id.encode()
