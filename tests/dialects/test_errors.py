@@ -86,3 +86,21 @@ def test_what_the_gateway_cut_is_not_said_to_be_the_models_error():
     )
     assert b'"PERMISSION_DENIED"' in errors.render_event("gemini", fault)
     assert b'"permission_error"' in errors.render_event("anthropic", fault)
+
+
+@pytest.mark.parametrize(
+    ("body", "label"),
+    [
+        (b'{"error":{"message":"my prompt","type":"invalid_request_error","code":"context_length_exceeded"}}', " (invalid_request_error, context_length_exceeded)"),
+        (b'{"type":"error","error":{"type":"overloaded_error","message":"my prompt"}}', " (overloaded_error)"),
+        (b'{"error":{"code":400,"message":"my prompt","status":"INVALID_ARGUMENT"}}', " (INVALID_ARGUMENT)"),
+        (b'[{"error":{"status":"NOT_FOUND"}}]', " (NOT_FOUND)"),
+        (b'{"message":"my prompt"}', ""),
+        (b'{"error":{"code":"my prompt","type":"sk-proj-0123456789abcdef"}}', ""),
+        (b"my prompt", ""),
+        (b'{"error":"my prompt"}', ""),
+        (b'"my prompt"', ""),
+    ],
+)  # fmt: skip
+def test_only_words_for_machines_are_kept_of_an_error(body, label):
+    assert errors.label_of(body) == label

@@ -22,7 +22,11 @@ from switchgear.wire.frames import Fail
 )
 def test_a_failure_is_said_in_the_words_of_the_contract(reason, case, outcome):
     found = setback.of_fail(Fail(reason, "why", False), 100, 0)
-    assert (found.problem.case, found.outcome) == (case, outcome) and "why" in found.problem.message
+    assert (found.problem.case, found.outcome) == (case, outcome)
+    assert "why" in found.noted
+    assert ("why" in found.problem.message) == (reason in {"timeout", "overloaded"}), (
+        "hosts are not the client's affair"
+    )
 
 
 def test_only_what_was_sent_may_be_charged():

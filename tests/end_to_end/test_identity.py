@@ -96,7 +96,9 @@ def test_C4_the_platforms_token_is_traded_and_a_renewed_one_is_noticed(provider,
         for name in ("bad", "none"):
             status, _, body = call(gateway, key, ask.replace("good/", f"{name}/"))
             assert status == 502
-            assert b"cannot be read" in body and b"operator" not in body
+            assert b"cannot be read" not in body and b"operator" not in body, "that is for administrators"
+            (refused,) = gateway.records("--model", f"{name}/echo")
+            assert "cannot be read" in refused["error"]["message"]
         assert all("operator" not in json.dumps(form) for form in tokens.asked), "the cell ends where the folder ends"
         assert "operator" not in gateway.log.read_text()
     finally:
@@ -114,7 +116,8 @@ def test_without_a_folder_the_refusal_says_what_to_do(provider, tokens):
     try:
         ask = json.dumps({"model": "good/echo", "messages": [{"role": "user", "content": "hello"}]})
         status, _, body = call(gateway, gateway.key("app"), ask)
-        assert status == 502 and b"--identity-dir" in body
+        assert status == 502 and b"the provider cannot be reached" in body
+        assert "--identity-dir" in gateway.records()[0]["error"]["message"]
     finally:
         gateway.stop()
 

@@ -4,6 +4,7 @@ Sources (as of 2026-11): OpenAI API reference, "Error codes"; Anthropic API refe
 Amazon Bedrock API reference, "Common errors"; Cohere API reference, "Errors".
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -167,6 +168,30 @@ def status_of(body: bytes) -> int:
         if isinstance(said, str) and said in _STATUS_OF_TYPES:
             return _STATUS_OF_TYPES[said]
     return 502
+
+
+_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
+
+
+def label_of(body: bytes) -> str:
+    """Return the words for machines in a provider's error (its type, code, status), to be put behind a sentence of our own;
+    "" when there are none. Its sentence is left out: it may quote the prompt. So is what may be a key."""
+    try:
+        value: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return ""
+    if isinstance(value, list) and value:
+        value = value[0]
+    holders = [value, value.get("error")] if isinstance(value, dict) else []
+    found = [
+        text
+        for holder in holders
+        if isinstance(holder, dict)
+        for key in ("type", "code", "status", "__type", "param")
+        if isinstance(text := holder.get(key), str) and _LABEL.fullmatch(text) and sum(map(str.isdigit, text)) < 5
+    ]
+    found = [text for text in dict.fromkeys(found) if text != "error"]
+    return f" ({', '.join(found)})" if found else ""
 
 
 def _openai(fault: Fault) -> dict[str, Any]:

@@ -32,6 +32,14 @@ class Setback(msgspec.Struct, frozen=True):
     """What may be charged; None: nothing."""
     is_estimated: bool = False
     service_tier: str | None = None
+    note: str = ""
+    """What records and the log say, where that differs: hosts and details that are not the client's affair, and never a
+    sentence of the provider's, which may quote the prompt."""
+
+    @property
+    def noted(self) -> str:
+        """What records and the log say."""
+        return self.note or self.problem.message
 
 
 FAILURES: dict[str, tuple[Case, str]] = {
@@ -55,14 +63,26 @@ _MESSAGES = {
 }
 
 
+_SHOWN = frozenset({"timeout", "overloaded"})
+"""Failures whose details name no host: a time, a ceiling."""
+
+
+def text_of(reason: str, details: str = "") -> str:
+    """Return what a client is told of a failure: nothing of hosts and addresses inside."""
+    text = _MESSAGES.get(reason, "the provider's response broke off")
+    return f"{text}: {details}" if details and reason in _SHOWN else text
+
+
 def of_fail(fail: Fail, input_estimate: int, seen_tokens: int) -> Setback:
     """No complete response. `seen_tokens` is an estimate of what came of one."""
     case, outcome = FAILURES.get(fail.reason, (problems.UPSTREAM_BROKEN, "upstream_error"))
-    message = _MESSAGES.get(fail.reason, "the provider's response broke off")
+    message = text_of(fail.reason)
+    told = text_of(fail.reason, fail.message)
     return Setback(
         fail.reason,
-        Problem(case, f"{message}: {fail.message}" if fail.message else message),
+        Problem(case, told),
         outcome,
+        note=f"{message}: {fail.message}" if fail.message else message,
         usage=TokenUsage(input=input_estimate, output=seen_tokens) if fail.dispatched else None,
         is_estimated=fail.dispatched,
     )
@@ -76,7 +96,8 @@ def of_status(status: int, body: bytes, retry_after_s: float | None, is_refused:
         return Setback(None, Problem(problems.UPSTREAM_AUTH, text), status=status)
     outcome = "client_error" if status < 500 and status not in {408, 429} else "upstream_error"
     problem = Problem(problems.UPSTREAM_BROKEN, f"the provider answered {status}")
-    return Setback(None, problem, outcome, status, retry_after_s, (status, body))
+    note = f"the provider answered {status}{errors.label_of(body)}"
+    return Setback(None, problem, outcome, status, retry_after_s, (status, body), note=note)
 
 
 def of_answer(unfit: Unfit, reading: Reading, body: bytes, input_estimate: int) -> Setback:
@@ -88,6 +109,7 @@ def of_answer(unfit: Unfit, reading: Reading, body: bytes, input_estimate: int) 
     return Setback(
         "garbage",
         Problem(problems.UPSTREAM_BROKEN, f"the provider's answer is none: {unfit.text}"),
+        note="the provider's answer is none" if reading.unfit is None else "",
         usage=usage,
         is_estimated=reading.usage is None,
         service_tier=reading.service_tier,
@@ -102,6 +124,7 @@ def of_stream(meter: Meter, text: str, event: bytes | None, input_estimate: int)
     return Setback(
         "unfinished",
         Problem(problems.UPSTREAM_BROKEN, text),
+        note="the provider's stream broke off before it said anything",
         usage=reading.usage or TokenUsage(input=input_estimate, output=meter.output_estimate),
         is_estimated=reading.usage is None,
         service_tier=reading.service_tier,
@@ -112,4 +135,5 @@ def _of_error(reason: str, usage: TokenUsage | None, body: bytes) -> Setback:
     status = errors.status_of(body)
     outcome = "client_error" if status < 500 and status not in {408, 429} else "upstream_error"
     problem = Problem(problems.UPSTREAM_BROKEN, f"the provider answered with an error: {errors.message_of(body)[:512]}")
-    return Setback(reason, problem, outcome, said=(status, body), usage=usage)
+    note = f"the provider answered with an error{errors.label_of(body)}"
+    return Setback(reason, problem, outcome, said=(status, body), usage=usage, note=note)

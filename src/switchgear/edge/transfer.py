@@ -333,7 +333,7 @@ class Transfer:
             return
         if self._state is State.STREAMING:
             self._note_attempt(self.context.status, fail.reason, fail.message)
-            self._break_stream(fail.reason, fail.message)
+            self._break_stream(fail.reason, setback.text_of(fail.reason, fail.message), fail.message)
             return
         seen = self._seen() if self._meter is not None else self._body_bytes // SEEN_BYTES_PER_TOKEN
         if self._is_free or self._state is State.PAUSED:
@@ -365,7 +365,7 @@ class Transfer:
             self._end_unanswered(failure)
             return
         there, self.target = self.target, here[0]
-        self._note_attempt(self._status(), failure.reason, failure.problem.message, failure)
+        self._note_attempt(self._status(), failure.reason, failure.noted, failure)
         self.target = there
         pause = 0.0
         if step == "retry":
@@ -402,19 +402,20 @@ class Transfer:
     def _end_unanswered(self, failure: Setback) -> None:
         """End: the provider's own error where it said one, else the gateway's."""
         context = self.context
-        self._note_attempt(self._status(), failure.reason, failure.problem.message)
+        self._note_attempt(self._status(), failure.reason, failure.noted)
         context.usage = failure.usage
         if failure.is_estimated:
             context.estimate_reason = f"the provider did not answer completely ({failure.reason})"
         if failure.said is None:
-            self._refuse(failure.problem, failure.outcome, failure.usage is not None, failure.service_tier)
+            billed = failure.usage is not None
+            self._refuse(failure.problem, failure.outcome, billed, failure.service_tier, failure.noted)
             return
         status, body = failure.said
         if status == problems.OVERLOADED_STATUS and failure.status is None and context.endpoint.dialect != "anthropic":
             status = problems.OVERLOADED.status
         context.status = status
         context.outcome = "client_gone" if context.gone else failure.outcome
-        context.error = ("upstream_error", clean(body[:256].decode("utf-8", "replace"), 256))
+        context.error = ("upstream_error", failure.noted)
         way, head = self._passage, self._head
         assert way is not None
         assert head is not None
@@ -600,7 +601,7 @@ class Transfer:
         if self._stream is not None and not ended:
             self._stream.cancel()
         self._note_attempt(self.context.status, "broken")
-        self._break_stream("broken", str(exc))
+        self._break_stream("broken", str(exc), setback.text_of("broken"))
 
     def _pass_on(self, out: bytes, size: int, ended: bool) -> None:
         """Send what came of `size` bytes of the provider's."""
@@ -672,7 +673,8 @@ class Transfer:
         else:
             self._say_broken(Problem(problems.UPSTREAM_BROKEN, "the provider's stream broke off"))
 
-    def _break_stream(self, reason: str, message: str) -> None:
+    def _break_stream(self, reason: str, message: str, note: str = "") -> None:
+        """End a stream that its client has begun to see. `note` is what the record says, where that differs."""
         context, meter = self.context, self._meter
         assert meter is not None
         reading = meter.reading
@@ -682,7 +684,7 @@ class Transfer:
         if context.gone:
             outcome = "ok" if self._is_whole else "client_gone"
         context.outcome = outcome
-        context.error = (case.code, message)
+        context.error = (case.code, note or message)
         self._settle(meter.reading)
         if not context.gone:
             if self._rider is not None and (rest := self._rider.finish(None)):
@@ -813,11 +815,13 @@ class Transfer:
         self._gate.spool.checkpoint(context.id, records.encode_payload(record))
         self._gate.outbox.schedule()
 
-    def _refuse(self, problem: Problem, outcome: str, billed: bool, service_tier: str | None = None) -> None:
+    def _refuse(
+        self, problem: Problem, outcome: str, billed: bool, service_tier: str | None = None, note: str = ""
+    ) -> None:
         context = self.context
         context.status = problem.case.status
         context.outcome = "client_gone" if context.gone else outcome
-        context.error = (problem.case.code, problem.message)
+        context.error = (problem.case.code, note or problem.message)
         self._settle(Reading(service_tier=service_tier), billed=billed)
         if not context.gone:
             self._gate.outbox.call(context.exchange, self._gate.refuse, context, problem, self._told())
