@@ -36,9 +36,7 @@ ROOMS = {"edge": ("edge", "net/server.py", "net/link.py", "spool"), "vault": ("v
 
 NOT_REACHED = {
     "Connection._lose_parser": "only after another fault: tests/net/test_server.py",
-    "Connection._refuse": "",
     "Exchange.fault": "only after another fault: tests/net/test_server.py",
-    "HttpServer._watch": "",
     "LinkStream.fault": "only after another fault: tests/net/test_link.py",
     "Gate._note_fault": "only after another fault",
     "Transfer._end_client": "only after another fault",

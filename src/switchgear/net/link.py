@@ -26,6 +26,8 @@ SLAB_BYTES = 1_048_576
 QUEUE_BYTES_MAX = 64 * 1024 * 1024
 """What may wait for the vault to read before new requests are refused: 250 large bodies with a window each. The default of
 64 KiB would refuse everybody while one picture is on its way."""
+HELLO_S = 5.0
+"""Seconds for the vault to say hello; then the connection is made anew."""
 RECONNECT_S = (0.02, 0.05, 0.1, 0.2, 0.5)
 
 
@@ -158,6 +160,8 @@ class VaultLink(asyncio.Protocol):
         self._next = 1
         self._task: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
+        self._greeted = asyncio.Event()
+        """Set at the vault's hello, or at the end of the connection."""
         self._blocked = False
         self.is_up = False
         """True between the vault's hello and the end of the connection."""
@@ -191,9 +195,15 @@ class VaultLink(asyncio.Protocol):
             sock = unix.connect(self._folder, "vault.sock", 1.0)
             sock.setblocking(False)
             self._lost.clear()
-            await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=sock)
+            self._greeted.clear()
+            transport, _ = await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=sock)
         except OSError:
             return False
+        try:
+            async with asyncio.timeout(HELLO_S):
+                await self._greeted.wait()
+        except TimeoutError:
+            transport.abort()
         await self._lost.wait()
         return True
 
@@ -226,6 +236,7 @@ class VaultLink(asyncio.Protocol):
 
     def _end(self) -> None:
         self._lost.set()
+        self._greeted.set()
         self._transport = None
         self.is_up = False
         self._out.clear()
@@ -273,6 +284,7 @@ class VaultLink(asyncio.Protocol):
             if _decode_hello(payload).version != frames.PROTOCOL_VERSION:
                 raise FrameError("the vault speaks another protocol version")
             self.is_up = True
+            self._greeted.set()
         else:
             raise FrameError(f"unexpected frame type {kind}")
 

@@ -692,6 +692,8 @@ class HttpServer:
         self._tls: ssl.SSLContext | None = None
         self._accepting: dict[asyncio.Task[Any], tuple[Connection, socket.socket]] = {}
         """Connections that are being set up, the oldest first: with TLS, until their handshakes are done."""
+        self._ending: dict[asyncio.Task[Any], tuple[Connection, socket.socket]] = {}
+        """Handshakes that made room for others and are about to end."""
         self._timer: asyncio.TimerHandle | None = None
         self._memory = Memory()
         self.starved = 0
@@ -719,7 +721,7 @@ class HttpServer:
         for listener in self._listeners:
             self._pause(listener)
 
-    @guarded(_fault)
+    @guarded(_accept_fault)
     def _watch(self, listener: socket.socket) -> None:
         if listener in self._listeners:
             asyncio.get_running_loop().add_reader(listener.fileno(), self._on_waiting, listener)
@@ -779,7 +781,8 @@ class HttpServer:
         return True
 
     def _end_oldest_handshake(self) -> None:
-        connection, sock = next(iter(self._accepting.values()))
+        task = next(iter(self._accepting))
+        connection, sock = self._ending[task] = self._accepting.pop(task)
         self.forget(connection)
         with contextlib.suppress(OSError):  # it has ended by itself
             sock.shutdown(socket.SHUT_RDWR)
@@ -804,9 +807,14 @@ class HttpServer:
 
     @guarded(_fault)
     def _accepted(self, task: "asyncio.Task[Any]") -> None:
-        connection, _ = self._accepting.pop(task)
+        connection, _ = self._accepting.pop(task, None) or self._ending.pop(task)
         if task.cancelled():
             self.forget(connection)
+        elif task.exception() is None:
+            transport = task.result()[0]
+            if connection not in self.connections and not transport.is_closing():
+                self.forget(connection)
+                transport.abort()  # it never came to life: a fault of `connection_made`
         elif (exc := task.exception()) is not None:
             self.forget(connection)
             if not isinstance(exc, OSError):  # a failed TLS handshake is the client's affair (SSLError is an OSError)

@@ -398,7 +398,7 @@ class Pool:
         last: Exception = OSError("no address")
         for address in candidates:
             try:
-                _, protocol = await loop.create_connection(
+                transport, protocol = await loop.create_connection(
                     lambda: UpstreamConnection(self),
                     address,
                     endpoint.port,
@@ -408,6 +408,8 @@ class Pool:
             except OSError as exc:
                 last = exc
             else:
+                if not protocol.is_open:
+                    transport.abort()  # it never came to life: a fault of `connection_made`
                 return protocol
         raise last
 
