@@ -807,7 +807,7 @@ class HttpServer:
 
     @guarded(_fault)
     def _accepted(self, task: "asyncio.Task[Any]") -> None:
-        connection, _ = self._accepting.pop(task, None) or self._ending.pop(task)
+        connection, _ = self._accepting.pop(task) if task in self._accepting else self._ending.pop(task)
         if task.cancelled():
             self.forget(connection)
         elif task.exception() is None:
