@@ -22,17 +22,23 @@ class Card(msgspec.Struct, frozen=True):
     """USD per million tokens, as decimals, by `input_per_mtok` and the like; None where no price is known."""
     aliases: tuple[str, ...] = ()
     """Other names for it."""
+    max_output_tokens: int | None = None
 
 
 def _more(card: Card) -> dict[str, Any]:
     """Fields of our own, which clients ignore that do not know them."""
-    found: dict[str, Any] = {"pricing": card.pricing} if card.pricing is not None else {}
-    return found | ({"aliases": list(card.aliases)} if card.aliases else {})
+    found = {
+        "context_window": card.context_window,
+        "max_output_tokens": card.max_output_tokens,
+        "pricing": card.pricing,
+        "aliases": list(card.aliases) or None,
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _openai(card: Card) -> dict[str, Any]:
     out: dict[str, Any] = {"id": card.name, "object": "model", "created": 0, "owned_by": card.provider}
-    return out | ({"context_window": card.context_window} if card.context_window is not None else {}) | _more(card)
+    return out | _more(card)
 
 
 def _anthropic(card: Card) -> dict[str, Any]:
@@ -42,6 +48,7 @@ def _anthropic(card: Card) -> dict[str, Any]:
         "display_name": card.name,
         "created_at": _MADE,
         "max_input_tokens": card.context_window,
+        "max_tokens": card.max_output_tokens,
     } | _more(card)
 
 
@@ -51,7 +58,8 @@ def _gemini(card: Card) -> dict[str, Any]:
         "displayName": card.name,
         "supportedGenerationMethods": ["generateContent", "countTokens"],
     }
-    return out | ({"inputTokenLimit": card.context_window} if card.context_window is not None else {}) | _more(card)
+    limits = {"inputTokenLimit": card.context_window, "outputTokenLimit": card.max_output_tokens}
+    return out | {name: value for name, value in limits.items() if value is not None} | _more(card)
 
 
 def _codex(card: Card) -> dict[str, Any]:

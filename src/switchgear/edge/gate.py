@@ -343,7 +343,7 @@ class Gate:
     def _models(self, context: RequestContext) -> None:
         assert context.snapshot is not None
         assert context.key is not None
-        cards = self.planner.callable_models(context.snapshot, context.key)
+        cards = self.planner.callable_models(context.snapshot, context.key, context.now_ms)
         priced = [self.planner.priced(context.snapshot, card, context.now_ms) for card in cards.values()]
         self._send_json(context, model_lists.render_list(self._list_shape(context), priced))
 
@@ -355,7 +355,9 @@ class Gate:
         if plan.problem is not None:
             self._deny(context, plan.problem)
             return
-        card = self.planner.callable_models(context.snapshot, context.key).get(name) or model_lists.Card(name)
+        card = self.planner.callable_models(context.snapshot, context.key, context.now_ms).get(
+            name
+        ) or model_lists.Card(name)
         card = self.planner.priced(context.snapshot, card, context.now_ms)
         self._send_json(context, model_lists.render_one(self._list_shape(context), card))
 
@@ -428,7 +430,7 @@ class Gate:
     def _model_info(self, context: RequestContext) -> None:
         assert context.snapshot is not None
         assert context.key is not None
-        cards = self.planner.callable_models(context.snapshot, context.key)
+        cards = self.planner.callable_models(context.snapshot, context.key, context.now_ms)
         priced = [self.planner.priced(context.snapshot, card, context.now_ms) for card in cards.values()]
         self._send_json(context, litellm.model_info(priced))
 

@@ -10,7 +10,7 @@ from switchgear.core import problems
 from switchgear.core.problems import Problem
 from switchgear.core.text import header_value
 from switchgear.dialects.model_lists import Card
-from switchgear.edge import litellm
+from switchgear.edge import litellm, model_cards
 from switchgear.policies import access
 from switchgear.pricing.catalog import Catalog, Load
 from switchgear.pricing.price import Meterer, per_mtok
@@ -55,7 +55,7 @@ class Planner:
         self._snapshot: Snapshot | None = None
         self._plans: dict[tuple[str, int, str], Plan] = {}
         self._catalog: Catalog | None = None
-        self._callable: dict[tuple[str, int], dict[str, Card]] = {}
+        self._callable: dict[tuple[str, int], tuple[int, dict[str, Card]]] = {}
         self._frozen: tuple[tuple[str, ...], FrozenModels] = ((), FrozenModels())
 
     def plan(self, snapshot: Snapshot, key: KeyEntry, model: str, now_ms: int) -> Plan:
@@ -95,38 +95,24 @@ class Planner:
             )
         return self._catalog
 
-    def callable_models(self, snapshot: Snapshot, key: KeyEntry) -> dict[str, Card]:
+    def callable_models(self, snapshot: Snapshot, key: KeyEntry, now_ms: int) -> dict[str, Card]:
         """Return the models that a key may call, by name: configured ones, and priced models of wildcards and providers."""
         self._take(snapshot)
         known = self._callable.get((key.id, key.version))
-        if known is not None:
-            return known
-        routes = snapshot.table
-        catalog = self.catalog(snapshot)
-        found = {name: Card(name) for name in routes.models if "*" not in name}
-        providers = {
-            entry.deployments[0].provider for name, entry in routes.models.items() if "*" in name and entry.deployments
-        }
-        for name, entry in routes.providers.items():
-            if (routes.implicit or name in providers) and entry.pricing_id and entry.credentials:
-                for info in catalog.models(entry.pricing_id):
-                    found[f"{name}/{info.id}"] = Card(f"{name}/{info.id}", name, info.context_window)
-        for name in snapshot.price_overrides:
-            provider = routes.providers.get(name.partition("/")[0])
-            if provider is not None and provider.credentials and (routes.implicit or provider.name in providers):
-                found.setdefault(name, Card(name, provider.name))
-        aliases: dict[str, list[str]] = {}
-        for name, model in routes.models.items():
-            if model.alias is not None and access.may_call(name, key.models):
-                aliases.setdefault(model.alias, []).append(name)
-        cards = {
-            name: msgspec.structs.replace(found[name], aliases=tuple(sorted(aliases.get(name, ()))))
-            for name in sorted(found)
-            if access.may_call(name, key.models)
-        }
+        if known is not None and now_ms - known[0] <= PLAN_MS:
+            return known[1]
+
+        def may_go(route: Route) -> bool:
+            if snapshot.freezes and isinstance(self._without_frozen(snapshot, route, now_ms), Problem):
+                return False
+            if snapshot.unpriced != "refuse_all":
+                return True
+            return self._priced(snapshot, route, now_ms).problem is None
+
+        cards = model_cards.cards_of(snapshot, key, self.catalog(snapshot), may_go)
         if len(self._callable) >= CALLABLE_MAX:
             self._callable.clear()
-        self._callable[key.id, key.version] = cards
+        self._callable[key.id, key.version] = (now_ms, cards)
         return cards
 
     def priced(self, snapshot: Snapshot, card: Card, now_ms: int) -> Card:
@@ -148,7 +134,7 @@ class Planner:
                 return Plan(now_ms, None, (), left)
             route = left
         if route is None:
-            problem = access.model_not_found(model, list(self.callable_models(snapshot, key)))
+            problem = access.model_not_found(model, list(self.callable_models(snapshot, key, now_ms)))
             return Plan(now_ms, None, (), problem)
         return self._priced(snapshot, route, now_ms)
 

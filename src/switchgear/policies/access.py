@@ -5,9 +5,8 @@ Every check answers with a Problem or None; a check that cannot decide denies.
 
 import ipaddress
 from collections.abc import Collection, Sequence
-from fnmatch import fnmatchcase
 
-from switchgear.core import problems
+from switchgear.core import pattern, problems
 from switchgear.core.problems import Problem
 
 INVALID_KEY = Problem(
@@ -72,7 +71,7 @@ def check_address(cidrs: Sequence[str] | None, address: str | None) -> Problem |
 
 def may_call(model: str, allowed: Sequence[str] | None) -> bool:
     """Tell whether a model name matches a list of names and patterns; None allows all."""
-    return allowed is None or any(model == name or ("*" in name and fnmatchcase(model, name)) for name in allowed)
+    return allowed is None or any(pattern.matches(name, model) for name in allowed)
 
 
 def model_not_found(model: str, callable_models: Collection[str]) -> Problem:
@@ -93,17 +92,18 @@ ALIKE_MIN = 0.5
 def nearest(model: str, names: Collection[str]) -> str | None:
     """Return the name that shares most with a model's, or None when none shares half: anybody with a key can ask for
     nonsense, so at most 200 names are compared, by their pairs of letters (Dice's coefficient), 48 characters of each."""
-    head = model.partition("/")[0][:3].lower()
+    head, tail_head = model[:3].lower(), model.rpartition("/")[2][:3].lower()
     wanted = _pairs(model)
     best, best_score = None, ALIKE_MIN
     compared = 0
     for name in names:
-        if name[:3].lower() != head and "/" in name:
+        tail = name.rpartition("/")[2]
+        if name[:3].lower() != head and "/" in name and tail[:3].lower() != tail_head:
             continue
         compared += 1
         if compared > COMPARED_MAX:
             break
-        pairs = _pairs(name)
+        pairs = _pairs(name if "/" in model else tail)
         score = 2 * len(wanted & pairs) / (len(wanted) + len(pairs) or 1)
         if score > best_score or (best is None and score == best_score):
             best, best_score = name, score

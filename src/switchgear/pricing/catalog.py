@@ -124,6 +124,11 @@ class Catalog:
         provider = self._provider(pricing_id)
         return [ModelInfo(model.id, model.context_window) for model in provider.models] if provider else []
 
+    def info(self, pricing_id: str, model: str) -> ModelInfo | None:
+        """Return what the snapshot knows of an upstream model, by any of its names."""
+        found = self._matching(pricing_id, model)
+        return ModelInfo(found.id, found.context_window) if found is not None else None
+
     def _provider(self, pricing_id: str) -> _Provider | None:
         if pricing_id not in self._providers:
             data = self._load(pricing_id)

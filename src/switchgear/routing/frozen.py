@@ -6,11 +6,11 @@ reach it. A deployment is known by its provider and upstream model. The fallback
 for it is refused all the same.
 """
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import msgspec
 
+from switchgear.core import pattern
 from switchgear.routing import table
 from switchgear.routing.table import Candidate, RouteTable
 
@@ -19,18 +19,20 @@ class FrozenModels(msgspec.Struct, frozen=True):
     """Names and deployments (`provider/upstream model`) that are stopped; those with a `*` as patterns."""
 
     names: frozenset[str] = frozenset()
-    name_patterns: tuple["re.Pattern[str]", ...] = ()
+    name_patterns: tuple[str, ...] = ()
     places: frozenset[str] = frozenset()
-    place_patterns: tuple["re.Pattern[str]", ...] = ()
+    place_patterns: tuple[str, ...] = ()
 
     def stops_name(self, names: Iterable[str]) -> bool:
         """Tell whether one of the names that a request goes through is frozen."""
-        return any(name in self.names or any(p.fullmatch(name) for p in self.name_patterns) for name in names)
+        return any(
+            name in self.names or any(pattern.matches(one, name) for one in self.name_patterns) for name in names
+        )
 
     def stops_candidate(self, candidate: Candidate) -> bool:
         """Tell whether a candidate is a deployment of a frozen model."""
         place = f"{candidate.provider.name}/{candidate.upstream_model}"
-        return place in self.places or any(pattern.fullmatch(place) for pattern in self.place_patterns)
+        return place in self.places or any(pattern.matches(one, place) for one in self.place_patterns)
 
 
 def frozen_models(routes: RouteTable, frozen: Iterable[str]) -> FrozenModels:
@@ -39,14 +41,14 @@ def frozen_models(routes: RouteTable, frozen: Iterable[str]) -> FrozenModels:
     names: set[str] = set()
     places: set[str] = set()
     for name in frozen:
-        passed, entry, star = table.trace(routes, name)
+        passed, entry, captured = table.trace(routes, name)
         names.add(name)
         # Through a pattern only the one name is frozen, not all that the pattern serves.
         names.update(other for other in passed if "*" not in other)
         for deployment in entry.deployments if entry is not None else ():
             upstream = deployment.model
-            if "*" in upstream and "*" not in name:
-                upstream = upstream.replace("*", star, 1)
+            if "*" not in name:
+                upstream = pattern.carry(upstream, captured)
             places.add(f"{deployment.provider}/{upstream}")
         if "*" in name:
             places.add(name)
@@ -57,6 +59,5 @@ def _plain(texts: set[str]) -> frozenset[str]:
     return frozenset(text for text in texts if "*" not in text)
 
 
-def _patterns(texts: set[str]) -> tuple["re.Pattern[str]", ...]:
-    stars: Sequence[str] = sorted(text for text in texts if "*" in text)
-    return tuple(re.compile(".*".join(map(re.escape, text.split("*"))), re.DOTALL) for text in stars)
+def _patterns(texts: set[str]) -> tuple[str, ...]:
+    return tuple(sorted(text for text in texts if "*" in text))

@@ -1,9 +1,8 @@
 """The routing table as the edges see it, and the look-up of a model name in it. Level 1."""
 
-from fnmatch import fnmatchcase
-
 import msgspec
 
+from switchgear.core import pattern
 from switchgear.pricing.price import Price
 from switchgear.providers.quirks import Quirks
 
@@ -54,6 +53,10 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     timeouts: Timeouts = Timeouts()
     strict: bool = False
     """Refuse what a provider's dialect cannot carry, instead of dropping it."""
+    max_tokens: int | None = None
+    """The output limit of requests that set none."""
+    drop: tuple[str, ...] = ()
+    """Members of a request's body that are left out."""
 
 
 class RouteTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +76,8 @@ class Candidate(msgspec.Struct, frozen=True):
     price: Price | None
     timeouts: Timeouts
     strict: bool = False
+    max_tokens: int | None = None
+    drop: tuple[str, ...] = ()
 
     @property
     def deployment(self) -> str:
@@ -90,57 +95,79 @@ class Route(msgspec.Struct, frozen=True):
 
 def resolve(table: RouteTable, model: str) -> Route | None:
     """Find a model's route: exact name, then the longest pattern, then `provider/model`. None when unknown."""
-    entry, star = _entry(table, model, 0)
+    entry, found = _entry(table, model, 0)
     if entry is None:
         return None
-    candidates = list(_candidates(table, entry, star))
+    candidates = list(_candidates(table, entry, found))
     for name in entry.fallback:
-        target, target_star = _entry(table, name, 0)
+        target, target_found = _entry(table, pattern.carry(name, found), 0)
         if target is not None:
-            candidates.extend(_candidates(table, target, target_star))
+            candidates.extend(_candidates(table, target, target_found))
     return Route(model, tuple(candidates), entry.retries_max) if candidates else None
 
 
-def trace(table: RouteTable, model: str) -> tuple[list[str], ModelEntry | None, str]:
-    """Return the names that a model's name leads through (itself first, aliases, a pattern), where it ends, and what stands
-    for the pattern's `*`."""
+def trace(table: RouteTable, model: str) -> tuple[list[str], ModelEntry | None, tuple[str, ...]]:
+    """Return the names that a model's name leads through (itself first, aliases, a pattern), where it ends, and what each of
+    the pattern's `*` stands for."""
     names: list[str] = []
-    entry, star = _entry(table, model, 0, names)
-    return names, entry, star
+    entry, found = _entry(table, model, 0, names)
+    return names, entry, found
 
 
-def _entry(table: RouteTable, model: str, depth: int, names: list[str] | None = None) -> tuple[ModelEntry | None, str]:
+def _entry(
+    table: RouteTable, model: str, depth: int, names: list[str] | None = None
+) -> tuple[ModelEntry | None, tuple[str, ...]]:
     if depth > ALIAS_DEPTH_MAX:
-        return None, ""
+        return None, ()
     if names is not None:
         names.append(model)
-    entry, star = table.models.get(model), ""
+    entry = table.models.get(model)
+    found: tuple[str, ...] = ()
     if entry is None:
-        matches = [name for name in table.models if "*" in name and fnmatchcase(model, name)]
-        if matches:
-            entry = table.models[max(matches, key=len)]
-            if names is not None:
-                names.append(entry.name)
-            prefix = entry.name.split("*", 1)[0]
-            star = model[len(prefix) :]
+        entry, found = _matching(table, model)
+        if entry is not None and names is not None:
+            names.append(entry.name)
     if entry is not None:
-        return _entry(table, entry.alias, depth + 1, names) if entry.alias is not None else (entry, star)
+        if entry.alias is None:
+            return entry, found
+        return _entry(table, pattern.carry(entry.alias, found), depth + 1, names)
     provider, slash, upstream = model.partition("/")
     if table.implicit and slash and upstream and provider in table.providers:
-        return ModelEntry(name=model, deployments=(DeploymentEntry(provider=provider, model=upstream),)), ""
-    return None, ""
+        return ModelEntry(name=model, deployments=(DeploymentEntry(provider=provider, model=upstream),)), ()
+    return None, ()
 
 
-def _candidates(table: RouteTable, entry: ModelEntry, star: str) -> list[Candidate]:
+def _matching(table: RouteTable, model: str) -> tuple[ModelEntry | None, tuple[str, ...]]:
+    """Return the entry of the longest pattern that a name matches, and what its `*` stand for."""
+    best: ModelEntry | None = None
+    best_found: tuple[str, ...] = ()
+    for name, entry in table.models.items():
+        if "*" in name and (best is None or len(name) > len(best.name)):
+            found = pattern.captures(name, model)
+            if found is not None:
+                best, best_found = entry, found
+    return best, best_found
+
+
+def _candidates(table: RouteTable, entry: ModelEntry, captured: tuple[str, ...]) -> list[Candidate]:
     found: list[Candidate] = []
     for deployment in sorted(entry.deployments, key=lambda deployment: deployment.tier):
         provider = table.providers.get(deployment.provider)
         if provider is None:
             continue
         wanted = (deployment.credential,) if deployment.credential is not None else provider.credentials
-        upstream = deployment.model.replace("*", star, 1) if "*" in deployment.model else deployment.model
+        upstream = pattern.carry(deployment.model, captured)
         found.extend(
-            Candidate(provider, credential, upstream, deployment.price, entry.timeouts, entry.strict)
+            Candidate(
+                provider,
+                credential,
+                upstream,
+                deployment.price,
+                entry.timeouts,
+                entry.strict,
+                entry.max_tokens,
+                entry.drop,
+            )
             for credential in wanted
             if credential in provider.credentials
         )

@@ -1,0 +1,58 @@
+"""`*` alone is special, and what it matched is carried over exactly."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchgear.core import pattern
+
+NAMES = st.text(alphabet="ab-[?]{}.^$\\/é", max_size=12)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "found"),
+    [
+        ("gpt-*-mini", "gpt-4o-mini", ("4o",)),
+        ("gpt-*-mini", "gpt--mini", ("",)),
+        ("gpt-*-mini", "gpt-mini", None),
+        ("*", "", ("",)),
+        ("a*a", "a", None),
+        ("*/*", "openai/gpt/4", ("openai", "gpt/4")),
+        ("a*b*c", "aXbYbZc", ("X", "YbZ")),
+        ("br[a]ck*", "br[a]ck1", ("1",)),
+        ("br[a]ck*", "brack1", None),
+        ("m?del*", "model", None),
+        ("m?del", "m?del", ()),
+    ],
+)
+def test_what_the_star_stands_for(text, name, found):
+    assert pattern.captures(text, name) == found
+
+
+@given(NAMES)
+def test_a_name_without_a_star_is_only_itself(name):
+    assert pattern.captures(name, name) == ()
+    assert not pattern.matches(name, name + "x")
+
+
+@given(st.lists(NAMES, min_size=1, max_size=5), st.data())
+def test_what_is_captured_put_back_gives_the_name(parts, data):
+    text = "*".join(parts)
+    name = "".join(part + (data.draw(NAMES) if number < len(parts) - 1 else "") for number, part in enumerate(parts))
+    found = pattern.captures(text, name)
+    assert found is not None and pattern.carry(text, found) == name
+
+
+def test_the_rest_of_the_name_is_not_carried():
+    assert pattern.carry("*", pattern.captures("gpt-*-mini", "gpt-4o-mini")) == "4o"
+    assert pattern.carry("eu/*-latest", ("4o",)) == "eu/4o-latest"
+
+
+def test_a_hostile_name_costs_what_its_length_says():
+    text = "*a" * 8 + "b"
+    started = time.process_time()
+    for _ in range(10):
+        assert pattern.captures(text, "a" * 50_000) is None
+    assert time.process_time() - started < 30
