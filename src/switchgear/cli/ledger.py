@@ -7,7 +7,7 @@ import click
 from switchgear.cli import names
 from switchgear.cli.base import Column, Group, Output, examples, note, now_ms, say, time_ms, usd, with_client
 from switchgear.cli.client import Client
-from switchgear.cli.times import full, month_ms
+from switchgear.cli.times import full, minutes_east, month_ms
 
 HOUR_MS = 3_600_000
 _SUMS = (
@@ -32,7 +32,8 @@ _SUMS = (
     "--by",
     default="model",
     show_default=True,
-    help="key, team, user, project, model, upstream_model, provider, credential, deployment, day, hour (UTC); several: a,b.",
+    help="key, team, user, project, model, upstream_model, provider, credential, deployment, day (UTC, or of --tz), "
+    "hour (UTC); several: a,b.",
 )
 @click.option(
     "--since", metavar="7d|TIME", help="Since a time, or that long ago; default 30d. Sums are of whole hours."
@@ -63,7 +64,9 @@ def usage(
     )
     if month is not None:
         since_ms, until_ms = month_ms(month, out.zone)
-    answer = client.call("GET", "/usage", by=by, since_ms=since_ms, until_ms=until_ms, **where)
+    # Days are UTC's unless a zone is named: the sums of UTC's days are there, others are added up from hours.
+    zone_min = minutes_east(out.zone, now) if out.zone is not None and "day" in by.split(",") else None
+    answer = client.call("GET", "/usage", by=by, zone_min=zone_min, since_ms=since_ms, until_ms=until_ms, **where)
     groups = [name for name in by.split(",") if name]
     rows = [{**row, **{n: row["group"][n] for n in groups}, "cost_usd": row["cost_nanousd"]} for row in answer["rows"]]
     columns = [*(Column(n.upper(), n) for n in groups), *_SUMS]

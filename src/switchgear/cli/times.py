@@ -37,6 +37,12 @@ def duration_ms(text: str) -> int:
     return int(match.group(1)) * _UNITS_MS[match.group(2)]
 
 
+def minutes_east(zone: Zone, at_ms: int) -> int:
+    """Return how far a zone's clocks are ahead of UTC's at a time, in minutes."""
+    offset = datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC).astimezone(zone).utcoffset()
+    return int(offset.total_seconds() // 60) if offset is not None else 0
+
+
 def _moment(text: str, zone: Zone) -> datetime.datetime | None:
     if text.isascii() and text.isdigit():
         return None  # Python reads 20200101 and 2020 in ways that nobody means

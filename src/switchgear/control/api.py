@@ -91,6 +91,15 @@ class Call:
             raise UserError(f"{name}={text!r} must be a number between {low} and {high}", "", 2)
         return int(text)
 
+    def zone_hours(self) -> int:
+        """Return `zone_min`, the caller's minutes east of UTC, as whole hours: sums are of hours, so that days of a zone with
+        a half hour begin half an hour off. Raises UserError."""
+        text = self.query.get("zone_min", "0")
+        digits = text.removeprefix("-")
+        if not (digits.isascii() and digits.isdigit() and len(digits) < 5) or int(digits) > 18 * 60:
+            raise UserError(f"zone_min={text[:16]!r} must be minutes between -1080 and 1080", "", 2)
+        return int(text) // 60
+
 
 class Api:
     """What handlers reach."""

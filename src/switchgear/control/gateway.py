@@ -122,8 +122,16 @@ class Gateway:
 
     def records(self, connection: Connection, rows: list[bytes]) -> list[Record]:
         """Build the records of stored rows."""
+        return [record for row in rows if (record := self.record(connection, row)) is not None]
+
+    def record(self, connection: Connection, row: bytes) -> Record | None:
+        """Build the record of a stored row; None for one that is damaged, which keeps nobody from seeing the others."""
         find = functools.partial(self.prices.look_up, connection, keep=False)
-        return [build.from_row(row, find) for row in rows]
+        try:
+            return build.from_row(row, find)
+        except (msgspec.DecodeError, ValueError, OverflowError) as exc:
+            self.report(f"a row of the ledger is damaged and left out: {type(exc).__name__}")
+            return None
 
     async def verify_ledger(self, since_hour: int, until_hour: int) -> verify.Verdict:
         """Add up every record of some hours again, as of one moment, and compare with the sums."""
@@ -133,10 +141,20 @@ class Gateway:
             adder = verify.Adder()
             floors = [request_id_floor(hour * 3_600_000) for hour in (since_hour, until_hour)]
             for row in ledger_rows.every_record(connection, *floors):
-                adder.add(build.from_row(row, find))
+                try:
+                    adder.add(build.from_row(row, find))
+                except (msgspec.DecodeError, ValueError, OverflowError):
+                    adder.unreadable += 1
             differences = adder.compare(ledger_rows.every_sum(connection, since_hour, until_hour))
             spools = ledger_rows.spool_rows(connection)
-            return verify.Verdict(adder.requests, differences, verify.gaps(spools), verify.completeness(spools))
+            return verify.Verdict(
+                adder.requests,
+                differences,
+                verify.gaps(spools),
+                verify.completeness(spools),
+                adder.unreadable,
+                [reason for _, _, reason in ledger_rows.quarantined(connection)][: verify.DIFFERENCES_MAX],
+            )
 
         return await self.read(work)
 

@@ -1,18 +1,30 @@
 """Routes of the ledger: usage, records, verification. Level 5."""
 
 import datetime
+import functools
+from collections.abc import Callable
 from typing import Any, get_args
 
+from sqlalchemy import Connection
+
 from switchgear.control.api import DAY_MS, HOUR_MS, SPAN, Call, P, Route
+from switchgear.control.gateway import Gateway
 from switchgear.core.errors import UserError
 from switchgear.core.ids import request_id_floor
 from switchgear.core.money import format_usd, parse_usd
 from switchgear.core.nearest import meant
 from switchgear.ledger import record
+from switchgear.ledger.record import Record
 from switchgear.routing.table import resolve
 from switchgear.store import ledger_rows, objects
 from switchgear.store.ledger_rows import LogFilter
 from switchgear.store.tables import SUMS
+
+PAGE = 1_000
+SCANNED_MAX = 200_000
+"""Rows that one call looks through; `next` goes on."""
+TIME_MS_MAX = 253_402_300_799_000
+"""The last second of the year 9999."""
 
 
 async def get_usage(call: Call) -> Any:
@@ -28,11 +40,14 @@ async def get_usage(call: Call) -> Any:
         name: call.query[name] for name in ledger_rows.GROUPS if name in call.query and name not in {"day", "hour"}
     }
     hours = since // HOUR_MS, -(-until // HOUR_MS)
-    rows = await call.gateway.read(lambda c: ledger_rows.sum_usage(c, by, *hours, where))
+    zone = call.zone_hours()
+    rows = await call.gateway.read(lambda c: ledger_rows.sum_usage(c, by, *hours, where, zone))
     total = (await call.gateway.read(lambda c: ledger_rows.sum_usage(c, [], *hours, where)))[0]
     if not total["requests"]:
         await _check_known(call, where)
-    return {"rows": [_usage(row, by) for row in rows] if by else [], "total": _usage(total, [])}
+    # Sums are of whole hours: what was asked for is said as it was counted.
+    counted = {"since": record_time(hours[0] * HOUR_MS), "until": record_time(min(hours[1] * HOUR_MS, TIME_MS_MAX))}
+    return {"rows": [_usage(row, by) for row in rows] if by else [], "total": _usage(total, []), **counted}
 
 
 async def verify_ledger(call: Call) -> Any:
@@ -83,22 +98,52 @@ async def list_log(call: Call) -> Any:
         min_cost_nanousd=cost,
         min_latency_ms=call.number("slow_ms", 0, 0, 1 << 31) if "slow_ms" in query else None,
     )
-    found = await call.gateway.read(
-        lambda c: call.gateway.records(
-            c, ledger_rows.list_requests(c, wanted, limit, query.get("cursor"), query.get("after"))
-        )
-    )
-    records = [record.full(one) for one in found]
-    for name, pick in (
-        ("end_user", lambda r: r["end_user"] and r["end_user"].id),
-        ("client", lambda r: r["client"] and r["client"].tool),
-    ):
-        if name in query:
-            records = [r for r in records if pick(r) == query[name]]  # type: ignore[no-untyped-call]
-    if not found:
+    picks = {name: query[name] for name in _PICKS if name in query}
+    search = functools.partial(_search, call.gateway, wanted, limit, picks, query.get("cursor"), query.get("after"))
+    records, following = await call.gateway.read(search)
+    if not records and following is None:
         await _check_known(call, {name: query[name] for name in _NAMED if name in query})
-    more = len(found) == limit
-    return {"records": records, "next": found[-1].id if more else None}
+    return {"records": records, "next": following}
+
+
+_PICKS: dict[str, Callable[[Record], str | None]] = {
+    "end_user": lambda found: found.end_user.id if found.end_user is not None else None,
+    "client": lambda found: found.client.tool if found.client is not None else None,
+}
+"""What a row has no column for: looked for in the records themselves."""
+
+
+def _search(
+    gateway: Gateway,
+    wanted: LogFilter,
+    limit: int,
+    picks: dict[str, str],
+    before: str | None,
+    after: str | None,
+    connection: Connection,
+) -> tuple[list[dict[str, object]], str | None]:
+    """Return records and where to go on. Filters come before the limit; after SCANNED_MAX rows it returns what it has."""
+    needles = [value.encode() for value in picks.values()]
+    found: list[dict[str, object]] = []
+    scanned = 0
+    while True:
+        size = PAGE if picks else limit
+        rows = ledger_rows.list_rows(connection, wanted, size, before, after)
+        scanned += len(rows)
+        for row_id, row in rows:
+            before, after = (None, row_id) if after is not None else (row_id, None)
+            # Texts stand in spooled rows as they are: what is not among the bytes is not in the record.
+            if row[:1] != b"{" and any(needle not in row for needle in needles):
+                continue
+            one = gateway.record(connection, row)
+            if one is not None and all(_PICKS[name](one) == value for name, value in picks.items()):
+                found.append(record.full(one))
+                if len(found) == limit:
+                    return found, row_id
+        if len(rows) < size:
+            return found, None
+        if scanned >= SCANNED_MAX or not picks:
+            return found, rows[-1][0]
 
 
 async def get_log(call: Call) -> Any:
@@ -164,7 +209,7 @@ _LOG_QUERY = (
 )
 _WHERE = tuple(name for name in ledger_rows.GROUPS if name not in {"day", "hour"})
 ROUTES: tuple[Route, ...] = (
-    Route("GET", f"{P}/usage", "usage:read", get_usage, query=("by", *SPAN, *_WHERE)),
+    Route("GET", f"{P}/usage", "usage:read", get_usage, query=("by", "zone_min", *SPAN, *_WHERE)),
     Route("GET", f"{P}/ledger/verify", "usage:read", verify_ledger, query=SPAN),
     Route("GET", f"{P}/log", "log:read", list_log, query=_LOG_QUERY),
     Route("GET", f"{P}/log/{{id}}", "log:read", get_log),

@@ -195,6 +195,12 @@ class Batch:
             sums[8] += cost_nanousd
             sums[9] += list_nanousd or 0
 
+    def forget_rows(self) -> None:
+        """Keep the sums only."""
+        self.rows.clear()
+        self._ids.clear()
+        self.tried.clear()
+
     def add_record(self, record: Record) -> None:
         """Add a record that is kept whole: a refusal, or a request whose edge died."""
         key, last = record.key, record.attempts[-1] if record.attempts else None

@@ -41,11 +41,15 @@ class Verdict(msgspec.Struct, frozen=True):
     gaps: list[Gap]
     completeness_percent: float
     """Of the spools' records up to the last one absorbed, how many were."""
+    unreadable: int = 0
+    """Rows of the ledger that are damaged."""
+    findings: list[str] = []
+    """What was found in the books since the first start: records that were set aside, and what vault and edges contradict."""
 
     @property
     def holds(self) -> bool:
         """True when everything adds up."""
-        return not self.differences and not self.gaps
+        return not self.differences and not self.gaps and not self.unreadable
 
 
 class Adder:
@@ -54,11 +58,12 @@ class Adder:
     def __init__(self) -> None:
         self._batch = Batch()
         self.requests = 0
+        self.unreadable = 0
 
     def add(self, record: Record) -> None:
         """Add one."""
         self._batch.add_record(record)
-        self._batch.rows.clear()
+        self._batch.forget_rows()
         self.requests += 1
 
     def compare(self, booked: Iterable[tuple[tuple[Any, ...], list[int]]]) -> list[Difference]:

@@ -155,7 +155,14 @@ def list_requests(
     connection: Connection, wanted: LogFilter, limit: int, before: str | None = None, after: str | None = None
 ) -> list[bytes]:
     """Return records, newest first below `before`; with `after`, oldest first above it."""
-    query = select(requests.c.record)
+    return [row for _, row in list_rows(connection, wanted, limit, before, after)]
+
+
+def list_rows(
+    connection: Connection, wanted: LogFilter, limit: int, before: str | None = None, after: str | None = None
+) -> list[tuple[str, bytes]]:
+    """Return ids and records as `list_requests` does."""
+    query = select(requests.c.id, requests.c.record)
     equal: tuple[tuple[ColumnElement[Any], object], ...] = (
         (requests.c.team, wanted.team),
         (requests.c.user_name, wanted.user),
@@ -186,7 +193,7 @@ def list_requests(
         query = query.where(requests.c.id > after).order_by(requests.c.id)
     else:
         query = query.order_by(requests.c.id.desc())
-    return list(connection.execute(query.limit(limit)).scalars())
+    return [(found.id, bytes(found.record)) for found in connection.execute(query.limit(limit))]
 
 
 def get_request(connection: Connection, request_id: str) -> bytes | None:
@@ -233,18 +240,28 @@ OF_ATTEMPTS = {"requests": "attempts", "errors": "failed_attempts"}
 
 
 def sum_usage(
-    connection: Connection, by: list[str], since_hour: int, until_hour: int, where: dict[str, str] | None = None
+    connection: Connection,
+    by: list[str],
+    since_hour: int,
+    until_hour: int,
+    where: dict[str, str] | None = None,
+    zone_hours: int = 0,
 ) -> list[dict[str, Any]]:
     """Return sums grouped by some of GROUPS for hours since the epoch in [since, until). Where a place of attempts is grouped
     by or asked for, `requests` and `errors` count attempts: a request that failed at one provider and went on to another is
-    an error of the first."""
+    an error of the first. Days are those of a zone so many hours east of UTC, counted from 1970-01-01 there."""
     wanted = {_COLUMNS[name]: value for name, value in (where or {}).items()}
     grouped = [_COLUMNS[name] for name in by if name in _COLUMNS]
     parts = rollups.plan(
-        since_hour, until_hour, rollups.rolled_until(connection), {*grouped, *wanted}, "day" in by, "hour" in by
+        since_hour,
+        until_hour,
+        rollups.rolled_until(connection),
+        {*grouped, *wanted},
+        "day" in by,
+        "hour" in by or ("day" in by and zone_hours != 0),
     )
     found = rollups.source(parts or [rollups.Part(None, 0, 0)], wanted)
-    groups = [found.c.hour // 24 if name == "day" else found.c[_COLUMNS.get(name, name)] for name in by]
+    groups = [(found.c.hour + zone_hours) // 24 if name == "day" else found.c[_COLUMNS.get(name, name)] for name in by]
     counted = OF_ATTEMPTS if not OF_PLACES.isdisjoint((*by, *(where or ()))) else {}
     sums = [func.sum(found.c[counted.get(name, name)]).label(name) for name in SUMS]
     query = select(*(group.label(f"group_{name}") for name, group in zip(by, groups, strict=True)), *sums)
