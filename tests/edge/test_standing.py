@@ -55,7 +55,7 @@ def asked():
     head = RequestHead(
         b"POST", b"/", {b"authorization": b"Bearer " + TOKEN.encode()}, True, False, 0, False, frozenset(), {}
     )
-    exchange = SimpleNamespace(head=head, client_address="127.0.0.1")
+    exchange = SimpleNamespace(head=head, client_address="127.0.0.1", certain_address="127.0.0.1")
     replica = Replica(entry(models=["a/m"]))
     clock = Clock()
     gate = SimpleNamespace(replica=replica, peppers=PEPPERS, clock=clock, planner=Planner(lambda _: None))

@@ -150,7 +150,7 @@ def fuzz_config(data):
         return
     node = reader.compose(text, "f")
     if node is not None:
-        reader.read(node, "f")
+        reader.read(node)
 
 
 _ENDPOINT = SimpleNamespace(host_header=b"api.example.com", path_prefix="/v1", query="", passthrough=())

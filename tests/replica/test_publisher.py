@@ -30,11 +30,11 @@ def test_replacing_keys_drops_what_is_gone(tmp_path):
     publisher.put_key(key("a"), [b"1" * 32])
     publisher.put_key(key("b"))
     publisher.replace_keys([(key("b"), ()), (key("c"), [b"2" * 32])])
-    assert publisher.key_count() == 2
+    assert len(publisher.live_keys(0)) == 2
     publisher.put_key(key("c", revoked=True))
     assert [entry.id for entry in publisher.revoked_keys()] == ["c"]
     publisher.remove_key("c")
-    assert publisher.key_count() == 1
+    assert len(publisher.live_keys(0)) == 1
     publisher.close()
 
 

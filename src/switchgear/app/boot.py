@@ -41,6 +41,8 @@ class Boot(msgspec.Struct, kw_only=True):
     """Filled in by the child itself."""
     limits: Limits = msgspec.field(default_factory=Limits)
     log: Settings = msgspec.field(default_factory=Settings)
+    trusted_proxies: list[str] = []
+    """For edges: networks of proxies in front."""
     durability: str = "process"
     drain_grace_s: float = 5.0
     drain_s: float = 30.0

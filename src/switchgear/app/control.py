@@ -48,6 +48,8 @@ class Configuration(msgspec.Struct):
 
     compiled: Compiled = Compiled()
     puts: list[Put] = []
+    started_ms: int = 0
+    """When the supervisor read it."""
 
 
 DRAIN_S = 10.0
@@ -180,7 +182,7 @@ async def _begin(boot: Boot, layout: Layout, gateway: Gateway, configuration: Co
     try:
         if not store.is_open:
             await asyncio.to_thread(_open, store, layout)
-        await gateway.load(configuration.compiled, configuration.puts)
+        await gateway.load(configuration.compiled, configuration.puts, configuration.started_ms)
         await gateway.read(gateway.refusals.load)
     except (StoreGoneError, DatabaseError, OSError, lmdb.Error, UserError) as exc:
         if isinstance(exc, UserError) and (boot.is_first or isinstance(exc, OldSchemaError)):
@@ -249,6 +251,7 @@ def status(layout: Layout, gateway: Gateway, absorber: Absorber, books: DoubleEn
     problems += [gateway.trouble] if gateway.trouble is not None else absorber.problems
     problems += jobs.problems + gateway.refused_puts
     problems += books.problems
+    problems += gateway.problems
     problems += [f"the KEK does not open credential {c.id}" for c in gateway.credentials if not c.opens]
     refused = gateway.refusals.current(gateway.credentials)
     problems += [
@@ -277,7 +280,7 @@ def status(layout: Layout, gateway: Gateway, absorber: Absorber, books: DoubleEn
             "contradicted": books.contradicted,
         },
         "refused_requests": absorber.refused(),
-        "config": {"source": compiled.source, "digest": compiled.digest},
+        "config": {"source": compiled.source, "digest": compiled.digest, "restart": gateway.needs_restart()},
         "freezes": gateway.snapshot.freezes if gateway.snapshot is not None else {},
         "prices": gateway.price_snapshot,
         "refused": refused,

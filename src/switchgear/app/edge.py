@@ -20,6 +20,7 @@ from switchgear.edge.plan import Planner
 from switchgear.net.clock import SystemClock
 from switchgear.net.link import VaultLink
 from switchgear.net.server import HttpServer, ServerLimits
+from switchgear.policies.forwarded import Proxies
 from switchgear.replica.reader import ReplicaReader
 from switchgear.spool.writer import SpoolWriter
 from switchgear.wire import frames, http1
@@ -77,7 +78,8 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     gate.start()
     while not (link.is_up and replica.snapshot() is not None) and not life.stopping.is_set():
         await asyncio.sleep(0.01)
-    server = HttpServer(gate, clock, child.guard, _limits(boot))
+    proxies = Proxies(boot.trusted_proxies) if boot.trusted_proxies else None
+    server = HttpServer(gate, clock, child.guard, _limits(boot), proxies)
     gate.arriving = server.arriving
     gate.connections = lambda: len(server.connections)
     if boot.log.access:

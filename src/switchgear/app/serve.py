@@ -1,7 +1,6 @@
 """From options, environment and file to a running supervisor. Level 6. Everything is checked before anything changes."""
 
 import errno
-import hashlib
 import os
 import socket
 import subprocess
@@ -12,13 +11,12 @@ from pathlib import Path
 import msgspec
 
 from switchgear.app import ownership, supervisor
+from switchgear.app.configuration import Loaded, load_config, store_names, tls_problem
 from switchgear.app.layout import Layout, PublicKeyFile, data_folder, default_kek_path, kek_stamp
 from switchgear.app.sealing import read_public_key, seal_one
-from switchgear.config import schema
-from switchgear.config.compile import Compiled, Compiler, ProviderSpec, parse_listen
-from switchgear.config.reader import Reader
+from switchgear.config.compile import Compiled, Process, ProviderSpec, parse_listen
 from switchgear.confine import cell
-from switchgear.core.errors import ConfigError, ConfigProblem, UserError
+from switchgear.core.errors import ConfigError, UserError
 from switchgear.core.log_line import Settings
 from switchgear.core.secret import Secret
 from switchgear.pricing.price import Price, Rate
@@ -47,74 +45,12 @@ class Options(msgspec.Struct, kw_only=True):
     identity_hosts: tuple[str, ...] = ()
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    behind_tls_proxy: list[str] = []
     drain_grace_s: float = 5.0
     drain_s: float = 30.0
     banner: bool = True
     log: Settings = msgspec.field(default_factory=Settings)
     segment_bytes: int = 16 * 1024 * 1024
-
-
-class Loaded(msgspec.Struct, kw_only=True):
-    """A configuration that was read, checked and compiled."""
-
-    config: schema.Config
-    compiled: Compiled
-    secrets: dict[tuple[str, str], Secret]
-
-
-def load_config(path: Path | None, environ: dict[str, str], known_providers: frozenset[str] = frozenset()) -> Loaded:
-    """Read and compile a configuration with its includes. Raises ConfigError with every problem."""
-    if path is None:
-        return Loaded(config=schema.Config(), compiled=Compiled(), secrets={})
-
-    def lookup(kind: str, name: str) -> str | None:
-        if kind == "env":
-            return environ.get(name)
-        return _read_text(path.parent / name)
-
-    reader = Reader(lookup)
-    text = _read_text(path)
-    if text is None:
-        raise UserError(f"the configuration file {path} cannot be read", "", 2)
-    config = _read_file(reader, text, str(path))
-    if config is not None:
-        for pattern in config.include:
-            for included in sorted(path.parent.glob(pattern)):
-                part = _read_file(reader, _read_text(included) or "", str(included))
-                if part is not None:
-                    _merge(config, part, str(included), reader)
-    if reader.problems or config is None:
-        raise ConfigError(reader.problems)
-    compiler = Compiler(config, reader.lines, lambda name: _read_text(path.parent / name), known_providers)
-    compiled = compiler.compile(str(path.absolute()), hashlib.sha256(text.encode()).hexdigest())
-    if compiler.problems:
-        raise ConfigError(compiler.problems)
-    return Loaded(config=config, compiled=compiled, secrets=compiler.secrets)
-
-
-def _read_file(reader: Reader, text: str, name: str) -> schema.Config | None:
-    node = reader.compose(text, name)
-    if node is None:
-        return schema.Config() if not reader.problems else None
-    return reader.read(node, name)
-
-
-def _merge(config: schema.Config, part: schema.Config, name: str, reader: Reader) -> None:
-    for field in ("providers", "models", "keys"):
-        mine, theirs = getattr(config, field), getattr(part, field)
-        for key, value in theirs.items():
-            if key in mine:
-                reader.problems.append(
-                    ConfigProblem(file=name, line=0, path=f"{field}.{key}", message=f"{key!r} is declared twice")
-                )
-            mine[key] = value
-
-
-def _read_text(path: Path) -> str | None:
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None
 
 
 def seal_secrets(loaded: Loaded, public: PublicKey, now_ms: int) -> list[Put]:
@@ -136,13 +72,14 @@ def serve(options: Options, environ: dict[str, str]) -> None:
     data = _choose_data(options, environ)
     layout = Layout(data)
     config_path = options.config or (data / "switchgear.yaml" if (data / "switchgear.yaml").is_file() else None)
-    loaded = load_config(config_path, environ)
-    listen = loaded.config.listen
-    data_address = _address(options.listen or listen.data, "--listen")
-    console_address = _address(options.console or listen.console, "--console")
-    tls_cert, tls_key = _tls_paths(options, listen)
-    must_confine = _check_exposure(data_address, console_address, bool(tls_cert))
-    workers = options.workers or loaded.config.workers or os.cpu_count() or 1
+    loaded = _load(config_path, environ, layout)
+    process = loaded.compiled.process
+    data_address = _address(options.listen or process.data, "--listen")
+    console_address = _address(options.console or process.console, "--console")
+    tls_cert, tls_key = _tls_paths(options, process)
+    proxies = [*options.behind_tls_proxy, *process.trusted_proxies]
+    must_confine = _check_exposure(data_address, console_address, bool(tls_cert or proxies))
+    workers = options.workers or process.workers or os.cpu_count() or 1
     who = ownership.people(environ)
     _make_folder(layout, workers)
     lock_fd = supervisor.take_lock(layout.lock)
@@ -185,14 +122,16 @@ def serve(options: Options, environ: dict[str, str]) -> None:
         kek_fd=kek_fd,
         identity_dir=identity_dir,
         identity_hosts=[host.rstrip(".").lower() for host in options.identity_hosts],
-        configuration=msgspec.Raw(msgspec.json.encode({"compiled": compiled, "puts": puts})),
-        limits=loaded.config.limits,
-        durability=loaded.config.spool.durability,
+        configuration=msgspec.Raw(msgspec.json.encode({"compiled": compiled, "puts": puts, "started_ms": now_ms})),
+        limits=process.limits,
+        trusted_proxies=proxies,
+        durability=process.durability,
         drain_grace_s=options.drain_grace_s,
         drain_s=options.drain_s,
         tls_cert=tls_cert,
         tls_key=tls_key,
         config_path=str(config_path.absolute()) if config_path is not None else "",
+        config_sources=loaded.sources,
         started_s=started_s,
         banner=options.banner,
         demo=options.demo,
@@ -202,6 +141,21 @@ def serve(options: Options, environ: dict[str, str]) -> None:
         must_confine=must_confine,
     )
     supervisor.re_exec(state, environ)
+
+
+def _load(path: Path | None, environ: dict[str, str], layout: Layout) -> Loaded:
+    """Read the configuration. Names that it does not declare may be the store's, which is asked only then."""
+    now_ms = time.time_ns() // 1_000_000
+    try:
+        loaded = load_config(path, environ, now_ms=now_ms)
+    except ConfigError:
+        known = store_names(layout)
+        if known is None:
+            raise
+        loaded = load_config(path, environ, known=known, now_ms=now_ms)
+    for warning in loaded.warnings:
+        sys.stderr.write(f"{warning}\n")
+    return loaded
 
 
 def _choose_data(options: Options, environ: dict[str, str]) -> Path:
@@ -230,7 +184,7 @@ def _show(address: tuple[str, int]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _check_exposure(data: tuple[str, int], console: tuple[str, int], has_tls: bool) -> bool:
+def _check_exposure(data: tuple[str, int], console: tuple[str, int], is_encrypted: bool) -> bool:
     """Apply the rule of CONTRACT.md §2; returns whether every process must prove its confinement. Raises UserError."""
     if not _is_loopback(console):
         raise UserError(
@@ -240,10 +194,10 @@ def _check_exposure(data: tuple[str, int], console: tuple[str, int], has_tls: bo
         )
     if _is_loopback(data):
         return False
-    if not has_tls:
+    if not is_encrypted:
         raise UserError(
             f"{_show(data)} is beyond loopback, where keys and prompts must not travel in the clear",
-            "give --tls-cert and --tls-key, or listen on 127.0.0.1 behind a TLS proxy on the same machine",
+            "give --tls-cert and --tls-key, or name the proxies in front that end TLS: --behind-tls-proxy 10.0.0.0/8",
             2,
         )
     missing = cell.probe()
@@ -260,20 +214,15 @@ def _is_loopback(address: tuple[str, int]) -> bool:
     return address[0].startswith("127.") or address[0] == "::1"
 
 
-def _tls_paths(options: Options, listen: schema.Listen) -> tuple[str, str]:
-    cert = str(options.tls_cert or (listen.tls.cert if listen.tls else ""))
-    key = str(options.tls_key or (listen.tls.key if listen.tls else ""))
+def _tls_paths(options: Options, process: Process) -> tuple[str, str]:
+    cert = str(options.tls_cert.absolute() if options.tls_cert is not None else process.tls_cert)
+    key = str(options.tls_key.absolute() if options.tls_key is not None else process.tls_key)
     if bool(cert) != bool(key):
         raise UserError("TLS needs both a certificate and a key", "give --tls-cert and --tls-key", 2)
-    if cert:
-        import ssl  # noqa: PLC0415
-
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key)
-        except (OSError, ssl.SSLError) as exc:
-            raise UserError(f"the TLS files {cert} and {key} cannot be used: {exc}", "", 2) from None
-        return str(Path(cert).absolute()), str(Path(key).absolute())
-    return "", ""
+    wrong = tls_problem(cert, key) if cert else None
+    if wrong is not None:
+        raise UserError(f"TLS: {wrong}", "both are PEM files: --tls-cert, --tls-key, or listen.tls", 2)
+    return cert, key
 
 
 def _make_folder(layout: Layout, workers: int) -> None:

@@ -6,7 +6,7 @@ P4–P6). A plain loop on purpose: no asyncio, nothing that could hang.
 
 import contextlib
 import fcntl
-import hashlib
+import glob
 import os
 import select
 import selectors
@@ -48,6 +48,14 @@ STOP_S = 5.0
 ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "HOME", "XDG_CONFIG_HOME", "TMPDIR")
 
 
+class Sources(msgspec.Struct):
+    """What a configuration was read from (app/configuration prints it)."""
+
+    files: list[str]
+    patterns: list[str]
+    digest: str
+
+
 class State(msgspec.Struct, kw_only=True):
     """What survives the re-exec: everything that children are told, and no secret but link tokens made here."""
 
@@ -66,12 +74,14 @@ class State(msgspec.Struct, kw_only=True):
     configuration: msgspec.Raw = msgspec.Raw(b"null")
     limits: Limits = msgspec.field(default_factory=Limits)
     log: Settings = msgspec.field(default_factory=Settings)
+    trusted_proxies: list[str] = []
     durability: str = "process"
     drain_grace_s: float = 5.0
     drain_s: float = 30.0
     tls_cert: str = ""
     tls_key: str = ""
     config_path: str = ""
+    config_sources: Sources = msgspec.field(default_factory=lambda: Sources([], [], ""))
     segment_bytes: int = 16 * 1024 * 1024
     started_s: float = 0.0
     banner: bool = True
@@ -131,11 +141,11 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._link_key = os.urandom(32)
         self._people = People(state.uid_base) if state.uid_base else None
-        self._disk = ConfigOnDisk(state.config_path)
+        self._disk = ConfigOnDisk(state.config_path, state.config_sources)
         self._stopping = False
         self._welcomed = False
         self._said = ""
-        self._watch = Watch()
+        self._sources = Watch()
         self._looked_s = 0.0
         self._tls = TlsFiles(state.tls_cert, state.tls_key)
         self._reload: subprocess.Popen[bytes] | None = None
@@ -206,7 +216,7 @@ class Supervisor:
             for child in self._children
             if child.process is not None and child.lifesign_fd >= 0
         }
-        found = self._watch.look(now, counts)
+        found = self._sources.look(now, counts)
         if found is None:
             return
         name, silent_s = found
@@ -264,6 +274,7 @@ class Supervisor:
         opened: list[int] = []
         if child.role == "edge":
             order.listen_fds = state.data_fds
+            order.trusted_proxies = state.trusted_proxies
             if state.tls_cert:
                 opened = list(self._tls.opened())
                 order.tls_cert_fd, order.tls_key_fd = opened
@@ -513,25 +524,46 @@ class Supervisor:
 
 
 class ConfigOnDisk:
-    """The digest of the configuration file as it is now: control, which tells of a drift, cannot open it."""
+    """The digest of the configuration as it is on disk now, with all that it includes: control, which tells of a drift, cannot
+    open it. Files are looked at by date and size; a change is read by a process of its own, since this one parses no YAML."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, watch: Sources) -> None:
         self._path = path
-        self._seen: tuple[int, int, int] | None = None
-        self._digest = ""
+        self._sources = watch
+        self._seen: list[tuple[str, int, int, int]] | None = None
+        self._reading: subprocess.Popen[bytes] | None = None
 
     def digest(self) -> str:
-        """Return it; empty when there is no file that can be read."""
+        """Return it; empty when there is no file that can be read, or before it was."""
         if not self._path:
             return ""
-        try:
-            info = os.stat(self._path)
-            seen = (info.st_ino, info.st_mtime_ns, info.st_size)
-            if seen != self._seen:
-                self._seen, self._digest = seen, hashlib.sha256(Path(self._path).read_bytes()).hexdigest()
-        except OSError:
-            self._seen, self._digest = None, ""
-        return self._digest
+        if self._reading is not None:
+            if self._reading.poll() is None:
+                return self._sources.digest
+            assert self._reading.stdout is not None
+            with self._reading.stdout as stdout, contextlib.suppress(msgspec.DecodeError):
+                self._sources = msgspec.json.decode(stdout.read(), type=Sources)
+            self._reading = None
+            self._seen = self._look()
+        elif self._look() != self._seen:
+            command = [sys.executable, "-I", "-m", "switchgear.app.configuration", self._path]
+            self._reading = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=clean_environment(os.environ), cwd="/"
+            )
+        return self._sources.digest
+
+    def _look(self) -> list[tuple[str, int, int, int]]:
+        paths = set(self._sources.files)
+        for pattern in self._sources.patterns:
+            paths.update(glob.iglob(pattern))  # noqa: PTH207  patterns of any folder
+        found = []
+        for path in sorted(paths):
+            try:
+                info = os.stat(path)
+            except OSError:
+                continue
+            found.append((path, info.st_ino, info.st_mtime_ns, info.st_size))
+        return found
 
 
 def _ending(code: int | None) -> str:

@@ -166,12 +166,11 @@ def check(text: str) -> tuple[Compiled | None, list[ConfigProblem]]:
     """Compile what was written, as `config check` would; secrets count as given."""
     reader = Reader(lambda _kind, _name: "given")
     node = reader.compose(text, "imported")
-    config = reader.read(node, "imported") if node is not None else schema.Config()
-    if config is None or reader.problems:
-        return None, reader.problems
-    compiler = Compiler(config, reader.lines, lambda _name: None)
+    config = reader.read(node) if node is not None else schema.Config()
+    compiler = Compiler(config, reader, lambda _name: None)
     compiled = compiler.compile()
-    return compiled, compiler.problems
+    problems = [*reader.problems, *compiler.problems]
+    return (None if reader.problems else compiled), problems
 
 
 class Applier:

@@ -1,5 +1,6 @@
 """`switchgear serve`. Level 7."""
 
+import ipaddress
 import os
 import sys
 from pathlib import Path
@@ -7,9 +8,23 @@ from pathlib import Path
 import click
 
 from switchgear.cli.base import examples
+from switchgear.core.errors import UserError
 from switchgear.core.log_line import LEVELS, Level, Settings, Style
 
 PATH = click.Path(path_type=Path)
+LOOPBACK = "127.0.0.0/8,::1/128"
+
+
+def _networks(text: str | None) -> list[str]:
+    """Read --behind-tls-proxy; as a variable it may also say yes or no. Raises UserError."""
+    found = {"1": LOOPBACK, "true": LOOPBACK, "0": "", "false": ""}.get((text or "").lower(), text or "")
+    networks = [part.strip() for part in found.split(",") if part.strip()]
+    for network in networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as exc:
+            raise UserError(f"--behind-tls-proxy: {exc}", "networks such as 127.0.0.1/32,10.0.0.0/8", 2) from None
+    return networks
 
 
 @click.command(epilog=examples("switchgear serve --demo", "switchgear serve --config gateway.yaml --workers 4"))
@@ -50,6 +65,14 @@ PATH = click.Path(path_type=Path)
 )
 @click.option("--tls-cert", type=PATH, envvar="SWITCHGEAR_TLS_CERT", help="PEM certificate chain of the data plane.")
 @click.option("--tls-key", type=PATH, envvar="SWITCHGEAR_TLS_KEY", help="PEM private key of the data plane.")
+@click.option(
+    "--behind-tls-proxy",
+    is_flag=False,
+    flag_value=LOOPBACK,
+    envvar="SWITCHGEAR_BEHIND_TLS_PROXY",
+    metavar="[CIDR,…]",
+    help="Believe X-Forwarded-For and -Proto of proxies in these networks; alone: of this machine's.",
+)
 @click.option(
     "--drain-grace",
     type=float,
@@ -96,6 +119,7 @@ def serve(
     identity_hosts: tuple[str, ...],
     tls_cert: Path | None,
     tls_key: Path | None,
+    behind_tls_proxy: str | None,
     drain_grace: float,
     drain_seconds: float,
     log_format: Style | None,
@@ -120,6 +144,7 @@ def serve(
         identity_hosts=identity_hosts,
         tls_cert=tls_cert,
         tls_key=tls_key,
+        behind_tls_proxy=_networks(behind_tls_proxy),
         drain_grace_s=drain_grace,
         drain_s=drain_seconds,
         banner=not quiet,

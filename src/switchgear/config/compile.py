@@ -6,18 +6,19 @@ The result holds no secret: whoever compiles seals the secrets and hands them ov
 import datetime
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal, InvalidOperation
-from difflib import get_close_matches
 
 import msgspec
 
-from switchgear.config import schema
+from switchgear.config import bounds, names, schema
+from switchgear.config.names import Known
+from switchgear.config.reader import Reader, near, shown
 from switchgear.core.errors import ConfigProblem
 from switchgear.core.secret import Secret
 from switchgear.policies import passthrough
 from switchgear.pricing.catalog import FREE, nano_per_mtok
-from switchgear.pricing.price import MTOK, UNIT_PRICES, Meter, Price, Rate, Unit
+from switchgear.pricing.price import MTOK, UNIT_PRICES, Meter, Price, Rate
 from switchgear.providers import endpoint
 from switchgear.providers.catalogue import GENERIC, PROVIDERS, ProviderRow
 from switchgear.providers.endpoint import Endpoint
@@ -27,11 +28,14 @@ from switchgear.routing.table import DeploymentEntry, ModelEntry, Timeouts
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 COMPATIBLE = frozenset({"litellm"})
 """Gateways whose routes and headers can be served."""
+STRATEGIES = frozenset({"ordered", "weighted", "least_busy", "lowest_latency", "lowest_cost", "sticky"})
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_KEYED = re.compile(r"([0-9]{1,6}):([0-9a-fA-F]{64})(?: until (\S+))?")
 _PERCENT = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,2})?)%")
 _VARIABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_VARIABLES = ("resource", "region", "project", "location", "account", "api_version")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
-_METERS: dict[str, Meter] = {
+METERS_BY_KEY: dict[str, Meter] = {
     "input_per_mtok": "input",
     "output_per_mtok": "output",
     "cache_read_per_mtok": "cache_read",
@@ -66,6 +70,8 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A server of the operator's: trace contexts are passed on."""
     auths: dict[str, str] = {}
     """Credentials that are presented in another way than the endpoint's."""
+    references: dict[str, str] = {}
+    """Where the file says that credentials come from: `env:NAME` or `file:PATH`."""
 
     def place(self, credential: str) -> Endpoint:
         """Return where and how a credential is used."""
@@ -73,11 +79,21 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
         return self.endpoint if auth is None else msgspec.structs.replace(self.endpoint, auth=auth)
 
 
+class KeyedHash(msgspec.Struct, frozen=True, kw_only=True):
+    """One accepted secret of a key, hashed with a pepper: it holds where that pepper is."""
+
+    pepper_id: int
+    mac: str
+    until_ms: int | None = None
+
+
 class FileKey(msgspec.Struct, frozen=True, kw_only=True):
     """A virtual key that the file declares by hash."""
 
     name: str
-    sha256: str
+    sha256: str = ""
+    keyed: tuple[KeyedHash, ...] = ()
+    """Instead of `sha256`."""
     team: str | None = None
     user: str | None = None
     project: str | None = None
@@ -86,6 +102,19 @@ class FileKey(msgspec.Struct, frozen=True, kw_only=True):
     expires_ms: int | None = None
     tags: list[str] | None = None
     passthrough: list[str] | None = None
+
+
+class Process(msgspec.Struct, frozen=True, kw_only=True):
+    """What processes take at their start: a change holds from the next start on."""
+
+    data: str = schema.Listen().data
+    console: str = schema.Listen().console
+    tls_cert: str = ""
+    tls_key: str = ""
+    trusted_proxies: tuple[str, ...] = ()
+    workers: int | None = None
+    limits: schema.Limits = msgspec.field(default_factory=schema.Limits)
+    durability: str = "process"
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,10 +130,13 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     compat: tuple[str, ...] = ()
     ledger_days: int | None = None
     journal_hours: int = 24
+    process: Process = Process()
+    texts: dict[str, str] = {}
+    """Values of the variables that stand for plain text, for a reload: the environment is clean then."""
     source: str = ""
     """Path of the file, "" without one."""
     digest: str = ""
-    """SHA-256 of the file's text: `status` compares it with the disk."""
+    """SHA-256 of the file and all that it includes: `status` compares it with the disk."""
 
 
 class Compiler:
@@ -113,22 +145,33 @@ class Compiler:
     def __init__(
         self,
         config: schema.Config,
-        lines: dict[str, tuple[str, int]],
+        reader: Reader,
         read_file: Callable[[str], str | None],
-        known_providers: frozenset[str] = frozenset(),
+        *,
+        known: Known | None = None,
+        running: Compiled | None = None,
+        now_ms: int | None = None,
     ) -> None:
-        """`known_providers` are those of the store, which models of the file may use."""
+        """`known` and `running` are a gateway's, when one is at hand: what its store and its vault hold, and the file
+        configuration in force, whose secrets can stay where they are. Without `now_ms` no expiry is looked at."""
         self._config = config
-        self._lines = lines
+        self._reader = reader
         self._read_file = read_file
-        self._known = known_providers
+        self._known = known or Known()
+        self._running = {spec.name: spec for spec in running.providers} if running is not None else {}
+        self._now_ms = now_ms
         self.problems: list[ConfigProblem] = []
+        self.warnings: list[ConfigProblem] = []
         self.secrets: dict[tuple[str, str], Secret] = {}
         """Secrets of the file by (provider, credential)."""
+        self.kept: dict[tuple[str, str], str] = {}
+        """Credentials whose variable is not set here and whose sealed secret stays, with their references."""
 
     def compile(self, source: str = "", digest: str = "") -> Compiled:
         """Return the compiled configuration; look at `problems` before using it."""
         config = self._config
+        for path, message in bounds.check(config):
+            self._problem(path, message)
         self._check_top(config)
         providers = tuple(self._provider(name, spec) for name, spec in config.providers.items())
         implicit, models = True, []
@@ -142,9 +185,12 @@ class Compiler:
                 models.append(self._model(name, model))
         keys = tuple(self._key(name, key) for name, key in config.keys.items())
         overrides = {
-            name: self._price(f"pricing.overrides.{name}", name, spec, "override")
+            name: self._price(f"pricing.overrides.{name}", name.partition("/")[2], spec, "override")
             for name, spec in config.pricing.overrides.items()
         }
+        discounts = {name: self._discount(name, text) for name, text in config.pricing.discount.items()}
+        for found in names.check(config, self._known, self._reader.is_broken):
+            self._problem(*found)
         return Compiled(
             providers=tuple(p for p in providers if p is not None),
             models=tuple(models),
@@ -152,98 +198,156 @@ class Compiler:
             implicit=implicit,
             unpriced=config.defaults.unpriced,
             price_overrides=overrides,
-            discounts_bp={n: self._discount(n, text) for n, text in config.pricing.discount.items()},
+            discounts_bp=discounts,
             compat=tuple(config.compat),
             ledger_days=config.retention.ledger_days,
             journal_hours=config.retention.journal_hours,
+            process=Process(
+                data=config.listen.data,
+                console=config.listen.console,
+                tls_cert=config.listen.tls.cert if config.listen.tls is not None else "",
+                tls_key=config.listen.tls.key if config.listen.tls is not None else "",
+                trusted_proxies=tuple(config.listen.trusted_proxies),
+                workers=config.workers,
+                limits=config.limits,
+                durability=config.spool.durability,
+            ),
+            texts=self._reader.texts,
             source=source,
             digest=digest,
         )
 
-    def _problem(self, path: str, message: str) -> None:
+    def _problem(self, path: str, message: str, is_warning: bool = False) -> None:
+        if self._reader.is_broken(path):
+            return  # its value is not known: that was said already
+        lines = self._reader.lines
         at = path
-        while at not in self._lines and "." in at:
-            at = at.rpartition(".")[0]
-        file, line = self._lines.get(at, ("", 0))
-        self.problems.append(ConfigProblem(file=file, line=line, path=path, message=message))
+        while at not in lines and ("." in at or "[" in at):
+            at = at[: max(at.rfind("."), at.rfind("["))]
+        file, line = lines.get(at, ("", 0))
+        found = ConfigProblem(file=file, line=line, path=path, message=message, is_warning=is_warning)
+        (self.warnings if is_warning else self.problems).append(found)
 
     def _check_top(self, config: schema.Config) -> None:
-        if config.version != 1:
-            self._problem("version", f"version {config.version} is not known; this program reads version 1")
         if config.defaults.unpriced not in {"allow", "refuse_all"}:
-            self._problem("defaults.unpriced", f"{config.defaults.unpriced!r} must be allow or refuse_all")
+            known = f"{shown(config.defaults.unpriced)} must be allow or refuse_all"
+            later = (
+                " (`refuse` needs budgets, which this version has not)" if config.defaults.unpriced == "refuse" else ""
+            )
+            self._problem("defaults.unpriced", known + later)
         for number, name in enumerate(config.compat):
             if name not in COMPATIBLE:
-                self._problem(f"compat[{number}]", f"{name!r} is not known; known are {', '.join(sorted(COMPATIBLE))}")
+                self._problem(
+                    f"compat[{number}]", f"{shown(name)} is not known; known are {', '.join(sorted(COMPATIBLE))}"
+                )
         if config.store != "sqlite":
-            self._problem("store", f"{config.store!r} is not supported by this version; use sqlite")
+            self._problem("store", f"{shown(config.store)} is not supported by this version; use sqlite")
         if config.spool.durability not in {"process", "power"}:
-            self._problem("spool.durability", f"{config.spool.durability!r} must be process or power")
-        if config.workers is not None and not 1 <= config.workers <= 64:
-            self._problem("workers", f"{config.workers} must lie between 1 and 64")
-        if not 1024 <= config.limits.body_bytes_max <= 67_108_864:
-            self._problem("limits.body_bytes_max", f"{config.limits.body_bytes_max} must lie between 1024 and 67108864")
+            self._problem("spool.durability", f"{shown(config.spool.durability)} must be process or power")
         for name in ("data", "console"):
             text = getattr(config.listen, name)
             if parse_listen(text) is None:
-                self._problem(f"listen.{name}", f"{text!r} must be HOST:PORT, e.g. 127.0.0.1:4100")
-        if config.retention.ledger_days is not None and config.retention.ledger_days < 1:
-            self._problem("retention.ledger_days", "must be at least 1")
+                self._problem(f"listen.{name}", f"{shown(text)} must be HOST:PORT, e.g. 127.0.0.1:4100")
+        for number, text in enumerate(config.listen.trusted_proxies):
+            self._network(f"listen.trusted_proxies[{number}]", text)
+
+    def _network(self, path: str, text: str) -> None:
+        try:
+            ipaddress.ip_network(text)
+        except ValueError:
+            try:
+                hint = f"; write {ipaddress.ip_network(text, strict=False)}"
+            except ValueError:
+                hint = ", e.g. 10.0.0.0/8 or 2001:db8::/32"
+            self._problem(path, f"{shown(text)} is not a network{hint}")
 
     def _name(self, path: str, name: str) -> None:
         if not NAME.fullmatch(name):
-            self._problem(path, f"{name!r} is not a name: use a-z, 0-9, '.', '_' and '-', at most 63 characters")
+            self._problem(path, f"{shown(name)} is not a name: use a-z, 0-9, '.', '_' and '-', at most 63 characters")
 
     def _provider(self, name: str, spec: schema.Provider) -> ProviderSpec | None:
         path = f"providers.{name}"
         self._name(path, name)
-        try:
-            built = build_provider(name, spec, self._read_file)
-        except ValueError as exc:
-            self._problem(path, str(exc))
-            return None
+        if self._reader.without_secrets and spec.ca_file is not None and self._read_file(spec.ca_file) is None:
+            spec = msgspec.structs.replace(spec, ca_file=None)
+        wrong = list(check_provider(name, spec, self._read_file))
+        for at, message in wrong:
+            self._problem(f"{path}.{at}" if at else path, message)
+        built = None
+        if not wrong and not any(
+            self._reader.is_broken(f"{path}.{f}") for f in ("kind", "dialect", "base_url", "auth")
+        ):
+            try:
+                built = build_provider(name, spec, self._read_file)
+            except ValueError as exc:
+                self._problem(f"{path}.base_url" if spec.base_url is not None else path, str(exc))
+        references: dict[str, str] = {}
         seen: set[str] = set()
         for number, credential in enumerate(spec.credentials):
             at = f"{path}.credentials[{number}]"
             self._name(f"{at}.name", credential.name)
             if credential.name in seen:
-                self._problem(at, f"the credential {credential.name!r} stands twice")
+                self._problem(at, f"the credential {shown(credential.name)} stands twice")
             seen.add(credential.name)
+            if credential.secret is not None and credential.sealed:
+                self._problem(f"{at}.sealed", "with a `secret` it is not in the vault already: remove one of them")
+            reference = self._reader.references.get(f"{at}.secret")
+            if reference is not None:
+                references[credential.name] = reference
             if credential.secret is not None:
                 self.secrets[name, credential.name] = credential.secret
-            elif not credential.sealed and built.place(credential.name).auth not in endpoint.KEYLESS:
+            elif reference is not None:
+                self._keep(name, credential.name, at, reference, built)
+            elif (
+                not credential.sealed
+                and built is not None
+                and built.place(credential.name).auth not in endpoint.KEYLESS
+            ):
                 self._problem(at, "needs `secret: {env: NAME}`, `secret: {file: PATH}` or `sealed: true`")
-        return built
+        return msgspec.structs.replace(built, references=references) if built is not None else None
+
+    def _keep(self, name: str, credential: str, at: str, reference: str, built: ProviderSpec | None) -> None:
+        """Let a sealed secret stay whose variable is not set here: a running gateway's environment is clean."""
+        unresolved = self._reader.unresolved.get(f"{at}.secret")
+        if unresolved is None:
+            return
+        old = self._running.get(name)
+        in_vault = f"{name}/{credential}" in (self._known.credentials or ())
+        if reference.startswith("file:") or old is None or old.references.get(credential) != reference or not in_vault:
+            hint = ""
+            if self._running and reference.startswith("env:"):
+                hint = "; a running gateway knows no new variable: restart it with this one set, or use {file: PATH}"
+            self.problems.append(msgspec.structs.replace(unresolved, message=unresolved.message + hint))
+        elif built is not None and (
+            built.place(credential) != old.place(credential)
+            or built.ceilings.get(credential) != old.ceilings.get(credential)
+        ):
+            text = "; the sealed secret holds for the old address, way to authenticate and ceilings only: restart with it set"
+            self.problems.append(msgspec.structs.replace(unresolved, message=unresolved.message + text))
+        else:
+            self.kept[name, credential] = reference
 
     def _model(self, name: str, model: schema.Model | str) -> ModelEntry:
         path = f"models.{name}"
         if not name or len(name) > 256 or not name.isprintable() or name.count("*") > 1:
-            self._problem(path, f"{name!r} is not a model name (at most 256 characters and one *)")
+            self._problem(path, f"{shown(name)} is not a model name (at most 256 characters and one *)")
         if isinstance(model, str):
             provider, slash, upstream = model.partition("/")
             if not slash or not upstream:
-                self._problem(path, f"{model!r} must be provider/model, or {{alias: NAME}}")
-            self._known_provider(path, provider)
+                hint = (
+                    f", i.e. {{alias: {model}}}" if model in self._config.models else near(model, self._config.models)
+                )
+                self._problem(path, f"{shown(model)} must be provider/model, or {{alias: NAME}}{hint}")
             return ModelEntry(name=name, deployments=(DeploymentEntry(provider=provider, model=upstream),))
-        if (model.alias is None) == (not model.deployments):
+        if (model.alias is None) == (not model.deployments) and not self._reader.has_problem_below(path):
             self._problem(path, "needs either `alias` or `deployments`")
-        if model.alias is not None and model.alias not in self._config.models and "/" not in model.alias:
-            self._problem(f"{path}.alias", f"there is no model {model.alias!r}{self._near(model.alias)}")
-        for target in model.fallback:
-            if target not in self._config.models and "/" not in target:
-                self._problem(f"{path}.fallback", f"there is no model {target!r}{self._near(target)}")
         if model.strategy != "ordered":
-            self._problem(f"{path}.strategy", f"{model.strategy!r} is not supported by this version; use ordered")
-        if not 0 <= model.retry.max <= 3:
-            self._problem(f"{path}.retry.max", f"{model.retry.max} must lie between 0 and 3")
+            what = "is not supported by this version; use ordered" if model.strategy in STRATEGIES else "is no strategy"
+            self._problem(f"{path}.strategy", f"{shown(model.strategy)} {what}{near(model.strategy, ['ordered'])}")
         limits = model.timeouts
-        for field in ("connect_s", "first_byte_s", "idle_s", "total_s"):
-            if not 0 < getattr(limits, field) <= 86_400:
-                self._problem(f"{path}.timeouts.{field}", "must lie between 0 and 86400")
         deployments = []
         for number, deployment in enumerate(model.deployments):
             at = f"{path}.deployments[{number}]"
-            self._known_provider(at, deployment.provider)
             price = None
             if deployment.price is not None:
                 price = self._price(f"{at}.price", deployment.model, deployment.price, "deployment")
@@ -271,39 +375,38 @@ class Compiler:
             ),
         )
 
-    def _near(self, name: str) -> str:
-        near = get_close_matches(name, list(self._config.models), n=1)
-        return f"; did you mean {near[0]!r}?" if near else ""
-
-    def _known_provider(self, path: str, name: str) -> None:
-        known = {*self._config.providers, *self._known, *PROVIDERS, "demo"}
-        if name not in known:
-            near = get_close_matches(name, sorted(known), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else "; declare it under providers"
-            self._problem(path, f"there is no provider {name!r}{hint}")
-
     def _key(self, name: str, key: schema.Key) -> FileKey | None:
         path = f"keys.{name}"
         self._name(path, name)
-        if not _SHA256.fullmatch(key.sha256):
+        if (key.sha256 is None) == (key.keyed is None) and not self._reader.has_problem_below(path):
+            self._problem(
+                path,
+                "needs `sha256`: switchgear key generate --offline prints it"
+                if key.sha256 is None
+                else ("`sha256` and `keyed` say the same thing: remove one"),
+            )
+        if key.sha256 is not None and not _SHA256.fullmatch(key.sha256):
             self._problem(f"{path}.sha256", "must be 64 hex digits: the SHA-256 of the key")
-        for rule in key.passthrough or ():
+        for number, rule in enumerate(key.passthrough or ()):
             wrong = passthrough.check_key_rule(rule)
             if wrong is not None:
-                self._problem(f"{path}.passthrough", wrong)
-        for cidr in key.cidrs or ():
-            try:
-                ipaddress.ip_network(cidr)
-            except ValueError as exc:
-                self._problem(f"{path}.cidrs", str(exc))
+                self._problem(f"{path}.passthrough[{number}]", wrong)
+        for number, cidr in enumerate(key.cidrs or ()):
+            self._network(f"{path}.cidrs[{number}]", cidr)
         expires_ms = None
         if key.expires is not None:
             expires_ms = parse_time(key.expires)
             if expires_ms is None:
-                self._problem(f"{path}.expires", f"{key.expires!r} is not an ISO 8601 date or time")
+                text = (
+                    f"{shown(key.expires)} is not an ISO 8601 date or time, such as 2027-01-31 or 2027-01-31T18:00:00Z"
+                )
+                self._problem(f"{path}.expires", text)
+            elif self._now_ms is not None and expires_ms <= self._now_ms:
+                self._problem(f"{path}.expires", f"the key expired on {key.expires}: it is refused", is_warning=True)
         return FileKey(
             name=name,
-            sha256=key.sha256.lower(),
+            sha256=(key.sha256 or "").lower(),
+            keyed=tuple(self._keyed(f"{path}.keyed[{n}]", text) for n, text in enumerate(key.keyed or ())),
             team=key.team,
             user=key.user,
             project=key.project,
@@ -314,59 +417,112 @@ class Compiler:
             passthrough=key.passthrough,
         )
 
+    def _keyed(self, path: str, text: str) -> KeyedHash:
+        found = _KEYED.fullmatch(text)
+        until_ms = parse_time(found.group(3)) if found is not None and found.group(3) else None
+        if found is None or (found.group(3) and until_ms is None):
+            self._problem(path, "must be ID:HEX of 64 digits, or ID:HEX until TIME, as `config export` writes it")
+            return KeyedHash(pepper_id=0, mac="")
+        return KeyedHash(pepper_id=int(found.group(1)), mac=found.group(2).lower(), until_ms=until_ms)
+
     def _price(self, path: str, model: str, spec: schema.PriceSpec | str, source: str) -> Price:
         if isinstance(spec, str):
             if spec != "free":
-                self._problem(path, f"{spec!r} must be `free` or a mapping such as {{input_per_mtok: 0.15, …}}")
+                self._problem(path, f"{shown(spec)} must be `free` or a mapping such as {{input_per_mtok: 0.15, …}}")
             return FREE
-        try:
-            return build_price(model, spec, source)
-        except ValueError as exc:
-            self._problem(path, str(exc))
-            return FREE
+        wrong = list(check_price(spec))
+        for field, message in wrong:
+            self._problem(f"{path}.{field}" if field else path, message)
+        return FREE if wrong else build_price(model, spec, source)
 
     def _discount(self, provider: str, text: str) -> int:
         match = _PERCENT.fullmatch(text)
         if match is None:
-            self._problem(f"pricing.discount.{provider}", f"{text!r} must be a percentage such as 10%")
+            self._problem(f"pricing.discount.{provider}", f"{shown(text)} must be a percentage such as 10%")
             return 0
         return int(Decimal(match.group(1)) * 100)
 
 
+def check_price(spec: schema.PriceSpec) -> Iterator[tuple[str, str]]:
+    """Return (field, message) of everything that is wrong with a price."""
+    given = [(name, text) for name in spec.__struct_fields__ if (text := getattr(spec, name)) is not None]
+    for name, text in given:
+        try:
+            nano_per_mtok(text)
+        except InvalidOperation:
+            yield name, f"{shown(text)} is not a decimal number"
+        except ValueError as exc:
+            yield name, str(exc)
+    if not given:
+        yield "", "a price needs at least input_per_mtok or output_per_mtok, or one per unit"
+
+
 def build_price(model: str, spec: schema.PriceSpec, source: str) -> Price:
     """Build a price from decimals. Raises ValueError."""
-    rates: dict[Meter, Rate] = {}
-    for field, meter in _METERS.items():
-        text = getattr(spec, field)
-        if text is not None:
-            try:
-                rates[meter] = Rate(nano_per_mtok(text))
-            except InvalidOperation:
-                raise ValueError(f"{field}: {text!r} is not a decimal number") from None
-    units: dict[Unit, int] = {}
-    for unit, (field, factor) in UNIT_PRICES.items():
-        text = getattr(spec, field)
-        if text is not None:
-            try:
-                units[unit] = nano_per_mtok(text) * MTOK // factor
-            except InvalidOperation:
-                raise ValueError(f"{field}: {text!r} is not a decimal number") from None
-    if not rates and not units:
-        raise ValueError("a price needs at least input_per_mtok or output_per_mtok, or one per unit")
+    for name, message in check_price(spec):
+        raise ValueError(f"{name}: {message}" if name else message)
+    given = {name: text for name in spec.__struct_fields__ if (text := getattr(spec, name)) is not None}
+    rates = {meter: Rate(nano_per_mtok(given[field])) for field, meter in METERS_BY_KEY.items() if field in given}
+    units = {
+        unit: nano_per_mtok(given[field]) * MTOK // factor
+        for unit, (field, factor) in UNIT_PRICES.items()
+        if field in given
+    }
     return Price(model, source, rates, units=units)
+
+
+def check_provider(
+    name: str, spec: schema.Provider, read_file: Callable[[str], str | None] = lambda path: None
+) -> Iterator[tuple[str, str]]:
+    """Return (key, message) of everything that is wrong with a provider's keys, one by one; the URL as a whole is parsed by
+    `build_provider`."""
+    row = None
+    try:
+        row = _row(name, spec)
+    except KeyedError as exc:
+        yield exc.key, str(exc)
+    for number, credential in enumerate(spec.credentials):
+        if credential.auth is not None and not endpoint.is_auth(credential.auth):
+            yield f"credentials[{number}].auth", _no_auth(credential.auth)
+    if spec.auth is not None and not endpoint.is_auth(spec.auth):
+        yield "auth", _no_auth(spec.auth)
+    for key in _VARIABLES:
+        value = getattr(spec, key)
+        if value is not None and not _VARIABLE.fullmatch(value):
+            yield key, f"{shown(value)} may hold only letters, digits, '.', '_' and '-'"
+    if row is not None and spec.base_url is None:
+        given = {key for key in _VARIABLES if getattr(spec, key) is not None} | row.defaults.keys()
+        for key in dict.fromkeys(_PLACEHOLDER.findall(row.base_url)):
+            if key not in given:
+                yield "", f"{row.name} needs `{key}`: its URL is {row.base_url}"
+    for number, rule in enumerate(spec.passthrough):
+        wrong = passthrough.check_rule(rule)
+        if wrong is not None:
+            yield f"passthrough[{number}]", wrong
+    if spec.max_tokens is not None and spec.max_tokens not in {"max_tokens", "max_completion_tokens"}:
+        yield "max_tokens", f"{shown(spec.max_tokens)} must be max_tokens or max_completion_tokens"
+    if spec.ca_file is not None:
+        pem = _pem(spec.ca_file, read_file)
+        if pem is None or "BEGIN CERTIFICATE" not in pem:
+            yield "ca_file", f"{shown(spec.ca_file)} cannot be read or holds no PEM certificate"
+
+
+def _pem(text: str, read_file: Callable[[str], str | None]) -> str | None:
+    return text if text.startswith("-----BEGIN") else read_file(text)
+
+
+def _no_auth(text: str) -> str:
+    return f"{shown(text)} must be one of {', '.join(sorted(endpoint.AUTH_SCHEMES))}, or header:NAME"
 
 
 def build_provider(
     name: str, spec: schema.Provider, read_file: Callable[[str], str | None] = lambda path: None
 ) -> ProviderSpec:
     """Build a provider from its catalogue row and what the spec says. Raises ValueError."""
+    for key, message in check_provider(name, spec, read_file):
+        raise ValueError(f"{key}: {message}" if key else message)
     row = _row(name, spec)
-    base_url = spec.base_url or _fill(row, spec)
-    for credential in spec.credentials:
-        if credential.auth is not None and not endpoint.is_auth(credential.auth):
-            raise ValueError(
-                f"credentials: auth {credential.auth!r} must be one of {', '.join(sorted(endpoint.AUTH_SCHEMES))}"
-            )
+    base_url = spec.base_url or row.base_url.format(**_variables(row, spec))
     parameters = {key: value for key in ("region",) if (value := getattr(spec, key)) is not None}
     parameters |= {key: value for key, value in row.defaults.items() if key == "service"} | spec.auth_parameters
     auths = {spec.auth or row.auth, *(credential.auth for credential in spec.credentials if credential.auth)}
@@ -377,16 +533,9 @@ def build_provider(
         query=row.query.format(**_variables(row, spec)) if row.query else "",
         auth_parameters=parameters if auths - endpoint.AUTH_HEADERS.keys() else {},
     )
-    for rule in spec.passthrough:
-        wrong = passthrough.check_rule(rule)
-        if wrong is not None:
-            raise ValueError(f"passthrough: {wrong}")
     place = msgspec.structs.replace(place, passthrough=tuple(spec.passthrough))
     if spec.ca_file is not None:
-        pem = read_file(spec.ca_file)
-        if pem is None or "BEGIN CERTIFICATE" not in pem:
-            raise ValueError(f"ca_file: {spec.ca_file!r} cannot be read or holds no PEM certificate")
-        place = msgspec.structs.replace(place, tls_trust=pem)
+        place = msgspec.structs.replace(place, tls_trust=_pem(spec.ca_file, read_file) or "")
     credentials = tuple(credential.name for credential in spec.credentials)
     if not credentials and place.auth in endpoint.KEYLESS:
         credentials = ("none",)
@@ -411,8 +560,16 @@ def build_provider(
     )
 
 
+class KeyedError(ValueError):
+    """Something is wrong with one key of a provider."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
 def _row(name: str, spec: schema.Provider) -> ProviderRow:
-    """Return the catalogue row to start from."""
+    """Return the catalogue row to start from. Raises KeyedError."""
     kind = spec.kind or name
     if kind == "azure" and spec.api_version is not None:
         kind = "azure-deployments"
@@ -420,44 +577,23 @@ def _row(name: str, spec: schema.Provider) -> ProviderRow:
         kind = "vertex-global"
     row = PROVIDERS.get(kind)
     if spec.kind is not None and row is None:
-        near = get_close_matches(spec.kind, list(PROVIDERS), n=1)
-        raise ValueError(
-            f"kind: there is no provider kind {spec.kind!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-        )
+        raise KeyedError("kind", f"there is no provider kind {shown(spec.kind)}{near(spec.kind, PROVIDERS)}")
     if row is None:
         if spec.base_url is None:
-            near = get_close_matches(name, list(PROVIDERS), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"{name!r} is not in the catalogue: give `dialect` and `base_url`{hint}")
+            text = f"{shown(name)} is not in the catalogue: give `kind`, or `dialect` and `base_url`{near(name, PROVIDERS)}"
+            raise KeyedError("", text)
         row = GENERIC["openai"]
     if spec.dialect is not None and spec.dialect not in row.dialects:
         if spec.dialect not in GENERIC:
-            near = get_close_matches(spec.dialect, list(GENERIC), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"dialect: {spec.dialect!r} is not one of {', '.join(GENERIC)}{hint}")
+            text = f"{shown(spec.dialect)} is not one of {', '.join(GENERIC)}{near(spec.dialect, GENERIC)}"
+            raise KeyedError("dialect", text)
         row = GENERIC[spec.dialect]
     return row
 
 
 def _variables(row: ProviderRow, spec: schema.Provider) -> dict[str, str]:
-    given = {
-        key: value
-        for key in ("resource", "region", "project", "location", "account", "api_version")
-        if (value := getattr(spec, key)) is not None
-    }
-    for key, value in given.items():
-        if not _VARIABLE.fullmatch(value):
-            raise ValueError(f"{key}: {value!r} may hold only letters, digits, '.', '_' and '-'")
-    return row.defaults | given
-
-
-def _fill(row: ProviderRow, spec: schema.Provider) -> str:
-    """Put the configuration's variables into a row's URL."""
-    values = _variables(row, spec)
-    for key in _PLACEHOLDER.findall(row.base_url):
-        if key not in values:
-            raise ValueError(f"{row.name} needs `{key}`: its URL is {row.base_url}")
-    return row.base_url.format(**values)
+    """Return the values that go into a row's URL."""
+    return row.defaults | {key: value for key in _VARIABLES if (value := getattr(spec, key)) is not None}
 
 
 def _quirks(row: ProviderRow, spec: schema.Provider) -> Quirks:
@@ -465,8 +601,6 @@ def _quirks(row: ProviderRow, spec: schema.Provider) -> Quirks:
     if spec.stream_usage is not None:
         changes["stream_usage"] = spec.stream_usage
     if spec.max_tokens is not None:
-        if spec.max_tokens not in {"max_tokens", "max_completion_tokens"}:
-            raise ValueError(f"max_tokens: {spec.max_tokens!r} must be max_tokens or max_completion_tokens")
         changes["max_tokens"] = spec.max_tokens
     if spec.drop:
         changes["drop"] = tuple(spec.drop)

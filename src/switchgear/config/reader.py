@@ -1,12 +1,18 @@
 """From YAML text to schema types, with every problem at once. Level 1.
 
 The node tree is walked by type: a scalar's meaning comes from the schema, so that `no`, dates and hashes stay what the
-schema says. Duplicate and unknown keys, anchors' merge keys and tags are refused.
+schema says. Duplicate and unknown keys, merge keys and tags are refused. Reading goes on after a problem: what could not be
+read is remembered in `broken` and takes its default, so that the rest is checked in the same run. Every node knows its
+file, so that the parts of a configuration in several files are read as one tree (config/parts).
 """
 
+import functools
+import io
+import posixpath
+import re
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Any, Literal, get_args, get_origin
 
@@ -16,70 +22,149 @@ import yaml
 from switchgear.config import schema
 from switchgear.core.errors import ConfigProblem
 from switchgear.core.secret import Secret
+from switchgear.core.text import clean
 
 Lookup = Callable[[Literal["env", "file"], str], str | None]
-"""Returns the value of an {env: NAME} or {file: PATH}; None when there is none."""
+"""Returns the value of an {env: NAME} or {file: PATH}; None when there is none. A path is relative to the working folder."""
 
 _TRUE = frozenset({"true", "True", "TRUE"})
 _FALSE = frozenset({"false", "False", "FALSE"})
 _NULL = frozenset({"null", "Null", "NULL", "~", ""})
+_RADIX = re.compile(r"0x[0-9a-fA-F]{1,16}|0o[0-7]{1,22}")
 NODES_MAX = 200_000
+DEPTH_MAX = 24
+"""The schema is 6 deep."""
+FILE_BYTES_MAX = 4 * 1024 * 1024
+PROBLEMS_MAX = 500
+NEAR_MAX = 2_000
+"""Names that a suggestion is looked for among: comparing is slow."""
+SHOWN_MAX = 80
+
+
+def shown(text: str) -> str:
+    """Quote a piece of a configuration for a message."""
+    return repr(clean(text, SHOWN_MAX)) + ("…" if len(text) > SHOWN_MAX else "")
+
+
+def near(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """Return "; did you mean …?" for the nearest of the known names, else what stands otherwise."""
+    names = list(known)
+    if len(names) > NEAR_MAX:
+        names = [other for other in names if other[:2].lower() == name[:2].lower()][:NEAR_MAX]
+    found = get_close_matches(name[:128], names, n=1)
+    return f"; did you mean {shown(found[0])}?" if found else otherwise
+
+
+class _Named(io.StringIO):
+    """Text that tells the parser its file's name: every node's marks carry it."""
+
+    def __init__(self, text: str, name: str) -> None:
+        super().__init__(text)
+        self.name = name
 
 
 class Reader:
-    """Reads one configuration, possibly of several files; collects problems and the line of each path."""
+    """Reads one configuration, possibly of several files; collects problems and the place of each path."""
 
-    def __init__(self, lookup: Lookup) -> None:
+    def __init__(self, lookup: Lookup, without_secrets: bool = False) -> None:
+        """`without_secrets`: variables and files that are not there are no problem; nothing is read of secrets."""
         self._lookup = lookup
+        self.without_secrets = without_secrets
         self.problems: list[ConfigProblem] = []
         self.lines: dict[str, tuple[str, int]] = {}
-        self._file = ""
+        self.broken: set[str] = set()
+        """Paths whose value could not be read: their defaults stand in, and nothing is concluded from these."""
+        self.references: dict[str, str] = {}
+        """`env:NAME` or `file:PATH` by path of the value that came from there."""
+        self.unresolved: dict[str, ConfigProblem] = {}
+        """References of secrets that lead nowhere, by path: a problem unless the vault has the secret already."""
+        self.texts: dict[str, str] = {}
+        """Values of the {env: NAME} that stand for plain text, by name."""
         self._nodes = 0
 
     def compose(self, text: str, file: str) -> yaml.MappingNode | None:
         """Parse YAML into nodes; problems are collected. None for an empty or broken file."""
-        self._file = file
+        text = text.removeprefix("\ufeff")
         try:
-            node = yaml.compose(text, Loader=yaml.CSafeLoader)
+            too_much = _bounds(text)
+            node = None if too_much is not None else yaml.compose(_Named(text, file), Loader=yaml.CSafeLoader)
         except yaml.MarkedYAMLError as exc:
             line = exc.problem_mark.line + 1 if exc.problem_mark is not None else 0
-            self.problems.append(ConfigProblem(file=file, line=line, path="", message=f"not YAML: {exc.problem}"))
+            self._add(file, line, "", f"not YAML: {_explain(exc, text, line)}")
             return None
-        except (yaml.YAMLError, RecursionError) as exc:
-            self.problems.append(ConfigProblem(file=file, line=0, path="", message=f"not YAML: {exc}"))
+        except (yaml.YAMLError, RecursionError, ValueError) as exc:
+            self._add(file, 0, "", f"not YAML: {clean(str(exc), 200)}")
+            return None
+        if too_much is not None:
+            self._add(file, too_much[0], "", too_much[1])
             return None
         if node is None:
             return None
         if not isinstance(node, yaml.MappingNode):
-            self._problem(node, "", "the file must be a mapping of keys to values")
+            self._report(node, "", "the file must be a mapping of keys to values")
             return None
         return node
 
-    def read(self, node: yaml.MappingNode, file: str) -> schema.Config | None:
-        """Convert a file's top node."""
-        self._file = file
+    def read(self, node: yaml.MappingNode) -> schema.Config:
+        """Convert a whole tree, as far as that is possible: look at `problems`."""
         kept = []
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else ""
             if name.startswith("x-"):
                 continue
             if name in schema.PLANNED:
-                self._problem(key, name, f"{name!r} is not supported by this version; remove it")
+                self._report(key, name, f"{name!r} is not supported by this version; remove it")
                 continue
             kept.append((key, value))
-        node.value = kept
-        return typing.cast("schema.Config | None", self._struct(node, schema.Config, ""))
+        top = yaml.MappingNode(node.tag, kept, node.start_mark, node.end_mark)
+        return typing.cast("schema.Config", self._struct(top, schema.Config, ""))
+
+    def includes(self, node: yaml.MappingNode) -> list[tuple[str, yaml.Node]]:
+        """Return the patterns that a file's `include` lists, with where each stands. What is wrong there, `read` says."""
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value == "include" and isinstance(value, yaml.SequenceNode):
+                return [(item.value, item) for item in value.value if isinstance(item, yaml.ScalarNode)]
+        return []
+
+    # problems
+
+    def _add(self, file: str, line: int, path: str, message: str) -> None:
+        if len(self.problems) < PROBLEMS_MAX:
+            self.problems.append(ConfigProblem(file=file, line=line, path=path, message=message))
+
+    def _report(self, node: yaml.Node, path: str, message: str) -> None:
+        self._add(node.start_mark.name, node.start_mark.line + 1, path, message)
+
+    def report(self, node: yaml.Node, path: str, message: str) -> None:
+        """Add a problem at a node."""
+        self._report(node, path, message)
+
+    def _wrong(self, node: yaml.Node, path: str, message: str) -> None:
+        """Add a problem of a value, which is not known then."""
+        self._report(node, path, message)
+        self.broken.add(path)
+
+    def is_broken(self, path: str) -> bool:
+        """Tell whether a value, or what holds it, could not be read."""
+        return any(path == other or path.startswith((f"{other}.", f"{other}[")) for other in self.broken)
+
+    def has_problem_below(self, path: str) -> bool:
+        """Tell whether something was wrong within a value."""
+        return any(problem.path.startswith((f"{path}.", f"{path}[")) for problem in self.problems)
 
     # conversion
-
-    def _problem(self, node: yaml.Node, path: str, message: str) -> None:
-        self.problems.append(ConfigProblem(file=self._file, line=node.start_mark.line + 1, path=path, message=message))
 
     def _convert(self, node: yaml.Node, kind: Any, path: str) -> Any:
         self._nodes += 1
         if self._nodes > NODES_MAX:
-            raise ValueError("the configuration is too large (anchors that multiply?)")
-        self.lines.setdefault(path, (self._file, node.start_mark.line + 1))
+            if self._nodes == NODES_MAX + 1:
+                self._wrong(node, path, f"the configuration has over {NODES_MAX} values (anchors that multiply?)")
+            self.broken.add(path)
+            return _blank(kind)
+        self.lines.setdefault(path, (node.start_mark.name, node.start_mark.line + 1))
+        if not node.tag.startswith("tag:yaml.org,2002:"):
+            self._wrong(node, path, f"the tag {shown(node.tag)} means nothing here; remove it")
+            return _blank(kind)
         origin = get_origin(kind)
         if origin in {types.UnionType, typing.Union}:
             return self._union(node, get_args(kind), path)
@@ -89,42 +174,43 @@ class Reader:
             return self._dict(node, get_args(kind)[1], path)
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             return self._struct(node, kind, path)
-        if kind in {str, Secret} and isinstance(node, yaml.MappingNode):
+        if kind in {str, Secret, schema.FilePath} and isinstance(node, yaml.MappingNode):
             return self._reference(node, kind, path)
         if not isinstance(node, yaml.ScalarNode):
-            self._problem(node, path, f"must be {_NAMES[kind]}, not {_shape(node)}")
-            return None
+            self._wrong(node, path, f"must be {_NAMES[kind]}, not {_shape(node)}")
+            return _blank(kind)
         return self._scalar(node, kind, path)
 
     def _scalar(self, node: yaml.ScalarNode, kind: Any, path: str) -> Any:
         text = node.value
-        quoted = node.style in {"'", '"', "|", ">"}
+        quoted = not _is_plain(node)
         if kind is Secret:
-            self._problem(node, path, "a secret may not stand in the file: write {env: NAME} or {file: PATH}")
+            self._wrong(node, path, "a secret may not stand in the file: write {env: NAME} or {file: PATH}")
             return None
-        if kind is str:
+        if kind in {str, schema.FilePath}:
             if not quoted and text in _NULL:
-                self._problem(node, path, "must be text, not empty")
-                return None
-            return text
+                self._wrong(node, path, "must be text, not empty")
+                return ""
+            return _beside(node, text) if kind is schema.FilePath else text
         if kind is bool and not quoted and text in _TRUE | _FALSE:
             return text in _TRUE
         if kind in {int, float} and not quoted:
             try:
-                return kind(text.replace("_", ""))
+                return int(text, 0) if _RADIX.fullmatch(text) else kind(text.replace("_", ""))
             except ValueError:
                 pass
-        self._problem(node, path, f"{text!r} is not {_NAMES[kind]}")
-        return None
+        hint = " (without quotes)" if quoted and kind in {int, float, bool} else ""
+        self._wrong(node, path, f"{shown(text)} is not {_NAMES[kind]}{hint}")
+        return _blank(kind)
 
     def _union(self, node: yaml.Node, kinds: tuple[Any, ...], path: str) -> Any:
-        is_null = isinstance(node, yaml.ScalarNode) and node.style is None and node.value in _NULL
+        is_null = isinstance(node, yaml.ScalarNode) and _is_plain(node) and node.value in _NULL
         options = [kind for kind in kinds if kind is not types.NoneType]
         if is_null and types.NoneType in kinds:
             return None
         if isinstance(node, yaml.ScalarNode):
             scalars = [kind for kind in options if kind in _NAMES]
-            if bool in scalars and node.value in _TRUE | _FALSE:
+            if bool in scalars and _is_plain(node) and node.value in _TRUE | _FALSE:
                 return self._scalar(node, bool, path)
             chosen = str if str in scalars else (scalars[0] if scalars else options[0])
         elif isinstance(node, yaml.MappingNode):
@@ -135,25 +221,32 @@ class Reader:
 
     def _list(self, node: yaml.Node, kind: Any, path: str) -> list[Any]:
         if not isinstance(node, yaml.SequenceNode):
-            self._problem(node, path, f"must be a list, not {_shape(node)}")
+            self._wrong(node, path, f"must be a list, not {_shape(node)}")
             return []
         return [self._convert(item, kind, f"{path}[{number}]") for number, item in enumerate(node.value)]
 
     def _items(self, node: yaml.Node, path: str) -> list[tuple[str, yaml.Node, yaml.Node]]:
         if not isinstance(node, yaml.MappingNode):
-            self._problem(node, path, f"must be a mapping, not {_shape(node)}")
+            self._wrong(node, path, f"must be a mapping, not {_shape(node)}")
             return []
-        seen: dict[str, int] = {}
+        seen: dict[str, yaml.Mark] = {}
         out: list[tuple[str, yaml.Node, yaml.Node]] = []
         for key, value in node.value:
-            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
-                self._problem(key, path, "keys must be plain names (merge keys are not supported)")
+            if isinstance(key, yaml.ScalarNode) and key.tag == "tag:yaml.org,2002:merge":
+                self._report(key, path, "merge keys (<<) are not in YAML 1.2; anchor a whole value, or write it out")
+                continue
+            if not isinstance(key, yaml.ScalarNode):
+                self._report(key, path, "keys must be plain names")
                 continue
             name = key.value
-            if name in seen:
-                self._problem(key, _join(path, name), f"{name!r} stands twice (first in line {seen[name]})")
+            first = seen.get(name)
+            if first is not None:
+                at = f"line {first.line + 1}"
+                if first.name != key.start_mark.name:
+                    at = f"{first.name}:{first.line + 1}"
+                self._report(key, _join(path, name), f"{shown(name)} stands twice (first in {at})")
                 continue
-            seen[name] = key.start_mark.line + 1
+            seen[name] = key.start_mark
             out.append((name, key, value))
         return out
 
@@ -161,49 +254,192 @@ class Reader:
         return {name: self._convert(value, kind, _join(path, name)) for name, _, value in self._items(node, path)}
 
     def _struct(self, node: yaml.Node, kind: type[msgspec.Struct], path: str) -> Any:
-        before = len(self.problems)
-        hints = typing.get_type_hints(kind)
+        known = hints(kind)
         values: dict[str, Any] = {}
         for name, key, value in self._items(node, path):
-            if name not in hints:
-                near = get_close_matches(name, list(hints), n=1, cutoff=0.6)
-                hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(hints))}"
-                self._problem(key, _join(path, name), f"unknown key {name!r}{hint}")
+            at = _join(path, name)
+            if name not in known:
+                self._report(key, at, _unknown(name, kind))
                 continue
-            values[name] = self._convert(value, hints[name], _join(path, name))
+            made = self._convert(value, known[name], at)
+            if at not in self.broken:
+                values[name] = made
         for field in msgspec.structs.fields(kind):
             if field.required and field.name not in values:
-                self._problem(node, path, f"the key {field.name!r} is missing")
-        return None if len(self.problems) > before else kind(**values)
+                at = _join(path, field.name)
+                if path not in self.broken and at not in self.broken:
+                    self._report(node, path, f"the key {field.name!r} is missing")
+                self.broken.add(at)
+                values[field.name] = _blank(known[field.name])
+        return kind(**values)
 
     def _reference(self, node: yaml.MappingNode, kind: Any, path: str) -> Any:
         items = self._items(node, path)
         if len(items) != 1 or items[0][0] not in {"env", "file"} or not isinstance(items[0][2], yaml.ScalarNode):
-            self._problem(node, path, "must be text, {env: NAME} or {file: PATH}")
-            return None
+            self._wrong(node, path, _MAPPINGS.get(path, "must be text, {env: NAME} or {file: PATH}"))
+            return None if kind is Secret else ""
         source, _, value = items[0]
-        found = self._lookup(typing.cast("Literal['env', 'file']", source), value.value)
-        if found is None:
-            what = "environment variable" if source == "env" else "file"
-            self._problem(node, path, f"the {what} {value.value!r} is not set or cannot be read")
+        name = _beside(value, value.value) if source == "file" else value.value
+        self.references[path] = f"{source}:{name}"
+        if self.without_secrets and kind is Secret:
+            self.broken.add(path)
             return None
+        found = self._lookup(typing.cast("Literal['env', 'file']", source), name)
+        if found is None:
+            self.broken.add(path)
+            if self.without_secrets:
+                return ""
+            what = "environment variable" if source == "env" else "file"
+            message = f"the {what} {shown(name)} is not set" if source == "env" else f"the file {name} cannot be read"
+            problem = ConfigProblem(
+                file=node.start_mark.name, line=node.start_mark.line + 1, path=path, message=message
+            )
+            if kind is Secret:
+                self.unresolved[path] = problem
+                return None
+            self._report(node, path, message)
+            return ""
         found = found.strip("\r\n")
-        return Secret(found.encode()) if kind is Secret else found
+        if kind is Secret:
+            return Secret(found.encode())
+        if source == "env":
+            self.texts[name] = found
+        return _beside(node, found) if kind is schema.FilePath else found
 
 
 _NAMES: dict[Any, str] = {
     str: "text",
+    schema.FilePath: "a file's path",
     int: "a whole number",
     float: "a number",
     bool: "true or false",
     Secret: "a secret reference",
 }
+_MAPPINGS = {
+    "store": "a database server is not supported by this version; write sqlite, or remove the key",
+    "defaults.unpriced": "a price for what has none is not supported by this version; write allow or refuse_all",
+}
+"""What is said where the contract knows a mapping and this version only text."""
+
+
+def _is_plain(node: yaml.ScalarNode) -> bool:
+    return node.style not in {"'", '"', "|", ">"}
+
+
+def _bounds(text: str) -> tuple[int, str] | None:
+    """Return (line, why) when a text nests or holds too much: looked at as events, before anything recurses."""
+    if len(text) > FILE_BYTES_MAX:
+        return 0, f"the file is over {FILE_BYTES_MAX >> 20} MiB"
+    depth = nodes = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        nodes += isinstance(event, yaml.NodeEvent)
+        line = event.start_mark.line if event.start_mark is not None else 0
+        if depth > DEPTH_MAX:
+            return line + 1, f"nested over {DEPTH_MAX} deep"
+        if nodes > NODES_MAX:
+            return line + 1, f"the file has over {NODES_MAX} values"
+    return None
+
+
+def _explain(exc: yaml.MarkedYAMLError, text: str, line: int) -> str:
+    """Say what people mostly did when the parser complains."""
+    lines = text.split("\n")
+    for number in (line - 1, line - 2):
+        if 0 <= number < len(lines) and "\t" in lines[number][: len(lines[number]) - len(lines[number].lstrip())]:
+            return f"line {number + 1} is indented with a tab; YAML takes spaces only"
+    problem = exc.problem or "it cannot be parsed"
+    if "single document" in (exc.context or ""):
+        return "a second document begins here (---); a file holds one"
+    if "undefined alias" in problem:
+        return f"{problem}; an anchor (&name) must stand before it, in the same file"
+    if "mapping values are not allowed" in problem:
+        return f"{problem}; a text with `: ` in it needs quotes, or the indentation is wrong"
+    return problem
+
+
+@functools.cache
+def hints(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    return typing.get_type_hints(kind, include_extras=True)
+
+
+@functools.cache
+def _places() -> dict[str, list[str]]:
+    """Return where each key of the schema may stand, as paths with NAME for names."""
+    found: dict[str, list[str]] = {}
+
+    def walk(kind: Any, path: str) -> None:
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            for name, inner in hints(kind).items():
+                found.setdefault(name, []).append(path)
+                walk(inner, _join(path, name))
+            return
+        origin, arguments = get_origin(kind), get_args(kind)
+        if origin is dict:
+            walk(arguments[1], f"{path}.NAME")
+        elif origin is list:
+            walk(arguments[0], f"{path}[]")
+        elif origin in {types.UnionType, typing.Union}:
+            for option in arguments:
+                walk(option, path)
+
+    walk(schema.Config, "")
+    return found
+
+
+_OTHER_NAMES = {"url": "base_url", "api_base": "base_url", "api_key": "secret", "key": "secret", "type": "kind"}
+"""What other programs call a key of ours."""
+
+
+def _unknown(name: str, kind: type[msgspec.Struct]) -> str:
+    """Say of an unknown key what it should be: one of a later version, one spelled otherwise, or one from elsewhere."""
+    told = f"unknown key {shown(name)}"
+    if name in schema.PLANNED_WITHIN.get(kind.__name__, ()):
+        return f"{name!r} is not supported by this version; remove it"
+    known = list(hints(kind))
+    if get_close_matches(name[:64], known, n=1, cutoff=0.85):
+        return told + near(name[:64], known)
+    other = _OTHER_NAMES.get(name)
+    if other in known:
+        return f"{told}; it is called {other!r} here"
+    if other == "secret" and kind is schema.Provider:
+        return f"{told}; write credentials: [{{name: NAME, secret: {{env: VARIABLE}}}}]"
+    places = [place or "(top)" for place in _places().get(name, ())]
+    if places:
+        return f"{told}; it belongs to {' or '.join(sorted(set(places))[:3])}"
+    if name in schema.PLANNED or any(name in names for names in schema.PLANNED_WITHIN.values()):
+        return f"{name!r} is not supported by this version; remove it"
+    return told + near(name[:64], known, f"; known are {', '.join(sorted(known))}")
+
+
+def _blank(kind: Any) -> Any:
+    """Return what stands in for a value that could not be read."""
+    origin = get_origin(kind)
+    if origin in {types.UnionType, typing.Union}:
+        options = get_args(kind)
+        return None if types.NoneType in options else _blank(options[0])
+    if origin in {list, dict}:
+        return origin()
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        fields = msgspec.structs.fields(kind)
+        return kind(**{f.name: _blank(hints(kind)[f.name]) for f in fields if f.required})
+    return None if kind is Secret else {int: 0, float: 0.0, bool: False}.get(kind, "")
+
+
+def _beside(node: yaml.Node, path: str) -> str:
+    """Return a path relative to the file in which it stands. A certificate may stand where a path is expected."""
+    if path.startswith("-----BEGIN"):
+        return path
+    return posixpath.join(posixpath.dirname(node.start_mark.name), path)
 
 
 def _shape(node: yaml.Node) -> str:
     if isinstance(node, yaml.MappingNode):
         return "a mapping"
-    return "a list" if isinstance(node, yaml.SequenceNode) else f"{node.value!r}"
+    return "a list" if isinstance(node, yaml.SequenceNode) else shown(node.value)
 
 
 def _join(path: str, name: str) -> str:

@@ -5,18 +5,24 @@ no feature reads yet are listed in `PLANNED`: they are refused by name, because 
 than none.
 """
 
+from typing import Annotated
+
 import msgspec
 
 from switchgear.core.secret import Secret
+
+FILE_PATH = "a file's path, relative to the file it stands in"
+FilePath = Annotated[str, FILE_PATH]
+"""Text that the reader turns into a path from where it stands."""
 
 
 class Tls(msgspec.Struct, kw_only=True):
     """The data plane's certificate."""
 
-    cert: str
-    """Path of the PEM file with the certificate chain."""
-    key: str
-    """Path of the PEM file with the private key."""
+    cert: FilePath
+    """PEM file with the certificate chain, relative to the file this stands in."""
+    key: FilePath
+    """PEM file with the private key, relative to the file this stands in."""
 
 
 class Listen(msgspec.Struct, kw_only=True):
@@ -28,6 +34,8 @@ class Listen(msgspec.Struct, kw_only=True):
     """Address of the console and the admin API, HOST:PORT."""
     tls: Tls | None = None
     """Certificate and key of the data plane."""
+    trusted_proxies: list[str] = []
+    """Networks of proxies in front whose X-Forwarded-For and X-Forwarded-Proto are believed, e.g. 127.0.0.1/32."""
 
 
 class Limits(msgspec.Struct, kw_only=True):
@@ -120,8 +128,8 @@ class Provider(msgspec.Struct, kw_only=True):
     """Allow private addresses and plain http: for servers of your own."""
     own: bool = False
     """True for a server of your own: `traceparent` is passed on to it."""
-    ca_file: str | None = None
-    """PEM file of a private certificate authority for this provider."""
+    ca_file: FilePath | None = None
+    """PEM file of a private certificate authority for this provider, or the certificate itself."""
     pricing: str | None = None
     """Name of the provider whose list prices apply."""
     stream_usage: bool | None = None
@@ -216,8 +224,11 @@ class Model(msgspec.Struct, kw_only=True):
 class Key(msgspec.Struct, kw_only=True):
     """A virtual key by hash, never by value: `switchgear key generate --offline` makes both."""
 
-    sha256: str
+    sha256: str | None = None
     """SHA-256 of the key, 64 hex digits."""
+    keyed: list[str] | None = None
+    """Instead of `sha256`, as `config export` writes keys of the store: `ID:HEX` of hashes that were made with the pepper of a
+    data folder, each with ` until TIME` while a rotation's overlap lasts. Such a key holds where that pepper is."""
     team: str | None = None
     """Team that its use is booked to."""
     user: str | None = None
@@ -274,7 +285,7 @@ class Config(msgspec.Struct, kw_only=True):
     version: int = 1
     """Version of this format: 1."""
     include: list[str] = []
-    """Further files, as patterns relative to this one."""
+    """Further files, as patterns relative to this one. Anything may stand in them; nothing may stand twice."""
     listen: Listen = msgspec.field(default_factory=Listen)
     """Addresses."""
     workers: int | None = None
@@ -321,3 +332,14 @@ PLANNED = frozenset(
     }
 )
 """Top-level keys of the contract that this version refuses by name."""
+
+
+PLANNED_WITHIN: dict[str, frozenset[str]] = {
+    "Provider": frozenset({"labels", "rpm", "tpm", "parallel", "proxy"}),
+    "Model": frozenset({"fallback_on", "breaker", "hedge", "require", "rpm", "tpm", "budget", "cache"}),
+    "Deployment": frozenset({"weight", "rpm", "tpm", "parallel", "labels"}),
+    "Retry": frozenset({"on"}),
+    "Limits": frozenset({"wait_s"}),
+    "Key": frozenset({"budget", "rpm", "tpm", "parallel", "require", "trust_end_user", "content_logging"}),
+}
+"""Keys further down that the contract knows and this version refuses by name, by the type that would hold them."""

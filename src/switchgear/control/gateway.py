@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
-from switchgear.config.compile import Compiled, ProviderSpec
-from switchgear.control import refusals
+from switchgear.config import document
+from switchgear.config.compile import Compiled, FileKey, Process, ProviderSpec
+from switchgear.control import refusals, versions
 from switchgear.control.prices import PriceBook
 from switchgear.control.refusals import Refusals
 from switchgear.core import virtual_key
@@ -31,6 +32,7 @@ from switchgear.net.link import VaultLink
 from switchgear.policies import access
 from switchgear.pricing.catalog import Catalog, Load
 from switchgear.pricing.price import Price
+from switchgear.providers import endpoint
 from switchgear.providers.catalogue import PROVIDERS
 from switchgear.replica.entries import KeyEntry, SecretHash, Snapshot
 from switchgear.replica.publisher import Publisher
@@ -52,6 +54,9 @@ ID_PREFIX_MIN = 4
 """So many characters of an id may stand for it, where they are one's only."""
 OVERLAP_MS = 3_600_000
 DEBTS_S = 2.0
+REMEMBER_S = 1.0
+KEYS_FEW = 10
+"""Below so many keys, losing half of them is nothing special."""
 VAULT_PATIENCE_S = (2.0, 5.0, 25.0)
 
 
@@ -99,7 +104,13 @@ class Gateway:
         """Credentials of the configuration that the vault does not take, and why."""
         self._owes = False
         """True when something was stopped in the replica and could not be written to the store."""
+        self.problems: list[str] = []
+        """What is wrong with the configuration in force, for `status`."""
+        self._started = Process()
         self._publishing = asyncio.Lock()
+        self._applying = asyncio.Lock()
+        self._unremembered: tuple[str, str] | None = None
+        self._remembering: asyncio.Task[None] | None = None
 
     # plumbing
 
@@ -181,22 +192,29 @@ class Gateway:
 
     # configuration and publication
 
-    async def load(self, compiled: Compiled, puts: list[Put]) -> None:
+    async def load(self, compiled: Compiled, puts: list[Put], started_ms: int = 0) -> None:
         """Begin with a configuration: hand its credentials to the vault, then publish. A credential that the vault does not take is
-        a problem of its own and keeps nobody else's from serving."""
+        a problem of its own and keeps nobody else's from serving.
+
+        `started_ms` is when the supervisor read it: one that was applied since wins, for a control that is started again.
+        """
         await self.ask_vault("bind_store", self.store.id, type(None))
         await self._reconcile()
+        self._started = compiled.process
+        last = await self.read(versions.latest)
+        if started_ms and last is not None and last.time_ms > started_ms:
+            latest = versions.with_demo_of(last.state.compiled, compiled)
+            puts = [] if latest != compiled else puts
+            compiled = latest
         self.refused_puts = []
-        taken = []
         for put in puts:
             try:
                 await self.ask_vault("put", put, Metadata)
-                taken.append(put)
             except VaultRefusedError as exc:
                 name = f"{put.context.provider}/{put.context.credential}"
                 self.refused_puts.append(f"the vault does not take credential {name}: {exc}")
                 self.report(self.refused_puts[-1])
-        await self.apply(compiled, [], "supervisor", audit=False)
+        await self.apply(compiled, [], "supervisor", at_start=True)
 
     async def pay_debts(self) -> None:
         """Write to the store what was stopped while it was away, as soon as it is back; until cancelled."""
@@ -206,6 +224,12 @@ class Gateway:
                 with contextlib.suppress(StoreGoneError, DatabaseError):
                     await self._reconcile()
                     self._owes = False
+
+    def needs_restart(self, compiled: Compiled | None = None) -> list[str]:
+        """Return the paths of settings that hold from the next start on: processes took theirs when they started."""
+        process = (compiled or self.compiled).process
+        old, new = (document.of(Compiled(process=p)) for p in (self._started, process))
+        return [change.path for change in document.changes(old, new)]
 
     async def _reconcile(self) -> None:
         """Finish what a crash interrupted between replica and store: a published revocation or freeze wins."""
@@ -232,40 +256,143 @@ class Gateway:
 
         await self.write(work)
 
-    async def apply(self, compiled: Compiled, puts: list[Put], actor: str, audit: bool = True) -> None:
-        """Replace the file configuration: all of it or nothing."""
-        stored = await self.read(lambda c: objects.objects(c, "provider"))
-        both = {p.name for p in compiled.providers} & set(stored)
-        if both:
-            raise ConflictError(
-                f"the provider {sorted(both)[0]!r} is in the file and in the store",
-                f"remove one: switchgear provider remove {sorted(both)[0]}",
-            )
-        stored_models = await self.read(lambda c: objects.objects(c, "model"))
-        both = {m.name for m in compiled.models} & set(stored_models)
-        if both:
-            raise ConflictError(
-                f"the model {sorted(both)[0]!r} is in the file and in the store",
-                f"remove one: switchgear model remove {sorted(both)[0]}",
-            )
-        for put in puts:
-            await self.ask_vault("put", put, Metadata)
-        await self.write(lambda c: self._sync_file_keys(c, compiled))
-        self.compiled = compiled
-        await self.publish()
-        await self.publish_keys()
-        if audit:
-            await self._audit(actor, "config.apply", compiled.source or "-", {"digest": compiled.digest})
+    async def apply(
+        self, compiled: Compiled, puts: list[Put], actor: str, *, drop_keys: bool = False, at_start: bool = False
+    ) -> None:
+        """Replace the file configuration: all of it or nothing.
 
-    def _sync_file_keys(self, connection: Connection, compiled: Compiled) -> None:
-        """Make the store's file keys those of the file; what left the file is revoked, its history stays."""
+        What would revoke over half of the keys is refused without `drop_keys`; at a start the keys stay as they are.
+        """
+        async with self._applying:
+            compiled = versions.with_demo_of(compiled, self.compiled)
+            state = await self.read(lambda c: versions.current(c, compiled))
+            self._check_names(state)
+            await self.read(lambda c: self._check_keys(c, compiled, drop_keys or at_start))
+            for put in puts:
+                await self.ask_vault("put", put, Metadata)
+            now = self.clock.wall_ms()
+
+            def work(connection: Connection) -> list[str]:
+                kept = self._sync_file_keys(connection, compiled, keep=at_start and not drop_keys)
+                if not at_start:
+                    detail = {"digest": compiled.digest}
+                    objects.write_audit(connection, now, actor, "config.apply", compiled.source or "-", detail)
+                versions.remember(connection, state, actor, "start" if at_start else "config.apply", now)
+                return kept
+
+            kept = await self.write(work)
+            self.compiled = compiled
+            self.problems = [_kept(kept, compiled)] if kept else []
+            await self.publish()
+            await self.publish_keys()
+
+    def _check_names(self, state: versions.State) -> None:
+        """Raise ConflictError for a name that stands in the file and in the store."""
+        compiled = state.compiled
+        for kind, names in (
+            ("provider", {p.name for p in compiled.providers}),
+            ("model", {m.name for m in compiled.models}),
+        ):
+            for name in sorted(names & state.stored[kind].keys()):
+                raise ConflictError(
+                    f"the {kind} {name!r} is in the file and in the store",
+                    f"remove one: switchgear {kind} remove {name}",
+                )
+
+    async def plan_rollback(self, target: versions.State) -> "Plan":
+        """Return what bringing a version back would change, and what stays as it is."""
+        state = await self.read(lambda c: versions.current(c, versions.without_demo(self.compiled)))
+        return plan_rollback(state, target, self.credentials)
+
+    async def roll_back(self, plan: "Plan", number: int, actor: str, *, drop_keys: bool = False) -> None:
+        """Bring a version back. Secrets stay sealed, keys of the store and freezes as they are."""
+        await self.remember_now()
+        async with self._applying:
+            state = msgspec.structs.replace(
+                plan.state, compiled=versions.with_demo_of(plan.state.compiled, self.compiled)
+            )
+            self._check_names(state)
+            now = self.clock.wall_ms()
+
+            def work(connection: Connection) -> None:
+                self._check_keys(connection, state.compiled, drop_keys)
+                versions.restore(connection, state, now)
+                self._sync_file_keys(connection, state.compiled)
+                objects.write_audit(connection, now, actor, "config.rollback", str(number), None)
+                versions.remember(connection, state, actor, f"rollback to {number}", now)
+
+            await self.write(work)
+            self.compiled = state.compiled
+            await self.publish()
+            await self.publish_keys()
+
+    def _remember(self, actor: str, action: str) -> None:
+        """Add a version to the history soon, after a change of the store's part: many changes in a row are one version."""
+        is_first = self._unremembered is None
+        self._unremembered = (actor, action)
+        if is_first:
+            self._remembering = asyncio.create_task(self._remember_soon())
+
+    async def _remember_soon(self) -> None:
+        await asyncio.sleep(REMEMBER_S)
+        try:
+            await self.remember_now()
+        except (UserError, StoreGoneError, SQLAlchemyError) as exc:
+            self.report(f"the configuration's history lacks a version: {exc}")
+
+    async def remember_now(self) -> None:
+        """Write the version that is due."""
+        due, self._unremembered = self._unremembered, None
+        if due is not None:
+            now = self.clock.wall_ms()
+            await self.write(lambda c: versions.remember(c, versions.current(c, self.compiled), *due, now))
+
+    def _check_keys(self, connection: Connection, compiled: Compiled, drop: bool) -> None:
+        """Refuse keys that are other keys of the store, and, unless `drop`, what would revoke over half of all (S1)."""
+        macs = {mac: spec.name for spec in compiled.keys for mac in self._macs(spec)}
+        rows = {row.name: row for row in objects.keys(connection)}
+        for mac, name in objects.key_names(connection, macs).items():
+            if name != macs[mac] and rows[name].source != "file":
+                raise ConflictError(
+                    f"the key {macs[mac]!r} of the file is the key {name!r} of the store", "declare it in one place"
+                )
+        going = self._going(list(rows.values()), compiled)
+        if going and not drop:
+            raise UserError(
+                f"{len(going)} keys would be revoked, over half of all: {', '.join(going[:5])}"
+                + (", …" if len(going) > 5 else ""),
+                "is a file missing? if it is meant: switchgear config apply FILE --drop-keys",
+                2,
+            )
+
+    def _going(self, rows: list[KeyRow], compiled: Compiled) -> list[str]:
+        """Return the keys that a configuration would revoke, if they are over half of those that live, and not a few."""
+        now = self.clock.wall_ms()
+        live = [r for r in rows if r.revoked_ms is None and (r.expires_ms is None or r.expires_ms > now)]
+        wanted = {spec.name for spec in compiled.keys}
+        going = [row.name for row in live if row.source == "file" and row.name not in wanted]
+        return going if len(live) >= KEYS_FEW and len(going) * 2 > len(live) else []
+
+    def _macs(self, spec: FileKey) -> list[bytes]:
+        pepper = self.peppers[max(self.peppers)]
+        plain = [virtual_key.keyed_hash(pepper, bytes.fromhex(spec.sha256))] if spec.sha256 else []
+        return plain + [bytes.fromhex(keyed.mac) for keyed in spec.keyed]
+
+    def _sync_file_keys(self, connection: Connection, compiled: Compiled, keep: bool = False) -> list[str]:
+        """Make the store's file keys those of the file; what left the file is revoked, its history stays.
+
+        With `keep`, over half of all keys are not revoked but left as they are; returns their names.
+        """
         now = self.clock.wall_ms()
         pepper_id = max(self.peppers)
-        pepper = self.peppers[pepper_id]
         existing = {key.name: key for key in objects.keys(connection)}
+        kept = self._going(list(existing.values()), compiled) if keep else []
         for spec in compiled.keys:
-            digest = bytes.fromhex(spec.sha256)
-            mac = virtual_key.keyed_hash(pepper, digest)
+            secrets = [KeySecretRow(mac=mac, pepper_id=pepper_id) for mac in self._macs(spec)[: bool(spec.sha256)]]
+            secrets += [
+                KeySecretRow(mac=bytes.fromhex(k.mac), pepper_id=k.pepper_id, not_after_ms=k.until_ms)
+                for k in spec.keyed
+            ]
             old = existing.get(spec.name)
             if old is not None and old.source != "file":
                 raise ConflictError(f"the key {spec.name!r} is in the file and in the store", "rename one of them")
@@ -285,17 +412,18 @@ class Gateway:
                 expires_ms=spec.expires_ms,
                 created_ms=old.created_ms if old else now,
                 updated_ms=now,
-                secrets=(KeySecretRow(mac=mac, pepper_id=pepper_id),),
+                secrets=tuple(secrets),
             )
             if old is None:
                 objects.add_key(connection, row)
             elif _content(old) != _content(row):
                 objects.replace_key(connection, row, old.version)
-        wanted = {spec.name for spec in compiled.keys}
+        wanted = {spec.name for spec in compiled.keys} | set(kept)
         for key in existing.values():
             if key.source == "file" and key.name not in wanted and key.revoked_ms is None:
                 gone = msgspec.structs.replace(key, version=key.version + 1, revoked_ms=now, updated_ms=now)
                 objects.replace_key(connection, gone, key.version)
+        return kept
 
     def providers(self, stored: dict[str, bytes]) -> dict[str, ProviderSpec]:
         """Return all configured providers: of the file and of the store."""
@@ -360,12 +488,16 @@ class Gateway:
     async def publish_keys(self) -> None:
         """Make the replica's keys those of the store. Refuses to lose over half of them (S1)."""
         rows = await self.read(objects.keys)
-        before = await asyncio.to_thread(self.publisher.key_count)
-        if before >= 10 and len(rows) * 2 < before:
+        now = self.clock.wall_ms()
+        before = await asyncio.to_thread(self.publisher.live_keys, now)
+        lost = before - {row.id for row in rows}  # a revoked key is a row still: gone is only what no row tells of
+        if len(before) >= KEYS_FEW and len(lost) * 2 > len(before):
             raise UserError(
-                f"the store has {len(rows)} keys, the edges {before}: refusing to drop over half of them",
+                f"the store knows nothing of {len(lost)} of the {len(before)} keys that hold: refusing to drop them",
                 "check the database; restore a backup",
             )
+        # Two keys may have had one hash, when a file renamed one: the one that holds is written last, and found.
+        rows.sort(key=lambda row: row.revoked_ms is None)
         entries = [(_entry(row), _imported(row)) for row in rows]
         await asyncio.to_thread(self.publisher.replace_keys, entries)
 
@@ -585,6 +717,7 @@ class Gateway:
         now = self.clock.wall_ms()
         await self.write(lambda c: objects.put_object(c, "provider", spec.name, msgspec.json.encode(spec), now))
         await self._audit(actor, "provider.add", spec.name, {"base_url": spec.endpoint.url})
+        self._remember(actor, "provider.add")
         await self.publish()
 
     async def remove_provider(self, name: str, actor: str) -> None:
@@ -595,6 +728,7 @@ class Gateway:
             if credential.provider == name:
                 await self.ask_vault("remove", {"id": credential.id}, Metadata)
         await self._audit(actor, "provider.remove", name)
+        self._remember(actor, "provider.remove")
         await self.publish()
 
     async def put_credential(self, put: Put, spec: ProviderSpec | None, actor: str) -> Metadata:
@@ -650,12 +784,14 @@ class Gateway:
         now = self.clock.wall_ms()
         await self.write(lambda c: objects.put_object(c, "model", entry.name, msgspec.json.encode(entry), now))
         await self._audit(actor, "model.add", entry.name)
+        self._remember(actor, "model.add")
         await self.publish()
 
     async def remove_model(self, name: str, actor: str) -> None:
         """Remove a model of the store."""
         await self.write(lambda c: objects.remove_object(c, "model", name))
         await self._audit(actor, "model.remove", name)
+        self._remember(actor, "model.remove")
         await self.publish()
 
     async def set_price(self, name: str, price: Price, actor: str) -> None:
@@ -663,6 +799,7 @@ class Gateway:
         now = self.clock.wall_ms()
         await self.write(lambda c: objects.set_object(c, "price", name, msgspec.json.encode(price), now))
         await self._audit(actor, "price.set", name)
+        self._remember(actor, "price.set")
         await self.publish()
 
     def find_price(self, name: str) -> Price | None:
@@ -764,6 +901,57 @@ class Gateway:
             objects.write_audit(connection, now, actor, "token.revoke", name, None)
 
         await self.write(work)
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What bringing a version back comes to."""
+
+    state: versions.State
+    changes: list[document.Change]
+    stays: list[str]
+    """What is not taken back, in words."""
+
+
+def plan_rollback(state: versions.State, target: versions.State, credentials: list[Metadata]) -> Plan:
+    """Work out a rollback. A provider whose credential was sealed for another place since stays as it is now."""
+    stays: list[str] = []
+    held = [c for c in credentials if c.state != "removed"]
+    now = {spec.name: spec for spec in state.whole().providers}
+    keep: set[str] = set()
+    for spec in target.whole().providers:
+        mine = [c for c in held if c.provider == spec.name]
+        moved = [c for c in mine if (c.base_url, c.auth) != (spec.place(c.name).url, spec.place(c.name).auth)]
+        if moved and spec.name in now:
+            keep.add(spec.name)
+            stays.append(f"the provider {spec.name}: its credential is sealed for {moved[0].base_url}")
+        elif moved:
+            stays.append(f"{moved[0].id} is sealed for {moved[0].base_url}: switchgear credential add {spec.name}")
+        elif not mine and spec.endpoint.auth not in endpoint.KEYLESS:
+            stays.append(f"{spec.name} has no credential any more: switchgear credential add {spec.name}")
+    compiled = target.compiled
+    if keep:
+        mine_now = {spec.name: spec for spec in state.compiled.providers}
+        file_part = [mine_now.get(s.name, s) if s.name in keep else s for s in compiled.providers]
+        compiled = msgspec.structs.replace(compiled, providers=tuple(file_part))
+        stored = {
+            name: state.stored["provider"].get(name, raw) if name in keep else raw
+            for name, raw in target.stored.get("provider", {}).items()
+        }
+        target = msgspec.structs.replace(target, stored={**target.stored, "provider": stored})
+    found = msgspec.structs.replace(target, compiled=compiled)
+    old, new = (document.of(part.whole()) for part in (state, found))
+    source = state.compiled.source
+    if source and document.of(state.compiled) != document.of(compiled):
+        stays.append(f"the file {source}: put its old content back, too, or the next start applies it again")
+    stays.append("keys that `key create` made, and freezes")
+    return Plan(state=found, changes=document.changes(old, new), stays=stays)
+
+
+def _kept(names: list[str], compiled: Compiled) -> str:
+    return (
+        f"{len(names)} keys are not in {compiled.source or 'the configuration'} any more and still hold, because they are over "
+        f"half of all: if that is meant: switchgear config apply {compiled.source or 'FILE'} --drop-keys"
+    )
 
 
 def _keep_prices(connection: Connection, prices: dict[str, Price], now_ms: int) -> None:

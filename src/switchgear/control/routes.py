@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from switchgear.config.compile import NAME, Compiled, ProviderSpec
-from switchgear.control import finding_routes, freezing, key_routes, ledger_routes, metrics
+from switchgear.config.compile import NAME, ProviderSpec
+from switchgear.control import config_routes, finding_routes, freezing, key_routes, ledger_routes, metrics
 from switchgear.control.api import PERMISSIONS, Call, Handler, P, Route, Span, time_of
 from switchgear.core.errors import UserError
 from switchgear.core.money import format_usd
@@ -40,13 +40,6 @@ class PriceSet(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     name: str
     price: Price
-
-
-class ConfigApply(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Body of PUT /config: compiled and sealed by the caller."""
-
-    compiled: Compiled
-    puts: list[Put]
 
 
 class LinkUse(msgspec.Struct, forbid_unknown_fields=True):
@@ -270,17 +263,6 @@ async def set_price(call: Call) -> Any:
 # Configuration, freezes, links
 
 
-async def get_config(call: Call) -> Any:
-    """The configuration in force, without secrets."""
-    return {"compiled": call.gateway.compiled}
-
-
-async def apply_config(call: Call) -> Any:
-    """Replace the file configuration."""
-    await call.gateway.apply(call.body.compiled, call.body.puts, call.actor)
-    return {"digest": call.body.compiled.digest}
-
-
 async def freeze(call: Call) -> Any:
     """Stop a subject at once."""
     subject = await freezing.resolve(call.gateway, call.body.subject, call.body.force)
@@ -350,6 +332,7 @@ async def revoke_token(call: Call) -> Any:
 
 
 ROUTES: tuple[Route, ...] = (
+    *config_routes.ROUTES,
     *key_routes.ROUTES,
     *ledger_routes.ROUTES,
     *finding_routes.ROUTES,
@@ -373,8 +356,6 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", f"{P}/prices", "prices:read", list_prices, query=("provider",)),
     Route("GET", f"{P}/prices/show", "prices:read", show_price, query=("model",)),
     Route("PUT", f"{P}/prices", "prices:write", set_price, PriceSet),
-    Route("GET", f"{P}/config", "config:read", get_config),
-    Route("PUT", f"{P}/config", "config:write", apply_config, ConfigApply),
     Route("POST", f"{P}/freezes", "freeze:write", freeze, Freeze),
     Route("DELETE", f"{P}/freezes/{{subject:path}}", "freeze:write", unfreeze),
     Route("GET", f"{P}/tokens", "tokens:read", list_tokens),

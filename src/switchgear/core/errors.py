@@ -18,6 +18,8 @@ Denials on the request path are values (`core.problems.Problem`), not exceptions
 
 import msgspec
 
+from switchgear.core.text import clean
+
 
 class SwitchgearError(Exception):
     """The root of the tree."""
@@ -33,15 +35,17 @@ class UserError(SwitchgearError):
 
 
 class ConfigProblem(msgspec.Struct, frozen=True, kw_only=True):
-    """One mistake in a configuration. `line` counts from 1; 0 means no line is known."""
+    """One mistake in a configuration. `line` counts from 1; 0 means no line is known. A warning stops nothing."""
 
     file: str
     line: int
     path: str
     message: str
+    is_warning: bool = False
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.path or '(top)'}: {self.message}"
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return clean(f"{where}: {'warning: ' if self.is_warning else ''}{self.path or '(top)'}: {self.message}", 2_000)
 
 
 class ConfigError(UserError):

@@ -96,9 +96,10 @@ def authenticate(
     problem = (
         access.check_key_times(entry.revoked, entry.expires_ms, now_ms)
         or (access.check_frozen(freezes, subjects_of(entry), now_ms) if freezes else None)
-        or (access.check_address(entry.cidrs, context.exchange.client_address) if entry.cidrs is not None else None)
+        or (access.check_address(entry.cidrs, context.exchange.certain_address) if entry.cidrs is not None else None)
     )
-    # The address is the connection's, so it is as settled as the secret; what depends on time is never remembered.
+    # The address is the connection's or stands in the head, so it is as settled as the secret; what depends on time is never
+    # remembered.
     if problem is None and claim.key_id and all(secret.not_after_ms is None for secret in entry.secrets):
         claim.verified = entry
     return problem

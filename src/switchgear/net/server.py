@@ -23,6 +23,7 @@ from switchgear.core.guard import Guard, guarded
 from switchgear.core.problems import Problem
 from switchgear.net.held import Held
 from switchgear.net.memory import Memory
+from switchgear.policies.forwarded import Proxies
 from switchgear.wire import http1
 from switchgear.wire.http1 import STATUS_LINES, RejectedError, RequestHead, RequestParser
 
@@ -150,12 +151,32 @@ class Exchange:
 
     @property
     def client_address(self) -> str | None:
-        """The peer's address, or None for a Unix socket."""
-        return self.connection.address
+        """The client's address: the peer's, or what a trusted proxy says of it. None for a Unix socket."""
+        if self.connection.proxies is None:
+            return self.connection.address
+        return self._behind(self.connection.proxies)[0]
+
+    @property
+    def certain_address(self) -> str | None:
+        """The client's address where that is certain, for rules: None when a trusted proxy's list cannot be read."""
+        if self.connection.proxies is None:
+            return self.connection.address
+        address, is_certain = self._behind(self.connection.proxies)
+        return address if is_certain else None
+
+    def _behind(self, proxies: Proxies) -> tuple[str | None, bool]:
+        found: tuple[str | None, bool] | None = self.head.shared.get("client")
+        if found is None:
+            listed = self.head.headers.get(b"x-forwarded-for")
+            found = self.head.shared["client"] = proxies.client(self.connection.address, listed)
+        return found
 
     @property
     def is_tls(self) -> bool:
-        """True when the client's connection is encrypted here."""
+        """True when the client's connection is encrypted: here, or at a trusted proxy that says so."""
+        if self.connection.proxies is not None and not self.connection.is_tls():
+            scheme = self.head.headers.get(b"x-forwarded-proto", b"")
+            return scheme.rpartition(b",")[2].strip().lower() == b"https"
         return self.connection.is_tls()
 
     @property
@@ -347,6 +368,7 @@ class Connection(asyncio.Protocol):
         "is_counted",
         "is_deaf",
         "is_full",
+        "proxies",
         "server",
     )
 
@@ -366,6 +388,10 @@ class Connection(asyncio.Protocol):
         """Bytes of requests that are not parsed yet."""
         self._last_write_s = 0.0
         self.address = address
+        self.proxies: Proxies | None = None
+        """Set where the peer is a trusted proxy: then it says who the client is."""
+        if server.proxies is not None and server.proxies.trusts(address):
+            self.proxies = server.proxies
         self.is_admitted = True
         self.is_counted = False
         self.is_blocked = False
@@ -671,9 +697,18 @@ class Connection(asyncio.Protocol):
 class HttpServer:
     """Accepts connections on listening sockets that were bound elsewhere."""
 
-    def __init__(self, handler: Handler, clock: Clock, guard: Guard, limits: ServerLimits | None = None) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        clock: Clock,
+        guard: Guard,
+        limits: ServerLimits | None = None,
+        proxies: Proxies | None = None,
+    ) -> None:
+        """`proxies`: peers whose X-Forwarded-For is believed; None for nobody's."""
         self.handler = handler
         self.guard = guard
+        self.proxies = proxies
         self.limits = limits or ServerLimits()
         self.on_done: Callable[[Exchange], None] | None = None
         """Called once for each exchange when its answer is written, or its client gone: for the access log."""
@@ -826,7 +861,8 @@ class HttpServer:
         self._counted += 1
         address = connection.address
         count = 0
-        if address is not None and not (address == "::1" or address.startswith("127.")):
+        is_shared = connection.proxies is not None or address == "::1"  # many clients come from there
+        if address is not None and not (is_shared or address.startswith("127.")):
             count = self._per_address[address] = self._per_address.get(address, 0) + 1
         return self._counted <= self.limits.connections_max and count <= self.limits.connections_per_address_max
 

@@ -185,11 +185,17 @@ def _rates(meters: dict[str, Any]) -> dict[Meter, Rate]:
     return out
 
 
+USD_MAX = 1_000_000
+
+
 def nano_per_mtok(text: str) -> int:
     """Turn USD per million tokens, a decimal, into nano-USD per million tokens. Raises ValueError when inexact."""
-    nano = Decimal(text) * NANO_PER_USD
-    if nano != nano.to_integral_value() or nano < 0:
-        raise ValueError(f"{text!r} is not a price of at most 9 decimal places")
+    usd = Decimal(text[:40])
+    if not usd.is_finite() or not 0 <= usd <= USD_MAX:
+        raise ValueError(f"{text[:40]!r} is not a price between 0 and {USD_MAX} USD")
+    nano = usd * NANO_PER_USD
+    if nano != nano.to_integral_value():
+        raise ValueError(f"{text[:40]!r} is not a price of at most 9 decimal places")
     return int(nano)
 
 

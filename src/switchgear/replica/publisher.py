@@ -61,10 +61,11 @@ class Publisher:
             raw = txn.get(entries.SNAPSHOT)
         return entries.decode_snapshot(raw) if raw else None
 
-    def key_count(self) -> int:
-        """Return how many keys are published."""
+    def live_keys(self, now_ms: int) -> set[str]:
+        """Return the ids of the published keys that hold: neither revoked nor expired."""
         with self._env.begin() as txn, txn.cursor() as cursor:
-            return sum(1 for _ in _keys(cursor))
+            found = [entries.decode_key(raw) for key in list(_keys(cursor)) if (raw := txn.get(key)) is not None]
+        return {e.id for e in found if not e.revoked and (e.expires_ms is None or e.expires_ms > now_ms)}
 
     def revoked_keys(self) -> list[KeyEntry]:
         """Return the published keys that are revoked."""

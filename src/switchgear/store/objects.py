@@ -207,6 +207,18 @@ def objects(connection: Connection, kind: str) -> dict[str, bytes]:
     return {row.name: row.spec for row in connection.execute(query.order_by(tables.objects.c.name))}
 
 
+def object_names(connection: Connection, kind: str) -> list[str]:
+    """Return the names of a kind's objects, sorted."""
+    query = select(tables.objects.c.name).where(tables.objects.c.kind == kind)
+    return list(connection.execute(query.order_by(tables.objects.c.name)).scalars())
+
+
+def find_object(connection: Connection, kind: str, name: str) -> bytes | None:
+    """Return one object, or None."""
+    query = select(tables.objects.c.spec).where(tables.objects.c.kind == kind, tables.objects.c.name == name)
+    return connection.execute(query).scalar()
+
+
 def put_freeze(connection: Connection, subject: str, until_ms: int | None, actor: str, now_ms: int) -> None:
     """Freeze a subject, or change until when."""
     connection.execute(delete(tables.freezes).where(tables.freezes.c.subject == subject))

@@ -1,0 +1,349 @@
+"""From what is in force back to a configuration: the inverse of compiling. Level 1.
+
+`config export`, `config diff` and `config history` all look at configurations in this shape: builtins that, written as YAML,
+are a file which compiles to the same values. What cannot be said in a file is returned as notes.
+"""
+
+import datetime
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from switchgear.config import schema
+from switchgear.config.compile import METERS_BY_KEY, Compiled, FileKey, Process, ProviderSpec, build_provider
+from switchgear.core.money import format_usd
+from switchgear.pricing.price import MTOK, UNIT_PRICES, Price
+from switchgear.providers.catalogue import GENERIC, PROVIDERS, ProviderRow
+from switchgear.routing.table import DeploymentEntry, ModelEntry, Timeouts
+
+_VARIABLE = re.compile(r"\{([a-z_]+)\}")
+Document = dict[str, Any]
+
+
+def of(compiled: Compiled, notes: list[str] | None = None) -> Document:
+    """Return a compiled configuration as a document."""
+    noted = notes if notes is not None else []
+    models: Document = {} if compiled.implicit else {"implicit": False}
+    models |= {entry.name: model(entry, noted) for entry in compiled.models}
+    prices = {name: price(found) for name, found in compiled.price_overrides.items()}
+    noted += [
+        f"the price of {name} has steps or tiers, which a file cannot say" for name, p in prices.items() if p is None
+    ]
+    pricing = {
+        "overrides": {name: found for name, found in prices.items() if found is not None},
+        "discount": {
+            name: f"{bp // 100}.{bp % 100:02}".rstrip("0").rstrip(".") + "%"
+            for name, bp in compiled.discounts_bp.items()
+        },
+    }
+    retention = {"ledger_days": compiled.ledger_days, "journal_hours": compiled.journal_hours}
+    found = {
+        **_process(compiled.process),
+        "providers": {spec.name: provider(spec, noted) for spec in compiled.providers},
+        "models": models,
+        "keys": {key.name: _key(key) for key in compiled.keys},
+        "pricing": {name: value for name, value in pricing.items() if value},
+        "defaults": {} if compiled.unpriced == "allow" else {"unpriced": compiled.unpriced},
+        "retention": {name: v for name, v in retention.items() if v != getattr(schema.Retention(), name)},
+        "compat": list(compiled.compat),
+    }
+    return {name: value for name, value in found.items() if value not in ({}, [], None)}
+
+
+def _percent(basis_points: int) -> str:
+    text = f"{basis_points // 100}.{basis_points % 100:02}".rstrip("0").rstrip(".")
+    return f"{text}%"
+
+
+def _changed(value: msgspec.Struct, default: msgspec.Struct) -> Document:
+    """Return the fields that differ from the defaults, as builtins."""
+    names = [n for n in value.__struct_fields__ if getattr(value, n) != getattr(default, n)]
+    return {name: msgspec.to_builtins(getattr(value, name)) for name in names}
+
+
+def _process(process: Process) -> Document:
+    listen: Document = _changed(process, Process())
+    found: Document = {}
+    tls = {"cert": listen.pop("tls_cert", None), "key": listen.pop("tls_key", None)}
+    workers, durability = listen.pop("workers", None), listen.pop("durability", None)
+    listen.pop("limits", None)
+    if tls["cert"]:
+        listen["tls"] = tls
+    if "trusted_proxies" in listen:
+        listen["trusted_proxies"] = list(listen["trusted_proxies"])
+    if listen:
+        found["listen"] = listen
+    if workers is not None:
+        found["workers"] = workers
+    limits = _changed(process.limits, schema.Limits())
+    if limits:
+        found["limits"] = limits
+    if durability is not None:
+        found["spool"] = {"durability": durability}
+    return found
+
+
+# providers
+
+
+def provider(spec: ProviderSpec, notes: list[str]) -> Document:
+    """Return a provider's keys: as a catalogue row where it is one, else as a URL with a dialect."""
+    credentials = [_credential(spec, name) for name in spec.credentials if name != "none" or name in spec.references]
+    for row, is_generic in _rows(spec):
+        for found in _candidates(spec, row, is_generic):
+            if credentials:
+                found["credentials"] = credentials
+            if _is_same(spec, found):
+                return found
+    notes.append(
+        f"the provider {spec.name} was made otherwise than a file can say; what it holds may differ in details"
+    )
+    return {"dialect": spec.dialects[0], "base_url": spec.endpoint.url, "auth": spec.endpoint.auth}
+
+
+def _credential(spec: ProviderSpec, name: str) -> Document:
+    found: Document = {"name": name}
+    source, _, where = spec.references.get(name, "").partition(":")
+    if source:
+        found["secret"] = {source: where}
+    else:
+        found["sealed"] = True
+    if name in spec.auths:
+        found["auth"] = spec.auths[name]
+    if name in spec.ceilings:
+        found["ceilings"] = _changed(_ceilings(spec, name), schema.Ceilings())
+    return found
+
+
+def _ceilings(spec: ProviderSpec, name: str) -> schema.Ceilings:
+    return msgspec.convert(msgspec.to_builtins(spec.ceilings[name]), schema.Ceilings)
+
+
+def _rows(spec: ProviderSpec) -> Iterator[tuple[ProviderRow, bool]]:
+    """Return the rows that may be behind a provider: its own name's first, then by URL, plain dialects, all others."""
+    alike = [row for row in PROVIDERS.values() if row.dialects == spec.dialects]
+    yield from ((row, False) for row in alike if row.name == spec.name)
+    yield from ((row, False) for row in alike if _variables(row.base_url, spec.endpoint.url) is not None)
+    yield from ((row, True) for row in GENERIC.values() if row.dialects == spec.dialects)
+    yield from ((row, False) for row in alike)
+
+
+def _variables(template: str, url: str) -> Document | None:
+    """Read the variables of a row's URL out of a URL; None when it is none of the row's."""
+    seen: set[str] = set()
+
+    def group(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name in seen:
+            return f"(?P={name})"
+        seen.add(name)
+        return f"(?P<{name}>[A-Za-z0-9][A-Za-z0-9._-]*)"
+
+    parts = re.split(r"(\{[a-z_]+\})", template)
+    pattern = "".join(_VARIABLE.sub(group, part) if part.startswith("{") else re.escape(part) for part in parts)
+    found = re.fullmatch(pattern, url)
+    return found.groupdict() if found is not None else None
+
+
+def _candidates(spec: ProviderSpec, row: ProviderRow, is_generic: bool) -> Iterator[Document]:
+    place = spec.endpoint
+    found: Document = {}
+    if is_generic:
+        found["dialect"] = row.name
+    elif row.name != spec.name:
+        found["kind"] = row.name
+    variables = _variables(row.base_url, place.url) if row.base_url else None
+    found |= {"base_url": place.url} if variables is None else variables
+    if row.query and (version := place.query.removeprefix("api-version=")) != row.defaults.get("api_version"):
+        found["api_version"] = version
+    if place.auth != row.auth:
+        found["auth"] = place.auth
+    if place.allow_private != row.allow_private:
+        found["allow_private"] = place.allow_private
+    parameters = dict(place.auth_parameters)
+    if "region" in parameters:
+        found["region"] = parameters.pop("region")
+    if parameters.get("service") == row.defaults.get("service"):
+        parameters.pop("service", None)
+    if parameters:
+        found["auth_parameters"] = parameters
+    if place.passthrough:
+        found["passthrough"] = list(place.passthrough)
+    if place.tls_trust != "system":
+        found["ca_file"] = place.tls_trust
+    if spec.pricing_id is not None and spec.pricing_id != row.pricing_id:
+        found["pricing"] = spec.pricing_id
+    if spec.own:
+        found["own"] = True
+    quirks = spec.quirks
+    if quirks.stream_usage != row.quirks.stream_usage:
+        found["stream_usage"] = quirks.stream_usage
+    if quirks.max_tokens != row.quirks.max_tokens:
+        found["max_tokens"] = quirks.max_tokens
+    if quirks.drop != row.quirks.drop:
+        found["drop"] = list(quirks.drop)
+    yield found
+    if row.name == "azure-deployments":
+        yield {**found, "kind": "azure"}
+
+
+def _is_same(spec: ProviderSpec, found: Document) -> bool:
+    sealed = [{**c, "sealed": True} for c in found.get("credentials", ())]
+    for credential in sealed:
+        credential.pop("secret", None)
+    try:
+        given = msgspec.convert({**found, "credentials": sealed}, schema.Provider)
+        built = build_provider(spec.name, given)
+    except (ValueError, msgspec.ValidationError):
+        return False
+    return msgspec.structs.replace(built, references=spec.references) == spec
+
+
+# models, prices, keys
+
+
+def model(entry: ModelEntry, notes: list[str]) -> Document | str:
+    """Return a model's keys; a string for one plain deployment."""
+    default = ModelEntry(name=entry.name)
+    found: Document = {}
+    if entry.alias is not None:
+        found["alias"] = entry.alias
+    if entry.deployments:
+        found["deployments"] = [_deployment(entry.name, deployment, notes) for deployment in entry.deployments]
+    if entry.fallback:
+        found["fallback"] = list(entry.fallback)
+    if entry.strict:
+        found["strict"] = True
+    if entry.retries_max != default.retries_max:
+        found["retry"] = {"max": entry.retries_max}
+    timeouts = _changed(entry.timeouts, Timeouts())
+    if timeouts:
+        found["timeouts"] = timeouts
+    if list(found) == ["deployments"] and len(entry.deployments) == 1:
+        only = found["deployments"][0]
+        if only.keys() == {"provider", "model"}:
+            return f"{only['provider']}/{only['model']}"
+    return found
+
+
+def _deployment(name: str, deployment: DeploymentEntry, notes: list[str]) -> Document:
+    found = _changed(deployment, DeploymentEntry(provider="", model=""))
+    if deployment.price is not None:
+        found["price"] = price(deployment.price)
+        if found["price"] is None:
+            del found["price"]
+            notes.append(f"a deployment of {name} has a price with steps or tiers, which a file cannot say")
+    return found
+
+
+def price(found: Price) -> Document | str | None:
+    """Return a price's keys, or `free`; None when it has steps or service tiers, which a file cannot say."""
+    if found.source == "free":
+        return "free"
+    if found.tiers or found.discount_bp or any(rate.tiers for rate in found.rates.values()):
+        return None
+    keys = {meter: key for key, meter in METERS_BY_KEY.items()}
+    if not found.rates.keys() <= keys.keys():
+        return None
+    made = {keys[meter]: _usd(rate.base) for meter, rate in found.rates.items()}
+    for unit, nano in found.units.items():
+        key, factor = UNIT_PRICES[unit]
+        made[key] = _usd(nano * factor // MTOK)
+    return made
+
+
+def _usd(nano: int) -> str:
+    text = format_usd(nano)
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+
+
+def _key(key: FileKey) -> Document:
+    found: Document = {}
+    if key.sha256:
+        found["sha256"] = key.sha256
+    if key.keyed:
+        until = (f" until {time(k.until_ms)}" if k.until_ms is not None else "" for k in key.keyed)
+        found["keyed"] = [f"{k.pepper_id}:{k.mac}{more}" for k, more in zip(key.keyed, until, strict=True)]
+    for name in ("team", "user", "project", "models", "cidrs", "tags", "passthrough"):
+        if getattr(key, name) is not None:
+            found[name] = getattr(key, name)
+    if key.expires_ms is not None:
+        found["expires"] = time(key.expires_ms)
+    return found
+
+
+def time(ms: int) -> str:
+    """Return milliseconds since the epoch in ISO 8601, as `parse_time` reads them."""
+    at = datetime.datetime.fromtimestamp(ms // 1000, datetime.UTC).replace(microsecond=ms % 1000 * 1000)
+    return at.isoformat(timespec="milliseconds" if ms % 1000 else "seconds").replace("+00:00", "Z")
+
+
+# differences
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One place where two documents differ."""
+
+    keys: tuple[str, ...]
+    old: Any = None
+    new: Any = None
+    kind: str = "changed"
+    """changed, added or removed."""
+
+    @property
+    def path(self) -> str:
+        """The keys, joined."""
+        return ".".join(self.keys).replace(".[", "[")
+
+    def __str__(self) -> str:
+        if self.kind == "changed":
+            return f"{self.path}: {_short(self.old)} → {_short(self.new)}"
+        value = self.new if self.kind == "added" else self.old
+        return f"{self.path}: {self.kind}" + ("" if isinstance(value, dict) else f" ({_short(value)})")
+
+
+def changes(old: Any, new: Any, keys: tuple[str, ...] = ()) -> list[Change]:
+    """Return what differs between two documents, place by place."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        names = [*old, *(name for name in new if name not in old)]
+        return [change for name in names for change in _member(old, new, name, (*keys, name))]
+    if isinstance(old, list) and isinstance(new, list) and any(isinstance(i, dict) for i in (*old, *new)):
+        return changes(_named(old), _named(new), keys)
+    return [] if old == new else [Change(keys=keys, old=old, new=new)]
+
+
+def _member(old: Document, new: Document, name: str, keys: tuple[str, ...]) -> list[Change]:
+    if name in old and name in new:
+        return changes(old[name], new[name], keys)
+    kind, inner = ("added", new[name]) if name in new else ("removed", old[name])
+    if len(keys) == 1 and isinstance(inner, dict):  # a whole section: say what is in it
+        return changes({}, inner, keys) if kind == "added" else changes(inner, {}, keys)
+    return [Change(keys=keys, new=inner, kind=kind) if kind == "added" else Change(keys=keys, old=inner, kind=kind)]
+
+
+def _named(items: Iterable[Any]) -> Document:
+    """Return list items by their name, or by their number."""
+    return {
+        f"[{item['name']}]" if isinstance(item, dict) and "name" in item else f"[{number}]": item
+        for number, item in enumerate(items)
+    }
+
+
+def _short(value: Any) -> str:
+    text = msgspec.json.encode(value).decode() if not isinstance(value, str) else value
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def summary(found: list[Change]) -> str:
+    """Say in a few words what differs: `models +2 ~1, keys -1`."""
+    signs = {"added": "+", "removed": "-", "changed": "~"}
+    counts: dict[str, dict[str, set[str]]] = {}
+    for change in found:
+        sign = signs[change.kind] if len(change.keys) <= 2 else "~"
+        counts.setdefault(change.keys[0], {}).setdefault(sign, set()).add(change.keys[min(1, len(change.keys) - 1)])
+    parts = (
+        f"{section} {' '.join(f'{s}{len(n)}' for s, n in sorted(kinds.items()))}" for section, kinds in counts.items()
+    )
+    return ", ".join(parts) or "nothing"

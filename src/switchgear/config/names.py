@@ -1,0 +1,283 @@
+"""Whether the names of a configuration lead somewhere: aliases, fallbacks, deployments, keys' models, prices. Level 1.
+
+A name that no file declares may still be the store's: whoever has a running gateway at hand passes what it knows.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from switchgear.config import schema
+from switchgear.config.reader import near, shown
+from switchgear.policies import passthrough
+from switchgear.providers.catalogue import PROVIDERS
+from switchgear.providers.endpoint import KEYLESS
+from switchgear.routing.table import ALIAS_DEPTH_MAX
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """What a running gateway has besides the file."""
+
+    providers: frozenset[str] = frozenset()
+    """Providers of the store."""
+    models: frozenset[str] = frozenset()
+    """Models of the store."""
+    credentials: frozenset[str] | None = None
+    """`provider/name` of what the vault holds; None where that is not known."""
+
+
+class Finding(NamedTuple):
+    """One problem, before it has a line."""
+
+    path: str
+    message: str
+    is_warning: bool = False
+
+
+def check(config: schema.Config, known: Known, is_broken: Callable[[str], bool]) -> Iterator[Finding]:
+    """Return every name that leads nowhere, every circle, and as warnings what is declared and never used."""
+    names = _Names(config, known, is_broken)
+    yield from names.models()
+    yield from names.keys()
+    yield from names.prices()
+    yield from names.unused()
+
+
+class _Names:
+    def __init__(self, config: schema.Config, known: Known, is_broken: Callable[[str], bool]) -> None:
+        self._config = config
+        self._known = known
+        self._is_broken = is_broken
+        self._models = {name: m for name, m in config.models.items() if not isinstance(m, bool)}
+        implicit = config.models.get("implicit", True)
+        self._implicit = implicit if isinstance(implicit, bool) else True
+        self._providers = {*config.providers, *known.providers, *PROVIDERS, "demo"}
+        self._callable = {*self._models, *known.models}
+        self._patterns = sorted((n for n in self._callable if "*" in n), key=len, reverse=True)
+
+    # what a name means
+
+    def _entry(self, name: str) -> str | None:
+        """Return the configured model that a name means: itself, or the longest pattern."""
+        if name in self._callable:
+            return name
+        return next((pattern for pattern in self._patterns if _matches(pattern, name)), None)
+
+    def _unknown(self, name: str) -> str | None:
+        """Say why nothing answers to a name; None when something does."""
+        if self._entry(name) is not None:
+            return None
+        provider, slash, upstream = name.partition("/")
+        if not slash or not upstream:
+            return f"there is no model {shown(name)}" + near(name, self._callable)
+        if provider not in self._providers:
+            return f"there is no model {shown(name)}, and no provider {shown(provider)}" + near(
+                name, self._callable, near(provider, self._providers)
+            )
+        if not self._implicit:
+            return f"{shown(name)} is not callable: `models.implicit` is false, and no model has this name"
+        return None
+
+    def _provider(self, path: str, name: str) -> Iterator[Finding]:
+        if name not in self._providers:
+            hint = near(name, self._providers, "; declare it under providers")
+            yield Finding(path, f"there is no provider {shown(name)}{hint}")
+
+    # models
+
+    def models(self) -> Iterator[Finding]:
+        circles: set[frozenset[str]] = set()
+        for name, model in self._models.items():
+            path = f"models.{name}"
+            if isinstance(model, str):
+                provider, slash, upstream = model.partition("/")
+                if slash and upstream:  # else it is no provider/model at all, which is said elsewhere
+                    yield from self._provider(path, provider)
+                    yield from self._star(path, name, upstream)
+                continue
+            if model.alias is not None:
+                why = self._unknown(model.alias)
+                if why is not None:
+                    yield Finding(f"{path}.alias", why)
+                else:
+                    yield from self._circle(name, circles)
+            for number, deployment in enumerate(model.deployments):
+                at = f"{path}.deployments[{number}]"
+                yield from self._provider(f"{at}.provider", deployment.provider)
+                yield from self._star(f"{at}.model", name, deployment.model)
+                yield from self._credential(f"{at}.credential", deployment)
+            for number, target in enumerate(model.fallback):
+                yield from self._fallback(f"{path}.fallback[{number}]", name, target)
+
+    def _star(self, path: str, name: str, upstream: str) -> Iterator[Finding]:
+        if "*" in upstream and "*" not in name:
+            yield Finding(path, f"{shown(upstream)} has a *, and {shown(name)} has none that could be carried over")
+
+    def _credential(self, path: str, deployment: schema.Deployment) -> Iterator[Finding]:
+        wanted, provider = deployment.credential, deployment.provider
+        if wanted is None or provider not in self._providers:
+            return
+        spec = self._config.providers.get(provider)
+        if spec is not None and self._is_broken(f"providers.{provider}"):
+            return
+        declared = [c.name for c in spec.credentials] if spec is not None else []
+        in_vault = self._known.credentials
+        if wanted in declared or (in_vault is not None and f"{provider}/{wanted}" in in_vault):
+            return
+        if not declared and (wanted == "none" or in_vault is None):
+            return  # it may have been added with `credential add`
+        hint = near(
+            wanted, declared, f"; declare it under providers.{provider}.credentials, or: switchgear credential add"
+        )
+        yield Finding(path, f"{shown(provider)} has no credential {shown(wanted)}{hint}")
+
+    def _follow(self, name: str) -> str | None:
+        """Return what an alias leads to, as a configured model; None when it is no alias."""
+        model = self._models.get(name)
+        if isinstance(model, schema.Model) and model.alias is not None:
+            return self._entry(model.alias)
+        return None
+
+    def _circle(self, name: str, seen: set[frozenset[str]]) -> Iterator[Finding]:
+        trail = [name]
+        while (target := self._follow(trail[-1])) is not None:
+            if target in trail:
+                circle = trail[trail.index(target) :]
+                if frozenset(circle) not in seen:
+                    seen.add(frozenset(circle))
+                    shape = " → ".join([*circle, target])
+                    yield Finding(
+                        f"models.{circle[0]}.alias", f"aliases go in a circle: {shape}; give one a deployment"
+                    )
+                return
+            trail.append(target)
+            if len(trail) > ALIAS_DEPTH_MAX + 1:
+                yield Finding(f"models.{name}.alias", f"aliases of aliases over {ALIAS_DEPTH_MAX} deep")
+                return
+
+    def _end(self, name: str) -> str | None:
+        """Return the configured model at the end of a chain of aliases."""
+        at = self._entry(name)
+        for _ in range(ALIAS_DEPTH_MAX):
+            target = self._follow(at) if at is not None else None
+            if target is None:
+                return at
+            at = target
+        return at
+
+    def _fallback(self, path: str, name: str, target: str) -> Iterator[Finding]:
+        why = self._unknown(target)
+        if why is not None:
+            yield Finding(path, why)
+            return
+        end = self._end(target)
+        if end == name:
+            through = "" if target == name else f" (through {shown(target)})"
+            yield Finding(path, f"{shown(name)} falls back to itself{through}: the same places would be tried again")
+            return
+        other = self._models.get(end or "")
+        if (
+            isinstance(other, schema.Model)
+            and any(self._end(back) == name for back in other.fallback)
+            and name < (end or "")
+        ):
+            text = f"{shown(name)} and {shown(end or '')} fall back to each other; each one's own list is used, and none goes round"
+            yield Finding(path, text, is_warning=True)
+
+    # keys
+
+    def keys(self) -> Iterator[Finding]:
+        hashes: dict[str, str] = {}
+        for name, key in self._config.keys.items():
+            path = f"keys.{name}"
+            digest = (key.sha256 or "").lower()
+            if digest and digest in hashes:
+                yield Finding(f"{path}.sha256", f"the key {shown(hashes[digest])} has the same hash: they are one key")
+            hashes.setdefault(digest, name)
+            yield from self._key_models(path, key)
+            for number, rule in enumerate(key.passthrough or ()):
+                if passthrough.check_key_rule(rule) is None:
+                    yield from self._provider(f"{path}.passthrough[{number}]", rule.partition(" ")[0])
+
+    def _key_models(self, path: str, key: schema.Key) -> Iterator[Finding]:
+        if key.models is None:
+            return
+        dead = 0
+        for number, wanted in enumerate(key.models):
+            at = f"{path}.models[{number}]"
+            if "*" not in wanted:
+                why = self._unknown(wanted)
+                if why is not None:
+                    yield Finding(at, why)
+            elif not self._reaches(wanted):
+                dead += 1
+                yield Finding(at, f"the pattern {shown(wanted)} matches no model and no provider", is_warning=True)
+        if dead == len(key.models) and not self._is_broken(f"{path}.models"):
+            what = "the list is empty" if not key.models else "nothing of its list exists"
+            yield Finding(f"{path}.models", f"the key allows nothing: {what}; leave `models` out to allow all", True)
+
+    def _reaches(self, pattern: str) -> bool:
+        if any(_matches(pattern, name) or _matches(name, pattern) for name in self._callable):
+            return True
+        provider = pattern.partition("/")[0]
+        if "*" not in provider:
+            return self._implicit and "/" in pattern and provider in self._providers
+        return self._implicit and any(_matches(provider, name) or provider.endswith("*") for name in self._providers)
+
+    # prices
+
+    def prices(self) -> Iterator[Finding]:
+        pricing = self._config.pricing
+        for name in pricing.overrides:
+            path = f"pricing.overrides.{name}"
+            provider, slash, model = name.partition("/")
+            if not slash or not model:
+                hint = "; for a model of this file, set `price` on its deployments" if name in self._callable else ""
+                yield Finding(path, f"{shown(name)} must be provider/model{hint}")
+            else:
+                yield from self._provider(path, provider)
+        for name in pricing.discount:
+            yield from self._provider(f"pricing.discount.{name}", name)
+        lists = {row.pricing_id for row in PROVIDERS.values()} | set(PROVIDERS)
+        for name, spec in self._config.providers.items():
+            if spec.pricing is not None and spec.pricing not in lists:
+                hint = near(spec.pricing, [n for n in lists if n])
+                text = f"no prices of {shown(spec.pricing)} are shipped{hint}"
+                yield Finding(f"providers.{name}.pricing", text, is_warning=True)
+
+    # what is declared for nothing
+
+    def unused(self) -> Iterator[Finding]:
+        config = self._config
+        used = {m.partition("/")[0] for m in self._models.values() if isinstance(m, str)}
+        used |= {d.provider for m in self._models.values() if isinstance(m, schema.Model) for d in m.deployments}
+        for name, spec in config.providers.items():
+            path = f"providers.{name}"
+            if not self._implicit and name not in used:
+                yield Finding(path, "no model uses it, and `models.implicit` is false: it is never called", True)
+            elif (
+                self._known.credentials is not None
+                and not spec.credentials
+                and (spec.auth or (PROVIDERS[name].auth if name in PROVIDERS else "bearer")) not in KEYLESS
+                and not any(c.startswith(f"{name}/") for c in self._known.credentials)
+            ):
+                yield Finding(path, f"it has no credential yet: switchgear credential add {name}", True)
+        lists = [key.models for key in config.keys.values()]
+        if not lists or any(models is None for models in lists):
+            return
+        allowed = {name for models in lists for name in models or ()}
+        allowed |= {m.alias for m in self._models.values() if isinstance(m, schema.Model) and m.alias}
+        allowed |= {f for m in self._models.values() if isinstance(m, schema.Model) for f in m.fallback}
+        patterns = [name for name in allowed if "*" in name]
+        for name in self._models:
+            if name not in allowed and not any(_matches(p, name) or _matches(name, p) for p in patterns):
+                yield Finding(f"models.{name}", "no key of this configuration may call it", is_warning=True)
+
+
+def _matches(pattern: str, name: str) -> bool:
+    """Tell whether a pattern with at most one * covers a name."""
+    if "*" not in pattern:
+        return pattern == name
+    before, _, after = pattern.partition("*")
+    return len(name) >= len(before) + len(after) and name.startswith(before) and name.endswith(after)

@@ -1,0 +1,102 @@
+"""Routes of the configuration: read, replaced, exported, its history. Level 5."""
+
+from typing import Any
+
+import msgspec
+
+from switchgear.config import document
+from switchgear.config.compile import Compiled
+from switchgear.control import versions
+from switchgear.control.api import Call, P, Route
+from switchgear.core.errors import UserError
+from switchgear.store import objects
+from switchgear.vault.box import Put
+
+
+class ConfigApply(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of PUT /config: compiled and sealed by the caller."""
+
+    compiled: Compiled
+    puts: list[Put]
+    drop_keys: bool = False
+    """Allow that over half of the keys are revoked."""
+
+
+class Rollback(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of POST /config/rollback."""
+
+    version: str
+    """A number of the history, or `previous`."""
+    dry_run: bool = False
+    drop_keys: bool = False
+
+
+async def get_config(call: Call) -> Any:
+    """The file configuration in force, without secrets."""
+    return {"compiled": versions.without_demo(call.gateway.compiled)}
+
+
+async def apply_config(call: Call) -> Any:
+    """Replace the file configuration. `restart` names what holds from the next start on."""
+    body: ConfigApply = call.body
+    await call.gateway.apply(body.compiled, body.puts, call.actor, drop_keys=body.drop_keys)
+    return {"digest": body.compiled.digest, "restart": call.gateway.needs_restart()}
+
+
+async def export_config(call: Call) -> Any:
+    """File and store as one configuration, and notes about what it cannot say."""
+    gateway = call.gateway
+    state = await gateway.read(lambda c: versions.current(c, gateway.compiled))
+    rows = await gateway.read(objects.keys)
+    found, notes = versions.export(state, rows, gateway.credentials)
+    snapshot = gateway.snapshot
+    notes += [
+        f"frozen, which is no configuration: {subject}" for subject in sorted(snapshot.freezes if snapshot else {})
+    ]
+    return {"document": found, "notes": notes}
+
+
+def _shown(version: versions.Version) -> dict[str, Any]:
+    return {
+        "number": version.number,
+        "time": document.time(version.time_ms // 1000 * 1000),
+        "actor": version.actor,
+        "action": version.action,
+        "summary": version.summary,
+        "source": version.state.compiled.source or None,
+    }
+
+
+async def history(call: Call) -> Any:
+    """The configurations that were in force, newest first."""
+    await call.gateway.remember_now()
+    return {"versions": [_shown(version) for version in reversed(await call.gateway.read(versions.all_of))]}
+
+
+async def rollback(call: Call) -> Any:
+    """Bring a configuration of the history back, or with `dry_run` tell what would change and what cannot be taken back."""
+    body: Rollback = call.body
+    await call.gateway.remember_now()
+    known = await call.gateway.read(versions.all_of)
+    wanted = known[-2:-1] if body.version == "previous" else [v for v in known if str(v.number) == body.version]
+    if not wanted:
+        raise UserError(f"there is no version {body.version[:20]!r}", "list them: switchgear config history", 2)
+    version = wanted[0]
+    plan = await call.gateway.plan_rollback(version.state)
+    if not body.dry_run:
+        await call.gateway.roll_back(plan, version.number, call.actor, drop_keys=body.drop_keys)
+    return {
+        **_shown(version),
+        "changes": [str(change) for change in plan.changes],
+        "stays": plan.stays,
+        "restart": call.gateway.needs_restart(plan.state.compiled),
+    }
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", f"{P}/config", "config:read", get_config),
+    Route("PUT", f"{P}/config", "config:write", apply_config, ConfigApply),
+    Route("GET", f"{P}/config/export", "config:read", export_config),
+    Route("GET", f"{P}/config/history", "config:read", history),
+    Route("POST", f"{P}/config/rollback", "config:write", rollback, Rollback),
+)

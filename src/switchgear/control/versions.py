@@ -1,0 +1,192 @@
+"""The configurations that were in force: numbered, with who and when, the last VERSIONS_MAX kept. Level 5.
+
+A version is everything that a configuration says: what the file declares and what the store holds besides (providers, models,
+prices). Never a secret, and no key of the store: those have a history of their own.
+"""
+
+import hashlib
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from switchgear.config import document
+from switchgear.config.compile import Compiled, FileKey, KeyedHash, ProviderSpec
+from switchgear.pricing.price import Price
+from switchgear.routing.table import ModelEntry
+from switchgear.store import objects
+from switchgear.store.objects import KeyRow
+from switchgear.vault.box import Metadata
+
+KIND = "version"
+VERSIONS_MAX = 50
+STORED = ("provider", "model", "price")
+"""Kinds of the store's objects that belong to a configuration."""
+DEMO = "demo"
+"""The provider of `serve --demo`: it comes from the command line, not from a configuration."""
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole configuration."""
+
+    compiled: Compiled
+    stored: dict[str, dict[str, msgspec.Raw]]
+    """Objects of the store by kind and name."""
+
+    @property
+    def digest(self) -> str:
+        """Changes when something in it does."""
+        plain = msgspec.structs.replace(self.compiled, source="", digest="", texts={})
+        body = msgspec.json.encode([plain, self.stored], order="sorted")
+        return hashlib.sha256(body).hexdigest()
+
+    def decoded(self) -> tuple[dict[str, ProviderSpec], dict[str, ModelEntry], dict[str, Price]]:
+        """Return the store's part: providers, models, prices by name."""
+        kinds: dict[str, Any] = {"provider": ProviderSpec, "model": ModelEntry, "price": Price}
+        found = (
+            {name: msgspec.json.decode(raw, type=kinds[kind]) for name, raw in self.stored.get(kind, {}).items()}
+            for kind in STORED
+        )
+        return tuple(found)  # type: ignore[return-value]
+
+    def whole(self) -> Compiled:
+        """Return file and store as one configuration."""
+        providers, models, prices = self.decoded()
+        compiled = without_demo(self.compiled)
+        return msgspec.structs.replace(
+            compiled,
+            providers=(*compiled.providers, *providers.values()),
+            models=(*compiled.models, *models.values()),
+            price_overrides={**compiled.price_overrides, **prices},
+        )
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """One configuration of the history."""
+
+    number: int
+    time_ms: int
+    actor: str
+    action: str
+    summary: str
+    state: State
+
+
+def without_demo(compiled: Compiled) -> Compiled:
+    """Return a configuration without what `serve --demo` added."""
+    return msgspec.structs.replace(
+        compiled,
+        providers=tuple(p for p in compiled.providers if p.name != DEMO),
+        price_overrides={n: p for n, p in compiled.price_overrides.items() if not n.startswith(f"{DEMO}/")},
+    )
+
+
+def with_demo_of(compiled: Compiled, running: Compiled) -> Compiled:
+    """Return a configuration with the demo provider of the one that runs, if that has one."""
+    demo = tuple(p for p in running.providers if p.name == DEMO)
+    if not demo or any(p.name == DEMO for p in compiled.providers):
+        return compiled
+    prices = {n: p for n, p in running.price_overrides.items() if n.startswith(f"{DEMO}/")}
+    return msgspec.structs.replace(
+        compiled, providers=(*compiled.providers, *demo), price_overrides={**prices, **compiled.price_overrides}
+    )
+
+
+def current(connection: Connection, compiled: Compiled) -> State:
+    """Return what is in force: a file configuration, and what the store holds now."""
+    stored = {
+        kind: {name: msgspec.Raw(raw) for name, raw in objects.objects(connection, kind).items()} for kind in STORED
+    }
+    return State(compiled=compiled, stored=stored)
+
+
+def all_of(connection: Connection) -> list[Version]:
+    """Return the history, oldest first. A version that an older program wrote and this one cannot read is left out."""
+    found = []
+    for raw in objects.objects(connection, KIND).values():
+        try:
+            found.append(msgspec.json.decode(raw, type=Version))
+        except msgspec.DecodeError:
+            continue
+    return found
+
+
+def latest(connection: Connection) -> Version | None:
+    """Return the last version; None without one that can be read."""
+    for name in reversed(objects.object_names(connection, KIND)):
+        try:
+            return msgspec.json.decode(objects.find_object(connection, KIND, name) or b"", type=Version)
+        except msgspec.DecodeError:
+            continue
+    return None
+
+
+def remember(connection: Connection, state: State, actor: str, action: str, now_ms: int) -> None:
+    """Add a version, unless nothing changed since the last; forget the oldest."""
+    last = latest(connection)
+    state = msgspec.structs.replace(state, compiled=without_demo(state.compiled))
+    if last is not None and last.state.digest == state.digest:
+        return
+    old = document.of(last.state.whole()) if last is not None else {}
+    names = objects.object_names(connection, KIND)
+    version = Version(
+        number=int(names[-1]) + 1 if names else 1,
+        time_ms=now_ms,
+        actor=actor,
+        action=action,
+        summary=document.summary(document.changes(old, document.of(state.whole()))),
+        state=state,
+    )
+    objects.set_object(connection, KIND, f"{version.number:010}", msgspec.json.encode(version), now_ms)
+    for name in objects.object_names(connection, KIND)[:-VERSIONS_MAX]:
+        objects.remove_object(connection, KIND, name)
+
+
+def restore(connection: Connection, state: State, now_ms: int) -> None:
+    """Make the store's objects those of a version."""
+    for kind in STORED:
+        wanted = state.stored.get(kind, {})
+        have = objects.objects(connection, kind)
+        for name in have.keys() - wanted.keys():
+            objects.remove_object(connection, kind, name)
+        for name, raw in wanted.items():
+            if have.get(name) != bytes(raw):
+                objects.set_object(connection, kind, name, bytes(raw), now_ms)
+
+
+def export(state: State, keys: list[KeyRow], credentials: list[Metadata]) -> tuple[document.Document, list[str]]:
+    """Return everything in force as one configuration file, and notes about what such a file cannot say."""
+    notes: list[str] = []
+    whole = state.whole()
+    held: dict[str, list[str]] = {}
+    for credential in credentials:
+        if credential.state != "removed":
+            held.setdefault(credential.provider, []).append(credential.name)
+        if credential.state == "disabled":
+            notes.append(f"the credential {credential.id} is disabled; a file cannot say so")
+    providers = []
+    for spec in whole.providers:
+        more = [name for name in sorted(held.get(spec.name, ())) if name not in spec.credentials and name != "none"]
+        providers.append(msgspec.structs.replace(spec, credentials=(*spec.credentials, *more)))
+    file_keys = {key.name for key in whole.keys}
+    stored_keys = [_as_file_key(row) for row in keys if row.revoked_ms is None and row.name not in file_keys]
+    if stored_keys:
+        notes.append(f"{len(stored_keys)} keys are by keyed hash: they hold where the file DATA/pepper is the same")
+    whole = msgspec.structs.replace(whole, providers=tuple(providers), keys=(*whole.keys, *stored_keys))
+    return document.of(whole, notes), notes
+
+
+def _as_file_key(row: KeyRow) -> FileKey:
+    keyed = tuple(KeyedHash(pepper_id=s.pepper_id, mac=s.mac.hex(), until_ms=s.not_after_ms) for s in row.secrets)
+    return FileKey(
+        name=row.name,
+        keyed=keyed,
+        team=row.team,
+        user=row.user,
+        project=row.project,
+        models=row.models,
+        cidrs=row.cidrs,
+        expires_ms=row.expires_ms,
+        tags=row.tags,
+        passthrough=row.passthrough,
+    )
