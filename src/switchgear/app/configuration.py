@@ -67,7 +67,10 @@ class Disk:
 
     def identity(self, path: str) -> str:
         """Return the path without links and dots."""
-        return os.path.realpath(path)
+        try:
+            return os.path.realpath(path)
+        except ValueError:  # a NUL in it: `read` says so
+            return path
 
 
 def read_bytes(path: str, bytes_max: int) -> bytes:
@@ -131,7 +134,7 @@ def check_config(
         node = parts.gather(str(path))
     except ValueError as exc:
         raise UserError(f"the configuration file {path} {exc}", "", 2) from None
-    config = reader.read(node) if node is not None else schema.Config()
+    config = reader.read(node)
     compiler = Compiler(config, reader, read_text, known=known, running=running, now_ms=now_ms)
     compiled = compiler.compile(str(path.absolute()), digest(parts.files.items()))
     warnings = [*compiler.warnings]

@@ -527,29 +527,32 @@ class ConfigOnDisk:
     """The digest of the configuration as it is on disk now, with all that it includes: control, which tells of a drift, cannot
     open it. Files are looked at by date and size; a change is read by a process of its own, since this one parses no YAML."""
 
-    def __init__(self, path: str, watch: Sources) -> None:
+    def __init__(self, path: str, sources: Sources) -> None:
         self._path = path
-        self._sources = watch
+        self._sources = sources
         self._seen: list[tuple[str, int, int, int]] | None = None
-        self._reading: subprocess.Popen[bytes] | None = None
+        self._reading: tuple[subprocess.Popen[bytes], int] | None = None
+        """The process that reads, and what it writes to."""
 
     def digest(self) -> str:
-        """Return it; empty when there is no file that can be read, or before it was."""
+        """Return it; empty when there is no file that can be read."""
         if not self._path:
             return ""
-        if self._reading is not None:
-            if self._reading.poll() is None:
-                return self._sources.digest
-            assert self._reading.stdout is not None
-            with self._reading.stdout as stdout, contextlib.suppress(msgspec.DecodeError):
-                self._sources = msgspec.json.decode(stdout.read(), type=Sources)
-            self._reading = None
-            self._seen = self._look()
-        elif self._look() != self._seen:
+        if self._seen is None:
+            self._seen = self._look()  # of what `serve` has read a moment ago
+        elif self._reading is not None:
+            process, fd = self._reading
+            if process.poll() is not None:
+                with contextlib.suppress(msgspec.DecodeError):
+                    self._sources = boots.from_fd(fd, Sources)
+                self._reading = None
+        elif (seen := self._look()) != self._seen:
+            self._seen = seen
+            fd = os.memfd_create("sources")
             command = [sys.executable, "-I", "-m", "switchgear.app.configuration", self._path]
-            self._reading = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=clean_environment(os.environ), cwd="/"
-            )
+            environment = clean_environment(os.environ)
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=fd, env=environment, cwd="/")  # noqa: S603
+            self._reading = process, fd
         return self._sources.digest
 
     def _look(self) -> list[tuple[str, int, int, int]]:

@@ -16,7 +16,6 @@ from switchgear.app.sealing import seal_one
 from switchgear.cli import vault_key
 from switchgear.cli.base import Bar, Column, Group, Output, now_ms, say, with_client
 from switchgear.cli.client import Client
-from switchgear.config import schema
 from switchgear.config.compile import Compiled, Compiler
 from switchgear.config.reader import Reader
 from switchgear.core.errors import ConfigProblem, UserError
@@ -166,7 +165,7 @@ def check(text: str) -> tuple[Compiled | None, list[ConfigProblem]]:
     """Compile what was written, as `config check` would; secrets count as given."""
     reader = Reader(lambda _kind, _name: "given")
     node = reader.compose(text, "imported")
-    config = reader.read(node) if node is not None else schema.Config()
+    config = reader.read(node)
     compiler = Compiler(config, reader, lambda _name: None)
     compiled = compiler.compile()
     problems = [*reader.problems, *compiler.problems]

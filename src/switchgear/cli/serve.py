@@ -104,7 +104,7 @@ def _networks(text: str | None) -> list[str]:
     help="What is worth a line.",
 )
 @click.option("--access-log", is_flag=True, envvar="SWITCHGEAR_ACCESS_LOG", help="Log one line per request.")
-@click.option("--quiet", is_flag=True, help="Print no welcome.")
+@click.option("--quiet", is_flag=True, envvar="SWITCHGEAR_QUIET", help="Print no welcome.")
 def serve(
     config: Path | None,
     data: Path | None,

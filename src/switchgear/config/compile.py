@@ -481,6 +481,8 @@ def check_provider(
         row = _row(name, spec)
     except KeyedError as exc:
         yield exc.key, str(exc)
+        if exc.key != "dialect" and spec.dialect is not None and spec.dialect not in GENERIC:
+            yield "dialect", _no_dialect(spec.dialect)
     for number, credential in enumerate(spec.credentials):
         if credential.auth is not None and not endpoint.is_auth(credential.auth):
             yield f"credentials[{number}].auth", _no_auth(credential.auth)
@@ -509,6 +511,10 @@ def check_provider(
 
 def _pem(text: str, read_file: Callable[[str], str | None]) -> str | None:
     return text if text.startswith("-----BEGIN") else read_file(text)
+
+
+def _no_dialect(text: str) -> str:
+    return f"{shown(text)} is not one of {', '.join(GENERIC)}{near(text, GENERIC)}"
 
 
 def _no_auth(text: str) -> str:
@@ -585,8 +591,7 @@ def _row(name: str, spec: schema.Provider) -> ProviderRow:
         row = GENERIC["openai"]
     if spec.dialect is not None and spec.dialect not in row.dialects:
         if spec.dialect not in GENERIC:
-            text = f"{shown(spec.dialect)} is not one of {', '.join(GENERIC)}{near(spec.dialect, GENERIC)}"
-            raise KeyedError("dialect", text)
+            raise KeyedError("dialect", _no_dialect(spec.dialect))
         row = GENERIC[spec.dialect]
     return row
 

@@ -220,10 +220,9 @@ class _Names:
     def _reaches(self, pattern: str) -> bool:
         if any(_matches(pattern, name) or _matches(name, pattern) for name in self._callable):
             return True
-        provider = pattern.partition("/")[0]
-        if "*" not in provider:
-            return self._implicit and "/" in pattern and provider in self._providers
-        return self._implicit and any(_matches(provider, name) or provider.endswith("*") for name in self._providers)
+        before = pattern.partition("*")[0]
+        places = (f"{name}/" for name in self._providers)
+        return self._implicit and any(place.startswith(before) or before.startswith(place) for place in places)
 
     # prices
 

@@ -105,8 +105,10 @@ class Reader:
             return None
         return node
 
-    def read(self, node: yaml.MappingNode) -> schema.Config:
-        """Convert a whole tree, as far as that is possible: look at `problems`."""
+    def read(self, node: yaml.MappingNode | None) -> schema.Config:
+        """Convert a whole tree, as far as that is possible: look at `problems`. Without one everything has its default."""
+        if node is None:
+            return schema.Config()
         kept = []
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else ""

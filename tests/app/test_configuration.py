@@ -1,0 +1,200 @@
+"""Configurations on disk: what is no plain file is refused, what is not there is told, CI needs no secrets."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from switchgear.app import configuration
+from switchgear.app.configuration import check_config, load_config, store_names, tls_problem, watch
+from switchgear.app.layout import Layout
+from switchgear.app.supervisor import ConfigOnDisk, Sources
+from switchgear.config.compile import parse_time
+from switchgear.config.names import Known
+from switchgear.core.errors import ConfigError, UserError
+from switchgear.testing.patience import until
+
+WHOLE = """
+providers:
+  openai: {credentials: [{name: prod, secret: {env: OPENAI_KEY}}], base_url: {env: BASE}}
+  own: {dialect: openai, base_url: "https://10.0.0.1/v1", allow_private: true, ca_file: ca.pem, credentials: [{sealed: true}]}
+listen: {tls: {cert: tls/cert.pem, key: tls/key.pem}}
+"""
+
+
+def write(folder, text, name="switchgear.yaml"):
+    path = folder / name
+    path.parent.mkdir(exist_ok=True, parents=True)
+    path.write_text(text)
+    return path
+
+
+def messages(checked):
+    return [p.message for p in checked.problems]
+
+
+def test_everything_that_is_not_there_is_told_at_once(tmp_path):
+    checked = check_config(write(tmp_path, WHOLE), {})
+    assert [(p.line, p.path) for p in checked.problems] == [
+        (3, "providers.openai.base_url"),
+        (3, "providers.openai.credentials[0].secret"),
+        (4, "providers.own.ca_file"),
+        (5, "listen.tls"),
+    ]
+
+
+def test_without_secrets_none_of_it_need_be_there(tmp_path):
+    path = write(tmp_path, WHOLE + "models: {a: opnai/x}\n")
+    checked = check_config(path, {}, without_secrets=True)
+    assert [p.path for p in checked.problems] == ["models.a"]
+
+
+def test_no_secret_is_read_without_secrets(tmp_path):
+    text = "providers: {openai: {credentials: [{secret: {file: sa.json}}]}}"
+    write(tmp_path, "sk-something", "sa.json")
+    checked = check_config(write(tmp_path, text), {}, without_secrets=True)
+    assert not checked.problems
+    assert checked.loaded.secrets == {}
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "pipe", "device", "bytes", "nul"])
+def test_what_is_no_readable_text_is_a_problem_and_hangs_nobody(tmp_path, kind):
+    part = tmp_path / "part.yaml"
+    name = "part.yaml"
+    if kind == "folder":
+        part.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(part)
+    elif kind == "device":
+        part.symlink_to("/dev/zero")
+    elif kind == "bytes":
+        part.write_bytes(b"models: {\xff: 1}\n")
+    elif kind == "nul":
+        name = '"part\\0.yaml"'
+    checked = check_config(write(tmp_path, f"workers: 1\ninclude: [{name}]\n"), {})
+    assert [(p.line, p.path) for p in checked.problems] == [(2, "include[0]")]
+
+
+def test_a_first_file_that_cannot_be_read_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="does not exist") as caught:
+        load_config(tmp_path / "gone.yaml", {})
+    assert caught.value.exit_code == 2
+
+
+def test_patterns_may_be_absolute_and_folders_do_not_match(tmp_path):
+    write(tmp_path, "models: {a: openai/x}\n", "other/a.yaml")
+    (tmp_path / "other" / "b.yaml").mkdir()
+    loaded = load_config(write(tmp_path, f"include: ['{tmp_path}/other/*.yaml']\n"), {})
+    assert [m.name for m in loaded.compiled.models] == ["a"]
+
+
+def test_a_key_that_expired_is_a_warning_so_that_a_restart_goes_on(tmp_path):
+    text = "keys: {old: {sha256: %s, expires: 2020-01-01}}" % ("ab" * 32)
+    checked = check_config(write(tmp_path, text), {}, now_ms=parse_time("2026-01-01"))
+    assert not checked.problems
+    assert [(w.path, w.is_warning) for w in checked.loaded.warnings] == [("keys.old.expires", True)]
+
+
+def test_a_secret_stays_sealed_while_its_reference_and_place_are_the_same(tmp_path):
+    text = "providers: {openai: {base_url: 'https://a.example/v1', credentials: [{name: p, secret: {env: KEY}}]}}"
+    path = write(tmp_path, text)
+    running = load_config(path, {"KEY": "sk-1"}).compiled
+    known = Known(credentials=frozenset({"openai/p"}))
+    kept = load_config(path, {}, known=known, running=running)
+    assert kept.kept == {("openai", "p"): "env:KEY"}
+    assert kept.secrets == {}
+    for changed, why in (
+        (text.replace("KEY", "OTHER"), "restart it with this one set"),
+        (text.replace("a.example", "b.example"), "the old address"),
+        (text.replace("env: KEY}", "env: KEY}, ceilings: {concurrency: 3}"), "ceilings only"),
+        (text.replace("env: KEY", "file: gone"), "cannot be read"),
+    ):
+        with pytest.raises(ConfigError, match=why):
+            load_config(write(tmp_path, changed), {}, known=known, running=running)
+    with pytest.raises(ConfigError, match="KEY"):
+        load_config(write(tmp_path, text), {}, known=Known(credentials=frozenset()), running=running)
+
+
+def test_variables_of_plain_text_are_remembered_for_a_reload(tmp_path):
+    path = write(tmp_path, "listen: {data: {env: WHERE}}")
+    running = load_config(path, {"WHERE": "127.0.0.1:5"}).compiled
+    assert load_config(path, {}, running=running).compiled.process.data == "127.0.0.1:5"
+    with pytest.raises(ConfigError):
+        load_config(path, {})
+
+
+def certificate(folder, name):
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x",
+         "-keyout", str(folder / f"{name}.key"), "-out", str(folder / f"{name}.pem")],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    return str(folder / f"{name}.pem"), str(folder / f"{name}.key")
+
+
+def test_tls_files_are_looked_at_before_anything_starts(tmp_path):
+    cert, key = certificate(tmp_path, "a")
+    _, other = certificate(tmp_path, "b")
+    assert tls_problem(cert, key) is None
+    assert "the key is not that of the certificate" in tls_problem(cert, other)
+    assert "does not exist" in tls_problem(str(tmp_path / "gone"), key)
+    subprocess.run(["openssl", "ec", "-aes256", "-passout", "pass:x", "-in", key, "-out", f"{key}.enc"], check=True,
+                   capture_output=True)  # fmt: skip
+    assert "passphrase" in tls_problem(cert, f"{key}.enc")
+    path = write(tmp_path, "listen: {tls: {cert: a.pem, key: b.key}}")
+    assert len(check_config(path, {}).problems) == 1
+
+
+def test_the_digest_is_that_of_all_files_and_a_program_of_its_own_gives_it(tmp_path):
+    path = write(tmp_path, "include: ['parts/*.yaml']\n")
+    part = write(tmp_path, "workers: 1\n", "parts/a.yaml")
+    loaded = load_config(path, {})
+    done = subprocess.run(
+        [sys.executable, "-I", "-m", "switchgear.app.configuration", str(path)], capture_output=True, check=True
+    )
+    found = msgspec.json.decode(done.stdout, type=Sources)
+    assert found == loaded.sources == watch(str(path))
+    assert found.digest == loaded.compiled.digest
+    assert found.files == [str(part), str(path)]
+    part.write_text("workers: 2\n")
+    assert watch(str(path)).digest != found.digest
+
+
+def test_the_supervisor_notices_edits_new_files_and_files_that_are_gone(tmp_path):
+    path = write(tmp_path, "include: ['parts/*.yaml']\n")
+    part = write(tmp_path, "workers: 1\n", "parts/a.yaml")
+    sources = load_config(path, {}).sources
+    disk = ConfigOnDisk(str(path), sources)
+    assert disk.digest() == sources.digest
+    seen = {sources.digest}
+    for change in (
+        lambda: part.write_text("workers: 2\n"),
+        lambda: write(tmp_path, "models: {a: openai/x}\n", "parts/b.yaml"),
+        part.unlink,
+        lambda: path.write_text("workers: 4\n"),
+        path.unlink,
+    ):
+        change()
+        found = until(disk.digest, lambda digest: digest not in seen)
+        seen.add(found)
+    assert found == ""
+
+
+def test_a_store_is_asked_only_where_there_is_one(tmp_path):
+    assert store_names(Layout(tmp_path)) is None
+
+
+def test_files_are_bounded(tmp_path):
+    path = tmp_path / "big"
+    path.write_bytes(b"x" * 2_000_000)
+    with pytest.raises(ValueError, match="over 1 MiB"):
+        configuration.read_bytes(str(path), 1 << 20)
+
+
+def test_the_company_example_is_good_and_every_key_and_model_in_it_is_used():
+    checked = check_config(Path(__file__).parents[2] / "deploy" / "company.yaml", {}, without_secrets=True)
+    assert [str(problem) for problem in [*checked.problems, *checked.loaded.warnings]] == []

@@ -1,0 +1,168 @@
+"""A configuration written out and read again is the same; differences are told by place."""
+# ruff: noqa: UP031  braces are YAML's here
+
+import msgspec
+import pytest
+import yaml
+
+from switchgear.config import document, schema
+from switchgear.config.compile import Compiled, Compiler, build_provider
+from switchgear.config.reader import Reader
+from switchgear.providers.catalogue import GENERIC, PROVIDERS
+
+WHOLE = """
+listen: {data: "0.0.0.0:443", console: "127.0.0.1:1", tls: {cert: /c.pem, key: /k.pem}, trusted_proxies: [10.0.0.0/8]}
+workers: 3
+limits: {head_s: 2.5, connections_max: 100}
+spool: {durability: power}
+providers:
+  openai: {credentials: [{name: prod, secret: {env: K}, ceilings: {concurrency: 5, requests_per_s: 9}}, {name: b, sealed: true}]}
+  azure-eu: {kind: azure, resource: acme-eu, api_version: "2025-04-01-preview", credentials: [{name: p, secret: {file: /s}}]}
+  azure-us: {kind: azure, resource: acme-us, credentials: [{name: p, sealed: true}]}
+  aws: {kind: bedrock, region: eu-central-1, credentials: [{name: r, auth: instance_role}, {name: k, sealed: true}]}
+  vertex: {project: acme, location: europe-west4, credentials: [{name: sa, sealed: true}]}
+  claude: {kind: vertex-anthropic, project: acme, location: eu, auth: workload_identity, auth_parameters: {audience: a, token: t}}
+  local: {dialect: responses, base_url: "http://10.0.0.1:8000/v1", allow_private: true, auth: none, own: true, pricing: openai}
+  odd: {dialect: openai, base_url: "https://a.example/x", auth: "header:x-token", max_tokens: max_completion_tokens,
+        stream_usage: false, drop: [seed], passthrough: ["GET /files*"], credentials: [{name: d, sealed: true}]}
+models:
+  implicit: false
+  plain: openai/gpt-4o
+  quick: {alias: fast}
+  "any/*": openai/*
+  fast:
+    deployments:
+      - {provider: azure-eu, model: d, credential: p, tier: 2, price: {input_per_mtok: 0.15, output_per_mtok: 0.6, per_image: 0.04}}
+      - {provider: local, model: q, price: free}
+    fallback: [plain]
+    strict: true
+    retry: {max: 2}
+    timeouts: {idle_s: 9}
+keys:
+  ci: {sha256: "%s", team: t, user: u, project: p, models: [fast], cidrs: [10.0.0.0/8], expires: 2027-01-31, tags: [a, b],
+       passthrough: ["odd GET /files*"]}
+  moved: {keyed: ["1:%s", "2:%s until 2027-01-01T00:00:00Z"]}
+pricing:
+  overrides: {openai/x: {cache_read_per_mtok: 0.000000001, input_per_mtok: 1}, local/q: free}
+  discount: {openai: 12.5%%, local: 10%%}
+defaults: {unpriced: refuse_all}
+retention: {ledger_days: 30, journal_hours: 48}
+compat: [litellm]
+""" % ("ab" * 32, "cd" * 32, "ef" * 32)
+
+
+def compile_(text):
+    reader = Reader(lambda kind, name: "sk-a-secret")
+    config = reader.read(reader.compose(text, "x.yaml"))
+    compiler = Compiler(config, reader, lambda path: None)
+    compiled = compiler.compile()
+    assert [*reader.problems, *compiler.problems] == []
+    return compiled, config
+
+
+def written(compiled):
+    notes = []
+    text = yaml.dump(document.of(compiled, notes), Dumper=yaml.CSafeDumper, sort_keys=False)
+    assert notes == []
+    return text
+
+
+def leaves(value, path=()):
+    """Walk any value by attribute, key and number: a way to compare that knows nothing of documents."""
+    if hasattr(value, "__struct_fields__"):
+        return {k: v for n in value.__struct_fields__ for k, v in leaves(getattr(value, n), (*path, n)).items()}
+    if isinstance(value, dict):
+        return {k: v for n, inner in value.items() for k, v in leaves(inner, (*path, n)).items()} or {path: {}}
+    if isinstance(value, list | tuple):
+        return {k: v for n, inner in enumerate(value) for k, v in leaves(inner, (*path, n)).items()} or {path: ()}
+    return {path: value}
+
+
+def test_a_whole_configuration_written_out_compiles_to_the_same():
+    compiled, _ = compile_(WHOLE)
+    text = written(compiled)
+    assert "sk-a-secret" not in text
+    again, _ = compile_(text)
+    assert leaves(again) == leaves(compiled)
+
+
+def test_that_configuration_uses_every_key_that_compiles_to_something():
+    _, config = compile_(WHOLE)
+    used = {".".join(str(p) for p in path if isinstance(p, str)) for path in leaves(config)}
+    ends = {path.rpartition(".")[2] for path in used}
+    elsewhere = {"version", "include", "store", "ca_file", "account", "secret"}
+
+    def keys(kind):
+        for field in msgspec.structs.fields(kind):
+            yield field.name
+
+    kinds = (
+        schema.Config,
+        schema.Provider,
+        schema.Model,
+        schema.Deployment,
+        schema.Key,
+        schema.Credential,
+        schema.Defaults,
+    )
+    default = {name for kind in kinds for name in keys(kind)} - elsewhere - ends
+    assert not {name for name in default if not any(f".{name}." in f".{path}." for path in used)}
+    changed = set()
+    for field in msgspec.structs.fields(schema.Model):
+        value = getattr(config.models["fast"], field.name)
+        other = getattr(config.models["quick"], field.name)
+        if value != other:
+            changed.add(field.name)
+    assert changed | {"strategy"} >= {f.name for f in msgspec.structs.fields(schema.Model)}
+
+
+@pytest.mark.parametrize("row", [*PROVIDERS.values()], ids=lambda row: row.name)
+def test_every_provider_of_the_catalogue_survives(row):
+    variables = {
+        name: f"{name}-1".replace("_", "-")
+        for name in ("resource", "region", "project", "location", "account")
+        if "{" + name + "}" in row.base_url
+    }
+    for name in (row.name, "another-name"):
+        spec = build_provider(name, schema.Provider(kind=row.name, **variables))
+        notes = []
+        found = msgspec.convert(document.provider(spec, notes), schema.Provider)
+        assert build_provider(name, found) == spec
+        assert not notes
+
+
+@pytest.mark.parametrize("dialect", GENERIC)
+def test_every_plain_dialect_survives(dialect):
+    spec = build_provider("mine", schema.Provider(dialect=dialect, base_url="https://a.example:8443/p"))
+    assert build_provider("mine", msgspec.convert(document.provider(spec, []), schema.Provider)) == spec
+
+
+def test_a_certificate_of_a_private_authority_is_written_out():
+    pem = "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"
+    spec = build_provider("mine", schema.Provider(base_url="https://a.example", ca_file="x.pem"), lambda path: pem)
+    assert build_provider("mine", msgspec.convert(document.provider(spec, []), schema.Provider)) == spec
+
+
+def test_differences_are_told_by_place():
+    old, _ = compile_(
+        "models: {a: openai/x, b: openai/y}\nproviders: {openai: {credentials: [{name: p, sealed: true}]}}"
+    )
+    new, _ = compile_(
+        "models: {a: openai/z, c: openai/y}\nproviders: {openai: {credentials: [{name: q, sealed: true}]}}\nworkers: 2"
+    )
+    found = document.changes(document.of(old), document.of(new))
+    assert [str(change) for change in found] == [
+        "providers.openai.credentials[p]: removed",
+        "providers.openai.credentials[q]: added",
+        "models.a: openai/x → openai/z",
+        "models.b: removed (openai/y)",
+        "models.c: added (openai/y)",
+        "workers: added (2)",
+    ]
+    assert document.summary(found) == "providers ~1, models +1 -1 ~1, workers +1"
+    assert document.changes(document.of(old), document.of(old)) == []
+    assert document.summary([]) == "nothing"
+
+
+def test_an_empty_configuration_is_an_empty_document():
+    assert document.of(Compiled()) == {}

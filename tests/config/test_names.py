@@ -1,0 +1,142 @@
+"""Names that lead nowhere, circles, and what is declared for nothing."""
+# ruff: noqa: UP031  braces are YAML's here
+
+import pytest
+
+from switchgear.config.compile import Compiler
+from switchgear.config.names import Known
+from switchgear.config.reader import Reader
+
+HASH = "ab" * 32
+
+
+def check(text, **more):
+    reader = Reader(lambda kind, name: "found")
+    config = reader.read(reader.compose(text, "x.yaml"))
+    compiler = Compiler(config, reader, lambda path: None, **more)
+    compiler.compile()
+    return [*reader.problems, *compiler.problems], compiler.warnings
+
+
+def told(found):
+    return [f"{p.line} {p.path} {p.message}" for p in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "message"),
+    [
+        ("models: {a: {alias: b}, b: {alias: a}}", "models.a.alias", "circle: a → b → a"),
+        ("models: {a: {alias: a}}", "models.a.alias", "circle: a → a"),
+        ("models: {'a*': {alias: ax}}", "models.a*.alias", "circle"),
+        ("models: {a: {alias: opnai/x}}", "models.a.alias", "did you mean 'openai'"),
+        ("models: {implicit: false, a: {alias: openai/x}}", "models.a.alias", "`models.implicit` is false"),
+        ("models: {a: {deployments: [{provider: opnai, model: x}]}}", "models.a.deployments[0].provider", "'openai'"),
+        (
+            "providers: {openai: {credentials: [{name: prod, sealed: true}]}}\n"
+            "models: {a: {deployments: [{provider: openai, model: x, credential: prd}]}}",
+            "models.a.deployments[0].credential",
+            "did you mean 'prod'",
+        ),
+        (
+            "models: {a: {deployments: [{provider: openai, model: x}], fallback: [zz]}}",
+            "models.a.fallback[0]",
+            "there is no model 'zz'",
+        ),
+        (
+            "models: {a: {deployments: [{provider: openai, model: x}], fallback: [a]}}",
+            "models.a.fallback[0]",
+            "falls back to itself",
+        ),
+        (
+            "models: {a: {deployments: [{provider: openai, model: x}], fallback: [b]}, b: {alias: a}}",
+            "models.a.fallback[0]",
+            "falls back to itself (through 'b')",
+        ),
+        ("models: {a: openai/*}", "models.a", "has none that could be carried over"),
+        ("keys: {k: {sha256: %s, models: [nope]}}" % HASH, "keys.k.models[0]", "there is no model 'nope'"),
+        ("keys: {k: {sha256: %s}, l: {sha256: %s}}" % (HASH, HASH.upper()), "keys.l.sha256", "'k' has the same hash"),
+        ("keys: {k: {sha256: %s, passthrough: ['opnai GET /x']}}" % HASH, "keys.k.passthrough[0]", "'openai'"),
+        ("pricing: {overrides: {opnai/x: free}}", "pricing.overrides.opnai/x", "did you mean 'openai'"),
+        ("pricing: {overrides: {gpt: free}}", "pricing.overrides.gpt", "must be provider/model"),
+        ("pricing: {discount: {opnai: 5%}}", "pricing.discount.opnai", "did you mean 'openai'"),
+    ],
+)
+def test_what_leads_nowhere_is_an_error_with_its_line(text, path, message):
+    problems, _ = check(text)
+    assert any(p.path == path and message in p.message and p.line > 0 for p in problems), told(problems)
+    assert len(problems) == 1, told(problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "message"),
+    [
+        ("models: {a: openai/x, b: openai/y}\nkeys: {k: {sha256: %s, models: [a]}}" % HASH, "models.b", "no key"),
+        ("models: {implicit: false}\nproviders: {openai: {}}", "providers.openai", "never called"),
+        ("keys: {k: {sha256: %s, models: []}}" % HASH, "keys.k.models", "allows nothing"),
+        ("keys: {k: {sha256: %s, models: ['zz*']}}" % HASH, "keys.k.models", "allows nothing"),
+        ("providers: {mine: {base_url: 'https://a.b/v1', pricing: opnai}}", "providers.mine.pricing", "'openai'"),
+        (
+            "models: {a: {deployments: [{provider: openai, model: x}], fallback: [b]},"
+            " b: {deployments: [{provider: openai, model: y}], fallback: [a]}}",
+            "models.a.fallback[0]",
+            "fall back to each other",
+        ),
+    ],
+)
+def test_what_is_declared_for_nothing_is_a_warning(text, path, message):
+    problems, warnings = check(text)
+    assert not [p for p in problems if "secret" not in p.message]
+    assert any(w.path == path and message in w.message for w in warnings), told(warnings)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "models: {a: {alias: b}, b: openai/x}",
+        "models: {a: {alias: 'openai/x'}}",
+        "models: {'gpt-*': openai/*, quick: {alias: gpt-4o}}",
+        "keys: {k: {sha256: %s, models: ['openai/*', '*']}}" % HASH,
+        "models: {fast: openai/x}\nkeys: {k: {sha256: %s, models: ['fa*']}}" % HASH,
+        "models: {a: {deployments: [{provider: openai, model: x, credential: added-later}]}}",
+    ],
+)
+def test_what_leads_somewhere_is_no_problem(text):
+    assert check(text) == ([], [])
+
+
+def test_what_a_gateway_knows_besides_the_file_counts():
+    text = "models: {a: mine/x, b: {alias: theirs}}\nkeys: {k: {sha256: %s, models: [theirs, a, b]}}" % HASH
+    assert len(check(text)[0]) == 3
+    assert check(text, known=Known(providers=frozenset({"mine"}), models=frozenset({"theirs"}))) == ([], [])
+    other = "models: {a: {deployments: [{provider: openai, model: x, credential: zz}]}}"
+    assert check(other)[0] == []
+    assert check(other, known=Known(credentials=frozenset({"openai/zz"}))) == ([], [])
+    assert len(check(other, known=Known(credentials=frozenset()))[0]) == 1
+
+
+def test_wrong_types_do_not_hide_wrong_names():
+    problems, _ = check(
+        """
+wrokers: 3
+limits: {head_s: soon, connections_max: -1}
+providers:
+  openai: {kind: opnai, dialect: soap, credentials: [{name: "A B", sealed: perhaps}]}
+models:
+  a: {alias: [b]}
+  b: {alias: nowhere, strict: 3}
+  c: {deployments: [{provider: nobody, model: x, tier: one}, {model: y}], strategy: wieghted}
+keys:
+  k: {sha256: zz, expires: someday, cidrs: [1.2.3.4/8], models: [nope]}
+pricing: {discount: {openai: ten, nobody: 5%}}
+defaults: {unpriced: maybe}
+teams: {}
+""",
+    )
+    assert {p.path for p in problems} == {
+        "wrokers", "limits.head_s", "limits.connections_max", "providers.openai.kind", "providers.openai.dialect",
+        "providers.openai.credentials[0].name", "providers.openai.credentials[0].sealed", "models.a.alias", "models.b.alias",
+        "models.b.strict", "models.c.deployments[0].provider", "models.c.deployments[0].tier", "models.c.deployments[1]",
+        "models.c.strategy", "keys.k.sha256", "keys.k.expires", "keys.k.cidrs[0]", "keys.k.models[0]",
+        "pricing.discount.openai", "pricing.discount.nobody", "defaults.unpriced", "teams",
+    }, told(problems)  # fmt: skip
+    assert all(p.line > 0 for p in problems)
