@@ -52,9 +52,9 @@ class Limits(msgspec.Struct, kw_only=True):
     head_s: float = 10.0
     """Seconds that a request head may take to arrive."""
     body_grace_s: float = 10.0
-    """Seconds after which a body must make at least `body_rate_min`."""
+    """Seconds of each stretch in which a body must make at least `body_rate_min`."""
     body_rate_min: int = 1_024
-    """Bytes per second that a body must make after the grace."""
+    """Bytes per second that a body must make in each such stretch."""
     keep_alive_s: float = 75.0
     """Seconds after which an idle connection is closed."""
     write_stall_s: float = 60.0
