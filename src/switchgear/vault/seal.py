@@ -110,7 +110,7 @@ def authorizer_of(secret: Secret, endpoint: Endpoint) -> Authorizer | None:
 class Redactor:
     """Removes one credential's secrets from bytes that leave the vault (C9)."""
 
-    __slots__ = ("_minted", "_values")
+    __slots__ = ("_all", "_minted", "_values")
 
     def __init__(self, secret: Secret) -> None:
         value = secret.reveal()
@@ -118,10 +118,12 @@ class Redactor:
         self._values = [value, *(part for part in parts if len(part) >= 16)]
         self._values = [value for value in dict.fromkeys(self._values) if len(value) >= 8]
         self._minted: list[bytes] = []
+        self._all = tuple(self._values)
 
     def watch(self, minted: list[bytes]) -> None:
         """Remove these, too: what the secret was traded for. The ones before stay watched until the next trade."""
         self._minted = [*self._minted[-4:], *minted]
+        self._all = (*self._values, *self._minted)
 
     def clean(self, data: bytes) -> bytes:
         """Return the data without the secrets."""
@@ -132,3 +134,22 @@ class Redactor:
             if value in data:
                 data = data.replace(value, b"[redacted]")
         return data
+
+    def stream(self, held: bytes, data: bytes, is_last: bool) -> tuple[bytes, bytes]:
+        """Return (what may go on, what is held back): the next piece of a body, behind what was held of those before. An end that
+        a secret could begin with waits for the next piece."""
+        if held:
+            data = held + data
+        for value in self._all:
+            if value in data:
+                data = data.replace(value, b"[redacted]")
+        if is_last or data.endswith(b"\n"):
+            return data, b""  # an event's end, mostly: no secret has a line's end in it
+        for value in self._all:
+            begin = value[:1]
+            at = data.find(begin, max(0, len(data) - len(value) + 1))
+            while at >= 0:
+                if value.startswith(data[at:]):
+                    return data[:at], data[at:]
+                at = data.find(begin, at + 1)
+        return data, b""

@@ -163,6 +163,7 @@ class Attempt:
         "_received",
         "_sent_bytes",
         "_status",
+        "_tail",
         "_uncredited",
         "_window",
         "dispatched",
@@ -189,6 +190,7 @@ class Attempt:
         self._head: ResponseHead | None = None
         self._status: int | None = None
         self._error_body: list[bytes] | None = None
+        self._tail = b""
         self._window = WINDOW_BYTES
         self._uncredited = 0
         self._received = 0
@@ -384,6 +386,8 @@ class Attempt:
             return
         ended = END if complete else 0
         link, connection = self._link, self._connection
+        if self._opened is not None:
+            body, self._tail = self._opened.redactor.stream(self._tail, body, complete)
         if head is not None:
             assert self._opened is not None
             assert connection is not None
@@ -395,7 +399,7 @@ class Attempt:
             else:
                 link.queue(frames.encode_with_head(FrameType.HEAD, self.id, payload, b"", 0))
                 self._queue_data(body, ended)
-        else:
+        elif body or ended:
             self._queue_data(body, ended)
         if complete:
             self._finish(None)
