@@ -154,7 +154,8 @@ async def get_log(call: Call) -> Any:
     )
     if not found:
         raise UserError(
-            f"there is no record {call.path['id']!r}", "records appear within a second; see switchgear log list"
+            f"there is no record {call.path['id']!r}",
+            "records appear within a second; requests without a valid key are counted, not recorded: switchgear status --json",
         )
     return record.full(found[0])
 

@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 
 from switchgear import __version__
+from switchgear.control.answers import ANSWERS
 from switchgear.control.api import Route
 
+JSON = "application/json"
 _PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
 _ERRORS = {
     "400": "The request is wrong; `hint` says what to do.",
@@ -27,7 +29,7 @@ _ERRORS = {
 }
 
 
-class Error(msgspec.Struct):
+class ErrorAnswer(msgspec.Struct):
     """Body of an error: what, and what to do."""
 
     error: str
@@ -37,11 +39,14 @@ class Error(msgspec.Struct):
 
 
 def document(routes: Iterable[Route]) -> dict[str, Any]:
-    """Describe the routes. Bodies are described by the types that decode them, so they cannot drift."""
+    """Describe the routes. Bodies are described by the types that decode them, so they cannot drift; answers by the table in
+    `answers`, which tests compare with what is answered. Raises KeyError for a route whose answer nobody described."""
     table = list(routes)
-    bodies = [route.body for route in table if route.body is not None]
-    schemas, components = msgspec.json.schema_components([Error, *bodies], ref_template="#/components/schemas/{name}")
-    by_type = dict(zip([Error, *bodies], schemas, strict=True))
+    types = [ErrorAnswer, *(route.body for route in table if route.body is not None)]
+    types += [ANSWERS[route.method, route.path] for route in table if route.content_type == JSON]
+    types = list(dict.fromkeys(types))
+    schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    by_type = dict(zip(types, _modern(schemas), strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for route in table:
         path = _PARAMETER.sub(r"{\1}", route.path)
@@ -51,10 +56,20 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
         "info": {"title": "Switchgear admin API", "version": __version__},
         "paths": paths,
         "components": {
-            "schemas": components,
+            "schemas": _modern(components),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "sgat-…"}},
         },
     }
+
+
+def _modern(value: Any) -> Any:
+    """Write tuples as JSON Schema 2020-12 does, which OpenAPI 3.1 takes: `prefixItems`, where older drafts had lists of `items`."""
+    if isinstance(value, dict):
+        found = {name: _modern(one) for name, one in value.items()}
+        if isinstance(found.get("items"), list):
+            found["prefixItems"], found["items"] = found["items"], False
+        return found
+    return [_modern(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _operation(route: Route, by_type: dict[Any, Any]) -> dict[str, Any]:
@@ -64,8 +79,8 @@ def _operation(route: Route, by_type: dict[Any, Any]) -> dict[str, Any]:
         for name in _PARAMETER.findall(route.path)
     ]
     parameters += [{"name": name, "in": "query", "schema": {"type": "string"}} for name in route.query]
-    shape = {"type": "object" if route.content_type == "application/json" else "string"}
-    problem = {"content": {"application/json": {"schema": by_type[Error]}}}
+    shape = by_type[ANSWERS[route.method, route.path]] if route.content_type == JSON else {"type": "string"}
+    problem = {"content": {JSON: {"schema": by_type[ErrorAnswer]}}}
     operation: dict[str, Any] = {
         "operationId": re.sub(r"\W+", "_", f"{route.method.lower()} {route.path.removeprefix('/api/v1')}").strip("_"),
         "summary": text.split("\n", 1)[0],
@@ -80,6 +95,6 @@ def _operation(route: Route, by_type: dict[Any, Any]) -> dict[str, Any]:
     if route.body is not None:
         operation["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": by_type[route.body]}},
+            "content": {JSON: {"schema": by_type[route.body]}},
         }
     return operation

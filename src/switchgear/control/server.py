@@ -204,4 +204,4 @@ def _json(status: int, value: Any) -> Response:
 
 
 def _error(status: int, message: str, hint: str, wrong_use: bool = False) -> Response:
-    return _json(status, openapi.Error(message, hint, wrong_use))
+    return _json(status, openapi.ErrorAnswer(message, hint, wrong_use))

@@ -1,0 +1,390 @@
+"""What every route of the admin API answers: types for its description (openapi), which a test compares with real answers. Level 5.
+
+Handlers return plain values; these types say what stands in them. A field with a default may be missing.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+from switchgear.config.compile import Compiled, ProviderSpec
+from switchgear.confine.cell import Held
+from switchgear.control import findings
+from switchgear.control.api import P
+from switchgear.control.refusals import Refusal
+from switchgear.detect.finding import Finding
+from switchgear.ledger import record, verify
+from switchgear.store.objects import TokenRow
+from switchgear.vault.box import Metadata
+
+
+class Name(msgspec.Struct):
+    """What was added, changed or removed."""
+
+    name: str
+
+
+class Pids(msgspec.Struct):
+    """Process ids by role."""
+
+    supervisor: int | None = None
+    vault: list[int] = []
+    control: int | None = None
+    edge: list[int] = []
+    demo: int | None = None
+
+
+class Absorbed(msgspec.Struct):
+    """How far the ledger is."""
+
+    absorbed: int
+    spool_bytes: int
+
+
+class DoubleEntry(msgspec.Struct):
+    """What the two books say of each other."""
+
+    checked: int
+    unspooled: int
+    repeated: int
+    contradicted: int = 0
+
+
+class InForce(msgspec.Struct):
+    """Which file is in force."""
+
+    source: str
+    digest: str
+
+
+class RefusedRequests(msgspec.Struct):
+    """Requests that the gateway refused, by the code of the error."""
+
+    last_minute: dict[str, int]
+    total: dict[str, int]
+
+
+class Attempts(msgspec.Struct):
+    """Attempts at a provider since control began."""
+
+    attempts: int
+    errors: int
+
+
+class Status(msgspec.Struct, kw_only=True):
+    """State of the processes, the ledger and the configuration."""
+
+    version: str
+    state: Literal["ready", "degraded", "draining", "starting", "stopped"]
+    data_url: str | None = None
+    console_url: str | None = None
+    pids: Pids
+    problems: list[str]
+    data: str = ""
+    confinement: dict[str, Held | None] = {}
+    kek: str = ""
+    ledger: Absorbed
+    double_entry: DoubleEntry
+    refused_requests: RefusedRequests
+    config: InForce
+    freezes: dict[str, int | None]
+    prices: str
+    refused: dict[str, Refusal] = {}
+    providers: dict[str, Attempts] = {}
+
+
+class Key(msgspec.Struct, kw_only=True):
+    """A virtual key, without its secret."""
+
+    id: str
+    name: str
+    version: int
+    source: str
+    team: str | None
+    user: str | None
+    project: str | None
+    models: list[str] | None
+    cidrs: list[str] | None
+    tags: list[str]
+    passthrough: list[str]
+    expires_ms: int | None
+    revoked_ms: int | None
+    created_ms: int
+    secrets: int
+
+
+class NewKey(Key, kw_only=True):
+    """A key with its secret, which is shown this once; of an imported one none is known."""
+
+    key: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class SpentKey(Key, kw_only=True):
+    """A key with what it spent."""
+
+    spent_before_nanousd: int
+    spent_nanousd: int
+    spent_usd: str
+
+
+class Keys(msgspec.Struct):
+    """All keys."""
+
+    keys: list[Key]
+
+
+class Sums(msgspec.Struct, kw_only=True):
+    """Sums of requests; `group` has the value of each dimension that was asked for."""
+
+    group: dict[str, str | None]
+    requests: int
+    attempts: int
+    errors: int
+    input_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    cost_nanousd: int
+    list_cost_nanousd: int
+    unpriced_requests: int
+    estimated_requests: int
+    failed_attempts: int
+    cost_usd: str
+
+
+class Usage(msgspec.Struct):
+    """Rows by dimension, and their total."""
+
+    rows: list[Sums]
+    total: Sums
+
+
+class Log(msgspec.Struct):
+    """Records, newest first; `next` is the cursor of the following page."""
+
+    records: list[record.Record]
+    next: str | None
+
+
+class Known(msgspec.Struct):
+    """Digest → (virtual_key or credential, its name)."""
+
+    known: dict[str, tuple[str, str]]
+
+
+class Findings(msgspec.Struct):
+    """Stored findings."""
+
+    findings: list[findings.Stored]
+
+
+class Looked(msgspec.Struct):
+    """What the doctor sees, and when it looked."""
+
+    findings: list[Finding]
+    time_ms: int | None
+
+
+class Provider(msgspec.Struct):
+    """A configured provider."""
+
+    name: str
+    source: Literal["file", "store"]
+    dialects: list[str]
+    base_url: str
+    auth: str
+    allow_private: bool
+    pricing: str | None
+    credentials: list[str]
+    spec: ProviderSpec
+
+
+class Providers(msgspec.Struct):
+    """Configured providers, and the names that the catalogue knows."""
+
+    providers: list[Provider]
+    catalogue: list[str]
+
+
+class Credential(Metadata, frozen=True, kw_only=True):
+    """What may be told of a credential."""
+
+    refused: Refusal | None = None
+
+
+class Credentials(msgspec.Struct):
+    """All credentials."""
+
+    credentials: list[Credential]
+
+
+class Tested(msgspec.Struct):
+    """What a call with a credential came to."""
+
+    ok: bool
+    message: str
+
+
+class VaultKey(msgspec.Struct):
+    """The vault's public key, in hex."""
+
+    public_key: str
+
+
+class Model(msgspec.Struct):
+    """A configured model."""
+
+    name: str
+    source: Literal["file", "store"]
+    alias: str | None
+    deployments: list[str]
+    fallback: list[str]
+
+
+class Models(msgspec.Struct):
+    """Configured models, and the patterns that are callable without."""
+
+    models: list[Model]
+    implicit: list[str]
+
+
+class Candidate(msgspec.Struct):
+    """A place where a request may go."""
+
+    provider: str
+    credential: str
+    upstream_model: str
+    priced: bool
+    frozen: list[str]
+
+
+class Explained(msgspec.Struct):
+    """Where a request would go, and why."""
+
+    model: str
+    callable: bool
+    steps: list[str]
+    candidates: list[Candidate]
+
+
+class Tier(msgspec.Struct):
+    """A price above an input size."""
+
+    above_input_tokens: int
+    usd_per_mtok: str
+
+
+class Rates(msgspec.Struct):
+    """USD per million tokens."""
+
+    usd_per_mtok: str
+    tiers: list[Tier]
+
+
+class ShownPrice(msgspec.Struct, kw_only=True):
+    """A price as requests are charged."""
+
+    model: str
+    matched: str
+    source: str
+    id: str
+    discount_percent: float
+    rates: dict[str, Rates]
+    units: dict[str, str]
+    service_tiers: list[str]
+
+
+class Prices(msgspec.Struct):
+    """Prices, and the date of the shipped ones."""
+
+    prices: list[ShownPrice]
+    snapshot: str
+
+
+class Config(msgspec.Struct):
+    """The configuration in force, without secrets."""
+
+    compiled: Compiled
+
+
+class Applied(msgspec.Struct):
+    """SHA-256 of the file that is in force now."""
+
+    digest: str
+
+
+class Frozen(msgspec.Struct):
+    """What stands still, and until when."""
+
+    subject: str
+    until_ms: int | None = None
+
+
+class Token(msgspec.Struct):
+    """A token that is shown this once."""
+
+    token: str
+
+
+class MadeToken(msgspec.Struct):
+    """A token for automation; `token` is shown this once."""
+
+    name: str
+    role: str
+    expires_ms: int | None
+    token: str
+
+
+class AdminTokens(msgspec.Struct):
+    """Tokens for automation, without their values."""
+
+    tokens: list[TokenRow]
+
+
+ANSWERS: dict[tuple[str, str], Any] = {
+    ("GET", f"{P}/keys"): Keys,
+    ("POST", f"{P}/keys"): NewKey,
+    ("GET", f"{P}/keys/{{name}}"): SpentKey,
+    ("PATCH", f"{P}/keys/{{name}}"): Key,
+    ("POST", f"{P}/keys/{{name}}/rotate"): NewKey,
+    ("POST", f"{P}/keys/{{name}}/revoke"): Key,
+    ("GET", f"{P}/usage"): Usage,
+    ("GET", f"{P}/ledger/verify"): verify.Verdict,
+    ("GET", f"{P}/log"): Log,
+    ("GET", f"{P}/log/{{id}}"): record.Record,
+    ("GET", f"{P}/doctor"): Looked,
+    ("POST", f"{P}/recognise"): Known,
+    ("GET", f"{P}/findings"): Findings,
+    ("POST", f"{P}/findings"): findings.Recorded,
+    ("PATCH", f"{P}/findings/{{id}}"): findings.Stored,
+    ("GET", "/api/openapi.json"): dict[str, Any],
+    ("GET", f"{P}/status"): Status,
+    ("GET", f"{P}/providers"): Providers,
+    ("POST", f"{P}/providers"): Name,
+    ("DELETE", f"{P}/providers/{{name}}"): Name,
+    ("GET", f"{P}/credentials"): Credentials,
+    ("PUT", f"{P}/credentials"): Metadata,
+    ("POST", f"{P}/credentials/{{provider}}/{{name}}/disable"): Metadata,
+    ("POST", f"{P}/credentials/{{provider}}/{{name}}/enable"): Metadata,
+    ("DELETE", f"{P}/credentials/{{provider}}/{{name}}"): Metadata,
+    ("POST", f"{P}/credentials/{{provider}}/{{name}}/test"): Tested,
+    ("GET", f"{P}/vault/key"): VaultKey,
+    ("GET", f"{P}/models"): Models,
+    ("POST", f"{P}/models"): Name,
+    ("GET", f"{P}/models/explain"): Explained,
+    ("DELETE", f"{P}/models/{{name:path}}"): Name,
+    ("GET", f"{P}/prices"): Prices,
+    ("GET", f"{P}/prices/show"): ShownPrice,
+    ("PUT", f"{P}/prices"): ShownPrice,
+    ("GET", f"{P}/config"): Config,
+    ("PUT", f"{P}/config"): Applied,
+    ("POST", f"{P}/freezes"): Frozen,
+    ("DELETE", f"{P}/freezes/{{subject:path}}"): Frozen,
+    ("GET", f"{P}/tokens"): AdminTokens,
+    ("POST", f"{P}/tokens"): MadeToken,
+    ("DELETE", f"{P}/tokens/{{name}}"): Name,
+    ("POST", f"{P}/admin/link"): Token,
+    ("POST", f"{P}/setup"): Token,
+}
+"""By method and path: every route whose answer is JSON."""
