@@ -1,6 +1,10 @@
 """The tree of exceptions is drawn in its docstring."""
 
 import inspect
+from typing import Any
+
+import msgspec
+import pytest
 
 from switchgear.core import errors
 
@@ -16,3 +20,12 @@ def test_a_config_error_lists_all_problems_and_exits_2():
     error = errors.ConfigError([problem, problem])
     assert error.exit_code == 2
     assert str(error).count("a.yaml:3: models.x: bad") == 2
+
+
+@pytest.mark.parametrize("data", [b'{"id":"a\xff"}', b'{"id":"\\ud800"}', b'{"id":1', b'{"id":1}', b"[" * 5_000])
+def test_whatever_cannot_be_decoded_is_one_of_the_unreadable(data):
+    for kind in (dict[str, str], msgspec.Raw, Any):
+        try:
+            msgspec.json.decode(data, type=kind)
+        except errors.UNREADABLE:
+            continue

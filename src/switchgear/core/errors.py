@@ -20,6 +20,10 @@ import msgspec
 
 from switchgear.core.text import clean
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding foreign JSON or msgpack raises: msgspec has one error for its shape, lets Python's own through for a string that
+is not UTF-8, and the interpreter's for one that is too deep. Whoever catches one of them means all."""
+
 
 class SwitchgearError(Exception):
     """The root of the tree."""

@@ -9,6 +9,7 @@ import re
 import msgspec
 from msgspec import Raw
 
+from switchgear.core.errors import UNREADABLE
 from switchgear.dialects.reading import Unfit
 
 MEMBERS: dict[tuple[str, str], tuple[str, ...]] = {
@@ -56,7 +57,7 @@ def judge(dialect: str, operation: str, body: bytes, content_type: bytes) -> Unf
         found = _decode(body)
     except msgspec.ValidationError:
         return Unfit("it is no JSON object")
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         return Unfit("it is not JSON, or only a part of it")
     has_error = bytes(found.get("error", b"null")) != b"null"
     kept = [value for name in members if (value := bytes(found.get(name, b"null")))[:1] not in {b"n", b'"'}]
@@ -76,6 +77,6 @@ def is_event(data: bytes) -> bool:
     """Tell whether an event's data is what events of all dialects are: a JSON object."""
     try:
         _decode(data)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         return False
     return True

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, reasoning, references
@@ -449,7 +450,7 @@ def usage_of_raw(raw: Raw) -> Usage | None:
     """Read a usage object; None where there is none that decodes."""
     try:
         found: Usage | None = _decode_usage(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
     return found
 

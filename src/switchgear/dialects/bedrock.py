@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from switchgear.core.errors import ProtocolError
+from switchgear.core.errors import UNREADABLE, ProtocolError
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, reasoning
@@ -498,7 +498,7 @@ class StreamDecoder:
                 self._is_ended = True
             else:
                 self._event(message.headers.get(":event-type", ""), body)
-        except (msgspec.DecodeError, RecursionError, InvalidBodyError) as exc:
+        except (*UNREADABLE, InvalidBodyError) as exc:
             raise ProtocolError(f"the provider sent an event that is not of its dialect: {exc}") from exc
 
     def _event(self, kind: str, body: Node) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from switchgear.core.errors import ProtocolError
+from switchgear.core.errors import UNREADABLE, ProtocolError
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, openai, reasoning
@@ -629,7 +629,7 @@ class _StreamedCall:
         """True when the arguments are one JSON value; asked once for each call that follows."""
         try:
             msgspec.json.decode("".join(self.arguments), type=Raw)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return False
         return True
 

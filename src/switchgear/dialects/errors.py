@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from switchgear.core.errors import UNREADABLE
 from switchgear.core.problems import Problem
 from switchgear.dialects import meanings
 from switchgear.dialects.shape import encode
@@ -117,7 +118,7 @@ def message_of(body: bytes) -> str:
     """Find the sentence in a provider's error body, whatever its dialect; HTML and garbage are named, not shown."""
     try:
         value: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return "the provider answered with an error that is not JSON"
     if isinstance(value, list) and value:
         value = value[0]  # Gemini's array mode
@@ -153,7 +154,7 @@ def status_of(body: bytes) -> int:
     the gateway's credential."""
     try:
         value: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         return 502
     if isinstance(value, list) and value:
         value = value[0]  # Gemini's array mode
@@ -178,7 +179,7 @@ def label_of(body: bytes) -> str:
     "" when there are none. Its sentence is left out: it may quote the prompt. So is what may be a key."""
     try:
         value: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return ""
     if isinstance(value, list) and value:
         value = value[0]

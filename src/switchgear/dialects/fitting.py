@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.dialects import hub
 from switchgear.dialects.hub import Media, Message, Request, Text
@@ -261,7 +262,7 @@ def _declare_past_tools(request: Request) -> None:
 def _fit_schema(tool: hub.Tool, rules: Rules, dropped: list[str]) -> None:
     try:
         schema = msgspec.json.decode(tool.schema)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return
     if not isinstance(schema, dict):
         schema = {}

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, reasoning
@@ -367,7 +368,7 @@ def _result_object(text: str) -> Any:
     if text.lstrip().startswith("{"):
         try:
             value = decode(text)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return {"output": text}
         if isinstance(value, dict):
             return value

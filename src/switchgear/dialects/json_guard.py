@@ -13,6 +13,7 @@ from itertools import accumulate
 
 import msgspec
 
+from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, finish
 
 DEPTH_MAX = 64
@@ -151,7 +152,7 @@ _decode_str = msgspec.json.Decoder(str).decode
 def _name(raw: bytes) -> str:
     try:
         return _decode_str(b'"%b"' % raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return raw.decode("utf-8", "replace")  # no JSON: the decoder of the body refuses it
 
 

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from switchgear.core.errors import UNREADABLE
+
 Meaning = Literal["context_length", "content_policy", "quota", "model_not_found"]
 
 TEXT_CHARS_MAX = 4_096
@@ -108,7 +110,7 @@ def retry_delay_s(body: bytes) -> int | None:
 def _error(body: bytes) -> Any:
     try:
         value: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
     if isinstance(value, list) and value:
         value = value[0]

@@ -7,6 +7,7 @@ reference, read 2026-11-23); DeepSeek reports cache hits in `prompt_cache_hit_to
 import msgspec
 from msgspec import Raw
 
+from switchgear.core.errors import UNREADABLE
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects.reading import Reading, cap
 from switchgear.dialects.text_count import TextCount
@@ -113,7 +114,7 @@ def read_answer(body: bytes) -> Reading:
     """Read usage from a plain answer. A body that does not decode yields an empty reading: it is not ours to judge."""
     try:
         answer = _decode_answer(body)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return Reading()
     finish = answer.choices[0].finish_reason if answer.choices else None
     is_fit = bool(answer.choices) or len(memoryview(answer.data)) > len(b"null")
@@ -129,7 +130,7 @@ def read_media_answer(body: bytes) -> Reading:
     "Images", "Audio"; Cohere and Jina, "Rerank"; as of 2026-11). A sound itself says nothing."""
     try:
         answer = _decode_media(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         return Reading()
     units: dict[str, int] = {}
     found = answer.usage or _MediaUsage()
@@ -224,7 +225,7 @@ def usage_of_raw(raw: Raw) -> TokenUsage | None:
     """Read a usage object; None where there is none, or nothing sensible in it."""
     try:
         return _usage(_decode_usage(raw))
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
 
 
@@ -310,7 +311,7 @@ class StreamMeter:
             return True
         try:
             chunk = _decode_chunk(data)
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             return True
         reading = self.reading
         if chunk.id and reading.response_id is None:

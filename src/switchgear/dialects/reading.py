@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw
 
+from switchgear.core.errors import UNREADABLE
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects.shape import TRANSLATION_ERRORS, Node, decode_event
 from switchgear.dialects.text_count import TextCount
@@ -68,7 +69,7 @@ def usage_reader(kind: type[T], tokens: Callable[[T], TokenUsage | None]) -> Cal
             return None
         try:
             usage = tokens(read(raw))
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             return None
         return usage if usage is not None and usage.is_sane() else None
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Raw
 
+from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, finish
 from switchgear.core.usage import TOKENS_MAX
 from switchgear.dialects import forms, json_guard, references
@@ -308,7 +309,7 @@ def _typed(read: Callable[[Raw], T], raw: Raw, name: str) -> T:
     """Decode a value, or say which key is wrong."""
     try:
         return read(raw)
-    except msgspec.DecodeError as exc:
+    except UNREADABLE as exc:
         raise InvalidBodyError(f"invalid value for {name!r}: {exc}", name) from None
 
 
@@ -341,7 +342,7 @@ def _read_metadata(raw: Raw, request: Request) -> None:
     elif user.lstrip().startswith("{"):
         try:
             request.session = msgspec.json.decode(user, type=dict[str, str]).get("session_id")
-        except msgspec.DecodeError:
+        except UNREADABLE:
             request.session = None
     else:
         request.end_user = user
@@ -403,7 +404,7 @@ def _join(fields: dict[str, Raw]) -> Body:
 def _with_usage(options: Raw) -> Raw:
     try:
         decoded = msgspec.json.decode(options, type=dict[str, Raw] | None) or {}
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return options
     decoded["include_usage"] = Raw(b"true")
     return Raw(encode(decoded))

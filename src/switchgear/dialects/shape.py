@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise, finish
 from switchgear.dialects.json_guard import JsonRefusedError, Scan, scan_steps
 
@@ -332,7 +333,7 @@ def object_of(text: str) -> Raw:
         return Raw(b"{}")
     try:
         value = decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return Raw(encode({"_arguments": text}))
     return Raw(encode(value)) if isinstance(value, dict) else Raw(encode({"_arguments": value}))
 

@@ -6,6 +6,7 @@ Only for who asks: an answer is otherwise never changed for its cost. Binary str
 import msgspec
 from msgspec import Raw
 
+from switchgear.core.errors import UNREADABLE
 from switchgear.core.money import format_usd
 from switchgear.dialects.shape import encode
 from switchgear.wire import sse
@@ -42,7 +43,7 @@ def add(body: bytes, path: tuple[str, ...], cost_nanousd: int) -> bytes:
             inner = add(bytes(found[path[0]]), path[1:], cost_nanousd)
             return encode({**found, path[0]: Raw(inner)})
         usage = _decode_object(found[path[0]])
-    except (KeyError, msgspec.DecodeError):
+    except (*UNREADABLE, KeyError):
         return body
     return encode({**found, path[0]: Raw(encode({**usage, "cost": Raw(_decimal(cost_nanousd))}))})
 
@@ -98,7 +99,7 @@ class Rider:
                 found = _decode_object(data or b"")
                 data = bytes(found[name])
             _decode_object(data or b"")
-        except (KeyError, msgspec.DecodeError):
+        except (*UNREADABLE, KeyError):
             return False
         return True
 

@@ -12,7 +12,7 @@ from typing import Protocol, cast
 
 import msgspec
 
-from switchgear.core.errors import FrameError
+from switchgear.core.errors import UNREADABLE, FrameError
 from switchgear.core.guard import Guard, guarded
 from switchgear.net import unix
 from switchgear.wire import frames
@@ -264,7 +264,7 @@ class VaultLink(asyncio.Protocol):
         try:
             for kind, stream_id, flags, payload in self._decoder.feed(data):
                 self._receive(kind, stream_id, flags, payload)
-        except (FrameError, msgspec.DecodeError):
+        except (*UNREADABLE, FrameError):
             if self._transport is not None:
                 self._transport.abort()
 

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from switchgear.core.errors import SealError
+from switchgear.core.errors import UNREADABLE, SealError
 from switchgear.providers import endpoint
 from switchgear.providers.endpoint import Endpoint
 from switchgear.vault import signing
@@ -176,7 +176,7 @@ def _aws_keys(value: bytes) -> AwsKeys:
     if text.startswith("{"):
         try:
             return msgspec.json.decode(text, type=AwsKeys)
-        except msgspec.DecodeError as exc:
+        except UNREADABLE as exc:
             raise SealError(f"the credential is not AWS keys in JSON: {exc}") from None
     found = re.fullmatch(r"([A-Z0-9]{16,128}):([A-Za-z0-9/+=]{16,128})(?::([A-Za-z0-9/+=]{16,4096}))?", text)
     if found is None:
@@ -322,7 +322,7 @@ def _instance_keys(parameters: dict[str, str]) -> Mint:
     reply = yield Ask(place, "GET", path + quote(role), [header], b"", True)
     try:
         keys = msgspec.json.decode(reply.body, type=_InstanceKeys)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         raise GrantError(f"the instance's metadata service answered {reply.status} without keys") from None
     return Grant(_time(keys.expiration), keys=AwsKeys(keys.access_key_id, keys.secret_access_key, keys.token))
 
@@ -340,7 +340,7 @@ class _ServiceAccount(msgspec.Struct):
 def _google(value: bytes, place: Endpoint, parameters: dict[str, str]) -> Authorizer:
     try:
         account = msgspec.json.decode(value, type=_ServiceAccount)
-    except msgspec.DecodeError as exc:
+    except UNREADABLE as exc:
         raise SealError(f"the credential is not Google's JSON: {exc}") from None
     if account.type not in {"service_account", "authorized_user"}:
         raise SealError(
@@ -418,7 +418,7 @@ def _workload_identity(value: bytes, place: Endpoint, parameters: dict[str, str]
         reply = yield Ask(where, "POST", target, headers, body)
         try:
             found = msgspec.json.decode(reply.body, type=_ServiceAccountToken)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             found = _ServiceAccountToken()
         if reply.status != 200 or not re.fullmatch(r"[\x21-\x7e]{1,16384}", found.access_token):
             raise GrantError(f"Google's IAM answered {reply.status} to the impersonation of {account}")
@@ -527,7 +527,7 @@ class _Token(msgspec.Struct):
 def _granted(reply: Reply, now_s: float) -> Grant:
     try:
         token = msgspec.json.decode(reply.body, type=_Token)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         raise GrantError(f"the token service answered {reply.status} without a token") from None
     if reply.status != 200 or not re.fullmatch(r"[\x21-\x7e]{1,16384}", token.access_token):
         reason = bytes(token.error)[:64].decode("utf-8", "replace").strip('"')

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from switchgear.core.errors import RefusedError, SealError
+from switchgear.core.errors import UNREADABLE, RefusedError, SealError
 from switchgear.core.guard import Guard, each
 from switchgear.core.secret import Secret
 from switchgear.providers import identity
@@ -113,7 +113,7 @@ class Box:
             file = msgspec.msgpack.decode(self._path.read_bytes(), type=_File)
         except FileNotFoundError:
             file = _File("", [])
-        except msgspec.DecodeError as exc:
+        except UNREADABLE as exc:
             raise SealError(f"the vault's box {self._path} is damaged: {exc}") from exc
         self.store_id = file.store_id
         for item in file.items:

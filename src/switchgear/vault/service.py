@@ -15,7 +15,7 @@ from typing import cast
 import msgspec
 
 from switchgear.core.clock import Clock
-from switchgear.core.errors import FrameError, RefusedError, SealError
+from switchgear.core.errors import UNREADABLE, FrameError, RefusedError, SealError
 from switchgear.core.guard import Guard, each, guarded
 from switchgear.net import unix
 from switchgear.net.held import Held
@@ -279,7 +279,7 @@ class Attempt:
             opened, head, route = service.prepare(message.route)
             self.route = route
             head = egress.finish_head(head, message.attempt_id, message.body_length)
-        except (RefusedError, UnicodeEncodeError, msgspec.DecodeError) as exc:
+        except (*UNREADABLE, RefusedError, UnicodeEncodeError) as exc:
             self.fail(Failure("refused", str(exc), False))
             return
         over = service.meter(opened).begin(service.pool.now_s)
@@ -579,7 +579,7 @@ class VaultSideLink(asyncio.Protocol):
         try:
             for kind, stream_id, flags, payload in self._decoder.feed(data):
                 self._receive(kind, stream_id, flags, payload)
-        except (FrameError, msgspec.DecodeError) as exc:
+        except (*UNREADABLE, FrameError) as exc:
             self.service.report(f"link closed: {exc}")
             if self._transport is not None:
                 self._transport.abort()
@@ -695,7 +695,7 @@ class _Asked:
                 self._test()
                 return
             body = msgspec.Raw(frames.encode_payload(self._link.service.perform(self._verb)))
-        except (RefusedError, SealError, msgspec.DecodeError) as exc:
+        except (*UNREADABLE, RefusedError, SealError) as exc:
             self._answer(frames.Answer(False, str(exc), _NOTHING))
         else:
             self._answer(frames.Answer(True, "", body))

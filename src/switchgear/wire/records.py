@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 from crc32c import crc32c
 
-from switchgear.core.errors import RecordError
+from switchgear.core.errors import UNREADABLE, RecordError
 from switchgear.core.usage import TOKENS_MAX, TokenUsage
 
 MAGIC = 0x5753
@@ -308,7 +308,7 @@ def decode_payload(kind: int, payload: bytes) -> Payload:
         raise RecordError(f"unknown record kind {kind}")
     try:
         return decoder.decode(payload)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as exc:
+    except UNREADABLE as exc:
         raise RecordError(f"a record of kind {kind} does not decode: {exc}") from exc
 
 
@@ -320,7 +320,7 @@ def id_of(payload: bytes) -> str | None:
     """Return the first field of a payload that does not decode otherwise, if it is a text: whose record it is."""
     try:
         return _decode_text(_decode_any(payload)[0])
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, IndexError):
+    except (*UNREADABLE, IndexError):
         return None
 
 
