@@ -118,7 +118,9 @@ def authorize_head(head: bytes, route: Route, opened: Opened, body: bytes, now_s
 def strange_answer(head: ResponseHead) -> str | None:
     """Return what is wrong with an answer that nobody can use: a redirect (the key must not follow it), a compressed body
     although `identity` was asked for (C9). None for others."""
-    if not 200 <= head.status < 600:  # RFC 9110 §15: "values outside the range 100..599 are invalid"; 1xx never come here
+    if (
+        not 200 <= head.status < 600
+    ):  # RFC 9110 §15: "values outside the range 100..599 are invalid"; 1xx never come here
         return f"the provider answered with the status {head.status}, which is none"
     if 300 <= head.status < 400:
         return f"the provider answered {head.status}: redirects are not followed"
