@@ -56,3 +56,17 @@ def test_nobody_is_asked_where_nobody_can_answer():
     base.confirm("sure?", True)
     with pytest.raises(UserError, match="--yes"):
         CliRunner().invoke(click.Command("x", callback=lambda: base.confirm("sure?", False)), standalone_mode=False, catch_exceptions=False)  # fmt: skip
+
+
+@things.command("show")
+@base.name_argument()
+def show(name):
+    """Show."""
+    click.echo(name)
+
+
+def test_a_name_is_positional_and_an_option():
+    run = CliRunner().invoke
+    assert run(things, ["show", "x"]).output == run(things, ["show", "--name", "x"]).output == "x\n"
+    assert "two names" in str(run(things, ["show", "x", "--name", "y"]).exception)
+    assert "a name is needed" in str(run(things, ["show"]).exception)

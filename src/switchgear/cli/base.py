@@ -16,7 +16,7 @@ from switchgear.core.errors import UserError
 
 __all__ = [
     "FORMATS", "Bar", "Column", "Group", "Output", "cleaned", "confirm", "duration_ms", "examples", "expiry", "format_options",
-    "near", "note", "now_ms", "say", "time_ms", "usd", "with_client",
+    "name_argument", "near", "note", "now_ms", "say", "time_ms", "usd", "with_client",
 ]  # fmt: skip
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -130,6 +130,25 @@ def with_client(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(client=Client(data, server, tidied=out.kind != "json"), out=out, **rest)
 
     return wrapper
+
+
+def name_argument(complete: Any = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add a name, positional or as --name; the command gets `name`. Where neither is given it says so."""
+
+    def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+        @click.argument("name", required=False, metavar="NAME", shell_complete=complete)
+        @click.option("--name", "name_option", hidden=True)
+        @functools.wraps(function)
+        def wrapper(name: str | None, name_option: str | None, **rest: Any) -> Any:
+            if name and name_option and name != name_option:
+                raise UserError(f"two names were given: {name!r} and {name_option!r}", "", 2)
+            if not (name or name_option):
+                raise UserError("a name is needed", f"e.g. {click.get_current_context().command_path} ci-bot", 2)
+            return function(name=name or name_option, **rest)
+
+        return wrapper
+
+    return wrap
 
 
 def confirm(question: str, yes: bool) -> None:

@@ -135,7 +135,7 @@ class Client:
                 made = self._made(READ_S)
                 made.connect()
             except PermissionError:
-                raise UserError(
+                raise DeniedError(
                     f"{self.layout.data} belongs to another user", "run the command as that user, e.g. with sudo -u"
                 ) from None
             except OSError:

@@ -18,6 +18,7 @@ from switchgear.cli.base import (
     examples,
     expiry,
     format_options,
+    name_argument,
     near,
     note,
     now_ms,
@@ -60,14 +61,6 @@ def _fields(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         function = option(function)
     return function
-
-
-def _name(name: str | None, option: str | None) -> str:
-    if name and option and name != option:
-        raise UserError(f"two names were given: {name!r} and {option!r}", "", 2)
-    if not (name or option):
-        raise UserError("a name is needed", "e.g. switchgear key create ci-bot", 2)
-    return name or option or ""
 
 
 def _check_tags(tags: tuple[str, ...]) -> None:
@@ -124,15 +117,13 @@ def _of_catalogue(client: Client, model: str) -> str:
         "switchgear key create ci-bot --team research --models 'openai/*,fast' --expires 90d --tag cost_center=4711",
     )
 )
-@click.argument("name", required=False)
-@click.option("--name", "name_option", hidden=True)
+@name_argument()
 @_fields
 @with_client
 def create(
     client: Client,
     out: Output,
-    name: str | None,
-    name_option: str | None,
+    name: str,
     models: str | None,
     expires: str | None,
     cidrs: tuple[str, ...],
@@ -143,7 +134,7 @@ def create(
     """Make a key. It is shown this once: only a keyed hash is stored."""
     _check_tags(tags)
     body: dict[str, Any] = {
-        "name": _name(name, name_option),
+        "name": name,
         "models": _list(models),
         "expires": expiry(expires, out.zone),
         **who,
@@ -196,7 +187,7 @@ def list_(client: Client, out: Output, everything: bool) -> None:
 
 
 @key.command(epilog=examples("switchgear key show ci-bot"))
-@click.argument("name", shell_complete=names.keys)
+@name_argument(names.keys)
 @with_client
 def show(client: Client, out: Output, name: str) -> None:
     """Show one key, by name, by id, or by the beginning of its id."""
@@ -223,7 +214,7 @@ def _people(found: dict[str, Any], out: Output) -> dict[str, Any]:
 
 
 @key.command("log", epilog=examples("switchgear key log ci-bot", "switchgear key log ci-bot --last 100 -o csv"))
-@click.argument("name", shell_complete=names.keys)
+@name_argument(names.keys)
 @click.option("--last", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
 @with_client
 def log_(client: Client, out: Output, name: str, last: int) -> None:
@@ -234,7 +225,7 @@ def log_(client: Client, out: Output, name: str, last: int) -> None:
 
 
 @key.command(epilog=examples("switchgear key update ci-bot --models 'openai/*,fast' --expires 30d"))
-@click.argument("name", shell_complete=names.keys)
+@name_argument(names.keys)
 @_fields
 @with_client
 def update(
@@ -266,7 +257,7 @@ def update(
 
 
 @key.command(epilog=examples("switchgear key rotate ci-bot --overlap 24h"))
-@click.argument("name", shell_complete=names.keys)
+@name_argument(names.keys)
 @click.option("--overlap", default="1h", show_default=True, help="How long the old secret still holds; 0s ends it now.")
 @click.option("--force", is_flag=True, help="Rotate again although the last overlap runs.")
 @with_client
@@ -279,7 +270,7 @@ def rotate(client: Client, out: Output, name: str, overlap: str, force: bool) ->
 
 
 @key.command(epilog=examples("switchgear key revoke ci-bot --yes"))
-@click.argument("name", shell_complete=names.keys)
+@name_argument(names.keys)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_client
 def revoke(client: Client, out: Output, name: str, yes: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from switchgear.cli import names
-from switchgear.cli.base import Choice, Column, Group, Output, confirm, examples, say, with_client
+from switchgear.cli.base import Choice, Column, Group, Output, confirm, examples, name_argument, say, with_client
 from switchgear.cli.client import Client, segment
 from switchgear.core.errors import UserError
 
@@ -34,12 +34,19 @@ def list_(client: Client, out: Output) -> None:
 
 
 @model.command(epilog=examples("switchgear model add fast openai/gpt-4o-mini groq/llama-3.3-70b-versatile"))
+@click.option("--name", "name_option", hidden=True)
 @click.argument("name")
-@click.argument("targets", nargs=-1, required=True, metavar="PROVIDER/MODEL…", shell_complete=names.models)
+@click.argument("targets", nargs=-1, metavar="PROVIDER/MODEL…", shell_complete=names.models)
 @click.option("--strategy", type=Choice(["ordered"], "strategy"), default="ordered", help="How targets are chosen.")
 @with_client
-def add(client: Client, out: Output, name: str, targets: tuple[str, ...], strategy: str) -> None:
+def add(
+    client: Client, out: Output, name: str, name_option: str | None, targets: tuple[str, ...], strategy: str
+) -> None:
     """Add a model name. Targets are tried in order: the next one when one fails."""
+    if name_option is not None:
+        name, targets = name_option, (name, *targets)
+    if not targets:
+        raise UserError("where is it served?", f"switchgear model add {name} PROVIDER/MODEL…", 2)
     import msgspec  # noqa: PLC0415
 
     from switchgear.routing.table import DeploymentEntry, ModelEntry  # noqa: PLC0415 - only here
@@ -56,7 +63,7 @@ def add(client: Client, out: Output, name: str, targets: tuple[str, ...], strate
 
 
 @model.command(epilog=examples("switchgear model remove fast --yes"))
-@click.argument("name", shell_complete=names.models)
+@name_argument(names.models)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_client
 def remove(client: Client, out: Output, name: str, yes: bool) -> None:
@@ -67,7 +74,7 @@ def remove(client: Client, out: Output, name: str, yes: bool) -> None:
 
 
 @model.command(epilog=examples("switchgear model explain fast --key ci-bot"))
-@click.argument("name", shell_complete=names.models)
+@name_argument(names.models)
 @click.option("--key", shell_complete=names.keys, help="As this key would see it.")
 @with_client
 def explain(client: Client, out: Output, name: str, key: str | None) -> int:
@@ -107,7 +114,7 @@ def _candidate(found: dict[str, Any]) -> str:
         "switchgear model test openai/gpt-4o-mini --key sk-sg-…",
     )
 )
-@click.argument("name", shell_complete=names.models)
+@name_argument(names.models)
 @click.option(
     "--key", envvar="SWITCHGEAR_KEY", help="A virtual key to ask with; default: one for this test, revoked after it."
 )

@@ -7,7 +7,18 @@ import msgspec
 
 from switchgear.app.sealing import seal_one
 from switchgear.cli import names, vault_key
-from switchgear.cli.base import Choice, Column, Group, Output, confirm, examples, near, now_ms, with_client
+from switchgear.cli.base import (
+    Choice,
+    Column,
+    Group,
+    Output,
+    confirm,
+    examples,
+    name_argument,
+    near,
+    now_ms,
+    with_client,
+)
 from switchgear.cli.client import Client, segment
 from switchgear.config import schema
 from switchgear.config.compile import NAME, ProviderSpec, build_provider
@@ -45,7 +56,7 @@ def _read(path: str) -> str | None:
         "switchgear provider add azure-eu --kind azure --resource acme-eu",
     )
 )
-@click.argument("name")
+@name_argument()
 @click.option("--kind", help=f"Catalogue row to start from: {', '.join(PROVIDERS)}.")
 @click.option("--dialect", type=Choice(list(GENERIC), "dialect"), help="Wire format.")
 @click.option("--base-url", help="Base URL, e.g. https://api.example.com/v1.")
@@ -130,7 +141,7 @@ def list_(client: Client, out: Output) -> None:
 
 
 @provider.command(epilog=examples("switchgear provider show openai"))
-@click.argument("name", shell_complete=names.providers)
+@name_argument(names.providers)
 @with_client
 def show(client: Client, out: Output, name: str) -> None:
     """Show one provider."""
@@ -145,7 +156,7 @@ def show(client: Client, out: Output, name: str) -> None:
 
 
 @provider.command(epilog=examples("switchgear provider remove local --yes"))
-@click.argument("name", shell_complete=names.providers)
+@name_argument(names.providers)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_client
 def remove(client: Client, out: Output, name: str, yes: bool) -> None:

@@ -9,7 +9,7 @@ from switchgear import __version__
 from switchgear.cli.base import Output, examples, format_options, note, say, with_client
 from switchgear.cli.client import Client, is_running
 from switchgear.cli.output import tidy
-from switchgear.core.errors import UserError
+from switchgear.core.errors import DeniedError, UserError
 
 PATIENCE_S = 4.0
 """Then the supervisor's own file is shown: who asks for the state wants to know just that."""
@@ -46,7 +46,7 @@ def status(client: Client, out: Output) -> int:
     try:
         answer = client.call("GET", "/status", give_up_s=PATIENCE_S)
     except UserError as exc:
-        if client.server is not None:
+        if client.server is not None or isinstance(exc, DeniedError):
             raise
         answer = offline(client, str(exc))
     if out.for_people:

@@ -3,7 +3,7 @@
 import click
 
 from switchgear.cli import names
-from switchgear.cli.base import Choice, Column, Group, Output, confirm, examples, expiry, with_client
+from switchgear.cli.base import Choice, Column, Group, Output, confirm, examples, expiry, name_argument, with_client
 from switchgear.cli.client import Client, segment
 
 ROLES = ("owner", "admin", "billing-reader", "auditor", "viewer")
@@ -15,7 +15,7 @@ def token() -> None:
 
 
 @token.command(epilog=examples("switchgear token create prometheus --role viewer --expires 365d"))
-@click.argument("name")
+@name_argument()
 @click.option(
     "--role", type=Choice(ROLES, "role"), required=True, metavar="ROLE", help=f"{', '.join(ROLES[:-1])} or {ROLES[-1]}."
 )
@@ -42,7 +42,7 @@ def list_(client: Client, out: Output) -> None:
 
 
 @token.command(epilog=examples("switchgear token revoke prometheus --yes"))
-@click.argument("name", shell_complete=names.tokens)
+@name_argument(names.tokens)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_client
 def revoke(client: Client, out: Output, name: str, yes: bool) -> None:
