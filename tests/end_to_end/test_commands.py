@@ -10,9 +10,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from pathlib import Path
 
-import click
 import pytest
 from tests.end_to_end.setups import ENVIRON, config
 from tests.test_commands import LEAVES, examples_of
@@ -66,77 +64,52 @@ def remote(gateway, token, *arguments, stdin=None, home=None, **environ):
 # examples
 
 NOT_RUN = {
-    "serve": "starts a gateway",
-    "discover": "looks at the machine",
-    "doctor": "asks osv.dev, and needs files of a publisher",
-    "import litellm": "needs a LiteLLM",
-    "completion": "needs a shell that evaluates it",
-    "log tail": "goes on for ever",
-    "config apply": "changes the file's configuration",
-    "config history": "needs a history",
-    "config rollback": "needs a history",
-}
-PREPARED = (
-    "key create ci-bot --team research",
-    "key create my-app-2",
-    "provider add groq --kind groq",
-    "credential add openai --from-env A_SECRET",
-    "credential add azure-eu --name prod --from-env AZURE_KEY",
-    "provider add local --dialect openai --base-url http://127.0.0.1:9/v1 --allow-private --auth none",
-    "model add fast-2 openai/gpt-4o-mini",
-    "token create prometheus --role viewer",
-)
-ONE_PLACE = "local/qwen3"
+    "serve": "starts a gateway", "doctor": "asks osv.dev, and reads a publisher's files", "discover": "looks at the whole machine, and at hosts",
+    "log tail": "goes on until Ctrl-C", "findings accept": "the id is one of somebody else's", "findings reopen": "the same",
+}  # fmt: skip
+FIRST = ("version", "status", "provider add", "credential add", "model add", "key create", "token create", "price set")
+LAST = ("freeze", "unfreeze", "key rotate", "credential disable", "credential enable", "model remove", "credential remove", "provider remove", "token revoke", "key revoke")  # fmt: skip
+NO_NETWORK = {"credential test": 1, "model test": 1}
+"""Providers cannot be reached from a test: that is said, and the exit code is 1."""
+OTHERS_ID = "01a2088ac070"
 
 
-def test_the_examples_of_every_command_work(own, tmp_path):
-    """In an order in which what one needs is there: what shows before what changes, what removes last."""
-    environ = {"A_SECRET": "sk-proj-0123456789abcdef", "AZURE_KEY": "0123456789abcdef0123456789abcdef"}
-
-    def run(words, **more):
-        done = subprocess.run([*CLI, *words, "--data", str(own.data)], capture_output=True, text=True, check=False, timeout=120, cwd=tmp_path, stdin=subprocess.DEVNULL, env={**os.environ, **environ, "XDG_CONFIG_HOME": str(tmp_path / "home")})  # fmt: skip
-        assert "Traceback" not in done.stderr, (words, done.stderr)
-        return done
-
-    own.cli("provider", "add", "azure-eu", "--kind", "azure", "--resource", "acme-eu")
-    for line in PREPARED:
-        run(shlex.split(line))
-    ask(own, own.key("of-examples"))
-    found = [(path, line) for path, command in LEAVES.items() for line in examples_of(command)]
-    rank = {"remove": 9, "revoke": 9, "rm": 9, "disable": 7, "enable": 8, "freeze": 5, "unfreeze": 6}
+def test_the_examples_of_every_command_work(tmp_path):
+    gateway = GatewayProcess("", workers=1, arguments=("--demo",))
+    files = {
+        "switchgear.yaml": "models: {of-the-file: demo/echo}\n",
+        "config.yaml": "model_list: [{model_name: m, litellm_params: {model: openai/gpt-4o-mini, api_key: os.environ/K}}]\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    environ = {**os.environ, "AZURE_KEY": "0123456789abcdef0123456789abcdef", "SWITCHGEAR_DATA": str(gateway.data), "XDG_CONFIG_HOME": str(tmp_path / "home")}  # fmt: skip
+    rank = {name: n for n, name in enumerate(FIRST)} | {name: 1000 + n for n, name in enumerate(LAST)}
+    found = [(" ".join(path[1:]), line) for path, command in LEAVES.items() for line in examples_of(command)]
+    assert set(NOT_RUN) | set(FIRST) | set(LAST) <= {name for name, _ in found}
     failed = []
-    for path, line in sorted(found, key=lambda one: (rank.get(one[0][-1], 0), one[0])):
-        name = " ".join(path[1:])
-        if (
-            name in NOT_RUN
-            or "…" in line
-            or "|" in line
-            or "--server" in line
-            or "--watch" in line
-            or "--from-" in line
-        ):
-            continue
-        if "asks for the secret" in line or name in {
-            "credential add",
-            "findings accept",
-            "findings reopen",
-            "log show",
-        }:
-            continue
-        words = shlex.split(re.sub(r"\s{3,}.*", "", line))[1:]
-        done = run(words)
-        known = {
-            ("provider add", "exists already"), ("model add", "no provider 'groq'"), ("key create", "exists already"), ("price show", "served in"),
-            ("config diff", "switchgear.yaml"), ("config check", "switchgear.yaml"), ("model add", "exists already"), ("price set", "fast"), ("price show", "fast"),
-            ("model explain", "fast"), ("model remove", "fast"), ("credential test", ""), ("model test", ""), ("credential enable", ""), ("credential disable", ""),
-            ("config export", ""), ("token create", "exists already"),
-        }  # fmt: skip
-        if done.returncode != 0 and not any(
-            name == of and text in done.stderr + done.stdout + line for of, text in known
-        ):
-            failed.append((line, done.returncode, done.stderr))
+    try:
+        gateway.cli("credential", "add", "groq", "--from-stdin", stdin="gsk_0123456789abcdef")
+        for name, line in sorted(found, key=lambda one: rank.get(one[0], 100)):
+            plain = re.sub(r"\s{3,}.*", "", line)
+            is_placeholder = (
+                "…" in plain
+                or "--server https:" in plain
+                or "--watch" in plain
+                or OTHERS_ID in plain
+                or "postgresql:" in plain
+            )
+            if name in NOT_RUN or is_placeholder:
+                continue
+            given = re.search(r"switchgear [^|;)]*", plain).group()
+            stdin = "sk-proj-0123456789abcdef\n" if name == "credential add" else None
+            done = subprocess.run([*CLI, *shlex.split(given)[1:]], input=stdin, capture_output=True, text=True, check=False, timeout=170, cwd=tmp_path, env=environ, stdin=None if stdin else subprocess.DEVNULL)  # fmt: skip
+            assert "Traceback" not in done.stderr and "Warning" not in done.stderr, (line, done.stderr)
+            is_repeated = name == "credential add" and "--yes" in done.stderr  # three ways of adding one credential
+            if done.returncode not in {0, NO_NETWORK.get(name, 0)} and not is_repeated:
+                failed.append((line, done.returncode, done.stdout[-300:], done.stderr))
+    finally:
+        gateway.stop()
     assert failed == []
-    own.cli("unfreeze", "all", check=False)
 
 
 # answers
@@ -193,7 +166,7 @@ def test_the_beginning_of_an_id_is_enough(own, asked):
     [
         ("log list --outcome nope", "no outcome"), ("log list --outcome timeot", "did you mean 'timeout'"), ("log list --key nosuch", "no key"),
         ("log list --team quality-asurance", "did you mean 'quality-assurance'"), ("usage --team nosuch", "no team"), ("usage --provider nosuch", "no provider"),
-        ("log list --model nosuch", "no model"), ("key log nosuch", "there is no key"), ("credential test nosuch", "there is no credential"),
+        ("key log nosuch", "there is no key"), ("credential test nosuch", "there is no credential"),
     ],
 )  # fmt: skip
 def test_a_filter_that_nothing_has_is_an_error(own, asked, arguments, said):
@@ -203,7 +176,12 @@ def test_a_filter_that_nothing_has_is_an_error(own, asked, arguments, said):
 
 def test_what_exists_and_matches_nothing_is_no_error(own, asked):
     own.key("never-used")
-    for arguments in ("log list --key never-used", "log list --outcome timeout", "log list --slow 10m"):
+    for arguments in (
+        "log list --key never-used",
+        "log list --outcome timeout",
+        "log list --slow 10m",
+        "log list --model nosuch",
+    ):
         assert "no requests match" in own.cli(*arguments.split()).stdout
     assert "made no requests yet" in own.cli("key", "log", "never-used").stdout
 
@@ -212,7 +190,7 @@ def test_a_price_that_is_set_is_charged(own):
     key = own.key("of-prices")
     own.cli("provider", "add", "priced", "--dialect", "openai", "--base-url", own.json("provider", "list")["providers"][0]["base_url"], "--allow-private", "--auth", "none")  # fmt: skip
     own.cli("model", "add", "costly", "priced/echo")
-    done = own.cli("price", "set", "costly", "--input", "1000", "--output", "2000")
+    done = own.cli("price", "set", "costly", "--input", 1000, "--output", "2000")
     assert "priced/echo (what costly leads to)" in done.stdout and done.stderr == ""
     assert "without a price of output" in own.cli("price", "set", "priced/other", "--input", "1").stderr
     status, request = ask(own, key, "costly")
@@ -352,9 +330,3 @@ def test_completion_offers_names_of_the_gateway(own):
     assert "plain,completed-key" in complete("switchgear key show completed").stdout
     assert "plain,fast" in complete("switchgear model explain fa").stdout
     assert "plain,completed-key" in complete("switchgear log list --key comp").stdout
-
-
-def test_every_command_that_has_examples_is_run_or_says_why_not():
-    names = {" ".join(path[1:]) for path in LEAVES}
-    assert set(NOT_RUN) - names <= {"config history", "config rollback"}
-    assert isinstance(LEAVES[("switchgear", "status")], click.Command) and Path(sys.executable).exists()

@@ -297,7 +297,7 @@ def _bind(address: tuple[str, int], what: str, flag: str, patience_s: float = 0.
         sock.close()
         raise UserError(
             f"{what} cannot listen on {_show(address)}: {(exc.strerror or str(exc)).lower()}",
-            f"stop what uses it, or choose another: {flag} {host}:{port + 10}",
+            f"stop what uses it, or choose another: {flag} {host}:{port + 10}, or SWITCHGEAR_{flag[2:].upper()}={host}:{port + 10}",
             2,
         ) from None
     return sock

@@ -24,6 +24,7 @@ PATIENCE_S = 2.0
 GIVE_UP_S = 9.0
 WORK_S = 600.0
 """How long an answer is waited for while control lives: an import, a ledger that is added up."""
+CONNECT_S = 5.0
 PROBE_S = 0.5
 READ_S = 30.0
 """How long a pause within an answer may last."""
@@ -123,8 +124,11 @@ class Client:
         """Return a connection. Where a gateway runs whose control is just being replaced, wait for it."""
         if self.server is not None:
             self._token()
-            made = self._made(PATIENCE_S)
-            made.connect()
+            made = self._made(CONNECT_S)
+            try:
+                made.connect()
+            except TimeoutError:
+                raise UserError(f"{self.server} takes no connection within {CONNECT_S:g} s", self._hint()) from None
             if made.sock is not None:
                 made.sock.settimeout(READ_S)
             return made

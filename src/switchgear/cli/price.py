@@ -112,7 +112,7 @@ def _show(asked: str, answer: dict[str, Any]) -> None:
     "set",
     epilog=examples(
         "switchgear price set local/qwen3 --input 0.10 --output 0.30",
-        "switchgear price set fast --input 0.15 --output 0.60",
+        "switchgear price set openai/gpt-4o-mini --input 0.15 --output 0.60",
         "switchgear price set local/qwen3 --free",
     ),
 )

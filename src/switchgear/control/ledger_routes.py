@@ -15,7 +15,6 @@ from switchgear.core.money import format_usd, parse_usd
 from switchgear.core.nearest import meant
 from switchgear.ledger import record
 from switchgear.ledger.record import Record
-from switchgear.routing.table import resolve
 from switchgear.store import ledger_rows, objects
 from switchgear.store.ledger_rows import LogFilter
 from switchgear.store.tables import SUMS
@@ -44,7 +43,7 @@ async def get_usage(call: Call) -> Any:
     rows = await call.gateway.read(lambda c: ledger_rows.sum_usage(c, by, *hours, where, zone))
     total = (await call.gateway.read(lambda c: ledger_rows.sum_usage(c, [], *hours, where)))[0]
     if not total["requests"]:
-        await _check_known(call, where)
+        await _check_known(call, {name: where[name] for name in _NAMED if name in where})
     # Sums are of whole hours: what was asked for is said as it was counted.
     counted = {"since": record_time(hours[0] * HOUR_MS), "until": record_time(min(hours[1] * HOUR_MS, TIME_MS_MAX))}
     return {"rows": [_usage(row, by) for row in rows] if by else [], "total": _usage(total, []), **counted}
@@ -162,7 +161,8 @@ async def get_log(call: Call) -> Any:
 
 ID_CHARS = 32
 ID_PREFIX_MIN = 6
-_NAMED = ("key", "team", "user", "project", "model", "provider", "outcome")
+_NAMED = ("key", "team", "user", "project", "provider", "outcome")
+"""Dimensions whose names operators choose. A model may be whatever a client asks for."""
 
 
 async def _whole_id(call: Call, start: str) -> str:
@@ -183,12 +183,12 @@ async def _check_known(call: Call, where: dict[str, str]) -> None:
             known = list(get_args(record.Outcome))
         else:
             known = await call.gateway.read(lambda c, name=name: ledger_rows.values_of(c, name, VALUES_MAX))  # type: ignore[misc]
-            known += await _configured(call, name, value)
+            known += await _configured(call, name)
         if value not in known and len(known) < VALUES_MAX:
             raise UserError(f"no {name.replace('_', ' ')} {value[:128]!r} is known{meant(value, known)}", "", 2)
 
 
-async def _configured(call: Call, name: str, value: str) -> list[str]:
+async def _configured(call: Call, name: str) -> list[str]:
     """Return names that exist before anything was booked to them."""
     gateway = call.gateway
     table = gateway.snapshot.table if gateway.snapshot is not None else None
@@ -198,8 +198,6 @@ async def _configured(call: Call, name: str, value: str) -> list[str]:
         return [text for row in await gateway.read(objects.keys) if (text := getattr(row, name)) is not None]
     if name == "provider" and table is not None:
         return list(table.providers)
-    if name == "model" and table is not None:
-        return [*table.models, *([value] if resolve(table, value) is not None else [])]
     return []
 
 
