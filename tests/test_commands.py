@@ -38,7 +38,7 @@ def test_no_option_stands_for_two_things(path, command):
     assert [name for name, count in names.items() if count > 1] == []
 
 
-NO_FORMAT = {"serve", "completion", "config schema", "config check"}
+NO_FORMAT = {"serve", "completion", "config schema"}
 NO_GATEWAY = {"serve", "completion", "version", "config schema", "config check", "key generate"}
 
 

@@ -38,7 +38,7 @@ COMMANDS: dict[str, Command] = {
     "usage": Command("ledger", "Sum requests, tokens and cost."),
     "log": Command("log", "The request log: one record per request, with its cost."),
     "ledger": Command("ledger", "The ledger itself: does it add up, is it whole?"),
-    "config": Command("config", "The configuration file: check it, apply it, compare it."),
+    "config": Command("config", "The configuration file: check it, apply it, compare it, take it back."),
     "price": Command("price", "Prices: shipped list prices, and what is put over them."),
     "connect": Command("connect", "Point a client at this gateway."),
     "discover": Command(

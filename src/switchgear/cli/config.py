@@ -281,7 +281,7 @@ def _open_keyless(client: Client, vault_key: str | None) -> None:
                 client.call("PUT", "/credentials", msgspec.json.encode({"put": put}))
 
 
-@config.command("schema")
+@config.command("schema", epilog=examples("switchgear config schema"))
 def schema_() -> None:
     """Print the JSON Schema of the configuration file."""
     click.echo(json.dumps(_schema(schema.Config), indent=1))
