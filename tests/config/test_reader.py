@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from switchgear.config import document
+from switchgear.config.compile import Compiler
 from switchgear.config.reader import Reader
 
 
@@ -57,6 +59,118 @@ def test_merge_keys_and_bombs_are_refused():
         f"x-{b}: &{b} [*{a}]\n" for a, b in zip("abcdef", "bcdefg", strict=True)
     )
     assert not read(bomb)[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("models:\n\ta: openai/x\n", "line 2 is indented with a tab"),
+        ("a: &a {x: 1}\nlisten: {<<: *a}", "merge keys (<<) are not in YAML 1.2"),
+        ("workers: 1\n---\nworkers: 2\n", "a second document begins here"),
+        ("models: {a: *b}", "undefined alias"),
+        ("models:\n  a: b: c\n", "needs quotes, or the indentation is wrong"),
+        ("workers: !!python/name:os.system 1", "tag"),
+        ("workers: '2'", "without quotes"),
+        ("[" * 60_000, "nested over"),
+        ("models: " + "{a: " * 30 + "1" + "}" * 30, "nested over"),
+        ("providers: {openai: {sealed: true}}", "belongs to providers.NAME.credentials[]"),
+        ("providers: {openai: {ceilings: {concurrency: 1}}}", "belongs to providers.NAME.credentials[]"),
+        ("providers: {openai: {api_key: {env: K}}}", "credentials: [{name: NAME, secret: {env: VARIABLE}}]"),
+        ("providers: {x: {url: 'https://a.b'}}", "called 'base_url' here"),
+        ("providers: {openai: {labels: {region: eu}}}", "'labels' is not supported by this version"),
+        ("models: {a: {breaker: {failures: 5}}}", "'breaker' is not supported by this version"),
+        ("models: {a: {fallback_on: {context_length: [b]}}}", "'fallback_on' is not supported by this version"),
+        (
+            "models: {a: {deployments: [{provider: p, model: m, weight: 3}]}}",
+            "'weight' is not supported by this version",
+        ),
+        ("models: {a: {retry: {on: [connect]}}}", "'on' is not supported by this version"),
+        ("limits: {wait_s: 0}", "'wait_s' is not supported by this version"),
+        ("keys: {a: {budget: 5/day}}", "'budget' is not supported by this version"),
+        ("timezone: Europe/Berlin", "'timezone' is not supported by this version"),
+        ("store: {url: {env: DATABASE_URL}}", "a database server is not supported by this version"),
+        ("tls: {cert: a, key: b}", "belongs to listen"),
+        ("listen: {tls: {certificate: a, key: b}}", "known are cert, key"),
+        ("listen: {tls: {key: b}}", "the key 'cert' is missing"),
+    ],
+)
+def test_messages_say_what_to_do(text, expected):
+    _, problems = read(text)
+    assert any(expected in message for _, _, message in problems), problems
+    assert all(line > 0 for line, _, _ in problems)
+
+
+def test_numbers_of_yaml_12_core():
+    config, problems = read(
+        "limits: {connections_max: 0x10, body_bytes_max: 1_048_576, headers_max: 0o20, head_s: 1e1}"
+    )
+    assert not problems
+    limits = config.limits
+    assert (limits.connections_max, limits.body_bytes_max, limits.headers_max, limits.head_s) == (16, 1_048_576, 16, 10)
+
+
+def test_anchors_that_multiply_are_bounded():
+    text = "x-a: &a {secret: {env: K}}\nx-b: &b [" + ", ".join(["*a"] * 600) + "]\nproviders:\n"
+    text += "".join(f"  p{n}: {{credentials: *b}}\n" for n in range(600))
+    _, problems = read(text, {"K": "x"})
+    assert any("anchors that multiply" in message for _, _, message in problems)
+
+
+def test_one_wrong_value_leaves_the_rest_readable():
+    config, problems = read("workers: many\nlimits: {head_s: 3, url_bytes_max: [1]}\nmodels: {a: [], b: openai/x}\n")
+    assert {path for _, path, _ in problems} == {"workers", "limits.url_bytes_max", "models.a"}
+    assert (config.limits.head_s, config.models["b"]) == (3, "openai/x")
+
+
+def test_messages_steer_no_terminal_and_show_no_long_values():
+    reader = Reader(lambda kind, name: None)
+    reader.read(reader.compose('"\\e[31mred": 1\nworkers: ' + "x" * 10_000 + "\n", "x.yaml"))
+    text = "\n".join(map(str, reader.problems))
+    assert "\x1b" not in text
+    assert len(text) < 1_000
+
+
+SAMPLE = """
+version: 1
+include: [a.yaml]
+listen: {data: "127.0.0.1:1", tls: {cert: a, key: b}, trusted_proxies: [10.0.0.0/8]}
+limits: {head_s: 2.5}
+providers: {openai: {kind: openai, credentials: [{name: a, secret: {env: K}, ceilings: {concurrency: 1}}], passthrough: ["GET /a"]}}
+models: {implicit: false, a: openai/x, b: {alias: a}, c: {deployments: [{provider: openai, model: m, price: {input_per_mtok: 1}}]}}
+keys: {k: {sha256: ab, models: [a], expires: 2027-01-01, keyed: ["1:ab"]}}
+pricing: {overrides: {openai/x: free}, discount: {openai: 1%}}
+"""
+PIECES = [
+    "[]",
+    "{}",
+    "null",
+    "1",
+    "'",
+    "a",
+    "*",
+    "&a",
+    ": ",
+    "\n",
+    "-",
+    "true",
+    "{env: K}",
+    "\0",
+    "é",
+    ".nan",
+    "9" * 400,
+]
+
+
+@given(st.lists(st.tuples(st.integers(0, len(SAMPLE)), st.integers(0, 30), st.sampled_from(PIECES)), max_size=6))
+def test_whatever_is_broken_in_a_configuration_the_rest_is_still_checked(cuts):
+    text = SAMPLE
+    for at, length, piece in cuts:
+        text = text[:at] + piece + text[at + length :]
+    reader = Reader(lambda kind, name: "found")
+    config = reader.read(reader.compose(text, "x.yaml"))
+    compiler = Compiler(config, reader, lambda path: None, now_ms=1)
+    compiled = compiler.compile()
+    assert reader.problems or compiler.problems or document.of(compiled)
 
 
 @given(st.text(max_size=80))

@@ -56,6 +56,10 @@ def test_a_models_id_may_hold_slashes(target, model):
         (b"/model/us.nova-lite-v1%3A0/converse", "bedrock", "us.nova-lite-v1:0", False),
         (b"/model/a/b/converse-stream", "bedrock", "a/b", True),
         (b"/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21", "openai", "gpt-4o", None),
+        (b"/openai/deployments/openai/gpt-4o/chat/completions?api-version=1", "openai", "openai/gpt-4o", None),
+        (b"/openai/deployments/openai%2Fgpt-4o/embeddings", "openai", "openai/gpt-4o", None),
+        (b"/openai/deployments/a/b/c/completions", "openai", "a/b/c", None),
+        (b"/openai/deployments/a/audio/transcriptions", "openai", "a", None),
     ],
 )
 def test_paths_that_name_the_model(target, dialect, model, stream):

@@ -13,7 +13,7 @@ import msgspec
 
 from switchgear.config import bounds, names, schema
 from switchgear.config.names import Known
-from switchgear.config.reader import Reader, near, shown
+from switchgear.config.reader import Reader, Suggestions, near, shown
 from switchgear.core.errors import ConfigProblem
 from switchgear.core.secret import Secret
 from switchgear.policies import passthrough
@@ -160,6 +160,7 @@ class Compiler:
         self._known = known or Known()
         self._running = {spec.name: spec for spec in running.providers} if running is not None else {}
         self._now_ms = now_ms
+        self._suggestions = Suggestions()
         self.problems: list[ConfigProblem] = []
         self.warnings: list[ConfigProblem] = []
         self.secrets: dict[tuple[str, str], Secret] = {}
@@ -189,7 +190,7 @@ class Compiler:
             for name, spec in config.pricing.overrides.items()
         }
         discounts = {name: self._discount(name, text) for name, text in config.pricing.discount.items()}
-        for found in names.check(config, self._known, self._reader.is_broken):
+        for found in names.check(config, self._known, self._reader.is_broken, self._suggestions):
             self._problem(*found)
         return Compiled(
             providers=tuple(p for p in providers if p is not None),
@@ -334,10 +335,9 @@ class Compiler:
         if isinstance(model, str):
             provider, slash, upstream = model.partition("/")
             if not slash or not upstream:
-                hint = (
-                    f", i.e. {{alias: {model}}}" if model in self._config.models else near(model, self._config.models)
-                )
-                self._problem(path, f"{shown(model)} must be provider/model, or {{alias: NAME}}{hint}")
+                hint = f"; {{alias: {model}}} is that model" if model in self._config.models else ""
+                near_hint = hint or self._suggestions.near(model, self._config.models)
+                self._problem(path, f"{shown(model)} must be provider/model, or {{alias: NAME}}{near_hint}")
             return ModelEntry(name=name, deployments=(DeploymentEntry(provider=provider, model=upstream),))
         if (model.alias is None) == (not model.deployments) and not self._reader.has_problem_below(path):
             self._problem(path, "needs either `alias` or `deployments`")

@@ -9,11 +9,14 @@ from typing import NamedTuple
 import msgspec
 
 from switchgear.config import schema
-from switchgear.config.reader import near, shown
+from switchgear.config.reader import Suggestions, shown
+from switchgear.core import pattern
 from switchgear.policies import passthrough
 from switchgear.providers.catalogue import PROVIDERS
 from switchgear.providers.endpoint import KEYLESS
 from switchgear.routing.table import ALIAS_DEPTH_MAX
+
+COMPARED_MAX = 1_000_000
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,9 +38,11 @@ class Finding(NamedTuple):
     is_warning: bool = False
 
 
-def check(config: schema.Config, known: Known, is_broken: Callable[[str], bool]) -> Iterator[Finding]:
+def check(
+    config: schema.Config, known: Known, is_broken: Callable[[str], bool], suggestions: Suggestions
+) -> Iterator[Finding]:
     """Return every name that leads nowhere, every circle, and as warnings what is declared and never used."""
-    names = _Names(config, known, is_broken)
+    names = _Names(config, known, is_broken, suggestions)
     yield from names.models()
     yield from names.keys()
     yield from names.prices()
@@ -45,7 +50,10 @@ def check(config: schema.Config, known: Known, is_broken: Callable[[str], bool])
 
 
 class _Names:
-    def __init__(self, config: schema.Config, known: Known, is_broken: Callable[[str], bool]) -> None:
+    def __init__(
+        self, config: schema.Config, known: Known, is_broken: Callable[[str], bool], suggestions: Suggestions
+    ) -> None:
+        self._near = suggestions.near
         self._config = config
         self._known = known
         self._is_broken = is_broken
@@ -54,7 +62,12 @@ class _Names:
         self._implicit = implicit if isinstance(implicit, bool) else True
         self._providers = {*config.providers, *known.providers, *PROVIDERS, "demo"}
         self._callable = {*self._models, *known.models}
-        self._patterns = sorted((n for n in self._callable if "*" in n), key=len, reverse=True)
+        self._patterns: dict[str, list[str]] = {}
+        """Patterns by what stands before their first `*`."""
+        for name in self._callable:
+            if pattern.is_pattern(name):
+                self._patterns.setdefault(name.partition("*")[0], []).append(name)
+        self._reached: dict[str, bool] = {}
 
     # what a name means
 
@@ -62,18 +75,21 @@ class _Names:
         """Return the configured model that a name means: itself, or the longest pattern."""
         if name in self._callable:
             return name
-        return next((pattern for pattern in self._patterns if _matches(pattern, name)), None)
+        found = [
+            p for end in range(len(name) + 1) for p in self._patterns.get(name[:end], ()) if pattern.matches(p, name)
+        ]
+        return max(found, key=len, default=None)
 
     def _unknown(self, name: str) -> str | None:
         """Say why nothing answers to a name; None when something does."""
-        if self._entry(name) is not None:
+        if self._entry(name) is not None or ("*" in name and self._reaches(name)):
             return None
         provider, slash, upstream = name.partition("/")
         if not slash or not upstream:
-            return f"there is no model {shown(name)}" + near(name, self._callable)
+            return f"there is no model {shown(name)}" + self._near(name, self._callable)
         if provider not in self._providers:
-            return f"there is no model {shown(name)}, and no provider {shown(provider)}" + near(
-                name, self._callable, near(provider, self._providers)
+            return f"there is no model {shown(name)}, and no provider {shown(provider)}" + self._near(
+                name, self._callable, self._near(provider, self._providers)
             )
         if not self._implicit:
             return f"{shown(name)} is not callable: `models.implicit` is false, and no model has this name"
@@ -81,7 +97,7 @@ class _Names:
 
     def _provider(self, path: str, name: str) -> Iterator[Finding]:
         if name not in self._providers:
-            hint = near(name, self._providers, "; declare it under providers")
+            hint = self._near(name, self._providers, "; declare it under providers")
             yield Finding(path, f"there is no provider {shown(name)}{hint}")
 
     # models
@@ -97,6 +113,7 @@ class _Names:
                     yield from self._star(path, name, upstream)
                 continue
             if model.alias is not None:
+                yield from self._star(f"{path}.alias", name, model.alias)
                 why = self._unknown(model.alias)
                 if why is not None:
                     yield Finding(f"{path}.alias", why)
@@ -111,8 +128,8 @@ class _Names:
                 yield from self._fallback(f"{path}.fallback[{number}]", name, target)
 
     def _star(self, path: str, name: str, upstream: str) -> Iterator[Finding]:
-        if "*" in upstream and "*" not in name:
-            yield Finding(path, f"{shown(upstream)} has a *, and {shown(name)} has none that could be carried over")
+        if upstream.count("*") > name.count("*"):
+            yield Finding(path, f"{shown(upstream)} has more * than {shown(name)}, from which they are carried over")
 
     def _credential(self, path: str, deployment: schema.Deployment) -> Iterator[Finding]:
         wanted, provider = deployment.credential, deployment.provider
@@ -127,7 +144,7 @@ class _Names:
             return
         if not declared and (wanted == "none" or in_vault is None):
             return  # it may have been added with `credential add`
-        hint = near(
+        hint = self._near(
             wanted, declared, f"; declare it under providers.{provider}.credentials, or: switchgear credential add"
         )
         yield Finding(path, f"{shown(provider)} has no credential {shown(wanted)}{hint}")
@@ -217,12 +234,15 @@ class _Names:
             what = "the list is empty" if not key.models else "nothing of its list exists"
             yield Finding(f"{path}.models", f"the key allows nothing: {what}; leave `models` out to allow all", True)
 
-    def _reaches(self, pattern: str) -> bool:
-        if any(_matches(pattern, name) or _matches(name, pattern) for name in self._callable):
-            return True
-        before = pattern.partition("*")[0]
-        places = (f"{name}/" for name in self._providers)
-        return self._implicit and any(place.startswith(before) or before.startswith(place) for place in places)
+    def _reaches(self, wanted: str) -> bool:
+        """Tell whether a pattern covers a model, or may cover what a provider serves."""
+        if wanted not in self._reached:
+            before = wanted.partition("*")[0]
+            places = (f"{name}/" for name in self._providers)
+            self._reached[wanted] = any(
+                pattern.matches(wanted, name) or pattern.matches(name, wanted) for name in self._callable
+            ) or (self._implicit and any(place.startswith(before) or before.startswith(place) for place in places))
+        return self._reached[wanted]
 
     # prices
 
@@ -241,7 +261,7 @@ class _Names:
         lists = {row.pricing_id for row in PROVIDERS.values()} | set(PROVIDERS)
         for name, spec in self._config.providers.items():
             if spec.pricing is not None and spec.pricing not in lists:
-                hint = near(spec.pricing, [n for n in lists if n])
+                hint = self._near(spec.pricing, [n for n in lists if n])
                 text = f"no prices of {shown(spec.pricing)} are shipped{hint}"
                 yield Finding(f"providers.{name}.pricing", text, is_warning=True)
 
@@ -269,14 +289,8 @@ class _Names:
         allowed |= {m.alias for m in self._models.values() if isinstance(m, schema.Model) and m.alias}
         allowed |= {f for m in self._models.values() if isinstance(m, schema.Model) for f in m.fallback}
         patterns = [name for name in allowed if "*" in name]
+        if len(patterns) * len(self._models) > COMPARED_MAX:
+            return  # comparing would take longer than the warning is worth
         for name in self._models:
-            if name not in allowed and not any(_matches(p, name) or _matches(name, p) for p in patterns):
+            if name not in allowed and not any(pattern.matches(p, name) or pattern.matches(name, p) for p in patterns):
                 yield Finding(f"models.{name}", "no key of this configuration may call it", is_warning=True)
-
-
-def _matches(pattern: str, name: str) -> bool:
-    """Tell whether a pattern with at most one * covers a name."""
-    if "*" not in pattern:
-        return pattern == name
-    before, _, after = pattern.partition("*")
-    return len(name) >= len(before) + len(after) and name.startswith(before) and name.endswith(after)

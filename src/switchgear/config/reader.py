@@ -12,7 +12,7 @@ import posixpath
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any, Literal, get_args, get_origin
 
@@ -30,6 +30,11 @@ Lookup = Callable[[Literal["env", "file"], str], str | None]
 _TRUE = frozenset({"true", "True", "TRUE"})
 _FALSE = frozenset({"false", "False", "FALSE"})
 _NULL = frozenset({"null", "Null", "NULL", "~", ""})
+_TAGS = frozenset(
+    f"tag:yaml.org,2002:{name}"
+    for name in ["str", "int", "float", "bool", "null", "timestamp", "value", "merge", "seq", "map"]
+)
+"""What the parser gives to values without a tag; which of them changes nothing, since the schema says what a scalar is."""
 _RADIX = re.compile(r"0x[0-9a-fA-F]{1,16}|0o[0-7]{1,22}")
 NODES_MAX = 200_000
 DEPTH_MAX = 24
@@ -39,6 +44,7 @@ PROBLEMS_MAX = 500
 NEAR_MAX = 2_000
 """Names that a suggestion is looked for among: comparing is slow."""
 SHOWN_MAX = 80
+SUGGESTIONS_MAX = 50
 
 
 def shown(text: str) -> str:
@@ -53,6 +59,18 @@ def near(name: str, known: Iterable[str], otherwise: str = "") -> str:
         names = [other for other in names if other[:2].lower() == name[:2].lower()][:NEAR_MAX]
     found = get_close_matches(name[:128], names, n=1)
     return f"; did you mean {shown(found[0])}?" if found else otherwise
+
+
+class Suggestions:
+    """Suggestions among names that people chose: comparing costs their number, so there are not endlessly many."""
+
+    def __init__(self, most: int = SUGGESTIONS_MAX) -> None:
+        self._left = most
+
+    def near(self, name: str, known: Iterable[str], otherwise: str = "") -> str:
+        """As `near`, while there are some left."""
+        self._left -= 1
+        return near(name, known, otherwise) if self._left >= 0 else otherwise
 
 
 class _Named(io.StringIO):
@@ -81,6 +99,8 @@ class Reader:
         self.texts: dict[str, str] = {}
         """Values of the {env: NAME} that stand for plain text, by name."""
         self._nodes = 0
+        self._above: set[str] = set()
+        """Paths of problems, and of all that holds them."""
 
     def compose(self, text: str, file: str) -> yaml.MappingNode | None:
         """Parse YAML into nodes; problems are collected. None for an empty or broken file."""
@@ -131,6 +151,7 @@ class Reader:
     # problems
 
     def _add(self, file: str, line: int, path: str, message: str) -> None:
+        self._above.update(_upwards(path))
         if len(self.problems) < PROBLEMS_MAX:
             self.problems.append(ConfigProblem(file=file, line=line, path=path, message=message))
 
@@ -148,11 +169,11 @@ class Reader:
 
     def is_broken(self, path: str) -> bool:
         """Tell whether a value, or what holds it, could not be read."""
-        return any(path == other or path.startswith((f"{other}.", f"{other}[")) for other in self.broken)
+        return bool(self.broken) and any(part in self.broken for part in _upwards(path))
 
     def has_problem_below(self, path: str) -> bool:
-        """Tell whether something was wrong within a value."""
-        return any(problem.path.startswith((f"{path}.", f"{path}[")) for problem in self.problems)
+        """Tell whether something was wrong with or within a value."""
+        return path in self._above
 
     # conversion
 
@@ -164,7 +185,7 @@ class Reader:
             self.broken.add(path)
             return _blank(kind)
         self.lines.setdefault(path, (node.start_mark.name, node.start_mark.line + 1))
-        if not node.tag.startswith("tag:yaml.org,2002:"):
+        if node.tag not in _TAGS:
             self._wrong(node, path, f"the tag {shown(node.tag)} means nothing here; remove it")
             return _blank(kind)
         origin = get_origin(kind)
@@ -322,6 +343,14 @@ _MAPPINGS = {
     "defaults.unpriced": "a price for what has none is not supported by this version; write allow or refuse_all",
 }
 """What is said where the contract knows a mapping and this version only text."""
+
+
+def _upwards(path: str) -> Iterator[str]:
+    """Return a path and what may hold it. Names have dots, too, so some of these are no paths: they hold nothing."""
+    yield path
+    for at in range(len(path) - 1, 0, -1):
+        if path[at] in ".[":
+            yield path[:at]
 
 
 def _is_plain(node: yaml.ScalarNode) -> bool:

@@ -138,7 +138,7 @@ _GEMINI_PATH = re.compile(
     rb"(?:/v1beta1?|/v1)?(?:/projects/[^/]+/locations/[^/]+)?(?:/publishers/[^/]+)?/models/(.+):([A-Za-z]+)"
 )
 _BEDROCK_PATH = re.compile(rb"/model/(.+)/(converse|converse-stream|invoke|invoke-with-response-stream|count-tokens)")
-_AZURE_PATH = re.compile(rb"/openai/deployments/([^/]+)/(.+)")
+_AZURE_PATH = re.compile(rb"/openai/deployments/(.+?)/(%b)" % b"|".join(_AZURE))
 
 
 def find(target: bytes) -> Match | None:

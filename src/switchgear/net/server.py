@@ -136,7 +136,7 @@ class Exchange:
         self.body_bytes = 0
         self.status = 0
         """Of the answer, once it began."""
-        self.owner = connection.address or ""
+        self.owner = (connection.address if connection.proxies is None else self.client_address) or ""
         """On whose account its bytes are held; the handler names the key as soon as it is known."""
         self.is_kept = False
         """True while the handler goes on with the body although the client may be gone; it calls `release` then."""
