@@ -55,6 +55,15 @@ def test_changes_are_numbered_and_what_changes_nothing_is_no_version(store):
     assert store.read(versions.latest).result() == found[-1]
 
 
+def test_an_edit_that_changes_nothing_is_the_same_version_of_another_file(store):
+    remember(store, state("models: {a: openai/x}"))
+    other = state("models: {a: openai/x}")
+    other = msgspec.structs.replace(other, compiled=msgspec.structs.replace(other.compiled, digest="e"))
+    remember(store, other, 9_000)
+    [only] = every(store)
+    assert (only.number, only.time_ms, only.seen_ms, only.state.compiled.digest) == (1, 1_000, 9_000, "e")
+
+
 def test_the_last_versions_are_kept_and_numbers_go_on(store, monkeypatch):
     monkeypatch.setattr(versions, "VERSIONS_MAX", 3)
     for number in range(6):

@@ -8,6 +8,7 @@ import pytest
 
 from switchgear.net import server as module
 from switchgear.net.server import HttpServer, ServerLimits
+from switchgear.policies.forwarded import Proxies
 from switchgear.testing.clock import FakeClock
 from switchgear.testing.faults import LoudGuard
 from switchgear.wire.http1 import Limits, RequestParser
@@ -124,12 +125,12 @@ class Running:
         raise AssertionError("it did not happen")
 
 
-def run(scenario, **limits):
+def run(scenario, proxies=None, **limits):
     async def body():
         sock = socket.create_server(("127.0.0.1", 0))
         sock.setblocking(False)
         handler, guard, clock = Handler(), LoudGuard(), FakeClock()
-        server = HttpServer(handler, clock, guard, ServerLimits(**limits))
+        server = HttpServer(handler, clock, guard, ServerLimits(**limits), proxies)
         running = Running(server, handler, guard, clock, sock.getsockname()[1])
         await server.start(sock)
         try:
@@ -426,3 +427,64 @@ def test_a_body_behind_a_stream_may_wait_for_its_turn():
         assert await client.answer() == (200, b"/b 5")
 
     run(scenario)
+
+
+# proxies in front (INVARIANTS H7)
+
+
+async def who(running, headers, path=b"/wait"):
+    """Return what the server makes of a request's client: for records, for rules, and whether it came encrypted."""
+    client = await running.client()
+    client.send(get(path, headers))
+    await running.until(lambda: path in running.handler.waiting)
+    exchange = running.handler.waiting.pop(path)
+    exchange.send(200, b"", b"")
+    await client.answer()
+    return exchange.client_address, exchange.certain_address, exchange.is_tls
+
+
+def test_H7_a_trusted_proxy_says_who_the_client_is():
+    async def scenario(running):
+        assert await who(running, b"X-Forwarded-For: 203.0.113.7\r\n") == ("203.0.113.7", "203.0.113.7", False)
+        several = b"X-Forwarded-For: 1.2.3.4\r\nx-forwarded-for: 203.0.113.7\r\nX-FORWARDED-FOR: 127.0.0.9\r\n"
+        assert await who(running, several) == ("203.0.113.7", "203.0.113.7", False)
+        assert await who(running, b"X-Forwarded-For: 203.0.113.7, ?\r\n") == ("127.0.0.1", None, False)
+        assert await who(running, b"Forwarded: for=203.0.113.7\r\n") == ("127.0.0.1", "127.0.0.1", False)
+        assert await who(running, b"X-Forwarded-Proto: https\r\n") == ("127.0.0.1", "127.0.0.1", True)
+        assert await who(running, b"X-Forwarded-Proto: https, http\r\n") == ("127.0.0.1", "127.0.0.1", False)
+
+    run(scenario, Proxies(["127.0.0.0/8"]))
+
+
+@pytest.mark.parametrize("proxies", [None, Proxies(["10.0.0.0/8"])])
+def test_H7_nobody_else_is_believed(proxies):
+    async def scenario(running):
+        claim = b"X-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Proto: https\r\nX-Real-IP: 203.0.113.7\r\n"
+        assert await who(running, claim) == ("127.0.0.1", "127.0.0.1", False)
+
+    run(scenario, proxies)
+
+
+def test_H7_requests_of_several_clients_on_one_connection_of_a_proxy_stay_apart():
+    async def scenario(running):
+        client = await running.client()
+        seen = []
+        for number in (1, 2, 1):
+            client.send(post(b"x", b"/wait", headers=b"X-Forwarded-For: 203.0.113.%d\r\n" % number))
+            await running.until(lambda: b"/wait" in running.handler.waiting)
+            exchange = running.handler.waiting.pop(b"/wait")
+            seen.append((exchange.client_address, exchange.owner))
+            exchange.send(200, b"", b"")
+            await client.answer()
+        assert seen == [(f"203.0.113.{n}", f"203.0.113.{n}") for n in (1, 2, 1)]
+
+    run(scenario, Proxies(["127.0.0.1/32"]))
+
+
+def test_H7_connections_of_a_trusted_proxy_are_not_counted_per_address():
+    server = HttpServer(
+        Handler(), FakeClock(), LoudGuard(), ServerLimits(connections_per_address_max=1), Proxies(["10.0.0.0/8"])
+    )
+    proxied = [module.Connection(server, "10.0.0.1") for _ in range(3)]
+    others = [module.Connection(server, "192.0.2.1") for _ in range(2)]
+    assert [server._admit(connection) for connection in (*proxied, *others)] == [True, True, True, True, False]

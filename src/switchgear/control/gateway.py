@@ -202,7 +202,7 @@ class Gateway:
         await self._reconcile()
         self._started = compiled.process
         last = await self.read(versions.latest)
-        if started_ms and last is not None and last.time_ms > started_ms:
+        if started_ms and last is not None and max(last.time_ms, last.seen_ms) > started_ms:
             latest = versions.with_demo_of(last.state.compiled, compiled)
             puts = [] if latest != compiled else puts
             compiled = latest

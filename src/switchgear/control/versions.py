@@ -70,6 +70,8 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     action: str
     summary: str
     state: State
+    seen_ms: int = 0
+    """When it was applied last, if that changed nothing but where it came from."""
 
 
 def without_demo(compiled: Compiled) -> Compiled:
@@ -126,6 +128,9 @@ def remember(connection: Connection, state: State, actor: str, action: str, now_
     last = latest(connection)
     state = msgspec.structs.replace(state, compiled=without_demo(state.compiled))
     if last is not None and last.state.digest == state.digest:
+        if (last.state.compiled.source, last.state.compiled.digest) != (state.compiled.source, state.compiled.digest):
+            same = msgspec.structs.replace(last, state=state, seen_ms=now_ms)
+            objects.set_object(connection, KIND, f"{last.number:010}", msgspec.json.encode(same), now_ms)
         return
     old = document.of(last.state.whole()) if last is not None else {}
     names = objects.object_names(connection, KIND)
