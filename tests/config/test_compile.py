@@ -99,3 +99,39 @@ def test_a_catalogue_row_can_be_bent():
     spec = build_provider("eu", schema.Provider(kind="openai", base_url="https://eu.api.openai.com/v1"))
     assert spec.pricing_id == "openai"
     assert spec.endpoint.host == "eu.api.openai.com"
+
+
+def test_price_drop_and_defaults_of_a_model_reach_its_entry():
+    text = """
+models:
+  fast:
+    deployments: [{provider: openai, model: a}, {provider: openai, model: b, price: free}]
+    price: {input_per_mtok: "0.15", output_per_mtok: "0.60"}
+    drop: [logit_bias, generationConfig.topK, logit_bias]
+    defaults: {max_tokens: 4096}
+"""
+    compiled, problems, _ = compile_(text)
+    assert problems == []
+    (entry,) = compiled.models
+    assert entry.drop == ("logit_bias", "generationConfig.topK") and entry.max_tokens == 4096
+    first, second = entry.deployments
+    assert first.price.rates["input"].base == 150_000_000 and second.price.rates["input"].base == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [
+        ("{deployments: [{provider: openai, model: a}], drop: [messages]}", "models.m.drop[0]"),
+        ("{deployments: [{provider: openai, model: a}], drop: ['a b']}", "models.m.drop[0]"),
+        ("{deployments: [{provider: openai, model: a}], price: cheap}", "models.m.price"),
+        ("{alias: openai/a, drop: [logit_bias]}", "models.m"),
+    ],
+)
+def test_what_a_model_cannot_change_is_a_problem_of_that_place(model, path):
+    _, problems, _ = compile_(f"models:\n  m: {model}\n")
+    assert [at for _, at, _ in problems] == [path]
+
+
+def test_a_pattern_may_have_several_stars():
+    compiled, problems, _ = compile_('models: {"*/gpt-*": "openai/*-gpt-*"}\n')
+    assert problems == [] and compiled.models[0].name == "*/gpt-*"

@@ -38,6 +38,9 @@ models:
     strict: true
     retry: {max: 2}
     timeouts: {idle_s: 9}
+    price: {output_per_mtok: 3}
+    drop: [logit_bias, generationConfig.topK]
+    defaults: {max_tokens: 4096}
 keys:
   ci: {sha256: "%s", team: t, user: u, project: p, models: [fast], cidrs: [10.0.0.0/8], expires: 2027-01-31, tags: [a, b],
        passthrough: ["odd GET /files*"]}

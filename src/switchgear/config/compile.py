@@ -23,12 +23,15 @@ from switchgear.providers import endpoint
 from switchgear.providers.catalogue import GENERIC, PROVIDERS, ProviderRow
 from switchgear.providers.endpoint import Endpoint
 from switchgear.providers.quirks import Quirks
-from switchgear.routing.table import DeploymentEntry, ModelEntry, Timeouts
+from switchgear.routing.table import NEVER_DROPPED, DeploymentEntry, ModelEntry, Timeouts
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 COMPATIBLE = frozenset({"litellm"})
 """Gateways whose routes and headers can be served."""
 STRATEGIES = frozenset({"ordered", "weighted", "least_busy", "lowest_latency", "lowest_cost", "sticky"})
+DROP_MAX = 32
+STARS_MAX = 4
+_MEMBER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}(\.[A-Za-z_][A-Za-z0-9_]{0,63})?")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _KEYED = re.compile(r"([0-9]{1,6}):([0-9a-fA-F]{64})(?: until (\S+))?")
 _PERCENT = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,2})?)%")
@@ -330,8 +333,8 @@ class Compiler:
 
     def _model(self, name: str, model: schema.Model | str) -> ModelEntry:
         path = f"models.{name}"
-        if not name or len(name) > 256 or not name.isprintable() or name.count("*") > 1:
-            self._problem(path, f"{shown(name)} is not a model name (at most 256 characters and one *)")
+        if not name or len(name) > 256 or not name.isprintable() or name.count("*") > STARS_MAX:
+            self._problem(path, f"{shown(name)} is not a model name (at most 256 characters and {STARS_MAX} *)")
         if isinstance(model, str):
             provider, slash, upstream = model.partition("/")
             if not slash or not upstream:
@@ -345,10 +348,12 @@ class Compiler:
             what = "is not supported by this version; use ordered" if model.strategy in STRATEGIES else "is no strategy"
             self._problem(f"{path}.strategy", f"{shown(model.strategy)} {what}{near(model.strategy, ['ordered'])}")
         limits = model.timeouts
+        self._amendments(path, model)
+        shared = self._price(f"{path}.price", name, model.price, "deployment") if model.price is not None else None
         deployments = []
         for number, deployment in enumerate(model.deployments):
             at = f"{path}.deployments[{number}]"
-            price = None
+            price = shared
             if deployment.price is not None:
                 price = self._price(f"{at}.price", deployment.model, deployment.price, "deployment")
             deployments.append(
@@ -367,6 +372,8 @@ class Compiler:
             fallback=tuple(model.fallback),
             retries_max=model.retry.max,
             strict=model.strict,
+            max_tokens=model.defaults.max_tokens,
+            drop=tuple(dict.fromkeys(model.drop)),
             timeouts=Timeouts(
                 connect_s=limits.connect_s,
                 first_byte_s=limits.first_byte_s,
@@ -374,6 +381,18 @@ class Compiler:
                 total_s=limits.total_s,
             ),
         )
+
+    def _amendments(self, path: str, model: schema.Model) -> None:
+        """Check what a model changes in requests."""
+        if model.alias is not None and (model.price is not None or model.drop or model.defaults.max_tokens is not None):
+            self._problem(
+                path, "an alias has no `price`, `drop` or `defaults` of its own: say them on the model that it names"
+            )
+        for number, member in enumerate(model.drop):
+            if member in NEVER_DROPPED or not _MEMBER.fullmatch(member):
+                self._problem(f"{path}.drop[{number}]", f"{member!r} is no member that can be left out")
+        if len(model.drop) > DROP_MAX:
+            self._problem(f"{path}.drop", f"at most {DROP_MAX} members")
 
     def _key(self, name: str, key: schema.Key) -> FileKey | None:
         path = f"keys.{name}"

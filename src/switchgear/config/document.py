@@ -216,6 +216,10 @@ def model(entry: ModelEntry, notes: list[str]) -> Document | str:
         found["fallback"] = list(entry.fallback)
     if entry.strict:
         found["strict"] = True
+    if entry.drop:
+        found["drop"] = list(entry.drop)
+    if entry.max_tokens is not None:
+        found["defaults"] = {"max_tokens": entry.max_tokens}
     if entry.retries_max != default.retries_max:
         found["retry"] = {"max": entry.retries_max}
     timeouts = _changed(entry.timeouts, Timeouts())

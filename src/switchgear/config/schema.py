@@ -202,6 +202,13 @@ class Timeouts(msgspec.Struct, kw_only=True):
     """For all attempts of a request."""
 
 
+class ModelDefaults(msgspec.Struct, kw_only=True):
+    """What is filled in where a request says nothing."""
+
+    max_tokens: int | None = None
+    """The most tokens of an answer."""
+
+
 class Model(msgspec.Struct, kw_only=True):
     """A model name that clients may ask for."""
 
@@ -219,6 +226,12 @@ class Model(msgspec.Struct, kw_only=True):
     """Retries."""
     timeouts: Timeouts = msgspec.field(default_factory=Timeouts)
     """Deadlines."""
+    price: PriceSpec | str | None = None
+    """The price of its deployments that have none of their own, or `free`."""
+    drop: list[str] = []
+    """Members of a request's body that are left out, in its client's words; `a.b` stands in an object. The record lists them."""
+    defaults: ModelDefaults = msgspec.field(default_factory=ModelDefaults)
+    """What is filled in where a request says nothing."""
 
 
 class Key(msgspec.Struct, kw_only=True):

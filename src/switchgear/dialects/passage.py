@@ -26,6 +26,7 @@ from switchgear.dialects import (
     references,
     responses,
 )
+from switchgear.dialects.amend import amend
 from switchgear.dialects.fitting import fit
 from switchgear.dialects.json_guard import JsonRefusedError, scan_steps
 from switchgear.dialects.model_facts import facts_of
@@ -498,17 +499,25 @@ def open_passage(
     as_array: bool = False,
     answer_id: str | None = None,
     at_once: bool = True,
+    drop: tuple[str, ...] = (),
+    max_tokens: int | None = None,
 ) -> Passage:
     """Prepare an attempt. `dialect` is what the client hears; `answer_id` names a translated answer whose provider gives
     it no id (Bedrock's Converse), unique to the request. Where `at_once` is False, a translation is left in `pending` for
-    the caller to do in steps. Raises InvalidBodyError for what cannot be carried."""
+    the caller to do in steps. `drop` and `max_tokens` are what the model's configuration leaves out and fills in. Raises
+    InvalidBodyError for what cannot be carried."""
+    dropped: list[str] = []
+    if drop or max_tokens is not None:
+        limit_name = facts_of(upstream_model).max_tokens_name or quirks.max_tokens
+        request, dropped = amend(request, drop, max_tokens, limit_name)
     passage = Passage(request, dialect, provider_dialect, created, as_array, answer_id)
+    passage.dropped = dropped
     operation = request.operation
     crosses = request.dialect != provider_dialect
     if crosses and operation in embeddings.OPERATIONS:
         wanted = passage._wanted = embeddings.read_request(request.dialect, operation, request.node())
         passage.body = encode(embeddings.write_request(provider_dialect, wanted, upstream_model))
-        passage.dropped = wanted.dropped
+        passage.dropped += wanted.dropped
         operation = passage._operation = embeddings.ASKED[provider_dialect][0]
     name = f"{operation}_stream" if request.stream and (provider_dialect, f"{operation}_stream") in PATHS else operation
     if operation == "passthrough":
@@ -561,7 +570,7 @@ def _cross(passage: Passage, request: Request, upstream_model: str, quirks: Quir
         raise
     except TRANSLATION_ERRORS as exc:
         raise InvalidBodyError(f"the body cannot be translated for this model's provider: {exc}") from exc
-    passage.dropped = list(dict.fromkeys(asked.dropped))
+    passage.dropped = list(dict.fromkeys((*passage.dropped, *asked.dropped)))
     del asked
     for key, value in (quirks.body or {}).items():
         if value is None:

@@ -240,6 +240,8 @@ class Transfer:
                 as_array=endpoint.stream is True and endpoint.dialect == "gemini" and not _wants_sse(context),
                 answer_id=context.id,
                 at_once=at_once,
+                drop=candidate.drop,
+                max_tokens=candidate.max_tokens,
             )
         except InvalidBodyError as exc:
             return Problem(problems.INVALID_BODY, str(exc), exc.param)
@@ -247,8 +249,11 @@ class Transfer:
 
     def _check_lost(self) -> Problem | None:
         assert self._passage is not None
-        if self.target.candidate.strict and self._passage.dropped:
-            lost = ", ".join(self._passage.dropped)
+        candidate = self.target.candidate
+        if not candidate.strict:
+            return None
+        lost = ", ".join(name for name in self._passage.dropped if name not in candidate.drop)
+        if lost:
             return Problem(problems.INVALID_BODY, f"this model refuses what would be lost: {lost}"[:512])
         return None
 
@@ -437,6 +442,7 @@ class Transfer:
         assert self._meter is not None
         assert self.context.request is not None
         seen, limit = self._meter.output_estimate, self.context.request.output_tokens_max
+        limit = self.target.candidate.max_tokens if limit is None else limit
         return seen if limit is None else min(seen, limit)
 
     def _status(self) -> int | None:

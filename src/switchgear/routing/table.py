@@ -7,6 +7,8 @@ from switchgear.pricing.price import Price
 from switchgear.providers.quirks import Quirks
 
 ALIAS_DEPTH_MAX = 8
+NEVER_DROPPED = frozenset({"model", "stream", "messages", "input", "prompt", "contents"})
+"""Members of a body that no configuration leaves out: without them it is another request."""
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
