@@ -7,6 +7,7 @@ Both are said in the client's own dialect, before anything is translated; the bo
 import msgspec
 from msgspec import Raw, structs
 
+from switchgear.core.errors import UNREADABLE
 from switchgear.dialects.request import Request
 from switchgear.dialects.shape import encode
 
@@ -46,7 +47,7 @@ def _is_unlimited(request: Request, dropped: list[str]) -> bool:
 def _inner(fields: dict[str, Raw], name: str) -> dict[str, Raw]:
     try:
         return _decode_object(fields[name])
-    except (KeyError, msgspec.DecodeError):
+    except (KeyError, *UNREADABLE):
         return {}
 
 
