@@ -6,7 +6,7 @@ import textwrap
 import pytest
 from tests import doors
 
-ROOMS = ("edge", "net", "vault", "spool", "app/child.py", "app/edge.py", "app/vault.py")
+ROOMS = ("edge", "net", "vault", "spool", "control", "ledger", "store", "replica", "app")
 """What serves requests. Who guards another process adds its rooms."""
 
 

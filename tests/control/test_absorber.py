@@ -14,6 +14,7 @@ from switchgear.store.database import Store
 from switchgear.wire import records
 from switchgear.wire.records import Kind
 
+SEGMENT_BYTES = 64 * 1024
 WHO = msgspec.Raw(records.encode_payload(records.Who("k", "bot", 1, None, None, None)))
 PLACE = msgspec.Raw(records.encode_payload(records.Place("chat", "/", "openai", "m", "a", "a/c", "c", "e", None)))
 
@@ -57,7 +58,7 @@ def request(spool, number):
 
 
 def writer(tmp_path, name, clock):
-    return SpoolWriter(tmp_path / "spool" / name, clock, os.urandom, "run", segment_bytes=64 * 1024)
+    return SpoolWriter(tmp_path / "spool" / name, clock, os.urandom, "run", segment_bytes=SEGMENT_BYTES)
 
 
 def ids(store):

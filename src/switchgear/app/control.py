@@ -31,6 +31,7 @@ from switchgear.control.jobs import Jobs
 from switchgear.control.prices import PriceBook
 from switchgear.control.spend import SpendBoard
 from switchgear.core.errors import UserError
+from switchgear.core.guard import guarded, place_of
 from switchgear.detect.advisories import AdvisoryFile
 from switchgear.discover import integrity, toolbox
 from switchgear.net import unix
@@ -60,10 +61,22 @@ class _Server(uvicorn.Server):
     """uvicorn without its signal handlers (the supervisor's orders come through Life), and waking once a second instead of
     ten times."""
 
+    task: "asyncio.Task[None] | None" = None
+
     async def main_loop(self) -> None:
         """Keep the Date header current until told to stop."""
         while not await self.on_tick(0):
             await asyncio.sleep(1.0)
+
+    def _ended(self, exc: Exception) -> None:
+        # Nobody could revoke a key any more: a successor listens within a second.
+        child.report(f"the admin API ended: {type(exc).__name__} in {place_of(exc)}", "error")
+        os._exit(1)
+
+    @guarded(_ended)
+    async def serve_on(self, sockets: list[Any]) -> None:
+        """Serve until told to stop."""
+        await self.serve(sockets=sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
@@ -236,8 +249,7 @@ def _serve(app: Any, sockets: list[Any], bounds: Bounds) -> _Server:
             timeout_graceful_shutdown=1,
         )
     )
-    task = asyncio.create_task(made.serve(sockets=sockets))
-    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    made.task = asyncio.create_task(made.serve_on(sockets))
     return made
 
 

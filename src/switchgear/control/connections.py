@@ -61,6 +61,7 @@ class Bounded(H11Protocol):
         super().connection_made(transport)
         self._timer = self.loop.call_later(HEAD_S, self._look)
 
+    @guarded(_fault)
     def connection_lost(self, exc: Exception | None) -> None:
         """Asyncio: it is over."""
         self.bounds.open.pop(self, None)
@@ -68,6 +69,7 @@ class Bounded(H11Protocol):
             self._timer.cancel()
             super().connection_lost(exc)
 
+    @guarded(_fault)
     def on_response_complete(self) -> None:
         """The answer is out: the next head may take HEAD_S."""
         self._since_s = asyncio.get_running_loop().time()

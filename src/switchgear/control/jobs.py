@@ -39,7 +39,8 @@ class Job:
         """Run it until it ends; returns also when it failed."""
         await self._make()
 
-    async def keep(self) -> None:
+    @guarded(_fault)
+    async def keep_running(self) -> None:
         """Run it, and again after a fault; a job that ends by itself is done."""
         times = -1
         while times != self._times:
@@ -69,7 +70,7 @@ class Jobs:
         """Run a job. `make` begins it anew each time that it is called."""
         job = Job(name, make, self._report, self._clock)
         self._jobs.append(job)
-        self._tasks.append(asyncio.create_task(job.keep()))
+        self._tasks.append(asyncio.create_task(job.keep_running()))
 
     async def stop(self) -> None:
         """Cancel all and wait for them."""

@@ -296,6 +296,8 @@ class SpoolAbsorber:
         self._told: set[int] = set()
         """Damaged segments that were told of."""
         self._unexpected: str | None = None
+        self._found_early: list[Finding] = []
+        """Faults while the open reservations were read again: told with the first batch."""
         self._meterers: dict[str, Meterer] = {}
         self._reread(start)
 
@@ -320,6 +322,8 @@ class SpoolAbsorber:
         goes on behind it. `bad`: places after records that the store did not take; they are set aside unread. `entries_max`: how
         many records to take, to find such a one.
         """
+        batch.findings += self._found_early
+        self._found_early = []
         entries = self._waiting or self._reader.read(BATCH_BYTES)
         self._waiting = []
         if entries_max is not None:
@@ -439,7 +443,9 @@ class SpoolAbsorber:
                     reader.close()
                     return
                 self._retake(entry, scratch)
-                self._unexpected = None  # it was judged when it was absorbed: a lie stops nobody twice
+                if self._unexpected is not None:
+                    self._found_early.append(Finding(self.spool_id, entry.after.segment, self._unexpected))
+                    self._unexpected = None
             scratch = Batch()
         reader.close()
 

@@ -1,0 +1,103 @@
+"""Exceptions thrown at every door of control: the ledger is whole afterwards, and whoever administers is heard (decision 020).
+
+The list of doors is generated: one that is new and that nothing here passes fails.
+"""
+
+import asyncio
+import os
+import types
+
+import pytest
+from tests import doors
+from tests.control.test_absorber import Link, ids, request, rid, writer
+
+from switchgear.control import jobs as job_module
+from switchgear.control.absorber import Absorber
+from switchgear.control.double_entry import DoubleEntry
+from switchgear.control.housekeeping import Housekeeper
+from switchgear.control.jobs import Jobs
+from switchgear.control.prices import PriceBook
+from switchgear.store.database import Store
+
+ELSEWHERE = {
+    "Bounded.connection_made": "tests/control/test_connections.py",
+    "Bounded.connection_lost": "tests/control/test_connections.py",
+    "Bounded.on_response_complete": "tests/control/test_connections.py",
+    "Job.keep_running": "a loop of two lines around Job.run",
+    "Bounded._look": "tests/control/test_connections.py",
+}
+FOUND = doors.guarded_functions("control", "ledger")
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Store(tmp_path / "store.sqlite", True, os.urandom)
+    yield made
+    made.close()
+
+
+def test_there_are_doors():
+    assert len(FOUND) > 8 and {name for _, name in FOUND} >= set(ELSEWHERE)
+
+
+FOR_EVER = {"Job.run"}
+"""Nothing comes after it."""
+CASES = [
+    (target, when)
+    for target in FOUND
+    for when in ("before", "after")
+    if target[1] not in ELSEWHERE and (when == "before" or target[1] not in FOR_EVER)
+]
+
+
+@pytest.mark.parametrize(("target", "when"), CASES, ids=lambda value: value if isinstance(value, str) else value[1])
+def test_a_fault_at_any_door_costs_nothing_that_is_booked(target, when, store, tmp_path, clock, monkeypatch):
+    monkeypatch.setattr(job_module, "PAUSE_S", 0.0)
+    monkeypatch.setattr("tests.control.test_absorber.SEGMENT_BYTES", 4 * 1024 * 1024)
+    for name in ("absorber", "double_entry", "housekeeping"):
+        monkeypatch.setattr(f"switchgear.control.{name}.PAUSE_S", 0.0)
+    (tmp_path / "spool" / "vault").mkdir(parents=True)
+    told, thrown = [], []
+    first, second = writer(tmp_path, "edge-0", clock), writer(tmp_path, "edge-1", clock)
+    journal = writer(tmp_path, "vault", clock)
+    gateway = types.SimpleNamespace(
+        clock=clock, report=told.append, compiled=types.SimpleNamespace(journal_hours=1, ledger_days=None),
+        write=lambda f: asyncio.wrap_future(store.write(f)), read=lambda f: asyncio.wrap_future(store.read(f)),
+        ballast=types.SimpleNamespace(prepare=lambda: True),
+        publisher=types.SimpleNamespace(check_readers=lambda: 0, drop_stored=lambda now: 0),
+    )  # fmt: skip
+    absorber = Absorber(store, tmp_path / "spool", Link(), PriceBook(), clock, os.urandom, told.append)
+
+    def throw(*_):
+        if not thrown:
+            thrown.append(1)
+            raise ZeroDivisionError("thrown by a test")
+
+    async def scenario():
+        jobs = Jobs(told.append, clock)
+        request(first, 1)
+        request(second, 2)
+        await absorber.turn()  # so that a restart reads a segment again, too
+        absorber._spools.clear()
+        rig = doors.Rig(target, **{when: throw})
+        try:
+            jobs.start("ledger", absorber.run)
+            jobs.start("double entry", DoubleEntry(store, journal.folder, absorber, clock, told.append).run)
+            jobs.start("housekeeping", Housekeeper(gateway, absorber, journal.folder).run)
+            async with asyncio.timeout(60):
+                number = 3
+                while number < 8 or (not thrown and number < 40):
+                    request(first, number)
+                    request(second, number + 1)
+                    number += 2
+                    await asyncio.sleep(0.02)
+                while len({rid(n) for n in range(1, number)} - ids(store)) > lost or not thrown:
+                    await asyncio.sleep(0.02)
+        finally:
+            rig.undo()
+            await jobs.stop()
+
+    # A record that cannot be taken is the one thing that ends: it is told, and nothing else is missing.
+    lost = int(target[1] == "SpoolAbsorber._advance" and when == "before")
+    asyncio.run(scenario())
+    assert thrown and (told or absorber.problems), "nothing is silent"
