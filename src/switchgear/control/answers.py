@@ -55,6 +55,8 @@ class InForce(msgspec.Struct):
 
     source: str
     digest: str
+    restart: list[str] = []
+    """Settings that hold from the next start on."""
 
 
 class RefusedRequests(msgspec.Struct):
@@ -309,9 +311,47 @@ class Config(msgspec.Struct):
 
 
 class Applied(msgspec.Struct):
-    """SHA-256 of the file that is in force now."""
+    """SHA-256 of the file, with all that it includes, that is in force now."""
 
     digest: str
+    restart: list[str] = []
+    """Settings that hold from the next start on."""
+
+
+class Exported(msgspec.Struct):
+    """File and store as one configuration."""
+
+    document: dict[str, Any]
+    """What a configuration file would say: docs/configuration.md."""
+    notes: list[str]
+    """What a file cannot say."""
+
+
+class ShownVersion(msgspec.Struct, kw_only=True):
+    """One configuration of the history."""
+
+    number: int
+    time: str
+    actor: str
+    action: str
+    summary: str
+    source: str | None
+
+
+class Versions(msgspec.Struct):
+    """The configurations that were in force, newest first."""
+
+    versions: list[ShownVersion]
+
+
+class RolledBack(ShownVersion, kw_only=True):
+    """What was brought back, or with `dry_run` would be."""
+
+    changes: list[str]
+    stays: list[str]
+    """What is not taken back."""
+    restart: list[str]
+    """Settings that hold from the next start on."""
 
 
 class Frozen(msgspec.Struct):
@@ -379,6 +419,9 @@ ANSWERS: dict[tuple[str, str], Any] = {
     ("PUT", f"{P}/prices"): ShownPrice,
     ("GET", f"{P}/config"): Config,
     ("PUT", f"{P}/config"): Applied,
+    ("GET", f"{P}/config/export"): Exported,
+    ("GET", f"{P}/config/history"): Versions,
+    ("POST", f"{P}/config/rollback"): RolledBack,
     ("POST", f"{P}/freezes"): Frozen,
     ("DELETE", f"{P}/freezes/{{subject:path}}"): Frozen,
     ("GET", f"{P}/tokens"): AdminTokens,
