@@ -94,6 +94,16 @@ ERROR_EVENTS = {
     "responses": sse(("error", {"type": "error", "code": "server_error", "message": "overloaded", "param": None, "sequence_number": 0})),
     "cohere": sse(("message-end", {"type": "message-end", "delta": {"finish_reason": "ERROR", "error": "overloaded"}})),
 }  # fmt: skip
+WORDS = 1000
+LONG = sse(
+    ("message_start", {"type": "message_start", "message": {"id": "msg_1", "type": "message", "role": "assistant", "content": [], "usage": {"input_tokens": 25, "output_tokens": 1}}}),
+    ("content_block_start", {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+    ("ping", {"type": "ping"}),
+    *[
+        ("content_block_delta", {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": f" word{n % 10} more"}})
+        for n in range(WORDS)
+    ],
+)  # fmt: skip
 HTML = b"<!DOCTYPE html><html><body>Sign in to continue</body></html>"
 
 
@@ -133,6 +143,9 @@ def script(dialect, name, streams):
         "page-stream": (chunked(b"data: " + HTML + b"\n\n"), False),
         "cut-stream": (chunked(b": waiting\n\n", ended=False), False),
         "hung-stream": (chunked(b": waiting\n\n", ended=False), True),
+        "slow-end": (chunked(STREAMS[dialect], ended=False), True),
+        "long-cut": (chunked(LONG, ended=False), False),
+        "long-open": (chunked(LONG, ended=False), True),
     }[name]  # fmt: skip
 
 
@@ -143,6 +156,7 @@ class Upstream:
         self.listening = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self.listening.getsockname()[1]
         self.seen = []
+        self.bodies = []
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self):
@@ -167,6 +181,7 @@ class Upstream:
             asked = json.loads(body)
             model = asked.get("model") or re.search(r"/models/([^:]+):", path)[1]
             dialect = path.split("/")[1]
+            self.bodies.append(asked)
             self.seen.append(re.search(rb"x-client-request-id: (\S+)", head)[1].decode())
             data, stays = script(dialect, model, bool(asked.get("stream")) or "stream" in path)
             peer.sendall(data)
@@ -225,6 +240,8 @@ def gateway(upstream):
             first = f"{{provider: bad-{dialect}, model: '{case}'}}"
             models += f"  {dialect}-{case}: {{deployments: [{first}, {{provider: good-{dialect}, model: good, tier: 2}}], {limits}}}\n"
             models += f"  only-{dialect}-{case}: {{deployments: [{first}], {limits}}}\n"
+        models += f"  lean-{dialect}: {{deployments: [{{provider: good-{dialect}, model: good, price: free}}], drop: [seed], defaults: {{max_tokens: 77}}}}\n"
+        prices += f"    bad-{dialect}/long-cut: {{input_per_mtok: 3, output_per_mtok: 15}}\n"
     made = GatewayProcess(f"{config}models:\n{models}pricing:\n  overrides:\n{prices}", environ=ENVIRON)
     made.app = made.key("app")
     yield made
@@ -357,3 +374,65 @@ def test_a_client_of_another_dialect_gets_the_error_in_its_own(gateway):
     status, _, data = send(gateway, path, body)
     answer = json.loads(data)
     assert status == 502 and answer["type"] == "error" and answer["error"]["message"] == "overloaded"
+
+
+def hang_up(gateway, dialect, model, mark):
+    """Read a stream until a mark, and close; returns the request's id."""
+    path, body = asked(dialect, model, True)
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60)
+    connection.request("POST", path, json.dumps(body), {"authorization": f"Bearer {gateway.app}"})
+    response = connection.getresponse()
+    seen = b""
+    while mark not in seen:
+        seen += response.read1(4096)
+    response.close()
+    connection.close()
+    return response.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "mark"),
+    [("openai", b"[DONE]\n\n"), ("anthropic", b'"message_stop"}\n\n'), ("responses", b'"response.completed"'), ("cohere", b'"message-end"')],
+)  # fmt: skip
+def test_a_client_that_closes_after_the_last_event_missed_nothing(gateway, dialect, mark):
+    request_id = hang_up(gateway, dialect, f"bad-{dialect}/slow-end", mark)
+    found = record(gateway, request_id)
+    assert (found["outcome"], found["tokens"]["output"], found["cost_estimated"]) == ("ok", 1, False)
+
+
+def test_a_client_that_closes_before_is_gone_and_charged_for_what_was_said(gateway):
+    found = record(gateway, hang_up(gateway, "anthropic", "bad-anthropic/long-open", b"word9"))
+    assert found["outcome"] == "client_gone" and found["cost_estimated"]
+    assert found["tokens"]["input"] == 25 and WORDS <= found["tokens"]["output"] <= 2.5 * 2.4 * WORDS
+
+
+def test_money_43_a_stream_that_breaks_off_is_charged_for_what_was_said(gateway):
+    _, headers, data = ask(gateway, "anthropic", "bad-anthropic/long-cut", streams=True)
+    assert b'"error"' in data
+    found = record(gateway, headers["x-request-id"])
+    assert found["outcome"] == "upstream_error" and found["tokens"]["input"] == 25
+    assert 2_400 / 2 <= found["tokens"]["output"] <= 2_400 * 2  # about 2,400 tokens were said
+    assert found["cost_nanousd"] == 25 * 3_000 + found["tokens"]["output"] * 15_000
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_model_fills_in_a_limit_leaves_out_a_member_and_has_a_price(gateway, upstream, dialect):
+    path, body = asked(dialect, f"lean-{dialect}", False)
+    body.pop("max_tokens", None)
+    status, headers, _ = send(gateway, path, {**body, "seed": 3})
+    assert status == 200
+    sent = upstream.bodies[-1]
+    inner = sent.get("generationConfig", sent)
+    assert (
+        77 in {inner.get(name) for name in ("max_tokens", "max_output_tokens", "maxOutputTokens")}
+        and "seed" not in sent
+    )
+    found = record(gateway, headers["x-request-id"])
+    assert found["dropped"] == ["seed"] and found["cost_nanousd"] == 0 and found["price_source"] == "deployment"
+
+
+def test_a_stream_tells_its_cost_to_who_asks_for_that_alone(gateway):
+    _, _, data = ask(gateway, "openai", "good-openai/good", streams=True, **{"x-switchgear-include": "cost"})
+    assert b'"cost":0.000004' in data and data.endswith(b"data: [DONE]\n\n")
+    _, _, data = ask(gateway, "openai", "good-openai/good", streams=True)
+    assert b'"usage":{' not in data.replace(b" ", b"")
