@@ -253,11 +253,22 @@ def test_a_message_makes_its_container_and_files_known():
 
 
 def test_raw_answers_make_things_known():
-    assert references.kept_by_raw_answer({"id": "file-1", "object": "file"}) == ["file-1"]
-    assert references.kept_by_raw_answer({"file": {"name": "files/abc", "uri": "https://x"}}) == ["files/abc"]
-    assert references.kept_by_raw_answer({"name": "cachedContents/c1"}) == ["cachedContents/c1"]
-    assert references.kept_by_raw_answer({"object": "list", "data": [{"id": "file-1"}]}) == []
-    assert references.kept_by_raw_answer([1]) == []
+    def made(value):
+        return references.kept_by_raw_answer(value, True)
+
+    assert made({"id": "file-1", "object": "file"}) == ["file-1"]
+    assert made({"file": {"name": "files/abc", "uri": "https://x"}}) == ["files/abc"]
+    assert made({"name": "cachedContents/c1"}) == ["cachedContents/c1"]
+    assert made({"object": "list", "data": [{"id": "file-1"}]}) == []
+    assert made([1]) == []
+
+
+def test_what_came_of_a_thing_is_learned_when_it_is_looked_at():
+    batch = {"id": "batch_1", "object": "batch", "output_file_id": "file-2", "error_file_id": None}
+    assert references.kept_by_raw_answer(batch, False) == ["file-2"]
+    assert references.kept_by_raw_answer({"id": "file-others", "object": "file"}, False) == []
+    response = {"id": "resp_1", "object": "response", "output": [{"id": "msg_1"}]}
+    assert references.kept_by_raw_answer(response, False) == ["resp_1", "msg_1"]
 
 
 def test_ids_are_bounded():

@@ -265,7 +265,7 @@ class Passage:
         if self._request.operation == "passthrough":
             found = self._read(body)
             found = found if found.usage is not None else openai.read_media_answer(body)
-            found.kept = _kept_by_raw_answer(body) if self.method == "POST" else []
+            found.kept = _kept_by_raw_answer(body, self.method == "POST")
             return found
         if self._request.operation == "invoke":  # the body is the model's own, the count is Bedrock's
             return Reading(bedrock.usage_of_headers(headers))
@@ -453,11 +453,11 @@ def _node_of(body: bytes, values_max: int = VALUES_MAX) -> Steps[Node]:
     return Node(decode_large(body))
 
 
-def _kept_by_raw_answer(body: bytes) -> list[str]:
+def _kept_by_raw_answer(body: bytes, is_new: bool) -> list[str]:
     if body.lstrip()[:1] != b"{" or len(body) > RAW_ANSWER_BYTES_MAX:
         return []
     try:
-        return references.kept_by_raw_answer(decode(body))
+        return references.kept_by_raw_answer(decode(body), is_new)
     except TRANSLATION_ERRORS:
         return []
 

@@ -176,9 +176,11 @@ class _Watch(msgspec.Struct, frozen=True):
     root: _Step
     marks: tuple[bytes, ...]
     """Byte strings of which one must be there; empty where the value itself is the id."""
+    has_items: bool = False
+    """True where items of Responses stand, which are named or given."""
 
 
-def _compile(table: dict[str, str]) -> dict[str, _Watch]:
+def _compile(dialect: str, table: dict[str, str]) -> dict[str, _Watch]:
     roots: dict[str, _Step] = {}
     leaves: dict[str, set[str]] = {}
     for path, kind in table.items():
@@ -191,13 +193,16 @@ def _compile(table: dict[str, str]) -> dict[str, _Watch]:
             if name.endswith(DEEPER):
                 step.below[key] = step
         step.kind = kind
-    return {
-        key: _Watch(root, () if "" in leaves[key] else tuple(f'"{leaf}"'.encode() for leaf in sorted(leaves[key])))
-        for key, root in roots.items()
-    }
+    found = {}
+    for key, root in roots.items():
+        marks = () if "" in leaves[key] else tuple(f'"{leaf}"'.encode() for leaf in sorted(leaves[key]))
+        has_items = dialect == "responses" and key == "input"
+        found[key] = _Watch(root, (*marks, *_ITEM_MARKS) if has_items else marks, has_items)
+    return found
 
 
-_WATCHED = {dialect: _compile(table) for dialect, table in TABLE.items()}
+_ITEM_MARKS = (b'"id"', b'"item_reference"')
+_WATCHED = {dialect: _compile(dialect, table) for dialect, table in TABLE.items()}
 
 
 def roots(dialect: str) -> frozenset[str]:
@@ -205,33 +210,33 @@ def roots(dialect: str) -> frozenset[str]:
     return frozenset(_WATCHED[dialect])
 
 
-_ITEM_MARKS = (b'"id"', b'"item_reference"')
-
-
 def find(fields: dict[str, Raw], dialect: str) -> list[Reference]:
     """Return what a body names, whose first level is decoded. Raises InvalidBodyError for ids that are none, for keys on the
     way that stand twice, and for more of them than a request can need."""
+    watched = _WATCHED[dialect]
     found: dict[tuple[str, str], Reference] = {}
-    for key, watch in _WATCHED[dialect].items():
-        raw = fields.get(key)
-        if raw is None:
+    for key, raw in fields.items():
+        watch = watched.get(key)
+        if watch is None:
             continue
-        is_input = dialect == "responses" and key == "input"
         data = bytes(raw)
-        if not _concerns(data, watch.marks + _ITEM_MARKS if is_input else watch.marks):
+        if watch.marks and not _concerns(data, watch.marks):
             continue
         value = _decode(data, key)
-        for reference in (*_walk(value, watch.root, key, dialect), *(_items(value) if is_input else ())):
+        for reference in (*_walk(value, watch.root, key), *(_items(value) if watch.has_items else ())):
             found[reference.kind, reference.id] = reference
+    if not found:
+        return []
     if len(found) > REFERENCES_MAX:
         raise InvalidBodyError(f"more than {REFERENCES_MAX} stored things are named")
     return list(found.values())
 
 
 def _concerns(data: bytes, marks: tuple[bytes, ...]) -> bool:
-    if not marks:
-        return True
-    return any(mark in data for mark in marks) or (b"\\u00" in data and _ESCAPED.search(data) is not None)
+    for mark in marks:
+        if mark in data:
+            return True
+    return b"\\u00" in data and _ESCAPED.search(data) is not None
 
 
 class RepeatedKeyError(ValueError):
@@ -269,19 +274,19 @@ def load(data: bytes) -> Any:
     return json.loads(text, object_pairs_hook=_pairs, parse_int=_zero, parse_float=_zero, parse_constant=_zero)
 
 
-def _walk(value: Any, step: _Step, path: str, dialect: str) -> Iterator[Reference]:
+def _walk(value: Any, step: _Step, path: str) -> Iterator[Reference]:
     if isinstance(value, list):
         for element in value:
-            yield from _walk(element, step, path, dialect)
+            yield from _walk(element, step, path)
     elif isinstance(value, dict):
         for key, below in step.below.items():
             if key == ANY:
                 for name, element in value.items():
-                    yield from _walk(element, below, f"{path}.{name}"[:128], dialect)
+                    yield from _walk(element, below, f"{path}.{name}"[:128])
             elif key in value:
                 if key == "skill_id" and value.get("type") == "anthropic":
                     continue  # a skill of Anthropic's own: everybody's
-                yield from _walk(value[key], below, f"{path}.{key}", dialect)
+                yield from _walk(value[key], below, f"{path}.{key}")
     elif step.kind is not None and value is not None:
         reference = _reference(step.kind, value, path)
         if reference is not None:
@@ -504,15 +509,26 @@ def _kept_within(value: Any, depth: int) -> Iterator[Any]:
                 yield from _kept_within(value[key], depth + 1)
 
 
-def kept_by_raw_answer(value: Any) -> list[str]:
-    """Return the ids that the answer on a raw path makes known: of the thing made, by OpenAI's, Anthropic's or Gemini's names."""
+_MADE_BY = ("output_file_id", "error_file_id", "result_files", "thread_id", "vector_store_id")
+"""Keys of a thing that name others which came of it."""
+
+
+def kept_by_raw_answer(value: Any, is_new: bool) -> list[str]:
+    """Return the ids that the answer on a raw path makes known. `is_new`: the request made the thing, by OpenAI's, Anthropic's or
+    Gemini's names; else only what came of a thing that was asked for."""
     if not isinstance(value, dict):
         return []
-    found: list[Any] = [*kept_by_response(value), _id_of(value.get("container"))]
-    for holder in (value, value.get("file"), value.get("response")):
-        if isinstance(holder, dict):
-            found += [holder.get("id"), holder.get("name")]
-    found += [value.get(key) for key in ("output_file_id", "error_file_id", "thread_id", "vector_store_id")]
+    found: list[Any] = []
+    if is_new or value.get("object") == "response":
+        found += kept_by_response(value)
+    if is_new:
+        found.append(_id_of(value.get("container")))
+        for holder in (value, value.get("file"), value.get("response")):
+            if isinstance(holder, dict):
+                found += [holder.get("id"), holder.get("name")]
+    for key in _MADE_BY:
+        named = value.get(key)
+        found += named if isinstance(named, list) else [named]
     return _plain(found)
 
 

@@ -461,7 +461,9 @@ class Gate:
         key, request = context.key, context.request
         assert key is not None
         assert request is not None
-        self.spool.append_if_room(Kind.KEPT, records.encode_payload(records.Kept(context.id, ids)))
+        payload = records.encode_payload(records.Kept(context.id, ids))
+        if self.spool.spare(payload):
+            self.spool.append(Kind.KEPT, payload)
         entry = Stored(scope_of(key.id, key.team), deployment, request.model, context.now_ms + STORED_MS)
         for name in ids:
             if name not in self._stored:

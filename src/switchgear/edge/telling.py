@@ -16,7 +16,7 @@ from switchgear.wire.records import AttemptOutcome
 if TYPE_CHECKING:
     from switchgear.edge.gate import Gate
 
-NOT_THE_PROVIDERS = frozenset({"client_gone", "interrupted"})
+NOT_THE_PROVIDERS = frozenset({"client_gone", "interrupted", "frozen"})
 """Ends of attempts that are no failure of whoever was asked."""
 
 

@@ -75,16 +75,6 @@ class SpoolWriter:
         self._offset += size
         self._sequence += 1
 
-    def append_if_room(self, kind: int, payload: bytes) -> bool:
-        """Buffer a record that may be missing, unless it would take the room of settlements; returns whether it was."""
-        if len(self._open) * RECORD_BYTES_MAX + len(payload) + records.HEADER.size > self._room():
-            return False
-        self.append(kind, payload)
-        return True
-
-    def _room(self) -> int:
-        return self._segment_bytes - self._offset + (self._segment_bytes if self._next_ready else 0)
-
     def _make_room(self, size: int) -> None:
         if self._offset + size > self._segment_bytes:
             self._rotate()
@@ -92,7 +82,7 @@ class SpoolWriter:
     def reserve(self, request_id: str, payload: bytes) -> None:
         """Buffer a reservation. Raises SpoolFullError when its settlement might not fit any more."""
         need = (len(self._open) + 1) * RECORD_BYTES_MAX + len(payload) + records.HEADER.size
-        if need > self._room():
+        if need > self._segment_bytes - self._offset + (self._segment_bytes if self._next_ready else 0):
             raise SpoolFullError("no room in the spool")
         self.append(Kind.RESERVE, payload)
         self._open[request_id] = payload
