@@ -577,3 +577,19 @@ def test_S4_texts_of_a_spool_come_in_clean_and_nobodys_secret_with_them(store, s
     shown = repr([build.from_row(row, find) for row in stored]) + repr(stored)
     for wrong in ("\\x1b", "\\x07", "\\x9b", "\\u202e", "\\xc2\\x9b", secret):
         assert wrong not in shown.replace("b'\\x9", ""), wrong
+
+
+def test_what_a_provider_keeps_belongs_to_whom_the_reservation_names(store, spool, tmp_path):
+    reserve(spool, 1)
+    spool.append(Kind.KEPT, records.encode_payload(records.Kept(rid(1), ["msg_1", "files/f"])))
+    spool.append(Kind.KEPT, records.encode_payload(records.Kept(rid(2), ["nobodys"])))
+    spool.append(Kind.KEPT, records.encode_payload(records.Kept(rid(1), ["an id that is none"])))
+    settle(spool, 1)
+    spool.commit()
+    following = absorber(store, tmp_path)
+    batch = Batch()
+    following.absorb(batch)
+    assert set(batch.stored) == {"msg_1", "files/f"}
+    assert len({entry.scope for entry in batch.stored.values()}) == 1
+    assert len(batch.findings) == 1
+    following.close()

@@ -3,9 +3,11 @@
 import subprocess
 import sys
 
-from switchgear.replica.entries import KeyEntry, SecretHash, Snapshot
+import pytest
+
+from switchgear.replica.entries import STORED_MS, KeyEntry, SecretHash, Snapshot, Stored
 from switchgear.replica.publisher import Publisher
-from switchgear.replica.reader import PIN_S
+from switchgear.replica.reader import PIN_S, ReplicaReader
 from switchgear.testing.patience import PATIENCE_S
 
 READ_SLOWLY = """
@@ -86,4 +88,34 @@ def test_stored_responses_are_forgotten_in_time(tmp_path):
     publisher.put_stored({f"resp_{n}": Stored("team:a", "p/c", "m", n) for n in range(10)})
     assert publisher.drop_stored(5) == 5
     assert publisher.drop_stored(5) == 0
+    publisher.close()
+
+
+@pytest.mark.parametrize("second_ms", [STORED_MS + 20, 2 * STORED_MS + 11])
+def test_who_made_a_thing_stays_its_owner_while_it_is_kept(tmp_path, second_ms):
+    publisher = Publisher(tmp_path)
+    ours, theirs = Stored("team:a", "p/c", "m", STORED_MS + 10), Stored("team:b", "p/d", "m", second_ms)
+    publisher.put_stored({"f": ours})
+    publisher.put_stored({"f": theirs})
+    publisher.close()
+    reader = ReplicaReader(tmp_path)
+    assert reader.stored("f") == (ours if second_ms == STORED_MS + 20 else theirs)
+    reader.close()
+
+
+def test_things_beyond_the_bound_are_left_out_and_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr("switchgear.replica.publisher.STORED_MAX", 5)
+    publisher = Publisher(tmp_path)
+    things = {f"f{n}": Stored("team:a", "p/c", "m", 1) for n in range(8)}
+    assert publisher.put_stored(things) == 3
+    assert publisher.put_stored({"f0": Stored("team:a", "p/c", "m", 2)}) == 0
+    publisher.close()
+
+
+def test_what_is_out_of_date_is_looked_for_a_part_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr("switchgear.replica.publisher.STORED_LOOKS", 4)
+    publisher = Publisher(tmp_path)
+    publisher.put_key(key("s"))  # behind the things, in the order of keys
+    publisher.put_stored({f"f{n}": Stored("team:a", "p/c", "m", n % 2) for n in range(10)})
+    assert [publisher.drop_stored(1) for _ in range(6)] == [2, 2, 1, 0, 0, 0]
     publisher.close()
