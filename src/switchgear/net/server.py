@@ -442,6 +442,8 @@ class Connection(asyncio.Protocol):
                 exchange.tell_gone()
             if not exchange.is_kept:
                 exchange.release()
+                exchange.context = None
+        self._parser.close()
 
     @guarded(_break_down)
     def _lose_parser(self, exc: Exception) -> None:

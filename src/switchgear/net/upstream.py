@@ -153,13 +153,13 @@ class UpstreamConnection(asyncio.Protocol):
         self._pool.forget(self)
         self._tell_sent()
         receiver = self._receiver
-        if receiver is None:
-            return
-        if exc is None and self._parser.eof():
-            receiver.on_data(None, self._parser.take_body(), True)
-            self._receiver = None
-            return
-        self._fail("broken", "the provider closed the connection before the response was complete")
+        if receiver is not None:
+            if exc is None and self._parser.eof():
+                receiver.on_data(None, self._parser.take_body(), True)
+                self._receiver = None
+            else:
+                self._fail("broken", "the provider closed the connection before the response was complete")
+        self._parser.close()
 
     @guarded(_fault)
     def data_received(self, data: bytes) -> None:

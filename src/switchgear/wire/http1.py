@@ -146,6 +146,13 @@ class RequestParser:
         parts = shown[: self._limits.url_bytes_max].partition(b"\r\n")[0].split(b" ")
         return parts[1] if len(parts) > 1 else b""
 
+    def close(self) -> None:
+        """Let go of everything: the parser and its callbacks hold each other, and a collector that seldom runs would keep them
+        and what was not parsed. The parser must not be used afterwards."""
+        self._pending = self._shown = b""
+        self._memo = self._memo_head = self._head = None
+        del self._parser, self._sink
+
     def feed(self, data: bytes) -> None:
         """Process received bytes. Raises RejectedError; the parser must not be used afterwards."""
         if self._pending:
@@ -486,6 +493,11 @@ class ResponseParser:
         self._raw = 0
         self._body_bytes = 0
         self._is_final = False
+
+    def close(self) -> None:
+        """Let go of everything, as `RequestParser.close` does."""
+        self._body = []
+        del self._parser
 
     def begin(self) -> None:
         """Expect a response. Raises ProtocolError when one is still expected."""
