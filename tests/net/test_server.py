@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 
 import pytest
+import trustme
 
 from switchgear.net import server as module
 from switchgear.net.server import HttpServer, ServerLimits
@@ -488,3 +490,67 @@ def test_H7_connections_of_a_trusted_proxy_are_not_counted_per_address():
     proxied = [module.Connection(server, "10.0.0.1") for _ in range(3)]
     others = [module.Connection(server, "192.0.2.1") for _ in range(2)]
     assert [server._admit(connection) for connection in (*proxied, *others)] == [True, True, True, True, False]
+
+
+@pytest.mark.parametrize("how", ["reset", "closed"])
+def test_a_client_that_hangs_up_is_noticed_although_its_pipeline_is_full(how):
+    async def scenario(running):
+        client = await running.client()
+        client.send(get(b"/wait") + get(b"/next") * 100)
+        await running.until(lambda: running.server.queued == module.PIPELINE_MAX)
+        running.after(1)
+        assert len(running.server.connections) == 1
+        client.close() if how == "reset" else client.writer.close()
+        for _ in range(100):
+            running.after(1)
+            await asyncio.sleep(0.05)
+            if not running.server.connections:
+                break
+        assert not running.server.connections and ("gone", b"/wait") in running.handler.events
+
+    run(scenario)
+
+
+def test_connections_of_one_address_are_bounded_with_those_whose_handshakes_are_not_done():
+    clock, guard = FakeClock(), LoudGuard()
+    server = HttpServer(Handler(), clock, guard, ServerLimits(connections_per_address_max=2, connections_max=5))
+
+    def connected(address):
+        made = module.Connection(server, address)
+        made.is_admitted = server._admit(made)
+        return made
+
+    first, second, third = (connected("192.0.2.1") for _ in range(3))
+    assert (first.is_admitted, second.is_admitted, third.is_admitted) == (True, True, False)
+    server.forget(third)
+    server.forget(first)
+    server.forget(first)
+    assert connected("192.0.2.1").is_admitted and connected("127.0.0.1").is_admitted
+    assert connected("::1").is_admitted and connected(None).is_admitted and not connected("127.0.0.1").is_admitted
+
+
+def test_handshakes_in_progress_are_bounded_and_the_oldest_make_room(monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "HANDSHAKES_MAX", 5)
+    certificate = trustme.CA().issue_cert("127.0.0.1")
+    certificate.private_key_and_cert_chain_pem.write_to_path(tmp_path / "both.pem")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "both.pem")
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+
+    async def scenario(running):
+        running.server._tls = tls
+        pending = []
+        for _ in range(20):
+            client = await running.client()
+            client.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+            pending.append(client)
+            await running.until(lambda: running.server._accepting)
+        await running.until(lambda: len(running.server._accepting) == 5 and not running.server._ending)
+        honest = await running.client(ssl=trusting)
+        honest.send(get(b"/a"))
+        assert await honest.answer() == (200, b"/a 0")
+        assert [await client.rest() for client in pending[:10]] == [b""] * 10
+        running.server._tls = None
+
+    run(scenario)

@@ -43,6 +43,8 @@ ACCEPT_BATCH = 8
 STARVED_S = 0.1
 STARVED_TOLD_S = 60.0
 DISCARD_BYTES_MAX = 65_536
+TCP_CLOSE, TCP_CLOSE_WAIT = 7, 8
+"""States of a connection that its other end has left (Linux, include/net/tcp_states.h)."""
 _PLAIN = b"content-type: text/plain\r\n"
 
 
@@ -673,6 +675,9 @@ class Connection(asyncio.Protocol):
         if self.is_blocked and now_s - self._last_write_s > limits.write_stall_s and self._transport is not None:
             self._transport.abort()
             return
+        if (self.is_full or self.is_deaf) and self._has_hung_up() and self._transport is not None:
+            self._transport.abort()
+            return
         if self.is_closing or self.is_full or self.is_deaf:
             return
         exchange = self._queue[-1] if self._queue else self._current
@@ -689,6 +694,17 @@ class Connection(asyncio.Protocol):
                 self.is_closing = True
                 if self._transport is not None:
                     self._transport.close()
+
+    def _has_hung_up(self) -> bool:
+        """Tell whether the client is gone: where nothing is read, nobody hears it otherwise."""
+        sock = self._transport.get_extra_info("socket") if self._transport is not None else None
+        if sock is None:
+            return False
+        try:
+            state = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+        except OSError:  # a Unix socket
+            return False
+        return state in {TCP_CLOSE, TCP_CLOSE_WAIT}
 
     @guarded(_break_down)
     def tick(self) -> None:
