@@ -20,6 +20,7 @@ from switchgear.config.compile import Compiled, Compiler
 from switchgear.config.reader import Reader
 from switchgear.core.errors import ConfigProblem, UserError
 from switchgear.core.secret import Secret
+from switchgear.core.text import is_deep
 from switchgear.importers import litellm as translate
 from switchgear.importers import litellm_cipher, litellm_rows
 from switchgear.importers.litellm import Imported
@@ -116,6 +117,8 @@ def read_config(path: Path, depth: int = 0) -> dict[str, Any]:
             data = file.read(FILE_BYTES_MAX + 1)
         if len(data) > FILE_BYTES_MAX:
             raise UserError(f"{path} has more than {FILE_BYTES_MAX:,} bytes", "", 2)
+        if is_deep(data.decode("utf-8", "replace")):
+            raise UserError(f"{path}: brackets are nested too deeply", "", 2)
         raw = yaml.load(data, Loader=yaml.CSafeLoader)
     except OSError as exc:
         raise UserError(f"{path}: {exc.strerror}", "", 2) from None

@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 import yaml
 
+from switchgear.core.text import is_deep
+
 MCP_FILES = (
     # Ends of paths where clients keep their MCP servers (agent-scan and ABOM lists, client documentation, read 2026-11).
     ".claude.json", ".claude/settings.json", ".claude/settings.local.json", ".mcp.json", "claude_desktop_config.json",
@@ -61,6 +63,8 @@ def mcp_servers(path: str, data: bytes) -> Iterator[McpServer]:
         if path.endswith(".toml"):
             raw: Any = tomllib.loads(data.decode())
         elif path.endswith((".yaml", ".yml")):
+            if is_deep(data.decode("utf-8", "replace")):
+                raise ValueError("brackets are nested too deeply")
             raw = yaml.load(data, Loader=yaml.CSafeLoader)
         else:
             raw = msgspec.json.decode(_without_comments(data))

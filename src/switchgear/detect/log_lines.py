@@ -73,11 +73,12 @@ def _url_host(text: str) -> str:
 
 _DNSMASQ = re.compile(r"(?:(\w{3} +\d+ [\d:]{8}) )?.*?query\[\w+\] (\S+) from (\S+)")
 _SQUID = re.compile(r"(\d{9,11}\.\d{3}) +\d+ (\S+) \S+ (\d+) ([A-Z]+) (\S+)")
-_COMMON = re.compile(r'(\S+) \S+ \S+ \[([^\]]+)\] "([A-Z]+) (\S+)[^"]*" \d{3} (\d+|-)')
-_COREDNS = re.compile(r'(?:(\S+T\S+) )?\[INFO\] ([0-9a-fA-F.:\[\]]+):\d+ - \d+ "\w+ IN (\S+) ')
+# Quantifiers are possessive or bounded where an unfinished line could otherwise be read again from each of its places.
+_COMMON = re.compile(r'(\S+) \S+ \S+ \[([^\]]+)\] "([A-Z]+) ([^\s"]++)[^"]*+" \d{3} (\d+|-)')
+_COREDNS = re.compile(r'\[INFO\] ([0-9a-fA-F.:\[\]]{1,64}):\d{1,5} - \d{1,9} "\w{1,16} IN (\S{1,1024}) ')
 _UNBOUND = re.compile(r"(?:\[(\d{9,11})\] )?.*?info: ([0-9a-fA-F.:]+) (\S+) [A-Z]+ IN")
 _BIND = re.compile(
-    r"(?:(\d\d-\w{3}-\d{4} [\d:.]+) )?.*?client (?:@0x[0-9a-f]+ )?([0-9a-fA-F.:]+)#\d+ \(([^)]+)\): query:"
+    r"(?:(\d\d-\w{3}-\d{4} [\d:.]+) )?.*?client (?:@0x[0-9a-f]+ )?([0-9a-fA-F.:]+)#\d{1,5} \(([^)]{1,1024})\): query:"
 )
 _GENERIC_HOST = re.compile(r"(?<![\w.@-])((?:[a-z0-9_-]{1,63}\.){1,8}[a-z]{2,24})\.?(?![\w.-])", re.I)
 _GENERIC_CLIENT = re.compile(
@@ -108,7 +109,11 @@ def _common(line: str) -> Entry | None:
 
 def _coredns(line: str) -> Entry | None:
     match = _COREDNS.search(line)
-    return Entry(match[2].strip("[]"), match[3], _iso(match[1]) if match[1] else None) if match else None
+    if match is None:
+        return None
+    before = line[: match.start()].split()
+    at = _iso(before[-1]) if before and "T" in before[-1] else None
+    return Entry(match[1].strip("[]"), match[2], at)
 
 
 def _unbound(line: str) -> Entry | None:

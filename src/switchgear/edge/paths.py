@@ -133,6 +133,8 @@ _PASSTHROUGH = Endpoint("passthrough", b"*", "passthrough", "openai", "/passthro
 PASSTHROUGH_METHODS = (b"GET", b"HEAD", b"POST", b"DELETE", b"OPTIONS", b"PUT", b"PATCH")
 """What the parser lets in (wire.http1.METHODS); a key's rules say which of them it may send."""
 _PASSTHROUGH_PATH = re.compile(rb"/passthrough/([a-z0-9][a-z0-9._-]{0,62}/[A-Za-z0-9._~%/-]*)")
+_VERSIONS = re.compile(rb"(?:/v1)*(?=/)")
+"""Clients are given a base URL with or without it, and add it, or not."""
 _SLASHES = re.compile(rb"//+")
 _GEMINI_PATH = re.compile(
     rb"(?:/v1beta1?|/v1)?(?:/projects/[^/]+/locations/[^/]+)?(?:/publishers/[^/]+)?/models/(.+):([A-Za-z]+)"
@@ -162,8 +164,7 @@ def find(target: bytes) -> Match | None:
         if path == b"/models":
             return Match(_GEMINI_MODELS)
         return Match(_GEMINI_MODEL, _text(path[8:])) if path.startswith(b"/models/") else None
-    while path.startswith(b"/v1/"):
-        path = path[3:]
+    path = path[_VERSIONS.match(path).end() :] if path.startswith(b"/v1/") else path  # type: ignore[union-attr]
     if path == b"/v1":
         path = b"/"
     endpoint = _TABLE.get(path)
@@ -199,8 +200,7 @@ def _find_azure(path: bytes) -> Match | None:
         endpoint = _AZURE.get(found.group(2))
         return Match(endpoint, _text(found.group(1))) if endpoint is not None else None
     path = path[7:]
-    while path.startswith(b"/v1/"):
-        path = path[3:]
+    path = path[_VERSIONS.match(path).end() :] if path.startswith(b"/v1/") else path  # type: ignore[union-attr]
     endpoint = _TABLE.get(path)
     if endpoint is not None:
         return Match(endpoint)
