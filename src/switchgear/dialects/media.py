@@ -7,6 +7,8 @@ from switchgear.dialects.hub import Media
 from switchgear.dialects.shape import InvalidBodyError
 
 _DATA_URL = re.compile(r"data:([a-zA-Z0-9.+/-]*)(?:;[a-zA-Z0-9=.+-]*)*?;base64,", re.ASCII)
+DATA_URL_HEAD_MAX = 2_048
+"""Characters before the data: a media type and its parameters."""
 _BY_SUFFIX = {
     "jpg": "image/jpeg",
     "jpeg": "image/jpeg",
@@ -36,7 +38,7 @@ def from_url(
     kind: str, url: str, name: str | None = None, detail: str | None = None, cache: str | None = None
 ) -> Media:
     """Make a Media of a URL; a `data:` URL is taken apart (RFC 2397)."""
-    match = _DATA_URL.match(url)
+    match = _DATA_URL.match(url, 0, DATA_URL_HEAD_MAX)
     if match is None:
         return Media(kind, mime_of_name(url), None, url, name, detail, cache)  # type: ignore[arg-type]
     mime = match.group(1) or "application/octet-stream"

@@ -200,6 +200,7 @@ WHOLE_BYTES = 65_536
 """Below it a value is decoded with all that it holds; above, level by level as it is looked at."""
 
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_raw = msgspec.json.Decoder(Raw).decode
 _decode_items = msgspec.json.Decoder(list[Raw]).decode
 
 
@@ -331,11 +332,23 @@ def object_of(text: str) -> Raw:
     `_arguments`, so that nothing is lost."""
     if not text.strip():
         return Raw(b"{}")
+    if len(text) >= WHOLE_BYTES:
+        return _large_object(text)
     try:
         value = decode(text)
     except UNREADABLE:
         return Raw(encode({"_arguments": text}))
     return Raw(encode(value)) if isinstance(value, dict) else Raw(encode({"_arguments": value}))
+
+
+def _large_object(text: str) -> Raw:
+    """Do the same without making an object of each value: a long one goes on as it was written."""
+    raw = text.strip(" \t\r\n").encode("utf-8", "surrogatepass")
+    try:
+        _decode_raw(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return Raw(encode({"_arguments": text}))
+    return Raw(raw if raw.startswith(b"{") else b'{"_arguments":%b}' % raw)
 
 
 def text_of_object(value: Any) -> str:
