@@ -19,7 +19,7 @@ from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media, reasoning
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.reading import Ears, Reading, State, cap, usage_reader
-from switchgear.dialects.shape import Fields, Node, decode, encode, object_of, text_of_object
+from switchgear.dialects.shape import ITEMS_MAX, Fields, Node, decode, encode, object_of, text_of_object
 from switchgear.dialects.streams import SseDecoder
 from switchgear.providers.quirks import Quirks
 
@@ -68,6 +68,8 @@ _FINISH_NAMES: dict[Finish, str] = {
     "refusal": "SAFETY",
     "pause": "STOP",
 }
+NAME_CHARS_MAX = 128
+"""Longer names are nobody's."""
 _SNAKE = re.compile(r"_([a-z])")
 
 
@@ -77,7 +79,11 @@ def camel(node: Node) -> Node:
         raise node.fail("must be an object")
     if not any("_" in key for key in node.value):
         return node
-    renamed = {_SNAKE.sub(lambda m: m.group(1).upper(), k): v for k, v in node.value.items()}
+    if len(node.value) > ITEMS_MAX:
+        raise node.fail(f"more than {ITEMS_MAX} keys cannot be translated for this model's provider")
+    renamed = {
+        _SNAKE.sub(lambda m: m.group(1).upper(), k) if len(k) <= NAME_CHARS_MAX else k: v for k, v in node.value.items()
+    }
     return Node(Fields(renamed) if isinstance(node.value, Fields) else renamed, node.path)
 
 
