@@ -278,7 +278,7 @@ def test_a_configuration_costs_what_its_size_says(shape):
         with contextlib.suppress(yaml.YAMLError):
             node = found.compose(data.decode(), "f")
             if node is not None:
-                found.read(node, "f")
+                found.read(node)
 
     check(shape, read)
 

@@ -28,7 +28,7 @@ from switchgear.edge.outbox import Outbox
 from switchgear.edge.plan import Planner
 from switchgear.net.clock import SystemClock
 from switchgear.net.link import LinkStream, StreamOwner, VaultLink
-from switchgear.net.server import Connection, HttpServer, ServerLimits
+from switchgear.net.server import Connection, HttpServer
 from switchgear.replica.entries import KeyEntry, SecretHash, Snapshot
 from switchgear.replica.reader import ReplicaReader
 from switchgear.routing.table import ProviderEntry, RouteTable
@@ -224,10 +224,11 @@ class Bench:
         self.stops = loop.stops = Stops()
         key_id, self.token = virtual_key.mint(os.urandom)
         clock = SystemClock()
+        told = cast(Any, lambda *text, **more: print(*text, file=sys.stderr))
         spool = SpoolWriter(folder, clock, os.urandom, "bench")
-        guard = Guard(print, clock)
+        guard = Guard(told)
         self.vault = Vault(loop)
-        outbox = Outbox(spool, print)
+        outbox = Outbox(spool, told, guard)
         outbox.link = cast(VaultLink, self.vault)
         self.gate = Gate(
             replica=cast(ReplicaReader, Replica(self.token, key_id)),
@@ -241,7 +242,7 @@ class Bench:
             report=cast(Any, lambda *text, **more: None),
             guard=guard,
         )
-        self.server = HttpServer(self.gate, clock, ServerLimits())
+        self.server = HttpServer(self.gate, clock, guard)
 
     async def ask(self, path: str, body: bytes) -> tuple[int, float, float, int]:
         """Send one request; returns its status, the longest stop, all CPU time and the most memory above that before."""
