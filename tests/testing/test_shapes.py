@@ -40,7 +40,7 @@ SMALL, DOUBLINGS = 8_192, 4
 LARGE = 131_072
 TOO_LONG_S = 1.0
 STEEP = 3.0
-CHEAP_S = 50e-9
+CHEAP_S = 150e-9
 """Per byte of the largest size: below, growth of up to STEEP is the memory's, not the program's."""
 REFUSALS = (InvalidBodyError, ProtocolError, json_guard.JsonRefusedError, ValueError)
 
