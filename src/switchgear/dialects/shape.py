@@ -346,7 +346,7 @@ def _large_object(text: str) -> Raw:
     raw = text.strip(" \t\r\n").encode("utf-8", "surrogatepass")
     try:
         _decode_raw(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return Raw(encode({"_arguments": text}))
     return Raw(raw if raw.startswith(b"{") else b'{"_arguments":%b}' % raw)
 
