@@ -23,6 +23,7 @@ ELSEWHERE = {
     "Bounded.connection_made": "tests/control/test_connections.py",
     "Bounded.connection_lost": "tests/control/test_connections.py",
     "Bounded.on_response_complete": "tests/control/test_connections.py",
+    "Gateway._remember_soon": "one version of the history",
     "Job.keep_running": "a loop of two lines around Job.run",
     "Bounded._look": "tests/control/test_connections.py",
 }

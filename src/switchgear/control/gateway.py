@@ -24,6 +24,7 @@ from switchgear.control.refusals import Refusals
 from switchgear.core import virtual_key
 from switchgear.core.clock import Clock
 from switchgear.core.errors import ConflictError, StaleError, UserError
+from switchgear.core.guard import guarded, place_of
 from switchgear.core.ids import Entropy, KeyId, random_base62, request_id_floor
 from switchgear.core.nearest import meant
 from switchgear.ledger import build, verify
@@ -333,12 +334,15 @@ class Gateway:
         if is_first:
             self._remembering = asyncio.create_task(self._remember_soon())
 
+    def _not_remembered(self, exc: Exception) -> None:
+        known = isinstance(exc, UserError | StoreGoneError | SQLAlchemyError)
+        why = str(exc) if known else f"{type(exc).__name__} in {place_of(exc)}"
+        self.report(f"the configuration's history lacks a version: {why}")
+
+    @guarded(_not_remembered)
     async def _remember_soon(self) -> None:
         await asyncio.sleep(REMEMBER_S)
-        try:
-            await self.remember_now()
-        except (UserError, StoreGoneError, SQLAlchemyError) as exc:
-            self.report(f"the configuration's history lacks a version: {exc}")
+        await self.remember_now()
 
     async def remember_now(self) -> None:
         """Write the version that is due."""

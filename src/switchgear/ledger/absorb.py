@@ -52,6 +52,8 @@ STATEFUL = "responses"
 """The dialect whose providers keep what they answered."""
 
 
+RESERVE, SETTLE, ORPHAN = int(Kind.RESERVE), int(Kind.SETTLE), int(Kind.ORPHAN)
+"""As plain numbers: comparing with an enumeration costs more than what it decides."""
 T = TypeVar("T", bound=msgspec.Struct)
 REASON_MAX = 256
 
@@ -250,14 +252,10 @@ def _usage(tokens: Tokens | None) -> TokenUsage | None:
     return TokenUsage(**msgspec.structs.asdict(tokens)) if tokens is not None else None
 
 
-def _check(record: records.Payload) -> None:
-    """Refuse ids that no edge's own code makes; numbers were bounded by decoding. Raises RecordError."""
-    if isinstance(record, records.Reserve | records.Denial) and not _REQUEST_ID.fullmatch(record.id):
-        raise RecordError(f"a request's id is not one: {record.id[:40]!r}")
-    if isinstance(record, records.Counters) and len(record.refused) > COUNTERS_MAX:
-        raise RecordError("counters that no edge counts")
-    if isinstance(record, records.Kept) and (len(record.kept) > KEPT_MAX or not all(map(is_id, record.kept))):
-        raise RecordError(f"what {record.id[:40]} made a provider keep is not ids")
+def _check_id(request_id: str) -> None:
+    """Refuse what no edge's own code makes; numbers were bounded by decoding. Raises RecordError."""
+    if not _REQUEST_ID.fullmatch(request_id):
+        raise RecordError(f"a request's id is not one: {request_id[:40]!r}")
 
 
 def _is_failure(outcome: records.AttemptOutcome) -> bool:
@@ -296,6 +294,7 @@ class SpoolAbsorber:
         self._told: set[int] = set()
         """Damaged segments that were told of."""
         self._unexpected: str | None = None
+        self._at = 0
         self._found_early: list[Finding] = []
         """Faults while the open reservations were read again: told with the first batch."""
         self._meterers: dict[str, Meterer] = {}
@@ -328,44 +327,56 @@ class SpoolAbsorber:
         self._waiting = []
         if entries_max is not None:
             self._waiting, entries = entries[entries_max:], entries[:entries_max]
-        for number, entry in enumerate(entries):
-            if entry.after in bad:
-                self._find(batch, entry, "a record that the store does not take is set aside")
-            else:
-                blocked = self._advance(entry, entries[number:], batch)
-                if self._unexpected is not None:
-                    self._find(batch, entry, f"a record of kind {entry.kind} is set aside: {self._unexpected}")
-                    self._unexpected = None
-                if blocked is not None:
-                    self._waiting = entries[number:] + self._waiting
-                    return blocked
-            self._done = entry.after
-            if 0 <= entry.sequence <= records.SEQUENCE_MAX:
-                self._sequence = entry.sequence
-            self._records += 1
+        at = 0
+        while at < len(entries):
+            blocked = self._advance(entries, at, batch, bad)
+            if blocked is not None:
+                self._waiting = entries[self._at :] + self._waiting
+                return blocked
+            if self._unexpected is None:
+                break
+            entry, at = entries[self._at], self._at + 1
+            self._find(batch, entry, f"a record of kind {entry.kind} is set aside: {self._unexpected}")
+            self._unexpected = None
+            self._pass(entry)
         for segment in self._damage:
             batch.findings.append(Finding(self.spool_id, segment, "a record in the middle is damaged"))
             self._told.add(segment)
         return None
 
+    def _pass(self, entry: Entry) -> None:
+        self._done = entry.after
+        if 0 <= entry.sequence <= records.SEQUENCE_MAX:
+            self._sequence = entry.sequence
+        self._records += 1
+
     def _end_record(self, exc: Exception) -> None:
         self._unexpected = type(exc).__name__
 
     @guarded(_end_record)
-    def _advance(self, entry: Entry, following: list[Entry], batch: Batch) -> Blocked | None:
-        """Take one record; `following` begins with it."""
-        try:
-            if entry.kind == Kind.ORPHAN:
-                orphan = self._orphan(entry)
-                if orphan.id in self._open and orphan.run_id not in self._fenced:
-                    return Blocked(orphan.run_id)
-                if orphan.id not in self._searched:
-                    self._search(following)
-            self._take(entry, batch)
-        except RecordError as exc:
-            self._find(batch, entry, str(exc))
-            if entry.kind == Kind.SETTLE:
-                self._close_unreadable(entry, batch)
+    def _advance(self, entries: list[Entry], first: int, batch: Batch, bad: Collection[Position]) -> Blocked | None:
+        """Take records from the `first` on, until one has to wait, or raises: `_at` is that one's number."""
+        for at in range(first, len(entries)):
+            entry = entries[at]
+            self._at = at
+            if bad and entry.after in bad:
+                self._find(batch, entry, "a record that the store does not take is set aside")
+                self._pop(records.id_of(entry.payload) or "")
+                self._pass(entry)
+                continue
+            try:
+                if entry.kind == ORPHAN:
+                    orphan = self._orphan(entry)
+                    if orphan.id in self._open and orphan.run_id not in self._fenced:
+                        return Blocked(orphan.run_id)
+                    if orphan.id not in self._searched:
+                        self._search(entries[at:])
+                self._take(entry, batch)
+            except RecordError as exc:
+                self._find(batch, entry, str(exc))
+                if entry.kind == Kind.SETTLE:
+                    self._close_unreadable(entry, batch)
+            self._pass(entry)
         return None
 
     def _find(self, batch: Batch, entry: Entry, reason: str) -> None:
@@ -464,15 +475,15 @@ class SpoolAbsorber:
     def _take(self, entry: Entry, batch: Batch) -> None:
         kind = entry.kind
         record = records.decode_payload(kind, entry.payload)
-        _check(record)
-        if kind == Kind.RESERVE:
+        if kind == RESERVE:
             assert isinstance(record, records.Reserve)
+            _check_id(record.id)
             if record.id not in self._open:
                 if len(self._open) >= OPEN_MAX or self._open_bytes + len(entry.payload) > OPEN_BYTES_MAX:
                     raise RecordError("more reservations are open than an edge can have")
                 self._open[record.id] = opened = self._opened(record, entry.payload)
                 self._open_bytes += len(opened.raw)
-        elif kind == Kind.SETTLE:
+        elif kind == SETTLE:
             assert isinstance(record, records.Settle)
             settled = self._pop(record.id)
             if settled is None:
@@ -492,12 +503,17 @@ class SpoolAbsorber:
                 self._open[record.id].checkpoint = tidy.tidy(record, tidy.CHECKPOINT)
         elif kind == Kind.DENIAL:
             assert isinstance(record, records.Denial)
+            _check_id(record.id)
             batch.add_record(build.denied(tidy.tidy(record, tidy.DENIAL)))
         elif kind == Kind.COUNTERS:
             assert isinstance(record, records.Counters)
+            if len(record.refused) > COUNTERS_MAX:
+                raise RecordError("counters that no edge counts")
             batch.counters.append(record)
         elif kind == Kind.KEPT:
             assert isinstance(record, records.Kept)
+            if len(record.kept) > KEPT_MAX or not all(map(is_id, record.kept)):
+                raise RecordError(f"what {record.id[:40]} made a provider keep is not ids")
             if record.id in self._open:
                 _note_kept(batch, self._open[record.id], record.kept)
         elif kind == Kind.ORPHAN:
@@ -580,7 +596,7 @@ class SpoolAbsorber:
             reason = f"the cost of {settle.id[:40]} does not follow from its usage"
             batch.findings.append(Finding(self.spool_id, self._done.segment, reason))
         batch.timings.append((place.provider, opened.place.model, settle.status, settle.latency_ms, settle.ttft_ms))
-        batch.attempts |= claims_of(opened, settle)
+        batch.attempts.update(claims_of(opened, settle))
         row = build.encode_stored(build.Stored(msgspec.Raw(opened.raw), opened.attempts, msgspec.Raw(payload)))
         dimensions = (
             who.key_id,

@@ -67,9 +67,17 @@ def claims_of(opened: OpenRequest, settle: records.Settle | None) -> dict[str, C
 
 
 def _tokens(usage: TokenUsage) -> int:
-    if usage.image or usage.audio_out or not usage.is_sane():
+    if usage.image or usage.audio_out:
         return PLENTY
-    return usage.input_total + usage.output_total
+    return (
+        (usage.input or 0)
+        + (usage.output or 0)
+        + (usage.cache_read or 0)
+        + (usage.cache_write_5m or 0)
+        + (usage.cache_write_1h or 0)
+        + (usage.reasoning or 0)
+        + (usage.audio_in or 0)
+    )
 
 
 def is_free(claim: Claim, done: records.Done) -> bool:
@@ -87,15 +95,19 @@ def is_free(claim: Claim, done: records.Done) -> bool:
 
 def contradiction(claim: Claim, done: records.Done) -> str | None:
     """Return what an edge's claim and the vault's journal do not agree on, None where they may both be true."""
-    if claim.status is not None and done.status is not None and claim.status != done.status:
-        return f"booked as status {claim.status}, the provider answered {done.status}"
-    if is_free(claim, done):
-        may_race = claim.outcome in RACES or (claim.status is not None and claim.outcome != "ok")
+    status, is_last, outcome, tokens, _, is_spoken = claim
+    if status is not None and done.status is not None and status != done.status:
+        return f"booked as status {status}, the provider answered {done.status}"
+    if not is_last or not is_spoken:
+        return None
+    if tokens is not None:
+        if done.bytes_in <= ENVELOPE_BYTES or done.status is None or done.status >= 300:
+            return None
+        room = RACE_BYTES if outcome in RACES else ENVELOPE_BYTES
+        if done.bytes_in > room + tokens * BYTES_PER_TOKEN_MAX:
+            return f"the provider sent {done.bytes_in} bytes, booked as {tokens} tokens"
+    elif is_free(claim, done):
+        may_race = outcome in RACES or (status is not None and outcome != "ok")
         if not may_race or done.bytes_in > FREE_BYTES_MAX:
             return f"the provider answered {done.status} with {done.bytes_in} bytes, booked as nothing"
-        return None
-    if claim.is_last and claim.is_spoken and claim.tokens is not None and done.status is not None and done.status < 300:
-        room = RACE_BYTES if claim.outcome in RACES else ENVELOPE_BYTES
-        if done.bytes_in > room + claim.tokens * BYTES_PER_TOKEN_MAX:
-            return f"the provider sent {done.bytes_in} bytes, booked as {claim.tokens} tokens"
     return None

@@ -7,6 +7,7 @@ bytes: parsing each record would cost more than absorbing the request.
 
 import os
 import re
+import struct
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +23,9 @@ from switchgear.wire.records import Kind
 
 READ_BYTES = 256 * 1024
 _ZEROS = bytes(4096)
+_SIZE = struct.Struct("<I")
+_decode_done = msgspec.msgpack.Decoder(records.Done).decode
+DISPATCH, DONE = int(Kind.DISPATCH), int(Kind.DONE)
 FREE_BYTES_MIN = 32
 """So many zeros are the free part of a segment: a read that was cut inside a record may end with a few."""
 RECORD_BYTES_MAX = 512
@@ -109,7 +113,7 @@ class Reconciler:
         reason = contradiction(claim, done)
         if reason is not None:
             self.contradictions.append(Unspooled(attempt, reason))
-        elif is_free(claim, done):
+        elif claim.tokens is None and is_free(claim, done):
             self.free += 1
 
     def _read(self) -> list[tuple[str, records.Done | None]] | None:
@@ -135,12 +139,12 @@ class Reconciler:
             head = match.start() - records.HEADER.size
             if head < 0:
                 continue
-            kind, size = written[head + 2], int.from_bytes(written[head + 4 : head + 8], "little")
-            payload = written[match.start() : match.start() + size]
-            if kind == Kind.DISPATCH:
-                found.append((match.group(1).decode("ascii"), None))
-            elif kind == Kind.DONE:
-                done = _done(payload, size)
+            kind = written[head + 2]
+            if kind == DISPATCH:
+                found.append((match[1].decode("ascii"), None))
+            elif kind == DONE:
+                size = _SIZE.unpack_from(written, head + 4)[0]
+                done = _done(written[head + records.HEADER.size : head + records.HEADER.size + size], size)
                 if done is not None:
                     found.append((done.attempt_id, done))
                 elif match.start() + RECORD_BYTES_MAX > len(written):
@@ -164,10 +168,16 @@ class Reconciler:
     def settle(self, known: Mapping[str, Claim | None], open_tries: Callable[[str], int], now_s: float = 0.0) -> None:
         """Cross out the attempts that spools named. `known`: those of settled requests, and what is claimed of them; `open_tries`:
         the tries of a request that is not settled, 0 where no spool names it."""
+        dones, pending, awaiting = self._dones, self._pending, self._awaiting
         for attempt, claim in known.items():
-            if attempt in self._dones or attempt in self._pending or attempt in self._awaiting:
+            found = dones.pop(attempt, None)
+            if found is not None:
+                if claim is not None:
+                    self._compare(attempt, claim, found[1])
+            elif attempt in pending or attempt in awaiting:
                 self._on_claim(attempt, claim)
-            self._awaiting.pop(attempt, None)
+            if awaiting:
+                awaiting.pop(attempt, None)
         self._cross_out(self._pending.keys() & known.keys())
         opened = [attempt for attempt in self._pending if _is_open(attempt, open_tries)]
         self._cross_out(opened)
@@ -238,10 +248,9 @@ def _done(payload: bytes, size: int) -> records.Done | None:
     if len(payload) != size:
         return None
     try:
-        record = records.decode_payload(Kind.DONE, payload)
-    except RecordError:
+        return _decode_done(payload)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
-    return record if isinstance(record, records.Done) else None
 
 
 def _is_open(attempt: str, open_tries: Callable[[str], int]) -> bool:
