@@ -169,3 +169,34 @@ def test_differences_are_told_by_place():
 
 def test_an_empty_configuration_is_an_empty_document():
     assert document.of(Compiled()) == {}
+
+
+def test_names_that_lead_nowhere_are_left_out_and_noted():
+    text = """
+models:
+  gone: nowhere/x
+  half: {deployments: [{provider: nowhere, model: a}, {provider: openai, model: b}], fallback: [gone, fine.1]}
+  none: {deployments: [{provider: nowhere, model: a}]}
+  chain: {alias: none}
+  fine.1: openai/x
+keys: {k: {sha256: "%s", models: [gone, fine.1, chain]}}
+pricing: {overrides: {nowhere/x: free, openai/x: free}}
+""" % ("ab" * 32)
+    reader = Reader(lambda kind, name: None)
+    compiled = Compiler(reader.read(reader.compose(text, "x")), reader, lambda path: None).compile()
+    before, notes = document.of(compiled), []
+    found = document.sound(before, notes)
+    assert found == {
+        "models": {
+            "half": {"deployments": [{"provider": "openai", "model": "b"}], "fallback": ["fine.1"]},
+            "fine.1": "openai/x",
+        },
+        "keys": {"k": {"sha256": "ab" * 32, "models": ["fine.1"]}},
+        "pricing": {"overrides": {"openai/x": "free"}},
+    }
+    assert len(notes) == 8
+    assert "gone" in before["models"]
+    reader = Reader(lambda kind, name: None)
+    again = Compiler(reader.read(reader.compose(yaml.safe_dump(found), "x")), reader, lambda path: None)
+    again.compile()
+    assert again.problems == []

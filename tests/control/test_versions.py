@@ -119,6 +119,16 @@ def test_an_export_holds_file_store_vault_and_keys():
     assert any("pepper" in note for note in notes)
 
 
+def test_an_export_refers_to_where_secrets_came_from_when_asked():
+    whole = state("providers: {openai: {credentials: [{name: p, secret: {env: KEY}}]}}")
+    found, notes = versions.export(whole, [], [])
+    assert found["providers"]["openai"]["credentials"] == [{"name": "p", "sealed": True}]
+    assert notes == ["openai/p came from {env: KEY}"]
+    found, notes = versions.export(whole, [], [], references=True)
+    assert found["providers"]["openai"]["credentials"] == [{"name": "p", "secret": {"env": "KEY"}}]
+    assert notes == []
+
+
 def credential(provider, name, state_="active", url="https://a.example/v1"):
     return Metadata(
         id=f"{provider}/{name}", provider=provider, name=name, version=1, state=state_, last4="", fingerprint="",

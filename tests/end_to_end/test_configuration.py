@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import httpx2 as httpx
@@ -14,8 +16,9 @@ from switchgear.testing.gateway import GatewayProcess
 from switchgear.testing.patience import PATIENCE_S
 
 
-def made_key(gateway):
-    return json.loads(gateway.cli("key", "generate", "--offline", "--json").stdout)
+def made_key():
+    command = [sys.executable, "-m", "switchgear.cli", "key", "generate", "--offline", "--json"]
+    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
 
 
 def with_model(provider, line):
@@ -59,7 +62,7 @@ def fresh(provider, tmp_path):
 
 
 def test_a_missing_include_changes_nothing_and_its_keys_still_hold(fresh, provider, tmp_path):
-    tokens = [made_key(GatewayProcess("", folder=tmp_path, start=False)) for _ in range(2)]
+    tokens = [made_key() for _ in range(2)]
     part = tmp_path / "keys.yaml"
     part.write_text("keys:\n" + "".join(f"  k{n}: {{sha256: {t['sha256']}}}\n" for n, t in enumerate(tokens)))
     gateway = fresh(config(provider.port) + "include: [keys.yaml]\n")
@@ -94,8 +97,7 @@ def test_a_change_of_an_included_file_is_a_drift(fresh, provider, tmp_path):
 
 
 def test_keys_that_would_vanish_with_a_file_are_not_revoked_by_accident(fresh, provider, tmp_path):
-    offline = GatewayProcess("", folder=tmp_path, start=False)
-    tokens = [made_key(offline) for _ in range(12)]
+    tokens = [made_key() for _ in range(12)]
     for round_ in range(2):  # the second time many revoked rows stand beside those that hold
         lines = "".join(f"  r{round_}-{n}: {{sha256: {t['sha256']}}}\n" for n, t in enumerate(tokens))
         if round_ == 0:
@@ -154,8 +156,10 @@ def test_an_export_is_a_configuration_of_everything(fresh, provider, tmp_path):
     gateway.cli("model", "add", "wild", "fake/echo")
     exported = tmp_path / "exported.yaml"
     exported.write_text(gateway.cli("config", "export").stdout)
-    text = exported.read_text()
-    assert "sk-test" not in text
+    command = [sys.executable, "-m", "switchgear.cli", "config", "check", str(exported)]
+    subprocess.run(command, check=True, env={k: v for k, v in os.environ.items() if k not in ENVIRON})
+    text = gateway.cli("config", "export", "--references").stdout
+    assert "sk-test" not in text + exported.read_text()
     found = document(gateway)
     assert {"openai", "fake"} <= set(found["providers"])
     assert {"own", "wild", "fast"} <= set(found["models"])

@@ -240,20 +240,15 @@ def _openssl(exc: Exception) -> str:
 
 
 def store_names(layout: Layout) -> Known | None:
-    """Return what the store of a stopped gateway has, read by a process that is the store's owner; None without a store."""
+    """Return what the store of a stopped gateway has, read by a process that becomes the store's owner; None without a store."""
     if not layout.had_store:
         return None
-    owner = layout.store.parent.lstat()
-    as_root = os.geteuid() == 0
     done = subprocess.run(  # noqa: S603  our own interpreter and module, no shell
         [sys.executable, "-I", "-m", "switchgear.app.store_names", str(layout.store)],
         check=False,
         capture_output=True,
         env=clean_environment(os.environ),
         timeout=NAMES_S,
-        user=owner.st_uid if as_root else None,
-        group=owner.st_gid if as_root else None,
-        extra_groups=[] if as_root else None,
     )
     try:
         return msgspec.json.decode(done.stdout[:NAMES_BYTES_MAX], type=Known)

@@ -190,15 +190,18 @@ def _show(out: Output, found: dict[str, Any], changes: list[document.Change], ti
 @config.command(
     epilog=examples("switchgear config export > switchgear.yaml", "switchgear config check switchgear.yaml")
 )
+@click.option(
+    "--references", is_flag=True, help="Say {env: NAME} or {file: PATH} where the file did, not `sealed: true`."
+)
 @with_client
-def export(client: Client, out: Output) -> None:
+def export(client: Client, out: Output, references: bool) -> None:
     """Print everything that is in force as a configuration file: what the file declares and what the store holds.
 
-    Secrets stay in the vault: credentials are `sealed: true`, or refer to where the file took them from. Keys of the store are
-    hashes that hold where DATA/pepper is the same.
+    Secrets stay in the vault: credentials are `sealed: true`. Keys of the store are hashes that hold where DATA/pepper is the
+    same.
     """
     out.no_csv("it is a document")
-    answer = client.call("GET", "/config/export")
+    answer = client.call("GET", "/config/export", references="true" if references else None)
     if not out.for_people:
         out.json(answer["document"])
         return

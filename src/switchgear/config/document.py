@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
-from switchgear.config import schema
+from switchgear.config import names, schema
 from switchgear.config.compile import METERS_BY_KEY, Compiled, FileKey, Process, ProviderSpec, build_provider
+from switchgear.config.reader import Suggestions
 from switchgear.core.money import format_usd
 from switchgear.pricing.price import MTOK, UNIT_PRICES, Price
 from switchgear.providers.catalogue import GENERIC, PROVIDERS, ProviderRow
@@ -20,6 +21,7 @@ from switchgear.routing.table import DeploymentEntry, ModelEntry, Timeouts
 
 _VARIABLE = re.compile(r"\{([a-z_]+)\}")
 Document = dict[str, Any]
+ROUNDS_MAX = 20
 
 
 def of(compiled: Compiled, notes: list[str] | None = None) -> Document:
@@ -59,8 +61,8 @@ def _percent(basis_points: int) -> str:
 
 def _changed(value: msgspec.Struct, default: msgspec.Struct) -> Document:
     """Return the fields that differ from the defaults, as builtins."""
-    names = [n for n in value.__struct_fields__ if getattr(value, n) != getattr(default, n)]
-    return {name: msgspec.to_builtins(getattr(value, name)) for name in names}
+    other = [n for n in value.__struct_fields__ if getattr(value, n) != getattr(default, n)]
+    return {name: msgspec.to_builtins(getattr(value, name)) for name in other}
 
 
 def _process(process: Process) -> Document:
@@ -189,12 +191,20 @@ def _candidates(spec: ProviderSpec, row: ProviderRow, is_generic: bool) -> Itera
         yield {**found, "kind": "azure"}
 
 
+def _all_sealed(providers: Document) -> Document:
+    """Return providers without references of secrets: nothing is read here."""
+    sealed: Document = {}
+    for name, spec in providers.items():
+        credentials = [
+            {k: v for k, v in c.items() if k != "secret"} | {"sealed": True} for c in spec.get("credentials", ())
+        ]
+        sealed[name] = {**spec, "credentials": credentials}
+    return sealed
+
+
 def _is_same(spec: ProviderSpec, found: Document) -> bool:
-    sealed = [{**c, "sealed": True} for c in found.get("credentials", ())]
-    for credential in sealed:
-        credential.pop("secret", None)
     try:
-        given = msgspec.convert({**found, "credentials": sealed}, schema.Provider)
+        given = msgspec.convert(_all_sealed({spec.name: found})[spec.name], schema.Provider)
         built = build_provider(spec.name, given)
     except (ValueError, msgspec.ValidationError):
         return False
@@ -284,6 +294,66 @@ def time(ms: int) -> str:
     return at.isoformat(timespec="milliseconds" if ms % 1000 else "seconds").replace("+00:00", "Z")
 
 
+# names that lead nowhere
+
+
+def sound(found: Document, notes: list[str]) -> Document:
+    """Return a document without names that lead nowhere: a store may hold them (a key for a model that was removed), a file may
+    not. What was left out is noted."""
+    found = msgspec.convert(msgspec.to_builtins(found), Document)  # a copy: what is removed stays where it came from
+    for _ in range(ROUNDS_MAX):  # what loses its target may be another's target
+        config = msgspec.convert({**found, "providers": _all_sealed(found.get("providers", {}))}, schema.Config)
+        wrong = [f for f in names.check(config, names.Known(), lambda path: False, Suggestions(0)) if not f.is_warning]
+        if not wrong:
+            break
+        for finding in reversed(wrong):  # later items of a list first: the numbers of the others hold
+            if _remove(found, finding.path):
+                notes.append(f"left out, {finding.path}: {finding.message}")
+    return found
+
+
+def _remove(found: Document, path: str) -> bool:
+    """Remove what a finding is about: an item of a list of names, a deployment, or the whole entry."""
+    trail = _walk(found, path)
+    if len(trail) < 2:
+        return False
+    if trail[0][1] == "models":
+        for depth, (holder, key) in enumerate(trail):
+            if isinstance(holder, list) and isinstance(key, int):
+                del holder[key]
+                if not holder and trail[depth - 1][1] == "deployments":
+                    del found["models"][trail[1][1]]
+                return True
+        del found["models"][trail[1][1]]
+        return True
+    holder, key = trail[-1]
+    del holder[key]
+    return True
+
+
+def _walk(found: Any, path: str) -> list[tuple[Any, Any]]:
+    """Return (holder, key) of each step of a path. Names may have dots: the longest that fits is meant."""
+    trail: list[tuple[Any, Any]] = []
+    at, rest = found, path
+    while rest:
+        if isinstance(at, list):
+            number, _, rest = rest.removeprefix("[").partition("]")
+            key: Any = int(number)
+            if key >= len(at):
+                return []
+        elif isinstance(at, dict):
+            fits = [k for k in at if rest == k or rest.startswith((f"{k}.", f"{k}["))]
+            if not fits:
+                return trail
+            key = max(fits, key=len)
+            rest = rest[len(key) :]
+        else:
+            return trail
+        trail.append((at, key))
+        at, rest = at[key], rest.removeprefix(".")
+    return trail
+
+
 # differences
 
 
@@ -311,8 +381,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 def changes(old: Any, new: Any, keys: tuple[str, ...] = ()) -> list[Change]:
     """Return what differs between two documents, place by place."""
     if isinstance(old, dict) and isinstance(new, dict):
-        names = [*old, *(name for name in new if name not in old)]
-        return [change for name in names for change in _member(old, new, name, (*keys, name))]
+        every = [*old, *(name for name in new if name not in old)]
+        return [change for name in every for change in _member(old, new, name, (*keys, name))]
     if isinstance(old, list) and isinstance(new, list) and any(isinstance(i, dict) for i in (*old, *new)):
         return changes(_named(old), _named(new), keys)
     return [] if old == new else [Change(keys=keys, old=old, new=new)]

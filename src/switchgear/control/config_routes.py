@@ -48,7 +48,7 @@ async def export_config(call: Call) -> Any:
     gateway = call.gateway
     state = await gateway.read(lambda c: versions.current(c, gateway.compiled))
     rows = await gateway.read(objects.keys)
-    found, notes = versions.export(state, rows, gateway.credentials)
+    found, notes = versions.export(state, rows, gateway.credentials, call.query.get("references") == "true")
     snapshot = gateway.snapshot
     notes += [
         f"frozen, which is no configuration: {subject}" for subject in sorted(snapshot.freezes if snapshot else {})
@@ -96,7 +96,7 @@ async def rollback(call: Call) -> Any:
 ROUTES: tuple[Route, ...] = (
     Route("GET", f"{P}/config", "config:read", get_config),
     Route("PUT", f"{P}/config", "config:write", apply_config, ConfigApply),
-    Route("GET", f"{P}/config/export", "config:read", export_config),
+    Route("GET", f"{P}/config/export", "config:read", export_config, query=("references",)),
     Route("GET", f"{P}/config/history", "config:read", history),
     Route("POST", f"{P}/config/rollback", "config:write", rollback, Rollback),
 )

@@ -159,8 +159,14 @@ def restore(connection: Connection, state: State, now_ms: int) -> None:
                 objects.set_object(connection, kind, name, bytes(raw), now_ms)
 
 
-def export(state: State, keys: list[KeyRow], credentials: list[Metadata]) -> tuple[document.Document, list[str]]:
-    """Return everything in force as one configuration file, and notes about what such a file cannot say."""
+def export(
+    state: State, keys: list[KeyRow], credentials: list[Metadata], references: bool = False
+) -> tuple[document.Document, list[str]]:
+    """Return everything in force as one configuration file, and notes about what such a file cannot say.
+
+    Credentials are `sealed: true`, so that the file is good wherever it is read; with `references` they say where the file took
+    them from.
+    """
     notes: list[str] = []
     whole = state.whole()
     held: dict[str, list[str]] = {}
@@ -172,13 +178,19 @@ def export(state: State, keys: list[KeyRow], credentials: list[Metadata]) -> tup
     providers = []
     for spec in whole.providers:
         more = [name for name in sorted(held.get(spec.name, ())) if name not in spec.credentials and name != "none"]
-        providers.append(msgspec.structs.replace(spec, credentials=(*spec.credentials, *more)))
+        if not references:
+            came = (
+                f"{spec.name}/{name} came from {{{r.replace(':', ': ', 1)}}}" for name, r in spec.references.items()
+            )
+            notes += came
+        from_where = spec.references if references else {}
+        providers.append(msgspec.structs.replace(spec, credentials=(*spec.credentials, *more), references=from_where))
     file_keys = {key.name for key in whole.keys}
     stored_keys = [_as_file_key(row) for row in keys if row.revoked_ms is None and row.name not in file_keys]
     if stored_keys:
         notes.append(f"{len(stored_keys)} keys are by keyed hash: they hold where the file DATA/pepper is the same")
     whole = msgspec.structs.replace(whole, providers=tuple(providers), keys=(*whole.keys, *stored_keys))
-    return document.of(whole, notes), notes
+    return document.sound(document.of(whole, notes), notes), notes
 
 
 def _as_file_key(row: KeyRow) -> FileKey:

@@ -167,10 +167,10 @@ class Exchange:
         return address if is_certain else None
 
     def _behind(self, proxies: Proxies) -> tuple[str | None, bool]:
-        found: tuple[str | None, bool] | None = self.head.shared.get("client")
+        found: tuple[str | None, bool] | None = self.head.shared.get("forwarded_for")
         if found is None:
             listed = self.head.headers.get(b"x-forwarded-for")
-            found = self.head.shared["client"] = proxies.client(self.connection.address, listed)
+            found = self.head.shared["forwarded_for"] = proxies.client(self.connection.address, listed)
         return found
 
     @property
