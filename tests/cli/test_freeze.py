@@ -1,0 +1,37 @@
+import pytest
+from click.testing import CliRunner
+
+from switchgear.cli.client import Client
+from switchgear.cli.freeze import freeze, unfreeze
+
+
+def answer(_self, _method, path, body=None):
+    return (
+        {"subject": body["subject"], "until_ms": 1_795_715_419_000 if body["for_ms"] else None}
+        if body
+        else {"subject": "x"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "undo"),
+    [(["key", "ci"], "switchgear unfreeze key ci"), (["all"], "switchgear unfreeze all"), (["model", "a b"], "switchgear unfreeze model 'a b'")],
+)  # fmt: skip
+def test_the_way_back_is_a_whole_command(monkeypatch, arguments, undo):
+    monkeypatch.setattr(Client, "call", answer)
+    assert f"(undo: {undo})" in CliRunner().invoke(freeze, arguments).output
+
+
+def test_the_end_has_a_zone(monkeypatch):
+    monkeypatch.setattr(Client, "call", answer)
+    text = CliRunner().invoke(freeze, ["key", "ci", "--for", "15m", "--tz", "Europe/Berlin"]).output
+    assert "for 15m, until 2026-11-26 18:50:19 +01:00" in text
+
+
+@pytest.mark.parametrize("command", [freeze, unfreeze])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["key"], "needs a name"), (["all", "x"], "takes no name"), (["keys", "x"], "did you mean 'key'")],
+)
+def test_what_is_no_subject(command, arguments, said):
+    assert said in str(CliRunner().invoke(command, arguments).exception)
