@@ -62,7 +62,7 @@ def _check(value: bytes, spec: "ProviderSpec", force: bool) -> None:
     epilog=examples(
         "switchgear credential add openai                    # asks for the secret, shows nothing",
         "pass show openai | switchgear credential add openai --from-stdin",
-        "switchgear credential add azure-eu --name prod --from-env AZURE_KEY",
+        "switchgear credential add azure-eu --name prod --from-env AZURE_KEY --endpoint https://acme-eu.openai.azure.com/openai/v1",
         "switchgear credential add openai --server https://gateway.internal:4101 --from-file key.txt",
     )
 )

@@ -43,7 +43,7 @@ def import_() -> None:
 
 \b
   switchgear import litellm config.yaml                              the report alone; changes nothing
-  switchgear import litellm config.yaml --out switchgear.yaml
+  switchgear import litellm config.yaml --out imported.yaml
   switchgear import litellm config.yaml --database postgresql://reader@db/litellm --salt-key-file salt --apply
 
 Exit: 0 everything has a counterpart, 3 something has none (listed), 4 something could not be applied."""
