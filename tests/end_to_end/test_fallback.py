@@ -359,7 +359,7 @@ def test_failures_are_counted_where_they_happened(gateway):
             break
         time.sleep(0.1)
     bad = rows["bad-openai"]
-    assert bad["errors"] == bad["requests"] >= 3
+    assert bad["requests"] >= bad["errors"] >= 3
     assert any(r["attempts"][0]["provider"] == "bad-openai" for r in gateway.records("--provider", "bad-openai"))
     assert gateway.json("status")["providers"]["bad-openai"]["errors"] >= 3
 
@@ -403,11 +403,15 @@ def test_a_client_that_closes_after_the_last_event_missed_nothing(gateway, diale
 def test_a_client_that_closes_before_is_gone_and_charged_for_what_was_said(gateway):
     found = record(gateway, hang_up(gateway, "anthropic", "bad-anthropic/long-open", b"word9"))
     assert found["outcome"] == "client_gone" and found["cost_estimated"]
-    assert found["tokens"]["input"] == 25 and WORDS <= found["tokens"]["output"] <= 2.5 * 2.4 * WORDS
+    assert (found["tokens"]["input"], found["tokens"]["output"]) == (
+        25,
+        100,
+    )  # what was said, up to the client's own limit
 
 
 def test_money_43_a_stream_that_breaks_off_is_charged_for_what_was_said(gateway):
-    _, headers, data = ask(gateway, "anthropic", "bad-anthropic/long-cut", streams=True)
+    path, body = asked("anthropic", "bad-anthropic/long-cut", True)
+    _, headers, data = send(gateway, path, {**body, "max_tokens": 9_999})
     assert b'"error"' in data
     found = record(gateway, headers["x-request-id"])
     assert found["outcome"] == "upstream_error" and found["tokens"]["input"] == 25
@@ -428,7 +432,7 @@ def test_a_model_fills_in_a_limit_leaves_out_a_member_and_has_a_price(gateway, u
         and "seed" not in sent
     )
     found = record(gateway, headers["x-request-id"])
-    assert found["dropped"] == ["seed"] and found["cost_nanousd"] == 0 and found["price_source"] == "deployment"
+    assert found["dropped"] == ["seed"] and found["cost_nanousd"] == 0 and found["price_source"] == "free"
 
 
 def test_a_stream_tells_its_cost_to_who_asks_for_that_alone(gateway):

@@ -77,7 +77,8 @@ class Client:
         except (ValueError, RecursionError):
             answer = None
         said = answer.get("error") if isinstance(answer, dict) else None
-        if response.getheader("x-switchgear-error") or isinstance(said, dict):
+        # A record has an `error` of its own: only what is refused says in which shape it is refused.
+        if response.getheader("x-switchgear-error") or (response.status >= 400 and isinstance(said, dict)):
             raise UserError(
                 f"{self.server} is the data plane of a gateway, not its console",
                 "give the console's address, by default port 4101: `switchgear status` there shows it",
