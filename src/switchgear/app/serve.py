@@ -137,6 +137,7 @@ def serve(options: Options, environ: dict[str, str]) -> None:
         demo=options.demo,
         segment_bytes=options.segment_bytes,
         log=options.log,
+        notify_socket=environ.get("NOTIFY_SOCKET", ""),
         uid_base=who.base if who is not None else 0,
         must_confine=must_confine,
     )

@@ -25,6 +25,7 @@ from switchgear.app import lifesign
 from switchgear.app.boot import Boot
 from switchgear.app.layout import Layout
 from switchgear.app.lifesign import TICK_S, Watch
+from switchgear.app.notify import notify
 from switchgear.app.ownership import People
 from switchgear.app.report import begin, report
 from switchgear.config.schema import Limits
@@ -86,6 +87,8 @@ class State(msgspec.Struct, kw_only=True):
     started_s: float = 0.0
     banner: bool = True
     demo: bool = False
+    notify_socket: str = ""
+    """Where the service manager listens (sd_notify)."""
     uid_base: int = 0
     """First of the user ids of the children; 0 where this is not root."""
     must_confine: bool = False
@@ -188,6 +191,7 @@ class Supervisor:
                 console_url=self._state.console_url,
                 after_s=round(time.monotonic() - self._state.started_s, 1),
             )
+            notify(self._state.notify_socket, "READY=1")
             self._welcome()
         return None
 
@@ -412,6 +416,7 @@ class Supervisor:
         """Drain: edges first, then control absorbs what they left, the vault last."""
         self._stopping = True
         report("draining", "info", grace_s=self._state.drain_grace_s, at_most_s=self._state.drain_s)
+        notify(self._state.notify_socket, "STOPPING=1")
         self._write_status("draining")
         patience_s = self._state.drain_grace_s + self._state.drain_s + STOP_S
         for role, wait_s in (("edge", patience_s), ("control", STOP_S * 3), ("vault", STOP_S), ("demo", STOP_S)):
