@@ -1,5 +1,5 @@
-"""`python -I -m switchgear.app.healthcheck [FOLDER]`: exit 0 while the gateway serves. Level 6, and only the standard library: a container
-asks every few seconds. It reads what the supervisor last said; that needs no port, no token and no TLS.
+"""`python -I -m switchgear.app.healthcheck [FOLDER]`: exit 0 while the gateway serves. Level 6, and only the standard library: a
+container asks every few seconds. It reads what the supervisor last said; that needs no port, no token and no TLS.
 """
 
 import json
@@ -19,10 +19,10 @@ def main(arguments: list[str], environ: dict[str, str]) -> int:
     except PermissionError:
         pass  # it lives, as another user
     except (OSError, ValueError, KeyError, TypeError) as exc:
-        print(f"no gateway runs on {folder}: {type(exc).__name__}", file=sys.stderr)
+        sys.stderr.write(f"no gateway runs on {folder}: {type(exc).__name__}\n")
         return 1
     if said["state"] not in SERVING:
-        print(f"the gateway is {said['state']}", file=sys.stderr)
+        sys.stderr.write(f"the gateway is {said['state']}\n")
         return 1
     return 0
 

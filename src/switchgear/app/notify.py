@@ -7,8 +7,8 @@ import socket
 
 
 def notify(place: str, message: str) -> None:
-    """Send a state, `READY=1` or `STOPPING=1`, to the socket that NOTIFY_SOCKET named; an empty place is no manager. Never fails and
-    never waits: who starts this may be gone."""
+    """Send a state, `READY=1` or `STOPPING=1`, to the socket that NOTIFY_SOCKET named; an empty place is no manager. Never fails
+    and never waits: who starts this may be gone."""
     if not place:
         return
     address = "\0" + place[1:] if place.startswith("@") else place
