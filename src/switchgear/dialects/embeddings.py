@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import cohere, openai
 from switchgear.dialects.shape import Node
@@ -144,26 +145,36 @@ def _vector(value: Any, node: Node) -> list[float]:
     return value
 
 
-def _read_openai(body: Node) -> Vectors:
-    rows = body.items("data")
-    if not rows:
+def _read_openai(body: Node) -> Steps[Vectors]:
+    vectors = []
+    for row in body.each("data"):
+        yield
+        vectors.append(_vector(row.get("embedding"), row))
+    if not vectors:
         raise body.fail("an answer without vectors", "data")
-    return Vectors([_vector(row.get("embedding"), row) for row in rows], openai.usage_of_raw(body.raw("usage")))
+    return Vectors(vectors, openai.usage_of_raw(body.raw("usage")))
 
 
-def _read_cohere(body: Node) -> Vectors:
+def _read_cohere(body: Node) -> Steps[Vectors]:
     holder = body.object("embeddings")
     rows = holder.get("float")
     if not isinstance(rows, list):
         raise body.fail("an answer without vectors", "embeddings")
-    return Vectors([_vector(row, holder) for row in rows], cohere.usage_of_raw(body.raw("meta")))
+    vectors = []
+    for row in rows:
+        yield
+        vectors.append(_vector(row, holder))
+    return Vectors(vectors, cohere.usage_of_raw(body.raw("meta")))
 
 
-def _read_gemini(body: Node) -> Vectors:
-    rows = body.items("embeddings")
-    if not rows:
+def _read_gemini(body: Node) -> Steps[Vectors]:
+    vectors = []
+    for row in body.each("embeddings"):
+        yield
+        vectors.append(_vector(row.get("values"), row))
+    if not vectors:
         raise body.fail("an answer without vectors", "embeddings")
-    return Vectors([_vector(row.get("values"), row) for row in rows])
+    return Vectors(vectors)
 
 
 def _show_openai(vectors: Vectors, wanted: Wanted, model: str) -> dict[str, Any]:
@@ -199,7 +210,7 @@ _FROM: dict[tuple[str, str], Callable[[Node], Wanted]] = {
     ("gemini", "embeddings_batch"): _from_gemini_batch,
 }
 # A provider's dialect: the operation that takes many texts, how it is asked and how its answer is read.
-ASKED: dict[str, tuple[str, Callable[[Wanted, str], dict[str, Any]], Callable[[Node], Vectors]]] = {
+ASKED: dict[str, tuple[str, Callable[[Wanted, str], dict[str, Any]], Callable[[Node], Steps[Vectors]]]] = {
     "openai": ("embeddings", _to_openai, _read_openai),
     "cohere": ("embeddings", _to_cohere, _read_cohere),
     "gemini": ("embeddings_batch", _to_gemini, _read_gemini),
@@ -222,9 +233,11 @@ def write_request(dialect: str, wanted: Wanted, model: str) -> dict[str, Any]:
     return ASKED[dialect][1](wanted, model)
 
 
-def read_answer(dialect: str, body: Node) -> Vectors:
+@Stepwise
+def read_answer(dialect: str, body: Node) -> Steps[Vectors]:
     """Read a provider's answer. Raises InvalidBodyError."""
-    return ASKED[dialect][2](body)
+    vectors = yield from ASKED[dialect][2](body)
+    return vectors
 
 
 def write_answer(dialect: str, vectors: Vectors, wanted: Wanted, model: str) -> dict[str, Any]:

@@ -329,7 +329,7 @@ class Passage:
         if self._wanted is not None:
             try:
                 node = yield from _node_of(body, embeddings.ANSWER_VALUES_MAX)
-                vectors = embeddings.read_answer(self.provider_dialect, node)
+                vectors = yield from embeddings.read_answer.steps(self.provider_dialect, node)
             except TRANSLATION_ERRORS as exc:
                 raise ProtocolError(f"the provider's answer is not of its dialect: {exc}") from exc
             return encode(embeddings.write_answer(self.dialect, vectors, self._wanted, self._model))
