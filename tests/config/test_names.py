@@ -52,6 +52,11 @@ def told(found):
             "models.a.fallback[0]",
             "falls back to itself (through 'b')",
         ),
+        (
+            "models: {a: {alias: b, fallback: [b]}, b: openai/x}",
+            "models.a.fallback",
+            "an alias takes everything from 'b'",
+        ),
         ("models: {a: openai/*}", "models.a", "has more * than"),
         ("keys: {k: {sha256: %s, models: [nope]}}" % HASH, "keys.k.models[0]", "there is no model 'nope'"),
         ("keys: {k: {sha256: %s}, l: {sha256: %s}}" % (HASH, HASH.upper()), "keys.l.sha256", "'k' has the same hash"),
@@ -72,6 +77,7 @@ def test_what_leads_nowhere_is_an_error_with_its_line(text, path, message):
     [
         ("models: {a: openai/x, b: openai/y}\nkeys: {k: {sha256: %s, models: [a]}}" % HASH, "models.b", "no key"),
         ("models: {implicit: false}\nproviders: {openai: {}}", "providers.openai", "never called"),
+        ("providers: {openai: {region: eu, resource: x}}", "providers.openai.region", "no effect"),
         ("keys: {k: {sha256: %s, models: []}}" % HASH, "keys.k.models", "allows nothing"),
         ("keys: {k: {sha256: %s, models: ['zz*']}}" % HASH, "keys.k.models", "allows nothing"),
         ("providers: {mine: {base_url: 'https://a.b/v1', pricing: opnai}}", "providers.mine.pricing", "'openai'"),
@@ -93,6 +99,8 @@ def test_what_is_declared_for_nothing_is_a_warning(text, path, message):
     "text",
     [
         "models: {a: {alias: b}, b: openai/x}",
+        "providers: {azure: {resource: r, api_version: '2024-10-21'}, bedrock: {region: eu-west-1}, b: {kind: bedrock,"
+        " base_url: 'https://b.example', region: eu-west-1}, vertex: {project: p, location: global}}",
         "models: {a: {alias: 'openai/x'}}",
         "models: {'gpt-*': openai/*, quick: {alias: gpt-4o}}",
         "models: {'my-*': {alias: 'gpt-*'}, 'gpt-*': openai/*, 'a-*': {alias: 'openai/*'}}",

@@ -285,6 +285,11 @@ class Compiler:
                 built = build_provider(name, spec, self._read_file)
             except ValueError as exc:
                 self._problem(f"{path}.base_url" if spec.base_url is not None else path, str(exc))
+        if built is not None:
+            for key in _idle(name, spec, built):
+                self._problem(
+                    f"{path}.{key}", "it has no effect: neither the URL nor the way to authenticate has it", True
+                )
         references: dict[str, str] = {}
         seen: set[str] = set()
         for number, credential in enumerate(spec.credentials):
@@ -344,7 +349,13 @@ class Compiler:
             return ModelEntry(name=name, deployments=(DeploymentEntry(provider=provider, model=upstream),))
         if (model.alias is None) == (not model.deployments) and not self._reader.has_problem_below(path):
             self._problem(path, "needs either `alias` or `deployments`")
-        if model.strategy != "ordered":
+        if model.alias is not None:
+            for key in ("fallback", "strict", "retry", "timeouts", "strategy"):
+                if getattr(model, key) != getattr(schema.Model(), key):
+                    self._problem(
+                        f"{path}.{key}", f"an alias takes everything from {shown(model.alias)}: remove it here"
+                    )
+        elif model.strategy != "ordered":
             what = "is not supported by this version; use ordered" if model.strategy in STRATEGIES else "is no strategy"
             self._problem(f"{path}.strategy", f"{shown(model.strategy)} {what}{near(model.strategy, ['ordered'])}")
         limits = model.timeouts
@@ -526,6 +537,17 @@ def check_provider(
         pem = _pem(spec.ca_file, read_file)
         if pem is None or "BEGIN CERTIFICATE" not in pem:
             yield "ca_file", f"{shown(spec.ca_file)} cannot be read or holds no PEM certificate"
+
+
+def _idle(name: str, spec: schema.Provider, built: ProviderSpec) -> list[str]:
+    """Return the variables that were given and go nowhere."""
+    row = _row(name, spec)
+    used = set(_PLACEHOLDER.findall(row.query)) | dict(built.endpoint.auth_parameters).keys()
+    if spec.base_url is None:
+        used |= set(_PLACEHOLDER.findall(row.base_url))
+    if row.name == "vertex-global":
+        used.add("location")
+    return [key for key in _VARIABLES if getattr(spec, key) is not None and key not in used]
 
 
 def _pem(text: str, read_file: Callable[[str], str | None]) -> str | None:
