@@ -72,3 +72,8 @@ def test_reasoning_without_its_content_goes_where_it_is_not_looked_up():
 def test_what_a_request_named_stays_whose_it_was():
     context = SimpleNamespace(request=SimpleNamespace(references=[Reference("conversation", "c", "p")]))
     assert belongings.kept(context, ["r", "c"]) == ["r"]
+
+
+def test_a_stored_response_that_is_nobodys_leads_nowhere():
+    found = bind(Reference("response", "resp_1", "id"), targets=())
+    assert isinstance(found, Problem) and found.case.status == 404

@@ -42,8 +42,8 @@ def bind(gate: "Gate", context: RequestContext, plan: Plan) -> Plan | Problem | 
     for reference in request.references:
         kept = [target for target in targets if not _is_looked_up(reference, context, target)]
         holders = [target for target in targets if target not in kept]
-        if not holders:
-            continue
+        if targets and not holders:
+            continue  # nobody here would look it up
         stored = gate.find_stored(key, reference.id)
         if stored is not None:
             kept += [target for target in holders if target.deployment == stored.deployment]
