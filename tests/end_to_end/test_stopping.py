@@ -282,3 +282,26 @@ def test_what_nobody_knows_is_not_frozen(gateway, key, subject, near):
     said = gateway.cli("freeze", *subject, "--for", "15m", "--force").stdout
     assert f"switchgear unfreeze {subject[0]} {subject[1]}" in said
     assert gateway.cli("unfreeze", *subject).returncode == 0
+
+
+# credentials
+
+
+def test_a_disabled_credential_of_the_file_stays_so_through_apply_and_restart(gateway, key):
+    def state():
+        found = gateway.json("credential", "list")["credentials"]
+        return next(one["state"] for one in found if one["id"] == "fake/main")
+
+    gateway.cli("credential", "disable", "fake/main")
+    try:
+        gateway.cli("config", "apply", str(gateway.config))
+        assert (state(), call(gateway, key, ask("fast"))[0]) == ("disabled", 404)
+        gateway.stop(keep=True)
+        gateway.start()
+        assert (state(), call(gateway, key, ask("fast"))[0]) == ("disabled", 404)
+        refused = gateway.cli("credential", "remove", "fake/main", "--yes", check=False)
+        assert refused.returncode == 1
+        assert "switchgear credential disable fake/main" in refused.stderr
+    finally:
+        gateway.cli("credential", "enable", "fake/main")
+    assert (state(), call(gateway, key, ask("fast"))[0]) == ("active", 200)
