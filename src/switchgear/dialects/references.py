@@ -180,12 +180,20 @@ class _Watch(msgspec.Struct, frozen=True):
     """True where items of Responses stand, which are named or given."""
 
 
+def _mark_of(names: list[str]) -> str:
+    """Return the key of a path that is the rarest in bodies: `id` alone stands everywhere. "" where the value itself is the id."""
+    if len(names) == 1:
+        return ""
+    rare = names[-2] if names[-1] == "id" and len(names) > 2 else names[-1]
+    return rare.rstrip(DEEPER)
+
+
 def _compile(dialect: str, table: dict[str, str]) -> dict[str, _Watch]:
     roots: dict[str, _Step] = {}
     leaves: dict[str, set[str]] = {}
     for path, kind in table.items():
         names = path.split(".")
-        leaves.setdefault(names[0], set()).add(names[-1] if len(names) > 1 else "")
+        leaves.setdefault(names[0], set()).add(_mark_of(names))
         step = roots.setdefault(names[0], _Step())
         for name in names[1:]:
             key = name.rstrip(DEEPER)
@@ -197,11 +205,10 @@ def _compile(dialect: str, table: dict[str, str]) -> dict[str, _Watch]:
     for key, root in roots.items():
         marks = () if "" in leaves[key] else tuple(f'"{leaf}"'.encode() for leaf in sorted(leaves[key]))
         has_items = dialect == "responses" and key == "input"
-        found[key] = _Watch(root, (*marks, *_ITEM_MARKS) if has_items else marks, has_items)
+        found[key] = _Watch(root, (*marks, b'"item_reference"') if has_items else marks, has_items)
     return found
 
 
-_ITEM_MARKS = (b'"id"', b'"item_reference"')
 _WATCHED = {dialect: _compile(dialect, table) for dialect, table in TABLE.items()}
 
 
@@ -220,7 +227,7 @@ def find(fields: dict[str, Raw], dialect: str) -> list[Reference]:
         if watch is None:
             continue
         data = bytes(raw)
-        if watch.marks and not _concerns(data, watch.marks):
+        if watch.marks and not _concerns(data, watch.marks) and not (watch.has_items and _has_bare_items(data)):
             continue
         value = _decode(data, key)
         for reference in (*_walk(value, watch.root, key), *(_items(value) if watch.has_items else ())):
@@ -237,6 +244,29 @@ def _concerns(data: bytes, marks: tuple[bytes, ...]) -> bool:
         if mark in data:
             return True
     return b"\\u00" in data and _ESCAPED.search(data) is not None
+
+
+_decode_items = msgspec.json.Decoder(list[dict[str, Raw]]).decode
+_NULL = b"null"
+
+
+def _has_bare_items(data: bytes) -> bool:
+    """Tell whether an input may hold items that are named and not given; without decoding what they say."""
+    if b'"id"' not in data:
+        return False
+    try:
+        items = _decode_items(data)
+    except (msgspec.DecodeError, RecursionError):
+        return True  # one item without a list, or nonsense: read it as it is
+    return any("id" in item and not _is_whole_raw(item) for item in items)
+
+
+def _is_whole_raw(item: dict[str, Raw]) -> bool:
+    kind = bytes(item.get("type", _NULL))
+    needed = _CONTENT.get(kind[1:-1].decode("utf-8", "replace")) if kind[:1] == b'"' else None
+    if needed is None:
+        return bool(item.keys() - _BARE)
+    return any(bytes(item.get(key, _NULL)) != _NULL for key in needed)
 
 
 class RepeatedKeyError(ValueError):
