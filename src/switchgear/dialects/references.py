@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from switchgear.core.errors import UNREADABLE
 from switchgear.dialects.shape import InvalidBodyError
 
 ID_BYTES_MAX = 256
@@ -256,7 +257,7 @@ def _has_bare_items(data: bytes) -> bool:
         return False
     try:
         items = _decode_items(data)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return True  # one item without a list, or nonsense: read it as it is
     return any("id" in item and not _is_whole_raw(item) for item in items)
 
