@@ -71,3 +71,14 @@ def test_a_one_time_token_is_used_once_and_expires(store):
     assert store.write(lambda c: objects.use_once(c, b"h" * 32)).result()
     assert not store.write(lambda c: objects.use_once(c, b"h" * 32)).result()
     store.write(lambda c: objects.write_audit(c, 1, "a", "b", "c", {})).result()
+
+
+def test_a_damaged_row_is_one_keys_affair_and_lets_nobody_in(store):
+    for name in ("good", "bad"):
+        secret = objects.KeySecretRow(mac=name.encode().ljust(32), pepper_id=1)
+        row = objects.KeyRow(id=name, name=name, models=["a"], secrets=(secret,))
+        store.write(lambda c, row=row: objects.add_key(c, row)).result()
+    store.write(lambda c: c.exec_driver_sql("update keys set models = x'ff00' where name = 'bad'")).result()
+    bad, good = store.read(objects.keys).result()
+    assert good.secrets and good.models == ["a"] and not good.is_damaged
+    assert bad.is_damaged and bad.secrets == () and bad.models == [], "damage never widens what a key may do"

@@ -261,7 +261,7 @@ def status(layout: Layout, gateway: Gateway, absorber: Absorber, books: DoubleEn
         base = {"state": "starting", "pids": {}}
     problems = list(base.get("problems", []))
     problems += [gateway.trouble] if gateway.trouble is not None else absorber.problems
-    problems += jobs.problems + gateway.refused_puts
+    problems += jobs.problems + gateway.refused_puts + sorted(gateway.damaged)
     problems += books.problems
     problems += gateway.problems
     problems += [f"the KEK does not open credential {c.id}" for c in gateway.credentials if not c.opens]

@@ -4,6 +4,7 @@ A finding is open, accepted (with a reason, until a date) or fixed. It is fixed 
 longer has it; an acceptance that ran out is open again. Stored findings hold no secret: `detect.finding` never does.
 """
 
+import contextlib
 import re
 from collections.abc import Iterable
 from typing import Literal
@@ -49,7 +50,10 @@ class Recorded(msgspec.Struct, frozen=True):
 
 def everything(connection: Connection, now_ms: int) -> list[Stored]:
     """Return all stored findings; acceptances that ran out count as open."""
-    found = [msgspec.json.decode(raw, type=Stored) for raw in objects.objects(connection, KIND).values()]
+    found = []
+    for raw in objects.objects(connection, KIND).values():
+        with contextlib.suppress(msgspec.DecodeError):  # a run of discovery records it again
+            found.append(msgspec.json.decode(raw, type=Stored))
     return [_current(stored, now_ms) for stored in found]
 
 

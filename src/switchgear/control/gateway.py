@@ -99,6 +99,8 @@ class Gateway:
         self.catalog = Catalog(load_prices, price_snapshot)
         self.credentials: list[Metadata] = []
         self.refusals = Refusals()
+        self.damaged: set[str] = set()
+        """Objects of the store that cannot be read."""
         self.trouble: str | None = None
         """Why the configuration is not in force yet: the store or the vault is away."""
         self.refused_puts: list[str] = []
@@ -433,7 +435,22 @@ class Gateway:
         """Return all configured providers: of the file and of the store."""
         found = {spec.name: spec for spec in self.compiled.providers}
         for name, raw in stored.items():
-            found[name] = msgspec.json.decode(raw, type=ProviderSpec)
+            spec = self._decoded("provider", name, raw, ProviderSpec)
+            if spec is not None:
+                found[name] = spec
+        return found
+
+    def _decoded(self, kind: str, name: str, raw: bytes, wanted: type[T]) -> T | None:
+        """Decode an object of the store; None for one that is damaged: it is named in `status`, and the others go on."""
+        what = f"the {kind} {name!r} in the store is damaged and left out"
+        try:
+            found = msgspec.json.decode(raw, type=wanted)
+        except (msgspec.DecodeError, UnicodeDecodeError, TypeError):
+            if what not in self.damaged:
+                self.report(what)
+                self.damaged.add(what)
+            return None
+        self.damaged.discard(what)
         return found
 
     async def publish(self) -> None:
@@ -443,13 +460,18 @@ class Gateway:
             stored = await self.read(lambda c: objects.objects(c, "provider"))
             stored_models = await self.read(lambda c: objects.objects(c, "model"))
             overrides = {
-                name: msgspec.json.decode(raw, type=Price)
+                name: price
                 for name, raw in (await self.read(lambda c: objects.objects(c, "price"))).items()
+                if (price := self._decoded("price", name, raw, Price)) is not None
             }
             freezes = await self.read(objects.freezes)
             entries = self._provider_entries(self.providers(stored))
             models = {m.name: m for m in self.compiled.models}
-            models |= {name: msgspec.json.decode(raw, type=ModelEntry) for name, raw in stored_models.items()}
+            models |= {
+                name: entry
+                for name, raw in stored_models.items()
+                if (entry := self._decoded("model", name, raw, ModelEntry)) is not None
+            }
             snapshot = Snapshot(
                 store_id=self.store.id,
                 epoch=self.publisher.epoch() + 1,
@@ -492,6 +514,10 @@ class Gateway:
     async def publish_keys(self) -> None:
         """Make the replica's keys those of the store. Refuses to lose over half of them (S1)."""
         rows = await self.read(objects.keys)
+        self.damaged -= {what for what in self.damaged if what.startswith("the key ")}
+        self.damaged |= {
+            f"the key {row.name!r} in the store is damaged: nobody can use it" for row in rows if row.is_damaged
+        }
         now = self.clock.wall_ms()
         before = await asyncio.to_thread(self.publisher.live_keys, now)
         lost = before - {row.id for row in rows}  # a revoked key is a row still: gone is only what no row tells of

@@ -3,6 +3,7 @@
 Learned from the statuses of attempts as they are absorbed, and kept in the store: a restart of control forgets none.
 """
 
+import contextlib
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -40,7 +41,10 @@ class Refusals:
     def load(self, connection: Connection) -> None:
         """Begin with what the store knows."""
         found = objects.objects(connection, KIND)
-        self._known = {name: msgspec.json.decode(spec, type=Refusal) for name, spec in found.items()}
+        self._known = {}
+        for name, spec in found.items():
+            with contextlib.suppress(msgspec.DecodeError):  # it is learned again with the next answer
+                self._known[name] = msgspec.json.decode(spec, type=Refusal)
 
     def changes(self, heard: Mapping[str, tuple[int, int]]) -> Changes:
         """Return what changes by answers: deployment → (status, time in ms) of its last one. A status that says nothing of the

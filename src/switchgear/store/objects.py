@@ -39,6 +39,8 @@ class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
     created_ms: int = 0
     updated_ms: int = 0
     secrets: tuple[KeySecretRow, ...] = ()
+    is_damaged: bool = False
+    """Its limits cannot be read: it is shown, and nobody can use it."""
 
 
 def _json(value: object) -> bytes | None:
@@ -126,27 +128,37 @@ def keys(connection: Connection, name: str | None = None) -> list[KeyRow]:
     for row in connection.execute(secrets):
         secret = KeySecretRow(mac=row.mac, pepper_id=row.pepper_id, not_after_ms=row.not_after_ms)
         found.setdefault(row.key_id, []).append(secret)
-    return [
-        KeyRow(
-            id=row.id,
-            name=row.name,
-            version=row.version,
-            source=row.source,
-            team=row.team,
-            user=row.user_name,
-            project=row.project,
-            models=_texts(row.models),
-            cidrs=_texts(row.cidrs),
-            tags=_texts(row.tags),
-            passthrough=_texts(row.passthrough),
-            expires_ms=row.expires_ms,
-            revoked_ms=row.revoked_ms,
-            created_ms=row.created_ms,
-            updated_ms=row.updated_ms,
-            secrets=tuple(found.get(row.id, ())),
-        )
-        for row in connection.execute(query)
-    ]
+    return [_key(row, tuple(found.get(row.id, ()))) for row in connection.execute(query)]
+
+
+def _key(row: Any, secrets: tuple[KeySecretRow, ...]) -> KeyRow:
+    """Build a key of its row. What limits it and cannot be read leaves it without a secret: one damaged row stops nobody else."""
+    limits: dict[str, list[str] | None] = {}
+    is_damaged = False
+    for name in ("models", "cidrs", "tags", "passthrough"):
+        try:
+            limits[name] = _texts(getattr(row, name))
+        except (msgspec.DecodeError, TypeError):
+            limits[name], is_damaged = [], True
+    return KeyRow(
+        id=row.id,
+        name=row.name,
+        version=row.version,
+        source=row.source,
+        team=row.team,
+        user=row.user_name,
+        project=row.project,
+        models=limits["models"],
+        cidrs=limits["cidrs"],
+        tags=limits["tags"],
+        passthrough=limits["passthrough"],
+        expires_ms=row.expires_ms,
+        revoked_ms=row.revoked_ms,
+        created_ms=row.created_ms,
+        updated_ms=row.updated_ms,
+        secrets=() if is_damaged else secrets,
+        is_damaged=is_damaged,
+    )
 
 
 def key_list(connection: Connection) -> list[tuple[str, str]]:
