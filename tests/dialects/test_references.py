@@ -275,3 +275,9 @@ def test_ids_are_bounded():
     assert references.is_id("resp_1") and references.is_id("files/abc")
     assert not any(map(references.is_id, ["", "a b", "a\n", "x" * 257, "\x1b[2J"]))
     assert len(references.kept_by_response({"output": [{"id": f"i{n}"} for n in range(500)]})) == references.KEPT_MAX
+
+
+def test_what_only_diagnoses_a_cache_matters_to_its_own_dialect_alone():
+    body = b'{"model":"m","max_tokens":1,"messages":[],"diagnostics":{"previous_message_id":"msg_1"}}'
+    (found,) = request.parse(body, "anthropic", "chat").references
+    assert found.is_soft

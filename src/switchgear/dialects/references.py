@@ -332,7 +332,7 @@ def _reference(kind: str, value: Any, path: str) -> Reference | None:
         return None  # a new one
     if not isinstance(value, str) or not 0 < len(value) <= ID_BYTES_MAX:
         raise InvalidBodyError(f"invalid value for {path!r}: must be an id", path)
-    return Reference(kind, value, path)
+    return Reference(kind, value, path, is_soft=kind == "message")
 
 
 def gemini_name(text: str) -> str | None:

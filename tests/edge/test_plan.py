@@ -1,0 +1,45 @@
+"""A plan and what is frozen."""
+
+import pytest
+
+from switchgear.edge.plan import Planner
+from switchgear.replica.entries import KeyEntry, Snapshot
+from switchgear.routing.table import DeploymentEntry, ModelEntry, ProviderEntry, RouteTable
+
+KEY = KeyEntry("k", "k", 1, [])
+ROUTES = RouteTable(
+    providers={name: ProviderEntry(name=name, dialects=("openai",), credentials=("c",)) for name in ("a", "b")},
+    models={
+        "fast": ModelEntry(name="fast", deployments=tuple(DeploymentEntry(provider=p, model="m") for p in "ab")),
+        "quick": ModelEntry(name="quick", alias="fast"),
+        "other": ModelEntry(name="other", deployments=(DeploymentEntry(provider="a", model="x"),), fallback=("fast",)),
+    },
+)
+
+
+def plan(model, now_ms=0, planner=None, **freezes):
+    frozen = {subject.replace("_", ":", 1): until for subject, until in freezes.items()}
+    snapshot = Snapshot(store_id="s", epoch=1, table=ROUTES, freezes=frozen)
+    return (planner or Planner(lambda _: None)).plan(snapshot, KEY, model, now_ms)
+
+
+@pytest.mark.parametrize("model", ["fast", "quick", "a/m"])
+def test_a_frozen_models_plan_is_a_refusal(model):
+    assert plan(model, model_fast=None).problem.case.code == "frozen"
+
+
+def test_a_fallback_onto_a_frozen_model_is_left_out():
+    assert [t.deployment for t in plan("other").targets] == ["a/c", "a/c", "b/c"]
+    assert [t.deployment for t in plan("other", model_fast=None).targets] == ["a/c"]
+
+
+def test_a_frozen_provider_leaves_the_others():
+    assert [t.deployment for t in plan("fast", provider_a=None).targets] == ["b/c"]
+
+
+def test_a_freeze_that_ends_by_itself_ends_for_kept_plans_too():
+    planner = Planner(lambda _: None)
+    snapshot = Snapshot(store_id="s", epoch=1, table=ROUTES, freezes={"model:fast": 50})
+    assert planner.plan(snapshot, KEY, "fast", 10).problem is not None
+    assert planner.plan(snapshot, KEY, "fast", 49).problem is not None
+    assert planner.plan(snapshot, KEY, "fast", 50).problem is None
