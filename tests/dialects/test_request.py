@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sys
 
 import pytest
 from hypothesis import given
@@ -139,3 +140,12 @@ def test_a_large_body_is_made_of_parts_and_says_the_same():
     assert isinstance(parts, list)
     sent = json.loads(b"".join(parts))
     assert sent == {"model": "b", "messages": [{"role": "user", "content": text}], "x": 5}
+
+
+def test_a_request_that_lets_go_keeps_its_small_values_and_not_the_body():
+    large = b'{"model":"m","store":false,"messages":[{"role":"user","content":"%b"}],"stream":true}' % (b"x" * 100_000)
+    asked = parse(large, "openai", "chat")
+    before = sys.getrefcount(large)
+    asked.let_go()
+    assert bytes(asked.fields["store"]) == b"false" and bytes(asked.fields["messages"]) == b"null"
+    assert sys.getrefcount(large) < before, "nothing of it points into the body any more"

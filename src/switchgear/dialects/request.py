@@ -144,6 +144,11 @@ _decode_metadata = msgspec.json.Decoder(_Metadata | None).decode
 _decode_tags = msgspec.json.Decoder(list[str] | str | None).decode
 
 
+KEPT_BYTES = 256
+"""The largest value of a body that is kept while its stream goes on: `store`, `metadata` and their like."""
+_NULL = Raw(b"null")
+
+
 class Request(msgspec.Struct):
     """What the pipeline needs to know of a body; `fields` is the body, one level deep."""
 
@@ -180,6 +185,14 @@ class Request(msgspec.Struct):
     def is_large(self) -> bool:
         """True when it has to be translated in slices."""
         return self.scan is not None
+
+    def let_go(self) -> None:
+        """No further attempt will be made: forget the body but for its small values. They are copied, because each of them keeps
+        the whole body alive, and a stream may last an hour."""
+        self.fields = {
+            name: value.copy() if memoryview(value).nbytes <= KEPT_BYTES else _NULL
+            for name, value in self.fields.items()
+        }
 
     def node(self) -> Node:
         """Return the body for translation; a large one's values are decoded as they are reached. Raises InvalidBodyError for

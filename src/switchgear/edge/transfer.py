@@ -44,6 +44,8 @@ T = TypeVar("T")
 
 FAULT = "a fault of the gateway ended it"
 INTERNAL_TEXT = "internal error; an administrator finds it in the log by the request id"
+LET_GO_BYTES = 16_384
+"""A body above it is forgotten when its stream begins; copying the rest of a smaller one would cost more than it frees."""
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
 """Above it a plain answer is passed on as it comes, without a cost header."""
 PING_S = 15.0
@@ -587,6 +589,9 @@ class Transfer:
         context.status = head.status
         context.ttft_ms = self._elapsed_ms()
         self._last_write_s = self._checkpoint_s = self._gate.now_s
+        if context.bytes_in > LET_GO_BYTES and context.request is not None:
+            context.request.let_go()
+        context.exchange.release()
         if not context.gone:
             kind = None if way.is_verbatim and not way.as_array else way.stream_type
             context.exchange.start(head.status, self._headers(head, way.stream_type, kind))
