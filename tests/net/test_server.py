@@ -554,3 +554,21 @@ def test_handshakes_in_progress_are_bounded_and_the_oldest_make_room(monkeypatch
         running.server._tls = None
 
     run(scenario)
+
+
+def test_what_clients_do_not_read_is_held_on_their_account_and_bounded():
+    async def scenario(running):
+        clients = [await running.client() for _ in range(3)]
+        for number, client in enumerate(clients):
+            client.writer.transport.pause_reading()
+            client.send(get(b"/wait%d" % number, b"Key: k\r\n"))
+        await running.until(lambda: len(running.handler.waiting) == 3)
+        for exchange in list(running.handler.waiting.values()):
+            exchange.send(200, b"", b"x" * 10_000_000)
+        await running.until(lambda: len(running.server.connections) < 3)  # the kernel takes some megabytes of each
+        assert 0 < running.server.held.of("k") <= 12_000_000, "half of what may be held"
+        for client in clients:
+            client.writer.transport.resume_reading()
+        await running.until(lambda: running.server.held.total == 0)
+
+    run(scenario, http=Limits(body_bytes_max=100_000), buffered_bytes_max=24_000_000)

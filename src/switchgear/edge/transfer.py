@@ -461,22 +461,14 @@ class Transfer:
         if data:
             self._body.append(data)
             self._body_bytes += len(data)
-            if self._stream is not None and not ended:
-                self._stream.consume(len(data))
         if self._body_bytes > ANSWER_BYTES_MAX:
-            if self._stream is not None:
-                self._stream.cancel()
-            self._note_attempt(None if self._head is None else self._head.status, "too_large")
-            settle.estimate(
-                self.context, self._body_bytes // settle.BYTES_PER_TOKEN, "the answer was too large to read"
-            )
-            self._refuse(
-                Problem(problems.UPSTREAM_BROKEN, f"the answer is over {ANSWER_BYTES_MAX} bytes"),
-                "upstream_error",
-                True,
-            )
+            self._drop_answer(Problem(problems.UPSTREAM_BROKEN, f"the answer is over {ANSWER_BYTES_MAX} bytes"))
             return
         if not ended:
+            if not self.context.exchange.hold(len(data)):
+                self._drop_answer(Problem(problems.OVERLOADED, "too many large answers at once; try again soon"))
+            elif self._stream is not None:
+                self._stream.consume(len(data))
             return
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         head = self._head
@@ -487,6 +479,14 @@ class Transfer:
             self._set_back(setback.of_status(head.status, body, retry.parse_retry_after(after), is_refused))
         else:
             self._deliver(head, body)
+
+    def _drop_answer(self, problem: Problem) -> None:
+        """The answer is too large to be read; its provider charges for it."""
+        if self._stream is not None:
+            self._stream.cancel()
+        self._note_attempt(None if self._head is None else self._head.status, "too_large")
+        settle.estimate(self.context, self._body_bytes // settle.BYTES_PER_TOKEN, "the answer was too large to read")
+        self._refuse(problem, "upstream_error", True)
 
     def _deliver(self, head: Head, body: bytes) -> None:
         way = self._passage

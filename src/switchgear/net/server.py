@@ -203,6 +203,13 @@ class Exchange:
             self.connection.server.held.give(self.owner, self._held)
             self._held = 0
 
+    def hold(self, size: int) -> bool:
+        """Count bytes that the handler keeps for this exchange, until `release`; False when they are too many."""
+        if not self.connection.server.held.take(self.owner, size):
+            return False
+        self._held += size
+        return True
+
     def discard(self) -> None:
         """Nobody will read the body: drop it as it comes."""
         self._discard = True
@@ -363,6 +370,7 @@ class Connection(asyncio.Protocol):
         "_refusal",
         "_since_s",
         "_transport",
+        "_unread",
         "address",
         "is_admitted",
         "is_blocked",
@@ -388,6 +396,8 @@ class Connection(asyncio.Protocol):
         """When the first byte of an unfinished head came; -1 when there is none."""
         self._held = 0
         """Bytes of requests that are not parsed yet."""
+        self._unread = ("", 0)
+        """Whose and how many bytes its client had not read when it stopped to."""
         self._last_write_s = 0.0
         self.address = address
         self.proxies: Proxies | None = None
@@ -439,6 +449,7 @@ class Connection(asyncio.Protocol):
         self._queue.clear()
         server.held.give(self._owner(), self._held)
         self._held = 0
+        self._give_unread()
         for exchange in exchanges:
             if not exchange.is_ended:
                 exchange.tell_gone()
@@ -491,16 +502,28 @@ class Connection(asyncio.Protocol):
 
     @guarded(_break_down)
     def pause_writing(self) -> None:
-        """Asyncio: the client does not read."""
+        """Asyncio: the client does not read. What it has to read yet counts as held for it."""
         self.is_blocked = True
         self._last_write_s = self.server.now_s
+        assert self._transport is not None
+        size = self._transport.get_write_buffer_size()
+        owner = self._current.owner if self._current is not None else self._owner()
+        if self.server.held.take(owner, size):
+            self._unread = (owner, size)
+        else:
+            self._transport.abort()
 
     @guarded(_break_down)
     def resume_writing(self) -> None:
         """Asyncio: the client reads again."""
         self.is_blocked = False
+        self._give_unread()
         if self._current is not None and not self._current.is_ended:
             self._current.tell_writable()
+
+    def _give_unread(self) -> None:
+        (owner, size), self._unread = self._unread, ("", 0)
+        self.server.held.give(owner, size)
 
     # parser
 
