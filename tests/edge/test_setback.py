@@ -24,7 +24,7 @@ def test_a_failure_is_said_in_the_words_of_the_contract(reason, case, outcome):
     found = setback.of_fail(Fail(reason, "why", False), 100, 0)
     assert (found.problem.case, found.outcome) == (case, outcome)
     assert "why" in found.noted
-    assert ("why" in found.problem.message) == (reason in {"timeout", "overloaded"}), (
+    assert ("why" in found.problem.message) == (reason in {"timeout", "overloaded", "broken"}), (
         "hosts are not the client's affair"
     )
 

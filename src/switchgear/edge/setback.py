@@ -63,8 +63,8 @@ _MESSAGES = {
 }
 
 
-_SHOWN = frozenset({"timeout", "overloaded"})
-"""Failures whose details name no host: a time, a ceiling."""
+_SHOWN = frozenset({"timeout", "overloaded", "broken"})
+"""Failures whose details name no host: a time, a ceiling, what was wrong with the answer's HTTP."""
 
 
 def text_of(reason: str, details: str = "") -> str:
