@@ -75,6 +75,11 @@ def test_the_data_plane_is_recognised(tmp_path):
     assert "data plane" in str(error) and "4101" in error.hint and "{" not in str(error)
 
 
+def test_the_record_of_a_request_that_failed_is_an_answer(tmp_path):
+    with console(200, b'{"id": "r", "error": {"code": "upstream_broken", "message": "x"}}') as (url, _):
+        assert Client(tmp_path, url).call("GET", "/log/r")["error"]["code"] == "upstream_broken"
+
+
 def test_a_token_that_is_not_valid_there(tmp_path):
     with console(401, b'{"error": "no valid admin token was sent", "hint": "sign in with a link"}') as (url, _):
         error = refused(url, tmp_path)

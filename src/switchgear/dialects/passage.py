@@ -293,10 +293,11 @@ class Passage:
             if not isinstance(value, dict):
                 return Reading()
             found = _READERS[self.provider_dialect](Node(value))
-            members = answer_check.MEMBERS.get((self.provider_dialect, self._operation), ())
-            found.is_fit = value.get("error") is None and any(
-                isinstance(value.get(name), list | dict) for name in members
-            )
+            if value.get("error") is None:
+                for name in answer_check.MEMBERS.get((self.provider_dialect, self._operation), ()):
+                    if isinstance(value.get(name), list | dict):
+                        found.is_fit = True
+                        break
             return found
         except TRANSLATION_ERRORS:
             return Reading()
