@@ -6,9 +6,19 @@ import pytest
 import yaml
 
 from switchgear.config import document, schema
-from switchgear.config.compile import Compiled, Compiler, build_provider
+from switchgear.config.compile import (
+    Compiled,
+    Compiler,
+    FileKey,
+    KeyedHash,
+    ProviderSpec,
+    build_provider,
+    check_compiled,
+)
 from switchgear.config.reader import Reader
 from switchgear.providers.catalogue import GENERIC, PROVIDERS
+from switchgear.providers.endpoint import parse
+from switchgear.routing.table import ModelEntry
 
 WHOLE = """
 listen: {data: "0.0.0.0:443", console: "127.0.0.1:1", tls: {cert: /c.pem, key: /k.pem}, trusted_proxies: [10.0.0.0/8]}
@@ -164,6 +174,14 @@ def test_differences_are_told_by_place():
     ]
     assert document.summary(found) == "providers ~1, models +1 -1 ~1, workers +1"
     assert document.changes(document.of(old), document.of(old)) == []
+    priced, _ = compile_(
+        "models: {a: openai/x, b: openai/y}\npricing: {overrides: {openai/x: free}, discount: {openai: 1%}}"
+    )
+    new_ones = document.changes(document.of(compile_("models: {a: openai/x, b: openai/y}")[0]), document.of(priced))
+    assert [str(change) for change in new_ones] == [
+        "pricing.overrides.openai/x: added (free)",
+        "pricing.discount.openai: added (1%)",
+    ]
     assert document.summary([]) == "nothing"
 
 
@@ -200,3 +218,30 @@ pricing: {overrides: {nowhere/x: free, openai/x: free}}
     again = Compiler(reader.read(reader.compose(yaml.safe_dump(found), "x")), reader, lambda path: None)
     again.compile()
     assert again.problems == []
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        ProviderSpec(name="", dialects=(), endpoint=parse("https://a.b"), pricing_id=None),
+        ProviderSpec(name="x", dialects=("soap",), endpoint=parse("https://a.b"), pricing_id=None),
+        ModelEntry(name=""),
+        FileKey(name="k", sha256="zz"),
+        FileKey(name="k"),
+        FileKey(name="k", keyed=(KeyedHash(pepper_id=1, mac="ab"),)),
+        FileKey(name="K ", sha256="ab" * 32),
+    ],
+)
+def test_what_no_compiler_makes_is_refused_and_breaks_no_document(made):
+    kind = {ProviderSpec: "providers", ModelEntry: "models", FileKey: "keys"}[type(made)]
+    compiled = Compiled(**{kind: (made,)})
+    assert check_compiled(compiled) is not None
+    notes = []
+    document.sound(document.of(compiled, notes), notes)
+
+
+def test_what_a_compiler_makes_is_good():
+    assert check_compiled(compile_(WHOLE)[0]) is None
+    twice = FileKey(name="k", sha256="ab" * 32)
+    assert check_compiled(Compiled(keys=(twice, twice))) == "a name stands twice"
+    assert document.time(2**62) == "9999-12-31T23:59:59.999Z"

@@ -222,7 +222,9 @@ def _tls_paths(options: Options, process: Process) -> tuple[str, str]:
         raise UserError("TLS needs both a certificate and a key", "give --tls-cert and --tls-key", 2)
     wrong = tls_problem(cert, key) if cert else None
     if wrong is not None:
-        raise UserError(f"TLS: {wrong}", "both are PEM files: --tls-cert, --tls-key, or listen.tls", 2)
+        raise UserError(
+            f"the TLS files are not good: {wrong}", "both are PEM files: --tls-cert, --tls-key, or listen.tls", 2
+        )
     return cert, key
 
 

@@ -142,6 +142,27 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """SHA-256 of the file and all that it includes: `status` compares it with the disk."""
 
 
+def check_compiled(compiled: Compiled) -> str | None:
+    """Say what no compiler makes, for who is handed a compiled configuration; None when it may be used."""
+    for spec in compiled.providers:
+        if not NAME.fullmatch(spec.name) or not spec.dialects or not set(spec.dialects) <= GENERIC.keys():
+            return f"the provider {shown(spec.name)} has no good name or no known dialect"
+    for entry in compiled.models:
+        if not entry.name or len(entry.name) > 256 or not entry.name.isprintable():
+            return f"{shown(entry.name)} is no model's name"
+    for key in compiled.keys:
+        hashes = [key.sha256] if key.sha256 else [keyed.mac for keyed in key.keyed]
+        if not NAME.fullmatch(key.name) or not hashes or not all(_SHA256.fullmatch(one) for one in hashes):
+            return f"the key {shown(key.name)} has no good name or no good hash"
+        if key.sha256 and key.keyed:
+            return f"the key {shown(key.name)} has two kinds of hashes"
+    for names_of in (compiled.providers, compiled.models, compiled.keys):
+        seen = [one.name for one in names_of]
+        if len(set(seen)) != len(seen):
+            return "a name stands twice"
+    return None
+
+
 class Compiler:
     """Checks what types cannot. Use once."""
 

@@ -22,6 +22,8 @@ from switchgear.routing.table import DeploymentEntry, ModelEntry, Timeouts
 _VARIABLE = re.compile(r"\{([a-z_]+)\}")
 Document = dict[str, Any]
 ROUNDS_MAX = 20
+TIME_MS_MAX = 253_402_300_799_999
+"""The end of the year 9999."""
 
 
 def of(compiled: Compiled, notes: list[str] | None = None) -> Document:
@@ -102,7 +104,7 @@ def provider(spec: ProviderSpec, notes: list[str]) -> Document:
     notes.append(
         f"the provider {spec.name} was made otherwise than a file can say; what it holds may differ in details"
     )
-    return {"dialect": spec.dialects[0], "base_url": spec.endpoint.url, "auth": spec.endpoint.auth}
+    return {"dialect": next(iter(spec.dialects), "openai"), "base_url": spec.endpoint.url, "auth": spec.endpoint.auth}
 
 
 def _credential(spec: ProviderSpec, name: str) -> Document:
@@ -290,6 +292,7 @@ def _key(key: FileKey) -> Document:
 
 def time(ms: int) -> str:
     """Return milliseconds since the epoch in ISO 8601, as `parse_time` reads them."""
+    ms = min(max(ms, 0), TIME_MS_MAX)
     at = datetime.datetime.fromtimestamp(ms // 1000, datetime.UTC).replace(microsecond=ms % 1000 * 1000)
     return at.isoformat(timespec="milliseconds" if ms % 1000 else "seconds").replace("+00:00", "Z")
 
@@ -302,7 +305,11 @@ def sound(found: Document, notes: list[str]) -> Document:
     not. What was left out is noted."""
     found = msgspec.convert(msgspec.to_builtins(found), Document)  # a copy: what is removed stays where it came from
     for _ in range(ROUNDS_MAX):  # what loses its target may be another's target
-        config = msgspec.convert({**found, "providers": _all_sealed(found.get("providers", {}))}, schema.Config)
+        try:
+            config = msgspec.convert({**found, "providers": _all_sealed(found.get("providers", {}))}, schema.Config)
+        except msgspec.ValidationError as exc:
+            notes.append(f"something in it is of no configuration: {exc}")
+            break
         wrong = [f for f in names.check(config, names.Known(), lambda path: False, Suggestions(0)) if not f.is_warning]
         if not wrong:
             break
@@ -392,7 +399,9 @@ def _member(old: Document, new: Document, name: str, keys: tuple[str, ...]) -> l
     if name in old and name in new:
         return changes(old[name], new[name], keys)
     kind, inner = ("added", new[name]) if name in new else ("removed", old[name])
-    if len(keys) == 1 and isinstance(inner, dict):  # a whole section: say what is in it
+    if (
+        (len(keys) == 1 or keys[0] == "pricing") and len(keys) < 3 and isinstance(inner, dict)
+    ):  # say what is in a section
         return changes({}, inner, keys) if kind == "added" else changes(inner, {}, keys)
     return [Change(keys=keys, new=inner, kind=kind) if kind == "added" else Change(keys=keys, old=inner, kind=kind)]
 

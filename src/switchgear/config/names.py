@@ -129,7 +129,8 @@ class _Names:
 
     def _star(self, path: str, name: str, upstream: str) -> Iterator[Finding]:
         if upstream.count("*") > name.count("*"):
-            yield Finding(path, f"{shown(upstream)} has more * than {shown(name)}, from which they are carried over")
+            text = f"{shown(upstream)} has more * than {shown(name)}, from which they are carried over: it is sent as it stands"
+            yield Finding(path, text, is_warning=True)
 
     def _credential(self, path: str, deployment: schema.Deployment) -> Iterator[Finding]:
         wanted, provider = deployment.credential, deployment.provider

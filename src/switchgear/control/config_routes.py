@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from switchgear.config import document
-from switchgear.config.compile import Compiled
+from switchgear.config.compile import Compiled, check_compiled
 from switchgear.control import versions
 from switchgear.control.api import Call, P, Route
 from switchgear.core.errors import UserError
@@ -39,6 +39,9 @@ async def get_config(call: Call) -> Any:
 async def apply_config(call: Call) -> Any:
     """Replace the file configuration. `restart` names what holds from the next start on."""
     body: ConfigApply = call.body
+    wrong = check_compiled(body.compiled)
+    if wrong is not None:
+        raise UserError(f"this configuration was not made by `config apply`: {wrong}", "", 2)
     await call.gateway.apply(body.compiled, body.puts, call.actor, drop_keys=body.drop_keys)
     return {"digest": body.compiled.digest, "restart": call.gateway.needs_restart()}
 
