@@ -192,7 +192,7 @@ class Output:
         natural = [max(len(column.title), *(width_of(line[n]) for line in texts)) for n, column in enumerate(columns)]
         kept = fit(columns, natural, None if self.kind == "wide" else terminal_width())
         head = [_padded(columns[n].title, width, _is_right(columns[n])) for n, width in kept]
-        bold = sys.stdout.isatty()
+        bold = sys.stdout.isatty() and not os.environ.get("NO_COLOR")  # no-color.org
         title = _GAP.join(head).rstrip()
         click.echo(click.style(title, bold=True) if bold else title)
         for line in texts:

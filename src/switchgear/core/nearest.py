@@ -17,7 +17,7 @@ def meant(name: str, known: Iterable[str]) -> str:
     wanted = name[:128].lower()
     if wanted in folded:
         return f"; did you mean {folded[wanted]!r}?"
-    found = difflib.get_close_matches(wanted, folded, 1, 0.6)
+    found = difflib.get_close_matches(wanted, folded, 1, 0.66)
     if not found and len(wanted) > 2:
         found = sorted((one for one in folded if one.startswith(wanted)), key=len)[:1]
     return f"; did you mean {folded[found[0]]!r}?" if found else ""

@@ -168,7 +168,7 @@ class GatewayProcess:
             stdin=subprocess.DEVNULL if stdin is None else None,
         )
         if check and done.returncode != 0:
-            raise RuntimeError(f"{arguments}: exit {done.returncode}: {done.stderr}")
+            raise RuntimeError(f"{arguments}: exit {done.returncode}: {done.stderr}{done.stdout[-2000:]}")
         return done
 
     def json(self, *arguments: str, **more: Any) -> Any:
