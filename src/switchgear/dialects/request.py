@@ -4,8 +4,9 @@ Bodies are decoded one level (`dict[str, Raw]`): the few keys that policy change
 byte-identical, duplicate keys collapse, so what was judged is what is sent (DESIGN.md §2).
 """
 
+import re
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -22,6 +23,9 @@ from switchgear.dialects.shape import InvalidBodyError, Node, check_size, decode
 T = TypeVar("T")
 
 PART_BYTES_MIN = 65_536
+FLAT_TOOLS_BYTES_MAX = 1_048_576
+_NESTED = re.compile(rb'"function"\s*:')
+"""A definition in chat's own shape: found at the beginning of the tools of nearly everybody."""
 JOINED_BYTES = 262_144
 LARGE_BYTES = 131_072
 """From here on a body is judged and translated in slices: below, the slowest shape takes 30 ms (decision 024)."""
@@ -300,12 +304,44 @@ def _judge(fields: dict[str, Raw], dialect: str, operation: str, model: str | No
     if dialect == "openai" and operation == "chat" and "messages" not in fields:
         request.dialect = "responses"  # Cursor: a body of responses on the path of chat
         request.tags = [*(request.tags or []), "quirk=responses-body"]
+    elif dialect == "openai" and operation == "chat" and "tools" in fields and _nest_tools(fields):
+        request.tags = [*(request.tags or []), "quirk=flat-tools"]
     try:
         json_guard.check_names(fields, _READ_OF[request.dialect])
     except json_guard.JsonRefusedError as exc:
         raise InvalidBodyError(str(exc)) from None
     request.references = references.find(fields, request.dialect)
     return request
+
+
+def _nest_tools(fields: dict[str, Raw]) -> bool:
+    """Put flat function definitions (Responses have them so, Cursor sends them here) into the shape of chat; tells whether there
+    were any."""
+    raw = memoryview(fields["tools"])
+    if _NESTED.search(raw) is not None or len(raw) > FLAT_TOOLS_BYTES_MAX:
+        return False
+    try:
+        tools = msgspec.json.decode(raw)
+    except UNREADABLE:
+        return False
+    if not isinstance(tools, list) or not any(_is_flat(tool) for tool in tools):
+        return False
+    fields["tools"] = Raw(encode([_nested(tool) if _is_flat(tool) else tool for tool in tools]))
+    try:
+        choice = msgspec.json.decode(fields["tool_choice"]) if "tool_choice" in fields else None
+    except UNREADABLE:
+        return True
+    if _is_flat(choice):
+        fields["tool_choice"] = Raw(encode(_nested(choice)))
+    return True
+
+
+def _is_flat(tool: object) -> bool:
+    return isinstance(tool, dict) and tool.get("type", "function") == "function" and "name" in tool
+
+
+def _nested(tool: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {key: value for key, value in tool.items() if key != "type"}}
 
 
 def parse_form(content_type: bytes, body: bytes, operation: str, model: str | None = None) -> Request:
