@@ -11,6 +11,7 @@ Sources (as of 2026-11): OpenAI API reference, "Responses", "Chat", "Conversatio
 Anthropic, "Files API", "Code execution tool", "Skills", "Cache diagnostics"; Gemini API, "Files", "Caching", "File search".
 """
 
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -20,7 +21,9 @@ import msgspec
 from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
-from switchgear.dialects.shape import InvalidBodyError
+from switchgear.core.steps import Steps
+from switchgear.dialects.json_guard import Scan
+from switchgear.dialects.shape import WHOLE_BYTES, InvalidBodyError, check_size
 
 ID_BYTES_MAX = 256
 REFERENCES_MAX = 256
@@ -225,19 +228,63 @@ def find(fields: dict[str, Raw], dialect: str) -> list[Reference]:
     found: dict[tuple[str, str], Reference] = {}
     for key, raw in fields.items():
         watch = watched.get(key)
+        if watch is not None:
+            _look(bytes(raw), watch, key, found)
+    return list(found.values()) if found else []
+
+
+def find_steps(fields: dict[str, Raw], dialect: str, scan: Scan) -> Steps[list[Reference]]:
+    """Do the same in steps, for a large body: a long list is looked at element by element. One that may name something and has
+    too many values is refused."""
+    watched = _WATCHED[dialect]
+    found: dict[tuple[str, str], Reference] = {}
+    for key, raw in fields.items():
+        watch = watched.get(key)
         if watch is None:
             continue
-        data = bytes(raw)
-        if watch.marks and not _concerns(data, watch.marks) and not (watch.has_items and _has_bare_items(data)):
+        yield
+        view = memoryview(raw)
+        if len(view) < WHOLE_BYTES:
+            _look(bytes(raw), watch, key, found)
             continue
-        value = _decode(data, key)
-        for reference in (*_walk(value, watch.root, key), *(_items(value) if watch.has_items else ())):
-            found[reference.kind, reference.id] = reference
-    if not found:
-        return []
+        data = bytes(raw)
+        if watch.marks and not _concerns(data, watch.marks) and not (watch.has_items and b'"id"' in data):
+            continue
+        del data
+        check_size(scan, "a body that names stored things")
+        if view[0] != ord("["):
+            _look(bytes(raw), watch, key, found)
+            continue
+        elements = iter(_decode_list(raw))
+        while batch := list(itertools.islice(elements, BATCH)):  # together: each look costs more than its bytes
+            pieces: list[bytes] = []
+            size = 0
+            for element in batch:
+                pieces.append(bytes(element))
+                size += len(pieces[-1])
+                if size > WHOLE_BYTES:
+                    _look(b"[%b]" % b",".join(pieces), watch, key, found)
+                    pieces, size = [], 0
+                    yield
+            if pieces:
+                _look(b"[%b]" % b",".join(pieces), watch, key, found)
+            yield
+    return list(found.values())
+
+
+BATCH = 256
+"""Elements that are looked at together."""
+
+
+def _look(data: bytes, watch: "_Watch", key: str, found: dict[tuple[str, str], Reference]) -> None:
+    """Add what a value names."""
+    if watch.marks and not _concerns(data, watch.marks) and not (watch.has_items and _has_bare_items(data)):
+        return
+    value = _decode(data, key)
+    for reference in (*_walk(value, watch.root, key), *(_items(value) if watch.has_items else ())):
+        found[reference.kind, reference.id] = reference
     if len(found) > REFERENCES_MAX:
         raise InvalidBodyError(f"more than {REFERENCES_MAX} stored things are named")
-    return list(found.values())
 
 
 def _concerns(data: bytes, marks: tuple[bytes, ...]) -> bool:
@@ -248,6 +295,7 @@ def _concerns(data: bytes, marks: tuple[bytes, ...]) -> bool:
 
 
 _decode_items = msgspec.json.Decoder(list[dict[str, Raw]]).decode
+_decode_list = msgspec.json.Decoder(list[Raw]).decode
 _NULL = b"null"
 
 
@@ -277,8 +325,11 @@ class RepeatedKeyError(ValueError):
 def _pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(found)
     if len(made) != len(found):
-        names = [name for name, _ in found]
-        raise RepeatedKeyError(next(name for name in names if names.count(name) > 1))
+        seen: set[str] = set()
+        for name, _ in found:
+            if name in seen:
+                raise RepeatedKeyError(name)
+            seen.add(name)
     return made
 
 

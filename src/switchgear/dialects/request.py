@@ -250,7 +250,9 @@ def parse(body: bytes, dialect: str, operation: str, model: str | None = None, s
     """Decode and judge a body. `model` and `stream` are given where the path says them. Raises InvalidBodyError."""
     if len(body) >= LARGE_BYTES:
         return finish(parse_steps(body, dialect, operation, model, stream))
-    return _judge(decode_fields(body), dialect, operation, model, stream)
+    request = _judge(decode_fields(body), dialect, operation, model, stream)
+    request.references = references.find(request.fields, request.dialect)
+    return request
 
 
 def parse_steps(
@@ -264,6 +266,7 @@ def parse_steps(
             raise InvalidBodyError(f"invalid value for {name!r}: over {JUDGED_BYTES_MAX} bytes", name)
     request = _judge(fields, dialect, operation, model, stream)
     request.scan = scan
+    request.references = yield from references.find_steps(fields, request.dialect, scan)
     return request
 
 
@@ -310,7 +313,6 @@ def _judge(fields: dict[str, Raw], dialect: str, operation: str, model: str | No
         json_guard.check_names(fields, _READ_OF[request.dialect])
     except json_guard.JsonRefusedError as exc:
         raise InvalidBodyError(str(exc)) from None
-    request.references = references.find(fields, request.dialect)
     return request
 
 

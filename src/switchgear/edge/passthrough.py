@@ -14,11 +14,12 @@ import msgspec
 
 from switchgear.core import problems
 from switchgear.core.problems import Problem
+from switchgear.core.steps import Steps, finish
 from switchgear.dialects import forms, json_guard, references
 from switchgear.dialects.forms import Form
 from switchgear.dialects.references import Reference
-from switchgear.dialects.request import Request
-from switchgear.dialects.shape import InvalidBodyError
+from switchgear.dialects.request import LARGE_BYTES, Request
+from switchgear.dialects.shape import InvalidBodyError, check_size
 from switchgear.edge.context import RequestContext
 from switchgear.edge.plan import Plan
 from switchgear.policies import access, passthrough
@@ -47,8 +48,13 @@ class _Body(msgspec.Struct):
     references: list[Reference] = []
 
 
-def read(context: RequestContext) -> Problem | None:
-    """Fill `context.request`."""
+def read(context: RequestContext) -> Problem | Steps[Problem | None] | None:
+    """Fill `context.request`; in steps where the body is large."""
+    steps = _read(context)
+    return steps if len(context.body) >= LARGE_BYTES else finish(steps)
+
+
+def _read(context: RequestContext) -> Steps[Problem | None]:
     head = context.exchange.head
     _, _, path = context.rest.partition("/")
     text = head.target.partition(b"?")[2].decode("ascii", "replace")
@@ -62,7 +68,7 @@ def read(context: RequestContext) -> Problem | None:
         return Problem(problems.BAD_HTTP, "the path or query has characters that are not passed on")
     kind = head.headers.get(b"content-type", b"")
     try:
-        found = _read_body(kind, context.body)
+        found = yield from _read_body(kind, context.body)
         found.models += _models_of_path(path)
         found.models += [unquote_plus(pair.partition("=")[2]) for name, pair in kept if name and _is_model(name)]
         asked = {unquote_plus(name or ""): unquote_plus(pair.partition("=")[2]) for name, pair in kept}
@@ -104,7 +110,7 @@ def _models_of_path(path: str) -> Iterator[str]:
             yield segment.partition(":")[0]
 
 
-def _read_body(content_type: bytes, body: bytes) -> _Body:
+def _read_body(content_type: bytes, body: bytes) -> Steps[_Body]:
     """Read what a body of any kind asks for. Raises InvalidBodyError for what can be read in two ways."""
     kind = content_type.partition(b";")[0].strip().lower().decode("latin-1")
     if not body:
@@ -123,10 +129,18 @@ def _read_body(content_type: bytes, body: bytes) -> _Body:
     if not begins_as_json and "json" not in kind:
         return _Body()
     try:
-        json_guard.check_depth(body)
+        if len(body) < LARGE_BYTES:
+            json_guard.check_depth(body)
+        else:
+            scan = yield from json_guard.scan_steps(body)
+            check_size(scan, "a body")
+            yield
         value = references.load(body)
+        yield
     except references.RepeatedKeyError as exc:
         raise InvalidBodyError(f"the key {str(exc)[:64]!r} stands twice") from None
+    except InvalidBodyError:
+        raise
     except (json_guard.JsonRefusedError, ValueError, RecursionError) as exc:
         if kind.startswith(OPAQUE):
             return _Body()
