@@ -109,7 +109,7 @@ class Replica:
 
     def __init__(self, token: str, key_id: str) -> None:
         mac = virtual_key.keyed_hash(PEPPER, virtual_key.digest(token))
-        self._key = KeyEntry(key_id, "bench", 1, [SecretHash(mac, 0)])
+        self._key = KeyEntry(key_id, "bench", 1, [SecretHash(mac, 0)], passthrough=["openai POST /*"])
         providers = {name: ProviderEntry(name=name, dialects=(name,), credentials=("default",)) for name in DIALECTS}
         self._snapshot = Snapshot(store_id="bench", epoch=1, table=RouteTable(providers=providers))
 
@@ -284,6 +284,8 @@ def cases() -> Iterator[Case]:
             path = PATHS[dialect].replace("{model}", f"{provider}%2Fm")
             name = f"{dialect} → {provider}: {shape.name}"
             yield Case(name, path, _asked(shape, provider), _answered(provider), JSON_TYPE)
+    for shape in shapes.REQUESTS["openai"]:
+        yield Case(f"raw → openai: {shape.name}", "/passthrough/openai/x", shape.make, _answered("openai"), JSON_TYPE)
     for table, kind, word in ((shapes.ANSWERS, JSON_TYPE, "answer"), (shapes.STREAMS, SSE_TYPE, "stream")):
         for dialect, shape in shapes.of(table):
             for client in dict.fromkeys((dialect, "openai" if dialect != "openai" else "anthropic")):

@@ -248,9 +248,16 @@ def find_steps(fields: dict[str, Raw], dialect: str, scan: Scan) -> Steps[list[R
             _look(bytes(raw), watch, key, found)
             continue
         data = bytes(raw)
-        if watch.marks and not _concerns(data, watch.marks) and not (watch.has_items and b'"id"' in data):
+        is_concerned = not watch.marks or (watch.has_items and b'"id"' in data)
+        for mark in watch.marks:
+            if is_concerned:
+                break
+            yield
+            is_concerned = mark in data
+        if not is_concerned and not _concerns(data, ()):
             continue
         del data
+        yield
         check_size(scan, "a body that names stored things")
         if view[0] != ord("["):
             _look(bytes(raw), watch, key, found)

@@ -102,6 +102,21 @@ REQUESTS: dict[str, tuple[Shape, ...]] = {
             '\\"k%d\\":[]',
             '}"}}]}]}',
         ),
+        _part("files by id", '{"type":"file","file":{"file_id":"f%d"}}'),
+        _part("a file by id among others", '{"type":"text","text":"\\"file_id\\""},{"type":"text","text":"a"}'),
+        Shape(
+            "a file by id and many values",
+            '{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"f"}}]},',
+            '{"role":"user","content":[{}]}',
+            "]}",
+        ),
+        _user("keys that stand twice", '{"role":"user","file_id":"a","k%d":1,"k%d":2}'),
+        Shape(
+            "a key of many that stands twice",
+            '{"model":"m","messages":[{"role":"user","file_id":"a","z":1,',
+            '"k%d":1',
+            ',"z":2}]}',
+        ),
         _part("text parts", '{"type":"text","text":"a"}'),
         _part("cached text parts", '{"type":"text","text":"a","cache_control":{"type":"ephemeral"}}'),
         _part("images", '{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}'),
@@ -195,6 +210,13 @@ REQUESTS: dict[str, tuple[Shape, ...]] = {
     ),
     "responses": (
         Shape("items", '{"model":"m","input":[', '{"role":"user","content":"a"}', "]}"),
+        Shape("items by id", '{"model":"m","input":[', '{"id":"msg_%d"}', "]}"),
+        Shape(
+            "items with ids",
+            '{"model":"m","input":[',
+            '{"type":"message","id":"m%d","role":"user","content":"a"}',
+            "]}",
+        ),
         Shape("parts", '{"model":"m","input":[{"role":"user","content":[', '{"type":"input_text","text":"a"}', "]}]}"),
         Shape(
             "calls and results",
