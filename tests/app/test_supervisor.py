@@ -122,3 +122,43 @@ def test_the_folder_has_one_holder(tmp_path):
     second = take_lock(tmp_path / "lock")
     assert second is not None
     os.close(second)
+
+
+@pytest.mark.parametrize("name", ["_start", "_on_exit", "_write_status", "_give_up_the_hung", "_welcome"])
+def test_a_fault_of_the_supervisors_own_is_one_childs_affair(supervisor, monkeypatch, name, capfd):
+    """Whatever it does for one child, or tells, raises; it goes on with the others and says what it was."""
+    started = []
+
+    def start(child):
+        started.append(child.name)
+        child.process = SimpleNamespace(poll=lambda: None, pid=1, kill=lambda: None)
+        child.is_ready = True
+
+    def fault(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Supervisor, "_start", lambda self, child: start(child))
+    if name == "_start":
+        monkeypatch.setattr(
+            Supervisor, "_start", lambda self, child: fault() if child.role == "vault" else start(child)
+        )
+    elif name == "_on_exit":
+        supervisor._children[0].process = SimpleNamespace(poll=lambda: 1, returncode=1, pid=1)
+        monkeypatch.setattr(Supervisor, name, fault)
+    else:
+        monkeypatch.setattr(Supervisor, name, fault)
+    if name == "_welcome":
+        supervisor._state.banner = True
+    assert supervisor._turn() is None
+    assert {"control", "edge-0"} <= set(started)
+    said = capfd.readouterr().err + "".join(child.reason for child in supervisor._children)
+    assert "ZeroDivisionError" in said
+
+
+def test_a_reload_that_fails_ends_nothing(supervisor, monkeypatch, capfd):
+    def fault(self):
+        raise OSError(11, "no process")
+
+    monkeypatch.setattr(Supervisor, "_on_reload", fault)
+    assert supervisor._on_signal(signal.SIGHUP) is False
+    assert "the reload failed" in capfd.readouterr().err

@@ -181,7 +181,7 @@ class Supervisor:
             if child.final_code is not None:
                 return self._stop(child.final_code)
         each((self,), Supervisor._give_up_the_hung, lambda _, exc: report(f"lifesigns: {_place(exc)}", "error"))
-        self._write_status()
+        each((self,), Supervisor._write_status, lambda _, exc: report(f"status: {_place(exc)}", "error"))
         if not self._welcomed and all(child.is_ready for child in self._children):
             self._welcomed = True
             report(
@@ -192,7 +192,7 @@ class Supervisor:
                 after_s=round(time.monotonic() - self._state.started_s, 1),
             )
             notify(self._state.notify_socket, "READY=1")
-            self._welcome()
+            each((self,), Supervisor._welcome, lambda _, exc: report(f"no welcome: {_place(exc)}"))
         return None
 
     def _look_after(self, child: Child) -> None:
@@ -372,7 +372,7 @@ class Supervisor:
         if number in {signal.SIGTERM, signal.SIGINT}:
             return True
         if number == signal.SIGHUP:
-            self._on_reload()
+            each((self,), Supervisor._on_reload, lambda _, exc: report(f"the reload failed: {_place(exc)}", "error"))
         return False
 
     def _on_reload(self) -> None:
