@@ -42,6 +42,7 @@ NOT_REACHED = {
     "Transfer._end_client": "only after another fault",
     "Transfer._settle_barely": "only after another fault: tests/edge/test_transfer.py",
     "Transfer.on_fault": "only after another fault: tests/edge/test_transfer.py",
+    "VaultLink._keep_connected": "entered once, when the edge starts: tests/net/test_link.py",
     "VaultLink.pause_writing": "a vault that does not read 64 MB",
     "VaultLink.resume_writing": "a vault that does not read 64 MB",
     "VaultSideLink.pause_writing": "an edge that does not read 8 MB",

@@ -1,0 +1,218 @@
+"""The edge's end of the link: what is odd about one stream ends that stream, and a link that is lost is made again."""
+
+import asyncio
+
+import pytest
+from tests import doors
+
+from switchgear.net import link as module
+from switchgear.net import unix
+from switchgear.net.link import WINDOW_BYTES, VaultLink
+from switchgear.testing.faults import LoudGuard
+from switchgear.wire import frames
+from switchgear.wire.frames import END, FrameType
+
+HELLO = frames.encode(
+    FrameType.HELLO, 0, frames.encode_payload(frames.Hello(frames.PROTOCOL_VERSION, "vault", "", "s", "r"))
+)
+
+
+class Owner:
+    """Keeps what it hears, and raises where it is told to."""
+
+    def __init__(self, odd=""):
+        self.heard = []
+        self.odd = odd
+
+    def _hear(self, what):
+        self.heard.append(what)
+        if what == self.odd:
+            raise LookupError(what)
+
+    def on_response(self, head, body, ended):
+        self._hear("response")
+
+    def on_body(self, data, ended):
+        self._hear("body")
+
+    def on_fail(self, fail):
+        self._hear("fail")
+
+    def on_fault(self, exc):
+        self.heard.append("fault")
+        if self.odd == "twice":
+            raise LookupError
+
+
+class Vault:
+    """The other end, as bare as it can be."""
+
+    def __init__(self):
+        self.connections = []
+        self.frames = []
+        self.greets = True
+
+    async def start(self, folder):
+        self.server = await asyncio.start_unix_server(self._serve, sock=unix.bind(folder, "vault.sock"))
+
+    async def _serve(self, reader, writer):
+        self.connections.append(writer)
+        if self.greets:
+            writer.write(HELLO)
+        decoder = frames.Decoder()
+        while data := await reader.read(65_536):
+            self.frames += decoder.feed(data)
+        writer.close()
+
+    def send(self, kind, stream, payload, flags=0):
+        self.connections[-1].write(frames.encode(kind, stream, payload, flags))
+
+    def head(self, stream, flags=0):
+        payload = frames.encode_payload(frames.Head(200, [], None))
+        self.connections[-1].write(frames.encode_with_head(FrameType.HEAD, stream, payload, b"x", flags))
+
+
+async def until(condition):
+    for _ in range(3_000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not happen")
+
+
+def run(tmp_path, scenario):
+    async def body():
+        guard, vault = LoudGuard(), Vault()
+        await vault.start(tmp_path)
+        hello = frames.Hello(frames.PROTOCOL_VERSION, "edge", "t", "s", "r")
+        link = VaultLink(tmp_path, lambda: hello, lambda: asyncio.get_running_loop().call_soon(link.flush), guard)
+        link.start()
+        await until(lambda: link.is_up)
+        try:
+            await scenario(link, vault, guard)
+        finally:
+            link.close()
+            vault.server.close()
+            for writer in vault.connections:
+                writer.close()
+            await asyncio.sleep(0.05)
+
+    asyncio.run(body())
+
+
+def opened(link, odd=""):
+    owner = Owner(odd)
+    stream = link.open(frames.Open("r-1", 2, frames.msgspec.Raw(b"\xc0")), b"{}", owner)
+    return owner, stream.id
+
+
+@pytest.mark.parametrize("odd", ["response", "body", "fail", "twice"])
+def test_a_fault_about_one_stream_ends_it_and_neither_the_link_nor_the_others(odd, tmp_path):
+    async def scenario(link, vault, guard):
+        owner, number = opened(link, "response" if odd == "twice" else odd)
+        if odd == "twice":
+            owner._hear, owner.odd = lambda what: 1 / 0, "twice"
+        other, fine = opened(link)
+        await until(lambda: len(vault.frames) >= 3)
+        vault.head(number)
+        vault.send(FrameType.DATA, number, b"y")
+        vault.send(FrameType.FAIL, number, frames.encode_payload(frames.Fail("broken", "", True)))
+        vault.head(fine)
+        vault.send(FrameType.DATA, fine, b"y", END)
+        await until(lambda: other.heard == ["response", "body"])
+        assert link.is_up and len(vault.connections) == 1
+        assert owner.heard.count("fault") == 1 and (odd == "twice" or owner.heard[-2] == odd)
+        assert guard.faults == (1 if odd == "twice" else 0), "the owner tells; only its own fault is told here"
+        if odd in {"response", "body"}:
+            await until(lambda: any(kind == FrameType.CANCEL and n == number for kind, n, *_ in vault.frames))
+
+    run(tmp_path, scenario)
+
+
+def test_a_frame_of_one_stream_that_cannot_be_read_ends_that_stream(tmp_path):
+    async def scenario(link, vault, guard):
+        (owner, number), (other, fine) = opened(link), opened(link)
+        vault.send(FrameType.HEAD, number, b"\xff\xff\xff")
+        vault.head(fine, END)
+        await until(lambda: other.heard == ["response"])
+        assert owner.heard == ["fault"] and link.is_up
+
+    run(tmp_path, scenario)
+
+
+def test_what_is_no_frame_ends_the_link_and_it_is_made_again(tmp_path):
+    async def scenario(link, vault, guard):
+        owner, _ = opened(link)
+        vault.connections[-1].write(b"\xff" * 64)
+        await until(lambda: owner.heard == ["fail"])
+        await until(lambda: len(vault.connections) == 2 and link.is_up)
+
+    run(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("name", ["connection_made", "connection_lost", "data_received", "_connect", "pause_writing"])
+def test_a_fault_of_the_link_itself_ends_its_streams_and_it_is_made_again(name, when, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "HELLO_S", 0.2)
+
+    async def scenario(link, vault, guard):
+        owner, _ = opened(link)
+        left = [1]
+
+        def odd(*_):
+            if left:
+                left.pop()
+                raise LookupError
+
+        rig = doors.Rig(("switchgear.net.link", f"VaultLink.{name}"), **{when: odd})
+        try:
+            if name == "pause_writing":
+                link.pause_writing()
+            elif name == "data_received":
+                vault.head(1)
+            else:
+                vault.connections[-1].close()
+            if (name, when) == ("_connect", "after"):  # the one that is running began before the rig
+                await until(lambda: len(vault.connections) == 2 and link.is_up)
+                vault.connections[-1].close()
+            await until(lambda: guard.faults == 1)
+            await until(lambda: owner.heard and owner.heard[-1] == "fail")
+            await until(lambda: link.is_up and len(vault.connections) > 1 and not vault.connections[-1].is_closing())
+        finally:
+            rig.undo()
+        other, number = opened(link)
+        vault.head(number, END)
+        await until(lambda: other.heard == ["response"])
+
+    run(tmp_path, scenario)
+
+
+def test_a_vault_that_does_not_greet_is_left_and_asked_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "HELLO_S", 0.1)
+
+    async def scenario(link, vault, guard):
+        vault.greets = False
+        vault.connections[-1].close()
+        await until(lambda: len(vault.connections) >= 3)
+        vault.greets = True
+        await until(lambda: link.is_up)
+
+    run(tmp_path, scenario)
+
+
+def test_L1_a_body_is_sent_as_far_as_the_window_goes(tmp_path):
+    async def scenario(link, vault, guard):
+        owner = Owner()
+        body = b"x" * (2 * WINDOW_BYTES)
+        stream = link.open(frames.Open("r-1", len(body), frames.msgspec.Raw(b"\xc0")), body, owner)
+
+        def sent():
+            return sum(len(payload) for kind, _, _, payload in vault.frames if kind == FrameType.BODY)
+
+        await until(lambda: sent() == WINDOW_BYTES)
+        vault.connections[-1].write(frames.encode_window(stream.id, 1_000))
+        await until(lambda: sent() == WINDOW_BYTES + 1_000)
+        await asyncio.sleep(0.05)
+        assert sent() == WINDOW_BYTES + 1_000
+
+    run(tmp_path, scenario)
