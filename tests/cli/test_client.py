@@ -218,3 +218,19 @@ def test_an_answer_that_takes_long_is_waited_for_while_control_lives(tmp_path, m
 def test_a_folder_is_held_while_a_supervisor_lives(running, tmp_path):
     assert clients.is_running(running)
     assert not clients.is_running(Layout(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "may"),
+    [
+        ("GET", "/keys", True),
+        ("POST", "/keys/app/revoke", True),
+        ("POST", "/freezes", True),
+        ("POST", "/keys", False),
+        ("POST", "/keys/app/rotate", False),
+        ("DELETE", "/freezes/all", False),
+        ("PUT", "/credentials", False),
+    ],
+)
+def test_only_what_is_as_good_twice_as_once_is_asked_again(method, path, may):
+    assert clients._may_repeat(method, path) is may

@@ -63,8 +63,8 @@ class Client:
             except TimeoutError:
                 raise UserError(f"{self._who} stopped in the middle of an answer", self._hint()) from None
             except (OSError, http.client.HTTPException) as exc:
-                is_lost = method == "GET" and self.server is None and isinstance(exc, ConnectionError)
-                if not is_lost or time.monotonic() > until_s:  # what only reads is asked for again: control is replaced
+                is_lost = _may_repeat(method, path) and self.server is None and isinstance(exc, ConnectionError)
+                if not is_lost or time.monotonic() > until_s:  # control is replaced
                     raise self._failed(exc) from None
                 time.sleep(0.05)
             finally:
@@ -235,6 +235,12 @@ class Client:
         if self.server is not None:
             return "is it the console's address (default port 4101)? Through ssh: ssh -L 4101:127.0.0.1:4101 HOST"
         return f"start it: switchgear serve --data {self.layout.data}   (another folder: --data DIR)"
+
+
+def _may_repeat(method: str, path: str) -> bool:
+    """Tell whether asking twice is as good as once: what only reads, and what stops somebody, which must not fail because control
+    hung and was replaced in the middle of it."""
+    return method == "GET" or (method == "POST" and (path.endswith("/revoke") or path.startswith("/freezes")))
 
 
 def segment(text: str) -> str:
