@@ -504,17 +504,35 @@ class Gate:
         self.outbox.flush()
         self.outbox.syncer.stop()
 
-    @guarded(_fault)
-    def _tick(self) -> None:
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+    def _tick_fault(self, exc: Exception) -> None:
+        self.guard.caught(exc)
+        self._arm()
+
+    @guarded(_tick_fault)
+    def _tick(self) -> None:
+        self._arm()
         now_s = self.now_s = self.clock.monotonic_s()
         each(self.transfers.values(), lambda transfer: transfer.check(now_s), Transfer.on_fault)
         self._count(self.connections())
 
-    @guarded(_fault)
+    def _arm_look(self) -> None:
+        if self._look_timer is not None:
+            self._look_timer.cancel()
+        self._look_timer = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+
+    def _look_fault(self, exc: Exception) -> None:
+        self.guard.caught(exc)
+        self._arm_look()
+
+    @guarded(_look_fault)
     def _look(self) -> None:
         """Cut what was frozen since the last time, and let go of bodies whose keys may not send them any more."""
-        self._look_timer = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+        self._arm_look()
         snapshot = self.replica.snapshot()
         if snapshot is not None and snapshot is not self._looked_at:
             self._looked_at = snapshot

@@ -949,9 +949,19 @@ class HttpServer:
         for connection in list(self.connections):
             connection.break_off(reset=False)
 
-    @guarded(_fault)
-    def _tick(self) -> None:
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+    def _tick_fault(self, exc: Exception) -> None:
+        # Nothing but this turn ends.
+        self.guard.caught(exc)
+        self._arm()
+
+    @guarded(_tick_fault)
+    def _tick(self) -> None:
+        self._arm()
         self.now_s = self._clock.monotonic_s()
         self.date = b"date: " + email.utils.formatdate(self._clock.wall_ms() / 1000, usegmt=True).encode() + b"\r\n"
         for connection in list(self.connections):

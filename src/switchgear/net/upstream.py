@@ -455,13 +455,19 @@ class Pool:
         for connection in list(self._keys):
             connection.abort()
 
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
     def _fault(self, exc: Exception) -> None:
-        # Nothing but this turn ends: the next one is due already.
+        # Nothing but this turn ends.
         self.guard.caught(exc)
+        self._arm()
 
     @guarded(_fault)
     def _tick(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+        self._arm()
         self.now_s = self._clock.monotonic_s()
         for connection in list(self.busy):
             connection.check(self.now_s)

@@ -210,7 +210,7 @@ class Attempt:
     def on_fault(self, exc: Exception) -> None:
         """Receiver: end this attempt, and nothing else, for what was raised about it."""
         self._link.service.guard.caught(exc, self.message.attempt_id)
-        if self._connection is not None and self._sent_bytes:
+        if self._connection is not None:
             self._connection.abort()
         self.fail(Failure("internal", INTERNAL, self.dispatched))
 
@@ -320,6 +320,11 @@ class Attempt:
             waiting.connected(connection)
         else:
             service.pool.connect(key, endpoint, route.connect_s, waiting.connected, self.fail)
+
+    def take(self, connection: UpstreamConnection) -> None:
+        """Know the connection, so that it ends with a fault of this attempt."""
+        if not self.is_over:
+            self._connection = connection
 
     @guarded(on_fault)
     def connected(self, connection: UpstreamConnection, request: list[bytes]) -> None:
@@ -501,6 +506,7 @@ class _Waiting:
 
     def connected(self, connection: UpstreamConnection) -> None:
         """Go on with it."""
+        self._attempt.take(connection)
         self._attempt.connected(connection, self._request)
 
 
@@ -857,11 +863,22 @@ class VaultService:
     def _fault(self, exc: Exception) -> None:
         # What waits stays in its lists for the next turn.
         self.guard.caught(exc)
+        self._scheduled = False
         self._schedule()
 
-    @guarded(_fault)
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._is_stopped:
+            self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+    def _tick_fault(self, exc: Exception) -> None:
+        self.guard.caught(exc)
+        self._arm()
+
+    @guarded(_tick_fault)
     def _tick(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+        self._arm()
         now_s = self.pool.now_s
         for link in list(self.links):
             each(link.attempts.values(), lambda attempt: attempt.check(now_s), Attempt.on_fault)
