@@ -82,7 +82,7 @@ def test_a_refusal_has_the_shape_of_its_path(gateway, dialect, status):
     [
         ("/v1/nowhere", (), "openai"),
         ("/v1beta/nowhere", (), "gemini"),
-        ("/v1beta/models/x:nonsense", (), "gemini"),
+        ("/v1beta/files/x", (), "gemini"),
         ("/v1/messages/batches", (), "anthropic"),
         ("/model/x/nonsense", (), "bedrock"),
         ("/v2/nowhere", (), "cohere"),
