@@ -215,6 +215,31 @@ def test_an_answer_that_takes_long_is_waited_for_while_control_lives(tmp_path, m
     assert [path for path, _ in server.asked].count("/api/v1/x") == 1  # what changes something is asked for once
 
 
+def test_what_must_be_done_is_asked_of_the_next_control_too(running):
+    asked = []
+
+    def serve():
+        for answer in (b"", b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}"):
+            sock = unix.bind(running.control_run, "control.sock")
+            sock.setblocking(True)
+            peer, _ = sock.accept()
+            said = b""
+            while not said.endswith(b"\r\n\r\n{}"):
+                said += peer.recv(65_536)
+            asked.append(said)
+            peer.sendall(answer)
+            peer.close()
+            sock.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        assert Client(running.data, None).call("POST", "/freezes", {}) == {}
+    finally:
+        thread.join()
+    assert len(asked) == 2 and asked[0].startswith(b"POST /api/v1/freezes")
+
+
 def test_a_folder_is_held_while_a_supervisor_lives(running, tmp_path):
     assert clients.is_running(running)
     assert not clients.is_running(Layout(tmp_path / "none"))

@@ -6,7 +6,7 @@ import pytest
 
 from switchgear.app import sealing
 from switchgear.cli import vault_key
-from switchgear.cli.client import Client
+from switchgear.cli.client import Client, is_loopback
 from switchgear.core.errors import UserError
 from switchgear.core.secret import Secret
 from switchgear.vault.kek import KeyPair
@@ -77,4 +77,4 @@ def test_a_server_that_says_nonsense(public):
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "::1"])
 def test_what_this_machine_is_called(host):
-    assert vault_key.is_loopback(host) and not vault_key.is_loopback("10.0.0.1")
+    assert is_loopback(host) and not is_loopback("10.0.0.1")

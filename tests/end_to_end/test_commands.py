@@ -323,6 +323,20 @@ def test_no_command_hangs_while_control_hangs(own):
     until(lambda: own.cli("key", "list", check=False).returncode == 0)
 
 
+def test_a_revocation_and_a_freeze_get_through_while_control_hangs(own):
+    key = own.key("leaked")
+    assert ask(own, key)[0] == 200
+    for arguments, status in ((("freeze", "key", "leaked"), 403), (("key", "revoke", "leaked", "--yes"), 401)):
+        (control,) = own.pids("control")
+        os.kill(control, signal.SIGSTOP)
+        done = own.cli(*arguments, check=False)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(control, signal.SIGCONT)
+        assert done.returncode == 0, done.stderr
+        assert ask(own, key)[0] == status
+        own.cli("unfreeze", "key", "leaked")
+
+
 def test_completion_offers_names_of_the_gateway(own):
     own.key("completed-key")
 

@@ -24,6 +24,8 @@ PATIENCE_S = 2.0
 GIVE_UP_S = 9.0
 WORK_S = 600.0
 """How long an answer is waited for while control lives: an import, a ledger that is added up."""
+INSIST_S = 25.0
+"""A control without a sign of life is replaced after 6 s (app/lifesign), and starts within a few more."""
 CONNECT_S = 5.0
 PROBE_S = 0.5
 READ_S = 30.0
@@ -38,6 +40,7 @@ class Client:
         self.layout = Layout(data_folder(data, dict(os.environ)))
         self.server = server.rstrip("/") if server else None
         self._tidied = tidied
+        self._has_warned = False
 
     def call(self, method: str, path: str, body: Any = None, *, give_up_s: float = GIVE_UP_S, **query: Any) -> Any:
         """Call the admin API; returns the decoded answer. Raises UserError."""
@@ -51,6 +54,8 @@ class Client:
         asked = {name: str(value) for name, value in query.items() if value is not None}
         target = f"/api/v1{path}" + (f"?{urlencode(asked)}" if asked else "")
         raw = body if isinstance(body, bytes) else (json.dumps(body).encode() if body is not None else None)
+        if method != "GET" and _may_repeat(method, path):
+            give_up_s = INSIST_S
         until_s = time.monotonic() + give_up_s
         while True:
             connection = None
@@ -125,6 +130,7 @@ class Client:
         """Return a connection. Where a gateway runs whose control is just being replaced, wait for it."""
         if self.server is not None:
             self._token()
+            self._warn_of_plain_http()
             made = self._made(CONNECT_S)
             try:
                 made.connect()
@@ -155,6 +161,14 @@ class Client:
                 time.sleep(0.05)
             else:
                 return made
+
+    def _warn_of_plain_http(self) -> None:
+        parts = urlsplit(self.server or "")
+        if parts.scheme == "http" and not is_loopback(parts.hostname or "") and not self._has_warned:
+            note(
+                f"warning: the admin token travels in the clear to {parts.hostname}: use https, or ssh -L 4101:127.0.0.1:4101"
+            )
+            self._has_warned = True
 
     def _made(self, timeout_s: float) -> "http.client.HTTPConnection":
         import http.client  # noqa: PLC0415
@@ -241,6 +255,11 @@ def _may_repeat(method: str, path: str) -> bool:
     """Tell whether asking twice is as good as once: what only reads, and what stops somebody, which must not fail because control
     hung and was replaced in the middle of it."""
     return method == "GET" or (method == "POST" and (path.endswith("/revoke") or path.startswith("/freezes")))
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name is this machine."""
+    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 def segment(text: str) -> str:

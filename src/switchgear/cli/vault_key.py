@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from switchgear.cli.client import Client
+from switchgear.cli.client import Client, is_loopback
 from switchgear.cli.output import note
 from switchgear.core.errors import UserError
 
@@ -79,11 +79,6 @@ def _other(where: str, found: str, why: str) -> UserError:
         "compare it on the gateway's machine: switchgear credential vault-key. Was its KEK replaced? Then give --vault-key"
         + ("" if why == "--vault-key" else ", or remove the line"),
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host name is this machine."""
-    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 def known_path(environ: dict[str, str]) -> Path:
