@@ -4,7 +4,7 @@
 
 Each flood meets a gateway of its own with one edge. Per flood: the most that the process held (resident), what an honest client saw
 (its requests and the longest it waited), and what the process holds a minute after the attacker left. docs/operations.md,
-"What is bounded", has the figures. `test_floods.py` runs small ones.
+"What is bounded", says what each runs into.
 """
 
 import argparse
