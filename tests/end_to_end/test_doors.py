@@ -45,6 +45,7 @@ NOT_REACHED = {
     "VaultLink._keep_connected": "entered once, when the edge starts: tests/net/test_link.py",
     "VaultLink.pause_writing": "a vault that does not read 64 MB",
     "VaultLink.resume_writing": "a vault that does not read 64 MB",
+    "VaultSideLink.connection_lost": "the vault dies with the link here: tests/vault/test_service.py",
     "VaultSideLink.pause_writing": "an edge that does not read 8 MB",
     "VaultSideLink.resume_writing": "an edge that does not read 8 MB",
     "UpstreamConnection._fault": "only after another fault: tests/net/test_upstream.py",

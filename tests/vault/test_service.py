@@ -6,6 +6,7 @@ import socket
 
 import msgspec
 import pytest
+from tests import doors
 
 from switchgear.core.secret import Secret
 from switchgear.net.link import WINDOW_BYTES
@@ -342,5 +343,23 @@ def test_a_fault_of_one_verb_is_an_answer_and_the_link_stays():
         assert answers[0].message == service.INTERNAL
         status = msgspec.msgpack.decode(answers[1].body, type=service.Status)
         assert (status.faults, status.links, status.attempts) == (1, 1, 0) and len(status.places) == 1
+
+    run(scenario, box=FakeBox())
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_fault_when_a_link_ends_still_cancels_its_attempts(when):
+    async def scenario(made, link, transport, reports):
+        def odd(*_):
+            raise LookupError
+
+        link.data_received(hello() + opening(1, 100_000) + piece(1, 10))
+        rig = doors.Rig(("switchgear.vault.service", "VaultSideLink.connection_lost"), **{when: odd})
+        try:
+            link.connection_lost(None)
+        finally:
+            rig.undo()
+        assert made.guard.faults == 1 and not link.attempts and made.held.total == 0 and link not in made.links
+        assert made.journal.records, "that nothing more of it will be sent is journalled"
 
     run(scenario, box=FakeBox())
