@@ -13,7 +13,7 @@ import msgspec
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.problems import Problem
 from switchgear.dialects import meanings
-from switchgear.dialects.shape import encode
+from switchgear.dialects.shape import InvalidBodyError, decode_event, encode
 from switchgear.wire import eventstream
 
 _OPENAI_CODES = frozenset({"model_not_found", "model_unpriced", "unknown_path", "content_policy_violation"})
@@ -114,11 +114,15 @@ def of_upstream(status: int, body: bytes, request_id: str, dialect: str) -> Faul
     return Fault(status, message, openai_type, code, anthropic_type, None, wait_s, request_id)
 
 
+_UNREADABLE = (*UNREADABLE, InvalidBodyError)
+"""Also what has so many values that it is no error of anybody's."""
+
+
 def message_of(body: bytes) -> str:
     """Find the sentence in a provider's error body, whatever its dialect; HTML and garbage are named, not shown."""
     try:
-        value: Any = msgspec.json.decode(body)
-    except UNREADABLE:
+        value: Any = decode_event(body)
+    except _UNREADABLE:
         return "the provider answered with an error that is not JSON"
     if isinstance(value, list) and value:
         value = value[0]  # Gemini's array mode
@@ -153,8 +157,8 @@ def status_of(body: bytes) -> int:
     """Return the status that an error object stands for that came without one; 502 where it does not say, or where it concerns
     the gateway's credential."""
     try:
-        value: Any = msgspec.json.decode(body)
-    except UNREADABLE:
+        value: Any = decode_event(body)
+    except _UNREADABLE:
         return 502
     if isinstance(value, list) and value:
         value = value[0]  # Gemini's array mode
@@ -178,8 +182,8 @@ def label_of(body: bytes) -> str:
     """Return the words for machines in a provider's error (its type, code, status), to be put behind a sentence of our own;
     "" when there are none. Its sentence is left out: it may quote the prompt. So is what may be a key."""
     try:
-        value: Any = msgspec.json.decode(body)
-    except UNREADABLE:
+        value: Any = decode_event(body)
+    except _UNREADABLE:
         return ""
     if isinstance(value, list) and value:
         value = value[0]

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from switchgear.core.errors import UNREADABLE
+from switchgear.dialects.shape import InvalidBodyError, decode_event
 
 Meaning = Literal["context_length", "content_policy", "quota", "model_not_found"]
 
@@ -109,8 +110,8 @@ def retry_delay_s(body: bytes) -> int | None:
 
 def _error(body: bytes) -> Any:
     try:
-        value: Any = msgspec.json.decode(body)
-    except UNREADABLE:
+        value: Any = decode_event(body)
+    except (*UNREADABLE, InvalidBodyError):
         return None
     if isinstance(value, list) and value:
         value = value[0]
