@@ -44,6 +44,8 @@ STARTS_MAX = 3
 Later a child is started again for ever, because the others serve without it."""
 TLS_BYTES_MAX = 4 * 1024 * 1024
 CRASHES_MAX = 5
+SAID_MAX = 16_384
+"""Bytes of what a reload says that are read."""
 CRASH_WINDOW_S = 60.0
 STOP_S = 5.0
 ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "HOME", "XDG_CONFIG_HOME", "TMPDIR")
@@ -151,7 +153,7 @@ class Supervisor:
         self._sources = Watch()
         self._looked_s = 0.0
         self._tls = TlsFiles(state.tls_cert, state.tls_key)
-        self._reload: subprocess.Popen[bytes] | None = None
+        self._reload: Reload | None = None
 
     def run(self) -> int:
         """Start everything and watch."""
@@ -182,6 +184,7 @@ class Supervisor:
                 return self._stop(child.final_code)
         each((self,), Supervisor._give_up_the_hung, lambda _, exc: report(f"lifesigns: {_place(exc)}", "error"))
         each((self,), Supervisor._write_status, lambda _, exc: report(f"status: {_place(exc)}", "error"))
+        each((self,), Supervisor._look_at_reload, lambda _, exc: report(f"a reload: {_place(exc)}", "error"))
         if not self._welcomed and all(child.is_ready for child in self._children):
             self._welcomed = True
             report(
@@ -380,23 +383,22 @@ class Supervisor:
         state = self._state
         report("SIGHUP: reading the configuration and TLS files again", "info", config=state.config_path or None)
         if state.config_path:
-            command = [
-                sys.executable,
-                "-I",
-                "-m",
-                "switchgear.cli",
-                "config",
-                "apply",
-                state.config_path,
-                "--data",
-                state.data,
-            ]
-            self._reload = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=clean_environment(os.environ))  # noqa: S603
+            if self._reload is not None:
+                self._reload.again = True  # the file may have changed since it was read
+            else:
+                self._reload = Reload(state.config_path, state.data)
         if state.tls_cert:
             self._tls.read_again()
             for child in self._children:
                 if child.role == "edge" and child.process is not None:
                     each((child,), self._hand_over_tls, self._on_tls_fault)
+
+    def _look_at_reload(self) -> None:
+        """Tell what became of a reload, and begin the one that was asked for meanwhile."""
+        reload = self._reload
+        if reload is None or not reload.is_over():
+            return
+        self._reload = Reload(self._state.config_path, self._state.data) if reload.again else None
 
     def _hand_over_tls(self, child: Child) -> None:
         """Give a living edge the pair in force: connections that it has stay as they are."""
@@ -526,6 +528,32 @@ class Supervisor:
             state.kek_path or "-",
         ]
         subprocess.Popen(command, stdin=subprocess.DEVNULL, env=clean_environment(os.environ))  # noqa: S603
+
+
+class Reload:
+    """`config apply` of the file, beside the supervisor. What it says goes into memory first: into the log as one line, and nobody
+    waits for it."""
+
+    def __init__(self, config_path: str, data: str) -> None:
+        self.again = False
+        self._said = os.memfd_create("reload", os.MFD_CLOEXEC)
+        command = [sys.executable, "-I", "-m", "switchgear.cli", "config", "apply", config_path, "--data", data]
+        self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
+            command, stdin=subprocess.DEVNULL, stdout=self._said, stderr=self._said, env=clean_environment(os.environ)
+        )
+
+    def is_over(self) -> bool:
+        """Tell whether it ended; once it did, its outcome is in the log."""
+        code = self._process.poll()
+        if code is None:
+            return False
+        said = os.pread(self._said, SAID_MAX, 0).decode("utf-8", "replace").strip()
+        os.close(self._said)
+        if code == 0:
+            report("the configuration was applied" + (f"\n{said}" if said else ""), "info")
+        else:
+            report(f"the new configuration is not used, the one in force stays\n{said}", "error", exit_code=code)
+        return True
 
 
 class ConfigOnDisk:
