@@ -105,6 +105,12 @@ class Gateway:
         """Why the configuration is not in force yet: the store or the vault is away."""
         self.refused_puts: list[str] = []
         """Credentials of the configuration that the vault does not take, and why."""
+        self._revoked: set[str] = set()
+        """Ids of keys that were revoked here: whoever publishes what it read of the store before does not let them in again."""
+        self._frozen: dict[str, int | None] = {}
+        """Subjects that were frozen here, for the same reason."""
+        self._putting = asyncio.Lock()
+        """Held for the moment in which a snapshot is made of what is known and put into the replica."""
         self._owes = False
         """True when something was stopped in the replica and could not be written to the store."""
         self.problems: list[str] = []
@@ -249,11 +255,14 @@ class Gateway:
         def work(connection: Connection) -> None:
             for row in objects.keys(connection):
                 entry = revoked.get(row.id)
-                if entry is not None and row.revoked_ms is None and entry.version > row.version:
-                    gone = msgspec.structs.replace(row, version=entry.version, revoked_ms=now, updated_ms=now)
+                is_revoked = row.id in self._revoked or (entry is not None and entry.version > row.version)
+                if is_revoked and row.revoked_ms is None:
+                    version = max(row.version + 1, entry.version if entry is not None else 0)
+                    gone = msgspec.structs.replace(row, version=version, revoked_ms=now, updated_ms=now)
                     objects.replace_key(connection, gone, row.version)
             stored = objects.freezes(connection)
-            for subject, until in (published.freezes if published is not None else {}).items():
+            wanted = {**(published.freezes if published is not None else {}), **self._frozen}
+            for subject, until in wanted.items():
                 if subject not in stored:
                     objects.put_freeze(connection, subject, until, "recovery", now)
 
@@ -488,8 +497,12 @@ class Gateway:
             )
             explicit = self.prices.publish(snapshot, self.catalog)
             await self.write(lambda c: _keep_prices(c, explicit, self.clock.wall_ms()))
-            await asyncio.to_thread(self.publisher.put_snapshot, snapshot)
-            self.snapshot = snapshot
+            async with self._putting:
+                snapshot = msgspec.structs.replace(
+                    snapshot, epoch=self.publisher.epoch() + 1, freezes={**snapshot.freezes, **self._frozen}
+                )
+                await asyncio.to_thread(self.publisher.put_snapshot, snapshot)
+                self.snapshot = snapshot
 
     def _provider_entries(self, specs: dict[str, ProviderSpec]) -> dict[str, ProviderEntry]:
         usable = {c.id for c in self.credentials if c.state == "active" and c.opens}
@@ -528,8 +541,19 @@ class Gateway:
             )
         # Two keys may have had one hash, when a file renamed one: the one that holds is written last, and found.
         rows.sort(key=lambda row: row.revoked_ms is None)
-        entries = [(_entry(row), _imported(row)) for row in rows]
+        known = set(self._revoked)
+        entries = [(self._published(row), _imported(row)) for row in rows]
         await asyncio.to_thread(self.publisher.replace_keys, entries)
+        late = self._revoked - known
+        for row in rows if late else ():
+            if row.id in late:  # revoked while this was written
+                await asyncio.to_thread(self.publisher.put_key, self._published(row), _imported(row))
+
+    def _published(self, row: KeyRow) -> KeyEntry:
+        entry = _entry(row)
+        if row.id in self._revoked and not entry.revoked:  # the row was read before it was revoked
+            entry = msgspec.structs.replace(entry, revoked=True, version=entry.version + 1)
+        return entry
 
     async def _publish_key(self, row: KeyRow) -> None:
         put = functools.partial(self.publisher.put_key, _entry(row), _imported(row))
@@ -676,6 +700,7 @@ class Gateway:
             )
         now = self.clock.wall_ms()
         row = msgspec.structs.replace(old, version=old.version + 1, revoked_ms=now, updated_ms=now)
+        self._revoked.add(row.id)
         await self._publish_key(row)
         with self._owing():
             await self._store_key(row, old, actor, "key.revoke", None)
@@ -690,6 +715,7 @@ class Gateway:
             entry = msgspec.structs.replace(entry, revoked=True, version=entry.version + 1)
             await asyncio.to_thread(self.ballast.spend, functools.partial(self.publisher.put_key, entry))
             self._owes = True
+        self._revoked.add(entry.id)
         now = self.clock.wall_ms()
         return KeyRow(
             id=entry.id, name=entry.name, version=entry.version, team=entry.team, revoked_ms=now, updated_ms=now
@@ -708,13 +734,17 @@ class Gateway:
 
     async def freeze(self, subject: str, until_ms: int | None, actor: str) -> None:
         """Stop a subject; holds for the next request when this returns."""
+        self._frozen[subject] = until_ms
         snapshot = self.snapshot
         if snapshot is not None:
-            frozen = msgspec.structs.replace(
-                snapshot, epoch=self.publisher.epoch() + 1, freezes={**snapshot.freezes, subject: until_ms}
-            )
-            await asyncio.to_thread(self.ballast.spend, lambda: self.publisher.put_snapshot(frozen))
-            self.snapshot = frozen
+            async with self._putting:
+                frozen = msgspec.structs.replace(
+                    self.snapshot or snapshot,
+                    epoch=self.publisher.epoch() + 1,
+                    freezes={**(self.snapshot or snapshot).freezes, **self._frozen},
+                )
+                await asyncio.to_thread(self.ballast.spend, lambda: self.publisher.put_snapshot(frozen))
+                self.snapshot = frozen
         now = self.clock.wall_ms()
 
         def work(connection: Connection) -> None:
@@ -731,6 +761,7 @@ class Gateway:
             near = get_close_matches(subject, frozen, n=1, cutoff=0.5)
             meant = f"did you mean {near[0].replace(':', ' ', 1)!r}?" if near else "list what is: switchgear status"
             raise UserError(f"{subject[:128]!r} is not frozen", meant)
+        self._frozen.pop(subject, None)
         await self.publish()
         await self._audit(actor, "unfreeze", subject)
 
