@@ -42,6 +42,9 @@ def rig_all(path, role):
     doors = importlib.util.module_from_spec(found)
     sys.modules["doors"] = doors
     found.loader.exec_module(doors)
+    from switchgear.core import log_line
+
+    log_line.SAME_PER_MINUTE = 10_000  # all that is thrown comes from one place
 
     def thrower(text):
         size = len(text) + 2

@@ -88,7 +88,7 @@ class Tester:
 
     def on_fault(self, exc: Exception) -> None:
         """Receiver: tell it, and that there is no answer."""
-        self._pool.guard.caught(exc, "a credential's test")
+        self._pool.guard.caught(exc, verb="test")
         self._answer(INTERNAL, False)
 
     def begin(self, opened: Opened) -> None:
@@ -686,11 +686,11 @@ class _Asked:
         self._is_answered = False
 
     def _give_up(self, exc: Exception) -> None:
-        self._link.service.guard.caught(exc, f"verb {self._verb.name}")
+        self._link.service.guard.caught(exc, verb=self._verb.name)
 
     @guarded(_give_up)
     def _fault(self, exc: Exception) -> None:
-        self._link.service.guard.caught(exc, f"verb {self._verb.name}")
+        self._link.service.guard.caught(exc, verb=self._verb.name)
         self._answer(frames.Answer(False, INTERNAL, _NOTHING))
 
     @guarded(_fault)
