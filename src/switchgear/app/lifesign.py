@@ -14,7 +14,7 @@ TICK_S = 1.0
 LATE_S = 1.0
 """A supervisor that is later than this judges nobody."""
 SILENCE_S = 10.0
-CONTROL_SILENCE_S = 6.0
+CONTROL_SILENCE_S = 5.0
 """Control's is shorter: a command must be answered within ten seconds of it, by its successor."""
 START_S = 120.0
 """Until the first count: interpreters and imports on a busy machine."""
