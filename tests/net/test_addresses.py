@@ -73,7 +73,7 @@ def test_one_bad_answer_spoils_all():
     assert not addresses.are_allowed([], "x", True)
 
 
-# Documentation of the clouds, read 2026-11-26; the forms are those of RFC 4291, 6052, 8215, 3056, 4380 and 5214.
+# Looked up as `addresses` says, 2026-11-26; the forms are those of RFC 4291, 6052, 8215, 3056, 4380 and 5214.
 @pytest.mark.parametrize("allow_private", [False, True])
 @pytest.mark.parametrize(
     "address",
@@ -85,6 +85,9 @@ def test_one_bad_answer_spoils_all():
         "fd20:ce::254",
         "fd00:ec2::23",
         "fd00:42::42",
+        "fd00:c1::a9fe:a9fe",
+        "fd00:a9fe:a9fe::1",
+        "fd00:100::100:200",
         "::ffff:168.63.129.16",
         "64:ff9b::a9fe:a9fe",
         "64:ff9b::a83f:8110",

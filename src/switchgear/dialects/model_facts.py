@@ -12,6 +12,8 @@ from functools import lru_cache
 
 import msgspec
 
+from switchgear.core.model_name import without_maker
+
 _SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "logprobs", "stop")
 
 
@@ -40,7 +42,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 UNKNOWN = Facts()
-_PREFIX = re.compile(r"(?:.*/)?(?:[a-z]{2,6}\.)?(?:anthropic\.|openai\.|google\.)?")
 _ROWS: tuple[tuple[str, Facts], ...] = (
     (
         r"(o[1-9]|gpt-[0-9.]+)-(pro|deep-research)|gpt-[0-9.]+.*codex|codex-",
@@ -75,5 +76,5 @@ _COMPILED = tuple((re.compile(pattern), facts) for pattern, facts in _ROWS)
 @lru_cache(maxsize=1024)
 def facts_of(model: str) -> Facts:
     """Return what is known of a model by its upstream name."""
-    plain = _PREFIX.sub("", model.lower()[:256], count=1)
+    plain = without_maker(model)
     return next((facts for pattern, facts in _COMPILED if pattern.match(plain)), UNKNOWN)

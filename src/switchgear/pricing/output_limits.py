@@ -1,29 +1,39 @@
-"""How much models write at most, by their documents. Level 1, data.
+"""How many tokens models write at most. Level 1, data.
 
-Anthropic, "Models overview"; OpenAI, "Models" (a page each); Google, "Gemini models" (output token limit); read 2026-11. A model
-that no row knows has no figure: none is better than a wrong one.
+Source: `limit.output` of the models of Anthropic, OpenAI and Google in models.dev (MIT, github.com/anomalyco/models.dev at f3fc692,
+2026-07-02), read 2026-11-26; no row where its entries of one model contradict each other (`gpt-5-chat-latest`). A pattern is the
+whole name, with or without a date. A model that no row knows has no figure: none is better than a wrong one.
 """
 
 import re
 
+from switchgear.core.model_name import without_maker
+
 _ROWS: tuple[tuple[str, int], ...] = (
-    (r"claude-3-7-sonnet|claude-(sonnet-4|opus-4-5|haiku-4-5|sonnet-4-5)", 64_000),
-    (r"claude-opus-4(-1|-2025|$)", 32_000),
-    (r"claude-3-5-", 8_192),
+    (r"claude-(fable-5|sonnet-5|opus-4-[678])", 128_000),
+    (r"claude-(3-7-sonnet|sonnet-4(-[056])?|opus-4-5|haiku-4-5)", 64_000),
+    (r"claude-opus-4(-[01])?", 32_000),
+    (r"claude-3-5-(sonnet|haiku)", 8_192),
     (r"claude-3-(opus|sonnet|haiku)", 4_096),
-    (r"gpt-5(?!.*chat)", 128_000),
-    (r"gpt-5.*chat|gpt-4o|chatgpt-4o", 16_384),
-    (r"gpt-4\.1", 32_768),
-    (r"gpt-4-turbo|gpt-3\.5-turbo", 4_096),
-    (r"o[13](-mini|-pro|$)|o4-mini", 100_000),
-    (r"gemini-2\.5-|gemini-3-", 65_536),
-    (r"gemini-(2\.0|1\.5)-", 8_192),
+    (r"gpt-5-pro", 272_000),
+    (r"gpt-5(-mini|-nano|-codex)?|gpt-5\.1(-codex(-max|-mini)?)?|gpt-5\.2(-codex|-pro)?|gpt-5\.3-codex", 128_000),
+    (r"gpt-5\.4(-mini|-nano|-pro)?|gpt-5\.5(-pro)?", 128_000),
+    (r"o1(-pro)?|o3(-mini|-pro|-deep-research)?|o4-mini(-deep-research)?", 100_000),
+    (r"gpt-4\.1(-mini|-nano)?", 32_768),
+    (r"gpt-5\.3-codex-spark", 32_000),
+    (r"gpt-4o-2024-05-13|gpt-4-turbo|gpt-3\.5-turbo", 4_096),
+    (r"gpt-5\.[123]-chat|gpt-4o(-mini)?", 16_384),
+    (r"gpt-4", 8_192),
+    (r"gemini-2\.5-(flash|flash-lite|pro)", 65_536),
+    (r"gemini-3-(flash|pro)-preview|gemini-3\.1-(pro-preview|pro-preview-customtools|flash-lite(-preview)?)", 65_536),
+    (r"gemini-3\.5-flash|gemini-flash(-lite)?", 65_536),
+    (r"gemini-2\.0-flash(-lite)?", 8_192),
 )
-_COMPILED = tuple((re.compile(pattern), tokens) for pattern, tokens in _ROWS)
-_MAKER = re.compile(r"(?:.*/)?(?:[a-z]{2,6}\.)?(?:anthropic\.|openai\.|google\.)?")
+_DATED = r"([-@](latest|\d{4}-?\d\d-?\d\d))?(-v\d(:\d)?)?"
+_COMPILED = tuple((re.compile(f"(?:{pattern}){_DATED}"), tokens) for pattern, tokens in _ROWS)
 
 
 def output_tokens_max(model: str) -> int | None:
     """Return the most tokens that an upstream model writes; None where that is not known."""
-    plain = _MAKER.sub("", model.lower()[:256], count=1)
-    return next((tokens for pattern, tokens in _COMPILED if pattern.match(plain)), None)
+    plain = without_maker(model)
+    return next((tokens for pattern, tokens in _COMPILED if pattern.fullmatch(plain)), None)

@@ -5,9 +5,11 @@ the machine's token there. So both places of such a credential, where tokens are
 provider's own, by this list, or named by whoever starts the gateway (`serve --identity-host`). Names under which a customer of
 the cloud can run a program of his own (API gateways, load balancers, functions, machine-learning endpoints) are not listed.
 
-Sources (as of 2026-11): AWS, "Amazon Bedrock endpoints and quotas", "AWS STS regions and endpoints", "Interface VPC endpoints";
-Google Cloud, "Vertex AI locations", "Security Token Service API"; Microsoft, "Azure OpenAI endpoints by cloud", "National clouds:
-Microsoft Entra endpoints", "Azure Instance Metadata Service".
+Looked up on 2026-11-26: AWS's zones in the partitions of its SDKs (docs.aws.amazon.com, "Amazon Bedrock endpoints and quotas",
+"Use interface VPC endpoints … Amazon Bedrock", "Endpoints supported by Amazon Bedrock"; the Go SDK's `dualStackDnsSuffix`); Google's regional names in "Vertex AI
+locations" and "Best practices for using Workload Identity Federation"; `<region>.login.microsoft.com` in Microsoft's "API Management"
+network reference. Azure's and Entra's other names are those that public clients accept. A host that is missing here is named with
+`serve --identity-host`; all of them are names that only the cloud itself can serve.
 """
 
 import re
@@ -28,10 +30,10 @@ class Platform(msgspec.Struct, frozen=True):
 
 
 _METADATA = r"169\.254\.169\.254"
-_AWS_ZONE = r"(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|api\.aws|api\.amazonwebservices\.com\.cn)"
+_AWS_ZONE = r"(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|api\.aws|api\.amazonwebservices\.(?:com\.cn|eu))"
 _BEDROCK = (
     rf"bedrock(?:-runtime|-agent-runtime|-mantle)?(?:-fips)?\.[a-z0-9-]+\.{_AWS_ZONE}"
-    rf"|(?:vpce-[a-z0-9-]+\.)bedrock(?:-runtime|-agent-runtime)?\.[a-z0-9-]+\.vpce\.{_AWS_ZONE}"
+    rf"|vpce-[a-z0-9-]+\.bedrock(?:-runtime|-agent-runtime|-mantle)?\.[a-z0-9-]+\.vpce\.{_AWS_ZONE}"
 )
 _STS = rf"sts(?:-fips)?(?:\.[a-z0-9-]+)?\.{_AWS_ZONE}|vpce-[a-z0-9-]+\.sts\.[a-z0-9-]+\.vpce\.{_AWS_ZONE}"
 _VERTEX = (
