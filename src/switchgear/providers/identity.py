@@ -5,11 +5,11 @@ the machine's token there. So both places of such a credential, where tokens are
 provider's own, by this list, or named by whoever starts the gateway (`serve --identity-host`). Names under which a customer of
 the cloud can run a program of his own (API gateways, load balancers, functions, machine-learning endpoints) are not listed.
 
-Looked up on 2026-11-26: AWS's zones in the partitions of its SDKs (docs.aws.amazon.com, "Amazon Bedrock endpoints and quotas",
-"Use interface VPC endpoints … Amazon Bedrock", "Endpoints supported by Amazon Bedrock"; the Go SDK's `dualStackDnsSuffix`); Google's regional names in "Vertex AI
-locations" and "Best practices for using Workload Identity Federation"; `<region>.login.microsoft.com` in Microsoft's "API Management"
-network reference. Azure's and Entra's other names are those that public clients accept. A host that is missing here is named with
-`serve --identity-host`; all of them are names that only the cloud itself can serve.
+Looked up on 2026-11-26: AWS's zones in the partitions of its SDKs (`dnsSuffix`, `dualStackDnsSuffix`), its endpoints in "Amazon
+Bedrock endpoints and quotas", "Endpoints supported by Amazon Bedrock" and "Use interface VPC endpoints …"; Google's regional names
+in "Vertex AI locations" and "Best practices for using Workload Identity Federation"; `<region>.login.microsoft.com` in Microsoft's
+"API Management" network reference. The other names of Azure and Entra are those that public clients accept. What is missing
+here is named with `serve --identity-host`.
 """
 
 import re
