@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from switchgear.core.guard import PLACES_MAX, Guard, each, guarded, place_of
+from switchgear.core.guard import PLACES_MAX, Guard, call_each, each, guarded, place_of
 
 
 class Thing:
@@ -125,3 +125,38 @@ def test_places_are_bounded():
 
 def test_an_exception_that_was_never_raised_has_no_place():
     assert place_of(ValueError()) == "an unknown place"
+
+
+def test_calls_are_made_in_their_order_and_one_that_fails_ends_what_it_was_for():
+    made, ended = [], []
+
+    def fail(word):
+        raise ValueError(word)
+
+    calls = [("a", made.append, (1,)), ("b", fail, ("odd",)), ("c", made.append, (2,))]
+    call_each(calls, lambda item, exc: ended.append((item, str(exc))))
+    assert (made, ended) == ([1, 2], [("b", "odd")])
+
+
+class Doors:
+    def __init__(self):
+        self.ended = 0
+
+    def _end(self, exc):
+        self.ended += 1
+
+    @guarded(_end)
+    def two(self, first, second):
+        return [first, second][1 if first else 2]
+
+    @guarded(_end)
+    def three(self, first, second, third):
+        return [first, second, third][2 if first else 3]
+
+
+@pytest.mark.parametrize(("name", "arguments"), [("two", (1, 7)), ("three", (1, 2, 7))])
+def test_a_door_of_several_arguments_gives_its_result_and_ends_with_its_fault(name, arguments):
+    doors = Doors()
+    assert getattr(doors, name)(*arguments) == 7
+    assert getattr(doors, name)(0, *arguments[1:]) is None
+    assert doors.ended == 1

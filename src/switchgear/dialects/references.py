@@ -227,9 +227,10 @@ def find(fields: dict[str, Raw], dialect: str) -> list[Reference]:
     watched = _WATCHED[dialect]
     found: dict[tuple[str, str], Reference] = {}
     for key, raw in fields.items():
-        watch = watched.get(key)
-        if watch is not None:
-            _look(bytes(raw), watch, key, found)
+        if key in watched:
+            watch, data = watched[key], bytes(raw)
+            if _may_name(data, watch):
+                _collect(data, watch, key, found)
     return list(found.values()) if found else []
 
 
@@ -254,7 +255,7 @@ def find_steps(fields: dict[str, Raw], dialect: str, scan: Scan) -> Steps[list[R
                 break
             yield
             is_concerned = mark in data
-        if not is_concerned and not _concerns(data, ()):
+        if not is_concerned and not _hides_keys(data):
             continue
         del data
         yield
@@ -285,20 +286,29 @@ BATCH = 256
 
 def _look(data: bytes, watch: "_Watch", key: str, found: dict[tuple[str, str], Reference]) -> None:
     """Add what a value names."""
-    if watch.marks and not _concerns(data, watch.marks) and not (watch.has_items and _has_bare_items(data)):
-        return
+    if _may_name(data, watch):
+        _collect(data, watch, key, found)
+
+
+def _may_name(data: bytes, watch: "_Watch") -> bool:
+    if not watch.marks:
+        return True
+    for mark in watch.marks:
+        if mark in data:
+            return True
+    return _hides_keys(data) or (watch.has_items and _has_bare_items(data))
+
+
+def _hides_keys(data: bytes) -> bool:
+    return b"\\u00" in data and _ESCAPED.search(data) is not None
+
+
+def _collect(data: bytes, watch: "_Watch", key: str, found: dict[tuple[str, str], Reference]) -> None:
     value = _decode(data, key)
     for reference in (*_walk(value, watch.root, key), *(_items(value) if watch.has_items else ())):
         found[reference.kind, reference.id] = reference
     if len(found) > REFERENCES_MAX:
         raise InvalidBodyError(f"more than {REFERENCES_MAX} stored things are named")
-
-
-def _concerns(data: bytes, marks: tuple[bytes, ...]) -> bool:
-    for mark in marks:
-        if mark in data:
-            return True
-    return b"\\u00" in data and _ESCAPED.search(data) is not None
 
 
 _decode_items = msgspec.json.Decoder(list[dict[str, Raw]]).decode

@@ -69,22 +69,24 @@ _READ = frozenset(name.strip(b'"').decode() for name in _WATCHED) | {"safety_ide
 """Keys of every body that are read here, beside those that name stored things: only their own spelling is taken."""
 _READ_OF = {dialect: _READ | references.roots(dialect) for dialect in references.TABLE}
 # Consumed here, never forwarded (CONTRACT.md §4).
-CONSUMED = (
-    "litellm_metadata",
-    "fallbacks",
-    "num_retries",
-    "guardrails",
-    # what LiteLLM's clients say to it in the body (its documentation, "Input params", read 2026-11-26)
-    "cache",
-    "mock_response",
-    "mock_tool_calls",
-    "mock_timeout",
-    "litellm_session_id",
-    "litellm_trace_id",
-    "litellm_call_id",
-    "drop_params",
-    "additional_drop_params",
-    "allowed_openai_params",
+CONSUMED = frozenset(
+    {
+        "litellm_metadata",
+        "fallbacks",
+        "num_retries",
+        "guardrails",
+        # what LiteLLM's clients say to it in the body (its documentation, "Input params", read 2026-11-26)
+        "cache",
+        "mock_response",
+        "mock_tool_calls",
+        "mock_timeout",
+        "litellm_session_id",
+        "litellm_trace_id",
+        "litellm_call_id",
+        "drop_params",
+        "additional_drop_params",
+        "allowed_openai_params",
+    }
 )
 _USAGE_OPTION = Raw(b'{"include_usage":true}')
 
@@ -416,8 +418,9 @@ def upstream_body(
         fields.pop("model", None)  # the path names it; another one in the body is not what was judged
     if request.has_model and upstream_model != request.model:
         fields["model"] = Raw(encode(upstream_model))
-    for key in CONSUMED:
-        fields.pop(key, None)
+    if not CONSUMED.isdisjoint(fields):
+        for key in CONSUMED & fields.keys():
+            del fields[key]
     if request.dialect == "anthropic":
         fields.pop("anthropic_version", None)  # Vertex AI's clients say it in the body; its row sets it again
     if request.has_metadata_tags:

@@ -156,15 +156,14 @@ class Gate:
         self._run(context, pipeline.BODY_STAGES)
 
     def _run(self, context: RequestContext, stages: tuple[pipeline.BodyStage, ...]) -> None:
-        for at, stage in enumerate(stages, 1):
+        for stage in stages:
             outcome = stage(self, context)
-            if outcome is None:
-                continue
-            if isinstance(outcome, Problem):
-                self._deny(context, outcome)
-            else:
-                self._slice(context, outcome, stages[at:])
-            return
+            if outcome is not None:
+                if isinstance(outcome, Problem):
+                    self._deny(context, outcome)
+                else:
+                    self._slice(context, outcome, stages[stages.index(stage) + 1 :])
+                return
 
     def _slice(
         self, context: RequestContext, steps: Steps[Problem | None], stages: tuple[pipeline.BodyStage, ...]

@@ -7,7 +7,7 @@ import asyncio
 import os
 from collections.abc import Callable
 
-from switchgear.core.guard import Guard, guarded
+from switchgear.core.guard import Guard, call_each, guarded
 from switchgear.net.link import VaultLink
 from switchgear.net.server import Exchange
 from switchgear.spool.syncer import Syncer
@@ -79,5 +79,4 @@ class Outbox:
             self.link.flush()
         if self._calls:
             calls, self._calls = self._calls, []
-            for exchange, function, arguments in calls:
-                exchange.act(function, arguments)
+            call_each(calls, Exchange.fault)

@@ -871,13 +871,14 @@ class Transfer:
 
     def _kept(self, reading: Reading) -> list[str]:
         """Return what the provider keeps since this answer, beside the answer itself."""
-        way, request = self._passage, self.context.request
-        if way is None or request is None or not way.is_verbatim or bytes(request.fields.get("store", b"")) == _FALSE:
+        way, request, found = self._passage, self.context.request, reading.kept
+        if way is None or request is None:
             return []
-        found = reading.kept
         if "diagnostics" in request.fields and reading.response_id is not None:
             found = [*found, reading.response_id]
-        return belongings.kept(self.context, found) if found else found
+        if not found or not way.is_verbatim or bytes(request.fields.get("store", b"")) == _FALSE:
+            return []
+        return belongings.kept(self.context, found)
 
     def _is_kept(self, response_id: str) -> bool:
         """Tell whether a provider may keep what it answered under this id."""
@@ -890,13 +891,13 @@ class Transfer:
         if self._state is State.PAUSED:
             return
         head, target = self._head, self.target
-        upstream_id = cost = None
+        upstream_id = usage = cost = tier = None
         if head is not None:
             upstream_id = next((value for name, value in head.headers if name in heads.UPSTREAM_IDS), None)
-        usage = charge.usage if charge is not None else None
-        tier = charge.service_tier if charge is not None else None
-        if usage is not None and target.meterer is not None:
-            cost = target.meterer.nanousd(usage, tier)
+        if charge is not None:
+            usage, tier = charge.usage, charge.service_tier
+            if usage is not None and target.meterer is not None:
+                cost = target.meterer.nanousd(usage, tier)
         outcome = AttemptOutcome(
             self._number,
             status,

@@ -263,20 +263,22 @@ class VaultLink(asyncio.Protocol):
         """Asyncio: frames came."""
         try:
             for kind, stream_id, flags, payload in self._decoder.feed(data):
-                self._receive(kind, stream_id, flags, payload)
+                if kind not in _OF_STREAMS:
+                    self._receive(kind, stream_id, payload)
+                    continue
+                stream = self._streams.get(stream_id)
+                if stream is not None:
+                    ended = bool(flags & END)
+                    if ended or kind == _FAIL:
+                        del self._streams[stream_id]
+                    stream.receive(kind, payload, ended)
         except (*UNREADABLE, FrameError):
             if self._transport is not None:
                 self._transport.abort()
 
-    def _receive(self, kind: int, stream_id: int, flags: int, payload: bytes) -> None:
-        if kind in _OF_STREAMS:
-            stream = self._streams.get(stream_id)
-            if stream is not None:
-                ended = bool(flags & END)
-                if ended or kind == _FAIL:
-                    del self._streams[stream_id]
-                stream.receive(kind, payload, ended)
-        elif kind == FrameType.ANSWER:
+    def _receive(self, kind: int, stream_id: int, payload: bytes) -> None:
+        """A frame of no attempt came."""
+        if kind == FrameType.ANSWER:
             future = self._answers.pop(stream_id, None)
             if future is not None and not future.done():
                 future.set_result(_decode_answer(payload))
