@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchgear.core.usage import TokenUsage
-from switchgear.pricing.price import METERS, UNITS, Meterer, Price, Rate, cost, per_mtok
+from switchgear.pricing.price import METERS, MTOK, UNITS, Meterer, Price, Rate, cost, per_mtok
 
 rates = st.builds(
     Rate,
@@ -101,3 +101,16 @@ def test_cost_lines_add_up_to_the_cost_with_a_discount_and_odd_roundings():
         )
     plain = cost(msgspec.structs.replace(price, discount_bp=0), TokenUsage(input=1, output=1))
     assert sum(line.cost_nanousd for line in plain.lines) == plain.nanousd
+
+
+def test_sound_without_a_price_of_its_own_is_unknown_where_it_never_costs_what_text_costs():
+    price = Price("m", "s", {"input": Rate(1_000), "output": Rate(1_000)}, apart=("audio_in", "audio_out"))
+    assert cost(price, TokenUsage(input=5, audio_in=5)) is None
+    assert cost(price, TokenUsage(input=5, image_in=5)).nanousd == cost(price, TokenUsage(input=10)).nanousd
+
+
+def test_a_request_fee_is_charged_once_beside_the_tokens():
+    price = Price("m", "s", {"input": Rate(1_000_000)}, units={"requests": 12_000_000 * MTOK})
+    assert cost(price, TokenUsage(input=7)).nanousd == 12_000_007
+    assert Meterer(price).nanousd(TokenUsage(input=7), None) == 12_000_007
+    assert cost(price, TokenUsage(input=7), None, {"requests": 5}).nanousd == 12_000_007

@@ -47,6 +47,18 @@ COLUMNS = (
     Column("ESTIMATED", "estimated", wide=True),
     Column("ERROR", "error", wide=True),
 )
+INPUTS = (
+    "input",
+    "cache_read",
+    "cache_write_5m",
+    "cache_write_1h",
+    "audio_in",
+    "image_in",
+    "audio_cached",
+    "image_cached",
+    "video_in",
+)
+OUTPUTS = ("output", "reasoning", "audio_out", "image", "video_out", "citation")
 FOLLOW_S = 0.5
 AFTER_CONTROL_S = 2.0
 
@@ -59,8 +71,8 @@ def log() -> None:
 def row_of(record: dict[str, Any]) -> dict[str, Any]:
     """Return what a list shows of a record."""
     tokens = record["tokens"] or {}
-    reported = [tokens.get(n) or 0 for n in ("input", "cache_read", "cache_write_5m", "cache_write_1h", "audio_in")]
-    out = [tokens.get(n) or 0 for n in ("output", "reasoning", "audio_out", "image")]
+    reported = [tokens.get(n) or 0 for n in INPUTS]
+    out = [tokens.get(n) or 0 for n in OUTPUTS]
     error = record["error"]
     return {
         "time": record["time"],

@@ -165,6 +165,20 @@ class PriceSpec(msgspec.Struct, kw_only=True):
     """USD for a million characters that were spoken."""
     per_search: str | None = None
     """USD for one ranking."""
+    per_web_search: str | None = None
+    """USD for one search of the web by a tool that the provider runs."""
+    per_file_search: str | None = None
+    """USD for one search of stored files by such a tool."""
+    per_container: str | None = None
+    """USD for one container of a code tool."""
+    per_page: str | None = None
+    """USD for one page of a document that was read."""
+    per_annotated_page: str | None = None
+    """USD for one page that was read and annotated."""
+    per_message: str | None = None
+    """USD for one text message of a voice model."""
+    per_request: str | None = None
+    """USD for the request itself, beside its tokens."""
 
 
 class Deployment(msgspec.Struct, kw_only=True):

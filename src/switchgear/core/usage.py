@@ -21,6 +21,13 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     audio_in: int | None = None
     audio_out: int | None = None
     image: int | None = None
+    image_in: int | None = None
+    audio_cached: int | None = None
+    image_cached: int | None = None
+    video_in: int | None = None
+    video_out: int | None = None
+    citation: int | None = None
+    """New buckets stand at the end: records of earlier versions are shorter."""
 
     @property
     def input_total(self) -> int:
@@ -31,12 +38,28 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
             + (self.cache_write_5m or 0)
             + (self.cache_write_1h or 0)
             + (self.audio_in or 0)
+            + (self.image_in or 0)
+            + (self.audio_cached or 0)
+            + (self.image_cached or 0)
+            + (self.video_in or 0)
         )
 
     @property
     def output_total(self) -> int:
         """All tokens on the way out, reasoning included."""
-        return (self.output or 0) + (self.reasoning or 0) + (self.audio_out or 0) + (self.image or 0)
+        return (
+            (self.output or 0)
+            + (self.reasoning or 0)
+            + (self.audio_out or 0)
+            + (self.image or 0)
+            + (self.video_out or 0)
+            + (self.citation or 0)
+        )
+
+    @property
+    def cached_total(self) -> int:
+        """All tokens that were read from the provider's cache."""
+        return (self.cache_read or 0) + (self.audio_cached or 0) + (self.image_cached or 0)
 
     def is_sane(self) -> bool:
         """Tell whether every count lies in [0, TOKENS_MAX]; control believes no other."""

@@ -189,7 +189,7 @@ class Batch:
             sums[12] += 1
         if usage is not None:
             sums[3] += usage.input_total
-            sums[4] += usage.cache_read or 0
+            sums[4] += usage.cached_total
             sums[5] += (usage.cache_write_5m or 0) + (usage.cache_write_1h or 0)
             sums[6] += usage.output_total
             sums[7] += usage.reasoning or 0

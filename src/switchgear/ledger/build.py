@@ -242,17 +242,7 @@ def _tool(text: str | None) -> Client | None:
 def _tokens(usage: TokenUsage | None) -> Tokens | None:
     if usage is None:
         return None
-    return Tokens(
-        usage.input,
-        usage.cache_read,
-        usage.cache_write_5m,
-        usage.cache_write_1h,
-        usage.output,
-        usage.reasoning,
-        usage.audio_in,
-        usage.audio_out,
-        usage.image,
-    )
+    return Tokens(*msgspec.structs.astuple(usage))
 
 
 def _unit_price(line: cost_of.CostLine) -> str:

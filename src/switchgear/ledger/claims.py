@@ -67,17 +67,9 @@ def claims_of(opened: OpenRequest, settle: records.Settle | None) -> dict[str, C
 
 
 def _tokens(usage: TokenUsage) -> int:
-    if usage.image or usage.audio_out:
+    if usage.image or usage.audio_out or usage.video_out:
         return PLENTY
-    return (
-        (usage.input or 0)
-        + (usage.output or 0)
-        + (usage.cache_read or 0)
-        + (usage.cache_write_5m or 0)
-        + (usage.cache_write_1h or 0)
-        + (usage.reasoning or 0)
-        + (usage.audio_in or 0)
-    )
+    return usage.input_total + usage.output_total
 
 
 def is_free(claim: Claim, done: records.Done) -> bool:

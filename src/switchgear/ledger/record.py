@@ -43,6 +43,12 @@ class Tokens(msgspec.Struct, frozen=True):
     audio_in: int | None = None
     audio_out: int | None = None
     image: int | None = None
+    image_in: int | None = None
+    audio_cached: int | None = None
+    image_cached: int | None = None
+    video_in: int | None = None
+    video_out: int | None = None
+    citation: int | None = None
 
 
 class CostLine(msgspec.Struct, frozen=True):

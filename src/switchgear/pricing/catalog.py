@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from switchgear.core.money import NANO_PER_USD
-from switchgear.pricing.price import METERS, Meter, Price, Rate
+from switchgear.pricing.price import METERS, MTOK, Meter, Price, Rate, Unit
 
 Load = Callable[[str], bytes | None]
 
@@ -40,12 +40,13 @@ class _Clause(msgspec.Struct, frozen=True):
         if self.ends_with is not None:
             return model.endswith(self.ends_with)
         if self.regex is not None:
-            return re.search(self.regex, model) is not None
+            return re.search(self.regex, model, re.IGNORECASE) is not None
         return self.contains is not None and self.contains in model
 
 
 class _Row(msgspec.Struct, frozen=True):
     meters: dict[str, Any]
+    units: dict[Unit, str] = {}
     from_: str | None = msgspec.field(default=None, name="from")
     daily_from: str | None = None
     daily_to: str | None = None
@@ -75,7 +76,26 @@ class _Provider(msgspec.Struct, frozen=True):
     models: list[_Model]
 
 
-_decode_provider = msgspec.json.Decoder(_Provider).decode
+_decode_clauses = msgspec.json.Decoder(_Provider).decode
+
+
+def _decode_provider(data: bytes) -> _Provider:
+    """Names are compared in small letters on both sides: makers and their resellers do not agree on the case."""
+    provider = _decode_clauses(data)
+    models = [msgspec.structs.replace(model, match=_lower(model.match)) for model in provider.models]
+    return msgspec.structs.replace(provider, models=models)
+
+
+def _lower(clause: _Clause) -> _Clause:
+    return _Clause(
+        [_lower(one) for one in clause.or_] if clause.or_ is not None else None,
+        [_lower(one) for one in clause.and_] if clause.and_ is not None else None,
+        *(
+            text.lower() if text is not None else None
+            for text in (clause.equals, clause.starts_with, clause.ends_with, clause.contains)
+        ),
+        clause.regex,
+    )
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
@@ -117,7 +137,7 @@ class Catalog:
         info = self._matching(pricing_id, model) if pricing_id else None
         if info is None:
             return None
-        return self._resolve(info, at_ms, discount)
+        return self._resolve(info, at_ms, discount, pricing_id or "")
 
     def models(self, pricing_id: str) -> list[ModelInfo]:
         """List the models that the snapshot prices for a provider."""
@@ -162,15 +182,49 @@ class Catalog:
                 return found
         return None
 
-    def _resolve(self, info: _Model, at_ms: int, discount_bp: int) -> Price:
+    def _resolve(self, info: _Model, at_ms: int, discount_bp: int, pricing_id: str) -> Price:
         at = datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC)
         row = next((row for row in reversed(info.prices) if row.holds(at)), info.prices[0])
+        rates = _rates(row.meters)
         tiers: dict[str, dict[Meter, Rate]] = {}
+        unit_tiers: dict[str, dict[Unit, int]] = {}
         for variant in info.variants:
-            if variant.tier is not None and variant.holds(at):
-                for meter, rate in _rates(variant.meters).items():
-                    tiers.setdefault(variant.tier, {}).setdefault(meter, rate)
-        return Price(info.id, self.snapshot, _rates(row.meters), tiers, discount_bp)
+            if variant.tier is None or not variant.holds(at):
+                continue
+            for meter, rate in _rates(variant.meters).items():
+                tiers.setdefault(variant.tier, {}).setdefault(meter, rate)
+            for unit, text in variant.units.items():
+                unit_tiers.setdefault(variant.tier, {}).setdefault(unit, nano_per_mtok(text, UNIT_USD_MAX))
+        for tier, factor in _TIERS.get(pricing_id, {}).items():
+            if tier not in tiers:
+                tiers[tier] = {meter: _scaled(rate, factor) for meter, rate in rates.items()}
+        units = {unit: nano_per_mtok(text, UNIT_USD_MAX) for unit, text in row.units.items()}
+        if pricing_id in _CONTAINERS:
+            units.setdefault("containers", _CONTAINERS[pricing_id])
+        apart = _APART if pricing_id in _AUDIO_APART else ()
+        least = _LEAST.get(pricing_id, {}) if "seconds" in units else {}
+        return Price(info.id, self.snapshot, rates, tiers, discount_bp, units, apart, unit_tiers, least)
+
+
+_APART: tuple[Meter, ...] = ("audio_in", "audio_out")
+_AUDIO_APART = frozenset({"openai", "azure"})
+"""Where sound never costs what text costs (OpenAI, "Pricing", audio tokens)."""
+_CONTAINERS: dict[str, int] = {"openai": NANO_PER_USD * 3 // 100 * MTOK, "azure": NANO_PER_USD * 3 // 100 * MTOK}
+"""Nano-USD per million containers of the code interpreter: 0.03 USD each (OpenAI and Azure OpenAI, "Pricing", 2026-11)."""
+_LEAST: dict[str, dict[Unit, int]] = {"groq": {"seconds": 10}}
+"""The least that is charged of a unit (Groq, "Speech to Text": a minimum of 10 seconds a request)."""
+_TIERS: dict[str, dict[str, tuple[int, int]]] = {
+    "aws": {"flex": (1, 2), "priority": (7, 4)},
+    "google": {"flex": (1, 2)},
+}
+"""Service tiers that a provider prices for all its models alike, in parts of the standard price, where the snapshot has no
+figures of the tier: Amazon Bedrock, "Pricing" (flex 50 % less, priority 75 % more); Google, "Gemini API pricing" (flex 50 %
+less, as a batch); 2026-11."""
+
+
+def _scaled(rate: Rate, factor: tuple[int, int]) -> Rate:
+    above, below = factor
+    return Rate(rate.base * above // below, tuple((start, nano * above // below) for start, nano in rate.tiers))
 
 
 def _rates(meters: dict[str, Any]) -> dict[Meter, Rate]:
@@ -186,13 +240,15 @@ def _rates(meters: dict[str, Any]) -> dict[Meter, Rate]:
 
 
 USD_MAX = 1_000_000
+UNIT_USD_MAX = 1_000_000_000
+"""For a million of what is not tokens."""
 
 
-def nano_per_mtok(text: str) -> int:
+def nano_per_mtok(text: str, usd_max: int = USD_MAX) -> int:
     """Turn USD per million tokens, a decimal, into nano-USD per million tokens. Raises ValueError when inexact."""
     usd = Decimal(text[:40])
-    if not usd.is_finite() or not 0 <= usd <= USD_MAX:
-        raise ValueError(f"{text[:40]!r} is not a price between 0 and {USD_MAX} USD")
+    if not usd.is_finite() or not 0 <= usd <= usd_max:
+        raise ValueError(f"{text[:40]!r} is not a price between 0 and {usd_max} USD")
     nano = usd * NANO_PER_USD
     if nano != nano.to_integral_value():
         raise ValueError(f"{text[:40]!r} is not a price of at most 9 decimal places")

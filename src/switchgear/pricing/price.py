@@ -5,7 +5,7 @@ Long-context tiers move the whole request to the tier (providers reprice everyth
 """
 
 import hashlib
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -17,7 +17,21 @@ BASIS_POINTS = 10_000
 DISCOUNT = "discount"
 
 Meter = Literal[
-    "input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning", "audio_in", "audio_out", "image"
+    "input",
+    "cache_read",
+    "cache_write_5m",
+    "cache_write_1h",
+    "output",
+    "reasoning",
+    "audio_in",
+    "audio_out",
+    "image",
+    "image_in",
+    "audio_cached",
+    "image_cached",
+    "video_in",
+    "video_out",
+    "citation",
 ]
 # In the order of TokenUsage's fields: one bucket, one meter.
 METERS: tuple[Meter, ...] = (
@@ -30,6 +44,12 @@ METERS: tuple[Meter, ...] = (
     "audio_in",
     "audio_out",
     "image",
+    "image_in",
+    "audio_cached",
+    "image_cached",
+    "video_in",
+    "video_out",
+    "citation",
 )
 # A bucket without a rate of its own is billed by its parent's meter.
 PARENT: dict[Meter, Meter] = {
@@ -40,12 +60,32 @@ PARENT: dict[Meter, Meter] = {
     "reasoning": "output",
     "audio_out": "output",
     "image": "output",
+    "image_in": "input",
+    "audio_cached": "cache_read",
+    "image_cached": "cache_read",
+    "video_in": "input",
+    "video_out": "output",
+    "citation": "output",
 }
 
 
-Unit = Literal["images", "seconds", "characters", "searches"]
-UNITS: tuple[Unit, ...] = ("images", "seconds", "characters", "searches")
-"""What pictures, sound, speech and rankings are counted in, beside tokens or instead of them."""
+Unit = Literal[
+    "images",
+    "seconds",
+    "characters",
+    "searches",
+    "web_searches",
+    "file_searches",
+    "containers",
+    "pages",
+    "annotated_pages",
+    "messages",
+    "requests",
+]
+UNITS: tuple[Unit, ...] = get_args(Unit)
+"""What pictures, sound, speech, rankings and the tools that a provider runs are counted in, beside tokens or instead of them.
+`requests` is one for every answer, where a request has a price of its own."""
+REQUESTS: Unit = "requests"
 
 
 class Rate(msgspec.Struct, frozen=True, array_like=True):
@@ -75,13 +115,20 @@ class Price(msgspec.Struct, frozen=True):
     """Discount in basis points of the list price."""
     units: dict[Unit, int] = {}
     """Nano-USD per million of what is not tokens. A unit without a rate costs nothing where tokens are charged."""
+    apart: tuple[Meter, ...] = ()
+    """Meters that are never billed by their parent's: without a rate of their own the cost is unknown."""
+    unit_tiers: dict[str, dict[Unit, int]] = {}
+    """Units' prices by service tier."""
+    least: dict[Unit, int] = {}
+    """The least that is charged of a unit where there is any."""
 
     @property
     def id(self) -> str:
         """A name for exactly these numbers; records carry it, so that a cost can be computed again."""
         numbers = msgspec.to_builtins(self)
-        if not self.units:
-            del numbers["units"]  # prices had no units once, and kept their names
+        for name in ("units", "apart", "unit_tiers", "least"):  # what prices did not have once: they keep their names
+            if not numbers[name]:
+                del numbers[name]
         return hashlib.blake2b(msgspec.json.encode(numbers, order="sorted"), digest_size=8).hexdigest()
 
     def _rate(self, meter: Meter, tier: str | None) -> Rate | None:
@@ -91,8 +138,12 @@ class Price(msgspec.Struct, frozen=True):
             rate = overrides.get(at) or self.rates.get(at)
             if rate is not None:
                 return rate
-            at = PARENT.get(at)
+            at = None if at in self.apart else PARENT.get(at)
         return None
+
+    def _unit(self, unit: Unit, tier: str | None) -> int | None:
+        rate = self.unit_tiers.get(tier, {}).get(unit) if tier and self.unit_tiers else None
+        return self.units.get(unit) if rate is None else rate
 
 
 class CostLine(msgspec.Struct, frozen=True):
@@ -125,13 +176,18 @@ def cost(
     lines: list[CostLine] = []
     if price.units and not price.rates:
         usage = None  # charged by the unit alone: tokens that are reported as well cost nothing more
-    for unit in UNITS:
-        count = (units or {}).get(unit, 0)
-        rate = price.units.get(unit)
+    if price.units or units:
+        counts: dict[str, Any] = {**(units or {}), REQUESTS: 1}
+    else:
+        counts = {}
+    for unit in UNITS if counts else ():
+        count = counts.get(unit, 0)
+        rate = price._unit(unit, tier)
         if count and rate is not None:
+            count = max(count, price.least.get(unit, 0))
             total += count * rate
             lines.append(CostLine(unit, count, unit, rate, round_half_even(count * rate, MTOK)))
-        elif count and usage is None:
+        elif count and usage is None and unit != REQUESTS:
             return None
     if usage is None:
         if not lines:
@@ -176,6 +232,13 @@ UNIT_PRICES: dict[Unit, tuple[str, int]] = {
     "seconds": ("per_second", 1),
     "characters": ("per_million_characters", MTOK),
     "searches": ("per_search", 1),
+    "web_searches": ("per_web_search", 1),
+    "file_searches": ("per_file_search", 1),
+    "containers": ("per_container", 1),
+    "pages": ("per_page", 1),
+    "annotated_pages": ("per_annotated_page", 1),
+    "messages": ("per_message", 1),
+    "requests": ("per_request", 1),
 }
 """Unit → how its price is called, and for how many it is."""
 
@@ -193,6 +256,7 @@ class Meterer:
         self.price_id = price.id
         rates = [price._rate(meter, None) for meter in METERS]
         flat = price.discount_bp == 0 and all(rate is None or not rate.tiers for rate in rates)
+        flat = flat and REQUESTS not in price.units
         self._default = [rate.base if rate else None for rate in rates] if flat else None
 
     def expect(self, input_tokens: int, output_tokens: int) -> int | None:
@@ -205,7 +269,7 @@ class Meterer:
     def nanousd(self, usage: TokenUsage | None, tier: str | None, units: dict[str, int] | None = None) -> int | None:
         """Return the cost in nano-USD, or None when it is unknown (see `cost`)."""
         rates = self._default
-        if rates is None or usage is None or units or (tier is not None and tier in self.price.tiers):
+        if rates is None or usage is None or units or (tier is not None and (tier in self.price.tiers or tier in self.price.unit_tiers)):
             computed = cost(self.price, usage, tier, units)
             return None if computed is None else computed.nanousd
         total = 0

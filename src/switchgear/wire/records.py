@@ -19,7 +19,7 @@ MAGIC = 0x5753
 HEADER = struct.Struct("<HBBIQI")
 _CHECKED = struct.Struct("<QBIQ")
 PAYLOAD_BYTES_MAX = 65_536
-SETTLE_BYTES_MAX = 4_096
+SETTLE_BYTES_MAX = 5_120
 """What a reservation keeps free for its settlement; texts are capped so that it always fits."""
 
 SEQUENCE_MAX = 1 << 62
