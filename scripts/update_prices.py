@@ -139,9 +139,7 @@ def model(provider: str, info: Any) -> dict[str, Any]:
         if isinstance(info.prices, list)
         else [standard(info.prices, more)]
     )
-    variants = [
-        {"tier": tier_of(v.when), **when(v.constraint), **row(v.prices, {})} for v in info.price_variants or ()
-    ]
+    variants = [{"tier": tier_of(v.when), **when(v.constraint), **row(v.prices, {})} for v in info.price_variants or ()]
     out: dict[str, Any] = {"id": info.id, "match": clause_of(info.match), "prices": prices}
     if info.context_window:
         out["context_window"] = info.context_window

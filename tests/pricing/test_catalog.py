@@ -59,7 +59,11 @@ def names_in(clause):
             yield "".join(dict.fromkeys(found))
             yield from found
         case types.ClauseRegex():
-            yield re.sub(r"\(\?:([^|)]*)[^)]*\)\??|\(([^|)]*)[^)]*\)\??", r"\1\2", clause.regex).strip("^$").replace("\\", "")
+            yield (
+                re.sub(r"\(\?:([^|)]*)[^)]*\)\??|\(([^|)]*)[^)]*\)\??", r"\1\2", clause.regex)
+                .strip("^$")
+                .replace("\\", "")
+            )
         case _:
             yield next(iter(vars(clause).values()))
 

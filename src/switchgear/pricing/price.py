@@ -269,7 +269,12 @@ class Meterer:
     def nanousd(self, usage: TokenUsage | None, tier: str | None, units: dict[str, int] | None = None) -> int | None:
         """Return the cost in nano-USD, or None when it is unknown (see `cost`)."""
         rates = self._default
-        if rates is None or usage is None or units or (tier is not None and (tier in self.price.tiers or tier in self.price.unit_tiers)):
+        if (
+            rates is None
+            or usage is None
+            or units
+            or (tier is not None and (tier in self.price.tiers or tier in self.price.unit_tiers))
+        ):
             computed = cost(self.price, usage, tier, units)
             return None if computed is None else computed.nanousd
         total = 0
