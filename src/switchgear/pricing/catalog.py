@@ -87,14 +87,17 @@ def _decode_provider(data: bytes) -> _Provider:
 
 
 def _lower(clause: _Clause) -> _Clause:
+    def small(text: str | None) -> str | None:
+        return text.lower() if text is not None else None
+
     return _Clause(
-        [_lower(one) for one in clause.or_] if clause.or_ is not None else None,
-        [_lower(one) for one in clause.and_] if clause.and_ is not None else None,
-        *(
-            text.lower() if text is not None else None
-            for text in (clause.equals, clause.starts_with, clause.ends_with, clause.contains)
-        ),
-        clause.regex,
+        or_=[_lower(one) for one in clause.or_] if clause.or_ is not None else None,
+        and_=[_lower(one) for one in clause.and_] if clause.and_ is not None else None,
+        equals=small(clause.equals),
+        starts_with=small(clause.starts_with),
+        ends_with=small(clause.ends_with),
+        contains=small(clause.contains),
+        regex=clause.regex,
     )
 
 
