@@ -239,7 +239,7 @@ def formats(year: int) -> tuple[Format, ...]:
     return (
         Format("json", re.compile(r"\s*\{"), _json),
         Format("dnsmasq", re.compile(r".*query\[\w+\] \S+ from "), _dnsmasq(year)),
-        Format("coredns", _COREDNS, _coredns),
+        Format("coredns", re.compile(r".*?" + _COREDNS.pattern), _coredns),
         Format("bind", _BIND, _bind),
         Format("unbound", _UNBOUND, _unbound),
         Format("squid", _SQUID, _squid),
