@@ -173,3 +173,34 @@ def test_tools_in_chats_shape_stay_as_they_came():
     assert (
         bytes(asked.fields["tools"]) == b'[ {"type":"function" , "function" : {"name":"run"}} ]' and asked.tags is None
     )
+
+
+NESTED = [
+    ("embeddings_batch", '{"requests":[{"model":"%s","content":{"parts":[{"text":"x"}]}}]}'),
+    ("count_tokens", '{"generateContentRequest":{"model":"%s","contents":[]}}'),
+    ("count_tokens", '{"generate_content_request":{"model":"%s","contents":[]}}'),
+]
+
+
+@pytest.mark.parametrize(("operation", "body"), NESTED)
+def test_a_model_within_a_body_of_gemini_is_the_one_of_its_path(operation, body):
+    # Gemini API reference, "models.batchEmbedContents": "The model in each of these requests must match the model specified".
+    for other in ("models/other", "other", ""):
+        with pytest.raises(InvalidBodyError):
+            parse((body % other).encode(), "gemini", operation, "mine", False)
+    asked = parse((body % "models/mine").encode(), "gemini", operation, "mine", False)
+    sent = bytes(upstream_body(asked, "real", False)).decode()
+    assert json.loads(sent) == json.loads(body % "models/real")
+
+
+@pytest.mark.parametrize("key", ["Model", "MODEL"])
+def test_a_model_in_other_letters_within_a_body_of_gemini_is_refused(key):
+    body = f'{{"requests":[{{"model":"models/mine","{key}":"models/other"}}]}}'
+    with pytest.raises(InvalidBodyError):
+        parse(body.encode(), "gemini", "embeddings_batch", "mine", False)
+
+
+def test_a_model_that_stands_twice_within_a_body_of_gemini_is_sent_once():
+    body = b'{"requests":[{"model":"models/other","model":"models/mine"}]}'
+    asked = parse(body, "gemini", "embeddings_batch", "mine", False)
+    assert bytes(upstream_body(asked, "mine", False)) == b'{"requests":[{"model":"models/mine"}]}'

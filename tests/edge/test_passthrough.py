@@ -2,8 +2,10 @@
 
 import pytest
 
+from switchgear.core.steps import finish
 from switchgear.edge import passthrough, paths
 from switchgear.edge.context import RequestContext
+from switchgear.edge.passthrough import FORM_BYTES_MAX
 from switchgear.wire.http1 import RequestHead
 
 
@@ -113,3 +115,31 @@ def test_a_model_in_the_path_the_query_or_a_form_is_found(target, kind, body):
 
 def test_two_places_that_name_two_models_are_refused():
     assert read(b"/passthrough/azure/deployments/small/chat?x=1", b'{"model":"big"}')[0].case.status == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"requests":[{"custom_id":"a","params":{"model":"big","max_tokens":1}}]}',  # Anthropic, "Message Batches"
+        b'{"requests":[{"model":"big","content":{}}]}',  # Gemini API, "batchEmbedContents"
+        b'{"generateContentRequest":{"model":"big","contents":[]}}',  # Gemini API, "countTokens"
+        b'{"session":{"type":"realtime","model":"big"}}',  # OpenAI API, "Create client secret"
+        b'[{"body":{"model":"big"}}]',
+    ],
+)
+def test_a_model_of_a_request_within_the_request_is_found(body):
+    problem, request = read(b"/passthrough/openai/x", body)
+    assert problem is None and request.model == "big"
+    assert read(b"/passthrough/openai/x?model=small", body)[0].case.status == 400
+
+
+def test_keys_of_tools_and_schemas_are_no_models_of_a_raw_request():
+    body = b'{"model":"a","tools":[{"input_schema":{"properties":{"Model":{},"model":{}}}}],"metadata":{"Model":"T","model":"T"}}'
+    problem, request = read(b"/passthrough/openai/x", body)
+    assert problem is None and request.model == "a"
+
+
+def test_a_large_urlencoded_form_is_refused():
+    body = b"model=a&x=" + b"%41" * (FORM_BYTES_MAX // 3)
+    context_steps, _ = read(b"/passthrough/openai/x", body, b"application/x-www-form-urlencoded")
+    assert finish(context_steps).case.status == 400

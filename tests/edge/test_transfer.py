@@ -11,7 +11,7 @@ from switchgear.dialects.request import parse
 from switchgear.edge.context import RequestContext
 from switchgear.edge.paths import Endpoint
 from switchgear.edge.plan import Plan, Target
-from switchgear.edge.transfer import PING_S, Transfer
+from switchgear.edge.transfer import HELD_BYTES_MAX, PING_S, Transfer
 from switchgear.pricing.price import Meterer, Price, Rate
 from switchgear.replica.entries import KeyEntry
 from switchgear.routing.table import Candidate, ProviderEntry, Route, Timeouts
@@ -192,3 +192,14 @@ def test_no_attempt_is_noted_twice(begun):
     transfer.on_fail(Fail("broken", "", True))
     transfer.check(1e9)
     assert len(gate.settlements) == 1 and len(gate.settlements[0].attempts) == 1
+
+
+def test_keep_alives_without_end_are_passed_on_instead_of_kept(begun):
+    transfer, _, exchange = begun
+    comment = b": waiting\n\n"
+    transfer.on_response(SSE, comment, False)
+    for _ in range(HELD_BYTES_MAX // len(comment)):
+        transfer.on_body(comment, False)
+    assert [what for what, *_ in exchange.seen] == ["start", "write"]
+    transfer.on_body(FIRST + LAST, True)
+    assert exchange.seen[-1][0] == "end"

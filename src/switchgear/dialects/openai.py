@@ -269,7 +269,7 @@ class StreamMeter:
     def feed(self, data: bytes) -> bytes:
         """Process bytes. Raises ProtocolError for an event that is too large."""
         splitter = self._splitter
-        if self._read_id and not splitter.tail and data.endswith(_BOUNDARY) and not self._has_news(data):
+        if self._read_id and splitter.is_between and data.endswith(_BOUNDARY) and not self._has_news(data):
             self.text.add(data)
             return data
         events = splitter.feed(data)

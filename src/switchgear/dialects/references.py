@@ -22,7 +22,7 @@ from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps
-from switchgear.dialects.json_guard import Scan
+from switchgear.dialects.json_guard import Scan, fold
 from switchgear.dialects.shape import WHOLE_BYTES, InvalidBodyError, check_size
 
 ID_BYTES_MAX = 256
@@ -64,6 +64,18 @@ class Reference(msgspec.Struct, frozen=True):
     """True for what only a provider of the same dialect looks up, and others are given otherwise."""
 
 
+_TOOLS = {
+    "vector_store_ids": "vector_store",
+    "container": "container",
+    "container.id": "container",
+    "container.container_id": "container",
+    "container.file_ids": "file",
+    "container.skills.skill_id": "skill",
+    "environment.container_id": "container",
+    "environment.file_ids": "file",
+    "environment.skills.skill_id": "skill",
+    "input_image_mask.file_id": "file",
+}
 _TEXT: dict[str, str] = {
     "previous_response_id": "response",
     "conversation": "conversation",
@@ -76,16 +88,10 @@ _TEXT: dict[str, str] = {
     "input.container_id": "container",
     "input.environment.container_id": "container",
     "input.approval_request_id": "item",
-    "tools.vector_store_ids": "vector_store",
-    "tools.container": "container",
-    "tools.container.id": "container",
-    "tools.container.container_id": "container",
-    "tools.container.file_ids": "file",
-    "tools.container.skills.skill_id": "skill",
-    "tools.environment.container_id": "container",
-    "tools.environment.file_ids": "file",
-    "tools.environment.skills.skill_id": "skill",
-    "tools.input_image_mask.file_id": "file",
+} | {
+    f"{holder}.{path}": kind
+    for holder in ("tools", "tools.tools+", "input.tools", "input.tools.tools+")  # also in a namespace, and tools that were found
+    for path, kind in _TOOLS.items()
 }
 _CHAT = {
     "messages.content.file.file_id": "file",
@@ -100,7 +106,13 @@ _CHAT = {
     "previous_response_id": "response",
     "conversation": "conversation",
     "conversation.id": "conversation",
-}
+    # what gateways and servers behind this dialect take beyond OpenAI's own
+    "attachments.file_id": "file",
+    "messages.attachments.file_id": "file",
+    "vector_store_ids": "vector_store",
+    "tool_resources.code_interpreter.file_ids": "file",
+    "tool_resources.file_search.vector_store_ids": "vector_store",
+} | {f"tools.{path}": kind for path, kind in _TOOLS.items()}
 _ANTHROPIC = {
     "container": "container",
     "container.id": "container",
@@ -113,43 +125,46 @@ _ANTHROPIC = {
     "diagnostics.previous_message_id": "message",
     "thread.previous_message_id": "message",
 }
-_GEMINI_PARTS = {
-    "parts.fileData.fileUri": "named",
-    "parts.fileData.file_uri": "named",
-    "parts.file_data.fileUri": "named",
-    "parts.file_data.file_uri": "named",
-    "parts.functionResponse.parts.fileData.fileUri": "named",
-    "parts.function_response.parts.file_data.file_uri": "named",
-}
 _GEMINI_BODY = {
     "cachedContent": "named",
-    "cached_content": "named",
     "tools.fileSearch.fileSearchStoreNames": "named",
-    "tools.file_search.file_search_store_names": "named",
     "tools.retrieval.vertexRagStore.ragResources.ragFileIds": "file",
 } | {
-    f"{holder}.{path}": kind
-    for holder in ("contents", "content", "systemInstruction", "system_instruction")
-    for path, kind in _GEMINI_PARTS.items()
+    f"{holder}.parts.{path}": "named"
+    for holder in ("contents", "content", "systemInstruction")
+    for path in ("fileData.fileUri", "functionResponse.parts.fileData.fileUri")
 }
-_GEMINI = _GEMINI_BODY | {
-    f"{holder}.{path}": kind
-    for holder in ("generateContentRequest", "generate_content_request", "requests")
+
+
+def _spellings(path: str) -> Iterator[str]:
+    """Yield a path with each key in both of the forms that JSON of Protocol Buffers has, one independent of the other
+    (protobuf.dev, "ProtoJSON Format": parsers accept lowerCamelCase and the original name)."""
+    keys = [dict.fromkeys((key, re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", key))) for key in path.split(".")]
+    for spelt in itertools.product(*keys):
+        yield ".".join(spelt)
+
+
+_GEMINI = {
+    spelt: kind
+    for holder in ("", "generateContentRequest.", "requests.")
     for path, kind in _GEMINI_BODY.items()
+    for spelt in _spellings(holder + path)
 }
 TABLE: dict[str, dict[str, str]] = {
     "responses": _TEXT,
     "openai": _CHAT,
     "anthropic": _ANTHROPIC,
     "gemini": _GEMINI,
-    "bedrock": _ANTHROPIC,  # bodies of `invoke` are the model's own
+    # bodies of `invoke` are the model's own, and Converse hands on what it does not know
+    "bedrock": _ANTHROPIC | {f"additionalModelRequestFields.{path}": kind for path, kind in _ANTHROPIC.items()},
     "cohere": {},
 }
 """Dialect → path → kind. A `+` after a key: that key within itself, any number of times."""
 
 # What makes an item of Responses whole: with one of these, its id is only a name. Reasoning is kept by whoever kept it
-# unless it comes with its encrypted content.
-_CONTENT: dict[str, tuple[str, ...]] = {
+# unless it comes with its encrypted content. No type at all is a message in its short form, or a reference.
+_CONTENT: dict[str | None, tuple[str, ...]] = {
+    None: ("content",),
     "message": ("content",),
     "reasoning": ("encrypted_content",),
     "compaction": ("encrypted_content",),
@@ -161,10 +176,16 @@ _CONTENT: dict[str, tuple[str, ...]] = {
     "item_reference": (),
 }
 _BARE = frozenset({"id", "type", "status", "role"})
+_NOTHING = ("reasoning", "compaction", "image_generation_call")
+"""Kinds whose content is no content when it is empty."""
 
 _GEMINI_NAME = re.compile(r"(?:https?://[^/?#]+/(?:upload/)?v[0-9][a-z0-9]*/)?((?:[a-zA-Z0-9_.-]+/)*[a-zA-Z]+/[^/?#]+)")
 _GEMINI_COLLECTIONS = ("files/", "cachedContents/", "fileSearchStores/", "projects/")
-_HOST = re.compile(r"https?://(?:[^/?#]*[.@])?generativelanguage\.googleapis\.com(?::[0-9]*)?/", re.IGNORECASE)
+_HOST = re.compile(
+    r"https?:[/\\]{2}[^/\\?#]*generativelanguage[a-z0-9.-]*\.googleapis\.com\.?(?::[0-9]*)?[/\\]", re.IGNORECASE
+)
+"""With what stands before and within it in names of regions and of mutual TLS."""
+NAME_BYTES_MAX = 2_048
 _ESCAPED = re.compile(rb"\\u00(?:3[0-9]|[4-7])")
 """A letter or figure that is spelled as an escape: a key may be hidden so."""
 
@@ -305,10 +326,14 @@ def _hides_keys(data: bytes) -> bool:
 
 def _collect(data: bytes, watch: "_Watch", key: str, found: dict[tuple[str, str], Reference]) -> None:
     value = _decode(data, key)
-    for reference in (*_walk(value, watch.root, key), *(_items(value) if watch.has_items else ())):
+    _collect(itertools.chain(_walk(value, watch.root, key), _items(value) if watch.has_items else ()), found)
+
+
+def _collect(named: Iterable[Reference], found: dict[tuple[str, str], Reference]) -> None:
+    for reference in named:
         found[reference.kind, reference.id] = reference
-    if len(found) > REFERENCES_MAX:
-        raise InvalidBodyError(f"more than {REFERENCES_MAX} stored things are named")
+        if len(found) > REFERENCES_MAX:
+            raise InvalidBodyError(f"more than {REFERENCES_MAX} stored things are named")
 
 
 _decode_items = msgspec.json.Decoder(list[dict[str, Raw]]).decode
@@ -328,11 +353,17 @@ def _has_bare_items(data: bytes) -> bool:
 
 
 def _is_whole_raw(item: dict[str, Raw]) -> bool:
-    kind = bytes(item.get("type", _NULL))
-    needed = _CONTENT.get(kind[1:-1].decode("utf-8", "replace")) if kind[:1] == b'"' else None
+    """Tell that of an item at a glance. False where `_is_whole` has to look."""
+    kind = bytes(item.get("type", _NULL))[1:-1].decode("utf-8", "replace")
+    needed = _CONTENT.get(kind)
     if needed is None:
-        return bool(item.keys() - _BARE)
-    return any(bytes(item.get(key, _NULL)) != _NULL for key in needed)
+        return kind.isidentifier() and kind.islower() and any(_is_given(item[key]) for key in item.keys() - _BARE)
+    return any(_is_given(item[key]) for key in needed if key in item)
+
+
+def _is_given(raw: Raw) -> bool:
+    view = memoryview(raw)
+    return len(view) > 2 and (len(view) > 5 or bytes(view) not in {_NULL, b"false"})
 
 
 class RepeatedKeyError(ValueError):
@@ -406,8 +437,12 @@ def _reference(kind: str, value: Any, path: str) -> Reference | None:
 def gemini_name(text: str) -> str | None:
     """Return the resource name (`files/abc`) of an address or name of Gemini's; None for other addresses (web pages, `gs://`),
     which are not kept by the API."""
-    if "://" in text and not _HOST.match(text):
+    text = text.strip()
+    start = text[:NAME_BYTES_MAX]
+    if "://" in start and not _HOST.match(start):
         return None
+    if len(text) > NAME_BYTES_MAX:
+        return text[:ID_BYTES_MAX]
     found = _GEMINI_NAME.fullmatch(text.partition("?")[0])
     name = found.group(1) if found is not None else text.partition("?")[0]
     if "://" in name or not name.startswith(_GEMINI_COLLECTIONS):
@@ -421,8 +456,6 @@ def _items(value: Any) -> Iterator[Reference]:
         if not isinstance(item, dict) or "id" not in item:
             continue
         kind, name = item.get("type"), item["id"]
-        if kind is None and item.keys() & {"content", "role"} == {"content", "role"}:
-            continue  # a message in its short form
         if name is None or _is_whole(item, kind):
             continue
         if not isinstance(name, str) or not 0 < len(name) <= ID_BYTES_MAX:
@@ -431,10 +464,13 @@ def _items(value: Any) -> Iterator[Reference]:
 
 
 def _is_whole(item: dict[str, Any], kind: Any) -> bool:
-    needed = _CONTENT.get(kind) if isinstance(kind, str) else None
+    if kind is not None and not isinstance(kind, str):
+        return False
+    needed = _CONTENT.get(kind)
     if needed is None:
-        return bool(item.keys() - _BARE)
-    return any(item.get(key) is not None for key in needed)
+        is_reference = fold(kind).strip() == "item_reference"
+        return not is_reference and any(item[key] is not None for key in item.keys() - _BARE)
+    return any(item.get(key) if kind in _NOTHING else item.get(key) is not None for key in needed)
 
 
 # raw paths: what stands behind the name of a collection is an id
@@ -537,10 +573,7 @@ def find_in_path(path: str, is_gemini: bool) -> list[Reference]:
 def find_anywhere(value: Any) -> list[Reference]:
     """Return what a body of an unknown shape names: by its keys, at any depth."""
     found: dict[tuple[str, str], Reference] = {}
-    for reference in _search(value, ""):
-        found[reference.kind, reference.id] = reference
-    if len(found) > REFERENCES_MAX:
-        raise InvalidBodyError(f"more than {REFERENCES_MAX} stored things are named")
+    _collect(_search(value, ""), found)
     return list(found.values())
 
 

@@ -32,6 +32,8 @@ LARGE_BYTES = 131_072
 JUDGED_BYTES_MAX = 1_048_576
 """What is read of an object for policy: metadata and the like."""
 
+_MODEL_KEY = frozenset({"model"})
+_decode_nested = msgspec.json.Decoder(list[dict[str, Raw]] | dict[str, Raw] | None).decode
 _decode_body = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_str = msgspec.json.Decoder(str).decode
 _decode_bool = msgspec.json.Decoder(bool | None).decode
@@ -134,6 +136,14 @@ SHAPES: dict[tuple[str, str], Shape] = {
     ("cohere", "embeddings"): Shape(("texts", "images", "inputs")),
     ("cohere", "rerank"): Shape(("query",)),
 }
+
+
+NESTED: dict[tuple[str, str], tuple[str, ...]] = {
+    ("gemini", "embeddings_batch"): ("requests",),
+    ("gemini", "count_tokens"): ("generateContentRequest", "generate_content_request"),
+}
+"""Where the model of a path stands again in the body ("must match the model in the path": Gemini API, "batchEmbedContents")."""
+_MODEL_PREFIX = "models/"
 
 
 class _StreamOptions(msgspec.Struct):
@@ -263,6 +273,8 @@ def parse_steps(
     """Do the same in steps, for a large body."""
     fields, scan = yield from decode_fields_steps(body)
     yield
+    if (dialect, operation) in NESTED:
+        check_size(scan, "a body")
     for name in _OBJECTS & fields.keys():
         if len(memoryview(fields[name])) > JUDGED_BYTES_MAX:
             raise InvalidBodyError(f"invalid value for {name!r}: over {JUDGED_BYTES_MAX} bytes", name)
@@ -306,6 +318,9 @@ def _judge(fields: dict[str, Raw], dialect: str, operation: str, model: str | No
         request.end_user = _typed(_decode_str, fields["safety_identifier"], "safety_identifier")
     if not model or len(model) > 512:
         raise InvalidBodyError("the model's name must have 1 to 512 characters", "model")
+    for holder in NESTED.get((dialect, operation), ()):
+        if holder in fields:
+            _check_nested(fields[holder], holder, model)
     if dialect == "openai" and operation == "chat" and "messages" not in fields:
         request.dialect = "responses"  # Cursor: a body of responses on the path of chat
         request.tags = [*(request.tags or []), "quirk=responses-body"]
@@ -316,6 +331,35 @@ def _judge(fields: dict[str, Raw], dialect: str, operation: str, model: str | No
     except json_guard.JsonRefusedError as exc:
         raise InvalidBodyError(str(exc)) from None
     return request
+
+
+def _nested_of(raw: Raw, holder: str) -> list[dict[str, Raw]]:
+    found = _typed(_decode_nested, raw, holder)
+    return found if isinstance(found, list) else [found] if found is not None else []
+
+
+def _check_nested(raw: Raw, holder: str, model: str) -> None:
+    """Refuse a model in the body that is not the path's, which is the one that is judged."""
+    for part in _nested_of(raw, holder):
+        try:
+            json_guard.check_names(part, _MODEL_KEY)
+        except json_guard.JsonRefusedError as exc:
+            raise InvalidBodyError(str(exc), f"{holder}.model") from None
+        if "model" not in part:
+            continue
+        name = _typed(_decode_str, part["model"], f"{holder}.model")
+        if name.removeprefix(_MODEL_PREFIX) != model.removeprefix(_MODEL_PREFIX):
+            raise InvalidBodyError("the body names another model than the path", f"{holder}.model")
+
+
+def _with_nested(raw: Raw, holder: str, upstream_model: str) -> Raw:
+    """Name the deployment's model where the body names the path's."""
+    parts = _nested_of(raw, holder)
+    for part in parts:
+        if "model" in part:
+            prefix = _MODEL_PREFIX if _decode_str(part["model"]).startswith(_MODEL_PREFIX) else ""
+            part["model"] = Raw(encode(prefix + upstream_model.removeprefix(_MODEL_PREFIX)))
+    return Raw(encode(parts if memoryview(raw)[:1] == b"[" or not parts else parts[0]))
 
 
 def _nest_tools(fields: dict[str, Raw]) -> bool:
@@ -421,6 +465,9 @@ def upstream_body(
     if not CONSUMED.isdisjoint(fields):
         for key in CONSUMED & fields.keys():
             del fields[key]
+    for holder in NESTED.get((request.dialect, request.operation), ()):
+        if holder in fields:
+            fields[holder] = _with_nested(fields[holder], holder, upstream_model)
     if request.dialect == "anthropic":
         fields.pop("anthropic_version", None)  # Vertex AI's clients say it in the body; its row sets it again
     if request.has_metadata_tags:

@@ -37,6 +37,13 @@ OPAQUE = ("audio/", "image/", "video/", "application/jsonl", "application/x-ndjs
 MODEL_SEGMENTS = frozenset({"models", "model", "deployments", "engines", "tunedModels", "endpoints"})
 """Parts of a path behind which a model's name stands."""
 _READ = frozenset({"model", "stream"})
+FORM_BYTES_MAX = 262_144
+"""Of an urlencoded form: reading it takes 70 ms a megabyte, and what is large is sent otherwise."""
+HOLDERS = frozenset(
+    {"requests", "request", "params", "body", "session", "response", "generateContentRequest", "generate_content_request"}
+)
+"""Keys of a body below which a server reads a request, with a model of its own: batches, sessions, counts of tokens."""
+HOLDERS_DEEP = 4
 _WIDE = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 
 
@@ -151,9 +158,7 @@ def _read_body(content_type: bytes, body: bytes) -> Steps[_Body]:
 
 def _of_json(value: Any) -> _Body:
     found = _Body(references=references.find_anywhere(value))
-    for part in value if isinstance(value, list) else [value]:
-        if not isinstance(part, dict):
-            continue
+    for part in _parts(value, 0):
         try:
             json_guard.check_names(part, _READ)
         except json_guard.JsonRefusedError as exc:
@@ -164,10 +169,23 @@ def _of_json(value: Any) -> _Body:
                 raise InvalidBodyError("the model's name must be a string of 1 to 512 characters", "model")
             found.models.append(model)
         found.stream = found.stream or part.get("stream") is True
+    found.models = list(dict.fromkeys(found.models))
     return found
 
 
+def _parts(value: Any, depth: int) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a body that may name a model."""
+    for part in value if isinstance(value, list) else [value]:
+        if isinstance(part, dict):
+            yield part
+            if depth < HOLDERS_DEEP:
+                for key in HOLDERS & part.keys():
+                    yield from _parts(part[key], depth + 1)
+
+
 def _of_form(body: bytes) -> _Body:
+    if len(body) > FORM_BYTES_MAX:
+        raise InvalidBodyError(f"an urlencoded form may have {FORM_BYTES_MAX} bytes; send JSON, or a multipart form")
     try:
         text = body.decode("ascii")
         fields = parse_qsl(text, keep_blank_values=True, strict_parsing=True, max_num_fields=1_000, errors="strict")

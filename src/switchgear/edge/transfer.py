@@ -48,6 +48,8 @@ LET_GO_BYTES = 16_384
 """A body above it is forgotten when its stream begins; copying the rest of a smaller one would cost more than it frees."""
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
 """Above it a plain answer is passed on as it comes, without a cost header."""
+HELD_BYTES_MAX = 65_536
+"""Keep-alives before a stream's first event; after as many its client's place is here."""
 PING_S = 15.0
 CHECKPOINT_S = 5.0
 CHECKPOINT_TOKENS = 4_096
@@ -561,13 +563,15 @@ class Transfer:
             out = meter.feed(data)
             if ended:
                 out += meter.finish()
-            self._body.append(out)
-            event = way.first_event(b"".join(self._body))
+            if out:  # whole events: each is looked at once
+                self._body.append(out)
+                self._body_bytes += len(out)
+            event = way.first_event(out)
             failed = meter.error or (event is None and ended) or (ended and not meter.is_clean and way.must_end_well)
         except ProtocolError as exc:
             problem, failed = str(exc), True
         if not failed:
-            if event is None:
+            if event is None and self._body_bytes <= HELD_BYTES_MAX:
                 if stream is not None:
                     stream.consume(len(data))
                 return

@@ -14,7 +14,8 @@ BOUNDARY_BYTES = 4
 TAIL_BYTES_MAX = 1_024
 """What is looked at again when more comes."""
 
-_BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r(?!\n)|\n\r\n|\r\n\n")
+_BOUNDARY = re.compile(rb"(?:\r\n\r\n|\n\n|\r\r(?!\n)|\n\r\n|\r\n\n)[\r\n]*")
+"""With the empty lines that follow: each would be an event of its own, and a megabyte can hold a million."""
 _LINE = re.compile(rb"\r\n|\n|\r")
 
 
@@ -39,6 +40,11 @@ class Splitter:
             self._pieces.clear()
             self._size = 0
         return self._tail
+
+    @property
+    def is_between(self) -> bool:
+        """True when no event has begun; `tail` would join the pieces of one, which costs its size each time."""
+        return not self._tail and not self._pieces
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the events that these bytes complete, each with its boundary.
@@ -70,6 +76,8 @@ class Splitter:
 
 def event_data(event: bytes) -> bytes | None:
     """Return the joined data of one event, or None when it has none (a comment, a ping)."""
+    if b"data" not in event:
+        return None
     parts: list[bytes] = []
     for line in _LINE.split(event):
         if line.startswith(b"data:"):
