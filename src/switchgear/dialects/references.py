@@ -90,7 +90,12 @@ _TEXT: dict[str, str] = {
     "input.approval_request_id": "item",
 } | {
     f"{holder}.{path}": kind
-    for holder in ("tools", "tools.tools+", "input.tools", "input.tools.tools+")  # also in a namespace, and tools that were found
+    for holder in (
+        "tools",
+        "tools.tools+",
+        "input.tools",
+        "input.tools.tools+",
+    )  # also in a namespace, and tools that were found
     for path, kind in _TOOLS.items()
 }
 _CHAT = {

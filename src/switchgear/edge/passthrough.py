@@ -40,7 +40,16 @@ _READ = frozenset({"model", "stream"})
 FORM_BYTES_MAX = 262_144
 """Of an urlencoded form: reading it takes 70 ms a megabyte, and what is large is sent otherwise."""
 HOLDERS = frozenset(
-    {"requests", "request", "params", "body", "session", "response", "generateContentRequest", "generate_content_request"}
+    {
+        "requests",
+        "request",
+        "params",
+        "body",
+        "session",
+        "response",
+        "generateContentRequest",
+        "generate_content_request",
+    }
 )
 """Keys of a body below which a server reads a request, with a model of its own: batches, sessions, counts of tokens."""
 HOLDERS_DEEP = 4
