@@ -473,7 +473,7 @@ def _is_whole(item: dict[str, Any], kind: Any) -> bool:
         return False
     needed = _CONTENT.get(kind)
     if needed is None:
-        is_reference = fold(kind).strip() == "item_reference"
+        is_reference = fold(str(kind)).strip() == "item_reference"
         return not is_reference and any(item[key] is not None for key in item.keys() - _BARE)
     return any(item.get(key) if kind in _NOTHING else item.get(key) is not None for key in needed)
 

@@ -359,7 +359,7 @@ def _with_nested(raw: Raw, holder: str, upstream_model: str) -> Raw:
         if "model" in part:
             prefix = _MODEL_PREFIX if _decode_str(part["model"]).startswith(_MODEL_PREFIX) else ""
             part["model"] = Raw(encode(prefix + upstream_model.removeprefix(_MODEL_PREFIX)))
-    return Raw(encode(parts if memoryview(raw)[:1] == b"[" or not parts else parts[0]))
+    return Raw(encode(parts if memoryview(raw)[0] == ord("[") or not parts else parts[0]))
 
 
 def _nest_tools(fields: dict[str, Raw]) -> bool:
