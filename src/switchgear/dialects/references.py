@@ -331,10 +331,10 @@ def _hides_keys(data: bytes) -> bool:
 
 def _collect(data: bytes, watch: "_Watch", key: str, found: dict[tuple[str, str], Reference]) -> None:
     value = _decode(data, key)
-    _collect(itertools.chain(_walk(value, watch.root, key), _items(value) if watch.has_items else ()), found)
+    _gather(itertools.chain(_walk(value, watch.root, key), _items(value) if watch.has_items else ()), found)
 
 
-def _collect(named: Iterable[Reference], found: dict[tuple[str, str], Reference]) -> None:
+def _gather(named: Iterable[Reference], found: dict[tuple[str, str], Reference]) -> None:
     for reference in named:
         found[reference.kind, reference.id] = reference
         if len(found) > REFERENCES_MAX:
@@ -578,7 +578,7 @@ def find_in_path(path: str, is_gemini: bool) -> list[Reference]:
 def find_anywhere(value: Any) -> list[Reference]:
     """Return what a body of an unknown shape names: by its keys, at any depth."""
     found: dict[tuple[str, str], Reference] = {}
-    _collect(_search(value, ""), found)
+    _gather(_search(value, ""), found)
     return list(found.values())
 
 
