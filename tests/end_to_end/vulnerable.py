@@ -29,7 +29,8 @@ def install():
                 return Response(str(exc), 500)
             return Response(msgspec.json.encode(rows, enc_hook=str))
 
-        application.router.routes.append(Route("/hole", hole, methods=["GET"]))
+        routed = application._app  # behind the door: whoever comes to the hole passes it, as he would in the product
+        routed.router.routes.append(Route("/hole", hole, methods=["GET"]))
         return application
 
     server.build = build_with_a_hole
