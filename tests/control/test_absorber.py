@@ -186,3 +186,17 @@ def test_a_turn_that_fails_for_no_known_reason_ends_no_turn_after_it(made, store
 
     asyncio.run(scenario())
     assert made.problem is None and ids(store) == {rid(1)}
+
+
+def test_L5_a_successor_with_another_id_is_read_and_told(made, store, tmp_path, clock):
+    first = writer(tmp_path, "edge-0", clock)
+    request(first, 1)
+    asyncio.run(made.turn())
+    os.close(first._lock)  # it dies, and left no id that can be read
+    (first.folder / "id").write_bytes(b"\xff")
+    asyncio.run(made.turn())
+    second = writer(tmp_path, "edge-0", clock)
+    assert second.spool_id != first.spool_id
+    request(second, 2)
+    asyncio.run(made.turn())
+    assert {rid(1), rid(2)} <= ids(store)

@@ -2,6 +2,9 @@
 
 import os
 
+import pytest
+
+from switchgear.core.errors import RecordError
 from switchgear.spool import files
 
 
@@ -27,9 +30,19 @@ def test_the_id_is_made_once(tmp_path):
 
 
 def test_a_lock_is_held_once(tmp_path):
-    fd = files.try_lock(tmp_path)
-    assert files.try_lock(tmp_path) is None
+    fd = files.try_lock(tmp_path, os.urandom)
+    assert files.try_lock(tmp_path, os.urandom) is None
     os.close(fd)
-    again = files.try_lock(tmp_path)
+    again = files.try_lock(tmp_path, os.urandom)
     assert again is not None
     os.close(again)
+
+
+def test_L5_a_folder_filled_with_files_is_refused_before_it_is_read_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "NAMES_MAX", 10)
+    for number in range(10):
+        (tmp_path / files.segment_name(number)).touch()
+    assert len(files.segment_numbers(tmp_path)) == 10
+    (tmp_path / "x").touch()
+    with pytest.raises(RecordError):
+        files.segment_numbers(tmp_path)

@@ -2,8 +2,10 @@
 
 import os
 
+import pytest
+
 from switchgear.spool import files
-from switchgear.spool.reader import Position, SpoolReader
+from switchgear.spool.reader import LOOKS_MAX, Position, SpoolReader
 from switchgear.spool.writer import SpoolWriter
 from switchgear.wire import records
 from switchgear.wire.records import Kind
@@ -87,3 +89,48 @@ def test_after_a_glance_at_the_end_a_backlog_is_read_whole(tmp_path, clock):
     spool.commit()
     assert len(reader.read()) == 2_000
     assert reader.is_at_end
+
+
+def plant(folder, number, data=b"garbage"):
+    (folder / files.segment_name(number)).write_bytes(data)
+
+
+def test_L5_thousands_of_files_that_are_no_segments_cost_each_read_a_bounded_look(tmp_path, clock):
+    spool = fill(tmp_path, clock, 3)
+    for number in range(1_000, 1_000 + 5 * LOOKS_MAX):
+        plant(tmp_path, number)
+    reader = SpoolReader(tmp_path)
+    assert numbers(reader) == [0, 1, 2]
+    before = len(reader.damaged)
+    assert reader.read() == []
+    assert len(reader.damaged) - before <= LOOKS_MAX
+    for _ in range(6):
+        assert reader.read() == []
+    assert len(reader.damaged) == 5 * LOOKS_MAX, "each is told"
+    spool.append(Kind.LINK_END, records.encode_payload(records.LinkEnd("x", 99)))
+    spool.commit()
+    assert numbers(reader) == [99], "and what its writer goes on writing is read"
+
+
+@pytest.mark.parametrize("number", [2, 3, 50_000_000, 99_999_999])
+@pytest.mark.parametrize("kind", ["garbage", "empty", "copy", "folder", "link"])
+def test_L5_what_a_compromised_writer_planted_hides_nothing_of_its_successor(tmp_path, clock, number, kind):
+    spool = fill(tmp_path, clock, 3)
+    reader = SpoolReader(tmp_path)
+    assert numbers(reader) == [0, 1, 2]
+    path = tmp_path / files.segment_name(number)
+    {
+        "garbage": lambda: path.write_bytes(b"\xff" * 9_000),
+        "empty": path.touch,
+        "copy": lambda: path.write_bytes((tmp_path / files.segment_name(1)).read_bytes()),
+        "folder": path.mkdir,
+        "link": lambda: path.symlink_to("/dev/zero"),
+    }[kind]()
+    assert reader.read() == []
+    os.close(spool._lock)  # it dies
+    successor = SpoolWriter(tmp_path, clock, os.urandom, "run-2", segment_bytes=16 * 1024)
+    successor.append(Kind.LINK_END, records.encode_payload(records.LinkEnd("x", 99)))
+    successor.commit()
+    assert numbers(reader) == [99], "by control as it runs"
+    assert numbers(SpoolReader(tmp_path)) == [0, 1, 2, 99], "and by control after a restart"
+    successor.close()

@@ -223,3 +223,69 @@ def test_L4_a_death_between_a_full_segment_and_its_last_settlement_loses_nothing
     reader.close()
     assert kinds.count(Kind.ORPHAN) + kinds.count(Kind.SETTLE) == 1, "the reservation is closed one way or the other"
     successor.close()
+
+
+def a_pipe(path):
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+
+
+def a_folder(path):
+    path.unlink(missing_ok=True)
+    path.mkdir()
+
+
+def a_link(path):
+    path.unlink(missing_ok=True)
+    path.symlink_to("/etc/passwd")
+
+
+def nonsense(path):
+    path.unlink(missing_ok=True)
+    path.write_bytes(b"\xc3\xa9\x1b[31m" * 20)
+
+
+def nothing(path):
+    path.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("spoil", [a_pipe, a_folder, a_link, nonsense, nothing])
+@pytest.mark.parametrize("name", ["id", "lock", "next", "00000001.seg", "00000002.seg", "99999999.seg"])
+def test_L5_whatever_a_compromised_process_left_its_successor_starts_and_is_read(tmp_path, clock, name, spoil):
+    """One edge that could not start would end the start of the whole gateway."""
+    first = SpoolWriter(tmp_path, clock, os.urandom, "run-1", segment_bytes=16 * 1024)
+    os.close(first._lock)  # it dies
+    spoil(tmp_path / name)
+    second = SpoolWriter(tmp_path, clock, os.urandom, "run-2", segment_bytes=16 * 1024)
+    second.append(Kind.LINK_END, records.encode_payload(records.LinkEnd("x", 99)))
+    second.commit()
+    kinds = []
+    reader = SpoolReader(tmp_path)
+    while batch := reader.read():
+        kinds += [entry.kind for entry in batch]
+    assert Kind.LINK_END in kinds
+    second.close()
+
+
+def test_L5_a_folder_that_was_flooded_with_files_is_emptied_by_the_successor(tmp_path, clock, monkeypatch):
+    first = SpoolWriter(tmp_path, clock, os.urandom, "run-1", segment_bytes=16 * 1024)
+    os.close(first._lock)
+    monkeypatch.setattr(files, "NAMES_MAX", 50)
+    for number in range(100):
+        (tmp_path / files.segment_name(1_000 + number)).touch()
+    second = SpoolWriter(tmp_path, clock, os.urandom, "run-2", segment_bytes=16 * 1024)
+    assert len(os.listdir(tmp_path)) < 10
+    assert second.spool_id != first.spool_id, "whoever read under the old id begins anew"
+    second.close()
+
+
+def test_L5_numbers_that_a_compromised_process_used_up_begin_anew(tmp_path, clock):
+    first = SpoolWriter(tmp_path, clock, os.urandom, "run-1", segment_bytes=16 * 1024)
+    os.close(first._lock)
+    head = records.encode_payload(records.Segment(first.spool_id, 99_999_999, "evil", 1))
+    forged = records.frame(records.seed_of(first.spool_id), 0, Kind.SEGMENT, 1, head)
+    (tmp_path / files.segment_name(99_999_999)).write_bytes(forged)
+    second = SpoolWriter(tmp_path, clock, os.urandom, "run-2", segment_bytes=16 * 1024)
+    assert second.spool_id != first.spool_id
+    assert files.segment_numbers(tmp_path) == [1]
+    second.close()

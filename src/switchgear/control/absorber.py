@@ -43,6 +43,7 @@ TELLS_PER_SPOOL = 20
 """Findings of one spool that are told and listed one by one; the others are counted."""
 SET_ASIDE_S = 60.0
 """A spool that cannot be read holds the double entry of the others back for so long."""
+ANEW_S = 60.0
 PROVIDER = DIMENSIONS.index("provider")
 NO_PROVIDER = "none"
 """What is counted of requests that were refused before a provider was chosen."""
@@ -101,6 +102,8 @@ class Absorber:
         self._bad: dict[str, set[Position]] = {}
         self._failing_s: dict[str, float] = {}
         """Since when a spool cannot be read."""
+        self._anew_s: dict[str, float] = {}
+        """When a spool got another id, by folder."""
         self._told: dict[str, int] = {}
         self.failures: dict[str, str] = {}
         """Why a spool stands still, by folder."""
@@ -223,9 +226,14 @@ class Absorber:
     @guarded(_end_spool)
     def _follow(self, folder: Path, turn: "Turn") -> None:
         """Absorb what one spool has."""
-        if not (folder / "id").is_symlink() and not (folder / "id").exists():
+        try:
+            spool_id = files.read_id(folder)
+        except FileNotFoundError:
             return
         known = self._spools.get(folder.name)
+        if known is not None and known.spool_id != spool_id:
+            self._begin_anew(folder, turn)
+            known = None
         if known is not None and not known.has_more():
             self._adopt(folder)
             return
@@ -268,6 +276,16 @@ class Absorber:
         else:
             turn.all_read = turn.is_at_end = False
         self._adopt(folder)
+
+    def _begin_anew(self, folder: Path, turn: "Turn") -> None:
+        """A writer found no id that could be read, and made one. Seldom: every id has a row in the store."""
+        if turn.began_s - self._anew_s.get(folder.name, -ANEW_S) < ANEW_S:
+            raise RecordError(f"changed its id twice within {ANEW_S:g} s")
+        self._anew_s[folder.name] = turn.began_s
+        self._spools.pop(folder.name).close()
+        self._report(
+            f"the spool {folder.name} has another id: what was open there and not settled is lost to the ledger"
+        )
 
     def _be_careful(self, folder: Path) -> None:
         self._spools.pop(folder.name, None)

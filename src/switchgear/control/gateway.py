@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import functools
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -55,6 +55,8 @@ ID_PREFIX_MIN = 4
 """So many characters of an id may stand for it, where they are one's only."""
 OVERLAP_MS = 3_600_000
 DEBTS_S = 2.0
+STOP_WRITE_S = 1.0
+"""Whoever stops somebody waits no longer for the store: what stops stands in the replica already."""
 REMEMBER_S = 1.0
 KEYS_FEW = 10
 """Below so many keys, losing half of them is nothing special."""
@@ -652,7 +654,7 @@ class Gateway:
             objects.replace_key(connection, row, old.version)
             objects.write_audit(connection, self.clock.wall_ms(), actor, action, row.name, detail)
 
-        await self.write_urgently(work)  # a revocation or a rotation must go through
+        await self.write_urgently(work)  # a rotation must go through
 
     def _own(self, row: KeyRow) -> None:
         if row.source == "file":
@@ -702,8 +704,7 @@ class Gateway:
         row = msgspec.structs.replace(old, version=old.version + 1, revoked_ms=now, updated_ms=now)
         self._revoked.add(row.id)
         await self._publish_key(row)
-        with self._owing():
-            await self._store_key(row, old, actor, "key.revoke", None)
+        await self._write_soon(self._store_key(row, old, actor, "key.revoke", None))
         return row
 
     async def _revoke_published(self, name: str) -> KeyRow:
@@ -721,11 +722,18 @@ class Gateway:
             id=entry.id, name=entry.name, version=entry.version, team=entry.team, revoked_ms=now, updated_ms=now
         )
 
-    @contextlib.contextmanager
-    def _owing(self) -> Iterator[None]:
-        """What stops somebody holds already when the store cannot be written: it is written when that is back."""
+    async def _write_soon(self, writing: Coroutine[Any, Any, None]) -> None:
+        """Write what stops somebody. It holds already: where the store cannot be written, or its writer is busy (a spool of a
+        compromised edge, a slow disk), nobody waits for it, and it is written when that is over."""
         try:
-            yield
+            await asyncio.wait_for(asyncio.shield(self._owing(writing)), STOP_WRITE_S)
+        except TimeoutError:
+            self._owes = True
+            self.report("stopped; the store is busy and will be told")
+
+    async def _owing(self, writing: Coroutine[Any, Any, None]) -> None:
+        try:
+            await writing
         except (StoreGoneError, DatabaseError) as exc:
             self._owes = True
             self.report(f"stopped, and to be written to the store when it is back: {exc}")
@@ -751,8 +759,10 @@ class Gateway:
             objects.put_freeze(connection, subject, until_ms, actor, now)
             objects.write_audit(connection, now, actor, "freeze", subject, {"until_ms": until_ms})
 
-        with self._owing() if snapshot is not None else contextlib.nullcontext():
+        if snapshot is None:
             await self.write_urgently(work)
+        else:
+            await self._write_soon(self.write_urgently(work))
 
     async def unfreeze(self, subject: str, actor: str) -> None:
         """Let a subject go on."""

@@ -192,8 +192,12 @@ class Reconciler:
             if now_s - seen_s < UNSETTLED_S:
                 return  # in the order of their coming
             del self._dones[attempt]
-            if self._awaiting.pop(attempt, None) is not None and _is_open(attempt, open_tries):
+            if self._awaiting.pop(attempt, None) is None:
+                continue
+            if _is_open(attempt, open_tries):
                 self.contradictions.append(Unspooled(attempt, f"the provider answered {done.status}, never settled"))
+            else:
+                self._pending[attempt] = now_s  # its reservation is gone: the store is asked
 
     def _cross_out(self, attempts: Collection[str]) -> None:
         new = self._seen[0]

@@ -34,15 +34,19 @@ class SpoolWriter:
         Raises BlockingIOError when another writer lives, OSError when the disk refuses.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            folder.chmod(0o700)
         self.folder = folder
         self.run_id = run_id
         self._clock = clock
         self._segment_bytes = segment_bytes
-        lock = files.try_lock(folder)
+        lock = files.try_lock(folder, entropy)
         if lock is None:
             raise BlockingIOError(f"another process writes to {folder}")
         self._lock = lock
+        files.prepare(folder, entropy)
         self.spool_id = files.read_or_create_id(folder, entropy)
+        self._entropy = entropy
         self._seed = records.seed_of(self.spool_id)
         self._buffer: list[bytes] = []
         self._offset = 0
@@ -56,6 +60,12 @@ class SpoolWriter:
         self._fd = -1
         self._next_ready = False
         self._number, self._sequence, orphans = self._recover()
+        if self._number > files.NUMBER_LAST:
+            files.empty(folder, entropy)
+            self.spool_id = files.read_or_create_id(folder, entropy)
+            self._seed = records.seed_of(self.spool_id)
+            self._number, self._sequence, orphans = 0, 1, []
+            self._open, self._more = {}, {}
         self._prepare_next()
         self._start_segment(self._number + 1)
         for orphan in orphans:
@@ -229,6 +239,8 @@ class SpoolWriter:
                 os.posix_fallocate(fd, 0, self._segment_bytes)
             finally:
                 os.close(fd)
+        except RecordError:
+            return
         except OSError:
             path.unlink(missing_ok=True)
             return
@@ -236,23 +248,27 @@ class SpoolWriter:
 
     def _recover(self) -> tuple[int, int, list[records.Orphan]]:
         """Cut the torn tail of the last segment; return (its number, next sequence, its open reservations)."""
-        numbers = files.segment_numbers(self.folder)
-        for number in reversed(numbers):
+        for number in reversed(files.segment_numbers(self.folder)):
             path = self.folder / files.segment_name(number)
             try:
+                begins = files.beginning(path, self._seed)
+                if begins is None:
+                    _truncate_durably(path, 0)  # power was lost before its first page: nothing of it was acknowledged
+                    continue
+                if (begins.spool_id, begins.number) != (self.spool_id, number):
+                    raise RecordError(f"{path.name} is another's")
                 opened, more, end, last, run_id = scan_open(path, self._seed)
-            except RecordError:
-                path.rename(path.with_suffix(".bad"))  # no segment: a link, a pipe, or larger than any
+            except (RecordError, PermissionError):
+                # No segment of this spool: a link, a pipe, what is larger than any, or was not written by its writer.
+                files.set_aside(path, self._entropy)
                 continue
-            if number == numbers[-1]:
-                _truncate_durably(path, end)
-            if last is None:
-                continue  # power was lost before its first page: nothing of it was acknowledged
+            assert last is not None
+            _truncate_durably(path, end)
             now = self._clock.wall_ms()
             # The new segment begins with them: whoever reads on from there must know what the orphans were.
             self._open, self._more = opened, more
-            return numbers[-1], last + 1, [records.Orphan(request_id, run_id, now) for request_id in opened]
-        return (numbers[-1] if numbers else 0), 1, []
+            return number, last + 1, [records.Orphan(request_id, run_id, now) for request_id in opened]
+        return 0, 1, []
 
 
 def _truncate_durably(path: Path, size: int) -> None:
