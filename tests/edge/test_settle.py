@@ -1,5 +1,7 @@
 """What a settlement says of usage that broke off, and of what was dropped."""
 
+import pytest
+
 from switchgear.core.usage import TokenUsage
 from switchgear.edge import settle
 from switchgear.edge.context import RequestContext
@@ -27,3 +29,19 @@ def test_a_stream_that_broke_off_is_never_billed_less_than_was_seen():
         TokenUsage(input=5, output=2, reasoning=6),
         "it broke off",
     )
+
+
+@pytest.mark.parametrize(
+    ("usage", "is_believed"),
+    [
+        (TokenUsage(input=0, output=0), False),
+        (TokenUsage(), False),
+        (TokenUsage(input=0, output=0, reasoning=0, cache_read=0), False),
+        (TokenUsage(input=1), True),
+        (TokenUsage(input=0, cache_read=9), True),
+        (TokenUsage(reasoning=3), True),
+        (TokenUsage(image=1290), True),
+    ],
+)
+def test_a_usage_of_zero_is_no_usage(usage, is_believed):
+    assert settle.reported(usage) is (usage if is_believed else None)

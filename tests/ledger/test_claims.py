@@ -5,7 +5,7 @@ import pytest
 
 from switchgear.core.usage import TokenUsage
 from switchgear.ledger.build import OpenRequest
-from switchgear.ledger.claims import Claim, claims_of, contradiction, is_free
+from switchgear.ledger.claims import Claim, claims_of, contradiction, is_free, is_thin
 from switchgear.wire import records
 
 WHO = records.Who("k", "bot", 1, None, None, None)
@@ -43,9 +43,6 @@ def judge(settle, journal, **more):
         (settled([None], "upstream_error", None, 0, 502), done()),  # no head came
         (settled([200], "ok", None, 0), done()),  # 2xx, and nothing used
         (settled([200], "ok", None, None), done()),
-        (settled([200], "ok", (1, 1), 1), done(size=60_000)),  # two tokens of sixty thousand bytes
-        (settled([200], "upstream_error", None, 0), done(size=2_000_000)),  # an error page of two megabytes
-        (settled([200], "client_gone", (1, 0), 1), done(size=9_000_000)),
         (settled([500], "upstream_error", None, 0, 500), done(status=201)),
     ],
 )
@@ -67,6 +64,11 @@ def test_C8_false_books_are_found(settle, journal):
         (settled([200], "upstream_error", None, 0, 502), done(size=5_000)),  # an error under status 200
         (settled([200], "ok", (10, 1_000)), done(size=3_500_000)),  # twenty alternatives a token
         (settled([200], "ok", (10, 1)), done(size=9_000)),  # a Responses stream of one token
+        (settled([200], "ok", (50, 20)), done(size=2_000_000)),  # an image that a tool made stands in the answer
+        (settled([200], "ok", (1, 1), 1), done(size=400_000)),
+        (settled([200], "upstream_error", None, 0), done(size=2_000_000)),  # a page of two megabytes, as last attempt
+        (settled([200], "client_gone", (1, 0), 1), done(size=9_000_000)),
+        (settled([200], "ok", (0, 0), 0), done()),  # told by their number only
     ],
 )
 def test_C8_honest_books_raise_no_alarm(settle, journal):
@@ -97,3 +99,11 @@ def test_C8_answers_booked_as_nothing_are_counted():
     assert is_free(Claim(200, True, "upstream_error", None, 0, True), done())
     assert not is_free(Claim(200, True, "upstream_error", None, 0, True), done(status=500))
     assert not is_free(Claim(200, True, "ok", 5, 0, True), done())
+    assert is_free(Claim(200, True, "ok", 0, 0, True), done()), "a usage of zero is nothing"
+    assert not is_free(Claim(200, True, "client_gone", 0, 0, True), done(reason="cancelled"))
+
+
+def test_C8_answers_larger_than_their_words_are_counted():
+    assert is_thin(Claim(200, True, "ok", 2, 1, True), done(size=400_000))
+    assert not is_thin(Claim(200, True, "ok", 1_000, 1, True), done(size=400_000))
+    assert not is_thin(Claim(200, True, "ok", 2, 1, False), done(size=400_000))

@@ -183,6 +183,35 @@ def test_C8_an_answer_that_is_never_settled_is_told_after_an_hour(tmp_path, cloc
     spool.close()
 
 
+def test_C8_an_answer_that_is_not_settled_soon_is_counted_once_its_spool_was_read_since(tmp_path, clock):
+    spool = journal(tmp_path, clock)
+    books, attempt = Reconciler(tmp_path, None), f"{rid(1)}-1"
+    spool.append(Kind.DISPATCH, records.encode_payload(records.Dispatch(attempt, "fake/main", 1, "run")))
+    end(spool, attempt)
+    books.scan(1.0)
+    books.settle({}, lambda _: 1, 1.0)
+    for now_s, read_until_s, expected in ((10.0, 10.0, 0), (100.0, 5.0, 0), (100.0, 99.0, 1)):
+        books.unsettled(now_s, lambda _: 1, read_until_s)
+        assert books.unsettled_now == expected
+    books.settle({attempt: None}, lambda _: 0, 101.0)
+    books.unsettled(101.0, lambda _: 0, 101.0)
+    assert books.unsettled_now == 0
+    spool.close()
+
+
+def test_C8_an_answer_whose_reservation_vanished_is_asked_for_in_the_store(tmp_path, clock):
+    spool = journal(tmp_path, clock)
+    books, attempt = Reconciler(tmp_path, None), f"{rid(1)}-1"
+    spool.append(Kind.DISPATCH, records.encode_payload(records.Dispatch(attempt, "fake/main", 1, "run")))
+    end(spool, attempt)
+    books.scan(1.0)
+    books.settle({}, lambda _: 1, 1.0)
+    books.unsettled(3_700.0, lambda _: 0)
+    assert books.overdue(3_701.0) == [attempt]
+    assert books.judge([attempt], {}) == [attempt], "nobody settled it"
+    spool.close()
+
+
 def test_C8_what_the_vault_should_not_have_written_ends_nothing(tmp_path, clock):
     spool = journal(tmp_path, clock)
     spool.append(Kind.DONE, records.encode_payload([f"{rid(1)}-1", 2**63, "x" * 300, -1, 5, 5]))

@@ -134,3 +134,16 @@ def test_L5_what_a_compromised_writer_planted_hides_nothing_of_its_successor(tmp
     assert numbers(reader) == [99], "by control as it runs"
     assert numbers(SpoolReader(tmp_path)) == [0, 1, 2, 99], "and by control after a restart"
     successor.close()
+
+
+def test_L5_what_is_remembered_of_files_that_are_no_segments_is_bounded(tmp_path, clock):
+    fill(tmp_path, clock, 3)
+    reader = SpoolReader(tmp_path)
+    numbers(reader)
+    for turn in range(20):
+        for number in range(1_000 + turn * LOOKS_MAX, 1_000 + (turn + 1) * LOOKS_MAX):
+            plant(tmp_path, number)
+        assert reader.read() == []
+        for number in range(1_000 + turn * LOOKS_MAX, 1_000 + (turn + 1) * LOOKS_MAX):
+            (tmp_path / files.segment_name(number)).unlink()
+    assert len(reader.damaged) <= 5 * LOOKS_MAX and len(reader._passed) <= 5 * LOOKS_MAX

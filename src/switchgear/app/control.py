@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import importlib
+import itertools
 import os
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ class Configuration(msgspec.Struct):
 
 
 DRAIN_S = 10.0
+FILES_MAX = 2_000
 RETRY_S = 1.0
 
 
@@ -290,6 +292,8 @@ def status(layout: Layout, gateway: Gateway, absorber: Absorber, books: DoubleEn
             "unspooled": books.unspooled,
             "repeated": books.repeated,
             "contradicted": books.contradicted,
+            "booked_as_nothing": books.free,
+            "booked_as_little": books.thin,
         },
         "refused_requests": absorber.refused(),
         "config": {"source": compiled.source, "digest": compiled.digest, "restart": gateway.needs_restart()},
@@ -317,4 +321,12 @@ def _drift(source: str, on_disk: str) -> str:
 
 
 def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.glob("edge-*/*.seg"))
+    """Return the bytes of the edges' segments; of a folder that somebody filled with files, those of the first FILES_MAX."""
+    total = 0
+    for spool in folder.glob("edge-*"):
+        with contextlib.suppress(OSError), os.scandir(spool) as entries:
+            for entry in itertools.islice(entries, FILES_MAX):
+                if entry.name.endswith(".seg"):
+                    with contextlib.suppress(OSError):
+                        total += entry.stat(follow_symlinks=False).st_size
+    return total

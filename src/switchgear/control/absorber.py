@@ -41,6 +41,8 @@ TURN_S = 0.25
 """A turn has the store's writer to itself: a revocation waits for it."""
 TELLS_PER_SPOOL = 20
 """Findings of one spool that are told and listed one by one; the others are counted."""
+KEPT_PER_SPOOL = 1_000
+"""Findings of one spool that the store keeps: a compromised edge makes as many as it likes."""
 SET_ASIDE_S = 60.0
 """A spool that cannot be read holds the double entry of the others back for so long."""
 ANEW_S = 60.0
@@ -352,10 +354,12 @@ class Absorber:
         return spool, blocked, batch, changes
 
     def _tell(self, folder: Path, finding: Finding, connection: Connection) -> None:
-        ledger_rows.put_quarantine(connection, finding.spool_id, finding.segment, finding.reason, self._clock.wall_ms())
         if finding in self.findings:
             return
         told = self._told[folder.name] = self._told.get(folder.name, 0) + 1
+        if told <= KEPT_PER_SPOOL:
+            now_ms = self._clock.wall_ms()
+            ledger_rows.put_quarantine(connection, finding.spool_id, finding.segment, finding.reason, now_ms)
         if told <= TELLS_PER_SPOOL:
             self.findings.append(finding)
             self._report(f"spool {folder.name}, segment {finding.segment}: {finding.reason}")

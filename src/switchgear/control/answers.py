@@ -48,6 +48,10 @@ class DoubleEntry(msgspec.Struct):
     unspooled: int
     repeated: int
     contradicted: int = 0
+    booked_as_nothing: int = 0
+    """Whole answers with status 2xx for which the edges booked nothing."""
+    booked_as_little: int = 0
+    """Answers far larger than the words that were booked for them: images or sources in them."""
 
 
 class InForce(msgspec.Struct):

@@ -52,6 +52,7 @@ class DoubleEntry:
         """Why nothing is compared, if so."""
         self._told: list[str] = []
         self._free_told = 0
+        self._unsettled_told = 0
 
     @property
     def problems(self) -> list[str]:
@@ -62,6 +63,11 @@ class DoubleEntry:
     def free(self) -> int:
         """How many answers came whole and were booked as nothing."""
         return self._reconciler.free if self._reconciler is not None else 0
+
+    @property
+    def thin(self) -> int:
+        """How many answers were far larger than the words that were booked for them."""
+        return self._reconciler.thin if self._reconciler is not None else 0
 
     @property
     def checked(self) -> int:
@@ -100,7 +106,7 @@ class DoubleEntry:
         now_s = self._clock.monotonic_s()
         await asyncio.to_thread(books.scan, now_s)
         books.settle(self._absorber.take_attempts(), self._absorber.open_tries, now_s)
-        books.unsettled(now_s, self._absorber.open_tries)
+        books.unsettled(now_s, self._absorber.open_tries, self._absorber.read_until_s)
         overdue = books.overdue(self._absorber.read_until_s)
         missing: list[str] = []
         for at in range(0, len(overdue), BATCH):
@@ -131,8 +137,15 @@ class DoubleEntry:
                 await self._say(f"{len(found)} attempts {what}", books)
         if books.free >= max(FREE_MIN, 2 * self._free_told) and books.free * FREE_SHARE >= books.compared:
             self._free_told = books.free
-            what = "answers with status 2xx are booked as failures that cost nothing: providers put errors under"
+            what = "answers with status 2xx are booked as nothing: providers put errors under"
             await self._say(f"{books.free} {what} that status, or an edge is compromised", books)
+        late = books.unsettled_now
+        if late >= max(FREE_MIN, 2 * self._unsettled_told) and late * FREE_SHARE >= books.compared:
+            self._unsettled_told = books.unsettled_now
+            what = (
+                "answers of providers ended and are not settled: their clients read slowly, or an edge is compromised"
+            )
+            await self._say(f"{books.unsettled_now} {what}", books)
 
     async def _say(self, text: str, books: Reconciler) -> None:
         self._told = [*self._told[-9:], text]

@@ -187,6 +187,14 @@ def estimate(context: RequestContext, output_tokens: int, reason: str) -> None:
     context.estimate_reason = reason
 
 
+def reported(usage: TokenUsage | None) -> TokenUsage | None:
+    """Return what a provider reported, None where that is nothing: no prompt has no tokens, and a server that counts none (or
+    puts zeros) is estimated like one that says nothing."""
+    if usage is None or usage.input or usage.output or usage.input_total or usage.output_total:
+        return usage
+    return None
+
+
 def complete(context: RequestContext, usage: TokenUsage | None, output_tokens: int, final: bool, reason: str) -> None:
     """Fill in the usage of a stream that broke off: what was reported so far, but never less output than was seen. Some
     providers report their input at the beginning and their output at the end (`final`)."""

@@ -537,10 +537,11 @@ class Transfer:
         self._note_attempt(head.status, None)
         context.status, context.outcome = head.status, "client_gone" if context.gone else "ok"
         counts = self._is_free
-        context.usage = None if counts else reading.usage
+        is_media = request.operation in passage.MEDIA_OPERATIONS
+        context.usage = None if counts else reading.usage if is_media else settle.reported(reading.usage)
         context.units = _units(request, reading)
         context.dropped = way.dropped
-        if reading.usage is None and not counts and request.operation not in passage.MEDIA_OPERATIONS:
+        if context.usage is None and not counts and not is_media:
             settle.estimate(context, self._body_bytes // SEEN_BYTES_PER_TOKEN, "the provider reported no usage")
         context.bytes_out = len(out)
         cost = self._settle(reading, billed=not counts)
@@ -661,7 +662,7 @@ class Transfer:
         assert meter is not None
         self._note_attempt(context.status, None if meter.is_clean else "unfinished")
         reading = meter.reading
-        context.usage = reading.usage
+        usage = settle.reported(reading.usage)
         context.bytes_out += len(out)
         clean_end = meter.is_clean
         if clean_end:
@@ -670,7 +671,7 @@ class Transfer:
             context.outcome = "upstream_error"
             context.error = ("upstream_broken", "the stream ended without a proper end")
         why = "the provider reported no usage in the stream" if clean_end else "the stream broke off"
-        settle.complete(context, reading.usage, self._seen(), clean_end, why)
+        settle.complete(context, usage, self._seen(), clean_end, why)
         cost = self._settle(reading)
         if self._rider is not None:
             rest = self._rider.finish(cost if clean_end else None)

@@ -339,6 +339,8 @@ class SpoolAbsorber:
             self._find(batch, entry, f"a record of kind {entry.kind} is set aside: {self._unexpected}")
             self._unexpected = None
             self._pass(entry)
+        if len(self._told) > len(self._reader.damaged):
+            self._told.intersection_update(self._reader.damaged)
         for segment in self._damage:
             batch.findings.append(Finding(self.spool_id, segment, "a record in the middle is damaged"))
             self._told.add(segment)

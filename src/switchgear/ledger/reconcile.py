@@ -15,7 +15,7 @@ from types import MappingProxyType
 import msgspec
 
 from switchgear.core.errors import RecordError
-from switchgear.ledger.claims import Claim, contradiction, is_free
+from switchgear.ledger.claims import ENVELOPE_BYTES, Claim, contradiction, is_free, is_thin
 from switchgear.spool import files
 from switchgear.spool.reader import Position
 from switchgear.wire import records
@@ -37,6 +37,8 @@ _RECORD = re.compile(rb"[\x94-\x9f](?:[\xa0-\xbf]|\xd9.)([0-9a-z]{1,40}-[0-9]{1,
 """records.Dispatch and records.Done in msgpack: arrays that begin with the attempt's id. Which of them, the head before says."""
 OPEN_MAX = 100_000
 """Ends without claims, and claims without ends, that are remembered; the oldest are let go."""
+UNSETTLED_SOON_S = 20.0
+"""Many answers that ended so long ago and are not settled are told at once (control/double_entry)."""
 UNSETTLED_S = 3_600.0
 """An answer that ended so long ago and is not settled: no client reads so slowly (limits.write_stall_s)."""
 
@@ -68,6 +70,10 @@ class Reconciler:
         """What the two books do not agree on, since the last look."""
         self.free = 0
         """Answers that came whole and that the edges booked as nothing, since the start: some providers put errors under 200."""
+        self.thin = 0
+        """Answers far larger than the words that were booked for them, since the start: images in them, or lies."""
+        self.unsettled_now = 0
+        """Answers that ended UNSETTLED_SOON_S ago and more, and are not settled."""
         self.compared = 0
         """Attempts whose end both books tell."""
         self.repeated: list[str] = []
@@ -113,8 +119,10 @@ class Reconciler:
         reason = contradiction(claim, done)
         if reason is not None:
             self.contradictions.append(Unspooled(attempt, reason))
-        elif claim.tokens is None and is_free(claim, done):
-            self.free += 1
+        elif not claim.tokens:
+            self.free += is_free(claim, done)
+        elif done.bytes_in > ENVELOPE_BYTES:
+            self.thin += is_thin(claim, done)
 
     def _read(self) -> list[tuple[str, records.Done | None]] | None:
         segment, offset = self.position.segment, self.position.offset
@@ -186,11 +194,16 @@ class Reconciler:
         while len(self._awaiting) > OPEN_MAX:
             del self._awaiting[next(iter(self._awaiting))]
 
-    def unsettled(self, now_s: float, open_tries: Callable[[str], int]) -> None:
-        """Note the answers that ended long ago and that nobody settled."""
+    def unsettled(self, now_s: float, open_tries: Callable[[str], int], read_until_s: float = float("inf")) -> None:
+        """Note the answers that ended long ago and that nobody settled; count those that ended a while ago. `read_until_s`: when
+        the last look began that read all spools to their ends."""
+        self.unsettled_now = 0
         for attempt, (seen_s, done) in list(self._dones.items()):
             if now_s - seen_s < UNSETTLED_S:
-                return  # in the order of their coming
+                if min(now_s, read_until_s) - seen_s < UNSETTLED_SOON_S:
+                    return  # in the order of their coming
+                self.unsettled_now += attempt in self._awaiting
+                continue
             del self._dones[attempt]
             if self._awaiting.pop(attempt, None) is None:
                 continue

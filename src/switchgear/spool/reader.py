@@ -124,7 +124,11 @@ class SpoolReader:
         """Return the next segment that begins as one of this spool does. What lies between is passed over and never looked at
         again: a compromised writer leaves thousands of files, under names before those of its successor and after them."""
         looked = 0
-        for number, inode in sorted(files.segments(self.folder).items()):
+        present = files.segments(self.folder)
+        if len(self._passed) > 2 * len(present) + LOOKS_MAX:  # most are gone: what is remembered has a bound
+            self._passed = {number: inode for number, inode in self._passed.items() if number in present}
+            self.damaged = [number for number in self.damaged if number in present]
+        for number, inode in sorted(present.items()):
             if number <= self.position.segment or self._passed.get(number) == inode:
                 continue
             looked += 1
