@@ -54,8 +54,21 @@ def test_json_is_short_for_the_format():
 
 def test_nobody_is_asked_where_nobody_can_answer():
     base.confirm("sure?", True)
-    with pytest.raises(UserError, match="--yes"):
+    with pytest.raises(UserError, match=r"^sure\? ") as info:
         CliRunner().invoke(click.Command("x", callback=lambda: base.confirm("sure?", False)), standalone_mode=False, catch_exceptions=False)  # fmt: skip
+    assert "--yes" in info.value.hint and info.value.exit_code == 2
+
+
+def test_a_missing_name_is_asked_for_with_an_example_of_that_command():
+    @click.command(epilog=base.examples("model rm fast"))
+    @base.name_argument()
+    def rm(name):
+        pass
+
+    group = base.Group("model", commands={"rm": rm})
+    with pytest.raises(UserError) as info:
+        group.main(["rm"], prog_name="model", standalone_mode=False)
+    assert info.value.hint == "e.g. model rm fast"
 
 
 @things.command("show")

@@ -3,6 +3,7 @@ from click.testing import CliRunner
 
 from switchgear.cli.client import Client
 from switchgear.cli.freeze import freeze, unfreeze
+from switchgear.core.errors import UserError
 
 
 def answer(_self, _method, path, body=None):
@@ -26,6 +27,18 @@ def test_the_end_has_a_zone(monkeypatch):
     monkeypatch.setattr(Client, "call", answer)
     text = CliRunner().invoke(freeze, ["key", "ci", "--for", "15m", "--tz", "Europe/Berlin"]).output
     assert "for 15m, until 2026-11-26 18:50:19 +01:00" in text
+
+
+def test_a_freeze_that_would_be_over_at_once_is_refused(monkeypatch):
+    monkeypatch.setattr(Client, "call", answer)
+    assert "over at once" in str(CliRunner().invoke(freeze, ["key", "ci", "--for", "0s"]).exception)
+
+
+@pytest.mark.parametrize("command", [freeze, unfreeze])
+@pytest.mark.parametrize(("arguments", "example"), [(["provider"], "provider NAME"), (["all", "x"], "all")])
+def test_what_should_have_been_written_is_of_the_same_kind(command, arguments, example):
+    raised = CliRunner().invoke(command, arguments).exception
+    assert isinstance(raised, UserError) and raised.hint.endswith(f"freeze {example}")
 
 
 @pytest.mark.parametrize("command", [freeze, unfreeze])

@@ -71,6 +71,11 @@ def test_moments_of_an_object_are_times_with_a_zone_in_csv(capsys):
     assert capsys.readouterr().out == "expires,key.revoked,latency_ms\r\n2026-11-26T17:50:19+00:00,,5\r\n"
 
 
+def test_money_of_an_object_is_a_decimal_of_usd_in_csv(capsys):
+    Output("csv").one({"spent_nanousd": 1_500_000_000, "cost": {"total_nanousd": None}})
+    assert capsys.readouterr().out == "spent_usd,cost.total_usd\r\n1.500000000,\r\n"
+
+
 def test_what_has_no_csv_says_so():
     with pytest.raises(UserError, match="no CSV"):
         Output("csv").no_csv("it is a document")

@@ -49,6 +49,23 @@ def test_what_is_no_month_is_refused(text):
         times.month_ms(text)
 
 
+@pytest.mark.parametrize("text", ["0s", "0d"])
+def test_what_is_over_at_once_is_refused(text):
+    for read in (times.span_ms, times.expiry):
+        with pytest.raises(UserError, match="over at once"):
+            read(text)
+
+
+def test_a_time_in_which_nothing_can_be_is_refused():
+    now = 100 * 86_400_000
+    assert times.period(None, None, now) == (None, None)
+    assert times.period("7d", "1d", now) == (now - 7 * 86_400_000, now - 86_400_000)
+    for since, until in (("1d", "7d"), ("2d", "2d"), ("2099-01-01", None)):
+        with pytest.raises(UserError, match="nothing can be in between") as info:
+            times.period(since, until, now)
+        assert info.value.exit_code == 2
+
+
 def test_an_expiry_that_is_past_or_has_no_unit_is_refused_with_what_to_write():
     for text, said in (("2020-01-01", "past"), ("90", "neither"), ("soon", "neither")):
         with pytest.raises(UserError, match=said):

@@ -38,6 +38,9 @@ def compile_(text):
         ("providers: {x: {kind: opnai}}", "did you mean 'openai'"),
         ("providers: {openai: {ca_file: missing.pem}}", "cannot be read"),
         ("pricing: {discount: {openai: ten}}", "percentage"),
+        ("providers: {openai: {auth: bearr}}", "did you mean 'bearer'"),
+        ("providers: {x: {dialect: openai, base_url: 'https://${H}/v1'}}", "write {env: NAME}"),
+        ("models: {a: {strategy: roulette, deployments: [{provider: openai, model: m}]}}", "known is ordered"),
         ("version: 2", "2 is not known"),
         ("listen: {data: here}", "HOST:PORT"),
         ("store: postgresql", "not supported"),
@@ -51,6 +54,14 @@ def test_problems_are_found(text, expected):
     _, problems, _ = compile_(text)
     assert any(expected in message for _, _, message in problems), problems
     assert all(line > 0 for line, _, _ in problems)
+
+
+def test_one_mistake_is_one_problem():
+    reader = Reader(lambda kind, name: None)
+    config = reader.read(reader.compose("providers: {openai: {credentials: [{secret: sk-plain}]}}", "x.yaml"))
+    compiler = Compiler(config, reader, lambda path: None)
+    compiler.compile()
+    assert [p.message.partition(":")[0] for p in (*reader.problems, *compiler.problems)] == ["a secret may not stand in the file"]  # fmt: skip
 
 
 def test_a_whole_configuration():

@@ -48,6 +48,21 @@ def test_secrets_come_by_reference_only():
     assert "sk-abc" not in str(read(text % "sk-abc")[1])
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("model_list: []", "switchgear import litellm FILE"),
+        ("general_settings: {}", "switchgear import litellm FILE"),
+        ("pricing: {overrides: {a/b: {output: 1}}}", "did you mean 'output_per_mtok'"),
+        ("a:\n  b: 1\n c: 2\n", "indented"),
+        ("a: \x01", "control characters are not allowed"),
+    ],
+)
+def test_what_people_write_from_habit_is_told_what_it_is_here(text, said):
+    messages = [problem[2] for problem in read(text)[1]]
+    assert any(said in message for message in messages) and "unicode string" not in str(messages), messages
+
+
 def test_any_text_may_be_a_reference():
     config, _ = read("listen: {data: {env: L}}", {"L": "127.0.0.1:1"})
     assert config.listen.data == "127.0.0.1:1"

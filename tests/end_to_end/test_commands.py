@@ -176,6 +176,44 @@ def test_a_filter_that_nothing_has_is_an_error(own, asked, arguments, said):
     assert done.returncode in {1, 2} and said in done.stderr, done
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("log list --cursor garbage", "no request's id"),
+        ("log list --since 1d --until 7d", "nothing can be in between"),
+        ("log show 01a2", "6 characters"),
+        ("usage --since 2099-01-01", "nothing can be in between"),
+        ("usage --month 2026-10 --since 7d", "--month is a time of its own"),
+        ("price set fake/echo --free --input 1", "--free alone"),
+        ("doctor --trust x", "--advisories"),
+        ("discover --root /nowhere", "is not a folder"),
+        ("freeze model fake/ecko", "'fake/echo'"),
+        ("freeze provider", "freeze provider NAME"),
+        ("credential add openai --from-env NOBODY_HAS_THIS", "is not set here"),
+    ],
+)
+def test_wrong_use_is_said_and_changes_nothing(own, arguments, said):
+    done = own.cli(*arguments.split(), check=False)
+    assert done.returncode == 2 or arguments.startswith("log show"), done
+    assert said in done.stderr and "Traceback" not in done.stderr, done
+
+
+@pytest.mark.parametrize("command", ["config diff", "config apply --dry-run", "config rollback previous --dry-run"])
+def test_changes_of_the_configuration_are_rows_in_csv(own, tmp_path, command):
+    (tmp_path / "x.yaml").write_text("models: {of-the-file: openai/x}\n")
+    file = [] if "rollback" in command else [str(tmp_path / "x.yaml")]
+    own.cli("model", "add", "for-csv", "fake/echo")
+    done = own.cli(*command.split(), *file, "-o", "csv", check=False)
+    own.cli("model", "remove", "for-csv", "--yes")
+    rows = list(csv.reader(io.StringIO(done.stdout)))
+    assert rows[0][-1] in {"new", "change"} and len({len(row) for row in rows}) == 1, done
+
+
+def test_a_model_that_goes_nowhere_is_explained_with_the_nearest_name(own):
+    done = own.cli("model", "explain", "fats", check=False)
+    assert done.returncode == 1 and "did you mean 'fast'?" in done.stdout
+
+
 def test_what_exists_and_matches_nothing_is_no_error(own, asked):
     own.key("never-used")
     for arguments in (

@@ -142,13 +142,16 @@ def test_geminis_array_mode_stays_open_when_the_stream_breaks(ask):
     assert not data.removesuffix(b"<CUT>").endswith(b"]") and data.endswith(b"<CUT>")
 
 
-def test_model_lists_speak_the_clients_shape(ask):
+def test_model_lists_speak_the_clients_shape(ask, key):
     assert "fast" in [m["id"] for m in json.loads(ask("GET", "/v1/models")[2])["data"]]
     anthropic = json.loads(ask("GET", "/v1/models?limit=1000", headers={"anthropic-version": "2023-06-01"})[2])
     assert anthropic["has_more"] is False and anthropic["data"][0]["type"] == "model"
     assert "models/fast" in [m["name"] for m in json.loads(ask("GET", "/v1beta/models")[2])["models"]]
     assert "fast" in [m["slug"] for m in json.loads(ask("GET", "/v1/models?client_version=1.0")[2])["models"]]
     assert json.loads(ask("GET", "/v1beta/models/fast")[2])["name"] == "models/fast"
+    google = {"x-goog-api-key": key}  # google-genai 3.6 asks without beta
+    assert "models/fast" in [m["name"] for m in json.loads(ask("GET", "/v1/models?pageSize=9", headers=google, auth=False)[2])["models"]]  # fmt: skip
+    assert json.loads(ask("GET", "/v1/models/fast", headers=google, auth=False)[2])["name"] == "models/fast"
 
 
 @pytest.mark.parametrize(

@@ -654,7 +654,7 @@ def test_a_stream_longer_than_the_drain_is_interrupted_and_recorded(own):
     assert record["outcome"] == "interrupted" and record["tokens"]["output"] > 5
 
 
-@pytest.mark.parametrize("case", ["second", "port", "folder", "kek_missing", "kek_open", "exposed", "config"])
+@pytest.mark.parametrize("case", ["second", "port", "folder", "kek_missing", "kek_other", "kek_open", "kek_folder", "kek_fd", "exposed", "config", "pepper", "box"])  # fmt: skip
 def test_what_prevents_a_start_is_said_in_one_line(own, tmp_path, case):
     gateway = own()
     other = free_port()
@@ -683,6 +683,19 @@ def test_what_prevents_a_start_is_said_in_one_line(own, tmp_path, case):
         gateway.stop(keep=True)
         (tmp_path / "kek").chmod(0o644)
         arguments[1], expected = str(gateway.data), "read by other users"
+    elif case == "kek_folder":
+        arguments[3], expected = str(tmp_path), "not a plain file"
+    elif case == "kek_fd":
+        arguments[2:4], expected = ["--kek-fd", "97"], "is not open"
+    elif case in {"kek_other", "pepper", "box"}:
+        gateway.stop(keep=True)
+        (tmp_path / "kek").write_text("ab" * 32)
+        (tmp_path / "kek").chmod(0o600)
+        arguments[1], expected = str(gateway.data), "sealed for another"
+        if case != "kek_other":
+            arguments[3] = str(gateway.folder / "kek")
+            damaged, expected = gateway.data / {"pepper": "pepper", "box": "vault/box"}[case], "is damaged"
+            damaged.write_bytes(b"garbage")
     elif case == "exposed":
         arguments[5], expected = f"0.0.0.0:{other}", "beyond loopback"
     elif case == "config":

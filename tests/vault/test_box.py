@@ -81,9 +81,16 @@ def test_C4_metadata_and_the_file_hold_no_secret(tmp_path):
 def test_another_kek_opens_nothing_and_says_so(tmp_path):
     Box(tmp_path, KEYS, LoudGuard()).put(put(1), 1)
     other = Box(tmp_path, KeyPair(Secret(b"x" * 32)), LoudGuard())
-    assert other.unopened == ["p/c"]
+    assert other.unopened == ["p/c"] and other.is_foreign
     assert other.find("p/c") is None
     assert [m.opens for m in other.list()] == [False]
+
+
+def test_a_box_is_foreign_only_when_all_of_it_is(tmp_path):
+    empty = Box(tmp_path, KEYS, LoudGuard())
+    assert not empty.is_foreign
+    empty.put(put(1), 1)
+    assert not Box(tmp_path, KEYS, LoudGuard()).is_foreign
 
 
 def test_a_damaged_file_is_an_error_not_an_empty_box(tmp_path):

@@ -1,6 +1,7 @@
 """The KEK file: made once, refused when others can read it."""
 
 import os
+import shlex
 
 import pytest
 
@@ -40,6 +41,28 @@ def test_C5_what_is_no_kek_is_refused(tmp_path, content):
     (tmp_path / "kek").chmod(0o600)
     with pytest.raises(UserError):
         kek.read(tmp_path / "kek")
+
+
+def test_C5_what_is_no_plain_file_is_refused_without_a_command_that_would_harm(tmp_path):
+    with pytest.raises(UserError, match="not a plain file") as info:
+        kek.read(tmp_path)
+    assert "chmod" not in info.value.hint
+
+
+def test_C5_a_place_where_none_can_be_made_is_said(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be made") as info:
+        kek.create(tmp_path / "file" / "kek", os.urandom)
+    assert "--kek-file" in info.value.hint
+
+
+def test_C5_the_command_that_helps_can_be_pasted(tmp_path):
+    path = tmp_path / "it's a (place)"
+    kek.create(path, os.urandom)
+    path.chmod(0o644)
+    with pytest.raises(UserError) as info:
+        kek.read(path)
+    assert shlex.split(info.value.hint)[-1] == str(path)
 
 
 def test_C5_a_missing_one_is_said(tmp_path):

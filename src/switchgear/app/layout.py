@@ -5,6 +5,8 @@ from pathlib import Path
 
 import msgspec
 
+from switchgear.core.errors import UserError
+
 
 class Layout(msgspec.Struct, frozen=True):
     """Paths below one data folder."""
@@ -100,11 +102,15 @@ class Layout(msgspec.Struct, frozen=True):
         """Held by the supervisor for its life."""
         return self.data / "supervisor.lock"
 
-    def make(self, workers: int = 0) -> None:
-        """Create the folders, for this user alone."""
+    def folders(self, workers: int = 0) -> tuple[Path, ...]:
+        """All folders, outer ones first."""
         below = (self.store.parent, self.replica, self.spool, self.vault, self.run)
         sockets_and_spools = (self.vault_run, self.control_run, self.journal, *map(self.edge_spool, range(workers)))
-        for folder in (self.data, *below, *sockets_and_spools):
+        return (self.data, *below, *sockets_and_spools)
+
+    def make(self, workers: int = 0) -> None:
+        """Create the folders, for this user alone."""
+        for folder in self.folders(workers):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
@@ -143,11 +149,22 @@ def default_kek_path(environ: dict[str, str]) -> Path:
 
 
 def read_peppers(path: Path) -> dict[int, bytes]:
-    """Read the peppers: one `ID HEX` per line."""
+    """Read the peppers: one `ID HEX` per line. Raises UserError when the file is damaged."""
     out = {}
-    for line in path.read_text("ascii").splitlines():
-        number, _, text = line.partition(" ")
-        out[int(number)] = bytes.fromhex(text)
+    try:
+        for line in path.read_text("ascii").splitlines():
+            number, _, text = line.partition(" ")
+            out[int(number)] = bytes.fromhex(text)
+    except ValueError:
+        out = {}
+    except OSError as exc:
+        raise UserError(
+            f"the pepper {path} cannot be read: {exc.strerror}", "run as its owner, or give it back", 2
+        ) from None
+    if not out or not all(out.values()):
+        raise UserError(
+            f"the pepper {path} is damaged: no key can be recognised without it", "restore it from a backup", 2
+        )
     return out
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import msgspec
 
 from switchgear.app import ownership, supervisor
 from switchgear.app.configuration import Loaded, load_config, store_names, tls_problem
-from switchgear.app.layout import Layout, PublicKeyFile, data_folder, default_kek_path, kek_stamp
+from switchgear.app.layout import Layout, PublicKeyFile, data_folder, default_kek_path, kek_stamp, read_peppers
 from switchgear.app.sealing import read_public_key, seal_one
 from switchgear.config.compile import Compiled, Process, ProviderSpec, parse_listen
 from switchgear.confine import cell
@@ -71,7 +72,7 @@ def serve(options: Options, environ: dict[str, str]) -> None:
     started_s = time.monotonic()
     data = _choose_data(options, environ)
     layout = Layout(data)
-    config_path = options.config or (data / "switchgear.yaml" if (data / "switchgear.yaml").is_file() else None)
+    config_path = options.config or _own_config(layout)
     loaded = _load(config_path, environ, layout)
     process = loaded.compiled.process
     data_address = _address(options.listen or process.data, "--listen")
@@ -86,7 +87,7 @@ def serve(options: Options, environ: dict[str, str]) -> None:
     if lock_fd is None:
         raise UserError(
             f"another gateway runs on {data}",
-            f"stop it first, or use another folder: see switchgear status --data {data}",
+            f"stop it first, or use another folder: see switchgear status --data {shlex.quote(str(data))}",
             2,
         )
     kek_path, kek_fd = _kek(options, layout, environ)
@@ -157,6 +158,22 @@ def _load(path: Path | None, environ: dict[str, str], layout: Layout) -> Loaded:
     for warning in loaded.warnings:
         sys.stderr.write(f"{warning}\n")
     return loaded
+
+
+def _own_config(layout: Layout) -> Path | None:
+    path = layout.data / "switchgear.yaml"
+    try:
+        return path if path.is_file() else None
+    except OSError as exc:
+        raise _closed(layout.data, exc) from None
+
+
+def _closed(folder: Path, exc: OSError) -> UserError:
+    return UserError(
+        f"the data folder {folder} cannot be used: {exc.strerror}",
+        "run as its owner, choose another with --data DIR, or make it yours: chown",
+        2,
+    )
 
 
 def _choose_data(options: Options, environ: dict[str, str]) -> Path:
@@ -233,19 +250,16 @@ def _make_folder(layout: Layout, workers: int) -> None:
         layout.make(workers)
         owner = layout.data.stat().st_uid
     except OSError as exc:
-        raise UserError(
-            f"the data folder {layout.data} cannot be used: {exc.strerror}",
-            "choose another with --data DIR, or make it yours: chown",
-            2,
-        ) from None
+        raise _closed(layout.data, exc) from None
     if owner != os.geteuid():
         raise UserError(
             f"the data folder {layout.data} belongs to uid {owner}, not to you (uid {os.geteuid()})",
             "run as that user, or choose another with --data DIR",
             2,
         )
-    if not os.access(layout.data, os.W_OK | os.X_OK):
-        raise UserError(f"the data folder {layout.data} is not writable", "choose another with --data DIR", 2)
+    for folder in layout.folders(workers):
+        if os.geteuid() != 0 and not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            raise UserError(f"the folder {folder} is closed to you", f"run: chmod u+rwx {shlex.quote(str(folder))}", 2)
     if os.geteuid() != 0:
         layout.data.chmod(0o700)  # for root, app/ownership has the table
 
@@ -257,6 +271,12 @@ def _kek(options: Options, layout: Layout, environ: dict[str, str]) -> tuple[Pat
             raise UserError("--kek-credential needs a systemd service with LoadCredential", "see docs/operations.md", 2)
         options.kek_file = Path(folder) / options.kek_credential
     if options.kek_fd is not None:
+        try:
+            os.fstat(options.kek_fd)
+        except OSError:
+            raise UserError(
+                f"--kek-fd {options.kek_fd} is not open", "e.g. switchgear serve --kek-fd 3 3< FILE", 2
+            ) from None
         return None, options.kek_fd
     path = (options.kek_file or default_kek_path(environ)).absolute()
     box = layout.vault / "box"
@@ -310,6 +330,7 @@ def _make_pepper(layout: Layout) -> None:
     try:
         fd = os.open(layout.pepper, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
+        read_peppers(layout.pepper)  # says what is wrong with it; the value is dropped
         return
     os.write(fd, f"1 {os.urandom(32).hex()}\n".encode())
     os.fsync(fd)

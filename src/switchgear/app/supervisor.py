@@ -467,7 +467,7 @@ class Supervisor:
             if len([at for at in child.crashes if now - at < CRASH_WINDOW_S]) > CRASHES_MAX
         ]
         troubled += [
-            f"{child.name} gave no sign of life and was replaced ({len(child.hung_s)} times within a minute)"
+            f"{child.name} gave no sign of life and was replaced (within a minute: {len(child.hung_s)} ×)"
             for child in self._children
             if (child.hung_s and now - child.hung_s[-1] < CRASH_WINDOW_S)
         ]

@@ -9,6 +9,7 @@ import msgspec
 from switchgear.app import child
 from switchgear.app.boot import Boot
 from switchgear.app.layout import Layout, PublicKeyFile, kek_stamp
+from switchgear.core.errors import SealError, UserError
 from switchgear.net import unix
 from switchgear.net.clock import SystemClock
 from switchgear.net.upstream import Pool
@@ -56,13 +57,30 @@ def prepare(boot: Boot) -> kek.KeyPair:
     return kek.KeyPair(secret)
 
 
+def _open(boot: Boot, layout: Layout, keys: kek.KeyPair) -> Box:
+    """Open the box. Raises UserError when it is damaged, or when it is another KEK's altogether: new credentials would be sealed
+    beside others that nobody opens."""
+    try:
+        box = Box(layout.vault, keys, child.guard, frozenset(boot.identity_hosts))
+    except SealError as exc:
+        raise UserError(str(exc), f"restore {layout.vault} from a backup: docs/upgrade.md", 2) from None
+    if box.is_foreign:
+        raise UserError(
+            f"the KEK {boot.kek_path or 'given'} opens nothing in {layout.vault}: it was sealed for another",
+            "restore that KEK, or name its place with --kek-file. Where it is lost for good: move that folder away, and add "
+            "the credentials again",
+            2,
+        )
+    return box
+
+
 async def main(boot: Boot, prepared: kek.KeyPair) -> None:
     """Serve edges and control until told to stop."""
     layout = Layout(Path(boot.data))
     clock = SystemClock()
     life = child.Life(boot)
     life.watch()
-    box = Box(layout.vault, prepared, child.guard, frozenset(boot.identity_hosts))
+    box = _open(boot, layout, prepared)
     if box.unopened:
         child.report(f"the KEK does not open these credentials: {', '.join(box.unopened)}")
     journal = SpoolWriter(layout.journal, clock, os.urandom, boot.run_id, segment_bytes=boot.segment_bytes)

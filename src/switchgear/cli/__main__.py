@@ -135,6 +135,10 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = 0
+    except OSError as exc:  # a folder that is closed, a disk that is full: no bug of this program
+        reason = (exc.strerror or str(exc) or type(exc).__name__).lower()
+        _fail(f"{exc.filename}: {reason}" if exc.filename else reason, "")
+        code = 1
     sys.exit(code if isinstance(code, int) else 0)
 
 

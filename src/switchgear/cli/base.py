@@ -11,12 +11,12 @@ import click
 from switchgear.cli import times
 from switchgear.cli.client import Client
 from switchgear.cli.output import FORMATS, Column, Output, cleaned, note, say, usd
-from switchgear.cli.times import duration_ms, expiry, now_ms, time_ms
+from switchgear.cli.times import duration_ms, expiry, now_ms, period, span_ms, time_ms
 from switchgear.core.errors import UserError
 
 __all__ = [
     "FORMATS", "Bar", "Column", "Group", "Output", "cleaned", "confirm", "duration_ms", "examples", "expiry", "format_options",
-    "name_argument", "near", "note", "now_ms", "say", "time_ms", "usd", "with_client",
+    "name_argument", "near", "note", "now_ms", "period", "say", "span_ms", "time_ms", "usd", "with_client",
 ]  # fmt: skip
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -143,7 +143,7 @@ def name_argument(complete: Any = None) -> Callable[[Callable[..., Any]], Callab
             if name and name_option and name != name_option:
                 raise UserError(f"two names were given: {name!r} and {name_option!r}", "", 2)
             if not (name or name_option):
-                raise UserError("a name is needed", f"e.g. {click.get_current_context().command_path} ci-bot", 2)
+                raise UserError("a name is needed", f"e.g. {_example(click.get_current_context())}", 2)
             return function(name=name or name_option, **rest)
 
         return wrapper
@@ -151,12 +151,18 @@ def name_argument(complete: Any = None) -> Callable[[Callable[..., Any]], Callab
     return wrap
 
 
+def _example(context: click.Context) -> str:
+    """Return the first of a command's examples."""
+    lines = [line.strip() for line in (context.command.epilog or "").splitlines()]
+    return next((line for line in lines if line.startswith(context.command_path)), f"{context.command_path} NAME")
+
+
 def confirm(question: str, yes: bool) -> None:
     """Ask on a terminal; elsewhere --yes is needed. Raises UserError."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UserError("this needs --yes when nobody can be asked", "", 2)
+        raise UserError(f"{question} Nobody can be asked here", "give --yes to say so", 2)
     if not click.confirm(cleaned(question), err=True):
         raise UserError("nothing was changed")
 

@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import select
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -234,7 +235,7 @@ class Client:
             return UserError(f"{self.server} did not answer within {waited_s:.0f} s", "look there: switchgear status")
         return UserError(
             f"control did not answer within {waited_s:.0f} s; what was asked for may still happen",
-            f"switchgear status --data {self.layout.data} shows the processes; one that hangs is replaced",
+            f"switchgear status --data {shlex.quote(str(self.layout.data))} shows the processes; one that hangs is replaced",
         )
 
     def _failed(self, exc: Exception) -> UserError:
@@ -248,7 +249,7 @@ class Client:
     def _hint(self) -> str:
         if self.server is not None:
             return "is it the console's address (default port 4101)? Through ssh: ssh -L 4101:127.0.0.1:4101 HOST"
-        return f"start it: switchgear serve --data {self.layout.data}   (another folder: --data DIR)"
+        return f"start it: switchgear serve --data {shlex.quote(str(self.layout.data))}   (another folder: --data DIR)"
 
 
 def _may_repeat(method: str, path: str) -> bool:

@@ -169,11 +169,19 @@ def apply_(client: Client, out: Output, file: Path, dry_run: bool, drop_keys: bo
     answer = client.call("PUT", "/config", msgspec.json.encode(body))
     found = {"file": str(file), "digest": loaded.compiled.digest, "restart": answer.get("restart", [])}
     if not out.for_people:
-        out.json({**found, "changes": [_row(change) for change in changes]})
+        _write(out, found, changes)
         return
     say(f"applied {file}: {document.summary(changes)} changed")
     if found["restart"]:
         say(f"  from the next start on: {', '.join(found['restart'])}")
+
+
+_CHANGE = tuple(Column(name.upper(), name) for name in ("path", "change", "old", "new"))
+
+
+def _write(out: Output, found: dict[str, Any], changes: list[document.Change]) -> None:
+    rows = [_row(change) for change in changes]
+    out.rows({**found, "changes": rows}, rows, _CHANGE)
 
 
 def _row(change: document.Change) -> dict[str, Any]:
@@ -182,7 +190,7 @@ def _row(change: document.Change) -> dict[str, Any]:
 
 def _show(out: Output, found: dict[str, Any], changes: list[document.Change], title: str) -> None:
     if not out.for_people:
-        out.json({**found, "changes": [_row(change) for change in changes]})
+        _write(out, found, changes)
         return
     say("\n".join([f"{title}: {document.summary(changes)}", *map(str, changes)]) if changes else "no difference")
 
@@ -268,7 +276,7 @@ def rollback(
         if out.for_people:
             say(f"version {plan['number']} is in force")
     if not out.for_people:
-        out.json(plan)
+        out.rows(plan, [{"change": line} for line in plan["changes"]], [Column("CHANGE", "change")])
 
 
 def _open_keyless(client: Client, vault_key: str | None) -> None:

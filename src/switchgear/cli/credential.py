@@ -109,10 +109,15 @@ def add(
     place.check(spec, name, endpoint, yes)
     held = _find(client, f"{provider}/{name}") if is_configured else None
     public = key_of(client, vault_key)
+    is_asked_for = secret_input.is_asked_for(from_env, from_file)
+    value = b"" if is_asked_for else secret_input.read(from_stdin, from_env, from_file)
+    if not is_asked_for:
+        _check(value, spec, force)  # what is wrong with it is said first
     if held is not None:
         confirm(f"{held['id']} (…{held['last4']}) exists. Replace it?", yes)
-    value = secret_input.read(from_stdin, from_env, from_file)
-    _check(value, spec, force)
+    if is_asked_for:
+        value = secret_input.read(from_stdin, from_env, from_file)
+        _check(value, spec, force)
     secret = Secret(value)
     try:
         seal.auth_line(secret, spec.place(name))

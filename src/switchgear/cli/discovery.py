@@ -135,6 +135,8 @@ def run(
     for address in own_client:
         _check_address(address)
     targets = [_with_listeners(target, root, seen) for target in targets]
+    if not root.is_dir():
+        raise UserError(f"--root {root} is not a folder", "mount the image first", 2)
     machine = machine or not (paths or hosts or scope_file or logs)
     earlier = _read(baseline) if baseline is not None else None
     own = files_of(rules) if rules is not None else None

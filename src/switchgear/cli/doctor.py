@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import shlex
 import stat
 import sys
 from collections.abc import Iterator
@@ -67,9 +68,9 @@ def key_encryption_key(layout: Layout, path: str) -> Iterator[Finding]:
         fix = "move it out and start with --kek-file: a backup of the folder would hold lock and key"
         yield finding("kek-inside", "high", "the KEK lies in the data folder", path, fix)
     if info.st_mode & 0o007:
-        yield finding("kek-open", "critical", "every user can read the KEK", path, f"chmod 600 {path}")
+        yield finding("kek-open", "critical", "every user can read the KEK", path, f"chmod 600 {shlex.quote(path)}")
     elif info.st_mode & 0o070:
-        yield finding("kek-group", "medium", "a group can read the KEK", path, f"chmod 600 {path}")
+        yield finding("kek-group", "medium", "a group can read the KEK", path, f"chmod 600 {shlex.quote(path)}")
 
 
 def files(layout: Layout) -> Iterator[Finding]:
@@ -77,13 +78,15 @@ def files(layout: Layout) -> Iterator[Finding]:
     for folder, _, names in os.walk(layout.data, followlinks=False):
         mode = _mode(folder)
         if mode & 0o002:
-            yield finding("folder-open", "high", "other users can write here", folder, f"chmod o-w {folder}", folder)
+            yield finding(
+                "folder-open", "high", "other users can write here", folder, f"chmod o-w {shlex.quote(folder)}", folder
+            )
         for name in names if mode & 0o001 else ():
             path = Path(folder) / name
             found = _mode(path)
             if stat.S_ISREG(found) and found & 0o007:
                 title = "other users can read this file"
-                yield finding("file-open", "high", title, str(path), f"chmod o-rwx {path}", str(path))
+                yield finding("file-open", "high", title, str(path), f"chmod o-rwx {shlex.quote(str(path))}", str(path))
 
 
 def _mode(path: Path | str) -> int:
@@ -227,6 +230,8 @@ def doctor(
     osv_url: str,
 ) -> int:
     """Look whether this gateway is safe and up to date. Exit 3 when something should be otherwise."""
+    if trust is not None and advisories is None:
+        raise UserError("--trust belongs to --advisories FILE", "e.g. --advisories feed.json --trust publisher.pub", 2)
     remote: list[Finding] = []
     partial = False
     is_elsewhere = (

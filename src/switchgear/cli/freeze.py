@@ -5,7 +5,7 @@ import shlex
 import click
 
 from switchgear.cli import names
-from switchgear.cli.base import Choice, Output, duration_ms, examples, with_client
+from switchgear.cli.base import Choice, Output, examples, span_ms, with_client
 from switchgear.cli.client import Client, segment
 from switchgear.core.errors import UserError
 
@@ -15,7 +15,9 @@ KINDS = ("key", "user", "team", "project", "model", "credential", "provider", "a
 def _subject(kind: str, name: str | None) -> str:
     if (kind == "all") == bool(name):
         raise UserError(
-            f"{'all takes no' if kind == 'all' else kind + ' needs a'} name", "e.g. switchgear freeze key ci-bot", 2
+            f"{'all takes no' if kind == 'all' else kind + ' needs a'} name",
+            f"e.g. {click.get_current_context().command_path} {'all' if kind == 'all' else kind + ' NAME'}",
+            2,
         )
     return "all" if kind == "all" else f"{kind}:{name}"
 
@@ -32,7 +34,7 @@ def freeze(client: Client, out: Output, kind: str, name: str | None, for_: str |
     New requests are refused, running ones are cut. A model is stopped by whatever name it is reached. A credential is
     PROVIDER/NAME.
     """
-    body = {"subject": _subject(kind, name), "for_ms": duration_ms(for_) if for_ else None, "force": force}
+    body = {"subject": _subject(kind, name), "for_ms": span_ms(for_) if for_ is not None else None, "force": force}
     answer = client.call("POST", "/freezes", body)
     ends = f" for {for_}, until {out.time(answer['until_ms'])}" if answer["until_ms"] else ""
     kind, _, name = answer["subject"].partition(":")

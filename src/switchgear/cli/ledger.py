@@ -5,9 +5,10 @@ from typing import Any
 import click
 
 from switchgear.cli import names
-from switchgear.cli.base import Column, Group, Output, examples, note, now_ms, say, time_ms, usd, with_client
+from switchgear.cli.base import Column, Group, Output, examples, note, now_ms, period, say, usd, with_client
 from switchgear.cli.client import Client
 from switchgear.cli.times import full, minutes_east, month_ms
+from switchgear.core.errors import UserError
 
 HOUR_MS = 3_600_000
 _SUMS = (
@@ -58,10 +59,9 @@ def usage(
 ) -> None:
     """Sum requests, tokens and cost."""
     now = now_ms()
-    since_ms, until_ms = (
-        (time_ms(since, now, out.zone) if since else None),
-        (time_ms(until, now, out.zone) if until else None),
-    )
+    if month is not None and (since is not None or until is not None):
+        raise UserError("--month is a time of its own: give it, or --since and --until", "", 2)
+    since_ms, until_ms = period(since, until, now, out.zone)
     if month is not None:
         since_ms, until_ms = month_ms(month, out.zone)
     # Days are UTC's unless a zone is named: the sums of UTC's days are there, others are added up from hours.
@@ -93,7 +93,7 @@ def ledger() -> None:
 @with_client
 def verify(client: Client, out: Output, since: str | None) -> int:
     """Add up every record again and compare with the sums; look for holes. Exit 3 when something does not hold."""
-    answer = client.call("GET", "/ledger/verify", since_ms=time_ms(since, now_ms(), out.zone) if since else None)
+    answer = client.call("GET", "/ledger/verify", since_ms=period(since, None, now_ms(), out.zone)[0])
     differences, gaps = answer["differences"], answer["gaps"]
     if out.for_people:
         say(

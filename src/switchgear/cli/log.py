@@ -19,8 +19,8 @@ from switchgear.cli.base import (
     duration_ms,
     examples,
     now_ms,
+    period,
     say,
-    time_ms,
     usd,
     with_client,
 )
@@ -149,12 +149,8 @@ def list_(
     if watch:
         _watch(client, out, query, min(limit, 10))
         return
-    now = now_ms()
-    span: dict[str, Any] = {
-        "since_ms": time_ms(since, now, out.zone) if since else None,
-        "until_ms": time_ms(until, now, out.zone) if until else None,
-    }
-    answer = client.call("GET", "/log", **query, **span, limit=limit, cursor=cursor)
+    since_ms, until_ms = period(since, until, now_ms(), out.zone)
+    answer = client.call("GET", "/log", **query, since_ms=since_ms, until_ms=until_ms, limit=limit, cursor=cursor)
     is_filtered = bool(query or since or until or cursor)
     empty = "no requests match" if is_filtered else "no requests yet (they appear within a second)"
     rows = [row_of(record) for record in answer["records"]]

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from switchgear.cli import names
-from switchgear.cli.base import Choice, Column, Group, Output, confirm, examples, name_argument, say, with_client
+from switchgear.cli.base import Choice, Column, Group, Output, confirm, examples, name_argument, near, say, with_client
 from switchgear.cli.client import Client, segment
 from switchgear.core.errors import UserError
 
@@ -85,7 +85,9 @@ def explain(client: Client, out: Output, name: str, key: str | None) -> int:
             say(f"  {step}")
         for number, candidate in enumerate(answer["candidates"], 1):
             say(f"  {number}. {_candidate(candidate)}")
-        say("callable" if answer["callable"] else "not callable")
+        known = [] if answer["callable"] else [one["name"] for one in client.call("GET", "/models")["models"]]
+        meant = near(name, known) if name not in known else ""
+        say("callable" if answer["callable"] else f"not callable{meant}")
     elif out.kind == "csv":
         out.rows(answer, answer["candidates"], _CANDIDATE)
     else:

@@ -161,11 +161,13 @@ class Output:
         writer.writerows([_csv_value(value) for value in row] for row in rows)
 
     def _flat(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """Return an object's leaves; moments in milliseconds become times with a zone."""
+        """Return an object's leaves; moments in milliseconds become times with a zone, nano-USD decimals of USD."""
         found = {}
         for name, value in flattened(answer):
             if name.rpartition(".")[2] in _MOMENTS:
                 name, value = name.removesuffix("_ms"), times.iso(value, self.zone)  # noqa: PLW2901
+            elif name.endswith("_nanousd"):
+                name, value = f"{name.removesuffix('_nanousd')}_usd", _money(value)  # noqa: PLW2901
             found[name] = value
         return found
 
@@ -173,9 +175,7 @@ class Output:
         value = row.get(column.key)
         if column.kind in {"time", "date"}:
             return times.iso(value, self.zone)
-        if column.kind == "usd" and isinstance(value, int):
-            return _Number(format_usd(value))
-        return value
+        return _money(value) if column.kind == "usd" else value
 
     def _text(self, row: dict[str, Any], column: Column) -> str:
         value = row.get(column.key)
@@ -213,6 +213,10 @@ def _csv_name(column: Column) -> str:
 
 class _Number(str):
     """A text that is a number: no formula, whatever its sign."""
+
+
+def _money(nano: Any) -> Any:
+    return _Number(format_usd(nano)) if isinstance(nano, int) else nano
 
 
 def terminal_width() -> int | None:

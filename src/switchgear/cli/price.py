@@ -146,7 +146,11 @@ def set_(
     given = {"--input": input_, "--output": output_price, "--cache-read": cache_read}
     given |= {f"--{name.replace('_', '-')}": text for name, text in units.items()}
     if free == any(text is not None for text in given.values()):
-        raise UserError("give prices, or --free", "e.g. --input 0.10 --output 0.30: USD per million tokens", 2)
+        raise UserError(
+            "give prices, or --free alone" if free else "no price was given",
+            "e.g. --input 0.10 --output 0.30: USD per million tokens",
+            2,
+        )
     targets = targets_of(client, model)
     if len(targets) > 1:
         raise UserError(

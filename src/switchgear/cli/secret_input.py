@@ -39,6 +39,11 @@ FORMS: tuple[tuple[bytes, str, tuple[str, ...]], ...] = (
 documentation, 2026-11; what begins otherwise is nobody's."""
 
 
+def is_asked_for(from_env: str | None, from_file: Path | None) -> bool:
+    """Tell whether `read` will ask a person."""
+    return from_env is None and from_file is None and sys.stdin.isatty()
+
+
 def read(from_stdin: bool, from_env: str | None, from_file: Path | None) -> bytes:
     """Read a secret: from a hidden prompt on a terminal, else from where it is said to be. One newline at its end goes."""
     if sum((from_stdin, from_env is not None, from_file is not None)) > 1:

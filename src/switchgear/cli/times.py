@@ -37,6 +37,26 @@ def duration_ms(text: str) -> int:
     return int(match.group(1)) * _UNITS_MS[match.group(2)]
 
 
+def span_ms(text: str) -> int:
+    """Read a duration that something shall last. Raises UserError, also for none."""
+    found = duration_ms(text)
+    if not found:
+        raise UserError(f"{text!r} is over at once", "write e.g. 15m, 24h", 2)
+    return found
+
+
+def period(since: str | None, until: str | None, now_ms: int, zone: Zone = None) -> tuple[int | None, int | None]:
+    """Read --since and --until. Raises UserError, also for a time in which nothing can be."""
+    since_ms = time_ms(since, now_ms, zone) if since is not None else None
+    until_ms = time_ms(until, now_ms, zone) if until is not None else None
+    if since_ms is not None and since_ms >= (now_ms if until_ms is None else until_ms):
+        end = "is to come" if until_ms is None else f"is not before --until {until}"
+        raise UserError(
+            f"--since {since} {end}: nothing can be in between", "durations count backwards: 7d is a week ago", 2
+        )
+    return since_ms, until_ms
+
+
 def minutes_east(zone: Zone, at_ms: int) -> int:
     """Return how far a zone's clocks are ahead of UTC's at a time, in minutes."""
     offset = datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC).astimezone(zone).utcoffset()
@@ -74,7 +94,7 @@ def expiry(text: str | None, zone: Zone = None) -> str | None:
         return text
     now = datetime.datetime.now(datetime.UTC)
     if _DURATION.fullmatch(text):
-        at = now + datetime.timedelta(milliseconds=duration_ms(text))
+        at = now + datetime.timedelta(milliseconds=span_ms(text))
         return at.isoformat(timespec="milliseconds")
     value = _moment(text, zone)
     if value is None:

@@ -330,6 +330,7 @@ class Compiler:
                 self._keep(name, credential.name, at, reference, built)
             elif (
                 not credential.sealed
+                and f"{at}.secret" not in self._reader.broken
                 and built is not None
                 and built.place(credential.name).auth not in endpoint.KEYLESS
             ):
@@ -377,8 +378,12 @@ class Compiler:
                         f"{path}.{key}", f"an alias takes everything from {shown(model.alias)}: remove it here"
                     )
         elif model.strategy != "ordered":
-            what = "is not supported by this version; use ordered" if model.strategy in STRATEGIES else "is no strategy"
-            self._problem(f"{path}.strategy", f"{shown(model.strategy)} {what}{near(model.strategy, ['ordered'])}")
+            what = (
+                "is not supported by this version; use ordered"
+                if model.strategy in STRATEGIES
+                else "is no strategy; known is ordered"
+            )
+            self._problem(f"{path}.strategy", f"{shown(model.strategy)} {what}")
         limits = model.timeouts
         self._amendments(path, model)
         shared = self._price(f"{path}.price", name, model.price, "deployment") if model.price is not None else None
@@ -580,7 +585,8 @@ def _no_dialect(text: str) -> str:
 
 
 def _no_auth(text: str) -> str:
-    return f"{shown(text)} must be one of {', '.join(sorted(endpoint.AUTH_SCHEMES))}, or header:NAME"
+    schemes = sorted(endpoint.AUTH_SCHEMES)
+    return f"{shown(text)} must be one of {', '.join(schemes)}, or header:NAME{near(text, schemes)}"
 
 
 def build_provider(

@@ -113,7 +113,8 @@ class Reader:
             self._add(file, line, "", f"not YAML: {_explain(exc, text, line)}")
             return None
         except (yaml.YAMLError, RecursionError, ValueError) as exc:
-            self._add(file, 0, "", f"not YAML: {clean(str(exc), 200)}")
+            said = str(exc).partition(' in "<')[0].rstrip()  # the parser's own name of the text
+            self._add(file, 0, "", f"not YAML: {clean(said, 200)}")
             return None
         if too_much is not None:
             self._add(file, too_much[0], "", too_much[1])
@@ -389,6 +390,8 @@ def _explain(exc: yaml.MarkedYAMLError, text: str, line: int) -> str:
         return f"{problem}; an anchor (&name) must stand before it, in the same file"
     if "mapping values are not allowed" in problem:
         return f"{problem}; a text with `: ` in it needs quotes, or the indentation is wrong"
+    if "expected key" in problem:
+        return f"{problem}; is this line indented as those above it?"
     return problem
 
 
@@ -425,12 +428,20 @@ _OTHER_NAMES = {"url": "base_url", "api_base": "base_url", "api_key": "secret", 
 """What other programs call a key of ours."""
 
 
+_LITELLM = frozenset({"model_list", "litellm_settings", "general_settings", "router_settings", "environment_variables"})
+
+
 def _unknown(name: str, kind: type[msgspec.Struct]) -> str:
     """Say of an unknown key what it should be: one of a later version, one spelled otherwise, or one from elsewhere."""
     told = f"unknown key {shown(name)}"
     if name in schema.PLANNED_WITHIN.get(kind.__name__, ()):
         return f"{name!r} is not supported by this version; remove it"
+    if kind is schema.Config and name in _LITELLM:
+        return f"{told}: it is LiteLLM's; take its file over with: switchgear import litellm FILE --out switchgear.yaml"
     known = list(hints(kind))
+    longer = [other for other in known if other.startswith(f"{name}_")]
+    if len(longer) == 1:
+        return f"{told}; did you mean {longer[0]!r}?"
     if get_close_matches(name[:64], known, n=1, cutoff=0.85):
         return told + near(name[:64], known)
     other = _OTHER_NAMES.get(name)

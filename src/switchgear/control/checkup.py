@@ -81,7 +81,7 @@ def _keys(facts: Facts) -> Iterator[Finding]:
     working = [k for k in live if k not in expired]
     for_ever = [k.name for k in working if k.expires_ms is None]
     if for_ever:
-        title = f"{len(for_ever)} keys never expire"
+        title = f"{len(for_ever)} keys never expire" if len(for_ever) > 1 else "1 key never expires"
         yield finding("key-no-expiry", "low", title, _named(for_ever), "switchgear key update NAME --expires 90d")
     everything = [k.name for k in working if not k.models]
     if everything:
@@ -167,7 +167,13 @@ def _state(facts: Facts) -> Iterator[Finding]:
     if facts.freezes:
         subjects = _named(list(facts.freezes))
         undo = "switchgear unfreeze " + next(iter(facts.freezes)).replace(":", " ", 1)
-        yield finding("frozen", "low", f"{len(facts.freezes)} subjects are frozen", subjects, undo)
+        yield finding(
+            "frozen",
+            "low",
+            f"{len(facts.freezes)} subjects are frozen" if len(facts.freezes) > 1 else "1 subject is frozen",
+            subjects,
+            undo,
+        )
 
 
 def _program(facts: Facts, advisories: AdvisoryFile) -> Iterator[Finding]:

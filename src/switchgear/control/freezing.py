@@ -54,6 +54,12 @@ async def resolve(gateway: Gateway, subject: str, force: bool) -> str:
         known = set(await gateway.all_providers())
     else:
         known = _models(gateway, name)
+    if kind == "model" and not force and name in known and (alike := _alike(gateway, name)):
+        raise UserError(
+            f"no model {name[:128]!r} is known, and {alike!r} is: nothing was frozen",
+            f"--force freezes {name[:128]}",
+            2,
+        )
     if name not in known and not force:
         raise UserError(f"there is no {kind} {name[:128]!r}: nothing was frozen", _hint(kind, name, known))
     return f"{kind}:{name}"
@@ -72,6 +78,19 @@ def _models(gateway: Gateway, name: str) -> set[str]:
     if name not in known and _is_reached(gateway, snapshot, name):
         known.add(name)
     return known
+
+
+def _alike(gateway: Gateway, name: str) -> str | None:
+    """Return the model that is probably meant by a name which nothing lists: of a provider that lists none, any may exist."""
+    snapshot = gateway.snapshot
+    if snapshot is None or not _is_reached(gateway, snapshot, name) or name in snapshot.table.models:
+        return None
+    deployments = (d for entry in snapshot.table.models.values() for d in entry.deployments)
+    named = {*snapshot.price_overrides, *(f"{d.provider}/{d.model}" for d in deployments)}
+    start = name.partition("/")[0] + "/"
+    rest = {other.removeprefix(start) for other in named if other.startswith(start)}
+    near = get_close_matches(name.removeprefix(start), sorted(rest)[:COMPARED_MAX], n=1, cutoff=0.75)
+    return start + near[0] if near and start + near[0] != name else None
 
 
 def _is_reached(gateway: Gateway, snapshot: Snapshot, name: str) -> bool:

@@ -97,6 +97,11 @@ async def list_log(call: Call) -> Any:
         min_cost_nanousd=cost,
         min_latency_ms=call.number("slow_ms", 0, 0, 1 << 31) if "slow_ms" in query else None,
     )
+    for name in ("cursor", "after"):
+        if name in query and not (len(query[name]) == ID_CHARS and set(query[name]) <= _HEX):
+            raise UserError(
+                f"{name} {query[name][:64]!r} is no request's id", "give a listing's `next`, as it stands", 2
+            )
     picks = {name: query[name] for name in _PICKS if name in query}
     search = functools.partial(_search, call.gateway, wanted, limit, picks, query.get("cursor"), query.get("after"))
     records, following = await call.gateway.read(search)
@@ -151,6 +156,10 @@ async def get_log(call: Call) -> Any:
     found = await call.gateway.read(
         lambda c: call.gateway.records(c, [row] if (row := ledger_rows.get_request(c, wanted)) is not None else [])
     )
+    if not found and len(wanted) < ID_PREFIX_MIN:
+        raise UserError(
+            f"{wanted!r} is too short for the beginning of an id", f"give {ID_PREFIX_MIN} characters or more", 2
+        )
     if not found:
         raise UserError(
             f"there is no record {call.path['id']!r}",
@@ -161,13 +170,14 @@ async def get_log(call: Call) -> Any:
 
 ID_CHARS = 32
 ID_PREFIX_MIN = 6
+_HEX = frozenset("0123456789abcdef")
 _NAMED = ("key", "team", "user", "project", "provider", "outcome")
 """Dimensions whose names operators choose. A model may be whatever a client asks for."""
 
 
 async def _whole_id(call: Call, start: str) -> str:
     """Return the id of the one record that begins so; what is no beginning of an id stays as it is. Raises UserError."""
-    if not ID_PREFIX_MIN <= len(start) < ID_CHARS or not set(start) <= set("0123456789abcdef"):
+    if not ID_PREFIX_MIN <= len(start) < ID_CHARS or not set(start) <= _HEX:
         return start
     found = await call.gateway.read(lambda c: ledger_rows.ids_from(c, start, 11))
     if len(found) > 1:

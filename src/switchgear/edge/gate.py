@@ -363,7 +363,9 @@ class Gate:
     def _list_shape(self, context: RequestContext) -> str:
         """Model lists come in the shape that the client speaks."""
         head = context.exchange.head
-        if context.endpoint.dialect == "gemini":
+        if (
+            context.endpoint.dialect == "gemini" or b"x-goog-api-key" in head.headers
+        ):  # its SDK asks for /v1/models, too
             return "gemini"
         if b"anthropic-version" in head.headers:
             return "anthropic"

@@ -105,7 +105,8 @@ def parse(
     is_address = _IPV6.fullmatch(host) if ":" in host else _IPV4.fullmatch(host)
     looks_numeric = bool(re.fullmatch(r"[0-9.]+|0x[0-9a-f.x]+", host))
     if not is_address and (looks_numeric or not _HOST.fullmatch(host)):
-        raise ValueError(f"{base_url!r} has no valid host name or address")
+        hint = "; nothing is put in for ${…}: write {env: NAME} instead of the whole text" if "$" in base_url else ""
+        raise ValueError(f"{base_url!r} has no valid host name or address{hint}")
     path = parts.path.rstrip("/")
     if not _PATH.fullmatch(path) or "/.." in path or "/./" in path + "/":
         raise ValueError(f"{base_url!r} has a path that is not plain segments")

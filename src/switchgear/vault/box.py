@@ -126,6 +126,12 @@ class Box:
         return not self._items
 
     @property
+    def is_foreign(self) -> bool:
+        """True when all that it holds was sealed for another KEK."""
+        held = [item for item in self._items.values() if item.state != "removed"]
+        return bool(held) and not any(seal.is_for(item.blob, self._keys) for item in held)
+
+    @property
     def unopened(self) -> list[str]:
         """Ids of active credentials that the KEK does not open."""
         return [item.id for item in self._items.values() if item.state == "active" and item.id not in self._opened]

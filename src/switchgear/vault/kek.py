@@ -4,6 +4,7 @@ The HPKE key pair is derived from it with HKDF, one label per purpose, so the fi
 """
 
 import os
+import shlex
 import stat
 from pathlib import Path
 
@@ -20,9 +21,18 @@ KEK_BYTES = 32
 
 
 def create(path: Path, entropy: Entropy) -> None:
-    """Make a KEK file, mode 0600. An existing file is never replaced: raises FileExistsError."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    """Make a KEK file, mode 0600. An existing file is never replaced: raises FileExistsError; UserError where none can be."""
+    hint = "name another place with --kek-file"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise UserError(f"the folder of the KEK file {path} cannot be made: {exc.strerror}", hint, 2) from None
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise
+    except OSError as exc:
+        raise UserError(f"the KEK file {path} cannot be made: {exc.strerror}", hint, 2) from None
     try:
         os.write(fd, entropy(KEK_BYTES).hex().encode() + b"\n")
         os.fsync(fd)
@@ -52,10 +62,16 @@ def read_fd(fd: int, name: str, check_mode: bool = False) -> Secret:
     """Read a KEK from an open descriptor. Raises UserError."""
     info = os.fstat(fd)
     if check_mode:
-        too_open = info.st_mode & 0o007 or (info.st_mode & 0o070 and info.st_gid not in {os.getegid(), *os.getgroups()})
-        if not stat.S_ISREG(info.st_mode) or too_open or info.st_uid not in {0, os.geteuid()}:
-            raise UserError(f"the KEK file {name} can be read by other users", f"run: chmod 600 {name}", 2)
-    text = os.read(fd, 4096).strip()
+        if not stat.S_ISREG(info.st_mode):
+            raise UserError(f"the KEK file {name} is not a plain file", "name the file itself with --kek-file", 2)
+        if info.st_uid not in {0, os.geteuid()}:
+            raise UserError(f"the KEK file {name} belongs to another user", "make it yours: chown", 2)
+        if info.st_mode & 0o007 or (info.st_mode & 0o070 and info.st_gid not in {os.getegid(), *os.getgroups()}):
+            raise UserError(f"the KEK file {name} can be read by other users", f"run: chmod 600 {shlex.quote(name)}", 2)
+    try:
+        text = os.read(fd, 4096).strip()
+    except OSError as exc:
+        raise UserError(f"the KEK {name} cannot be read: {exc.strerror}", "", 2) from None
     try:
         value = bytes.fromhex(text.decode("ascii"))
     except ValueError:

@@ -49,11 +49,16 @@ def seal(secret: Secret, context: SealContext, public: PublicKey) -> bytes:
     return MAGIC + kek_id + _SUITE.encrypt(value, public.key, context.info())
 
 
+def is_for(blob: bytes, keys: KeyPair) -> bool:
+    """Tell whether a blob names this KEK."""
+    return blob[4:12] == bytes.fromhex(keys.public.kek_id)
+
+
 def open_sealed(blob: bytes, context: SealContext, keys: KeyPair) -> Secret:
     """Open a blob in its context. Raises SealError for another KEK, another context or damage."""
     if blob[:4] != MAGIC:
         raise SealError("not a sealed credential")
-    if blob[4:12] != bytes.fromhex(keys.public.kek_id):
+    if not is_for(blob, keys):
         raise SealError("sealed for another KEK")
     try:
         return Secret(_SUITE.decrypt(blob[12:], keys.private, context.info()))
