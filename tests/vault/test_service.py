@@ -19,6 +19,7 @@ from switchgear.vault.seal import SealContext
 from switchgear.vault.service import VaultService, VaultSideLink
 from switchgear.wire import frames
 from switchgear.wire.frames import FrameType
+from switchgear.wire.http1 import ResponseHead
 
 
 class Transport:
@@ -303,6 +304,68 @@ def test_a_deadline_that_is_none_is_refused(name, seconds):
         link.data_received(hello() + opening(1, 2, b"{}", True, **{name: seconds}))
         (fail,) = fails(await frames_of(transport))
         assert fail.reason == "refused" and "deadline" in fail.message and not made.pool.asked
+
+    run(scenario, box=FakeBox())
+
+
+def opening_with(stream, headers):
+    route = msgspec.Raw(frames.encode_payload(frames.Route("p/c", "POST", "/chat/completions", headers, 9, 9, 9, 9)))
+    payload = frames.encode_payload(frames.Open(f"r1-{stream}", 10, route))
+    return frames.encode_with_head(FrameType.OPEN, stream, payload, b"", 0)
+
+
+def test_what_attempts_are_opened_with_counts_as_held(monkeypatch):
+    monkeypatch.setattr(service, "BODIES_BYTES_MAX", 200_000)
+    long = [(b"anthropic-beta", b"b" * 3_000)] * 20
+
+    async def scenario(made, link, transport, reports):
+        link.data_received(hello() + opening_with(1, long))
+        assert made.held.total > 60_000 and not fails(await frames_of(transport))
+        link.data_received(opening_with(2, long))
+        (fail,) = fails(await frames_of(transport))
+        assert (fail.reason, fail.dispatched) == ("overloaded", False) and list(link.attempts) == [1]
+        link.connection_lost(None)
+        assert made.held.total == 0
+
+    run(scenario, box=FakeBox())
+
+
+def test_only_short_routes_are_known_again():
+    async def scenario(made, link, transport, reports):
+        for size, known in ((10, 1), (3_000, 0)):
+            made._routes.clear()
+            route = frames.Route("p/c", "POST", "/chat/completions", [(b"anthropic-beta", b"b" * size)], 9, 9, 9, 9)
+            made.prepare(msgspec.Raw(frames.encode_payload(route)))
+            assert len(made._routes) == known
+        link.connection_lost(None)
+
+    run(scenario, box=FakeBox())
+
+
+def test_bodies_of_errors_count_as_held_and_are_cut_where_too_much_is(monkeypatch):
+    monkeypatch.setattr(service, "BODIES_BYTES_MAX", 130_000)
+
+    class Connection:
+        connect_ms = 1
+        aborted = False
+
+        def abort(self):
+            self.aborted = True
+
+    async def scenario(made, link, transport, reports):
+        link.data_received(hello() + opening(1, 10) + opening(2, 10))
+        await frames_of(transport)
+        connection = Connection()
+        for attempt in link.attempts.values():
+            attempt._opened, attempt._connection = FakeBox().opened, connection
+            attempt.on_data(ResponseHead(500, [], True), b"e" * 30_000, False)
+        assert made.held.total == 60_000 and not connection.aborted
+        link.attempts[1].on_data(None, b"e" * 30_000, False)
+        assert connection.aborted and list(link.attempts) == [2] and made.held.total == 30_000
+        kinds = [kind for kind, stream, _ in await frames_of(transport) if stream == 1]
+        assert kinds == [FrameType.HEAD, FrameType.DATA], "what came is told"
+        link.connection_lost(None)
+        assert made.held.total == 0
 
     run(scenario, box=FakeBox())
 

@@ -47,6 +47,10 @@ ERROR_BODY_BYTES_MAX = 1_048_576
 STREAMS_PER_LINK_MAX = 20_000
 LINK_BUFFER_BYTES = 8 * 1024 * 1024
 ROUTES_MAX = 4_096
+ROUTE_BYTES_MAX = 2_048
+"""Longer ones are judged each time: their headers are a client's, and each kept one is here three times."""
+OPEN_BYTES_EASY = 2_048
+"""What an attempt may be opened with uncounted: 40 MB for all streams of a link."""
 OF_EDGES = frozenset({FrameType.OPEN, FrameType.BODY, FrameType.CANCEL, FrameType.WINDOW})
 GATHER_S = 0.004
 """A piece of a stream waits so long for others when its link was written to just now: under load one write carries several
@@ -157,6 +161,7 @@ class Attempt:
         "_error_body",
         "_head",
         "_held",
+        "_kept",
         "_link",
         "_loose",
         "_opened",
@@ -184,6 +189,8 @@ class Attempt:
         self._credit = WINDOW_BYTES
         self._held = 0
         """Bytes of the body that this process has: until the connection's transport has let go of them."""
+        self._kept = 0
+        """Further bytes that this process has until the attempt ends: a long route, the body of an error."""
         self._began_s = link.service.pool.now_s
         self._loose = 0
         self._connection: UpstreamConnection | None = None
@@ -224,7 +231,20 @@ class Attempt:
         else:
             self.grant(int.from_bytes(payload, "little"))
 
+    def keep(self, size: int) -> bool:
+        """Count bytes that stay until the end; False when the link holds too many."""
+        if not self._link.service.held.take(self._link.name, size):
+            return False
+        self._kept += size
+        return True
+
     # towards the provider
+
+    @guarded(on_fault)
+    def open(self, size: int) -> None:
+        """It was opened with so many bytes."""
+        if size > OPEN_BYTES_EASY and not self.keep(size):
+            self.fail(Failure("overloaded", "too many requests with long heads at once", False))
 
     def takes(self, size: int) -> bool:
         """Count a piece of the body against the window that was granted; False when it is over it."""
@@ -431,7 +451,7 @@ class Attempt:
         # Held back whole, so that the credential's bytes can be removed wherever they were cut.
         assert self._error_body is not None
         self._error_body.append(body)
-        if not complete and self._received <= ERROR_BODY_BYTES_MAX:
+        if not complete and self.keep(len(body)) and self._received <= ERROR_BODY_BYTES_MAX:
             return
         assert self._opened is not None
         assert self._head is not None
@@ -488,6 +508,9 @@ class Attempt:
         service.starving.pop(self, None)
         if not self._sent_bytes:
             self._let_go()
+        if self._kept:
+            service.held.give(self._link.name, self._kept)
+            self._kept = 0
         self._link.attempts.pop(self.id, None)
         if self._opened is not None:
             service.meter(self._opened).end(self._sent_bytes + self._received)
@@ -611,6 +634,7 @@ class VaultSideLink(asyncio.Protocol):
             head, body = frames.split_head(payload)
             attempt = Attempt(self, stream_id, _decode_open(head))
             self.attempts[stream_id] = attempt
+            attempt.open(len(head))
             if flags & END or body:
                 attempt.takes(len(body))
                 attempt.add_body(body, bool(flags & END))
@@ -817,10 +841,11 @@ class VaultService:
             known = KnownRoute(route, opened, egress.build_head(route, opened))
             if len(self._routes) >= ROUTES_MAX:
                 self._routes.clear()
-            self._routes[encoded] = known
+            if len(encoded) <= ROUTE_BYTES_MAX:
+                self._routes[encoded] = known
         # A credential that was replaced, disabled or removed is another object, or none.
         if known.opened is None or self.box.find(known.deployment) is not known.opened:
-            del self._routes[encoded]
+            self._routes.pop(encoded, None)
             return self.prepare(raw)
         return known.opened, known.head, known
 
