@@ -67,3 +67,21 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
             if value is not None and not 0 <= value <= TOKENS_MAX:
                 return False
         return True
+
+
+class Other(msgspec.Struct, frozen=True, array_like=True):
+    """What another model used that the provider asked for an answer: charged at that model's price."""
+
+    model: str
+    tokens: TokenUsage
+
+
+class Beside(msgspec.Struct):
+    """What an answer says of its bill beside its tokens; None where it does not."""
+
+    units: dict[str, int] | None = None
+    others: list[Other] | None = None
+    model: str | None = None
+    """The model that answered."""
+    cost: bytes | None = None
+    """The provider's own figure, as it stands in the usage: JSON."""

@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
-from switchgear.core.usage import TokenUsage
+from switchgear.core.usage import Beside, Other, TokenUsage
 from switchgear.dialects import hub, media, reasoning, references
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.reading import Ears, Reading, State, cap
@@ -406,6 +406,10 @@ class _Creation(msgspec.Struct):
     ephemeral_1h_input_tokens: int | None = None
 
 
+class _ServerTools(msgspec.Struct):
+    web_search_requests: int | None = None
+
+
 class Usage(msgspec.Struct):
     """A usage object, as it stands in answers and stream events."""
 
@@ -415,6 +419,25 @@ class Usage(msgspec.Struct):
     cache_creation: _Creation | None = None
     output_tokens: int | None = None
     service_tier: str | None = None
+    server_tool_use: _ServerTools | None = None
+    speed: str | None = None
+    iterations: "list[_Iteration] | None" = None
+
+    @property
+    def tier(self) -> str | None:
+        """What the price goes by: the service tier, or the fast mode, which costs more ("Fast mode", as of 2026-11)."""
+        return self.speed if self.speed == "fast" else self.service_tier
+
+    def beside(self, model: str | None) -> Beside:
+        """Return what stands beside the tokens: searches, and tokens of a model that was asked for advice. Those of the
+        answer's own rounds are in the totals ("Advisor tool", "Web search tool", as of 2026-11)."""
+        searches = self.server_tool_use.web_search_requests if self.server_tool_use is not None else None
+        others = [
+            Other(one.model[:128], tokens)
+            for one in self.iterations or ()
+            if one.type == "advisor_message" and one.model is not None and (tokens := one.tokens()) is not None
+        ]
+        return Beside({"web_searches": searches} if searches else None, others or None, model)
 
     def merge(self, later: "Usage") -> "Usage":
         """Return these figures with those of a later event over them."""
@@ -425,7 +448,15 @@ class Usage(msgspec.Struct):
         return Usage(**values)
 
     def tokens(self) -> TokenUsage | None:
-        """Return the buckets, or None when there is nothing, or nothing sensible."""
+        """Return the buckets, or None when there is nothing, or nothing sensible. A compaction's tokens are not in the
+        totals ("Compaction", as of 2026-11)."""
+        found = self._tokens()
+        for one in self.iterations or ():
+            if one.type == "compaction" and found is not None:
+                found = _add(found, one.tokens())
+        return found
+
+    def _tokens(self) -> TokenUsage | None:
         if self.input_tokens is None and self.output_tokens is None:
             return None
         written, long = self.cache_creation_input_tokens, None
@@ -441,6 +472,18 @@ class Usage(msgspec.Struct):
             output=self.output_tokens,
         )
         return usage if usage.is_sane() else None
+
+
+class _Iteration(Usage):
+    type: str | None = None
+    model: str | None = None
+
+
+def _add(one: TokenUsage, more: TokenUsage | None) -> TokenUsage:
+    if more is None:
+        return one
+    pairs = zip(one.__struct_fields__, msgspec.structs.astuple(one), msgspec.structs.astuple(more), strict=True)
+    return TokenUsage(**{name: None if a is None and b is None else (a or 0) + (b or 0) for name, a, b in pairs})
 
 
 _decode_usage = msgspec.json.Decoder(Usage | None, strict=False).decode
@@ -470,7 +513,7 @@ def decode_answer(body: Node) -> Steps[Answer]:
     answer.stop_sequence = body.text("stop_sequence")
     usage = usage_of_raw(body.raw("usage"))
     if usage is not None:
-        answer.usage, answer.service_tier = usage.tokens(), usage.service_tier
+        answer.usage, answer.service_tier = usage.tokens(), usage.tier
     return answer
 
 
@@ -512,9 +555,9 @@ def encode_usage(usage: TokenUsage | None, tier: str | None = None) -> dict[str,
     """Build a usage object; what is not known is 0, because clients add these figures up."""
     known = usage or TokenUsage()
     out: dict[str, Any] = {
-        "input_tokens": (known.input or 0) + (known.audio_in or 0),
+        "input_tokens": (known.input or 0) + (known.audio_in or 0) + (known.image_in or 0) + (known.video_in or 0),
         "cache_creation_input_tokens": (known.cache_write_5m or 0) + (known.cache_write_1h or 0),
-        "cache_read_input_tokens": known.cache_read or 0,
+        "cache_read_input_tokens": known.cached_total,
         "output_tokens": known.output_total,
     }
     if tier in {"standard", "priority", "batch"}:
@@ -533,6 +576,7 @@ class StreamDecoder(SseDecoder):
         self._usage = Usage()
         self._finish: Finish | None = None
         self._stop_sequence: str | None = None
+        self._model: str | None = None
         self._skipped = False
 
     def take(self, event: Node) -> None:
@@ -549,7 +593,8 @@ class StreamDecoder(SseDecoder):
         elif kind == "message_start":
             message = event.object("message")
             self._usage = usage_of_raw(message.raw("usage")) or Usage()
-            sequence.events.append(hub.Begin(message.text("id"), message.text("model"), self._usage.tokens()))
+            self._model = message.text("model")
+            sequence.events.append(hub.Begin(message.text("id"), self._model, self._usage.tokens()))
         elif kind == "message_delta":
             delta = event.object("delta")
             self._finish = _FINISHES.get(delta.text("stop_reason") or "", "stop")
@@ -561,7 +606,13 @@ class StreamDecoder(SseDecoder):
             sequence.close()
             self.is_ended = True
             sequence.events.append(
-                hub.End(self._finish or "stop", self._usage.tokens(), self._stop_sequence, self._usage.service_tier)
+                hub.End(
+                    self._finish or "stop",
+                    self._usage.tokens(),
+                    self._stop_sequence,
+                    self._usage.tier,
+                    self._usage.beside(self._model),
+                )
             )
         elif kind == "error":
             error = event.object("error")
@@ -676,13 +727,15 @@ def _event(kind: str, fields: dict[str, Any]) -> bytes:
 def read_answer(body: Node) -> Reading:
     """Read what a plain answer says about itself."""
     usage = usage_of_raw(body.raw("usage")) or Usage()
-    return Reading(
+    reading = Reading(
         usage.tokens(),
         cap(body.text("stop_reason")),
         cap(body.text("id")),
-        cap(usage.service_tier),
+        cap(usage.tier),
         kept=references.kept_by_message(body.value),
     )
+    reading.take_beside(usage.beside(body.text("model")))
+    return reading
 
 
 def _listen(event: Node, state: State) -> None:
@@ -692,6 +745,7 @@ def _listen(event: Node, state: State) -> None:
         message = event.object("message")
         state.memory = usage_of_raw(message.raw("usage")) or Usage()
         reading.response_id = cap(message.text("id"))
+        reading.model = cap(message.text("model"))
     elif kind == "message_delta":
         known = state.memory if isinstance(state.memory, Usage) else Usage()
         state.memory = known.merge(usage_of_raw(event.raw("usage")) or Usage())
@@ -703,7 +757,8 @@ def _listen(event: Node, state: State) -> None:
     if kept := references.kept_by_message(event.value):
         reading.kept = [*reading.kept, *kept][: references.KEPT_MAX]
     if isinstance(state.memory, Usage):
-        reading.usage, reading.service_tier = state.memory.tokens(), cap(state.memory.service_tier)
+        reading.usage, reading.service_tier = state.memory.tokens(), cap(state.memory.tier)
+        reading.take_beside(state.memory.beside(reading.model))
 
 
 EARS = Ears((b'"message_start"', b'"message_delta"', b'"message_stop"', b'"error"', b'"file_id"'), _listen)

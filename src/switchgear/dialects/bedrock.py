@@ -20,6 +20,7 @@ from switchgear.dialects.anthropic import MAKERS, MAX_TOKENS_DEFAULT, THINKING_M
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.reading import Reading, State, cap, usage_reader
 from switchgear.dialects.shape import (
+    TRANSLATION_ERRORS,
     InvalidBodyError,
     Node,
     decode_event,
@@ -374,20 +375,29 @@ def _encode_tools(request: Request) -> dict[str, Any]:
 # Answers
 
 
+class _CacheDetail(msgspec.Struct, rename="camel"):
+    ttl: str | None = None
+    input_tokens: int | None = None
+
+
 class _Usage(msgspec.Struct, rename="camel"):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     cache_write_input_tokens: int | None = None
+    cache_details: list[_CacheDetail] | None = None
 
 
 def _tokens(found: _Usage) -> TokenUsage | None:
     if found.input_tokens is None and found.output_tokens is None:
         return None
+    written = found.cache_write_input_tokens
+    long = sum(one.input_tokens or 0 for one in found.cache_details or () if one.ttl == "1h") or None
     return TokenUsage(
         input=found.input_tokens,
         cache_read=found.cache_read_input_tokens,
-        cache_write_5m=found.cache_write_input_tokens,
+        cache_write_5m=max(0, (written or 0) - long) if long else written,
+        cache_write_1h=long,
         output=found.output_tokens,
     )
 
@@ -453,12 +463,12 @@ def _answer_block(part: Part) -> dict[str, Any]:
 def encode_usage(usage: TokenUsage | None) -> dict[str, Any]:
     """Build a usage object."""
     known = usage or TokenUsage()
-    uncached = (known.input or 0) + (known.audio_in or 0)
+    uncached = (known.input or 0) + (known.audio_in or 0) + (known.image_in or 0) + (known.video_in or 0)
     return {
         "inputTokens": uncached,
         "outputTokens": known.output_total,
         "totalTokens": known.input_total + known.output_total,
-        "cacheReadInputTokens": known.cache_read or 0,
+        "cacheReadInputTokens": known.cached_total,
         "cacheWriteInputTokens": (known.cache_write_5m or 0) + (known.cache_write_1h or 0),
     }
 
@@ -516,7 +526,7 @@ class StreamDecoder:
         elif kind == "messageStop":
             self._finish = _FINISHES.get(body.text("stopReason") or "", "stop")
         elif kind == "metadata":
-            self._end(usage_of_raw(body.raw("usage")))
+            self._end(usage_of_raw(body.raw("usage")), _tier(body))
 
     def _delta(self, delta: Node) -> None:
         sequence = self._sequence
@@ -531,11 +541,11 @@ class StreamDecoder:
             elif thought.has("signature") or thought.has("redactedContent"):
                 sequence.sign(thought.text("signature"), thought.text("redactedContent"), MAKER)
 
-    def _end(self, usage: TokenUsage | None) -> None:
+    def _end(self, usage: TokenUsage | None, tier: str | None = None) -> None:
         self._is_ended = True
         self._sequence.close()
         if self._finish is not None:
-            self._sequence.events.append(hub.End(self._finish, usage))
+            self._sequence.events.append(hub.End(self._finish, usage, None, tier))
 
 
 class StreamEncoder:
@@ -648,7 +658,15 @@ def listen_invoke(kind: str, event: Node, state: State) -> None:
 
 def read_answer(body: Node) -> Reading:
     """Read what a plain answer says about itself."""
-    return Reading(usage_of_raw(body.raw("usage")), cap(body.text("stopReason")))
+    return Reading(usage_of_raw(body.raw("usage")), cap(body.text("stopReason")), service_tier=_tier(body))
+
+
+def _tier(body: Node) -> str | None:
+    """The service tier that served the request (Amazon Bedrock API reference, "ServiceTier")."""
+    try:
+        return cap(body.object("serviceTier").text("type"))
+    except TRANSLATION_ERRORS:
+        return None
 
 
 def listen(kind: str, event: Node, state: State) -> None:
@@ -657,4 +675,5 @@ def listen(kind: str, event: Node, state: State) -> None:
         state.reading.finish_reason = cap(event.text("stopReason"))
     elif kind == "metadata":
         state.reading.usage = usage_of_raw(event.raw("usage"))
+        state.reading.service_tier = _tier(event)
         state.is_done = True

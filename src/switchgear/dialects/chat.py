@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE, ProtocolError
 from switchgear.core.steps import Steps, Stepwise
-from switchgear.core.usage import TokenUsage
+from switchgear.core.usage import Beside, TokenUsage
 from switchgear.dialects import hub, media, openai, reasoning
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.request import CONSUMED
@@ -486,7 +486,7 @@ def decode_answer(body: Node) -> Steps[Answer]:
         raise body.fail("an answer without choices", "choices")
     message = choices[0].object("message")
     parts = yield from _decode_assistant(message)
-    answer = Answer(id=body.text("id"), model=body.text("model"), parts=parts)
+    answer = Answer(id=openai.id_of(body.get("id")), model=body.text("model"), parts=parts)
     for image in message.items("images"):  # OpenRouter
         answer.parts.append(media.from_url("image", image.object("image_url").need("url")))
     answer.finish = _FINISHES.get(choices[0].text("finish_reason") or "stop", "stop")
@@ -552,7 +552,7 @@ def _detail(part: Thinking) -> dict[str, Any]:
 
 def encode_usage(usage: TokenUsage) -> dict[str, Any]:
     """Build a usage object: totals include cached, audio and reasoning tokens."""
-    prompt: dict[str, int] = {"cached_tokens": usage.cache_read or 0, "audio_tokens": usage.audio_in or 0}
+    prompt: dict[str, int] = {"cached_tokens": usage.cached_total, "audio_tokens": usage.audio_in or 0}
     written = (usage.cache_write_5m or 0) + (usage.cache_write_1h or 0)
     if written:
         prompt["cache_write_tokens"] = written
@@ -606,7 +606,7 @@ class _StreamChoice(msgspec.Struct):
 
 
 class _StreamChunk(msgspec.Struct):
-    id: str | None = None
+    id: str | int | None = None
     model: str | None = None
     choices: list[_StreamChoice] | None = None
     usage: Raw = Raw(b"null")
@@ -651,6 +651,7 @@ class StreamDecoder:
         self._finish: Finish | None = None
         self._usage: TokenUsage | None = None
         self._tier: str | None = None
+        self._beside: Beside | None = None
         self._calls: list[_StreamedCall] = []
         self._open_call: _StreamedCall | None = None
 
@@ -690,12 +691,13 @@ class StreamDecoder:
             return
         if not self._begun:
             self._begun = True
-            sequence.events.append(hub.Begin(chunk.id, chunk.model))
+            sequence.events.append(hub.Begin(openai.id_of(chunk.id), chunk.model))
         usage = openai.usage_of_raw(chunk.usage)
         if usage is None and isinstance(chunk.x_groq, dict):
             usage = openai.usage_of_raw(Raw(encode(chunk.x_groq.get("usage"))))
         if usage is not None:
             self._usage = usage
+            self._beside = openai.beside_of_raw(chunk.usage, chunk.model)
         self._tier = chunk.service_tier or self._tier
         for choice in (chunk.choices or [])[:1]:
             if choice.delta is not None:
@@ -792,7 +794,7 @@ class StreamDecoder:
         self._close_calls()
         self._sequence.close()
         # [DONE] is a proper end; one provider (Snowflake) gives no finish reason before it.
-        self._sequence.events.append(hub.End(self._finish or "stop", self._usage, None, self._tier))
+        self._sequence.events.append(hub.End(self._finish or "stop", self._usage, None, self._tier, self._beside))
 
 
 def _failed(error: Any) -> hub.Failed:

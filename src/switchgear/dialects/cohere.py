@@ -326,7 +326,7 @@ def encode_usage(usage: TokenUsage | None) -> dict[str, Any]:
     """Build a usage object."""
     known = usage or TokenUsage()
     counts = {"input_tokens": known.input_total, "output_tokens": known.output_total}
-    return {"billed_units": counts, "tokens": counts, "cached_tokens": known.cache_read or 0}
+    return {"billed_units": counts, "tokens": counts, "cached_tokens": known.cached_total}
 
 
 # Streams

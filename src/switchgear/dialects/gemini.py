@@ -6,6 +6,7 @@ Gemini API reference, "Generating content", "Function calling", "Thought signatu
 spelled in camelCase or snake_case.
 """
 
+import contextlib
 import re
 from collections import deque
 from typing import Any
@@ -15,11 +16,20 @@ from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
-from switchgear.core.usage import TokenUsage
+from switchgear.core.usage import Beside, TokenUsage
 from switchgear.dialects import hub, media, reasoning
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.reading import Ears, Reading, State, cap, usage_reader
-from switchgear.dialects.shape import ITEMS_MAX, Fields, Node, decode, encode, object_of, text_of_object
+from switchgear.dialects.shape import (
+    ITEMS_MAX,
+    TRANSLATION_ERRORS,
+    Fields,
+    Node,
+    decode,
+    encode,
+    object_of,
+    text_of_object,
+)
 from switchgear.dialects.streams import SseDecoder
 from switchgear.providers.quirks import Quirks
 
@@ -459,6 +469,8 @@ class _Usage(msgspec.Struct, rename="camel"):
     prompt_tokens_details: list[_Detail] | None = None
     cache_tokens_details: list[_Detail] | None = None
     candidates_tokens_details: list[_Detail] | None = None
+    service_tier: str | None = None
+    traffic_type: str | None = None
 
 
 def _tokens(found: _Usage) -> TokenUsage | None:
@@ -466,23 +478,63 @@ def _tokens(found: _Usage) -> TokenUsage | None:
         return None
     cached = found.cached_content_token_count
     audio_in = _modality(found.prompt_tokens_details, "AUDIO")
+    audio_cached = min(_modality(found.cache_tokens_details, "AUDIO") or 0, cached or 0) or None
     if audio_in:
-        audio_in = max(0, audio_in - (_modality(found.cache_tokens_details, "AUDIO") or 0))
+        audio_in = max(0, audio_in - (audio_cached or 0))
     audio_out = _modality(found.candidates_tokens_details, "AUDIO")
     image = _modality(found.candidates_tokens_details, "IMAGE")
     prompt = (found.prompt_token_count or 0) + (found.tool_use_prompt_token_count or 0)
     return TokenUsage(
         input=max(0, prompt - (cached or 0) - (audio_in or 0)),
-        cache_read=cached,
+        cache_read=cached - audio_cached if cached is not None and audio_cached else cached,
         output=max(0, (found.candidates_token_count or 0) - (audio_out or 0) - (image or 0)),
         reasoning=found.thoughts_token_count,
         audio_in=audio_in,
         audio_out=audio_out,
         image=image,
+        audio_cached=audio_cached,
     )
 
 
 usage_of_raw = usage_reader(_Usage, _tokens)
+_TRAFFIC = {
+    "ON_DEMAND": "standard",
+    "ON_DEMAND_FLEX": "flex",
+    "ON_DEMAND_PRIORITY": "priority",
+    "PROVISIONED_THROUGHPUT": "provisioned",
+}
+
+
+def tier_of(usage: Node) -> str | None:
+    """The service tier that a usage object tells: Gemini's `serviceTier`, Vertex's `trafficType`."""
+    try:
+        usage = camel(usage)
+        tier = usage.text("serviceTier")
+        return cap(tier.lower() if tier else _TRAFFIC.get(usage.text("trafficType") or ""))
+    except TRANSLATION_ERRORS:
+        return None
+
+
+_BY_PROMPT = re.compile(r"gemini-(?:1|2)[.-]")
+
+
+def searches_of(body: Node) -> list[str]:
+    """The searches that ground an answer, or one chunk of it."""
+    found: list[str] = []
+    with contextlib.suppress(*TRANSLATION_ERRORS):
+        for candidate in body.items("candidates"):
+            grounds = camel(camel(candidate).object("groundingMetadata"))
+            found += [text for one in grounds.items("webSearchQueries") if isinstance(text := one.value, str) and text]
+    return found
+
+
+def beside_of(searches: list[str], model: str | None) -> Beside:
+    """Count searches as they are charged: each query since Gemini 3, once for a prompt before (Google, "Gemini API pricing",
+    grounding with Google Search, as of 2026-11)."""
+    count = len(dict.fromkeys(searches))
+    if count and _BY_PROMPT.search(model or ""):
+        count = 1
+    return Beside({"web_searches": count} if count else None, None, model)
 
 
 def _modality(details: list[_Detail] | None, name: str) -> int | None:
@@ -630,8 +682,8 @@ def encode_usage(usage: TokenUsage | None) -> dict[str, Any]:
         "candidatesTokenCount": known.output_total - (known.reasoning or 0),
         "totalTokenCount": known.input_total + known.output_total,
     }
-    if known.cache_read:
-        out["cachedContentTokenCount"] = known.cache_read
+    if known.cached_total:
+        out["cachedContentTokenCount"] = known.cached_total
     if known.reasoning:
         out["thoughtsTokenCount"] = known.reasoning
     return out
@@ -647,6 +699,9 @@ class StreamDecoder(SseDecoder):
         super().__init__()
         self._reader = _PartReader(None, [])
         self._usage: TokenUsage | None = None
+        self._tier: str | None = None
+        self._model: str | None = None
+        self._searches: list[str] = []
         self._finish: str | None = None
 
     def take(self, event: Node) -> None:
@@ -660,14 +715,18 @@ class StreamDecoder(SseDecoder):
         if not self.is_begun:
             self.is_begun = True
             self._reader.response_id = event.text("responseId")
-            sequence.events.append(hub.Begin(event.text("responseId"), event.text("modelVersion")))
+            self._model = event.text("modelVersion")
+            sequence.events.append(hub.Begin(event.text("responseId"), self._model))
         if event.has("usageMetadata"):
+            self._tier = tier_of(event.object("usageMetadata")) or self._tier
             self._usage = usage_of_raw(event.raw("usageMetadata")) or self._usage
         for candidate in event.items("candidates")[:1]:
             node = camel(candidate)
             for item in node.object("content").items("parts"):
                 for part in self._reader.read(camel(item)):
                     self._part(part)
+            if node.has("groundingMetadata"):
+                self._searches += searches_of(event)
             logprobs = camel(node.object("logprobsResult"))
             if logprobs.has("chosenCandidates"):
                 sequence.probe(Raw(encode(_logprobs(logprobs))))
@@ -695,7 +754,15 @@ class StreamDecoder(SseDecoder):
         if not self.is_ended and self._finish is not None:
             self.is_ended = True
             self.sequence.close()
-            self.sequence.events.append(hub.End(_finish(self._finish, self._reader.calls > 0), self._usage))
+            self.sequence.events.append(
+                hub.End(
+                    _finish(self._finish, self._reader.calls > 0),
+                    self._usage,
+                    None,
+                    self._tier,
+                    beside_of(self._searches, self._model),
+                )
+            )
 
 
 class StreamEncoder:
@@ -766,7 +833,10 @@ def read_answer(body: Node) -> Reading:
     finish = next((camel(candidate).text("finishReason") for candidate in body.items("candidates")), None)
     if finish is None and body.has("promptFeedback"):
         finish = camel(body.object("promptFeedback")).text("blockReason")
-    return Reading(usage_of_raw(body.raw("usageMetadata")), cap(finish), cap(body.text("responseId")))
+    reading = Reading(usage_of_raw(body.raw("usageMetadata")), cap(finish), cap(body.text("responseId")))
+    reading.service_tier = tier_of(body.object("usageMetadata"))
+    reading.take_beside(beside_of(searches_of(body), body.text("modelVersion")))
+    return reading
 
 
 def _listen(event: Node, state: State) -> None:
@@ -778,7 +848,14 @@ def _listen(event: Node, state: State) -> None:
         found.usage or before.usage,
         found.finish_reason or before.finish_reason,
         found.response_id or before.response_id,
+        found.service_tier or before.service_tier,
     )
+    model = found.model or before.model
+    if found.units is not None:
+        state.memory = [*(state.memory or ()), *searches_of(camel(event))][:SEARCHES_MAX]
+    state.reading.take_beside(beside_of(state.memory or [], model))
 
 
-EARS = Ears((b'"finishReason"', b'"error"', b'"blockReason"'), _listen, b'"usageMetadata"')
+SEARCHES_MAX = 1_000
+"""Searches of one answer that are remembered."""
+EARS = Ears((b'"finishReason"', b'"error"', b'"blockReason"', b'"webSearchQueries"'), _listen, b'"usageMetadata"')

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
-from switchgear.core.usage import TokenUsage
+from switchgear.core.usage import Beside, TokenUsage
 
 Finish = Literal["stop", "stop_sequence", "length", "tool_calls", "content_filter", "refusal", "pause"]
 ChoiceMode = Literal["auto", "none", "required", "named"]
@@ -232,6 +232,7 @@ class End(msgspec.Struct):
     usage: TokenUsage | None
     stop_sequence: str | None = None
     service_tier: str | None = None
+    beside: Beside | None = None
 
 
 class Failed(msgspec.Struct):

@@ -4,11 +4,13 @@ Usage semantics: prompt_tokens includes cached and audio tokens, completion_toke
 reference, read 2026-11-23); DeepSeek reports cache hits in `prompt_cache_hit_tokens`.
 """
 
+import re
+
 import msgspec
 from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
-from switchgear.core.usage import TokenUsage
+from switchgear.core.usage import Beside, TokenUsage
 from switchgear.dialects.reading import Reading, cap
 from switchgear.dialects.text_count import TextCount
 from switchgear.wire import sse
@@ -24,6 +26,13 @@ class _PromptDetails(msgspec.Struct):
     audio_tokens: int | None = None
 
 
+_NULL = Raw(b"null")
+
+
+class _ServerTools(msgspec.Struct):
+    web_search_requests: int | None = None
+
+
 class _CompletionDetails(msgspec.Struct):
     reasoning_tokens: int | None = None
     audio_tokens: int | None = None
@@ -37,6 +46,14 @@ class _Usage(msgspec.Struct):
     prompt_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _CompletionDetails | None = None
     prompt_cache_hit_tokens: int | None = None
+    num_cached_tokens: int | None = None
+    """Mistral's."""
+    reasoning_tokens: int | None = None
+    """Perplexity's, beside completion_tokens; so are the next two."""
+    citation_tokens: int | None = None
+    num_search_queries: int | None = None
+    server_tool_use: _ServerTools | None = None
+    cost: Raw = _NULL
 
 
 class _Audio(msgspec.Struct):
@@ -54,7 +71,8 @@ class _Choice(msgspec.Struct):
 
 
 class _Answer(msgspec.Struct):
-    id: str | None = None
+    id: str | int | None = None
+    model: str | None = None
     usage: _Usage | None = None
     service_tier: str | None = None
     choices: list[_Choice] | None = None
@@ -67,6 +85,11 @@ class _MediaDetails(msgspec.Struct):
     image_tokens: int | None = None
 
 
+class _OutputDetails(msgspec.Struct):
+    image_tokens: int | None = None
+    text_tokens: int | None = None
+
+
 class _MediaUsage(msgspec.Struct):
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -74,6 +97,7 @@ class _MediaUsage(msgspec.Struct):
     total_tokens: int | None = None
     input_token_details: _MediaDetails | None = None
     input_tokens_details: _MediaDetails | None = None
+    output_tokens_details: _OutputDetails | None = None
 
 
 class _BilledUnits(msgspec.Struct):
@@ -97,7 +121,9 @@ class _XGroq(msgspec.Struct):
 
 
 class _Chunk(msgspec.Struct):
-    id: str | None = None
+    id: str | int | None = None
+    model: str | None = None
+    type: str | None = None
     usage: _Usage | None = None
     service_tier: str | None = None
     choices: list[_Choice] | None = None
@@ -118,7 +144,8 @@ def read_answer(body: bytes) -> Reading:
         return Reading()
     finish = answer.choices[0].finish_reason if answer.choices else None
     is_fit = bool(answer.choices) or len(memoryview(answer.data)) > len(b"null")
-    reading = Reading(_usage(answer.usage), cap(finish), cap(answer.id), cap(answer.service_tier), None, is_fit)
+    reading = Reading(_usage(answer.usage), cap(finish), id_of(answer.id), cap(answer.service_tier), None, is_fit)
+    reading.take_beside(_beside(answer.usage, answer.model))
     for choice in answer.choices or ():
         if choice.message is not None and choice.message.audio is not None and choice.message.audio.id:
             reading.kept = [*reading.kept, choice.message.audio.id[:256]]
@@ -147,9 +174,40 @@ def read_media_answer(body: bytes) -> Reading:
         prompt=found.input_tokens if found.input_tokens is not None else found.total_tokens,
         completion=found.output_tokens,
         audio_in=details.audio_tokens,
-        image=found.output_tokens if "images" in units else None,
+        image=_drawn(found) if "images" in units else None,
+        image_in=details.image_tokens,
     )
     return Reading(usage, units=units or None, is_fit=answer.data is not None or answer.results is not None)
+
+
+def _drawn(found: _MediaUsage) -> int | None:
+    said = found.output_tokens_details
+    return said.image_tokens if said is not None and said.image_tokens is not None else found.output_tokens
+
+
+def id_of(value: object) -> str | None:
+    """Return an answer's id as a text: some compatible servers number their answers."""
+    return cap(str(value)) if isinstance(value, str | int) else None
+
+
+def _beside(raw: _Usage | None, model: str | None) -> Beside:
+    beside = Beside(None, None, model)
+    if raw is not None:
+        searches = raw.num_search_queries
+        if searches is None and raw.server_tool_use is not None:
+            searches = raw.server_tool_use.web_search_requests
+        if searches:
+            beside.units = {"web_searches": searches}
+        if len(memoryview(raw.cost)) <= COST_BYTES_MAX and (cost := bytes(raw.cost)) != b"null":
+            beside.cost = cost
+    if model is not None and "search" in model and _SEARCHES.search(model):
+        beside.units = {"web_searches": 1}
+    return beside
+
+
+COST_BYTES_MAX = 2_048
+_SEARCHES = re.compile(r"-search-(preview|api)")
+"""Models that search the web once for every request (OpenAI, "Web search", Chat Completions, as of 2026-11)."""
 
 
 def _number(value: float | str | None) -> float | None:
@@ -166,21 +224,36 @@ def _usage(raw: _Usage | None) -> TokenUsage | None:
         raw.prompt_tokens_details is None
         and raw.completion_tokens_details is None
         and raw.prompt_cache_hit_tokens is None
+        and raw.num_cached_tokens is None
+        and raw.reasoning_tokens is None
+        and raw.citation_tokens is None
         and (raw.prompt_tokens is not None or raw.completion_tokens is not None)
     ):
-        usage = TokenUsage(input=raw.prompt_tokens, output=raw.completion_tokens)
+        # A total that is larger says that the model thought beside what it wrote (Gemini's compatible answers).
+        hidden = (raw.total_tokens or 0) - (raw.prompt_tokens or 0) - (raw.completion_tokens or 0)
+        hides = hidden > 0 and raw.completion_tokens is not None
+        usage = TokenUsage(input=raw.prompt_tokens, output=raw.completion_tokens, reasoning=hidden if hides else None)
         return usage if usage.is_sane() else None
     prompt = raw.prompt_tokens_details or _PromptDetails()
     completion = raw.completion_tokens_details or _CompletionDetails()
+    reasoning, beside = completion.reasoning_tokens, 0
+    if reasoning is None and raw.reasoning_tokens is not None:
+        reasoning = beside = raw.reasoning_tokens
+    elif reasoning and (raw.total_tokens or 0) - (raw.prompt_tokens or 0) - (raw.completion_tokens or 0) == reasoning:
+        beside = reasoning  # the total decides (xAI)
+    cached = prompt.cached_tokens if prompt.cached_tokens is not None else raw.prompt_cache_hit_tokens
     return usage_of(
-        prompt=raw.prompt_tokens,
-        completion=raw.completion_tokens,
-        cached=prompt.cached_tokens if prompt.cached_tokens is not None else raw.prompt_cache_hit_tokens,
+        prompt=raw.prompt_tokens
+        if raw.prompt_tokens is not None or raw.completion_tokens is not None
+        else raw.total_tokens,
+        completion=raw.completion_tokens + beside if raw.completion_tokens is not None else None,
+        cached=cached if cached is not None else raw.num_cached_tokens,
         cache_write=prompt.cache_write_tokens,
         audio_in=prompt.audio_tokens,
-        reasoning=completion.reasoning_tokens,
+        reasoning=reasoning,
         audio_out=completion.audio_tokens,
         image=completion.image_tokens,
+        citation=raw.citation_tokens,
     )
 
 
@@ -194,18 +267,23 @@ def usage_of(
     reasoning: int | None = None,
     audio_out: int | None = None,
     image: int | None = None,
+    image_in: int | None = None,
+    citation: int | None = None,
+    all_image: bool = False,
 ) -> TokenUsage | None:
     """Split totals that include their parts, as OpenAI reports them, into buckets. None when nothing sensible was
     reported."""
     if prompt is None and completion is None:
         return None
     total_in, total_out = prompt or 0, completion or 0
+    image = total_out if all_image else image
     # The total is what counts: one provider was seen to report the same tokens as read from and as written to the cache.
     written = _part(cache_write, total_in - (cached or 0))
     audio = _part(audio_in, total_in - (cached or 0) - (written or 0))
+    seen = _part(image_in, total_in - (cached or 0) - (written or 0) - (audio or 0))
     parts_out = (reasoning or 0) + (audio_out or 0) + (image or 0)
     usage = TokenUsage(
-        input=max(0, total_in - (cached or 0) - (written or 0) - (audio or 0)),
+        input=max(0, total_in - (cached or 0) - (written or 0) - (audio or 0) - (seen or 0)),
         cache_read=cached,
         cache_write_5m=written,
         # Some providers report reasoning beside completion_tokens instead of inside: never bill fewer than they say.
@@ -214,6 +292,8 @@ def usage_of(
         audio_in=audio,
         audio_out=audio_out,
         image=image,
+        image_in=seen,
+        citation=citation,
     )
     return usage if usage.is_sane() else None
 
@@ -229,11 +309,22 @@ def usage_of_raw(raw: Raw) -> TokenUsage | None:
         return None
 
 
+def beside_of_raw(raw: Raw, model: str | None) -> Beside:
+    """Read what a usage object says of the bill beside its tokens."""
+    try:
+        return _beside(_decode_usage(raw), model)
+    except UNREADABLE:
+        return Beside(None, None, model)
+
+
 def _part(reported: int | None, left: int) -> int | None:
     return None if reported is None else max(0, min(reported, left)) if reported >= 0 else reported
 
 
 _DONE = b"[DONE]"
+_MEDIA_ENDS = ("image_generation.completed", "image_edit.completed", "transcript.text.done")
+"""The last event of a streamed picture and of a streamed transcription (OpenAI API reference, as of 2026-11)."""
+_HEARD = re.compile(rb'"transcript\.text\.done"')
 _BOUNDARY = b"\n\n"
 
 
@@ -247,6 +338,7 @@ class StreamMeter:
     __slots__ = (
         "_hears_audio",
         "_hide_usage",
+        "_is_media",
         "_read_id",
         "_splitter",
         "error",
@@ -255,8 +347,10 @@ class StreamMeter:
         "text",
     )
 
-    def __init__(self, hide_usage: bool, hears_audio: bool = False) -> None:
-        """`hears_audio`: sound was asked for, whose id the next request may name."""
+    def __init__(self, hide_usage: bool, hears_audio: bool = False, is_media: bool = False) -> None:
+        """`hears_audio`: sound was asked for, whose id the next request may name. `is_media`: the stream of a picture or of what
+        is heard, which has no [DONE]: it ends with an event that says so."""
+        self._is_media = is_media
         self._hide_usage = hide_usage
         self._hears_audio = hears_audio
         self._splitter = sse.Splitter()
@@ -302,6 +396,18 @@ class StreamMeter:
         """Tokens seen so far, estimated."""
         return self.text.tokens
 
+    def _end_media(self, data: bytes) -> None:
+        reading, found = self.reading, read_media_answer(data)
+        reading.usage = found.usage or reading.usage
+        self.is_done = True
+        if not _HEARD.search(data):
+            drawn = (reading.units or {}).get("images", 0) + 1
+            reading.units = {"images": drawn}
+            if (usage := reading.usage) is not None and usage.image is None:
+                reading.usage = msgspec.structs.replace(usage, output=0, image=usage.output)
+        elif found.units:
+            reading.units = found.units
+
     def _keep(self, event: bytes) -> bool:
         data = sse.event_data(event)
         if data is None:
@@ -315,8 +421,11 @@ class StreamMeter:
             return True
         reading = self.reading
         if chunk.id and reading.response_id is None:
-            reading.response_id = cap(chunk.id)
-        self._read_id = True
+            reading.response_id, reading.model = id_of(chunk.id), cap(chunk.model)
+        self._read_id = not self._is_media
+        if chunk.type is not None and chunk.type.endswith(_MEDIA_ENDS):
+            self._end_media(data)
+            return True
         if bytes(chunk.error) != b"null":
             self.error = True
         if chunk.service_tier is not None:
@@ -329,6 +438,7 @@ class StreamMeter:
         usage = _usage(chunk.usage or (chunk.x_groq.usage if chunk.x_groq else None))
         if usage is not None:
             reading.usage = usage
+            reading.take_beside(_beside(chunk.usage, chunk.model or reading.model))
             # The extra chunk has usage and no choices; a provider that reports usage on every chunk keeps its chunks.
             if self._hide_usage and chunk.usage is not None and not chunk.choices:
                 return False

@@ -236,7 +236,8 @@ class Passage:
         if not self._ours:
             inner = Crossing(self)
         elif self.dialect == "openai":
-            inner = openai.StreamMeter(not (request.asked_usage or request.shows_usage), "audio" in request.fields)
+            hides = not (request.asked_usage or request.shows_usage)
+            inner = openai.StreamMeter(hides, "audio" in request.fields, request.operation in MEDIA_OPERATIONS)
         elif self.dialect == "bedrock":
             inner = BinaryListener(bedrock.listen_invoke if request.operation == "invoke" else bedrock.listen)
         else:
@@ -658,6 +659,7 @@ class Crossing:
                     event.finish = "tool_calls"
                 reading.usage, reading.finish_reason = event.usage, event.finish
                 reading.service_tier = event.service_tier
+                reading.take_beside(event.beside)
             elif isinstance(event, hub.Failed):
                 self.failed = event
                 raise ProtocolError(f"the provider broke off: {event.message[:512]}")

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
-from switchgear.core.usage import TokenUsage
+from switchgear.core.usage import Beside, Other, TokenUsage
 from switchgear.dialects.shape import TRANSLATION_ERRORS, Node, decode_event
 from switchgear.dialects.text_count import TextCount
 from switchgear.wire import eventstream, sse
@@ -42,6 +42,18 @@ class Reading(msgspec.Struct):
     """Why a plain body is no answer."""
     kept: list[str] = []
     """Ids of things that the provider keeps now (`references`)."""
+    others: list[Other] | None = None
+    """What further models used for this answer."""
+    model: str | None = None
+    """The model that answered, as it names itself."""
+    cost: bytes | None = None
+    """What the provider says that it charges, as it stands in the usage: JSON."""
+
+    def take_beside(self, beside: Beside | None) -> None:
+        """Take what a translated stream said of its bill beside its tokens."""
+        if beside is not None:
+            self.units, self.others = beside.units, beside.others
+            self.model, self.cost = cap(beside.model), beside.cost
 
 
 class State(msgspec.Struct):

@@ -10,12 +10,13 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
-from switchgear.core.usage import TokenUsage
+from switchgear.core.usage import Beside, Other, TokenUsage
 from switchgear.dialects import hub, media, openai, reasoning, references
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.reading import Ears, Reading, State, cap, usage_reader
-from switchgear.dialects.shape import Node, decode, encode, foreign_tools
+from switchgear.dialects.shape import TRANSLATION_ERRORS, Node, decode, encode, foreign_tools
 from switchgear.dialects.streams import SseDecoder, sse_event
 from switchgear.providers.quirks import Quirks
 
@@ -427,6 +428,71 @@ def _tokens(found: _Usage) -> TokenUsage | None:
 usage_of_raw = usage_reader(_Usage, _tokens)
 
 
+class _ImageDetails(msgspec.Struct):
+    image_tokens: int | None = None
+
+
+class _ImageTool(msgspec.Struct):
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    input_tokens_details: _ImageDetails | None = None
+
+
+class _WebTool(msgspec.Struct):
+    num_requests: int | None = None
+
+
+class _ToolUsage(msgspec.Struct):
+    image_gen: _ImageTool | None = None
+    web_search: _WebTool | None = None
+
+
+_decode_tools = msgspec.json.Decoder(_ToolUsage | None, strict=False).decode
+IMAGE_MODEL = "gpt-image-1"
+"""What draws where the tool names no other model (OpenAI API reference, `image_generation`, as of 2026-11)."""
+_CALLS = {"web_search_call": "web_searches", "file_search_call": "file_searches"}
+
+
+def beside_of(body: Node) -> Beside:
+    """Return what a response says of its bill beside its tokens; nothing where it does not decode."""
+    try:
+        return _beside(body)
+    except TRANSLATION_ERRORS:
+        return Beside()
+
+
+def _beside(body: Node) -> Beside:
+    """Return what stands beside a response's tokens: calls of tools that OpenAI runs, containers, and the tokens of the model
+    that draws. Opening a page is no search ("Pricing", built-in tools, as of 2026-11)."""
+    units: dict[str, int] = {}
+    containers: set[str] = set()
+    model, others = None, None
+    for item in body.items("output") if isinstance(body.get("output"), list) else ():
+        kind = item.text("type") or ""
+        if kind in _CALLS and (kind != "web_search_call" or item.object("action").text("type") in {None, "search"}):
+            units[_CALLS[kind]] = units.get(_CALLS[kind], 0) + 1
+        elif kind == "code_interpreter_call":
+            containers.add(item.text("container_id") or "")
+    try:
+        said = _decode_tools(body.raw("tool_usage")) or _ToolUsage()
+    except UNREADABLE:
+        said = _ToolUsage()
+    if said.web_search is not None and said.web_search.num_requests is not None:
+        units["web_searches"] = said.web_search.num_requests
+    if containers:
+        units["containers"] = len(containers)
+    drawn = said.image_gen
+    if drawn is not None and (drawn.input_tokens or drawn.output_tokens):
+        for tool in body.items("tools"):
+            model = tool.text("model") if tool.text("type") == "image_generation" else model
+        seen = drawn.input_tokens_details.image_tokens if drawn.input_tokens_details is not None else None
+        usage = openai.usage_of(
+            prompt=drawn.input_tokens, completion=drawn.output_tokens, image_in=seen, all_image=True
+        )
+        others = [Other((model or IMAGE_MODEL)[:128], usage)] if usage is not None else None
+    return Beside({name: count for name, count in units.items() if count} or None, others, body.text("model"))
+
+
 @Stepwise
 def decode_answer(body: Node) -> Steps[Answer]:
     """Read a provider's answer. Raises InvalidBodyError for a failed response too."""
@@ -558,7 +624,7 @@ def encode_usage(usage: TokenUsage | None) -> dict[str, Any]:
     return {
         "input_tokens": known.input_total,
         "input_tokens_details": {
-            "cached_tokens": known.cache_read or 0,
+            "cached_tokens": known.cached_total,
             "cache_write_tokens": (known.cache_write_5m or 0) + (known.cache_write_1h or 0),
         },
         "output_tokens": known.output_total,
@@ -633,7 +699,9 @@ class StreamDecoder(SseDecoder):
         self.is_ended = True
         reason = response.object("incomplete_details").text("reason")
         usage = usage_of_raw(response.raw("usage"))
-        self.sequence.events.append(hub.End(_finish(self._parts, reason), usage, None, response.text("service_tier")))
+        self.sequence.events.append(
+            hub.End(_finish(self._parts, reason), usage, None, response.text("service_tier"), beside_of(response))
+        )
 
 
 class StreamEncoder:
@@ -786,13 +854,15 @@ class StreamEncoder:
 def read_answer(body: Node) -> Reading:
     """Read what a plain answer, or the last event of a stream, says about itself."""
     reason = body.object("incomplete_details").text("reason")
-    return Reading(
+    reading = Reading(
         usage_of_raw(body.raw("usage")),
         cap(reason or body.text("status")),
         cap(body.text("id")),
         cap(body.text("service_tier")),
         kept=references.kept_by_response(body.value),
     )
+    reading.take_beside(beside_of(body))
+    return reading
 
 
 def _listen(event: Node, state: State) -> None:

@@ -189,6 +189,12 @@ class Planner:
             self._frozen = (names, frozen_models(snapshot.table, names))
         return self._frozen[1]
 
+    def price_of(self, snapshot: Snapshot, candidate: Candidate, model: str, now_ms: int) -> Meterer | None:
+        """Return the price of another model of a candidate's provider, as an answer names it; None where it is unknown."""
+        provider = candidate.provider
+        price = self.catalog(snapshot).find(provider.name, provider.pricing_id, model, now_ms)
+        return Meterer(price) if price is not None else None
+
     def _target(self, snapshot: Snapshot, route: Route, candidate: Candidate, now_ms: int) -> Target:
         provider = candidate.provider
         price = candidate.price or self.catalog(snapshot).find(

@@ -31,6 +31,7 @@ from switchgear.edge.plan import Plan, Target
 from switchgear.edge.setback import Setback
 from switchgear.edge.slices import Job
 from switchgear.net.link import LinkStream
+from switchgear.pricing.price import Meterer
 from switchgear.replica.entries import STORED_MS, Stored, scope_of
 from switchgear.routing import retry
 from switchgear.wire import records
@@ -54,6 +55,8 @@ PING_S = 15.0
 CHECKPOINT_S = 5.0
 CHECKPOINT_TOKENS = 4_096
 VAULT_SLACK_S = 5.0
+VECTOR_OPERATIONS = frozenset({"embeddings", "embeddings_batch", "rerank"})
+"""Operations whose answers are no text."""
 SEEN_BYTES_PER_TOKEN = 8
 """Of JSON that tells an answer: about half of it is its envelope."""
 GONE_STREAM_S = 5.0
@@ -542,7 +545,8 @@ class Transfer:
         context.units = _units(request, reading)
         context.dropped = way.dropped
         if context.usage is None and not counts and not is_media:
-            settle.estimate(context, self._body_bytes // SEEN_BYTES_PER_TOKEN, "the provider reported no usage")
+            written = 0 if request.operation in VECTOR_OPERATIONS else self._body_bytes // SEEN_BYTES_PER_TOKEN
+            settle.estimate(context, written, "the provider reported no usage")
         context.bytes_out = len(out)
         cost = self._settle(reading, billed=not counts)
         if not context.gone:
@@ -859,6 +863,7 @@ class Transfer:
             finish_reason=reading.finish_reason if reading is not None else None,
             response_id=reading.response_id if reading is not None else None,
             service_tier=reading.service_tier if reading is not None else None,
+            bill=self._bill(reading) if billed and reading is not None else None,
         )
         self._state = State.SETTLED
         if reading is not None and reading.response_id is not None and self._is_kept(reading.response_id):
@@ -873,6 +878,18 @@ class Transfer:
         self._gate.outbox.schedule()
         self._stream = None  # it holds this transfer: without the cycle both end here, without the collector
         return cost
+
+    def _bill(self, reading: Reading) -> settle.Bill | None:
+        """Return what an answer costs beside its tokens at the asked model's price; None for most."""
+        if reading.others is None and reading.cost is None and self.context.meterer is not None:
+            return None
+        provider = self.target.candidate.provider
+        return settle.bill_of(self.context, reading, provider.quirks.charges, self._price_of)
+
+    def _price_of(self, model: str) -> Meterer | None:
+        context = self.context
+        assert context.snapshot is not None
+        return self._gate.planner.price_of(context.snapshot, self.target.candidate, model, context.now_ms)
 
     def _kept(self, reading: Reading) -> list[str]:
         """Return what the provider keeps since this answer, beside the answer itself."""

@@ -589,8 +589,8 @@ class SpoolAbsorber:
         listed: int | None = None
         if usage is None and settle.cost_nanousd == 0:
             amount = listed = 0
-        elif place.price_id is not None and (usage is not None or settle.units):
-            amount, listed = self._cost(opened, place, usage, settle.service_tier, build.units_of(settle))
+        else:
+            amount, listed = self._bill(opened, usage, settle, batch)
         if amount is not None and amount > COST_NANOUSD_MAX:
             batch.findings.append(Finding(self.spool_id, self._done.segment, f"absurd cost of {settle.id[:40]}"))
             amount = listed = None
@@ -638,6 +638,30 @@ class SpoolAbsorber:
             until_ms = opened.reserve.time_ms + STORED_MS
             scope = scope_of(who.key_id, who.team)
             batch.stored[settle.response_id] = Stored(scope, place.deployment, opened.place.model, until_ms)
+
+    def _bill(
+        self, opened: OpenRequest, usage: TokenUsage | None, settle: records.Settle, batch: Batch
+    ) -> tuple[int | None, int | None]:
+        """Return what an answer cost and what it costs by the list, with all that stands beside its tokens."""
+        place = build.priced_place(opened, settle)
+        amount: int | None = None
+        listed: int | None = None
+        if place.price_id is not None and (usage is not None or settle.units):
+            amount, listed = self._cost(opened, place, usage, settle.service_tier, build.units_of(settle))
+            for other in settle.others or ():
+                tokens = other.tokens if other.tokens.is_sane() else None
+                more: tuple[int | None, int | None] = (None, None)
+                if tokens is not None:
+                    more = self._cost(opened, build.other_place(place, other), tokens, None, None)
+                amount = None if amount is None or more[0] is None else amount + more[0]
+                listed = None if listed is None or more[1] is None else listed + more[1]
+        charged = settle.charged_nanousd
+        if charged is None:
+            return amount, listed
+        if listed is not None and not listed <= 2 * charged <= 4 * listed:
+            reason = f"the provider charged {charged} nano-USD for {settle.id[:40]}, the list says {listed}"
+            batch.findings.append(Finding(self.spool_id, self._done.segment, reason))
+        return charged, charged if listed is None else listed
 
     def _before(self, opened: OpenRequest, settle: records.Settle, batch: Batch) -> list[Try]:
         """Return the attempts before the last one, as they are booked."""

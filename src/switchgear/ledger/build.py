@@ -28,7 +28,7 @@ from switchgear.ledger.record import (
     decode,
 )
 from switchgear.pricing import price as cost_of
-from switchgear.pricing.price import UNITS, Cost, Price, cost
+from switchgear.pricing.price import UNITS, Cost, Price, as_charged, cost, together
 from switchgear.wire import records
 
 TEXT_MAX = 512
@@ -143,12 +143,16 @@ class Part(msgspec.Struct, frozen=True):
 
 def settled(opened: OpenRequest, settle: records.Settle, find_price: FindPrice) -> Record:
     """Build the record of a settled request; the cost is computed again from usage and price."""
-    place = last_place(opened)
+    place = priced_place(opened, settle)
     usage = _sane(settle.tokens)
     price = _price(opened, place, find_price)
     units = units_of(settle)
     is_billed = usage is not None or (units is not None and settle.cost_nanousd != 0)
     computed = cost(price, usage, settle.service_tier, units) if price is not None and is_billed else None
+    if computed is not None and settle.others:
+        computed = together(computed, *(_other(opened, place, other, find_price) for other in settle.others))
+    if settle.charged_nanousd is not None:
+        computed = as_charged(computed, settle.charged_nanousd)
     amount = computed.nanousd if computed is not None else (0 if settle.cost_nanousd == 0 and usage is None else None)
     outcomes = tries(settle)
     before = [_part(opened, outcome, find_price) for outcome in outcomes[:-1]]
@@ -176,8 +180,30 @@ def settled(opened: OpenRequest, settle: records.Settle, find_price: FindPrice) 
         error=error,
         dropped=settle.dropped,
         units=units,
+        price_id=place.price_id,
         upstream_ms=sum(o.end_ms - o.start_ms for o in settle.attempts) if settle.attempts else None,
     )
+
+
+def priced_place(opened: OpenRequest, settle: records.Settle) -> records.Place | records.Attempt:
+    """Return where the last attempt went, under the model that the answer named where the asked name has no price."""
+    place = last_place(opened)
+    if place.price_id is None and settle.priced_as is not None:
+        model, price_id = settle.priced_as
+        return msgspec.structs.replace(place, upstream_model=model[:256], price_id=price_id[:64])
+    return place
+
+
+def other_place(place: records.Place | records.Attempt, other: records.OtherModel) -> records.Place | records.Attempt:
+    """Return a place as it is for a further model of its provider."""
+    return msgspec.structs.replace(place, upstream_model=other.model[:256], price_id=other.price_id)
+
+
+def _other(
+    opened: OpenRequest, place: records.Place | records.Attempt, other: records.OtherModel, find_price: FindPrice
+) -> Cost | None:
+    price = _price(opened, other_place(place, other), find_price)
+    return cost(price, other.tokens) if price is not None and other.tokens.is_sane() else None
 
 
 def _sane(usage: TokenUsage | None) -> TokenUsage | None:
@@ -324,6 +350,7 @@ def make(
     error: Error | None = None,
     dropped: list[str] | None = None,
     units: dict[str, int] | None = None,
+    price_id: str | None = None,
 ) -> Record:
     """Build a record. Tokens, price and cost are the last attempt's (`last` is its number, None when nothing was sent); `before`
     are the attempts before it. The record's tokens and cost are the sums of all."""
@@ -385,7 +412,7 @@ def make(
         cost_estimated=estimate_reason is not None,
         estimate_reason=estimate_reason[:TEXT_MAX] if estimate_reason is not None else None,
         price_source=price.source if price is not None else None,
-        price_version=place.price_id,
+        price_version=price_id if price_id is not None else place.price_id,
         reserved_nanousd=reserve.expect_nanousd,
         bytes_in=max(0, reserve.bytes_in),
         bytes_out=bytes_out,

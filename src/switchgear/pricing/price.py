@@ -214,6 +214,31 @@ def cost(
     return Cost(listed, net, tuple(lines))
 
 
+PROVIDER = "provider"
+"""The line that leads from the list price to what the provider says that it charges."""
+
+
+def together(first: Cost | None, *others: Cost | None) -> Cost | None:
+    """Return the cost of an answer that several models had a part in; None when one is unknown."""
+    if first is None:
+        return None
+    listed, net, lines = first.list_nanousd, first.nanousd, first.lines
+    for other in others:
+        if other is None:
+            return None
+        listed, net, lines = listed + other.list_nanousd, net + other.nanousd, lines + other.lines
+    return Cost(listed, net, lines)
+
+
+def as_charged(computed: Cost | None, nanousd: int) -> Cost:
+    """Return a cost that the provider itself states; what the list says stands beside it."""
+    if computed is None:
+        return Cost(nanousd, nanousd, (CostLine(PROVIDER, 1, PROVIDER, 0, nanousd),))
+    left = nanousd - computed.nanousd
+    lines = computed.lines if not left else (*computed.lines, CostLine(PROVIDER, 1, PROVIDER, 0, left))
+    return Cost(computed.list_nanousd, nanousd, lines)
+
+
 def per_mtok(price: Price) -> dict[str, str]:
     """Return the list price as decimals in USD per million tokens, by `input_per_mtok` and the like."""
     found = {}

@@ -34,7 +34,9 @@ _NO_EFFORT = Quirks(reasoning_effort=False)
 _THINKS = Quirks(reasoning_effort=False, reasoning_content=True)
 _LOCAL = Quirks(top_k=True)
 # A list of further models would be called and paid for past what the virtual key may call, and past the record.
-_OPENROUTER = Quirks(top_k=True, body={"models": None, "preset": None})
+# Its `usage.cost` is in credits, which are USD (OpenRouter, "Usage Accounting", as of 2026-11).
+_OPENROUTER = Quirks(top_k=True, body={"models": None, "preset": None}, charges="cost")
+_PERPLEXITY = Quirks(reasoning_effort=False, charges="cost.total_cost")
 # What Vertex answers with 400 "Unexpected value(s) for the `anthropic-beta` header" (public reports, read 2026-11-26).
 _VERTEX_BETAS = {
     "advanced-tool-use-": "tool-search-tool-2025-10-19",
@@ -114,7 +116,7 @@ def _rows() -> tuple[ProviderRow, ...]:
         _row("qianfan", "https://qianfan.baidubce.com/v2", quirks=_NO_EFFORT),
         _row("volcengine", "https://ark.cn-beijing.volces.com/api/v3", quirks=_NO_EFFORT),
         _row("ai21", "https://api.ai21.com/studio/v1", quirks=_NO_EFFORT),
-        _row("perplexity", "https://api.perplexity.ai", "perplexity", quirks=_NO_EFFORT),
+        _row("perplexity", "https://api.perplexity.ai", "perplexity", quirks=_PERPLEXITY),
         _row("voyage", "https://api.voyageai.com/v1", "voyageai"),
         _row("jina", "https://api.jina.ai/v1"),
         # clouds

@@ -29,5 +29,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """Further fields that the provider refuses: removed in translated requests, and listed in the record."""
     paths: dict[str, str] = {}
     """Paths that differ from the dialect's, by operation (`chat`, `chat_stream`, …); `{model}` is the model's name."""
+    charges: str = ""
+    """Where the provider says in `usage` what it charges, in USD: "cost" or "cost.total_cost". That is booked then."""
     body: dict[str, str | int | bool | None] | None = None
     """Keys that are set in every body; None removes one."""

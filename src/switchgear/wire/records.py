@@ -161,6 +161,14 @@ class AttemptOutcome(msgspec.Struct, array_like=True, frozen=True):
     service_tier: str | None = None
 
 
+class OtherModel(msgspec.Struct, array_like=True, frozen=True):
+    """What a further model used for an answer, and the price that it is charged by."""
+
+    model: str
+    price_id: str | None
+    tokens: TokenUsage
+
+
 class Settle(msgspec.Struct, array_like=True, frozen=True):
     """The outcome of a reserved request. Tokens, units, tier and cost are the last attempt's."""
 
@@ -183,6 +191,12 @@ class Settle(msgspec.Struct, array_like=True, frozen=True):
     """What the client asked and the provider's dialect could not carry."""
     units: dict[str, Number] | None = None
     """What is counted otherwise than in tokens: images, seconds, characters, searches."""
+    others: Annotated[list[OtherModel], msgspec.Meta(max_length=8)] | None = None
+    """What further models used for this answer."""
+    charged_nanousd: Number | None = None
+    """What the provider says that it charges, where its row says so."""
+    priced_as: tuple[str, str] | None = None
+    """The model that the answer named and its price, where the asked name has none."""
 
 
 class Checkpoint(msgspec.Struct, array_like=True, frozen=True):

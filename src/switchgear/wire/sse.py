@@ -8,7 +8,8 @@ import re
 
 from switchgear.core.errors import ProtocolError
 
-EVENT_BYTES_MAX = 1_048_576
+EVENT_BYTES_MAX = 16 * 1_048_576
+"""A picture is one event, of up to some ten megabytes of base64: as much as a plain answer may be."""
 BOUNDARY_BYTES = 4
 """The longest boundary."""
 TAIL_BYTES_MAX = 1_024

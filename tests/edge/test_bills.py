@@ -1,0 +1,341 @@
+"""What an answer costs in all, beside what its provider charges by its own words or its price list."""
+
+import types
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from switchgear.app.layout import PriceFiles, price_snapshot
+from switchgear.core.usage import TokenUsage
+from switchgear.dialects.passage import open_passage
+from switchgear.dialects.request import parse
+from switchgear.edge import settle
+from switchgear.ledger import build
+from switchgear.pricing.catalog import Catalog
+from switchgear.pricing.price import Meterer
+from switchgear.providers.catalogue import PROVIDERS
+from switchgear.wire import records
+
+AT_MS = 1_795_435_200_000  # 2026-11-23
+CATALOG = Catalog(PriceFiles().load, price_snapshot())
+
+
+def price_of(provider):
+    row = PROVIDERS[provider]
+
+    def find(model):
+        price = CATALOG.find(provider, row.pricing_id, model, AT_MS)
+        return Meterer(price) if price is not None else None
+
+    return find
+
+
+def booked(provider, model, reading):
+    """Nano-USD as the edge books it, and as the ledger finds it again from the settlement."""
+    find = price_of(provider)
+    context = types.SimpleNamespace(meterer=find(model), usage=reading.usage, units=reading.units)
+    spool = types.SimpleNamespace(settle=lambda key, payload: kept.append(payload))
+    kept = []
+    context.__dict__.update(
+        id="i", status=200, outcome="ok", attempts=[], estimate_reason=None, bytes_out=0, ttft_ms=None, error=None
+    )
+    context.dropped = None
+    bill = settle.bill_of(context, reading, PROVIDERS[provider].quirks.charges, find)
+    cost = settle.settle(context, spool, 1, service_tier=reading.service_tier, bill=bill)
+    settlement = msgspec.msgpack.Decoder(records.Settle).decode(kept[0])
+    price_id = context.meterer.price_id if context.meterer is not None else None
+    place = records.Place("chat", "/", "openai", model, provider, "d", "c", model, price_id)
+    who = records.Who("k", "k", 1, None, None, None)
+    reserve = records.Reserve(
+        "i", AT_MS, msgspec.Raw(b"\x90"), msgspec.Raw(b"\x90"), False, 1, None, None, 2
+    )
+    opened = build.OpenRequest(reserve, who, place, b"", [])
+    record = build.settled(
+        opened,
+        settlement,
+        lambda price_id, of, name, at: (found := find(name)) and (found.price if found.price_id == price_id else None),
+    )
+    assert record.cost_nanousd == cost
+    if cost is not None:
+        assert sum(line.cost_nanousd for line in record.cost_lines) == cost
+    return cost, record
+
+
+def passage(provider, operation, dialect, model, client=None, **more):
+    bodies = {
+        "chat": {"model": model, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 9},
+        "responses": {"model": model, "input": "hi"},
+        "embeddings": {"model": model, "input": ["hi"]},
+        "images": {"model": model, "prompt": "a cat"},
+    }
+    body = dict(bodies["responses" if (client or dialect) == "responses" else operation]) | more
+    if (client or dialect) == "gemini":
+        body = {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
+    elif (client or dialect) == "bedrock":
+        body = {"messages": [{"role": "user", "content": [{"text": "hi"}]}]}
+    named = None if "model" in body else model
+    request = parse(msgspec.json.encode(body), client or dialect, operation, named, more.get("stream", named and False))
+    return open_passage(request, client or dialect, dialect, model, PROVIDERS[provider].quirks, created=1)
+
+
+def chat(usage, model="m", **more):
+    message = {"role": "assistant", "content": "hello"}
+    choice = {"index": 0, "finish_reason": "stop", "message": message}
+    return {"id": "c1", "object": "chat.completion", "created": 1, "model": model, "choices": [choice]} | {
+        "usage": usage,
+        **more,
+    }
+
+
+def message(usage, model="claude-sonnet-4-5-20250929"):
+    content = [{"type": "text", "text": "hello"}]
+    answer = {"id": "msg_1", "type": "message", "role": "assistant", "model": model, "content": content}
+    return answer | {"stop_reason": "end_turn", "stop_sequence": None, "usage": usage}
+
+
+def response(output, **more):
+    text = {"type": "output_text", "text": "x", "annotations": []}
+    last = {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": [text]}
+    usage = {"input_tokens": 1000, "output_tokens": 100, "total_tokens": 1100}
+    answer = {"id": "resp_a1", "object": "response", "status": "completed", "model": "gpt-5", "tools": []}
+    return answer | {"output": [*output, last], "service_tier": "default", "usage": usage, **more}
+
+
+def gemini(usage, model, **more):
+    candidate = {"content": {"role": "model", "parts": [{"text": "x"}]}, "finishReason": "STOP", "index": 0, **more}
+    return {"candidates": [candidate], "modelVersion": model, "responseId": "r", "usageMetadata": usage}
+
+
+def converse(usage, **more):
+    text = {"message": {"role": "assistant", "content": [{"text": "x"}]}}
+    return {"output": text, "stopReason": "end_turn", "metrics": {"latencyMs": 1}, "usage": usage, **more}
+
+
+SEARCHED = {"groundingMetadata": {"webSearchQueries": ["a", "b", "c"]}}
+DRAWN = {
+    "input_tokens": 50,
+    "input_tokens_details": {"image_tokens": 0, "text_tokens": 50},
+    "output_tokens": 4160,
+    "output_tokens_details": {"image_tokens": 4160, "text_tokens": 0},
+}
+ADVISED = {
+    "input_tokens": 2411,
+    "output_tokens": 145,
+    "iterations": [
+        {"type": "message", "input_tokens": 1128, "output_tokens": 135},
+        {"type": "advisor_message", "model": "claude-opus-4-8", "input_tokens": 2543, "output_tokens": 18},
+        {"type": "message", "input_tokens": 1283, "output_tokens": 10},
+    ],
+}
+PLAIN = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+SONAR = {"total_cost": 0.005214, "request_cost": 0.005}
+DEEP = {"prompt_tokens": 33, "completion_tokens": 7163, "total_tokens": 7196, "citation_tokens": 20016}
+HEARD = [{"modality": "TEXT", "tokenCount": 1000}, {"modality": "AUDIO", "tokenCount": 9000}]
+XAI = {
+    "prompt_tokens": 37,
+    "completion_tokens": 530,
+    "total_tokens": 800,
+    "completion_tokens_details": {"reasoning_tokens": 233},
+}
+
+# provider, dialect, model, answer, USD. Sources: the providers' price lists and API references as of 2026-11 (Anthropic: 10 USD
+# for 1,000 searches, advisor and fast mode at their own prices; OpenAI: searches 10, file searches 2.50 for 1,000, containers
+# 0.03, image tool at gpt-image-1's prices; Google: 14 for 1,000 queries, 35 for 1,000 prompts before Gemini 3, flex half;
+# AWS: flex half, hour-long cache writes twice the input; OpenRouter and Perplexity: what their answers state; xAI: total_tokens
+# tells that reasoning stands beside; Mistral: num_cached_tokens at a tenth).
+CASES = {
+    "anthropic searches": (
+        *("anthropic", "anthropic", "claude-sonnet-4-5"),
+        message({"input_tokens": 1000, "output_tokens": 100, "server_tool_use": {"web_search_requests": 3}}),
+        "0.0345",
+    ),
+    "anthropic advisor": ("anthropic", "anthropic", "claude-sonnet-5", message(ADVISED, "claude-sonnet-5"), "0.019437"),
+    "anthropic fast": (
+        *("anthropic", "anthropic", "claude-opus-4-8"),
+        message({"input_tokens": 1000, "output_tokens": 1000, "speed": "fast", "service_tier": "standard"}),
+        "0.06",
+    ),
+    "openai web search": ("openai", "responses", "gpt-5", response([{"type": "web_search_call", "id": "w"}] * 2), "0.02225"),
+    "openai web search, counted": (
+        *("openai", "responses", "gpt-5"),
+        response([{"type": "web_search_call", "id": "w"}], tool_usage={"web_search": {"num_requests": 3}}),
+        "0.03225",
+    ),
+    "openai file search": ("openai", "responses", "gpt-5", response([{"type": "file_search_call", "id": "w"}]), "0.00475"),
+    "openai container": (
+        *("openai", "responses", "gpt-5"),
+        response([{"type": "code_interpreter_call", "id": "w", "container_id": "c"}] * 2),
+        "0.03225",
+    ),
+    "openai image tool": ("openai", "responses", "gpt-5", response([], tool_usage={"image_gen": DRAWN}), "0.16890"),
+    "gemini 3 searches": (
+        *("gemini", "gemini", "gemini-3-flash-preview"),
+        gemini({"promptTokenCount": 1000, "candidatesTokenCount": 100}, "gemini-3-flash-preview", **SEARCHED),
+        "0.0428",
+    ),
+    "gemini 2.5 searches": (
+        *("gemini", "gemini", "gemini-2.5-flash"),
+        gemini({"promptTokenCount": 1000, "candidatesTokenCount": 100}, "gemini-2.5-flash", **SEARCHED),
+        "0.03555",
+    ),
+    "gemini flex": (
+        *("gemini", "gemini", "gemini-3-flash-preview"),
+        gemini({"promptTokenCount": 10000, "candidatesTokenCount": 1000, "serviceTier": "flex"}, "gemini-3-flash-preview"),
+        "0.0040",
+    ),
+    "vertex flex": (
+        *("gemini", "gemini", "gemini-3-flash-preview"),
+        gemini(
+            {"promptTokenCount": 10000, "candidatesTokenCount": 1000, "trafficType": "ON_DEMAND_FLEX"},
+            "gemini-3-flash-preview",
+        ),
+        "0.0040",
+    ),
+    "gemini cached sound": (
+        *("gemini", "gemini", "gemini-2.5-flash"),
+        gemini(
+            {
+                "promptTokenCount": 10000,
+                "cachedContentTokenCount": 9000,
+                "candidatesTokenCount": 100,
+                "promptTokensDetails": HEARD,
+                "cacheTokensDetails": HEARD[1:],
+            },
+            "gemini-2.5-flash",
+        ),
+        "0.00145",
+    ),
+    "bedrock flex": (
+        *("bedrock", "bedrock", "us.amazon.nova-micro-v1:0"),
+        converse({"inputTokens": 100000, "outputTokens": 1000}, serviceTier={"type": "flex"}),
+        "0.00182",
+    ),
+    "bedrock hour-long cache write": (
+        *("bedrock", "bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+        converse(
+            {
+                "inputTokens": 0,
+                "outputTokens": 0,
+                "cacheWriteInputTokens": 1000,
+                "cacheDetails": [{"ttl": "1h", "inputTokens": 1000}],
+            }
+        ),
+        "0.0066",
+    ),
+    "openrouter states its cost": (
+        *("openrouter", "openai", "openai/gpt-4.1-mini"),
+        chat({"prompt_tokens": 8174, "completion_tokens": 30, "total_tokens": 8204, "cost": 0.0133176}),
+        "0.0133176",
+    ),
+    "openrouter, model unknown": ("openrouter", "openai", "openrouter/auto", chat({**PLAIN, "cost": 0.0045}), "0.0045"),
+    "openrouter, free": (
+        *("openrouter", "openai", "meta-llama/llama-3.3-70b-instruct:free"),
+        chat(PLAIN, "meta-llama/llama-3.3-70b-instruct:free"),
+        "0",
+    ),
+    "perplexity states its cost": (
+        *("perplexity", "openai", "sonar"),
+        chat({"prompt_tokens": 14, "completion_tokens": 200, "total_tokens": 214, "cost": SONAR}, "sonar"),
+        "0.005214",
+    ),
+    "perplexity, deep research": (
+        *("perplexity", "openai", "sonar-deep-research"),
+        chat({**DEEP, "num_search_queries": 18, "reasoning_tokens": 73997}, "sonar-deep-research"),
+        "0.409393",
+    ),
+    "another's cost is not believed": ("openai", "openai", "gpt-4o", chat({**PLAIN, "cost": 7}, "gpt-4o"), "0.0035"),
+    "xai reasoning": ("xai", "openai", "grok-4", chat(XAI, "grok-4"), "0.011556"),
+    "mistral cached": (
+        *("mistral", "openai", "mistral-medium-latest"),
+        chat({**PLAIN, "num_cached_tokens": 1000}, "mistral-medium-latest"),
+        None,
+    ),
+    "azure deployment": ("azure", "openai", "my-deployment", chat(PLAIN, "gpt-4o-2024-08-06"), "0.0035"),
+    "an integer id": (
+        *("together", "openai", "meta-llama/Llama-3.3-70B-Instruct-Turbo"),
+        chat(PLAIN, id=123),
+        "0.000968",
+    ),
+    "sound": (
+        *("openai", "openai", "gpt-4o-audio-preview"),
+        chat(
+            {
+                "prompt_tokens": 1000,
+                "completion_tokens": 1000,
+                "prompt_tokens_details": {"audio_tokens": 1000},
+                "completion_tokens_details": {"audio_tokens": 1000},
+            },
+            "gpt-4o-audio-preview",
+        ),
+        "0.12",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_answer_costs_what_its_provider_charges(name):
+    provider, dialect, model, answer, usd = CASES[name]
+    reading = passage(provider, "chat", dialect, model).read(msgspec.json.encode(answer), [])
+    cost, record = booked(provider, model, reading)
+    if usd is None:
+        assert reading.usage.cache_read == 1000
+        return
+    assert Decimal(cost) / 10**9 == Decimal(usd)
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case[1] in {"responses", "anthropic", "gemini"}])
+@pytest.mark.parametrize("crossed", [False, True])
+def test_a_stream_costs_what_the_plain_answer_costs(name, crossed):
+    provider, dialect, model, answer, usd = CASES[name]
+    if dialect == "responses":
+        begin = {"type": "response.created", "response": answer | {"output": [], "usage": None}}
+        events = [begin, {"type": "response.completed", "response": answer}]
+    elif dialect == "anthropic":
+        begin = {"type": "message_start", "message": answer | {"content": [], "usage": {"input_tokens": 1}}}
+        end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": answer["usage"]}
+        events = [begin, end, {"type": "message_stop"}]
+    else:
+        first = {key: value for key, value in answer.items() if key != "usageMetadata"}
+        candidate = {key: value for key, value in answer["candidates"][0].items() if key != "finishReason"}
+        last = {"index": 0, "finishReason": "STOP"}
+        events = [first | {"candidates": [candidate]}, answer | {"candidates": [last]}]
+    client = ("openai" if crossed else dialect) if dialect != "openai" else "anthropic"
+    meter = passage(provider, "chat", dialect, model, client, stream=True).meter()
+    for event in events:
+        kind = f"event: {event['type']}\n" if "type" in event else ""
+        meter.feed(f"{kind}data: {msgspec.json.encode(event).decode()}\n\n".encode())
+    meter.finish()
+    cost, _ = booked(provider, model, meter.reading)
+    assert Decimal(cost) / 10**9 == Decimal(usd)
+
+
+def test_embeddings_that_tell_only_a_total_are_input():
+    body = {"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.1]}], "model": "voyage-3.5"}
+    reading = passage("voyage", "embeddings", "openai", "voyage-3.5").read(
+        msgspec.json.encode(body | {"usage": {"total_tokens": 800}}), []
+    )
+    assert reading.usage == TokenUsage(input=800, output=None) or reading.usage.output_total == 0
+    assert booked("voyage", "voyage-3.5", reading)[0] == 48_000
+
+
+def test_a_picture_stream_ends_with_its_last_event_and_is_charged():
+    # OpenAI API reference, "Image streaming": 4,160 tokens of gpt-image-1 at 40 USD and 50 of text at 5 for a million.
+    usage = {**DRAWN, "total_tokens": 4210}
+    meter = passage("openai", "images", "openai", "gpt-image-1", stream=True).meter()
+    large = "A" * 2_000_000
+    for kind, more in (("partial_image", {}), ("completed", {"usage": usage})):
+        event = {"type": f"image_generation.{kind}", "b64_json": large, **more}
+        data = b"event: x\ndata: " + msgspec.json.encode(event) + b"\n\n"
+        assert meter.feed(data) == data
+    assert meter.is_clean
+    assert Decimal(booked("openai", "gpt-image-1", meter.reading)[0]) / 10**9 == Decimal("0.16665")
+    assert meter.reading.units == {"images": 1}
+
+
+def test_a_cost_that_is_no_figure_is_not_believed():
+    assert settle.stated(b"0.5", "cost") == 500_000_000
+    assert settle.stated(b'{"total_cost":1}', "cost.total_cost") == 10**9
+    for text in (b"-1", b"true", b'"x"', b"{}", b"1e9", b"[1]", b"nope"):
+        assert settle.stated(text, "cost") is None
+    assert settle.stated(b"1", "cost.total_cost") is None
