@@ -47,9 +47,7 @@ def booked(provider, model, reading):
     price_id = context.meterer.price_id if context.meterer is not None else None
     place = records.Place("chat", "/", "openai", model, provider, "d", "c", model, price_id)
     who = records.Who("k", "k", 1, None, None, None)
-    reserve = records.Reserve(
-        "i", AT_MS, msgspec.Raw(b"\x90"), msgspec.Raw(b"\x90"), False, 1, None, None, 2
-    )
+    reserve = records.Reserve("i", AT_MS, msgspec.Raw(b"\x90"), msgspec.Raw(b"\x90"), False, 1, None, None, 2)
     opened = build.OpenRequest(reserve, who, place, b"", [])
     record = build.settled(
         opened,
@@ -156,13 +154,25 @@ CASES = {
         message({"input_tokens": 1000, "output_tokens": 1000, "speed": "fast", "service_tier": "standard"}),
         "0.06",
     ),
-    "openai web search": ("openai", "responses", "gpt-5", response([{"type": "web_search_call", "id": "w"}] * 2), "0.02225"),
+    "openai web search": (
+        "openai",
+        "responses",
+        "gpt-5",
+        response([{"type": "web_search_call", "id": "w"}] * 2),
+        "0.02225",
+    ),
     "openai web search, counted": (
         *("openai", "responses", "gpt-5"),
         response([{"type": "web_search_call", "id": "w"}], tool_usage={"web_search": {"num_requests": 3}}),
         "0.03225",
     ),
-    "openai file search": ("openai", "responses", "gpt-5", response([{"type": "file_search_call", "id": "w"}]), "0.00475"),
+    "openai file search": (
+        "openai",
+        "responses",
+        "gpt-5",
+        response([{"type": "file_search_call", "id": "w"}]),
+        "0.00475",
+    ),
     "openai container": (
         *("openai", "responses", "gpt-5"),
         response([{"type": "code_interpreter_call", "id": "w", "container_id": "c"}] * 2),
@@ -181,7 +191,9 @@ CASES = {
     ),
     "gemini flex": (
         *("gemini", "gemini", "gemini-3-flash-preview"),
-        gemini({"promptTokenCount": 10000, "candidatesTokenCount": 1000, "serviceTier": "flex"}, "gemini-3-flash-preview"),
+        gemini(
+            {"promptTokenCount": 10000, "candidatesTokenCount": 1000, "serviceTier": "flex"}, "gemini-3-flash-preview"
+        ),
         "0.0040",
     ),
     "vertex flex": (
@@ -284,7 +296,9 @@ def test_an_answer_costs_what_its_provider_charges(name):
     assert Decimal(cost) / 10**9 == Decimal(usd)
 
 
-@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case[1] in {"responses", "anthropic", "gemini"}])
+@pytest.mark.parametrize(
+    "name", [name for name, case in CASES.items() if case[1] in {"responses", "anthropic", "gemini"}]
+)
 @pytest.mark.parametrize("crossed", [False, True])
 def test_a_stream_costs_what_the_plain_answer_costs(name, crossed):
     provider, dialect, model, answer, usd = CASES[name]
