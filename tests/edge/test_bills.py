@@ -289,7 +289,7 @@ CASES = {
 def test_an_answer_costs_what_its_provider_charges(name):
     provider, dialect, model, answer, usd = CASES[name]
     reading = passage(provider, "chat", dialect, model).read(msgspec.json.encode(answer), [])
-    cost, record = booked(provider, model, reading)
+    cost, _ = booked(provider, model, reading)
     if usd is None:
         assert reading.usage.cache_read == 1000
         return
