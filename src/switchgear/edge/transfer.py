@@ -25,7 +25,7 @@ from switchgear.dialects.passage import Meter, Passage
 from switchgear.dialects.reading import Reading, Unfit
 from switchgear.dialects.request import LARGE_BYTES, Request
 from switchgear.dialects.shape import InvalidBodyError
-from switchgear.edge import belongings, heads, paths, setback, settle, standing, telling
+from switchgear.edge import belongings, bill, heads, paths, setback, settle, standing, telling
 from switchgear.edge.context import RequestContext
 from switchgear.edge.plan import Plan, Target
 from switchgear.edge.setback import Setback
@@ -879,12 +879,12 @@ class Transfer:
         self._stream = None  # it holds this transfer: without the cycle both end here, without the collector
         return cost
 
-    def _bill(self, reading: Reading) -> settle.Bill | None:
+    def _bill(self, reading: Reading) -> bill.Bill | None:
         """Return what an answer costs beside its tokens at the asked model's price; None for most."""
         if reading.others is None and reading.cost is None and self.context.meterer is not None:
             return None
         provider = self.target.candidate.provider
-        return settle.bill_of(self.context, reading, provider.quirks.charges, self._price_of)
+        return bill.bill_of(self.context, reading, provider.quirks.charges, self._price_of)
 
     def _price_of(self, model: str) -> Meterer | None:
         context = self.context

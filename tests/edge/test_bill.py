@@ -11,6 +11,7 @@ from switchgear.core.usage import TokenUsage
 from switchgear.dialects.passage import open_passage
 from switchgear.dialects.request import parse
 from switchgear.edge import settle
+from switchgear.edge.bill import bill_of, stated
 from switchgear.ledger import build
 from switchgear.pricing.catalog import Catalog
 from switchgear.pricing.price import Meterer
@@ -41,7 +42,7 @@ def booked(provider, model, reading):
         id="i", status=200, outcome="ok", attempts=[], estimate_reason=None, bytes_out=0, ttft_ms=None, error=None
     )
     context.dropped = None
-    bill = settle.bill_of(context, reading, PROVIDERS[provider].quirks.charges, find)
+    bill = bill_of(context, reading, PROVIDERS[provider].quirks.charges, find)
     cost = settle.settle(context, spool, 1, service_tier=reading.service_tier, bill=bill)
     settlement = msgspec.msgpack.Decoder(records.Settle).decode(kept[0])
     price_id = context.meterer.price_id if context.meterer is not None else None
@@ -348,8 +349,8 @@ def test_a_picture_stream_ends_with_its_last_event_and_is_charged():
 
 
 def test_a_cost_that_is_no_figure_is_not_believed():
-    assert settle.stated(b"0.5", "cost") == 500_000_000
-    assert settle.stated(b'{"total_cost":1}', "cost.total_cost") == 10**9
+    assert stated(b"0.5", "cost") == 500_000_000
+    assert stated(b'{"total_cost":1}', "cost.total_cost") == 10**9
     for text in (b"-1", b"true", b'"x"', b"{}", b"1e9", b"[1]", b"nope"):
-        assert settle.stated(text, "cost") is None
-    assert settle.stated(b"1", "cost.total_cost") is None
+        assert stated(text, "cost") is None
+    assert stated(b"1", "cost.total_cost") is None
