@@ -353,3 +353,21 @@ def test_a_name_of_any_length_is_read_at_once():
     began = time.process_time()
     named(body, "gemini")
     assert time.process_time() - began < 0.5  # 1.7 s when a pattern goes through all of it
+
+
+@pytest.mark.parametrize("path", ["/Files/file-1", "/FILES/file-1/content", "/v1/fileS/file-1"])
+def test_collections_of_raw_paths_are_known_in_any_letters(path):
+    assert [(found.kind, found.id) for found in references.find_in_path(path, False)] == [("file", "file-1")]
+
+
+@pytest.mark.parametrize("key", ["file_id", "fileId", "FILE_ID", "File-Id", "input_file_id", "inputFileId"])
+def test_keys_of_raw_bodies_are_known_in_any_letters(key):
+    assert [(found.kind, found.id) for found in references.find_anywhere({key: "file-1"})] == [("file", "file-1")]
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("file_ids[]", "file_ids"), ("image[file_id]", "file_id"), ("file_ids[0]", "file_ids"), ("a", "a"), ("[]", "[]")],
+)
+def test_a_field_of_a_form_may_be_written_with_brackets(name, key):
+    assert references.plain_key(name) == key

@@ -143,3 +143,18 @@ def test_a_large_urlencoded_form_is_refused():
     body = b"model=a&x=" + b"%41" * (FORM_BYTES_MAX // 3)
     context_steps, _ = read(b"/passthrough/openai/x", body, b"application/x-www-form-urlencoded")
     assert finish(context_steps).case.status == 400
+
+
+@pytest.mark.parametrize("query", [b"file_id=file-1&file_id=file-2", b"file_ids[]=file-1&file_ids[]=file-2"])
+def test_ids_of_the_query_are_found_as_often_as_they_stand(query):
+    problem, request = read(b"/passthrough/openai/x?" + query, b"")
+    assert problem is None and {found.id for found in request.references} == {"file-1", "file-2"}
+
+
+def test_a_model_written_as_a_list_of_a_form_is_refused():
+    kind = b"application/x-www-form-urlencoded"
+    assert read(b"/passthrough/openai/x", b"model=a&model[]=b", kind)[0].case.status == 400
+
+
+def test_a_model_in_a_path_of_other_letters_is_found():
+    assert read(b"/passthrough/azure/Deployments/big/chat/completions", b"{}")[1].model == "big"

@@ -515,7 +515,17 @@ COLLECTIONS: dict[str, str] = {
     "tunedModels": "thing",
     "interactions": "thing",
     "operations": "thing",
+    # Cohere, Mistral, xAI
+    "datasets": "thing",
+    "connectors": "thing",
+    "embed-jobs": "thing",
+    "finetuned-models": "thing",
+    "libraries": "thing",
+    "collections": "thing",
+    "deferred-completion": "thing",
 }
+_COLLECTIONS = {fold(name): name for name in COLLECTIONS}
+"""Some servers do not mind the letters of a path (Azure's are of that kind)."""
 _ACTIONS = frozenset(
     {
         "batches",
@@ -556,6 +566,15 @@ _KEYS: dict[str, str] = {
     "skill_id": "skill",
     "previous_interaction_id": "thing",
 }
+KEY_BYTES_MAX = 64
+
+
+def _folded_key(key: str) -> str:
+    return fold(key).replace("_", "").replace("-", "")
+
+
+_FOLDED_KEYS = {_folded_key(key): kind for key, kind in _KEYS.items()}
+"""Keys in other letters, and in camel case."""
 _NO_IDS = frozenset({"", "auto", "none"})
 _OBJECTS = frozenset({"conversation", "container", "prompt", "voice", "audio"})
 """Keys whose value may be an object with an id."""
@@ -566,11 +585,13 @@ def find_in_path(path: str, is_gemini: bool) -> list[Reference]:
     found = []
     segments = [segment for segment in path.split("/") if segment]
     for number, segment in enumerate(segments[1:], 1):
-        kind = COLLECTIONS.get(segments[number - 1])
-        if kind is None or segment in _ACTIONS or (segment in COLLECTIONS and number + 1 < len(segments)):
+        before = _COLLECTIONS.get(fold(segments[number - 1]))
+        is_name = fold(segment) in _COLLECTIONS and number + 1 < len(segments)
+        if before is None or segment in _ACTIONS or is_name:
             continue
+        kind = COLLECTIONS[before]
         is_named = kind == "named" or is_gemini
-        name = f"{segments[number - 1]}/{segment}" if is_named else segment
+        name = f"{before}/{segment}" if is_named else segment
         found.append(Reference("named" if is_named else kind, name[:ID_BYTES_MAX], "path"))
     return found
 
@@ -580,6 +601,20 @@ def find_anywhere(value: Any) -> list[Reference]:
     found: dict[tuple[str, str], Reference] = {}
     _gather(_search(value, ""), found)
     return list(found.values())
+
+
+def plain_key(name: str) -> str:
+    """Return the key that a field of a form or query is about: `file_ids[]` and `image[file_id]` are ways to write one."""
+    if "[" not in name:
+        return name
+    parts = [part for part in re.split(r"[\[\]]+", name) if part and not part.isdigit()]
+    return parts[-1] if parts else name
+
+
+def _kind_of(key: str) -> str | None:
+    if key in _KEYS or (key.islower() and key.isascii()):
+        return _KEYS.get(key)
+    return _FOLDED_KEYS.get(_folded_key(key)) if len(key) <= KEY_BYTES_MAX else None
 
 
 def _search(value: Any, key: str) -> Iterator[Reference]:
@@ -595,8 +630,7 @@ def _search(value: Any, key: str) -> Iterator[Reference]:
     elif isinstance(value, list):
         for element in value:
             yield from _search(element, key)
-    elif isinstance(value, str) and key in _KEYS and value not in _NO_IDS:
-        kind = _KEYS[key]
+    elif isinstance(value, str) and value not in _NO_IDS and (kind := _kind_of(key)) is not None:
         identity = gemini_name(value) if kind == "named" else value
         if identity is not None and len(identity) <= ID_BYTES_MAX:
             yield Reference(kind, identity, key)

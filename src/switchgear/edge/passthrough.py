@@ -34,8 +34,8 @@ DECODINGS_MAX = 3
 """How often a parameter's name may be escaped; further ones are refused."""
 OPAQUE = ("audio/", "image/", "video/", "application/jsonl", "application/x-ndjson", "application/x-jsonlines")
 """Kinds of bodies that may begin as JSON does and be none."""
-MODEL_SEGMENTS = frozenset({"models", "model", "deployments", "engines", "tunedModels", "endpoints"})
-"""Parts of a path behind which a model's name stands."""
+MODEL_SEGMENTS = frozenset({"models", "model", "deployments", "engines", "tunedmodels", "endpoints"})
+"""Parts of a path behind which a model's name stands, in small letters."""
 _READ = frozenset({"model", "stream"})
 FORM_BYTES_MAX = 262_144
 """Of an urlencoded form: reading it takes 70 ms a megabyte, and what is large is sent otherwise."""
@@ -86,8 +86,15 @@ def _read(context: RequestContext) -> Steps[Problem | None]:
     try:
         found = yield from _read_body(kind, context.body)
         found.models += _models_of_path(path)
-        found.models += [unquote_plus(pair.partition("=")[2]) for name, pair in kept if name and _is_model(name)]
-        asked = {unquote_plus(name or ""): unquote_plus(pair.partition("=")[2]) for name, pair in kept}
+        found.models += [
+            unquote_plus(pair.partition("=")[2])
+            for name, pair in kept
+            if name and _is_model(references.plain_key(name))
+        ]
+        asked = [
+            {references.plain_key(unquote_plus(name or "")): unquote_plus(pair.partition("=")[2])}
+            for name, pair in kept
+        ]
         found.references += references.find_anywhere(asked)
     except InvalidBodyError as exc:
         return Problem(problems.INVALID_BODY, str(exc), exc.param)
@@ -122,7 +129,7 @@ def _is_model(name: str) -> bool:
 def _models_of_path(path: str) -> Iterator[str]:
     segments = [unquote(segment) for segment in path.split("/")]
     for before, segment in itertools.pairwise(segments):
-        if before in MODEL_SEGMENTS and segment:
+        if before.lower() in MODEL_SEGMENTS and segment:
             yield segment.partition(":")[0]
 
 
@@ -206,9 +213,9 @@ def _of_form(body: bytes) -> _Body:
 
 
 def _of_texts(fields: list[tuple[str, str]]) -> _Body:
-    found = _Body(references=references.find_anywhere([{name: value} for name, value in fields]))
+    found = _Body(references=references.find_anywhere([{references.plain_key(name): value} for name, value in fields]))
     for name, value in fields:
-        if _is_model(name) and name != "model":
+        if name != "model" and (_is_model(name) or _is_model(references.plain_key(name))):
             raise InvalidBodyError(f"the key {name[:64]!r} can be read in two ways: spell it 'model'")
         if name == "model":
             found.models.append(value)
