@@ -5,7 +5,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.versi
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help serve test install check format bench kill torture power breach endure fuzz estate away lock prices clean
+.PHONY: help serve test install check format bench kill torture power breach endure doors fuzz estate away lock prices clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -57,6 +57,9 @@ power: $(VENV)/.test  ## 1,000 simulated power cuts of a spool, 100 of the vault
 
 endure: $(VENV)/.test  ## Processes stopped for 30 s, 500 slow clients, a full disk
 	STOP_S=30 SLOW=500 $(BIN)/python -m pytest tests/end_to_end/test_endurance.py --timeout 600
+
+doors: $(VENV)/.test  ## An exception thrown at every door of edge and vault while others are served
+	DOORS=1000 $(BIN)/python -m pytest tests/end_to_end/test_doors.py --timeout 3600
 
 breach: $(VENV)/.test  ## Attacker code inside every process, as root and as a plain user; prints what holds
 	BREACH_TABLE=1 $(BIN)/python -m pytest tests/end_to_end/test_breach.py -s -p no:randomly --timeout 300
