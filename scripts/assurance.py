@@ -69,11 +69,6 @@ FIGURES = (
         "make torture",
     ),
     (
-        "an exception thrown before and after what each door of edge and vault does, two streams running",
-        "FIGURE",
-        "make doors",
-    ),
-    (
         "simulated power cuts of a spool, one to three in a row, and of the vault's box",
         "1,000 and 100: nothing synced was lost, no hole, no reservation left open (2026-11-26)",
         "make power",
