@@ -327,7 +327,7 @@ async def throw(hole, traffic, streams, role, door, when):
 def doors_of(role):
     """Return the doors of a process that are thrown at: at most COUNT, in their order."""
     found = list(doors.guarded_functions(*ROOMS[role]))
-    return sorted(random.sample(found, COUNT), key=found.index) if COUNT < len(found) else found
+    return sorted(random.sample(found, COUNT), key=found.index) if len(found) > COUNT else found
 
 
 async def throw_everywhere(gateway, hole, key, role, when):
