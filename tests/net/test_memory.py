@@ -34,3 +34,20 @@ def test_it_looks_seldom():
     memory = Memory()
     memory._info = lambda: pytest.fail("looked")
     memory.tick(LOOK_S / 2)
+
+
+def test_a_flood_between_two_looks_is_given_back_too():
+    memory = Memory()
+    if memory._info is None:
+        pytest.skip("this C library has no mallinfo2 (glibc 2.33)")
+    kept = []
+    for turn in (1, 2, 3):
+        before = resident()
+        pieces = [bytearray(60_000) for _ in range(2_000)]
+        for piece in pieces:
+            piece[::4096] = b"x" * len(piece[::4096])
+        full = resident()
+        kept += pieces[::50]
+        del pieces, piece
+        memory.tick(turn * LOOK_S)
+        assert memory.given_back == turn and resident() - before < (full - before) / 3

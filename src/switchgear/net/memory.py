@@ -1,14 +1,18 @@
 """Gives memory back to the system after a flood. Level 2.
 
 The C library keeps what was freed between pieces that still live, for ever: an edge that once had 900 MB of handshakes stayed
-at 900 MB. `malloc_trim` gives back every free page; it takes milliseconds, so it is called only when much was freed.
+at 900 MB. `malloc_trim` gives back every free page; it takes milliseconds, so it is called only when much is free and pages were
+touched since the last time: a flood may come and go between two looks, and what was given back still counts as free.
 """
 
 import ctypes
+import resource
 
 LOOK_S = 5.0
 FREED_BYTES = 16 * 1024 * 1024
-"""What must have been freed since the last time, so that it is worth its milliseconds."""
+"""What must be free, so that it is worth its milliseconds."""
+FAULTS = 256
+"""Pages that were touched for the first time, or again after they were given back: 1 MB, or more where pages are huge."""
 
 
 class _Info(ctypes.Structure):
@@ -40,8 +44,8 @@ class Memory:
         self._trim = getattr(library, "malloc_trim", None)
         if self._info is not None:
             self._info.restype = _Info
-        self._least = 0
-        """The least that was free since memory was given back."""
+        self._faults = 0
+        """Page faults of the process when memory was given back last."""
         self._looked_s = 0.0
         self.given_back = 0
         """How often."""
@@ -51,9 +55,11 @@ class Memory:
         if now_s - self._looked_s < LOOK_S or self._info is None or self._trim is None:
             return
         self._looked_s = now_s
-        free = int(self._info().fordblks)
-        self._least = min(self._least, free)
-        if free - self._least >= FREED_BYTES:
+        if _faults() - self._faults >= FAULTS and int(self._info().fordblks) >= FREED_BYTES:
             self._trim(0)
-            self._least = int(self._info().fordblks)
+            self._faults = _faults()
             self.given_back += 1
+
+
+def _faults() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
