@@ -529,8 +529,8 @@ def searches_of(body: Node) -> list[str]:
 
 
 def beside_of(searches: list[str], model: str | None) -> Beside:
-    """Count searches as they are charged: each query since Gemini 3, once for a prompt before (Google, "Gemini API pricing",
-    grounding with Google Search, as of 2026-11)."""
+    """Count searches as they are charged: each query since Gemini 3, once for a prompt before; empty ones are none, and equal
+    ones are one (Google, "Gemini API pricing" and "Grounding with Google Search", as of 2026-11)."""
     count = len(dict.fromkeys(searches))
     if count and _BY_PROMPT.search(model or ""):
         count = 1

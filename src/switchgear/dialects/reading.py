@@ -88,6 +88,26 @@ def usage_reader(kind: type[T], tokens: Callable[[T], TokenUsage | None]) -> Cal
     return usage_of_raw
 
 
+class _Stated(msgspec.Struct):
+    cost: Raw = Raw(b"null")
+
+
+_decode_stated = msgspec.json.Decoder(_Stated | None).decode
+COST_BYTES_MAX = 2_048
+
+
+def cost_of(usage: Raw) -> bytes | None:
+    """Return what a provider states in its usage object that it charges: JSON; None where it says nothing."""
+    if b'"cost"' not in bytes(usage):
+        return None
+    try:
+        stated = _decode_stated(usage)
+    except UNREADABLE:
+        return None
+    cost = bytes(stated.cost) if stated is not None else b"null"
+    return cost if cost != b"null" and len(cost) <= COST_BYTES_MAX else None
+
+
 class Ears(msgspec.Struct, frozen=True):
     """What to listen for in one dialect's streams."""
 

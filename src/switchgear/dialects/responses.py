@@ -15,7 +15,7 @@ from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import Beside, Other, TokenUsage
 from switchgear.dialects import hub, media, openai, reasoning, references
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
-from switchgear.dialects.reading import Ears, Reading, State, cap, usage_reader
+from switchgear.dialects.reading import Ears, Reading, State, cap, cost_of, usage_reader
 from switchgear.dialects.shape import TRANSLATION_ERRORS, Node, decode, encode, foreign_tools
 from switchgear.dialects.streams import SseDecoder, sse_event
 from switchgear.providers.quirks import Quirks
@@ -490,7 +490,8 @@ def _beside(body: Node) -> Beside:
             prompt=drawn.input_tokens, completion=drawn.output_tokens, image_in=seen, all_image=True
         )
         others = [Other((model or IMAGE_MODEL)[:128], usage)] if usage is not None else None
-    return Beside({name: count for name, count in units.items() if count} or None, others, body.text("model"))
+    units = {name: count for name, count in units.items() if count}
+    return Beside(units or None, others, body.text("model"), cost_of(body.raw("usage")))
 
 
 @Stepwise
