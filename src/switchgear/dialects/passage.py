@@ -114,6 +114,7 @@ MEDIA_OPERATIONS = frozenset(
     }
 )
 """What is not counted in tokens alone."""
+_READ_OTHERWISE = frozenset({"passthrough", "invoke"})
 RAW_ANSWER_BYTES_MAX = 1_048_576
 """What names a thing that was made is small."""
 _EARS: dict[str, Ears] = {
@@ -253,7 +254,10 @@ class Passage:
 
     def read(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> Reading:
         """Read what a plain answer says about itself, and whether it is one (`unfit`)."""
-        found = self._read_operation(body, headers)
+        if self._request.operation in _READ_OTHERWISE:
+            found = self._read_operation(body, headers)
+        else:
+            found = self._read(body)
         return found if found.is_fit else self._judge(found, body, headers)
 
     def _judge(self, found: Reading, body: bytes, headers: list[tuple[bytes, bytes]]) -> Reading:

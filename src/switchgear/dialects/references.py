@@ -665,19 +665,24 @@ def _cited(item: dict[str, Any]) -> Iterator[Any]:
 
 def kept_by_message(message: Any) -> list[str]:
     """Return the ids that an Anthropic message, or an event of its stream, makes known: container and files."""
-    return _plain(_kept_within(message, 0))
+    found: list[Any] = []
+    _keep_within(message, 0, found)
+    return _plain(found) if found else found
 
 
-def _kept_within(value: Any, depth: int) -> Iterator[Any]:
+_HOLDERS = ("content", "content_block", "delta", "message")
+_TELLING = frozenset({"file_id", "container", *_HOLDERS})
+
+
+def _keep_within(value: Any, depth: int, found: list[Any]) -> None:
     if isinstance(value, list):
         for element in value:
-            yield from _kept_within(element, depth + 1)
-    elif isinstance(value, dict) and depth < 16:
-        yield value.get("file_id")
-        yield _id_of(value.get("container"))
-        for key in ("content", "content_block", "delta", "message"):
+            _keep_within(element, depth + 1, found)
+    elif isinstance(value, dict) and depth < 16 and not _TELLING.isdisjoint(value):
+        found += [name for name in (value.get("file_id"), _id_of(value.get("container"))) if name is not None]
+        for key in _HOLDERS:
             if key in value:
-                yield from _kept_within(value[key], depth + 1)
+                _keep_within(value[key], depth + 1, found)
 
 
 _MADE_BY = ("output_file_id", "error_file_id", "result_files", "thread_id", "vector_store_id")

@@ -322,19 +322,25 @@ class Transfer:
         self._state = State.HELD
         if way.is_raw:
             self._start_stream()
-        self._take(body, ended)
+        self.on_body(body, ended)
 
     def on_body(self, data: bytes, ended: bool) -> None:
         """StreamOwner: more of the body."""
-        if self._state is State.STREAMING:
-            self._on_stream(data, ended)
-        else:
+        meter = self._meter
+        if self._state is not State.STREAMING or meter is None:
             self._take(data, ended)
+            return
+        try:
+            out = meter.feed(data)
+            if ended:
+                out += meter.finish()
+        except ProtocolError as exc:
+            self._stream_failed(exc, ended)
+            return
+        self._pass_on(out, len(data), ended)
 
     def _take(self, data: bytes, ended: bool) -> None:
-        if self._state is State.STREAMING:
-            self._on_stream(data, ended)
-        elif self._state is State.HELD:
+        if self._state is State.HELD:
             self._on_held(data, ended)
         elif self._state is State.PLAIN:
             self._on_plain(data, ended)
@@ -499,14 +505,13 @@ class Transfer:
         if len(body) >= LARGE_BYTES:
             self._later(self._read_large(head, body), lambda found: self._hand_over(head, *found))
             return
-        self._hand_over(head, way.read(body, head.headers), self._translate(body))
+        reading = way.read(body, head.headers)
+        self._hand_over(head, reading, body if way.is_verbatim else self._translate(body))
 
     def _translate(self, body: bytes) -> bytes | ProtocolError:
         way, request = self._passage, self.context.request
         assert way is not None
         assert request is not None
-        if way.is_verbatim:
-            return body
         try:
             # A provider that was asked to stream and did not: the client still gets the stream that it reads.
             return way.as_stream(body) if request.stream else way.answer(body)
@@ -604,18 +609,6 @@ class Transfer:
         if not context.gone:
             kind = None if way.is_verbatim and not way.as_array else way.stream_type
             context.exchange.start(head.status, self._headers(head, way.stream_type, kind))
-
-    def _on_stream(self, data: bytes, ended: bool) -> None:
-        meter = self._meter
-        assert meter is not None
-        try:
-            out = meter.feed(data)
-            if ended:
-                out += meter.finish()
-        except ProtocolError as exc:
-            self._stream_failed(exc, ended)
-            return
-        self._pass_on(out, len(data), ended)
 
     def _stream_failed(self, exc: ProtocolError, ended: bool) -> None:
         if self._stream is not None and not ended:
