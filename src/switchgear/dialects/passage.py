@@ -254,10 +254,8 @@ class Passage:
 
     def read(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> Reading:
         """Read what a plain answer says about itself, and whether it is one (`unfit`)."""
-        if self._request.operation in _READ_OTHERWISE:
-            found = self._read_operation(body, headers)
-        else:
-            found = self._read(body)
+        is_other = self._request.operation in _READ_OTHERWISE
+        found = self._read_operation(body, headers) if is_other else self._read(body)
         return found if found.is_fit else self._judge(found, body, headers)
 
     def _judge(self, found: Reading, body: bytes, headers: list[tuple[bytes, bytes]]) -> Reading:
