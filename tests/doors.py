@@ -77,6 +77,7 @@ HARMLESS = {
     "os._exit": "the end of the process",
     "awaitable": "app/child.wait_first hands on the two waits of a drain",
     "setting_up": "net/server: the loop's own connect_accepted_socket; `_accepted` looks at how it ended",
+    "self._port": "discover/hosts: hands what `_look` returns, which is guarded, to the collector",
     "turn": "edge/gate hands the slicer's turn to call_soon; it is found where the slicer gives it",
 }
 """Callbacks that are no functions of ours, each with the reason why it needs no guard."""

@@ -1,19 +1,34 @@
 """Every callback is a door with a guard: the list is generated from the sources (decision 020)."""
 
 import ast
+import re
 import textwrap
+from pathlib import Path
 
 import pytest
 from tests import doors
 
-ROOMS = ("edge", "net", "vault", "spool", "control", "ledger", "store", "replica", "app")
-"""What serves requests. Who guards another process adds its rooms."""
+ROOT = Path(__file__).parent.parent
+ROOMS = ("edge", "net", "vault", "spool", "control", "ledger", "store", "replica", "app", "discover", "detect", "confine")
+"""What serves requests, administers and looks around: edges, vault, control, supervisor, discover."""
 
 
 def test_every_callback_is_guarded():
     found = doors.find(*ROOMS)
     assert len(found) > 40, "the list is generated: something must be found"
     assert [str(door) for door in found if not door.is_guarded] == []
+
+
+def test_what_is_reached_elsewhere_only_names_doors_and_tests_that_exist():
+    from tests.end_to_end.test_doors import NOT_REACHED
+    from tests.test_doors_of_control import ELSEWHERE
+
+    names = {name for _, name in doors.guarded_functions(*ROOMS)}
+    assert set(NOT_REACHED) | set(ELSEWHERE) <= names
+    said = " ".join((*NOT_REACHED.values(), *ELSEWHERE.values()))
+    files = re.findall(r"tests/[\w/]+\.py", said)
+    assert len(files) > 10
+    assert [file for file in files if not (ROOT / file).exists()] == []
 
 
 @pytest.mark.parametrize(

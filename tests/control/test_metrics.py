@@ -18,6 +18,7 @@ STATUS = {
     "pids": {"supervisor": 1, "edge": [2, 3], "vault": [4], "control": 5},
     "ledger": {"absorbed": 7, "spool_bytes": 8},
     "refused": {"up/default": Refusal(401, 1, 2)},
+    "faults": {"edge": 13, "vault": 14, "control": 15},
     "double_entry": {"checked": 9, "unspooled": 10, "repeated": 11, "contradicted": 12},
 }
 SUMS = {
@@ -58,6 +59,8 @@ def test_what_is_shown():
     assert found['switchgear_processes{role="edge"}'] == "2.0"
     assert found["switchgear_double_entry_unspooled_total"] == "10.0"
     assert found["switchgear_findings"] == "2.0"
+    shown = {role: found[f'switchgear_faults_total{{role="{role}"}}'] for role in ("edge", "vault", "control")}
+    assert shown == {"edge": "13.0", "vault": "14.0", "control": "15.0"}
     assert found['switchgear_refused_credentials{credential="up/default"}'] == "401.0"
     assert found['switchgear_attempts_total{provider="openai"}'] == "4.0"
     assert found['switchgear_doctor_findings{severity="high"}'] == "3.0"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from switchgear.net import memory as module
 from switchgear.net.memory import FREED_BYTES, LOOK_S, Memory
 
 
@@ -51,3 +52,15 @@ def test_a_flood_between_two_looks_is_given_back_too():
         del pieces, piece
         memory.tick(turn * LOOK_S)
         assert memory.given_back == turn and resident() - before < (full - before) / 3
+
+
+def test_what_is_freed_a_little_later_is_given_back_too_and_then_no_more(monkeypatch):
+    """Few bytes keep many pages: the last of a flood's connections."""
+    memory, trims, faults = Memory(), [], [0]
+    memory._info = lambda: type("Info", (), {"fordblks": 2 * module.FREED_BYTES})
+    memory._trim = lambda _: trims.append(1)
+    monkeypatch.setattr(module, "_faults", lambda: faults[0])
+    for look, (more, count) in enumerate([(0, 0), (module.FAULTS, 1), (10, 2), (10, 2), (10, 2)], 1):
+        faults[0] += more
+        memory.tick(look * LOOK_S)
+        assert len(trims) == count, look

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
 import ssl
 
@@ -554,6 +555,25 @@ def test_handshakes_in_progress_are_bounded_and_the_oldest_make_room(monkeypatch
         running.server._tls = None
 
     run(scenario)
+
+
+def test_a_handshake_that_comes_to_nothing_leaves_nothing_to_a_collector():
+    """What only the cyclic collector finds stays until it runs, and in a quiet process it does not run."""
+    server = HttpServer(Handler(), FakeClock(), LoudGuard(), ServerLimits())
+
+    def there():
+        return sum(isinstance(found, module.Connection) for found in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = there()
+        made = [module.Connection(server, "192.0.2.1") for _ in range(5)]
+        assert there() == before + 5
+        made.clear()
+        assert there() == before
+    finally:
+        gc.enable()
 
 
 def test_what_clients_do_not_read_is_held_on_their_account_and_bounded():

@@ -19,6 +19,7 @@ from switchgear import __version__
 from switchgear.app import child
 from switchgear.app.boot import Boot
 from switchgear.app.layout import Layout, PriceFiles, price_snapshot, read_peppers
+from switchgear.app.report import fault
 from switchgear.config.compile import Compiled
 from switchgear.control import server
 from switchgear.control.absorber import NO_PROVIDER, Absorber
@@ -26,6 +27,7 @@ from switchgear.control.api import Api
 from switchgear.control.checkup import Checkup
 from switchgear.control.connections import CONSOLE_MAX, LOCAL_MAX, Bounds, bounded
 from switchgear.control.double_entry import DoubleEntry
+from switchgear.control.faults import Faults
 from switchgear.control.gateway import Gateway
 from switchgear.control.housekeeping import Housekeeper
 from switchgear.control.jobs import Jobs
@@ -146,8 +148,9 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     checkup = Checkup(
         gateway, prepared.advisories, prepared.packages, lambda: _size(layout.spool), lambda: _free(layout.data)
     )
-    jobs = Jobs(child.report, clock)
-    api = Api(gateway, absorber, lambda: status(layout, gateway, absorber, books, jobs), checkup)
+    jobs = Jobs(fault, clock)
+    faults = Faults(link, lambda: child.report.errors, clock)
+    api = Api(gateway, absorber, lambda: status(layout, gateway, absorber, books, jobs, faults), checkup)
     with contextlib.suppress(OSError):
         api.vault_key = layout.shown_key.read_bytes()
     token = os.urandom(32).hex()
@@ -162,9 +165,9 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     )
     # Administrators are heard first: what follows may have to wait for the database or the vault.
     mine = [unix.bind(layout.control_run, "control.sock")]
-    local = _serve(server.build(api, token, hosts, child.report), mine, Bounds(LOCAL_MAX, frozenset({0, os.geteuid()})))
+    local = _serve(server.build(api, token, hosts, child.report, fault), mine, Bounds(LOCAL_MAX, frozenset({0, os.geteuid()})))
     console = _serve(
-        server.build(api, None, hosts, child.report),
+        server.build(api, None, hosts, child.report, fault),
         [child.listening(fd) for fd in boot.listen_fds],
         Bounds(CONSOLE_MAX),
     )
@@ -177,6 +180,7 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     jobs.start("spend", SpendBoard(gateway, absorber).run)
     jobs.start("housekeeping", Housekeeper(gateway, absorber, layout.journal).run)
     jobs.start("doctor", checkup.run)
+    jobs.start("faults", faults.run)
     life.ready()
     await life.stopping.wait()
     await jobs.stop()
@@ -255,7 +259,9 @@ def _serve(app: Any, sockets: list[Any], bounds: Bounds) -> _Server:
     return made
 
 
-def status(layout: Layout, gateway: Gateway, absorber: Absorber, books: DoubleEntry, jobs: Jobs) -> dict[str, Any]:
+def status(
+    layout: Layout, gateway: Gateway, absorber: Absorber, books: DoubleEntry, jobs: Jobs, faults: Faults
+) -> dict[str, Any]:
     """Join what the supervisor knows with what control knows."""
     try:
         base: dict[str, Any] = msgspec.json.decode(layout.status.read_bytes())
@@ -264,7 +270,7 @@ def status(layout: Layout, gateway: Gateway, absorber: Absorber, books: DoubleEn
     problems = list(base.get("problems", []))
     problems += [gateway.trouble] if gateway.trouble is not None else absorber.problems
     problems += jobs.problems + gateway.refused_puts + sorted(gateway.damaged)
-    problems += books.problems
+    problems += books.problems + faults.problems
     problems += gateway.problems
     problems += [f"the KEK does not open credential {c.id}" for c in gateway.credentials if not c.opens]
     refused = gateway.refusals.current(gateway.credentials)
@@ -296,6 +302,7 @@ def status(layout: Layout, gateway: Gateway, absorber: Absorber, books: DoubleEn
             "booked_as_little": books.thin,
         },
         "refused_requests": absorber.refused(),
+        "faults": faults.counts(absorber.meter.errors),
         "config": {"source": compiled.source, "digest": compiled.digest, "restart": gateway.needs_restart()},
         "freezes": gateway.snapshot.freezes if gateway.snapshot is not None else {},
         "prices": gateway.price_snapshot,

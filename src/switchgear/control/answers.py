@@ -92,6 +92,8 @@ class Status(msgspec.Struct, kw_only=True):
     ledger: Absorbed
     double_entry: DoubleEntry
     refused_requests: RefusedRequests
+    faults: dict[str, int]
+    """By role: what the vault caught, and errors in the logs of edges and control."""
     config: InForce
     freezes: dict[str, int | None]
     prices: str

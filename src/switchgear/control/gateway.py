@@ -558,7 +558,7 @@ class Gateway:
         return entry
 
     async def _publish_key(self, row: KeyRow) -> None:
-        put = functools.partial(self.publisher.put_key, _entry(row), _imported(row))
+        put = functools.partial(self.publisher.put_key, self._published(row), _imported(row))
         await asyncio.to_thread(self.ballast.spend, put)
 
     # keys
@@ -704,7 +704,16 @@ class Gateway:
         row = msgspec.structs.replace(old, version=old.version + 1, revoked_ms=now, updated_ms=now)
         self._revoked.add(row.id)
         await self._publish_key(row)
-        await self._write_soon(self._store_key(row, old, actor, "key.revoke", None))
+
+        def work(connection: Connection) -> None:
+            # Whatever became of the row since it was read: it ends revoked, and whoever revokes it hears no conflict.
+            now_there = next((found for found in objects.keys(connection, row.id) if found.id == row.id), old)
+            if now_there.revoked_ms is None:
+                gone = msgspec.structs.replace(now_there, version=now_there.version + 1, revoked_ms=now, updated_ms=now)
+                objects.replace_key(connection, gone, now_there.version)
+                objects.write_audit(connection, now, actor, "key.revoke", gone.name, None)
+
+        await self._write_soon(self.write_urgently(work))
         return row
 
     async def _revoke_published(self, name: str) -> KeyRow:

@@ -43,9 +43,10 @@ REFUSALS = (
     "switchgear_refused_requests",
     "Requests that the gateway refused, by the code of the error; with or without a valid key.",
 )
-EDGES = (
-    ("switchgear_log_lines_lost", "Lines of the edges' logs that could not be written."),
-    ("switchgear_faults", "Errors in the edges' logs: faults that were caught, credentials refused."),
+LINES_LOST = ("switchgear_log_lines_lost", "Lines of the edges' logs that could not be written.")
+FAULTS = (
+    "switchgear_faults",
+    "Faults that the vault caught, and errors in the logs of edges and control, by role.",
 )
 ANSWERS = ("switchgear_answers", "Requests that were settled, by provider, model and status.")
 LATENCY = ("switchgear_latency_seconds", "From a request's head to the end of its answer.")
@@ -109,6 +110,10 @@ class Collector:
         for credential, refusal in status["refused"].items():
             refused.add_metric([credential], refusal.status)
         yield refused
+        faults = CounterMetricFamily(*FAULTS, labels=["role"])
+        for role, count in status["faults"].items():
+            faults.add_metric([role], count)
+        yield faults
         doctor = GaugeMetricFamily(*DOCTOR, labels=["severity"])
         for severity, count in self._doctor.items():
             doctor.add_metric([severity], count)
@@ -127,8 +132,7 @@ class Collector:
         meter = self._meter
         for (name, text), value in zip(IN_FLIGHT, (*self._in_flight, meter.connections), strict=True):
             yield GaugeMetricFamily(name, text, value=value)
-        for (name, text), value in zip(EDGES, (meter.lines_lost, meter.errors), strict=True):
-            yield CounterMetricFamily(name, text, value=value)
+        yield CounterMetricFamily(*LINES_LOST, value=meter.lines_lost)
         refused = CounterMetricFamily(*REFUSALS, labels=["reason"])
         for reason, count in sorted(meter.refused.items()):
             refused.add_metric([reason], count)

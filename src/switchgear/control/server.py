@@ -24,6 +24,7 @@ from switchgear.control import openapi, pages
 from switchgear.control.api import PERMISSIONS, Api, Call, Route
 from switchgear.control.routes import ROUTES
 from switchgear.core.errors import ConflictError, RefusedError, StaleError, SwitchgearError, UserError
+from switchgear.core.guard import place_of
 from switchgear.store import objects
 from switchgear.store.database import StoreGoneError
 
@@ -41,8 +42,15 @@ SECURITY_HEADERS = {
 }
 
 
-def build(api: Api, cli_token: str | None, hosts: frozenset[str], report: Callable[[str], None]) -> ASGIApp:
-    """Make the application. With `cli_token` it is the Unix socket's; without, TCP's, which answers `hosts` only.
+def build(
+    api: Api,
+    cli_token: str | None,
+    hosts: frozenset[str],
+    report: Callable[[str], None],
+    fault: Callable[[str], None],
+) -> ASGIApp:
+    """Make the application. With `cli_token` it is the Unix socket's; without, TCP's, which answers `hosts` only. What nobody
+    expected is told with `fault`.
 
     Raises ValueError for a route whose permission no role has: a mistake in the table.
     """
@@ -75,7 +83,7 @@ def build(api: Api, cli_token: str | None, hosts: frozenset[str], report: Callab
                 report(f"{route.method} {route.path} failed: {exc}")
                 return _error(503, f"the data folder cannot be written: {exc}", "make room on the disk, then repeat it")
             except Exception as exc:  # noqa: BLE001  the top of the process: nothing may show a trace to a client
-                report(f"{route.method} {route.path} failed: {type(exc).__name__}: {exc}")
+                fault(f"{route.method} {route.path} failed: {type(exc).__name__} in {place_of(exc)}")
                 return _error(500, "internal error", "the log of the gateway has the details")
 
         return handle

@@ -46,6 +46,8 @@ class Memory:
             self._info.restype = _Info
         self._faults = 0
         """Page faults of the process when memory was given back last."""
+        self._is_due = False
+        """True after a time at which much was given back: the pages that were not free then are, a look later."""
         self._looked_s = 0.0
         self.given_back = 0
         """How often."""
@@ -55,7 +57,9 @@ class Memory:
         if now_s - self._looked_s < LOOK_S or self._info is None or self._trim is None:
             return
         self._looked_s = now_s
-        if _faults() - self._faults >= FAULTS and int(self._info().fordblks) >= FREED_BYTES:
+        is_much = _faults() - self._faults >= FAULTS and int(self._info().fordblks) >= FREED_BYTES
+        if is_much or self._is_due:
+            self._is_due = is_much
             self._trim(0)
             self._faults = _faults()
             self.given_back += 1

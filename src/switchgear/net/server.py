@@ -385,7 +385,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: "HttpServer", address: str | None = None) -> None:
         self.server = server
         self._transport: asyncio.Transport | None = None
-        self._parser = RequestParser(self, server.limits.http)
+        self._parser: RequestParser  # made with the connection: of a handshake that comes to nothing nobody would close it
         self._current: Exchange | None = None
         self._queue: deque[Exchange] = deque()
         self._refusal: tuple[Problem, bytes] | None = None
@@ -431,6 +431,7 @@ class Connection(asyncio.Protocol):
         """Asyncio: a client connected."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=self.server.limits.write_buffer_bytes)
+        self._parser = RequestParser(self, self.server.limits.http)
         self._since_s = self.server.now_s
         self.server.connections.add(self)
         if not self.is_admitted:
@@ -456,7 +457,8 @@ class Connection(asyncio.Protocol):
             if not exchange.is_kept:
                 exchange.release()
                 exchange.context = None
-        self._parser.close()
+        if hasattr(self, "_parser"):
+            self._parser.close()
 
     @guarded(_break_down)
     def _lose_parser(self, exc: Exception) -> None:

@@ -1,0 +1,66 @@
+"""What nobody expected and the processes caught: counted for `status` and /metrics. Level 5.
+
+Edges count the errors of their logs in their spools, control knows its own, and the vault is asked.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from switchgear.core.clock import Clock
+from switchgear.net.link import VaultLink
+from switchgear.vault.service import Status
+
+PAUSE_S = 10.0
+PATIENCE_S = 10.0
+SHOWN_S = 3_600.0
+"""How long a fault of the vault is a problem in `status`."""
+
+
+class Faults:
+    """Asks the vault from time to time."""
+
+    def __init__(self, link: VaultLink, own: Callable[[], int], clock: Clock) -> None:
+        """`own` returns how many errors control's log had."""
+        self._link = link
+        self._own = own
+        self._clock = clock
+        self._vault = Status(0, {}, 0, 0)
+        self._rose_s: float | None = None
+        self._where = ""
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        while True:
+            await self.turn()
+            await asyncio.sleep(PAUSE_S)
+
+    async def turn(self) -> None:
+        """Ask once. Of a vault that is away the last count stays: the supervisor says that it is."""
+        try:
+            answer = await self._link.ask("status", None, PATIENCE_S)
+        except (ConnectionError, TimeoutError):
+            return
+        if answer.ok:
+            self._take(msgspec.msgpack.decode(answer.body, type=Status))
+
+    def _take(self, now: Status) -> None:
+        # A vault that was started again counts from zero.
+        before = self._vault if self._vault.faults <= now.faults else Status(0, {}, 0, 0)
+        risen = [place for place, count in now.places.items() if count > before.places.get(place, 0)]
+        if now.faults > before.faults:
+            self._rose_s, self._where = self._clock.monotonic_s(), risen[-1] if risen else self._where
+        self._vault = now
+
+    def counts(self, edges: int) -> dict[str, int]:
+        """Return how many there were, by role; `edges` is what those counted."""
+        return {"edge": edges, "vault": self._vault.faults, "control": self._own()}
+
+    @property
+    def problems(self) -> list[str]:
+        """What `status` says."""
+        if self._rose_s is None or self._clock.monotonic_s() - self._rose_s > SHOWN_S:
+            return []
+        where = f", the last at {self._where}" if self._where else ""
+        return [f"faults that the vault caught: {self._vault.faults}{where}; its log has them"]
