@@ -9,7 +9,20 @@ import pytest
 from tests import doors
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("edge", "net", "vault", "spool", "control", "ledger", "store", "replica", "app", "discover", "detect", "confine")
+ROOMS = (
+    "edge",
+    "net",
+    "vault",
+    "spool",
+    "control",
+    "ledger",
+    "store",
+    "replica",
+    "app",
+    "discover",
+    "detect",
+    "confine",
+)
 """What serves requests, administers and looks around: edges, vault, control, supervisor, discover."""
 
 

@@ -165,7 +165,9 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     )
     # Administrators are heard first: what follows may have to wait for the database or the vault.
     mine = [unix.bind(layout.control_run, "control.sock")]
-    local = _serve(server.build(api, token, hosts, child.report, fault), mine, Bounds(LOCAL_MAX, frozenset({0, os.geteuid()})))
+    local = _serve(
+        server.build(api, token, hosts, child.report, fault), mine, Bounds(LOCAL_MAX, frozenset({0, os.geteuid()}))
+    )
     console = _serve(
         server.build(api, None, hosts, child.report, fault),
         [child.listening(fd) for fd in boot.listen_fds],

@@ -385,7 +385,9 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: "HttpServer", address: str | None = None) -> None:
         self.server = server
         self._transport: asyncio.Transport | None = None
-        self._parser: RequestParser  # made with the connection: of a handshake that comes to nothing nobody would close it
+        self._parser: (
+            RequestParser  # made with the connection: of a handshake that comes to nothing nobody would close it
+        )
         self._current: Exchange | None = None
         self._queue: deque[Exchange] = deque()
         self._refusal: tuple[Problem, bytes] | None = None
