@@ -38,7 +38,7 @@ def gateway(store, publisher, tmp_path, clock):
         publisher=publisher,
         link=None,
         prices=PriceBook(),
-        load_prices=lambda: {},
+        load_prices=dict,
         price_snapshot="2026-01-01",
         peppers={1: b"p" * 32},
         clock=clock,
