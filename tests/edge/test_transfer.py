@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from switchgear.core import problems
+from switchgear.core.steps import finish
 from switchgear.dialects.request import parse
 from switchgear.edge.context import RequestContext
 from switchgear.edge.paths import Endpoint
@@ -31,6 +32,7 @@ class Exchange:
         self.head = SimpleNamespace(headers={}, shared={}, target=b"/v1/chat/completions")
         self.seen = []
         self.is_blocked = self.is_ended = self.is_started = self.is_kept = False
+        self.room, self.held = 1 << 30, 0
 
     def start(self, status, headers, first=b""):
         self.is_started = True
@@ -49,6 +51,9 @@ class Exchange:
         self.seen.append(("abort",))
 
     def hold(self, size):
+        if self.held + size > self.room:
+            return False
+        self.held += size
         return True
 
     def release(self, size=0):
@@ -203,3 +208,25 @@ def test_keep_alives_without_end_are_passed_on_instead_of_kept(begun):
     assert [what for what, *_ in exchange.seen] == ["start", "write"]
     transfer.on_body(FIRST + LAST, True)
     assert exchange.seen[-1][0] == "end"
+
+
+@pytest.mark.parametrize(("room", "is_taken"), [(300_000, True), (100_000, False)])
+def test_what_a_large_body_becomes_in_another_dialect_counts_as_held(clock, room, is_taken):
+    gate, exchange = Gate(clock), Exchange()
+    exchange.room = room
+    context = RequestContext(exchange, "0" * 32, clock.wall_ms(), clock.monotonic_s())
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x" * 200_000}]}).encode()
+    context.request, context.bytes_in = parse(body, "openai", "chat"), len(body)
+    context.endpoint = Endpoint("chat", b"POST", "chat", "openai", "/chat/completions")
+    context.client = SimpleNamespace(retry=None, wants_cost=False, timeout_s=None)
+    candidate = Candidate(
+        ProviderEntry(name="up", dialects=("anthropic",), credentials=("c",)), "c", "m", None, Timeouts()
+    )
+    target = Target(candidate, "up/c", None, b"", {}, {})
+    transfer = Transfer(gate, context, Plan(0, Route("m", (candidate,), 0), (target,), None))
+    problem = finish(transfer.prepare_steps())
+    assert exchange.held == (len(body) if is_taken else 0)
+    assert problem is None if is_taken else problem.case is problems.OVERLOADED
+    if is_taken:
+        finish(transfer.prepare_steps())  # for a further attempt
+        assert exchange.held == len(body)

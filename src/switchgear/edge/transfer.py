@@ -103,6 +103,7 @@ class Transfer:
         "_gone_s",
         "_has_usage",
         "_head",
+        "_is_translated",
         "_is_whole",
         "_last_write_s",
         "_meter",
@@ -144,6 +145,7 @@ class Transfer:
         self._gone_s = 0.0
         self._gone_bytes = 0
         self._is_whole = False
+        self._is_translated = False
         self._stalled_bytes = 0
 
     # what nobody expected
@@ -213,6 +215,8 @@ class Transfer:
             problem = self._open_passage(at_once=False)
             pending = self._passage.pending if problem is None and self._passage is not None else None
             if pending is not None:
+                if not self._hold_translation():
+                    return Problem(problems.OVERLOADED, "too many large bodies at once; try again soon", None, 1)
                 try:
                     yield from pending
                     problem = self._check_lost()
@@ -221,6 +225,12 @@ class Transfer:
             if problem is None or not self._deployments_left:
                 return problem
             self.target = self._deployments_left.pop(0)
+
+    def _hold_translation(self) -> bool:
+        """Count what a large body becomes in another dialect, which is about as much again; once for all attempts."""
+        if not self._is_translated:
+            self._is_translated = self.context.exchange.hold(self.context.bytes_in)
+        return self._is_translated
 
     def _open_passage(self, at_once: bool = True) -> Problem | None:
         context, candidate = self.context, self.target.candidate
