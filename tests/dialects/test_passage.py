@@ -472,3 +472,16 @@ def test_claudes_count_on_vertex_has_a_path_of_its_own_and_names_the_model():
         passage = open_passage(request, "anthropic", "anthropic", "claude-x", row.quirks, created=1)
         assert passage.path == path
         assert ("model" in json.loads(passage.body)) is named
+
+
+def test_a_ranking_reaches_providers_of_another_dialect_as_it_is():
+    """Cohere's shape (docs.cohere.com/reference/rerank, read 2026-11-26) is that of /v1/rerank elsewhere."""
+    body = {"model": "m", "query": "q", "documents": ["a", "b"], "top_n": 1}
+    request = parse(json.dumps(body).encode(), "openai", "rerank")
+    assert choose("openai", "rerank", ("cohere",)) == "cohere"
+    assert choose("openai", "rerank", ("anthropic",)) is None
+    passage = open_passage(request, "openai", "cohere", "rerank-v3.5", Quirks(), created=1)
+    assert passage.path == "/rerank" and json.loads(passage.body) == body | {"model": "rerank-v3.5"}
+    answer = b'{"id":"i","results":[{"index":0,"relevance_score":0.5}],"meta":{"billed_units":{"search_units":1}}}'
+    reading = passage.read(answer, [])
+    assert passage.answer(answer) == answer and reading.units == {"searches": 1}

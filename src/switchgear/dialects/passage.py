@@ -98,6 +98,9 @@ PINGS = {
 }
 ID_PREFIXES = {"openai": "chatcmpl-", "responses": "resp_", "anthropic": "msg_"}
 """How ids of answers begin, where clients of the dialect expect it."""
+SHARED_OPERATIONS = frozenset({"rerank"})
+"""What has one shape in every dialect that knows it: query, documents and top_n in, index and relevance_score out (Cohere's,
+which Jina, vLLM and others took over; docs.cohere.com/reference/rerank, docs.jina.ai, read 2026-11-26)."""
 BYTES_PER_TOKEN = 4
 """For estimates: English text and code have about four bytes a token."""
 MEDIA_OPERATIONS = frozenset(
@@ -489,6 +492,8 @@ def choose(dialect: str, operation: str, spoken: tuple[str, ...], model: str = "
         return next((name for name in spoken if name in TRANSLATORS), None)
     if operation in embeddings.OPERATIONS:
         return next((name for name in spoken if name in embeddings.ASKED), None)
+    if operation in SHARED_OPERATIONS:
+        return next((name for name in spoken if (name, operation) in PATHS), None)
     return None
 
 
@@ -517,7 +522,9 @@ def open_passage(
     passage = Passage(request, dialect, provider_dialect, created, as_array, answer_id)
     passage.dropped = dropped
     operation = request.operation
-    crosses = request.dialect != provider_dialect
+    crosses = request.dialect != provider_dialect and operation not in SHARED_OPERATIONS
+    if operation in SHARED_OPERATIONS:
+        passage._ours = True
     if crosses and operation in embeddings.OPERATIONS:
         wanted = passage._wanted = embeddings.read_request(request.dialect, operation, request.node())
         passage.body = encode(embeddings.write_request(provider_dialect, wanted, upstream_model))
