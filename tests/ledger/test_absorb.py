@@ -42,10 +42,24 @@ def reserve(spool, number):
     spool.reserve(rid(number), records.encode_payload(record))
 
 
-def settle(spool, number, *, tokens=USAGE, cost=4500, outcome="ok", units=None):
+def settle(spool, number, *, tokens=USAGE, cost=4500, outcome="ok", units=None, **more):
     outcome_of = records.AttemptOutcome(1, 200, None, 0, 3, 4, None, "req")
     record = records.Settle(
-        rid(number), 200, outcome, [outcome_of], tokens, cost, None, "stop", "id", None, 10, 5, None, units=units
+        rid(number),
+        200,
+        outcome,
+        [outcome_of],
+        tokens,
+        cost,
+        None,
+        "stop",
+        "id",
+        None,
+        10,
+        5,
+        None,
+        units=units,
+        **more,
     )
     spool.settle(rid(number), records.encode_payload(record))
 
@@ -221,6 +235,47 @@ def test_L5_units_are_charged_and_not_believed(store, spool, tmp_path, units, sa
     follower.absorb(batch)
     assert batch.rows[0][ledger_rows.REQUEST_COLUMNS.index("cost_nanousd")] == booked
     assert [finding in f.reason for f in batch.findings] == ([True] if finding else [])
+
+
+OTHER = records.OtherModel("echo-2", "p", TokenUsage(input=1_000))
+
+
+@pytest.mark.parametrize(
+    ("said", "more", "booked", "listed", "finding"),
+    [
+        (6_000, {"charged_nanousd": 6_000}, 6_000, 4_500, None),
+        (20_000, {"charged_nanousd": 20_000}, 20_000, 4_500, "the provider charged 20000"),
+        (1_000, {"charged_nanousd": 1_000}, 1_000, 4_500, "the provider charged 1000"),
+        (0, {"charged_nanousd": 6_000}, 6_000, 4_500, "does not follow"),
+        (154_500, {"others": [OTHER]}, 154_500, 154_500, None),
+        (4_500, {"others": [OTHER]}, 154_500, 154_500, "does not follow"),
+        (None, {"others": [records.OtherModel("unknown", None, USAGE)]}, None, None, None),
+    ],
+)
+def test_L5_a_bill_of_more_than_tokens_is_computed_again(store, spool, tmp_path, said, more, booked, listed, finding):
+    reserve(spool, 1)
+    settle(spool, 1, cost=said, **more)
+    spool.commit()
+    findings, _ = absorb(store, absorber(store, tmp_path))
+    assert [finding in found.reason for found in findings] == ([True] if finding else [])
+    [record] = rows(store)
+    assert (record.cost_nanousd, record.list_cost_nanousd) == (booked, listed)
+    if booked is not None:
+        assert sum(line.cost_nanousd for line in record.cost_lines) == booked
+    [summed] = grouped(store, "model").values()
+    assert (summed["cost_nanousd"], summed["list_cost_nanousd"]) == (booked or 0, listed or 0)
+
+
+def test_a_name_without_a_price_is_charged_as_the_model_that_answered(store, spool, tmp_path):
+    record = records.Reserve(
+        rid(1), 1_790_000_000_001, WHO, place(price_id=None), False, 25, None, None, 100, None, None
+    )
+    spool.reserve(rid(1), records.encode_payload(record))
+    settle(spool, 1, priced_as=("echo-2024", "p"))
+    spool.commit()
+    assert absorb(store, absorber(store, tmp_path))[0] == []
+    [found] = rows(store)
+    assert (found.cost_nanousd, found.price_version, found.upstream_model) == (4_500, "p", "echo")
 
 
 def test_L5_an_absurd_cost_stops_nobody(store, spool, tmp_path):

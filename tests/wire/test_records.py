@@ -75,6 +75,14 @@ def test_a_settlement_fits_what_a_reservation_keeps_free():
     assert len(records.encode_payload(settle)) <= records.SETTLE_BYTES_MAX
 
 
+def test_settlements_of_earlier_versions_decode():
+    usage = [10, 1, None, None, 5, None, None, None, None]
+    old = ["i", 200, "ok", [], usage, 7, None, "stop", "r", None, 1, 2, None, None, None, None, {"images": 1}]
+    found = records.decode_payload(Kind.SETTLE, records.encode_payload(old))
+    assert found.tokens == TokenUsage(input=10, cache_read=1, output=5)
+    assert (found.units, found.others, found.charged_nanousd, found.priced_as) == ({"images": 1}, None, None, None)
+
+
 def test_shared_parts_travel_encoded():
     who = records.Who("k", "name", 1, "team", None, None)
     reserve = records.Reserve(

@@ -587,7 +587,7 @@ class SpoolAbsorber:
             usage = None
         amount: int | None = None
         listed: int | None = None
-        if usage is None and settle.cost_nanousd == 0:
+        if usage is None and settle.cost_nanousd == 0 and settle.charged_nanousd is None:
             amount = listed = 0
         else:
             amount, listed = self._bill(opened, usage, settle, batch)

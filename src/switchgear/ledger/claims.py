@@ -29,6 +29,10 @@ PLENTY = 1 << 40
 """Tokens of answers that are not only words: bytes prove nothing there."""
 
 
+TOOLS = frozenset({"web_searches", "file_searches", "containers"})
+"""Units beside words: what a provider's tools did for an answer."""
+
+
 class Claim(NamedTuple):
     """What a settlement says of one attempt."""
 
@@ -49,7 +53,7 @@ def claims_of(opened: OpenRequest, settle: records.Settle | None) -> dict[str, C
         return dict.fromkeys([attempt_id(request_id, 1), *(attempt_id(request_id, a.number) for a in opened.attempts)])
     is_spoken = opened.place.operation in SPOKEN
     tokens = _tokens(settle.tokens) if settle.tokens is not None else None
-    if settle.units:
+    if settle.units and not settle.units.keys() <= TOOLS:
         tokens = PLENTY
     if not opened.attempts:
         status = settle.attempts[-1].status if settle.attempts else None
