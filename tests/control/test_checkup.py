@@ -1,4 +1,5 @@
 import datetime
+import shlex
 
 import msgspec
 import pytest
@@ -17,6 +18,12 @@ NOTHING = AdvisoryFile("switchgear-advisories/1", 1, "2026-11-26", "2027-11-26",
 
 def rules(**facts) -> dict[str, str]:
     return {f.rule: f.title for f in judge(Facts(now_ms=NOW, **facts), NOTHING)}
+
+
+def test_a_models_name_that_a_client_chose_runs_nothing_when_the_fix_is_pasted():
+    name = "local/x'; touch /tmp/pasted; '"
+    (fix,) = [f.fix for f in judge(Facts(now_ms=NOW, unpriced=[(name, 3)]), NOTHING) if f.rule == "model-unpriced"]
+    assert shlex.split(fix)[3] == name
 
 
 def key(**more) -> KeyRow:

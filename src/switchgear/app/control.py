@@ -6,6 +6,7 @@ import functools
 import importlib
 import itertools
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -326,7 +327,7 @@ def _free(folder: Path) -> float:
 def _drift(source: str, on_disk: str) -> str:
     if not on_disk:
         return f"the configuration file {source} cannot be read any more"
-    return f"the file {source} differs from the configuration in force: switchgear config apply {source}"
+    return f"the file {source} differs from the configuration in force: switchgear config apply {shlex.quote(source)}"
 
 
 def _size(folder: Path) -> int:

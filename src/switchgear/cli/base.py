@@ -19,6 +19,8 @@ __all__ = [
     "name_argument", "near", "note", "now_ms", "period", "say", "span_ms", "time_ms", "usd", "with_client",
 ]  # fmt: skip
 
+DATA = click.Path(path_type=Path, readable=False)
+"""A data folder. Whether it is open to whoever asks is said by what looks into it, with a way out."""
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 ALIASES = {"ls": "list", "get": "show", "rm": "remove", "delete": "remove", "describe": "show", "new": "create"}
 """What other programs call it."""
@@ -118,9 +120,7 @@ def format_options(formats: tuple[str, ...] = FORMATS) -> Callable[[Callable[...
 def with_client(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add --data, --server, -o, --json and --tz; the command gets `client` and `out`."""
 
-    @click.option(
-        "--data", type=click.Path(path_type=Path), envvar="SWITCHGEAR_DATA", help="Data folder of the gateway."
-    )
+    @click.option("--data", type=DATA, envvar="SWITCHGEAR_DATA", help="Data folder of the gateway.")
     @click.option(
         "--server", metavar="URL", envvar="SWITCHGEAR_SERVER", help="URL of a gateway's console, with SWITCHGEAR_TOKEN."
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from switchgear.cli.base import Choice, format_options
+from switchgear.cli.base import DATA, Choice, format_options
 from switchgear.detect.finding import SEVERITIES
 
 OUTPUTS = ("table", "wide", "json", "csv", "sarif", "cyclonedx", "markdown")
@@ -60,7 +60,7 @@ Exit: 0 clean, 3 findings (of --fail-on and above), 4 partial: something could n
     show_default=True,
     help="Least severity for exit 3.",
 )
-@click.option("--data", type=_PATH, envvar="SWITCHGEAR_DATA", help="Data folder of the gateway.")
+@click.option("--data", type=DATA, envvar="SWITCHGEAR_DATA", help="Data folder of the gateway.")
 @click.option("--server", envvar="SWITCHGEAR_SERVER", help="URL of a gateway's console, with SWITCHGEAR_TOKEN.")
 @format_options(OUTPUTS)
 def discover(**given: Any) -> int:

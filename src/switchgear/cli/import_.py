@@ -1,6 +1,7 @@
 """`switchgear import litellm`: a LiteLLM's configuration, keys and spend, as a report, a file, or applied. Level 7."""
 
 import os
+import shlex
 import stat
 import sys
 from collections import Counter
@@ -281,7 +282,7 @@ def _report(out: Output, found: Imported, applied: list[Line], out_file: Path | 
         + ("" if out.kind == "wide" else "   (-o wide lists all)")
     )
     if out_file is not None:
-        say(f"written to {out_file}; look at it, then: switchgear config check {out_file}")
+        say(f"written to {out_file}; look at it, then: switchgear config check {shlex.quote(str(out_file))}")
     if not apply_:
         say("nothing was changed; --apply adds it to the running gateway")
         return

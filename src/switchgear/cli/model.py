@@ -1,5 +1,6 @@
 """`switchgear model …`. Level 7."""
 
+import shlex
 import sys
 from typing import Any
 
@@ -46,7 +47,7 @@ def add(
     if name_option is not None:
         name, targets = name_option, (name, *targets)
     if not targets:
-        raise UserError("where is it served?", f"switchgear model add {name} PROVIDER/MODEL…", 2)
+        raise UserError("where is it served?", f"switchgear model add {shlex.quote(name)} PROVIDER/MODEL…", 2)
     import msgspec  # noqa: PLC0415
 
     from switchgear.routing.table import DeploymentEntry, ModelEntry  # noqa: PLC0415 - only here

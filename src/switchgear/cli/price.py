@@ -1,5 +1,6 @@
 """`switchgear price …`. Level 7."""
 
+import shlex
 from typing import Any
 
 import click
@@ -64,7 +65,7 @@ def targets_of(client: Client, model: str) -> list[str]:
         explained = client.call("GET", "/models/explain", model=model)
         found = list(dict.fromkeys(f"{c['provider']}/{c['upstream_model']}" for c in explained["candidates"]))
         if not found:
-            raise UserError(f"{model!r} is served nowhere now", f"see switchgear model explain {model}")
+            raise UserError(f"{model!r} is served nowhere now", f"see switchgear model explain {shlex.quote(model)}")
         return found
     known = _providers(client)
     provider, slash, rest = model.partition("/")
@@ -155,7 +156,7 @@ def set_(
     if len(targets) > 1:
         raise UserError(
             f"{model!r} is served in {len(targets)} places, each with a price of its own",
-            f"set one: switchgear price set {targets[0]} …   ({', '.join(targets)})",
+            f"set one: switchgear price set {shlex.quote(targets[0])} …   ({', '.join(targets)})",
             2,
         )
     target = targets[0]

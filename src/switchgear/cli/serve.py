@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from switchgear.cli.base import examples
+from switchgear.cli.base import DATA, examples
 from switchgear.core.errors import UserError
 from switchgear.core.log_line import LEVELS, Level, Settings, Style
 
@@ -32,7 +32,7 @@ def _networks(text: str | None) -> list[str]:
     "--config", type=PATH, envvar="SWITCHGEAR_CONFIG", help="Configuration file; default DATA/switchgear.yaml."
 )
 @click.option(
-    "--data", type=PATH, envvar="SWITCHGEAR_DATA", help="Data folder; default ./switchgear-data or /var/lib/switchgear."
+    "--data", type=DATA, envvar="SWITCHGEAR_DATA", help="Data folder; default ./switchgear-data or /var/lib/switchgear."
 )
 @click.option("--listen", envvar="SWITCHGEAR_LISTEN", help="Data plane, HOST:PORT; default 127.0.0.1:4100.")
 @click.option(

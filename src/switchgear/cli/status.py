@@ -1,6 +1,7 @@
 """`switchgear status` and `switchgear version`. Level 7."""
 
 import json
+import os
 import shlex
 from typing import Any
 
@@ -55,7 +56,7 @@ def status(client: Client, out: Output) -> int:
     else:
         out.one(answer)
     if answer["state"] == "stopped" and out.for_people:
-        if not client.layout.data.exists():
+        if not os.path.lexists(client.layout.data):
             note(f"  there is no folder {client.layout.data}; another one: --data DIR")
         note(f"  start it: switchgear serve --data {shlex.quote(str(client.layout.data))}")
     return 0 if answer["state"] in {"ready", "draining"} else 1

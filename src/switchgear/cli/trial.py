@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import shlex
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,7 +41,7 @@ def run(client: Client, name: str, key: str | None, url: str | None, kind: str) 
     if not explained["candidates"]:
         raise UserError(
             f"a request for {name!r} goes nowhere: {explained['steps'][-1] if explained['steps'] else 'no such model'}",
-            f"switchgear model explain {name}",
+            f"switchgear model explain {shlex.quote(name)}",
         )
     targets = targets_of(name, explained)
     root = url or client.call("GET", "/status")["data_url"]

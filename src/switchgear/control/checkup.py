@@ -7,6 +7,7 @@ see (files, processes, installed code). A nightly run feeds /metrics.
 import asyncio
 import datetime
 import functools
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -141,7 +142,7 @@ def _prices(facts: Facts) -> Iterator[Finding]:
         )
     for model, count in facts.unpriced[:NAMED_MAX]:
         title = f"{model} has no price: {count} requests of the last week cost nothing in the ledger"
-        fix = f"switchgear price set {model} --input … --output …"
+        fix = f"switchgear price set {shlex.quote(model)} --input … --output …"
         yield finding("model-unpriced", "medium", title, model, fix, model)
 
 

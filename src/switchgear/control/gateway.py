@@ -8,7 +8,8 @@ import asyncio
 import contextlib
 import functools
 import hashlib
-from collections.abc import Callable, Coroutine
+import shlex
+from collections.abc import Callable, Coroutine, Iterable
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -801,7 +802,8 @@ class Gateway:
         await self.publish()
 
     async def remove_provider(self, name: str, actor: str) -> None:
-        """Remove a provider of the store; its credentials are removed from the vault."""
+        """Remove a provider of the store; its credentials are removed from the vault. Raises UserError for one of the file."""
+        _of_store("provider", name, (spec.name for spec in self.compiled.providers))
         await self.write(lambda c: objects.remove_object(c, "provider", name))
         await self.publish()
         for credential in self.credentials:
@@ -868,7 +870,8 @@ class Gateway:
         await self.publish()
 
     async def remove_model(self, name: str, actor: str) -> None:
-        """Remove a model of the store."""
+        """Remove a model of the store. Raises UserError for one of the file."""
+        _of_store("model", name, (entry.name for entry in self.compiled.models))
         await self.write(lambda c: objects.remove_object(c, "model", name))
         await self._audit(actor, "model.remove", name)
         self._remember(actor, "model.remove")
@@ -1027,10 +1030,15 @@ def plan_rollback(state: versions.State, target: versions.State, credentials: li
     return Plan(state=found, changes=document.changes(old, new), stays=stays)
 
 
+def _of_store(kind: str, name: str, declared: Iterable[str]) -> None:
+    if name in declared:
+        raise UserError(f"the {kind} {name!r} is declared in the configuration file", "remove it there")
+
+
 def _kept(names: list[str], compiled: Compiled) -> str:
     return (
         f"{len(names)} keys are not in {compiled.source or 'the configuration'} any more and still hold, because they are over "
-        f"half of all: if that is meant: switchgear config apply {compiled.source or 'FILE'} --drop-keys"
+        f"half of all: if that is meant: switchgear config apply {shlex.quote(compiled.source or 'FILE')} --drop-keys"
     )
 
 
