@@ -146,7 +146,7 @@ def _attack(gateway, tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        timeout=PATIENCE_S,
+        timeout=3 * PATIENCE_S,  # thousands of requests
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

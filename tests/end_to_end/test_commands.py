@@ -18,7 +18,7 @@ from tests.test_commands import LEAVES, examples_of
 
 from switchgear.cli.output import width_of
 from switchgear.testing.gateway import GatewayProcess
-from switchgear.testing.patience import until
+from switchgear.testing.patience import PATIENCE_S, until
 
 CLI = [sys.executable, "-m", "switchgear.cli"]
 
@@ -41,7 +41,7 @@ def ask(gateway, key, model="fast"):
     body = json.dumps({"model": model, "messages": [{"role": "user", "content": "hi"}]}).encode()
     request = urllib.request.Request(gateway.url + "/v1/chat/completions", body, {"authorization": f"Bearer {key}", "content-type": "application/json"})  # fmt: skip
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return answer.status, answer.headers["x-request-id"]
     except urllib.error.HTTPError as exc:
         return exc.code, exc.headers["x-request-id"]
@@ -55,7 +55,7 @@ def remote(gateway, token, *arguments, stdin=None, home=None, **environ):
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE_S,
         env={**os.environ, "SWITCHGEAR_TOKEN": token, "SWITCHGEAR_DATA": "/nowhere", "XDG_CONFIG_HOME": str(home or gateway.folder / "elsewhere"), **environ},
     )  # fmt: skip
     assert "Traceback" not in done.stderr and "Warning" not in done.stderr, done.stderr
@@ -104,7 +104,7 @@ def test_the_examples_of_every_command_work(tmp_path):
                 continue
             given = re.search(r"switchgear [^|;)]*", plain).group().partition(" > ")[0]
             stdin = "sk-proj-0123456789abcdef\n" if name == "credential add" else None
-            done = subprocess.run([*CLI, *shlex.split(given)[1:]], input=stdin, capture_output=True, text=True, check=False, timeout=170, cwd=tmp_path, env=environ, stdin=None if stdin else subprocess.DEVNULL)  # fmt: skip
+            done = subprocess.run([*CLI, *shlex.split(given)[1:]], input=stdin, capture_output=True, text=True, check=False, timeout=PATIENCE_S, cwd=tmp_path, env=environ, stdin=None if stdin else subprocess.DEVNULL)  # fmt: skip
             assert "Traceback" not in done.stderr and "Warning" not in done.stderr, (line, done.stderr)
             is_repeated = name == "credential add" and "--yes" in done.stderr  # three ways of adding one credential
             if done.returncode not in {0, CODES.get(name, 0)} and not is_repeated:
@@ -262,7 +262,7 @@ def test_an_edit_of_what_changed_meanwhile_is_a_412(own, admin):
     def call(method, body=None, **headers):
         request = urllib.request.Request(base, json.dumps(body).encode() if body else None, {"authorization": f"Bearer {admin}", **headers}, method=method)  # fmt: skip
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
                 return answer.status, answer.headers["etag"]
         except urllib.error.HTTPError as exc:
             return exc.code, None

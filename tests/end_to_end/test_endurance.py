@@ -100,7 +100,7 @@ def test_P5_a_start_that_comes_to_nothing_three_times_ends_with_the_reason(own):
     store = next(gateway.data.rglob("store.sqlite"))
     store.write_bytes(b"no database at all, but a file of some length".ljust(8_192, b"."))
     ended = subprocess.run(
-        [*_serve(gateway), "--listen", "127.0.0.1:0"], capture_output=True, text=True, check=False, timeout=120, env={**os.environ, **ENVIRON}
+        [*_serve(gateway), "--listen", "127.0.0.1:0"], capture_output=True, text=True, check=False, timeout=PATIENCE_S, env={**os.environ, **ENVIRON}
     )  # fmt: skip
     assert ended.returncode not in {0, None} and "database" in ended.stderr and "Traceback" not in ended.stderr
     gateway.process = None
@@ -440,7 +440,7 @@ def test_S1_an_older_database_is_brought_up_and_a_newer_one_is_refused_in_one_li
     gateway.stop(keep=True)
     _set_version(store, "m9999")
     ended = subprocess.run(
-        [*_serve(gateway), "--listen", "127.0.0.1:0"], capture_output=True, text=True, check=False, timeout=120, env={**os.environ, **ENVIRON}
+        [*_serve(gateway), "--listen", "127.0.0.1:0"], capture_output=True, text=True, check=False, timeout=PATIENCE_S, env={**os.environ, **ENVIRON}
     )  # fmt: skip
     assert ended.returncode == 2 and "newer than this program" in ended.stderr and "Traceback" not in ended.stderr
     gateway.process = None

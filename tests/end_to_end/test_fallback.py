@@ -13,6 +13,7 @@ import pytest
 from tests.end_to_end.setups import ENVIRON
 
 from switchgear.testing.gateway import GatewayProcess
+from switchgear.testing.patience import PATIENCE_S
 
 # Answers as the providers document them (API references of OpenAI, Anthropic, Google, Cohere, as of 2026-11).
 PLAIN = {
@@ -274,7 +275,7 @@ def ask(gateway, dialect, model, streams=False, **more):
 
 
 def send(gateway, path, body, **more):
-    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=PATIENCE_S)
     headers = {"authorization": f"Bearer {gateway.app}", "content-type": "application/json", **more}
     try:
         connection.request("POST", path, json.dumps(body), headers)
@@ -382,7 +383,7 @@ def test_a_client_of_another_dialect_gets_the_error_in_its_own(gateway):
 def hang_up(gateway, dialect, model, mark):
     """Read a stream until a mark, and close; returns the request's id."""
     path, body = asked(dialect, model, True)
-    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=PATIENCE_S)
     connection.request("POST", path, json.dumps(body), {"authorization": f"Bearer {gateway.app}"})
     response = connection.getresponse()
     seen = b""

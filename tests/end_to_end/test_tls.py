@@ -44,14 +44,17 @@ def test_P1_beyond_loopback_only_with_tls_and_in_cells(authority, tmp_path, prov
         return
     gateway.use_arguments(*everywhere, *tls)
     gateway.start()
-    context = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
-    connection = http.client.HTTPSConnection("127.0.0.1", gateway.port, context=context, timeout=PATIENCE_S)
-    connection.request("GET", "/healthz")
-    assert connection.getresponse().status == 200
-    connection.close()
-    found = gateway.json("doctor", check=False)["findings"]
-    assert [f for f in found if f["severity"] not in {"low", "info"}] == []
-    assert gateway.stop(keep=True) == 0
+    try:
+        context = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+        connection = http.client.HTTPSConnection("127.0.0.1", gateway.port, context=context, timeout=PATIENCE_S)
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().status == 200
+        connection.close()
+        found = gateway.json("doctor", check=False)["findings"]
+        assert [f for f in found if f["severity"] not in {"low", "info"}] == []
+    finally:
+        code = gateway.stop(keep=True)
+    assert code == 0
 
 
 BODY = json.dumps({"model": "fake/echo", "messages": [{"role": "user", "content": "hello"}]})
