@@ -155,6 +155,11 @@ CASES = {
         message({"input_tokens": 1000, "output_tokens": 1000, "speed": "fast", "service_tier": "standard"}),
         "0.06",
     ),
+    "anthropic in the United States": (
+        *("anthropic", "anthropic", "claude-opus-4-8"),
+        message({"input_tokens": 1000, "output_tokens": 1000, "inference_geo": "us", "service_tier": "standard"}),
+        "0.033",
+    ),
     "openai web search": (
         "openai",
         "responses",
@@ -297,9 +302,7 @@ def test_an_answer_costs_what_its_provider_charges(name):
     assert Decimal(cost) / 10**9 == Decimal(usd)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, case in CASES.items() if case[1] in {"responses", "anthropic", "gemini"}]
-)
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case[1] != "bedrock" and case[4]])
 @pytest.mark.parametrize("crossed", [False, True])
 def test_a_stream_costs_what_the_plain_answer_costs(name, crossed):
     provider, dialect, model, answer, usd = CASES[name]
@@ -310,12 +313,17 @@ def test_a_stream_costs_what_the_plain_answer_costs(name, crossed):
         begin = {"type": "message_start", "message": answer | {"content": [], "usage": {"input_tokens": 1}}}
         end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": answer["usage"]}
         events = [begin, end, {"type": "message_stop"}]
+    elif dialect == "openai":
+        chunk = {key: value for key, value in answer.items() if key != "usage"} | {"object": "chat.completion.chunk"}
+        choice = {"index": 0, "delta": {"content": "hello"}, "finish_reason": None}
+        end = {"index": 0, "delta": {}, "finish_reason": "stop"}
+        events = [chunk | {"choices": [choice]}, chunk | {"choices": [end]}, answer | {"choices": []}]
     else:
         first = {key: value for key, value in answer.items() if key != "usageMetadata"}
         candidate = {key: value for key, value in answer["candidates"][0].items() if key != "finishReason"}
         last = {"index": 0, "finishReason": "STOP"}
         events = [first | {"candidates": [candidate]}, answer | {"candidates": [last]}]
-    client = ("openai" if crossed else dialect) if dialect != "openai" else "anthropic"
+    client = dialect if not crossed else "anthropic" if dialect == "openai" else "openai"
     meter = passage(provider, "chat", dialect, model, client, stream=True).meter()
     for event in events:
         kind = f"event: {event['type']}\n" if "type" in event else ""

@@ -421,12 +421,16 @@ class Usage(msgspec.Struct):
     service_tier: str | None = None
     server_tool_use: _ServerTools | None = None
     speed: str | None = None
+    inference_geo: str | None = None
     iterations: "list[_Iteration] | None" = None
 
     @property
     def tier(self) -> str | None:
-        """What the price goes by: the service tier, or the fast mode, which costs more ("Fast mode", as of 2026-11)."""
-        return self.speed if self.speed == "fast" else self.service_tier
+        """What the price goes by: the service tier; before it the fast mode, and inference in the United States alone, which
+        cost more ("Fast mode", "Data residency", as of 2026-11)."""
+        if self.speed == "fast":
+            return self.speed
+        return self.inference_geo if self.inference_geo == "us" else self.service_tier
 
     def beside(self, model: str | None) -> Beside:
         """Return what stands beside the tokens: searches, and tokens of a model that was asked for advice. Those of the

@@ -145,7 +145,10 @@ def read_answer(body: bytes) -> Reading:
     finish = answer.choices[0].finish_reason if answer.choices else None
     is_fit = bool(answer.choices) or len(memoryview(answer.data)) > len(b"null")
     reading = Reading(_usage(answer.usage), cap(finish), id_of(answer.id), cap(answer.service_tier), None, is_fit)
-    reading.take_beside(_beside(answer.usage, answer.model))
+    if _has_more(answer.usage, answer.model):
+        reading.take_beside(_beside(answer.usage, answer.model))
+    else:
+        reading.model = cap(answer.model)
     for choice in answer.choices or ():
         if choice.message is not None and choice.message.audio is not None and choice.message.audio.id:
             reading.kept = [*reading.kept, choice.message.audio.id[:256]]
@@ -188,6 +191,13 @@ def _drawn(found: _MediaUsage) -> int | None:
 def id_of(value: object) -> str | None:
     """Return an answer's id as a text: some compatible servers number their answers."""
     return cap(str(value)) if isinstance(value, str | int) else None
+
+
+def _has_more(raw: _Usage | None, model: str | None) -> bool:
+    """Tell whether there may be more to a bill than its tokens; for most there is not."""
+    if raw is not None and (raw.cost is not _NULL or raw.num_search_queries or raw.server_tool_use is not None):
+        return True
+    return model is not None and "search" in model
 
 
 def _beside(raw: _Usage | None, model: str | None) -> Beside:

@@ -219,10 +219,11 @@ _LEAST: dict[str, dict[Unit, int]] = {"groq": {"seconds": 10}}
 _TIERS: dict[str, dict[str, tuple[int, int]]] = {
     "aws": {"flex": (1, 2), "priority": (7, 4)},
     "google": {"flex": (1, 2)},
+    "anthropic": {"us": (11, 10)},
 }
 """Service tiers that a provider prices for all its models alike, in parts of the standard price, where the snapshot has no
 figures of the tier: Amazon Bedrock, "Pricing" (flex 50 % less, priority 75 % more); Google, "Gemini API pricing" (flex 50 %
-less, as a batch); 2026-11."""
+less, as a batch); Anthropic, "Pricing" (inference in the United States alone 10 % more); 2026-11."""
 
 
 def _scaled(rate: Rate, factor: tuple[int, int]) -> Rate:
