@@ -362,3 +362,18 @@ def test_a_cost_that_is_no_figure_is_not_believed():
     for text in (b"-1", b"true", b'"x"', b"{}", b"1e9", b"[1]", b"nope"):
         assert stated(text, "cost") is None
     assert stated(b"1", "cost.total_cost") is None
+
+
+@pytest.mark.parametrize("client", ["gemini", "openai"])
+def test_a_picture_of_ten_megabytes_is_one_event(client):
+    # Google, "Gemini API pricing": 1,290 tokens of a picture at 30 USD for a million, and ten of text at 0.30.
+    data = {"inlineData": {"mimeType": "image/png", "data": "A" * 10_000_000}}
+    usage = {"promptTokenCount": 10, "candidatesTokenCount": 1290}
+    usage["candidatesTokensDetails"] = [{"modality": "IMAGE", "tokenCount": 1290}]
+    answer = gemini(usage, "gemini-2.5-flash-image", content={"role": "model", "parts": [data]})
+    event = b"data: " + msgspec.json.encode(answer) + b"\r\n\r\n"
+    meter = passage("gemini", "chat", "gemini", "gemini-2.5-flash-image", client, stream=True).meter()
+    out = b"".join(meter.feed(event[at : at + 65_536]) for at in range(0, len(event), 65_536)) + meter.finish()
+    assert len(out) > 10_000_000
+    assert meter.is_clean
+    assert booked("gemini", "gemini-2.5-flash-image", meter.reading)[0] == 38_703_000
