@@ -1,5 +1,6 @@
 """Where a secret is about to be sealed for: control's word alone is not enough."""
 
+import msgspec
 import pytest
 
 from switchgear.cli import place
@@ -31,6 +32,29 @@ def test_C4_a_name_of_the_catalogue_at_another_place_is_refused_unless_confirmed
         place.check(configured("openai", **more), "default", None, False)
     assert refused.value.exit_code == 2
     assert "would go to" in str(refused.value)
+    with pytest.raises(UserError, match="would go to"):  # a script with --yes has seen no address
+        place.check(configured("openai", **more), "default", None, True)
+    spec = configured("openai", **more)
+    place.check(spec, "default", spec.place("default").url, True)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "api.op\u0435nai.com",
+        "api.openai.com@evil.example",
+        "0x7f000001",
+        "api.openai.com/v1?x=",
+        "a b",
+        "api.openai.com\\",
+    ],
+)
+def test_C4_an_address_that_deceives_is_refused(host):
+    spec = configured("local", dialect="openai", base_url="https://ai.example.com/v1")
+    spec = msgspec.structs.replace(spec, endpoint=msgspec.structs.replace(spec.endpoint, host=host))
+    for yes in (True, False):
+        with pytest.raises(UserError, match="is at no address"):
+            place.check(spec, "default", None, yes)
 
 
 def test_C4_an_own_provider_is_sealed_for_when_its_address_is_said():

@@ -71,7 +71,11 @@ def _check(value: bytes, spec: "ProviderSpec", force: bool) -> None:
 @click.option("--from-stdin", is_flag=True, help="Read the secret from standard input; on a terminal a hidden prompt.")
 @click.option("--from-env", metavar="VAR", help="Read it from an environment variable of this command.")
 @click.option("--from-file", type=click.Path(path_type=Path), help="Read it from a file.")
-@click.option("--yes", is_flag=True, help="Do not ask: replace a credential of that name, seal for the address shown.")
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="Do not ask: replace a credential of that name, seal for the address of a provider of your own.",
+)
 @click.option("--force", is_flag=True, help="Seal it although it does not look like a key of that provider.")
 @place.option
 @vault_key.option

@@ -27,14 +27,22 @@ def check(spec: "ProviderSpec", name: str, endpoint: str | None, yes: bool) -> N
     from switchgear.cli.provider import build  # noqa: PLC0415
     from switchgear.config import schema  # noqa: PLC0415
     from switchgear.providers.catalogue import PROVIDERS  # noqa: PLC0415
+    from switchgear.providers.endpoint import parse  # noqa: PLC0415
 
     place = spec.place(name)
+    known: Endpoint | None = None
+    try:
+        parse(place.url, auth=place.auth, allow_private=place.allow_private, query=place.query)
+    except ValueError as exc:
+        raise UserError(
+            f"the gateway's {spec.name} is at no address: {cleaned(str(exc))}", "nothing was sealed"
+        ) from None
     if endpoint is not None and endpoint.rstrip("/") != place.url:
         there = f"the gateway's {spec.name} is at {cleaned(place.url)}, not at {cleaned(endpoint)}"
         raise UserError(there, "nothing was sealed", 2)
     if spec.name in PROVIDERS:
         try:
-            known: Endpoint | None = build(spec.name, schema.Provider()).place(name)
+            known = build(spec.name, schema.Provider()).place(name)
         except UserError:
             known = None  # its address has parts of your own in it
         if known == place:
@@ -43,7 +51,8 @@ def check(spec: "ProviderSpec", name: str, endpoint: str | None, yes: bool) -> N
     if endpoint is not None and len(said) == 1:
         return
     text = f"the secret of {spec.name} would go to " + ", ".join(said)
-    if yes:
+    # Of a name that this program knows, control's word alone is never enough: a script with --yes would hand the secret over.
+    if yes and (known is None or endpoint is not None):
         note(text.replace("would go", "goes"))
         return
     if not sys.stdin.isatty():
