@@ -649,3 +649,17 @@ def test_what_a_provider_keeps_belongs_to_whom_the_reservation_names(store, spoo
     assert len({entry.scope for entry in batch.stored.values()}) == 1
     assert len(batch.findings) == 1
     following.close()
+
+
+def test_L5_an_orphan_of_another_spools_run_is_a_finding_and_stalls_nothing(store, spool, tmp_path):
+    reserve(spool, 1)
+    spool.append(Kind.ORPHAN, records.encode_payload(records.Orphan(rid(1), "run-of-edge-1", 5)))
+    reserve(spool, 2)
+    settle(spool, 2)
+    spool.commit()
+    following = absorber(store, tmp_path)
+    assert absorb(store, following) == ([], Blocked("run-of-edge-1"))
+    following.fence_refused("run-of-edge-1")
+    findings, blocked = absorb(store, following)
+    assert blocked is None and "another spool" in findings[0].reason
+    assert {record.outcome for record in rows(store)} == {"interrupted", "ok"}, "never silently nothing"

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from tests import doors
 
+from switchgear.core.errors import RefusedError
 from switchgear.core.secret import Secret
 from switchgear.net.link import WINDOW_BYTES
 from switchgear.providers import endpoint
@@ -147,7 +148,7 @@ def test_P3_a_wrong_token_a_dead_run_and_a_frame_before_the_hello_close_the_link
     for first, fenced in ((hello("wrong"), ()), (hello(), {"r1"}), (frames.encode(FrameType.CANCEL, 1, b""), ())):
 
         async def scenario(made, link, transport, reports, first=first, fenced=fenced):
-            made.fenced.update(fenced)
+            made.fenced.update(dict.fromkeys(fenced))
             link.data_received(first)
             assert transport.aborted and len(reports) == 1
             assert "wrong" not in reports[0]
@@ -426,3 +427,27 @@ def test_a_fault_when_a_link_ends_still_cancels_its_attempts(when):
         assert made.journal.records, "that nothing more of it will be sent is journalled"
 
     run(scenario, box=FakeBox())
+
+
+def test_L5_a_run_is_fenced_for_its_own_spool_only():
+    """A compromised edge writes orphans of the other edge's run: control must not end that one for it."""
+
+    async def scenario(made, link, transport, reports):
+        link.data_received(hello())  # its spool is ""
+        assert not transport.aborted
+
+        def fence(run_id, spool_id):
+            body = msgspec.Raw(frames.encode_payload(service.Fence(run_id, spool_id)))
+            return made.perform(frames.Verb("fence", body))
+
+        with pytest.raises(RefusedError, match=frames.FOREIGN_RUN):
+            fence("r1", "another")
+        assert made.fenced == {} and link in made.links
+        fence("r-dead", "another")
+        fence("r1", "")
+        assert list(made.fenced) == ["r-dead", "r1"]
+        for number in range(service.FENCED_MAX + 5):
+            fence(f"x{number}", "another")
+        assert len(made.fenced) == service.FENCED_MAX
+
+    run(scenario)

@@ -32,6 +32,7 @@ from switchgear.spool.writer import SpoolWriter
 from switchgear.store import ledger_rows
 from switchgear.store.database import Store, StoreGoneError
 from switchgear.store.tables import DIMENSIONS, SUMS
+from switchgear.wire.frames import FOREIGN_RUN
 
 PAUSE_S = 0.25
 ADOPT_S = 5.0
@@ -187,11 +188,13 @@ class Absorber:
 
     async def _fence(self, spool: SpoolAbsorber, run_id: str) -> None:
         try:
-            answer = await self._link.ask("fence", run_id, 2.0)
+            answer = await self._link.ask("fence", {"run_id": run_id, "spool_id": spool.spool_id}, 2.0)
         except (ConnectionError, TimeoutError):
             return  # the vault is away: the next turn asks again
         if answer.ok:
             spool.fence_done(run_id)
+        elif answer.message == FOREIGN_RUN:
+            spool.fence_refused(run_id)
 
     def _note_problem(self, text: str) -> None:
         if self.problem != text:

@@ -42,6 +42,7 @@ COUNTERS_MAX = 64
 """Codes of errors; there are fewer."""
 INTERNED_BYTES_MAX = 2_048
 """What is larger is decoded each time: a compromised edge must not fill this process with names."""
+FENCED_MAX = 10_000
 OPEN_MAX = 100_000
 """Reservations of one spool that may be open at once; an edge has 20,000 connections."""
 OPEN_BYTES_MAX = 256 * 1024 * 1024
@@ -282,6 +283,8 @@ class SpoolAbsorber:
         self._journal = journal_folder
         self._open: dict[str, OpenRequest] = {}
         self._fenced: set[str] = set()
+        self._foreign: str | None = None
+        """The run that the vault last refused to fence for this spool."""
         self._waiting: list[Entry] = []
         self._searched: set[str] = set()
         self._evidence: dict[str, journal.Evidence] = {}
@@ -306,7 +309,13 @@ class SpoolAbsorber:
 
     def fence_done(self, run_id: str) -> None:
         """The vault will dispatch nothing more of that run."""
+        if len(self._fenced) >= FENCED_MAX:
+            self._fenced.clear()  # asking again costs little
         self._fenced.add(run_id)
+
+    def fence_refused(self, run_id: str) -> None:
+        """The vault knows that run as another spool's: what names it here is a lie."""
+        self._foreign = run_id
 
     def has_more(self) -> bool:
         """Look whether there is something to absorb, without the store: an idle gateway begins no transactions."""
@@ -369,6 +378,8 @@ class SpoolAbsorber:
             try:
                 if entry.kind == ORPHAN:
                     orphan = self._orphan(entry)
+                    if orphan.id in self._open and orphan.run_id == self._foreign:
+                        raise RecordError(f"an orphan of a run of another spool: {orphan.id[:40]}")
                     if orphan.id in self._open and orphan.run_id not in self._fenced:
                         return Blocked(orphan.run_id)
                     if orphan.id not in self._searched:
@@ -376,7 +387,7 @@ class SpoolAbsorber:
                 self._take(entry, batch)
             except RecordError as exc:
                 self._find(batch, entry, str(exc))
-                if entry.kind == Kind.SETTLE:
+                if entry.kind in {Kind.SETTLE, Kind.ORPHAN}:
                     self._close_unreadable(entry, batch)
             self._pass(entry)
         return None

@@ -45,6 +45,7 @@ JOIN_BYTES_MAX = 65_536
 SLAB_PIECES = 16
 ERROR_BODY_BYTES_MAX = 1_048_576
 STREAMS_PER_LINK_MAX = 20_000
+FENCED_MAX = 10_000
 LINK_BUFFER_BYTES = 8 * 1024 * 1024
 ROUTES_MAX = 4_096
 ROUTE_BYTES_MAX = 2_048
@@ -68,6 +69,13 @@ class StateChange(msgspec.Struct, frozen=True):
     """Body of the verbs disable, enable and remove."""
 
     id: str
+
+
+class Fence(msgspec.Struct, frozen=True):
+    """Body of the verb fence: which run is dead, by which spool."""
+
+    run_id: str
+    spool_id: str
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -554,6 +562,11 @@ class VaultSideLink(asyncio.Protocol):
         """Which run of which edge this is."""
         return self._peer.run_id if self._peer is not None else ""
 
+    @property
+    def spool_id(self) -> str:
+        """Which spool that run writes."""
+        return self._peer.spool_id if self._peer is not None else ""
+
     def fault(self, exc: Exception) -> None:
         """End this link, and no other."""
         # The link itself is lost: its attempts are cancelled in `connection_lost`, and its peer connects anew.
@@ -786,7 +799,8 @@ class VaultService:
         """Attempts that wait for window, the longest-waiting first."""
         self._routes: dict[bytes, KnownRoute] = {}
         self.links: set[VaultSideLink] = set()
-        self.fenced: set[str] = set()
+        self.fenced: dict[str, None] = {}
+        """Runs that are refused, the newest FENCED_MAX."""
         """Runs of edges that are dead: nothing of them is dispatched any more, whatever still lies in a socket."""
         self._meters: dict[str, egress.Meter] = {}
         self._pending: list[tuple[Attempt, UpstreamConnection, list[bytes]]] = []
@@ -963,13 +977,18 @@ class VaultService:
 
     # verbs
 
-    def _fence(self, run_id: str) -> None:
-        """Refuse a dead run for ever; afterwards the journal on disk is all that it dispatched."""
-        self.fenced.add(run_id)
-        for link in list(self.links):
-            if link.run_id == run_id:
-                each(link.attempts.values(), Attempt.cancel, Attempt.on_fault)
-                link.close()
+    def _fence(self, fence: Fence) -> None:
+        """Refuse a dead run for ever; afterwards the journal on disk is all that it dispatched. Raises RefusedError for a run that
+        lives and writes to another spool: one edge must not end another by what its own spool says."""
+        found = [link for link in self.links if link.run_id == fence.run_id]
+        if any(link.spool_id != fence.spool_id for link in found):
+            raise RefusedError(frames.FOREIGN_RUN)
+        if len(self.fenced) >= FENCED_MAX:
+            del self.fenced[next(iter(self.fenced))]
+        self.fenced[fence.run_id] = None
+        for link in found:
+            each(link.attempts.values(), Attempt.cancel, Attempt.on_fault)
+            link.close()
         self._flush()
 
     def perform(self, verb: frames.Verb) -> object:
@@ -993,7 +1012,7 @@ class VaultService:
         if verb.name == "versions":
             return self.box.versions()
         if verb.name == "fence":
-            self._fence(msgspec.msgpack.decode(verb.body, type=str))
+            self._fence(msgspec.msgpack.decode(verb.body, type=Fence))
             return None
         if verb.name == "bind_store":
             self.box.bind_store(msgspec.msgpack.decode(verb.body, type=str))

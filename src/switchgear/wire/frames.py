@@ -12,6 +12,8 @@ import msgspec
 
 from switchgear.core.errors import FrameError
 
+FOREIGN_RUN = "that run is of another spool"
+"""What the vault answers when one spool asks for the end of another's run."""
 PROTOCOL_VERSION = 1
 PAYLOAD_BYTES_MAX = 65_536
 HEADER = struct.Struct("<IIBBH")
