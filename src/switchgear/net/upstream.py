@@ -208,9 +208,10 @@ class UpstreamConnection(asyncio.Protocol):
             self._transport.write(data[0])
         else:
             self._transport.writelines(data)
-        self._sent = sent
-        if not self.is_sending:
-            self._tell_sent()
+        if self.is_sending:
+            self._sent = sent
+        elif sent is not None:
+            sent()
 
     def pause(self) -> None:
         """Stop reading: the client does not keep up."""

@@ -341,12 +341,12 @@ class Attempt:
         self._body.clear()
         endpoint = opened.item.context.endpoint
         key = (opened.item.id, opened.item.context.version, endpoint)
-        waiting = _Waiting(self, request)
-        connection = service.pool.take(key)
+        connection = self._connection = service.pool.take(key)
         if connection is not None:
             connection.connect_ms = None
-            waiting.connected(connection)
+            self.connected(connection, request)
         else:
+            waiting = _Waiting(self, request)
             service.pool.connect(key, endpoint, route.connect_s, waiting.connected, self.fail)
 
     def take(self, connection: UpstreamConnection) -> None:
@@ -389,7 +389,8 @@ class Attempt:
         if size:
             self._held = 0
             service.held.give(self._link.name, size)
-            service.feed_starving()
+            if service.starving:
+                service.feed_starving()
 
     def check(self, now_s: float) -> None:
         """Enforce the deadline of a body that does not become whole."""
