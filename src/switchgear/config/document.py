@@ -56,11 +56,6 @@ def of(compiled: Compiled, notes: list[str] | None = None) -> Document:
     return {name: value for name, value in found.items() if value not in ({}, [], None)}
 
 
-def _percent(basis_points: int) -> str:
-    text = f"{basis_points // 100}.{basis_points % 100:02}".rstrip("0").rstrip(".")
-    return f"{text}%"
-
-
 def _changed(value: msgspec.Struct, default: msgspec.Struct) -> Document:
     """Return the fields that differ from the defaults, as builtins."""
     other = [n for n in value.__struct_fields__ if getattr(value, n) != getattr(default, n)]

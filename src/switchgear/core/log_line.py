@@ -157,11 +157,6 @@ class Bound:
         self._last[kind] = again
         return False
 
-    @property
-    def has_left_out(self) -> bool:
-        """True while there are lines that were left out and not yet told."""
-        return bool(self._last)
-
     def end(self, now_s: float, forced: bool = False) -> None:
         """Tell what was left out, when the minute is over."""
         if not forced and now_s - self._since_s < MINUTE_S:

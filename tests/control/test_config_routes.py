@@ -1,0 +1,74 @@
+"""What the routes of the configuration refuse and show. The whole of them: tests/end_to_end/test_config_*."""
+
+import asyncio
+from types import SimpleNamespace
+
+import msgspec
+import pytest
+from tests.control.test_versions import compiled, remember, state, store
+
+from switchgear.control import config_routes
+from switchgear.control.config_routes import ConfigApply, Rollback
+from switchgear.core.errors import UserError
+
+__all__ = ["store"]
+
+
+class Gateway:
+    """Reads a store, and keeps what it was told to apply."""
+
+    def __init__(self, store):
+        self._store = store
+        self.applied = []
+        self.compiled = compiled("models: {a: openai/x}")
+
+    async def read(self, question):
+        return self._store.read(question).result()
+
+    async def remember_now(self):
+        pass
+
+    async def apply(self, made, puts, actor, *, drop_keys):
+        self.applied.append(made)
+
+    def needs_restart(self, made=None):
+        return []
+
+
+def ask(route, gateway, body=None):
+    return asyncio.run(route(SimpleNamespace(gateway=gateway, actor="somebody", body=body, query={})))
+
+
+def test_a_configuration_that_no_compiler_made_is_not_applied(store):
+    gateway = Gateway(store)
+    odd = msgspec.structs.replace(gateway.compiled, models=gateway.compiled.models * 2)
+    with pytest.raises(UserError, match="a name stands twice"):
+        ask(config_routes.apply_config, gateway, ConfigApply(compiled=odd, puts=[]))
+    assert not gateway.applied
+
+
+def test_a_good_one_is_applied_and_answered_with_its_digest(store):
+    gateway = Gateway(store)
+    found = ask(config_routes.apply_config, gateway, ConfigApply(compiled=gateway.compiled, puts=[]))
+    assert (gateway.applied, found["digest"]) == ([gateway.compiled], gateway.compiled.digest)
+
+
+def test_the_history_is_newest_first(store):
+    remember(store, state("models: {a: openai/x}"), 1_000)
+    remember(store, state("models: {a: openai/y}"), 2_000)
+    assert [one["number"] for one in ask(config_routes.history, Gateway(store))["versions"]] == [2, 1]
+
+
+@pytest.mark.parametrize("version", ["7", "previous", "", "1; drop"])
+def test_a_version_that_is_not_there_is_not_brought_back(store, version):
+    remember(store, state("models: {a: openai/x}"))
+    with pytest.raises(UserError, match="there is no version"):
+        ask(config_routes.rollback, Gateway(store), Rollback(version=version))
+
+
+def test_reading_and_writing_need_their_own_permissions():
+    assert {(route.method, route.permission) for route in config_routes.ROUTES} == {
+        ("GET", "config:read"),
+        ("PUT", "config:write"),
+        ("POST", "config:write"),
+    }
