@@ -262,7 +262,7 @@ class Transfer:
             )
         except InvalidBodyError as exc:
             return Problem(problems.INVALID_BODY, str(exc), exc.param)
-        return self._check_lost()
+        return self._check_lost() if candidate.strict else None
 
     def _check_lost(self) -> Problem | None:
         assert self._passage is not None
