@@ -211,6 +211,12 @@ def test_changes_of_the_configuration_are_rows_in_csv(own, tmp_path, command):
     assert rows[0][-1] in {"new", "change"} and len({len(row) for row in rows}) == 1, done
 
 
+def test_settings_for_a_model_that_is_not_there_are_printed_with_a_warning(own):
+    done = own.cli("connect", "claude-code")  # its default is the demo's, which this gateway has not
+    assert "ANTHROPIC_MODEL=demo/echo" in done.stdout and "nothing is served as 'demo/echo'" in done.stderr
+    assert own.cli("connect", "claude-code", "--model", "fast").stderr == ""
+
+
 def test_a_model_that_goes_nowhere_is_explained_with_the_nearest_name(own):
     done = own.cli("model", "explain", "fats", check=False)
     assert done.returncode == 1 and "did you mean 'fast'?" in done.stdout

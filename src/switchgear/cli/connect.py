@@ -1,5 +1,6 @@
 """`switchgear connect …`. Level 7: exact settings of a client for this gateway, written into its file, and checked."""
 
+import contextlib
 import json
 import os
 import sys
@@ -8,7 +9,7 @@ from typing import Any
 
 import click
 
-from switchgear.cli.base import Choice, Column, Output, examples, say, with_client
+from switchgear.cli.base import Choice, Column, Output, examples, near, note, say, with_client
 from switchgear.cli.client import Client
 from switchgear.cli.output import tidy
 from switchgear.core.errors import UserError
@@ -45,6 +46,8 @@ def connect(client: Client, out: Output, client_name: str, key: str, model: str,
     root = (url or client.call("GET", "/status")["data_url"]).rstrip("/").removesuffix("/v1")
     if not root.startswith(("http://", "https://")):
         raise UserError(f"--url {url!r} must begin with http:// or https://", "e.g. http://127.0.0.1:4100", 2)
+    if url is None and action != "check":
+        _warn_of_a_model_that_is_not_there(client, model)
     if action == "print":
         out.no_csv("these are settings")
         text = guides.render(guide, root, key, model)
@@ -77,6 +80,16 @@ def connect(client: Client, out: Output, client_name: str, key: str, model: str,
         out.rows({"checks": rows}, rows, (Column("STEP", "step"), Column("OK", "ok"), Column("DETAIL", "detail")))
     if failed:
         sys.exit(1)
+
+
+def _warn_of_a_model_that_is_not_there(client: Client, model: str) -> None:
+    with contextlib.suppress(UserError):  # settings can be written by who may not look at models
+        if not client.call("GET", "/models/explain", model=model)["callable"]:
+            known = [one["name"] for one in client.call("GET", "/models")["models"]]
+            meant = near(model, known)
+            note(
+                f"warning: nothing is served as {model!r} now{meant}; another one: --model NAME (switchgear model list)"
+            )
 
 
 _MARKS = {True: "✔", False: "✗", None: "–"}
