@@ -158,3 +158,16 @@ def test_a_model_written_as_a_list_of_a_form_is_refused():
 
 def test_a_model_in_a_path_of_other_letters_is_found():
     assert read(b"/passthrough/azure/Deployments/big/chat/completions", b"{}")[1].model == "big"
+
+
+def test_the_first_line_of_lines_is_judged_as_a_request():
+    # Go's `json.Decoder` and others take the first value and leave the rest
+    body = b'{"model":"big"}\n{"x":1}'
+    assert read(b"/passthrough/openai/x", body, b"application/jsonl")[1].model == "big"
+    batch = b'{"custom_id":"1","url":"/v1/chat/completions","body":{"model":"big"}}\n{"custom_id":"2"}\n'
+    assert read(b"/passthrough/openai/x", batch, b"application/x-ndjson")[1].model == "big"
+
+
+@pytest.mark.parametrize("body", [b'/* x */{"model":"big"}', b' //x\n{"model":"big"}'])
+def test_a_body_that_begins_with_a_comment_is_refused(body):
+    assert read(b"/passthrough/openai/x", body, b"text/plain")[0].case.status == 400

@@ -557,6 +557,25 @@ def test_handshakes_in_progress_are_bounded_and_the_oldest_make_room(monkeypatch
     run(scenario)
 
 
+def test_what_a_handler_keeps_of_an_exchange_is_let_go_with_its_answer():
+    """What it keeps holds the exchange and a body; as a cycle it would stay until the collector runs."""
+
+    async def scenario(running):
+        client = await running.client()
+        for target in (b"/wait", b"/wait/kept"):
+            client.send(post(b"x", target))
+            await running.until(lambda target=target: target in running.handler.waiting)
+            exchange = running.handler.waiting[target]
+            state, kept = [exchange], target == b"/wait/kept"
+            exchange.context, exchange.is_kept = state, kept
+            exchange.send(404, b"", b"")
+            await client.answer()
+            assert exchange.context is (state if kept else None)
+            exchange.release()
+
+    run(scenario)
+
+
 def test_a_handshake_that_comes_to_nothing_leaves_nothing_to_a_collector():
     """What only the cyclic collector finds stays until it runs, and in a quiet process it does not run."""
     server = HttpServer(Handler(), FakeClock(), LoudGuard(), ServerLimits())

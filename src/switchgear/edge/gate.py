@@ -486,7 +486,7 @@ class Gate:
         """A transfer ended."""
         self.transfers.pop(transfer.context.id, None)
         exchange = transfer.context.exchange
-        exchange.context = transfer.context if self._keeps_contexts else None
+        exchange.context = transfer.context if self._keeps_contexts and not transfer.context.gone else None
         exchange.is_kept = False
         exchange.release()
 

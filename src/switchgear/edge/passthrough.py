@@ -32,7 +32,8 @@ SECRETS = frozenset({"key", "api_key", "api-key", "apikey", "access_token"})
 """Query parameters that never go on: a client's own key may stand there (INVARIANTS H5)."""
 DECODINGS_MAX = 3
 """How often a parameter's name may be escaped; further ones are refused."""
-OPAQUE = ("audio/", "image/", "video/", "application/jsonl", "application/x-ndjson", "application/x-jsonlines")
+LINES = ("application/jsonl", "application/x-ndjson", "application/x-jsonlines")
+OPAQUE = ("audio/", "image/", "video/", *LINES)
 """Kinds of bodies that may begin as JSON does and be none."""
 MODEL_SEGMENTS = frozenset({"models", "model", "deployments", "engines", "tunedmodels", "endpoints"})
 """Parts of a path behind which a model's name stands, in small letters."""
@@ -148,6 +149,10 @@ def _read_body(content_type: bytes, body: bytes) -> Steps[_Body]:
     start = body[:64]
     if start.startswith(_WIDE) or (b"\x00" in start[:4] and start.replace(b"\x00", b"").lstrip()[:1] in {b"{", b"["}):
         raise InvalidBodyError("JSON is sent as UTF-8")
+    if kind in LINES:
+        body = body.lstrip().partition(b"\n")[0]  # readers that do not mind the kind take the first value
+    elif body.lstrip()[:2] in {b"//", b"/*"} and not kind.startswith(OPAQUE):
+        raise InvalidBodyError("JSON has no comments")
     begins_as_json = body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in {b"{", b"["}
     if not begins_as_json and "json" not in kind:
         return _Body()

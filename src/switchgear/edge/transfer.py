@@ -216,6 +216,7 @@ class Transfer:
             pending = self._passage.pending if problem is None and self._passage is not None else None
             if pending is not None:
                 if not self._hold_translation():
+                    pending.close()  # with its passage it would be a cycle around the body
                     return Problem(problems.OVERLOADED, "too many large bodies at once; try again soon", None, 1)
                 try:
                     yield from pending

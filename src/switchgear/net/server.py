@@ -618,6 +618,9 @@ class Connection(asyncio.Protocol):
 
     def _advance(self) -> None:
         self._since_s = self.server.now_s
+        done = self._current
+        if done is not None and not done.is_kept:
+            done.context = None  # it holds the exchange, and a body of megabytes: a cycle would wait for the collector
         self._current = self._queue.popleft() if self._queue else None
         if self._current is None:
             if self._refusal is not None:
