@@ -7,6 +7,7 @@
     segment   bytes                of a spool's segments
     backlog   bytes                of spools at most
     files     [role, count]        descriptors that children of that role may open beyond those they begin with
+    silence   seconds              that a child may give no sign of life
     throw     path                 a file, mapped into memory: while its first byte is 1, the next door that the rest names
                                    ("ROLE before|after MODULE:CLASS.METHOD") raises, once
 
@@ -103,8 +104,11 @@ def child(text, role, fd):
 
 
 def supervise(text, fd):
-    from switchgear.app import supervisor
+    from switchgear.app import lifesign, supervisor
 
+    spec = json.loads(text)
+    if "silence" in spec:
+        lifesign.SILENCE_S = lifesign.CONTROL_SILENCE_S = spec["silence"]
     popen = supervisor.subprocess.Popen
 
     def start(command, **more):
