@@ -69,6 +69,11 @@ FIGURES = (
         "make torture",
     ),
     (
+        "an exception thrown before and after what each door of edge and vault does, two streams running",
+        "44 and 35 doors: at most one request disturbed, nobody hangs, nothing lost or double, each told (2026-11-26)",
+        "make doors",
+    ),
+    (
         "simulated power cuts of a spool, one to three in a row, and of the vault's box",
         "1,000 and 100: nothing synced was lost, no hole, no reservation left open (2026-11-26)",
         "make power",

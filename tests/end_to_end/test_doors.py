@@ -217,6 +217,11 @@ class Traffic:
         one = head(self._key, chat("fake/echo"))
         return await self._ask(one * 24, 24)
 
+    async def refused_in_turn(self):
+        """A request that is refused by its head alone, behind one that is still being answered."""
+        two = head(self._key, chat("fake/slow-300")) + head("sk-sg-no-key-of-anybody", chat("fake/echo"))
+        return await self._ask(two, 2, good=frozenset({200, 401}))
+
     async def health(self):
         return await self._ask(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
 
@@ -283,6 +288,7 @@ class Traffic:
             self.plain,
             self.health,
             self.pipelined,
+            self.refused_in_turn,
             self.streamed,
             self.flaky,
             self.gone,
