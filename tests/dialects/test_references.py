@@ -371,3 +371,10 @@ def test_keys_of_raw_bodies_are_known_in_any_letters(key):
 )
 def test_a_field_of_a_form_may_be_written_with_brackets(name, key):
     assert references.plain_key(name) == key
+
+
+@pytest.mark.parametrize("body", [{"items": [{"id": "i"}]}, {"video_id": "i"}, {"completion_id": "i"}])
+def test_further_keys_of_raw_bodies_name_things(body):
+    assert [found.id for found in references.find_anywhere(body)] == ["i"]
+    given = {"items": [{"type": "message", "id": "i", "role": "user", "content": "x"}]}
+    assert references.find_anywhere(given) == []

@@ -565,6 +565,12 @@ _KEYS: dict[str, str] = {
     "eval_id": "thing",
     "skill_id": "skill",
     "previous_interaction_id": "thing",
+    "completion_id": "thing",
+    "video_id": "thing",
+    "library_id": "thing",
+    "dataset_id": "thing",
+    "collection_id": "thing",
+    "collection_ids": "thing",
 }
 KEY_BYTES_MAX = 64
 
@@ -619,7 +625,7 @@ def _kind_of(key: str) -> str | None:
 
 def _search(value: Any, key: str) -> Iterator[Reference]:
     if isinstance(value, dict):
-        if key == "input" or value.get("type") == "item_reference":
+        if key in {"input", "items"} or value.get("type") == "item_reference":
             yield from _items(value)
         if key in _OBJECTS and isinstance(value.get("id"), str):
             yield Reference(_KEYS.get(key, "thing"), value["id"][:ID_BYTES_MAX], key)
