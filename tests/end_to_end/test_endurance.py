@@ -258,6 +258,21 @@ def test_L8_a_settled_request_shows_at_once(own):
 
 
 @needs_root
+def test_a_start_on_a_full_disk_says_so(own, tmp_path):
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m,mode=755", "tmpfs", str(folder)], check=True)
+    try:
+        gateway = own(folder=folder, start=False)
+        with pytest.raises(RuntimeError, match="did not start"):
+            gateway.start()
+        told = gateway.log.read_text()
+        assert "cannot start: the disk of" in told and "Traceback" not in told
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+@needs_root
 def test_L3_a_full_disk_loses_nothing_and_mends_itself(own, tmp_path, provider):
     """A small disk, filled by somebody else in the middle of the load, then emptied again."""
     folder = tmp_path / "small"

@@ -17,7 +17,7 @@ from switchgear.app.boot import Boot, from_fd
 from switchgear.app.layout import Layout
 from switchgear.app.report import begin
 from switchgear.confine import cell, privileges
-from switchgear.core.errors import UserError
+from switchgear.core.errors import SpoolFullError, UserError
 from switchgear.core.guard import place_of
 
 ROLES = frozenset({"edge", "vault", "control", "demo"})
@@ -74,6 +74,11 @@ def main() -> int:
         child.tell_failure(boot, str(exc))
         child.report(str(exc), "error", hint=exc.hint or None)
         return exc.exit_code
+    except SpoolFullError:
+        said = f"the disk of {boot.data} is full: there is no room for a spool"
+        child.tell_failure(boot, said)
+        child.report(said, "error", hint="free space there")
+        return 1
     return 0
 
 
