@@ -250,8 +250,8 @@ class Attempt:
 
     @guarded(on_fault)
     def open(self, size: int) -> None:
-        """It was opened with so many bytes."""
-        if size > OPEN_BYTES_EASY and not self.keep(size):
+        """It was opened with many bytes."""
+        if not self.keep(size):
             self.fail(Failure("overloaded", "too many requests with long heads at once", False))
 
     def takes(self, size: int) -> bool:
@@ -648,7 +648,8 @@ class VaultSideLink(asyncio.Protocol):
             head, body = frames.split_head(payload)
             attempt = Attempt(self, stream_id, _decode_open(head))
             self.attempts[stream_id] = attempt
-            attempt.open(len(head))
+            if len(head) > OPEN_BYTES_EASY:
+                attempt.open(len(head))
             if flags & END or body:
                 attempt.takes(len(body))
                 attempt.add_body(body, bool(flags & END))
