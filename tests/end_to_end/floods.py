@@ -3,15 +3,18 @@
     python -m tests.end_to_end.floods [NAME…] [--back SECONDS]
 
 Each flood meets a gateway of its own with one edge. Per flood: the most that the process held (resident), what an honest client saw
-(its requests and the longest it waited), and what the process holds a minute after the attacker left. docs/operations.md,
-"What is bounded", says what each runs into.
+(its requests and the longest it waited), how long a revocation and a freeze took meanwhile (until they held, until the command had
+answered), and what the process holds a minute after the attacker left. docs/operations.md, "What is bounded", says what each runs
+into. `hung_vault`, `hung_edge` and `hung_control` stop a process instead, and somebody is revoked and frozen.
 """
 
 import argparse
 import asyncio
 import contextlib
 import json
+import os
 import resource
+import signal
 import ssl
 import subprocess
 import sys
@@ -24,6 +27,7 @@ import trustme
 from tests.end_to_end.setups import ENVIRON, config
 
 from switchgear.testing.gateway import GatewayProcess, ProviderProcess
+from switchgear.testing.patience import PATIENCE_S
 
 MB = 1_000_000
 BOUND_BYTES = 600 * MB
@@ -201,17 +205,94 @@ FLOODS = {
 WITH_TLS = {"handshakes", "idle_tls"}
 
 
+STOPS = {
+    "revoke": (("key", "revoke", "{}", "--yes"), b"401"),
+    "freeze": (("freeze", "key", "{}"), b"403"),
+}
+
+
+async def shown(gateway, key, tls=None):
+    """Ask for something that no provider answers; returns the status."""
+    reader, writer = await connect(gateway, tls)
+    try:
+        writer.write(f"GET /v1/models HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n\r\n".encode())
+        return (await asyncio.wait_for(reader.readuntil(b"\r\n"), 10))[9:12]
+    finally:
+        writer.transport.abort()
+
+
+async def stop_somebody(gateway, how, name, key, tls=None):
+    """Revoke or freeze a key; returns the seconds until it held and until the command had answered. Raises RuntimeError when the
+    command fails, AssertionError when it has answered and the key is let in still."""
+    arguments, wanted = STOPS[how]
+    began = time.monotonic()
+    command = asyncio.ensure_future(asyncio.to_thread(gateway.cli, *(a.format(name) for a in arguments)))
+    held_s = answered_s = 0.0
+    while not (held_s and answered_s):
+        status = b""
+        was_answered = command.done()
+        with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+            status = await shown(gateway, key, tls)
+        if status == wanted:
+            held_s = held_s or time.monotonic() - began
+        elif was_answered and status:
+            await command
+            raise AssertionError(f"{how} has answered, and the key gets {status!r}")
+        if command.done():
+            await command
+            answered_s = answered_s or time.monotonic() - began
+        await asyncio.sleep(0.02)
+    return held_s, answered_s
+
+
+async def stop_both(gateway, keys, tls=None):
+    """Revoke one key and freeze another."""
+    return {how: await stop_somebody(gateway, how, f"k{n}", keys[n], tls) for n, how in enumerate(STOPS)}
+
+
+def measure_hung(role):
+    """Stop one process of a role, and revoke and freeze somebody meanwhile, each with a process that has just been stopped."""
+    provider = ProviderProcess(remember=False)
+    with tempfile.TemporaryDirectory(prefix="switchgear-hung-") as folder:
+        gateway = GatewayProcess(config(provider.port), folder=Path(folder), workers=2, environ=ENVIRON)
+        try:
+            keys = [gateway.key(f"k{number}") for number in range(2)]
+            took = {}
+            for number, how in enumerate(STOPS):
+                until = time.monotonic() + PATIENCE_S
+                while not gateway.pids(role) and time.monotonic() < until:
+                    time.sleep(0.05)
+                pid = gateway.pids(role)[0]
+                os.kill(pid, signal.SIGSTOP)
+                took[how] = asyncio.run(stop_somebody(gateway, how, f"k{number}", keys[number]))
+                with contextlib.suppress(ProcessLookupError):  # it was replaced
+                    os.kill(pid, signal.SIGCONT)
+            return took
+        finally:
+            gateway.stop(keep=True)
+            provider.stop()
+
+
+HUNG = {f"hung_{role}": role for role in ("vault", "edge", "control")}
+
+
+def told(stopped):
+    """Return seconds for people: until it held / until the command had answered."""
+    return ", ".join(f"{how} {held_s:.2f}/{answered_s:.2f} s" for how, (held_s, answered_s) in stopped.items())
+
+
 class Honest:
     """A client with a key of its own that asks again and again."""
 
     def __init__(self, gateway, key, tls):
         self._gateway, self._key, self._tls = gateway, key, tls
         self.good, self.bad, self.longest_s = 0, 0, 0.0
+        self._is_over = False
         self._task = asyncio.ensure_future(self._run())
 
     async def _run(self):
         body = chat("fake/echo", "word " * 20_000)
-        while True:
+        while not self._is_over:
             began = time.monotonic()
             try:
                 async with asyncio.timeout(60):
@@ -226,11 +307,13 @@ class Honest:
             self.longest_s = max(self.longest_s, time.monotonic() - began)
             await asyncio.sleep(0.2)
 
-    def stop(self):
-        self._task.cancel()
+    async def stop(self):
+        """Wait for the last answer: how long it took counts, too."""
+        self._is_over = True
+        await self._task
 
 
-async def run(name, gateway, keys, scale, back_s):
+async def run(name, gateway, keys, scale, back_s, hold_s=12):
     """Run a flood; returns what was measured."""
     tls = None
     if name in WITH_TLS:
@@ -238,7 +321,7 @@ async def run(name, gateway, keys, scale, back_s):
         tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
     roles = {role: gateway.pids(role)[0] for role in ("edge", "vault")}
     before = {role: resident(pid) for role, pid in roles.items()}
-    peak = dict(before)
+    peak, after = dict(before), dict(before)
 
     async def watch():
         while True:
@@ -248,11 +331,12 @@ async def run(name, gateway, keys, scale, back_s):
 
     watching = asyncio.ensure_future(watch())
     honest = Honest(gateway, keys[-1], tls)
-    writers = await FLOODS[name](gateway, keys[:-1], scale)
-    await asyncio.sleep(12)
+    writers = await FLOODS[name](gateway, keys[2:-1], scale)
+    stopped = await stop_both(gateway, keys, tls)
+    await asyncio.sleep(hold_s)
     for writer in writers:
         writer.transport.abort()
-    honest.stop()
+    await honest.stop()
     until = time.monotonic() + back_s
     while time.monotonic() < until:
         after = {role: resident(pid) for role, pid in roles.items()}
@@ -262,7 +346,8 @@ async def run(name, gateway, keys, scale, back_s):
     back = back_s - max(0.0, until - time.monotonic())
     watching.cancel()
     assert {role: gateway.pids(role)[0] for role in roles} == roles, "a process died"
-    return {"before": before, "peak": peak, "after": after, "back_s": back, "honest": honest, "made": len(writers)}
+    found = {"before": before, "peak": peak, "after": after, "back_s": back}
+    return found | {"honest": honest, "made": len(writers), "stopped": stopped}
 
 
 def start(folder, provider, tls):
@@ -272,10 +357,10 @@ def start(folder, provider, tls):
         made.private_key_and_cert_chain_pem.write_to_path(folder / "both.pem")
         more = ("--tls-cert", str(folder / "both.pem"), "--tls-key", str(folder / "both.pem"))
     gateway = GatewayProcess(config(provider.port), folder=folder, workers=1, environ=ENVIRON, arguments=more)
-    return gateway, [gateway.key(f"k{number}") for number in range(9)]
+    return gateway, [gateway.key(f"k{number}") for number in range(11)]
 
 
-def measure(name, scale=1.0, back_s=BACK_S):
+def measure(name, scale=1.0, back_s=BACK_S, hold_s=12):
     """Start a gateway, flood it, stop it; returns what was measured."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -283,7 +368,7 @@ def measure(name, scale=1.0, back_s=BACK_S):
     with tempfile.TemporaryDirectory(prefix="switchgear-flood-") as folder:
         gateway, keys = start(Path(folder), provider, name in WITH_TLS)
         try:
-            return asyncio.run(run(name, gateway, keys, scale, back_s))
+            return asyncio.run(run(name, gateway, keys, scale, back_s, hold_s))
         finally:
             gateway.stop(keep=True)
             provider.stop()
@@ -362,7 +447,7 @@ def measure_vault(streams=4_000, whole=False, back_s=BACK_S):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("names", nargs="*", default=[*FLOODS, "vault_windows", "vault_beyond"])
+    parser.add_argument("names", nargs="*", default=[*FLOODS, "vault_windows", "vault_beyond", *HUNG])
     parser.add_argument("--back", type=float, default=BACK_S)
     given = parser.parse_args()
     print(
@@ -370,6 +455,9 @@ def main():
         flush=True,
     )
     for name in given.names:
+        if name in HUNG:
+            print(f"{name:30} {told(measure_hung(HUNG[name]))}", flush=True)
+            continue
         if name.startswith("vault_"):
             peak, after, sent = measure_vault(whole=name == "vault_beyond", back_s=given.back)
             print(f"{name:30} {sent // MB:6} MB sent {'':10} {peak // MB:8} → {after // MB:<7}", flush=True)
@@ -383,7 +471,7 @@ def main():
         mark = "" if max(found["peak"].values()) <= BOUND_BYTES else "  OVER"
         print(
             f"{name:30} {found['made']:6} {shown[0]:>18} {shown[1]:>18} {found['back_s']:7.0f}  "
-            f"{honest.good} {honest.bad} {honest.longest_s:.1f}{mark}",
+            f"{honest.good} {honest.bad} {honest.longest_s:.1f}  {told(found['stopped'])}{mark}",
             flush=True,
         )
 
