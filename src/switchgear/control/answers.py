@@ -3,7 +3,7 @@
 Handlers return plain values; these types say what stands in them. A field with a default may be missing.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -175,10 +175,14 @@ class Log(msgspec.Struct):
     next: str | None
 
 
+Pair = Annotated[list[str], msgspec.Meta(min_length=2, max_length=2)]
+"""Not a tuple: generators of clients and of tests disagree on `prefixItems`."""
+
+
 class Known(msgspec.Struct):
     """Digest → (virtual_key or credential, its name)."""
 
-    known: dict[str, tuple[str, str]]
+    known: dict[str, Pair]
 
 
 class Findings(msgspec.Struct):

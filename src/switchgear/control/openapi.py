@@ -46,7 +46,7 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
     types += [_answer(route) for route in table if route.content_type == JSON]
     types = list(dict.fromkeys(types))
     schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
-    by_type = dict(zip(types, _modern(schemas), strict=True))
+    by_type = dict(zip(types, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for route in table:
         path = _PARAMETER.sub(r"{\1}", route.path)
@@ -56,7 +56,7 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
         "info": {"title": "Switchgear admin API", "version": __version__},
         "paths": paths,
         "components": {
-            "schemas": _modern(components),
+            "schemas": components,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "sgat-…"}},
         },
     }
@@ -64,16 +64,6 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
 
 def _answer(route: Route) -> Any:
     return ANSWERS.get((route.method, route.path), dict[str, Any])
-
-
-def _modern(value: Any) -> Any:
-    """Write tuples as JSON Schema 2020-12 does, which OpenAPI 3.1 takes: `prefixItems`, where older drafts had lists of `items`."""
-    if isinstance(value, dict):
-        found = {name: _modern(one) for name, one in value.items()}
-        if isinstance(found.get("items"), list):
-            found["prefixItems"], found["items"] = found["items"], False
-        return found
-    return [_modern(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _operation(route: Route, by_type: dict[Any, Any]) -> dict[str, Any]:
