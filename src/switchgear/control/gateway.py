@@ -279,6 +279,8 @@ class Gateway:
         What would revoke over half of the keys is refused without `drop_keys`; at a start the keys stay as they are.
         """
         async with self._applying:
+            if not at_start:
+                await self.remember_now()  # what changed just before is a version of its own
             compiled = versions.with_demo_of(compiled, self.compiled)
             state = await self.read(lambda c: versions.current(c, compiled))
             self._check_names(state)

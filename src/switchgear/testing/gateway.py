@@ -38,6 +38,10 @@ def wait_for(port: int, process: "subprocess.Popen[bytes] | None" = None, second
     raise TimeoutError(f"nothing listens on port {port}")
 
 
+RECORDS_MAX = 1_000
+"""As many as one page of the log has."""
+
+
 class ProviderProcess:
     """The fake provider in a process of its own."""
 
@@ -180,11 +184,11 @@ class GatewayProcess:
         return str(self.json("key", "create", name, *arguments)["key"])
 
     def records(self, *arguments: str, count: int = 1, seconds: float = PATIENCE_S) -> list[dict[str, Any]]:
-        """Return the newest records of the log, waiting until there are `count`."""
+        """Return the newest records of the log, RECORDS_MAX at most, waiting until there are `count`."""
         until = time.monotonic() + seconds
         while True:
-            found: list[dict[str, Any]] = self.json("log", "list", "--limit", "1000", *arguments)["records"]
-            if len(found) >= count or time.monotonic() > until:
+            found: list[dict[str, Any]] = self.json("log", "list", "--limit", str(RECORDS_MAX), *arguments)["records"]
+            if len(found) >= min(count, RECORDS_MAX) or time.monotonic() > until:
                 return found
             time.sleep(0.1)
 
