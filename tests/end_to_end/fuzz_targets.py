@@ -91,7 +91,8 @@ def fuzz_sse(data):
                 found += splitter.feed(piece)
         except ProtocolError:
             return None
-        return [sse.event_data(event) for event in found]
+        # Empty lines alone dispatch nothing (WHATWG HTML §9.2.6): a cut among them may make an event of them.
+        return [text for event in found if (text := sse.event_data(event)) is not None]
 
     whole, cut = events([data]), events(_halves(data))
     assert whole == cut or whole is None or cut is None
