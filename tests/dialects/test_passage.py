@@ -416,7 +416,7 @@ def test_recorded_exchanges_cross_into_every_other_dialect():
 
 @pytest.mark.parametrize("client", [name for name in NAMES if name not in {"bedrock", "cohere"}])
 def test_an_answer_without_an_id_gets_one_of_its_request(client):
-    """Converse's answers have none (docs.aws.amazon.com, API_runtime_Converse, read 2026-11-26); Claude Code and LangGraph
+    """Converse's answers have none (docs.aws.amazon.com, API_runtime_Converse; from memory); Claude Code and LangGraph
     join messages that bear one id."""
     answer = msgspec.structs.replace(ANSWER, id=None)
     body = msgspec.json.encode(TRANSLATORS["bedrock"].encode_answer(answer, "m", 1))
@@ -461,7 +461,7 @@ def test_what_litellms_clients_say_to_it_is_not_sent_on():
 
 
 def test_claudes_count_on_vertex_has_a_path_of_its_own_and_names_the_model():
-    """docs.cloud.google.com, "Count tokens for Claude models" (read 2026-11-26)."""
+    """docs.cloud.google.com, "Count tokens for Claude models" (from memory)."""
     row = PROVIDERS["vertex-anthropic"]
     body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
     for operation, path, named in (
@@ -475,7 +475,7 @@ def test_claudes_count_on_vertex_has_a_path_of_its_own_and_names_the_model():
 
 
 def test_a_ranking_reaches_providers_of_another_dialect_as_it_is():
-    """Cohere's shape (docs.cohere.com/reference/rerank, read 2026-11-26) is that of /v1/rerank elsewhere."""
+    """Cohere's shape (docs.cohere.com/reference/rerank; from memory) is that of /v1/rerank elsewhere."""
     body = {"model": "m", "query": "q", "documents": ["a", "b"], "top_n": 1}
     request = parse(json.dumps(body).encode(), "openai", "rerank")
     assert choose("openai", "rerank", ("cohere",)) == "cohere"

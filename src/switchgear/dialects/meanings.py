@@ -1,7 +1,8 @@
 """What a provider's error means that clients act on, whoever says it and in whose words. Level 1, pure.
 
 Coding agents compact a conversation only when they are told in the words that they know that it is too long; SDKs retry what
-they take for a rate. Words of providers, read 2026-11-26: OpenAI, Anthropic and Gemini API references ("Errors"), vLLM's and
+they take for a rate. Words of providers, from memory and not looked up:
+OpenAI, Anthropic and Gemini API references ("Errors"), vLLM's and
 llama.cpp's servers, Mistral, xAI, Groq, OpenRouter and Cohere in public reports. Words of clients: Claude Code and Cline look
 for "prompt is too long", Codex for `context_length_exceeded`.
 """
@@ -95,7 +96,7 @@ _WORDS = {
 
 
 def retry_delay_s(body: bytes) -> int | None:
-    """Return the whole seconds of Google's RetryInfo, rounded up (google.rpc.RetryInfo, read 2026-11-26); None without one."""
+    """Return the whole seconds of Google's RetryInfo, rounded up (google.rpc.RetryInfo; from memory); None without one."""
     if b"retryDelay" not in body:
         return None
     error = _error(body)

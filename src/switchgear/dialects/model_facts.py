@@ -1,7 +1,8 @@
 """What models refuse, by name. Level 1, data.
 
 A row's pattern is matched against the upstream's name without its maker's prefix (`us.anthropic.`, `anthropic/`, `models/`);
-the first row that matches counts; a model that no row knows is taken to accept everything. Sources, read 2026-11-26:
+the first row that matches counts; a model that no row knows is taken to accept everything. Sources, from memory and
+not looked up:
 OpenAI, "Reasoning models" (temperature, top_p, penalties, logprobs and stop are refused); Anthropic, "What's new in Claude
 Opus 4.7" (no sampling parameters) and the Messages API from Claude 4.1 on (temperature or top_p, not both: litellm#15097);
 Google, "Thinking" (budgets).

@@ -100,7 +100,7 @@ ID_PREFIXES = {"openai": "chatcmpl-", "responses": "resp_", "anthropic": "msg_"}
 """How ids of answers begin, where clients of the dialect expect it."""
 SHARED_OPERATIONS = frozenset({"rerank"})
 """What has one shape in every dialect that knows it: query, documents and top_n in, index and relevance_score out (Cohere's,
-which Jina, vLLM and others took over; docs.cohere.com/reference/rerank, docs.jina.ai, read 2026-11-26)."""
+which Jina, vLLM and others took over; docs.cohere.com/reference/rerank, docs.jina.ai; from memory)."""
 BYTES_PER_TOKEN = 4
 """For estimates: English text and code have about four bytes a token."""
 MEDIA_OPERATIONS = frozenset(

@@ -77,7 +77,7 @@ CONSUMED = frozenset(
         "fallbacks",
         "num_retries",
         "guardrails",
-        # what LiteLLM's clients say to it in the body (its documentation, "Input params", read 2026-11-26)
+        # what LiteLLM's clients say to it in the body (its documentation, "Input params"; from memory)
         "cache",
         "mock_response",
         "mock_tool_calls",

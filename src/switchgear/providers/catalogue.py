@@ -37,7 +37,8 @@ _LOCAL = Quirks(top_k=True)
 # Its `usage.cost` is in credits, which are USD (OpenRouter, "Usage Accounting", as of 2026-11).
 _OPENROUTER = Quirks(top_k=True, body={"models": None, "preset": None}, charges="cost")
 _PERPLEXITY = Quirks(reasoning_effort=False, charges="cost.total_cost")
-# What Vertex answers with 400 "Unexpected value(s) for the `anthropic-beta` header" (public reports, read 2026-11-26).
+# What Vertex answers with 400 "Unexpected value(s) for the `anthropic-beta` header", after the table that LiteLLM keeps
+# (read 2026-11-26), which does not list `claude-code-` and `oauth-` for Vertex.
 _VERTEX_BETAS = {
     "advanced-tool-use-": "tool-search-tool-2025-10-19",
     **dict.fromkeys(

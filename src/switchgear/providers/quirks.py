@@ -20,7 +20,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """True where chat completions take `top_k`."""
     reasoning_content: bool = False
     """True where an assistant's thinking goes back as `reasoning_content`, which makers of models that think between tool
-    calls demand (api-docs.deepseek.com/guides/thinking_mode, read 2026-11-26)."""
+    calls demand (api-docs.deepseek.com/guides/thinking_mode; from memory)."""
     metadata_needs_store: bool = False
     """True where `metadata` in chat completions is refused unless the answer is stored (error text of OpenAI's API)."""
     betas: dict[str, str] = {}

@@ -1,5 +1,8 @@
 """What providers refuse beside wrong types: one function per rule, each with its source. Level 3, pure.
 
+Where a source says "from memory" the page was not looked up again. What keeps the rules honest in one direction are recorded
+exchanges: no rule refuses what a real provider took. That it refuses what this says it refuses is checked by nothing here.
+
 A rule takes a decoded request and the upstream's model name and returns a Finding, or None where it is kept.
 """
 
@@ -48,14 +51,14 @@ _OPENAI_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 def openai_messages(body: dict[str, Any], model: str) -> Finding | None:
-    """At least one message (API reference, chat/create, read 2026-11-26)."""
+    """At least one message (API reference, chat/create; from memory)."""
     if not body.get("messages"):
         return Finding("openai-messages", "Invalid 'messages': empty array. Expected an array with minimum length 1")
     return None
 
 
 def openai_tool_names(body: dict[str, Any], model: str) -> Finding | None:
-    """`^[a-zA-Z0-9_-]+$`, at most 64 (API reference: FunctionObject.name, read 2026-11-26); in histories too."""
+    """`^[a-zA-Z0-9_-]+$`, at most 64 (API reference: FunctionObject.name; from memory); in histories too."""
     names = [
         tool.get("function", {}).get("name", "") for tool in _items(body.get("tools")) if tool.get("type") == "function"
     ]
@@ -129,7 +132,7 @@ _NO_TOOLS_WITH_EFFORT = re.compile(r"gpt-5\.[4-9]")
 
 def openai_endpoint(body: dict[str, Any], model: str) -> Finding | None:
     """-pro, deep-research and codex models are served on responses alone; 5.4 and later refuse tools with an effort on chat
-    (openai/openai-openapi#541, read 2026-11-26)."""
+    (openai/openai-openapi#541; from memory)."""
     if _RESPONSES_ONLY.match(model):
         text = "This model is only supported in v1/responses and not in v1/chat/completions."
         return Finding("openai-endpoint", text)
@@ -141,7 +144,7 @@ def openai_endpoint(body: dict[str, Any], model: str) -> Finding | None:
 
 def openai_sampling(body: dict[str, Any], model: str) -> Finding | None:
     """Reasoning models take no sampling parameters and `max_completion_tokens` instead of `max_tokens`; others take no effort
-    (platform guide "reasoning", error texts, read 2026-11-26)."""
+    (platform guide "reasoning", error texts; from memory)."""
     if not _REASONING.match(model):
         if "reasoning_effort" in body and model.startswith("gpt-"):
             return Finding("openai-sampling", "Unrecognized request argument supplied: reasoning_effort")
@@ -215,7 +218,7 @@ _ANTHROPIC_IMAGES = {"image/jpeg", "image/png", "image/gif", "image/webp"}
 
 
 def anthropic_messages(body: dict[str, Any], model: str) -> Finding | None:
-    """At least one message (docs.claude.com/en/api/messages, read 2026-11-26). An assistant may begin: a recorded exchange with
+    """At least one message (docs.claude.com/en/api/messages; from memory). An assistant may begin: a recorded exchange with
     claude-sonnet-4-5 does."""
     if not _items(body.get("messages")):
         return Finding("anthropic-messages", "messages: at least one message is required")
@@ -292,7 +295,7 @@ def anthropic_tool_order(body: dict[str, Any], model: str) -> Finding | None:
 
 
 def anthropic_media(body: dict[str, Any], model: str) -> Finding | None:
-    """Images are jpeg, png, gif or webp; documents PDF or plain text (docs: vision, pdf-support, read 2026-11-26)."""
+    """Images are jpeg, png, gif or webp; documents PDF or plain text (docs: vision, pdf-support; from memory)."""
     for message in _items(body.get("messages")):
         for block in _blocks(message):
             source = block.get("source") or {}
@@ -319,7 +322,7 @@ _NO_SAMPLING = re.compile(r"claude-opus-(4-[7-9]|[5-9])|claude-(sonnet|haiku)-[5
 
 def anthropic_sampling(body: dict[str, Any], model: str) -> Finding | None:
     """Claude 4.1 and later take temperature or top_p, Opus 4.7 and later neither (docs.claude.com "what's new in Claude Opus
-    4.7", litellm#15097, models.dev#1468; read 2026-11-26)."""
+    4.7", litellm#15097, models.dev#1468; from memory)."""
     name = model.rpartition("/")[2].rpartition("anthropic.")[2]
     given = [key for key in ("temperature", "top_p", "top_k") if key in body]
     if _NO_SAMPLING.match(name) and given and any(body[key] != 1 for key in given):
@@ -347,7 +350,7 @@ _BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multip
 
 def anthropic_output_schema(body: dict[str, Any], model: str) -> Finding | None:
     """Structured outputs take no bounds, no recursion, and `additionalProperties: false` on every object (docs: structured
-    outputs, "JSON Schema limitations", read 2026-11-26)."""
+    outputs, "JSON Schema limitations"; from memory)."""
     form = (body.get("output_config") or {}).get("format") or body.get("output_format") or {}
     for schema in _schemas(form.get("schema")):
         bad = _BOUNDS & set(schema)
@@ -382,7 +385,7 @@ def _schemas(value: Any) -> Iterator[dict[str, Any]]:
 # Gemini
 
 _GEMINI_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,127}")
-# Schema, ai.google.dev/api/caching#Schema, read 2026-11-26
+# Schema, ai.google.dev/api/caching#Schema; from memory
 _GEMINI_SCHEMA = frozenset(
     {
         "type",
@@ -443,7 +446,7 @@ def gemini_contents(body: dict[str, Any], model: str) -> Finding | None:
 
 
 def gemini_tools(body: dict[str, Any], model: str) -> Finding | None:
-    """Names, and the OpenAPI subset of `parameters` (ai.google.dev/api/caching#FunctionDeclaration, read 2026-11-26)."""
+    """Names, and the OpenAPI subset of `parameters` (ai.google.dev/api/caching#FunctionDeclaration; from memory)."""
     for tool in _items(body.get("tools")):
         for declaration in _items(tool.get("functionDeclarations")):
             name = declaration.get("name", "")
@@ -461,7 +464,7 @@ def gemini_tools(body: dict[str, Any], model: str) -> Finding | None:
 
 
 def gemini_thinking(body: dict[str, Any], model: str) -> Finding | None:
-    """Budgets by model (ai.google.dev/gemini-api/docs/thinking, read 2026-11-26)."""
+    """Budgets by model (ai.google.dev/gemini-api/docs/thinking; from memory)."""
     config = (body.get("generationConfig") or {}).get("thinkingConfig") or {}
     if "thinkingBudget" in config and "thinkingLevel" in config:
         return Finding("gemini-thinking", "You can only set only one of thinking budget and thinking level.")
@@ -479,7 +482,7 @@ def gemini_thinking(body: dict[str, Any], model: str) -> Finding | None:
 
 def gemini_signatures(body: dict[str, Any], model: str) -> Finding | None:
     """Gemini 3 wants the signature of the first call of each step of the current turn
-    (ai.google.dev/gemini-api/docs/thought-signatures, read 2026-11-26)."""
+    (ai.google.dev/gemini-api/docs/thought-signatures; from memory)."""
     if not model.startswith("gemini-3"):
         return None
     current: list[dict[str, Any]] = []

@@ -66,7 +66,7 @@ def _typed(name: str, body: dict[str, Any]) -> dict[str, Any]:
     """What a provider's types are asked about: without what they leave out and the provider takes all the same."""
     kept = {key: value for key, value in body.items() if key not in _OLDER}
     if name == "responses" and isinstance(kept.get("input"), list):
-        # Codex sends reasoning and messages without ids (openai/codex, ResponseItem), read 2026-11-26
+        # Codex sends reasoning and messages without ids (openai/codex, ResponseItem); from memory
         kept["input"] = [
             {"id": "rs_1", **item} if isinstance(item, dict) and item.get("type") == "reasoning" else item
             for item in kept["input"]
@@ -139,7 +139,7 @@ def _gemini(body: dict[str, Any], model: str) -> Finding | None:
     return None
 
 
-# GenerateContentRequest, ai.google.dev/api/generate-content, read 2026-11-26
+# GenerateContentRequest, ai.google.dev/api/generate-content; from memory
 _GEMINI_REQUEST = frozenset(
     {
         "contents",
@@ -197,7 +197,7 @@ def _cohere(body: dict[str, Any], model: str) -> Finding | None:
     return Finding("types", f"unknown field: parameter '{min(unknown)}' is not a valid field") if unknown else None
 
 
-# docs.cohere.com/reference/chat (v2), read 2026-11-26
+# docs.cohere.com/reference/chat (v2); from memory
 _COHERE_REQUEST = frozenset(
     {
         "stream",
