@@ -125,3 +125,20 @@ def test_a_disk_that_fails_in_an_unknown_way_makes_everything_wait_as_well(repor
 
     asyncio.run(turn())
     assert disk.events == ["spool", "link", "client"]
+
+
+def test_one_fault_makes_everything_wait_and_refuses_no_new_request(reports, monkeypatch):
+    monkeypatch.setattr(outbox, "RETRY_S", 0.01)
+    disk = Disk()
+    commit, disk.commit = disk.commit, lambda: 1 / 0
+
+    async def turn():
+        box = made(disk, reports)
+        box.call(CLIENT, disk.events.append, "client")
+        await asyncio.sleep(0)
+        assert disk.events == [] and box.is_recording and box._guard.faults == 1
+        disk.commit = commit
+        await asyncio.sleep(0.05)
+
+    asyncio.run(turn())
+    assert disk.events == ["spool", "link", "client"]

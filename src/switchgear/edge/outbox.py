@@ -29,6 +29,7 @@ class Outbox:
         self._durable = durable
         self._calls: list[tuple[Exchange, Callable[..., None], tuple[object, ...]]] = []
         self._scheduled = False
+        self._has_failed = False
         self.is_recording = True
         """False while the spool cannot be written; new requests are refused then."""
 
@@ -50,12 +51,13 @@ class Outbox:
             asyncio.get_running_loop().call_soon(self.flush)
 
     def _fault(self, exc: Exception) -> None:
-        # Not even the records could be written: everything waits, as it does for a full disk.
+        # Everything waits and is tried again; if that fails as well, new requests are refused, as they are for a full disk.
         self._guard.caught(exc)
-        self._wait()
+        self.is_recording = not self._has_failed
+        self._has_failed = True
+        self._try_again()
 
-    def _wait(self) -> None:
-        self.is_recording = False
+    def _try_again(self) -> None:
         self._scheduled = True
         asyncio.get_running_loop().call_later(RETRY_S, self.flush)
 
@@ -70,9 +72,11 @@ class Outbox:
         except OSError as exc:
             if self.is_recording:
                 self._report(f"the spool cannot be written: {os.strerror(exc.errno or 0)}")
-            self._wait()
+            self.is_recording = False
+            self._try_again()
             return
         self.is_recording = True
+        self._has_failed = False
         if self.spool.needs_sync or not self.spool.is_prepared:
             self.syncer.wake()
         if self.link is not None:
