@@ -18,7 +18,7 @@ from switchgear.core import problems
 ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "switchgear"
 
-# DESIGN §4: a module may import lower levels only, and siblings only where listed here.
+# docs/design.md §4: a module may import lower levels only, and siblings only where listed here.
 LEVELS = {
     "core": 0,
     "wire": 1,

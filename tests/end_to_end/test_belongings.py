@@ -1,4 +1,4 @@
-"""What belongs to whom: ids of things that providers keep, in every place where they can be named (CONTRACT.md §4)."""
+"""What belongs to whom: ids of things that providers keep, in every place where they can be named (docs/contract.md §4)."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""P7, M3: code execution inside each process of a real, confined gateway; DESIGN's attacker table, row by row.
+"""P7, M3: code execution inside each process of a real, confined gateway; the attacker table of docs/design.md §1, row by row.
 
 Each attack is code that runs *inside* the process after its cell closed. Run as root (each process its own user) and as a plain
 user (all processes one user, kept apart by Landlock and seccomp alone). `make breach` prints the table.

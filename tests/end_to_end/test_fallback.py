@@ -1,4 +1,4 @@
-"""CONTRACT.md §4, §6: whatever keeps a provider from answering, another deployment is asked while its client has seen nothing;
+"""docs/contract.md §4, §6: whatever keeps a provider from answering, another deployment is asked while its client has seen nothing;
 each attempt is recorded, and charged as far as it may have been."""
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Refusals of the gateway itself, in the shape that belongs to the path (CONTRACT §5), and with the headers that clients need."""
+"""Refusals of the gateway itself, in the shape that belongs to the path (docs/contract.md §5), and with the headers that clients need."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Stopping really stops: bodies under way, pipelined requests, running streams, every way to a model (INVARIANTS S2, S3)."""
+"""Stopping really stops: bodies under way, pipelined requests, running streams, every way to a model (docs/invariants.md S2, S3)."""
 
 import http.client
 import json

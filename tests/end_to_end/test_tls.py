@@ -23,7 +23,7 @@ from switchgear.testing.patience import PATIENCE_S
 
 
 def test_P1_beyond_loopback_only_with_tls_and_in_cells(authority, tmp_path, provider):
-    """CONTRACT §2: the refusal says what is missing; with all of it, other machines are answered."""
+    """docs/contract.md §2: the refusal says what is missing; with all of it, other machines are answered."""
     authority.issue_cert("gateway.test", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
         tmp_path / "both.pem"
     )

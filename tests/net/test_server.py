@@ -432,7 +432,7 @@ def test_a_body_behind_a_stream_may_wait_for_its_turn():
     run(scenario)
 
 
-# proxies in front (INVARIANTS H7)
+# proxies in front (docs/invariants.md H7)
 
 
 async def who(running, headers, path=b"/wait"):

@@ -1,4 +1,4 @@
-"""The vault's HTTP client: which addresses it connects to (INVARIANTS H2; the answers of a provider are in tests/end_to_end)."""
+"""The vault's HTTP client: which addresses it connects to (docs/invariants.md H2; the answers of a provider are in tests/end_to_end)."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Syncs happen after writes, and only then (INVARIANTS L2)."""
+"""Syncs happen after writes, and only then (docs/invariants.md L2)."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""INVARIANTS L3: on a full disk somebody can still be stopped."""
+"""docs/invariants.md L3: on a full disk somebody can still be stopped."""
 
 import errno
 import os

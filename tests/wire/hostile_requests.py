@@ -1,7 +1,7 @@
 """Requests that have broken servers and proxies, each with its reason. `GOOD` is the number of requests in the bytes; 0: refuse.
 
 Sources of the shapes: RFC 9110 and 9112 (the sections are named), RFC 9113 (HTTP/2's preface), the published research on request
-smuggling (CL.TE, TE.CL, TE.TE, CL.0, 0.CL, pause-based), llhttp's and h11's changelogs, and what INVARIANTS H1 lists. Written anew.
+smuggling (CL.TE, TE.CL, TE.TE, CL.0, 0.CL, pause-based), llhttp's and h11's changelogs, and what docs/invariants.md H1 lists. Written anew.
 """
 
 from typing import NamedTuple

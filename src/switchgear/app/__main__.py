@@ -1,7 +1,7 @@
 """`python -I -m switchgear.app ROLE FD`: how the supervisor starts its children. Level 6.
 
 The order matters: import, read what only the first user may read, become another user, close the cell, and only then touch
-anything that came from outside (INVARIANTS P1, P2).
+anything that came from outside (docs/invariants.md P1, P2).
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""What each process may touch. Level 6: one table, read by every child (INVARIANTS P1)."""
+"""What each process may touch. Level 6: one table, read by every child (docs/invariants.md P1)."""
 
 import site
 import sys

@@ -1,4 +1,4 @@
-"""Who owns what when the gateway is started as root: a user id for each process. Level 6 (INVARIANTS P2).
+"""Who owns what when the gateway is started as root: a user id for each process. Level 6 (docs/invariants.md P2).
 
 The ids need no entry in /etc/passwd. `table` is the whole truth about paths, owners and modes; docs/architecture.md shows it
 and a test compares the two. Started by anybody else, all processes are that user, and Landlock alone keeps them apart.

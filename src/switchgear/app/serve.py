@@ -203,7 +203,7 @@ def _show(address: tuple[str, int]) -> str:
 
 
 def _check_exposure(data: tuple[str, int], console: tuple[str, int], is_encrypted: bool) -> bool:
-    """Apply the rule of CONTRACT.md §2; returns whether every process must prove its confinement. Raises UserError."""
+    """Apply the rule of docs/contract.md §2; returns whether every process must prove its confinement. Raises UserError."""
     if not _is_loopback(console):
         raise UserError(
             f"the console cannot listen on {_show(console)}: there are no admin accounts yet, only one-time links",

@@ -1,6 +1,6 @@
 """The supervisor: starts the children, watches them, passes signals on, says what state they are in. Level 6.
 
-It holds listening sockets and lifelines, and no secret: whatever it read before, it re-executed itself since (INVARIANTS
+It holds listening sockets and lifelines, and no secret: whatever it read before, it re-executed itself since (docs/invariants.md
 P4–P6). A plain loop on purpose: no asyncio, nothing that could hang.
 """
 
@@ -610,7 +610,7 @@ def _ending(code: int | None) -> str:
 
 class TlsFiles:
     """The pair in force, copied by the kernel into anonymous files: what stands on disk may be half of a renewal, and is read
-    at the start and at SIGHUP only. The supervisor itself reads neither (INVARIANTS P6)."""
+    at the start and at SIGHUP only. The supervisor itself reads neither (docs/invariants.md P6)."""
 
     def __init__(self, cert: str, key: str) -> None:
         self._paths = (cert, key) if cert else ()

@@ -44,7 +44,7 @@ class Report:
 
 
 def absorbed(gateway: GatewayProcess, before: int, sent: int) -> None:
-    """Wait until the ledger holds what was sent: its CPU time counts (INVARIANTS M1)."""
+    """Wait until the ledger holds what was sent: its CPU time counts (docs/invariants.md M1)."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
         if gateway.total() - before >= sent:

@@ -31,7 +31,7 @@ _PATH = click.Path(path_type=Path)
 
 
 def confinement(status: dict[str, Any]) -> Iterator[Finding]:
-    """What does not hold of the processes that run (INVARIANTS P1)."""
+    """What does not hold of the processes that run (docs/invariants.md P1)."""
     for name, held in sorted((status.get("confinement") or {}).items()):
         if held is None:
             yield finding("cell", "medium", "has not said what holds", name, "switchgear status", name)
@@ -54,7 +54,7 @@ def kernel() -> Iterator[Finding]:
 
 
 def key_encryption_key(layout: Layout, path: str) -> Iterator[Finding]:
-    """Where the KEK lies and who can read it (INVARIANTS C5)."""
+    """Where the KEK lies and who can read it (docs/invariants.md C5)."""
     if not path:
         return
     kek = Path(path)

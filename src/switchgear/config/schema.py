@@ -1,6 +1,6 @@
 """What a configuration file may say, as types. Level 1.
 
-A field's docstring is its documentation (docs/configuration.md is checked against this file). Keys of CONTRACT.md §3 that
+A field's docstring is its documentation (docs/configuration.md is checked against this file). Keys of docs/contract.md §3 that
 no feature reads yet are listed in `PLANNED`: they are refused by name, because a limit that is silently ignored is worse
 than none.
 """

@@ -1,4 +1,4 @@
-"""Locks a process into its cell and looks whether the door holds. Level 2 (INVARIANTS P1)."""
+"""Locks a process into its cell and looks whether the door holds. Level 2 (docs/invariants.md P1)."""
 
 import errno
 import os

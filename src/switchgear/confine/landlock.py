@@ -1,4 +1,4 @@
-"""Landlock: a process gives up every path and TCP port that it does not name. Level 2 (INVARIANTS P1).
+"""Landlock: a process gives up every path and TCP port that it does not name. Level 2 (docs/invariants.md P1).
 
 https://docs.kernel.org/userspace-api/landlock.html (read 2026-11-24). What it does not stop is `connect` to a Unix socket by
 path (P3), and whatever was opened before. It binds the calling thread and those it starts: call it before there are others.

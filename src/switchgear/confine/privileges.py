@@ -1,4 +1,4 @@
-"""Who a process is and what it may: user ids, capabilities, core dumps, being traced. Level 2 (INVARIANTS P1, P2)."""
+"""Who a process is and what it may: user ids, capabilities, core dumps, being traced. Level 2 (docs/invariants.md P1, P2)."""
 
 import contextlib
 import ctypes

@@ -1,4 +1,4 @@
-"""seccomp: system calls that this process will never need again are refused by the kernel. Level 2 (INVARIANTS P1).
+"""seccomp: system calls that this process will never need again are refused by the kernel. Level 2 (docs/invariants.md P1).
 
 A list of what is refused, not of what is allowed: the interpreter, OpenSSL and SQLite use some 90 calls that differ between
 versions of the C library, and a forgotten one would end a gateway in the middle of the night. Calls newer than this file do

@@ -24,7 +24,7 @@ class Bounds:
     """The connections of one listener."""
 
     def __init__(self, connections_max: int, uids: frozenset[int] | None = None) -> None:
-        """`uids`: on a Unix socket, the users who are heard (INVARIANTS P3); None on TCP."""
+        """`uids`: on a Unix socket, the users who are heard (docs/invariants.md P3); None on TCP."""
         self.connections_max = connections_max
         self.uids = uids
         self.open: dict[Bounded, None] = {}

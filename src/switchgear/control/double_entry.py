@@ -1,4 +1,4 @@
-"""The job that compares the two books, all the time. Level 5 (INVARIANTS C8). Decisions are ledger/reconcile's."""
+"""The job that compares the two books, all the time. Level 5 (docs/invariants.md C8). Decisions are ledger/reconcile's."""
 
 import asyncio
 import contextlib

@@ -1,6 +1,6 @@
 """What administrators can do, as methods: the one place that changes keys, routes, credentials and freezes. Level 5.
 
-Order matters (INVARIANTS S2, C3): creating writes the store first and publishes then; revoking and freezing write the
+Order matters (docs/invariants.md S2, C3): creating writes the store first and publishes then; revoking and freezing write the
 replica first and return after its commit; a credential is in the vault before a route to it is published.
 """
 

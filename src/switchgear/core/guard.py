@@ -25,7 +25,7 @@ class Guard:
     secret: its type, its place in the program and the id of what it was about are enough to find it."""
 
     def __init__(self, report: Report) -> None:
-        """`report` bounds how many lines of one place there are (INVARIANTS L7): a client may be able to cause them."""
+        """`report` bounds how many lines of one place there are (docs/invariants.md L7): a client may be able to cause them."""
         self._report = report
         self.faults = 0
         """How many were caught since the process began."""

@@ -2,7 +2,7 @@
 
 A line says when (RFC 3339, UTC), how grave, which process, what, and what it concerns. Nothing in it comes through as it is:
 control characters are stripped and what looks like a key is masked, whoever wrote the text. Nobody can fill a disk with a log
-(INVARIANTS L7): of lines of one kind the first ten a minute are written, then one that says how many there were.
+(docs/invariants.md L7): of lines of one kind the first ten a minute are written, then one that says how many there were.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Why a request is refused: the table of CONTRACT.md §5, one row a case. Level 0.
+"""Why a request is refused: the table of docs/contract.md §5, one row a case. Level 0.
 
 A dialect renders a row in its client's own shape; the row's `code` is also the `x-switchgear-error` header.
 """

@@ -1,4 +1,4 @@
-"""Free text from outside, made harmless for logs, records and headers. Level 0 (INVARIANTS S4)."""
+"""Free text from outside, made harmless for logs, records and headers. Level 0 (docs/invariants.md S4)."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Refusals and broken streams in each dialect's own shape (CONTRACT.md §5). Level 1.
+"""Refusals and broken streams in each dialect's own shape (docs/contract.md §5). Level 1.
 
 Sources (as of 2026-11): OpenAI API reference, "Error codes"; Anthropic API reference, "Errors"; Google AIP-193;
 Amazon Bedrock API reference, "Common errors"; Cohere API reference, "Errors".

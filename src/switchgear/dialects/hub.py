@@ -1,7 +1,7 @@
 """Where dialects meet: one request, one answer and one stream of events that every dialect is translated to and from.
 Level 1.
 
-N decoders and N encoders instead of N × N translators (DESIGN.md §2). What a dialect says and the hub cannot hold is
+N decoders and N encoders instead of N × N translators (docs/design.md §2). What a dialect says and the hub cannot hold is
 either named in `dropped` (the record lists it) or refused by the decoder with the field's name; nothing is lost silently.
 `docs/dialects.md` lists both.
 """

@@ -1,4 +1,4 @@
-"""What a JSON body must satisfy before it is decoded: depth, encoding, no duplicate keys. Level 1 (INVARIANTS H4).
+"""What a JSON body must satisfy before it is decoded: depth, encoding, no duplicate keys. Level 1 (docs/invariants.md H4).
 
 One scan finds all of it in time that grows with the size alone, whatever the bytes are. It works in slices, so that a large
 body can be put aside between two of them; nothing here decodes a value.

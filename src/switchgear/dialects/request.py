@@ -1,7 +1,7 @@
 """What the pipeline has to know of a request's body, in every dialect, without translating it. Level 1.
 
 Bodies are decoded one level (`dict[str, Raw]`): the few keys that policy changes are replaced, the rest stays
-byte-identical, duplicate keys collapse, so what was judged is what is sent (DESIGN.md §2).
+byte-identical, duplicate keys collapse, so what was judged is what is sent (docs/design.md §2).
 """
 
 import re
@@ -70,7 +70,7 @@ _OBJECTS = frozenset(
 _READ = frozenset(name.strip(b'"').decode() for name in _WATCHED) | {"safety_identifier"}
 """Keys of every body that are read here, beside those that name stored things: only their own spelling is taken."""
 _READ_OF = {dialect: _READ | references.roots(dialect) for dialect in references.TABLE}
-# Consumed here, never forwarded (CONTRACT.md §4).
+# Consumed here, never forwarded (docs/contract.md §4).
 CONSUMED = frozenset(
     {
         "litellm_metadata",

@@ -1,4 +1,4 @@
-"""Stage: whose key is this? Level 4 (INVARIANTS H5, C6).
+"""Stage: whose key is this? Level 4 (docs/invariants.md H5, C6).
 
 All places of a key are read; two different values are refused. The token is hashed before anything else happens to it:
 it reaches no log, no record and no look-up.

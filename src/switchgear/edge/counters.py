@@ -1,4 +1,4 @@
-"""What an edge counts and does not record: refusals, connections. Level 4 (INVARIANTS L7).
+"""What an edge counts and does not record: refusals, connections. Level 4 (docs/invariants.md L7).
 
 Whoever floods a gateway with requests that have no key costs it an addition each: once a second the sums go into the spool.
 """

@@ -1,4 +1,4 @@
-"""What goes in the heads: of an attempt to its provider, and of the answer to its client. Level 4 (CONTRACT.md §4)."""
+"""What goes in the heads: of an attempt to its provider, and of the answer to its client. Level 4 (docs/contract.md §4)."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The end of a loop turn: the spool first, then the link, then the clients. Level 4 (INVARIANTS L2).
+"""The end of a loop turn: the spool first, then the link, then the clients. Level 4 (docs/invariants.md L2).
 
 Nothing leaves this process before the record that explains it is in the kernel's hands.
 """

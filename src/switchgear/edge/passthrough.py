@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from switchgear.edge.gate import Gate
 
 SECRETS = frozenset({"key", "api_key", "api-key", "apikey", "access_token"})
-"""Query parameters that never go on: a client's own key may stand there (INVARIANTS H5)."""
+"""Query parameters that never go on: a client's own key may stand there (docs/invariants.md H5)."""
 DECODINGS_MAX = 3
 """How often a parameter's name may be escaped; further ones are refused."""
 LINES = ("application/jsonl", "application/x-ndjson", "application/x-jsonlines")

@@ -1,7 +1,7 @@
 """The table of paths: what each one does, and in which dialect. Level 4.
 
 People paste base URLs with and without `/v1`: both are served, `//` and `/v1/v1` are folded; model names in paths may hold
-encoded or plain `/` and `:` (CONTRACT.md §4).
+encoded or plain `/` and `:` (docs/contract.md §4).
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Stages reserve and settle: the two records of a request. Level 4 (INVARIANTS L2, L6).
+"""Stages reserve and settle: the two records of a request. Level 4 (docs/invariants.md L2, L6).
 
 Success, failure, timeout and a client that went away all end in `settle`, exactly once.
 """
@@ -22,7 +22,7 @@ DENIALS_PER_MINUTE = 10
 PATH_MAX = 256
 TAGS_MAX = 16
 DROPPED_BYTES_MAX = 512
-"""Names of fields are the client's invention, and a settlement must fit what its reservation kept free (INVARIANTS L3)."""
+"""Names of fields are the client's invention, and a settlement must fit what its reservation kept free (docs/invariants.md L3)."""
 
 
 def reserve(context: RequestContext, target: Target, spool: SpoolWriter) -> None:
@@ -219,7 +219,7 @@ def complete(context: RequestContext, usage: TokenUsage | None, output_tokens: i
 
 
 class DenialLog:
-    """Records refusals of valid keys: up to ten a minute per key and reason, then one aggregate (INVARIANTS L7)."""
+    """Records refusals of valid keys: up to ten a minute per key and reason, then one aggregate (docs/invariants.md L7)."""
 
     def __init__(self, spool: SpoolWriter) -> None:
         self._spool = spool

@@ -1,7 +1,8 @@
 """Does a request still stand? Level 4.
 
 What was true when its head was read is looked up again before anything is sent: when the body is whole or its turn has come,
-and before every further attempt. Revocation stops what was not sent yet; a freeze also cuts what is under way (INVARIANTS S3).
+and before every further attempt. Revocation stops what was not sent yet; a freeze also cuts what is under way
+(docs/invariants.md S3).
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Spool → store, exactly once. Level 3 (INVARIANTS L5, L6).
+"""Spool → store, exactly once. Level 3 (docs/invariants.md L5, L6).
 
 The position in each spool, the records and the sums change in one transaction; a segment is unlinked after it. Nothing a
 spool says is believed: fields are bounded, settlements must belong to the spool's own reservations, and the cost is

@@ -1,4 +1,4 @@
-"""What an edge claims of an attempt, beside what the vault journalled of it. Level 3. Pure (INVARIANTS C8).
+"""What an edge claims of an attempt, beside what the vault journalled of it. Level 3. Pure (docs/invariants.md C8).
 
 An edge that keeps false books calls providers and writes that they failed, or that the answer was nothing. The vault does not
 parse what it passes on, but it knows the status and the bytes. What follows here holds for every honest edge, whichever way

@@ -1,4 +1,4 @@
-"""What the vault's journal says about attempts whose edge died. Level 3 (INVARIANTS C8).
+"""What the vault's journal says about attempts whose edge died. Level 3 (docs/invariants.md C8).
 
 Read on demand only, while an orphan waits: the journal is the second book, not part of the request path.
 """

@@ -1,4 +1,4 @@
-"""Double entry: every attempt that the vault let out must stand in a spool of an edge. Level 3 (INVARIANTS C8).
+"""Double entry: every attempt that the vault let out must stand in a spool of an edge. Level 3 (docs/invariants.md C8).
 
 An edge reserves on disk before it asks the vault, so once all spools were read to their ends after an attempt was seen in the
 journal, an attempt that no spool names was made by something that is not the edge's own code. The journal is looked through as

@@ -1,4 +1,4 @@
-"""The ledger record: one per request; what `log`, `usage`, the console and exports show (CONTRACT.md §6). Level 3.
+"""The ledger record: one per request; what `log`, `usage`, the console and exports show (docs/contract.md §6). Level 3.
 
 Records never change; `kind: correction` appends. Fields that no feature fills yet are null.
 """

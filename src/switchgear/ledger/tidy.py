@@ -1,4 +1,4 @@
-"""Texts of spools, made harmless where they enter control. Level 3. Pure (INVARIANTS L5, S4).
+"""Texts of spools, made harmless where they enter control. Level 3. Pure (docs/invariants.md L5, S4).
 
 An edge's own code writes clean texts; what a provider says (a finish reason, an id, a service tier) it passes on, and a
 compromised edge writes what it likes. What is clean already is returned as it is, the same object: the common record costs one

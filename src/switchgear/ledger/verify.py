@@ -1,4 +1,4 @@
-"""Proves the sums: adds up every record again and compares. Level 3 (INVARIANTS L5)."""
+"""Proves the sums: adds up every record again and compares. Level 3 (docs/invariants.md L5)."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,6 +1,6 @@
 """The edge's (and control's) end of the link to the vault: many streams on one Unix socket. Level 2.
 
-Frames are queued and go out when the owner flushes: the spool comes first (INVARIANTS L2). When the link ends, every
+Frames are queued and go out when the owner flushes: the spool comes first (docs/invariants.md L2). When the link ends, every
 stream fails; none is sent again on its own. What nobody expected about one stream ends that stream (decision 020).
 """
 

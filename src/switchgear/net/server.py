@@ -49,7 +49,7 @@ _PLAIN = b"content-type: text/plain\r\n"
 
 
 class ServerLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of a server; defaults are those of DESIGN's hardening table."""
+    """Bounds of a server; the defaults stand in docs/operations.md."""
 
     http: http1.Limits = http1.Limits()
     head_s: float = 10.0

@@ -1,4 +1,4 @@
-"""Unix sockets in folders of any depth, and who is at the other end. Level 2 (INVARIANTS P2, P3).
+"""Unix sockets in folders of any depth, and who is at the other end. Level 2 (docs/invariants.md P2, P3).
 
 A socket's name may have 108 bytes, so where it would have more it is reached as
 /proc/self/fd/N/NAME through an open folder.

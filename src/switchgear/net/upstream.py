@@ -1,7 +1,7 @@
 """The HTTP client of the vault: pools of connections to checked addresses. Level 2.
 
 No redirects, no environment proxies, no second send of our own: whoever asks decides what to do after a failure, from
-`Failure.dispatched` (INVARIANTS H2, H3).
+`Failure.dispatched` (docs/invariants.md H2, H3).
 """
 
 import asyncio

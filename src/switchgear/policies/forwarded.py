@@ -1,4 +1,4 @@
-"""Who a client is behind proxies: X-Forwarded-For, believed from named networks only. Level 1 (INVARIANTS H7).
+"""Who a client is behind proxies: X-Forwarded-For, believed from named networks only. Level 1 (docs/invariants.md H7).
 
 A proxy appends the address of its own peer, so the list is read from the right: hops within the trusted networks are proxies,
 the first that is not is the client, and what stands left of it is the client's own claim. A hop that cannot be read ends the

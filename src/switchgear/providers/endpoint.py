@@ -1,4 +1,4 @@
-"""Where a credential may be sent: parsed once, strictly, and sealed with the secret (INVARIANTS C1). Level 1."""
+"""Where a credential may be sent: parsed once, strictly, and sealed with the secret (docs/invariants.md C1). Level 1."""
 
 import re
 from typing import Literal

@@ -1,4 +1,4 @@
-"""How an edge reads the replica: look-ups that see the latest commit. Level 2 (INVARIANTS S2).
+"""How an edge reads the replica: look-ups that see the latest commit. Level 2 (docs/invariants.md S2).
 
 Each look-up is a read transaction of its own, so a revocation holds for the next request, and an idle edge never pins old
 pages. Edges write nothing, not even LMDB's lock file: control keeps the pages of the last PIN_S seconds for them instead

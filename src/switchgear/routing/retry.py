@@ -1,8 +1,8 @@
 """What to do after an attempt failed before its client got a byte, as a pure function. Level 1.
 
-CONTRACT.md §4: one retry for connect failures, 408, 429 and 5xx while nothing was sent to the client, within the total
+docs/contract.md §4: one retry for connect failures, 408, 429 and 5xx while nothing was sent to the client, within the total
 deadline, honouring `retry-after` up to 10 s; none when the client itself is retrying; then the next deployment. Nothing is
-sent again silently: each attempt has an id, a record and a charge of its own (INVARIANTS H3).
+sent again silently: each attempt has an id, a record and a charge of its own (docs/invariants.md H3).
 """
 
 from typing import Literal
@@ -11,7 +11,7 @@ Step = Literal["retry", "fallback", "give_up"]
 
 RETRY_AFTER_MAX_S = 10.0
 ATTEMPTS_MAX = 8
-"""Of one request: a settlement tells of each, and must fit what its reservation kept free (INVARIANTS L3)."""
+"""Of one request: a settlement tells of each, and must fit what its reservation kept free (docs/invariants.md L3)."""
 OUR_FAULT = frozenset({401, 402, 403, 407})
 """Statuses that concern our credential, not the client's request."""
 _TRANSIENT = frozenset({408, 429, *range(500, 600)})

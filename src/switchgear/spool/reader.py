@@ -1,7 +1,7 @@
 """Reads a spool that somebody else writes. Level 2.
 
 The reader trusts nothing: a record that does not parse in a segment that is not the last is damage, and the segment is
-set aside. At the end of the last one it waits: the writer may be in the middle of a write (INVARIANTS L4, L5).
+set aside. At the end of the last one it waits: the writer may be in the middle of a write (docs/invariants.md L4, L5).
 """
 
 import os

@@ -1,4 +1,4 @@
-"""When a spool is synced: soon after something was written, and never on its own account. Level 2 (INVARIANTS L2).
+"""When a spool is synced: soon after something was written, and never on its own account. Level 2 (docs/invariants.md L2).
 
 An idle process wakes for nobody; one at work syncs every SYNC_S, in a thread, so that its loop never waits for the disk.
 """

@@ -1,6 +1,6 @@
 """The one writer of a spool: buffers records of a loop turn, writes them once, syncs on a timer. Level 2.
 
-What holds (INVARIANTS L2–L4): `commit` returns after the kernel has every byte, so a process's death loses nothing;
+What holds (docs/invariants.md L2–L4): `commit` returns after the kernel has every byte, so a process's death loses nothing;
 `sync` makes them survive a power cut; a reservation is admitted only while its settlement still fits, so that a full
 disk refuses new work and never loses old; each segment begins with the reservations still open, so that old segments
 can be unlinked while a long stream runs.

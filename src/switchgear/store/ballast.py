@@ -1,4 +1,4 @@
-"""Disk space that is kept for the moment when there is none. Level 2 (INVARIANTS L3).
+"""Disk space that is kept for the moment when there is none. Level 2 (docs/invariants.md L3).
 
 On a full disk an operator must still be able to stop somebody: a revocation or a freeze gives up a file of ballast and is tried
 again in the same breath, before anybody else can take the room. (Settlements need none: spools are allocated in advance.)

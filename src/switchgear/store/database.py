@@ -1,4 +1,4 @@
-"""The store: one writer, several readers, one schema. Level 2 (INVARIANTS S1).
+"""The store: one writer, several readers, one schema. Level 2 (docs/invariants.md S1).
 
 Only the first start creates a store. The file's identity is checked before each use: a file that was moved away keeps
 taking commits through its old handle, and a new connection at the old path would begin an empty database.

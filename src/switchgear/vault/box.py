@@ -1,4 +1,4 @@
-"""The vault's own store of sealed credentials: one file, replaced as a whole. Level 3 (INVARIANTS C3).
+"""The vault's own store of sealed credentials: one file, replaced as a whole. Level 3 (docs/invariants.md C3).
 
 Versions only rise and removal leaves a tombstone, so a restored database brings nothing back. A change is durable
 before it is acknowledged.

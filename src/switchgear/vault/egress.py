@@ -1,4 +1,4 @@
-"""What the vault lets out and in: paths, headers, ceilings. Level 3 (INVARIANTS C2, C7, C9). Pure.
+"""What the vault lets out and in: paths, headers, ceilings. Level 3 (docs/invariants.md C2, C7, C9). Pure.
 
 The request head is built here from the sealed endpoint and allow-lists; nothing of the frame is trusted to be harmless.
 """

@@ -1,4 +1,4 @@
-"""The key-encryption key: one file of 32 random bytes that opens everything. Level 3 (INVARIANTS C5).
+"""The key-encryption key: one file of 32 random bytes that opens everything. Level 3 (docs/invariants.md C5).
 
 The HPKE key pair is derived from it with HKDF, one label per purpose, so the file is all that has to be kept safe.
 """

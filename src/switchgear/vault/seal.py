@@ -1,4 +1,4 @@
-"""Sealing a credential to the vault and to one place. Level 3 (INVARIANTS C1).
+"""Sealing a credential to the vault and to one place. Level 3 (docs/invariants.md C1).
 
 Blob = magic | format | kek id (8) | HPKE ciphertext (RFC 9180; enc | ct). The context (purpose, provider, credential,
 version, endpoint, trust, proxy, allow_private) is HPKE's `info`: a blob that is moved to another credential or host does

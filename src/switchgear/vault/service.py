@@ -1,8 +1,8 @@
 """The vault at work: links of edges and control, attempts in progress, verbs. Level 3.
 
 Per loop turn: the journal is written, then requests go out to providers, then frames go back to the edges. So after any
-crash the journal proves what was not sent (INVARIANTS C8, L1). What nobody expected about one attempt, verb or link ends that
-one (decision 020).
+crash the journal proves what was not sent (docs/invariants.md C8, L1). What nobody expected about one attempt, verb
+or link ends that one (decision 020).
 """
 
 import asyncio

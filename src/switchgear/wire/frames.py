@@ -1,7 +1,7 @@
 """Frames on the Unix socket between edges (or control) and the vault. Level 1, sans-I/O.
 
 A frame is `length u32 | stream u32 | type u8 | flags u8 | 0 u16` and at most 64 KiB of payload, little-endian. Stream 0 is
-the link itself. An unknown type, a set reserved bit or a payload over the bound closes the link (INVARIANTS L1).
+the link itself. An unknown type, a set reserved bit or a payload over the bound closes the link (docs/invariants.md L1).
 """
 
 import hmac

@@ -1,6 +1,6 @@
 """HTTP/1.1 on both sides, on llhttp (httptools) with a judge in front of it. Level 1, sans-I/O.
 
-llhttp accepts shapes that a gateway must not (INVARIANTS H1): transfer-encoding lists, other protocols in the request
+llhttp accepts shapes that a gateway must not (docs/invariants.md H1): transfer-encoding lists, other protocols in the request
 line, absolute targets for another host, several Hosts. So a request head is collected whole, judged by allow-list as
 bytes and again as parsed fields, and only then counted as a request. RFC 9112 (read 2026-11-23) is quoted where obeyed.
 """
@@ -457,7 +457,7 @@ class ResponseHead(msgspec.Struct):
 
 
 class ResponseParser:
-    """The client side of one connection: one response at a time (INVARIANTS H2).
+    """The client side of one connection: one response at a time (docs/invariants.md H2).
 
     Call `begin(method)` for each request, `feed` for bytes, `eof` at the connection's end. After `feed`, look at
     `head`, `take_body()` and `complete`. Any byte that belongs to no request raises ProtocolError.

@@ -2,7 +2,7 @@
 
 A record is `magic u16 | kind u8 | 0 u8 | length u32 | sequence u64 | crc u32` and the payload, little-endian. The CRC-32C
 covers the spool's id, the record's offset, kind, length, sequence and payload: a record that is copied to another place
-or another spool does not parse, and neither does a zero-filled tail (length is at least 1; INVARIANTS L3).
+or another spool does not parse, and neither does a zero-filled tail (length is at least 1; docs/invariants.md L3).
 """
 
 import struct
@@ -252,7 +252,7 @@ class Denial(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Counters(msgspec.Struct, array_like=True, frozen=True):
-    """What an edge counts and never records (INVARIANTS L7): since its last record of this kind."""
+    """What an edge counts and never records (docs/invariants.md L7): since its last record of this kind."""
 
     time_ms: TimeMs
     refused: dict[Name, Count]
