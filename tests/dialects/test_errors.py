@@ -7,16 +7,14 @@ import pytest
 from switchgear.core import problems
 from switchgear.core.problems import Problem
 from switchgear.dialects import errors
+from switchgear.dialects.registry import BY_NAME
 from switchgear.wire import eventstream
 
 FAULT = errors.of_problem(Problem(problems.MODEL_NOT_FOUND, "no such model", "model"), "id1")
 
 
 def test_each_dialect_has_its_own_words():
-    shown = {
-        name: json.loads(errors.render(name, FAULT)[1])
-        for name in ("openai", "responses", "anthropic", "gemini", "bedrock", "cohere")
-    }
+    shown = {name: json.loads(BY_NAME[name].error(FAULT)[1]) for name in BY_NAME}
     message = "no such model (request id: id1)"
     expected = {"message": message, "type": "invalid_request_error", "param": "model", "code": "model_not_found"}
     assert shown["openai"] == shown["responses"] == {"error": expected}
@@ -27,21 +25,21 @@ def test_each_dialect_has_its_own_words():
     }
     assert shown["gemini"] == {"error": {"code": 404, "message": message, "status": "NOT_FOUND"}}
     assert shown["bedrock"] == shown["cohere"] == {"message": message}
-    assert errors.render("bedrock", FAULT)[0] == b"x-amzn-errortype: ResourceNotFoundException\r\n"
-    assert errors.render("anthropic", FAULT)[0] == b""  # the id is a header of every answer, not of errors alone
+    assert BY_NAME["bedrock"].error(FAULT)[0] == b"x-amzn-errortype: ResourceNotFoundException\r\n"
+    assert BY_NAME["anthropic"].error(FAULT)[0] == b""  # the id is a header of every answer, not of errors alone
 
 
 @pytest.mark.parametrize("case", problems.CASES, ids=lambda case: case.code)
 def test_every_case_can_be_said_in_every_dialect(case):
     fault = errors.of_problem(Problem(case, "x", None, 3), "id1")
-    for dialect in ("openai", "responses", "anthropic", "gemini", "bedrock", "cohere"):
-        assert json.loads(errors.render(dialect, fault)[1])
-        assert errors.render_event(dialect, fault)
+    for dialect in BY_NAME:
+        assert json.loads(BY_NAME[dialect].error(fault)[1])
+        assert BY_NAME[dialect].error_event(fault)
 
 
 def test_a_wait_is_said_in_googles_details():
     fault = errors.of_problem(Problem(problems.OVERLOADED, "x", None, 3), "id1")
-    assert json.loads(errors.render("gemini", fault)[1])["error"]["details"][0]["retryDelay"] == "3s"
+    assert json.loads(BY_NAME["gemini"].error(fault)[1])["error"]["details"][0]["retryDelay"] == "3s"
 
 
 @pytest.mark.parametrize(
@@ -64,28 +62,28 @@ def test_a_providers_sentence_is_found(body, message):
 
 @pytest.mark.parametrize("status", [400, 401, 404, 413, 418, 422, 429, 500, 503, 529, 599])
 def test_an_upstream_status_is_kept(status):
-    fault = errors.of_upstream(status, b'{"message":"m"}', "id1", "openai")
+    fault = errors.of_upstream(status, b'{"message":"m"}', "id1", None)
     assert fault.status == status and fault.message == "m" and fault.anthropic_type
 
 
 def test_a_broken_stream_ends_in_the_dialects_event():
-    assert errors.render_event("openai", FAULT).startswith(b'data: {"error"')
-    assert errors.render_event("anthropic", FAULT).startswith(b"event: error\n")
-    failed = json.loads(errors.render_event("responses", FAULT, 7).split(b"data: ")[1])
+    assert BY_NAME["openai"].error_event(FAULT).startswith(b'data: {"error"')
+    assert BY_NAME["anthropic"].error_event(FAULT).startswith(b"event: error\n")
+    failed = json.loads(BY_NAME["responses"].error_event(FAULT, 7).split(b"data: ")[1])
     assert (failed["type"], failed["sequence_number"]) == ("response.failed", 7)
-    message = eventstream.Decoder().feed(errors.render_event("bedrock", FAULT))[0]
+    message = eventstream.Decoder().feed(BY_NAME["bedrock"].error_event(FAULT))[0]
     assert message.headers[":message-type"] == "exception"
 
 
 def test_what_the_gateway_cut_is_not_said_to_be_the_models_error():
     fault = errors.of_problem(Problem(problems.FROZEN, "this key is frozen by an administrator"), "r1")
-    (message,) = eventstream.Decoder().feed(errors.render_event("bedrock", fault))
+    (message,) = eventstream.Decoder().feed(BY_NAME["bedrock"].error_event(fault))
     assert message.headers[":exception-type"] == "validationException"
     assert (
-        json.loads(errors.render_event("responses", fault).split(b"data: ")[1])["response"]["error"]["code"] == "frozen"
+        json.loads(BY_NAME["responses"].error_event(fault).split(b"data: ")[1])["response"]["error"]["code"] == "frozen"
     )
-    assert b'"PERMISSION_DENIED"' in errors.render_event("gemini", fault)
-    assert b'"permission_error"' in errors.render_event("anthropic", fault)
+    assert b'"PERMISSION_DENIED"' in BY_NAME["gemini"].error_event(fault)
+    assert b'"permission_error"' in BY_NAME["anthropic"].error_event(fault)
 
 
 @pytest.mark.parametrize(

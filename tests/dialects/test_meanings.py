@@ -5,6 +5,7 @@ import json
 import pytest
 
 from switchgear.dialects import errors, meanings
+from switchgear.dialects.registry import BY_NAME
 
 TOO_LONG = {
     "openai": {
@@ -35,10 +36,13 @@ def test_a_conversation_that_is_too_long_is_said_in_every_clients_words(name):
         ("bedrock", "Input is too long"),
         ("openai", "maximum context length"),
     ):
-        fault = errors.of_upstream(400, body, "r", dialect)
+        fault = errors.of_upstream(400, body, "r", BY_NAME[dialect].errors.too_long)
         assert expected in fault.message and fault.status == 400
         assert "130000" in fault.message and "128000" in fault.message
-    assert errors.of_upstream(400, body, "r", "responses").openai_code == "context_length_exceeded"  # Codex
+    assert (
+        errors.of_upstream(400, body, "r", BY_NAME["responses"].errors.too_long).openai_code
+        == "context_length_exceeded"
+    )  # Codex
 
 
 @pytest.mark.parametrize(
@@ -46,7 +50,9 @@ def test_a_conversation_that_is_too_long_is_said_in_every_clients_words(name):
     ["Input is too long for requested model.", "the request exceeds the available context size", "too many tokens"],
 )
 def test_a_text_without_figures_keeps_its_words(message):
-    fault = errors.of_upstream(400, json.dumps({"message": message}).encode(), "r", "anthropic")
+    fault = errors.of_upstream(
+        400, json.dumps({"message": message}).encode(), "r", BY_NAME["anthropic"].errors.too_long
+    )
     assert fault.message.startswith("prompt is too long") and message in fault.message
 
 
@@ -59,20 +65,23 @@ def test_a_text_without_figures_keeps_its_words(message):
     ],
 )
 def test_other_errors_are_not_taken_for_it(status, body):
-    fault = errors.of_upstream(status, json.dumps(body).encode(), "r", "anthropic")
+    fault = errors.of_upstream(status, json.dumps(body).encode(), "r", BY_NAME["anthropic"].errors.too_long)
     assert "prompt is too long" not in fault.message and fault.status == status
 
 
 def test_a_status_413_for_the_context_is_400():
     body = json.dumps({"error": TOO_LONG["openai"]}).encode()
-    assert errors.of_upstream(413, body, "r", "anthropic").status == 400
+    assert errors.of_upstream(413, body, "r", BY_NAME["anthropic"].errors.too_long).status == 400
 
 
 def test_codes_of_openai_are_kept_across_dialects():
     quota = b'{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}'
-    assert errors.of_upstream(429, quota, "r", "responses").openai_code == "insufficient_quota"
-    assert errors.of_upstream(404, b'{"message":"x"}', "r", "openai").openai_code == "model_not_found"
-    assert errors.of_upstream(400, b'{"message":"x"}', "r", "openai").openai_code is None
+    assert errors.of_upstream(429, quota, "r", BY_NAME["responses"].errors.too_long).openai_code == "insufficient_quota"
+    assert (
+        errors.of_upstream(404, b'{"message":"x"}', "r", BY_NAME["openai"].errors.too_long).openai_code
+        == "model_not_found"
+    )
+    assert errors.of_upstream(400, b'{"message":"x"}', "r", BY_NAME["openai"].errors.too_long).openai_code is None
 
 
 @pytest.mark.parametrize(("delay", "seconds"), [("17.5s", 18), ("30s", 30), ("0.2s", 1), ("x", None), (5, None)])

@@ -1,20 +1,34 @@
 """Model lists in each client's shape."""
 
-from switchgear.dialects.model_lists import Card, render_list, render_one
+from switchgear.dialects.model_lists import Card, described
+from switchgear.dialects.registry import BY_NAME
 
 CARDS = [Card("a/b", "a", 1000), Card("c")]
 
 
+def page(dialect, cards):
+    models = BY_NAME[dialect].models
+    return models.page([models.item(card) for card in cards])
+
+
 def test_each_client_reads_its_own_shape():
-    assert [item["id"] for item in render_list("openai", CARDS)["data"]] == ["a/b", "c"]
-    anthropic = render_list("anthropic", CARDS)
+    assert [item["id"] for item in page("openai", CARDS)["data"]] == ["a/b", "c"]
+    anthropic = page("anthropic", CARDS)
     assert (anthropic["first_id"], anthropic["last_id"], anthropic["has_more"]) == ("a/b", "c", False)
-    assert render_list("gemini", CARDS)["models"][0]["name"] == "models/a/b"
-    assert render_list("codex", CARDS)["models"][0]["slug"] == "a/b"
-    assert render_list("anthropic", [])["first_id"] is None
+    assert page("gemini", CARDS)["models"][0]["name"] == "models/a/b"
+    assert page("responses", CARDS)["models"][0]["slug"] == "a/b"
+    assert page("anthropic", [])["first_id"] is None
 
 
 def test_the_context_window_is_said_where_it_is_known():
-    assert render_one("openai", CARDS[0])["context_window"] == 1000
-    assert "context_window" not in render_one("openai", CARDS[1])
-    assert render_one("gemini", CARDS[0])["inputTokenLimit"] == 1000
+    assert BY_NAME["openai"].models.item(CARDS[0])["context_window"] == 1000
+    assert "context_window" not in BY_NAME["openai"].models.item(CARDS[1])
+    assert BY_NAME["gemini"].models.item(CARDS[0])["inputTokenLimit"] == 1000
+
+
+def test_fields_that_are_not_known_are_left_out():
+    assert described(Card("c")) == {}
+    assert described(Card("c", pricing={"input_per_mtok": "1"}, aliases=("d",))) == {
+        "pricing": {"input_per_mtok": "1"},
+        "aliases": ["d"],
+    }

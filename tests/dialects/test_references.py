@@ -192,8 +192,8 @@ def test_what_can_be_read_in_two_ways_is_refused(body):
 
 
 def test_raw_paths_name_things_behind_their_collections():
-    def found(path, is_gemini=False):
-        return [(r.kind, r.id) for r in references.find_in_path(path, is_gemini)]
+    def found(path, names_things=False):
+        return [(r.kind, r.id) for r in references.find_in_path(path, names_things)]
 
     assert found("/responses/resp_1/cancel") == [("response", "resp_1")]
     assert found("/vector_stores/vs_1/files/file-1") == [("vector_store", "vs_1"), ("file", "file-1")]

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchgear.dialects import usage_cost
-from switchgear.dialects.usage_cost import PLAIN, Rider
+from switchgear.dialects.registry import BY_NAME
+from switchgear.dialects.usage_cost import rider as rider_of
 
 CHAT = (
     b'data: {"id":"1","choices":[{"delta":{"content":"the usage"}}]}\n\n'
@@ -35,11 +36,11 @@ COHERE = (
 STREAMS = {"openai": CHAT, "anthropic": MESSAGES, "responses": RESPONSES, "gemini": GEMINI, "cohere": COHERE}
 
 
-@pytest.mark.parametrize("dialect", PLAIN)
+@pytest.mark.parametrize("dialect", BY_NAME)
 def test_a_plain_answer_gains_it(dialect):
-    [name] = PLAIN[dialect]
+    [name] = BY_NAME[dialect].usage_at
     body = json.dumps({"id": "x", name: {"a": 1}, "z": [1.50]}).encode()
-    found = json.loads(usage_cost.add(body, PLAIN[dialect], 1_500_000), parse_float=str)
+    found = json.loads(usage_cost.add(body, BY_NAME[dialect].usage_at, 1_500_000), parse_float=str)
     assert found == {"id": "x", name: {"a": 1, "cost": "0.0015"}, "z": ["1.5"]}
 
 
@@ -53,7 +54,7 @@ def test_an_answer_without_usage_stays_as_it_is(body):
 def test_a_stream_gains_it_wherever_it_is_cut(dialect, cost):
     stream = STREAMS[dialect]
     for cut in range(len(stream) + 1):
-        rider = Rider(dialect)
+        rider = rider_of(BY_NAME[dialect], False)
         out = rider.feed(stream[:cut]) + rider.feed(stream[cut:]) + rider.finish(cost)
         if cost is None:
             assert out == stream
@@ -65,29 +66,29 @@ def test_a_stream_gains_it_wherever_it_is_cut(dialect, cost):
 
 
 def test_what_comes_before_the_last_usage_does_not_wait():
-    rider = Rider("anthropic")
+    rider = rider_of(BY_NAME["anthropic"], False)
     head = MESSAGES[: MESSAGES.index(b"event: message_delta")]
     assert rider.feed(head) == head
     first, second, _ = GEMINI.split(b"\r\n\r\n")
-    rider = Rider("gemini")
+    rider = rider_of(BY_NAME["gemini"], False)
     assert rider.feed(first + b"\r\n\r\n") == b""
     assert rider.feed(second + b"\r\n\r\n") == first + b"\r\n\r\n"
 
 
 @given(st.binary(max_size=400))
 def test_any_bytes_pass_unchanged_without_a_cost(data):
-    rider = Rider("openai")
+    rider = rider_of(BY_NAME["openai"], False)
     assert rider.feed(data) + rider.finish(None) == data
 
 
 def test_binary_streams_and_arrays_are_left_alone():
-    assert usage_cost.rider("bedrock", False) is None
-    assert usage_cost.rider("gemini", True) is None
-    assert usage_cost.rider("gemini", False) is not None
+    assert usage_cost.rider(BY_NAME["bedrock"], False) is None
+    assert usage_cost.rider(BY_NAME["gemini"], True) is None
+    assert usage_cost.rider(BY_NAME["gemini"], False) is not None
 
 
 def test_a_provider_that_goes_on_for_ever_after_its_usage_is_not_held_back_for_ever():
-    rider = Rider("openai")
+    rider = rider_of(BY_NAME["openai"], False)
     usage = b'data: {"usage":{"prompt_tokens":1}}\n\n'
     more = b"data: %b\n\n" % (b"x" * 1_000)
     out = rider.feed(usage) + b"".join(rider.feed(more) for _ in range(200))

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
+from switchgear.dialects.registry import BY_NAME
 from switchgear.edge import heads
 from switchgear.routing.table import Candidate, ProviderEntry, Timeouts
 from switchgear.wire import frames
@@ -25,7 +26,7 @@ def context(headers=SENT, dialect="openai", compat=()):
     head = SimpleNamespace(headers=dict(headers), shared={})
     return SimpleNamespace(
         exchange=SimpleNamespace(head=head),
-        endpoint=SimpleNamespace(dialect=dialect),
+        endpoint=SimpleNamespace(dialect=BY_NAME[dialect]),
         id="rid",
         snapshot=SimpleNamespace(compat=compat),
     )
@@ -40,7 +41,8 @@ def target(own=False):
 def way(dialect="openai", verbatim=True, provider=None):
     return SimpleNamespace(
         dialect=dialect,
-        provider_dialect=provider or dialect,
+        row=BY_NAME[dialect],
+        provider_row=BY_NAME[provider or dialect],
         is_verbatim=verbatim,
         method="POST",
         path="/chat/completions",

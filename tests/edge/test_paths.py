@@ -64,7 +64,7 @@ def test_a_models_id_may_hold_slashes(target, model):
 )
 def test_paths_that_name_the_model(target, dialect, model, stream):
     match = paths.find(target)
-    assert (match.endpoint.dialect, match.rest, match.endpoint.stream) == (dialect, model, stream)
+    assert (match.endpoint.dialect.name, match.rest, match.endpoint.stream) == (dialect, model, stream)
 
 
 def test_a_query_parameter_is_decoded():

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from switchgear.core import virtual_key
+from switchgear.dialects.registry import DEFAULT
 from switchgear.edge import standing
 from switchgear.edge.plan import Planner
 from switchgear.replica.entries import KeyEntry, SecretHash, Snapshot
@@ -61,7 +62,7 @@ def asked():
     gate = SimpleNamespace(replica=replica, peppers=PEPPERS, clock=clock, planner=Planner(lambda _: None))
     context = SimpleNamespace(
         exchange=exchange,
-        endpoint=SimpleNamespace(dialect="openai"),
+        endpoint=SimpleNamespace(dialect=DEFAULT),
         started_s=0.0,
         key=None,
         snapshot=None,

@@ -8,6 +8,7 @@ import pytest
 
 from switchgear.core import problems
 from switchgear.core.steps import finish
+from switchgear.dialects.registry import DEFAULT
 from switchgear.dialects.request import parse
 from switchgear.edge.context import RequestContext
 from switchgear.edge.paths import Endpoint
@@ -98,7 +99,7 @@ def begun(clock):
     context = RequestContext(exchange, "0" * 32, clock.wall_ms(), clock.monotonic_s())
     body = json.dumps({"model": "m", "stream": True, "messages": [{"role": "user", "content": "x" * 400}]}).encode()
     context.request = parse(body, "openai", "chat")
-    context.endpoint = Endpoint("chat", b"POST", "chat", "openai", "/chat/completions")
+    context.endpoint = Endpoint("chat", b"POST", "chat", DEFAULT, "/chat/completions")
     context.key = KeyEntry("k", "k", 1, [])
     context.client = SimpleNamespace(retry=None, wants_cost=False, timeout_s=None)
     context.input_estimate = 100
@@ -217,7 +218,7 @@ def test_what_a_large_body_becomes_in_another_dialect_counts_as_held(clock, room
     context = RequestContext(exchange, "0" * 32, clock.wall_ms(), clock.monotonic_s())
     body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x" * 200_000}]}).encode()
     context.request, context.bytes_in = parse(body, "openai", "chat"), len(body)
-    context.endpoint = Endpoint("chat", b"POST", "chat", "openai", "/chat/completions")
+    context.endpoint = Endpoint("chat", b"POST", "chat", DEFAULT, "/chat/completions")
     context.client = SimpleNamespace(retry=None, wants_cost=False, timeout_s=None)
     candidate = Candidate(
         ProviderEntry(name="up", dialects=("anthropic",), credentials=("c",)), "c", "m", None, Timeouts()

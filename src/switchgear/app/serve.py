@@ -22,6 +22,7 @@ from switchgear.core.log_line import Settings
 from switchgear.core.secret import Secret
 from switchgear.pricing.price import Price, Rate
 from switchgear.providers import endpoint
+from switchgear.providers.catalogue import GENERIC
 from switchgear.vault.box import Put
 from switchgear.vault.kek import PublicKey
 
@@ -370,7 +371,7 @@ def _with_demo(compiled: Compiled, port: int) -> Compiled:
     place = endpoint.parse(f"http://127.0.0.1:{port}/v1", auth="none", allow_private=True)
     spec = ProviderSpec(
         name="demo",
-        dialects=("openai", "responses", "anthropic", "gemini", "bedrock", "cohere"),
+        dialects=tuple(GENERIC),
         endpoint=place,
         pricing_id=None,
         credentials=("none",),

@@ -15,7 +15,10 @@ from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import Beside, Other, TokenUsage
 from switchgear.dialects import hub, media, reasoning, references
+from switchgear.dialects.dialect import ClientPath, Dialect, ErrorShape, ModelList
+from switchgear.dialects.errors import Fault
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
+from switchgear.dialects.model_lists import Card, described
 from switchgear.dialects.reading import Ears, Reading, State, cap
 from switchgear.dialects.shape import Node, encode, foreign_tools, object_of, text_of_object
 from switchgear.dialects.streams import SseDecoder, sse_event
@@ -766,3 +769,53 @@ def _listen(event: Node, state: State) -> None:
 
 
 EARS = Ears((b'"message_start"', b'"message_delta"', b'"message_stop"', b'"error"', b'"file_id"'), _listen)
+
+
+# The row
+
+
+def _error_body(fault: Fault) -> dict[str, Any]:
+    error = {"type": fault.anthropic_type, "message": fault.message}
+    return {"type": "error", "error": error, "request_id": fault.request_id}
+
+
+def _model_card(card: Card) -> dict[str, Any]:
+    return {
+        "type": "model",
+        "id": card.name,
+        "display_name": card.name,
+        "created_at": "2026-01-01T00:00:00Z",
+        "max_input_tokens": card.context_window,
+        "max_tokens": card.max_output_tokens,
+    } | described(card)
+
+
+def _model_page(items: list[dict[str, Any]]) -> dict[str, Any]:
+    ends = {"first_id": items[0]["id"] if items else None, "last_id": items[-1]["id"] if items else None}
+    return {"data": items, "has_more": False, **ends}
+
+
+ROW = Dialect(
+    name="anthropic",
+    errors=ErrorShape(
+        _error_body,
+        lambda fault, body, number: b"event: error\ndata: %b\n\n" % body,
+        too_long=("prompt is too long", "prompt is too long: {tokens} tokens > {limit} maximum"),
+        overloaded_status=529,
+    ),
+    client_paths=(
+        ClientPath(path="/messages", operation="chat", name="messages"),
+        ClientPath(path="/messages/count_tokens", operation="count_tokens", name="count_tokens"),
+        ClientPath(path="/models/{model}:rawPredict", operation="chat", name="messages", stream=False),
+        ClientPath(path="/models/{model}:streamRawPredict", operation="chat", name="messages", stream=True),
+    ),
+    known_path=re.compile(rb"/messages"),
+    known_header=b"anthropic-version",
+    models=ModelList(_model_card, _model_page),
+    forwarded_prefixes=(b"anthropic-", b"x-goog-"),
+    headers=((b"anthropic-version", b"2023-06-01"),),  # the version that is written here
+    id_header=b"request-id",
+    count=lambda count: {"input_tokens": count},
+    stream_usage_at=("usage",),
+    early_usage=b'"message_start"',  # it tells the input, long before the end
+)

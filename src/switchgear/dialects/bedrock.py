@@ -15,8 +15,10 @@ from msgspec import Raw
 from switchgear.core.errors import UNREADABLE, ProtocolError
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects import hub, media, reasoning
+from switchgear.dialects import chat, hub, media, reasoning
 from switchgear.dialects.anthropic import MAKERS, MAX_TOKENS_DEFAULT, THINKING_MIN, closed_schema, safe_id
+from switchgear.dialects.dialect import ClientPath, Dialect, ErrorShape
+from switchgear.dialects.errors import Fault
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.reading import Reading, State, cap, usage_reader
 from switchgear.dialects.shape import (
@@ -677,3 +679,59 @@ def listen(kind: str, event: Node, state: State) -> None:
         state.reading.usage = usage_of_raw(event.raw("usage"))
         state.reading.service_tier = _tier(event)
         state.is_done = True
+
+
+# The row
+
+_ERROR_TYPES = {
+    400: "ValidationException",
+    401: "AccessDeniedException",
+    403: "AccessDeniedException",
+    404: "ResourceNotFoundException",
+    408: "ModelTimeoutException",
+    424: "ModelErrorException",
+    429: "ThrottlingException",
+    500: "InternalServerException",
+    502: "ModelErrorException",
+    503: "ServiceUnavailableException",
+    504: "ModelTimeoutException",
+}
+
+
+def _error_headers(fault: Fault) -> bytes:
+    default = "ValidationException" if fault.status < 500 else "InternalServerException"
+    return b"x-amzn-errortype: %b\r\n" % _ERROR_TYPES.get(fault.status, default).encode()
+
+
+def _error_event(fault: Fault, body: bytes, sequence_number: int) -> bytes:
+    kind = "modelStreamErrorException" if fault.status >= 500 else "validationException"
+    return eventstream.exception(kind, body)
+
+
+def _path(verb: str, operation: str, name: str, stream: bool = False) -> ClientPath:
+    return ClientPath(path=f"/model/{{model}}/{verb}", operation=operation, name=name, stream=stream)
+
+
+ROW = Dialect(
+    name="bedrock",
+    errors=ErrorShape(
+        lambda fault: {"message": fault.message},
+        _error_event,
+        _error_headers,
+        too_long=(
+            "Input is too long for requested model",
+            "Input is too long for requested model: {tokens} tokens > {limit}",
+        ),
+    ),
+    client_paths=(
+        _path("converse", "chat", "converse"),
+        _path("converse-stream", "chat", "converse", stream=True),
+        _path("invoke", "invoke", "invoke"),
+        _path("invoke-with-response-stream", "invoke", "invoke", stream=True),
+        _path("count-tokens", "count_tokens", "count_tokens"),
+    ),
+    known_path=re.compile(rb"/model/"),
+    models=chat.ROW.models,
+    id_header=b"x-amzn-requestid",
+    count=lambda count: {"inputTokens": count},
+)

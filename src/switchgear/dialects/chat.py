@@ -16,7 +16,10 @@ from switchgear.core.errors import UNREADABLE, ProtocolError
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import Beside, TokenUsage
 from switchgear.dialects import hub, media, openai, reasoning
+from switchgear.dialects.dialect import ClientPath, Dialect, ErrorShape, ModelList
+from switchgear.dialects.errors import Fault
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
+from switchgear.dialects.model_lists import Card, described
 from switchgear.dialects.request import CONSUMED
 from switchgear.dialects.shape import Node, check_event, encode, foreign_tools
 from switchgear.providers.quirks import Quirks
@@ -872,3 +875,49 @@ class StreamEncoder:
         if self._show_usage and event.usage is not None:
             out += b"data: %b\n\n" % encode({**self._head(), "choices": [], "usage": encode_usage(event.usage)})
         return out + b"data: [DONE]\n\n"
+
+
+# The row
+
+
+def error_body(fault: Fault) -> dict[str, Any]:
+    """Build an error; responses say it alike."""
+    body = {"message": fault.message, "type": fault.openai_type, "param": fault.param, "code": fault.openai_code}
+    return {"error": body}
+
+
+def model_card(card: Card) -> dict[str, Any]:
+    """Build one model's object (OpenAI API reference, "Models", as of 2026-11)."""
+    return {"id": card.name, "object": "model", "created": 0, "owned_by": card.provider} | described(card)
+
+
+def _path(path: str, operation: str, *, in_deployments: bool = False) -> ClientPath:
+    return ClientPath(path=path, operation=operation, name=operation, in_deployments=in_deployments)
+
+
+ROW = Dialect(
+    name="openai",
+    errors=ErrorShape(
+        error_body,
+        lambda fault, body, number: b"data: %b\n\n" % body,
+        too_long=(
+            "maximum context length",
+            "This model's maximum context length is {limit} tokens. However, your messages resulted in {tokens} tokens.",
+        ),
+    ),
+    client_paths=(
+        _path("/chat/completions", "chat", in_deployments=True),
+        _path("/completions", "completions", in_deployments=True),
+        _path("/embeddings", "embeddings", in_deployments=True),
+        _path("/images/generations", "images", in_deployments=True),
+        _path("/images/edits", "image_edits", in_deployments=True),
+        _path("/images/variations", "image_variations"),
+        _path("/audio/speech", "speech", in_deployments=True),
+        _path("/audio/transcriptions", "transcriptions", in_deployments=True),
+        _path("/audio/translations", "translations", in_deployments=True),
+        _path("/moderations", "moderations"),
+        _path("/rerank", "rerank"),
+    ),
+    models=ModelList(model_card, lambda items: {"object": "list", "data": items}),
+    stream_usage_at=("usage",),
+)

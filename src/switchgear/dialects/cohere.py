@@ -4,13 +4,16 @@ Cohere API reference, "Chat" and "Streaming" (as of 2026-11). Usage: `billed_uni
 includes Cohere's own prompt, is used where it stands alone.
 """
 
+import re
 from typing import Any
 
 import msgspec
 
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects import hub, media, reasoning
+from switchgear.dialects import chat, hub, media, reasoning
+from switchgear.dialects.dialect import ClientPath, Dialect, ErrorShape
+from switchgear.dialects.errors import Fault
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.reading import Ears, Reading, State, cap, usage_reader
 from switchgear.dialects.shape import Node, encode, foreign_tools
@@ -450,3 +453,25 @@ def _listen(event: Node, state: State) -> None:
 
 
 EARS = Ears((b'"message-start"', b'"message-end"'), _listen)
+
+
+# The row
+
+
+def _error_event(fault: Fault, body: bytes, sequence_number: int) -> bytes:
+    delta = {"finish_reason": "ERROR", "error": fault.message}
+    return b"event: message-end\ndata: %b\n\n" % encode({"type": "message-end", "delta": delta})
+
+
+ROW = Dialect(
+    name="cohere",
+    errors=ErrorShape(lambda fault: {"message": fault.message}, _error_event),
+    client_paths=(
+        ClientPath(path="/v2/chat", operation="chat", name="chat"),
+        ClientPath(path="/v2/embed", operation="embeddings", name="embeddings"),
+        ClientPath(path="/v2/rerank", operation="rerank", name="rerank"),
+    ),
+    known_path=re.compile(rb"/v2/"),
+    models=chat.ROW.models,
+    stream_usage_at=("delta", "usage"),
+)

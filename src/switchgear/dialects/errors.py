@@ -1,11 +1,10 @@
-"""Refusals and broken streams in each dialect's own shape (docs/contract.md §5). Level 1.
+"""What is said of a refusal or of a provider's error, whatever the dialect that says it (docs/contract.md §5). Level 1.
 
 Sources (as of 2026-11): OpenAI API reference, "Error codes"; Anthropic API reference, "Errors"; Google AIP-193;
 Amazon Bedrock API reference, "Common errors"; Cohere API reference, "Errors".
 """
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -13,36 +12,9 @@ import msgspec
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.problems import Problem
 from switchgear.dialects import meanings
-from switchgear.dialects.shape import InvalidBodyError, decode_event, encode
-from switchgear.wire import eventstream
+from switchgear.dialects.shape import InvalidBodyError, decode_event
 
 _OPENAI_CODES = frozenset({"model_not_found", "model_unpriced", "unknown_path", "content_policy_violation"})
-_GOOGLE = {
-    400: "INVALID_ARGUMENT",
-    401: "UNAUTHENTICATED",
-    403: "PERMISSION_DENIED",
-    404: "NOT_FOUND",
-    405: "INVALID_ARGUMENT",
-    408: "DEADLINE_EXCEEDED",
-    429: "RESOURCE_EXHAUSTED",
-    500: "INTERNAL",
-    502: "UNAVAILABLE",
-    503: "UNAVAILABLE",
-    504: "DEADLINE_EXCEEDED",
-}
-_BEDROCK = {
-    400: "ValidationException",
-    401: "AccessDeniedException",
-    403: "AccessDeniedException",
-    404: "ResourceNotFoundException",
-    408: "ModelTimeoutException",
-    424: "ModelErrorException",
-    429: "ThrottlingException",
-    500: "InternalServerException",
-    502: "ModelErrorException",
-    503: "ServiceUnavailableException",
-    504: "ModelTimeoutException",
-}
 _BY_STATUS = {
     400: ("invalid_request_error", "invalid_request_error"),
     401: ("authentication_error", "authentication_error"),
@@ -96,13 +68,13 @@ _CODES: dict[meanings.Meaning, str] = {
 }
 
 
-def of_upstream(status: int, body: bytes, request_id: str, dialect: str) -> Fault:
-    """Turn another dialect's error into what is said to a client of `dialect`: its status and its sentence, in words that
-    the client acts on."""
+def of_upstream(status: int, body: bytes, request_id: str, too_long: tuple[str, str] | None) -> Fault:
+    """Turn another dialect's error into what is said to a client: its status and its sentence, in words that the client acts
+    on (`ErrorShape.too_long`)."""
     message = message_of(body)
     found = meanings.find(status, body, message)
     if found is not None:
-        message = meanings.words(dialect, found, message)
+        message = meanings.words(too_long, found, message)
         status = 400 if found.meaning == "context_length" else status
     openai_type, anthropic_type = _BY_STATUS.get(
         status, ("server_error" if status >= 500 else "invalid_request_error",) * 2
@@ -197,75 +169,3 @@ def label_of(body: bytes) -> str:
     ]
     found = [text for text in dict.fromkeys(found) if text != "error"]
     return f" ({', '.join(found)})" if found else ""
-
-
-def _openai(fault: Fault) -> dict[str, Any]:
-    body = {"message": fault.message, "type": fault.openai_type, "param": fault.param, "code": fault.openai_code}
-    return {"error": body}
-
-
-def _anthropic(fault: Fault) -> dict[str, Any]:
-    error = {"type": fault.anthropic_type, "message": fault.message}
-    return {"type": "error", "error": error, "request_id": fault.request_id}
-
-
-def _gemini(fault: Fault) -> dict[str, Any]:
-    default = "INVALID_ARGUMENT" if fault.status < 500 else "INTERNAL"
-    error: dict[str, Any] = {
-        "code": fault.status,
-        "message": fault.message,
-        "status": _GOOGLE.get(fault.status, default),
-    }
-    if fault.retry_after_s is not None:
-        kind = "type.googleapis.com/google.rpc.RetryInfo"
-        error["details"] = [{"@type": kind, "retryDelay": f"{fault.retry_after_s}s"}]
-    return {"error": error}
-
-
-def _plain(fault: Fault) -> dict[str, Any]:
-    return {"message": fault.message}
-
-
-_SHAPES: dict[str, Callable[[Fault], dict[str, Any]]] = {
-    "openai": _openai,
-    "responses": _openai,
-    "anthropic": _anthropic,
-    "gemini": _gemini,
-    "bedrock": _plain,
-    "cohere": _plain,
-}
-
-
-DIALECTS = frozenset(_SHAPES)
-
-
-def render(dialect: str, fault: Fault) -> tuple[bytes, bytes]:
-    """Return (further header lines, body) of an error response."""
-    body = encode(_SHAPES[dialect](fault))
-    if dialect == "bedrock":
-        default = "ValidationException" if fault.status < 500 else "InternalServerException"
-        return b"x-amzn-errortype: %b\r\n" % _BEDROCK.get(fault.status, default).encode(), body
-    return b"", body
-
-
-def render_event(dialect: str, fault: Fault, sequence_number: int = 0) -> bytes:
-    """Return the bytes that end a broken stream: never a clean end."""
-    if dialect == "responses":
-        error = {"code": fault.openai_code or fault.openai_type, "message": fault.message}
-        response = {"id": "resp_" + fault.request_id, "object": "response", "created_at": 0, "status": "failed"}
-        response |= {"error": error, "incomplete_details": None, "output": [], "model": "", "usage": None}
-        event = {"type": "response.failed", "sequence_number": sequence_number, "response": response}
-        return b"event: response.failed\ndata: %b\n\n" % encode(event)
-    body = encode(_SHAPES[dialect](fault))
-    if dialect == "anthropic":
-        return b"event: error\ndata: %b\n\n" % body
-    if dialect == "bedrock":
-        kind = "modelStreamErrorException" if fault.status >= 500 else "validationException"
-        return eventstream.exception(kind, body)
-    if dialect == "cohere":
-        delta = {"finish_reason": "ERROR", "error": fault.message}
-        event = {"type": "message-end", "delta": delta}
-        return b"event: message-end\ndata: %b\n\n" % encode(event)
-    if dialect == "gemini":
-        return b"data: %b\r\n\r\n" % body
-    return b"data: %b\n\n" % body

@@ -18,7 +18,10 @@ from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import Beside, TokenUsage
 from switchgear.dialects import hub, media, reasoning
+from switchgear.dialects.dialect import ClientPath, Dialect, ErrorShape, ModelList
+from switchgear.dialects.errors import Fault
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
+from switchgear.dialects.model_lists import Card, described
 from switchgear.dialects.reading import Ears, Reading, State, cap, usage_reader
 from switchgear.dialects.shape import (
     ITEMS_MAX,
@@ -859,3 +862,77 @@ def _listen(event: Node, state: State) -> None:
 SEARCHES_MAX = 1_000
 """Searches of one answer that are remembered."""
 EARS = Ears((b'"finishReason"', b'"error"', b'"blockReason"', b'"webSearchQueries"'), _listen, b'"usageMetadata"')
+
+
+# The row
+
+_GOOGLE = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    405: "INVALID_ARGUMENT",
+    408: "DEADLINE_EXCEEDED",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
+
+def _error_body(fault: Fault) -> dict[str, Any]:
+    default = "INVALID_ARGUMENT" if fault.status < 500 else "INTERNAL"
+    error: dict[str, Any] = {
+        "code": fault.status,
+        "message": fault.message,
+        "status": _GOOGLE.get(fault.status, default),
+    }
+    if fault.retry_after_s is not None:
+        kind = "type.googleapis.com/google.rpc.RetryInfo"
+        error["details"] = [{"@type": kind, "retryDelay": f"{fault.retry_after_s}s"}]
+    return {"error": error}
+
+
+def _model_card(card: Card) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "name": f"models/{card.name}",
+        "displayName": card.name,
+        "supportedGenerationMethods": ["generateContent", "countTokens"],
+    }
+    limits = {"inputTokenLimit": card.context_window, "outputTokenLimit": card.max_output_tokens}
+    return out | {name: value for name, value in limits.items() if value is not None} | described(card)
+
+
+def _path(verb: str, operation: str, name: str, stream: bool = False) -> ClientPath:
+    return ClientPath(path=f"/models/{{model}}:{verb}", operation=operation, name=name, stream=stream)
+
+
+ROW = Dialect(
+    name="gemini",
+    errors=ErrorShape(
+        _error_body,
+        lambda fault, body, number: b"data: %b\r\n\r\n" % body,
+        too_long=(
+            "input token count",
+            "The input token count ({tokens}) exceeds the maximum number of tokens allowed ({limit}).",
+        ),
+    ),
+    client_paths=(
+        _path("generateContent", "chat", "generateContent"),
+        _path("streamGenerateContent", "chat", "streamGenerateContent", stream=True),
+        _path("countTokens", "count_tokens", "count_tokens"),
+        _path("embedContent", "embeddings", "embeddings"),
+        _path("batchEmbedContents", "embeddings_batch", "embeddings"),
+    ),
+    known_path=re.compile(rb"/v1beta|(?:/projects/[^/]+/locations/[^/]+)?(?:/publishers/[^/]+)?/models/.+:[A-Za-z]+\Z"),
+    known_header=b"x-goog-api-key",
+    key_in_query=True,
+    models=ModelList(_model_card, lambda items: {"models": items}, root=b"/v1beta"),
+    forwarded_prefixes=(b"anthropic-", b"x-goog-"),
+    streams_array=True,
+    count=lambda count: {"totalTokens": count},
+    usage_at=("usageMetadata",),
+    stream_usage_at=("usageMetadata",),
+    paths_name_things=True,
+)

@@ -64,35 +64,15 @@ def find(status: int, body: bytes, message: str) -> Found | None:
     return Found(meaning, numbers[-1], numbers[-2])
 
 
-def words(dialect: str, found: Found, message: str) -> str:
-    """Return the sentence for a client of `dialect`: in its provider's words where it acts on them, else as it came."""
-    if found.meaning != "context_length" or dialect not in _WORDS or _WORDS[dialect][0] in message:
+def words(too_long: tuple[str, str] | None, found: Found, message: str) -> str:
+    """Return the sentence for a client: in its provider's words where it acts on them (`ErrorShape.too_long`), else as it
+    came."""
+    if found.meaning != "context_length" or too_long is None or too_long[0] in message:
         return message
-    plain, counted = _WORDS[dialect]
+    plain, counted = too_long
     if found.tokens is None or found.tokens_max is None:
         return f"{plain}: {message}"
     return counted.format(tokens=found.tokens, limit=found.tokens_max)
-
-
-_WORDS = {
-    "anthropic": ("prompt is too long", "prompt is too long: {tokens} tokens > {limit} maximum"),
-    "gemini": (
-        "input token count",
-        "The input token count ({tokens}) exceeds the maximum number of tokens allowed ({limit}).",
-    ),
-    "bedrock": (
-        "Input is too long for requested model",
-        "Input is too long for requested model: {tokens} tokens > {limit}",
-    ),
-    "openai": (
-        "maximum context length",
-        "This model's maximum context length is {limit} tokens. However, your messages resulted in {tokens} tokens.",
-    ),
-    "responses": (
-        "exceeds the context window",
-        "Your input exceeds the context window of this model: {tokens} tokens > {limit}. Please adjust your input.",
-    ),
-}
 
 
 def retry_delay_s(body: bytes) -> int | None:

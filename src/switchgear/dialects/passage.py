@@ -31,7 +31,7 @@ from switchgear.dialects.fitting import fit
 from switchgear.dialects.json_guard import JsonRefusedError, scan_steps
 from switchgear.dialects.model_facts import facts_of
 from switchgear.dialects.reading import BinaryListener, Ears, Listener, Reading
-from switchgear.dialects.registry import TRANSLATORS
+from switchgear.dialects.registry import BY_NAME, TRANSLATORS
 from switchgear.dialects.request import LARGE_BYTES, Body, Request, upstream_body
 from switchgear.dialects.shape import (
     CONTAINERS_MAX,
@@ -189,6 +189,8 @@ class Passage:
         "path",
         "pending",
         "provider_dialect",
+        "provider_row",
+        "row",
     )
 
     def __init__(
@@ -198,6 +200,7 @@ class Passage:
         self._answer_id = None if answer_id is None else ID_PREFIXES.get(dialect, "") + answer_id
         self._model = request.model
         self._created = created
+        self.row, self.provider_row = BY_NAME[dialect], BY_NAME[provider_dialect]
         self.dialect = dialect
         """What the client hears."""
         self.provider_dialect = provider_dialect
@@ -397,8 +400,9 @@ class Passage:
 
     def error_in_words(self, status: int, body: bytes, request_id: str) -> tuple[int, bytes, bytes]:
         """The same, in the client's dialect whatever came."""
-        fault = errors.of_upstream(status, body, request_id, self.dialect)
-        more, rendered = errors.render(self.dialect, fault)
+        row = self.row
+        fault = errors.of_upstream(status, body, request_id, row.errors.too_long)
+        more, rendered = row.error(fault)
         if fault.retry_after_s is not None:
             more += b"retry-after: %d\r\n" % fault.retry_after_s
         return fault.status, more, rendered
@@ -447,7 +451,7 @@ class Passage:
         if self.as_array:
             return b""  # the missing "]" says it
         number = _sequence_number(meter) + 1 if meter is not None and self.dialect == "responses" else 0
-        return errors.render_event(self.dialect, fault, number)
+        return self.row.error_event(fault, number)
 
 
 def _node_of(body: bytes, values_max: int = VALUES_MAX) -> Steps[Node]:

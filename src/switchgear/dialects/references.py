@@ -586,8 +586,9 @@ _OBJECTS = frozenset({"conversation", "container", "prompt", "voice", "audio"})
 """Keys whose value may be an object with an id."""
 
 
-def find_in_path(path: str, is_gemini: bool) -> list[Reference]:
-    """Return the ids that stand in a raw path, decoded; Gemini's names include their collection."""
+def find_in_path(path: str, names_things: bool) -> list[Reference]:
+    """Return the ids that stand in a raw path, decoded. `names_things`: an id includes its collection
+    (`Dialect.paths_name_things`)."""
     found = []
     segments = [segment for segment in path.split("/") if segment]
     for number, segment in enumerate(segments[1:], 1):
@@ -596,7 +597,7 @@ def find_in_path(path: str, is_gemini: bool) -> list[Reference]:
         if before is None or segment in _ACTIONS or is_name:
             continue
         kind = COLLECTIONS[before]
-        is_named = kind == "named" or is_gemini
+        is_named = kind == "named" or names_things
         name = f"{before}/{segment}" if is_named else segment
         found.append(Reference("named" if is_named else kind, name[:ID_BYTES_MAX], "path"))
     return found
@@ -728,3 +729,8 @@ def is_id(text: str) -> bool:
 
 def _plain(found: Iterable[Any]) -> list[str]:
     return list(dict.fromkeys(text for text in found if isinstance(text, str) and is_id(text)))[:KEPT_MAX]
+
+
+def is_stored_answer(dialect: str, answer_id: str) -> bool:
+    """Tell whether a provider may keep what it answered under this id, to a client of `dialect`."""
+    return dialect == "responses" and answer_id.startswith("resp_")

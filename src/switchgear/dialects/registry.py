@@ -1,6 +1,6 @@
-"""The table of dialects: what each one is called and who translates it. Level 1.
+"""The dialects that are spoken, and who translates each. Level 1.
 
-Adding a dialect is a module with the functions named here and a row in `DIALECTS` (docs/dialects.md).
+Adding a dialect is a module that ends in a row, and a line in `DIALECTS` (docs/dialects.md).
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ import msgspec
 
 from switchgear.core.steps import Stepwise
 from switchgear.dialects import anthropic, bedrock, chat, cohere, gemini, hub, responses
+from switchgear.dialects.dialect import Dialect
 from switchgear.dialects.shape import Node
 from switchgear.providers.quirks import Quirks
 
@@ -69,3 +70,8 @@ TRANSLATORS: dict[str, Translator] = {
     "bedrock": _translator(bedrock),
     "cohere": _translator(cohere),
 }
+
+DIALECTS: tuple[Dialect, ...] = (chat.ROW, responses.ROW, anthropic.ROW, gemini.ROW, bedrock.ROW, cohere.ROW)
+"""The first is what a client is taken to speak that does not show it."""
+DEFAULT = DIALECTS[0]
+BY_NAME: dict[str, Dialect] = {row.name: row for row in DIALECTS}

@@ -5,6 +5,7 @@ something that a provider stored (`previous_response_id`, `conversation`, item r
 providers of another dialect, with the field's name. Codex's freeform tools (`custom`) become functions with one `input`.
 """
 
+import re
 from typing import Any
 
 import msgspec
@@ -13,8 +14,11 @@ from msgspec import Raw
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import Beside, Other, TokenUsage
-from switchgear.dialects import hub, media, openai, reasoning, references
+from switchgear.dialects import chat, hub, media, openai, reasoning, references
+from switchgear.dialects.dialect import ClientPath, Dialect, ErrorShape, ModelList
+from switchgear.dialects.errors import Fault
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
+from switchgear.dialects.model_lists import Card
 from switchgear.dialects.reading import Ears, Reading, State, cap, cost_of, usage_reader
 from switchgear.dialects.shape import TRANSLATION_ERRORS, Node, decode, encode, foreign_tools
 from switchgear.dialects.streams import SseDecoder, sse_event
@@ -881,4 +885,57 @@ def _listen(event: Node, state: State) -> None:
 EARS = Ears(
     (b'"response.created"', b'"response.completed"', b'"response.incomplete"', b'"response.failed"', b'"type":"error"'),
     _listen,
+)
+
+
+# The row
+
+
+def _error_event(fault: Fault, body: bytes, sequence_number: int) -> bytes:
+    error = {"code": fault.openai_code or fault.openai_type, "message": fault.message}
+    response = {"id": "resp_" + fault.request_id, "object": "response", "created_at": 0, "status": "failed"}
+    response |= {"error": error, "incomplete_details": None, "output": [], "model": "", "usage": None}
+    event = {"type": "response.failed", "sequence_number": sequence_number, "response": response}
+    return b"event: response.failed\ndata: %b\n\n" % encode(event)
+
+
+def _model_card(card: Card) -> dict[str, Any]:
+    """Codex's catalogue (openai/codex, `codex-rs/protocol`, as of 2026-11)."""
+    return {
+        "slug": card.name,
+        "display_name": card.name,
+        "context_window": card.context_window,
+        "supported_reasoning_levels": [
+            {"effort": effort, "description": effort} for effort in ("low", "medium", "high")
+        ],
+        "default_reasoning_level": "medium",
+        "shell_type": "default",
+        "visibility": "list",
+        "supported_in_api": True,
+        "priority": 0,
+    }
+
+
+ROW = Dialect(
+    name="responses",
+    errors=ErrorShape(
+        chat.error_body,
+        _error_event,
+        too_long=(
+            "exceeds the context window",
+            "Your input exceeds the context window of this model: {tokens} tokens > {limit}. Please adjust your input.",
+        ),
+    ),
+    client_paths=(
+        ClientPath(path="/responses", operation="chat", name="responses"),
+        ClientPath(path="/responses/compact", operation="compact", name="compact"),
+        ClientPath(path="/responses/input_tokens", operation="count_tokens", name="count_tokens"),
+        ClientPath(path="/responses/{id}", operation="stored", name="response", method="GET"),
+        ClientPath(path="/responses/{id}/input_items", operation="stored_items", name="response", method="GET"),
+        ClientPath(path="/responses/{id}/cancel", operation="stored_cancel", name="response"),
+    ),
+    known_path=re.compile(rb"/responses"),
+    models=ModelList(_model_card, lambda items: {"models": items}, query=b"client_version"),
+    count=lambda count: {"object": "response.input_tokens", "input_tokens": count},
+    stream_usage_at=("response", "usage"),
 )

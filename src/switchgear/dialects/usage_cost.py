@@ -8,26 +8,9 @@ from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.money import format_usd
+from switchgear.dialects.dialect import Dialect
 from switchgear.dialects.shape import encode
 from switchgear.wire import sse
-
-PLAIN: dict[str, tuple[str, ...]] = {
-    "openai": ("usage",),
-    "responses": ("usage",),
-    "anthropic": ("usage",),
-    "gemini": ("usageMetadata",),
-    "bedrock": ("usage",),
-    "cohere": ("usage",),
-}
-"""Where a plain answer says its usage."""
-STREAMED: dict[str, tuple[str, ...]] = {
-    "openai": ("usage",),
-    "responses": ("response", "usage"),
-    "anthropic": ("usage",),
-    "gemini": ("usageMetadata",),
-    "cohere": ("delta", "usage"),
-}
-"""Where the event of a stream says it that tells the final usage."""
 
 HELD_BYTES_MAX = 65_536
 """What may follow the last usage: a proper end is a few hundred bytes."""
@@ -57,9 +40,9 @@ class Rider:
     """Lets a stream pass and holds back the event that may be the last to tell the usage, and what follows it, until the cost is
     known or a later such event comes."""
 
-    def __init__(self, dialect: str) -> None:
-        self._path = STREAMED[dialect]
-        self._dialect = dialect
+    def __init__(self, path: tuple[str, ...], early_usage: bytes) -> None:
+        self._path = path
+        self._early_usage = early_usage
         self._splitter = sse.Splitter()
         self._held: list[bytes] = []
         self._held_bytes = 0
@@ -91,8 +74,8 @@ class Rider:
     def _tells_usage(self, event: bytes) -> bool:
         if self._path[-1].encode() not in event:
             return False
-        if self._dialect == "anthropic" and b'"message_start"' in event:
-            return False  # it tells the input, long before the end
+        if self._early_usage and self._early_usage in event:
+            return False
         data = sse.event_data(event)
         try:
             for name in self._path:
@@ -111,6 +94,8 @@ class Rider:
         return b"\n".join([*kept, b"data: " + changed, b"", b""])
 
 
-def rider(dialect: str, as_array: bool) -> Rider | None:
+def rider(dialect: Dialect, as_array: bool) -> Rider | None:
     """Return what adds the cost to a stream of a dialect; None where that is not done."""
-    return Rider(dialect) if dialect in STREAMED and not as_array else None
+    if dialect.stream_usage_at is None or as_array:
+        return None
+    return Rider(dialect.stream_usage_at, dialect.early_usage)

@@ -35,8 +35,8 @@ class _Claim:
         self.verified: KeyEntry | None = None
 
 
-def presented_token(head: RequestHead, is_gemini: bool = False) -> str | Problem:
-    """Return the one token that a request presents; Gemini's clients may put it into the query."""
+def presented_token(head: RequestHead, in_query: bool = False) -> str | Problem:
+    """Return the one token that a request presents; clients of some dialects may put it into the query."""
     headers = head.headers
     found: bytes | None = None
     value = headers.get(_AUTHORIZATION)
@@ -52,7 +52,7 @@ def presented_token(head: RequestHead, is_gemini: bool = False) -> str | Problem
             if place in head.repeated or (found is not None and not hmac.compare_digest(found, value)):
                 return _TWO_KEYS
             found = value
-    if b"?" in head.target and is_gemini:
+    if b"?" in head.target and in_query:
         value = paths.query(head.target, b"key")
         if value:
             if found is not None and not hmac.compare_digest(found, value):
@@ -72,7 +72,7 @@ def authenticate(
     shared = context.exchange.head.shared
     claim: _Claim | None = shared.get("claim")
     if claim is None:
-        token = presented_token(context.exchange.head, context.endpoint.dialect == "gemini")
+        token = presented_token(context.exchange.head, context.endpoint.dialect.key_in_query)
         if isinstance(token, Problem):
             return token
         claim = shared["claim"] = _Claim(virtual_key.parse_id(token) or "", virtual_key.digest(token))

@@ -18,10 +18,11 @@ from switchgear.core.log_line import Report
 from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps
 from switchgear.dialects import errors, guides, model_lists
+from switchgear.dialects.dialect import Dialect
+from switchgear.dialects.registry import DIALECTS
 from switchgear.edge import litellm, paths, pipeline, settle, standing, telling
 from switchgear.edge.context import RequestContext
 from switchgear.edge.counters import Tally
-from switchgear.edge.heads import ID_HEADERS
 from switchgear.edge.outbox import Outbox
 from switchgear.edge.plan import Planner
 from switchgear.edge.settle import DenialLog
@@ -42,7 +43,7 @@ PLAIN_HOST = re.compile(rb"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253})|\[[0-9A-Fa-f:.
 STORED_MAX = 10_000
 STORED_WAIT_S = 0.1
 DAY_MS = 86_400_000
-UNKNOWN = {dialect: paths.Endpoint("unknown", b"", None, dialect, needs_key=False) for dialect in errors.DIALECTS}
+UNKNOWN = {row.name: paths.Endpoint("unknown", b"", None, row, needs_key=False) for row in DIALECTS}
 """What stands for a path that is not served, in the shape that its client reads."""
 _JSON = b"content-type: application/json\r\n"
 
@@ -117,7 +118,7 @@ class Gate:
             match = shared["path"] = paths.find(head.target)
         if match is None or (match.endpoint.compat and not self._is_compatible(match.endpoint.compat)):
             shown = head.target.partition(b"?")[0][:128].decode("ascii", "replace")
-            context.endpoint = UNKNOWN[paths.dialect_of(head.target, head.headers)]
+            context.endpoint = UNKNOWN[paths.dialect_of(head.target, head.headers).name]
             self._turn_away(context, Problem(problems.UNKNOWN_PATH, f"there is nothing at {shown}"))
             return
         endpoint = context.endpoint = match.endpoint
@@ -242,7 +243,7 @@ class Gate:
     ) -> tuple[bytes, bytes]:
         """Return (header lines, body) of a refusal, in the shape that belongs to the path."""
         dialect = paths.dialect_of(target, headers)
-        more, body = errors.render(dialect, errors.of_problem(problem, request_id))
+        more, body = dialect.error(errors.of_problem(problem, request_id))
         return self._error_headers(problem, request_id, target, dialect) + more, body
 
     # refusals
@@ -253,9 +254,9 @@ class Gate:
             return
         dialect = context.endpoint.dialect
         status = problem.case.status
-        if problem.case is problems.OVERLOADED and dialect == "anthropic":
-            status = 529  # what its clients take for "try again later"
-        more, body = errors.render(dialect, errors.of_problem(problem, context.id))
+        if problem.case is problems.OVERLOADED:
+            status = dialect.errors.overloaded_status
+        more, body = dialect.error(errors.of_problem(problem, context.id))
         lines = self._error_headers(problem, context.id, context.exchange.head.target, dialect)
         context.exchange.send(status, lines + headers + more, body)
 
@@ -273,7 +274,7 @@ class Gate:
         telling.refusal(self.report, problem, context)
         self.refuse(context, problem)
 
-    def _error_headers(self, problem: Problem, request_id: str, target: bytes, dialect: str) -> bytes:
+    def _error_headers(self, problem: Problem, request_id: str, target: bytes, dialect: Dialect) -> bytes:
         case = problem.case
         lines = (
             b"content-type: application/json\r\nx-request-id: %b\r\nx-switchgear-error: %b\r\n"
@@ -283,8 +284,8 @@ class Gate:
             lines += b"retry-after: %d\r\n" % (problem.retry_after_s or 1)
         if case.should_retry is not None:
             lines += b"x-should-retry: %b\r\n" % (b"true" if case.should_retry else b"false")
-        if dialect in ID_HEADERS:
-            lines += b"%b%b\r\n" % (ID_HEADERS[dialect], request_id.encode())
+        if dialect.id_header:
+            lines += b"%b: %b\r\n" % (dialect.id_header, request_id.encode())
         if case is problems.INVALID_KEY:
             lines += b"www-authenticate: Bearer\r\n"
         elif case is problems.METHOD_NOT_ALLOWED:  # RFC 9110 §15.5.6: "MUST generate an Allow header field"
@@ -344,7 +345,8 @@ class Gate:
         assert context.key is not None
         cards = self.planner.callable_models(context.snapshot, context.key, context.now_ms)
         priced = [self.planner.priced(context.snapshot, card, context.now_ms) for card in cards.values()]
-        self._send_json(context, model_lists.render_list(self._list_shape(context), priced))
+        models = self._lister(context).models
+        self._send_json(context, models.page([models.item(card) for card in priced]))
 
     def _model(self, context: RequestContext) -> None:
         assert context.snapshot is not None
@@ -358,18 +360,11 @@ class Gate:
             name
         ) or model_lists.Card(name)
         card = self.planner.priced(context.snapshot, card, context.now_ms)
-        self._send_json(context, model_lists.render_one(self._list_shape(context), card))
+        self._send_json(context, self._lister(context).models.item(card))
 
-    def _list_shape(self, context: RequestContext) -> str:
-        """Model lists come in the shape that the client speaks."""
+    def _lister(self, context: RequestContext) -> Dialect:
         head = context.exchange.head
-        if (
-            context.endpoint.dialect == "gemini" or b"x-goog-api-key" in head.headers
-        ):  # its SDK asks for /v1/models, too
-            return "gemini"
-        if b"anthropic-version" in head.headers:
-            return "anthropic"
-        return "codex" if paths.query(head.target, b"client_version") is not None else "openai"
+        return paths.lister_of(context.endpoint, head.target, head.headers)
 
     def _key(self, context: RequestContext) -> None:
         key = context.key

@@ -18,15 +18,11 @@ NOT_FORWARDED = frozenset({b"x-goog-api-key", b"x-goog-user-project"})
 PASSED = frozenset({b"retry-after", b"retry-after-ms", b"x-should-retry", b"openai-processing-ms", b"x-amzn-errortype"})
 UPSTREAM_IDS = frozenset({b"x-request-id", b"request-id", b"x-amzn-requestid"})
 FORWARDED = (b"openai-beta", b"idempotency-key")
-FORWARDED_PREFIXES = (b"anthropic-", b"x-goog-")
-"""Of clients that speak a provider's own dialect, whose headers change what it does."""
-ANTHROPIC_VERSION = (b"anthropic-version", b"2023-06-01")
-"""The version of the dialect that is written here; a client of the dialect sends its own."""
+"""Of clients that speak a provider's own dialect, beside `Dialect.forwarded_prefixes`: they change what it does."""
 PER_REQUEST = frozenset({b"idempotency-key", b"traceparent"})
 """Headers whose values differ from request to request: a route with one is not kept."""
 TRACE = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C Trace Context §3.2, version 00 (read 2026-11-26)."""
-ID_HEADERS = {"anthropic": b"request-id: ", "bedrock": b"x-amzn-requestid: "}
 
 
 def route(context: RequestContext, target: Target, way: Passage) -> msgspec.Raw:
@@ -66,7 +62,7 @@ def _forwarded(context: RequestContext, target: Target, way: Passage) -> tuple[t
     """Return the client's headers that a provider of its dialect gets; another's get none but what they need."""
     head = context.exchange.head
     if not way.is_verbatim:
-        return (ANTHROPIC_VERSION,) if way.provider_dialect == "anthropic" else ()
+        return way.provider_row.headers
     betas = target.candidate.provider.quirks.betas
     known = head.shared.get("forwarded")
     if known is not None and known[0] == way.dialect and not betas:
@@ -74,14 +70,14 @@ def _forwarded(context: RequestContext, target: Target, way: Passage) -> tuple[t
         return found
     headers = head.headers
     found = tuple((name, headers[name]) for name in (b"accept", *FORWARDED) if name in headers)
-    if way.dialect in {"anthropic", "gemini"}:
+    row = way.row
+    if row.forwarded_prefixes:
         found += tuple(
             (name, value)
             for name, value in headers.items()
-            if name.startswith(FORWARDED_PREFIXES) and name not in NOT_FORWARDED
+            if name.startswith(row.forwarded_prefixes) and name not in NOT_FORWARDED
         )
-        if way.dialect == "anthropic" and b"anthropic-version" not in headers:
-            found += (ANTHROPIC_VERSION,)
+    found += tuple(header for header in row.headers if header[0] not in headers)
     if betas:
         return tuple((name, value) for name, value in _known_betas(found, betas) if value)
     head.shared["forwarded"] = (way.dialect, found)
@@ -117,9 +113,9 @@ def response(
     """Build the response's headers. The content type is the provider's, unless the answer was translated."""
     request_id = context.id.encode()
     parts = [b"x-request-id: ", request_id, b"\r\n", target.headers]
-    dialect = context.endpoint.dialect
-    if dialect in ID_HEADERS:
-        parts += (ID_HEADERS[dialect], request_id, b"\r\n")
+    id_header = context.endpoint.dialect.id_header
+    if id_header:
+        parts += (id_header, b": ", request_id, b"\r\n")
     content_type = default_type
     for name, value in head.headers:
         if name == b"content-type":

@@ -18,6 +18,7 @@ from switchgear.core.steps import Steps, finish
 from switchgear.dialects import forms, json_guard, references
 from switchgear.dialects.forms import Form
 from switchgear.dialects.references import Reference
+from switchgear.dialects.registry import BY_NAME
 from switchgear.dialects.request import LARGE_BYTES, Request
 from switchgear.dialects.shape import InvalidBodyError, check_size
 from switchgear.edge.context import RequestContext
@@ -102,7 +103,9 @@ def _read(context: RequestContext) -> Steps[Problem | None]:
     models = list(dict.fromkeys(found.models))
     if len(models) > 1:
         return Problem(problems.INVALID_BODY, "the request names more than one model", "model")
-    request = Request({}, "openai", "passthrough", models[0] if models else "", found.stream, asked_usage=True)
+    request = Request(
+        {}, context.endpoint.dialect.name, "passthrough", models[0] if models else "", found.stream, asked_usage=True
+    )
     request.refers_to = request.model  # `plan` puts the provider's name before it
     request.method = head.method.decode("ascii")
     request.stored_path = f"/{path}" + (f"?{query}" if query else "")
@@ -246,8 +249,9 @@ def plan(gate: "Gate", context: RequestContext) -> Plan:
     model = f"{name}/{asked}" if asked else name
     if asked and not access.may_call(model, key.models):
         return Plan(context.now_ms, None, (), access.model_not_found(model, []))
+    names_things = BY_NAME[entry.dialects[0]].paths_name_things
     request.references = list(
-        dict.fromkeys([*request.references, *references.find_in_path(unquote(path), entry.dialects[0] == "gemini")])
+        dict.fromkeys([*request.references, *references.find_in_path(unquote(path), names_things)])
     )
     candidates = tuple(
         Candidate(entry, credential, asked or name, None, Timeouts())

@@ -9,6 +9,9 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from switchgear.dialects.dialect import ClientPath, Dialect
+from switchgear.dialects.registry import DEFAULT, DIALECTS
+
 
 class Endpoint(msgspec.Struct, frozen=True):
     """One served path."""
@@ -17,8 +20,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     """The operation, as records and the table of local answers name it."""
     method: bytes
     operation: str | None = None
-    """What is asked of a provider (`dialects.request.SHAPES`); None for what is answered here."""
-    dialect: str = "openai"
+    """What is asked of a provider; None for what is answered here."""
+    dialect: Dialect = DEFAULT
     path: str = ""
     """The path as records show it."""
     stream: bool | None = None
@@ -36,33 +39,12 @@ class Match(msgspec.Struct, frozen=True):
     """What stands after the path: a model's name, a response's id."""
 
 
-def _post(path: str, operation: str, dialect: str = "openai", name: str | None = None) -> tuple[bytes, Endpoint]:
-    return path.encode(), Endpoint(name or operation, b"POST", operation, dialect, path)
+def _endpoint(dialect: Dialect, path: ClientPath) -> Endpoint:
+    return Endpoint(path.name, path.method.encode(), path.operation, dialect, path.path, path.stream)
 
 
-_TABLE: dict[bytes, Endpoint] = dict(
-    [
-        _post("/chat/completions", "chat"),
-        _post("/completions", "completions"),
-        _post("/embeddings", "embeddings"),
-        _post("/images/generations", "images"),
-        _post("/images/edits", "image_edits"),
-        _post("/images/variations", "image_variations"),
-        _post("/audio/speech", "speech"),
-        _post("/audio/transcriptions", "transcriptions"),
-        _post("/audio/translations", "translations"),
-        _post("/moderations", "moderations"),
-        _post("/rerank", "rerank"),
-        _post("/responses", "chat", "responses", "responses"),
-        _post("/responses/compact", "compact", "responses"),
-        _post("/responses/input_tokens", "count_tokens", "responses"),
-        _post("/messages", "chat", "anthropic", "messages"),
-        _post("/messages/count_tokens", "count_tokens", "anthropic"),
-        _post("/v2/chat", "chat", "cohere"),
-        _post("/v2/embed", "embeddings", "cohere"),
-        _post("/v2/rerank", "rerank", "cohere"),
-    ]
-) | {
+_SERVED = [(path, _endpoint(dialect, path)) for dialect in DIALECTS for path in dialect.client_paths]
+_TABLE: dict[bytes, Endpoint] = {path.path.encode(): endpoint for path, endpoint in _SERVED if "{" not in path.path} | {
     b"/models": Endpoint("models", b"GET"),
     b"/key": Endpoint("key", b"GET"),
     b"/healthz": Endpoint("healthz", b"GET", needs_key=False),
@@ -82,70 +64,73 @@ _LITELLM: dict[bytes, Endpoint] = {
 _ENGINES_PATH = re.compile(rb"/engines/(.+?)/(chat/completions|completions|embeddings)")
 _MODEL = Endpoint("model", b"GET")
 _CONNECT = Endpoint("connect", b"GET", needs_key=False)
-_GEMINI_MODELS = Endpoint("models", b"GET", dialect="gemini")
-_GEMINI_MODEL = Endpoint("model", b"GET", dialect="gemini")
-_GEMINI: dict[bytes, Endpoint] = {
-    b"generateContent": Endpoint(
-        "generateContent", b"POST", "chat", "gemini", "/models/{model}:generateContent", False
-    ),
-    b"streamGenerateContent": Endpoint(
-        "streamGenerateContent", b"POST", "chat", "gemini", "/models/{model}:streamGenerateContent", True
-    ),
-    b"countTokens": Endpoint("count_tokens", b"POST", "count_tokens", "gemini", "/models/{model}:countTokens", False),
-    b"embedContent": Endpoint("embeddings", b"POST", "embeddings", "gemini", "/models/{model}:embedContent", False),
-    b"batchEmbedContents": Endpoint(
-        "embeddings", b"POST", "embeddings_batch", "gemini", "/models/{model}:batchEmbedContents", False
-    ),
-    b"rawPredict": Endpoint("messages", b"POST", "chat", "anthropic", "/models/{model}:rawPredict", False),
-    b"streamRawPredict": Endpoint("messages", b"POST", "chat", "anthropic", "/models/{model}:streamRawPredict", True),
+_MODEL_LISTS = {
+    dialect.models.root: (Endpoint("models", b"GET", dialect=dialect), Endpoint("model", b"GET", dialect=dialect))
+    for dialect in DIALECTS
+    if dialect.models.root
 }
-_BEDROCK: dict[bytes, Endpoint] = {
-    b"converse": Endpoint("converse", b"POST", "chat", "bedrock", "/model/{model}/converse", False),
-    b"converse-stream": Endpoint("converse", b"POST", "chat", "bedrock", "/model/{model}/converse-stream", True),
-    b"invoke": Endpoint("invoke", b"POST", "invoke", "bedrock", "/model/{model}/invoke", False),
-    b"invoke-with-response-stream": Endpoint(
-        "invoke", b"POST", "invoke", "bedrock", "/model/{model}/invoke-with-response-stream", True
-    ),
-    b"count-tokens": Endpoint("count_tokens", b"POST", "count_tokens", "bedrock", "/model/{model}/count-tokens", False),
-}
-_AZURE: dict[bytes, Endpoint] = {
-    b"chat/completions": _TABLE[b"/chat/completions"],
-    b"completions": _TABLE[b"/completions"],
-    b"embeddings": _TABLE[b"/embeddings"],
-    b"images/generations": _TABLE[b"/images/generations"],
-    b"images/edits": _TABLE[b"/images/edits"],
-    b"audio/speech": _TABLE[b"/audio/speech"],
-    b"audio/transcriptions": _TABLE[b"/audio/transcriptions"],
-    b"audio/translations": _TABLE[b"/audio/translations"],
-}
+"""Roots below which the clients of one dialect ask for models → the list, and one model."""
+_MODELS_BEFORE = rb"(?:/v1beta1?|/v1)?(?:/projects/[^/]+/locations/[^/]+)?(?:/publishers/[^/]+)?"
+"""What may stand before `/models/{model}:…` (Gemini API and Vertex AI API references)."""
+_PARTS = {"{model}": rb"(.+)", "{id}": rb"(resp_[A-Za-z0-9_-]{1,250})"}
+
+
+class _Template(msgspec.Struct, frozen=True):
+    """Paths that have one part in common."""
+
+    pattern: re.Pattern[bytes]
+    endpoints: dict[bytes, Endpoint]
+    """By what stands behind the part."""
+
+    def match(self, path: bytes) -> Match | None:
+        """Read a path."""
+        found = self.pattern.fullmatch(path)
+        return None if found is None else Match(self.endpoints[found.group(2)], _text(found.group(1)))
+
+
+def _templates() -> dict[str, _Template]:
+    """Return them by what stands before the part."""
+    groups: dict[tuple[str, str], dict[bytes, Endpoint]] = {}
+    for path, endpoint in _SERVED:
+        for part in _PARTS:
+            before, found, behind = path.path.partition(part)
+            if found:
+                groups.setdefault((before, part), {})[behind.encode()] = endpoint
+    return {
+        before: _Template(
+            re.compile(
+                (_MODELS_BEFORE if before == "/models/" else b"")
+                + re.escape(before.encode())
+                + _PARTS[part]
+                + b"(%b)" % b"|".join(re.escape(behind) for behind in behinds)
+            ),
+            behinds,
+        )
+        for (before, part), behinds in groups.items()
+    }
+
+
 UPLOADS = frozenset({"image_edits", "image_variations", "transcriptions", "translations"})
 """Operations whose body is a multipart form."""
-# Below a stored response's id.
-_STORED: dict[bytes | None, Endpoint] = {
-    None: Endpoint("response", b"GET", "stored", "responses", "/responses/{id}"),
-    b"input_items": Endpoint("response", b"GET", "stored_items", "responses", "/responses/{id}/input_items"),
-    b"cancel": Endpoint("response", b"POST", "stored_cancel", "responses", "/responses/{id}/cancel"),
-}
 DELETES = "/responses/{id}"
 """The one path that takes DELETE besides GET."""
-_RESPONSE_PATH = re.compile(rb"/responses/(resp_[A-Za-z0-9_-]{1,250})(?:/(cancel|input_items))?")
-_PASSTHROUGH = Endpoint("passthrough", b"*", "passthrough", "openai", "/passthrough")
+_PASSTHROUGH = Endpoint("passthrough", b"*", "passthrough", DEFAULT, "/passthrough")
 PASSTHROUGH_METHODS = (b"GET", b"HEAD", b"POST", b"DELETE", b"OPTIONS", b"PUT", b"PATCH")
 """What the parser lets in (wire.http1.METHODS); a key's rules say which of them it may send."""
 _PASSTHROUGH_PATH = re.compile(rb"/passthrough/([a-z0-9][a-z0-9._-]{0,62}/[A-Za-z0-9._~%/-]*)")
 _VERSIONS = re.compile(rb"(?:/v1)*(?=/)")
 """Clients are given a base URL with or without it, and add it, or not."""
 _SLASHES = re.compile(rb"//+")
-_GEMINI_PATH = re.compile(
-    rb"(?:/v1beta1?|/v1)?(?:/projects/[^/]+/locations/[^/]+)?(?:/publishers/[^/]+)?/models/(.+):([A-Za-z]+)"
-)
-_BEDROCK_PATH = re.compile(rb"/model/(.+)/(converse|converse-stream|invoke|invoke-with-response-stream|count-tokens)")
+_AZURE = {path.path[1:].encode(): endpoint for path, endpoint in _SERVED if path.in_deployments}
 _AZURE_PATH = re.compile(rb"/openai/deployments/(.+?)/(%b)" % b"|".join(_AZURE))
 
 
 def find(target: bytes) -> Match | None:
     """Return what a request target means, or None for a path that is not served."""
     path = target.partition(b"?")[0]
+    endpoint = _AT_ONCE.get(path)
+    if endpoint is not None:
+        return Match(endpoint)
     if b"//" in path:
         path = _SLASHES.sub(b"/", path)
     if len(path) > 1 and path.endswith(b"/"):
@@ -155,15 +140,15 @@ def find(target: bytes) -> Match | None:
     if path.startswith(b"/passthrough/"):
         raw = _PASSTHROUGH_PATH.fullmatch(path)
         return Match(_PASSTHROUGH, raw.group(1).decode("ascii")) if raw is not None else None
-    is_beta = path.startswith(b"/v1beta")
-    found = _GEMINI_PATH.fullmatch(path)
-    if found is not None and found.group(2) in _GEMINI:
-        return Match(_GEMINI[found.group(2)], _text(found.group(1)))
-    if is_beta:
-        path = path.partition(b"/models")[1] + path.partition(b"/models")[2]
-        if path == b"/models":
-            return Match(_GEMINI_MODELS)
-        return Match(_GEMINI_MODEL, _text(path[8:])) if path.startswith(b"/models/") else None
+    found = _OF_MODELS.match(path)
+    if found is not None:
+        return found
+    for root, (models, model) in _MODEL_LISTS.items():
+        if path.startswith(root):
+            path = path.partition(b"/models")[1] + path.partition(b"/models")[2]
+            if path == b"/models":
+                return Match(models)
+            return Match(model, _text(path[8:])) if path.startswith(b"/models/") else None
     path = path[_VERSIONS.match(path).end() :] if path.startswith(b"/v1/") else path  # type: ignore[union-attr]
     if path == b"/v1":
         path = b"/"
@@ -183,13 +168,7 @@ def _find_more(path: bytes) -> Match | None:
     found = _ENGINES_PATH.fullmatch(path)
     if found is not None:  # OpenAI's oldest shape, with the model in the path
         return Match(_AZURE[found.group(2)], _text(found.group(1)))
-    found = _BEDROCK_PATH.fullmatch(path)
-    if found is not None:
-        return Match(_BEDROCK[found.group(2)], _text(found.group(1)))
-    found = _RESPONSE_PATH.fullmatch(path)
-    if found is not None:
-        return Match(_STORED[found.group(2)], _text(found.group(1)))
-    return None
+    return next((match for template in _OTHERS if (match := template.match(path)) is not None), None)
 
 
 def _find_azure(path: bytes) -> Match | None:
@@ -211,32 +190,40 @@ def _text(raw: bytes) -> str:
     return unquote_to_bytes(raw).decode("utf-8", "replace")
 
 
-_DIALECT_PREFIXES = (
-    (b"/v1beta", "gemini"),
-    (b"/model/", "bedrock"),
-    (b"/messages", "anthropic"),
-    (b"/v2/", "cohere"),
-    (b"/responses", "responses"),
-)
-_DIALECT_HEADERS = ((b"anthropic-version", "anthropic"), (b"x-goog-api-key", "gemini"))
+_AT_ONCE = _TABLE | {b"/v1" + path: endpoint for path, endpoint in _TABLE.items() if path != b"/"}
+"""As nearly everybody spells them."""
+_TEMPLATES = _templates()
+_OF_MODELS = _TEMPLATES.pop("/models/")
+_OTHERS = tuple(_TEMPLATES.values())
 
 
-def dialect_of(target: bytes, headers: dict[bytes, bytes]) -> str:
+def dialect_of(target: bytes, headers: dict[bytes, bytes]) -> Dialect:
     """Return the dialect in which whoever asks for a target reads errors, also for a path that is not served and a head that was
     not understood: by the path, by its beginning, by a header that only one dialect's clients send; else OpenAI's."""
     match = find(target)
     if match is not None:
         return match.endpoint.dialect
     path = _SLASHES.sub(b"/", target.partition(b"?")[0])
-    found = _GEMINI_PATH.fullmatch(path)
-    if found is not None:
-        return "gemini"
     while path.startswith(b"/v1/"):
         path = path[3:]
-    for prefix, dialect in _DIALECT_PREFIXES:
-        if path.startswith(prefix):
+    for dialect in DIALECTS:
+        if dialect.known_path is not None and dialect.known_path.match(path):
             return dialect
-    return next((dialect for name, dialect in _DIALECT_HEADERS if name in headers), "openai")
+    return _by_header(headers)
+
+
+def _by_header(headers: dict[bytes, bytes]) -> Dialect:
+    return next((dialect for dialect in DIALECTS if dialect.known_header and dialect.known_header in headers), DEFAULT)
+
+
+def lister_of(endpoint: Endpoint, target: bytes, headers: dict[bytes, bytes]) -> Dialect:
+    """Return the dialect whose list of models a client reads: SDKs of several dialects ask for `/v1/models`."""
+    if endpoint.dialect is not DEFAULT:
+        return endpoint.dialect
+    if (dialect := _by_header(headers)) is not DEFAULT:
+        return dialect
+    asked = (row for row in DIALECTS if row.models.query and query(target, row.models.query) is not None)
+    return next(asked, DEFAULT)
 
 
 def methods(endpoint: Endpoint) -> tuple[bytes, ...]:

@@ -80,7 +80,7 @@ def parse(gate: "Gate", context: RequestContext) -> Outcome:
     if endpoint.operation == "passthrough":
         return passthrough.read(context)
     if endpoint.operation.startswith("stored"):
-        asked = context.request = request.Request({}, "responses", "stored", "", False)
+        asked = context.request = request.Request({}, endpoint.dialect.name, "stored", "", False)
         asked.refers_to, asked.stored_path = context.rest, endpoint.operation
         asked.references = [Reference("response", context.rest, "id")]
         asked.method = context.exchange.head.method.decode("ascii")
@@ -99,7 +99,7 @@ def parse(gate: "Gate", context: RequestContext) -> Outcome:
             context.body = b""
             return None
         context.request = request.parse(
-            context.body, endpoint.dialect, endpoint.operation, context.rest or None, endpoint.stream
+            context.body, endpoint.dialect.name, endpoint.operation, context.rest or None, endpoint.stream
         )
     except InvalidBodyError as exc:
         return Problem(problems.INVALID_BODY, str(exc), exc.param)
@@ -113,7 +113,7 @@ def _parse_large(context: RequestContext) -> Steps[Problem | None]:
     body, context.body = context.body, b""
     try:
         context.request = yield from request.parse_steps(
-            body, endpoint.dialect, endpoint.operation, context.rest or None, endpoint.stream
+            body, endpoint.dialect.name, endpoint.operation, context.rest or None, endpoint.stream
         )
     except InvalidBodyError as exc:
         return Problem(problems.INVALID_BODY, str(exc), exc.param)
@@ -196,7 +196,9 @@ def estimate_tokens(gate: "Gate", context: RequestContext, target: Target) -> Pr
     context.status, context.outcome = 200, "ok"
     context.candidate, context.meterer = target.candidate, target.meterer
     count = context.input_estimate
-    body = msgspec.json.encode(_COUNTS[context.endpoint.dialect](count))
+    shown = context.endpoint.dialect.count
+    assert shown is not None
+    body = msgspec.json.encode(shown(count))
     context.bytes_out = len(body)
     settle.settle(context, gate.spool, int((gate.clock.monotonic_s() - context.started_s) * 1000), billed=False)
     headers = (
@@ -239,13 +241,6 @@ def dry_run(gate: "Gate", context: RequestContext, plan: Plan, first: Target) ->
     context.exchange.send(200, headers % context.id.encode(), body)
     return None
 
-
-_COUNTS: dict[str, Callable[[int], dict[str, object]]] = {
-    "anthropic": lambda count: {"input_tokens": count},
-    "gemini": lambda count: {"totalTokens": count},
-    "bedrock": lambda count: {"inputTokens": count},
-    "responses": lambda count: {"object": "response.input_tokens", "input_tokens": count},
-}
 
 HEAD_STAGES: tuple[Stage, ...] = (
     who,  # before a body is read: nobody without a key makes us hold bytes

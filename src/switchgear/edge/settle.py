@@ -97,7 +97,7 @@ def _place(context: RequestContext, target: Target, model: str) -> msgspec.Raw:
         place = records.Place(
             endpoint.name,
             path,
-            endpoint.dialect,
+            endpoint.dialect.name,
             clean(model, 256),
             candidate.provider.name,
             target.deployment,
@@ -248,7 +248,7 @@ class DenialLog:
             key.project,
             context.endpoint.name,
             context.endpoint.path,
-            context.endpoint.dialect,
+            context.endpoint.dialect.name,
             clean(request.model, 256) if request else None,
             problem.case.status,
             problem.case.code,

@@ -20,7 +20,7 @@ from switchgear.core.ids import attempt_id
 from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps
 from switchgear.core.text import clean
-from switchgear.dialects import errors, passage, usage_cost
+from switchgear.dialects import errors, passage, references, usage_cost
 from switchgear.dialects.passage import Meter, Passage
 from switchgear.dialects.reading import Reading, Unfit
 from switchgear.dialects.request import LARGE_BYTES, Request
@@ -250,12 +250,12 @@ class Transfer:
         try:
             self._passage = passage.open_passage(
                 request,
-                dialect if is_raw else endpoint.dialect,
+                dialect if is_raw else endpoint.dialect.name,
                 dialect,
                 candidate.upstream_model,
                 provider.quirks,
                 created=context.now_ms // 1000,
-                as_array=endpoint.stream is True and endpoint.dialect == "gemini" and not _wants_sse(context),
+                as_array=endpoint.stream is True and endpoint.dialect.streams_array and not _wants_sse(context),
                 answer_id=context.id,
                 at_once=at_once,
                 drop=candidate.drop,
@@ -440,8 +440,8 @@ class Transfer:
             self._refuse(failure.problem, failure.outcome, billed, failure.service_tier, failure.noted)
             return
         status, body = failure.said
-        if status == problems.OVERLOADED_STATUS and failure.status is None and context.endpoint.dialect != "anthropic":
-            status = problems.OVERLOADED.status
+        if status == problems.OVERLOADED_STATUS and failure.status is None:
+            status = context.endpoint.dialect.errors.overloaded_status
         context.status = status
         context.outcome = "client_gone" if context.gone else failure.outcome
         context.error = ("upstream_error", failure.noted)
@@ -567,7 +567,7 @@ class Transfer:
         cost = self._settle(reading, billed=not counts)
         if not context.gone:
             if context.client.wants_cost and cost is not None and not request.stream:
-                out = usage_cost.add(out, usage_cost.PLAIN.get(context.endpoint.dialect, ("usage",)), cost)
+                out = usage_cost.add(out, context.endpoint.dialect.usage_at, cost)
             forced = None if way.is_verbatim else way.stream_type if request.stream else passage.JSON_TYPE
             headers = self._headers(head, passage.JSON_TYPE, forced, cost)
             self._gate.outbox.call(context.exchange, context.exchange.send, head.status, headers, out)
@@ -908,7 +908,7 @@ class Transfer:
 
     def _is_kept(self, response_id: str) -> bool:
         """Tell whether a provider may keep what it answered under this id."""
-        return self.context.endpoint.dialect == "responses" and response_id.startswith("resp_")
+        return references.is_stored_answer(self.context.endpoint.dialect.name, response_id)
 
     def _note_attempt(
         self, status: int | None, error: str | None, message: str = "", charge: Setback | None = None

@@ -19,7 +19,7 @@ from switchgear.core.guard import guarded
 from switchgear.core.ids import attempt_id
 from switchgear.core.text import clean
 from switchgear.core.usage import TOKENS_MAX, TokenUsage
-from switchgear.dialects.references import KEPT_MAX, is_id
+from switchgear.dialects.references import KEPT_MAX, is_id, is_stored_answer
 from switchgear.ledger import build, journal, tidy
 from switchgear.ledger.build import FindPrice, OpenRequest
 from switchgear.ledger.claims import Claim, claims_of
@@ -49,8 +49,6 @@ OPEN_BYTES_MAX = 256 * 1024 * 1024
 METERERS_MAX = 10_000
 COST_NANOUSD_MAX = 10**15
 """A million USD for one request is a lie or a slip of the price; sums of the store have 63 bits."""
-STATEFUL = "responses"
-"""The dialect whose providers keep what they answered."""
 
 
 RESERVE, SETTLE, ORPHAN = int(Kind.RESERVE), int(Kind.SETTLE), int(Kind.ORPHAN)
@@ -641,11 +639,7 @@ class SpoolAbsorber:
             if outcome.status is not None:
                 at_ms = opened.reserve.time_ms + outcome.end_ms
                 batch.heard[build.place_of(opened, outcome.number).deployment] = (outcome.status, at_ms)
-        if (
-            settle.response_id is not None
-            and opened.place.dialect == STATEFUL
-            and settle.response_id.startswith("resp_")
-        ):
+        if settle.response_id is not None and is_stored_answer(opened.place.dialect, settle.response_id):
             until_ms = opened.reserve.time_ms + STORED_MS
             scope = scope_of(who.key_id, who.team)
             batch.stored[settle.response_id] = Stored(scope, place.deployment, opened.place.model, until_ms)

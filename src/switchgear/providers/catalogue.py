@@ -213,12 +213,13 @@ def _rows() -> tuple[ProviderRow, ...]:
 
 PROVIDERS: dict[str, ProviderRow] = {row.name: row for row in _rows()}
 
-# What a server of a dialect looks like that is in no catalogue: a base URL is all that is missing.
-GENERIC: dict[str, ProviderRow] = {
-    "openai": _row("openai", "", dialects=("openai",)),
-    "responses": _row("responses", "", dialects=("responses", "openai")),
-    "anthropic": _row("anthropic", "", dialects=("anthropic",), auth="x-api-key"),
-    "gemini": _row("gemini", "", dialects=("gemini",), auth="x-goog-api-key"),
-    "bedrock": _row("bedrock", "", dialects=("bedrock",)),
-    "cohere": _row("cohere", "", dialects=("cohere",)),
-}
+_GENERIC_ROWS = (
+    _row("openai", "", dialects=("openai",)),
+    _row("responses", "", dialects=("responses", "openai")),
+    _row("anthropic", "", dialects=("anthropic",), auth="x-api-key"),
+    _row("gemini", "", dialects=("gemini",), auth="x-goog-api-key"),
+    _row("bedrock", "", dialects=("bedrock",)),
+    _row("cohere", "", dialects=("cohere",)),
+)
+GENERIC: dict[str, ProviderRow] = {row.name: row for row in _GENERIC_ROWS}
+"""A server of a dialect that is in no catalogue, by the dialect's name: a base URL is all that is missing."""

@@ -22,7 +22,7 @@ from switchgear.core.clock import Clock
 from switchgear.core.problems import Problem
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import errors, hub
-from switchgear.dialects.registry import TRANSLATORS, StreamEncoder
+from switchgear.dialects.registry import BY_NAME, TRANSLATORS, StreamEncoder
 from switchgear.dialects.shape import InvalidBodyError, Node
 from switchgear.net.server import Exchange, HttpServer
 from switchgear.testing import demo_model
@@ -242,16 +242,16 @@ class FakeProvider:
             request = translator.decode_request(body, name, stream)
         except (msgspec.DecodeError, InvalidBodyError) as exc:
             fault = errors.Fault(400, str(exc), "invalid_request_error", None, "invalid_request_error")
-            more, shown = errors.render(dialect, fault)
+            more, shown = BY_NAME[dialect].error(fault)
             exchange.send(400, _JSON + more, shown)
             return
         attempt = exchange.head.headers.get(b"x-client-request-id", b"").decode("latin-1")
         kind, _, number = name.rpartition("/")[2].partition("-")
         if kind == "status":
             fault = errors.of_upstream(
-                int(number), b'{"message":"status %b as asked"}' % number.encode(), attempt, dialect
+                int(number), b'{"message":"status %b as asked"}' % number.encode(), attempt, None
             )
-            more, shown = errors.render(dialect, fault)
+            more, shown = BY_NAME[dialect].error(fault)
             exchange.send(int(number), _JSON + more, shown)
             return
         self._answers += 1
