@@ -23,6 +23,7 @@ from switchgear.core import virtual_key
 from switchgear.core.guard import Guard
 from switchgear.core.ids import IdSource
 from switchgear.dialects.passage import JSON_TYPE, SSE_TYPE
+from switchgear.dialects.registry import BY_NAME, DEFAULT, DIALECTS
 from switchgear.edge.gate import Gate
 from switchgear.edge.outbox import Outbox
 from switchgear.edge.plan import Planner
@@ -44,16 +45,6 @@ ANSWER_LIMIT = 16 * 1024 * 1024 - 1_024
 GOAL_MB_S, GOAL_LIMIT_S = 0.050, 0.250
 READ_BYTES = 262_144
 """What asyncio reads from a socket at once."""
-PATHS = {
-    "openai": "/v1/chat/completions",
-    "responses": "/v1/responses",
-    "anthropic": "/v1/messages",
-    "gemini": "/v1beta/models/{model}:generateContent",
-    "bedrock": "/model/{model}/converse",
-    "cohere": "/v2/chat",
-}
-DIALECTS = tuple(PATHS)
-"""Each has a provider of its name that speaks nothing else."""
 PEPPER = b"p" * 32
 
 
@@ -110,7 +101,7 @@ class Replica:
     def __init__(self, token: str, key_id: str) -> None:
         mac = virtual_key.keyed_hash(PEPPER, virtual_key.digest(token))
         self._key = KeyEntry(key_id, "bench", 1, [SecretHash(mac, 0)], passthrough=["openai POST /*"])
-        providers = {name: ProviderEntry(name=name, dialects=(name,), credentials=("default",)) for name in DIALECTS}
+        providers = {name: ProviderEntry(name=name, dialects=(name,), credentials=("default",)) for name in BY_NAME}
         self._snapshot = Snapshot(store_id="bench", epoch=1, table=RouteTable(providers=providers))
 
     def snapshot(self) -> Snapshot:
@@ -280,20 +271,26 @@ class Case(msgspec.Struct, frozen=True):
 def cases() -> Iterator[Case]:
     """Go through all shapes, each verbatim and translated."""
     for dialect, shape in shapes.of(shapes.REQUESTS):
-        for provider in (dialect, "openai" if dialect != "openai" else "anthropic"):
-            path = PATHS[dialect].replace("{model}", f"{provider}%2Fm")
+        for provider in (dialect, _other(dialect)):
+            path = BY_NAME[dialect].examples.plain.path.replace("{model}", f"{provider}%2Fm")
             name = f"{dialect} → {provider}: {shape.name}"
             yield Case(name, path, _asked(shape, provider), _answered(provider), JSON_TYPE)
-    for shape in shapes.REQUESTS["openai"]:
-        yield Case(f"raw → openai: {shape.name}", "/passthrough/openai/x", shape.make, _answered("openai"), JSON_TYPE)
+    name = DEFAULT.name
+    for shape in shapes.REQUESTS[name]:
+        yield Case(f"raw → {name}: {shape.name}", f"/passthrough/{name}/x", shape.make, _answered(name), JSON_TYPE)
     for table, kind, word in ((shapes.ANSWERS, JSON_TYPE, "answer"), (shapes.STREAMS, SSE_TYPE, "stream")):
         for dialect, shape in shapes.of(table):
-            for client in dict.fromkeys((dialect, "openai" if dialect != "openai" else "anthropic")):
+            for client in dict.fromkeys((dialect, _other(dialect))):
                 body = _small(client, dialect, word == "stream")
-                path = PATHS[client].replace("{model}", f"{dialect}%2Fm")
-                if word == "stream" and client == "gemini":
-                    path = path.replace(":generateContent", ":streamGenerateContent") + "?alt=sse"
+                examples = BY_NAME[client].examples
+                example = examples.stream if word == "stream" and examples.stream is not None else examples.plain
+                path = example.path.partition("?beta")[0].replace("{model}", f"{dialect}%2Fm")
                 yield Case(f"{client} ← {dialect}: {word} of {shape.name}", path, body, shape.make, kind)
+
+
+def _other(dialect: str) -> str:
+    """Return the dialect that one is translated into or from."""
+    return next(row.name for row in (DEFAULT, DIALECTS[2]) if row.name != dialect)
 
 
 def _asked(shape: Shape, provider: str) -> Callable[[int], bytes]:
@@ -306,7 +303,7 @@ def _answered(provider: str) -> Callable[[int], bytes]:
 
 def _small(client: str, provider: str, stream: bool) -> Callable[[int], bytes]:
     asked = shapes.REQUESTS[client][0].make(200).replace(b'"model":"m"', b'"model":"%b/m"' % provider.encode(), 1)
-    if stream and client not in {"gemini", "bedrock"}:
+    if stream and "{model}" not in BY_NAME[client].examples.plain.path:
         asked = asked[:-1] + b',"stream":true}'
     return lambda size: asked
 

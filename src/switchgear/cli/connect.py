@@ -16,8 +16,6 @@ from switchgear.core.errors import UserError
 from switchgear.dialects import guides
 from switchgear.dialects.guides import GUIDES, Guide
 
-_TOOL = {"type": "object", "properties": {"city": {"type": "string"}}}
-
 
 @click.command(
     epilog=examples(
@@ -154,18 +152,21 @@ def _merge_text(path: Path, old: str, new: str) -> str:
 
 def check(dialect: str, root: str, key: str, model: str) -> list[dict[str, Any]]:
     """Walk models, a plain answer, a stream, a tool call and a token count; `ok` None means that the dialect has none."""
-    steps = _STEPS[dialect]
+    from switchgear.dialects.registry import BY_NAME  # noqa: PLC0415 - for --check only
+
+    row = BY_NAME[dialect]
     rows: list[dict[str, Any]] = []
-    for step in ("models", "plain", "stream", "tool call", "token count"):
-        made = steps.get(step)
-        if made is None:
+    for field in _STEPS:
+        step, example = field.replace("_", " "), getattr(row.examples, field)
+        if example is None:
             rows.append({"step": step, "ok": None, "detail": "this client has no such call"})
             continue
-        path, body, marker = made
-        given = json.dumps(body).replace("{model}", model) if body is not None else None
-        path = path.replace("{model}", model)
-        status, answer = _ask(root + path, key, given, dialect)
-        ok = status == 200 and marker in answer
+        given = json.dumps(example.body).replace("{model}", model) if example.body is not None else None
+        path = example.path.replace("{model}", model)
+        bears = {row.key_header: f"Bearer {key}" if row.key_header == "authorization" else key}
+        bears |= {name.decode(): value.decode() for name, value in row.headers}
+        status, answer = _ask(root + path, given, bears)
+        ok = status == 200 and example.marker in answer
         rows.append(
             {
                 "step": step,
@@ -176,16 +177,14 @@ def check(dialect: str, root: str, key: str, model: str) -> list[dict[str, Any]]
     return rows
 
 
-def _ask(url: str, key: str, body: str | None, dialect: str) -> tuple[int, str]:
+_STEPS = ("models", "plain", "stream", "tool_call", "token_count")
+
+
+def _ask(url: str, body: str | None, bears: dict[str, str]) -> tuple[int, str]:
     import urllib.error  # noqa: PLC0415 - for --check only
     import urllib.request  # noqa: PLC0415
 
-    headers = {"content-type": "application/json", "user-agent": "switchgear-connect"}
-    headers |= (
-        {"x-api-key": key, "anthropic-version": "2023-06-01"}
-        if dialect == "anthropic"
-        else {"authorization": f"Bearer {key}"}
-    )
+    headers = {"content-type": "application/json", "user-agent": "switchgear-connect"} | bears
     request = urllib.request.Request(url, body.encode() if body is not None else None, headers)  # noqa: S310  the operator's own URL
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
@@ -194,57 +193,3 @@ def _ask(url: str, key: str, body: str | None, dialect: str) -> tuple[int, str]:
         return exc.code, exc.read(4096).decode("utf-8", "replace")
     except OSError as exc:
         return 0, str(exc)
-
-
-_HELLO = [{"role": "user", "content": "hello"}]
-_CHAT = {"model": "{model}", "messages": _HELLO}
-_CONTENTS = {"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}
-_STEPS: dict[str, dict[str, tuple[str, Any, str]]] = {
-    "openai": {
-        "models": ("/v1/models", None, '"data"'),
-        "plain": ("/v1/chat/completions", _CHAT, '"choices"'),
-        "stream": ("/v1/chat/completions", {**_CHAT, "stream": True}, "[DONE]"),
-        "tool call": (
-            "/v1/chat/completions",
-            {**_CHAT, "tools": [{"type": "function", "function": {"name": "weather", "parameters": _TOOL}}]},
-            '"weather"',
-        ),
-    },
-    "responses": {
-        "models": ("/v1/models", None, '"data"'),
-        "plain": ("/v1/responses", {"model": "{model}", "input": "hello"}, '"output"'),
-        "stream": ("/v1/responses", {"model": "{model}", "input": "hello", "stream": True}, "response.completed"),
-        "tool call": (
-            "/v1/responses",
-            {
-                "model": "{model}",
-                "input": "hello",
-                "tools": [{"type": "function", "name": "weather", "parameters": _TOOL}],
-            },
-            '"weather"',
-        ),
-        "token count": ("/v1/responses/input_tokens", {"model": "{model}", "input": "hello"}, "input_tokens"),
-    },
-    "anthropic": {
-        "models": ("/v1/models?limit=1000", None, '"has_more"'),
-        "plain": ("/v1/messages", {**_CHAT, "max_tokens": 100}, '"content"'),
-        "stream": ("/v1/messages?beta=true", {**_CHAT, "max_tokens": 100, "stream": True}, "message_stop"),
-        "tool call": (
-            "/v1/messages",
-            {**_CHAT, "max_tokens": 100, "tools": [{"name": "weather", "input_schema": _TOOL}]},
-            '"weather"',
-        ),
-        "token count": ("/v1/messages/count_tokens", _CHAT, "input_tokens"),
-    },
-    "gemini": {
-        "models": ("/v1beta/models", None, '"models"'),
-        "plain": ("/v1beta/models/{model}:generateContent", _CONTENTS, '"candidates"'),
-        "stream": ("/v1beta/models/{model}:streamGenerateContent?alt=sse", _CONTENTS, "finishReason"),
-        "tool call": (
-            "/v1beta/models/{model}:generateContent",
-            {**_CONTENTS, "tools": [{"functionDeclarations": [{"name": "weather", "parametersJsonSchema": _TOOL}]}]},
-            '"weather"',
-        ),
-        "token count": ("/v1beta/models/{model}:countTokens", _CONTENTS, "totalTokens"),
-    },
-}

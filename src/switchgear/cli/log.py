@@ -235,20 +235,13 @@ def _attempt(attempt: dict[str, Any]) -> str:
     return "  ".join(part for part in parts if part)
 
 
-# What a call of a dialect looks like, for `log show --curl`; the prompt was not stored.
-_BODIES: dict[str, Any] = {
-    "responses": {"model": "{model}", "input": "…"},
-    "anthropic": {"model": "{model}", "max_tokens": 1024, "messages": [{"role": "user", "content": "…"}]},
-    "gemini": {"contents": [{"role": "user", "parts": [{"text": "…"}]}]},
-    "bedrock": {"messages": [{"role": "user", "content": [{"text": "…"}]}]},
-}
-_CHAT_BODY = {"model": "{model}", "messages": [{"role": "user", "content": "…"}]}
-
-
 def curl_of(record: dict[str, Any], data_url: str) -> str:
     """Write a call of the same kind for a shell. Path and model are a client's words: each part is quoted as POSIX sh asks."""
+    from switchgear.dialects.registry import BY_NAME, DEFAULT  # noqa: PLC0415 - for --curl only
+
     model = record["model"] or ""
-    body = json.dumps(_BODIES.get(record["dialect"], _CHAT_BODY), ensure_ascii=False)
+    example = BY_NAME.get(record["dialect"], DEFAULT).examples.plain
+    body = json.dumps(example.body).replace('"hello"', '"…"')  # the prompt was not stored
     body = body.replace("{model}", json.dumps(model)[1:-1])
     path = quote((record["path"] or "").replace("{model}", quote(model, safe="")), safe="/:%?=&-._~")
     parts = ("curl", "-s", f"{data_url}/v1{path}")

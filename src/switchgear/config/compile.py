@@ -20,7 +20,7 @@ from switchgear.policies import passthrough
 from switchgear.pricing.catalog import FREE, nano_per_mtok
 from switchgear.pricing.price import MTOK, UNIT_PRICES, Meter, Price, Rate
 from switchgear.providers import endpoint
-from switchgear.providers.catalogue import GENERIC, PROVIDERS, ProviderRow
+from switchgear.providers.catalogue import GENERIC, PLAIN, PROVIDERS, ProviderRow
 from switchgear.providers.endpoint import Endpoint
 from switchgear.providers.quirks import Quirks
 from switchgear.routing.table import NEVER_DROPPED, DeploymentEntry, ModelEntry, Timeouts
@@ -656,7 +656,7 @@ def _row(name: str, spec: schema.Provider) -> ProviderRow:
         if spec.base_url is None:
             text = f"{shown(name)} is not in the catalogue: give `kind`, or `dialect` and `base_url`{near(name, PROVIDERS)}"
             raise KeyedError("", text)
-        row = GENERIC["openai"]
+        row = PLAIN
     if spec.dialect is not None and spec.dialect not in row.dialects:
         if spec.dialect not in GENERIC:
             raise KeyedError("dialect", _no_dialect(spec.dialect))

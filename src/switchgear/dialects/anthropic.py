@@ -15,7 +15,7 @@ from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import Beside, Other, TokenUsage
 from switchgear.dialects import hub, media, reasoning, references
-from switchgear.dialects.dialect import ClientPath, Dialect, ErrorShape, ModelList
+from switchgear.dialects.dialect import WEATHER, ClientPath, Dialect, ErrorShape, Example, Examples, ModelList
 from switchgear.dialects.errors import Fault
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.model_lists import Card, described
@@ -795,6 +795,9 @@ def _model_page(items: list[dict[str, Any]]) -> dict[str, Any]:
     return {"data": items, "has_more": False, **ends}
 
 
+_MESSAGES = [{"role": "user", "content": "hello"}]
+_HELLO = {"model": "{model}", "max_tokens": 1024, "messages": _MESSAGES}
+
 ROW = Dialect(
     name="anthropic",
     errors=ErrorShape(
@@ -811,6 +814,7 @@ ROW = Dialect(
     ),
     known_path=re.compile(rb"/messages"),
     known_header=b"anthropic-version",
+    key_header="x-api-key",
     models=ModelList(_model_card, _model_page),
     forwarded_prefixes=(b"anthropic-", b"x-goog-"),
     headers=((b"anthropic-version", b"2023-06-01"),),  # the version that is written here
@@ -818,4 +822,13 @@ ROW = Dialect(
     count=lambda count: {"input_tokens": count},
     stream_usage_at=("usage",),
     early_usage=b'"message_start"',  # it tells the input, long before the end
+    examples=Examples(
+        models=Example("/v1/models?limit=1000", None, '"has_more"'),
+        plain=Example("/v1/messages", _HELLO, '"content"'),
+        stream=Example("/v1/messages?beta=true", {**_HELLO, "stream": True}, "message_stop"),
+        tool_call=Example(
+            "/v1/messages", {**_HELLO, "tools": [{"name": "weather", "input_schema": WEATHER}]}, '"weather"'
+        ),
+        token_count=Example("/v1/messages/count_tokens", {"model": "{model}", "messages": _MESSAGES}, "input_tokens"),
+    ),
 )

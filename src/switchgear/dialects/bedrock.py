@@ -17,7 +17,7 @@ from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import chat, hub, media, reasoning
 from switchgear.dialects.anthropic import MAKERS, MAX_TOKENS_DEFAULT, THINKING_MIN, closed_schema, safe_id
-from switchgear.dialects.dialect import ClientPath, Dialect, ErrorShape
+from switchgear.dialects.dialect import ClientPath, Dialect, ErrorShape, Example, Examples
 from switchgear.dialects.errors import Fault
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.reading import Reading, State, cap, usage_reader
@@ -712,6 +712,8 @@ def _path(verb: str, operation: str, name: str, stream: bool = False) -> ClientP
     return ClientPath(path=f"/model/{{model}}/{verb}", operation=operation, name=name, stream=stream)
 
 
+_HELLO = {"messages": [{"role": "user", "content": [{"text": "hello"}]}]}
+
 ROW = Dialect(
     name="bedrock",
     errors=ErrorShape(
@@ -734,4 +736,8 @@ ROW = Dialect(
     models=chat.ROW.models,
     id_header=b"x-amzn-requestid",
     count=lambda count: {"inputTokens": count},
+    examples=Examples(
+        plain=Example("/model/{model}/converse", _HELLO, '"output"'),
+        stream=Example("/model/{model}/converse-stream", _HELLO, "messageStop"),
+    ),
 )

@@ -16,7 +16,7 @@ from switchgear.core.errors import UNREADABLE, ProtocolError
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import Beside, TokenUsage
 from switchgear.dialects import hub, media, openai, reasoning
-from switchgear.dialects.dialect import ClientPath, Dialect, ErrorShape, ModelList
+from switchgear.dialects.dialect import WEATHER, ClientPath, Dialect, ErrorShape, Example, Examples, ModelList
 from switchgear.dialects.errors import Fault
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.model_lists import Card, described
@@ -895,6 +895,9 @@ def _path(path: str, operation: str, *, in_deployments: bool = False) -> ClientP
     return ClientPath(path=path, operation=operation, name=operation, in_deployments=in_deployments)
 
 
+_HELLO = {"model": "{model}", "messages": [{"role": "user", "content": "hello"}]}
+_WEATHER_TOOL = {"type": "function", "function": {"name": "weather", "parameters": WEATHER}}
+
 ROW = Dialect(
     name="openai",
     errors=ErrorShape(
@@ -920,4 +923,10 @@ ROW = Dialect(
     ),
     models=ModelList(model_card, lambda items: {"object": "list", "data": items}),
     stream_usage_at=("usage",),
+    examples=Examples(
+        models=Example("/v1/models", None, '"data"'),
+        plain=Example("/v1/chat/completions", _HELLO, '"choices"'),
+        stream=Example("/v1/chat/completions", {**_HELLO, "stream": True}, "[DONE]"),
+        tool_call=Example("/v1/chat/completions", {**_HELLO, "tools": [_WEATHER_TOOL]}, '"weather"'),
+    ),
 )

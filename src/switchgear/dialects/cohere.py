@@ -12,7 +12,7 @@ import msgspec
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import chat, hub, media, reasoning
-from switchgear.dialects.dialect import ClientPath, Dialect, ErrorShape
+from switchgear.dialects.dialect import ClientPath, Dialect, ErrorShape, Example, Examples
 from switchgear.dialects.errors import Fault
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.reading import Ears, Reading, State, cap, usage_reader
@@ -463,6 +463,8 @@ def _error_event(fault: Fault, body: bytes, sequence_number: int) -> bytes:
     return b"event: message-end\ndata: %b\n\n" % encode({"type": "message-end", "delta": delta})
 
 
+_HELLO = {"model": "{model}", "messages": [{"role": "user", "content": "hello"}]}
+
 ROW = Dialect(
     name="cohere",
     errors=ErrorShape(lambda fault: {"message": fault.message}, _error_event),
@@ -474,4 +476,8 @@ ROW = Dialect(
     known_path=re.compile(rb"/v2/"),
     models=chat.ROW.models,
     stream_usage_at=("delta", "usage"),
+    examples=Examples(
+        plain=Example("/v2/chat", _HELLO, '"message"'),
+        stream=Example("/v2/chat", {**_HELLO, "stream": True}, "message-end"),
+    ),
 )

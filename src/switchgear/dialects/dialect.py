@@ -60,6 +60,31 @@ class ErrorShape(msgspec.Struct, frozen=True):
     """What its clients take for "try again later"."""
 
 
+class Example(msgspec.Struct, frozen=True):
+    """A call as a client of a dialect makes it."""
+
+    path: str
+    """With `{model}` where the model's name stands in it."""
+    body: Any
+    """None for a GET."""
+    marker: str
+    """What stands in a good answer."""
+
+
+class Examples(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of each kind; None where the dialect, or its clients, know none."""
+
+    plain: Example
+    models: Example | None = None
+    stream: Example | None = None
+    tool_call: Example | None = None
+    token_count: Example | None = None
+
+
+WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}}
+"""The parameters of the tool in `Examples.tool_call`, which is called `weather`."""
+
+
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """One wire format: what its clients send and read, and what its providers do."""
 
@@ -72,6 +97,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """How paths begin (below any `/v1`) that only its clients ask for, also where they are not served."""
     known_header: bytes = b""
     """A header that only its clients send."""
+    key_header: str = "authorization"
+    """Where its clients put their key; `authorization` takes it after `Bearer`."""
     key_in_query: bool = False
     """True where clients may put their key into the query, as `key`."""
     models: ModelList
@@ -91,6 +118,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """Where the event of a stream says it that tells the final usage; None where an event cannot be added to."""
     early_usage: bytes = b""
     """What marks an event that tells a usage which is not the final one."""
+    examples: Examples
 
     # its providers
     paths_name_things: bool = False

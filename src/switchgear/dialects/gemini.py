@@ -18,7 +18,7 @@ from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import Beside, TokenUsage
 from switchgear.dialects import hub, media, reasoning
-from switchgear.dialects.dialect import ClientPath, Dialect, ErrorShape, ModelList
+from switchgear.dialects.dialect import WEATHER, ClientPath, Dialect, ErrorShape, Example, Examples, ModelList
 from switchgear.dialects.errors import Fault
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.model_lists import Card, described
@@ -908,6 +908,9 @@ def _path(verb: str, operation: str, name: str, stream: bool = False) -> ClientP
     return ClientPath(path=f"/models/{{model}}:{verb}", operation=operation, name=name, stream=stream)
 
 
+_HELLO = {"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}
+_WEATHER_TOOL = {"functionDeclarations": [{"name": "weather", "parametersJsonSchema": WEATHER}]}
+
 ROW = Dialect(
     name="gemini",
     errors=ErrorShape(
@@ -935,4 +938,11 @@ ROW = Dialect(
     usage_at=("usageMetadata",),
     stream_usage_at=("usageMetadata",),
     paths_name_things=True,
+    examples=Examples(
+        models=Example("/v1beta/models", None, '"models"'),
+        plain=Example("/v1beta/models/{model}:generateContent", _HELLO, '"candidates"'),
+        stream=Example("/v1beta/models/{model}:streamGenerateContent?alt=sse", _HELLO, "finishReason"),
+        tool_call=Example("/v1beta/models/{model}:generateContent", {**_HELLO, "tools": [_WEATHER_TOOL]}, '"weather"'),
+        token_count=Example("/v1beta/models/{model}:countTokens", _HELLO, "totalTokens"),
+    ),
 )

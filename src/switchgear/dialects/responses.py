@@ -15,7 +15,7 @@ from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import Beside, Other, TokenUsage
 from switchgear.dialects import chat, hub, media, openai, reasoning, references
-from switchgear.dialects.dialect import ClientPath, Dialect, ErrorShape, ModelList
+from switchgear.dialects.dialect import WEATHER, ClientPath, Dialect, ErrorShape, Example, Examples, ModelList
 from switchgear.dialects.errors import Fault
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.model_lists import Card
@@ -916,6 +916,9 @@ def _model_card(card: Card) -> dict[str, Any]:
     }
 
 
+_HELLO = {"model": "{model}", "input": "hello"}
+_WEATHER_TOOL = {"type": "function", "name": "weather", "parameters": WEATHER}
+
 ROW = Dialect(
     name="responses",
     errors=ErrorShape(
@@ -938,4 +941,11 @@ ROW = Dialect(
     models=ModelList(_model_card, lambda items: {"models": items}, query=b"client_version"),
     count=lambda count: {"object": "response.input_tokens", "input_tokens": count},
     stream_usage_at=("response", "usage"),
+    examples=Examples(
+        models=Example("/v1/models", None, '"data"'),
+        plain=Example("/v1/responses", _HELLO, '"output"'),
+        stream=Example("/v1/responses", {**_HELLO, "stream": True}, "response.completed"),
+        tool_call=Example("/v1/responses", {**_HELLO, "tools": [_WEATHER_TOOL]}, '"weather"'),
+        token_count=Example("/v1/responses/input_tokens", _HELLO, "input_tokens"),
+    ),
 )

@@ -223,3 +223,5 @@ _GENERIC_ROWS = (
 )
 GENERIC: dict[str, ProviderRow] = {row.name: row for row in _GENERIC_ROWS}
 """A server of a dialect that is in no catalogue, by the dialect's name: a base URL is all that is missing."""
+PLAIN = _GENERIC_ROWS[0]
+"""What a server is taken for that tells no dialect."""
