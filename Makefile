@@ -5,7 +5,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.versi
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help serve test install check format bench kill torture power breach endure doors fuzz estate away lock prices clean
+.PHONY: help serve test install check format bench kill torture power breach endure doors fuzz estate away lock release prices clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -87,6 +87,10 @@ bench: $(VENV)/.run  ## Measure against nginx on this machine; writes docs/bench
 lock: $(VENV)/.test  ## Lock the requirements anew, with hashes
 	cd requirements && for f in run litellm test fuzz; do ../$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --strip-extras \
 	  --no-emit-index-url --no-emit-trusted-host --no-header -o $$f.txt $$f.in; done
+
+release: $(VENV)/.test  ## Sdist, wheel, bill of materials, notices in ./dist; installed and tried in an empty environment
+	$(BIN)/python scripts/release.py --out dist
+	RELEASE_DIST=$(CURDIR)/dist $(BIN)/python -m pytest tests/end_to_end/test_release.py --timeout 900
 
 prices: $(VENV)/.test  ## Write the shipped price snapshot from the installed genai-prices
 	$(BIN)/python scripts/update_prices.py

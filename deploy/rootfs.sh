@@ -20,7 +20,7 @@ trap 'rm -rf "$build"' EXIT
 "$build/venv/bin/pip" install -q --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
   --target "$packages" -r "$here/requirements/run.txt"
 mkdir "$build/source"
-cp -r "$here/pyproject.toml" "$here/README.md" "$here/LICENSE" "$here/src" "$build/source/"
+cp -r "$here/pyproject.toml" "$here/README.md" "$here/LICENSE" "$here/THIRD_PARTY.md" "$here/src" "$build/source/"
 "$build/venv/bin/pip" install -q --disable-pip-version-check --require-hashes --no-deps -r "$here/requirements/run.txt"
 "$build/venv/bin/pip" install -q --disable-pip-version-check --no-deps --no-build-isolation --upgrade --target "$packages" "$build/source"
 rm -rf "$packages/bin" "$packages/flit_core" "$packages"/flit_core-*

@@ -17,7 +17,7 @@ from switchgear.testing.gateway import free_port
 from switchgear.testing.patience import PATIENCE_S
 
 ROOT = Path(__file__).parent.parent.parent
-SWITCHGEAR = [sys.executable, "-m", "switchgear.cli"]
+SWITCHGEAR = os.environ.get("SWITCHGEAR_PROGRAM", f"{sys.executable} -m switchgear.cli").split()
 
 
 @pytest.fixture

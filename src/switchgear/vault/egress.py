@@ -7,6 +7,7 @@ import re
 
 import msgspec
 
+from switchgear import __version__
 from switchgear.core.errors import RefusedError
 from switchgear.policies import passthrough
 from switchgear.vault.box import Ceilings, Opened
@@ -54,7 +55,7 @@ RESPONSE_HEADERS = frozenset(
 ATTEMPT_ID = re.compile(r"[0-9a-z]{1,40}-[0-9]{1,3}")
 HEADERS_MAX = 24
 HEADER_BYTES_MAX = 4_096
-USER_AGENT = b"user-agent: switchgear/0.1\r\n"
+USER_AGENT = f"user-agent: switchgear/{__version__}\r\n".encode()
 
 
 def build_head(route: Route, opened: Opened) -> bytes:
