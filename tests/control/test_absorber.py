@@ -23,7 +23,7 @@ class Link:
     """A vault that fences."""
 
     async def ask(self, verb, body, timeout_s):
-        return type("Answer", (), {"ok": True})()
+        return None
 
 
 @pytest.fixture

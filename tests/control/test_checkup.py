@@ -9,7 +9,7 @@ from switchgear.core.ids import KeyId
 from switchgear.detect.advisories import AdvisoryFile
 from switchgear.discover.toolbox import shipped_advisories
 from switchgear.store.objects import KeyRow
-from switchgear.vault.box import Metadata
+from switchgear.vault.verbs import Metadata
 
 NOW = int(datetime.datetime(2026, 12, 1, tzinfo=datetime.UTC).timestamp() * 1000)
 DAY = 86_400_000

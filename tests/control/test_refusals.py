@@ -7,7 +7,7 @@ import pytest
 from switchgear.control import refusals
 from switchgear.control.refusals import Refusal, Refusals
 from switchgear.store.database import Store
-from switchgear.vault.box import Metadata
+from switchgear.vault.verbs import Metadata
 
 
 @pytest.fixture

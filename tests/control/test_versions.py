@@ -15,7 +15,7 @@ from switchgear.routing.table import DeploymentEntry, ModelEntry
 from switchgear.store import objects
 from switchgear.store.database import Store
 from switchgear.store.objects import KeyRow, KeySecretRow
-from switchgear.vault.box import Metadata
+from switchgear.vault.verbs import Metadata
 
 
 @pytest.fixture

@@ -333,7 +333,7 @@ FORGED = [
     ("to be another run", "h = frames.Hello(1, 'edge', hello_of.token, '', 'f' * 16); out = talk(hello=h) == ([], 'closed')"),
     ("an empty token", "h = frames.Hello(1, 'edge', '', '', hello_of.run_id); out = talk(hello=h) == ([], 'closed')"),
     ("another protocol version", "h = frames.Hello(99, 'edge', hello_of.token, '', hello_of.run_id); out = talk(hello=h) == ([], 'closed')"),
-    ("a verb, as an edge", "v = frames.encode_payload(frames.Verb('list', msgspec.Raw(b'\\xc0'))); heard, state = talk(frames.encode(9, 1, v)); out = state == 'closed' and not any(k == 10 for k, *_ in heard)"),
+    ("a verb, as an edge", "v = frames.encode_payload(frames.Question('list', msgspec.Raw(b'\\xc0'))); heard, state = talk(frames.encode(9, 1, v)); out = state == 'closed' and not any(k == 10 for k, *_ in heard)"),
     ("a frame of no kind", "heard, state = talk(struct.pack('<IIBBH', 0, 1, 77, 0, 0)); out = state == 'closed'"),
     ("a frame of 4 GB", "heard, state = talk(struct.pack('<IIBBH', 2**32 - 1, 1, 2, 0, 0)); out = state == 'closed'"),
     ("a reserved flag", "heard, state = talk(struct.pack('<IIBBH', 0, 1, 4, 128, 0)); out = state == 'closed'"),
@@ -417,7 +417,7 @@ import asyncio
 link = live('VaultLink')
 loop = next(o for o in gc.get_objects() if isinstance(o, asyncio.AbstractEventLoop) and o.is_running())
 def ask(name, body=None):
-    answer = asyncio.run_coroutine_threadsafe(link.ask(name, body, 5.0), loop).result(10)
+    answer = asyncio.run_coroutine_threadsafe(link._ask(name, body, 5.0), loop).result(10)
     return answer.ok, str(answer.message), bytes(answer.body)
 names = ['get', 'read', 'open', 'export', 'dump', 'unseal', 'reveal', 'list', 'versions', 'test', '', 'put\\x00', '__dict__', 'rotate', 'kek']
 answers = {name: ask(name, {'id': 'fake/main'} if name == 'test' else 'fake/main') for name in names}
@@ -456,7 +456,7 @@ loop = next(o for o in gc.get_objects() if isinstance(o, asyncio.AbstractEventLo
 out = []
 for context in variants:
     body = {'context': context, 'blob': base64.b64decode(blob), 'ceilings': {}}
-    answer = asyncio.run_coroutine_threadsafe(link.ask('put', body, 5.0), loop).result(10)
+    answer = asyncio.run_coroutine_threadsafe(link._ask('put', body, 5.0), loop).result(10)
     out.append([answer.ok, answer.message])
 """
     blob = base64.b64encode(item.blob).decode()

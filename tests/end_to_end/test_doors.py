@@ -49,18 +49,18 @@ NOT_REACHED = {
     "VaultLink._keep_connected": "entered once, when the edge starts: tests/net/test_link.py",
     "VaultLink.pause_writing": "a vault that does not read 64 MB",
     "VaultLink.resume_writing": "a vault that does not read 64 MB",
-    "VaultSideLink.connection_lost": "the vault dies with the link here: tests/vault/test_service.py",
+    "VaultSideLink.connection_lost": "the vault dies with the link here: tests/vault/test_link.py",
     "VaultSideLink.pause_writing": "an edge that does not read 8 MB",
     "VaultSideLink.resume_writing": "an edge that does not read 8 MB",
     "UpstreamConnection._fault": "only after another fault: tests/net/test_upstream.py",
     "UpstreamConnection.pause_writing": "a provider that does not read",
     "UpstreamConnection.resume_writing": "a provider that does not read",
     "_Connecting._fault": "only after another fault: tests/net/test_upstream.py",
-    "Attempt.on_fault": "only after another fault: tests/vault/test_service.py",
+    "Attempt.on_fault": "only after another fault: tests/vault/test_attempt.py",
     "Attempt.not_sent": "a journal that cannot be written",
     "Attempt._authorized": "credentials that sign: tests/vault/test_minter.py",
     "_Exchange.advance": "credentials that are traded for tokens: tests/vault/test_minter.py",
-    "_Asked._fault": "only after another fault: tests/vault/test_service.py",
+    "Performer.fault": "only after another fault: tests/net/test_performer.py",
 }
 
 

@@ -10,9 +10,10 @@ from switchgear.core.secret import Secret
 from switchgear.providers import endpoint
 from switchgear.testing.faults import LoudGuard
 from switchgear.vault import seal
-from switchgear.vault.box import RECOGNISE_MAX, Box, Ceilings, Put
+from switchgear.vault.box import RECOGNISE_MAX, Box
 from switchgear.vault.kek import KeyPair
 from switchgear.vault.seal import SealContext
+from switchgear.vault.verbs import Ceilings, Put
 
 KEYS = KeyPair(Secret(bytes(range(32))))
 PLACE = endpoint.parse("https://api.example.com/v1")

@@ -7,9 +7,10 @@ from switchgear.core.secret import Secret
 from switchgear.providers import endpoint
 from switchgear.testing.faults import LoudGuard
 from switchgear.vault import egress, seal
-from switchgear.vault.box import Box, Ceilings, Put
+from switchgear.vault.box import Box
 from switchgear.vault.kek import KeyPair
 from switchgear.vault.seal import SealContext
+from switchgear.vault.verbs import Ceilings, Put
 from switchgear.wire.frames import Route
 from switchgear.wire.http1 import ResponseHead
 

@@ -44,7 +44,7 @@ from switchgear.net.link import VaultLink
 from switchgear.replica.publisher import Publisher
 from switchgear.store.ballast import Ballast
 from switchgear.store.database import SCHEMA_VERSION, Store, StoreGoneError
-from switchgear.vault.box import Put
+from switchgear.vault.verbs import Put
 from switchgear.wire import frames
 
 

@@ -10,9 +10,9 @@ from switchgear.config.compile import ProviderSpec
 from switchgear.core.errors import UserError
 from switchgear.core.secret import Secret
 from switchgear.vault import seal
-from switchgear.vault.box import Ceilings, Put
 from switchgear.vault.kek import PublicKey
 from switchgear.vault.seal import SealContext
+from switchgear.vault.verbs import Ceilings, Put
 
 
 def seal_one(spec: ProviderSpec, name: str, secret: Secret, public: PublicKey, now_ms: int) -> Put:

@@ -23,8 +23,8 @@ from switchgear.core.secret import Secret
 from switchgear.pricing.price import Price, Rate
 from switchgear.providers import endpoint
 from switchgear.providers.catalogue import GENERIC
-from switchgear.vault.box import Put
 from switchgear.vault.kek import PublicKey
+from switchgear.vault.verbs import Put
 
 ORPHANS_S = 2.0
 """How long the ports of a killed predecessor's children are waited for; they end within a second."""

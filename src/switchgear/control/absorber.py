@@ -18,7 +18,7 @@ from switchgear.control.refusals import Refusals
 from switchgear.control.traffic import Traffic
 from switchgear.core import problems
 from switchgear.core.clock import Clock
-from switchgear.core.errors import RecordError, SwitchgearError
+from switchgear.core.errors import RecordError, RefusedError, SwitchgearError
 from switchgear.core.guard import guarded, place_of
 from switchgear.core.ids import Entropy
 from switchgear.core.text import clean
@@ -32,6 +32,8 @@ from switchgear.spool.writer import SpoolWriter
 from switchgear.store import ledger_rows
 from switchgear.store.database import Store, StoreGoneError
 from switchgear.store.tables import DIMENSIONS, SUMS
+from switchgear.vault import verbs
+from switchgear.vault.verbs import Fence
 from switchgear.wire.frames import FOREIGN_RUN
 
 PAUSE_S = 0.25
@@ -188,13 +190,14 @@ class Absorber:
 
     async def _fence(self, spool: SpoolAbsorber, run_id: str) -> None:
         try:
-            answer = await self._link.ask("fence", {"run_id": run_id, "spool_id": spool.spool_id}, 2.0)
+            await self._link.ask(verbs.FENCE, Fence(run_id, spool.spool_id), 2.0)
         except (ConnectionError, TimeoutError):
             return  # the vault is away: the next turn asks again
-        if answer.ok:
+        except RefusedError as exc:
+            if str(exc) == FOREIGN_RUN:
+                spool.fence_refused(run_id)
+        else:
             spool.fence_done(run_id)
-        elif answer.message == FOREIGN_RUN:
-            spool.fence_refused(run_id)
 
     def _note_problem(self, text: str) -> None:
         if self.problem != text:

@@ -15,7 +15,7 @@ from switchgear.control.refusals import Refusal
 from switchgear.detect.finding import Finding
 from switchgear.ledger import record, verify
 from switchgear.store.objects import TokenRow
-from switchgear.vault.box import Metadata
+from switchgear.vault.verbs import Metadata, TestResult
 
 
 class Name(msgspec.Struct):
@@ -231,13 +231,6 @@ class Credentials(msgspec.Struct):
     credentials: list[Credential]
 
 
-class Tested(msgspec.Struct):
-    """What a call with a credential came to."""
-
-    ok: bool
-    message: str
-
-
 class VaultKey(msgspec.Struct):
     """The vault's public key, in hex."""
 
@@ -418,7 +411,7 @@ ANSWERS: dict[tuple[str, str], Any] = {
     ("POST", f"{P}/credentials/{{provider}}/{{name}}/disable"): Metadata,
     ("POST", f"{P}/credentials/{{provider}}/{{name}}/enable"): Metadata,
     ("DELETE", f"{P}/credentials/{{provider}}/{{name}}"): Metadata,
-    ("POST", f"{P}/credentials/{{provider}}/{{name}}/test"): Tested,
+    ("POST", f"{P}/credentials/{{provider}}/{{name}}/test"): TestResult,
     ("GET", f"{P}/vault/key"): VaultKey,
     ("GET", f"{P}/models"): Models,
     ("POST", f"{P}/models"): Name,

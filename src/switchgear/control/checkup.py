@@ -24,7 +24,7 @@ from switchgear.detect.finding import SEVERITIES, Finding
 from switchgear.store import ledger_rows, objects
 from switchgear.store.database import StoreGoneError
 from switchgear.store.objects import KeyRow
-from switchgear.vault.box import Metadata
+from switchgear.vault.verbs import Metadata
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000

@@ -10,7 +10,7 @@ from switchgear.control import versions
 from switchgear.control.api import Call, P, Route
 from switchgear.core.errors import UserError
 from switchgear.store import objects
-from switchgear.vault.box import Put
+from switchgear.vault.verbs import Put
 
 
 class ConfigApply(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

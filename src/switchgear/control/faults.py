@@ -6,11 +6,11 @@ Edges count the errors of their logs in their spools, control knows its own, and
 import asyncio
 from collections.abc import Callable
 
-import msgspec
-
 from switchgear.core.clock import Clock
+from switchgear.core.errors import RefusedError
 from switchgear.net.link import VaultLink
-from switchgear.vault.service import Status
+from switchgear.vault import verbs
+from switchgear.vault.verbs import Status
 
 PAUSE_S = 10.0
 PATIENCE_S = 10.0
@@ -39,11 +39,9 @@ class Faults:
     async def turn(self) -> None:
         """Ask once. Of a vault that is away the last count stays: the supervisor says that it is."""
         try:
-            answer = await self._link.ask("status", None, PATIENCE_S)
-        except (ConnectionError, TimeoutError):
+            self._take(await self._link.ask(verbs.STATUS, None, PATIENCE_S))
+        except (RefusedError, ConnectionError, TimeoutError):
             return
-        if answer.ok:
-            self._take(msgspec.msgpack.decode(answer.body, type=Status))
 
     def _take(self, now: Status) -> None:
         # A vault that was started again counts from zero.

@@ -18,6 +18,7 @@ from switchgear.core.errors import UserError
 from switchgear.core.text import clean
 from switchgear.detect.finding import Finding, cleaned
 from switchgear.store import objects
+from switchgear.vault import verbs
 
 KIND = "finding"
 STORED_MAX = 20_000
@@ -149,6 +150,6 @@ async def recognise(gateway: Gateway, digests: list[str]) -> dict[str, tuple[str
 
     known = await gateway.read(issued)
     for at in range(0, len(asked), ASKED_AT_ONCE):
-        held = await gateway.ask_vault("recognise", asked[at : at + ASKED_AT_ONCE], dict[str, str])
+        held = await gateway.ask_vault(verbs.RECOGNISE, asked[at : at + ASKED_AT_ONCE])
         known |= {digest: ("credential", name) for digest, name in held.items()}
     return known

@@ -24,7 +24,7 @@ from switchgear.control.prices import PriceBook
 from switchgear.control.refusals import Refusals
 from switchgear.core import virtual_key
 from switchgear.core.clock import Clock
-from switchgear.core.errors import ConflictError, StaleError, UserError
+from switchgear.core.errors import ConflictError, RefusedError, StaleError, UserError
 from switchgear.core.guard import guarded, place_of
 from switchgear.core.ids import Entropy, KeyId, random_base62, request_id_floor
 from switchgear.core.nearest import meant
@@ -44,7 +44,9 @@ from switchgear.store import ledger_rows, objects
 from switchgear.store.ballast import Ballast
 from switchgear.store.database import Store, StoreGoneError
 from switchgear.store.objects import KeyRow, KeySecretRow
-from switchgear.vault.box import Metadata, Put
+from switchgear.vault import verbs
+from switchgear.vault.verbs import CredentialName, Metadata, Put
+from switchgear.wire.verbs import A, B, Verb
 
 T = TypeVar("T")
 OPENING = "opening"
@@ -181,22 +183,17 @@ class Gateway:
 
         return await self.read(work)
 
-    async def ask_vault(self, verb: str, body: object, kind: type[T]) -> T:
+    async def ask_vault(self, verb: Verb[B, A], body: B) -> A:
         """Ask the vault. Raises UserError when it refuses or is away."""
-        # Every verb may be repeated: a put of the same version is refused or a no-op, the others set or read a state.
         for patience_s in VAULT_PATIENCE_S:
             try:
-                answer = await self.link.ask(verb, body, patience_s)
+                return await self.link.ask(verb, body, patience_s)
+            except RefusedError as exc:
+                raise VaultRefusedError(str(exc)) from None
             except (ConnectionError, TimeoutError) as exc:
                 reason = str(exc) or f"no answer within {patience_s:g} s"
-                self.report(f"the vault did not do {verb!r}: {reason}; asking again")
-                continue
-            break
-        else:
-            raise UserError("the vault does not answer", "see `switchgear status`; try again")
-        if not answer.ok:
-            raise VaultRefusedError(answer.message)
-        return msgspec.msgpack.decode(answer.body, type=kind)
+                self.report(f"the vault did not do {verb.name!r}: {reason}; asking again")
+        raise UserError("the vault does not answer", "see `switchgear status`; try again")
 
     async def _audit(self, actor: str, action: str, subject: str, detail: object = None) -> None:
         now = self.clock.wall_ms()
@@ -210,7 +207,7 @@ class Gateway:
 
         `started_ms` is when the supervisor read it: one that was applied since wins, for a control that is started again.
         """
-        await self.ask_vault("bind_store", self.store.id, type(None))
+        await self.ask_vault(verbs.BIND_STORE, self.store.id)
         await self._reconcile()
         self._started = compiled.process
         last = await self.read(versions.latest)
@@ -221,7 +218,7 @@ class Gateway:
         self.refused_puts = []
         for put in puts:
             try:
-                await self.ask_vault("put", put, Metadata)
+                await self.ask_vault(verbs.PUT, put)
             except VaultRefusedError as exc:
                 name = f"{put.context.provider}/{put.context.credential}"
                 self.refused_puts.append(f"the vault does not take credential {name}: {exc}")
@@ -286,7 +283,7 @@ class Gateway:
             self._check_names(state)
             await self.read(lambda c: self._check_keys(c, compiled, drop_keys or at_start))
             for put in puts:
-                await self.ask_vault("put", put, Metadata)
+                await self.ask_vault(verbs.PUT, put)
             now = self.clock.wall_ms()
 
             def work(connection: Connection) -> list[str]:
@@ -470,7 +467,7 @@ class Gateway:
     async def publish(self) -> None:
         """Build a snapshot from everything and publish it."""
         async with self._publishing:
-            self.credentials = await self.ask_vault("list", None, list[Metadata])
+            self.credentials = await self.ask_vault(verbs.LIST, None)
             stored = await self.read(lambda c: objects.objects(c, "provider"))
             stored_models = await self.read(lambda c: objects.objects(c, "model"))
             overrides = {
@@ -810,7 +807,7 @@ class Gateway:
         await self.publish()
         for credential in self.credentials:
             if credential.provider == name:
-                await self.ask_vault("remove", {"id": credential.id}, Metadata)
+                await self.ask_vault(verbs.REMOVE, CredentialName(credential.id))
         await self._audit(actor, "provider.remove", name)
         self._remember(actor, "provider.remove")
         await self.publish()
@@ -829,7 +826,7 @@ class Gateway:
                 f"the credential was sealed for {put.context.endpoint.url}, not {providers[name].endpoint.url}",
                 "seal it again: repeat `credential add`",
             )
-        metadata = await self.ask_vault("put", put, Metadata)
+        metadata = await self.ask_vault(verbs.PUT, put)
         await self._audit(actor, "credential.put", metadata.id, {"version": metadata.version})
         await self.publish()
         return metadata
@@ -842,18 +839,18 @@ class Gateway:
             await self.write(lambda connection: refusals.write(connection, changes, now))
             self.refusals.apply(changes)
 
-    async def change_credential(self, verb: str, credential: str, actor: str) -> Metadata:
+    async def change_credential(self, verb: Verb[CredentialName, Metadata], credential: str, actor: str) -> Metadata:
         """Disable, enable or remove a credential. Unpublished first, then changed in the vault. Raises UserError for the removal
         of one that the file declares: the next start would bring it back."""
         provider, _, name = credential.partition("/")
         declared = next((spec for spec in self.compiled.providers if spec.name == provider), None)
-        if verb == "remove" and declared is not None and name in declared.credentials:
+        if verb is verbs.REMOVE and declared is not None and name in declared.credentials:
             raise UserError(
                 f"the credential {credential!r} is declared in the configuration file",
                 f"remove it there; to stop it at once: switchgear credential disable {credential}",
             )
-        metadata = await self.ask_vault(verb, {"id": credential}, Metadata)
-        await self._audit(actor, f"credential.{verb}", credential)
+        metadata = await self.ask_vault(verb, CredentialName(credential))
+        await self._audit(actor, f"credential.{verb.name}", credential)
         await self.publish()
         return metadata
 

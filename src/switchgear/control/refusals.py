@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from switchgear.routing.retry import OUR_FAULT
 from switchgear.store import objects
-from switchgear.vault.box import Metadata
+from switchgear.vault.verbs import Metadata
 
 KIND = "refused"
 """Kind of the store's objects that hold this, by deployment."""

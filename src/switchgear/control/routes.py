@@ -16,7 +16,9 @@ from switchgear.pricing.price import Price, per_mtok
 from switchgear.providers.catalogue import PROVIDERS
 from switchgear.routing.table import ModelEntry
 from switchgear.store import ledger_rows, objects
-from switchgear.vault.box import Put
+from switchgear.vault import verbs
+from switchgear.vault.verbs import CredentialName, Metadata, Put
+from switchgear.wire.verbs import Verb
 
 
 class CredentialPut(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -135,18 +137,13 @@ async def put_credential(call: Call) -> Any:
     return await call.gateway.put_credential(body.put, body.provider, call.actor)
 
 
-def _change_credential(verb: str) -> Handler:
+def _change_credential(verb: Verb[CredentialName, Metadata]) -> Handler:
     async def handler(call: Call) -> Any:
         name = f"{call.path['provider']}/{call.path['name']}"
         return await call.gateway.change_credential(verb, name, call.actor)
 
-    handler.__doc__ = f"{verb.capitalize()} a credential."
+    handler.__doc__ = f"{verb.name.capitalize()} a credential."
     return handler
-
-
-class _TestResult(msgspec.Struct):
-    ok: bool
-    message: str
 
 
 async def get_vault_key(call: Call) -> Any:
@@ -159,7 +156,7 @@ async def get_vault_key(call: Call) -> Any:
 async def test_credential(call: Call) -> Any:
     """One cheap authenticated call with a credential."""
     name = f"{call.path['provider']}/{call.path['name']}"
-    found = await call.gateway.ask_vault("test", {"id": name}, _TestResult)
+    found = await call.gateway.ask_vault(verbs.TEST, CredentialName(name))
     if found.ok:
         await call.gateway.credential_works(name)
     return found
@@ -344,9 +341,13 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", f"{P}/providers/{{name}}", "providers:write", remove_provider),
     Route("GET", f"{P}/credentials", "credentials:read", list_credentials),
     Route("PUT", f"{P}/credentials", "credentials:write", put_credential, CredentialPut),
-    Route("POST", f"{P}/credentials/{{provider}}/{{name}}/disable", "credentials:write", _change_credential("disable")),
-    Route("POST", f"{P}/credentials/{{provider}}/{{name}}/enable", "credentials:write", _change_credential("enable")),
-    Route("DELETE", f"{P}/credentials/{{provider}}/{{name}}", "credentials:write", _change_credential("remove")),
+    Route(
+        "POST", f"{P}/credentials/{{provider}}/{{name}}/disable", "credentials:write", _change_credential(verbs.DISABLE)
+    ),
+    Route(
+        "POST", f"{P}/credentials/{{provider}}/{{name}}/enable", "credentials:write", _change_credential(verbs.ENABLE)
+    ),
+    Route("DELETE", f"{P}/credentials/{{provider}}/{{name}}", "credentials:write", _change_credential(verbs.REMOVE)),
     Route("POST", f"{P}/credentials/{{provider}}/{{name}}/test", "credentials:write", test_credential),
     Route("GET", f"{P}/vault/key", "credentials:read", get_vault_key),
     Route("GET", f"{P}/models", "models:read", list_models),

@@ -16,7 +16,7 @@ from switchgear.pricing.price import Price
 from switchgear.routing.table import ModelEntry
 from switchgear.store import objects
 from switchgear.store.objects import KeyRow
-from switchgear.vault.box import Metadata
+from switchgear.vault.verbs import Metadata
 
 KIND = "version"
 VERSIONS_MAX = 50

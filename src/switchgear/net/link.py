@@ -12,11 +12,12 @@ from typing import Protocol, cast
 
 import msgspec
 
-from switchgear.core.errors import UNREADABLE, FrameError
+from switchgear.core.errors import UNREADABLE, FrameError, RefusedError
 from switchgear.core.guard import Guard, guarded
 from switchgear.net import unix
 from switchgear.wire import frames
 from switchgear.wire.frames import END, FrameType
+from switchgear.wire.verbs import A, B, Verb
 
 WINDOW_BYTES = 262_144
 """What the vault may send on a stream before the edge grants more; also what an edge may send of a body."""
@@ -310,14 +311,17 @@ class VaultLink(asyncio.Protocol):
             stream.send_body(body)
         return stream
 
-    async def ask(self, verb: str, body: object, timeout_s: float = 30.0) -> frames.Answer:
-        """Send a verb (control only) and await the answer. Raises ConnectionError or TimeoutError."""
+    async def ask(self, verb: Verb[B, A], body: B, timeout_s: float = 30.0) -> A:
+        """Send a verb (control only) and await the answer. Raises RefusedError, ConnectionError or TimeoutError."""
         try:
-            return await self._ask(verb, body, timeout_s)
+            answer = await self._ask(verb.name, body, timeout_s)
         except TimeoutError:
             if self._transport is not None:
                 self._transport.abort()  # whatever is wrong with this connection, the next one begins anew
             raise
+        if not answer.ok:
+            raise RefusedError(answer.message)
+        return msgspec.msgpack.decode(answer.body, type=verb.answer)
 
     async def _ask(self, verb: str, body: object, timeout_s: float) -> frames.Answer:
         async with asyncio.timeout(timeout_s):
@@ -327,7 +331,7 @@ class VaultLink(asyncio.Protocol):
             self._next = self._next % 0x7FFFFFFF + 1
             future: asyncio.Future[frames.Answer] = asyncio.get_running_loop().create_future()
             self._answers[stream_id] = future
-            payload = frames.encode_payload(frames.Verb(verb, msgspec.Raw(frames.encode_payload(body))))
+            payload = frames.encode_payload(frames.Question(verb, msgspec.Raw(frames.encode_payload(body))))
             self.queue(frames.encode(FrameType.VERB, stream_id, payload))
             self.flush()
             return await future

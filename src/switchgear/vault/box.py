@@ -5,7 +5,6 @@ before it is acknowledged.
 """
 
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
@@ -18,19 +17,11 @@ from switchgear.vault import seal
 from switchgear.vault.auth import Authorizer
 from switchgear.vault.kek import KeyPair
 from switchgear.vault.seal import SealContext
+from switchgear.vault.verbs import Ceilings, Metadata, Put, State
 
-State = Literal["active", "disabled", "removed"]
 CREDENTIALS_MAX = 10_000
 RECOGNISE_MAX = 400
 """Digests that may be asked about at once: the answer fits a frame."""
-
-
-class Ceilings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one credential may be used for at most, whoever asks: bounds a compromised edge (C7)."""
-
-    requests_per_s: int = 10_000
-    concurrency: int = 20_000
-    bytes_per_hour: int = 256 * 1024**3
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,24 +42,6 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.context.provider}/{self.context.credential}"
 
 
-class Metadata(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be told of a credential."""
-
-    id: str
-    provider: str
-    name: str
-    version: int
-    state: State
-    last4: str
-    fingerprint: str
-    base_url: str
-    auth: str
-    created_ms: int
-    changed_ms: int
-    opens: bool
-    """False when the KEK at hand does not open it."""
-
-
 class Opened(msgspec.Struct, frozen=True):
     """A credential ready for use."""
 
@@ -86,14 +59,6 @@ class Opened(msgspec.Struct, frozen=True):
 class _File(msgspec.Struct, frozen=True):
     store_id: str
     items: list[Item]
-
-
-class Put(msgspec.Struct, frozen=True):
-    """A sealed credential for the box."""
-
-    context: SealContext
-    blob: bytes
-    ceilings: Ceilings = Ceilings()
 
 
 class Box:

@@ -10,7 +10,8 @@ import msgspec
 from switchgear import __version__
 from switchgear.core.errors import RefusedError
 from switchgear.policies import passthrough
-from switchgear.vault.box import Ceilings, Opened
+from switchgear.vault.box import Opened
+from switchgear.vault.verbs import Ceilings
 from switchgear.wire.frames import Route
 from switchgear.wire.http1 import ResponseHead, is_safe_header
 

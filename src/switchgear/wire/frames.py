@@ -42,7 +42,7 @@ class FrameType(IntEnum):
     FAIL = 8
     """vault → edge: Fail; the stream ends without a complete response."""
     VERB = 9
-    """control → vault: Verb."""
+    """control → vault: Question."""
     ANSWER = 10
     """vault → control: Answer."""
 
@@ -119,15 +119,15 @@ class Fail(msgspec.Struct, array_like=True, frozen=True):
     """True when request bytes may have reached the provider."""
 
 
-class Verb(msgspec.Struct, array_like=True, frozen=True):
-    """A request of control; `body` is the msgpack of that verb's own type."""
+class Question(msgspec.Struct, array_like=True, frozen=True):
+    """A verb that control asks for (wire/verbs); `body` is the msgpack of that verb's own type."""
 
     name: str
     body: msgspec.Raw
 
 
 class Answer(msgspec.Struct, array_like=True, frozen=True):
-    """The vault's answer to a verb."""
+    """The answer to a question."""
 
     ok: bool
     message: str

@@ -1,0 +1,109 @@
+"""A link as the vault sees it: who may speak, and when its frames are written."""
+
+import asyncio
+
+import pytest
+from tests import doors
+from tests.vault.rig import FakeBox, hello, opening, piece, run
+
+from switchgear.net.link import WINDOW_BYTES
+from switchgear.vault import link as links
+from switchgear.vault import service
+from switchgear.wire import frames
+from switchgear.wire.frames import FrameType
+
+
+def test_P2_a_peer_of_another_user_is_cut_off():
+    async def scenario(made, link, transport, reports):
+        assert transport.aborted
+
+    run(scenario, {4_000_000_000})
+
+
+def test_P3_a_wrong_token_a_dead_run_and_a_frame_before_the_hello_close_the_link():
+    for first, fenced in ((hello("wrong"), ()), (hello(), {"r1"}), (frames.encode(FrameType.CANCEL, 1, b""), ())):
+
+        async def scenario(made, link, transport, reports, first=first, fenced=fenced):
+            made.fenced.update(dict.fromkeys(fenced))
+            link.data_received(first)
+            assert transport.aborted and len(reports) == 1
+            assert "wrong" not in reports[0]
+
+        run(scenario)
+
+
+def test_pieces_of_streams_are_gathered_after_a_write_and_the_first_goes_at_once(monkeypatch):
+    monkeypatch.setattr(links, "GATHER_S", 0.05)
+    monkeypatch.setattr(service, "GATHER_S", 0.05)
+
+    async def scenario(made, link, transport, reports):
+        link.data_received(hello())
+        await asyncio.sleep(0.1)
+        transport.writes.clear()
+        link.queue_soon(b"a")
+        await asyncio.sleep(0.01)
+        assert transport.writes == [b"a"]
+        link.queue_soon(b"b")
+        await asyncio.sleep(0.01)
+        link.queue_soon(b"c")
+        await asyncio.sleep(0.01)
+        assert transport.writes == [b"a"]
+        await asyncio.sleep(0.06)
+        assert transport.writes == [b"a", b"bc"]
+
+    run(scenario)
+
+
+def test_a_frame_that_cannot_wait_takes_gathered_pieces_along_in_order(monkeypatch):
+    monkeypatch.setattr(links, "GATHER_S", 0.05)
+    monkeypatch.setattr(service, "GATHER_S", 0.05)
+
+    async def scenario(made, link, transport, reports):
+        link.data_received(hello())
+        await asyncio.sleep(0.01)
+        transport.writes.clear()
+        link.queue_soon(b"a")
+        made.journal_done("attempt", 200, None, 1, 1)
+        link.queue(b"end")
+        link.queue_soon(b"b")
+        await asyncio.sleep(0.01)
+        assert transport.writes == ["journal", b"aendb"]
+        link.queue_soon(b"c")
+        link.connection_lost(None)
+        await asyncio.sleep(0.06)
+        assert transport.writes == ["journal", b"aendb", "journal"]  # the end of the link is journalled, "c" is gone
+
+    run(scenario)
+
+
+def test_L1_a_body_sent_without_waiting_for_window_closes_the_link():
+    async def scenario(made, link, transport, reports):
+        link.data_received(hello() + opening(1, 10 * WINDOW_BYTES))
+        made.feed_starving = lambda: None  # nothing is granted
+        for _ in range(WINDOW_BYTES // 32_768):
+            link.data_received(piece(1, 32_768))
+            assert not transport.aborted
+        link.data_received(piece(1, 1))
+        assert transport.aborted and reports == ["link closed: more of a body than was granted"]
+        link.connection_lost(None)
+        assert made.held.total == 0
+
+    run(scenario, box=FakeBox())
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_fault_when_a_link_ends_still_cancels_its_attempts(when):
+    async def scenario(made, link, transport, reports):
+        def odd(*_):
+            raise LookupError
+
+        link.data_received(hello() + opening(1, 100_000) + piece(1, 10))
+        rig = doors.Rig(("switchgear.vault.link", "VaultSideLink.connection_lost"), **{when: odd})
+        try:
+            link.connection_lost(None)
+        finally:
+            rig.undo()
+        assert made.guard.faults == 1 and not link.attempts and made.held.total == 0 and link not in made.links
+        assert made.journal.records, "that nothing more of it will be sent is journalled"
+
+    run(scenario, box=FakeBox())
