@@ -420,7 +420,8 @@ def ask(name, body=None):
     answer = asyncio.run_coroutine_threadsafe(link._ask(name, body, 5.0), loop).result(10)
     return answer.ok, str(answer.message), bytes(answer.body)
 names = ['get', 'read', 'open', 'export', 'dump', 'unseal', 'reveal', 'list', 'versions', 'test', '', 'put\\x00', '__dict__', 'rotate', 'kek']
-answers = {name: ask(name, {'id': 'fake/main'} if name == 'test' else 'fake/main') for name in names}
+bodies = {'test': {'id': 'fake/main'}, 'list': None, 'versions': None}
+answers = {name: ask(name, bodies.get(name, 'fake/main')) for name in names}
 out = {name: [ok, message, body.hex()] for name, (ok, message, body) in answers.items()}
 """
     found = estate.gateway.inside("control", code)
