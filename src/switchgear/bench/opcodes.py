@@ -41,8 +41,10 @@ from switchgear.spool.writer import SpoolWriter
 from switchgear.testing.clock import FakeClock
 from switchgear.testing.faults import LoudGuard
 from switchgear.vault import kek, seal
-from switchgear.vault.box import Box, Ceilings, Put
-from switchgear.vault.service import VaultService, VaultSideLink
+from switchgear.vault.box import Box
+from switchgear.vault.link import VaultSideLink
+from switchgear.vault.service import VaultService
+from switchgear.vault.verbs import Ceilings, Put
 from switchgear.wire import frames
 from switchgear.wire.http1 import encode_chunk
 
