@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 
 from switchgear.control.api import Call, time_of
@@ -5,7 +7,7 @@ from switchgear.core.errors import UserError
 
 
 class Nothing:
-    gateway = None
+    services = SimpleNamespace(control=None)
 
 
 def call(**query: str) -> Call:

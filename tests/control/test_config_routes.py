@@ -14,8 +14,8 @@ from switchgear.core.errors import UserError
 __all__ = ["store"]
 
 
-class Gateway:
-    """Reads a store, and keeps what it was told to apply."""
+class Stand:
+    """Reads a store, and keeps what it was told to apply: control, publication, history and config in one."""
 
     def __init__(self, store):
         self._store = store
@@ -35,35 +35,36 @@ class Gateway:
         return []
 
 
-def ask(route, gateway, body=None):
-    return asyncio.run(route(SimpleNamespace(gateway=gateway, actor="somebody", body=body, query={})))
+def ask(route, stand, body=None):
+    services = SimpleNamespace(publication=stand, history=stand, config=stand)
+    return asyncio.run(route(SimpleNamespace(services=services, control=stand, actor="somebody", body=body, query={})))
 
 
 def test_a_configuration_that_no_compiler_made_is_not_applied(store):
-    gateway = Gateway(store)
-    odd = msgspec.structs.replace(gateway.compiled, models=gateway.compiled.models * 2)
+    stand = Stand(store)
+    odd = msgspec.structs.replace(stand.compiled, models=stand.compiled.models * 2)
     with pytest.raises(UserError, match="a name stands twice"):
-        ask(config_routes.apply_config, gateway, ConfigApply(compiled=odd, puts=[]))
-    assert not gateway.applied
+        ask(config_routes.apply_config, stand, ConfigApply(compiled=odd, puts=[]))
+    assert not stand.applied
 
 
 def test_a_good_one_is_applied_and_answered_with_its_digest(store):
-    gateway = Gateway(store)
-    found = ask(config_routes.apply_config, gateway, ConfigApply(compiled=gateway.compiled, puts=[]))
-    assert (gateway.applied, found["digest"]) == ([gateway.compiled], gateway.compiled.digest)
+    stand = Stand(store)
+    found = ask(config_routes.apply_config, stand, ConfigApply(compiled=stand.compiled, puts=[]))
+    assert (stand.applied, found["digest"]) == ([stand.compiled], stand.compiled.digest)
 
 
 def test_the_history_is_newest_first(store):
     remember(store, state("models: {a: openai/x}"), 1_000)
     remember(store, state("models: {a: openai/y}"), 2_000)
-    assert [one["number"] for one in ask(config_routes.history, Gateway(store))["versions"]] == [2, 1]
+    assert [one["number"] for one in ask(config_routes.history, Stand(store))["versions"]] == [2, 1]
 
 
 @pytest.mark.parametrize("version", ["7", "previous", "", "1; drop"])
 def test_a_version_that_is_not_there_is_not_brought_back(store, version):
     remember(store, state("models: {a: openai/x}"))
     with pytest.raises(UserError, match="there is no version"):
-        ask(config_routes.rollback, Gateway(store), Rollback(version=version))
+        ask(config_routes.rollback, Stand(store), Rollback(version=version))
 
 
 def test_reading_and_writing_need_their_own_permissions():

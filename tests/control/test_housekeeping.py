@@ -30,16 +30,16 @@ class House:
         self.publisher = Publisher(folder / "replica")
         self.now_ms, self.monotonic_s, self.reports = NOW_MS, 100.0, []
         self.absorber = SimpleNamespace(read_until_s=99.0)
-        self.gateway = SimpleNamespace(
+        self.publication = SimpleNamespace(compiled=SimpleNamespace(ledger_days=30, journal_hours=24))
+        self.control = SimpleNamespace(
             clock=SimpleNamespace(wall_ms=lambda: self.now_ms, monotonic_s=lambda: self.monotonic_s),
-            compiled=SimpleNamespace(ledger_days=30, journal_hours=24),
             publisher=self.publisher,
             ballast=Ballast(folder / "store"),
             read=lambda f: asyncio.wrap_future(self.store.read(f)),
             write=lambda f: asyncio.wrap_future(self.store.write(f)),
             report=self.reports.append,
         )
-        self.keeper = Housekeeper(self.gateway, self.absorber, folder / "journal")
+        self.keeper = Housekeeper(self.control, self.publication, self.absorber, folder / "journal")
 
     def book(self, *days_ago):
         rows = []
@@ -71,7 +71,7 @@ def test_records_beyond_their_retention_go_in_batches(house, monkeypatch):
     monkeypatch.setattr(housekeeping, "RETENTION_BATCH", 3)
     house.book(0, 1, 29.9, *[30.1 + n for n in range(7)])
     assert house.turn() == 3
-    house.gateway.compiled.ledger_days = None
+    house.publication.compiled.ledger_days = None
     house.now_ms += 1000 * DAY_MS
     assert house.turn() == 3, "without a retention everything stays"
 
@@ -107,7 +107,7 @@ def test_L3_what_fails_does_not_keep_the_rest_from_being_done(house, tmp_path):
     def full(now_ms):
         raise lmdb.Error("No space left on device")
 
-    house.gateway.publisher = SimpleNamespace(check_readers=lambda: 0, drop_stored=full)
+    house.control.publisher = SimpleNamespace(check_readers=lambda: 0, drop_stored=full)
     store = tmp_path / "store" / "store.sqlite"
     store.rename(tmp_path / "elsewhere")
     asyncio.run(house.keeper.turn())

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from switchgear.control import spend
-from switchgear.control.gateway import OPENING
+from switchgear.control.keys import OPENING
 from switchgear.control.spend import SpendBoard
 from switchgear.replica.publisher import Publisher
 from switchgear.replica.reader import ReplicaReader
@@ -40,10 +40,10 @@ def board(tmp_path, monkeypatch):
     async def read(function):
         return await asyncio.wrap_future(store.read(function))
 
-    gateway = SimpleNamespace(
+    control = SimpleNamespace(
         report=print, clock=SimpleNamespace(wall_ms=lambda: NOW_MS), publisher=publisher, read=read
     )
-    yield SpendBoard(gateway, absorber), store, publisher, absorber
+    yield SpendBoard(control, absorber), store, publisher, absorber
     publisher.close()
     store.close()
 

@@ -9,7 +9,7 @@ from switchgear.config import schema
 from switchgear.config.compile import Compiled, Compiler, build_provider
 from switchgear.config.reader import Reader
 from switchgear.control import versions
-from switchgear.control.gateway import plan_rollback
+from switchgear.control.versions import plan_rollback
 from switchgear.pricing.price import Price, Rate
 from switchgear.routing.table import DeploymentEntry, ModelEntry
 from switchgear.store import objects

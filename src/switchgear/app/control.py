@@ -29,10 +29,11 @@ from switchgear.control.checkup import Checkup
 from switchgear.control.connections import CONSOLE_MAX, LOCAL_MAX, Bounds, bounded
 from switchgear.control.double_entry import DoubleEntry
 from switchgear.control.faults import Faults
-from switchgear.control.gateway import Gateway
+from switchgear.control.handle import Control
 from switchgear.control.housekeeping import Housekeeper
 from switchgear.control.jobs import Jobs
 from switchgear.control.prices import PriceBook
+from switchgear.control.services import Services
 from switchgear.control.spend import SpendBoard
 from switchgear.core.errors import UserError
 from switchgear.core.guard import guarded, place_of
@@ -125,33 +126,38 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     link_box.append(link)
     link.start()
     publisher = await asyncio.to_thread(Publisher, layout.replica)
-    prices = PriceBook()
     ballast = Ballast(layout.store.parent)
     await asyncio.to_thread(ballast.prepare)
-    gateway = Gateway(
+    control = Control(
         store=store,
         ballast=ballast,
         publisher=publisher,
         link=link,
-        prices=prices,
-        load_prices=prepared.prices.load,
-        price_snapshot=prepared.snapshot,
         peppers=prepared.peppers,
         clock=clock,
         entropy=os.urandom,
         report=child.report,
     )
-    gateway.snapshot = await asyncio.to_thread(publisher.current)
+    services = Services(control, PriceBook(), prepared.prices.load, prepared.snapshot)
+    services.publication.snapshot = await asyncio.to_thread(publisher.current)
     absorber = Absorber(
-        store, layout.spool, link, prices, clock, os.urandom, child.report, publisher.put_stored, gateway.refusals
+        store,
+        layout.spool,
+        link,
+        services.prices,
+        clock,
+        os.urandom,
+        child.report,
+        publisher.put_stored,
+        services.refusals,
     )
     books = DoubleEntry(store, layout.journal, absorber, clock, child.report)
     checkup = Checkup(
-        gateway, prepared.advisories, prepared.packages, lambda: _size(layout.spool), lambda: _free(layout.data)
+        services, prepared.advisories, prepared.packages, lambda: _size(layout.spool), lambda: _free(layout.data)
     )
     jobs = Jobs(fault, clock)
     faults = Faults(link, lambda: child.report.errors, clock)
-    api = Api(gateway, absorber, lambda: status(layout, gateway, absorber, books, jobs, faults), checkup)
+    api = Api(services, absorber, lambda: status(layout, services, absorber, books, jobs, faults), checkup)
     with contextlib.suppress(OSError):
         api.vault_key = layout.shown_key.read_bytes()
     token = os.urandom(32).hex()
@@ -175,13 +181,13 @@ async def main(boot: Boot, prepared: Prepared) -> None:
         Bounds(CONSOLE_MAX),
     )
     configuration = msgspec.json.decode(boot.configuration, type=Configuration | None) or Configuration()
-    if not await _begin(boot, layout, gateway, configuration):
-        jobs.start("configuration", functools.partial(_begin_later, boot, layout, gateway, configuration))
+    if not await _begin(boot, layout, services, configuration):
+        jobs.start("configuration", functools.partial(_begin_later, boot, layout, services, configuration))
     jobs.start("ledger", absorber.run)
-    jobs.start("debts", gateway.pay_debts)
+    jobs.start("debts", services.stops.pay_debts)
     jobs.start("double entry", books.run)
-    jobs.start("spend", SpendBoard(gateway, absorber).run)
-    jobs.start("housekeeping", Housekeeper(gateway, absorber, layout.journal).run)
+    jobs.start("spend", SpendBoard(control, absorber).run)
+    jobs.start("housekeeping", Housekeeper(control, services.publication, absorber, layout.journal).run)
     jobs.start("doctor", checkup.run)
     jobs.start("faults", faults.run)
     life.ready()
@@ -197,33 +203,33 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     publisher.close()
 
 
-async def _begin(boot: Boot, layout: Layout, gateway: Gateway, configuration: Configuration) -> bool:
-    """Open the store and put the configuration in force; False, and `gateway.trouble` says why, when that has to wait. Raises
+async def _begin(boot: Boot, layout: Layout, services: Services, configuration: Configuration) -> bool:
+    """Open the store and put the configuration in force; False, and `config.trouble` says why, when that has to wait. Raises
     UserError at a first start that nobody has used yet, whatever is wrong but a database that is away."""
-    store = gateway.store
+    store, config = services.control.store, services.config
     try:
         if not store.is_open:
             await asyncio.to_thread(_open, store, layout)
-        await gateway.load(configuration.compiled, configuration.puts, configuration.started_ms)
-        await gateway.read(gateway.refusals.load)
+        await config.load(configuration.compiled, configuration.puts, configuration.started_ms)
+        await services.control.read(services.refusals.load)
     except (StoreGoneError, DatabaseError, OSError, lmdb.Error, UserError) as exc:
         if isinstance(exc, UserError) and (boot.is_first or isinstance(exc, OldSchemaError)):
             raise
-        if str(exc) != gateway.trouble:
+        if str(exc) != config.trouble:
             child.report(f"waiting: {exc}", "error")
-        gateway.trouble = str(exc)
+        config.trouble = str(exc)
         return False
-    gateway.trouble = None
+    config.trouble = None
     return True
 
 
-async def _begin_later(boot: Boot, layout: Layout, gateway: Gateway, configuration: Configuration) -> None:
+async def _begin_later(boot: Boot, layout: Layout, services: Services, configuration: Configuration) -> None:
     """Try again until it works, then write what could not be written meanwhile."""
     later = msgspec.structs.replace(boot, is_first=False)
-    while gateway.trouble is not None:
+    while services.config.trouble is not None:
         await asyncio.sleep(RETRY_S)
         try:
-            await _begin(later, layout, gateway, configuration)
+            await _begin(later, layout, services, configuration)
         except OldSchemaError as exc:
             child.report(str(exc), "warning")
             os._exit(1)  # the next start imports what migrates
@@ -263,28 +269,29 @@ def _serve(app: Any, sockets: list[Any], bounds: Bounds) -> _Server:
 
 
 def status(
-    layout: Layout, gateway: Gateway, absorber: Absorber, books: DoubleEntry, jobs: Jobs, faults: Faults
+    layout: Layout, services: Services, absorber: Absorber, books: DoubleEntry, jobs: Jobs, faults: Faults
 ) -> dict[str, Any]:
     """Join what the supervisor knows with what control knows."""
+    config, publication = services.config, services.publication
     try:
         base: dict[str, Any] = msgspec.json.decode(layout.status.read_bytes())
     except (OSError, msgspec.DecodeError):
         base = {"state": "starting", "pids": {}}
     problems = list(base.get("problems", []))
-    problems += [gateway.trouble] if gateway.trouble is not None else absorber.problems
-    problems += jobs.problems + gateway.refused_puts + sorted(gateway.damaged)
+    problems += [config.trouble] if config.trouble is not None else absorber.problems
+    problems += jobs.problems + config.refused_puts + sorted(publication.damaged)
     problems += books.problems + faults.problems
-    problems += gateway.problems
-    problems += [f"the KEK does not open credential {c.id}" for c in gateway.credentials if not c.opens]
-    refused = gateway.refusals.current(gateway.credentials)
+    problems += config.problems
+    problems += [f"the KEK does not open credential {c.id}" for c in publication.credentials if not c.opens]
+    refused = services.refusals.current(publication.credentials)
     problems += [
         f"the provider refuses credential {name} (status {refusal.status}): switchgear credential test {name}"
         for name, refusal in refused.items()
     ]
-    compiled = gateway.compiled
+    compiled = publication.compiled
     path, digest = base.pop("config_on_disk", ("", ""))
     if (
-        gateway.trouble is None and compiled.source == path and digest != compiled.digest
+        config.trouble is None and compiled.source == path and digest != compiled.digest
     ):  # of a file that was applied from elsewhere nothing is known
         problems.append(_drift(path, digest))
     state = base.get("state", "starting")
@@ -306,9 +313,9 @@ def status(
         },
         "refused_requests": absorber.refused(),
         "faults": faults.counts(absorber.meter.errors),
-        "config": {"source": compiled.source, "digest": compiled.digest, "restart": gateway.needs_restart()},
-        "freezes": gateway.snapshot.freezes if gateway.snapshot is not None else {},
-        "prices": gateway.price_snapshot,
+        "config": {"source": compiled.source, "digest": compiled.digest, "restart": config.needs_restart()},
+        "freezes": publication.snapshot.freezes if publication.snapshot is not None else {},
+        "prices": publication.price_snapshot,
         "refused": refused,
         "providers": {
             name: {"attempts": sums["attempts"], "errors": sums["errors"]}

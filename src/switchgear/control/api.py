@@ -12,7 +12,7 @@ import msgspec
 from switchgear.config.compile import parse_time
 from switchgear.control.absorber import Absorber
 from switchgear.control.checkup import Checkup
-from switchgear.control.gateway import Gateway
+from switchgear.control.services import Services
 from switchgear.core.errors import UserError
 
 DAY_MS = 86_400_000
@@ -74,7 +74,8 @@ class Call:
 
     def __init__(self, app: "Api", actor: str, path: dict[str, str], query: dict[str, str], body: Any) -> None:
         self.app = app
-        self.gateway = app.gateway
+        self.services = app.services
+        self.control = app.services.control
         self.actor = actor
         self.path = path
         self.query = query
@@ -105,9 +106,9 @@ class Api:
     """What handlers reach."""
 
     def __init__(
-        self, gateway: Gateway, absorber: Absorber, status: Callable[[], dict[str, Any]], checkup: Checkup
+        self, services: Services, absorber: Absorber, status: Callable[[], dict[str, Any]], checkup: Checkup
     ) -> None:
-        self.gateway = gateway
+        self.services = services
         self.absorber = absorber
         self.checkup = checkup
         self.status = status

@@ -16,8 +16,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
 from switchgear import __released__, __version__
-from switchgear.control.gateway import Gateway
 from switchgear.control.refusals import Refusal
+from switchgear.control.services import Services
 from switchgear.detect.advisories import STALE_DAYS, AdvisoryFile
 from switchgear.detect.checks import finding, vulnerable
 from switchgear.detect.finding import SEVERITIES, Finding
@@ -205,13 +205,13 @@ class Checkup:
 
     def __init__(
         self,
-        gateway: Gateway,
+        services: Services,
         advisories: AdvisoryFile,
         packages: list[tuple[str, str]],
         spool_bytes: Callable[[], int],
         disk_free: Callable[[], float],
     ) -> None:
-        self._gateway = gateway
+        self._services = services
         self._advisories = advisories
         self._packages = packages
         self._spool_bytes = spool_bytes
@@ -226,13 +226,13 @@ class Checkup:
             try:
                 await self.look()
             except (StoreGoneError, DatabaseError, OSError) as exc:
-                self._gateway.report(f"the nightly doctor could not look: {exc}")
+                self._services.control.report(f"the nightly doctor could not look: {exc}")
             await asyncio.sleep(EVERY_S)
 
     async def look(self) -> list[Finding]:
         """Look now."""
         found = judge(await self.facts(), self._advisories)
-        self.last, self.last_ms = found, self._gateway.clock.wall_ms()
+        self.last, self.last_ms = found, self._services.control.clock.wall_ms()
         return found
 
     def counts(self) -> dict[str, int]:
@@ -241,20 +241,20 @@ class Checkup:
 
     async def facts(self) -> Facts:
         """Gather."""
-        gateway = self._gateway
-        now = gateway.clock.wall_ms()
+        control, publication = self._services.control, self._services.publication
+        now = control.clock.wall_ms()
         look_up = functools.partial(_read, now_ms=now)
-        read: dict[str, Any] = await gateway.read(look_up)
+        read: dict[str, Any] = await control.read(look_up)
         free = await asyncio.to_thread(self._disk_free)
         backlog = await asyncio.to_thread(self._spool_bytes)
         return Facts(
             now_ms=now,
-            credentials=gateway.credentials,
-            refused=gateway.refusals.current(gateway.credentials),
+            credentials=publication.credentials,
+            refused=self._services.refusals.current(publication.credentials),
             spool_bytes=backlog,
             disk_free=free,
-            prices_date=gateway.price_snapshot,
-            freezes=gateway.snapshot.freezes if gateway.snapshot is not None else {},
+            prices_date=publication.price_snapshot,
+            freezes=publication.snapshot.freezes if publication.snapshot is not None else {},
             packages=self._packages,
             **read,
         )

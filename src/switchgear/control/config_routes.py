@@ -33,7 +33,7 @@ class Rollback(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 async def get_config(call: Call) -> Any:
     """The file configuration in force, without secrets."""
-    return {"compiled": versions.without_demo(call.gateway.compiled)}
+    return {"compiled": versions.without_demo(call.services.publication.compiled)}
 
 
 async def apply_config(call: Call) -> Any:
@@ -42,17 +42,17 @@ async def apply_config(call: Call) -> Any:
     wrong = check_compiled(body.compiled)
     if wrong is not None:
         raise UserError(f"this configuration was not made by `config apply`: {wrong}", "", 2)
-    await call.gateway.apply(body.compiled, body.puts, call.actor, drop_keys=body.drop_keys)
-    return {"digest": body.compiled.digest, "restart": call.gateway.needs_restart()}
+    await call.services.config.apply(body.compiled, body.puts, call.actor, drop_keys=body.drop_keys)
+    return {"digest": body.compiled.digest, "restart": call.services.config.needs_restart()}
 
 
 async def export_config(call: Call) -> Any:
     """File and store as one configuration, and notes about what it cannot say."""
-    gateway = call.gateway
-    state = await gateway.read(lambda c: versions.current(c, gateway.compiled))
-    rows = await gateway.read(objects.keys)
-    found, notes = versions.export(state, rows, gateway.credentials, call.query.get("references") == "true")
-    snapshot = gateway.snapshot
+    publication = call.services.publication
+    state = await call.control.read(lambda c: versions.current(c, publication.compiled))
+    rows = await call.control.read(objects.keys)
+    found, notes = versions.export(state, rows, publication.credentials, call.query.get("references") == "true")
+    snapshot = publication.snapshot
     notes += [
         f"frozen, which is no configuration: {subject}" for subject in sorted(snapshot.freezes if snapshot else {})
     ]
@@ -72,27 +72,27 @@ def _shown(version: versions.Version) -> dict[str, Any]:
 
 async def history(call: Call) -> Any:
     """The configurations that were in force, newest first."""
-    await call.gateway.remember_now()
-    return {"versions": [_shown(version) for version in reversed(await call.gateway.read(versions.all_of))]}
+    await call.services.history.remember_now()
+    return {"versions": [_shown(version) for version in reversed(await call.control.read(versions.all_of))]}
 
 
 async def rollback(call: Call) -> Any:
     """Bring a configuration of the history back, or with `dry_run` tell what would change and what cannot be taken back."""
     body: Rollback = call.body
-    await call.gateway.remember_now()
-    known = await call.gateway.read(versions.all_of)
+    await call.services.history.remember_now()
+    known = await call.control.read(versions.all_of)
     wanted = known[-2:-1] if body.version == "previous" else [v for v in known if str(v.number) == body.version]
     if not wanted:
         raise UserError(f"there is no version {body.version[:20]!r}", "list them: switchgear config history", 2)
     version = wanted[0]
-    plan = await call.gateway.plan_rollback(version.state)
+    plan = await call.services.config.plan_rollback(version.state)
     if not body.dry_run:
-        await call.gateway.roll_back(plan, version.number, call.actor, drop_keys=body.drop_keys)
+        await call.services.config.roll_back(plan, version.number, call.actor, drop_keys=body.drop_keys)
     return {
         **_shown(version),
         "changes": [str(change) for change in plan.changes],
         "stays": plan.stays,
-        "restart": call.gateway.needs_restart(plan.state.compiled),
+        "restart": call.services.config.needs_restart(plan.state.compiled),
     }
 
 

@@ -37,20 +37,20 @@ class FindingDecide(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 async def recognise(call: Call) -> Any:
     """Which of these keys this gateway issued or holds."""
-    return {"known": await findings.recognise(call.gateway, call.body.digests)}
+    return {"known": await findings.recognise(call.control, call.body.digests)}
 
 
 async def list_findings(call: Call) -> Any:
     """Stored findings with their states."""
-    now = call.gateway.clock.wall_ms()
-    return {"findings": await call.gateway.read(lambda c: findings.everything(c, now))}
+    now = call.control.clock.wall_ms()
+    return {"findings": await call.control.read(lambda c: findings.everything(c, now))}
 
 
 async def record_findings(call: Call) -> Any:
     """Store what a run of `discover` found; what it no longer has is fixed."""
     body: FindingsRecord = call.body
-    now = call.gateway.clock.wall_ms()
-    return await call.gateway.write(
+    now = call.control.clock.wall_ms()
+    return await call.control.write(
         lambda c: findings.record(c, body.findings, body.sources, body.partial, call.actor, now, body.also_seen)
     )
 
@@ -58,9 +58,9 @@ async def record_findings(call: Call) -> Any:
 async def decide_finding(call: Call) -> Any:
     """Accept a finding with a reason until a date, or open it again."""
     body: FindingDecide = call.body
-    now = call.gateway.clock.wall_ms()
+    now = call.control.clock.wall_ms()
     until = time_of(body.until)
-    return await call.gateway.write(
+    return await call.control.write(
         lambda c: findings.decide(c, call.path["id"], body.state, body.reason, until, call.actor, now)
     )
 

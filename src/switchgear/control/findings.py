@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 from sqlalchemy import Connection
 
-from switchgear.control.gateway import Gateway
+from switchgear.control.handle import Control
 from switchgear.core import virtual_key
 from switchgear.core.errors import UserError
 from switchgear.core.text import clean
@@ -137,19 +137,19 @@ def _put(connection: Connection, stored: Stored, now_ms: int) -> None:
     objects.set_object(connection, KIND, stored.finding.id, msgspec.json.encode(stored), now_ms)
 
 
-async def recognise(gateway: Gateway, digests: list[str]) -> dict[str, tuple[str, str]]:
+async def recognise(control: Control, digests: list[str]) -> dict[str, tuple[str, str]]:
     """Return hex digest → (virtual_key | credential, name) of what this gateway issued or holds.
 
     Keys are compared by their keyed hashes, credentials by the vault's: nothing is unsealed for it.
     """
     asked = [bytes.fromhex(digest) for digest in digests]
-    macs = {virtual_key.keyed_hash(pepper, digest): digest for digest in asked for pepper in gateway.peppers.values()}
+    macs = {virtual_key.keyed_hash(pepper, digest): digest for digest in asked for pepper in control.peppers.values()}
 
     def issued(connection: Connection) -> dict[str, tuple[str, str]]:
         return {macs[mac].hex(): ("virtual_key", name) for mac, name in objects.key_names(connection, macs).items()}
 
-    known = await gateway.read(issued)
+    known = await control.read(issued)
     for at in range(0, len(asked), ASKED_AT_ONCE):
-        held = await gateway.ask_vault(verbs.RECOGNISE, asked[at : at + ASKED_AT_ONCE])
+        held = await control.ask_vault(verbs.RECOGNISE, asked[at : at + ASKED_AT_ONCE])
         known |= {digest: ("credential", name) for digest, name in held.items()}
     return known

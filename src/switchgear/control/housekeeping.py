@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
 from switchgear.control.absorber import Absorber
-from switchgear.control.gateway import Gateway
+from switchgear.control.handle import Control
+from switchgear.control.publication import Publication
 from switchgear.core.guard import guarded, place_of
 from switchgear.core.ids import request_id_floor
 from switchgear.ledger import journal
@@ -32,8 +33,9 @@ ROLL_AFTER_MS = 2 * HOUR_MS
 class Housekeeper:
     """Tidies up."""
 
-    def __init__(self, gateway: Gateway, absorber: Absorber, journal_folder: Path) -> None:
-        self._gateway = gateway
+    def __init__(self, control: Control, publication: Publication, absorber: Absorber, journal_folder: Path) -> None:
+        self._control = control
+        self._publication = publication
         self._absorber = absorber
         self._journal = journal_folder
 
@@ -53,7 +55,7 @@ class Housekeeper:
             return  # the absorber's to report
         expected = isinstance(exc, DatabaseError | OSError | lmdb.Error)
         what = str(exc) if expected else f"{type(exc).__name__} in {place_of(exc)}"
-        self._gateway.report(f"housekeeping: {what}; trying again in {PAUSE_S:g} s")
+        self._control.report(f"housekeeping: {what}; trying again in {PAUSE_S:g} s")
 
     @guarded(_failed)
     async def _do(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -61,32 +63,32 @@ class Housekeeper:
 
     async def _rollups(self) -> None:
         # A day is added up when its records have had time to come; what comes later is added to it.
-        over = (self._gateway.clock.wall_ms() - ROLL_AFTER_MS) // HOUR_MS
-        while await self._gateway.write(functools.partial(rollups.roll_day, over_until=over)):
+        over = (self._control.clock.wall_ms() - ROLL_AFTER_MS) // HOUR_MS
+        while await self._control.write(functools.partial(rollups.roll_day, over_until=over)):
             await asyncio.sleep(0.2)  # others want to write too
 
     async def _replica(self) -> None:
-        await asyncio.to_thread(self._gateway.publisher.check_readers)
-        await asyncio.to_thread(self._gateway.publisher.drop_stored, self._gateway.clock.wall_ms())
+        await asyncio.to_thread(self._control.publisher.check_readers)
+        await asyncio.to_thread(self._control.publisher.drop_stored, self._control.clock.wall_ms())
 
     async def _ballast(self) -> None:
-        await asyncio.to_thread(self._gateway.ballast.prepare)
+        await asyncio.to_thread(self._control.ballast.prepare)
 
     async def _old_journals(self) -> None:
-        if self._gateway.clock.monotonic_s() - self._absorber.read_until_s >= BEHIND_S:
+        if self._control.clock.monotonic_s() - self._absorber.read_until_s >= BEHIND_S:
             return  # an orphan may wait for what the journal says of it; and clocks that jump make segments look old
         if (self._journal / "id").exists():
-            oldest_ms = self._gateway.clock.wall_ms() - self._gateway.compiled.journal_hours * HOUR_MS
+            oldest_ms = self._control.clock.wall_ms() - self._publication.compiled.journal_hours * HOUR_MS
             await asyncio.to_thread(journal.drop_old, self._journal, oldest_ms)
 
     async def _old_records(self) -> None:
-        days = self._gateway.compiled.ledger_days
+        days = self._publication.compiled.ledger_days
         if days is None:
             return
         # Counted from the newest record: a clock that jumps ahead does not empty the ledger of an idle gateway.
-        newest_ms = await self._gateway.read(ledger_rows.newest_ms)
-        floor = request_id_floor(min(self._gateway.clock.wall_ms(), newest_ms) - days * DAY_MS)
-        while await self._gateway.write(functools.partial(_drop, floor)) == RETENTION_BATCH:
+        newest_ms = await self._control.read(ledger_rows.newest_ms)
+        floor = request_id_floor(min(self._control.clock.wall_ms(), newest_ms) - days * DAY_MS)
+        while await self._control.write(functools.partial(_drop, floor)) == RETENTION_BATCH:
             await asyncio.sleep(0.1)
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from switchgear.config.compile import NAME
 from switchgear.control.api import Call, P, Route, Span, time_of
-from switchgear.control.gateway import OVERLAP_MS
+from switchgear.control.keys import OVERLAP_MS
 from switchgear.core.errors import UserError
 from switchgear.core.money import format_usd
 from switchgear.policies import passthrough
@@ -95,7 +95,7 @@ def _check_key(name: str | None, models: Any, cidrs: Any, texts: list[Any], rule
 
 
 def _check_expiry(call: Call, expires_ms: int | None) -> None:
-    if expires_ms is not None and expires_ms <= call.gateway.clock.wall_ms():
+    if expires_ms is not None and expires_ms <= call.control.clock.wall_ms():
         raise UserError(
             "the expiry is past: the key would not hold from the start", "to stop a key: key revoke NAME", 2
         )
@@ -103,7 +103,7 @@ def _check_expiry(call: Call, expires_ms: int | None) -> None:
 
 async def list_keys(call: Call) -> Any:
     """All keys, never a secret."""
-    return {"keys": [_key(row) for row in await call.gateway.read(objects.keys)]}
+    return {"keys": [_key(row) for row in await call.control.read(objects.keys)]}
 
 
 async def create_key(call: Call) -> Any:
@@ -127,17 +127,17 @@ async def create_key(call: Call) -> Any:
     if body.sha256 is None:  # an imported key may have ended where it was
         _check_expiry(call, row.expires_ms)
     if body.sha256 is not None:
-        made = await call.gateway.import_key(row, bytes.fromhex(body.sha256), body.spent_nanousd or 0, call.actor)
+        made = await call.services.keys.take_over(row, bytes.fromhex(body.sha256), body.spent_nanousd or 0, call.actor)
         call.app.absorber.touched.add(made.id)  # so that its spend is published at once
         return _key(made)
-    made, token = await call.gateway.create_key(row, call.actor)
+    made, token = await call.services.keys.create(row, call.actor)
     return {**_key(made), "key": token}
 
 
 async def get_key(call: Call) -> Any:
     """One key, with what it spent: here, and before it came here."""
-    row = await call.gateway.find_key(call.path["name"])
-    before, here = await call.gateway.spent(row)
+    row = await call.services.keys.find(call.path["name"])
+    before, here = await call.services.keys.spent(row)
     spent = {"spent_before_nanousd": before, "spent_nanousd": before + here, "spent_usd": format_usd(before + here)}
     return {**_key(row), **spent}
 
@@ -161,18 +161,18 @@ async def change_key(call: Call) -> Any:
         changes["expires_ms"] = time_of(body.expires)
         _check_expiry(call, changes["expires_ms"])
     seen = body.version if body.version is not None else call.seen_version
-    return _key(await call.gateway.change_key(call.path["name"], changes, call.actor, seen))
+    return _key(await call.services.keys.change(call.path["name"], changes, call.actor, seen))
 
 
 async def rotate_key(call: Call) -> Any:
     """A new secret for a key; the old one holds until the overlap ends."""
-    row, token = await call.gateway.rotate_key(call.path["name"], call.body.overlap_ms, call.body.force, call.actor)
+    row, token = await call.services.keys.rotate(call.path["name"], call.body.overlap_ms, call.body.force, call.actor)
     return {**_key(row), "key": token}
 
 
 async def revoke_key(call: Call) -> Any:
     """Revoke a key."""
-    return _key(await call.gateway.revoke_key(call.path["name"], call.actor))
+    return _key(await call.services.keys.revoke(call.path["name"], call.actor))
 
 
 ROUTES: tuple[Route, ...] = (

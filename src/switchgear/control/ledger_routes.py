@@ -8,7 +8,7 @@ from typing import Any, get_args
 from sqlalchemy import Connection
 
 from switchgear.control.api import DAY_MS, HOUR_MS, SPAN, Call, P, Route
-from switchgear.control.gateway import Gateway
+from switchgear.control.ledger import Ledger
 from switchgear.core.errors import UserError
 from switchgear.core.ids import request_id_floor
 from switchgear.core.money import format_usd, parse_usd
@@ -32,7 +32,7 @@ async def get_usage(call: Call) -> Any:
     for name in by:
         if name not in ledger_rows.GROUPS:
             raise UserError(f"usage cannot be grouped by {name!r}", f"known are {', '.join(ledger_rows.GROUPS)}", 2)
-    now = call.gateway.clock.wall_ms()
+    now = call.control.clock.wall_ms()
     since = call.number("since_ms", now - 30 * DAY_MS, 0, 1 << 50)
     until = call.number("until_ms", now + HOUR_MS, 0, 1 << 50)
     where = {
@@ -40,8 +40,8 @@ async def get_usage(call: Call) -> Any:
     }
     hours = since // HOUR_MS, -(-until // HOUR_MS)
     zone = call.zone_hours()
-    rows = await call.gateway.read(lambda c: ledger_rows.sum_usage(c, by, *hours, where, zone))
-    total = (await call.gateway.read(lambda c: ledger_rows.sum_usage(c, [], *hours, where)))[0]
+    rows = await call.control.read(lambda c: ledger_rows.sum_usage(c, by, *hours, where, zone))
+    total = (await call.control.read(lambda c: ledger_rows.sum_usage(c, [], *hours, where)))[0]
     if not total["requests"]:
         await _check_known(call, {name: where[name] for name in _NAMED if name in where})
     # Sums are of whole hours: what was asked for is said as it was counted.
@@ -51,10 +51,10 @@ async def get_usage(call: Call) -> Any:
 
 async def verify_ledger(call: Call) -> Any:
     """Add everything up again."""
-    now = call.gateway.clock.wall_ms()
+    now = call.control.clock.wall_ms()
     since = call.number("since_ms", now - 31 * DAY_MS, 0, 1 << 50)
     until = call.number("until_ms", now + HOUR_MS, 0, 1 << 50)
-    return await call.gateway.verify_ledger(since // HOUR_MS, -(-until // HOUR_MS))
+    return await call.services.ledger.verify(since // HOUR_MS, -(-until // HOUR_MS))
 
 
 def _usage(row: dict[str, Any], by: list[str]) -> dict[str, Any]:
@@ -103,8 +103,10 @@ async def list_log(call: Call) -> Any:
                 f"{name} {query[name][:64]!r} is no request's id", "give a listing's `next`, as it stands", 2
             )
     picks = {name: query[name] for name in _PICKS if name in query}
-    search = functools.partial(_search, call.gateway, wanted, limit, picks, query.get("cursor"), query.get("after"))
-    records, following = await call.gateway.read(search)
+    search = functools.partial(
+        _search, call.services.ledger, wanted, limit, picks, query.get("cursor"), query.get("after")
+    )
+    records, following = await call.control.read(search)
     if not records and following is None:
         await _check_known(call, {name: query[name] for name in _NAMED if name in query})
     return {"records": records, "next": following}
@@ -118,7 +120,7 @@ _PICKS: dict[str, Callable[[Record], str | None]] = {
 
 
 def _search(
-    gateway: Gateway,
+    ledger: Ledger,
     wanted: LogFilter,
     limit: int,
     picks: dict[str, str],
@@ -139,7 +141,7 @@ def _search(
             # Texts stand in spooled rows as they are: what is not among the bytes is not in the record.
             if row[:1] != b"{" and any(needle not in row for needle in needles):
                 continue
-            one = gateway.record(connection, row)
+            one = ledger.record(connection, row)
             if one is not None and all(_PICKS[name](one) == value for name, value in picks.items()):
                 found.append(record.full(one))
                 if len(found) == limit:
@@ -153,8 +155,10 @@ def _search(
 async def get_log(call: Call) -> Any:
     """One record."""
     wanted = await _whole_id(call, call.path["id"])
-    found = await call.gateway.read(
-        lambda c: call.gateway.records(c, [row] if (row := ledger_rows.get_request(c, wanted)) is not None else [])
+    found = await call.control.read(
+        lambda c: call.services.ledger.records(
+            c, [row] if (row := ledger_rows.get_request(c, wanted)) is not None else []
+        )
     )
     if not found and len(wanted) < ID_PREFIX_MIN:
         raise UserError(
@@ -179,7 +183,7 @@ async def _whole_id(call: Call, start: str) -> str:
     """Return the id of the one record that begins so; what is no beginning of an id stays as it is. Raises UserError."""
     if not ID_PREFIX_MIN <= len(start) < ID_CHARS or not set(start) <= _HEX:
         return start
-    found = await call.gateway.read(lambda c: ledger_rows.ids_from(c, start, 11))
+    found = await call.control.read(lambda c: ledger_rows.ids_from(c, start, 11))
     if len(found) > 1:
         some = ", ".join(found[:10]) + (", …" if len(found) > 10 else "")
         raise UserError(f"more than one record begins with {start!r}", f"say which: {some}", 2)
@@ -192,7 +196,7 @@ async def _check_known(call: Call, where: dict[str, str]) -> None:
         if name == "outcome":
             known = list(get_args(record.Outcome))
         else:
-            known = await call.gateway.read(lambda c, name=name: ledger_rows.values_of(c, name, VALUES_MAX))  # type: ignore[misc]
+            known = await call.control.read(lambda c, name=name: ledger_rows.values_of(c, name, VALUES_MAX))  # type: ignore[misc]
             known += await _configured(call, name)
         if value not in known and len(known) < VALUES_MAX:
             raise UserError(f"no {name.replace('_', ' ')} {value[:128]!r} is known{meant(value, known)}", "", 2)
@@ -200,14 +204,13 @@ async def _check_known(call: Call, where: dict[str, str]) -> None:
 
 async def _configured(call: Call, name: str) -> list[str]:
     """Return names that exist before anything was booked to them."""
-    gateway = call.gateway
-    table = gateway.snapshot.table if gateway.snapshot is not None else None
+    snapshot = call.services.publication.snapshot
     if name == "key":
-        return [text for row in await gateway.read(objects.key_list) for text in row]
+        return [text for row in await call.control.read(objects.key_list) for text in row]
     if name in {"team", "user", "project"}:
-        return [text for row in await gateway.read(objects.keys) if (text := getattr(row, name)) is not None]
-    if name == "provider" and table is not None:
-        return list(table.providers)
+        return [text for row in await call.control.read(objects.keys) if (text := getattr(row, name)) is not None]
+    if name == "provider" and snapshot is not None:
+        return list(snapshot.table.providers)
     return []
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from switchgear.config.compile import NAME, ProviderSpec
-from switchgear.control import config_routes, finding_routes, freezing, key_routes, ledger_routes, metrics
+from switchgear.control import config_routes, declared, finding_routes, freezes, key_routes, ledger_routes, metrics
 from switchgear.control.api import PERMISSIONS, Call, Handler, P, Route, Span, time_of
 from switchgear.core.errors import UserError
 from switchgear.core.money import format_usd
@@ -60,7 +60,7 @@ async def get_openapi(call: Call) -> Any:
 
 async def get_metrics(call: Call) -> Any:
     """Metrics in Prometheus's text format."""
-    findings = len(await call.gateway.read(ledger_rows.quarantined))
+    findings = len(await call.control.read(ledger_rows.quarantined))
     absorber = call.app.absorber
     return metrics.render(
         metrics.Collector(
@@ -98,11 +98,11 @@ def _provider(spec: ProviderSpec, source: str, credentials: list[str]) -> dict[s
 
 async def list_providers(call: Call) -> Any:
     """Configured providers, and the names that the catalogue knows."""
-    gateway = call.gateway
-    specs = await gateway.all_providers()
-    in_file = {p.name for p in gateway.compiled.providers}
+    publication = call.services.publication
+    specs = await publication.all_providers()
+    in_file = declared.names(publication.compiled, "provider")
     have: dict[str, list[str]] = {}
-    for credential in gateway.credentials:
+    for credential in publication.credentials:
         if credential.state == "active":
             have.setdefault(credential.provider, []).append(credential.name)
     rows = [
@@ -114,33 +114,33 @@ async def list_providers(call: Call) -> Any:
 
 async def add_provider(call: Call) -> Any:
     """A provider for the store."""
-    await call.gateway.add_provider(call.body, call.actor)
+    await call.services.credentials.add_provider(call.body, call.actor)
     return {"name": call.body.name}
 
 
 async def remove_provider(call: Call) -> Any:
     """Remove a provider and its credentials."""
-    await call.gateway.remove_provider(call.path["name"], call.actor)
+    await call.services.credentials.remove_provider(call.path["name"], call.actor)
     return {"name": call.path["name"]}
 
 
 async def list_credentials(call: Call) -> Any:
     """What may be told of credentials: never a secret."""
-    gateway = call.gateway
-    refused = gateway.refusals.current(gateway.credentials)
-    return {"credentials": [msgspec.structs.asdict(c) | {"refused": refused.get(c.id)} for c in gateway.credentials]}
+    credentials = call.services.publication.credentials
+    refused = call.services.refusals.current(credentials)
+    return {"credentials": [msgspec.structs.asdict(c) | {"refused": refused.get(c.id)} for c in credentials]}
 
 
 async def put_credential(call: Call) -> Any:
     """Hand a sealed credential to the vault."""
     body: CredentialPut = call.body
-    return await call.gateway.put_credential(body.put, body.provider, call.actor)
+    return await call.services.credentials.put(body.put, body.provider, call.actor)
 
 
 def _change_credential(verb: Verb[CredentialName, Metadata]) -> Handler:
     async def handler(call: Call) -> Any:
         name = f"{call.path['provider']}/{call.path['name']}"
-        return await call.gateway.change_credential(verb, name, call.actor)
+        return await call.services.credentials.change(verb, name, call.actor)
 
     handler.__doc__ = f"{verb.name.capitalize()} a credential."
     return handler
@@ -156,9 +156,9 @@ async def get_vault_key(call: Call) -> Any:
 async def test_credential(call: Call) -> Any:
     """One cheap authenticated call with a credential."""
     name = f"{call.path['provider']}/{call.path['name']}"
-    found = await call.gateway.ask_vault(verbs.TEST, CredentialName(name))
+    found = await call.control.ask_vault(verbs.TEST, CredentialName(name))
     if found.ok:
-        await call.gateway.credential_works(name)
+        await call.services.credentials.works(name)
     return found
 
 
@@ -167,10 +167,10 @@ async def test_credential(call: Call) -> Any:
 
 async def list_models(call: Call) -> Any:
     """Configured models and the providers that are callable as provider/model."""
-    snapshot = call.gateway.snapshot
+    snapshot = call.services.publication.snapshot
     if snapshot is None:
         return {"models": [], "implicit": []}
-    in_file = {m.name for m in call.gateway.compiled.models}
+    in_file = {m.name for m in call.services.publication.compiled.models}
     rows = [
         {
             "name": m.name,
@@ -187,19 +187,19 @@ async def list_models(call: Call) -> Any:
 
 async def add_model(call: Call) -> Any:
     """A model for the store."""
-    await call.gateway.add_model(call.body, call.actor)
+    await call.services.models.add(call.body, call.actor)
     return {"name": call.body.name}
 
 
 async def remove_model(call: Call) -> Any:
     """Remove a model."""
-    await call.gateway.remove_model(call.path["name"], call.actor)
+    await call.services.models.remove(call.path["name"], call.actor)
     return {"name": call.path["name"]}
 
 
 async def explain_model(call: Call) -> Any:
     """Where a request would go, and why."""
-    return await call.gateway.explain(call.query.get("model", ""), call.query.get("key"))
+    return await call.services.models.explain(call.query.get("model", ""), call.query.get("key"))
 
 
 def _price(name: str, price: Price) -> dict[str, Any]:
@@ -228,7 +228,7 @@ def _price(name: str, price: Price) -> dict[str, Any]:
 async def show_price(call: Call) -> Any:
     """The price of provider/model as requests are charged."""
     name = call.query.get("model", "")
-    price = call.gateway.find_price(name)
+    price = call.services.models.find_price(name)
     if price is None:
         raise UserError(
             f"{name!r} has no known price", "set one: switchgear price set PROVIDER/MODEL --input … --output …"
@@ -238,22 +238,26 @@ async def show_price(call: Call) -> Any:
 
 async def list_prices(call: Call) -> Any:
     """Overrides, and what the snapshot has for a provider."""
-    gateway = call.gateway
+    publication = call.services.publication
     provider = call.query.get("provider")
-    names = sorted(gateway.snapshot.price_overrides) if gateway.snapshot is not None else []
+    names = sorted(publication.snapshot.price_overrides) if publication.snapshot is not None else []
     if provider is not None:
         entry = PROVIDERS.get(provider)
-        spec = (await gateway.all_providers()).get(provider)
+        spec = (await publication.all_providers()).get(provider)
         pricing_id = spec.pricing_id if spec is not None else (entry.pricing_id if entry is not None else None)
         names = [n for n in names if n.startswith(provider + "/")]
-        names += [f"{provider}/{info.id}" for info in (gateway.catalog.models(pricing_id) if pricing_id else [])]
-    rows = [_price(name, price) for name in dict.fromkeys(names) if (price := gateway.find_price(name)) is not None]
-    return {"prices": rows, "snapshot": gateway.price_snapshot}
+        names += [f"{provider}/{info.id}" for info in (publication.catalog.models(pricing_id) if pricing_id else [])]
+    rows = [
+        _price(name, price)
+        for name in dict.fromkeys(names)
+        if (price := call.services.models.find_price(name)) is not None
+    ]
+    return {"prices": rows, "snapshot": publication.price_snapshot}
 
 
 async def set_price(call: Call) -> Any:
     """Put a price over the shipped one."""
-    await call.gateway.set_price(call.body.name, call.body.price, call.actor)
+    await call.services.models.set_price(call.body.name, call.body.price, call.actor)
     return _price(call.body.name, call.body.price)
 
 
@@ -262,31 +266,31 @@ async def set_price(call: Call) -> Any:
 
 async def freeze(call: Call) -> Any:
     """Stop a subject at once."""
-    subject = await freezing.resolve(call.gateway, call.body.subject, call.body.force)
-    until = None if call.body.for_ms is None else call.gateway.clock.wall_ms() + call.body.for_ms
-    await call.gateway.freeze(subject, until, call.actor)
+    subject = await call.services.freezes.resolve(call.body.subject, call.body.force)
+    until = None if call.body.for_ms is None else call.control.clock.wall_ms() + call.body.for_ms
+    await call.services.freezes.freeze(subject, until, call.actor)
     return {"subject": subject, "until_ms": until}
 
 
 async def unfreeze(call: Call) -> Any:
     """Let a subject go on."""
-    kind, name = freezing.parse(call.path["subject"])
+    kind, name = freezes.parse(call.path["subject"])
     subject = kind if kind == "all" else f"{kind}:{name}"
     if kind == "key":  # by its id too, and also when the key is gone
-        found = await call.gateway.read(lambda connection: objects.keys(connection, name))
+        found = await call.control.read(lambda connection: objects.keys(connection, name))
         subject = f"key:{found[0].name}" if found else subject
-    await call.gateway.unfreeze(subject, call.actor)
+    await call.services.freezes.unfreeze(subject, call.actor)
     return {"subject": subject}
 
 
 async def admin_link(call: Call) -> Any:
     """A one-time link to the console."""
-    return {"token": await call.gateway.admin_link()}
+    return {"token": await call.services.access.admin_link()}
 
 
 async def use_link(call: Call) -> Any:
     """Trade a one-time link for a session."""
-    session = await call.gateway.use_link(call.body.token)
+    session = await call.services.access.use_link(call.body.token)
     if session is None:
         raise UserError("this link was used already or has expired", "make a new one: switchgear admin link")
     return {"token": session}
@@ -313,18 +317,18 @@ async def create_token(call: Call) -> Any:
     if body.role not in PERMISSIONS:
         raise UserError(f"there is no role {body.role[:64]!r}", f"roles are {', '.join(PERMISSIONS)}", 2)
     expires_ms = time_of(body.expires)
-    token = await call.gateway.create_token(body.name, body.role, expires_ms, call.actor)
+    token = await call.services.access.create_token(body.name, body.role, expires_ms, call.actor)
     return {"name": body.name, "role": body.role, "expires_ms": expires_ms, "token": token}
 
 
 async def list_tokens(call: Call) -> Any:
     """Tokens for automation, never their values."""
-    return {"tokens": await call.gateway.read(objects.tokens)}
+    return {"tokens": await call.control.read(objects.tokens)}
 
 
 async def revoke_token(call: Call) -> Any:
     """Revoke a token for automation; it holds for the next request."""
-    await call.gateway.revoke_token(call.path["name"], call.actor)
+    await call.services.access.revoke_token(call.path["name"], call.actor)
     return {"name": call.path["name"]}
 
 

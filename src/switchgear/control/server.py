@@ -4,7 +4,6 @@ Who may: on the Unix socket the CLI's token file (only the folder's owner reads 
 Sec-Fetch-Site are checked on TCP, so that no web page and no rebound name reaches the API.
 """
 
-import hashlib
 import hmac
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +24,6 @@ from switchgear.control.api import PERMISSIONS, Api, Call, Route
 from switchgear.control.routes import ROUTES
 from switchgear.core.errors import ConflictError, RefusedError, StaleError, SwitchgearError, UserError
 from switchgear.core.guard import place_of
-from switchgear.store import objects
 from switchgear.store.database import StoreGoneError
 
 BODY_BYTES_MAX = 4 * 1024 * 1024
@@ -180,13 +178,7 @@ async def _authorize(api: Api, route: Route, request: Request, cli_token: str | 
         return "cli"
     if route.permission == "public":
         return "setup link"
-    digest = hashlib.sha256(token.encode()).digest()
-    now = api.gateway.clock.wall_ms()
-    found = (
-        await api.gateway.read(lambda c: objects.token_role(c, digest, "api", now))
-        if token.startswith("sgat-")
-        else None
-    )
+    found = await api.services.access.role_of(token)
     if found is None:
         raise _DeniedError(401, "no valid admin token was sent", "sign in with a link: switchgear admin link")
     name, role = found

@@ -8,7 +8,8 @@ import msgspec
 from sqlalchemy.exc import DatabaseError
 
 from switchgear.control.absorber import Absorber
-from switchgear.control.gateway import OPENING, Gateway
+from switchgear.control.handle import Control
+from switchgear.control.keys import OPENING
 from switchgear.replica.entries import Spend
 from switchgear.store import ledger_rows, objects
 from switchgear.store.database import StoreGoneError
@@ -24,8 +25,8 @@ OTHERS = "(others)"
 class SpendBoard:
     """Follows the absorber. What an edge shows is at most PAUSE_S older than the ledger."""
 
-    def __init__(self, gateway: Gateway, absorber: Absorber) -> None:
-        self._gateway = gateway
+    def __init__(self, control: Control, absorber: Absorber) -> None:
+        self._control = control
         self._absorber = absorber
         self._before: dict[str, int] = {}
         self._before_day = -1
@@ -39,7 +40,7 @@ class SpendBoard:
                     await self._publish(wanted)
             except (StoreGoneError, DatabaseError, OSError, lmdb.Error) as exc:
                 if not isinstance(exc, StoreGoneError):  # that one is the absorber's to report
-                    self._gateway.report(f"what keys spent is not published: {exc}")
+                    self._control.report(f"what keys spent is not published: {exc}")
                 wanted = None  # all of today's keys are looked up when the store is back
                 await asyncio.sleep(PAUSE_S)
                 continue
@@ -47,12 +48,12 @@ class SpendBoard:
             wanted = self._absorber.take_touched()
 
     async def _publish(self, key_ids: set[str] | None) -> None:
-        now = self._gateway.clock.wall_ms()
+        now = self._control.clock.wall_ms()
         day = now // HOUR_MS // 24
         look_up = functools.partial(
             ledger_rows.spend_by_model, key_ids=key_ids, since_hour=day * 24, until_hour=(day + 1) * 24
         )
-        found = await self._gateway.read(look_up)
+        found = await self._control.read(look_up)
         # At the start: today's keys, and imported ones, whose spend a crash may have kept from being published.
         wanted = {
             key_id for key_id in {*found, *(key_ids if key_ids is not None else await self._openings())} if key_id
@@ -60,7 +61,7 @@ class SpendBoard:
         before = await self._spent_before(day, wanted)
         spends = {key_id: Spend(day, now, bounded(found.get(key_id, {})), before[key_id]) for key_id in wanted}
         if spends:
-            await asyncio.to_thread(self._gateway.publisher.put_spends, spends)
+            await asyncio.to_thread(self._control.publisher.put_spends, spends)
 
     async def _spent_before(self, day: int, key_ids: set[str]) -> dict[str, int]:
         """Return what keys spent before a day, here and where they came from; looked up once a day and key."""
@@ -69,14 +70,14 @@ class SpendBoard:
         missing = key_ids - self._before.keys()
         if missing:
             look_up = functools.partial(ledger_rows.spent_by_key, key_ids=missing, until_hour=day * HOURS_A_DAY)
-            sums = await self._gateway.read(look_up)
+            sums = await self._control.read(look_up)
             openings = await self._openings()
             for key_id in missing:
                 self._before[key_id] = sums.get(key_id, 0) + msgspec.json.decode(openings.get(key_id, b"0"), type=int)
         return {key_id: self._before[key_id] for key_id in key_ids}
 
     async def _openings(self) -> dict[str, bytes]:
-        return await self._gateway.read(lambda connection: objects.objects(connection, OPENING))
+        return await self._control.read(lambda connection: objects.objects(connection, OPENING))
 
 
 def bounded(models: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from switchgear.config import document
 from switchgear.config.compile import Compiled, FileKey, KeyedHash, ProviderSpec
 from switchgear.pricing.price import Price
+from switchgear.providers import endpoint
 from switchgear.routing.table import ModelEntry
 from switchgear.store import objects
 from switchgear.store.objects import KeyRow
@@ -207,3 +208,47 @@ def _as_file_key(row: KeyRow) -> FileKey:
         tags=row.tags,
         passthrough=row.passthrough,
     )
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What bringing a version back comes to."""
+
+    state: State
+    changes: list[document.Change]
+    stays: list[str]
+    """What is not taken back, in words."""
+
+
+def plan_rollback(state: State, target: State, credentials: list[Metadata]) -> Plan:
+    """Work out a rollback. A provider whose credential was sealed for another place since stays as it is now."""
+    stays: list[str] = []
+    held = [c for c in credentials if c.state != "removed"]
+    now = {spec.name: spec for spec in state.whole().providers}
+    keep: set[str] = set()
+    for spec in target.whole().providers:
+        mine = [c for c in held if c.provider == spec.name]
+        moved = [c for c in mine if (c.base_url, c.auth) != (spec.place(c.name).url, spec.place(c.name).auth)]
+        if moved and spec.name in now:
+            keep.add(spec.name)
+            stays.append(f"the provider {spec.name}: its credential is sealed for {moved[0].base_url}")
+        elif moved:
+            stays.append(f"{moved[0].id} is sealed for {moved[0].base_url}: switchgear credential add {spec.name}")
+        elif not mine and spec.endpoint.auth not in endpoint.KEYLESS:
+            stays.append(f"{spec.name} has no credential any more: switchgear credential add {spec.name}")
+    compiled = target.compiled
+    if keep:
+        mine_now = {spec.name: spec for spec in state.compiled.providers}
+        file_part = [mine_now.get(s.name, s) if s.name in keep else s for s in compiled.providers]
+        compiled = msgspec.structs.replace(compiled, providers=tuple(file_part))
+        stored = {
+            name: state.stored["provider"].get(name, raw) if name in keep else raw
+            for name, raw in target.stored.get("provider", {}).items()
+        }
+        target = msgspec.structs.replace(target, stored={**target.stored, "provider": stored})
+    found = msgspec.structs.replace(target, compiled=compiled)
+    old, new = (document.of(part.whole()) for part in (state, found))
+    source = state.compiled.source
+    if source and document.of(state.compiled) != document.of(compiled):
+        stays.append(f"the file {source}: put its old content back, too, or the next start applies it again")
+    stays.append("keys that `key create` made, and freezes")
+    return Plan(state=found, changes=document.changes(old, new), stays=stays)

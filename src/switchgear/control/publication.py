@@ -1,0 +1,222 @@
+"""What edges are told: the snapshot of routes, prices and freezes, and the keys. Level 5.
+
+Holds the configuration in force and what was published of it; the one place that writes the replica's snapshot and keys.
+"""
+
+import asyncio
+import functools
+from typing import TypeVar
+
+import msgspec
+from sqlalchemy import Connection
+
+from switchgear.config.compile import Compiled, ProviderSpec
+from switchgear.control.handle import Control
+from switchgear.control.prices import PriceBook
+from switchgear.control.stops import Stops
+from switchgear.core.errors import UserError
+from switchgear.pricing.catalog import Catalog, Load
+from switchgear.pricing.price import Price
+from switchgear.replica.entries import KeyEntry, SecretHash, Snapshot
+from switchgear.routing.table import ModelEntry, ProviderEntry, RouteTable
+from switchgear.store import ledger_rows, objects
+from switchgear.store.objects import KeyRow
+from switchgear.vault import verbs
+from switchgear.vault.verbs import Metadata
+
+T = TypeVar("T")
+IMPORTED = "import"
+"""Source of keys that another gateway made."""
+KEYS_FEW = 10
+"""Below so many keys, losing half of them is nothing special."""
+
+
+class Publication:
+    """The configuration in force, and the replica's state."""
+
+    def __init__(
+        self, control: Control, stops: Stops, prices: PriceBook, load_prices: Load, price_snapshot: str
+    ) -> None:
+        self._control = control
+        self._stops = stops
+        self._prices = prices
+        self._load_prices = load_prices
+        self.price_snapshot = price_snapshot
+        self.compiled = Compiled()
+        self.snapshot: Snapshot | None = None
+        self.catalog = Catalog(load_prices, price_snapshot)
+        self.credentials: list[Metadata] = []
+        self.damaged: set[str] = set()
+        """Objects of the store that cannot be read."""
+        self._publishing = asyncio.Lock()
+        self._putting = asyncio.Lock()
+        """Held for the moment in which a snapshot is made of what is known and put into the replica."""
+
+    async def all_providers(self) -> dict[str, ProviderSpec]:
+        """Return all configured providers: of the file and of the store."""
+        return self._providers(await self._control.read(lambda c: objects.objects(c, "provider")))
+
+    def _providers(self, stored: dict[str, bytes]) -> dict[str, ProviderSpec]:
+        found = {spec.name: spec for spec in self.compiled.providers}
+        for name, raw in stored.items():
+            spec = self._decoded("provider", name, raw, ProviderSpec)
+            if spec is not None:
+                found[name] = spec
+        return found
+
+    def _decoded(self, kind: str, name: str, raw: bytes, wanted: type[T]) -> T | None:
+        """Decode an object of the store; None for one that is damaged: it is named in `status`, and the others go on."""
+        what = f"the {kind} {name!r} in the store is damaged and left out"
+        try:
+            found = msgspec.json.decode(raw, type=wanted)
+        except (msgspec.DecodeError, UnicodeDecodeError, TypeError):
+            if what not in self.damaged:
+                self._control.report(what)
+                self.damaged.add(what)
+            return None
+        self.damaged.discard(what)
+        return found
+
+    async def publish(self) -> None:
+        """Build a snapshot from everything and publish it."""
+        control = self._control
+        async with self._publishing:
+            self.credentials = await control.ask_vault(verbs.LIST, None)
+            stored = await control.read(lambda c: objects.objects(c, "provider"))
+            stored_models = await control.read(lambda c: objects.objects(c, "model"))
+            overrides = {
+                name: price
+                for name, raw in (await control.read(lambda c: objects.objects(c, "price"))).items()
+                if (price := self._decoded("price", name, raw, Price)) is not None
+            }
+            freezes = await control.read(objects.freezes)
+            entries = self._provider_entries(self._providers(stored))
+            models = {m.name: m for m in self.compiled.models}
+            models |= {
+                name: entry
+                for name, raw in stored_models.items()
+                if (entry := self._decoded("model", name, raw, ModelEntry)) is not None
+            }
+            snapshot = Snapshot(
+                store_id=control.store.id,
+                epoch=control.publisher.epoch() + 1,
+                table=RouteTable(providers=entries, models=models, implicit=self.compiled.implicit),
+                freezes=freezes,
+                price_snapshot=self.price_snapshot,
+                price_overrides={**self.compiled.price_overrides, **overrides},
+                discounts_bp=self.compiled.discounts_bp,
+                unpriced=self.compiled.unpriced,
+                compat=self.compiled.compat,
+            )
+            self.catalog = Catalog(
+                self._load_prices, self.price_snapshot, snapshot.price_overrides, snapshot.discounts_bp
+            )
+            explicit = self._prices.publish(snapshot, self.catalog)
+            await control.write(lambda c: _keep_prices(c, explicit, control.clock.wall_ms()))
+            async with self._putting:
+                snapshot = msgspec.structs.replace(
+                    snapshot, epoch=control.publisher.epoch() + 1, freezes={**snapshot.freezes, **self._stops.frozen}
+                )
+                await asyncio.to_thread(control.publisher.put_snapshot, snapshot)
+                self.snapshot = snapshot
+
+    def _provider_entries(self, specs: dict[str, ProviderSpec]) -> dict[str, ProviderEntry]:
+        usable = {c.id for c in self.credentials if c.state == "active" and c.opens}
+        by_provider: dict[str, list[str]] = {}
+        for credential in self.credentials:
+            if credential.id in usable:
+                by_provider.setdefault(credential.provider, []).append(credential.name)
+        entries = {}
+        for name, spec in specs.items():
+            have = by_provider.get(name, [])
+            ordered = [c for c in spec.credentials if c in have] + sorted(set(have) - set(spec.credentials))
+            entries[name] = ProviderEntry(
+                name=name,
+                dialects=spec.dialects,
+                credentials=tuple(ordered),
+                pricing_id=spec.pricing_id,
+                quirks=spec.quirks,
+                own=spec.own,
+            )
+        return entries
+
+    async def publish_freezes(self) -> bool:
+        """Put what was frozen into the snapshot that edges have, at once and on a full disk too; False without a snapshot."""
+        if self.snapshot is None:
+            return False
+        control = self._control
+        async with self._putting:
+            frozen = msgspec.structs.replace(
+                self.snapshot,
+                epoch=control.publisher.epoch() + 1,
+                freezes={**self.snapshot.freezes, **self._stops.frozen},
+            )
+            await asyncio.to_thread(control.ballast.spend, lambda: control.publisher.put_snapshot(frozen))
+            self.snapshot = frozen
+        return True
+
+    async def publish_keys(self) -> None:
+        """Make the replica's keys those of the store. Refuses to lose over half of them (S1)."""
+        control = self._control
+        rows = await control.read(objects.keys)
+        self.damaged -= {what for what in self.damaged if what.startswith("the key ")}
+        self.damaged |= {
+            f"the key {row.name!r} in the store is damaged: nobody can use it" for row in rows if row.is_damaged
+        }
+        now = control.clock.wall_ms()
+        before = await asyncio.to_thread(control.publisher.live_keys, now)
+        lost = before - {row.id for row in rows}  # a revoked key is a row still: gone is only what no row tells of
+        if len(before) >= KEYS_FEW and len(lost) * 2 > len(before):
+            raise UserError(
+                f"the store knows nothing of {len(lost)} of the {len(before)} keys that hold: refusing to drop them",
+                "check the database; restore a backup",
+            )
+        # Two keys may have had one hash, when a file renamed one: the one that holds is written last, and found.
+        rows.sort(key=lambda row: row.revoked_ms is None)
+        known = set(self._stops.revoked)
+        entries = [(self._published(row), _imported(row)) for row in rows]
+        await asyncio.to_thread(control.publisher.replace_keys, entries)
+        late = self._stops.revoked - known
+        for row in rows if late else ():
+            if row.id in late:  # revoked while this was written
+                await asyncio.to_thread(control.publisher.put_key, self._published(row), _imported(row))
+
+    async def publish_key(self, row: KeyRow) -> None:
+        """Tell edges of one key, on a full disk too."""
+        put = functools.partial(self._control.publisher.put_key, self._published(row), _imported(row))
+        await asyncio.to_thread(self._control.ballast.spend, put)
+
+    def _published(self, row: KeyRow) -> KeyEntry:
+        entry = _entry(row)
+        if row.id in self._stops.revoked and not entry.revoked:  # the row was read before it was revoked
+            entry = msgspec.structs.replace(entry, revoked=True, version=entry.version + 1)
+        return entry
+
+
+def _keep_prices(connection: Connection, prices: dict[str, Price], now_ms: int) -> None:
+    for price_id, price in prices.items():
+        ledger_rows.put_price(connection, price_id, msgspec.json.encode(price), now_ms)
+
+
+def _entry(row: KeyRow) -> KeyEntry:
+    secrets = [SecretHash(s.mac, s.pepper_id, s.not_after_ms) for s in row.secrets]
+    return KeyEntry(
+        row.id,
+        row.name,
+        row.version,
+        secrets,
+        row.team,
+        row.user,
+        row.project,
+        row.models,
+        row.cidrs,
+        row.expires_ms,
+        row.revoked_ms is not None,
+        row.tags,
+        row.passthrough,
+    )
+
+
+def _imported(row: KeyRow) -> tuple[bytes, ...]:
+    # Keys that others made have no id in them: they are found by their hashes, also while a rotation's overlap lasts.
+    return tuple(secret.mac for secret in row.secrets) if row.source in {"file", IMPORTED} else ()

@@ -1,0 +1,66 @@
+"""Freezes: subjects, and that stopping waits for nobody."""
+
+import pytest
+
+from switchgear.control import freezes
+from switchgear.core.errors import UserError
+from switchgear.store import objects
+from switchgear.store.objects import KeyRow
+
+
+def test_subjects_are_read():
+    assert freezes.parse("all") == ("all", "")
+    assert freezes.parse("model:a:b/c") == ("model", "a:b/c")
+    assert freezes.parse("credential:openai") == ("credential", "openai/default")
+    assert freezes.parse("credential:openai/main") == ("credential", "openai/main")
+
+
+@pytest.mark.parametrize("subject", ["", "key", "key:", "all:x", "planet:x", "model"])
+def test_what_is_no_subject_is_refused(subject):
+    with pytest.raises(UserError) as refused:
+        freezes.parse(subject)
+    assert refused.value.exit_code == 2
+
+
+def test_a_freeze_is_published_stored_and_audited_and_ends(desk):
+    services = desk.services
+    desk.run(services.publication.publish, lambda: services.freezes.freeze("team:red", None, "ann"))
+    assert desk.publisher.current().freezes == desk.read(objects.freezes) == {"team:red": None}
+    assert [(line.action, line.subject) for line in desk.audit()] == [("freeze", "team:red")]
+    desk.run(lambda: services.freezes.unfreeze("team:red", "ann"))
+    assert desk.publisher.current().freezes == desk.read(objects.freezes) == {}
+
+
+def test_a_freeze_before_anything_was_published_waits_for_the_store(desk):
+    desk.run(lambda: desk.services.freezes.freeze("all", None, "ann"))
+    assert desk.read(objects.freezes) == {"all": None} and desk.publisher.current() is None
+
+
+def test_a_freeze_survives_a_publication_that_read_the_store_before_it(desk):
+    services = desk.services
+    desk.run(services.publication.publish)
+    services.stops.frozen["all"] = None  # frozen while a publication is under way, which read the store before
+    desk.run(services.publication.publish)
+    assert desk.publisher.current().freezes == {"all": None}
+
+
+def test_what_is_not_frozen_cannot_go_on_and_the_nearest_is_named(desk):
+    services = desk.services
+    desk.run(services.publication.publish, lambda: services.freezes.freeze("team:red", None, "ann"))
+    with pytest.raises(UserError) as refused:
+        desk.run(lambda: services.freezes.unfreeze("team:rde", "ann"))
+    assert "not frozen" in str(refused.value) and "team red" in refused.value.hint
+
+
+def test_a_key_is_frozen_by_its_name_also_when_its_id_is_given(desk):
+    services = desk.services
+    row, _ = desk.run(lambda: services.keys.create(KeyRow(id="", name="app", team="red"), "ann"))
+    assert desk.run(lambda: services.freezes.resolve(f"key:{row.id}", False)) == "key:app"
+    assert desk.run(lambda: services.freezes.resolve("team:red", False)) == "team:red"
+
+
+@pytest.mark.parametrize("subject", ["key:nobody", "team:nobody", "credential:nobody", "provider:nobody", "model:x/y"])
+def test_a_subject_that_nobody_knows_is_refused_unless_forced(desk, subject):
+    with pytest.raises(UserError, match="nothing was frozen"):
+        desk.run(desk.services.publication.publish, lambda: desk.services.freezes.resolve(subject, False))
+    assert desk.run(lambda: desk.services.freezes.resolve(subject, True)).startswith(subject)

@@ -1,0 +1,74 @@
+import pytest
+from tests.control.conftest import sealed
+from tests.control.test_credentials import OPENAI
+
+from switchgear.config.compile import Compiled
+from switchgear.core.errors import ConflictError, UserError
+from switchgear.pricing.price import Price, Rate
+from switchgear.routing.table import DeploymentEntry, ModelEntry
+from switchgear.store.objects import KeyRow
+
+FAST = ModelEntry(name="fast", deployments=(DeploymentEntry(provider="openai", model="gpt-x"),))
+PRICE = Price(model="gpt-x", source="ours", rates={"input": Rate(base=1)})
+
+
+def serve(desk):
+    """Add a provider with a credential, and a model."""
+    return (
+        lambda: desk.services.credentials.put(sealed(), OPENAI, "ann"),
+        lambda: desk.services.models.add(FAST, "ann"),
+    )
+
+
+def test_a_model_is_published_and_removed(desk):
+    desk.run(*serve(desk))
+    assert list(desk.publisher.current().table.models) == ["fast"]
+    desk.run(lambda: desk.services.models.remove("fast", "ann"))
+    assert desk.publisher.current().table.models == {}
+    assert [line.action for line in desk.audit()][-2:] == ["model.add", "model.remove"]
+
+
+def test_a_model_of_an_unknown_provider_is_refused(desk):
+    with pytest.raises(UserError, match="there is no provider 'openai'"):
+        desk.run(lambda: desk.services.models.add(FAST, "ann"))
+
+
+def test_a_model_of_the_file_is_changed_there(desk):
+    desk.services.publication.compiled = Compiled(models=(FAST,))
+    with pytest.raises(ConflictError):
+        desk.run(lambda: desk.services.models.add(FAST, "ann"))
+    with pytest.raises(UserError, match="is declared"):
+        desk.run(lambda: desk.services.models.remove("fast", "ann"))
+
+
+def test_a_price_of_the_store_is_found_as_edges_find_it(desk):
+    desk.run(*serve(desk))
+    assert desk.services.models.find_price("openai/gpt-x") is None
+    desk.run(lambda: desk.services.models.set_price("openai/gpt-x", PRICE, "ann"))
+    assert desk.services.models.find_price("openai/gpt-x").rates == PRICE.rates
+
+
+def test_nothing_can_be_explained_before_anything_was_published(desk):
+    with pytest.raises(UserError, match="nothing was published yet"):
+        desk.run(lambda: desk.services.models.explain("fast", None))
+
+
+def test_an_explanation_says_where_a_request_goes_and_what_is_frozen(desk):
+    services = desk.services
+    desk.run(*serve(desk), lambda: services.freezes.freeze("provider:openai", None, "ann"))
+    told = desk.run(lambda: services.models.explain("fast", None))
+    assert told["callable"] and told["steps"] == ["'fast' is a configured model"]
+    assert [(c["credential"], c["frozen"]) for c in told["candidates"]] == [("openai/default", ["provider:openai"])]
+
+
+def test_an_explanation_for_a_key_says_that_it_may_not(desk):
+    services = desk.services
+    desk.run(*serve(desk), lambda: services.keys.create(KeyRow(id="", name="app", models=["other"]), "ann"))
+    told = desk.run(lambda: services.models.explain("fast", "app"))
+    assert not told["callable"] and "not allowed" in told["steps"][0]
+
+
+def test_an_explanation_of_a_model_that_is_nowhere(desk):
+    desk.run(*serve(desk))
+    told = desk.run(lambda: desk.services.models.explain("nowhere", None))
+    assert (told["callable"], told["candidates"]) == (False, []) and "answers to 'nowhere'" in told["steps"][-1]
