@@ -34,10 +34,11 @@ $(VENV)/.test: $(VENV)/.run requirements/test.txt
 	@sh scripts/test_packages.sh
 	@touch $@
 
-check: $(VENV)/.test  ## Format, lint, types
+check: $(VENV)/.test  ## Format, lint, types, dead code
 	$(BIN)/ruff format --check src tests scripts
 	$(BIN)/ruff check src tests scripts
 	$(BIN)/mypy
+	$(BIN)/python scripts/dead_code.py
 
 format: $(VENV)/.test  ## Format the code
 	$(BIN)/ruff format src tests scripts

@@ -200,10 +200,9 @@ def test_every_command_is_documented():
     assert not missing
 
 
-def test_every_error_code_is_documented():
-    text = (ROOT / "docs" / "errors.md").read_text()
-    missing = {case.code for case in problems.CASES if f"`{case.code}`" not in text}
-    assert not missing
+def test_the_documented_error_codes_are_those_that_occur():
+    rows = re.findall(r"^\| `([a-z_]+)` \| [0-9]{3} \|", (ROOT / "docs" / "errors.md").read_text(), re.M)
+    assert set(rows) == {case.code for case in problems.CASES}
 
 
 def test_the_assurance_document_is_current():

@@ -35,7 +35,6 @@ def test_replacing_keys_drops_what_is_gone(tmp_path):
     assert len(publisher.live_keys(0)) == 2
     publisher.put_key(key("c", revoked=True))
     assert [entry.id for entry in publisher.revoked_keys()] == ["c"]
-    publisher.remove_key("c")
     assert len(publisher.live_keys(0)) == 1
     publisher.close()
 

@@ -147,7 +147,6 @@ class Supervisor:
         self._link_key = os.urandom(32)
         self._people = People(state.uid_base) if state.uid_base else None
         self._disk = ConfigOnDisk(state.config_path, state.config_sources)
-        self._stopping = False
         self._welcomed = False
         self._said = ""
         self._sources = Watch()
@@ -416,7 +415,6 @@ class Supervisor:
 
     def _stop(self, code: int = 0) -> int:
         """Drain: edges first, then control absorbs what they left, the vault last."""
-        self._stopping = True
         report("draining", "info", grace_s=self._state.drain_grace_s, at_most_s=self._state.drain_s)
         notify(self._state.notify_socket, "STOPPING=1")
         self._write_status("draining")

@@ -23,7 +23,6 @@ from switchgear.detect.sieve import Sieve
 from switchgear.discover.toolbox import shipped_files
 from switchgear.testing.corpus import true_lines
 
-CODE = frozenset({".py", ".pyi", ".js", ".ts", ".json", ".yaml", ".toml", ".c", ".h", ".html"})
 EACH = 40
 """Keys of each kind."""
 

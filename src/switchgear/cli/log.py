@@ -60,7 +60,6 @@ INPUTS = (
 )
 OUTPUTS = ("output", "reasoning", "audio_out", "image", "video_out", "citation")
 FOLLOW_S = 0.5
-AFTER_CONTROL_S = 2.0
 
 
 @click.group(cls=Group)

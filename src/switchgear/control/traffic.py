@@ -19,7 +19,6 @@ OTHER = "other"
 LATENCY_MS = (50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000)
 """Upper bounds: answers of models take from a tenth of a second to minutes."""
 FIRST_TOKEN_MS = (25, 50, 100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 51_200)
-REASONS_MAX = 64
 WINDOW_S = 60.0
 
 

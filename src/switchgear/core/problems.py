@@ -53,7 +53,6 @@ UPSTREAM_UNREACHABLE = Case("upstream_unreachable", 502, "upstream_error", "api_
 UPSTREAM_BROKEN = Case("upstream_broken", 502, "upstream_error", "api_error", "upstream")
 UPSTREAM_TIMEOUT = Case("upstream_timeout", 504, "upstream_error", "timeout_error", "upstream")
 OVERLOADED = Case("overloaded", 503, "server_error", "overloaded_error")
-DRAINING = Case("draining", 503, "server_error", "overloaded_error")
 LEDGER_UNAVAILABLE = Case("ledger_unavailable", 503, "server_error", "overloaded_error")
 INTERRUPTED = Case("interrupted", 503, "server_error", "api_error")
 INTERNAL = Case("internal_error", 500, "server_error", "api_error")

@@ -818,7 +818,6 @@ class StreamEncoder:
         self._id = "chatcmpl-unknown"
         self._calls = -1
         self._kinds: dict[int, str] = {}
-        self._prefix = b""
 
     def encode(self, event: hub.Event) -> bytes:
         """Return the bytes that say this event; empty when the dialect says nothing for it."""

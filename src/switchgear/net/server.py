@@ -285,10 +285,6 @@ class Exchange:
         self.tell_done()
         self.connection.break_off(reset=self.head.http10)
 
-    def close_after(self) -> None:
-        """Let this be the connection's last exchange."""
-        self._close = True
-
     # doors to the handler, and what becomes of what it did not expect
 
     def _give_up(self, exc: Exception) -> None:

@@ -84,16 +84,12 @@ class Publisher:
         return None
 
     def put_key(self, entry: KeyEntry, imported: Sequence[bytes] = ()) -> None:
-        """Add or replace one key; returns when the commit is on disk. `imported`: keyed hashes by which it is found besides."""
+        """Add or replace one key; returns when the commit is on disk. A key that clients held before is also found by the keyed
+        hashes of `imported`."""
         with self._change() as txn:
             txn.put(entries.KEY_PREFIX + entry.id.encode(), entries.encode(entry))
             for mac in imported:
                 txn.put(entries.HASH_PREFIX + mac, entry.id.encode())
-
-    def remove_key(self, key_id: str) -> None:
-        """Drop one key."""
-        with self._change() as txn:
-            txn.delete(entries.KEY_PREFIX + key_id.encode())
 
     def put_snapshot(self, snapshot: Snapshot) -> None:
         """Publish routes and freezes."""
