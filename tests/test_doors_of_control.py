@@ -17,6 +17,7 @@ from switchgear.control.double_entry import DoubleEntry
 from switchgear.control.housekeeping import Housekeeper
 from switchgear.control.jobs import Jobs
 from switchgear.control.prices import PriceBook
+from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.database import Store
 
 ELSEWHERE = {
@@ -32,7 +33,7 @@ FOUND = doors.guarded_functions("control", "ledger")
 
 @pytest.fixture
 def store(tmp_path):
-    made = Store(tmp_path / "store.sqlite", True, os.urandom)
+    made = Store(SqliteBackend(tmp_path / "store.sqlite"), True, os.urandom)
     yield made
     made.close()
 

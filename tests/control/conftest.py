@@ -15,6 +15,7 @@ from switchgear.core.secret import Secret
 from switchgear.providers.endpoint import Endpoint
 from switchgear.replica.publisher import Publisher
 from switchgear.store import tables
+from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.ballast import Ballast
 from switchgear.store.database import Store
 from switchgear.testing.faults import LoudGuard
@@ -64,7 +65,7 @@ class Desk:
         self.folder = folder
         self.clock = clock
         self.reports = []
-        self.store = Store(folder / "store.sqlite", True, os.urandom)
+        self.store = Store(SqliteBackend(folder / "store.sqlite"), True, os.urandom)
         self.publisher = Publisher(folder / "replica")
         self.link = BoxLink(folder / "vault", clock)
         self.control = Control(

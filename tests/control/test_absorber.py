@@ -10,6 +10,7 @@ from switchgear.control.absorber import Absorber
 from switchgear.control.prices import PriceBook
 from switchgear.spool.writer import SpoolWriter
 from switchgear.store import ledger_rows
+from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.database import Store
 from switchgear.wire import records
 from switchgear.wire.records import Kind
@@ -28,7 +29,7 @@ class Link:
 
 @pytest.fixture
 def store(tmp_path):
-    made = Store(tmp_path / "store.sqlite", True, os.urandom)
+    made = Store(SqliteBackend(tmp_path / "store.sqlite"), True, os.urandom)
     yield made
     made.close()
 

@@ -9,6 +9,7 @@ import pytest
 from switchgear.control.double_entry import DoubleEntry
 from switchgear.spool.writer import SpoolWriter
 from switchgear.store import ledger_rows
+from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.database import Store
 from switchgear.wire import records
 from switchgear.wire.records import Kind
@@ -16,7 +17,7 @@ from switchgear.wire.records import Kind
 
 @pytest.fixture
 def store(tmp_path):
-    made = Store(tmp_path / "store.sqlite", True, os.urandom)
+    made = Store(SqliteBackend(tmp_path / "store.sqlite"), True, os.urandom)
     yield made
     made.close()
 

@@ -5,6 +5,7 @@ from tests.discover.test_collector import finding
 
 from switchgear.control import findings
 from switchgear.core.errors import UserError
+from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.database import Store
 
 DAY = 86_400_000
@@ -12,7 +13,7 @@ DAY = 86_400_000
 
 @pytest.fixture
 def store(tmp_path):
-    made = Store(tmp_path / "store.sqlite", True, os.urandom)
+    made = Store(SqliteBackend(tmp_path / "store.sqlite"), True, os.urandom)
     yield made
     made.close()
 

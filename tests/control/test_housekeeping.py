@@ -14,6 +14,7 @@ from switchgear.replica.publisher import Publisher
 from switchgear.spool import files
 from switchgear.spool.writer import SpoolWriter
 from switchgear.store import ledger_rows
+from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.ballast import FILES, Ballast
 from switchgear.store.database import Store
 from switchgear.testing.clock import FakeClock
@@ -26,7 +27,7 @@ NOW_MS = 1_790_000_000_000
 
 class House:
     def __init__(self, folder):
-        self.store = Store(folder / "store" / "store.sqlite", True, os.urandom)
+        self.store = Store(SqliteBackend(folder / "store" / "store.sqlite"), True, os.urandom)
         self.publisher = Publisher(folder / "replica")
         self.now_ms, self.monotonic_s, self.reports = NOW_MS, 100.0, []
         self.absorber = SimpleNamespace(read_until_s=99.0)

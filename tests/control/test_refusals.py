@@ -6,13 +6,14 @@ import pytest
 
 from switchgear.control import refusals
 from switchgear.control.refusals import Refusal, Refusals
+from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.database import Store
 from switchgear.vault.verbs import Metadata
 
 
 @pytest.fixture
 def store(tmp_path):
-    made = Store(tmp_path / "store.sqlite", True, os.urandom)
+    made = Store(SqliteBackend(tmp_path / "store.sqlite"), True, os.urandom)
     yield made
     made.close()
 

@@ -12,6 +12,7 @@ from switchgear.control.spend import SpendBoard
 from switchgear.replica.publisher import Publisher
 from switchgear.replica.reader import ReplicaReader
 from switchgear.store import ledger_rows, objects
+from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.database import Store
 from switchgear.store.tables import SUMS
 
@@ -33,7 +34,7 @@ class Touched:
 @pytest.fixture
 def board(tmp_path, monkeypatch):
     monkeypatch.setattr(spend, "PAUSE_S", 0.01)
-    store = Store(tmp_path / "store.sqlite", True, os.urandom)
+    store = Store(SqliteBackend(tmp_path / "store.sqlite"), True, os.urandom)
     publisher = Publisher(tmp_path / "replica")
     absorber = Touched()
 

@@ -13,6 +13,7 @@ from switchgear.control.versions import plan_rollback
 from switchgear.pricing.price import Price, Rate
 from switchgear.routing.table import DeploymentEntry, ModelEntry
 from switchgear.store import objects
+from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.database import Store
 from switchgear.store.objects import KeyRow, KeySecretRow
 from switchgear.vault.verbs import Metadata
@@ -20,7 +21,7 @@ from switchgear.vault.verbs import Metadata
 
 @pytest.fixture
 def store(tmp_path):
-    made = Store(tmp_path / "s.sqlite", True, os.urandom)
+    made = Store(SqliteBackend(tmp_path / "s.sqlite"), True, os.urandom)
     yield made
     made.close()
 

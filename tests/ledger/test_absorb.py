@@ -11,6 +11,7 @@ from switchgear.ledger.absorb import Batch, Blocked, SpoolAbsorber
 from switchgear.pricing.price import Price, Rate
 from switchgear.spool.writer import SpoolWriter
 from switchgear.store import ledger_rows
+from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.database import Store
 from switchgear.wire import records
 from switchgear.wire.records import Kind
@@ -66,7 +67,7 @@ def settle(spool, number, *, tokens=USAGE, cost=4500, outcome="ok", units=None, 
 
 @pytest.fixture
 def store(tmp_path):
-    made = Store(tmp_path / "store.sqlite", True, os.urandom)
+    made = Store(SqliteBackend(tmp_path / "store.sqlite"), True, os.urandom)
     yield made
     made.close()
 

@@ -9,14 +9,8 @@ from alembic.migration import MigrationContext
 
 from switchgear.core.errors import UserError
 from switchgear.store import ledger_rows, tables
+from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.database import Store, StoreGoneError
-
-
-@pytest.fixture
-def store(tmp_path):
-    made = Store(tmp_path / "store.sqlite", True, os.urandom)
-    yield made
-    made.close()
 
 
 def test_the_migrations_make_the_tables(store):
@@ -30,46 +24,23 @@ def test_the_migrations_make_the_tables(store):
 
 
 def test_S1_a_missing_file_is_never_made_again(tmp_path):
-    Store(tmp_path / "a.sqlite", True, os.urandom).close()
+    Store(SqliteBackend(tmp_path / "a.sqlite"), True, os.urandom).close()
     (tmp_path / "a.sqlite").rename(tmp_path / "b.sqlite")
     with pytest.raises(UserError) as info:
-        Store(tmp_path / "a.sqlite", False, os.urandom)
+        Store(SqliteBackend(tmp_path / "a.sqlite"), False, os.urandom)
     assert "missing" in str(info.value)
     assert not (tmp_path / "a.sqlite").exists()
 
 
-def test_S1_a_file_that_was_moved_away_takes_no_commits(store):
-    path = store.path
-    path.rename(path.with_name("moved"))
-    with pytest.raises(StoreGoneError):
-        store.write(lambda c: ledger_rows.put_price(c, "p", b"{}", 1)).result()
-    with pytest.raises(StoreGoneError):
-        store.read(ledger_rows.count_requests).result()
-    assert not path.exists()
-    path.with_name("moved").rename(path)
-    store.write(lambda c: ledger_rows.put_price(c, "p", b"{}", 1)).result()
-    assert store.read(lambda c: ledger_rows.price(c, "p")).result() == b"{}"
-
-
-def test_S1_another_file_at_the_place_is_refused(store):
-    path = store.path
-    path.rename(path.with_name("moved"))
-    sqlite3.connect(path).execute("CREATE TABLE x (y)").connection.close()
-    with pytest.raises(StoreGoneError):
-        store.read(ledger_rows.count_requests).result()
-    path.unlink()
-    path.with_name("moved").rename(path)
-
-
 def test_a_newer_database_is_refused_with_what_to_do(tmp_path):
-    store = Store(tmp_path / "a.sqlite", True, os.urandom)
+    store = Store(SqliteBackend(tmp_path / "a.sqlite"), True, os.urandom)
     store.close()
     raw = sqlite3.connect(tmp_path / "a.sqlite")
     raw.execute("UPDATE alembic_version SET version_num = '9999'")
     raw.commit()
     raw.close()
     with pytest.raises(UserError) as info:
-        Store(tmp_path / "a.sqlite", False, os.urandom)
+        Store(SqliteBackend(tmp_path / "a.sqlite"), False, os.urandom)
     assert "newer than this program" in str(info.value)
     assert info.value.exit_code == 2
 
@@ -77,12 +48,45 @@ def test_a_newer_database_is_refused_with_what_to_do(tmp_path):
 def test_a_file_that_is_no_database_is_said(tmp_path):
     (tmp_path / "a.sqlite").write_bytes(b"not a database" * 100)
     with pytest.raises((UserError, sqlite3.DatabaseError)):
-        Store(tmp_path / "a.sqlite", False, os.urandom)
+        Store(SqliteBackend(tmp_path / "a.sqlite"), False, os.urandom)
 
 
-def test_the_id_stays(tmp_path):
-    one = Store(tmp_path / "a.sqlite", True, os.urandom)
-    two = Store(tmp_path / "a.sqlite", False, os.urandom)
+def test_a_store_that_is_opened_again_has_the_same_id(backend):
+    one = Store(backend, True, os.urandom)
+    two = Store(backend, False, os.urandom)
     assert one.id == two.id
     one.close()
     two.close()
+
+
+def test_a_store_that_waits_opens_nothing_before_it_is_told(backend):
+    store = Store(backend, True, os.urandom, wait=True)
+    assert not store.is_open
+    with pytest.raises(StoreGoneError, match="not open yet"):
+        store.read(ledger_rows.count_requests).result()
+    store.open()
+    assert store.is_open and store.read(ledger_rows.count_requests).result() == 0
+    store.close()
+
+
+def test_a_write_that_raises_leaves_nothing(store):
+    def half(connection):
+        ledger_rows.put_price(connection, "p", b"{}", 1)
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        store.write(half).result()
+    assert store.read(lambda c: ledger_rows.price(c, "p")).result() is None
+
+
+def test_a_write_with_room_is_made_in_the_backends_room(store, monkeypatch):
+    asked = []
+
+    def with_room(work):
+        asked.append(True)
+        return work()
+
+    monkeypatch.setattr(store.backend, "with_room", with_room)
+    store.write_with_room(lambda c: ledger_rows.put_price(c, "p", b"{}", 1)).result()
+    assert asked == [True]
+    assert store.read(lambda c: ledger_rows.price(c, "p")).result() == b"{}"

@@ -1,21 +1,11 @@
 """Rows of the ledger: filters, sums, retention."""
 
-import os
-
 import pytest
 from sqlalchemy.exc import IntegrityError
 
 from switchgear.store import ledger_rows
-from switchgear.store.database import Store
 from switchgear.store.ledger_rows import LogFilter, SpoolRow
 from switchgear.store.tables import SUMS
-
-
-@pytest.fixture
-def store(tmp_path):
-    made = Store(tmp_path / "store.sqlite", True, os.urandom)
-    yield made
-    made.close()
 
 
 def row(number, **more):

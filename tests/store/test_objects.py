@@ -1,25 +1,16 @@
 """Keys, objects, freezes, tokens."""
 
-import os
-
 import msgspec
 import pytest
+from sqlalchemy import update
 
 from switchgear.core.errors import ConflictError, UserError
-from switchgear.store import objects
-from switchgear.store.database import Store
+from switchgear.store import objects, tables
 from switchgear.store.objects import KeyRow, KeySecretRow
 
 KEY = KeyRow(
     id="abc", name="bot", models=["a"], created_ms=1, updated_ms=1, secrets=(KeySecretRow(mac=b"m" * 32, pepper_id=1),)
 )
-
-
-@pytest.fixture
-def store(tmp_path):
-    made = Store(tmp_path / "store.sqlite", True, os.urandom)
-    yield made
-    made.close()
 
 
 def test_keys_come_back_as_they_were(store):
@@ -78,7 +69,8 @@ def test_a_damaged_row_is_one_keys_affair_and_lets_nobody_in(store):
         secret = objects.KeySecretRow(mac=name.encode().ljust(32), pepper_id=1)
         row = objects.KeyRow(id=name, name=name, models=["a"], secrets=(secret,))
         store.write(lambda c, row=row: objects.add_key(c, row)).result()
-    store.write(lambda c: c.exec_driver_sql("update keys set models = x'ff00' where name = 'bad'")).result()
+    damage = update(tables.keys).where(tables.keys.c.name == "bad").values(models=b"\xff\x00")
+    store.write(lambda c: c.execute(damage)).result()
     bad, good = store.read(objects.keys).result()
     assert good.secrets and good.models == ["a"] and not good.is_damaged
     assert bad.is_damaged and bad.secrets == () and bad.models == [], "damage never widens what a key may do"

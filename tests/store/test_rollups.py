@@ -1,6 +1,5 @@
 """Whatever is rolled up, the answer is that of the sums of hours."""
 
-import os
 import random
 
 import pytest
@@ -8,16 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchgear.store import ledger_rows, rollups
-from switchgear.store.database import Store
 from switchgear.store.rollups import LEVELS, Part, plan
 from switchgear.store.tables import SUMS
-
-
-@pytest.fixture
-def store(tmp_path):
-    made = Store(tmp_path / "store.sqlite", True, os.urandom)
-    yield made
-    made.close()
 
 
 @given(

@@ -43,6 +43,7 @@ from switchgear.net import unix
 from switchgear.net.clock import SystemClock
 from switchgear.net.link import VaultLink
 from switchgear.replica.publisher import Publisher
+from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.ballast import Ballast
 from switchgear.store.database import SCHEMA_VERSION, Store, StoreGoneError
 from switchgear.vault.verbs import Put
@@ -115,7 +116,9 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     clock = SystemClock()
     life = child.Life(boot)
     life.watch()
-    store = Store(layout.store, not layout.had_store, os.urandom, wait=True)
+    ballast = Ballast(layout.store.parent)
+    await asyncio.to_thread(ballast.prepare)
+    store = Store(SqliteBackend(layout.store, ballast), not layout.had_store, os.urandom, wait=True)
     link_box: list[VaultLink] = []
     link = VaultLink(
         layout.vault_run,
@@ -126,8 +129,6 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     link_box.append(link)
     link.start()
     publisher = await asyncio.to_thread(Publisher, layout.replica)
-    ballast = Ballast(layout.store.parent)
-    await asyncio.to_thread(ballast.prepare)
     control = Control(
         store=store,
         ballast=ballast,

@@ -14,11 +14,12 @@ from sqlalchemy import Engine, create_engine, select
 from switchgear.config.names import Known
 from switchgear.confine import privileges
 from switchgear.store import tables
+from switchgear.store.backends import sqlite
 
 
 def read(path: str) -> Known:
     """Return the names in a database, opened for reading alone."""
-    engine = create_engine(f"sqlite:///file:{path}?mode=ro&uri=true")
+    engine = sqlite.read_only(path)
     try:
         return _names(engine)
     finally:

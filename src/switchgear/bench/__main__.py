@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import uvloop
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from switchgear import __version__
 from switchgear.bench import load, processes
@@ -22,6 +22,7 @@ from switchgear.bench.peers import HOME, Peer
 from switchgear.bench.peers import wanted as wanted_peers
 from switchgear.bench.processes import Nginx, gateway_pids, start_gateway
 from switchgear.store import ledger_rows, rollups, tables
+from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.database import Store
 from switchgear.store.tables import SUMS
 from switchgear.testing.gateway import GatewayProcess, ProviderProcess, free_port
@@ -235,13 +236,12 @@ def many(report: Report, key: str, gateway: GatewayProcess, idle: int, active: i
 def usage(report: Report) -> None:
     """How long `usage` takes over the sums of ten million records: 90 days, 2,000 keys, 20 models, each in its own hour."""
     folder = Path(tempfile.mkdtemp(prefix="switchgear-bench-"))
-    store = Store(folder / "store.sqlite", True, os.urandom)
+    store = Store(SqliteBackend(folder / "store.sqlite"), True, os.urandom)
     begin, days, an_hour = 24 * 64 * 312, 90, 4_630
     hours = days * 24
     draw = random.Random(1)  # noqa: S311  a shape, no secret
 
     def fill(connection: Connection) -> None:
-        statement = str(insert(tables.usage).compile(dialect=connection.dialect))
         for hour in range(begin, begin + hours):
             pairs = sorted(draw.sample(range(40_000), an_hour))
             rows = [
@@ -260,7 +260,7 @@ def usage(report: Report) -> None:
                 + (1,) * len(SUMS)
                 for n in pairs
             ]
-            connection.exec_driver_sql(statement, rows)
+            store.backend.insert_many(connection, tables.usage, rows)
 
     store.write(fill).result()
     while store.write(lambda connection: rollups.roll_day(connection, begin + hours - 2)).result():

@@ -5,7 +5,6 @@ replica first and return after its commit; a credential is in the vault before a
 """
 
 import asyncio
-import functools
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -59,8 +58,7 @@ class Control:
 
     async def write_urgently(self, function: Callable[[Connection], T]) -> T:
         """Run a function in a write transaction, on a full disk too."""
-        work = functools.partial(self.store.write_here, function)
-        return await asyncio.wrap_future(self.store.submit(lambda: self.ballast.spend(work)))
+        return await asyncio.wrap_future(self.store.write_with_room(function))
 
     async def read(self, function: Callable[[Connection], T]) -> T:
         """Run a function in a read transaction of the store."""

@@ -1,59 +1,45 @@
 """The store: one writer, several readers, one schema. Level 2 (docs/invariants.md S1).
 
-Only the first start creates a store. The file's identity is checked before each use: a file that was moved away keeps
+Only the first start creates a store. The database's identity is checked before each use: a file that was moved away keeps
 taking commits through its old handle, and a new connection at the old path would begin an empty database.
 """
 
 import concurrent.futures
-import os
-import sqlite3
-from collections.abc import Callable
-from pathlib import Path
+import functools
+from collections.abc import Callable, Hashable
 from typing import TypeVar
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    Engine,
-    MetaData,
-    String,
-    Table,
-    create_engine,
-    event,
-    insert,
-    inspect,
-    select,
-)
+from sqlalchemy import Column, Connection, MetaData, String, Table, insert, inspect, select
 from sqlalchemy.exc import DatabaseError, NoResultFound
-from sqlalchemy.pool import QueuePool
 
 from switchgear.core.errors import SwitchgearError, UserError
 from switchgear.core.ids import Entropy
-from switchgear.store import sqlite, tables
+from switchgear.store import tables
+from switchgear.store.backend import Backend
 
 SCHEMA_VERSION = "0004"
 T = TypeVar("T")
 
 
 class StoreGoneError(SwitchgearError):
-    """The database file is not where it was; nothing was written."""
+    """The database is not where it was; nothing was written."""
 
 
 class Store:
     """An open store. `write` and `read` run in threads of their own; callers await the futures."""
 
-    def __init__(self, path: Path, create: bool, entropy: Entropy, wait: bool = False) -> None:
+    def __init__(self, backend: Backend, create: bool, entropy: Entropy, wait: bool = False) -> None:
         """Open, or create on the first start only; with `wait` nothing is opened before `open`. Raises what `open` raises."""
-        self.path = path
+        self.backend = backend
         self.id = ""
         """Empty until it is open."""
         self._create = create
         self._entropy = entropy
-        self._engine = _engine(path, create)
+        self._engine = backend.engine(create)
         self._writer = concurrent.futures.ThreadPoolExecutor(1, "store-writer")
         self._readers = concurrent.futures.ThreadPoolExecutor(2, "store-reader")
         self._urgent = concurrent.futures.ThreadPoolExecutor(1, "store-urgent")
-        self._identity: tuple[int, int] | None = None
+        self._identity: Hashable | None = None
         if not wait:
             try:
                 self.open()
@@ -66,25 +52,30 @@ class Store:
         return self._identity is not None
 
     def open(self) -> None:
-        """Open the database and bring it to this program's schema. Raises StoreGoneError while the file is missing, UserError when
-        it is newer or damaged, ImportError when a migration is needed whose code was not imported in time (`forget_schema`)."""
-        if not self.path.exists() and not self._create:
+        """Open the database and bring it to this program's schema. Raises StoreGoneError while it is missing, UserError when it is
+        newer or damaged, ImportError when a migration is needed whose code was not imported in time (`forget_schema`)."""
+        place = self.backend.place
+        if not self._create and self.backend.identity() is None:
             raise StoreGoneError(
-                f"the database {self.path} is missing, and this data folder had one: an empty one is never made in its place"
+                f"the database {place} is missing, and this data folder had one: an empty one is never made in its place"
             )
         try:
             with self._engine.begin() as connection:
                 self.id = self._migrate(connection, self._entropy)
         except DatabaseError as exc:
             self._engine.dispose()
-            raise UserError(f"the database {self.path} cannot be opened: {exc.orig}", "restore a backup", 2) from exc
+            raise UserError(f"the database {place} cannot be opened: {exc.orig}", "restore a backup", 2) from exc
         except NoResultFound as exc:
-            raise UserError(f"the database {self.path} has no identity", "restore a backup", 2) from exc
-        self._identity = self._stat()
+            raise UserError(f"the database {place} has no identity", "restore a backup", 2) from exc
+        self._identity = self.backend.identity()
 
     def write(self, function: Callable[[Connection], T]) -> "concurrent.futures.Future[T]":
         """Run a function in one write transaction, in the writer's thread."""
         return self._writer.submit(self.write_here, function)
+
+    def write_with_room(self, function: Callable[[Connection], T]) -> "concurrent.futures.Future[T]":
+        """`write`, for what must not fail because a disk is full."""
+        return self.submit(lambda: self.backend.with_room(functools.partial(self.write_here, function)))
 
     def write_here(self, function: Callable[[Connection], T]) -> T:
         """Run a function in one write transaction, in this thread (which must be the writer's)."""
@@ -110,11 +101,11 @@ class Store:
         return self._writer.submit(function)
 
     def check(self) -> None:
-        """Raise StoreGoneError when the file at the path is not the one that was opened."""
+        """Raise StoreGoneError when the database in its place is not the one that was opened."""
         if self._identity is None:
-            raise StoreGoneError(f"the database {self.path} is not open yet")
-        if self._stat() != self._identity:
-            raise StoreGoneError(f"the database file {self.path} was moved or replaced; put it back")
+            raise StoreGoneError(f"the database {self.backend.place} is not open yet")
+        if self.backend.identity() != self._identity:
+            raise StoreGoneError(f"the database {self.backend.place} was moved or replaced; put it back")
 
     def close(self) -> None:
         """Finish what was submitted and close."""
@@ -122,13 +113,6 @@ class Store:
         self._readers.shutdown()
         self._urgent.shutdown()
         self._engine.dispose()
-
-    def _stat(self) -> tuple[int, int] | None:
-        try:
-            info = os.stat(self.path)
-        except OSError:
-            return None
-        return info.st_dev, info.st_ino
 
     def _migrate(self, connection: Connection, entropy: Entropy) -> str:
         version = _current_version(connection)
@@ -138,8 +122,7 @@ class Store:
             migrate.upgrade(connection, version)
             if version is None:
                 connection.execute(insert(tables.meta), [{"name": "store_id", "value": entropy(16).hex()}])
-        found = connection.execute(select(tables.meta.c.value).where(tables.meta.c.name == "store_id")).scalar_one()
-        return str(found)
+        return str(connection.execute(select(tables.meta.c.value).where(tables.meta.c.name == "store_id")).scalar_one())
 
 
 def _current_version(connection: Connection) -> str | None:
@@ -147,17 +130,3 @@ def _current_version(connection: Connection) -> str | None:
         return None
     table = Table("alembic_version", MetaData(), Column("version_num", String(32)))
     return connection.execute(select(table.c.version_num)).scalar_one_or_none()
-
-
-def _engine(path: Path, create: bool) -> Engine:
-    def connect() -> sqlite3.Connection:
-        return sqlite.connect(path, create)
-
-    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=4, max_overflow=0)
-
-    # sqlite3 must not open transactions of its own: SQLAlchemy's begin is the only one.
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(sqlite.BEGIN)
-
-    return engine

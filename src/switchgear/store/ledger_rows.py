@@ -4,13 +4,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Connection, delete, func, select
 
 from switchgear.store import rollups, tables
+from switchgear.store.backend import backend_of
 from switchgear.store.tables import DIMENSIONS, SUMS, requests, usage
 
-_INSERT_REQUESTS = insert(requests)
 REQUEST_COLUMNS = tuple(column.name for column in requests.columns)
 
 
@@ -40,25 +39,19 @@ class LogFilter(msgspec.Struct, frozen=True, kw_only=True):
     min_latency_ms: int | None = None
 
 
-def _upsert(connection: Connection, table: Table) -> Any:
-    return (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(table)
-
-
 def add_requests(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
     """Insert settled requests, as tuples in the order of REQUEST_COLUMNS.
 
-    A duplicate id violates the primary key: exactly once or not at all. The statement is SQLAlchemy's; the rows go to the
-    driver as they are, because its handling of parameters costs as much as the insertion.
+    A duplicate id violates the primary key: exactly once or not at all.
     """
     if rows:
-        compiled = _INSERT_REQUESTS.compile(dialect=connection.dialect)
-        connection.exec_driver_sql(str(compiled), rows)
+        backend_of(connection).insert_many(connection, requests, rows)
 
 
 def add_tried(connection: Connection, rows: list[tuple[str, str]]) -> None:
     """Remember (provider, request id) of attempts at other providers than a request's last."""
     if rows:
-        statement = _upsert(connection, tables.tried).on_conflict_do_nothing()
+        statement = backend_of(connection).upsert(tables.tried).on_conflict_do_nothing()
         connection.execute(statement, [{"provider": provider, "request_id": name} for provider, name in rows])
 
 
@@ -83,7 +76,7 @@ def add_usage(connection: Connection, sums: dict[tuple[Any, ...], list[int]]) ->
     if not sums:
         return
     rows = [dict(zip((*DIMENSIONS, *SUMS), (*dimensions, *values), strict=True)) for dimensions, values in sums.items()]
-    statement = _upsert(connection, usage)
+    statement = backend_of(connection).upsert(usage)
     statement = statement.on_conflict_do_update(
         index_elements=[usage.c[name] for name in DIMENSIONS],
         set_={name: usage.c[name] + statement.excluded[name] for name in SUMS},
@@ -121,7 +114,7 @@ def every_sum(connection: Connection, since_hour: int, until_hour: int) -> Itera
 
 def put_spool_row(connection: Connection, spool_id: str, row: SpoolRow) -> None:
     """Remember how far a spool was absorbed."""
-    statement = _upsert(connection, tables.spools)
+    statement = backend_of(connection).upsert(tables.spools)
     values = {"segment": row.segment, "position": row.position, "sequence": row.sequence, "records": row.records}
     statement = statement.on_conflict_do_update(index_elements=[tables.spools.c.spool_id], set_=values)
     connection.execute(statement, [{"spool_id": spool_id, **values}])
@@ -129,7 +122,7 @@ def put_spool_row(connection: Connection, spool_id: str, row: SpoolRow) -> None:
 
 def put_quarantine(connection: Connection, spool_id: str, segment: int, reason: str, now_ms: int) -> None:
     """Record a damaged segment, once."""
-    statement = _upsert(connection, tables.quarantine).on_conflict_do_nothing()
+    statement = backend_of(connection).upsert(tables.quarantine).on_conflict_do_nothing()
     row = {"spool_id": spool_id, "segment": segment, "reason": reason, "is_open": True, "time_ms": now_ms}
     connection.execute(statement, [row])
 
@@ -142,7 +135,7 @@ def quarantined(connection: Connection) -> list[tuple[str, int, str]]:
 
 def put_price(connection: Connection, price_id: str, body: bytes, now_ms: int) -> None:
     """Keep a price for later checks, once."""
-    statement = _upsert(connection, tables.prices).on_conflict_do_nothing()
+    statement = backend_of(connection).upsert(tables.prices).on_conflict_do_nothing()
     connection.execute(statement, [{"id": price_id, "body": body, "created_ms": now_ms}])
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Table, delete, func, insert, literal, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from switchgear.store import tables
+from switchgear.store.backend import backend_of
 from switchgear.store.tables import DIMENSIONS, SUMS, rollups, usage
 
 HOURS = 24
@@ -161,7 +161,7 @@ def add_late(connection: Connection, sums: dict[tuple[Any, ...], list[int]]) -> 
     if not late:
         return
     names = ("level", "start", *DIMENSIONS[1:])
-    upsert = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(rollups)
+    upsert = backend_of(connection).upsert(rollups)
     statement = upsert.on_conflict_do_update(
         index_elements=[rollups.c[name] for name in names],
         set_={name: rollups.c[name] + upsert.excluded[name] for name in SUMS},

@@ -1,16 +1,18 @@
 """The tables. Level 2. A change here needs a migration: a test compares both."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, Table, Text
+
+from switchgear.store.types import bounded
 
 metadata = MetaData()
 
-meta = Table("meta", metadata, Column("name", String(64), primary_key=True), Column("value", Text, nullable=False))
+meta = Table("meta", metadata, Column("name", bounded(64), primary_key=True), Column("value", Text, nullable=False))
 
 objects = Table(
     "objects",
     metadata,
-    Column("kind", String(32), primary_key=True),
-    Column("name", String(256), primary_key=True),
+    Column("kind", bounded(32), primary_key=True),
+    Column("name", bounded(256), primary_key=True),
     Column("version", Integer, nullable=False),
     Column("spec", LargeBinary, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
@@ -20,13 +22,13 @@ objects = Table(
 keys = Table(
     "keys",
     metadata,
-    Column("id", String(32), primary_key=True),
-    Column("name", String(64), nullable=False, unique=True),
+    Column("id", bounded(32), primary_key=True),
+    Column("name", bounded(64), nullable=False, unique=True),
     Column("version", Integer, nullable=False),
-    Column("source", String(8), nullable=False),
-    Column("team", String(64)),
-    Column("user_name", String(64)),
-    Column("project", String(64)),
+    Column("source", bounded(8), nullable=False),
+    Column("team", bounded(64)),
+    Column("user_name", bounded(64)),
+    Column("project", bounded(64)),
     Column("models", LargeBinary),
     Column("cidrs", LargeBinary),
     Column("tags", LargeBinary),
@@ -40,7 +42,7 @@ keys = Table(
 key_secrets = Table(
     "key_secrets",
     metadata,
-    Column("key_id", String(32), primary_key=True),
+    Column("key_id", bounded(32), primary_key=True),
     Column("mac", LargeBinary(32), primary_key=True),
     Column("pepper_id", Integer, nullable=False),
     Column("not_after_ms", BigInteger),
@@ -50,19 +52,19 @@ key_secrets = Table(
 freezes = Table(
     "freezes",
     metadata,
-    Column("subject", String(320), primary_key=True),
+    Column("subject", bounded(320), primary_key=True),
     Column("until_ms", BigInteger),
     Column("created_ms", BigInteger, nullable=False),
-    Column("actor", String(128), nullable=False),
+    Column("actor", bounded(128), nullable=False),
 )
 
 tokens = Table(
     "tokens",
     metadata,
     Column("hash", LargeBinary(32), primary_key=True),
-    Column("name", String(64), nullable=False),
-    Column("kind", String(16), nullable=False),
-    Column("role", String(32), nullable=False),
+    Column("name", bounded(64), nullable=False),
+    Column("kind", bounded(16), nullable=False),
+    Column("role", bounded(32), nullable=False),
     Column("expires_ms", BigInteger),
     Column("created_ms", BigInteger, nullable=False),
 )
@@ -72,16 +74,16 @@ audit = Table(
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=True),
     Column("time_ms", BigInteger, nullable=False),
-    Column("actor", String(128), nullable=False),
-    Column("action", String(64), nullable=False),
-    Column("subject", String(320), nullable=False),
+    Column("actor", bounded(128), nullable=False),
+    Column("action", bounded(64), nullable=False),
+    Column("subject", bounded(320), nullable=False),
     Column("detail", LargeBinary, nullable=False),
 )
 
 spools = Table(
     "spools",
     metadata,
-    Column("spool_id", String(32), primary_key=True),
+    Column("spool_id", bounded(32), primary_key=True),
     Column("segment", Integer, nullable=False),
     Column("position", BigInteger, nullable=False),
     Column("sequence", BigInteger, nullable=False),
@@ -91,7 +93,7 @@ spools = Table(
 prices = Table(
     "prices",
     metadata,
-    Column("id", String(32), primary_key=True),
+    Column("id", bounded(32), primary_key=True),
     Column("body", LargeBinary, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
 )
@@ -99,16 +101,16 @@ prices = Table(
 requests = Table(
     "requests",
     metadata,
-    Column("id", String(40), primary_key=True),
-    Column("key_id", String(32)),
-    Column("key_name", String(64)),
-    Column("team", String(64)),
-    Column("user_name", String(64)),
-    Column("project", String(64)),
-    Column("model", String(256)),
-    Column("provider", String(64)),
+    Column("id", bounded(40), primary_key=True),
+    Column("key_id", bounded(32)),
+    Column("key_name", bounded(64)),
+    Column("team", bounded(64)),
+    Column("user_name", bounded(64)),
+    Column("project", bounded(64)),
+    Column("model", bounded(256)),
+    Column("provider", bounded(64)),
     Column("status", Integer, nullable=False),
-    Column("outcome", String(16), nullable=False),
+    Column("outcome", bounded(16), nullable=False),
     Column("cost_nanousd", BigInteger),
     Column("latency_ms", Integer),
     Column("record", LargeBinary, nullable=False),
@@ -149,7 +151,7 @@ usage = Table(
     "usage",
     metadata,
     Column("hour", Integer, primary_key=True, autoincrement=False),
-    *(Column(name, String(256), primary_key=True) for name in DIMENSIONS[1:]),
+    *(Column(name, bounded(256), primary_key=True) for name in DIMENSIONS[1:]),
     *(Column(name, BigInteger, nullable=False) for name in SUMS),
     sqlite_with_rowid=False,
 )
@@ -157,8 +159,8 @@ usage = Table(
 tried = Table(
     "tried",
     metadata,
-    Column("provider", String(64), primary_key=True),
-    Column("request_id", String(40), primary_key=True),
+    Column("provider", bounded(64), primary_key=True),
+    Column("request_id", bounded(40), primary_key=True),
     sqlite_with_rowid=False,
 )
 """Requests with an attempt at a provider that is not their last one."""
@@ -166,9 +168,9 @@ tried = Table(
 rollups = Table(
     "rollups",
     metadata,
-    Column("level", String(8), primary_key=True),
+    Column("level", bounded(8), primary_key=True),
     Column("start", Integer, primary_key=True, autoincrement=False),
-    *(Column(name, String(256), primary_key=True) for name in DIMENSIONS[1:]),
+    *(Column(name, bounded(256), primary_key=True) for name in DIMENSIONS[1:]),
     *(Column(name, BigInteger, nullable=False) for name in SUMS),
     sqlite_with_rowid=False,
 )
@@ -177,7 +179,7 @@ rollups = Table(
 quarantine = Table(
     "quarantine",
     metadata,
-    Column("spool_id", String(32), primary_key=True),
+    Column("spool_id", bounded(32), primary_key=True),
     Column("segment", Integer, primary_key=True),
     Column("reason", Text, nullable=False),
     Column("is_open", Boolean, nullable=False),

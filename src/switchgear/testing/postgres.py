@@ -22,7 +22,8 @@ def binaries() -> Path | None:
 class Postgres:
     """A server that listens on a Unix socket only. As root it runs as `nobody`: PostgreSQL refuses root."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, locale: tuple[str, ...] = ("--locale=C",)) -> None:
+        """`folder` gets the server's log. `locale` are options of initdb: how its texts compare by default."""
         programs = binaries()
         assert programs is not None, "PostgreSQL is not installed"
         # Paths of Unix sockets are short, and pytest's folders are not; root's are closed to others.
@@ -42,7 +43,7 @@ class Postgres:
             "--no-sync",
             "-E",
             "UTF8",
-            "--locale=C",
+            *locale,
         ]
         subprocess.run(command, check=True, capture_output=True, cwd="/", **options)  # type: ignore[call-overload] # noqa: S603
         server = [

@@ -5,6 +5,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from switchgear.store.types import bounded
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -39,7 +41,7 @@ _SUMS = (
 
 def upgrade() -> None:
     """Create everything."""
-    big, blob, short = sa.BigInteger(), sa.LargeBinary(), sa.String
+    big, blob, short = sa.BigInteger(), sa.LargeBinary(), bounded
 
     def column(name: str, kind: sa.types.TypeEngine[Any], required: bool = True) -> sa.Column[Any]:
         return sa.Column(name, kind, nullable=not required)

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 
 from switchgear.store.migrations import steps
+from switchgear.store.types import bounded
 
 revision = "0003"
 down_revision = "0002"
@@ -13,7 +14,7 @@ def upgrade() -> None:
     steps.add_column("usage", sa.Column("failed_attempts", sa.BigInteger(), nullable=False, server_default="0"))
     steps.create_table(
         "tried",
-        sa.Column("provider", sa.String(64), primary_key=True),
-        sa.Column("request_id", sa.String(40), primary_key=True),
+        sa.Column("provider", bounded(64), primary_key=True),
+        sa.Column("request_id", bounded(40), primary_key=True),
         sqlite_with_rowid=False,
     )

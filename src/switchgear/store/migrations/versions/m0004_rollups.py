@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 
 from switchgear.store.migrations import steps
+from switchgear.store.types import bounded
 
 revision = "0004"
 down_revision = "0003"
@@ -39,9 +40,9 @@ def upgrade() -> None:
     """Create the table. It is filled in the background, a day at a time (control/housekeeping)."""
     steps.create_table(
         "rollups",
-        sa.Column("level", sa.String(8), primary_key=True),
+        sa.Column("level", bounded(8), primary_key=True),
         sa.Column("start", sa.Integer(), primary_key=True, autoincrement=False),
-        *(sa.Column(name, sa.String(256), primary_key=True) for name in _DIMENSIONS),
+        *(sa.Column(name, bounded(256), primary_key=True) for name in _DIMENSIONS),
         *(sa.Column(name, sa.BigInteger(), nullable=False) for name in _SUMS),
         sqlite_with_rowid=False,
     )
