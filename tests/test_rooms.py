@@ -80,6 +80,12 @@ def imported(path: Path) -> set[str]:
     return found
 
 
+def test_every_room_and_its_level_is_in_the_table_of_the_architecture():
+    text = (ROOT / "docs" / "architecture.md").read_text().split("## Rooms")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| ([a-z, ]+) \| ([0-9]) \|", text, re.M)
+    assert {name: int(level) for names, level in rows for name in names.split(", ")} == LEVELS
+
+
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SRC)))
 def test_a_module_imports_lower_levels_only(path):
     mine = room(path)

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class KeyRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One kind of key. `docs/discovery.md` says how to add one."""
+    """One kind of key. docs/howto/detector.md says how to add one."""
 
     id: str
     title: str

@@ -1,7 +1,7 @@
 """The providers that are known by name, one row each. Level 1.
 
 A row says where, in which dialects, how to authenticate, what it is called in the price snapshot, and its quirks as data:
-docs/providers.md shows how to add one in five minutes. `{name}` in a URL is a variable that the configuration gives
+docs/howto/provider.md shows how to add one in five minutes. `{name}` in a URL is a variable that the configuration gives
 (`resource`, `region`, `project`, `location`, `account`, `api_version`). Base URLs are the providers' documented
 ones as far as they are known here (2026-11); a request to a wrong one fails at once, and `base_url` overrides it.
 switchgear:allow-file: this is the list of providers that `discover` looks for elsewhere.
