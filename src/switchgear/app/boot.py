@@ -1,6 +1,6 @@
 """What a child process is told at its start: one JSON message in an anonymous file. Level 6.
 
-Nothing of it stands in an environment, a command line or on disk (docs/invariants.md P4).
+None of it is in an environment, in a command line or on disk (docs/invariants.md P4).
 """
 
 import os

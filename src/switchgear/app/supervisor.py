@@ -37,8 +37,8 @@ from switchgear.core.text import clean
 from switchgear.wire import frames
 
 BACKOFF_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0)
-"""Pauses before another start, by how many starts in a row came to nothing. A child that served is started again at
-once, however often it is killed: waiting would only make the gap longer."""
+"""Seconds to wait before the next start, by the number of failed starts in a row. A child that served is started again at once,
+however often it is killed: waiting would only make the gap longer."""
 STARTS_MAX = 3
 """So many first starts of a child that come to nothing end `serve`: nobody has used it yet, and whoever started it is looking.
 Later a child is started again for ever, because the others serve without it."""
@@ -114,7 +114,7 @@ class Child:
         self.hung_s: list[float] = []
         """When it was given up because it did not move any more."""
         self.reason = ""
-        """Why its last start came to nothing, as it said."""
+        """Why its last start failed, as it said."""
         self.held: Held | None = None
         """What holds of its confinement, as it said when it was ready."""
 

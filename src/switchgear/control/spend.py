@@ -18,7 +18,8 @@ PAUSE_S = 2.0
 HOUR_MS = 3_600_000
 HOURS_A_DAY = 24
 MODELS_MAX = 256
-"""Models per key, the dearest first. Names of refused models are the client's invention: an entry must not grow with them."""
+"""Models per key; the most expensive ones are kept. Names of refused models are the client's invention: an entry must not grow
+with them."""
 OTHERS = "(others)"
 
 

@@ -31,8 +31,8 @@ TRANSLATION_ERRORS = (
     ArithmeticError,
     RecursionError,
 )
-"""What a translator's own mistake may raise on foreign input. Where a translator is called these become typed errors: a
-strange body must cost its own request, never the link that all requests share."""
+"""What foreign input may make a translator raise that has a mistake. Where a translator is called these become typed errors: a
+strange body may end its own request, never the link that all requests share."""
 
 
 class Node:

@@ -1,6 +1,6 @@
 """`x-switchgear-include: cost`: the final usage of an answer gains `cost`, in USD. Level 1, sans-I/O.
 
-Only for who asks: an answer is otherwise never changed for its cost. Binary streams and JSON arrays are left as they are.
+Only where the client asks for it: no other answer is changed for its cost. Binary streams and JSON arrays are left as they are.
 """
 
 import msgspec

@@ -20,7 +20,7 @@ UPSTREAM_IDS = frozenset({b"x-request-id", b"request-id", b"x-amzn-requestid"})
 FORWARDED = (b"openai-beta", b"idempotency-key")
 """Of clients that speak a provider's own dialect, beside `Dialect.forwarded_prefixes`: they change what it does."""
 PER_REQUEST = frozenset({b"idempotency-key", b"traceparent"})
-"""Headers whose values differ from request to request: a route with one is not kept."""
+"""Headers whose values differ from request to request: a route that has one of them is not cached."""
 TRACE = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C Trace Context §3.2, version 00 (read 2026-11-26)."""
 

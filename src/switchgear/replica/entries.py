@@ -47,7 +47,7 @@ class KeyEntry(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Spend(msgspec.Struct, array_like=True, frozen=True):
-    """What a key used on one UTC day, as far as the ledger had it at `as_of_ms`. For `/v1/key`; nothing is decided by it."""
+    """What a key used on one UTC day, as far as the ledger had it at `as_of_ms`. `/v1/key` shows it; no decision uses it."""
 
     day: int
     """Days since 1970-01-01."""

@@ -22,7 +22,7 @@ FILE_BYTES = 2 * 1024 * 1024
 FULL_BYTES = 1024 * 1024
 """A disk with less room than this is full, whatever the error said."""
 FREE_BYTES_MIN = 8 * FILES * FILE_BYTES
-"""Ballast is taken from a disk that has this much: the last room is everybody's."""
+"""The least free space of a disk that ballast is taken from: on a nearly full disk others need the room more."""
 
 
 class Ballast:

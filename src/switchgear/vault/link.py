@@ -25,8 +25,8 @@ OPEN_BYTES_EASY = 2_048
 """What an attempt may be opened with uncounted: 40 MB for all streams of a link."""
 OF_EDGES = frozenset({FrameType.OPEN, FrameType.BODY, FrameType.CANCEL, FrameType.WINDOW})
 GATHER_S = 0.004
-"""A piece of a stream waits so long for others when its link was written to just now: under load one write carries several
-streams' events, and an event that comes alone never waits."""
+"""For how long a piece of a stream waits for others, when its link was written to a moment ago. Under load one write then carries
+events of several streams; an event that comes alone never waits."""
 
 _decode_open = msgspec.msgpack.Decoder(frames.Open).decode
 _decode_hello = msgspec.msgpack.Decoder(frames.Hello).decode

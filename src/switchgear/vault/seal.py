@@ -126,7 +126,7 @@ class Redactor:
         self._all = tuple(self._values)
 
     def watch(self, minted: list[bytes]) -> None:
-        """Remove these, too: what the secret was traded for. The ones before stay watched until the next trade."""
+        """Remove these, too: what the secret was traded for. The last four of those before are removed as well."""
         self._minted = [*self._minted[-4:], *minted]
         self._all = (*self._values, *self._minted)
 
