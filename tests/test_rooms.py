@@ -37,9 +37,9 @@ LEVELS = {
     "importers": 2,
     "vault": 3,
     "ledger": 3,
-    "testing": 3,
     "edge": 4,
     "control": 5,
+    "testing": 5,
     "discover": 5,
     "app": 6,
     "cli": 7,
@@ -97,6 +97,39 @@ def test_a_module_imports_lower_levels_only(path):
             continue
         lower = LEVELS[parts[1]] < LEVELS[mine]
         assert lower or (mine, parts[1]) in SIBLINGS, f"{path.relative_to(SRC)} imports {name}"
+
+
+def _graph() -> dict[str, set[str]]:
+    """Return what each module imports of our own, for types as well as at run time."""
+    names = {".".join(path.relative_to(SRC.parent).with_suffix("").parts): path for path in modules()}
+    return {name: {other for other in imported(path) if other in names} - {name} for name, path in names.items()}
+
+
+def _circles(graph: dict[str, set[str]]) -> list[str]:
+    """Return a chain for each circle that a walk through the graph comes upon."""
+    done: set[str] = set()
+    circles: list[str] = []
+
+    def walk(name: str, chain: list[str]) -> None:
+        if name in chain:
+            circles.append(" → ".join([*chain[chain.index(name) :], name]))
+        elif name not in done:
+            for other in sorted(graph[name]):
+                walk(other, [*chain, name])
+            done.add(name)
+
+    for name in graph:
+        walk(name, [])
+    return circles
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Neither between rooms nor inside one, and not for types either: who needs a type needs the module."""
+    assert _circles(_graph()) == []
+
+
+def test_a_circle_of_modules_is_found():
+    assert _circles({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b → c → b"]
 
 
 @pytest.mark.parametrize("path", [p for p in modules() if room(p) in PURE], ids=lambda p: str(p.relative_to(SRC)))

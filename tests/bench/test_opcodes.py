@@ -32,7 +32,7 @@ def test_a_second_count_gives_the_same_figures(counted):
 
 def test_functions_of_both_processes_are_counted_apart(counted):
     functions = counted["a plain request"].functions
-    assert any(name.startswith("edge/gate.py") for name in functions["edge"])
+    assert any(name.startswith("edge/handler.py") for name in functions["edge"])
     assert not any(name.startswith("edge/") for name in functions["vault"])
     assert any(name.startswith("vault/") for name in functions["vault"])
     assert not any(name.startswith("vault/") for name in functions["edge"])

@@ -7,7 +7,9 @@ import pytest
 from switchgear.core.problems import Problem
 from switchgear.dialects.references import Reference
 from switchgear.edge import belongings
+from switchgear.edge.context import Halt
 from switchgear.edge.plan import Plan
+from switchgear.edge.stored import WAITS
 from switchgear.replica.entries import KeyEntry, Stored
 from switchgear.routing.table import Candidate, ProviderEntry, Timeouts
 
@@ -22,11 +24,11 @@ def target(provider, credential, dialect="responses"):
 HERE, THERE, OTHER = target("a", "one"), target("a", "two"), target("b", "one", "openai")
 
 
-def bind(*references, stored=None, rules=None, waits=belongings.WAITS, targets=(HERE, THERE, OTHER)):
+def bind(*references, stored=None, rules=None, lookups=WAITS, targets=(HERE, THERE, OTHER)):
     request = SimpleNamespace(references=list(references), dialect="responses", operation="chat")
-    context = SimpleNamespace(request=request, key=KeyEntry("k", "k", 1, [], passthrough=rules), waits=waits)
-    gate = SimpleNamespace(find_stored=lambda key, name: (stored or {}).get(name))
-    return belongings.bind(gate, context, Plan(0, None, targets, None))
+    context = SimpleNamespace(request=request, key=KeyEntry("k", "k", 1, [], passthrough=rules), stored_lookups=lookups)
+    things = SimpleNamespace(find=lambda key, name: (stored or {}).get(name))
+    return belongings.bind(things, context, Plan(0, None, targets, None))
 
 
 def test_a_thing_binds_the_request_to_the_credential_that_made_it():
@@ -35,14 +37,14 @@ def test_a_thing_binds_the_request_to_the_credential_that_made_it():
 
 
 def test_nobodys_thing_is_waited_for_and_then_404():
-    assert bind(Reference("file", "f", "p"), waits=0) is belongings.WAIT
+    assert bind(Reference("file", "f", "p"), lookups=0) is Halt.WAIT
     found = bind(Reference("file", "f", "p"))
     assert isinstance(found, Problem) and found.case.status == 404
     assert "PROVIDER GET /files/f" in found.message
 
 
 def test_what_can_be_no_id_is_not_waited_for():
-    assert isinstance(bind(Reference("file", "f x", "p"), waits=0), Problem)
+    assert isinstance(bind(Reference("file", "f x", "p"), lookups=0), Problem)
 
 
 def test_things_at_two_places_go_together_nowhere():

@@ -7,6 +7,7 @@ import pytest
 
 from switchgear.dialects.registry import BY_NAME
 from switchgear.edge import heads
+from switchgear.edge.head_facts import HeadFacts
 from switchgear.routing.table import Candidate, ProviderEntry, Timeouts
 from switchgear.wire import frames
 from switchgear.wire.frames import Head
@@ -23,9 +24,10 @@ SENT = {
 
 
 def context(headers=SENT, dialect="openai", compat=()):
-    head = SimpleNamespace(headers=dict(headers), shared={})
+    head = SimpleNamespace(headers=dict(headers))
     return SimpleNamespace(
         exchange=SimpleNamespace(head=head),
+        facts=HeadFacts(),
         endpoint=SimpleNamespace(dialect=BY_NAME[dialect]),
         id="rid",
         snapshot=SimpleNamespace(compat=compat),

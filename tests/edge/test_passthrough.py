@@ -16,7 +16,7 @@ class Exchange:
 
 def read(target, body=b"{}", kind=b"application/json"):
     context = RequestContext(Exchange(target, {b"content-type": kind} if kind else {}), "r1", 0, 0.0)
-    context.rest, context.body = paths.find(target).rest, body
+    context.path_argument, context.body = paths.find(target).rest, body
     return passthrough.read(context), context.request
 
 

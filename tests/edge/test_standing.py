@@ -7,6 +7,7 @@ import pytest
 from switchgear.core import virtual_key
 from switchgear.dialects.registry import DEFAULT
 from switchgear.edge import standing
+from switchgear.edge.head_facts import HeadFacts
 from switchgear.edge.plan import Planner
 from switchgear.replica.entries import KeyEntry, SecretHash, Snapshot
 from switchgear.routing.table import Candidate, ProviderEntry, RouteTable, Timeouts
@@ -54,30 +55,34 @@ class Clock:
 @pytest.fixture
 def asked():
     head = RequestHead(
-        b"POST", b"/", {b"authorization": b"Bearer " + TOKEN.encode()}, True, False, 0, False, frozenset(), {}
+        b"POST", b"/", {b"authorization": b"Bearer " + TOKEN.encode()}, True, False, 0, False, frozenset()
     )
     exchange = SimpleNamespace(head=head, client_address="127.0.0.1", certain_address="127.0.0.1")
     replica = Replica(entry(models=["a/m"]))
     clock = Clock()
-    gate = SimpleNamespace(replica=replica, peppers=PEPPERS, clock=clock, planner=Planner(lambda _: None))
+    services = SimpleNamespace(replica=replica, peppers=PEPPERS, clock=clock, planner=Planner(lambda _: None))
     context = SimpleNamespace(
         exchange=exchange,
         endpoint=SimpleNamespace(dialect=DEFAULT),
         started_s=0.0,
+        facts=HeadFacts(),
         key=None,
         snapshot=None,
+        is_stale=False,
+        now_ms=0,
+        course=SimpleNamespace(target=TARGET),
         request=SimpleNamespace(model="a/m", operation="chat"),
     )
-    assert standing.look_again(gate, context) is None
-    return gate, context
+    assert standing.look_again(services, context) is None
+    return services, context
 
 
 def test_what_was_looked_up_just_now_is_not_looked_up_again(asked):
-    gate, context = asked
-    gate.replica.key = entry(revoked=True)
-    assert standing.still(gate, context) is None
-    gate.clock.now_s = 1.0
-    assert standing.still(gate, context).case.status == 401
+    services, context = asked
+    services.replica.key = entry(revoked=True)
+    assert standing.still(services, context) is None
+    services.clock.now_s = 1.0
+    assert standing.still(services, context).case.status == 401
 
 
 @pytest.mark.parametrize(
@@ -89,39 +94,39 @@ def test_what_was_looked_up_just_now_is_not_looked_up_again(asked):
     ],
 )
 def test_S2_what_changed_since_the_head_counts(asked, change, status):
-    gate, context = asked
-    gate.clock.now_s = 1.0
-    gate.replica.key = entry(**change)
-    assert standing.still(gate, context).case.status == status
+    services, context = asked
+    services.clock.now_s = 1.0
+    services.replica.key = entry(**change)
+    assert standing.still(services, context).case.status == status
 
 
 def test_a_key_that_is_gone_stands_no_more(asked):
-    gate, context = asked
-    gate.clock.now_s, gate.replica.key = 1.0, None
-    assert standing.still(gate, context).case.status == 401
+    services, context = asked
+    services.clock.now_s, services.replica.key = 1.0, None
+    assert standing.still(services, context).case.status == 401
 
 
 @pytest.mark.parametrize(
     "subject", ["all", "key:k", "model:a/m", "provider:a", "credential:a/c", "team:t", "user:u", "project:p"]
 )
 def test_S3_a_freeze_stops_the_next_attempt_and_what_runs(asked, subject):
-    gate, context = asked
-    gate.replica.key = context.key = entry(team="t", user="u", project="p")
-    gate.replica.set(freezes={subject: None})
-    assert standing.may_try(gate, context, TARGET).case.code == "frozen"
-    found = standing.frozen(gate.planner, gate.replica.published, context, TARGET, 0)
+    services, context = asked
+    services.replica.key = context.key = entry(team="t", user="u", project="p")
+    services.replica.set(freezes={subject: None})
+    assert standing.may_try(services, context).case.code == "frozen"
+    found = standing.frozen(services.planner, services.replica.published, context, 0)
     assert found.case.code == "frozen"
 
 
 def test_a_model_that_was_taken_from_the_key_is_not_tried_again(asked):
-    gate, context = asked
+    services, context = asked
     before = context.key
-    gate.replica.key = entry(models=["other"])
-    assert standing.may_try(gate, context, TARGET).case.status == 404
+    services.replica.key = entry(models=["other"])
+    assert standing.may_try(services, context).case.status == 404
     assert context.key is before, "the reservation names who asked"
 
 
 def test_others_freezes_stop_nothing(asked):
-    gate, context = asked
-    gate.replica.set(freezes={"key:other": None, "model:a/n": None, "provider:b": None})
-    assert standing.may_try(gate, context, TARGET) is None
+    services, context = asked
+    services.replica.set(freezes={"key:other": None, "model:a/n": None, "provider:b": None})
+    assert standing.may_try(services, context) is None

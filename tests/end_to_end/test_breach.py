@@ -499,7 +499,7 @@ def test_L5_a_lying_spool_is_found_out(estate):
     code = """
 import msgspec
 from switchgear.wire import records
-gate, spool = live('Gate'), live('SpoolWriter')
+spool = live('SpoolWriter')
 import asyncio
 loop = next(o for o in gc.get_objects() if isinstance(o, asyncio.AbstractEventLoop) and o.is_running())
 def lie():

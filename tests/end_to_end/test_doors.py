@@ -42,7 +42,7 @@ NOT_REACHED = {
     "Connection._lose_parser": "only after another fault: tests/net/test_server.py",
     "Exchange.fault": "only after another fault: tests/net/test_server.py",
     "LinkStream.fault": "only after another fault: tests/net/test_link.py",
-    "Gate._note_fault": "only after another fault",
+    "EdgeHandler._note_fault": "only after another fault",
     "Transfer._end_client": "only after another fault",
     "Transfer._settle_barely": "only after another fault: tests/edge/test_transfer.py",
     "Transfer.on_fault": "only after another fault: tests/edge/test_transfer.py",

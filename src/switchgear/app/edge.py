@@ -14,9 +14,10 @@ from switchgear.app.boot import Boot
 from switchgear.app.layout import Layout, PriceFiles, read_peppers
 from switchgear.core.ids import IdSource
 from switchgear.edge import telling
-from switchgear.edge.gate import Gate
-from switchgear.edge.outbox import Outbox
+from switchgear.edge.handler import EdgeHandler, services_of
 from switchgear.edge.plan import Planner
+from switchgear.edge.services import EdgeServices
+from switchgear.edge.turn_commit import TurnCommit
 from switchgear.net.clock import SystemClock
 from switchgear.net.link import VaultLink
 from switchgear.net.server import HttpServer, ServerLimits
@@ -42,7 +43,7 @@ def prepare(boot: Boot) -> Prepared:
 async def main(boot: Boot, prepared: Prepared) -> None:
     """Serve clients until told to stop."""
     layout = Layout(Path(boot.data))
-    clock = SystemClock()
+    clock, loop = SystemClock(), asyncio.get_running_loop()
     life = child.Life(boot)
     life.watch()
     if prepared.tls is not None:
@@ -50,45 +51,46 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     spool = SpoolWriter(
         layout.edge_spool(boot.number), clock, os.urandom, boot.run_id, segment_bytes=boot.segment_bytes
     )
-    outbox = Outbox(spool, child.report, child.guard, durable=boot.durability == "power")
+    commit = TurnCommit(spool, child.report, child.guard, loop, durable=boot.durability == "power")
 
     def hello() -> frames.Hello:
         return frames.Hello(frames.PROTOCOL_VERSION, "edge", boot.link_token, spool.spool_id, boot.run_id)
 
-    link = VaultLink(layout.vault_run, hello, outbox.schedule, child.guard)
-    outbox.link = link
+    link = VaultLink(layout.vault_run, hello, commit.schedule, child.guard)
+    commit.link = link
     link.start()
     replica = await _open_replica(layout, life)
     if replica is None:
         return
-    gate = Gate(
+    services = services_of(
         replica=replica,
         peppers=prepared.peppers,
         spool=spool,
         link=link,
-        outbox=outbox,
+        commit=commit,
         planner=Planner(prepared.prices.load),
         ids=IdSource(os.urandom),
         clock=clock,
+        loop=loop,
         report=child.report,
         guard=child.guard,
-        log_totals=lambda: (child.report.lost, child.report.errors),
         keeps_contexts=boot.log.access,
     )
-    gate.start()
+    handler = EdgeHandler(services, lambda: (child.report.lost, child.report.errors))
+    handler.start()
     while not (link.is_up and replica.snapshot() is not None) and not life.stopping.is_set():
         await asyncio.sleep(0.01)
     proxies = Proxies(boot.trusted_proxies) if boot.trusted_proxies else None
-    server = HttpServer(gate, clock, child.guard, _limits(boot), proxies)
-    gate.arriving = server.arriving
-    gate.connections = lambda: len(server.connections)
+    server = HttpServer(handler, clock, child.guard, _limits(boot), proxies)
+    handler.arriving = server.arriving
+    handler.connections = lambda: len(server.connections)
     if boot.log.access:
-        server.on_done = lambda exchange: child.report.access(*telling.access(gate, exchange))
+        server.on_done = lambda exchange: child.report.access(*telling.access(clock, exchange))
     await server.start(*(child.listening(fd) for fd in boot.listen_fds), tls=prepared.tls)
     life.ready()
     await life.stopping.wait()
-    await _drain(boot, life, gate, server)
-    gate.stop()
+    await _drain(boot, life, services, server)
+    handler.stop()
     link.close()
     server.close()
     spool.close()
@@ -103,8 +105,8 @@ async def _open_replica(layout: Layout, life: child.Life) -> ReplicaReader | Non
     return None
 
 
-async def _drain(boot: Boot, life: child.Life, gate: Gate, server: HttpServer) -> None:
-    gate.is_draining = True
+async def _drain(boot: Boot, life: child.Life, services: EdgeServices, server: HttpServer) -> None:
+    services.running.is_draining = True
     server.drain()
     if not life.orphaned:
         await child.wait_first(asyncio.sleep(boot.drain_grace_s), life.hurry.wait())
@@ -112,10 +114,10 @@ async def _drain(boot: Boot, life: child.Life, gate: Gate, server: HttpServer) -
     end = 0.0 if life.hurry.is_set() else boot.drain_s
     loop = asyncio.get_running_loop()
     until = loop.time() + end
-    while gate.transfers and loop.time() < until and not life.hurry.is_set():
+    while len(services.running) and loop.time() < until and not life.hurry.is_set():
         await asyncio.sleep(0.02)
-    gate.interrupt_all("the gateway is stopping")
-    gate.outbox.flush()
+    services.running.interrupt("the gateway is stopping")
+    services.commit.flush()
     await asyncio.sleep(0.05)
 
 

@@ -1,6 +1,6 @@
 """`python -m switchgear.bench.opcodes`: bytecodes and calls of a plain request and of a streamed event, by function. Level 7.
 
-An edge (server, gate, link, spool) and a vault (link, journal, pool, box) run here in one thread, on a loop whose clock stands
+An edge (server, handler, link, spool) and a vault (link, journal, pool, box) run here in one thread, on a loop whose clock stands
 still and between transports that only keep what is written. So the counts are the same on every machine, busy or not; what they
 do not show is C code and the kernel. They belong to one version of the interpreter: CEILINGS are of CPython 3.11. A test compares
 (tests/bench/test_opcodes.py); whoever makes the way cheaper lowers them.
@@ -25,9 +25,9 @@ from switchgear.core import virtual_key
 from switchgear.core.guard import Guard
 from switchgear.core.ids import IdSource
 from switchgear.core.secret import Secret
-from switchgear.edge.gate import Gate
-from switchgear.edge.outbox import Outbox
+from switchgear.edge.handler import EdgeHandler, services_of
 from switchgear.edge.plan import Planner
+from switchgear.edge.turn_commit import TurnCommit
 from switchgear.net.link import VaultLink
 from switchgear.net.server import Connection, HttpServer
 from switchgear.net.upstream import Pool, UpstreamConnection
@@ -213,23 +213,24 @@ class Ground:
         self._replica = ReplicaReader(folder / "replica")
         self._spool = SpoolWriter(folder / "spool", clock, os.urandom, "run-e")
         self._journal = SpoolWriter(folder / "journal", clock, os.urandom, "run-v")
-        outbox = Outbox(self._spool, print, guard)
-        outbox.syncer.stop()  # a thread's time is not counted here
-        self._link = VaultLink(folder, self._hello, outbox.schedule, guard)
-        outbox.link = self._link
-        gate = Gate(
+        commit = TurnCommit(self._spool, print, guard, loop)
+        commit.syncer.stop()  # a thread's time is not counted here
+        self._link = VaultLink(folder, self._hello, commit.schedule, guard)
+        commit.link = self._link
+        services = services_of(
             replica=self._replica,
             peppers={0: PEPPER},
             spool=self._spool,
             link=self._link,
-            outbox=outbox,
+            commit=commit,
             planner=Planner(lambda name: None),
             ids=IdSource(os.urandom),
             clock=clock,
+            loop=loop,
             report=cast(Any, lambda *text, **more: None),
             guard=guard,
         )
-        self._server = HttpServer(gate, clock, guard)
+        self._server = HttpServer(EdgeHandler(services), clock, guard)
         self._pool = Pool(clock, guard)
         box = self._box(folder, guard)
         uids = frozenset({os.geteuid()})

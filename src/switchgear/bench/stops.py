@@ -24,9 +24,9 @@ from switchgear.core.guard import Guard
 from switchgear.core.ids import IdSource
 from switchgear.dialects.passage import JSON_TYPE, SSE_TYPE
 from switchgear.dialects.registry import BY_NAME, DEFAULT, DIALECTS
-from switchgear.edge.gate import Gate
-from switchgear.edge.outbox import Outbox
+from switchgear.edge.handler import EdgeHandler, services_of
 from switchgear.edge.plan import Planner
+from switchgear.edge.turn_commit import TurnCommit
 from switchgear.net.clock import SystemClock
 from switchgear.net.link import LinkStream, StreamOwner, VaultLink
 from switchgear.net.server import Connection, HttpServer
@@ -219,21 +219,22 @@ class Bench:
         spool = SpoolWriter(folder, clock, os.urandom, "bench")
         guard = Guard(told)
         self.vault = Vault(loop)
-        outbox = Outbox(spool, told, guard)
-        outbox.link = cast(VaultLink, self.vault)
-        self.gate = Gate(
+        commit = TurnCommit(spool, told, guard, loop)
+        commit.link = cast(VaultLink, self.vault)
+        services = services_of(
             replica=cast(ReplicaReader, Replica(self.token, key_id)),
             peppers={0: PEPPER},
             spool=spool,
             link=cast(VaultLink, self.vault),
-            outbox=outbox,
+            commit=commit,
             planner=Planner(lambda name: None),
             ids=IdSource(os.urandom),
             clock=clock,
+            loop=loop,
             report=cast(Any, lambda *text, **more: None),
             guard=guard,
         )
-        self.server = HttpServer(self.gate, clock, guard)
+        self.server = HttpServer(EdgeHandler(services), clock, guard)
 
     async def ask(self, path: str, body: bytes) -> tuple[int, float, float, int]:
         """Send one request; returns its status, the longest stop, all CPU time and the most memory above that before."""

@@ -1,5 +1,6 @@
-"""Time as an argument: every module that needs it takes a Clock. Level 0."""
+"""Time as an argument: every module that needs it takes a Clock, and a Loop where it is to be called back. Level 0."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -12,4 +13,16 @@ class Clock(Protocol):
 
     def monotonic_s(self) -> float:
         """Seconds from an arbitrary start; never goes back."""
+        ...
+
+
+class Loop(Protocol):
+    """What calls back later. asyncio's loop is one; tests hand in one that they turn. What it calls is guarded (core.guard)."""
+
+    def call_soon(self, callback: Callable[..., object], *args: object) -> object:
+        """Call back in the next turn."""
+        ...
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: object) -> object:
+        """Call back after so many seconds."""
         ...

@@ -10,9 +10,10 @@ from switchgear.core import problems, virtual_key
 from switchgear.core.problems import Problem
 from switchgear.edge import paths
 from switchgear.edge.context import RequestContext
+from switchgear.edge.head_facts import Claim
+from switchgear.edge.services import EdgeServices
 from switchgear.policies import access
 from switchgear.replica.entries import KeyEntry
-from switchgear.replica.reader import ReplicaReader
 from switchgear.wire.http1 import RequestHead
 
 _AUTHORIZATION = b"authorization"
@@ -22,17 +23,6 @@ _NO_KEY = Problem(
     "no API key was sent; send your virtual key as `Authorization: Bearer sk-sg-…` or in `x-api-key`",
 )
 _TWO_KEYS = Problem(problems.BAD_HTTP, "two different API keys were sent; send one")
-
-
-class _Claim:
-    """Who a head claims to be: derived once per connection and head, checked against the replica every time."""
-
-    __slots__ = ("digest", "key_id", "verified")
-
-    def __init__(self, key_id: str, digest: bytes) -> None:
-        self.key_id = key_id
-        self.digest = digest
-        self.verified: KeyEntry | None = None
 
 
 def presented_token(head: RequestHead, in_query: bool = False) -> str | Problem:
@@ -65,17 +55,16 @@ def presented_token(head: RequestHead, in_query: bool = False) -> str | Problem:
     return found.decode("ascii")
 
 
-def authenticate(
-    context: RequestContext, replica: ReplicaReader, peppers: dict[int, bytes], now_ms: int
-) -> Problem | None:
-    """Fill `context.key` and `context.snapshot`, or return why not. It may be asked again later (`edge.standing`)."""
-    shared = context.exchange.head.shared
-    claim: _Claim | None = shared.get("claim")
+def authenticate(services: EdgeServices, context: RequestContext, now_ms: int | None = None) -> Problem | None:
+    """Fill `context.key` and `context.snapshot`, or return why not. It may be asked again later, with the time of then
+    (`edge.standing`)."""
+    replica, peppers = services.replica, services.peppers
+    claim = context.facts.claim
     if claim is None:
         token = presented_token(context.exchange.head, context.endpoint.dialect.key_in_query)
         if isinstance(token, Problem):
             return token
-        claim = shared["claim"] = _Claim(virtual_key.parse_id(token) or "", virtual_key.digest(token))
+        claim = context.facts.claim = Claim(virtual_key.parse_id(token) or "", virtual_key.digest(token))
     context.snapshot, entry = replica.look_up(claim.key_id)
     if context.snapshot is None:
         return Problem(problems.OVERLOADED, "the gateway is starting; try again in a moment", None, 1)
@@ -83,6 +72,8 @@ def authenticate(
         # The replica still holds the very entry that this secret was checked against: nothing changed since.
         context.key = entry
         return None
+    if now_ms is None:
+        now_ms = context.now_ms
     digest = claim.digest
     if entry is None:
         for pepper in peppers.values():

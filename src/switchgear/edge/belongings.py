@@ -6,7 +6,7 @@ key a pass-through rule that reads that very thing, such as `openai GET /vector_
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import msgspec
 
@@ -15,26 +15,15 @@ from switchgear.core.problems import Problem
 from switchgear.core.text import clean
 from switchgear.dialects import passage, references
 from switchgear.dialects.references import KINDS, Reference
-from switchgear.edge.context import RequestContext
+from switchgear.edge.context import Halt, RequestContext
 from switchgear.edge.plan import Plan, Target
+from switchgear.edge.stored import WAITS, StoredThings
 from switchgear.replica.entries import KeyEntry
 
-if TYPE_CHECKING:
-    from switchgear.edge.gate import Gate
 
-WAITS = 15
-"""How often something is looked for, 0.1 s apart: the ledger publishes within half a second whose it is."""
-
-
-class Wait(msgspec.Struct, frozen=True):
-    """It may be on its way into the replica: look again in a moment."""
-
-
-WAIT = Wait()
-
-
-def bind(gate: "Gate", context: RequestContext, plan: Plan) -> Plan | Problem | Wait:
-    """Return the plan with the targets that hold everything that the request names, or why there are none."""
+def bind(stored_things: StoredThings, context: RequestContext, plan: Plan) -> Plan | Problem | Literal[Halt.WAIT]:
+    """Return the plan with the targets that hold everything that the request names, or why there are none. WAIT: something may be
+    on its way into the replica; look again in a moment."""
     request, key = context.request, context.key
     assert request is not None
     assert key is not None
@@ -44,14 +33,12 @@ def bind(gate: "Gate", context: RequestContext, plan: Plan) -> Plan | Problem | 
         holders = [target for target in targets if target not in kept]
         if targets and not holders:
             continue  # nobody here would look it up
-        stored = gate.find_stored(key, reference.id)
+        stored = stored_things.find(key, reference.id)
         if stored is not None:
             kept += [target for target in holders if target.deployment == stored.deployment]
         granted = [target for target in holders if target not in kept and _is_granted(key, reference, target, context)]
         if stored is None and not granted and not kept:
-            if context.waits < WAITS and references.is_id(reference.id):
-                return WAIT
-            return _unknown(reference)
+            return unknown(context, reference)
         targets = [target for target in targets if target in kept or target in granted]
         if not targets:
             text = f"{clean(reference.id, 128)!r} is kept by another provider than this model's"
@@ -78,7 +65,10 @@ def _is_granted(key: KeyEntry, reference: Reference, target: Target, context: Re
     return reference.param == "path" and f"{provider} {request.method} {request.stored_path.partition('?')[0]}" in rules
 
 
-def _unknown(reference: Reference) -> Problem:
+def unknown(context: RequestContext, reference: Reference) -> Problem | Literal[Halt.WAIT]:
+    """Return what becomes of a request that names what is not known: it waits for a while, and then it is refused."""
+    if context.stored_lookups < WAITS and references.is_id(reference.id):
+        return Halt.WAIT
     name = clean(reference.id, 128)
     text = f"there is nothing stored as {name!r} that was made with this team's keys"
     if reference.kind not in {"response", "item", "message", "audio"}:

@@ -1,92 +1,151 @@
 """What travels through the stages: one typed object per request; each field says who fills it. Level 4."""
 
-from typing import Any
+from enum import Enum
+from typing import Protocol
+
+import msgspec
 
 from switchgear.core.problems import Problem
+from switchgear.core.steps import Steps
 from switchgear.core.usage import TokenUsage
+from switchgear.dialects.passage import Passage
 from switchgear.dialects.request import Request
+from switchgear.edge.attribute import Client
+from switchgear.edge.course import Course
+from switchgear.edge.head_facts import HeadFacts
 from switchgear.edge.paths import Endpoint
+from switchgear.edge.plan import Plan
 from switchgear.net.server import Exchange
 from switchgear.pricing.price import Meterer
 from switchgear.replica.entries import KeyEntry, Snapshot
-from switchgear.routing.table import Candidate, Route
+from switchgear.routing.table import Candidate
 from switchgear.wire.records import AttemptOutcome
 
 NO_ENDPOINT = Endpoint("unknown", b"", needs_key=False)
 """Before a path was read, and for one that is not served."""
+NO_CLAIMS = Client()
 
 
-class RequestContext:
+class Halt(Enum):
+    """Why no further stage follows, although nothing was refused."""
+
+    WAIT = 1
+    """Whoever said it has seen to it that `EdgeServices.resume` is called once; the same stage is run again then."""
+    DONE = 2
+    """The request is answered, or somebody owns it."""
+
+
+Outcome = Problem | Halt | Steps[Problem | None] | None
+"""What a stage returns: None to go on, Problem to refuse; Steps, which come to one of these, where it takes long."""
+
+
+class InProgress(Protocol):
+    """What owns a request from its reservation to its settlement."""
+
+    def on_gone(self) -> None:
+        """The client went away."""
+        ...
+
+    def on_writable(self) -> None:
+        """The client reads again."""
+        ...
+
+    def on_fault(self, exc: Exception) -> None:
+        """Something unexpected was raised about the request: tell it, settle it, end it."""
+        ...
+
+    def check(self, now_s: float) -> None:
+        """Enforce what has no event of its own."""
+        ...
+
+    def interrupt(self, message: str) -> None:
+        """The gateway stops: end the request, and say so."""
+        ...
+
+    def cut(self, problem: Problem) -> None:
+        """Something that the request needs was frozen: end it, and say so."""
+        ...
+
+
+class RequestContext(msgspec.Struct, eq=False):
     """One request from its head to its settlement."""
 
-    __slots__ = (
-        "attempts",
-        "body",
-        "bytes_in",
-        "bytes_out",
-        "candidate",
-        "client",
-        "dropped",
-        "endpoint",
-        "error",
-        "estimate_reason",
-        "exchange",
-        "expect_nanousd",
-        "gone",
-        "id",
-        "input_estimate",
-        "key",
-        "media",
-        "meterer",
-        "now_ms",
-        "outcome",
-        "problem",
-        "request",
-        "reserved",
-        "rest",
-        "route",
-        "snapshot",
-        "started_s",
-        "status",
-        "ttft_ms",
-        "units",
-        "usage",
-        "waits",
-    )
+    # filled at the head
+    exchange: Exchange
+    id: str
+    now_ms: int
+    started_s: float
+    facts: HeadFacts = msgspec.field(default_factory=HeadFacts)
+    """handler: what is derived from the head."""
+    endpoint: Endpoint = NO_ENDPOINT
+    """handler: the row of the path table."""
+    path_argument: str = ""
+    """handler: what the path says beyond it: a model's name."""
+    snapshot: Snapshot | None = None
+    """authenticate"""
+    key: KeyEntry | None = None
+    """authenticate"""
+    client: Client = NO_CLAIMS
+    """read_claims: tool, session and other claims of the client."""
 
-    def __init__(self, exchange: Exchange, request_id: str, now_ms: int, started_s: float) -> None:
-        # filled at the head
-        self.exchange = exchange
-        self.id = request_id
-        self.now_ms = now_ms
-        self.started_s = started_s
-        self.endpoint: Endpoint = NO_ENDPOINT  # gate: the row of the path table
-        self.rest = ""  # gate: what the path says beyond it: a model's name
-        self.snapshot: Snapshot | None = None  # authenticate
-        self.key: KeyEntry | None = None  # authenticate
-        self.client: Any = None  # attribute: tool, session and other claims of the client
-        # filled from the body
-        self.body = b""  # gate
-        self.bytes_in = 0  # gate
-        self.media = (0, 0)  # parse: how much of the body is base64, in how many pieces
-        self.request: Request | None = None  # parse
-        self.route: Route | None = None  # authorize
-        self.candidate: Candidate | None = None  # route: where the current attempt goes
-        self.meterer: Meterer | None = None  # route: the price of the current candidate
-        self.input_estimate = 0  # reserve
-        self.expect_nanousd: int | None = None  # reserve
-        self.reserved = False  # reserve
-        # filled while the answer comes
-        self.attempts: list[AttemptOutcome] = []  # transfer
-        self.status = 0  # transfer
-        self.outcome = ""  # transfer
-        self.usage: TokenUsage | None = None  # transfer
-        self.units: dict[str, int] | None = None  # transfer: what is counted otherwise
-        self.estimate_reason: str | None = None  # transfer
-        self.ttft_ms: int | None = None  # transfer
-        self.bytes_out = 0  # transfer
-        self.dropped: list[str] | None = None  # transfer: what the provider's dialect could not carry
-        self.waits = 0  # transfer: how often it looked for something stored
-        self.gone = False  # gate: the client went away
-        self.error: tuple[str, str] | None = None  # whoever refuses: (code, message) for the record
-        self.problem: Problem | None = None  # whoever refuses: what the client is told
+    # filled from the body
+    body: bytes = b""
+    """handler"""
+    bytes_in: int = 0
+    """handler"""
+    stage: int = 0
+    """pipeline: the stage that is next."""
+    media: tuple[int, int] = (0, 0)
+    """parse: how much of the body is base64, in how many pieces."""
+    request: Request | None = None
+    """parse"""
+    stored_lookups: int = 0
+    """find_stored, authorize: how often they waited for something stored to be published."""
+    plan: Plan | None = None
+    """authorize: where it may go."""
+    is_stale: bool = False
+    """standing: key or routes are others than those that `authorize` saw."""
+    course: Course | None = None
+    """choose: where it goes, and what is left."""
+    translation: Passage | None = None
+    """translate: what the current attempt asks, and how its answer comes back."""
+    holds_translation: bool = False
+    """translate: what a large body became is counted as held."""
+    input_estimate: int = 0
+    """reserve"""
+    expect_nanousd: int | None = None
+    """reserve"""
+    reserved: bool = False
+    """reserve"""
+    transfer: InProgress | None = None
+    """send: what owns it from then on; None again when it is settled."""
+
+    # filled while the answer comes
+    candidate: Candidate | None = None
+    """transfer: where the current attempt goes."""
+    meterer: Meterer | None = None
+    """transfer: the price of the current candidate."""
+    attempts: list[AttemptOutcome] = []
+    """transfer: those that ended."""
+    status: int = 0
+    """transfer"""
+    outcome: str = ""
+    """transfer"""
+    usage: TokenUsage | None = None
+    """transfer"""
+    units: dict[str, int] | None = None
+    """transfer: what is counted otherwise."""
+    estimate_reason: str | None = None
+    """transfer"""
+    ttft_ms: int | None = None
+    """transfer"""
+    bytes_out: int = 0
+    """transfer"""
+    dropped: list[str] | None = None
+    """transfer: what the provider's dialect could not carry."""
+    client_gone: bool = False
+    """handler: the client went away."""
+    error: tuple[str, str] | None = None
+    """whoever refuses: (code, message) for the record."""
+    problem: Problem | None = None
+    """whoever refuses: what the client is told."""

@@ -3,9 +3,14 @@
 Whoever floods a gateway with requests that have no key costs it an addition each: once a second the sums go into the spool.
 """
 
+from collections.abc import Callable
+
 import msgspec
 
-from switchgear.wire.records import Counters
+from switchgear.core.clock import Clock
+from switchgear.edge.turn_commit import TurnCommit
+from switchgear.wire import records
+from switchgear.wire.records import Counters, Kind
 
 
 class Tally(msgspec.Struct):
@@ -33,3 +38,27 @@ class Tally(msgspec.Struct):
         self._connections = record.connections
         self._lost += record.lines_lost
         self._errors += record.errors
+
+
+class CounterLog:
+    """Hands what was counted to control, through the spool: never in the way of a settlement."""
+
+    def __init__(
+        self, tally: Tally, commit: TurnCommit, clock: Clock, log_totals: Callable[[], tuple[int, int]]
+    ) -> None:
+        """`log_totals` gives how many lines of the log were lost, and how many told of errors."""
+        self._tally = tally
+        self._commit = commit
+        self._clock = clock
+        self._log_totals = log_totals
+
+    def write(self, connections: int) -> None:
+        """Record what changed; `connections` is how many are open."""
+        counted = self._tally.record(self._clock.wall_ms(), connections, *self._log_totals())
+        if counted is None or not self._commit.is_recording:
+            return
+        payload = records.encode_payload(counted)
+        if self._commit.spool.spare(payload):
+            self._commit.spool.append(Kind.COUNTERS, payload)
+            self._tally.taken(counted)
+            self._commit.schedule()

@@ -60,15 +60,13 @@ def route(context: RequestContext, target: Target, way: Passage) -> msgspec.Raw:
 
 def _forwarded(context: RequestContext, target: Target, way: Passage) -> tuple[tuple[bytes, bytes], ...]:
     """Return the client's headers that a provider of its dialect gets; another's get none but what they need."""
-    head = context.exchange.head
     if not way.is_verbatim:
         return way.provider_row.headers
     betas = target.candidate.provider.quirks.betas
-    known = head.shared.get("forwarded")
+    known = context.facts.forwarded
     if known is not None and known[0] == way.dialect and not betas:
-        found: tuple[tuple[bytes, bytes], ...] = known[1]
-        return found
-    headers = head.headers
+        return known[1]
+    headers = context.exchange.head.headers
     found = tuple((name, headers[name]) for name in (b"accept", *FORWARDED) if name in headers)
     row = way.row
     if row.forwarded_prefixes:
@@ -80,7 +78,7 @@ def _forwarded(context: RequestContext, target: Target, way: Passage) -> tuple[t
     found += tuple(header for header in row.headers if header[0] not in headers)
     if betas:
         return tuple((name, value) for name, value in _known_betas(found, betas) if value)
-    head.shared["forwarded"] = (way.dialect, found)
+    context.facts.forwarded = (way.dialect, found)
     return found
 
 

@@ -7,7 +7,7 @@ path, the query, JSON, a form; ids of stored things in all of them. What can be 
 
 import itertools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl, unquote, unquote_plus
 
 import msgspec
@@ -22,12 +22,9 @@ from switchgear.dialects.registry import BY_NAME
 from switchgear.dialects.request import LARGE_BYTES, Request
 from switchgear.dialects.shape import InvalidBodyError, check_size
 from switchgear.edge.context import RequestContext
-from switchgear.edge.plan import Plan
+from switchgear.edge.plan import Plan, Planner
 from switchgear.policies import access, passthrough
 from switchgear.routing.table import Candidate, Route, Timeouts
-
-if TYPE_CHECKING:
-    from switchgear.edge.gate import Gate
 
 SECRETS = frozenset({"key", "api_key", "api-key", "apikey", "access_token"})
 """Query parameters that never go on: a client's own key may stand there (docs/invariants.md H5)."""
@@ -74,7 +71,7 @@ def read(context: RequestContext) -> Problem | Steps[Problem | None] | None:
 
 def _read(context: RequestContext) -> Steps[Problem | None]:
     head = context.exchange.head
-    _, _, path = context.rest.partition("/")
+    _, _, path = context.path_argument.partition("/")
     text = head.target.partition(b"?")[2].decode("ascii", "replace")
     pairs = [pair for pair in text.split("&") if pair]
     names = [_decoded(pair.partition("=")[0]) for pair in pairs]
@@ -233,13 +230,13 @@ def _of_texts(fields: list[tuple[str, str]]) -> _Body:
     return found
 
 
-def plan(gate: "Gate", context: RequestContext) -> Plan:
-    """Return where a raw path goes: one target, no second try."""
+def plan(planner: Planner, context: RequestContext) -> Plan:
+    """Return where a raw path may go: to each credential where it names something stored, else to the first."""
     snapshot, key, request = context.snapshot, context.key, context.request
     assert snapshot is not None
     assert key is not None
     assert request is not None
-    name = context.rest.partition("/")[0]
+    name = context.path_argument.partition("/")[0]
     path = request.stored_path.partition("?")[0]
     entry = snapshot.table.providers.get(name)
     if entry is None or not entry.credentials or not passthrough.may_pass(key.passthrough, name, request.method, path):
@@ -258,4 +255,4 @@ def plan(gate: "Gate", context: RequestContext) -> Plan:
         for credential in (entry.credentials if request.references else entry.credentials[:1])
     )
     request.dialect, request.model = entry.dialects[0], model
-    return gate.planner.plan_one(snapshot, Route(model, candidates, 0), context.now_ms)
+    return planner.plan_one(snapshot, Route(model, candidates, 0), context.now_ms)

@@ -8,7 +8,6 @@ import msgspec
 from switchgear.core.text import clean, header_value
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import input_estimate
-from switchgear.edge.attribute import Client
 from switchgear.edge.bill import Bill
 from switchgear.edge.context import RequestContext
 from switchgear.edge.plan import Target
@@ -54,12 +53,10 @@ def reserve(context: RequestContext, target: Target, spool: SpoolWriter) -> None
 
 def _who(context: RequestContext, key: KeyEntry) -> msgspec.Raw:
     """Encode who asks, once per connection, head and version of the key."""
-    shared = context.exchange.head.shared
-    known = shared.get("who")
+    known = context.facts.who
     if known is not None and known[0] is key:
-        raw: msgspec.Raw = known[1]
-        return raw
-    client: Client = context.client
+        return known[1]
+    client = context.client
     who = records.Who(
         key.id,
         key.name,
@@ -79,7 +76,7 @@ def _who(context: RequestContext, key: KeyEntry) -> msgspec.Raw:
         client.retry,
     )
     raw = msgspec.Raw(records.encode_payload(who))
-    shared["who"] = (key, raw)
+    context.facts.who = (key, raw)
     return raw
 
 
@@ -254,7 +251,7 @@ class DenialLog:
             problem.case.code,
             clean(problem.message, 256),
             context.exchange.client_address,
-            context.client.tool if context.client is not None else None,
+            context.client.tool,
         )
         what = (key.id, problem.case.code)
         count = self._counts[what] = self._counts.get(what, 0) + 1

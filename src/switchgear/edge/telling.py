@@ -3,8 +3,7 @@
 Names and numbers only: no text of a body, of an answer or of a provider's error.
 """
 
-from typing import TYPE_CHECKING
-
+from switchgear.core.clock import Clock
 from switchgear.core.log_line import Level, Report, Value
 from switchgear.core.problems import Problem
 from switchgear.edge.context import RequestContext
@@ -12,9 +11,6 @@ from switchgear.edge.plan import Target
 from switchgear.net.server import Exchange
 from switchgear.routing import retry
 from switchgear.wire.records import AttemptOutcome
-
-if TYPE_CHECKING:
-    from switchgear.edge.gate import Gate
 
 NOT_THE_PROVIDERS = frozenset({"client_gone", "interrupted", "frozen"})
 """Ends of attempts that are no failure of whoever was asked."""
@@ -61,12 +57,10 @@ def attempt(report: Report, request_id: str, target: Target, outcome: AttemptOut
     )
 
 
-def access(gate: "Gate", exchange: Exchange) -> tuple[str | None, dict[str, Value]]:
+def access(clock: Clock, exchange: Exchange) -> tuple[str | None, dict[str, Value]]:
     """Return a request's id and the fields of its line in the access log."""
     head = exchange.head
     context = exchange.context
-    if not isinstance(context, RequestContext):
-        context = context.context if context is not None else None
     fields: dict[str, Value] = {
         "method": head.method.decode("ascii", "replace"),
         "path": head.target.partition(b"?")[0][:256].decode("ascii", "replace"),
@@ -77,7 +71,7 @@ def access(gate: "Gate", exchange: Exchange) -> tuple[str | None, dict[str, Valu
         return None, fields
     key, request, candidate = context.key, context.request, context.candidate
     fields |= {
-        "ms": int((gate.clock.monotonic_s() - context.started_s) * 1000),
+        "ms": int((clock.monotonic_s() - context.started_s) * 1000),
         "key": key.name if key is not None else None,
         "team": key.team if key is not None else None,
         "model": request.model if request is not None else None,
@@ -88,6 +82,6 @@ def access(gate: "Gate", exchange: Exchange) -> tuple[str | None, dict[str, Valu
         "first_token_ms": context.ttft_ms,
         "outcome": context.outcome or None,
         "error": context.problem.case.code if context.problem is not None else None,
-        "tool": context.client.tool if context.client is not None else None,
+        "tool": context.client.tool,
     }
     return context.id, fields

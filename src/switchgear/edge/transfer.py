@@ -5,10 +5,9 @@ STREAMING → SETTLED. What fails before a byte reached the client is a setback:
 (routing.retry decides). Every end goes through `_settle`, once.
 """
 
-import asyncio
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec import structs
@@ -21,25 +20,21 @@ from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps
 from switchgear.core.text import clean
 from switchgear.dialects import errors, passage, references, usage_cost
-from switchgear.dialects.passage import Meter, Passage
+from switchgear.dialects.passage import Meter
 from switchgear.dialects.reading import Reading, Unfit
 from switchgear.dialects.request import LARGE_BYTES, Request
-from switchgear.dialects.shape import InvalidBodyError
-from switchgear.edge import belongings, bill, heads, paths, setback, settle, standing, telling
+from switchgear.edge import belongings, bill, heads, setback, settle, standing, telling, translate
 from switchgear.edge.context import RequestContext
-from switchgear.edge.plan import Plan, Target
+from switchgear.edge.course import FALLBACK, GIVE_UP
+from switchgear.edge.services import EdgeServices
 from switchgear.edge.setback import Setback
 from switchgear.edge.slices import Job
 from switchgear.net.link import LinkStream
 from switchgear.pricing.price import Meterer
-from switchgear.replica.entries import STORED_MS, Stored, scope_of
 from switchgear.routing import retry
 from switchgear.wire import records
 from switchgear.wire.frames import Fail, Head, Open
 from switchgear.wire.records import AttemptOutcome
-
-if TYPE_CHECKING:
-    from switchgear.edge.gate import Gate
 
 T = TypeVar("T")
 
@@ -62,7 +57,6 @@ SEEN_BYTES_PER_TOKEN = 8
 GONE_STREAM_S = 5.0
 GONE_STREAM_BYTES = 262_144
 GONE_PLAIN_S = 30.0
-RETRY_PAUSE_S = 0.1
 STREAM_TYPES = (b"text/event-stream", b"application/vnd.amazon.eventstream", b"text/plain")
 """Under the last one, or under none, servers were seen to send events."""
 FREE_OPERATIONS = frozenset({"count_tokens", "stored"})
@@ -96,43 +90,33 @@ class Transfer:
         "_body_bytes",
         "_checkpoint_s",
         "_checkpoint_tokens",
-        "_deployments_left",
+        "_course",
         "_first_ms",
-        "_gate",
         "_gone_bytes",
         "_gone_s",
         "_has_usage",
         "_head",
-        "_is_translated",
         "_is_whole",
         "_last_write_s",
         "_meter",
-        "_number",
-        "_passage",
-        "_plan",
-        "_retries_left",
         "_rider",
+        "_services",
         "_stalled_bytes",
         "_state",
         "_stream",
         "context",
-        "target",
     )
 
-    def __init__(self, gate: "Gate", context: RequestContext, plan: Plan) -> None:
-        self._gate = gate
+    def __init__(self, services: EdgeServices, context: RequestContext) -> None:
+        """`context` has a course and the translation for its first deployment."""
+        self._services = services
         self.context = context
-        self._plan = plan
-        self.target: Target = plan.targets[0]
-        self._deployments_left = list(plan.targets[1:])
-        assert plan.route is not None
-        self._retries_left = 0 if (context.client.retry or 0) > 0 else plan.route.retries_max
-        self._number = 0
+        assert context.course is not None
+        self._course = context.course
         self._state = State.WAITING
         self._stream: LinkStream | None = None
         self._meter: Meter | None = None
         self._rider: usage_cost.Rider | None = None
-        self._passage: Passage | None = None
         self._head: Head | None = None
         self._has_usage = False
         self._body: list[bytes] = []
@@ -145,7 +129,6 @@ class Transfer:
         self._gone_s = 0.0
         self._gone_bytes = 0
         self._is_whole = False
-        self._is_translated = False
         self._stalled_bytes = 0
 
     # what nobody expected
@@ -153,16 +136,16 @@ class Transfer:
     def _give_up(self, exc: Exception) -> None:
         # Even its plain end failed, so something odd stands in what was to be recorded: the barest settlement there is.
         context = self.context
-        self._gate.guard.caught(exc, context.id)
+        self._services.guard.caught(exc, context.id)
         if self._state is not State.SETTLED:
             context.attempts, context.dropped, context.units = [], None, None
             settle.estimate(context, 0, FAULT)
             self._settle_barely()
-        self._gate.settled(self)
+        self._services.running.settled(self.context)
         self._end_client(Problem(problems.INTERNAL, INTERNAL_TEXT))
 
     def _lose_record(self, exc: Exception) -> None:
-        self._gate.guard.caught(exc, self.context.id)
+        self._services.guard.caught(exc, self.context.id)
 
     @guarded(_lose_record)
     def _settle_barely(self) -> None:
@@ -175,17 +158,17 @@ class Transfer:
         if exchange.is_ended:
             return
         if exchange.is_started:
-            self._gate.outbox.call(exchange, exchange.abort)
+            self._services.commit.call(exchange, exchange.abort)
         else:
-            self._gate.outbox.call(exchange, self._gate.refuse, context, problem)
+            self._services.commit.call(exchange, self._services.refusals.refuse, context, problem)
 
     @guarded(_give_up)
     def on_fault(self, exc: Exception) -> None:
         """StreamOwner: end this request, and nothing else, for what was raised about it."""
         context = self.context
-        self._gate.guard.caught(exc, context.id)
+        self._services.guard.caught(exc, context.id)
         if self._state is State.SETTLED:
-            self._gate.settled(self)
+            self._services.running.settled(self.context)
             self._end_client(Problem(problems.INTERNAL, INTERNAL_TEXT))
             return
         if self._stream is not None:
@@ -201,98 +184,24 @@ class Transfer:
 
     # attempts
 
-    def prepare(self) -> Problem | None:
-        """Find the first target that can be asked in some dialect, and prepare its attempt; returns why there is none."""
-        while True:
-            problem = self._open_passage()
-            if problem is None or not self._deployments_left:
-                return problem
-            self.target = self._deployments_left.pop(0)
-
-    def prepare_steps(self) -> Steps[Problem | None]:
-        """Do the same in steps, for a large body."""
-        while True:
-            problem = self._open_passage(at_once=False)
-            pending = self._passage.pending if problem is None and self._passage is not None else None
-            if pending is not None:
-                if not self._hold_translation():
-                    pending.close()  # with its passage it would be a cycle around the body
-                    return Problem(problems.OVERLOADED, "too many large bodies at once; try again soon", None, 1)
-                try:
-                    yield from pending
-                    problem = self._check_lost()
-                except InvalidBodyError as exc:
-                    problem = Problem(problems.INVALID_BODY, str(exc), exc.param)
-            if problem is None or not self._deployments_left:
-                return problem
-            self.target = self._deployments_left.pop(0)
-
-    def _hold_translation(self) -> bool:
-        """Count what a large body becomes in another dialect, which is about as much again; once for all attempts."""
-        if not self._is_translated:
-            self._is_translated = self.context.exchange.hold(self.context.bytes_in)
-        return self._is_translated
-
-    def _open_passage(self, at_once: bool = True) -> Problem | None:
-        context, candidate = self.context, self.target.candidate
-        request, endpoint = context.request, context.endpoint
-        assert request is not None
-        provider = candidate.provider
-        is_raw = request.operation == "passthrough"
-        dialect = (
-            request.dialect
-            if is_raw
-            else passage.choose(request.dialect, request.operation, provider.dialects, candidate.upstream_model)
-        )
-        if dialect is None:
-            name, what = clean(request.model, 128), endpoint.name
-            return Problem(problems.UNSUPPORTED, f"the model {name!r} cannot be used for {what}", "model")
-        try:
-            self._passage = passage.open_passage(
-                request,
-                dialect if is_raw else endpoint.dialect.name,
-                dialect,
-                candidate.upstream_model,
-                provider.quirks,
-                created=context.now_ms // 1000,
-                as_array=endpoint.stream is True and endpoint.dialect.streams_array and not _wants_sse(context),
-                answer_id=context.id,
-                at_once=at_once,
-                drop=candidate.drop,
-                max_tokens=candidate.max_tokens,
-            )
-        except InvalidBodyError as exc:
-            return Problem(problems.INVALID_BODY, str(exc), exc.param)
-        return self._check_lost() if candidate.strict else None
-
-    def _check_lost(self) -> Problem | None:
-        assert self._passage is not None
-        candidate = self.target.candidate
-        if not candidate.strict:
-            return None
-        lost = ", ".join(name for name in self._passage.dropped if name not in candidate.drop)
-        if lost:
-            return Problem(problems.INVALID_BODY, f"this model refuses what would be lost: {lost}"[:512])
-        return None
-
     def begin(self) -> None:
         """Make the next attempt at the current target. Its record is written before a byte leaves."""
-        if self._passage is None or not self._passage.body:  # a retry: the body was let go when it was sent
+        if self.context.translation is None:
             assert self.context.request is not None
             if self.context.request.is_large:
-                self._later(self.prepare_steps(), self._prepared)
+                self._later(translate.prepare_steps(self.context, self._course), self._prepared)
                 return
-            self._open_passage()
+            translate.prepare(self.context, self._course)
         self._send()
 
     def _later(self, steps: Steps[T], done: Callable[[T], None]) -> None:
         """Work in slices, as long as the request is not settled otherwise."""
-        self._gate.slices.add(Job(steps, done, self.on_fault, lambda: self._state is not State.SETTLED))
+        self._services.slices.add(Job(steps, done, self.on_fault, lambda: self._state is not State.SETTLED))
 
     def _prepared(self, problem: Problem | None) -> None:
         if problem is not None:
             self._refuse(problem, "client_error", False)
-        elif self.context.gone:
+        elif self.context.client_gone:
             self._cancel("client_gone", "the client went away between two attempts")
         else:
             try:
@@ -301,11 +210,11 @@ class Transfer:
                 self._refuse(Problem(problems.LEDGER_UNAVAILABLE, "the ledger cannot record"), "upstream_error", False)
 
     def _send(self) -> None:
-        context, target, gate, way = self.context, self.target, self._gate, self._passage
+        context, target, services, way = self.context, self._course.target, self._services, self.context.translation
         assert way is not None
-        self._number += 1
-        if self._number > 1:
-            settle.attempt(context, self._number, target, gate.spool)
+        self._course.number += 1
+        if self._course.number > 1:
+            settle.attempt(context, self._course.number, target, services.spool)
         self._state = State.WAITING
         context.candidate, context.meterer = target.candidate, target.meterer
         context.dropped = way.dropped
@@ -313,21 +222,21 @@ class Transfer:
         self._first_ms = None
         body, way.body = way.body, b""
         size = len(body) if isinstance(body, bytes) else sum(map(len, body))
-        message = Open(attempt_id(context.id, self._number), size, heads.route(context, target, way))
-        self._stream = gate.link.open(message, body, self)
+        message = Open(attempt_id(context.id, self._course.number), size, heads.route(context, target, way))
+        self._stream = services.link.open(message, body, self)
 
     def on_response(self, head: Head, body: bytes, ended: bool) -> None:
         """StreamOwner: the upstream's head."""
         self._head = head
         self._first_ms = self._elapsed_ms()
-        way = self._passage
+        way = self.context.translation
         assert way is not None
         if head.status >= 400 or not self._is_event_stream(head):
             self._state = State.PLAIN
             self._on_plain(body, ended)
             return
         self._meter = way.meter()
-        self._last_write_s = self._gate.now_s
+        self._last_write_s = self._services.running.now_s
         if self.context.client.wants_cost:
             self._rider = usage_cost.rider(self.context.endpoint.dialect, way.as_array)
         self._state = State.HELD
@@ -373,38 +282,30 @@ class Transfer:
 
     def _set_back(self, failure: Setback) -> None:
         """Try again, or elsewhere, or end with what the client is told."""
-        step = retry.next_step(
-            status=failure.status,
-            reason=failure.reason,
-            retries_left=self._retries_left,
-            has_next=bool(self._deployments_left),
-            may_go_on=self._has_time() and not self.context.gone and self._number < retry.ATTEMPTS_MAX,
-            retry_after_s=failure.retry_after_s,
-        )
-        here = self.target, self._passage
-        if step == "fallback":
-            self.target = self._deployments_left.pop(0)
-            assert self.context.request is not None
-            if self.context.request.is_large:
-                self._passage = None  # prepared when the attempt begins, in slices
-            elif self.prepare() is not None:
-                self.target, self._passage = here
-                step = "give_up"
-        if step == "give_up":
+        context, course = self.context, self._course
+        move = course.after(failure, self._has_time() and not context.client_gone)
+        here = course.target, context.translation
+        if move is FALLBACK:
+            course.go_on()
+            assert context.request is not None
+            if context.request.is_large:
+                context.translation = None  # prepared when the attempt begins, in slices
+            elif translate.prepare(context, course) is not None:
+                course.target, context.translation = here
+                move = GIVE_UP
+        elif move is not GIVE_UP:
+            context.translation = None  # its body was let go when it was sent
+        if move is GIVE_UP:
             self._end_unanswered(failure)
             return
-        there, self.target = self.target, here[0]
+        there, course.target = course.target, here[0]
         self._note_attempt(self._status(), failure.reason, failure.noted, failure)
-        self.target = there
-        pause = 0.0
-        if step == "retry":
-            self._retries_left -= 1
-            pause = RETRY_PAUSE_S if failure.retry_after_s is None else failure.retry_after_s
+        course.target = there
         self._state = State.PAUSED
         self._stream = self._head = self._meter = self._rider = None
         self._body, self._body_bytes = [], 0
-        if pause:
-            asyncio.get_running_loop().call_later(pause, self._begin_again)
+        if move.pause_s:
+            self._services.loop.call_later(move.pause_s, self._begin_again)
         else:
             self._begin_again()
 
@@ -412,15 +313,14 @@ class Transfer:
     def _begin_again(self) -> None:
         if self._state is State.SETTLED:
             return
-        if self.context.gone:
+        if self.context.client_gone:
             self._cancel("client_gone", "the client went away between two attempts")
             return
-        while (problem := standing.may_try(self._gate, self.context, self.target)) is not None:
-            if not self._deployments_left or problem.case is not problems.FROZEN:
+        while (problem := standing.may_try(self._services, self.context)) is not None:
+            if problem.case is not problems.FROZEN or not self._course.go_on():
                 self._refuse(problem, "interrupted", False)
                 return
-            self.target = self._deployments_left.pop(0)
-            if self.prepare() is not None:
+            if translate.prepare(self.context, self._course) is not None:
                 self._refuse(problem, "interrupted", False)
                 return
         try:
@@ -443,30 +343,30 @@ class Transfer:
         if status == problems.OVERLOADED_STATUS and failure.status is None:
             status = context.endpoint.dialect.errors.overloaded_status
         context.status = status
-        context.outcome = "client_gone" if context.gone else failure.outcome
+        context.outcome = "client_gone" if context.client_gone else failure.outcome
         context.error = ("upstream_error", failure.noted)
-        way, head = self._passage, self._head
+        way, head = self.context.translation, self._head
         assert way is not None
         assert head is not None
         # What came under another status is put into the client's words, also where both speak one dialect.
         told, more, shown = (way.error if failure.status is not None else way.error_in_words)(status, body, context.id)
         context.bytes_out = len(shown)
         self._settle(None, billed=failure.usage is not None)
-        if not context.gone:
+        if not context.client_gone:
             kind = passage.JSON_TYPE if shown is not body or failure.status is None else None
             headers = (
                 self._headers(head, passage.JSON_TYPE, kind)
                 + more
                 + (b"x-switchgear-error: upstream_error\r\nx-switchgear-error-source: upstream\r\n")
             )
-            self._gate.outbox.call(context.exchange, context.exchange.send, told, headers, shown)
+            self._services.commit.call(context.exchange, context.exchange.send, told, headers, shown)
 
     def _seen(self) -> int:
         """Tokens of the stream so far, estimated: never more than the client allowed."""
         assert self._meter is not None
         assert self.context.request is not None
         seen, limit = self._meter.output_estimate, self.context.request.output_tokens_max
-        limit = self.target.candidate.max_tokens if limit is None else limit
+        limit = self._course.target.candidate.max_tokens if limit is None else limit
         return seen if limit is None else min(seen, limit)
 
     def _status(self) -> int | None:
@@ -511,7 +411,7 @@ class Transfer:
         self._refuse(problem, "upstream_error", True)
 
     def _deliver(self, head: Head, body: bytes) -> None:
-        way = self._passage
+        way = self.context.translation
         assert way is not None
         if len(body) >= LARGE_BYTES:
             self._later(self._read_large(head, body), lambda found: self._hand_over(head, *found))
@@ -520,7 +420,7 @@ class Transfer:
         self._hand_over(head, reading, body if way.is_verbatim else self._translate(body))
 
     def _translate(self, body: bytes) -> bytes | ProtocolError:
-        way, request = self._passage, self.context.request
+        way, request = self.context.translation, self.context.request
         assert way is not None
         assert request is not None
         try:
@@ -531,7 +431,7 @@ class Transfer:
 
     def _read_large(self, head: Head, body: bytes) -> Steps[tuple[Reading, bytes | ProtocolError]]:
         """Do the same in steps."""
-        way, request = self._passage, self.context.request
+        way, request = self.context.translation, self.context.request
         assert way is not None
         assert request is not None
         reading = yield from way.read_steps(body, head.headers)
@@ -544,7 +444,7 @@ class Transfer:
         return reading, out
 
     def _hand_over(self, head: Head, reading: Reading, out: bytes | ProtocolError) -> None:
-        context, way = self.context, self._passage
+        context, way = self.context, self.context.translation
         assert way is not None
         request = context.request
         assert request is not None
@@ -554,7 +454,7 @@ class Transfer:
             self._set_back(structs.replace(failure, usage=None, is_estimated=False) if self._is_free else failure)
             return
         self._note_attempt(head.status, None)
-        context.status, context.outcome = head.status, "client_gone" if context.gone else "ok"
+        context.status, context.outcome = head.status, "client_gone" if context.client_gone else "ok"
         counts = self._is_free
         is_media = request.operation in passage.MEDIA_OPERATIONS
         context.usage = None if counts else reading.usage if is_media else settle.reported(reading.usage)
@@ -565,18 +465,18 @@ class Transfer:
             settle.estimate(context, written, "the provider reported no usage")
         context.bytes_out = len(out)
         cost = self._settle(reading, billed=not counts)
-        if not context.gone:
+        if not context.client_gone:
             if context.client.wants_cost and cost is not None and not request.stream:
                 out = usage_cost.add(out, context.endpoint.dialect.usage_at, cost)
             forced = None if way.is_verbatim else way.stream_type if request.stream else passage.JSON_TYPE
             headers = self._headers(head, passage.JSON_TYPE, forced, cost)
-            self._gate.outbox.call(context.exchange, context.exchange.send, head.status, headers, out)
+            self._services.commit.call(context.exchange, context.exchange.send, head.status, headers, out)
 
     # streams
 
     def _on_held(self, data: bytes, ended: bool) -> None:
         """A stream before its first event: it may still fail without its client knowing."""
-        meter, way, stream = self._meter, self._passage, self._stream
+        meter, way, stream = self._meter, self.context.translation, self._stream
         assert meter is not None
         assert way is not None
         problem, event = "the provider's stream ended without an answer", None
@@ -607,17 +507,17 @@ class Transfer:
 
     def _start_stream(self) -> None:
         """Send the head: from here on the request is this provider's."""
-        context, head, way = self.context, self._head, self._passage
+        context, head, way = self.context, self._head, self.context.translation
         assert head is not None
         assert way is not None
         self._state = State.STREAMING
         context.status = head.status
         context.ttft_ms = self._elapsed_ms()
-        self._last_write_s = self._checkpoint_s = self._gate.now_s
+        self._last_write_s = self._checkpoint_s = self._services.running.now_s
         if context.bytes_in > LET_GO_BYTES and context.request is not None:
             context.request.let_go()
         context.exchange.release()
-        if not context.gone:
+        if not context.client_gone:
             kind = None if way.is_verbatim and not way.as_array else way.stream_type
             context.exchange.start(head.status, self._headers(head, way.stream_type, kind))
 
@@ -643,15 +543,15 @@ class Transfer:
         if not self._has_usage and meter.reading.usage is not None:
             self._has_usage = True
             self._checkpoint()  # the client is about to see a figure: it must be recoverable first
-        if context.gone:
+        if context.client_gone:
             self._gone_bytes += size
             if stream is not None:
                 stream.consume(size)
             return
         if out:
             context.bytes_out += len(out)
-            self._last_write_s = self._gate.now_s
-            self._gate.outbox.call(context.exchange, context.exchange.write, out)
+            self._last_write_s = self._services.running.now_s
+            self._services.commit.call(context.exchange, context.exchange.write, out)
         if stream is not None:
             if context.exchange.is_blocked:
                 self._stalled_bytes += size
@@ -663,7 +563,7 @@ class Transfer:
         if self._stream is not None and self._stalled_bytes and self._state is not State.SETTLED:
             self._stream.consume(self._stalled_bytes)
             self._stalled_bytes = 0
-            self._gate.outbox.schedule()
+            self._services.commit.schedule()
 
     def _end_stream(self, out: bytes) -> None:
         context, meter = self.context, self._meter
@@ -674,7 +574,7 @@ class Transfer:
         context.bytes_out += len(out)
         clean_end = meter.is_clean
         if clean_end:
-            context.outcome = "client_gone" if context.gone and not self._is_whole else "ok"
+            context.outcome = "client_gone" if context.client_gone and not self._is_whole else "ok"
         else:
             context.outcome = "upstream_error"
             context.error = ("upstream_broken", "the stream ended without a proper end")
@@ -685,9 +585,9 @@ class Transfer:
             rest = self._rider.finish(cost if clean_end else None)
             context.bytes_out += len(rest)
             out += rest
-        if context.gone:
+        if context.client_gone:
             return
-        exchange, outbox = context.exchange, self._gate.outbox
+        exchange, outbox = context.exchange, self._services.commit
         if out:
             outbox.call(exchange, exchange.write, out)
         if clean_end:
@@ -705,23 +605,23 @@ class Transfer:
         final = reading.finish_reason is not None
         settle.complete(context, reading.usage, self._seen(), final, f"the stream broke off ({reason})")
         case, outcome = setback.FAILURES.get(reason, (problems.UPSTREAM_BROKEN, "upstream_error"))
-        if context.gone:
+        if context.client_gone:
             outcome = "ok" if self._is_whole else "client_gone"
         context.outcome = outcome
         context.error = (case.code, note or message)
         self._settle(meter.reading)
-        if not context.gone:
+        if not context.client_gone:
             if self._rider is not None and (rest := self._rider.finish(None)):
-                self._gate.outbox.call(context.exchange, context.exchange.write, rest)
+                self._services.commit.call(context.exchange, context.exchange.write, rest)
             self._say_broken(Problem(case, message or "the stream broke off"))
 
     def _say_broken(self, problem: Problem) -> None:
         context = self.context
-        assert self._passage is not None
-        event = self._passage.broken(errors.of_problem(problem, context.id), self._meter)
+        assert self.context.translation is not None
+        event = self.context.translation.broken(errors.of_problem(problem, context.id), self._meter)
         if event:
-            self._gate.outbox.call(context.exchange, context.exchange.write, event)
-        self._gate.outbox.call(context.exchange, context.exchange.abort)
+            self._services.commit.call(context.exchange, context.exchange.write, event)
+        self._services.commit.call(context.exchange, context.exchange.abort)
 
     # the client, the timer, the end
 
@@ -729,31 +629,31 @@ class Transfer:
         """The client went away: wait a little for the cost to become known, then cancel (see `check`). One that was sent the
         end of its answer missed nothing."""
         context, meter = self.context, self._meter
-        context.gone = True
+        context.client_gone = True
         self._is_whole = (
             self._state is State.STREAMING
             and meter is not None
             and meter.is_clean
             and not context.exchange.is_blocked
-            and self._gate.outbox.is_empty
+            and self._services.commit.is_empty
         )
-        self._gone_s = self._gate.now_s
+        self._gone_s = self._services.running.now_s
         if self._stream is not None and self._stalled_bytes:
             self._stream.consume(self._stalled_bytes)
             self._stalled_bytes = 0
-        self._gate.outbox.schedule()
+        self._services.commit.schedule()
 
     def check(self, now_s: float) -> None:
         """Enforce what has no event: clients gone, pings, checkpoints, a vault that hangs."""
         context = self.context
-        if context.gone:
+        if context.client_gone:
             bound = GONE_STREAM_S if self._state is State.STREAMING else GONE_PLAIN_S
             if now_s - self._gone_s > bound or self._gone_bytes > GONE_STREAM_BYTES:
                 self._cancel("client_gone", "the client went away")
                 return
-        total_s = self._total_s
+        total_s = self._course.total_s
         # The vault keeps the first attempt's limit itself, and is given a moment to say so; others are kept here.
-        slack_s = VAULT_SLACK_S if self._number == 1 and context.client.timeout_s is None else 0.0
+        slack_s = VAULT_SLACK_S if self._course.number == 1 and context.client.timeout_s is None else 0.0
         if now_s - context.started_s > total_s + slack_s:
             if self._stream is not None:
                 self._stream.cancel()
@@ -761,16 +661,16 @@ class Transfer:
             return
         if self._state not in {State.STREAMING, State.HELD} or self._meter is None:
             return
-        if not context.gone and now_s - self._last_write_s >= PING_S:
+        if not context.client_gone and now_s - self._last_write_s >= PING_S:
             self._last_write_s = now_s
-            assert self._passage is not None
-            ping = self._passage.ping(self._meter)
+            assert self.context.translation is not None
+            ping = self.context.translation.ping(self._meter)
             if ping and self._state is State.HELD:
                 self._start_stream()  # a client that hears nothing for longer may give up: its place is here now
                 self._pass_on(b"".join(self._body), 0, False)
                 self._body = []
             if ping:
-                self._gate.outbox.call(context.exchange, context.exchange.write, ping)
+                self._services.commit.call(context.exchange, context.exchange.write, ping)
         if self._state is State.HELD:
             return
         seen = self._seen()
@@ -819,16 +719,16 @@ class Transfer:
         elif is_asked:
             settle.estimate(context, self._body_bytes // SEEN_BYTES_PER_TOKEN, why)
         self._settle(meter.reading if meter is not None else None, billed=is_asked)
-        self._gate.outbox.schedule()
+        self._services.commit.schedule()
 
     def _checkpoint(self) -> None:
         context, meter = self.context, self._meter
         assert meter is not None
-        self._checkpoint_s = self._gate.now_s
+        self._checkpoint_s = self._services.running.now_s
         self._checkpoint_tokens = self._seen()
         record = records.Checkpoint(
             context.id,
-            self._number,
+            self._course.number,
             self._checkpoint_tokens,
             context.bytes_out,
             self._elapsed_ms(),
@@ -836,32 +736,32 @@ class Transfer:
             meter.reading.usage,
             meter.reading.service_tier,
         )
-        self._gate.spool.checkpoint(context.id, records.encode_payload(record))
-        self._gate.outbox.schedule()
+        self._services.spool.checkpoint(context.id, records.encode_payload(record))
+        self._services.commit.schedule()
 
     def _refuse(
         self, problem: Problem, outcome: str, billed: bool, service_tier: str | None = None, note: str = ""
     ) -> None:
         context = self.context
         context.status = problem.case.status
-        context.outcome = "client_gone" if context.gone else outcome
+        context.outcome = "client_gone" if context.client_gone else outcome
         context.error = (problem.case.code, note or problem.message)
         self._settle(Reading(service_tier=service_tier), billed=billed)
-        if not context.gone:
-            self._gate.outbox.call(context.exchange, self._gate.refuse, context, problem, self._told())
+        if not context.client_gone:
+            self._services.commit.call(context.exchange, self._services.refusals.refuse, context, problem, self._told())
 
     def _told(self) -> bytes:
         """Return the header lines of a refusal after attempts: what was asked of whom, and how often."""
-        return b"%bx-switchgear-attempts: %d\r\n" % (self.target.headers, self._number)
+        return b"%bx-switchgear-attempts: %d\r\n" % (self._course.target.headers, self._course.number)
 
     def _settle(self, reading: Reading | None, billed: bool = True) -> int | None:
         assert self._state is not State.SETTLED
         context = self.context
         if reading is not None and (ids := self._kept(reading)):
-            self._gate.keep(context, self.target.deployment, ids)
+            self._services.stored.keep(context, self._course.target.deployment, ids)
         cost = settle.settle(
             context,
-            self._gate.spool,
+            self._services.spool,
             self._elapsed_ms(),
             billed=billed,
             finish_reason=reading.finish_reason if reading is not None else None,
@@ -871,15 +771,9 @@ class Transfer:
         )
         self._state = State.SETTLED
         if reading is not None and reading.response_id is not None and self._is_kept(reading.response_id):
-            key, candidate = context.key, self.target.candidate
-            assert key is not None
-            assert context.request is not None
-            entry = Stored(
-                scope_of(key.id, key.team), candidate.deployment, context.request.model, context.now_ms + STORED_MS
-            )
-            self._gate.remember_stored(reading.response_id, entry)
-        self._gate.settled(self)
-        self._gate.outbox.schedule()
+            self._services.stored.remember(context, self._course.target.deployment, reading.response_id)
+        self._services.running.settled(self.context)
+        self._services.commit.schedule()
         self._stream = None  # it holds this transfer: without the cycle both end here, without the collector
         return cost
 
@@ -887,17 +781,17 @@ class Transfer:
         """Return what an answer costs beside its tokens at the asked model's price; None for most."""
         if reading.others is None and reading.cost is None and self.context.meterer is not None:
             return None
-        provider = self.target.candidate.provider
+        provider = self._course.target.candidate.provider
         return bill.bill_of(self.context, reading, provider.quirks.charges, self._price_of)
 
     def _price_of(self, model: str) -> Meterer | None:
         context = self.context
         assert context.snapshot is not None
-        return self._gate.planner.price_of(context.snapshot, self.target.candidate, model, context.now_ms)
+        return self._services.planner.price_of(context.snapshot, self._course.target.candidate, model, context.now_ms)
 
     def _kept(self, reading: Reading) -> list[str]:
         """Return what the provider keeps since this answer, beside the answer itself."""
-        way, request, found = self._passage, self.context.request, reading.kept
+        way, request, found = self.context.translation, self.context.request, reading.kept
         if way is None or request is None:
             return []
         if "diagnostics" in request.fields and reading.response_id is not None:
@@ -916,7 +810,7 @@ class Transfer:
         """Note how an attempt ended, once. `charge` is for one that another follows; the last one's is the settlement's."""
         if self._state is State.PAUSED:
             return
-        head, target = self._head, self.target
+        head, target = self._head, self._course.target
         upstream_id = usage = cost = tier = None
         if head is not None:
             upstream_id = next((value for name, value in head.headers if name in heads.UPSTREAM_IDS), None)
@@ -925,7 +819,7 @@ class Transfer:
             if usage is not None and target.meterer is not None:
                 cost = target.meterer.nanousd(usage, tier)
         outcome = AttemptOutcome(
-            self._number,
+            self._course.number,
             status,
             error,
             self._attempt_ms,
@@ -940,19 +834,13 @@ class Transfer:
         )
         self.context.attempts.append(outcome)
         if error is not None or (status is not None and status >= 400):
-            telling.attempt(self._gate.report, self.context.id, target, outcome, message)
-
-    @property
-    def _total_s(self) -> float:
-        """How long the request may take: the model's limit, or its client's."""
-        total_s, wanted_s = self._plan.targets[0].candidate.timeouts.total_s, self.context.client.timeout_s
-        return total_s if wanted_s is None else min(wanted_s, total_s)
+            telling.attempt(self._services.report, self.context.id, target, outcome, message)
 
     def _has_time(self) -> bool:
-        return self._gate.clock.monotonic_s() - self.context.started_s < self._total_s
+        return self._services.clock.monotonic_s() - self.context.started_s < self._course.total_s
 
     def _elapsed_ms(self) -> int:
-        return int((self._gate.clock.monotonic_s() - self.context.started_s) * 1000)
+        return int((self._services.clock.monotonic_s() - self.context.started_s) * 1000)
 
     def _is_event_stream(self, head: Head) -> bool:
         request = self.context.request
@@ -965,9 +853,9 @@ class Transfer:
     def _headers(self, head: Head, default_type: bytes, forced_type: bytes | None, cost: int | None = None) -> bytes:
         return heads.response(
             self.context,
-            self.target,
+            self._course.target,
             head,
-            self._number,
+            self._course.number,
             self._elapsed_ms(),
             default_type=default_type,
             forced_type=forced_type,
@@ -981,7 +869,3 @@ def _units(request: Request, reading: Reading) -> dict[str, int] | None:
         text = msgspec.json.decode(request.fields["input"])
         return {"characters": len(text)} if isinstance(text, str) else None
     return reading.units
-
-
-def _wants_sse(context: RequestContext) -> bool:
-    return paths.query(context.exchange.head.target, b"alt") == b"sse"

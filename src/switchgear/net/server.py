@@ -127,7 +127,7 @@ class Exchange:
     def __init__(self, connection: "Connection", head: RequestHead, now_s: float) -> None:
         self.connection = connection
         self.head = head
-        self.context: Any = None
+        self.context: object | None = None
         """The handler's own state."""
         self.id = ""
         """The handler's name for the request."""
@@ -167,10 +167,10 @@ class Exchange:
         return address if is_certain else None
 
     def _behind(self, proxies: Proxies) -> tuple[str | None, bool]:
-        found: tuple[str | None, bool] | None = self.head.shared.get("forwarded_for")
+        found = self.head.shared.forwarded_for
         if found is None:
             listed = self.head.headers.get(b"x-forwarded-for")
-            found = self.head.shared["forwarded_for"] = proxies.client(self.connection.address, listed)
+            found = self.head.shared.forwarded_for = proxies.client(self.connection.address, listed)
         return found
 
     @property

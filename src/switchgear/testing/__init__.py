@@ -1,1 +1,1 @@
-"""What tests, the demo and the benchmark run against: a provider that behaves as told, clocks that stand still. Level 3."""
+"""What tests, the demo and the benchmark run against: a provider that behaves as told, clocks that stand still. Level 5."""

@@ -1,4 +1,4 @@
-"""`python -m switchgear.testing PORT [remember]`: the fake provider as a process. Level 3."""
+"""`python -m switchgear.testing PORT [remember]`: the fake provider as a process. Level 5."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""A clock that moves when told. Level 3."""
+"""A clock that moves when told. Level 5."""
 
 
 class FakeClock:

@@ -1,4 +1,4 @@
-"""Makes texts with synthetic keys, for tests and measurements of `discover`. Level 3. No key of these ever worked anywhere.
+"""Makes texts with synthetic keys, for tests and measurements of `discover`. Level 5. No key of these ever worked anywhere.
 
 Samples in `detect/data/keys` are templates: `<word*20>` stands for 20 random characters of a class, `<b64:TEXT*60>` for
 60 base64 characters that begin with TEXT, `<switchgear>` for a virtual key whose checksum holds.

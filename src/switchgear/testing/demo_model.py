@@ -1,4 +1,4 @@
-"""What the fake provider's model says, as a function of what it is asked, in any dialect. Level 3. Pure.
+"""What the fake provider's model says, as a function of what it is asked, in any dialect. Level 5. Pure.
 
 It repeats the last text; it calls the tools that it is given (all of them, or the forced one), once; it describes pictures
 and files by type and size; it thinks aloud when asked to; it fills a JSON schema. Counts are words.

@@ -1,4 +1,4 @@
-"""A small estate on loopback for tests of `discover`: services as they answer, decoys, and hosts that misbehave. Level 3.
+"""A small estate on loopback for tests of `discover`: services as they answer, decoys, and hosts that misbehave. Level 5.
 
 Every request that arrives is kept, so that a test can say what was asked and, above all, what was not.
 """

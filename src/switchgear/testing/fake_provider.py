@@ -1,4 +1,4 @@
-"""A provider that behaves as its model's name says. Level 3.
+"""A provider that behaves as its model's name says. Level 5.
 
 Model names, each with its numbers: `echo` (repeats the last message), `slow-MS` (answers after MS), `stream-N-R` (N events,
 R a second; 0 is at once), `status-CODE` (an error of that status), `flaky-N` (fails N times per attempt's request id

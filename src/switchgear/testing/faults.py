@@ -1,4 +1,4 @@
-"""A guard that keeps what it caught, and shows it. Level 3."""
+"""A guard that keeps what it caught, and shows it. Level 5."""
 
 import traceback
 

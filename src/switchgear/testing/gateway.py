@@ -1,4 +1,4 @@
-"""A real gateway and a real provider as processes, for tests and benchmarks. Level 3: it only starts programs."""
+"""A real gateway and a real provider as processes, for tests and benchmarks. Level 5: it only starts programs."""
 
 import json
 import os

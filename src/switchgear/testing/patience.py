@@ -1,4 +1,4 @@
-"""How long tests wait for what must happen. Level 3.
+"""How long tests wait for what must happen. Level 5.
 
 A wait ends when its condition holds; how long that takes is a benchmark's business, and a machine may be busy with other things.
 So no test has a tighter bound of its own than this one, and what is slow fails nothing.

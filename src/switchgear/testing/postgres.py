@@ -1,4 +1,4 @@
-"""A real PostgreSQL on a folder of its own, for tests. Level 3."""
+"""A real PostgreSQL on a folder of its own, for tests. Level 5."""
 
 import os
 import pwd

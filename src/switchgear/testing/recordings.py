@@ -1,4 +1,4 @@
-"""Recorded exchanges with real providers, where a folder of them exists. Level 3: it only reads files.
+"""Recorded exchanges with real providers, where a folder of them exists. Level 5: it only reads files.
 
 The folder is `SWITCHGEAR_RECORDINGS`, or `../shared/recordings` beside the checkout: one JSON object a line.
 """

@@ -1,5 +1,5 @@
 """Bodies, answers and streams of any size, each of one shape that is repeated: what a client or a provider can make long.
-Level 3.
+Level 5.
 
 `tests/testing/test_shapes.py` doubles each and measures how the cost grows; `python -m switchgear.bench.stops` measures how
 long each keeps the loop from others. A new shape is one line; where it stands says what it goes through.

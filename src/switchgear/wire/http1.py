@@ -7,7 +7,7 @@ bytes and again as parsed fields, and only then counted as a request. RFC 9112 (
 
 import re
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import httptools
 import msgspec
@@ -45,6 +45,16 @@ class RejectedError(ProtocolError):
         self.case = case
 
 
+class SharedHead(msgspec.Struct):
+    """What is derived from a head, once: one object for all requests of a connection whose heads differ in nothing but
+    content-length. Clients repeat their head, so it is judged, parsed and interpreted once."""
+
+    forwarded_for: tuple[str | None, bool] | None = None
+    """net/server: the client's address behind a trusted proxy, and whether it is certain."""
+    facts: object | None = None
+    """The handler's own."""
+
+
 class RequestHead(msgspec.Struct):
     """A judged request head. Names are lower-case; a repeated name is refused where it matters."""
 
@@ -60,9 +70,8 @@ class RequestHead(msgspec.Struct):
     expects_continue: bool
     repeated: frozenset[bytes] = frozenset()
     """Names that came more than once: refused where they identify a caller."""
-    shared: dict[str, Any] = {}
-    """What handlers derive from the head. One object for all requests of a connection whose heads differ in nothing but
-    content-length: clients repeat their head, so it is judged, parsed and interpreted once."""
+    shared: SharedHead = msgspec.field(default_factory=SharedHead)
+    """What is derived from the head."""
 
 
 class RequestSink(Protocol):
@@ -391,7 +400,7 @@ class RequestParser:
             body_length=body_length,
             expects_continue=expect is not None and body_length != 0 and not http10,
             repeated=frozenset(self._repeated) if self._repeated else frozenset(),
-            shared={},
+            shared=SharedHead(),
         )
 
     def on_body(self, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Providers that refuse what the real ones refuse. Level 3; needs the official SDKs, which only the tests have.
+"""Providers that refuse what the real ones refuse. Level 5; needs the official SDKs, which only the tests have.
 
 A twin judges a request by its provider's official SDK (the types of its parameters, unknown fields refused) and by a table of
 dated rules, each with its source, and answers with the real error body. What it accepts it answers in the provider's shape.

@@ -1,4 +1,4 @@
-"""What providers refuse beside wrong types: one function per rule, each with its source. Level 3, pure.
+"""What providers refuse beside wrong types: one function per rule, each with its source. Level 5, pure.
 
 Where a source says "from memory" the page was not looked up again. What keeps the rules honest in one direction are recorded
 exchanges: no rule refuses what a real provider took. That it refuses what this says it refuses is checked by nothing here.

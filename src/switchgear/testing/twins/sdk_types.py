@@ -1,4 +1,4 @@
-"""An SDK's TypedDicts as strict pydantic types: unknown keys are refused and lazy iterables are read to their ends. Level 3."""
+"""An SDK's TypedDicts as strict pydantic types: unknown keys are refused and lazy iterables are read to their ends. Level 5."""
 
 import collections.abc
 import types

@@ -1,4 +1,4 @@
-"""Whether a provider would take a request: its SDK's types, then its rules. Level 3."""
+"""Whether a provider would take a request: its SDK's types, then its rules. Level 5."""
 
 import json
 import re

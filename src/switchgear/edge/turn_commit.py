@@ -3,10 +3,10 @@
 Nothing leaves this process before the record that explains it is in the kernel's hands.
 """
 
-import asyncio
 import os
 from collections.abc import Callable
 
+from switchgear.core.clock import Loop
 from switchgear.core.guard import Guard, call_each, guarded
 from switchgear.net.link import VaultLink
 from switchgear.net.server import Exchange
@@ -16,14 +16,17 @@ from switchgear.spool.writer import SpoolWriter
 RETRY_S = 0.05
 
 
-class Outbox:
-    """Collects one turn's output."""
+class TurnCommit:
+    """One per edge: collects a turn's output."""
 
-    def __init__(self, spool: SpoolWriter, report: Callable[[str], None], guard: Guard, durable: bool = False) -> None:
+    def __init__(
+        self, spool: SpoolWriter, report: Callable[[str], None], guard: Guard, loop: Loop, durable: bool = False
+    ) -> None:
         """`durable` waits for the disk before anything leaves (`durability: power`)."""
         self.spool = spool
         self.syncer = Syncer(spool, report, guard)
         self._guard = guard
+        self._loop = loop
         self.link: VaultLink | None = None
         self._report = report
         self._durable = durable
@@ -48,7 +51,7 @@ class Outbox:
         """Flush at the end of this turn."""
         if not self._scheduled:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self.flush)
+            self._loop.call_soon(self.flush)
 
     def _fault(self, exc: Exception) -> None:
         # Everything waits and is tried again; if that fails as well, new requests are refused, as they are for a full disk.
@@ -59,7 +62,7 @@ class Outbox:
 
     def _try_again(self) -> None:
         self._scheduled = True
-        asyncio.get_running_loop().call_later(RETRY_S, self.flush)
+        self._loop.call_later(RETRY_S, self.flush)
 
     @guarded(_fault)
     def flush(self) -> None:

@@ -5,8 +5,8 @@ import errno
 
 import pytest
 
-from switchgear.edge import outbox
-from switchgear.edge.outbox import Outbox
+from switchgear.edge import turn_commit
+from switchgear.edge.turn_commit import TurnCommit
 from switchgear.testing.faults import LoudGuard
 
 
@@ -46,7 +46,7 @@ CLIENT = Client()
 
 
 def made(disk, reports, durable=False):
-    box = Outbox(disk, reports.append, LoudGuard(), durable)
+    box = TurnCommit(disk, reports.append, LoudGuard(), asyncio.get_running_loop(), durable)
     box.link = disk
     return box
 
@@ -77,7 +77,7 @@ def test_L2_with_durability_power_the_disk_is_waited_for_first(reports):
 
 
 def test_L3_while_the_disk_refuses_nothing_leaves_and_nothing_is_lost(reports, monkeypatch):
-    monkeypatch.setattr(outbox, "RETRY_S", 0.01)
+    monkeypatch.setattr(turn_commit, "RETRY_S", 0.01)
     disk = Disk()
     disk.refuse = True
 
@@ -110,7 +110,7 @@ def test_a_turn_is_flushed_once_however_much_is_queued(reports):
 
 
 def test_a_disk_that_fails_in_an_unknown_way_makes_everything_wait_as_well(reports, monkeypatch):
-    monkeypatch.setattr(outbox, "RETRY_S", 0.01)
+    monkeypatch.setattr(turn_commit, "RETRY_S", 0.01)
     disk = Disk()
     commit, disk.commit = disk.commit, lambda: 1 / 0
 
@@ -128,7 +128,7 @@ def test_a_disk_that_fails_in_an_unknown_way_makes_everything_wait_as_well(repor
 
 
 def test_one_fault_makes_everything_wait_and_refuses_no_new_request(reports, monkeypatch):
-    monkeypatch.setattr(outbox, "RETRY_S", 0.01)
+    monkeypatch.setattr(turn_commit, "RETRY_S", 0.01)
     disk = Disk()
     commit, disk.commit = disk.commit, lambda: 1 / 0
 

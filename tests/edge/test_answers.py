@@ -2,7 +2,7 @@
 
 import pytest
 
-from switchgear.edge.gate import PLAIN_HOST
+from switchgear.edge.answers import PLAIN_HOST
 
 
 @pytest.mark.parametrize(

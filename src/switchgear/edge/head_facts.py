@@ -1,0 +1,45 @@
+"""What is derived from a request head, once per connection and head: clients repeat theirs. Level 4.
+
+Nothing here decides by itself: a key is looked up for every request, and what depends on time is never kept.
+"""
+
+import msgspec
+
+from switchgear.edge.attribute import Client
+from switchgear.edge.paths import Match
+from switchgear.replica.entries import KeyEntry
+from switchgear.wire.http1 import SharedHead
+
+
+class Claim(msgspec.Struct):
+    """Who a head claims to be: derived once, checked against the replica every time."""
+
+    key_id: str
+    digest: bytes
+    verified: KeyEntry | None = None
+    """The entry that this secret was checked against, where nothing in it depends on time."""
+
+
+class HeadFacts(msgspec.Struct):
+    """What stages derived from a head; None is "not yet"."""
+
+    match: Match | None = None
+    """handler: what the path means."""
+    claim: Claim | None = None
+    """authenticate"""
+    client: Client | None = None
+    """read_claims"""
+    is_media_good: bool = False
+    """check_media_type: the body is of a kind that this path takes."""
+    forwarded: tuple[str, tuple[tuple[bytes, bytes], ...]] | None = None
+    """heads: (dialect, the headers that a provider of it gets)."""
+    who: tuple[KeyEntry, msgspec.Raw] | None = None
+    """settle: the encoded records.Who, and the version of the key that it is of."""
+
+
+def facts_of(shared: SharedHead) -> HeadFacts:
+    """Return the facts of a head, as all requests with the same head share them."""
+    facts = shared.facts
+    if not isinstance(facts, HeadFacts):
+        facts = shared.facts = HeadFacts()
+    return facts

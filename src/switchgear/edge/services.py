@@ -1,0 +1,53 @@
+"""What stages and transfers need of the edge that they work in. Level 4.
+
+One value per process, frozen: nobody needs the handler that made it, and a test makes one of fakes.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from switchgear.core.clock import Clock, Loop
+from switchgear.core.guard import Guard
+from switchgear.core.ids import IdSource
+from switchgear.core.log_line import Report
+from switchgear.edge.context import RequestContext
+from switchgear.edge.plan import Planner
+from switchgear.edge.refusals import Refusals
+from switchgear.edge.running import Running
+from switchgear.edge.slices import Slicer
+from switchgear.edge.stored import StoredThings
+from switchgear.edge.turn_commit import TurnCommit
+from switchgear.net.link import VaultLink
+from switchgear.replica.reader import ReplicaReader
+from switchgear.spool.writer import SpoolWriter
+
+
+class EdgeServices(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """Everything of an edge that outlives a request."""
+
+    replica: ReplicaReader
+    """What control published: keys, routes, prices, freezes."""
+    peppers: dict[int, bytes]
+    planner: Planner
+    """Which deployments answer a model, with their prices."""
+    stored: StoredThings
+    """What providers keep, and whose it is."""
+    spool: SpoolWriter
+    """The records; they become durable with the turn."""
+    commit: TurnCommit
+    """The end of the turn: records first, then the link, then clients."""
+    link: VaultLink
+    """The way to the vault."""
+    running: Running
+    """The requests that are sent and not settled."""
+    refusals: Refusals
+    slices: Slicer
+    """Long work, a few milliseconds per turn."""
+    clock: Clock
+    loop: Loop
+    ids: IdSource
+    report: Report
+    guard: Guard
+    resume: Callable[["EdgeServices", RequestContext], None]
+    """Lets a request go on whose stage said WAIT: whoever made it wait calls it once."""

@@ -1,0 +1,161 @@
+"""The stages, but for those with a module of their own. Level 4.
+
+Each is a function of (services, context). `pipeline` says in which order they stand, and why.
+"""
+
+from typing import Literal
+
+from switchgear.core import problems
+from switchgear.core.errors import SpoolFullError
+from switchgear.core.problems import Problem
+from switchgear.dialects import forms
+from switchgear.edge import belongings, passthrough, paths, settle, standing, stored, token_estimate, translate
+from switchgear.edge.attribute import attribute
+from switchgear.edge.context import Halt, Outcome, RequestContext
+from switchgear.edge.course import Course
+from switchgear.edge.services import EdgeServices
+from switchgear.edge.transfer import Transfer
+
+_LEDGER_FULL = Problem(problems.LEDGER_UNAVAILABLE, "the ledger cannot record new requests; try again soon", None, 5)
+_NO_LINK = Problem(problems.OVERLOADED, "the inner gate is not ready; try again in a moment", None, 1)
+_NO_FORM = Problem(problems.UNSUPPORTED_MEDIA, "send the file as content-type: multipart/form-data")
+_NO_JSON = Problem(problems.UNSUPPORTED_MEDIA, "send the body as content-type: application/json")
+_COMPRESSED = Problem(problems.UNSUPPORTED_MEDIA, "compressed request bodies are not supported; send it uncompressed")
+
+# of the head
+
+
+def read_claims(services: EdgeServices, context: RequestContext) -> Problem | None:
+    """What does the client say about itself?"""
+    facts = context.facts
+    if facts.client is None:
+        facts.client = attribute(context.exchange.head)
+    context.client = facts.client
+    return None
+
+
+def check_media_type(services: EdgeServices, context: RequestContext) -> Problem | None:
+    """Is the body of a kind that is read here?"""
+    operation = context.endpoint.operation
+    if context.facts.is_media_good or operation is None:
+        return None
+    headers = context.exchange.head.headers
+    kind = headers.get(b"content-type")
+    if operation in paths.UPLOADS:
+        if not forms.is_form(kind):
+            return _NO_FORM
+    elif operation != "passthrough" and kind is not None and not kind.lower().startswith(b"application/json"):
+        return _NO_JSON
+    encoding = headers.get(b"content-encoding")
+    if encoding is not None and encoding.lower() != b"identity":
+        return _COMPRESSED
+    context.facts.is_media_good = True
+    return None
+
+
+# of the request
+
+
+def find_stored(services: EdgeServices, context: RequestContext) -> Problem | Literal[Halt.WAIT] | None:
+    """Whose is the stored response that the path names, and of which model?"""
+    request, key = context.request, context.key
+    assert request is not None
+    assert key is not None
+    if request.operation != "stored" or request.refers_to is None:
+        return None
+    entry = services.stored.find(key, request.refers_to)
+    if entry is None:
+        return _wait_or_refuse(services, context, belongings.unknown(context, request.references[0]))
+    request.model = entry.model
+    return None
+
+
+def authorize(services: EdgeServices, context: RequestContext) -> Problem | Literal[Halt.WAIT] | None:
+    """May this key call this model, and name what it names? Then where would it go?"""
+    snapshot, key, request = context.snapshot, context.key, context.request
+    assert snapshot is not None
+    assert key is not None
+    assert request is not None
+    if request.operation == "passthrough":
+        plan = passthrough.plan(services.planner, context)
+    else:
+        plan = services.planner.plan(snapshot, key, request.model, context.now_ms)
+    if plan.problem is not None:
+        return plan.problem
+    if request.references:
+        bound = belongings.bind(services.stored, context, plan)
+        if isinstance(bound, Problem | Halt):
+            return _wait_or_refuse(services, context, bound)
+        plan = bound
+        if plan.problem is not None:
+            return plan.problem
+    context.plan = plan
+    context.is_stale = False
+    return None
+
+
+def _wait_or_refuse(
+    services: EdgeServices, context: RequestContext, outcome: Problem | Literal[Halt.WAIT]
+) -> Problem | Literal[Halt.WAIT]:
+    if outcome is Halt.WAIT:  # what is named may be on its way into the replica
+        context.stored_lookups += 1
+        services.loop.call_later(stored.WAIT_S, context.exchange.act, services.resume, (services, context))
+    return outcome
+
+
+def choose(services: EdgeServices, context: RequestContext) -> Problem | None:
+    """Which deployments are asked, in which order? None while nothing can be sent or recorded."""
+    if not services.link.can_open:
+        return _NO_LINK
+    if not services.commit.is_recording:
+        return _LEDGER_FULL
+    plan, request, client = context.plan, context.request, context.client
+    assert plan is not None
+    assert plan.route is not None
+    assert request is not None
+    targets = plan.targets
+    if request.operation == "passthrough":
+        targets = targets[:1]  # where the thing is, or the first; no second try
+    total_s = targets[0].candidate.timeouts.total_s
+    if client.timeout_s is not None and client.timeout_s < total_s:
+        total_s = client.timeout_s
+    context.course = Course(targets, 0 if client.retry else plan.route.retries_max, total_s)
+    return None
+
+
+def translate_body(services: EdgeServices, context: RequestContext) -> Outcome:
+    """What is the first deployment asked, in its provider's dialect? What cannot be carried is refused here."""
+    request, course = context.request, context.course
+    assert request is not None
+    assert course is not None
+    if request.operation == "count_tokens" and token_estimate.is_needed(context, course):
+        return token_estimate.answer(services, context, course)
+    request.shows_usage = context.client.wants_cost
+    return translate.prepare_steps(context, course) if request.is_large else translate.prepare(context, course)
+
+
+def admit(services: EdgeServices, context: RequestContext) -> Outcome:
+    """May it be sent now? Where key or routes changed since `authorize`, what they say now counts. Limits have their place here."""
+    if not context.is_stale:
+        return None
+    assert context.key is not None
+    return standing.allows(services, context, context.key)
+
+
+def reserve(services: EdgeServices, context: RequestContext) -> Problem | None:
+    """Record what is about to happen."""
+    assert context.course is not None
+    try:
+        settle.reserve(context, context.course.target, services.spool)
+    except SpoolFullError:
+        return _LEDGER_FULL
+    return None
+
+
+def send(services: EdgeServices, context: RequestContext) -> Literal[Halt.DONE]:
+    """Hand the request to a transfer, which makes the first attempt."""
+    transfer = Transfer(services, context)
+    services.running.add(context)
+    context.transfer = transfer
+    transfer.begin()
+    return Halt.DONE

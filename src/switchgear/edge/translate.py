@@ -1,0 +1,110 @@
+"""Stage translate: what the next attempt asks, in a dialect that its provider speaks. Level 4.
+
+Deployments that cannot be asked this are passed over. A large body is translated in steps.
+"""
+
+from switchgear.core import problems
+from switchgear.core.problems import Problem
+from switchgear.core.steps import Steps
+from switchgear.core.text import clean
+from switchgear.dialects import passage
+from switchgear.dialects.passage import Passage
+from switchgear.dialects.shape import InvalidBodyError
+from switchgear.edge import paths
+from switchgear.edge.context import RequestContext
+from switchgear.edge.course import Course
+
+_TOO_MANY = Problem(problems.OVERLOADED, "too many large bodies at once; try again soon", None, 1)
+
+
+def prepare(context: RequestContext, course: Course) -> Problem | None:
+    """Find the first deployment, from the current one on, that can be asked in some dialect, and fill `context.translation`;
+    returns why there is none."""
+    while True:
+        translation = _open(context, course)
+        problem = translation if isinstance(translation, Problem) else _check_lost(translation, course)
+        if not isinstance(translation, Problem):
+            context.translation = translation
+        if problem is None or not course.go_on():
+            return problem
+
+
+def prepare_steps(context: RequestContext, course: Course) -> Steps[Problem | None]:
+    """Do the same in steps, for a large body."""
+    while True:
+        translation = _open(context, course, at_once=False)
+        if isinstance(translation, Problem):
+            problem: Problem | None = translation
+        else:
+            context.translation = translation
+            problem = yield from _finish(context, translation, course)
+            if problem is _TOO_MANY:
+                return problem
+        if problem is None or not course.go_on():
+            return problem
+
+
+def _finish(context: RequestContext, translation: Passage, course: Course) -> Steps[Problem | None]:
+    pending = translation.pending
+    if pending is not None:
+        if not _hold(context):
+            pending.close()  # with its translation it would be a cycle around the body
+            return _TOO_MANY
+        try:
+            yield from pending
+        except InvalidBodyError as exc:
+            return Problem(problems.INVALID_BODY, str(exc), exc.param)
+    return _check_lost(translation, course)
+
+
+def _hold(context: RequestContext) -> bool:
+    """Count what a large body becomes in another dialect, which is about as much again; once for all attempts."""
+    if not context.holds_translation:
+        context.holds_translation = context.exchange.hold(context.bytes_in)
+    return context.holds_translation
+
+
+def _open(context: RequestContext, course: Course, at_once: bool = True) -> Passage | Problem:
+    candidate = course.target.candidate
+    request, endpoint = context.request, context.endpoint
+    assert request is not None
+    provider = candidate.provider
+    is_raw = request.operation == "passthrough"
+    dialect = (
+        request.dialect
+        if is_raw
+        else passage.choose(request.dialect, request.operation, provider.dialects, candidate.upstream_model)
+    )
+    if dialect is None:
+        name, what = clean(request.model, 128), endpoint.name
+        return Problem(problems.UNSUPPORTED, f"the model {name!r} cannot be used for {what}", "model")
+    try:
+        return passage.open_passage(
+            request,
+            dialect if is_raw else endpoint.dialect.name,
+            dialect,
+            candidate.upstream_model,
+            provider.quirks,
+            created=context.now_ms // 1000,
+            as_array=endpoint.stream is True and endpoint.dialect.streams_array and not _wants_sse(context),
+            answer_id=context.id,
+            at_once=at_once,
+            drop=candidate.drop,
+            max_tokens=candidate.max_tokens,
+        )
+    except InvalidBodyError as exc:
+        return Problem(problems.INVALID_BODY, str(exc), exc.param)
+
+
+def _check_lost(translation: Passage, course: Course) -> Problem | None:
+    candidate = course.target.candidate
+    if not candidate.strict:
+        return None
+    lost = ", ".join(name for name in translation.dropped if name not in candidate.drop)
+    if lost:
+        return Problem(problems.INVALID_BODY, f"this model refuses what would be lost: {lost}"[:512])
+    return None
+
+
+def _wants_sse(context: RequestContext) -> bool:
+    return paths.query(context.exchange.head.target, b"alt") == b"sse"

@@ -1,0 +1,79 @@
+"""Each stage by itself."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from switchgear.edge import stages
+from switchgear.edge.head_facts import HeadFacts
+
+
+def asked(operation="chat", **headers):
+    sent = {name.replace("_", "-").encode(): value for name, value in headers.items()}
+    return SimpleNamespace(
+        endpoint=SimpleNamespace(operation=operation),
+        exchange=SimpleNamespace(head=SimpleNamespace(headers=sent)),
+        facts=HeadFacts(),
+        client=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("operation", "headers", "is_taken"),
+    [
+        ("chat", {}, True),
+        ("chat", {"content_type": b"application/json; charset=utf-8"}, True),
+        ("chat", {"content_type": b"text/plain"}, False),
+        ("chat", {"content_encoding": b"gzip"}, False),
+        ("chat", {"content_encoding": b"Identity"}, True),
+        ("transcriptions", {"content_type": b"application/json"}, False),
+        ("transcriptions", {"content_type": b"multipart/form-data; boundary=b"}, True),
+        ("passthrough", {"content_type": b"audio/wav"}, True),
+        ("passthrough", {"content_encoding": b"br"}, False),
+        (None, {"content_type": b"text/plain"}, True),
+    ],
+)
+def test_bodies_of_the_paths_own_kind_are_taken(operation, headers, is_taken):
+    context = asked(operation, **headers)
+    problem = stages.check_media_type(None, context)
+    assert (problem is None) is is_taken
+    assert context.facts.is_media_good is (is_taken and operation is not None)
+
+
+def test_claims_are_read_once_per_head():
+    context = asked(user_agent=b"tool/1")
+    stages.read_claims(None, context)
+    assert context.client.tool == "tool/1" and context.facts.client is context.client
+    context.exchange = None
+    stages.read_claims(None, context)
+
+
+@pytest.mark.parametrize(
+    ("client_s", "retry", "total_s", "retries"), [(None, None, 3600.0, 2), (5.0, 1, 5.0, 0), (9e9, 0, 3600.0, 2)]
+)
+def test_a_client_shortens_the_time_and_stops_retries_while_it_retries_itself(client_s, retry, total_s, retries):
+    target = SimpleNamespace(candidate=SimpleNamespace(timeouts=SimpleNamespace(total_s=3600.0)))
+    context = SimpleNamespace(
+        plan=SimpleNamespace(targets=(target, target), route=SimpleNamespace(retries_max=2)),
+        request=SimpleNamespace(operation="chat"),
+        client=SimpleNamespace(timeout_s=client_s, retry=retry),
+    )
+    ready = SimpleNamespace(link=SimpleNamespace(can_open=True), commit=SimpleNamespace(is_recording=True))
+    assert stages.choose(ready, context) is None
+    assert (context.course.total_s, context.course._retries_left, context.course.has_next) == (total_s, retries, True)
+
+
+def test_a_raw_path_is_tried_once():
+    target = SimpleNamespace(candidate=SimpleNamespace(timeouts=SimpleNamespace(total_s=1.0)))
+    context = SimpleNamespace(
+        plan=SimpleNamespace(targets=(target, target), route=SimpleNamespace(retries_max=0)),
+        request=SimpleNamespace(operation="passthrough"),
+        client=SimpleNamespace(timeout_s=None, retry=None),
+    )
+    ready = SimpleNamespace(link=SimpleNamespace(can_open=True), commit=SimpleNamespace(is_recording=True))
+    stages.choose(ready, context)
+    assert not context.course.has_next
+
+
+def test_nothing_is_looked_at_again_while_nothing_changed():
+    assert stages.admit(None, SimpleNamespace(is_stale=False)) is None
