@@ -208,3 +208,77 @@ def _cut(one, sent):
     from msgspec import structs
 
     return structs.replace(one, body=sent)
+
+
+DELTA = b'data: {"choices":[{"index":0,"delta":{"content":"%b"},"finish_reason":null}]}\n\n'
+
+
+def learned():
+    count = TextCount("openai")
+    count.learn(DELTA % b"Hi")
+    return count
+
+
+@pytest.mark.parametrize("text", [b"there", b"[DONE]", b"\\n", "ü".encode(), b"tool: {}"])
+def test_an_event_that_differs_in_its_text_alone_is_known_and_counted(text):
+    count = learned()
+    assert count.repeats(DELTA % text)
+    assert (count.deltas, count.size) == counted("openai", DELTA % text)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        DELTA % b"",
+        DELTA % b'say \\"yes\\"',
+        DELTA % b'x"},"usage":{"prompt_tokens":1},"y":{"z":"',
+        (DELTA % b"Hi").replace(b'"finish_reason":null', b'"finish_reason":"stop"'),
+        (DELTA % b"Hi").replace(b'"index":0', b'"index":1'),
+        (DELTA % b"Hi")[:-1],
+        DELTA % b"Hi" + DELTA % b"there",
+        b"data: [DONE]\n\n",
+        b"",
+        b'"',
+    ],
+)
+def test_any_other_event_is_not(event):
+    count = learned()
+    assert not count.repeats(event)
+    assert (count.deltas, count.size) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [DELTA % b'a \\"', DELTA % b"Hi" + DELTA % b"Hi", (DELTA % b"Hi")[:-1], b'data: {"choices":[]}\n\n', b""],
+)
+def test_what_is_more_than_one_text_or_not_whole_is_not_learned(event):
+    count = TextCount("openai")
+    count.learn(event)
+    assert not count.repeats(event)
+
+
+def test_a_stream_whose_events_differ_otherwise_is_given_up():
+    count = TextCount("openai")
+    for number in range(100):
+        count.learn(b'data: {"n":%d,"choices":[{"delta":{"content":"Hi"}}]}\n\n' % number)
+    assert not count.repeats(b'data: {"n":99,"choices":[{"delta":{"content":"Hi"}}]}\n\n')
+
+
+@pytest.mark.parametrize("dialect", ["openai", "anthropic", "cohere"])
+def test_the_end_of_a_stream_is_seen_after_repeated_events(dialect):
+    event = {
+        "openai": DELTA,
+        "anthropic": b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"%b"}}\n\n',
+        "cohere": b'data: {"type":"content-delta","delta":{"message":{"content":{"text":"%b"}}}}\n\n',
+    }[dialect]
+    end = {
+        "openai": b'data: {"choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":9}}\n\n',
+        "anthropic": b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"input_tokens":1,"output_tokens":9}}\n\n',
+        "cohere": b'data: {"type":"message-end","delta":{"finish_reason":"COMPLETE","usage":{"tokens":{"input_tokens":1,"output_tokens":9}}}}\n\n',
+    }[dialect]
+    meter = Passage(Request({}, dialect, "chat", "m", True), dialect, dialect, 0, False, "id").meter()
+    sent = [event % b"word" for _ in range(20)] + [end]
+    assert [meter.feed(data) for data in sent] == sent
+    assert meter.reading.usage.output_total == 9
+    assert meter.reading.finish_reason is not None
+    assert meter.output_estimate == 20

@@ -326,3 +326,83 @@ def test_header_safety():
     assert not http1.is_safe_header(b"accept", b"a\r\nb")
     assert not http1.is_safe_header(b"ac cept", b"a")
     assert http1.encode_chunk(b"abc") == b"3\r\nabc\r\n"
+
+
+BEGUN = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + http1.encode_chunk(b"first of the stream")
+TEXT = b"data: {}, as an event is"
+PIECES = {
+    "one chunk": http1.encode_chunk(TEXT),
+    "upper-case hex": b"%X\r\n" % 26 + TEXT[:24] + b"ab\r\n",
+    "mixed case": b"1a\r\n" + TEXT[:24] + b"ab\r\n",
+    "leading zero": b"018\r\n" + TEXT + b"\r\n",
+    "extension": b"18;a=b\r\n" + TEXT + b"\r\n",
+    "two chunks": http1.encode_chunk(TEXT) * 2,
+    "half a chunk": http1.encode_chunk(TEXT)[:-3],
+    "the end": http1.LAST_CHUNK,
+    "a chunk and the end": http1.encode_chunk(TEXT) + http1.LAST_CHUNK,
+    "small": http1.encode_chunk(b"x"),
+    "a line end inside": http1.encode_chunk(b"\r\n" + TEXT + b"\r\n"),
+    "prefix 0x": b"0x18\r\n" + TEXT + b"\r\n",
+    "sign": b"+18\r\n" + TEXT + b"\r\n",
+    "underscore": b"1_8\r\n" + TEXT + b"\r\n",
+    "space": b"18 \r\n" + TEXT + b"\r\n",
+    "size too small": b"17\r\n" + TEXT + b"\r\n",
+    "size too large": b"19\r\n" + TEXT + b"\r\n",
+    "no line end": b"18\r\n" + TEXT + b"ab",
+    "bare LF": b"18\n" + TEXT + b"\r\n",
+    "an empty size": b"\r\n" + TEXT + b"\r\n",
+}
+
+
+def taken(pieces, takes):
+    parser = ResponseParser()
+    parser.begin()
+    parser.feed(BEGUN)
+    bodies, by_hand = [parser.take_body()], 0
+    for piece in pieces:
+        whole = parser.take_chunk(piece) if takes else None
+        by_hand += whole is not None
+        try:
+            if whole is None:
+                parser.feed(piece)
+        except ProtocolError:
+            return bodies, "refused", by_hand
+        bodies.append(whole if whole is not None else parser.take_body())
+    return bodies, parser.complete, by_hand
+
+
+@pytest.mark.parametrize("first", PIECES)
+@pytest.mark.parametrize("second", PIECES)
+def test_a_chunk_that_is_read_by_hand_gives_what_llhttp_gives(first, second):
+    pieces = [PIECES[first], PIECES[second], http1.encode_chunk(TEXT)]
+    assert taken(pieces, True)[:2] == taken(pieces, False)[:2]
+
+
+@given(st.lists(st.one_of(st.sampled_from(list(PIECES.values())), st.binary(max_size=40)), max_size=6))
+def test_any_pieces_read_by_hand_give_what_llhttp_gives(pieces):
+    assert taken(pieces, True)[:2] == taken(pieces, False)[:2]
+
+
+def test_events_of_a_stream_are_read_by_hand():
+    assert taken([PIECES["one chunk"], PIECES["upper-case hex"], PIECES["the end"]], True)[1:] == (True, 2)
+
+
+def test_H2_a_chunk_after_the_end_is_not_taken():
+    parser = ResponseParser()
+    parser.begin()
+    parser.feed(BEGUN + http1.LAST_CHUNK)
+    assert parser.take_chunk(http1.encode_chunk(TEXT)) is None
+    with pytest.raises(ProtocolError):
+        parser.feed(http1.encode_chunk(TEXT))
+
+
+def test_tiny_chunks_without_end_are_refused_whatever_came_before_them():
+    parser = ResponseParser()
+    parser.begin()
+    parser.feed(BEGUN)
+    for _ in range(100):
+        assert parser.take_chunk(http1.encode_chunk(b"y" * 1_000)) is not None
+    tiny = http1.encode_chunk(b"y") * 1_000
+    with pytest.raises(ProtocolError, match="framing"):
+        for _ in range(200):
+            parser.feed(tiny)

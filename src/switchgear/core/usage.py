@@ -63,10 +63,9 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
     def is_sane(self) -> bool:
         """Tell whether every count lies in [0, TOKENS_MAX]; control believes no other."""
-        for value in msgspec.structs.astuple(self):
-            if value is not None and not 0 <= value <= TOKENS_MAX:
-                return False
-        return True
+        values = set(msgspec.structs.astuple(self))
+        values.discard(None)
+        return not values or (min(values) >= 0 and max(values) <= TOKENS_MAX)
 
 
 class Other(msgspec.Struct, frozen=True, array_like=True):

@@ -214,7 +214,7 @@ def check_text(body: bytes) -> None:
             raise JsonRefusedError(f"the body is not UTF-8 (byte {exc.start})") from None
 
 
-def check_duplicates(body: bytes, watched: tuple[bytes, ...]) -> None:
+def check_duplicates(body: bytes, watched: Collection[bytes]) -> None:
     """Refuse a duplicate of a watched top-level key (spelled as `"name"` in bytes).
 
     A repeated byte sequence alone is no proof (it may stand in a message), so only then the keys are collected.

@@ -373,9 +373,13 @@ class StreamMeter:
     def feed(self, data: bytes) -> bytes:
         """Process bytes. Raises ProtocolError for an event that is too large."""
         splitter = self._splitter
-        if self._read_id and splitter.is_between and data.endswith(_BOUNDARY) and not self._has_news(data):
-            self.text.add(data)
-            return data
+        if splitter.is_between and self._read_id:
+            if self.text.repeats(data):
+                return data
+            if data.endswith(_BOUNDARY) and not self._has_news(data):
+                self.text.add(data)
+                self.text.learn(data)
+                return data
         events = splitter.feed(data)
         return b"".join([event for event in events if self._keep(event)])
 

@@ -158,10 +158,14 @@ class Listener:
 
     def feed(self, data: bytes) -> bytes:
         """Return the bytes for the client. Raises ProtocolError for an event that is too large."""
-        events = self._splitter.feed(data)
-        ears, count = self._ears, self.text.add
+        splitter, text = self._splitter, self.text
+        if splitter.is_between and text.repeats(data):
+            self.last_event = data
+            return data
+        events = splitter.feed(data)
+        ears = self._ears
         for event in events:
-            count(event)
+            text.add(event)
             for news in ears.news:
                 if news in event:
                     self._pending = b""
@@ -170,6 +174,8 @@ class Listener:
             else:
                 if ears.lazy is not None and ears.lazy in event:
                     self._pending = event
+                else:
+                    text.learn(event)
         if events:
             self.last_event = events[-1]
         return events[0] if len(events) == 1 else b"".join(events)

@@ -53,6 +53,7 @@ _WATCHED = (
     b'"inferenceConfig"',
 )
 _WATCHED_NAMES = frozenset(name.strip(b'"').decode() for name in _WATCHED)
+_SPELLED = {name.strip(b'"').decode(): name for name in _WATCHED}
 # What is decoded to be judged; none of it is large in an honest body.
 _OBJECTS = frozenset(
     {
@@ -225,7 +226,8 @@ def decode_fields(body: bytes) -> dict[str, Raw]:
         json_guard.check_depth(body)
         json_guard.check_text(body)
         fields = _decode_body(body)
-        json_guard.check_duplicates(body, _WATCHED)
+        # A key that stands twice is one of those that were decoded.
+        json_guard.check_duplicates(body, [_SPELLED[name] for name in _WATCHED_NAMES & fields.keys()])
     except _REFUSED as exc:
         raise _refusal(exc) from None
     return fields

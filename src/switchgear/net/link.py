@@ -95,6 +95,11 @@ class LinkStream:
             self.owner.on_fail(_decode_fail(payload))
 
     @guarded(fault)
+    def receive_more(self, payload: bytes) -> None:
+        """A piece in the middle of the body came."""
+        self.owner.on_body(payload, False)
+
+    @guarded(fault)
     def lose(self) -> None:
         """The link ended."""
         self.owner.on_fail(frames.Fail("vault_lost", "the inner gate went away", True))
@@ -262,13 +267,16 @@ class VaultLink(asyncio.Protocol):
     @guarded(_fault)
     def data_received(self, data: bytes) -> None:
         """Asyncio: frames came."""
+        streams = self._streams
         try:
             for kind, stream_id, flags, payload in self._decoder.feed(data):
-                if kind not in _OF_STREAMS:
+                stream = streams.get(stream_id)
+                if kind == _DATA and not flags:
+                    if stream is not None:
+                        stream.receive_more(payload)
+                elif kind not in _OF_STREAMS:
                     self._receive(kind, stream_id, payload)
-                    continue
-                stream = self._streams.get(stream_id)
-                if stream is not None:
+                elif stream is not None:
                     ended = bool(flags & END)
                     if ended or kind == _FAIL:
                         del self._streams[stream_id]

@@ -268,9 +268,9 @@ class Exchange:
 
     def write(self, data: bytes) -> None:
         """Send a piece of a streamed answer. An empty one is nothing: as a chunk it would be the terminator (H6)."""
-        if not data:
-            return
-        self.connection.write(http1.encode_chunk(data) if self._chunked else data)
+        transport = self.connection._transport
+        if data and transport is not None:
+            transport.write(http1.encode_chunk(data) if self._chunked else data)
 
     def end(self) -> None:
         """End a streamed answer well."""

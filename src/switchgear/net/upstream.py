@@ -166,6 +166,9 @@ class UpstreamConnection(asyncio.Protocol):
         """Asyncio: bytes came."""
         parser, receiver = self._parser, self._receiver
         self._last_s = self._pool.now_s
+        if receiver is not None and (piece := parser.take_chunk(data)) is not None:
+            receiver.on_data(None, piece, False)
+            return
         try:
             parser.feed(data)
         except ProtocolError as exc:

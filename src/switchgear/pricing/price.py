@@ -268,6 +268,10 @@ UNIT_PRICES: dict[Unit, tuple[str, int]] = {
 """Unit → how its price is called, and for how many it is."""
 
 
+_ALL = tuple(range(len(METERS)))
+_INPUT, _OUTPUT = METERS.index("input"), METERS.index("output")
+
+
 class Meterer:
     """The cost of a plain request, fast: rates are looked up once per price. One per resolved plan.
 
@@ -302,10 +306,16 @@ class Meterer:
         ):
             computed = cost(self.price, usage, tier, units)
             return None if computed is None else computed.nanousd
+        counts = msgspec.structs.astuple(usage)
+        if usage.input is not None and usage.output is not None and counts.count(None) == len(counts) - 2:
+            meters: tuple[int, ...] = (_INPUT, _OUTPUT)  # most answers have no other
+        else:
+            meters = _ALL
         total = 0
-        for rate, quantity in zip(rates, msgspec.structs.astuple(usage), strict=True):
-            if quantity:
+        for at in meters:
+            if counts[at]:
+                rate = rates[at]
                 if rate is None:
                     return None
-                total += rate * quantity
+                total += rate * counts[at]
         return round_half_even(total, MTOK)

@@ -20,7 +20,8 @@ from switchgear.wire.records import Kind
 SEGMENT_BYTES = 16 * 1024 * 1024
 BACKLOG_BYTES_MAX = 8 * 1024**3
 DISK_SHARE_MAX = 0.2
-RECORD_BYTES_MAX = records.SETTLE_BYTES_MAX + records.HEADER.size
+HEADER_BYTES = records.HEADER.size
+RECORD_BYTES_MAX = records.SETTLE_BYTES_MAX + HEADER_BYTES
 
 
 class SpoolWriter:
@@ -78,20 +79,21 @@ class SpoolWriter:
 
     def append(self, kind: int, payload: bytes) -> None:
         """Buffer a record; `commit` writes it. Starts a new segment when this one is full."""
-        size = len(payload) + records.HEADER.size
-        self._make_room(size)
-        self._buffer.append(records.frame(self._seed, self._offset, kind, self._sequence, payload))
+        record = records.frame(self._seed, self._make_room(len(payload)), kind, self._sequence, payload)
+        self._buffer.append(record)
         self._unsynced.append((kind, payload))
-        self._offset += size
+        self._offset += len(record)
         self._sequence += 1
 
-    def _make_room(self, size: int) -> None:
-        if self._offset + size > self._segment_bytes:
+    def _make_room(self, payload_bytes: int) -> int:
+        """Return where a record will stand that is written now."""
+        if self._offset + payload_bytes + HEADER_BYTES > self._segment_bytes:
             self._rotate()
+        return self._offset
 
     def reserve(self, request_id: str, payload: bytes) -> None:
         """Buffer a reservation. Raises SpoolFullError when its settlement might not fit any more."""
-        need = (len(self._open) + 1) * RECORD_BYTES_MAX + len(payload) + records.HEADER.size
+        need = (len(self._open) + 1) * RECORD_BYTES_MAX + len(payload) + HEADER_BYTES
         if need > self._segment_bytes - self._offset + (self._segment_bytes if self._next_ready else 0):
             raise SpoolFullError("no room in the spool")
         self.append(Kind.RESERVE, payload)
@@ -99,14 +101,14 @@ class SpoolWriter:
 
     def spare(self, payload: bytes) -> bool:
         """Tell whether a record fits beside the settlements of all that is open: for what may as well be left out."""
-        need = len(self._open) * RECORD_BYTES_MAX + len(payload) + records.HEADER.size
+        need = len(self._open) * RECORD_BYTES_MAX + len(payload) + HEADER_BYTES
         return need <= self._segment_bytes - self._offset + (self._segment_bytes if self._next_ready else 0)
 
     def settle(self, request_id: str, payload: bytes) -> None:
         """Buffer the settlement of an open reservation. Raises KeyError for any other."""
         # Room first: a segment that begins here must begin with this reservation, or whoever reads it alone (a successor
         # after a crash, control after its restart) would not know what the settlement settles.
-        self._make_room(len(payload) + records.HEADER.size)
+        self._make_room(len(payload))
         del self._open[request_id]
         if self._more:
             self._more.pop(request_id, None)
@@ -125,19 +127,24 @@ class SpoolWriter:
 
     def commit(self) -> None:
         """Write what is buffered. Raises OSError; a short write is truncated back and may be tried again."""
-        if not self._buffer:
+        buffer = self._buffer
+        if not buffer:
             return
-        data = self._buffer[0] if len(self._buffer) == 1 else b"".join(self._buffer)
-        done = 0
+        data = buffer[0] if len(buffer) == 1 else b"".join(buffer)
+        if (done := os.pwrite(self._fd, data, self._written)) != len(data):
+            self._write_rest(data, done)
+        buffer.clear()
+        self._written += len(data)
+
+    def _write_rest(self, data: bytes, done: int) -> None:
+        """Write what the kernel did not take at once."""
         try:
             while done < len(data):
-                done += os.pwrite(self._fd, data[done:] if done else data, self._written + done)
+                done += os.pwrite(self._fd, data[done:], self._written + done)
         except OSError:
             # Zero what was half written, so that a reader waits instead of finding a torn record in the middle.
             os.pwrite(self._fd, bytes(done), self._written)
             raise
-        self._buffer.clear()
-        self._written += len(data)
 
     @property
     def open_count(self) -> int:

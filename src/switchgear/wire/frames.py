@@ -18,7 +18,10 @@ PROTOCOL_VERSION = 1
 PAYLOAD_BYTES_MAX = 65_536
 HEADER = struct.Struct("<IIBBH")
 _pack = HEADER.pack
-_unpack = HEADER.unpack_from
+_WORD = struct.Struct("<III")
+"""The same twelve bytes, with type, flags and what is reserved as one number."""
+_pack_word = _WORD.pack
+_unpack = _WORD.unpack_from
 _SIZE = HEADER.size
 
 
@@ -55,7 +58,8 @@ class Flags(IntFlag):
 
 
 END = int(Flags.END)
-_TYPES = frozenset(int(kind) for kind in FrameType)
+_WORDS = {int(kind) | flags << 8: (int(kind), flags) for kind in FrameType for flags in (0, END)}
+"""Type and flags of each frame that may come, by the last number of its header."""
 
 
 def link_token(key: bytes, role: str, run_id: str) -> str:
@@ -139,7 +143,7 @@ encode_payload = msgspec.msgpack.Encoder().encode
 
 def encode(kind: int, stream: int, payload: bytes, flags: int = 0) -> bytes:
     """Build a frame. The payload must be at most 64 KiB."""
-    return _pack(len(payload), stream, kind, flags, 0) + payload
+    return _pack_word(len(payload), stream, kind | flags << 8) + payload
 
 
 def encode_with_head(kind: int, stream: int, head: bytes, body: bytes, flags: int = 0) -> bytes:
@@ -176,14 +180,17 @@ class Decoder:
             self._tail = b""
         frames: list[tuple[int, int, int, bytes]] = []
         position, size = 0, len(data)
-        while size - position >= _SIZE:
-            length, stream, kind, flags, reserved = _unpack(data, position)
-            if length > PAYLOAD_BYTES_MAX or kind not in _TYPES or reserved or flags & ~END:
-                raise FrameError(f"unknown frame: type {kind}, flags {flags}, {length} bytes")
-            end = position + _SIZE + length
+        last = size - _SIZE
+        while position <= last:
+            length, stream, word = _unpack(data, position)
+            if length > PAYLOAD_BYTES_MAX or word not in _WORDS:
+                raise FrameError(f"unknown frame: type {word & 255}, flags {word >> 8 & 255}, {length} bytes")
+            start = position + _SIZE
+            end = start + length
             if end > size:
                 break
-            frames.append((kind, stream, flags, data[position + _SIZE : end]))
+            kind, flags = _WORDS[word]
+            frames.append((kind, stream, flags, data[start:end]))
             position = end
         if position < size:
             self._tail = data[position:]

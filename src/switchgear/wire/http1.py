@@ -18,6 +18,8 @@ from switchgear.core.problems import Case
 
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"DELETE", b"OPTIONS", b"PUT", b"PATCH"})
 OVERHEAD_BYTES_MAX = 65_536  # chunk sizes, extensions and trailers of one message, everything that is not body
+CHUNK_FRAMING_BYTES = 12
+"""More than the longest size that `take_chunk` reads, and two line ends: a chunk that carries as much outweighs its framing."""
 INFORMATIONAL_MAX = 8  # 1xx responses before the real one
 
 _FIELD_NAME = re.compile(rb"[!#$%&'*+.^`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2 token, without "_" (WSGI-style confusion)
@@ -474,14 +476,13 @@ class ResponseParser:
 
     __slots__ = (
         "_body",
-        "_body_bytes",
         "_busy",
+        "_excess",
         "_headers",
         "_informational",
+        "_is_between",
         "_is_final",
         "_parser",
-        "_raw",
-        "_status",
         "complete",
         "head",
         "head_bytes_max",
@@ -499,9 +500,11 @@ class ResponseParser:
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._informational = 0
-        self._raw = 0
-        self._body_bytes = 0
+        self._excess = 0
+        """Bytes that came, less twice those of the body: what is framing and not outweighed by what it carries."""
         self._is_final = False
+        self._is_between = False
+        """True when a chunk has ended and none has begun."""
 
     def close(self) -> None:
         """Let go of everything, as `RequestParser.close` does."""
@@ -522,7 +525,7 @@ class ResponseParser:
         """Process received bytes. Raises ProtocolError; the connection must be closed then."""
         if not self._busy:
             raise ProtocolError("bytes from the upstream without a request")
-        self._raw += len(data)
+        self._excess += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -533,12 +536,31 @@ class ResponseParser:
             raise
         except httptools.HttpParserError as exc:
             raise ProtocolError(f"malformed response: {exc}") from None
-        if self.head is None and self._raw > self.head_bytes_max:
-            raise ProtocolError("the response head is too large")
-        if self._raw - self._body_bytes > self.head_bytes_max + OVERHEAD_BYTES_MAX + self._body_bytes:
-            raise ProtocolError("chunk framing is larger than the body it carries")
+        if self._excess > self.head_bytes_max:
+            self._check_excess()
         if self.complete:
             self._busy = False
+
+    def _check_excess(self) -> None:
+        if self.head is None:
+            raise ProtocolError("the response head is too large")
+        if self._excess > self.head_bytes_max + OVERHEAD_BYTES_MAX:
+            raise ProtocolError("chunk framing is larger than the body it carries")
+
+    def take_chunk(self, data: bytes) -> bytes | None:
+        """Return the body of received bytes that are one whole chunk in the middle of a body, which is how events of a stream
+        come; None for all others, which are to be fed. Its framing is read here, so that llhttp stays between two chunks."""
+        if not self._is_between:
+            return None
+        at = data.find(b"\r\n", 0, CHUNK_FRAMING_BYTES)
+        size = len(data) - at - 4
+        # RFC 9112 §7.1: chunk-size is 1*HEXDIG. Written so, in either case, it is this very size and nothing else.
+        if at < 0 or size < CHUNK_FRAMING_BYTES or data[-2:] != b"\r\n":
+            return None
+        if data[:at] != b"%x" % size and data[:at] != b"%X" % size:
+            return None
+        self._excess += at + 4 - size
+        return data[at + 2 : -2]
 
     def eof(self) -> bool:
         """The connection ended. Returns True when that completes the response (a body without a length)."""
@@ -600,11 +622,20 @@ class ResponseParser:
 
     def on_body(self, data: bytes) -> None:
         """llhttp: body bytes."""
-        self._body_bytes += len(data)
+        self._excess -= 2 * len(data)
         self._body.append(data)
+
+    def on_chunk_header(self) -> None:
+        """llhttp: a chunk begins; it may be the last."""
+        self._is_between = False
+
+    def on_chunk_complete(self) -> None:
+        """llhttp: a chunk has ended."""
+        self._is_between = True
 
     def on_message_complete(self) -> None:
         """llhttp: a message ends; only a final one completes the response."""
+        self._is_between = False
         if self._is_final:
             self.complete = True
 
@@ -640,12 +671,14 @@ STATUS_LINES: dict[int, bytes] = {
     status: b"HTTP/1.1 %d %s\r\n" % (status, REASONS.get(status, b"Status")) for status in range(100, 600)
 }
 LAST_CHUNK = b"0\r\n\r\n"
+_SIZE_LINES = tuple(b"%x\r\n" % size for size in range(1_024))
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def encode_chunk(data: bytes) -> bytes:
     """Frame non-empty bytes as one chunk (RFC 9112 §7.1)."""
-    return b"%x\r\n%b\r\n" % (len(data), data)
+    size = len(data)
+    return (_SIZE_LINES[size] if size < len(_SIZE_LINES) else b"%x\r\n" % size) + data + b"\r\n"
 
 
 def is_safe_header(name: bytes, value: bytes) -> bool:

@@ -24,7 +24,7 @@ class Splitter:
     """Cuts a byte stream at event boundaries without changing a byte. Each byte is looked at once, however small the pieces
     are in which an event comes."""
 
-    __slots__ = ("_pieces", "_size", "_tail", "event_bytes_max")
+    __slots__ = ("_pieces", "_size", "_tail", "event_bytes_max", "is_between")
 
     def __init__(self, event_bytes_max: int = EVENT_BYTES_MAX) -> None:
         self._tail = b""
@@ -32,6 +32,8 @@ class Splitter:
         self._pieces: list[bytes] = []
         self._size = 0
         self.event_bytes_max = event_bytes_max
+        self.is_between = True
+        """True when no event has begun; `tail` would join the pieces of one, which costs its size each time."""
 
     @property
     def tail(self) -> bytes:
@@ -41,11 +43,6 @@ class Splitter:
             self._pieces.clear()
             self._size = 0
         return self._tail
-
-    @property
-    def is_between(self) -> bool:
-        """True when no event has begun; `tail` would join the pieces of one, which costs its size each time."""
-        return not self._tail and not self._pieces
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the events that these bytes complete, each with its boundary.
@@ -70,6 +67,7 @@ class Splitter:
             self._size += len(tail) - BOUNDARY_BYTES
             tail = tail[-BOUNDARY_BYTES:]
         self._tail = tail
+        self.is_between = not tail and not self._pieces
         if self._size + len(tail) > self.event_bytes_max:
             raise ProtocolError(f"an event is over {self.event_bytes_max} bytes")
         return events
