@@ -124,13 +124,13 @@ def test_a_fault_of_one_attempt_ends_it_and_neither_its_link_nor_the_others():
     async def scenario(made, link, transport, reports):
         link.data_received(hello() + opening(1, 2, b"{}", True))
         assert len(made.pool.asked) == 1
-        made.meter = None  # whatever comes next cannot be dispatched
+        made.prepare = None  # whatever comes next cannot be dispatched
         link.data_received(opening(2, 2, b"{}", True))
         (fail,) = fails(await frames_of(transport))
         assert (fail.reason, fail.dispatched) == ("internal", False) and "TypeError" not in fail.message
         assert list(link.attempts) == [1] and not transport.aborted
         assert made.guard.faults == 1 and made.guard.said[0][1]["request_id"] == "r1-1"
-        del made.meter
+        del made.prepare
         made.pool.asked[0][1](Failure("connect", "no", False))
         (fail,) = fails(await frames_of(transport))
         assert fail.reason == "connect" and made.held.total == 0

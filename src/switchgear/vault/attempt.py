@@ -12,6 +12,7 @@ from switchgear.core.guard import Guard, guarded
 from switchgear.net.held import Held
 from switchgear.net.link import BODY_FRAME_BYTES, WINDOW_BYTES
 from switchgear.net.upstream import INTERNAL, Deadlines, Failure, Pool, UpstreamConnection
+from switchgear.providers.endpoint import Endpoint
 from switchgear.vault import egress
 from switchgear.vault.box import Opened
 from switchgear.vault.minter import Minter
@@ -42,10 +43,6 @@ class AttemptService(Protocol):
 
     def prepare(self, raw: msgspec.Raw) -> "tuple[Opened, bytes, KnownRoute]":
         """Judge a route. Raises RefusedError."""
-        ...
-
-    def meter(self, opened: Opened) -> egress.Meter:
-        """Return the use of a credential."""
         ...
 
     def send_after_journal(self, attempt: "Attempt", connection: UpstreamConnection, request: list[bytes]) -> None:
@@ -85,18 +82,33 @@ class AttemptLink(Protocol):
         ...
 
 
+_DATA = int(FrameType.DATA)
+
+
 class KnownRoute:
-    """A route that was judged: the credential it uses, the head it gives, its deadlines."""
+    """A route that was judged: the credential it uses, the head it gives, its deadlines, what connections may be used."""
 
-    __slots__ = ("connect_s", "deadlines", "deployment", "head", "opened", "route")
+    __slots__ = ("connect_s", "deadlines", "deployment", "head", "meter", "opened", "place", "route")
 
-    def __init__(self, route: frames.Route, opened: Opened | None, head: bytes) -> None:
+    def __init__(
+        self, route: frames.Route, opened: Opened | None, head: bytes, meter: egress.Meter | None = None
+    ) -> None:
         self.route = route
         self.deployment = route.deployment
         self.connect_s = route.connect_s
         self.deadlines = Deadlines(route.connect_s, route.first_byte_s, route.idle_s, route.total_s)
         self.opened = opened
         self.head = head
+        self.meter = meter
+        """The use of the credential, under whichever version."""
+        self.place = None if opened is None else place_of(opened)
+        """The pool's key."""
+
+
+def place_of(opened: Opened) -> tuple[str, int, Endpoint]:
+    """Return under what the pool keeps a credential's connections: who is at the other end, and what they were told."""
+    context = opened.item.context
+    return opened.item.id, context.version, context.endpoint
 
 
 NO_ROUTE = KnownRoute(frames.Route("", "", "", [], 0, 0, 0, 0), None, b"")
@@ -260,7 +272,8 @@ class Attempt:
         except (*UNREADABLE, RefusedError, UnicodeEncodeError) as exc:
             self.fail(Failure("refused", str(exc), False))
             return
-        over = service.meter(opened).begin(service.pool.now_s)
+        assert route.meter is not None
+        over = route.meter.begin(service.pool.now_s)
         if over is not None:
             self.fail(Failure("overloaded", over, False))
             return
@@ -289,15 +302,14 @@ class Attempt:
         if self._body_bytes <= JOIN_BYTES_MAX:
             request = [b"".join(request)]  # one write; a large body is not copied for it
         self._body.clear()
-        endpoint = opened.item.context.endpoint
-        key = (opened.item.id, opened.item.context.version, endpoint)
-        connection = self._connection = service.pool.take(key)
+        connection = self._connection = service.pool.take(route.place)
         if connection is not None:
             connection.connect_ms = None
             self.connected(connection, request)
         else:
             waiting = _Waiting(self, request)
-            service.pool.connect(key, endpoint, route.connect_s, waiting.connected, self.fail)
+            endpoint = opened.item.context.endpoint
+            service.pool.connect(route.place, endpoint, route.connect_s, waiting.connected, self.fail)
 
     def take(self, connection: UpstreamConnection) -> None:
         """Know the connection, so that it ends with a fault of this attempt."""
@@ -352,6 +364,9 @@ class Attempt:
     def on_data(self, head: ResponseHead | None, body: bytes, complete: bool) -> None:
         """Receiver: response bytes."""
         self._received += len(body)
+        if head is None and not complete and self._error_body is None:
+            self._pass_on(body)
+            return
         if head is not None:
             self._status = head.status
             self._head = head
@@ -391,6 +406,19 @@ class Attempt:
         self._window -= len(body)
         if (self._window <= 0 or link.is_blocked) and connection is not None:
             connection.pause()
+
+    def _pass_on(self, body: bytes) -> None:
+        """A piece in the middle of an answer."""
+        assert self._opened is not None
+        body, self._tail = self._opened.redactor.stream(self._tail, body, False)
+        link, size = self._link, len(body)
+        if size > BODY_FRAME_BYTES:
+            self._queue_data(body, 0)
+        elif size:
+            link.queue_soon(frames.encode(_DATA, self.id, body))
+        self._window -= size
+        if (self._window <= 0 or link.is_blocked) and self._connection is not None:
+            self._connection.pause()
 
     def _queue_data(self, body: bytes, ended: int) -> None:
         link = self._link
@@ -471,8 +499,8 @@ class Attempt:
             service.held.give(self._link.name, self._kept)
             self._kept = 0
         self._link.attempts.pop(self.id, None)
-        if self._opened is not None:
-            service.meter(self._opened).end(self._sent_bytes + self._received)
+        if self._opened is not None and (meter := self.route.meter) is not None:
+            meter.end(self._sent_bytes + self._received)
         if self.dispatched:
             service.journal_done(self.message.attempt_id, self._status, reason, self._received, self._sent_bytes)
 

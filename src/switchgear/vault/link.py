@@ -210,13 +210,17 @@ class VaultSideLink(asyncio.Protocol):
         self._out.append(frame)
 
     def queue_soon(self, frame: bytes) -> None:
-        """Queue a frame for this turn's write, or for one within GATHER_S when the last write was just now."""
+        """Write a piece of a stream, which no record precedes: at once, or within GATHER_S when the last write was just now;
+        behind what is queued already."""
         if not self._out:
-            if self.service.loop_s() - self._flushed_s > GATHER_S:
-                self.service.flush_later(self)
-            else:
-                self._is_gathering = True
-                self.service.flush_gathered_later(self)
+            now_s = self.service.loop_s()
+            if now_s - self._flushed_s > GATHER_S:
+                self._flushed_s = now_s
+                if self._transport is not None:
+                    self._transport.write(frame)
+                return
+            self._is_gathering = True
+            self.service.flush_gathered_later(self)
         self._out.append(frame)
 
     def flush_gathered(self) -> None:

@@ -101,8 +101,8 @@ class VaultService:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_unix_server(lambda: VaultSideLink(self), sock=sock)
 
-    def meter(self, opened: Opened) -> egress.Meter:
-        """Return the use of a credential."""
+    def _meter(self, opened: Opened) -> egress.Meter:
+        """Return the use of a credential, with its ceilings as they are now."""
         meter = self._meters.get(opened.item.id)
         if meter is None:
             meter = self._meters[opened.item.id] = egress.Meter(opened.item.ceilings)
@@ -132,7 +132,7 @@ class VaultService:
             opened = self.box.find(route.deployment)
             if opened is None:
                 raise RefusedError(f"no active credential for {route.deployment[:128]!r}")
-            known = KnownRoute(route, opened, egress.build_head(route, opened))
+            known = KnownRoute(route, opened, egress.build_head(route, opened), self._meter(opened))
             if len(self._routes) >= ROUTES_MAX:
                 self._routes.clear()
             if len(encoded) <= ROUTE_BYTES_MAX:
