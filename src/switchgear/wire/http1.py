@@ -130,7 +130,8 @@ class RequestParser:
         self._blank = False
         """An empty line came before this head: one is ignored."""
         self._head: RequestHead | None = None
-        self._memo: tuple[bytes, bytes] | None = None
+        self._memo: tuple[bytes, int, bytes, int] | None = None
+        """What stands before and after the digits of the last head's content-length, each with its length."""
         self._memo_head: RequestHead | None = None
         self._direct = False
         self._remaining: int | None = 0
@@ -194,12 +195,15 @@ class RequestParser:
     def _feed_repeated(self, data: bytes) -> bytes | None:
         """Take a head that repeats the last one but for the digits of its content-length; None when it does not."""
         memo, known = self._memo, self._memo_head
-        if memo is None or known is None or not data.startswith(memo[0]):
+        if memo is None or known is None:
             return None
-        at = len(memo[0])
+        before, at, after, after_bytes = memo
+        if data[:at] != before:
+            return None
         end = data.find(b"\r\n", at)
         digits = data[at:end]
-        if not 0 < len(digits) < 10 or not digits.isdigit() or not data.startswith(memo[1], end):
+        rest = end + after_bytes
+        if not digits.isdigit() or len(digits) > 9 or data[end:rest] != after:
             return None
         length = int(digits)
         if length > self._limits.body_bytes_max:
@@ -224,12 +228,12 @@ class RequestParser:
         )
         if self._complete:
             self._finish()
-        return data[end + len(memo[1]) :]
+        return data[rest:]
 
     def _remember(self, head: bytes, parsed: RequestHead) -> None:
         match = _LENGTH_LINE.search(head)
         if match is not None and parsed.body_length is not None:
-            self._memo = (head[: match.start(1)], head[match.end(1) :])
+            self._memo = (head[: match.start(1)], match.start(1), head[match.end(1) :], len(head) - match.end(1))
             self._memo_head = parsed
 
     def _feed_head(self, data: bytes) -> bytes:
@@ -272,6 +276,10 @@ class RequestParser:
 
     def _feed_body(self, data: bytes) -> bytes:
         remaining = self._remaining
+        if remaining == len(data) and self._direct:
+            self._sink.on_body(data)
+            self._finish()
+            return b""
         if remaining is None:
             self._raw += len(data)
             self._parse(data)
