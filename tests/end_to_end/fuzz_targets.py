@@ -91,8 +91,7 @@ def fuzz_sse(data):
                 found += splitter.feed(piece)
         except ProtocolError:
             return None
-        # Empty lines alone dispatch nothing (WHATWG HTML §9.2.6): a cut among them may make an event of them.
-        return [text for event in found if (text := sse.event_data(event)) is not None]
+        return [sse.event_data(event) for event in found], b"".join(found) + splitter.tail
 
     whole, cut = events([data]), events(_halves(data))
     assert whole == cut or whole is None or cut is None

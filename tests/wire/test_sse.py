@@ -39,3 +39,27 @@ def test_an_endless_event_is_refused():
     splitter = Splitter(event_bytes_max=100)
     with pytest.raises(ProtocolError):
         splitter.feed(b"data: " + b"a" * 200)
+
+
+@given(st.lists(st.sampled_from([b"\n", b"\r\n", b"\r", b"data: a", b": x", b"\n\n"]), max_size=30), st.integers(0, 60))
+def test_any_cut_gives_the_same_events_also_among_empty_lines(parts, at):
+    stream = b"".join(parts)
+    whole, cut = split(stream), split(stream[:at], stream[at:])
+    assert [event_data(event) for event in cut[0]] == [event_data(event) for event in whole[0]]
+    assert b"".join(cut[0]) + cut[1] == stream
+
+
+def test_empty_lines_after_an_event_are_no_event():
+    splitter = Splitter()
+    assert splitter.feed(b"data: a\n\n") == [b"data: a\n\n"]
+    assert splitter.feed(b"\n\n") == []
+    assert not splitter.is_between
+    assert splitter.feed(b"\ndata: b\n\n") == [b"\n\n\ndata: b\n\n"]
+    assert splitter.is_between
+
+
+def test_a_stream_of_empty_lines_alone_is_bounded():
+    splitter = Splitter(event_bytes_max=5_000)
+    with pytest.raises(ProtocolError):
+        for _ in range(6):
+            assert splitter.feed(b"\n" * 1_000) == []

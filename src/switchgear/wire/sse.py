@@ -18,6 +18,7 @@ TAIL_BYTES_MAX = 1_024
 _BOUNDARY = re.compile(rb"(?:\r\n\r\n|\n\n|\r\r(?!\n)|\n\r\n|\r\n\n)[\r\n]*")
 """With the empty lines that follow: each would be an event of its own, and a megabyte can hold a million."""
 _LINE = re.compile(rb"\r\n|\n|\r")
+_LINE_ENDS = (b"\r", b"\n")
 
 
 class Splitter:
@@ -54,7 +55,9 @@ class Splitter:
         limit = len(buffer) - 1 if buffer.endswith(b"\r") else len(buffer)
         events: list[bytes] = []
         start = 0
-        for match in _BOUNDARY.finditer(buffer, 0, limit):
+        # Empty lines after an event that was given already are no event: they go with the next one.
+        skipped = len(buffer) - len(buffer.lstrip(b"\r\n")) if buffer[:1] in _LINE_ENDS else 0
+        for match in _BOUNDARY.finditer(buffer, skipped, limit):
             events.append(buffer[start : match.end()])
             start = match.end()
         if self._pieces and events:
