@@ -277,6 +277,8 @@ HOSTILE = {
     "two_lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
     "te_and_cl": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "te_list": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "te_twice": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "control_in_a_repeated_name": b"HTTP/1.1 200 OK\r\nX: a\r\nX: \x01b\r\nContent-Length: 0\r\n\r\n",
     "switching": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
     "informational_storm": b"HTTP/1.1 103 Early Hints\r\n\r\n" * 9 + ANSWER,
     "not_http": b"<html>",
@@ -288,6 +290,12 @@ HOSTILE = {
 def test_H2_hostile_responses_are_errors(name):
     with pytest.raises(ProtocolError):
         respond(HOSTILE[name])
+
+
+def test_a_repeated_name_keeps_all_its_values():
+    parser, body = respond(b"HTTP/1.1 200 OK\r\nX: a\r\nX: b\r\nContent-Length: 3\r\n\r\nabc")
+    assert parser.complete and body == b"abc"
+    assert [value for name, value in parser.head.headers if name == b"x"] == [b"a", b"b"]
 
 
 def test_H2_bytes_without_a_request_are_an_error():

@@ -295,7 +295,7 @@ def _judge(fields: dict[str, Raw], dialect: str, operation: str, model: str | No
         model = _typed(_decode_str, raw, "model")
     elif shape.has_model:
         fields["model"] = Raw(encode(model))
-    if shape.required and not any(name in fields for name in shape.required):
+    if shape.required and fields.keys().isdisjoint(shape.required):
         raise InvalidBodyError(f"missing required parameter: {shape.required[0]!r}", shape.required[0])
     if stream is None:
         stream = bool(_typed(_decode_bool, fields["stream"], "stream")) if "stream" in fields else False

@@ -23,7 +23,8 @@ STREAMS_PER_LINK_MAX = 20_000
 LINK_BUFFER_BYTES = 8 * 1024 * 1024
 OPEN_BYTES_EASY = 2_048
 """What an attempt may be opened with uncounted: 40 MB for all streams of a link."""
-OF_EDGES = frozenset({FrameType.OPEN, FrameType.BODY, FrameType.CANCEL, FrameType.WINDOW})
+_OPEN, _BODY, _WINDOW = int(FrameType.OPEN), int(FrameType.BODY), int(FrameType.WINDOW)
+OF_EDGES = frozenset({_OPEN, _BODY, _WINDOW, int(FrameType.CANCEL)})
 GATHER_S = 0.004
 """For how long a piece of a stream waits for others, when its link was written to a moment ago. Under load one write then carries
 events of several streams; an event that comes alone never waits."""
@@ -163,7 +164,7 @@ class VaultSideLink(asyncio.Protocol):
         if kind not in OF_EDGES:
             raise FrameError(f"unexpected frame type {kind}")
         attempt = self.attempts.get(stream_id)
-        if kind == FrameType.OPEN:
+        if kind == _OPEN:
             if attempt is not None or stream_id == 0 or len(self.attempts) >= STREAMS_PER_LINK_MAX:
                 raise FrameError("a stream is opened twice, or too many are open")
             head, body = frames.split_head(payload)
@@ -176,9 +177,9 @@ class VaultSideLink(asyncio.Protocol):
                 attempt.add_body(body, bool(flags & END))
         elif attempt is None:
             return  # a frame that crossed the stream's end
-        elif kind == FrameType.BODY and not attempt.takes(len(payload)):
+        elif kind == _BODY and not attempt.takes(len(payload)):
             raise FrameError("more of a body than was granted")
-        elif kind == FrameType.WINDOW and len(payload) != 4:
+        elif kind == _WINDOW and len(payload) != 4:
             raise FrameError("a window of another size")
         else:
             attempt.receive(kind, payload, bool(flags & END))

@@ -612,21 +612,19 @@ class ResponseParser:
             self._headers = []
             self._is_final = False
             return
-        encodings: list[bytes] = []
-        lengths: list[bytes] = []
-        for name, value in self._headers:
-            if name == b"transfer-encoding":
-                encodings.append(value.lower())
-            elif name == b"content-length" and value not in lengths:
-                lengths.append(value)
-        if encodings and (encodings != [b"chunked"] or lengths):
+        headers = self._headers
+        fields = dict(headers)
+        if len(fields) != len(headers):
+            fields = _joined(headers)
+        encoding, length = fields.get(b"transfer-encoding"), fields.get(b"content-length")
+        if encoding is not None and (length is not None or encoding.lower() != b"chunked"):
             raise ProtocolError("ambiguous response framing")
-        if len(lengths) > 1 or (lengths and not _DIGITS.fullmatch(lengths[0])):
+        if length is not None and not _DIGITS.fullmatch(length):
             raise ProtocolError("contradicting response lengths")
-        if _FIELD_VALUE_BAD.search(b" ".join([value for _, value in self._headers])):
+        if _FIELD_VALUE_BAD.search(b" ".join(fields.values())):
             raise ProtocolError("a response header has control characters")
         self._is_final = True
-        self.head = ResponseHead(status, self._headers, self._parser.should_keep_alive())
+        self.head = ResponseHead(status, headers, self._parser.should_keep_alive())
 
     def on_body(self, data: bytes) -> None:
         """llhttp: body bytes."""
@@ -646,6 +644,14 @@ class ResponseParser:
         self._is_between = False
         if self._is_final:
             self.complete = True
+
+
+def _joined(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Join what came more than once with commas."""
+    fields: dict[bytes, bytes] = {}
+    for name, value in headers:
+        fields[name] = fields[name] + b", " + value if name in fields else value
+    return fields
 
 
 REASONS: dict[int, bytes] = {
