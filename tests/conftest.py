@@ -37,3 +37,22 @@ def recordings() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no recordings at {folder}; set SWITCHGEAR_RECORDINGS")
     return folder
+
+
+# Files that take a minute or more: they begin first, so that no test process works alone at the end.
+LONG = (
+    "test_breach",
+    "test_commands",
+    "test_doors",
+    "test_configuration",
+    "test_kill",
+    "test_floods",
+    "test_gateway",
+    "test_hosts",
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take long first; the rest stays in the order that the plugins chose."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))

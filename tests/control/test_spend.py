@@ -25,8 +25,10 @@ class Touched:
 
     def __init__(self):
         self.touched = set()
+        self.rounds = 0
 
     def take_touched(self):
+        self.rounds += 1
         taken, self.touched = self.touched, set()
         return taken
 
@@ -55,12 +57,20 @@ def use(store, key_id, model, hour):
 
 
 def run(board, *steps):
+    """Run the board; each step is done after it had its say, and it ends when it went round twice after the last."""
+    absorber = board._absorber
+
+    async def rounds(count):
+        enough = absorber.rounds + count
+        while absorber.rounds < enough:
+            await asyncio.sleep(0.01)
+
     async def body():
         task = asyncio.create_task(board.run())
         for step in steps:
             await asyncio.sleep(0.2)
             step()
-        await asyncio.sleep(0.2)
+        await rounds(2)
         task.cancel()
 
     asyncio.run(body())

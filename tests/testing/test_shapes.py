@@ -89,7 +89,7 @@ def check(shape: Shape, work: Work) -> None:
     if large < 0.002 or large / small <= GROWTH_MAX**DOUBLINGS:
         return
     found = [growth(shape, work)]
-    while found[-1] > GROWTH_MAX and len(found) < 3:
+    while found[-1] > GROWTH_MAX and len(found) < 6:
         found.append(growth(shape, work))
     assert found[-1] <= GROWTH_MAX, f"{shape.name}: {found} per doubling, {large:.3f} s for {SMALL << DOUBLINGS} bytes"
 
