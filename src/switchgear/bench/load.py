@@ -174,8 +174,10 @@ async def large(port: int, key: str, asked: tuple[str, str, bytes], at_once: int
 
     async def one() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        await _one(reader, writer, request)
-        writer.close()
+        try:
+            await _one(reader, writer, request)
+        finally:
+            writer.close()
 
     waiting = {asyncio.ensure_future(one()) for _ in range(at_once)}
     while waiting:
