@@ -52,6 +52,8 @@ def steps(page: Path) -> tuple[list[Change], list[str]]:
             commands += text.splitlines()
             continue
         fields = dict(mark.split("=", 1) for mark in shlex.split(marks))
+        if "copy" in fields:
+            text = (ROOT / fields["copy"]).read_text()
         changes.append(
             Change(
                 fields["file"],

@@ -43,7 +43,8 @@ def prose(path: Path) -> str:
     """Docstrings and comments of a module; the whole of a document."""
     text = path.read_text()
     if path.suffix != ".py":
-        return text
+        is_followed = path.parent == DOCS / "howto"  # its blocks are what a reader is to write
+        return re.sub(r"^```.*?^```$", "", text, flags=re.S | re.M) if is_followed else text
     comments = [
         token.string for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.type == tokenize.COMMENT
     ]
