@@ -52,12 +52,11 @@ def steps(page: Path) -> tuple[list[Change], list[str]]:
             commands += text.splitlines()
             continue
         fields = dict(mark.split("=", 1) for mark in shlex.split(marks))
-        if "copy" in fields:
-            text = (ROOT / fields["copy"]).read_text()
+        content = (ROOT / fields["copy"]).read_text() if "copy" in fields else text
         changes.append(
             Change(
                 fields["file"],
-                text,
+                content,
                 fields.get("before", ""),
                 fields.get("after", ""),
                 fields.get("replace", ""),
