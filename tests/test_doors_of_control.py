@@ -16,6 +16,7 @@ from switchgear.control.absorber import Absorber
 from switchgear.control.double_entry import DoubleEntry
 from switchgear.control.housekeeping import Housekeeper
 from switchgear.control.jobs import Jobs
+from switchgear.control.observers import Claims
 from switchgear.control.prices import PriceBook
 from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.database import Store
@@ -24,7 +25,7 @@ ELSEWHERE = {
     "Bounded.connection_made": "tests/control/test_connections.py",
     "Bounded.connection_lost": "tests/control/test_connections.py",
     "Bounded.on_response_complete": "tests/control/test_connections.py",
-    "Gateway._remember_soon": "one version of the history",
+    "History._remember_soon": "one version of the history",
     "Job.keep_running": "a loop of two lines around Job.run",
     "Bounded._look": "tests/control/test_connections.py",
 }
@@ -68,7 +69,10 @@ def test_a_fault_at_any_door_costs_nothing_that_is_booked(target, when, store, t
         ballast=types.SimpleNamespace(prepare=lambda: True),
         publisher=types.SimpleNamespace(check_readers=lambda: 0, drop_stored=lambda now: 0),
     )  # fmt: skip
-    absorber = Absorber(store, tmp_path / "spool", Link(), PriceBook(), clock, os.urandom, told.append)
+    claims = Claims()
+    absorber = Absorber(
+        store, tmp_path / "spool", Link(), PriceBook(), clock, os.urandom, told.append, observers=(claims,)
+    )
 
     def throw(*_):
         if not thrown:
@@ -84,8 +88,8 @@ def test_a_fault_at_any_door_costs_nothing_that_is_booked(target, when, store, t
         rig = doors.Rig(target, **{when: throw})
         try:
             jobs.start("ledger", absorber.run)
-            jobs.start("double entry", DoubleEntry(store, journal.folder, absorber, clock, told.append).run)
-            jobs.start("housekeeping", Housekeeper(gateway, absorber, journal.folder).run)
+            jobs.start("double entry", DoubleEntry(store, journal.folder, absorber, claims, clock, told.append).run)
+            jobs.start("housekeeping", Housekeeper(gateway, gateway, absorber, journal.folder).run)
             async with asyncio.timeout(60):
                 number = 3
                 while number < 8 or (not thrown and number < 40):

@@ -201,3 +201,49 @@ def test_L5_a_successor_with_another_id_is_read_and_told(made, store, tmp_path, 
     request(second, 2)
     asyncio.run(made.turn())
     assert {rid(1), rid(2)} <= ids(store)
+
+
+class Watcher:
+    """Fails for its first batches."""
+
+    def __init__(self, failures=0):
+        self.failures, self.seen = failures, []
+
+    def on_batch(self, batch):
+        if self.failures:
+            self.failures -= 1
+            raise KeyError("thrown by a test")
+        self.seen += [row[0] for row in batch.rows]
+
+    def write(self, connection, batch):
+        self.on_batch(batch)
+
+
+def test_an_observer_that_fails_is_told_and_counted_and_costs_nothing(store, made, tmp_path, clock):
+    failing, other = Watcher(2), Watcher()
+    made._observers = (failing, other)
+    spool = writer(tmp_path, "edge-0", clock)
+    for number in (1, 2, 3):
+        request(spool, number)
+        asyncio.run(made.turn())
+    assert ids(store) == {rid(1), rid(2), rid(3)}
+    assert (failing.seen, other.seen) == ([rid(3)], [rid(1), rid(2), rid(3)])
+    assert len(made.told) == 1 and "Watcher was not told" in made.told[0] and "KeyError" in made.told[0]
+    assert made.problems == ["Watcher was not told 2 times of what the ledger took"]
+
+
+def test_a_participant_that_fails_leaves_the_batch_for_another_time(store, made, tmp_path, clock):
+    failing, watching = Watcher(1), Watcher()
+    made._participants, made._observers = (failing,), (watching,)
+    request(writer(tmp_path, "edge-0", clock), 1)
+    failing.on_batch = lambda batch: failing.seen.append(len(batch.rows))
+
+    def full(connection, batch):
+        raise OSError(28, "No space left on device")
+
+    write, failing.write = failing.write, full
+    asyncio.run(made.turn())
+    assert ids(store) == set() and watching.seen == [] and "No space" in made.failures["edge-0"]
+    failing.write = write
+    asyncio.run(made.turn())
+    assert ids(store) == {rid(1)} and watching.seen == [rid(1)] and failing.seen == [1]

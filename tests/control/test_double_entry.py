@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from switchgear.control.double_entry import DoubleEntry
+from switchgear.control.observers import Claims
+from switchgear.ledger.absorb import Batch
 from switchgear.spool.writer import SpoolWriter
 from switchgear.store import ledger_rows
 from switchgear.store.backends.sqlite import SqliteBackend
@@ -26,8 +28,11 @@ def test_C8_what_no_edge_recorded_is_told_once_and_kept(store, tmp_path, clock):
     folder = tmp_path / "vault"
     journal = SpoolWriter(folder, clock, os.urandom, "run", segment_bytes=64 * 1024)
     told = []
-    absorber = SimpleNamespace(read_until_s=0.0, take_attempts=lambda: {f"{1:032x}-1": None}, open_tries=lambda _: 0)
-    books = DoubleEntry(store, folder, absorber, clock, told.append)
+    absorber = SimpleNamespace(read_until_s=0.0, open_tries=lambda _: 0)
+    claims, batch = Claims(), Batch()
+    batch.attempts = {f"{1:032x}-1": None}
+    claims.on_batch(batch)
+    books = DoubleEntry(store, folder, absorber, claims, clock, told.append)
 
     def dispatch(number):
         record = records.Dispatch(f"{number:032x}-1", "fake/main", 1, "run")
@@ -52,13 +57,13 @@ def test_C8_what_no_edge_recorded_is_told_once_and_kept(store, tmp_path, clock):
     asyncio.run(scenario())
     kept = store.read(ledger_rows.quarantined).result()
     assert len(kept) == 1 and "no edge recorded" in kept[0][2]
-    restarted = DoubleEntry(store, folder, absorber, clock, told.append)
+    restarted = DoubleEntry(store, folder, absorber, claims, clock, told.append)
     asyncio.run(restarted.turn())
     assert len(told) == 2, "after a restart nothing is told again"
     journal.close()
 
 
 def test_without_a_journal_there_is_nothing_to_compare(store, tmp_path, clock):
-    books = DoubleEntry(store, tmp_path / "none", SimpleNamespace(), clock, print)
+    books = DoubleEntry(store, tmp_path / "none", SimpleNamespace(), Claims(), clock, print)
     asyncio.run(books.turn())
     assert books.checked == 0

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from switchgear.control import metrics
 from switchgear.control.refusals import Refusal
 from switchgear.control.traffic import SERIES_MAX, STATUSES_MAX, Traffic
+from switchgear.testing.clock import FakeClock
 from switchgear.wire.records import Counters
 
 STATUS = {
@@ -34,17 +35,16 @@ DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
 
 
 def meter():
-    found = Traffic(frozenset({"invalid_api_key"}))
+    found = Traffic(frozenset({"invalid_api_key"}), FakeClock())
     found.settled([("openai", "gpt-4o", 200, 700, 90), ("openai", "gpt-4o", 502, 30_000, None)])
-    found.counted("edge-0", [Counters(0, {"invalid_api_key": 200}, 12, 3, 1)], 0.0)
+    found.counted("edge-0", [Counters(0, {"invalid_api_key": 200}, 12, 3, 1)])
     return found
 
 
-def text_of(traffic, shown=None):
+def text_of(providers, shown=None):
     shown = shown or meter()
-    return metrics.render(
-        metrics.Collector(lambda: STATUS, lambda: traffic, 2, {"high": 3, "low": 0}, shown, (5, 4))
-    ).decode()
+    shown._providers = providers
+    return metrics.render(metrics.Collector(lambda: STATUS, 2, {"high": 3, "low": 0}, shown, (5, 4, 12))).decode()
 
 
 def rendered(traffic):
@@ -106,7 +106,8 @@ def test_the_text_is_what_the_strict_parser_of_openmetrics_takes():
     for name in HOSTILE:
         shown.settled([("openai", name, 200, 10, 5)])
     registry = metrics.CollectorRegistry(auto_describe=False)
-    registry.register(metrics.Collector(lambda: STATUS, lambda: {"openai": SUMS}, 2, {"high": 3}, shown, (5, 4)))
+    shown._providers = {"openai": SUMS}
+    registry.register(metrics.Collector(lambda: STATUS, 2, {"high": 3}, shown, (5, 4, 12)))
     from prometheus_client.openmetrics.exposition import generate_latest
 
     families = list(openmetrics.text_string_to_metric_families(generate_latest(registry).decode()))
@@ -114,9 +115,9 @@ def test_the_text_is_what_the_strict_parser_of_openmetrics_takes():
 
 
 def test_series_are_bounded_whatever_is_asked_for():
-    shown = Traffic(frozenset())
+    shown = Traffic(frozenset(), FakeClock())
     shown.settled((f"p{n % 999}", f"m{n}", 100 + n % 900, n, n) for n in range(30_000))
-    shown.counted("edge-0", [Counters(0, {f"code {n}": 1 for n in range(60)}, 0) for _ in range(100)], 0.0)
+    shown.counted("edge-0", [Counters(0, {f"code {n}": 1 for n in range(60)}, 0) for _ in range(100)])
     lines = text_of({}, shown).count("\n")
     per_series = STATUSES_MAX + 1 + (13 + 3) + (12 + 3)
     assert lines < (2 * SERIES_MAX + 1) * per_series + 100

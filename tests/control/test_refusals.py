@@ -6,8 +6,10 @@ import pytest
 
 from switchgear.control import refusals
 from switchgear.control.refusals import Refusal, Refusals
+from switchgear.ledger.absorb import Batch
 from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.database import Store
+from switchgear.testing.clock import FakeClock
 from switchgear.vault.verbs import Metadata
 
 
@@ -43,7 +45,7 @@ def told(known, status, at_ms):
 
 @pytest.mark.parametrize("status", [401, 402, 403, 407])
 def test_a_refused_credential_is_known_until_it_works_again(status):
-    known = Refusals()
+    known = Refusals(FakeClock())
     assert told(known, 200, 1) == {}
     told(known, status, 2)
     told(known, status, 5)
@@ -55,22 +57,22 @@ def test_a_refused_credential_is_known_until_it_works_again(status):
 
 
 def test_an_older_answer_changes_nothing():
-    known = Refusals()
+    known = Refusals(FakeClock())
     told(known, 401, 10)
     assert told(known, 200, 9) == {}
 
 
 def test_a_credential_that_was_replaced_or_stopped_since_is_not_refused():
-    known = Refusals()
+    known = Refusals(FakeClock())
     told(known, 401, 10)
     assert known.current([metadata(changed_ms=11)]) == known.current([metadata(state="disabled")]) == {}
 
 
 def test_a_restart_forgets_nothing(store):
-    known = Refusals()
+    known = Refusals(FakeClock())
     changes = told(known, 401, 10)
     store.write(lambda c: refusals.write(c, changes, 20)).result()
-    again = Refusals()
+    again = Refusals(FakeClock())
     store.read(again.load).result()
     assert again.current([metadata()]) == {"up/default": Refusal(401, 10, 10)}
     store.write(lambda c: refusals.write(c, told(again, 200, 30), 31)).result()
@@ -79,6 +81,18 @@ def test_a_restart_forgets_nothing(store):
 
 
 def test_invented_names_do_not_fill_the_store():
-    known = Refusals()
+    known = Refusals(FakeClock())
     known.apply(known.changes({f"x/{n}": (401, 1) for n in range(refusals.REFUSALS_MAX)}))
     assert known.changes({"y/z": (401, 2)}) == {}
+
+
+def test_what_a_batch_says_is_in_force_once_it_is_kept(store):
+    known, batch = Refusals(FakeClock()), Batch()
+    batch.heard = {"up/default": (401, 10)}
+    store.write(lambda c: known.write(c, batch)).result()
+    assert known.current([metadata()]) == {}, "the transaction may still fail"
+    known.on_batch(batch)
+    assert known.current([metadata()]) == {"up/default": Refusal(401, 10, 10)}
+    again = Refusals(FakeClock())
+    store.read(again.load).result()
+    assert again.current([metadata()]) == known.current([metadata()])

@@ -8,6 +8,7 @@ import pytest
 
 from switchgear.control import spend
 from switchgear.control.keys import OPENING
+from switchgear.control.observers import ChangedKeys
 from switchgear.control.spend import SpendBoard
 from switchgear.replica.publisher import Publisher
 from switchgear.replica.reader import ReplicaReader
@@ -20,17 +21,16 @@ HOUR_MS = 3_600_000
 NOW_MS = 20_000 * 24 * HOUR_MS + 5 * HOUR_MS
 
 
-class Touched:
-    """The absorber's part that is used here."""
+class Counted(ChangedKeys):
+    """Counts how often they were taken."""
 
     def __init__(self):
-        self.touched = set()
+        super().__init__()
         self.rounds = 0
 
-    def take_touched(self):
+    def take(self):
         self.rounds += 1
-        taken, self.touched = self.touched, set()
-        return taken
+        return super().take()
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def board(tmp_path, monkeypatch):
     monkeypatch.setattr(spend, "PAUSE_S", 0.01)
     store = Store(SqliteBackend(tmp_path / "store.sqlite"), True, os.urandom)
     publisher = Publisher(tmp_path / "replica")
-    absorber = Touched()
+    changed = Counted()
 
     async def read(function):
         return await asyncio.wrap_future(store.read(function))
@@ -46,7 +46,7 @@ def board(tmp_path, monkeypatch):
     control = SimpleNamespace(
         report=print, clock=SimpleNamespace(wall_ms=lambda: NOW_MS), publisher=publisher, read=read
     )
-    yield SpendBoard(control, absorber), store, publisher, absorber
+    yield SpendBoard(control, changed), store, publisher, changed
     publisher.close()
     store.close()
 
@@ -58,11 +58,11 @@ def use(store, key_id, model, hour):
 
 def run(board, *steps):
     """Run the board; each step is done after it had its say, and it ends when it went round twice after the last."""
-    absorber = board._absorber
+    changed = board._changed
 
     async def rounds(count):
-        enough = absorber.rounds + count
-        while absorber.rounds < enough:
+        enough = changed.rounds + count
+        while changed.rounds < enough:
             await asyncio.sleep(0.01)
 
     async def body():
@@ -95,15 +95,15 @@ def test_a_start_publishes_every_key_of_today_and_nothing_of_yesterday(board, tm
 
 
 def test_only_keys_that_changed_are_published_again(board, tmp_path):
-    made, store, publisher, absorber = board
+    made, store, publisher, changed = board
 
     def change():
         use(store, "a", "m", 20_000 * 24)
         use(store, "b", "m", 20_000 * 24)
-        absorber.touched.add("b")
+        changed.add(["b"])
 
     run(made, change)
-    assert absorber.touched == set()
+    assert changed.take() == set()
     assert seen(publisher, tmp_path, "b").models == {"m": (2, 2)}
     reader = ReplicaReader(tmp_path / "replica")
     assert reader.spend("a") is None

@@ -23,7 +23,7 @@ from switchgear.app.layout import Layout, PriceFiles, price_snapshot, read_peppe
 from switchgear.app.report import fault
 from switchgear.config.compile import Compiled
 from switchgear.control import server
-from switchgear.control.absorber import NO_PROVIDER, Absorber
+from switchgear.control.absorber import Absorber
 from switchgear.control.api import Api
 from switchgear.control.checkup import Checkup
 from switchgear.control.connections import CONSOLE_MAX, LOCAL_MAX, Bounds, bounded
@@ -32,9 +32,11 @@ from switchgear.control.faults import Faults
 from switchgear.control.handle import Control
 from switchgear.control.housekeeping import Housekeeper
 from switchgear.control.jobs import Jobs
+from switchgear.control.observers import Claims, StoredPublisher
 from switchgear.control.prices import PriceBook
 from switchgear.control.services import Services
 from switchgear.control.spend import SpendBoard
+from switchgear.control.traffic import NO_PROVIDER
 from switchgear.core.errors import UserError
 from switchgear.core.guard import guarded, place_of
 from switchgear.detect.advisories import AdvisoryFile
@@ -141,6 +143,7 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     )
     services = Services(control, PriceBook(), prepared.prices.load, prepared.snapshot)
     services.publication.snapshot = await asyncio.to_thread(publisher.current)
+    claims = Claims()
     absorber = Absorber(
         store,
         layout.spool,
@@ -149,10 +152,10 @@ async def main(boot: Boot, prepared: Prepared) -> None:
         clock,
         os.urandom,
         child.report,
-        publisher.put_stored,
-        services.refusals,
+        participants=(StoredPublisher(publisher.put_stored), services.refusals),
+        observers=(services.refusals, services.traffic, services.changed_keys, claims),
     )
-    books = DoubleEntry(store, layout.journal, absorber, clock, child.report)
+    books = DoubleEntry(store, layout.journal, absorber, claims, clock, child.report)
     checkup = Checkup(
         services, prepared.advisories, prepared.packages, lambda: _size(layout.spool), lambda: _free(layout.data)
     )
@@ -187,7 +190,7 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     jobs.start("ledger", absorber.run)
     jobs.start("debts", services.stops.pay_debts)
     jobs.start("double entry", books.run)
-    jobs.start("spend", SpendBoard(control, absorber).run)
+    jobs.start("spend", SpendBoard(control, services.changed_keys).run)
     jobs.start("housekeeping", Housekeeper(control, services.publication, absorber, layout.journal).run)
     jobs.start("doctor", checkup.run)
     jobs.start("faults", faults.run)
@@ -284,7 +287,7 @@ def status(
     problems += books.problems + faults.problems
     problems += config.problems
     problems += [f"the KEK does not open credential {c.id}" for c in publication.credentials if not c.opens]
-    refused = services.refusals.current(publication.credentials)
+    refused, traffic = services.refusals.current(publication.credentials), services.traffic
     problems += [
         f"the provider refuses credential {name} (status {refusal.status}): switchgear credential test {name}"
         for name, refusal in refused.items()
@@ -312,15 +315,15 @@ def status(
             "booked_as_nothing": books.free,
             "booked_as_little": books.thin,
         },
-        "refused_requests": absorber.refused(),
-        "faults": faults.counts(absorber.meter.errors),
+        "refused_requests": {"last_minute": traffic.refused_lately, "total": traffic.refused},
+        "faults": faults.counts(traffic.errors),
         "config": {"source": compiled.source, "digest": compiled.digest, "restart": config.needs_restart()},
         "freezes": publication.snapshot.freezes if publication.snapshot is not None else {},
         "prices": publication.price_snapshot,
         "refused": refused,
         "providers": {
             name: {"attempts": sums["attempts"], "errors": sums["errors"]}
-            for name, sums in absorber.traffic.items()
+            for name, sums in traffic.providers.items()
             if name != NO_PROVIDER
         },
     }

@@ -5,33 +5,27 @@ import errno
 import fcntl
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import lmdb
 from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
-from switchgear.control import refusals
+from switchgear.control.observers import Observer, Participant
 from switchgear.control.prices import PriceBook
-from switchgear.control.refusals import Refusals
-from switchgear.control.traffic import Traffic
-from switchgear.core import problems
 from switchgear.core.clock import Clock
 from switchgear.core.errors import RecordError, RefusedError, SwitchgearError
 from switchgear.core.guard import guarded, place_of
 from switchgear.core.ids import Entropy
 from switchgear.core.text import clean
 from switchgear.ledger.absorb import Batch, Blocked, Finding, SpoolAbsorber
-from switchgear.ledger.claims import Claim
 from switchgear.net.link import VaultLink
-from switchgear.replica.entries import Stored
 from switchgear.spool import files
 from switchgear.spool.reader import Position
 from switchgear.spool.writer import SpoolWriter
 from switchgear.store import ledger_rows
 from switchgear.store.database import Store, StoreGoneError
-from switchgear.store.tables import DIMENSIONS, SUMS
 from switchgear.vault import verbs
 from switchgear.vault.verbs import Fence
 from switchgear.wire.frames import FOREIGN_RUN
@@ -49,15 +43,6 @@ KEPT_PER_SPOOL = 1_000
 SET_ASIDE_S = 60.0
 """A spool that cannot be read holds the double entry of the others back for so long."""
 ANEW_S = 60.0
-PROVIDER = DIMENSIONS.index("provider")
-NO_PROVIDER = "none"
-"""What is counted of requests that were refused before a provider was chosen."""
-_FAILED, _ERRORS = SUMS.index("failed_attempts"), SUMS.index("errors")
-PROVIDERS_MAX = 256
-"""Names in spools are not believed: metrics must not grow with what a compromised edge invents."""
-ATTEMPTS_MAX = 100_000
-"""Attempts that are kept for the double entry; it asks the store for others."""
-
 
 DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
 """What is no single spool's trouble."""
@@ -72,7 +57,6 @@ class Turn:
         self.all_read = True
         self.is_at_end = True
         self.blocked: list[tuple[SpoolAbsorber, str]] = []
-        self.touched: set[str] = set()
 
 
 class Absorber:
@@ -87,8 +71,8 @@ class Absorber:
         clock: Clock,
         entropy: Entropy,
         report: Callable[[str], None],
-        publish_stored: Callable[[dict[str, Stored]], object] = lambda stored: None,
-        refused: Refusals | None = None,
+        participants: Sequence[Participant] = (),
+        observers: Sequence[Observer] = (),
     ) -> None:
         self._store = store
         self._folder = folder
@@ -97,8 +81,10 @@ class Absorber:
         self._clock = clock
         self._entropy = entropy
         self._report = report
-        self._publish_stored = publish_stored
-        self._refusals = refused or Refusals()
+        self._participants = participants
+        self._observers = observers
+        self._failed_observers: dict[str, int] = {}
+        """How often an observer failed, by its name."""
         self._spools: dict[str, SpoolAbsorber] = {}
         self._unlocked_s: dict[str, float] = {}
         self._careful: set[str] = set()
@@ -113,6 +99,7 @@ class Absorber:
         self.failures: dict[str, str] = {}
         """Why a spool stands still, by folder."""
         self._caught: Exception | None = None
+        self._watching = ""
         self._last: dict[str, Position] = {}
         """How far the batch went that was tried last."""
         self.problem: str | None = None
@@ -120,15 +107,11 @@ class Absorber:
         self.is_at_end = True
         """False while more is there than one turn takes."""
         self.absorbed = 0
-        self.touched: set[str] = set()
-        """Ids of keys whose sums changed since `take_touched`."""
         self.findings: list[Finding] = []
         self.read_until_s = 0.0
         """When the last turn began that read all spools to their ends."""
-        self._attempts: dict[str, Claim | None] = {}
-        self.traffic: dict[str, dict[str, int]] = {}
-        """Sums by provider since control began: for metrics."""
-        self.meter = Traffic(frozenset(case.code for case in problems.CASES))
+        self.writers: set[str] = set()
+        """Spools whose edge lives."""
 
     async def run(self) -> None:
         """Absorb until cancelled."""
@@ -148,35 +131,20 @@ class Absorber:
     async def turn(self) -> bool:
         """Absorb what is there; returns whether anything was."""
         try:
-            moved, blocked, touched = await asyncio.wrap_future(self._store.submit(self._turn))
+            moved, blocked = await asyncio.wrap_future(self._store.submit(self._turn))
         except (StoreGoneError, DatabaseError, OSError, lmdb.Error) as exc:
             self._note_problem(str(exc))
             self._spools.clear()  # positions in memory may be ahead of the store's: begin again from there
             return False
         self.problem = None
-        self.touched |= touched
         for spool, run_id in blocked:
             await self._fence(spool, run_id)
         return moved
-
-    def take_touched(self) -> set[str]:
-        """Return the ids of keys whose sums changed since the last call."""
-        taken, self.touched = self.touched, set()
-        return taken
 
     def in_flight(self) -> tuple[int, int]:
         """Return how many requests are reserved and not settled, and how many of them are streams."""
         spools = list(self._spools.values())
         return sum(spool.open_count for spool in spools), sum(spool.stream_count for spool in spools)
-
-    def refused(self) -> dict[str, dict[str, int]]:
-        """Return what was refused, by reason: of the last minute, and since control began."""
-        return {"last_minute": self.meter.refused_lately(self._clock.monotonic_s()), "total": self.meter.refused}
-
-    def take_attempts(self) -> dict[str, Claim | None]:
-        """Return the attempts of requests that were settled since the last call, and what is claimed of them."""
-        taken, self._attempts = self._attempts, {}
-        return taken
 
     def open_tries(self, request_id: str) -> int:
         """Return how many attempts a request names that is not settled; 0 when no spool knows it."""
@@ -206,7 +174,7 @@ class Absorber:
 
     # in the writer's thread
 
-    def _turn(self) -> tuple[bool, list[tuple[SpoolAbsorber, str]], set[str]]:
+    def _turn(self) -> tuple[bool, list[tuple[SpoolAbsorber, str]]]:
         self._store.check()
         turn = Turn(self._clock.monotonic_s())
         for folder in sorted(self._folder.glob("edge-*")):
@@ -222,7 +190,7 @@ class Absorber:
         if turn.all_read:
             self.read_until_s = turn.began_s
         self.is_at_end = turn.is_at_end
-        return turn.moved, turn.blocked, turn.touched
+        return turn.moved, turn.blocked
 
     def _end_spool(self, exc: Exception) -> None:
         if isinstance(exc, StoreGoneError | DatabaseError | RecordError | lmdb.Error):
@@ -251,7 +219,7 @@ class Absorber:
                 turn.all_read = turn.is_at_end = False
                 break
             try:
-                spool, wait, batch, changes = self._store.write_here(functools.partial(self._absorb, folder))
+                spool, wait, batch = self._store.write_here(functools.partial(self._absorb, folder))
             except IntegrityError:
                 # Records stand twice (written again after a failed sync): go through them one by one.
                 self._be_careful(folder)
@@ -264,14 +232,9 @@ class Absorber:
                 self._single.discard(folder.name)
             spool.drop_finished()
             self.absorbed += len(batch.rows)
-            self._count(batch)
-            if changes:
-                self._refusals.apply(changes)
-            self.meter.settled(batch.timings)
-            self.meter.counted(folder.name, batch.counters, turn.began_s)
-            turn.touched.update(dimensions[1] for dimensions in batch.sums)
-            if len(self._attempts) < ATTEMPTS_MAX:
-                self._attempts |= batch.attempts
+            for observer in self._observers:
+                self._watching = type(observer).__name__
+                self._tell_observer(observer, batch)
             if wait is not None:
                 turn.blocked.append((spool, wait.run_id))
                 turn.all_read = False
@@ -284,6 +247,17 @@ class Absorber:
         else:
             turn.all_read = turn.is_at_end = False
         self._adopt(folder)
+
+    def _end_observer(self, exc: Exception) -> None:
+        failed = self._failed_observers[self._watching] = self._failed_observers.get(self._watching, 0) + 1
+        if failed == 1:
+            self._report(
+                f"{self._watching} was not told of what the ledger took: {type(exc).__name__} in {place_of(exc)}"
+            )
+
+    @guarded(_end_observer)
+    def _tell_observer(self, observer: Observer, batch: Batch) -> None:
+        observer.on_batch(batch)
 
     def _begin_anew(self, folder: Path, turn: "Turn") -> None:
         """A writer found no id that could be read, and made one. Seldom: every id has a row in the store."""
@@ -324,12 +298,12 @@ class Absorber:
         if turn.began_s - since_s < SET_ASIDE_S:
             turn.all_read = False
 
-    def _absorb(
-        self, folder: Path, connection: Connection
-    ) -> tuple[SpoolAbsorber, Blocked | None, Batch, refusals.Changes]:
+    def _absorb(self, folder: Path, connection: Connection) -> tuple[SpoolAbsorber, Blocked | None, Batch]:
         find = functools.partial(self._prices.look_up, connection)
         careful = folder.name in self._careful
-        batch = Batch((lambda request_id: bool(ledger_rows.known_ids(connection, [request_id]))) if careful else None)
+        batch = Batch(
+            (lambda request_id: bool(ledger_rows.known_ids(connection, [request_id]))) if careful else None, folder.name
+        )
         spool = self._spools.get(folder.name)
         if spool is None:
             spool_id = files.read_id(folder)
@@ -348,16 +322,13 @@ class Absorber:
             ledger_rows.add_requests(connection, batch.rows)
             ledger_rows.add_usage(connection, batch.sums)
             ledger_rows.add_tried(connection, batch.tried)
-        if batch.stored:
-            self._publish_stored(batch.stored)  # before the commit: a crash between the two repeats it
+        for participant in self._participants:
+            participant.write(connection, batch)
         for finding in batch.findings:
             self._tell(folder, finding, connection)
         if spool.position != before:
             spool.commit_to(connection)
-        changes = self._refusals.changes(batch.heard)
-        if changes:
-            refusals.write(connection, changes, self._clock.wall_ms())
-        return spool, blocked, batch, changes
+        return spool, blocked, batch
 
     def _tell(self, folder: Path, finding: Finding, connection: Connection) -> None:
         if finding in self.findings:
@@ -376,27 +347,21 @@ class Absorber:
         found = [] if self.problem is None else [self.problem]
         found += [f"the spool {name} stands still: {reason}" for name, reason in sorted(self.failures.items())]
         found += [f"spool {f.spool_id}, segment {f.segment}: {f.reason}" for f in self.findings]
+        found += [
+            f"{name} was not told {count} times of what the ledger took"
+            for name, count in self._failed_observers.items()
+        ]
         more = {name: told - TELLS_PER_SPOOL for name, told in self._told.items() if told > TELLS_PER_SPOOL}
         return found + [f"spool {name}: {count} more findings" for name, count in sorted(more.items())]
-
-    def _count(self, batch: Batch) -> None:
-        for dimensions, values in batch.sums.items():
-            name = dimensions[PROVIDER] or NO_PROVIDER
-            if name not in self.traffic and len(self.traffic) >= PROVIDERS_MAX:
-                name = "(others)"
-            sums = self.traffic.setdefault(name, dict.fromkeys(SUMS, 0))
-            for column, value in zip(SUMS, values, strict=True):
-                sums[column] += value
-            if name != NO_PROVIDER:
-                sums["errors"] += values[_FAILED] - values[_ERRORS]  # of the attempts there, whatever came after them
 
     def _adopt(self, folder: Path) -> None:
         """Close the spool of an edge that has no successor (fewer workers than before)."""
         fd = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.meter.ended(folder.name)
+            self.writers.discard(folder.name)
         except BlockingIOError:
+            self.writers.add(folder.name)
             self._unlocked_s.pop(folder.name, None)
             return
         finally:

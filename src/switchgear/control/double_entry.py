@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
 from switchgear.control.absorber import Absorber
+from switchgear.control.observers import Claims
 from switchgear.core.clock import Clock
 from switchgear.core.guard import guarded, place_of
 from switchgear.ledger import build
@@ -34,11 +35,18 @@ class DoubleEntry:
     """Follows the vault's journal and the absorber."""
 
     def __init__(
-        self, store: Store, journal: Path, absorber: Absorber, clock: Clock, report: Callable[[str], None]
+        self,
+        store: Store,
+        journal: Path,
+        absorber: Absorber,
+        claims: Claims,
+        clock: Clock,
+        report: Callable[[str], None],
     ) -> None:
         self._store = store
         self._journal = journal
         self._absorber = absorber
+        self._claims = claims
         self._clock = clock
         self._report = report
         self._reconciler: Reconciler | None = None
@@ -105,7 +113,7 @@ class DoubleEntry:
         books = self._reconciler
         now_s = self._clock.monotonic_s()
         await asyncio.to_thread(books.scan, now_s)
-        books.settle(self._absorber.take_attempts(), self._absorber.open_tries, now_s)
+        books.settle(self._claims.take(), self._absorber.open_tries, now_s)
         books.unsettled(now_s, self._absorber.open_tries, self._absorber.read_until_s)
         overdue = books.overdue(self._absorber.read_until_s)
         missing: list[str] = []

@@ -70,17 +70,15 @@ class Collector:
     def __init__(
         self,
         status: Callable[[], dict[str, Any]],
-        traffic: Callable[[], Mapping[str, Mapping[str, int]]],
         findings: int,
         doctor: Mapping[str, int],
-        meter: Traffic,
-        in_flight: tuple[int, int],
+        traffic: Traffic,
+        in_flight: tuple[int, int, int],
     ) -> None:
         self._status = status
-        self._traffic = traffic
         self._findings = findings
         self._doctor = doctor
-        self._meter = meter
+        self._traffic = traffic
         self._in_flight = in_flight
 
     def collect(self) -> Iterator[Metric]:
@@ -120,7 +118,7 @@ class Collector:
         yield doctor
         for name, text in COUNTERS:
             yield CounterMetricFamily(name, text, value=values[name])
-        traffic = self._traffic()
+        traffic = self._traffic.providers
         for name, column, divisor, text in TRAFFIC:
             counter = CounterMetricFamily(name, text, labels=["provider"])
             for provider, sums in sorted(traffic.items()):
@@ -129,18 +127,18 @@ class Collector:
         yield from self._requests()
 
     def _requests(self) -> Iterator[Metric]:
-        meter = self._meter
-        for (name, text), value in zip(IN_FLIGHT, (*self._in_flight, meter.connections), strict=True):
+        traffic = self._traffic
+        for (name, text), value in zip(IN_FLIGHT, self._in_flight, strict=True):
             yield GaugeMetricFamily(name, text, value=value)
-        yield CounterMetricFamily(*LINES_LOST, value=meter.lines_lost)
+        yield CounterMetricFamily(*LINES_LOST, value=traffic.lines_lost)
         refused = CounterMetricFamily(*REFUSALS, labels=["reason"])
-        for reason, count in sorted(meter.refused.items()):
+        for reason, count in sorted(traffic.refused.items()):
             refused.add_metric([reason], count)
         yield refused
         answers = CounterMetricFamily(*ANSWERS, labels=["provider", "model", "status"])
         latency = HistogramMetricFamily(*LATENCY, labels=["provider", "model"])
         first_token = HistogramMetricFamily(*FIRST_TOKEN, labels=["provider", "model"])
-        for (provider, model), series in sorted(meter.series.items()):
+        for (provider, model), series in sorted(traffic.series.items()):
             for status, count in sorted(series.statuses.copy().items()):
                 answers.add_metric([provider, model, status], count)
             _add(latency, [provider, model], series.latency)

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 import msgspec
 from sqlalchemy import Connection
 
+from switchgear.core.clock import Clock
+from switchgear.ledger.absorb import Batch
 from switchgear.routing.retry import OUR_FAULT
 from switchgear.store import objects
 from switchgear.vault.verbs import Metadata
@@ -35,7 +37,8 @@ Changes = Mapping[str, Refusal | None]
 class Refusals:
     """Which credentials are refused now."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._known: dict[str, Refusal] = {}
 
     def load(self, connection: Connection) -> None:
@@ -45,6 +48,14 @@ class Refusals:
         for name, spec in found.items():
             with contextlib.suppress(msgspec.DecodeError):  # it is learned again with the next answer
                 self._known[name] = msgspec.json.decode(spec, type=Refusal)
+
+    def write(self, connection: Connection, batch: Batch) -> None:
+        """Participant: keep what changes by a batch."""
+        write(connection, self.changes(batch.heard), self._clock.wall_ms())
+
+    def on_batch(self, batch: Batch) -> None:
+        """Observer: take it over."""
+        self.apply(self.changes(batch.heard))
 
     def changes(self, heard: Mapping[str, tuple[int, int]]) -> Changes:
         """Return what changes by answers: deployment → (status, time in ms) of its last one. A status that says nothing of the

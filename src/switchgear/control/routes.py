@@ -61,17 +61,9 @@ async def get_openapi(call: Call) -> Any:
 async def get_metrics(call: Call) -> Any:
     """Metrics in Prometheus's text format."""
     findings = len(await call.control.read(ledger_rows.quarantined))
-    absorber = call.app.absorber
-    return metrics.render(
-        metrics.Collector(
-            call.app.status,
-            lambda: dict(absorber.traffic),
-            findings,
-            call.app.checkup.counts(),
-            absorber.meter,
-            absorber.in_flight(),
-        )
-    )
+    absorber, traffic = call.app.absorber, call.services.traffic
+    in_flight = (*absorber.in_flight(), traffic.connections(absorber.writers))
+    return metrics.render(metrics.Collector(call.app.status, findings, call.app.checkup.counts(), traffic, in_flight))
 
 
 async def get_status(call: Call) -> Any:

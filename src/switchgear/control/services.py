@@ -9,10 +9,13 @@ from switchgear.control.history import History
 from switchgear.control.keys import Keys
 from switchgear.control.ledger import Ledger
 from switchgear.control.models import Models
+from switchgear.control.observers import ChangedKeys
 from switchgear.control.prices import PriceBook
 from switchgear.control.publication import Publication
 from switchgear.control.refusals import Refusals
 from switchgear.control.stops import Stops
+from switchgear.control.traffic import Traffic
+from switchgear.core import problems
 from switchgear.pricing.catalog import Load
 
 
@@ -23,7 +26,9 @@ class Services:
         """`load_prices` reads the shipped prices, `price_snapshot` is their date."""
         self.control = control
         self.prices = prices
-        self.refusals = Refusals()
+        self.refusals = Refusals(control.clock)
+        self.traffic = Traffic(frozenset(case.code for case in problems.CASES), control.clock)
+        self.changed_keys = ChangedKeys()
         self.stops = Stops(control)
         self.publication = Publication(control, self.stops, prices, load_prices, price_snapshot)
         self.history = History(control, self.publication)

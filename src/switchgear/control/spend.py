@@ -7,9 +7,9 @@ import lmdb
 import msgspec
 from sqlalchemy.exc import DatabaseError
 
-from switchgear.control.absorber import Absorber
 from switchgear.control.handle import Control
 from switchgear.control.keys import OPENING
+from switchgear.control.observers import ChangedKeys
 from switchgear.replica.entries import Spend
 from switchgear.store import ledger_rows, objects
 from switchgear.store.database import StoreGoneError
@@ -24,11 +24,11 @@ OTHERS = "(others)"
 
 
 class SpendBoard:
-    """Follows the absorber. What an edge shows is at most PAUSE_S older than the ledger."""
+    """Follows the ledger. What an edge shows is at most PAUSE_S older than the ledger."""
 
-    def __init__(self, control: Control, absorber: Absorber) -> None:
+    def __init__(self, control: Control, changed: ChangedKeys) -> None:
         self._control = control
-        self._absorber = absorber
+        self._changed = changed
         self._before: dict[str, int] = {}
         self._before_day = -1
 
@@ -46,7 +46,7 @@ class SpendBoard:
                 await asyncio.sleep(PAUSE_S)
                 continue
             await asyncio.sleep(PAUSE_S)
-            wanted = self._absorber.take_touched()
+            wanted = self._changed.take()
 
     async def _publish(self, key_ids: set[str] | None) -> None:
         now = self._control.clock.wall_ms()

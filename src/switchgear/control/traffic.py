@@ -8,8 +8,12 @@ Filled in the store's writer thread, read in the loop: every read works on a cop
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
+from switchgear.core.clock import Clock
+from switchgear.ledger.absorb import Batch
+from switchgear.store.tables import DIMENSIONS, SUMS
 from switchgear.wire.records import Counters
 
 SERIES_MAX = 100
@@ -20,6 +24,12 @@ LATENCY_MS = (50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 20_000, 40_000, 80
 """Upper bounds: answers of models take from a tenth of a second to minutes."""
 FIRST_TOKEN_MS = (25, 50, 100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 51_200)
 WINDOW_S = 60.0
+PROVIDER = DIMENSIONS.index("provider")
+NO_PROVIDER = "none"
+"""What is counted of requests that were refused before a provider was chosen."""
+_FAILED, _ERRORS = SUMS.index("failed_attempts"), SUMS.index("errors")
+PROVIDERS_MAX = 256
+"""Names in spools are not believed: metrics must not grow with what a compromised edge invents."""
 
 
 class Histogram:
@@ -68,15 +78,34 @@ class Series:
 class Traffic:
     """Sums since control began."""
 
-    def __init__(self, reasons: frozenset[str]) -> None:
+    def __init__(self, reasons: frozenset[str], clock: Clock) -> None:
         """`reasons`: the codes that a refusal may have; any other is "other"."""
         self._reasons = reasons
+        self._clock = clock
+        self._providers: dict[str, dict[str, int]] = {}
         self._series: dict[tuple[str, str], Series] = {}
         self._refused: dict[str, int] = {}
         self._recent: deque[tuple[float, Mapping[str, int]]] = deque()
         self._connections: dict[str, int] = {}
         self.lines_lost = 0
         self.errors = 0
+
+    def on_batch(self, batch: Batch) -> None:
+        """Observer: count what was booked."""
+        self._add_sums(batch.sums)
+        self.settled(batch.timings)
+        self.counted(batch.spool, batch.counters)
+
+    def _add_sums(self, booked: Mapping[tuple[Any, ...], Sequence[int]]) -> None:
+        for dimensions, values in booked.items():
+            name = dimensions[PROVIDER] or NO_PROVIDER
+            if name not in self._providers and len(self._providers) >= PROVIDERS_MAX:
+                name = "(others)"
+            sums = self._providers.setdefault(name, dict.fromkeys(SUMS, 0))
+            for column, value in zip(SUMS, values, strict=True):
+                sums[column] += value
+            if name != NO_PROVIDER:
+                sums["errors"] += values[_FAILED] - values[_ERRORS]  # of the attempts there, whatever came after them
 
     def settled(self, timings: Iterable[tuple[str, str, int, int, int | None]]) -> None:
         """Count settled requests: (provider, model, status, latency, time to the first token in ms)."""
@@ -91,8 +120,9 @@ class Traffic:
             return provider, model
         return (provider, OTHER) if len(self._series) < 2 * SERIES_MAX else (OTHER, OTHER)
 
-    def counted(self, spool: str, counters: Iterable[Counters], now_s: float) -> None:
-        """Add what an edge counted. `now_s` is monotonic."""
+    def counted(self, spool: str, counters: Iterable[Counters]) -> None:
+        """Add what an edge counted."""
+        now_s = self._clock.monotonic_s()
         for record in counters:
             self._connections[spool] = record.connections
             self.lines_lost += record.lines_lost
@@ -105,10 +135,6 @@ class Traffic:
         while self._recent and now_s - self._recent[0][0] > WINDOW_S:
             self._recent.popleft()
 
-    def ended(self, spool: str) -> None:
-        """An edge is gone, and its connections with it."""
-        self._connections.pop(spool, None)
-
     @property
     def series(self) -> dict[tuple[str, str], Series]:
         """By provider and model."""
@@ -120,12 +146,18 @@ class Traffic:
         return dict(self._refused)
 
     @property
-    def connections(self) -> int:
-        """Open connections of all edges."""
-        return sum(list(self._connections.values()))
+    def providers(self) -> dict[str, dict[str, int]]:
+        """tables.SUMS by provider."""
+        return dict(self._providers)
 
-    def refused_lately(self, now_s: float) -> dict[str, int]:
+    def connections(self, spools: Collection[str]) -> int:
+        """Return how many connections are open at the edges of some spools: those that live."""
+        return sum(count for spool, count in list(self._connections.items()) if spool in spools)
+
+    @property
+    def refused_lately(self) -> dict[str, int]:
         """Refused requests of the last minute, by reason."""
+        now_s = self._clock.monotonic_s()
         found: dict[str, int] = {}
         for at_s, named in list(self._recent):
             if now_s - at_s <= WINDOW_S:

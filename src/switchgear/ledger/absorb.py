@@ -86,9 +86,10 @@ class Try(msgspec.Struct, frozen=True):
 class Batch:
     """What one transaction will write."""
 
-    def __init__(self, is_known: Callable[[str], bool] | None = None) -> None:
+    def __init__(self, is_known: Callable[[str], bool] | None = None, spool: str = "") -> None:
         """`is_known` is asked for each id after a duplicate was met: records that were written again (after a failed
-        sync) are skipped."""
+        sync) are skipped. `spool` is the name of the folder that it is read from."""
+        self.spool = spool
         self._is_known = is_known
         self.rows: list[tuple[Any, ...]] = []
         self.sums: dict[tuple[Any, ...], list[int]] = {}
