@@ -5,7 +5,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.versi
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help serve test install check format bench kill torture power breach endure doors fuzz estate away lock release prices clean
+.PHONY: help serve test install check format cover bench kill torture power breach endure doors fuzz estate away lock release prices clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -49,6 +49,9 @@ TEST_PROCESSES ?= $(shell expr $$(nproc) + 1)
 
 test: $(VENV)/.test  ## Run all tests, in TEST_PROCESSES side by side
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+
+cover: $(VENV)/.test  ## How much of each module its own tests run (COVER="core wire": rooms); less than recorded fails
+	$(BIN)/python scripts/cover.py $(COVER)
 
 kill: $(VENV)/.test  ## 300 rounds of kill -9 at random moments
 	KILL_ROUNDS=300 BACK_S=2 $(BIN)/python -m pytest tests/end_to_end/test_kill.py -s --timeout 3600
