@@ -38,6 +38,7 @@ LEVELS = {
     "vault": 3,
     "ledger": 3,
     "edge": 4,
+    "courier": 4,
     "control": 5,
     "testing": 5,
     "discover": 5,
@@ -189,7 +190,7 @@ def loaded_by(module: str) -> set[str]:
     return set(json.loads(done.stdout))
 
 
-@pytest.mark.parametrize("role", ["edge", "vault"])
+@pytest.mark.parametrize("role", ["edge", "vault", "courier"])
 def test_edge_and_vault_import_few_packages_and_no_database(role):
     names = {name.split(".")[0] for name in loaded_by(f"switchgear.app.{role}")}
     third = {n for n in names if n in third_party()}

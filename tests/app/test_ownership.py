@@ -15,10 +15,11 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files
 
 def test_P2_no_two_processes_share_a_user():
     who = ownership.People(50_000)
-    persons = [who.vault, who.control, who.demo, *(who.edge(n) for n in range(ownership.WORKERS_MAX))]
+    persons = [who.vault, who.control, who.demo, who.courier, *(who.edge(n) for n in range(ownership.WORKERS_MAX))]
     assert len({person.uid for person in persons}) == len(persons)
     assert who.gates not in {person.gid for person in persons}
     assert who.gates not in who.vault.groups, "the vault reads neither the pepper's users' files nor their replica"
+    assert who.courier.groups == [] and who.of("courier", 0) == who.courier
     assert who.of("edge", 3) == who.edge(3) and who.of("vault", 0) == who.vault
     assert who.peers(2) == {"edge": [who.edge(0).uid, who.edge(1).uid], "control": [who.control.uid]}
 
@@ -75,7 +76,7 @@ def test_a_folder_below_a_closed_one_is_not_reachable(tmp_path):
 def test_P2_the_documents_show_the_table():
     text = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
     rows = ownership.table(Layout(Path("/D")), ownership.People(0), 1)
-    names = {0: "root", 1: "control", 8: "gates", 16: "edge N"}
+    names = {0: "root", 1: "control", 3: "courier", 8: "gates", 16: "edge N"}
     for path, uid, gid, mode in rows:
         shown = str(path.relative_to("/D")).replace("edge-0", "edge-N")
         owner = "vault" if uid == 0 and path.name == "vault" else names[uid]

@@ -12,6 +12,8 @@ from switchgear.config import schema
 TEXT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
 TABLES = {
     "Top level": schema.Config,
+    "`courier`": schema.Courier,
+    "Of a destination:": schema.Destination,
     "`listen`": schema.Listen,
     "`limits`": schema.Limits,
     "`providers`": schema.Provider,

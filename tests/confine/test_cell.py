@@ -16,7 +16,8 @@ from switchgear.confine import cell
 inside, outside, port, person = json.loads(sys.argv[1])
 listening = socket.socket(fileno=int(sys.argv[2])) if sys.argv[2] != "-" else None
 held = cell.lock(
-    cell.Cell(reads=(inside + "/read",), keeps=(inside + "/keep",), serves=(inside + "/serve",), goes_out=sys.argv[3] == "out"),
+    cell.Cell(reads=(inside + "/read",), keeps=(inside + "/keep",), serves=(inside + "/serve",), goes_out=sys.argv[3] != "-",
+              ports=json.loads(sys.argv[3]) if sys.argv[3][0] == "[" else ()),
     cell.Person(*person) if person else None,
 )
 def attempt(function):
@@ -69,7 +70,9 @@ def inmate(tmp_path, out="-", person=None):
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as server:
-        told = json.dumps([str(inside), str(outside), server.getsockname()[1], person])
+        port = server.getsockname()[1]
+        out = json.dumps([port + number for number in out]) if isinstance(out, list) else out
+        told = json.dumps([str(inside), str(outside), port, person])
         done = subprocess.run(
             [sys.executable, "-c", TRY, told, "-", out], capture_output=True, text=True, check=False, timeout=PATIENCE_S
         )
@@ -92,6 +95,16 @@ def test_P1_who_may_go_out_may_do_nothing_else(tmp_path):
     assert found.pop("held")[3] == []
     works = {name for name, code in found.items() if code == 0}
     assert works == {"read", "keep", "serve", "tcp", "udp"}, found
+
+
+@needs_landlock
+@pytest.mark.parametrize(("beside", "works"), [([0, 1], True), ([1, 2], False)])
+def test_P1_who_may_go_out_to_some_ports_reaches_no_other(tmp_path, beside, works):
+    found = inmate(tmp_path, beside)
+    assert found.pop("held")[3] == []
+    assert {name for name, code in found.items() if code == 0} == {"read", "keep", "serve", "udp"} | (
+        {"tcp"} if works else set()
+    )
 
 
 @needs_landlock

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from switchgear.control.courier import Courier
 from switchgear.control.faults import SHOWN_S, Faults
 from switchgear.vault.verbs import STATUS, Status
 
@@ -21,7 +22,7 @@ class Link:
 
 def made(clock):
     link = Link()
-    return link, Faults(link, lambda: 7, clock)
+    return link, Faults(link, Courier(None), lambda: 7, clock)
 
 
 def turn(faults):

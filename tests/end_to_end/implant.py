@@ -22,7 +22,7 @@ import traceback
 from pathlib import Path
 
 HERE = str(Path(__file__).resolve())
-ROLES = ("vault", "control", "edge-0", "edge-1")
+ROLES = ("vault", "control", "courier", "edge-0", "edge-1")
 
 
 def attack(sock):
@@ -155,9 +155,8 @@ class Breached:
 
     def pids(self):
         found = self.status()["pids"]
-        return {"supervisor": found["supervisor"], "vault": found["vault"][0], "control": found["control"]} | {
-            f"edge-{n}": pid for n, pid in enumerate(found["edge"])
-        }
+        single = {role: found[role] for role in ("supervisor", "control", "courier")}
+        return single | {"vault": found["vault"][0]} | {f"edge-{n}": pid for n, pid in enumerate(found["edge"])}
 
     def inside(self, role, code, **given):
         """Run code inside a process; it leaves its answer in `out`. What is given are its variables."""
@@ -227,6 +226,9 @@ gc.unfreeze()
 def live(kind):
     """An object of the gateway's, found in memory by its type's name."""
     return next(o for o in gc.get_objects() if type(o).__name__ == kind)
+def linked(peer):
+    """The link to a process: control has two."""
+    return next(o for o in gc.get_objects() if type(o).__name__ == 'VaultLink' and o._peer == peer)
 '''
 
 if __name__ == "__main__":

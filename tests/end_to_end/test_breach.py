@@ -28,6 +28,7 @@ from switchgear.testing.gateway import GatewayProcess, ProviderProcess, free_por
 from switchgear.testing.patience import PATIENCE_S
 
 SECRET = "sk-provider-credential-breach-0123456789"
+HOOK_SECRET = "courier-destination-secret-breach-0123456789"
 PLAIN_UID = 59_990
 CONFIG = """
 providers:
@@ -38,6 +39,10 @@ providers:
     credentials: [{{name: main, secret: {{env: FAKE_KEY}}, ceilings: {{requests_per_s: 50}}}}]
 models: {{fast: fake/echo}}
 pricing: {{overrides: {{fake/echo: {{input_per_mtok: 1, output_per_mtok: 1}}}}}}
+courier:
+  destinations:
+    hook: {{url: "http://127.0.0.1:{hook}/v1", allow_private: true, auth: bearer, secret: {{env: HOOK_SECRET}}}}
+    database: {{relay: "tcp://127.0.0.1:{hook}", allow_private: true}}
 """
 pytestmark = pytest.mark.skipif(bool(cell.probe()), reason=f"this kernel does not confine: {cell.probe()}")
 RESULTS = []
@@ -61,8 +66,10 @@ class Estate:
         if uid is not None and not can_read_the_program(uid):
             shutil.rmtree(folder)
             pytest.skip("the checkout is closed to other users")
-        config = CONFIG.format(port=self.provider.port)
-        self.gateway = Breached(folder, config, free_port(), free_port(), uid, {"FAKE_KEY": SECRET})
+        self.hook = ProviderProcess()  # what the courier may reach
+        config = CONFIG.format(port=self.provider.port, hook=self.hook.port)
+        secrets = {"FAKE_KEY": SECRET, "HOOK_SECRET": HOOK_SECRET}
+        self.gateway = Breached(folder, config, free_port(), free_port(), uid, secrets)
         self.key = self.gateway.json("key", "create", "app")["key"]
         self.data = self.gateway.data
         assert self.call(self.key) == 200
@@ -84,6 +91,7 @@ class Estate:
         code = self.gateway.stop()
         self.provider.stop()
         self.victim.stop()
+        self.hook.stop()
         assert code == 0
 
 
@@ -135,6 +143,8 @@ CLOSED = {"EACCES", "EPERM", "ENOENT", "ESRCH", "ENOTDIR"}
 # What is asked of the process, the code, and the answers that are a wall.
 FROM_ANYWHERE = [
     ("read the KEK file", "out = read(kek)", CLOSED),
+    ("read the courier's key", "out = read(home + '/courier.key')", CLOSED),
+    ("read the courier's memory", "out = read(f'/proc/{pids[\"courier\"]}/mem')", CLOSED),
     ("read the vault's memory", "out = read(f'/proc/{pids[\"vault\"]}/mem')", CLOSED),
     ("read the vault's environment", "out = read(f'/proc/{pids[\"vault\"]}/environ')", CLOSED),
     ("read control's memory", "out = read(f'/proc/{pids[\"control\"]}/mem')", CLOSED),
@@ -206,9 +216,36 @@ OF_THE_VAULT = [
     ("read an edge's spool", "out = read(data + '/spool/edge-0/00000001.seg')", CLOSED),
     ("listen on a port", "out = attempt(lambda: socket.create_server(('127.0.0.1', 0)))", {"EACCES", "EPERM"}),
 ]
+OF_THE_COURIER = [
+    ("connect to another port", "out = attempt(lambda: socket.create_connection(('127.0.0.1', provider), 2))", CLOSED),
+    (
+        "connect to another port by IPv6",
+        "out = attempt(lambda: socket.create_connection(('::1', provider), 2))",
+        CLOSED,
+    ),
+    (
+        "connect while sending",
+        "s = socket.socket(); out = attempt(lambda: s.sendto(b'x', 0x20000000, ('127.0.0.1', provider)))",
+        CLOSED,
+    ),
+    ("listen on a port", "out = attempt(lambda: socket.create_server(('127.0.0.1', 0)))", {"EACCES", "EPERM"}),
+    ("read the box", "out = read(data + '/vault/box')", CLOSED),
+    ("replace the box", "out = write(data + '/vault/box')", CLOSED),
+    ("write the vault's journal", "out = write(data + '/spool/vault/00000001.seg')", CLOSED),
+    ("read the database", "out = read(data + '/store/store.sqlite')", CLOSED),
+    ("read the replica", "out = read(data + '/replica/data.mdb')", CLOSED),
+    ("write the replica", "out = write(data + '/replica/data.mdb')", CLOSED),
+    ("read an edge's spool", "out = read(data + '/spool/edge-0/00000001.seg')", CLOSED),
+    ("write an edge's spool", "out = write(data + '/spool/edge-0/00000001.seg')", CLOSED),
+    ("read the CLI's token", "out = read(data + '/run/control/cli.token')", CLOSED),
+    ("take over control's socket", "out = attempt(lambda: os.unlink(data + '/run/control/control.sock'))", CLOSED),
+    ("take over the vault's socket", "out = attempt(lambda: os.unlink(data + '/run/vault/vault.sock'))", CLOSED),
+    ("import a database module's file", "out = 'sqlite3' in sys.modules or 'sqlalchemy' in sys.modules", {False}),
+]
 ATTACKS = [
     *(("an edge", "edge-0", *row) for row in (*FROM_ANYWHERE, *INSIDE_ONLY, *OF_AN_EDGE)),
     *(("control", "control", *row) for row in (*FROM_ANYWHERE, *INSIDE_ONLY)),
+    *(("the courier", "courier", *row) for row in (*FROM_ANYWHERE, *OF_THE_COURIER)),
     *(("the vault", "vault", *row) for row in (*FROM_ANYWHERE, *OF_THE_VAULT)),
 ]
 
@@ -237,6 +274,8 @@ def test_P7_code_inside_a_process_meets_a_wall(estate, where, role, what, code, 
             "written"
         }  # one user, and control removes old segments: the box is what matters, not the journal
     if role == "vault" and what in {"read the vault's memory", "read the vault's environment"}:
+        walls = walls | {"read 64", "EIO", "read 0"}
+    if role == "courier" and what == "read the courier's memory":
         walls = walls | {"read 64", "EIO", "read 0"}
     found = estate.gateway.inside(role, code, **surroundings(estate))
     assert holds(estate, where, what, found in walls), (what, found)
@@ -414,7 +453,7 @@ out = [attempt(lambda: ask(b'guess')), attempt(lambda: ask(live('VaultLink')._he
 def test_C4_control_cannot_get_a_credential_out_of_the_vault(estate):
     code = """
 import asyncio
-link = live('VaultLink')
+link = linked('vault')
 loop = next(o for o in gc.get_objects() if isinstance(o, asyncio.AbstractEventLoop) and o.is_running())
 def ask(name, body=None):
     answer = asyncio.run_coroutine_threadsafe(link._ask(name, body, 5.0), loop).result(10)
@@ -452,7 +491,7 @@ def test_C1_control_cannot_point_a_credential_elsewhere(estate):
     variants.append({**context, "credential": "copy", "version": context["version"] + 1})
     code = """
 import asyncio, base64, json
-link = live('VaultLink')
+link = linked('vault')
 loop = next(o for o in gc.get_objects() if isinstance(o, asyncio.AbstractEventLoop) and o.is_running())
 out = []
 for context in variants:
@@ -467,6 +506,85 @@ for context in variants:
     assert estate.call(estate.key) == 200
 
 
+GREET = """
+import msgspec
+from pathlib import Path
+from switchgear.net import unix
+from switchgear.wire import frames
+def greet(folder, name, key, role, question=None):
+    '''Say hello with a token of one's own making; returns the kinds of frames that came back, or how it ended.'''
+    s = unix.connect(Path(data) / 'run' / folder, name, 2.0)
+    hello = frames.Hello(frames.PROTOCOL_VERSION, role, frames.link_token(key, role, 'evil'), '', 'evil')
+    s.sendall(frames.encode(1, 0, frames.encode_payload(hello)))
+    if question:
+        s.sendall(frames.encode(9, 1, frames.encode_payload(frames.Question(question, msgspec.Raw(b'\\xc0')))))
+    decoder, heard = frames.Decoder(), []
+    s.settimeout(1.0)
+    try:
+        while piece := s.recv(65536):
+            heard += [kind for kind, *_ in decoder.feed(piece)]
+    except TimeoutError:
+        return 'open ' + str(heard)
+    return 'closed ' + str(heard)
+"""
+CUT_OFF = CLOSED | {"closed []", "ECONNRESET", "EPIPE"}
+
+
+def test_P3_the_courier_cannot_pass_for_somebody_else_at_the_vault(estate):
+    code = """
+key = live('CourierService').link_key
+out = [attempt(lambda: greet('vault', 'vault.sock', key, role, q)) for role, q in (('control', 'list'), ('edge', None), ('courier', 'list'))]
+"""
+    found = estate.gateway.inside("courier", GREET + code, **surroundings(estate))
+    assert holds(estate, "the courier", "speak to the vault as control or an edge", set(found) <= CUT_OFF), found
+
+
+def test_P3_an_edge_can_use_neither_the_couriers_verbs_nor_its_relays(estate):
+    code = """
+def relayed():
+    s = unix.connect(Path(data) / 'run' / 'courier', 'database.relay', 2.0)
+    s.settimeout(2.0)
+    s.sendall(b'GET /_seen HTTP/1.1\\r\\nhost: x\\r\\n\\r\\n')
+    return 'closed []' if not s.recv(100) else 'answered'
+token = live('VaultLink')._hello().token.encode()
+out = [attempt(lambda: greet('courier', 'courier.sock', key, 'control', 'status')) for key in (b'guess', token)]
+out += [attempt(relayed)]
+"""
+    found = estate.gateway.inside("edge-0", GREET + code, **surroundings(estate))
+    assert holds(estate, "an edge", "go outward through the courier", set(found) <= CUT_OFF), found
+
+
+def test_C4_control_gets_neither_a_secret_nor_another_destination_out_of_the_courier(estate):
+    code = """
+import asyncio
+link = linked('courier')
+loop = next(o for o in gc.get_objects() if isinstance(o, asyncio.AbstractEventLoop) and o.is_running())
+def ask(name, body=None):
+    answer = asyncio.run_coroutine_threadsafe(link._ask(name, body, 10.0), loop).result(20)
+    return [answer.ok, str(answer.message), bytes(answer.body).hex()]
+def send(**more):
+    return ask('send', {'destination': 'hook', 'method': 'POST', 'path': '/chat/completions', 'body': b'{}', **more})
+out = {'good': send()}
+for number, path in enumerate(('//127.0.0.1:%d/' % provider, '@127.0.0.1:%d/' % provider, '/../_seen', '/%2e%2e/_seen',
+                               'http://127.0.0.1:%d/' % provider, '/x HTTP/1.1\\r\\nhost: evil\\r\\n\\r\\nGET /')):
+    out['path %d' % number] = send(path=path)
+out['method'] = send(method='CONNECT')
+out['elsewhere'] = send(destination='http://127.0.0.1:%d' % provider)
+for name in ('put', 'get', 'read', 'add', 'secret', 'list', ''):
+    out['verb ' + name] = ask(name, {'name': 'hook'})
+out['status'] = ask('status')
+"""
+    before = len(estate.victim.headers())
+    found = estate.gateway.inside("control", code, **surroundings(estate))
+    everything = json.dumps(found) + "".join(bytes.fromhex(body).decode("latin-1") for _, _, body in found.values())
+    assert found["good"][0] and found["status"][0], found
+    assert holds(estate, "control", "ask the courier for its secret", HOOK_SECRET not in everything)
+    good = {name for name, (ok, *_) in found.items() if ok} - {"good", "status", "path 0"}
+    assert holds(
+        estate, "control", "send the courier elsewhere", not good and len(estate.victim.headers()) == before
+    ), found
+
+
 def test_M3_control_and_the_supervisor_hold_no_credential(estate):
     if os.geteuid() != 0:
         pytest.skip("only root reads the memory of others")
@@ -479,6 +597,10 @@ def test_M3_control_and_the_supervisor_hold_no_credential(estate):
         memory = read_memory(pid)
         clean = SECRET.encode() not in memory and kek.encode() not in memory and bytes.fromhex(kek) not in memory
         assert holds(estate, role, "find a credential or the KEK in its own memory", clean)
+        if role != "courier":
+            assert holds(
+                estate, role, "find the courier's secret in its own memory", HOOK_SECRET.encode() not in memory
+            )
 
 
 # Spools that lie

@@ -20,7 +20,7 @@ from switchgear.confine import cell, privileges
 from switchgear.core.errors import SpoolFullError, UserError
 from switchgear.core.guard import place_of
 
-ROLES = frozenset({"edge", "vault", "control", "demo"})
+ROLES = frozenset({"edge", "vault", "control", "courier", "demo"})
 
 IMPORTED_LATE = ("encodings.idna", "lmdb._envid", "stringprep", "traceback", "linecache")
 """What libraries import when they first need it: too late, where the cell is closed to them."""
@@ -37,7 +37,7 @@ def confine(boot: Boot) -> None:
     root = (
         str(Path.cwd()) if is_closed and boot.role == "control" else ""
     )  # SQLite takes no path that it cannot resolve
-    own = cells.cell_of(boot.role, boot.number, Layout(Path(boot.data)), root, boot.identity_fd)
+    own = cells.cell_of(boot.role, boot.number, Layout(Path(boot.data)), root, boot.identity_fd, boot.ports)
     boot.held = cell.lock(own, boot.person)
     if boot.must_confine and boot.held.missing:
         raise UserError(

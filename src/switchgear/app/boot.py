@@ -30,7 +30,7 @@ class Boot(msgspec.Struct, kw_only=True):
     link_token: str = ""
     """Proves this role and run to the vault."""
     link_key: bytes = b""
-    """For the vault alone: what tokens are made with."""
+    """For the vault, and another for the courier: what the tokens of their links are made with."""
     person: Person | None = None
     """Whom this child becomes; None where the supervisor is not root."""
     peers: dict[str, list[int]] = {}
@@ -58,6 +58,14 @@ class Boot(msgspec.Struct, kw_only=True):
     """For control alone: Configuration of app.control, undecoded, so that edges need none of its types."""
     is_first: bool = True
     """True until all children served once: then whoever started this is still looking."""
+    destinations: msgspec.Raw = msgspec.Raw(b"[]")
+    """For the courier alone: what it reaches, sealed; undecoded, so that edges need none of its types."""
+    courier_key: str = ""
+    """For the courier alone: the file of its key."""
+    courier_token: str = ""
+    """For control alone: proves to the courier who it is; empty where there is no courier."""
+    ports: list[int] = []
+    """TCP ports of other machines that may be connected to; filled in by the child itself. Only the courier is so bound."""
     console_url: str = ""
     segment_bytes: int = 16 * 1024 * 1024
 

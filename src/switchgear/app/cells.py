@@ -3,10 +3,14 @@
 import site
 import sys
 import sysconfig
+from collections.abc import Iterable
 from pathlib import Path
 
 from switchgear.app.layout import Layout
 from switchgear.confine.cell import Cell
+
+DNS_PORT = 53
+"""Names are asked for over UDP, and over TCP where an answer is long."""
 
 
 def libraries() -> tuple[str, ...]:
@@ -16,9 +20,12 @@ def libraries() -> tuple[str, ...]:
     return tuple(sorted({str(Path(path).resolve()) for path in {*found, *site.getsitepackages()} if path}))
 
 
-def cell_of(role: str, number: int, layout: Layout, root: str = "", identity_fd: int = -1) -> Cell:
-    """Return a role's cell; paths are below `root`, if there is one. Files that hold secrets (pepper, KEK, TLS key) are read
-    before it closes, and are not in it; the vault goes on reading the platform's tokens in the folder `identity_fd`."""
+def cell_of(
+    role: str, number: int, layout: Layout, root: str = "", identity_fd: int = -1, ports: Iterable[int] = ()
+) -> Cell:
+    """Return a role's cell; paths are below `root`, if there is one. Files that hold secrets (pepper, KEK, TLS key) are
+    read before it closes, and are not in it; the vault goes on reading the platform's tokens in the folder `identity_fd`, and the
+    courier reaches `ports` only."""
     reads = libraries()
     if role == "edge":
         return Cell(reads=(*reads, str(layout.replica)), keeps=(str(layout.edge_spool(number)),))
@@ -30,6 +37,8 @@ def cell_of(role: str, number: int, layout: Layout, root: str = "", identity_fd:
             serves=(str(layout.vault_run),),
             goes_out=True,
         )
+    if role == "courier":
+        return Cell(reads=reads, serves=(str(layout.courier_run),), goes_out=True, ports=(DNS_PORT, *ports))
     if role == "control":
         return Cell(
             reads=(*reads, str(layout.run)),

@@ -36,6 +36,8 @@ class Loaded(msgspec.Struct, kw_only=True):
     config: schema.Config
     compiled: Compiled
     secrets: dict[tuple[str, str], Secret]
+    destination_secrets: dict[str, Secret] = {}
+    """Of the courier's destinations, by name."""
     warnings: list[ConfigProblem] = []
     sources: Sources = msgspec.field(default_factory=lambda: Sources([], [], ""))
     """What it was read from."""
@@ -153,6 +155,7 @@ def check_config(
         config=config,
         compiled=compiled,
         secrets=compiler.secrets,
+        destination_secrets=compiler.destination_secrets,
         warnings=_sorted(warnings),
         sources=_watched(parts, compiled.digest),
         kept=compiler.kept,
@@ -173,20 +176,26 @@ def _whole(path: str) -> str:
     return os.path.abspath(path)  # noqa: PTH100  as Path.absolute, without dots; links stay
 
 
+def _whole_reference(text: str) -> str:
+    return f"file:{_whole(text.removeprefix('file:'))}" if text.startswith("file:") else text
+
+
 def _absolute(compiled: Compiled) -> Compiled:
     """Return a configuration whose paths do not depend on the working folder."""
+    destinations = tuple(
+        msgspec.structs.replace(spec, reference=_whole_reference(spec.reference))
+        for spec in compiled.process.destinations
+    )
     process = msgspec.structs.replace(
         compiled.process,
+        destinations=destinations,
         tls_cert=_whole(compiled.process.tls_cert) if compiled.process.tls_cert else "",
         tls_key=_whole(compiled.process.tls_key) if compiled.process.tls_key else "",
     )
     providers = tuple(
         msgspec.structs.replace(
             spec,
-            references={
-                name: f"file:{_whole(text.removeprefix('file:'))}" if text.startswith("file:") else text
-                for name, text in spec.references.items()
-            },
+            references={name: _whole_reference(text) for name, text in spec.references.items()},
         )
         for spec in compiled.providers
     )

@@ -27,6 +27,7 @@ from switchgear.control.absorber import Absorber
 from switchgear.control.api import Api
 from switchgear.control.checkup import Checkup
 from switchgear.control.connections import CONSOLE_MAX, LOCAL_MAX, Bounds, bounded
+from switchgear.control.courier import Courier
 from switchgear.control.double_entry import DoubleEntry
 from switchgear.control.faults import Faults
 from switchgear.control.handle import Control
@@ -130,6 +131,7 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     )
     link_box.append(link)
     link.start()
+    courier = _courier(boot, layout)
     publisher = await asyncio.to_thread(Publisher, layout.replica)
     control = Control(
         store=store,
@@ -160,8 +162,9 @@ async def main(boot: Boot, prepared: Prepared) -> None:
         services, prepared.advisories, prepared.packages, lambda: _size(layout.spool), lambda: _free(layout.data)
     )
     jobs = Jobs(fault, clock)
-    faults = Faults(link, lambda: child.report.errors, clock)
+    faults = Faults(link, courier, lambda: child.report.errors, clock)
     api = Api(services, absorber, lambda: status(layout, services, absorber, books, jobs, faults), checkup)
+    api.courier = courier
     with contextlib.suppress(OSError):
         api.vault_key = layout.shown_key.read_bytes()
     token = os.urandom(32).hex()
@@ -205,6 +208,16 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     link.close()
     await asyncio.to_thread(store.close)
     publisher.close()
+
+
+def _courier(boot: Boot, layout: Layout) -> Courier:
+    """Return control's hand on the courier, where there is one; its link is made until the process ends."""
+    if not boot.courier_token:
+        return Courier(None)
+    hello = frames.Hello(frames.PROTOCOL_VERSION, "control", boot.courier_token, "", boot.run_id)
+    link = VaultLink(layout.courier_run, lambda: hello, lambda: None, child.guard, "courier")
+    link.start()
+    return Courier(link)
 
 
 async def _begin(boot: Boot, layout: Layout, services: Services, configuration: Configuration) -> bool:
@@ -317,6 +330,7 @@ def status(
         },
         "refused_requests": {"last_minute": traffic.refused_lately, "total": traffic.refused},
         "faults": faults.counts(traffic.errors),
+        "courier": faults.courier,
         "config": {"source": compiled.source, "digest": compiled.digest, "restart": config.needs_restart()},
         "freezes": publication.snapshot.freezes if publication.snapshot is not None else {},
         "prices": publication.price_snapshot,

@@ -78,6 +78,11 @@ class Layout(msgspec.Struct, frozen=True):
         """Where control binds its socket and leaves the CLI's token."""
         return self.run / "control"
 
+    @property
+    def courier_run(self) -> Path:
+        """Where the courier binds its socket and its relays."""
+        return self.run / "courier"
+
     def edge_spool(self, number: int) -> Path:
         """The spool of one edge."""
         return self.spool / f"edge-{number}"
@@ -105,8 +110,8 @@ class Layout(msgspec.Struct, frozen=True):
     def folders(self, workers: int = 0) -> tuple[Path, ...]:
         """All folders, outer ones first."""
         below = (self.store.parent, self.replica, self.spool, self.vault, self.run)
-        sockets_and_spools = (self.vault_run, self.control_run, self.journal, *map(self.edge_spool, range(workers)))
-        return (self.data, *below, *sockets_and_spools)
+        sockets = (self.vault_run, self.control_run, self.courier_run)
+        return (self.data, *below, *sockets, self.journal, *map(self.edge_spool, range(workers)))
 
     def make(self, workers: int = 0) -> None:
         """Create the folders, for this user alone."""

@@ -44,6 +44,11 @@ class People(msgspec.Struct, frozen=True):
         return Person(self.base + 2, self.base + 2)
 
     @property
+    def courier(self) -> Person:
+        """The courier: in nobody else's group."""
+        return Person(self.base + 3, self.base + 3)
+
+    @property
     def gates(self) -> int:
         """The group of those who may reach the vault's socket and read the replica: edges and control."""
         return self.base + 8
@@ -55,7 +60,8 @@ class People(msgspec.Struct, frozen=True):
 
     def of(self, role: str, number: int) -> Person:
         """Return who fills a role."""
-        return {"vault": self.vault, "control": self.control, "demo": self.demo}.get(role) or self.edge(number)
+        single = {"vault": self.vault, "control": self.control, "demo": self.demo, "courier": self.courier}
+        return single.get(role) or self.edge(number)
 
     def peers(self, workers: int) -> dict[str, list[int]]:
         """Return the uids that the vault expects, by role."""
@@ -94,6 +100,7 @@ def table(layout: Layout, who: People, workers: int) -> list[Row]:
         (layout.run, 0, control, 0o2711),
         (layout.vault_run, vault, gates, 0o2710),
         (layout.control_run, control, control, 0o700),
+        (layout.courier_run, who.courier.uid, control, 0o2710),
     ]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from switchgear.app import ownership, supervisor
+from switchgear.app import outward, ownership, supervisor
 from switchgear.app.configuration import Loaded, load_config, store_names, tls_problem
 from switchgear.app.layout import Layout, PublicKeyFile, data_folder, default_kek_path, kek_stamp, read_peppers
 from switchgear.app.sealing import read_public_key, seal_one
@@ -110,6 +110,12 @@ def serve(options: Options, environ: dict[str, str]) -> None:
         compiled = _with_demo(compiled, demo_socket.getsockname()[1])
         puts.append(seal_one(compiled.providers[-1], "none", Secret(b""), public, now_ms))
     identity_dir = _identity_dir(options.identity_dir)
+    courier_key = str(outward.key_path(kek_path, environ)) if process.destinations else ""
+    destinations = (
+        outward.sealed(process.destinations, loaded.destination_secrets, Path(courier_key), now_ms)
+        if courier_key
+        else []
+    )
     scheme = "https" if tls_cert else "http"
     state = supervisor.State(
         data=str(data),
@@ -125,6 +131,8 @@ def serve(options: Options, environ: dict[str, str]) -> None:
         identity_dir=identity_dir,
         identity_hosts=[host.rstrip(".").lower() for host in options.identity_hosts],
         configuration=msgspec.Raw(msgspec.json.encode({"compiled": compiled, "puts": puts, "started_ms": now_ms})),
+        destinations=msgspec.Raw(msgspec.json.encode(destinations)),
+        courier_key=courier_key,
         limits=process.limits,
         trusted_proxies=proxies,
         durability=process.durability,

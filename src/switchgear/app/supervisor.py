@@ -89,6 +89,10 @@ class State(msgspec.Struct, kw_only=True):
     started_s: float = 0.0
     banner: bool = True
     demo: bool = False
+    destinations: msgspec.Raw = msgspec.Raw(b"[]")
+    """What the courier reaches, sealed; without any there is no courier."""
+    courier_key: str = ""
+    """The file of the courier's key; empty without a courier."""
     notify_socket: str = ""
     """Where the service manager listens (sd_notify)."""
     uid_base: int = 0
@@ -141,10 +145,12 @@ class Supervisor:
         self._state = state
         self._layout = Layout(Path(state.data))
         self._children = [Child("vault"), Child("control"), *(Child("edge", n) for n in range(state.workers))]
+        if state.courier_key:
+            self._children.insert(1, Child("courier"))
         if state.demo_fds:
             self._children.insert(0, Child("demo"))
         self._selector = selectors.DefaultSelector()
-        self._link_key = os.urandom(32)
+        self._link_key, self._courier_link_key = os.urandom(32), os.urandom(32)
         self._people = People(state.uid_base) if state.uid_base else None
         self._disk = ConfigOnDisk(state.config_path, state.config_sources)
         self._welcomed = False
@@ -276,7 +282,8 @@ class Supervisor:
             person=self._people.of(child.role, child.number) if self._people is not None else None,
             must_confine=state.must_confine,
         )
-        order.link_token = frames.link_token(self._link_key, child.role, order.run_id)
+        if child.role in {"edge", "control"}:
+            order.link_token = frames.link_token(self._link_key, child.role, order.run_id)
         opened: list[int] = []
         if child.role == "edge":
             order.listen_fds = state.data_fds
@@ -299,6 +306,12 @@ class Supervisor:
         elif child.role == "control":
             order.listen_fds = state.console_fds
             order.configuration = state.configuration
+            if state.courier_key:
+                order.courier_token = frames.link_token(self._courier_link_key, child.role, order.run_id)
+        elif child.role == "courier":
+            order.destinations, order.courier_key = state.destinations, state.courier_key
+            order.link_key = self._courier_link_key
+            order.peers = {"control": [os.geteuid() if self._people is None else self._people.control.uid]}
         elif child.role == "demo":
             order.listen_fds = state.demo_fds
         for used in opened:
@@ -414,12 +427,13 @@ class Supervisor:
     # stopping
 
     def _stop(self, code: int = 0) -> int:
-        """Drain: edges first, then control absorbs what they left, the vault last."""
+        """Drain: edges first, then control absorbs what they left, then the doors outward."""
         report("draining", "info", grace_s=self._state.drain_grace_s, at_most_s=self._state.drain_s)
         notify(self._state.notify_socket, "STOPPING=1")
         self._write_status("draining")
         patience_s = self._state.drain_grace_s + self._state.drain_s + STOP_S
-        for role, wait_s in (("edge", patience_s), ("control", STOP_S * 3), ("vault", STOP_S), ("demo", STOP_S)):
+        bounds_s = {"edge": patience_s, "control": STOP_S * 3, "vault": STOP_S, "courier": STOP_S, "demo": STOP_S}
+        for role, wait_s in bounds_s.items():
             self._end([c for c in self._children if c.role == role and c.process is not None], wait_s)
         self._write_status("stopped")
         with contextlib.suppress(OSError):

@@ -24,9 +24,11 @@ from switchgear.core.errors import UserError
 from switchgear.detect.advisories import AdvisoryFile, read_signed
 from switchgear.detect.checks import REASONS, finding, vulnerable
 from switchgear.detect.finding import SEVERITIES, Finding
-from switchgear.discover import integrity, osv
+from switchgear.discover import integrity
 
 FINDINGS_EXIT = 3
+ONLINE_S = 75.0
+"""Longer than the courier's own deadlines."""
 _PATH = click.Path(path_type=Path)
 
 
@@ -208,7 +210,7 @@ def _take_away(root: Path, path: Path, bits: int) -> bool:
   switchgear doctor --self-test                           a request through every process
   switchgear doctor --json | jq '.findings[].title'
   switchgear doctor --advisories feed.json --trust publisher.pub
-  switchgear doctor --online                              asks osv.dev; sends names and versions of installed packages
+  switchgear doctor --online                              asks osv.dev through the courier; names and versions of packages
 
 Exit: 0 all well (or only hints), 3 something is wrong, 4 the gateway was not reached."""
 )
@@ -216,8 +218,7 @@ Exit: 0 all well (or only hints), 3 something is wrong, 4 the gateway was not re
 @click.option("--self-test", "test", is_flag=True, help="Send a request through every process.")
 @click.option("--advisories", type=_PATH, help="A signed advisory file, newer than the shipped one.")
 @click.option("--trust", type=_PATH, help="With --advisories: file with the publisher's public keys, in hex.")
-@click.option("--online", is_flag=True, help="Ask osv.dev about the installed packages.")
-@click.option("--osv-url", default=osv.URL, hidden=True)
+@click.option("--online", is_flag=True, help="Have the gateway ask osv.dev about its packages.")
 @with_client
 def doctor(
     client: Client,
@@ -227,7 +228,6 @@ def doctor(
     advisories: Path | None,
     trust: Path | None,
     online: bool,
-    osv_url: str,
 ) -> int:
     """Look whether this gateway is safe and up to date. Exit 3 when something should be otherwise."""
     if trust is not None and advisories is None:
@@ -265,9 +265,13 @@ def doctor(
     if advisories is not None:
         found += vulnerable(integrity.installed(), bring_advisories(advisories, trust))
     if online:
-        count = len(integrity.installed())
-        say(f"asking {urlsplit(osv_url).hostname} about {count} packages: names and versions are sent", err=True)
-        found += osv.ask(osv_url)
+        if partial:
+            raise UserError(
+                "--online: the gateway asks, through its courier, and it was not reached", "switchgear serve"
+            )
+        say("the gateway asks osv.dev about its packages: names and versions are sent", err=True)
+        answer = client.call("POST", "/doctor/online", give_up_s=ONLINE_S)
+        found += [msgspec.convert(one, Finding) for one in answer["findings"]]
     if test and not partial:
         found += self_test(client, status)
     if fix:

@@ -11,8 +11,9 @@ from decimal import Decimal, InvalidOperation
 
 import msgspec
 
-from switchgear.config import bounds, names, schema
+from switchgear.config import bounds, names, outward, schema
 from switchgear.config.names import Known
+from switchgear.config.outward import DestinationSpec
 from switchgear.config.reader import Reader, Suggestions, near, shown
 from switchgear.core.errors import ConfigProblem
 from switchgear.core.secret import Secret
@@ -118,6 +119,8 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     workers: int | None = None
     limits: schema.Limits = msgspec.field(default_factory=schema.Limits)
     durability: str = "process"
+    destinations: tuple[DestinationSpec, ...] = ()
+    """What the courier reaches."""
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,6 +185,7 @@ class Compiler:
         self._reader = reader
         self._read_file = read_file
         self._known = known or Known()
+        self._is_running = running is not None
         self._running = {spec.name: spec for spec in running.providers} if running is not None else {}
         self._now_ms = now_ms
         self._suggestions = Suggestions()
@@ -189,6 +193,8 @@ class Compiler:
         self.warnings: list[ConfigProblem] = []
         self.secrets: dict[tuple[str, str], Secret] = {}
         """Secrets of the file by (provider, credential)."""
+        self.destination_secrets: dict[str, Secret] = {}
+        """Secrets of the courier's destinations by name."""
         self.kept: dict[tuple[str, str], str] = {}
         """Credentials whose variable is not set here and whose sealed secret stays, with their references."""
 
@@ -236,6 +242,7 @@ class Compiler:
                 workers=config.workers,
                 limits=config.limits,
                 durability=config.spool.durability,
+                destinations=tuple(self._destinations()),
             ),
             texts=self._reader.texts,
             source=source,
@@ -275,6 +282,30 @@ class Compiler:
                 self._problem(f"listen.{name}", f"{shown(text)} must be HOST:PORT, e.g. 127.0.0.1:4100")
         for number, text in enumerate(config.listen.trusted_proxies):
             self._network(f"listen.trusted_proxies[{number}]", text)
+
+    def _destinations(self) -> Iterator[DestinationSpec]:
+        courier, reader = self._config.courier, self._reader
+        if reader.without_secrets:
+            for spec in courier.destinations.values():
+                if spec.ca_file is not None and self._read_file(spec.ca_file) is None:
+                    spec.ca_file = None
+        wrong = list(outward.check(courier, self._read_file))
+        for path, message in wrong:
+            self._problem(path, message)
+        proxy = outward.proxy_of(courier.proxy) if courier.proxy is not None else None
+        for name, spec in courier.destinations.items():
+            path = f"courier.destinations.{name}"
+            if any(at == path or at.startswith(f"{path}.") for at, _ in wrong if not at.endswith(".secret")):
+                continue
+            reference = reader.references.get(f"{path}.secret", "")
+            unresolved = reader.unresolved.get(f"{path}.secret")
+            if spec.secret is not None:
+                self.destination_secrets[name] = spec.secret
+            elif unresolved is not None and not self._is_running:  # a running courier has its secrets already
+                self.problems.append(unresolved)
+            if not reader.is_broken(f"{path}.url") and not reader.is_broken(f"{path}.relay"):
+                built = outward.destination(name, spec, proxy or "", self._read_file)
+                yield msgspec.structs.replace(built, reference=reference)
 
     def _network(self, path: str, text: str) -> None:
         try:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from switchgear.config import names, schema
+from switchgear.config import names, outward, schema
 from switchgear.config.compile import METERS_BY_KEY, Compiled, FileKey, Process, ProviderSpec, build_provider
 from switchgear.config.reader import Suggestions
 from switchgear.core.money import format_usd
@@ -67,7 +67,8 @@ def _process(process: Process) -> Document:
     found: Document = {}
     tls = {"cert": listen.pop("tls_cert", None), "key": listen.pop("tls_key", None)}
     workers, durability = listen.pop("workers", None), listen.pop("durability", None)
-    listen.pop("limits", None)
+    for elsewhere in ("limits", "destinations"):
+        listen.pop(elsewhere, None)
     if tls["cert"]:
         listen["tls"] = tls
     if "trusted_proxies" in listen:
@@ -79,6 +80,8 @@ def _process(process: Process) -> Document:
     limits = _changed(process.limits, schema.Limits())
     if limits:
         found["limits"] = limits
+    if process.destinations:
+        found["courier"] = outward.document(process.destinations)
     if durability is not None:
         found["spool"] = {"durability": durability}
     return found

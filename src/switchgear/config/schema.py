@@ -306,6 +306,33 @@ class Spool(msgspec.Struct, kw_only=True):
     """`process`: a killed process loses nothing; `power`: nor does a power cut, at some latency."""
 
 
+class Destination(msgspec.Struct, kw_only=True):
+    """A place outside that is no provider: reached by the courier, and by no other process."""
+
+    url: str | None = None
+    """Base URL of requests, e.g. https://api.osv.dev."""
+    relay: str | None = None
+    """Instead of `url`: tls://HOST:PORT of a server whose bytes are passed on unread, such as a database; tcp://HOST:PORT without
+    TLS, for an address of your own."""
+    auth: str = "none"
+    """How the secret is presented: none, bearer, x-api-key, api-key or header:NAME."""
+    secret: Secret | None = None
+    """The secret as {env: NAME} or {file: PATH}; never written out."""
+    allow_private: bool = False
+    """Allow private addresses, and plain http: for servers of your own."""
+    ca_file: FilePath | None = None
+    """PEM file of a private certificate authority for this destination, or the certificate itself."""
+
+
+class Courier(msgspec.Struct, kw_only=True):
+    """The one door outward for all that is no provider."""
+
+    proxy: str | None = None
+    """An HTTP proxy that all destinations are reached through, http://HOST:PORT."""
+    destinations: dict[str, Destination] = {}
+    """Destinations by name. `doctor --online` asks `osv`. Without any there is no courier."""
+
+
 class Config(msgspec.Struct, kw_only=True):
     """A whole configuration file."""
 
@@ -334,6 +361,8 @@ class Config(msgspec.Struct, kw_only=True):
     """Retention."""
     spool: Spool = msgspec.field(default_factory=Spool)
     """Durability."""
+    courier: Courier = msgspec.field(default_factory=Courier)
+    """Destinations outside that are no providers."""
     compat: list[str] = []
     """Other gateways whose read-only routes and response headers are served too: `litellm`."""
     store: str = "sqlite"

@@ -40,7 +40,9 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     root: str = ""
     """Becomes the root of the file system, where that is the only way to a folder that others cannot reach."""
     goes_out: bool = False
-    """May make connections to other machines. Only the vault does."""
+    """May make connections to other machines. Only the vault and the courier do."""
+    ports: tuple[int, ...] = ()
+    """With `goes_out`: the only TCP ports that it may connect to; any, where none is named."""
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -86,7 +88,7 @@ def lock(cell: Cell, person: Person | None = None) -> Held:
     rules += [(Path(path), landlock.KEEP) for path in cell.keeps]
     rules += [(Path(path), landlock.SERVE) for path in cell.serves]
     try:
-        version = landlock.restrict(rules, may_connect=cell.goes_out)
+        version = landlock.restrict(rules, may_connect=cell.goes_out, ports=cell.ports)
     except OSError as exc:
         version = 0
         missing.append(f"Landlock was refused ({exc.strerror}): this process can open every file of its user")

@@ -14,7 +14,7 @@ from switchgear.confine import kernel
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 VERSION_FLAG = 1
-PATH_BENEATH = 1
+PATH_BENEATH, NET_PORT = 1, 2
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 REMOVE_DIR, REMOVE_FILE, MAKE_DIR, MAKE_REG, MAKE_SOCK = 1 << 4, 1 << 5, 1 << 7, 1 << 8, 1 << 9
@@ -45,10 +45,11 @@ def abi() -> int:
         return 0
 
 
-def restrict(rules: Iterable[tuple[Path | int, int]], *, may_connect: bool) -> int:
-    """Give up all paths but these, and TCP but for connecting if `may_connect`. A rule names a path, or the descriptor of an open
-    folder that this user could not reach by a path. Returns the version that was applied, 0 where there is none. Needs
-    no_new_privs. Paths that do not exist are left out.
+def restrict(rules: Iterable[tuple[Path | int, int]], *, may_connect: bool, ports: Iterable[int] = ()) -> int:
+    """Give up all paths but these, and TCP but for connecting if `may_connect`: to these ports only, if there are any.
+
+    A rule names a path, or the descriptor of an open folder that this user could not reach by a path. Returns the version that
+    was applied, 0 where there is none. Needs no_new_privs. Paths that do not exist are left out.
 
     Raises OSError when the kernel refuses.
     """
@@ -56,7 +57,9 @@ def restrict(rules: Iterable[tuple[Path | int, int]], *, may_connect: bool) -> i
     if version == 0:
         return 0
     fs = FS_RIGHTS_BY_ABI[min(version, len(FS_RIGHTS_BY_ABI) - 1)]
-    net = (NET_RIGHTS & ~CONNECT_TCP if may_connect else NET_RIGHTS) if version >= NET_SINCE_ABI else 0
+    open_ports = tuple(ports) if may_connect else ()
+    net = NET_RIGHTS & ~CONNECT_TCP if may_connect and not open_ports else NET_RIGHTS
+    net = net if version >= NET_SINCE_ABI else 0
     scopes = SCOPES if version >= SCOPE_SINCE_ABI else 0
     size = 24 if version >= SCOPE_SINCE_ABI else 16 if version >= NET_SINCE_ABI else 8
     attributes = ctypes.create_string_buffer(struct.pack("=QQQ", fs, net, scopes)[:size], size)
@@ -64,6 +67,9 @@ def restrict(rules: Iterable[tuple[Path | int, int]], *, may_connect: bool) -> i
     try:
         for path, rights in rules:
             _add(ruleset, path, rights & fs)
+        for port in open_ports if net else ():
+            rule = ctypes.create_string_buffer(struct.pack("=QQ", CONNECT_TCP, port), 16)
+            kernel.syscall(ADD_RULE, ruleset, NET_PORT, rule, 0)
         kernel.syscall(RESTRICT_SELF, ruleset, 0)
     finally:
         os.close(ruleset)

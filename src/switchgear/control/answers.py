@@ -12,6 +12,7 @@ from switchgear.confine.cell import Held
 from switchgear.control import findings
 from switchgear.control.api import P
 from switchgear.control.refusals import Refusal
+from switchgear.courier import verbs as courier_verbs
 from switchgear.detect.finding import Finding
 from switchgear.ledger import record, verify
 from switchgear.store.objects import TokenRow
@@ -32,6 +33,8 @@ class Pids(msgspec.Struct):
     control: int | None = None
     edge: list[int] = []
     demo: int | None = None
+    courier: int | None = None
+    """Where there is one."""
 
 
 class Absorbed(msgspec.Struct):
@@ -93,7 +96,9 @@ class Status(msgspec.Struct, kw_only=True):
     double_entry: DoubleEntry
     refused_requests: RefusedRequests
     faults: dict[str, int]
-    """By role: what the vault caught, and errors in the logs of edges and control."""
+    """By role: what vault and courier caught, and errors in the logs of edges and control."""
+    courier: courier_verbs.Status | None = None
+    """What the courier said of itself last; None without a courier."""
     config: InForce
     freezes: dict[str, int | None]
     prices: str
@@ -397,6 +402,7 @@ ANSWERS: dict[tuple[str, str], Any] = {
     ("GET", f"{P}/log"): Log,
     ("GET", f"{P}/log/{{id}}"): record.Record,
     ("GET", f"{P}/doctor"): Looked,
+    ("POST", f"{P}/doctor/online"): Looked,
     ("POST", f"{P}/recognise"): Known,
     ("GET", f"{P}/findings"): Findings,
     ("POST", f"{P}/findings"): findings.Recorded,

@@ -12,6 +12,7 @@ import msgspec
 from switchgear.config.compile import parse_time
 from switchgear.control.absorber import Absorber
 from switchgear.control.checkup import Checkup
+from switchgear.control.courier import Courier
 from switchgear.control.services import Services
 from switchgear.core.errors import UserError
 
@@ -112,6 +113,8 @@ class Api:
         self.absorber = absorber
         self.checkup = checkup
         self.status = status
+        self.courier = Courier(None)
+        """The way outward."""
         self.vault_key = b""
         """The vault's public key, for who seals at the other end of this API."""
         self.openapi: dict[str, Any] = {}

@@ -213,7 +213,7 @@ class Checkup:
     ) -> None:
         self._services = services
         self._advisories = advisories
-        self._packages = packages
+        self.packages = packages
         self._spool_bytes = spool_bytes
         self._disk_free = disk_free
         self.last: list[Finding] | None = None
@@ -255,7 +255,7 @@ class Checkup:
             disk_free=free,
             prices_date=publication.price_snapshot,
             freezes=publication.snapshot.freezes if publication.snapshot is not None else {},
-            packages=self._packages,
+            packages=self.packages,
             **read,
         )
 

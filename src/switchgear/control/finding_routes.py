@@ -70,8 +70,15 @@ async def get_doctor(call: Call) -> Any:
     return {"findings": await call.app.checkup.look(), "time_ms": call.app.checkup.last_ms}
 
 
+async def ask_online(call: Call) -> Any:
+    """What OSV knows of the packages that this gateway runs with: their names and versions are sent, through the courier."""
+    found = await call.app.courier.ask_osv(call.app.checkup.packages)
+    return {"findings": found, "time_ms": call.gateway.clock.wall_ms()}
+
+
 ROUTES: tuple[Route, ...] = (
     Route("GET", f"{P}/doctor", "findings:read", get_doctor),
+    Route("POST", f"{P}/doctor/online", "findings:write", ask_online),
     Route("POST", f"{P}/recognise", "findings:write", recognise, Recognise),
     Route("GET", f"{P}/findings", "findings:read", list_findings),
     Route("POST", f"{P}/findings", "findings:write", record_findings, FindingsRecord),

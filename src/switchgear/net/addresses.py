@@ -48,6 +48,15 @@ _DENIED = [
 ]
 
 
+def is_literal(host: str) -> bool:
+    """Tell whether a host is written as an address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def is_allowed(text: str, allow_private: bool) -> bool:
     """Tell whether an upstream may live at an address.
 

@@ -152,9 +152,16 @@ class VaultLink(asyncio.Protocol):
     """Keeps one connection to the vault. `on_queued` is called when frames wait for `flush`."""
 
     def __init__(
-        self, folder: Path, hello: Callable[[], frames.Hello], on_queued: Callable[[], None], guard: Guard
+        self,
+        folder: Path,
+        hello: Callable[[], frames.Hello],
+        on_queued: Callable[[], None],
+        guard: Guard,
+        peer: str = "vault",
     ) -> None:
+        """`peer` is who binds the socket, and what that is called: control has a link to the courier, too, for verbs."""
         self._folder = folder
+        self._peer = peer
         self.guard = guard
         self._hello = hello
         self._on_queued = on_queued
@@ -198,7 +205,7 @@ class VaultLink(asyncio.Protocol):
     async def _connect(self) -> bool:
         """Hold one connection until it ends; False when there was none."""
         try:
-            sock = unix.connect(self._folder, "vault.sock", 1.0)
+            sock = unix.connect(self._folder, f"{self._peer}.sock", 1.0)
             sock.setblocking(False)
             self._lost.clear()
             self._greeted.clear()
@@ -252,7 +259,7 @@ class VaultLink(asyncio.Protocol):
         answers, self._answers = list(self._answers.values()), {}
         for answer in answers:
             if not answer.done():
-                answer.set_exception(ConnectionError("the inner gate went away"))
+                answer.set_exception(ConnectionError(f"the {self._peer} went away"))
 
     @guarded(_fault)
     def pause_writing(self) -> None:
@@ -293,7 +300,7 @@ class VaultLink(asyncio.Protocol):
                 future.set_result(_decode_answer(payload))
         elif kind == FrameType.HELLO and stream_id == 0:
             if _decode_hello(payload).version != frames.PROTOCOL_VERSION:
-                raise FrameError("the vault speaks another protocol version")
+                raise FrameError(f"the {self._peer} speaks another protocol version")
             self.is_up = True
             self._greeted.set()
         else:

@@ -34,8 +34,9 @@ def at_once(verb: Verb[B, A], work: Callable[[S, B], A]) -> Run[S]:
     return Run(verb, lambda service, body, done: done(work(service, body)))
 
 
-def later(verb: Verb[B, A], work: Callable[[S, B, Callable[[A], None]], None]) -> Run[S]:
-    """Make the row of a verb whose answer is given to a callback, once: in this turn or in a later one."""
+def later(verb: Verb[B, A], work: Callable[[S, B, Callable[[A | RefusedError], None]], None]) -> Run[S]:
+    """Make the row of a verb whose answer is given to a callback, once: in this turn or in a later one. A RefusedError that is
+    given to it is a refusal."""
     return Run(verb, work)
 
 
@@ -88,6 +89,9 @@ class Performer(Generic[S]):
 
     @guarded(fault)
     def _done(self, answer: object) -> None:
+        if isinstance(answer, RefusedError):
+            self._answer(frames.Answer(False, str(answer), _NOTHING))
+            return
         self._answer(frames.Answer(True, "", msgspec.Raw(frames.encode_payload(answer))))
 
     def _answer(self, answer: frames.Answer) -> None:

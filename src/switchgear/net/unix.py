@@ -57,7 +57,12 @@ def _short(folder: Path, name: str) -> Iterator[str]:
         os.close(fd)
 
 
+def peer(sock: socket.socket) -> tuple[int, int]:
+    """Return the pid and uid of the process that opened the other end."""
+    pid, uid, _ = PEERCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEERCRED.size))
+    return int(pid), int(uid)
+
+
 def peer_uid(sock: socket.socket) -> int:
     """Return the uid of the process that opened the other end."""
-    data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEERCRED.size)
-    return int(PEERCRED.unpack(data)[1])
+    return peer(sock)[1]

@@ -7,7 +7,7 @@ No redirects, no environment proxies, no second send of our own: whoever asks de
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Protocol, cast
 
 import msgspec
@@ -15,7 +15,8 @@ import msgspec
 from switchgear.core.clock import Clock
 from switchgear.core.errors import ProtocolError
 from switchgear.core.guard import Guard, guarded
-from switchgear.net import addresses
+from switchgear.net import dial
+from switchgear.net.dial import Dialer, Resolve
 from switchgear.net.memory import Memory
 from switchgear.providers.endpoint import Endpoint
 from switchgear.wire.http1 import ResponseHead, ResponseParser
@@ -273,12 +274,6 @@ class UpstreamConnection(asyncio.Protocol):
 
 
 INTERNAL = "an internal error; the gateway's log says where"
-Resolve = Callable[[str, int], Awaitable[list[str]]]
-
-
-async def _system_addresses(host: str, port: int) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(info[4][0]) for info in found))
 
 
 class _Connecting:
@@ -324,7 +319,7 @@ class _Connecting:
             self._failed(Failure("connect", f"no connection to {host} within {self._connect_s:g} s", False))
             return
         except (OSError, ssl.SSLError, UnicodeError) as exc:
-            self._failed(Failure("connect", f"no connection to {host}: {_reason(exc)}", False))
+            self._failed(Failure("connect", f"no connection to {host}: {dial.why(exc)}", False))
             return
         connection.connect_ms = int((self._pool.time_s() - started_s) * 1000)
         self._pool.add(connection, self._key)
@@ -338,13 +333,12 @@ class Pool:
         """`resolve` gives the addresses of a name; the system's resolver by default. It is asked once per connection."""
         self._clock = clock
         self.guard = guard
-        self._resolve = resolve or _system_addresses
+        self._dialer = Dialer(resolve)
         self._memory = Memory()
         self.now_s = clock.monotonic_s()
         self._idle: dict[object, list[UpstreamConnection]] = {}
         self._keys: dict[UpstreamConnection, object] = {}
         self.busy: set[UpstreamConnection] = set()
-        self._contexts: dict[str, ssl.SSLContext] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -395,38 +389,10 @@ class Pool:
 
     async def open(self, endpoint: Endpoint, metadata: bool) -> UpstreamConnection:
         """Make a connection to a checked address. Raises OSError, ssl.SSLError."""
-        loop = asyncio.get_running_loop()
-        candidates = await self._resolve(endpoint.host, endpoint.port)
-        if not addresses.are_allowed(candidates, endpoint.host, endpoint.allow_private, metadata):
-            raise OSError("the name resolves to an address that is not allowed (private ranges need allow_private)")
-        last: Exception = OSError("no address")
-        for address in candidates:
-            try:
-                transport, protocol = await loop.create_connection(
-                    lambda: UpstreamConnection(self),
-                    address,
-                    endpoint.port,
-                    ssl=self._context(endpoint),
-                    server_hostname=endpoint.host if endpoint.scheme == "https" else None,
-                )
-            except OSError as exc:
-                last = exc
-            else:
-                if not protocol.is_open:
-                    transport.abort()  # it never came to life: a fault of `connection_made`
-                return protocol
-        raise last
-
-    def _context(self, endpoint: Endpoint) -> ssl.SSLContext | None:
-        if endpoint.scheme != "https":
-            return None
-        context = self._contexts.get(endpoint.tls_trust)
-        if context is None:
-            pem = None if endpoint.tls_trust == "system" else endpoint.tls_trust
-            context = ssl.create_default_context(cadata=pem)
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            self._contexts[endpoint.tls_trust] = context
-        return context
+        connection = await self._dialer.open(endpoint, lambda: UpstreamConnection(self), metadata)
+        if not connection.is_open:
+            connection.abort()  # it never came to life: a fault of `connection_made`
+        return connection
 
     def release(self, connection: UpstreamConnection, keep: bool) -> None:
         """A response is complete: keep the connection for later, or close it."""
@@ -480,11 +446,3 @@ class Pool:
                 idle.remove(connection)
                 connection.close()
         self._memory.tick(self.now_s)
-
-
-def _reason(exc: Exception) -> str:
-    if isinstance(exc, ssl.SSLCertVerificationError):
-        return f"its certificate is not valid: {exc.verify_message}"
-    if isinstance(exc, socket.gaierror):
-        return "the name does not resolve"
-    return exc.strerror or str(exc) if isinstance(exc, OSError) else str(exc)

@@ -18,21 +18,24 @@ from switchgear.core.ids import Entropy
 from switchgear.core.secret import Secret
 
 KEK_BYTES = 32
+KEK, COURIER = "KEK", "courier's key"
+"""What a file of this form is, for messages."""
 
 
-def create(path: Path, entropy: Entropy) -> None:
-    """Make a KEK file, mode 0600. An existing file is never replaced: raises FileExistsError; UserError where none can be."""
+def create(path: Path, entropy: Entropy, what: str = KEK) -> None:
+    """Make a KEK file, mode 0600, or another key's of this form (`what`). An existing file is never replaced: raises
+    FileExistsError; UserError where none can be."""
     hint = "name another place with --kek-file"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as exc:
-        raise UserError(f"the folder of the KEK file {path} cannot be made: {exc.strerror}", hint, 2) from None
+        raise UserError(f"the folder of the {what} file {path} cannot be made: {exc.strerror}", hint, 2) from None
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
         raise
     except OSError as exc:
-        raise UserError(f"the KEK file {path} cannot be made: {exc.strerror}", hint, 2) from None
+        raise UserError(f"the {what} file {path} cannot be made: {exc.strerror}", hint, 2) from None
     try:
         os.write(fd, entropy(KEK_BYTES).hex().encode() + b"\n")
         os.fsync(fd)
@@ -40,44 +43,46 @@ def create(path: Path, entropy: Entropy) -> None:
         os.close(fd)
 
 
-def read(path: Path) -> Secret:
+def read(path: Path, what: str = KEK) -> Secret:
     """Read a KEK file. Raises UserError when it is missing, too open, or not a KEK."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         raise UserError(
-            f"the KEK file {path} is missing, and stored credentials cannot be opened without it",
+            f"the {what} file {path} is missing, and what is sealed for it cannot be opened",
             "restore the file, or name its place with --kek-file",
             2,
         ) from None
     except OSError as exc:
-        raise UserError(f"the KEK file {path} cannot be read: {exc.strerror}", "", 2) from None
+        raise UserError(f"the {what} file {path} cannot be read: {exc.strerror}", "", 2) from None
     try:
-        return read_fd(fd, str(path), check_mode=True)
+        return read_fd(fd, str(path), check_mode=True, what=what)
     finally:
         os.close(fd)
 
 
-def read_fd(fd: int, name: str, check_mode: bool = False) -> Secret:
+def read_fd(fd: int, name: str, check_mode: bool = False, what: str = KEK) -> Secret:
     """Read a KEK from an open descriptor. Raises UserError."""
     info = os.fstat(fd)
     if check_mode:
         if not stat.S_ISREG(info.st_mode):
-            raise UserError(f"the KEK file {name} is not a plain file", "name the file itself with --kek-file", 2)
+            raise UserError(f"the {what} file {name} is not a plain file", "name the file itself with --kek-file", 2)
         if info.st_uid not in {0, os.geteuid()}:
-            raise UserError(f"the KEK file {name} belongs to another user", "make it yours: chown", 2)
+            raise UserError(f"the {what} file {name} belongs to another user", "make it yours: chown", 2)
         if info.st_mode & 0o007 or (info.st_mode & 0o070 and info.st_gid not in {os.getegid(), *os.getgroups()}):
-            raise UserError(f"the KEK file {name} can be read by other users", f"run: chmod 600 {shlex.quote(name)}", 2)
+            raise UserError(
+                f"the {what} file {name} can be read by other users", f"run: chmod 600 {shlex.quote(name)}", 2
+            )
     try:
         text = os.read(fd, 4096).strip()
     except OSError as exc:
-        raise UserError(f"the KEK {name} cannot be read: {exc.strerror}", "", 2) from None
+        raise UserError(f"the {what} {name} cannot be read: {exc.strerror}", "", 2) from None
     try:
         value = bytes.fromhex(text.decode("ascii"))
     except ValueError:
         value = b""
     if len(value) != KEK_BYTES:
-        raise UserError(f"the KEK file {name} must hold 64 hex digits", "restore it from your copy", 2)
+        raise UserError(f"the {what} file {name} must hold 64 hex digits", "restore it from your copy", 2)
     return Secret(value)
 
 

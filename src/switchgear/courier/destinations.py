@@ -1,0 +1,124 @@
+"""Destinations with their secrets open, and the request heads for them. Level 4. Pure.
+
+A destination is sealed with its secret: control hands the blobs over and cannot point one elsewhere, as with credentials
+(docs/invariants.md C1). One that does not open is told of, and used for nothing.
+"""
+
+from collections.abc import Iterable
+
+from switchgear.core.errors import RefusedError, SealError
+from switchgear.courier.verbs import REQUEST_BODY_BYTES_MAX, DestinationState, Request, Sealed
+from switchgear.policies import passthrough
+from switchgear.providers.endpoint import Endpoint
+from switchgear.vault import seal
+from switchgear.vault.kek import KeyPair
+from switchgear.vault.seal import Redactor
+from switchgear.wire.http1 import is_safe_header
+
+USER_AGENT = b"user-agent: switchgear/0.1\r\n"
+CONTENT_TYPE_BYTES_MAX = 128
+
+
+class Destination:
+    """One destination, and how often it was used."""
+
+    def __init__(self, sealed: Sealed, keys: KeyPair) -> None:
+        context = sealed.context
+        self.name = context.credential
+        self.purpose = context.purpose
+        self.endpoint: Endpoint = context.endpoint
+        self.requests = 0
+        self.failures = 0
+        self._auth_line: bytes | None = None
+        self._redactor: Redactor | None = None
+        try:
+            secret = seal.open_sealed(sealed.blob, context, keys)
+            self._auth_line = seal.auth_line(secret, context.endpoint)
+        except SealError:
+            return
+        self._redactor = Redactor(secret)
+
+    @property
+    def opens(self) -> bool:
+        """True when it can be used."""
+        return self._auth_line is not None
+
+    def state(self) -> DestinationState:
+        """Return what may be told of it."""
+        return DestinationState(
+            name=self.name,
+            purpose=self.purpose,
+            url=self.endpoint.url,
+            opens=self.opens,
+            requests=self.requests,
+            failures=self.failures,
+        )
+
+    def clean(self, data: bytes) -> bytes:
+        """Return an answer without the destination's secret, should the destination echo it."""
+        return self._redactor.clean(data) if self._redactor is not None else b""
+
+    def encode(self, request: Request) -> bytes:
+        """Return a request's bytes. Raises RefusedError for what may not be sent."""
+        path, _, query = request.path.partition("?")
+        if path and not passthrough.is_plain(path, query):
+            raise RefusedError(f"{request.path[:64]!r} is not a plain path")
+        if len(request.body) > REQUEST_BODY_BYTES_MAX:
+            raise RefusedError(f"the body has more than {REQUEST_BODY_BYTES_MAX} bytes")
+        kind = request.content_type.encode("latin-1", "replace")
+        if len(kind) > CONTENT_TYPE_BYTES_MAX or not is_safe_header(b"content-type", kind):
+            raise RefusedError("that is no content type")
+        endpoint = self.endpoint
+        queries = [text for text in (query, endpoint.query) if text]
+        target = (endpoint.path_prefix + path or "/") + ("?" + "&".join(queries) if queries else "")
+        lines = [f"{request.method} {target} HTTP/1.1\r\nhost: ".encode("ascii"), endpoint.host_header, b"\r\n"]
+        lines += [self._auth_line or b"", USER_AGENT, b"accept-encoding: identity\r\nconnection: close\r\n"]
+        if kind:
+            lines += [b"content-type: ", kind, b"\r\n"]
+        if request.method == "POST":
+            lines.append(b"content-length: %d\r\n" % len(request.body))
+        return b"".join([*lines, b"\r\n", request.body])
+
+
+class Destinations:
+    """All destinations, by name."""
+
+    def __init__(self, sealed: Iterable[Sealed], keys: KeyPair) -> None:
+        self._by_name = {one.context.credential: Destination(one, keys) for one in sealed}
+
+    @property
+    def unopened(self) -> list[str]:
+        """Names of destinations that this key does not open."""
+        return [one.name for one in self._by_name.values() if not one.opens]
+
+    def find(self, name: str, purpose: str) -> Destination:
+        """Return a destination that may be used so. Raises RefusedError."""
+        found = self._by_name.get(name)
+        if found is None:
+            raise RefusedError(f"there is no destination {name[:64]!r}")
+        if found.purpose != purpose:
+            raise RefusedError(f"the destination {name!r} is for {found.purpose}s, not for {purpose}s")
+        if not found.opens:
+            raise RefusedError(f"the courier's key does not open the destination {name!r}")
+        return found
+
+    def of(self, purpose: str) -> list[Destination]:
+        """Return those for a purpose."""
+        return [one for one in self._by_name.values() if one.purpose == purpose]
+
+    def states(self) -> list[DestinationState]:
+        """Return what may be told of all."""
+        return [one.state() for one in self._by_name.values()]
+
+
+def ports(sealed: Iterable[Sealed]) -> frozenset[int]:
+    """Return the TCP ports that the courier must reach: its destinations', or those of the proxies in front of them."""
+    return frozenset(proxy_of(one.context.endpoint)[1] for one in sealed)
+
+
+def proxy_of(endpoint: Endpoint) -> tuple[str, int]:
+    """Return host and port of what is connected to: the proxy, where there is one."""
+    if not endpoint.proxy:
+        return endpoint.host, endpoint.port
+    host, _, port = endpoint.proxy.rpartition(":")
+    return host, int(port)
