@@ -26,7 +26,7 @@ class Link:
         return answer
 
 
-STATUS = verbs.Status(faults=0, places={}, relayed=0, destinations=[])
+STATUS = verbs.CourierStatus(faults=0, places={}, relayed=0, destinations=[])
 REQUEST = verbs.Request(destination="x", method="GET", path="/")
 
 

@@ -63,7 +63,7 @@ def test_control_is_answered(tmp_path):
     heard, closed, links = talk(hello() + question("status", None), tmp_path)
     assert [kind for kind, _ in heard] == [FrameType.HELLO, FrameType.ANSWER] and not closed and links == 1
     answer = msgspec.msgpack.decode(heard[1][1], type=frames.Answer)
-    status = msgspec.msgpack.decode(answer.body, type=verbs.Status)
+    status = msgspec.msgpack.decode(answer.body, type=verbs.CourierStatus)
     assert answer.ok and [one.name for one in status.destinations] == ["there"]
 
 

@@ -12,7 +12,7 @@ from switchgear.confine.cell import Held
 from switchgear.control import findings
 from switchgear.control.api import P
 from switchgear.control.refusals import Refusal
-from switchgear.courier import verbs as courier_verbs
+from switchgear.courier.verbs import CourierStatus
 from switchgear.detect.finding import Finding
 from switchgear.ledger import record, verify
 from switchgear.store.objects import TokenRow
@@ -97,7 +97,7 @@ class Status(msgspec.Struct, kw_only=True):
     refused_requests: RefusedRequests
     faults: dict[str, int]
     """By role: what vault and courier caught, and errors in the logs of edges and control."""
-    courier: courier_verbs.Status | None = None
+    courier: CourierStatus | None = None
     """What the courier said of itself last; None without a courier."""
     config: InForce
     freezes: dict[str, int | None]

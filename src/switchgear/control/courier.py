@@ -2,7 +2,7 @@
 
 from switchgear.core.errors import RefusedError, UserError
 from switchgear.courier import verbs
-from switchgear.courier.verbs import Request, Status
+from switchgear.courier.verbs import CourierStatus, Request
 from switchgear.detect import osv
 from switchgear.detect.finding import Finding
 from switchgear.net.link import VaultLink
@@ -42,11 +42,11 @@ class Courier:
                 continue
         raise UserError("the courier does not answer", "see `switchgear status`; try again")
 
-    async def status(self) -> Status | None:
+    async def status(self) -> CourierStatus | None:
         """Return what the courier says of itself; None where there is none."""
         if self._link is None:
             return None
-        answer: Status = await self.ask(verbs.STATUS, None)
+        answer: CourierStatus = await self.ask(verbs.STATUS, None)
         return answer
 
     async def ask_osv(self, packages: list[tuple[str, str]]) -> list[Finding]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from switchgear.control.courier import Courier
 from switchgear.core.clock import Clock
 from switchgear.core.errors import RefusedError, UserError
-from switchgear.courier.verbs import Status as CourierStatus
+from switchgear.courier.verbs import CourierStatus
 from switchgear.net.link import VaultLink
 from switchgear.vault import verbs
 from switchgear.vault.verbs import Status

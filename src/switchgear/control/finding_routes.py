@@ -73,7 +73,7 @@ async def get_doctor(call: Call) -> Any:
 async def ask_online(call: Call) -> Any:
     """What OSV knows of the packages that this gateway runs with: their names and versions are sent, through the courier."""
     found = await call.app.courier.ask_osv(call.app.checkup.packages)
-    return {"findings": found, "time_ms": call.gateway.clock.wall_ms()}
+    return {"findings": found, "time_ms": call.control.clock.wall_ms()}
 
 
 ROUTES: tuple[Route, ...] = (

@@ -7,7 +7,7 @@ from switchgear.core.errors import RefusedError
 from switchgear.courier import relay, verbs
 from switchgear.courier.destinations import Destinations
 from switchgear.courier.send import Sending
-from switchgear.courier.verbs import DestinationName, RelaySocket, Reply, Request, Status
+from switchgear.courier.verbs import CourierStatus, DestinationName, RelaySocket, Reply, Request
 from switchgear.net.performer import Run, at_once, later, table
 from switchgear.net.upstream import Pool
 
@@ -22,7 +22,7 @@ class VerbService(Protocol):
     pool: Pool
     in_progress: int
 
-    def status(self) -> Status:
+    def status(self) -> CourierStatus:
         """Return what it says of itself."""
         ...
 

@@ -10,7 +10,7 @@ from switchgear.core.log_line import Report
 from switchgear.courier.destinations import Destinations
 from switchgear.courier.link import CourierLink
 from switchgear.courier.relay import Pipe, Relays
-from switchgear.courier.verbs import Status
+from switchgear.courier.verbs import CourierStatus
 from switchgear.net.dial import Dialer
 from switchgear.net.upstream import Pool
 
@@ -60,9 +60,9 @@ class CourierService:
         for pipe in list(self.pipes):
             pipe.abort()
 
-    def status(self) -> Status:
+    def status(self) -> CourierStatus:
         """Return what control may know of this process."""
-        return Status(
+        return CourierStatus(
             faults=self.guard.faults,
             places=self.guard.places,
             relayed=len(self.pipes),

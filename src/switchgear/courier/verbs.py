@@ -68,7 +68,7 @@ class DestinationState(msgspec.Struct, frozen=True, kw_only=True):
     failures: int
 
 
-class Status(msgspec.Struct, frozen=True, kw_only=True):
+class CourierStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What the courier says of its process."""
 
     faults: int
@@ -82,6 +82,6 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 SEND = Verb("send", Request, Reply, once=True)
 """Refused with a sentence when there is no complete answer."""
 RELAY = Verb("relay", DestinationName, RelaySocket)
-STATUS = Verb("status", type(None), Status)
+STATUS = Verb("status", type(None), CourierStatus)
 
 VERBS = (SEND, RELAY, STATUS)
