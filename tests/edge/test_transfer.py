@@ -3,7 +3,9 @@
 import pytest
 
 from switchgear.core import problems
-from switchgear.edge.transfer import HELD_BYTES_MAX, PING_S
+from switchgear.core.errors import IllegalMoveError
+from switchgear.edge.answering import HELD_BYTES_MAX, PING_S
+from switchgear.edge.transfer import MOVES, State
 from switchgear.routing.table import DeploymentEntry, ModelEntry, ProviderEntry, RouteTable
 from switchgear.testing.edge import (
     JSON,
@@ -259,3 +261,41 @@ def test_a_full_spool_stops_further_attempts_and_loses_no_settlement():
     talk.vault << NOTHING
     talk.client << Sent(503)
     assert talk.settled.error_code == problems.LEDGER_UNAVAILABLE.code
+
+
+def test_every_state_can_end_and_the_last_one_leads_nowhere():
+    assert set(MOVES) == set(State)
+    assert all(State.SETTLED in moves for state, moves in MOVES.items() if state is not State.SETTLED)
+    assert MOVES[State.SETTLED] == frozenset() and MOVES[State.STREAMING] == {State.SETTLED}
+
+
+@pytest.mark.parametrize("state", [State.PLAIN, State.HELD, State.WAITING])
+def test_a_move_that_no_transition_allows_is_a_fault(talk, state):
+    talk.vault >> SSE >> FIRST
+    with pytest.raises(IllegalMoveError):
+        talk.client.context.transfer._advance(state)
+
+
+def test_a_second_settlement_is_a_fault_and_is_not_recorded(talk):
+    transfer = talk.client.context.transfer
+    transfer.interrupt("stop")
+    with pytest.raises(IllegalMoveError):
+        transfer._settle(None)
+    assert talk.settled.outcome == "interrupted"
+
+
+def test_a_second_head_of_one_attempt_ends_the_request(talk):
+    talk.vault >> SSE >> FIRST >> SSE
+    assert talk.client.exchange.seen[-1] == Aborted()
+    assert talk.settled.outcome == "interrupted"
+
+
+def test_the_clock_is_read_once_for_a_plain_answer(talk, monkeypatch):
+    talk.vault >> Fail("refused", "", False)
+    talk.client >> chat("m")
+    talk.vault << Asked()
+    talk.commit._scheduled = True  # the loop of a dialogue reads the clock as well
+    read, now_s = [], talk.clock.monotonic_s
+    monkeypatch.setattr(talk.clock, "monotonic_s", lambda: read.append(1) or now_s())
+    talk.vault.attempt.owner.on_response(JSON, ANSWER, True)
+    assert len(read) == 1

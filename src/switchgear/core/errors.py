@@ -94,3 +94,7 @@ class RefusedError(SwitchgearError):
 
 class SpoolFullError(SwitchgearError):
     """No room for a reservation and its settlement."""
+
+
+class IllegalMoveError(SwitchgearError):
+    """A state machine was told to go where no transition leads: a fault of the program."""

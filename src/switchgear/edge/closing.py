@@ -1,0 +1,65 @@
+"""How a request ends: its settlement, what its answer costs beside its tokens, and what the provider keeps since. Level 4."""
+
+from switchgear.dialects import references
+from switchgear.dialects.reading import Reading
+from switchgear.edge import belongings, bill, settle
+from switchgear.edge.context import RequestContext
+from switchgear.edge.plan import Target
+from switchgear.edge.services import EdgeServices
+from switchgear.pricing.price import Meterer
+
+_FALSE = b"false"
+
+
+def close(
+    services: EdgeServices,
+    context: RequestContext,
+    target: Target,
+    reading: Reading | None,
+    elapsed_ms: int,
+    billed: bool = True,
+) -> int | None:
+    """Settle a request; returns the cost in nano-USD. `reading` is what the answer said of itself, None where
+    there was none; `billed` is False where no provider can have charged."""
+    if reading is None:
+        return settle.settle(context, services.spool, elapsed_ms, billed=billed)
+    ids, response_id = _kept(context, reading), reading.response_id
+    if ids:
+        services.stored.keep(context, target.deployment, ids)
+    if response_id is not None and references.is_stored_answer(context.endpoint.dialect.name, response_id):
+        services.stored.remember(context, target.deployment, response_id)
+    return settle.settle(
+        context,
+        services.spool,
+        elapsed_ms,
+        billed=billed,
+        finish_reason=reading.finish_reason,
+        response_id=response_id,
+        service_tier=reading.service_tier,
+        bill=_bill(services, context, target, reading) if billed else None,
+    )
+
+
+def _bill(services: EdgeServices, context: RequestContext, target: Target, reading: Reading) -> bill.Bill | None:
+    """Return what an answer costs beside its tokens at the asked model's price; None for most."""
+    if reading.others is None and reading.cost is None and context.meterer is not None:
+        return None
+    snapshot = context.snapshot
+    assert snapshot is not None
+
+    def price_of(model: str) -> Meterer | None:
+        return services.planner.price_of(snapshot, target.candidate, model, context.now_ms)
+
+    return bill.bill_of(context, reading, target.candidate.provider.quirks.charges, price_of)
+
+
+def _kept(context: RequestContext, reading: Reading) -> list[str]:
+    """Return what the provider keeps since this answer, beside the answer itself."""
+    way, request, kept = context.translation, context.request, reading.kept
+    if way is None or request is None:
+        return []
+    if reading.response_id is not None and "diagnostics" in request.fields:
+        kept = [*kept, reading.response_id]
+    if not kept or not way.is_verbatim or bytes(request.fields.get("store", b"")) == _FALSE:
+        return []
+    return belongings.kept(context, kept)
