@@ -1,11 +1,17 @@
 """What is derived from a head is kept with the head."""
 
-from switchgear.edge.head_facts import HeadFacts, facts_of
-from switchgear.wire.http1 import SharedHead
+from switchgear.edge.head_facts import HeadFacts
+from switchgear.testing.edge import Asked, Dialogue, chat
 
 
-def test_facts_are_made_once_per_head():
-    shared = SharedHead()
-    facts = facts_of(shared)
-    assert isinstance(facts, HeadFacts) and facts_of(shared) is facts
-    assert facts_of(SharedHead()) is not facts
+def test_facts_are_filled_by_the_stages_and_belong_to_the_head():
+    talk = Dialogue()
+    talk.client >> chat("up/m")
+    talk.vault << Asked()
+    facts = talk.client.exchange.head.shared.facts
+    assert isinstance(facts, HeadFacts) and facts is talk.client.context.facts
+    assert (facts.match.endpoint.name, facts.claim.key_id, facts.is_media_good) == ("chat", talk.key.id, True)
+
+
+def test_nothing_is_known_of_a_new_head():
+    assert HeadFacts() == HeadFacts(None, None, None, False, None, None)

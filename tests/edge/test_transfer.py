@@ -4,6 +4,7 @@ import pytest
 
 from switchgear.core import problems
 from switchgear.core.errors import IllegalMoveError
+from switchgear.edge import transfer
 from switchgear.edge.answering import HELD_BYTES_MAX, PING_S
 from switchgear.edge.transfer import MOVES, State
 from switchgear.routing.table import DeploymentEntry, ModelEntry, ProviderEntry, RouteTable
@@ -299,3 +300,13 @@ def test_the_clock_is_read_once_for_a_plain_answer(talk, monkeypatch):
     monkeypatch.setattr(talk.clock, "monotonic_s", lambda: read.append(1) or now_s())
     talk.vault.attempt.owner.on_response(JSON, ANSWER, True)
     assert len(read) == 1
+
+
+@pytest.mark.parametrize("room", [1 << 30, 10])
+def test_an_answer_above_its_bound_is_dropped_and_charged(talk, room, monkeypatch):
+    monkeypatch.setattr(transfer, "ANSWER_BYTES_MAX", 100)
+    talk.client.exchange.room = room
+    talk.vault >> JSON >> b"x" * 60 >> b"x" * 60
+    talk.client << Sent(503 if room == 10 else 502) << NOTHING
+    assert talk.vault.attempt.is_cancelled
+    assert talk.settled.attempts[0].error == "too_large" and talk.settled.tokens.output > 0

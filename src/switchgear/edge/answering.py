@@ -50,11 +50,6 @@ class PlainAnswer:
             self.size += len(data)
 
     @property
-    def is_too_large(self) -> bool:
-        """True when it will not be read."""
-        return self.size > ANSWER_BYTES_MAX
-
-    @property
     def seen_tokens(self) -> int:
         """Tokens of it so far, estimated."""
         return self.size // BYTES_PER_TOKEN
@@ -100,8 +95,9 @@ class PlainAnswer:
             return msgspec.structs.replace(failure, usage=None, is_estimated=False)
         return failure
 
-    def account(self, context: RequestContext, reading: Reading) -> None:
-        """Fill in what a good answer used: as it says itself, or an estimate where it says nothing."""
+    def account(self, context: RequestContext, reading: Reading) -> bool:
+        """Fill in what a good answer used: as it says itself, or an estimate where it says nothing. Returns whether it costs
+        anything."""
         request = context.request
         assert request is not None
         operation = request.operation
@@ -116,6 +112,7 @@ class PlainAnswer:
         if usage is None and not is_free and not is_media:
             written = 0 if operation in VECTOR_OPERATIONS else self.seen_tokens
             settle.estimate(context, written, "the provider reported no usage")
+        return not is_free
 
 
 def _units(request: Request, reading: Reading) -> dict[str, int] | None:

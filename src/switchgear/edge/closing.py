@@ -2,7 +2,9 @@
 
 from switchgear.dialects import references
 from switchgear.dialects.reading import Reading
-from switchgear.edge import belongings, bill, settle
+from switchgear.dialects.request import Request
+from switchgear.edge import belongings, settle
+from switchgear.edge.bill import Bill, bill_of
 from switchgear.edge.context import RequestContext
 from switchgear.edge.plan import Target
 from switchgear.edge.services import EdgeServices
@@ -23,9 +25,15 @@ def close(
     there was none; `billed` is False where no provider can have charged."""
     if reading is None:
         return settle.settle(context, services.spool, elapsed_ms, billed=billed)
-    ids, response_id = _kept(context, reading), reading.response_id
-    if ids:
-        services.stored.keep(context, target.deployment, ids)
+    response_id, bill = reading.response_id, None
+    request = context.request
+    assert request is not None
+    if reading.kept or (response_id is not None and "diagnostics" in request.fields):
+        ids = _kept(context, request, reading)
+        if ids:
+            services.stored.keep(context, target.deployment, ids)
+    if billed and (reading.others is not None or reading.cost is not None or context.meterer is None):
+        bill = _bill(services, context, target, reading)
     if response_id is not None and references.is_stored_answer(context.endpoint.dialect.name, response_id):
         services.stored.remember(context, target.deployment, response_id)
     return settle.settle(
@@ -36,30 +44,26 @@ def close(
         finish_reason=reading.finish_reason,
         response_id=response_id,
         service_tier=reading.service_tier,
-        bill=_bill(services, context, target, reading) if billed else None,
+        bill=bill,
     )
 
 
-def _bill(services: EdgeServices, context: RequestContext, target: Target, reading: Reading) -> bill.Bill | None:
-    """Return what an answer costs beside its tokens at the asked model's price; None for most."""
-    if reading.others is None and reading.cost is None and context.meterer is not None:
-        return None
+def _bill(services: EdgeServices, context: RequestContext, target: Target, reading: Reading) -> Bill | None:
+    """Return what an answer costs beside its tokens at the asked model's price; None where nothing comes of it."""
     snapshot = context.snapshot
     assert snapshot is not None
 
     def price_of(model: str) -> Meterer | None:
         return services.planner.price_of(snapshot, target.candidate, model, context.now_ms)
 
-    return bill.bill_of(context, reading, target.candidate.provider.quirks.charges, price_of)
+    return bill_of(context, reading, target.candidate.provider.quirks.charges, price_of)
 
 
-def _kept(context: RequestContext, reading: Reading) -> list[str]:
+def _kept(context: RequestContext, request: Request, reading: Reading) -> list[str]:
     """Return what the provider keeps since this answer, beside the answer itself."""
-    way, request, kept = context.translation, context.request, reading.kept
-    if way is None or request is None:
-        return []
+    way, kept = context.translation, reading.kept
     if reading.response_id is not None and "diagnostics" in request.fields:
         kept = [*kept, reading.response_id]
-    if not kept or not way.is_verbatim or bytes(request.fields.get("store", b"")) == _FALSE:
+    if way is None or not way.is_verbatim or bytes(request.fields.get("store", b"")) == _FALSE:
         return []
     return belongings.kept(context, kept)

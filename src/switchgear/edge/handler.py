@@ -14,7 +14,7 @@ from switchgear.edge.answers import ANSWERS
 from switchgear.edge.context import RequestContext
 from switchgear.edge.counters import CounterLog, Tally
 from switchgear.edge.enforce import LOOK_S, Enforcer
-from switchgear.edge.head_facts import facts_of
+from switchgear.edge.head_facts import HeadFacts
 from switchgear.edge.plan import Planner
 from switchgear.edge.refusals import Refusals
 from switchgear.edge.running import Running
@@ -117,7 +117,9 @@ class EdgeHandler:
         """Handler: refuse before the body is read, or go on."""
         services, head = self.services, exchange.head
         now_ms = services.clock.wall_ms()
-        facts = facts_of(head.shared)
+        facts = head.shared.facts
+        if not isinstance(facts, HeadFacts):
+            facts = head.shared.facts = HeadFacts()
         context = RequestContext(exchange, services.ids.request_id(now_ms), now_ms, services.clock.monotonic_s(), facts)
         exchange.context, exchange.id = context, context.id
         match = facts.match
@@ -156,17 +158,15 @@ class EdgeHandler:
         if exchange.is_ended or not isinstance(context, RequestContext):
             return
         services, endpoint = self.services, context.endpoint
-        if endpoint.needs_key:
-            problem = standing.still(services, context)
-            if problem is not None:
-                services.refusals.deny(context, problem)
-                return
-        if endpoint.operation is None:
+        problem = standing.still(services, context) if endpoint.needs_key else None
+        if problem is not None:
+            services.refusals.deny(context, problem)
+        elif endpoint.operation is None:
             ANSWERS[endpoint.name](services, context)
-            return
-        context.body = exchange.body()
-        context.bytes_in = len(context.body)
-        pipeline.run(services, context)
+        else:
+            body = context.body = exchange.body()
+            context.bytes_in = len(body)
+            pipeline.run(services, context)
 
     def on_gone(self, exchange: Exchange) -> None:
         """Handler: the client went away."""

@@ -8,7 +8,6 @@ import msgspec
 from switchgear.edge.attribute import Client
 from switchgear.edge.paths import Match
 from switchgear.replica.entries import KeyEntry
-from switchgear.wire.http1 import SharedHead
 
 
 class Claim(msgspec.Struct):
@@ -35,11 +34,3 @@ class HeadFacts(msgspec.Struct):
     """heads: (dialect, the headers that a provider of it gets)."""
     who: tuple[KeyEntry, msgspec.Raw] | None = None
     """settle: the encoded records.Who, and the version of the key that it is of."""
-
-
-def facts_of(shared: SharedHead) -> HeadFacts:
-    """Return the facts of a head, as all requests with the same head share them."""
-    facts = shared.facts
-    if not isinstance(facts, HeadFacts):
-        facts = shared.facts = HeadFacts()
-    return facts

@@ -1,5 +1,7 @@
 """Stage parse: what is asked? Level 4."""
 
+from collections.abc import Callable
+
 from switchgear.core import problems
 from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps
@@ -7,47 +9,54 @@ from switchgear.dialects import input_estimate, request
 from switchgear.dialects.references import Reference
 from switchgear.dialects.shape import InvalidBodyError
 from switchgear.edge import passthrough, paths
-from switchgear.edge.context import RequestContext
+from switchgear.edge.context import Outcome, RequestContext
 from switchgear.edge.services import EdgeServices
 
 
-def parse(services: EdgeServices, context: RequestContext) -> Problem | Steps[Problem | None] | None:
+def parse(services: EdgeServices, context: RequestContext) -> Outcome:
     """Fill `context.request`, and let go of the body; in steps where it is large."""
     operation = context.endpoint.operation
     assert operation is not None
-    if operation == "passthrough":
-        return passthrough.read(context)
-    if operation.startswith("stored"):
-        _parse_stored(context, operation)
-        return None
-    if operation in paths.UPLOADS:
-        context.media = (context.bytes_in, 0)
-    elif context.bytes_in >= input_estimate.SMALL_BYTES:
-        context.media = input_estimate.media_of(context.body)
+    read = _OTHERWISE.get(operation)
+    if read is not None:
+        return read(context, operation)
+    body, endpoint = context.body, context.endpoint
+    if context.bytes_in >= input_estimate.SMALL_BYTES:
+        context.media = input_estimate.media_of(body)
         if context.bytes_in >= request.LARGE_BYTES:
             return _parse_large(context, operation)
+    context.body = b""
     try:
-        if operation in paths.UPLOADS:
-            kind = context.exchange.head.headers.get(b"content-type", b"")
-            context.request = request.parse_form(kind, context.body, operation, context.path_argument or None)
-        else:
-            endpoint = context.endpoint
-            context.request = request.parse(
-                context.body, endpoint.dialect.name, operation, context.path_argument or None, endpoint.stream
-            )
+        context.request = request.parse(
+            body, endpoint.dialect.name, operation, context.path_argument or None, endpoint.stream
+        )
     except InvalidBodyError as exc:
         return Problem(problems.INVALID_BODY, str(exc), exc.param)
-    context.body = b""
     return None
 
 
-def _parse_stored(context: RequestContext, operation: str) -> None:
+def _parse_upload(context: RequestContext, operation: str) -> Problem | None:
+    body, context.body, context.media = context.body, b"", (context.bytes_in, 0)
+    kind = context.exchange.head.headers.get(b"content-type", b"")
+    try:
+        context.request = request.parse_form(kind, body, operation, context.path_argument or None)
+    except InvalidBodyError as exc:
+        return Problem(problems.INVALID_BODY, str(exc), exc.param)
+    return None
+
+
+def _parse_raw(context: RequestContext, operation: str) -> Outcome:
+    return passthrough.read(context)
+
+
+def _parse_stored(context: RequestContext, operation: str) -> Problem | None:
     """Read a request for something stored, which stands in the path alone."""
     asked = context.request = request.Request({}, context.endpoint.dialect.name, "stored", "", False)
     asked.refers_to, asked.stored_path = context.path_argument, operation
     asked.references = [Reference("response", context.path_argument, "id")]
     asked.method = context.exchange.head.method.decode("ascii")
     context.body = b""
+    return None
 
 
 def _parse_large(context: RequestContext, operation: str) -> Steps[Problem | None]:
@@ -60,3 +69,11 @@ def _parse_large(context: RequestContext, operation: str) -> Steps[Problem | Non
     except InvalidBodyError as exc:
         return Problem(problems.INVALID_BODY, str(exc), exc.param)
     return None
+
+
+_OTHERWISE: dict[str, Callable[[RequestContext, str], Outcome]] = {
+    "passthrough": _parse_raw,
+    **dict.fromkeys(("stored", "stored_items", "stored_cancel"), _parse_stored),
+    **dict.fromkeys(paths.UPLOADS, _parse_upload),
+}
+"""Operations whose body is no JSON that is read here."""

@@ -54,7 +54,8 @@ def run(services: EdgeServices, context: RequestContext, stages: tuple[Stage, ..
     for stage in stages:
         outcome = stage(services, context)
         if outcome is not None:
-            _stop(services, context, stage, outcome)
+            if outcome is not Halt.DONE:
+                _stop(services, context, stage, outcome)
             return
 
 

@@ -59,10 +59,9 @@ def check_media_type(services: EdgeServices, context: RequestContext) -> Problem
 def find_stored(services: EdgeServices, context: RequestContext) -> Problem | Literal[Halt.WAIT] | None:
     """Whose is the stored response that the path names, and of which model?"""
     request, key = context.request, context.key
-    assert request is not None
-    assert key is not None
-    if request.operation != "stored" or request.refers_to is None:
+    if request is None or request.operation != "stored" or request.refers_to is None:
         return None
+    assert key is not None
     entry = services.stored.find(key, request.refers_to)
     if entry is None:
         return _wait_or_refuse(services, context, belongings.unknown(context, request.references[0]))
@@ -154,7 +153,8 @@ def reserve(services: EdgeServices, context: RequestContext) -> Problem | None:
 
 def send(services: EdgeServices, context: RequestContext) -> Literal[Halt.DONE]:
     """Hand the request to a transfer, which makes the first attempt."""
-    transfer = Transfer(services, context)
+    assert context.course is not None
+    transfer = Transfer(services, context, context.course)
     services.running.add(context)
     context.transfer = transfer
     transfer.begin()

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TypeVar
 
+import msgspec
+
 from switchgear.core import problems
 from switchgear.core.errors import IllegalMoveError, ProtocolError, SpoolFullError
 from switchgear.core.guard import guarded
@@ -22,7 +24,7 @@ from switchgear.edge import closing, heads, setback, settle, standing, telling, 
 from switchgear.edge.answering import ANSWER_BYTES_MAX, FREE_OPERATIONS, PlainAnswer, StreamAnswer
 from switchgear.edge.attempt import Attempt, is_event_stream
 from switchgear.edge.context import RequestContext
-from switchgear.edge.course import FALLBACK, GIVE_UP
+from switchgear.edge.course import FALLBACK, GIVE_UP, Course
 from switchgear.edge.services import EdgeServices
 from switchgear.edge.setback import Setback
 from switchgear.edge.slices import Job
@@ -70,68 +72,47 @@ MOVES: dict[State, frozenset[State]] = {
 }
 
 
-class Transfer:
-    """Owns a request from its reservation to its settlement."""
+class Transfer(msgspec.Struct, eq=False):
+    """Owns a request from its reservation to its settlement. `context` has the translation for the first deployment of `course`."""
 
-    __slots__ = (
-        "_attempt",
-        "_course",
-        "_elapsed_ms",
-        "_gone_bytes",
-        "_gone_s",
-        "_is_whole",
-        "_plain",
-        "_services",
-        "_stalled_bytes",
-        "_state",
-        "_streamed",
-        "context",
-    )
-
-    def __init__(self, services: EdgeServices, context: RequestContext) -> None:
-        """`context` has a course and the translation for its first deployment."""
-        self._services = services
-        self.context = context
-        assert context.course is not None
-        self._course = context.course
-        self._state = IDLE
-        self._attempt = Attempt()
-        self._plain: PlainAnswer | None = None
-        self._streamed: StreamAnswer | None = None
-        self._elapsed_ms = 0
-        """Since the request began, when the clock was read last: once for each thing that happens."""
-        self._gone_s = 0.0
-        self._gone_bytes = 0
-        self._is_whole = False
-        """The client left, but nothing was missing."""
-        self._stalled_bytes = 0
+    services: EdgeServices
+    context: RequestContext
+    course: Course
+    _state: State = IDLE
+    _attempt: Attempt = msgspec.field(default_factory=Attempt)
+    _plain: PlainAnswer | None = None
+    _streamed: StreamAnswer | None = None
+    _elapsed_ms: int = 0
+    """Since the request began, when the clock was read last: once for each thing that happens."""
+    _gone_s: float = 0.0
+    _gone_bytes: int = 0
+    _is_whole: bool = False
+    """The client left, but nothing was missing."""
+    _stalled_bytes: int = 0
 
     def _advance(self, state: State) -> None:
         if state not in MOVES[self._state]:
             raise IllegalMoveError(f"{self._state.name} → {state.name}")
         self._state = state
 
-    def _read_clock(self) -> float:
-        """Note the time, and return it in seconds since the request began."""
-        elapsed_s = self._services.clock.monotonic_s() - self.context.started_s
-        self._elapsed_ms = int(elapsed_s * 1000)
-        return elapsed_s
+    def _read_clock(self) -> None:
+        self._elapsed_ms = int((self.services.clock.monotonic_s() - self.context.started_s) * 1000)
 
     # what nobody expected
 
     def _give_up(self, exc: Exception) -> None:
         # Even its plain end failed, so something odd stands in what was to be recorded: the barest settlement there is.
         context = self.context
-        self._services.guard.caught(exc, context.id)
+        self.services.guard.caught(exc, context.id)
         if self._state is not SETTLED:
             context.attempts, context.dropped, context.units = [], None, None
             settle.estimate(context, 0, FAULT)
             self._settle_barely()
-        self._services.running.settled(context)
+        self.services.running.settled(context)
         self._end_client()
 
     def _lose_record(self, exc: Exception) -> None:
-        self._services.guard.caught(exc, self.context.id)
+        self.services.guard.caught(exc, self.context.id)
 
     @guarded(_lose_record)
     def _settle_barely(self) -> None:
@@ -139,7 +120,7 @@ class Transfer:
 
     @guarded(_lose_record)
     def _end_client(self) -> None:
-        exchange, services = self.context.exchange, self._services
+        exchange, services = self.context.exchange, self.services
         if exchange.is_ended:
             return
         if exchange.is_started:
@@ -151,9 +132,9 @@ class Transfer:
     def on_fault(self, exc: Exception) -> None:
         """StreamOwner: end this request, and nothing else, for what was raised about it."""
         context = self.context
-        self._services.guard.caught(exc, context.id)
+        self.services.guard.caught(exc, context.id)
         if self._state is SETTLED:
-            self._services.running.settled(context)
+            self.services.running.settled(context)
             self._end_client()
             return
         self._read_clock()
@@ -179,14 +160,14 @@ class Transfer:
         if context.translation is None:
             assert context.request is not None
             if context.request.is_large:
-                self._later(translate.prepare_steps(context, self._course), self._prepared)
+                self._later(translate.prepare_steps(context, self.course), self._prepared)
                 return
-            translate.prepare(context, self._course)
+            translate.prepare(context, self.course)
         self._send()
 
     def _later(self, steps: Steps[T], done: Callable[[T], None]) -> None:
         """Work in slices, as long as the request is not settled otherwise."""
-        self._services.slices.add(Job(steps, done, self.on_fault, lambda: self._state is not SETTLED))
+        self.services.slices.add(Job(steps, done, self.on_fault, lambda: self._state is not SETTLED))
 
     def _prepared(self, problem: Problem | None) -> None:
         self._read_clock()
@@ -201,7 +182,7 @@ class Transfer:
                 self._refuse(_LEDGER_FULL, "upstream_error", False)
 
     def _send(self) -> None:
-        context, services, course = self.context, self._services, self._course
+        context, services, course = self.context, self.services, self.course
         way, target = context.translation, course.target
         assert way is not None
         course.number += 1
@@ -232,8 +213,8 @@ class Transfer:
             return
         rider = usage_cost.rider(context.endpoint.dialect, way.as_array) if context.client.wants_cost else None
         limit = request.output_tokens_max
-        limit = self._course.target.candidate.max_tokens if limit is None else limit
-        streamed = self._streamed = StreamAnswer(way, rider, limit, self._services.running.now_s)
+        limit = self.course.target.candidate.max_tokens if limit is None else limit
+        streamed = self._streamed = StreamAnswer(way, rider, limit, self.services.running.now_s)
         self._advance(HELD)
         if way.is_raw:
             self._start_stream(streamed)
@@ -283,7 +264,7 @@ class Transfer:
 
     def _set_back(self, failure: Setback) -> None:
         """Try again, or elsewhere, or end with what the client is told."""
-        context, course = self.context, self._course
+        context, course = self.context, self.course
         has_time = self._elapsed_ms < course.total_s * 1000
         move = course.after(failure, has_time and not context.client_gone)
         failed, way = course.target, context.translation
@@ -307,7 +288,7 @@ class Transfer:
         self._attempt = Attempt()
         self._plain = self._streamed = None
         if move.pause_s:
-            self._services.loop.call_later(move.pause_s, self._begin_again)
+            self.services.loop.call_later(move.pause_s, self._begin_again)
         else:
             self._begin_again()
 
@@ -316,11 +297,11 @@ class Transfer:
         if self._state is SETTLED:
             return
         self._read_clock()
-        context, course = self.context, self._course
+        context, course = self.context, self.course
         if context.client_gone:
             self._cancel("client_gone", "the client went away between two attempts")
             return
-        while (problem := standing.may_try(self._services, context)) is not None:
+        while (problem := standing.may_try(self.services, context)) is not None:
             if problem.case is not problems.FROZEN or not course.go_on():
                 self._refuse(problem, "interrupted", False)
                 return
@@ -363,7 +344,7 @@ class Transfer:
                 + more
                 + b"x-switchgear-error: upstream_error\r\nx-switchgear-error-source: upstream\r\n"
             )
-            self._services.commit.call(context.exchange, context.exchange.send, told, headers, shown)
+            self.services.commit.call(context.exchange, context.exchange.send, told, headers, shown)
 
     @property
     def _is_free(self) -> bool:
@@ -374,7 +355,7 @@ class Transfer:
 
     def _on_plain(self, answer: PlainAnswer, data: bytes, ended: bool) -> None:
         answer.take(data)
-        if answer.is_too_large:
+        if answer.size > ANSWER_BYTES_MAX:
             self._drop_answer(Problem(problems.UPSTREAM_BROKEN, f"the answer is over {ANSWER_BYTES_MAX} bytes"))
             return
         context, attempt = self.context, self._attempt
@@ -421,16 +402,16 @@ class Transfer:
             return
         self._note_attempt(head.status, None)
         context.status, context.outcome = head.status, "client_gone" if context.client_gone else "ok"
-        answer.account(context, reading)
+        billed = answer.account(context, reading)
         context.bytes_out = len(out)
-        cost = self._settle(reading, not self._is_free)
+        cost = self._settle(reading, billed)
         if context.client_gone:
             return
         if cost is not None and context.client.wants_cost and not request.stream:
             out = usage_cost.add(out, context.endpoint.dialect.usage_at, cost)
         forced = None if way.is_verbatim else way.stream_type if request.stream else passage.JSON_TYPE
         headers = self._headers(head, passage.JSON_TYPE, forced, cost)
-        self._services.commit.call(context.exchange, context.exchange.send, head.status, headers, out)
+        self.services.commit.call(context.exchange, context.exchange.send, head.status, headers, out)
 
     # streams
 
@@ -464,7 +445,7 @@ class Transfer:
         self._advance(STREAMING)
         context.status = head.status
         context.ttft_ms = self._elapsed_ms
-        streamed.begin(self._services.running.now_s)
+        streamed.begin(self.services.running.now_s)
         if context.bytes_in > LET_GO_BYTES and context.request is not None:
             context.request.let_go()
         context.exchange.release()
@@ -496,8 +477,8 @@ class Transfer:
         exchange = context.exchange
         if out:
             context.bytes_out += len(out)
-            streamed.last_write_s = self._services.running.now_s
-            self._services.commit.call(exchange, exchange.write, out)
+            streamed.last_write_s = self.services.running.now_s
+            self.services.commit.call(exchange, exchange.write, out)
         if stream is not None:
             if exchange.is_blocked:
                 self._stalled_bytes += size
@@ -507,7 +488,7 @@ class Transfer:
     def on_writable(self) -> None:
         """The client reads again: let the vault send on."""
         if self._state is not SETTLED and self._let_vault_go_on():
-            self._services.commit.schedule()
+            self.services.commit.schedule()
 
     def _let_vault_go_on(self) -> bool:
         if self._attempt.stream is None or not self._stalled_bytes:
@@ -535,7 +516,7 @@ class Transfer:
         out += rest
         if context.client_gone:
             return
-        exchange, commit = context.exchange, self._services.commit
+        exchange, commit = context.exchange, self.services.commit
         if out:
             commit.call(exchange, exchange.write, out)
         if is_clean:
@@ -560,11 +541,11 @@ class Transfer:
         self._settle(reading)
         if not context.client_gone:
             if rest := streamed.rest(None):
-                self._services.commit.call(context.exchange, context.exchange.write, rest)
+                self.services.commit.call(context.exchange, context.exchange.write, rest)
             self._say_broken(Problem(case, message or "the stream broke off"))
 
     def _say_broken(self, problem: Problem) -> None:
-        context, commit = self.context, self._services.commit
+        context, commit = self.context, self.services.commit
         way, streamed = context.translation, self._streamed
         assert way is not None
         event = way.broken(errors.of_problem(problem, context.id), streamed.meter if streamed is not None else None)
@@ -577,7 +558,7 @@ class Transfer:
     def on_gone(self) -> None:
         """The client went away: wait a little for the cost to become known, then cancel (see `check`). One that was sent the
         end of its answer missed nothing."""
-        context, services, streamed = self.context, self._services, self._streamed
+        context, services, streamed = self.context, self.services, self._streamed
         context.client_gone = True
         self._is_whole = (
             self._state is STREAMING
@@ -598,9 +579,9 @@ class Transfer:
             if now_s - self._gone_s > bound_s or self._gone_bytes > GONE_STREAM_BYTES:
                 self._cancel("client_gone", "the client went away")
                 return
-        total_s = self._course.total_s
+        total_s = self.course.total_s
         # The vault keeps the first attempt's limit itself, and is given a moment to say so; others are kept here.
-        slack_s = VAULT_SLACK_S if self._course.number == 1 and context.client.timeout_s is None else 0.0
+        slack_s = VAULT_SLACK_S if self.course.number == 1 and context.client.timeout_s is None else 0.0
         if now_s - context.started_s > total_s + slack_s:
             self._attempt.cancel()
             self.on_fail(Fail("timeout", f"no complete answer within {total_s:g} s", True))
@@ -613,7 +594,7 @@ class Transfer:
             if self._state is HELD:  # a client that hears nothing for longer may give up: its place is here now
                 self._read_clock()
                 self._release(streamed, 0, False)
-            self._services.commit.call(context.exchange, context.exchange.write, ping)
+            self.services.commit.call(context.exchange, context.exchange.write, ping)
         if self._state is STREAMING and streamed.is_checkpoint_due(now_s):
             self._checkpoint(streamed)
 
@@ -660,10 +641,10 @@ class Transfer:
 
     def _checkpoint(self, streamed: StreamAnswer) -> None:
         self._read_clock()
-        context, services, reading = self.context, self._services, streamed.reading
+        context, services, reading = self.context, self.services, streamed.reading
         record = records.Checkpoint(
             context.id,
-            self._course.number,
+            self.course.number,
             streamed.checkpoint(services.running.now_s),
             context.bytes_out,
             self._elapsed_ms,
@@ -677,7 +658,7 @@ class Transfer:
     def _refuse(
         self, problem: Problem, outcome: str, billed: bool, service_tier: str | None = None, note: str = ""
     ) -> None:
-        context, services, course = self.context, self._services, self._course
+        context, services, course = self.context, self.services, self.course
         context.status = problem.case.status
         context.outcome = "client_gone" if context.client_gone else outcome
         context.error = (problem.case.code, note or problem.message)
@@ -689,8 +670,8 @@ class Transfer:
     def _settle(self, reading: Reading | None, billed: bool = True) -> int | None:
         if self._state is SETTLED:
             raise IllegalMoveError("it was settled before")
-        services, context = self._services, self.context
-        cost = closing.close(services, context, self._course.target, reading, self._elapsed_ms, billed)
+        services, context = self.services, self.context
+        cost = closing.close(services, context, self.course.target, reading, self._elapsed_ms, billed)
         self._advance(SETTLED)  # not before: what fails until here is settled otherwise
         services.running.settled(context)
         services.commit.schedule()
@@ -703,17 +684,17 @@ class Transfer:
         """Note how an attempt ended, once. `charge` is for one that another follows; the last one's is the settlement's."""
         if self._state is IDLE:
             return
-        outcome = self._attempt.outcome(self._course, status, error, charge, self._elapsed_ms)
+        outcome = self._attempt.outcome(self.course, status, error, charge, self._elapsed_ms)
         self.context.attempts.append(outcome)
         if error is not None or (status is not None and status >= 400):
-            telling.attempt(self._services.report, self.context.id, self._course.target, outcome, message)
+            telling.attempt(self.services.report, self.context.id, self.course.target, outcome, message)
 
     def _headers(self, head: Head, default_type: bytes, forced_type: bytes | None, cost: int | None = None) -> bytes:
         return heads.response(
             self.context,
-            self._course.target,
+            self.course.target,
             head,
-            self._course.number,
+            self.course.number,
             self._elapsed_ms,
             default_type=default_type,
             forced_type=forced_type,

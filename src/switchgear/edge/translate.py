@@ -22,9 +22,11 @@ def prepare(context: RequestContext, course: Course) -> Problem | None:
     returns why there is none."""
     while True:
         translation = _open(context, course)
-        problem = translation if isinstance(translation, Problem) else _check_lost(translation, course)
-        if not isinstance(translation, Problem):
+        if isinstance(translation, Problem):
+            problem: Problem | None = translation
+        else:
             context.translation = translation
+            problem = _check_lost(translation, course) if course.target.candidate.strict else None
         if problem is None or not course.go_on():
             return problem
 
@@ -54,7 +56,7 @@ def _finish(context: RequestContext, translation: Passage, course: Course) -> St
             yield from pending
         except InvalidBodyError as exc:
             return Problem(problems.INVALID_BODY, str(exc), exc.param)
-    return _check_lost(translation, course)
+    return _check_lost(translation, course) if course.target.candidate.strict else None
 
 
 def _hold(context: RequestContext) -> bool:
@@ -97,10 +99,9 @@ def _open(context: RequestContext, course: Course, at_once: bool = True) -> Pass
 
 
 def _check_lost(translation: Passage, course: Course) -> Problem | None:
-    candidate = course.target.candidate
-    if not candidate.strict:
-        return None
-    lost = ", ".join(name for name in translation.dropped if name not in candidate.drop)
+    """Return why a strict model refuses what its provider's dialect cannot carry."""
+    kept_out = course.target.candidate.drop
+    lost = ", ".join(name for name in translation.dropped if name not in kept_out)
     if lost:
         return Problem(problems.INVALID_BODY, f"this model refuses what would be lost: {lost}"[:512])
     return None
