@@ -142,3 +142,64 @@ def test_one_fault_makes_everything_wait_and_refuses_no_new_request(reports, mon
 
     asyncio.run(turn())
     assert disk.events == ["spool", "link", "client"]
+
+
+class Reader:
+    """An exchange whose client notes what it is sent."""
+
+    def __init__(self, events):
+        self.events = events
+
+    def write(self, data):
+        self.events.append(data)
+
+    def fault(self, exc):
+        self.events.append("fault")
+
+
+def test_a_piece_of_an_answer_goes_at_once_where_nothing_waits(reports):
+    disk = Disk()
+
+    async def turn():
+        box, reader = made(disk, reports), Reader(disk.events)
+        box.write(reader, b"piece")
+        assert disk.events == [b"piece"]
+        await asyncio.sleep(0)
+
+    asyncio.run(turn())
+    assert disk.events == [b"piece"]
+
+
+def test_L2_a_piece_of_an_answer_waits_behind_the_records_and_calls_of_its_turn(reports):
+    disk = Disk()
+
+    async def turn():
+        box, reader = made(disk, reports), Reader(disk.events)
+        box.schedule()  # somebody appended a record
+        box.write(reader, b"first")
+        box.call(reader, reader.write, b"second")
+        box.write(reader, b"third")
+        assert disk.events == []
+        await asyncio.sleep(0)
+        box.write(reader, b"fourth")
+
+    asyncio.run(turn())
+    assert disk.events == ["spool", "link", b"first", b"second", b"third", b"fourth"]
+
+
+def test_L2_a_piece_of_an_answer_waits_while_the_disk_refuses(reports, monkeypatch):
+    monkeypatch.setattr(turn_commit, "RETRY_S", 0.01)
+    disk = Disk()
+    disk.refuse = True
+
+    async def turn():
+        box, reader = made(disk, reports), Reader(disk.events)
+        box.schedule()
+        await asyncio.sleep(0)
+        box.write(reader, b"piece")
+        assert disk.events == []
+        disk.refuse = False
+        await asyncio.sleep(0.1)
+
+    asyncio.run(turn())
+    assert disk.events == ["spool", "link", b"piece"]

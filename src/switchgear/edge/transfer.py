@@ -478,7 +478,7 @@ class Transfer(msgspec.Struct, eq=False):
         if out:
             context.bytes_out += len(out)
             streamed.last_write_s = self.services.running.now_s
-            self.services.commit.call(exchange, exchange.write, out)
+            self.services.commit.write(exchange, out)
         if stream is not None:
             if exchange.is_blocked:
                 self._stalled_bytes += size

@@ -47,6 +47,14 @@ class TurnCommit:
         self._calls.append((exchange, function, arguments))
         self.schedule()
 
+    def write(self, exchange: Exchange, data: bytes) -> None:
+        """Send a piece of an answer: at once where nothing waits, because whatever explains it was written with an earlier turn;
+        else in its place behind this turn's records. Whoever appends a record calls `schedule`."""
+        if self._scheduled:
+            self._calls.append((exchange, exchange.write, (data,)))
+        else:
+            exchange.write(data)
+
     def schedule(self) -> None:
         """Flush at the end of this turn."""
         if not self._scheduled:

@@ -16,6 +16,7 @@ from switchgear.providers.endpoint import Endpoint
 from switchgear.vault import egress
 from switchgear.vault.box import Opened
 from switchgear.vault.minter import Minter
+from switchgear.vault.seal import Redactor
 from switchgear.wire import frames
 from switchgear.wire.frames import END, FrameType
 from switchgear.wire.http1 import ResponseHead
@@ -364,8 +365,8 @@ class Attempt:
     def on_data(self, head: ResponseHead | None, body: bytes, complete: bool) -> None:
         """Receiver: response bytes."""
         self._received += len(body)
-        if head is None and not complete and self._error_body is None:
-            self._pass_on(body)
+        if head is None and not complete and self._error_body is None and self._opened is not None:
+            self._pass_on(self._opened.redactor, body)
             return
         if head is not None:
             self._status = head.status
@@ -407,10 +408,9 @@ class Attempt:
         if (self._window <= 0 or link.is_blocked) and connection is not None:
             connection.pause()
 
-    def _pass_on(self, body: bytes) -> None:
+    def _pass_on(self, redactor: Redactor, body: bytes) -> None:
         """A piece in the middle of an answer."""
-        assert self._opened is not None
-        body, self._tail = self._opened.redactor.stream(self._tail, body, False)
+        body, self._tail = redactor.stream(self._tail, body, False)
         link, size = self._link, len(body)
         if size > BODY_FRAME_BYTES:
             self._queue_data(body, 0)

@@ -692,7 +692,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 def encode_chunk(data: bytes) -> bytes:
     """Frame non-empty bytes as one chunk (RFC 9112 §7.1)."""
     size = len(data)
-    return (_SIZE_LINES[size] if size < len(_SIZE_LINES) else b"%x\r\n" % size) + data + b"\r\n"
+    return (_SIZE_LINES[size] if size < 1_024 else b"%x\r\n" % size) + data + b"\r\n"
 
 
 def is_safe_header(name: bytes, value: bytes) -> bool:
