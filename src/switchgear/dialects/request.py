@@ -413,10 +413,9 @@ def _typed(read: Callable[[Raw], T], raw: Raw, name: str) -> T:
 
 
 def _limit(fields: dict[str, Raw], name: str) -> int | None:
-    outer, dot, inner = name.partition(".")
-    if not dot:
-        found: int | None = _typed(_decode_int, fields[name], name) if name in fields else None
-        return found
+    if "." not in name:
+        return _typed(_decode_int, fields[name], name) if name in fields else None
+    outer, _, inner = name.partition(".")
     if outer not in fields:
         return None
     holder = _typed(msgspec.json.Decoder(dict[str, Raw] | None).decode, fields[outer], outer) or {}

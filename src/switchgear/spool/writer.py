@@ -79,17 +79,16 @@ class SpoolWriter:
 
     def append(self, kind: int, payload: bytes) -> None:
         """Buffer a record; `commit` writes it. Starts a new segment when this one is full."""
-        record = records.frame(self._seed, self._make_room(len(payload)), kind, self._sequence, payload)
+        self._make_room(len(payload))
+        record = records.frame(self._seed, self._offset, kind, self._sequence, payload)
         self._buffer.append(record)
         self._unsynced.append((kind, payload))
         self._offset += len(record)
         self._sequence += 1
 
-    def _make_room(self, payload_bytes: int) -> int:
-        """Return where a record will stand that is written now."""
+    def _make_room(self, payload_bytes: int) -> None:
         if self._offset + payload_bytes + HEADER_BYTES > self._segment_bytes:
             self._rotate()
-        return self._offset
 
     def reserve(self, request_id: str, payload: bytes) -> None:
         """Buffer a reservation. Raises SpoolFullError when its settlement might not fit any more."""
