@@ -93,7 +93,7 @@ bench: $(VENV)/.run  ## Measure against nginx on this machine; writes docs/bench
 
 lock: $(VENV)/.test  ## Lock the requirements anew, with hashes
 	cd requirements && for f in run litellm test fuzz; do ../$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --strip-extras \
-	  --no-emit-index-url --no-emit-trusted-host --no-header -o $$f.txt $$f.in; done
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header -o $$f.txt $$f.in; done
 
 release: $(VENV)/.test  ## Sdist, wheel, bill of materials, notices in ./dist; installed and tried in an empty environment
 	$(BIN)/python scripts/release.py --out dist
