@@ -7,7 +7,6 @@ import os
 import socket
 import socketserver
 import threading
-import time
 
 import pytest
 
@@ -16,6 +15,7 @@ from switchgear.cli import client as clients
 from switchgear.cli.client import Client
 from switchgear.core.errors import UserError
 from switchgear.net import unix
+from switchgear.testing.patience import PATIENCE_S
 
 TOKEN = "sgat-" + "0" * 64
 
@@ -170,7 +170,7 @@ def test_a_control_that_hangs_is_given_up_and_said_so(running, capsys):
     assert "does not answer since" in capsys.readouterr().err
 
 
-def test_a_control_that_is_being_replaced_is_waited_for(running, capsys):
+def test_a_control_that_is_being_replaced_is_waited_for(running, monkeypatch):
     class Handler(socketserver.StreamRequestHandler):
         def handle(self):
             while self.rfile.readline() not in {b"\r\n", b""}:
@@ -180,8 +180,11 @@ def test_a_control_that_is_being_replaced_is_waited_for(running, capsys):
     class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         daemon_threads = True
 
+    said = threading.Event()
+    monkeypatch.setattr(clients, "note", lambda text: said.set() if "does not answer since" in text else None)
+
     def later():
-        time.sleep(0.4)
+        assert said.wait(PATIENCE_S)
         with Server(str(running.control_run / "control.sock"), Handler) as server:
             server.handle_request()
 
@@ -191,16 +194,19 @@ def test_a_control_that_is_being_replaced_is_waited_for(running, capsys):
         assert Client(running.data, None).call("GET", "/keys", give_up_s=60.0) == {}
     finally:
         thread.join()
-    assert "does not answer since" in capsys.readouterr().err
 
 
 def test_an_answer_that_takes_long_is_waited_for_while_control_lives(tmp_path, monkeypatch):
     monkeypatch.setattr(clients, "PATIENCE_S", 0.5)
 
+    was_asked_whether_it_lives = threading.Event()
+
     class Slow(Answers):
         def do_GET(self):
-            if self.path != "/api/v1/":
-                time.sleep(1.5)
+            if self.path == "/api/v1/":
+                was_asked_whether_it_lives.set()
+            else:
+                assert was_asked_whether_it_lives.wait(PATIENCE_S)
             super().do_GET()
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)

@@ -4,12 +4,13 @@ import os
 import pty
 import subprocess
 import sys
-import time
+import termios
 
 import pytest
 
 from switchgear.cli import secret_input
 from switchgear.core.errors import UserError
+from switchgear.testing.patience import until
 
 GOOD = b"sk-proj-0123456789abcdefghijklmnop"
 
@@ -94,7 +95,7 @@ def test_on_a_terminal_it_is_asked_for_without_an_echo_and_enter_ends_it(from_st
     try:
         while b"Secret" not in seen:
             seen += os.read(leader, 1024)
-        time.sleep(0.3)  # until the echo is off: the prompt is written before
+        assert until(lambda: not termios.tcgetattr(leader)[3] & termios.ECHO)  # the prompt is written before
         os.write(leader, GOOD + b"\n")
         while b"GOT" not in seen or not seen.endswith(b"\n"):
             seen += os.read(leader, 1024)

@@ -1,5 +1,3 @@
-import asyncio
-
 import msgspec
 from tests.control.test_credentials import OPENAI
 
@@ -9,6 +7,11 @@ from switchgear.store import objects
 
 def actions(desk):
     return [(v.actor, v.action) for v in desk.read(versions.all_of)]
+
+
+async def written(desk):
+    """Wait until the version that is due was written, or failed."""
+    await desk.services.history._writing
 
 
 def add(desk, kind, name, spec):
@@ -22,7 +25,7 @@ def test_many_changes_in_a_row_are_one_version(desk, monkeypatch):
         for number in range(3):
             desk.services.history.remember("ann", f"change {number}")
         await add(desk, "provider", "openai", msgspec.json.encode(OPENAI))
-        await asyncio.sleep(0.2)
+        await written(desk)
 
     desk.run(scenario)
     assert actions(desk) == [("ann", "change 2")]
@@ -52,9 +55,9 @@ def test_a_version_that_cannot_be_written_is_reported_and_the_next_one_is_writte
 
     async def scenario():
         desk.services.history.remember("ann", "one")
-        await asyncio.sleep(0.1)
+        await written(desk)
         desk.services.history.remember("ann", "two")
-        await asyncio.sleep(0.1)
+        await written(desk)
 
     desk.run(scenario)
     assert desk.reports[0].startswith("the configuration's history lacks a version: ValueError in ")

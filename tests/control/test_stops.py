@@ -7,6 +7,7 @@ from switchgear.control import stops
 from switchgear.core.errors import UserError
 from switchgear.store import objects
 from switchgear.store.database import StoreGoneError
+from switchgear.testing.patience import until_it_is
 
 
 @pytest.mark.parametrize("why", [StoreGoneError("gone"), DatabaseError("x", None, Exception("full"))])
@@ -23,7 +24,9 @@ def test_nobody_waits_for_a_store_that_is_busy(desk, monkeypatch):
     monkeypatch.setattr(stops, "WRITE_S", 0.01)
 
     async def scenario():
-        await desk.services.stops.write_soon(asyncio.sleep(0.2))
+        is_free = asyncio.Event()
+        await desk.services.stops.write_soon(is_free.wait())
+        is_free.set()
 
     desk.run(scenario)
     assert desk.services.stops.owes and desk.reports == ["stopped; the store is busy and will be told"]
@@ -50,8 +53,7 @@ def test_debts_are_paid_when_the_store_is_back(desk, monkeypatch):
 
     async def scenario():
         task = asyncio.create_task(desk.services.stops.pay_debts())
-        while desk.services.stops.owes:
-            await asyncio.sleep(0.01)
+        await until_it_is(lambda: not desk.services.stops.owes)
         task.cancel()
 
     desk.run(scenario)

@@ -1,22 +1,24 @@
 """The order of a turn's output: spool, link, clients. While the disk refuses, everything waits and nothing is lost."""
 
-import asyncio
 import errno
 
 import pytest
 
-from switchgear.edge import turn_commit
-from switchgear.edge.turn_commit import TurnCommit
+from switchgear.edge.turn_commit import RETRY_S, TurnCommit
+from switchgear.testing.clock import FakeClock
+from switchgear.testing.edge import FakeLoop
 from switchgear.testing.faults import LoudGuard
 
 
 class Disk:
     """A spool that can refuse, and notes the order of what happens."""
 
+    is_prepared = True
+
     def __init__(self):
         self.events = []
         self.refuse = False
-        self.needs_sync = True
+        self.needs_sync = False
 
     def commit(self):
         if self.refuse:
@@ -25,130 +27,39 @@ class Disk:
 
     def sync(self):
         self.events.append("sync")
+        self.needs_sync = False
 
     def flush(self):
         self.events.append("link")
 
 
-@pytest.fixture
-def reports():
-    return []
+class Turns:
+    """A commit with a loop that is turned by hand."""
+
+    def __init__(self, durable=False):
+        self.clock = FakeClock()
+        self.loop = FakeLoop(self.clock)
+        self.disk = Disk()
+        self.reports = []
+        self.guard = LoudGuard()
+        self.box = TurnCommit(self.disk, self.reports.append, self.guard, self.loop, durable)
+        self.box.link = self.disk
+
+    def retry(self, times=1):
+        """Let the time pass after which a disk that failed is tried again."""
+        for _ in range(times):
+            self.clock.advance(RETRY_S)
+            self.loop.run()
 
 
 class Client:
-    """An exchange that does what it is told."""
-
-    def act(self, function, arguments):
-        function(*arguments)
-
-
-CLIENT = Client()
-
-
-def made(disk, reports, durable=False):
-    box = TurnCommit(disk, reports.append, LoudGuard(), asyncio.get_running_loop(), durable)
-    box.link = disk
-    return box
-
-
-def test_L2_records_are_written_before_the_link_and_the_clients(reports):
-    disk = Disk()
-
-    async def turn():
-        box = made(disk, reports)
-        box.call(CLIENT, disk.events.append, "first client")
-        box.call(CLIENT, disk.events.append, "second client")
-        assert disk.events == []
-        await asyncio.sleep(0)
-
-    asyncio.run(turn())
-    assert disk.events == ["spool", "link", "first client", "second client"]
-
-
-def test_L2_with_durability_power_the_disk_is_waited_for_first(reports):
-    disk = Disk()
-
-    async def turn():
-        made(disk, reports, durable=True).schedule()
-        await asyncio.sleep(0)
-
-    asyncio.run(turn())
-    assert disk.events == ["spool", "sync", "link"]
-
-
-def test_L3_while_the_disk_refuses_nothing_leaves_and_nothing_is_lost(reports, monkeypatch):
-    monkeypatch.setattr(turn_commit, "RETRY_S", 0.01)
-    disk = Disk()
-    disk.refuse = True
-
-    async def turn():
-        box = made(disk, reports)
-        box.call(CLIENT, disk.events.append, "client")
-        await asyncio.sleep(0.05)
-        assert disk.events == [] and not box.is_recording
-        disk.refuse = False
-        await asyncio.sleep(0.05)
-        assert box.is_recording
-
-    asyncio.run(turn())
-    assert disk.events == ["spool", "link", "client"]
-    assert reports == ["the spool cannot be written: No space left on device"]
-
-
-def test_a_turn_is_flushed_once_however_much_is_queued(reports):
-    disk = Disk()
-
-    async def turn():
-        box = made(disk, reports)
-        for _ in range(5):
-            box.schedule()
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-
-    asyncio.run(turn())
-    assert disk.events == ["spool", "link"]
-
-
-def test_a_disk_that_fails_in_an_unknown_way_makes_everything_wait_as_well(reports, monkeypatch):
-    monkeypatch.setattr(turn_commit, "RETRY_S", 0.01)
-    disk = Disk()
-    commit, disk.commit = disk.commit, lambda: 1 / 0
-
-    async def turn():
-        box = made(disk, reports)
-        box.call(CLIENT, disk.events.append, "client")
-        await asyncio.sleep(0.05)
-        assert disk.events == [] and not box.is_recording and box._guard.faults > 1
-        disk.commit = commit
-        await asyncio.sleep(0.05)
-        assert box.is_recording
-
-    asyncio.run(turn())
-    assert disk.events == ["spool", "link", "client"]
-
-
-def test_one_fault_makes_everything_wait_and_refuses_no_new_request(reports, monkeypatch):
-    monkeypatch.setattr(turn_commit, "RETRY_S", 0.01)
-    disk = Disk()
-    commit, disk.commit = disk.commit, lambda: 1 / 0
-
-    async def turn():
-        box = made(disk, reports)
-        box.call(CLIENT, disk.events.append, "client")
-        await asyncio.sleep(0)
-        assert disk.events == [] and box.is_recording and box._guard.faults == 1
-        disk.commit = commit
-        await asyncio.sleep(0.05)
-
-    asyncio.run(turn())
-    assert disk.events == ["spool", "link", "client"]
-
-
-class Reader:
-    """An exchange whose client notes what it is sent."""
+    """An exchange that does what it is told, and notes what is written to it."""
 
     def __init__(self, events):
         self.events = events
+
+    def act(self, function, arguments):
+        function(*arguments)
 
     def write(self, data):
         self.events.append(data)
@@ -157,49 +68,100 @@ class Reader:
         self.events.append("fault")
 
 
-def test_a_piece_of_an_answer_goes_at_once_where_nothing_waits(reports):
-    disk = Disk()
-
-    async def turn():
-        box, reader = made(disk, reports), Reader(disk.events)
-        box.write(reader, b"piece")
-        assert disk.events == [b"piece"]
-        await asyncio.sleep(0)
-
-    asyncio.run(turn())
-    assert disk.events == [b"piece"]
+@pytest.fixture
+def turns():
+    return Turns()
 
 
-def test_L2_a_piece_of_an_answer_waits_behind_the_records_and_calls_of_its_turn(reports):
-    disk = Disk()
-
-    async def turn():
-        box, reader = made(disk, reports), Reader(disk.events)
-        box.schedule()  # somebody appended a record
-        box.write(reader, b"first")
-        box.call(reader, reader.write, b"second")
-        box.write(reader, b"third")
-        assert disk.events == []
-        await asyncio.sleep(0)
-        box.write(reader, b"fourth")
-
-    asyncio.run(turn())
-    assert disk.events == ["spool", "link", b"first", b"second", b"third", b"fourth"]
+@pytest.fixture
+def client(turns):
+    return Client(turns.disk.events)
 
 
-def test_L2_a_piece_of_an_answer_waits_while_the_disk_refuses(reports, monkeypatch):
-    monkeypatch.setattr(turn_commit, "RETRY_S", 0.01)
-    disk = Disk()
-    disk.refuse = True
+def test_L2_records_are_written_before_the_link_and_the_clients(turns, client):
+    turns.box.call(client, turns.disk.events.append, "first client")
+    turns.box.call(client, turns.disk.events.append, "second client")
+    assert turns.disk.events == []
+    turns.loop.run()
+    assert turns.disk.events == ["spool", "link", "first client", "second client"]
 
-    async def turn():
-        box, reader = made(disk, reports), Reader(disk.events)
-        box.schedule()
-        await asyncio.sleep(0)
-        box.write(reader, b"piece")
-        assert disk.events == []
-        disk.refuse = False
-        await asyncio.sleep(0.1)
 
-    asyncio.run(turn())
-    assert disk.events == ["spool", "link", b"piece"]
+def test_L2_with_durability_power_the_disk_is_waited_for_first():
+    turns = Turns(durable=True)
+    turns.disk.needs_sync = True
+    turns.box.schedule()
+    turns.loop.run()
+    assert turns.disk.events == ["spool", "sync", "link"]
+
+
+def test_L3_while_the_disk_refuses_nothing_leaves_and_nothing_is_lost(turns, client):
+    turns.disk.refuse = True
+    turns.box.call(client, turns.disk.events.append, "client")
+    turns.loop.run()
+    turns.retry(5)
+    assert turns.disk.events == [] and not turns.box.is_recording
+    turns.disk.refuse = False
+    turns.retry()
+    assert turns.box.is_recording
+    assert turns.disk.events == ["spool", "link", "client"]
+    assert turns.reports == ["the spool cannot be written: No space left on device"]
+
+
+def test_a_turn_is_flushed_once_however_much_is_queued(turns):
+    for _ in range(5):
+        turns.box.schedule()
+    turns.loop.run()
+    turns.retry(2)
+    assert turns.disk.events == ["spool", "link"]
+
+
+def test_a_disk_that_fails_in_an_unknown_way_makes_everything_wait_as_well(turns, client):
+    commit, turns.disk.commit = turns.disk.commit, lambda: 1 / 0
+    turns.box.call(client, turns.disk.events.append, "client")
+    turns.loop.run()
+    turns.retry(3)
+    assert turns.disk.events == [] and not turns.box.is_recording and turns.guard.faults == 4
+    turns.disk.commit = commit
+    turns.retry()
+    assert turns.box.is_recording
+    assert turns.disk.events == ["spool", "link", "client"]
+
+
+def test_one_fault_makes_everything_wait_and_refuses_no_new_request(turns, client):
+    commit, turns.disk.commit = turns.disk.commit, lambda: 1 / 0
+    turns.box.call(client, turns.disk.events.append, "client")
+    turns.loop.run()
+    assert turns.disk.events == [] and turns.box.is_recording and turns.guard.faults == 1
+    turns.disk.commit = commit
+    turns.retry()
+    assert turns.disk.events == ["spool", "link", "client"]
+
+
+def test_a_piece_of_an_answer_goes_at_once_where_nothing_waits(turns, client):
+    turns.box.write(client, b"piece")
+    assert turns.disk.events == [b"piece"]
+    turns.loop.run()
+    assert turns.disk.events == [b"piece"]
+
+
+def test_L2_a_piece_of_an_answer_waits_behind_the_records_and_calls_of_its_turn(turns, client):
+    turns.box.schedule()  # somebody appended a record
+    turns.box.write(client, b"first")
+    turns.box.call(client, client.write, b"second")
+    turns.box.write(client, b"third")
+    assert turns.disk.events == []
+    turns.loop.run()
+    turns.box.write(client, b"fourth")
+    assert turns.disk.events == ["spool", "link", b"first", b"second", b"third", b"fourth"]
+
+
+def test_L2_a_piece_of_an_answer_waits_while_the_disk_refuses(turns, client):
+    turns.disk.refuse = True
+    turns.box.schedule()
+    turns.loop.run()
+    turns.box.write(client, b"piece")
+    turns.retry(3)
+    assert turns.disk.events == []
+    turns.disk.refuse = False
+    turns.retry()
+    assert turns.disk.events == ["spool", "link", b"piece"]

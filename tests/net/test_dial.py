@@ -7,6 +7,7 @@ from tests.courier.rig import Server, certificates
 
 from switchgear.net.dial import Dialer
 from switchgear.providers.endpoint import Endpoint
+from switchgear.testing.patience import until_it_is
 
 
 class Protocol(asyncio.Protocol):
@@ -63,7 +64,7 @@ def proxy(response, target=None):
 
 async def opened(endpoint, resolve=here):
     protocol = await asyncio.wait_for(Dialer(resolve).open(endpoint, Protocol), 5)
-    await asyncio.sleep(0.1)
+    await until_it_is(lambda: protocol.data)
     protocol.transport.close()
     return protocol.data
 

@@ -9,6 +9,7 @@ from switchgear.net import link as module
 from switchgear.net import unix
 from switchgear.net.link import WINDOW_BYTES, VaultLink
 from switchgear.testing.faults import LoudGuard
+from switchgear.testing.patience import let_pass, until_it_is
 from switchgear.wire import frames
 from switchgear.wire.frames import END, FrameType
 
@@ -72,14 +73,6 @@ class Vault:
         self.connections[-1].write(frames.encode_with_head(FrameType.HEAD, stream, payload, b"x", flags))
 
 
-async def until(condition):
-    for _ in range(3_000):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it did not happen")
-
-
 def run(tmp_path, scenario):
     async def body():
         guard, vault = LoudGuard(), Vault()
@@ -87,7 +80,7 @@ def run(tmp_path, scenario):
         hello = frames.Hello(frames.PROTOCOL_VERSION, "edge", "t", "s", "r")
         link = VaultLink(tmp_path, lambda: hello, lambda: asyncio.get_running_loop().call_soon(link.flush), guard)
         link.start()
-        await until(lambda: link.is_up)
+        await until_it_is(lambda: link.is_up)
         try:
             await scenario(link, vault, guard)
         finally:
@@ -95,7 +88,7 @@ def run(tmp_path, scenario):
             vault.server.close()
             for writer in vault.connections:
                 writer.close()
-            await asyncio.sleep(0.05)
+            await let_pass()
 
     asyncio.run(body())
 
@@ -113,18 +106,18 @@ def test_a_fault_about_one_stream_ends_it_and_neither_the_link_nor_the_others(od
         if odd == "twice":
             owner._hear, owner.odd = lambda what: 1 / 0, "twice"
         other, fine = opened(link)
-        await until(lambda: len(vault.frames) >= 3)
+        await until_it_is(lambda: len(vault.frames) >= 3)
         vault.head(number)
         vault.send(FrameType.DATA, number, b"y")
         vault.send(FrameType.FAIL, number, frames.encode_payload(frames.Fail("broken", "", True)))
         vault.head(fine)
         vault.send(FrameType.DATA, fine, b"y", END)
-        await until(lambda: other.heard == ["response", "body"])
+        await until_it_is(lambda: other.heard == ["response", "body"])
         assert link.is_up and len(vault.connections) == 1
         assert owner.heard.count("fault") == 1 and (odd == "twice" or owner.heard[-2] == odd)
         assert guard.faults == (1 if odd == "twice" else 0), "the owner tells; only its own fault is told here"
         if odd in {"response", "body"}:
-            await until(lambda: any(kind == FrameType.CANCEL and n == number for kind, n, *_ in vault.frames))
+            await until_it_is(lambda: any(kind == FrameType.CANCEL and n == number for kind, n, *_ in vault.frames))
 
     run(tmp_path, scenario)
 
@@ -134,7 +127,7 @@ def test_a_frame_of_one_stream_that_cannot_be_read_ends_that_stream(tmp_path):
         (owner, number), (other, fine) = opened(link), opened(link)
         vault.send(FrameType.HEAD, number, b"\xff\xff\xff")
         vault.head(fine, END)
-        await until(lambda: other.heard == ["response"])
+        await until_it_is(lambda: other.heard == ["response"])
         assert owner.heard == ["fault"] and link.is_up
 
     run(tmp_path, scenario)
@@ -144,8 +137,8 @@ def test_what_is_no_frame_ends_the_link_and_it_is_made_again(tmp_path):
     async def scenario(link, vault, guard):
         owner, _ = opened(link)
         vault.connections[-1].write(b"\xff" * 64)
-        await until(lambda: owner.heard == ["fail"])
-        await until(lambda: len(vault.connections) == 2 and link.is_up)
+        await until_it_is(lambda: owner.heard == ["fail"])
+        await until_it_is(lambda: len(vault.connections) == 2 and link.is_up)
 
     run(tmp_path, scenario)
 
@@ -173,16 +166,18 @@ def test_a_fault_of_the_link_itself_ends_its_streams_and_it_is_made_again(name, 
             else:
                 vault.connections[-1].close()
             if (name, when) == ("_connect", "after"):  # the one that is running began before the rig
-                await until(lambda: len(vault.connections) == 2 and link.is_up)
+                await until_it_is(lambda: len(vault.connections) == 2 and link.is_up)
                 vault.connections[-1].close()
-            await until(lambda: guard.faults == 1)
-            await until(lambda: owner.heard and owner.heard[-1] == "fail")
-            await until(lambda: link.is_up and len(vault.connections) > 1 and not vault.connections[-1].is_closing())
+            await until_it_is(lambda: guard.faults == 1)
+            await until_it_is(lambda: owner.heard and owner.heard[-1] == "fail")
+            await until_it_is(
+                lambda: link.is_up and len(vault.connections) > 1 and not vault.connections[-1].is_closing()
+            )
         finally:
             rig.undo()
         other, number = opened(link)
         vault.head(number, END)
-        await until(lambda: other.heard == ["response"])
+        await until_it_is(lambda: other.heard == ["response"])
 
     run(tmp_path, scenario)
 
@@ -193,9 +188,9 @@ def test_a_vault_that_does_not_greet_is_left_and_asked_anew(tmp_path, monkeypatc
     async def scenario(link, vault, guard):
         vault.greets = False
         vault.connections[-1].close()
-        await until(lambda: len(vault.connections) >= 3)
+        await until_it_is(lambda: len(vault.connections) >= 3)
         vault.greets = True
-        await until(lambda: link.is_up)
+        await until_it_is(lambda: link.is_up)
 
     run(tmp_path, scenario)
 
@@ -206,13 +201,14 @@ def test_L1_a_body_is_sent_as_far_as_the_window_goes(tmp_path):
         body = b"x" * (2 * WINDOW_BYTES)
         stream = link.open(frames.Open("r-1", len(body), frames.msgspec.Raw(b"\xc0")), body, owner)
 
-        def sent():
-            return sum(len(payload) for kind, _, _, payload in vault.frames if kind == FrameType.BODY)
+        def sizes():
+            return [len(payload) for kind, _, _, payload in vault.frames if kind == FrameType.BODY]
 
-        await until(lambda: sent() == WINDOW_BYTES)
-        vault.connections[-1].write(frames.encode_window(stream.id, 1_000))
-        await until(lambda: sent() == WINDOW_BYTES + 1_000)
-        await asyncio.sleep(0.05)
-        assert sent() == WINDOW_BYTES + 1_000
+        await until_it_is(lambda: sum(sizes()) >= WINDOW_BYTES)
+        for more in (1_000, 1):  # what was sent too much after the first would come before the second's
+            allowed = sum(sizes()) + more
+            vault.connections[-1].write(frames.encode_window(stream.id, more))
+            await until_it_is(lambda allowed=allowed: sum(sizes()) >= allowed)
+        assert sizes()[-2:] == [1_000, 1] and sum(sizes()) == WINDOW_BYTES + 1_001
 
     run(tmp_path, scenario)

@@ -14,6 +14,7 @@ from switchgear.net.server import HttpServer, ServerLimits
 from switchgear.policies.forwarded import Proxies
 from switchgear.testing.clock import FakeClock
 from switchgear.testing.faults import LoudGuard
+from switchgear.testing.patience import until_it_is
 from switchgear.wire.http1 import Limits, RequestParser
 
 
@@ -114,18 +115,16 @@ class Running:
         self.clients.append(found)
         return found
 
+    @property
+    def reads_none(self):
+        """True when the server waits for answers before it reads on, on each connection."""
+        return not any(connection._transport.is_reading() for connection in self.server.connections)
+
     def after(self, seconds):
         """Let time pass, and the timer run."""
         self.clock.advance(seconds)
         self.server._timer.cancel()
         self.server._tick()
-
-    async def until(self, condition):
-        for _ in range(3_000):
-            if condition():
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError("it did not happen")
 
 
 def run(scenario, proxies=None, **limits):
@@ -143,7 +142,7 @@ def run(scenario, proxies=None, **limits):
                 client.close()
             await asyncio.sleep(0)
             server.close()
-            await running.until(lambda: not server.connections and not server._accepting)
+            await until_it_is(lambda: not server.connections and not server._accepting)
         assert server.held.total == 0 and server.queued == 0 and server._counted == 0
 
     asyncio.run(body())
@@ -156,7 +155,7 @@ def test_pipelined_requests_are_answered_in_order_whoever_is_ready_first():
     async def scenario(running):
         client = await running.client()
         client.send(get(b"/wait") + get(b"/b") + post(b"12345", b"/c"))
-        await running.until(lambda: b"/wait" in running.handler.waiting)
+        await until_it_is(lambda: b"/wait" in running.handler.waiting)
         running.handler.waiting[b"/wait"].send(200, b"", b"first")
         assert [await client.answer() for _ in range(3)] == [(200, b"first"), (200, b"/b 0"), (200, b"/c 5")]
 
@@ -167,7 +166,7 @@ def test_what_is_malformed_does_not_overtake_what_is_due_and_takes_nothing_of_it
     async def scenario(running):
         client = await running.client()
         client.send(get(b"/wait") + get(b"/b") + b"GET /bad\tx HTTP/1.1\r\nHost: a\r\n\r\n" + get(b"/never"))
-        await running.until(lambda: b"/wait" in running.handler.waiting)
+        await until_it_is(lambda: b"/wait" in running.handler.waiting)
         running.handler.waiting[b"/wait"].send(200, b"", b"first")
         assert [await client.answer() for _ in range(3)] == [
             (200, b"first"),
@@ -187,7 +186,7 @@ def test_a_fault_of_one_request_is_an_answer_and_the_others_of_its_connection_go
     async def scenario(running):
         client, other = await running.client(), await running.client()
         other.send(get(b"/wait"))
-        await running.until(lambda: b"/wait" in running.handler.waiting)
+        await until_it_is(lambda: b"/wait" in running.handler.waiting)
         client.send(get(b"/a") + get(b"/odd/" + hook.encode()) + get(b"/c"))
         assert [await client.answer() for _ in range(3)] == [(200, b"/a 0"), (500, b"fault"), (200, b"/c 0")]
         running.handler.waiting[b"/wait"].send(200, b"", b"undisturbed")
@@ -212,9 +211,9 @@ def test_a_fault_when_a_client_is_gone_is_counted():
     async def scenario(running):
         client = await running.client()
         client.send(post(b"12", b"/odd/gone", 5))
-        await running.until(lambda: running.handler.events)
+        await until_it_is(lambda: running.handler.events)
         client.close()
-        await running.until(lambda: running.guard.faults == 1)
+        await until_it_is(lambda: running.guard.faults == 1)
 
     run(scenario)
 
@@ -223,10 +222,10 @@ def test_a_fault_of_the_parser_is_an_answer_after_those_that_are_due(monkeypatch
     async def scenario(running):
         client = await running.client()
         client.send(get(b"/wait"))
-        await running.until(lambda: b"/wait" in running.handler.waiting)
+        await until_it_is(lambda: b"/wait" in running.handler.waiting)
         monkeypatch.setattr(RequestParser, "_judge_bytes", lambda parser, head: {}["odd"])
         client.send(get(b"/b"))
-        await running.until(lambda: running.guard.faults == 1)
+        await until_it_is(lambda: running.guard.faults == 1)
         running.handler.waiting[b"/wait"].send(200, b"", b"first")
         assert [await client.answer() for _ in range(2)] == [(200, b"first"), (500, b"internal_error at /b")]
         assert await client.rest() == b""
@@ -246,7 +245,7 @@ def test_a_fault_in_the_timer_ends_one_connection_and_not_the_timer(monkeypatch)
         first, second = await running.client(), await running.client()
         first.send(get(b"/wait1"))
         second.send(get(b"/wait2"))
-        await running.until(lambda: len(running.handler.waiting) == 2)
+        await until_it_is(lambda: len(running.handler.waiting) == 2)
         monkeypatch.setattr(module.Connection, "check", odd)
         timer = running.server._timer
         running.after(1)
@@ -277,7 +276,7 @@ def test_bodies_are_held_by_owner_and_a_newcomer_finds_room():
                 30,
             )
         )[0].pop().result()[0] == 503
-        await running.until(lambda: running.server.held.of("thief") == 180_000)
+        await until_it_is(lambda: running.server.held.of("thief") == 180_000)
         honest = await running.client()
         honest.send(post(b"x" * 99_000, b"/mine", headers=b"Key: honest\r\n"))
         assert await honest.answer() == (200, b"/mine 99000")
@@ -289,7 +288,7 @@ def test_a_body_that_stalls_is_refused_however_fast_it_was_before():
     async def scenario(running):
         client = await running.client()
         client.send(post(b"x" * 90_000, b"/a", 99_000))
-        await running.until(lambda: running.server.held.total == 90_000)
+        await until_it_is(lambda: running.server.held.total == 90_000)
         running.after(10)
         await asyncio.sleep(0)
         assert running.server.held.total == 90_000, "it made its rate so far"
@@ -305,11 +304,11 @@ def test_a_body_that_trickles_just_fast_enough_ends_as_well():
         client = await running.client()
         client.send(post(b"", b"/a", 99_000))
         sent = 0
-        await running.until(lambda: running.handler.events)
+        await until_it_is(lambda: running.handler.events)
         for _ in range(8):
             client.send(b"x" * 11_000)
             sent += 11_000
-            await running.until(lambda sent=sent: running.server.held.total == sent)
+            await until_it_is(lambda sent=sent: running.server.held.total == sent)
             running.after(10)
         assert await client.answer() == (408, b"request_timeout at /a")
 
@@ -331,7 +330,7 @@ def test_a_body_counts_as_held_until_its_answer_ends():
     async def scenario(running):
         client = await running.client()
         client.send(post(b"x" * 50_000, b"/wait"))
-        await running.until(lambda: b"/wait" in running.handler.waiting)
+        await until_it_is(lambda: b"/wait" in running.handler.waiting)
         exchange = running.handler.waiting[b"/wait"]
         assert len(exchange.body()) == 50_000 and running.server.held.total == 50_000
         exchange.send(200, b"", b"")
@@ -345,7 +344,7 @@ def test_a_body_that_waits_can_be_refused_from_outside():
         client, other = await running.client(), await running.client()
         client.send(post(b"x" * 50_000, b"/a", 99_000))
         other.send(get(b"/wait") + post(b"x" * 50_000, b"/b"))
-        await running.until(lambda: running.server.held.total == 100_000)
+        await until_it_is(lambda: running.server.held.total == 100_000)
         for exchange in running.server.arriving():
             exchange.send(401, b"", b"revoked")
         assert running.server.held.total == 0
@@ -361,8 +360,7 @@ def test_a_pipeline_is_read_no_further_than_its_bound_and_all_of_it_is_answered(
         client = await running.client()
         count = 5_000
         client.send(get(b"/wait") + b"".join(get(b"/%d" % number) for number in range(count)))
-        await running.until(lambda: running.server.queued == module.PIPELINE_MAX)
-        await asyncio.sleep(0.05)
+        await until_it_is(lambda: running.server.queued == module.PIPELINE_MAX and running.reads_none)
         heads = [event for event in running.handler.events if event[0] == "head"]
         assert len(heads) == module.PIPELINE_MAX + 1
         assert 0 < running.server.held.total < 2 * 262_144, (
@@ -384,8 +382,7 @@ def test_pipelines_are_bounded_over_all_connections(monkeypatch):
         clients = [await running.client() for _ in range(10)]
         for number, client in enumerate(clients):
             client.send(get(b"/wait%d" % number) + get(b"/next") * 100)
-        await running.until(lambda: len(running.handler.waiting) == 10)
-        await asyncio.sleep(0.05)
+        await until_it_is(lambda: len(running.handler.waiting) == 10 and running.reads_none)
         assert running.server.queued <= 20 + len(clients)
         for exchange in list(running.handler.waiting.values()):
             exchange.send(200, b"", b"first")
@@ -404,12 +401,12 @@ def test_a_head_in_two_pieces_after_a_long_rest_is_in_time():
         assert await client.answer() == (200, b"/a 0")
         running.after(30)
         client.send(get(b"/b")[:20])
-        await running.until(lambda: running.server.held.total == 20)
+        await until_it_is(lambda: running.server.held.total == 20)
         running.after(1)
         client.send(get(b"/b")[20:])
         assert await client.answer() == (200, b"/b 0")
         client.send(get(b"/b")[:20])
-        await running.until(lambda: running.server.held.total == 20)
+        await until_it_is(lambda: running.server.held.total == 20)
         running.after(11)
         assert await client.answer() == (408, b"request_timeout at /b")
 
@@ -420,7 +417,7 @@ def test_a_body_behind_a_stream_may_wait_for_its_turn():
     async def scenario(running):
         client = await running.client()
         client.send(get(b"/wait") + post(b"", b"/b", 5, b"Expect: 100-continue\r\n"))
-        await running.until(lambda: b"/wait" in running.handler.waiting)
+        await until_it_is(lambda: b"/wait" in running.handler.waiting)
         for _ in range(5):
             running.after(30)
         running.handler.waiting[b"/wait"].send(200, b"", b"first")
@@ -439,7 +436,7 @@ async def who(running, headers, path=b"/wait"):
     """Return what the server makes of a request's client: for records, for rules, and whether it came encrypted."""
     client = await running.client()
     client.send(get(path, headers))
-    await running.until(lambda: path in running.handler.waiting)
+    await until_it_is(lambda: path in running.handler.waiting)
     exchange = running.handler.waiting.pop(path)
     exchange.send(200, b"", b"")
     await client.answer()
@@ -474,7 +471,7 @@ def test_H7_requests_of_several_clients_on_one_connection_of_a_proxy_stay_apart(
         seen = []
         for number in (1, 2, 1):
             client.send(post(b"x", b"/wait", headers=b"X-Forwarded-For: 203.0.113.%d\r\n" % number))
-            await running.until(lambda: b"/wait" in running.handler.waiting)
+            await until_it_is(lambda: b"/wait" in running.handler.waiting)
             exchange = running.handler.waiting.pop(b"/wait")
             seen.append((exchange.client_address, exchange.owner))
             exchange.send(200, b"", b"")
@@ -498,16 +495,17 @@ def test_a_client_that_hangs_up_is_noticed_although_its_pipeline_is_full(how):
     async def scenario(running):
         client = await running.client()
         client.send(get(b"/wait") + get(b"/next") * 100)
-        await running.until(lambda: running.server.queued == module.PIPELINE_MAX)
+        await until_it_is(lambda: running.server.queued == module.PIPELINE_MAX)
         running.after(1)
         assert len(running.server.connections) == 1
         client.close() if how == "reset" else client.writer.close()
-        for _ in range(100):
+
+        def is_noticed():
             running.after(1)
-            await asyncio.sleep(0.05)
-            if not running.server.connections:
-                break
-        assert not running.server.connections and ("gone", b"/wait") in running.handler.events
+            return not running.server.connections
+
+        await until_it_is(is_noticed)
+        assert ("gone", b"/wait") in running.handler.events
 
     run(scenario)
 
@@ -546,8 +544,8 @@ def test_handshakes_in_progress_are_bounded_and_the_oldest_make_room(monkeypatch
             client = await running.client()
             client.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
             pending.append(client)
-            await running.until(lambda: running.server._accepting)
-        await running.until(lambda: len(running.server._accepting) == 5 and not running.server._ending)
+            await until_it_is(lambda: running.server._accepting)
+        await until_it_is(lambda: len(running.server._accepting) == 5 and not running.server._ending)
         honest = await running.client(ssl=trusting)
         honest.send(get(b"/a"))
         assert await honest.answer() == (200, b"/a 0")
@@ -564,7 +562,7 @@ def test_what_a_handler_keeps_of_an_exchange_is_let_go_with_its_answer():
         client = await running.client()
         for target in (b"/wait", b"/wait/kept"):
             client.send(post(b"x", target))
-            await running.until(lambda target=target: target in running.handler.waiting)
+            await until_it_is(lambda target=target: target in running.handler.waiting)
             exchange = running.handler.waiting[target]
             state, kept = [exchange], target == b"/wait/kept"
             exchange.context, exchange.is_kept = state, kept
@@ -601,13 +599,13 @@ def test_what_clients_do_not_read_is_held_on_their_account_and_bounded():
         for number, client in enumerate(clients):
             client.writer.transport.pause_reading()
             client.send(get(b"/wait%d" % number, b"Key: k\r\n"))
-        await running.until(lambda: len(running.handler.waiting) == 3)
+        await until_it_is(lambda: len(running.handler.waiting) == 3)
         for exchange in list(running.handler.waiting.values()):
             exchange.send(200, b"", b"x" * 10_000_000)
-        await running.until(lambda: len(running.server.connections) < 3)  # the kernel takes some megabytes of each
+        await until_it_is(lambda: len(running.server.connections) < 3)  # the kernel takes some megabytes of each
         assert 0 < running.server.held.of("k") <= 12_000_000, "half of what may be held"
         for client in clients:
             client.close()
-        await running.until(lambda: running.server.held.total == 0)
+        await until_it_is(lambda: running.server.held.total == 0)
 
     run(scenario, http=Limits(body_bytes_max=100_000), buffered_bytes_max=24_000_000)

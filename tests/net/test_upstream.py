@@ -8,6 +8,7 @@ from switchgear.net.upstream import Pool
 from switchgear.providers.endpoint import Endpoint
 from switchgear.testing.clock import FakeClock
 from switchgear.testing.faults import LoudGuard
+from switchgear.testing.patience import let_pass, until_it_is
 
 
 class Resolver:
@@ -45,12 +46,15 @@ def run(listened, resolver, *, allow_private, times=1):
         port = server.sockets[0].getsockname()[1]
         pool = Pool(FakeClock(), LoudGuard(), resolver)
         found = [await connect(pool, endpoint(port, allow_private)) for _ in range(times)]
-        await asyncio.sleep(0.05)
+        count = sum(not hasattr(one, "reason") for one in found)
+        await until_it_is(lambda: len(listened) >= count)
+        await let_pass()  # so that one too many were seen
         pool.close()
         for writer in listened:
             writer.close()
+            await writer.wait_closed()
         server.close()
-        await asyncio.sleep(0.02)
+        await let_pass()
         return found
 
     return asyncio.run(main())

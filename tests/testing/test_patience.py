@@ -1,5 +1,9 @@
 """Waiting ends early, and ends at all."""
 
+import asyncio
+
+import pytest
+
 from switchgear.testing import patience
 
 
@@ -10,3 +14,29 @@ def test_it_ends_when_it_is_enough():
 
 def test_it_gives_back_what_it_saw_last_when_patience_ends():
     assert patience.until(lambda: 0, seconds=0.0) == 0
+
+
+def test_a_condition_is_waited_for_while_the_loop_runs():
+    async def main():
+        happened = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.01, happened.set)
+        await patience.until_it_is(happened.is_set)
+        assert happened.is_set()
+
+    asyncio.run(main())
+
+
+def test_a_condition_that_never_holds_fails_when_patience_ends():
+    with pytest.raises(AssertionError, match="did not happen"):
+        asyncio.run(patience.until_it_is(lambda: False, seconds=0.01))
+
+
+def test_what_is_ready_happens_while_rounds_pass():
+    async def main():
+        order = []
+        loop = asyncio.get_running_loop()
+        loop.call_soon(lambda: loop.call_soon(order.append, 1))
+        await patience.let_pass(3)
+        assert order == [1]
+
+    asyncio.run(main())

@@ -1,13 +1,11 @@
 """A link as the vault sees it: who may speak, and when its frames are written."""
 
-import asyncio
-
 import pytest
 from tests import doors
 from tests.vault.rig import FakeBox, hello, opening, piece, run
 
 from switchgear.net.link import WINDOW_BYTES
-from switchgear.vault import link as links
+from switchgear.testing.patience import let_pass, until_it_is
 from switchgear.vault import service
 from switchgear.wire import frames
 from switchgear.wire.frames import FrameType
@@ -32,45 +30,65 @@ def test_P3_a_wrong_token_a_dead_run_and_a_frame_before_the_hello_close_the_link
         run(scenario)
 
 
-def test_pieces_of_streams_are_gathered_after_a_write_and_the_first_goes_at_once(monkeypatch):
-    monkeypatch.setattr(links, "GATHER_S", 0.05)
-    monkeypatch.setattr(service, "GATHER_S", 0.05)
+async def greeted(made, link, transport, monkeypatch):
+    """Let a link say hello, at a time that stands still, and forget what was written for it."""
+    monkeypatch.setattr(made, "loop_s", lambda: 10.0)
+    link.data_received(hello())
+    await let_pass()
+    transport.writes.clear()
+
+
+def test_a_piece_that_comes_alone_is_written_at_once(monkeypatch):
+    async def scenario(made, link, transport, reports):
+        await greeted(made, link, transport, monkeypatch)
+        monkeypatch.setattr(made, "loop_s", lambda: 10.1)
+        link.queue_soon(b"a")
+        assert transport.writes == [b"a"]
+
+    run(scenario)
+
+
+def test_pieces_that_come_right_after_a_write_are_gathered_into_one(monkeypatch):
+    monkeypatch.setattr(service, "GATHER_S", 0.01)
 
     async def scenario(made, link, transport, reports):
-        link.data_received(hello())
-        await asyncio.sleep(0.1)
-        transport.writes.clear()
-        link.queue_soon(b"a")
-        await asyncio.sleep(0.01)
-        assert transport.writes == [b"a"]
+        await greeted(made, link, transport, monkeypatch)
         link.queue_soon(b"b")
-        await asyncio.sleep(0.01)
         link.queue_soon(b"c")
-        await asyncio.sleep(0.01)
-        assert transport.writes == [b"a"]
-        await asyncio.sleep(0.06)
-        assert transport.writes == [b"a", b"bc"]
+        assert transport.writes == []
+        await until_it_is(lambda: transport.writes)
+        assert transport.writes == [b"bc"]
+
+    run(scenario)
+
+
+def test_gathered_pieces_wait_for_their_time_and_no_turn_takes_them(monkeypatch):
+    monkeypatch.setattr(service, "GATHER_S", 3_600.0)
+
+    async def scenario(made, link, transport, reports):
+        await greeted(made, link, transport, monkeypatch)
+        link.queue_soon(b"b")
+        await let_pass()
+        assert transport.writes == []
 
     run(scenario)
 
 
 def test_a_frame_that_cannot_wait_takes_gathered_pieces_along_in_order(monkeypatch):
-    monkeypatch.setattr(links, "GATHER_S", 0.05)
-    monkeypatch.setattr(service, "GATHER_S", 0.05)
+    monkeypatch.setattr(service, "GATHER_S", 3_600.0)
 
     async def scenario(made, link, transport, reports):
-        link.data_received(hello())
-        await asyncio.sleep(0.01)
-        transport.writes.clear()
+        await greeted(made, link, transport, monkeypatch)
         link.queue_soon(b"a")
         made.journal_done("attempt", 200, None, 1, 1)
         link.queue(b"end")
         link.queue_soon(b"b")
-        await asyncio.sleep(0.01)
+        await let_pass()
         assert transport.writes == ["journal", b"aendb"]
         link.queue_soon(b"c")
         link.connection_lost(None)
-        await asyncio.sleep(0.06)
+        made._flush_gathered()
+        await let_pass()
         assert transport.writes == ["journal", b"aendb", "journal"]  # the end of the link is journalled, "c" is gone
 
     run(scenario)

@@ -4,6 +4,7 @@ A wait ends when its condition holds; how long that takes is a benchmark's busin
 So no test has a tighter bound of its own than this one, and what is slow fails nothing.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -21,3 +22,18 @@ def until(look: Callable[[], Found], is_enough: Callable[[Found], object] = bool
         if is_enough(found) or time.monotonic() > end:
             return found
         time.sleep(0.05)
+
+
+async def until_it_is(condition: Callable[[], object], seconds: float = PATIENCE_S) -> None:
+    """Let the loop run until a condition holds. Raises AssertionError when patience ends."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"it did not happen within {seconds:g} s")
+        await asyncio.sleep(0.005)
+
+
+async def let_pass(rounds: int = 50) -> None:
+    """Let the loop turn so many times: what is ready by now has happened then, also where it takes a few turns."""
+    for _ in range(rounds):
+        await asyncio.sleep(0)
