@@ -9,7 +9,7 @@ from switchgear.core.ids import IdSource
 from switchgear.core.log_line import Report
 from switchgear.core.problems import Problem
 from switchgear.dialects.registry import DIALECTS
-from switchgear.edge import paths, pipeline, refusals, settle, standing
+from switchgear.edge import endings, paths, pipeline, refusals, settle, standing
 from switchgear.edge.answers import ANSWERS
 from switchgear.edge.context import RequestContext
 from switchgear.edge.counters import CounterLog, Tally
@@ -22,7 +22,6 @@ from switchgear.edge.services import EdgeServices
 from switchgear.edge.settle import DenialLog
 from switchgear.edge.slices import Slicer
 from switchgear.edge.stored import StoredThings
-from switchgear.edge.transfer import FAULT, INTERNAL_TEXT
 from switchgear.edge.turn_commit import TurnCommit
 from switchgear.net.link import VaultLink
 from switchgear.net.server import Exchange
@@ -192,7 +191,7 @@ class EdgeHandler:
             return
         services = self.services
         services.guard.caught(exc, exchange.id)
-        problem = Problem(problems.INTERNAL, INTERNAL_TEXT)
+        problem = endings.INTERNAL
         if context is not None:
             self._note_fault(context, problem)
         if exchange.is_ended:
@@ -217,7 +216,7 @@ class EdgeHandler:
         context.problem = problem
         if context.reserved:
             context.status, context.outcome = problem.case.status, "interrupted"
-            context.error = (problem.case.code, FAULT)
+            context.error = (problem.case.code, endings.FAULT)
             settle.settle(context, services.spool, 0, billed=False)
         elif context.key is not None and not context.outcome:
             services.refusals.denials.deny(context)

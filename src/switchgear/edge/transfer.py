@@ -2,7 +2,8 @@
 Level 4.
 
 One state machine per request; MOVES has every transition, and another one is a fault. `edge.course` decides what follows a failure,
-`edge.answering` turns the provider's bytes into the client's. Every end goes through `_settle`, once.
+`edge.answering` turns the provider's bytes into the client's, `edge.endings` says what an end is to ledger and client. Every end
+goes through `_settle`, once.
 """
 
 from collections.abc import Callable
@@ -17,10 +18,10 @@ from switchgear.core.guard import guarded
 from switchgear.core.ids import attempt_id
 from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps
-from switchgear.dialects import errors, passage, usage_cost
+from switchgear.dialects import passage, usage_cost
 from switchgear.dialects.reading import Reading
 from switchgear.dialects.request import LARGE_BYTES
-from switchgear.edge import closing, heads, setback, settle, standing, telling, translate
+from switchgear.edge import closing, endings, heads, setback, settle, standing, telling, translate
 from switchgear.edge.answering import ANSWER_BYTES_MAX, FREE_OPERATIONS, PlainAnswer, StreamAnswer
 from switchgear.edge.attempt import Attempt, is_event_stream
 from switchgear.edge.context import RequestContext
@@ -34,15 +35,12 @@ from switchgear.wire.frames import Fail, Head, Open
 
 T = TypeVar("T")
 
-FAULT = "a fault of the gateway ended it"
-INTERNAL_TEXT = "internal error; an administrator finds it in the log by the request id"
 LET_GO_BYTES = 16_384
 """A body above it is forgotten when its stream begins; copying the rest of a smaller one would cost more than it frees."""
 VAULT_SLACK_S = 5.0
 GONE_STREAM_S = 5.0
 GONE_STREAM_BYTES = 262_144
 GONE_PLAIN_S = 30.0
-_INTERNAL = Problem(problems.INTERNAL, INTERNAL_TEXT)
 _LEDGER_FULL = Problem(problems.LEDGER_UNAVAILABLE, "the ledger cannot record")
 
 
@@ -105,8 +103,7 @@ class Transfer(msgspec.Struct, eq=False):
         context = self.context
         self.services.guard.caught(exc, context.id)
         if self._state is not SETTLED:
-            context.attempts, context.dropped, context.units = [], None, None
-            settle.estimate(context, 0, FAULT)
+            endings.note_barely(context)
             self._settle_barely()
         self.services.running.settled(context)
         self._end_client()
@@ -120,13 +117,7 @@ class Transfer(msgspec.Struct, eq=False):
 
     @guarded(_lose_record)
     def _end_client(self) -> None:
-        exchange, services = self.context.exchange, self.services
-        if exchange.is_ended:
-            return
-        if exchange.is_started:
-            services.commit.call(exchange, exchange.abort)
-        else:
-            services.commit.call(exchange, services.refusals.refuse, self.context, _INTERNAL)
+        endings.tell_fault(self.services, self.context)
 
     @guarded(_give_up)
     def on_fault(self, exc: Exception) -> None:
@@ -141,9 +132,9 @@ class Transfer(msgspec.Struct, eq=False):
         self._attempt.cancel()
         self._note_attempt(context.status or None, "internal")
         if self._state is STREAMING:
-            self._break_stream("internal", INTERNAL_TEXT)
+            self._break_stream("internal", endings.INTERNAL.message)
             return
-        self._end_unsent(_INTERNAL, FAULT, self._attempt.stream is not None)
+        self._end_unsent(endings.INTERNAL, endings.FAULT, self._attempt.stream is not None)
 
     def _end_unsent(self, problem: Problem, why: str, is_asked: bool) -> None:
         """End a request of whose answer its client has seen nothing. A provider that was asked may charge its input."""
@@ -317,34 +308,16 @@ class Transfer(msgspec.Struct, eq=False):
         """End: the provider's own error where it said one, else the gateway's."""
         context, head = self.context, self._attempt.head
         self._note_attempt(self._attempt.status, failure.reason, failure.noted)
-        context.usage = failure.usage
-        if failure.is_estimated:
-            context.estimate_reason = f"the provider did not answer completely ({failure.reason})"
-        billed = failure.usage is not None
+        billed = endings.note_unanswered(context, failure)
         if failure.said is None:
             self._refuse(failure.problem, failure.outcome, billed, failure.service_tier, failure.noted)
             return
-        status, body = failure.said
-        if status == problems.OVERLOADED_STATUS and failure.status is None:
-            status = context.endpoint.dialect.errors.overloaded_status
-        context.status = status
-        context.outcome = "client_gone" if context.client_gone else failure.outcome
-        context.error = ("upstream_error", failure.noted)
-        way = context.translation
-        assert way is not None
         assert head is not None
-        # What came under another status is put into the client's words, also where both speak one dialect.
-        told, more, shown = (way.error if failure.status is not None else way.error_in_words)(status, body, context.id)
-        context.bytes_out = len(shown)
+        status, more, body, kind = endings.note_said(context, failure)
         self._settle(None, billed)
         if not context.client_gone:
-            kind = passage.JSON_TYPE if shown is not body or failure.status is None else None
-            headers = (
-                self._headers(head, passage.JSON_TYPE, kind)
-                + more
-                + b"x-switchgear-error: upstream_error\r\nx-switchgear-error-source: upstream\r\n"
-            )
-            self.services.commit.call(context.exchange, context.exchange.send, told, headers, shown)
+            headers = self._headers(head, passage.JSON_TYPE, kind) + more
+            self.services.commit.call(context.exchange, context.exchange.send, status, headers, body)
 
     @property
     def _is_free(self) -> bool:
@@ -500,58 +473,23 @@ class Transfer(msgspec.Struct, eq=False):
     def _end_stream(self, streamed: StreamAnswer, out: bytes) -> None:
         self._read_clock()
         context, meter = self.context, streamed.meter
-        is_clean, reading = meter.is_clean, meter.reading
+        is_clean = meter.is_clean
         self._note_attempt(context.status, None if is_clean else "unfinished")
+        endings.note_end(context, streamed, context.client_gone and not self._is_whole)
         context.bytes_out += len(out)
-        if is_clean:
-            context.outcome = "client_gone" if context.client_gone and not self._is_whole else "ok"
-        else:
-            context.outcome = "upstream_error"
-            context.error = ("upstream_broken", "the stream ended without a proper end")
-        why = "the provider reported no usage in the stream" if is_clean else "the stream broke off"
-        settle.complete(context, settle.reported(reading.usage), streamed.seen_tokens, is_clean, why)
-        cost = self._settle(reading)
+        cost = self._settle(meter.reading)
         rest = streamed.rest(cost if is_clean else None)
         context.bytes_out += len(rest)
-        out += rest
-        if context.client_gone:
-            return
-        exchange, commit = context.exchange, self.services.commit
-        if out:
-            commit.call(exchange, exchange.write, out)
-        if is_clean:
-            commit.call(exchange, exchange.end)
-        elif meter.error:
-            commit.call(exchange, exchange.abort)  # the provider's own error event was passed on
-        else:
-            self._say_broken(Problem(problems.UPSTREAM_BROKEN, "the provider's stream broke off"))
+        if not context.client_gone:
+            endings.tell_end(self.services, context, streamed, out + rest)
 
     def _break_stream(self, reason: str, message: str, note: str = "") -> None:
         """End a stream that its client has begun to see. `note` is what the record says, where that differs."""
-        context, streamed = self.context, self._streamed
+        streamed = self._streamed
         assert streamed is not None
-        reading = streamed.reading
-        is_final = reading.finish_reason is not None
-        settle.complete(context, reading.usage, streamed.seen_tokens, is_final, f"the stream broke off ({reason})")
-        case, outcome = setback.FAILURES.get(reason, (problems.UPSTREAM_BROKEN, "upstream_error"))
-        if context.client_gone:
-            outcome = "ok" if self._is_whole else "client_gone"
-        context.outcome = outcome
-        context.error = (case.code, note or message)
-        self._settle(reading)
-        if not context.client_gone:
-            if rest := streamed.rest(None):
-                self.services.commit.call(context.exchange, context.exchange.write, rest)
-            self._say_broken(Problem(case, message or "the stream broke off"))
-
-    def _say_broken(self, problem: Problem) -> None:
-        context, commit = self.context, self.services.commit
-        way, streamed = context.translation, self._streamed
-        assert way is not None
-        event = way.broken(errors.of_problem(problem, context.id), streamed.meter if streamed is not None else None)
-        if event:
-            commit.call(context.exchange, context.exchange.write, event)
-        commit.call(context.exchange, context.exchange.abort)
+        problem = endings.note_broken(self.context, streamed, reason, message, note, self._is_whole)
+        self._settle(streamed.reading)
+        endings.tell_broken(self.services, self.context, streamed, problem)
 
     # the client, the timer, the end
 
@@ -626,18 +564,13 @@ class Transfer(msgspec.Struct, eq=False):
 
     def _cancel(self, outcome: str, why: str) -> None:
         self._read_clock()
-        context, streamed = self.context, self._streamed
+        streamed = self._streamed
         self._attempt.cancel()
         self._note_attempt(self._attempt.status, None if self._is_whole else outcome)
         is_asked = self._state is not IDLE and not self._is_free
-        context.outcome = "ok" if self._is_whole else outcome
-        context.status = context.status or 499
-        reading = streamed.reading if streamed is not None else None
-        if streamed is not None and reading is not None:
-            settle.complete(context, reading.usage, streamed.seen_tokens, reading.finish_reason is not None, why)
-        elif is_asked:
-            settle.estimate(context, self._seen_tokens, why)
-        self._settle(reading, is_asked)
+        outcome = "ok" if self._is_whole else outcome
+        endings.note_gone(self.context, streamed, outcome, why, self._seen_tokens if is_asked else None)
+        self._settle(streamed.reading if streamed is not None else None, is_asked)
 
     def _checkpoint(self, streamed: StreamAnswer) -> None:
         self._read_clock()
@@ -658,14 +591,9 @@ class Transfer(msgspec.Struct, eq=False):
     def _refuse(
         self, problem: Problem, outcome: str, billed: bool, service_tier: str | None = None, note: str = ""
     ) -> None:
-        context, services, course = self.context, self.services, self.course
-        context.status = problem.case.status
-        context.outcome = "client_gone" if context.client_gone else outcome
-        context.error = (problem.case.code, note or problem.message)
+        endings.note_refusal(self.context, problem, outcome, note)
         self._settle(Reading(service_tier=service_tier), billed)
-        if not context.client_gone:
-            told = b"%bx-switchgear-attempts: %d\r\n" % (course.target.headers, course.number)
-            services.commit.call(context.exchange, services.refusals.refuse, context, problem, told)
+        endings.tell_refusal(self.services, self.context, self.course, problem)
 
     def _settle(self, reading: Reading | None, billed: bool = True) -> int | None:
         if self._state is SETTLED:
