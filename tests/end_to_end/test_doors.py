@@ -231,6 +231,9 @@ class Traffic:
     async def flaky(self):
         return await self._ask(head(self._key, chat("fake/flaky-1")))
 
+    async def long_head(self):
+        return await self._ask(head(self._key, chat("fake/echo"), more=f"Accept: {'application/json, ' * 200}*/*\r\n"))
+
     async def large(self):
         return await self._ask(head(self._key, chat("fake/echo", "word " * 200_000)))
 
@@ -293,6 +296,7 @@ class Traffic:
             self.flaky,
             self.gone,
             self.new_connection,
+            self.long_head,
             self.large,
             self.malformed,
             self.slow_reader,
