@@ -16,7 +16,7 @@ def answer(_self, _method, path, body=None):
 
 @pytest.mark.parametrize(
     ("arguments", "undo"),
-    [(["key", "ci"], "switchgear unfreeze key ci"), (["all"], "switchgear unfreeze all"), (["model", "a b"], "switchgear unfreeze model 'a b'")],
+    [(["key", "ci"], "switchgear unfreeze key ci"), (["all"], "switchgear unfreeze all"), (["model", "a b"], "switchgear unfreeze model 'a b'"), (["deployment", "openai/gpt-4o@main"], "switchgear unfreeze deployment openai/gpt-4o@main")],
 )  # fmt: skip
 def test_the_way_back_is_a_whole_command(monkeypatch, arguments, undo):
     monkeypatch.setattr(Client, "call", answer)

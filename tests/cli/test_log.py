@@ -15,9 +15,9 @@ def record(**more):
     base = {
         "id": "01a2088ac0702d259910dbac00000001", "time": "2026-11-26T17:50:19.000Z", "outcome": "upstream_error", "status": 502, "operation": "chat",
         "key": {"id": "k1", "name": "ci"}, "team": {"id": "t", "name": "research"}, "user": None, "client": None, "client_ip": "127.0.0.1", "model": "fast",
-        "deployment": "up/default", "provider": "up", "upstream_model": "m", "stream": False, "error": {"code": "upstream_error", "message": "it said no"},
+        "deployment": "up/m@default", "provider": "up", "upstream_model": "m", "stream": False, "error": {"code": "upstream_error", "message": "it said no"},
         "cost_lines": [], "cost_nanousd": None, "cost_estimated": False, "estimate_reason": None, "latency_ms": 12, "tokens": None, "dialect": "openai", "path": "/chat/completions",
-        "attempts": [{"id": "a-1", "deployment": "up/default", "upstream_model": "m", "status": None, "error": "connect", "timings": None}],
+        "attempts": [{"id": "a-1", "deployment": "up/m@default", "upstream_model": "m", "status": None, "error": "connect", "timings": None}],
     }  # fmt: skip
     return base | more
 

@@ -1,6 +1,7 @@
 """Freezes: subjects, and that stopping waits for nobody."""
 
 import pytest
+from tests.control.test_models import serve
 
 from switchgear.control import freezes
 from switchgear.core.errors import UserError
@@ -13,9 +14,10 @@ def test_subjects_are_read():
     assert freezes.parse("model:a:b/c") == ("model", "a:b/c")
     assert freezes.parse("credential:openai") == ("credential", "openai/default")
     assert freezes.parse("credential:openai/main") == ("credential", "openai/main")
+    assert freezes.parse("deployment:openai/a/b@c@main") == ("deployment", "openai/a/b@c@main")
 
 
-@pytest.mark.parametrize("subject", ["", "key", "key:", "all:x", "planet:x", "model"])
+@pytest.mark.parametrize("subject", ["", "key", "key:", "all:x", "planet:x", "model", "deployment:openai/main"])
 def test_what_is_no_subject_is_refused(subject):
     with pytest.raises(UserError) as refused:
         freezes.parse(subject)
@@ -59,7 +61,21 @@ def test_a_key_is_frozen_by_its_name_also_when_its_id_is_given(desk):
     assert desk.run(lambda: services.freezes.resolve("team:red", False)) == "team:red"
 
 
-@pytest.mark.parametrize("subject", ["key:nobody", "team:nobody", "credential:nobody", "provider:nobody", "model:x/y"])
+def test_a_deployment_is_frozen_alone_and_the_nearest_is_named(desk):
+    services = desk.services
+    desk.run(*serve(desk), lambda: services.freezes.freeze("deployment:openai/gpt-x@default", None, "ann"))
+    told = desk.run(lambda: services.models.explain("fast", None))
+    assert [one["frozen"] for one in told["candidates"]] == [["deployment:openai/gpt-x@default"]]
+    assert desk.run(lambda: services.freezes.resolve("deployment:openai/gpt-x@default", False)).endswith("@default")
+    for name in ("openai/gpt-x@defualt", "openai/gtp-x@default"):
+        with pytest.raises(UserError, match="nothing was frozen") as refused:
+            desk.run(lambda name=name: services.freezes.resolve(f"deployment:{name}", False))
+        assert "did you mean 'openai/gpt-x@default'?" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "subject", ["key:nobody", "team:nobody", "credential:nobody", "provider:nobody", "model:x/y", "deployment:x/y@z"]
+)
 def test_a_subject_that_nobody_knows_is_refused_unless_forced(desk, subject):
     with pytest.raises(UserError, match="nothing was frozen"):
         desk.run(desk.services.publication.publish, lambda: desk.services.freezes.resolve(subject, False))

@@ -2,9 +2,11 @@
 
 import os
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from switchgear.core import ids
 from switchgear.core.ids import IdSource, attempt_id, base62, random_base62, request_id_floor
 
 
@@ -19,6 +21,23 @@ def test_request_ids_sort_by_time_and_are_unique():
 
 def test_an_attempt_is_named_after_its_request():
     assert attempt_id("abc", 2) == "abc-2"
+
+
+@given(st.text("ab.-_", min_size=1), st.text("ab/@:.*é", min_size=0), st.text("ab.-_", min_size=1))
+def test_a_deployments_name_gives_its_parts_back(provider, upstream_model, credential):
+    name = ids.deployment_id(provider, upstream_model, credential)
+    assert ids.parts_of_deployment(name) == (provider, upstream_model, credential)
+
+
+def test_deployments_and_credentials_are_written_as_people_write_them():
+    assert ids.deployment_id("openai", "gpt-4o", "main") == "openai/gpt-4o@main"
+    assert ids.parts_of_deployment("bedrock/eu/claude@2024@main") == ("bedrock", "eu/claude@2024", "main")
+    assert ids.credential_id("openai", "main") == "openai/main"
+
+
+@pytest.mark.parametrize("name", ["", "openai", "openai/main", "openai@main", "@", "openai/gpt-4o@"])
+def test_what_names_no_deployment_has_no_parts(name):
+    assert ids.parts_of_deployment(name) is None
 
 
 @given(st.integers(0, 62**6 - 1))

@@ -17,7 +17,7 @@ from switchgear.routing.table import Candidate, ProviderEntry, Timeouts
 def target(provider, credential, dialect="responses"):
     entry = ProviderEntry(name=provider, dialects=(dialect,), credentials=(credential,))
     return SimpleNamespace(
-        candidate=Candidate(entry, credential, "m", None, Timeouts()), deployment=f"{provider}/{credential}"
+        candidate=Candidate(entry, credential, "m", None, Timeouts()), credential_id=f"{provider}/{credential}"
     )
 
 

@@ -37,7 +37,9 @@ def context(headers=SENT, dialect="openai", compat=()):
 def target(own=False):
     provider = ProviderEntry(name="up", dialects=("openai",), credentials=("c",), own=own)
     candidate = Candidate(provider, "c", "m", None, Timeouts())
-    return SimpleNamespace(candidate=candidate, deployment="up/c", opens={}, headers=b"x-switchgear-provider: up\r\n")
+    return SimpleNamespace(
+        candidate=candidate, credential_id="up/c", opens={}, headers=b"x-switchgear-provider: up\r\n"
+    )
 
 
 def way(dialect="openai", verbatim=True, provider=None):

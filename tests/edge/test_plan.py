@@ -29,12 +29,21 @@ def test_a_frozen_models_plan_is_a_refusal(model):
 
 
 def test_a_fallback_onto_a_frozen_model_is_left_out():
-    assert [t.deployment for t in plan("other").targets] == ["a/c", "a/c", "b/c"]
-    assert [t.deployment for t in plan("other", model_fast=None).targets] == ["a/c"]
+    assert [t.credential_id for t in plan("other").targets] == ["a/c", "a/c", "b/c"]
+    assert [t.credential_id for t in plan("other", model_fast=None).targets] == ["a/c"]
 
 
 def test_a_frozen_provider_leaves_the_others():
-    assert [t.deployment for t in plan("fast", provider_a=None).targets] == ["b/c"]
+    assert [t.credential_id for t in plan("fast", provider_a=None).targets] == ["b/c"]
+
+
+def test_a_frozen_deployment_leaves_the_models_others_and_its_credentials_other_models():
+    freezes = {"deployment:a/m@c": None}
+    snapshot = Snapshot(store_id="s", epoch=1, table=ROUTES, freezes=freezes)
+    planner = Planner(lambda _: None)
+    targets = planner.plan(snapshot, KEY, "other", 0).targets
+    assert [target.candidate.deployment for target in targets] == ["a/x@c", "b/m@c"]
+    assert planner.plan(snapshot, KEY, "a/m", 0).problem.case.code == "frozen"
 
 
 def test_a_freeze_that_ends_by_itself_ends_for_kept_plans_too():

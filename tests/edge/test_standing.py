@@ -16,7 +16,7 @@ from switchgear.wire.http1 import RequestHead
 PEPPERS = {1: b"p" * 32}
 TOKEN = "sk-sg-" + "A" * 12 + "_" + "b" * 43
 PROVIDER = ProviderEntry(name="a", dialects=("openai",), credentials=("c",))
-TARGET = SimpleNamespace(candidate=Candidate(PROVIDER, "c", "m", None, Timeouts()), deployment="a/c")
+TARGET = SimpleNamespace(candidate=Candidate(PROVIDER, "c", "m", None, Timeouts()), credential_id="a/c")
 
 
 def entry(**more):
@@ -107,7 +107,8 @@ def test_a_key_that_is_gone_stands_no_more(asked):
 
 
 @pytest.mark.parametrize(
-    "subject", ["all", "key:k", "model:a/m", "provider:a", "credential:a/c", "team:t", "user:u", "project:p"]
+    "subject",
+    ["all", "key:k", "team:t", "user:u", "project:p", "model:a/m", "provider:a", "credential:a/c", "deployment:a/m@c"],
 )
 def test_S3_a_freeze_stops_the_next_attempt_and_what_runs(asked, subject):
     services, context = asked
@@ -128,5 +129,5 @@ def test_a_model_that_was_taken_from_the_key_is_not_tried_again(asked):
 
 def test_others_freezes_stop_nothing(asked):
     services, context = asked
-    services.replica.set(freezes={"key:other": None, "model:a/n": None, "provider:b": None})
+    services.replica.set(freezes={"key:other": None, "model:a/n": None, "provider:b": None, "deployment:a/n@c": None})
     assert standing.may_try(services, context) is None

@@ -34,7 +34,7 @@ def asked(clock, key=OURS):
 
 def test_a_thing_is_found_by_its_own_team_only(things, published, clock):
     published["f"] = Stored("team:one", "up/c", "m", clock.wall_ms() + 1)
-    assert things.find(OURS, "f").deployment == "up/c"
+    assert things.find(OURS, "f").credential_id == "up/c"
     assert things.find(THEIRS, "f") is None
 
 
@@ -54,7 +54,7 @@ def test_a_thing_that_was_made_is_recorded_and_stays_whose_it_was(things, spool,
     things.keep(asked(clock), "up/c", ["f"])
     things.keep(asked(clock, THEIRS), "up/d", ["f"])
     assert spool.records == [records.Kept("0" * 32, ["f"])] * 2
-    assert things.find(OURS, "f").deployment == "up/c" and things.find(THEIRS, "f") is None
+    assert things.find(OURS, "f").credential_id == "up/c" and things.find(THEIRS, "f") is None
 
 
 def test_a_full_spool_keeps_its_room_for_settlements(things, spool, clock):

@@ -24,7 +24,7 @@ class Named:
 
 def target():
     candidate = Named(provider=Named(name="openai"), credential="default", upstream_model="gpt-4o")
-    return Named(candidate=candidate, deployment="openai/default")
+    return Named(candidate=candidate, credential_id="openai/default")
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_the_body_goes_verbatim_to_a_provider_of_the_clients_dialect():
 def test_a_deployment_that_cannot_be_asked_is_passed_over():
     context, course = asked({"prompt": "x"}, target("anthropic"), target("openai"), operation="completions")
     assert translate.prepare(context, course) is None
-    assert course.target.deployment == "openai/c" and not course.has_next
+    assert course.target.credential_id == "openai/c" and not course.has_next
 
 
 def test_a_request_that_nobody_can_be_asked_is_refused():

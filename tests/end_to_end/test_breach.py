@@ -339,9 +339,9 @@ def talk(*sent, hello=None, seconds=0.4):
         return heard, 'open'
     finally:
         s.close()
-def open_frame(deployment='fake/main', method='POST', path='/chat/completions', headers=(), body=b'{}', announced=None,
+def open_frame(credential_id='fake/main', method='POST', path='/chat/completions', headers=(), body=b'{}', announced=None,
                attempt='evil-1', times=(5.0, 5.0, 5.0, 5.0), ended=True, stream=1):
-    route = frames.encode_payload(frames.Route(deployment, method, path, list(headers), *times))
+    route = frames.encode_payload(frames.Route(credential_id, method, path, list(headers), *times))
     size = len(body) if announced is None else announced
     head = frames.encode_payload(frames.Open(attempt, size, msgspec.Raw(route)))
     return frames.encode_with_head(2, stream, head, body, 1 if ended else 0)
@@ -352,7 +352,7 @@ def refused(heard):
     return bool(fails) and all(f[0] in ('refused', 'overloaded') and f[2] is False for f in fails)
 """
 FORGED = [
-    ("a deployment nobody sealed", "out = refused(talk(open_frame('other/main'))[0])"),
+    ("a credential nobody sealed", "out = refused(talk(open_frame('other/main'))[0])"),
     ("another host in the path", "out = refused(talk(open_frame(path='//127.0.0.1:%d/v1/chat/completions' % provider))[0])"),
     ("a whole URL as path", "out = refused(talk(open_frame(path='http://127.0.0.1:%d/' % provider))[0])"),
     ("user info in the path", "out = refused(talk(open_frame(path='@127.0.0.1:%d/' % provider))[0])"),

@@ -130,7 +130,7 @@ def test_retry_and_fallback_are_seen_in_the_record(client, gateway):
     raw = client.chat.completions.with_raw_response.create(model="safe", messages=MESSAGES)
     record = _record(gateway, raw.headers["x-request-id"])
     assert record["provider"] == "fake"
-    assert record["attempts"][0]["deployment"] == "dead/none" and record["attempts"][0]["error"] == "connect"
+    assert record["attempts"][0]["deployment"].startswith("dead/") and record["attempts"][0]["error"] == "connect"
     raw = client.chat.completions.with_raw_response.create(model="careful", messages=MESSAGES)
     record = _record(gateway, raw.headers["x-request-id"])
     assert [a["status"] for a in record["attempts"]] == [500, 200]

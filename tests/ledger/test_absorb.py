@@ -409,7 +409,7 @@ def test_L4_a_restart_of_control_between_orphan_and_decision_loses_nothing(store
     following.fence_done("run1")
     assert absorb(store, following) == ([], None)
     [record] = rows(store)
-    assert [a.deployment for a in record.attempts] == ["a/c", "b/c"]
+    assert [a.deployment for a in record.attempts] == ["a/echo@c", "b/echo@c"]
 
 
 def test_L5_a_lie_in_a_spool_stops_nobody_after_a_restart(store, spool, tmp_path):

@@ -19,8 +19,8 @@ def journal(folder, clock, size=16 * 1024):
     return SpoolWriter(folder, clock, os.urandom, "run", segment_bytes=size)
 
 
-def dispatch(spool, attempt, deployment="fake/main"):
-    record = records.Dispatch(attempt, deployment, 1_790_000_000_000, "run")
+def dispatch(spool, attempt, credential_id="fake/main"):
+    record = records.Dispatch(attempt, credential_id, 1_790_000_000_000, "run")
     spool.append(Kind.DISPATCH, records.encode_payload(record))
     spool.append(Kind.DONE, records.encode_payload(records.Done(attempt, 200, None, 10, 10, 1)))
     spool.commit()

@@ -29,7 +29,7 @@ ROUTES = RouteTable(
 
 def places(name, routes=ROUTES):
     route = table.resolve(routes, name)
-    return None if route is None else [(c.deployment, c.upstream_model) for c in route.candidates]
+    return None if route is None else [(c.credential_id, c.upstream_model) for c in route.candidates]
 
 
 def test_tiers_in_order_then_fallback():

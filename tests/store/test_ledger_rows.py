@@ -132,5 +132,8 @@ def test_places_of_attempts_are_summed_by_attempt(store):
         return [(row["requests"], row["errors"]) for row in found]
 
     assert sorted(sums("provider")) == sorted(sums("deployment")) == [(5, 0), (10, 10)]
+    assert sums("deployment", deployment="up/m@c") == sums("credential", deployment="up/c") == [(10, 10)]
+    assert sums("deployment", deployment="up/other@c") == []
+    assert store.read(lambda c: ledger_rows.values_of(c, "deployment", 9)).result() == ["up/m@c", "up2/m@c"]
     assert sums("model", provider="up") == [(10, 10)]
     assert sums("model") == sums() == [(5, 0)]

@@ -91,8 +91,8 @@ class FakeBox:
         item = Item(context=context, blob=b"", state="active", last4="", fingerprint="", created_ms=0, changed_ms=0)
         self.opened = Opened(item, Secret(b"sk-secret-1"), b"", "", seal.Redactor(Secret(b"sk-secret-1")), None)
 
-    def find(self, deployment):
-        return self.opened if deployment == "p/c" else None
+    def find(self, credential_id):
+        return self.opened if credential_id == "p/c" else None
 
     def list(self):
         return []
@@ -127,9 +127,9 @@ def run(scenario, uids=None, box=None):
     asyncio.run(body())
 
 
-def hello(token=None, role="edge", run_id="r1"):
+def hello(token=None, role="edge", run_id="r1", version=frames.PROTOCOL_VERSION):
     token = token or frames.link_token(b"key", role, run_id)
-    body = frames.encode_payload(frames.Hello(frames.PROTOCOL_VERSION, role, token, "", run_id))
+    body = frames.encode_payload(frames.Hello(version, role, token, "", run_id))
     return frames.encode(FrameType.HELLO, 0, body)
 
 

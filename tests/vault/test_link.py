@@ -38,6 +38,17 @@ async def greeted(made, link, transport, monkeypatch):
     transport.writes.clear()
 
 
+@pytest.mark.parametrize("version", [frames.PROTOCOL_VERSION - 1, frames.PROTOCOL_VERSION + 1])
+def test_a_peer_of_another_protocol_is_refused_by_name_before_anything_else_is_read(version):
+    async def scenario(made, link, transport, reports):
+        link.data_received(hello(version=version) + opening(1, 10))
+        assert transport.aborted and not made.links
+        [report] = reports
+        assert f"edge r1 speaks protocol {version}, not {frames.PROTOCOL_VERSION}" in report
+
+    run(scenario)
+
+
 def test_a_piece_that_comes_alone_is_written_at_once(monkeypatch):
     async def scenario(made, link, transport, reports):
         await greeted(made, link, transport, monkeypatch)

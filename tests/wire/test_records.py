@@ -14,6 +14,21 @@ from switchgear.wire.records import Kind
 
 SEED = records.seed_of("ab" * 16)
 
+BEFORE_CREDENTIAL_IDS = {
+    "place": (
+        "99a463686174b42f76312f636861742f636f6d706c6574696f6e73a66f70656e6169a466617374a66f70656e6169ab6f7065"
+        "6e61692f6d61696ea46d61696ea66770742d346fa27031"
+    ),
+    "reserve": (
+        "9ca26162cf000001a0c4506c00dc0010a16ba46e616d6501a47465616dc0c0c0c0c0c0c0c0c0c0c0c099a463686174b42f76"
+        "312f636861742f636f6d706c6574696f6e73a66f70656e6169a466617374a66f70656e6169ab6f70656e61692f6d61696ea4"
+        "6d61696ea66770742d346fa27031c20ac0c063c0c0c0"
+    ),
+    "attempt": "97a2616202a5617a757265a8617a7572652f6575a26575a66770742d346fc0",
+    "dispatch": "94a461622d31ab6f70656e61692f6d61696ecf000001a0c4506c00a372756e",
+}
+"""Payloads in hexadecimal."""
+
 
 @given(st.integers(0, 2**40), st.integers(1, 2**60), st.binary(min_size=1, max_size=300))
 def test_L3_a_record_parses_where_it_was_written_and_nowhere_else(offset, sequence, payload):
@@ -81,6 +96,20 @@ def test_settlements_of_earlier_versions_decode():
     found = records.decode_payload(Kind.SETTLE, records.encode_payload(old))
     assert found.tokens == TokenUsage(input=10, cache_read=1, output=5)
     assert (found.units, found.others, found.charged_nanousd, found.priced_as) == ({"images": 1}, None, None, None)
+
+
+def test_L3_records_of_the_format_before_credential_ids_decode_as_they_were_meant():
+    """The bytes were written by the program that called a credential's id a deployment."""
+    found = {name: bytes.fromhex(text) for name, text in BEFORE_CREDENTIAL_IDS.items()}
+    place = records.decode_place(msgspec.Raw(found["place"]))
+    assert (place.provider, place.credential_id, place.credential) == ("openai", "openai/main", "main")
+    assert (place.model, place.upstream_model, place.price_id) == ("fast", "gpt-4o", "p1")
+    reserve = records.decode_payload(Kind.RESERVE, found["reserve"])
+    assert bytes(reserve.place) == found["place"]
+    attempt = records.decode_payload(Kind.ATTEMPT, found["attempt"])
+    assert (attempt.number, attempt.credential_id, attempt.upstream_model) == (2, "azure/eu", "gpt-4o")
+    dispatch = records.decode_payload(Kind.DISPATCH, found["dispatch"])
+    assert (dispatch.attempt_id, dispatch.credential_id, dispatch.link) == ("ab-1", "openai/main", "run")
 
 
 def test_shared_parts_travel_encoded():

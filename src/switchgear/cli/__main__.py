@@ -49,7 +49,7 @@ COMMANDS: dict[str, Command] = {
     "admin": Command("admin", "Administrators of the console."),
     "token": Command("token", "Tokens for automation: Prometheus, scripts, CI."),
     "freeze": Command(
-        "freeze", "Stop a key, user, team, project, model, credential, provider or all traffic, at once."
+        "freeze", "Stop a key, user, team, project, model, credential, provider, deployment or all traffic, at once."
     ),
     "unfreeze": Command("freeze", "Let it go on."),
     "completion": Command("completion", "Print the completion script of a shell."),

@@ -9,7 +9,7 @@ from switchgear.cli.base import Choice, Output, examples, span_ms, with_client
 from switchgear.cli.client import Client, segment
 from switchgear.core.errors import UserError
 
-KINDS = ("key", "user", "team", "project", "model", "credential", "provider", "all")
+KINDS = ("key", "user", "team", "project", "model", "credential", "provider", "deployment", "all")
 
 
 def _subject(kind: str, name: str | None) -> str:
@@ -29,10 +29,10 @@ def _subject(kind: str, name: str | None) -> str:
 @click.option("--force", is_flag=True, help="Freeze a name that nobody knows yet.")
 @with_client
 def freeze(client: Client, out: Output, kind: str, name: str | None, for_: str | None, force: bool) -> None:
-    """Stop a key, user, team, project, model, credential, provider or all traffic, at once.
+    """Stop a key, user, team, project, model, credential, provider, deployment or all traffic, at once.
 
     New requests are refused, running ones are cut. A model is stopped by whatever name it is reached. A credential is
-    PROVIDER/NAME.
+    PROVIDER/NAME, a deployment PROVIDER/MODEL@CREDENTIAL: one model at one credential.
     """
     body = {"subject": _subject(kind, name), "for_ms": span_ms(for_) if for_ is not None else None, "force": force}
     answer = client.call("POST", "/freezes", body)

@@ -196,7 +196,7 @@ def _show(out: Output, record: dict[str, Any]) -> None:
     }
     say("  " + "   ".join(f"{name} {value or '-'}" for name, value in who.items()))
     say(
-        f"  {record['operation']} {record['model'] or '-'} → {record['deployment'] or '-'} {record['upstream_model'] or ''}"
+        f"  {record['operation']} {record['model'] or '-'} → {record['deployment'] or '-'}"
         f"{'   streamed' if record['stream'] else ''}"
     )
     if record["error"]:
@@ -226,7 +226,7 @@ def _attempt(attempt: dict[str, Any]) -> str:
     timing = attempt["timings"] or {}
     spent = [timing[name] for name in ("start_ms", "end_ms") if timing.get(name) is not None]
     parts = [
-        f"attempt {attempt['id'].rsplit('-', 1)[-1]}: {attempt['deployment']} {attempt['upstream_model'] or ''}".rstrip(),
+        f"attempt {attempt['id'].rsplit('-', 1)[-1]}: {attempt['deployment']}",
         f"status {attempt['status']}" if attempt["status"] else "no answer",
         attempt["error"] or "",
         f"{'–'.join(map(str, spent))} ms" if spent else "",

@@ -14,13 +14,16 @@ from sqlalchemy.exc import DatabaseError
 from switchgear.control.handle import Control
 from switchgear.control.publication import Publication
 from switchgear.control.stops import Stops
+from switchgear.core import pattern
 from switchgear.core.errors import UserError
+from switchgear.core.ids import deployment_id, parts_of_deployment
 from switchgear.replica.entries import Snapshot
 from switchgear.routing import table
+from switchgear.routing.table import DeploymentEntry
 from switchgear.store import objects
 from switchgear.store.database import StoreGoneError
 
-KINDS = ("key", "user", "team", "project", "model", "credential", "provider")
+KINDS = ("key", "user", "team", "project", "model", "credential", "provider", "deployment")
 COMPARED_MAX = 2_000
 """Names that a misspelt one is compared with: comparing is slow."""
 STORE_PATIENCE_S = 1.0
@@ -34,6 +37,10 @@ def parse(subject: str) -> tuple[str, str]:
         raise UserError(f"{subject[:128]!r} cannot be frozen", f"use all, or one of {', '.join(KINDS)} with a name", 2)
     if kind == "credential" and "/" not in name:
         name += "/default"
+    if kind == "deployment" and parts_of_deployment(name) is None:
+        raise UserError(
+            f"{name[:128]!r} is no deployment", "name it PROVIDER/MODEL@CREDENTIAL, e.g. openai/gpt-4o@main", 2
+        )
     return kind, name
 
 
@@ -65,6 +72,8 @@ class Freezes:
             known = {credential.id for credential in self._publication.credentials if credential.state != "removed"}
         elif kind == "provider":
             known = set(await self._publication.all_providers())
+        elif kind == "deployment":
+            known = _deployments(self._publication, name)
         else:
             known = _models(self._publication, name)
         if kind == "model" and not force and name in known and (alike := _alike(self._publication, name)):
@@ -114,6 +123,35 @@ def _models(publication: Publication, name: str) -> set[str]:
         known.update(f"{provider.name}/{info.id}" for info in listed)
     if name not in known and _is_reached(publication, snapshot, name):
         known.add(name)
+    return known
+
+
+def _deployments(publication: Publication, name: str) -> set[str]:
+    """Return the deployments of configured models, and of the models that can be asked for as `provider/model` at the provider
+    of this name; with patterns, those that this name fits."""
+    snapshot, parts = publication.snapshot, parts_of_deployment(name)
+    if snapshot is None or parts is None:
+        return set()
+    provider, upstream_model, _ = parts
+    start = provider + "/"
+    callable_here = _models(publication, start + upstream_model) if snapshot.table.implicit else set()
+    if _alike(publication, start + upstream_model):
+        callable_here.discard(start + upstream_model)
+    entries = [
+        DeploymentEntry(provider=provider, model=model.removeprefix(start))
+        for model in callable_here
+        if model.startswith(start)
+    ]
+    for configured in snapshot.table.models.values():
+        entries += configured.deployments
+    known: set[str] = set()
+    for entry in entries:
+        place = snapshot.table.providers.get(entry.provider)
+        is_asked = entry.provider == provider and pattern.matches(entry.model, upstream_model)
+        called = upstream_model if is_asked else entry.model
+        for credential in place.credentials if place is not None and "*" not in called else ():
+            if entry.credential in {None, credential}:
+                known.add(deployment_id(entry.provider, called, credential))
     return known
 
 

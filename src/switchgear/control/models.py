@@ -93,15 +93,11 @@ class Models:
                 candidate.upstream_model,
                 self._control.clock.wall_ms(),
             )
-            frozen = [
-                s
-                for s in ("all", f"provider:{candidate.provider.name}", f"credential:{candidate.deployment}")
-                if s in snapshot.freezes
-            ]
+            frozen = [subject for subject in ("all", *candidate.subjects) if subject in snapshot.freezes]
             candidates.append(
                 {
                     "provider": candidate.provider.name,
-                    "credential": candidate.provider.name + "/" + candidate.credential,
+                    "credential": candidate.credential_id,
                     "upstream_model": candidate.upstream_model,
                     "priced": price is not None,
                     "frozen": frozen,

@@ -16,7 +16,7 @@ from switchgear.store import objects
 from switchgear.vault.verbs import Metadata
 
 KIND = "refused"
-"""Kind of the store's objects that hold this, by deployment."""
+"""Kind of the store's objects that hold this, by credential id."""
 REFUSALS_MAX = 1_000
 """Names in spools are not believed: a compromised edge must not fill the store."""
 
@@ -31,7 +31,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 Changes = Mapping[str, Refusal | None]
-"""Deployment → what is known of it now; None: it works again."""
+"""Credential id → what is known of it now; None: it works again."""
 
 
 class Refusals:
@@ -58,27 +58,27 @@ class Refusals:
         self.apply(self.changes(batch.heard))
 
     def changes(self, heard: Mapping[str, tuple[int, int]]) -> Changes:
-        """Return what changes by answers: deployment → (status, time in ms) of its last one. A status that says nothing of the
+        """Return what changes by answers: credential id → (status, time in ms) of its last one. A status that says nothing of the
         credential (the provider's own trouble) changes nothing."""
         found: dict[str, Refusal | None] = {}
-        for deployment, (status, time_ms) in heard.items():
-            known = self._known.get(deployment)
+        for credential_id, (status, time_ms) in heard.items():
+            known = self._known.get(credential_id)
             if known is not None and time_ms < known.last_ms:
                 continue
             if status in OUR_FAULT:
                 if known is not None or len(self._known) < REFUSALS_MAX:
-                    found[deployment] = Refusal(status, known.since_ms if known is not None else time_ms, time_ms)
+                    found[credential_id] = Refusal(status, known.since_ms if known is not None else time_ms, time_ms)
             elif known is not None and status < 500:
-                found[deployment] = None
+                found[credential_id] = None
         return found
 
     def apply(self, changes: Changes) -> None:
         """Take changes over, once they are in the store."""
-        for deployment, refusal in changes.items():
+        for credential_id, refusal in changes.items():
             if refusal is None:
-                self._known.pop(deployment, None)
+                self._known.pop(credential_id, None)
             else:
-                self._known[deployment] = refusal
+                self._known[credential_id] = refusal
 
     def current(self, credentials: Iterable[Metadata]) -> dict[str, Refusal]:
         """Return the refusals of credentials that are in use; what was replaced or changed since is not known to be refused."""
@@ -93,8 +93,8 @@ class Refusals:
 
 def write(connection: Connection, changes: Changes, now_ms: int) -> None:
     """Put changes into the store."""
-    for deployment, refusal in changes.items():
+    for credential_id, refusal in changes.items():
         if refusal is None:
-            objects.drop_object(connection, KIND, deployment)
+            objects.drop_object(connection, KIND, credential_id)
         else:
-            objects.set_object(connection, KIND, deployment, msgspec.json.encode(refusal), now_ms)
+            objects.set_object(connection, KIND, credential_id, msgspec.json.encode(refusal), now_ms)

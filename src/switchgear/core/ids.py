@@ -36,6 +36,24 @@ def attempt_id(request_id: str, number: int) -> AttemptId:
     return AttemptId(f"{request_id}-{number}")
 
 
+def credential_id(provider: str, credential: str) -> str:
+    """Name a credential: `provider/credential`."""
+    return f"{provider}/{credential}"
+
+
+def deployment_id(provider: str, upstream_model: str, credential: str) -> str:
+    """Name a deployment: `provider/model@credential`, as in `openai/gpt-4o@main`."""
+    return f"{provider}/{upstream_model}@{credential}"
+
+
+def parts_of_deployment(deployment: str) -> tuple[str, str, str] | None:
+    """Return provider, upstream model and credential of a deployment's name; None where it is none. Models may contain "/" and
+    "@", providers and credentials do not."""
+    place, at, credential = deployment.rpartition("@")
+    provider, slash, upstream_model = place.partition("/")
+    return (provider, upstream_model, credential) if provider and slash and at and credential else None
+
+
 def request_id_floor(wall_ms: int) -> str:
     """Return the smallest request id of that millisecond: ids at or above it were made then or later."""
     return f"{max(0, wall_ms):012x}"

@@ -111,7 +111,9 @@ class CourierLink(asyncio.Protocol):
         if hello.role != ROLE or not hmac.compare_digest(expected.encode(), hello.token.encode()):
             raise FrameError("the peer is not who it says")
         if hello.version != frames.PROTOCOL_VERSION:
-            raise FrameError(f"protocol version {hello.version} is not spoken here")
+            raise FrameError(
+                f"{hello.role} {hello.run_id} speaks protocol {hello.version}, not {frames.PROTOCOL_VERSION}"
+            )
         self._is_greeted = True
         self._service.links.add(self)
         own = frames.Hello(frames.PROTOCOL_VERSION, "courier", "", "", self._service.run_id)

@@ -35,7 +35,7 @@ def bind(stored_things: StoredThings, context: RequestContext, plan: Plan) -> Pl
             continue  # nobody here would look it up
         stored = stored_things.find(key, reference.id)
         if stored is not None:
-            kept += [target for target in holders if target.deployment == stored.deployment]
+            kept += [target for target in holders if target.credential_id == stored.credential_id]
         granted = [target for target in holders if target not in kept and _is_granted(key, reference, target, context)]
         if stored is None and not granted and not kept:
             return unknown(context, reference)

@@ -31,11 +31,11 @@ def close(
     if reading.kept or (response_id is not None and "diagnostics" in request.fields):
         ids = _kept(context, request, reading)
         if ids:
-            services.stored.keep(context, target.deployment, ids)
+            services.stored.keep(context, target.credential_id, ids)
     if billed and (reading.others is not None or reading.cost is not None or context.meterer is None):
         bill = _bill(services, context, target, reading)
     if response_id is not None and references.is_stored_answer(context.endpoint.dialect.name, response_id):
-        services.stored.remember(context, target.deployment, response_id)
+        services.stored.remember(context, target.credential_id, response_id)
     return settle.settle(
         context,
         services.spool,

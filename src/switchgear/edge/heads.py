@@ -38,7 +38,7 @@ def route(context: RequestContext, target: Target, way: Passage) -> msgspec.Raw:
         raw = msgspec.Raw(
             frames.encode_payload(
                 frames.Route(
-                    target.deployment,
+                    target.credential_id,
                     way.method,
                     way.path,
                     [(b"content-type", way.content_type), *headers],

@@ -28,7 +28,7 @@ class Target(msgspec.Struct, frozen=True):
     """One candidate with its price."""
 
     candidate: Candidate
-    deployment: str
+    credential_id: str
     meterer: Meterer | None
     headers: bytes
     """The response headers that name where the answer came from."""
@@ -169,10 +169,9 @@ class Planner:
         return msgspec.structs.replace(route, candidates=tuple(left))
 
     def check_target(self, snapshot: Snapshot, candidate: Candidate, now_ms: int) -> Problem | None:
-        """Deny a target whose provider, credential or model is frozen."""
+        """Deny a target whose provider, credential, deployment or model is frozen."""
         self._take(snapshot)
-        subjects = [f"provider:{candidate.provider.name}", f"credential:{candidate.deployment}"]
-        problem = access.check_frozen(snapshot.freezes, subjects, now_ms)
+        problem = access.check_frozen(snapshot.freezes, candidate.subjects, now_ms)
         if problem is None and self._frozen_models(snapshot, now_ms).stops_candidate(candidate):
             return access.FROZEN_MODEL
         return problem
@@ -206,7 +205,9 @@ class Planner:
         )
         if "litellm" in snapshot.compat:
             headers += litellm.target_headers(route.model, candidate.deployment)
-        return Target(candidate, candidate.deployment, Meterer(price) if price is not None else None, headers, {}, {})
+        return Target(
+            candidate, candidate.credential_id, Meterer(price) if price is not None else None, headers, {}, {}
+        )
 
 
 def _has_thawed(snapshot: Snapshot, since_ms: int, now_ms: int) -> bool:

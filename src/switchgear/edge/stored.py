@@ -33,28 +33,28 @@ class StoredThings:
             return None
         return entry
 
-    def remember(self, context: RequestContext, deployment: str, response_id: str) -> None:
+    def remember(self, context: RequestContext, credential_id: str, response_id: str) -> None:
         """Know a response at once that this edge has just passed on; the others learn of it from the replica."""
-        self._remember(response_id, _entry(context, deployment))
+        self._remember(response_id, _entry(context, credential_id))
 
     def _remember(self, name: str, entry: Stored) -> None:
         if len(self._recent) >= STORED_MAX:
             self._recent.clear()
         self._recent[name] = entry
 
-    def keep(self, context: RequestContext, deployment: str, ids: list[str]) -> None:
+    def keep(self, context: RequestContext, credential_id: str, ids: list[str]) -> None:
         """Note whose the things are that a provider keeps since it answered a request."""
         payload = records.encode_payload(records.Kept(context.id, ids))
         if self._spool.spare(payload):
             self._spool.append(Kind.KEPT, payload)
-        entry = _entry(context, deployment)
+        entry = _entry(context, credential_id)
         for name in ids:
             if name not in self._recent:
                 self._remember(name, entry)
 
 
-def _entry(context: RequestContext, deployment: str) -> Stored:
+def _entry(context: RequestContext, credential_id: str) -> Stored:
     key, request = context.key, context.request
     assert key is not None
     assert request is not None
-    return Stored(scope_of(key.id, key.team), deployment, request.model, context.now_ms + STORED_MS)
+    return Stored(scope_of(key.id, key.team), credential_id, request.model, context.now_ms + STORED_MS)

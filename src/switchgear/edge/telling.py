@@ -44,7 +44,7 @@ def attempt(report: Report, request_id: str, target: Target, outcome: AttemptOut
         if refused
         else f"{target.candidate.provider.name}: an attempt failed",
         level,
-        kind=f"upstream {target.deployment} {status} {error}",
+        kind=f"upstream {target.credential_id} {status} {error}",
         request_id=request_id,
         provider=target.candidate.provider.name,
         credential=target.candidate.credential,

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from switchgear.core.errors import RecordError
 from switchgear.core.guard import guarded
-from switchgear.core.ids import attempt_id
+from switchgear.core.ids import attempt_id, credential_id
 from switchgear.core.text import clean
 from switchgear.core.usage import TOKENS_MAX, TokenUsage
 from switchgear.dialects.references import KEPT_MAX, is_id, is_stored_answer
@@ -76,7 +76,7 @@ class Try(msgspec.Struct, frozen=True):
 
     upstream_model: str
     provider: str
-    deployment: str
+    credential_id: str
     usage: TokenUsage | None
     cost_nanousd: int | None
     list_nanousd: int | None
@@ -105,7 +105,7 @@ class Batch:
         self.tried: list[tuple[str, str]] = []
         """(provider, request id) of attempts that were not at the provider of the last one."""
         self.heard: dict[str, tuple[int, int]] = {}
-        """Deployment → (status, time in ms) of the last answer that was absorbed from it."""
+        """Credential id → (status, time in ms) of the last answer that was absorbed from it."""
         self._ids: set[str] = set()
         self.taken = 0
 
@@ -169,7 +169,7 @@ class Batch:
             sums[10] += 1
         self._add_attempt(sums, attempts, failed, usage, cost_nanousd, list_nanousd)
         for one in before:
-            name = (hour, *dimensions[:6], one.upstream_model, one.provider, one.deployment)
+            name = (hour, *dimensions[:6], one.upstream_model, one.provider, one.credential_id)
             sums = self.sums.setdefault(name, [0] * len(SUMS))
             self._add_attempt(sums, 1, one.failed, one.usage, one.cost_nanousd, one.list_nanousd)
             if one.provider != provider and (one.provider, request_id) not in self.tried[-len(before) :]:
@@ -211,7 +211,7 @@ class Batch:
             Try(
                 one.upstream_model,
                 one.provider,
-                one.deployment,
+                credential_id(one.provider, one.credential),
                 _usage(one.tokens),
                 one.cost_nanousd,
                 one.list_cost_nanousd,
@@ -228,7 +228,7 @@ class Batch:
             record.model or "",
             record.upstream_model or "",
             record.provider or "",
-            record.deployment or "",
+            credential_id(record.provider, record.credential) if record.provider and record.credential else "",
         )
         self.add(
             record.id,
@@ -266,7 +266,7 @@ def _note_kept(batch: Batch, opened: OpenRequest, ids: list[str]) -> None:
     """Note whose the things are that a provider keeps since it answered a request."""
     who, place = opened.who, build.last_place(opened)
     until_ms = opened.reserve.time_ms + STORED_MS
-    entry = Stored(scope_of(who.key_id, who.team), place.deployment, opened.place.model, until_ms)
+    entry = Stored(scope_of(who.key_id, who.team), place.credential_id, opened.place.model, until_ms)
     batch.stored.update(dict.fromkeys(ids, entry))
 
 
@@ -619,7 +619,7 @@ class SpoolAbsorber:
             opened.place.model,
             place.upstream_model,
             place.provider,
-            place.deployment,
+            place.credential_id,
         )
         batch.add(
             settle.id,
@@ -639,11 +639,11 @@ class SpoolAbsorber:
         for outcome in settle.attempts[-build.TRIES_MAX :]:
             if outcome.status is not None:
                 at_ms = opened.reserve.time_ms + outcome.end_ms
-                batch.heard[build.place_of(opened, outcome.number).deployment] = (outcome.status, at_ms)
+                batch.heard[build.place_of(opened, outcome.number).credential_id] = (outcome.status, at_ms)
         if settle.response_id is not None and is_stored_answer(opened.place.dialect, settle.response_id):
             until_ms = opened.reserve.time_ms + STORED_MS
             scope = scope_of(who.key_id, who.team)
-            batch.stored[settle.response_id] = Stored(scope, place.deployment, opened.place.model, until_ms)
+            batch.stored[settle.response_id] = Stored(scope, place.credential_id, opened.place.model, until_ms)
 
     def _bill(
         self, opened: OpenRequest, usage: TokenUsage | None, settle: records.Settle, batch: Batch
@@ -688,7 +688,7 @@ class SpoolAbsorber:
                 Try(
                     place.upstream_model,
                     place.provider,
-                    place.deployment,
+                    place.credential_id,
                     usage,
                     amount,
                     listed,

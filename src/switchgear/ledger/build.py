@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from switchgear import __version__
-from switchgear.core.ids import attempt_id
+from switchgear.core.ids import attempt_id, deployment_id
 from switchgear.core.money import NANO_PER_USD
 from switchgear.core.text import clean
 from switchgear.core.usage import TokenUsage
@@ -31,6 +31,7 @@ from switchgear.pricing import price as cost_of
 from switchgear.pricing.price import UNITS, Cost, Price, as_charged, cost, together
 from switchgear.wire import records
 
+RECORD_VERSION = 2
 TEXT_MAX = 512
 UNITS_MAX = 10**7
 TRIES_MAX = 16
@@ -91,7 +92,21 @@ def opened_of(row: bytes) -> tuple[OpenRequest, records.Settle] | None:
 def from_row(row: bytes, find_price: FindPrice) -> Record:
     """Build the record of a stored row."""
     found = opened_of(row)
-    return decode(row) if found is None else settled(*found, find_price)
+    return _current(decode(row)) if found is None else settled(*found, find_price)
+
+
+def _current(record: Record) -> Record:
+    """Return a record that was kept whole as this version writes it."""
+    if record.record_version >= RECORD_VERSION:
+        return record
+    attempts = [
+        msgspec.structs.replace(one, deployment=deployment_id(one.provider, one.upstream_model, one.credential))
+        for one in record.attempts
+    ]
+    deployment = None
+    if record.provider is not None and record.credential is not None:
+        deployment = deployment_id(record.provider, record.upstream_model or "", record.credential)
+    return msgspec.structs.replace(record, record_version=RECORD_VERSION, deployment=deployment, attempts=attempts)
 
 
 def units_of(settle: records.Settle) -> dict[str, int] | None:
@@ -296,7 +311,7 @@ def _attempt(
     return Attempt(
         attempt_id(opened.reserve.id, number),
         place.provider,
-        place.deployment,
+        deployment_id(place.provider, place.upstream_model, place.credential),
         place.credential,
         place.upstream_model,
         outcome.status if outcome is not None else None,
@@ -373,6 +388,7 @@ def make(
         for line in found.lines
     ]
     return Record(
+        record_version=RECORD_VERSION,
         id=reserve.id,
         time=_time(reserve.time_ms),
         operation=first.operation,
@@ -393,7 +409,7 @@ def make(
         model=first.model,
         upstream_model=place.upstream_model,
         provider=place.provider,
-        deployment=place.deployment,
+        deployment=deployment_id(place.provider, place.upstream_model, place.credential),
         credential=place.credential,
         service_tier=service_tier,
         attempts=attempts,
@@ -427,6 +443,7 @@ def make(
 
 def denied(denial: records.Denial) -> Record:
     return Record(
+        record_version=RECORD_VERSION,
         id=denial.id,
         time=_time(denial.time_ms),
         operation=denial.operation,

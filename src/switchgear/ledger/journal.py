@@ -22,7 +22,7 @@ NEWEST = 2
 class Evidence(msgspec.Struct):
     """What is known of one attempt: it was dispatched, and perhaps how it ended."""
 
-    deployment: str
+    credential_id: str
     done: records.Done | None = None
 
 
@@ -76,7 +76,7 @@ def _search_segment(folder: Path, number: int, request_ids: set[str], found: dic
                 if record.attempt_id.rpartition("-")[0] not in request_ids:
                     continue
                 if isinstance(record, records.Dispatch):
-                    found[record.attempt_id] = Evidence(record.deployment)
+                    found[record.attempt_id] = Evidence(record.credential_id)
                 elif record.attempt_id in found:
                     found[record.attempt_id].done = record
     finally:

@@ -98,6 +98,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request."""
 
     record_version: int = 1
+    """2: `deployment` is `provider/model@credential`. It was `provider/credential` in 1."""
     kind: Literal["request", "correction"] = "request"
     id: str
     time: str

@@ -23,7 +23,7 @@ FAST_MAX = 400
 """Characters of a common settlement's texts together."""
 OURS = frozenset(
     {"key_id", "key_name", "team", "user", "project", "operation", "path", "dialect"}
-    | {"provider", "deployment", "credential", "price_id"}
+    | {"provider", "credential_id", "credential", "price_id"}
 )
 """Names that an administrator gave: never masked, or a key called "sk-production-of-team-a" could not be found by its name."""
 
@@ -45,7 +45,7 @@ WHO = {
 }
 _WHERE = {
     "provider": NAME_MAX,
-    "deployment": TEXT_MAX,
+    "credential_id": TEXT_MAX,
     "credential": ID_MAX,
     "upstream_model": MODEL_MAX,
     "price_id": ID_MAX,

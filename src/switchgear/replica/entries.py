@@ -62,7 +62,7 @@ class Stored(msgspec.Struct, array_like=True, frozen=True):
     """Something that a provider keeps: whose it is, and where. Nobody else can name it."""
 
     scope: str
-    deployment: str
+    credential_id: str
     model: str
     until_ms: int
 

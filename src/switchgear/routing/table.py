@@ -3,6 +3,7 @@
 import msgspec
 
 from switchgear.core import pattern
+from switchgear.core.ids import credential_id, deployment_id
 from switchgear.pricing.price import Price
 from switchgear.providers.quirks import Quirks
 
@@ -82,9 +83,23 @@ class Candidate(msgspec.Struct, frozen=True):
     drop: tuple[str, ...] = ()
 
     @property
-    def deployment(self) -> str:
+    def credential_id(self) -> str:
         """The name that a frame carries; the vault resolves it to a credential and its endpoint."""
-        return f"{self.provider.name}/{self.credential}"
+        return credential_id(self.provider.name, self.credential)
+
+    @property
+    def deployment(self) -> str:
+        """The name that people see: `provider/model@credential`."""
+        return deployment_id(self.provider.name, self.upstream_model, self.credential)
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The subjects by which it can be frozen, beside its model."""
+        return (
+            f"provider:{self.provider.name}",
+            f"credential:{self.credential_id}",
+            f"deployment:{self.deployment}",
+        )
 
 
 class Route(msgspec.Struct, frozen=True):

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, delete, func, select
+from sqlalchemy import ColumnElement, Connection, case, delete, func, select
 
+from switchgear.core.ids import credential_id, parts_of_deployment
 from switchgear.store import rollups, tables
 from switchgear.store.backend import backend_of
 from switchgear.store.tables import DIMENSIONS, SUMS, requests, usage
@@ -203,8 +204,8 @@ def ids_from(connection: Connection, start: str, limit: int) -> list[str]:
 def values_of(connection: Connection, name: str, limit: int) -> list[str]:
     """Return what the sums know of a dimension of GROUPS: the teams, the models, …"""
     until = rollups.rolled_until(connection)
-    parts = rollups.plan(0, FOR_EVER, until, {_COLUMNS[name]}, False, False)
-    column = rollups.source(parts, {}).c[_COLUMNS[name]]
+    parts = rollups.plan(0, FOR_EVER, until, _columns(name), False, False)
+    column = _group(rollups.source(parts, {}), name)
     query = select(column).where(column != "").distinct().order_by(column).limit(limit)
     return [str(value) for value in connection.execute(query).scalars()]
 
@@ -219,10 +220,11 @@ _COLUMNS = {
     "model": "model",
     "upstream_model": "upstream_model",
     "provider": "provider",
-    "deployment": "deployment",
-    "credential": "deployment",
+    "credential": "credential_id",
 }
-GROUPS = (*_COLUMNS, "day", "hour")
+_PLACE = ("provider", "upstream_model", "credential_id")
+"""What a deployment is made of."""
+GROUPS = (*_COLUMNS, "deployment", "day", "hour")
 """What usage can be grouped by."""
 
 
@@ -230,6 +232,32 @@ OF_PLACES = frozenset({"provider", "deployment", "credential", "upstream_model"}
 """Groups that say where an attempt went."""
 OF_ATTEMPTS = {"requests": "attempts", "errors": "failed_attempts"}
 """What is counted by attempt where it is grouped by place."""
+
+
+def _columns(name: str) -> tuple[str, ...]:
+    """Return the columns that a group is made of."""
+    if name == "deployment":
+        return _PLACE
+    return (_COLUMNS[name],) if name in _COLUMNS else ()
+
+
+def _group(source: Any, name: str) -> Any:
+    if name != "deployment":
+        return source.c[_COLUMNS.get(name, name)]
+    provider, upstream_model, place = (source.c[column] for column in _PLACE)
+    credential = func.substr(place, func.length(provider) + 2)
+    return case((place == "", ""), else_=provider + "/" + upstream_model + "@" + credential)
+
+
+def _condition(name: str, value: str) -> dict[str, str]:
+    """Return what columns must say where a group has a value."""
+    if name != "deployment":
+        return {_COLUMNS[name]: value}
+    parts = parts_of_deployment(value)
+    if parts is None:
+        return {"credential_id": value}
+    provider, upstream_model, credential = parts
+    return dict(zip(_PLACE, (provider, upstream_model, credential_id(provider, credential)), strict=True))
 
 
 def sum_usage(
@@ -243,8 +271,10 @@ def sum_usage(
     """Return sums grouped by some of GROUPS for hours since the epoch in [since, until). Where a place of attempts is grouped
     by or asked for, `requests` and `errors` count attempts: a request that failed at one provider and went on to another is
     an error of the first. Days are those of a zone so many hours east of UTC, counted from 1970-01-01 there."""
-    wanted = {_COLUMNS[name]: value for name, value in (where or {}).items()}
-    grouped = [_COLUMNS[name] for name in by if name in _COLUMNS]
+    wanted: dict[str, str] = {}
+    for name, value in (where or {}).items():
+        wanted |= _condition(name, value)
+    grouped = [column for name in by for column in _columns(name)]
     parts = rollups.plan(
         since_hour,
         until_hour,
@@ -254,7 +284,7 @@ def sum_usage(
         "hour" in by or ("day" in by and zone_hours != 0),
     )
     found = rollups.source(parts or [rollups.Part(None, 0, 0)], wanted)
-    groups = [(found.c.hour + zone_hours) // 24 if name == "day" else found.c[_COLUMNS.get(name, name)] for name in by]
+    groups = [(found.c.hour + zone_hours) // 24 if name == "day" else _group(found, name) for name in by]
     counted = OF_ATTEMPTS if not OF_PLACES.isdisjoint((*by, *(where or ()))) else {}
     sums = [func.sum(found.c[counted.get(name, name)]).label(name) for name in SUMS]
     query = select(*(group.label(f"group_{name}") for name, group in zip(by, groups, strict=True)), *sums)

@@ -9,9 +9,15 @@ from alembic.operations import Operations
 from sqlalchemy import Column, Connection, MetaData, String, Table, delete, insert
 
 from switchgear.core.errors import UserError
-from switchgear.store.migrations.versions import m0001_first, m0002_passthrough, m0003_attempts, m0004_rollups
+from switchgear.store.migrations.versions import (
+    m0001_first,
+    m0002_passthrough,
+    m0003_attempts,
+    m0004_rollups,
+    m0005_credential_id,
+)
 
-MIGRATIONS = (m0001_first, m0002_passthrough, m0003_attempts, m0004_rollups)
+MIGRATIONS = (m0001_first, m0002_passthrough, m0003_attempts, m0004_rollups, m0005_credential_id)
 """In order. Each knows its `revision` and how to `upgrade`."""
 VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True, nullable=False))
 

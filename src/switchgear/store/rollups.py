@@ -21,7 +21,7 @@ from switchgear.store.tables import DIMENSIONS, SUMS, rollups, usage
 HOURS = 24
 BLOCK = 8
 WHO = frozenset({"key_id", "key_name", "team", "user_name", "project"})
-WHAT = frozenset({"model", "upstream_model", "provider", "deployment"})
+WHAT = frozenset({"model", "upstream_model", "provider", "credential_id"})
 LEVELS: dict[str, tuple[frozenset[str], int]] = {
     # Name: its dimensions, and its hours.
     "who": (WHO, HOURS),

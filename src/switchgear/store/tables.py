@@ -127,7 +127,7 @@ DIMENSIONS = (
     "model",
     "upstream_model",
     "provider",
-    "deployment",
+    "credential_id",
 )
 SUMS = (
     "requests",

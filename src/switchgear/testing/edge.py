@@ -319,7 +319,7 @@ def chat(model: str, headers: dict[bytes, bytes] | None = None, **more: Any) -> 
 class Asked(msgspec.Struct, frozen=True):
     """The vault is asked for an attempt; None stands for any."""
 
-    deployment: str | None = None
+    credential_id: str | None = None
     number: int | None = None
 
 
@@ -398,7 +398,7 @@ class VaultSide:
         assert asked, f"the vault was asked nothing, instead of {expected}"
         self.attempt = asked.pop(0)
         number = int(self.attempt.message.attempt_id.rpartition("-")[2])
-        _compare(expected, Asked(self.attempt.route.deployment, number))
+        _compare(expected, Asked(self.attempt.route.credential_id, number))
         return self
 
     def __rshift__(self, said: Head | bytes | Last | Fail) -> "VaultSide":

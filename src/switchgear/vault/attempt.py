@@ -89,13 +89,13 @@ _DATA = int(FrameType.DATA)
 class KnownRoute:
     """A route that was judged: the credential it uses, the head it gives, its deadlines, what connections may be used."""
 
-    __slots__ = ("connect_s", "deadlines", "deployment", "head", "meter", "opened", "place", "route")
+    __slots__ = ("connect_s", "credential_id", "deadlines", "head", "meter", "opened", "place", "route")
 
     def __init__(
         self, route: frames.Route, opened: Opened | None, head: bytes, meter: egress.Meter | None = None
     ) -> None:
         self.route = route
-        self.deployment = route.deployment
+        self.credential_id = route.credential_id
         self.connect_s = route.connect_s
         self.deadlines = Deadlines(route.connect_s, route.first_byte_s, route.idle_s, route.total_s)
         self.opened = opened

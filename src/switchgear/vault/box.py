@@ -10,6 +10,7 @@ import msgspec
 
 from switchgear.core.errors import UNREADABLE, RefusedError, SealError
 from switchgear.core.guard import Guard, each
+from switchgear.core.ids import credential_id
 from switchgear.core.secret import Secret
 from switchgear.providers import identity
 from switchgear.spool.files import write_durably
@@ -38,8 +39,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """`provider/credential`: also the name of the deployment that a frame may ask for."""
-        return f"{self.context.provider}/{self.context.credential}"
+        """`provider/credential`: what a frame asks for."""
+        return credential_id(self.context.provider, self.context.credential)
 
 
 class Opened(msgspec.Struct, frozen=True):

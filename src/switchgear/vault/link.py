@@ -190,7 +190,9 @@ class VaultSideLink(asyncio.Protocol):
         if not is_expected or not hmac.compare_digest(expected.encode(), hello.token.encode()):
             raise FrameError("the peer is not who it says")
         if hello.version != frames.PROTOCOL_VERSION:
-            raise FrameError(f"protocol version {hello.version} is not spoken here")
+            raise FrameError(
+                f"{hello.role} {hello.run_id} speaks protocol {hello.version}, not {frames.PROTOCOL_VERSION}"
+            )
         if hello.run_id in self.service.fenced:
             raise FrameError("that run was declared dead")
         self._peer = hello

@@ -129,16 +129,16 @@ class VaultService:
             for seconds in (route.connect_s, route.first_byte_s, route.idle_s, route.total_s):
                 if not (math.isfinite(seconds) and 0 < seconds <= DEADLINE_S_MAX):
                     raise RefusedError(f"a deadline of {seconds} s is none")
-            opened = self.box.find(route.deployment)
+            opened = self.box.find(route.credential_id)
             if opened is None:
-                raise RefusedError(f"no active credential for {route.deployment[:128]!r}")
+                raise RefusedError(f"no active credential for {route.credential_id[:128]!r}")
             known = KnownRoute(route, opened, egress.build_head(route, opened), self._meter(opened))
             if len(self._routes) >= ROUTES_MAX:
                 self._routes.clear()
             if len(encoded) <= ROUTE_BYTES_MAX:
                 self._routes[encoded] = known
         # A credential that was replaced, disabled or removed is another object, or none.
-        if known.opened is None or self.box.find(known.deployment) is not known.opened:
+        if known.opened is None or self.box.find(known.credential_id) is not known.opened:
             self._routes.pop(encoded, None)
             return self.prepare(raw)
         return known.opened, known.head, known
@@ -149,7 +149,7 @@ class VaultService:
         """Journal a dispatch; the bytes leave when the journal has it."""
         attempt.dispatched = True
         record = records.Dispatch(
-            attempt.message.attempt_id, attempt.route.deployment, self.clock.wall_ms(), attempt.run_id
+            attempt.message.attempt_id, attempt.route.credential_id, self.clock.wall_ms(), attempt.run_id
         )
         self.journal.append(Kind.DISPATCH, records.encode_payload(record))
         self._pending.append((attempt, connection, request))

@@ -81,10 +81,11 @@ class Hello(msgspec.Struct, array_like=True, frozen=True):
 class Route(msgspec.Struct, array_like=True, frozen=True):
     """Where an attempt goes and how long it may take. The same for many attempts: encoded once, judged once.
 
-    Names a deployment, never a URL or a credential (C7).
+    Names a credential by its id, never a URL or a secret (C7).
     """
 
-    deployment: str
+    credential_id: str
+    """`provider/credential`."""
     method: str
     path: str
     """Below the credential's sealed path prefix, starting with "/"; no query."""

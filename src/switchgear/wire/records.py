@@ -102,7 +102,7 @@ class Place(msgspec.Struct, array_like=True, frozen=True):
     dialect: str
     model: str
     provider: str
-    deployment: str
+    credential_id: str
     credential: str
     upstream_model: str
     price_id: str | None
@@ -136,7 +136,7 @@ class Attempt(msgspec.Struct, array_like=True, frozen=True):
     request_id: str
     number: Try
     provider: str
-    deployment: str
+    credential_id: str
     credential: str
     upstream_model: str
     price_id: str | None
@@ -269,7 +269,7 @@ class Dispatch(msgspec.Struct, array_like=True, frozen=True):
     """Journal: request bytes are about to leave for the provider."""
 
     attempt_id: Name
-    deployment: Annotated[str, msgspec.Meta(max_length=512)]
+    credential_id: Annotated[str, msgspec.Meta(max_length=512)]
     time_ms: TimeMs
     link: Name
 

@@ -1,0 +1,12 @@
+"""What was called a deployment is a credential's id: the deployment is made of provider, model and credential."""
+
+from switchgear.store.migrations import steps
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    """Rename the column of the sums; nothing is written again."""
+    for table in ("usage", "rollups"):
+        steps.rename_column(table, "deployment", "credential_id")
