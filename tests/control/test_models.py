@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from tests.control.conftest import sealed
 from tests.control.test_credentials import OPENAI
@@ -31,6 +32,14 @@ def test_a_model_is_published_and_removed(desk):
 def test_a_model_of_an_unknown_provider_is_refused(desk):
     with pytest.raises(UserError, match="there is no provider 'openai'"):
         desk.run(lambda: desk.services.models.add(FAST, "ann"))
+
+
+def test_a_model_with_an_unknown_strategy_is_refused(desk):
+    with pytest.raises(UserError, match="'roulette' is no strategy"):
+        desk.run(
+            lambda: desk.services.credentials.put(sealed(), OPENAI, "ann"),
+            lambda: desk.services.models.add(msgspec.structs.replace(FAST, strategy="roulette"), "ann"),
+        )
 
 
 def test_a_model_of_the_file_is_changed_there(desk):

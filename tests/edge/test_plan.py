@@ -4,7 +4,8 @@ import pytest
 
 from switchgear.edge.plan import Planner
 from switchgear.replica.entries import KeyEntry, Snapshot
-from switchgear.routing.table import DeploymentEntry, ModelEntry, ProviderEntry, RouteTable
+from switchgear.routing import strategies
+from switchgear.routing.table import Candidate, DeploymentEntry, ModelEntry, ProviderEntry, Route, RouteTable, Timeouts
 
 KEY = KeyEntry("k", "k", 1, [])
 ROUTES = RouteTable(
@@ -52,3 +53,12 @@ def test_a_freeze_that_ends_by_itself_ends_for_kept_plans_too():
     assert planner.plan(snapshot, KEY, "fast", 10).problem is not None
     assert planner.plan(snapshot, KEY, "fast", 49).problem is not None
     assert planner.plan(snapshot, KEY, "fast", 50).problem is None
+
+
+def test_a_raw_path_asks_the_first_of_its_places_alone():
+    planner = Planner(lambda _: None)
+    snapshot = Snapshot(store_id="s", epoch=1, table=ROUTES)
+    provider = ROUTES.providers["a"]
+    places = tuple(Candidate(provider, name, "x", None, Timeouts()) for name in ("one", "two"))
+    assert planner.plan_one(snapshot, Route("a", places, 0), 0).order is strategies.first
+    assert planner.plan_one(snapshot, Route("a", places[:1], 0), 0).order is None

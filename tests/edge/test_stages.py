@@ -6,6 +6,10 @@ import pytest
 
 from switchgear.edge import stages
 from switchgear.edge.head_facts import HeadFacts
+from switchgear.routing.strategies import STRATEGIES, first
+from switchgear.routing.table import DeploymentEntry, ModelEntry, ProviderEntry, RouteTable
+from switchgear.testing.edge import Asked, Dialogue, chat
+from switchgear.wire.frames import Fail
 
 
 def asked(operation="chat", **headers):
@@ -54,7 +58,7 @@ def test_claims_are_read_once_per_head():
 def test_a_client_shortens_the_time_and_stops_retries_while_it_retries_itself(client_s, retry, total_s, retries):
     target = SimpleNamespace(candidate=SimpleNamespace(timeouts=SimpleNamespace(total_s=3600.0)))
     context = SimpleNamespace(
-        plan=SimpleNamespace(targets=(target, target), route=SimpleNamespace(retries_max=2)),
+        plan=SimpleNamespace(order=None, targets=(target, target), route=SimpleNamespace(retries_max=2)),
         request=SimpleNamespace(operation="chat"),
         client=SimpleNamespace(timeout_s=client_s, retry=retry),
     )
@@ -64,9 +68,11 @@ def test_a_client_shortens_the_time_and_stops_retries_while_it_retries_itself(cl
 
 
 def test_a_raw_path_is_tried_once():
-    target = SimpleNamespace(candidate=SimpleNamespace(timeouts=SimpleNamespace(total_s=1.0)))
+    target = SimpleNamespace(candidate=SimpleNamespace(tier=0, timeouts=SimpleNamespace(total_s=1.0)))
     context = SimpleNamespace(
-        plan=SimpleNamespace(targets=(target, target), route=SimpleNamespace(retries_max=0)),
+        id="r",
+        now_ms=0,
+        plan=SimpleNamespace(order=first, targets=(target, target), route=SimpleNamespace(retries_max=0)),
         request=SimpleNamespace(operation="passthrough"),
         client=SimpleNamespace(timeout_s=None, retry=None),
     )
@@ -77,3 +83,18 @@ def test_a_raw_path_is_tried_once():
 
 def test_nothing_is_looked_at_again_while_nothing_changed():
     assert stages.admit(None, SimpleNamespace(is_stale=False)) is None
+
+
+def test_a_strategy_that_is_registered_orders_each_request_within_its_tiers(monkeypatch):
+    monkeypatch.setitem(STRATEGIES, "backwards", lambda tier, occasion: range(len(tier))[::-1])
+    tiers = {"a": 1, "b": 1, "c": 2}
+    deployments = tuple(DeploymentEntry(provider=name, model="m", tier=tier) for name, tier in tiers.items())
+    table = RouteTable(
+        providers={name: ProviderEntry(name=name, dialects=("openai",), credentials=("main",)) for name in tiers},
+        models={"m": ModelEntry(name="m", deployments=deployments, retries_max=0, strategy="backwards")},
+    )
+    talk = Dialogue(table=table)
+    for _ in range(2):
+        talk.client >> chat("m")
+        for number, name in enumerate("bac", 1):
+            talk.vault << Asked(f"{name}/main", number) >> Fail("overloaded", "", False)

@@ -58,7 +58,7 @@ def add(
         if not slash or not upstream:
             raise UserError(f"{target!r} must be PROVIDER/MODEL", "", 2)
         deployments.append(DeploymentEntry(provider=provider, model=upstream, tier=tier))
-    entry = ModelEntry(name=name, deployments=tuple(deployments))
+    entry = ModelEntry(name=name, deployments=tuple(deployments), strategy=strategy)
     client.call("POST", "/models", msgspec.json.encode(entry))
     out.one({"name": name, "deployments": list(targets)}, f"added {name} → {', then '.join(targets)}")
 

@@ -24,12 +24,14 @@ from switchgear.providers import endpoint
 from switchgear.providers.catalogue import GENERIC, PLAIN, PROVIDERS, ProviderRow
 from switchgear.providers.endpoint import Endpoint
 from switchgear.providers.quirks import Quirks
+from switchgear.routing.strategies import STRATEGIES
 from switchgear.routing.table import NEVER_DROPPED, DeploymentEntry, ModelEntry, Timeouts
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 COMPATIBLE = frozenset({"litellm"})
 """Gateways whose routes and headers can be served."""
-STRATEGIES = frozenset({"ordered", "weighted", "least_busy", "lowest_latency", "lowest_cost", "sticky"})
+OTHER_STRATEGIES = frozenset({"weighted", "least_busy", "lowest_latency", "lowest_cost", "sticky"})
+"""What other gateways have."""
 DROP_MAX = 32
 STARS_MAX = 4
 _MEMBER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}(\.[A-Za-z_][A-Za-z0-9_]{0,63})?")
@@ -408,11 +410,12 @@ class Compiler:
                     self._problem(
                         f"{path}.{key}", f"an alias takes everything from {shown(model.alias)}: remove it here"
                     )
-        elif model.strategy != "ordered":
+        elif model.strategy not in STRATEGIES:
+            known = ", ".join(STRATEGIES)
             what = (
-                "is not supported by this version; use ordered"
-                if model.strategy in STRATEGIES
-                else "is no strategy; known is ordered"
+                f"is not supported by this version; use {known}"
+                if model.strategy in OTHER_STRATEGIES
+                else f"is no strategy; known is {known}"
             )
             self._problem(f"{path}.strategy", f"{shown(model.strategy)} {what}")
         limits = model.timeouts
@@ -442,6 +445,7 @@ class Compiler:
             strict=model.strict,
             max_tokens=model.defaults.max_tokens,
             drop=tuple(dict.fromkeys(model.drop)),
+            strategy=model.strategy,
             timeouts=Timeouts(
                 connect_s=limits.connect_s,
                 first_byte_s=limits.first_byte_s,

@@ -232,6 +232,8 @@ def model(entry: ModelEntry, notes: list[str]) -> Document | str:
         found["defaults"] = {"max_tokens": entry.max_tokens}
     if entry.retries_max != default.retries_max:
         found["retry"] = {"max": entry.retries_max}
+    if entry.strategy != default.strategy:
+        found["strategy"] = entry.strategy
     timeouts = _changed(entry.timeouts, Timeouts())
     if timeouts:
         found["timeouts"] = timeouts

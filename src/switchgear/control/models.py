@@ -14,6 +14,7 @@ from switchgear.policies import access
 from switchgear.pricing.price import Price
 from switchgear.providers.catalogue import PROVIDERS
 from switchgear.routing import table
+from switchgear.routing.strategies import STRATEGIES
 from switchgear.routing.table import ModelEntry
 from switchgear.store import objects
 
@@ -34,6 +35,8 @@ class Models:
         for deployment in entry.deployments:
             if deployment.provider not in providers:
                 raise UserError(f"there is no provider {deployment.provider!r}", "list them: switchgear provider list")
+        if entry.strategy not in STRATEGIES:
+            raise UserError(f"{entry.strategy[:64]!r} is no strategy", f"known: {', '.join(STRATEGIES)}")
         now = self._control.clock.wall_ms()
         await self._control.write(lambda c: objects.put_object(c, "model", entry.name, msgspec.json.encode(entry), now))
         await self._control.audit(actor, "model.add", entry.name)

@@ -15,8 +15,9 @@ from switchgear.policies import access
 from switchgear.pricing.catalog import Catalog, Load
 from switchgear.pricing.price import Meterer, per_mtok
 from switchgear.replica.entries import KeyEntry, Snapshot
-from switchgear.routing import table
+from switchgear.routing import strategies, table
 from switchgear.routing.frozen import FrozenModels, frozen_models
+from switchgear.routing.strategies import Order
 from switchgear.routing.table import Candidate, Route
 
 PLAN_MS = 60_000
@@ -45,6 +46,8 @@ class Plan(msgspec.Struct, frozen=True):
     route: Route | None
     targets: tuple[Target, ...]
     problem: Problem | None
+    order: Order | None = None
+    """Orders the targets for each request; None where they are asked as they stand."""
 
 
 class Planner:
@@ -144,15 +147,16 @@ class Planner:
         if snapshot.unpriced == "refuse_all" and any(target.meterer is None for target in targets):
             text = f"the model {route.model[:128]!r} has no known price; an admin can set one"
             return Plan(now_ms, None, (), Problem(problems.MODEL_UNPRICED, text, "model"))
-        return Plan(now_ms, route, targets, None)
+        return Plan(now_ms, route, targets, None, strategies.order_of(route.strategy, route.candidates))
 
     def plan_one(self, snapshot: Snapshot, route: Route, now_ms: int) -> Plan:
-        """Return the plan for a route that no model's name leads to."""
+        """Return the plan for a route that no model's name leads to: its first target is asked, and no other."""
         self._take(snapshot)
         left = self._without_frozen(snapshot, route, now_ms) if snapshot.freezes else route
         if isinstance(left, Problem):
             return Plan(now_ms, None, (), left)
-        return self._priced(snapshot, left, now_ms)
+        plan = self._priced(snapshot, left, now_ms)
+        return msgspec.structs.replace(plan, order=strategies.first) if len(plan.targets) > 1 else plan
 
     def _without_frozen(self, snapshot: Snapshot, route: Route, now_ms: int) -> "Route | Problem":
         models = self._frozen_models(snapshot, now_ms)

@@ -3,6 +3,7 @@
 Each is a function of (services, context). `pipeline` says in which order they stand, and why.
 """
 
+import zlib
 from typing import Literal
 
 from switchgear.core import problems
@@ -13,8 +14,11 @@ from switchgear.edge import belongings, passthrough, paths, settle, standing, st
 from switchgear.edge.attribute import attribute
 from switchgear.edge.context import Halt, Outcome, RequestContext
 from switchgear.edge.course import Course
+from switchgear.edge.plan import Target
 from switchgear.edge.services import EdgeServices
 from switchgear.edge.transfer import Transfer
+from switchgear.routing import strategies
+from switchgear.routing.strategies import Occasion, Order
 
 _LEDGER_FULL = Problem(problems.LEDGER_UNAVAILABLE, "the ledger cannot record new requests; try again soon", None, 5)
 _NO_LINK = Problem(problems.OVERLOADED, "the inner gate is not ready; try again in a moment", None, 1)
@@ -108,18 +112,21 @@ def choose(services: EdgeServices, context: RequestContext) -> Problem | None:
         return _NO_LINK
     if not services.commit.is_recording:
         return _LEDGER_FULL
-    plan, request, client = context.plan, context.request, context.client
+    plan, client = context.plan, context.client
     assert plan is not None
     assert plan.route is not None
-    assert request is not None
-    targets = plan.targets
-    if request.operation == "passthrough":
-        targets = targets[:1]  # where the thing is, or the first; no second try
+    targets = plan.targets if plan.order is None else _arranged(context, plan.targets, plan.order)
     total_s = targets[0].candidate.timeouts.total_s
     if client.timeout_s is not None and client.timeout_s < total_s:
         total_s = client.timeout_s
     context.course = Course(targets, 0 if client.retry else plan.route.retries_max, total_s)
     return None
+
+
+def _arranged(context: RequestContext, targets: tuple[Target, ...], order: Order) -> tuple[Target, ...]:
+    occasion = Occasion(zlib.crc32(context.id.encode()), context.now_ms)
+    candidates = [target.candidate for target in targets]
+    return tuple(targets[position] for position in strategies.arrange(order, candidates, occasion))
 
 
 def translate_body(services: EdgeServices, context: RequestContext) -> Outcome:

@@ -60,6 +60,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     """The output limit of requests that set none."""
     drop: tuple[str, ...] = ()
     """Members of a request's body that are left out."""
+    strategy: str = "ordered"
+    """How the deployments of a tier are ordered (routing/strategies)."""
 
 
 class RouteTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +83,8 @@ class Candidate(msgspec.Struct, frozen=True):
     strict: bool = False
     max_tokens: int | None = None
     drop: tuple[str, ...] = ()
+    tier: int = 0
+    """Within its route, in which neighbours of one number are ordered by the strategy."""
 
     @property
     def credential_id(self) -> str:
@@ -108,6 +112,7 @@ class Route(msgspec.Struct, frozen=True):
     model: str
     candidates: tuple[Candidate, ...]
     retries_max: int
+    strategy: str = "ordered"
 
 
 def resolve(table: RouteTable, model: str) -> Route | None:
@@ -115,12 +120,13 @@ def resolve(table: RouteTable, model: str) -> Route | None:
     entry, found = _entry(table, model, 0)
     if entry is None:
         return None
-    candidates = list(_candidates(table, entry, found))
+    candidates = _candidates(table, entry, found, 0)
     for name in entry.fallback:
         target, target_found = _entry(table, pattern.carry(name, found), 0)
         if target is not None:
-            candidates.extend(_candidates(table, target, target_found))
-    return Route(model, tuple(candidates), entry.retries_max) if candidates else None
+            above = candidates[-1].tier + 1 if candidates else 0
+            candidates += _candidates(table, target, target_found, above)
+    return Route(model, tuple(candidates), entry.retries_max, entry.strategy) if candidates else None
 
 
 def trace(table: RouteTable, model: str) -> tuple[list[str], ModelEntry | None, tuple[str, ...]]:
@@ -166,8 +172,10 @@ def _matching(table: RouteTable, model: str) -> tuple[ModelEntry | None, tuple[s
     return best, best_found
 
 
-def _candidates(table: RouteTable, entry: ModelEntry, captured: tuple[str, ...]) -> list[Candidate]:
+def _candidates(table: RouteTable, entry: ModelEntry, captured: tuple[str, ...], above: int) -> list[Candidate]:
+    """Return where a model's requests can go. Its tiers are numbered from `above`."""
     found: list[Candidate] = []
+    tiers = sorted({deployment.tier for deployment in entry.deployments})
     for deployment in sorted(entry.deployments, key=lambda deployment: deployment.tier):
         provider = table.providers.get(deployment.provider)
         if provider is None:
@@ -184,6 +192,7 @@ def _candidates(table: RouteTable, entry: ModelEntry, captured: tuple[str, ...])
                 entry.strict,
                 entry.max_tokens,
                 entry.drop,
+                above + tiers.index(deployment.tier),
             )
             for credential in wanted
             if credential in provider.credentials

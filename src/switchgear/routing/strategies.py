@@ -1,0 +1,55 @@
+"""In which order the deployments of a model are asked, for each request anew. Level 1.
+
+A strategy orders one tier: a lower tier is always asked before a higher one. STRATEGIES has all; a configuration names
+one of them. An order changes nothing and remembers nothing, so it is tested with values alone.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from switchgear.routing.table import Candidate
+
+
+class Occasion(msgspec.Struct, frozen=True):
+    """What an order may go by, beside the deployments."""
+
+    seed: int
+    """A number of the request's own: it spreads requests, and the same request is ordered alike."""
+    now_ms: int
+
+
+Order = Callable[[Sequence[Candidate], Occasion], Sequence[int]]
+"""Gets the deployments of a tier as configured; returns their positions in the order in which they are asked. One that is left out
+is not asked."""
+
+
+def ordered(tier: Sequence[Candidate], occasion: Occasion) -> Sequence[int]:
+    """As configured."""
+    return range(len(tier))
+
+
+def first(tier: Sequence[Candidate], occasion: Occasion) -> Sequence[int]:
+    """The first alone: no second try. Of raw paths, which no configuration gives a strategy."""
+    return (0,)
+
+
+STRATEGIES: dict[str, Order] = {"ordered": ordered}
+DEFAULT = "ordered"
+
+
+def order_of(strategy: str, candidates: Sequence[Candidate]) -> Order | None:
+    """Return what orders them; None where nothing is to be decided per request. A strategy that this version does not know orders
+    nothing: another version wrote the routes."""
+    order = STRATEGIES.get(strategy, ordered)
+    return None if order is ordered or len(candidates) < 2 else order
+
+
+def arrange(order: Order, candidates: Sequence[Candidate], occasion: Occasion) -> list[int]:
+    """Return the positions of candidates in the order in which they are asked, tier by tier."""
+    positions: list[int] = []
+    for _, group in itertools.groupby(range(len(candidates)), lambda position: candidates[position].tier):
+        tier = list(group)
+        positions += [tier[place] for place in order([candidates[position] for position in tier], occasion)]
+    return positions
