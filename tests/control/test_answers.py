@@ -3,11 +3,11 @@
 import msgspec
 
 from switchgear.control import openapi
-from switchgear.control.answers import ANSWERS, Key, Sums
+from switchgear.control.answers import ANSWERS, Key, SumsRow
 from switchgear.control.key_routes import _key
 from switchgear.control.routes import ROUTES
 from switchgear.store.objects import KeyRow
-from switchgear.store.tables import SUMS
+from switchgear.store.sums import SUMS
 
 
 def test_every_answer_is_described_and_nothing_else():
@@ -21,7 +21,7 @@ def test_every_answer_is_described_and_nothing_else():
 
 
 def test_sums_are_those_of_the_store():
-    assert {field.name for field in msgspec.structs.fields(Sums)} == {"group", "cost_usd", *SUMS}
+    assert {field.name for field in msgspec.structs.fields(SumsRow)} == {"group", "cost_usd", *SUMS}
 
 
 def test_a_key_is_what_is_described_and_no_field_more():

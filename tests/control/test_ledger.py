@@ -1,5 +1,5 @@
 from switchgear.store import ledger_rows
-from switchgear.store.tables import SUMS
+from switchgear.store.sums import Sums
 
 HOUR_MS = 3_600_000
 
@@ -17,7 +17,7 @@ def test_an_empty_ledger_adds_up(desk):
 
 def test_a_sum_without_a_record_is_a_difference(desk):
     name = (5, "k", "app", "", "", "", "fast", "gpt-x", "openai", "openai/default")
-    desk.store.write(lambda c: ledger_rows.add_usage(c, {name: [1] * len(SUMS)})).result()
+    desk.store.write(lambda c: ledger_rows.add_usage(c, {name: Sums(requests=1)})).result()
     verdict = desk.run(lambda: desk.services.ledger.verify(0, 10))
     assert verdict.requests == 0 and verdict.differences
 

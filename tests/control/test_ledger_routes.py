@@ -1,5 +1,5 @@
 from switchgear.control.ledger_routes import _usage, record_time
-from switchgear.store.tables import SUMS
+from switchgear.store.sums import SUMS
 
 
 def test_sums_and_groups():

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from switchgear.control import metrics
 from switchgear.control.refusals import Refusal
 from switchgear.control.traffic import SERIES_MAX, STATUSES_MAX, Traffic
+from switchgear.store.sums import Sums
 from switchgear.testing.clock import FakeClock
 from switchgear.wire.records import Counters
 
@@ -22,15 +23,7 @@ STATUS = {
     "faults": {"edge": 13, "vault": 14, "control": 15},
     "double_entry": {"checked": 9, "unspooled": 10, "repeated": 11, "contradicted": 12},
 }
-SUMS = {
-    "requests": 3,
-    "errors": 1,
-    "attempts": 4,
-    "input_tokens": 5,
-    "output_tokens": 6,
-    "cost_nanousd": 1_500_000_000,
-    "unpriced_requests": 0,
-}
+SUMS = Sums(requests=3, errors=1, attempts=4, input_tokens=5, output_tokens=6, cost_nanousd=1_500_000_000)
 DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
 
 

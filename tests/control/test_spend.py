@@ -15,7 +15,7 @@ from switchgear.replica.reader import ReplicaReader
 from switchgear.store import ledger_rows, objects
 from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.database import Store
-from switchgear.store.tables import SUMS
+from switchgear.store.sums import SUMS, Sums
 
 HOUR_MS = 3_600_000
 NOW_MS = 20_000 * 24 * HOUR_MS + 5 * HOUR_MS
@@ -53,7 +53,7 @@ def board(tmp_path, monkeypatch):
 
 def use(store, key_id, model, hour):
     name = (hour, key_id, key_id, "", "", "", model, model, "p", "p/c")
-    store.write(lambda c: ledger_rows.add_usage(c, {name: [2] * len(SUMS)})).result()
+    store.write(lambda c: ledger_rows.add_usage(c, {name: Sums(*[2] * len(SUMS))})).result()
 
 
 def run(board, *steps):

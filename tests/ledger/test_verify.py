@@ -3,7 +3,8 @@
 from switchgear.ledger import verify
 from switchgear.ledger.record import Record
 from switchgear.store.ledger_rows import SpoolRow
-from switchgear.store.tables import DIMENSIONS, SUMS
+from switchgear.store.sums import Sums
+from switchgear.store.tables import DIMENSIONS
 
 
 def record(number, cost=100, **more):
@@ -28,11 +29,11 @@ def record(number, cost=100, **more):
 
 
 def booked(**changes):
-    values = dict.fromkeys(SUMS, 0) | {
+    values = {
         "requests": 2, "input_tokens": 20, "output_tokens": 10, "cost_nanousd": 200, "list_cost_nanousd": 200, **changes
     }  # fmt: skip
     where = {"hour": 5, "key_id": "k", "key_name": "bot", "model": "m"}
-    return tuple(where.get(name, "") for name in DIMENSIONS), [values[name] for name in SUMS]
+    return tuple(where.get(name, "") for name in DIMENSIONS), Sums(**values)
 
 
 def test_L5_sums_that_follow_from_the_records_hold():

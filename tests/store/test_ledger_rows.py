@@ -5,7 +5,7 @@ from sqlalchemy.exc import IntegrityError
 
 from switchgear.store import ledger_rows
 from switchgear.store.ledger_rows import LogFilter, SpoolRow
-from switchgear.store.tables import SUMS
+from switchgear.store.sums import SUMS, Sums
 
 
 def row(number, **more):
@@ -62,7 +62,7 @@ def test_sums_add_up_and_group(store):
     def key(hour, model):
         return (hour, "k", "bot", "t", "", "", model, model, "p", "p/c")
 
-    ones = [1] * len(SUMS)
+    ones = Sums(*[1] * len(SUMS))
     for _ in range(3):
         store.write(
             lambda c: ledger_rows.add_usage(c, {key(48, "a"): ones, key(49, "a"): ones, key(72, "b"): ones})
@@ -76,7 +76,7 @@ def test_sums_add_up_and_group(store):
 
 
 def test_spend_is_summed_by_key_and_model(store):
-    ones = [1] * len(SUMS)
+    ones = Sums(*[1] * len(SUMS))
     for key_id, hour, model in (("a", 48, "m"), ("a", 50, "m"), ("a", 50, "n"), ("b", 50, "m"), ("a", 72, "m")):
         name = (hour, key_id, key_id, "t", "", "", model, model, "p", "p/c")
         store.write(lambda c, name=name: ledger_rows.add_usage(c, {name: ones})).result()
@@ -118,9 +118,7 @@ def test_requests_are_listed_under_each_provider_they_tried(store):
 
 
 def test_places_of_attempts_are_summed_by_attempt(store):
-    here, before = [0] * len(SUMS), [0] * len(SUMS)
-    here[SUMS.index("requests")] = here[SUMS.index("attempts")] = 5
-    before[SUMS.index("attempts")] = before[SUMS.index("failed_attempts")] = 10
+    here, before = Sums(requests=5, attempts=5), Sums(attempts=10, failed_attempts=10)
 
     def key(provider):
         return (48, "k", "bot", "t", "", "", "m", "m", provider, f"{provider}/c")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from switchgear.store import ledger_rows, rollups
 from switchgear.store.rollups import LEVELS, Part, plan
-from switchgear.store.tables import SUMS
+from switchgear.store.sums import SUMS, Sums
 
 
 @given(
@@ -45,7 +45,7 @@ def sums_of(rng, hours, count):
         name = (
             rng.choice(hours), f"k{key}", f"key-{key}", f"t{key % 2}", "", "", f"m{model}", f"u{model}", f"p{place}", f"p{place}/c",
         )  # fmt: skip
-        found[name] = [rng.randrange(9) + 1 for _ in SUMS]
+        found[name] = Sums(*(rng.randrange(9) + 1 for _ in SUMS))
     return found
 
 

@@ -336,7 +336,7 @@ def status(
         "prices": publication.price_snapshot,
         "refused": refused,
         "providers": {
-            name: {"attempts": sums["attempts"], "errors": sums["errors"]}
+            name: {"attempts": sums.attempts, "errors": sums.errors}
             for name, sums in traffic.providers.items()
             if name != NO_PROVIDER
         },

@@ -24,7 +24,7 @@ from switchgear.bench.processes import Nginx, gateway_pids, start_gateway
 from switchgear.store import ledger_rows, rollups, tables
 from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.database import Store
-from switchgear.store.tables import SUMS
+from switchgear.store.sums import SUMS
 from switchgear.testing.gateway import GatewayProcess, ProviderProcess, free_port
 
 WORKERS = 2

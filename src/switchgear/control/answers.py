@@ -16,6 +16,7 @@ from switchgear.courier.verbs import CourierStatus
 from switchgear.detect.finding import Finding
 from switchgear.ledger import record, verify
 from switchgear.store.objects import TokenRow
+from switchgear.store.sums import Sums
 from switchgear.vault.verbs import Metadata, TestResult
 
 
@@ -146,31 +147,18 @@ class Keys(msgspec.Struct):
     keys: list[Key]
 
 
-class Sums(msgspec.Struct, kw_only=True):
+class SumsRow(Sums, kw_only=True):
     """Sums of requests; `group` has the value of each dimension that was asked for."""
 
     group: dict[str, str | None]
-    requests: int
-    attempts: int
-    errors: int
-    input_tokens: int
-    cache_read_tokens: int
-    cache_write_tokens: int
-    output_tokens: int
-    reasoning_tokens: int
-    cost_nanousd: int
-    list_cost_nanousd: int
-    unpriced_requests: int
-    estimated_requests: int
-    failed_attempts: int
     cost_usd: str
 
 
 class Usage(msgspec.Struct):
     """Rows by dimension, and their total."""
 
-    rows: list[Sums]
-    total: Sums
+    rows: list[SumsRow]
+    total: SumsRow
 
 
 class Log(msgspec.Struct):

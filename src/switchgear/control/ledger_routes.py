@@ -17,7 +17,7 @@ from switchgear.ledger import record
 from switchgear.ledger.record import Record
 from switchgear.store import ledger_rows, objects
 from switchgear.store.ledger_rows import LogFilter
-from switchgear.store.tables import SUMS
+from switchgear.store.sums import SUMS
 
 PAGE = 1_000
 SCANNED_MAX = 200_000

@@ -14,7 +14,7 @@ from switchgear.control.traffic import Histogram, Traffic
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 TRAFFIC = (
-    # Name, position in store.tables.SUMS, divisor, help.
+    # Name, field of store.sums.Sums, divisor, help.
     ("switchgear_requests", "requests", 1, "Requests in the ledger."),
     ("switchgear_attempts", "attempts", 1, "Attempts at a provider."),
     ("switchgear_errors", "errors", 1, "Attempts that failed at a provider; `none`: requests that were refused."),
@@ -122,7 +122,7 @@ class Collector:
         for name, column, divisor, text in TRAFFIC:
             counter = CounterMetricFamily(name, text, labels=["provider"])
             for provider, sums in sorted(traffic.items()):
-                counter.add_metric([provider], sums[column] / divisor)
+                counter.add_metric([provider], getattr(sums, column) / divisor)
             yield counter
         yield from self._requests()
 

@@ -8,12 +8,13 @@ Filled in the store's writer thread, read in the loop: every read works on a cop
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from switchgear.core.clock import Clock
 from switchgear.ledger.absorb import Batch
-from switchgear.store.tables import DIMENSIONS, SUMS
+from switchgear.store.sums import Sums
+from switchgear.store.tables import DIMENSIONS
 from switchgear.wire.records import Counters
 
 SERIES_MAX = 100
@@ -27,7 +28,6 @@ WINDOW_S = 60.0
 PROVIDER = DIMENSIONS.index("provider")
 NO_PROVIDER = "none"
 """What is counted of requests that were refused before a provider was chosen."""
-_FAILED, _ERRORS = SUMS.index("failed_attempts"), SUMS.index("errors")
 PROVIDERS_MAX = 256
 """Names in spools are not believed: metrics must not grow with what a compromised edge invents."""
 
@@ -82,7 +82,7 @@ class Traffic:
         """`reasons`: the codes that a refusal may have; any other is "other"."""
         self._reasons = reasons
         self._clock = clock
-        self._providers: dict[str, dict[str, int]] = {}
+        self._providers: dict[str, Sums] = {}
         self._series: dict[tuple[str, str], Series] = {}
         self._refused: dict[str, int] = {}
         self._recent: deque[tuple[float, Mapping[str, int]]] = deque()
@@ -96,16 +96,15 @@ class Traffic:
         self.settled(batch.timings)
         self.counted(batch.spool, batch.counters)
 
-    def _add_sums(self, booked: Mapping[tuple[Any, ...], Sequence[int]]) -> None:
+    def _add_sums(self, booked: Mapping[tuple[Any, ...], Sums]) -> None:
         for dimensions, values in booked.items():
             name = dimensions[PROVIDER] or NO_PROVIDER
             if name not in self._providers and len(self._providers) >= PROVIDERS_MAX:
                 name = "(others)"
-            sums = self._providers.setdefault(name, dict.fromkeys(SUMS, 0))
-            for column, value in zip(SUMS, values, strict=True):
-                sums[column] += value
+            sums = self._providers.setdefault(name, Sums())
+            sums.add(values)
             if name != NO_PROVIDER:
-                sums["errors"] += values[_FAILED] - values[_ERRORS]  # of the attempts there, whatever came after them
+                sums.errors += values.failed_attempts - values.errors  # of the attempts there, whatever came after them
 
     def settled(self, timings: Iterable[tuple[str, str, int, int, int | None]]) -> None:
         """Count settled requests: (provider, model, status, latency, time to the first token in ms)."""
@@ -146,8 +145,8 @@ class Traffic:
         return dict(self._refused)
 
     @property
-    def providers(self) -> dict[str, dict[str, int]]:
-        """tables.SUMS by provider."""
+    def providers(self) -> dict[str, Sums]:
+        """By provider."""
         return dict(self._providers)
 
     def connections(self, spools: Collection[str]) -> int:

@@ -21,16 +21,16 @@ from switchgear.core.text import clean
 from switchgear.core.usage import TOKENS_MAX, TokenUsage
 from switchgear.dialects.references import KEPT_MAX, is_id, is_stored_answer
 from switchgear.ledger import build, journal, tidy
-from switchgear.ledger.build import FindPrice, OpenRequest
+from switchgear.ledger.build import Ending, FindPrice, OpenRequest
 from switchgear.ledger.claims import Claim, claims_of
-from switchgear.ledger.record import Error, Record, Tokens, encode
+from switchgear.ledger.record import Error, Record, encode
 from switchgear.pricing.price import Meterer, Price, cost
 from switchgear.replica.entries import STORED_MS, Stored, scope_of
 from switchgear.spool import files
 from switchgear.spool.reader import Entry, Position, SpoolReader
 from switchgear.store import ledger_rows
 from switchgear.store.ledger_rows import SpoolRow
-from switchgear.store.tables import SUMS
+from switchgear.store.sums import Sums
 from switchgear.wire import records
 from switchgear.wire.records import Kind
 
@@ -71,7 +71,7 @@ class Finding(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Try(msgspec.Struct, frozen=True):
+class Try(msgspec.Struct, frozen=True, kw_only=True):
     """An attempt before a request's last one, as it is booked."""
 
     upstream_model: str
@@ -92,7 +92,7 @@ class Batch:
         self.spool = spool
         self._is_known = is_known
         self.rows: list[tuple[Any, ...]] = []
-        self.sums: dict[tuple[Any, ...], list[int]] = {}
+        self.sums: dict[tuple[Any, ...], Sums] = {}
         self.findings: list[Finding] = []
         self.attempts: dict[str, Claim | None] = {}
         """The attempts of requests that are settled: for the double entry. None: the edge died, nobody claims anything."""
@@ -113,14 +113,14 @@ class Batch:
         self,
         request_id: str,
         dimensions: tuple[str, ...],
+        row: bytes,
+        *,
         status: int,
         outcome: str,
         cost_nanousd: int | None,
         list_nanousd: int | None,
         latency_ms: int | None,
         usage: TokenUsage | None,
-        row: bytes,
-        *,
         attempts: int,
         failed: bool = False,
         count: int = 1,
@@ -159,43 +159,43 @@ class Batch:
         name = (hour, *dimensions)
         sums = self.sums.get(name)
         if sums is None:
-            sums = self.sums[name] = [0] * len(SUMS)
-        sums[0] += count
+            sums = self.sums[name] = Sums()
+        sums.requests += count
         if outcome != "ok":
-            sums[2] += count
+            sums.errors += count
         if estimated:
-            sums[11] += 1
+            sums.estimated_requests += 1
         if whole is None and (usage is not None or cost_nanousd is not None):
-            sums[10] += 1
+            sums.unpriced_requests += 1
         self._add_attempt(sums, attempts, failed, usage, cost_nanousd, list_nanousd)
         for one in before:
-            name = (hour, *dimensions[:6], one.upstream_model, one.provider, one.credential_id)
-            sums = self.sums.setdefault(name, [0] * len(SUMS))
+            name = (hour, *dimensions[:6], one.upstream_model, one.provider, one.deployment)
+            sums = self.sums.setdefault(name, Sums())
             self._add_attempt(sums, 1, one.failed, one.usage, one.cost_nanousd, one.list_nanousd)
             if one.provider != provider and (one.provider, request_id) not in self.tried[-len(before) :]:
                 self.tried.append((one.provider, request_id))
 
     @staticmethod
     def _add_attempt(
-        sums: list[int],
+        sums: Sums,
         attempts: int,
         failed: bool,
         usage: TokenUsage | None,
         cost_nanousd: int | None,
         list_nanousd: int | None,
     ) -> None:
-        sums[1] += attempts
+        sums.attempts += attempts
         if failed:
-            sums[12] += 1
+            sums.failed_attempts += 1
         if usage is not None:
-            sums[3] += usage.input_total
-            sums[4] += usage.cached_total
-            sums[5] += (usage.cache_write_5m or 0) + (usage.cache_write_1h or 0)
-            sums[6] += usage.output_total
-            sums[7] += usage.reasoning or 0
+            sums.input_tokens += usage.input_total
+            sums.cache_read_tokens += usage.cached_total
+            sums.cache_write_tokens += (usage.cache_write_5m or 0) + (usage.cache_write_1h or 0)
+            sums.output_tokens += usage.output_total
+            sums.reasoning_tokens += usage.reasoning or 0
         if cost_nanousd is not None:
-            sums[8] += cost_nanousd
-            sums[9] += list_nanousd or 0
+            sums.cost_nanousd += cost_nanousd
+            sums.list_cost_nanousd += list_nanousd or 0
 
     def forget_rows(self) -> None:
         """Keep the sums only."""
@@ -206,16 +206,16 @@ class Batch:
     def add_record(self, record: Record) -> None:
         """Add a record that is kept whole: a refusal, or a request whose edge died."""
         key, last = record.key, record.attempts[-1] if record.attempts else None
-        usage = _usage(record.tokens if last is None else last.tokens)
+        usage = record.tokens if last is None else last.tokens
         before = [
             Try(
-                one.upstream_model,
-                one.provider,
-                credential_id(one.provider, one.credential),
-                _usage(one.tokens),
-                one.cost_nanousd,
-                one.list_cost_nanousd,
-                build.is_failure(one.status, one.error),
+                upstream_model=one.upstream_model,
+                provider=one.provider,
+                deployment=one.deployment,
+                usage=one.tokens,
+                cost_nanousd=one.cost_nanousd,
+                list_nanousd=one.list_cost_nanousd,
+                failed=build.is_failure(one.status, one.error),
             )
             for one in record.attempts[:-1]
         ]
@@ -233,23 +233,19 @@ class Batch:
         self.add(
             record.id,
             dimensions,
-            record.status,
-            record.outcome,
-            record.cost_nanousd if last is None else last.cost_nanousd,
-            record.list_cost_nanousd if last is None else last.list_cost_nanousd,
-            record.latency_ms,
-            usage,
             encode(record),
+            status=record.status,
+            outcome=record.outcome,
+            cost_nanousd=record.cost_nanousd if last is None else last.cost_nanousd,
+            list_nanousd=record.list_cost_nanousd if last is None else last.list_cost_nanousd,
+            latency_ms=record.latency_ms,
+            usage=usage,
             attempts=1 if last is not None else 0,
             failed=last is not None and build.is_failure(last.status, last.error),
             count=record.count,
             estimated=record.cost_estimated,
             before=before,
         )
-
-
-def _usage(tokens: Tokens | None) -> TokenUsage | None:
-    return TokenUsage(**msgspec.structs.asdict(tokens)) if tokens is not None else None
 
 
 def _check_id(request_id: str) -> None:
@@ -624,13 +620,13 @@ class SpoolAbsorber:
         batch.add(
             settle.id,
             dimensions,
-            settle.status,
-            build.outcome_of(settle.outcome),
-            amount,
-            listed,
-            max(0, settle.latency_ms),
-            usage,
             row,
+            status=settle.status,
+            outcome=build.outcome_of(settle.outcome),
+            cost_nanousd=amount,
+            list_nanousd=listed,
+            latency_ms=max(0, settle.latency_ms),
+            usage=usage,
             attempts=1 if settle.attempts else 0,
             failed=bool(settle.attempts) and _is_failure(settle.attempts[-1]),
             estimated=build.estimate_reason(settle) is not None,
@@ -686,13 +682,13 @@ class SpoolAbsorber:
                 batch.findings.append(Finding(self.spool_id, self._done.segment, reason))
             found.append(
                 Try(
-                    place.upstream_model,
-                    place.provider,
-                    place.credential_id,
-                    usage,
-                    amount,
-                    listed,
-                    _is_failure(outcome),
+                    upstream_model=place.upstream_model,
+                    provider=place.provider,
+                    deployment=place.deployment,
+                    usage=usage,
+                    cost_nanousd=amount,
+                    list_nanousd=listed,
+                    failed=_is_failure(outcome),
                 )
             )
         return found
@@ -740,14 +736,8 @@ class SpoolAbsorber:
         tries = 1 + len(opened.attempts)
         dispatched = [n for n in range(1, tries + 1) if attempt_id(reserve.id, n) in evidence]
         if not dispatched:
-            return build.make(
-                opened,
-                None,
-                status=503,
-                outcome="not_sent",
-                cost_nanousd=0,
-                error=Error("interrupted", "the edge died before the request was sent"),
-            )
+            error = Error("interrupted", "the edge died before the request was sent")
+            return build.make(opened, None, Ending(status=503, outcome="not_sent", cost_nanousd=0, error=error))
         last = evidence[attempt_id(reserve.id, dispatched[-1])].done
         return self._interrupted(opened, last, dispatched, "the edge died")
 
@@ -774,9 +764,7 @@ class SpoolAbsorber:
         before = [self._orphaned_try(opened, number) for number in dispatched[:-1]]
         if computed is not None and computed.nanousd > COST_NANOUSD_MAX:
             computed = None
-        return build.make(
-            opened,
-            price,
+        ending = Ending(
             status=503,
             outcome="interrupted",
             tokens=usage,
@@ -787,6 +775,7 @@ class SpoolAbsorber:
             last=dispatched[-1],
             error=Error("interrupted", f"{why} before the answer was complete"),
         )
+        return build.make(opened, price, ending)
 
     def _orphaned_try(self, opened: OpenRequest, number: int) -> build.Part:
         """Return an attempt before the last one, of which only the journal tells: it may be charged unless it was refused."""

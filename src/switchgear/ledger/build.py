@@ -174,9 +174,7 @@ def settled(opened: OpenRequest, settle: records.Settle, find_price: FindPrice) 
     error = None
     if settle.error_code is not None:
         error = Error(settle.error_code[:64], (settle.error_message or "")[:TEXT_MAX])
-    return make(
-        opened,
-        price,
+    ending = Ending(
         status=settle.status,
         outcome=outcome_of(settle.outcome),
         tokens=usage,
@@ -198,6 +196,7 @@ def settled(opened: OpenRequest, settle: records.Settle, find_price: FindPrice) 
         price_id=place.price_id,
         upstream_ms=sum(o.end_ms - o.start_ms for o in settle.attempts) if settle.attempts else None,
     )
+    return make(opened, price, ending)
 
 
 def priced_place(opened: OpenRequest, settle: records.Settle) -> records.Place | records.Attempt:
@@ -283,7 +282,7 @@ def _tool(text: str | None) -> Client | None:
 def _tokens(usage: TokenUsage | None) -> Tokens | None:
     if usage is None:
         return None
-    return Tokens(*msgspec.structs.astuple(usage))
+    return Tokens(**msgspec.structs.asdict(usage))
 
 
 def _unit_price(line: cost_of.CostLine) -> str:
@@ -309,18 +308,18 @@ def _attempt(
     if outcome is not None:
         timings = Timings(outcome.start_ms, outcome.first_byte_ms, outcome.end_ms, outcome.connect_ms)
     return Attempt(
-        attempt_id(opened.reserve.id, number),
-        place.provider,
-        deployment_id(place.provider, place.upstream_model, place.credential),
-        place.credential,
-        place.upstream_model,
-        outcome.status if outcome is not None else None,
-        timings,
-        _tokens(usage),
-        amount,
-        outcome.upstream_request_id if outcome is not None else None,
-        outcome.error if outcome is not None else None,
-        listed,
+        id=attempt_id(opened.reserve.id, number),
+        provider=place.provider,
+        deployment=place.deployment,
+        credential=place.credential,
+        upstream_model=place.upstream_model,
+        status=outcome.status if outcome is not None else None,
+        timings=timings,
+        tokens=_tokens(usage),
+        cost_nanousd=amount,
+        upstream_request_id=outcome.upstream_request_id if outcome is not None else None,
+        error=outcome.error if outcome is not None else None,
+        list_cost_nanousd=listed,
     )
 
 
@@ -342,48 +341,53 @@ def _end_user(who: records.Who, reserve: records.Reserve) -> EndUser | None:
     return EndUser(reserve.end_user, "body.user") if reserve.end_user is not None else None
 
 
-def make(
-    opened: OpenRequest,
-    price: Price | None,
-    *,
-    status: int,
-    outcome: Outcome,
-    cost_nanousd: int | None,
-    tokens: TokenUsage | None = None,
-    computed: Cost | None = None,
-    estimate_reason: str | None = None,
-    before: Sequence[Part] = (),
-    last: int | None = None,
-    last_outcome: records.AttemptOutcome | None = None,
-    finish_reason: str | None = None,
-    response_id: str | None = None,
-    service_tier: str | None = None,
-    bytes_out: int = 0,
-    latency_ms: int | None = None,
-    ttft_ms: int | None = None,
-    upstream_ms: int | None = None,
-    error: Error | None = None,
-    dropped: list[str] | None = None,
-    units: dict[str, int] | None = None,
-    price_id: str | None = None,
-) -> Record:
-    """Build a record. Tokens, price and cost are the last attempt's (`last` is its number, None when nothing was sent); `before`
-    are the attempts before it. The record's tokens and cost are the sums of all."""
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """How a request ended. Tokens, cost and outcome are the last attempt's."""
+
+    status: int
+    outcome: Outcome
+    cost_nanousd: int | None
+    """None where it is not known."""
+    tokens: TokenUsage | None = None
+    computed: Cost | None = None
+    estimate_reason: str | None = None
+    before: Sequence[Part] = ()
+    """The attempts before the last one."""
+    last: int | None = None
+    """The last attempt's number; None when nothing was sent."""
+    last_outcome: records.AttemptOutcome | None = None
+    finish_reason: str | None = None
+    response_id: str | None = None
+    service_tier: str | None = None
+    bytes_out: int = 0
+    latency_ms: int | None = None
+    ttft_ms: int | None = None
+    upstream_ms: int | None = None
+    error: Error | None = None
+    dropped: list[str] | None = None
+    units: dict[str, int] | None = None
+    price_id: str | None = None
+    """Instead of that of the last attempt's place."""
+
+
+def make(opened: OpenRequest, price: Price | None, end: Ending) -> Record:
+    """Build a record; its tokens and cost are the sums of all attempts. `price` is the last attempt's."""
     reserve, who, first = opened.reserve, opened.who, opened.place
     place = last_place(opened)
-    listed = computed.list_nanousd if computed is not None else cost_nanousd
-    attempts = [part.attempt for part in before]
-    if last is not None:
-        attempts.append(_attempt(opened, last, last_outcome, tokens, cost_nanousd, listed))
-    for part in before:
+    cost_nanousd = end.cost_nanousd
+    listed = end.computed.list_nanousd if end.computed is not None else cost_nanousd
+    attempts = [part.attempt for part in end.before]
+    if end.last is not None:
+        attempts.append(_attempt(opened, end.last, end.last_outcome, end.tokens, cost_nanousd, listed))
+    for part in end.before:
         known = part.computed
         if part.usage is not None:
             cost_nanousd = None if known is None or cost_nanousd is None else cost_nanousd + known.nanousd
             listed = None if known is None or listed is None else listed + known.list_nanousd
-    tokens = _sum([usage for usage in (*(part.usage for part in before), tokens) if usage is not None])
+    tokens = _sum([usage for usage in (*(part.usage for part in end.before), end.tokens) if usage is not None])
     lines = [
         CostLine(line.meter, line.quantity, line.unit, _unit_price(line), line.cost_nanousd)
-        for found in (*(part.computed for part in before), computed)
+        for found in (*(part.computed for part in end.before), end.computed)
         if found is not None
         for line in found.lines
     ]
@@ -411,31 +415,31 @@ def make(
         provider=place.provider,
         deployment=deployment_id(place.provider, place.upstream_model, place.credential),
         credential=place.credential,
-        service_tier=service_tier,
+        service_tier=end.service_tier,
         attempts=attempts,
-        status=status,
-        outcome=outcome,
-        finish_reason=finish_reason,
-        response_id=response_id,
+        status=end.status,
+        outcome=end.outcome,
+        finish_reason=end.finish_reason,
+        response_id=end.response_id,
         stream=reserve.stream,
-        dropped=[text[:128] for text in dropped[:32]] if dropped else [],
+        dropped=[text[:128] for text in end.dropped[:32]] if end.dropped else [],
         client_retry=who.client_retry,
         tokens=_tokens(tokens),
-        units=units,
+        units=end.units,
         cost_lines=lines,
         list_cost_nanousd=listed,
         cost_nanousd=cost_nanousd,
-        cost_estimated=estimate_reason is not None,
-        estimate_reason=estimate_reason[:TEXT_MAX] if estimate_reason is not None else None,
+        cost_estimated=end.estimate_reason is not None,
+        estimate_reason=end.estimate_reason[:TEXT_MAX] if end.estimate_reason is not None else None,
         price_source=price.source if price is not None else None,
-        price_version=price_id if price_id is not None else place.price_id,
+        price_version=end.price_id if end.price_id is not None else place.price_id,
         reserved_nanousd=reserve.expect_nanousd,
         bytes_in=max(0, reserve.bytes_in),
-        bytes_out=bytes_out,
-        latency_ms=latency_ms,
-        ttft_ms=ttft_ms,
-        upstream_ms=upstream_ms,
-        error=error,
+        bytes_out=end.bytes_out,
+        latency_ms=end.latency_ms,
+        ttft_ms=end.ttft_ms,
+        upstream_ms=end.upstream_ms,
+        error=end.error,
         key_version=who.key_version,
         gateway_version=__version__,
     )

@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from switchgear.core.usage import TokenUsage
+
 Outcome = Literal["ok", "denied", "client_error", "upstream_error", "timeout", "client_gone", "interrupted", "not_sent"]
 
 
@@ -31,24 +33,8 @@ class Client(msgspec.Struct, frozen=True):
     version: str | None
 
 
-class Tokens(msgspec.Struct, frozen=True):
-    """Token counts; null = not reported."""
-
-    input: int | None = None
-    cache_read: int | None = None
-    cache_write_5m: int | None = None
-    cache_write_1h: int | None = None
-    output: int | None = None
-    reasoning: int | None = None
-    audio_in: int | None = None
-    audio_out: int | None = None
-    image: int | None = None
-    image_in: int | None = None
-    audio_cached: int | None = None
-    image_cached: int | None = None
-    video_in: int | None = None
-    video_out: int | None = None
-    citation: int | None = None
+class Tokens(TokenUsage, frozen=True, kw_only=True, array_like=False):
+    """Token counts by name; null = not reported. (A spool has them by position.)"""
 
 
 class CostLine(msgspec.Struct, frozen=True):

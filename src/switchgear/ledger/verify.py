@@ -8,7 +8,8 @@ import msgspec
 from switchgear.ledger.absorb import Batch
 from switchgear.ledger.record import Record
 from switchgear.store.ledger_rows import SpoolRow
-from switchgear.store.tables import DIMENSIONS, SUMS
+from switchgear.store.sums import SUMS, Sums
+from switchgear.store.tables import DIMENSIONS
 
 DIFFERENCES_MAX = 100
 
@@ -66,22 +67,22 @@ class Adder:
         self._batch.forget_rows()
         self.requests += 1
 
-    def compare(self, booked: Iterable[tuple[tuple[Any, ...], list[int]]]) -> list[Difference]:
-        """Compare with the booked sums: (DIMENSIONS in order, SUMS in order)."""
+    def compare(self, booked: Iterable[tuple[tuple[Any, ...], Sums]]) -> list[Difference]:
+        """Compare with the booked sums; DIMENSIONS in order."""
         left = dict(self._batch.sums)
         found = []
         for dimensions, values in booked:
-            counted = left.pop(dimensions, [0] * len(SUMS))
-            if list(values) != counted:
-                found.append(_difference(dimensions, list(values), counted))
-        found += [_difference(dimensions, [0] * len(SUMS), counted) for dimensions, counted in left.items()]
+            counted = left.pop(dimensions, Sums())
+            if values != counted:
+                found.append(_difference(dimensions, values, counted))
+        found += [_difference(dimensions, Sums(), counted) for dimensions, counted in left.items()]
         return found[:DIFFERENCES_MAX]
 
 
-def _difference(dimensions: tuple[Any, ...], booked: list[int], counted: list[int]) -> Difference:
-    differing = [at for at, pair in enumerate(zip(booked, counted, strict=True)) if pair[0] != pair[1]]
+def _difference(dimensions: tuple[Any, ...], booked: Sums, counted: Sums) -> Difference:
+    differing = [name for name in SUMS if getattr(booked, name) != getattr(counted, name)]
     where = {name: value for name, value in zip(DIMENSIONS, dimensions, strict=True) if value}
-    return Difference(where, {SUMS[at]: booked[at] for at in differing}, {SUMS[at]: counted[at] for at in differing})
+    return Difference(where, *({name: getattr(sums, name) for name in differing} for sums in (booked, counted)))
 
 
 def gaps(spools: dict[str, SpoolRow]) -> list[Gap]:

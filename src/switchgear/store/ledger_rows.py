@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, Connection, case, delete, func, select
 from switchgear.core.ids import credential_id, parts_of_deployment
 from switchgear.store import rollups, tables
 from switchgear.store.backend import backend_of
-from switchgear.store.tables import DIMENSIONS, SUMS, requests, usage
+from switchgear.store.sums import SUMS, Sums
+from switchgear.store.tables import DIMENSIONS, requests, usage
 
 REQUEST_COLUMNS = tuple(column.name for column in requests.columns)
 
@@ -72,11 +73,14 @@ def rows_of(connection: Connection, ids: Iterable[str]) -> dict[str, bytes]:
     return {found.id: bytes(found.record) for found in connection.execute(query)}
 
 
-def add_usage(connection: Connection, sums: dict[tuple[Any, ...], list[int]]) -> None:
-    """Add to the usage sums; keys are DIMENSIONS in order, values SUMS in order."""
+def add_usage(connection: Connection, sums: dict[tuple[Any, ...], Sums]) -> None:
+    """Add to the usage sums; keys are DIMENSIONS in order."""
     if not sums:
         return
-    rows = [dict(zip((*DIMENSIONS, *SUMS), (*dimensions, *values), strict=True)) for dimensions, values in sums.items()]
+    rows = [
+        dict(zip((*DIMENSIONS, *SUMS), (*dimensions, *msgspec.structs.astuple(values)), strict=True))
+        for dimensions, values in sums.items()
+    ]
     statement = backend_of(connection).upsert(usage)
     statement = statement.on_conflict_do_update(
         index_elements=[usage.c[name] for name in DIMENSIONS],
@@ -105,12 +109,12 @@ def every_record(connection: Connection, since_id: str, until_id: str) -> Iterab
         yield bytes(row.record)
 
 
-def every_sum(connection: Connection, since_hour: int, until_hour: int) -> Iterable[tuple[tuple[Any, ...], list[int]]]:
-    """Read the sums of a time: (DIMENSIONS in order, SUMS in order)."""
+def every_sum(connection: Connection, since_hour: int, until_hour: int) -> Iterable[tuple[tuple[Any, ...], Sums]]:
+    """Read the sums of a time; DIMENSIONS in order."""
     query = select(usage).where(usage.c.hour >= since_hour, usage.c.hour < until_hour)
     for row in connection.execute(query.execution_options(yield_per=1_000)):
         found = row._mapping
-        yield tuple(found[name] for name in DIMENSIONS), [int(found[name]) for name in SUMS]
+        yield tuple(found[name] for name in DIMENSIONS), Sums(*(int(found[name]) for name in SUMS))
 
 
 def put_spool_row(connection: Connection, spool_id: str, row: SpoolRow) -> None:

@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Table, delete, func, insert, literal, select
 
 from switchgear.store import tables
 from switchgear.store.backend import backend_of
-from switchgear.store.tables import DIMENSIONS, SUMS, rollups, usage
+from switchgear.store.sums import SUMS, Sums
+from switchgear.store.tables import DIMENSIONS, rollups, usage
 
 HOURS = 24
 BLOCK = 8
@@ -141,12 +142,12 @@ def _roll(connection: Connection, level: str, begin: int, end: int, dimensions: 
     connection.execute(insert(rollups).from_select(["level", "start", *DIMENSIONS[1:], *SUMS], query))
 
 
-def add_late(connection: Connection, sums: dict[tuple[Any, ...], list[int]]) -> None:
+def add_late(connection: Connection, sums: dict[tuple[Any, ...], Sums]) -> None:
     """Add to the sums of days and blocks what is told of hours that were rolled up already."""
     if not sums:
         return
     rolled = rolled_until(connection)
-    late: dict[tuple[Any, ...], list[int]] = {}
+    late: dict[tuple[Any, ...], Sums] = {}
     for (hour, *rest), values in sums.items():
         if hour >= rolled:
             continue
@@ -155,9 +156,7 @@ def add_late(connection: Connection, sums: dict[tuple[Any, ...], list[int]]) -> 
             if start + size > rolled:
                 continue
             kept = [value if column in dimensions else "" for column, value in zip(DIMENSIONS[1:], rest, strict=True)]
-            known = late.setdefault((name, start, *kept), [0] * len(SUMS))
-            for at, value in enumerate(values):
-                known[at] += value
+            late.setdefault((name, start, *kept), Sums()).add(values)
     if not late:
         return
     names = ("level", "start", *DIMENSIONS[1:])
@@ -166,5 +165,8 @@ def add_late(connection: Connection, sums: dict[tuple[Any, ...], list[int]]) -> 
         index_elements=[rollups.c[name] for name in names],
         set_={name: rollups.c[name] + upsert.excluded[name] for name in SUMS},
     )
-    rows = [dict(zip((*names, *SUMS), (*key, *values), strict=True)) for key, values in late.items()]
+    rows = [
+        dict(zip((*names, *SUMS), (*key, *msgspec.structs.astuple(values)), strict=True))
+        for key, values in late.items()
+    ]
     connection.execute(statement, rows)

@@ -2,6 +2,7 @@
 
 from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, Table, Text
 
+from switchgear.store.sums import SUMS
 from switchgear.store.types import bounded
 
 metadata = MetaData()
@@ -129,23 +130,6 @@ DIMENSIONS = (
     "provider",
     "credential_id",
 )
-SUMS = (
-    "requests",
-    "attempts",
-    "errors",
-    "input_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-    "cost_nanousd",
-    "list_cost_nanousd",
-    "unpriced_requests",
-    "estimated_requests",
-    "failed_attempts",
-)
-"""Requests, errors and what is counted in requests stand in the row of the last attempt's place; attempts, tokens and costs in
-the row of each attempt's own."""
 
 usage = Table(
     "usage",
