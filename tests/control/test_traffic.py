@@ -13,7 +13,8 @@ from switchgear.control.traffic import (
     Traffic,
 )
 from switchgear.ledger.absorb import Batch
-from switchgear.store.tables import DIMENSIONS, SUMS
+from switchgear.store.sums import SUMS, Sums
+from switchgear.store.tables import DIMENSIONS
 from switchgear.wire.records import Counters
 
 REASONS = frozenset({"invalid_api_key", "unknown_path"})
@@ -71,19 +72,18 @@ def test_connections_are_those_of_edges_that_live(clock):
 def test_a_batch_is_counted_by_provider_with_the_attempts_that_failed_there(clock):
     traffic = Traffic(REASONS, clock)
     batch = Batch(spool="edge-0")
-    sums = dict.fromkeys(SUMS, 0)
-    for provider, changes in (
-        ("up", {"requests": 1, "attempts": 2, "failed_attempts": 1}),  # the last attempt worked
-        ("", {"requests": 3, "errors": 3}),  # refused before a provider was chosen
+    for provider, sums in (
+        ("up", Sums(requests=1, attempts=2, failed_attempts=1)),  # the last attempt worked
+        ("", Sums(requests=3, errors=3)),  # refused before a provider was chosen
     ):
         dimensions = [provider if name == "provider" else "" for name in DIMENSIONS]
-        batch.sums[tuple(dimensions)] = list((sums | changes).values())
+        batch.sums[tuple(dimensions)] = sums
     batch.timings = [("up", "m", 200, 7, None)]
     batch.counters = [Counters(0, {"invalid_api_key": 2}, 5)]
     traffic.on_batch(batch)
     traffic.on_batch(batch)
-    assert traffic.providers["up"] == sums | {"requests": 2, "attempts": 4, "failed_attempts": 2, "errors": 2}
-    assert traffic.providers[NO_PROVIDER] == sums | {"requests": 6, "errors": 6}
+    assert traffic.providers["up"] == Sums(requests=2, attempts=4, failed_attempts=2, errors=2)
+    assert traffic.providers[NO_PROVIDER] == Sums(requests=6, errors=6)
     assert traffic.refused == {"invalid_api_key": 4} and traffic.connections({"edge-0"}) == 5
     assert traffic.series["up", "m"].statuses == {"200": 2}
 
@@ -92,7 +92,7 @@ def test_providers_that_somebody_invents_are_bounded(clock):
     traffic, batch = Traffic(REASONS, clock), Batch()
     for number in range(2 * PROVIDERS_MAX):
         dimensions = tuple(f"p{number}" if name == "provider" else "" for name in DIMENSIONS)
-        batch.sums[dimensions] = [1] * len(SUMS)
+        batch.sums[dimensions] = Sums(*[1] * len(SUMS))
     traffic.on_batch(batch)
     assert len(traffic.providers) == PROVIDERS_MAX + 1
-    assert sum(sums["requests"] for sums in traffic.providers.values()) == 2 * PROVIDERS_MAX
+    assert sum(sums.requests for sums in traffic.providers.values()) == 2 * PROVIDERS_MAX

@@ -99,6 +99,21 @@ def test_spool_positions_and_prices_are_kept(store):
     assert store.read(ledger_rows.quarantined).result() == [("s", 1, "bad")]
 
 
+def test_each_finding_of_a_segment_is_kept_once_and_not_without_end(store):
+    for reason in ("bad", "worse", "bad", "two\nlines"):
+        store.write(lambda c, r=reason: ledger_rows.put_quarantine(c, "s", 1, r, 1)).result()
+    store.write(lambda c: ledger_rows.put_quarantine(c, "s", 2, "other", 1)).result()
+    assert sorted(store.read(ledger_rows.quarantined).result()) == [
+        ("s", 1, "bad"),
+        ("s", 1, "two lines"),
+        ("s", 1, "worse"),
+        ("s", 2, "other"),
+    ]
+    for number in range(2 * ledger_rows.REASONS_MAX):
+        store.write(lambda c, n=number: ledger_rows.put_quarantine(c, "t", 1, str(n), 1)).result()
+    assert len(store.read(ledger_rows.quarantined).result()) == 4 + ledger_rows.REASONS_MAX
+
+
 def test_retention_drops_the_oldest_in_batches(store):
     store.write(lambda c: ledger_rows.add_requests(c, [row(n) for n in range(10)])).result()
     assert store.write(lambda c: ledger_rows.drop_before(c, f"{6:032x}", 4)).result() == 4

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import msgspec
@@ -29,6 +29,51 @@ FREE_MIN = 20
 FREE_SHARE = 10
 """Answers that cost nothing are told from FREE_MIN on, where they are one of FREE_SHARE."""
 EXAMPLES = 3
+SHOWN_S = 24 * 3_600.0
+"""How long an event is a problem in `status`; `ledger verify` and /metrics tell of it as long as the store stands."""
+EVENTS_MAX = 10
+UNSPOOLED = "reached a provider and no edge recorded them: an edge may be compromised"
+REPEATED = "were sent to a provider twice"
+CONTRADICTED = "are booked otherwise than the vault saw them: an edge may be compromised"
+FREE = (
+    "answers with status 2xx are booked as nothing: providers put errors under that status, or an edge is compromised"
+)
+UNSETTLED = "answers of providers ended and are not settled: their clients read slowly, or an edge is compromised"
+
+
+class Event(msgspec.Struct):
+    """Attempts of which the books tell something that should not be."""
+
+    told_s: float
+    attempts: dict[str, str]
+    """By id: what is wrong with each, where that is told one by one. One that was recorded later is taken out."""
+    what: str
+    names_reasons: bool = False
+
+    @property
+    def text(self) -> str:
+        """What is said of it."""
+        some = list(self.attempts.items())[:EXAMPLES]
+        shown = "; ".join(f"{name}: {why}" for name, why in some) if self.names_reasons else ""
+        shown = shown or f"e.g. {', '.join(name for name, _ in some)}"
+        return f"{len(self.attempts)} attempts {self.what} ({shown})"
+
+
+class Threshold:
+    """Something that is a problem while it is more than a share; told again each time that it doubled."""
+
+    def __init__(self) -> None:
+        self.problem: str | None = None
+        self._told = 0
+
+    def look(self, count: int, of: int, what: str) -> str | None:
+        """Take the count of now; returns what has to be told, if anything."""
+        is_many = count >= FREE_MIN and count * FREE_SHARE >= of
+        self.problem = f"{count} {what}" if is_many else None
+        if not is_many or count < 2 * self._told:
+            return None
+        self._told = count
+        return self.problem
 
 
 class DoubleEntry:
@@ -58,14 +103,18 @@ class DoubleEntry:
         """Attempts whose end the two books tell differently."""
         self.stopped: str | None = None
         """Why nothing is compared, if so."""
-        self._told: list[str] = []
-        self._free_told = 0
-        self._unsettled_told = 0
+        self._events: list[Event] = []
+        """What was told of single attempts."""
+        self._free = Threshold()
+        self._unsettled = Threshold()
 
     @property
     def problems(self) -> list[str]:
-        """What `status` says."""
-        return self._told if self.stopped is None else [self.stopped, *self._told]
+        """What `status` says: what is so now, and what was told of single attempts within SHOWN_S and is not settled."""
+        now_s = self._clock.monotonic_s()
+        recent = [event.text for event in self._events if event.attempts and now_s - event.told_s < SHOWN_S]
+        found = [self.stopped, *recent, self._free.problem, self._unsettled.problem]
+        return [text for text in found if text is not None]
 
     @property
     def free(self) -> int:
@@ -113,7 +162,9 @@ class DoubleEntry:
         books = self._reconciler
         now_s = self._clock.monotonic_s()
         await asyncio.to_thread(books.scan, now_s)
-        books.settle(self._claims.take(), self._absorber.open_tries, now_s)
+        recorded = self._claims.take()
+        self._settle(recorded)
+        books.settle(recorded, self._absorber.open_tries, now_s)
         books.unsettled(now_s, self._absorber.open_tries, self._absorber.read_until_s)
         overdue = books.overdue(self._absorber.read_until_s)
         missing: list[str] = []
@@ -129,41 +180,41 @@ class DoubleEntry:
             await asyncio.wrap_future(self._store.write(functools.partial(_save, self._id, row)))
             self._saved = position
 
+    def _settle(self, recorded: Collection[str]) -> None:
+        """Take out of what was told the attempts that no edge had recorded, and that one has recorded since."""
+        for event in self._events:
+            if event.what == UNSPOOLED:
+                for attempt in event.attempts.keys() & recorded:
+                    del event.attempts[attempt]
+
     async def _tell(self, missing: list[str], books: Reconciler) -> None:
         twice, books.repeated = books.repeated, []
         against, books.contradictions = books.contradictions, []
         self.unspooled += len(missing)
         self.repeated += len(twice)
         self.contradicted += len(against)
-        first = "; ".join(f"{one.attempt_id}: {one.reason}" for one in against[:EXAMPLES])
-        for found, what in (
-            (missing, f"reached a provider and no edge recorded them: an edge may be compromised ({_some(missing)})"),
-            (twice, f"were sent to a provider twice ({_some(twice)})"),
-            (against, f"are booked otherwise than the vault saw them: an edge may be compromised ({first})"),
+        now_s = self._clock.monotonic_s()
+        self._events = [e for e in self._events if e.attempts and now_s - e.told_s < SHOWN_S][-EVENTS_MAX:]
+        for event in (
+            Event(now_s, dict.fromkeys(missing, ""), UNSPOOLED),
+            Event(now_s, dict.fromkeys(twice, ""), REPEATED),
+            Event(now_s, {one.attempt_id: one.reason for one in against}, CONTRADICTED, True),
         ):
-            if found:
-                await self._say(f"{len(found)} attempts {what}", books)
-        if books.free >= max(FREE_MIN, 2 * self._free_told) and books.free * FREE_SHARE >= books.compared:
-            self._free_told = books.free
-            what = "answers with status 2xx are booked as nothing: providers put errors under"
-            await self._say(f"{books.free} {what} that status, or an edge is compromised", books)
-        late = books.unsettled_now
-        if late >= max(FREE_MIN, 2 * self._unsettled_told) and late * FREE_SHARE >= books.compared:
-            self._unsettled_told = books.unsettled_now
-            what = (
-                "answers of providers ended and are not settled: their clients read slowly, or an edge is compromised"
-            )
-            await self._say(f"{books.unsettled_now} {what}", books)
+            if event.attempts:
+                self._events.append(event)
+                await self._say(event.text, books)
+        for threshold, count, what in (
+            (self._free, books.free, FREE),
+            (self._unsettled, books.unsettled_now, UNSETTLED),
+        ):
+            text = threshold.look(count, books.compared, what)
+            if text is not None:
+                await self._say(text, books)
 
     async def _say(self, text: str, books: Reconciler) -> None:
-        self._told = [*self._told[-9:], text]
         self._report(text)
         finding = functools.partial(_finding, self._id, books.position.segment, text, self._clock.wall_ms())
         await asyncio.wrap_future(self._store.write(finding))
-
-
-def _some(attempts: list[str]) -> str:
-    return f"e.g. {', '.join(attempts[:EXAMPLES])}"
 
 
 def _row(spool_id: str, connection: Connection) -> SpoolRow | None:

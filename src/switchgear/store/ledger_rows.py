@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, case, delete, func, select
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from switchgear.core.ids import credential_id, parts_of_deployment
 from switchgear.store import rollups, tables
@@ -12,6 +12,8 @@ from switchgear.store.backend import backend_of
 from switchgear.store.sums import SUMS, Sums
 from switchgear.store.tables import DIMENSIONS, requests, usage
 
+REASONS_MAX = 100
+"""What is wrong with one segment: a compromised edge makes as many findings as it likes."""
 REQUEST_COLUMNS = tuple(column.name for column in requests.columns)
 
 
@@ -126,16 +128,22 @@ def put_spool_row(connection: Connection, spool_id: str, row: SpoolRow) -> None:
 
 
 def put_quarantine(connection: Connection, spool_id: str, segment: int, reason: str, now_ms: int) -> None:
-    """Record a damaged segment, once."""
-    statement = backend_of(connection).upsert(tables.quarantine).on_conflict_do_nothing()
-    row = {"spool_id": spool_id, "segment": segment, "reason": reason, "is_open": True, "time_ms": now_ms}
-    connection.execute(statement, [row])
+    """Record what is wrong with a segment; each reason once, REASONS_MAX of one segment."""
+    table = tables.quarantine
+    is_row = (table.c.spool_id == spool_id) & (table.c.segment == segment)
+    known = connection.execute(select(table.c.reason).where(is_row)).scalar_one_or_none()
+    reason = reason.replace("\n", " ")
+    if known is None:
+        row = {"spool_id": spool_id, "segment": segment, "reason": reason, "is_open": True, "time_ms": now_ms}
+        connection.execute(insert(table), [row])
+    elif reason not in (reasons := known.split("\n")) and len(reasons) < REASONS_MAX:
+        connection.execute(update(table).where(is_row).values(reason="\n".join((*reasons, reason))))
 
 
 def quarantined(connection: Connection) -> list[tuple[str, int, str]]:
-    """List damaged segments."""
+    """List what is wrong with segments: (spool, segment, reason)."""
     query = select(tables.quarantine).where(tables.quarantine.c.is_open)
-    return [(row.spool_id, row.segment, row.reason) for row in connection.execute(query)]
+    return [(row.spool_id, row.segment, one) for row in connection.execute(query) for one in row.reason.split("\n")]
 
 
 def put_price(connection: Connection, price_id: str, body: bytes, now_ms: int) -> None:
