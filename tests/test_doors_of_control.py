@@ -15,7 +15,7 @@ from switchgear.control import jobs as job_module
 from switchgear.control.absorber import Absorber
 from switchgear.control.double_entry import DoubleEntry
 from switchgear.control.housekeeping import Housekeeper
-from switchgear.control.jobs import Jobs
+from switchgear.control.jobs import Job, Jobs
 from switchgear.control.observers import Claims
 from switchgear.control.prices import PriceBook
 from switchgear.store.backends.sqlite import SqliteBackend
@@ -26,7 +26,6 @@ ELSEWHERE = {
     "Bounded.connection_lost": "tests/control/test_connections.py",
     "Bounded.on_response_complete": "tests/control/test_connections.py",
     "History._remember_soon": "one version of the history",
-    "Job.keep_running": "a loop of two lines around Job.run",
     "Bounded._look": "tests/control/test_connections.py",
 }
 FOUND = doors.guarded_functions("control", "ledger")
@@ -43,22 +42,13 @@ def test_there_are_doors():
     assert len(FOUND) > 8 and {name for _, name in FOUND} >= set(ELSEWHERE)
 
 
-FOR_EVER = {"Job.run"}
-"""Nothing comes after it."""
-CASES = [
-    (target, when)
-    for target in FOUND
-    for when in ("before", "after")
-    if target[1] not in ELSEWHERE and (when == "before" or target[1] not in FOR_EVER)
-]
+CASES = [(target, when) for target in FOUND for when in ("before", "after") if target[1] not in ELSEWHERE]
 
 
 @pytest.mark.parametrize(("target", "when"), CASES, ids=lambda value: value if isinstance(value, str) else value[1])
 def test_a_fault_at_any_door_costs_nothing_that_is_booked(target, when, store, tmp_path, clock, monkeypatch):
     monkeypatch.setattr(job_module, "PAUSE_S", 0.0)
     monkeypatch.setattr("tests.control.test_absorber.SEGMENT_BYTES", 4 * 1024 * 1024)
-    for name in ("absorber", "double_entry", "housekeeping"):
-        monkeypatch.setattr(f"switchgear.control.{name}.PAUSE_S", 0.0)
     (tmp_path / "spool" / "vault").mkdir(parents=True)
     told, thrown = [], []
     first, second = writer(tmp_path, "edge-0", clock), writer(tmp_path, "edge-1", clock)
@@ -87,9 +77,15 @@ def test_a_fault_at_any_door_costs_nothing_that_is_booked(target, when, store, t
         absorber._spools.clear()
         rig = doors.Rig(target, **{when: throw})
         try:
-            jobs.start("ledger", absorber.run)
-            jobs.start("double entry", DoubleEntry(store, journal.folder, absorber, claims, clock, told.append).run)
-            jobs.start("housekeeping", Housekeeper(gateway, gateway, absorber, journal.folder).run)
+            books = DoubleEntry(store, journal.folder, absorber, claims, clock, told.append)
+            keeper = Housekeeper(gateway, gateway, absorber, journal.folder)
+            jobs.start(
+                [
+                    Job("ledger", 0.0, absorber.work),
+                    Job("double entry", 0.0, books.work),
+                    Job("housekeeping", 0.0, keeper.turn),
+                ]
+            )
             async with asyncio.timeout(60):
                 number = 3
                 while number < 8 or (not thrown and number < 40):

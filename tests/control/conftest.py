@@ -7,11 +7,12 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
+from switchgear.control.courier import Courier
 from switchgear.control.handle import Control
-from switchgear.control.prices import PriceBook
-from switchgear.control.services import Services
+from switchgear.control.services import Paths, Services, Shipped
 from switchgear.core.errors import RefusedError, SealError
 from switchgear.core.secret import Secret
+from switchgear.detect.advisories import AdvisoryFile
 from switchgear.providers.endpoint import Endpoint
 from switchgear.replica.publisher import Publisher
 from switchgear.store import tables
@@ -26,6 +27,7 @@ from switchgear.vault.seal import SealContext
 from switchgear.vault.verbs import Put
 
 KEYS = KeyPair(Secret(bytes(range(32))))
+NO_ADVISORIES = AdvisoryFile("switchgear-advisories/1", 1, "2026-11-26", "2027-11-26", [])
 PLACE = Endpoint(scheme="https", host="api.openai.com", port=443, path_prefix="/v1")
 
 
@@ -78,7 +80,13 @@ class Desk:
             entropy=os.urandom,
             report=self.reports.append,
         )
-        self.services = Services(self.control, PriceBook(), lambda pricing_id: None, "2026-01-01")
+        paths = Paths(
+            data=folder, spools=folder / "spools", journal=folder / "spools" / "vault", status=folder / "status.json"
+        )
+        shipped = Shipped(
+            load_prices=lambda pricing_id: None, price_snapshot="2026-01-01", advisories=NO_ADVISORIES, packages=[]
+        )
+        self.services = Services(self.control, Courier(None), paths, shipped, lambda: 0, self.reports.append)
 
     def read(self, function, *arguments):
         """Ask the store."""

@@ -2,56 +2,80 @@
 
 import asyncio
 
+import pytest
+
 from switchgear.control import jobs as module
-from switchgear.control.jobs import SHOWN_S, Jobs
+from switchgear.control.jobs import SHOWN_S, Job, Jobs, Next
 
 
-def test_a_job_that_fails_is_told_and_begun_again(clock, monkeypatch):
+def run(jobs, clock, told, until):
+    """Run jobs until a condition holds; returns the problems then."""
+
+    async def scenario():
+        running = Jobs(told.append, clock)
+        running.start(jobs)
+        async with asyncio.timeout(30):
+            while not until():
+                await asyncio.sleep(0)
+        problems = running.problems
+        clock.advance(SHOWN_S + 1)
+        assert running.problems == [], "a fault is a problem for an hour"
+        await running.stop()
+        return problems
+
+    return asyncio.run(scenario())
+
+
+def test_a_turn_that_fails_is_told_and_taken_again_and_the_other_jobs_go_on(clock, monkeypatch):
     monkeypatch.setattr(module, "PAUSE_S", 0.0)
-    told, runs, other = [], [], []
+    told, turns, other = [], [], []
 
     async def failing():
-        runs.append(1)
-        if len(runs) < 3:
+        turns.append(len(other))
+        if len(turns) < 3:
             raise ZeroDivisionError
-        await asyncio.sleep(60)
 
     async def steady():
-        while True:
-            other.append(1)
-            await asyncio.sleep(0)
+        other.append(1)
 
-    async def scenario():
-        jobs = Jobs(told.append, clock)
-        jobs.start("doctor", failing)
-        jobs.start("ledger", steady)
-        while len(runs) < 3:
-            await asyncio.sleep(0)
-        count = len(other)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        assert len(other) > count
-        assert len(jobs.problems) == 1 and "'doctor' failed 2 times: ZeroDivisionError" in jobs.problems[0]
-        clock.advance(SHOWN_S + 1)
-        assert jobs.problems == []
-        await jobs.stop()
-
-    asyncio.run(scenario())
-    assert len(told) == 2
+    problems = run([Job("doctor", 0, failing), Job("ledger", 0, steady)], clock, told, lambda: len(turns) > 4)
+    assert len(problems) == 1 and "'doctor' failed 2 times: ZeroDivisionError" in problems[0]
+    assert len(told) == 2 and len(other) > 2
 
 
-def test_a_job_that_ends_is_done(clock):
-    runs = []
+def test_a_job_that_is_done_takes_no_further_turn(clock):
+    turns, other = [], []
 
     async def once():
-        runs.append(1)
+        turns.append(1)
+        return Next.NEVER
 
-    async def scenario():
-        jobs = Jobs(print, clock)
-        jobs.start("configuration", once)
-        for _ in range(20):
-            await asyncio.sleep(0)
-        await jobs.stop()
+    async def steady():
+        other.append(1)
 
-    asyncio.run(scenario())
-    assert runs == [1]
+    assert run([Job("begin", 0, once), Job("ledger", 0, steady)], clock, [], lambda: len(other) > 20) == []
+    assert turns == [1]
+
+
+@pytest.mark.parametrize(("first_s", "period_s", "says"), [(0, 60, Next.SOON), (0, 0, None)])
+def test_a_job_goes_on_at_once_when_there_is_more_else_after_its_period(clock, first_s, period_s, says):
+    turns = []
+
+    async def turn():
+        turns.append(1)
+        return says
+
+    run([Job("ledger", period_s, turn, first_s)], clock, [], lambda: len(turns) > 2)
+
+
+def test_a_job_whose_first_turn_waits_does_nothing_yet(clock):
+    turns, other = [], []
+
+    async def turn():
+        turns.append(1)
+
+    async def steady():
+        other.append(1)
+
+    run([Job("doctor", 0, turn, 60), Job("ledger", 0, steady)], clock, [], lambda: len(other) > 5)
+    assert turns == []

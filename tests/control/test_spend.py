@@ -21,24 +21,11 @@ HOUR_MS = 3_600_000
 NOW_MS = 20_000 * 24 * HOUR_MS + 5 * HOUR_MS
 
 
-class Counted(ChangedKeys):
-    """Counts how often they were taken."""
-
-    def __init__(self):
-        super().__init__()
-        self.rounds = 0
-
-    def take(self):
-        self.rounds += 1
-        return super().take()
-
-
 @pytest.fixture
 def board(tmp_path, monkeypatch):
-    monkeypatch.setattr(spend, "PAUSE_S", 0.01)
     store = Store(SqliteBackend(tmp_path / "store.sqlite"), True, os.urandom)
     publisher = Publisher(tmp_path / "replica")
-    changed = Counted()
+    changed = ChangedKeys()
 
     async def read(function):
         return await asyncio.wrap_future(store.read(function))
@@ -57,21 +44,13 @@ def use(store, key_id, model, hour):
 
 
 def run(board, *steps):
-    """Run the board; each step is done after it had its say, and it ends when it went round twice after the last."""
-    changed = board._changed
-
-    async def rounds(count):
-        enough = changed.rounds + count
-        while changed.rounds < enough:
-            await asyncio.sleep(0.01)
+    """Take a turn, and one after each step."""
 
     async def body():
-        task = asyncio.create_task(board.run())
+        await board.turn()
         for step in steps:
-            await asyncio.sleep(0.2)
             step()
-        await rounds(2)
-        task.cancel()
+            await board.turn()
 
     asyncio.run(body())
 

@@ -7,7 +7,6 @@ from switchgear.control import stops
 from switchgear.core.errors import UserError
 from switchgear.store import objects
 from switchgear.store.database import StoreGoneError
-from switchgear.testing.patience import until_it_is
 
 
 @pytest.mark.parametrize("why", [StoreGoneError("gone"), DatabaseError("x", None, Exception("full"))])
@@ -47,14 +46,23 @@ def test_a_replica_of_another_store_is_refused(desk):
 
 
 def test_debts_are_paid_when_the_store_is_back(desk, monkeypatch):
-    monkeypatch.setattr(stops, "DEBTS_S", 0.01)
+    stops = desk.services.stops
+    stops.frozen["all"] = None
+    stops.owes = True
+    write = desk.control.write
+
+    async def away(function):
+        raise StoreGoneError("gone")
+
+    monkeypatch.setattr(desk.control, "write", away)
+    desk.run(stops.pay_debts)
+    assert stops.owes, "the store is still away"
+    monkeypatch.setattr(desk.control, "write", write)
+    desk.run(stops.pay_debts)
+    assert not stops.owes and desk.read(objects.freezes) == {"all": None}
+
+
+def test_without_debts_the_store_is_not_asked(desk):
     desk.services.stops.frozen["all"] = None
-    desk.services.stops.owes = True
-
-    async def scenario():
-        task = asyncio.create_task(desk.services.stops.pay_debts())
-        await until_it_is(lambda: not desk.services.stops.owes)
-        task.cancel()
-
-    desk.run(scenario)
-    assert desk.read(objects.freezes) == {"all": None}
+    desk.run(desk.services.stops.pay_debts)
+    assert desk.read(objects.freezes) == {}

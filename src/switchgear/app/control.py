@@ -2,11 +2,9 @@
 
 import asyncio
 import contextlib
-import functools
 import importlib
-import itertools
 import os
-import shlex
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,31 +14,20 @@ import uvicorn
 import uvicorn.lifespan.off
 from sqlalchemy.exc import DatabaseError
 
-from switchgear import __version__
 from switchgear.app import child
 from switchgear.app.boot import Boot
 from switchgear.app.layout import Layout, PriceFiles, price_snapshot, read_peppers
 from switchgear.app.report import fault
 from switchgear.config.compile import Compiled
 from switchgear.control import server
-from switchgear.control.absorber import Absorber
 from switchgear.control.api import Api
-from switchgear.control.checkup import Checkup
 from switchgear.control.connections import CONSOLE_MAX, LOCAL_MAX, Bounds, bounded
 from switchgear.control.courier import Courier
-from switchgear.control.double_entry import DoubleEntry
-from switchgear.control.faults import Faults
 from switchgear.control.handle import Control
-from switchgear.control.housekeeping import Housekeeper
-from switchgear.control.jobs import Jobs
-from switchgear.control.observers import Claims, StoredPublisher
-from switchgear.control.prices import PriceBook
-from switchgear.control.services import Services
-from switchgear.control.spend import SpendBoard
-from switchgear.control.traffic import NO_PROVIDER
+from switchgear.control.jobs import Job, Next
+from switchgear.control.services import Paths, Services, Shipped
 from switchgear.core.errors import UserError
 from switchgear.core.guard import guarded, place_of
-from switchgear.detect.advisories import AdvisoryFile
 from switchgear.discover import integrity, toolbox
 from switchgear.net import unix
 from switchgear.net.clock import SystemClock
@@ -63,7 +50,6 @@ class Configuration(msgspec.Struct):
 
 
 DRAIN_S = 10.0
-FILES_MAX = 2_000
 RETRY_S = 1.0
 
 
@@ -98,10 +84,7 @@ class Prepared(msgspec.Struct):
     """What control reads before its cell closes."""
 
     peppers: dict[int, bytes]
-    prices: PriceFiles
-    snapshot: str
-    advisories: AdvisoryFile
-    packages: list[tuple[str, str]]
+    shipped: Shipped
 
 
 def prepare(boot: Boot) -> Prepared:
@@ -109,8 +92,13 @@ def prepare(boot: Boot) -> Prepared:
     layout = Layout(Path(boot.data))
     if not os.path.lexists(layout.schema_marker(SCHEMA_VERSION)):
         importlib.import_module("switchgear.store.migrate")
-    advisories = toolbox.shipped_advisories()
-    return Prepared(read_peppers(layout.pepper), PriceFiles(), price_snapshot(), advisories, integrity.installed())
+    shipped = Shipped(
+        load_prices=PriceFiles().load,
+        price_snapshot=price_snapshot(),
+        advisories=toolbox.shipped_advisories(),
+        packages=integrity.installed(),
+    )
+    return Prepared(read_peppers(layout.pepper), shipped)
 
 
 async def main(boot: Boot, prepared: Prepared) -> None:
@@ -143,28 +131,16 @@ async def main(boot: Boot, prepared: Prepared) -> None:
         entropy=os.urandom,
         report=child.report,
     )
-    services = Services(control, PriceBook(), prepared.prices.load, prepared.snapshot)
+    services = Services(
+        control,
+        courier,
+        Paths(data=layout.data, spools=layout.spool, journal=layout.journal, status=layout.status),
+        prepared.shipped,
+        lambda: child.report.errors,
+        fault,
+    )
     services.publication.snapshot = await asyncio.to_thread(publisher.current)
-    claims = Claims()
-    absorber = Absorber(
-        store,
-        layout.spool,
-        link,
-        services.prices,
-        clock,
-        os.urandom,
-        child.report,
-        participants=(StoredPublisher(publisher.put_stored), services.refusals),
-        observers=(services.refusals, services.traffic, services.changed_keys, claims),
-    )
-    books = DoubleEntry(store, layout.journal, absorber, claims, clock, child.report)
-    checkup = Checkup(
-        services, prepared.advisories, prepared.packages, lambda: _size(layout.spool), lambda: _free(layout.data)
-    )
-    jobs = Jobs(fault, clock)
-    faults = Faults(link, courier, lambda: child.report.errors, clock)
-    api = Api(services, absorber, lambda: status(layout, services, absorber, books, jobs, faults), checkup)
-    api.courier = courier
+    api = Api(services)
     with contextlib.suppress(OSError):
         api.vault_key = layout.shown_key.read_bytes()
     token = os.urandom(32).hex()
@@ -189,19 +165,13 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     )
     configuration = msgspec.json.decode(boot.configuration, type=Configuration | None) or Configuration()
     if not await _begin(boot, layout, services, configuration):
-        jobs.start("configuration", functools.partial(_begin_later, boot, layout, services, configuration))
-    jobs.start("ledger", absorber.run)
-    jobs.start("debts", services.stops.pay_debts)
-    jobs.start("double entry", books.run)
-    jobs.start("spend", SpendBoard(control, services.changed_keys).run)
-    jobs.start("housekeeping", Housekeeper(control, services.publication, absorber, layout.journal).run)
-    jobs.start("doctor", checkup.run)
-    jobs.start("faults", faults.run)
+        services.jobs.start([Job("configuration", RETRY_S, _later(boot, layout, services, configuration), RETRY_S)])
+    services.jobs.start(services.table())
     life.ready()
     await life.stopping.wait()
-    await jobs.stop()
+    await services.jobs.stop()
     if not life.orphaned and store.is_open:
-        await absorber.drain(DRAIN_S)
+        await services.absorber.drain(DRAIN_S)
     for running in (local, console):
         running.should_exit = True
         running.force_exit = True
@@ -240,16 +210,20 @@ async def _begin(boot: Boot, layout: Layout, services: Services, configuration: 
     return True
 
 
-async def _begin_later(boot: Boot, layout: Layout, services: Services, configuration: Configuration) -> None:
-    """Try again until it works, then write what could not be written meanwhile."""
+def _later(
+    boot: Boot, layout: Layout, services: Services, configuration: Configuration
+) -> Callable[[], Awaitable[Next | None]]:
+    """Return the job that tries again until it works."""
     later = msgspec.structs.replace(boot, is_first=False)
-    while services.config.trouble is not None:
-        await asyncio.sleep(RETRY_S)
+
+    async def turn() -> Next | None:
         try:
-            await _begin(later, layout, services, configuration)
+            return Next.NEVER if await _begin(later, layout, services, configuration) else None
         except OldSchemaError as exc:
             child.report(str(exc), "warning")
             os._exit(1)  # the next start imports what migrates
+
+    return turn
 
 
 class OldSchemaError(UserError):
@@ -283,85 +257,3 @@ def _serve(app: Any, sockets: list[Any], bounds: Bounds) -> _Server:
     )
     made.task = asyncio.create_task(made.serve_on(sockets))
     return made
-
-
-def status(
-    layout: Layout, services: Services, absorber: Absorber, books: DoubleEntry, jobs: Jobs, faults: Faults
-) -> dict[str, Any]:
-    """Join what the supervisor knows with what control knows."""
-    config, publication = services.config, services.publication
-    try:
-        base: dict[str, Any] = msgspec.json.decode(layout.status.read_bytes())
-    except (OSError, msgspec.DecodeError):
-        base = {"state": "starting", "pids": {}}
-    problems = list(base.get("problems", []))
-    problems += [config.trouble] if config.trouble is not None else absorber.problems
-    problems += jobs.problems + config.refused_puts + sorted(publication.damaged)
-    problems += books.problems + faults.problems
-    problems += config.problems
-    problems += [f"the KEK does not open credential {c.id}" for c in publication.credentials if not c.opens]
-    refused, traffic = services.refusals.current(publication.credentials), services.traffic
-    problems += [
-        f"the provider refuses credential {name} (status {refusal.status}): switchgear credential test {name}"
-        for name, refusal in refused.items()
-    ]
-    compiled = publication.compiled
-    path, digest = base.pop("config_on_disk", ("", ""))
-    if (
-        config.trouble is None and compiled.source == path and digest != compiled.digest
-    ):  # of a file that was applied from elsewhere nothing is known
-        problems.append(_drift(path, digest))
-    state = base.get("state", "starting")
-    if state == "ready" and problems:
-        state = "degraded"
-    return {
-        **base,
-        "version": __version__,
-        "state": state,
-        "problems": problems,
-        "ledger": {"absorbed": absorber.absorbed, "spool_bytes": _size(layout.spool)},
-        "double_entry": {
-            "checked": books.checked,
-            "unspooled": books.unspooled,
-            "repeated": books.repeated,
-            "contradicted": books.contradicted,
-            "booked_as_nothing": books.free,
-            "booked_as_little": books.thin,
-        },
-        "refused_requests": {"last_minute": traffic.refused_lately, "total": traffic.refused},
-        "faults": faults.counts(traffic.errors),
-        "courier": faults.courier,
-        "config": {"source": compiled.source, "digest": compiled.digest, "restart": config.needs_restart()},
-        "freezes": publication.snapshot.freezes if publication.snapshot is not None else {},
-        "prices": publication.price_snapshot,
-        "refused": refused,
-        "providers": {
-            name: {"attempts": sums.attempts, "errors": sums.errors}
-            for name, sums in traffic.providers.items()
-            if name != NO_PROVIDER
-        },
-    }
-
-
-def _free(folder: Path) -> float:
-    """Return which part of the disk is free for this user."""
-    found = os.statvfs(folder)
-    return found.f_bavail / found.f_blocks if found.f_blocks else 1.0
-
-
-def _drift(source: str, on_disk: str) -> str:
-    if not on_disk:
-        return f"the configuration file {source} cannot be read any more"
-    return f"the file {source} differs from the configuration in force: switchgear config apply {shlex.quote(source)}"
-
-
-def _size(folder: Path) -> int:
-    """Return the bytes of the edges' segments; of a folder that somebody filled with files, those of the first FILES_MAX."""
-    total = 0
-    for spool in folder.glob("edge-*"):
-        with contextlib.suppress(OSError), os.scandir(spool) as entries:
-            for entry in itertools.islice(entries, FILES_MAX):
-                if entry.name.endswith(".seg"):
-                    with contextlib.suppress(OSError):
-                        total += entry.stat(follow_symlinks=False).st_size
-    return total

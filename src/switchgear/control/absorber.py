@@ -12,6 +12,7 @@ import lmdb
 from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
+from switchgear.control.jobs import Next
 from switchgear.control.observers import Observer, Participant
 from switchgear.control.prices import PriceBook
 from switchgear.core.clock import Clock
@@ -113,11 +114,10 @@ class Absorber:
         self.writers: set[str] = set()
         """Spools whose edge lives."""
 
-    async def run(self) -> None:
-        """Absorb until cancelled."""
-        while True:
-            await self._guarded_turn()
-            await asyncio.sleep(PAUSE_S if self.is_at_end else 0.01)
+    async def work(self) -> Next | None:
+        """Absorb what is there: a turn of the job."""
+        await self._guarded_turn()
+        return None if self.is_at_end else Next.SOON
 
     def _end_turn(self, exc: Exception) -> None:
         self._note_problem(f"{type(exc).__name__} in {place_of(exc)}")

@@ -10,9 +10,6 @@ from typing import Annotated, Any
 import msgspec
 
 from switchgear.config.compile import parse_time
-from switchgear.control.absorber import Absorber
-from switchgear.control.checkup import Checkup
-from switchgear.control.courier import Courier
 from switchgear.control.services import Services
 from switchgear.core.errors import UserError
 
@@ -104,17 +101,10 @@ class Call:
 
 
 class Api:
-    """What handlers reach."""
+    """What handlers reach beside the services."""
 
-    def __init__(
-        self, services: Services, absorber: Absorber, status: Callable[[], dict[str, Any]], checkup: Checkup
-    ) -> None:
+    def __init__(self, services: Services) -> None:
         self.services = services
-        self.absorber = absorber
-        self.checkup = checkup
-        self.status = status
-        self.courier = Courier(None)
-        """The way outward."""
         self.vault_key = b""
         """The vault's public key, for who seals at the other end of this API."""
         self.openapi: dict[str, Any] = {}

@@ -8,7 +8,8 @@ import asyncio
 import datetime
 import functools
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,8 +17,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
 from switchgear import __released__, __version__
-from switchgear.control.refusals import Refusal
-from switchgear.control.services import Services
+from switchgear.control import disk
+from switchgear.control.handle import Control
+from switchgear.control.publication import Publication
+from switchgear.control.refusals import Refusal, Refusals
 from switchgear.detect.advisories import STALE_DAYS, AdvisoryFile
 from switchgear.detect.checks import finding, vulnerable
 from switchgear.detect.finding import SEVERITIES, Finding
@@ -205,34 +208,35 @@ class Checkup:
 
     def __init__(
         self,
-        services: Services,
+        control: Control,
+        publication: Publication,
+        refused: Refusals,
         advisories: AdvisoryFile,
         packages: list[tuple[str, str]],
-        spool_bytes: Callable[[], int],
-        disk_free: Callable[[], float],
+        spools: Path,
+        data: Path,
     ) -> None:
-        self._services = services
+        self._control = control
+        self._publication = publication
+        self._refusals = refused
         self._advisories = advisories
         self.packages = packages
-        self._spool_bytes = spool_bytes
-        self._disk_free = disk_free
+        self._spools = spools
+        self._data = data
         self.last: list[Finding] | None = None
         self.last_ms = 0
 
-    async def run(self) -> None:
-        """Look once a day until cancelled; a store that is away is looked at tomorrow."""
-        await asyncio.sleep(FIRST_S)
-        while True:
-            try:
-                await self.look()
-            except (StoreGoneError, DatabaseError, OSError) as exc:
-                self._services.control.report(f"the nightly doctor could not look: {exc}")
-            await asyncio.sleep(EVERY_S)
+    async def nightly(self) -> None:
+        """Look: a turn of the job. A store that is away is looked at tomorrow."""
+        try:
+            await self.look()
+        except (StoreGoneError, DatabaseError, OSError) as exc:
+            self._control.report(f"the nightly doctor could not look: {exc}")
 
     async def look(self) -> list[Finding]:
         """Look now."""
         found = judge(await self.facts(), self._advisories)
-        self.last, self.last_ms = found, self._services.control.clock.wall_ms()
+        self.last, self.last_ms = found, self._control.clock.wall_ms()
         return found
 
     def counts(self) -> dict[str, int]:
@@ -241,16 +245,16 @@ class Checkup:
 
     async def facts(self) -> Facts:
         """Gather."""
-        control, publication = self._services.control, self._services.publication
-        now = control.clock.wall_ms()
+        publication = self._publication
+        now = self._control.clock.wall_ms()
         look_up = functools.partial(_read, now_ms=now)
-        read: dict[str, Any] = await control.read(look_up)
-        free = await asyncio.to_thread(self._disk_free)
-        backlog = await asyncio.to_thread(self._spool_bytes)
+        read: dict[str, Any] = await self._control.read(look_up)
+        free = await asyncio.to_thread(disk.free_share, self._data)
+        backlog = await asyncio.to_thread(disk.spool_bytes, self._spools)
         return Facts(
             now_ms=now,
             credentials=publication.credentials,
-            refused=self._services.refusals.current(publication.credentials),
+            refused=self._refusals.current(publication.credentials),
             spool_bytes=backlog,
             disk_free=free,
             prices_date=publication.price_snapshot,

@@ -131,12 +131,6 @@ class DoubleEntry:
         """How many attempts stand in both books."""
         return self._reconciler.checked if self._reconciler is not None else 0
 
-    async def run(self) -> None:
-        """Compare until cancelled."""
-        while True:
-            await self._guarded_turn()
-            await asyncio.sleep(PAUSE_S)
-
     def _end_turn(self, exc: Exception) -> None:
         if isinstance(exc, StoreGoneError | DatabaseError | OSError):
             return  # the absorber reports it; the journal waits
@@ -146,7 +140,8 @@ class DoubleEntry:
         self.stopped = text
 
     @guarded(_end_turn)
-    async def _guarded_turn(self) -> None:
+    async def work(self) -> None:
+        """Compare what is there: a turn of the job. What nobody expected is a problem until a turn goes well."""
         await self.turn()
         self.stopped = None
 

@@ -3,7 +3,6 @@
 Edges count the errors of their logs in their spools, control knows its own, and vault and courier are asked.
 """
 
-import asyncio
 import contextlib
 from collections.abc import Callable
 
@@ -35,12 +34,6 @@ class Faults:
         self._vault = Status(0, {}, 0, 0)
         self._rose_s: float | None = None
         self._where = ""
-
-    async def run(self) -> None:
-        """Ask until cancelled."""
-        while True:
-            await self.turn()
-            await asyncio.sleep(PAUSE_S)
 
     async def turn(self) -> None:
         """Ask once. Of one that is away the last answer stays: the supervisor says that it is."""

@@ -67,12 +67,12 @@ async def decide_finding(call: Call) -> Any:
 
 async def get_doctor(call: Call) -> Any:
     """What should be otherwise, as far as control can see: keys, credentials, prices, backlog, disk, clock, versions."""
-    return {"findings": await call.app.checkup.look(), "time_ms": call.app.checkup.last_ms}
+    return {"findings": await call.services.checkup.look(), "time_ms": call.services.checkup.last_ms}
 
 
 async def ask_online(call: Call) -> Any:
     """What OSV knows of the packages that this gateway runs with: their names and versions are sent, through the courier."""
-    found = await call.app.courier.ask_osv(call.app.checkup.packages)
+    found = await call.services.courier.ask_osv(call.services.checkup.packages)
     return {"findings": found, "time_ms": call.control.clock.wall_ms()}
 
 

@@ -39,12 +39,6 @@ class Housekeeper:
         self._absorber = absorber
         self._journal = journal_folder
 
-    async def run(self) -> None:
-        """Tidy up until cancelled."""
-        while True:
-            await asyncio.sleep(PAUSE_S)
-            await self.turn()
-
     async def turn(self) -> None:
         """Do everything once; what fails is reported and does not keep the rest from being done."""
         for work in (self._rollups, self._replica, self._ballast, self._old_journals, self._old_records):

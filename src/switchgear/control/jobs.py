@@ -1,60 +1,80 @@
-"""Keeps control's jobs running. Level 5.
+"""Keeps control's jobs running: a table of what is done how often. Level 5.
 
-A job that ends of something that nobody expected is told, shown in `status`, and begun again: no one of them takes control with it,
+A turn that ends of something that nobody expected is told, shown in `status`, and taken again: no job takes control with it,
 because whoever has to revoke a key must be heard whatever the ledger, the doctor or the metrics do.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from enum import Enum
+
+import msgspec
 
 from switchgear.core.clock import Clock
 from switchgear.core.guard import guarded, place_of
 
 PAUSE_S = 5.0
+MORE_S = 0.01
 SHOWN_S = 3_600.0
 """How long a fault is a problem in `status`."""
 
 
-class Job:
-    """One of them."""
+class Next(Enum):
+    """What a turn may say of the next one, instead of None: after the job's period."""
 
-    def __init__(
-        self, name: str, make: Callable[[], Awaitable[None]], report: Callable[[str], None], clock: Clock
-    ) -> None:
-        self.name = name
-        self._make = make
+    SOON = "soon"
+    """There is more to do."""
+    NEVER = "never"
+    """The job is done."""
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One row of the table."""
+
+    name: str
+    period_s: float
+    turn: Callable[[], Awaitable[Next | None]]
+    first_s: float = 0.0
+    """How long the first turn waits."""
+
+
+class _Running:
+    """A job at work, and how its turns ended."""
+
+    def __init__(self, job: Job, report: Callable[[str], None], clock: Clock) -> None:
+        self._job = job
         self._report = report
         self._clock = clock
+        self._is_done = False
         self._failed_s: float | None = None
         self._why = ""
         self._times = 0
 
+    async def run(self) -> None:
+        """Take turns until the job is done."""
+        await asyncio.sleep(self._job.first_s)
+        while not self._is_done:
+            pause_s = await self._turn()
+            await asyncio.sleep(PAUSE_S if pause_s is None else pause_s)
+
     def _fault(self, exc: Exception) -> None:
         self._failed_s, self._why = self._clock.monotonic_s(), f"{type(exc).__name__} in {place_of(exc)}"
         self._times += 1
-        self._report(f"the job {self.name!r} failed: {self._why}; it begins again in {PAUSE_S:g} s")
+        self._report(f"the job {self._job.name!r} failed: {self._why}; it begins again in {PAUSE_S:g} s")
 
     @guarded(_fault)
-    async def run(self) -> None:
-        """Run it until it ends; returns also when it failed."""
-        await self._make()
-
-    @guarded(_fault)
-    async def keep_running(self) -> None:
-        """Run it, and again after a fault; a job that ends by itself is done."""
-        times = -1
-        while times != self._times:
-            times = self._times
-            await self.run()
-            if times != self._times:
-                await asyncio.sleep(PAUSE_S)
+    async def _turn(self) -> float | None:
+        """Return the pause after it; None when it failed."""
+        following = await self._job.turn()
+        self._is_done = following is Next.NEVER
+        return self._job.period_s if following is None else MORE_S
 
     @property
     def problem(self) -> str | None:
         """What `status` says of it."""
         if self._failed_s is None or self._clock.monotonic_s() - self._failed_s > SHOWN_S:
             return None
-        return f"the job {self.name!r} failed {self._times} times: {self._why}"
+        return f"the job {self._job.name!r} failed {self._times} times: {self._why}"
 
 
 class Jobs:
@@ -63,14 +83,15 @@ class Jobs:
     def __init__(self, report: Callable[[str], None], clock: Clock) -> None:
         self._report = report
         self._clock = clock
-        self._jobs: list[Job] = []
+        self._running: list[_Running] = []
         self._tasks: list[asyncio.Task[None]] = []
 
-    def start(self, name: str, make: Callable[[], Awaitable[None]]) -> None:
-        """Run a job. `make` begins it anew each time that it is called."""
-        job = Job(name, make, self._report, self._clock)
-        self._jobs.append(job)
-        self._tasks.append(asyncio.create_task(job.keep_running()))
+    def start(self, jobs: Iterable[Job]) -> None:
+        """Begin the rows of a table."""
+        for job in jobs:
+            running = _Running(job, self._report, self._clock)
+            self._running.append(running)
+            self._tasks.append(asyncio.create_task(running.run()))
 
     async def stop(self) -> None:
         """Cancel all and wait for them."""
@@ -81,4 +102,4 @@ class Jobs:
     @property
     def problems(self) -> list[str]:
         """What `status` says."""
-        return [problem for job in self._jobs if (problem := job.problem) is not None]
+        return [problem for running in self._running if (problem := running.problem) is not None]

@@ -128,7 +128,6 @@ async def create_key(call: Call) -> Any:
         _check_expiry(call, row.expires_ms)
     if body.sha256 is not None:
         made = await call.services.keys.take_over(row, bytes.fromhex(body.sha256), body.spent_nanousd or 0, call.actor)
-        call.services.changed_keys.add([made.id])  # so that its spend is published at once
         return _key(made)
     made, token = await call.services.keys.create(row, call.actor)
     return {**_key(made), "key": token}

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
 from switchgear.control.handle import Control
+from switchgear.control.observers import ChangedKeys
 from switchgear.control.publication import IMPORTED, Publication
 from switchgear.control.stops import Stops
 from switchgear.core import virtual_key
@@ -29,8 +30,10 @@ OVERLAP_MS = 3_600_000
 class Keys:
     """All virtual keys."""
 
-    def __init__(self, control: Control, stops: Stops, publication: Publication) -> None:
+    def __init__(self, control: Control, stops: Stops, publication: Publication, changed: ChangedKeys) -> None:
+        """`changed` is told of keys that bring with them what they spent, so that it is published at once."""
         self._control = control
+        self._changed = changed
         self._stops = stops
         self._publication = publication
 
@@ -72,6 +75,7 @@ class Keys:
 
         await self._control.write(work)
         await self._publication.publish_key(row)
+        self._changed.add([row.id])
         return row
 
     async def spent(self, row: KeyRow) -> tuple[int, int]:

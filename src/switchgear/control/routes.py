@@ -3,12 +3,22 @@
 Keys, the ledger and findings have tables of their own, which this one includes.
 """
 
+import functools
 from typing import Any
 
 import msgspec
 
 from switchgear.config.compile import NAME, ProviderSpec
-from switchgear.control import config_routes, declared, finding_routes, freezes, key_routes, ledger_routes, metrics
+from switchgear.control import (
+    config_routes,
+    declared,
+    finding_routes,
+    freezes,
+    key_routes,
+    ledger_routes,
+    metrics,
+    status,
+)
 from switchgear.control.api import PERMISSIONS, Call, Handler, P, Route, Span, time_of
 from switchgear.core.errors import UserError
 from switchgear.core.money import format_usd
@@ -61,14 +71,15 @@ async def get_openapi(call: Call) -> Any:
 async def get_metrics(call: Call) -> Any:
     """Metrics in Prometheus's text format."""
     findings = len(await call.control.read(ledger_rows.quarantined))
-    absorber, traffic = call.app.absorber, call.services.traffic
+    absorber, traffic = call.services.absorber, call.services.traffic
     in_flight = (*absorber.in_flight(), traffic.connections(absorber.writers))
-    return metrics.render(metrics.Collector(call.app.status, findings, call.app.checkup.counts(), traffic, in_flight))
+    look = functools.partial(status.status, call.services)
+    return metrics.render(metrics.Collector(look, findings, call.services.checkup.counts(), traffic, in_flight))
 
 
 async def get_status(call: Call) -> Any:
     """State of the processes, the ledger and the configuration."""
-    return call.app.status()
+    return status.status(call.services)
 
 
 # Providers and credentials

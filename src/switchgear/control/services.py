@@ -1,41 +1,125 @@
-"""Control's services, each over what it needs of the others. Level 5."""
+"""All of control, each part over what it needs of the others, and the table of its jobs. Level 5."""
 
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from switchgear.control import absorber, checkup, double_entry, faults, housekeeping, spend, stops
+from switchgear.control.absorber import Absorber
 from switchgear.control.access import Access
+from switchgear.control.checkup import Checkup
 from switchgear.control.config import Config
+from switchgear.control.courier import Courier
 from switchgear.control.credentials import Credentials
+from switchgear.control.double_entry import DoubleEntry
+from switchgear.control.faults import Faults
 from switchgear.control.freezes import Freezes
 from switchgear.control.handle import Control
 from switchgear.control.history import History
+from switchgear.control.housekeeping import Housekeeper
+from switchgear.control.jobs import Job, Jobs
 from switchgear.control.keys import Keys
 from switchgear.control.ledger import Ledger
 from switchgear.control.models import Models
-from switchgear.control.observers import ChangedKeys
+from switchgear.control.observers import ChangedKeys, Claims, StoredPublisher
 from switchgear.control.prices import PriceBook
 from switchgear.control.publication import Publication
 from switchgear.control.refusals import Refusals
+from switchgear.control.spend import SpendBoard
 from switchgear.control.stops import Stops
 from switchgear.control.traffic import Traffic
 from switchgear.core import problems
+from switchgear.detect.advisories import AdvisoryFile
 from switchgear.pricing.catalog import Load
 
 
-class Services:
-    """What administrators can do, by what it is about."""
+class Paths(msgspec.Struct, frozen=True, kw_only=True):
+    """The folders and files that control looks at."""
 
-    def __init__(self, control: Control, prices: PriceBook, load_prices: Load, price_snapshot: str) -> None:
-        """`load_prices` reads the shipped prices, `price_snapshot` is their date."""
+    data: Path
+    spools: Path
+    journal: Path
+    """The vault's."""
+    status: Path
+    """What the supervisor writes."""
+
+
+class Shipped(msgspec.Struct, frozen=True, kw_only=True):
+    """What came with the program."""
+
+    load_prices: Load
+    price_snapshot: str
+    """The date of the prices."""
+    advisories: AdvisoryFile
+    packages: list[tuple[str, str]]
+
+
+class Services:
+    """What administrators can do and what control does by itself, by what it is about."""
+
+    def __init__(
+        self,
+        control: Control,
+        courier: Courier,
+        paths: Paths,
+        shipped: Shipped,
+        errors: Callable[[], int],
+        fault: Callable[[str], None],
+    ) -> None:
+        """`errors` returns how many errors control's log had; `fault` tells what nobody expected."""
         self.control = control
-        self.prices = prices
+        self.courier = courier
+        self.paths = paths
+        self.prices = PriceBook()
         self.refusals = Refusals(control.clock)
         self.traffic = Traffic(frozenset(case.code for case in problems.CASES), control.clock)
         self.changed_keys = ChangedKeys()
+        claims = Claims()
         self.stops = Stops(control)
-        self.publication = Publication(control, self.stops, prices, load_prices, price_snapshot)
+        self.publication = Publication(control, self.stops, self.prices, shipped.load_prices, shipped.price_snapshot)
         self.history = History(control, self.publication)
         self.config = Config(control, self.stops, self.publication, self.history)
-        self.keys = Keys(control, self.stops, self.publication)
+        self.absorber = Absorber(
+            control.store,
+            paths.spools,
+            control.link,
+            self.prices,
+            control.clock,
+            control.entropy,
+            control.report,
+            participants=(StoredPublisher(control.publisher.put_stored), self.refusals),
+            observers=(self.refusals, self.traffic, self.changed_keys, claims),
+        )
+        self.spend = SpendBoard(control, self.changed_keys)
+        self.keys = Keys(control, self.stops, self.publication, self.changed_keys)
         self.credentials = Credentials(control, self.publication, self.history, self.refusals)
         self.models = Models(control, self.publication, self.history, self.keys)
         self.freezes = Freezes(control, self.stops, self.publication)
         self.access = Access(control)
-        self.ledger = Ledger(control, prices)
+        self.ledger = Ledger(control, self.prices)
+        self.books = DoubleEntry(control.store, paths.journal, self.absorber, claims, control.clock, control.report)
+        self.checkup = Checkup(
+            control,
+            self.publication,
+            self.refusals,
+            shipped.advisories,
+            shipped.packages,
+            paths.spools,
+            paths.data,
+        )
+        self.housekeeper = Housekeeper(control, self.publication, self.absorber, paths.journal)
+        self.faults = Faults(control.link, courier, errors, control.clock)
+        self.jobs = Jobs(fault, control.clock)
+
+    def table(self) -> tuple[Job, ...]:
+        """Return what control does by itself, and how often."""
+        return (
+            Job("ledger", absorber.PAUSE_S, self.absorber.work),
+            Job("debts", stops.DEBTS_S, self.stops.pay_debts, stops.DEBTS_S),
+            Job("double entry", double_entry.PAUSE_S, self.books.work),
+            Job("spend", spend.PAUSE_S, self.spend.turn),
+            Job("housekeeping", housekeeping.PAUSE_S, self.housekeeper.turn, housekeeping.PAUSE_S),
+            Job("doctor", checkup.EVERY_S, self.checkup.nightly, checkup.FIRST_S),
+            Job("faults", faults.PAUSE_S, self.faults.turn),
+        )

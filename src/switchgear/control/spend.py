@@ -31,22 +31,24 @@ class SpendBoard:
         self._changed = changed
         self._before: dict[str, int] = {}
         self._before_day = -1
+        self._is_whole = False
+        """True while nothing but what changed has to be published."""
 
-    async def run(self) -> None:
-        """Publish until cancelled; begin with every key of today, since a crash may have kept the last changes back."""
-        wanted: set[str] | None = None
-        while True:
-            try:
-                if wanted is None or wanted:
-                    await self._publish(wanted)
-            except (StoreGoneError, DatabaseError, OSError, lmdb.Error) as exc:
-                if not isinstance(exc, StoreGoneError):  # that one is the absorber's to report
-                    self._control.report(f"what keys spent is not published: {exc}")
-                wanted = None  # all of today's keys are looked up when the store is back
-                await asyncio.sleep(PAUSE_S)
-                continue
-            await asyncio.sleep(PAUSE_S)
-            wanted = self._changed.take()
+    async def turn(self) -> None:
+        """Publish what changed; first, and after a failure, every key of today: a crash may have kept the last changes back."""
+        key_ids = None
+        if self._is_whole:
+            key_ids = self._changed.take()
+            if not key_ids:
+                return
+        self._is_whole = False
+        try:
+            await self._publish(key_ids)
+        except (StoreGoneError, DatabaseError, OSError, lmdb.Error) as exc:
+            if not isinstance(exc, StoreGoneError):  # that one is the absorber's to report
+                self._control.report(f"what keys spent is not published: {exc}")
+        else:
+            self._is_whole = True
 
     async def _publish(self, key_ids: set[str] | None) -> None:
         now = self._control.clock.wall_ms()

@@ -52,13 +52,11 @@ class Stops:
             self._control.report(f"stopped, and to be written to the store when it is back: {exc}")
 
     async def pay_debts(self) -> None:
-        """Write to the store what was stopped while it was away, as soon as it is back; until cancelled."""
-        while True:
-            await asyncio.sleep(DEBTS_S)
-            if self.owes:
-                with contextlib.suppress(StoreGoneError, DatabaseError):
-                    await self.reconcile()
-                    self.owes = False
+        """Write to the store what was stopped while it was away, if it is back: a turn of the job."""
+        if self.owes:
+            with contextlib.suppress(StoreGoneError, DatabaseError):
+                await self.reconcile()
+                self.owes = False
 
     async def reconcile(self) -> None:
         """Finish what a crash interrupted between replica and store: a published revocation or freeze wins."""
