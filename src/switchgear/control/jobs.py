@@ -55,7 +55,7 @@ class _Running:
         await asyncio.sleep(self._job.first_s)
         while not self._is_done:
             pause_s = await self._turn()
-            await asyncio.sleep(PAUSE_S if pause_s is None else pause_s)
+            await asyncio.sleep(PAUSE_S + self._job.first_s if pause_s is None else pause_s)
 
     def _fault(self, exc: Exception) -> None:
         self._failed_s, self._why = self._clock.monotonic_s(), f"{type(exc).__name__} in {place_of(exc)}"
