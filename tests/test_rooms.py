@@ -14,6 +14,7 @@ import pytest
 from switchgear.cli.__main__ import COMMANDS
 from switchgear.config import schema
 from switchgear.core import problems
+from switchgear.dialects.registry import BY_NAME
 
 ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "switchgear"
@@ -260,3 +261,52 @@ def test_what_cannot_be_decoded_is_caught_whole(name):
             if isinstance(node, ast.ExceptHandler) and node.type is not None:
                 caught = ast.unparse(node.type)
                 assert "msgspec.DecodeError" not in caught, f"{path}:{node.lineno}: catch core.errors.UNREADABLE"
+
+
+def names_in(node: ast.expr | None) -> set[str]:
+    """The texts of a constant, a tuple, a list or a set of them."""
+    if isinstance(node, ast.Constant):
+        return {node.value} if isinstance(node.value, str) else set()
+    if isinstance(node, ast.Tuple | ast.List | ast.Set):
+        return set().union(*map(names_in, node.elts))
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"frozenset", "set"}:
+        return set().union(*map(names_in, node.args))
+    return set()
+
+
+def compared_names(node: ast.AST) -> set[str]:
+    """The texts that code asks for: compared, matched, keys of a table, or looked up in one."""
+    if isinstance(node, ast.Compare):
+        return names_in(node.left).union(*map(names_in, node.comparators))
+    if isinstance(node, ast.Dict):
+        return set().union(*map(names_in, node.keys))
+    if isinstance(node, ast.MatchValue):
+        return names_in(node.value)
+    return names_in(node.slice) if isinstance(node, ast.Subscript) else set()
+
+
+# Words that are names of dialects, too, and mean something else there.
+OTHER_MEANINGS = {
+    "bench/opcodes.py": "events of a measurement, one dialect verbatim and one translated",
+    "pricing/catalog.py": "providers, as the price snapshot calls them",
+    "importers/litellm_places.py": "kinds of providers and LiteLLM's prefixes",
+    "cli/connect.py": "a client that may be called by a shorter name",
+    "control/openapi.py": "a key of OpenAPI",
+    "detect/keys.py": "a check of a kind of key",
+    "detect/rules.py": "a check of a kind of key",
+    "discover/logs.py": "a word to look for",
+    "testing/shapes.py": "test data of each dialect, and a test compares its keys with the registry",
+    "testing/twins/rules.py": "what each real provider refuses, by its dialect: a judge that is independent of ours",
+    "testing/twins/verdict.py": "what each real provider refuses, by its dialect: a judge that is independent of ours",
+}
+
+
+def test_no_code_outside_dialects_asks_for_a_dialect_by_its_name():
+    asking = {
+        str(path.relative_to(SRC))
+        for path in modules()
+        if room(path) != "dialects"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if compared_names(node) & BY_NAME.keys()
+    }
+    assert asking == set(OTHER_MEANINGS)

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from switchgear.dialects.amend import LIMITS, amend
+from switchgear.dialects.amend import amend
 from switchgear.dialects.passage import open_passage
-from switchgear.dialects.request import parse
+from switchgear.dialects.registry import BY_NAME
+from switchgear.dialects.request_reader import parse
 from switchgear.providers.quirks import Quirks
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -54,7 +55,7 @@ def test_a_member_inside_an_object_can_be_named():
 @pytest.mark.parametrize("dialect", BODIES)
 def test_a_limit_is_filled_in_where_the_client_gave_none(dialect):
     body, _ = sent(asked(dialect), dialect, max_tokens=4096)
-    for name in LIMITS[dialect, "chat"]:
+    for name in BY_NAME[dialect].operations["chat"].rules.limit.split("."):
         body = body[name]
     assert body == 4096
 
@@ -77,5 +78,5 @@ def test_it_is_called_as_the_provider_calls_it():
 
 def test_nothing_asked_is_nothing_changed():
     request = asked(seed=3)
-    assert amend(request, (), None, "max_tokens") == (request, [])
-    assert amend(request, ("logit_bias",), None, "max_tokens")[0] is request
+    assert amend(request, None, (), None, "max_tokens") == (request, [])
+    assert amend(request, None, ("logit_bias",), None, "max_tokens")[0] is request

@@ -10,8 +10,8 @@ from switchgear.dialects import hub
 from switchgear.dialects.fitting import CONTINUED, fit
 from switchgear.dialects.model_facts import UNKNOWN
 from switchgear.dialects.passage import open_passage
-from switchgear.dialects.registry import TRANSLATORS
-from switchgear.dialects.request import parse
+from switchgear.dialects.registry import BY_NAME
+from switchgear.dialects.request_reader import parse
 from switchgear.dialects.shape import InvalidBodyError, Node
 from switchgear.providers.quirks import Quirks
 from switchgear.testing import recordings
@@ -113,8 +113,8 @@ def test_an_odd_request_of_a_chat_client_is_taken_by_every_provider(name, target
 @pytest.mark.parametrize("model", MODELS["openai"])
 @pytest.mark.parametrize("name", [name for name in ODD if name != "history of tools, none declared"])
 def test_an_odd_request_of_an_anthropic_client_is_taken_by_openai(name, model):
-    asked = TRANSLATORS["openai"].decode_request(Node(ODD[name]), "m", False)
-    body = json.loads(msgspec.json.encode(TRANSLATORS["anthropic"].encode_request(asked, "m", Quirks())))
+    asked = BY_NAME["openai"].translator.decode_request(Node(ODD[name]), "m", False)
+    body = json.loads(msgspec.json.encode(BY_NAME["anthropic"].translator.encode_request(asked, "m", Quirks())))
     _, sent = crossed(body, "anthropic", "openai", model)
     assert judge("openai", model, sent) is None
 
@@ -148,9 +148,9 @@ def test_names_are_mapped_back_in_answers_and_streams():
     short = json.loads(body)["toolConfig"]["tools"][0]["toolSpec"]["name"]
     assert len(short) <= 64 and json.loads(body)["messages"][1]["content"][0]["toolUse"]["name"] == short
     answer = hub.Answer(id="1", parts=[hub.ToolCall("b", short, "{}")], finish="tool_calls")
-    plain = passage.answer(msgspec.json.encode(TRANSLATORS["bedrock"].encode_answer(answer, "m", 1)))
+    plain = passage.answer(msgspec.json.encode(BY_NAME["bedrock"].translator.encode_answer(answer, "m", 1)))
     assert json.loads(plain)["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == LONG
-    encoder = TRANSLATORS["bedrock"].encoder("m", 1, True)
+    encoder = BY_NAME["bedrock"].translator.encoder("m", 1, True)
     meter = passage.meter()
     out = meter.feed(b"".join(encoder.encode(event) for event in hub.events_of(answer)))
     assert LONG.encode() in out and short.encode() + b'"' not in out.replace(LONG.encode(), b"")
@@ -161,7 +161,7 @@ def test_a_name_is_shortened_the_same_way_in_every_request_and_two_never_meet():
         request = hub.Request(
             model="m", messages=[hub.Message("user", [hub.Text("x")])], tools=[hub.Tool(n) for n in originals]
         )
-        fit(request, "openai", UNKNOWN)
+        fit(request, BY_NAME["openai"].fit, UNKNOWN)
         return [each.name for each in request.tools]
 
     first = names(LONG)[0]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub
-from switchgear.dialects.registry import TRANSLATORS
+from switchgear.dialects.registry import BY_NAME
 from switchgear.dialects.shape import Node
 from switchgear.providers.quirks import Quirks
 
@@ -60,10 +60,10 @@ def meaning(request):
     return [text.text for text in request.system], turns, tools, request.temperature, request.top_p
 
 
-@pytest.mark.parametrize("dialect", TRANSLATORS)
+@pytest.mark.parametrize("dialect", BY_NAME)
 @given(request=requests)
 def test_a_request_keeps_its_meaning_through_a_dialect(dialect, request):
-    translator = TRANSLATORS[dialect]
+    translator = BY_NAME[dialect].translator
     before = meaning(request)
     body = json.loads(msgspec.json.encode(translator.encode_request(request, "m", Quirks())))
     after = translator.decode_request(Node(body), "m", False)
@@ -93,10 +93,10 @@ def gist(answer):
     return texts, made, answer.finish, answer.usage.input_total, answer.usage.output_total
 
 
-@pytest.mark.parametrize("dialect", TRANSLATORS)
+@pytest.mark.parametrize("dialect", BY_NAME)
 @given(answer=answers)
 def test_an_answer_keeps_its_meaning_whole_and_streamed(dialect, answer):
-    translator = TRANSLATORS[dialect]
+    translator = BY_NAME[dialect].translator
     body = json.loads(msgspec.json.encode(translator.encode_answer(answer, "m", 1)))
     assert gist(translator.decode_answer(Node(body))) == gist(answer)
     encoder, decoder, collector = translator.encoder("m", 1, True), translator.decoder(), hub.Collector()
@@ -109,12 +109,12 @@ def test_an_answer_keeps_its_meaning_whole_and_streamed(dialect, answer):
     assert collector.is_ended and gist(collector.answer) == gist(answer)
 
 
-@pytest.mark.parametrize("dialect", TRANSLATORS)
+@pytest.mark.parametrize("dialect", BY_NAME)
 @given(data=st.binary(max_size=200))
 def test_garbage_in_a_stream_is_a_typed_error(dialect, data):
     from switchgear.core.errors import ProtocolError
 
-    decoder = TRANSLATORS[dialect].decoder()
+    decoder = BY_NAME[dialect].translator.decoder()
     try:
         events = decoder.feed(data) + decoder.finish()
     except ProtocolError:
@@ -160,7 +160,7 @@ json_values = st.recursive(
 )
 
 
-@pytest.mark.parametrize("dialect", TRANSLATORS)
+@pytest.mark.parametrize("dialect", BY_NAME)
 @given(
     value=st.dictionaries(
         st.sampled_from(
@@ -189,7 +189,7 @@ json_values = st.recursive(
 def test_json_of_the_wrong_shape_names_its_field(dialect, value):
     from switchgear.dialects.shape import InvalidBodyError
 
-    translator = TRANSLATORS[dialect]
+    translator = BY_NAME[dialect].translator
     for read in (lambda node: translator.decode_request(node, "m", False), translator.decode_answer):
         try:
             read(Node(value))
@@ -215,7 +215,7 @@ def test_a_calls_signature_survives_a_dialect_without_a_place_for_it():
 @pytest.mark.parametrize("dialect", ["openai", "responses", "anthropic", "bedrock"])
 def test_geminis_signature_comes_back_through_a_client(dialect):
     """What a Gemini model signed reaches it again, through a client that knows nothing of it."""
-    translator = TRANSLATORS[dialect]
+    translator = BY_NAME[dialect].translator
     answer = hub.Answer(id="1", parts=[hub.ToolCall("c1", "f", "{}", "sig")], finish="tool_calls")
     said = json.loads(msgspec.json.encode(translator.encode_answer(answer, "m", 1)))
     if dialect == "openai":
@@ -227,7 +227,7 @@ def test_geminis_signature_comes_back_through_a_client(dialect):
     else:
         body = {"messages": [said["output"]["message"]]}
     request = translator.decode_request(Node(body), "m", False)
-    sent = TRANSLATORS["gemini"].encode_request(request, "gemini-3-pro", Quirks())
+    sent = BY_NAME["gemini"].translator.encode_request(request, "gemini-3-pro", Quirks())
     assert [part.get("thoughtSignature") for part in sent["contents"][0]["parts"]] == ["sig"]
 
 
@@ -261,14 +261,14 @@ def probed_stream(dialect):
 @pytest.mark.parametrize("provider", ["openai", "responses", "gemini"])
 @pytest.mark.parametrize("client", ["openai", "responses", "gemini", "anthropic", "cohere"])
 def test_log_probabilities_cross_in_streams_where_a_dialect_has_them(provider, client):
-    decoder = TRANSLATORS[provider].decoder()
+    decoder = BY_NAME[provider].translator.decoder()
     events = decoder.feed(probed_stream(provider)) + decoder.finish()
-    encoder = TRANSLATORS[client].encoder("m", 1, True)
+    encoder = BY_NAME[client].translator.encoder("m", 1, True)
     out = b"".join(encoder.encode(event) for event in events)
     if client not in {"openai", "responses", "gemini"}:
         assert b"ogprob" not in out
         return
-    again = TRANSLATORS[client].decoder()
+    again = BY_NAME[client].translator.decoder()
     deltas = [e for e in again.feed(out) + again.finish() if isinstance(e, hub.Delta) and e.text == "Hi"]
     assert json.loads(bytes(deltas[0].logprobs)) == PROBED
 
@@ -276,6 +276,6 @@ def test_log_probabilities_cross_in_streams_where_a_dialect_has_them(provider, c
 @pytest.mark.parametrize("logprobs", [b"7", b"{}", b'[{"token":1}]', b'["x"]', b"[]", b'[{"token":"a","logprob":"b"}]'])
 def test_log_probabilities_of_another_shape_are_left_out(logprobs):
     text = b'data: {"id":"c","choices":[{"delta":{"content":"Hi"},"logprobs":{"content":%b}}]}\n\n' % logprobs
-    decoder = TRANSLATORS["openai"].decoder()
+    decoder = BY_NAME["openai"].translator.decoder()
     [delta] = [event for event in decoder.feed(text) if isinstance(event, hub.Delta)]
     assert delta == hub.Delta(0, "Hi")

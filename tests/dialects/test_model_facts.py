@@ -29,9 +29,9 @@ def test_a_model_that_no_row_knows_takes_everything():
 
 @pytest.mark.parametrize("model", ["gpt-5-pro", "o3-deep-research", "gpt-5.1-codex-max", "codex-mini-latest"])
 def test_some_models_are_served_on_responses_alone(model):
-    assert facts_of(model).only_responses
+    assert facts_of(model).is_only_there
 
 
 def test_newer_models_are_asked_on_responses_where_a_choice_is():
-    assert facts_of("gpt-5.6").on_responses and not facts_of("gpt-5.6").only_responses
-    assert not facts_of("gpt-5").on_responses
+    assert facts_of("gpt-5.6").best_on == "responses" and not facts_of("gpt-5.6").is_only_there
+    assert not facts_of("gpt-5").best_on

@@ -15,7 +15,7 @@ STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
 
 def test_running_totals_are_merged_and_written_tokens_counted_once():
-    listener = Listener(anthropic.EARS, "anthropic")
+    listener = Listener(anthropic.EARS)
     assert listener.feed(CLAUDE) == CLAUDE
     usage = listener.reading.usage
     assert (usage.input, usage.cache_write_5m, usage.cache_write_1h, usage.output) == (9, 10, 20, 7)
@@ -25,7 +25,7 @@ def test_running_totals_are_merged_and_written_tokens_counted_once():
 
 
 def test_a_stream_that_is_cut_before_its_end_is_not_clean_and_its_input_is_known():
-    listener = Listener(anthropic.EARS, "anthropic")
+    listener = Listener(anthropic.EARS)
     listener.feed(CLAUDE.split(b"\n\n")[0] + b"\n\n")
     assert not listener.is_clean and listener.reading.usage.input == 9
 
@@ -33,7 +33,7 @@ def test_a_stream_that_is_cut_before_its_end_is_not_clean_and_its_input_is_known
 def test_only_the_last_usage_counts_where_every_chunk_repeats_it():
     chunk = b'data: {"candidates":[{"content":{}}],"usageMetadata":{"promptTokenCount":5,"candidatesTokenCount":%d}}\r\n\r\n'
     last = b'data: {"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":5,"candidatesTokenCount":9}}\r\n\r\n'
-    listener = Listener(gemini.EARS, "gemini")
+    listener = Listener(gemini.EARS)
     listener.feed(chunk % 1 + chunk % 2)
     assert listener.reading.usage.output == 2 and not listener.is_clean
     listener.feed(chunk % 3 + last)
@@ -41,7 +41,7 @@ def test_only_the_last_usage_counts_where_every_chunk_repeats_it():
 
 
 def test_an_error_event_is_seen_and_strange_events_pass():
-    listener = Listener(anthropic.EARS, "anthropic")
+    listener = Listener(anthropic.EARS)
     strange = b'event: message_delta\ndata: {"type":"message_delta","delta":5}\n\ndata: "message_stop"\n\n'
     assert listener.feed(strange) == strange and not listener.error
     listener.feed(b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error"}}\n\n')

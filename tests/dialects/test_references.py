@@ -5,12 +5,12 @@ import time
 
 import pytest
 
-from switchgear.dialects import references, request
+from switchgear.dialects import request_reader
 from switchgear.dialects.shape import InvalidBodyError
 
 
 def named(body, dialect="responses", operation="chat", model=None):
-    found = request.parse(json.dumps({"model": "m", **body}).encode(), dialect, operation, model).references
+    found = request_reader.parse(json.dumps({"model": "m", **body}).encode(), dialect, operation, model).references
     return {(reference.kind, reference.id) for reference in found}
 
 
@@ -169,7 +169,7 @@ def test_gemini_names_cached_contents():
 
 def test_a_key_spelt_with_escapes_is_the_same_key():
     body = b'{"model":"m","input":[{"role":"user","content":[{"type":"input_file","file\\u005fid":"file-1"}]}]}'
-    assert [r.id for r in request.parse(body, "responses", "chat").references] == ["file-1"]
+    assert [r.id for r in request_reader.parse(body, "responses", "chat").references] == ["file-1"]
 
 
 @pytest.mark.parametrize(
@@ -188,99 +188,15 @@ def test_a_key_spelt_with_escapes_is_the_same_key():
 )
 def test_what_can_be_read_in_two_ways_is_refused(body):
     with pytest.raises(InvalidBodyError):
-        request.parse(body, "responses", "chat")
-
-
-def test_raw_paths_name_things_behind_their_collections():
-    def found(path, names_things=False):
-        return [(r.kind, r.id) for r in references.find_in_path(path, names_things)]
-
-    assert found("/responses/resp_1/cancel") == [("response", "resp_1")]
-    assert found("/vector_stores/vs_1/files/file-1") == [("vector_store", "vs_1"), ("file", "file-1")]
-    assert found("/messages/batches/msgbatch_1/results") == [("batch", "msgbatch_1")]
-    assert found("/files/abc", True) == [("named", "files/abc")]
-    assert found("/chat/completions") == []
-    assert found("/files") == []
-    assert found("/models/gpt-4o") == []
-
-
-def test_bodies_of_raw_paths_are_searched_by_their_keys():
-    body = {"training_file": "file-1", "x": [{"vector_store_ids": ["vs_1"]}], "conversation": {"id": "conv_1"}}
-    assert {r.id for r in references.find_anywhere(body)} == {"file-1", "vs_1", "conv_1"}
+        request_reader.parse(body, "responses", "chat")
 
 
 # answers
 
 
-def test_a_response_makes_its_items_and_containers_known():
-    answer = {
-        "id": "resp_1",
-        "conversation": {"id": "conv_1"},
-        "output": [
-            {"id": "rs_1", "type": "reasoning"},
-            {"id": "ci_1", "type": "code_interpreter_call", "container_id": "cntr_1"},
-            {
-                "id": "msg_1",
-                "type": "message",
-                "content": [
-                    {
-                        "type": "output_text",
-                        "text": "x",
-                        "annotations": [
-                            {"type": "container_file_citation", "file_id": "cfile_1", "container_id": "cntr_1"},
-                            {"type": "file_citation", "file_id": "file-others"},
-                        ],
-                    }
-                ],
-            },
-        ],
-    }
-    known = references.kept_by_response(answer)
-    assert known == ["resp_1", "conv_1", "rs_1", "ci_1", "cntr_1", "msg_1", "cfile_1"]
-
-
-def test_a_message_makes_its_container_and_files_known():
-    answer = {
-        "id": "msg_1",
-        "container": {"id": "container_1", "expires_at": "2026-01-01T00:00:00Z"},
-        "content": [
-            {
-                "type": "bash_code_execution_tool_result",
-                "content": {"type": "bash_code_execution_result", "content": [{"file_id": "file_1"}]},
-            }
-        ],
-    }
-    assert set(references.kept_by_message(answer)) == {"container_1", "file_1"}
-
-
-def test_raw_answers_make_things_known():
-    def made(value):
-        return references.kept_by_raw_answer(value, True)
-
-    assert made({"id": "file-1", "object": "file"}) == ["file-1"]
-    assert made({"file": {"name": "files/abc", "uri": "https://x"}}) == ["files/abc"]
-    assert made({"name": "cachedContents/c1"}) == ["cachedContents/c1"]
-    assert made({"object": "list", "data": [{"id": "file-1"}]}) == []
-    assert made([1]) == []
-
-
-def test_what_came_of_a_thing_is_learned_when_it_is_looked_at():
-    batch = {"id": "batch_1", "object": "batch", "output_file_id": "file-2", "error_file_id": None}
-    assert references.kept_by_raw_answer(batch, False) == ["file-2"]
-    assert references.kept_by_raw_answer({"id": "file-others", "object": "file"}, False) == []
-    response = {"id": "resp_1", "object": "response", "output": [{"id": "msg_1"}]}
-    assert references.kept_by_raw_answer(response, False) == ["resp_1", "msg_1"]
-
-
-def test_ids_are_bounded():
-    assert references.is_id("resp_1") and references.is_id("files/abc")
-    assert not any(map(references.is_id, ["", "a b", "a\n", "x" * 257, "\x1b[2J"]))
-    assert len(references.kept_by_response({"output": [{"id": f"i{n}"} for n in range(500)]})) == references.KEPT_MAX
-
-
 def test_what_only_diagnoses_a_cache_matters_to_its_own_dialect_alone():
     body = b'{"model":"m","max_tokens":1,"messages":[],"diagnostics":{"previous_message_id":"msg_1"}}'
-    (found,) = request.parse(body, "anthropic", "chat").references
+    (found,) = request_reader.parse(body, "anthropic", "chat").references
     assert found.is_soft
 
 
@@ -330,7 +246,7 @@ def test_gemini_reads_each_key_in_both_spellings(outer, inner, holder):
         assert named(body, "gemini") == wanted
     else:
         raw = json.dumps({holder: body}).encode()
-        asked = request.parse(raw, "gemini", "count_tokens", "m", False)
+        asked = request_reader.parse(raw, "gemini", "count_tokens", "m", False)
         assert {(found.kind, found.id) for found in asked.references} == wanted
 
 
@@ -353,28 +269,3 @@ def test_a_name_of_any_length_is_read_at_once():
     began = time.process_time()
     named(body, "gemini")
     assert time.process_time() - began < 0.5  # 1.7 s when a pattern goes through all of it
-
-
-@pytest.mark.parametrize("path", ["/Files/file-1", "/FILES/file-1/content", "/v1/fileS/file-1"])
-def test_collections_of_raw_paths_are_known_in_any_letters(path):
-    assert [(found.kind, found.id) for found in references.find_in_path(path, False)] == [("file", "file-1")]
-
-
-@pytest.mark.parametrize("key", ["file_id", "fileId", "FILE_ID", "File-Id", "input_file_id", "inputFileId"])
-def test_keys_of_raw_bodies_are_known_in_any_letters(key):
-    assert [(found.kind, found.id) for found in references.find_anywhere({key: "file-1"})] == [("file", "file-1")]
-
-
-@pytest.mark.parametrize(
-    ("name", "key"),
-    [("file_ids[]", "file_ids"), ("image[file_id]", "file_id"), ("file_ids[0]", "file_ids"), ("a", "a"), ("[]", "[]")],
-)
-def test_a_field_of_a_form_may_be_written_with_brackets(name, key):
-    assert references.plain_key(name) == key
-
-
-@pytest.mark.parametrize("body", [{"items": [{"id": "i"}]}, {"video_id": "i"}, {"completion_id": "i"}])
-def test_further_keys_of_raw_bodies_name_things(body):
-    assert [found.id for found in references.find_anywhere(body)] == ["i"]
-    given = {"items": [{"type": "message", "id": "i", "role": "user", "content": "x"}]}
-    assert references.find_anywhere(given) == []

@@ -5,12 +5,14 @@ A new case is a folder with `DIALECT.client.json`; `WRITE_GOLDEN=1` writes what 
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from switchgear.dialects.registry import TRANSLATORS
+from switchgear.dialects.registry import BY_NAME
 from switchgear.dialects.shape import InvalidBodyError, Node
 from switchgear.providers.quirks import Quirks
 
@@ -18,7 +20,7 @@ GOLDEN = Path(__file__).parent / "golden"
 CASES = sorted(path for path in GOLDEN.iterdir() if path.is_dir())
 
 
-@pytest.mark.parametrize("provider", TRANSLATORS)
+@pytest.mark.parametrize("provider", BY_NAME)
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
 def test_a_golden_request(case, provider):
     source = next(case.glob("*.client.json"))
@@ -26,8 +28,8 @@ def test_a_golden_request(case, provider):
     if client == provider:
         return
     try:
-        asked = TRANSLATORS[client].decode_request(Node(json.loads(source.read_text())), "m", False)
-        body = TRANSLATORS[provider].encode_request(asked, "claude-sonnet-4-5", Quirks())
+        asked = BY_NAME[client].translator.decode_request(Node(json.loads(source.read_text())), "m", False)
+        body = BY_NAME[provider].translator.encode_request(asked, "claude-sonnet-4-5", Quirks())
         found = {"body": json.loads(msgspec.json.encode(body)), "dropped": list(dict.fromkeys(asked.dropped))}
     except InvalidBodyError as exc:
         found = {"refused": str(exc), "param": exc.param}
@@ -35,3 +37,9 @@ def test_a_golden_request(case, provider):
     if os.environ.get("WRITE_GOLDEN"):
         target.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     assert found == json.loads(target.read_text())
+
+
+def test_a_dialect_is_one_module_and_a_line_in_the_registry():
+    folder = Path(__file__).parent / "toy"
+    done = subprocess.run([sys.executable, folder / "walk.py"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

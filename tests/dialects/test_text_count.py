@@ -5,14 +5,21 @@ import statistics
 
 import pytest
 
+from switchgear.dialects import anthropic, bedrock, cohere, gemini, openai, responses
 from switchgear.dialects.passage import Passage
 from switchgear.dialects.request import Request
 from switchgear.dialects.text_count import TextCount
 from switchgear.testing import recordings
 
+TEXTS = {
+    "openai": openai.TEXTS,
+    "bedrock": bedrock.TEXTS,
+    **{module.ROW.name: module.EARS.texts for module in (responses, anthropic, gemini, cohere)},
+}
+
 
 def counted(dialect, *events):
-    count = TextCount(dialect)
+    count = TextCount(TEXTS[dialect])
     for event in events:
         count.add(event)
     return count.deltas, count.size

@@ -12,7 +12,7 @@ from switchgear.dialects import usage_cost
 from switchgear.dialects.passage import open_passage
 from switchgear.dialects.reading import Reading
 from switchgear.dialects.registry import DEFAULT
-from switchgear.dialects.request import parse
+from switchgear.dialects.request_reader import parse
 from switchgear.edge.answering import (
     CHECKPOINT_S,
     CHECKPOINT_TOKENS,

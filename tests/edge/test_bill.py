@@ -9,7 +9,7 @@ import pytest
 from switchgear.app.layout import PriceFiles, price_snapshot
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects.passage import open_passage
-from switchgear.dialects.request import parse
+from switchgear.dialects.request_reader import parse
 from switchgear.edge import settle
 from switchgear.edge.bill import bill_of, stated
 from switchgear.ledger import build

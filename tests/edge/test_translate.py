@@ -8,7 +8,7 @@ import pytest
 from switchgear.core import problems
 from switchgear.core.steps import finish
 from switchgear.dialects.registry import DEFAULT
-from switchgear.dialects.request import parse
+from switchgear.dialects.request_reader import parse
 from switchgear.edge import translate
 from switchgear.edge.context import RequestContext
 from switchgear.edge.course import Course

@@ -18,7 +18,7 @@ from genai_prices.data import providers
 
 from switchgear.app.layout import PriceFiles, price_snapshot
 from switchgear.dialects.passage import open_passage
-from switchgear.dialects.request import parse
+from switchgear.dialects.request_reader import parse
 from switchgear.dialects.shape import InvalidBodyError
 from switchgear.edge import settle
 from switchgear.edge.bill import bill_of

@@ -12,8 +12,8 @@ from pydantic import TypeAdapter
 from switchgear.core.errors import ProtocolError
 from switchgear.dialects import hub
 from switchgear.dialects.passage import open_passage
-from switchgear.dialects.registry import TRANSLATORS
-from switchgear.dialects.request import parse
+from switchgear.dialects.registry import BY_NAME
+from switchgear.dialects.request_reader import parse
 from switchgear.dialects.shape import InvalidBodyError, Node
 from switchgear.providers.quirks import Quirks
 from switchgear.testing import recordings
@@ -200,7 +200,7 @@ HELLO = hub.Request(model="m", messages=[hub.Message("user", [hub.Text("hi")])])
 def asked(client, stream):
     """A client's request: what the recorded one became does not matter for reading the answer."""
     wanted = msgspec.structs.replace(HELLO, stream=stream, dropped=[])
-    body = msgspec.json.encode(TRANSLATORS[client].encode_request(wanted, "m", Quirks()))
+    body = msgspec.json.encode(BY_NAME[client].translator.encode_request(wanted, "m", Quirks()))
     in_path = client in {"gemini", "bedrock"}
     return parse(body, client, "chat", "m" if in_path else None, stream if in_path else None)
 
@@ -216,11 +216,11 @@ def test_what_crossed_is_read_by_the_official_sdk_with_the_same_text_and_calls(r
     sdks = {name: make() for name, make in SDKS.items()}
     rows = [r for r in recordings.exchanges() if recordings.dialect_of(r.path) and r.status == 200]
     good, refused, wrong = 0, 0, []
-    for recording, client in itertools.product(rows, TRANSLATORS):
+    for recording, client in itertools.product(rows, BY_NAME):
         provider = recordings.dialect_of(recording.path)
         if client == provider:
             continue
-        own, other = TRANSLATORS[provider], TRANSLATORS[client]
+        own, other = BY_NAME[provider].translator, BY_NAME[client].translator
         try:
             body = other.encode_request(
                 own.decode_request(Node(recording.request), "m", recording.is_stream), "m", Quirks()

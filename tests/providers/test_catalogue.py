@@ -5,7 +5,7 @@ import pytest
 from switchgear.app.layout import PriceFiles
 from switchgear.config import schema
 from switchgear.config.compile import build_provider
-from switchgear.dialects.registry import TRANSLATORS
+from switchgear.dialects.registry import BY_NAME
 from switchgear.providers.catalogue import GENERIC, PROVIDERS
 
 GIVEN = {"resource": "acme", "region": "eu-central-1", "project": "p1", "location": "europe-west4", "account": "acme"}
@@ -16,7 +16,7 @@ def test_a_row_builds_a_provider_and_its_prices_exist(row):
     spec = build_provider("mine", schema.Provider(kind=row.name, **GIVEN))
     assert spec.endpoint.scheme == "https" or row.allow_private
     assert "{" not in spec.endpoint.url + spec.endpoint.query
-    assert set(spec.dialects) <= set(TRANSLATORS)
+    assert set(spec.dialects) <= set(BY_NAME)
     assert row.pricing_id is None or PriceFiles().load(row.pricing_id) is not None
 
 

@@ -23,9 +23,10 @@ from switchgear.detect import log_lines
 from switchgear.detect.domains import hosts_in
 from switchgear.detect.keys import KeyDetector
 from switchgear.detect.rules import Library
-from switchgear.dialects import errors, forms, json_guard, request, usage_cost
+from switchgear.dialects import errors, forms, json_guard, request_reader, usage_cost
 from switchgear.dialects.passage import Passage, open_passage
-from switchgear.dialects.registry import TRANSLATORS
+from switchgear.dialects.registry import BY_NAME
+from switchgear.dialects.request import Request
 from switchgear.dialects.shape import InvalidBodyError
 from switchgear.discover.toolbox import shipped_files
 from switchgear.edge import paths
@@ -108,25 +109,25 @@ def test_a_steep_shape_is_found():
 @pytest.mark.parametrize(("dialect", "shape"), named(shapes.REQUESTS))
 def test_judging_and_translating_a_request_costs_what_its_size_says(dialect, shape):
     named = "m" if dialect in {"gemini", "bedrock"} else None
-    check(shape, lambda body: request.parse(body, dialect, "chat", named))
-    for provider in TRANSLATORS:
+    check(shape, lambda body: request_reader.parse(body, dialect, "chat", named))
+    for provider in BY_NAME:
 
         def cross(body: bytes, provider: str = provider) -> object:
-            asked = request.parse(body, dialect, "chat", named)
+            asked = request_reader.parse(body, dialect, "chat", named)
             return open_passage(asked, dialect, provider, "claude-opus-4-5", Quirks(), created=0)
 
         check(shape, cross)
 
 
 def passage_of(client: str, provider: str, stream: bool = False) -> Passage:
-    asked = request.Request({}, client, "chat", "m", stream)
+    asked = Request({}, client, "chat", "m", stream)
     return Passage(asked, client, provider, 0, False, None)
 
 
 @pytest.mark.parametrize(("dialect", "shape"), named(shapes.ANSWERS))
 def test_reading_and_translating_an_answer_costs_what_its_size_says(dialect, shape):
     check(shape, lambda body: passage_of(dialect, dialect).read(body, []))
-    for client in TRANSLATORS.keys() - {dialect}:
+    for client in BY_NAME.keys() - {dialect}:
         check(shape, lambda body, client=client: passage_of(client, dialect).answer(body))
         check(shape, lambda body, client=client: passage_of(client, dialect, True).as_stream(body))
     check(shape, lambda body: usage_cost.add(body, ("usage",), 1))
@@ -139,7 +140,7 @@ def pieces(data: bytes, size: int) -> list[bytes]:
 
 @pytest.mark.parametrize(("dialect", "shape"), named(shapes.STREAMS))
 def test_a_stream_costs_what_its_size_says_however_it_is_cut(dialect, shape):
-    for client in TRANSLATORS:
+    for client in BY_NAME:
         for size in (61, 4_096) if client in {dialect, "gemini"} else (4_096,):
 
             def feed(data: bytes, client: str = client, size: int = size) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from switchgear.core.errors import RefusedError
 from switchgear.core.secret import Secret
+from switchgear.dialects.registry import DIALECTS
 from switchgear.providers import endpoint
 from switchgear.testing.faults import LoudGuard
 from switchgear.vault import egress, seal
@@ -153,3 +154,12 @@ def test_H2_answers_that_nobody_can_use_are_told_apart():
     assert "redirect" in strange(302, (b"location", b"https://evil/")) and "redirect" in strange(307)
     for name in (b"gzip", b"br", b"zstd", b"gzip, identity"):
         assert "compressed" in strange(200, (b"content-encoding", name))
+
+
+def test_the_wall_lets_every_path_through_that_a_dialect_asks_its_providers_for():
+    known = [
+        (row.name, path) for row in DIALECTS for op in row.operations.values() for path in (op.path, op.stream_path)
+    ]
+    for name, path in known:
+        asked = path.replace("{model}", "a-model").replace("{id}", "resp_1")
+        assert not path or any(pattern.fullmatch(asked) for pattern in egress.PATHS.values()), (name, path)

@@ -22,7 +22,8 @@ import msgspec
 from switchgear.core import virtual_key
 from switchgear.core.guard import Guard
 from switchgear.core.ids import IdSource
-from switchgear.dialects.passage import JSON_TYPE, SSE_TYPE
+from switchgear.dialects.dialect import SSE_TYPE
+from switchgear.dialects.passage import JSON_TYPE
 from switchgear.dialects.registry import BY_NAME, DEFAULT, DIALECTS
 from switchgear.edge.handler import EdgeHandler, services_of
 from switchgear.edge.plan import Planner

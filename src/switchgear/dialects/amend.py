@@ -8,34 +8,23 @@ import msgspec
 from msgspec import Raw, structs
 
 from switchgear.core.errors import UNREADABLE
+from switchgear.dialects.dialect import BodyRules
 from switchgear.dialects.request import Request
 from switchgear.dialects.shape import encode
 
-LIMITS: dict[tuple[str, str], tuple[str, ...]] = {
-    ("openai", "chat"): ("max_tokens",),
-    ("openai", "completions"): ("max_tokens",),
-    ("responses", "chat"): ("max_output_tokens",),
-    ("anthropic", "chat"): ("max_tokens",),
-    ("gemini", "chat"): ("generationConfig", "maxOutputTokens"),
-    ("bedrock", "chat"): ("inferenceConfig", "maxTokens"),
-    ("cohere", "chat"): ("max_tokens",),
-}
-"""Where the limit of the output stands."""
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def amend(
-    request: Request, drop: tuple[str, ...], max_tokens: int | None, limit_name: str
+    request: Request, rules: BodyRules | None, drop: tuple[str, ...], max_tokens: int | None, limit_name: str
 ) -> tuple[Request, list[str]]:
-    """Return the request as it shall be sent, and which members were left out. `limit_name` is what chat completions call the
-    limit at the provider."""
+    """Return the request as it shall be sent, and which members were left out. `rules` are those of its body; `limit_name` is
+    what chat completions call the limit at the provider."""
     fields, dropped = request.fields, [name for name in drop if _has(request.fields, name)]
     for name in dropped:
         fields = _without(fields, name)
-    where = LIMITS.get((request.dialect, request.operation))
-    if max_tokens is not None and where is not None and _is_unlimited(request, dropped):
-        if where == ("max_tokens",) and request.dialect == "openai" and request.operation == "chat":
-            where = (limit_name,)
+    if max_tokens is not None and rules is not None and rules.limit and _is_unlimited(request, dropped):
+        where = limit_name if rules.limit_differs else rules.limit
         fields = _with(fields, where, Raw(encode(max_tokens)))
     return (request if fields is request.fields else structs.replace(request, fields=fields)), dropped
 
@@ -64,8 +53,8 @@ def _without(fields: dict[str, Raw], name: str) -> dict[str, Raw]:
     return {**fields, outer: Raw(encode(left))}
 
 
-def _with(fields: dict[str, Raw], where: tuple[str, ...], value: Raw) -> dict[str, Raw]:
-    outer, *rest = where
-    if not rest:
+def _with(fields: dict[str, Raw], where: str, value: Raw) -> dict[str, Raw]:
+    outer, dot, inner = where.partition(".")
+    if not dot:
         return {**fields, outer: value}
-    return {**fields, outer: Raw(encode({**_inner(fields, outer), rest[0]: value}))}
+    return {**fields, outer: Raw(encode({**_inner(fields, outer), inner: value}))}

@@ -12,45 +12,15 @@ from msgspec import Raw
 from switchgear.core.errors import UNREADABLE
 from switchgear.dialects.reading import Unfit
 
-MEMBERS: dict[tuple[str, str], tuple[str, ...]] = {
-    ("openai", "chat"): ("choices",),
-    ("openai", "completions"): ("choices",),
-    ("openai", "embeddings"): ("data", "embeddings"),
-    ("openai", "images"): ("data",),
-    ("openai", "image_edits"): ("data",),
-    ("openai", "image_variations"): ("data",),
-    ("openai", "moderations"): ("results",),
-    ("openai", "rerank"): ("results", "data"),
-    ("openai", "transcriptions"): (),
-    ("openai", "translations"): (),
-    ("openai", "speech"): (),
-    ("responses", "chat"): ("output",),
-    ("responses", "compact"): ("output",),
-    ("responses", "count_tokens"): ("input_tokens",),
-    ("anthropic", "chat"): ("content",),
-    ("anthropic", "count_tokens"): ("input_tokens",),
-    ("gemini", "chat"): ("candidates", "promptFeedback", "usageMetadata", "prompt_feedback", "usage_metadata"),
-    ("gemini", "count_tokens"): ("totalTokens", "total_tokens"),
-    ("gemini", "embeddings"): ("embedding", "embeddings"),
-    ("gemini", "embeddings_batch"): ("embeddings", "embedding"),
-    ("bedrock", "chat"): ("output",),
-    ("bedrock", "count_tokens"): ("inputTokens",),
-    ("cohere", "chat"): ("message",),
-    ("cohere", "embeddings"): ("embeddings",),
-    ("cohere", "rerank"): ("results",),
-}
-"""Dialect and operation → members of which an answer has one, as an object, a list or a number. None: any body that is no
-error. What is not in the table (an invoked model's own body, something stored, raw paths) is only no page."""
 _ERRORS = ("error", "errors", "message", "detail", "msg")
 _IDLE = re.compile(rb'\s*\{\s*"type"\s*:\s*"(?:ping|keepalive)"')
 _decode = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
-def judge(dialect: str, operation: str, body: bytes, content_type: bytes) -> Unfit | None:
-    """Return why a body is no answer, or None for one that may be."""
+def judge(members: tuple[str, ...] | None, body: bytes, content_type: bytes) -> Unfit | None:
+    """Return why a body is no answer, or None for one that may be. `members` as in `Operation.members`."""
     if body[:256].lstrip().startswith(b"<") or content_type.startswith(b"text/html"):
         return Unfit("it is HTML")
-    members = MEMBERS.get((dialect, operation))
     if members is None or (not members and b"json" not in content_type):
         return None
     try:

@@ -14,14 +14,29 @@ from msgspec import Raw
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import Beside, Other, TokenUsage
-from switchgear.dialects import hub, media, reasoning, references
-from switchgear.dialects.dialect import WEATHER, ClientPath, Dialect, ErrorShape, Example, Examples, ModelList
+from switchgear.dialects import hub, kept_things, media, reasoning, references
+from switchgear.dialects.dialect import (
+    PLAIN_TOOLS,
+    WEATHER,
+    BodyRules,
+    ClientPath,
+    ClientTools,
+    Dialect,
+    ErrorShape,
+    Example,
+    Examples,
+    ModelList,
+    Operation,
+    Translator,
+)
 from switchgear.dialects.errors import Fault
+from switchgear.dialects.fitting import BOUNDS, COMBINATORS, IMAGES, Rules
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.model_lists import Card, described
-from switchgear.dialects.reading import Ears, Reading, State, cap
+from switchgear.dialects.reading import Ears, Listener, Reading, State, cap, plain_reader
 from switchgear.dialects.shape import Node, encode, foreign_tools, object_of, text_of_object
 from switchgear.dialects.streams import SseDecoder, sse_event
+from switchgear.dialects.text_count import needles
 from switchgear.providers.quirks import Quirks
 
 MAKER = "anthropic"
@@ -525,7 +540,7 @@ def decode_answer(body: Node) -> Steps[Answer]:
 
 
 @Stepwise
-def encode_answer(answer: Answer, model: str, created: int) -> Steps[dict[str, Any]]:
+def encode_answer(answer: Answer, model: str, created: int, tools: ClientTools = PLAIN_TOOLS) -> Steps[dict[str, Any]]:
     """Build the answer for a client."""
     content = []
     for part in hub.detach_signatures(answer.parts):
@@ -661,7 +676,7 @@ class StreamDecoder(SseDecoder):
 class StreamEncoder:
     """Events to a client's stream."""
 
-    def __init__(self, model: str, created: int, show_usage: bool) -> None:
+    def __init__(self, model: str, created: int, show_usage: bool, tools: ClientTools = PLAIN_TOOLS) -> None:
         self._model = model
         self._index = -1
         self._kind = ""
@@ -739,7 +754,7 @@ def read_answer(body: Node) -> Reading:
         cap(body.text("stop_reason")),
         cap(body.text("id")),
         cap(usage.tier),
-        kept=references.kept_by_message(body.value),
+        kept=kept_things.kept_by_message(body.value),
     )
     reading.take_beside(usage.beside(body.text("model")))
     return reading
@@ -761,14 +776,34 @@ def _listen(event: Node, state: State) -> None:
         state.is_done = True
     elif kind == "error":
         state.error = True
-    if kept := references.kept_by_message(event.value):
-        reading.kept = [*reading.kept, *kept][: references.KEPT_MAX]
+    if kept := kept_things.kept_by_message(event.value):
+        reading.kept = [*reading.kept, *kept][: kept_things.KEPT_MAX]
     if isinstance(state.memory, Usage):
         reading.usage, reading.service_tier = state.memory.tokens(), cap(state.memory.tier)
         reading.take_beside(state.memory.beside(reading.model))
 
 
-EARS = Ears((b'"message_start"', b'"message_delta"', b'"message_stop"', b'"error"', b'"file_id"'), _listen)
+EARS = Ears(
+    (b'"message_start"', b'"message_delta"', b'"message_stop"', b'"error"', b'"file_id"'),
+    _listen,
+    needles("text", "thinking", "partial_json"),
+)
+
+
+# Stored things
+
+REFERENCES = {
+    "container": "container",
+    "container.id": "container",
+    "container.skills.skill_id": "skill",
+    "messages.content+.source.file_id": "file",
+    "messages.content+.file_id": "file",
+    "messages.content+.source.content+.source.file_id": "file",
+    "system.source.file_id": "file",
+    "previous_message_id": "message",
+    "diagnostics.previous_message_id": "message",
+    "thread.previous_message_id": "message",
+}
 
 
 # The row
@@ -805,6 +840,41 @@ ROW = Dialect(
         lambda fault, body, number: b"event: error\ndata: %b\n\n" % body,
         too_long=("prompt is too long", "prompt is too long: {tokens} tokens > {limit} maximum"),
         overloaded_status=529,
+    ),
+    ping=lambda number: b'event: ping\ndata: {"type": "ping"}\n\n',
+    answer_id_prefix="msg_",
+    operations={
+        "chat": Operation(
+            "/messages",
+            BodyRules(("messages",), ("max_tokens",), limit="max_tokens", left_out=("anthropic_version",)),
+            members=("content",),
+        ),
+        "count_tokens": Operation(
+            "/messages/count_tokens",
+            BodyRules(("messages",), left_out=("anthropic_version",)),
+            members=("input_tokens",),
+        ),
+    },
+    references=references.watched(REFERENCES),
+    read_answer=plain_reader(read_answer),
+    open_tap=lambda request: Listener(EARS),
+    translator=Translator(
+        decode_request,
+        encode_request,
+        decode_answer,
+        encode_answer,
+        StreamDecoder,
+        StreamEncoder,
+    ),
+    fit=Rules(
+        blank_is_white=True,
+        user_turn=True,
+        name_chars_max=128,
+        top_words=COMBINATORS,
+        output_words=BOUNDS,
+        images=IMAGES,
+        text_files=True,
+        makers=MAKERS,
     ),
     client_paths=(
         ClientPath(path="/messages", operation="chat", name="messages"),

@@ -15,12 +15,25 @@ from msgspec import Raw
 from switchgear.core.errors import UNREADABLE, ProtocolError
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects import chat, hub, media, reasoning
+from switchgear.dialects import anthropic, chat, hub, media, reasoning, references
+from switchgear.dialects import request as hub_request
 from switchgear.dialects.anthropic import MAKERS, MAX_TOKENS_DEFAULT, THINKING_MIN, closed_schema, safe_id
-from switchgear.dialects.dialect import ClientPath, Dialect, ErrorShape, Example, Examples
+from switchgear.dialects.dialect import (
+    PLAIN_TOOLS,
+    BodyRules,
+    ClientPath,
+    ClientTools,
+    Dialect,
+    ErrorShape,
+    Example,
+    Examples,
+    Operation,
+    Translator,
+)
 from switchgear.dialects.errors import Fault
+from switchgear.dialects.fitting import COMBINATORS, IMAGES, Rules
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
-from switchgear.dialects.reading import Reading, State, cap, usage_reader
+from switchgear.dialects.reading import BinaryListener, Reading, State, Tap, cap, plain_reader, usage_reader
 from switchgear.dialects.shape import (
     TRANSLATION_ERRORS,
     InvalidBodyError,
@@ -31,6 +44,7 @@ from switchgear.dialects.shape import (
     object_of,
     text_of_object,
 )
+from switchgear.dialects.text_count import needles
 from switchgear.providers.quirks import Quirks
 from switchgear.wire import eventstream
 
@@ -432,7 +446,7 @@ def _without_served(parts: list[Part], served: set[str]) -> list[Part]:
 
 
 @Stepwise
-def encode_answer(answer: Answer, model: str, created: int) -> Steps[dict[str, Any]]:
+def encode_answer(answer: Answer, model: str, created: int, tools: ClientTools = PLAIN_TOOLS) -> Steps[dict[str, Any]]:
     """Build the answer for a client."""
     content = []
     for part in hub.detach_signatures(answer.parts):
@@ -553,7 +567,7 @@ class StreamDecoder:
 class StreamEncoder:
     """Events to a client's stream."""
 
-    def __init__(self, model: str, created: int, show_usage: bool) -> None:
+    def __init__(self, model: str, created: int, show_usage: bool, tools: ClientTools = PLAIN_TOOLS) -> None:
         self._index = -1
         self._kind = ""
 
@@ -681,6 +695,14 @@ def listen(kind: str, event: Node, state: State) -> None:
         state.is_done = True
 
 
+TEXTS = needles("text", "input", "thinking", "partial_json", "completion", "generation", "outputText")
+"""Invoked models have their own."""
+
+
+def _open_tap(request: hub_request.Request) -> Tap:
+    return BinaryListener(listen_invoke if request.operation == "invoke" else listen, TEXTS)
+
+
 # The row
 
 _ERROR_TYPES = {
@@ -724,6 +746,52 @@ ROW = Dialect(
             "Input is too long for requested model",
             "Input is too long for requested model: {tokens} tokens > {limit}",
         ),
+    ),
+    stream_type=b"application/vnd.amazon.eventstream",
+    is_binary=True,
+    ping=lambda number: b"",
+    operations={
+        "chat": Operation(
+            "/model/{model}/converse",
+            BodyRules(
+                ("messages",), ("inferenceConfig.maxTokens",), has_model=False, limit="inferenceConfig.maxTokens"
+            ),
+            ("output",),
+            "/model/{model}/converse-stream",
+        ),
+        "invoke": Operation(
+            "/model/{model}/invoke",
+            BodyRules((), ("max_tokens", "max_gen_len", "textGenerationConfig.maxTokenCount"), has_model=False),
+            stream_path="/model/{model}/invoke-with-response-stream",
+            read_headers=usage_of_headers,
+        ),
+        "count_tokens": Operation(
+            "/model/{model}/count-tokens", BodyRules(("input",), has_model=False), ("inputTokens",)
+        ),
+    },
+    # bodies of `invoke` are the model's own, and Converse hands on what it does not know
+    references=references.watched(
+        anthropic.REFERENCES
+        | {f"additionalModelRequestFields.{path}": kind for path, kind in anthropic.REFERENCES.items()}
+    ),
+    read_answer=plain_reader(read_answer),
+    open_tap=_open_tap,
+    translator=Translator(
+        decode_request,
+        encode_request,
+        decode_answer,
+        encode_answer,
+        StreamDecoder,
+        StreamEncoder,
+    ),
+    fit=Rules(
+        user_turn=True,
+        user_first=True,
+        past_tools=True,
+        top_words=COMBINATORS,
+        images=IMAGES,
+        makers=MAKERS,
+        empty_result="(no output)",
     ),
     client_paths=(
         _path("converse", "chat", "converse"),

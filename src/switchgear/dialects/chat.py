@@ -6,6 +6,8 @@ signed thinking, `extra_content.google.thought_signature` (Gemini's compatible e
 of `thinking` and `text` parts (Mistral), `prompt_cache_hit_tokens` (DeepSeek).
 """
 
+import array
+import base64
 import contextlib
 from typing import Any
 
@@ -15,9 +17,26 @@ from msgspec import Raw
 from switchgear.core.errors import UNREADABLE, ProtocolError
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import Beside, TokenUsage
-from switchgear.dialects import hub, media, openai, reasoning
-from switchgear.dialects.dialect import WEATHER, ClientPath, Dialect, ErrorShape, Example, Examples, ModelList
+from switchgear.dialects import hub, media, openai, reasoning, references
+from switchgear.dialects.cursor import adapt
+from switchgear.dialects.dialect import (
+    PLAIN_TOOLS,
+    WEATHER,
+    BodyRules,
+    ClientPath,
+    ClientTools,
+    Dialect,
+    Embedder,
+    ErrorShape,
+    Example,
+    Examples,
+    ModelList,
+    Operation,
+    Translator,
+)
+from switchgear.dialects.embeddings import Vectors, Wanted, texts_of, unknown, vector_of
 from switchgear.dialects.errors import Fault
+from switchgear.dialects.fitting import COMBINATORS, Rules
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.model_lists import Card, described
 from switchgear.dialects.request import CONSUMED
@@ -506,7 +525,7 @@ def decode_answer(body: Node) -> Steps[Answer]:
 
 
 @Stepwise
-def encode_answer(answer: Answer, model: str, created: int) -> Steps[dict[str, Any]]:
+def encode_answer(answer: Answer, model: str, created: int, tools: ClientTools = PLAIN_TOOLS) -> Steps[dict[str, Any]]:
     """Build the answer for a client. `created` is in seconds since the epoch."""
     yield
     message = _encode_assistant(answer.parts, Request(model=""), Quirks())
@@ -811,7 +830,7 @@ def _failed(error: Any) -> hub.Failed:
 class StreamEncoder:
     """Events to the bytes of a client's stream."""
 
-    def __init__(self, model: str, created: int, show_usage: bool) -> None:
+    def __init__(self, model: str, created: int, show_usage: bool, tools: ClientTools = PLAIN_TOOLS) -> None:
         self._model = model
         self._created = created
         self._show_usage = show_usage
@@ -876,6 +895,81 @@ class StreamEncoder:
         return out + b"data: [DONE]\n\n"
 
 
+# Embeddings
+
+
+def _from_openai(body: Node) -> Wanted:
+    known = {"model", "input", "dimensions", "encoding_format", "user"}
+    base64_wanted = body.text("encoding_format") == "base64"
+    return Wanted(
+        texts=texts_of(body, "input"),
+        dimensions=body.integer("dimensions"),
+        as_base64=base64_wanted,
+        dropped=unknown(body, known),
+    )
+
+
+def _to_openai(wanted: Wanted, model: str) -> dict[str, Any]:
+    body: dict[str, Any] = {"model": model, "input": wanted.texts, "encoding_format": "float"}
+    if wanted.task is not None:
+        wanted.dropped.append("input_type")
+    return body | ({"dimensions": wanted.dimensions} if wanted.dimensions is not None else {})
+
+
+@Stepwise
+def _read_openai(body: Node) -> Steps[Vectors]:
+    vectors = []
+    for row in body.each("data"):
+        yield
+        vectors.append(vector_of(row.get("embedding"), row))
+    if not vectors:
+        raise body.fail("an answer without vectors", "data")
+    return Vectors(vectors, openai.usage_of_raw(body.raw("usage")))
+
+
+def _show_openai(vectors: Vectors, wanted: Wanted, model: str) -> dict[str, Any]:
+    def shown(vector: list[float]) -> Any:
+        return base64.b64encode(array.array("f", vector).tobytes()).decode() if wanted.as_base64 else vector
+
+    usage = vectors.usage or TokenUsage()
+    rows = [{"object": "embedding", "index": n, "embedding": shown(v)} for n, v in enumerate(vectors.vectors)]
+    counts = {"prompt_tokens": usage.input_total, "total_tokens": usage.input_total}
+    return {"object": "list", "data": rows, "model": model, "usage": counts}
+
+
+EMBEDDER = Embedder(
+    {"embeddings": _from_openai},
+    operation="embeddings",
+    write_request=_to_openai,
+    read_answer=_read_openai,
+    write_answer=_show_openai,
+)
+
+
+# Stored things
+
+REFERENCES = {
+    "messages.content.file.file_id": "file",
+    "messages.content.file_id": "file",
+    "messages.content.image_file.file_id": "file",
+    "messages.audio.id": "audio",
+    "audio.voice.id": "voice",
+    "voice.id": "voice",
+    "image.file_id": "file",
+    "images.file_id": "file",
+    "mask.file_id": "file",
+    "previous_response_id": "response",
+    "conversation": "conversation",
+    "conversation.id": "conversation",
+    # what gateways and servers behind this dialect take beyond OpenAI's own
+    "attachments.file_id": "file",
+    "messages.attachments.file_id": "file",
+    "vector_store_ids": "vector_store",
+    "tool_resources.code_interpreter.file_ids": "file",
+    "tool_resources.file_search.vector_store_ids": "vector_store",
+} | {f"tools.{path}": kind for path, kind in references.TOOLS.items()}
+
+
 # The row
 
 
@@ -907,6 +1001,55 @@ ROW = Dialect(
             "This model's maximum context length is {limit} tokens. However, your messages resulted in {tokens} tokens.",
         ),
     ),
+    ping=lambda number: b": ping\n\n",
+    answer_id_prefix="chatcmpl-",
+    operations={
+        "chat": Operation(
+            "/chat/completions",
+            BodyRules(
+                ("messages", "input"),
+                ("max_completion_tokens", "max_tokens"),
+                user="user",
+                limit="max_tokens",
+                limit_differs=True,
+                metadata_is_stored=True,
+                adapt=adapt,
+            ),
+            members=("choices",),
+        ),
+        "completions": Operation(
+            "/completions", BodyRules(("prompt",), ("max_tokens",), user="user", limit="max_tokens"), ("choices",)
+        ),
+        "embeddings": Operation("/embeddings", BodyRules(("input",), user="user"), ("data", "embeddings")),
+        "images": Operation(
+            "/images/generations", BodyRules(("prompt",), user="user"), ("data",), read_answer=openai.read_media_answer
+        ),
+        "image_edits": Operation("/images/edits", None, ("data",), read_answer=openai.read_media_answer),
+        "image_variations": Operation("/images/variations", None, ("data",), read_answer=openai.read_media_answer),
+        "transcriptions": Operation("/audio/transcriptions", None, (), read_answer=openai.read_media_answer),
+        "translations": Operation("/audio/translations", None, (), read_answer=openai.read_media_answer),
+        "speech": Operation("/audio/speech", BodyRules(("input",)), (), read_answer=openai.read_media_answer),
+        "moderations": Operation(
+            "/moderations", BodyRules(("input",)), ("results",), read_answer=openai.read_media_answer
+        ),
+        "rerank": Operation(
+            "/rerank", BodyRules(("query",)), ("results", "data"), read_answer=openai.read_media_answer
+        ),
+    },
+    references=references.watched(REFERENCES),
+    usage_is_asked_for=True,
+    read_answer=openai.read_answer,
+    open_tap=openai.StreamMeter.of,
+    translator=Translator(
+        decode_request,
+        encode_request,
+        decode_answer,
+        encode_answer,
+        StreamDecoder,
+        StreamEncoder,
+    ),
+    fit=Rules(instructions=True, top_words=COMBINATORS | {"enum", "not"}, google_signatures=False),
+    embedder=EMBEDDER,
     client_paths=(
         _path("/chat/completions", "chat", in_deployments=True),
         _path("/completions", "completions", in_deployments=True),

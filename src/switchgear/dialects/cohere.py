@@ -11,13 +11,28 @@ import msgspec
 
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects import chat, hub, media, reasoning
-from switchgear.dialects.dialect import ClientPath, Dialect, ErrorShape, Example, Examples
+from switchgear.dialects import chat, hub, media, reasoning, references
+from switchgear.dialects.dialect import (
+    PLAIN_TOOLS,
+    BodyRules,
+    ClientPath,
+    ClientTools,
+    Dialect,
+    Embedder,
+    ErrorShape,
+    Example,
+    Examples,
+    Operation,
+    Translator,
+)
+from switchgear.dialects.embeddings import Vectors, Wanted, texts_of, unknown, vector_of
 from switchgear.dialects.errors import Fault
+from switchgear.dialects.fitting import Rules
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
-from switchgear.dialects.reading import Ears, Reading, State, cap, usage_reader
+from switchgear.dialects.reading import Ears, Listener, Reading, State, cap, plain_reader, usage_reader
 from switchgear.dialects.shape import Node, encode, foreign_tools
 from switchgear.dialects.streams import SseDecoder, sse_event
+from switchgear.dialects.text_count import needles
 from switchgear.providers.quirks import Quirks
 
 _KNOWN = frozenset(
@@ -314,7 +329,7 @@ def decode_answer(body: Node) -> Steps[Answer]:
 
 
 @Stepwise
-def encode_answer(answer: Answer, model: str, created: int) -> Steps[dict[str, Any]]:
+def encode_answer(answer: Answer, model: str, created: int, tools: ClientTools = PLAIN_TOOLS) -> Steps[dict[str, Any]]:
     """Build the answer for a client."""
     yield
     return {
@@ -377,7 +392,7 @@ class StreamDecoder(SseDecoder):
 class StreamEncoder:
     """Events to a client's stream."""
 
-    def __init__(self, model: str, created: int, show_usage: bool) -> None:
+    def __init__(self, model: str, created: int, show_usage: bool, tools: ClientTools = PLAIN_TOOLS) -> None:
         self._open: hub.PartBegin | None = None
 
     def encode(self, event: hub.Event) -> bytes:
@@ -452,7 +467,66 @@ def _listen(event: Node, state: State) -> None:
         state.error = delta.text("finish_reason") == "ERROR"
 
 
-EARS = Ears((b'"message-start"', b'"message-end"'), _listen)
+EARS = Ears((b'"message-start"', b'"message-end"'), _listen, needles("text", "thinking", "arguments", "tool_plan"))
+
+
+# Embeddings
+
+
+def _from_cohere(body: Node) -> Wanted:
+    if body.has("images") or body.has("inputs"):
+        raise body.fail(
+            "only `texts` can be carried to this model's provider", "images" if body.has("images") else "inputs"
+        )
+    kinds = [str(item.value) for item in body.items("embedding_types")]
+    if kinds and kinds != ["float"]:
+        raise body.fail("only float can be asked of this model's provider", "embedding_types")
+    known = {"model", "texts", "input_type", "embedding_types", "output_dimension"}
+    return Wanted(
+        texts=texts_of(body, "texts"),
+        dimensions=body.integer("output_dimension"),
+        task=body.text("input_type"),
+        dropped=unknown(body, known),
+    )
+
+
+def _to_cohere(wanted: Wanted, model: str) -> dict[str, Any]:
+    body: dict[str, Any] = {"model": model, "texts": wanted.texts, "embedding_types": ["float"]}
+    body["input_type"] = wanted.task or "search_document"
+    return body | ({"output_dimension": wanted.dimensions} if wanted.dimensions is not None else {})
+
+
+@Stepwise
+def _read_cohere(body: Node) -> Steps[Vectors]:
+    holder = body.object("embeddings")
+    rows = holder.get("float")
+    if not isinstance(rows, list):
+        raise body.fail("an answer without vectors", "embeddings")
+    vectors = []
+    for row in rows:
+        yield
+        vectors.append(vector_of(row, holder))
+    return Vectors(vectors, usage_of_raw(body.raw("meta")))
+
+
+def _show_cohere(vectors: Vectors, wanted: Wanted, model: str) -> dict[str, Any]:
+    usage = vectors.usage or TokenUsage()
+    return {
+        "id": "unknown",
+        "texts": wanted.texts,
+        "embeddings": {"float": vectors.vectors},
+        "response_type": "embeddings_by_type",
+        "meta": {"billed_units": {"input_tokens": usage.input_total}},
+    }
+
+
+EMBEDDER = Embedder(
+    {"embeddings": _from_cohere},
+    operation="embeddings",
+    write_request=_to_cohere,
+    read_answer=_read_cohere,
+    write_answer=_show_cohere,
+)
 
 
 # The row
@@ -468,6 +542,24 @@ _HELLO = {"model": "{model}", "messages": [{"role": "user", "content": "hello"}]
 ROW = Dialect(
     name="cohere",
     errors=ErrorShape(lambda fault: {"message": fault.message}, _error_event),
+    operations={
+        "chat": Operation("/chat", BodyRules(("messages",), ("max_tokens",), limit="max_tokens"), members=("message",)),
+        "embeddings": Operation("/embed", BodyRules(("texts", "images", "inputs")), members=("embeddings",)),
+        "rerank": Operation("/rerank", BodyRules(("query",)), members=("results",)),
+    },
+    references=references.watched({}),
+    read_answer=plain_reader(read_answer),
+    open_tap=lambda request: Listener(EARS),
+    translator=Translator(
+        decode_request,
+        encode_request,
+        decode_answer,
+        encode_answer,
+        StreamDecoder,
+        StreamEncoder,
+    ),
+    fit=Rules(user_turn=True, empty_result="(no output)"),
+    embedder=EMBEDDER,
     client_paths=(
         ClientPath(path="/v2/chat", operation="chat", name="chat"),
         ClientPath(path="/v2/embed", operation="embeddings", name="embeddings"),

@@ -6,13 +6,22 @@ its name: it reads a row's attribute.
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
+from switchgear.core.steps import Stepwise
+from switchgear.core.usage import TokenUsage
+from switchgear.dialects import hub
+from switchgear.dialects.embeddings import Vectors, Wanted
 from switchgear.dialects.errors import Fault
+from switchgear.dialects.fitting import Rules
 from switchgear.dialects.model_lists import Card
-from switchgear.dialects.shape import encode
+from switchgear.dialects.reading import Reading, Tap
+from switchgear.dialects.references import Watched
+from switchgear.dialects.request import Request
+from switchgear.dialects.shape import Node, encode
+from switchgear.providers.quirks import Quirks
 
 
 class ClientPath(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +67,117 @@ class ErrorShape(msgspec.Struct, frozen=True):
     `{limit}`. None: any sentence."""
     overloaded_status: int = 503
     """What its clients take for "try again later"."""
+
+
+SSE_TYPE = b"text/event-stream; charset=utf-8"
+
+
+class BodyRules(msgspec.Struct, frozen=True):
+    """What must be known of the body of one operation."""
+
+    required: tuple[str, ...]
+    """One of these keys must be there."""
+    limits: tuple[str, ...] = ()
+    """Keys that limit the output, the first one present counts; `a.b` stands in an object."""
+    has_model: bool = True
+    """False where the model stands in the path."""
+    user: str | None = None
+    """The key that names the person behind the request."""
+    limit: str = ""
+    """The one of `limits` that is set where the client set none and the model's configuration says so."""
+    limit_differs: bool = False
+    """True where providers call that limit differently (`Quirks.max_tokens`)."""
+    nested: tuple[str, ...] = ()
+    """Keys below which the model of the path stands again."""
+    left_out: tuple[str, ...] = ()
+    """Keys that no provider gets: the attempt says them elsewhere, or its provider's row sets them again."""
+    metadata_is_stored: bool = False
+    """True where `metadata` belongs to an answer that is stored (`Quirks.metadata_needs_store`)."""
+    adapt: Callable[[Request], None] | None = None
+    """What is put right in the bodies of clients that differ from the book."""
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """What can be asked of a provider of the dialect."""
+
+    path: str
+    """`{model}` is the upstream's name, escaped; `{id}` that of a stored answer."""
+    rules: BodyRules | None = None
+    """None where the body is a form, or there is none."""
+    members: tuple[str, ...] | None = None
+    """Members of which a good answer has one, as an object, a list or a number; (): any body that is no error. None (an invoked
+    model's own body, something stored): any that is no page."""
+    stream_path: str = ""
+    """The path where a stream is asked for, if it is another one."""
+    read_answer: Callable[[bytes, tuple[str, ...]], Reading] | None = None
+    """Read what a plain answer says about itself, where it is not read as the dialect's other answers."""
+    read_headers: Callable[[list[tuple[bytes, bytes]]], TokenUsage | None] | None = None
+    """Read the usage in an answer's headers, where its body is not known."""
+
+
+class ClientTools(msgspec.Struct, frozen=True):
+    """What the client's tools are that the hub knows as plain functions: calls of them go back as such."""
+
+    customs: frozenset[str] = frozenset()
+    """Names of freeform tools."""
+    spaces: dict[str, tuple[str, str]] = {}
+    """A flattened name → the namespace and the name within it (Codex puts each MCP server's tools into one)."""
+
+
+PLAIN_TOOLS = ClientTools()
+
+
+class StreamDecoder(Protocol):
+    """Bytes of a provider's stream to events."""
+
+    def feed(self, data: bytes) -> list[hub.Event]:
+        """Return the events that these bytes complete. Raises ProtocolError."""
+        ...
+
+    def finish(self) -> list[hub.Event]:
+        """The stream ended."""
+        ...
+
+
+class StreamEncoder(Protocol):
+    """Events to the bytes of a client's stream."""
+
+    def encode(self, event: hub.Event) -> bytes:
+        """Return the bytes that say this event."""
+        ...
+
+
+class Translator(msgspec.Struct, frozen=True):
+    """A dialect to and from the hub."""
+
+    decode_request: Stepwise[[Node, str, bool], hub.Request]
+    """(body, model, stream) → what the client asks. Raises InvalidBodyError."""
+    encode_request: Stepwise[[hub.Request, str, Quirks], dict[str, Any]]
+    """(request, upstream model, quirks) → the body for a provider."""
+    decode_answer: Stepwise[[Node], hub.Answer]
+    """A provider's answer. Raises InvalidBodyError."""
+    encode_answer: Stepwise[[hub.Answer, str, int, ClientTools], dict[str, Any]]
+    """(answer, model asked for, Unix time in s, the client's tools) → the body for a client."""
+    decoder: Callable[[], StreamDecoder]
+    encoder: Callable[[str, int, bool, ClientTools], StreamEncoder]
+    """(model asked for, Unix time in s, whether the client wants usage, its tools)."""
+    client_tools: Stepwise[[Node], ClientTools] | None = None
+    """Read what must be known of a client's tools to give calls back to it, where that is more than their names."""
+
+
+class Embedder(msgspec.Struct, frozen=True):
+    """A dialect's embeddings to and from those of others."""
+
+    readers: dict[str, Callable[[Node], Wanted]]
+    """Operation of a client → the reader of its body. Raises InvalidBodyError."""
+    operation: str
+    """The operation of a provider that takes many texts."""
+    write_request: Callable[[Wanted, str], dict[str, Any]]
+    """(what is asked, upstream model) → the body for a provider."""
+    read_answer: Stepwise[[Node], Vectors]
+    """A provider's answer. Raises InvalidBodyError."""
+    write_answer: Callable[[Vectors, Wanted, str], dict[str, Any]]
+    """(vectors, what was asked, model asked for) → the body for a client."""
 
 
 class Example(msgspec.Struct, frozen=True):
@@ -120,9 +240,33 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """What marks an event that tells a usage which is not the final one."""
     examples: Examples
 
+    # its answers
+    stream_type: bytes = SSE_TYPE
+    is_binary: bool = False
+    """True where a stream is one of AWS's binary messages instead of server-sent events."""
+    ping: Callable[[int], bytes] = lambda number: b"\n"
+    """The last event's number → a keep-alive, to be sent between two events."""
+    numbers_events: bool = False
+    """True where the events of a stream are numbered."""
+    answer_id_prefix: str = ""
+    """How ids of answers begin, where clients of the dialect expect it."""
+
     # its providers
+    operations: dict[str, Operation]
+    references: Watched
+    """Where a body may name something that a provider keeps."""
+    usage_is_asked_for: bool = False
+    """True where a stream tells its usage only when `stream_options` asks for it."""
+    read_answer: Callable[[bytes, tuple[str, ...]], Reading]
+    """(body, `Operation.members`) → what a plain answer says about itself."""
+    open_tap: Callable[[Request], Tap]
+    """What reads from a stream that passes as it is."""
+    translator: Translator
+    fit: Rules
+    """What its providers refuse of a translated request."""
+    embedder: Embedder | None = None
     paths_name_things: bool = False
-    """True where a part of a raw path may name a thing of any collection (`references.find_in_path`)."""
+    """True where a part of a raw path may name a thing of any collection (`raw_references.find_in_path`)."""
 
     def error(self, fault: Fault) -> tuple[bytes, bytes]:
         """Return (further header lines, body) of an error response."""

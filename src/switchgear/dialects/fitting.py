@@ -57,10 +57,12 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """What a tool's result says that is empty, where it must say something."""
     tool_schemas: bool = True
     """True where a tool's schema is completed to an object with properties."""
+    google_signatures: bool = True
+    """False where calls go back with Gemini's thought signatures to models of Google's only."""
 
 
-_COMBINATORS = frozenset({"anyOf", "oneOf", "allOf"})
-_BOUNDS = frozenset(
+COMBINATORS = frozenset({"anyOf", "oneOf", "allOf"})
+BOUNDS = frozenset(
     {
         "minimum",
         "maximum",
@@ -77,33 +79,8 @@ _BOUNDS = frozenset(
         "propertyNames",
     }
 )
-_IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
-
-RULES: dict[str, Rules] = {
-    "openai": Rules(instructions=True, top_words=_COMBINATORS | {"enum", "not"}),
-    "responses": Rules(instructions=True, top_words=_COMBINATORS | {"enum", "not"}),
-    "anthropic": Rules(
-        blank_is_white=True,
-        user_turn=True,
-        name_chars_max=128,
-        top_words=_COMBINATORS,
-        output_words=_BOUNDS,
-        images=_IMAGES,
-        text_files=True,
-        makers=frozenset({"anthropic", "bedrock"}),
-    ),
-    "gemini": Rules(user_turn=True, name_chars="a-zA-Z0-9_.:-", name_starts_with_letter=True, tool_schemas=False),
-    "bedrock": Rules(
-        user_turn=True,
-        user_first=True,
-        past_tools=True,
-        top_words=_COMBINATORS,
-        images=_IMAGES,
-        makers=frozenset({"anthropic", "bedrock"}),
-        empty_result="(no output)",
-    ),
-    "cohere": Rules(user_turn=True, empty_result="(no output)"),
-}
+IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+"""What Claude reads, wherever it is served."""
 
 
 class Fitted(msgspec.Struct):
@@ -114,9 +91,8 @@ class Fitted(msgspec.Struct):
 
 
 @Stepwise
-def fit(request: Request, dialect: str, facts: Facts) -> Steps[Fitted]:
-    """Change a request, in place, into one that a provider of `dialect` takes. Raises InvalidBodyError."""
-    rules = RULES[dialect]
+def fit(request: Request, rules: Rules, facts: Facts) -> Steps[Fitted]:
+    """Change a request, in place, into one that providers with these rules take. Raises InvalidBodyError."""
     yield from _fit_instructions(request, rules)
     yield from _fit_texts(request, rules)
     yield from _fit_media(request, rules)
@@ -132,7 +108,7 @@ def fit(request: Request, dialect: str, facts: Facts) -> Steps[Fitted]:
         request.format.schema = _without(request.format.schema, rules.output_words, request.dropped)
     _fit_sampling(request, facts)
     yield
-    if not facts.google_signatures and dialect == "openai":
+    if not facts.google_signatures and not rules.google_signatures:
         for message in request.messages:
             for part in message.parts:
                 if isinstance(part, hub.ToolCall):
@@ -274,7 +250,7 @@ def _fit_schema(tool: hub.Tool, rules: Rules, dropped: list[str]) -> None:
     merged: dict[str, Any] = dict(properties) if isinstance(properties, dict) else {}
     for word in sorted(words):
         for variant in schema.pop(word) if isinstance(schema[word], list) else [schema.pop(word)]:
-            if word in _COMBINATORS and isinstance(variant, dict) and isinstance(variant.get("properties"), dict):
+            if word in COMBINATORS and isinstance(variant, dict) and isinstance(variant.get("properties"), dict):
                 for name, found in variant["properties"].items():
                     merged.setdefault(name, found)
         dropped.append(f"tools.{tool.name[:64]}.{word}")

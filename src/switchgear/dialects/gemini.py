@@ -17,12 +17,28 @@ from msgspec import Raw
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import Beside, TokenUsage
-from switchgear.dialects import hub, media, reasoning
-from switchgear.dialects.dialect import WEATHER, ClientPath, Dialect, ErrorShape, Example, Examples, ModelList
+from switchgear.dialects import hub, media, reasoning, references
+from switchgear.dialects.dialect import (
+    PLAIN_TOOLS,
+    WEATHER,
+    BodyRules,
+    ClientPath,
+    ClientTools,
+    Dialect,
+    Embedder,
+    ErrorShape,
+    Example,
+    Examples,
+    ModelList,
+    Operation,
+    Translator,
+)
+from switchgear.dialects.embeddings import Vectors, Wanted, vector_of
 from switchgear.dialects.errors import Fault
+from switchgear.dialects.fitting import Rules
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.model_lists import Card, described
-from switchgear.dialects.reading import Ears, Reading, State, cap, usage_reader
+from switchgear.dialects.reading import Ears, Listener, Reading, State, cap, plain_reader, usage_reader
 from switchgear.dialects.shape import (
     ITEMS_MAX,
     TRANSLATION_ERRORS,
@@ -34,6 +50,7 @@ from switchgear.dialects.shape import (
     text_of_object,
 )
 from switchgear.dialects.streams import SseDecoder
+from switchgear.dialects.text_count import needles
 from switchgear.providers.quirks import Quirks
 
 MAKER = "gemini"
@@ -628,7 +645,7 @@ class _PartReader:
 
 
 @Stepwise
-def encode_answer(answer: Answer, model: str, created: int) -> Steps[dict[str, Any]]:
+def encode_answer(answer: Answer, model: str, created: int, tools: ClientTools = PLAIN_TOOLS) -> Steps[dict[str, Any]]:
     """Build the answer for a client."""
     parts = []
     for part in answer.parts:
@@ -771,7 +788,7 @@ class StreamDecoder(SseDecoder):
 class StreamEncoder:
     """Events to a client's stream. A tool call is sent whole, when it ends."""
 
-    def __init__(self, model: str, created: int, show_usage: bool) -> None:
+    def __init__(self, model: str, created: int, show_usage: bool, tools: ClientTools = PLAIN_TOOLS) -> None:
         self._model = model
         self._id = "unknown"
         self._open: hub.PartBegin | None = None
@@ -861,7 +878,97 @@ def _listen(event: Node, state: State) -> None:
 
 SEARCHES_MAX = 1_000
 """Searches of one answer that are remembered."""
-EARS = Ears((b'"finishReason"', b'"error"', b'"blockReason"', b'"webSearchQueries"'), _listen, b'"usageMetadata"')
+EARS = Ears(
+    (b'"finishReason"', b'"error"', b'"blockReason"', b'"webSearchQueries"'),
+    _listen,
+    needles("text"),
+    b'"usageMetadata"',
+)
+
+
+# Embeddings
+
+_TASKS = {
+    "search_document": "RETRIEVAL_DOCUMENT",
+    "search_query": "RETRIEVAL_QUERY",
+    "classification": "CLASSIFICATION",
+    "clustering": "CLUSTERING",
+}
+_TASK_NAMES = {gemini: name for name, gemini in _TASKS.items()}
+
+
+def _from_gemini(body: Node) -> Wanted:
+    text = "".join(part.need("text") for part in body.object("content").items("parts"))
+    return Wanted(
+        texts=[text],
+        dimensions=body.integer("outputDimensionality") or body.integer("output_dimensionality"),
+        task=_TASK_NAMES.get(body.text("taskType") or ""),
+        single=True,
+    )
+
+
+def _from_gemini_batch(body: Node) -> Wanted:
+    asked = [_from_gemini(item) for item in body.items("requests")]
+    first = asked[0] if asked else Wanted(texts=[])
+    return Wanted(texts=[one.texts[0] for one in asked], dimensions=first.dimensions, task=first.task)
+
+
+def _to_gemini(wanted: Wanted, model: str) -> dict[str, Any]:
+    requests: list[dict[str, Any]] = []
+    for text in wanted.texts:
+        request: dict[str, Any] = {"model": f"models/{model}", "content": {"parts": [{"text": text}]}}
+        if wanted.task in _TASKS:
+            request["taskType"] = _TASKS[wanted.task]
+        if wanted.dimensions is not None:
+            request["outputDimensionality"] = wanted.dimensions
+        requests.append(request)
+    return {"requests": requests}
+
+
+@Stepwise
+def _read_gemini(body: Node) -> Steps[Vectors]:
+    vectors = []
+    for row in body.each("embeddings"):
+        yield
+        vectors.append(vector_of(row.get("values"), row))
+    if not vectors:
+        raise body.fail("an answer without vectors", "embeddings")
+    return Vectors(vectors)
+
+
+def _show_gemini(vectors: Vectors, wanted: Wanted, model: str) -> dict[str, Any]:
+    rows = [{"values": vector} for vector in vectors.vectors]
+    return {"embedding": rows[0]} if wanted.single else {"embeddings": rows}
+
+
+EMBEDDER = Embedder(
+    {"embeddings": _from_gemini, "embeddings_batch": _from_gemini_batch},
+    operation="embeddings_batch",
+    write_request=_to_gemini,
+    read_answer=_read_gemini,
+    write_answer=_show_gemini,
+)
+
+
+# Stored things
+
+_REFERENCES = {
+    "cachedContent": "named",
+    "tools.fileSearch.fileSearchStoreNames": "named",
+    "tools.retrieval.vertexRagStore.ragResources.ragFileIds": "file",
+} | {
+    f"{holder}.parts.{path}": "named"
+    for holder in ("contents", "content", "systemInstruction")
+    for path in ("fileData.fileUri", "functionResponse.parts.fileData.fileUri")
+}
+
+
+REFERENCES = {
+    spelt: kind
+    for holder in ("", "generateContentRequest.", "requests.")
+    for path, kind in _REFERENCES.items()
+    for spelt in references.spellings(holder + path)
+}
 
 
 # The row
@@ -921,6 +1028,49 @@ ROW = Dialect(
             "The input token count ({tokens}) exceeds the maximum number of tokens allowed ({limit}).",
         ),
     ),
+    operations={
+        "chat": Operation(
+            "/models/{model}:generateContent",
+            BodyRules(
+                ("contents",),
+                ("generationConfig.maxOutputTokens",),
+                has_model=False,
+                limit="generationConfig.maxOutputTokens",
+            ),
+            ("candidates", "promptFeedback", "usageMetadata", "prompt_feedback", "usage_metadata"),
+            "/models/{model}:streamGenerateContent?alt=sse",
+        ),
+        "count_tokens": Operation(
+            "/models/{model}:countTokens",
+            BodyRules(
+                ("contents", "generateContentRequest", "generate_content_request"),
+                has_model=False,
+                nested=("generateContentRequest", "generate_content_request"),
+            ),
+            ("totalTokens", "total_tokens"),
+        ),
+        "embeddings": Operation(
+            "/models/{model}:embedContent", BodyRules(("content",), has_model=False), ("embedding", "embeddings")
+        ),
+        "embeddings_batch": Operation(
+            "/models/{model}:batchEmbedContents",
+            BodyRules(("requests",), has_model=False, nested=("requests",)),
+            ("embeddings", "embedding"),
+        ),
+    },
+    references=references.watched(REFERENCES),
+    read_answer=plain_reader(read_answer),
+    open_tap=lambda request: Listener(EARS),
+    translator=Translator(
+        decode_request,
+        encode_request,
+        decode_answer,
+        encode_answer,
+        StreamDecoder,
+        StreamEncoder,
+    ),
+    fit=Rules(user_turn=True, name_chars="a-zA-Z0-9_.:-", name_starts_with_letter=True, tool_schemas=False),
+    embedder=EMBEDDER,
     client_paths=(
         _path("generateContent", "chat", "generateContent"),
         _path("streamGenerateContent", "chat", "streamGenerateContent", stream=True),

@@ -22,6 +22,25 @@ SLICE_BYTES = 65_536
 KEYS_MAX = 1_000
 """Keys of the body itself; the longest list of parameters of any dialect has about 50."""
 
+WATCHED = (
+    b'"model"',
+    b'"stream"',
+    b'"stream_options"',
+    b'"max_tokens"',
+    b'"max_completion_tokens"',
+    b'"max_output_tokens"',
+    b'"metadata"',
+    b'"user"',
+    b'"previous_response_id"',
+    b'"generationConfig"',
+    b'"inferenceConfig"',
+)
+"""Keys that are read of every body: each may stand once."""
+WATCHED_KEYS = frozenset(name.strip(b'"').decode() for name in WATCHED)
+SPELLED = {name.strip(b'"').decode(): name for name in WATCHED}
+READ_KEYS = WATCHED_KEYS | {"safety_identifier"}
+"""Keys of every body of which only their own spelling is taken, beside those that name stored things."""
+
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _NOT_STRUCTURE = bytes(set(range(256)) - set(b"[]{}:"))
 _STEP = [1 if byte in b"[{" else -1 for byte in range(256)]

@@ -36,10 +36,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """True where calls go back with Gemini's thought signatures, in chat completions too."""
     thinking_returns: bool = False
     """True where chat completions want an assistant's thinking back as `reasoning_content`, whoever serves the model."""
-    on_responses: bool = False
-    """True where translated requests go to `/responses`: the model takes tools with an effort only there."""
-    only_responses: bool = False
-    """True where it is served on `/responses` alone."""
+    best_on: str = ""
+    """The dialect that requests are translated to where the provider speaks it: only there the model takes tools with an effort."""
+    is_only_there: bool = False
+    """True where the model is served in that dialect alone."""
 
 
 UNKNOWN = Facts()
@@ -50,14 +50,14 @@ _ROWS: tuple[tuple[str, Facts], ...] = (
             refused=_SAMPLING,
             reasons=True,
             max_tokens_name="max_completion_tokens",
-            on_responses=True,
-            only_responses=True,
+            best_on="responses",
+            is_only_there=True,
         ),
     ),
     (r"gpt-5[^/]*-chat", Facts(reasons=False, max_tokens_name="max_completion_tokens")),
     (
         r"gpt-5\.[4-9]|gpt-[6-9]",
-        Facts(refused=_SAMPLING, reasons=True, max_tokens_name="max_completion_tokens", on_responses=True),
+        Facts(refused=_SAMPLING, reasons=True, max_tokens_name="max_completion_tokens", best_on="responses"),
     ),
     (r"gpt-5|o[1-9](-|$)", Facts(refused=_SAMPLING, reasons=True, max_tokens_name="max_completion_tokens")),
     (r"gpt-(4|3)|chatgpt-", Facts(reasons=False)),

@@ -12,7 +12,8 @@ from msgspec import Raw
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.usage import Beside, TokenUsage
 from switchgear.dialects.reading import Reading, cap
-from switchgear.dialects.text_count import TextCount
+from switchgear.dialects.request import Request
+from switchgear.dialects.text_count import TextCount, needles
 from switchgear.wire import sse
 
 encode_body = msgspec.json.Encoder().encode
@@ -136,7 +137,7 @@ _decode_answer = msgspec.json.Decoder(_Answer, strict=False).decode
 _decode_chunk = msgspec.json.Decoder(_Chunk, strict=False).decode
 
 
-def read_answer(body: bytes) -> Reading:
+def read_answer(body: bytes, members: tuple[str, ...] = ()) -> Reading:
     """Read usage from a plain answer. A body that does not decode yields an empty reading: it is not ours to judge."""
     try:
         answer = _decode_answer(body)
@@ -155,7 +156,7 @@ def read_answer(body: bytes) -> Reading:
     return reading
 
 
-def read_media_answer(body: bytes) -> Reading:
+def read_media_answer(body: bytes, members: tuple[str, ...] = ()) -> Reading:
     """Read tokens and units from the answer to a picture, sound, moderation or ranking request (OpenAI API reference,
     "Images", "Audio"; Cohere and Jina, "Rerank"; as of 2026-11). A sound itself says nothing."""
     try:
@@ -338,6 +339,11 @@ _HEARD = re.compile(rb'"transcript\.text\.done"')
 _BOUNDARY = b"\n\n"
 
 
+TEXTS = needles("content", "reasoning_content", "reasoning", "arguments", "refusal", "text")
+_TEXT_OPERATIONS = frozenset({"chat", "completions", "embeddings"})
+"""All others are media, or raw."""
+
+
 class StreamMeter:
     """Listens to a stream and passes it on verbatim, but for the usage chunk that the client did not ask for.
 
@@ -357,6 +363,12 @@ class StreamMeter:
         "text",
     )
 
+    @classmethod
+    def of(cls, request: Request) -> "StreamMeter":
+        """Make the one for a request."""
+        hides = not (request.asked_usage or request.shows_usage)
+        return cls(hides, "audio" in request.fields, request.operation not in _TEXT_OPERATIONS)
+
     def __init__(self, hide_usage: bool, hears_audio: bool = False, is_media: bool = False) -> None:
         """`hears_audio`: sound was asked for, whose id the next request may name. `is_media`: the stream of a picture or of what
         is heard, which has no [DONE]: it ends with an event that says so."""
@@ -366,7 +378,7 @@ class StreamMeter:
         self._splitter = sse.Splitter()
         self._read_id = False
         self.reading = Reading()
-        self.text = TextCount("openai")
+        self.text = TextCount(TEXTS)
         self.is_done = False
         self.error = False
 

@@ -4,8 +4,6 @@ The same dialect on both sides: bodies go verbatim and a listener reads. Another
 of the gateway sees one interface and never asks which.
 """
 
-from collections.abc import Callable
-from typing import Any, Protocol
 from urllib.parse import quote
 
 import msgspec
@@ -13,28 +11,20 @@ import msgspec
 from switchgear.core.errors import ProtocolError
 from switchgear.core.steps import Steps, finish
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects import (
-    answer_check,
-    anthropic,
-    bedrock,
-    cohere,
-    embeddings,
-    errors,
-    gemini,
-    hub,
-    openai,
-    references,
-    responses,
-)
+from switchgear.dialects import answer_check, embeddings, errors, hub, kept_things
 from switchgear.dialects.amend import amend
+from switchgear.dialects.dialect import PLAIN_TOOLS, BodyRules, Dialect, Embedder, StreamEncoder
 from switchgear.dialects.fitting import fit
 from switchgear.dialects.json_guard import JsonRefusedError, scan_steps
 from switchgear.dialects.model_facts import facts_of
-from switchgear.dialects.reading import BinaryListener, Ears, Listener, Reading
-from switchgear.dialects.registry import BY_NAME, TRANSLATORS
-from switchgear.dialects.request import LARGE_BYTES, Body, Request, upstream_body
+from switchgear.dialects.openai import read_media_answer
+from switchgear.dialects.reading import Reading, Tap
+from switchgear.dialects.registry import BY_NAME
+from switchgear.dialects.request import Request
+from switchgear.dialects.request_writer import Body, upstream_body
 from switchgear.dialects.shape import (
     CONTAINERS_MAX,
+    LARGE_BYTES,
     TRANSLATION_ERRORS,
     VALUES_MAX,
     InvalidBodyError,
@@ -49,55 +39,7 @@ from switchgear.dialects.shape import (
 from switchgear.providers.quirks import Quirks
 from switchgear.wire import eventstream, sse
 
-# What an attempt asks of a provider, by dialect and operation; `{model}` is the upstream's name, escaped.
-PATHS: dict[tuple[str, str], str] = {
-    ("openai", "chat"): "/chat/completions",
-    ("openai", "completions"): "/completions",
-    ("openai", "embeddings"): "/embeddings",
-    ("openai", "images"): "/images/generations",
-    ("openai", "image_edits"): "/images/edits",
-    ("openai", "image_variations"): "/images/variations",
-    ("openai", "transcriptions"): "/audio/transcriptions",
-    ("openai", "translations"): "/audio/translations",
-    ("openai", "speech"): "/audio/speech",
-    ("openai", "moderations"): "/moderations",
-    ("openai", "rerank"): "/rerank",
-    ("responses", "chat"): "/responses",
-    ("responses", "compact"): "/responses/compact",
-    ("responses", "count_tokens"): "/responses/input_tokens",
-    ("responses", "stored"): "/responses/{id}",
-    ("responses", "stored_cancel"): "/responses/{id}/cancel",
-    ("responses", "stored_items"): "/responses/{id}/input_items",
-    ("anthropic", "chat"): "/messages",
-    ("anthropic", "count_tokens"): "/messages/count_tokens",
-    ("gemini", "chat"): "/models/{model}:generateContent",
-    ("gemini", "chat_stream"): "/models/{model}:streamGenerateContent?alt=sse",
-    ("gemini", "count_tokens"): "/models/{model}:countTokens",
-    ("gemini", "embeddings"): "/models/{model}:embedContent",
-    ("gemini", "embeddings_batch"): "/models/{model}:batchEmbedContents",
-    ("bedrock", "chat"): "/model/{model}/converse",
-    ("bedrock", "chat_stream"): "/model/{model}/converse-stream",
-    ("bedrock", "invoke"): "/model/{model}/invoke",
-    ("bedrock", "invoke_stream"): "/model/{model}/invoke-with-response-stream",
-    ("bedrock", "count_tokens"): "/model/{model}/count-tokens",
-    ("cohere", "chat"): "/chat",
-    ("cohere", "embeddings"): "/embed",
-    ("cohere", "rerank"): "/rerank",
-}
-STREAM_TYPES = {
-    "bedrock": b"application/vnd.amazon.eventstream",
-}
-SSE_TYPE = b"text/event-stream; charset=utf-8"
 JSON_TYPE = b"application/json"
-PINGS = {
-    "openai": b": ping\n\n",
-    "anthropic": b'event: ping\ndata: {"type": "ping"}\n\n',
-    "gemini": b"\n",
-    "cohere": b"\n",
-    "bedrock": b"",
-}
-ID_PREFIXES = {"openai": "chatcmpl-", "responses": "resp_", "anthropic": "msg_"}
-"""How ids of answers begin, where clients of the dialect expect it."""
 SHARED_OPERATIONS = frozenset({"rerank"})
 """What has one shape in every dialect that knows it: query, documents and top_n in, index and relevance_score out (Cohere's,
 which Jina, vLLM and others took over; docs.cohere.com/reference/rerank, docs.jina.ai; from memory)."""
@@ -117,54 +59,8 @@ MEDIA_OPERATIONS = frozenset(
     }
 )
 """What is not counted in tokens alone."""
-_READ_OTHERWISE = frozenset({"passthrough", "invoke"})
 RAW_ANSWER_BYTES_MAX = 1_048_576
 """What names a thing that was made is small."""
-_EARS: dict[str, Ears] = {
-    "responses": responses.EARS,
-    "anthropic": anthropic.EARS,
-    "gemini": gemini.EARS,
-    "cohere": cohere.EARS,
-}
-_READERS: dict[str, Callable[[Node], Reading]] = {
-    "responses": responses.read_answer,
-    "anthropic": anthropic.read_answer,
-    "gemini": gemini.read_answer,
-    "bedrock": bedrock.read_answer,
-    "cohere": cohere.read_answer,
-}
-
-
-class Meter(Protocol):
-    """Takes a provider's stream and gives the client's; knows what the stream said about itself."""
-
-    @property
-    def reading(self) -> Reading:
-        """What is known so far."""
-        ...
-
-    @property
-    def error(self) -> bool:
-        """True after an error event of the provider's own, which was passed on."""
-        ...
-
-    @property
-    def is_clean(self) -> bool:
-        """True when the stream ended as it should."""
-        ...
-
-    @property
-    def output_estimate(self) -> int:
-        """Tokens seen so far, estimated."""
-        ...
-
-    def feed(self, data: bytes) -> bytes:
-        """Return the bytes for the client. Raises ProtocolError."""
-        ...
-
-    def finish(self) -> bytes:
-        """The stream ended: return the last bytes for the client."""
-        ...
 
 
 class Passage:
@@ -197,10 +93,10 @@ class Passage:
         self, request: Request, dialect: str, provider_dialect: str, created: int, as_array: bool, answer_id: str | None
     ) -> None:
         self._request = request
-        self._answer_id = None if answer_id is None else ID_PREFIXES.get(dialect, "") + answer_id
         self._model = request.model
         self._created = created
         self.row, self.provider_row = BY_NAME[dialect], BY_NAME[provider_dialect]
+        self._answer_id = None if answer_id is None else self.row.answer_id_prefix + answer_id
         self.dialect = dialect
         """What the client hears."""
         self.provider_dialect = provider_dialect
@@ -213,7 +109,7 @@ class Passage:
         """What is left to do before the body is there."""
         self.dropped: list[str] = []
         self._ours = dialect == provider_dialect
-        self._tools = responses.PLAIN_TOOLS
+        self._tools = PLAIN_TOOLS
         self._names: dict[str, str] = {}
         self._input_estimate = 0
         self._operation = request.operation
@@ -234,51 +130,47 @@ class Passage:
     @property
     def stream_type(self) -> bytes:
         """The content type of the client's stream."""
-        return JSON_TYPE if self.as_array else STREAM_TYPES.get(self.dialect, SSE_TYPE)
+        return JSON_TYPE if self.as_array else self.row.stream_type
 
-    def meter(self) -> Meter:
+    def meter(self) -> Tap:
         """Return what the provider's stream is fed to."""
-        request = self._request
-        inner: Meter
-        if not self._ours:
-            inner = Crossing(self)
-        elif self.dialect == "openai":
-            hides = not (request.asked_usage or request.shows_usage)
-            inner = openai.StreamMeter(hides, "audio" in request.fields, request.operation in MEDIA_OPERATIONS)
-        elif self.dialect == "bedrock":
-            inner = BinaryListener(bedrock.listen_invoke if request.operation == "invoke" else bedrock.listen)
-        else:
-            inner = Listener(_EARS[self.dialect], self.dialect)
+        inner: Tap = self.row.open_tap(self._request) if self._ours else Crossing(self)
         return ArrayMeter(inner) if self.as_array else inner
 
-    def encoder(self) -> Any:
+    def encoder(self) -> StreamEncoder:
         """Return the encoder of the client's dialect."""
         asked = self._request.asked_usage or self._request.shows_usage
-        if self.dialect == "responses":
-            return responses.StreamEncoder(self._model, self._created, asked, self._tools)
-        return TRANSLATORS[self.dialect].encoder(self._model, self._created, asked)
+        return self.row.translator.encoder(self._model, self._created, asked, self._tools)
 
     def read(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> Reading:
         """Read what a plain answer says about itself, and whether it is one (`unfit`)."""
-        is_other = self._request.operation in _READ_OTHERWISE
-        found = self._read_operation(body, headers) if is_other else self._read(body)
+        found = self._read_operation(body, headers)
         return found if found.is_fit else self._judge(found, body, headers)
 
     def _judge(self, found: Reading, body: bytes, headers: list[tuple[bytes, bytes]]) -> Reading:
-        if self._request.operation != "passthrough":
+        if not self.is_raw:
             kind = next((value for name, value in headers if name == b"content-type"), b"").lower()
-            found.unfit = answer_check.judge(self.provider_dialect, self._operation, body, kind)
+            found.unfit = answer_check.judge(self._members, body, kind)
         return found
 
+    @property
+    def _members(self) -> tuple[str, ...] | None:
+        asked = self.provider_row.operations.get(self._operation)
+        return asked.members if asked is not None else None
+
     def _read_operation(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> Reading:
-        if self._request.operation == "passthrough":
-            found = self._read(body)
-            found = found if found.usage is not None else openai.read_media_answer(body)
+        row = self.provider_row
+        if self.is_raw:
+            found = row.read_answer(body, ())
+            found = found if found.usage is not None else read_media_answer(body)
             found.kept = _kept_by_raw_answer(body, self.method == "POST")
             return found
-        if self._request.operation == "invoke":  # the body is the model's own, the count is Bedrock's
-            return Reading(bedrock.usage_of_headers(headers))
-        return self._read(body)
+        asked = row.operations.get(self._operation)
+        if asked is None:
+            return row.read_answer(body, ())
+        if asked.read_headers is not None:
+            return Reading(asked.read_headers(headers))
+        return (asked.read_answer or row.read_answer)(body, asked.members or ())
 
     def read_steps(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> Steps[Reading]:
         """Do the same in steps, for a large answer. Of one with too many values only what is short is read: its usage, its
@@ -291,25 +183,6 @@ class Passage:
             except (JsonRefusedError, *TRANSLATION_ERRORS):
                 return self._judge(Reading(), body, headers)
         return self.read(body, headers)
-
-    def _read(self, body: bytes) -> Reading:
-        if self.provider_dialect == "openai":
-            if self._request.operation != "passthrough" and self._request.operation in MEDIA_OPERATIONS:
-                return openai.read_media_answer(body)
-            return openai.read_answer(body)
-        try:
-            value = decode(body) if len(body) < LARGE_BYTES else decode_large(body)
-            if not isinstance(value, dict):
-                return Reading()
-            found = _READERS[self.provider_dialect](Node(value))
-            if value.get("error") is None:
-                for name in answer_check.MEMBERS.get((self.provider_dialect, self._operation), ()):
-                    if isinstance(value.get(name), list | dict):
-                        found.is_fit = True
-                        break
-            return found
-        except TRANSLATION_ERRORS:
-            return Reading()
 
     @property
     def is_raw(self) -> bool:
@@ -339,23 +212,20 @@ class Passage:
         if self._wanted is not None:
             try:
                 node = yield from _node_of(body, embeddings.ANSWER_VALUES_MAX)
-                vectors = yield from embeddings.read_answer.steps(self.provider_dialect, node)
+                vectors = yield from _embedder(self.provider_row).read_answer.steps(node)
             except TRANSLATION_ERRORS as exc:
                 raise ProtocolError(f"the provider's answer is not of its dialect: {exc}") from exc
-            return encode(embeddings.write_answer(self.dialect, vectors, self._wanted, self._model))
+            return encode(_embedder(self.row).write_answer(vectors, self._wanted, self._model))
         answer = yield from self._decode(body)
         yield
-        if self.dialect == "responses":
-            said = yield from responses.encode_answer.steps(answer, self._model, self._created, self._tools)
-        else:
-            said = yield from TRANSLATORS[self.dialect].encode_answer.steps(answer, self._model, self._created)
+        said = yield from self.row.translator.encode_answer.steps(answer, self._model, self._created, self._tools)
         yield
         return encode(said)
 
     def _decode(self, body: bytes) -> Steps[hub.Answer]:
         try:
             node = yield from _node_of(body)
-            answer = yield from TRANSLATORS[self.provider_dialect].decode_answer.steps(node)
+            answer = yield from self.provider_row.translator.decode_answer.steps(node)
         except TRANSLATION_ERRORS as exc:  # msgspec's and InvalidBodyError are ValueErrors
             raise ProtocolError(f"the provider's answer is not of its dialect: {exc}") from exc
         self.dropped += answer.dropped
@@ -388,7 +258,7 @@ class Passage:
         out = b"".join(pieces)
         if not self.as_array:
             return out
-        array = ArrayMeter(Listener(_EARS["gemini"], "gemini"))
+        array = ArrayMeter(self.row.open_tap(self._request))
         return array.feed(out) + array.finish()
 
     def error(self, status: int, body: bytes, request_id: str) -> tuple[int, bytes, bytes]:
@@ -410,7 +280,7 @@ class Passage:
     def first_event(self, out: bytes) -> bytes | None:
         """Return the first event in a stream's bytes for the client that is no keep-alive, or None. Raises ProtocolError for one
         that is not of any dialect."""
-        if self.dialect == "bedrock" or self.as_array:
+        if self.row.is_binary or self.as_array:
             return out if out.strip() else None
         for event in sse.Splitter(1 << 30).feed(out + b"\n\n"):
             data = sse.event_data(event)
@@ -421,7 +291,7 @@ class Passage:
             return data
         return None
 
-    def said(self, meter: Meter, out: bytes) -> bytes | None:
+    def said(self, meter: Tap, out: bytes) -> bytes | None:
         """Return the provider's own error in a stream, as an error object; None when the stream told none. `out` is what the
         client would have got."""
         while isinstance(meter, ArrayMeter):
@@ -431,26 +301,23 @@ class Passage:
             return None if failed is None else encode({"error": {"message": failed.message, "type": failed.kind}})
         if not meter.error:
             return None
-        if self.dialect == "bedrock":
+        if self.row.is_binary:
             messages = eventstream.Decoder().feed(out)
             return messages[-1].payload if messages else b""
         events = [sse.event_data(event) or b"" for event in sse.Splitter(1 << 30).feed(out + b"\n\n")]
         return next((data for data in reversed(events) if b"error" in data.lower()), out)
 
-    def ping(self, meter: Meter) -> bytes:
+    def ping(self, meter: Tap) -> bytes:
         """Return a keep-alive, to be sent between two events."""
         if self.as_array:
             return b" "
-        if self.dialect == "responses":
-            number = _sequence_number(meter)
-            return b'data: {"type":"keepalive","sequence_number":%d}\n\n' % number
-        return PINGS[self.dialect]
+        return self.row.ping(_sequence_number(meter) if self.row.numbers_events else 0)
 
-    def broken(self, fault: errors.Fault, meter: Meter | None) -> bytes:
+    def broken(self, fault: errors.Fault, meter: Tap | None) -> bytes:
         """Return what ends a broken stream."""
         if self.as_array:
             return b""  # the missing "]" says it
-        number = _sequence_number(meter) + 1 if meter is not None and self.dialect == "responses" else 0
+        number = _sequence_number(meter) + 1 if meter is not None and self.row.numbers_events else 0
         return self.row.error_event(fault, number)
 
 
@@ -468,12 +335,12 @@ def _kept_by_raw_answer(body: bytes, is_new: bool) -> list[str]:
     if body.lstrip()[:1] != b"{" or len(body) > RAW_ANSWER_BYTES_MAX:
         return []
     try:
-        return references.kept_by_raw_answer(decode(body), is_new)
+        return kept_things.kept_by_raw_answer(decode(body), is_new)
     except TRANSLATION_ERRORS:
         return []
 
 
-def _sequence_number(meter: Meter) -> int:
+def _sequence_number(meter: Tap) -> int:
     if isinstance(meter, Crossing):
         return int(getattr(meter.encoder, "number", 0))
     data = sse.event_data(getattr(meter, "last_event", b"")) or b"{}"
@@ -483,21 +350,27 @@ def _sequence_number(meter: Meter) -> int:
         return 0
 
 
+def _embedder(row: Dialect) -> Embedder:
+    assert row.embedder is not None
+    return row.embedder
+
+
 def choose(dialect: str, operation: str, spoken: tuple[str, ...], model: str = "") -> str | None:
     """Return the dialect in which a provider is asked: the client's own where it speaks it and serves the model on it, else
     the first that a translation leads to. None when the provider cannot do this."""
-    if operation == "chat" and "responses" in spoken and dialect != "responses":
+    if operation == "chat":
         facts = facts_of(model)
-        if facts.only_responses or (facts.on_responses and dialect != "openai"):
-            return "responses"
-    if dialect in spoken and (dialect, operation) in PATHS:
+        if facts.best_on in spoken and facts.best_on != dialect and (facts.is_only_there or dialect not in spoken):
+            return facts.best_on
+    row = BY_NAME[dialect]
+    if dialect in spoken and operation in row.operations:
         return dialect
     if operation == "chat":
-        return next((name for name in spoken if name in TRANSLATORS), None)
-    if operation in embeddings.OPERATIONS:
-        return next((name for name in spoken if name in embeddings.ASKED), None)
+        return next(iter(spoken), None)
+    if row.embedder is not None and operation in row.embedder.readers:
+        return next((name for name in spoken if BY_NAME[name].embedder is not None), None)
     if operation in SHARED_OPERATIONS:
-        return next((name for name in spoken if (name, operation) in PATHS), None)
+        return next((name for name in spoken if operation in BY_NAME[name].operations), None)
     return None
 
 
@@ -522,28 +395,33 @@ def open_passage(
     dropped: list[str] = []
     if drop or max_tokens is not None:
         limit_name = facts_of(upstream_model).max_tokens_name or quirks.max_tokens
-        request, dropped = amend(request, drop, max_tokens, limit_name)
+        asked = BY_NAME[request.dialect].operations.get(request.operation)
+        rules = asked.rules if asked is not None else None
+        request, dropped = amend(request, rules, drop, max_tokens, limit_name)
     passage = Passage(request, dialect, provider_dialect, created, as_array, answer_id)
     passage.dropped = dropped
     operation = request.operation
+    row, spoken = BY_NAME[request.dialect], passage.provider_row
     crosses = request.dialect != provider_dialect and operation not in SHARED_OPERATIONS
     if operation in SHARED_OPERATIONS:
         passage._ours = True
-    if crosses and operation in embeddings.OPERATIONS:
-        wanted = passage._wanted = embeddings.read_request(request.dialect, operation, request.node())
-        passage.body = encode(embeddings.write_request(provider_dialect, wanted, upstream_model))
+    if crosses and row.embedder is not None and operation in row.embedder.readers:
+        embedder = _embedder(spoken)
+        wanted = passage._wanted = row.embedder.readers[operation](request.node())
+        passage.body = encode(embedder.write_request(wanted, upstream_model))
         passage.dropped += wanted.dropped
-        operation = passage._operation = embeddings.ASKED[provider_dialect][0]
-    name = f"{operation}_stream" if request.stream and (provider_dialect, f"{operation}_stream") in PATHS else operation
+        operation = passage._operation = embedder.operation
     if operation == "passthrough":
         assert request.form is not None
         passage.method, passage.path, passage.body = request.method, request.stored_path, request.form.body
         return passage
     if operation == "stored":
         passage.method = request.method
-        passage.path = PATHS["responses", request.stored_path].replace("{id}", request.refers_to or "")
+        passage.path = row.operations[request.stored_path].path.replace("{id}", request.refers_to or "")
         return passage
-    template = quirks.paths.get(name) or PATHS[provider_dialect, name]
+    at = spoken.operations[operation]
+    name, plain = (f"{operation}_stream", at.stream_path) if request.stream and at.stream_path else (operation, at.path)
+    template = quirks.paths.get(name) or plain
     passage.path = template.replace("{model}", quote(upstream_model, safe="")) if "{" in template else template
     if passage._wanted is not None:
         return passage
@@ -551,10 +429,10 @@ def open_passage(
         changes = quirks.body
         if changes and "model" in changes and "{model}" not in template:  # the path does not say it
             changes = {key: value for key, value in changes.items() if key != "model"}
-        if quirks.metadata_needs_store and _has_useless_metadata(request):
+        if quirks.metadata_needs_store and _has_useless_metadata(request, at.rules):
             changes = {**(changes or {}), "metadata": None}
             passage.dropped.append("metadata")
-        passage.body = upstream_body(request, upstream_model, quirks.stream_usage, changes)
+        passage.body = upstream_body(request, row, upstream_model, quirks.stream_usage, changes)
         return passage
     crossing = _cross(passage, request, upstream_model, quirks)
     if at_once:
@@ -566,21 +444,21 @@ def open_passage(
 
 def _cross(passage: Passage, request: Request, upstream_model: str, quirks: Quirks) -> Steps[None]:
     """Translate a body."""
-    provider_dialect = passage.provider_dialect
+    translator, provider = BY_NAME[request.dialect].translator, passage.provider_row
     try:
         node = request.node()
-        asked = yield from TRANSLATORS[request.dialect].decode_request.steps(node, request.model, request.stream)
-        if request.dialect == "responses":
-            passage._tools = yield from responses.client_tools.steps(node)
+        asked = yield from translator.decode_request.steps(node, request.model, request.stream)
+        if translator.client_tools is not None:
+            passage._tools = yield from translator.client_tools.steps(node)
         del node  # a large body's texts are held once
         facts = facts_of(upstream_model)
-        fitted = yield from fit.steps(asked, provider_dialect, facts)
+        fitted = yield from fit.steps(asked, provider.fit, facts)
         passage._names = fitted.names
         if facts.max_tokens_name is not None:
             quirks = msgspec.structs.replace(quirks, max_tokens=facts.max_tokens_name)
         if facts.thinking_returns:
             quirks = msgspec.structs.replace(quirks, reasoning_content=True)
-        body = yield from TRANSLATORS[provider_dialect].encode_request.steps(asked, upstream_model, quirks)
+        body = yield from provider.translator.encode_request.steps(asked, upstream_model, quirks)
     except InvalidBodyError:
         raise
     except TRANSLATION_ERRORS as exc:
@@ -597,12 +475,12 @@ def _cross(passage: Passage, request: Request, upstream_model: str, quirks: Quir
     passage._input_estimate = size // BYTES_PER_TOKEN + 1
 
 
-def _has_useless_metadata(request: Request) -> bool:
+def _has_useless_metadata(request: Request, rules: BodyRules | None) -> bool:
     fields = request.fields
     return (
         "metadata" in fields
-        and request.dialect == "openai"
-        and request.operation == "chat"
+        and rules is not None
+        and rules.metadata_is_stored
         and bytes(fields.get("store", b"")) != b"true"
     )
 
@@ -611,7 +489,7 @@ class Crossing:
     """A provider's stream translated into the client's dialect."""
 
     def __init__(self, passage: Passage) -> None:
-        self._decoder = TRANSLATORS[passage.provider_dialect].decoder()
+        self._decoder = passage.provider_row.translator.decoder()
         self.encoder = passage.encoder()
         self.reading = Reading()
         self._deltas = 0
@@ -683,7 +561,7 @@ class Crossing:
 class ArrayMeter:
     """Turns a stream of events into one JSON array, as Gemini's clients without `alt=sse` read it."""
 
-    def __init__(self, inner: Meter) -> None:
+    def __init__(self, inner: Tap) -> None:
         self.inner = inner
         self._begun = False
 

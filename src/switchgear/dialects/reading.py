@@ -5,14 +5,14 @@ JSON.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.usage import Beside, Other, TokenUsage
-from switchgear.dialects.shape import TRANSLATION_ERRORS, Node, decode_event
+from switchgear.dialects.shape import LARGE_BYTES, TRANSLATION_ERRORS, Node, decode, decode_event, decode_large
 from switchgear.dialects.text_count import TextCount
 from switchgear.wire import eventstream, sse
 
@@ -108,6 +108,60 @@ def cost_of(usage: Raw) -> bytes | None:
     return cost if cost != b"null" and len(cost) <= COST_BYTES_MAX else None
 
 
+def plain_reader(read: Callable[[Node], Reading]) -> Callable[[bytes, tuple[str, ...]], Reading]:
+    """Make the reader of a dialect's plain answers from one of their JSON: (body, members of which a good answer has one) → what
+    it says about itself. A body that does not decode yields an empty reading: it is not ours to judge."""
+
+    def read_answer(body: bytes, members: tuple[str, ...]) -> Reading:
+        try:
+            value = decode(body) if len(body) < LARGE_BYTES else decode_large(body)
+            if not isinstance(value, dict):
+                return Reading()
+            reading = read(Node(value))
+            if value.get("error") is None:
+                for name in members:
+                    if isinstance(value.get(name), list | dict):
+                        reading.is_fit = True
+                        break
+        except TRANSLATION_ERRORS:
+            return Reading()
+        return reading
+
+    return read_answer
+
+
+class Tap(Protocol):
+    """Takes a provider's stream and gives the client's; knows what the stream said about itself."""
+
+    @property
+    def reading(self) -> Reading:
+        """What is known so far."""
+        ...
+
+    @property
+    def error(self) -> bool:
+        """True after an error event of the provider's own, which was passed on."""
+        ...
+
+    @property
+    def is_clean(self) -> bool:
+        """True when the stream ended as it should."""
+        ...
+
+    @property
+    def output_estimate(self) -> int:
+        """Tokens seen so far, estimated."""
+        ...
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the bytes for the client. Raises ProtocolError."""
+        ...
+
+    def finish(self) -> bytes:
+        """The stream ended: return the last bytes for the client."""
+        ...
+
+
 class Ears(msgspec.Struct, frozen=True):
     """What to listen for in one dialect's streams."""
 
@@ -115,6 +169,8 @@ class Ears(msgspec.Struct, frozen=True):
     """Byte strings without which an event says nothing about itself."""
     read: Callable[[Node, State], None]
     """Read one event's JSON."""
+    texts: tuple[bytes, ...]
+    """What stands before the text of a delta (`text_count.needles`)."""
     lazy: bytes | None = None
     """Present in every event, but only the last one counts: then just that one is read, at the end."""
 
@@ -124,14 +180,14 @@ class Listener:
 
     __slots__ = ("_ears", "_pending", "_splitter", "_state", "last_event", "text")
 
-    def __init__(self, ears: Ears, dialect: str) -> None:
+    def __init__(self, ears: Ears) -> None:
         self._ears = ears
         self._splitter = sse.Splitter()
         self._state = State(Reading())
         self._pending = b""
         self.last_event = b""
         """The last event's bytes, for a keep-alive that refers to it."""
-        self.text = TextCount(dialect)
+        self.text = TextCount(ears.texts)
 
     @property
     def reading(self) -> Reading:
@@ -204,11 +260,11 @@ class BinaryListener:
 
     __slots__ = ("_decoder", "_state", "read", "text")
 
-    def __init__(self, read: Callable[[str, Node, State], None]) -> None:
+    def __init__(self, read: Callable[[str, Node, State], None], texts: tuple[bytes, ...]) -> None:
         self._decoder = eventstream.Decoder()
         self._state = State(Reading())
         self.read = read
-        self.text = TextCount("bedrock")
+        self.text = TextCount(texts)
 
     @property
     def reading(self) -> Reading:

@@ -14,14 +14,29 @@ from msgspec import Raw
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import Beside, Other, TokenUsage
-from switchgear.dialects import chat, hub, media, openai, reasoning, references
-from switchgear.dialects.dialect import WEATHER, ClientPath, Dialect, ErrorShape, Example, Examples, ModelList
+from switchgear.dialects import chat, hub, kept_things, media, openai, reasoning, references
+from switchgear.dialects.dialect import (
+    PLAIN_TOOLS,
+    WEATHER,
+    BodyRules,
+    ClientPath,
+    ClientTools,
+    Dialect,
+    ErrorShape,
+    Example,
+    Examples,
+    ModelList,
+    Operation,
+    Translator,
+)
 from switchgear.dialects.errors import Fault
+from switchgear.dialects.fitting import COMBINATORS, Rules
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.model_lists import Card
-from switchgear.dialects.reading import Ears, Reading, State, cap, cost_of, usage_reader
+from switchgear.dialects.reading import Ears, Listener, Reading, State, cap, cost_of, plain_reader, usage_reader
 from switchgear.dialects.shape import TRANSLATION_ERRORS, Node, decode, encode, foreign_tools
 from switchgear.dialects.streams import SseDecoder, sse_event
+from switchgear.dialects.text_count import needles
 from switchgear.providers.quirks import Quirks
 
 MAKER = "openai"
@@ -99,18 +114,6 @@ def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
 
 def _is_function(tool: Node) -> bool:
     return tool.text("type") in {None, "function", "custom"}
-
-
-class ClientTools(msgspec.Struct, frozen=True):
-    """What the client's tools are that the hub knows as plain functions: calls of them go back as such."""
-
-    customs: frozenset[str] = frozenset()
-    """Names of freeform tools."""
-    spaces: dict[str, tuple[str, str]] = {}
-    """A flattened name → the namespace and the name within it (Codex puts each MCP server's tools into one)."""
-
-
-PLAIN_TOOLS = ClientTools()
 
 
 @Stepwise
@@ -864,7 +867,7 @@ def read_answer(body: Node) -> Reading:
         cap(reason or body.text("status")),
         cap(body.text("id")),
         cap(body.text("service_tier")),
-        kept=references.kept_by_response(body.value),
+        kept=kept_things.kept_by_response(body.value),
     )
     reading.take_beside(beside_of(body))
     return reading
@@ -885,7 +888,34 @@ def _listen(event: Node, state: State) -> None:
 EARS = Ears(
     (b'"response.created"', b'"response.completed"', b'"response.incomplete"', b'"response.failed"', b'"type":"error"'),
     _listen,
+    needles("delta"),
 )
+
+
+# Stored things
+
+REFERENCES: dict[str, str] = {
+    "previous_response_id": "response",
+    "conversation": "conversation",
+    "conversation.id": "conversation",
+    "prompt.id": "prompt",
+    "prompt.variables.*.file_id": "file",
+    "input.content.file_id": "file",
+    "input.output.file_id": "file",
+    "input.file_id": "file",
+    "input.container_id": "container",
+    "input.environment.container_id": "container",
+    "input.approval_request_id": "item",
+} | {
+    f"{holder}.{path}": kind
+    for holder in (
+        "tools",
+        "tools.tools+",
+        "input.tools",
+        "input.tools.tools+",
+    )  # also in a namespace, and tools that were found
+    for path, kind in references.TOOLS.items()
+}
 
 
 # The row
@@ -929,6 +959,43 @@ ROW = Dialect(
             "Your input exceeds the context window of this model: {tokens} tokens > {limit}. Please adjust your input.",
         ),
     ),
+    ping=lambda number: b'data: {"type":"keepalive","sequence_number":%d}\n\n' % number,
+    numbers_events=True,
+    answer_id_prefix="resp_",
+    operations={
+        "chat": Operation(
+            "/responses",
+            BodyRules(
+                ("input", "previous_response_id", "prompt", "conversation"),
+                ("max_output_tokens",),
+                user="user",
+                limit="max_output_tokens",
+            ),
+            members=("output",),
+        ),
+        "compact": Operation("/responses/compact", BodyRules(("model",)), members=("output",)),
+        "count_tokens": Operation(
+            "/responses/input_tokens",
+            BodyRules(("input", "previous_response_id", "conversation")),
+            members=("input_tokens",),
+        ),
+        "stored": Operation("/responses/{id}"),
+        "stored_cancel": Operation("/responses/{id}/cancel"),
+        "stored_items": Operation("/responses/{id}/input_items"),
+    },
+    references=references.watched(REFERENCES, items_in="input"),
+    read_answer=plain_reader(read_answer),
+    open_tap=lambda request: Listener(EARS),
+    translator=Translator(
+        decode_request,
+        encode_request,
+        decode_answer,
+        encode_answer,
+        StreamDecoder,
+        StreamEncoder,
+        client_tools,
+    ),
+    fit=Rules(instructions=True, top_words=COMBINATORS | {"enum", "not"}),
     client_paths=(
         ClientPath(path="/responses", operation="chat", name="responses"),
         ClientPath(path="/responses/compact", operation="compact", name="compact"),

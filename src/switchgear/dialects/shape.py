@@ -196,6 +196,8 @@ ITEMS_MAX = 8_192
 """Elements of a list that is short in honest requests: at 2 µs each they take less than a loop may stand still."""
 SCHEMA_BYTES_MAX = 131_072
 """A schema whose every value is rewritten: 30 ms. All schemas of a large set of tools together have about that."""
+LARGE_BYTES = 131_072
+"""From here on a body is judged and translated in slices: below, the slowest shape takes 30 ms (decision 024)."""
 WHOLE_BYTES = 65_536
 """Below it a value is decoded with all that it holds; above, level by level as it is looked at."""
 

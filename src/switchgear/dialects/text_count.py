@@ -14,20 +14,9 @@ _QUOTE = b'"'
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
 
 
-def _needles(*names: str) -> tuple[bytes, ...]:
+def needles(*names: str) -> tuple[bytes, ...]:
     """Return what stands before a text: the member's name, with and without a space after the colon."""
     return tuple(f'"{name}":{space}"'.encode() for space in ("", " ") for name in names)
-
-
-TEXTS: dict[str, tuple[bytes, ...]] = {
-    "openai": _needles("content", "reasoning_content", "reasoning", "arguments", "refusal", "text"),
-    "responses": _needles("delta"),
-    "anthropic": _needles("text", "thinking", "partial_json"),
-    "gemini": _needles("text"),
-    "cohere": _needles("text", "thinking", "arguments", "tool_plan"),
-    "bedrock": _needles("text", "input", "thinking", "partial_json", "completion", "generation", "outputText"),
-}
-"""By dialect; Bedrock's invoked models have their own."""
 
 
 class TextCount:
@@ -35,8 +24,9 @@ class TextCount:
 
     __slots__ = ("_after", "_at", "_before", "_known", "_learned", "_needle", "deltas", "size")
 
-    def __init__(self, dialect: str) -> None:
-        self._known = TEXTS[dialect]
+    def __init__(self, texts: tuple[bytes, ...]) -> None:
+        """`texts` is what stands before the text of a delta (`needles`)."""
+        self._known = texts
         self._needle = self._known[0]
         self.deltas = 0
         """Deltas with a text: each is a token at least."""

@@ -13,7 +13,7 @@ import msgspec
 from switchgear.core import problems
 from switchgear.core.problems import Problem
 from switchgear.core.text import clean
-from switchgear.dialects import passage, references
+from switchgear.dialects import kept_things, passage
 from switchgear.dialects.references import KINDS, Reference
 from switchgear.edge.context import Halt, RequestContext
 from switchgear.edge.plan import Plan, Target
@@ -67,7 +67,7 @@ def _is_granted(key: KeyEntry, reference: Reference, target: Target, context: Re
 
 def unknown(context: RequestContext, reference: Reference) -> Problem | Literal[Halt.WAIT]:
     """Return what becomes of a request that names what is not known: it waits for a while, and then it is refused."""
-    if context.stored_lookups < WAITS and references.is_id(reference.id):
+    if context.stored_lookups < WAITS and kept_things.is_id(reference.id):
         return Halt.WAIT
     name = clean(reference.id, 128)
     text = f"there is nothing stored as {name!r} that was made with this team's keys"

@@ -1,6 +1,6 @@
 """How a request ends: its settlement, what its answer costs beside its tokens, and what the provider keeps since. Level 4."""
 
-from switchgear.dialects import references
+from switchgear.dialects import kept_things
 from switchgear.dialects.reading import Reading
 from switchgear.dialects.request import Request
 from switchgear.edge import belongings, settle
@@ -34,8 +34,8 @@ def close(
             services.stored.keep(context, target.credential_id, ids)
     if billed and (reading.others is not None or reading.cost is not None or context.meterer is None):
         bill = _bill(services, context, target, reading)
-    if response_id is not None and references.is_stored_answer(context.endpoint.dialect.name, response_id):
-        services.stored.remember(context, target.credential_id, response_id)
+    if response_id is not None and kept_things.is_stored_answer(context.endpoint.dialect.name, response_id):
+        services.stored.remember(context, target.deployment, response_id)
     return settle.settle(
         context,
         services.spool,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from switchgear.core import problems
 from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps
-from switchgear.dialects import input_estimate, request
+from switchgear.dialects import input_estimate, request, request_reader, shape
 from switchgear.dialects.references import Reference
 from switchgear.dialects.shape import InvalidBodyError
 from switchgear.edge import passthrough, paths
@@ -23,11 +23,11 @@ def parse(services: EdgeServices, context: RequestContext) -> Outcome:
     body, endpoint = context.body, context.endpoint
     if context.bytes_in >= input_estimate.SMALL_BYTES:
         context.media = input_estimate.media_of(body)
-        if context.bytes_in >= request.LARGE_BYTES:
+        if context.bytes_in >= shape.LARGE_BYTES:
             return _parse_large(context, operation)
     context.body = b""
     try:
-        context.request = request.parse(
+        context.request = request_reader.parse(
             body, endpoint.dialect.name, operation, context.path_argument or None, endpoint.stream
         )
     except InvalidBodyError as exc:
@@ -39,7 +39,7 @@ def _parse_upload(context: RequestContext, operation: str) -> Problem | None:
     body, context.body, context.media = context.body, b"", (context.bytes_in, 0)
     kind = context.exchange.head.headers.get(b"content-type", b"")
     try:
-        context.request = request.parse_form(kind, body, operation, context.path_argument or None)
+        context.request = request_reader.parse_form(kind, body, operation, context.path_argument or None)
     except InvalidBodyError as exc:
         return Problem(problems.INVALID_BODY, str(exc), exc.param)
     return None
@@ -63,7 +63,7 @@ def _parse_large(context: RequestContext, operation: str) -> Steps[Problem | Non
     endpoint = context.endpoint
     body, context.body = context.body, b""
     try:
-        context.request = yield from request.parse_steps(
+        context.request = yield from request_reader.parse_steps(
             body, endpoint.dialect.name, operation, context.path_argument or None, endpoint.stream
         )
     except InvalidBodyError as exc:

@@ -15,12 +15,12 @@ import msgspec
 from switchgear.core import problems
 from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps, finish
-from switchgear.dialects import forms, json_guard, references
+from switchgear.dialects import forms, json_guard, raw_references, references
 from switchgear.dialects.forms import Form
 from switchgear.dialects.references import Reference
 from switchgear.dialects.registry import BY_NAME
-from switchgear.dialects.request import LARGE_BYTES, Request
-from switchgear.dialects.shape import InvalidBodyError, check_size
+from switchgear.dialects.request import Request
+from switchgear.dialects.shape import LARGE_BYTES, InvalidBodyError, check_size
 from switchgear.edge.context import RequestContext
 from switchgear.edge.plan import Plan, Planner
 from switchgear.policies import access, passthrough
@@ -88,13 +88,13 @@ def _read(context: RequestContext) -> Steps[Problem | None]:
         found.models += [
             unquote_plus(pair.partition("=")[2])
             for name, pair in kept
-            if name and _is_model(references.plain_key(name))
+            if name and _is_model(raw_references.plain_key(name))
         ]
         asked = [
-            {references.plain_key(unquote_plus(name or "")): unquote_plus(pair.partition("=")[2])}
+            {raw_references.plain_key(unquote_plus(name or "")): unquote_plus(pair.partition("=")[2])}
             for name, pair in kept
         ]
-        found.references += references.find_anywhere(asked)
+        found.references += raw_references.find_anywhere(asked)
     except InvalidBodyError as exc:
         return Problem(problems.INVALID_BODY, str(exc), exc.param)
     models = list(dict.fromkeys(found.models))
@@ -178,7 +178,7 @@ def _read_body(content_type: bytes, body: bytes) -> Steps[_Body]:
 
 
 def _of_json(value: Any) -> _Body:
-    found = _Body(references=references.find_anywhere(value))
+    found = _Body(references=raw_references.find_anywhere(value))
     for part in _parts(value, 0):
         try:
             json_guard.check_names(part, _READ)
@@ -218,9 +218,11 @@ def _of_form(body: bytes) -> _Body:
 
 
 def _of_texts(fields: list[tuple[str, str]]) -> _Body:
-    found = _Body(references=references.find_anywhere([{references.plain_key(name): value} for name, value in fields]))
+    found = _Body(
+        references=raw_references.find_anywhere([{raw_references.plain_key(name): value} for name, value in fields])
+    )
     for name, value in fields:
-        if name != "model" and (_is_model(name) or _is_model(references.plain_key(name))):
+        if name != "model" and (_is_model(name) or _is_model(raw_references.plain_key(name))):
             raise InvalidBodyError(f"the key {name[:64]!r} can be read in two ways: spell it 'model'")
         if name == "model":
             found.models.append(value)
@@ -248,7 +250,7 @@ def plan(planner: Planner, context: RequestContext) -> Plan:
         return Plan(context.now_ms, None, (), access.model_not_found(model, []))
     names_things = BY_NAME[entry.dialects[0]].paths_name_things
     request.references = list(
-        dict.fromkeys([*request.references, *references.find_in_path(unquote(path), names_things)])
+        dict.fromkeys([*request.references, *raw_references.find_in_path(unquote(path), names_things)])
     )
     candidates = tuple(
         Candidate(entry, credential, asked or name, None, Timeouts())

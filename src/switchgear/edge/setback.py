@@ -10,8 +10,7 @@ from switchgear.core import problems
 from switchgear.core.problems import Case, Problem
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import errors
-from switchgear.dialects.passage import Meter
-from switchgear.dialects.reading import Reading, Unfit
+from switchgear.dialects.reading import Reading, Tap, Unfit
 from switchgear.wire.frames import Fail
 
 
@@ -116,7 +115,7 @@ def of_answer(unfit: Unfit, reading: Reading, body: bytes, input_estimate: int) 
     )
 
 
-def of_stream(meter: Meter, text: str, event: bytes | None, input_estimate: int) -> Setback:
+def of_stream(meter: Tap, text: str, event: bytes | None, input_estimate: int) -> Setback:
     """A stream that said nothing before it failed. `event` is the data of the provider's own error event, if it was one."""
     reading = meter.reading
     if event is not None:

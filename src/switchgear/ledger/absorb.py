@@ -19,7 +19,7 @@ from switchgear.core.guard import guarded
 from switchgear.core.ids import attempt_id, credential_id
 from switchgear.core.text import clean
 from switchgear.core.usage import TOKENS_MAX, TokenUsage
-from switchgear.dialects.references import KEPT_MAX, is_id, is_stored_answer
+from switchgear.dialects.kept_things import KEPT_MAX, is_id, is_stored_answer
 from switchgear.ledger import build, journal, tidy
 from switchgear.ledger.build import Ending, FindPrice, OpenRequest
 from switchgear.ledger.claims import Claim, claims_of

@@ -22,7 +22,9 @@ from switchgear.core.clock import Clock
 from switchgear.core.problems import Problem
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import errors, hub
-from switchgear.dialects.registry import BY_NAME, TRANSLATORS, StreamEncoder
+from switchgear.dialects.dialect import PLAIN_TOOLS, StreamEncoder
+from switchgear.dialects.kept_things import is_stored_answer
+from switchgear.dialects.registry import BY_NAME, DEFAULT, DIALECTS
 from switchgear.dialects.shape import InvalidBodyError, Node
 from switchgear.net.server import Exchange, HttpServer
 from switchgear.testing import demo_model
@@ -35,15 +37,21 @@ SEEN_MAX = 1_000_000
 _CREATED = 1_790_000_000
 _ELABORATE = (b'"tools"', b'"response_format"', b'"reasoning_effort"', b'"image_url"', b'"max_completion_tokens"')
 """What a chat body holds that the quick answer below does not look at."""
-_DIALECT_PATHS = (
-    (re.compile(rb"/messages$"), "anthropic", False),
-    (re.compile(rb"/responses$"), "responses", False),
-    (re.compile(rb"/models/([^/]+):generateContent$"), "gemini", False),
-    (re.compile(rb"/models/([^/]+):streamGenerateContent$"), "gemini", True),
-    (re.compile(rb"/model/([^/]+)/converse$"), "bedrock", False),
-    (re.compile(rb"/model/([^/]+)/converse-stream$"), "bedrock", True),
-    (re.compile(rb"/(?:v1|v2)/chat$"), "cohere", False),
-)
+
+
+def _path_pattern(path: str) -> re.Pattern[bytes]:
+    pieces = path.partition("?")[0].split("{model}")
+    return re.compile("([^/]+)".join(map(re.escape, pieces)).encode() + b"$")
+
+
+_DIALECT_PATHS = [
+    (_path_pattern(path), row.name, in_stream)
+    for row in DIALECTS
+    if row is not DEFAULT
+    for path, in_stream in ((row.operations["chat"].path, False), (row.operations["chat"].stream_path, True))
+    if path
+]
+"""The paths of chat in all dialects but the one that is answered at once, below."""
 _OTHER_ANSWERS = {
     b":batchEmbedContents": b'{"embeddings":[{"values":[0.25,-0.5]},{"values":[0.5,0.125]}]}',
     b":embedContent": b'{"embedding":{"values":[0.25,-0.5]}}',
@@ -159,7 +167,7 @@ class FakeProvider:
             return
         raw = exchange.body()
         if path.endswith(b"/chat/completions") and any(key in raw for key in _ELABORATE):
-            self._speak(exchange, "openai", raw, None, False)
+            self._speak(exchange, DEFAULT.name, raw, None, False)
             return
         try:
             body = _decode(raw)
@@ -230,7 +238,7 @@ class FakeProvider:
 
     def _speak(self, exchange: Exchange, dialect: str, raw: bytes, model: str | None, in_stream: bool) -> None:
         """Answer in a dialect, through the hub."""
-        translator = TRANSLATORS[dialect]
+        translator = BY_NAME[dialect].translator
         try:
             body = Node(msgspec.json.decode(raw))
             previous = body.value.pop("previous_response_id", None) if isinstance(body.value, dict) else None
@@ -256,8 +264,8 @@ class FakeProvider:
             return
         self._answers += 1
         answer = demo_model.answer(request, dialect, str(self._answers))
-        if dialect == "responses":
-            self._kept[f"resp_{answer.id}"] = _encode(translator.encode_answer(answer, request.model, _CREATED))
+        if is_stored_answer(dialect, kept := f"resp_{answer.id}"):
+            self._kept[kept] = _encode(translator.encode_answer(answer, request.model, _CREATED, PLAIN_TOOLS))
         if self._remember:
             usage = answer.usage or TokenUsage()
             self._note(exchange, attempt, {"prompt_tokens": usage.input_total, "completion_tokens": usage.output_total})
@@ -269,15 +277,15 @@ class FakeProvider:
     async def _say(
         self, exchange: Exchange, dialect: str, request: hub.Request, answer: hub.Answer, kind: str, number: str
     ) -> None:
-        translator = TRANSLATORS[dialect]
+        translator = BY_NAME[dialect].translator
         if kind == "slow":
             await asyncio.sleep(int(number or 2000) / 1000)
         if not request.stream:
-            exchange.send(200, _JSON, _encode(translator.encode_answer(answer, request.model, _CREATED)))
+            exchange.send(200, _JSON, _encode(translator.encode_answer(answer, request.model, _CREATED, PLAIN_TOOLS)))
             return
-        encoder = translator.encoder(request.model, _CREATED, True)
-        binary = b"content-type: application/vnd.amazon.eventstream\r\n"
-        exchange.start(200, binary if dialect == "bedrock" else _SSE)
+        encoder = translator.encoder(request.model, _CREATED, True, PLAIN_TOOLS)
+        content_type = BY_NAME[dialect].stream_type.partition(b";")[0]
+        exchange.start(200, b"content-type: %b\r\n" % content_type)
         events = _in_words(hub.events_of(answer))
         if kind == "stream":
             total, _, rate = number.partition("-")
