@@ -3,6 +3,8 @@
 import json
 
 import msgspec
+import pytest
+from tests.dialects import golden_cases
 
 from switchgear.dialects import cohere, hub
 from switchgear.dialects.shape import Node
@@ -42,3 +44,10 @@ def test_a_forced_tool_is_the_only_one():
     )
     body = cohere.encode_request(request, "command", Quirks())
     assert [tool["function"]["name"] for tool in body["tools"]] == ["b"] and body["tool_choice"] == "REQUIRED"
+
+
+@pytest.mark.parametrize(
+    ("case", "provider"), golden_cases.pairs("cohere"), ids=lambda value: getattr(value, "name", value)
+)
+def test_a_golden_request_from_or_to_the_dialect(case, provider):
+    golden_cases.check(case, provider)

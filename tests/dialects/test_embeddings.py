@@ -1,8 +1,5 @@
 """Embeddings between dialects."""
 
-import array
-import base64
-
 import pytest
 
 from switchgear.core.usage import TokenUsage
@@ -34,22 +31,6 @@ def test_texts_dimensions_and_vectors_cross(client, provider):
     assert again.texts == ["a", "b"] and again.dimensions == 2
     shown = EMBEDDERS[client[0]].write_answer(VECTORS, wanted, "m")
     assert EMBEDDERS[client[0]].read_answer(Node(shown)).vectors == VECTORS.vectors
-
-
-def test_openais_sdk_asks_for_base64_and_gets_it():
-    wanted = read_request("openai", "embeddings", Node({"input": "a", "encoding_format": "base64"}))
-    row = EMBEDDERS["openai"].write_answer(VECTORS, wanted, "m")["data"][0]
-    floats = array.array("f")
-    floats.frombytes(base64.b64decode(row["embedding"]))
-    assert floats.tolist() == [0.25, -0.5]
-
-
-def test_geminis_single_call_gets_a_single_vector():
-    wanted = read_request(
-        "gemini", "embeddings", Node({"content": {"parts": [{"text": "a"}]}, "taskType": "RETRIEVAL_QUERY"})
-    )
-    assert wanted.task == "search_query"
-    assert EMBEDDERS["gemini"].write_answer(VECTORS, wanted, "m") == {"embedding": {"values": [0.25, -0.5]}}
 
 
 @pytest.mark.parametrize(

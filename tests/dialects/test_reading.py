@@ -1,6 +1,7 @@
 """Listeners: bytes pass, the reading is what the stream said."""
 
-from switchgear.dialects import anthropic, gemini
+from switchgear.dialects.anthropic import tap as anthropic
+from switchgear.dialects.gemini import tap as gemini
 from switchgear.dialects.reading import Listener, cap
 from switchgear.wire import sse
 

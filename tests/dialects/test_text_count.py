@@ -5,16 +5,24 @@ import statistics
 
 import pytest
 
-from switchgear.dialects import anthropic, bedrock, cohere, gemini, openai, responses
+from switchgear.dialects import cohere
+from switchgear.dialects.anthropic import tap as anthropic
+from switchgear.dialects.bedrock import tap as bedrock
+from switchgear.dialects.gemini import tap as gemini
+from switchgear.dialects.openai import tap as openai
 from switchgear.dialects.passage import Passage
 from switchgear.dialects.request import Request
+from switchgear.dialects.responses import tap as responses
 from switchgear.dialects.text_count import TextCount
 from switchgear.testing import recordings
 
 TEXTS = {
     "openai": openai.TEXTS,
     "bedrock": bedrock.TEXTS,
-    **{module.ROW.name: module.EARS.texts for module in (responses, anthropic, gemini, cohere)},
+    "responses": responses.EARS.texts,
+    "anthropic": anthropic.EARS.texts,
+    "gemini": gemini.EARS.texts,
+    "cohere": cohere.EARS.texts,
 }
 
 

@@ -1,13 +1,14 @@
 """Quirks are data that encoders read."""
 
-from switchgear.dialects import chat, hub
+from switchgear.dialects import hub
+from switchgear.dialects.openai import requests
 from switchgear.providers.catalogue import PROVIDERS
 from switchgear.providers.quirks import Quirks
 
 
 def body(quirks, **fields):
     request = hub.Request(model="m", messages=[hub.Message("user", [hub.Text("x")])], **fields)
-    return chat.encode_request(request, "m", quirks), request.dropped
+    return requests.encode_request(request, "m", quirks), request.dropped
 
 
 def test_the_limits_name_differs():

@@ -11,7 +11,7 @@ import msgspec
 
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects import chat, hub, media, reasoning, references
+from switchgear.dialects import hub, media, openai, reasoning, references
 from switchgear.dialects.dialect import (
     PLAIN_TOOLS,
     BodyRules,
@@ -566,7 +566,7 @@ ROW = Dialect(
         ClientPath(path="/v2/rerank", operation="rerank", name="rerank"),
     ),
     known_path=re.compile(rb"/v2/"),
-    models=chat.ROW.models,
+    models=openai.ROW.models,
     stream_usage_at=("delta", "usage"),
     examples=Examples(
         plain=Example("/v2/chat", _HELLO, '"message"'),

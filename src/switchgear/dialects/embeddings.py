@@ -39,10 +39,12 @@ class Vectors(msgspec.Struct):
 
 
 def unknown(body: Node, known: set[str]) -> list[str]:
+    """Return the keys of a body that are not known, which are dropped."""
     return [key for key in body.names() if key not in known]
 
 
 def texts_of(body: Node, key: str) -> list[str]:
+    """Read one text or a list of them. Raises InvalidBodyError for anything else."""
     value = body.get(key)
     if isinstance(value, str):
         return [value]
@@ -55,6 +57,7 @@ def texts_of(body: Node, key: str) -> list[str]:
 
 
 def vector_of(value: Any, node: Node) -> list[float]:
+    """Read a vector: numbers, or 32-bit floats in base64. Raises InvalidBodyError for anything else."""
     if isinstance(value, str):
         floats = array.array("f")
         floats.frombytes(base64.b64decode(value))

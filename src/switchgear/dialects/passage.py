@@ -17,7 +17,7 @@ from switchgear.dialects.dialect import PLAIN_TOOLS, BodyRules, Dialect, Embedde
 from switchgear.dialects.fitting import fit
 from switchgear.dialects.json_guard import JsonRefusedError, scan_steps
 from switchgear.dialects.model_facts import facts_of
-from switchgear.dialects.openai import read_media_answer
+from switchgear.dialects.openai.media_answers import read_media_answer
 from switchgear.dialects.reading import Reading, Tap
 from switchgear.dialects.registry import BY_NAME
 from switchgear.dialects.request import Request

@@ -260,6 +260,7 @@ def _collect(data: bytes, watch: "_Watch", key: str, found: dict[tuple[str, str]
 
 
 def gather(named: Iterable[Reference], found: dict[tuple[str, str], Reference]) -> None:
+    """Add references, each once. Raises InvalidBodyError for more than a request can need."""
     for reference in named:
         found[reference.kind, reference.id] = reference
         if len(found) > REFERENCES_MAX:
@@ -354,6 +355,7 @@ def _walk(value: Any, step: _Step, path: str) -> Iterator[Reference]:
 
 
 def reference_of(kind: str, value: Any, path: str) -> Reference | None:
+    """Return what a value names, or None. Raises InvalidBodyError for an id that is none."""
     if kind == "named":
         name = gemini_name(value) if isinstance(value, str) else None
         return Reference(kind, name, path) if name is not None else None

@@ -3,11 +3,11 @@
 Adding one is a module that ends in a row, and its line here (docs/dialects.md).
 """
 
-from switchgear.dialects import anthropic, bedrock, chat, cohere, gemini, responses
+from switchgear.dialects import anthropic, bedrock, cohere, gemini, openai, responses
 from switchgear.dialects.dialect import Dialect
 
 DIALECTS: tuple[Dialect, ...] = (
-    chat.ROW,
+    openai.ROW,
     responses.ROW,
     anthropic.ROW,
     gemini.ROW,

@@ -1,31 +1,10 @@
-"""OpenAI responses: Codex, state, and the order of a stream's events."""
+"""Responses: streams."""
 
 import json
 
-import msgspec
-import pytest
-
-from switchgear.dialects import hub, responses
-from switchgear.dialects.shape import InvalidBodyError, Node
-
-
-@pytest.mark.parametrize("key", ["previous_response_id", "conversation", "background"])
-def test_state_of_another_provider_cannot_be_carried(key):
-    with pytest.raises(InvalidBodyError) as info:
-        responses.decode_request(Node({"input": "x", key: "resp_1"}), "m", False)
-    assert info.value.param == key
-
-
-def test_codexs_freeform_tools_go_and_come_back():
-    body = Node({"input": "x", "tools": [{"type": "custom", "name": "apply_patch", "description": "patch"}]})
-    assert responses.client_tools(body).customs == {"apply_patch"}
-    answer = hub.Answer(id="1", parts=[hub.ToolCall("c", "apply_patch", '{"input":"*** Begin"}')], finish="tool_calls")
-    item = responses.encode_answer(answer, "m", 1, responses.client_tools(body))["output"][0]
-    assert (item["type"], item["input"]) == ("custom_tool_call", "*** Begin")
-    encoder = responses.StreamEncoder("m", 1, True, responses.client_tools(body))
-    out = b"".join(encoder.encode(event) for event in hub.events_of(answer))
-    assert b"response.custom_tool_call_input.done" in out and b"function_call_arguments" not in out
-
+from switchgear.dialects import hub
+from switchgear.dialects.responses import answers, requests, streams
+from switchgear.dialects.shape import Node
 
 NAMESPACE = {
     "type": "namespace",
@@ -33,6 +12,23 @@ NAMESPACE = {
     "description": "d",
     "tools": [{"type": "function", "name": "search", "parameters": {"type": "object", "properties": {}}}],
 }
+
+
+def events(answer):
+    encoder = streams.StreamEncoder("m", 1, True)
+    out = b"".join(encoder.encode(event) for event in hub.events_of(answer))
+    return [json.loads(line[6:]) for line in out.decode().splitlines() if line.startswith("data: ")]
+
+
+def test_codexs_freeform_tools_go_and_come_back():
+    body = Node({"input": "x", "tools": [{"type": "custom", "name": "apply_patch", "description": "patch"}]})
+    assert requests.client_tools(body).customs == {"apply_patch"}
+    answer = hub.Answer(id="1", parts=[hub.ToolCall("c", "apply_patch", '{"input":"*** Begin"}')], finish="tool_calls")
+    item = answers.encode_answer(answer, "m", 1, requests.client_tools(body))["output"][0]
+    assert (item["type"], item["input"]) == ("custom_tool_call", "*** Begin")
+    encoder = streams.StreamEncoder("m", 1, True, requests.client_tools(body))
+    out = b"".join(encoder.encode(event) for event in hub.events_of(answer))
+    assert b"response.custom_tool_call_input.done" in out and b"function_call_arguments" not in out
 
 
 def test_a_namespaces_tools_go_flat_and_their_calls_come_back_with_it():
@@ -53,25 +49,19 @@ def test_a_namespaces_tools_go_flat_and_their_calls_come_back_with_it():
             "tools": [NAMESPACE],
         }
     )
-    asked = responses.decode_request(body, "m", False)
+    asked = requests.decode_request(body, "m", False)
     assert [tool.name for tool in asked.tools] == ["mcp__docs__search"] == [asked.messages[1].parts[0].name]
-    tools = responses.client_tools(body)
+    tools = requests.client_tools(body)
     answer = hub.Answer(id="1", parts=[hub.ToolCall("c", "mcp__docs__search", "{}")], finish="tool_calls")
-    item = responses.encode_answer(answer, "m", 1, tools)["output"][0]
+    item = answers.encode_answer(answer, "m", 1, tools)["output"][0]
     assert (item["name"], item["namespace"]) == ("search", "mcp__docs")
-    encoder = responses.StreamEncoder("m", 1, True, tools)
+    encoder = streams.StreamEncoder("m", 1, True, tools)
     out = b"".join(encoder.encode(event) for event in hub.events_of(answer)).decode()
     done = next(
         json.loads(line[6:]) for line in out.splitlines() if "output_item.done" in line and line.startswith("data")
     )
     assert (done["item"]["name"], done["item"]["namespace"]) == ("search", "mcp__docs")
     assert "mcp__docs__search" not in out
-
-
-def events(answer):
-    encoder = responses.StreamEncoder("m", 1, True)
-    out = b"".join(encoder.encode(event) for event in hub.events_of(answer))
-    return [json.loads(line[6:]) for line in out.decode().splitlines() if line.startswith("data: ")]
 
 
 def test_a_streams_events_are_numbered_and_bracketed():
@@ -92,18 +82,3 @@ def test_an_answer_that_was_cut_off_is_incomplete():
     found = events(hub.Answer(id="1", parts=[hub.Text("x")], finish="length"))
     assert found[-1]["type"] == "response.incomplete"
     assert found[-1]["response"]["incomplete_details"] == {"reason": "max_output_tokens"}
-
-
-def test_a_failed_response_is_no_answer():
-    body = {"status": "failed", "error": {"code": "server_error", "message": "sorry"}, "output": []}
-    with pytest.raises(InvalidBodyError, match="sorry"):
-        responses.decode_answer(Node(body))
-
-
-def test_usage_splits_totals():
-    usage = responses.usage_of_raw(
-        msgspec.Raw(
-            b'{"input_tokens":10,"input_tokens_details":{"cached_tokens":4},"output_tokens":7,"output_tokens_details":{"reasoning_tokens":5}}'
-        )
-    )
-    assert (usage.input, usage.cache_read, usage.output, usage.reasoning) == (6, 4, 2, 5)

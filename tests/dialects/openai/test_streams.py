@@ -1,16 +1,16 @@
-"""OpenAI chat: what compatible providers add."""
+"""Openai: streams."""
 
 import json
 
 import pytest
 
 from switchgear.core.errors import ProtocolError
-from switchgear.dialects import chat, hub
-from switchgear.dialects.shape import Node
+from switchgear.dialects import hub
+from switchgear.dialects.openai import streams
 
 
 def collect(*chunks, done=True):
-    decoder, collector = chat.StreamDecoder(), hub.Collector()
+    decoder, collector = streams.StreamDecoder(), hub.Collector()
     data = b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks) + (
         b"data: [DONE]\n\n" if done else b""
     )
@@ -111,11 +111,3 @@ def test_usage_may_come_in_groqs_place():
         delta(content="x"), delta("stop") | {"x_groq": {"usage": {"prompt_tokens": 3, "completion_tokens": 4}}}
     )
     assert found.answer.usage.input == 3
-
-
-def test_signed_thinking_survives_a_chat_client():
-    answer = hub.Answer(parts=[hub.Thinking("hm", "sig", maker="anthropic"), hub.Text("x")])
-    message = chat.encode_answer(answer, "m", 1)["choices"][0]["message"]
-    request = chat.decode_request(Node({"messages": [message]}), "m", False)
-    thought = request.messages[0].parts[0]
-    assert (thought.text, thought.signature, thought.maker) == ("hm", "sig", "anthropic")

@@ -1,4 +1,4 @@
-"""The OpenAI dialect: what is read, edited and passed on."""
+"""Openai: what is read in passing."""
 
 import itertools
 import json
@@ -8,7 +8,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects.openai import StreamMeter, read_answer
+from switchgear.dialects.openai.tap import StreamMeter, read_answer
+
+
+def chunk(**fields):
+    return (
+        b"data: "
+        + json.dumps({"id": "c1", "choices": [{"index": 0, "delta": {"content": "word "}}], **fields}).encode()
+        + b"\n\n"
+    )
+
+
+LAST = chunk(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}])
+
+
+USAGE = chunk(choices=[], usage={"prompt_tokens": 7, "completion_tokens": 3})
+
+
+STREAM = chunk() * 3 + b": ping\n\n" + LAST + USAGE + b"data: [DONE]\n\n"
+
+
+def run(pieces, hide=True):
+    meter = StreamMeter(hide)
+    out = b"".join(meter.feed(piece) for piece in pieces) + meter.finish()
+    return meter, out
 
 
 @pytest.mark.parametrize(
@@ -51,25 +74,6 @@ def test_usage_is_read_into_disjoint_buckets(usage, expected):
 @pytest.mark.parametrize("raw", [b"", b"[]", b"<html>", b'{"choices":5}', b'{"usage":{"prompt_tokens":1e400}}'])
 def test_a_strange_answer_is_no_reading(raw):
     assert read_answer(raw).usage is None
-
-
-def chunk(**fields):
-    return (
-        b"data: "
-        + json.dumps({"id": "c1", "choices": [{"index": 0, "delta": {"content": "word "}}], **fields}).encode()
-        + b"\n\n"
-    )
-
-
-LAST = chunk(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}])
-USAGE = chunk(choices=[], usage={"prompt_tokens": 7, "completion_tokens": 3})
-STREAM = chunk() * 3 + b": ping\n\n" + LAST + USAGE + b"data: [DONE]\n\n"
-
-
-def run(pieces, hide=True):
-    meter = StreamMeter(hide)
-    out = b"".join(meter.feed(piece) for piece in pieces) + meter.finish()
-    return meter, out
 
 
 @pytest.mark.parametrize("hide", [True, False])

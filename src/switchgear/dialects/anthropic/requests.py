@@ -1,0 +1,383 @@
+"""Anthropic messages: requests to and from the hub. Level 1, sans-I/O.
+
+Anthropic API reference, "Messages", "Streaming", "Extended thinking", "Structured outputs" (as of 2026-11). Usage:
+`input_tokens` excludes what was read from or written to the cache; `message_delta` repeats running totals, the last one
+counts.
+"""
+
+import re
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from switchgear.core.steps import Steps, Stepwise
+from switchgear.dialects import hub, media, reasoning
+from switchgear.dialects.hub import JsonFormat, Media, Message, Part, Request, Text, Thinking
+from switchgear.dialects.shape import Node, foreign_tools, object_of, text_of_object
+from switchgear.providers.quirks import Quirks
+
+MAKER = "anthropic"
+
+
+MAKERS = frozenset({"anthropic", "bedrock"})
+"""Signatures of Claude's thinking are valid on every platform that serves it ("Extended thinking", as of 2026-11)."""
+
+
+MAX_TOKENS_DEFAULT = 8_192
+"""What a request gets that names no limit: the field is required, and every current model allows it."""
+
+
+THINKING_MIN = 1_024
+
+
+_KNOWN = frozenset(
+    {
+        "model",
+        "messages",
+        "system",
+        "max_tokens",
+        "temperature",
+        "top_p",
+        "top_k",
+        "stop_sequences",
+        "tools",
+        "tool_choice",
+        "thinking",
+        "output_config",
+        "output_format",
+        "metadata",
+        "stream",
+        "anthropic_version",
+    }
+)
+
+
+# Models that refuse a thinking budget and take `thinking: adaptive` with an effort (Anthropic, "Adaptive thinking").
+_ADAPTIVE = re.compile(r"claude-(opus-4-[7-9]|(opus|sonnet|haiku)-[5-9]|fable|mythos)")
+
+
+@Stepwise
+def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
+    """Read a client's request. Raises InvalidBodyError."""
+    request = Request(model=model, stream=stream)
+    request.dropped = [key for key in body.names() if key not in _KNOWN]
+    system = body.get("system")
+    if isinstance(system, str):
+        request.system.append(Text(system))
+    else:
+        for block in body.each("system"):
+            yield
+            request.system.append(Text(block.need("text"), _cache(block)))
+    for message in body.each("messages"):
+        yield from _decode_message(message, request)
+    tools = yield from foreign_tools.steps(body.each("tools"), _is_function, request.dropped)
+    for tool in tools:
+        yield
+        request.tools.append(_decode_tool(tool))
+    request.choice = _decode_choice(body)
+    request.reasoning, request.format = _decode_thinking(body), _decode_format(body)
+    request.max_tokens = body.integer("max_tokens")
+    request.temperature, request.top_p = body.number("temperature"), body.number("top_p")
+    request.top_k = body.integer("top_k")
+    request.stop = [str(item.value) for item in body.items("stop_sequences")]
+    return request
+
+
+def _is_function(tool: Node) -> bool:
+    return tool.text("type") in {None, "custom"}
+
+
+def _cache(block: Node) -> str | None:
+    marker = block.child("cache_control")
+    return None if marker is None else marker.text("ttl") or "5m"
+
+
+def _decode_message(message: Node, request: Request) -> Steps[None]:
+    yield
+    role = message.need("role")
+    parts = yield from _decode_blocks(message, "content", request)
+    if role == "system":
+        hub.instruct(request, [part for part in parts if isinstance(part, Text)])
+    elif role not in {"user", "assistant"}:
+        raise message.fail(f"{role[:32]!r} is not one of user, assistant", "role")
+    elif request.messages and request.messages[-1].role == role:
+        request.messages[-1].parts.extend(parts)
+    else:
+        request.messages.append(Message(role, parts))  # type: ignore[arg-type]
+
+
+def _decode_blocks(holder: Node, key: str, request: Request) -> Steps[list[Part]]:
+    content = holder.get(key)
+    if isinstance(content, str):
+        return [Text(content)]
+    parts: list[Part] = []
+    for block in holder.each(key):
+        yield
+        part = decode_block(block, request.dropped)
+        if part is not None:
+            parts.append(part)
+    return hub.attach_signatures(parts)
+
+
+def decode_block(block: Node, dropped: list[str]) -> Part | None:
+    """Read one block; None (and a note) for what only Anthropic's own servers understand."""
+    kind = block.need("type")
+    cache = _cache(block)
+    if kind == "text":
+        return Text(block.need("text"), cache)
+    if kind in {"image", "document"}:
+        return _decode_source(block, "image" if kind == "image" else "file", cache)
+    if kind == "tool_use":
+        return hub.ToolCall(block.need("id"), block.need("name"), text_of_object(block.get("input")))
+    if kind == "tool_result":
+        return _decode_result(block, cache, dropped)
+    if kind == "thinking":
+        signature, maker = hub.unpack_signature(block.text("signature"), MAKER)
+        return Thinking(block.text("thinking") or "", signature, None, maker)
+    if kind == "redacted_thinking":
+        return Thinking("", None, block.text("data"), MAKER)
+    dropped.append(f"{block.path} ({kind[:48]})")
+    return None
+
+
+def _decode_result(block: Node, cache: str | None, dropped: list[str]) -> hub.ToolResult:
+    content: list[Text | Media] = []
+    value = block.get("content")
+    if isinstance(value, str):
+        content.append(Text(value))
+    else:
+        for item in block.items("content"):
+            part = decode_block(item, dropped)
+            if isinstance(part, Text | Media):
+                content.append(part)
+    return hub.ToolResult(block.need("tool_use_id"), content, None, bool(block.flag("is_error")), cache)
+
+
+def _decode_source(block: Node, kind: str, cache: str | None) -> Part:
+    source = block.object("source")
+    name = block.text("title")
+    form = source.need("type")
+    if form == "base64":
+        return Media(kind, source.need("media_type"), source.need("data"), None, name, None, cache)  # type: ignore[arg-type]
+    if form == "url":
+        return media.from_url(kind, source.need("url"), name, cache=cache)
+    if form == "text":
+        return Text(source.need("data"), cache)
+    if form == "content":
+        value = source.get("content")
+        if isinstance(value, str):
+            return Text(value, cache)
+        return Text("".join(item.text("text") or "" for item in source.items("content")), cache)
+    raise source.fail(f"a source of type {form[:32]!r} cannot be carried to this model's provider", "type")
+
+
+def _decode_tool(tool: Node) -> hub.Tool:
+    schema = tool.raw("input_schema") if tool.has("input_schema") else hub.Tool("").schema
+    return hub.Tool(tool.need("name"), tool.text("description"), schema, tool.flag("strict"), _cache(tool))
+
+
+def _decode_choice(body: Node) -> hub.ToolChoice | None:
+    if not body.has("tool_choice"):
+        return None
+    node = body.object("tool_choice")
+    kind = node.need("type")
+    off = node.flag("disable_parallel_tool_use")
+    parallel = None if off is None else not off
+    if kind == "tool":
+        return hub.ToolChoice("named", [node.need("name")], parallel)
+    modes: dict[str, hub.ChoiceMode] = {"auto": "auto", "any": "required", "none": "none"}
+    if kind not in modes:
+        raise node.fail(f"{kind[:32]!r} is not one of auto, any, tool, none", "type")
+    return hub.ToolChoice(modes[kind], [], parallel)
+
+
+def _decode_thinking(body: Node) -> hub.Reasoning | None:
+    effort = reasoning.read_effort(body.object("output_config").text("effort"))
+    if not body.has("thinking"):
+        return hub.Reasoning(effort) if effort is not None else None
+    node = body.object("thinking")
+    kind = node.need("type")
+    shown = None if not node.has("display") else node.text("display") != "omitted"
+    if kind == "disabled":
+        return hub.Reasoning(budget=0)
+    return hub.Reasoning(effort, node.integer("budget_tokens"), shown)
+
+
+def _decode_format(body: Node) -> JsonFormat | None:
+    node = body.object("output_config").child("format") or body.child("output_format")
+    if node is None:
+        return None
+    return JsonFormat(node.raw("schema"), node.text("name") or "answer", True)
+
+
+@Stepwise
+def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[str, Any]]:
+    """Build the body for a provider."""
+    body: dict[str, Any] = {"model": model}
+    if request.system:
+        body["system"] = [_marked({"type": "text", "text": text.text}, text.cache) for text in request.system]
+    body["messages"] = []
+    for message in request.messages:
+        blocks = yield from _encode_blocks(message.parts, request)
+        if blocks:
+            body["messages"].append({"role": message.role, "content": blocks})
+    body["max_tokens"] = request.max_tokens or MAX_TOKENS_DEFAULT
+    if request.stream:
+        body["stream"] = True
+    if request.tools:
+        body["tools"] = []
+        for tool in request.tools:
+            yield
+            body["tools"].append(_encode_tool(tool))
+    _encode_choice(request, body)
+    _encode_thinking(request, model, body)
+    if request.format is not None:
+        if request.format.has_schema:
+            schema = closed_schema(request.format.schema)
+            body.setdefault("output_config", {})["format"] = {"type": "json_schema", "schema": schema}
+        else:
+            request.dropped.append("response_format")
+    if request.stop:
+        body["stop_sequences"] = request.stop
+    if request.user is not None:
+        body["metadata"] = {"user_id": request.user}
+    for key in ("temperature", "top_p", "top_k"):
+        value = getattr(request, key)
+        if value is not None:
+            body[key] = min(value, 1.0) if key == "temperature" else value
+    if "thinking" in body:  # Anthropic refuses these together with thinking
+        for key in ("temperature", "top_k"):
+            if body.pop(key, None) is not None:
+                request.dropped.append(key)
+    for key in ("seed", "frequency_penalty", "presence_penalty", "logprobs"):
+        if getattr(request, key) is not None:
+            request.dropped.append(key)
+    return body
+
+
+def closed_schema(schema: Raw) -> Any:
+    """Decode a schema and forbid additional properties wherever it describes an object and does not say: Anthropic demands
+    it. Raises InvalidBodyError for one that is too large to be rewritten."""
+    return close_objects(Node({"schema": msgspec.json.decode(schema)}).schema("schema"))
+
+
+def close_objects(schema: Any) -> Any:
+    """Forbid additional properties in a decoded schema."""
+    if isinstance(schema, dict):
+        closed = {key: close_objects(value) for key, value in schema.items()}
+        if closed.get("type") == "object":
+            closed.setdefault("additionalProperties", False)
+        return closed
+    return [close_objects(item) for item in schema] if isinstance(schema, list) else schema
+
+
+def _marked(block: dict[str, Any], cache: str | None) -> dict[str, Any]:
+    if cache is not None:
+        block["cache_control"] = {"type": "ephemeral", "ttl": cache} if cache != "5m" else {"type": "ephemeral"}
+    return block
+
+
+def _encode_blocks(parts: list[Part], request: Request) -> Steps[list[dict[str, Any]]]:
+    blocks: list[dict[str, Any]] = []
+    yield
+    for part in parts:
+        yield
+        if isinstance(part, Text):
+            if part.text:  # Anthropic refuses empty text
+                blocks.append(_marked({"type": "text", "text": part.text}, part.cache))
+        elif isinstance(part, Media):
+            blocks.append(_encode_media(part))
+        elif isinstance(part, hub.ToolCall):
+            call = {"type": "tool_use", "id": safe_id(part.id), "name": part.name, "input": object_of(part.arguments)}
+            blocks.append(call)
+        elif isinstance(part, hub.ToolResult):
+            content = [
+                _encode_media(i) if isinstance(i, Media) else {"type": "text", "text": i.text} for i in part.content
+            ]
+            result: dict[str, Any] = {"type": "tool_result", "tool_use_id": safe_id(part.call_id), "content": content}
+            if part.is_error:
+                result["is_error"] = True
+            blocks.append(_marked(result, part.cache))
+        elif isinstance(part, Thinking):
+            if part.maker in MAKERS and part.redacted is not None:
+                blocks.append({"type": "redacted_thinking", "data": part.redacted})
+            elif part.maker in MAKERS and part.signature is not None:
+                blocks.append({"type": "thinking", "thinking": part.text, "signature": part.signature})
+            else:
+                request.dropped.append("messages.thinking")
+        else:
+            blocks.append({"type": "text", "text": part.text})
+    # Results of tools come first in a turn of the user.
+    blocks.sort(key=lambda block: block["type"] != "tool_result")
+    return blocks
+
+
+_UNSAFE = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+def safe_id(call_id: str) -> str:
+    """Return a tool call's id in the alphabet that Anthropic allows: the same id always gives the same result."""
+    return _UNSAFE.sub("_", call_id)[:64] or "call"
+
+
+def _encode_media(part: Media) -> dict[str, Any]:
+    if part.kind in {"audio", "video"}:
+        raise media.refusal(part)
+    kind = "image" if part.kind == "image" else "document"
+    if part.url is not None:
+        source: dict[str, Any] = {"type": "url", "url": part.url}
+    elif part.mime == "text/plain":
+        return {"type": "text", "text": media.text_of_base64(part.data or "")}
+    else:
+        source = {"type": "base64", "media_type": part.mime or "application/pdf", "data": part.data}
+    block: dict[str, Any] = {"type": kind, "source": source}
+    if part.name is not None and kind == "document":
+        block["title"] = part.name
+    return _marked(block, part.cache)
+
+
+def _encode_tool(tool: hub.Tool) -> dict[str, Any]:
+    out: dict[str, Any] = {"name": tool.name, "input_schema": tool.schema}
+    if tool.description is not None:
+        out["description"] = tool.description
+    if tool.strict:
+        out["strict"] = True
+    return _marked(out, tool.cache)
+
+
+def _encode_choice(request: Request, body: dict[str, Any]) -> None:
+    choice = request.choice
+    if choice is None or not request.tools:
+        return
+    out: dict[str, Any] = {"type": {"auto": "auto", "none": "none", "required": "any", "named": "tool"}[choice.mode]}
+    if choice.mode == "named":
+        out["name"] = choice.names[0]
+    elif choice.names:
+        names = set(choice.names)
+        body["tools"] = [_encode_tool(tool) for tool in request.tools if tool.name in names]
+    if choice.parallel is not None and choice.mode != "none":
+        out["disable_parallel_tool_use"] = not choice.parallel
+    body["tool_choice"] = out
+
+
+def _encode_thinking(request: Request, model: str, body: dict[str, Any]) -> None:
+    wanted = request.reasoning
+    if wanted is None:
+        return
+    budget = reasoning.budget_of(wanted, 8_192)
+    if budget == 0 or (wanted.effort == "none" and wanted.budget is None):
+        return  # off is the default, and some models refuse to be told
+    if reasoning.is_refused(request, MAKERS):
+        request.dropped.append("reasoning")
+        return
+    if _ADAPTIVE.search(model):
+        body["thinking"] = {"type": "adaptive"}
+        effort = reasoning.effort_of(wanted)
+        if effort is not None:
+            body["output_config"] = {"effort": "low" if effort in {"none", "minimal"} else effort}
+        return
+    tokens = max(budget or THINKING_MIN, THINKING_MIN)
+    body["thinking"] = {"type": "enabled", "budget_tokens": tokens}
+    if body["max_tokens"] <= tokens:
+        body["max_tokens"] = tokens + (request.max_tokens or MAX_TOKENS_DEFAULT)

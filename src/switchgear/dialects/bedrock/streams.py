@@ -1,0 +1,166 @@
+"""Bedrock's Converse: streams to and from the hub. Level 1, sans-I/O.
+
+Amazon Bedrock API reference, "Converse" and "ConverseStream" (as of 2026-11). Usage: `inputTokens` excludes what was
+read from or written to the cache. Streams are binary (`wire.eventstream`).
+"""
+
+from typing import Any
+
+from switchgear.core.errors import UNREADABLE, ProtocolError
+from switchgear.core.usage import TokenUsage
+from switchgear.dialects import hub, media
+from switchgear.dialects.bedrock.answers import FINISH_NAMES, FINISHES, encode_usage, usage_of_raw
+from switchgear.dialects.bedrock.requests import MAKER
+from switchgear.dialects.dialect import (
+    PLAIN_TOOLS,
+    ClientTools,
+)
+from switchgear.dialects.hub import Finish
+from switchgear.dialects.reading import cap
+from switchgear.dialects.shape import (
+    TRANSLATION_ERRORS,
+    InvalidBodyError,
+    Node,
+    decode_event,
+    encode,
+)
+from switchgear.wire import eventstream
+
+
+class StreamDecoder:
+    """A provider's stream to events."""
+
+    def __init__(self) -> None:
+        self._messages = eventstream.Decoder()
+        self._sequence = hub.Sequence()
+        self._finish: Finish | None = None
+        self._is_ended = False
+
+    def feed(self, data: bytes) -> list[hub.Event]:
+        """Return the events that these bytes complete. Raises ProtocolError."""
+        for message in self._messages.feed(data):
+            if not self._is_ended:
+                self._message(message)
+        return self._sequence.take()
+
+    def finish(self) -> list[hub.Event]:
+        """The stream ended."""
+        if not self._is_ended and self._finish is not None:
+            self._end(None)
+        return self._sequence.take()
+
+    def _message(self, message: eventstream.Message) -> None:
+        try:
+            body = Node(decode_event(message.payload) if message.payload else {})
+            kind = message.headers.get(":exception-type")
+            if kind is not None or message.headers.get(":message-type") == "error":
+                text = body.text("message") or message.headers.get(":error-message") or "the provider reported an error"
+                self._sequence.events.append(hub.Failed(text, kind or "error"))
+                self._is_ended = True
+            else:
+                self._event(message.headers.get(":event-type", ""), body)
+        except (*UNREADABLE, InvalidBodyError) as exc:
+            raise ProtocolError(f"the provider sent an event that is not of its dialect: {exc}") from exc
+
+    def _event(self, kind: str, body: Node) -> None:
+        sequence = self._sequence
+        if kind == "contentBlockDelta":
+            self._delta(body.object("delta"))
+        elif kind == "contentBlockStart":
+            start = body.object("start").object("toolUse")
+            if start.has("toolUseId"):
+                sequence.begin("tool", start.need("toolUseId"), start.need("name"))
+        elif kind == "contentBlockStop":
+            sequence.close()
+        elif kind == "messageStart":
+            sequence.events.append(hub.Begin(None, None))
+        elif kind == "messageStop":
+            self._finish = FINISHES.get(body.text("stopReason") or "", "stop")
+        elif kind == "metadata":
+            self._end(usage_of_raw(body.raw("usage")), tier_of(body))
+
+    def _delta(self, delta: Node) -> None:
+        sequence = self._sequence
+        if delta.has("text"):
+            sequence.text("text", delta.need("text"))
+        elif delta.has("toolUse"):
+            sequence.more(delta.object("toolUse").text("input") or "")
+        elif delta.has("reasoningContent"):
+            thought = delta.object("reasoningContent")
+            if thought.has("text"):
+                sequence.text("thinking", thought.need("text"))
+            elif thought.has("signature") or thought.has("redactedContent"):
+                sequence.sign(thought.text("signature"), thought.text("redactedContent"), MAKER)
+
+    def _end(self, usage: TokenUsage | None, tier: str | None = None) -> None:
+        self._is_ended = True
+        self._sequence.close()
+        if self._finish is not None:
+            self._sequence.events.append(hub.End(self._finish, usage, None, tier))
+
+
+class StreamEncoder:
+    """Events to a client's stream."""
+
+    def __init__(self, model: str, created: int, show_usage: bool, tools: ClientTools = PLAIN_TOOLS) -> None:
+        self._index = -1
+        self._kind = ""
+
+    def encode(self, event: hub.Event) -> bytes:
+        """Return the bytes that say this event."""
+        if isinstance(event, hub.Delta):
+            return self._delta(event.text)
+        if isinstance(event, hub.PartBegin):
+            return self._begin(event)
+        if isinstance(event, hub.PartEnd):
+            return self._stop()
+        if isinstance(event, hub.Signature):
+            signature = hub.pack_signature(event.signature or event.redacted, event.maker, MAKER)
+            return self._block_delta({"reasoningContent": {"signature": signature}})
+        if isinstance(event, hub.Begin):
+            return eventstream.event("messageStart", encode({"role": "assistant"}))
+        if isinstance(event, hub.Picture):
+            self._kind = "text"
+            self._index += 1
+            return self._delta(f"![image]({media.to_url(event.media)})") + self._stop()
+        if isinstance(event, hub.End):
+            stop = eventstream.event("messageStop", encode({"stopReason": FINISH_NAMES[event.finish]}))
+            metadata = {"usage": encode_usage(event.usage), "metrics": {"latencyMs": 0}}
+            return stop + eventstream.event("metadata", encode(metadata))
+        return b""
+
+    def _stop(self) -> bytes:
+        return eventstream.event("contentBlockStop", encode({"contentBlockIndex": self._index}))
+
+    def _begin(self, event: hub.PartBegin) -> bytes:
+        before = b""
+        self._index += 1
+        self._kind = event.kind
+        if event.kind != "tool":
+            return b""
+        if event.signature is not None:
+            packed = hub.pack_signature(event.signature, "gemini", MAKER)
+            before = self._block_delta({"reasoningContent": {"signature": packed}}) + self._stop()
+            self._index += 1
+        start = {"toolUse": {"toolUseId": event.id, "name": event.name}}
+        body = encode({"contentBlockIndex": self._index, "start": start})
+        return before + eventstream.event("contentBlockStart", body)
+
+    def _delta(self, text: str) -> bytes:
+        if self._kind == "tool":
+            return self._block_delta({"toolUse": {"input": text}})
+        if self._kind == "thinking":
+            return self._block_delta({"reasoningContent": {"text": text}})
+        return self._block_delta({"text": text})
+
+    def _block_delta(self, delta: dict[str, Any]) -> bytes:
+        body = encode({"contentBlockIndex": self._index, "delta": delta})
+        return eventstream.event("contentBlockDelta", body)
+
+
+def tier_of(body: Node) -> str | None:
+    """The service tier that served the request (Amazon Bedrock API reference, "ServiceTier")."""
+    try:
+        return cap(body.object("serviceTier").text("type"))
+    except TRANSLATION_ERRORS:
+        return None

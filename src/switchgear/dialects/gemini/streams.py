@@ -1,0 +1,171 @@
+"""Gemini's generateContent: streams to and from the hub. Level 1, sans-I/O.
+
+AI Studio and Vertex AI speak the same. Gemini API reference, "Generating content", "Function calling", "Thought
+signatures" (as of 2026-11). Usage: `promptTokenCount` includes cached tokens, `thoughtsTokenCount` stands beside
+`candidatesTokenCount`, and `toolUsePromptTokenCount` beside `promptTokenCount`; every chunk repeats running totals, the
+last one counts. Keys may be spelled in camelCase or snake_case.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from switchgear.core.usage import TokenUsage
+from switchgear.dialects import hub
+from switchgear.dialects.dialect import (
+    PLAIN_TOOLS,
+    ClientTools,
+)
+from switchgear.dialects.gemini.answers import (
+    FINISH_NAMES,
+    PartReader,
+    answer_part,
+    beside_of,
+    encode_usage,
+    finish_of,
+    read_logprobs,
+    searches_of,
+    tier_of,
+    usage_of_raw,
+    write_logprobs,
+)
+from switchgear.dialects.gemini.requests import MAKER, camel, encode_media
+from switchgear.dialects.hub import Media, Part, Text, Thinking
+from switchgear.dialects.shape import (
+    Node,
+    encode,
+)
+from switchgear.dialects.streams import SseDecoder
+
+
+class StreamDecoder(SseDecoder):
+    """A provider's stream to events. A call comes whole, in one chunk."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reader = PartReader(None, [])
+        self._usage: TokenUsage | None = None
+        self._tier: str | None = None
+        self._model: str | None = None
+        self._searches: list[str] = []
+        self._finish: str | None = None
+
+    def take(self, event: Node) -> None:
+        """Take one chunk."""
+        if event.has("error"):
+            error = event.object("error")
+            self.fail(error.text("message") or "the provider reported an error", str(error.get("status") or "INTERNAL"))
+            return
+        event = camel(event)
+        sequence = self.sequence
+        if not self.is_begun:
+            self.is_begun = True
+            self._reader.response_id = event.text("responseId")
+            self._model = event.text("modelVersion")
+            sequence.events.append(hub.Begin(event.text("responseId"), self._model))
+        if event.has("usageMetadata"):
+            self._tier = tier_of(event.object("usageMetadata")) or self._tier
+            self._usage = usage_of_raw(event.raw("usageMetadata")) or self._usage
+        for candidate in event.items("candidates")[:1]:
+            node = camel(candidate)
+            for item in node.object("content").items("parts"):
+                for part in self._reader.read(camel(item)):
+                    self._part(part)
+            if node.has("groundingMetadata"):
+                self._searches += searches_of(event)
+            logprobs = camel(node.object("logprobsResult"))
+            if logprobs.has("chosenCandidates"):
+                sequence.probe(Raw(encode(read_logprobs(logprobs))))
+            self._finish = node.text("finishReason") or self._finish
+        if event.has("promptFeedback") and event.object("promptFeedback").has("blockReason"):
+            self._finish = "SAFETY"
+
+    def _part(self, part: Part) -> None:
+        sequence = self.sequence
+        if isinstance(part, Text):
+            sequence.text("text", part.text)
+        elif isinstance(part, Thinking):
+            sequence.text("thinking", part.text)
+            if part.signature is not None:
+                sequence.sign(part.signature, None, MAKER)
+        elif isinstance(part, hub.ToolCall):
+            sequence.begin("tool", part.id, part.name, part.signature)
+            sequence.more(part.arguments)
+            sequence.close()
+        elif isinstance(part, Media):
+            sequence.picture(part)
+
+    def at_end(self) -> None:
+        """A stream of this dialect has no end of its own: it is whole when a finish reason was given."""
+        if not self.is_ended and self._finish is not None:
+            self.is_ended = True
+            self.sequence.close()
+            self.sequence.events.append(
+                hub.End(
+                    finish_of(self._finish, self._reader.calls > 0),
+                    self._usage,
+                    None,
+                    self._tier,
+                    beside_of(self._searches, self._model),
+                )
+            )
+
+
+class StreamEncoder:
+    """Events to a client's stream. A tool call is sent whole, when it ends."""
+
+    def __init__(self, model: str, created: int, show_usage: bool, tools: ClientTools = PLAIN_TOOLS) -> None:
+        self._model = model
+        self._id = "unknown"
+        self._open: hub.PartBegin | None = None
+        self._pieces: list[str] = []
+
+    def encode(self, event: hub.Event) -> bytes:
+        """Return the bytes that say this event."""
+        if isinstance(event, hub.Delta):
+            opened = self._open
+            if opened is not None and opened.kind == "tool":
+                self._pieces.append(event.text)
+                return b""
+            thought = opened is not None and opened.kind == "thinking"
+            parts = [answer_part(Thinking(event.text) if thought else Text(event.text))]
+            return self._chunk(parts, logprobs=event.logprobs)
+        if isinstance(event, hub.PartBegin):
+            self._open = event
+            return b""
+        if isinstance(event, hub.PartEnd):
+            opened, self._open = self._open, None
+            if opened is None or opened.kind != "tool":
+                return b""
+            text = "".join(self._pieces)
+            self._pieces.clear()
+            return self._chunk([answer_part(hub.ToolCall(opened.id or "", opened.name or "", text, opened.signature))])
+        if isinstance(event, hub.Signature):
+            signed = Thinking("", event.signature, None, event.maker)
+            return self._chunk([answer_part(signed)]) if event.maker == MAKER else b""
+        if isinstance(event, hub.Begin):
+            self._id, self._model = event.id or self._id, event.model or self._model
+            return b""
+        if isinstance(event, hub.Picture):
+            return self._chunk([encode_media(event.media)])
+        if isinstance(event, hub.End):
+            return self._chunk([], FINISH_NAMES[event.finish], event)
+        return b""
+
+    def _chunk(
+        self,
+        parts: list[dict[str, Any]],
+        finish: str | None = None,
+        end: hub.End | None = None,
+        logprobs: Raw = hub.NO_LOGPROBS,
+    ) -> bytes:
+        candidate: dict[str, Any] = {"content": {"parts": parts or [{"text": ""}], "role": "model"}, "index": 0}
+        if bytes(logprobs) != b"null":
+            candidate["logprobsResult"] = write_logprobs(Node(msgspec.json.decode(logprobs)))
+        if finish is not None:
+            candidate["finishReason"] = finish
+        chunk: dict[str, Any] = {"candidates": [candidate], "modelVersion": self._model, "responseId": self._id}
+        if end is not None:
+            chunk["usageMetadata"] = encode_usage(end.usage)
+        return b"data: %b\r\n\r\n" % encode(chunk)

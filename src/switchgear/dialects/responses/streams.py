@@ -1,0 +1,241 @@
+"""OpenAI responses: streams to and from the hub. Level 1, sans-I/O.
+
+OpenAI API reference, "Responses" and its streaming events (as of 2026-11). The translation is stateless: what refers to
+something that a provider stored (`previous_response_id`, `conversation`, item references, file ids) is refused for
+providers of another dialect, with the field's name. Codex's freeform tools (`custom`) become functions with one `input`.
+"""
+
+from typing import Any
+
+from msgspec import Raw
+
+from switchgear.dialects import hub
+from switchgear.dialects.dialect import (
+    PLAIN_TOOLS,
+    ClientTools,
+)
+from switchgear.dialects.hub import Part, Refusal, Text, Thinking
+from switchgear.dialects.responses.answers import (
+    FINISH_STATUS,
+    beside_of,
+    encode_usage,
+    envelope,
+    finish_of,
+    item_of,
+    usage_of_raw,
+)
+from switchgear.dialects.responses.requests import MAKER
+from switchgear.dialects.shape import Node, encode
+from switchgear.dialects.streams import SseDecoder, sse_event
+
+
+class StreamDecoder(SseDecoder):
+    """A provider's stream to events."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._streamed = False
+        self._parts: list[Part] = []
+
+    def take(self, event: Node) -> None:
+        """Take one event."""
+        kind = event.text("type") or ""
+        sequence = self.sequence
+        if kind == "response.output_text.delta":
+            sequence.text("text", event.text("delta") or "")
+            if event.get("logprobs"):
+                sequence.probe(event.raw("logprobs"))
+        elif kind == "response.function_call_arguments.delta":
+            sequence.more(event.text("delta") or "")
+            self._streamed = True
+        elif kind in {"response.reasoning_summary_text.delta", "response.reasoning_text.delta"}:
+            sequence.text("thinking", event.text("delta") or "")
+        elif kind == "response.reasoning_summary_part.added":
+            if sequence.is_open and (event.integer("summary_index") or 0) > 0:
+                sequence.text("thinking", "\n\n")
+        elif kind == "response.refusal.delta":
+            sequence.text("refusal", event.text("delta") or "")
+        elif kind == "response.created":
+            response = event.object("response")
+            sequence.events.append(hub.Begin(response.text("id"), response.text("model")))
+        elif kind == "response.output_item.added":
+            self._added(event.object("item"))
+        elif kind == "response.output_item.done":
+            self._done(event.object("item"))
+        elif kind in {"response.completed", "response.incomplete"}:
+            self._complete(event.object("response"))
+        elif kind == "response.failed":
+            error = event.object("response").object("error")
+            self.fail(error.text("message") or "the response failed", error.text("code") or "server_error")
+        elif kind == "error":
+            error = event.object("error") if event.has("error") else event
+            self.fail(error.text("message") or "the provider reported an error", error.text("code") or "error")
+
+    def _added(self, item: Node) -> None:
+        if item.text("type") == "function_call":
+            self.sequence.begin("tool", item.need("call_id"), item.need("name"))
+            self._streamed = False
+
+    def _done(self, item: Node) -> None:
+        kind = item.text("type")
+        if kind == "function_call" and not self._streamed:
+            self.sequence.more(item.text("arguments") or "")
+        elif kind == "reasoning" and item.has("encrypted_content"):
+            self.sequence.sign(item.text("encrypted_content"), None, MAKER)
+        if kind in {"function_call", "reasoning", "message"}:
+            self.sequence.close()
+        if kind == "function_call":
+            self._parts.append(hub.ToolCall("", "", ""))
+
+    def _complete(self, response: Node) -> None:
+        self.sequence.close()
+        self.is_ended = True
+        reason = response.object("incomplete_details").text("reason")
+        usage = usage_of_raw(response.raw("usage"))
+        self.sequence.events.append(
+            hub.End(finish_of(self._parts, reason), usage, None, response.text("service_tier"), beside_of(response))
+        )
+
+
+class StreamEncoder:
+    """Events to a client's stream. Items are repeated whole when they end, and all of them at the end."""
+
+    def __init__(self, model: str, created: int, show_usage: bool, tools: ClientTools = PLAIN_TOOLS) -> None:
+        self._envelope = envelope("resp_unknown", model, created)
+        self._root = "unknown"
+        self._tools = tools
+        self.number = -1
+        """The last sequence number: a keep-alive repeats it."""
+        self._items: list[dict[str, Any]] = []
+        self._open: Part | None = None
+        self._pieces: list[str] = []
+
+    def encode(self, event: hub.Event) -> bytes:
+        """Return the bytes that say this event."""
+        if isinstance(event, hub.Delta):
+            return self._delta(event.text, event.logprobs)
+        if isinstance(event, hub.PartBegin):
+            return self._begin(event)
+        if isinstance(event, hub.Signature):
+            if isinstance(self._open, Thinking):
+                self._open.signature, self._open.maker = event.signature or event.redacted, event.maker
+            return b""
+        if isinstance(event, hub.PartEnd):
+            return self._end_part()
+        if isinstance(event, hub.Picture):
+            item = item_of(event.media, self._name(), self._tools)
+            return self._whole(item)
+        if isinstance(event, hub.Begin):
+            self._root = (event.id or "unknown").removeprefix("resp_")
+            self._envelope["id"] = f"resp_{self._root}"
+            self._envelope["model"] = event.model or self._envelope["model"]
+            return self._event("response.created", {"response": self._envelope}) + self._event(
+                "response.in_progress", {"response": self._envelope}
+            )
+        if isinstance(event, hub.End):
+            status, reason = FINISH_STATUS.get(event.finish, ("completed", None))
+            response = self._envelope | {
+                "status": status,
+                "incomplete_details": {"reason": reason} if reason is not None else None,
+                "output": self._items,
+                "usage": encode_usage(event.usage),
+            }
+            return self._event(f"response.{status}", {"response": response})
+        return b""
+
+    def _name(self) -> str:
+        return f"{self._root}_{len(self._items)}"
+
+    def _event(self, kind: str, fields: dict[str, Any]) -> bytes:
+        self.number += 1
+        return sse_event(kind, encode({"type": kind, "sequence_number": self.number, **fields}))
+
+    def _place(self) -> dict[str, Any]:
+        prefix = "rs" if isinstance(self._open, Thinking) else "fc" if isinstance(self._open, hub.ToolCall) else "msg"
+        if isinstance(self._open, hub.ToolCall) and self._open.name in self._tools.customs:
+            prefix = "ctc"
+        return {"item_id": f"{prefix}_{self._name()}", "output_index": len(self._items)}
+
+    def _whole(self, item: dict[str, Any]) -> bytes:
+        out = self._event("response.output_item.added", {"output_index": len(self._items), "item": item})
+        out += self._event("response.output_item.done", {"output_index": len(self._items), "item": item})
+        self._items.append(item)
+        return out
+
+    def _begin(self, event: hub.PartBegin) -> bytes:
+        out = b""
+        if event.kind == "tool":
+            if event.signature is not None:
+                thought = Thinking("", event.signature, None, "gemini")
+                out += self._whole(item_of(thought, self._name(), self._tools))
+            self._open = hub.ToolCall(event.id or "", event.name or "", "")
+        elif event.kind == "thinking":
+            self._open = Thinking("")
+        else:
+            self._open = Refusal("") if event.kind == "refusal" else Text("")
+        item = item_of(self._open, self._name(), self._tools, "in_progress")
+        if "content" in item:
+            item["content"] = []
+        out += self._event("response.output_item.added", {"output_index": len(self._items), "item": item})
+        if isinstance(self._open, Thinking):
+            part = {"type": "summary_text", "text": ""}
+            out += self._event(
+                "response.reasoning_summary_part.added", self._place() | {"summary_index": 0, "part": part}
+            )
+        elif isinstance(self._open, Text | Refusal):
+            part = item_of(self._open, "", self._tools)["content"][0]
+            out += self._event("response.content_part.added", self._place() | {"content_index": 0, "part": part})
+        return out
+
+    def _delta(self, text: str, logprobs: Raw) -> bytes:
+        self._pieces.append(text)
+        place = self._place()
+        if isinstance(self._open, Text):
+            probed = logprobs if bytes(logprobs) != b"null" else []
+            return self._event(
+                "response.output_text.delta", place | {"content_index": 0, "delta": text, "logprobs": probed}
+            )
+        if isinstance(self._open, Refusal):
+            return self._event("response.refusal.delta", place | {"content_index": 0, "delta": text})
+        if isinstance(self._open, Thinking):
+            return self._event("response.reasoning_summary_text.delta", place | {"summary_index": 0, "delta": text})
+        if isinstance(self._open, hub.ToolCall) and self._open.name in self._tools.customs:
+            return b""  # its input is known when its JSON is whole
+        return self._event("response.function_call_arguments.delta", place | {"delta": text})
+
+    def _end_part(self) -> bytes:
+        text = "".join(self._pieces)
+        self._pieces.clear()
+        part, place = self._open, self._place()
+        out = b""
+        if isinstance(part, hub.ToolCall):
+            part.arguments = text or "{}"
+            item = item_of(part, self._name(), self._tools)
+            if item["type"] == "custom_tool_call":
+                out = self._event("response.custom_tool_call_input.delta", place | {"delta": item["input"]})
+                out += self._event("response.custom_tool_call_input.done", place | {"input": item["input"]})
+            else:
+                done = place | {"name": item["name"], "arguments": part.arguments}
+                out = self._event("response.function_call_arguments.done", done)
+        elif isinstance(part, Thinking):
+            part.text = text
+            item = item_of(part, self._name(), self._tools)
+            out = self._event("response.reasoning_summary_text.done", place | {"summary_index": 0, "text": text})
+            piece = {"type": "summary_text", "text": text}
+            out += self._event("response.reasoning_summary_part.done", place | {"summary_index": 0, "part": piece})
+        elif isinstance(part, Text | Refusal):
+            part.text = text
+            item = item_of(part, self._name(), self._tools)
+            if isinstance(part, Text):
+                done = place | {"content_index": 0, "text": text, "logprobs": []}
+                out = self._event("response.output_text.done", done)
+            else:
+                out = self._event("response.refusal.done", place | {"content_index": 0, "refusal": text})
+            piece = item["content"][0]
+            out += self._event("response.content_part.done", place | {"content_index": 0, "part": piece})
+        else:
+            return b""
+        out += self._event("response.output_item.done", {"output_index": len(self._items), "item": item})
+        self._items.append(item)
+        self._open = None
+        return out

@@ -1,0 +1,40 @@
+"""OpenAI responses: reads what answers and streams that pass say about themselves. Level 1."""
+
+from switchgear.dialects import kept_things
+from switchgear.dialects.reading import Ears, Reading, State, cap
+from switchgear.dialects.responses.answers import beside_of, usage_of_raw
+from switchgear.dialects.shape import Node
+from switchgear.dialects.text_count import needles
+
+
+def read_answer(body: Node) -> Reading:
+    """Read what a plain answer, or the last event of a stream, says about itself."""
+    reason = body.object("incomplete_details").text("reason")
+    reading = Reading(
+        usage_of_raw(body.raw("usage")),
+        cap(reason or body.text("status")),
+        cap(body.text("id")),
+        cap(body.text("service_tier")),
+        kept=kept_things.kept_by_response(body.value),
+    )
+    reading.take_beside(beside_of(body))
+    return reading
+
+
+def _listen(event: Node, state: State) -> None:
+    kind = event.text("type")
+    if kind == "response.created":
+        state.reading.response_id = cap(event.object("response").text("id"))
+    elif kind in {"response.completed", "response.incomplete", "response.failed"}:
+        state.reading = read_answer(event.object("response"))
+        state.is_done = True
+        state.error = kind == "response.failed"
+    elif kind == "error":
+        state.error = True
+
+
+EARS = Ears(
+    (b'"response.created"', b'"response.completed"', b'"response.incomplete"', b'"response.failed"', b'"type":"error"'),
+    _listen,
+    needles("delta"),
+)

@@ -1,0 +1,22 @@
+"""Responses: answers."""
+
+import msgspec
+import pytest
+
+from switchgear.dialects.responses import answers
+from switchgear.dialects.shape import InvalidBodyError, Node
+
+
+def test_a_failed_response_is_no_answer():
+    body = {"status": "failed", "error": {"code": "server_error", "message": "sorry"}, "output": []}
+    with pytest.raises(InvalidBodyError, match="sorry"):
+        answers.decode_answer(Node(body))
+
+
+def test_usage_splits_totals():
+    usage = answers.usage_of_raw(
+        msgspec.Raw(
+            b'{"input_tokens":10,"input_tokens_details":{"cached_tokens":4},"output_tokens":7,"output_tokens_details":{"reasoning_tokens":5}}'
+        )
+    )
+    assert (usage.input, usage.cache_read, usage.output, usage.reasoning) == (6, 4, 2, 5)
