@@ -1,6 +1,6 @@
 import pytest
 
-from switchgear.core.model_name import NAME_CHARACTERS_MAX, without_maker
+from switchgear.core.model_name import NAME_CHARACTERS_MAX, NameTable, without_maker
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,9 @@ def test_what_stands_before_a_name_is_taken_off(model, plain):
 
 def test_a_long_name_is_cut():
     assert len(without_maker("x" * 10_000)) == NAME_CHARACTERS_MAX
+
+
+def test_the_first_row_that_matches_a_whole_name_counts():
+    table = NameTable([("a|b", 1), ("a-x", 2), ("c", 3)], r"(-\d+)?")
+    assert [table.find(name) for name in ("a", "B-20", "a-x", "openai/c-1", "cc", "")] == [1, 1, 2, 3, None, None]
+    assert NameTable([("gpt-5", 1)], ".*").find("gpt-5.6-mini") == 1

@@ -484,3 +484,16 @@ def test_a_ranking_reaches_providers_of_another_dialect_as_it_is():
     answer = b'{"id":"i","results":[{"index":0,"relevance_score":0.5}],"meta":{"billed_units":{"search_units":1}}}'
     reading = passage.read(answer, [])
     assert passage.answer(answer) == answer and reading.units == {"searches": 1}
+
+
+def test_a_stream_of_claude_at_vertex_is_asked_for_on_the_path_of_streams():
+    # Google Cloud, "Streaming": `streamRawPredict` for streams, `rawPredict` for plain answers (from memory)
+    raw = b'{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"hi"}],"stream":%b}'
+    quirks = PROVIDERS["vertex-anthropic"].quirks
+    paths = [
+        open_passage(
+            parse(raw % flag, "anthropic", "chat"), "anthropic", "anthropic", "claude-x", quirks, created=1
+        ).path
+        for flag in (b"true", b"false")
+    ]
+    assert paths == ["/models/claude-x:streamRawPredict", "/models/claude-x:rawPredict"]

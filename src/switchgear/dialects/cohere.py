@@ -31,7 +31,7 @@ from switchgear.dialects.fitting import Rules
 from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.reading import Ears, Listener, Reading, State, cap, plain_reader, usage_reader
 from switchgear.dialects.shape import Node, encode, foreign_tools
-from switchgear.dialects.streams import SseDecoder, sse_event
+from switchgear.dialects.streams import EventEncoder, SseDecoder, sse_event
 from switchgear.dialects.text_count import needles
 from switchgear.providers.quirks import Quirks
 
@@ -389,37 +389,38 @@ class StreamDecoder(SseDecoder):
             sequence.more(message.object("tool_calls").object("function").text("arguments") or "")
 
 
-class StreamEncoder:
+class StreamEncoder(EventEncoder):
     """Events to a client's stream."""
 
     def __init__(self, model: str, created: int, show_usage: bool, tools: ClientTools = PLAIN_TOOLS) -> None:
         self._open: hub.PartBegin | None = None
 
-    def encode(self, event: hub.Event) -> bytes:
-        """Return the bytes that say this event."""
-        if isinstance(event, hub.Delta):
-            return self._delta(event)
-        if isinstance(event, hub.PartBegin):
-            return self._begin(event)
-        if isinstance(event, hub.PartEnd):
-            is_tool = self._open is not None and self._open.kind == "tool"
-            self._open = None
-            return _event("tool-call-end" if is_tool else "content-end", event.index, None)
-        if isinstance(event, hub.Begin):
-            message = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
-            body = {"id": event.id or "unknown", "type": "message-start", "delta": {"message": message}}
-            return sse_event("message-start", encode(body))
-        if isinstance(event, hub.Picture):
-            text = f"![image]({media.to_url(event.media)})"
-            begin = hub.PartBegin(event.index, "text")
-            out = self._begin(begin) + self._delta(hub.Delta(event.index, text))
-            return out + self.encode(hub.PartEnd(event.index))
-        if isinstance(event, hub.End):
-            delta = {"finish_reason": _FINISH_NAMES[event.finish], "usage": encode_usage(event.usage)}
-            return sse_event("message-end", encode({"type": "message-end", "delta": delta}))
-        return b""
+    def end_part(self, event: hub.PartEnd) -> bytes:
+        """The open part is whole."""
+        is_tool = self._open is not None and self._open.kind == "tool"
+        self._open = None
+        return _event("tool-call-end" if is_tool else "content-end", event.index, None)
 
-    def _begin(self, event: hub.PartBegin) -> bytes:
+    def begin(self, event: hub.Begin) -> bytes:
+        """The answer begins."""
+        message = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
+        body = {"id": event.id or "unknown", "type": "message-start", "delta": {"message": message}}
+        return sse_event("message-start", encode(body))
+
+    def picture(self, event: hub.Picture) -> bytes:
+        """A picture, whole."""
+        text = f"![image]({media.to_url(event.media)})"
+        begin = hub.PartBegin(event.index, "text")
+        out = self.begin_part(begin) + self.delta(hub.Delta(event.index, text))
+        return out + self.encode(hub.PartEnd(event.index))
+
+    def end(self, event: hub.End) -> bytes:
+        """The answer is whole."""
+        delta = {"finish_reason": _FINISH_NAMES[event.finish], "usage": encode_usage(event.usage)}
+        return sse_event("message-end", encode({"type": "message-end", "delta": delta}))
+
+    def begin_part(self, event: hub.PartBegin) -> bytes:
+        """A part begins."""
         self._open = event
         if event.kind == "tool":
             function = {"name": event.name, "arguments": ""}
@@ -428,7 +429,8 @@ class StreamEncoder:
         kind = "thinking" if event.kind == "thinking" else "text"
         return _event("content-start", event.index, {"content": {"type": kind, kind: ""}})
 
-    def _delta(self, event: hub.Delta) -> bytes:
+    def delta(self, event: hub.Delta) -> bytes:
+        """A piece of the open part."""
         kind = self._open.kind if self._open is not None else "text"
         if kind == "tool":
             return _event("tool-call-delta", event.index, {"tool_calls": {"function": {"arguments": event.text}}})

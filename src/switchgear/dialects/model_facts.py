@@ -8,12 +8,11 @@ Opus 4.7" (no sampling parameters) and the Messages API from Claude 4.1 on (temp
 Google, "Thinking" (budgets).
 """
 
-import re
 from functools import lru_cache
 
 import msgspec
 
-from switchgear.core.model_name import without_maker
+from switchgear.core.model_name import NameTable
 
 _SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "logprobs", "stop")
 
@@ -71,11 +70,10 @@ _ROWS: tuple[tuple[str, Facts], ...] = (
     (r"(deepseek|kimi|glm|minimax)", Facts(thinking_returns=True)),
     (r"gemini-", Facts(google_signatures=True)),
 )
-_COMPILED = tuple((re.compile(pattern), facts) for pattern, facts in _ROWS)
+_TABLE = NameTable(_ROWS, ".*")
 
 
 @lru_cache(maxsize=1024)
 def facts_of(model: str) -> Facts:
     """Return what is known of a model by its upstream name."""
-    plain = without_maker(model)
-    return next((facts for pattern, facts in _COMPILED if pattern.match(plain)), UNKNOWN)
+    return _TABLE.find(model) or UNKNOWN

@@ -420,8 +420,8 @@ def open_passage(
         passage.path = row.operations[request.stored_path].path.replace("{id}", request.refers_to or "")
         return passage
     at = spoken.operations[operation]
-    name, plain = (f"{operation}_stream", at.stream_path) if request.stream and at.stream_path else (operation, at.path)
-    template = quirks.paths.get(name) or plain
+    streamed = (quirks.paths.get(f"{operation}_stream") or at.stream_path) if request.stream else ""
+    template = streamed or quirks.paths.get(operation) or at.path
     passage.path = template.replace("{model}", quote(upstream_model, safe="")) if "{" in template else template
     if passage._wanted is not None:
         return passage

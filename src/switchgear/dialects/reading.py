@@ -175,26 +175,18 @@ class Ears(msgspec.Struct, frozen=True):
     """Present in every event, but only the last one counts: then just that one is read, at the end."""
 
 
-class Listener:
-    """Passes server-sent events on verbatim and reads what they say about the answer."""
+class _StateTap:
+    """What listeners have in common: a state, and the texts that they count."""
 
-    __slots__ = ("_ears", "_pending", "_splitter", "_state", "last_event", "text")
+    __slots__ = ("_state", "text")
 
-    def __init__(self, ears: Ears) -> None:
-        self._ears = ears
-        self._splitter = sse.Splitter()
+    def __init__(self, texts: tuple[bytes, ...]) -> None:
         self._state = State(Reading())
-        self._pending = b""
-        self.last_event = b""
-        """The last event's bytes, for a keep-alive that refers to it."""
-        self.text = TextCount(ears.texts)
+        self.text = TextCount(texts)
 
     @property
     def reading(self) -> Reading:
         """What is known so far."""
-        if self._pending:
-            pending, self._pending = self._pending, b""
-            self._read(pending)
         return self._state.reading
 
     @property
@@ -211,6 +203,28 @@ class Listener:
     def output_estimate(self) -> int:
         """Tokens seen so far, estimated."""
         return self.text.tokens
+
+
+class Listener(_StateTap):
+    """Passes server-sent events on verbatim and reads what they say about the answer."""
+
+    __slots__ = ("_ears", "_pending", "_splitter", "last_event")
+
+    def __init__(self, ears: Ears) -> None:
+        super().__init__(ears.texts)
+        self._ears = ears
+        self._splitter = sse.Splitter()
+        self._pending = b""
+        self.last_event = b""
+        """The last event's bytes, for a keep-alive that refers to it."""
+
+    @property
+    def reading(self) -> Reading:
+        """What is known so far."""
+        if self._pending:
+            pending, self._pending = self._pending, b""
+            self._read(pending)
+        return self._state.reading
 
     def feed(self, data: bytes) -> bytes:
         """Return the bytes for the client. Raises ProtocolError for an event that is too large."""
@@ -255,36 +269,15 @@ class Listener:
             return  # what does not decode is not ours to judge: it was passed on
 
 
-class BinaryListener:
+class BinaryListener(_StateTap):
     """The same for the AWS event stream."""
 
-    __slots__ = ("_decoder", "_state", "read", "text")
+    __slots__ = ("_decoder", "read")
 
     def __init__(self, read: Callable[[str, Node, State], None], texts: tuple[bytes, ...]) -> None:
+        super().__init__(texts)
         self._decoder = eventstream.Decoder()
-        self._state = State(Reading())
         self.read = read
-        self.text = TextCount(texts)
-
-    @property
-    def reading(self) -> Reading:
-        """What is known so far."""
-        return self._state.reading
-
-    @property
-    def error(self) -> bool:
-        """True after an exception message."""
-        return self._state.error
-
-    @property
-    def is_clean(self) -> bool:
-        """True when the stream ended as it should."""
-        return not self._state.error and (self._state.is_done or self._state.reading.finish_reason is not None)
-
-    @property
-    def output_estimate(self) -> int:
-        """Tokens seen so far, estimated."""
-        return self.text.tokens
 
     last_event = b""
 

@@ -1,4 +1,4 @@
-"""What the decoders of streams share: server-sent events whose data is a JSON object. Level 1."""
+"""What the decoders and encoders of streams share. Level 1."""
 
 import contextlib
 from typing import Any
@@ -62,6 +62,56 @@ class SseDecoder:
         """The provider reported an error: nothing after it counts."""
         self.sequence.events.append(hub.Failed(message, kind))
         self.is_ended = True
+
+
+class EventEncoder:
+    """Events to the bytes of a client's stream: a subclass says what each kind is written as; by default, nothing."""
+
+    def encode(self, event: hub.Event) -> bytes:
+        """Return the bytes that say this event."""
+        if isinstance(event, hub.Delta):
+            return self.delta(event)
+        if isinstance(event, hub.PartBegin):
+            return self.begin_part(event)
+        if isinstance(event, hub.PartEnd):
+            return self.end_part(event)
+        if isinstance(event, hub.Signature):
+            return self.sign(event)
+        if isinstance(event, hub.Begin):
+            return self.begin(event)
+        if isinstance(event, hub.Picture):
+            return self.picture(event)
+        if isinstance(event, hub.End):
+            return self.end(event)
+        return b""
+
+    def delta(self, event: hub.Delta) -> bytes:
+        """A piece of the open part."""
+        return b""
+
+    def begin_part(self, event: hub.PartBegin) -> bytes:
+        """A part begins."""
+        return b""
+
+    def end_part(self, event: hub.PartEnd) -> bytes:
+        """The open part is whole."""
+        return b""
+
+    def sign(self, event: hub.Signature) -> bytes:
+        """The open part is signed."""
+        return b""
+
+    def begin(self, event: hub.Begin) -> bytes:
+        """The answer begins."""
+        return b""
+
+    def picture(self, event: hub.Picture) -> bytes:
+        """A picture, whole."""
+        return b""
+
+    def end(self, event: hub.End) -> bytes:
+        """The answer is whole."""
+        return b""
 
 
 def sse_event(name: str, data: bytes) -> bytes:

@@ -5,9 +5,7 @@ Source: `limit.output` of the models of Anthropic, OpenAI and Google in models.d
 whole name, with or without a date. A model that no row knows has no figure: none is better than a wrong one.
 """
 
-import re
-
-from switchgear.core.model_name import without_maker
+from switchgear.core.model_name import NameTable
 
 _ROWS: tuple[tuple[str, int], ...] = (
     (r"claude-(fable-5|sonnet-5|opus-4-[678])", 128_000),
@@ -30,10 +28,9 @@ _ROWS: tuple[tuple[str, int], ...] = (
     (r"gemini-2\.0-flash(-lite)?", 8_192),
 )
 _DATED = r"([-@](latest|\d{4}-?\d\d-?\d\d))?(-v\d(:\d)?)?"
-_COMPILED = tuple((re.compile(f"(?:{pattern}){_DATED}"), tokens) for pattern, tokens in _ROWS)
+_TABLE = NameTable(_ROWS, _DATED)
 
 
 def output_tokens_max(model: str) -> int | None:
     """Return the most tokens that an upstream model writes; None where that is not known."""
-    plain = without_maker(model)
-    return next((tokens for pattern, tokens in _COMPILED if pattern.fullmatch(plain)), None)
+    return _TABLE.find(model)

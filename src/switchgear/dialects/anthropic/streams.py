@@ -23,7 +23,7 @@ from switchgear.dialects.dialect import (
 )
 from switchgear.dialects.hub import Answer, Finish
 from switchgear.dialects.shape import Node, encode, text_of_object
-from switchgear.dialects.streams import SseDecoder, sse_event
+from switchgear.dialects.streams import EventEncoder, SseDecoder, sse_event
 
 
 class StreamDecoder(SseDecoder):
@@ -109,7 +109,7 @@ class StreamDecoder(SseDecoder):
             self.sequence.sign(delta.text("signature"), None, MAKER)
 
 
-class StreamEncoder:
+class StreamEncoder(EventEncoder):
     """Events to a client's stream."""
 
     def __init__(self, model: str, created: int, show_usage: bool, tools: ClientTools = PLAIN_TOOLS) -> None:
@@ -117,28 +117,28 @@ class StreamEncoder:
         self._index = -1
         self._kind = ""
 
-    def encode(self, event: hub.Event) -> bytes:
-        """Return the bytes that say this event."""
-        if isinstance(event, hub.Delta):
-            return self._delta(event.text)
-        if isinstance(event, hub.PartBegin):
-            return self._begin(event)
-        if isinstance(event, hub.PartEnd):
-            return self._stop()
-        if isinstance(event, hub.Signature):
-            return self._sign(event)
-        if isinstance(event, hub.Begin):
-            message = encode_answer(Answer(id=event.id, model=event.model, usage=event.usage), self._model, 0)
-            message["stop_reason"] = None
-            return _event("message_start", {"message": message})
-        if isinstance(event, hub.Picture):
-            text = f"![image]({media.to_url(event.media)})"
-            return self._open("text", {"type": "text", "text": ""}) + self._delta(text) + self._stop()
-        if isinstance(event, hub.End):
-            delta = {"stop_reason": FINISH_NAMES[event.finish], "stop_sequence": event.stop_sequence}
-            usage = encode_usage(event.usage)
-            return _event("message_delta", {"delta": delta, "usage": usage}) + _event("message_stop", {})
-        return b""
+    def end_part(self, event: hub.PartEnd) -> bytes:
+        """The open part is whole."""
+        return self._stop()
+
+    def begin(self, event: hub.Begin) -> bytes:
+        """The answer begins."""
+        message = encode_answer(Answer(id=event.id, model=event.model, usage=event.usage), self._model, 0)
+        message["stop_reason"] = None
+        return _event("message_start", {"message": message})
+
+    def picture(self, event: hub.Picture) -> bytes:
+        """A picture, whole."""
+        text = f"![image]({media.to_url(event.media)})"
+        return (
+            self._open("text", {"type": "text", "text": ""}) + self.delta(hub.Delta(event.index, text)) + self._stop()
+        )
+
+    def end(self, event: hub.End) -> bytes:
+        """The answer is whole."""
+        delta = {"stop_reason": FINISH_NAMES[event.finish], "stop_sequence": event.stop_sequence}
+        usage = encode_usage(event.usage)
+        return _event("message_delta", {"delta": delta, "usage": usage}) + _event("message_stop", {})
 
     def _open(self, kind: str, block: dict[str, Any]) -> bytes:
         self._index += 1
@@ -148,7 +148,8 @@ class StreamEncoder:
     def _stop(self) -> bytes:
         return _event("content_block_stop", {"index": self._index})
 
-    def _begin(self, event: hub.PartBegin) -> bytes:
+    def begin_part(self, event: hub.PartBegin) -> bytes:
+        """A part begins."""
         if event.kind == "tool":
             before = b""
             if event.signature is not None:
@@ -160,14 +161,17 @@ class StreamEncoder:
             return self._open("thinking", {"type": "thinking", "thinking": "", "signature": ""})
         return self._open("text", {"type": "text", "text": ""})
 
-    def _delta(self, text: str) -> bytes:
+    def delta(self, event: hub.Delta) -> bytes:
+        """A piece of the open part."""
+        text = event.text
         if self._kind == "text":
             return self._raw_delta({"type": "text_delta", "text": text})
         if self._kind == "thinking":
             return self._raw_delta({"type": "thinking_delta", "thinking": text})
         return self._raw_delta({"type": "input_json_delta", "partial_json": text})
 
-    def _sign(self, event: hub.Signature) -> bytes:
+    def sign(self, event: hub.Signature) -> bytes:
+        """The open part is signed."""
         signature = hub.pack_signature(event.signature or event.redacted, event.maker, MAKER)
         return self._raw_delta({"type": "signature_delta", "signature": signature})
 

@@ -24,6 +24,7 @@ from switchgear.dialects.shape import (
     decode_event,
     encode,
 )
+from switchgear.dialects.streams import EventEncoder
 from switchgear.wire import eventstream
 
 
@@ -99,40 +100,43 @@ class StreamDecoder:
             self._sequence.events.append(hub.End(self._finish, usage, None, tier))
 
 
-class StreamEncoder:
+class StreamEncoder(EventEncoder):
     """Events to a client's stream."""
 
     def __init__(self, model: str, created: int, show_usage: bool, tools: ClientTools = PLAIN_TOOLS) -> None:
         self._index = -1
         self._kind = ""
 
-    def encode(self, event: hub.Event) -> bytes:
-        """Return the bytes that say this event."""
-        if isinstance(event, hub.Delta):
-            return self._delta(event.text)
-        if isinstance(event, hub.PartBegin):
-            return self._begin(event)
-        if isinstance(event, hub.PartEnd):
-            return self._stop()
-        if isinstance(event, hub.Signature):
-            signature = hub.pack_signature(event.signature or event.redacted, event.maker, MAKER)
-            return self._block_delta({"reasoningContent": {"signature": signature}})
-        if isinstance(event, hub.Begin):
-            return eventstream.event("messageStart", encode({"role": "assistant"}))
-        if isinstance(event, hub.Picture):
-            self._kind = "text"
-            self._index += 1
-            return self._delta(f"![image]({media.to_url(event.media)})") + self._stop()
-        if isinstance(event, hub.End):
-            stop = eventstream.event("messageStop", encode({"stopReason": FINISH_NAMES[event.finish]}))
-            metadata = {"usage": encode_usage(event.usage), "metrics": {"latencyMs": 0}}
-            return stop + eventstream.event("metadata", encode(metadata))
-        return b""
+    def end_part(self, event: hub.PartEnd) -> bytes:
+        """The open part is whole."""
+        return self._stop()
+
+    def sign(self, event: hub.Signature) -> bytes:
+        """The open part is signed."""
+        signature = hub.pack_signature(event.signature or event.redacted, event.maker, MAKER)
+        return self._block_delta({"reasoningContent": {"signature": signature}})
+
+    def begin(self, event: hub.Begin) -> bytes:
+        """The answer begins."""
+        return eventstream.event("messageStart", encode({"role": "assistant"}))
+
+    def picture(self, event: hub.Picture) -> bytes:
+        """A picture, whole."""
+        self._kind = "text"
+        self._index += 1
+        return self.delta(hub.Delta(event.index, f"![image]({media.to_url(event.media)})")) + self._stop()
+
+    def end(self, event: hub.End) -> bytes:
+        """The answer is whole."""
+        stop = eventstream.event("messageStop", encode({"stopReason": FINISH_NAMES[event.finish]}))
+        metadata = {"usage": encode_usage(event.usage), "metrics": {"latencyMs": 0}}
+        return stop + eventstream.event("metadata", encode(metadata))
 
     def _stop(self) -> bytes:
         return eventstream.event("contentBlockStop", encode({"contentBlockIndex": self._index}))
 
-    def _begin(self, event: hub.PartBegin) -> bytes:
+    def begin_part(self, event: hub.PartBegin) -> bytes:
+        """A part begins."""
         before = b""
         self._index += 1
         self._kind = event.kind
@@ -146,7 +150,9 @@ class StreamEncoder:
         body = encode({"contentBlockIndex": self._index, "start": start})
         return before + eventstream.event("contentBlockStart", body)
 
-    def _delta(self, text: str) -> bytes:
+    def delta(self, event: hub.Delta) -> bytes:
+        """A piece of the open part."""
+        text = event.text
         if self._kind == "tool":
             return self._block_delta({"toolUse": {"input": text}})
         if self._kind == "thinking":

@@ -36,7 +36,7 @@ from switchgear.dialects.shape import (
     Node,
     encode,
 )
-from switchgear.dialects.streams import SseDecoder
+from switchgear.dialects.streams import EventEncoder, SseDecoder
 
 
 class StreamDecoder(SseDecoder):
@@ -112,7 +112,7 @@ class StreamDecoder(SseDecoder):
             )
 
 
-class StreamEncoder:
+class StreamEncoder(EventEncoder):
     """Events to a client's stream. A tool call is sent whole, when it ends."""
 
     def __init__(self, model: str, created: int, show_usage: bool, tools: ClientTools = PLAIN_TOOLS) -> None:
@@ -121,37 +121,47 @@ class StreamEncoder:
         self._open: hub.PartBegin | None = None
         self._pieces: list[str] = []
 
-    def encode(self, event: hub.Event) -> bytes:
-        """Return the bytes that say this event."""
-        if isinstance(event, hub.Delta):
-            opened = self._open
-            if opened is not None and opened.kind == "tool":
-                self._pieces.append(event.text)
-                return b""
-            thought = opened is not None and opened.kind == "thinking"
-            parts = [answer_part(Thinking(event.text) if thought else Text(event.text))]
-            return self._chunk(parts, logprobs=event.logprobs)
-        if isinstance(event, hub.PartBegin):
-            self._open = event
+    def delta(self, event: hub.Delta) -> bytes:
+        """A piece of the open part."""
+        opened = self._open
+        if opened is not None and opened.kind == "tool":
+            self._pieces.append(event.text)
             return b""
-        if isinstance(event, hub.PartEnd):
-            opened, self._open = self._open, None
-            if opened is None or opened.kind != "tool":
-                return b""
-            text = "".join(self._pieces)
-            self._pieces.clear()
-            return self._chunk([answer_part(hub.ToolCall(opened.id or "", opened.name or "", text, opened.signature))])
-        if isinstance(event, hub.Signature):
-            signed = Thinking("", event.signature, None, event.maker)
-            return self._chunk([answer_part(signed)]) if event.maker == MAKER else b""
-        if isinstance(event, hub.Begin):
-            self._id, self._model = event.id or self._id, event.model or self._model
-            return b""
-        if isinstance(event, hub.Picture):
-            return self._chunk([encode_media(event.media)])
-        if isinstance(event, hub.End):
-            return self._chunk([], FINISH_NAMES[event.finish], event)
+        thought = opened is not None and opened.kind == "thinking"
+        parts = [answer_part(Thinking(event.text) if thought else Text(event.text))]
+        return self._chunk(parts, logprobs=event.logprobs)
+
+    def begin_part(self, event: hub.PartBegin) -> bytes:
+        """A part begins."""
+        self._open = event
         return b""
+
+    def end_part(self, event: hub.PartEnd) -> bytes:
+        """The open part is whole."""
+        opened, self._open = self._open, None
+        if opened is None or opened.kind != "tool":
+            return b""
+        text = "".join(self._pieces)
+        self._pieces.clear()
+        return self._chunk([answer_part(hub.ToolCall(opened.id or "", opened.name or "", text, opened.signature))])
+
+    def sign(self, event: hub.Signature) -> bytes:
+        """The open part is signed."""
+        signed = Thinking("", event.signature, None, event.maker)
+        return self._chunk([answer_part(signed)]) if event.maker == MAKER else b""
+
+    def begin(self, event: hub.Begin) -> bytes:
+        """The answer begins."""
+        self._id, self._model = event.id or self._id, event.model or self._model
+        return b""
+
+    def picture(self, event: hub.Picture) -> bytes:
+        """A picture, whole."""
+        return self._chunk([encode_media(event.media)])
+
+    def end(self, event: hub.End) -> bytes:
+        """The answer is whole."""
+        return self._chunk([], FINISH_NAMES[event.finish], event)
 
     def _chunk(
         self,

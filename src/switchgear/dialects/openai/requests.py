@@ -6,6 +6,7 @@ signed thinking, `extra_content.google.thought_signature` (Gemini's compatible e
 of `thinking` and `text` parts (Mistral), `prompt_cache_hit_tokens` (DeepSeek).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from switchgear.core.steps import Steps, Stepwise
@@ -304,7 +305,7 @@ def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[s
         for tool in request.tools:
             yield
             body["tools"].append(_encode_tool(tool))
-    _encode_choice(request, body)
+    encode_choice(request, body, _encode_tool, _named)
     if request.format is not None:
         body["response_format"] = _encode_format(request.format)
     if request.max_tokens is not None:
@@ -423,27 +424,42 @@ def _encode_tool(tool: hub.Tool) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _encode_choice(request: Request, body: dict[str, Any]) -> None:
+def encode_choice(
+    request: Request,
+    body: dict[str, Any],
+    encode_tool: Callable[[hub.Tool], dict[str, Any]],
+    named: Callable[[str], dict[str, Any]],
+) -> None:
+    """Add `tool_choice` and `parallel_tool_calls`, as both dialects of OpenAI's have them. `named` writes a choice of one tool."""
     choice = request.choice
     if choice is None or not request.tools:
         return
     if choice.parallel is not None:
         body["parallel_tool_calls"] = choice.parallel
     if choice.mode == "named":
-        body["tool_choice"] = {"type": "function", "function": {"name": choice.names[0]}}
+        body["tool_choice"] = named(choice.names[0])
         return
     if choice.names:
         names = set(choice.names)
-        body["tools"] = [_encode_tool(tool) for tool in request.tools if tool.name in names]
+        body["tools"] = [encode_tool(tool) for tool in request.tools if tool.name in names]
     body["tool_choice"] = choice.mode
 
 
-def _encode_format(form: JsonFormat) -> dict[str, Any]:
-    if not form.has_schema:
-        return {"type": "json_object"}
+def encode_schema(form: JsonFormat) -> dict[str, Any]:
+    """Build the description of an answer's schema, as both dialects of OpenAI's have it."""
     schema: dict[str, Any] = {"name": form.name, "schema": form.schema}
     if form.strict is not None:
         schema["strict"] = form.strict
     if form.description is not None:
         schema["description"] = form.description
-    return {"type": "json_schema", "json_schema": schema}
+    return schema
+
+
+def _named(name: str) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name}}
+
+
+def _encode_format(form: JsonFormat) -> dict[str, Any]:
+    if not form.has_schema:
+        return {"type": "json_object"}
+    return {"type": "json_schema", "json_schema": encode_schema(form)}

@@ -23,6 +23,7 @@ from switchgear.dialects.hub import Finish, Thinking
 from switchgear.dialects.openai.answers import FINISH_NAMES, FINISHES, detail_of, encode_usage
 from switchgear.dialects.openai.usage import beside_of_raw, id_of, usage_of_raw
 from switchgear.dialects.shape import check_event, encode
+from switchgear.dialects.streams import EventEncoder
 from switchgear.wire import sse
 
 
@@ -262,7 +263,7 @@ def _failed(error: Any) -> hub.Failed:
     return hub.Failed(str(error))
 
 
-class StreamEncoder:
+class StreamEncoder(EventEncoder):
     """Events to the bytes of a client's stream."""
 
     def __init__(self, model: str, created: int, show_usage: bool, tools: ClientTools = PLAIN_TOOLS) -> None:
@@ -273,39 +274,40 @@ class StreamEncoder:
         self._calls = -1
         self._kinds: dict[int, str] = {}
 
-    def encode(self, event: hub.Event) -> bytes:
-        """Return the bytes that say this event; empty when the dialect says nothing for it."""
-        if isinstance(event, hub.Delta):
-            return self._delta(event)
-        if isinstance(event, hub.PartBegin):
-            self._kinds[event.index] = event.kind
-            if event.kind != "tool":
-                return b""
-            self._calls += 1
-            call: dict[str, Any] = {
-                "index": self._calls,
-                "id": event.id,
-                "type": "function",
-                "function": {"name": event.name, "arguments": ""},
-            }
-            if event.signature is not None:
-                call["extra_content"] = {"google": {"thought_signature": event.signature}}
-            return self._chunk({"tool_calls": [call]})
-        if isinstance(event, hub.Signature):
-            thought = Thinking("", event.signature, event.redacted, event.maker)
-            return self._chunk({"reasoning_details": [detail_of(thought)]})
-        if isinstance(event, hub.Begin):
-            self._id = event.id or self._id
-            self._model = event.model or self._model
-            return self._chunk({"role": "assistant", "content": ""})
-        if isinstance(event, hub.Picture):
-            url = media.to_url(event.media)
-            return self._chunk({"images": [{"type": "image_url", "image_url": {"url": url}}]})
-        if isinstance(event, hub.End):
-            return self._end(event)
-        return b""
+    def begin_part(self, event: hub.PartBegin) -> bytes:
+        """A part begins."""
+        self._kinds[event.index] = event.kind
+        if event.kind != "tool":
+            return b""
+        self._calls += 1
+        call: dict[str, Any] = {
+            "index": self._calls,
+            "id": event.id,
+            "type": "function",
+            "function": {"name": event.name, "arguments": ""},
+        }
+        if event.signature is not None:
+            call["extra_content"] = {"google": {"thought_signature": event.signature}}
+        return self._chunk({"tool_calls": [call]})
 
-    def _delta(self, event: hub.Delta) -> bytes:
+    def sign(self, event: hub.Signature) -> bytes:
+        """The open part is signed."""
+        thought = Thinking("", event.signature, event.redacted, event.maker)
+        return self._chunk({"reasoning_details": [detail_of(thought)]})
+
+    def begin(self, event: hub.Begin) -> bytes:
+        """The answer begins."""
+        self._id = event.id or self._id
+        self._model = event.model or self._model
+        return self._chunk({"role": "assistant", "content": ""})
+
+    def picture(self, event: hub.Picture) -> bytes:
+        """A picture, whole."""
+        url = media.to_url(event.media)
+        return self._chunk({"images": [{"type": "image_url", "image_url": {"url": url}}]})
+
+    def delta(self, event: hub.Delta) -> bytes:
+        """A piece of the open part."""
         kind = self._kinds.get(event.index, "text")
         if kind == "text":
             return self._chunk({"content": event.text}, None, event.logprobs)
@@ -323,7 +325,8 @@ class StreamEncoder:
         choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": probed}
         return b"data: %b\n\n" % encode({**self._head(), "choices": [choice]})
 
-    def _end(self, event: hub.End) -> bytes:
+    def end(self, event: hub.End) -> bytes:
+        """The answer is whole."""
         out = self._chunk({}, FINISH_NAMES[event.finish])
         if self._show_usage and event.usage is not None:
             out += b"data: %b\n\n" % encode({**self._head(), "choices": [], "usage": encode_usage(event.usage)})

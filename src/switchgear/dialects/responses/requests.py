@@ -15,6 +15,7 @@ from switchgear.dialects.dialect import (
     ClientTools,
 )
 from switchgear.dialects.hub import JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
+from switchgear.dialects.openai.requests import encode_choice, encode_schema
 from switchgear.dialects.shape import Node, encode, foreign_tools
 from switchgear.providers.quirks import Quirks
 
@@ -256,7 +257,7 @@ def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[s
         for tool in request.tools:
             yield
             body["tools"].append(_encode_tool(tool))
-    _encode_choice(request, body)
+    encode_choice(request, body, _encode_tool, _named)
     if request.format is not None:
         body["text"] = {"format": _encode_format(request.format)}
     if request.reasoning is not None:
@@ -355,25 +356,9 @@ def _encode_tool(tool: hub.Tool) -> dict[str, Any]:
     return out | ({"description": tool.description} if tool.description is not None else {})
 
 
-def _encode_choice(request: Request, body: dict[str, Any]) -> None:
-    choice = request.choice
-    if choice is None or not request.tools:
-        return
-    if choice.parallel is not None:
-        body["parallel_tool_calls"] = choice.parallel
-    if choice.mode == "named":
-        body["tool_choice"] = {"type": "function", "name": choice.names[0]}
-        return
-    if choice.names:
-        names = set(choice.names)
-        body["tools"] = [_encode_tool(tool) for tool in request.tools if tool.name in names]
-    body["tool_choice"] = choice.mode
+def _named(name: str) -> dict[str, Any]:
+    return {"type": "function", "name": name}
 
 
 def _encode_format(form: JsonFormat) -> dict[str, Any]:
-    if not form.has_schema:
-        return {"type": "json_object"}
-    out: dict[str, Any] = {"type": "json_schema", "name": form.name, "schema": form.schema}
-    if form.strict is not None:
-        out["strict"] = form.strict
-    return out | ({"description": form.description} if form.description is not None else {})
+    return {"type": "json_schema"} | encode_schema(form) if form.has_schema else {"type": "json_object"}

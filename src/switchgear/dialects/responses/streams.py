@@ -7,8 +7,6 @@ providers of another dialect, with the field's name. Codex's freeform tools (`cu
 
 from typing import Any
 
-from msgspec import Raw
-
 from switchgear.dialects import hub
 from switchgear.dialects.dialect import (
     PLAIN_TOOLS,
@@ -26,7 +24,7 @@ from switchgear.dialects.responses.answers import (
 )
 from switchgear.dialects.responses.requests import MAKER
 from switchgear.dialects.shape import Node, encode
-from switchgear.dialects.streams import SseDecoder, sse_event
+from switchgear.dialects.streams import EventEncoder, SseDecoder, sse_event
 
 
 class StreamDecoder(SseDecoder):
@@ -97,7 +95,7 @@ class StreamDecoder(SseDecoder):
         )
 
 
-class StreamEncoder:
+class StreamEncoder(EventEncoder):
     """Events to a client's stream. Items are repeated whole when they end, and all of them at the end."""
 
     def __init__(self, model: str, created: int, show_usage: bool, tools: ClientTools = PLAIN_TOOLS) -> None:
@@ -110,38 +108,40 @@ class StreamEncoder:
         self._open: Part | None = None
         self._pieces: list[str] = []
 
-    def encode(self, event: hub.Event) -> bytes:
-        """Return the bytes that say this event."""
-        if isinstance(event, hub.Delta):
-            return self._delta(event.text, event.logprobs)
-        if isinstance(event, hub.PartBegin):
-            return self._begin(event)
-        if isinstance(event, hub.Signature):
-            if isinstance(self._open, Thinking):
-                self._open.signature, self._open.maker = event.signature or event.redacted, event.maker
-            return b""
-        if isinstance(event, hub.PartEnd):
-            return self._end_part()
-        if isinstance(event, hub.Picture):
-            item = item_of(event.media, self._name(), self._tools)
-            return self._whole(item)
-        if isinstance(event, hub.Begin):
-            self._root = (event.id or "unknown").removeprefix("resp_")
-            self._envelope["id"] = f"resp_{self._root}"
-            self._envelope["model"] = event.model or self._envelope["model"]
-            return self._event("response.created", {"response": self._envelope}) + self._event(
-                "response.in_progress", {"response": self._envelope}
-            )
-        if isinstance(event, hub.End):
-            status, reason = FINISH_STATUS.get(event.finish, ("completed", None))
-            response = self._envelope | {
-                "status": status,
-                "incomplete_details": {"reason": reason} if reason is not None else None,
-                "output": self._items,
-                "usage": encode_usage(event.usage),
-            }
-            return self._event(f"response.{status}", {"response": response})
+    def sign(self, event: hub.Signature) -> bytes:
+        """The open part is signed."""
+        if isinstance(self._open, Thinking):
+            self._open.signature, self._open.maker = event.signature or event.redacted, event.maker
         return b""
+
+    def end_part(self, event: hub.PartEnd) -> bytes:
+        """The open part is whole."""
+        return self._end_part()
+
+    def picture(self, event: hub.Picture) -> bytes:
+        """A picture, whole."""
+        item = item_of(event.media, self._name(), self._tools)
+        return self._whole(item)
+
+    def begin(self, event: hub.Begin) -> bytes:
+        """The answer begins."""
+        self._root = (event.id or "unknown").removeprefix("resp_")
+        self._envelope["id"] = f"resp_{self._root}"
+        self._envelope["model"] = event.model or self._envelope["model"]
+        return self._event("response.created", {"response": self._envelope}) + self._event(
+            "response.in_progress", {"response": self._envelope}
+        )
+
+    def end(self, event: hub.End) -> bytes:
+        """The answer is whole."""
+        status, reason = FINISH_STATUS.get(event.finish, ("completed", None))
+        response = self._envelope | {
+            "status": status,
+            "incomplete_details": {"reason": reason} if reason is not None else None,
+            "output": self._items,
+            "usage": encode_usage(event.usage),
+        }
+        return self._event(f"response.{status}", {"response": response})
 
     def _name(self) -> str:
         return f"{self._root}_{len(self._items)}"
@@ -162,7 +162,8 @@ class StreamEncoder:
         self._items.append(item)
         return out
 
-    def _begin(self, event: hub.PartBegin) -> bytes:
+    def begin_part(self, event: hub.PartBegin) -> bytes:
+        """A part begins."""
         out = b""
         if event.kind == "tool":
             if event.signature is not None:
@@ -187,7 +188,9 @@ class StreamEncoder:
             out += self._event("response.content_part.added", self._place() | {"content_index": 0, "part": part})
         return out
 
-    def _delta(self, text: str, logprobs: Raw) -> bytes:
+    def delta(self, event: hub.Delta) -> bytes:
+        """A piece of the open part."""
+        text, logprobs = event.text, event.logprobs
         self._pieces.append(text)
         place = self._place()
         if isinstance(self._open, Text):
