@@ -229,7 +229,7 @@ DELTA = b'data: {"choices":[{"index":0,"delta":{"content":"%b"},"finish_reason":
 
 
 def learned():
-    count = TextCount("openai")
+    count = TextCount(TEXTS["openai"])
     count.learn(DELTA % b"Hi")
     return count
 
@@ -267,13 +267,13 @@ def test_any_other_event_is_not(event):
     [DELTA % b'a \\"', DELTA % b"Hi" + DELTA % b"Hi", (DELTA % b"Hi")[:-1], b'data: {"choices":[]}\n\n', b""],
 )
 def test_what_is_more_than_one_text_or_not_whole_is_not_learned(event):
-    count = TextCount("openai")
+    count = TextCount(TEXTS["openai"])
     count.learn(event)
     assert not count.repeats(event)
 
 
 def test_a_stream_whose_events_differ_otherwise_is_given_up():
-    count = TextCount("openai")
+    count = TextCount(TEXTS["openai"])
     for number in range(100):
         count.learn(b'data: {"n":%d,"choices":[{"delta":{"content":"Hi"}}]}\n\n' % number)
     assert not count.repeats(b'data: {"n":99,"choices":[{"delta":{"content":"Hi"}}]}\n\n')
