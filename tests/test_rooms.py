@@ -51,7 +51,6 @@ SIBLINGS = {
     ("dialects", "wire"),  # a dialect's streams are server-sent events
     ("dialects", "providers"),  # quirks are rows of data that encoders read
     ("routing", "providers"),
-    ("config", "policies"),  # it checks the rules that they read
     ("config", "pricing"),
     ("config", "providers"),
     ("config", "routing"),  # a configuration names their values

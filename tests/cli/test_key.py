@@ -1,7 +1,6 @@
 import pytest
 
 from switchgear.cli import key
-from switchgear.core.errors import UserError
 
 SERVED = ["fast", "gpt-*", "openai/*"]
 
@@ -18,16 +17,6 @@ def test_what_is_served_gets_no_warning(model):
 def test_what_matches_nothing_is_named_with_what_may_be_meant(model, meant):
     ((found, said),) = key.without_effect([model], SERVED)
     assert found == model and meant in said
-
-
-@pytest.mark.parametrize("tag", ["foo", "=x", "x=", "="])
-def test_a_tag_has_a_key_and_a_value(tag):
-    with pytest.raises(UserError, match="KEY=VALUE"):
-        key._check_tags((tag,))
-
-
-def test_tags_that_are_good():
-    key._check_tags(("a=b", "cost_center=4711", "url=http://x?a=b", ""))
 
 
 def test_a_key_for_people_has_no_field_of_the_store():

@@ -12,7 +12,7 @@ def test_headers_of_an_answer():
 
 
 def test_what_a_key_is_told_of_itself():
-    key = KeyEntry(KeyId("k1"), "ci", 1, [], "research", None, None, ["a"], None, 1_800_000_000_000, False)
+    key = KeyEntry(KeyId("k1"), "ci", 1, [], team="research", models=["a"], expires_ms=1_800_000_000_000)
     info = litellm.key_info(key, 1_250_000_000)["info"]
     assert (info["spend"], info["team_id"], info["models"], info["max_budget"]) == (1.25, "research", ["a"], None)
     assert info["expires"] == "2027-01-15T08:00:00+00:00"

@@ -1,13 +1,26 @@
 """Schemas: every step is taken once, in order, and nothing is done to a database of a newer program."""
 
+import sqlite3
+from pathlib import Path
+
 import pytest
 from sqlalchemy import create_engine, inspect, select, text
 
 from switchgear.core.errors import UserError
-from switchgear.store import database, ledger_rows, migrate, tables
-from switchgear.store.migrations.versions import m0005_credential_id
+from switchgear.store import database, migrate, objects, tables
+from switchgear.store.backends.sqlite import SqliteBackend
+from switchgear.store.database import Store
+from switchgear.store.objects import KeySecretRow
 
-BEFORE_CREDENTIAL_IDS = m0005_credential_id.down_revision
+OLD = Path(__file__).parent / "old"
+"""Databases that older programs wrote, by schema, as SQLite's own dump tells them."""
+
+
+def columns_of(connection):
+    """Return the columns of each table but Alembic's."""
+    found = inspect(connection)
+    names = [name for name in found.get_table_names() if name not in {"alembic_version", "sqlite_sequence"}]
+    return {name: {column["name"] for column in found.get_columns(name)} for name in names}
 
 
 @pytest.fixture
@@ -27,8 +40,9 @@ def test_the_store_expects_the_last_migration():
 def test_a_database_of_any_age_comes_to_the_same_schema(connection):
     migrate.upgrade(connection, None)
     assert connection.execute(select(migrate.VERSION.c.version_num)).scalar_one() == database.SCHEMA_VERSION
-    columns = {column["name"] for column in inspect(connection).get_columns("keys")}
-    assert "passthrough" in columns
+    assert columns_of(connection) == {
+        table.name: set(table.columns.keys()) for table in tables.metadata.tables.values()
+    }
     migrate.upgrade(connection, database.SCHEMA_VERSION)  # nothing left to do
 
 
@@ -61,3 +75,30 @@ def requests_by(connection, group):
 def test_a_database_of_a_newer_program_is_refused(connection):
     with pytest.raises(UserError, match="newer"):
         migrate.upgrade(connection, "9999")
+
+
+@pytest.mark.parametrize("schema", sorted(path.stem for path in OLD.glob("*.sql")))
+def test_a_stored_database_of_an_older_program_opens_with_its_keys(tmp_path, schema):
+    with sqlite3.connect(tmp_path / "store.sqlite") as raw:
+        raw.executescript((OLD / f"{schema}.sql").read_text())
+    raw.close()
+    store = Store(SqliteBackend(tmp_path / "store.sqlite"), True, lambda count: b"")
+    keys = {key.name: key for key in store.read(objects.keys).result()}
+    frozen = store.read(objects.freezes).result()
+    store.close()
+    assert sorted(keys) == ["bound", "gone", "plain", "torn"]
+    bound = keys["bound"]
+    assert (bound.id, bound.version, bound.team, bound.user, bound.project) == (
+        *("BBBBBBBBBBBB", 3, "research", "ann@example.com", "p1"),
+    )
+    assert (bound.models, bound.cidrs, bound.tags) == (["openai/*", "fast"], ["10.0.0.0/8"], ["cost_center=4711"])
+    assert bound.expires_ms == 1_893_456_000_000
+    assert bound.passthrough == (None if schema == "0001" else ["openai POST /audio/*"])
+    assert bound.secrets == (
+        KeySecretRow(mac=b"\2" * 32, pepper_id=1),
+        KeySecretRow(mac=b"\3" * 32, pepper_id=1, not_after_ms=1_800_000_000_000),
+    )
+    assert (keys["plain"].models, keys["plain"].team, keys["plain"].is_damaged) == (None, None, False)
+    assert (keys["gone"].models, keys["gone"].revoked_ms, keys["gone"].source) == ([], 5, "file")
+    assert keys["torn"].is_damaged and not keys["torn"].secrets, "what limited it cannot be read: nobody can use it"
+    assert frozen == {"team:research": None}

@@ -64,13 +64,26 @@ def test_a_one_time_token_is_used_once_and_expires(store):
     store.write(lambda c: objects.write_audit(c, 1, "a", "b", "c", {})).result()
 
 
-def test_a_damaged_row_is_one_keys_affair_and_lets_nobody_in(store):
+@pytest.mark.parametrize(
+    "policy", [b"\xff\x00", b"", b'{"models": ["a"], "budget_of_tomorrow": 1}', b'{"models": "a"}', b"[]"]
+)
+def test_a_damaged_row_is_one_keys_affair_and_lets_nobody_in(store, policy):
     for name in ("good", "bad"):
         secret = objects.KeySecretRow(mac=name.encode().ljust(32), pepper_id=1)
         row = objects.KeyRow(id=name, name=name, models=["a"], secrets=(secret,))
         store.write(lambda c, row=row: objects.add_key(c, row)).result()
-    damage = update(tables.keys).where(tables.keys.c.name == "bad").values(models=b"\xff\x00")
-    store.write(lambda c: c.execute(damage)).result()
+    store.write(
+        lambda c: c.execute(update(tables.keys).where(tables.keys.c.name == "bad").values(policy=policy))
+    ).result()
     bad, good = store.read(objects.keys).result()
     assert good.secrets and good.models == ["a"] and not good.is_damaged
     assert bad.is_damaged and bad.secrets == () and bad.models == [], "damage never widens what a key may do"
+
+
+def test_the_labels_of_all_keys_are_told_without_the_damaged_ones(store):
+    for name, team in (("a", "research"), ("b", "sales"), ("c", None)):
+        row = objects.KeyRow(id=name, name=name, team=team, user="ann", revoked_ms=1)
+        store.write(lambda c, row=row: objects.add_key(c, row)).result()
+    store.write(lambda c: c.execute(update(tables.keys).where(tables.keys.c.name == "b").values(policy=b"{"))).result()
+    for field, labels in (("team", {"research"}), ("user", {"ann"}), ("project", set())):
+        assert store.read(lambda c, field=field: objects.key_labels(c, field)).result() == labels

@@ -3,12 +3,11 @@
 import hashlib
 import os
 import re
-from collections.abc import Callable
 from typing import Any
 
 import click
 
-from switchgear.cli import names, output, times
+from switchgear.cli import key_fields, names, output, times
 from switchgear.cli.base import (
     Column,
     Group,
@@ -16,7 +15,6 @@ from switchgear.cli.base import (
     confirm,
     duration_ms,
     examples,
-    expiry,
     format_options,
     name_argument,
     near,
@@ -32,42 +30,6 @@ from switchgear.core.errors import UserError
 @click.group(cls=Group)
 def key() -> None:
     """Virtual keys: what applications hold instead of provider credentials."""
-
-
-def _list(text: str | None) -> list[str] | None:
-    return None if text is None else [item.strip() for item in text.split(",") if item.strip()]
-
-
-def _fields(function: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
-        click.option("--tag", "tags", multiple=True, metavar="K=V", help="Tag on every record of the key; repeatable."),
-        click.option(
-            "--passthrough",
-            multiple=True,
-            metavar="RULE",
-            help="Raw path of a provider that it may use, e.g. 'openai POST /audio/*'; repeatable.",
-        ),
-        click.option("--cidr", "cidrs", multiple=True, metavar="NET", help="Network it may be used from; repeatable."),
-        click.option("--expires", metavar="90d|DATE", help="When it stops to hold."),
-        click.option(
-            "--models",
-            metavar="A,B",
-            shell_complete=names.models,
-            help="Models and patterns it may call; default: all.",
-        ),
-        click.option("--project", help="Project that its use is booked to."),
-        click.option("--user", help="User that its use is booked to."),
-        click.option("--team", help="Team that its use is booked to."),
-    ):
-        function = option(function)
-    return function
-
-
-def _check_tags(tags: tuple[str, ...]) -> None:
-    for tag in tags:
-        name, equals, value = tag.partition("=")
-        if tag and not (name and equals and value):
-            raise UserError(f"--tag {tag!r} must be KEY=VALUE", "e.g. --tag cost_center=4711", 2)
 
 
 def without_effect(models: list[str], served: list[str]) -> list[tuple[str, str]]:
@@ -118,32 +80,13 @@ def _of_catalogue(client: Client, model: str) -> str:
     )
 )
 @name_argument()
-@_fields
+@key_fields.options
 @with_client
-def create(
-    client: Client,
-    out: Output,
-    name: str,
-    models: str | None,
-    expires: str | None,
-    cidrs: tuple[str, ...],
-    tags: tuple[str, ...],
-    passthrough: tuple[str, ...],
-    **who: str | None,
-) -> None:
+def create(client: Client, out: Output, name: str, **fields: Any) -> None:
     """Make a key. It is shown this once: only a keyed hash is stored."""
-    _check_tags(tags)
-    body: dict[str, Any] = {
-        "name": name,
-        "models": _list(models),
-        "expires": expiry(expires, out.zone),
-        **who,
-        "cidrs": list(cidrs) or None,
-        "tags": list(tags) or None,
-        "passthrough": list(passthrough) or None,
-    }
+    body = {"name": name, **key_fields.given(fields, out.zone)}
     answer = client.call("POST", "/keys", body)
-    _warn_of_models(client, body["models"])
+    _warn_of_models(client, body.get("models"))
     out.one(
         answer,
         f"{answer['key']}\n  {answer['name']} (id {answer['id']}). Copy it now: it is not stored and not shown again.",
@@ -153,17 +96,11 @@ def create(
 COLUMNS = (
     Column("NAME", "name", "id"),
     Column("ID", "id", "id", drop=2),
-    Column("TEAM", "team", drop=3),
-    Column("USER", "user", wide=True),
-    Column("PROJECT", "project", wide=True),
-    Column("MODELS", "models", "list", drop=4),
-    Column("EXPIRES", "expires_ms", "date", drop=5),
+    *key_fields.columns(is_last=False),
     Column("STATE", "state"),
     Column("SOURCE", "source", wide=True),
     Column("CREATED", "created_ms", "time", wide=True),
-    Column("CIDRS", "cidrs", "list", wide=True),
-    Column("TAGS", "tags", "list", wide=True),
-    Column("PASSTHROUGH", "passthrough", "list", wide=True),
+    *key_fields.columns(is_last=True),
 )
 
 
@@ -199,10 +136,7 @@ def _people(found: dict[str, Any], out: Output) -> dict[str, Any]:
     """Return a key as people read it: times with a zone, money in USD, no field of the store."""
     shown: dict[str, Any] = {name: found[name] for name in ("name", "id")}
     shown["state"] = state_of(found)
-    shown |= {name: found[name] for name in ("team", "user", "project")}
-    shown["models"] = found["models"] or "all"
-    shown |= {"networks": found["cidrs"] or "any", "tags": found["tags"], "pass-through": found["passthrough"]}
-    shown["expires"] = times.full(found["expires_ms"], out.zone) or "never"
+    shown |= key_fields.for_people(found, out.zone)
     shown["created"] = times.full(found["created_ms"], out.zone)
     if found["revoked_ms"] is not None:
         shown["revoked"] = times.full(found["revoked_ms"], out.zone)
@@ -226,29 +160,11 @@ def log_(client: Client, out: Output, name: str, last: int) -> None:
 
 @key.command(epilog=examples("switchgear key update ci-bot --models 'openai/*,fast' --expires 30d"))
 @name_argument(names.keys)
-@_fields
+@key_fields.options
 @with_client
-def update(
-    client: Client,
-    out: Output,
-    name: str,
-    models: str | None,
-    expires: str | None,
-    cidrs: tuple[str, ...],
-    tags: tuple[str, ...],
-    passthrough: tuple[str, ...],
-    **who: str | None,
-) -> None:
+def update(client: Client, out: Output, name: str, **fields: Any) -> None:
     """Change a key; what is not named stays. An empty value ("") clears."""
-    _check_tags(tags)
-    body: dict[str, Any] = {field: value or None for field, value in who.items() if value is not None}
-    if models is not None:
-        body["models"] = _list(models) or None
-    if expires is not None:
-        body["expires"] = expiry(expires, out.zone) or None
-    for field, values in (("cidrs", cidrs), ("tags", tags), ("passthrough", passthrough)):
-        if values:
-            body[field] = [value for value in values if value] or None
+    body = {field: key_fields.cleared(value) for field, value in key_fields.given(fields, out.zone).items()}
     if not body:
         raise UserError("nothing to change was named", "see switchgear key update --help", 2)
     answer = client.call("PATCH", f"/keys/{segment(name)}", body)

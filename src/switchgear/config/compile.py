@@ -3,7 +3,6 @@
 The result holds no secret: whoever compiles seals the secrets and hands them over beside it.
 """
 
-import datetime
 import ipaddress
 import re
 from collections.abc import Callable, Iterator
@@ -14,10 +13,14 @@ import msgspec
 from switchgear.config import bounds, names, outward, schema
 from switchgear.config.names import Known
 from switchgear.config.outward import DestinationSpec
-from switchgear.config.reader import Reader, Suggestions, near, shown
+from switchgear.config.reader import Reader, Suggestions, near
+from switchgear.core import key_policy, path_rule
 from switchgear.core.errors import ConfigProblem
+from switchgear.core.iso_time import parse_time
+from switchgear.core.key_policy import KeyPolicy
+from switchgear.core.network import check_network
 from switchgear.core.secret import Secret
-from switchgear.policies import passthrough
+from switchgear.core.text import shown
 from switchgear.pricing.catalog import FREE, nano_per_mtok
 from switchgear.pricing.price import MTOK, UNIT_PRICES, Meter, Price, Rate
 from switchgear.providers import endpoint
@@ -93,21 +96,13 @@ class KeyedHash(msgspec.Struct, frozen=True, kw_only=True):
     until_ms: int | None = None
 
 
-class FileKey(msgspec.Struct, frozen=True, kw_only=True):
+class FileKey(KeyPolicy, frozen=True, kw_only=True):
     """A virtual key that the file declares by hash."""
 
     name: str
     sha256: str = ""
     keyed: tuple[KeyedHash, ...] = ()
     """Instead of `sha256`."""
-    team: str | None = None
-    user: str | None = None
-    project: str | None = None
-    models: list[str] | None = None
-    cidrs: list[str] | None = None
-    expires_ms: int | None = None
-    tags: list[str] | None = None
-    passthrough: list[str] | None = None
 
 
 class Process(msgspec.Struct, frozen=True, kw_only=True):
@@ -283,7 +278,9 @@ class Compiler:
             if parse_listen(text) is None:
                 self._problem(f"listen.{name}", f"{shown(text)} must be HOST:PORT, e.g. 127.0.0.1:4100")
         for number, text in enumerate(config.listen.trusted_proxies):
-            self._network(f"listen.trusted_proxies[{number}]", text)
+            wrong = check_network(text)
+            if wrong is not None:
+                self._problem(f"listen.trusted_proxies[{number}]", wrong)
 
     def _destinations(self) -> Iterator[DestinationSpec]:
         courier, reader = self._config.courier, self._reader
@@ -308,16 +305,6 @@ class Compiler:
             if not reader.is_broken(f"{path}.url") and not reader.is_broken(f"{path}.relay"):
                 built = outward.destination(name, spec, proxy or "", self._read_file)
                 yield msgspec.structs.replace(built, reference=reference)
-
-    def _network(self, path: str, text: str) -> None:
-        try:
-            ipaddress.ip_network(text)
-        except ValueError:
-            try:
-                hint = f"; write {ipaddress.ip_network(text, strict=False)}"
-            except ValueError:
-                hint = ", e.g. 10.0.0.0/8 or 2001:db8::/32"
-            self._problem(path, f"{shown(text)} is not a network{hint}")
 
     def _name(self, path: str, name: str) -> None:
         if not NAME.fullmatch(name):
@@ -478,34 +465,16 @@ class Compiler:
             )
         if key.sha256 is not None and not _SHA256.fullmatch(key.sha256):
             self._problem(f"{path}.sha256", "must be 64 hex digits: the SHA-256 of the key")
-        for number, rule in enumerate(key.passthrough or ()):
-            wrong = passthrough.check_key_rule(rule)
-            if wrong is not None:
-                self._problem(f"{path}.passthrough[{number}]", wrong)
-        for number, cidr in enumerate(key.cidrs or ()):
-            self._network(f"{path}.cidrs[{number}]", cidr)
-        expires_ms = None
-        if key.expires is not None:
-            expires_ms = parse_time(key.expires)
-            if expires_ms is None:
-                text = (
-                    f"{shown(key.expires)} is not an ISO 8601 date or time, such as 2027-01-31 or 2027-01-31T18:00:00Z"
-                )
-                self._problem(f"{path}.expires", text)
-            elif self._now_ms is not None and expires_ms <= self._now_ms:
-                self._problem(f"{path}.expires", f"the key expired on {key.expires}: it is refused", is_warning=True)
+        for at, message in key_policy.check(msgspec.structs.asdict(key)):
+            self._problem(f"{path}.{at}", message)
+        policy = key_policy.read(key)
+        if policy.expires_ms is not None and self._now_ms is not None and policy.expires_ms <= self._now_ms:
+            self._problem(f"{path}.expires", f"the key expired on {key.expires}: it is refused", is_warning=True)
         return FileKey(
             name=name,
             sha256=(key.sha256 or "").lower(),
             keyed=tuple(self._keyed(f"{path}.keyed[{n}]", text) for n, text in enumerate(key.keyed or ())),
-            team=key.team,
-            user=key.user,
-            project=key.project,
-            models=key.models,
-            cidrs=key.cidrs,
-            expires_ms=expires_ms,
-            tags=key.tags,
-            passthrough=key.passthrough,
+            **key_policy.fields_of(policy),
         )
 
     def _keyed(self, path: str, text: str) -> KeyedHash:
@@ -589,7 +558,7 @@ def check_provider(
             if key not in given:
                 yield "", f"{row.name} needs `{key}`: its URL is {row.base_url}"
     for number, rule in enumerate(spec.passthrough):
-        wrong = passthrough.check_rule(rule)
+        wrong = path_rule.check_rule(rule)
         if wrong is not None:
             yield f"passthrough[{number}]", wrong
     if spec.max_tokens is not None and spec.max_tokens not in {"max_tokens", "max_completion_tokens"}:
@@ -728,14 +697,3 @@ def parse_listen(text: str) -> tuple[str, int] | None:
     except ValueError:
         return None
     return host, int(port)
-
-
-def parse_time(text: str) -> int | None:
-    """Read an ISO 8601 date or time as milliseconds since the epoch; UTC unless it says otherwise."""
-    try:
-        value = datetime.datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if value.tzinfo is None:
-        value = value.replace(tzinfo=datetime.UTC)
-    return int(value.timestamp() * 1000)

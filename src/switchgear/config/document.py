@@ -4,7 +4,6 @@
 are a file which compiles to the same values. What cannot be said in a file is returned as notes.
 """
 
-import datetime
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -14,6 +13,8 @@ import msgspec
 from switchgear.config import names, outward, schema
 from switchgear.config.compile import METERS_BY_KEY, Compiled, FileKey, Process, ProviderSpec, build_provider
 from switchgear.config.reader import Suggestions
+from switchgear.core import key_policy
+from switchgear.core.iso_time import format_time
 from switchgear.core.money import format_usd
 from switchgear.pricing.price import MTOK, UNIT_PRICES, Price
 from switchgear.providers.catalogue import GENERIC, PROVIDERS, ProviderRow
@@ -22,8 +23,6 @@ from switchgear.routing.table import DeploymentEntry, ModelEntry, Timeouts
 _VARIABLE = re.compile(r"\{([a-z_]+)\}")
 Document = dict[str, Any]
 ROUNDS_MAX = 20
-TIME_MS_MAX = 253_402_300_799_999
-"""The end of the year 9999."""
 
 
 def of(compiled: Compiled, notes: list[str] | None = None) -> Document:
@@ -280,21 +279,9 @@ def _key(key: FileKey) -> Document:
     if key.sha256:
         found["sha256"] = key.sha256
     if key.keyed:
-        until = (f" until {time(k.until_ms)}" if k.until_ms is not None else "" for k in key.keyed)
+        until = (f" until {format_time(k.until_ms)}" if k.until_ms is not None else "" for k in key.keyed)
         found["keyed"] = [f"{k.pepper_id}:{k.mac}{more}" for k, more in zip(key.keyed, until, strict=True)]
-    for name in ("team", "user", "project", "models", "cidrs", "tags", "passthrough"):
-        if getattr(key, name) is not None:
-            found[name] = getattr(key, name)
-    if key.expires_ms is not None:
-        found["expires"] = time(key.expires_ms)
-    return found
-
-
-def time(ms: int) -> str:
-    """Return milliseconds since the epoch in ISO 8601, as `parse_time` reads them."""
-    ms = min(max(ms, 0), TIME_MS_MAX)
-    at = datetime.datetime.fromtimestamp(ms // 1000, datetime.UTC).replace(microsecond=ms % 1000 * 1000)
-    return at.isoformat(timespec="milliseconds" if ms % 1000 else "seconds").replace("+00:00", "Z")
+    return found | key_policy.write(key)
 
 
 # names that lead nowhere

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import msgspec
 
 from switchgear.config import schema
-from switchgear.config.reader import Suggestions, shown
+from switchgear.config.reader import Suggestions
 from switchgear.core import pattern
-from switchgear.policies import passthrough
+from switchgear.core.path_rule import check_key_rule
+from switchgear.core.text import shown
 from switchgear.providers.catalogue import PROVIDERS
 from switchgear.providers.endpoint import KEYLESS
 from switchgear.routing.table import ALIAS_DEPTH_MAX
@@ -215,7 +216,7 @@ class _Names:
             hashes.setdefault(digest, name)
             yield from self._key_models(path, key)
             for number, rule in enumerate(key.passthrough or ()):
-                if passthrough.check_key_rule(rule) is None:
+                if check_key_rule(rule) is None:
                     yield from self._provider(f"{path}.passthrough[{number}]", rule.partition(" ")[0])
 
     def _key_models(self, path: str, key: schema.Key) -> Iterator[Finding]:

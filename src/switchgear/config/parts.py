@@ -12,7 +12,8 @@ import msgspec
 import yaml
 
 from switchgear.config import schema
-from switchgear.config.reader import Reader, hints, shown
+from switchgear.config.reader import Reader, hints
+from switchgear.core.text import shown
 
 INCLUDE_DEPTH_MAX = 8
 FILES_MAX = 500

@@ -22,7 +22,7 @@ import yaml
 from switchgear.config import schema
 from switchgear.core.errors import ConfigProblem
 from switchgear.core.secret import Secret
-from switchgear.core.text import clean
+from switchgear.core.text import clean, shown
 
 Lookup = Callable[[Literal["env", "file"], str], str | None]
 """Returns the value of an {env: NAME} or {file: PATH}; None when there is none. A path is relative to the working folder."""
@@ -43,13 +43,7 @@ FILE_BYTES_MAX = 4 * 1024 * 1024
 PROBLEMS_MAX = 500
 NEAR_MAX = 2_000
 """Names that a suggestion is looked for among: comparing is slow."""
-SHOWN_MAX = 80
 SUGGESTIONS_MAX = 50
-
-
-def shown(text: str) -> str:
-    """Quote a piece of a configuration for a message."""
-    return repr(clean(text, SHOWN_MAX)) + ("…" if len(text) > SHOWN_MAX else "")
 
 
 def near(name: str, known: Iterable[str], otherwise: str = "") -> str:
@@ -397,7 +391,13 @@ def _explain(exc: yaml.MarkedYAMLError, text: str, line: int) -> str:
 
 @functools.cache
 def hints(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    return typing.get_type_hints(kind, include_extras=True)
+    """Return the type of each key, without its description."""
+    return {name: _plain(hint) for name, hint in typing.get_type_hints(kind, include_extras=True).items()}
+
+
+def _plain(hint: Any) -> Any:
+    is_described = any(isinstance(note, msgspec.Meta) for note in getattr(hint, "__metadata__", ()))
+    return get_args(hint)[0] if is_described else hint
 
 
 @functools.cache

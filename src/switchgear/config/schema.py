@@ -9,6 +9,7 @@ from typing import Annotated
 
 import msgspec
 
+from switchgear.core.key_policy import WrittenPolicy
 from switchgear.core.secret import Secret
 
 FILE_PATH = "a file's path, relative to the file it stands in"
@@ -248,7 +249,7 @@ class Model(msgspec.Struct, kw_only=True):
     """What is filled in where a request says nothing."""
 
 
-class Key(msgspec.Struct, kw_only=True):
+class Key(WrittenPolicy, frozen=True, kw_only=True):
     """A virtual key by hash, never by value: `switchgear key generate --offline` makes both."""
 
     sha256: str | None = None
@@ -256,22 +257,6 @@ class Key(msgspec.Struct, kw_only=True):
     keyed: list[str] | None = None
     """Instead of `sha256`, as `config export` writes keys of the store: `ID:HEX` of hashes that were made with the pepper of a
     data folder, each with ` until TIME` while a rotation's overlap lasts. Such a key holds where that pepper is."""
-    team: str | None = None
-    """Team that its use is booked to."""
-    user: str | None = None
-    """User that its use is booked to."""
-    project: str | None = None
-    """Project that its use is booked to."""
-    models: list[str] | None = None
-    """Model names and patterns it may call; default: all."""
-    cidrs: list[str] | None = None
-    """Networks it may be used from; default: any."""
-    expires: str | None = None
-    """Date or time after which it is refused, ISO 8601."""
-    passthrough: list[str] | None = None
-    """Raw paths of providers that it may use, e.g. `openai POST /audio/*`."""
-    tags: list[str] | None = None
-    """Tags on every record of the key."""
 
 
 class Pricing(msgspec.Struct, kw_only=True):

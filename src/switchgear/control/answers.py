@@ -12,6 +12,7 @@ from switchgear.confine.cell import Held
 from switchgear.control import findings
 from switchgear.control.api import P
 from switchgear.control.refusals import Refusal
+from switchgear.core.key_policy import ToldPolicy
 from switchgear.courier.verbs import CourierStatus
 from switchgear.detect.finding import Finding
 from switchgear.ledger import record, verify
@@ -107,21 +108,13 @@ class Status(msgspec.Struct, kw_only=True):
     providers: dict[str, Attempts] = {}
 
 
-class Key(msgspec.Struct, kw_only=True):
+class Key(ToldPolicy, kw_only=True):
     """A virtual key, without its secret."""
 
     id: str
     name: str
     version: int
     source: str
-    team: str | None
-    user: str | None
-    project: str | None
-    models: list[str] | None
-    cidrs: list[str] | None
-    tags: list[str]
-    passthrough: list[str]
-    expires_ms: int | None
     revoked_ms: int | None
     created_ms: int
     secrets: int

@@ -4,11 +4,11 @@ from typing import Any
 
 import msgspec
 
-from switchgear.config import document
 from switchgear.config.compile import Compiled, check_compiled
 from switchgear.control import versions
 from switchgear.control.api import Call, P, Route
 from switchgear.core.errors import UserError
+from switchgear.core.iso_time import format_time
 from switchgear.store import objects
 from switchgear.vault.verbs import Put
 
@@ -62,7 +62,7 @@ async def export_config(call: Call) -> Any:
 def _shown(version: versions.Version) -> dict[str, Any]:
     return {
         "number": version.number,
-        "time": document.time(version.time_ms // 1000 * 1000),
+        "time": format_time(version.time_ms // 1000 * 1000),
         "actor": version.actor,
         "action": version.action,
         "summary": version.summary,

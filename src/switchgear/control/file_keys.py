@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from switchgear.config.compile import Compiled, FileKey
 from switchgear.control.publication import KEYS_FEW
-from switchgear.core import virtual_key
+from switchgear.core import key_policy, virtual_key
 from switchgear.core.errors import ConflictError, UserError
 from switchgear.core.ids import KeyId
 from switchgear.store import objects
@@ -62,17 +62,10 @@ def sync(connection: Connection, compiled: Compiled, peppers: Peppers, now_ms: i
             name=spec.name,
             version=old.version + 1 if old else 1,
             source="file",
-            team=spec.team,
-            user=spec.user,
-            project=spec.project,
-            models=spec.models,
-            cidrs=spec.cidrs,
-            tags=spec.tags,
-            passthrough=spec.passthrough,
-            expires_ms=spec.expires_ms,
             created_ms=old.created_ms if old else now_ms,
             updated_ms=now_ms,
             secrets=tuple(secrets),
+            **key_policy.fields_of(spec),
         )
         if old is None:
             objects.add_key(connection, row)

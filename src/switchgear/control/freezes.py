@@ -14,7 +14,7 @@ from sqlalchemy.exc import DatabaseError
 from switchgear.control.handle import Control
 from switchgear.control.publication import Publication
 from switchgear.control.stops import Stops
-from switchgear.core import pattern
+from switchgear.core import key_policy
 from switchgear.core.errors import UserError
 from switchgear.core.ids import deployment_id, parts_of_deployment
 from switchgear.replica.entries import Snapshot
@@ -27,7 +27,6 @@ KINDS = ("key", "user", "team", "project", "model", "credential", "provider", "d
 COMPARED_MAX = 2_000
 """Names that a misspelt one is compared with: comparing is slow."""
 STORE_PATIENCE_S = 1.0
-_COLUMNS = {"key": "name", "team": "team", "user": "user_name", "project": "project"}
 
 
 def parse(subject: str) -> tuple[str, str]:
@@ -44,6 +43,13 @@ def parse(subject: str) -> tuple[str, str]:
     return kind, name
 
 
+def _known(connection: Connection, kind: str) -> set[str]:
+    """Return the names of all keys, or what a label of theirs says, revoked ones too."""
+    if kind == "key":
+        return {name for _, name in objects.key_list(connection)}
+    return objects.key_labels(connection, kind)
+
+
 class Freezes:
     """What is stopped, by subject."""
 
@@ -58,14 +64,14 @@ class Freezes:
         if kind == "all":
             return subject
         known: Collection[str]
-        if kind in _COLUMNS:
+        if kind == "key" or kind in key_policy.LABELS:
             try:
                 async with asyncio.timeout(STORE_PATIENCE_S):
                     if kind == "key" and (
                         found := await self._control.read(lambda connection: objects.keys(connection, name))
                     ):
                         return f"key:{found[0].name}"
-                    known = await self._control.read(lambda connection: objects.key_values(connection, _COLUMNS[kind]))
+                    known = await self._control.read(lambda connection: _known(connection, kind))
             except (StoreGoneError, DatabaseError, TimeoutError):
                 return f"{kind}:{name}"  # nobody can be asked, and stopping is not to wait for the database
         elif kind == "credential":

@@ -1,49 +1,33 @@
 """Routes of virtual keys. Level 5."""
 
-import ipaddress
 from typing import Annotated, Any
 
 import msgspec
 
 from switchgear.config.compile import NAME
-from switchgear.control.api import Call, P, Route, Span, time_of
+from switchgear.control.api import Call, P, Route, Span
 from switchgear.control.keys import OVERLAP_MS
+from switchgear.core import key_policy
 from switchgear.core.errors import UserError
+from switchgear.core.key_policy import ChangedPolicy, WrittenPolicy
 from switchgear.core.money import format_usd
-from switchgear.policies import passthrough
 from switchgear.store import objects
 from switchgear.store.objects import KeyRow
 
 
-class KeyCreate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class KeyCreate(WrittenPolicy, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Body of POST /keys."""
 
     name: str
-    team: str | None = None
-    user: str | None = None
-    project: str | None = None
-    models: list[str] | None = None
-    cidrs: list[str] | None = None
-    tags: list[str] | None = None
-    passthrough: list[str] | None = None
-    expires: str | None = None
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")] | None = None
     """SHA-256 of a key that clients hold already (of another gateway): none is made then, and none returned."""
     spent_nanousd: Annotated[int, msgspec.Meta(ge=0, le=2**62)] | None = None
     """With `sha256`: what the key spent before it came here."""
 
 
-class KeyChange(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class KeyChange(ChangedPolicy, forbid_unknown_fields=True, kw_only=True):
     """Body of PATCH /keys/{name}: only what is given changes; null clears."""
 
-    team: str | msgspec.UnsetType | None = msgspec.UNSET
-    user: str | msgspec.UnsetType | None = msgspec.UNSET
-    project: str | msgspec.UnsetType | None = msgspec.UNSET
-    models: list[str] | msgspec.UnsetType | None = msgspec.UNSET
-    cidrs: list[str] | msgspec.UnsetType | None = msgspec.UNSET
-    tags: list[str] | msgspec.UnsetType | None = msgspec.UNSET
-    passthrough: list[str] | msgspec.UnsetType | None = msgspec.UNSET
-    expires: str | msgspec.UnsetType | None = msgspec.UNSET
     version: int | None = None
 
 
@@ -60,38 +44,17 @@ def _key(row: KeyRow) -> dict[str, Any]:
         "name": row.name,
         "version": row.version,
         "source": row.source,
-        "team": row.team,
-        "user": row.user,
-        "project": row.project,
-        "models": row.models,
-        "cidrs": row.cidrs,
-        "tags": row.tags or [],
-        "passthrough": row.passthrough or [],
-        "expires_ms": row.expires_ms,
+        **key_policy.told(row),
         "revoked_ms": row.revoked_ms,
         "created_ms": row.created_ms,
         "secrets": len(row.secrets),
     }
 
 
-def _check_key(name: str | None, models: Any, cidrs: Any, texts: list[Any], rules: Any) -> None:
-    if name is not None and not NAME.fullmatch(name):
-        raise UserError(f"{name!r} is not a name: use a-z, 0-9, '.', '_' and '-', at most 63 characters", "", 2)
-    for text in texts:
-        if isinstance(text, str) and (not text or len(text) > 64 or not text.isprintable()):
-            raise UserError(f"{text[:80]!r} must have 1 to 64 printable characters", "", 2)
-    for cidr in cidrs or ():
-        try:
-            ipaddress.ip_network(cidr)
-        except ValueError as exc:
-            raise UserError(str(exc), "write networks such as 10.0.0.0/8", 2) from None
-    for rule in rules or ():
-        wrong = passthrough.check_key_rule(rule)
-        if wrong is not None:
-            raise UserError(wrong, "", 2)
-    for model in models or ():
-        if not model or len(model) > 256:
-            raise UserError(f"{model[:80]!r} is not a model name", "", 2)
+def _check_policy(values: dict[str, Any]) -> None:
+    """Raise UserError for the first of a policy's written values that is wrong."""
+    for path, message in key_policy.check(values):
+        raise UserError(f"{path}: {message}", "", 2)
 
 
 def _check_expiry(call: Call, expires_ms: int | None) -> None:
@@ -109,21 +72,10 @@ async def list_keys(call: Call) -> Any:
 async def create_key(call: Call) -> Any:
     """A new key; `key` is shown this once."""
     body: KeyCreate = call.body
-    _check_key(
-        body.name, body.models, body.cidrs, [body.team, body.user, body.project, *(body.tags or [])], body.passthrough
-    )
-    row = KeyRow(
-        id="",
-        name=body.name,
-        team=body.team,
-        user=body.user,
-        project=body.project,
-        models=body.models,
-        cidrs=body.cidrs,
-        tags=body.tags,
-        passthrough=body.passthrough,
-        expires_ms=time_of(body.expires),
-    )
+    if not NAME.fullmatch(body.name):
+        raise UserError(f"{body.name!r} is not a name: use a-z, 0-9, '.', '_' and '-', at most 63 characters", "", 2)
+    _check_policy(msgspec.structs.asdict(body))
+    row = KeyRow(id="", name=body.name, **key_policy.fields_of(key_policy.read(body)))
     if body.sha256 is None:  # an imported key may have ended where it was
         _check_expiry(call, row.expires_ms)
     if body.sha256 is not None:
@@ -144,21 +96,10 @@ async def get_key(call: Call) -> Any:
 async def change_key(call: Call) -> Any:
     """Change a key."""
     body: KeyChange = call.body
-    changes = {
-        name: value
-        for name in ("team", "user", "project", "models", "cidrs", "tags", "passthrough")
-        if (value := getattr(body, name)) is not msgspec.UNSET
-    }
-    _check_key(
-        None,
-        changes.get("models"),
-        changes.get("cidrs"),
-        [changes.get("team"), changes.get("user"), changes.get("project"), *(changes.get("tags") or [])],
-        changes.get("passthrough"),
-    )
-    if body.expires is not msgspec.UNSET:
-        changes["expires_ms"] = time_of(body.expires)
-        _check_expiry(call, changes["expires_ms"])
+    written = key_policy.changes_of(body)
+    _check_policy(written)
+    changes = key_policy.converted(written)
+    _check_expiry(call, changes.get("expires_ms"))
     seen = body.version if body.version is not None else call.seen_version
     return _key(await call.services.keys.change(call.path["name"], changes, call.actor, seen))
 

@@ -14,6 +14,7 @@ from switchgear.config.compile import Compiled, ProviderSpec
 from switchgear.control.handle import Control
 from switchgear.control.prices import PriceBook
 from switchgear.control.stops import Stops
+from switchgear.core import key_policy
 from switchgear.core.errors import UserError
 from switchgear.pricing.catalog import Catalog, Load
 from switchgear.pricing.price import Price
@@ -200,21 +201,7 @@ def _keep_prices(connection: Connection, prices: dict[str, Price], now_ms: int) 
 
 def _entry(row: KeyRow) -> KeyEntry:
     secrets = [SecretHash(s.mac, s.pepper_id, s.not_after_ms) for s in row.secrets]
-    return KeyEntry(
-        row.id,
-        row.name,
-        row.version,
-        secrets,
-        row.team,
-        row.user,
-        row.project,
-        row.models,
-        row.cidrs,
-        row.expires_ms,
-        row.revoked_ms is not None,
-        row.tags,
-        row.passthrough,
-    )
+    return KeyEntry(row.id, row.name, row.version, secrets, row.revoked_ms is not None, **key_policy.fields_of(row))
 
 
 def _imported(row: KeyRow) -> tuple[bytes, ...]:

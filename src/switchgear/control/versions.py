@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from switchgear.config import document
 from switchgear.config.compile import Compiled, FileKey, KeyedHash, ProviderSpec
+from switchgear.core import key_policy
 from switchgear.pricing.price import Price
 from switchgear.providers import endpoint
 from switchgear.routing.table import ModelEntry
@@ -196,18 +197,7 @@ def export(
 
 def _as_file_key(row: KeyRow) -> FileKey:
     keyed = tuple(KeyedHash(pepper_id=s.pepper_id, mac=s.mac.hex(), until_ms=s.not_after_ms) for s in row.secrets)
-    return FileKey(
-        name=row.name,
-        keyed=keyed,
-        team=row.team,
-        user=row.user,
-        project=row.project,
-        models=row.models,
-        cidrs=row.cidrs,
-        expires_ms=row.expires_ms,
-        tags=row.tags,
-        passthrough=row.passthrough,
-    )
+    return FileKey(name=row.name, keyed=keyed, **key_policy.fields_of(row))
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,6 +33,14 @@ def clean(text: str, length_max: int) -> str:
     return _KEY_LIKE.sub(r"\1-…", text) if len(text) > 18 else text
 
 
+SHOWN_MAX = 80
+
+
+def shown(text: str) -> str:
+    """Quote a piece of what somebody wrote for a message."""
+    return repr(clean(text, SHOWN_MAX)) + ("…" if len(text) > SHOWN_MAX else "")
+
+
 def without_secrets(text: str, length_max: int) -> str:
     """Mask what could be secret in a command line or a setting that is shown to people: values of what is named so, passwords in
     URLs, keys, and long words that look random. For records, whose words are to stay what they were, see `clean`."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from switchgear.core import problems
+from switchgear.core import key_policy, problems
 from switchgear.core.problems import Problem
 from switchgear.dialects import guides, model_lists
 from switchgear.dialects.dialect import Dialect
@@ -114,12 +114,7 @@ def _key(services: EdgeServices, context: RequestContext) -> None:
         {
             "id": key.id,
             "name": key.name,
-            "team": key.team,
-            "user": key.user,
-            "project": key.project,
-            "models": key.models,
-            "cidrs": key.cidrs,
-            "expires_ms": key.expires_ms,
+            **key_policy.told(key),
             "limits": [],
             "spend_today": spending.today(spend, context.now_ms),
             "spent_before_today_nanousd": spending.before_today(spend, context.now_ms),

@@ -8,27 +8,12 @@ deleting need rules of their own.
 import re
 from collections.abc import Iterable
 
-_RULE = re.compile(r"(GET|POST|DELETE|PUT|PATCH) (/[A-Za-z0-9._~%/-]{0,256})(\*?)")
-_KEY_RULE = re.compile(r"([a-z0-9][a-z0-9._-]{0,62}) (.+)")
+from switchgear.core.path_rule import RULE
+
 _PATH = re.compile(r"/[A-Za-z0-9._~%/-]{0,1024}")
 _QUERY = re.compile(r"[A-Za-z0-9._~%=&+\[\]:,-]{0,2048}")
 _DOTS = re.compile(r"/(?:\.|%2[Ee]){1,2}(?:/|$)|%2[Ff]|%5[Cc]|%25|%(?![0-9A-Fa-f]{2})")
 """Also an escaped percent sign: whoever decodes twice would find another path behind it."""
-
-
-def check_rule(text: str) -> str | None:
-    """Return what is wrong with a provider's rule, or None."""
-    if _RULE.fullmatch(text) is None:
-        return f"{text[:80]!r} must be a method and a path, such as `POST /audio/*` (a * only at the end)"
-    return None
-
-
-def check_key_rule(text: str) -> str | None:
-    """Return what is wrong with a key's rule, or None."""
-    found = _KEY_RULE.fullmatch(text)
-    if found is None or check_rule(found.group(2)) is not None:
-        return f"{text[:80]!r} must be a provider, a method and a path, such as `openai POST /audio/*`"
-    return None
 
 
 def is_plain(path: str, query: str = "") -> bool:
@@ -39,7 +24,7 @@ def is_plain(path: str, query: str = "") -> bool:
 def is_allowed(rules: Iterable[str], method: str, path: str) -> bool:
     """Tell whether a provider's rules allow a method and path (without query)."""
     for text in rules:
-        found = _RULE.fullmatch(text)
+        found = RULE.fullmatch(text)
         if found is None or found.group(1) != method:
             continue
         if path == found.group(2) or (found.group(3) and path.startswith(found.group(2))):

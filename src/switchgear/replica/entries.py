@@ -6,6 +6,7 @@ by hash and so carry no id of ours), `u` + key id (Spend), `r` + the id of somet
 
 import msgspec
 
+from switchgear.core.key_policy import KeyPolicy
 from switchgear.pricing.price import Price
 from switchgear.routing.table import RouteTable
 
@@ -27,23 +28,14 @@ class SecretHash(msgspec.Struct, array_like=True, frozen=True):
     not_after_ms: int | None = None
 
 
-class KeyEntry(msgspec.Struct, array_like=True, frozen=True):
+class KeyEntry(KeyPolicy, frozen=True):
     """A virtual key as the edges need it."""
 
     id: str
     name: str
     version: int
     secrets: list[SecretHash]
-    team: str | None = None
-    user: str | None = None
-    project: str | None = None
-    models: list[str] | None = None
-    cidrs: list[str] | None = None
-    expires_ms: int | None = None
     revoked: bool = False
-    tags: list[str] | None = None
-    passthrough: list[str] | None = None
-    """Raw paths that it may use, e.g. "openai POST /audio/*"."""
 
 
 class Spend(msgspec.Struct, array_like=True, frozen=True):
@@ -84,10 +76,42 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 encode = msgspec.msgpack.Encoder().encode
-decode_key = msgspec.msgpack.Decoder(KeyEntry).decode
+_decode_key = msgspec.msgpack.Decoder(KeyEntry).decode
 decode_spend = msgspec.msgpack.Decoder(Spend).decode
 decode_stored = msgspec.msgpack.Decoder(Stored).decode
 decode_snapshot = msgspec.msgpack.Decoder(Snapshot).decode
+
+
+_FIRST_LAYOUT = (
+    *(
+        "id",
+        "name",
+        "version",
+        "secrets",
+        "team",
+        "user",
+        "project",
+        "models",
+        "cidrs",
+        "expires_ms",
+        "revoked",
+        "tags",
+    ),
+    "passthrough",
+)
+"""The places of an entry's values in the arrays that version 0.1.0 wrote, with or without the last."""
+
+
+def decode_key(raw: bytes) -> KeyEntry:
+    """Read an entry. One that an older program published is read as it was meant, since edges serve from the replica that they
+    find until control has written its own. Raises msgspec.ValidationError for one with a limit that this program does not know."""
+    try:
+        return _decode_key(raw)
+    except msgspec.ValidationError:
+        values = msgspec.msgpack.decode(raw)
+        if not isinstance(values, list):
+            raise
+        return msgspec.convert(dict(zip(_FIRST_LAYOUT, values, strict=False)), KeyEntry)
 
 
 def stored_key(name: str) -> bytes:

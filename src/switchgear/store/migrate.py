@@ -14,10 +14,10 @@ from switchgear.store.migrations.versions import (
     m0002_passthrough,
     m0003_attempts,
     m0004_rollups,
-    m0005_credential_id,
+    m0005_key_policy,
 )
 
-MIGRATIONS = (m0001_first, m0002_passthrough, m0003_attempts, m0004_rollups, m0005_credential_id)
+MIGRATIONS = (m0001_first, m0002_passthrough, m0003_attempts, m0004_rollups, m0005_key_policy)
 """In order. Each knows its `revision` and how to `upgrade`."""
 VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True, nullable=False))
 

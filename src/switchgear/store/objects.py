@@ -7,7 +7,9 @@ import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from switchgear.core.errors import ConflictError, UserError
+from switchgear.core import key_policy
+from switchgear.core.errors import UNREADABLE, ConflictError, UserError
+from switchgear.core.key_policy import KeyPolicy
 from switchgear.store import tables
 
 
@@ -19,7 +21,7 @@ class KeySecretRow(msgspec.Struct, frozen=True, kw_only=True):
     not_after_ms: int | None = None
 
 
-class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
+class KeyRow(KeyPolicy, frozen=True, kw_only=True):
     """A virtual key at rest."""
 
     id: str
@@ -27,28 +29,12 @@ class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
     source: str = "store"
     """`store`, or `file` for keys that a configuration file declares."""
-    team: str | None = None
-    user: str | None = None
-    project: str | None = None
-    models: list[str] | None = None
-    cidrs: list[str] | None = None
-    tags: list[str] | None = None
-    passthrough: list[str] | None = None
-    expires_ms: int | None = None
     revoked_ms: int | None = None
     created_ms: int = 0
     updated_ms: int = 0
     secrets: tuple[KeySecretRow, ...] = ()
     is_damaged: bool = False
-    """Its limits cannot be read: it is shown, and nobody can use it."""
-
-
-def _json(value: object) -> bytes | None:
-    return None if value is None else msgspec.json.encode(value)
-
-
-def _texts(value: bytes | None) -> list[str] | None:
-    return None if value is None else msgspec.json.decode(value, type=list[str])
+    """Its policy cannot be read: it is shown, and nobody can use it."""
 
 
 def _columns(key: KeyRow) -> dict[str, Any]:
@@ -57,14 +43,7 @@ def _columns(key: KeyRow) -> dict[str, Any]:
         "name": key.name,
         "version": key.version,
         "source": key.source,
-        "team": key.team,
-        "user_name": key.user,
-        "project": key.project,
-        "models": _json(key.models),
-        "cidrs": _json(key.cidrs),
-        "tags": _json(key.tags),
-        "passthrough": _json(key.passthrough),
-        "expires_ms": key.expires_ms,
+        "policy": key_policy.encode(key_policy.policy_of(key)),
         "revoked_ms": key.revoked_ms,
         "created_ms": key.created_ms,
         "updated_ms": key.updated_ms,
@@ -110,10 +89,11 @@ def _put_secrets(connection: Connection, key: KeyRow) -> None:
         connection.execute(insert(tables.key_secrets), rows)
 
 
-def key_values(connection: Connection, column: str) -> set[str]:
-    """Return what stands in a column of all keys, revoked ones too: their names, teams, users (`user_name`), projects."""
-    found = tables.keys.c[column]
-    return {value for (value,) in connection.execute(select(found).distinct()) if value is not None}
+def key_labels(connection: Connection, field: str) -> set[str]:
+    """Return what a label of all keys' policies says, revoked ones too: their teams, users or projects."""
+    policies = connection.execute(select(tables.keys.c.policy).distinct()).scalars()
+    labels = (getattr(_policy(body)[0], field) for body in policies)
+    return {label for label in labels if label is not None}
 
 
 def keys(connection: Connection, name: str | None = None) -> list[KeyRow]:
@@ -131,33 +111,28 @@ def keys(connection: Connection, name: str | None = None) -> list[KeyRow]:
     return [_key(row, tuple(found.get(row.id, ()))) for row in connection.execute(query)]
 
 
+def _policy(body: bytes) -> tuple[KeyPolicy, bool]:
+    """Return a stored policy, and True when it cannot be read, or has a field of a newer program: it allows nothing then."""
+    try:
+        return key_policy.decode(body), False
+    except (*UNREADABLE, TypeError):
+        return key_policy.NOBODY, True
+
+
 def _key(row: Any, secrets: tuple[KeySecretRow, ...]) -> KeyRow:
-    """Build a key of its row. What limits it and cannot be read leaves it without a secret: one damaged row stops nobody else."""
-    limits: dict[str, list[str] | None] = {}
-    is_damaged = False
-    for name in ("models", "cidrs", "tags", "passthrough"):
-        try:
-            limits[name] = _texts(getattr(row, name))
-        except (msgspec.DecodeError, TypeError):
-            limits[name], is_damaged = [], True
+    """Build a key of its row. A policy that cannot be read leaves it without a secret: one damaged row stops nobody else."""
+    policy, is_damaged = _policy(row.policy)
     return KeyRow(
         id=row.id,
         name=row.name,
         version=row.version,
         source=row.source,
-        team=row.team,
-        user=row.user_name,
-        project=row.project,
-        models=limits["models"],
-        cidrs=limits["cidrs"],
-        tags=limits["tags"],
-        passthrough=limits["passthrough"],
-        expires_ms=row.expires_ms,
         revoked_ms=row.revoked_ms,
         created_ms=row.created_ms,
         updated_ms=row.updated_ms,
         secrets=() if is_damaged else secrets,
         is_damaged=is_damaged,
+        **key_policy.fields_of(policy),
     )
 
 

@@ -6,10 +6,26 @@ import sqlalchemy as sa
 from alembic import op
 
 
+def connection() -> sa.Connection:
+    """Return the connection on which the step runs."""
+    return op.get_bind()
+
+
+def columns(table: str) -> set[str]:
+    """Return the names of a table's columns."""
+    return {column["name"] for column in sa.inspect(op.get_bind()).get_columns(table)}
+
+
 def add_column(table: str, column: "sa.Column[Any]") -> None:
     """Add a column unless it is there."""
-    if column.name not in {found["name"] for found in sa.inspect(op.get_bind()).get_columns(table)}:
+    if column.name not in columns(table):
         op.add_column(table, column)
+
+
+def drop_column(table: str, name: str) -> None:
+    """Drop a column if it is there."""
+    if name in columns(table):
+        op.drop_column(table, name)
 
 
 def create_table(name: str, *columns: "sa.Column[Any]", **options: Any) -> None:

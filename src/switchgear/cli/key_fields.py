@@ -1,0 +1,117 @@
+"""The fields of a key's policy on the command line: an option each, and how lists and `key show` tell them. Level 7.
+
+The table has a row for each field of core/key_policy, by the name under which it is written; a test compares.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import click
+import msgspec
+
+from switchgear.cli import names, times
+from switchgear.cli.base import expiry
+from switchgear.cli.output import Column
+from switchgear.core import key_policy
+from switchgear.core.errors import UserError
+from switchgear.core.key_policy import WrittenPolicy
+
+
+class KeyField(msgspec.Struct, frozen=True, kw_only=True):
+    """How one field is given and shown."""
+
+    flag: str
+    kind: Literal["text", "list", "repeated", "time"] = "text"
+    """One text, names with commas between them, an option that may stand again, or a date or span."""
+    metavar: str | None = None
+    complete: names.Completer | None = None
+    label: str
+    """Its name in `key show`, and as a column's title."""
+    absent: str | None = None
+    """What `key show` says where it has no value."""
+    drop: int = 0
+    is_wide: bool = False
+    """Its column is shown with -o wide only."""
+    is_last: bool = False
+    """Its column stands behind those of the key itself."""
+
+
+KEY_FIELDS: dict[str, KeyField] = {
+    "team": KeyField(flag="--team", label="team", drop=3),
+    "user": KeyField(flag="--user", label="user", is_wide=True),
+    "project": KeyField(flag="--project", label="project", is_wide=True),
+    "models": KeyField(
+        flag="--models", kind="list", metavar="A,B", complete=names.models, label="models", absent="all", drop=4
+    ),
+    "cidrs": KeyField(
+        flag="--cidr", kind="repeated", metavar="NET", label="networks", absent="any", is_wide=True, is_last=True
+    ),
+    "tags": KeyField(flag="--tag", kind="repeated", metavar="K=V", label="tags", is_wide=True, is_last=True),
+    "passthrough": KeyField(
+        flag="--passthrough", kind="repeated", metavar="RULE", label="pass-through", is_wide=True, is_last=True
+    ),
+    "expires": KeyField(flag="--expires", kind="time", metavar="90d|DATE", label="expires", absent="never", drop=5),
+}
+
+
+def options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command an option for each field; its arguments bear the fields' names."""
+    for name, field in reversed(KEY_FIELDS.items()):
+        is_repeated = field.kind == "repeated"
+        about = key_policy.description_of(name) + (" Repeatable." if is_repeated else "")
+        option = click.option(
+            field.flag, name, metavar=field.metavar, help=about, multiple=is_repeated, shell_complete=field.complete
+        )
+        function = option(function)
+    return function
+
+
+def given(values: dict[str, Any], zone: times.Zone) -> dict[str, Any]:
+    """Return the fields that options name, as the admin API takes them. Raises UserError for a tag or a time that is none."""
+    return {name: _read(name, values[name], zone) for name in KEY_FIELDS if values[name] not in {None, ()}}
+
+
+def _read(name: str, value: Any, zone: times.Zone) -> Any:
+    kind = KEY_FIELDS[name].kind
+    if name == "tags":
+        check_tags(value)
+    if kind == "list":
+        return [item.strip() for item in value.split(",") if item.strip()]
+    if kind == "repeated":
+        return list(value)
+    return expiry(value, zone) if kind == "time" else value
+
+
+def cleared(value: Any) -> Any:
+    """Return a value of a change: an empty one clears the field."""
+    return ([item for item in value if item] if isinstance(value, list) else value) or None
+
+
+def check_tags(tags: tuple[str, ...]) -> None:
+    """Raise UserError for a tag that is not KEY=VALUE; an empty one clears."""
+    for tag in tags:
+        name, equals, value = tag.partition("=")
+        if tag and not (name and equals and value):
+            raise UserError(f"--tag {tag!r} must be KEY=VALUE", "e.g. --tag cost_center=4711", 2)
+
+
+def _told_as(name: str) -> str:
+    return WrittenPolicy.TIMES.get(name, name)
+
+
+def columns(is_last: bool) -> Iterator[Column]:
+    """Return the columns of a list of keys: those beside the name, or those behind all others."""
+    kinds = {"text": "text", "list": "list", "repeated": "list", "time": "date"}
+    for name, field in KEY_FIELDS.items():
+        if field.is_last is is_last:
+            title = name if field.is_last else field.label
+            yield Column(title.upper(), _told_as(name), kinds[field.kind], field.drop, field.is_wide)
+
+
+def for_people(key: dict[str, Any], zone: times.Zone) -> dict[str, Any]:
+    """Return a key's fields as people read them."""
+    return {
+        field.label: (times.full(value, zone) if field.kind == "time" else value) or field.absent or value
+        for name, field in KEY_FIELDS.items()
+        for value in [key[_told_as(name)]]
+    }

@@ -1,0 +1,104 @@
+"""A key's policy: what is written becomes what decides and back, what is wrong is named, nothing is overlooked."""
+
+import json
+
+import msgspec
+import pytest
+
+from switchgear.core import key_policy
+from switchgear.core.key_policy import KeyPolicy, WrittenPolicy
+
+WRITTEN = {
+    "team": "research",
+    "user": "ann@example.com",
+    "project": "p1",
+    "models": ["openai/*"],
+    "cidrs": ["10.0.0.0/8"],
+    "tags": ["cost_center=4711"],
+    "passthrough": ["openai POST /audio/*"],
+    "expires": "2027-01-15T08:00:00Z",
+}
+POLICY = KeyPolicy(**{k: v for k, v in WRITTEN.items() if k != "expires"}, expires_ms=1_800_000_000_000)
+
+
+def test_what_is_written_becomes_a_policy_and_back():
+    assert set(WRITTEN) == set(key_policy.WRITTEN)
+    assert key_policy.read(WrittenPolicy(**WRITTEN)) == POLICY
+    assert key_policy.write(POLICY) == WRITTEN
+
+
+def test_a_policy_without_limits_is_written_as_nothing():
+    assert key_policy.write(KeyPolicy()) == {}
+    assert key_policy.read(WrittenPolicy()) == KeyPolicy()
+
+
+def test_some_written_values_become_some_fields():
+    changes = key_policy.converted({"expires": None, "team": "x"})
+    assert changes == {"expires_ms": None, "team": "x"}
+    assert key_policy.converted({"expires": "1970-01-02"}) == {"expires_ms": 86_400_000}
+
+
+class Holder(KeyPolicy, frozen=True, kw_only=True):
+    name: str
+
+
+def test_a_policy_is_taken_out_of_what_holds_it():
+    holder = Holder(name="k", **key_policy.fields_of(POLICY))
+    assert key_policy.policy_of(holder) == POLICY
+    assert type(key_policy.policy_of(holder)) is KeyPolicy
+    assert "name" not in key_policy.told(holder)
+
+
+def test_answers_tell_every_field_and_lists_that_are_empty():
+    assert key_policy.told(KeyPolicy()) == {
+        **dict.fromkeys(("team", "user", "project", "models", "cidrs", "expires_ms")),
+        "tags": [],
+        "passthrough": [],
+    }
+
+
+def test_encoded_a_default_is_left_out_so_that_a_new_field_needs_no_migration():
+    assert key_policy.encode(KeyPolicy()) == b"{}"
+    assert json.loads(key_policy.encode(KeyPolicy(models=[]))) == {"models": []}, "no model at all is not every model"
+    assert key_policy.decode(key_policy.encode(POLICY)) == POLICY
+
+
+def test_a_field_of_a_newer_program_is_refused_and_not_overlooked():
+    with pytest.raises(msgspec.ValidationError, match="budget_of_tomorrow"):
+        key_policy.decode(b'{"team": "a", "budget_of_tomorrow": 5}')
+
+
+def test_a_policy_that_cannot_be_read_allows_nothing():
+    assert (key_policy.NOBODY.models, key_policy.NOBODY.cidrs, key_policy.NOBODY.passthrough) == ([], [], [])
+
+
+@pytest.mark.parametrize(
+    ("values", "path", "message"),
+    [
+        ({"team": ""}, "team", "1 to 64 printable"),
+        ({"user": "x" * 65}, "user", "1 to 64 printable"),
+        ({"project": "a\x1b[2J"}, "project", "1 to 64 printable"),
+        ({"tags": ["a=b", ""]}, "tags[1]", "1 to 64 printable"),
+        ({"models": [""]}, "models[0]", "is not a model name"),
+        ({"models": ["m", "x" * 257]}, "models[1]", "is not a model name"),
+        ({"cidrs": ["10.0.0.1/8"]}, "cidrs[0]", "write 10.0.0.0/8"),
+        ({"passthrough": ["POST /x"]}, "passthrough[0]", "must be a provider"),
+        ({"expires": "someday"}, "expires", "ISO 8601"),
+        ({"expires": ""}, "expires", "ISO 8601"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_place(values, path, message):
+    ((where, what),) = key_policy.check(values)
+    assert where == path and message in what
+    assert "\x1b" not in what
+
+
+def test_right_values_and_none_at_all_pass():
+    assert list(key_policy.check(WRITTEN)) == []
+    assert list(key_policy.check(dict.fromkeys(WRITTEN))) == []
+    assert list(key_policy.check({})) == []
+
+
+def test_every_field_is_described():
+    for name in key_policy.WRITTEN:
+        assert key_policy.description_of(name).endswith(".")

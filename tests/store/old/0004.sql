@@ -1,0 +1,191 @@
+BEGIN TRANSACTION;
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL, 
+	PRIMARY KEY (version_num)
+);
+INSERT INTO "alembic_version" VALUES('0004');
+CREATE TABLE audit (
+	seq INTEGER NOT NULL, 
+	time_ms BIGINT NOT NULL, 
+	actor VARCHAR(128) NOT NULL, 
+	action VARCHAR(64) NOT NULL, 
+	subject VARCHAR(320) NOT NULL, 
+	detail BLOB NOT NULL, 
+	PRIMARY KEY (seq)
+);
+INSERT INTO "audit" VALUES(1,1,'ann','key.create','plain',X'7B226964223A22414141414141414141414141227D');
+CREATE TABLE freezes (
+	subject VARCHAR(320) NOT NULL, 
+	until_ms BIGINT, 
+	created_ms BIGINT NOT NULL, 
+	actor VARCHAR(128) NOT NULL, 
+	PRIMARY KEY (subject)
+);
+INSERT INTO "freezes" VALUES('team:research',NULL,1,'ann');
+CREATE TABLE key_secrets (
+	key_id VARCHAR(32) NOT NULL, 
+	mac BLOB NOT NULL, 
+	pepper_id INTEGER NOT NULL, 
+	not_after_ms BIGINT, 
+	created_ms BIGINT NOT NULL, 
+	PRIMARY KEY (key_id, mac)
+);
+INSERT INTO "key_secrets" VALUES('AAAAAAAAAAAA',X'0101010101010101010101010101010101010101010101010101010101010101',1,NULL,1760000000000);
+INSERT INTO "key_secrets" VALUES('BBBBBBBBBBBB',X'0202020202020202020202020202020202020202020202020202020202020202',1,NULL,2);
+INSERT INTO "key_secrets" VALUES('BBBBBBBBBBBB',X'0303030303030303030303030303030303030303030303030303030303030303',1,1800000000000,2);
+INSERT INTO "key_secrets" VALUES('CCCCCCCCCCCC',X'0404040404040404040404040404040404040404040404040404040404040404',1,NULL,5);
+INSERT INTO "key_secrets" VALUES('DDDDDDDDDDDD',X'0505050505050505050505050505050505050505050505050505050505050505',1,NULL,1);
+CREATE TABLE keys (
+	id VARCHAR(32) NOT NULL, 
+	name VARCHAR(64) NOT NULL, 
+	version INTEGER NOT NULL, 
+	source VARCHAR(8) NOT NULL, 
+	team VARCHAR(64), 
+	user_name VARCHAR(64), 
+	project VARCHAR(64), 
+	models BLOB, 
+	cidrs BLOB, 
+	tags BLOB, 
+	expires_ms BIGINT, 
+	revoked_ms BIGINT, 
+	created_ms BIGINT NOT NULL, 
+	updated_ms BIGINT NOT NULL, passthrough BLOB, 
+	PRIMARY KEY (id), 
+	UNIQUE (name)
+);
+INSERT INTO "keys" VALUES('AAAAAAAAAAAA','plain',1,'store',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1760000000000,1760000000000,NULL);
+INSERT INTO "keys" VALUES('BBBBBBBBBBBB','bound',3,'store','research','ann@example.com','p1',X'5B226F70656E61692F2A222C2266617374225D',X'5B2231302E302E302E302F38225D',X'5B22636F73745F63656E7465723D34373131225D',1893456000000,NULL,1,2,X'5B226F70656E616920504F5354202F617564696F2F2A225D');
+INSERT INTO "keys" VALUES('CCCCCCCCCCCC','gone',1,'file',NULL,NULL,NULL,X'5B5D',NULL,NULL,NULL,5,1,5,NULL);
+INSERT INTO "keys" VALUES('DDDDDDDDDDDD','torn',1,'store',NULL,NULL,NULL,X'5B226122',NULL,NULL,NULL,NULL,1,1,NULL);
+CREATE TABLE meta (
+	name VARCHAR(64) NOT NULL, 
+	value TEXT NOT NULL, 
+	PRIMARY KEY (name)
+);
+INSERT INTO "meta" VALUES('store_id','000102030405060708090a0b0c0d0e0f');
+CREATE TABLE objects (
+	kind VARCHAR(32) NOT NULL, 
+	name VARCHAR(256) NOT NULL, 
+	version INTEGER NOT NULL, 
+	spec BLOB NOT NULL, 
+	created_ms BIGINT NOT NULL, 
+	updated_ms BIGINT NOT NULL, 
+	PRIMARY KEY (kind, name)
+);
+CREATE TABLE prices (
+	id VARCHAR(32) NOT NULL, 
+	body BLOB NOT NULL, 
+	created_ms BIGINT NOT NULL, 
+	PRIMARY KEY (id)
+);
+CREATE TABLE quarantine (
+	spool_id VARCHAR(32) NOT NULL, 
+	segment INTEGER NOT NULL, 
+	reason TEXT NOT NULL, 
+	is_open BOOLEAN NOT NULL, 
+	time_ms BIGINT NOT NULL, 
+	PRIMARY KEY (spool_id, segment)
+);
+CREATE TABLE requests (
+	id VARCHAR(40) NOT NULL, 
+	key_id VARCHAR(32), 
+	key_name VARCHAR(64), 
+	team VARCHAR(64), 
+	user_name VARCHAR(64), 
+	project VARCHAR(64), 
+	model VARCHAR(256), 
+	provider VARCHAR(64), 
+	status INTEGER NOT NULL, 
+	outcome VARCHAR(16) NOT NULL, 
+	cost_nanousd BIGINT, 
+	latency_ms INTEGER, 
+	record BLOB NOT NULL, 
+	PRIMARY KEY (id)
+)
+ WITHOUT ROWID
+
+;
+CREATE TABLE rollups (
+	level VARCHAR(8) NOT NULL, 
+	start INTEGER NOT NULL, 
+	key_id VARCHAR(256) NOT NULL, 
+	key_name VARCHAR(256) NOT NULL, 
+	team VARCHAR(256) NOT NULL, 
+	user_name VARCHAR(256) NOT NULL, 
+	project VARCHAR(256) NOT NULL, 
+	model VARCHAR(256) NOT NULL, 
+	upstream_model VARCHAR(256) NOT NULL, 
+	provider VARCHAR(256) NOT NULL, 
+	deployment VARCHAR(256) NOT NULL, 
+	requests BIGINT NOT NULL, 
+	attempts BIGINT NOT NULL, 
+	errors BIGINT NOT NULL, 
+	input_tokens BIGINT NOT NULL, 
+	cache_read_tokens BIGINT NOT NULL, 
+	cache_write_tokens BIGINT NOT NULL, 
+	output_tokens BIGINT NOT NULL, 
+	reasoning_tokens BIGINT NOT NULL, 
+	cost_nanousd BIGINT NOT NULL, 
+	list_cost_nanousd BIGINT NOT NULL, 
+	unpriced_requests BIGINT NOT NULL, 
+	estimated_requests BIGINT NOT NULL, 
+	failed_attempts BIGINT NOT NULL, 
+	PRIMARY KEY (level, start, key_id, key_name, team, user_name, project, model, upstream_model, provider, deployment)
+)
+ WITHOUT ROWID
+
+;
+CREATE TABLE spools (
+	spool_id VARCHAR(32) NOT NULL, 
+	segment INTEGER NOT NULL, 
+	position BIGINT NOT NULL, 
+	sequence BIGINT NOT NULL, 
+	records BIGINT NOT NULL, 
+	PRIMARY KEY (spool_id)
+);
+CREATE TABLE tokens (
+	hash BLOB NOT NULL, 
+	name VARCHAR(64) NOT NULL, 
+	kind VARCHAR(16) NOT NULL, 
+	role VARCHAR(32) NOT NULL, 
+	expires_ms BIGINT, 
+	created_ms BIGINT NOT NULL, 
+	PRIMARY KEY (hash)
+);
+CREATE TABLE tried (
+	provider VARCHAR(64) NOT NULL, 
+	request_id VARCHAR(40) NOT NULL, 
+	PRIMARY KEY (provider, request_id)
+)
+ WITHOUT ROWID
+
+;
+CREATE TABLE usage (
+	hour INTEGER NOT NULL, 
+	key_id VARCHAR(256) NOT NULL, 
+	key_name VARCHAR(256) NOT NULL, 
+	team VARCHAR(256) NOT NULL, 
+	user_name VARCHAR(256) NOT NULL, 
+	project VARCHAR(256) NOT NULL, 
+	model VARCHAR(256) NOT NULL, 
+	upstream_model VARCHAR(256) NOT NULL, 
+	provider VARCHAR(256) NOT NULL, 
+	deployment VARCHAR(256) NOT NULL, 
+	requests BIGINT NOT NULL, 
+	attempts BIGINT NOT NULL, 
+	errors BIGINT NOT NULL, 
+	input_tokens BIGINT NOT NULL, 
+	cache_read_tokens BIGINT NOT NULL, 
+	cache_write_tokens BIGINT NOT NULL, 
+	output_tokens BIGINT NOT NULL, 
+	reasoning_tokens BIGINT NOT NULL, 
+	cost_nanousd BIGINT NOT NULL, 
+	list_cost_nanousd BIGINT NOT NULL, 
+	unpriced_requests BIGINT NOT NULL, 
+	estimated_requests BIGINT NOT NULL, failed_attempts BIGINT DEFAULT '0' NOT NULL, 
+	PRIMARY KEY (hour, key_id, key_name, team, user_name, project, model, upstream_model, provider, deployment)
+)
+ WITHOUT ROWID
+
+;
+COMMIT;
