@@ -35,6 +35,7 @@ LEVELS = {
     "replica": 2,
     "spool": 2,
     "confine": 2,
+    "config_files": 2,
     "importers": 2,
     "vault": 3,
     "ledger": 3,

@@ -1,4 +1,4 @@
-"""What the supervisor decides: when a child starts again, what children inherit, who holds the folder."""
+"""What the supervisor decides: when a child starts again, and what a fault of its own ends."""
 
 import os
 import signal
@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from switchgear.app.supervisor import BACKOFF_S, Child, State, Supervisor, TlsFiles, clean_environment, take_lock
+from switchgear.app.children import Child
+from switchgear.app.state import State
+from switchgear.app.supervisor import BACKOFF_S, Supervisor
 
 
 @pytest.fixture
@@ -79,49 +81,6 @@ def test_a_child_that_cannot_even_be_made_is_tried_again_and_leaks_nothing(super
             child.start_at_s = 0.0
     assert len(os.listdir("/proc/self/fd")) == before
     assert all("Cannot allocate memory" in child.reason for child in supervisor._children)
-
-
-def test_a_reload_of_no_pair_keeps_the_pair_in_force(tmp_path, capfd):
-    cert, key = tmp_path / "c", tmp_path / "k"
-    cert.write_bytes(b"one")
-    key.write_bytes(b"two")
-    files = TlsFiles(str(cert), str(key))
-
-    def shown():
-        fds = files.opened()
-        found = [os.read(fd, 100) for fd in fds]
-        for fd in fds:
-            os.close(fd)
-        return found
-
-    assert shown() == [b"one", b"two"]
-    cert.write_bytes(b"-----BEGIN half")
-    assert files.read_again() is False and shown() == [b"one", b"two"]
-    cert.unlink()
-    assert files.read_again() is False and shown() == [b"one", b"two"]
-    assert "not used" in capfd.readouterr().err
-
-
-def test_children_inherit_a_few_variables_and_no_loader_or_interpreter_settings():
-    environ = {
-        "PATH": "/bin",
-        "LD_PRELOAD": "x",
-        "PYTHONPATH": "y",
-        "HTTPS_PROXY": "z",
-        "OPENAI_API_KEY": "k",
-        "TZ": "UTC",
-    }
-    found = clean_environment(environ)
-    assert {name for name in found if not name.startswith("MALLOC_")} == {"PATH", "TZ"}
-
-
-def test_the_folder_has_one_holder(tmp_path):
-    first = take_lock(tmp_path / "lock")
-    assert take_lock(tmp_path / "lock") is None
-    os.close(first)
-    second = take_lock(tmp_path / "lock")
-    assert second is not None
-    os.close(second)
 
 
 @pytest.mark.parametrize("name", ["_start", "_on_exit", "_write_status", "_give_up_the_hung", "_welcome"])

@@ -2,8 +2,8 @@ import datetime
 import json
 import os
 
+from switchgear.app.data_folder import take_lock
 from switchgear.app.layout import Layout
-from switchgear.app.supervisor import take_lock
 from switchgear.cli import status
 from switchgear.cli.client import Client
 from switchgear.cli.output import Output

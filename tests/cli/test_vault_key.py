@@ -4,11 +4,11 @@ import stat
 
 import pytest
 
-from switchgear.app import sealing
 from switchgear.cli import vault_key
 from switchgear.cli.client import Client, is_loopback
 from switchgear.core.errors import UserError
 from switchgear.core.secret import Secret
+from switchgear.vault import public_key
 from switchgear.vault.kek import KeyPair
 
 ONE, OTHER = (KeyPair(Secret(bytes([n]) * 32)).public for n in (1, 2))
@@ -35,7 +35,7 @@ class Server(Client):
 
 def test_the_first_key_is_shown_and_remembered_and_another_is_refused(home, capsys):
     assert vault_key.of(Server(ONE)).raw == ONE.raw
-    assert sealing.fingerprint(ONE) in capsys.readouterr().err
+    assert public_key.fingerprint(ONE) in capsys.readouterr().err
     assert stat.S_IMODE(home.stat().st_mode) == 0o600
     assert vault_key.of(Server(ONE)).raw == ONE.raw and capsys.readouterr().err == ""
     with pytest.raises(UserError, match="nothing was sealed"):
@@ -44,11 +44,11 @@ def test_the_first_key_is_shown_and_remembered_and_another_is_refused(home, caps
 
 
 def test_a_key_that_is_named_is_the_only_one_that_is_trusted(home, monkeypatch):
-    assert vault_key.of(Server(ONE), sealing.fingerprint(ONE)).raw == ONE.raw
-    for pinned in (sealing.fingerprint(OTHER), "SHA256:x"):
+    assert vault_key.of(Server(ONE), public_key.fingerprint(ONE)).raw == ONE.raw
+    for pinned in (public_key.fingerprint(OTHER), "SHA256:x"):
         with pytest.raises(UserError, match="--vault-key"):
             vault_key.of(Server(ONE), pinned)
-    monkeypatch.setenv("SWITCHGEAR_VAULT_KEY", sealing.fingerprint(OTHER))
+    monkeypatch.setenv("SWITCHGEAR_VAULT_KEY", public_key.fingerprint(OTHER))
     with pytest.raises(UserError):
         vault_key.of(Server(ONE))
     assert not home.exists()
@@ -58,7 +58,7 @@ def test_plain_http_beyond_this_machine_needs_the_fingerprint(home):
     far = Server(ONE, "http://gateway.internal:4101")
     with pytest.raises(UserError, match="plain http"):
         vault_key.of(far)
-    assert vault_key.of(far, sealing.fingerprint(ONE)).raw == ONE.raw
+    assert vault_key.of(far, public_key.fingerprint(ONE)).raw == ONE.raw
     assert vault_key.of(Server(ONE, "https://gateway.internal:4101")).raw == ONE.raw
 
 

@@ -119,16 +119,6 @@ class Layout(msgspec.Struct, frozen=True):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-class PublicKeyFile(msgspec.Struct):
-    """Content of `public.json`."""
-
-    kek_id: str
-    public_key: bytes
-    kek_path: str
-    kek_stamp: str
-    """Identity of the KEK file that it was derived from."""
-
-
 def kek_stamp(path: Path) -> str:
     """Return what changes when a KEK file is replaced."""
     info = os.stat(path)

@@ -5,8 +5,6 @@ P4–P6). A plain loop on purpose: no asyncio, nothing that could hang.
 """
 
 import contextlib
-import fcntl
-import glob
 import os
 import select
 import selectors
@@ -23,16 +21,19 @@ from switchgear import __version__
 from switchgear.app import boot as boots
 from switchgear.app import lifesign
 from switchgear.app.boot import Boot
+from switchgear.app.children import CRASH_WINDOW_S, Child, status_of
+from switchgear.app.config_on_disk import ConfigOnDisk
+from switchgear.app.environment import clean_environment
 from switchgear.app.layout import Layout
 from switchgear.app.lifesign import TICK_S, Watch
 from switchgear.app.notify import notify
 from switchgear.app.ownership import People
+from switchgear.app.reload import Reload
 from switchgear.app.report import begin, report
-from switchgear.config.schema import Limits
+from switchgear.app.state import State
+from switchgear.app.tls_files import TlsFiles
 from switchgear.confine import privileges, seccomp
-from switchgear.confine.cell import Held
 from switchgear.core.guard import each, place_of
-from switchgear.core.log_line import Settings
 from switchgear.core.text import clean
 from switchgear.wire import frames
 
@@ -42,100 +43,7 @@ however often it is killed: waiting would only make the gap longer."""
 STARTS_MAX = 3
 """So many first starts of a child that come to nothing end `serve`: nobody has used it yet, and whoever started it is looking.
 Later a child is started again for ever, because the others serve without it."""
-TLS_BYTES_MAX = 4 * 1024 * 1024
-CRASHES_MAX = 5
-SAID_MAX = 16_384
-"""Bytes of what a reload says that are read."""
-CRASH_WINDOW_S = 60.0
 STOP_S = 5.0
-ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "HOME", "XDG_CONFIG_HOME", "TMPDIR")
-
-
-class Sources(msgspec.Struct):
-    """What a configuration was read from (app/configuration prints it)."""
-
-    files: list[str]
-    patterns: list[str]
-    digest: str
-
-
-class State(msgspec.Struct, kw_only=True):
-    """What survives the re-exec: everything that children are told, and no secret but link tokens made here."""
-
-    data: str
-    workers: int
-    data_fds: list[int]
-    console_fds: list[int]
-    demo_fds: list[int] = []
-    data_url: str
-    console_url: str
-    lock_fd: int
-    kek_path: str = ""
-    kek_fd: int = -1
-    identity_dir: str = ""
-    identity_hosts: list[str] = []
-    configuration: msgspec.Raw = msgspec.Raw(b"null")
-    limits: Limits = msgspec.field(default_factory=Limits)
-    log: Settings = msgspec.field(default_factory=Settings)
-    trusted_proxies: list[str] = []
-    durability: str = "process"
-    drain_grace_s: float = 5.0
-    drain_s: float = 30.0
-    tls_cert: str = ""
-    tls_key: str = ""
-    config_path: str = ""
-    config_sources: Sources = msgspec.field(default_factory=lambda: Sources([], [], ""))
-    segment_bytes: int = 16 * 1024 * 1024
-    started_s: float = 0.0
-    banner: bool = True
-    demo: bool = False
-    destinations: msgspec.Raw = msgspec.Raw(b"[]")
-    """What the courier reaches, sealed; without any there is no courier."""
-    courier_key: str = ""
-    """The file of the courier's key; empty without a courier."""
-    notify_socket: str = ""
-    """Where the service manager listens (sd_notify)."""
-    uid_base: int = 0
-    """First of the user ids of the children; 0 where this is not root."""
-    must_confine: bool = False
-
-
-class Child:
-    """One slot: a role, and the process that fills it at the moment."""
-
-    def __init__(self, role: str, number: int = 0) -> None:
-        self.role = role
-        self.number = number
-        self.process: subprocess.Popen[bytes] | None = None
-        self.ready_fd = -1
-        self.lifeline_fd = -1
-        self.is_ready = False
-        self.crashes: list[float] = []
-        self.failed_starts = 0
-        self.start_at_s = 0.0
-        self.final_code: int | None = None
-        self.lifesign_fd = -1
-        self.hung_s: list[float] = []
-        """When it was given up because it did not move any more."""
-        self.reason = ""
-        """Why its last start failed, as it said."""
-        self.held: Held | None = None
-        """What holds of its confinement, as it said when it was ready."""
-
-    @property
-    def name(self) -> str:
-        """Role and number."""
-        return f"{self.role}-{self.number}" if self.role == "edge" else self.role
-
-
-MALLOC = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
-"""For glibc: large bodies get pages of their own and give them back. Without these the threshold rises with the largest body
-ever freed, and processes keep what their busiest moment took (measured: 100 MiB an edge after eight 10 MB bodies)."""
-
-
-def clean_environment(environ: "os._Environ[str] | dict[str, str]") -> dict[str, str]:
-    """Return the few variables that children get: never LD_*, PYTHON*, SSL_* or a proxy's."""
-    return {name: environ[name] for name in ENVIRONMENT if name in environ} | MALLOC
 
 
 class Supervisor:
@@ -472,47 +380,13 @@ class Supervisor:
     # telling
 
     def _write_status(self, forced: str | None = None) -> None:
-        now = time.monotonic()
-        troubled = [
-            f"{child.name} ended {len(child.crashes)} times within a minute"
-            for child in self._children
-            if len([at for at in child.crashes if now - at < CRASH_WINDOW_S]) > CRASHES_MAX
-        ]
-        troubled += [
-            f"{child.name} gave no sign of life and was replaced (within a minute: {len(child.hung_s)} ×)"
-            for child in self._children
-            if (child.hung_s and now - child.hung_s[-1] < CRASH_WINDOW_S)
-        ]
-        troubled += [
-            f"{child.name} does not start: {child.reason}"
-            for child in self._children
-            if self._welcomed and not child.is_ready and child.reason
-        ]
-        ready = all(child.is_ready for child in self._children)
-        state = forced or (
-            "degraded" if troubled else "ready" if ready else "starting" if not self._welcomed else "degraded"
-        )
-        pids: dict[str, object] = {"supervisor": os.getpid(), "vault": [], "control": None, "edge": []}
-        for child in self._children:
-            if child.process is None:
-                continue
-            if child.role in {"vault", "edge"}:
-                pids[child.role] = [*pids[child.role], child.process.pid]  # type: ignore[misc]
-            else:
-                pids[child.role] = child.process.pid
-        body = msgspec.json.encode(
-            {
-                "version": __version__,
-                "state": state,
-                "data_url": self._state.data_url,
-                "console_url": self._state.console_url,
-                "pids": pids,
-                "problems": troubled,
-                "data": self._state.data,
-                "confinement": {child.name: child.held for child in self._children},
-                "kek": self._state.kek_path,
-                "config_on_disk": [self._state.config_path, self._disk.digest()],
-            }
+        body = status_of(
+            self._state,
+            self._children,
+            self._disk.digest(),
+            is_welcomed=self._welcomed,
+            now_s=time.monotonic(),
+            forced=forced,
         )
         if body.decode() == self._said:
             return
@@ -542,162 +416,14 @@ class Supervisor:
         subprocess.Popen(command, stdin=subprocess.DEVNULL, env=clean_environment(os.environ))  # noqa: S603
 
 
-class Reload:
-    """`config apply` of the file, beside the supervisor. What it says goes into memory first: into the log as one line, and nobody
-    waits for it."""
-
-    def __init__(self, config_path: str, data: str) -> None:
-        self.again = False
-        self._said = os.memfd_create("reload", os.MFD_CLOEXEC)
-        command = [sys.executable, "-I", "-m", "switchgear.cli", "config", "apply", config_path, "--data", data]
-        self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
-            command, stdin=subprocess.DEVNULL, stdout=self._said, stderr=self._said, env=clean_environment(os.environ)
-        )
-
-    def is_over(self) -> bool:
-        """Tell whether it ended; once it did, its outcome is in the log."""
-        code = self._process.poll()
-        if code is None:
-            return False
-        said = os.pread(self._said, SAID_MAX, 0).decode("utf-8", "replace").strip()
-        os.close(self._said)
-        if code == 0:
-            report("the configuration was applied" + (f"\n{said}" if said else ""), "info")
-        else:
-            report(f"the new configuration is not used, the one in force stays\n{said}", "error", exit_code=code)
-        return True
-
-
-class ConfigOnDisk:
-    """The digest of the configuration as it is on disk now, with all that it includes: control, which tells of a drift, cannot
-    open it. Files are looked at by date and size; a change is read by a process of its own, since this one parses no YAML."""
-
-    def __init__(self, path: str, sources: Sources) -> None:
-        self._path = path
-        self._sources = sources
-        self._seen: list[tuple[str, int, int, int]] | None = None
-        self._reading: tuple[subprocess.Popen[bytes], int] | None = None
-        """The process that reads, and what it writes to."""
-
-    def digest(self) -> str:
-        """Return it; empty when there is no file that can be read."""
-        if not self._path:
-            return ""
-        if self._seen is None:
-            self._seen = self._look()  # of what `serve` has read a moment ago
-        elif self._reading is not None:
-            process, fd = self._reading
-            if process.poll() is not None:
-                with contextlib.suppress(msgspec.DecodeError):
-                    self._sources = boots.from_fd(fd, Sources)
-                self._reading = None
-        elif (seen := self._look()) != self._seen:
-            self._seen = seen
-            fd = os.memfd_create("sources")
-            command = [sys.executable, "-I", "-m", "switchgear.app.configuration", self._path]
-            environment = clean_environment(os.environ)
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=fd, env=environment, cwd="/")  # noqa: S603
-            self._reading = process, fd
-        return self._sources.digest
-
-    def _look(self) -> list[tuple[str, int, int, int]]:
-        paths = set(self._sources.files)
-        for pattern in self._sources.patterns:
-            paths.update(glob.iglob(pattern))  # noqa: PTH207  patterns of any folder
-        found = []
-        for path in sorted(paths):
-            try:
-                info = os.stat(path)
-            except OSError:
-                continue
-            found.append((path, info.st_ino, info.st_mtime_ns, info.st_size))
-        return found
-
-
 def _ending(code: int | None) -> str:
     if code is not None and code < 0:
         return f"signal {signal.Signals(-code).name}"
     return f"exit {code}"
 
 
-class TlsFiles:
-    """The pair in force, copied by the kernel into anonymous files: what stands on disk may be half of a renewal, and is read
-    at the start and at SIGHUP only. The supervisor itself reads neither (docs/invariants.md P6)."""
-
-    def __init__(self, cert: str, key: str) -> None:
-        self._paths = (cert, key) if cert else ()
-        self._fds: tuple[int, ...] = ()
-
-    def opened(self) -> tuple[int, ...]:
-        """Return descriptors of certificate and key, at their beginnings; close them after use. Raises OSError."""
-        if not self._fds:
-            self._fds = tuple(_copy(path) for path in self._paths)
-        return tuple(os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC) for fd in self._fds)
-
-    def read_again(self) -> bool:
-        """Take what stands on disk now; False, and the old pair stays, when that is no pair."""
-        made: list[int] = []
-        try:
-            made += [_copy(path) for path in self._paths]
-            _check_pair(*(f"/proc/self/fd/{fd}" for fd in made))
-        except (OSError, ValueError) as exc:
-            for fd in made:
-                os.close(fd)
-            report(f"the new TLS files are not used: {exc}", "error")
-            return False
-        old, self._fds = self._fds, tuple(made)
-        for fd in old:
-            os.close(fd)
-        return True
-
-
-def _copy(path: str) -> int:
-    fd = os.memfd_create("tls", os.MFD_CLOEXEC)
-    try:
-        source = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            size = min(os.fstat(source).st_size, TLS_BYTES_MAX)
-            while (done := os.lseek(fd, 0, os.SEEK_END)) < size and os.sendfile(fd, source, done, size - done):
-                pass
-        finally:
-            os.close(source)
-    except OSError:
-        os.close(fd)
-        raise
-    return fd
-
-
-def _check_pair(cert: str, key: str) -> None:
-    """Raise OSError or ValueError for what is no pair. A process of its own looks: it forgets the key when it ends."""
-    code = "import ssl, sys; ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*sys.argv[1:])"
-    fds = [int(path.rpartition("/")[2]) for path in (cert, key)]
-    done = subprocess.run(  # noqa: S603  our own interpreter, no shell
-        [sys.executable, "-I", "-c", code, cert, key],
-        check=False,
-        capture_output=True,
-        text=True,
-        pass_fds=fds,
-        stdin=subprocess.DEVNULL,
-        env=clean_environment(os.environ),
-        timeout=30,
-    )
-    if done.returncode != 0:
-        raise ValueError(done.stderr.strip().rpartition("\n")[2] or "they are no pair")
-
-
 def _place(exc: Exception) -> str:
     return f"{type(exc).__name__} in {place_of(exc)}"
-
-
-def take_lock(path: Path) -> int | None:
-    """Take the data folder's lock; None when another supervisor lives."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    return fd
 
 
 def re_exec(state: State, environ: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from switchgear.app import child
 from switchgear.app.boot import Boot
-from switchgear.app.layout import Layout, PublicKeyFile, kek_stamp
+from switchgear.app.layout import Layout, kek_stamp
 from switchgear.core.errors import SealError, UserError
 from switchgear.net import unix
 from switchgear.net.clock import SystemClock
@@ -17,6 +17,7 @@ from switchgear.spool.files import write_durably
 from switchgear.spool.writer import SpoolWriter
 from switchgear.vault import kek
 from switchgear.vault.box import Box
+from switchgear.vault.public_key import PublicKeyFile
 from switchgear.vault.service import VaultService
 
 

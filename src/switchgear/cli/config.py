@@ -11,9 +11,6 @@ import click
 import msgspec
 import yaml
 
-from switchgear.app.configuration import Checked, check_config
-from switchgear.app.sealing import seal_one
-from switchgear.app.serve import seal_secrets
 from switchgear.cli import vault_key
 from switchgear.cli.base import (
     Column,
@@ -31,9 +28,11 @@ from switchgear.cli.client import Client
 from switchgear.config import document, schema
 from switchgear.config.compile import Compiled, ProviderSpec
 from switchgear.config.names import Known
+from switchgear.config_files.load import Checked, check_config
 from switchgear.core.errors import ConfigError, ConfigProblem, UserError
 from switchgear.core.secret import Secret
 from switchgear.providers.endpoint import KEYLESS
+from switchgear.vault.sealing import seal_all, seal_one
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
 
@@ -164,7 +163,7 @@ def apply_(client: Client, out: Output, file: Path, dry_run: bool, drop_keys: bo
         _clash(checked, running.known)
         _show(out, {"file": str(file), "digest": loaded.compiled.digest, "dry_run": True}, changes, "would change")
         return
-    puts = seal_secrets(loaded, key_of(client, vault_key), now_ms())
+    puts = seal_all(loaded.compiled.providers, loaded.secrets, key_of(client, vault_key), now_ms())
     body = {"compiled": loaded.compiled, "puts": puts, "drop_keys": drop_keys}
     answer = client.call("PUT", "/config", msgspec.json.encode(body))
     found = {"file": str(file), "digest": loaded.compiled.digest, "restart": answer.get("restart", [])}

@@ -101,11 +101,11 @@ def add(
     """
     import msgspec  # noqa: PLC0415
 
-    from switchgear.app.sealing import seal_one  # noqa: PLC0415 - cryptography takes 40 ms
     from switchgear.cli.vault_key import of as key_of  # noqa: PLC0415
     from switchgear.config.compile import NAME  # noqa: PLC0415
     from switchgear.core.secret import Secret  # noqa: PLC0415
     from switchgear.vault import seal  # noqa: PLC0415
+    from switchgear.vault.sealing import seal_one  # noqa: PLC0415 - cryptography takes 40 ms
 
     if not NAME.fullmatch(name):
         raise UserError(f"{name!r} is not a name: use a-z, 0-9, '.', '_' and '-'", "", 2)
@@ -268,8 +268,8 @@ def remove(client: Client, out: Output, name: str, yes: bool) -> None:
 @with_client
 def vault_key_(client: Client, out: Output) -> None:
     """Show the fingerprint of the vault's public key: what `credential add --server` must see elsewhere."""
-    from switchgear.app import sealing  # noqa: PLC0415 - cryptography takes 40 ms
+    from switchgear.vault import public_key  # noqa: PLC0415 - cryptography takes 40 ms
 
-    public = sealing.read_public_key(client.layout) if client.server is None else vault_key.asked(client)
-    found = sealing.fingerprint(public)
+    public = public_key.read(client.layout.public_key) if client.server is None else vault_key.asked(client)
+    found = public_key.fingerprint(public)
     out.one({"fingerprint": found, "kek_id": public.kek_id}, found)

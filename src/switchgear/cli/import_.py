@@ -13,7 +13,6 @@ import click
 import msgspec
 import yaml
 
-from switchgear.app.sealing import seal_one
 from switchgear.cli import vault_key
 from switchgear.cli.base import Bar, Column, Group, Output, now_ms, say, with_client
 from switchgear.cli.client import Client
@@ -27,6 +26,7 @@ from switchgear.importers import litellm_cipher, litellm_rows
 from switchgear.importers.litellm import Imported
 from switchgear.importers.litellm_parts import Line
 from switchgear.providers.endpoint import KEYLESS
+from switchgear.vault.sealing import seal_one
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
 INCLUDES_MAX = 100

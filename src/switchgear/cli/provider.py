@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 import msgspec
 
-from switchgear.app.sealing import seal_one
 from switchgear.cli import names, vault_key
 from switchgear.cli.base import (
     Choice,
@@ -26,6 +25,7 @@ from switchgear.core.errors import UserError
 from switchgear.core.secret import Secret
 from switchgear.providers.catalogue import GENERIC, PROVIDERS
 from switchgear.providers.endpoint import AUTH_SCHEMES, KEYLESS
+from switchgear.vault.sealing import seal_one
 
 
 @click.group(cls=Group)

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from switchgear.app.sealing import seal_one
 from switchgear.cli import vault_key
 from switchgear.cli.client import Client, segment
 from switchgear.cli.provider import build
@@ -24,6 +23,7 @@ from switchgear.core.errors import UserError
 from switchgear.core.secret import Secret
 from switchgear.detect.checks import finding
 from switchgear.detect.finding import Finding
+from switchgear.vault.sealing import seal_one
 
 SELF_TEST_S = 20.0
 

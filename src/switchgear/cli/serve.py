@@ -129,8 +129,9 @@ def serve(
 ) -> None:
     """Run the gateway in the foreground. SIGTERM drains, SIGHUP reloads the configuration and TLS files."""
     from switchgear.app import serve as starting  # noqa: PLC0415 - a TAB and --help need no gateway
+    from switchgear.app.options import Options  # noqa: PLC0415
 
-    options = starting.Options(
+    options = Options(
         config=config,
         data=data,
         listen=listen,

@@ -29,15 +29,15 @@ option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
 
 def of(client: Client, pinned: str | None = None) -> "PublicKey":
     """Return the key to seal for. Raises UserError when it is not the one that is trusted."""
-    from switchgear.app import sealing  # noqa: PLC0415 - cryptography takes 40 ms
+    from switchgear.vault import public_key  # noqa: PLC0415 - cryptography takes 40 ms
 
     if client.server is None:
-        public = sealing.read_public_key(client.layout)
-        if pinned and pinned != sealing.fingerprint(public):
-            raise _other(str(client.layout.data), sealing.fingerprint(public), "--vault-key")
+        public = public_key.read(client.layout.public_key)
+        if pinned and pinned != public_key.fingerprint(public):
+            raise _other(str(client.layout.data), public_key.fingerprint(public), "--vault-key")
         return public
     public = asked(client)
-    found = sealing.fingerprint(public)
+    found = public_key.fingerprint(public)
     pinned = pinned or os.environ.get("SWITCHGEAR_VAULT_KEY")
     if pinned:
         if pinned != found:

@@ -1,21 +1,14 @@
 """Configurations on disk: what is no plain file is refused, what is not there is told, CI needs no secrets."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from switchgear.app import configuration
-from switchgear.app.configuration import check_config, load_config, store_names, tls_problem, watch
-from switchgear.app.layout import Layout
-from switchgear.app.supervisor import ConfigOnDisk, Sources
-from switchgear.config.compile import parse_time
 from switchgear.config.names import Known
+from switchgear.config_files.load import check_config, load_config
 from switchgear.core.errors import ConfigError, UserError
-from switchgear.testing.patience import until
+from switchgear.core.iso_time import parse_time
 
 WHOLE = """
 providers:
@@ -124,75 +117,6 @@ def test_variables_of_plain_text_are_remembered_for_a_reload(tmp_path):
     assert load_config(path, {}, running=running).compiled.process.data == "127.0.0.1:5"
     with pytest.raises(ConfigError):
         load_config(path, {})
-
-
-def certificate(folder, name):
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x",
-         "-keyout", str(folder / f"{name}.key"), "-out", str(folder / f"{name}.pem")],
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
-    return str(folder / f"{name}.pem"), str(folder / f"{name}.key")
-
-
-def test_tls_files_are_looked_at_before_anything_starts(tmp_path):
-    cert, key = certificate(tmp_path, "a")
-    _, other = certificate(tmp_path, "b")
-    assert tls_problem(cert, key) is None
-    assert "the key is not that of the certificate" in tls_problem(cert, other)
-    assert "does not exist" in tls_problem(str(tmp_path / "gone"), key)
-    subprocess.run(["openssl", "ec", "-aes256", "-passout", "pass:x", "-in", key, "-out", f"{key}.enc"], check=True,
-                   capture_output=True)  # fmt: skip
-    assert "passphrase" in tls_problem(cert, f"{key}.enc")
-    path = write(tmp_path, "listen: {tls: {cert: a.pem, key: b.key}}")
-    assert len(check_config(path, {}).problems) == 1
-
-
-def test_the_digest_is_that_of_all_files_and_a_program_of_its_own_gives_it(tmp_path):
-    path = write(tmp_path, "include: ['parts/*.yaml']\n")
-    part = write(tmp_path, "workers: 1\n", "parts/a.yaml")
-    loaded = load_config(path, {})
-    done = subprocess.run(
-        [sys.executable, "-I", "-m", "switchgear.app.configuration", str(path)], capture_output=True, check=True
-    )
-    found = msgspec.json.decode(done.stdout, type=Sources)
-    assert found == loaded.sources == watch(str(path))
-    assert found.digest == loaded.compiled.digest
-    assert found.files == [str(part), str(path)]
-    part.write_text("workers: 2\n")
-    assert watch(str(path)).digest != found.digest
-
-
-def test_the_supervisor_notices_edits_new_files_and_files_that_are_gone(tmp_path):
-    path = write(tmp_path, "include: ['parts/*.yaml']\n")
-    part = write(tmp_path, "workers: 1\n", "parts/a.yaml")
-    sources = load_config(path, {}).sources
-    disk = ConfigOnDisk(str(path), sources)
-    assert disk.digest() == sources.digest
-    seen = {sources.digest}
-    for change in (
-        lambda: part.write_text("workers: 2\n"),
-        lambda: write(tmp_path, "models: {a: openai/x}\n", "parts/b.yaml"),
-        part.unlink,
-        lambda: path.write_text("workers: 4\n"),
-        path.unlink,
-    ):
-        change()
-        found = until(disk.digest, lambda digest: digest not in seen)
-        seen.add(found)
-    assert found == ""
-
-
-def test_a_store_is_asked_only_where_there_is_one(tmp_path):
-    assert store_names(Layout(tmp_path)) is None
-
-
-def test_files_are_bounded(tmp_path):
-    path = tmp_path / "big"
-    path.write_bytes(b"x" * 2_000_000)
-    with pytest.raises(ValueError, match="over 1 MiB"):
-        configuration.read_bytes(str(path), 1 << 20)
 
 
 def test_the_company_example_is_good_and_every_key_and_model_in_it_is_used():

@@ -1,0 +1,1 @@
+"""Configuration files on the disk: read, checked, watched."""

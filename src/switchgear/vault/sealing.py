@@ -1,0 +1,42 @@
+"""Sealing credentials for the vault: what `serve`, `credential add` and `config apply` do with secrets. Level 3."""
+
+from collections.abc import Iterable
+
+from switchgear.config.compile import ProviderSpec
+from switchgear.core.secret import Secret
+from switchgear.providers.endpoint import KEYLESS
+from switchgear.vault import seal
+from switchgear.vault.kek import PublicKey
+from switchgear.vault.seal import SealContext
+from switchgear.vault.verbs import Ceilings, Put
+
+
+def seal_one(spec: ProviderSpec, name: str, secret: Secret, public: PublicKey, now_ms: int) -> Put:
+    """Seal one credential to its provider's endpoint."""
+    context = SealContext(provider=spec.name, credential=name, version=now_ms, endpoint=spec.place(name))
+    ceilings = spec.ceilings.get(name)
+    bounds = (
+        Ceilings()
+        if ceilings is None
+        else Ceilings(
+            requests_per_s=ceilings.requests_per_s,
+            concurrency=ceilings.concurrency,
+            bytes_per_hour=ceilings.bytes_per_hour,
+        )
+    )
+    return Put(context, seal.seal(secret, context, public), bounds)
+
+
+def seal_all(
+    providers: Iterable[ProviderSpec], secrets: dict[tuple[str, str], Secret], public: PublicKey, now_ms: int
+) -> list[Put]:
+    """Seal the secrets that are given by (provider, credential), and an empty one where a provider takes none."""
+    puts = []
+    for spec in providers:
+        for name in spec.credentials:
+            secret = secrets.get((spec.name, name))
+            if secret is None and spec.place(name).auth in KEYLESS:
+                secret = Secret(b"")
+            if secret is not None:
+                puts.append(seal_one(spec, name, secret, public, now_ms))
+    return puts
