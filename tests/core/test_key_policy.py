@@ -1,6 +1,10 @@
 """A key's policy: what is written becomes what decides and back, what is wrong is named, nothing is overlooked."""
 
 import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -102,3 +106,49 @@ def test_right_values_and_none_at_all_pass():
 def test_every_field_is_described():
     for name in key_policy.WRITTEN:
         assert key_policy.description_of(name).endswith(".")
+
+
+SOURCES = Path(key_policy.__file__).parents[1]
+NEW_FIELD = """
+import pathlib, sys, yaml, msgspec
+from switchgear.cli import key_fields
+from switchgear.config import document
+from switchgear.config.compile import Compiled, Compiler
+from switchgear.config.reader import Reader
+from switchgear.control import answers, file_keys, key_routes, publication
+from switchgear.core import key_policy
+from switchgear.replica import entries
+from switchgear.store import objects
+from switchgear.store.backends.sqlite import SqliteBackend
+from switchgear.store.database import Store
+
+assert "probes" in key_policy.FIELDS
+reader = Reader(lambda kind, name: None)
+text = "keys: {a: {sha256: '%s', probes: 5}}" % ("ab" * 32)
+compiler = Compiler(reader.read(reader.compose(text, "x")), reader, lambda path: None)
+compiled = compiler.compile()
+assert not reader.problems + compiler.problems and compiled.keys[0].probes == 5, "the file says it"
+assert document.of(compiled)["keys"]["a"]["probes"] == 5, "an export says it"
+store = Store(SqliteBackend(pathlib.Path(sys.argv[1]) / "store.sqlite"), True, lambda count: bytes(count))
+store.write(lambda c: file_keys.sync(c, compiled, {1: b"p" * 32}, 1)).result()
+(row,) = store.read(objects.keys).result()
+store.close()
+assert row.probes == 5, "the store keeps it"
+assert entries.decode_key(entries.encode(publication._entry(row))).probes == 5, "edges have it"
+assert key_routes._key(row)["probes"] == 5 == msgspec.convert(key_routes._key(row), answers.Key).probes, "answers tell it"
+assert msgspec.convert({"name": "b", "probes": 7}, key_routes.KeyCreate).probes == 7, "POST takes it"
+assert key_policy.changes_of(msgspec.convert({"probes": None}, key_routes.KeyChange)) == {"probes": None}, "PATCH takes it"
+assert set(key_policy.WRITTEN) - set(key_fields.KEY_FIELDS) == {"probes"}, "an option is all that lacks"
+"""
+
+
+def test_a_new_field_is_one_line_and_an_option(tmp_path):
+    shutil.copytree(SOURCES, tmp_path / "switchgear", ignore=shutil.ignore_patterns("__pycache__", "data"))
+    path = tmp_path / "switchgear" / "core" / "key_policy.py"
+    line = '    project: Annotated[str | None, _about("Project'
+    source = path.read_text()
+    assert line in source
+    path.write_text(source.replace(line, f'    probes: Annotated[int | None, _about("Probes.")] = None\n{line}'))
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{NEW_FIELD}", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
