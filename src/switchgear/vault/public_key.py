@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from switchgear.core.errors import UserError
+from switchgear.core.errors import UNREADABLE, UserError
 from switchgear.vault.kek import PublicKey
 
 
@@ -24,7 +24,7 @@ def read(path: Path) -> PublicKey:
     """Return the key in `public.json`. Raises UserError before the vault ever ran."""
     try:
         file = msgspec.json.decode(path.read_bytes(), type=PublicKeyFile)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *UNREADABLE):
         raise UserError(
             f"there is no vault in {path.parent.parent}", "start the gateway first: switchgear serve"
         ) from None
