@@ -9,9 +9,6 @@ from typing import Annotated, Any
 
 import msgspec
 
-from switchgear.control.absorber import Absorber
-from switchgear.control.checkup import Checkup
-from switchgear.control.courier import Courier
 from switchgear.control.services import Services
 from switchgear.core.errors import UserError
 from switchgear.core.iso_time import parse_time

@@ -21,7 +21,7 @@ from switchgear.core.steps import Steps
 from switchgear.dialects import passage, usage_cost
 from switchgear.dialects.reading import Reading
 from switchgear.dialects.shape import LARGE_BYTES
-from switchgear.edge import closing, heads, setback, settle, standing, telling, translate
+from switchgear.edge import closing, endings, heads, setback, settle, standing, telling, translate
 from switchgear.edge.answering import ANSWER_BYTES_MAX, FREE_OPERATIONS, PlainAnswer, StreamAnswer
 from switchgear.edge.attempt import Attempt, is_event_stream
 from switchgear.edge.context import RequestContext
