@@ -27,6 +27,7 @@ ELSEWHERE = {
     "Bounded.on_response_complete": "tests/control/test_connections.py",
     "History._remember_soon": "one version of the history",
     "Bounded._look": "tests/control/test_connections.py",
+    "_Running._run": "tests/control/test_jobs.py",
 }
 FOUND = doors.guarded_functions("control", "ledger")
 

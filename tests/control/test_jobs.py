@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from tests import doors
 
 from switchgear.control import jobs as module
 from switchgear.control.jobs import SHOWN_S, Job, Jobs, Next
@@ -55,6 +56,25 @@ def test_a_job_that_is_done_takes_no_further_turn(clock):
 
     assert run([Job("begin", 0, once), Job("ledger", 0, steady)], clock, [], lambda: len(other) > 20) == []
     assert turns == [1]
+
+
+def test_a_fault_outside_of_a_turn_begins_the_job_again(clock):
+    told, turns, thrown = [], [], []
+
+    async def steady():
+        turns.append(1)
+
+    def odd(*_):
+        if not thrown:
+            thrown.append(1)
+            raise LookupError
+
+    rig = doors.Rig(("switchgear.control.jobs", "_Running._run"), before=odd)
+    try:
+        problems = run([Job("ledger", 0, steady)], clock, told, lambda: len(turns) > 2)
+    finally:
+        rig.undo()
+    assert thrown and len(problems) == 1 and "'ledger' failed 1 times: LookupError" in problems[0]
 
 
 @pytest.mark.parametrize(("first_s", "period_s", "says"), [(0, 60, Next.SOON), (0, 0, None)])

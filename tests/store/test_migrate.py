@@ -7,10 +7,13 @@ import pytest
 from sqlalchemy import create_engine, inspect, select, text
 
 from switchgear.core.errors import UserError
-from switchgear.store import database, migrate, objects, tables
+from switchgear.store import database, ledger_rows, migrate, objects, tables
 from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.database import Store
+from switchgear.store.migrations.versions import m0006_credential_id
 from switchgear.store.objects import KeySecretRow
+
+BEFORE_CREDENTIAL_IDS = m0006_credential_id.down_revision
 
 OLD = Path(__file__).parent / "old"
 """Databases that older programs wrote, by schema, as SQLite's own dump tells them."""

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DatabaseError
 from switchgear.control.handle import Control
 from switchgear.control.publication import Publication
 from switchgear.control.stops import Stops
-from switchgear.core import key_policy
+from switchgear.core import key_policy, pattern
 from switchgear.core.errors import UserError
 from switchgear.core.ids import deployment_id, parts_of_deployment
 from switchgear.replica.entries import Snapshot

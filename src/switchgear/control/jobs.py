@@ -49,18 +49,27 @@ class _Running:
         self._failed_s: float | None = None
         self._why = ""
         self._times = 0
-
-    async def run(self) -> None:
-        """Take turns until the job is done."""
-        await asyncio.sleep(self._job.first_s)
-        while not self._is_done:
-            pause_s = await self._turn()
-            await asyncio.sleep(PAUSE_S + self._job.first_s if pause_s is None else pause_s)
+        self.task: asyncio.Task[None] | None = None
 
     def _fault(self, exc: Exception) -> None:
         self._failed_s, self._why = self._clock.monotonic_s(), f"{type(exc).__name__} in {place_of(exc)}"
         self._times += 1
         self._report(f"the job {self._job.name!r} failed: {self._why}; it begins again in {PAUSE_S:g} s")
+
+    def _again(self, exc: Exception) -> None:
+        self._fault(exc)
+        self.start()
+
+    @guarded(_again)
+    async def _run(self) -> None:
+        await asyncio.sleep(self._job.first_s)
+        while not self._is_done:
+            pause_s = await self._turn()
+            await asyncio.sleep(PAUSE_S + self._job.first_s if pause_s is None else pause_s)
+
+    def start(self) -> None:
+        """Begin to take turns, until the job is done."""
+        self.task = asyncio.create_task(self._run())
 
     @guarded(_fault)
     async def _turn(self) -> float | None:
@@ -84,20 +93,20 @@ class Jobs:
         self._report = report
         self._clock = clock
         self._running: list[_Running] = []
-        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, jobs: Iterable[Job]) -> None:
         """Begin the rows of a table."""
         for job in jobs:
             running = _Running(job, self._report, self._clock)
             self._running.append(running)
-            self._tasks.append(asyncio.create_task(running.run()))
+            running.start()
 
     async def stop(self) -> None:
         """Cancel all and wait for them."""
-        for task in self._tasks:
+        tasks = [running.task for running in self._running if running.task is not None]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
     def problems(self) -> list[str]:

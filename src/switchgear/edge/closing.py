@@ -35,7 +35,7 @@ def close(
     if billed and (reading.others is not None or reading.cost is not None or context.meterer is None):
         bill = _bill(services, context, target, reading)
     if response_id is not None and kept_things.is_stored_answer(context.endpoint.dialect.name, response_id):
-        services.stored.remember(context, target.deployment, response_id)
+        services.stored.remember(context, target.credential_id, response_id)
     return settle.settle(
         context,
         services.spool,

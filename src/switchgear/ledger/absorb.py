@@ -169,7 +169,7 @@ class Batch:
             sums.unpriced_requests += 1
         self._add_attempt(sums, attempts, failed, usage, cost_nanousd, list_nanousd)
         for one in before:
-            name = (hour, *dimensions[:6], one.upstream_model, one.provider, one.deployment)
+            name = (hour, *dimensions[:6], one.upstream_model, one.provider, one.credential_id)
             sums = self.sums.setdefault(name, Sums())
             self._add_attempt(sums, 1, one.failed, one.usage, one.cost_nanousd, one.list_nanousd)
             if one.provider != provider and (one.provider, request_id) not in self.tried[-len(before) :]:
@@ -211,7 +211,7 @@ class Batch:
             Try(
                 upstream_model=one.upstream_model,
                 provider=one.provider,
-                deployment=one.deployment,
+                credential_id=credential_id(one.provider, one.credential),
                 usage=one.tokens,
                 cost_nanousd=one.cost_nanousd,
                 list_nanousd=one.list_cost_nanousd,
@@ -684,7 +684,7 @@ class SpoolAbsorber:
                 Try(
                     upstream_model=place.upstream_model,
                     provider=place.provider,
-                    deployment=place.deployment,
+                    credential_id=place.credential_id,
                     usage=usage,
                     cost_nanousd=amount,
                     list_nanousd=listed,

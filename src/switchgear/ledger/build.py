@@ -310,7 +310,7 @@ def _attempt(
     return Attempt(
         id=attempt_id(opened.reserve.id, number),
         provider=place.provider,
-        deployment=place.deployment,
+        deployment=deployment_id(place.provider, place.upstream_model, place.credential),
         credential=place.credential,
         upstream_model=place.upstream_model,
         status=outcome.status if outcome is not None else None,
