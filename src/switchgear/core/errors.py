@@ -11,7 +11,8 @@ SwitchgearError
 │   └── RecordError      in a spool
 ├── SealError            a sealed blob does not open: wrong KEK, wrong place, or damaged
 ├── RefusedError         the vault will not do what a frame or a verb asks
-└── SpoolFullError       the ledger cannot record; new work is refused
+├── SpoolFullError       the ledger cannot record; new work is refused
+└── IllegalMoveError     a state machine was asked for a move that its table does not have
 
 Denials on the request path are values (`core.problems.Problem`), not exceptions.
 """
