@@ -94,10 +94,10 @@ def test_L1_parts_of_different_versions_refuse_each_other_and_lose_nothing(own, 
     gateway = own({"protocol": [role, 99, until]}, start=False)
     gateway.start(wait=False)
     deadline = time.monotonic() + PATIENCE_S
-    while "protocol version" not in gateway.log.read_text() and time.monotonic() < deadline:
+    while "speaks protocol" not in gateway.log.read_text() and time.monotonic() < deadline:
         time.sleep(0.1)
     log = gateway.log.read_text()
-    assert "protocol version" in log, log[-2000:]
+    assert "speaks protocol 99, not 1" in log or "speaks protocol 1, not 99" in log, log[-2000:]
     assert "Traceback" not in log
     assert gateway.status().get("state") != "ready"
     gateway.stop(keep=True)
