@@ -94,7 +94,7 @@ def sbom(packages, new, seconds):
                 "externalReferences": [
                     {
                         "type": "distribution",
-                        "url": f"https://pypi.org/project/{name}/{number}/",
+                        "url": purl,
                         "comment": "SHA-256 of every file that may be installed",
                         "hashes": [{"alg": "SHA-256", "content": digest} for digest in digests],
                     }
