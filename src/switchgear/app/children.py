@@ -63,12 +63,13 @@ def problems_of(children: list[Child], is_welcomed: bool, now_s: float) -> list[
 
 def pids_of(children: list[Child]) -> dict[str, object]:
     """Return the ids of the processes that run, by role; of vaults and edges a list."""
-    pids: dict[str, object] = {"supervisor": os.getpid(), "vault": [], "control": None, "edge": []}
+    several: dict[str, list[int]] = {"vault": [], "edge": []}
+    pids: dict[str, object] = {"supervisor": os.getpid(), "control": None, **several}
     for child in children:
         if child.process is None:
             continue
-        if child.role in {"vault", "edge"}:
-            pids[child.role] = [*pids[child.role], child.process.pid]  # type: ignore[misc]
+        if child.role in several:
+            several[child.role].append(child.process.pid)
         else:
             pids[child.role] = child.process.pid
     return pids
