@@ -304,12 +304,12 @@ class Traffic:
 
 
 async def throw(hole, traffic, streams, role, door, when):
-    """Throw at one door; returns None when it was not reached, else how many requests were disturbed."""
+    """Throw at one door; returns None when it was not reached, else which requests were disturbed."""
     hole.arm(role, door, when)
-    disturbed = 0
+    disturbed = []
     for _ in range(2):
         for kind in traffic.kinds(door):
-            disturbed += await kind()
+            disturbed += [kind.__name__] * await kind()
             if not hole.is_armed:
                 break
         if not hole.is_armed:
@@ -318,11 +318,11 @@ async def throw(hole, traffic, streams, role, door, when):
         await asyncio.sleep(1.2)  # timers
     if hole.is_armed:
         hole.disarm()
-        assert disturbed == 0, f"{door} was not reached, and yet"
+        assert not disturbed, f"{door} was not reached, and yet"
         return None
     for at, stream in enumerate(streams):
         if not await stream.goes_on():
-            disturbed += 1
+            disturbed.append(f"a stream with {stream.end}")
             streams[at] = Stream(traffic._port, traffic._key)
     until = time.monotonic() + PATIENCE_S
     while await traffic.plain():  # the link is on its way back, or the spool is tried again in a moment
@@ -351,8 +351,8 @@ async def throw_everywhere(gateway, hole, key, role, when):
             missed.append(name)
             continue
         reached.append(name)
-        if disturbed > 1 and not OF_THE_LINK.search(name):
-            wrong.append(f"{name}: {disturbed} requests were disturbed")
+        if len(disturbed) > 1 and not OF_THE_LINK.search(name):
+            wrong.append(f"{name}: {disturbed} were disturbed")
     for stream in streams:
         stream.stop()
     return traffic, reached, wrong, missed

@@ -143,7 +143,7 @@ class RequestParser:
         """The head that is being judged."""
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
-        self._repeated: set[bytes] = set()
+        self._repeated: dict[bytes, list[bytes]] = {}
 
     @property
     def pending_bytes(self) -> int:
@@ -269,7 +269,7 @@ class RequestParser:
     def _reset(self) -> None:
         self._url = b""
         self._headers = {}
-        self._repeated = set()
+        self._repeated = {}
         self._raw = self._body = 0
         self._complete = self._crossed = self._direct = self._blank = False
         self._head = None
@@ -360,13 +360,15 @@ class RequestParser:
             raise RejectedError(problems.BAD_HTTP, "a header value has control characters")
         name = name.lower()
         if name in self._headers:
-            self._repeated.add(name)
-            value = self._headers[name] + b", " + value
-        self._headers[name] = value
+            self._repeated.setdefault(name, [self._headers[name]]).append(value)
+        else:
+            self._headers[name] = value
 
     def on_headers_complete(self) -> None:
         """llhttp: the head ends; judge the fields."""
         headers = self._headers
+        for name, values in self._repeated.items():
+            headers[name] = b", ".join(values)
         http10 = self._parser.get_http_version() == "1.0"
         host = headers.get(b"host")
         if (
@@ -648,10 +650,10 @@ class ResponseParser:
 
 def _joined(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """Join what came more than once with commas."""
-    fields: dict[bytes, bytes] = {}
+    fields: dict[bytes, list[bytes]] = {}
     for name, value in headers:
-        fields[name] = fields[name] + b", " + value if name in fields else value
-    return fields
+        fields.setdefault(name, []).append(value)
+    return {name: b", ".join(values) for name, values in fields.items()}
 
 
 REASONS: dict[int, bytes] = {
