@@ -373,7 +373,7 @@ def test_an_exception_at_any_door_ends_one_thing(role, when, tmp_path):
         pids = gateway.pids("edge")
         traffic, reached, wrong, missed = asyncio.run(throw_everywhere(gateway, hole, gateway.key("k"), role, when))
         assert gateway.pids("edge") == pids, "an edge died"
-        assert not wrong
+        assert not wrong, f"{wrong}\n{gateway.log.read_text()[-4000:]}"
         assert set(missed) <= set(NOT_REACHED), sorted(set(missed) - set(NOT_REACHED))
         said = gateway.log.read_text()
         assert "CANARY" not in said, "the words of an exception are not told"
