@@ -31,6 +31,7 @@ providers:
   azure-us: {kind: azure, resource: acme-us, credentials: [{name: p, sealed: true}]}
   aws: {kind: bedrock, region: eu-central-1, credentials: [{name: r, auth: instance_role}, {name: k, sealed: true}]}
   vertex: {project: acme, location: europe-west4, credentials: [{name: sa, sealed: true}]}
+  anywhere: {kind: vertex, project: acme, location: global, credentials: [{name: sa, sealed: true}]}
   claude: {kind: vertex-anthropic, project: acme, location: eu, auth: workload_identity, auth_parameters: {audience: a, token: t}}
   local: {dialect: responses, base_url: "http://10.0.0.1:8000/v1", allow_private: true, auth: none, own: true, pricing: openai}
   odd: {dialect: openai, base_url: "https://a.example/x", auth: "header:x-token", max_tokens: max_completion_tokens,

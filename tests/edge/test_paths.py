@@ -45,6 +45,13 @@ def test_a_models_id_may_hold_slashes(target, model):
     assert paths.find(target).rest == model
 
 
+@pytest.mark.parametrize("before", [b"", b"/v1", b"/v1/projects/p/locations/l/publishers/anthropic"])
+def test_vertexs_count_of_tokens_has_its_model_in_the_body(before):
+    """Vertex AI, "Count tokens for Claude models": `count-tokens` stands where a model's name would (read 2026-11-27)."""
+    found = paths.find(before + b"/models/count-tokens:rawPredict")
+    assert (found.endpoint.operation, found.endpoint.dialect.name, found.rest) == ("count_tokens", "anthropic", "")
+
+
 @pytest.mark.parametrize(
     ("target", "dialect", "model", "stream"),
     [

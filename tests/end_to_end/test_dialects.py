@@ -154,10 +154,15 @@ def test_model_lists_speak_the_clients_shape(ask, key):
     assert json.loads(ask("GET", "/v1/models/fast", headers=google, auth=False)[2])["name"] == "models/fast"
 
 
+VERTEX_COUNT = "/v1/projects/p/locations/eu/publishers/anthropic/models/count-tokens:rawPredict"
+"""As Claude Code asks with ANTHROPIC_VERTEX_BASE_URL (code.claude.com/docs, "LLM gateway"; read 2026-11-27)."""
+
+
 @pytest.mark.parametrize(
     ("path", "body", "field"),
     [
         ("/v1/messages/count_tokens", {"messages": HELLO}, "input_tokens"),
+        (VERTEX_COUNT, {"messages": HELLO, "anthropic_version": "vertex-2023-10-16"}, "input_tokens"),
         ("/v1beta/models/{model}:countTokens", CONTENTS, "totalTokens"),
         ("/model/{model}/count-tokens", {"input": {"converse": {"messages": []}}}, "inputTokens"),
         ("/v1/responses/input_tokens", {"input": "hello there"}, "input_tokens"),
@@ -166,6 +171,7 @@ def test_model_lists_speak_the_clients_shape(ask, key):
 def test_tokens_are_counted_for_nothing_or_estimated(ask, gateway, path, body, field):
     native = {
         "/v1/messages/count_tokens": "claude",
+        VERTEX_COUNT: "claude",
         "/v1beta/models/{model}:countTokens": "google",
         "/model/{model}/count-tokens": "aws",
     }

@@ -1,6 +1,9 @@
 """Every row of the catalogue is usable."""
 
+import google.auth.credentials
 import pytest
+from anthropic import AnthropicVertex
+from google import genai
 
 from switchgear.app.layout import PriceFiles
 from switchgear.config import schema
@@ -35,6 +38,20 @@ def test_azure_has_two_shapes_and_vertex_a_global_one():
         build_provider("vertex", schema.Provider(project="p", location="global")).endpoint.host
         == "aiplatform.googleapis.com"
     )
+
+
+@pytest.mark.parametrize("location", ["global", "us", "eu", "us-east5", "europe-west4"])
+def test_each_location_of_vertex_is_asked_where_the_official_clients_ask(location):
+    claude = AnthropicVertex(region=location, project_id="p", access_token="t")
+    spec = build_provider("vertex-anthropic", schema.Provider(project="p", location=location))
+    assert (
+        spec.endpoint.url == f"{str(claude.base_url).rstrip('/')}/projects/p/locations/{location}/publishers/anthropic"
+    )
+    someone = google.auth.credentials.AnonymousCredentials()
+    gemini = genai.Client(vertexai=True, project="p", location=location, credentials=someone)
+    spec = build_provider("vertex", schema.Provider(project="p", location=location))
+    host = gemini._api_client._http_options.base_url
+    assert spec.endpoint.url == f"{host}v1/projects/p/locations/{location}/publishers/google"
 
 
 @pytest.mark.parametrize("dialect", GENERIC)

@@ -48,6 +48,31 @@ def test_plain_http_needs_allow_private():
     assert endpoint.parse("https://[2606:4700::1]/v1").url == "https://[2606:4700::1]/v1"
 
 
+def test_names_of_services_in_a_compose_file_are_hosts():
+    """compose-spec, "services": a name is `[a-zA-Z0-9._-]+` (read 2026-11-27); Docker's resolver knows each by it."""
+    assert endpoint.parse("http://my_vllm:8000/v1", allow_private=True).host_header == b"my_vllm:8000"
+    for bad in ("http://_vllm", "http://vllm_", "http://a._b"):
+        with pytest.raises(ValueError, match="no valid host"):
+            endpoint.parse(bad, allow_private=True)
+
+
+AZURE = "https://acme.openai.azure.com/openai/deployments/prod/chat/completions"
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        (AZURE + "?api-version=2024-10-21", "kind: azure, resource: acme, api_version: 2024-10-21, and prod as"),
+        ("https://ai.example.com/v1?key=abc", "auth: query"),
+        ("https://me:pass@ai.example.com/v1", "credentials"),
+    ],
+)
+def test_a_base_url_with_more_than_an_address_is_refused_with_what_to_write(url, hint):
+    with pytest.raises(ValueError, match="must not hold user info, a query or a fragment") as failure:
+        endpoint.parse(url)
+    assert hint in str(failure.value)
+
+
 @given(st.text(max_size=60))
 def test_garbage_is_refused_or_canonical(text):
     try:

@@ -600,7 +600,8 @@ def build_provider(
     for key, message in check_provider(name, spec, read_file):
         raise ValueError(f"{key}: {message}" if key else message)
     row = _row(name, spec)
-    base_url = spec.base_url or row.base_url.format(**_variables(row, spec))
+    template = row.locations.get(spec.location or "", row.base_url)
+    base_url = spec.base_url or template.format(**_variables(row, spec))
     parameters = {key: value for key in ("region",) if (value := getattr(spec, key)) is not None}
     parameters |= {key: value for key, value in row.defaults.items() if key == "service"} | spec.auth_parameters
     auths = {spec.auth or row.auth, *(credential.auth for credential in spec.credentials if credential.auth)}
@@ -651,8 +652,6 @@ def _row(name: str, spec: schema.Provider) -> ProviderRow:
     kind = spec.kind or name
     if kind == "azure" and spec.api_version is not None:
         kind = "azure-deployments"
-    if kind == "vertex" and spec.location == "global":
-        kind = "vertex-global"
     row = PROVIDERS.get(kind)
     if spec.kind is not None and row is None:
         raise KeyedError("kind", f"there is no provider kind {shown(spec.kind)}{near(spec.kind, PROVIDERS)}")

@@ -126,13 +126,21 @@ def _rows(spec: ProviderSpec) -> Iterator[tuple[ProviderRow, bool]]:
     """Return the rows that may be behind a provider: its own name's first, then by URL, plain dialects, all others."""
     alike = [row for row in PROVIDERS.values() if row.dialects == spec.dialects]
     yield from ((row, False) for row in alike if row.name == spec.name)
-    yield from ((row, False) for row in alike if _variables(row.base_url, spec.endpoint.url) is not None)
+    yield from ((row, False) for row in alike if _variables(row, spec.endpoint.url) is not None)
     yield from ((row, True) for row in GENERIC.values() if row.dialects == spec.dialects)
     yield from ((row, False) for row in alike)
 
 
-def _variables(template: str, url: str) -> Document | None:
-    """Read the variables of a row's URL out of a URL; None when it is none of the row's."""
+def _variables(row: ProviderRow, url: str) -> Document | None:
+    """Read the variables of a row's URLs out of a URL; None when it is none of the row's."""
+    for location, template in row.locations.items():
+        found = _values(template, url)
+        if found is not None:
+            return found | {"location": location}
+    return _values(row.base_url, url)
+
+
+def _values(template: str, url: str) -> Document | None:
     seen: set[str] = set()
 
     def group(match: re.Match[str]) -> str:
@@ -155,7 +163,7 @@ def _candidates(spec: ProviderSpec, row: ProviderRow, is_generic: bool) -> Itera
         found["dialect"] = row.name
     elif row.name != spec.name:
         found["kind"] = row.name
-    variables = _variables(row.base_url, place.url) if row.base_url else None
+    variables = _variables(row, place.url) if row.base_url else None
     found |= {"base_url": place.url} if variables is None else variables
     if row.query and (version := place.query.removeprefix("api-version=")) != row.defaults.get("api_version"):
         found["api_version"] = version

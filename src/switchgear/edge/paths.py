@@ -142,7 +142,8 @@ def find(target: bytes) -> Match | None:
         return Match(_PASSTHROUGH, raw.group(1).decode("ascii")) if raw is not None else None
     found = _OF_MODELS.match(path)
     if found is not None:
-        return found
+        literal = _TABLE.get(path[path.rindex(b"/models/") :])
+        return found if literal is None else Match(literal)
     for root, (models, model) in _MODEL_LISTS.items():
         if path.startswith(root):
             path = path.partition(b"/models")[1] + path.partition(b"/models")[2]

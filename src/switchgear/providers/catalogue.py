@@ -24,6 +24,8 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
     allow_private: bool = False
     query: str = ""
     """A query string that every request carries."""
+    locations: dict[str, str] = {}
+    """Base URLs of the values of `location` that have a host of their own."""
     defaults: dict[str, str] = {}
     """Values of variables that need not be given."""
     quirks: Quirks = Quirks()
@@ -71,6 +73,14 @@ _VERTEX_CLAUDE = Quirks(
     betas=_VERTEX_BETAS,
     body={"anthropic_version": "vertex-2023-10-16", "model": None},
 )
+# The host of each location: the official SDKs (anthropic `lib/vertex/_client.py`, google-genai `_api_client.py`; read 2026-11-27).
+# `us` and `eu` are multi-regions; their names look like those of regions, and `us-aiplatform.googleapis.com` is nobody's.
+_VERTEX_HOSTS = {
+    "": "{location}-aiplatform.googleapis.com",
+    "global": "aiplatform.googleapis.com",
+    "us": "aiplatform.us.rep.googleapis.com",
+    "eu": "aiplatform.eu.rep.googleapis.com",
+}
 _AZURE_PATHS = {
     operation: "/deployments/{model}" + path
     for operation, path in (
@@ -86,6 +96,14 @@ _BOTH = ("openai", "responses")
 
 def _row(name: str, base_url: str, pricing_id: str | None = None, **more: object) -> ProviderRow:
     return msgspec.convert({"name": name, "base_url": base_url, "pricing_id": pricing_id} | more, ProviderRow)
+
+
+def _vertex(name: str, publisher: str, **more: object) -> ProviderRow:
+    urls = {
+        location: f"https://{host}/v1/projects/{{project}}/locations/{location or '{location}'}/publishers/{publisher}"
+        for location, host in _VERTEX_HOSTS.items()
+    }
+    return _row(name, urls.pop(""), "google", locations=urls, auth="google", **more)
 
 
 def _rows() -> tuple[ProviderRow, ...]:
@@ -152,13 +170,7 @@ def _rows() -> tuple[ProviderRow, ...]:
             "aws",
             dialects=_BOTH,
         ),
-        _row(
-            "vertex",
-            "https://{location}-aiplatform.googleapis.com/v1/projects/{project}/locations/{location}/publishers/google",
-            "google",
-            dialects=("gemini",),
-            auth="google",
-        ),
+        _vertex("vertex", "google", dialects=("gemini",)),
         _row(
             "vertex-global",
             "https://aiplatform.googleapis.com/v1/projects/{project}/locations/global/publishers/google",
@@ -166,14 +178,7 @@ def _rows() -> tuple[ProviderRow, ...]:
             dialects=("gemini",),
             auth="google",
         ),
-        _row(
-            "vertex-anthropic",
-            "https://{location}-aiplatform.googleapis.com/v1/projects/{project}/locations/{location}/publishers/anthropic",
-            "google",
-            dialects=("anthropic",),
-            auth="google",
-            quirks=_VERTEX_CLAUDE,
-        ),
+        _vertex("vertex-anthropic", "anthropic", dialects=("anthropic",), quirks=_VERTEX_CLAUDE),
         _row("databricks", "https://{account}.cloud.databricks.com/serving-endpoints", "databricks", quirks=_NO_EFFORT),
         _row("snowflake", "https://{account}.snowflakecomputing.com/api/v2/cortex/v1", quirks=_OPENAI),
         _row(

@@ -2,10 +2,11 @@
 
 import re
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import msgspec
 
+AZURE_HOST = ".openai.azure.com"
 AUTH_HEADERS = {
     "x-api-key": b"x-api-key: ",
     "api-key": b"api-key: ",
@@ -30,7 +31,9 @@ KEYLESS = frozenset({"none", "instance_role", "managed_identity"}) | FEDERATED
 _AUTH_HEADER = re.compile(r"header:[a-z][a-z0-9-]{1,63}")
 _QUERY = re.compile(r"([a-z-]+=[A-Za-z0-9._-]+)?")
 
-_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?)*")
+"""Registered names (RFC 3986 §3.2.2) of letters, digits, hyphens and underscores: names of services in a Compose file have
+underscores, and its resolver answers them (compose-spec, "services": `^[a-zA-Z0-9._-]+$`; read 2026-11-27)."""
 _IPV4 = re.compile(r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}")
 _IPV6 = re.compile(r"[0-9a-f:]{2,39}")
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
@@ -73,6 +76,20 @@ def is_auth(scheme: str) -> bool:
     return scheme in AUTH_SCHEMES or _AUTH_HEADER.fullmatch(scheme) is not None
 
 
+def _hint(parts: SplitResult) -> str:
+    """Return what to write instead of a base URL with more than an address in it."""
+    host = parts.hostname or ""
+    if host.endswith(AZURE_HOST):
+        version = next((value for key, value in parse_qsl(parts.query) if key == "api-version"), "")
+        said = f", api_version: {version}" if re.fullmatch(r"[A-Za-z0-9.-]{1,32}", version) else ""
+        name = re.match(r"/openai/deployments/([^/]+)", parts.path)
+        model = f", and {name.group(1)} as the deployment's model" if name is not None else ""
+        return f": write kind: azure, resource: {host.removesuffix(AZURE_HOST)}{said}{model}"
+    if "@" in parts.netloc:
+        return ": a secret is given with `credentials`"
+    return ": leave it out; a key in the query is `auth: query` with a credential" if parts.query else ""
+
+
 def parse(
     base_url: str,
     *,
@@ -96,7 +113,7 @@ def parse(
     if parts.scheme not in {"https", "http"}:
         raise ValueError(f"{base_url!r} must begin with https:// (or http:// with allow_private)")
     if "@" in parts.netloc or parts.query or parts.fragment or "?" in base_url or "#" in base_url:
-        raise ValueError(f"{base_url!r} must not hold user info, a query or a fragment")
+        raise ValueError(f"{base_url!r} must not hold user info, a query or a fragment{_hint(parts)}")
     try:
         port = parts.port
     except ValueError:

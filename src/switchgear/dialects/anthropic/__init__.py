@@ -112,6 +112,8 @@ ROW = Dialect(
     client_paths=(
         ClientPath(path="/messages", operation="chat", name="messages"),
         ClientPath(path="/messages/count_tokens", operation="count_tokens", name="count_tokens"),
+        # Vertex AI, "Count tokens for Claude models" (read 2026-11-27): the model stands in the body.
+        ClientPath(path="/models/count-tokens:rawPredict", operation="count_tokens", name="count_tokens"),
         ClientPath(path="/models/{model}:rawPredict", operation="chat", name="messages", stream=False),
         ClientPath(path="/models/{model}:streamRawPredict", operation="chat", name="messages", stream=True),
     ),
