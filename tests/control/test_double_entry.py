@@ -8,7 +8,7 @@ import pytest
 
 from switchgear.control.double_entry import EVENTS_MAX, FREE_MIN, SHOWN_S, DoubleEntry
 from switchgear.control.observers import Claims
-from switchgear.ledger.absorb import Batch
+from switchgear.ledger.batch import Batch
 from switchgear.ledger.reconcile import UNSETTLED_SOON_S
 from switchgear.spool.writer import SpoolWriter
 from switchgear.store import ledger_rows

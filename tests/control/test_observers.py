@@ -4,7 +4,7 @@ import threading
 
 from switchgear.control import observers
 from switchgear.control.observers import ChangedKeys, Claims, StoredPublisher
-from switchgear.ledger.absorb import Batch
+from switchgear.ledger.batch import Batch
 from switchgear.replica.entries import Stored
 from switchgear.store.tables import DIMENSIONS
 

@@ -6,7 +6,7 @@ import pytest
 
 from switchgear.control import refusals
 from switchgear.control.refusals import Refusal, Refusals
-from switchgear.ledger.absorb import Batch
+from switchgear.ledger.batch import Batch
 from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.database import Store
 from switchgear.testing.clock import FakeClock

@@ -12,7 +12,7 @@ from switchgear.control.traffic import (
     Histogram,
     Traffic,
 )
-from switchgear.ledger.absorb import Batch
+from switchgear.ledger.batch import Batch
 from switchgear.store.sums import SUMS, Sums
 from switchgear.store.tables import DIMENSIONS
 from switchgear.wire.records import Counters

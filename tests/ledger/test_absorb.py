@@ -7,7 +7,8 @@ import pytest
 
 from switchgear.core.usage import TokenUsage
 from switchgear.ledger import build, verify
-from switchgear.ledger.absorb import Batch, Blocked, SpoolAbsorber
+from switchgear.ledger.absorb import Blocked, SpoolAbsorber
+from switchgear.ledger.batch import Batch
 from switchgear.pricing.price import Price, Rate
 from switchgear.spool.writer import SpoolWriter
 from switchgear.store import ledger_rows
@@ -231,7 +232,7 @@ def test_L5_units_are_charged_and_not_believed(store, spool, tmp_path, units, sa
     settle(spool, 1, tokens=None, cost=said, units=units)
     spool.commit()
     follower = absorber(store, tmp_path)
-    follower.find_price = lambda *_: PICTURES
+    follower.charges.find_price = lambda *_: PICTURES
     batch = Batch()
     follower.absorb(batch)
     assert batch.rows[0][ledger_rows.REQUEST_COLUMNS.index("cost_nanousd")] == booked
@@ -288,7 +289,7 @@ def test_L5_an_absurd_cost_stops_nobody(store, spool, tmp_path):
     spool.commit()
     follower = absorber(store, tmp_path)
     dear = Price("echo", "override", {"input": Rate(1), "output": Rate(1)}, units={"images": 10**24})
-    follower.find_price = lambda *_: dear
+    follower.charges.find_price = lambda *_: dear
     batch = Batch()
     follower.absorb(batch)
     costs = [row[ledger_rows.REQUEST_COLUMNS.index("cost_nanousd")] for row in batch.rows]

@@ -20,7 +20,8 @@ from switchgear.core.errors import RecordError, RefusedError, SwitchgearError
 from switchgear.core.guard import guarded, place_of
 from switchgear.core.ids import Entropy
 from switchgear.core.text import clean
-from switchgear.ledger.absorb import Batch, Blocked, Finding, SpoolAbsorber
+from switchgear.ledger.absorb import Blocked, SpoolAbsorber
+from switchgear.ledger.batch import Batch, Finding
 from switchgear.net.link import VaultLink
 from switchgear.spool import files
 from switchgear.spool.reader import Position
@@ -312,7 +313,7 @@ class Absorber:
                     raise RecordError(f"has the id of {other.folder.name}")
             row = ledger_rows.spool_row(connection, spool_id)
             spool = self._spools[folder.name] = SpoolAbsorber(folder, row, find, self._folder / "vault")
-        spool.find_price = find
+        spool.charges.find_price = find
         before = spool.position
         single = folder.name in self._single
         blocked = spool.absorb(batch, self._bad.get(folder.name, ()), 1 if single else None)

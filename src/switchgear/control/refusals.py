@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from switchgear.core.clock import Clock
-from switchgear.ledger.absorb import Batch
+from switchgear.ledger.batch import Batch
 from switchgear.routing.retry import OUR_FAULT
 from switchgear.store import objects
 from switchgear.vault.verbs import Metadata

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from switchgear.core.clock import Clock
-from switchgear.ledger.absorb import Batch
+from switchgear.ledger.batch import Batch
 from switchgear.store.sums import Sums
 from switchgear.store.tables import DIMENSIONS
 from switchgear.wire.records import Counters

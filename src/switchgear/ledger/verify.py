@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from switchgear.ledger.absorb import Batch
+from switchgear.ledger.batch import Batch
 from switchgear.ledger.record import Record
 from switchgear.store.ledger_rows import SpoolRow
 from switchgear.store.sums import SUMS, Sums

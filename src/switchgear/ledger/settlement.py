@@ -1,0 +1,78 @@
+"""Books a settled request: its row, its sums, what follows for credentials and for what providers keep. Level 3. Pure."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from switchgear.dialects.kept_things import is_stored_answer
+from switchgear.ledger import build
+from switchgear.ledger.batch import Batch
+from switchgear.ledger.build import OpenRequest
+from switchgear.ledger.charges import COST_NANOUSD_MAX, Charges, Find
+from switchgear.ledger.claims import claims_of
+from switchgear.replica.entries import STORED_MS, Stored, scope_of
+from switchgear.wire import records
+
+
+def book(
+    batch: Batch, opened: OpenRequest, settle: records.Settle, payload: bytes, charges: Charges, find: Find
+) -> None:
+    """Add a settlement to a batch. `payload` is the settlement's encoding; `find` is told what is wrong with it."""
+    usage, place, who = settle.tokens, build.last_place(opened), opened.who
+    if usage is not None and not usage.is_sane():
+        find(f"absurd usage in {settle.id[:40]}")
+        usage = None
+    amount: int | None = None
+    listed: int | None = None
+    if usage is None and settle.cost_nanousd == 0 and settle.charged_nanousd is None:
+        amount = listed = 0
+    else:
+        amount, listed = charges.bill(opened, usage, settle, find)
+    if amount is not None and amount > COST_NANOUSD_MAX:
+        find(f"absurd cost of {settle.id[:40]}")
+        amount = listed = None
+    if amount != settle.cost_nanousd and settle.cost_nanousd is not None:
+        find(f"the cost of {settle.id[:40]} does not follow from its usage")
+    batch.timings.append((place.provider, opened.place.model, settle.status, settle.latency_ms, settle.ttft_ms))
+    batch.attempts.update(claims_of(opened, settle))
+    dimensions = (
+        who.key_id,
+        who.key_name,
+        who.team or "",
+        who.user or "",
+        who.project or "",
+        opened.place.model,
+        place.upstream_model,
+        place.provider,
+        place.credential_id,
+    )
+    last = settle.attempts[-1] if settle.attempts else None
+    batch.add(
+        settle.id,
+        dimensions,
+        build.encode_stored(build.Stored(msgspec.Raw(opened.raw), opened.attempts, msgspec.Raw(payload))),
+        status=settle.status,
+        outcome=build.outcome_of(settle.outcome),
+        cost_nanousd=amount,
+        list_nanousd=listed,
+        latency_ms=max(0, settle.latency_ms),
+        usage=usage,
+        attempts=0 if last is None else 1,
+        failed=last is not None and build.is_failure(last.status, last.error),
+        estimated=build.estimate_reason(settle) is not None,
+        before=charges.tries_before(opened, settle, find) if len(settle.attempts) > 1 else (),
+    )
+    for outcome in build.tries(settle):
+        if outcome.status is not None:
+            at_ms = opened.reserve.time_ms + outcome.end_ms
+            batch.heard[build.place_of(opened, outcome.number).credential_id] = (outcome.status, at_ms)
+    if settle.response_id is not None and is_stored_answer(opened.place.dialect, settle.response_id):
+        note_kept(batch, opened, [settle.response_id])
+
+
+def note_kept(batch: Batch, opened: OpenRequest, ids: Iterable[str]) -> None:
+    """Note whose the things are that a provider keeps since it answered a request."""
+    who, place = opened.who, build.last_place(opened)
+    until_ms = opened.reserve.time_ms + STORED_MS
+    entry = Stored(scope_of(who.key_id, who.team), place.credential_id, opened.place.model, until_ms)
+    batch.stored.update(dict.fromkeys(ids, entry))
