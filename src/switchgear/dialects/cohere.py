@@ -560,7 +560,7 @@ ROW = Dialect(
         StreamDecoder,
         StreamEncoder,
     ),
-    fit=Rules(user_turn=True, empty_result="(no output)"),
+    fit=Rules(user_turn=True, empty_result="(no output)", arguments_are_text=True),
     embedder=EMBEDDER,
     client_paths=(
         ClientPath(path="/v2/chat", operation="chat", name="chat"),

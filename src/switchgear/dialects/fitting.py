@@ -19,7 +19,9 @@ from switchgear.dialects import hub
 from switchgear.dialects.hub import Media, Message, Request, Text
 from switchgear.dialects.media import text_of_base64
 from switchgear.dialects.model_facts import Facts
+from switchgear.dialects.pairs import Ids, pair
 from switchgear.dialects.shape import InvalidBodyError, Node, encode
+from switchgear.providers.quirks import Quirks
 
 CONTINUED = "(continued)"
 """What stands for a turn of the user where the conversation has none and the provider wants one."""
@@ -53,6 +55,10 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """True where a text file must be sent as text."""
     makers: frozenset[str] | None = None
     """Whose signed thinking goes back; None where the encoder decides."""
+    call_ids: Ids = Ids(chars_max=256)
+    """What a call's id may be."""
+    arguments_are_text: bool = False
+    """True where a call's arguments travel as a text."""
     empty_result: str = ""
     """What a tool's result says that is empty, where it must say something."""
     tool_schemas: bool = True
@@ -83,6 +89,9 @@ IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 """What Claude reads, wherever it is served."""
 
 
+PLAIN = Quirks()
+
+
 class Fitted(msgspec.Struct):
     """What an answer must be told by."""
 
@@ -91,11 +100,20 @@ class Fitted(msgspec.Struct):
 
 
 @Stepwise
-def fit(request: Request, rules: Rules, facts: Facts) -> Steps[Fitted]:
+def fit(request: Request, rules: Rules, facts: Facts, quirks: Quirks = PLAIN) -> Steps[Fitted]:
     """Change a request, in place, into one that providers with these rules take. Raises InvalidBodyError."""
+    if quirks.call_id_chars:
+        rules = msgspec.structs.replace(
+            rules, call_ids=Ids(chars="a-zA-Z0-9", chars_max=quirks.call_id_chars, is_exact=True)
+        )
+    if quirks.instructions_first:
+        rules = msgspec.structs.replace(rules, instructions=False)
     yield from _fit_instructions(request, rules)
     yield from _fit_texts(request, rules)
     yield from _fit_media(request, rules)
+    request.messages = _merged(request.messages)
+    yield
+    request.messages = yield from pair.steps(request.messages, rules.call_ids, rules.arguments_are_text)
     _fit_turns(request, rules)
     yield
     if rules.past_tools and not request.tools:
@@ -130,6 +148,7 @@ def _fit_instructions(request: Request, rules: Rules) -> Steps[None]:
         for part in message.parts:
             if isinstance(part, Text) and part.is_instruction and not rules.instructions and part.text.strip():
                 part.text = f"<system-reminder>\n{part.text}\n</system-reminder>"
+                part.is_instruction = False
 
 
 def _fit_texts(request: Request, rules: Rules) -> Steps[None]:
@@ -162,15 +181,21 @@ def _is_foreign(part: object, makers: frozenset[str]) -> bool:
     )
 
 
-def _fit_turns(request: Request, rules: Rules) -> None:
+def _merged(messages: list[Message]) -> list[Message]:
+    """Return the turns without empty ones, those of one role in a row as one."""
     turns: list[Message] = []
-    for message in request.messages:
+    for message in messages:
         if not message.parts:
             continue
         if turns and turns[-1].role == message.role:
             turns[-1].parts.extend(message.parts)
         else:
             turns.append(message)
+    return turns
+
+
+def _fit_turns(request: Request, rules: Rules) -> None:
+    turns = request.messages
     has_user = any(turn.role == "user" for turn in turns)
     if turns and rules.user_first and turns[0].role != "user":
         turns.insert(0, Message("user", [Text(CONTINUED)]))

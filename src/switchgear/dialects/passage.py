@@ -230,10 +230,10 @@ class Passage:
             raise ProtocolError(f"the provider's answer is not of its dialect: {exc}") from exc
         self.dropped += answer.dropped
         answer.id = answer.id or self._answer_id  # clients join what bears one id
-        if self._names:
-            for part in answer.parts:
-                if isinstance(part, hub.ToolCall):
-                    part.name = self._names.get(part.name, part.name)
+        for number, part in enumerate(answer.parts):
+            if isinstance(part, hub.ToolCall):
+                part.id = part.id or made_id(answer.id, number)
+                part.name = self._names.get(part.name, part.name)
         if len(answer.parts) > 1:  # a client would send an empty block back, and be refused
             answer.parts = [part for part in answer.parts if not isinstance(part, hub.Text) or part.text]
         if answer.finish == "stop" and any(isinstance(part, hub.ToolCall) for part in answer.parts):
@@ -452,7 +452,7 @@ def _cross(passage: Passage, request: Request, upstream_model: str, quirks: Quir
             passage._tools = yield from translator.client_tools.steps(node)
         del node  # a large body's texts are held once
         facts = facts_of(upstream_model)
-        fitted = yield from fit.steps(asked, provider.fit, facts)
+        fitted = yield from fit.steps(asked, provider.fit, facts, quirks)
         passage._names = fitted.names
         if facts.max_tokens_name is not None:
             quirks = msgspec.structs.replace(quirks, max_tokens=facts.max_tokens_name)
@@ -483,6 +483,11 @@ def _has_useless_metadata(request: Request, rules: BodyRules | None) -> bool:
         and rules.metadata_is_stored
         and bytes(fields.get("store", b"")) != b"true"
     )
+
+
+def made_id(answer_id: str | None, number: int) -> str:
+    """Return an id for a call whose provider gave it none, which no other answer has: the next request names them all."""
+    return f"call_{(answer_id or 'unknown').rpartition('-')[2].rpartition('_')[2][-24:]}_{number}"
 
 
 class Crossing:
@@ -535,7 +540,9 @@ class Crossing:
                 self._deltas += 1
                 self._size += len(event.text) if event.text.isascii() else len(event.text.encode("utf-8", "replace"))
             elif isinstance(event, hub.PartBegin):
-                self._has_calls = self._has_calls or event.kind == "tool"
+                if event.kind == "tool":
+                    self._has_calls = True
+                    event.id = event.id or made_id(self._answer_id or reading.response_id, event.index)
                 if event.name is not None and self._names:
                     event.name = self._names.get(event.name, event.name)
             elif isinstance(event, hub.Begin):

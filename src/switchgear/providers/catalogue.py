@@ -33,6 +33,14 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
 
 _OPENAI = Quirks(max_tokens="max_completion_tokens", metadata_needs_store=True)
 _NO_EFFORT = Quirks(reasoning_effort=False)
+_MISTRAL = Quirks(
+    reasoning_effort=False,
+    drop=("user", "seed"),
+    call_id_chars=9,
+    instructions_first=True,
+    bridges_results=True,
+    prefill="prefix",
+)
 _THINKS = Quirks(reasoning_effort=False, reasoning_content=True)
 _LOCAL = Quirks(top_k=True)
 # A list of further models would be called and paid for past what the virtual key may call, and past the record.
@@ -122,7 +130,7 @@ def _rows() -> tuple[ProviderRow, ...]:
             "mistral",
             "https://api.mistral.ai/v1",
             "mistral",
-            quirks=Quirks(reasoning_effort=False, drop=("user", "seed")),
+            quirks=_MISTRAL,
         ),
         _row("cohere", "https://api.cohere.com/v2", "cohere", dialects=("cohere",)),
         _row("xai", "https://api.x.ai/v1", "x-ai", dialects=_BOTH),

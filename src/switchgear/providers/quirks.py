@@ -21,6 +21,16 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_content: bool = False
     """True where an assistant's thinking goes back as `reasoning_content`, which makers of models that think between tool
     calls demand (api-docs.deepseek.com/guides/thinking_mode; from memory)."""
+    call_id_chars: int = 0
+    """Exactly so many letters and digits a call's id must have (Mistral: 9; error text "must be a-z, A-Z, 0-9, with a length of
+    9", opencode#1680, mistral-vibe#1075; read 2026-11-27); 0 where it is free."""
+    instructions_first: bool = False
+    """True where instructions stand at the beginning only."""
+    bridges_results: bool = False
+    """True where a turn of the user may not follow a tool's result directly (Mistral: "Unexpected role 'user' after role 'tool'",
+    zed#37021, hermes-agent#20154; read 2026-11-27)."""
+    prefill: str = ""
+    """The key that marks a last turn of the assistant as one to be continued (docs.mistral.ai, "Prefix"), where one is needed."""
     metadata_needs_store: bool = False
     """True where `metadata` in chat completions is refused unless the answer is stored (error text of OpenAI's API)."""
     betas: dict[str, str] = {}

@@ -23,6 +23,7 @@ from switchgear.dialects.dialect import (
 from switchgear.dialects.errors import Fault
 from switchgear.dialects.fitting import BOUNDS, COMBINATORS, IMAGES, Rules
 from switchgear.dialects.model_lists import Card, described
+from switchgear.dialects.pairs import Ids
 from switchgear.dialects.reading import Listener, plain_reader
 
 REFERENCES = {
@@ -108,6 +109,7 @@ ROW = Dialect(
         images=IMAGES,
         text_files=True,
         makers=MAKERS,
+        call_ids=Ids(chars="a-zA-Z0-9_-"),  # error text "String should match pattern '^[a-zA-Z0-9_-]+$'"
     ),
     client_paths=(
         ClientPath(path="/messages", operation="chat", name="messages"),

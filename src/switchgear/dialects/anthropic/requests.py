@@ -289,13 +289,13 @@ def _encode_blocks(parts: list[Part], request: Request) -> Steps[list[dict[str, 
         elif isinstance(part, Media):
             blocks.append(_encode_media(part))
         elif isinstance(part, hub.ToolCall):
-            call = {"type": "tool_use", "id": safe_id(part.id), "name": part.name, "input": object_of(part.arguments)}
+            call = {"type": "tool_use", "id": part.id, "name": part.name, "input": object_of(part.arguments)}
             blocks.append(call)
         elif isinstance(part, hub.ToolResult):
             content = [
                 _encode_media(i) if isinstance(i, Media) else {"type": "text", "text": i.text} for i in part.content
             ]
-            result: dict[str, Any] = {"type": "tool_result", "tool_use_id": safe_id(part.call_id), "content": content}
+            result: dict[str, Any] = {"type": "tool_result", "tool_use_id": part.call_id, "content": content}
             if part.is_error:
                 result["is_error"] = True
             blocks.append(_marked(result, part.cache))
@@ -311,14 +311,6 @@ def _encode_blocks(parts: list[Part], request: Request) -> Steps[list[dict[str, 
     # Results of tools come first in a turn of the user.
     blocks.sort(key=lambda block: block["type"] != "tool_result")
     return blocks
-
-
-_UNSAFE = re.compile(r"[^a-zA-Z0-9_-]")
-
-
-def safe_id(call_id: str) -> str:
-    """Return a tool call's id in the alphabet that Anthropic allows: the same id always gives the same result."""
-    return _UNSAFE.sub("_", call_id)[:64] or "call"
 
 
 def _encode_media(part: Media) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from switchgear.dialects.dialect import (
 )
 from switchgear.dialects.errors import Fault
 from switchgear.dialects.fitting import COMBINATORS, IMAGES, Rules
+from switchgear.dialects.pairs import Ids
 from switchgear.dialects.reading import plain_reader
 from switchgear.wire import eventstream
 
@@ -111,6 +112,7 @@ ROW = Dialect(
         images=IMAGES,
         makers=MAKERS,
         empty_result="(no output)",
+        call_ids=Ids(chars="a-zA-Z0-9_.:-"),  # API reference, ToolUseBlock: toolUseId
     ),
     client_paths=(
         _path("converse", "chat", "converse"),

@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.dialects import hub, media, reasoning
-from switchgear.dialects.anthropic.requests import MAKERS, MAX_TOKENS_DEFAULT, THINKING_MIN, closed_schema, safe_id
+from switchgear.dialects.anthropic.requests import MAKERS, MAX_TOKENS_DEFAULT, THINKING_MIN, closed_schema
 from switchgear.dialects.hub import JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.shape import (
     InvalidBodyError,
@@ -289,12 +289,12 @@ def _encode_blocks(parts: list[Part], request: Request) -> Steps[list[dict[str, 
             blocks.append(encode_media(part, len(blocks)))
         elif isinstance(part, hub.ToolCall):
             arguments = object_of(part.arguments)
-            blocks.append({"toolUse": {"toolUseId": safe_id(part.id), "name": part.name, "input": arguments}})
+            blocks.append({"toolUse": {"toolUseId": part.id, "name": part.name, "input": arguments}})
         elif isinstance(part, hub.ToolResult):
             content = [
                 encode_media(i, n) if isinstance(i, Media) else {"text": i.text} for n, i in enumerate(part.content)
             ]
-            result = {"toolUseId": safe_id(part.call_id), "content": content or [{"text": ""}]}
+            result = {"toolUseId": part.call_id, "content": content or [{"text": ""}]}
             blocks.append({"toolResult": result | ({"status": "error"} if part.is_error else {})})
         elif part.maker in MAKERS and part.redacted is not None:
             blocks.append({"reasoningContent": {"redactedContent": part.redacted}})

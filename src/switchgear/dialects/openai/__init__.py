@@ -25,6 +25,7 @@ from switchgear.dialects.openai.media_answers import read_media_answer
 from switchgear.dialects.openai.requests import decode_request, encode_request
 from switchgear.dialects.openai.streams import StreamDecoder, StreamEncoder
 from switchgear.dialects.openai.tap import StreamMeter, read_answer
+from switchgear.dialects.pairs import Ids
 
 REFERENCES = {
     "messages.content.file.file_id": "file",
@@ -122,7 +123,15 @@ ROW = Dialect(
         StreamDecoder,
         StreamEncoder,
     ),
-    fit=Rules(instructions=True, top_words=COMBINATORS | {"enum", "not"}, google_signatures=False),
+    fit=Rules(
+        instructions=True,
+        top_words=COMBINATORS | {"enum", "not"},
+        google_signatures=False,
+        call_ids=Ids(
+            chars_max=40
+        ),  # error text "string too long. Expected a string with maximum length 40" (agno#5382)
+        arguments_are_text=True,
+    ),
     embedder=EMBEDDER,
     client_paths=(
         _path("/chat/completions", "chat", in_deployments=True),

@@ -13,7 +13,7 @@ from switchgear.core.steps import Steps, Stepwise
 from switchgear.dialects import hub, media, reasoning
 from switchgear.dialects.hub import JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.request import CONSUMED
-from switchgear.dialects.shape import Node, foreign_tools
+from switchgear.dialects.shape import Node, foreign_tools, text_of_object
 from switchgear.providers.quirks import Quirks
 
 _KNOWN = frozenset(
@@ -122,7 +122,7 @@ def _decode_message(message: Node, request: Request) -> Steps[None]:
         for part in content:
             part.cache = None  # a result is cached as a whole
         cache = next((mark for mark in reversed(marks) if mark is not None), None)
-        result = hub.ToolResult(message.need("tool_call_id"), content, message.text("name"), cache=cache)
+        result = hub.ToolResult(message.text("tool_call_id") or "", content, message.text("name"), cache=cache)
         _append(request, "user", [result])
     else:
         raise message.fail(f"{role[:32]!r} is not one of system, developer, user, assistant, tool", "role")
@@ -157,9 +157,19 @@ def decode_assistant(message: Node) -> Steps[list[Part]]:
         yield
         function = call.object("function")
         parts.append(
-            hub.ToolCall(call.need("id"), function.need("name"), function.text("arguments") or "{}", _sign(call))
+            hub.ToolCall(
+                call.text("id") or "", function.need("name"), arguments_of(function.get("arguments")), _sign(call)
+            )
         )
+    if message.has("function_call") and not message.has("tool_calls"):  # servers older than tools
+        function = message.object("function_call")
+        parts.append(hub.ToolCall("", function.need("name"), arguments_of(function.get("arguments"))))
     return parts
+
+
+def arguments_of(value: Any) -> str:
+    """Return a call's arguments as the text that they should be: some servers and clients say the object itself."""
+    return value or "{}" if isinstance(value, str) else text_of_object(value)
 
 
 def _sign(call: Node) -> str | None:
@@ -286,6 +296,10 @@ def _decode_reasoning(body: Node) -> hub.Reasoning | None:
     return None
 
 
+BRIDGE = "(go on)"
+"""What an assistant says between a tool's result and the user, where somebody must."""
+
+
 @Stepwise
 def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[str, Any]]:
     """Build the body for a provider. What the dialect cannot say is added to `request.dropped`."""
@@ -295,6 +309,8 @@ def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[s
     for message in request.messages:
         encoded = yield from _encode_message(message, request, quirks)
         messages.extend(encoded)
+    if quirks.prefill and messages and messages[-1]["role"] == "assistant":
+        messages[-1][quirks.prefill] = True
     body: dict[str, Any] = {"model": model, "messages": messages}
     if request.stream:
         body["stream"] = True
@@ -346,6 +362,8 @@ def _encode_message(message: Message, request: Request, quirks: Quirks) -> Steps
 
     def close() -> None:
         if user:
+            if quirks.bridges_results and out and out[-1]["role"] == "tool":
+                out.append({"role": "assistant", "content": BRIDGE})
             plain = len(user) == 1 and user[0]["type"] == "text"
             out.append({"role": "user", "content": user[0]["text"] if plain else list(user)})
             user.clear()

@@ -29,7 +29,7 @@ from switchgear.wire import sse
 
 class _Function(msgspec.Struct):
     name: str | None = None
-    arguments: str | None = None
+    arguments: Any = None
 
 
 class _Call(msgspec.Struct):
@@ -37,6 +37,12 @@ class _Call(msgspec.Struct):
     id: str | None = None
     function: _Function | None = None
     extra_content: Any = None
+
+    @property
+    def piece(self) -> str:
+        """The piece of the call's arguments; some servers say the whole object."""
+        said = self.function.arguments if self.function is not None else None
+        return (said or "") if isinstance(said, str | None) else encode(said).decode()
 
 
 class _Delta(msgspec.Struct):
@@ -46,6 +52,7 @@ class _Delta(msgspec.Struct):
     reasoning: Any = None
     reasoning_details: list[dict[str, Any]] | None = None
     tool_calls: list[_Call] | None = None
+    function_call: _Function | None = None
     images: list[dict[str, Any]] | None = None
 
 
@@ -163,7 +170,7 @@ class StreamDecoder:
             if bytes(choice.logprobs) != b"null":
                 with contextlib.suppress(msgspec.DecodeError):  # some providers have another shape
                     sequence.probe(msgspec.json.decode(choice.logprobs, type=_Logprobs).content)
-            if choice.finish_reason is not None:
+            if choice.finish_reason:  # empty in each chunk of some servers
                 self._finish = FINISHES.get(choice.finish_reason, "stop")
 
     def _delta(self, delta: _Delta) -> None:
@@ -184,6 +191,8 @@ class StreamDecoder:
             sequence.text("refusal", delta.refusal)
         for call in delta.tool_calls or []:
             self._tool(call)
+        if delta.function_call is not None and not delta.tool_calls:  # servers older than tools
+            self._tool(_Call(0, None, delta.function_call))
         for image in delta.images or []:
             url = (image.get("image_url") or {}).get("url")
             if isinstance(url, str):
@@ -204,12 +213,12 @@ class StreamDecoder:
         call, others let the pieces of several calls alternate. Parts do not overlap: a later call waits until the one
         before it is complete."""
         function = call.function or _Function()
-        piece = self._call_of(call, function)
-        piece.arguments.append(function.arguments or "")
+        piece, text = self._call_of(call, function), call.piece
+        piece.arguments.append(text)
         if piece is self._open_call:
-            self._sequence.more(function.arguments or "")
+            self._sequence.more(text)
         elif piece.is_begun:
-            if function.arguments:
+            if text:
                 raise ProtocolError("the provider adds to a tool call that was complete")
         elif self._open_call is None or not self._sequence.is_open or self._open_call.is_complete():
             self._begin_call(piece)
@@ -223,15 +232,17 @@ class StreamDecoder:
             known = next((each for each in reversed(recent) if each.id == call.id), None)
         elif recent and not function.name:
             known = recent[-1]
-        if known is not None and call.id and call.id != known.id:
-            known = None  # some servers say index 0 for every call
+        if known is not None and call.id and call.id != known.id and function.name:
+            known = (
+                None  # some servers say index 0 for every call; others give each piece an id of its own, and no name
+            )
         if known is not None:
             return known
         signature = None
         if isinstance(call.extra_content, dict):
             signature = (call.extra_content.get("google") or {}).get("thought_signature")
         index = call.index if call.index is not None else len(self._calls)
-        made = _StreamedCall(call.id or f"call_{len(self._calls)}", index, function.name or "", signature)
+        made = _StreamedCall(call.id or "", index, function.name or "", signature)
         self._calls.append(made)
         return made
 

@@ -20,6 +20,7 @@ from switchgear.dialects.errors import Fault
 from switchgear.dialects.fitting import COMBINATORS, Rules
 from switchgear.dialects.model_lists import Card
 from switchgear.dialects.openai import error_body
+from switchgear.dialects.pairs import Ids
 from switchgear.dialects.reading import Listener, plain_reader
 from switchgear.dialects.responses.answers import decode_answer, encode_answer
 from switchgear.dialects.responses.requests import client_tools, decode_request, encode_request
@@ -128,7 +129,14 @@ ROW = Dialect(
         StreamEncoder,
         client_tools,
     ),
-    fit=Rules(instructions=True, top_words=COMBINATORS | {"enum", "not"}),
+    fit=Rules(
+        instructions=True,
+        top_words=COMBINATORS | {"enum", "not"},
+        call_ids=Ids(
+            chars_max=64
+        ),  # error text "string too long. Expected a string with maximum length 64" (ungate#26)
+        arguments_are_text=True,
+    ),
     client_paths=(
         ClientPath(path="/responses", operation="chat", name="responses"),
         ClientPath(path="/responses/compact", operation="compact", name="compact"),

@@ -15,7 +15,7 @@ from switchgear.dialects.dialect import (
     ClientTools,
 )
 from switchgear.dialects.hub import JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
-from switchgear.dialects.openai.requests import encode_choice, encode_schema
+from switchgear.dialects.openai.requests import arguments_of, encode_choice, encode_schema
 from switchgear.dialects.shape import Node, encode, foreign_tools
 from switchgear.providers.quirks import Quirks
 
@@ -159,7 +159,7 @@ def _decode_item(item: Node, request: Request) -> Steps[None]:
         _append(
             request,
             "assistant",
-            [hub.ToolCall(item.need("call_id"), _called(item), item.text("arguments") or "{}")],
+            [hub.ToolCall(item.need("call_id"), _called(item), arguments_of(item.get("arguments")))],
         )
     elif kind == "custom_tool_call":
         arguments = encode({"input": item.text("input") or ""}).decode()
