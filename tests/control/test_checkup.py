@@ -9,6 +9,7 @@ from switchgear.core.ids import KeyId
 from switchgear.detect.advisories import AdvisoryFile
 from switchgear.discover.toolbox import shipped_advisories
 from switchgear.store.objects import KeyRow
+from switchgear.store.outbox import Cursor
 from switchgear.vault.verbs import Metadata
 
 NOW = int(datetime.datetime(2026, 12, 1, tzinfo=datetime.UTC).timestamp() * 1000)
@@ -57,6 +58,8 @@ def test_nothing_wrong_is_nothing():
         ({"prices_date": "2026-09-01"}, "prices-old"),
         ({"unpriced": [("local/x", 3)]}, "model-unpriced"),
         ({"spool_bytes": 2 << 30}, "spool-backlog"),
+        ({"cursors": [Cursor("bills", 5, 2, NOW, NOW)], "head_seq": 5}, "export-lost"),
+        ({"cursors": [Cursor("bills", 4, 0, NOW, NOW - 3 * DAY)], "head_seq": 5}, "export-behind"),
         ({"disk_free": 0.01}, "disk-space"),
         ({"newest_record_ms": NOW + DAY}, "clock"),
         ({"freezes": {"all": None}}, "frozen"),
@@ -64,6 +67,11 @@ def test_nothing_wrong_is_nothing():
 )
 def test_each_check_against_something_that_is_wrong(facts, rule):
     assert list(rules(**facts)) == [rule]
+
+
+def test_an_export_that_has_all_or_moved_lately_is_no_finding():
+    still, late = Cursor("a", 5, 0, NOW, NOW - 30 * DAY), Cursor("b", 2, 0, NOW, NOW - DAY)
+    assert rules(cursors=[still, late], head_seq=5) == {}
 
 
 def test_a_new_or_revoked_key_is_not_unused():

@@ -13,7 +13,7 @@ from switchgear.ledger import journal
 from switchgear.replica.publisher import Publisher
 from switchgear.spool import files
 from switchgear.spool.writer import SpoolWriter
-from switchgear.store import ledger_rows
+from switchgear.store import ledger_rows, outbox
 from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.ballast import FILES, Ballast
 from switchgear.store.database import Store
@@ -42,7 +42,7 @@ class House:
         )
         self.keeper = Housekeeper(self.control, self.publication, self.absorber, folder / "journal")
 
-    def book(self, *days_ago):
+    def book(self, *days_ago, numbered=False):
         rows = []
         for number, days in enumerate(days_ago):
             values = {
@@ -53,6 +53,8 @@ class House:
             }
             rows.append(tuple(values.get(name) for name in ledger_rows.REQUEST_COLUMNS))
         self.store.write(lambda c: ledger_rows.add_requests(c, rows)).result()
+        if numbered:
+            self.store.write(lambda c: outbox.number(c, [row[0] for row in rows])).result()
 
     def turn(self):
         asyncio.run(self.keeper.turn())
@@ -75,6 +77,17 @@ def test_records_beyond_their_retention_go_in_batches(house, monkeypatch):
     house.publication.compiled.ledger_days = None
     house.now_ms += 1000 * DAY_MS
     assert house.turn() == 3, "without a retention everything stays"
+
+
+def test_records_wait_for_an_export_up_to_the_bound_and_its_loss_is_counted(house, monkeypatch):
+    monkeypatch.setattr(housekeeping, "RETENTION_BATCH", 2)
+    house.book(39, 38, 36, 31, 29, 0, numbered=True)
+    house.store.write(lambda c: outbox.add_cursor(c, "slow", 0, 1)).result()
+    assert house.turn() == 4, "what is 30 to 37 days old waits"
+    [cursor] = house.store.read(outbox.all_cursors).result()
+    assert cursor.lost == 2
+    house.store.write(lambda c: outbox.move(c, "slow", 0, outbox.head(c), 1)).result()
+    assert house.turn() == 2
 
 
 def test_N2_a_clock_that_jumps_ahead_does_not_empty_the_ledger(house):

@@ -9,6 +9,8 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -102,10 +104,15 @@ def chaos(folder, rounds, seed, *, failpoints=False, say=lambda text: None):
     gateway = GatewayProcess(config(provider.port, more), folder=folder, environ=ENVIRON, program=program)
     recoveries = []
     stop = threading.Event()
-    clerk = threading.Thread(target=administer, args=(gateway, stop), daemon=True)
+    exported = folder / "exported.ndjson"
+    clerks = [
+        threading.Thread(target=administer, args=(gateway, stop), daemon=True),
+        threading.Thread(target=export, args=(gateway, exported, random.Random(seed), stop), daemon=True),
+    ]
     try:
         load = Load(gateway.port, made_key(gateway))
-        clerk.start()
+        for clerk in clerks:
+            clerk.start()
         number = 0
         while number < rounds:
             time.sleep(chance.uniform(0.05, 0.6))
@@ -127,7 +134,8 @@ def chaos(folder, rounds, seed, *, failpoints=False, say=lambda text: None):
             if len(recoveries) % 50 == 0:
                 say(f"round {number} of {rounds}, {len(load.answered)} answered, longest gap {load.longest_gap:.2f} s")
         stop.set()
-        clerk.join()
+        for clerk in clerks:
+            clerk.join()
         load.stop()
         until = time.monotonic() + PATIENCE_S
         while gateway.status().get("state") != "ready" and time.monotonic() < until:
@@ -138,6 +146,7 @@ def chaos(folder, rounds, seed, *, failpoints=False, say=lambda text: None):
             gateway.start()
         settle(gateway, load)
         counted = check(gateway, provider, load)
+        check_export(gateway, exported)
         counted["recoveries"] = sorted(seconds for seconds, _ in recoveries)
         counted["slowest"] = sorted(recoveries)[-3:]
         places = [line for line in gateway.log.read_text().splitlines() if line.startswith("failpoint: ")]
@@ -169,6 +178,27 @@ def administer(gateway, stop):
         gateway.cli("key", "rotate", name, "--overlap", "1h", check=False)
         gateway.cli("credential", "disable" if number % 2 else "enable", "claude/main", check=False)
         gateway.cli("key", "revoke", name, "--yes", check=False)
+
+
+EXPORT = ("log", "export", "--cursor", "chaos", "--batch", "50", "--to")
+
+
+def export(gateway, file, chance, stop):
+    """Export all the while; the exporter is killed, too."""
+    command = [sys.executable, "-m", "switchgear.cli", *EXPORT, str(file), "--data", str(gateway.data)]
+    while not stop.wait(1.0):
+        with subprocess.Popen(command, env={**os.environ, **ENVIRON}, stderr=subprocess.DEVNULL) as running:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                running.wait(chance.uniform(0.1, 1.5))
+            running.kill()
+
+
+def check_export(gateway, file):
+    """Every record was exported once, whatever died in between."""
+    gateway.cli(*EXPORT, str(file))
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line["settled_seq"] for line in lines] == list(range(1, len(lines) + 1))
+    assert sorted(line["id"] for line in lines) == sorted(record["id"] for record in all_records(gateway))
 
 
 def test_M2_kill_nine(tmp_path):

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import create_engine, inspect, select, text
 
 from switchgear.core.errors import UserError
-from switchgear.store import database, ledger_rows, migrate, objects, tables
+from switchgear.store import database, ledger_rows, migrate, objects, outbox, tables
 from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.database import Store
-from switchgear.store.migrations.versions import m0006_credential_id
+from switchgear.store.migrations.versions import m0006_credential_id, m0007_outbox
 from switchgear.store.objects import KeySecretRow
 
 BEFORE_CREDENTIAL_IDS = m0006_credential_id.down_revision
@@ -73,6 +73,37 @@ def test_sums_by_credential_keep_their_figures_and_get_their_name_and_deployment
 
 def requests_by(connection, group):
     return {row[f"group_{group}"]: row["requests"] for row in ledger_rows.sum_usage(connection, [group], 0, 100)}
+
+
+def test_records_that_were_there_get_numbers_and_findings_of_a_segment_become_rows(connection):
+    before = m0007_outbox.down_revision
+    migrate.upgrade(connection, None)
+    for name in ("settled", "cursors", "deployments", "quarantine"):  # as the program before left it
+        connection.exec_driver_sql(f"DROP TABLE {name}")
+    connection.exec_driver_sql("DELETE FROM meta WHERE name = 'settled_seq'")
+    connection.exec_driver_sql(
+        "CREATE TABLE quarantine (spool_id VARCHAR(32), segment INTEGER, reason TEXT NOT NULL, is_open BOOLEAN NOT NULL, "
+        "time_ms BIGINT NOT NULL, PRIMARY KEY (spool_id, segment))"
+    )
+    connection.exec_driver_sql(
+        "INSERT INTO quarantine VALUES ('s', 1, 'bad' || char(10) || 'worse' || char(10) || 'bad', 1, 7), ('s', 2, 'x', 0, 8)"
+    )
+    for number in (3, 1, 2):
+        connection.exec_driver_sql(
+            "INSERT INTO requests (id, status, outcome, record) VALUES (?, 200, 'ok', ?)", (f"{number:032x}", b"r")
+        )
+    connection.execute(migrate.VERSION.update().values(version_num=before))
+    migrate.upgrade(connection, before)
+    assert [(row.seq, int(row.request_id, 16)) for row in outbox.after(connection, 0, 10).rows] == [
+        (1, 1),
+        (2, 2),
+        (3, 3),
+    ]
+    assert outbox.head(connection) == 3
+    assert ledger_rows.quarantined(connection) == [("s", 1, "bad"), ("s", 1, "worse")]
+    connection.execute(migrate.VERSION.update().values(version_num=before))
+    migrate.upgrade(connection, before)  # interrupted before its version was written: once more
+    assert outbox.head(connection) == 3 and len(ledger_rows.quarantined(connection)) == 2
 
 
 def test_a_database_of_a_newer_program_is_refused(connection):

@@ -25,6 +25,7 @@ from switchgear.cli.base import (
     with_client,
 )
 from switchgear.cli.client import Client, segment
+from switchgear.cli.export import cursor, export
 from switchgear.cli.output import cut, tidy
 
 OUTCOMES = ("ok", "denied", "client_error", "upstream_error", "timeout", "client_gone", "interrupted", "not_sent")
@@ -65,6 +66,10 @@ FOLLOW_S = 0.5
 @click.group(cls=Group)
 def log() -> None:
     """The request log: one record per request, with its cost."""
+
+
+log.add_command(export)
+log.add_command(cursor)
 
 
 def row_of(record: dict[str, Any]) -> dict[str, Any]:

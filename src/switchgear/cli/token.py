@@ -6,7 +6,7 @@ from switchgear.cli import names
 from switchgear.cli.base import Choice, Column, Group, Output, confirm, examples, expiry, name_argument, with_client
 from switchgear.cli.client import Client, segment
 
-ROLES = ("owner", "admin", "billing-reader", "auditor", "viewer")
+ROLES = ("owner", "admin", "billing-reader", "auditor", "exporter", "viewer")
 
 
 @click.group(cls=Group)

@@ -16,6 +16,8 @@ from switchgear.core.key_policy import ToldPolicy
 from switchgear.courier.verbs import CourierStatus
 from switchgear.detect.finding import Finding
 from switchgear.ledger import record, verify
+from switchgear.ledger.record import Record
+from switchgear.store import outbox
 from switchgear.store.objects import TokenRow
 from switchgear.store.sums import Sums
 from switchgear.vault.verbs import Metadata, TestResult
@@ -159,6 +161,36 @@ class Log(msgspec.Struct):
 
     records: list[record.Record]
     next: str | None
+
+
+class Numbered(Record, frozen=True, kw_only=True):
+    """A record and its number of settlement."""
+
+    settled_seq: int
+
+
+class Export(msgspec.Struct):
+    """Records in the order of their settlement."""
+
+    records: list[Numbered]
+    next_seq: int
+    """Where to go on."""
+    head_seq: int
+    """The last number that was given."""
+
+
+class ShownCursor(outbox.Cursor, frozen=True):
+    """How far an exporter is."""
+
+    behind: int
+    """Numbers that it has not passed."""
+
+
+class Cursors(msgspec.Struct):
+    """All cursors."""
+
+    cursors: list[ShownCursor]
+    head_seq: int
 
 
 Pair = Annotated[list[str], msgspec.Meta(min_length=2, max_length=2)]
@@ -382,6 +414,11 @@ ANSWERS: dict[tuple[str, str], Any] = {
     ("GET", f"{P}/ledger/verify"): verify.Verdict,
     ("GET", f"{P}/log"): Log,
     ("GET", f"{P}/log/{{id}}"): record.Record,
+    ("GET", f"{P}/export"): Export,
+    ("GET", f"{P}/cursors"): Cursors,
+    ("POST", f"{P}/cursors"): outbox.Cursor,
+    ("PUT", f"{P}/cursors/{{name}}"): outbox.Cursor,
+    ("DELETE", f"{P}/cursors/{{name}}"): Name,
     ("GET", f"{P}/doctor"): Looked,
     ("POST", f"{P}/doctor/online"): Looked,
     ("POST", f"{P}/recognise"): Known,

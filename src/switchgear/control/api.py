@@ -33,6 +33,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
             "models:write",
             "usage:read",
             "log:read",
+            "log:export",
             "prices:read",
             "prices:write",
             "config:read",
@@ -59,6 +60,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
             "findings:read",
         }
     ),
+    "exporter": frozenset({"log:read", "log:export"}),
     "viewer": frozenset({"status:read", "models:read", "usage:read", "metrics:read"}),
 }
 

@@ -24,9 +24,10 @@ from switchgear.control.refusals import Refusal, Refusals
 from switchgear.detect.advisories import STALE_DAYS, AdvisoryFile
 from switchgear.detect.checks import finding, vulnerable
 from switchgear.detect.finding import SEVERITIES, Finding
-from switchgear.store import ledger_rows, objects
+from switchgear.store import ledger_rows, objects, outbox
 from switchgear.store.database import StoreGoneError
 from switchgear.store.objects import KeyRow
+from switchgear.store.outbox import Cursor
 from switchgear.vault.verbs import Metadata
 
 DAY_MS = 86_400_000
@@ -39,6 +40,7 @@ BACKLOG_BYTES = 1 << 30
 DISK_FREE_MIN = 0.05
 CLOCK_AHEAD_MS = 300_000
 NAMED_MAX = 20
+EXPORT_DAYS = 2
 FIRST_S, EVERY_S = 120.0, 86_400.0
 
 
@@ -61,6 +63,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     prices_date: str = ""
     freezes: dict[str, int | None] = {}
     packages: list[tuple[str, str]] = []
+    cursors: list[Cursor] = []
+    head_seq: int = 0
+    """The last number of the outbox."""
 
 
 def judge(facts: Facts, advisories: AdvisoryFile) -> list[Finding]:
@@ -70,6 +75,7 @@ def judge(facts: Facts, advisories: AdvisoryFile) -> list[Finding]:
         *_credentials(facts),
         *_prices(facts),
         *_state(facts),
+        *_exports(facts),
         *_program(facts, advisories),
     ]
 
@@ -180,6 +186,20 @@ def _state(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def _exports(facts: Facts) -> Iterator[Finding]:
+    for one in facts.cursors:
+        fix = f"run what reads with it, or: switchgear log cursor remove {one.name}"
+        days = (facts.now_ms - one.moved_ms) // DAY_MS
+        if one.lost:
+            title = f"{one.lost} records reached the end of their retention before the export {one.name} handed them on"
+            yield finding("export-lost", "medium", title, one.name, fix, one.name)
+        elif one.seq < facts.head_seq and days >= EXPORT_DAYS:
+            title = (
+                f"the export {one.name} is {facts.head_seq - one.seq} records behind and has not moved for {days} days"
+            )
+            yield finding("export-behind", "low", title, one.name, fix, one.name)
+
+
 def _program(facts: Facts, advisories: AdvisoryFile) -> Iterator[Finding]:
     age = _age_days(__released__, facts.now_ms)
     if age is not None and age > VERSION_DAYS:
@@ -279,4 +299,6 @@ def _read(connection: Connection, now_ms: int) -> dict[str, Any]:
         "tokens_for_ever": [row.name for row in objects.tokens(connection) if row.expires_ms is None],
         "unpriced": sorted(unpriced, key=lambda item: -item[1]),
         "newest_record_ms": ledger_rows.newest_ms(connection),
+        "cursors": outbox.all_cursors(connection),
+        "head_seq": outbox.head(connection),
     }

@@ -13,12 +13,13 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
 from switchgear.control.absorber import Absorber
+from switchgear.control.exports import HOLD_MS
 from switchgear.control.handle import Control
 from switchgear.control.publication import Publication
 from switchgear.core.guard import guarded, place_of
 from switchgear.core.ids import request_id_floor
 from switchgear.ledger import journal
-from switchgear.store import ledger_rows, rollups
+from switchgear.store import ledger_rows, outbox, rollups
 from switchgear.store.database import StoreGoneError
 
 PAUSE_S = 60.0
@@ -81,10 +82,15 @@ class Housekeeper:
             return
         # Counted from the newest record: a clock that jumps ahead does not empty the ledger of an idle gateway.
         newest_ms = await self._control.read(ledger_rows.newest_ms)
-        floor = request_id_floor(min(self._control.clock.wall_ms(), newest_ms) - days * DAY_MS)
-        while await self._control.write(functools.partial(_drop, floor)) == RETENTION_BATCH:
+        until_ms = min(self._control.clock.wall_ms(), newest_ms) - days * DAY_MS
+        while await self._control.write(functools.partial(_drop, until_ms)):
             await asyncio.sleep(0.1)
 
 
-def _drop(floor: str, connection: Connection) -> int:
-    return ledger_rows.drop_before(connection, floor, RETENTION_BATCH)
+def _drop(until_ms: int, connection: Connection) -> int:
+    """Delete records that are older, and that exporters handed on or that waited long enough for them; returns how many."""
+    floor, hard_floor = request_id_floor(until_ms), request_id_floor(until_ms - HOLD_MS)
+    count = outbox.drop_old(connection, floor, hard_floor, RETENTION_BATCH)
+    if count or outbox.all_cursors(connection):
+        return count
+    return ledger_rows.drop_before(connection, floor, RETENTION_BATCH)  # without a number: a database restored in part

@@ -12,6 +12,7 @@ from switchgear.config.compile import NAME, ProviderSpec
 from switchgear.control import (
     config_routes,
     declared,
+    export_routes,
     finding_routes,
     freezes,
     key_routes,
@@ -339,6 +340,7 @@ ROUTES: tuple[Route, ...] = (
     *config_routes.ROUTES,
     *key_routes.ROUTES,
     *ledger_routes.ROUTES,
+    *export_routes.ROUTES,
     *finding_routes.ROUTES,
     Route("GET", "/api/openapi.json", "status:read", get_openapi),
     Route("GET", "/metrics", "metrics:read", get_metrics, content_type=metrics.CONTENT_TYPE),

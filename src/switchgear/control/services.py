@@ -13,6 +13,7 @@ from switchgear.control.config import Config
 from switchgear.control.courier import Courier
 from switchgear.control.credentials import Credentials
 from switchgear.control.double_entry import DoubleEntry
+from switchgear.control.exports import Exports, Numbering
 from switchgear.control.faults import Faults
 from switchgear.control.freezes import Freezes
 from switchgear.control.handle import Control
@@ -88,7 +89,7 @@ class Services:
             control.clock,
             control.entropy,
             control.report,
-            participants=(StoredPublisher(control.publisher.put_stored), self.refusals),
+            participants=(StoredPublisher(control.publisher.put_stored), self.refusals, Numbering()),
             observers=(self.refusals, self.traffic, self.changed_keys, claims),
         )
         self.spend = SpendBoard(control, self.changed_keys)
@@ -98,6 +99,7 @@ class Services:
         self.freezes = Freezes(control, self.stops, self.publication)
         self.access = Access(control)
         self.ledger = Ledger(control, self.prices)
+        self.exports = Exports(control, self.ledger)
         self.books = DoubleEntry(control.store, paths.journal, self.absorber, claims, control.clock, control.report)
         self.checkup = Checkup(
             control,

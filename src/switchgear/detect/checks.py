@@ -30,6 +30,8 @@ REASONS: dict[str, str] = {
     "store": "without its store the gateway serves, and nobody can look or change anything",
     "frozen": "requests are refused until somebody unfreezes",
     "spool-backlog": "records wait for the ledger: budgets and reports lag behind",
+    "export-lost": "what an export did not hand on in time is missing where it should have gone",
+    "export-behind": "records wait for an export that nobody runs, beyond their retention too",
     "disk-space": "a full disk refuses new requests",
     "clock": "expiry, prices and records go by the clock",
     "self-test": "a request through every process is the only proof that requests work",

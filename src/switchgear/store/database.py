@@ -17,7 +17,7 @@ from switchgear.core.ids import Entropy
 from switchgear.store import tables
 from switchgear.store.backend import Backend
 
-SCHEMA_VERSION = "0006"
+SCHEMA_VERSION = "0007"
 T = TypeVar("T")
 
 

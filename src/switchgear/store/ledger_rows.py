@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, case, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, case, delete, func, select
 
 from switchgear.core.ids import credential_id, parts_of_deployment
 from switchgear.store import rollups, tables
@@ -14,6 +14,7 @@ from switchgear.store.tables import DIMENSIONS, requests, usage
 
 REASONS_MAX = 100
 """What is wrong with one segment: a compromised edge makes as many findings as it likes."""
+REASON_CHARS_MAX = 512
 REQUEST_COLUMNS = tuple(column.name for column in requests.columns)
 
 
@@ -130,20 +131,21 @@ def put_spool_row(connection: Connection, spool_id: str, row: SpoolRow) -> None:
 def put_quarantine(connection: Connection, spool_id: str, segment: int, reason: str, now_ms: int) -> None:
     """Record what is wrong with a segment; each reason once, REASONS_MAX of one segment."""
     table = tables.quarantine
-    is_row = (table.c.spool_id == spool_id) & (table.c.segment == segment)
-    known = connection.execute(select(table.c.reason).where(is_row)).scalar_one_or_none()
-    reason = reason.replace("\n", " ")
-    if known is None:
-        row = {"spool_id": spool_id, "segment": segment, "reason": reason, "is_open": True, "time_ms": now_ms}
-        connection.execute(insert(table), [row])
-    elif reason not in (reasons := known.split("\n")) and len(reasons) < REASONS_MAX:
-        connection.execute(update(table).where(is_row).values(reason="\n".join((*reasons, reason))))
+    is_segment = (table.c.spool_id == spool_id) & (table.c.segment == segment)
+    count = connection.execute(select(func.count()).select_from(table).where(is_segment)).scalar_one()
+    if count >= REASONS_MAX:
+        return
+    row = {"spool_id": spool_id, "segment": segment, "reason": reason.replace("\n", " ")[:REASON_CHARS_MAX]}
+    statement = backend_of(connection).upsert(table).on_conflict_do_nothing()
+    connection.execute(statement, [{**row, "is_open": True, "time_ms": now_ms}])
 
 
 def quarantined(connection: Connection) -> list[tuple[str, int, str]]:
     """List what is wrong with segments: (spool, segment, reason)."""
-    query = select(tables.quarantine).where(tables.quarantine.c.is_open)
-    return [(row.spool_id, row.segment, one) for row in connection.execute(query) for one in row.reason.split("\n")]
+    table = tables.quarantine
+    query = select(table.c.spool_id, table.c.segment, table.c.reason).where(table.c.is_open)
+    query = query.order_by(table.c.time_ms, table.c.spool_id, table.c.segment, table.c.reason)
+    return [(row.spool_id, row.segment, row.reason) for row in connection.execute(query)]
 
 
 def put_price(connection: Connection, price_id: str, body: bytes, now_ms: int) -> None:

@@ -16,9 +16,18 @@ from switchgear.store.migrations.versions import (
     m0004_rollups,
     m0005_key_policy,
     m0006_credential_id,
+    m0007_outbox,
 )
 
-MIGRATIONS = (m0001_first, m0002_passthrough, m0003_attempts, m0004_rollups, m0005_key_policy, m0006_credential_id)
+MIGRATIONS = (
+    m0001_first,
+    m0002_passthrough,
+    m0003_attempts,
+    m0004_rollups,
+    m0005_key_policy,
+    m0006_credential_id,
+    m0007_outbox,
+)
 """In order. Each knows its `revision` and how to `upgrade`."""
 VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True, nullable=False))
 

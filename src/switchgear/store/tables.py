@@ -157,8 +157,36 @@ quarantine = Table(
     "quarantine",
     metadata,
     Column("spool_id", bounded(32), primary_key=True),
-    Column("segment", Integer, primary_key=True),
-    Column("reason", Text, nullable=False),
+    Column("segment", Integer, primary_key=True, autoincrement=False),
+    Column("reason", bounded(512), primary_key=True),
     Column("is_open", Boolean, nullable=False),
     Column("time_ms", BigInteger, nullable=False),
 )
+
+settled = Table(
+    "settled",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("request_id", bounded(40), nullable=False),
+)
+"""The outbox (store/outbox): in which order records came into the ledger."""
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("name", bounded(64), primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("lost", BigInteger, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("moved_ms", BigInteger, nullable=False),
+)
+"""How far each consumer of the outbox is."""
+
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("name", bounded(512), primary_key=True),
+    Column("state", LargeBinary, nullable=False),
+    Column("last_ms", BigInteger, nullable=False),
+)
+"""What is counted of each deployment (ledger/deployments)."""

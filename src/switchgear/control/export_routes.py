@@ -1,0 +1,77 @@
+"""Routes of exporters: records by number of settlement, and cursors. Level 5."""
+
+from typing import Annotated, Any
+
+import msgspec
+
+from switchgear.config.compile import NAME
+from switchgear.control import exports
+from switchgear.control.api import Call, P, Route
+from switchgear.core.errors import UserError
+from switchgear.ledger import record
+
+SEQ_MAX = (1 << 53) - 1
+Seq = Annotated[int, msgspec.Meta(ge=0, le=SEQ_MAX)]
+
+
+class CursorCreate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of POST /cursors."""
+
+    name: str
+    seq: Seq | None = 0
+    """Begin behind this number: 0 is the oldest record. null: only what comes from now on."""
+
+
+class CursorMove(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of PUT /cursors/{name}."""
+
+    seen: Seq
+    """Where the caller saw the cursor: 409 when somebody else moved it since."""
+    seq: Seq
+    """Everything up to here was handed on."""
+
+
+async def export(call: Call) -> Any:
+    """Records in the order of their settlement, behind `after_seq`; `next_seq` goes on."""
+    found = await call.services.exports.after(
+        call.number("after_seq", 0, 0, SEQ_MAX), call.number("limit", 500, 1, 1_000)
+    )
+    records = [record.full(one) | {"settled_seq": seq} for seq, one in found.records]
+    return {"records": records, "next_seq": found.next_seq, "head_seq": found.head_seq}
+
+
+async def list_cursors(call: Call) -> Any:
+    """How far each exporter is."""
+    cursors, head_seq = await call.services.exports.cursors()
+    return {"cursors": [exports.shown(cursor, head_seq) for cursor in cursors], "head_seq": head_seq}
+
+
+async def add_cursor(call: Call) -> Any:
+    """A cursor: records that it has not passed outlive their retention by up to seven days."""
+    body: CursorCreate = call.body
+    if not NAME.fullmatch(body.name):
+        raise UserError(
+            f"{body.name[:80]!r} is not a name: use a-z, 0-9, '.', '_' and '-', at most 63 characters", "", 2
+        )
+    return await call.services.exports.begin(body.name, body.seq, call.actor)
+
+
+async def move_cursor(call: Call) -> Any:
+    """Note what was handed on. Asking once more with the same `seq` changes nothing."""
+    body: CursorMove = call.body
+    return await call.services.exports.move(call.path["name"], body.seen, body.seq)
+
+
+async def remove_cursor(call: Call) -> Any:
+    """Remove a cursor."""
+    await call.services.exports.remove(call.path["name"], call.actor)
+    return {"name": call.path["name"]}
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", f"{P}/export", "log:read", export, query=("after_seq", "limit")),
+    Route("GET", f"{P}/cursors", "log:read", list_cursors),
+    Route("POST", f"{P}/cursors", "log:export", add_cursor, CursorCreate),
+    Route("PUT", f"{P}/cursors/{{name}}", "log:export", move_cursor, CursorMove),
+    Route("DELETE", f"{P}/cursors/{{name}}", "log:export", remove_cursor),
+)
