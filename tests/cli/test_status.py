@@ -24,6 +24,22 @@ def test_people_read_times_and_no_internals(tmp_path, capsys):
     )
 
 
+def test_a_deployment_that_fails_is_named_with_its_last_good_answer(tmp_path, capsys):
+    failing = {"failures_in_row": 7, "last_failure": "rate_limit", "last_failure_ms": 1_795_715_419_000}
+    answer = ANSWER | {
+        "failing": {
+            "openai/gpt-4o@main": failing | {"last_success_ms": 1_795_715_419_000},
+            "groq/x@main": failing | {"last_success_ms": None},
+        }
+    }
+    status._show(Client(tmp_path, None), Output("table", datetime.UTC), answer)
+    text = capsys.readouterr().out
+    assert (
+        "openai/gpt-4o@main: 7 attempts in a row, last rate_limit; last good answer 2026-11-26 17:50:19 +00:00" in text
+    )
+    assert "groq/x@main: 7 attempts in a row, last rate_limit; last good answer never" in text
+
+
 def test_of_a_server_no_folder_of_this_machine_is_shown(tmp_path, capsys):
     status._show(Client(tmp_path, "http://127.0.0.1:4101"), Output("table"), ANSWER)
     text = capsys.readouterr().out

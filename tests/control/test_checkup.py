@@ -8,6 +8,7 @@ from switchgear.control.checkup import Facts, judge
 from switchgear.core.ids import KeyId
 from switchgear.detect.advisories import AdvisoryFile
 from switchgear.discover.toolbox import shipped_advisories
+from switchgear.ledger.deployments import Deployment
 from switchgear.store.objects import KeyRow
 from switchgear.store.outbox import Cursor
 from switchgear.vault.verbs import Metadata
@@ -40,6 +41,23 @@ def credential(**more) -> Metadata:
     return msgspec.structs.replace(base, **more)
 
 
+def failing(at_ms, outcome="rate_limit"):
+    state = Deployment()
+    for _ in range(9):
+        state.add(outcome, at_ms)
+    return state
+
+
+def test_a_deployment_that_failed_long_ago_is_no_news():
+    assert rules(failing={"a/m@c": failing(NOW - 8 * DAY)}) == {}
+
+
+def test_a_failing_deployment_is_told_with_its_reason_and_whether_it_ever_worked():
+    (found,) = judge(Facts(now_ms=NOW, failing={"a/m@c": failing(NOW, "not_found")}), NOTHING)
+    assert "9 times in a row and never answered well, last: not_found" in found.title
+    assert found.where == "a/m@c" and "model test a/m" in found.fix
+
+
 def test_nothing_wrong_is_nothing():
     assert rules(keys=[key()], used_key_ids={"k1"}, credentials=[credential()], prices_date="2026-11-20") == {}
 
@@ -60,6 +78,7 @@ def test_nothing_wrong_is_nothing():
         ({"spool_bytes": 2 << 30}, "spool-backlog"),
         ({"cursors": [Cursor("bills", 5, 2, NOW, NOW)], "head_seq": 5}, "export-lost"),
         ({"cursors": [Cursor("bills", 4, 0, NOW, NOW - 3 * DAY)], "head_seq": 5}, "export-behind"),
+        ({"failing": {"a/m@c": failing(NOW - DAY)}}, "deployment-failing"),
         ({"disk_free": 0.01}, "disk-space"),
         ({"newest_record_ms": NOW + DAY}, "clock"),
         ({"freezes": {"all": None}}, "frozen"),

@@ -8,12 +8,13 @@ import lmdb
 import pytest
 
 from switchgear.control import housekeeping
+from switchgear.control.deployments import KEPT_MS, Deployments
 from switchgear.control.housekeeping import Housekeeper
 from switchgear.ledger import journal
 from switchgear.replica.publisher import Publisher
 from switchgear.spool import files
 from switchgear.spool.writer import SpoolWriter
-from switchgear.store import ledger_rows, outbox
+from switchgear.store import deployment_rows, ledger_rows, outbox
 from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.ballast import FILES, Ballast
 from switchgear.store.database import Store
@@ -40,7 +41,8 @@ class House:
             write=lambda f: asyncio.wrap_future(self.store.write(f)),
             report=self.reports.append,
         )
-        self.keeper = Housekeeper(self.control, self.publication, self.absorber, folder / "journal")
+        self.deployments = Deployments(lambda: None)
+        self.keeper = Housekeeper(self.control, self.publication, self.absorber, self.deployments, folder / "journal")
 
     def book(self, *days_ago, numbered=False):
         rows = []
@@ -88,6 +90,18 @@ def test_records_wait_for_an_export_up_to_the_bound_and_its_loss_is_counted(hous
     assert cursor.lost == 2
     house.store.write(lambda c: outbox.move(c, "slow", 0, outbox.head(c), 1)).result()
     assert house.turn() == 2
+
+
+def test_deployments_that_nobody_uses_go_and_a_clock_that_jumps_ahead_takes_none(house):
+    put = {"a/m@c": (b'{"outcomes":{"ok":1}}', NOW_MS)}
+    house.store.write(lambda c: deployment_rows.put(c, put)).result()
+    house.book(0)
+    house.now_ms += KEPT_MS + DAY_MS
+    house.turn()
+    assert house.store.read(deployment_rows.all_rows).result().keys() == put.keys()
+    house.book(0)
+    house.turn()
+    assert house.store.read(deployment_rows.all_rows).result() == {}
 
 
 def test_N2_a_clock_that_jumps_ahead_does_not_empty_the_ledger(house):

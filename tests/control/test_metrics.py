@@ -9,6 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from switchgear.control import metrics
 from switchgear.control.refusals import Refusal
 from switchgear.control.traffic import SERIES_MAX, STATUSES_MAX, Traffic
+from switchgear.ledger.deployments import OUTCOMES, Deployment
+from switchgear.store.outbox import Cursor
 from switchgear.store.sums import Sums
 from switchgear.testing.clock import FakeClock
 from switchgear.wire.records import Counters
@@ -34,10 +36,23 @@ def meter():
     return found
 
 
+EXPORTS = metrics.Exports([Cursor("bills", 7, 2, 0, 0)], 10)
+
+
+def deployments():
+    state = Deployment()
+    for latency_ms in (90, 700):
+        state.add("ok", 1, latency_ms, 30)
+    state.add("rate_limit", 2)
+    return {"openai/gpt-4o@main": state}
+
+
 def text_of(providers, shown=None):
     shown = shown or meter()
     shown._providers = providers
-    return metrics.render(metrics.Collector(lambda: STATUS, 2, {"high": 3, "low": 0}, shown, (5, 4, 12))).decode()
+    return metrics.render(
+        metrics.Collector(lambda: STATUS, 2, {"high": 3, "low": 0}, shown, (5, 4, 12), deployments(), EXPORTS)
+    ).decode()
 
 
 def rendered(traffic):
@@ -59,6 +74,36 @@ def test_what_is_shown():
     assert found['switchgear_doctor_findings{severity="high"}'] == "3.0"
     assert found['switchgear_cost_usd_total{provider="openai"}'] == "1.5"
     assert found['switchgear_requests_total{provider="openai"}'] == "3.0"
+
+
+def test_what_is_shown_of_deployments_and_exports():
+    found = rendered({})
+    of = 'deployment="openai/gpt-4o@main"'
+    assert found[f'switchgear_deployment_attempts_total{{{of},outcome="ok"}}'] == "2.0"
+    assert found[f'switchgear_deployment_attempts_total{{{of},outcome="rate_limit"}}'] == "1.0"
+    assert found[f'switchgear_deployment_latency_seconds_bucket{{{of},le="0.1"}}'] == "1.0"
+    assert found[f"switchgear_deployment_latency_seconds_count{{{of}}}"] == "2.0"
+    assert found[f"switchgear_deployment_first_token_seconds_sum{{{of}}}"] == "0.06"
+    assert found[f"switchgear_deployment_failures_in_row{{{of}}}"] == "1.0"
+    assert found['switchgear_export_behind_records{cursor="bills"}'] == "3.0"
+    assert found['switchgear_export_lost_records_total{cursor="bills"}'] == "2.0"
+
+
+def test_series_of_deployments_are_bounded_and_the_first_ones_stay(monkeypatch):
+    def named(count):
+        state = Deployment()
+        for outcome in OUTCOMES:
+            state.add(outcome, 1, 5, 5)
+        return {f"p/m{number}@c": state for number in range(count)}
+
+    shown = meter()
+    text = metrics.render(
+        metrics.Collector(lambda: STATUS, 2, {}, shown, (5, 4, 12), named(1_000), metrics.Exports())
+    ).decode()
+    lines = [line for line in text.splitlines() if line.startswith("switchgear_deployment_")]
+    assert len({line.partition('deployment="')[2].partition('"')[0] for line in lines}) == metrics.DEPLOYMENTS_MAX
+    assert any("p/m0@c" in line for line in lines) and not any("p/m100@c" in line for line in lines)
+    assert len(lines) <= metrics.DEPLOYMENTS_MAX * 45
 
 
 def test_names_of_providers_cannot_break_a_line():
@@ -100,7 +145,7 @@ def test_the_text_is_what_the_strict_parser_of_openmetrics_takes():
         shown.settled([("openai", name, 200, 10, 5)])
     registry = metrics.CollectorRegistry(auto_describe=False)
     shown._providers = {"openai": SUMS}
-    registry.register(metrics.Collector(lambda: STATUS, 2, {"high": 3}, shown, (5, 4, 12)))
+    registry.register(metrics.Collector(lambda: STATUS, 2, {"high": 3}, shown, (5, 4, 12), deployments(), EXPORTS))
     from prometheus_client.openmetrics.exposition import generate_latest
 
     families = list(openmetrics.text_string_to_metric_families(generate_latest(registry).decode()))

@@ -9,9 +9,9 @@ from switchgear.control.traffic import (
     PROVIDERS_MAX,
     SERIES_MAX,
     STATUSES_MAX,
-    Histogram,
     Traffic,
 )
+from switchgear.core.histogram import Histogram
 from switchgear.ledger.batch import Batch
 from switchgear.store.sums import SUMS, Sums
 from switchgear.store.tables import DIMENSIONS

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 from tests.end_to_end.setups import ENVIRON, config
@@ -147,6 +148,7 @@ def chaos(folder, rounds, seed, *, failpoints=False, say=lambda text: None):
         settle(gateway, load)
         counted = check(gateway, provider, load)
         check_export(gateway, exported)
+        check_deployments(gateway, provider)
         counted["recoveries"] = sorted(seconds for seconds, _ in recoveries)
         counted["slowest"] = sorted(recoveries)[-3:]
         places = [line for line in gateway.log.read_text().splitlines() if line.startswith("failpoint: ")]
@@ -199,6 +201,20 @@ def check_export(gateway, file):
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert [line["settled_seq"] for line in lines] == list(range(1, len(lines) + 1))
     assert sorted(line["id"] for line in lines) == sorted(record["id"] for record in all_records(gateway))
+
+
+def check_deployments(gateway, provider):
+    """What is counted of deployments is what the ledger has and the provider saw, each attempt once."""
+    told = gateway.json("model", "health")["deployments"]
+    counted = {one["deployment"]: one["attempts"] for one in told}
+    attempts = [attempt for record in all_records(gateway) for attempt in record["attempts"]]
+    assert counted == dict(Counter(attempt["deployment"] for attempt in attempts)), told
+    seen = provider.seen()
+    unseen = sum(attempt["id"] not in seen for attempt in attempts)
+    assert sum(counted.values()) - unseen == len(seen)
+    good = sum(one["outcomes"].get("ok", 0) for one in told)
+    whole = sum(record["outcome"] == "ok" for record in all_records(gateway))
+    assert whole <= good <= len(seen)
 
 
 def test_M2_kill_nine(tmp_path):

@@ -199,6 +199,7 @@ async def _begin(boot: Boot, layout: Layout, services: Services, configuration: 
             await asyncio.to_thread(_open, store, layout)
         await config.load(configuration.compiled, configuration.puts, configuration.started_ms)
         await services.control.read(services.refusals.load)
+        await services.control.read(services.deployments.load)
     except (StoreGoneError, DatabaseError, OSError, lmdb.Error, UserError) as exc:
         if isinstance(exc, UserError) and (boot.is_first or isinstance(exc, OldSchemaError)):
             raise

@@ -26,12 +26,44 @@ def list_(client: Client, out: Output) -> None:
         Column("NAME", "name", "id"),
         Column("ALIAS", "alias"),
         Column("DEPLOYMENTS", "deployments", "list"),
+        Column("HEALTH", "told_health", drop=3),
         Column("FALLBACK", "fallback", "list", drop=2),
         Column("SOURCE", "source", drop=1),
     )
-    out.rows(answer, answer["models"], columns, "no configured models")
+    rows = [model | {"told_health": _health(model["health"])} for model in answer["models"]]
+    out.rows(answer, rows, columns, "no configured models")
     if out.for_people and answer["implicit"]:
         say(f"callable as they are: {', '.join(answer['implicit'])}")
+
+
+def _health(deployments: dict[str, str]) -> str | None:
+    """Sum up how a model's deployments do; None before any was asked."""
+    failing = sum(health == "failing" for health in deployments.values())
+    if failing:
+        return "failing" if failing == len(deployments) else f"failing {failing} of {len(deployments)}"
+    return "ok" if "ok" in deployments.values() else None
+
+
+@model.command(epilog=examples("switchgear model health"))
+@with_client
+def health(client: Client, out: Output) -> None:
+    """Show what was counted of each deployment (provider/model@credential) that was asked in the last 90 days."""
+    answer = client.call("GET", "/deployments")
+    columns = (
+        Column("DEPLOYMENT", "deployment", "id"),
+        Column("HEALTH", "health"),
+        Column("ATTEMPTS", "attempts", "number"),
+        Column("FAILED", "failures", "number"),
+        Column("IN A ROW", "failures_in_row", "number", drop=5),
+        Column("LAST FAILURE", "last_failure", drop=3),
+        Column("FAILED AT", "last_failure_ms", "time", drop=7),
+        Column("GOOD AT", "last_success_ms", "time", drop=6),
+        Column("P50 MS", "latency_p50_ms", "number", drop=2),
+        Column("P95 MS", "latency_p95_ms", "number", drop=4),
+        Column("FIRST TOKEN P50", "first_token_p50_ms", "number", wide=True),
+        Column("SINCE", "since_ms", "time", wide=True),
+    )
+    out.rows(answer, answer["deployments"], columns, "no deployment was asked yet")
 
 
 @model.command(epilog=examples("switchgear model add fast openai/gpt-4o-mini groq/llama-3.3-70b-versatile"))

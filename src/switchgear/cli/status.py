@@ -71,6 +71,12 @@ def _show(client: Client, out: Output, answer: dict[str, Any]) -> None:
     failing = {name: sums for name, sums in (answer.get("providers") or {}).items() if sums["errors"]}
     for name, sums in failing.items():
         say(f"  Errors   {name}: {sums['errors']} of {sums['attempts']} attempts failed since control began")
+    for name, found in (answer.get("failing") or {}).items():
+        good = out.time(found["last_success_ms"]) if found["last_success_ms"] is not None else "never"
+        say(
+            f"  Failing  {name}: {found['failures_in_row']} attempts in a row, last {found['last_failure']}; "
+            f"last good answer {good}"
+        )
     for subject, until in (answer.get("freezes") or {}).items():
         say(f"  Frozen   {subject}" + (f" until {out.time(until)}" if until else ""))
     for problem in answer.get("problems", []):

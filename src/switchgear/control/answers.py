@@ -84,6 +84,42 @@ class Attempts(msgspec.Struct):
     errors: int
 
 
+class Failing(msgspec.Struct):
+    """A deployment that failed at its last attempts."""
+
+    failures_in_row: int
+    last_failure: str | None
+    last_failure_ms: int | None
+    last_success_ms: int | None
+
+
+class DeploymentHealth(msgspec.Struct):
+    """What the ledger counted of one deployment."""
+
+    deployment: str
+    """`provider/model@credential`; `(others)`: all without a row of their own."""
+    health: Literal["ok", "failing", "unknown"]
+    attempts: int
+    failures: int
+    outcomes: dict[str, int]
+    """Attempts by how they ended."""
+    failures_in_row: int
+    last_failure: str | None
+    last_failure_ms: int | None
+    last_success_ms: int | None
+    latency_p50_ms: int | None
+    """An upper bound, as the other quantiles."""
+    latency_p95_ms: int | None
+    first_token_p50_ms: int | None
+    since_ms: int
+
+
+class DeploymentList(msgspec.Struct):
+    """All that were asked in the last 90 days."""
+
+    deployments: list[DeploymentHealth]
+
+
 class Status(msgspec.Struct, kw_only=True):
     """State of the processes, the ledger and the configuration."""
 
@@ -107,6 +143,8 @@ class Status(msgspec.Struct, kw_only=True):
     freezes: dict[str, int | None]
     prices: str
     refused: dict[str, Refusal] = {}
+    failing: dict[str, Failing] = {}
+    """Deployments that failed at their last attempts."""
     providers: dict[str, Attempts] = {}
 
 
@@ -263,6 +301,8 @@ class Model(msgspec.Struct):
     alias: str | None
     deployments: list[str]
     fallback: list[str]
+    health: dict[str, Literal["ok", "failing", "unknown"]] = {}
+    """By deployment, as far as they were asked."""
 
 
 class Models(msgspec.Struct):
@@ -440,6 +480,7 @@ ANSWERS: dict[tuple[str, str], Any] = {
     ("GET", f"{P}/models"): Models,
     ("POST", f"{P}/models"): Name,
     ("GET", f"{P}/models/explain"): Explained,
+    ("GET", f"{P}/deployments"): DeploymentList,
     ("DELETE", f"{P}/models/{{name:path}}"): Name,
     ("GET", f"{P}/prices"): Prices,
     ("GET", f"{P}/prices/show"): ShownPrice,

@@ -18,12 +18,14 @@ from sqlalchemy.exc import DatabaseError
 
 from switchgear import __released__, __version__
 from switchgear.control import disk
+from switchgear.control.deployments import Deployments
 from switchgear.control.handle import Control
 from switchgear.control.publication import Publication
 from switchgear.control.refusals import Refusal, Refusals
 from switchgear.detect.advisories import STALE_DAYS, AdvisoryFile
 from switchgear.detect.checks import finding, vulnerable
 from switchgear.detect.finding import SEVERITIES, Finding
+from switchgear.ledger.deployments import Deployment
 from switchgear.store import ledger_rows, objects, outbox
 from switchgear.store.database import StoreGoneError
 from switchgear.store.objects import KeyRow
@@ -41,6 +43,8 @@ DISK_FREE_MIN = 0.05
 CLOCK_AHEAD_MS = 300_000
 NAMED_MAX = 20
 EXPORT_DAYS = 2
+FAILING_DAYS = 7
+"""What failed longer ago and was not asked since is no news."""
 FIRST_S, EVERY_S = 120.0, 86_400.0
 
 
@@ -63,6 +67,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     prices_date: str = ""
     freezes: dict[str, int | None] = {}
     packages: list[tuple[str, str]] = []
+    failing: Mapping[str, Deployment] = {}
+    """Deployments that failed at their last attempts, by name."""
     cursors: list[Cursor] = []
     head_seq: int = 0
     """The last number of the outbox."""
@@ -75,6 +81,7 @@ def judge(facts: Facts, advisories: AdvisoryFile) -> list[Finding]:
         *_credentials(facts),
         *_prices(facts),
         *_state(facts),
+        *_deployments(facts),
         *_exports(facts),
         *_program(facts, advisories),
     ]
@@ -186,6 +193,17 @@ def _state(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def _deployments(facts: Facts) -> Iterator[Finding]:
+    for name, state in list(facts.failing.items())[:NAMED_MAX]:
+        if facts.now_ms - (state.last_failure_ms or 0) > FAILING_DAYS * DAY_MS:
+            continue
+        never = "" if state.last_success_ms is not None else " and never answered well"
+        title = f"{name} failed {state.failures_in_row} times in a row{never}, last: {state.last_failure}"
+        model = name.rpartition("@")[0]
+        fix = f"switchgear model test {shlex.quote(model)}; other places for it: switchgear model explain"
+        yield finding("deployment-failing", "medium", title, name, fix, name)
+
+
 def _exports(facts: Facts) -> Iterator[Finding]:
     for one in facts.cursors:
         fix = f"run what reads with it, or: switchgear log cursor remove {one.name}"
@@ -231,6 +249,7 @@ class Checkup:
         control: Control,
         publication: Publication,
         refused: Refusals,
+        deployments: Deployments,
         advisories: AdvisoryFile,
         packages: list[tuple[str, str]],
         spools: Path,
@@ -239,6 +258,7 @@ class Checkup:
         self._control = control
         self._publication = publication
         self._refusals = refused
+        self._deployments = deployments
         self._advisories = advisories
         self.packages = packages
         self._spools = spools
@@ -275,6 +295,7 @@ class Checkup:
             now_ms=now,
             credentials=publication.credentials,
             refused=self._refusals.current(publication.credentials),
+            failing=self._deployments.failing,
             spool_bytes=backlog,
             disk_free=free,
             prices_date=publication.price_snapshot,

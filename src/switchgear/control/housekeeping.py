@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
 from switchgear.control.absorber import Absorber
+from switchgear.control.deployments import Deployments
 from switchgear.control.exports import HOLD_MS
 from switchgear.control.handle import Control
 from switchgear.control.publication import Publication
@@ -34,7 +35,15 @@ ROLL_AFTER_MS = 2 * HOUR_MS
 class Housekeeper:
     """Tidies up."""
 
-    def __init__(self, control: Control, publication: Publication, absorber: Absorber, journal_folder: Path) -> None:
+    def __init__(
+        self,
+        control: Control,
+        publication: Publication,
+        absorber: Absorber,
+        deployments: Deployments,
+        journal_folder: Path,
+    ) -> None:
+        self._deployments = deployments
         self._control = control
         self._publication = publication
         self._absorber = absorber
@@ -42,7 +51,14 @@ class Housekeeper:
 
     async def turn(self) -> None:
         """Do everything once; what fails is reported and does not keep the rest from being done."""
-        for work in (self._rollups, self._replica, self._ballast, self._old_journals, self._old_records):
+        for work in (
+            self._rollups,
+            self._replica,
+            self._ballast,
+            self._old_journals,
+            self._old_records,
+            self._old_deployments,
+        ):
             await self._do(work)
 
     def _failed(self, exc: Exception) -> None:
@@ -85,6 +101,12 @@ class Housekeeper:
         until_ms = min(self._control.clock.wall_ms(), newest_ms) - days * DAY_MS
         while await self._control.write(functools.partial(_drop, until_ms)):
             await asyncio.sleep(0.1)
+
+    async def _old_deployments(self) -> None:
+        # Counted from the newest record, as above.
+        newest_ms = await self._control.read(ledger_rows.newest_ms)
+        now_ms = min(self._control.clock.wall_ms(), newest_ms)
+        await self._control.write(functools.partial(self._deployments.drop_old, now_ms=now_ms))
 
 
 def _drop(until_ms: int, connection: Connection) -> int:

@@ -3,13 +3,16 @@
 Counters begin at zero with each start of control, as Prometheus expects. How many series there may be is bounded (traffic).
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from switchgear.control.traffic import Histogram, Traffic
+from switchgear.control.traffic import Traffic
+from switchgear.core.histogram import Histogram
+from switchgear.ledger.deployments import Deployment
+from switchgear.store.outbox import Cursor
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -51,6 +54,23 @@ FAULTS = (
 ANSWERS = ("switchgear_answers", "Requests that were settled, by provider, model and status.")
 LATENCY = ("switchgear_latency_seconds", "From a request's head to the end of its answer.")
 FIRST_TOKEN = ("switchgear_first_token_seconds", "From a request's head to the first byte of a stream's answer.")
+DEPLOYMENT_ATTEMPTS = (
+    "switchgear_deployment_attempts",
+    "Attempts at a deployment, by how they ended; kept over restarts.",
+)
+DEPLOYMENT_LATENCY = ("switchgear_deployment_latency_seconds", "Of good answers: from the attempt's begin to the end.")
+DEPLOYMENT_FIRST_TOKEN = (
+    "switchgear_deployment_first_token_seconds",
+    "Of good streams: from the attempt's begin to the first byte for the client.",
+)
+DEPLOYMENT_FAILURES = (
+    "switchgear_deployment_failures_in_row",
+    "Attempts at a deployment that failed since its last good answer.",
+)
+DEPLOYMENTS_MAX = 100
+"""Deployments with series of their own: those that were used first, so that a series never goes away for another."""
+EXPORT_BEHIND = ("switchgear_export_behind_records", "Records that an export has not passed, by its cursor.")
+EXPORT_LOST = ("switchgear_export_lost_records", "Records that retention deleted before an export passed them.")
 DOCTOR = ("switchgear_doctor_findings", "What the nightly doctor found, by severity.")
 COUNTERS = (
     ("switchgear_ledger_records", "Records moved into the ledger."),
@@ -64,6 +84,13 @@ COUNTERS = (
 )
 
 
+class Exports(NamedTuple):
+    """How far exporters are."""
+
+    cursors: Sequence[Cursor] = ()
+    head_seq: int = 0
+
+
 class Collector:
     """Reads the gateway's state when it is asked."""
 
@@ -74,7 +101,11 @@ class Collector:
         doctor: Mapping[str, int],
         traffic: Traffic,
         in_flight: tuple[int, int, int],
+        deployments: Mapping[str, Deployment],
+        exports: Exports,
     ) -> None:
+        self._deployments = deployments
+        self._exports = exports
         self._status = status
         self._findings = findings
         self._doctor = doctor
@@ -125,6 +156,14 @@ class Collector:
                 counter.add_metric([provider], getattr(sums, column) / divisor)
             yield counter
         yield from self._requests()
+        yield from self._of_deployments()
+        behind = GaugeMetricFamily(*EXPORT_BEHIND, labels=["cursor"])
+        lost = CounterMetricFamily(*EXPORT_LOST, labels=["cursor"])
+        for cursor in self._exports.cursors:
+            behind.add_metric([cursor.name], self._exports.head_seq - cursor.seq)
+            lost.add_metric([cursor.name], cursor.lost)
+        yield behind
+        yield lost
 
     def _requests(self) -> Iterator[Metric]:
         traffic = self._traffic
@@ -146,6 +185,19 @@ class Collector:
         yield answers
         yield latency
         yield first_token
+
+    def _of_deployments(self) -> Iterator[Metric]:
+        attempts = CounterMetricFamily(*DEPLOYMENT_ATTEMPTS, labels=["deployment", "outcome"])
+        latency = HistogramMetricFamily(*DEPLOYMENT_LATENCY, labels=["deployment"])
+        first_token = HistogramMetricFamily(*DEPLOYMENT_FIRST_TOKEN, labels=["deployment"])
+        failures = GaugeMetricFamily(*DEPLOYMENT_FAILURES, labels=["deployment"])
+        for name, state in list(self._deployments.items())[:DEPLOYMENTS_MAX]:
+            for outcome, count in sorted(state.outcomes.items()):
+                attempts.add_metric([name, outcome], count)
+            _add(latency, [name], state.latency)
+            _add(first_token, [name], state.first_token)
+            failures.add_metric([name], state.failures_in_row)
+        yield from (attempts, latency, first_token, failures)
 
 
 def _add(family: HistogramMetricFamily, labels: list[str], histogram: Histogram) -> None:

@@ -21,6 +21,7 @@ from switchgear.control import (
     status,
 )
 from switchgear.control.api import PERMISSIONS, Call, Handler, P, Route, Span, time_of
+from switchgear.control.deployments import Deployments, health, shown
 from switchgear.core.errors import UserError
 from switchgear.core.money import format_usd
 from switchgear.pricing.price import Price, per_mtok
@@ -75,7 +76,10 @@ async def get_metrics(call: Call) -> Any:
     absorber, traffic = call.services.absorber, call.services.traffic
     in_flight = (*absorber.in_flight(), traffic.connections(absorber.writers))
     look = functools.partial(status.status, call.services)
-    return metrics.render(metrics.Collector(look, findings, call.services.checkup.counts(), traffic, in_flight))
+    exports = metrics.Exports(*await call.services.exports.cursors())
+    deployments = call.services.deployments.known
+    counts = call.services.checkup.counts()
+    return metrics.render(metrics.Collector(look, findings, counts, traffic, in_flight, deployments, exports))
 
 
 async def get_status(call: Call) -> Any:
@@ -182,11 +186,27 @@ async def list_models(call: Call) -> Any:
             "alias": m.alias,
             "deployments": [f"{d.provider}/{d.model}" for d in m.deployments],
             "fallback": list(m.fallback),
+            "health": _health(call.services.deployments, m),
         }
         for _, m in sorted(snapshot.table.models.items())
     ]
     implicit = [f"{p.name}/*" for p in snapshot.table.providers.values() if p.credentials and snapshot.table.implicit]
     return {"models": rows, "implicit": sorted(implicit)}
+
+
+def _health(deployments: Deployments, model: ModelEntry) -> dict[str, str]:
+    """Return how a model's deployments do, as far as they were asked."""
+    return {
+        name: health(state)
+        for one in model.deployments
+        for name, state in deployments.of(one.provider, one.model, one.credential).items()
+    }
+
+
+async def list_deployments(call: Call) -> Any:
+    """What the ledger counted of each deployment: how attempts ended, how long they took, how it does now."""
+    known = call.services.deployments.known
+    return {"deployments": [shown(name, state) for name, state in known.items()]}
 
 
 async def add_model(call: Call) -> Any:
@@ -361,6 +381,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", f"{P}/vault/key", "credentials:read", get_vault_key),
     Route("GET", f"{P}/models", "models:read", list_models),
     Route("POST", f"{P}/models", "models:write", add_model, ModelEntry),
+    Route("GET", f"{P}/deployments", "models:read", list_deployments),
     Route("GET", f"{P}/models/explain", "models:read", explain_model, query=("model", "key")),
     Route("DELETE", f"{P}/models/{{name:path}}", "models:write", remove_model),
     Route("GET", f"{P}/prices", "prices:read", list_prices, query=("provider",)),

@@ -12,6 +12,7 @@ from switchgear.control.checkup import Checkup
 from switchgear.control.config import Config
 from switchgear.control.courier import Courier
 from switchgear.control.credentials import Credentials
+from switchgear.control.deployments import Deployments
 from switchgear.control.double_entry import DoubleEntry
 from switchgear.control.exports import Exports, Numbering
 from switchgear.control.faults import Faults
@@ -33,6 +34,7 @@ from switchgear.control.traffic import Traffic
 from switchgear.core import problems
 from switchgear.detect.advisories import AdvisoryFile
 from switchgear.pricing.catalog import Load
+from switchgear.routing.table import RouteTable
 
 
 class Paths(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +81,7 @@ class Services:
         claims = Claims()
         self.stops = Stops(control)
         self.publication = Publication(control, self.stops, self.prices, shipped.load_prices, shipped.price_snapshot)
+        self.deployments = Deployments(self._table)
         self.history = History(control, self.publication)
         self.config = Config(control, self.stops, self.publication, self.history)
         self.absorber = Absorber(
@@ -89,8 +92,13 @@ class Services:
             control.clock,
             control.entropy,
             control.report,
-            participants=(StoredPublisher(control.publisher.put_stored), self.refusals, Numbering()),
-            observers=(self.refusals, self.traffic, self.changed_keys, claims),
+            participants=(
+                StoredPublisher(control.publisher.put_stored),
+                self.refusals,
+                self.deployments,
+                Numbering(),
+            ),
+            observers=(self.refusals, self.deployments, self.traffic, self.changed_keys, claims),
         )
         self.spend = SpendBoard(control, self.changed_keys)
         self.keys = Keys(control, self.stops, self.publication, self.changed_keys)
@@ -105,14 +113,19 @@ class Services:
             control,
             self.publication,
             self.refusals,
+            self.deployments,
             shipped.advisories,
             shipped.packages,
             paths.spools,
             paths.data,
         )
-        self.housekeeper = Housekeeper(control, self.publication, self.absorber, paths.journal)
+        self.housekeeper = Housekeeper(control, self.publication, self.absorber, self.deployments, paths.journal)
         self.faults = Faults(control.link, courier, errors, control.clock)
         self.jobs = Jobs(fault, control.clock)
+
+    def _table(self) -> RouteTable | None:
+        snapshot = self.publication.snapshot
+        return snapshot.table if snapshot is not None else None
 
     def table(self) -> tuple[Job, ...]:
         """Return what control does by itself, and how often."""

@@ -11,6 +11,9 @@ from switchgear.control import disk
 from switchgear.control.services import Services
 from switchgear.control.traffic import NO_PROVIDER
 
+FAILING_MAX = 20
+"""Failing deployments that are named; `model health` has all."""
+
 
 def read(file: Path) -> dict[str, Any]:
     """Return what the supervisor wrote last."""
@@ -54,6 +57,15 @@ def status(services: Services) -> dict[str, Any]:
         "freezes": publication.snapshot.freezes if publication.snapshot is not None else {},
         "prices": publication.price_snapshot,
         "refused": refused,
+        "failing": {
+            name: {
+                "failures_in_row": state.failures_in_row,
+                "last_failure": state.last_failure,
+                "last_failure_ms": state.last_failure_ms,
+                "last_success_ms": state.last_success_ms,
+            }
+            for name, state in list(services.deployments.failing.items())[:FAILING_MAX]
+        },
         "providers": {
             name: {"attempts": sums.attempts, "errors": sums.errors}
             for name, sums in traffic.providers.items()

@@ -6,13 +6,14 @@ crowd nobody out.
 Filled in the store's writer thread, read in the loop: every read works on a copy.
 """
 
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from switchgear.core.clock import Clock
+from switchgear.core.histogram import Histogram
 from switchgear.ledger.batch import Batch
+from switchgear.ledger.deployments import FIRST_TOKEN_MS, LATENCY_MS
 from switchgear.store.sums import Sums
 from switchgear.store.tables import DIMENSIONS
 from switchgear.wire.records import Counters
@@ -21,39 +22,12 @@ SERIES_MAX = 100
 STATUSES_MAX = 24
 """Statuses told apart per series; there are some 60 in use, and a provider may invent 900."""
 OTHER = "other"
-LATENCY_MS = (50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000)
-"""Upper bounds: answers of models take from a tenth of a second to minutes."""
-FIRST_TOKEN_MS = (25, 50, 100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 51_200)
 WINDOW_S = 60.0
 PROVIDER = DIMENSIONS.index("provider")
 NO_PROVIDER = "none"
 """What is counted of requests that were refused before a provider was chosen."""
 PROVIDERS_MAX = 256
 """Names in spools are not believed: metrics must not grow with what a compromised edge invents."""
-
-
-class Histogram:
-    """Counts by upper bound, and their sum."""
-
-    __slots__ = ("_bounds", "counts", "sum_ms")
-
-    def __init__(self, bounds_ms: tuple[int, ...]) -> None:
-        self._bounds = bounds_ms
-        self.counts = [0] * (len(bounds_ms) + 1)
-        self.sum_ms = 0
-
-    def add(self, value_ms: int) -> None:
-        """Count a value."""
-        self.counts[bisect_left(self._bounds, value_ms)] += 1
-        self.sum_ms += value_ms
-
-    def buckets(self) -> list[tuple[str, float]]:
-        """Return (upper bound in seconds, how many are not above it), as Prometheus wants them."""
-        found, total = [], 0
-        for bound, count in zip((*self._bounds, None), list(self.counts), strict=True):
-            total += count
-            found.append(("+Inf" if bound is None else repr(bound / 1000), float(total)))
-        return found
 
 
 class Series:

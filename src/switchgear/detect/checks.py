@@ -30,6 +30,7 @@ REASONS: dict[str, str] = {
     "store": "without its store the gateway serves, and nobody can look or change anything",
     "frozen": "requests are refused until somebody unfreezes",
     "spool-backlog": "records wait for the ledger: budgets and reports lag behind",
+    "deployment-failing": "a deployment that only fails costs each request an attempt, or fails it",
     "export-lost": "what an export did not hand on in time is missing where it should have gone",
     "export-behind": "records wait for an export that nobody runs, beyond their retention too",
     "disk-space": "a full disk refuses new requests",

@@ -19,10 +19,11 @@ from switchgear.core.text import clean
 from switchgear.dialects.kept_things import KEPT_MAX, is_id
 from switchgear.ledger import build, interrupted, journal, settlement, tidy
 from switchgear.ledger.batch import Batch, Finding
-from switchgear.ledger.build import FindPrice
+from switchgear.ledger.build import FindPrice, OpenRequest
 from switchgear.ledger.charges import Charges
 from switchgear.ledger.claims import claims_of
 from switchgear.ledger.open_requests import OpenRequests, check_id
+from switchgear.ledger.record import Record
 from switchgear.spool import files
 from switchgear.spool.reader import Entry, Position, SpoolReader
 from switchgear.store import ledger_rows
@@ -171,7 +172,12 @@ class SpoolAbsorber:
         opened = self._open.pop(request_id) if request_id is not None else None
         if opened is not None:
             batch.attempts |= claims_of(opened, None)
-            batch.add_record(interrupted.unreadable(opened, self.charges))
+            self._book(batch, opened, interrupted.unreadable(opened, self.charges))
+
+    def _book(self, batch: Batch, opened: OpenRequest, record: Record) -> None:
+        """Book a request that nobody settled properly."""
+        if batch.add_record(record):
+            batch.deployments.interrupted(opened, record)
 
     def commit_to(self, connection: Connection) -> None:
         """Write the position; call in the batch's transaction."""
@@ -298,7 +304,7 @@ class SpoolAbsorber:
             orphan = self._open.pop(record.id)
             if orphan is None:
                 raise RecordError(f"an orphan without a reservation of this spool: {record.id[:40]}")
-            batch.add_record(interrupted.orphaned(orphan, self._evidence, self.charges))
+            self._book(batch, orphan, interrupted.orphaned(orphan, self._evidence, self.charges))
             batch.attempts |= claims_of(orphan, None)
         elif kind != Kind.SEGMENT:
             raise RecordError(f"a record of kind {kind} does not belong into this spool")

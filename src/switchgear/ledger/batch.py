@@ -9,6 +9,7 @@ from switchgear.core.ids import credential_id
 from switchgear.core.usage import TokenUsage
 from switchgear.ledger import build
 from switchgear.ledger.claims import Claim
+from switchgear.ledger.deployments import Counter
 from switchgear.ledger.record import Record, encode
 from switchgear.replica.entries import Stored
 from switchgear.store.sums import Sums
@@ -54,6 +55,8 @@ class Batch:
         """What the edge counted and did not record."""
         self.timings: list[tuple[str, str, int, int, int | None]] = []
         """Of each settled request: provider, model, status, latency and time to the first token in ms."""
+        self.deployments = Counter()
+        """What is counted of each deployment."""
         self.stored: dict[str, Stored] = {}
         """Responses that a provider keeps, by id."""
         self.tried: list[tuple[str, str]] = []
@@ -80,11 +83,12 @@ class Batch:
         count: int = 1,
         estimated: bool = False,
         before: Sequence[Try] = (),
-    ) -> None:
+    ) -> bool:
         """Add a row and its sums. `dimensions` are tables.DIMENSIONS without the hour, of the last attempt's place; usage and
-        cost are the last attempt's, `before` are those before it; `attempts` is 0 where nothing was sent, else 1."""
+        cost are the last attempt's, `before` are those before it; `attempts` is 0 where nothing was sent, else 1. False where
+        the request was added before: nothing of it counts once more."""
         if request_id in self._ids or (self._is_known is not None and self._is_known(request_id)):
-            return
+            return False
         self._ids.add(request_id)
         key_id, key_name, team, user, project, model, _, provider, _ = dimensions
         whole = cost_nanousd
@@ -128,6 +132,7 @@ class Batch:
             self._add_attempt(sums, 1, one.failed, one.usage, one.cost_nanousd, one.list_nanousd)
             if one.provider != provider and (one.provider, request_id) not in self.tried[-len(before) :]:
                 self.tried.append((one.provider, request_id))
+        return True
 
     @staticmethod
     def _add_attempt(
@@ -157,8 +162,8 @@ class Batch:
         self._ids.clear()
         self.tried.clear()
 
-    def add_record(self, record: Record) -> None:
-        """Add a record that is kept whole: a refusal, or a request whose edge died."""
+    def add_record(self, record: Record) -> bool:
+        """Add a record that is kept whole: a refusal, or a request whose edge died. False as for `add`."""
         key, last = record.key, record.attempts[-1] if record.attempts else None
         usage = record.tokens if last is None else last.tokens
         before = [
@@ -184,7 +189,7 @@ class Batch:
             record.provider or "",
             credential_id(record.provider, record.credential) if record.provider and record.credential else "",
         )
-        self.add(
+        return self.add(
             record.id,
             dimensions,
             encode(record),

@@ -47,7 +47,7 @@ def book(
         place.credential_id,
     )
     last = settle.attempts[-1] if settle.attempts else None
-    batch.add(
+    is_new = batch.add(
         settle.id,
         dimensions,
         build.encode_stored(build.Stored(msgspec.Raw(opened.raw), opened.attempts, msgspec.Raw(payload))),
@@ -62,6 +62,8 @@ def book(
         estimated=build.estimate_reason(settle) is not None,
         before=charges.tries_before(opened, settle, find) if len(settle.attempts) > 1 else (),
     )
+    if is_new:
+        batch.deployments.settled(opened, settle)
     for outcome in build.tries(settle):
         if outcome.status is not None:
             at_ms = opened.reserve.time_ms + outcome.end_ms

@@ -1,0 +1,206 @@
+"""What the attempts of a deployment came to: how many, how they ended, how long they took, how it does now. Level 3. Pure.
+
+Counted from settlements as they are booked: each attempt of a request stands in one settlement, which is booked once, whatever
+dies, so these counts are those of the ledger and need no record of their own (decision 053).
+"""
+
+import msgspec
+
+from switchgear.core.histogram import Histogram
+from switchgear.core.ids import deployment_id
+from switchgear.ledger import build
+from switchgear.ledger.build import NOT_THE_PROVIDERS, OpenRequest
+from switchgear.ledger.record import Record
+from switchgear.routing.retry import OUR_FAULT
+from switchgear.wire import records
+
+LATENCY_MS = (50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000)
+"""Upper bounds: answers of models take from a tenth of a second to minutes."""
+FIRST_TOKEN_MS = (25, 50, 100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 51_200)
+
+OK = "ok"
+CLIENT = "client_error"
+"""The provider refused the request for what the client asked: it says nothing of the deployment."""
+GATEWAY = "gateway"
+"""The attempt ended for a reason of this side: the client went away, a freeze, a ceiling, a process that died."""
+_OF_ERROR = {
+    **dict.fromkeys(NOT_THE_PROVIDERS | {"internal"}, GATEWAY),
+    "connect": "connect",
+    "timeout": "timeout",
+    "broken": "broken",
+    "unfinished": "broken",
+    "garbage": "broken",
+    "error_200": "server_error",
+    "error_first": "server_error",
+}
+_OF_STATUS = {**dict.fromkeys(OUR_FAULT, "credential"), 404: "not_found", 408: "timeout", 429: "rate_limit"}
+OUTCOMES = (
+    OK,
+    CLIENT,
+    GATEWAY,
+    "credential",
+    "not_found",
+    "rate_limit",
+    "timeout",
+    "connect",
+    "broken",
+    "server_error",
+)
+"""How an attempt may end. `credential`: the provider refuses ours; `not_found`: it does not know the model."""
+NEUTRAL = frozenset({CLIENT, GATEWAY})
+
+
+def outcome_of(status: int | None, error: str | None) -> str:
+    """Return how an attempt ended, in one word of OUTCOMES."""
+    if error is not None:
+        return _OF_ERROR.get(error, "broken")
+    if status is None:
+        return GATEWAY
+    if status < 400:
+        return OK
+    return _OF_STATUS.get(status, CLIENT if status < 500 else "server_error")
+
+
+class Deployment(msgspec.Struct, kw_only=True):
+    """Counts of one deployment."""
+
+    since_ms: int = 0
+    """When the first attempt ended that was counted."""
+    outcomes: dict[str, int] = {}
+    """Attempts, by how they ended."""
+    latency: Histogram = msgspec.field(default_factory=lambda: Histogram(LATENCY_MS))
+    """Of attempts that were answered: from their begin to the end of the answer."""
+    first_token: Histogram = msgspec.field(default_factory=lambda: Histogram(FIRST_TOKEN_MS))
+    """Of streams that were answered: from the attempt's begin to the first byte for the client."""
+    last_success_ms: int | None = None
+    last_failure_ms: int | None = None
+    last_failure: str | None = None
+    failures_in_row: int = 0
+    """Since the last good answer, in the order in which the ledger took them."""
+    has_succeeded: bool = False
+    """Within what these counts are of: where they are added to others, the row of failures begins anew."""
+
+    @property
+    def attempts(self) -> int:
+        """All of them."""
+        return sum(self.outcomes.values())
+
+    @property
+    def failures(self) -> int:
+        """Attempts that failed at the provider."""
+        return sum(count for outcome, count in self.outcomes.items() if outcome != OK and outcome not in NEUTRAL)
+
+    @property
+    def last_ms(self) -> int:
+        """When it was last used, as far as the provider said anything."""
+        return max(self.last_success_ms or 0, self.last_failure_ms or 0, self.since_ms)
+
+    def add(self, outcome: str, at_ms: int, latency_ms: int = 0, first_token_ms: int | None = None) -> None:
+        """Count an attempt that ended at a time."""
+        if outcome == OK:
+            self.add_good([latency_ms], [] if first_token_ms is None else [first_token_ms], at_ms)
+            return
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+        self.since_ms = self.since_ms or at_ms
+        if outcome not in NEUTRAL:
+            self.failures_in_row += 1
+            if at_ms >= (self.last_failure_ms or 0):
+                self.last_failure_ms, self.last_failure = at_ms, outcome
+
+    def add_good(self, latencies_ms: list[int], first_tokens_ms: list[int], at_ms: int) -> None:
+        """Count attempts that were answered, the last of them at a time."""
+        self.outcomes[OK] = self.outcomes.get(OK, 0) + len(latencies_ms)
+        self.since_ms = self.since_ms or at_ms
+        self.latency.add_all(latencies_ms)
+        self.first_token.add_all(first_tokens_ms)
+        self.last_success_ms = max(self.last_success_ms or 0, at_ms)
+        self.failures_in_row, self.has_succeeded = 0, True
+
+    def merge(self, later: "Deployment") -> None:
+        """Add counts that were taken after these."""
+        for outcome, count in later.outcomes.items():
+            self.outcomes[outcome] = self.outcomes.get(outcome, 0) + count
+        self.since_ms = self.since_ms or later.since_ms
+        self.latency.merge(later.latency)
+        self.first_token.merge(later.first_token)
+        if later.last_success_ms is not None:
+            self.last_success_ms = max(self.last_success_ms or 0, later.last_success_ms)
+        if later.last_failure_ms is not None and later.last_failure_ms >= (self.last_failure_ms or 0):
+            self.last_failure_ms, self.last_failure = later.last_failure_ms, later.last_failure
+        self.failures_in_row = later.failures_in_row + (0 if later.has_succeeded else self.failures_in_row)
+        self.has_succeeded = self.has_succeeded or later.has_succeeded
+
+
+Counts = dict[str, Deployment]
+"""By deployment: `provider/model@credential`."""
+
+
+class _Good:
+    """Good answers of one place that were not counted yet."""
+
+    __slots__ = ("at_ms", "first_tokens_ms", "latencies_ms", "place")
+
+    def __init__(self, place: records.Place) -> None:
+        self.place = place
+        self.latencies_ms: list[int] = []
+        self.first_tokens_ms: list[int] = []
+        self.at_ms = 0
+
+
+class Counter:
+    """Counts the attempts of settled requests. Most requests are one attempt with a good answer: these are gathered and counted
+    together, which costs a third of counting each."""
+
+    def __init__(self) -> None:
+        self._counts: Counts = {}
+        self._good: dict[int, _Good] = {}
+        """By the identity of the place, which requests share (ledger/open_requests)."""
+
+    def settled(self, opened: OpenRequest, settle: records.Settle) -> None:
+        """Count a settled request."""
+        attempts = settle.attempts
+        if len(attempts) == 1:
+            one = attempts[0]
+            if one.error is None and one.status is not None and one.status < 400 and one.number == 1:
+                place = opened.place
+                good = self._good.get(id(place))
+                if good is None:
+                    good = self._good[id(place)] = _Good(place)
+                good.latencies_ms.append(one.end_ms - one.start_ms)
+                if settle.ttft_ms is not None and opened.reserve.stream:
+                    good.first_tokens_ms.append(settle.ttft_ms - one.start_ms)
+                good.at_ms = opened.reserve.time_ms + one.end_ms
+                return
+        self._flush()
+        for one in build.tries(settle):
+            first_ms = None
+            if opened.reserve.stream and settle.ttft_ms is not None and one is attempts[-1]:
+                first_ms = settle.ttft_ms - one.start_ms
+            outcome, at_ms = outcome_of(one.status, one.error), opened.reserve.time_ms + one.end_ms
+            place_of = build.place_of(opened, one.number)
+            self._of(place_of).add(outcome, at_ms, one.end_ms - one.start_ms, first_ms)
+
+    def interrupted(self, opened: OpenRequest, record: Record) -> None:
+        """Count a request that nobody settled: nobody saw how its attempts ended."""
+        for attempt in record.attempts:
+            self._named(attempt.deployment).add(GATEWAY, opened.reserve.time_ms)
+
+    @property
+    def counts(self) -> Counts:
+        """What was counted, by deployment."""
+        self._flush()
+        return self._counts
+
+    def _flush(self) -> None:
+        for good in self._good.values():
+            self._of(good.place).add_good(good.latencies_ms, good.first_tokens_ms, good.at_ms)
+        self._good = {}
+
+    def _of(self, place: records.Place | records.Attempt) -> Deployment:
+        return self._named(deployment_id(place.provider, place.upstream_model, place.credential))
+
+    def _named(self, name: str) -> Deployment:
+        found = self._counts.get(name)
+        if found is None:
+            found = self._counts[name] = Deployment()
+        return found
