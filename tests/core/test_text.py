@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchgear.core.text import clean, file_name, header_value, without_secrets
+from switchgear.core.text import clean, file_name, header_value, is_clean, without_secrets
 
 
 @given(st.text(max_size=200))
@@ -58,3 +58,34 @@ def test_a_file_name_that_is_not_utf8_is_shown_by_its_bytes():
 @given(st.text(st.characters(categories=["Cs", "L", "Cc"]), max_size=80))
 def test_what_is_clean_can_be_encoded(text):
     clean(text, 64).encode()
+
+
+PIECES = st.sampled_from(
+    [
+        "sk",
+        "pk",
+        "rk",
+        "sgat",
+        "gsk",
+        "xai",
+        "AIza",
+        "ghp",
+        "hf",
+        "-",
+        "_",
+        " ",
+        "a1B2c3D4e5F6g7H8",
+        "\x1b",
+        "é",
+        "s",
+        "k",
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=8).map("".join))
+def test_a_text_is_clean_where_cleaning_changes_nothing_whatever_key_is_in_it(words):
+    if is_clean(words, 64):
+        assert clean(words, 64) == words
+    else:
+        assert clean(words, 64) != words or len(words) > 64 or not words.isprintable() or len(words) <= 18

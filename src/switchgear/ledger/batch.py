@@ -146,7 +146,11 @@ class Batch:
         sums.attempts += attempts
         if failed:
             sums.failed_attempts += 1
-        if usage is not None:
+        simple = usage.simple() if usage is not None else None
+        if simple is not None:
+            sums.input_tokens += simple[0]
+            sums.output_tokens += simple[1]
+        elif usage is not None:
             sums.input_tokens += usage.input_total
             sums.cache_read_tokens += usage.cached_total
             sums.cache_write_tokens += (usage.cache_write_5m or 0) + (usage.cache_write_1h or 0)

@@ -69,6 +69,9 @@ def claims_of(opened: OpenRequest, settle: records.Settle | None) -> dict[str, C
 
 
 def _tokens(usage: TokenUsage) -> int:
+    simple = usage.simple()
+    if simple is not None:
+        return simple[0] + simple[1]
     if usage.image or usage.audio_out or usage.video_out:
         return PLENTY
     return usage.input_total + usage.output_total
