@@ -1,6 +1,9 @@
 # switchgear:allow-file: samples
+import json
+
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from switchgear.cli import import_
 from switchgear.core.errors import UserError
@@ -66,6 +69,46 @@ def test_what_is_written_is_short_and_compiles():
 def test_what_does_not_hold_together_is_said():
     compiled, problems = import_.check("version: 1\nmodels: {m: {deployments: [{provider: nobody, model: x}]}}\n")
     assert compiled is not None and "no provider 'nobody'" in problems[0].message
+
+
+def test_what_does_not_hold_together_costs_its_own_part_and_is_listed():
+    stars = "*".join("abcdefg")
+    raw = {
+        "model_list": [
+            {"model_name": stars, "litellm_params": {"model": "openai/a", "api_key": "os.environ/K"}},
+            {"model_name": "good", "litellm_params": {"model": "openai/b", "api_key": "os.environ/K"}},
+        ],
+        "litellm_settings": {"fallbacks": [{"good": [stars]}]},
+        "router_settings": {"model_group_alias": {"other": stars}},
+    }
+    found = Importer(raw).run()
+    _, compiled, problems = import_.settle(found)
+    assert problems == [] and [m.name for m in compiled.models] == ["good"] and compiled.models[0].fallback == ()
+    assert any(stars in line.path and line.status == "unsupported" for line in found.lines)
+
+
+CONFIG = """model_list:
+- {model_name: one, litellm_params: {model: openai/gpt-4o-mini, api_key: os.environ/SET}}
+- {model_name: two, litellm_params: {model: groq/llama}}
+"""
+
+
+def test_the_report_ends_with_how_many_models_will_answer(tmp_path):
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    arguments = ["litellm", str(tmp_path / "config.yaml"), "--data", str(tmp_path / "none")]
+    done = CliRunner().invoke(import_.import_, arguments, env={"SET": "sk-a", "GROQ_API_KEY": None})
+    assert done.exit_code == 0 and done.output.splitlines()[-1] == "1 of 2 models will answer"
+    assert "two: will not answer: there is no secret for groq/groq" in done.output
+    done = CliRunner().invoke(import_.import_, [*arguments, "--json"], env={"SET": "sk-a", "GROQ_API_KEY": "gsk-b"})
+    assert (json.loads(done.output)["answering"], json.loads(done.output)["models"]) == (2, 2)
+
+
+def test_nothing_taken_over_is_a_failure_and_no_file(tmp_path):
+    (tmp_path / "config.yaml").write_text("model_list: [{model_name: m, litellm_params: {model: nobody/m}}]\n")
+    arguments = ["litellm", str(tmp_path / "config.yaml"), "--out", str(tmp_path / "out.yaml")]
+    done = CliRunner().invoke(import_.import_, [*arguments, "--data", str(tmp_path / "none")])
+    assert isinstance(done.exception, UserError) and done.exception.exit_code == 1
+    assert "'nobody' is not known here" in done.output and not (tmp_path / "out.yaml").exists()
 
 
 def test_an_empty_salt_file_is_refused(tmp_path):

@@ -30,6 +30,7 @@ def context(headers=SENT, dialect="openai", compat=()):
         facts=HeadFacts(),
         endpoint=SimpleNamespace(dialect=BY_NAME[dialect]),
         id="rid",
+        request=SimpleNamespace(stream=False),
         snapshot=SimpleNamespace(compat=compat),
     )
 
@@ -77,6 +78,17 @@ def test_a_trace_goes_on_to_ones_own_and_such_a_route_is_not_kept():
 def test_a_translated_request_takes_no_header_of_its_clients_dialect():
     assert sent(context(), target(), way(verbatim=False)) == {b"content-type"}
     assert sent(context(), target(), way("openai", False, "anthropic")) == {b"content-type", b"anthropic-version"}
+
+
+def test_a_stream_waits_for_its_first_event_as_long_as_its_model_says():
+    to = target()
+    limits = Timeouts(first_byte_s=600, first_event_s=20)
+    to.candidate = Candidate(to.candidate.provider, "c", "m", None, limits)
+    asked = context()
+    waits = []
+    for asked.request.stream in (False, True, False):
+        waits.append(msgspec.msgpack.decode(heads.route(asked, to, way()), type=frames.Route).first_byte_s)
+    assert waits == [600, 20, 600] and len(to.opens) == 2
 
 
 def test_the_answers_head_says_where_it_came_from():

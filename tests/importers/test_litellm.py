@@ -13,8 +13,8 @@ from switchgear.importers.litellm_parts import Database, KeyRow, Opened, TeamRow
 KEY = "a" * 64
 
 
-def run(raw, database=None, opener=None):
-    return Importer(raw, database, opener).run()
+def run(raw, database=None, opener=None, environ=None):
+    return Importer(raw, database, opener, environ).run()
 
 
 def entry(name="m", **params):
@@ -57,6 +57,13 @@ def test_prices_are_exact():
     assert (price["input_per_mtok"], price["output_per_mtok"]) == ("0.15", "0.6")
 
 
+def test_a_price_that_is_none_costs_the_price():
+    for wrong in (300, "dear", "nan", -1):
+        found = run({"model_list": [entry("m", model="openai/a", input_cost_per_token=wrong)]})
+        assert models(found)["m"]["deployments"][0]["price"] is None
+        assert "not a price" in said(found)["model_list[0].litellm_params.input_cost_per_token"]
+
+
 def test_routing():
     raw = {
         "model_list": [entry("a", model="openai/a"), entry("b", model="openai/b")],
@@ -86,6 +93,72 @@ def test_routing():
         "router_settings.allowed_fails",
     } <= set(said(found))
     assert check(as_yaml(found))[1] == []
+
+
+def test_deadlines_are_those_that_litellm_means():
+    """LiteLLM, "Timeouts" (read 2026-11-27): `timeout` is "maximum time for the complete response", `stream_timeout` "maximum time
+    to wait for the first chunk"; a deployment's own come before the router's, and those before `request_timeout`."""
+    raw = {
+        "model_list": [
+            entry("own", model="openai/a", timeout=600, stream_timeout="20"),
+            entry("own", model="openai/b", timeout=30),
+            entry("others", model="openai/c"),
+        ],
+        "litellm_settings": {"request_timeout": 90, "num_retries": 2},
+        "router_settings": {"timeout": 60, "stream_timeout": 15},
+    }
+    found = models(run(raw))
+    kept = ("first_byte_s", "first_event_s", "total_s")
+    assert [found["own"]["timeouts"][key] for key in kept] == [600, 20, 1800]
+    assert [found["others"]["timeouts"][key] for key in kept] == [60, 15, 180]
+    plain = models(run({"model_list": [entry("m", model="openai/a")], "litellm_settings": {"request_timeout": "90"}}))
+    assert plain["m"]["timeouts"]["first_byte_s"] == 90 and plain["m"]["timeouts"]["first_event_s"] is None
+
+
+def test_one_incomplete_entry_costs_that_entry():
+    raw = {
+        "model_list": [
+            entry("good", model="openai/gpt-4o-mini", api_key="os.environ/K"),
+            entry("vertex_ai/*", model="vertex_ai/*"),
+            entry("cloud", model="cloudflare/@cf/meta/llama", api_key="os.environ/K"),
+            entry("odd", model="openai/x", api_base="https://${HOST}/v1", api_key="os.environ/K"),
+            entry("unset", model="azure/x", api_base="os.environ/NOT_SET", api_key="os.environ/K"),
+        ]
+    }
+    found = run(raw)
+    assert list(found.config.models) == ["good"] and list(found.config.providers) == ["openai"]
+    assert check(as_yaml(found))[1] == []
+    lost = said(found)
+    assert (
+        "project" in lost["model_list[1].litellm_params"]
+        and "CLOUDFLARE_ACCOUNT_ID" in lost["model_list[2].litellm_params"]
+    )
+    assert "NOT_SET" in lost["model_list[4].litellm_params.api_base"] and len(lost) == 4
+
+
+def test_what_will_answer_is_told_beforehand():
+    raw = {
+        "model_list": [
+            entry("set", model="openai/a", api_key="os.environ/HERE"),
+            entry("unset", model="openai/b", api_key="os.environ/AWAY"),
+            entry("by-default", model="groq/c"),
+            entry("literal", model="openai/d", api_key="sk-literal-literal-literal"),
+            entry("keyless", model="ollama/e"),
+            entry("lost", model="nobody/f"),
+        ]
+    }
+    found = run(raw)
+    silent = found.silent(lambda provider, name: found.environment[provider, name] == "HERE")
+    assert sorted(silent) == ["by-default", "lost", "unset"]
+    assert silent["lost"] == "it could not be taken over" and "groq" in silent["by-default"]
+    assert not found.is_empty and run({"model_list": [entry("x", model="nobody/x")]}).is_empty
+
+
+def test_the_output_limit_is_the_models_default():
+    found = run(
+        {"model_list": [entry("m", model="openai/a", max_tokens=512), entry("m", model="openai/b", max_tokens="700")]}
+    )
+    assert models(found)["m"]["defaults"]["max_tokens"] == 700 and not [p for p in said(found) if "max_tokens" in p]
 
 
 def test_whatever_has_no_counterpart_is_listed():

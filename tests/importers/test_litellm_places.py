@@ -58,6 +58,96 @@ def test_addresses_get_the_path_that_ours_have():
     assert urls == {"http://h:11434/v1", "https://proxy.example/v1"}
 
 
+AZURE_ENV = {
+    "AZ_BASE": "https://acme.openai.azure.com/",
+    "AZ_VERSION": "2024-10-21",
+    "CHOSEN": "openai/gpt-4o",
+    "FOREIGN": "https://ai.acme.example/azure",
+}
+
+
+def test_what_the_environment_says_is_read_everywhere():
+    """LiteLLM, "All settings": `os.environ/NAME` may stand for any value (docs/proxy/config_settings, read 2026-11-27)."""
+    azure = {"model": "azure/prod", "api_version": "os.environ/AZ_VERSION", "api_key": "os.environ/AZ_KEY"}
+    raw = {
+        "model_list": [
+            entry("one", **azure, api_base="os.environ/AZ_BASE", timeout="os.environ/SECONDS"),
+            entry("two", model="os.environ/CHOSEN", api_key="os.environ/AZ_KEY"),
+            entry("three", **azure, api_base="os.environ/FOREIGN"),
+        ],
+        "environment_variables": {"SECONDS": "45"},
+    }
+    found = run(raw, environ=AZURE_ENV)
+    provider = found.config.providers["azure-acme"]
+    assert (provider.kind, provider.resource, provider.api_version) == ("azure-deployments", "acme", "2024-10-21")
+    assert found.config.providers["azure-ai.acme.example"].base_url == "https://ai.acme.example/azure/openai"
+    got = models(found)
+    assert got["two"]["deployments"][0]["model"] == "gpt-4o" and got["one"]["timeouts"]["first_byte_s"] == 45
+    assert {*found.environment.values()} == {"AZ_KEY"} and found.is_complete
+    assert check(as_yaml(found))[1] == []
+
+
+@pytest.mark.parametrize(
+    ("environ", "params", "region"),
+    [
+        ({"AWS_REGION_NAME": "eu-north-1", "AWS_REGION": "us-east-1"}, {"model": "bedrock/x"}, "eu-north-1"),
+        ({"AWS_DEFAULT_REGION": "us-east-2"}, {"model": "bedrock/x"}, "us-east-2"),
+        ({"AWS_REGION": "us-east-1"}, {"model": "bedrock/eu-central-1/x"}, "eu-central-1"),
+        (
+            {"AWS_REGION": "us-east-1"},
+            {"model": "bedrock/arn:aws:bedrock:sa-east-1:1:inference-profile/x"},
+            "sa-east-1",
+        ),
+        ({}, {"model": "bedrock/x"}, "us-west-2"),
+    ],
+)
+def test_bedrocks_region_is_the_one_that_litellm_takes(environ, params, region):
+    """LiteLLM, "AWS Bedrock" and `base_aws_llm._get_aws_region_name`: said, in the model's name or ARN, of the environment,
+    us-west-2 (read 2026-11-27)."""
+    found = run({"model_list": [entry("m", **params)]}, environ=environ)
+    assert [p.region for p in found.config.providers.values()] == [region] and check(as_yaml(found))[1] == []
+
+
+def test_keys_of_the_environment_have_litellms_default_names():
+    raw = {"model_list": [entry("a", model="groq/x"), entry("b", model="together_ai/y"), entry("c", model="bedrock/z")]}
+    found = run(
+        raw, environ={"TOGETHER_API_KEY": "t", "AWS_ACCESS_KEY_ID": "AKIAABCDEFGH", "AWS_SECRET_ACCESS_KEY": "s" * 40}
+    )
+    assert set(found.environment.values()) == {"GROQ_API_KEY", "TOGETHER_API_KEY"}
+    assert list(found.secrets) == [("bedrock-us-west-2", "default")] and "AKIA" not in as_yaml(found)
+
+
+def test_google_is_asked_as_whom_the_file_or_the_environment_says():
+    vertex = {"model": "vertex_ai/gemini-2.5-pro", "vertex_project": "p", "vertex_location": "global"}
+    found = run({"model_list": [entry("m", **vertex, vertex_credentials="/etc/sa.json")]})
+    assert found.files == {("vertex-global", "file"): "/etc/sa.json"} and "file: /etc/sa.json" in as_yaml(found)
+    found = run({"model_list": [entry("m", model="vertex_ai/meta/llama-4")]}, environ={"VERTEXAI_PROJECT": "p", "GOOGLE_APPLICATION_CREDENTIALS": "/x.json"})  # fmt: skip
+    (provider,) = found.config.providers.values()
+    assert (
+        provider.base_url
+        == "https://us-central1-aiplatform.googleapis.com/v1/projects/p/locations/us-central1/endpoints/openapi"
+    )
+    assert provider.auth == "google" and list(found.files.values()) == ["/x.json"] and check(as_yaml(found))[1] == []
+
+
+def test_azure_by_entra_and_foundry_have_their_places():
+    entra = {"tenant_id": "t", "client_id": "c", "client_secret": "os.environ/SECRET"}
+    foundry = "https://acme.services.ai.azure.com/models"
+    raw = {
+        "model_list": [
+            entry("a", model="azure/d", api_base="https://acme.openai.azure.com", **entra),
+            entry("b", model="azure_ai/claude-sonnet-4-5", api_base=foundry, api_key="os.environ/K"),
+            entry("c", model="azure_ai/DeepSeek-V3", api_base=foundry, api_key="os.environ/K"),
+        ]
+    }
+    found = run(raw)
+    a, b, c = found.config.providers.values()
+    assert (a.auth, a.auth_parameters) == ("entra", {"tenant_id": "t", "client_id": "c"})
+    assert (b.dialect, b.base_url) == ("anthropic", "https://acme.services.ai.azure.com/anthropic/v1")
+    assert (c.auth, c.base_url) == ("api-key", "https://acme.services.ai.azure.com/openai/v1")
+    assert found.is_complete and check(as_yaml(found))[1] == []
+
+
 def test_two_keys_are_two_credentials_of_one_provider():
     found = run(
         {
@@ -103,7 +193,7 @@ def test_every_kind_is_a_row_of_ours():
     [
         ({"model": "nobody/x"}, "model"),
         ({"model": "azure/x"}, "api_base"),
-        ({"model": "bedrock/x"}, "aws_region_name"),
+        ({"model": "bedrock/agent/x"}, "model"),
         ({"model": "openai_like/x"}, "api_base"),
         ({}, "model"),
     ],

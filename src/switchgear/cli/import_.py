@@ -14,8 +14,9 @@ import msgspec
 import yaml
 
 from switchgear.cli import vault_key
-from switchgear.cli.base import Bar, Column, Group, Output, now_ms, say, with_client
+from switchgear.cli.base import Bar, Column, Group, Output, cleaned, now_ms, say, with_client
 from switchgear.cli.client import Client
+from switchgear.config import schema
 from switchgear.config.compile import Compiled, Compiler
 from switchgear.config.reader import Reader
 from switchgear.core.errors import ConfigProblem, UserError
@@ -30,7 +31,9 @@ from switchgear.vault.sealing import seal_one
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
 INCLUDES_MAX = 100
-NOT_COMPLETE_EXIT, PARTIAL_EXIT = 3, 4
+EMPTY_EXIT, NOT_COMPLETE_EXIT, PARTIAL_EXIT = 1, 3, 4
+ROUNDS_MAX = 20
+SILENT_SHOWN = 20
 _PATH = click.Path(path_type=Path)
 
 
@@ -47,7 +50,9 @@ def import_() -> None:
   switchgear import litellm config.yaml --out imported.yaml
   switchgear import litellm config.yaml --database postgresql://reader@db/litellm --salt-key-file salt --apply
 
-Exit: 0 everything has a counterpart, 3 something has none (listed), 4 something could not be applied."""
+os.environ/NAME is read from the environment of this command: run it where LiteLLM runs.
+Exit: 0 everything has a counterpart, 1 nothing could be taken over, 3 something has no counterpart (listed), 4 something could
+not be applied."""
 )
 @click.argument("config", type=_PATH)
 @click.option(
@@ -76,10 +81,13 @@ def litellm(
 
         rows = litellm_rows.database(store.read(database))
     open_value = None if salt is None else lambda text: litellm_cipher.open_value(text, salt)
-    found = translate.Importer(read_config(config), rows, open_value).run()
-    text = as_yaml(found)
-    compiled, problems = check(text)
-    found.lines += [Line("unsupported", p.path, p.message) for p in problems]
+    found = translate.Importer(read_config(config), rows, open_value, os.environ).run()
+    text, compiled, problems = settle(found)
+    if found.is_empty:
+        _report(out, found, [], None, True)
+        raise UserError(
+            "nothing was taken over: no model and no key could be imported", "every reason is listed above", EMPTY_EXIT
+        )
     if out_file is not None:
         _write(out_file, text)
     applied: list[Line] = []
@@ -145,8 +153,11 @@ def as_yaml(found: Imported) -> str:
     for provider, spec in (plain.get("providers") or {}).items():
         for credential in spec.get("credentials", []):
             variable = found.environment.get((provider, credential.get("name", "default")))
+            path = found.files.get((provider, credential.get("name", "default")))
             if variable is not None:
                 credential["secret"] = {"env": variable}
+            elif path is not None:
+                credential["secret"] = {"file": str(Path(path).expanduser().absolute())}
     return yaml.safe_dump({"version": 1, **plain}, sort_keys=False, allow_unicode=True, width=110)
 
 
@@ -174,6 +185,55 @@ def check(text: str) -> tuple[Compiled | None, list[ConfigProblem]]:
     compiled = compiler.compile()
     problems = [*reader.problems, *compiler.problems]
     return (None if reader.problems else compiled), problems
+
+
+def settle(found: Imported) -> tuple[str, Compiled | None, list[ConfigProblem]]:
+    """Return what is written, compiled, and what is still wrong with it. What does not hold together costs the provider,
+    model or key where it stands, and that is listed."""
+    for _ in range(ROUNDS_MAX):
+        text = as_yaml(found)
+        compiled, problems = check(text)
+        parts = {part for problem in problems if (part := _part_of(found.config, problem.path)) is not None}
+        if not parts:
+            break
+        found.lines += [Line("unsupported", p.path, f"{p.message}: left out") for p in problems]
+        for section, name in parts:
+            _leave_out(found.config, section, name)
+    found.lines += [Line("unsupported", p.path, p.message) for p in problems]
+    return text, compiled, problems
+
+
+def _part_of(config: schema.Config, path: str) -> tuple[str, str] | None:
+    """Return (section, name) of the part of a configuration that a path leads into; names may hold dots."""
+    section, _, rest = path.partition(".")
+    if section not in {"providers", "models", "keys"}:
+        return None
+    names = [name for name in getattr(config, section) if rest == name or rest.startswith((f"{name}.", f"{name}["))]
+    return (section, max(names, key=len)) if names else None
+
+
+def _leave_out(config: schema.Config, section: str, name: str) -> None:
+    getattr(config, section).pop(name, None)
+    if section == "keys":
+        return
+    gone = set()
+    for model_name, model in config.models.items():
+        if isinstance(model, schema.Model):
+            model.deployments = [d for d in model.deployments if section != "providers" or d.provider != name]
+            model.fallback = [other for other in model.fallback if section != "models" or other != name]
+            if (model.alias is None and not model.deployments) or (section == "models" and model.alias == name):
+                gone.add(model_name)
+    for model_name in gone:
+        _leave_out(config, "models", model_name)
+
+
+def has_secret(found: Imported, provider: str, name: str) -> bool:
+    """Tell whether the secret of a credential, which stands in the environment or in a file, is there."""
+    variable = found.environment.get((provider, name))
+    if variable is not None:
+        return bool(os.environ.get(variable))
+    path = found.files.get((provider, name))
+    return path is not None and Path(path).expanduser().is_file()
 
 
 class Applier:
@@ -234,6 +294,12 @@ class Applier:
         if variable is not None:
             value = self._environ.get(variable)
             return Secret(value.encode()) if value else None
+        path = self._found.files.get((provider, name))
+        if path is not None:
+            try:
+                return Secret(Path(path).expanduser().read_bytes().strip())
+            except OSError:
+                return None
         return Secret(b"") if keyless else None
 
     def _do(self, what: str, method: str, path: str, body: Any) -> None:
@@ -262,11 +328,13 @@ _MARKS = {"imported": "✔", "changed": "~", "unsupported": "✗"}
 
 
 def _report(out: Output, found: Imported, applied: list[Line], out_file: Path | None, apply_: bool) -> None:
+    silent = found.silent(lambda provider, name: has_secret(found, provider, name))
     if not out.for_people:
         lines = [msgspec.to_builtins(line) for line in found.lines]
         done = [msgspec.to_builtins(line) for line in applied]
         file = str(out_file) if out_file else None
         answer = {"complete": found.is_complete, "lines": lines, "applied": done, "file": file}
+        answer |= {"models": len(found.wanted), "answering": len(found.wanted) - len(silent), "silent": silent}
         out.rows(answer, lines + done, tuple(Column(name.upper(), name) for name in ("status", "path", "text")))
         return
     counts = Counter(line.status for line in found.lines)
@@ -283,11 +351,16 @@ def _report(out: Output, found: Imported, applied: list[Line], out_file: Path | 
     )
     if out_file is not None:
         say(f"written to {out_file}; look at it, then: switchgear config check {shlex.quote(str(out_file))}")
-    if not apply_:
+    if apply_ and applied:
+        did = Counter(line.status for line in applied)
+        for line in applied:
+            if line.status != "imported" or out.kind == "wide":
+                say(f"  {_MARKS[line.status]} {line.path}: {line.text}")
+        say(f"applied: {did['imported']} added, {did['changed']} there already, {did['unsupported']} not applied")
+    elif not apply_:
         say("nothing was changed; --apply adds it to the running gateway")
-        return
-    did = Counter(line.status for line in applied)
-    for line in applied:
-        if line.status != "imported" or out.kind == "wide":
-            say(f"  {_MARKS[line.status]} {line.path}: {line.text}")
-    say(f"applied: {did['imported']} added, {did['changed']} there already, {did['unsupported']} not applied")
+    for name, reason in list(silent.items())[:SILENT_SHOWN]:
+        say(f"  ✗ {cleaned(name)}: will not answer: {cleaned(reason)}")
+    if len(silent) > SILENT_SHOWN:
+        say(f"  … and {len(silent) - SILENT_SHOWN} more (--json)")
+    say(f"{len(found.wanted) - len(silent)} of {len(found.wanted)} models will answer")

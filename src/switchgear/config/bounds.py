@@ -30,7 +30,9 @@ BOUNDS: dict[type[msgspec.Struct], dict[str, tuple[float, float]]] = {
     schema.Deployment: {"tier": (0, 1_000)},
     schema.ModelDefaults: {"max_tokens": (1, 10_000_000)},
     schema.Retry: {"max": (0, 3)},
-    schema.Timeouts: dict.fromkeys(("connect_s", "first_byte_s", "idle_s", "total_s"), (0.001, 86_400)),
+    schema.Timeouts: dict.fromkeys(
+        ("connect_s", "first_byte_s", "first_event_s", "idle_s", "total_s"), (0.001, 86_400)
+    ),
     schema.Retention: {"ledger_days": (1, 36_500), "journal_hours": (1, 8_760)},
 }
 

@@ -436,6 +436,7 @@ class Compiler:
             timeouts=Timeouts(
                 connect_s=limits.connect_s,
                 first_byte_s=limits.first_byte_s,
+                first_event_s=limits.first_event_s,
                 idle_s=limits.idle_s,
                 total_s=limits.total_s,
             ),

@@ -211,6 +211,8 @@ class Timeouts(msgspec.Struct, kw_only=True):
     """To connect."""
     first_byte_s: float = 300.0
     """To the response's head."""
+    first_event_s: float | None = None
+    """To the first event of a stream; default: first_byte_s."""
     idle_s: float = 300.0
     """Between two pieces of a response."""
     total_s: float = 3600.0

@@ -31,10 +31,12 @@ def route(context: RequestContext, target: Target, way: Passage) -> msgspec.Raw:
     trace = context.exchange.head.headers.get(b"traceparent") if target.candidate.provider.own else None
     if trace is not None and TRACE.fullmatch(trace):
         headers = (*headers, (b"traceparent", trace))
-    name = (way.method, way.path, headers, way.content_type)
+    is_stream = context.request is not None and context.request.stream
+    name = (way.method, way.path, headers, way.content_type, is_stream)
     raw = target.opens.get(name)
     if raw is None:
         timeouts = target.candidate.timeouts
+        first_s = timeouts.first_event_s if is_stream else None
         raw = msgspec.Raw(
             frames.encode_payload(
                 frames.Route(
@@ -42,7 +44,7 @@ def route(context: RequestContext, target: Target, way: Passage) -> msgspec.Raw:
                     way.method,
                     way.path,
                     [(b"content-type", way.content_type), *headers],
-                    timeouts.first_byte_s,
+                    timeouts.first_byte_s if first_s is None else first_s,
                     timeouts.idle_s,
                     timeouts.total_s,
                     timeouts.connect_s,

@@ -21,6 +21,7 @@ from switchgear.importers.litellm_parts import (
     ENV,
     Copier,
     Database,
+    EntryError,
     KeyRow,
     Line,
     Opened,
@@ -36,6 +37,8 @@ from switchgear.importers.litellm_parts import (
     unique,
 )
 from switchgear.importers.litellm_places import Places
+from switchgear.pricing.price import MTOK
+from switchgear.providers.endpoint import KEYLESS
 
 _PRICES = {
     "input_cost_per_token": "input_per_mtok",
@@ -48,6 +51,23 @@ _PRICES = {
 }
 _ALL = frozenset({"all-proxy-models", "*"})
 RETRIES_MAX = 3
+TIMEOUT_S_MAX = 86_400
+USD_PER_MTOK_MAX = 1_000_000
+TIER_MAX = 1_000
+OUTPUT_MAX = 10_000_000
+_OFF = ("use_in_pass_through", "use_litellm_proxy", "merge_reasoning_content_in_choices", "drop_params")
+"""Switches that mean nothing when they are off."""
+_HARMLESS = (
+    *("id", "key", "mode", "team_id", "db_model", "litellm_provider", "description"),
+    *("created_at", "updated_at", "created_by", "updated_by", "max_tokens", "max_input_tokens", "max_output_tokens"),
+)
+_FACTS = (
+    *("context_window", "modalities", "knowledge_cutoff", "supports_function_calling", "supports_vision"),
+    *("supports_images", "supports_parallel_function_calling", "supports_reasoning"),
+)
+"""What is said about a model and steers nothing."""
+_OF_ROWS = frozenset({"model_id", "created_at", "updated_at", "created_by", "updated_by"})
+"""Columns of the database's rows."""
 _HABITS = "sk-1234 sk-12345 sk-123456 sk-12345678 sk-1234567890 sk-test sk-litellm sk-master sk-admin"
 GUESSED = frozenset(hashlib.sha256(key.encode()).hexdigest() for key in _HABITS.split())
 """Keys of documentation and habit."""
@@ -62,6 +82,10 @@ class Imported(msgspec.Struct, kw_only=True):
     """Secrets that stood in the file or the database, by (provider, credential): for the vault, never for a file."""
     environment: dict[tuple[str, str], str] = {}
     """Environment variables that hold the others."""
+    files: dict[tuple[str, str], str] = {}
+    """Files that hold still others."""
+    wanted: frozenset[str] = frozenset()
+    """The names of all models that clients of LiteLLM may ask for, also of those that could not be taken over."""
     spends: dict[str, int] = {}
     """Spend to date in nano-USD by key name."""
 
@@ -69,6 +93,32 @@ class Imported(msgspec.Struct, kw_only=True):
     def is_complete(self) -> bool:
         """True when everything has a counterpart."""
         return not any(line.status == "unsupported" for line in self.lines)
+
+    @property
+    def is_empty(self) -> bool:
+        """True when there is nothing to use: no model and no key."""
+        return not self.config.models and not self.config.keys
+
+    def silent(self, has_secret: Callable[[str, str], bool]) -> dict[str, str]:
+        """Return the models that will not answer, each with the reason. `has_secret` says of a (provider, credential) of
+        the environment or a file whether its secret is there."""
+        found = {}
+        for name in sorted(self.wanted):
+            model = self.config.models.get(name)
+            if not isinstance(model, schema.Model):
+                found[name] = "it could not be taken over"
+            elif not any(self._is_ready(deployment, has_secret) for deployment in model.deployments):
+                places = {f"{d.provider}/{d.credential}" for d in model.deployments}
+                found[name] = f"there is no secret for {', '.join(sorted(places))}"
+        return found
+
+    def _is_ready(self, deployment: schema.Deployment, has_secret: Callable[[str, str], bool]) -> bool:
+        place = (deployment.provider, deployment.credential or "")
+        if deployment.credential is None or place in self.secrets:
+            return True
+        if place in self.environment or place in self.files:
+            return has_secret(*place)
+        return self.config.providers[deployment.provider].auth in KEYLESS
 
 
 class Importer:
@@ -79,8 +129,10 @@ class Importer:
         raw: Mapping[str, Any],
         database: Database | None = None,
         open_value: Callable[[str], bytes] | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
-        """`raw`: the decoded YAML; `open_value` opens an encrypted value of the database (None: no salt key was given)."""
+        """`raw`: the decoded YAML; `open_value` opens an encrypted value of the database (None: no salt key was given);
+        `environ`: the environment in which LiteLLM runs, which `os.environ/…` and its default names mean."""
         self._raw = Copier().copy(dict(raw))
         self._database = database or Database()
         self._open = open_value
@@ -89,7 +141,10 @@ class Importer:
         self._keys: dict[str, schema.Key] = {}
         self._groups: dict[str, list[str]] = {}
         self._spends: dict[str, int] = {}
-        self._places = Places(self._say)
+        self._places = Places(self._say, environ or {})
+        self._wanted: set[str] = set()
+        self._timed: dict[str, tuple[float | None, float | None]] = {}
+        """By model: the longest `timeout` and `stream_timeout` of its deployments."""
 
     # report
 
@@ -146,6 +201,8 @@ class Importer:
             lines=self.lines,
             secrets=self._places.secrets,
             environment=self._places.environment,
+            files=self._places.files,
+            wanted=frozenset(self._wanted),
             spends=self._spends,
         )
 
@@ -186,75 +243,92 @@ class Importer:
     def _deployment(self, raw: Any, path: str, named: Mapping[str, Mapping[str, Any]], encrypted: bool) -> None:
         entry = mapping(raw)
         name = entry.pop("model_name", None)
+        if not isinstance(name, str) or not name:
+            self._say("unsupported", path, "an entry without model_name")
+            return
+        self._wanted.add(name)
+        try:
+            self._add(name, entry, path, named, encrypted)
+        except EntryError as exc:  # this entry alone
+            self._say("unsupported", exc.path, exc.text)
+
+    def _add(
+        self, name: str, entry: dict[str, Any], path: str, named: Mapping[str, Mapping[str, Any]], encrypted: bool
+    ) -> None:
+        """Take one entry over. Raises EntryError."""
+        at = f"{path}.litellm_params"
         parameters = mapping(entry.pop("litellm_params", None))
         info = mapping(entry.pop("model_info", None))
         if encrypted:
             parameters = {k: self._opened(v, f"{path}.{k}") for k, v in parameters.items()}
-        if not isinstance(name, str) or not name:
-            self._say("unsupported", path, "an entry without model_name")
-            return
         reference = parameters.pop("litellm_credential_name", None)
         if reference is not None:
-            if reference not in named:
-                self._say(
-                    "unsupported", f"{path}.litellm_credential_name", f"there is no credential {shown(reference)}"
-                )
-                return
-            parameters = {**named[reference], **parameters}
+            known = named.get(reference) if isinstance(reference, str) else None
+            if known is None:
+                raise EntryError(f"{path}.litellm_credential_name", f"there is no credential {shown(reference)}")
+            parameters = {**known, **parameters}
         target = self._places.target(parameters, path)
-        if target is None:
-            return
-        kind, upstream = target
-        provider, credential = self._places.provider(kind, parameters, path)
-        if provider is None:
-            return
-        price = self._price({**info, **parameters}, f"{path}.litellm_params")
+        provider, credential = self._places.provider(target, parameters, path)
+        price = self._price({**info, **parameters}, at)
         for holder in (parameters, info):
             for field in _PRICES:
                 holder.pop(field, None)
-        tier = parameters.pop("order", 1)
+        tier = self._number(parameters.pop("order", None), f"{at}.order")
         deployment = schema.Deployment(
             provider=provider,
-            model=upstream,
+            model=target.model,
             credential=credential,
-            tier=tier if isinstance(tier, int) and tier > 0 else 1,
+            tier=round(tier) if tier is not None and 0 <= tier <= TIER_MAX else 1,
             price=price,
         )
         model = self._models.setdefault(name, schema.Model())
         assert isinstance(model, schema.Model)
         model.deployments.append(deployment)
-        self._timeouts(model, parameters, f"{path}.litellm_params")
+        self._timeouts(name, model, parameters, at)
+        most = self._number(
+            parameters.pop("max_tokens", parameters.pop("max_completion_tokens", None)), f"{at}.max_tokens"
+        )
+        if most is not None and 1 <= most <= OUTPUT_MAX:
+            model.defaults.max_tokens = max(round(most), model.defaults.max_tokens or 0)
+        self._info(name, info, path)
+        for name_of_switch in _OFF:
+            if parameters.get(name_of_switch) in (False, None):
+                parameters.pop(name_of_switch, None)
+        for fact in _FACTS:
+            parameters.pop(fact, None)
+        if parameters.pop("drop_params", None):
+            self._say("changed", f"{at}.drop_params", "always so here, and `log show` lists what was dropped")
+        self._say("imported", f"{path}", f"{name} → {provider}/{target.model}")
+        self._left_over(at, {k: v for k, v in parameters.items() if v is not None})
+        self._left_over(f"{path}.model_info", info)
+        self._left_over(path, {k: v for k, v in entry.items() if k not in _OF_ROWS})
+
+    def _info(self, name: str, info: dict[str, Any], path: str) -> None:
+        """Take what is said about a model."""
         for group in listed(info.pop("access_groups", None)):
             self._groups.setdefault(str(group), []).append(name)
             self._say(
                 "changed", f"{path}.model_info.access_groups", f"{group!r} is written out in the keys that name it"
             )
-        for harmless in ("id", "mode", "base_model", "db_model", "created_at", "updated_at", "created_by", "updated_by", "key",
-                         "max_tokens", "max_input_tokens", "max_output_tokens", "litellm_provider", "team_id"):  # fmt: skip
+        base = info.pop("base_model", None)
+        if base is not None:
+            said = "not needed: what was used is priced as the model that the answer names; `price` overrides that"
+            self._say("changed", f"{path}.model_info.base_model", f"{shown(base)}: {said}")
+        for harmless in _HARMLESS:
             info.pop(harmless, None)
-        for name_of_switch in (
-            "use_in_pass_through",
-            "use_litellm_proxy",
-            "merge_reasoning_content_in_choices",
-            "drop_params",
-        ):
-            if parameters.get(name_of_switch) in (False, None):
-                parameters.pop(name_of_switch, None)
-        if parameters.pop("drop_params", None):
-            self._say(
-                "changed", f"{path}.litellm_params.drop_params", "always so here, and `log show` lists what was dropped"
-            )
-        self._say("imported", f"{path}", f"{name} → {provider}/{upstream}")
-        self._left_over(f"{path}.litellm_params", {k: v for k, v in parameters.items() if v is not None})
-        self._left_over(f"{path}.model_info", info)
-        self._left_over(
-            path,
-            {
-                k: v
-                for k, v in entry.items()
-                if k not in {"model_id", "created_at", "updated_at", "created_by", "updated_by"}
-            },
-        )
+        for fact in [fact for fact in info if fact in _FACTS or fact.startswith("supports_")]:
+            info.pop(fact)
+
+    def _number(self, value: Any, path: str) -> float | None:
+        """Return a number, also where text or a variable says it; None for none. What is none is listed."""
+        if value is None or isinstance(value, bool):
+            return None
+        try:
+            number = float(self._places.text(str(value), path) or "")
+        except (ValueError, EntryError) as exc:
+            self._say("unsupported", path, exc.text if isinstance(exc, EntryError) else f"not a number: {shown(value)}")
+            return None
+        return number if number == number and abs(number) != float("inf") else None  # noqa: PLR0124 - not a NaN
 
     def _price(self, fields: Mapping[str, Any], path: str) -> schema.PriceSpec | None:
         found: dict[str, str] = {}
@@ -262,29 +336,56 @@ class Importer:
             if fields.get(theirs) is None:
                 continue
             try:
-                found[ours] = format((Decimal(str(fields[theirs])) * 1_000_000).normalize(), "f")
-            except InvalidOperation:
-                self._say("unsupported", f"{path}.{theirs}", f"not a number: {shown(fields[theirs])}")
+                usd = Decimal(self._places.text(fields[theirs], f"{path}.{theirs}") or "") * MTOK
+            except (InvalidOperation, EntryError):
+                usd = Decimal(-1)
+            if usd.is_nan() or not 0 <= usd <= USD_PER_MTOK_MAX:
+                self._say("unsupported", f"{path}.{theirs}", f"not a price: {shown(fields[theirs])}")
+                continue
+            found[ours] = format(usd.normalize(), "f")
         if found and not {"input_per_mtok", "output_per_mtok"} <= found.keys():
             for missing in {"input_per_mtok", "output_per_mtok"} - found.keys():
                 found[missing] = "0"
         return schema.PriceSpec(**found) if found else None
 
-    def _timeouts(self, model: schema.Model, parameters: dict[str, Any], path: str) -> None:
-        for name, field in (
-            ("timeout", "first_byte_s"),
-            ("stream_timeout", "first_byte_s"),
-            ("request_timeout", "first_byte_s"),
-        ):
-            value = parameters.pop(name, None)
-            if isinstance(value, int | float) and 0 < value <= 86_400:
-                setattr(model.timeouts, field, float(value))
-                self._say("changed", f"{path}.{name}", f"to the first byte of the answer: timeouts.{field} = {value:g}")
-            elif value is not None:
-                self._say("unsupported", f"{path}.{name}", f"not a number of seconds: {shown(value)}")
-        retries = parameters.pop("max_retries", parameters.pop("num_retries", None))
-        if isinstance(retries, int):
-            self._retries(model, retries, f"{path}.max_retries")
+    def _timeouts(self, name: str, model: schema.Model, parameters: dict[str, Any], path: str) -> None:
+        """Take a deployment's deadlines: of several deployments the longest, since ours are the model's.
+
+        `timeout` is for the whole answer of one call, `stream_timeout` for the first chunk of a stream (LiteLLM, "Timeouts";
+        read 2026-11-27).
+        """
+        said = [self._seconds(parameters.pop(key, None), f"{path}.{key}") for key in ("timeout", "stream_timeout")]
+        whole = said[0] or self._seconds(parameters.pop("request_timeout", None), f"{path}.request_timeout")
+        before = self._timed.get(name, (None, None))
+        self._timed[name] = (
+            max(filter(None, (whole, before[0])), default=None),
+            max(filter(None, (said[1], before[1])), default=None),
+        )
+        retries = self._number(
+            parameters.pop("max_retries", parameters.pop("num_retries", None)), f"{path}.max_retries"
+        )
+        if retries is not None and retries >= 0:
+            self._retries(model, round(retries), f"{path}.max_retries")
+
+    def _seconds(self, value: Any, path: str) -> float | None:
+        number = self._number(value, path)
+        if number is not None and not 0 < number <= TIMEOUT_S_MAX:
+            self._say("unsupported", path, f"not a number of seconds: {shown(value)}")
+            return None
+        return number
+
+    def _deadlines(self, whole: float | None, first: float | None) -> None:
+        """Set every model's deadlines; `whole` and `first` hold for those that say none."""
+        for name, model in self._models.items():
+            if not isinstance(model, schema.Model):
+                continue
+            mine = self._timed.get(name, (None, None))
+            call, event = mine[0] or whole, mine[1] or first
+            if call is not None:
+                model.timeouts.first_byte_s = call  # the head of a plain answer comes when all of it is there
+                model.timeouts.total_s = min(call * (model.retry.max + 1), TIMEOUT_S_MAX)
+            if event is not None:
+                model.timeouts.first_event_s = event
 
     def _retries(self, model: schema.Model, retries: int, path: str) -> None:
         model.retry.max = min(retries, RETRIES_MAX)
@@ -295,20 +396,17 @@ class Importer:
 
     def _routing(self, litellm: dict[str, Any], router: dict[str, Any]) -> None:
         real = [m for m in self._models.values() if isinstance(m, schema.Model)]
-        retries = router.pop("num_retries", litellm.pop("num_retries", None))
-        if isinstance(retries, int):
+        retries = self._number(router.pop("num_retries", litellm.pop("num_retries", None)), "num_retries")
+        if retries is not None and retries >= 0:
+            count = round(retries)
             for model in real:
-                model.retry.max = min(retries, RETRIES_MAX)
-            capped = f"; at most {RETRIES_MAX} here" if retries > RETRIES_MAX else ""
-            self._say("changed" if capped else "imported", "num_retries", f"{retries} for every model{capped}")
-        for holder, where in ((litellm, "litellm_settings.request_timeout"), (router, "router_settings.timeout")):
-            value = holder.pop(where.rpartition(".")[2], None)
-            if isinstance(value, int | float) and 0 < value <= 86_400:
-                for model in real:
-                    model.timeouts.first_byte_s = min(model.timeouts.first_byte_s, float(value))
-                self._say("changed", where, f"to the first byte of the answer: timeouts.first_byte_s = {value:g}")
-            elif value is not None:
-                self._say("unsupported", where, f"not a number of seconds: {shown(value)}")
+                model.retry.max = min(count, RETRIES_MAX)
+            capped = f"; at most {RETRIES_MAX} here" if count > RETRIES_MAX else ""
+            self._say("changed" if capped else "imported", "num_retries", f"{count} for every model{capped}")
+        asked = self._seconds(litellm.pop("request_timeout", None), "litellm_settings.request_timeout")
+        whole = self._seconds(router.pop("timeout", None), "router_settings.timeout") or asked
+        first = self._seconds(router.pop("stream_timeout", None), "router_settings.stream_timeout")
+        self._deadlines(whole, first)
         self._fallbacks(litellm, router)
         self._aliases(router.pop("model_group_alias", litellm.pop("model_alias_map", None)))
         strategy = router.pop("routing_strategy", None)
@@ -371,7 +469,7 @@ class Importer:
         for name, target in mapping(raw).items():
             hidden = isinstance(target, dict)
             wanted = target.get("model") if isinstance(target, dict) else target
-            if wanted not in self._models:
+            if not isinstance(wanted, str) or wanted not in self._models:
                 self._say("unsupported", f"model_group_alias.{name}", f"there is no model {shown(wanted)}")
                 continue
             self._models[str(name)] = schema.Model(alias=str(wanted))

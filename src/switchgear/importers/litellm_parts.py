@@ -20,6 +20,15 @@ class Opened(str):
     __slots__ = ()
 
 
+class EntryError(Exception):
+    """One entry cannot be taken over: it is listed, and all others are."""
+
+    def __init__(self, path: str, text: str) -> None:
+        super().__init__(text)
+        self.path = path
+        self.text = text
+
+
 class Line(msgspec.Struct, frozen=True):
     """One line of the report."""
 

@@ -17,6 +17,8 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
 
     connect_s: float = 10.0
     first_byte_s: float = 300.0
+    first_event_s: float | None = None
+    """Of streams; None: `first_byte_s`."""
     idle_s: float = 300.0
     total_s: float = 3600.0
 
