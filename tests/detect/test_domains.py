@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchgear.detect.domains import DomainDetector, hosts_in
+from switchgear.detect.domains import DomainDetector, Url, urls_in
 from switchgear.detect.rules import Library
 from switchgear.discover.toolbox import shipped_files
 
@@ -76,4 +76,25 @@ def test_every_word_of_the_first_pass_stands_in_its_names():
 
 def test_hosts_of_urls():
     line = b'a = "https://user:pw@api.openai.com:8443/v1" ; b = wss://Host.example/x ; c=http://[::1]:8000/'
-    assert list(hosts_in(line)) == [("api.openai.com", 8443), ("host.example", None), ("[::1]", 8000)]
+    found = [(url.host, url.port) for url in urls_in(line)]
+    assert found == [("api.openai.com", 8443), ("host.example", None), ("[::1]", 8000)]
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "is_placeholder", "is_reading"),
+    [
+        ("https://api.openai.com/v1", "api.openai.com", False, False),
+        ("https://YOUR-RESOURCE.openai.azure.com/", "your-resource.openai.azure.com", True, False),
+        ("https://<resource>.openai.azure.com/", "<resource>.openai.azure.com", True, False),
+        ('f"https://{resource}.openai.azure.com"', "x.openai.azure.com", False, False),
+        ("`https://bedrock-runtime.${region}.amazonaws.com`", "bedrock-runtime.x.amazonaws.com", False, False),
+        ('"https://%s-aiplatform.googleapis.com", location', "x-aiplatform.googleapis.com", False, False),
+        ("https://docs.mistral.ai/api/", "docs.mistral.ai", False, True),
+        ("see https://openrouter.ai/docs/quickstart", "openrouter.ai", False, True),
+        ("https://openrouter.ai/api/v1", "openrouter.ai", False, False),
+        ("https://test-api.acme.example/v1", "test-api.acme.example", True, False),
+    ],
+)
+def test_a_url_tells_a_call_from_a_page_and_a_placeholder(text, host, is_placeholder, is_reading):
+    (url,) = urls_in(text.encode())
+    assert isinstance(url, Url) and (url.host, url.is_placeholder, url.is_reading) == (host, is_placeholder, is_reading)

@@ -1,61 +1,59 @@
 # switchgear:allow-file: samples of what it finds
 import pytest
 
-from switchgear.detect.packages import Package, imported, installed_node, installed_python, of_manifest
+from switchgear.detect.manifests import FORMATS, Package
+from switchgear.detect.packages import PackageDetector, installed_node, installed_python
+from switchgear.detect.rules import Library
+from switchgear.detect.sieve import Sieve
+from switchgear.discover.toolbox import shipped_files
+
+RULES = Library.read(shipped_files()).sdks
+TOOL = PackageDetector(RULES)
+SIEVE = Sieve(TOOL.words("import"))
+MANIFESTS = [pattern for pattern, _, _ in FORMATS]
+SOURCES = [(r, s) for r in RULES for s in r.sample if not any(pattern.fullmatch(s.file) for pattern in MANIFESTS)]
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "wanted"),
-    [
-        (
-            "requirements.txt",
-            "# c\nlitellm[proxy]==1.82.7 \\\n  --hash=sha256:x\nOpenAI>=1\n-r other.txt\n",
-            {("litellm", "1.82.7"), ("openai", None)},
-        ),
-        ("requirements-dev.in", "vllm === 0.9.1\n", {("vllm", "0.9.1")}),
-        (
-            "pyproject.toml",
-            'dependencies = ["litellm[proxy]==1.83.7", "httpx"]\n',
-            {("litellm", "1.83.7"), ("httpx", None)},
-        ),
-        ("uv.lock", '[[package]]\nname = "litellm"\nversion = "1.82.8"\nsource = {}\n', {("litellm", "1.82.8")}),
-    ],
+    ("rule", "sample"), SOURCES, ids=lambda value: getattr(value, "ecosystem", getattr(value, "file", ""))
 )
-def test_python_manifests(name, text, wanted):
-    assert {(p.name, p.version) for p in of_manifest(name, text.encode()) if p.ecosystem == "pypi"} >= wanted
+def test_each_language_says_what_it_uses_and_nothing_else(rule, sample):
+    text = sample.text.encode()
+    found = [name for start, end, _ in SIEVE.lines(text) for _, name in TOOL.used(text[start:end], sample.file)]
+    assert list(dict.fromkeys(found)) == sample.finds
 
 
-def test_node_manifests():
-    text = b'{"name":"x","dependencies":{"openai":"^4.0.0"},"devDependencies":{"flowise":"3.0.5"}}'
-    assert set(of_manifest("package.json", text)) == {
-        Package("npm", "openai", None),
-        Package("npm", "flowise", "3.0.5"),
-    }
-    lock = b'{"lockfileVersion":3,"packages":{"":{"version":"1"},"node_modules/a/node_modules/mcp-remote":{"version":"0.1.2"}}}'
-    assert list(of_manifest("package-lock.json", lock)) == [Package("npm", "mcp-remote", "0.1.2")]
+def test_every_language_has_samples_that_it_finds_and_one_that_it_does_not():
+    assert len(RULES) == 10
+    for rule in RULES:
+        sources = [sample for other, sample in SOURCES if other is rule]
+        lines = sum(sample.text.strip().count("\n") + 1 for sample in sources)
+        assert any(sample.finds for sample in sources) and lines > sum(len(sample.finds) for sample in sources)
+        assert rule.as_of and rule.source
 
 
-@pytest.mark.parametrize("name", ["package.json", "package-lock.json"])
-@pytest.mark.parametrize("data", [b"", b"[", b"\xff", b'{"packages": 3}', b"[" * 5000])
-def test_broken_manifests_yield_nothing(name, data):
-    assert list(of_manifest(name, data)) == []
+def test_a_file_of_no_language_imports_nothing():
+    for file in ("a.txt", "noend", "a.md"):
+        assert list(TOOL.used(b"import openai", file)) == []
 
 
 @pytest.mark.parametrize(
-    ("line", "wanted"),
+    ("ecosystem", "name", "known"),
     [
-        (b"import openai", "openai"),
-        (b"    from anthropic import Anthropic", "anthropic"),
-        (b"from google.genai import types", "google.genai"),
-        (b'import OpenAI from "openai"', "openai"),
-        (b"const x = require('@anthropic-ai/sdk/streaming')", "@anthropic-ai/sdk"),
-        (b"import os", None),
-        (b"# import openai soon", None),
-        (b"from ./openai import x", None),
+        ("golang", "github.com/openai/openai-go/v3", True),
+        ("golang", "github.com/Azure/azure-sdk-for-go/sdk/ai/azopenai", True),
+        ("golang", "github.com/openai", False),
+        ("maven", "dev.langchain4j:langchain4j-open-ai", True),
+        ("maven", "dev.langchain4jx:thing", False),
+        ("nuget", "azure.ai.openai", True),
+        ("pypi", "langchain-openai", True),
+        ("pypi", "langchainx", False),
+        ("npm", "@ai-sdk/anthropic", True),
+        ("nowhere", "openai", False),
     ],
 )
-def test_imports(line, wanted):
-    assert imported(line) == wanted
+def test_names_of_packages(ecosystem, name, known):
+    assert TOOL.is_known(Package(ecosystem, name, None)) is known
 
 
 def test_installed_metadata():
@@ -66,7 +64,5 @@ def test_installed_metadata():
     assert installed_node(b'{"name":"n8n","version":"1.1.0"}') == Package("npm", "n8n", "1.1.0")
 
 
-@pytest.mark.parametrize("name", ["package.json", "package-lock.json"])
-def test_deep_json_yields_nothing(name):
-    assert list(of_manifest(name, b'{"x":' + b"[" * 100_000)) == []
+def test_deep_json_yields_nothing():
     assert installed_node(b'{"x":' + b"[" * 100_000) is None

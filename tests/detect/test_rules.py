@@ -48,4 +48,4 @@ def test_all_problems_are_named_at_once():
 def test_the_shipped_data_is_read_whole():
     files = shipped_files()
     library = Library.read(files)
-    assert len(library.keys) + len(library.products) + 1 == len(files)
+    assert len(library.keys) + len(library.products) + len(library.sdks) + 1 == len(files)

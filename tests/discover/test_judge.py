@@ -47,6 +47,33 @@ def test_base_urls_that_point_here_are_governed_and_others_are_not(tmp_path):
     }
 
 
+def test_what_is_shown_tested_or_recorded_is_no_bypass_and_one_finding(tmp_path):
+    url = "https://api.openai.com/v1/chat/completions"
+    for name in (
+        "docs/a.md",
+        "README.md",
+        "tests/cassettes/b.yaml",
+        "src/client_test.go",
+        "src/api.spec.ts",
+        "run/ClientTest.java",
+        "rec/x.har",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"uri: {url}\n")
+    (tmp_path / "azure.py").write_text('BASE = "https://your-resource.openai.azure.com"\n')
+    (tmp_path / "azure2.py").write_text('BASE = f"https://{name}.openai.azure.com"\n')
+    (tmp_path / "app.py").write_text(f'URL = "{url}"\n# https://openrouter.ai/docs says how\n')
+    found = of(scan(tmp_path), "endpoint")
+    bypass = {f.where.rpartition("/")[2].partition(":")[0] for f in found if f.verdict == "bypass"}
+    assert bypass == {"app.py", "azure2.py"}
+    others = {f.provider: (f.count, f.severity, f.verdict) for f in found if f.verdict != "bypass"}
+    assert others == {
+        "openai": (7, "info", "unknown"),
+        "azure": (1, "info", "unknown"),
+        "openrouter": (1, "info", "unknown"),
+    }
+
+
 def test_what_else_is_found_in_a_repository(tmp_path):
     (tmp_path / "app.py").write_text("import openai\nMODEL = 'gpt-4o-mini'\n")
     (tmp_path / "web.ts").write_text('import Anthropic from "@anthropic-ai/sdk"\n')

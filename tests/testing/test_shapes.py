@@ -20,7 +20,7 @@ from switchgear.config import reader
 from switchgear.core.errors import ProtocolError
 from switchgear.core.text import clean, header_value
 from switchgear.detect import log_lines
-from switchgear.detect.domains import hosts_in
+from switchgear.detect.domains import urls_in
 from switchgear.detect.keys import KeyDetector
 from switchgear.detect.rules import Library
 from switchgear.dialects import errors, forms, json_guard, request_reader, usage_cost
@@ -246,7 +246,7 @@ def test_a_long_line_costs_what_its_size_says(shape):
     works: dict[str, Work] = {
         "clean": lambda data: clean(data.decode(), 1 << 30),
         "header": lambda data: header_value(data.decode(), 1 << 30),
-        "hosts": lambda data: list(hosts_in(data)),
+        "hosts": lambda data: list(urls_in(data)),
         "keys": lambda data: detector.find(data, 0, len(data), frozenset()),
         "target": lambda data: paths.find(b"/" + data),
         "gemini's target": lambda data: paths.find(b"/v1beta/models/" + data),

@@ -69,13 +69,55 @@ class DomainDetector:
         return None
 
 
-_URL_HOST = re.compile(
-    rb"(?i)\b(?:https?|wss?)://(?:[^\s/@'\"]{1,200}@)?([a-z0-9.-]{1,253}|\[[0-9a-f:]{2,45}\])(:[0-9]{1,5})?"
+_URL = re.compile(
+    rb"(?i)\b(?:https?|wss?)://(?:[^\s/@'\"<>]{1,200}@)?"
+    rb"((?:[a-z0-9.-]|\$?\{[^{}\s/'\"]{1,80}\}|%s|<[a-z0-9 _-]{1,60}>){1,253}|\[[0-9a-f:]{2,45}\])"
+    rb"(:[0-9]{1,5})?(/[a-z0-9._/-]{0,80})?"
+)
+_TEMPLATE = re.compile(rb"\$?\{[^{}]*\}|%s")
+_PLACE = re.compile(
+    r"(?:your|my|our|example|sample|dummy|fake|mock|test|foo|bar|xx+|placeholder|some|resource|endpoint|name)"
+    r"(?:[-_a-z0-9]*)\.|.*<|.*\b(?:example|placeholder)\b"
+)
+_READING = frozenset(
+    {
+        *("docs", "doc", "api-docs", "developer", "developers", "help", "learn"),
+        *("status", "support", "blog", "community", "forum", "cookbook", "www"),
+    }
+)
+_PAGES = re.compile(
+    r"/(?:[a-z]{2}(?:-[a-z]{2})?/)?(?:docs?|documentation|blog|pricing|keys|api-keys|settings|account|dashboard|signup|sign-up|login|help|status|legal"
+    r"|terms|privacy|about|playground|models|rankings|activity|credits)(?:/|$)"
 )
 
 
-def hosts_in(line: bytes) -> Iterable[tuple[str, int | None]]:
-    """Yield (host, port) of each URL of a line."""
-    for match in _URL_HOST.finditer(line):
-        port = match.group(2)
-        yield match.group(1).decode("ascii").lower(), int(port[1:]) if port else None
+class Url(msgspec.Struct, frozen=True):
+    """A URL in a text, as far as it tells who is asked."""
+
+    host: str
+    """A variable within it (`${NAME}`, `{name}`, `%s`) is an x."""
+    port: int | None = None
+    path: str = ""
+
+    @property
+    def is_placeholder(self) -> bool:
+        """True where a reader is to write a name of his own: nobody is asked there."""
+        return _PLACE.match(self.host) is not None
+
+    @property
+    def is_reading(self) -> bool:
+        """True for pages that people read: documentation, prices, settings, and no API."""
+        return self.host.partition(".")[0] in _READING or _PAGES.match(self.path) is not None
+
+
+def urls_in(line: bytes) -> Iterable[Url]:
+    """Yield the URLs of a line."""
+    for match in _URL.finditer(line):
+        host, port, path = match.group(1), match.group(2), match.group(3)
+        if b"{" in host or b"%" in host:
+            host = _TEMPLATE.sub(b"x", host)
+        yield Url(
+            host.decode("ascii", "replace").lower(),
+            int(port[1:]) if port else None,
+            path.decode("ascii").lower() if path else "",
+        )

@@ -1,131 +1,142 @@
-"""Knows packages that call AI providers, in manifests, lock files, imports and installed metadata. Level 1."""
+"""Knows packages that call or serve AI, by their names, by imports and by calls. Level 1.
+
+Rules: `data/sdks`, one file an ecosystem.
+"""
 
 import re
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from switchgear.detect.advisories import normalized
+from switchgear.detect.manifests import Package
+from switchgear.detect.rules import SdkRules
 
-Ecosystem = Literal["pypi", "npm"]
-
-SDKS: dict[Ecosystem, frozenset[str]] = {
-    "pypi": frozenset(
-        """
-        openai anthropic google-generativeai google-genai google-cloud-aiplatform vertexai cohere mistralai groq
-        xai-sdk together fireworks-ai replicate huggingface-hub ollama litellm langchain langchain-core
-        langchain-community langchain-openai langchain-anthropic langgraph llama-index crewai pyautogen
-        autogen-agentchat semantic-kernel dspy dspy-ai guidance instructor pydantic-ai smolagents haystack-ai
-        google-adk a2a-sdk mcp fastmcp openai-agents claude-agent-sdk aider-chat any-llm-sdk azure-ai-inference
-        azure-ai-projects sentence-transformers transformers vllm chainlit
-        """.split()  # noqa: SIM905 - a list to read
-    ),
-    "npm": frozenset(
-        """
-        openai @anthropic-ai/sdk @anthropic-ai/claude-code @anthropic-ai/bedrock-sdk @openai/codex
-        @openai/agents @google/genai @google/generative-ai @google/gemini-cli ai @ai-sdk/openai
-        @ai-sdk/anthropic @ai-sdk/google @ai-sdk/azure @ai-sdk/amazon-bedrock @ai-sdk/mistral @ai-sdk/groq
-        @aws-sdk/client-bedrock-runtime cohere-ai @mistralai/mistralai groq-sdk langchain @langchain/core
-        @langchain/openai @langchain/anthropic @langchain/langgraph llamaindex ollama @huggingface/inference
-        replicate together-ai @modelcontextprotocol/sdk mcp-remote supergateway @musistudio/claude-code-router
-        openclaw portkey-ai @portkey-ai/gateway @maximhq/bifrost n8n flowise
-        """.split()  # noqa: SIM905 - a list to read
-    ),
-}
-IMPORTS = frozenset(
-    """
-        openai anthropic cohere mistralai groq together replicate ollama litellm langchain langgraph llama_index
-        crewai autogen semantic_kernel dspy instructor pydantic_ai smolagents haystack vertexai
-        """.split()  # noqa: SIM905 - a list to read
-)
-"""Python modules whose import says that a program calls a provider."""
-_PYTHON_IMPORT = re.compile(rb"^\s*(?:import|from)\s+(google\.genai|google\.generativeai|[a-z_]+)\b")
-_JS_IMPORT = re.compile(rb"""(?:\bfrom|\brequire\(|\bimport)\s*['"](@?[a-z0-9@/_.-]{2,60})['"]""")
-_REQUIREMENT = re.compile(r"^\s*[\"']?([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*(?:(===?)\s*([A-Za-z0-9.+!_-]+))?")
+_WORD_MIN = 4
+"""Shorter names are looked for by the rule's own `words` alone: they stand in too many lines."""
 
 
-class Package(msgspec.Struct, frozen=True):
-    """A package that a file names; `version` only where it is exact."""
-
-    ecosystem: Ecosystem
+class _Call(msgspec.Struct, frozen=True):
     name: str
-    version: str | None
+    pattern: re.Pattern[str]
 
 
-def import_words(tag: str) -> dict[str, set[str]]:
-    """Return what the first pass looks for."""
-    words = {name: {tag} for name in IMPORTS if len(name) > 4}
-    npm = {name: {tag} for name in SDKS["npm"] if name.startswith("@")}
-    return {**words, **npm, "google.genai": {tag}, "google.generativeai": {tag}}
+class _Language(msgspec.Struct, frozen=True):
+    """How one ecosystem's source files say what they use."""
+
+    rules: SdkRules
+    lines: tuple[re.Pattern[str], ...]
+    calls: tuple[_Call, ...]
+    names: frozenset[str]
+    beginnings: tuple[str, ...]
+    needs: dict[str, re.Pattern[str]]
+
+    def known(self, module: str) -> str | None:
+        """Return the name under which a module is known: itself, or what stands above it."""
+        parts = module.split(self.rules.separator)
+        for count in range(len(parts), 0, -1):
+            above = self.rules.separator.join(parts[:count])
+            if above in self.names:
+                return above
+        for beginning in self.beginnings:
+            if module.startswith(beginning):
+                return beginning + module[len(beginning) :].partition(self.rules.separator)[0]
+        return None
 
 
-def imported(line: bytes) -> str | None:
-    """Return the SDK that a line of Python or JavaScript imports, or None."""
-    match = _PYTHON_IMPORT.match(line)
-    if match is not None:
-        name = match.group(1).decode()
-        return name if name in IMPORTS or name.startswith("google.") else None
-    match = _JS_IMPORT.search(line)
-    if match is not None:
-        parts = match.group(1).decode().split("/")
-        name = "/".join(parts[: 2 if parts[0].startswith("@") else 1])
-        return name if name in SDKS["npm"] else None
-    return None
+class PackageDetector:
+    """Looks names up."""
+
+    def __init__(self, rules: Iterable[SdkRules]) -> None:
+        self._rules = tuple(rules)
+        self._packages = {rule.ecosystem: _Names(rule.packages, rule.ecosystem) for rule in self._rules}
+        self._languages = {
+            end: language for rule in self._rules for language in (_language(rule),) for end in rule.ends
+        }
+
+    def words(self, tag: str) -> dict[str, set[str]]:
+        """Return what the first pass looks for."""
+        found: set[str] = set()
+        for rule in self._rules:
+            names = [name.rstrip("*") for name in rule.imports or rule.packages]
+            found |= {name for name in names if len(name) > _WORD_MIN}
+            found |= {word for source in (rule.words, *(call.words for call in rule.calls)) for word in source}
+        folded = {word.lower() for word in found}
+        # Where a shorter word stands in a longer one, it finds the line, and takes less of it from the words of others.
+        shortest = (word for word in folded if not any(other != word and other in word for other in folded))
+        return {word: {tag} for word in shortest}
+
+    def used(self, line: bytes, file: str) -> Iterator[tuple[str, str]]:
+        """Yield (verb, SDK) of what a line of a source file imports or calls; the file's name says which language it is."""
+        language = self._languages.get(file[file.rfind(".") :].lower())
+        if language is None:
+            return
+        text = line.decode("utf-8", "replace")
+        seen = set()
+        for pattern in language.lines:
+            for match in pattern.finditer(text):
+                for module in _modules(match, language.rules.separator):
+                    name = language.known(module)
+                    need = language.needs.get(name) if name is not None else None
+                    if name is not None and name not in seen and (need is None or need.search(text)):
+                        seen.add(name)
+                        yield "imports", name
+        for call in language.calls:
+            if call.pattern.search(text):
+                yield "calls", call.name
+
+    def is_known(self, package: Package) -> bool:
+        """Tell whether a package calls or serves AI."""
+        names = self._packages.get(package.ecosystem)
+        return names is not None and names.has(package.name)
+
+
+class _Names:
+    """Names of packages of one ecosystem, with `*` for any rest."""
+
+    def __init__(self, names: Iterable[str], ecosystem: str) -> None:
+        self._fold = ecosystem in {"nuget", "swift", "composer", "golang"}
+        self._paths = ecosystem == "golang"
+        folded = [name.lower() if self._fold else name for name in names]
+        self._exact = frozenset(name for name in folded if not name.endswith("*"))
+        self._beginnings = tuple(name.rstrip("*") for name in folded if name.endswith("*"))
+
+    def has(self, name: str) -> bool:
+        """Look a name up; a module of Go is known below its path, too (`…/v3`)."""
+        wanted = name.lower() if self._fold else name
+        if wanted in self._exact or wanted.startswith(self._beginnings):
+            return True
+        above = wanted.rpartition("/")[0] if self._paths else ""
+        return bool(above) and (above in self._exact or self.has(above))
+
+
+def _language(rule: SdkRules) -> _Language:
+    names = rule.imports or rule.packages
+    return _Language(
+        rule,
+        tuple(re.compile(line) for line in rule.lines),
+        tuple(_Call(call.name, re.compile(call.pattern)) for call in rule.calls),
+        frozenset(name for name in names if not name.endswith("*")),
+        tuple(name.rstrip("*") for name in names if name.endswith("*")),
+        {name: re.compile(pattern) for name, pattern in rule.needs.items()},
+    )
+
+
+def _modules(match: re.Match[str], separator: str) -> Iterator[str]:
+    """Yield the modules that an import names: a list in the first group, and what is taken out of one in the second."""
+    first = match.group(1)
+    if match.re.groups > 1 and match.group(2):
+        for part in match.group(2).split(","):
+            if part.split():
+                yield first + separator + part.split()[0]
+    for part in first.split(","):
+        if part.split():
+            yield part.split()[0].removeprefix("npm:")
 
 
 class _Npm(msgspec.Struct):
     name: str = ""
     version: str = ""
-    dependencies: dict[str, str] = {}
-    dev_dependencies: dict[str, str] = msgspec.field(default={}, name="devDependencies")
-
-
-class _LockEntry(msgspec.Struct):
-    version: str = ""
-
-
-class _NpmLock(msgspec.Struct):
-    packages: dict[str, _LockEntry] = {}
-
-
-def of_manifest(name: str, data: bytes) -> Iterator[Package]:
-    """Yield what a manifest or lock file names, by the file's name. Files that are none yield nothing."""
-    if name == "package.json":
-        yield from _package_json(data)
-    elif name in {"package-lock.json", "npm-shrinkwrap.json"}:
-        try:
-            lock = msgspec.json.decode(data, type=_NpmLock)
-        except (msgspec.MsgspecError, RecursionError):
-            return
-        for path, entry in lock.packages.items():
-            if path:
-                yield Package("npm", path.rpartition("node_modules/")[2], entry.version or None)
-    elif name in {"poetry.lock", "uv.lock", "pdm.lock", "pylock.toml"}:
-        for found in re.finditer(r'(?m)^name = "([^"\n]+)"\nversion = "([^"\n]+)"', data.decode("utf-8", "replace")):
-            yield Package("pypi", normalized(found.group(1)), found.group(2))
-    elif re.fullmatch(r".*require.*\.(?:txt|in)|constraints\.txt", name):
-        for line in data.decode("utf-8", "replace").splitlines():
-            found_one = _REQUIREMENT.match(line)
-            if found_one is not None and not line.lstrip().startswith(("#", "-")):
-                yield Package("pypi", normalized(found_one.group(1)), found_one.group(3))
-    elif name == "pyproject.toml":
-        for quoted in re.finditer(
-            r"""["']([A-Za-z0-9][A-Za-z0-9._-]*(?:\[[^\]]*\])?\s*(?:[=<>~!][^"'\n]*)?)["']""",
-            data.decode("utf-8", "replace"),
-        ):
-            found_one = _REQUIREMENT.match(quoted.group(1))
-            if found_one is not None:
-                yield Package("pypi", normalized(found_one.group(1)), found_one.group(3))
-
-
-def _package_json(data: bytes) -> Iterator[Package]:
-    try:
-        found = msgspec.json.decode(data, type=_Npm)
-    except (msgspec.MsgspecError, RecursionError):
-        return
-    for name, wanted in {**found.dependencies, **found.dev_dependencies}.items():
-        yield Package("npm", name, wanted if wanted[:1].isdigit() else None)
 
 
 def installed_python(metadata: bytes) -> Package | None:

@@ -139,6 +139,48 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     negative: list[Sample] = []
 
 
+class SdkCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A call that needs an AI service although what is imported does not say so."""
+
+    name: str
+    pattern: str
+    words: list[str]
+    """Lower-case words, one of which stands on the line: what the fast first pass looks for."""
+
+
+class SourceSample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A manifest, a lock file or a source file, and all that is found in it: `NAME` or `NAME VERSION`."""
+
+    file: str
+    text: str
+    finds: list[str]
+
+
+class SdkRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The packages of one ecosystem that call or serve AI, and how source files name them."""
+
+    ecosystem: str
+    """A package URL's type."""
+    as_of: str
+    source: str
+    separator: str
+    """What stands between a module and the one within it."""
+    packages: list[str]
+    """Names in manifests; `*` at the end for any rest."""
+    imports: list[str] = []
+    """Names of modules where they are not the packages'; those within one count as it."""
+    words: list[str] = []
+    """Further words of the first pass, for imports that are spread over a line and for short names."""
+    ends: list[str]
+    """How names of source files end."""
+    lines: list[str]
+    """Patterns of lines that import; the first group is the module (or several), a second one what is taken out of it."""
+    needs: dict[str, str] = {}
+    """What must stand on the line besides, for modules whose name others have, too."""
+    calls: list[SdkCall] = []
+    sample: list[SourceSample] = []
+
+
 class ProviderNames(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Names of one provider, by what uses them."""
 
@@ -195,6 +237,8 @@ def _paths(found: Any) -> list[str]:
 def _patterns(found: Any) -> list[str]:
     if isinstance(found, KeyRule):
         return [found.pattern, found.context or "", found.near or ""]
+    if isinstance(found, SdkRules):
+        return [*found.lines, *found.needs.values(), *(call.pattern for call in found.calls)]
     if isinstance(found, Product):
         return [*found.processes, *(v.pattern for v in found.version if v.pattern)]
     return []
@@ -225,6 +269,7 @@ class Library(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[KeyRule, ...]
     products: tuple[Product, ...]
     domains: DomainFile
+    sdks: tuple[SdkRules, ...] = ()
 
     @classmethod
     def read(cls, files: Mapping[str, bytes]) -> "Library":
@@ -232,6 +277,7 @@ class Library(msgspec.Struct, frozen=True, kw_only=True):
         problems: list[ConfigProblem] = []
         keys: list[KeyRule] = []
         products: list[Product] = []
+        sdks: list[SdkRules] = []
         domains = DomainFile(as_of="", source="", providers={})
         for name, data in sorted(files.items()):
             try:
@@ -239,6 +285,8 @@ class Library(msgspec.Struct, frozen=True, kw_only=True):
                     keys.append(decode(name, data, KeyRule))
                 elif name.startswith("products/"):
                     products.append(decode(name, data, Product))
+                elif name.startswith("sdks/"):
+                    sdks.append(decode(name, data, SdkRules))
                 elif name == "domains.toml":
                     domains = decode(name, data, DomainFile)
             except ConfigError as exc:
@@ -248,4 +296,5 @@ class Library(msgspec.Struct, frozen=True, kw_only=True):
             problems += [_twice(identity) for identity in sorted(set(ids)) if ids.count(identity) > 1]
         if problems:
             raise ConfigError(problems)
-        return cls(keys=tuple(sorted(keys, key=lambda r: (r.order, r.id))), products=tuple(products), domains=domains)
+        ordered = tuple(sorted(keys, key=lambda r: (r.order, r.id)))
+        return cls(keys=ordered, products=tuple(products), domains=domains, sdks=tuple(sdks))

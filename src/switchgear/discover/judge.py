@@ -14,8 +14,8 @@ import shlex
 import stat
 from collections.abc import Callable
 
-from switchgear.detect import clients, flags, infrastructure, packages
-from switchgear.detect.domains import hosts_in
+from switchgear.detect import clients, flags, infrastructure, manifests
+from switchgear.detect.domains import ProviderName, urls_in
 from switchgear.detect.finding import Finding, Severity, masked, plain_identity, worse
 from switchgear.detect.keys import Hit
 from switchgear.detect.sieve import Sieve
@@ -23,8 +23,20 @@ from switchgear.discover.collector import Collector
 from switchgear.discover.toolbox import Toolbox
 
 AS_DOCUMENTATION = re.compile(
-    r"(?i)(?:^|/)(?:tests?|specs?|fixtures?|testdata|examples?|samples?|docs?|__tests__)/|(?:^|/)(?:readme|changelog)[^/]*$|\.(?:md|rst|adoc)$"
+    r"(?i)(?:^|/)(?:tests?|specs?|e2e|fixtures?|testdata|test-data|examples?|samples?|docs?|__tests__|__mocks__|mocks?|__snapshots__|snapshots?"
+    r"|cassettes?|vcr_cassettes|recordings?|__recordings__|wiremock)/"
+    r"|(?:^|/)(?:readme|changelog|changes|history|contributing)[^/]*$|\.(?:md|mdx|rst|adoc|har|snap|cassette)$"
+    r"|(?:^|/)(?:test_[^/]+|conftest)\.py$|_(?:test|spec)\.(?:go|py|dart|rb|exs)$|[._-](?:test|spec)\.[cm]?[jt]sx?$|cassette[^/]*\.(?:ya?ml|json)$"
 )
+"""Documentation, tests, examples and recorded answers: what stands there is said, not done."""
+_TEST_CLASS = re.compile(r"Tests?\.(?:java|kt|cs|swift|php|scala)$")
+
+
+def is_sample(shown: str) -> bool:
+    """Tell whether a file shows, tests or records something and does not do it."""
+    return AS_DOCUMENTATION.search(shown) is not None or _TEST_CLASS.search(shown) is not None
+
+
 _ALLOWED = (b"switchgear:allow", b"gitleaks:allow")
 _IMAGE = re.compile(
     rb"""(?:(?i:\bimage)["']?\s*[:=]\s*["']?|^\s*FROM\s+(?:--\S+\s+)?)([a-z0-9][a-z0-9._/:@-]{2,250})"""
@@ -69,7 +81,7 @@ class Judge:
         for source in (
             self._tools.keys.words(),
             self._tools.domains.words(_DOMAIN),
-            packages.import_words(_IMPORT),
+            self._tools.packages.words(_IMPORT),
             {name: {_IMAGE_TAG} for name in images if len(name) > 3},
             flags.words(_FLAG),
             infrastructure.words(_CODE),
@@ -111,9 +123,8 @@ class Judge:
         if _DOMAIN in tags or _OWN in tags:
             self._endpoints(line, shown, number)
         if _IMPORT in tags:
-            sdk = packages.imported(line)
-            if sdk is not None:
-                self._sdk("imports", sdk, shown, number)
+            for verb, sdk in self._tools.packages.used(line, shown):
+                self._sdk(verb, sdk, shown, number)
         if _IMAGE_TAG in tags:
             match = _IMAGE.search(line)
             if match is not None:
@@ -130,7 +141,7 @@ class Judge:
         """Report a key: masked, with a keyed hash."""
         rule = hit.rule
         severity: Severity = rule.severity
-        if AS_DOCUMENTATION.search(shown):
+        if is_sample(shown):
             severity = worse(severity, -1)
         fingerprint = self._tools.fingerprint.secret(hit.value)
         prefix = len(re.match(r"[A-Za-z0-9_-]*", rule.keywords[0]).group()) if rule.context is None else 0  # type: ignore[union-attr]
@@ -163,7 +174,8 @@ class Judge:
                     self.key(hit, shown, where(data.count(b"\n", 0, start) + 1))
 
     def _endpoints(self, line: bytes, shown: str, number: int) -> None:
-        for host, port in hosts_in(line):
+        for url in urls_in(line):
+            host, port = url.host, url.port
             if (host, port) in self._origins:
                 self._out.add(
                     Finding(
@@ -178,11 +190,14 @@ class Judge:
                     )
                 )
                 continue
-            name = self._tools.domains.match(host)
+            name = self._tools.domains.match(host.replace("<", "").replace(">", ""))
             if name is None:
                 continue
+            if name.use == "api" and (url.is_placeholder or url.is_reading or is_sample(shown)):
+                self._mentioned(name, shown, number)
+                continue
             severity: Severity = "critical" if name.use == "malicious" else "low" if name.use == "api" else "info"
-            if AS_DOCUMENTATION.search(shown):
+            if is_sample(shown):
                 severity = "info"
             self._out.add(
                 Finding(
@@ -197,6 +212,22 @@ class Judge:
                     provider=name.provider,
                 )
             )
+
+    def _mentioned(self, name: ProviderName, shown: str, number: int) -> None:
+        """Report a provider that is shown and not asked: one finding for all places, which counts them."""
+        self._out.add(
+            Finding(
+                id=plain_identity("endpoint", "mentioned", name.provider),
+                kind="endpoint",
+                rule=name.pattern,
+                severity="info",
+                confidence="possible",
+                title=f"documentation, tests or placeholders mention {name.provider}",
+                where=f"{shown}:{number}",
+                fix="",
+                provider=name.provider,
+            )
+        )
 
     def _sdk(self, verb: str, name: str, shown: str, number: int) -> None:
         self._out.add(
@@ -233,7 +264,7 @@ class Judge:
             )
         )
         matches = self._tools.advisories.of_product(product.id, version)
-        self._out.advise(matches, product.id, version, where, AS_DOCUMENTATION.search(where) is not None)
+        self._out.advise(matches, product.id, version, where, is_sample(where))
 
     def flags(self, text: str, where: str, shown: str) -> None:
         """Report settings that open a tool to others."""
@@ -243,7 +274,7 @@ class Judge:
                     id=plain_identity("flag", flag, shown),
                     kind="flag",
                     rule=flag,
-                    severity=worse(severity, -1) if AS_DOCUMENTATION.search(shown) else severity,
+                    severity=worse(severity, -1) if is_sample(shown) else severity,
                     title=f"{what}: {flag}",
                     where=where,
                     fix="leave it out, or run the tool where nobody else reaches it",
@@ -297,7 +328,7 @@ class Judge:
             return
         if clients.is_mcp_file(shown):
             self._mcp(shown, block)
-        for package in packages.of_manifest(name, block):
+        for package in manifests.of_manifest(name, block):
             self.package(package, shown)
 
     def _config(self, product: str, name: str, shown: str, fix: str) -> None:
@@ -306,8 +337,8 @@ class Judge:
                 id=plain_identity("config", product, shown),
                 kind="config",
                 rule=product,
-                severity="medium",
-                verdict="bypass",
+                severity="info" if is_sample(shown) else "medium",
+                verdict="unknown" if is_sample(shown) else "bypass",
                 title=f"configuration of another gateway: {name}",
                 where=shown,
                 fix=fix,
@@ -335,10 +366,10 @@ class Judge:
                 )
             )
 
-    def package(self, package: packages.Package, where: str, installed: bool = False) -> None:
+    def package(self, package: manifests.Package, where: str, installed: bool = False) -> None:
         """Report a package that calls or serves AI, and what advisories say of its version."""
         product = self._tools.services.of_package(package.ecosystem, package.name)
-        known = package.name in packages.SDKS[package.ecosystem]
+        known = self._tools.packages.is_known(package)
         matches = self._tools.advisories.of_package(package.ecosystem, package.name, package.version)
         if product is None and not known and not matches:
             return
@@ -358,13 +389,13 @@ class Judge:
                     product=product.id if product is not None else None,
                     version=package.version,
                     evidence={
-                        "purl": f"pkg:{package.ecosystem}/{package.name}"
+                        "purl": f"pkg:{package.ecosystem}/{package.name.replace(':', '/')}"
                         + (f"@{package.version}" if package.version else "")
                     },
                 )
             )
         if package.version is not None:
-            self._out.advise(matches, package.name, package.version, where, AS_DOCUMENTATION.search(where) is not None)
+            self._out.advise(matches, package.name, package.version, where, is_sample(where))
 
     def _kubernetes(self, block: bytes, shown: str) -> None:
         for name, value in _K8S_DATA.findall(block):

@@ -9,6 +9,7 @@ from switchgear.detect.advisories import AdvisoryDetector, AdvisoryFile, read
 from switchgear.detect.domains import DomainDetector
 from switchgear.detect.finding import Fingerprint
 from switchgear.detect.keys import KeyDetector
+from switchgear.detect.packages import PackageDetector
 from switchgear.detect.rules import Library
 from switchgear.detect.services import ServiceDetector
 
@@ -18,7 +19,7 @@ _DATA = resources.files("switchgear.detect") / "data"
 def shipped_files() -> dict[str, bytes]:
     """Return the data files of this program by relative name."""
     found = {}
-    for folder in ("keys", "products"):
+    for folder in ("keys", "products", "sdks"):
         for entry in (_DATA / folder).iterdir():
             if entry.name.endswith(".toml"):
                 found[f"{folder}/{entry.name}"] = entry.read_bytes()
@@ -27,15 +28,18 @@ def shipped_files() -> dict[str, bytes]:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Return an operator's own data files: keys/*.toml, products/*.toml, domains.toml. Raises UserError."""
+    """Return an operator's own data files: keys/*.toml, products/*.toml, sdks/*.toml, domains.toml. Raises UserError."""
     try:
-        paths = [*folder.glob("keys/*.toml"), *folder.glob("products/*.toml"), *folder.glob("domains.toml")]
+        paths = [path for name in ("keys", "products", "sdks") for path in folder.glob(f"{name}/*.toml")]
+        paths += folder.glob("domains.toml")
         found = {str(path.relative_to(folder)): path.read_bytes() for path in sorted(paths)}
     except OSError as exc:
         raise UserError(f"--rules {folder}: {exc.strerror}", "", 2) from None
     if not found:
         raise UserError(
-            f"--rules {folder} has no keys/*.toml, products/*.toml or domains.toml", "see docs/discovery.md", 2
+            f"--rules {folder} has no keys/*.toml, products/*.toml, sdks/*.toml or domains.toml",
+            "see docs/discovery.md",
+            2,
         )
     return found
 
@@ -52,6 +56,7 @@ class Toolbox:
         self.library = library
         self.keys = KeyDetector(library.keys)
         self.domains = DomainDetector(library.domains)
+        self.packages = PackageDetector(library.sdks)
         self.services = ServiceDetector(library.products)
         self.advisories = AdvisoryDetector(advisories)
         self.fingerprint = fingerprint
