@@ -31,6 +31,7 @@ providers:
   azure-us: {kind: azure, resource: acme-us, credentials: [{name: p, sealed: true}]}
   aws: {kind: bedrock, region: eu-central-1, credentials: [{name: r, auth: instance_role}, {name: k, sealed: true}]}
   vertex: {project: acme, location: europe-west4, credentials: [{name: sa, sealed: true}]}
+  behind: {dialect: openai, base_url: "https://b.example/v1", proxy: "http://proxy.acme.example:3128", headers: {x-team: ml}, credentials: [{name: k, sealed: true}]}
   anywhere: {kind: vertex, project: acme, location: global, credentials: [{name: sa, sealed: true}]}
   claude: {kind: vertex-anthropic, project: acme, location: eu, auth: workload_identity, auth_parameters: {audience: a, token: t}}
   local: {dialect: responses, base_url: "http://10.0.0.1:8000/v1", allow_private: true, auth: none, own: true, pricing: openai}

@@ -39,7 +39,7 @@ def body(**fields):
         (b'{"model":"a","messages":[],"max_tokens":"9"}', "max_tokens"),
         (b'{"model":"a","messages":[],"user":5}', "user"),
         (b'{"model":"a","messages":[],"stream":true,"stream_options":[]}', "stream_options"),
-        (b'{"model":"a","messages":[],"metadata":{"tags":[1]}}', "metadata.tags"),
+        (b'{"model":"a","messages":[],"metadata":{"tags":[{}]}}', "metadata.tags"),
         (b'{"model":"a","model":"b","messages":[]}', None),
         (b'{"model":"a","mod\\u0065l":"b","messages":[]}', None),
         (b'{"model":"a","messages":"\xff"}', None),
@@ -77,12 +77,20 @@ def test_every_shape_names_its_missing_key(dialect, operation):
     assert info.value.param == rules.required[0]
 
 
+def test_tags_may_be_numbers():
+    body = b'{"model":"a","messages":[],"metadata":{"tags":["eu",7,1.5,true]}}'
+    assert parse(body, "openai", "chat").tags == ["eu", "7", "1.5", "true"]
+
+
 @pytest.mark.parametrize(
     ("user_id", "person", "session"),
     [
         ("ann", "ann", None),
         ("user_0a_account_1b_session_2c", None, "2c"),
         ('{"device_id":"d","session_id":"s9"}', None, "s9"),
+        # As Claude Code sends it, of which members may be null or objects (seen in public code, 2026-11-27).
+        ('{"device_id":"d","account_uuid":null,"session_id":"s9","more":{"a":1}}', None, "s9"),
+        ({"device_id": "d", "session_id": "s9"}, None, "s9"),
         ("{not json", None, None),
     ],
 )

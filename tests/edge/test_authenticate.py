@@ -3,7 +3,7 @@
 import pytest
 
 from switchgear.core.problems import Problem
-from switchgear.edge.authenticate import presented_token
+from switchgear.edge.authenticate import litellm_token, presented_token
 from switchgear.wire.http1 import RequestHead
 
 
@@ -43,4 +43,20 @@ def test_H5_one_token_in_any_place(headers):
 )
 def test_H5_none_or_two_are_refused(headers, repeated, status):
     found = presented_token(head(headers, repeated))
+    assert isinstance(found, Problem) and found.case.status == status
+
+
+@pytest.mark.parametrize("value", [b"tok", b"Bearer tok", b"bearer  tok"])
+def test_litellms_own_header_comes_first(value):
+    given = head({b"x-litellm-api-key": value, b"authorization": b"Bearer what-the-provider-knows"})
+    assert litellm_token(given) == "tok"
+    assert litellm_token(head({})) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "repeated", "status"),
+    [(b"a, b", (b"x-litellm-api-key",), 400), (b"a" * 600, (), 401), (b"\xff", (), 401)],
+)
+def test_H5_a_bad_value_of_it_is_refused(value, repeated, status):
+    found = litellm_token(head({b"x-litellm-api-key": value}, repeated))
     assert isinstance(found, Problem) and found.case.status == status

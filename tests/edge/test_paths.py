@@ -65,6 +65,7 @@ def test_vertexs_count_of_tokens_has_its_model_in_the_body(before):
         (b"/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21", "openai", "gpt-4o", None),
         (b"/openai/deployments/openai/gpt-4o/chat/completions?api-version=1", "openai", "openai/gpt-4o", None),
         (b"/openai/deployments/openai%2Fgpt-4o/embeddings", "openai", "openai/gpt-4o", None),
+        (b"/openai/deployments/team/gpt-5/responses?api-version=2025-03-01-preview", "responses", "team/gpt-5", None),
         (b"/openai/deployments/a/b/c/completions", "openai", "a/b/c", None),
         (b"/openai/deployments/a/audio/transcriptions", "openai", "a", None),
     ],

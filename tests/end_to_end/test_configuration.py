@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 import httpx2 as httpx
@@ -277,3 +279,62 @@ def test_what_an_untrusted_peer_claims_is_ignored(gateway):
     office = gateway.key("spoofed", "--cidr", "203.0.113.0/24")
     assert ask(gateway, office, "fake/echo", **{"x-forwarded-for": "203.0.113.7"}).status_code == 403
     assert "https://127" not in httpx.get(f"{gateway.url}/connect/codex", headers={"x-forwarded-proto": "https"}).text
+
+
+class Proxy:
+    """An HTTP proxy that connects where it is asked to (RFC 9110 §9.3.6) and notes it."""
+
+    def __init__(self):
+        self.asked = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client):
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += client.recv(1)
+        method, where, _ = head.split(b" ", 2)
+        self.asked.append((method, where))
+        host, _, port = where.rpartition(b":")
+        server = socket.create_connection((host.decode(), int(port)))
+        client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        threading.Thread(target=self._copy, args=(server, client), daemon=True).start()
+        self._copy(client, server)
+
+    def _copy(self, source, target):
+        try:
+            while data := source.recv(65_536):
+                target.sendall(data)
+        except OSError:
+            pass
+        target.close()
+
+    def close(self):
+        self._listener.close()
+
+
+def test_a_provider_is_reached_through_its_proxy_and_with_its_headers(provider, tmp_path):
+    proxy = Proxy()
+    lines = f"proxy: 'http://127.0.0.1:{proxy.port}', headers: {{HTTP-Referer: 'https://app.example', x-team: ml}}"
+    text = config(provider.port).replace("providers:\n", f"providers:\n  behind: {{dialect: openai, base_url: 'http://127.0.0.1:{provider.port}/v1', allow_private: true, auth: none, {lines}}}\n", 1)  # fmt: skip
+    gateway = GatewayProcess(text, folder=tmp_path, environ=ENVIRON, workers=1)
+    try:
+        token = gateway.key("k")
+        assert ask(gateway, token, "behind/echo").status_code == 200
+        assert proxy.asked == [(b"CONNECT", f"127.0.0.1:{provider.port}".encode())]
+        sent = [head for head in provider.headers() if "x-team" in head][-1]
+        assert (sent["x-team"], sent["http-referer"]) == ("ml", "https://app.example")
+        proxy.close()
+        assert ask(gateway, token, "fake/echo").status_code == 200, "others do not go through it"
+        assert len(proxy.asked) == 1
+    finally:
+        gateway.stop()

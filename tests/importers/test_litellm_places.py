@@ -130,6 +130,14 @@ def test_google_is_asked_as_whom_the_file_or_the_environment_says():
     assert provider.auth == "google" and list(found.files.values()) == ["/x.json"] and check(as_yaml(found))[1] == []
 
 
+def test_header_fields_of_a_deployment_are_its_providers():
+    fields = {"HTTP-Referer": "https://app.example", "Authorization": "Bearer x", "x-org": "os.environ/ORG"}
+    raw = {"model_list": [entry("m", model="openrouter/x", api_key="os.environ/K", extra_headers=fields)]}
+    found = run(raw, environ={"ORG": "acme"})
+    assert found.config.providers["openrouter"].headers == {"http-referer": "https://app.example", "x-org": "acme"}
+    assert list(said(found)) == ["model_list[0].litellm_params.extra_headers.Authorization"]
+
+
 def test_azure_by_entra_and_foundry_have_their_places():
     entra = {"tenant_id": "t", "client_id": "c", "client_secret": "os.environ/SECRET"}
     foundry = "https://acme.services.ai.azure.com/models"

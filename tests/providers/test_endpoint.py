@@ -73,6 +73,26 @@ def test_a_base_url_with_more_than_an_address_is_refused_with_what_to_write(url,
     assert hint in str(failure.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("http-referer", "https://app.example", None),
+        ("x-custom", "a b", None),
+        ("authorization", "Bearer x", "credentials"),
+        ("x-api-key", "x", "credentials"),
+        ("host", "evil.example", "the gateway's to write"),
+        ("transfer-encoding", "chunked", "the gateway's to write"),
+        ("proxy-authorization", "x", "must be a header's name"),
+        ("X-Upper", "x", "must be a header's name"),
+        ("x-split", "a\r\nhost: b", "printable ASCII"),
+        ("x-empty", "", "printable ASCII"),
+    ],
+)
+def test_header_fields_of_every_request_split_no_head_and_hold_no_secret(name, value, said):
+    found = endpoint.check_header(name, value)
+    assert found is None if said is None else said in found
+
+
 @given(st.text(max_size=60))
 def test_garbage_is_refused_or_canonical(text):
     try:

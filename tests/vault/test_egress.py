@@ -1,5 +1,6 @@
 """What the vault lets out: paths, headers, ceilings."""
 
+import msgspec
 import pytest
 
 from switchgear.core.errors import RefusedError
@@ -40,6 +41,18 @@ def test_C7_the_head_is_built_from_the_sealed_endpoint(opened):
     assert b"accept-encoding: identity" in lines
     assert b"content-length: 12" in lines
     assert head.endswith(b"x-client-request-id: 0af-1\r\n\r\n")
+
+
+def test_C7_header_fields_that_were_sealed_stand_in_every_head_once(tmp_path):
+    place = endpoint.parse("https://api.example.com/v1")
+    place = msgspec.structs.replace(place, headers=(("anthropic-beta", "fixed"), ("x-team", "ml")))
+    context = SealContext(provider="p", credential="c", version=1, endpoint=place)
+    box = Box(tmp_path, KEYS, LoudGuard())
+    box.put(Put(context, seal.seal(Secret(b"sk-secret-value-1"), context, KEYS.public)), 1)
+    head = egress.build_head(route(headers=[(b"anthropic-beta", b"client's"), (b"accept", b"*/*")]), box.find("p/c"))
+    lines = head.split(b"\r\n")
+    assert [line for line in lines if line.startswith(b"anthropic-beta")] == [b"anthropic-beta: fixed"]
+    assert b"x-team: ml" in lines and b"accept: */*" in lines
 
 
 @pytest.mark.parametrize(

@@ -87,3 +87,15 @@ def test_a_fingerprint_recognises_and_tells_nothing():
     assert seal.fingerprint(SECRET, KEYS) == seal.fingerprint(Secret(SECRET.reveal()), KEYS)
     assert seal.fingerprint(SECRET, KEYS) != seal.fingerprint(Secret(b"other"), KEYS)
     assert seal.is_same(SECRET, Secret(SECRET.reveal())) and not seal.is_same(SECRET, Secret(b"x"))
+
+
+def test_C1_what_older_versions_sealed_opens():
+    """The bytes that are bound, as version 0.1 of 2026-11-26 wrote them: a field that is new and says nothing changes none."""
+    context = SealContext(provider="p", credential="c", version=1, endpoint=endpoint.parse("https://a.example/v1"))
+    assert context.info() == (
+        b'{"credential":"c","endpoint":{"allow_private":false,"auth":"bearer","auth_parameters":[],"host":"a.example","passthrough":[],'
+        b'"path_prefix":"/v1","port":443,"proxy":"","query":"","scheme":"https","tls_trust":"system"},"format":1,"provider":"p",'
+        b'"purpose":"inference","version":1}'
+    )
+    place = msgspec.structs.replace(context.endpoint, headers=(("x-a", "b"),))
+    assert b'"headers":[["x-a","b"]]' in msgspec.structs.replace(context, endpoint=place).info()

@@ -31,6 +31,17 @@ def test_every_secret_that_is_given_is_sealed_and_an_empty_one_where_none_is_tak
     keyed = build_provider(
         "openai", schema.Provider(credentials=[schema.Credential(name="a"), schema.Credential(name="b")])
     )
-    puts = seal_all([keyless, keyed], {("openai", "a"): Secret(b"s")}, KEYS.public, 1)
+    puts, refused = seal_all([keyless, keyed], {("openai", "a"): Secret(b"s")}, KEYS.public, 1)
+    assert refused == []
     assert [(put.context.provider, put.context.credential) for put in puts] == [("own", "none"), ("openai", "a")]
     assert seal.is_same(seal.open_sealed(puts[0].blob, puts[0].context, KEYS), Secret(b""))
+
+
+def test_a_secret_that_cannot_be_sealed_keeps_no_other_from_being_sealed():
+    keyed = build_provider(
+        "openai", schema.Provider(credentials=[schema.Credential(name="a"), schema.Credential(name="b")])
+    )
+    secrets = {("openai", "a"): Secret(b"x" * (seal.SECRET_BYTES_MAX + 1)), ("openai", "b"): Secret(b"s")}
+    puts, refused = seal_all([keyed], secrets, KEYS.public, 1)
+    assert [put.context.credential for put in puts] == ["b"]
+    assert refused == ["the vault does not take credential openai/a: a credential may have at most 16384 bytes"]

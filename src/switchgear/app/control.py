@@ -45,6 +45,8 @@ class Configuration(msgspec.Struct):
 
     compiled: Compiled = Compiled()
     puts: list[Put] = []
+    refused: list[str] = []
+    """What could not be sealed, and why."""
     started_ms: int = 0
     """When the supervisor read it."""
 
@@ -197,7 +199,7 @@ async def _begin(boot: Boot, layout: Layout, services: Services, configuration: 
     try:
         if not store.is_open:
             await asyncio.to_thread(_open, store, layout)
-        await config.load(configuration.compiled, configuration.puts, configuration.started_ms)
+        await config.load(configuration.compiled, configuration.puts, configuration.started_ms, configuration.refused)
         await services.control.read(services.refusals.load)
         await services.control.read(services.deployments.load)
     except (StoreGoneError, DatabaseError, OSError, lmdb.Error, UserError) as exc:

@@ -64,7 +64,7 @@ def serve(options: Options, environ: dict[str, str]) -> None:
         ownership.give(ownership.table(layout, who, workers))
     show_public_key(layout, public)
     now_ms = time.time_ns() // 1_000_000
-    puts = seal_all(loaded.compiled.providers, loaded.secrets, public, now_ms)
+    puts, refused = seal_all(loaded.compiled.providers, loaded.secrets, public, now_ms)
     compiled = loaded.compiled
     demo_socket = None
     if options.demo:
@@ -92,7 +92,9 @@ def serve(options: Options, environ: dict[str, str]) -> None:
         kek_fd=kek_fd,
         identity_dir=identity_dir,
         identity_hosts=[host.rstrip(".").lower() for host in options.identity_hosts],
-        configuration=msgspec.Raw(msgspec.json.encode({"compiled": compiled, "puts": puts, "started_ms": now_ms})),
+        configuration=msgspec.Raw(
+            msgspec.json.encode({"compiled": compiled, "puts": puts, "refused": refused, "started_ms": now_ms})
+        ),
         destinations=msgspec.Raw(msgspec.json.encode(destinations)),
         courier_key=courier_key,
         limits=process.limits,

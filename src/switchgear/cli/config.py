@@ -163,7 +163,9 @@ def apply_(client: Client, out: Output, file: Path, dry_run: bool, drop_keys: bo
         _clash(checked, running.known)
         _show(out, {"file": str(file), "digest": loaded.compiled.digest, "dry_run": True}, changes, "would change")
         return
-    puts = seal_all(loaded.compiled.providers, loaded.secrets, key_of(client, vault_key), now_ms())
+    puts, refused = seal_all(loaded.compiled.providers, loaded.secrets, key_of(client, vault_key), now_ms())
+    if refused:
+        raise UserError(refused[0], "nothing was changed", 1)
     body = {"compiled": loaded.compiled, "puts": puts, "drop_keys": drop_keys}
     answer = client.call("PUT", "/config", msgspec.json.encode(body))
     found = {"file": str(file), "digest": loaded.compiled.digest, "restart": answer.get("restart", [])}

@@ -71,6 +71,8 @@ def describe(place: "Endpoint") -> list[str]:
         more.append("raw paths: " + cleaned("; ".join(place.passthrough)))
     if place.proxy:
         more.append("through the proxy " + cleaned(place.proxy))
+    if place.headers:
+        more.append("with the headers " + cleaned(", ".join(name for name, _ in place.headers)))
     if place.tls_trust != "system":
         more.append("trusting an authority of its own")
     urls = [f"{key} {value}" for key, value in place.auth_parameters if "://" in value]

@@ -569,6 +569,15 @@ def check_provider(
         if pem is None or "BEGIN CERTIFICATE" not in pem:
             yield "ca_file", f"{shown(spec.ca_file)} cannot be read or holds no PEM certificate"
 
+    if spec.proxy is not None and outward.proxy_of(spec.proxy) is None:
+        yield "proxy", f"{shown(spec.proxy)} must be http://HOST:PORT; a name and a password for it are not supported"
+    if len(spec.headers) > endpoint.HEADERS_MAX:
+        yield "headers", f"at most {endpoint.HEADERS_MAX} header fields can be set"
+    for field, value in spec.headers.items():
+        wrong = endpoint.check_header(field.lower(), value)
+        if wrong is not None:
+            yield f"headers.{field}", wrong
+
 
 def _idle(name: str, spec: schema.Provider, built: ProviderSpec) -> list[str]:
     """Return the variables that were given and go nowhere."""
@@ -613,7 +622,12 @@ def build_provider(
         query=row.query.format(**_variables(row, spec)) if row.query else "",
         auth_parameters=parameters if auths - endpoint.AUTH_HEADERS.keys() else {},
     )
-    place = msgspec.structs.replace(place, passthrough=tuple(spec.passthrough))
+    place = msgspec.structs.replace(
+        place,
+        passthrough=tuple(spec.passthrough),
+        proxy=(outward.proxy_of(spec.proxy) if spec.proxy is not None else None) or "",
+        headers=tuple(sorted((name.lower(), value) for name, value in spec.headers.items())),
+    )
     if spec.ca_file is not None:
         place = msgspec.structs.replace(place, tls_trust=_pem(spec.ca_file, read_file) or "")
     credentials = tuple(credential.name for credential in spec.credentials)

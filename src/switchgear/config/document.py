@@ -182,6 +182,10 @@ def _candidates(spec: ProviderSpec, row: ProviderRow, is_generic: bool) -> Itera
         found["passthrough"] = list(place.passthrough)
     if place.tls_trust != "system":
         found["ca_file"] = place.tls_trust
+    if place.proxy:
+        found["proxy"] = f"http://{place.proxy}"
+    if place.headers:
+        found["headers"] = dict(place.headers)
     if spec.pricing_id is not None and spec.pricing_id != row.pricing_id:
         found["pricing"] = spec.pricing_id
     if spec.own:

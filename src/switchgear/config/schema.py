@@ -131,6 +131,10 @@ class Provider(msgspec.Struct, kw_only=True):
     """True for a server of your own: `traceparent` is passed on to it."""
     ca_file: FilePath | None = None
     """PEM file of a private certificate authority for this provider, or the certificate itself."""
+    proxy: str | None = None
+    """An HTTP proxy through which this provider is reached, http://HOST:PORT."""
+    headers: dict[str, str] = {}
+    """Header fields that every request to it carries, e.g. `http-referer`; no secrets."""
     pricing: str | None = None
     """Name of the provider whose list prices apply."""
     stream_usage: bool | None = None
@@ -378,7 +382,7 @@ PLANNED = frozenset(
 
 
 PLANNED_WITHIN: dict[str, frozenset[str]] = {
-    "Provider": frozenset({"labels", "rpm", "tpm", "parallel", "proxy"}),
+    "Provider": frozenset({"labels", "rpm", "tpm", "parallel"}),
     "Model": frozenset({"fallback_on", "breaker", "hedge", "require", "rpm", "tpm", "budget", "cache"}),
     "Deployment": frozenset({"weight", "rpm", "tpm", "parallel", "labels"}),
     "Retry": frozenset({"on"}),

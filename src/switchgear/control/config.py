@@ -2,6 +2,7 @@
 
 import asyncio
 import shlex
+from collections.abc import Sequence
 
 import msgspec
 from sqlalchemy import Connection
@@ -35,9 +36,9 @@ class Config:
         self._started = Process()
         self._applying = asyncio.Lock()
 
-    async def load(self, compiled: Compiled, puts: list[Put], started_ms: int = 0) -> None:
+    async def load(self, compiled: Compiled, puts: list[Put], started_ms: int = 0, refused: Sequence[str] = ()) -> None:
         """Begin with a configuration: hand its credentials to the vault, then publish. A credential that the vault does not take is
-        a problem of its own and keeps nobody else's from serving.
+        a problem of its own and keeps nobody else's from serving; `refused` says what could not even be sealed.
 
         `started_ms` is when the supervisor read it: one that was applied since wins, for a control that is started again.
         """
@@ -50,7 +51,9 @@ class Config:
             latest = versions.with_demo_of(last.state.compiled, compiled)
             puts = [] if latest != compiled else puts
             compiled = latest
-        self.refused_puts = []
+        self.refused_puts = list(refused)
+        for said in refused:
+            control.report(said)
         for put in puts:
             try:
                 await control.ask_vault(verbs.PUT, put)

@@ -56,9 +56,13 @@ class _Metadata(msgspec.Struct):
     user_id: Raw = Raw(b"null")
 
 
+class _Packed(msgspec.Struct):
+    session_id: str | None = None
+
+
 _decode_stream_options = msgspec.json.Decoder(_StreamOptions | None).decode
 _decode_metadata = msgspec.json.Decoder(_Metadata | None).decode
-_decode_tags = msgspec.json.Decoder(list[str] | str | None).decode
+_decode_tags = msgspec.json.Decoder(list[str | int | float | bool] | str | None).decode
 
 
 def decode_fields(body: bytes) -> dict[str, Raw]:
@@ -215,18 +219,31 @@ def _read_metadata(raw: Raw, request: Request) -> None:
         return
     if bytes(metadata.tags) != b"null":
         tags = _typed(_decode_tags, metadata.tags, "metadata.tags")
-        request.tags = tags.split(",") if isinstance(tags, str) else tags
+        request.tags = tags.split(",") if isinstance(tags, str) else tags and [_text_of(tag) for tag in tags]
         request.has_metadata_tags = True
     if bytes(metadata.user_id) == b"null":
+        return
+    if bytes(metadata.user_id).lstrip().startswith(b"{"):
+        request.session = _session_of(bytes(metadata.user_id))
         return
     user = _typed(_decode_str, metadata.user_id, "metadata.user_id")
     # Claude Code packs a device, an account and a session into one value; that is no person.
     if "_session_" in user:
         request.session = user.rpartition("_session_")[2]
     elif user.lstrip().startswith("{"):
-        try:
-            request.session = msgspec.json.decode(user, type=dict[str, str]).get("session_id")
-        except UNREADABLE:
-            request.session = None
+        request.session = _session_of(user.encode("utf-8", "replace"))
     else:
         request.end_user = user
+
+
+def _text_of(tag: str | float) -> str:
+    """Return a tag as text: LiteLLM's clients send numbers, too."""
+    return tag if isinstance(tag, str) else encode(tag).decode()
+
+
+def _session_of(packed: bytes) -> str | None:
+    """Return the session in what Claude Code packs; its other members may be of any kind."""
+    try:
+        return msgspec.json.decode(packed, type=_Packed).session_id
+    except UNREADABLE:
+        return None

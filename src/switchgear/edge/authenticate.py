@@ -18,6 +18,8 @@ from switchgear.wire.http1 import RequestHead
 
 _AUTHORIZATION = b"authorization"
 _PLACES = (b"x-api-key", b"api-key", b"x-goog-api-key")
+LITELLM_KEY = b"x-litellm-api-key"
+"""Read where the configuration says `compat: [litellm]`."""
 _NO_KEY = Problem(
     problems.INVALID_KEY,
     "no API key was sent; send your virtual key as `Authorization: Bearer sk-sg-…` or in `x-api-key`",
@@ -55,16 +57,45 @@ def presented_token(head: RequestHead, in_query: bool = False) -> str | Problem:
     return found.decode("ascii")
 
 
+def litellm_token(head: RequestHead) -> str | Problem | None:
+    """Return the token in LiteLLM's own header, which comes before all others there (LiteLLM, "Virtual keys" and "Claude Code with
+    your own subscription"; read 2026-11-27): the others may hold what the provider knows. None without one."""
+    value = head.headers.get(LITELLM_KEY)
+    if not value:
+        return None
+    if LITELLM_KEY in head.repeated:
+        return _TWO_KEYS
+    scheme, _, rest = value.partition(b" ")
+    found = rest.strip() if scheme.lower() == b"bearer" and rest else value
+    if len(found) > virtual_key.TOKEN_BYTES_MAX or not found.isascii():
+        return access.INVALID_KEY
+    return found.decode("ascii")
+
+
+def _claim(services: EdgeServices, context: RequestContext) -> Claim | Problem:
+    head = context.exchange.head
+    token: str | Problem | None = None
+    if LITELLM_KEY in head.headers:
+        snapshot = services.replica.snapshot()
+        if snapshot is not None and "litellm" in snapshot.compat:
+            token = litellm_token(head)
+    if token is None:
+        token = presented_token(head, context.endpoint.dialect.key_in_query)
+    return token if isinstance(token, Problem) else Claim(virtual_key.parse_id(token) or "", virtual_key.digest(token))
+
+
 def authenticate(services: EdgeServices, context: RequestContext, now_ms: int | None = None) -> Problem | None:
     """Fill `context.key` and `context.snapshot`, or return why not. It may be asked again later, with the time of then
     (`edge.standing`)."""
     replica, peppers = services.replica, services.peppers
     claim = context.facts.claim
     if claim is None:
-        token = presented_token(context.exchange.head, context.endpoint.dialect.key_in_query)
-        if isinstance(token, Problem):
-            return token
-        claim = context.facts.claim = Claim(virtual_key.parse_id(token) or "", virtual_key.digest(token))
+        found = _claim(services, context)
+        if isinstance(found, Problem):
+            return found
+        claim = found
+        if LITELLM_KEY not in context.exchange.head.headers:  # whose meaning goes by the configuration
+            context.facts.claim = claim
     context.snapshot, entry = replica.look_up(claim.key_id)
     if context.snapshot is None:
         return Problem(problems.OVERLOADED, "the gateway is starting; try again in a moment", None, 1)

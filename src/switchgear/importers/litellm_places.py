@@ -19,7 +19,7 @@ from switchgear.core.secret import Secret
 from switchgear.importers import litellm_defaults as defaults
 from switchgear.importers.litellm_parts import ENV, EntryError, Status, slug, unique
 from switchgear.providers.catalogue import PROVIDERS
-from switchgear.providers.endpoint import AZURE_HOST, KEYLESS
+from switchgear.providers.endpoint import AZURE_HOST, KEYLESS, check_header
 
 OPEN = "openai-compatible"
 VERTEX_OPEN = "vertex-openapi"
@@ -156,6 +156,7 @@ class Places:
             if _is_private(spec.base_url):
                 spec.allow_private = True
                 self._say("changed", f"{at}.api_base", f"{spec.base_url} is private: `allow_private` is set for it")
+        self._headers(spec, parameters, at)
         found = self._authentication(target, spec, parameters, at)
         spec.auth = found.auth or spec.auth
         spec.auth_parameters = found.parameters
@@ -173,6 +174,23 @@ class Places:
             return f" (vertex_project, or {defaults.VERTEX_PROJECTS[0]} in the environment)"
         names = defaults.ACCOUNTS.get(target.kind)
         return f" (or {names[0]} in the environment)" if names else ""
+
+    def _headers(self, spec: schema.Provider, parameters: dict[str, Any], at: str) -> None:
+        """Take the header fields that LiteLLM adds to every request of a deployment."""
+        for key in ("extra_headers", "headers"):
+            fields = parameters.pop(key, None)
+            for name, value in fields.items() if isinstance(fields, dict) else ():
+                field = str(name).lower()
+                if field in {"content-type", "accept"}:
+                    continue  # as they are anyway
+                text = self._value(value)
+                wrong = check_header(field, text)
+                if wrong is None and text.startswith(ENV):
+                    wrong = f"{text.removeprefix(ENV)} is not set here"
+                if wrong is None:
+                    spec.headers[field] = text
+                else:
+                    self._say("unsupported", f"{at}.{key}.{name}", wrong)
 
     def _azure(self, spec: schema.Provider, base: str | None, version: str | None, at: str) -> str | None:
         """Say where Azure is asked; return the base URL of another host than its own."""

@@ -56,6 +56,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Raw methods and paths that the vault lets through besides inference (policies/passthrough.py)."""
     tls_trust: str = "system"
     proxy: str = ""
+    """HOST:PORT of an HTTP proxy that connects there (RFC 9110 §9.3.6)."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Header fields that every request carries; the vault writes them, and a client's own of these names do not go there."""
 
     @property
     def url(self) -> str:
@@ -88,6 +91,40 @@ def _hint(parts: SplitResult) -> str:
     if "@" in parts.netloc:
         return ": a secret is given with `credentials`"
     return ": leave it out; a key in the query is `auth: query` with a credential" if parts.query else ""
+
+
+_FIELD = re.compile(r"[a-z][a-z0-9-]{0,63}")
+_FIELD_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,1022}[\x21-\x7e])?")
+_OURS = frozenset(
+    {
+        *(
+            "host",
+            "connection",
+            "content-length",
+            "content-type",
+            "transfer-encoding",
+            "te",
+            "trailer",
+            "upgrade",
+            "expect",
+        ),
+        *("accept-encoding", "user-agent", "keep-alive", "via", "forwarded", "traceparent", "x-client-request-id"),
+        *("authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "x-amz-date", "x-amz-security-token"),
+    }
+)
+HEADERS_MAX = 16
+
+
+def check_header(name: str, value: str) -> str | None:
+    """Say why a header field cannot be sent with every request, None where it can. A secret is a credential's."""
+    if not _FIELD.fullmatch(name) or name.startswith("proxy-"):
+        return f"{name[:80]!r} must be a header's name in lower case"
+    if name in _OURS:
+        secret = "a secret is given with `credentials` and `auth`" if "key" in name or name == "authorization" else ""
+        return f"{name!r} is the gateway's to write" + (f": {secret}" if secret else "")
+    return (
+        None if _FIELD_VALUE.fullmatch(value) else f"the value of {name!r} must be 1 to 1024 printable ASCII characters"
+    )
 
 
 def parse(

@@ -79,10 +79,13 @@ def build_head(route: Route, opened: Opened) -> bytes:
         USER_AGENT,
         b"accept-encoding: identity\r\n",
     ]
+    fixed = {name.encode("ascii"): value.encode("ascii") for name, value in endpoint.headers}
+    lines += [b"%b: %b\r\n" % field for field in fixed.items()]
     for name, value in route.headers:
         if not REQUEST_HEADERS.fullmatch(name) or len(value) > HEADER_BYTES_MAX or not is_safe_header(name, value):
             raise RefusedError(f"the header {name[:64]!r} may not be sent")
-        lines += (name, b": ", value, b"\r\n")
+        if name not in fixed:
+            lines += (name, b": ", value, b"\r\n")
     return b"".join(lines)
 
 

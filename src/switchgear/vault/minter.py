@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 
+import msgspec
+
 from switchgear.core.clock import Clock
 from switchgear.core.errors import SealError
 from switchgear.core.guard import each, guarded
 from switchgear.net.upstream import INTERNAL, Deadlines, Failure, Pool, UpstreamConnection
+from switchgear.providers.endpoint import Endpoint
 from switchgear.vault.auth import Ask, Grant, GrantError, Mint, Reply, TokenFile
 from switchgear.vault.box import Opened
 from switchgear.wire.http1 import ResponseHead
@@ -91,8 +94,16 @@ class Minter:
         def connected(connection: UpstreamConnection) -> None:
             connection.send([request], exchange, _DEADLINES)
 
-        key = ("token", ask.place)
-        self._pool.connect(key, ask.place, _DEADLINES.connect_s, connected, exchange.on_failure, ask.is_metadata)
+        place = ask.place if ask.is_metadata else _behind(exchange.provider, ask.place)
+        key = ("token", place)
+        self._pool.connect(key, place, _DEADLINES.connect_s, connected, exchange.on_failure, ask.is_metadata)
+
+
+def _behind(provider: Endpoint, place: Endpoint) -> Endpoint:
+    """Return a token service as it is reached from where its provider is reached: through the same proxy, which may end TLS."""
+    if not provider.proxy:
+        return place
+    return msgspec.structs.replace(place, proxy=provider.proxy, tls_trust=provider.tls_trust)
 
 
 class _Exchange:
@@ -104,6 +115,11 @@ class _Exchange:
         self._mint = mint
         self._status = 0
         self._body = b""
+
+    @property
+    def provider(self) -> Endpoint:
+        """Where the credential is used."""
+        return self._opened.item.context.endpoint
 
     def on_fault(self, exc: Exception) -> None:
         """Receiver: end this exchange, and nothing else; whoever waits for it hears that there is no grant."""

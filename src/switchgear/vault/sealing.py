@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from switchgear.config.compile import ProviderSpec
+from switchgear.core.errors import SealError
 from switchgear.core.secret import Secret
 from switchgear.providers.endpoint import KEYLESS
 from switchgear.vault import seal
@@ -29,14 +30,19 @@ def seal_one(spec: ProviderSpec, name: str, secret: Secret, public: PublicKey, n
 
 def seal_all(
     providers: Iterable[ProviderSpec], secrets: dict[tuple[str, str], Secret], public: PublicKey, now_ms: int
-) -> list[Put]:
-    """Seal the secrets that are given by (provider, credential), and an empty one where a provider takes none."""
-    puts = []
+) -> tuple[list[Put], list[str]]:
+    """Seal the secrets that are given by (provider, credential), and an empty one where a provider takes none. Returns also what is
+    wrong with those that cannot be sealed: one bad secret keeps no other from serving."""
+    puts: list[Put] = []
+    refused: list[str] = []
     for spec in providers:
         for name in spec.credentials:
             secret = secrets.get((spec.name, name))
             if secret is None and spec.place(name).auth in KEYLESS:
                 secret = Secret(b"")
             if secret is not None:
-                puts.append(seal_one(spec, name, secret, public, now_ms))
-    return puts
+                try:
+                    puts.append(seal_one(spec, name, secret, public, now_ms))
+                except SealError as exc:
+                    refused.append(f"the vault does not take credential {spec.name}/{name}: {exc}")
+    return puts, refused

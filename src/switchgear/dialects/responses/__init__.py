@@ -138,7 +138,7 @@ ROW = Dialect(
         arguments_are_text=True,
     ),
     client_paths=(
-        ClientPath(path="/responses", operation="chat", name="responses"),
+        ClientPath(path="/responses", operation="chat", name="responses", in_deployments=True),
         ClientPath(path="/responses/compact", operation="compact", name="compact"),
         ClientPath(path="/responses/input_tokens", operation="count_tokens", name="count_tokens"),
         ClientPath(path="/responses/{id}", operation="stored", name="response", method="GET"),
