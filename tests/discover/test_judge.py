@@ -57,18 +57,20 @@ def test_what_is_shown_tested_or_recorded_is_no_bypass_and_one_finding(tmp_path)
         "src/api.spec.ts",
         "run/ClientTest.java",
         "rec/x.har",
+        "config.example.yaml",
+        "api/openapi.yml",
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(f"uri: {url}\n")
     (tmp_path / "azure.py").write_text('BASE = "https://your-resource.openai.azure.com"\n')
     (tmp_path / "azure2.py").write_text('BASE = f"https://{name}.openai.azure.com"\n')
-    (tmp_path / "app.py").write_text(f'URL = "{url}"\n# https://openrouter.ai/docs says how\n')
+    (tmp_path / "app.py").write_text(f'URL = "{url}"\n# once {url}\n# https://openrouter.ai/docs says how\n')
     found = of(scan(tmp_path), "endpoint")
     bypass = {f.where.rpartition("/")[2].partition(":")[0] for f in found if f.verdict == "bypass"}
     assert bypass == {"app.py", "azure2.py"}
     others = {f.provider: (f.count, f.severity, f.verdict) for f in found if f.verdict != "bypass"}
     assert others == {
-        "openai": (7, "info", "unknown"),
+        "openai": (10, "info", "unknown"),
         "azure": (1, "info", "unknown"),
         "openrouter": (1, "info", "unknown"),
     }

@@ -27,8 +27,10 @@ AS_DOCUMENTATION = re.compile(
     r"|cassettes?|vcr_cassettes|recordings?|__recordings__|wiremock)/"
     r"|(?:^|/)(?:readme|changelog|changes|history|contributing)[^/]*$|\.(?:md|mdx|rst|adoc|har|snap|cassette)$"
     r"|(?:^|/)(?:test_[^/]+|conftest)\.py$|_(?:test|spec)\.(?:go|py|dart|rb|exs)$|[._-](?:test|spec)\.[cm]?[jt]sx?$|cassette[^/]*\.(?:ya?ml|json)$"
+    r"|(?:^|/)[^/]*(?:[._-](?:example|sample|template|dist)(?:\.[^/]*)?|openapi[^/]*\.(?:ya?ml|json))$|(?:^|/)(?:example|sample)[._-][^/]*$"
 )
 """Documentation, tests, examples and recorded answers: what stands there is said, not done."""
+_COMMENT = re.compile(rb"\s*(?:#(?!!)|//|/\*|\*|--\s|<!--|;)")
 _TEST_CLASS = re.compile(r"Tests?\.(?:java|kt|cs|swift|php|scala)$")
 
 
@@ -174,6 +176,7 @@ class Judge:
                     self.key(hit, shown, where(data.count(b"\n", 0, start) + 1))
 
     def _endpoints(self, line: bytes, shown: str, number: int) -> None:
+        is_mention = is_sample(shown) or _COMMENT.match(line) is not None
         for url in urls_in(line):
             host, port = url.host, url.port
             if (host, port) in self._origins:
@@ -193,7 +196,7 @@ class Judge:
             name = self._tools.domains.match(host.replace("<", "").replace(">", ""))
             if name is None:
                 continue
-            if name.use == "api" and (url.is_placeholder or url.is_reading or is_sample(shown)):
+            if name.use == "api" and (url.is_placeholder or url.is_reading or is_mention):
                 self._mentioned(name, shown, number)
                 continue
             severity: Severity = "critical" if name.use == "malicious" else "low" if name.use == "api" else "info"
