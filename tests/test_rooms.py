@@ -297,8 +297,9 @@ OTHER_MEANINGS = {
     "detect/rules.py": "a check of a kind of key",
     "discover/logs.py": "a word to look for",
     "testing/shapes.py": "test data of each dialect, and a test compares its keys with the registry",
-    "testing/twins/rules.py": "what each real provider refuses, by its dialect: a judge that is independent of ours",
-    "testing/twins/verdict.py": "what each real provider refuses, by its dialect: a judge that is independent of ours",
+} | {
+    f"testing/twins/{name}.py": "what real providers refuse and say, by their dialect: a judge and a reader independent of ours"
+    for name in ("asked", "by_provider", "providers", "rules", "said", "sdks", "server", "streaming", "verdict")
 }
 
 

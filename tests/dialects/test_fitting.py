@@ -247,3 +247,13 @@ def test_an_instruction_behind_calls_does_not_part_them_from_their_results():
         if target != "openai":
             _, sent = crossed(body, "openai", target, model)
             assert judge(target, model, sent) is None and b"reminder" in sent
+
+
+@pytest.mark.parametrize(
+    ("asked", "budget"), [({"reasoning_effort": "none"}, 128), ({"reasoning_effort": "low"}, 2_048), ({}, None)]
+)
+def test_a_model_that_cannot_be_told_not_to_think_thinks_as_little_as_it_can(asked, budget):
+    _, body = crossed(chat(("user", "x"), **asked), "openai", "gemini", "gemini-2.5-pro")
+    assert judge("gemini", "gemini-2.5-pro", body) is None
+    config = json.loads(body).get("generationConfig", {})
+    assert config.get("thinkingConfig", {}).get("thinkingBudget") == budget

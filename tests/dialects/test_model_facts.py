@@ -35,3 +35,16 @@ def test_some_models_are_served_on_responses_alone(model):
 def test_newer_models_are_asked_on_responses_where_a_choice_is():
     assert facts_of("gpt-5.6").best_on == "responses" and not facts_of("gpt-5.6").is_only_there
     assert not facts_of("gpt-5").best_on
+
+
+@pytest.mark.parametrize(
+    ("model", "refused"),
+    [
+        ("grok-4.3", {"stop", "frequency_penalty", "presence_penalty"}),
+        ("x-ai/grok-4.20-non-reasoning", {"frequency_penalty", "presence_penalty"}),
+        ("gemini-3.5-flash-lite", {"frequency_penalty", "presence_penalty"}),
+        ("gemini-3-pro", set()),
+    ],
+)
+def test_grok_and_newer_gemini_models_take_no_penalties(model, refused):
+    assert set(facts_of(model).refused) == refused

@@ -379,7 +379,10 @@ def _fit_sampling(request: Request, facts: Facts) -> None:
     if facts.reasons is False and request.reasoning is not None:
         request.reasoning = None
         request.dropped.append("reasoning")
-    if facts.budget_max is not None and request.reasoning is not None and request.reasoning.budget is not None:
-        request.reasoning.budget = min(request.reasoning.budget, facts.budget_max)
+    wanted = request.reasoning
+    if facts.budget_max is not None and wanted is not None and wanted.budget is not None:
+        wanted.budget = min(wanted.budget, facts.budget_max)
+    if facts.budget_min and wanted is not None and (wanted.effort == "none" or wanted.budget is not None):
+        wanted.budget, wanted.effort = max(wanted.budget or 0, facts.budget_min), None
     if facts.output_max is not None and request.max_tokens is not None:
         request.max_tokens = min(request.max_tokens, facts.output_max)

@@ -1,11 +1,11 @@
 """What models refuse, by name. Level 1, data.
 
 A row's pattern is matched against the upstream's name without its maker's prefix (`us.anthropic.`, `anthropic/`, `models/`);
-the first row that matches counts; a model that no row knows is taken to accept everything. Sources, from memory and
-not looked up:
-OpenAI, "Reasoning models" (temperature, top_p, penalties, logprobs and stop are refused); Anthropic, "What's new in Claude
-Opus 4.7" (no sampling parameters) and the Messages API from Claude 4.1 on (temperature or top_p, not both: litellm#15097);
-Google, "Thinking" (budgets).
+the first row that matches counts; a model that no row knows is taken to accept everything. Sources:
+OpenAI, "Reasoning models" (temperature, top_p, penalties, logprobs and stop are refused; from memory); Anthropic, "What's new in
+Claude Opus 4.7" (no sampling parameters: models.dev#1468, modelparams.dev#238) and the Messages API from Claude 4.1 on (temperature
+or top_p, not both: litellm#15070); Google, "Thinking" (budgets; 2.5 Pro cannot be told not to think) and the pages of its 3.5
+models (no penalties); xAI (no penalties, and no stop words where it reasons: litellm#12635, NativeTavern#83). Read 2026-11-27.
 """
 
 from functools import lru_cache
@@ -14,6 +14,7 @@ import msgspec
 
 from switchgear.core.model_name import NameTable
 
+_PENALTIES = ("frequency_penalty", "presence_penalty")
 _SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "logprobs", "stop")
 
 
@@ -29,6 +30,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """The name of the output limit in chat completions, where it differs from the provider's usual one."""
     budget_max: int | None = None
     """The most tokens that it thinks with."""
+    budget_min: int = 0
+    """The fewest; more than 0 where it cannot be told not to think."""
     output_max: int | None = None
     """The most tokens that it writes."""
     google_signatures: bool = False
@@ -66,9 +69,13 @@ _ROWS: tuple[tuple[str, Facts], ...] = (
     ),
     (r"claude-(opus-4-[1-6]|(sonnet|haiku)-4-[5-9])", Facts(one_of_temperature_and_top_p=True, reasons=True)),
     (r"gemini-2\.5-flash", Facts(budget_max=24_576, reasons=True, google_signatures=True)),
-    (r"gemini-2\.5-pro", Facts(budget_max=32_768, reasons=True, google_signatures=True)),
+    (r"gemini-2\.5-pro", Facts(budget_min=128, budget_max=32_768, reasons=True, google_signatures=True)),
+    (r"deepseek-(r1|coder)", UNKNOWN),  # and what was distilled from it
     (r"(deepseek|kimi|glm|minimax)", Facts(thinking_returns=True)),
+    (r"gemini-(3\.[5-9]|[4-9])", Facts(refused=_PENALTIES, google_signatures=True)),
     (r"gemini-", Facts(google_signatures=True)),
+    (r"grok-.*non-reasoning", Facts(refused=_PENALTIES)),
+    (r"grok-", Facts(refused=(*_PENALTIES, "stop"))),
 )
 _TABLE = NameTable(_ROWS, ".*")
 

@@ -456,7 +456,7 @@ def _cross(passage: Passage, request: Request, upstream_model: str, quirks: Quir
         passage._names = fitted.names
         if facts.max_tokens_name is not None:
             quirks = msgspec.structs.replace(quirks, max_tokens=facts.max_tokens_name)
-        if facts.thinking_returns:
+        if facts.thinking_returns and quirks.takes_reasoning_content:
             quirks = msgspec.structs.replace(quirks, reasoning_content=True)
         body = yield from provider.translator.encode_request.steps(asked, upstream_model, quirks)
     except InvalidBodyError:

@@ -33,16 +33,28 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
 
 _OPENAI = Quirks(max_tokens="max_completion_tokens", metadata_needs_store=True)
 _NO_EFFORT = Quirks(reasoning_effort=False)
+_THINKS = Quirks(reasoning_effort=False, reasoning_content=True)
+_MINIMAX = Quirks(reasoning_effort=False, reasoning_content=True, instructions_first=True)
+_LOCAL = Quirks(top_k=True)
+_PENALTIES = ("frequency_penalty", "presence_penalty")
+_PROBES = ("logprobs", "top_logprobs")
+# Mistral refuses every field that it does not know, `stream_options` among them, and tells the usage of a stream unasked
+# (openai-agents-python#442; read 2026-11-27).
 _MISTRAL = Quirks(
     reasoning_effort=False,
-    drop=("user", "seed"),
+    stream_usage=False,
+    takes_reasoning_content=False,
     call_id_chars=9,
     instructions_first=True,
     bridges_results=True,
     prefill="prefix",
+    drop=("user", "seed", *_PROBES),
+    body={"stream_options": None},
 )
-_THINKS = Quirks(reasoning_effort=False, reasoning_content=True)
-_LOCAL = Quirks(top_k=True)
+# console.groq.com/docs/openai, "Currently Unsupported OpenAI Features"; read 2026-11-27
+_GROQ = Quirks(takes_reasoning_content=False, drop=_PROBES)
+# inference-docs.cerebras.ai, "OpenAI compatibility"; read 2026-11-27
+_CEREBRAS = Quirks(takes_reasoning_content=False, same_strict=True, drop=_PENALTIES)
 # A list of further models would be called and paid for past what the virtual key may call, and past the record.
 # Its `usage.cost` is in credits, which are USD (OpenRouter, "Usage Accounting", as of 2026-11).
 _OPENROUTER = Quirks(top_k=True, body={"models": None, "preset": None}, charges="cost")
@@ -138,7 +150,7 @@ def _rows() -> tuple[ProviderRow, ...]:
         _row("moonshot", "https://api.moonshot.ai/v1", "moonshotai", quirks=_THINKS),
         _row("zai", "https://api.z.ai/api/paas/v4", "zai", quirks=_THINKS),
         _row("zhipu", "https://open.bigmodel.cn/api/paas/v4", "zhipuai", quirks=_THINKS),
-        _row("minimax", "https://api.minimax.io/v1", "minimax", quirks=_THINKS),
+        _row("minimax", "https://api.minimax.io/v1", "minimax", quirks=_MINIMAX),
         _row("dashscope", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", quirks=_THINKS),
         _row("qianfan", "https://qianfan.baidubce.com/v2", quirks=_NO_EFFORT),
         _row("volcengine", "https://ark.cn-beijing.volces.com/api/v3", quirks=_NO_EFFORT),
@@ -203,11 +215,11 @@ def _rows() -> tuple[ProviderRow, ...]:
         _row("heroku", "https://us.inference.heroku.com/v1", quirks=_NO_EFFORT),
         _row("crusoe", "https://api.inference.crusoecloud.com/v1", quirks=_NO_EFFORT),
         # hosts of open models, and routers
-        _row("groq", "https://api.groq.com/openai/v1", "groq", dialects=_BOTH),
+        _row("groq", "https://api.groq.com/openai/v1", "groq", dialects=_BOTH, quirks=_GROQ),
         _row("together", "https://api.together.xyz/v1", "together", quirks=_LOCAL),
         _row("fireworks", "https://api.fireworks.ai/inference/v1", "fireworks", quirks=_LOCAL),
         _row("openrouter", "https://openrouter.ai/api/v1", "openrouter", dialects=_BOTH, quirks=_OPENROUTER),
-        _row("cerebras", "https://api.cerebras.ai/v1", "cerebras"),
+        _row("cerebras", "https://api.cerebras.ai/v1", "cerebras", quirks=_CEREBRAS),
         _row("sambanova", "https://api.sambanova.ai/v1", "huggingface_sambanova", quirks=_NO_EFFORT),
         _row("nvidia", "https://integrate.api.nvidia.com/v1", quirks=_NO_EFFORT),
         _row("deepinfra", "https://api.deepinfra.com/v1/openai", quirks=_LOCAL),

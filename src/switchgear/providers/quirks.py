@@ -20,7 +20,13 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """True where chat completions take `top_k`."""
     reasoning_content: bool = False
     """True where an assistant's thinking goes back as `reasoning_content`, which makers of models that think between tool
-    calls demand (api-docs.deepseek.com/guides/thinking_mode; from memory)."""
+    calls demand, and an empty one with calls where there is none (api-docs.deepseek.com/guides/thinking_mode, openclaw#74846;
+    read 2026-11-27)."""
+    takes_reasoning_content: bool = True
+    """False where `reasoning_content` in a history is refused, whatever the model (jan#8136, kilocode#10375, crush#1590; read
+    2026-11-27)."""
+    same_strict: bool = False
+    """True where tools must all be strict or none (Roo-Code#10334; read 2026-11-27)."""
     call_id_chars: int = 0
     """Exactly so many letters and digits a call's id must have (Mistral: 9; error text "must be a-z, A-Z, 0-9, with a length of
     9", opencode#1680, mistral-vibe#1075; read 2026-11-27); 0 where it is free."""

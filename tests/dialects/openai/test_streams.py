@@ -7,6 +7,7 @@ import pytest
 from switchgear.core.errors import ProtocolError
 from switchgear.dialects import hub
 from switchgear.dialects.openai import streams
+from switchgear.testing.twins import sdks
 
 
 def collect(*chunks, done=True):
@@ -111,3 +112,19 @@ def test_usage_may_come_in_groqs_place():
         delta(content="x"), delta("stop") | {"x_groq": {"usage": {"prompt_tokens": 3, "completion_tokens": 4}}}
     )
     assert found.answer.usage.input == 3
+
+
+def test_two_signed_thoughts_in_a_stream_are_added_up_by_the_sdk():
+    encoder = streams.StreamEncoder("m", 1, True)
+    sequence = hub.Sequence()
+    for signature in ("one", "two"):
+        sequence.text("thinking", "hm")
+        sequence.sign(signature, None, "anthropic")
+        sequence.close()
+    sequence.text("text", "hi")
+    sequence.close()
+    events = [hub.Begin("a", "m"), *sequence.take(), hub.End("stop", None)]
+    data = b"".join(encoder.encode(event) for event in events)
+    message = sdks.read("openai", data, True)["choices"][0]["message"]
+    assert [detail["signature"] for detail in message["reasoning_details"]] == ["one", "two"]
+    assert message["content"] == "hi"

@@ -7,19 +7,18 @@ from urllib.parse import unquote
 import pytest
 
 from switchgear.testing import recordings
-from switchgear.testing.twins import judge
+from switchgear.testing.twins import judge, judge_at
 
 
 def taken():
-    """Recorded chat exchanges that the makers of a dialect answered with success: (dialect, model, body)."""
+    """Recorded chat exchanges that a provider answered with success: (provider, dialect, model, body)."""
     for one in recordings.exchanges():
         dialect = recordings.dialect_of(one.path.partition("?")[0])
-        is_makers = dialect not in {"openai", "responses"} or one.provider == "openai"
-        if dialect is None or one.status >= 400 or not is_makers:
+        if dialect is None or one.status >= 400:
             continue
         named = re.search(r"/models?/([^/:]+|[^/]+(?=/converse))", one.path)
         model = one.request.get("model") or unquote(named.group(1) if named else "")
-        yield one.id, dialect, model, json.dumps(one.request).encode()
+        yield one.id, one.provider, dialect, model, json.dumps(one.request).encode()
 
 
 # A client's state that the newest SDK types no longer allow, taken by the real one all the same.
@@ -29,9 +28,9 @@ OLDER_THAN_THE_TYPES = {"74d7afd0d9cd"}
 @pytest.mark.skipif(recordings.folder() is None, reason="no recordings here")
 def test_what_real_providers_took_a_twin_takes():
     refused = {
-        (name, dialect, model): verdict.body
-        for name, dialect, model, body in taken()
-        if (verdict := judge(dialect, model, body)) is not None and name not in OLDER_THAN_THE_TYPES
+        (name, provider, dialect, model): verdict.body
+        for name, provider, dialect, model, body in taken()
+        if (verdict := judge_at(provider, dialect, model, body)) is not None and name not in OLDER_THAN_THE_TYPES
     }
     assert refused == {}
 

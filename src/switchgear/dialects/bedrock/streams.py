@@ -36,6 +36,8 @@ class StreamDecoder:
         self._sequence = hub.Sequence()
         self._finish: Finish | None = None
         self._is_ended = False
+        self._is_served = False
+        """True within a call that Bedrock runs itself: it is none of the client's (Converse, "ToolUseBlockStart": `type`)."""
 
     def feed(self, data: bytes) -> list[hub.Event]:
         """Return the events that these bytes complete. Raises ProtocolError."""
@@ -69,9 +71,11 @@ class StreamDecoder:
             self._delta(body.object("delta"))
         elif kind == "contentBlockStart":
             start = body.object("start").object("toolUse")
-            if start.has("toolUseId"):
+            self._is_served = start.text("type") == "server_tool_use"
+            if start.has("toolUseId") and not self._is_served:
                 sequence.begin("tool", start.need("toolUseId"), start.need("name"))
         elif kind == "contentBlockStop":
+            self._is_served = False
             sequence.close()
         elif kind == "messageStart":
             sequence.events.append(hub.Begin(None, None))
@@ -84,7 +88,7 @@ class StreamDecoder:
         sequence = self._sequence
         if delta.has("text"):
             sequence.text("text", delta.need("text"))
-        elif delta.has("toolUse"):
+        elif delta.has("toolUse") and not self._is_served:
             sequence.more(delta.object("toolUse").text("input") or "")
         elif delta.has("reasoningContent"):
             thought = delta.object("reasoningContent")

@@ -321,6 +321,11 @@ def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[s
         for tool in request.tools:
             yield
             body["tools"].append(_encode_tool(tool))
+        if quirks.same_strict and len({bool(tool.strict) for tool in request.tools}) > 1:
+            request.dropped.append("tools.strict")
+            for tool in request.tools:
+                tool.strict = None
+            body["tools"] = [_encode_tool(tool) for tool in request.tools]
     encode_choice(request, body, _encode_tool, _named)
     if request.format is not None:
         body["response_format"] = _encode_format(request.format)
@@ -408,7 +413,7 @@ def encode_assistant(parts: list[Part], request: Request, quirks: Quirks) -> dic
     refusals = [part.text for part in parts if isinstance(part, Refusal)]
     calls = [_encode_call(part) for part in parts if isinstance(part, hub.ToolCall)]
     thoughts = "".join(part.text for part in parts if isinstance(part, Thinking))
-    if thoughts and quirks.reasoning_content:
+    if quirks.reasoning_content and (thoughts or calls):
         out["reasoning_content"] = thoughts
     elif any(isinstance(part, Thinking) for part in parts):
         request.dropped.append("messages.thinking")

@@ -282,7 +282,7 @@ class StreamEncoder(EventEncoder):
         self._created = created
         self._show_usage = show_usage
         self._id = "chatcmpl-unknown"
-        self._calls = -1
+        self._calls = self._details = -1
         self._kinds: dict[int, str] = {}
 
     def begin_part(self, event: hub.PartBegin) -> bytes:
@@ -304,7 +304,8 @@ class StreamEncoder(EventEncoder):
     def sign(self, event: hub.Signature) -> bytes:
         """The open part is signed."""
         thought = Thinking("", event.signature, event.redacted, event.maker)
-        return self._chunk({"reasoning_details": [detail_of(thought)]})
+        self._details += 1  # the SDK's accumulator joins the elements of a list by their index
+        return self._chunk({"reasoning_details": [detail_of(thought) | {"index": self._details}]})
 
     def begin(self, event: hub.Begin) -> bytes:
         """The answer begins."""

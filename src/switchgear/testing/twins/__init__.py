@@ -4,6 +4,6 @@ A twin judges a request by its provider's official SDK (the types of its paramet
 dated rules, each with its source, and answers with the real error body. What it accepts it answers in the provider's shape.
 """
 
-from switchgear.testing.twins.verdict import Refusal, judge
+from switchgear.testing.twins.verdict import Refusal, judge, judge_at
 
-__all__ = ["Refusal", "judge"]
+__all__ = ["Refusal", "judge", "judge_at"]

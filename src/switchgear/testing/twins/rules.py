@@ -127,18 +127,22 @@ def openai_tool_order(body: dict[str, Any], model: str) -> Finding | None:
 
 _REASONING = re.compile(r"(o[1-9](-|$)|gpt-5|gpt-6)")
 _RESPONSES_ONLY = re.compile(r"(o[1-9]|gpt-[0-9.]+)-(pro|deep-research)|.*codex")
-_NO_TOOLS_WITH_EFFORT = re.compile(r"gpt-5\.[4-9]")
+_NO_TOOLS_WITH_EFFORT = re.compile(r"gpt-5\.[4-9]|gpt-[6-9]")
 
 
 def openai_endpoint(body: dict[str, Any], model: str) -> Finding | None:
-    """-pro, deep-research and codex models are served on responses alone; 5.4 and later refuse tools with an effort on chat
-    (openai/openai-openapi#541; from memory)."""
+    """-pro, deep-research and codex models are served on responses alone (recorded, and litellm#15386); 5.4 and later refuse
+    tools with an effort on chat, 5.6 and later tools without the effort `none` (openai/openai-openapi#541, litellm#34569, which
+    tried the API itself; read 2026-11-27)."""
     if _RESPONSES_ONLY.match(model):
         text = "This model is only supported in v1/responses and not in v1/chat/completions."
         return Finding("openai-endpoint", text)
-    if _NO_TOOLS_WITH_EFFORT.match(model) and body.get("tools") and body.get("reasoning_effort") not in {None, "none"}:
+    reasons_by_itself = re.match(r"gpt-5\.[6-9]|gpt-[6-9]", model) is not None
+    effort = body.get("reasoning_effort") or (None if reasons_by_itself else "none")
+    if _NO_TOOLS_WITH_EFFORT.match(model) and body.get("tools") and effort != "none":
         text = f"Function tools with reasoning_effort are not supported for {model} in /v1/chat/completions."
-        return Finding("openai-endpoint", f"{text} Please use /v1/responses instead.")
+        more = "To use function tools, use /v1/responses or set reasoning_effort to 'none'."
+        return Finding("openai-endpoint", f"{text} {more}")
     return None
 
 
@@ -321,12 +325,13 @@ _NO_SAMPLING = re.compile(r"claude-opus-(4-[7-9]|[5-9])|claude-(sonnet|haiku)-[5
 
 
 def anthropic_sampling(body: dict[str, Any], model: str) -> Finding | None:
-    """Claude 4.1 and later take temperature or top_p, Opus 4.7 and later neither (docs.claude.com "what's new in Claude Opus
-    4.7", litellm#15097, models.dev#1468; from memory)."""
+    """Claude 4.1 and later take temperature or top_p (litellm#15070, open-webui#17922), Opus 4.7 and later no top_p, no top_k
+    and temperature 1 alone (modelparams.dev#238, tried against the API on 2026-08-17; models.dev#1468). Read 2026-11-27."""
     name = model.rpartition("/")[2].rpartition("anthropic.")[2]
     given = [key for key in ("temperature", "top_p", "top_k") if key in body]
-    if _NO_SAMPLING.match(name) and given and any(body[key] != 1 for key in given):
-        return Finding("anthropic-sampling", f"`{given[0]}` is not supported for this model")
+    given = [key for key in given if key != "temperature" or body[key] != 1]
+    if _NO_SAMPLING.match(name) and given:
+        return Finding("anthropic-sampling", f"`{given[0]}` is deprecated for this model.")
     if _ONE_OF_TWO.match(name) and "temperature" in body and "top_p" in body:
         text = "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
         return Finding("anthropic-sampling", text)

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from switchgear.testing.twins import rules
+from switchgear.testing.twins.by_provider import BY_PROVIDER, COMPATIBLE, MAKERS, OTHER, Provider
 from switchgear.testing.twins.rules import Finding
 
 
@@ -17,42 +18,60 @@ class Refusal(NamedTuple):
     body: dict[str, Any]
     rule: str
     """The id of the rule, or `types` for the SDK's own."""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 def judge(dialect: str, model: str, body: bytes) -> Refusal | None:
-    """Return why a provider of `dialect` refuses a request body, or None. `model` is the upstream's name, from the body or the
+    """Return why the maker of a dialect refuses a request body, or None. `model` is the upstream's name, from the body or the
     path."""
+    return judge_at(MAKERS[dialect], dialect, model, body)
+
+
+def judge_at(provider: str, dialect: str, model: str, body: bytes) -> Refusal | None:
+    """Return why a provider refuses a request body, or None."""
+    own = BY_PROVIDER.get(provider, OTHER)
     try:
         value = json.loads(body)
     except ValueError:
-        return _refusal(dialect, Finding("json", "We could not parse the JSON body of your request."))
+        return _refusal(own, dialect, Finding("json", "We could not parse the JSON body of your request."))
     if not isinstance(value, dict):
-        return _refusal(dialect, Finding("json", "expected an object"))
-    for check in (_TYPES[dialect], *rules.RULES[dialect]):
-        finding = check(value, model)
+        return _refusal(own, dialect, Finding("json", "expected an object"))
+    is_like_maker = own.like_maker or dialect not in {"openai", "responses"}
+    checks = (rules.RULES if is_like_maker else COMPATIBLE)[dialect]
+    in_path = provider == "vertex-anthropic"  # its model stands in the path, its version in the body
+    for check in () if own.takes_more else (_TYPES[dialect],):
+        known = {key: item for key, item in value.items() if key != "anthropic_version"} | {"model": model}
+        finding = check(known if in_path else value, model)
         if finding is not None:
-            return _refusal(dialect, finding)
+            return _refusal(own, dialect, finding)
+    for rule in (*checks, *own.rules):
+        finding = rule(value, model)
+        if finding is not None:
+            return _refusal(own, dialect, finding)
     return None
 
 
-def _refusal(dialect: str, finding: Finding) -> Refusal:
-    return Refusal(400, _ERRORS[dialect](finding.text), finding.rule)
+def _refusal(own: Provider, dialect: str, finding: Finding) -> Refusal:
+    body = own.error(finding) if own.error is not None else error_body(dialect, 400, finding.text)
+    headers = (("x-amzn-errortype", "ValidationException"),) if dialect == "bedrock" else ()
+    status = own.status if finding.rule == "mistral-fields" or own.status == 400 else 400
+    return Refusal(status, body, finding.rule, headers)
 
 
-_ERRORS: dict[str, Callable[[str], dict[str, Any]]] = {
-    "openai": lambda text: {"error": {"message": text, "type": "invalid_request_error", "param": None, "code": None}},
-    "responses": lambda text: {
-        "error": {"message": text, "type": "invalid_request_error", "param": None, "code": None}
-    },
-    "anthropic": lambda text: {
-        "type": "error",
-        "error": {"type": "invalid_request_error", "message": text},
-        "request_id": "req_twin",
-    },
-    "gemini": lambda text: {"error": {"code": 400, "message": text, "status": "INVALID_ARGUMENT"}},
-    "bedrock": lambda text: {"message": text},
-    "cohere": lambda text: {"id": "twin", "message": text},
-}
+def error_body(dialect: str, status: int, text: str) -> dict[str, Any]:
+    """Return an error as the makers of a dialect say it: the shapes are those of recorded errors and of the API references."""
+    if dialect == "anthropic":
+        kinds = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error", 529: "overloaded_error"}
+        error = {"type": kinds.get(status, "invalid_request_error"), "message": text}
+        return {"type": "error", "error": error, "request_id": "req_twin"}
+    if dialect == "gemini":
+        kinds = {401: "UNAUTHENTICATED", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}
+        return {"error": {"code": status, "message": text, "status": kinds.get(status, "INVALID_ARGUMENT")}}
+    if dialect == "bedrock":
+        return {"message": text}
+    if dialect == "cohere":
+        return {"id": "twin", "message": text}
+    return {"error": {"message": text, "type": "invalid_request_error", "param": None, "code": None}}
 
 
 # The SDKs' own types
