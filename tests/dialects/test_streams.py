@@ -1,9 +1,11 @@
 """What stream decoders share."""
 
+import json
+
 import pytest
 
 from switchgear.core.errors import ProtocolError
-from switchgear.dialects.streams import SseDecoder, sse_event
+from switchgear.dialects.streams import Halves, SseDecoder, sse_event
 
 
 class Recorder(SseDecoder):
@@ -41,3 +43,18 @@ def test_the_last_event_may_lack_its_empty_line_and_half_an_event_is_none():
 
 def test_a_named_event():
     assert sse_event("x", b"{}") == b"event: x\ndata: {}\n\n"
+
+
+HALVES = {
+    "cut in two": ([rb'{"t":"a\ud83d"}', rb'{"t":"\ude00b"}'], ["a", "😀b"]),
+    "in upper case, with an event between": ([rb'{"t":"\uD83D"}', rb'{"t":""}', rb'{"t":"\uDE00"}'], ["", "", "😀"]),
+    "a second half alone": ([rb'{"t":"\ude00"}'], ["�"]),
+    "whole": ([rb'{"t":"\ud83d\ude00 \u00e9"}'], ["😀 é"]),
+    "a backslash and letters": ([rb'{"t":"\\ud83d"}'], ["\\ud83d"]),
+}
+
+
+@pytest.mark.parametrize("name", HALVES)
+def test_halves_of_a_character_are_joined_across_events(name):
+    halves, (events, texts) = Halves(), HALVES[name]
+    assert [json.loads(halves.join(event))["t"] for event in events] == texts

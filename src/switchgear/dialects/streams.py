@@ -1,12 +1,46 @@
 """What the decoders and encoders of streams share. Level 1."""
 
 import contextlib
+import re
 from typing import Any
 
 from switchgear.core.errors import ProtocolError
 from switchgear.dialects import hub
 from switchgear.dialects.shape import InvalidBodyError, Node, decode_event
 from switchgear.wire import sse
+
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.DOTALL
+)
+_WHOLE_BYTES = 12
+"""A character beyond 16 bits, escaped as JSON does it: two of six."""
+
+
+class Halves:
+    """Joins characters that a server cut in two: it escapes one half at the end of a text and the other at the beginning of the
+    next, and neither event is JSON by itself (RFC 8259 §8.2 leaves open what a lone half means; decoders refuse it)."""
+
+    __slots__ = ("_first",)
+
+    def __init__(self) -> None:
+        self._first = b""
+
+    def join(self, data: bytes) -> bytes:
+        """Return one event's JSON with whole characters only. A first half waits for its second; a second without a first is
+        the character that stands for what cannot be read."""
+        if rb"\ud" not in data and rb"\uD" not in data:
+            return data
+        return _ESCAPE.sub(self._whole, data)
+
+    def _whole(self, found: "re.Match[bytes]") -> bytes:
+        escape = found.group()
+        if len(escape) != _WHOLE_BYTES // 2:
+            return escape  # a whole character, or no character of this kind
+        if escape[3:4] in b"89abAB":
+            self._first = escape
+            return b""
+        first, self._first = self._first, b""
+        return first + escape if first else rb"\ufffd"
 
 
 class SseDecoder:
@@ -15,6 +49,7 @@ class SseDecoder:
     def __init__(self) -> None:
         self._splitter = sse.Splitter()
         self.sequence = hub.Sequence()
+        self._halves = Halves()
         self.is_begun = False
         self.is_ended = False
 
@@ -41,7 +76,7 @@ class SseDecoder:
     def take_json(self, data: bytes) -> None:
         """Take one event's JSON. Unknown event types are the subclass's to ignore."""
         try:
-            value: Any = decode_event(data)
+            value: Any = decode_event(self._halves.join(data))
         except (ValueError, RecursionError) as exc:
             raise ProtocolError(f"the provider sent an event that is no JSON: {exc}") from exc
         if not isinstance(value, dict):

@@ -23,7 +23,7 @@ from switchgear.dialects.hub import Finish, Thinking
 from switchgear.dialects.openai.answers import FINISH_NAMES, FINISHES, detail_of, encode_usage
 from switchgear.dialects.openai.usage import beside_of_raw, id_of, usage_of_raw
 from switchgear.dialects.shape import check_event, encode
-from switchgear.dialects.streams import EventEncoder
+from switchgear.dialects.streams import EventEncoder, Halves
 from switchgear.wire import sse
 
 
@@ -110,6 +110,7 @@ class StreamDecoder:
 
     def __init__(self) -> None:
         self._splitter = sse.Splitter()
+        self._halves = Halves()
         self._sequence = hub.Sequence()
         self._begun = False
         self._ended = False
@@ -146,7 +147,7 @@ class StreamDecoder:
             return
         try:
             check_event(text)
-            chunk = _decode_chunk(text)
+            chunk = _decode_chunk(self._halves.join(text))
         except (ValueError, RecursionError) as exc:
             raise ProtocolError(f"the provider sent an event that is not one of its dialect: {exc}") from exc
         sequence = self._sequence

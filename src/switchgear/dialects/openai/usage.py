@@ -108,10 +108,13 @@ def tokens_of(raw: Usage | None) -> TokenUsage | None:
     prompt = raw.prompt_tokens_details or _PromptDetails()
     completion = raw.completion_tokens_details or _CompletionDetails()
     reasoning, beside = completion.reasoning_tokens, 0
+    hidden = (raw.total_tokens or 0) - (raw.prompt_tokens or 0) - (raw.completion_tokens or 0)
     if reasoning is None and raw.reasoning_tokens is not None:
         reasoning = beside = raw.reasoning_tokens
-    elif reasoning and (raw.total_tokens or 0) - (raw.prompt_tokens or 0) - (raw.completion_tokens or 0) == reasoning:
+    elif reasoning and hidden == reasoning:
         beside = reasoning  # the total decides (xAI)
+    elif reasoning is None and hidden > 0 and raw.completion_tokens is not None and raw.citation_tokens is None:
+        reasoning = beside = hidden
     cached = prompt.cached_tokens if prompt.cached_tokens is not None else raw.prompt_cache_hit_tokens
     return usage_of(
         prompt=raw.prompt_tokens

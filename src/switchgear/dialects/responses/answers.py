@@ -26,7 +26,15 @@ from switchgear.dialects.shape import TRANSLATION_ERRORS, Node, decode
 FINISH_STATUS: dict[Finish, tuple[str, str | None]] = {
     "length": ("incomplete", "max_output_tokens"),
     "content_filter": ("incomplete", "content_filter"),
+    "refusal": ("incomplete", "content_filter"),
 }
+"""How an answer ended → its status and why it is incomplete; a refusal in words is a whole answer (`status_of`)."""
+
+
+def status_of(finish: Finish, has_refusal: bool) -> tuple[str, str | None]:
+    """Return an answer's status and why it is incomplete."""
+    whole = ("completed", None)
+    return whole if finish == "refusal" and has_refusal else FINISH_STATUS.get(finish, whole)
 
 
 class _InputDetails(msgspec.Struct):
@@ -182,7 +190,7 @@ def encode_answer(answer: Answer, model: str, created: int, tools: ClientTools =
     for number, part in enumerate(hub.detach_signatures(answer.parts)):
         yield
         output.append(item_of(part, f"{root}_{number}", tools))
-    status, reason = FINISH_STATUS.get(answer.finish, ("completed", None))
+    status, reason = status_of(answer.finish, any(isinstance(part, Refusal) for part in answer.parts))
     return envelope(f"resp_{root}", answer.model or model, created) | {
         "status": status,
         "incomplete_details": {"reason": reason} if reason is not None else None,

@@ -14,12 +14,12 @@ from switchgear.dialects.dialect import (
 )
 from switchgear.dialects.hub import Part, Refusal, Text, Thinking
 from switchgear.dialects.responses.answers import (
-    FINISH_STATUS,
     beside_of,
     encode_usage,
     envelope,
     finish_of,
     item_of,
+    status_of,
     usage_of_raw,
 )
 from switchgear.dialects.responses.requests import MAKER
@@ -107,6 +107,7 @@ class StreamEncoder(EventEncoder):
         self._items: list[dict[str, Any]] = []
         self._open: Part | None = None
         self._pieces: list[str] = []
+        self._has_refusal = False
 
     def sign(self, event: hub.Signature) -> bytes:
         """The open part is signed."""
@@ -134,7 +135,7 @@ class StreamEncoder(EventEncoder):
 
     def end(self, event: hub.End) -> bytes:
         """The answer is whole."""
-        status, reason = FINISH_STATUS.get(event.finish, ("completed", None))
+        status, reason = status_of(event.finish, self._has_refusal)
         response = self._envelope | {
             "status": status,
             "incomplete_details": {"reason": reason} if reason is not None else None,
@@ -173,6 +174,7 @@ class StreamEncoder(EventEncoder):
         elif event.kind == "thinking":
             self._open = Thinking("")
         else:
+            self._has_refusal = self._has_refusal or event.kind == "refusal"
             self._open = Refusal("") if event.kind == "refusal" else Text("")
         item = item_of(self._open, self._name(), self._tools, "in_progress")
         if "content" in item:
