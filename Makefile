@@ -5,7 +5,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.versi
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help serve test install check format cover bench kill torture power breach endure doors crossings fuzz estate away lock release prices clean
+.PHONY: help serve test install check format cover bench kill torture power breach endure doors crossings mutants fuzz estate away lock release prices clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -90,6 +90,9 @@ away: $(VENV)/.test  ## The database moved away for a minute under load
 
 crossings: $(VENV)/.test  ## All recorded exchanges through the gateway, every client's dialect to every provider's strict twin
 	$(BIN)/python -m tests.end_to_end.crossings --every $${EVERY:-1}
+
+mutants: $(VENV)/.test  ## Some 60 mistakes put into a copy of the product, one after the other; a test must notice each
+	$(BIN)/python -m tests.mutants
 
 bench: $(VENV)/.run  ## Measure against nginx on this machine; writes docs/benchmarks.md
 	$(BIN)/python -m switchgear.bench --write docs/benchmarks.md

@@ -99,6 +99,11 @@ FIGURES = (
         "make endure",
     ),
     (
+        "recorded exchanges through the gateway, from every client's dialect to strict twins of 19 providers: as recorded, stream and plain exchanged, a second turn; texts, calls, ids, ends, usage and the ledger compared with the provider's own words",
+        "every fourth of them: 5,047 equal, 469 refused by name, 6 not, which are mended since (2026-11-27)",
+        "make crossings",
+    ),
+    (
         "coverage-guided fuzzing, nine targets",
         "466 million executions, no crash: routes 184, keys 163, records 52, responses 31, frames 20, eventstream 11, sse 3.7, http1 1.1, config 1.0 million (2026-11-26)",
         "make fuzz",
