@@ -54,6 +54,7 @@ SIBLINGS = {
     ("routing", "providers"),
     ("config", "pricing"),
     ("config", "providers"),
+    ("config", "policies"),  # what an origin is
     ("config", "routing"),  # a configuration names their values
     ("routing", "pricing"),
     ("replica", "spool"),

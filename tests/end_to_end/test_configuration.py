@@ -338,3 +338,26 @@ def test_a_provider_is_reached_through_its_proxy_and_with_its_headers(provider, 
         assert len(proxy.asked) == 1
     finally:
         gateway.stop()
+
+
+def test_pages_of_named_origins_may_ask_and_read_and_no_others(provider, tmp_path):
+    gateway = GatewayProcess(f"listen: {{cors: ['https://app.example']}}\n{config(provider.port)}", folder=tmp_path, environ=ENVIRON, workers=1)  # fmt: skip
+    try:
+        token = gateway.key("k")
+        url = f"{gateway.url}/v1/chat/completions"
+        asks = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,content-type"}
+        good = httpx.options(url, headers={"origin": "https://app.example", **asks})
+        assert good.status_code == 200 and good.headers["access-control-allow-origin"] == "https://app.example"
+        assert good.headers["access-control-allow-headers"] == "authorization,content-type"
+        bad = httpx.options(url, headers={"origin": "https://evil.example", **asks})
+        assert bad.status_code >= 400 and "access-control-allow-origin" not in bad.headers
+        plain = ask(gateway, token, origin="https://app.example")
+        assert plain.status_code == 200 and plain.headers["access-control-allow-origin"] == "https://app.example"
+        body = {"model": "fake/echo", "stream": True, "messages": [{"role": "user", "content": "hi"}]}
+        heads = {"authorization": f"Bearer {token}", "origin": "https://app.example"}
+        streamed = httpx.post(url, json=body, headers=heads)
+        assert "[DONE]" in streamed.text and streamed.headers["access-control-allow-origin"] == "https://app.example"
+        refused = httpx.post(url, json=body, headers={"origin": "https://app.example"})
+        assert refused.status_code == 401 and refused.headers["access-control-allow-origin"] == "https://app.example"
+    finally:
+        gateway.stop()

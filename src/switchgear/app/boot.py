@@ -43,6 +43,8 @@ class Boot(msgspec.Struct, kw_only=True):
     log: Settings = msgspec.field(default_factory=Settings)
     trusted_proxies: list[str] = []
     """For edges: networks of proxies in front."""
+    cors: list[str] = []
+    """For edges: origins of pages that may read answers."""
     durability: str = "process"
     drain_grace_s: float = 5.0
     drain_s: float = 30.0

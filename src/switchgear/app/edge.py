@@ -21,6 +21,7 @@ from switchgear.edge.turn_commit import TurnCommit
 from switchgear.net.clock import SystemClock
 from switchgear.net.link import VaultLink
 from switchgear.net.server import HttpServer, ServerLimits
+from switchgear.policies.cors import Cors
 from switchgear.policies.forwarded import Proxies
 from switchgear.replica.reader import ReplicaReader
 from switchgear.spool.writer import SpoolWriter
@@ -82,6 +83,7 @@ async def main(boot: Boot, prepared: Prepared) -> None:
         await asyncio.sleep(0.01)
     proxies = Proxies(boot.trusted_proxies) if boot.trusted_proxies else None
     server = HttpServer(handler, clock, child.guard, _limits(boot), proxies)
+    server.cors = Cors(boot.cors) if boot.cors else None
     handler.arriving = server.arriving
     handler.connections = lambda: len(server.connections)
     if boot.log.access:

@@ -99,6 +99,7 @@ def serve(options: Options, environ: dict[str, str]) -> None:
         courier_key=courier_key,
         limits=process.limits,
         trusted_proxies=proxies,
+        cors=list(process.cors),
         durability=process.durability,
         drain_grace_s=options.drain_grace_s,
         drain_s=options.drain_s,

@@ -26,6 +26,7 @@ class State(msgspec.Struct, kw_only=True):
     limits: Limits = msgspec.field(default_factory=Limits)
     log: Settings = msgspec.field(default_factory=Settings)
     trusted_proxies: list[str] = []
+    cors: list[str] = []
     durability: str = "process"
     drain_grace_s: float = 5.0
     drain_s: float = 30.0

@@ -196,6 +196,7 @@ class Supervisor:
         if child.role == "edge":
             order.listen_fds = state.data_fds
             order.trusted_proxies = state.trusted_proxies
+            order.cors = state.cors
             if state.tls_cert:
                 opened = list(self._tls.opened())
                 order.tls_cert_fd, order.tls_key_fd = opened

@@ -21,6 +21,7 @@ from switchgear.core.key_policy import KeyPolicy
 from switchgear.core.network import check_network
 from switchgear.core.secret import Secret
 from switchgear.core.text import shown
+from switchgear.policies import cors
 from switchgear.pricing.catalog import FREE, nano_per_mtok
 from switchgear.pricing.price import MTOK, UNIT_PRICES, Meter, Price, Rate
 from switchgear.providers import endpoint
@@ -113,6 +114,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     tls_cert: str = ""
     tls_key: str = ""
     trusted_proxies: tuple[str, ...] = ()
+    cors: tuple[str, ...] = ()
     workers: int | None = None
     limits: schema.Limits = msgspec.field(default_factory=schema.Limits)
     durability: str = "process"
@@ -236,6 +238,7 @@ class Compiler:
                 tls_cert=config.listen.tls.cert if config.listen.tls is not None else "",
                 tls_key=config.listen.tls.key if config.listen.tls is not None else "",
                 trusted_proxies=tuple(config.listen.trusted_proxies),
+                cors=tuple(config.listen.cors),
                 workers=config.workers,
                 limits=config.limits,
                 durability=config.spool.durability,
@@ -277,6 +280,10 @@ class Compiler:
             text = getattr(config.listen, name)
             if parse_listen(text) is None:
                 self._problem(f"listen.{name}", f"{shown(text)} must be HOST:PORT, e.g. 127.0.0.1:4100")
+        for number, text in enumerate(config.listen.cors):
+            wrong = cors.check_origin(text)
+            if wrong is not None:
+                self._problem(f"listen.cors[{number}]", wrong)
         for number, text in enumerate(config.listen.trusted_proxies):
             wrong = check_network(text)
             if wrong is not None:

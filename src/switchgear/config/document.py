@@ -70,6 +70,8 @@ def _process(process: Process) -> Document:
         listen.pop(elsewhere, None)
     if tls["cert"]:
         listen["tls"] = tls
+    if "cors" in listen:
+        listen["cors"] = list(listen["cors"])
     if "trusted_proxies" in listen:
         listen["trusted_proxies"] = list(listen["trusted_proxies"])
     if listen:

@@ -37,6 +37,8 @@ class Listen(msgspec.Struct, kw_only=True):
     """Certificate and key of the data plane."""
     trusted_proxies: list[str] = []
     """Networks of proxies in front whose X-Forwarded-For and X-Forwarded-Proto are believed, e.g. 127.0.0.1/32."""
+    cors: list[str] = []
+    """Origins of web pages that may read the data plane's answers, e.g. https://app.example; `*` for any. Default: none."""
 
 
 class Limits(msgspec.Struct, kw_only=True):
@@ -368,7 +370,6 @@ PLANNED = frozenset(
         "users",
         "projects",
         "passthrough",
-        "cors",
         "cache",
         "content_logging",
         "metrics",

@@ -23,6 +23,7 @@ from switchgear.core.guard import Guard, guarded
 from switchgear.core.problems import Problem
 from switchgear.net.held import Held
 from switchgear.net.memory import Memory
+from switchgear.policies.cors import Cors
 from switchgear.policies.forwarded import Proxies
 from switchgear.wire import http1
 from switchgear.wire.http1 import STATUS_LINES, RejectedError, RequestHead, RequestParser
@@ -238,6 +239,8 @@ class Exchange:
             self._deferred = (status, headers, body)
             return
         tail = b"connection: close\r\n\r\n" if self._must_close() else b"\r\n"
+        if connection.server.cors is not None:
+            headers += connection.server.cors.lines(self.head.headers)
         payload = b"" if self.head.method == b"HEAD" else body
         message = b"%b%bcontent-length: %d\r\n%b%b%b" % (
             STATUS_LINES[status],
@@ -257,6 +260,9 @@ class Exchange:
         self._refuse_rest()
         self._chunked = not self.head.http10
         self._close = self._close or self.head.http10
+        cors = self.connection.server.cors
+        if cors is not None:
+            headers += cors.lines(self.head.headers)
         framing = b"transfer-encoding: chunked\r\n" if self._chunked else b""
         tail = b"connection: close\r\n\r\n" if self._must_close() else b"\r\n"
         head = b"%b%b%b%b%b" % (STATUS_LINES[status], headers, framing, self.connection.server.date, tail)
@@ -316,6 +322,13 @@ class Exchange:
     @guarded(fault)
     def tell_head(self) -> None:
         """The head is judged good."""
+        cors = self.connection.server.cors
+        if cors is not None:
+            said = cors.preflight(self.head.method, self.head.headers)
+            if said is not None:  # a browser asks before a request of a page's; it presents no key
+                self.discard()
+                self.send(200, said, b"")
+                return
         self.connection.server.handler.on_head(self)
 
     @guarded(fault)
@@ -775,6 +788,8 @@ class HttpServer:
         """Handshakes that made room for others and are about to end."""
         self._timer: asyncio.TimerHandle | None = None
         self._memory = Memory()
+        self.cors: Cors | None = None
+        """Which pages of other origins may read answers; None for none."""
         self.starved = 0
         """How often a connection could not be accepted for want of descriptors."""
         self._told_s = 0.0
