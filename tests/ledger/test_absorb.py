@@ -550,6 +550,7 @@ KINDS = {
     Kind.DENIAL: lambda n: [rid(n), 5, "k", "b", 1, None, None, None, "chat", "/", "openai", "m", 403, "c", "t", None, None, 1],
     Kind.COUNTERS: lambda n: [5, {"c": 1}, 1, 1, 1],
     Kind.KEPT: lambda n: [rid(n), ["file-abc"]],
+    Kind.LATE: lambda n: [rid(n), "resp_1", "completed", [1, None, None, None, 2], "default", {"web_searches": 1}, [["m", "p", [1]]], 5, ["m", "p"]],
     Kind.SEGMENT: lambda n: ["f" * 32, 1, "run0", 5, 1],
 }  # fmt: skip
 BAD = [(kind, at, value) for kind, make in KINDS.items() for at in range(len(make(1))) for value in range(len(HUGE))]

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from switchgear.replica.entries import STORED_MS, KeyEntry, SecretHash, Snapshot, Stored
+from switchgear.replica import entries
+from switchgear.replica.entries import STORED_MS, KeyEntry, Pending, SecretHash, Snapshot, Stored
 from switchgear.replica.publisher import Publisher
 from switchgear.replica.reader import PIN_S, ReplicaReader
 from switchgear.testing.patience import PATIENCE_S
@@ -118,3 +119,20 @@ def test_what_is_out_of_date_is_looked_for_a_part_at_a_time(tmp_path, monkeypatc
     publisher.put_stored({f"f{n}": Stored("team:a", "p/c", "m", n % 2) for n in range(10)})
     assert [publisher.drop_stored(1) for _ in range(6)] == [2, 2, 1, 0, 0, 0]
     publisher.close()
+
+
+def test_pending_answers_are_exactly_those_that_are_wanted(tmp_path):
+    publisher = Publisher(tmp_path)
+    one = Pending("r1", "team:us", b"", "m", "up", "main", "up/main", "m", 1)
+    publisher.put_stored({"resp_1": Stored("team:us", "up/main", "m", 1 << 50)})
+    publisher.replace_pending({"resp_1": entries.encode(one), "resp_2": entries.encode(one)})
+    publisher.close()
+    reader = ReplicaReader(tmp_path)
+    assert reader.pending() == {"resp_1": one, "resp_2": one}
+    reader.close()
+    publisher = Publisher(tmp_path)
+    publisher.replace_pending({"resp_2": entries.encode(one)})
+    publisher.close()
+    reader = ReplicaReader(tmp_path)
+    assert reader.pending() == {"resp_2": one} and reader.stored("resp_1") is not None
+    reader.close()

@@ -77,7 +77,7 @@ async def main(boot: Boot, prepared: Prepared) -> None:
         guard=child.guard,
         keeps_contexts=boot.log.access,
     )
-    handler = EdgeHandler(services, lambda: (child.report.lost, child.report.errors))
+    handler = EdgeHandler(services, lambda: (child.report.lost, child.report.errors), boot.number == 0)
     handler.start()
     while not (link.is_up and replica.snapshot() is not None) and not life.stopping.is_set():
         await asyncio.sleep(0.01)

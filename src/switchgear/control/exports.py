@@ -27,7 +27,7 @@ class Numbering:
 
     def write(self, connection: Connection, batch: Batch) -> None:
         """Participant: number the batch's records, in the order in which they are booked."""
-        outbox.number(connection, [row[0] for row in batch.rows])
+        outbox.number(connection, [row[0] for row in (*batch.rows, *batch.late_rows)])
 
 
 class Export(msgspec.Struct, frozen=True):

@@ -55,6 +55,7 @@ class ChangedKeys:
     def on_batch(self, batch: Batch) -> None:
         """Observer: remember the batch's keys."""
         self.add(dimensions[1] for dimensions in batch.sums)
+        self.add(batch.changed_keys)
 
     def add(self, key_ids: Iterable[str]) -> None:
         """Remember keys whose sums changed otherwise."""

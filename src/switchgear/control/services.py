@@ -5,11 +5,12 @@ from pathlib import Path
 
 import msgspec
 
-from switchgear.control import absorber, checkup, double_entry, faults, housekeeping, spend, stops
+from switchgear.control import absorber, checkup, corrections, double_entry, faults, housekeeping, spend, stops
 from switchgear.control.absorber import Absorber
 from switchgear.control.access import Access
 from switchgear.control.checkup import Checkup
 from switchgear.control.config import Config
+from switchgear.control.corrections import Corrections
 from switchgear.control.courier import Courier
 from switchgear.control.credentials import Credentials
 from switchgear.control.deployments import Deployments
@@ -84,6 +85,7 @@ class Services:
         self.deployments = Deployments(self._table)
         self.history = History(control, self.publication)
         self.config = Config(control, self.stops, self.publication, self.history)
+        self.corrections = Corrections(control, self.prices)
         self.absorber = Absorber(
             control.store,
             paths.spools,
@@ -96,6 +98,7 @@ class Services:
                 StoredPublisher(control.publisher.put_stored),
                 self.refusals,
                 self.deployments,
+                self.corrections,
                 Numbering(),
             ),
             observers=(self.refusals, self.deployments, self.traffic, self.changed_keys, claims),
@@ -132,6 +135,7 @@ class Services:
         return (
             Job("ledger", absorber.PAUSE_S, self.absorber.work),
             Job("debts", stops.DEBTS_S, self.stops.pay_debts, stops.DEBTS_S),
+            Job("corrections", corrections.PAUSE_S, self.corrections.turn),
             Job("double entry", double_entry.PAUSE_S, self.books.work),
             Job("spend", spend.PAUSE_S, self.spend.turn),
             Job("housekeeping", housekeeping.PAUSE_S, self.housekeeper.turn, housekeeping.PAUSE_S),

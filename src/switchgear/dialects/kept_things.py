@@ -96,3 +96,8 @@ def _plain(found: Iterable[Any]) -> list[str]:
 def is_stored_answer(dialect: str, answer_id: str) -> bool:
     """Tell whether a provider may keep what it answered under this id, to a client of `dialect`."""
     return dialect == "responses" and answer_id.startswith("resp_")
+
+
+UNFINISHED = frozenset({"queued", "in_progress"})
+"""States of an answer that its provider still makes: what it costs is told when it is asked for later (OpenAI API reference,
+"Background mode", as of 2026-11)."""

@@ -13,7 +13,7 @@ from switchgear.dialects import passage, usage_cost
 from switchgear.dialects.passage import Passage
 from switchgear.dialects.reading import Reading, Unfit
 from switchgear.dialects.request import Request
-from switchgear.edge import setback, settle
+from switchgear.edge import pending, setback, settle
 from switchgear.edge.context import RequestContext
 from switchgear.edge.setback import Setback
 
@@ -110,6 +110,9 @@ class PlainAnswer:
         context.units = _units(request, reading)
         context.dropped = self._translation.dropped
         if usage is None and not is_free and not is_media:
+            if pending.is_pending(request, reading):
+                settle.estimate(context, 0, pending.REASON)
+                return True
             written = 0 if operation in VECTOR_OPERATIONS else self.seen_tokens
             settle.estimate(context, written, "the provider reported no usage")
         return not is_free

@@ -3,7 +3,7 @@
 from switchgear.dialects import kept_things
 from switchgear.dialects.reading import Reading
 from switchgear.dialects.request import Request
-from switchgear.edge import belongings, settle
+from switchgear.edge import belongings, pending, settle
 from switchgear.edge.bill import Bill, bill_of
 from switchgear.edge.context import RequestContext
 from switchgear.edge.plan import Target
@@ -26,6 +26,7 @@ def close(
     if reading is None:
         return settle.settle(context, services.spool, elapsed_ms, billed=billed)
     response_id, bill = reading.response_id, None
+    finish_reason = reading.finish_reason
     request = context.request
     assert request is not None
     if reading.kept or (response_id is not None and "diagnostics" in request.fields):
@@ -34,6 +35,10 @@ def close(
             services.stored.keep(context, target.credential_id, ids)
     if billed and (reading.others is not None or reading.cost is not None or context.meterer is None):
         bill = _bill(services, context, target, reading)
+    if request.operation == "stored":
+        pending.note(context, reading, _bill(services, context, target, reading), services.spool)
+    elif finish_reason is None and pending.is_pending(request, reading):
+        finish_reason = "in_progress"
     if response_id is not None and kept_things.is_stored_answer(context.endpoint.dialect.name, response_id):
         services.stored.remember(context, target.credential_id, response_id)
     return settle.settle(
@@ -41,7 +46,7 @@ def close(
         services.spool,
         elapsed_ms,
         billed=billed,
-        finish_reason=reading.finish_reason,
+        finish_reason=finish_reason,
         response_id=response_id,
         service_tier=reading.service_tier,
         bill=bill,

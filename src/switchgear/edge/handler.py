@@ -11,6 +11,7 @@ from switchgear.core.problems import Problem
 from switchgear.dialects.registry import DIALECTS
 from switchgear.edge import endings, paths, pipeline, refusals, settle, standing
 from switchgear.edge.answers import ANSWERS
+from switchgear.edge.background import Background
 from switchgear.edge.context import RequestContext
 from switchgear.edge.counters import CounterLog, Tally
 from switchgear.edge.enforce import LOOK_S, Enforcer
@@ -73,9 +74,16 @@ def services_of(
 class EdgeHandler:
     """One per edge process."""
 
-    def __init__(self, services: EdgeServices, log_totals: Callable[[], tuple[int, int]] = lambda: (0, 0)) -> None:
-        """`log_totals` gives how many lines of the log were lost, and how many told of errors."""
+    def __init__(
+        self,
+        services: EdgeServices,
+        log_totals: Callable[[], tuple[int, int]] = lambda: (0, 0),
+        asks_later: bool = False,
+    ) -> None:
+        """`log_totals` gives how many lines of the log were lost, and how many told of errors. `asks_later`: this edge asks for
+        answers that are made in the background."""
         self.services = services
+        self._background = Background(services) if asks_later else None
         self.connections: Callable[[], int] = lambda: 0
         """How many are open; set by whoever makes the server."""
         self.arriving: Callable[[], Iterable[Exchange]] = tuple
@@ -96,6 +104,8 @@ class EdgeHandler:
     def _check(self) -> None:
         self.services.running.check()
         self._counters.write(self.connections())
+        if self._background is not None:
+            self._background.look()
 
     def _look(self) -> None:
         self._enforcer.look(self.arriving())

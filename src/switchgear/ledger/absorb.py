@@ -299,6 +299,9 @@ class SpoolAbsorber:
             keeper = self._open.get(record.id)
             if keeper is not None:
                 settlement.note_kept(batch, keeper, record.kept)
+        elif kind == Kind.LATE:
+            assert isinstance(record, records.Late)
+            settlement.note_late(batch, self._open.get(record.id), record)
         elif kind == Kind.ORPHAN:
             assert isinstance(record, records.Orphan)
             orphan = self._open.pop(record.id)

@@ -11,7 +11,7 @@ from switchgear.ledger import build
 from switchgear.ledger.claims import Claim
 from switchgear.ledger.deployments import Counter
 from switchgear.ledger.record import Record, encode
-from switchgear.replica.entries import Stored
+from switchgear.replica.entries import Pending, Stored
 from switchgear.store.sums import Sums
 from switchgear.wire import records
 
@@ -38,6 +38,15 @@ class Try(msgspec.Struct, frozen=True, kw_only=True):
     failed: bool
 
 
+class Told(msgspec.Struct, frozen=True):
+    """What an open request was told of an answer that was made in the background, and who asked where."""
+
+    late: records.Late
+    scope: str
+    credential_id: str
+    time_ms: int
+
+
 class Batch:
     """What one transaction will write."""
 
@@ -59,6 +68,14 @@ class Batch:
         """What is counted of each deployment."""
         self.stored: dict[str, Stored] = {}
         """Responses that a provider keeps, by id."""
+        self.pending: dict[str, Pending] = {}
+        """Answers that are made in the background, by id."""
+        self.late: list[Told] = []
+        """What was told of such answers."""
+        self.late_rows: list[tuple[Any, ...]] = []
+        """Rows of corrections, which are written beside `rows`."""
+        self.changed_keys: set[str] = set()
+        """Keys whose sums were changed beside `sums`."""
         self.tried: list[tuple[str, str]] = []
         """(provider, request id) of attempts that were not at the provider of the last one."""
         self.heard: dict[str, tuple[int, int]] = {}
@@ -83,10 +100,12 @@ class Batch:
         count: int = 1,
         estimated: bool = False,
         before: Sequence[Try] = (),
+        corrects: bool = False,
     ) -> bool:
         """Add a row and its sums. `dimensions` are tables.DIMENSIONS without the hour, of the last attempt's place; usage and
-        cost are the last attempt's, `before` are those before it; `attempts` is 0 where nothing was sent, else 1. False where
-        the request was added before: nothing of it counts once more."""
+        cost are the last attempt's, `before` are those before it; `attempts` is 0 where nothing was sent, else 1. `corrects`: it
+        is the correction of an estimate, which is one no more. False where the request was added before: nothing of it counts once
+        more."""
         if request_id in self._ids or (self._is_known is not None and self._is_known(request_id)):
             return False
         self._ids.add(request_id)
@@ -123,7 +142,9 @@ class Batch:
             sums.errors += count
         if estimated:
             sums.estimated_requests += 1
-        if whole is None and (usage is not None or cost_nanousd is not None):
+        if corrects:
+            sums.estimated_requests -= 1
+        elif whole is None and (usage is not None or cost_nanousd is not None):
             sums.unpriced_requests += 1
         self._add_attempt(sums, attempts, failed, usage, cost_nanousd, list_nanousd)
         for one in before:
@@ -167,7 +188,7 @@ class Batch:
         self.tried.clear()
 
     def add_record(self, record: Record) -> bool:
-        """Add a record that is kept whole: a refusal, or a request whose edge died. False as for `add`."""
+        """Add a record that is kept whole: a refusal, a request whose edge died, or a correction. False as for `add`."""
         key, last = record.key, record.attempts[-1] if record.attempts else None
         usage = record.tokens if last is None else last.tokens
         before = [
@@ -208,4 +229,5 @@ class Batch:
             count=record.count,
             estimated=record.cost_estimated,
             before=before,
+            corrects=record.corrects is not None,
         )

@@ -268,7 +268,8 @@ def _named(name: str | None) -> Named | None:
     return Named(name, name) if name is not None else None
 
 
-def _time(ms: int) -> str:
+def time_text(ms: int) -> str:
+    """RFC 3339, UTC, with milliseconds."""
     return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
 
 
@@ -394,7 +395,7 @@ def make(opened: OpenRequest, price: Price | None, end: Ending) -> Record:
     return Record(
         record_version=RECORD_VERSION,
         id=reserve.id,
-        time=_time(reserve.time_ms),
+        time=time_text(reserve.time_ms),
         operation=first.operation,
         path=first.path,
         key=Named(who.key_id, who.key_name),
@@ -449,7 +450,7 @@ def denied(denial: records.Denial) -> Record:
     return Record(
         record_version=RECORD_VERSION,
         id=denial.id,
-        time=_time(denial.time_ms),
+        time=time_text(denial.time_ms),
         operation=denial.operation,
         path=denial.path,
         key=Named(denial.key_id, denial.key_name),

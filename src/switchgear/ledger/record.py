@@ -86,6 +86,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     record_version: int = 1
     """2: `deployment` is `provider/model@credential`. It was `provider/credential` in 1."""
     kind: Literal["request", "correction"] = "request"
+    corrects: str | None = None
+    """Of a correction: the record that it is about. Its tokens and costs are what has to be added to that one's."""
     id: str
     time: str
     """Admission, RFC 3339, UTC, milliseconds."""
@@ -118,7 +120,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: int
     outcome: Outcome
     count: int = 1
-    """More than 1 for an aggregate of refusals."""
+    """More than 1 for an aggregate of refusals; 0 for a correction."""
     finish_reason: str | None = None
     response_id: str | None = None
     stream: bool = False

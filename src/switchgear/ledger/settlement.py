@@ -4,12 +4,13 @@ from collections.abc import Iterable
 
 import msgspec
 
-from switchgear.dialects.kept_things import is_stored_answer
-from switchgear.ledger import build
-from switchgear.ledger.batch import Batch
+from switchgear.core.errors import RecordError
+from switchgear.dialects.kept_things import UNFINISHED, is_id, is_stored_answer
+from switchgear.ledger import build, corrections, tidy
+from switchgear.ledger.batch import Batch, Told
 from switchgear.ledger.build import OpenRequest
 from switchgear.ledger.charges import COST_NANOUSD_MAX, Charges, Find
-from switchgear.ledger.claims import claims_of
+from switchgear.ledger.claims import SPOKEN, claims_of
 from switchgear.replica.entries import STORED_MS, Stored, scope_of
 from switchgear.wire import records
 
@@ -70,6 +71,9 @@ def book(
             batch.heard[build.place_of(opened, outcome.number).credential_id] = (outcome.status, at_ms)
     if settle.response_id is not None and is_stored_answer(opened.place.dialect, settle.response_id):
         note_kept(batch, opened, [settle.response_id])
+        is_begun = settle.finish_reason in UNFINISHED and opened.place.operation in SPOKEN  # not only asked for
+        if is_begun and is_id(settle.response_id):
+            batch.pending[settle.response_id] = corrections.pending_of(opened)
 
 
 def note_kept(batch: Batch, opened: OpenRequest, ids: Iterable[str]) -> None:
@@ -78,3 +82,17 @@ def note_kept(batch: Batch, opened: OpenRequest, ids: Iterable[str]) -> None:
     until_ms = opened.reserve.time_ms + STORED_MS
     entry = Stored(scope_of(who.key_id, who.team), place.credential_id, opened.place.model, until_ms)
     batch.stored.update(dict.fromkeys(ids, entry))
+
+
+def note_late(batch: Batch, opened: OpenRequest | None, late: records.Late) -> None:
+    """Take what an open request was told of an answer that was made in the background. Raises RecordError."""
+    if opened is None:
+        raise RecordError(f"late usage of a request that is not open: {late.id[:40]}")
+    if not is_id(late.response_id):
+        raise RecordError(f"what {late.id[:40]} was told is of no answer")
+    usages = [late.tokens, *(other.tokens for other in late.others or ())]
+    if not all(usage is None or usage.is_sane() for usage in usages):
+        raise RecordError(f"absurd usage in {late.id[:40]}")
+    who, place = opened.who, build.last_place(opened)
+    scope = scope_of(who.key_id, who.team)
+    batch.late.append(Told(tidy.tidy(late, tidy.LATE), scope, place.credential_id, opened.reserve.time_ms))

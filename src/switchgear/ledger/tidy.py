@@ -65,6 +65,7 @@ SETTLE = {
     "dropped": ID_MAX,
 }
 CHECKPOINT = {"service_tier": NAME_MAX}
+LATE = {"finish_reason": ID_MAX, "service_tier": NAME_MAX}
 DENIAL = {
     "key_id": ID_MAX,
     "key_name": NAME_MAX,

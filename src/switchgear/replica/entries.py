@@ -1,7 +1,8 @@
 """What stands in the replica. Level 2.
 
 Keys: `epoch` (u64), `snapshot` (Snapshot), `k` + key id (KeyEntry), `h` + keyed hash (key id; for keys that were imported
-by hash and so carry no id of ours), `u` + key id (Spend), `r` + the id of something that a provider keeps (Stored).
+by hash and so carry no id of ours), `u` + key id (Spend), `r` + the id of something that a provider keeps (Stored), `b` + the id of
+an answer that is made in the background (Pending).
 """
 
 import msgspec
@@ -16,6 +17,7 @@ KEY_PREFIX = b"k"
 HASH_PREFIX = b"h"
 SPEND_PREFIX = b"u"
 STORED_PREFIX = b"r"
+PENDING_PREFIX = b"b"
 STORED_MS = 30 * 86_400_000
 """How long a provider keeps a response (OpenAI API reference, "Responses", as of 2026-11)."""
 
@@ -59,6 +61,22 @@ class Stored(msgspec.Struct, array_like=True, frozen=True):
     until_ms: int
 
 
+class Pending(msgspec.Struct, array_like=True, frozen=True):
+    """An answer that its provider makes in the background: what it costs is not known yet."""
+
+    request_id: str
+    """The request that is booked as an estimate."""
+    scope: str
+    who: bytes
+    """records.Who, encoded: who is booked."""
+    model: str
+    provider: str
+    credential: str
+    credential_id: str
+    upstream_model: str
+    since_ms: int
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Everything but keys: small, replaced as a whole."""
 
@@ -80,6 +98,7 @@ _decode_key = msgspec.msgpack.Decoder(KeyEntry).decode
 decode_spend = msgspec.msgpack.Decoder(Spend).decode
 decode_stored = msgspec.msgpack.Decoder(Stored).decode
 decode_snapshot = msgspec.msgpack.Decoder(Snapshot).decode
+decode_pending = msgspec.msgpack.Decoder(Pending).decode
 
 
 _FIRST_LAYOUT = (
@@ -117,6 +136,11 @@ def decode_key(raw: bytes) -> KeyEntry:
 def stored_key(name: str) -> bytes:
     """Return the key of something stored. LMDB takes 511 bytes."""
     return STORED_PREFIX + name.encode()[:400]
+
+
+def pending_key(name: str) -> bytes:
+    """Return the key of a pending answer. LMDB takes 511 bytes."""
+    return PENDING_PREFIX + name.encode()[:400]
 
 
 def scope_of(key_id: str, team: str | None) -> str:

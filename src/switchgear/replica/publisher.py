@@ -122,6 +122,20 @@ class Publisher:
                 txn.put(key, entries.encode(entry))
         return left
 
+    def replace_pending(self, pending: dict[str, bytes]) -> None:
+        """Make the published answers that are made in the background exactly these, in one commit: id → Pending, encoded."""
+        wanted = {entries.pending_key(name): raw for name, raw in pending.items()}
+        with self._env.begin() as view, view.cursor() as cursor:
+            known = {key: bytes(view.get(key) or b"") for key in list(_keys(cursor, entries.PENDING_PREFIX))}
+        if known == wanted:
+            return
+        with self._change() as txn:
+            for key in known.keys() - wanted.keys():
+                txn.delete(key)
+            for key, raw in wanted.items():
+                if known.get(key) != raw:
+                    txn.put(key, raw)
+
     def drop_stored(self, now_ms: int) -> int:
         """Forget what no provider keeps any more, a part of all at a time; returns how many. A long look would keep others from
         writing, so only the deletion is a write."""

@@ -11,7 +11,7 @@ from time import monotonic
 import lmdb
 
 from switchgear.replica import entries
-from switchgear.replica.entries import KeyEntry, Snapshot, Spend, Stored
+from switchgear.replica.entries import KeyEntry, Pending, Snapshot, Spend, Stored
 
 MAP_BYTES = 4 * 1024**3
 READERS_MAX = 256
@@ -73,6 +73,20 @@ class ReplicaReader:
         """Return whose something is that a provider keeps."""
         raw = self._get(entries.stored_key(name))
         return entries.decode_stored(raw) if raw is not None else None
+
+    def pending(self) -> dict[str, Pending]:
+        """Return the answers that are made in the background, by id; all of them are looked at."""
+        prefix = entries.PENDING_PREFIX
+        while True:
+            started = monotonic()
+            found: dict[str, Pending] = {}
+            with self._env.begin() as txn, txn.cursor() as cursor:
+                is_there = cursor.set_range(prefix)
+                while is_there and (key := bytes(cursor.key())).startswith(prefix):
+                    found[key[len(prefix) :].decode()] = entries.decode_pending(bytes(cursor.value()))
+                    is_there = cursor.next()
+            if monotonic() - started < STALE_S:
+                return found
 
     def _get(self, key: bytes) -> bytes | None:
         while True:

@@ -32,7 +32,7 @@ from switchgear.edge.turn_commit import TurnCommit
 from switchgear.net.link import LinkStream, StreamOwner, VaultLink
 from switchgear.net.server import Exchange
 from switchgear.pricing.price import Price, Rate
-from switchgear.replica.entries import KeyEntry, SecretHash, Snapshot, Spend, Stored
+from switchgear.replica.entries import KeyEntry, Pending, SecretHash, Snapshot, Spend, Stored
 from switchgear.replica.reader import ReplicaReader
 from switchgear.routing.table import ProviderEntry, RouteTable
 from switchgear.spool.writer import SpoolWriter
@@ -82,6 +82,7 @@ class FakeReplica:
         self.published = snapshot
         self.things: dict[str, Stored] = {}
         self.spent: Spend | None = None
+        self.waiting: dict[str, Pending] = {}
 
     def look_up(self, key_id: str) -> tuple[Snapshot, KeyEntry | None]:
         """As ReplicaReader."""
@@ -101,6 +102,10 @@ class FakeReplica:
     def spend(self, key_id: str) -> Spend | None:
         """As ReplicaReader."""
         return self.spent
+
+    def pending(self) -> dict[str, Pending]:
+        """As ReplicaReader."""
+        return self.waiting
 
 
 class FakeSpool:

@@ -73,6 +73,12 @@ _COUNT_PATHS = re.compile(
 )
 
 
+def _unfinished(whole: bytes, state: str) -> bytes:
+    """What is told of a response that is made in the background, before it is finished (OpenAI, "Background mode")."""
+    told: dict[str, Any] = msgspec.json.decode(whole)
+    return _encode(told | {"status": state, "output": [], "usage": None, "background": True})
+
+
 class _Message(msgspec.Struct):
     content: Any = ""
 
@@ -129,6 +135,8 @@ class FakeProvider:
         """The heads of the last requests, for tests of what is forwarded (only with `remember`)."""
         self._flaky: dict[str, int] = {}
         self._kept: dict[str, bytes] = {}
+        self._ready_s: dict[str, float] = {}
+        """When an answer that is made in the background is finished."""
         self._answers = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -224,6 +232,8 @@ class FakeProvider:
         elif exchange.head.method == b"DELETE":
             del self._kept[response_id]
             exchange.send(200, _JSON, _encode({"id": response_id, "object": "response", "deleted": True}))
+        elif asyncio.get_running_loop().time() < self._ready_s.get(response_id, 0.0):
+            exchange.send(200, _JSON, _unfinished(found, "in_progress"))
         elif what == b"input_items":
             exchange.send(200, _JSON, b'{"object":"list","data":[]}')
         else:
@@ -242,6 +252,7 @@ class FakeProvider:
         try:
             body = Node(msgspec.json.decode(raw))
             previous = body.value.pop("previous_response_id", None) if isinstance(body.value, dict) else None
+            is_later = bool(body.value.pop("background", False)) if isinstance(body.value, dict) else False
             if previous is not None and previous not in self._kept:
                 exchange.send(404, _JSON, _error(f"no response {previous}", "invalid_request_error"))
                 return
@@ -265,7 +276,13 @@ class FakeProvider:
         self._answers += 1
         answer = demo_model.answer(request, dialect, str(self._answers))
         if is_stored_answer(dialect, kept := f"resp_{answer.id}"):
-            self._kept[kept] = _encode(translator.encode_answer(answer, request.model, _CREATED, PLAIN_TOOLS))
+            whole = self._kept[kept] = _encode(translator.encode_answer(answer, request.model, _CREATED, PLAIN_TOOLS))
+            if is_later:
+                delay_s = int(number or 2000) / 1000 if kind == "slow" else 0.0
+                self._ready_s[kept] = asyncio.get_running_loop().time() + delay_s
+                if not request.stream:
+                    exchange.send(200, _JSON, _unfinished(whole, "queued"))
+                    return
         if self._remember:
             usage = answer.usage or TokenUsage()
             self._note(exchange, attempt, {"prompt_tokens": usage.input_total, "completion_tokens": usage.output_total})

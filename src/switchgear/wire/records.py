@@ -58,6 +58,7 @@ class Kind(IntEnum):
     DENIAL = 7
     COUNTERS = 8
     KEPT = 9
+    LATE = 10
     DISPATCH = 16
     DONE = 17
     LINK_END = 18
@@ -220,6 +221,22 @@ class Kept(msgspec.Struct, array_like=True, frozen=True):
     kept: list[str]
 
 
+class Late(msgspec.Struct, array_like=True, frozen=True):
+    """What an answer came to that was made in the background, as an open request was told that asked for it."""
+
+    id: str
+    response_id: Annotated[str, msgspec.Meta(max_length=256)]
+    finish_reason: str | None
+    tokens: TokenUsage | None
+    """None where it ended without telling."""
+    service_tier: str | None = None
+    units: dict[str, Number] | None = None
+    others: Annotated[list[OtherModel], msgspec.Meta(max_length=8)] | None = None
+    charged_nanousd: Number | None = None
+    priced_as: tuple[str, str] | None = None
+    """As in Settle."""
+
+
 class Orphan(msgspec.Struct, array_like=True, frozen=True):
     """A reservation whose writer died; control decides from the vault's journal what became of it."""
 
@@ -293,7 +310,19 @@ class LinkEnd(msgspec.Struct, array_like=True, frozen=True):
 
 
 Payload = (
-    Segment | Reserve | Settle | Checkpoint | Attempt | Orphan | Denial | Counters | Kept | Dispatch | Done | LinkEnd
+    Segment
+    | Reserve
+    | Settle
+    | Checkpoint
+    | Attempt
+    | Orphan
+    | Denial
+    | Counters
+    | Kept
+    | Late
+    | Dispatch
+    | Done
+    | LinkEnd
 )
 
 encode_payload = msgspec.msgpack.Encoder().encode
@@ -309,6 +338,7 @@ PAYLOADS: dict[int, msgspec.msgpack.Decoder[Payload]] = {
     Kind.DENIAL: msgspec.msgpack.Decoder(Denial),
     Kind.COUNTERS: msgspec.msgpack.Decoder(Counters),
     Kind.KEPT: msgspec.msgpack.Decoder(Kept),
+    Kind.LATE: msgspec.msgpack.Decoder(Late),
     Kind.DISPATCH: msgspec.msgpack.Decoder(Dispatch),
     Kind.DONE: msgspec.msgpack.Decoder(Done),
     Kind.LINK_END: msgspec.msgpack.Decoder(LinkEnd),

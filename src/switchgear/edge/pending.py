@@ -1,0 +1,45 @@
+"""Answers that are made in the background, seen in passing: those that begin, and what is told of one later. Level 4."""
+
+from switchgear.dialects.kept_things import UNFINISHED
+from switchgear.dialects.reading import Reading
+from switchgear.dialects.request import Request
+from switchgear.edge.bill import Bill
+from switchgear.edge.context import RequestContext
+from switchgear.spool.writer import SpoolWriter
+from switchgear.wire import records
+from switchgear.wire.records import Kind
+
+REASON = "the answer is made in the background"
+
+
+def is_pending(request: Request, reading: Reading) -> bool:
+    """Tell whether a provider still makes what it answered. It goes on with the stream of such an answer, too, when that is cut."""
+    if reading.response_id is None:
+        return False
+    if reading.finish_reason is None:
+        return request.operation == "chat" and bytes(request.fields.get("background", b"")) == b"true"
+    return reading.finish_reason in UNFINISHED
+
+
+def note(context: RequestContext, reading: Reading, bill: Bill | None, spool: SpoolWriter) -> None:
+    """Record what a request for a stored answer was told of it, where it is finished. Where the disk has no room for that, somebody
+    asks again."""
+    request = context.request
+    assert request is not None
+    response_id = reading.response_id
+    if response_id is None or response_id != request.refers_to or request.method == "DELETE":
+        return
+    if reading.finish_reason is None or reading.finish_reason in UNFINISHED:
+        return
+    record = records.Late(
+        context.id,
+        response_id,
+        reading.finish_reason,
+        reading.usage,
+        reading.service_tier,
+        reading.units,
+        *(bill.recorded() if bill is not None else ()),
+    )
+    payload = records.encode_payload(record)
+    if spool.spare(payload):
+        spool.append(Kind.LATE, payload)
