@@ -5,7 +5,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.versi
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help serve test install check format cover bench kill torture power breach endure doors crossings mutants fuzz estate away lock release prices clean
+.PHONY: help serve test install check format cover bench kill torture power breach endure doors crossings mutants fuzz estate away lock release bills prices clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -104,6 +104,9 @@ lock: $(VENV)/.test  ## Lock the requirements anew, with hashes
 release: $(VENV)/.test  ## Sdist, wheel, bill of materials, notices in ./dist; installed and tried in an empty environment
 	$(BIN)/python scripts/release.py --out dist
 	RELEASE_DIST=$(CURDIR)/dist $(BIN)/python -m pytest tests/end_to_end/test_release.py --timeout 900
+
+bills: $(VENV)/.test  ## Recorded exchanges through a running gateway: what is booked beside what providers charge; writes docs/bills.md
+	BILLS_WRITE=1 $(BIN)/python -m pytest tests/end_to_end/test_bills_through_gateway.py tests/end_to_end/test_cut_streams.py -s --timeout 900
 
 prices: $(VENV)/.test  ## Write the shipped price snapshot from the installed genai-prices
 	$(BIN)/python scripts/update_prices.py

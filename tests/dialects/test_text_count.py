@@ -297,3 +297,38 @@ def test_the_end_of_a_stream_is_seen_after_repeated_events(dialect):
     assert meter.reading.usage.output_total == 9
     assert meter.reading.finish_reason is not None
     assert meter.output_estimate == 20
+
+
+def estimated(dialect, *events):
+    openings = {
+        "openai": openai.OPENINGS,
+        "bedrock": bedrock.OPENINGS,
+        "responses": responses.EARS.openings,
+        "anthropic": anthropic.EARS.openings,
+    }
+    count = TextCount(TEXTS[dialect], openings[dialect])
+    for event in events:
+        count.add(event)
+    return count.tokens
+
+
+@pytest.mark.parametrize(
+    ("dialect", "begins", "least", "most"),
+    [
+        # Recorded answers of one call each: what the provider counted, less a quarter of the arguments' characters.
+        ("openai", b'data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"f","arguments":""}}]}}]}\n\n', 5, 20),
+        ("anthropic", b'data: {"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"toolu_1","name":"f","input":{}}}\n\n', 30, 50),
+        ("anthropic", b'data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}\n\n', 1, 5),
+        ("responses", b'data: {"type":"response.output_item.added","item":{"id":"fc_1","type":"function_call","arguments":"","name":"f"}}\n\n', 8, 20),
+        ("responses", b'data: {"type":"response.output_item.added","item":{"id":"msg_1","type":"message","content":[]}}\n\n', 1, 5),
+        ("bedrock", b'{"contentBlockIndex":1,"start":{"toolUse":{"toolUseId":"t","name":"f"}}}', 15, 35),
+    ],
+)  # fmt: skip
+def test_what_begins_comes_to_tokens_beside_its_texts(dialect, begins, least, most):
+    assert least <= estimated(dialect, begins) <= most
+
+
+def test_what_only_repeats_or_ends_begins_nothing():
+    assert estimated("anthropic", b'data: {"type":"content_block_stop","index":1}\n\n') == 0
+    done = b'data: {"type":"response.output_item.done","item":{"id":"fc_1","type":"function_call","name":"f"}}\n\n'
+    assert estimated("responses", done) == 0

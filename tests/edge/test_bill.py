@@ -1,10 +1,12 @@
 """What an answer costs in all, beside what its provider charges by its own words or its price list."""
 
+import datetime
 import types
 from decimal import Decimal
 
 import msgspec
 import pytest
+from genai_prices import Usage, calc_price
 
 from switchgear.app.layout import PriceFiles, price_snapshot
 from switchgear.core.usage import TokenUsage
@@ -42,7 +44,7 @@ def booked(provider, model, reading):
         id="i", status=200, outcome="ok", attempts=[], estimate_reason=None, bytes_out=0, ttft_ms=None, error=None
     )
     context.dropped = None
-    bill = bill_of(context, reading, PROVIDERS[provider].quirks.charges, find)
+    bill = bill_of(context, reading, PROVIDERS[provider].quirks, find)
     cost = settle.settle(context, spool, 1, service_tier=reading.service_tier, bill=bill)
     settlement = msgspec.msgpack.Decoder(records.Settle).decode(kept[0])
     price_id = context.meterer.price_id if context.meterer is not None else None
@@ -111,6 +113,30 @@ def converse(usage, **more):
     return {"output": text, "stopReason": "end_turn", "metrics": {"latencyMs": 1}, "usage": usage, **more}
 
 
+def grok(states):
+    """An answer of grok-4.3 with three searches of X."""
+    usage = {
+        "input_tokens": 7583, "input_tokens_details": {"cached_tokens": 3072}, "output_tokens": 3192, "total_tokens": 10775,
+        "num_server_side_tools_used": 3, "server_side_tool_usage_details": {"web_search_calls": 0, "x_search_calls": 3},
+    } | ({"cost_in_usd_ticks": 292331500} if states else {})  # fmt: skip
+    return response(
+        [{"type": "custom_tool_call", "name": "x_keyword_search", "status": "completed", "input": "{}"}]
+    ) | {
+        "model": "grok-4.3",
+        "usage": usage,
+    }
+
+
+PLACE = {"maps": {"uri": "https://maps.google.com/?cid=1", "title": "A cafe", "placeId": "places/1"}}
+PLACES = {"groundingMetadata": {"webSearchQueries": ["cafes", "bakeries"], "groundingChunks": [PLACE]}}
+WEB = {"web": {"uri": "u", "title": "t"}}
+BOTH = {"groundingMetadata": {"webSearchQueries": ["cafes", "bakeries"], "groundingChunks": [PLACE, WEB]}}
+MOONSHOT = str(
+    calc_price(
+        Usage(input_tokens=1000, cache_read_tokens=900), "kimi-k2-0905-preview", provider_id="moonshotai",
+        genai_request_timestamp=datetime.datetime.fromtimestamp(AT_MS / 1000, datetime.UTC),
+    ).total_price
+)  # fmt: skip
 SEARCHED = {"groundingMetadata": {"webSearchQueries": ["a", "b", "c"]}}
 DRAWN = {
     "input_tokens": 50,
@@ -152,12 +178,76 @@ CASES = {
     "anthropic advisor": ("anthropic", "anthropic", "claude-sonnet-5", message(ADVISED, "claude-sonnet-5"), "0.019437"),
     "anthropic fast": (
         *("anthropic", "anthropic", "claude-opus-4-8"),
-        message({"input_tokens": 1000, "output_tokens": 1000, "speed": "fast", "service_tier": "standard"}),
+        message(
+            {"input_tokens": 1000, "output_tokens": 1000, "speed": "fast", "service_tier": "standard"},
+            "claude-opus-4-8",
+        ),
         "0.06",
+    ),
+    # Anthropic, "Data residency": 1.1 times all prices, on top of the fast mode's.
+    "anthropic fast in the United States": (
+        *("anthropic", "anthropic", "claude-opus-4-8"),
+        message(
+            {"input_tokens": 1000, "output_tokens": 1000, "speed": "fast", "inference_geo": "us"}, "claude-opus-4-8"
+        ),
+        "0.066",
+    ),
+    # xAI's own figure for exactly these counts (grok-4.3, recorded in public 2026-08-24): list price and tools come to it, too.
+    "xai by its own words": ("xai", "responses", "grok-4.3", grok(True), "0.02923315"),
+    "xai tools by the list": ("xai", "responses", "grok-4.3", grok(False), "0.02923315"),
+    # Google, "Gemini API pricing": 25 USD for a thousand prompts grounded with Maps, 14 for a thousand queries since Gemini 3.
+    "gemini 2.5 maps": (
+        *("gemini", "gemini", "gemini-2.5-flash"),
+        gemini({"promptTokenCount": 1000, "candidatesTokenCount": 100}, "gemini-2.5-flash", **PLACES),
+        "0.02555",
+    ),
+    "gemini 3 maps": (
+        *("gemini", "gemini", "gemini-3-flash-preview"),
+        gemini({"promptTokenCount": 1000, "candidatesTokenCount": 100}, "gemini-3-flash-preview", **PLACES),
+        "0.0288",
+    ),
+    "gemini 3 maps and web": (
+        *("gemini", "gemini", "gemini-3-flash-preview"),
+        gemini({"promptTokenCount": 1000, "candidatesTokenCount": 100}, "gemini-3-flash-preview", **BOTH),
+        "0.0428",
+    ),
+    "gemini priority": (
+        *("gemini", "gemini", "gemini-3-flash-preview"),
+        gemini(
+            {"promptTokenCount": 1000, "candidatesTokenCount": 100, "serviceTier": "PRIORITY"}, "gemini-3-flash-preview"
+        ),
+        "0.00144",
+    ),
+    # 0.00025 for the fee of OpenRouter, and what the maker charges its user (OpenRouter, "Usage accounting").
+    "openrouter with a key of one's own": (
+        *("openrouter", "openai", "openai/gpt-4.1-mini"),
+        chat(
+            {"prompt_tokens": 8174, "completion_tokens": 30, "is_byok": True, "cost": 0.00025}
+            | {"cost_details": {"upstream_inference_cost": 0.0033}},
+            "openai/gpt-4.1-mini",
+        ),
+        "0.00355",
+    ),
+    # 1,000 tokens at 0.20 USD a million, of which 900 are read from the cache at 0.05 (genai-prices, moonshotai).
+    "moonshot cached tokens": (
+        *("moonshot", "openai", "kimi-k2-0905-preview"),
+        chat(
+            {"prompt_tokens": 1000, "completion_tokens": 0, "total_tokens": 1000, "cached_tokens": 900},
+            "kimi-k2-0905-preview",
+        ),
+        MOONSHOT,
+    ),
+    "azure alias of another model": (
+        *("azure", "openai", "gpt-4o"),
+        chat({"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}, "gpt-4o-mini-2024-07-18"),
+        "0.00021",
     ),
     "anthropic in the United States": (
         *("anthropic", "anthropic", "claude-opus-4-8"),
-        message({"input_tokens": 1000, "output_tokens": 1000, "inference_geo": "us", "service_tier": "standard"}),
+        message(
+            {"input_tokens": 1000, "output_tokens": 1000, "inference_geo": "us", "service_tier": "standard"},
+            "claude-opus-4-8",
+        ),
         "0.033",
     ),
     "openai web search": (
@@ -356,12 +446,46 @@ def test_a_picture_stream_ends_with_its_last_event_and_is_charged():
     assert meter.reading.units == {"images": 1}
 
 
+OPENROUTER, PERPLEXITY, XAI = (PROVIDERS[name].quirks for name in ("openrouter", "perplexity", "xai"))
+
+
 def test_a_cost_that_is_no_figure_is_not_believed():
-    assert stated(b"0.5", "cost") == 500_000_000
-    assert stated(b'{"total_cost":1}', "cost.total_cost") == 10**9
-    for text in (b"-1", b"true", b'"x"', b"{}", b"1e9", b"[1]", b"nope"):
-        assert stated(text, "cost") is None
-    assert stated(b"1", "cost.total_cost") is None
+    assert stated(b'{"cost":0.5}', OPENROUTER) == 500_000_000
+    assert stated(b'{"cost":{"total_cost":1}}', PERPLEXITY) == 10**9
+    assert stated(b'{"cost_in_usd_ticks":37756000}', XAI) == 3_775_600
+    assert (
+        stated(b'{"cost":0.1,"is_byok":true,"cost_details":{"upstream_inference_cost":2}}', OPENROUTER) == 2_100_000_000
+    )
+    assert (
+        stated(b'{"cost":0.1,"is_byok":false,"cost_details":{"upstream_inference_cost":2}}', OPENROUTER) == 100_000_000
+    )
+    assert stated(b'{"cost":0.1,"is_byok":true,"cost_details":{"upstream_inference_cost":null}}', OPENROUTER) is None
+    for text in (b"-1", b"true", b'"x"', b"{}", b"1e9", b"[1]", b"nope", b"null"):
+        assert stated(b'{"cost":%b}' % text, OPENROUTER) is None
+    assert stated(b'{"cost":1}', PERPLEXITY) is None
+    assert stated(b'{"cost":1}', XAI) is None
+
+
+@pytest.mark.parametrize(
+    ("usd", "booked_usd"),
+    [("0.0133176", "0.0133176"), ("0.0004", "0.0004"), ("0.25", "0.25"), ("0.3", "0.0033176"), ("0", "0.0033176"), ("900", "0.0033176")],
+)  # fmt: skip
+def test_a_cost_far_from_the_list_is_never_booked(usd, booked_usd):
+    usage = {"prompt_tokens": 8174, "completion_tokens": 30, "total_tokens": 8204, "cost": float(usd)}
+    way = passage("openrouter", "chat", "openai", "openai/gpt-4.1-mini")
+    reading = way.read(msgspec.json.encode(chat(usage, "openai/gpt-4.1-mini")), [])
+    assert Decimal(booked("openrouter", "openai/gpt-4.1-mini", reading)[0]) / 10**9 == Decimal(booked_usd)
+
+
+def test_a_cost_of_a_provider_whose_row_names_none_is_not_booked_and_said():
+    usage = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100, "cost": 0.9}
+    reading = passage("groq", "chat", "openai", "llama-3.3-70b-versatile").read(
+        msgspec.json.encode(chat(usage, "llama-3.3-70b-versatile")), []
+    )
+    cost, _ = booked("groq", "llama-3.3-70b-versatile", reading)
+    assert cost == 1000 * 590 + 100 * 790
+    bill = bill_of(types.SimpleNamespace(meterer=None), reading, PROVIDERS["groq"].quirks, lambda name: None)
+    assert bill.is_foreign and bill.charged_nanousd is None
 
 
 @pytest.mark.parametrize("client", ["gemini", "openai"])

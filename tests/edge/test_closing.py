@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from switchgear.testing.edge import JSON, Ask, Asked, Dialogue, Last, Sent, chat
+from switchgear.testing.edge import JSON, SSE, Ask, Asked, Dialogue, Last, Sent, chat
 from switchgear.wire import records
 
 
@@ -51,3 +51,20 @@ def test_an_answer_of_another_model_is_priced_by_its_name():
     answer = {"id": "c", "model": "other", "choices": [{"index": 0, "message": {"role": "assistant", "content": "hi"}}]}
     answered(talk, chat("up/m"), answer)
     assert talk.settled.cost_nanousd is None
+
+
+def test_tools_that_ran_in_a_stream_are_counted_as_in_a_plain_answer():
+    talk = Dialogue(providers={"up": ("anthropic",)})
+    body = {"model": "up/m", "max_tokens": 9, "stream": True, "messages": [{"role": "user", "content": "hi"}]}
+    talk.client >> Ask(body=json.dumps(body).encode(), path=b"/v1/messages")
+    talk.vault << Asked()
+    talk.vault >> SSE
+    usage = {"output_tokens": 5, "server_tool_use": {"web_search_requests": 3}}
+    for event in (
+        {"type": "message_start", "message": {"id": "msg_1", "model": "m", "usage": {"input_tokens": 2}}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage},
+        {"type": "message_stop"},
+    ):
+        talk.vault >> f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+    talk.vault >> Last()
+    assert talk.settled.units == {"web_searches": 3}

@@ -98,11 +98,13 @@ def counted(dialect, answer, model):
     return web, files, containers, others
 
 
-def bill(dialect, row, model, answer):
+def bill(dialect, row, model, answer, at=AT):
     """USD by the provider's words, else by the oracle; None where neither knows."""
     usage = answer.get("usage") or {}
-    if row.quirks.charges == "cost" and usage.get("cost") is not None:
-        return Decimal(str(usage["cost"]))
+    if row.name == "openrouter" and usage.get("cost") is not None:
+        # With a key of one's own it is OpenRouter's fee alone, and the maker charges its user beside it.
+        own = usage["cost_details"]["upstream_inference_cost"] if usage.get("is_byok") else 0
+        return Decimal(str(usage["cost"])) + Decimal(str(own))
     oracle = ORACLE.get(row.pricing_id)
     if oracle is None:
         return None
@@ -120,13 +122,13 @@ def bill(dialect, row, model, answer):
         found.web_searches = web
     if files:
         found.storage_searches = files
-    named = [model, answer.get("model") or answer.get("modelVersion") or model]
+    named = [answer.get("model") or answer.get("modelVersion") or model, model]
     info = next((i for name in named if (i := oracle.find_model(name.lower())) is not None), None)
     if info is None:
         return None
     tier = answer.get("service_tier") or usage.get("service_tier")
     context = {"service_tier": tier} if tier else None
-    total = info.calc_price(found, oracle, genai_request_timestamp=AT, price_context=context).total_price
+    total = info.calc_price(found, oracle, genai_request_timestamp=at, price_context=context).total_price
     said = answer.get("usageMetadata") or {}
     if "FLEX" in (said.get("trafficType") or "") or said.get("serviceTier") == "flex":
         total /= 2
@@ -134,7 +136,7 @@ def bill(dialect, row, model, answer):
         total /= 2
     for other in others:
         tokens = Usage(input_tokens=other["input_tokens"], output_tokens=other["output_tokens"])
-        total += oracle.find_model(other["model"]).calc_price(tokens, oracle, genai_request_timestamp=AT).total_price
+        total += oracle.find_model(other["model"]).calc_price(tokens, oracle, genai_request_timestamp=at).total_price
     return total + containers * Decimal("0.03")
 
 
@@ -149,7 +151,7 @@ def booked(row, model, reading):
     context.__dict__.update(outcome="ok", attempts=[], estimate_reason=None, bytes_out=0, ttft_ms=None)
     context.__dict__.update(error=None, dropped=None)
     spool = types.SimpleNamespace(settle=lambda request_id, payload: None)
-    more = bill_of(context, reading, row.quirks.charges, find)
+    more = bill_of(context, reading, row.quirks, find)
     cost = settle.settle(context, spool, 1, service_tier=reading.service_tier, bill=more)
     return None if cost is None else Decimal(cost) / 10**9
 

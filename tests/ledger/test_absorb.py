@@ -246,8 +246,11 @@ OTHER = records.OtherModel("echo-2", "p", TokenUsage(input=1_000))
     ("said", "more", "booked", "listed", "finding"),
     [
         (6_000, {"charged_nanousd": 6_000}, 6_000, 4_500, None),
-        (20_000, {"charged_nanousd": 20_000}, 20_000, 4_500, "the provider charged 20000"),
-        (1_000, {"charged_nanousd": 1_000}, 1_000, 4_500, "the provider charged 1000"),
+        (20_000, {"charged_nanousd": 20_000}, 20_000, 4_500, None),
+        (4_500, {"charged_nanousd": 900_000_000}, 4_500, 4_500, "the provider states 900000000"),
+        (900_000_000, {"charged_nanousd": 900_000_000}, 4_500, 4_500, "does not follow"),
+        (4_500, {"charged_nanousd": 400}, 4_500, 4_500, "the provider states 400"),
+        (4_500, {"states_cost": True}, 4_500, 4_500, "does not say how to read"),
         (0, {"charged_nanousd": 6_000}, 6_000, 4_500, "does not follow"),
         (154_500, {"others": [OTHER]}, 154_500, 154_500, None),
         (4_500, {"others": [OTHER]}, 154_500, 154_500, "does not follow"),
@@ -259,7 +262,7 @@ def test_L5_a_bill_of_more_than_tokens_is_computed_again(store, spool, tmp_path,
     settle(spool, 1, cost=said, **more)
     spool.commit()
     findings, _ = absorb(store, absorber(store, tmp_path))
-    assert [finding in found.reason for found in findings] == ([True] if finding else [])
+    assert [finding in found.reason for found in findings][-1:] == ([True] if finding else [])
     [record] = rows(store)
     assert (record.cost_nanousd, record.list_cost_nanousd) == (booked, listed)
     if booked is not None:

@@ -177,6 +177,7 @@ class PriceSpec(msgspec.Struct, kw_only=True):
     per_file_search: str | None = None
     """USD for one search of stored files by such a tool."""
     per_container: str | None = None
+    per_maps_search: str | None = None
     """USD for one container of a code tool."""
     per_page: str | None = None
     """USD for one page of a document that was read."""

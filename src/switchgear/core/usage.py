@@ -94,4 +94,4 @@ class Beside(msgspec.Struct):
     model: str | None = None
     """The model that answered."""
     cost: bytes | None = None
-    """The provider's own figure, as it stands in the usage: JSON."""
+    """What the usage says of the provider's own charges: JSON."""

@@ -452,9 +452,10 @@ def _event(kind: str, index: int, message: dict[str, Any] | None) -> bytes:
 def read_answer(body: Node) -> Reading:
     """Read what a plain answer says about itself; embeddings and rankings say it under `meta`."""
     usage = usage_of_raw(body.raw("usage")) or usage_of_raw(body.raw("meta"))
-    searches = body.object("meta").object("billed_units").number("search_units")
-    units = {"searches": int(searches)} if searches is not None and 0 <= searches < 1e7 else None
-    return Reading(usage, cap(body.text("finish_reason")), cap(body.text("id")), None, units)
+    billed = body.object("meta").object("billed_units")
+    counts = {"searches": billed.number("search_units"), "images": billed.number("images")}
+    units = {name: int(count) for name, count in counts.items() if count is not None and 0 <= count < 1e7}
+    return Reading(usage, cap(body.text("finish_reason")), cap(body.text("id")), None, units or None)
 
 
 def _listen(event: Node, state: State) -> None:

@@ -12,8 +12,8 @@ from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.usage import Beside, Other, TokenUsage
-from switchgear.dialects.shape import LARGE_BYTES, TRANSLATION_ERRORS, Node, decode, decode_event, decode_large
-from switchgear.dialects.text_count import TextCount
+from switchgear.dialects.shape import LARGE_BYTES, TRANSLATION_ERRORS, Node, decode, decode_event, decode_large, encode
+from switchgear.dialects.text_count import Opening, TextCount
 from switchgear.wire import eventstream, sse
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class Reading(msgspec.Struct):
     model: str | None = None
     """The model that answered, as it names itself."""
     cost: bytes | None = None
-    """What the provider says that it charges, as it stands in the usage: JSON."""
+    """What the provider says that it charges: the members of its usage that are about it, JSON."""
 
     def take_beside(self, beside: Beside | None) -> None:
         """Take what a translated stream said of its bill beside its tokens."""
@@ -88,24 +88,37 @@ def usage_reader(kind: type[T], tokens: Callable[[T], TokenUsage | None]) -> Cal
     return usage_of_raw
 
 
-class _Stated(msgspec.Struct):
+class Stated(msgspec.Struct):
+    """What providers state of their charges in a usage object, each in its own place."""
+
     cost: Raw = Raw(b"null")
+    cost_details: Raw = Raw(b"null")
+    cost_in_usd_ticks: Raw = Raw(b"null")
+    is_byok: Raw = Raw(b"null")
 
 
-_decode_stated = msgspec.json.Decoder(_Stated | None).decode
+_decode_stated = msgspec.json.Decoder(Stated | None).decode
 COST_BYTES_MAX = 2_048
 
 
 def cost_of(usage: Raw) -> bytes | None:
     """Return what a provider states in its usage object that it charges: JSON; None where it says nothing."""
-    if b'"cost"' not in bytes(usage):
+    if b'"cost' not in bytes(usage):
         return None
     try:
         stated = _decode_stated(usage)
     except UNREADABLE:
         return None
-    cost = bytes(stated.cost) if stated is not None else b"null"
-    return cost if cost != b"null" and len(cost) <= COST_BYTES_MAX else None
+    return stated_cost(stated) if stated is not None else None
+
+
+def stated_cost(stated: Stated) -> bytes | None:
+    """Return the part of a usage object that is about charges: JSON; None where it states none."""
+    if bytes(stated.cost) == bytes(stated.cost_in_usd_ticks) == b"null":
+        return None
+    said = {name: raw for name in stated.__struct_fields__ if bytes(raw := getattr(stated, name)) != b"null"}
+    kept = encode(said)
+    return kept if len(kept) <= COST_BYTES_MAX else None
 
 
 def plain_reader(read: Callable[[Node], Reading]) -> Callable[[bytes, tuple[str, ...]], Reading]:
@@ -171,6 +184,8 @@ class Ears(msgspec.Struct, frozen=True):
     """Read one event's JSON."""
     texts: tuple[bytes, ...]
     """What stands before the text of a delta (`text_count.needles`)."""
+    openings: tuple[Opening, ...] = ()
+    """What begins parts of an answer that come to more tokens than their texts."""
     lazy: bytes | None = None
     """Present in every event, but only the last one counts: then just that one is read, at the end."""
 
@@ -180,9 +195,9 @@ class _StateTap:
 
     __slots__ = ("_state", "text")
 
-    def __init__(self, texts: tuple[bytes, ...]) -> None:
+    def __init__(self, texts: tuple[bytes, ...], openings: tuple[Opening, ...] = ()) -> None:
         self._state = State(Reading())
-        self.text = TextCount(texts)
+        self.text = TextCount(texts, openings)
 
     @property
     def reading(self) -> Reading:
@@ -211,7 +226,7 @@ class Listener(_StateTap):
     __slots__ = ("_ears", "_pending", "_splitter", "last_event")
 
     def __init__(self, ears: Ears) -> None:
-        super().__init__(ears.texts)
+        super().__init__(ears.texts, ears.openings)
         self._ears = ears
         self._splitter = sse.Splitter()
         self._pending = b""
@@ -274,8 +289,13 @@ class BinaryListener(_StateTap):
 
     __slots__ = ("_decoder", "read")
 
-    def __init__(self, read: Callable[[str, Node, State], None], texts: tuple[bytes, ...]) -> None:
-        super().__init__(texts)
+    def __init__(
+        self,
+        read: Callable[[str, Node, State], None],
+        texts: tuple[bytes, ...],
+        openings: tuple[Opening, ...] = (),
+    ) -> None:
+        super().__init__(texts, openings)
         self._decoder = eventstream.Decoder()
         self.read = read
 
@@ -288,7 +308,7 @@ class BinaryListener(_StateTap):
             kind = message.headers.get(":event-type")
             if kind is None:
                 self._state.error = True
-            elif kind == "contentBlockDelta":
+            elif kind in {"contentBlockDelta", "contentBlockStart"}:
                 self.text.add(message.payload)
             else:
                 try:

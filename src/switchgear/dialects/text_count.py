@@ -2,13 +2,26 @@
 
 Nothing is decoded: in each dialect a delta's text is the string after one of a few member names, and a stream keeps to one of
 them for long, so an event costs two searches. Envelopes, signatures, repeated texts at the end of a part and base64 are never
-counted. Escapes count as they stand.
+counted. Escapes count as they stand. What an answer holds beside texts is an event of its own that begins it: a call's name and
+frame, the marks around a message.
 """
+
+from typing import NamedTuple
 
 BYTES_PER_TOKEN = 4
 """Of English prose a little more, of code and JSON a little less; of other scripts UTF-8 has about as many bytes a token."""
 LEARNED_MAX = 16
 """A stream whose events differ in more than their texts (a counter, padding) is not tried for ever."""
+
+
+class Opening(NamedTuple):
+    """An event that begins something which comes to tokens beside its texts."""
+
+    marks: tuple[bytes, ...]
+    """All of them stand in it."""
+    tokens: int
+
+
 _BACKSLASH = ord("\\")
 _QUOTE = b'"'
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
@@ -22,11 +35,14 @@ def needles(*names: str) -> tuple[bytes, ...]:
 class TextCount:
     """Of one stream."""
 
-    __slots__ = ("_after", "_at", "_before", "_known", "_learned", "_needle", "deltas", "size")
+    __slots__ = ("_after", "_at", "_before", "_known", "_learned", "_needle", "_openings", "deltas", "opened", "size")
 
-    def __init__(self, texts: tuple[bytes, ...]) -> None:
+    def __init__(self, texts: tuple[bytes, ...], openings: tuple[Opening, ...] = ()) -> None:
         """`texts` is what stands before the text of a delta (`needles`)."""
         self._known = texts
+        self._openings = openings
+        self.opened = 0
+        """Tokens of what began, beside its texts."""
         self._needle = self._known[0]
         self.deltas = 0
         """Deltas with a text: each is a token at least."""
@@ -39,7 +55,7 @@ class TextCount:
     @property
     def tokens(self) -> int:
         """Tokens seen so far, estimated."""
-        return max(self.deltas, self.size // BYTES_PER_TOKEN)
+        return max(self.deltas, self.size // BYTES_PER_TOKEN) + self.opened
 
     def add(self, data: bytes) -> None:
         """Count the texts in one or more whole events."""
@@ -56,6 +72,10 @@ class TextCount:
                     return  # one event, and its text without quotes: the common case
                 self._count(data, at)
                 return
+        for opening in self._openings:
+            if all(mark in data for mark in opening.marks):
+                self.opened += opening.tokens
+                break
         if not self._count(data, data.find(needle)) and self._seek(data):
             self._count(data, data.find(self._needle))
 

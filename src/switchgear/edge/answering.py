@@ -109,7 +109,7 @@ class PlainAnswer:
         context.usage = usage
         context.units = _units(request, reading)
         context.dropped = self._translation.dropped
-        if usage is None and not is_free and not is_media:
+        if usage is None and not is_free and not is_media and reading.units is None:
             if pending.is_pending(request, reading):
                 settle.estimate(context, 0, pending.REASON)
                 return True

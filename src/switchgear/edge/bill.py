@@ -5,6 +5,7 @@ A provider may ask a further model, state its own figure, or answer with a model
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -14,7 +15,8 @@ from switchgear.core.text import clean
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects.reading import Reading
 from switchgear.edge.context import RequestContext
-from switchgear.pricing.price import Meterer
+from switchgear.pricing.price import EXPLICIT, Meterer
+from switchgear.providers.quirks import Quirks
 from switchgear.wire import records
 
 OTHERS_MAX = 4
@@ -38,8 +40,10 @@ class Bill(msgspec.Struct, frozen=True):
     others: tuple[OtherModel, ...] = ()
     charged_nanousd: int | None = None
     model: str | None = None
-    """The model that the answer named, where the asked name has no price."""
+    """The model that the answer named, where the asked name has no price or another model's."""
     meterer: Meterer | None = None
+    is_foreign: bool = False
+    """The answer states a cost, and no row says how to read it."""
 
     def recorded(self) -> tuple[list[records.OtherModel] | None, int | None, tuple[str, str] | None]:
         """Return what a settlement says of it."""
@@ -53,28 +57,46 @@ class Bill(msgspec.Struct, frozen=True):
         return others or None, self.charged_nanousd, named
 
 
-def bill_of(context: RequestContext, reading: Reading, charges: str, price_of: PriceOf) -> Bill | None:
-    """Return what an answer costs beside its tokens; None for most. `charges` says where the provider states its figure,
-    `price_of` finds the price of another of its models."""
-    charged = stated(reading.cost, charges) if charges and reading.cost is not None else None
-    named = price_of(reading.model) if context.meterer is None and reading.model is not None else None
-    if charged is None and named is None and not reading.others:
+def bill_of(context: RequestContext, reading: Reading, quirks: Quirks, price_of: PriceOf) -> Bill | None:
+    """Return what an answer costs beside its tokens; None for most. `quirks` say where its provider states its figure, `price_of`
+    finds the price of another of its models."""
+    charged = stated(reading.cost, quirks) if quirks.charges and reading.cost is not None else None
+    foreign = reading.cost is not None and not quirks.charges
+    named = _named(context.meterer, reading.model, price_of) if reading.model is not None else None
+    if charged is None and named is None and not reading.others and not foreign:
         return None
     others = tuple(
         OtherModel(one.model, one.tokens, price_of(one.model)) for one in (reading.others or ())[:OTHERS_MAX]
     )
-    return Bill(others, charged, reading.model if named is not None else None, named)
+    return Bill(others, charged, reading.model if named is not None else None, named, foreign)
 
 
-def stated(cost: bytes, charges: str) -> int | None:
-    """Return the nano-USD that a provider states in its usage; None where it does not, or nothing believable."""
-    try:
-        value = msgspec.json.decode(cost)
-        for name in charges.split(".")[1:]:
-            value = value[name]
-        usd = Decimal(str(value))
-    except (*UNREADABLE, KeyError, TypeError, ArithmeticError):
+def _named(asked: Meterer | None, model: str, price_of: PriceOf) -> Meterer | None:
+    """Return the price of the model that answered, where it is listed as another than the one that was asked: an alias, a
+    deployment's own name. A price that the operator gave stays."""
+    if asked is not None and asked.price.source in EXPLICIT:
         return None
-    if isinstance(value, bool) or not usd.is_finite() or not 0 <= usd <= STATED_USD_MAX:
+    found = price_of(model)
+    return found if found is None or asked is None or found.price.model != asked.price.model else None
+
+
+def stated(cost: bytes, quirks: Quirks) -> int | None:
+    """Return the nano-USD that a provider states in its usage, where its row says so; None where it does not, or nothing
+    believable. `cost` is what `Reading.cost` holds."""
+    try:
+        said = msgspec.json.decode(cost)
+        usd = _figure(said, quirks.charges) / quirks.charges_per_usd
+        if quirks.charges_own_key and said.get("is_byok") is True:
+            usd += _figure(said, quirks.charges_own_key) / quirks.charges_per_usd
+    except (*UNREADABLE, KeyError, TypeError, AttributeError, ArithmeticError):
+        return None
+    if not usd.is_finite() or not 0 <= usd <= STATED_USD_MAX:
         return None
     return int((usd * NANO_PER_USD).to_integral_value())
+
+
+def _figure(said: Any, path: str) -> Decimal:
+    """Return the number at a path; what is none is one that is not finite."""
+    for name in path.split("."):
+        said = said[name]
+    return Decimal("NaN") if isinstance(said, bool) or said is None else Decimal(str(said))

@@ -11,6 +11,7 @@ from switchgear.edge.services import EdgeServices
 from switchgear.pricing.price import Meterer
 
 _FALSE = b"false"
+NAMED_MAX = 64
 
 
 def close(
@@ -25,6 +26,8 @@ def close(
     there was none; `billed` is False where no provider can have charged."""
     if reading is None:
         return settle.settle(context, services.spool, elapsed_ms, billed=billed)
+    if billed and context.units is None:
+        context.units = reading.units  # of a stream: a plain answer's are in place
     response_id, bill = reading.response_id, None
     finish_reason = reading.finish_reason
     request = context.request
@@ -33,7 +36,8 @@ def close(
         ids = _kept(context, request, reading)
         if ids:
             services.stored.keep(context, target.credential_id, ids)
-    if billed and (reading.others is not None or reading.cost is not None or context.meterer is None):
+    is_other = reading.model is not None and reading.model != target.candidate.upstream_model
+    if billed and (is_other or reading.others is not None or reading.cost is not None or context.meterer is None):
         bill = _bill(services, context, target, reading)
     if request.operation == "stored":
         pending.note(context, reading, _bill(services, context, target, reading), services.spool)
@@ -59,9 +63,14 @@ def _bill(services: EdgeServices, context: RequestContext, target: Target, readi
     assert snapshot is not None
 
     def price_of(model: str) -> Meterer | None:
-        return services.planner.price_of(snapshot, target.candidate, model, context.now_ms)
+        known = target.named
+        if model not in known:
+            if len(known) >= NAMED_MAX:
+                known.clear()  # names are the provider's
+            known[model] = services.planner.price_of(snapshot, target.candidate, model, context.now_ms)
+        return known[model]
 
-    return bill_of(context, reading, target.candidate.provider.quirks.charges, price_of)
+    return bill_of(context, reading, target.candidate.provider.quirks, price_of)
 
 
 def _kept(context: RequestContext, request: Request, reading: Reading) -> list[str]:

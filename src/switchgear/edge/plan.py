@@ -37,6 +37,8 @@ class Target(msgspec.Struct, frozen=True):
     """Encoded records.Place by operation and path, filled as needed."""
     opens: dict[object, msgspec.Raw]
     """Encoded frames.Route by path and headers, filled as needed."""
+    named: dict[str, Meterer | None] = {}
+    """Prices of models that answered under another name, filled as needed."""
 
 
 class Plan(msgspec.Struct, frozen=True):

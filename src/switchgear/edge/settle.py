@@ -11,6 +11,7 @@ from switchgear.dialects import input_estimate
 from switchgear.edge.bill import Bill
 from switchgear.edge.context import RequestContext
 from switchgear.edge.plan import Target
+from switchgear.pricing.price import is_believed
 from switchgear.replica.entries import KeyEntry
 from switchgear.spool.writer import SpoolWriter
 from switchgear.wire import records
@@ -140,8 +141,6 @@ def settle(
     cost: int | None
     if not billed:
         cost, bill = 0, None
-    elif bill is not None and bill.charged_nanousd is not None:
-        cost = bill.charged_nanousd
     elif meterer is None:
         cost = None
     else:
@@ -149,6 +148,9 @@ def settle(
         for other in bill.others if bill is not None else ():
             more = other.meterer.nanousd(other.tokens, None) if other.meterer is not None else None
             cost = None if cost is None or more is None else cost + more
+    if bill is not None and bill.charged_nanousd is not None and is_believed(cost, bill.charged_nanousd):
+        cost = bill.charged_nanousd
+    others, charged, named = bill.recorded() if bill is not None else (None, None, None)
     code, message = context.error or (None, None)
     record = records.Settle(
         context.id,
@@ -168,7 +170,10 @@ def settle(
         clean(message, 256) if message else None,
         _dropped(context.dropped) if context.dropped else None,
         context.units,
-        *(bill.recorded() if bill is not None else ()),
+        others,
+        charged,
+        named,
+        bill is not None and bill.is_foreign,
     )
     spool.settle(context.id, records.encode_payload(record))
     context.reserved = False

@@ -28,7 +28,7 @@ from switchgear.ledger.record import (
     decode,
 )
 from switchgear.pricing import price as cost_of
-from switchgear.pricing.price import UNITS, Cost, Price, as_charged, cost, together
+from switchgear.pricing.price import UNITS, Cost, Price, as_charged, cost, is_believed, together
 from switchgear.wire import records
 
 RECORD_VERSION = 2
@@ -166,8 +166,9 @@ def settled(opened: OpenRequest, settle: records.Settle, find_price: FindPrice) 
     computed = cost(price, usage, settle.service_tier, units) if price is not None and is_billed else None
     if computed is not None and settle.others:
         computed = together(computed, *(_other(opened, place, other, find_price) for other in settle.others))
-    if settle.charged_nanousd is not None:
-        computed = as_charged(computed, settle.charged_nanousd)
+    charged = settle.charged_nanousd
+    if charged is not None and is_believed(computed.nanousd if computed is not None else None, charged):
+        computed = as_charged(computed, charged)
     amount = computed.nanousd if computed is not None else (0 if settle.cost_nanousd == 0 and usage is None else None)
     outcomes = tries(settle)
     before = [_part(opened, outcome, find_price) for outcome in outcomes[:-1]]
@@ -200,9 +201,9 @@ def settled(opened: OpenRequest, settle: records.Settle, find_price: FindPrice) 
 
 
 def priced_place(opened: OpenRequest, settle: records.Settle) -> records.Place | records.Attempt:
-    """Return where the last attempt went, under the model that the answer named where the asked name has no price."""
+    """Return where the last attempt went, under the model that the answer named where that is priced otherwise."""
     place = last_place(opened)
-    if place.price_id is None and settle.priced_as is not None:
+    if settle.priced_as is not None:
         model, price_id = settle.priced_as
         return msgspec.structs.replace(place, upstream_model=model[:256], price_id=price_id[:64])
     return place

@@ -7,7 +7,7 @@ from switchgear.core.usage import TokenUsage
 from switchgear.ledger import build
 from switchgear.ledger.batch import Try
 from switchgear.ledger.build import FindPrice, OpenRequest
-from switchgear.pricing.price import Meterer, Price, cost
+from switchgear.pricing.price import Meterer, Price, cost, is_believed
 from switchgear.wire import records
 
 METERERS_MAX = 10_000
@@ -69,8 +69,9 @@ class Charges:
         charged = settle.charged_nanousd
         if charged is None:
             return amount, listed
-        if listed is not None and not listed <= 2 * charged <= 4 * listed:
-            find(f"the provider charged {charged} nano-USD for {settle.id[:40]}, the list says {listed}")
+        if not is_believed(amount, charged):
+            find(f"the provider states {charged} nano-USD for {settle.id[:40]}, its list says {amount}: that is booked")
+            return amount, listed
         return charged, charged if listed is None else listed
 
     def tries_before(self, opened: OpenRequest, settle: records.Settle, find: Find) -> list[Try]:

@@ -29,7 +29,7 @@ PLENTY = 1 << 40
 """Tokens of answers that are not only words: bytes prove nothing there."""
 
 
-TOOLS = frozenset({"web_searches", "file_searches", "containers"})
+TOOLS = frozenset({"web_searches", "file_searches", "containers", "maps_searches"})
 """Units beside words: what a provider's tools did for an answer."""
 
 

@@ -34,6 +34,8 @@ def book(
         amount = listed = None
     if amount != settle.cost_nanousd and settle.cost_nanousd is not None:
         find(f"the cost of {settle.id[:40]} does not follow from its usage")
+    if settle.states_cost:
+        find(f"{place.provider} states what it charges, and its row does not say how to read that: not booked")
     batch.timings.append((place.provider, opened.place.model, settle.status, settle.latency_ms, settle.ttft_ms))
     batch.attempts.update(claims_of(opened, settle))
     dimensions = (

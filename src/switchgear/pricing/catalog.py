@@ -199,11 +199,15 @@ class Catalog:
             for unit, text in variant.units.items():
                 unit_tiers.setdefault(variant.tier, {}).setdefault(unit, nano_per_mtok(text, UNIT_USD_MAX))
         for tier, factor in _TIERS.get(pricing_id, {}).items():
-            if tier not in tiers:
-                tiers[tier] = {meter: _scaled(rate, factor) for meter, rate in rates.items()}
+            below = tier.rpartition("+")[0]
+            if tier not in tiers and (not below or below in tiers):
+                known = {**rates, **tiers.get(below, {})}
+                tiers[tier] = {meter: _scaled(rate, factor) for meter, rate in known.items()}
         units = {unit: nano_per_mtok(text, UNIT_USD_MAX) for unit, text in row.units.items()}
-        if pricing_id in _CONTAINERS:
-            units.setdefault("containers", _CONTAINERS[pricing_id])
+        for unit, nano in _TOOLS.get(pricing_id, {}).items():
+            units.setdefault(unit, nano)
+        if pricing_id == "google" and (searched := units.get("web_searches")) in _MAPS:
+            units.setdefault("maps_searches", _MAPS[searched])
         apart = _APART if pricing_id in _AUDIO_APART else ()
         least = _LEAST.get(pricing_id, {}) if "seconds" in units else {}
         return Price(info.id, self.snapshot, rates, tiers, discount_bp, units, apart, unit_tiers, least)
@@ -212,18 +216,30 @@ class Catalog:
 _APART: tuple[Meter, ...] = ("audio_in", "audio_out")
 _AUDIO_APART = frozenset({"openai", "azure"})
 """Where sound never costs what text costs (OpenAI, "Pricing", audio tokens)."""
-_CONTAINERS: dict[str, int] = {"openai": NANO_PER_USD * 3 // 100 * MTOK, "azure": NANO_PER_USD * 3 // 100 * MTOK}
-"""Nano-USD per million containers of the code interpreter: 0.03 USD each (OpenAI and Azure OpenAI, "Pricing", 2026-11)."""
+_KILO = NANO_PER_USD // 1_000 * MTOK
+"""Nano-USD per million, for each USD per thousand."""
+_TOOLS: dict[str, dict[Unit, int]] = {
+    "openai": {"containers": 30 * _KILO},
+    "azure": {"containers": 30 * _KILO},
+    "x-ai": {"web_searches": 5 * _KILO, "containers": 5 * _KILO, "file_searches": 5 * _KILO // 2},
+}
+"""What tools cost that a provider runs, where the snapshot does not know it: a container of the code interpreter (OpenAI and Azure
+OpenAI, "Pricing", 2026-11); calls of xAI's tools (docs.x.ai/developers/pricing, read 2026-11-27)."""
+_MAPS = {35 * _KILO: 25 * _KILO, 14 * _KILO: 14 * _KILO}
+"""Grounding with Google Maps, by what a search of the web costs: 25 USD for a thousand prompts of Gemini 2, 14 for a thousand
+queries since Gemini 3 (Google, "Gemini API pricing", through the release notes of TokenMeter 0.14, read 2026-11-27)."""
 _LEAST: dict[str, dict[Unit, int]] = {"groq": {"seconds": 10}}
 """The least that is charged of a unit (Groq, "Speech to Text": a minimum of 10 seconds a request)."""
 _TIERS: dict[str, dict[str, tuple[int, int]]] = {
     "aws": {"flex": (1, 2), "priority": (7, 4)},
-    "google": {"flex": (1, 2)},
-    "anthropic": {"us": (11, 10)},
+    "google": {"flex": (1, 2), "priority": (9, 5)},
+    "anthropic": {"us": (11, 10), "fast+us": (11, 10)},
 }
 """Service tiers that a provider prices for all its models alike, in parts of the standard price, where the snapshot has no
 figures of the tier: Amazon Bedrock, "Pricing" (flex 50 % less, priority 75 % more); Google, "Gemini API pricing" (flex 50 %
-less, as a batch); Anthropic, "Pricing" (inference in the United States alone 10 % more); 2026-11."""
+less, as a batch; priority 80 % more, as the snapshot has it for the models that it knows it of, within the 75 to 100 % of
+ai.google.dev/gemini-api/docs/optimization, read 2026-11-27); Anthropic, "Pricing" (inference in the United States alone 10 % more,
+also than its fast mode); 2026-11. A `+` names a tier that a further one is put on."""
 
 
 def _scaled(rate: Rate, factor: tuple[int, int]) -> Rate:

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from switchgear.core.money import format_usd, round_half_even
+from switchgear.core.money import NANO_PER_USD, format_usd, round_half_even
 from switchgear.core.usage import TokenUsage
 
 MTOK = 1_000_000
@@ -77,6 +77,7 @@ Unit = Literal[
     "web_searches",
     "file_searches",
     "containers",
+    "maps_searches",
     "pages",
     "annotated_pages",
     "messages",
@@ -86,6 +87,10 @@ UNITS: tuple[Unit, ...] = get_args(Unit)
 """What pictures, sound, speech, rankings and the tools that a provider runs are counted in, beside tokens or instead of them.
 `requests` is one for every answer, where a request has a price of its own."""
 REQUESTS: Unit = "requests"
+
+
+EXPLICIT = frozenset({"override", "deployment", "free"})
+"""Sources of prices that an operator gave (`Price.source`); others are the snapshot's."""
 
 
 class Rate(msgspec.Struct, frozen=True, array_like=True):
@@ -230,6 +235,19 @@ def together(first: Cost | None, *others: Cost | None) -> Cost | None:
     return Cost(listed, net, lines)
 
 
+FAR = 10
+FAR_NANOUSD = NANO_PER_USD // 4
+"""Fees of tools that an answer does not count stand in what its provider states: a search costs 0.005 to 0.035 USD."""
+
+
+def is_believed(computed_nanousd: int | None, stated_nanousd: int) -> bool:
+    """Tell whether a cost that a provider states is booked: not one that is far from what its list comes to. Where there is no
+    list price it is all that is known."""
+    if computed_nanousd is None:
+        return True
+    return computed_nanousd <= stated_nanousd * FAR and stated_nanousd <= computed_nanousd * FAR + FAR_NANOUSD
+
+
 def as_charged(computed: Cost | None, nanousd: int) -> Cost:
     """Return a cost that the provider itself states; what the list says stands beside it."""
     if computed is None:
@@ -260,6 +278,7 @@ UNIT_PRICES: dict[Unit, tuple[str, int]] = {
     "web_searches": ("per_web_search", 1),
     "file_searches": ("per_file_search", 1),
     "containers": ("per_container", 1),
+    "maps_searches": ("per_maps_search", 1),
     "pages": ("per_page", 1),
     "annotated_pages": ("per_annotated_page", 1),
     "messages": ("per_message", 1),

@@ -56,8 +56,17 @@ _GROQ = Quirks(takes_reasoning_content=False, drop=_PROBES)
 # inference-docs.cerebras.ai, "OpenAI compatibility"; read 2026-11-27
 _CEREBRAS = Quirks(takes_reasoning_content=False, same_strict=True, drop=_PENALTIES)
 # A list of further models would be called and paid for past what the virtual key may call, and past the record.
-# Its `usage.cost` is in credits, which are USD (OpenRouter, "Usage Accounting", as of 2026-11).
-_OPENROUTER = Quirks(top_k=True, body={"models": None, "preset": None}, charges="cost")
+# Its `usage.cost` is in credits, which are USD; with a key of its user's own that is its fee alone, and the maker's charge stands
+# in `cost_details` (openrouter.ai/docs/use-cases/usage-accounting, read 2026-11-27; `is_byok` decides, for the details stand
+# in other answers too).
+_OPENROUTER = Quirks(
+    top_k=True,
+    body={"models": None, "preset": None},
+    charges="cost",
+    charges_own_key="cost_details.upstream_inference_cost",
+)
+# "The actual amount billed", tools included, in ticks of 10^-10 USD (docs.x.ai/developers/cost-tracking, read 2026-11-27).
+_XAI = Quirks(charges="cost_in_usd_ticks", charges_per_usd=10_000_000_000)
 _PERPLEXITY = Quirks(reasoning_effort=False, charges="cost.total_cost")
 # What Vertex answers with 400 "Unexpected value(s) for the `anthropic-beta` header", after the table that LiteLLM keeps
 # (read 2026-11-26), which does not list `claude-code-` and `oauth-` for Vertex.
@@ -145,7 +154,7 @@ def _rows() -> tuple[ProviderRow, ...]:
             quirks=_MISTRAL,
         ),
         _row("cohere", "https://api.cohere.com/v2", "cohere", dialects=("cohere",)),
-        _row("xai", "https://api.x.ai/v1", "x-ai", dialects=_BOTH),
+        _row("xai", "https://api.x.ai/v1", "x-ai", dialects=_BOTH, quirks=_XAI),
         _row("deepseek", "https://api.deepseek.com/v1", "deepseek", quirks=_THINKS),
         _row("moonshot", "https://api.moonshot.ai/v1", "moonshotai", quirks=_THINKS),
         _row("zai", "https://api.z.ai/api/paas/v4", "zai", quirks=_THINKS),

@@ -46,6 +46,10 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     paths: dict[str, str] = {}
     """Paths that differ from the dialect's, by operation (`chat`, `chat_stream`, …); `{model}` is the model's name."""
     charges: str = ""
-    """Where the provider says in `usage` what it charges, in USD: "cost" or "cost.total_cost". That is booked then."""
+    """Where the provider says in `usage` what it charges, in parts of a USD: "cost", "cost.total_cost". That is booked then."""
+    charges_per_usd: int = 1
+    """How many of that figure's unit are a USD."""
+    charges_own_key: str = ""
+    """What its user pays to a further provider, with a key of its own: added where `is_byok` is true."""
     body: dict[str, str | int | bool | None] | None = None
     """Keys that are set in every body; None removes one."""

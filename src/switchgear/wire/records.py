@@ -197,7 +197,9 @@ class Settle(msgspec.Struct, array_like=True, frozen=True):
     charged_nanousd: Number | None = None
     """What the provider says that it charges, where its row says so."""
     priced_as: tuple[str, str] | None = None
-    """The model that the answer named and its price, where the asked name has none."""
+    """The model that the answer named and its price, where the asked name has none or another model's."""
+    states_cost: bool = False
+    """The answer states a cost, and no row says how to read it: not booked."""
 
 
 class Checkpoint(msgspec.Struct, array_like=True, frozen=True):

@@ -56,7 +56,7 @@ def test_more_written_to_the_cache_than_there_was_is_cut():
 
 def test_what_stands_beside_the_tokens_is_read():
     beside = usage.beside_of_raw(msgspec.Raw(b'{"prompt_tokens":1,"num_search_queries":3,"cost":0.5}'), "sonar")
-    assert (beside.units, beside.cost, beside.model) == ({"web_searches": 3}, b"0.5", "sonar")
+    assert (beside.units, beside.cost, beside.model) == ({"web_searches": 3}, b'{"cost":0.5}', "sonar")
     beside = usage.beside_of_raw(msgspec.Raw(b'{"server_tool_use":{"web_search_requests":2}}'), None)
     assert beside.units == {"web_searches": 2}
     assert usage.beside_of_raw(msgspec.Raw(b"null"), "gpt-4o-search-preview").units == {"web_searches": 1}

@@ -72,7 +72,7 @@ class Usage(msgspec.Struct):
         """What the price goes by: the service tier; before it the fast mode, and inference in the United States alone, which
         cost more ("Fast mode", "Data residency", as of 2026-11)."""
         if self.speed == "fast":
-            return self.speed
+            return "fast+us" if self.inference_geo == "us" else self.speed
         return self.inference_geo if self.inference_geo == "us" else self.service_tier
 
     def beside(self, model: str | None) -> Beside:

@@ -4,7 +4,7 @@ from switchgear.dialects import kept_things
 from switchgear.dialects.anthropic.answers import Usage, usage_of_raw
 from switchgear.dialects.reading import Ears, Reading, State, cap
 from switchgear.dialects.shape import Node
-from switchgear.dialects.text_count import needles
+from switchgear.dialects.text_count import Opening, needles
 
 
 def read_answer(body: Node) -> Reading:
@@ -48,4 +48,8 @@ EARS = Ears(
     (b'"message_start"', b'"message_delta"', b'"message_stop"', b'"error"', b'"file_id"'),
     _listen,
     needles("text", "thinking", "partial_json"),
+    (
+        Opening((b'"content_block_start"', b'tool_use"'), 38),
+        Opening((b'"content_block_start"', b'"content_block":{"type":"text"'), 3),
+    ),
 )

@@ -11,7 +11,7 @@ from switchgear.dialects.shape import (
     Node,
     decode_event,
 )
-from switchgear.dialects.text_count import needles
+from switchgear.dialects.text_count import Opening, needles
 
 _COUNTS = {
     b"x-amzn-bedrock-input-token-count": "input",
@@ -78,6 +78,9 @@ TEXTS = needles("text", "input", "thinking", "partial_json", "completion", "gene
 """Invoked models have their own."""
 
 
+OPENINGS = (Opening((b'"toolUse":{', b'"name":'), 25),)
+
+
 def open_tap(request: hub_request.Request) -> Tap:
     """Return what reads from a stream that passes."""
-    return BinaryListener(listen_invoke if request.operation == "invoke" else listen, TEXTS)
+    return BinaryListener(listen_invoke if request.operation == "invoke" else listen, TEXTS, OPENINGS)

@@ -122,23 +122,50 @@ def tier_of(usage: Node) -> str | None:
 _BY_PROMPT = re.compile(r"gemini-(?:1|2)[.-]")
 
 
-def searches_of(body: Node) -> list[str]:
-    """The searches that ground an answer, or one chunk of it."""
-    found: list[str] = []
-    with contextlib.suppress(*TRANSLATION_ERRORS):
-        for candidate in body.items("candidates"):
-            grounds = camel(camel(candidate).object("groundingMetadata"))
-            found += [text for one in grounds.items("webSearchQueries") if isinstance(text := one.value, str) and text]
+class Grounds(msgspec.Struct):
+    """What grounds an answer, or the chunks of it so far."""
+
+    searches: list[str] = []
+    has_web: bool = False
+    has_maps: bool = False
+
+    def add(self, body: Node) -> None:
+        """Add what a chunk says."""
+        with contextlib.suppress(*TRANSLATION_ERRORS):
+            for candidate in body.items("candidates"):
+                grounds = camel(camel(candidate).object("groundingMetadata"))
+                texts = (one.value for one in grounds.items("webSearchQueries"))
+                self.searches += [text for text in texts if isinstance(text, str) and text]
+                del self.searches[SEARCHES_MAX:]
+                self.has_web = self.has_web or grounds.has("searchEntryPoint")
+                self.has_maps = self.has_maps or grounds.has("googleMapsWidgetContextToken")
+                for chunk in grounds.items("groundingChunks"):
+                    self.has_web = self.has_web or chunk.has("web")
+                    self.has_maps = self.has_maps or chunk.has("maps")
+
+
+SEARCHES_MAX = 1_000
+"""Searches of one answer that are remembered."""
+
+
+def grounds_of(body: Node) -> Grounds:
+    """Return what grounds a plain answer."""
+    found = Grounds()
+    found.add(body)
     return found
 
 
-def beside_of(searches: list[str], model: str | None) -> Beside:
+def beside_of(grounds: Grounds, model: str | None) -> Beside:
     """Count searches as they are charged: each query since Gemini 3, once for a prompt before; empty ones are none, and equal
-    ones are one (Google, "Gemini API pricing" and "Grounding with Google Search", as of 2026-11)."""
-    count = len(dict.fromkeys(searches))
-    if count and _BY_PROMPT.search(model or ""):
-        count = 1
-    return Beside({"web_searches": count} if count else None, None, model)
+    ones are one (Google, "Gemini API pricing" and "Grounding with Google Search", as of 2026-11). Places come from Google Maps,
+    which has a price of its own; where the web was asked too, the queries are those of the web."""
+    queries = len(dict.fromkeys(grounds.searches))
+    web = queries if grounds.has_web or not grounds.has_maps else 0
+    maps = max(1, queries - web) if grounds.has_maps else 0
+    if _BY_PROMPT.search(model or ""):
+        web, maps = min(web, 1), min(maps, 1)
+    units = {name: count for name, count in (("web_searches", web), ("maps_searches", maps)) if count}
+    return Beside(units or None, None, model)
 
 
 def _modality(details: list[_Detail] | None, name: str) -> int | None:

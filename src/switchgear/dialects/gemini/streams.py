@@ -19,13 +19,13 @@ from switchgear.dialects.dialect import (
 )
 from switchgear.dialects.gemini.answers import (
     FINISH_NAMES,
+    Grounds,
     PartReader,
     answer_part,
     beside_of,
     encode_usage,
     finish_of,
     read_logprobs,
-    searches_of,
     tier_of,
     usage_of_raw,
     write_logprobs,
@@ -48,7 +48,7 @@ class StreamDecoder(SseDecoder):
         self._usage: TokenUsage | None = None
         self._tier: str | None = None
         self._model: str | None = None
-        self._searches: list[str] = []
+        self._grounds = Grounds()
         self._finish: str | None = None
 
     def take(self, event: Node) -> None:
@@ -73,7 +73,7 @@ class StreamDecoder(SseDecoder):
                 for part in self._reader.read(camel(item)):
                     self._part(part)
             if node.has("groundingMetadata"):
-                self._searches += searches_of(event)
+                self._grounds.add(event)
             logprobs = camel(node.object("logprobsResult"))
             if logprobs.has("chosenCandidates"):
                 sequence.probe(Raw(encode(read_logprobs(logprobs))))
@@ -107,7 +107,7 @@ class StreamDecoder(SseDecoder):
                     self._usage,
                     None,
                     self._tier,
-                    beside_of(self._searches, self._model),
+                    beside_of(self._grounds, self._model),
                 )
             )
 

@@ -1,6 +1,6 @@
 """Gemini's generateContent: reads what answers and streams that pass say about themselves. Level 1."""
 
-from switchgear.dialects.gemini.answers import beside_of, searches_of, tier_of, usage_of_raw
+from switchgear.dialects.gemini.answers import Grounds, beside_of, grounds_of, tier_of, usage_of_raw
 from switchgear.dialects.gemini.requests import camel
 from switchgear.dialects.reading import Ears, Reading, State, cap
 from switchgear.dialects.shape import (
@@ -17,7 +17,7 @@ def read_answer(body: Node) -> Reading:
         finish = camel(body.object("promptFeedback")).text("blockReason")
     reading = Reading(usage_of_raw(body.raw("usageMetadata")), cap(finish), cap(body.text("responseId")))
     reading.service_tier = tier_of(body.object("usageMetadata"))
-    reading.take_beside(beside_of(searches_of(body), body.text("modelVersion")))
+    reading.take_beside(beside_of(grounds_of(body), body.text("modelVersion")))
     return reading
 
 
@@ -33,18 +33,15 @@ def _listen(event: Node, state: State) -> None:
         found.service_tier or before.service_tier,
     )
     model = found.model or before.model
-    if found.units is not None:
-        state.memory = [*(state.memory or ()), *searches_of(camel(event))][:SEARCHES_MAX]
-    state.reading.take_beside(beside_of(state.memory or [], model))
-
-
-SEARCHES_MAX = 1_000
-"""Searches of one answer that are remembered."""
+    if not isinstance(state.memory, Grounds):
+        state.memory = Grounds()
+    state.memory.add(camel(event))
+    state.reading.take_beside(beside_of(state.memory, model))
 
 
 EARS = Ears(
-    (b'"finishReason"', b'"error"', b'"blockReason"', b'"webSearchQueries"'),
+    (b'"finishReason"', b'"error"', b'"blockReason"', b'"groundingMetadata"'),
     _listen,
     needles("text"),
-    b'"usageMetadata"',
+    lazy=b'"usageMetadata"',
 )

@@ -10,7 +10,7 @@ from switchgear.dialects.openai.media_answers import read_media_answer
 from switchgear.dialects.openai.usage import Usage, beside_of, has_more, id_of, tokens_of
 from switchgear.dialects.reading import Reading, cap
 from switchgear.dialects.request import Request
-from switchgear.dialects.text_count import TextCount, needles
+from switchgear.dialects.text_count import Opening, TextCount, needles
 from switchgear.wire import sse
 
 
@@ -93,6 +93,9 @@ _BOUNDARY = b"\n\n"
 TEXTS = needles("content", "reasoning_content", "reasoning", "arguments", "refusal", "text")
 
 
+OPENINGS = (Opening((b'"tool_calls"', b'"name":'), 10),)
+
+
 _TEXT_OPERATIONS = frozenset({"chat", "completions", "embeddings"})
 """All others are media, or raw."""
 
@@ -131,7 +134,7 @@ class StreamMeter:
         self._splitter = sse.Splitter()
         self._read_id = False
         self.reading = Reading()
-        self.text = TextCount(TEXTS)
+        self.text = TextCount(TEXTS, OPENINGS)
         self.is_done = False
         self.error = False
 

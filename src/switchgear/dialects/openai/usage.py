@@ -11,12 +11,14 @@ from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.usage import Beside, TokenUsage
-from switchgear.dialects.reading import cap
+from switchgear.dialects.reading import Stated, cap, stated_cost
 
 
 class _PromptDetails(msgspec.Struct):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
+    cache_creation_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
     audio_tokens: int | None = None
 
 
@@ -25,6 +27,28 @@ _NULL = Raw(b"null")
 
 class _ServerTools(msgspec.Struct):
     web_search_requests: int | None = None
+
+
+class ServerTools(msgspec.Struct):
+    """xAI's `server_side_tool_usage_details`."""
+
+    web_search_calls: int | None = None
+    x_search_calls: int | None = None
+    code_interpreter_calls: int | None = None
+    file_search_calls: int | None = None
+
+
+def calls_of(tools: ServerTools | None) -> dict[str, int]:
+    """Return what xAI charges by the call: searches of the web and of X cost the same (docs.x.ai/developers/pricing, read
+    2026-11-27)."""
+    if tools is None:
+        return {}
+    counts = {
+        "web_searches": (tools.web_search_calls or 0) + (tools.x_search_calls or 0),
+        "containers": tools.code_interpreter_calls or 0,
+        "file_searches": tools.file_search_calls or 0,
+    }
+    return {name: count for name, count in counts.items() if count > 0}
 
 
 class _CompletionDetails(msgspec.Struct):
@@ -44,12 +68,18 @@ class Usage(msgspec.Struct):
     prompt_cache_hit_tokens: int | None = None
     num_cached_tokens: int | None = None
     """Mistral's."""
+    cached_tokens: int | None = None
+    """Moonshot's, and of servers after it (platform.moonshot.ai, chat completions; from memory)."""
     reasoning_tokens: int | None = None
     """Perplexity's, beside completion_tokens; so are the next two."""
     citation_tokens: int | None = None
     num_search_queries: int | None = None
     server_tool_use: _ServerTools | None = None
+    server_side_tool_usage_details: ServerTools | None = None
     cost: Raw = _NULL
+    cost_details: Raw = _NULL
+    cost_in_usd_ticks: Raw = _NULL
+    is_byok: Raw = _NULL
 
 
 def id_of(value: object) -> str | None:
@@ -59,7 +89,13 @@ def id_of(value: object) -> str | None:
 
 def has_more(raw: Usage | None, model: str | None) -> bool:
     """Tell whether there may be more to a bill than its tokens; for most there is not."""
-    if raw is not None and (raw.cost is not _NULL or raw.num_search_queries or raw.server_tool_use is not None):
+    if raw is not None and (
+        raw.cost is not _NULL
+        or raw.cost_in_usd_ticks is not _NULL
+        or raw.num_search_queries
+        or raw.server_tool_use is not None
+        or raw.server_side_tool_usage_details is not None
+    ):
         return True
     return model is not None and "search" in model
 
@@ -73,14 +109,11 @@ def beside_of(raw: Usage | None, model: str | None) -> Beside:
             searches = raw.server_tool_use.web_search_requests
         if searches:
             beside.units = {"web_searches": searches}
-        if len(memoryview(raw.cost)) <= COST_BYTES_MAX and (cost := bytes(raw.cost)) != b"null":
-            beside.cost = cost
+        beside.units = {**(beside.units or {}), **calls_of(raw.server_side_tool_usage_details)} or None
+        beside.cost = stated_cost(Stated(raw.cost, raw.cost_details, raw.cost_in_usd_ticks, raw.is_byok))
     if model is not None and "search" in model and _SEARCHES.search(model):
         beside.units = {"web_searches": 1}
     return beside
-
-
-COST_BYTES_MAX = 2_048
 
 
 _SEARCHES = re.compile(r"-search-(preview|api)")
@@ -96,6 +129,7 @@ def tokens_of(raw: Usage | None) -> TokenUsage | None:
         and raw.completion_tokens_details is None
         and raw.prompt_cache_hit_tokens is None
         and raw.num_cached_tokens is None
+        and raw.cached_tokens is None
         and raw.reasoning_tokens is None
         and raw.citation_tokens is None
         and (raw.prompt_tokens is not None or raw.completion_tokens is not None)
@@ -115,20 +149,25 @@ def tokens_of(raw: Usage | None) -> TokenUsage | None:
         beside = reasoning  # the total decides (xAI)
     elif reasoning is None and hidden > 0 and raw.completion_tokens is not None and raw.citation_tokens is None:
         reasoning = beside = hidden
-    cached = prompt.cached_tokens if prompt.cached_tokens is not None else raw.prompt_cache_hit_tokens
+    cached = next((count for count in _cached(raw, prompt) if count is not None), None)
+    written = (prompt.cache_write_tokens, prompt.cache_creation_tokens, prompt.cache_creation_input_tokens)
     return usage_of(
         prompt=raw.prompt_tokens
         if raw.prompt_tokens is not None or raw.completion_tokens is not None
         else raw.total_tokens,
         completion=raw.completion_tokens + beside if raw.completion_tokens is not None else None,
-        cached=cached if cached is not None else raw.num_cached_tokens,
-        cache_write=prompt.cache_write_tokens,
+        cached=cached,
+        cache_write=next((count for count in written if count is not None), None),
         audio_in=prompt.audio_tokens,
         reasoning=reasoning,
         audio_out=completion.audio_tokens,
         image=completion.image_tokens,
         citation=raw.citation_tokens,
     )
+
+
+def _cached(raw: Usage, prompt: _PromptDetails) -> tuple[int | None, ...]:
+    return prompt.cached_tokens, raw.prompt_cache_hit_tokens, raw.num_cached_tokens, raw.cached_tokens
 
 
 def usage_of(

@@ -8,6 +8,7 @@ providers of another dialect, with the field's name. Codex's freeform tools (`cu
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
@@ -18,7 +19,7 @@ from switchgear.dialects.dialect import (
     ClientTools,
 )
 from switchgear.dialects.hub import Answer, Finish, Media, Part, Refusal, Text, Thinking
-from switchgear.dialects.openai.usage import tier_name, usage_of
+from switchgear.dialects.openai.usage import ServerTools, calls_of, tier_name, usage_of
 from switchgear.dialects.reading import cost_of, usage_reader
 from switchgear.dialects.responses.requests import MAKER
 from switchgear.dialects.shape import TRANSLATION_ERRORS, Node, decode
@@ -97,6 +98,24 @@ IMAGE_MODEL = "gpt-image-1"
 _CALLS = {"web_search_call": "web_searches", "file_search_call": "file_searches"}
 
 
+class _Served(msgspec.Struct):
+    server_side_tool_usage_details: ServerTools | None = None
+
+
+_decode_served = msgspec.json.Decoder(_Served | None, strict=False).decode
+
+
+def _calls(usage: Raw) -> dict[str, int]:
+    """Return the calls that xAI counts in its usage; they count more than the items of its output."""
+    if b'"server_side_tool_usage_details"' not in bytes(usage):
+        return {}
+    try:
+        found = _decode_served(usage)
+    except UNREADABLE:
+        return {}
+    return calls_of(found.server_side_tool_usage_details) if found is not None else {}
+
+
 def beside_of(body: Node) -> Beside:
     """Return what a response says of its bill beside its tokens; nothing where it does not decode."""
     try:
@@ -125,6 +144,7 @@ def _beside(body: Node) -> Beside:
         units["web_searches"] = said.web_search.num_requests
     if containers:
         units["containers"] = len(containers)
+    units |= _calls(body.raw("usage"))
     drawn = said.image_gen
     if drawn is not None and (drawn.input_tokens or drawn.output_tokens):
         for tool in body.items("tools"):

@@ -4,7 +4,7 @@ from switchgear.dialects import kept_things
 from switchgear.dialects.reading import Ears, Reading, State, cap
 from switchgear.dialects.responses.answers import beside_of, usage_of_raw
 from switchgear.dialects.shape import Node
-from switchgear.dialects.text_count import needles
+from switchgear.dialects.text_count import Opening, needles
 
 
 def read_answer(body: Node) -> Reading:
@@ -37,4 +37,8 @@ EARS = Ears(
     (b'"response.created"', b'"response.completed"', b'"response.incomplete"', b'"response.failed"', b'"type":"error"'),
     _listen,
     needles("delta"),
+    (
+        Opening((b'"type":"response.output_item.added"', b'"type":"message"'), 2),
+        Opening((b'"type":"response.output_item.added"', b'_call"'), 14),
+    ),
 )
