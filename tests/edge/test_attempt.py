@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from switchgear.core import problems
@@ -44,3 +45,13 @@ def test_a_stream_is_known_by_its_type_where_one_was_asked_for(kind, is_stream):
     head = Head(200, [(b"content-type", kind)], None)
     assert is_event_stream(SimpleNamespace(stream=True), head) is is_stream
     assert not is_event_stream(SimpleNamespace(stream=False), head)
+
+
+def test_tools_that_ran_before_it_failed_are_part_of_its_charge():
+    price = msgspec.structs.replace(PRICE, units={"web_searches": 10**13})  # 10 USD for a thousand
+    course = SimpleNamespace(number=1, target=SimpleNamespace(meterer=Meterer(price)))
+    charge = Setback(
+        "garbage", Problem(problems.UPSTREAM_BROKEN, ""), usage=TokenUsage(input=3), units={"web_searches": 2}
+    )
+    outcome = Attempt(5, None, HEAD, 9).outcome(course, 200, "garbage", charge, 12)
+    assert (outcome.units, outcome.cost_nanousd) == ({"web_searches": 2}, 20_003_000)

@@ -49,3 +49,19 @@ def test_an_earlier_attempt_whose_cost_is_a_lie_is_booked_by_its_usage():
     [attempt] = charges().tries_before(opened(tries=2), settle, said.append)
     assert (attempt.cost_nanousd, attempt.failed, attempt.credential_id) == (5_000, True, "a/c")
     assert len(said) == 1 and "does not follow" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("units", "amount"), [({"web_searches": 2}, 20_005_000), (None, 5_000), ({"invented": 9}, 5_000)]
+)
+def test_tools_of_an_earlier_attempt_are_charged_with_it(units, amount):
+    # 1 USD for a million tokens, 10 for a thousand searches
+    searched = Price("m", "override", PRICE.rates, units={"web_searches": 10**13})
+    first = records.AttemptOutcome(
+        1, 200, "garbage", 0, 2, 4, None, None, TokenUsage(input=5), amount, False, None, units
+    )
+    last = records.AttemptOutcome(2, 200, None, 4, 6, 8, None, None)
+    settle = records.Settle("i", 200, "ok", [first, last], TokenUsage(), 0, None, None, None, None, 0, 8, None)
+    said = []
+    [attempt] = charges(searched).tries_before(opened(tries=2), settle, said.append)
+    assert attempt.cost_nanousd == amount and said == []

@@ -204,6 +204,8 @@ def _show(out: Output, record: dict[str, Any]) -> None:
         f"  {record['operation']} {record['model'] or '-'} → {record['deployment'] or '-'}"
         f"{'   streamed' if record['stream'] else ''}"
     )
+    if record.get("corrects"):
+        say(f"  corrects {record['corrects']}: what is to be added to it")
     if record["error"]:
         say(f"  error {record['error']['code']}: {record['error']['message']}")
     for line in record["cost_lines"]:

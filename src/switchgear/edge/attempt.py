@@ -41,7 +41,7 @@ class Attempt(msgspec.Struct, eq=False):
         """Return how it ended, for the record. `charge` is for one that another follows; the last one's is the settlement's."""
         head, meterer = self.head, course.target.meterer
         usage: TokenUsage | None = None
-        upstream_id = cost = tier = None
+        upstream_id = cost = tier = units = None
         if head is not None:
             for name, value in head.headers:
                 if name in heads.UPSTREAM_IDS:
@@ -49,8 +49,9 @@ class Attempt(msgspec.Struct, eq=False):
                     break
         if charge is not None:
             usage, tier = charge.usage, charge.service_tier
+            units = charge.units if usage is not None else None
             if usage is not None and meterer is not None:
-                cost = meterer.nanousd(usage, tier)
+                cost = meterer.nanousd(usage, tier, units)
         return AttemptOutcome(
             course.number,
             status,
@@ -64,6 +65,7 @@ class Attempt(msgspec.Struct, eq=False):
             cost,
             charge is not None and charge.is_estimated,
             tier,
+            units,
         )
 
 

@@ -25,7 +25,7 @@ GONE_STATUS = 499
 
 def note_unanswered(context: RequestContext, failure: Setback) -> bool:
     """Note what the last attempt costs; returns whether its provider may charge for it."""
-    context.usage = failure.usage
+    context.usage, context.units = failure.usage, failure.units
     if failure.is_estimated:
         context.estimate_reason = f"the provider did not answer completely ({failure.reason})"
     return failure.usage is not None

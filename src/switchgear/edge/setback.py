@@ -31,6 +31,8 @@ class Setback(msgspec.Struct, frozen=True):
     """What may be charged; None: nothing."""
     is_estimated: bool = False
     service_tier: str | None = None
+    units: dict[str, int] | None = None
+    """What may be charged beside tokens: tools that ran before it failed."""
     note: str = ""
     """What records and the log say, where that differs: hosts and details that are not the client's affair, and never a
     sentence of the provider's, which may quote the prompt."""
@@ -112,6 +114,7 @@ def of_answer(unfit: Unfit, reading: Reading, body: bytes, input_estimate: int) 
         usage=usage,
         is_estimated=reading.usage is None,
         service_tier=reading.service_tier,
+        units=reading.units,
     )
 
 
@@ -127,6 +130,7 @@ def of_stream(meter: Tap, text: str, event: bytes | None, input_estimate: int) -
         usage=reading.usage or TokenUsage(input=input_estimate, output=meter.output_estimate),
         is_estimated=reading.usage is None,
         service_tier=reading.service_tier,
+        units=reading.units,
     )
 
 

@@ -109,11 +109,11 @@ def _current(record: Record) -> Record:
     return msgspec.structs.replace(record, record_version=RECORD_VERSION, deployment=deployment, attempts=attempts)
 
 
-def units_of(settle: records.Settle) -> dict[str, int] | None:
+def units_of(said: records.Settle | records.AttemptOutcome) -> dict[str, int] | None:
     """Return what was counted otherwise than in tokens, as far as it is believed."""
-    if not settle.units:
+    if not said.units:
         return None
-    return {name: count for name, count in settle.units.items() if name in UNITS and 0 <= count <= UNITS_MAX} or None
+    return {name: count for name, count in said.units.items() if name in UNITS and 0 <= count <= UNITS_MAX} or None
 
 
 def tries(settle: records.Settle) -> list[records.AttemptOutcome]:
@@ -234,7 +234,8 @@ def _price(opened: OpenRequest, place: records.Place | records.Attempt, find_pri
 def _part(opened: OpenRequest, outcome: records.AttemptOutcome, find_price: FindPrice) -> Part:
     usage = _sane(outcome.tokens)
     price = _price(opened, place_of(opened, outcome.number), find_price)
-    computed = cost(price, usage, outcome.service_tier) if price is not None and usage is not None else None
+    units = units_of(outcome)
+    computed = cost(price, usage, outcome.service_tier, units) if price is not None and usage is not None else None
     return part(opened, outcome.number, outcome, usage, computed)
 
 

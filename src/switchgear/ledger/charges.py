@@ -82,7 +82,11 @@ class Charges:
             if usage is not None and not usage.is_sane():
                 find(f"absurd usage in {settle.id[:40]}")
                 usage = None
-            amount, listed = (0, 0) if usage is None else self.cost(opened, place, usage, outcome.service_tier, None)
+            amount, listed = (
+                (0, 0)
+                if usage is None
+                else self.cost(opened, place, usage, outcome.service_tier, build.units_of(outcome))
+            )
             if amount is not None and amount > COST_NANOUSD_MAX:
                 find(f"absurd cost of {settle.id[:40]}")
                 amount = listed = None

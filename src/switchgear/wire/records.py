@@ -160,6 +160,8 @@ class AttemptOutcome(msgspec.Struct, array_like=True, frozen=True):
     """What that comes to; None where `tokens` is None or there is no price."""
     is_estimated: bool = False
     service_tier: str | None = None
+    units: dict[str, Number] | None = None
+    """As in Settle, of an attempt before the last one."""
 
 
 class OtherModel(msgspec.Struct, array_like=True, frozen=True):
