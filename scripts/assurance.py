@@ -48,6 +48,7 @@ CLAIMS = {
     "S2": "A revocation holds for the next request on every edge; edges cannot write the replica.",
     "S3": "A revocation lets running streams end.",
     "S4": "What clients say of themselves is capped and cleaned.",
+    "S5": "Whoever writes the database cannot forge what edges are told: a row that control did not write, that is older than what was seen, or that is gone, changes nothing and is named.",
     "M2": "kill -9 of any process at any moment, at random and at named places: nothing lost, nothing double, sums follow.",
     "M3": "No credential, no key-encryption key and no presented virtual key is on disk, in an environment, in a log, or in the memory of a process that should not have it.",
 }

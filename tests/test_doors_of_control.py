@@ -34,7 +34,7 @@ FOUND = doors.guarded_functions("control", "ledger")
 
 @pytest.fixture
 def store(tmp_path):
-    made = Store(SqliteBackend(tmp_path / "store.sqlite"), True, os.urandom)
+    made = Store(SqliteBackend(tmp_path / "store.sqlite"), True, os.urandom, bytes(32))
     yield made
     made.close()
 

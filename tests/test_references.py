@@ -27,7 +27,17 @@ MODULE = re.compile(
 )
 LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\(([^)\s]+)\)")
 # Words of prose that look like modules and are none: folders of DATA, services of systemd, and the like.
-NOT_MODULES = {"spool/vault", "spool/edge", "run/vault", "run/control", "edge/vault", "net/http", "config/export"}
+NOT_MODULES = {
+    "spool/vault",
+    "spool/edge",
+    "run/vault",
+    "run/control",
+    "edge/vault",
+    "net/http",
+    "config/export",
+    "store/seen",
+    "store/signed",
+}
 OLD_NAMES = re.compile(r"\b(?:INVARIANTS|CONTRACT|DESIGN|STYLE)\b")
 
 

@@ -5,8 +5,8 @@ import stat
 
 import pytest
 
-from switchgear.app.data_folder import make_folder, make_pepper, own_config, take_lock
-from switchgear.app.layout import Layout, read_peppers
+from switchgear.app.data_folder import make_folder, make_pepper, make_row_key, own_config, take_lock
+from switchgear.app.layout import ROW_KEY_BYTES, Layout, read_peppers, read_row_key
 from switchgear.core.errors import UserError
 
 
@@ -69,3 +69,21 @@ def test_a_damaged_pepper_is_refused_and_never_replaced(tmp_path):
     with pytest.raises(UserError, match="damaged"):
         make_pepper(layout)
     assert layout.pepper.read_text() == "nonsense"
+
+
+def test_S5_the_key_of_rows_is_made_once_and_closed_to_others(tmp_path):
+    layout = Layout(tmp_path)
+    make_row_key(layout)
+    first = read_row_key(layout.row_key)
+    make_row_key(layout)
+    assert read_row_key(layout.row_key) == first and len(first) == ROW_KEY_BYTES
+    assert stat.S_IMODE(layout.row_key.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("content", ["", "nonsense", "ab" * 31])
+def test_a_damaged_key_of_rows_is_refused_and_never_replaced(tmp_path, content):
+    layout = Layout(tmp_path)
+    layout.row_key.write_text(content)
+    with pytest.raises(UserError, match="damaged"):
+        make_row_key(layout)
+    assert layout.row_key.read_text() == content

@@ -17,7 +17,7 @@ def test_without_a_store_nobody_is_asked(tmp_path):
 def test_names_of_a_store_are_told(tmp_path):
     layout = Layout(tmp_path)
     layout.make()
-    store = Store(SqliteBackend(layout.store), True, os.urandom)
+    store = Store(SqliteBackend(layout.store), True, os.urandom, bytes(32))
     layout.store_marker.write_text("x")
     for kind, name in (("provider", "mine"), ("model", "fast")):
         store.write(lambda c, kind=kind, name=name: objects.put_object(c, kind, name, b"{}", 1)).result()

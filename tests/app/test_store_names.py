@@ -13,7 +13,7 @@ from switchgear.store.database import Store
 def test_names_of_providers_and_models_are_read_without_changing_anything(tmp_path):
     layout = Layout(tmp_path)
     layout.make()
-    store = Store(SqliteBackend(layout.store), True, os.urandom)
+    store = Store(SqliteBackend(layout.store), True, os.urandom, bytes(32))
     layout.store_marker.write_text("x")
     for kind, name in (("provider", "mine"), ("model", "fast"), ("price", "mine/x")):
         store.write(lambda c, kind=kind, name=name: objects.put_object(c, kind, name, b"{}", 1)).result()

@@ -67,7 +67,7 @@ class Desk:
         self.folder = folder
         self.clock = clock
         self.reports = []
-        self.store = Store(SqliteBackend(folder / "store.sqlite"), True, os.urandom)
+        self.store = Store(SqliteBackend(folder / "store.sqlite"), True, os.urandom, bytes(32))
         self.publisher = Publisher(folder / "replica")
         self.link = BoxLink(folder / "vault", clock)
         self.control = Control(
@@ -81,7 +81,11 @@ class Desk:
             report=self.reports.append,
         )
         paths = Paths(
-            data=folder, spools=folder / "spools", journal=folder / "spools" / "vault", status=folder / "status.json"
+            data=folder,
+            spools=folder / "spools",
+            journal=folder / "spools" / "vault",
+            status=folder / "status.json",
+            seen=folder / "seen",
         )
         shipped = Shipped(
             load_prices=lambda pricing_id: None, price_snapshot="2026-01-01", advisories=NO_ADVISORIES, packages=[]

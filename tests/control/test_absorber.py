@@ -29,7 +29,7 @@ class Link:
 
 @pytest.fixture
 def store(tmp_path):
-    made = Store(SqliteBackend(tmp_path / "store.sqlite"), True, os.urandom)
+    made = Store(SqliteBackend(tmp_path / "store.sqlite"), True, os.urandom, bytes(32))
     yield made
     made.close()
 

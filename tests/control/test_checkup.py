@@ -5,6 +5,7 @@ import msgspec
 import pytest
 
 from switchgear.control.checkup import Facts, judge
+from switchgear.control.seen import Doubt
 from switchgear.core.ids import KeyId
 from switchgear.detect.advisories import AdvisoryFile
 from switchgear.discover.toolbox import shipped_advisories
@@ -82,6 +83,7 @@ def test_nothing_wrong_is_nothing():
         ({"disk_free": 0.01}, "disk-space"),
         ({"newest_record_ms": NOW + DAY}, "clock"),
         ({"freezes": {"all": None}}, "frozen"),
+        ({"doubts": [Doubt("key", "app", "forged")]}, "store-row"),
     ],
 )
 def test_each_check_against_something_that_is_wrong(facts, rule):

@@ -5,10 +5,11 @@ import pytest
 from tests.control.conftest import sealed
 from tests.control.test_credentials import OPENAI
 from tests.control.test_models import FAST
+from tests.replica.test_publisher import live_keys
 
 from switchgear.config.compile import Compiled, FileKey, Process
 from switchgear.control import versions
-from switchgear.control.publication import KEYS_FEW
+from switchgear.control.file_keys import KEYS_FEW
 from switchgear.core.errors import ConflictError, UserError
 from switchgear.store import objects
 
@@ -70,7 +71,7 @@ def test_keys_that_left_the_file_before_a_start_stay_and_are_a_problem(desk):
     with pytest.raises(UserError, match="would be revoked"):
         desk.run(lambda: config.apply(FILE, [], "ann"))
     desk.run(lambda: config.apply(FILE, [], "ann", drop_keys=True))
-    assert config.problems == [] and desk.publisher.live_keys(0) == set()
+    assert config.problems == [] and live_keys(desk.publisher) == set()
 
 
 def test_a_version_is_brought_back_and_keys_of_the_store_stay(desk):

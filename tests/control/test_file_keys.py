@@ -1,12 +1,13 @@
 import hashlib
 
 import pytest
+from sqlalchemy import update
 
 from switchgear.config.compile import Compiled, FileKey
 from switchgear.control import file_keys
-from switchgear.control.publication import KEYS_FEW
+from switchgear.control.file_keys import KEYS_FEW
 from switchgear.core.errors import ConflictError, UserError
-from switchgear.store import objects
+from switchgear.store import objects, tables
 from switchgear.store.objects import KeyRow
 
 PEPPERS = {1: b"p" * 32}
@@ -71,3 +72,31 @@ def test_half_of_a_few_keys_may_go(desk):
     names = [f"k{n}" for n in range(KEYS_FEW - 1)]
     sync(desk, declares(*names))
     check(desk, declares())
+
+
+def forge(desk, key, **values):
+    change = update(tables.keys).where(tables.keys.c.name == key).values(**values)
+    desk.store.write(lambda c: c.execute(change)).result()
+
+
+def test_S5_a_row_of_the_file_that_somebody_else_changed_is_written_again(desk):
+    sync(desk, declares("a", "b"))
+    forge(desk, "a", policy=b"{}", source="store", version=7)
+    file_keys_of = declares("a", "b")
+    versions = {row.id: 3 for row in desk.read(objects.keys)}
+    desk.store.write(
+        lambda c: file_keys.sync(c, file_keys_of, PEPPERS, NOW_MS, published=lambda key_id: versions[key_id])
+    ).result()
+    assert live(desk) == {"a": 4, "b": 4}, "newer than what was published"
+    assert not any(row.is_forged for row in desk.read(objects.keys))
+
+
+def test_S5_a_name_that_somebody_else_took_stops_no_other_key(desk):
+    sync(desk, declares("a", "b"))
+    forge(desk, "a", name="x")
+    desk.run(lambda: desk.services.keys.create(KeyRow(id="", name="c"), "ann"))
+    forge(desk, "c", name="d")
+    check(desk, declares("a", "b", "d"))
+    sync(desk, declares("a", "b", "d"))
+    rows = {row.name: row.is_forged for row in desk.read(objects.keys)}
+    assert rows == {"a": False, "b": False, "d": True}

@@ -13,7 +13,7 @@ DAY = 86_400_000
 
 @pytest.fixture
 def store(tmp_path):
-    made = Store(SqliteBackend(tmp_path / "store.sqlite"), True, os.urandom)
+    made = Store(SqliteBackend(tmp_path / "store.sqlite"), True, os.urandom, bytes(32))
     yield made
     made.close()
 

@@ -28,7 +28,7 @@ NOW_MS = 1_790_000_000_000
 
 class House:
     def __init__(self, folder):
-        self.store = Store(SqliteBackend(folder / "store" / "store.sqlite"), True, os.urandom)
+        self.store = Store(SqliteBackend(folder / "store" / "store.sqlite"), True, os.urandom, bytes(32))
         self.publisher = Publisher(folder / "replica")
         self.now_ms, self.monotonic_s, self.reports = NOW_MS, 100.0, []
         self.absorber = SimpleNamespace(read_until_s=99.0)

@@ -4,10 +4,12 @@ import hashlib
 
 import msgspec
 import pytest
+from sqlalchemy import select, update
 from sqlalchemy.exc import DatabaseError
+from tests.replica.test_publisher import live_keys
 
 from switchgear.core.errors import ConflictError, StaleError, UserError
-from switchgear.store import objects
+from switchgear.store import objects, tables
 from switchgear.store.objects import KeyRow
 
 
@@ -54,7 +56,7 @@ def test_a_revocation_wins_over_what_happens_to_the_key_meanwhile(desk, other):
     assert kept.revoked_ms is not None
     assert (kept.team == "red") is (other == "an update"), "what was changed before stays"
     assert desk.publisher.find_key("app").revoked
-    assert desk.publisher.live_keys(0) == set()
+    assert live_keys(desk.publisher) == set()
 
 
 def test_an_update_that_read_the_key_before_it_was_revoked_does_not_bring_it_back(desk):
@@ -140,3 +142,52 @@ def test_a_key_is_revoked_while_the_store_is_away_and_the_store_is_told_later(de
     assert stored(desk, "app").revoked_ms is not None
     with pytest.raises(UserError, match="there is no key"):
         desk.run(lambda: keys.revoke("nobody", "ann"))
+
+
+def forge(desk, **values):
+    desk.store.write(lambda c: c.execute(update(tables.keys).values(**values))).result()
+
+
+def test_S5_a_key_that_somebody_else_changed_is_not_changed_again_and_can_be_revoked(desk):
+    keys = desk.services.keys
+    desk.run(lambda: keys.create(KeyRow(id="", name="app", team="red"), "ann"))
+    forge(desk, policy=b'{"team":"blue"}', version=2**62, source="file")
+    for change in (lambda: keys.change("app", {"user": "eve"}, "ann"), lambda: keys.rotate("app", 0, True, "ann")):
+        with pytest.raises(UserError, match="was not written by this gateway"):
+            desk.run(change)
+    desk.run(lambda: keys.revoke("app", "ann"), desk.services.publication.look)
+    (row,) = desk.read(objects.keys)
+    assert not row.is_forged and row.revoked_ms is not None and (row.team, row.version) == ("red", 2)
+    assert desk.publisher.find_key("app").revoked and desk.services.publication.doubts == []
+
+
+@pytest.mark.parametrize("values", [{"name": "x"}, None])
+def test_S5_a_key_whose_row_lost_its_name_or_is_gone_can_be_revoked(desk, values):
+    desk.run(lambda: desk.services.keys.create(KeyRow(id="", name="app"), "ann"))
+    if values is not None:
+        forge(desk, **values)
+    else:
+        desk.store.write(lambda c: c.execute(tables.keys.delete())).result()
+    desk.run(lambda: desk.services.keys.revoke("app", "ann"), desk.services.publication.look)
+    assert desk.publisher.find_key("app").revoked
+
+
+def test_S5_a_key_that_is_older_in_the_store_is_not_changed_and_is_revoked_above_what_was_published(desk):
+    keys = desk.services.keys
+    desk.run(lambda: keys.create(KeyRow(id="", name="app"), "ann"))
+    columns = desk.read(lambda c: c.execute(select(tables.keys)).one())._asdict()
+    desk.run(lambda: keys.change("app", {"team": "red"}, "ann"), lambda: keys.change("app", {"team": "green"}, "ann"))
+    forge(desk, **columns)
+    with pytest.raises(UserError, match="is older than what was published"):
+        desk.run(lambda: keys.change("app", {"user": "eve"}, "ann"))
+    desk.run(lambda: keys.revoke("app", "ann"))
+    (row,) = desk.read(objects.keys)
+    assert row.revoked_ms is not None and row.version == 4 == desk.publisher.find_key("app").version
+
+
+def test_S5_a_forged_key_that_was_never_published_is_revoked_as_nobodys(desk):
+    desk.run(lambda: desk.services.keys.create(KeyRow(id="", name="app"), "ann"))
+    forge(desk, id="evilevilevil")
+    desk.run(lambda: desk.services.keys.revoke("evilevilevil", "ann"))
+    (row,) = desk.read(objects.keys)
+    assert row.models == [] and row.secrets == () and row.revoked_ms is not None

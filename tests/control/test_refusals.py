@@ -15,7 +15,7 @@ from switchgear.vault.verbs import Metadata
 
 @pytest.fixture
 def store(tmp_path):
-    made = Store(SqliteBackend(tmp_path / "store.sqlite"), True, os.urandom)
+    made = Store(SqliteBackend(tmp_path / "store.sqlite"), True, os.urandom, bytes(32))
     yield made
     made.close()
 

@@ -23,7 +23,7 @@ NOW_MS = 20_000 * 24 * HOUR_MS + 5 * HOUR_MS
 
 @pytest.fixture
 def board(tmp_path, monkeypatch):
-    store = Store(SqliteBackend(tmp_path / "store.sqlite"), True, os.urandom)
+    store = Store(SqliteBackend(tmp_path / "store.sqlite"), True, os.urandom, bytes(32))
     publisher = Publisher(tmp_path / "replica")
     changed = ChangedKeys()
 

@@ -1,12 +1,15 @@
 import asyncio
 
+import msgspec
 import pytest
+from sqlalchemy import update
 from sqlalchemy.exc import DatabaseError
 
 from switchgear.control import stops
 from switchgear.core.errors import UserError
-from switchgear.store import objects
+from switchgear.store import objects, tables
 from switchgear.store.database import StoreGoneError
+from switchgear.store.objects import KeyRow
 
 
 @pytest.mark.parametrize("why", [StoreGoneError("gone"), DatabaseError("x", None, Exception("full"))])
@@ -66,3 +69,22 @@ def test_without_debts_the_store_is_not_asked(desk):
     desk.services.stops.frozen["all"] = None
     desk.run(desk.services.stops.pay_debts)
     assert desk.read(objects.freezes) == {}
+
+
+def test_S5_a_freeze_whose_row_somebody_deleted_is_written_again_at_the_next_start_and_told(desk):
+    services = desk.services
+    desk.run(services.publication.publish, lambda: services.freezes.freeze("all", None, "ann"))
+    services.stops.frozen.clear()  # a restart
+    desk.store.write(lambda c: c.execute(tables.freezes.delete())).result()
+    desk.run(services.stops.reconcile)
+    assert desk.read(objects.freezes) == {"all": None}
+    assert desk.reports == ["stopped here, and now in the store, too: the freeze of 'all'"]
+
+
+def test_S5_nothing_of_a_forged_key_is_signed_when_a_revocation_is_written_again(desk):
+    desk.run(lambda: desk.services.keys.create(KeyRow(id="", name="app"), "ann"))
+    entry = desk.publisher.find_key("app")
+    desk.publisher.put_key(msgspec.structs.replace(entry, revoked=True, version=9))
+    desk.store.write(lambda c: c.execute(update(tables.keys).values(policy=b'{"team":"blue"}'))).result()
+    desk.run(desk.services.stops.reconcile, desk.services.publication.look)
+    assert desk.read(objects.keys)[0].is_forged and desk.publisher.find_key("app").revoked

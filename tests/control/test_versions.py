@@ -21,7 +21,7 @@ from switchgear.vault.verbs import Metadata
 
 @pytest.fixture
 def store(tmp_path):
-    made = Store(SqliteBackend(tmp_path / "s.sqlite"), True, os.urandom)
+    made = Store(SqliteBackend(tmp_path / "s.sqlite"), True, os.urandom, bytes(32))
     yield made
     made.close()
 

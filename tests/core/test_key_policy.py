@@ -129,7 +129,7 @@ compiler = Compiler(reader.read(reader.compose(text, "x")), reader, lambda path:
 compiled = compiler.compile()
 assert not reader.problems + compiler.problems and compiled.keys[0].probes == 5, "the file says it"
 assert document.of(compiled)["keys"]["a"]["probes"] == 5, "an export says it"
-store = Store(SqliteBackend(pathlib.Path(sys.argv[1]) / "store.sqlite"), True, lambda count: bytes(count))
+store = Store(SqliteBackend(pathlib.Path(sys.argv[1]) / "store.sqlite"), True, lambda count: bytes(count), bytes(32))
 store.write(lambda c: file_keys.sync(c, compiled, {1: b"p" * 32}, 1)).result()
 (row,) = store.read(objects.keys).result()
 store.close()

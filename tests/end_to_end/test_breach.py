@@ -158,6 +158,7 @@ FROM_ANYWHERE = [
     ("read /etc/shadow", "out = read('/etc/shadow')", CLOSED),
     ("read the home of the user", "out = attempt(lambda: str(os.listdir(home)))", CLOSED),
     ("read the pepper", "out = read(data + '/pepper')", CLOSED),
+    ("read the key of the store's rows", "out = read(data + '/store.key')", CLOSED),
     ("read the configuration file", "out = read(home + '/config.yaml')", CLOSED),
     ("write into the program", "out = write(package + '/core/ids.py')", CLOSED | {"EROFS"}),
     ("leave a file for the next start", "out = write(sys.prefix + '/lib/x.pth')", CLOSED | {"EROFS"}),
@@ -714,6 +715,44 @@ def test_P7_sql_injection_gives_no_credential_and_no_usable_key(estate):
             caught.value.close()
             assert caught.value.code == 401
     holds(estate, "SQL injection", "use one of them as an admin token", True)
+
+
+def test_S5_who_writes_the_database_forges_nothing(estate):
+    """The attacker writes into the file: a key that may do more, a freeze that is lifted, a token, rows that are swapped."""
+    gateway, store = estate.gateway, estate.data / "store" / "store.sqlite"
+    narrow = gateway.json("key", "create", "narrow", "--models", "other")["key"]
+    frozen = gateway.json("key", "create", "frozen")["key"]
+    gateway.cli("freeze", "key", "frozen")
+    gateway.cli("model", "add", "mine", "fake/echo")
+    before = [estate.call(key) for key in (narrow, frozen, estate.key)]
+    assert before == [404, 403, 200]
+    attacks = {
+        "let a key do more": "UPDATE keys SET policy = CAST('{}' AS BLOB) WHERE name = 'narrow'",
+        "let a key do what another may": "UPDATE keys SET (policy, mac, version) = (SELECT policy, mac, version FROM keys AS o"
+        " WHERE o.name = 'app') WHERE name = 'narrow'",
+        "lift a freeze": "UPDATE freezes SET is_lifted = 1",
+        "take a freeze away": "DELETE FROM freezes",
+        "turn a route elsewhere": "UPDATE objects SET spec = CAST(replace(CAST(spec AS TEXT), 'echo', 'evil') AS BLOB)"
+        " WHERE kind = 'model'",
+        "make a token": "INSERT INTO tokens (hash, name, kind, role, created_ms) VALUES (randomblob(32), 'evil', 'api', 'owner', 1)",
+    }
+    for what, statement in attacks.items():
+        with contextlib.closing(sqlite3.connect(store, timeout=PATIENCE_S)) as raw, raw:
+            kept = {table: raw.execute(f"SELECT * FROM {table}").fetchall() for table in TABLES}
+            assert raw.execute(statement).rowcount, what
+        told = gateway.cli("store", "check", check=False)
+        after = [estate.call(key) for key in (narrow, frozen, estate.key)]
+        explained = gateway.json("model", "explain", "mine")["candidates"]
+        is_whole = after == before and [c["upstream_model"] for c in explained] == ["echo"] and told.returncode == 3
+        assert holds(estate, "write to the database", what, is_whole), (what, after, told.stdout)
+        with contextlib.closing(sqlite3.connect(store, timeout=PATIENCE_S)) as raw, raw:
+            for table, rows in kept.items():
+                raw.execute(f"DELETE FROM {table}")
+                raw.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows) if rows else None
+    assert gateway.cli("store", "check", check=False).returncode == 0, "as it was, it is believed again"
+
+
+TABLES = ("keys", "objects", "freezes", "tokens")
 
 
 def test_C3_a_rolled_back_database_brings_nothing_back(own_estate):

@@ -68,7 +68,7 @@ def settle(spool, number, *, tokens=USAGE, cost=4500, outcome="ok", units=None, 
 
 @pytest.fixture
 def store(tmp_path):
-    made = Store(SqliteBackend(tmp_path / "store.sqlite"), True, os.urandom)
+    made = Store(SqliteBackend(tmp_path / "store.sqlite"), True, os.urandom, bytes(32))
     yield made
     made.close()
 

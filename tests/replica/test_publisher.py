@@ -24,19 +24,60 @@ print(len(found), sum(entry.revoked for entry in found))
 """
 
 
-def key(name, **more):
-    return KeyEntry(name, name, 1, [SecretHash(b"m" * 32, 1)], **more)
+def key(name, version=1, **more):
+    return KeyEntry(name, name, version, [SecretHash(b"m" * 32, 1)], **more)
 
 
-def test_replacing_keys_drops_what_is_gone(tmp_path):
+def test_replacing_keys_keeps_what_is_gone_until_that_is_accepted(tmp_path):
     publisher = Publisher(tmp_path)
-    publisher.put_key(key("a"), [b"1" * 32])
+    publisher.put_key(key("a"), [b"m" * 32])
     publisher.put_key(key("b"))
-    publisher.replace_keys([(key("b"), ()), (key("c"), [b"2" * 32])])
-    assert len(publisher.live_keys(0)) == 2
+    wanted = [(key("b"), ()), (key("c"), [b"2" * 32])]
+    kept = publisher.replace_keys(wanted)
+    assert ([entry.id for entry in kept.missing], kept.older) == (["a"], [])
+    assert len(live_keys(publisher)) == 3 and hashes(publisher) == {b"m" * 32: b"a", b"2" * 32: b"c"}
+    assert publisher.replace_keys(wanted, {"a"}, accept=True).missing == [], "one that is doubted stays in any case"
+    assert live_keys(publisher) == {"a", "b", "c"}
+    assert publisher.replace_keys(wanted, accept=True).missing == []
+    assert live_keys(publisher) == {"b", "c"} and hashes(publisher) == {b"2" * 32: b"c"}
     publisher.put_key(key("c", revoked=True))
     assert [entry.id for entry in publisher.revoked_keys()] == ["c"]
-    assert len(publisher.live_keys(0)) == 1
+    assert len(live_keys(publisher)) == 1
+    publisher.close()
+
+
+def live_keys(publisher):
+    """Ids of the published keys that are not revoked."""
+    with publisher._env.begin() as txn:
+        raw = [bytes(value) for name, value in txn.cursor() if bytes(name).startswith(entries.KEY_PREFIX)]
+    return {entry.id for entry in map(entries.decode_key, raw) if not entry.revoked}
+
+
+def hashes(publisher):
+    """By which keyed hashes keys are found."""
+    with publisher._env.begin() as txn:
+        found = {bytes(name): bytes(value) for name, value in txn.cursor()}
+    return {name[1:]: value for name, value in found.items() if name.startswith(entries.HASH_PREFIX)}
+
+
+@pytest.mark.parametrize(
+    ("published", "wanted", "stays"),
+    [
+        (key("a", version=3), key("a", version=2), True),
+        (key("a", version=3, revoked=True), key("a", version=3), True),
+        (key("a", version=3, revoked=True), key("a", version=4), False),
+        (key("a", version=3), key("a", version=3, revoked=True), False),
+        (key("a", version=3), key("a", version=3, team="t"), False),
+    ],
+)
+def test_a_key_that_is_published_newer_stays_until_the_older_is_accepted(tmp_path, published, wanted, stays):
+    publisher = Publisher(tmp_path)
+    publisher.put_key(published)
+    kept = publisher.replace_keys([(wanted, ())])
+    assert kept.older == ([published] if stays else [])
+    assert publisher.entry_of("a") == (published if stays else wanted)
+    assert publisher.replace_keys([(wanted, ())], accept=True).older == []
+    assert publisher.entry_of("a") == wanted and publisher.entry_of("b") is None
     publisher.close()
 
 

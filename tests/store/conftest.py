@@ -75,6 +75,6 @@ def backend(request) -> Iterator[Backend]:
 @pytest.fixture
 def store(backend) -> Iterator[Store]:
     """A new store in it."""
-    opened = Store(backend, True, os.urandom)
+    opened = Store(backend, True, os.urandom, bytes(32))
     yield opened
     opened.close()

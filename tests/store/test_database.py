@@ -24,23 +24,23 @@ def test_the_migrations_make_the_tables(store):
 
 
 def test_S1_a_missing_file_is_never_made_again(tmp_path):
-    Store(SqliteBackend(tmp_path / "a.sqlite"), True, os.urandom).close()
+    Store(SqliteBackend(tmp_path / "a.sqlite"), True, os.urandom, bytes(32)).close()
     (tmp_path / "a.sqlite").rename(tmp_path / "b.sqlite")
     with pytest.raises(UserError) as info:
-        Store(SqliteBackend(tmp_path / "a.sqlite"), False, os.urandom)
+        Store(SqliteBackend(tmp_path / "a.sqlite"), False, os.urandom, bytes(32))
     assert "missing" in str(info.value)
     assert not (tmp_path / "a.sqlite").exists()
 
 
 def test_a_newer_database_is_refused_with_what_to_do(tmp_path):
-    store = Store(SqliteBackend(tmp_path / "a.sqlite"), True, os.urandom)
+    store = Store(SqliteBackend(tmp_path / "a.sqlite"), True, os.urandom, bytes(32))
     store.close()
     raw = sqlite3.connect(tmp_path / "a.sqlite")
     raw.execute("UPDATE alembic_version SET version_num = '9999'")
     raw.commit()
     raw.close()
     with pytest.raises(UserError) as info:
-        Store(SqliteBackend(tmp_path / "a.sqlite"), False, os.urandom)
+        Store(SqliteBackend(tmp_path / "a.sqlite"), False, os.urandom, bytes(32))
     assert "newer than this program" in str(info.value)
     assert info.value.exit_code == 2
 
@@ -48,19 +48,19 @@ def test_a_newer_database_is_refused_with_what_to_do(tmp_path):
 def test_a_file_that_is_no_database_is_said(tmp_path):
     (tmp_path / "a.sqlite").write_bytes(b"not a database" * 100)
     with pytest.raises((UserError, sqlite3.DatabaseError)):
-        Store(SqliteBackend(tmp_path / "a.sqlite"), False, os.urandom)
+        Store(SqliteBackend(tmp_path / "a.sqlite"), False, os.urandom, bytes(32))
 
 
 def test_a_store_that_is_opened_again_has_the_same_id(backend):
-    one = Store(backend, True, os.urandom)
-    two = Store(backend, False, os.urandom)
+    one = Store(backend, True, os.urandom, bytes(32))
+    two = Store(backend, False, os.urandom, bytes(32))
     assert one.id == two.id
     one.close()
     two.close()
 
 
 def test_a_store_that_waits_opens_nothing_before_it_is_told(backend):
-    store = Store(backend, True, os.urandom, wait=True)
+    store = Store(backend, True, os.urandom, bytes(32), wait=True)
     assert not store.is_open
     with pytest.raises(StoreGoneError, match="not open yet"):
         store.read(ledger_rows.count_requests).result()

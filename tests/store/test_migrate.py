@@ -1,5 +1,6 @@
 """Schemas: every step is taken once, in order, and nothing is done to a database of a newer program."""
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from switchgear.store import database, ledger_rows, migrate, objects, outbox, ta
 from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.database import Store
 from switchgear.store.migrations.versions import m0006_credential_id, m0007_outbox
-from switchgear.store.objects import KeySecretRow
+from switchgear.store.objects import KeyRow, KeySecretRow
 
 BEFORE_CREDENTIAL_IDS = m0006_credential_id.down_revision
 
@@ -116,7 +117,7 @@ def test_a_stored_database_of_an_older_program_opens_with_its_keys(tmp_path, sch
     with sqlite3.connect(tmp_path / "store.sqlite") as raw:
         raw.executescript((OLD / f"{schema}.sql").read_text())
     raw.close()
-    store = Store(SqliteBackend(tmp_path / "store.sqlite"), True, lambda count: b"")
+    store = Store(SqliteBackend(tmp_path / "store.sqlite"), True, lambda count: b"", bytes(32), may_sign=True)
     keys = {key.name: key for key in store.read(objects.keys).result()}
     frozen = store.read(objects.freezes).result()
     store.close()
@@ -136,3 +137,25 @@ def test_a_stored_database_of_an_older_program_opens_with_its_keys(tmp_path, sch
     assert (keys["gone"].models, keys["gone"].revoked_ms, keys["gone"].source) == ([], 5, "file")
     assert keys["torn"].is_damaged and not keys["torn"].secrets, "what limited it cannot be read: nobody can use it"
     assert frozen == {"team:research": None}
+
+
+def set_back(path):
+    """Make a database look as if it had no MACs yet, as somebody would who wants others' rows signed."""
+    with contextlib.closing(sqlite3.connect(path)) as raw, raw:
+        for table in ("objects", "keys", "freezes", "tokens"):
+            raw.execute(f"ALTER TABLE {table} DROP COLUMN mac")
+        raw.execute("UPDATE alembic_version SET version_num = '0007'")
+
+
+@pytest.mark.parametrize("may_sign", [True, False])
+def test_S5_rows_are_signed_by_the_migration_only_where_they_never_were(tmp_path, may_sign):
+    path = tmp_path / "store.sqlite"
+    store = Store(SqliteBackend(path), True, lambda count: b"", bytes(32))
+    store.write(lambda c: objects.add_key(c, KeyRow(id="a", name="app"))).result()
+    store.write(lambda c: objects.put_freeze(c, "all", None, "cli", 1)).result()
+    store.close()
+    set_back(path)
+    store = Store(SqliteBackend(path), False, lambda count: b"", bytes(32), may_sign=may_sign)
+    (key,), frozen = store.read(objects.keys).result(), store.read(objects.freezes).result()
+    store.close()
+    assert key.is_forged is not may_sign and frozen == ({"all": None} if may_sign else {})

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DatabaseError
 
 from switchgear.app import child
 from switchgear.app.boot import Boot
-from switchgear.app.layout import Layout, PriceFiles, price_snapshot, read_peppers
+from switchgear.app.layout import Layout, PriceFiles, price_snapshot, read_peppers, read_row_key
 from switchgear.app.report import fault
 from switchgear.config.compile import Compiled
 from switchgear.control import server
@@ -86,11 +86,12 @@ class Prepared(msgspec.Struct):
     """What control reads before its cell closes."""
 
     peppers: dict[int, bytes]
+    row_key: bytes
     shipped: Shipped
 
 
 def prepare(boot: Boot) -> Prepared:
-    """Read the pepper and the prices, and what a migration would import."""
+    """Read the pepper, the key of the store's rows and the prices, and what a migration would import."""
     layout = Layout(Path(boot.data))
     if not os.path.lexists(layout.schema_marker(SCHEMA_VERSION)):
         importlib.import_module("switchgear.store.migrate")
@@ -100,7 +101,7 @@ def prepare(boot: Boot) -> Prepared:
         advisories=toolbox.shipped_advisories(),
         packages=integrity.installed(),
     )
-    return Prepared(read_peppers(layout.pepper), shipped)
+    return Prepared(read_peppers(layout.pepper), read_row_key(layout.row_key), shipped)
 
 
 async def main(boot: Boot, prepared: Prepared) -> None:
@@ -111,7 +112,14 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     life.watch()
     ballast = Ballast(layout.store.parent)
     await asyncio.to_thread(ballast.prepare)
-    store = Store(SqliteBackend(layout.store, ballast), not layout.had_store, os.urandom, wait=True)
+    store = Store(
+        SqliteBackend(layout.store, ballast),
+        not layout.had_store,
+        os.urandom,
+        prepared.row_key,
+        wait=True,
+        may_sign=not layout.has_signed,
+    )
     link_box: list[VaultLink] = []
     link = VaultLink(
         layout.vault_run,
@@ -136,11 +144,12 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     services = Services(
         control,
         courier,
-        Paths(data=layout.data, spools=layout.spool, journal=layout.journal, status=layout.status),
+        Paths(data=layout.data, spools=layout.spool, journal=layout.journal, status=layout.status, seen=layout.seen),
         prepared.shipped,
         lambda: child.report.errors,
         fault,
     )
+    await asyncio.to_thread(services.seen.load)
     services.publication.snapshot = await asyncio.to_thread(publisher.current)
     api = Api(services)
     with contextlib.suppress(OSError):
@@ -242,6 +251,7 @@ def _open(store: Store, layout: Layout) -> None:
         raise OldSchemaError("the database is another than the last time: starting again to migrate it") from None
     if first:
         layout.store_marker.write_text(store.id)
+    layout.signed_marker.touch()
     layout.schema_marker(SCHEMA_VERSION).touch()
 
 

@@ -5,7 +5,7 @@ import os
 import shlex
 from pathlib import Path
 
-from switchgear.app.layout import Layout, read_peppers
+from switchgear.app.layout import ROW_KEY_BYTES, Layout, read_peppers, read_row_key
 from switchgear.core.errors import UserError
 
 
@@ -65,5 +65,17 @@ def make_pepper(layout: Layout) -> None:
         read_peppers(layout.pepper)  # says what is wrong with it; the value is dropped
         return
     os.write(fd, f"1 {os.urandom(32).hex()}\n".encode())
+    os.fsync(fd)
+    os.close(fd)
+
+
+def make_row_key(layout: Layout) -> None:
+    """Make the key of the store's rows, unless there is one. Raises UserError for one that is damaged."""
+    try:
+        fd = os.open(layout.row_key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        read_row_key(layout.row_key)  # says what is wrong with it; the value is dropped
+        return
+    os.write(fd, f"{os.urandom(ROW_KEY_BYTES).hex()}\n".encode())
     os.fsync(fd)
     os.close(fd)

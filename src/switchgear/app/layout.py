@@ -7,6 +7,8 @@ import msgspec
 
 from switchgear.core.errors import UserError
 
+ROW_KEY_BYTES = 32
+
 
 class Layout(msgspec.Struct, frozen=True):
     """Paths below one data folder."""
@@ -62,6 +64,26 @@ class Layout(msgspec.Struct, frozen=True):
     def pepper(self) -> Path:
         """The pepper of virtual keys."""
         return self.data / "pepper"
+
+    @property
+    def row_key(self) -> Path:
+        """What control proves with that a row of the store is its own: read before it becomes its user, never in the store."""
+        return self.data / "store.key"
+
+    @property
+    def signed_marker(self) -> Path:
+        """Exists once the store's rows carried MACs: they are given to a store's rows once only."""
+        return self.data / "store" / "signed"
+
+    @property
+    def has_signed(self) -> bool:
+        """True once the store's rows carried MACs."""
+        return os.path.lexists(self.signed_marker)
+
+    @property
+    def seen(self) -> Path:
+        """What control saw of the store last."""
+        return self.data / "store" / "seen"
 
     @property
     def run(self) -> Path:
@@ -161,6 +183,25 @@ def read_peppers(path: Path) -> dict[int, bytes]:
             f"the pepper {path} is damaged: no key can be recognised without it", "restore it from a backup", 2
         )
     return out
+
+
+def read_row_key(path: Path) -> bytes:
+    """Read the key of the store's rows: 64 hex digits. Raises UserError when the file is damaged or closed."""
+    try:
+        key = bytes.fromhex(path.read_text("ascii"))
+    except ValueError:
+        key = b""
+    except OSError as exc:
+        raise UserError(
+            f"the key {path} cannot be read: {exc.strerror}", "run as its owner, or give it back", 2
+        ) from None
+    if len(key) != ROW_KEY_BYTES:
+        raise UserError(
+            f"the key {path} is damaged: no row of the store can be believed without it",
+            "restore it from a backup; without one: move it away, start, and look: switchgear store check",
+            2,
+        )
+    return key
 
 
 class PriceFiles:

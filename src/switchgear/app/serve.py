@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from switchgear.app import outward, ownership, supervisor
-from switchgear.app.data_folder import make_folder, make_pepper, own_config, take_lock
+from switchgear.app.data_folder import make_folder, make_pepper, make_row_key, own_config, take_lock
 from switchgear.app.demo_configuration import with_demo
 from switchgear.app.exposure import check_exposure
 from switchgear.app.layout import Layout, data_folder
@@ -58,6 +58,7 @@ def serve(options: Options, environ: dict[str, str]) -> None:
     data_socket = bind(data_address, "the data plane", "--listen", patience_s)
     console_socket = bind(console_address, "the console", "--console", patience_s)
     make_pepper(layout)
+    make_row_key(layout)
     ensure_public_key(layout, kek_path, kek_fd)
     public = public_key.read(layout.public_key)
     if who is not None:

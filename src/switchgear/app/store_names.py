@@ -13,7 +13,7 @@ from sqlalchemy import Engine, create_engine, select
 
 from switchgear.config.names import Known
 from switchgear.confine import privileges
-from switchgear.store import tables
+from switchgear.store import objects, tables
 from switchgear.store.backends import sqlite
 
 
@@ -28,7 +28,8 @@ def read(path: str) -> Known:
 
 def _names(engine: Engine) -> Known:
     with engine.connect() as connection:
-        rows = connection.execute(select(tables.objects.c.kind, tables.objects.c.name)).all()
+        there = tables.objects.c.spec != objects.REMOVED
+        rows = connection.execute(select(tables.objects.c.kind, tables.objects.c.name).where(there)).all()
     providers, models = (frozenset(name for kind, name in rows if kind == wanted) for wanted in ("provider", "model"))
     return Known(providers=providers, models=models)
 

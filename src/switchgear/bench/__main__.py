@@ -237,7 +237,7 @@ def many(report: Report, key: str, gateway: GatewayProcess, idle: int, active: i
 def usage(report: Report) -> None:
     """How long `usage` takes over the sums of ten million records: 90 days, 2,000 keys, 20 models, each in its own hour."""
     folder = Path(tempfile.mkdtemp(prefix="switchgear-bench-"))
-    store = Store(SqliteBackend(folder / "store.sqlite"), True, os.urandom)
+    store = Store(SqliteBackend(folder / "store.sqlite"), True, os.urandom, os.urandom(32))
     begin, days, an_hour = 24 * 64 * 312, 90, 4_630
     hours = days * 24
     draw = random.Random(1)  # noqa: S311  a shape, no secret

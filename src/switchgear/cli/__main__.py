@@ -38,6 +38,7 @@ COMMANDS: dict[str, Command] = {
     "usage": Command("ledger", "Sum requests, tokens and cost."),
     "log": Command("log", "The request log: one record per request, with its cost."),
     "ledger": Command("ledger", "The ledger itself: does it add up, is it whole?"),
+    "store": Command("store", "The database: does it hold what this gateway wrote?"),
     "config": Command("config", "The configuration file: check it, apply it, compare it, take it back."),
     "price": Command("price", "Prices: shipped list prices, and what is put over them."),
     "connect": Command("connect", "Point a client at this gateway."),

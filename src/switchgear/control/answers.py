@@ -12,6 +12,7 @@ from switchgear.confine.cell import Held
 from switchgear.control import findings
 from switchgear.control.api import P
 from switchgear.control.refusals import Refusal
+from switchgear.control.seen import Doubt
 from switchgear.core.key_policy import ToldPolicy
 from switchgear.courier.verbs import CourierStatus
 from switchgear.detect.finding import Finding
@@ -21,6 +22,19 @@ from switchgear.store import outbox
 from switchgear.store.objects import TokenRow
 from switchgear.store.sums import Sums
 from switchgear.vault.verbs import Metadata, TestResult
+
+
+class StoreChecked(msgspec.Struct):
+    """Rows that are not believed."""
+
+    doubts: list[Doubt]
+
+
+class StoreAccepted(msgspec.Struct):
+    """What was signed, and what is not believed still."""
+
+    signed: int
+    doubts: list[Doubt]
 
 
 class Name(msgspec.Struct):
@@ -452,6 +466,8 @@ ANSWERS: dict[tuple[str, str], Any] = {
     ("POST", f"{P}/keys/{{name}}/revoke"): Key,
     ("GET", f"{P}/usage"): Usage,
     ("GET", f"{P}/ledger/verify"): verify.Verdict,
+    ("GET", f"{P}/store"): StoreChecked,
+    ("POST", f"{P}/store/accept"): StoreAccepted,
     ("GET", f"{P}/log"): Log,
     ("GET", f"{P}/log/{{id}}"): record.Record,
     ("GET", f"{P}/export"): Export,

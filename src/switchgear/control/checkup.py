@@ -22,6 +22,7 @@ from switchgear.control.deployments import Deployments
 from switchgear.control.handle import Control
 from switchgear.control.publication import Publication
 from switchgear.control.refusals import Refusal, Refusals
+from switchgear.control.seen import Doubt, sentences
 from switchgear.detect.advisories import STALE_DAYS, AdvisoryFile
 from switchgear.detect.checks import finding, vulnerable
 from switchgear.detect.finding import SEVERITIES, Finding
@@ -66,6 +67,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     disk_free: float = 1.0
     prices_date: str = ""
     freezes: dict[str, int | None] = {}
+    doubts: list[Doubt] = []
+    """Rows of the store that are not believed."""
     packages: list[tuple[str, str]] = []
     failing: Mapping[str, Deployment] = {}
     """Deployments that failed at their last attempts, by name."""
@@ -181,6 +184,9 @@ def _state(facts: Facts) -> Iterator[Finding]:
             "clock",
             "check NTP",
         )
+    for sentence in sentences(facts.doubts):
+        fix = "whoever wrote there can write again: find out who; then docs/operations.md, A database that is not believed"
+        yield finding("store-row", "high", sentence, "store", fix, sentence)
     if facts.freezes:
         subjects = _named(list(facts.freezes))
         undo = "switchgear unfreeze " + next(iter(facts.freezes)).replace(":", " ", 1)
@@ -286,6 +292,7 @@ class Checkup:
     async def facts(self) -> Facts:
         """Gather."""
         publication = self._publication
+        doubts = await publication.look()
         now = self._control.clock.wall_ms()
         look_up = functools.partial(_read, now_ms=now)
         read: dict[str, Any] = await self._control.read(look_up)
@@ -299,6 +306,7 @@ class Checkup:
             spool_bytes=backlog,
             disk_free=free,
             prices_date=publication.price_snapshot,
+            doubts=doubts,
             freezes=publication.snapshot.freezes if publication.snapshot is not None else {},
             packages=self.packages,
             **read,
@@ -315,7 +323,7 @@ def _read(connection: Connection, now_ms: int) -> dict[str, Any]:
         if row["unpriced_requests"] and row["group_provider"]
     ]
     return {
-        "keys": objects.keys(connection),
+        "keys": [row for row in objects.keys(connection) if not row.is_forged],
         "used_key_ids": used,
         "tokens_for_ever": [row.name for row in objects.tokens(connection) if row.expires_ms is None],
         "unpriced": sorted(unpriced, key=lambda item: -item[1]),

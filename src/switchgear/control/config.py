@@ -92,7 +92,8 @@ class Config:
             now = control.clock.wall_ms()
 
             def work(connection: Connection) -> list[str]:
-                kept = file_keys.sync(connection, compiled, peppers, now, keep=at_start and not drop_keys)
+                keep = at_start and not drop_keys
+                kept = file_keys.sync(connection, compiled, peppers, now, keep, control.publisher.version_of)
                 if not at_start:
                     detail = {"digest": compiled.digest}
                     objects.write_audit(connection, now, actor, "config.apply", compiled.source or "-", detail)
@@ -127,7 +128,7 @@ class Config:
             def work(connection: Connection) -> None:
                 file_keys.check(connection, compiled, control.peppers, now, drop_keys)
                 versions.restore(connection, state, now)
-                file_keys.sync(connection, compiled, control.peppers, now)
+                file_keys.sync(connection, compiled, control.peppers, now, published=control.publisher.version_of)
                 objects.write_audit(connection, now, actor, "config.rollback", str(number), None)
                 versions.remember(connection, state, actor, f"rollback to {number}", now)
 

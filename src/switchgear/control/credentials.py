@@ -38,7 +38,8 @@ class Credentials:
     async def remove_provider(self, name: str, actor: str) -> None:
         """Remove a provider of the store; its credentials are removed from the vault. Raises UserError for one of the file."""
         declared.check_removal(self._publication.compiled, "provider", name)
-        await self._control.write(lambda c: objects.remove_object(c, "provider", name))
+        now = self._control.clock.wall_ms()
+        await self._control.write(lambda c: objects.remove_object(c, "provider", name, now))
         await self._publication.publish()
         for credential in self._publication.credentials:
             if credential.provider == name:

@@ -5,13 +5,12 @@ start, leaves them as they are.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 from sqlalchemy import Connection
 
 from switchgear.config.compile import Compiled, FileKey
-from switchgear.control.publication import KEYS_FEW
 from switchgear.core import key_policy, virtual_key
 from switchgear.core.errors import ConflictError, UserError
 from switchgear.core.ids import KeyId
@@ -19,14 +18,16 @@ from switchgear.store import objects
 from switchgear.store.objects import KeyRow, KeySecretRow
 
 Peppers = Mapping[int, bytes]
+KEYS_FEW = 10
+"""Below so many keys, losing half of them is nothing special."""
 
 
 def check(connection: Connection, compiled: Compiled, peppers: Peppers, now_ms: int, drop: bool) -> None:
     """Refuse keys that are other keys of the store, and, unless `drop`, what would revoke over half of all (S1)."""
     macs = {mac: spec.name for spec in compiled.keys for mac in _macs(spec, peppers)}
-    rows = {row.name: row for row in objects.keys(connection)}
+    rows = {row.name: row for row in objects.keys(connection) if not row.is_forged}
     for mac, name in objects.key_names(connection, macs).items():
-        if name != macs[mac] and rows[name].source != "file":
+        if name != macs[mac] and name in rows and rows[name].source != "file":
             raise ConflictError(
                 f"the key {macs[mac]!r} of the file is the key {name!r} of the store", "declare it in one place"
             )
@@ -40,41 +41,57 @@ def check(connection: Connection, compiled: Compiled, peppers: Peppers, now_ms: 
         )
 
 
-def sync(connection: Connection, compiled: Compiled, peppers: Peppers, now_ms: int, keep: bool = False) -> list[str]:
-    """Make the store's file keys those of the file; what left the file is revoked, its history stays.
+def sync(
+    connection: Connection,
+    compiled: Compiled,
+    peppers: Peppers,
+    now_ms: int,
+    keep: bool = False,
+    published: Callable[[str], int] = lambda key_id: 0,
+) -> list[str]:
+    """Make the store's file keys those of the file; what left the file is revoked, its history stays. A row that somebody else
+    wrote, or that is older than what was `published` (the version of a key by its id), is written again.
 
     With `keep`, over half of all keys are not revoked but left as they are; returns their names.
     """
     pepper_id = max(peppers)
-    existing = {key.name: key for key in objects.keys(connection)}
-    kept = _going(list(existing.values()), compiled, now_ms) if keep else []
+    rows = objects.keys(connection)
+    by_id = {row.id: row for row in rows}
+    existing = {row.name: row for row in rows}
+    kept = _going(rows, compiled, now_ms) if keep else []
     for spec in compiled.keys:
         secrets = [KeySecretRow(mac=mac, pepper_id=pepper_id) for mac in _macs(spec, peppers)[: bool(spec.sha256)]]
         secrets += [
             KeySecretRow(mac=bytes.fromhex(k.mac), pepper_id=k.pepper_id, not_after_ms=k.until_ms) for k in spec.keyed
         ]
-        old = existing.get(spec.name)
-        if old is not None and old.source != "file":
-            raise ConflictError(f"the key {spec.name!r} is in the file and in the store", "rename one of them")
         identity = KeyId("f" + hashlib.sha256(spec.name.encode()).hexdigest()[:11])
+        old, other = by_id.get(identity), existing.get(spec.name)
+        if other is not None and other.id != identity:
+            if other.is_forged:
+                continue  # somebody else took its name: what was published stays, and the row is named
+            raise ConflictError(f"the key {spec.name!r} is in the file and in the store", "rename one of them")
+        seen = max(old.version if old is not None else 0, published(identity))
         row = KeyRow(
             id=identity,
             name=spec.name,
-            version=old.version + 1 if old else 1,
+            version=seen + 1,
             source="file",
-            created_ms=old.created_ms if old else now_ms,
+            created_ms=old.created_ms if old is not None and not old.is_forged else now_ms,
             updated_ms=now_ms,
             secrets=tuple(secrets),
             **key_policy.fields_of(spec),
         )
         if old is None:
             objects.add_key(connection, row)
-        elif _content(old) != _content(row):
+        elif old.is_forged:
+            objects.replace_key(connection, row, None)
+        elif old.version < seen or _content(old) != _content(row):
             objects.replace_key(connection, row, old.version)
     wanted = {spec.name for spec in compiled.keys} | set(kept)
-    for key in existing.values():
+    for key in rows:
         if key.source == "file" and key.name not in wanted and key.revoked_ms is None:
-            gone = msgspec.structs.replace(key, version=key.version + 1, revoked_ms=now_ms, updated_ms=now_ms)
+            version = max(key.version, published(key.id)) + 1
+            gone = msgspec.structs.replace(key, version=version, revoked_ms=now_ms, updated_ms=now_ms)
             objects.replace_key(connection, gone, key.version)
     return kept
 

@@ -107,8 +107,10 @@ class Freezes:
 
     async def unfreeze(self, subject: str, actor: str) -> None:
         """Let a subject go on. Raises UserError for one that is not frozen."""
-        if not await self._control.write(lambda c: objects.remove_freeze(c, subject)):
-            snapshot = self._publication.snapshot
+        snapshot = self._publication.snapshot
+        is_published = snapshot is not None and subject in snapshot.freezes
+        now = self._control.clock.wall_ms()
+        if not await self._control.write(lambda c: objects.remove_freeze(c, subject, actor, now, known=is_published)):
             near = get_close_matches(subject, sorted(snapshot.freezes) if snapshot is not None else [], n=1, cutoff=0.5)
             meant = f"did you mean {near[0].replace(':', ' ', 1)!r}?" if near else "list what is: switchgear status"
             raise UserError(f"{subject[:128]!r} is not frozen", meant)

@@ -12,10 +12,11 @@ from switchgear.control.handle import Control
 from switchgear.control.observers import ChangedKeys
 from switchgear.control.publication import IMPORTED, Publication
 from switchgear.control.stops import Stops
-from switchgear.core import virtual_key
+from switchgear.core import key_policy, virtual_key
 from switchgear.core.errors import ConflictError, StaleError, UserError
 from switchgear.core.ids import KeyId, random_base62
 from switchgear.core.nearest import meant
+from switchgear.replica.entries import KeyEntry
 from switchgear.store import ledger_rows, objects
 from switchgear.store.database import StoreGoneError
 from switchgear.store.objects import KeyRow, KeySecretRow
@@ -116,7 +117,7 @@ class Keys:
     async def change(self, name: str, changes: dict[str, Any], actor: str, version: int | None = None) -> KeyRow:
         """Change a key's fields. `version` is the one the caller saw, to notice a clash."""
         old = await self.find(name)
-        _check_changeable(old)
+        await self._check_changeable(old)
         if version is not None and version != old.version:
             raise StaleError(f"the key {name!r} changed in the meantime", "look at it again and repeat the change")
         row = msgspec.structs.replace(old, **changes, version=old.version + 1, updated_ms=self._control.clock.wall_ms())
@@ -134,7 +135,7 @@ class Keys:
     async def rotate(self, name: str, overlap_ms: int, force: bool, actor: str) -> tuple[KeyRow, str]:
         """Give a key a new secret; the old one holds until the overlap ends."""
         old = await self.find(name)
-        _check_changeable(old)
+        await self._check_changeable(old)
         now = self._control.clock.wall_ms()
         live = [s for s in old.secrets if s.not_after_ms is None or s.not_after_ms > now]
         if len(live) > 1 and not force:
@@ -162,6 +163,12 @@ class Keys:
             old = await self.find(name)
         except (StoreGoneError, DatabaseError):
             return await self._revoke_published(name)
+        except UserError:
+            if await asyncio.to_thread(self._control.publisher.find_key, name) is None:
+                raise
+            return await self._revoke_published(name)  # its row was taken away
+        published = await asyncio.to_thread(self._control.publisher.entry_of, old.id)
+        old = _believed(old, published)
         if old.revoked_ms is not None:
             return old
         if old.source == "file":
@@ -170,16 +177,19 @@ class Keys:
                 f"remove it there; to stop it at once: switchgear freeze key {name}",
             )
         now = self._control.clock.wall_ms()
-        row = msgspec.structs.replace(old, version=old.version + 1, revoked_ms=now, updated_ms=now)
+        version = max(old.version, published.version if published is not None else 0) + 1
+        row = msgspec.structs.replace(old, version=version, revoked_ms=now, updated_ms=now)
         self._stops.revoked.add(row.id)
         await self._publication.publish_key(row)
 
         def work(connection: Connection) -> None:
             # Whatever became of the row since it was read: it ends revoked, and whoever revokes it hears no conflict.
-            now_there = next((found for found in objects.keys(connection, row.id) if found.id == row.id), old)
-            if now_there.revoked_ms is None:
-                gone = msgspec.structs.replace(now_there, version=now_there.version + 1, revoked_ms=now, updated_ms=now)
-                objects.replace_key(connection, gone, now_there.version)
+            there = next((found for found in objects.keys(connection, row.id) if found.id == row.id), old)
+            content = old if there.is_forged else there
+            if content.revoked_ms is None:
+                version = max(there.version + 1, row.version)
+                gone = msgspec.structs.replace(content, version=version, revoked_ms=now, updated_ms=now)
+                objects.replace_key(connection, gone, None if there.is_forged else there.version)
                 objects.write_audit(connection, now, actor, "key.revoke", gone.name, None)
 
         await self._stops.write_soon(self._control.write_urgently(work))
@@ -202,9 +212,33 @@ class Keys:
             id=entry.id, name=entry.name, version=entry.version, team=entry.team, revoked_ms=now, updated_ms=now
         )
 
+    async def _check_changeable(self, row: KeyRow) -> None:
+        """Raise UserError for a key that cannot be changed. What is not believed is not written again: it would be signed then."""
+        published = await asyncio.to_thread(self._control.publisher.entry_of, row.id)
+        if row.is_forged or (published is not None and row.version < published.version and not published.revoked):
+            why = "was not written by this gateway" if row.is_forged else "is older than what was published"
+            raise UserError(
+                f"the key {row.name!r} in the store {why}: it is not changed",
+                f"look: switchgear store check; to stop it: switchgear key revoke {row.name}",
+            )
+        _check_changeable(row)
+
 
 def _check_changeable(row: KeyRow) -> None:
     if row.source == "file":
         raise UserError(f"the key {row.name!r} is declared in the configuration file", "change it there")
     if row.revoked_ms is not None:
         raise UserError(f"the key {row.name!r} is revoked", "make a new one: switchgear key create NAME")
+
+
+def _believed(row: KeyRow, published: KeyEntry | None) -> KeyRow:
+    """Return a row that may be written again; of one that somebody else wrote what was published of it, or nothing but its id and
+    the name that it has now."""
+    if not row.is_forged:
+        return row
+    if published is None:
+        return KeyRow(id=row.id, name=row.name, version=row.version, **key_policy.fields_of(key_policy.NOBODY))
+    secrets = (KeySecretRow(mac=s.mac, pepper_id=s.pepper_id, not_after_ms=s.not_after_ms) for s in published.secrets)
+    return KeyRow(
+        id=row.id, name=row.name, version=row.version, secrets=tuple(secrets), **key_policy.fields_of(published)
+    )

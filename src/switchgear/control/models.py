@@ -46,7 +46,8 @@ class Models:
     async def remove(self, name: str, actor: str) -> None:
         """Remove a model of the store. Raises UserError for one of the file."""
         declared.check_removal(self._publication.compiled, "model", name)
-        await self._control.write(lambda c: objects.remove_object(c, "model", name))
+        now = self._control.clock.wall_ms()
+        await self._control.write(lambda c: objects.remove_object(c, "model", name, now))
         await self._control.audit(actor, "model.remove", name)
         self._history.remember(actor, "model.remove")
         await self._publication.publish()

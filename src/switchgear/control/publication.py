@@ -4,39 +4,51 @@ Holds the configuration in force and what was published of it; the one place tha
 """
 
 import asyncio
+import contextlib
 import functools
 from typing import TypeVar
 
 import msgspec
 from sqlalchemy import Connection
+from sqlalchemy.exc import DatabaseError
 
 from switchgear.config.compile import Compiled, ProviderSpec
 from switchgear.control.handle import Control
 from switchgear.control.prices import PriceBook
+from switchgear.control.seen import Doubt, Judged, Seen, judge, sentences
 from switchgear.control.stops import Stops
 from switchgear.core import key_policy
-from switchgear.core.errors import UserError
 from switchgear.pricing.catalog import Catalog, Load
 from switchgear.pricing.price import Price
 from switchgear.replica.entries import KeyEntry, SecretHash, Snapshot
 from switchgear.routing.table import ModelEntry, ProviderEntry, RouteTable
-from switchgear.store import ledger_rows, objects
+from switchgear.store import ledger_rows, objects, signing
+from switchgear.store.database import StoreGoneError
 from switchgear.store.objects import KeyRow
 from switchgear.vault import verbs
 from switchgear.vault.verbs import Metadata
 
 T = TypeVar("T")
+LOOK_S = 10.0
+"""How often objects and freezes of the store are looked at. Other rows are once a day and when somebody asks, keys also whenever
+they are published: there may be a million."""
+READ_AGAIN = 1_000
+"""Rows that are looked at a second time, where they seem older than what was published."""
 IMPORTED = "import"
 """Source of keys that another gateway made."""
-KEYS_FEW = 10
-"""Below so many keys, losing half of them is nothing special."""
 
 
 class Publication:
     """The configuration in force, and the replica's state."""
 
     def __init__(
-        self, control: Control, stops: Stops, prices: PriceBook, load_prices: Load, price_snapshot: str
+        self,
+        control: Control,
+        stops: Stops,
+        seen: Seen,
+        prices: PriceBook,
+        load_prices: Load,
+        price_snapshot: str,
     ) -> None:
         self._control = control
         self._stops = stops
@@ -49,13 +61,75 @@ class Publication:
         self.credentials: list[Metadata] = []
         self.damaged: set[str] = set()
         """Objects of the store that cannot be read."""
+        self.seen = seen
+        self._doubts: dict[str, list[Doubt]] = {"objects": [], "keys": [], "others": []}
         self._publishing = asyncio.Lock()
         self._putting = asyncio.Lock()
         """Held for the moment in which a snapshot is made of what is known and put into the replica."""
 
     async def all_providers(self) -> dict[str, ProviderSpec]:
         """Return all configured providers: of the file and of the store."""
-        return self._providers(await self._control.read(lambda c: objects.objects(c, "provider")))
+        return self._providers((await self._judge()).bodies("provider"))
+
+    @property
+    def doubts(self) -> list[Doubt]:
+        """Rows of the store that were not believed when they were read last."""
+        return sorted(doubt for doubts in self._doubts.values() for doubt in doubts)
+
+    async def look(self) -> list[Doubt]:
+        """Look at every row, publish what is good, and return what is not believed."""
+        await self._look_at_few()
+        await self._look_at_others()
+        if self._is_of_store:
+            await self.publish_keys()
+        return self.doubts
+
+    async def look_at_few(self) -> None:
+        """Look whether objects and freezes are as they were written, and remember them: a turn of the job."""
+        with contextlib.suppress(StoreGoneError, DatabaseError):  # the absorber's to report
+            await self._look_at_few()
+
+    async def _look_at_few(self) -> None:
+        async with self._publishing:
+            judged = await self._judge()
+            if self._is_of_store:
+                await self._keep(judged)
+
+    @property
+    def _is_of_store(self) -> bool:
+        """True when what is published is this store's, or nothing is: else nothing of it is taken (S1)."""
+        return self.snapshot is None or self.snapshot.store_id == self._control.store.id
+
+    async def _judge(self) -> Judged:
+        marks = self.seen.marks  # before the rows: one that is written meanwhile is newer, not older
+        judged = judge(await self._control.read(objects.published), marks)
+        self._doubt("objects", judged.doubts)
+        return judged
+
+    async def _look_at_others(self) -> None:
+        rows = await self._control.read(lambda c: list(signing.others(c)))
+        self._doubt("others", [Doubt(row.kind, row.name, "forged") for row in rows])
+
+    def _doubt(self, of: str, doubts: list[Doubt]) -> None:
+        for sentence in sentences(set(doubts) - set(self._doubts[of])):
+            self._control.report(sentence)
+        self._doubts[of] = doubts
+
+    async def accept(self) -> None:
+        """Take the store as it is, as far as its MACs hold: what is older there is published as it is, what is gone no more. What
+        was published of rows that somebody else wrote stays."""
+        async with self._publishing:
+            rows = await self._control.read(objects.published)
+            self.seen.marks = {
+                kind: {
+                    name: mark for name, mark in marks.items() if name in rows[kind] and not rows[kind][name].is_signed
+                }
+                for kind, marks in self.seen.marks.items()
+                if kind in rows
+            }
+        await self.publish()
+        await self.publish_keys(accept=True)
+        await self.publish_keys()  # a key that was made meanwhile
 
     def _providers(self, stored: dict[str, bytes]) -> dict[str, ProviderSpec]:
         found = {spec.name: spec for spec in self.compiled.providers}
@@ -83,15 +157,15 @@ class Publication:
         control = self._control
         async with self._publishing:
             self.credentials = await control.ask_vault(verbs.LIST, None)
-            stored = await control.read(lambda c: objects.objects(c, "provider"))
-            stored_models = await control.read(lambda c: objects.objects(c, "model"))
+            judged = await self._judge()
+            stored_models = judged.bodies("model")
             overrides = {
                 name: price
-                for name, raw in (await control.read(lambda c: objects.objects(c, "price"))).items()
+                for name, raw in judged.bodies("price").items()
                 if (price := self._decoded("price", name, raw, Price)) is not None
             }
-            freezes = await control.read(objects.freezes)
-            entries = self._provider_entries(self._providers(stored))
+            freezes = {name: msgspec.json.decode(raw) for name, raw in judged.bodies(objects.FREEZE).items()}
+            entries = self._provider_entries(self._providers(judged.bodies("provider")))
             models = {m.name: m for m in self.compiled.models}
             models |= {
                 name: entry
@@ -114,12 +188,19 @@ class Publication:
             )
             explicit = self._prices.publish(snapshot, self.catalog)
             await control.write(lambda c: _keep_prices(c, explicit, control.clock.wall_ms()))
+            await self._keep(judged)
             async with self._putting:
                 snapshot = msgspec.structs.replace(
                     snapshot, epoch=control.publisher.epoch() + 1, freezes={**snapshot.freezes, **self._stops.frozen}
                 )
                 await asyncio.to_thread(control.publisher.put_snapshot, snapshot)
                 self.snapshot = snapshot
+
+    async def _keep(self, judged: Judged) -> None:
+        try:
+            await asyncio.to_thread(self.seen.keep, judged.marks)
+        except OSError as exc:  # a full disk: this process knows it
+            self._control.report(f"what was seen of the store could not be kept: {exc.strerror}")
 
     def _provider_entries(self, specs: dict[str, ProviderSpec]) -> dict[str, ProviderEntry]:
         usable = {c.id for c in self.credentials if c.state == "active" and c.opens}
@@ -156,31 +237,43 @@ class Publication:
             self.snapshot = frozen
         return True
 
-    async def publish_keys(self) -> None:
-        """Make the replica's keys those of the store. Refuses to lose over half of them (S1)."""
+    async def publish_keys(self, *, accept: bool = False) -> None:
+        """Make the replica's keys those of the store. A published key whose row is not believed stays as it is (S5), unless the
+        operator accepts the store as it is."""
         control = self._control
         rows = await control.read(objects.keys)
         self.damaged -= {what for what in self.damaged if what.startswith("the key ")}
         self.damaged |= {
-            f"the key {row.name!r} in the store is damaged: nobody can use it" for row in rows if row.is_damaged
+            f"the key {row.name!r} in the store is damaged: nobody can use it"
+            for row in rows
+            if row.is_damaged and not row.is_forged
         }
-        now = control.clock.wall_ms()
-        before = await asyncio.to_thread(control.publisher.live_keys, now)
-        lost = before - {row.id for row in rows}  # a revoked key is a row still: gone is only what no row tells of
-        if len(before) >= KEYS_FEW and len(lost) * 2 > len(before):
-            raise UserError(
-                f"the store knows nothing of {len(lost)} of the {len(before)} keys that hold: refusing to drop them",
-                "check the database; restore a backup",
-            )
+        forged = {row.id: row.name for row in rows if row.is_forged}
+        rows = [row for row in rows if not row.is_forged]
         # Two keys may have had one hash, when a file renamed one: the one that holds is written last, and found.
         rows.sort(key=lambda row: row.revoked_ms is None)
         known = set(self._stops.revoked)
         entries = [(self._published(row), _imported(row)) for row in rows]
-        await asyncio.to_thread(control.publisher.replace_keys, entries)
+        kept = await asyncio.to_thread(control.publisher.replace_keys, entries, forged, accept=accept)
+        doubts = [Doubt("key", name, "forged") for name in forged.values()]
+        doubts += [Doubt("key", entry.name, "older") for entry in await self._behind(kept.older)]
+        doubts += [Doubt("key", entry.name, "missing") for entry in await self._behind(kept.missing)]
+        self._doubt("keys", doubts)
         late = self._stops.revoked - known
         for row in rows if late else ():
             if row.id in late:  # revoked while this was written
                 await asyncio.to_thread(control.publisher.put_key, self._published(row), _imported(row))
+
+    async def _behind(self, published: list[KeyEntry]) -> list[KeyEntry]:
+        """Return those whose rows are behind still: not what was changed while all were read, nor what the store hears of later."""
+        found = []
+        for number, entry in enumerate(published):
+            if entry.id in self._stops.revoked:
+                continue
+            rows = await self._control.read(lambda c, e=entry: objects.keys(c, e.id)) if number < READ_AGAIN else []  # type: ignore[misc]
+            if not any(row.id == entry.id and row.version >= entry.version and not row.is_forged for row in rows):
+                found.append(entry)
+        return found
 
     async def publish_key(self, row: KeyRow) -> None:
         """Tell edges of one key, on a full disk too."""

@@ -19,6 +19,7 @@ from switchgear.control import (
     ledger_routes,
     metrics,
     status,
+    store_routes,
 )
 from switchgear.control.api import PERMISSIONS, Call, Handler, P, Route, Span, time_of
 from switchgear.control.deployments import Deployments, health, shown
@@ -362,6 +363,7 @@ ROUTES: tuple[Route, ...] = (
     *ledger_routes.ROUTES,
     *export_routes.ROUTES,
     *finding_routes.ROUTES,
+    *store_routes.ROUTES,
     Route("GET", "/api/openapi.json", "status:read", get_openapi),
     Route("GET", "/metrics", "metrics:read", get_metrics, content_type=metrics.CONTENT_TYPE),
     Route("GET", f"{P}/status", "status:read", get_status),

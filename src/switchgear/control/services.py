@@ -5,7 +5,17 @@ from pathlib import Path
 
 import msgspec
 
-from switchgear.control import absorber, checkup, corrections, double_entry, faults, housekeeping, spend, stops
+from switchgear.control import (
+    absorber,
+    checkup,
+    corrections,
+    double_entry,
+    faults,
+    housekeeping,
+    publication,
+    spend,
+    stops,
+)
 from switchgear.control.absorber import Absorber
 from switchgear.control.access import Access
 from switchgear.control.checkup import Checkup
@@ -29,6 +39,7 @@ from switchgear.control.observers import ChangedKeys, Claims, StoredPublisher
 from switchgear.control.prices import PriceBook
 from switchgear.control.publication import Publication
 from switchgear.control.refusals import Refusals
+from switchgear.control.seen import Seen
 from switchgear.control.spend import SpendBoard
 from switchgear.control.stops import Stops
 from switchgear.control.traffic import Traffic
@@ -47,6 +58,8 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
     """The vault's."""
     status: Path
     """What the supervisor writes."""
+    seen: Path
+    """Where control remembers what it saw of the store."""
 
 
 class Shipped(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +94,10 @@ class Services:
         self.changed_keys = ChangedKeys()
         claims = Claims()
         self.stops = Stops(control)
-        self.publication = Publication(control, self.stops, self.prices, shipped.load_prices, shipped.price_snapshot)
+        self.seen = Seen(paths.seen)
+        self.publication = Publication(
+            control, self.stops, self.seen, self.prices, shipped.load_prices, shipped.price_snapshot
+        )
         self.deployments = Deployments(self._table)
         self.history = History(control, self.publication)
         self.config = Config(control, self.stops, self.publication, self.history)
@@ -138,6 +154,7 @@ class Services:
             Job("corrections", corrections.PAUSE_S, self.corrections.turn),
             Job("double entry", double_entry.PAUSE_S, self.books.work),
             Job("spend", spend.PAUSE_S, self.spend.turn),
+            Job("store", publication.LOOK_S, self.publication.look_at_few, publication.LOOK_S),
             Job("housekeeping", housekeeping.PAUSE_S, self.housekeeper.turn, housekeeping.PAUSE_S),
             Job("doctor", checkup.EVERY_S, self.checkup.nightly, checkup.FIRST_S),
             Job("faults", faults.PAUSE_S, self.faults.turn),

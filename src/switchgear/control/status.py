@@ -8,6 +8,7 @@ import msgspec
 
 from switchgear import __version__
 from switchgear.control import disk
+from switchgear.control.seen import sentences
 from switchgear.control.services import Services
 from switchgear.control.traffic import NO_PROVIDER
 
@@ -83,6 +84,8 @@ def _problems(services: Services) -> list[str]:
         *services.jobs.problems,
         *config.refused_puts,
         *sorted(publication.damaged),
+        *sentences(publication.doubts),
+        *([services.seen.trouble] if services.seen.trouble is not None else []),
         *services.books.problems,
         *services.faults.problems,
         *config.problems,

@@ -19,6 +19,8 @@ from switchgear.store import objects
 from switchgear.store.database import StoreGoneError
 
 DEBTS_S = 2.0
+LATE_MAX = 5
+"""So many are named of what the store had to be told."""
 WRITE_S = 1.0
 """Whoever stops somebody waits no longer for the store: what stops stands in the replica already."""
 
@@ -70,19 +72,27 @@ class Stops:
             )
         revoked = {e.id: e for e in await asyncio.to_thread(control.publisher.revoked_keys)}
         now = control.clock.wall_ms()
+        late: list[str] = []
 
         def work(connection: Connection) -> None:
             for row in objects.keys(connection):
                 entry = revoked.get(row.id)
+                if row.is_forged:
+                    continue  # what was published stays, and nothing of the row is signed
                 is_revoked = row.id in self.revoked or (entry is not None and entry.version > row.version)
                 if is_revoked and row.revoked_ms is None:
                     version = max(row.version + 1, entry.version if entry is not None else 0)
                     gone = msgspec.structs.replace(row, version=version, revoked_ms=now, updated_ms=now)
                     objects.replace_key(connection, gone, row.version)
+                    late.append(f"the key {row.name!r}")
             stored = objects.freezes(connection)
             wanted = {**(published.freezes if published is not None else {}), **self.frozen}
             for subject, until in wanted.items():
                 if subject not in stored:
                     objects.put_freeze(connection, subject, until, "recovery", now)
+                    late.append(f"the freeze of {subject!r}")
 
         await control.write(work)
+        if late:
+            more = f" and {len(late) - LATE_MAX} more" if len(late) > LATE_MAX else ""
+            control.report(f"stopped here, and now in the store, too: {', '.join(late[:LATE_MAX])}{more}")

@@ -146,7 +146,7 @@ def remember(connection: Connection, state: State, actor: str, action: str, now_
     )
     objects.set_object(connection, KIND, f"{version.number:010}", msgspec.json.encode(version), now_ms)
     for name in objects.object_names(connection, KIND)[:-VERSIONS_MAX]:
-        objects.remove_object(connection, KIND, name)
+        objects.remove_object(connection, KIND, name, now_ms)
 
 
 def restore(connection: Connection, state: State, now_ms: int) -> None:
@@ -155,7 +155,7 @@ def restore(connection: Connection, state: State, now_ms: int) -> None:
         wanted = state.stored.get(kind, {})
         have = objects.objects(connection, kind)
         for name in have.keys() - wanted.keys():
-            objects.remove_object(connection, kind, name)
+            objects.remove_object(connection, kind, name, now_ms)
         for name, raw in wanted.items():
             if have.get(name) != bytes(raw):
                 objects.set_object(connection, kind, name, bytes(raw), now_ms)

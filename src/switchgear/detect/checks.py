@@ -28,6 +28,7 @@ REASONS: dict[str, str] = {
     "stopped": "the processes were not looked at",
     "problem": "the gateway itself says that something is wrong",
     "store": "without its store the gateway serves, and nobody can look or change anything",
+    "store-row": "somebody writes into the database who should not, or a backup was restored: it is not what this gateway wrote",
     "frozen": "requests are refused until somebody unfreezes",
     "spool-backlog": "records wait for the ledger: budgets and reports lag behind",
     "deployment-failing": "a deployment that only fails costs each request an attempt, or fails it",

@@ -7,10 +7,11 @@ them for long enough.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 import lmdb
+import msgspec
 
 from switchgear.replica import entries
 from switchgear.replica.entries import STORED_MS, KeyEntry, Snapshot, Spend, Stored
@@ -20,6 +21,15 @@ STORED_MAX = 6_000_000
 """Things whose owners are known, at some 250 bytes each of the map's 4 GiB; keys and what they spent count too."""
 STORED_LOOKS = 200_000
 """Entries looked at in one go for what is out of date: a tenth of a second."""
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """Published keys that stayed although the store says otherwise."""
+
+    older: list[KeyEntry]
+    """Of a lower version there."""
+    missing: list[KeyEntry]
+    """Not there."""
 
 
 class Publisher:
@@ -61,17 +71,22 @@ class Publisher:
             raw = txn.get(entries.SNAPSHOT)
         return entries.decode_snapshot(raw) if raw else None
 
-    def live_keys(self, now_ms: int) -> set[str]:
-        """Return the ids of the published keys that hold: neither revoked nor expired."""
-        with self._env.begin() as txn, txn.cursor() as cursor:
-            found = [entries.decode_key(raw) for key in list(_keys(cursor)) if (raw := txn.get(key)) is not None]
-        return {e.id for e in found if not e.revoked and (e.expires_ms is None or e.expires_ms > now_ms)}
-
     def revoked_keys(self) -> list[KeyEntry]:
         """Return the published keys that are revoked."""
         with self._env.begin() as txn, txn.cursor() as cursor:
             found = [entries.decode_key(raw) for key in list(_keys(cursor)) if (raw := txn.get(key)) is not None]
         return [entry for entry in found if entry.revoked]
+
+    def entry_of(self, key_id: str) -> KeyEntry | None:
+        """Return a key as it is published; None when it is not."""
+        with self._env.begin() as txn:
+            raw = txn.get(entries.KEY_PREFIX + key_id.encode())
+        return entries.decode_key(raw) if raw is not None else None
+
+    def version_of(self, key_id: str) -> int:
+        """Return the version of a key as it is published; 0 when it is not."""
+        entry = self.entry_of(key_id)
+        return entry.version if entry is not None else 0
 
     def find_key(self, name: str) -> KeyEntry | None:
         """Return a published key by name or id; looks at all of them."""
@@ -156,30 +171,66 @@ class Publisher:
                 txn.delete(key)
         return len(old)
 
-    def replace_keys(self, keys: Iterable[tuple[KeyEntry, Sequence[bytes]]]) -> None:
-        """Make the published keys exactly these, in one commit; unchanged ones are not written."""
+    def replace_keys(
+        self,
+        keys: Iterable[tuple[KeyEntry, Sequence[bytes]]],
+        doubted: Collection[str] = (),
+        *,
+        accept: bool = False,
+    ) -> Kept:
+        """Make the published keys these, in one commit; unchanged ones are not written. One that is published newer, or that is not
+        among these, stays as it is and is told, unless `accept`; of the ids in `doubted` what is published stays in any case."""
+        older, missing = [], []
         with self._change() as txn:
             wanted: set[bytes] = set()
+
+            def keep(published: KeyEntry) -> None:
+                wanted.add(entries.KEY_PREFIX + published.id.encode())
+                wanted.update(entries.HASH_PREFIX + secret.mac for secret in published.secrets)
+
             for entry, imported in keys:
                 key = entries.KEY_PREFIX + entry.id.encode()
-                wanted.add(key)
-                raw = entries.encode(entry)
-                if txn.get(key) != raw:
+                raw, before = entries.encode(entry), txn.get(key)
+                if before != raw:
+                    published = entries.decode_key(bytes(before)) if before is not None and not accept else None
+                    if published is not None and _is_newer(published, entry):
+                        older.append(published)
+                        keep(published)
+                        continue
                     txn.put(key, raw)
+                wanted.add(key)
                 for mac in imported:
                     hash_key = entries.HASH_PREFIX + mac
                     wanted.add(hash_key)
                     txn.put(hash_key, entry.id.encode())
             with txn.cursor() as cursor:
-                stale = [key for key in (*_keys(cursor), *_keys(cursor, entries.HASH_PREFIX)) if key not in wanted]
+                for key in [key for key in _keys(cursor) if key not in wanted]:
+                    before = txn.get(key)
+                    published = entries.decode_key(bytes(before)) if before is not None else None
+                    is_doubted = published is not None and published.id in doubted
+                    if published is None or (accept and not is_doubted):
+                        txn.delete(key)
+                        continue
+                    keep(published)
+                    if not is_doubted:
+                        missing.append(published)
+                stale = [key for key in _keys(cursor, entries.HASH_PREFIX) if key not in wanted]
             for key in stale:
                 txn.delete(key)
+        return Kept(older, missing)
 
     def close(self) -> None:
         """Close the environment."""
         for _, pin in self._pins:
             pin.abort()
         self._env.close()
+
+
+def _is_newer(published: KeyEntry, entry: KeyEntry) -> bool:
+    """Tell whether an entry would bring back what was published before, or let a revoked key in again under its version."""
+    if published.version != entry.version:
+        return published.version > entry.version
+    return published.revoked and not entry.revoked
 
 
 def _keys(cursor: "lmdb.Cursor", prefix: bytes = entries.KEY_PREFIX) -> Iterable[bytes]:

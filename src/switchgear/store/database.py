@@ -14,10 +14,13 @@ from sqlalchemy.exc import DatabaseError, NoResultFound
 
 from switchgear.core.errors import SwitchgearError, UserError
 from switchgear.core.ids import Entropy
-from switchgear.store import tables
+from switchgear.store import macs, signing, tables
 from switchgear.store.backend import Backend
+from switchgear.store.macs import RowMacs
 
-SCHEMA_VERSION = "0007"
+SCHEMA_VERSION = "0008"
+SIGNED_SINCE = "0008"
+"""The first schema whose rows carry MACs."""
 T = TypeVar("T")
 
 
@@ -28,14 +31,29 @@ class StoreGoneError(SwitchgearError):
 class Store:
     """An open store. `write` and `read` run in threads of their own; callers await the futures."""
 
-    def __init__(self, backend: Backend, create: bool, entropy: Entropy, wait: bool = False) -> None:
-        """Open, or create on the first start only; with `wait` nothing is opened before `open`. Raises what `open` raises."""
+    def __init__(
+        self,
+        backend: Backend,
+        create: bool,
+        entropy: Entropy,
+        row_key: bytes,
+        wait: bool = False,
+        may_sign: bool = False,
+    ) -> None:
+        """Open, or create on the first start only; with `wait` nothing is opened before `open`. Raises what `open` raises.
+
+        `row_key` makes the MACs of rows (store/macs). `may_sign`: rows of a schema that had none are signed by its migration; never
+        twice in the life of a data folder, or whoever writes the database could have his own rows signed.
+        """
         self.backend = backend
         self.id = ""
         """Empty until it is open."""
         self._create = create
         self._entropy = entropy
+        self._macs = RowMacs(row_key)
+        self._may_sign = may_sign
         self._engine = backend.engine(create)
+        self._engine.update_execution_options(**{macs.OPTION: self._macs})
         self._writer = concurrent.futures.ThreadPoolExecutor(1, "store-writer")
         self._readers = concurrent.futures.ThreadPoolExecutor(2, "store-reader")
         self._urgent = concurrent.futures.ThreadPoolExecutor(1, "store-urgent")
@@ -122,7 +140,12 @@ class Store:
             migrate.upgrade(connection, version)
             if version is None:
                 connection.execute(insert(tables.meta), [{"name": "store_id", "value": entropy(16).hex()}])
-        return str(connection.execute(select(tables.meta.c.value).where(tables.meta.c.name == "store_id")).scalar_one())
+        query = select(tables.meta.c.value).where(tables.meta.c.name == "store_id")
+        store_id = str(connection.execute(query).scalar_one())
+        self._macs.bind(store_id)
+        if version is not None and version < SIGNED_SINCE and self._may_sign:
+            signing.sign(connection)
+        return store_id
 
 
 def _current_version(connection: Connection) -> str | None:

@@ -17,6 +17,7 @@ from switchgear.store.migrations.versions import (
     m0005_key_policy,
     m0006_credential_id,
     m0007_outbox,
+    m0008_row_macs,
 )
 
 MIGRATIONS = (
@@ -27,6 +28,7 @@ MIGRATIONS = (
     m0005_key_policy,
     m0006_credential_id,
     m0007_outbox,
+    m0008_row_macs,
 )
 """In order. Each knows its `revision` and how to `upgrade`."""
 VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True, nullable=False))

@@ -1,4 +1,8 @@
-"""The tables. Level 2. A change here needs a migration: a test compares both."""
+"""The tables. Level 2. A change here needs a migration: a test compares both.
+
+A table whose rows control acts on has a column `mac` (store/macs): a new one needs its MAC in store/objects and a part of
+store/signing, and a test asks for both.
+"""
 
 from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, Table, Text
 
@@ -14,10 +18,11 @@ objects = Table(
     metadata,
     Column("kind", bounded(32), primary_key=True),
     Column("name", bounded(256), primary_key=True),
-    Column("version", Integer, nullable=False),
+    Column("version", BigInteger, nullable=False),
     Column("spec", LargeBinary, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32)),
 )
 
 keys = Table(
@@ -31,6 +36,7 @@ keys = Table(
     Column("revoked_ms", BigInteger),
     Column("created_ms", BigInteger, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32)),
 )
 
 key_secrets = Table(
@@ -50,6 +56,9 @@ freezes = Table(
     Column("until_ms", BigInteger),
     Column("created_ms", BigInteger, nullable=False),
     Column("actor", bounded(128), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("is_lifted", Boolean, nullable=False),
+    Column("mac", LargeBinary(32)),
 )
 
 tokens = Table(
@@ -61,6 +70,7 @@ tokens = Table(
     Column("role", bounded(32), nullable=False),
     Column("expires_ms", BigInteger),
     Column("created_ms", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32)),
 )
 
 audit = Table(

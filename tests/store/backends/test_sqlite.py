@@ -21,7 +21,7 @@ def backend(tmp_path):
 
 @pytest.fixture
 def store(backend):
-    opened = Store(backend, True, os.urandom)
+    opened = Store(backend, True, os.urandom, bytes(32))
     yield opened
     opened.close()
 

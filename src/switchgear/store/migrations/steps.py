@@ -38,3 +38,9 @@ def rename_column(table: str, old: str, new: str) -> None:
     """Rename a column unless that was done."""
     if old in {known["name"] for known in sa.inspect(op.get_bind()).get_columns(table)}:
         op.alter_column(table, old, new_column_name=new)
+
+
+def widen(table: str, name: str) -> None:
+    """Let a column of whole numbers hold 64 bits. SQLite makes the table anew for it."""
+    with op.batch_alter_table(table) as batch:
+        batch.alter_column(name, type_=sa.BigInteger())
