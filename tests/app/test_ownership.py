@@ -65,6 +65,18 @@ def test_P2_planted_links_are_left_alone(tmp_path):
         ownership.give(ownership.table(layout, ownership.People(59_100), 1))
 
 
+@needs_root
+def test_files_of_a_time_when_all_were_one_user_are_opened_to_the_folders_group(tmp_path):
+    layout = Layout(tmp_path / "data")
+    layout.make(1)
+    places = {layout.edge_spool(0) / "id": 0o660, layout.replica / "data.mdb": 0o640, layout.vault / "box": 0o600}
+    for path in places:
+        path.touch(0o600)
+    for _ in range(2):
+        ownership.give(ownership.table(layout, ownership.People(59_100), 1))
+        assert {path: path.stat().st_mode & 0o777 for path in places} == places
+
+
 def test_a_folder_below_a_closed_one_is_not_reachable(tmp_path):
     open_folder = tmp_path / "open" / "x"
     open_folder.mkdir(parents=True)

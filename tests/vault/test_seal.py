@@ -99,3 +99,36 @@ def test_C1_what_older_versions_sealed_opens():
     )
     place = msgspec.structs.replace(context.endpoint, headers=(("x-a", "b"),))
     assert b'"headers":[["x-a","b"]]' in msgspec.structs.replace(context, endpoint=place).info()
+
+
+def sealed_without(*fields):
+    """Seal as a program did that did not know these fields of an endpoint."""
+    values = msgspec.json.decode(CONTEXT.info())
+    for name in fields:
+        del values["endpoint"][name]
+    info = msgspec.json.encode(values, order="sorted")
+    kek_id = bytes.fromhex(KEYS.public.kek_id)
+    return seal.MAGIC + kek_id + seal._SUITE.encrypt(SECRET.reveal(), KEYS.public.key, info)
+
+
+@pytest.mark.parametrize(
+    "fields", [("passthrough",), ("passthrough", "auth_parameters"), ("passthrough", "auth_parameters", "query")]
+)
+def test_C1_a_secret_that_an_older_program_sealed_opens_where_what_came_later_says_nothing(fields):
+    blob = sealed_without(*fields)
+    assert seal.open_sealed(blob, CONTEXT, KEYS).reveal() == SECRET.reveal()
+    for change in (
+        {"passthrough": ("GET /x",)},
+        {"host": "evil.com"},
+        {"headers": (("x-a", "b"),)},
+        {"auth_parameters": (("a", "b"),)},
+        {"query": "a=b"},
+    ):
+        moved = msgspec.structs.replace(CONTEXT, endpoint=msgspec.structs.replace(PLACE, **change))
+        with pytest.raises(SealError):
+            seal.open_sealed(blob, moved, KEYS)
+
+
+def test_fields_that_came_later_are_known_with_what_they_say_where_nothing_is_said():
+    values = msgspec.to_builtins(PLACE)
+    assert [(name, values[name]) for name, _ in seal.LATER] == list(seal.LATER)

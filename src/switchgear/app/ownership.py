@@ -118,20 +118,25 @@ def give(rows: list[Row]) -> None:
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             if uid != 0:
-                _give_files(fd, uid, gid)
+                _give_files(fd, uid, gid, mode & 0o060 if mode & stat.S_ISGID else 0)
             os.fchown(fd, uid, gid)
             os.fchmod(fd, mode)
         finally:
             os.close(fd)
 
 
-def _give_files(folder: int, uid: int, gid: int) -> None:
+def _give_files(folder: int, uid: int, gid: int, group_bits: int) -> None:
+    """Give files, and open them to the folder's group as far as the folder is: those of a time when all processes were one user
+    were closed to every other."""
     for name in os.listdir(folder):
         info = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        if not stat.S_ISREG(info.st_mode) or info.st_nlink != 1 or (info.st_uid, info.st_gid) == (uid, gid):
+        mode = stat.S_IMODE(info.st_mode)
+        is_right = (info.st_uid, info.st_gid) == (uid, gid) and mode & group_bits == group_bits
+        if not stat.S_ISREG(info.st_mode) or info.st_nlink != 1 or is_right:
             continue
         fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         try:
             os.fchown(fd, uid, gid)
+            os.fchmod(fd, mode | group_bits)
         finally:
             os.close(fd)

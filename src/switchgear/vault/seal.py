@@ -8,6 +8,8 @@ not open. This is the only module that reveals secrets.
 import hashlib
 import hmac
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -24,6 +26,11 @@ SECRET_BYTES_MAX = 16_384
 _SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 
+LATER: tuple[tuple[str, Any], ...] = (("passthrough", ()), ("auth_parameters", ()), ("query", ""))
+"""Fields of an endpoint that came before `info` left out what says nothing, newest first, with what they say where nothing is said: a
+secret that was sealed before them opens where they say nothing. Nothing comes to these: `info` leaves out a new field."""
+
+
 class SealContext(msgspec.Struct, frozen=True, kw_only=True):
     """What a secret is bound to. Changing any of it needs the secret again."""
 
@@ -38,10 +45,25 @@ class SealContext(msgspec.Struct, frozen=True, kw_only=True):
     def info(self) -> bytes:
         """Return the bytes that are bound into the seal: canonical JSON. What an older version did not know is left out where it
         says nothing: its blobs open."""
-        plain = msgspec.to_builtins(self)
+        return msgspec.json.encode(self._bound(), order="sorted")
+
+    def _bound(self) -> dict[str, Any]:
+        plain: dict[str, Any] = msgspec.to_builtins(self)
         if not self.endpoint.headers:
             del plain["endpoint"]["headers"]
-        return msgspec.json.encode(plain, order="sorted")
+        return plain
+
+    def infos(self) -> Iterator[bytes]:
+        """Return what programs bound that knew fewer fields of an endpoint, newest first: this one's, then without the fields of
+        LATER one after the other, as long as they say nothing here."""
+        yield self.info()
+        values = self._bound()
+        if self.endpoint.headers:
+            return
+        for name, nothing in LATER:
+            if values["endpoint"].pop(name) != nothing:
+                return
+            yield msgspec.json.encode(values, order="sorted")
 
 
 def seal(secret: Secret, context: SealContext, public: PublicKey) -> bytes:
@@ -64,10 +86,12 @@ def open_sealed(blob: bytes, context: SealContext, keys: KeyPair) -> Secret:
         raise SealError("not a sealed credential")
     if not is_for(blob, keys):
         raise SealError("sealed for another KEK")
-    try:
-        return Secret(_SUITE.decrypt(blob[12:], keys.private, context.info()))
-    except (InvalidTag, ValueError):
-        raise SealError("does not open: damaged, or sealed for another credential or endpoint") from None
+    for info in context.infos():
+        try:
+            return Secret(_SUITE.decrypt(blob[12:], keys.private, info))
+        except (InvalidTag, ValueError):
+            continue
+    raise SealError("does not open: damaged, or sealed for another credential or endpoint")
 
 
 def fingerprint(secret: Secret, keys: KeyPair) -> str:
