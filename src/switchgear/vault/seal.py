@@ -27,8 +27,8 @@ _SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 
 LATER: tuple[tuple[str, Any], ...] = (("passthrough", ()), ("auth_parameters", ()), ("query", ""))
-"""Fields of an endpoint that came before `info` left out what says nothing, newest first, with what they say where nothing is said: a
-secret that was sealed before them opens where they say nothing. Nothing comes to these: `info` leaves out a new field."""
+"""Fields of an endpoint that came before `info` left out what says nothing, newest first, with what they say where nothing is
+said: a secret that was sealed before them opens where they say nothing. None is added: `info` leaves out a new one."""
 
 
 class SealContext(msgspec.Struct, frozen=True, kw_only=True):
