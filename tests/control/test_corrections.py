@@ -26,7 +26,7 @@ PRICE = Price("echo", "override", {"input": Rate(150_000_000), "output": Rate(60
 
 class Books:
     def __init__(self, folder):
-        self.store = Store(SqliteBackend(folder / "store.sqlite"), True, os.urandom)
+        self.store = Store(SqliteBackend(folder / "store.sqlite"), True, os.urandom, bytes(32))
         self.folder = folder / "replica"
         self.publisher = Publisher(self.folder)
         self.now_ms = 1_790_000_000_000
