@@ -164,6 +164,40 @@ def test_an_odd_stream_of_a_compatible_server_says_the_same(client, odd):
     assert said.READERS[client](sdks.read(client, out, True)) == wanted_of(client, "openai", answer)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("client", ["openai", "responses", "cohere"])
+@pytest.mark.parametrize("provider", MODELS)
+def test_arguments_are_never_an_empty_text(client, provider, stream):
+    if client == provider:
+        pytest.skip("the same dialect passes as it is")
+    passage = passage_of(client, provider, stream)
+    if stream:
+        meter, odd = passage.meter(), Odd(no_arguments=True)
+        data = meter.feed(b"".join(streaming.WRITERS[provider](with_two_calls(provider), odd, True))) + meter.finish()
+    else:
+        data = passage.answer(json.dumps(with_two_calls(provider)).encode())
+    whole = sdks.read(client, data, stream)
+    if client == "responses":
+        texts = [item["arguments"] for item in whole["output"] if item["type"] == "function_call"]
+    else:
+        message = whole["message"] if client == "cohere" else whole["choices"][0]["message"]
+        texts = [call["function"]["arguments"] for call in message["tool_calls"]]
+    assert [json.loads(text) for text in texts] == [{"a": 1}, {}]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_who_calls_a_tool_and_says_stop_has_called_a_tool(stream):
+    answer = with_two_calls("openai")
+    answer["choices"][0]["finish_reason"] = "stop"
+    passage = passage_of("anthropic", "openai", stream)
+    if stream:
+        meter = passage.meter()
+        data = meter.feed(b"".join(streaming.openai(answer))) + meter.finish()
+    else:
+        data = passage.answer(json.dumps(answer).encode())
+    assert sdks.read("anthropic", data, stream)["stop_reason"] == "tool_use"
+
+
 def test_calls_without_ids_get_some_that_differ():
     passage = passage_of("anthropic", "openai", stream=True)
     meter = passage.meter()
