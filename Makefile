@@ -5,7 +5,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.versi
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help serve test install check format cover bench kill torture power breach endure doors crossings mutants fuzz estate away lock release bills prices clean
+.PHONY: help serve test install check format cover bench kill torture power breach endure doors crossings mutants fuzz estate away clients lock release bills prices clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -93,6 +93,10 @@ crossings: $(VENV)/.test  ## All recorded exchanges through the gateway, every c
 
 mutants: $(VENV)/.test  ## Some 60 mistakes put into a copy of the product, one after the other; a test must notice each
 	$(BIN)/python -m tests.mutants
+
+clients: $(VENV)/.test  ## Real clients (Claude Code, Codex, Gemini CLI, opencode, AI SDK, LangChain, …) set up by `connect` (CLIENTS="--client codex"; needs npm, PyPI, Maven)
+	@sh tests/clients/install.sh .clients
+	$(BIN)/python -m tests.clients --write $(CLIENTS)
 
 bench: $(VENV)/.run  ## Measure against nginx on this machine; writes docs/benchmarks.md
 	$(BIN)/python -m switchgear.bench --write docs/benchmarks.md

@@ -18,7 +18,7 @@ def home(tmp_path, monkeypatch):
 
 
 def put(name):
-    return write(GUIDES[name], "http://127.0.0.1:4100", "sk-sg-1", "demo/echo")
+    return write(GUIDES[name], "http://127.0.0.1:4100", "sk-sg-1", "demo/echo")[0]
 
 
 def test_json_is_merged_and_the_old_file_kept(home):
@@ -55,3 +55,22 @@ def test_json_with_comments_is_not_destroyed(home):
     (home / "opencode.json").write_text("// mine\n{}")
     with pytest.raises(UserError, match="not plain JSON"):
         put("opencode")
+
+
+def test_a_client_with_two_files_gets_both_and_what_stood_in_them_stays(home):
+    (home / ".gemini").mkdir()
+    (home / ".gemini" / "settings.json").write_text(
+        '{"ui": {"theme": "x"}, "security": {"auth": {"selectedType": "gateway"}}}'
+    )
+    put("gemini-cli")
+    found = json.loads((home / ".gemini" / "settings.json").read_text())
+    assert found["ui"] == {"theme": "x"} and found["security"]["auth"]["selectedType"] == "gemini-api-key"
+    assert "GEMINI_MODEL=demo/echo" in (home / ".gemini" / ".env").read_text()
+
+
+def test_where_one_file_cannot_be_merged_the_others_are_not_touched(home):
+    (home / ".gemini").mkdir()
+    (home / ".gemini" / "settings.json").write_text("// mine\n{}")
+    with pytest.raises(UserError, match="not plain JSON"):
+        put("gemini-cli")
+    assert not (home / ".gemini" / ".env").exists()

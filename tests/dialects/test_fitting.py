@@ -257,3 +257,43 @@ def test_a_model_that_cannot_be_told_not_to_think_thinks_as_little_as_it_can(ask
     assert judge("gemini", "gemini-2.5-pro", body) is None
     config = json.loads(body).get("generationConfig", {})
     assert config.get("thinkingConfig", {}).get("thinkingBudget") == budget
+
+
+def failed_call(text):
+    """What Claude Code sends of a command that failed."""
+    return {
+        "model": "m",
+        "max_tokens": 9,
+        "tools": [{"name": "Bash", "input_schema": {"type": "object", "properties": {}}}],
+        "messages": [
+            {"role": "user", "content": "go"},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {}}]},
+            {
+                "role": "user",
+                "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "is_error": True, "content": text}],
+            },
+        ],
+    }
+
+
+@pytest.mark.parametrize("target", ["openai", "responses", "cohere"])
+def test_a_failed_tools_result_says_so_where_the_dialect_has_no_field_for_it(target):
+    _, body = crossed(failed_call("exit code 2"), "anthropic", target, "m")
+    assert b'"Error: exit code 2"' in body
+    for text in ("Error: it broke", "error 7", "<error>x</error>"):
+        assert f'"{text}"'.encode() in crossed(failed_call(text), "anthropic", target, "m")[1]
+
+
+@pytest.mark.parametrize(("target", "field"), [("bedrock", b'"status":"error"'), ("gemini", b'"error":"exit code 2"')])
+def test_a_failed_tools_result_is_an_error_where_the_dialect_has_a_field_for_it(target, field):
+    _, body = crossed(failed_call("exit code 2"), "anthropic", target, "m")
+    assert field in body and b"Error: " not in body
+
+
+def test_thinking_that_goes_back_without_a_text_stands_beside_an_empty_one():
+    """DeepSeek refuses null there (can1357/oh-my-pi#788, read 2026-11-27)."""
+    body = failed_call("x")
+    body["messages"][1]["content"].insert(0, {"type": "thinking", "thinking": "Hm.", "signature": ""})
+    _, sent = crossed(body, "anthropic", "openai", "deepseek-reasoner")
+    assistant = json.loads(sent)["messages"][1]
+    assert (assistant["content"], assistant["reasoning_content"]) == ("", "Hm.")

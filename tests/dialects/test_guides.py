@@ -1,27 +1,45 @@
 """Settings of clients."""
 
 import json
+import re
 import tomllib
 
 import pytest
 import yaml
 
 from switchgear.dialects.guides import GUIDES, fill, render
+from switchgear.dialects.registry import DIALECTS
+from switchgear.testing.twins import judge
+
+_PARSERS = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load, "env": str, "text": str}
 
 
 @pytest.mark.parametrize("guide", GUIDES.values(), ids=lambda guide: guide.name)
-def test_every_guide_fills_and_its_file_parses(guide):
-    text = fill(guide.text, "http://h:4100", "sk-sg-1", "a/b")
+def test_every_guide_fills_and_its_files_parse(guide):
     shown = render(guide, "http://h:4100", "sk-sg-1", "a/b")
-    assert "http://h:4100" in shown and "{" not in shown.replace("{{", "").split("#")[0].replace("${", "")
-    if guide.form == "json":
-        assert json.loads(text)
-    elif guide.form == "toml":
-        assert tomllib.loads(text)["model_providers"]["switchgear"]["base_url"] == "http://h:4100/v1"
-    elif guide.form == "yaml":
-        assert yaml.safe_load(text)
+    assert "http://h:4100" in shown
+    assert not re.search(r"\{(root|v1|key|model)\}", shown)
+    for one in guide.files:
+        text = fill(one.text, "http://h:4100", "sk-sg-1", "a/b")
+        assert one.form == "env" or _PARSERS[one.form](text)
+        assert one.file in shown
+
+
+def test_codex_asks_responses_at_the_gateway():
+    found = tomllib.loads(fill(GUIDES["codex"].text, "http://h:4100", "sk-sg-1", "a/b"))
+    assert found["model_providers"]["switchgear"]["base_url"] == "http://h:4100/v1"
 
 
 def test_claude_code_gets_a_root_and_openai_clients_a_v1():
     assert dict(GUIDES["claude-code"].env)["ANTHROPIC_BASE_URL"] == "{root}"
     assert dict(GUIDES["openai"].env)["OPENAI_BASE_URL"] == "{v1}"
+
+
+@pytest.mark.parametrize("field", ["plain", "stream", "tool_call"])
+@pytest.mark.parametrize("row", DIALECTS, ids=lambda row: row.name)
+def test_what_connect_asks_to_check_a_client_is_taken_by_a_provider_of_its_dialect(row, field):
+    example = getattr(row.examples, field)
+    if example is None:
+        pytest.skip("its clients have no such call")
+    body = json.dumps(example.body).replace("{model}", "m").encode()
+    assert judge(row.name, "m", body) is None

@@ -1,6 +1,7 @@
 """Records from stored rows: what an earlier version kept is shown as this one writes it."""
 
 import msgspec
+import pytest
 from tests.ledger.test_absorb import rid
 
 from switchgear.core.usage import TokenUsage
@@ -47,3 +48,30 @@ def test_a_row_of_the_spools_payloads_names_the_deployment_of_every_attempt():
     shown = build.from_row(build.encode_stored(stored), no_price)
     assert shown.deployment == "azure/gpt-4o@eu"
     assert [one.deployment for one in shown.attempts] == ["openai/gpt-4o@main", "azure/gpt-4o@eu"]
+
+
+@pytest.mark.parametrize(
+    ("agent", "tool", "version"),
+    [  # as the clients send it (2026-11-27)
+        ("OpenAI/Python 3.3.0", "OpenAI/Python", "3.3.0"),
+        ("GeminiCLI-tui/0.61.0/openai/gpt-5 (linux; x64; terminal)", "GeminiCLI-tui", "0.61.0"),
+        ("claude-cli/2.1.332 (external, sdk-cli)", "claude-cli", "2.1.332"),
+        ("codex_exec/0.171.0 (Debian 12.0.0; x86_64) dumb", "codex_exec", "0.171.0"),
+        ("Anthropic/JS 0.122.0", "Anthropic/JS", "0.122.0"),
+        ("ai-sdk/openai-compatible/3.0.92 runtime/node.js/24", "ai-sdk/openai-compatible", "3.0.92"),
+        ("opencode/local", "opencode", "local"),
+        ("switchgear-connect", "switchgear-connect", None),
+        ("node", "node", None),
+        ("/1", "", "1"),
+    ],
+)
+def test_a_clients_name_and_version_are_told_apart(agent, tool, version):
+    place = records.Place("chat", "/p", "openai", "fast", "openai", "openai/main", "main", "gpt-4o", None)
+    who = records.Who("k", "n", 1, None, None, None, tool=agent)
+    raw = [msgspec.Raw(records.encode_payload(part)) for part in (who, place)]
+    reserve = records.Reserve(rid(1), 1, *raw, False, 1, None, None, 2)
+    outcome = records.AttemptOutcome(1, 200, None, 0, 1, 2, None, None, TokenUsage())
+    settle = records.Settle(rid(1), 200, "ok", [outcome], TokenUsage(), None, None, None, None, None, 2, 2, None)
+    kept = [msgspec.Raw(records.encode_payload(part)) for part in (reserve, settle)]
+    shown = build.from_row(build.encode_stored(build.Stored(kept[0], [], kept[1])), no_price)
+    assert (shown.client.tool, shown.client.version) == (tool, version)

@@ -60,14 +60,15 @@ def connect(client: Client, out: Output, client_name: str, key: str, model: str,
             "a virtual key is needed", "switchgear key create NAME prints one; give it as --key or SWITCHGEAR_KEY", 2
         )
     if action == "write":
-        path = write(guide, root, key, model)
-        holds = key in path.read_text("utf-8")
+        paths = write(guide, root, key, model)
+        holds = any(key in path.read_text("utf-8") for path in paths)
         said = (
             "mode 0600: it holds the key"
             if holds
             else f"the key is not in it; {guide.title} reads it from its environment"
         )
-        out.one({"file": str(path), "holds_key": holds}, f"wrote {path} ({said})")
+        names = [str(path) for path in paths]
+        out.one({"file": names[0], "files": names, "holds_key": holds}, f"wrote {' and '.join(names)} ({said})")
         return
     rows = check(guide.dialect, root, key, model)
     failed = [row for row in rows if row["ok"] is False]
@@ -93,24 +94,28 @@ def _warn_of_a_model_that_is_not_there(client: Client, model: str) -> None:
 _MARKS = {True: "✔", False: "✗", None: "–"}
 
 
-def write(guide: Guide, root: str, key: str, model: str) -> Path:
-    """Write a client's file. JSON is merged, variables are replaced, tables are added once; the old file is kept as
-    `NAME.before-switchgear`. Raises UserError where the client has no file, or the file cannot be merged."""
-    if guide.file is None:
+def write(guide: Guide, root: str, key: str, model: str) -> list[Path]:
+    """Write a client's files, and return them. JSON is merged, variables are replaced, tables are added once; an old file
+    is kept as `NAME.before-switchgear`. Raises UserError where the client has no file, or one cannot be merged."""
+    if not guide.files:
         raise UserError(
             f"{guide.title} keeps its settings elsewhere", f"switchgear connect {guide.name} --print shows them", 2
         )
-    path = Path(guide.file).expanduser()
-    old = path.read_text("utf-8") if path.exists() else ""
-    if guide.form == "env":
-        text = _merge_env(old, [(name, guides.fill(value, root, key, model)) for name, value in guide.env])
-    else:
-        new = guides.fill(guide.text, root, key, model)
-        text = _merge_json(path, old, new) if guide.form == "json" else _merge_text(path, old, new)
-    if old and old != text:
-        _save(path.with_name(path.name + ".before-switchgear"), old)
-    _save(path, text)
-    return path
+    merged = []
+    for one in guide.files:
+        path = Path(one.file).expanduser()
+        old = path.read_text("utf-8") if path.exists() else ""
+        if one.form == "env":
+            text = _merge_env(old, [(name, guides.fill(value, root, key, model)) for name, value in guide.env])
+        else:
+            new = guides.fill(one.text, root, key, model)
+            text = _merge_json(path, old, new) if one.form == "json" else _merge_text(path, old, new)
+        merged.append((path, old, text))
+    for path, old, text in merged:
+        if old and old != text:
+            _save(path.with_name(path.name + ".before-switchgear"), old)
+        _save(path, text)
+    return [path for path, _, _ in merged]
 
 
 def _save(path: Path, text: str) -> None:
@@ -167,11 +172,12 @@ def check(dialect: str, root: str, key: str, model: str) -> list[dict[str, Any]]
         bears |= {name.decode(): value.decode() for name, value in row.headers}
         status, answer = _ask(root + path, given, bears)
         ok = status == 200 and example.marker in answer
+        why = "the model answered without a call" if field == "tool_call" and status == 200 else answer[:200]
         rows.append(
             {
                 "step": step,
                 "ok": ok,
-                "detail": f"{path.replace('{model}', model)} → {status}" + ("" if ok else f": {answer[:200]}"),
+                "detail": f"{path.replace('{model}', model)} → {status}" + ("" if ok else f": {why}"),
             }
         )
     return rows

@@ -203,6 +203,8 @@ class Examples(msgspec.Struct, frozen=True, kw_only=True):
 
 WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}}
 """The parameters of the tool in `Examples.tool_call`, which is called `weather`."""
+ASK_WEATHER = "What is the weather in Paris? Use the tool."
+"""What a model answers by a call: one that is greeted does not. A choice that forces the call is refused by some that think."""
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):

@@ -61,6 +61,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """True where a call's arguments travel as a text."""
     empty_result: str = ""
     """What a tool's result says that is empty, where it must say something."""
+    error_results: bool = False
+    """True where a tool's result says itself that it is an error; elsewhere its text must."""
     tool_schemas: bool = True
     """True where a tool's schema is completed to an object with properties."""
     google_signatures: bool = True
@@ -163,6 +165,8 @@ def _fit_texts(request: Request, rules: Rules) -> Steps[None]:
                 part.content = [item for item in part.content if not is_blank(item)]
                 if not part.content and rules.empty_result:
                     part.content = [Text(rules.empty_result)]
+                if part.is_error and not rules.error_results and not _SAYS_ERROR.match(hub.text_of(part.content)):
+                    part.content.insert(0, Text("Error: "))
         if rules.makers is not None and any(_is_foreign(part, rules.makers) for part in message.parts):
             message.parts = [part for part in message.parts if not _is_foreign(part, rules.makers)]
             request.dropped.append("messages.thinking")
@@ -172,6 +176,9 @@ def _fit_texts(request: Request, rules: Rules) -> Steps[None]:
         part = last.parts[-1]
         if isinstance(part, Text):  # a prefill ends without white space
             part.text = part.text.rstrip()
+
+
+_SAYS_ERROR = re.compile(r"\W*(error|\(no result)", re.IGNORECASE)
 
 
 def _is_foreign(part: object, makers: frozenset[str]) -> bool:

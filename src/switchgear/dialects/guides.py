@@ -11,6 +11,15 @@ import msgspec
 Form = Literal["env", "json", "toml", "yaml", "text"]
 
 
+class SettingsFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A further file of a client that keeps its settings in several."""
+
+    file: str
+    form: Form
+    text: str = ""
+    """What stands in it; unused where the form is env."""
+
+
 class Guide(msgspec.Struct, frozen=True, kw_only=True):
     """One client."""
 
@@ -25,7 +34,16 @@ class Guide(msgspec.Struct, frozen=True, kw_only=True):
     form: Form = "text"
     text: str = ""
     """What stands in the file, or what to type."""
+    also: tuple[SettingsFile, ...] = ()
+    """What it needs besides `file`."""
     note: str = ""
+
+    @property
+    def files(self) -> tuple[SettingsFile, ...]:
+        """All its files; empty where it keeps its settings elsewhere."""
+        if self.file is None:
+            return ()
+        return (SettingsFile(file=self.file, form=self.form, text=self.text), *self.also)
 
 
 def _openai_sdk(name: str, title: str, text: str = "", **more: str) -> Guide:
@@ -33,16 +51,28 @@ def _openai_sdk(name: str, title: str, text: str = "", **more: str) -> Guide:
     return Guide(name=name, title=title, dialect="openai", env=env, text=text, note=more.get("note", ""))
 
 
+_CLAUDE = (
+    ("ANTHROPIC_BASE_URL", "{root}"),
+    ("ANTHROPIC_AUTH_TOKEN", "{key}"),
+    ("ANTHROPIC_MODEL", "{model}"),
+    # What it asks for titles, and what sub-agents name by tier.
+    ("ANTHROPIC_DEFAULT_HAIKU_MODEL", "{model}"),
+    ("ANTHROPIC_DEFAULT_SONNET_MODEL", "{model}"),
+    ("ANTHROPIC_DEFAULT_OPUS_MODEL", "{model}"),
+)
 _ROWS = (
     Guide(
         name="claude-code",
         title="Claude Code",
         dialect="anthropic",
-        env=(("ANTHROPIC_BASE_URL", "{root}"), ("ANTHROPIC_AUTH_TOKEN", "{key}"), ("ANTHROPIC_MODEL", "{model}")),
+        env=_CLAUDE,
         file="~/.claude/settings.json",
         form="json",
-        text='{{"env": {{"ANTHROPIC_BASE_URL": "{root}", "ANTHROPIC_AUTH_TOKEN": "{key}", "ANTHROPIC_MODEL": "{model}"}}}}',
-        note="The base URL has no /v1. CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY=1 lists models whose name holds `claude`.",
+        text='{{"env": {{' + ", ".join(f'"{name}": "{value}"' for name, value in _CLAUDE) + "}}}}",
+        note=(
+            "The base URL has no /v1. CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY=1 lists models whose name holds `claude`. "
+            "It does not know the size of other models: CLAUDE_CODE_MAX_CONTEXT_TOKENS says it."
+        ),
     ),
     Guide(
         name="codex",
@@ -64,7 +94,16 @@ _ROWS = (
         env=(("GOOGLE_GEMINI_BASE_URL", "{root}"), ("GEMINI_API_KEY", "{key}"), ("GEMINI_MODEL", "{model}")),
         file="~/.gemini/.env",
         form="env",
-        note="It wants https unless the gateway is on localhost.",
+        also=(
+            # With a base URL alone it picks an authentication that it then refuses (google-gemini/gemini-cli#27553, read
+            # 2026-11-27).
+            SettingsFile(
+                file="~/.gemini/settings.json",
+                form="json",
+                text='{{"security": {{"auth": {{"selectedType": "gemini-api-key"}}}}, "model": {{"name": "{model}"}}}}',
+            ),
+        ),
+        note="It wants https unless the gateway is on localhost. It reads the file of variables in folders that are trusted.",
     ),
     Guide(
         name="opencode",
@@ -74,7 +113,8 @@ _ROWS = (
         form="json",
         text=(
             '{{"$schema": "https://opencode.ai/config.json", "provider": {{"switchgear": {{"npm": "@ai-sdk/openai-compatible", '
-            '"options": {{"baseURL": "{v1}", "apiKey": "{key}"}}, "models": {{"{model}": {{}}}}}}}}}}'
+            '"options": {{"baseURL": "{v1}", "apiKey": "{key}"}}, "models": {{"{model}": {{"attachment": true, "tool_call": true, '
+            '"modalities": {{"input": ["text", "image"], "output": ["text"]}}}}}}}}}}, "model": "switchgear/{model}"}}'
         ),
     ),
     Guide(
@@ -93,15 +133,19 @@ _ROWS = (
         file="~/.continue/config.yaml",
         form="yaml",
         text=(
-            "models:\n  - name: {model}\n    provider: openai\n    model: {model}\n    apiBase: {v1}\n    apiKey: {key}\n"
-            "    roles: [chat, edit, apply]\n"
+            "name: Switchgear\nversion: 1.0.0\nschema: v1\nmodels:\n  - name: {model}\n"
+            "    provider: openai\n    model: {model}\n    apiBase: {v1}\n    apiKey: {key}\n"
+            "    roles: [chat, edit, apply]\n    capabilities: [tool_use, image_input]\n"
         ),
     ),
     Guide(
         name="cline",
         title="Cline, Roo Code, Kilo Code",
         dialect="openai",
-        text="Settings → API Provider: OpenAI Compatible\n  Base URL  {v1}\n  API Key   {key}\n  Model ID  {model}\n",
+        text=(
+            "Settings → API Provider: OpenAI Compatible\n  Base URL  {v1}\n  API Key   {key}\n  Model ID  {model}\n\n"
+            "# Cline CLI\ncline auth --provider openai-compatible --baseurl {v1} --apikey {key} --modelid {model}\n"
+        ),
     ),
     Guide(
         name="cursor",
@@ -168,10 +212,58 @@ _ROWS = (
         env=(("GOOGLE_GEMINI_BASE_URL", "{root}"), ("GEMINI_API_KEY", "{key}")),
         text='client = genai.Client(api_key="{key}", http_options={{"base_url": "{root}"}})\n',
     ),
+    Guide(
+        name="qwen-code",
+        title="Qwen Code",
+        dialect="openai",
+        env=(("OPENAI_BASE_URL", "{v1}"), ("OPENAI_API_KEY", "{key}"), ("OPENAI_MODEL", "{model}")),
+        file="~/.qwen/.env",
+        form="env",
+        also=(
+            SettingsFile(
+                file="~/.qwen/settings.json",
+                form="json",
+                text='{{"security": {{"auth": {{"selectedType": "openai"}}}}, "model": {{"name": "{model}"}}}}',
+            ),
+        ),
+    ),
+    Guide(
+        name="copilot-cli",
+        title="Copilot CLI",
+        dialect="openai",
+        env=(
+            ("COPILOT_PROVIDER_BASE_URL", "{v1}"),
+            ("COPILOT_PROVIDER_API_KEY", "{key}"),
+            ("COPILOT_MODEL", "{model}"),
+            ("COPILOT_OFFLINE", "true"),
+        ),
+        note="COPILOT_OFFLINE=true keeps it from GitHub altogether: no login, no telemetry, no updates, no GitHub tools.",
+    ),
     _openai_sdk(
         "langchain",
         "LangChain",
-        'ChatOpenAI(base_url="{v1}", api_key="{key}", model="{model}", stream_usage=True)\n',
+        "from langchain_openai import ChatOpenAI\n\n"
+        'model = ChatOpenAI(base_url="{v1}", api_key="{key}", model="{model}", stream_usage=True)\n',
+    ),
+    _openai_sdk(
+        "langchain-js",
+        "LangChain.js",
+        'import {{ ChatOpenAI }} from "@langchain/openai";\n\nexport const model = new ChatOpenAI({{\n'
+        '  model: "{model}", apiKey: "{key}", streamUsage: true, configuration: {{ baseURL: "{v1}" }},\n}});\n',
+    ),
+    _openai_sdk(
+        "langchain4j",
+        "LangChain4j",
+        'OpenAiChatModel.builder().baseUrl("{v1}").apiKey("{key}").modelName("{model}").build();\n',
+    ),
+    _openai_sdk(
+        "openai-agents",
+        "OpenAI Agents SDK",
+        "from agents import AsyncOpenAI, OpenAIChatCompletionsModel, set_tracing_disabled\n\n"
+        "set_tracing_disabled(True)\n"
+        'client = AsyncOpenAI(base_url="{v1}", api_key="{key}")\n'
+        'model = OpenAIChatCompletionsModel(model="{model}", openai_client=client)\n',
+        note="Tracing sends what agents do to OpenAI; the gateway's key is no key there.",
     ),
     _openai_sdk(
         "llamaindex",
@@ -182,13 +274,21 @@ _ROWS = (
     _openai_sdk(
         "vercel-ai",
         "Vercel AI SDK",
-        'createOpenAI({{ baseURL: "{v1}", apiKey: "{key}" }})("{model}")\n',
-        note="Its ANTHROPIC_BASE_URL means an address with /v1, unlike the Anthropic SDK's; both are served.",
+        'import {{ createOpenAICompatible }} from "@ai-sdk/openai-compatible";\n\n'
+        "export const model = createOpenAICompatible({{\n"
+        '  name: "switchgear", baseURL: "{v1}", apiKey: "{key}", includeUsage: true, supportsStructuredOutputs: true,\n'
+        '}})("{model}");\n',
+        note=(
+            "createOpenAI(…)(model) speaks Responses and refers to stored items, which only OpenAI has: use "
+            "createOpenAI(…).chat(model). Its ANTHROPIC_BASE_URL means an address with /v1, unlike the Anthropic SDK's; both "
+            "are served."
+        ),
     ),
     _openai_sdk(
         "pydantic-ai",
         "Pydantic AI",
-        'OpenAIChatModel("{model}", provider=OpenAIProvider(base_url="{v1}", api_key="{key}"))\n',
+        "from pydantic_ai.models.openai import OpenAIChatModel\nfrom pydantic_ai.providers.openai import OpenAIProvider\n\n"
+        'model = OpenAIChatModel("{model}", provider=OpenAIProvider(base_url="{v1}", api_key="{key}"))\n',
     ),
 )
 GUIDES: dict[str, Guide] = {guide.name: guide for guide in _ROWS}
@@ -204,9 +304,13 @@ def render(guide: Guide, root: str, key: str, model: str) -> str:
     lines = [f"# {guide.title}"]
     if guide.env:
         lines += [f"export {name}={fill(value, root, key, model)}" for name, value in guide.env]
+    if guide.form == "env" and guide.file:
+        lines.append(f"# or, without export, in {guide.file}")
     if guide.text:
         where = guide.file or "in its settings, or in code"
         lines += ["", f"# {where}", fill(guide.text, root, key, model).rstrip()]
+    for one in guide.also:
+        lines += ["", f"# {one.file}", fill(one.text, root, key, model).rstrip()]
     if guide.note:
         lines += ["", f"# {guide.note}"]
     return "\n".join(lines) + "\n"

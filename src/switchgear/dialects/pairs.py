@@ -120,7 +120,8 @@ def _answer(
             yield
             more = line.popleft()
             more.is_taken = True
-            one.result.content = [*one.result.content, *more.result.content]
+            if more.result.content != one.result.content:  # Gemini CLI 0.61 says each twice when it resumes a session
+                one.result.content = [*one.result.content, *more.result.content]
     for call, result in results:
         call.id = result.call_id = names.give(call.id)
         result.name = result.name or call.name

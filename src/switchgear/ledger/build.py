@@ -5,6 +5,7 @@ keeps absorption cheap, and the bytes that a settlement was made of stay what th
 """
 
 import datetime
+import re
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -275,9 +276,16 @@ def time_text(ms: int) -> str:
     return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
 
 
+# A version begins with a figure: `OpenAI/Python 3.3.0`, `GeminiCLI-tui/0.61.0/gemini-2.5-pro (linux; x64)`.
+_NAMED_VERSION = re.compile(r"([^\s(;]+?)[/ ](v?[0-9][^\s/;,()]*)")
+
+
 def _tool(text: str | None) -> Client | None:
     if text is None:
         return None
+    found = _NAMED_VERSION.match(text)
+    if found is not None:
+        return Client(found[1], found[2])
     tool, slash, rest = text.partition("/")
     return Client(tool, rest.split(" ", 1)[0] if slash else None)
 

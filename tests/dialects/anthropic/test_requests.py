@@ -3,8 +3,12 @@
 import pytest
 from tests.dialects import golden_cases
 
+from switchgear.core import problems
+from switchgear.core.problems import Problem
 from switchgear.dialects import hub
-from switchgear.dialects.anthropic import requests
+from switchgear.dialects.anthropic import ROW, requests
+from switchgear.dialects.errors import of_problem
+from switchgear.dialects.shape import InvalidBodyError, Node
 from switchgear.providers.quirks import Quirks
 
 
@@ -44,3 +48,14 @@ def test_a_text_file_is_sent_as_text():
 )
 def test_a_golden_request_from_or_to_the_dialect(case, provider):
     golden_cases.check(case, provider)
+
+
+@pytest.mark.parametrize("thread", [{"type": "create"}, {"type": "continue", "previous_message_id": "msg_1"}])
+def test_a_thread_is_refused_by_name_in_the_words_by_which_sdks_go_on_without(thread):
+    body = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], "thread": thread}
+    with pytest.raises(InvalidBodyError) as info:
+        requests.decode_request(Node(body), "m", False)
+    fault = of_problem(Problem(problems.INVALID_BODY, str(info.value), info.value.param), "r1")
+    details = ROW.errors.body(fault)["error"]["details"]
+    assert details == {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+    assert requests.decode_request(Node(body | {"thread": None}), "m", False).messages

@@ -9,6 +9,7 @@ from switchgear.dialects.anthropic.requests import MAKERS, decode_request, encod
 from switchgear.dialects.anthropic.streams import StreamDecoder, StreamEncoder
 from switchgear.dialects.anthropic.tap import EARS, read_answer
 from switchgear.dialects.dialect import (
+    ASK_WEATHER,
     WEATHER,
     BodyRules,
     ClientPath,
@@ -40,8 +41,14 @@ REFERENCES = {
 }
 
 
+# By this the SDKs go on without a thread (anthropic 2.13, lib/threads/_thread_state.py, read 2026-11-27).
+_NO_THREADS = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+
+
 def _error_body(fault: Fault) -> dict[str, Any]:
-    error = {"type": fault.anthropic_type, "message": fault.message}
+    error: dict[str, Any] = {"type": fault.anthropic_type, "message": fault.message}
+    if fault.param == "thread":
+        error["details"] = _NO_THREADS
     return {"type": "error", "error": error, "request_id": fault.request_id}
 
 
@@ -101,6 +108,7 @@ ROW = Dialect(
         StreamEncoder,
     ),
     fit=Rules(
+        error_results=True,
         blank_is_white=True,
         user_turn=True,
         name_chars_max=128,
@@ -134,7 +142,13 @@ ROW = Dialect(
         plain=Example("/v1/messages", _HELLO, '"content"'),
         stream=Example("/v1/messages?beta=true", {**_HELLO, "stream": True}, "message_stop"),
         tool_call=Example(
-            "/v1/messages", {**_HELLO, "tools": [{"name": "weather", "input_schema": WEATHER}]}, '"weather"'
+            "/v1/messages",
+            {
+                **_HELLO,
+                "messages": [{"role": "user", "content": ASK_WEATHER}],
+                "tools": [{"name": "weather", "input_schema": WEATHER}],
+            },
+            '"weather"',
         ),
         token_count=Example("/v1/messages/count_tokens", {"model": "{model}", "messages": _MESSAGES}, "input_tokens"),
     ),

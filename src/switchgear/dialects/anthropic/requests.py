@@ -60,6 +60,10 @@ _ADAPTIVE = re.compile(r"claude-(opus-4-[7-9]|(opus|sonnet|haiku)-[5-9]|fable|my
 @Stepwise
 def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
     """Read a client's request. Raises InvalidBodyError."""
+    if (
+        body.get("thread") is not None
+    ):  # the history stays with who answered first; here would be its last message alone
+        raise body.fail("a thread is kept by Anthropic only; send all messages, without `thread`", "thread")
     request = Request(model=model, stream=stream)
     request.dropped = [key for key in body.names() if key not in _KNOWN]
     system = body.get("system")

@@ -105,6 +105,7 @@ ROW = Dialect(
         StreamEncoder,
     ),
     fit=Rules(
+        error_results=True,
         user_turn=True,
         user_first=True,
         past_tools=True,

@@ -5,6 +5,7 @@ from typing import Any
 
 from switchgear.dialects import references
 from switchgear.dialects.dialect import (
+    ASK_WEATHER,
     WEATHER,
     BodyRules,
     ClientPath,
@@ -91,6 +92,7 @@ _HELLO = {"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}
 
 
 _WEATHER_TOOL = {"functionDeclarations": [{"name": "weather", "parametersJsonSchema": WEATHER}]}
+_ASK = {"contents": [{"role": "user", "parts": [{"text": ASK_WEATHER}]}], "tools": [_WEATHER_TOOL]}
 
 
 ROW = Dialect(
@@ -144,7 +146,9 @@ ROW = Dialect(
         StreamDecoder,
         StreamEncoder,
     ),
-    fit=Rules(user_turn=True, name_chars="a-zA-Z0-9_.:-", name_starts_with_letter=True, tool_schemas=False),
+    fit=Rules(
+        error_results=True, user_turn=True, name_chars="a-zA-Z0-9_.:-", name_starts_with_letter=True, tool_schemas=False
+    ),
     embedder=EMBEDDER,
     client_paths=(
         _path("generateContent", "chat", "generateContent"),
@@ -167,7 +171,11 @@ ROW = Dialect(
         models=Example("/v1beta/models", None, '"models"'),
         plain=Example("/v1beta/models/{model}:generateContent", _HELLO, '"candidates"'),
         stream=Example("/v1beta/models/{model}:streamGenerateContent?alt=sse", _HELLO, "finishReason"),
-        tool_call=Example("/v1beta/models/{model}:generateContent", {**_HELLO, "tools": [_WEATHER_TOOL]}, '"weather"'),
+        tool_call=Example(
+            "/v1beta/models/{model}:generateContent",
+            _ASK,
+            '"weather"',
+        ),
         token_count=Example("/v1beta/models/{model}:countTokens", _HELLO, "totalTokens"),
     ),
 )

@@ -20,6 +20,7 @@ from switchgear.dialects.dialect import (
     PLAIN_TOOLS,
     ClientTools,
 )
+from switchgear.dialects.gemini.carried import pack
 from switchgear.dialects.gemini.requests import MAKER, camel, encode_media
 from switchgear.dialects.hub import Answer, Finish, Media, Part, Refusal, Text, Thinking
 from switchgear.dialects.reading import cap, usage_reader
@@ -261,8 +262,13 @@ class PartReader:
 def encode_answer(answer: Answer, model: str, created: int, tools: ClientTools = PLAIN_TOOLS) -> Steps[dict[str, Any]]:
     """Build the answer for a client."""
     parts = []
+    thoughts: list[Thinking] = []
     for part in answer.parts:
         yield
+        if isinstance(part, Thinking) and part.maker != MAKER:
+            thoughts.append(part)
+        if isinstance(part, hub.ToolCall) and part.signature is None and thoughts:
+            part.signature, thoughts = pack(thoughts), []
         parts.append(answer_part(part))
     candidate: dict[str, Any] = {
         "content": {"parts": parts, "role": "model"},

@@ -15,6 +15,7 @@ from msgspec import Raw
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.dialects import hub, media, reasoning
+from switchgear.dialects.gemini.carried import restore
 from switchgear.dialects.hub import JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.shape import (
     ITEMS_MAX,
@@ -147,6 +148,7 @@ def _decode_turn(turn: Node, request: Request, calls: _Calls) -> Steps[None]:
         part = _decode_part(camel(item), request.dropped, calls)
         if part is not None:
             parts.append(part)
+    parts = restore(parts)
     if request.messages and request.messages[-1].role == mine:
         request.messages[-1].parts.extend(parts)
     elif parts:

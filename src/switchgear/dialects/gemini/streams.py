@@ -30,6 +30,7 @@ from switchgear.dialects.gemini.answers import (
     usage_of_raw,
     write_logprobs,
 )
+from switchgear.dialects.gemini.carried import pack
 from switchgear.dialects.gemini.requests import MAKER, camel, encode_media
 from switchgear.dialects.hub import Media, Part, Text, Thinking
 from switchgear.dialects.shape import (
@@ -120,6 +121,9 @@ class StreamEncoder(EventEncoder):
         self._id = "unknown"
         self._open: hub.PartBegin | None = None
         self._pieces: list[str] = []
+        self._signed: hub.Signature | None = None
+        self._thoughts: list[Thinking] = []
+        """Other makers' thinking since the last call: the next one carries it."""
 
     def delta(self, event: hub.Delta) -> bytes:
         """A piece of the open part."""
@@ -128,6 +132,8 @@ class StreamEncoder(EventEncoder):
             self._pieces.append(event.text)
             return b""
         thought = opened is not None and opened.kind == "thinking"
+        if thought:
+            self._pieces.append(event.text)
         parts = [answer_part(Thinking(event.text) if thought else Text(event.text))]
         return self._chunk(parts, logprobs=event.logprobs)
 
@@ -139,14 +145,23 @@ class StreamEncoder(EventEncoder):
     def end_part(self, event: hub.PartEnd) -> bytes:
         """The open part is whole."""
         opened, self._open = self._open, None
-        if opened is None or opened.kind != "tool":
-            return b""
         text = "".join(self._pieces)
         self._pieces.clear()
-        return self._chunk([answer_part(hub.ToolCall(opened.id or "", opened.name or "", text, opened.signature))])
+        signed, self._signed = self._signed, None
+        if opened is not None and opened.kind == "thinking" and (signed is None or signed.maker != MAKER):
+            more = (signed.signature, signed.redacted, signed.maker) if signed is not None else (None, None, None)
+            self._thoughts.append(Thinking(text, *more))
+        if opened is None or opened.kind != "tool":
+            return b""
+        signature = opened.signature
+        if signature is None and self._thoughts:
+            signature = pack(self._thoughts)
+            self._thoughts.clear()
+        return self._chunk([answer_part(hub.ToolCall(opened.id or "", opened.name or "", text, signature))])
 
     def sign(self, event: hub.Signature) -> bytes:
         """The open part is signed."""
+        self._signed = event
         signed = Thinking("", event.signature, None, event.maker)
         return self._chunk([answer_part(signed)]) if event.maker == MAKER else b""
 

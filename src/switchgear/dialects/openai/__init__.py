@@ -5,6 +5,7 @@ from typing import Any
 from switchgear.dialects import references
 from switchgear.dialects.cursor import adapt
 from switchgear.dialects.dialect import (
+    ASK_WEATHER,
     WEATHER,
     BodyRules,
     ClientPath,
@@ -68,6 +69,7 @@ _HELLO = {"model": "{model}", "messages": [{"role": "user", "content": "hello"}]
 
 
 _WEATHER_TOOL = {"type": "function", "function": {"name": "weather", "parameters": WEATHER}}
+_ASK = _HELLO | {"messages": [{"role": "user", "content": ASK_WEATHER}], "tools": [_WEATHER_TOOL]}
 
 
 ROW = Dialect(
@@ -152,6 +154,10 @@ ROW = Dialect(
         models=Example("/v1/models", None, '"data"'),
         plain=Example("/v1/chat/completions", _HELLO, '"choices"'),
         stream=Example("/v1/chat/completions", {**_HELLO, "stream": True}, "[DONE]"),
-        tool_call=Example("/v1/chat/completions", {**_HELLO, "tools": [_WEATHER_TOOL]}, '"weather"'),
+        tool_call=Example(
+            "/v1/chat/completions",
+            _ASK,
+            '"weather"',
+        ),
     ),
 )

@@ -417,7 +417,10 @@ def encode_assistant(parts: list[Part], request: Request, quirks: Quirks) -> dic
         out["reasoning_content"] = thoughts
     elif any(isinstance(part, Thinking) for part in parts):
         request.dropped.append("messages.thinking")
-    out["content"] = "".join(texts) if texts else None
+    nothing = (
+        "" if "reasoning_content" in out else None
+    )  # DeepSeek refuses null beside it (can1357/oh-my-pi#788, read 2026-11-27)
+    out["content"] = "".join(texts) if texts else nothing
     if refusals:
         out["refusal"] = "".join(refusals)
     if calls:

@@ -5,6 +5,7 @@ from typing import Any
 
 from switchgear.dialects import references
 from switchgear.dialects.dialect import (
+    ASK_WEATHER,
     WEATHER,
     BodyRules,
     ClientPath,
@@ -80,7 +81,7 @@ def _model_card(card: Card) -> dict[str, Any]:
 _HELLO = {"model": "{model}", "input": "hello"}
 
 
-_WEATHER_TOOL = {"type": "function", "name": "weather", "parameters": WEATHER}
+_WEATHER_TOOL = {"type": "function", "name": "weather", "strict": False, "parameters": WEATHER}
 
 
 ROW = Dialect(
@@ -153,7 +154,7 @@ ROW = Dialect(
         models=Example("/v1/models", None, '"data"'),
         plain=Example("/v1/responses", _HELLO, '"output"'),
         stream=Example("/v1/responses", {**_HELLO, "stream": True}, "response.completed"),
-        tool_call=Example("/v1/responses", {**_HELLO, "tools": [_WEATHER_TOOL]}, '"weather"'),
+        tool_call=Example("/v1/responses", {**_HELLO, "input": ASK_WEATHER, "tools": [_WEATHER_TOOL]}, '"weather"'),
         token_count=Example("/v1/responses/input_tokens", _HELLO, "input_tokens"),
     ),
 )

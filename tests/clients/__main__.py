@@ -1,0 +1,141 @@
+"""`make clients`: each client against each upstream, scenario by scenario; the table goes into docs/compatibility.md.
+
+    python -m tests.clients [--client NAME]… [--upstream TEXT]… [--scenario NAME]… [--write] [--keep]
+
+It takes itself into a network namespace with loopback alone first. Results are kept in the cache folder as each cell ends, so
+that a run of some cells changes these alone.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import sys
+import time
+from collections import Counter
+
+from tests.clients import table
+from tests.clients.program import CACHE, Home, Program, plain
+from tests.clients.programs import PROGRAMS
+from tests.clients.provider import Provider
+from tests.clients.script import REFUSAL, SECOND, WORDS
+from tests.clients.upstreams import ENVIRON, UPSTREAMS, Upstream, configuration
+
+from switchgear.testing.gateway import GatewayProcess
+
+WANTED = {
+    "check": r"✔ tool call",
+    "loop": f"finished: {' '.join(WORDS)}",
+    "second": f"second done: {SECOND}",
+    "schema": "Paris",
+    "image": "the picture arrived",
+    "refused": REFUSAL,
+    "edit": "Applied edit to README.md",
+    "mcp": "mcp done",
+    "compact": "compaction done",
+}
+
+
+def prompt_of(scenario: str, home: Home) -> str:
+    """What the person types."""
+    argument = f":{home.picture}" if scenario == "image" else ""
+    return f"[[{scenario}{argument}]] Please do as agreed."
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.clients")
+    for name in ("client", "upstream", "scenario"):
+        parser.add_argument(f"--{name}", action="append", default=[])
+    parser.add_argument("--write", action="store_true", help="write docs/compatibility.md")
+    parser.add_argument("--keep", action="store_true", help="keep homes, and print what failed clients said")
+    given = parser.parse_args()
+    if "CLIENTS_ALONE" not in os.environ:
+        _go_alone()
+    shutil.rmtree(CACHE / "homes", ignore_errors=True)
+    (CACHE / "homes").mkdir(parents=True)
+    provider = Provider()
+    gateway = GatewayProcess(configuration(provider.port), environ=ENVIRON, workers=1)
+    failed = 0
+    try:
+        key = gateway.key("clients")
+        for program in (one for one in PROGRAMS if not given.client or one.guide in given.client):
+            for upstream in UPSTREAMS:
+                if not given.upstream or any(text in upstream.name for text in given.upstream):
+                    failed += _column(program, upstream, gateway, provider, key, given.scenario, given.keep)
+    finally:
+        gateway.stop()
+        provider.stop()
+    if given.write:
+        table.write(PROGRAMS, UPSTREAMS)
+    print(f"{failed} cells failed")
+    return 1 if failed else 0
+
+
+def _go_alone() -> None:
+    """Execute this program again in a network namespace of its own."""
+    root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    command = ["unshare", "--net", *root, "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+    command += [sys.executable, "-m", "tests.clients", *sys.argv[1:]]
+    os.execvpe(command[0], command, os.environ | {"CLIENTS_ALONE": "1"})
+
+
+def _column(
+    program: Program,
+    upstream: Upstream,
+    gateway: GatewayProcess,
+    provider: Provider,
+    key: str,
+    only: list[str],
+    keep: bool,
+) -> int:
+    home = Home(gateway, key, upstream.name)
+    failed = 0
+    try:
+        home.connect(program.guide)
+        for scenario in ("check", *program.scenarios):
+            if (only and scenario not in only) or program.reason(scenario, upstream.name):
+                continue
+            provider.begin()
+            began = time.monotonic()
+            if scenario == "check":
+                output = home.check(program.guide)
+            else:
+                output = plain(program.ask(home, scenario, prompt_of(scenario, home)))
+            problems = provider.problems()
+            if not re.search(WANTED[scenario], output) or "✗" in output:
+                problems.append(f"the client printed {output.strip()[-160:]!r}")
+            failed += bool(problems)
+            dialects = provider.dialects()
+            table.keep(program, upstream, scenario, dialects, problems)
+            took = time.monotonic() - began
+            print(
+                f"{'✗' if problems else '✔'} {program.title} → {upstream.name} {scenario} {'+'.join(dialects)} {took:.1f} s",
+                flush=True,
+            )
+            for problem in problems:
+                print(f"    {problem}", flush=True)
+            if keep and problems:
+                (home.path / f"refused-{scenario}.json").write_bytes(provider.refused_body)
+                print("    | " + output.strip()[-3000:].replace("\n", "\n    | "))
+        _tell_records(gateway, program, keep)
+    finally:
+        if not keep:
+            home.remove()
+    return failed
+
+
+def _tell_records(gateway: GatewayProcess, program: Program, keep: bool) -> None:
+    """Print what the ledger says of the column's requests: a client that got all it asked for is not gone."""
+    if not keep:
+        return
+    records = gateway.json("log", "list", "--limit", "100")["records"]
+    for what in ("outcome", "session", "client"):
+        counts = Counter(str(record.get(what)) for record in records if record["id"] not in _TOLD)
+        print(f"    {program.title} {what}: {dict(counts)}", flush=True)
+    _TOLD.update(record["id"] for record in records)
+
+
+_TOLD: set[str] = set()
+
+
+sys.exit(main())

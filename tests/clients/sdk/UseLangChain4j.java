@@ -1,0 +1,50 @@
+import dev.langchain4j.agent.tool.Tool;
+import dev.langchain4j.data.message.*;
+import dev.langchain4j.memory.chat.MessageWindowChatMemory;
+import dev.langchain4j.model.chat.ChatModel;
+import dev.langchain4j.model.chat.request.*;
+import dev.langchain4j.model.chat.request.json.*;
+import dev.langchain4j.service.AiServices;
+import java.nio.file.*;
+import java.util.*;
+
+/** LangChain4j over the model that `switchgear connect langchain4j` wrote into Connected.java. Arguments: scenario, picture. */
+public class UseLangChain4j {
+    interface Assistant {
+        String chat(String text);
+    }
+
+    static class Tools {
+        @Tool("Run a command.")
+        public String run_shell(@dev.langchain4j.agent.tool.P("the command") String command) {
+            return command.replaceFirst("^echo ", "");
+        }
+    }
+
+    static String prompt(String scenario) {
+        return "[[" + scenario + "]] Please do as agreed.";
+    }
+
+    public static void main(String[] given) throws Exception {
+        ChatModel model = Connected.model();
+        String scenario = given[0];
+        if (scenario.equals("loop") || scenario.equals("second")) {
+            Assistant assistant = AiServices.builder(Assistant.class).chatModel(model).tools(new Tools())
+                .chatMemory(MessageWindowChatMemory.withMaxMessages(50)).build();
+            System.out.println(assistant.chat(prompt("loop")));
+            if (scenario.equals("second")) System.out.println(assistant.chat(prompt("second")));
+        } else if (scenario.equals("schema")) {
+            JsonObjectSchema schema = JsonObjectSchema.builder().addStringProperty("capital").required("capital").build();
+            ResponseFormat format = ResponseFormat.builder().type(ResponseFormatType.JSON)
+                .jsonSchema(JsonSchema.builder().name("answer").rootElement(schema).build()).build();
+            ChatRequest request = ChatRequest.builder().messages(UserMessage.from(prompt("schema"))).responseFormat(format).build();
+            System.out.println(model.chat(request).aiMessage().text());
+        } else if (scenario.equals("image")) {
+            String data = Base64.getEncoder().encodeToString(Files.readAllBytes(Path.of(given[1])));
+            UserMessage message = UserMessage.from(TextContent.from(prompt("image")), ImageContent.from(data, "image/png"));
+            System.out.println(model.chat(message).aiMessage().text());
+        } else {
+            System.out.println(model.chat(prompt(scenario)));
+        }
+    }
+}
