@@ -486,6 +486,24 @@ def test_a_ranking_reaches_providers_of_another_dialect_as_it_is():
     assert passage.answer(answer) == answer and reading.units == {"searches": 1}
 
 
+def test_a_ranking_by_voyage_is_asked_and_read_in_its_own_words():
+    """Voyage AI's SDKs: `RerankRequest` has `top_k`, `RerankResponse` has `data` (read 2026-11-27). Clients of /v1/rerank send
+    `top_n` and read `results` (docs.cohere.com/reference/rerank, docs.jina.ai)."""
+    quirks = PROVIDERS["voyage"].quirks
+    body = {"model": "rerank", "query": "q", "documents": ["a", "b"], "top_n": 1}
+    request = parse(json.dumps(body).encode(), "openai", "rerank")
+    passage = open_passage(request, "openai", "openai", "rerank-2.5", quirks, created=1)
+    assert json.loads(passage.body) == {"model": "rerank-2.5", "query": "q", "documents": ["a", "b"], "top_k": 1}
+    ranks = [{"index": 1, "relevance_score": 0.4375}]
+    said = {"object": "list", "data": ranks, "model": "rerank-2.5", "usage": {"total_tokens": 26}}
+    assert json.loads(passage.answer(json.dumps(said).encode())) == said | {"results": ranks}
+    plain = open_passage(request, "openai", "openai", "m", PROVIDERS["jina"].quirks, created=1)
+    assert json.loads(plain.body)["top_n"] == 1 and plain.answer(b'{"data":[]}') == b'{"data":[]}'
+    with pytest.raises(InvalidBodyError, match="top_n"):
+        wrong = parse(json.dumps(body | {"top_n": "x"}).encode(), "openai", "rerank")
+        open_passage(wrong, "openai", "openai", "m", quirks, created=1)
+
+
 def test_a_stream_of_claude_at_vertex_is_asked_for_on_the_path_of_streams():
     # Google Cloud, "Streaming": `streamRawPredict` for streams, `rawPredict` for plain answers (from memory)
     raw = b'{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"hi"}],"stream":%b}'

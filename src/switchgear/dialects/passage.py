@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from switchgear.core.errors import ProtocolError
+from switchgear.core.errors import UNREADABLE, ProtocolError
 from switchgear.core.steps import Steps, finish
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import answer_check, embeddings, errors, hub, kept_things
@@ -74,6 +74,7 @@ class Passage:
         "_names",
         "_operation",
         "_ours",
+        "_ranks",
         "_request",
         "_tools",
         "_wanted",
@@ -109,6 +110,8 @@ class Passage:
         """What is left to do before the body is there."""
         self.dropped: list[str] = []
         self._ours = dialect == provider_dialect
+        self._ranks = False
+        """Whether a ranking's list must be given the name that clients look for."""
         self._tools = PLAIN_TOOLS
         self._names: dict[str, str] = {}
         self._input_estimate = 0
@@ -201,7 +204,7 @@ class Passage:
     def answer_steps(self, body: bytes) -> Steps[bytes]:
         """Do the same in steps, for a large answer."""
         if self._ours:
-            return body
+            return _with_results(body) if self._ranks else body
         try:
             translated = yield from self._translate(body)
         except TRANSLATION_ERRORS as exc:
@@ -432,6 +435,9 @@ def open_passage(
         if quirks.metadata_needs_store and _has_useless_metadata(request, at.rules):
             changes = {**(changes or {}), "metadata": None}
             passage.dropped.append("metadata")
+        if quirks.rerank_limit and operation == "rerank":
+            passage._ranks = True
+            changes = {**(changes or {}), **_limit_of(request, quirks.rerank_limit)}
         passage.body = upstream_body(request, row, upstream_model, quirks.stream_usage, changes)
         return passage
     crossing = _cross(passage, request, upstream_model, quirks)
@@ -473,6 +479,25 @@ def _cross(passage: Passage, request: Request, upstream_model: str, quirks: Quir
     passage.body = (yield from encode_large(body)) if request.is_large else encode(body)
     size = len(passage.body) if isinstance(passage.body, bytes) else sum(map(len, passage.body))
     passage._input_estimate = size // BYTES_PER_TOKEN + 1
+
+
+def _limit_of(request: Request, name: str) -> dict[str, str | int | bool | None]:
+    """Return how a ranking's `top_n` is written where it has another name. Raises InvalidBodyError."""
+    if "top_n" not in request.fields:
+        return {}
+    try:
+        return {"top_n": None, name: msgspec.json.decode(request.fields["top_n"], type=int | None)}
+    except UNREADABLE as exc:
+        raise InvalidBodyError(f"invalid value for 'top_n': {exc}", "top_n") from None
+
+
+def _with_results(body: bytes) -> bytes:
+    """Return a ranking whose list is `data` with `results`, too: what clients of Cohere's shape read."""
+    try:
+        found = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except UNREADABLE:
+        return body
+    return encode({**found, "results": found["data"]}) if "data" in found and "results" not in found else body
 
 
 def _has_useless_metadata(request: Request, rules: BodyRules | None) -> bool:

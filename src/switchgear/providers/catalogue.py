@@ -165,7 +165,8 @@ def _rows() -> tuple[ProviderRow, ...]:
         _row("volcengine", "https://ark.cn-beijing.volces.com/api/v3", quirks=_NO_EFFORT),
         _row("ai21", "https://api.ai21.com/studio/v1", quirks=_NO_EFFORT),
         _row("perplexity", "https://api.perplexity.ai", "perplexity", quirks=_PERPLEXITY),
-        _row("voyage", "https://api.voyageai.com/v1", "voyageai"),
+        # Its `top_k` and `data`: Voyage AI's SDKs, `RerankRequest` and `RerankResponse` (read 2026-11-27).
+        _row("voyage", "https://api.voyageai.com/v1", "voyageai", quirks=Quirks(rerank_limit="top_k")),
         _row("jina", "https://api.jina.ai/v1"),
         # clouds
         _row(

@@ -51,5 +51,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """How many of that figure's unit are a USD."""
     charges_own_key: str = ""
     """What its user pays to a further provider, with a key of its own: added where `is_byok` is true."""
+    rerank_limit: str = ""
+    """What a ranking's `top_n` is called, where it is not called so; such a provider's list is `data` instead of `results`."""
     body: dict[str, str | int | bool | None] | None = None
     """Keys that are set in every body; None removes one."""
