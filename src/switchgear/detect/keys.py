@@ -22,6 +22,7 @@ _NOT_A_KEY = re.compile(rb"(?i)sha|md5|hash|digest|commit|checksum|revision|etag
 _PLACEHOLDER = re.compile(
     rb"(?i)x{5,}|\*{3,}|\.{3}|-{4,}|_{4,}|(.)\1{6,}|example|your[-_]|placeholder|change[-_]?me|redacted|dummy|0123456789|123456789|"
     rb"abcdefghij|insert[-_]|replace[-_]|(?<![a-z0-9])(?:fake|sample|test|mock|demo|invalid)[-_]"
+    rb"|^sk(?:-[a-z]{2,12}){2,}$"  # words alone
 )
 
 
