@@ -71,6 +71,14 @@ def test_the_ids_of_prices_without_units_are_what_they_were():
     assert Price("m", "s", {"input": Rate(1)}, units={"images": 1}).id != Price("m", "s", {"input": Rate(1)}).id
 
 
+def test_a_service_tier_has_rates_of_its_own_and_the_others_stay():
+    rates = {"input": Rate(2 * 10**9), "output": Rate(8 * 10**9)}
+    price = Price("m", "s", rates, {"flex": {"input": Rate(10**9)}})
+    usage = TokenUsage(input=1_000_000, output=1_000_000)
+    assert cost(price, usage, "flex").nanousd == 9 * 10**9
+    assert cost(price, usage, "default").nanousd == cost(price, usage).nanousd == 10 * 10**9
+
+
 def test_a_tier_moves_the_whole_request():
     price = Price("m", "s", {"input": Rate(2_500_000_000, ((272_000, 5_000_000_000),))})
     assert cost(price, TokenUsage(input=272_000)).nanousd == 272_000 * 2500
