@@ -105,6 +105,11 @@ FIGURES = (
         "make crossings",
     ),
     (
+        "mistakes put into a copy of the product, one at a time, each to be noticed by a test",
+        "61 of 61 are noticed, three of them by tests that were written for it (2026-11-27)",
+        "make mutants",
+    ),
+    (
         "coverage-guided fuzzing, nine targets",
         "466 million executions, no crash: routes 184, keys 163, records 52, responses 31, frames 20, eventstream 11, sse 3.7, http1 1.1, config 1.0 million (2026-11-26)",
         "make fuzz",

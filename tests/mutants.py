@@ -116,7 +116,7 @@ MUTANTS = (
     Mutant("send refused sampling parameters", "dialects/fitting.py", '            setattr(request, name, [] if name == "stop" else None)\n', "            pass\n", (ODD,)),
     Mutant("think at no cost at all", "dialects/fitting.py", "max(wanted.budget or 0, facts.budget_min)", "(wanted.budget or 0)", (ODD,)),
     Mutant("send thinking back to who refuses it", "dialects/passage.py", "        if facts.thinking_returns and quirks.takes_reasoning_content:\n", "        if facts.thinking_returns:\n", ("tests/dialects/openai/test_requests.py",)),
-    Mutant("ask Mistral for its usage", "providers/catalogue.py", "    stream_usage=False,\n    takes_reasoning_content=False,", "    takes_reasoning_content=False,", ("tests/dialects/openai/test_requests.py",)),
+    Mutant("ask Mistral for its usage", "providers/catalogue.py", '    body={"stream_options": None},\n)\n# console', ")\n# console", ("tests/dialects/openai/test_requests.py",)),
     Mutant("bring no thinking back", f"{OPENAI}/requests.py", "    if quirks.reasoning_content and (thoughts or calls):\n", "    if quirks.reasoning_content and thoughts and not calls:\n", ("tests/dialects/openai/test_requests.py",)),
     # what clients act on
     Mutant("a long context is a bad request", "dialects/meanings.py", '    if meaning is None and status != 429 and _TOO_LONG.search(text):\n        meaning = "context_length"\n', "", ("tests/dialects/test_meanings.py",)),
