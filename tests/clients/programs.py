@@ -99,8 +99,8 @@ def _copilot(home: Home, scenario: str, prompt: str) -> str:
 def _aider(home: Home, scenario: str, prompt: str) -> str:
     command = [str(CACHE / "aider" / "bin" / "aider"), "--yes-always", "--no-check-update", "--no-show-model-warnings"]
     if scenario == "image":
-        command.append(home.picture.name)
-    return home.run([*command, "--message", prompt, "README.md"])
+        command += ["--file", home.picture.name]
+    return home.run([*command, "--file", "README.md", "--message", prompt])
 
 
 _SDK = Path(__file__).parent / "sdk"

@@ -168,13 +168,17 @@ _MESSAGE = frozenset({"role", "content", "name", "tool_calls", "tool_call_id", "
 
 def _as_openai_says(upstream: str, value: dict[str, Any], body: bytes) -> bytes:
     """The request without what its provider takes although OpenAI's SDK has no type for it: OpenAI's own Codex sends
-    `client_metadata`, and ids of users' messages (openai/codex, core/src/client.rs, seen 2026-11-27)."""
+    `client_metadata`, ids of users' messages, and more of `web_search` (openai/codex, core/src/client.rs, seen 2026-11-27)."""
     if "input" in value:
         items = [
             {name: part for name, part in item.items() if name != "id"} if item.get("role") in _INPUT_ROLES else item
             for item in (value["input"] if isinstance(value["input"], list) else [])
         ]
         kept = {name: part for name, part in value.items() if name != "client_metadata"}
+        if "tools" in kept:
+            kept["tools"] = [
+                {name: part for name, part in tool.items() if name not in _WEB_SEARCH} for tool in kept["tools"]
+            ]
         return json.dumps(kept | ({"input": items} if items else {})).encode()
     if upstream not in _LENIENT:
         return body
@@ -184,6 +188,7 @@ def _as_openai_says(upstream: str, value: dict[str, Any], body: bytes) -> bytes:
     return json.dumps(value | {"messages": messages}).encode()
 
 
+_WEB_SEARCH = frozenset({"external_web_access", "search_content_types"})
 _INPUT_ROLES = frozenset({"user", "developer", "system"})
 
 

@@ -95,6 +95,8 @@ def decide(said: Said) -> Answered:
     last = next((at for at in reversed(range(len(said.items))) if _marked(said.items[at])), None)
     if last is None and "weather" in said.tools and any("Use the tool" in item.text for item in said.items):
         return Answered(Turn("", (Call("weather", {"city": "Paris"}),)))
+    if last is None and said.tools and any(_SUMMARY in item.text for item in said.items):
+        return Answered(Turn("compaction done"))  # Codex keeps the summary alone
     if last is None or not _is_a_task(said):
         return Answered(Turn(fill_text(said)))
     marker = _marked(said.items[last])
@@ -105,23 +107,25 @@ def decide(said: Said) -> Answered:
     return SCENARIOS[name](said, after, argument)
 
 
+_NAMES = re.compile(
+    r"title (generator|for)|generate a .{0,60}title|summari[sz]e (this|the) conversation", re.IGNORECASE
+)
+"""How clients ask for a session's name."""
 _COMPACTS = re.compile(r"checkpoint compaction|create a \w+ summary|state_snapshot", re.IGNORECASE)
 """How Codex, Claude Code and Gemini CLI ask for a summary of their history."""
 
 
 def _is_a_task(said: Said) -> bool:
     """A request for a title or a summary repeats the task, and has no tools."""
+    if any(_SUMMARY in item.text for item in said.items if item.kind != "assistant"):
+        return True  # it goes on after the history was compacted
     last = said.items[-1]
-    if (
-        last.kind == "user"
-        and not MARKER.search(last.text)
-        and re.search(r"checkpoint|summar", last.text, re.IGNORECASE)
-    ):
-        return False  # a client compacts its history
+    if last.kind == "user" and not MARKER.search(last.text) and _COMPACTS.search(last.text):
+        return False
     if said.tools:
         return True
     text = " ".join(item.text for item in said.items if item.kind in {"system", "user"})
-    return not re.search(r"title|summar|compact|filename", text, re.IGNORECASE)
+    return not _NAMES.search(text) and not _COMPACTS.search(text)
 
 
 def fill_text(said: Said) -> str:
