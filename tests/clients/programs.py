@@ -136,7 +136,7 @@ def _java(home: Home, scenario: str, prompt: str) -> str:
     shutil.copy(_SDK / "UseLangChain4j.java", home.project)
     jars = f"{CACHE / 'java'}/*:."
     if not (home.project / "UseLangChain4j.class").exists():
-        said = home.run(["javac", "-cp", jars, "Connected.java", "UseLangChain4j.java"])
+        said = home.run(["javac", "-parameters", "-cp", jars, "Connected.java", "UseLangChain4j.java"])
         if "[exit" in said:
             return said
     return home.run(["java", "-cp", jars, "UseLangChain4j", scenario, str(home.picture)])

@@ -1,6 +1,7 @@
 """Results of cells, kept as lines of JSON in the cache folder, and the part of docs/compatibility.md that is made of them."""
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -77,4 +78,4 @@ def render(programs: Iterable[Program], upstreams: tuple[Upstream, ...], results
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.split()).replace("|", "/")[:240]
+    return re.sub(r"/\S*/homes/[^/\s]*", "~", " ".join(text.split()).replace("|", "/"))[:240]
