@@ -291,6 +291,7 @@ OTHER_MEANINGS = {
     "bench/opcodes.py": "events of a measurement, one dialect verbatim and one translated",
     "pricing/catalog.py": "providers, as the price snapshot calls them",
     "importers/litellm_defaults.py": "LiteLLM's names of providers",
+    "routing/table.py": "OpenAI as a provider, as the price snapshot calls it",
     "importers/litellm_places.py": "kinds of providers and LiteLLM's prefixes",
     "cli/connect.py": "a client that may be called by a shorter name",
     "control/openapi.py": "a key of OpenAPI",

@@ -102,3 +102,29 @@ def test_what_the_gateway_cut_is_not_said_to_be_the_models_error():
 )  # fmt: skip
 def test_only_words_for_machines_are_kept_of_an_error(body, label):
     assert errors.label_of(body) == label
+
+
+def test_what_the_provider_behind_a_router_said_is_told():
+    """OpenRouter, "Errors": `metadata.raw`."""
+    raw = '{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 210000 tokens > 200000 maximum"}}'
+    error = {"message": "Provider returned error", "code": 400, "metadata": {"raw": raw, "provider_name": "Anthropic"}}
+    body = json.dumps({"error": error}).encode()
+    assert errors.message_of(body) == "Provider returned error: prompt is too long: 210000 tokens > 200000 maximum"
+    error["metadata"]["raw"] = "plain words"
+    assert errors.message_of(json.dumps({"error": error}).encode()) == "Provider returned error: plain words"
+
+
+def test_a_validators_list_is_told():
+    """FastAPI's `detail` (fastapi.tiangolo.com, "Handling errors")."""
+    detail = [{"type": "extra_forbidden", "loc": ["body", "foo"], "msg": "Extra inputs are not permitted", "input": 1}]
+    assert errors.message_of(json.dumps({"detail": detail}).encode()) == "body.foo: Extra inputs are not permitted"
+    for odd in ([], [1], [{"msg": 1}], [{"loc": 1, "msg": "x"}]):
+        assert errors.message_of(json.dumps({"detail": odd}).encode())
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("context_length_exceeded", 400), ("insufficient_quota", 429), ("content_filter", 400), ("new", 502)],
+)
+def test_a_code_without_a_status_stands_for_one(code, status):
+    assert errors.status_of(json.dumps({"error": {"code": code, "message": "x"}}).encode()) == status

@@ -1,10 +1,13 @@
 """Translated requests beside twins that refuse what the real providers refuse."""
 
+import base64
 import itertools
 import json
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from switchgear.dialects import hub
 from switchgear.dialects.fitting import CONTINUED, fit
@@ -13,6 +16,7 @@ from switchgear.dialects.passage import open_passage
 from switchgear.dialects.registry import BY_NAME
 from switchgear.dialects.request_reader import parse
 from switchgear.dialects.shape import InvalidBodyError, Node
+from switchgear.providers.catalogue import PROVIDERS
 from switchgear.providers.quirks import Quirks
 from switchgear.testing import recordings
 from switchgear.testing.twins import judge
@@ -26,6 +30,8 @@ MODELS = {
     "responses": ("gpt-5.6",),
 }
 TARGETS = [(dialect, model) for dialect, models in MODELS.items() for model in models]
+PLAIN = Quirks()
+OPENAI = PROVIDERS["openai"].quirks
 LONG = "mcp__" + "x" * 140
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
 
@@ -297,3 +303,232 @@ def test_thinking_that_goes_back_without_a_text_stands_beside_an_empty_one():
     _, sent = crossed(body, "anthropic", "openai", "deepseek-reasoner")
     assistant = json.loads(sent)["messages"][1]
     assert (assistant["content"], assistant["reasoning_content"]) == ("", "Hm.")
+
+
+JPEG = base64.b64encode(b"\xff\xd8\xff\xe0\x00\x10JFIF").decode()
+PDF = base64.b64encode(b"%PDF-1.4\n").decode()
+
+
+def anthropic(*turns, **more):
+    return {
+        "model": "m",
+        "max_tokens": 50,
+        "messages": [{"role": role, "content": said} for role, said in turns],
+        **more,
+    }
+
+
+def fitted(body, client, target, model, quirks=PLAIN):
+    request = parse(json.dumps(body).encode(), client, "chat")
+    passage = open_passage(request, client, target, model, quirks, created=1)
+    sent = passage.body if isinstance(passage.body, bytes) else b"".join(passage.body)
+    assert judge(target, model, sent) is None
+    return json.loads(sent), passage.dropped
+
+
+def picture(mime):
+    return {"type": "image_url", "image_url": {"url": f"data:{mime};base64,{JPEG}"}}
+
+
+def test_a_picture_is_told_by_its_bytes():
+    """ "The image was specified using the image/png media type, but the image appears to be a image/jpeg image" (litellm#24900)."""
+    body, _ = fitted(chat(("user", [picture("image/png")])), "openai", "anthropic", "claude-sonnet-4-5")
+    assert body["messages"][0]["content"][0]["source"]["media_type"] == "image/jpeg"
+
+
+@pytest.mark.parametrize("mime", ["application/octet-stream", "application/pdf"])
+def test_a_pdf_is_told_by_its_bytes(mime):
+    part = {"type": "file", "file": {"filename": "a.pdf", "file_data": f"data:{mime};base64,{PDF}"}}
+    body, _ = fitted(chat(("user", [part])), "openai", "anthropic", "claude-sonnet-4-5")
+    assert body["messages"][0]["content"][0]["source"]["media_type"] == "application/pdf"
+
+
+@pytest.mark.parametrize("target", ["anthropic", "bedrock"])
+def test_claude_since_4_6_and_a_claude_that_thinks_get_a_turn_behind_a_prefill(target):
+    """ "This model does not support assistant message prefill" (vercel/ai#12296, opencode#29760)."""
+    prefilled = chat(("user", "x"), ("assistant", "{"))
+    for model, more, last in (
+        ("claude-opus-4-6", {}, "user"),
+        ("claude-sonnet-4-5", {}, "assistant"),
+        ("claude-sonnet-4-5", {"reasoning_effort": "low"}, "user"),
+    ):
+        body, _ = fitted(prefilled | more, "openai", target, model)
+        assert body["messages"][-1]["role"] == last
+
+
+def test_limits_efforts_and_stop_words_fit_the_model():
+    asked = anthropic(("user", "x"), stop_sequences=list("abcdef"), thinking={"type": "adaptive"}, max_tokens=32_000)
+    body, dropped = fitted(asked, "anthropic", "openai", "gpt-4o", OPENAI)
+    assert body["max_completion_tokens"] == 16_384 and len(body["stop"]) == 4 and "stop" in dropped
+    body, _ = fitted(asked | {"output_config": {"effort": "xhigh"}}, "anthropic", "openai", "some-model")
+    assert body["reasoning_effort"] == "high"
+    body, dropped = fitted(asked | {"thinking": {"type": "disabled"}}, "anthropic", "openai", "some-model")
+    assert "reasoning_effort" not in body and "reasoning" in dropped
+    choice = {"type": "auto", "disable_parallel_tool_use": True}
+    tools = [{"name": "f", "input_schema": {"type": "object"}}]
+    body, _ = fitted(anthropic(("user", "x"), tools=tools, tool_choice=choice), "anthropic", "openai", "o3", OPENAI)
+    assert "parallel_tool_calls" not in body
+
+
+def test_what_thinking_needs_stays_within_what_the_model_writes():
+    body, _ = fitted(
+        chat(("user", "x"), max_tokens=30_000, reasoning_effort="xhigh"), "openai", "anthropic", "claude-opus-4-1"
+    )
+    assert body["max_tokens"] <= 32_000 and body["thinking"]["budget_tokens"] < body["max_tokens"]
+    body, _ = fitted(chat(("user", "x")), "openai", "anthropic", "claude-3-haiku-20240307")
+    assert body["max_tokens"] == 4_096
+
+
+def test_sampling_fits_claude():
+    asked = chat(("user", "x"), temperature=1.5, stop=["\n\n", "END"])
+    for target, model in (
+        ("anthropic", "claude-3-5-sonnet-20241022"),
+        ("bedrock", "anthropic.claude-3-5-sonnet-20241022-v2:0"),
+    ):
+        body, _ = fitted(asked, "openai", target, model)
+        config = body.get("inferenceConfig", body)
+        assert config["temperature"] == 1 and config.get("stop_sequences", config.get("stopSequences")) == ["END"]
+    thinking = chat(("user", "x"), reasoning_effort="low", top_p=0.5)
+    body, dropped = fitted(thinking, "openai", "anthropic", "claude-3-7-sonnet-20250219")
+    assert "top_p" not in body and "top_p" in dropped
+
+
+@pytest.mark.parametrize(
+    ("target", "model", "quirks", "both"),
+    [
+        ("gemini", "gemini-2.5-flash", {}, False),
+        ("gemini", "gemini-3-pro", {}, True),
+        ("openai", "llama", {"format_or_tools": True}, False),
+    ],
+)
+def test_a_format_is_left_out_beside_tools_where_both_are_refused(target, model, quirks, both):
+    """ "Function calling with a response mime type: 'application/json' is unsupported" (python-genai#867)."""
+    schema = {"type": "object", "properties": {}, "additionalProperties": False}
+    asked = anthropic(("user", "x"), output_config={"format": {"type": "json_schema", "schema": schema}})
+    asked["tools"] = [{"name": "f", "input_schema": {"type": "object"}}]
+    body, dropped = fitted(asked, "anthropic", target, model, Quirks(**quirks))
+    assert ("response_format" in dropped) is not both
+    assert ("responseMimeType" in body.get("generationConfig", {}) or "response_format" in body) is both
+
+
+def test_what_is_not_strict_is_not_called_so():
+    """ "'additionalProperties' is required to be supplied and to be false" (OpenAI); vercel/ai#20681 (Anthropic)."""
+    tools = [{"name": "f", "input_schema": {"type": "object", "properties": {"a": {"type": "string"}}}, "strict": True}]
+    body, dropped = fitted(anthropic(("user", "x"), tools=tools), "anthropic", "openai", "gpt-4o", OPENAI)
+    assert "strict" not in body["tools"][0]["function"] and "tools.f.strict" in dropped
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": [], "additionalProperties": False}
+    asked = anthropic(("user", "x"), output_config={"format": {"type": "json_schema", "schema": schema}})
+    body, _ = fitted(asked, "anthropic", "openai", "gpt-4o", OPENAI)
+    assert "strict" not in body["response_format"]["json_schema"]
+    closed = tool(type="object", properties={"a": {"type": "string"}}, required=["a"], additionalProperties=False)
+    closed["function"]["strict"] = True
+    body, _ = fitted(chat(("user", "x"), tools=[closed]), "openai", "anthropic", "claude-sonnet-4-5")
+    assert body["tools"][0]["strict"] is True
+
+
+def test_of_tools_with_one_name_the_first_is_kept():
+    body, dropped = fitted(chat(("user", "x"), tools=[TOOL, TOOL]), "openai", "anthropic", "claude-sonnet-4-5")
+    assert len(body["tools"]) == 1 and "tools.look" in dropped
+
+
+def test_marks_of_the_cache_come_from_every_place_and_fit():
+    mark = {"cache_control": {"type": "ephemeral"}}
+    asked = chat(("system", "s"), ("user", "x"))
+    for message in asked["messages"]:
+        message.update(mark)
+    body, _ = fitted(asked, "openai", "anthropic", "claude-sonnet-4-5")
+    assert "cache_control" in body["system"][0] and "cache_control" in body["messages"][0]["content"][0]
+    body, _ = fitted(chat(("user", "x")) | mark, "openai", "anthropic", "claude-sonnet-4-5")
+    assert body["cache_control"] == {"type": "ephemeral"}
+    body, _ = fitted(anthropic(("user", "x")) | mark, "anthropic", "bedrock", "anthropic.claude-sonnet-4-5-v1:0")
+    assert body["messages"][0]["content"][-1] == {"cachePoint": {"type": "default"}}
+    _, dropped = fitted(anthropic(("user", "x")) | mark, "anthropic", "openai", "gpt-4o", OPENAI)
+    assert "cache_control" in dropped
+
+
+def test_a_user_whose_name_is_too_long_is_not_told():
+    body, dropped = fitted(chat(("user", "x"), user="u" * 300), "openai", "anthropic", "claude-sonnet-4-5")
+    assert "metadata" not in body and "user" in dropped
+    body, _ = fitted(chat(("user", "x"), user="u" * 64), "openai", "responses", "gpt-5-pro")
+    assert body["user"] == "u" * 64
+
+
+def test_fields_that_openais_dialects_share_are_carried_between_them_only():
+    asked = chat(("user", "x"), service_tier="flex", verbosity="low", prompt_cache_key="k", safety_identifier="s")
+    body, dropped = fitted(asked, "openai", "responses", "gpt-5-pro", OPENAI)
+    assert body["service_tier"] == "flex" and body["text"] == {"verbosity": "low"} and body["prompt_cache_key"] == "k"
+    assert not dropped
+    _, dropped = fitted(asked, "openai", "responses", "some-model")
+    assert set(dropped) == {"service_tier", "verbosity", "prompt_cache_key", "safety_identifier"}
+    _, dropped = fitted(asked, "openai", "anthropic", "claude-sonnet-4-5", OPENAI)
+    assert "service_tier" in dropped
+
+
+def test_a_tool_is_not_forced_where_the_model_thinks_and_cannot_be_told_not_to():
+    tools = [{"name": "f", "input_schema": {"type": "object"}}]
+    forced = anthropic(("user", "x"), tools=tools, tool_choice={"type": "any"})
+    body, dropped = fitted(forced, "anthropic", "openai", "deepseek-v4-flash")
+    assert body.get("tool_choice", "auto") == "auto" and "tool_choice" in dropped
+    body, _ = fitted(forced, "anthropic", "openai", "gpt-4o", OPENAI)
+    assert body["tool_choice"] == "required"
+
+
+def test_qwen_gets_a_reminder_within_a_turn_of_the_user():
+    """ "System message must be at the beginning" (ollama#17774, litellm#37351)."""
+    body, _ = fitted(MIDDLE, "anthropic", "openai", "qwen3-32b")
+    assert [message["role"] for message in body["messages"]] == ["system", "user", "assistant", "user"]
+    assert "reminder" in body["messages"][1]["content"]
+
+
+def test_gemini_2_5_pro_thinks_at_least_a_little():
+    for effort in ("none", "minimal", "low"):
+        body, _ = fitted(chat(("user", "x"), reasoning_effort=effort), "openai", "gemini", "gemini-2.5-pro")
+        assert body["generationConfig"]["thinkingConfig"]["thinkingBudget"] >= 128
+
+
+def test_line_ends_within_base64_are_left_out():
+    url = f"data:image/jpeg;base64,{JPEG[:8]}\n{JPEG[8:]}"
+    body, _ = fitted(
+        chat(("user", [{"type": "image_url", "image_url": {"url": url}}])), "openai", "anthropic", "claude-sonnet-4-5"
+    )
+    assert body["messages"][0]["content"][0]["source"]["data"] == JPEG
+
+
+TEXTS = st.sampled_from(["hi", "", " ", "\n", "ü\U0001f600"])
+IDS = st.sampled_from(["a", "b", "call_0", "x.y/z", "t" * 70, ""])
+SCHEMAS = st.sampled_from(
+    [
+        {},
+        {"type": "object", "properties": {"$a": {"type": "array"}}, "required": ["$a"]},
+        {"anyOf": [{"type": "object", "properties": {"q": {}}}]},
+        {"type": "object", "properties": {"a": {"type": "number", "exclusiveMinimum": True, "minimum": 0}}},
+    ]
+)
+CALLS = st.builds(
+    lambda call_id, arguments: {
+        "id": call_id,
+        "type": "function",
+        "function": {"name": LONG, "arguments": arguments},
+    },
+    IDS,
+    st.sampled_from(["{}", '{"$a":[]}', "", "[", '"x"']),
+)
+TURNS = st.one_of(
+    st.builds(
+        lambda role, said: {"role": role, "content": said}, st.sampled_from(["system", "user", "assistant"]), TEXTS
+    ),
+    st.builds(
+        lambda made: {"role": "assistant", "content": None, "tool_calls": made}, st.lists(CALLS, min_size=1, max_size=3)
+    ),
+    st.builds(lambda call_id, said: {"role": "tool", "tool_call_id": call_id, "content": said}, IDS, TEXTS),
+)
+
+
+@settings(max_examples=60)
+@given(turns=st.lists(TURNS, max_size=7), schema=SCHEMAS, effort=st.sampled_from([None, "none", "xhigh"]))
+def test_any_history_of_a_chat_client_is_taken_by_every_provider(turns, schema, effort):
+    body = {"model": "m", "messages": turns, "tools": [tool(LONG, **schema)], "reasoning_effort": effort}
+    for target, model in TARGETS:
+        if target != "openai":
+            _, sent = crossed(body, "openai", target, model)
+            assert judge(target, model, sent) is None

@@ -65,7 +65,8 @@ def meaning(request):
 def test_a_request_keeps_its_meaning_through_a_dialect(dialect, request):
     translator = BY_NAME[dialect].translator
     before = meaning(request)
-    body = json.loads(msgspec.json.encode(translator.encode_request(request, "m", Quirks())))
+    model = "gemini-3-pro" if dialect == "gemini" else "m"  # older ones know no ids of calls
+    body = json.loads(msgspec.json.encode(translator.encode_request(request, model, Quirks())))
     after = translator.decode_request(Node(body), "m", False)
     assert meaning(after) == before
     if request.max_tokens is not None:

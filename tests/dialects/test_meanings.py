@@ -95,3 +95,57 @@ def test_garbage_means_nothing():
     for body in (b"", b"<html>", b"[]", b"null", b'{"error": 5}', b'{"error": {"details": 7, "retryDelay": 1}}'):
         assert meanings.find(400, body, errors.message_of(body)) is None
         assert meanings.retry_delay_s(body) is None
+
+
+SMALLER = {
+    "Anthropic and Bedrock (claude-code#476)": "The model returned the following errors: input length and `max_tokens` exceed "
+    "context limit: 15000 + 32000 > 40960, decrease input length or `max_tokens` and try again",
+    "vLLM": "'max_tokens' or 'max_completion_tokens' is too large: 32000. This model's maximum context length is 40960 tokens and "
+    "your request has 15000 input tokens (32000 > 40960 - 15000).",
+    "OpenAI, DeepSeek": "This model's maximum context length is 40960 tokens. However, you requested 47000 tokens (15000 in the "
+    "messages, 32000 in the completion). Please reduce the length of the messages or completion.",
+    "OpenRouter": "This endpoint's maximum context length is 40960 tokens. However, you requested about 47000 tokens (15000 of text "
+    "input, 32000 in the output).",
+    "TGI": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 40960. Given: 15000 `inputs` tokens and 32000 "
+    "`max_new_tokens`",
+}
+
+
+@pytest.mark.parametrize("name", SMALLER)
+def test_a_prompt_that_fits_with_a_smaller_limit_is_said_as_claude_code_reads_it(name):
+    """Claude Code asks again with a smaller `max_tokens` instead of compacting the conversation."""
+    body = json.dumps({"error": {"message": SMALLER[name]}}).encode()
+    fault = errors.of_upstream(400, body, "r", BY_NAME["anthropic"].errors.too_long)
+    assert "input length and `max_tokens` exceed context limit: 15000 + 32000 > 40960" in fault.message
+    assert errors.of_upstream(400, body, "r", BY_NAME["openai"].errors.too_long).message == SMALLER[name]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Invalid request: Your request exceeded model token limit: 262144",  # Kimi
+        "<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 129024]",  # DashScope
+        "The model returned the following errors: Input Tokens Exceeded: Number of input tokens exceeds maximum length.",  # Nova
+        "Prompt too long: 32799 tokens exceeds max context window of 32768 tokens",  # omlx#26
+        "Your input exceeds the context window of this model. Please adjust your input and try again.",
+        "Please reduce the length of the messages or completion. Current length is 41000 while limit is 32000",  # Cerebras
+    ],
+)
+def test_further_ways_to_say_that_a_prompt_is_too_long(message):
+    fault = errors.of_upstream(
+        400, json.dumps({"message": message}).encode(), "r", BY_NAME["anthropic"].errors.too_long
+    )
+    assert "prompt is too long" in fault.message and fault.openai_code == "context_length_exceeded"
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (400, "Your credit balance is too low to access the Anthropic API."),
+        (402, "Insufficient Balance"),
+        (402, "Insufficient credits. Add more"),
+    ],
+)
+def test_no_money_is_a_quota(status, message):
+    body = json.dumps({"error": {"message": message}}).encode()
+    assert errors.of_upstream(status, body, "r", None).openai_code == "insufficient_quota"

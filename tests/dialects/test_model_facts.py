@@ -48,3 +48,62 @@ def test_newer_models_are_asked_on_responses_where_a_choice_is():
 )
 def test_grok_and_newer_gemini_models_take_no_penalties(model, refused):
     assert set(facts_of(model).refused) == refused
+
+
+@pytest.mark.parametrize(
+    ("model", "output_max"),
+    [
+        ("gpt-4o", 16_384),  # "This model supports at most 16384 completion tokens" (openclaude#58)
+        ("gpt-4.1-mini", 32_768),  # opencode#140
+        ("claude-3-5-sonnet-20241022", 8_192),  # codecompanion#1028
+        ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", 64_000),
+        ("claude-opus-4-1", 32_000),
+        ("gemini-2.0-flash", 8_192),
+        ("my-own", None),
+    ],
+)
+def test_what_a_model_writes_at_most(model, output_max):
+    assert facts_of(model).output_max == output_max
+
+
+@pytest.mark.parametrize(
+    ("model", "taken"),
+    [
+        ("claude-opus-4-6", False),
+        ("us.anthropic.claude-sonnet-4-6", False),
+        ("claude-opus-4-8", False),
+        ("claude-sonnet-4-5", True),
+    ],
+)
+def test_newer_claudes_take_no_prefill(model, taken):
+    """vercel/ai#12296, opencode#29760."""
+    assert facts_of(model).takes_prefill is taken
+
+
+@pytest.mark.parametrize(
+    ("model", "efforts"),
+    [
+        ("o3", ("low", "medium", "high")),
+        ("gpt-5-mini", ("minimal", "low", "medium", "high")),
+        ("gpt-5.1", ("none", "low", "medium", "high")),
+        ("gpt-5.2", ("none", "low", "medium", "high", "xhigh")),
+        ("gpt-5-pro", ("high",)),
+        ("gpt-5.1-codex-max", ("low", "medium", "high", "xhigh")),
+        ("gpt-5-codex", ("low", "medium", "high")),
+        ("kimi-k2.5", None),
+    ],
+)
+def test_which_efforts_a_model_knows(model, efforts):
+    assert facts_of(model).efforts == efforts
+
+
+def test_models_that_think_choose_their_tools_and_qwen_has_its_instructions_first():
+    assert facts_of("deepseek-v4-flash").chooses_alone and facts_of("moonshotai/kimi-k2.6").chooses_alone
+    assert not facts_of("deepseek-chat").chooses_alone and not facts_of("gpt-5").chooses_alone
+    assert facts_of("qwen3-32b").instructions_first and not facts_of("llama-3.3").instructions_first
+
+
+def test_budgets_of_gemini_2_5():
+    """Google, "Thinking": pro thinks always, from 128 tokens on; flash-lite from 512 on."""
+    assert not facts_of("gemini-2.5-pro").stops_thinking and facts_of("gemini-2.5-flash").stops_thinking
+    assert facts_of("gemini-2.5-flash-lite").budget_min == 512

@@ -515,3 +515,64 @@ def test_a_stream_of_claude_at_vertex_is_asked_for_on_the_path_of_streams():
         for flag in (b"true", b"false")
     ]
     assert paths == ["/models/claude-x:streamRawPredict", "/models/claude-x:rawPredict"]
+
+
+def test_a_stream_that_nobody_asked_for_is_read_as_a_plain_answer():
+    passage = open_passage(ask("anthropic"), "anthropic", "openai", "up", Quirks(), created=1, answer_id="r")
+    body = passage.gather(provider_stream("openai"))
+    said = json.loads(passage.answer(body))
+    assert [block["type"] for block in said["content"]] == ["text", "tool_use", "tool_use"]
+    assert passage.read(body, []).usage == hub.TokenUsage(
+        input=10, output=5, cache_read=0, audio_in=0, reasoning=0, audio_out=0
+    )
+    cut = provider_stream("openai")[:200]
+    assert (
+        passage.gather(cut) == cut
+        and passage.gather(b"{}") == b"{}"
+        and passage.gather(b"data: x\n\n") == b"data: x\n\n"
+    )
+
+
+def test_calls_without_ids_get_ones_that_no_other_answer_has():
+    """Anthropic refuses a history in which two calls bear one id."""
+    call = {"type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    choice = {"index": 0, "message": {"role": "assistant", "tool_calls": [call, call]}, "finish_reason": "tool_calls"}
+    ids = []
+    for name in ("r1", "r2"):
+        passage = open_passage(ask("anthropic"), "anthropic", "openai", "up", Quirks(), created=1, answer_id=name)
+        said = json.loads(passage.answer(json.dumps({"choices": [choice]}).encode()))
+        ids += [block["id"] for block in said["content"]]
+        chunk = {
+            "choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, **call}]}, "finish_reason": "tool_calls"}]
+        }
+        streamed = passage.meter().feed(b"data: " + json.dumps(chunk).encode() + b"\n\ndata: [DONE]\n\n")
+        assert f'"id":"call_{name}_0"'.encode() in streamed
+    assert len(set(ids)) == 4
+
+
+def test_properties_that_a_provider_knows_by_other_names_come_back():
+    """In plain answers, in streams cut anywhere, and in histories."""
+    schema = {"type": "object", "properties": {"$top": {"type": "integer"}}}
+    function = {"type": "function", "function": {"name": "list", "parameters": schema}}
+    call = {"id": "a", "type": "function", "function": {"name": "list", "arguments": '{"$top":1}'}}
+    messages = [
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "a", "content": "ok"},
+    ]
+    body = json.dumps({"model": "m", "messages": messages, "tools": [function]}).encode()
+    passage = open_passage(parse(body, "openai", "chat"), "openai", "anthropic", "claude", Quirks(), created=1)
+    sent = json.loads(passage.body)
+    (safe,) = sent["tools"][0]["input_schema"]["properties"]
+    assert sent["messages"][1]["content"][0]["input"] == {safe: 1} and safe != "$top"
+    answer = hub.Answer(id="1", parts=[hub.ToolCall("b", "list", f'{{"{safe}":5}}')], finish="tool_calls")
+    plain = passage.answer(msgspec.json.encode(BY_NAME["anthropic"].translator.encode_answer(answer, "m", 1)))
+    assert json.loads(json.loads(plain)["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"]) == {
+        "$top": 5
+    }
+    stream = provider_stream("anthropic", answer)
+    for cut in range(0, len(stream), 7):
+        meter = passage.meter()
+        out = meter.feed(stream[:cut]) + meter.feed(stream[cut:]) + meter.finish()
+        assert b'"$top\\":5' in out.replace(b'\\"', b'"', 1) or b"$top" in out
+        assert safe.encode() not in out.replace(b"$top", b"") and meter.is_clean

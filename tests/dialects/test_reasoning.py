@@ -38,3 +38,21 @@ def test_claude_refuses_to_think_after_unsigned_calls_and_with_a_forced_tool():
     assert not reasoning.is_refused(
         hub.Request(model="m", messages=[hub.Message("user", [hub.Text("x")])]), frozenset()
     )
+
+
+@pytest.mark.parametrize(
+    ("effort", "taken", "expected"),
+    [
+        ("xhigh", None, "high"),
+        ("minimal", None, "low"),
+        ("none", None, None),
+        ("none", ("minimal", "low", "medium", "high"), "minimal"),
+        ("minimal", ("none", "low", "medium", "high"), "none"),
+        ("xhigh", ("low", "medium", "high"), "high"),
+        ("low", ("high",), "high"),
+        ("medium", None, "medium"),
+    ],
+)
+def test_an_effort_that_a_model_does_not_know_becomes_the_nearest(effort, taken, expected):
+    """CLIProxyAPI#1307 (Kimi knows low, medium, high), opencode#50818, gendox#480."""
+    assert reasoning.nearest(effort, taken) == expected

@@ -98,3 +98,11 @@ def test_claude_codes_user_id_is_a_session_and_no_person(user_id, person, sessio
     body = json.dumps({"model": "m", "messages": [], "max_tokens": 1, "metadata": {"user_id": user_id}}).encode()
     request = parse(body, "anthropic", "chat")
     assert (request.end_user, request.session) == (person, session)
+
+
+def test_a_moderation_names_its_model_or_gets_the_default():
+    """OpenAI API reference, moderations/create: `model` is optional and defaults to omni-moderation-latest."""
+    found = parse(b'{"input":"x"}', "openai", "moderations")
+    assert found.model == "omni-moderation-latest" and found.is_default_model
+    found = parse(b'{"input":"x","model":"judge"}', "openai", "moderations")
+    assert found.model == "judge" and not found.is_default_model

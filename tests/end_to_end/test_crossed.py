@@ -24,7 +24,7 @@ MODELS = {
     "openai": "gpt-4o",
     "responses": "gpt-4o",
     "anthropic": "claude-sonnet-4-5",
-    "gemini": "gemini-2.5-flash",
+    "gemini": "gemini-3-pro",
     "bedrock": "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
     "cohere": "command-a-03-2025",
 }

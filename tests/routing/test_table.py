@@ -53,3 +53,11 @@ def test_what_is_unknown_or_circular_has_no_route():
     assert places("loop") is None
     assert places("empty/x") is None
     assert places("b/") is None
+
+
+def test_a_model_that_no_client_named_is_asked_of_openai():
+    theirs = ProviderEntry(name="o", dialects=("openai",), credentials=("c",), pricing_id="openai")
+    routes = RouteTable(providers={**ROUTES.providers, "o": theirs}, models=ROUTES.models)
+    assert table.name_of_default(routes, "judge") == "o/judge"
+    assert table.name_of_default(routes, "fast") == "fast"
+    assert table.name_of_default(ROUTES, "judge") == "judge"

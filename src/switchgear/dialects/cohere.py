@@ -561,7 +561,7 @@ ROW = Dialect(
         StreamDecoder,
         StreamEncoder,
     ),
-    fit=Rules(user_turn=True, empty_result="(no output)", arguments_are_text=True),
+    fit=Rules(user_turn=True, empty_result="(no output)", arguments_are_text=True, stop_max=5, temperature_max=1.0),
     embedder=EMBEDDER,
     client_paths=(
         ClientPath(path="/v2/chat", operation="chat", name="chat"),

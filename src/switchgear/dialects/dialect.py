@@ -16,6 +16,7 @@ from switchgear.dialects import hub
 from switchgear.dialects.embeddings import Vectors, Wanted
 from switchgear.dialects.errors import Fault
 from switchgear.dialects.fitting import Rules
+from switchgear.dialects.foreign_thoughts import Cleaned
 from switchgear.dialects.model_lists import Card
 from switchgear.dialects.reading import Reading, Tap
 from switchgear.dialects.references import Watched
@@ -62,9 +63,10 @@ class ErrorShape(msgspec.Struct, frozen=True):
     """(fault, its body, sequence number) → the bytes that end a broken stream: never a clean end."""
     headers: Callable[[Fault], bytes] = lambda fault: b""
     """Further header lines."""
-    too_long: tuple[str, str] | None = None
-    """What its clients look for in the sentence that says that a prompt is too long, and such a sentence with `{tokens}` and
-    `{limit}`. None: any sentence."""
+    too_long: tuple[str, str, str] | None = None
+    """What its clients look for in the sentence that says that a prompt is too long, such a sentence with `{tokens}` and
+    `{limit}`, and the one that says that it would fit with a smaller limit of the answer than `{output}` ("": any). None: any
+    sentence."""
     overloaded_status: int = 503
     """What its clients take for "try again later"."""
 
@@ -81,6 +83,8 @@ class BodyRules(msgspec.Struct, frozen=True):
     """Keys that limit the output, the first one present counts; `a.b` stands in an object."""
     has_model: bool = True
     """False where the model stands in the path."""
+    model: str = ""
+    """What is asked where the body names no model; "" where it must."""
     user: str | None = None
     """The key that names the person behind the request."""
     limit: str = ""
@@ -264,6 +268,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     open_tap: Callable[[Request], Tap]
     """What reads from a stream that passes as it is."""
     translator: Translator
+    cleaned: Callable[[Request, str], Cleaned] | None = None
+    """(request, upstream model) → a body that passes as it is, without thinking that its provider could not verify."""
     fit: Rules
     """What its providers refuse of a translated request."""
     embedder: Embedder | None = None

@@ -51,7 +51,9 @@ def texts_of(body: Node, key: str) -> list[str]:
     texts: list[str] = []
     for item in body.items(key):
         if not isinstance(item.value, str):
-            raise item.fail("only texts can be carried to this model's provider")
+            raise item.fail(
+                "only texts can be carried to this model's provider, no token ids (LangChain: check_embedding_ctx_length=False)"
+            )
         texts.append(item.value)
     return texts
 

@@ -68,7 +68,7 @@ _CODES: dict[meanings.Meaning, str] = {
 }
 
 
-def of_upstream(status: int, body: bytes, request_id: str, too_long: tuple[str, str] | None) -> Fault:
+def of_upstream(status: int, body: bytes, request_id: str, too_long: tuple[str, str, str] | None) -> Fault:
     """Turn another dialect's error into what is said to a client: its status and its sentence, in words that the client acts
     on (`ErrorShape.too_long`)."""
     message = message_of(body)
@@ -100,12 +100,37 @@ def message_of(body: bytes) -> str:
         value = value[0]  # Gemini's array mode
     if isinstance(value, dict) and isinstance(value.get("response"), dict):
         value = value["response"]  # response.failed
+    beneath = ""
     for _ in range(3):
         if isinstance(value, dict):
+            beneath = beneath or _beneath(value)
             value = value.get("error") or value.get("message") or value.get("Message") or value.get("detail")
         else:
             break
-    return value[:2048] if isinstance(value, str) else "the provider answered with an error"
+    if isinstance(value, list):
+        value = _complaints(value)
+    if not isinstance(value, str):
+        return "the provider answered with an error"
+    return f"{value[:1024]}: {beneath}"[:2048] if beneath else value[:2048]
+
+
+def _beneath(error: dict[str, Any]) -> str:
+    """Return what the provider behind a router said (OpenRouter, "Errors", `metadata.raw`; read 2026-11-27)."""
+    metadata = error.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    if not isinstance(raw, str):
+        return ""
+    return message_of(raw.encode("utf-8", "replace")) if raw.lstrip().startswith("{") else raw[:1024]
+
+
+def _complaints(found: list[Any]) -> str | None:
+    """Join what a validator lists (FastAPI's `detail`: servers written with it, Mistral)."""
+    lines = [
+        f"{'.'.join(map(str, one['loc']))}: {one['msg']}" if isinstance(one.get("loc"), list) else str(one["msg"])
+        for one in found[:8]
+        if isinstance(one, dict) and isinstance(one.get("msg"), str)
+    ]
+    return "; ".join(lines) or None
 
 
 _STATUS_OF_TYPES = {
@@ -116,6 +141,7 @@ _STATUS_OF_TYPES = {
     "request_too_large": 413,
     "rate_limit_error": 429,
     "rate_limit_exceeded": 429,
+    "insufficient_quota": 429,
     "RESOURCE_EXHAUSTED": 429,
     "overloaded_error": 529,
     "UNAVAILABLE": 503,
@@ -144,6 +170,8 @@ def status_of(body: bytes) -> int:
             return 502 if said in _NOT_THE_CLIENTS else said
         if isinstance(said, str) and said in _STATUS_OF_TYPES:
             return _STATUS_OF_TYPES[said]
+        if isinstance(said, str) and said in meanings.CODES:
+            return 400
     return 502
 
 

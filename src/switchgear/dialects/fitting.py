@@ -15,9 +15,9 @@ from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
-from switchgear.dialects import hub
+from switchgear.dialects import hub, media, reasoning, schemas
+from switchgear.dialects.cache_marks import fit_marks
 from switchgear.dialects.hub import Media, Message, Request, Text
-from switchgear.dialects.media import text_of_base64
 from switchgear.dialects.model_facts import Facts
 from switchgear.dialects.pairs import Ids, pair
 from switchgear.dialects.shape import InvalidBodyError, Node, encode
@@ -27,6 +27,7 @@ CONTINUED = "(continued)"
 """What stands for a turn of the user where the conversation has none and the provider wants one."""
 PAST_TOOL = "A tool of an earlier part of this conversation; it cannot be called now."
 _HASH_CHARS = 8
+PROPERTY_CHARS_MAX = 64
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +58,25 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """Whose signed thinking goes back; None where the encoder decides."""
     call_ids: Ids = Ids(chars_max=256)
     """What a call's id may be."""
+    efforts_are_words: bool = False
+    """True where the provider is told an effort, one of those that its model knows."""
+    property_chars: str = ""
+    """The characters that names of a tool's properties may have, at its top; "" for any."""
+    strict_needs_all: bool = False
+    """True where a strict schema requires all its properties."""
+    strict_refuses: frozenset[str] = frozenset()
+    """Keywords that a strict tool's schema may not have."""
+    user_max: int = 0
+    """The longest name of a user; 0 for any."""
+    shares: bool = False
+    """True for the dialects that say `hub.Request.shared` alike."""
+    stop_max: int | None = None
+    """The most stop sequences."""
+    temperature_max: float | None = None
+    marks_max: int = 0
+    """The most places that may be marked for the cache, those that last longer first; 0 where there are none to mark."""
+    marks_all: bool = False
+    """True where the whole prompt can be marked at once."""
     arguments_are_text: bool = False
     """True where a call's arguments travel as a text."""
     empty_result: str = ""
@@ -97,6 +117,9 @@ PLAIN = Quirks()
 class Fitted(msgspec.Struct):
     """What an answer must be told by."""
 
+    properties: dict[str, dict[str, str]] = {}
+    """A tool's name as the provider knows it → the names of properties that differ there → as the client knows them."""
+
     names: dict[str, str] = {}
     """A tool's name as the provider knows it → as the client does; only those that differ."""
 
@@ -108,7 +131,7 @@ def fit(request: Request, rules: Rules, facts: Facts, quirks: Quirks = PLAIN) ->
         rules = msgspec.structs.replace(
             rules, call_ids=Ids(chars="a-zA-Z0-9", chars_max=quirks.call_id_chars, is_exact=True)
         )
-    if quirks.instructions_first:
+    if quirks.instructions_first or facts.instructions_first:
         rules = msgspec.structs.replace(rules, instructions=False)
     yield from _fit_instructions(request, rules)
     yield from _fit_texts(request, rules)
@@ -116,25 +139,40 @@ def fit(request: Request, rules: Rules, facts: Facts, quirks: Quirks = PLAIN) ->
     request.messages = _merged(request.messages)
     yield
     request.messages = yield from pair.steps(request.messages, rules.call_ids, rules.arguments_are_text)
-    _fit_turns(request, rules)
+    _fit_turns(request, rules, facts)
     yield
     if rules.past_tools and not request.tools:
         _declare_past_tools(request)
-    if rules.tool_schemas:
-        for tool in request.tools:
-            yield
+    _drop_namesakes(request)
+    for tool in request.tools:
+        yield
+        tool.schema = schemas.mended(tool.schema)
+        if rules.tool_schemas:
             _fit_schema(tool, rules, request.dropped)
+        if tool.strict and not schemas.is_strict(tool.schema, rules.strict_needs_all, rules.strict_refuses):
+            tool.strict = None
+            request.dropped.append(f"tools.{tool.name[:64]}.strict")
     if rules.output_words and request.format is not None and request.format.has_schema:
         request.format.schema = _without(request.format.schema, rules.output_words, request.dropped)
-    _fit_sampling(request, facts)
+    form = request.format
+    if rules.strict_needs_all and form is not None and form.strict:
+        form.strict = schemas.is_strict(form.schema, True, frozenset()) or None
+    if request.user is not None and rules.user_max and len(request.user) > rules.user_max:
+        request.user = None
+        request.dropped.append("user")
+    if request.shared and not (rules.shares and quirks.shares_fields):
+        request.dropped += request.shared
+        request.shared = {}
+    _fit_sampling(request, rules, facts, quirks)
     yield
+    yield from fit_marks.steps(request, rules.marks_max, rules.marks_all)
     if not facts.google_signatures and not rules.google_signatures:
         for message in request.messages:
             for part in message.parts:
                 if isinstance(part, hub.ToolCall):
                     part.signature = None
     names = yield from _fit_names(request, rules)
-    return Fitted(names)
+    return Fitted(properties=(yield from _fit_properties(request, rules)), names=names)
 
 
 # Texts and turns
@@ -201,12 +239,15 @@ def _merged(messages: list[Message]) -> list[Message]:
     return turns
 
 
-def _fit_turns(request: Request, rules: Rules) -> None:
+def _fit_turns(request: Request, rules: Rules, facts: Facts) -> None:
     turns = request.messages
+    thinks = rules.makers is not None and request.reasoning is not None and request.reasoning.budget != 0
+    if turns and turns[-1].role == "assistant" and (thinks or not facts.takes_prefill):
+        turns.append(Message("user", [Text(CONTINUED)]))
     has_user = any(turn.role == "user" for turn in turns)
     if turns and rules.user_first and turns[0].role != "user":
         turns.insert(0, Message("user", [Text(CONTINUED)]))
-    elif rules.user_turn and not has_user:
+    elif (rules.user_turn or not (turns or request.system)) and not has_user:
         if turns or not request.system:
             turns.append(Message("user", [Text(CONTINUED)]))
         else:  # instructions alone are what is asked
@@ -241,7 +282,13 @@ def _fit_media(request: Request, rules: Rules) -> Steps[None]:
 
 def _fitted(item: Media, rules: Rules) -> Text | Media:
     mime = (item.mime or "").partition(";")[0].strip().lower()
+    if item.data is not None:
+        if "\n" in item.data or " " in item.data:  # as `base64` prints it
+            item.data = "".join(item.data.split())
+        mime = media.mime_of_data(item.data, item.kind) or mime  # providers compare them (litellm#24900, jcode#465)
     item.mime = _SAME_TYPE.get(mime, mime) or None
+    if item.kind == "file" and mime.startswith("image/"):
+        item.kind = "image"
     if item.kind == "image" and item.data is not None and rules.images and item.mime not in rules.images:
         known = ", ".join(sorted(rules.images))
         raise InvalidBodyError(
@@ -249,7 +296,7 @@ def _fitted(item: Media, rules: Rules) -> Text | Media:
         )
     is_text = mime.startswith("text/") or mime in _TEXT_TYPES
     if item.kind == "file" and item.data is not None and rules.text_files and is_text:
-        text = text_of_base64(item.data)
+        text = media.text_of_base64(item.data)
         return Text(f"{item.name}:\n{text}" if item.name else text, item.cache)
     return item
 
@@ -265,6 +312,14 @@ def _declare_past_tools(request: Request) -> None:
     results = any(isinstance(part, hub.ToolResult) for message in request.messages for part in message.parts)
     if results and not called:
         request.tools = [hub.Tool("past_tool", PAST_TOOL)]
+
+
+def _drop_namesakes(request: Request) -> None:
+    """Keep the first of tools with one name ("Tool names must be unique", Anthropic; Gemini and OpenAI say it alike)."""
+    tools = {tool.name: tool for tool in reversed(request.tools)}
+    if len(tools) < len(request.tools):
+        request.dropped += [f"tools.{tool.name[:64]}" for tool in request.tools if tools[tool.name] is not tool]
+        request.tools = [tool for tool in request.tools if tools[tool.name] is tool]
 
 
 def _fit_schema(tool: hub.Tool, rules: Rules, dropped: list[str]) -> None:
@@ -355,6 +410,26 @@ def _fit_names(request: Request, rules: Rules) -> Steps[dict[str, str]]:
     return {short: name for name, short in given.items()}
 
 
+def _fit_properties(request: Request, rules: Rules) -> Steps[dict[str, dict[str, str]]]:
+    """Give the properties of tools names in the provider's alphabet, in declarations and in histories: one that is refused costs
+    all tools of all servers (composio#3500, claude-code#79418; read 2026-11-27)."""
+    found: dict[str, dict[str, str]] = {}
+    if not rules.property_chars:
+        return found
+    for tool in request.tools:
+        yield
+        tool.schema, renamed = schemas.with_safe_names(tool.schema, rules.property_chars, PROPERTY_CHARS_MAX)
+        if renamed:
+            found[tool.name] = renamed
+    for message in request.messages if found else ():
+        yield
+        for part in message.parts:
+            if isinstance(part, hub.ToolCall) and part.name in found:
+                given = {theirs: ours for ours, theirs in found[part.name].items()}
+                part.arguments = schemas.renamed(part.arguments, given)
+    return found
+
+
 def _is_good(name: str, good: "re.Pattern[str]", rules: Rules) -> bool:
     if good.fullmatch(name) is None:
         return False
@@ -375,7 +450,8 @@ def _short(name: str, bad_char: "re.Pattern[str]", rules: Rules, taken: set[str]
 # Sampling
 
 
-def _fit_sampling(request: Request, facts: Facts) -> None:
+def _fit_sampling(request: Request, rules: Rules, facts: Facts, quirks: Quirks) -> None:
+    _fit_stop(request, rules)
     for name in facts.refused:
         if getattr(request, name) not in (None, []):
             setattr(request, name, [] if name == "stop" else None)
@@ -383,13 +459,51 @@ def _fit_sampling(request: Request, facts: Facts) -> None:
     if facts.one_of_temperature_and_top_p and request.temperature is not None and request.top_p is not None:
         request.top_p = None
         request.dropped.append("top_p")
-    if facts.reasons is False and request.reasoning is not None:
+    if rules.temperature_max is not None and request.temperature is not None:
+        request.temperature = min(request.temperature, rules.temperature_max)
+    if request.choice is not None and not facts.calls_in_parallel and request.choice.parallel is not None:
+        request.choice.parallel = None
+        request.dropped.append("parallel_tool_calls")
+    if request.format is not None and request.tools and (facts.format_or_tools or quirks.format_or_tools):
+        request.format = None
+        request.dropped.append("response_format")
+    _fit_reasoning(request, rules, facts)
+    forced = request.choice is not None and request.choice.mode in {"required", "named"}
+    if forced and facts.chooses_alone and not quirks.thinking_off:
+        request.choice = hub.ToolChoice("auto", [], request.choice.parallel if request.choice is not None else None)
+        request.dropped.append("tool_choice")
+    if facts.output_max is not None:
+        request.output_max = facts.output_max
+        if request.max_tokens is not None:
+            request.max_tokens = min(request.max_tokens, facts.output_max)
+
+
+def _fit_stop(request: Request, rules: Rules) -> None:
+    """Leave out stop sequences that say nothing, blank ones where the provider refuses them ("each stop sequence must contain
+    non-whitespace", Anthropic), and those beyond its number."""
+    kept = [one for one in request.stop if (one.strip() if rules.makers is not None else one)][: rules.stop_max]
+    if len(kept) < len(request.stop):
+        request.dropped.append("stop")
+        request.stop = kept
+
+
+def _fit_reasoning(request: Request, rules: Rules, facts: Facts) -> None:
+    wanted = request.reasoning
+    if wanted is None:
+        return
+    effort = reasoning.effort_of(wanted)
+    if facts.reasons is False:
         request.reasoning = None
         request.dropped.append("reasoning")
-    wanted = request.reasoning
-    if facts.budget_max is not None and wanted is not None and wanted.budget is not None:
-        wanted.budget = min(wanted.budget, facts.budget_max)
-    if facts.budget_min and wanted is not None and (wanted.effort == "none" or wanted.budget is not None):
-        wanted.budget, wanted.effort = max(wanted.budget or 0, facts.budget_min), None
-    if facts.output_max is not None and request.max_tokens is not None:
-        request.max_tokens = min(request.max_tokens, facts.output_max)
+    elif rules.efforts_are_words and effort is not None:
+        wanted.effort = reasoning.nearest(effort, facts.efforts)
+        wanted.budget = None
+        if wanted.effort is None:
+            request.reasoning = None
+            request.dropped.append("reasoning")
+    elif facts.budget_max is not None:
+        budget = reasoning.budget_of(wanted)
+        if budget == 0 and not facts.stops_thinking:
+            wanted.budget = facts.budget_min
+        elif budget and budget > 0:
+            wanted.budget = max(facts.budget_min, min(budget, facts.budget_max))

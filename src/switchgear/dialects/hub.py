@@ -51,6 +51,7 @@ class ToolCall(msgspec.Struct):
     name: str
     arguments: str
     signature: str | None = None
+    cache: str | None = None
 
 
 class ToolResult(msgspec.Struct):
@@ -153,6 +154,12 @@ class Request(msgspec.Struct, kw_only=True):
     logprobs: int | None = None
     """How many alternatives per token; 0 for the chosen token alone."""
     user: str | None = None
+    shared: dict[str, Raw] = {}
+    """What OpenAI's two dialects say alike and no other knows: the service tier, keys of its cache."""
+    cache: str | None = None
+    """That the prompt is to be cached as far as it goes ("5m" or "1h"), wherever its provider marks the end."""
+    output_max: int | None = None
+    """The most tokens that the model writes, as far as it is known; what thinking needs beside the limit must fit in."""
     dropped: list[str] = []
     """Fields of the client that the hub, or the provider's dialect, cannot carry."""
 
@@ -431,7 +438,7 @@ def attach_signatures(parts: list[Part]) -> list[Part]:
     for part in parts:
         before = out[-1] if out else None
         if isinstance(part, ToolCall) and isinstance(before, Thinking) and before.maker == "gemini" and not before.text:
-            out[-1] = ToolCall(part.id, part.name, part.arguments, before.signature)
+            out[-1] = ToolCall(part.id, part.name, part.arguments, before.signature, part.cache)
         else:
             out.append(part)
     return out

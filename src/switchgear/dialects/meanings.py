@@ -28,10 +28,33 @@ _CODES: dict[str, Meaning] = {
     "model_not_found": "model_not_found",
     "DeploymentNotFound": "model_not_found",
 }
+CODES = frozenset(_CODES)
+"""Words for machines whose meaning is known."""
 _TOO_LONG = re.compile(
-    r"maximum (context|prompt) length|context[ _](length|window|size|limit)|(prompt|input) is too long"
-    r"|too many (input )?tokens|input token count|maximum number of tokens allowed|too large for model with",
+    r"maximum (context|prompt) length|context[ _](length|window|size|limit)|(prompt|input)( is)? too long"
+    r"|too many (input )?tokens|input token count|maximum number of tokens allowed|too large for model with"
+    # Kimi; DashScope; Bedrock's Nova; Zhipu; Cerebras; TGI; volcengine (public error reports, read 2026-11-27)
+    r"|exceeded model token limit|range of input length should be|input tokens exceeded|prompt exceeds max"
+    r"|reduce the length of (the|your) (messages|prompt|input)|must have less than \d+ tokens|exceed max message tokens",
     re.IGNORECASE,
+)
+_NO_MONEY = re.compile(r"credit balance is too low|insufficient (balance|credits|funds)", re.IGNORECASE)
+"""Anthropic, DeepSeek, OpenRouter. Google calls rates a quota, too."""
+# The prompt would fit with fewer tokens for the answer: Anthropic, vLLM, OpenAI and those that say it alike, OpenRouter, TGI
+# (claude-code#476, public error reports of vLLM and OpenRouter, read 2026-11-27).
+_OVER = (
+    re.compile(r"exceed context limit: (?P<input>\d+) \+ (?P<output>\d+) > (?P<limit>\d+)"),
+    re.compile(
+        r"is too large: (?P<output>\d+)\. This model's maximum context length is (?P<limit>\d+) tokens and your request has "
+        r"(?P<input>\d+) input tokens"
+    ),
+    re.compile(
+        r"context length is (?P<limit>\d+) tokens\. However, you requested (?:about )?\d+ (?:output )?tokens "
+        r"\((?P<input>\d+) (?:in the messages|of text input)[^)]*?,? (?P<output>\d+) in the (?:completion|output)\)"
+    ),
+    re.compile(
+        r"must be <= (?P<limit>\d+)\. Given: (?P<input>\d+) `inputs` tokens and (?P<output>\d+) `max_new_tokens`"
+    ),
 )
 _NUMBER = re.compile(r"\d{3,9}")
 
@@ -44,6 +67,8 @@ class Found(msgspec.Struct, frozen=True):
     """How many the request has."""
     tokens_max: int | None = None
     """How many there may be."""
+    output: int | None = None
+    """How many it asks for, where fewer would do."""
 
 
 def find(status: int, body: bytes, message: str) -> Found | None:
@@ -52,8 +77,14 @@ def find(status: int, body: bytes, message: str) -> Found | None:
         return None
     meaning = next((_CODES[code] for code in _codes(body) if code in _CODES), None)
     text = message[:TEXT_CHARS_MAX]
+    over = next((match for pattern in _OVER if (match := pattern.search(text)) is not None), None)
+    if over is not None and status != 429:
+        asked, output, limit = (int(over[name]) for name in ("input", "output", "limit"))
+        return Found("context_length", asked, limit, output if asked < limit else None)
     if meaning is None and status != 429 and _TOO_LONG.search(text):
         meaning = "context_length"
+    if meaning is None and _NO_MONEY.search(text):
+        meaning = "quota"
     if meaning is None:
         return Found("model_not_found") if status == 404 else None
     if meaning != "context_length":
@@ -64,12 +95,14 @@ def find(status: int, body: bytes, message: str) -> Found | None:
     return Found(meaning, numbers[-1], numbers[-2])
 
 
-def words(too_long: tuple[str, str] | None, found: Found, message: str) -> str:
+def words(too_long: tuple[str, str, str] | None, found: Found, message: str) -> str:
     """Return the sentence for a client: in its provider's words where it acts on them (`ErrorShape.too_long`), else as it
     came."""
     if found.meaning != "context_length" or too_long is None or too_long[0] in message:
         return message
-    plain, counted = too_long
+    plain, counted, over = too_long
+    if found.output is not None:
+        return over.format(tokens=found.tokens, output=found.output, limit=found.tokens_max) if over else message
     if found.tokens is None or found.tokens_max is None:
         return f"{plain}: {message}"
     return counted.format(tokens=found.tokens, limit=found.tokens_max)

@@ -3,8 +3,8 @@
 import base64
 import re
 
-from switchgear.dialects.hub import Media
-from switchgear.dialects.shape import InvalidBodyError
+from switchgear.dialects.hub import Media, Text
+from switchgear.dialects.shape import InvalidBodyError, Node
 
 _DATA_URL = re.compile(r"data:([a-zA-Z0-9.+/-]*)(?:;[a-zA-Z0-9=.+-]*)*?;base64,", re.ASCII)
 DATA_URL_HEAD_MAX = 2_048
@@ -39,10 +39,39 @@ def from_url(
 ) -> Media:
     """Make a Media of a URL; a `data:` URL is taken apart (RFC 2397)."""
     match = _DATA_URL.match(url, 0, DATA_URL_HEAD_MAX)
+    if match is None and "://" not in url[:16] and (mime := mime_of_data(url, kind)) is not None:
+        return Media(kind, mime, url, None, name, detail, cache)  # type: ignore[arg-type]
     if match is None:
         return Media(kind, mime_of_name(url), None, url, name, detail, cache)  # type: ignore[arg-type]
     mime = match.group(1) or "application/octet-stream"
     return Media(kind, mime, url[match.end() :], None, name, detail, cache)  # type: ignore[arg-type]
+
+
+def file_of(data: str, name: str | None = None, cache: str | None = None) -> Media:
+    """Make a Media of a file's data: a `data:` URL, or bare base64, as some clients send it."""
+    found = from_url("file", data, name, cache=cache)
+    if found.data is not None or "://" in data[:16]:
+        return found
+    return Media("file", mime_of_name(name or "") or "application/pdf", data, None, name, None, cache)
+
+
+def from_source(block: Node, kind: str, cache: str | None) -> Text | Media:
+    """Read an image or a document as Anthropic says it. Raises InvalidBodyError for one that a provider stores."""
+    source = block.object("source")
+    name = block.text("title")
+    form = source.need("type")
+    if form == "base64":
+        return Media(kind, source.need("media_type"), source.need("data"), None, name, None, cache)  # type: ignore[arg-type]
+    if form == "url":
+        return from_url(kind, source.need("url"), name, cache=cache)
+    if form == "text":
+        return Text(source.need("data"), cache)
+    if form == "content":
+        value = source.get("content")
+        if isinstance(value, str):
+            return Text(value, cache)
+        return Text("".join(item.text("text") or "" for item in source.items("content")), cache)
+    raise source.fail(f"a source of type {form[:32]!r} cannot be carried to this model's provider", "type")
 
 
 def to_url(media: Media) -> str:
@@ -56,6 +85,23 @@ def mime_of_name(name: str) -> str | None:
     """Guess the media type from a name's suffix; None when it is unknown."""
     suffix = name.partition("?")[0].rpartition(".")[2].lower()
     return _BY_SUFFIX.get(suffix)
+
+
+_BY_BEGIN = (
+    ("/9j/", "image/jpeg"),
+    ("iVBORw0KGgo", "image/png"),
+    ("R0lGOD", "image/gif"),
+    ("UklGR", "image/webp"),
+    ("JVBERi0", "application/pdf"),
+)
+"""How the base64 of a file of a type begins; RIFF is WebP's here only where it is called an image."""
+
+
+def mime_of_data(data: str, kind: str = "") -> str | None:
+    """Return the media type that base64 shows by its first bytes; None where it shows none of those that are known."""
+    return next(
+        (mime for begin, mime in _BY_BEGIN if data.startswith(begin) and (begin != "UklGR" or kind == "image")), None
+    )
 
 
 def kind_of_mime(mime: str | None) -> str:

@@ -11,7 +11,7 @@ import msgspec
 from switchgear.core.errors import UNREADABLE, ProtocolError
 from switchgear.core.steps import Steps, finish
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects import answer_check, embeddings, errors, hub, kept_things
+from switchgear.dialects import answer_check, embeddings, errors, hub, kept_things, schemas
 from switchgear.dialects.amend import amend
 from switchgear.dialects.dialect import PLAIN_TOOLS, BodyRules, Dialect, Embedder, StreamEncoder
 from switchgear.dialects.fitting import fit
@@ -74,6 +74,7 @@ class Passage:
         "_names",
         "_operation",
         "_ours",
+        "_properties",
         "_ranks",
         "_request",
         "_tools",
@@ -114,6 +115,7 @@ class Passage:
         """Whether a ranking's list must be given the name that clients look for."""
         self._tools = PLAIN_TOOLS
         self._names: dict[str, str] = {}
+        self._properties: dict[str, dict[str, str]] = {}
         self._input_estimate = 0
         self._operation = request.operation
         """What the provider is asked for."""
@@ -225,6 +227,24 @@ class Passage:
         yield
         return encode(said)
 
+    def gather(self, body: bytes) -> bytes:
+        """Return a plain answer's body; a stream that nobody asked for is added up to one, in the provider's dialect."""
+        if self._ours or self.provider_row.is_binary or not body[:64].lstrip().startswith((b"data:", b"event:", b":")):
+            return body
+        collector, decoder, translator = (
+            hub.Collector(),
+            self.provider_row.translator.decoder(),
+            self.provider_row.translator,
+        )
+        try:
+            for event in [*decoder.feed(body), *decoder.finish()]:
+                collector.add(event)
+            if collector.failed is not None or not collector.is_ended:
+                return body
+            return encode(translator.encode_answer(collector.answer, self._model, self._created, PLAIN_TOOLS))
+        except (ProtocolError, *TRANSLATION_ERRORS):
+            return body
+
     def _decode(self, body: bytes) -> Steps[hub.Answer]:
         try:
             node = yield from _node_of(body)
@@ -236,6 +256,8 @@ class Passage:
         for number, part in enumerate(answer.parts):
             if isinstance(part, hub.ToolCall):
                 part.id = part.id or made_id(answer.id, number)
+                if part.name in self._properties:
+                    part.arguments = schemas.renamed(part.arguments, self._properties[part.name])
                 part.name = self._names.get(part.name, part.name)
         if len(answer.parts) > 1:  # a client would send an empty block back, and be refused
             answer.parts = [part for part in answer.parts if not isinstance(part, hub.Text) or part.text]
@@ -430,6 +452,10 @@ def open_passage(
         return passage
     if not crosses:
         changes = quirks.body
+        if spoken.cleaned is not None:
+            cleaned = spoken.cleaned(request, upstream_model)
+            request = cleaned.request
+            passage.dropped += cleaned.dropped
         if changes and "model" in changes and "{model}" not in template:  # the path does not say it
             changes = {key: value for key, value in changes.items() if key != "model"}
         if quirks.metadata_needs_store and _has_useless_metadata(request, at.rules):
@@ -459,7 +485,7 @@ def _cross(passage: Passage, request: Request, upstream_model: str, quirks: Quir
         del node  # a large body's texts are held once
         facts = facts_of(upstream_model)
         fitted = yield from fit.steps(asked, provider.fit, facts, quirks)
-        passage._names = fitted.names
+        passage._names, passage._properties = fitted.names, fitted.properties
         if facts.max_tokens_name is not None:
             quirks = msgspec.structs.replace(quirks, max_tokens=facts.max_tokens_name)
         if facts.thinking_returns and quirks.takes_reasoning_content:
@@ -532,6 +558,10 @@ class Crossing:
         self._answer_id = passage._answer_id
         self._input_estimate = passage._input_estimate
         self._names = passage._names
+        self._properties = passage._properties
+        self._renaming: dict[str, str] | None = None
+        """How the properties of the open call are renamed; its pieces are kept until it is whole."""
+        self._pieces: list[str] = []
 
     @property
     def is_clean(self) -> bool:
@@ -564,10 +594,18 @@ class Crossing:
             if isinstance(event, hub.Delta):
                 self._deltas += 1
                 self._size += len(event.text) if event.text.isascii() else len(event.text.encode("utf-8", "replace"))
+                if self._renaming is not None:
+                    self._pieces.append(event.text)
+                    continue
+            elif isinstance(event, hub.PartEnd) and self._renaming is not None:
+                text = schemas.renamed("".join(self._pieces), self._renaming)
+                self._pieces, self._renaming = [], None
+                out.append(self.encoder.encode(hub.Delta(event.index, text)))
             elif isinstance(event, hub.PartBegin):
                 if event.kind == "tool":
                     self._has_calls = True
                     event.id = event.id or made_id(self._answer_id or reading.response_id, event.index)
+                    self._renaming = self._properties.get(event.name or "")
                 if event.name is not None and self._names:
                     event.name = self._names.get(event.name, event.name)
             elif isinstance(event, hub.Begin):

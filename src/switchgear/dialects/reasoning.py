@@ -36,6 +36,22 @@ def effort_of(reasoning: Reasoning) -> Effort | None:
     return "low" if reasoning.budget < 6_000 else "medium" if reasoning.budget < 14_000 else "high"
 
 
+_ORDER: tuple[Effort, ...] = ("none", "minimal", "low", "medium", "high", "xhigh")
+KNOWN_EVERYWHERE: tuple[Effort, ...] = ("low", "medium", "high")
+
+
+def nearest(effort: Effort, taken: tuple[Effort, ...] | None) -> Effort | None:
+    """Return the effort of those that a model takes that is nearest to a client's, the lower one first; `taken` None are those
+    that every model with efforts knows. None: nothing is to be said, as of no thinking to a model that is not known."""
+    if effort in (taken or KNOWN_EVERYWHERE):
+        return effort
+    if effort == "none" and taken is None:
+        return None
+    ranks = [_ORDER.index(one) for one in taken or KNOWN_EVERYWHERE]
+    rank = _ORDER.index(effort)
+    return _ORDER[min(ranks, key=lambda one: (abs(one - rank), one))]
+
+
 def is_refused(request: Request, makers: frozenset[str]) -> bool:
     """Tell whether Claude would refuse to think here: a forced tool forbids it, and a turn that called tools and is being
     answered must begin with its signed thinking ("Extended thinking", as of 2026-11). `makers` are those whose

@@ -29,6 +29,15 @@ CONSUMED = frozenset(
         "drop_params",
         "additional_drop_params",
         "allowed_openai_params",
+        "disable_fallbacks",
+        "caching",
+        "request_timeout",
+        "stream_timeout",
+        "timeout",
+        "mock_testing_fallbacks",
+        "mock_testing_rate_limit_error",
+        "no-log",
+        "litellm_logging_obj",
     }
 )
 KEPT_BYTES = 256
@@ -54,6 +63,8 @@ class Request(msgspec.Struct):
     session: str | None = None
     tags: list[str] | None = None
     has_model: bool = True
+    is_default_model: bool = False
+    """True where the client named no model, and the operation's own default is asked."""
     has_metadata_tags: bool = False
     refers_to: str | None = None
     """The stored response that is asked for, where its id stands in the path; on a raw path, the model as it was named."""

@@ -142,9 +142,9 @@ def _judge(fields: dict[str, Raw], dialect: str, operation: str, model: str | No
     rules = _rules(dialect, operation)
     if model is None:
         raw = fields.get("model")
-        if raw is None:
+        if raw is None and not rules.model:
             raise InvalidBodyError("you must provide a model parameter", "model")
-        model = _typed(_decode_str, raw, "model")
+        model = _typed(_decode_str, raw, "model") if raw is not None else rules.model
     elif rules.has_model:
         fields["model"] = Raw(encode(model))
     if rules.required and fields.keys().isdisjoint(rules.required):
@@ -154,6 +154,7 @@ def _judge(fields: dict[str, Raw], dialect: str, operation: str, model: str | No
     elif stream and rules.has_model:
         fields["stream"] = Raw(b"true")
     request = Request(fields, dialect, operation, model, stream, has_model=rules.has_model)
+    request.is_default_model = bool(rules.model) and "model" not in fields
     if stream and "stream_options" in fields:
         options = _typed(_decode_stream_options, fields["stream_options"], "stream_options")
         request.asked_usage = bool(options and options.include_usage)

@@ -356,3 +356,9 @@ def _large_object(text: str) -> Raw:
 def text_of_object(value: Any) -> str:
     """Return a tool call's arguments as JSON text."""
     return encode(value if value is not None else {}).decode()
+
+
+def arguments_of(value: Any) -> str:
+    """Return a call's arguments as JSON text, whether they came as it or as the object: servers and clients mix them up
+    (AssetOpsBench#478, cc-switch#5062)."""
+    return value or "{}" if isinstance(value, str) else text_of_object(value)

@@ -58,6 +58,7 @@ class PlainAnswer:
         """Return what came, in one piece."""
         if len(self._parts) != 1:
             self._parts = [b"".join(self._parts)]
+        self._parts = [self._translation.gather(self._parts[0])]
         return self._parts[0]
 
     def read(self, request: Request, headers: list[tuple[bytes, bytes]]) -> tuple[Reading, bytes | ProtocolError]:

@@ -17,7 +17,7 @@ from switchgear.edge.course import Course
 from switchgear.edge.plan import Target
 from switchgear.edge.services import EdgeServices
 from switchgear.edge.transfer import Transfer
-from switchgear.routing import strategies
+from switchgear.routing import strategies, table
 from switchgear.routing.strategies import Occasion, Order
 
 _LEDGER_FULL = Problem(problems.LEDGER_UNAVAILABLE, "the ledger cannot record new requests; try again soon", None, 5)
@@ -82,6 +82,8 @@ def authorize(services: EdgeServices, context: RequestContext) -> Problem | Lite
     if request.operation == "passthrough":
         plan = passthrough.plan(services.planner, context)
     else:
+        if request.is_default_model:
+            request.model = table.name_of_default(snapshot.table, request.model)
         plan = services.planner.plan(snapshot, key, request.model, context.now_ms)
     if plan.problem is not None:
         return plan.problem

@@ -31,9 +31,10 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
     quirks: Quirks = Quirks()
 
 
-_OPENAI = Quirks(max_tokens="max_completion_tokens", metadata_needs_store=True)
+_OPENAI = Quirks(max_tokens="max_completion_tokens", metadata_needs_store=True, shares_fields=True, text_lists=True)
 _NO_EFFORT = Quirks(reasoning_effort=False)
-_THINKS = Quirks(reasoning_effort=False, reasoning_content=True)
+_THINKS = Quirks(reasoning_effort=False, reasoning_content=True, thinking_off="thinking")
+_QWEN = msgspec.structs.replace(_THINKS, thinking_off="enable_thinking")
 _MINIMAX = Quirks(reasoning_effort=False, reasoning_content=True, instructions_first=True)
 _LOCAL = Quirks(top_k=True)
 _PENALTIES = ("frequency_penalty", "presence_penalty")
@@ -51,8 +52,9 @@ _MISTRAL = Quirks(
     drop=("user", "seed", *_PROBES),
     body={"stream_options": None},
 )
-# console.groq.com/docs/openai, "Currently Unsupported OpenAI Features"; read 2026-11-27
-_GROQ = Quirks(takes_reasoning_content=False, drop=_PROBES)
+# console.groq.com/docs/openai, "Currently Unsupported OpenAI Features"; read 2026-11-27. "json mode cannot be combined with
+# tool/function calling" (Groq's error text; from memory)
+_GROQ = Quirks(takes_reasoning_content=False, drop=_PROBES, format_or_tools=True)
 # inference-docs.cerebras.ai, "OpenAI compatibility"; read 2026-11-27
 _CEREBRAS = Quirks(takes_reasoning_content=False, same_strict=True, drop=_PENALTIES)
 # A list of further models would be called and paid for past what the virtual key may call, and past the record.
@@ -61,6 +63,7 @@ _CEREBRAS = Quirks(takes_reasoning_content=False, same_strict=True, drop=_PENALT
 # in other answers too).
 _OPENROUTER = Quirks(
     top_k=True,
+    reasoning_details=True,
     body={"models": None, "preset": None},
     charges="cost",
     charges_own_key="cost_details.upstream_inference_cost",
@@ -160,7 +163,7 @@ def _rows() -> tuple[ProviderRow, ...]:
         _row("zai", "https://api.z.ai/api/paas/v4", "zai", quirks=_THINKS),
         _row("zhipu", "https://open.bigmodel.cn/api/paas/v4", "zhipuai", quirks=_THINKS),
         _row("minimax", "https://api.minimax.io/v1", "minimax", quirks=_MINIMAX),
-        _row("dashscope", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", quirks=_THINKS),
+        _row("dashscope", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", quirks=_QWEN),
         _row("qianfan", "https://qianfan.baidubce.com/v2", quirks=_NO_EFFORT),
         _row("volcengine", "https://ark.cn-beijing.volces.com/api/v3", quirks=_NO_EFFORT),
         _row("ai21", "https://api.ai21.com/studio/v1", quirks=_NO_EFFORT),
@@ -184,7 +187,7 @@ def _rows() -> tuple[ProviderRow, ...]:
             auth="api-key",
             query="api-version={api_version}",
             defaults={"api_version": "2024-10-21"},
-            quirks=Quirks(max_tokens="max_completion_tokens", metadata_needs_store=True, paths=_AZURE_PATHS),
+            quirks=msgspec.structs.replace(_OPENAI, paths=_AZURE_PATHS),
         ),
         _row(
             "bedrock",

@@ -35,6 +35,18 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     bridges_results: bool = False
     """True where a turn of the user may not follow a tool's result directly (Mistral: "Unexpected role 'user' after role 'tool'",
     zed#37021, hermes-agent#20154; read 2026-11-27)."""
+    thinking_off: str = ""
+    """The key that turns thinking off, as it must be where a tool is forced: `thinking` (an object with `type`) or
+    `enable_thinking` (DeepSeek-V3#1376, oh-my-pi#1077, eino#994; read 2026-11-27). "" where none is known."""
+    text_lists: bool = False
+    """True where a turn may be a list of texts; else they are joined, as templates of many servers demand (CLIProxyAPI#3056,
+    krasis#10; read 2026-11-27)."""
+    shares_fields: bool = False
+    """True where fields that OpenAI's two dialects share are known (service tier, prompt cache key, verbosity)."""
+    reasoning_details: bool = False
+    """True where signed thinking goes back as `reasoning_details` (OpenRouter, "Reasoning tokens")."""
+    format_or_tools: bool = False
+    """True where a format of the answer is refused beside tools."""
     prefill: str = ""
     """The key that marks a last turn of the assistant as one to be continued (docs.mistral.ai, "Prefix"), where one is needed."""
     metadata_needs_store: bool = False

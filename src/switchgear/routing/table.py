@@ -131,6 +131,15 @@ def resolve(table: RouteTable, model: str) -> Route | None:
     return Route(model, tuple(candidates), entry.retries_max, entry.strategy) if candidates else None
 
 
+def name_of_default(table: RouteTable, model: str) -> str:
+    """Return the name under which a model of OpenAI's own is asked that a client did not name: the configured one, else that of the
+    first of OpenAI's providers."""
+    if not table.implicit or _entry(table, model, 0)[0] is not None:
+        return model
+    first = next((entry for entry in table.providers.values() if entry.pricing_id == "openai"), None)
+    return f"{first.name}/{model}" if first is not None else model
+
+
 def trace(table: RouteTable, model: str) -> tuple[list[str], ModelEntry | None, tuple[str, ...]]:
     """Return the names that a model's name leads through (itself first, aliases, a pattern), where it ends, and what each of
     the pattern's `*` stands for."""

@@ -56,3 +56,17 @@ def test_a_call_that_bedrock_runs_itself_is_no_call_of_the_answer():
 def test_a_delta_of_the_wrong_shape_is_a_protocol_error():
     with pytest.raises(ProtocolError):
         streams.StreamDecoder().feed(message("contentBlockDelta", delta=5))
+
+
+@pytest.mark.parametrize("reason", ["malformed_model_output", "malformed_tool_use"])
+def test_a_malformed_answer_failed(reason):
+    """Amazon Bedrock API reference, ConverseStream: `stopReason`."""
+    decoder, collector = streams.StreamDecoder(), hub.Collector()
+    data = (
+        message("messageStart", role="assistant")
+        + message("messageStop", stopReason=reason)
+        + message("metadata", usage={})
+    )
+    for event in decoder.feed(data) + decoder.finish():
+        collector.add(event)
+    assert collector.failed is not None and reason in collector.failed.message and not collector.is_ended

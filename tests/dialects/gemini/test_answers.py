@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from switchgear.dialects.gemini import answers
-from switchgear.dialects.shape import Node
+from switchgear.dialects.shape import InvalidBodyError, Node
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,11 @@ def test_log_probabilities_keep_their_values():
         ]
         == -0.5
     )
+
+
+@pytest.mark.parametrize("reason", ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MISSING_THOUGHT_SIGNATURE"])
+def test_a_call_that_the_model_got_wrong_is_no_answer(reason):
+    """litellm#16651, hermes-agent#83886: told as a stop, the agent ends without a word."""
+    candidate = {"content": {"role": "model"}, "finishReason": reason, "finishMessage": "print(x)"}
+    with pytest.raises(InvalidBodyError, match=f"{reason}.*print"):
+        answers.decode_answer(Node({"candidates": [candidate], "usageMetadata": {"promptTokenCount": 1}}))

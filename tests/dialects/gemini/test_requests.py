@@ -65,3 +65,17 @@ def test_pictures_asked_of_others_are_refused():
 )
 def test_a_golden_request_from_or_to_the_dialect(case, provider):
     golden_cases.check(case, provider)
+
+
+@pytest.mark.parametrize(("model", "is_3"), [("gemini-2.5-pro", False), ("gemini-3-pro", True)])
+def test_ids_and_pictures_within_results_are_gemini_3s(model, is_3):
+    """litellm#34603, opencode#50504: before Gemini 3 `Unknown name "id"`."""
+    picture = hub.Media("image", "image/png", "AAAA")
+    messages = [
+        hub.Message("assistant", [hub.ToolCall("1", "f", "{}")]),
+        hub.Message("user", [hub.ToolResult("1", [hub.Text("x"), picture], "f")]),
+    ]
+    contents = requests.encode_request(hub.Request(model="m", messages=messages), model, Quirks())["contents"]
+    call, result = contents[0]["parts"][0]["functionCall"], contents[1]["parts"][0]["functionResponse"]
+    assert ("id" in call) is ("id" in result) is is_3
+    assert ("parts" in result) is is_3 and (len(contents[1]["parts"]) == 2) is not is_3

@@ -93,3 +93,15 @@ def test_a_blocked_prompt_and_an_error_end_the_stream():
     assert collector.answer.finish == "content_filter"
     _, events = collected(b'data: {"error":{"message":"busy","status":"UNAVAILABLE"}}\n\n')
     assert isinstance(events[-1], hub.Failed) and events[-1].kind == "UNAVAILABLE"
+
+
+def test_a_stream_that_ends_with_a_wrong_call_failed():
+    """litellm#21744."""
+    decoder = StreamDecoder()
+    for chunk in (
+        {"candidates": [{"content": {"parts": [{"text": "a"}]}}]},
+        {"candidates": [{"content": {"role": "model"}, "finishReason": "MALFORMED_FUNCTION_CALL"}]},
+    ):
+        events = decoder.feed(b"data: " + json.dumps(chunk).encode() + b"\r\n\r\n")
+    assert isinstance(events[-1], hub.Failed) and "MALFORMED_FUNCTION_CALL" in events[-1].message
+    assert not any(isinstance(event, hub.End) for event in decoder.finish())

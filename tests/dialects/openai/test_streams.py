@@ -128,3 +128,70 @@ def test_two_signed_thoughts_in_a_stream_are_added_up_by_the_sdk():
     message = sdks.read("openai", data, True)["choices"][0]["message"]
     assert [detail["signature"] for detail in message["reasoning_details"]] == ["one", "two"]
     assert message["content"] == "hi"
+
+
+def piece(index, call_id=None, name=None, arguments=None):
+    function = {"name": name, "arguments": arguments}
+    return {
+        "index": index,
+        "id": call_id,
+        "function": {key: value for key, value in function.items() if value is not None},
+    }
+
+
+def test_a_piece_with_another_id_but_no_name_belongs_to_its_index():
+    """vLLM's servers were seen to give each piece an id of its own."""
+    found = collect(
+        delta(tool_calls=[piece(0, "a", "f", '{"x"')]),
+        delta(tool_calls=[piece(0, "b", None, ":1}")]),
+        delta("tool_calls"),
+    )
+    assert found.answer.parts == [hub.ToolCall("a", "f", '{"x":1}')]
+
+
+def test_arguments_may_be_the_object_itself_and_a_call_an_old_function_call():
+    found = collect(delta(tool_calls=[piece(0, "a", "f", {"x": 1})]), delta("tool_calls"))
+    assert json.loads(found.answer.parts[0].arguments) == {"x": 1}
+    found = collect(
+        delta(function_call={"name": "f", "arguments": '{"x"'}),
+        delta(function_call={"arguments": ":1}"}),
+        delta("function_call"),
+    )
+    assert found.answer.parts == [hub.ToolCall("", "f", '{"x":1}')] and found.answer.finish == "tool_calls"
+
+
+def test_an_empty_finish_reason_is_none():
+    assert collect(delta("", content="a"), delta("length", content="b")).answer.finish == "length"
+    assert not collect(delta("", content="a"), done=False).is_ended
+
+
+@pytest.mark.parametrize("reason", ["error", "network_error", "insufficient_system_resource"])
+def test_an_answer_that_broke_off_is_no_success(reason):
+    """OpenRouter, "Errors": mid-stream; DeepSeek and Zhipu, `finish_reason`."""
+    found = collect(delta(content="a"), delta(reason))
+    assert found.failed is not None and reason in found.failed.message and not found.is_ended
+    chunk = delta("error")
+    chunk["choices"][0]["error"] = {"code": 502, "message": "upstream died"}
+    assert collect(chunk).failed.message == "upstream died"
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"), [("max_tokens", "length"), ("sensitive", "content_filter"), ("new", "stop")]
+)
+def test_other_words_for_an_end(reason, finish):
+    assert collect(delta(content="a"), delta(reason)).answer.finish == finish
+
+
+def test_a_character_that_is_cut_between_chunks_is_whole():
+    decoder, collector = streams.StreamDecoder(), hub.Collector()
+    first = b'data: {"choices":[{"index":0,"delta":{"content":"a\\ud83d"}}]}\n\n'
+    second = b'data: {"choices":[{"index":0,"delta":{"content":"\\ude00b"}}]}\n\ndata: [DONE]\n\n'
+    for event in decoder.feed(first) + decoder.feed(second) + decoder.finish():
+        collector.add(event)
+    assert collector.answer.parts == [hub.Text("a\U0001f600b")]
+
+
+def test_further_choices_are_not_mixed_in():
+    second = {"choices": [{"index": 1, "delta": {"content": "Z"}}]}
+    both = {"choices": [{"index": 0, "delta": {"content": "a"}}, {"index": 1, "delta": {"content": "Z"}}]}
+    assert collect(both, second, delta("stop")).answer.parts == [hub.Text("a")]

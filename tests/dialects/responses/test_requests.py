@@ -3,8 +3,10 @@
 import pytest
 from tests.dialects import golden_cases
 
+from switchgear.dialects import hub
 from switchgear.dialects.responses import requests
 from switchgear.dialects.shape import InvalidBodyError, Node
+from switchgear.providers.quirks import Quirks
 
 
 @pytest.mark.parametrize("key", ["previous_response_id", "conversation", "background"])
@@ -19,3 +21,32 @@ def test_state_of_another_provider_cannot_be_carried(key):
 )
 def test_a_golden_request_from_or_to_the_dialect(case, provider):
     golden_cases.check(case, provider)
+
+
+def test_reasoning_that_nothing_follows_is_left_out():
+    """ "Item 'rs_…' of type 'reasoning' was provided without its required following item" (error text of responses/create)."""
+    thought = hub.Thinking("hm", "E", maker="openai")
+    asked = hub.Request(
+        model="m", messages=[hub.Message("assistant", [hub.Text("a"), thought]), hub.Message("user", [hub.Text("x")])]
+    )
+    items = requests.encode_request(asked, "m", Quirks())["input"]
+    assert [item["type"] for item in items] == ["message", "message"] and asked.dropped == ["messages.thinking"]
+
+
+def test_allowed_tools_of_the_provider_have_no_name():
+    choice = {
+        "type": "allowed_tools",
+        "mode": "auto",
+        "tools": [{"type": "function", "name": "f"}, {"type": "web_search"}],
+    }
+    body = {"input": "x", "tools": [{"type": "function", "name": "f"}], "tool_choice": choice}
+    assert requests.decode_request(Node(body), "m", False).choice.names == ["f"]
+
+
+def test_arguments_as_an_object_and_a_file_as_bare_base64_are_read():
+    items = [
+        {"role": "user", "content": [{"type": "input_file", "filename": "a.pdf", "file_data": "JVBERi0="}]},
+        {"type": "function_call", "call_id": "a", "name": "f", "arguments": {"x": 1}},
+    ]
+    messages = requests.decode_request(Node({"input": items}), "m", False).messages
+    assert messages[0].parts[0].data == "JVBERi0=" and messages[1].parts[0].arguments == '{"x":1}'

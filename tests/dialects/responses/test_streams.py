@@ -82,3 +82,68 @@ def test_an_answer_that_was_cut_off_is_incomplete():
     found = events(hub.Answer(id="1", parts=[hub.Text("x")], finish="length"))
     assert found[-1]["type"] == "response.incomplete"
     assert found[-1]["response"]["incomplete_details"] == {"reason": "max_output_tokens"}
+
+
+def told(*events):
+    decoder, collector = streams.StreamDecoder(), hub.Collector()
+    created = {"type": "response.created", "response": {"id": "r", "model": "m"}}
+    ended = {"type": "response.completed", "response": {"id": "r", "status": "completed"}}
+    data = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in (created, *events, ended))
+    for event in decoder.feed(data) + decoder.finish():
+        collector.add(event)
+    return collector.answer
+
+
+def item(place, kind="function_call", **more):
+    return {"output_index": place, "item": {"type": kind, "id": f"i{place}", **more}}
+
+
+def call(place, call_id, name, arguments=""):
+    return item(place, call_id=call_id, name=name, arguments=arguments)
+
+
+def test_items_that_only_their_last_event_tells_are_told():
+    """Servers without deltas: openclaude#1259, langchain#37625."""
+    added, done = "response.output_item.added", "response.output_item.done"
+    found = told(
+        {"type": done, **item(0, "reasoning", summary=[{"type": "summary_text", "text": "hm"}])},
+        {"type": done, **item(1, "message", content=[{"type": "output_text", "text": "a"}])},
+        {"type": added, **call(2, "c", "f")},
+        {"type": done, **call(2, "c", "f", '{"x":1}')},
+        {"type": done, **call(3, "d", "g", "{}")},
+    )
+    assert found.parts == [
+        hub.Thinking("hm"),
+        hub.Text("a"),
+        hub.ToolCall("c", "f", '{"x":1}'),
+        hub.ToolCall("d", "g", "{}"),
+    ]
+    assert found.finish == "tool_calls"
+
+
+def test_items_that_were_told_in_pieces_are_not_told_twice():
+    done = "response.output_item.done"
+    found = told(
+        {"type": "response.output_text.delta", "output_index": 0, "delta": "a"},
+        {"type": done, **item(0, "message", content=[{"type": "output_text", "text": "a"}])},
+    )
+    assert found.parts == [hub.Text("a")]
+
+
+def test_calls_whose_pieces_alternate_stay_two():
+    added, done, more = (
+        "response.output_item.added",
+        "response.output_item.done",
+        "response.function_call_arguments.delta",
+    )
+    found = told(
+        {"type": added, **call(0, "c", "f")},
+        {"type": added, **call(1, "d", "g")},
+        {"type": more, "output_index": 0, "delta": '{"x"'},
+        {"type": more, "output_index": 1, "delta": '{"y"'},
+        {"type": more, "output_index": 0, "delta": ":1}"},
+        {"type": more, "output_index": 1, "delta": ":2}"},
+        {"type": done, **call(1, "d", "g", '{"y":2}')},
+        {"type": done, **call(0, "c", "f", '{"x":1}')},
+    )
+    assert found.parts == [hub.ToolCall("c", "f", '{"x":1}'), hub.ToolCall("d", "g", '{"y":2}')]

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from switchgear.dialects import references
+from switchgear.dialects import foreign_thoughts, references
 from switchgear.dialects.anthropic.answers import decode_answer, encode_answer
 from switchgear.dialects.anthropic.requests import MAKERS, decode_request, encode_request
 from switchgear.dialects.anthropic.streams import StreamDecoder, StreamEncoder
@@ -79,7 +79,13 @@ ROW = Dialect(
     errors=ErrorShape(
         _error_body,
         lambda fault, body, number: b"event: error\ndata: %b\n\n" % body,
-        too_long=("prompt is too long", "prompt is too long: {tokens} tokens > {limit} maximum"),
+        too_long=(
+            "prompt is too long",
+            "prompt is too long: {tokens} tokens > {limit} maximum",
+            # Claude Code asks again with a smaller limit (claude-code#476)
+            "input length and `max_tokens` exceed context limit: {tokens} + {output} > {limit}, decrease input length or "
+            "`max_tokens` and try again",
+        ),
         overloaded_status=529,
     ),
     ping=lambda number: b'event: ping\ndata: {"type": "ping"}\n\n',
@@ -107,6 +113,7 @@ ROW = Dialect(
         StreamDecoder,
         StreamEncoder,
     ),
+    cleaned=foreign_thoughts.of_messages,
     fit=Rules(
         error_results=True,
         blank_is_white=True,
@@ -117,6 +124,12 @@ ROW = Dialect(
         images=IMAGES,
         text_files=True,
         makers=MAKERS,
+        property_chars="a-zA-Z0-9_.-",  # error text "Property keys should match pattern"
+        temperature_max=1.0,
+        strict_refuses=BOUNDS,
+        user_max=256,  # API reference, metadata.user_id
+        marks_max=4,
+        marks_all=True,
         call_ids=Ids(chars="a-zA-Z0-9_-"),  # error text "String should match pattern '^[a-zA-Z0-9_-]+$'"
     ),
     client_paths=(

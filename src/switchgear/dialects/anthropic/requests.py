@@ -14,7 +14,7 @@ from msgspec import Raw
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.dialects import hub, media, reasoning
 from switchgear.dialects.hub import JsonFormat, Media, Message, Part, Request, Text, Thinking
-from switchgear.dialects.shape import Node, foreign_tools, object_of, text_of_object
+from switchgear.dialects.shape import Node, arguments_of, foreign_tools, object_of
 from switchgear.providers.quirks import Quirks
 
 MAKER = "anthropic"
@@ -29,6 +29,10 @@ MAX_TOKENS_DEFAULT = 8_192
 
 
 THINKING_MIN = 1_024
+
+
+TOP_P_MIN = 0.95
+"""The least that is taken together with thinking ("Extended thinking", read 2026-11-27)."""
 
 
 _KNOWN = frozenset(
@@ -49,12 +53,13 @@ _KNOWN = frozenset(
         "metadata",
         "stream",
         "anthropic_version",
+        "cache_control",
     }
 )
 
 
 # Models that refuse a thinking budget and take `thinking: adaptive` with an effort (Anthropic, "Adaptive thinking").
-_ADAPTIVE = re.compile(r"claude-(opus-4-[7-9]|(opus|sonnet|haiku)-[5-9]|fable|mythos)")
+ADAPTIVE = re.compile(r"claude-(opus-4-[7-9]|(opus|sonnet|haiku)-[5-9]|fable|mythos)")
 
 
 @Stepwise
@@ -85,6 +90,7 @@ def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
     request.temperature, request.top_p = body.number("temperature"), body.number("top_p")
     request.top_k = body.integer("top_k")
     request.stop = [str(item.value) for item in body.items("stop_sequences")]
+    request.cache = _cache(body)
     return request
 
 
@@ -131,9 +137,9 @@ def decode_block(block: Node, dropped: list[str]) -> Part | None:
     if kind == "text":
         return Text(block.need("text"), cache)
     if kind in {"image", "document"}:
-        return _decode_source(block, "image" if kind == "image" else "file", cache)
+        return media.from_source(block, "image" if kind == "image" else "file", cache)
     if kind == "tool_use":
-        return hub.ToolCall(block.need("id"), block.need("name"), text_of_object(block.get("input")))
+        return hub.ToolCall(block.need("id"), block.need("name"), arguments_of(block.get("input")), None, cache)
     if kind == "tool_result":
         return _decode_result(block, cache, dropped)
     if kind == "thinking":
@@ -141,6 +147,11 @@ def decode_block(block: Node, dropped: list[str]) -> Part | None:
         return Thinking(block.text("thinking") or "", signature, None, maker)
     if kind == "redacted_thinking":
         return Thinking("", None, block.text("data"), MAKER)
+    if kind == "search_result":
+        found = [block.text("title"), block.text("source"), *(item.text("text") for item in block.items("content"))]
+        return Text("\n".join(text for text in found if text), cache)
+    if kind == "tool_reference":  # what Claude Code's search for tools answers; the tool itself is among the request's
+        return Text(f"The tool {block.need('tool_name')} can be called now.", cache)
     dropped.append(f"{block.path} ({kind[:48]})")
     return None
 
@@ -156,24 +167,6 @@ def _decode_result(block: Node, cache: str | None, dropped: list[str]) -> hub.To
             if isinstance(part, Text | Media):
                 content.append(part)
     return hub.ToolResult(block.need("tool_use_id"), content, None, bool(block.flag("is_error")), cache)
-
-
-def _decode_source(block: Node, kind: str, cache: str | None) -> Part:
-    source = block.object("source")
-    name = block.text("title")
-    form = source.need("type")
-    if form == "base64":
-        return Media(kind, source.need("media_type"), source.need("data"), None, name, None, cache)  # type: ignore[arg-type]
-    if form == "url":
-        return media.from_url(kind, source.need("url"), name, cache=cache)
-    if form == "text":
-        return Text(source.need("data"), cache)
-    if form == "content":
-        value = source.get("content")
-        if isinstance(value, str):
-            return Text(value, cache)
-        return Text("".join(item.text("text") or "" for item in source.items("content")), cache)
-    raise source.fail(f"a source of type {form[:32]!r} cannot be carried to this model's provider", "type")
 
 
 def _decode_tool(tool: Node) -> hub.Tool:
@@ -226,7 +219,9 @@ def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[s
         blocks = yield from _encode_blocks(message.parts, request)
         if blocks:
             body["messages"].append({"role": message.role, "content": blocks})
-    body["max_tokens"] = request.max_tokens or MAX_TOKENS_DEFAULT
+    body["max_tokens"] = request.max_tokens or min(MAX_TOKENS_DEFAULT, request.output_max or MAX_TOKENS_DEFAULT)
+    if request.cache is not None:
+        _marked(body, request.cache)
     if request.stream:
         body["stream"] = True
     if request.tools:
@@ -249,9 +244,10 @@ def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[s
     for key in ("temperature", "top_p", "top_k"):
         value = getattr(request, key)
         if value is not None:
-            body[key] = min(value, 1.0) if key == "temperature" else value
+            body[key] = value
     if "thinking" in body:  # Anthropic refuses these together with thinking
-        for key in ("temperature", "top_k"):
+        refused = ["temperature", "top_k"] + (["top_p"] if body.get("top_p", 1) < TOP_P_MIN else [])
+        for key in refused:
             if body.pop(key, None) is not None:
                 request.dropped.append(key)
     for key in ("seed", "frequency_penalty", "presence_penalty", "logprobs"):
@@ -294,7 +290,7 @@ def _encode_blocks(parts: list[Part], request: Request) -> Steps[list[dict[str, 
             blocks.append(_encode_media(part))
         elif isinstance(part, hub.ToolCall):
             call = {"type": "tool_use", "id": part.id, "name": part.name, "input": object_of(part.arguments)}
-            blocks.append(call)
+            blocks.append(_marked(call, part.cache))
         elif isinstance(part, hub.ToolResult):
             content = [
                 _encode_media(i) if isinstance(i, Media) else {"type": "text", "text": i.text} for i in part.content
@@ -367,13 +363,25 @@ def _encode_thinking(request: Request, model: str, body: dict[str, Any]) -> None
     if reasoning.is_refused(request, MAKERS):
         request.dropped.append("reasoning")
         return
-    if _ADAPTIVE.search(model):
+    if ADAPTIVE.search(model):
         body["thinking"] = {"type": "adaptive"}
         effort = reasoning.effort_of(wanted)
         if effort is not None:
             body["output_config"] = {"effort": "low" if effort in {"none", "minimal"} else effort}
         return
-    tokens = max(budget or THINKING_MIN, THINKING_MIN)
+    tokens, limit = thinking_limits(budget, request)
     body["thinking"] = {"type": "enabled", "budget_tokens": tokens}
-    if body["max_tokens"] <= tokens:
-        body["max_tokens"] = tokens + (request.max_tokens or MAX_TOKENS_DEFAULT)
+    body["max_tokens"] = limit or body["max_tokens"]
+
+
+def thinking_limits(budget: int | None, request: Request) -> tuple[int, int | None]:
+    """Return the tokens to think with, and the limit of the answer where it has to be raised: thinking counts for it. Both stay
+    within what the model writes."""
+    tokens, limit = max(budget or THINKING_MIN, THINKING_MIN), request.max_tokens or MAX_TOKENS_DEFAULT
+    if limit > tokens:
+        return tokens, None
+    limit += tokens
+    if request.output_max is not None and limit > request.output_max:
+        limit = request.output_max
+        tokens = max(THINKING_MIN, min(tokens, limit - THINKING_MIN))
+    return tokens, limit

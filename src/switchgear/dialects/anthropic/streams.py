@@ -61,20 +61,23 @@ class StreamDecoder(SseDecoder):
             if usage is not None:
                 self._usage = self._usage.merge(usage)
         elif kind == "message_stop":
-            sequence.close()
-            self.is_ended = True
-            sequence.events.append(
-                hub.End(
-                    self._finish or "stop",
-                    self._usage.tokens(),
-                    self._stop_sequence,
-                    self._usage.tier,
-                    self._usage.beside(self._model),
-                )
-            )
+            self._end()
         elif kind == "error":
             error = event.object("error")
             self.fail(error.text("message") or "the provider reported an error", error.text("type") or "api_error")
+
+    def _end(self) -> None:
+        self.sequence.close()
+        self.is_ended = True
+        self.sequence.events.append(
+            hub.End(
+                self._finish or "stop",
+                self._usage.tokens(),
+                self._stop_sequence,
+                self._usage.tier,
+                self._usage.beside(self._model),
+            )
+        )
 
     def _start(self, block: Node) -> None:
         kind = block.need("type")

@@ -66,6 +66,7 @@ ROW = Dialect(
         too_long=(
             "Input is too long for requested model",
             "Input is too long for requested model: {tokens} tokens > {limit}",
+            "",
         ),
     ),
     stream_type=b"application/vnd.amazon.eventstream",
@@ -106,6 +107,7 @@ ROW = Dialect(
     ),
     fit=Rules(
         error_results=True,
+        blank_is_white=True,
         user_turn=True,
         user_first=True,
         past_tools=True,
@@ -113,6 +115,9 @@ ROW = Dialect(
         images=IMAGES,
         makers=MAKERS,
         empty_result="(no output)",
+        property_chars="a-zA-Z0-9_.-",  # error text "Property keys should match pattern"
+        temperature_max=1.0,
+        marks_max=4,
         call_ids=Ids(chars="a-zA-Z0-9_.:-"),  # API reference, ToolUseBlock: toolUseId
     ),
     client_paths=(

@@ -36,6 +36,10 @@ FINISHES: dict[str, Finish] = {
 }
 
 
+BROKEN = frozenset({"malformed_model_output", "malformed_tool_use"})
+"""Reasons that say that there is no answer (Amazon Bedrock API reference, Converse, `stopReason`; read 2026-11-27)."""
+
+
 FINISH_NAMES: dict[Finish, str] = {
     "stop": "end_turn",
     "stop_sequence": "stop_sequence",
@@ -88,7 +92,10 @@ def decode_answer(body: Node) -> Steps[Answer]:
     served = {part.call_id for part in parts if isinstance(part, hub.ToolResult)}
     answer.dropped += [f"toolUse {call_id}" for call_id in served]
     answer.parts = without_served(parts, served)
-    answer.finish = FINISHES.get(body.text("stopReason") or "end_turn", "stop")
+    reason = body.text("stopReason") or "end_turn"
+    if reason in BROKEN:
+        raise body.fail(f"the model's answer is none ({reason})", "stopReason")
+    answer.finish = FINISHES.get(reason, "stop")
     answer.usage = usage_of_raw(body.raw("usage"))
     return answer
 
@@ -120,7 +127,7 @@ def _answer_block(part: Part) -> dict[str, Any]:
         signature = hub.pack_signature(part.signature or part.redacted, part.maker, MAKER)
         return {"reasoningContent": {"reasoningText": text | ({"signature": signature} if signature else {})}}
     if isinstance(part, Media) and part.kind == "image" and part.data is not None and part.mime in FORMAT_NAMES:
-        return encode_media(part, 0)
+        return encode_media(part, set())
     return {"text": f"![image]({media.to_url(part)})" if isinstance(part, Media) else ""}
 
 

@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.dialects import hub, media, reasoning
-from switchgear.dialects.anthropic.requests import MAKERS, MAX_TOKENS_DEFAULT, THINKING_MIN, closed_schema
+from switchgear.dialects.anthropic.requests import ADAPTIVE, MAKERS, MAX_TOKENS_DEFAULT, closed_schema, thinking_limits
 from switchgear.dialects.hub import JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.shape import (
     InvalidBodyError,
@@ -62,6 +62,24 @@ _FORMATS = {
 
 
 FORMAT_NAMES = {mime: name for name, mime in _FORMATS.items()}
+
+
+_SPACES = re.compile(r"\s\s+")
+
+
+NAME_CHARS_MAX = 64
+
+
+BESIDE_DOCUMENT = "(see the document)"
+"""A document must stand beside a text (Amazon Bedrock API reference, ContentBlock; read 2026-11-27)."""
+
+
+# Models without a prompt cache, and those that take `auto` alone, or no tool by name (Amazon Bedrock user guide, "Prompt
+# caching", and API reference, ToolChoice: any for Claude, Nova and Mistral, tool for Claude and Nova; read 2026-11-27).
+_WITHOUT_CACHE = re.compile(r"(meta|mistral|ai21|cohere|deepseek|qwen|openai|writer|titan|minimax|moonshot)[.-]")
+
+
+_CHOOSES_ALONE = re.compile(r"(meta|ai21|cohere|deepseek|qwen|openai|writer|titan)[.-]")
 
 
 _BAD_NAME = re.compile(r"[^A-Za-z0-9 ()\[\]-]")
@@ -131,7 +149,7 @@ def decode_blocks(blocks: Iterable[Node], dropped: list[str]) -> Steps[list[Part
     for block in blocks:
         yield
         if block.has("cachePoint"):
-            if parts and isinstance(parts[-1], Text | Media | hub.ToolResult):
+            if parts and isinstance(parts[-1], Text | Media | hub.ToolResult | hub.ToolCall):
                 parts[-1].cache = _ttl(block)
             continue
         part = _decode_block(block, dropped)
@@ -209,8 +227,13 @@ def _decode_tools(config: Node, request: Request) -> Steps[None]:
 def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[str, Any]]:
     """Build the body for a provider. The model stands in the path."""
     messages = []
+    names: set[str] = set()
+    if _WITHOUT_CACHE.search(model):
+        yield from _unmark(request)
     for message in request.messages:
-        content = yield from _encode_blocks(message.parts, request)
+        content = yield from _encode_blocks(message.parts, request, names)
+        if any("document" in block for block in content) and not any("text" in block for block in content):
+            content.append({"text": BESIDE_DOCUMENT})
         if content:
             messages.append({"role": message.role, "content": content})
     body: dict[str, Any] = {"messages": messages}
@@ -228,7 +251,7 @@ def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[s
     if request.stop:
         config["stopSequences"] = request.stop
     if request.tools:
-        body["toolConfig"] = _encode_tools(request)
+        body["toolConfig"] = _encode_tools(request, model)
     _encode_more(request, model, body, config)
     if config:
         body["inferenceConfig"] = config
@@ -251,10 +274,15 @@ def _encode_more(request: Request, model: str, body: dict[str, Any], config: dic
     if wanted is not None and is_claude:
         budget = reasoning.budget_of(wanted, 8_192)
         if budget and not reasoning.is_refused(request, MAKERS):
-            budget = max(budget, THINKING_MIN)
-            more["thinking"] = {"type": "enabled", "budget_tokens": budget}
-            if (request.max_tokens or 0) <= budget:
-                config["maxTokens"] = budget + (request.max_tokens or MAX_TOKENS_DEFAULT)
+            if ADAPTIVE.search(model):  # the only form that these models take
+                more["thinking"] = {"type": "adaptive"}
+                effort = reasoning.effort_of(wanted)
+                if effort is not None:
+                    more["output_config"] = {"effort": "low" if effort in {"none", "minimal"} else effort}
+            else:
+                tokens, limit = thinking_limits(budget, request)
+                more["thinking"] = {"type": "enabled", "budget_tokens": tokens}
+                config["maxTokens"] = limit or request.max_tokens or MAX_TOKENS_DEFAULT
             for key in ("temperature", "topP"):
                 config.pop(key, None)
         elif budget:
@@ -277,7 +305,7 @@ def _cache_point(ttl: str) -> dict[str, Any]:
     return {"cachePoint": {"type": "default"} | ({"ttl": ttl} if ttl != "5m" else {})}
 
 
-def _encode_blocks(parts: list[Part], request: Request) -> Steps[list[dict[str, Any]]]:
+def _encode_blocks(parts: list[Part], request: Request, names: set[str]) -> Steps[list[dict[str, Any]]]:
     blocks: list[dict[str, Any]] = []
     yield
     for part in sorted(parts, key=lambda part: not isinstance(part, hub.ToolResult)):
@@ -286,14 +314,12 @@ def _encode_blocks(parts: list[Part], request: Request) -> Steps[list[dict[str, 
             if part.text.strip():  # Bedrock refuses blank text
                 blocks.append({"text": part.text})
         elif isinstance(part, Media):
-            blocks.append(encode_media(part, len(blocks)))
+            blocks.append(encode_media(part, names))
         elif isinstance(part, hub.ToolCall):
             arguments = object_of(part.arguments)
             blocks.append({"toolUse": {"toolUseId": part.id, "name": part.name, "input": arguments}})
         elif isinstance(part, hub.ToolResult):
-            content = [
-                encode_media(i, n) if isinstance(i, Media) else {"text": i.text} for n, i in enumerate(part.content)
-            ]
+            content = [encode_media(i, names) if isinstance(i, Media) else {"text": i.text} for i in part.content]
             result = {"toolUseId": part.call_id, "content": content or [{"text": ""}]}
             blocks.append({"toolResult": result | ({"status": "error"} if part.is_error else {})})
         elif part.maker in MAKERS and part.redacted is not None:
@@ -309,8 +335,33 @@ def _encode_blocks(parts: list[Part], request: Request) -> Steps[list[dict[str, 
     return blocks
 
 
-def encode_media(part: Media, number: int) -> dict[str, Any]:
-    """Build a block. Raises InvalidBodyError for what Bedrock has no place for. `number` names a document without a name."""
+def _unmark(request: Request) -> Steps[None]:
+    """Take away the marks of the cache, for models that have none."""
+    for tool in request.tools:
+        tool.cache = None
+    for text in request.system:
+        text.cache = None
+    for message in request.messages:
+        yield
+        for part in message.parts:
+            if isinstance(part, Text | Media | hub.ToolCall | hub.ToolResult):
+                part.cache = None
+
+
+def _document_name(name: str, names: set[str]) -> str:
+    """Return a name that no other document of the request has, of the characters that are taken, without two spaces in a row
+    (Amazon Bedrock API reference, DocumentBlock; read 2026-11-27)."""
+    plain = _SPACES.sub(" ", _BAD_NAME.sub(" ", name))[:NAME_CHARS_MAX].strip() or "document"
+    unique, number = plain, 1
+    while unique in names:
+        number += 1
+        unique = f"{plain[:NAME_CHARS_MAX]} {number}"
+    names.add(unique)
+    return unique
+
+
+def encode_media(part: Media, names: set[str]) -> dict[str, Any]:
+    """Build a block. Raises InvalidBodyError for what Bedrock has no place for. `names` are those of the documents before it."""
     if part.data is None or part.kind == "audio":
         raise media.refusal(part)
     mime = part.mime or ("image/png" if part.kind == "image" else "application/pdf")
@@ -319,12 +370,12 @@ def encode_media(part: Media, number: int) -> dict[str, Any]:
         raise InvalidBodyError(f"files of type {mime[:64]!r} cannot be carried to this model's provider", "messages")
     block: dict[str, Any] = {"format": form, "source": {"bytes": part.data}}
     if part.kind == "file":
-        block["name"] = _BAD_NAME.sub(" ", part.name or "")[:64].strip() or f"document {number + 1}"
+        block["name"] = _document_name(part.name or "", names)
         return {"document": block}
     return {"image" if part.kind == "image" else "video": block}
 
 
-def _encode_tools(request: Request) -> dict[str, Any]:
+def _encode_tools(request: Request, model: str) -> dict[str, Any]:
     choice = request.choice
     tools = request.tools
     if choice is not None and choice.names and choice.mode != "named":
@@ -340,7 +391,9 @@ def _encode_tools(request: Request) -> dict[str, Any]:
             out["tools"].append(_cache_point(tool.cache))
     if choice is None:
         return out
-    if choice.mode == "named":
+    if choice.mode in {"named", "required"} and _CHOOSES_ALONE.search(model):
+        request.dropped.append("tool_choice")
+    elif choice.mode == "named":
         out["toolChoice"] = {"tool": {"name": choice.names[0]}}
     elif choice.mode == "required":
         out["toolChoice"] = {"any": {}}

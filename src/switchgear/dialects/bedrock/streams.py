@@ -9,7 +9,7 @@ from typing import Any
 from switchgear.core.errors import UNREADABLE, ProtocolError
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import hub, media
-from switchgear.dialects.bedrock.answers import FINISH_NAMES, FINISHES, encode_usage, usage_of_raw
+from switchgear.dialects.bedrock.answers import BROKEN, FINISH_NAMES, FINISHES, encode_usage, usage_of_raw
 from switchgear.dialects.bedrock.requests import MAKER
 from switchgear.dialects.dialect import (
     PLAIN_TOOLS,
@@ -80,7 +80,11 @@ class StreamDecoder:
         elif kind == "messageStart":
             sequence.events.append(hub.Begin(None, None))
         elif kind == "messageStop":
-            self._finish = FINISHES.get(body.text("stopReason") or "", "stop")
+            reason = body.text("stopReason") or ""
+            self._finish = FINISHES.get(reason, "stop")
+            if reason in BROKEN:
+                sequence.events.append(hub.Failed(f"the model's answer is none ({reason})", "upstream_error"))
+                self._is_ended = True
         elif kind == "metadata":
             self._end(usage_of_raw(body.raw("usage")), tier_of(body))
 

@@ -103,6 +103,7 @@ ROW = Dialect(
         too_long=(
             "input token count",
             "The input token count ({tokens}) exceeds the maximum number of tokens allowed ({limit}).",
+            "",
         ),
     ),
     operations={
@@ -147,7 +148,12 @@ ROW = Dialect(
         StreamEncoder,
     ),
     fit=Rules(
-        error_results=True, user_turn=True, name_chars="a-zA-Z0-9_.:-", name_starts_with_letter=True, tool_schemas=False
+        error_results=True,
+        user_turn=True,
+        name_chars="a-zA-Z0-9_.:-",
+        name_starts_with_letter=True,
+        tool_schemas=False,
+        stop_max=5,
     ),
     embedder=EMBEDDER,
     client_paths=(

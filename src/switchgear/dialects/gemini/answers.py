@@ -42,8 +42,23 @@ _FILTERED = frozenset(
         "IMAGE_SAFETY",
         "LANGUAGE",
         "IMAGE_PROHIBITED_CONTENT",
+        "IMAGE_RECITATION",
+        "MODEL_ARMOR",
     }
 )
+
+
+_BROKEN = frozenset(
+    {
+        "MALFORMED_FUNCTION_CALL",
+        "UNEXPECTED_TOOL_CALL",
+        "TOO_MANY_TOOL_CALLS",
+        "MISSING_THOUGHT_SIGNATURE",
+        "MALFORMED_RESPONSE",
+    }
+)
+"""Reasons that say that the answer is none: told as an end, an agent stops without a word (Gemini API reference, FinishReason;
+litellm#16651, #21744; read 2026-11-27)."""
 
 
 FINISH_NAMES: dict[Finish, str] = {
@@ -187,6 +202,8 @@ def decode_answer(body: Node) -> Steps[Answer]:
         answer.finish = "content_filter"
         return answer
     candidate = camel(candidates[0])
+    if (problem := broken(candidate)) is not None:
+        raise body.fail(problem, "candidates")
     reader = PartReader(answer.id, answer.dropped)
     for item in candidate.object("content").each("parts"):
         yield
@@ -199,6 +216,14 @@ def decode_answer(body: Node) -> Steps[Answer]:
         if candidate.has(key):
             answer.dropped.append(key)
     return answer
+
+
+def broken(candidate: Node) -> str | None:
+    """Return why a candidate is no answer, or None."""
+    reason = candidate.text("finishReason")
+    if reason not in _BROKEN:
+        return None
+    return f"the model's answer is none ({reason}): {candidate.text('finishMessage') or ''}".rstrip(": ")
 
 
 def finish_of(reason: str | None, has_calls: bool) -> Finish:

@@ -297,15 +297,13 @@ def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[s
     names = {
         part.id: part.name for message in request.messages for part in message.parts if isinstance(part, hub.ToolCall)
     }
-    needs_signature = re.search(r"gemini-([3-9]|\d\d)", model) is not None
+    is_3 = re.search(r"gemini-([3-9]|\d\d)", model) is not None
     contents: list[dict[str, Any]] = []
     for message in request.messages:
         parts: list[dict[str, Any]] = []
         for part in message.parts:
             yield
-            encoded = _encode_part(part, names, needs_signature, request)
-            if encoded is not None:
-                parts.append(encoded)
+            parts += _encode_part(part, names, is_3, request)
         role = "model" if message.role == "assistant" else "user"
         contents.append({"role": role, "parts": parts or [{"text": ""}]})
         yield
@@ -335,31 +333,30 @@ def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[s
     return body
 
 
-def _encode_part(part: Part, names: dict[str, str], needs_signature: bool, request: Request) -> dict[str, Any] | None:
+def _encode_part(part: Part, names: dict[str, str], is_3: bool, request: Request) -> list[dict[str, Any]]:
     if isinstance(part, Text | Refusal):
-        return {"text": part.text}
+        return [{"text": part.text}]
     if isinstance(part, Media):
-        return encode_media(part)
+        return [encode_media(part)]
     if isinstance(part, hub.ToolCall):
-        out: dict[str, Any] = {"functionCall": {"id": part.id, "name": part.name, "args": object_of(part.arguments)}}
-        signature = part.signature or (SKIP_SIGNATURE if needs_signature else None)
-        return out | ({"thoughtSignature": signature} if signature is not None else {})
+        call = {"name": part.name, "args": object_of(part.arguments)}
+        out: dict[str, Any] = {"functionCall": {"id": part.id} | call if is_3 else call}
+        signature = part.signature or (SKIP_SIGNATURE if is_3 else None)
+        return [out | ({"thoughtSignature": signature} if signature is not None else {})]
     if isinstance(part, hub.ToolResult):
         text = hub.text_of(part.content)
         response: Any = _result_object(text)
         if part.is_error:
             response = {"error": text}
-        answer: dict[str, Any] = {
-            "id": part.call_id,
-            "name": part.name or names.get(part.call_id) or "tool",
-            "response": response,
-        }
+        answer: dict[str, Any] = {"name": part.name or names.get(part.call_id) or "tool", "response": response}
         extra = [encode_media(item) for item in part.content if isinstance(item, Media)]
-        return {"functionResponse": answer | ({"parts": extra} if extra else {})}
+        if not is_3:  # ids, and media within a result, are Gemini 3's (litellm#34603, opencode#50504; read 2026-11-27)
+            return [{"functionResponse": answer}, *extra]
+        return [{"functionResponse": {"id": part.call_id} | answer | ({"parts": extra} if extra else {})}]
     if part.maker == MAKER and part.signature is not None:
-        return {"text": part.text, "thought": True, "thoughtSignature": part.signature}
+        return [{"text": part.text, "thought": True, "thoughtSignature": part.signature}]
     request.dropped.append("messages.thinking")
-    return None
+    return []
 
 
 def _result_object(text: str) -> Any:

@@ -23,6 +23,7 @@ from switchgear.dialects.gemini.answers import (
     PartReader,
     answer_part,
     beside_of,
+    broken,
     encode_usage,
     finish_of,
     read_logprobs,
@@ -79,6 +80,9 @@ class StreamDecoder(SseDecoder):
             if logprobs.has("chosenCandidates"):
                 sequence.probe(Raw(encode(read_logprobs(logprobs))))
             self._finish = node.text("finishReason") or self._finish
+            if (problem := broken(node)) is not None:
+                self.fail(problem, "upstream_error")
+                return
         if event.has("promptFeedback") and event.object("promptFeedback").has("blockReason"):
             self._finish = "SAFETY"
 

@@ -80,6 +80,7 @@ ROW = Dialect(
         too_long=(
             "maximum context length",
             "This model's maximum context length is {limit} tokens. However, your messages resulted in {tokens} tokens.",
+            "",
         ),
     ),
     ping=lambda number: b": ping\n\n",
@@ -110,7 +111,12 @@ ROW = Dialect(
         "transcriptions": Operation("/audio/transcriptions", None, (), read_answer=read_media_answer),
         "translations": Operation("/audio/translations", None, (), read_answer=read_media_answer),
         "speech": Operation("/audio/speech", BodyRules(("input",)), (), read_answer=read_media_answer),
-        "moderations": Operation("/moderations", BodyRules(("input",)), ("results",), read_answer=read_media_answer),
+        "moderations": Operation(
+            "/moderations",
+            BodyRules(("input",), model="omni-moderation-latest"),  # API reference, moderations/create: the default
+            ("results",),
+            read_answer=read_media_answer,
+        ),
         "rerank": Operation("/rerank", BodyRules(("query",)), ("results", "data"), read_answer=read_media_answer),
     },
     references=references.watched(REFERENCES),
@@ -133,6 +139,11 @@ ROW = Dialect(
             chars_max=40
         ),  # error text "string too long. Expected a string with maximum length 40" (agno#5382)
         arguments_are_text=True,
+        efforts_are_words=True,
+        strict_needs_all=True,
+        user_max=64,  # error text "Invalid 'user': string too long. Expected a string with maximum length 64"
+        shares=True,
+        stop_max=4,  # API reference, chat/create: stop
     ),
     embedder=EMBEDDER,
     client_paths=(

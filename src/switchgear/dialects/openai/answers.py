@@ -16,7 +16,7 @@ from switchgear.dialects.dialect import (
     ClientTools,
 )
 from switchgear.dialects.hub import Answer, Finish, Media, Part, Request, Thinking
-from switchgear.dialects.openai.requests import decode_assistant, encode_assistant
+from switchgear.dialects.openai.requests import FORMATS, decode_assistant, encode_assistant
 from switchgear.dialects.openai.usage import id_of, tier_name, usage_of_raw
 from switchgear.dialects.shape import Node
 from switchgear.providers.quirks import Quirks
@@ -28,8 +28,22 @@ FINISHES: dict[str, Finish] = {
     "function_call": "tool_calls",
     "content_filter": "content_filter",
     "model_length": "length",
-    "error": "stop",
+    # what compatible servers say instead (Zhipu, and servers that pass on what a model behind them says)
+    "max_tokens": "length",
+    "tool_use": "tool_calls",
+    "sensitive": "content_filter",
 }
+
+
+BROKEN = frozenset({"error", "network_error", "insufficient_system_resource", "malformed_function_call"})
+"""Reasons that say that the answer is none, although its status is 200: OpenRouter ("Errors", mid-stream), Zhipu and DeepSeek
+(API references, `finish_reason`); read 2026-11-27."""
+
+
+def broken(reason: str, error: Any) -> str:
+    """Return the sentence for an answer that broke off. `error` is what the choice says of it, if anything."""
+    said = error.get("message") if isinstance(error, dict) else error
+    return str(said)[:1024] if said else f"the model's provider broke off ({reason})"
 
 
 FINISH_NAMES: dict[Finish, str] = {
@@ -49,6 +63,8 @@ def decode_answer(body: Node) -> Steps[Answer]:
     choices = body.items("choices")
     if not choices:
         raise body.fail("an answer without choices", "choices")
+    if (reason := choices[0].text("finish_reason")) in BROKEN:
+        raise body.fail(broken(reason, choices[0].get("error")), "choices")
     message = choices[0].object("message")
     parts = yield from decode_assistant(message)
     answer = Answer(id=id_of(body.get("id")), model=body.text("model"), parts=parts)
@@ -110,7 +126,7 @@ def _encode_thinking(parts: list[Part]) -> dict[str, Any]:
 
 def detail_of(part: Thinking) -> dict[str, Any]:
     """Build an element of `reasoning_details` (OpenRouter)."""
-    maker = f"{part.maker or 'unknown'}-v1"
+    maker = FORMATS.get(part.maker or "", f"{part.maker or 'unknown'}-v1")
     if part.redacted is not None:
         return {"type": "reasoning.encrypted", "data": part.redacted, "format": maker, "id": part.id, "text": part.text}
     return {"type": "reasoning.text", "text": part.text, "signature": part.signature, "format": maker, "id": part.id}

@@ -6,14 +6,15 @@ signed thinking, `extra_content.google.thought_signature` (Gemini's compatible e
 of `thinking` and `text` parts (Mistral), `prompt_cache_hit_tokens` (DeepSeek).
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.dialects import hub, media, reasoning
 from switchgear.dialects.hub import JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.request import CONSUMED
-from switchgear.dialects.shape import Node, foreign_tools, text_of_object
+from switchgear.dialects.shape import Node, arguments_of, foreign_tools
 from switchgear.providers.quirks import Quirks
 
 _KNOWN = frozenset(
@@ -46,6 +47,7 @@ _KNOWN = frozenset(
         "functions",
         "function_call",
         "metadata",
+        "cache_control",
     }
 )
 
@@ -55,7 +57,7 @@ def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
     """Read a client's request. Raises InvalidBodyError for what is wrong or cannot be carried to another dialect."""
     _refuse_uncarried(body)
     request = Request(model=model, stream=stream)
-    request.dropped = [key for key in body.names() if key not in _KNOWN and key not in CONSUMED]
+    request.dropped = [key for key in body.names() if key not in _KNOWN and key not in CONSUMED and key not in SHARED]
     for message in body.each("messages"):
         yield from _decode_message(message, request)
     tools = yield from foreign_tools.steps(body.each("tools"), _is_function, request.dropped)
@@ -81,7 +83,13 @@ def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
     if body.flag("logprobs"):
         request.logprobs = body.integer("top_logprobs") or 0
     request.user = body.text("user")
+    request.cache = cache_of(body)
+    request.shared = {key: body.raw(key) for key in SHARED if body.has(key)}
     return request
+
+
+SHARED = frozenset({"service_tier", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "verbosity"})
+"""What both of OpenAI's dialects say alike (verbosity within `text` in Responses)."""
 
 
 def _is_function(tool: Node) -> bool:
@@ -109,12 +117,15 @@ def _decode_message(message: Node, request: Request) -> Steps[None]:
     role = message.need("role")
     if role in {"system", "developer"}:
         parts = yield from _decode_content(message, "content")
+        _mark(parts, message)
         hub.instruct(request, [part for part in parts if isinstance(part, Text)])
     elif role == "user":
         parts = yield from _decode_content(message, "content")
+        _mark(parts, message)
         _append(request, "user", list(parts))
     elif role == "assistant":
         said = yield from decode_assistant(message)
+        _mark(said, message)
         _append(request, "assistant", said)
     elif role == "tool":
         content = yield from _decode_content(message, "content")
@@ -126,6 +137,14 @@ def _decode_message(message: Node, request: Request) -> Steps[None]:
         _append(request, "user", [result])
     else:
         raise message.fail(f"{role[:32]!r} is not one of system, developer, user, assistant, tool", "role")
+
+
+def _mark(parts: Sequence[Part], message: Node) -> None:
+    """Mark the last part with the marker of its message, which stands beside a plain text (LiteLLM and OpenRouter)."""
+    cache = cache_of(message)
+    last = parts[-1] if parts and cache is not None else None
+    if isinstance(last, Text | Media | hub.ToolCall):
+        last.cache = last.cache or cache
 
 
 def _append(request: Request, role: Any, parts: list[Part]) -> None:
@@ -142,8 +161,17 @@ def decode_assistant(message: Node) -> Steps[list[Part]]:
     details = message.items("reasoning_details")
     for detail in details:
         signature, data = detail.text("signature"), detail.text("data")
-        maker = (detail.text("format") or "").partition("-")[0] or None
-        parts.append(Thinking(detail.text("text") or "", signature, data, maker, detail.text("id")))
+        parts.append(
+            Thinking(detail.text("text") or "", signature, data, maker_of(detail.text("format")), detail.text("id"))
+        )
+    if not details:
+        for block in message.items("thinking_blocks"):  # LiteLLM
+            signature, maker = hub.unpack_signature(block.text("signature"), "anthropic")
+            redacted = block.text("data")
+            parts.append(
+                Thinking(block.text("thinking") or "", signature, redacted, "anthropic" if redacted else maker)
+            )
+        details = message.items("thinking_blocks")
     if not details:
         shown = message.get("reasoning_content") or message.get("reasoning")
         if isinstance(shown, str) and shown:
@@ -167,9 +195,20 @@ def decode_assistant(message: Node) -> Steps[list[Part]]:
     return parts
 
 
-def arguments_of(value: Any) -> str:
-    """Return a call's arguments as the text that they should be: some servers and clients say the object itself."""
-    return value or "{}" if isinstance(value, str) else text_of_object(value)
+FORMATS = {
+    "anthropic": "anthropic-claude-v1",
+    "bedrock": "anthropic-claude-v1",
+    "gemini": "google-gemini-v1",
+    "openai": "openai-responses-v1",
+    "xai": "xai-responses-v1",
+}
+"""What OpenRouter calls the thinking of a maker ("Reasoning tokens", `format`, read 2026-11-27)."""
+
+
+def maker_of(form: str | None) -> str | None:
+    """Return whose thinking a format of `reasoning_details` is."""
+    maker = (form or "").partition("-")[0] or None
+    return "gemini" if maker == "google" else maker
 
 
 def _sign(call: Node) -> str | None:
@@ -190,10 +229,12 @@ def _decode_content(message: Node, key: str, thinking: bool = False) -> Steps[li
         cache = cache_of(item)
         if kind in {"text", "input_text", "output_text"}:
             parts.append(Text(item.need("text"), cache))
-        elif kind == "image_url":
+        elif kind in {"image_url", "input_image"}:
             image = item.get("image_url")
             node = Node({"url": image}, item.path) if isinstance(image, str) else item.object("image_url")
             parts.append(media.from_url("image", node.need("url"), detail=node.text("detail"), cache=cache))
+        elif kind in {"image", "document"} and item.has("source"):  # Anthropic's, which LiteLLM takes here
+            parts.append(media.from_source(item, "image" if kind == "image" else "file", cache))
         elif kind == "input_audio":
             sound = item.object("input_audio")
             parts.append(Media("audio", media.audio_mime(sound.text("format") or "wav"), sound.need("data")))
@@ -206,21 +247,24 @@ def _decode_content(message: Node, key: str, thinking: bool = False) -> Steps[li
         elif kind == "refusal":
             parts.append(Refusal(item.need("refusal")))
         elif kind == "thinking" and thinking:
-            parts.append(Thinking("".join(piece.text("text") or "" for piece in item.items("thinking"))))
+            parts.append(_thought(item))
         else:
             raise item.fail(f"parts of type {kind[:32]!r} cannot be carried to this model's provider", "type")
     return parts
 
 
+def _thought(item: Node) -> Thinking:
+    """Read a part of thinking: Mistral's list of texts, or a block as Anthropic says it."""
+    if not isinstance(item.get("thinking"), str):
+        return Thinking("".join(piece.text("text") or "" for piece in item.items("thinking")))
+    signature, maker = hub.unpack_signature(item.text("signature"), "anthropic")
+    return Thinking(item.need("thinking"), signature, None, maker)
+
+
 def _decode_file(file: Node, cache: str | None) -> Media:
     name = file.text("filename")
     if file.has("file_data"):
-        found = media.from_url("file", file.need("file_data"), name, cache=cache)
-        if found.data is None:  # bare base64, as some clients send it
-            return Media(
-                "file", media.mime_of_name(name or "") or "application/pdf", file.need("file_data"), None, name
-            )
-        return found
+        return media.file_of(file.need("file_data"), name, cache)
     if file.has("file_id"):
         raise file.fail("a stored file cannot be carried to this model's provider; send `file_data`", "file_id")
     raise file.fail("missing required parameter", "file_data")
@@ -299,6 +343,9 @@ def _decode_reasoning(body: Node) -> hub.Reasoning | None:
 BRIDGE = "(go on)"
 """What an assistant says between a tool's result and the user, where somebody must."""
 
+BELOW = "(see below)"
+"""What the result of a tool says that gave pictures alone, which follow it: an empty text is read as no result."""
+
 
 @Stepwise
 def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[str, Any]]:
@@ -307,7 +354,7 @@ def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[s
     if request.system:
         messages.append({"role": "system", "content": "\n\n".join(text.text for text in request.system)})
     for message in request.messages:
-        encoded = yield from _encode_message(message, request, quirks)
+        encoded = yield from _encode_message(message, request, quirks, family_of(model))
         messages.extend(encoded)
     if quirks.prefill and messages and messages[-1]["role"] == "assistant":
         messages[-1][quirks.prefill] = True
@@ -352,16 +399,34 @@ def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[s
         body["logprobs"] = True
         if request.logprobs:
             body["top_logprobs"] = request.logprobs
+    body.update(request.shared)
+    _turn_thinking_off(request, body, quirks)
     for key in quirks.drop:
         if body.pop(key, None) is not None:
             request.dropped.append(key)
     return body
 
 
-def _encode_message(message: Message, request: Request, quirks: Quirks) -> Steps[list[dict[str, Any]]]:
+def _turn_thinking_off(request: Request, body: dict[str, Any], quirks: Quirks) -> None:
+    """Say that nothing is to be thought, where the client said so or forces a tool."""
+    if not quirks.thinking_off:
+        return
+    choice, wanted = body.get("tool_choice"), request.reasoning
+    is_off = wanted is not None and reasoning.effort_of(wanted) == "none"
+    if is_off or choice == "required" or isinstance(choice, dict):
+        body[quirks.thinking_off] = {"type": "disabled"} if quirks.thinking_off == "thinking" else False
+
+
+def family_of(model: str) -> str:
+    """Return the maker whose signed thinking a model behind a router takes; "" where none is known."""
+    found = re.search(r"claude|gemini|gpt|/o[1-9]|grok", model)
+    return {"claude": "anthropic", "gemini": "gemini", "grok": "xai"}.get(found.group(), "openai") if found else ""
+
+
+def _encode_message(message: Message, request: Request, quirks: Quirks, family: str) -> Steps[list[dict[str, Any]]]:
     yield
     if message.role == "assistant":
-        return [encode_assistant(message.parts, request, quirks)]
+        return [encode_assistant(message.parts, request, quirks, family)]
     out: list[dict[str, Any]] = []
     user: list[dict[str, Any]] = []
 
@@ -369,17 +434,20 @@ def _encode_message(message: Message, request: Request, quirks: Quirks) -> Steps
         if user:
             if quirks.bridges_results and out and out[-1]["role"] == "tool":
                 out.append({"role": "assistant", "content": BRIDGE})
-            plain = len(user) == 1 and user[0]["type"] == "text"
-            out.append({"role": "user", "content": user[0]["text"] if plain else list(user)})
+            texts = [part["text"] for part in user if part["type"] == "text"]
+            plain = len(texts) == len(user) and (len(user) == 1 or not quirks.text_lists)
+            out.append({"role": "user", "content": "\n\n".join(texts) if plain else list(user)})
             user.clear()
 
     for part in message.parts:
         yield
         if isinstance(part, hub.ToolResult):
             text = hub.text_of(part.content)
-            out.append({"role": "tool", "tool_call_id": part.call_id, "content": text})
             # A tool's message holds text only: its pictures follow in a message of the user.
-            user.extend(_encode_part(item) for item in part.content if isinstance(item, Media))
+            shown = [_encode_part(item) for item in part.content if isinstance(item, Media)]
+            text = text or (BELOW if shown else "")
+            out.append({"role": "tool", "tool_call_id": part.call_id, "content": text})
+            user.extend(shown)
         elif isinstance(part, Text) and part.is_instruction:
             close()
             out.append({"role": "system", "content": part.text})
@@ -406,15 +474,17 @@ def _encode_part(part: Text | Media) -> dict[str, Any]:
     raise media.refusal(part)
 
 
-def encode_assistant(parts: list[Part], request: Request, quirks: Quirks) -> dict[str, Any]:
-    """Build a turn of the assistant."""
+def encode_assistant(parts: list[Part], request: Request, quirks: Quirks, family: str = "") -> dict[str, Any]:
+    """Build a turn of the assistant. `family` is the maker whose signed thinking is taken back."""
     out: dict[str, Any] = {"role": "assistant"}
     texts = [part.text for part in parts if isinstance(part, Text)]
     refusals = [part.text for part in parts if isinstance(part, Refusal)]
     calls = [_encode_call(part) for part in parts if isinstance(part, hub.ToolCall)]
     thoughts = "".join(part.text for part in parts if isinstance(part, Thinking))
-    if quirks.reasoning_content and (thoughts or calls):
-        out["reasoning_content"] = thoughts
+    if quirks.reasoning_details:
+        out.update(_details(parts, thoughts, family))
+    elif quirks.reasoning_content and (thoughts or calls):
+        out["reasoning_content"] = thoughts or NO_THOUGHTS
     elif any(isinstance(part, Thinking) for part in parts):
         request.dropped.append("messages.thinking")
     nothing = (
@@ -428,6 +498,35 @@ def encode_assistant(parts: list[Part], request: Request, quirks: Quirks) -> dic
     elif not texts and not refusals:
         out["content"] = ""
     return out
+
+
+NO_THOUGHTS = " "
+"""What stands beside a call whose thinking was lost, for makers that demand it: none and "" are refused (Kimi: crush#2696,
+pi#4251; read 2026-11-27)."""
+
+
+def _details(parts: list[Part], thoughts: str, family: str) -> dict[str, Any]:
+    """Return thinking as a router passes it on to the model's maker: signed by that maker, or as plain text."""
+    details: list[dict[str, Any]] = []
+    for part in parts:
+        form = {"format": FORMATS.get(family, "unknown"), "index": len(details)}
+        if isinstance(part, hub.ToolCall) and part.signature is not None and family == "gemini":
+            details.append({"type": "reasoning.encrypted", "data": part.signature, "id": part.id} | form)
+        if not isinstance(part, Thinking) or part.maker is None or FORMATS.get(part.maker) != FORMATS.get(family, ""):
+            continue
+        if part.redacted is not None or (family == "openai" and part.signature is not None):
+            details.append(
+                {"type": "reasoning.encrypted", "data": part.redacted or part.signature, "id": part.id} | form
+            )
+        elif part.signature is not None:
+            details.append({"type": "reasoning.text", "text": part.text, "signature": part.signature} | form)
+    if details:
+        return {"reasoning_details": details}
+    return {"reasoning": thoughts} if thoughts and all(_is_plain(part) for part in parts) else {}
+
+
+def _is_plain(part: Part) -> bool:
+    return not isinstance(part, Thinking) or part.maker is None
 
 
 def _encode_call(call: hub.ToolCall) -> dict[str, Any]:
@@ -445,8 +544,8 @@ def _encode_tool(tool: hub.Tool) -> dict[str, Any]:
     function: dict[str, Any] = {"name": tool.name, "parameters": tool.schema}
     if tool.description is not None:
         function["description"] = tool.description
-    if tool.strict is not None:
-        function["strict"] = tool.strict
+    if tool.strict:  # false is the default, and some compatible servers refuse the word (litellm#6136)
+        function["strict"] = True
     return {"type": "function", "function": function}
 
 

@@ -20,7 +20,8 @@ from switchgear.dialects.dialect import (
     ClientTools,
 )
 from switchgear.dialects.hub import Finish, Thinking
-from switchgear.dialects.openai.answers import FINISH_NAMES, FINISHES, detail_of, encode_usage
+from switchgear.dialects.openai.answers import BROKEN, FINISH_NAMES, FINISHES, broken, detail_of, encode_usage
+from switchgear.dialects.openai.requests import maker_of
 from switchgear.dialects.openai.usage import beside_of_raw, id_of, usage_of_raw
 from switchgear.dialects.shape import check_event, encode
 from switchgear.dialects.streams import EventEncoder, Halves
@@ -61,9 +62,11 @@ class _Logprobs(msgspec.Struct):
 
 
 class _StreamChoice(msgspec.Struct):
+    index: int | None = None
     delta: _Delta | None = None
     finish_reason: str | None = None
     logprobs: Raw = Raw(b"null")
+    error: Any = None
 
 
 class _StreamChunk(msgspec.Struct):
@@ -166,11 +169,17 @@ class StreamDecoder:
             self._beside = beside_of_raw(chunk.usage, chunk.model)
         self._tier = chunk.service_tier or self._tier
         for choice in (chunk.choices or [])[:1]:
+            if choice.index:  # further choices that nobody asked for
+                continue
             if choice.delta is not None:
                 self._delta(choice.delta)
             if bytes(choice.logprobs) != b"null":
                 with contextlib.suppress(msgspec.DecodeError):  # some providers have another shape
                     sequence.probe(msgspec.json.decode(choice.logprobs, type=_Logprobs).content)
+            if choice.finish_reason in BROKEN:
+                sequence.events.append(hub.Failed(broken(choice.finish_reason, choice.error), "upstream_error"))
+                self._ended = True
+                return
             if choice.finish_reason:  # empty in each chunk of some servers
                 self._finish = FINISHES.get(choice.finish_reason, "stop")
 
@@ -181,7 +190,7 @@ class StreamDecoder:
             sequence.text("thinking", thought)
         for detail in delta.reasoning_details or []:
             if detail.get("signature") or detail.get("data"):
-                maker = str(detail.get("format") or "").partition("-")[0]
+                maker = maker_of(str(detail.get("format") or "")) or "unknown"
                 sequence.sign(detail.get("signature"), detail.get("data"), maker)
         if isinstance(delta.content, str):
             if delta.content:

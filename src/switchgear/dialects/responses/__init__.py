@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from switchgear.dialects import references
+from switchgear.dialects import foreign_thoughts, references
 from switchgear.dialects.dialect import (
     ASK_WEATHER,
     WEATHER,
@@ -92,6 +92,7 @@ ROW = Dialect(
         too_long=(
             "exceeds the context window",
             "Your input exceeds the context window of this model: {tokens} tokens > {limit}. Please adjust your input.",
+            "",
         ),
     ),
     ping=lambda number: b'data: {"type":"keepalive","sequence_number":%d}\n\n' % number,
@@ -130,6 +131,7 @@ ROW = Dialect(
         StreamEncoder,
         client_tools,
     ),
+    cleaned=foreign_thoughts.of_input,
     fit=Rules(
         instructions=True,
         top_words=COMBINATORS | {"enum", "not"},
@@ -137,6 +139,10 @@ ROW = Dialect(
             chars_max=64
         ),  # error text "string too long. Expected a string with maximum length 64" (ungate#26)
         arguments_are_text=True,
+        efforts_are_words=True,
+        strict_needs_all=True,
+        user_max=64,
+        shares=True,
     ),
     client_paths=(
         ClientPath(path="/responses", operation="chat", name="responses", in_deployments=True),

@@ -15,8 +15,8 @@ from switchgear.dialects.dialect import (
     ClientTools,
 )
 from switchgear.dialects.hub import JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
-from switchgear.dialects.openai.requests import arguments_of, encode_choice, encode_schema
-from switchgear.dialects.shape import Node, encode, foreign_tools
+from switchgear.dialects.openai.requests import SHARED, encode_choice, encode_schema
+from switchgear.dialects.shape import Node, arguments_of, encode, foreign_tools
 from switchgear.providers.quirks import Quirks
 
 MAKER = "openai"
@@ -61,7 +61,7 @@ def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
         if body.get(key):
             raise body.fail("this model's provider keeps no state; send the whole conversation in `input`", key)
     request = Request(model=model, stream=stream)
-    request.dropped = [key for key in body.names() if key not in _KNOWN and key not in _STATEFUL]
+    request.dropped = [key for key in body.names() if key not in _KNOWN | SHARED and key not in _STATEFUL]
     if body.has("instructions"):
         request.system.append(Text(body.need("instructions")))
     value = body.get("input")
@@ -88,6 +88,9 @@ def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
     request.temperature, request.top_p = body.number("temperature"), body.number("top_p")
     request.logprobs = body.integer("top_logprobs")
     request.user = body.text("user")
+    request.shared = {key: body.raw(key) for key in SHARED if body.has(key)}
+    if body.object("text").has("verbosity"):
+        request.shared["verbosity"] = body.object("text").raw("verbosity")
     return request
 
 
@@ -197,7 +200,7 @@ def _decode_content(holder: Node, key: str, request: Request) -> Steps[list[Part
         elif kind == "input_image" and item.has("image_url"):
             parts.append(media.from_url("image", item.need("image_url"), detail=item.text("detail")))
         elif kind == "input_file" and item.has("file_data"):
-            parts.append(media.from_url("file", item.need("file_data"), item.text("filename")))
+            parts.append(media.file_of(item.need("file_data"), item.text("filename")))
         elif kind == "input_file" and item.has("file_url"):
             parts.append(media.from_url("file", item.need("file_url"), item.text("filename")))
         elif kind == "input_audio":
@@ -227,7 +230,8 @@ def _decode_choice(body: Node) -> hub.ToolChoice | None:
     node = body.object("tool_choice")
     if node.text("type") == "allowed_tools":
         mode: hub.ChoiceMode = "required" if node.text("mode") == "required" else "auto"
-        return hub.ToolChoice(mode, [tool.need("name") for tool in node.items("tools")], parallel)
+        names = [tool.need("name") for tool in node.items("tools") if tool.has("name")]  # the provider's own have none
+        return hub.ToolChoice(mode, names, parallel)
     return hub.ToolChoice("named", [node.need("name")], parallel)
 
 
@@ -260,6 +264,9 @@ def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[s
     encode_choice(request, body, _encode_tool, _named)
     if request.format is not None:
         body["text"] = {"format": _encode_format(request.format)}
+    body.update({key: value for key, value in request.shared.items() if key != "verbosity"})
+    if "verbosity" in request.shared:
+        body.setdefault("text", {})["verbosity"] = request.shared["verbosity"]
     if request.reasoning is not None:
         thinking: dict[str, Any] = {}
         effort = reasoning.effort_of(request.reasoning)
@@ -326,6 +333,9 @@ def _encode_message(message: Message, request: Request) -> Steps[list[dict[str, 
         else:
             request.dropped.append("messages.thinking")
     close()
+    while items and items[-1]["type"] == "reasoning":  # "… was provided without its required following item"
+        items.pop()
+        request.dropped.append("messages.thinking")
     return items
 
 

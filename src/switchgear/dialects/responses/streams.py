@@ -23,16 +23,31 @@ from switchgear.dialects.responses.answers import (
     usage_of_raw,
 )
 from switchgear.dialects.responses.requests import MAKER
-from switchgear.dialects.shape import Node, encode
+from switchgear.dialects.shape import Node, arguments_of, encode
 from switchgear.dialects.streams import EventEncoder, SseDecoder, sse_event
 
 
+class _StreamedCall:
+    """A call whose pieces arrive."""
+
+    __slots__ = ("arguments", "call_id", "is_whole", "name")
+
+    def __init__(self, call_id: str, name: str) -> None:
+        self.call_id, self.name = call_id, name
+        self.arguments: list[str] = []
+        self.is_whole = False
+
+
 class StreamDecoder(SseDecoder):
-    """A provider's stream to events."""
+    """A provider's stream to events. Items that only their last event tells are told then; calls whose pieces alternate follow one
+    another."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._streamed = False
+        self._calls: dict[str, _StreamedCall] = {}
+        """Those that are not told to their end, by item; the first is open."""
+        self._has_text = self._has_thought = False
+        """What the item that is open has told in pieces."""
         self._parts: list[Part] = []
 
     def take(self, event: Node) -> None:
@@ -40,26 +55,28 @@ class StreamDecoder(SseDecoder):
         kind = event.text("type") or ""
         sequence = self.sequence
         if kind == "response.output_text.delta":
+            self._has_text = True
             sequence.text("text", event.text("delta") or "")
             if event.get("logprobs"):
                 sequence.probe(event.raw("logprobs"))
         elif kind == "response.function_call_arguments.delta":
-            sequence.more(event.text("delta") or "")
-            self._streamed = True
+            self._piece(_item_of(event), event.text("delta") or "")
         elif kind in {"response.reasoning_summary_text.delta", "response.reasoning_text.delta"}:
+            self._has_thought = True
             sequence.text("thinking", event.text("delta") or "")
         elif kind == "response.reasoning_summary_part.added":
             if sequence.is_open and (event.integer("summary_index") or 0) > 0:
                 sequence.text("thinking", "\n\n")
         elif kind == "response.refusal.delta":
+            self._has_text = True
             sequence.text("refusal", event.text("delta") or "")
         elif kind == "response.created":
             response = event.object("response")
             sequence.events.append(hub.Begin(response.text("id"), response.text("model")))
         elif kind == "response.output_item.added":
-            self._added(event.object("item"))
+            self._added(_item_of(event), event.object("item"))
         elif kind == "response.output_item.done":
-            self._done(event.object("item"))
+            self._done(_item_of(event), event.object("item"))
         elif kind in {"response.completed", "response.incomplete"}:
             self._complete(event.object("response"))
         elif kind == "response.failed":
@@ -69,23 +86,71 @@ class StreamDecoder(SseDecoder):
             error = event.object("error") if event.has("error") else event
             self.fail(error.text("message") or "the provider reported an error", error.text("code") or "error")
 
-    def _added(self, item: Node) -> None:
-        if item.text("type") == "function_call":
-            self.sequence.begin("tool", item.need("call_id"), item.need("name"))
-            self._streamed = False
+    def _added(self, key: str, item: Node) -> None:
+        self._has_text = self._has_thought = False
+        if item.text("type") != "function_call":
+            return
+        self._calls[key] = call = _StreamedCall(item.need("call_id"), item.need("name"))
+        if len(self._calls) == 1:
+            self.sequence.begin("tool", call.call_id, call.name)
 
-    def _done(self, item: Node) -> None:
+    def _piece(self, key: str, text: str) -> None:
+        first = next(iter(self._calls), key)
+        call = self._calls.get(key)
+        if call is not None:
+            call.arguments.append(text)
+        if call is None or key == first:
+            self.sequence.more(text)
+
+    def _done(self, key: str, item: Node) -> None:
         kind = item.text("type")
-        if kind == "function_call" and not self._streamed:
-            self.sequence.more(item.text("arguments") or "")
-        elif kind == "reasoning" and item.has("encrypted_content"):
-            self.sequence.sign(item.text("encrypted_content"), None, MAKER)
-        if kind in {"function_call", "reasoning", "message"}:
-            self.sequence.close()
         if kind == "function_call":
-            self._parts.append(hub.ToolCall("", "", ""))
+            self._call_done(key, item)
+        elif kind == "reasoning":
+            pieces = [piece.text("text") or "" for piece in item.items("summary") or item.items("content")]
+            if pieces and not self._has_thought:
+                self.sequence.text("thinking", "\n\n".join(pieces))
+            if item.has("encrypted_content"):
+                self.sequence.sign(item.text("encrypted_content"), None, MAKER)
+            self.sequence.close()
+        elif kind == "message":
+            for piece in item.items("content") if not self._has_text else ():
+                is_refusal = piece.text("type") == "refusal"
+                self.sequence.text(
+                    "refusal" if is_refusal else "text", piece.text("refusal" if is_refusal else "text") or ""
+                )
+            self.sequence.close()
+        self._has_text = self._has_thought = False
+
+    def _call_done(self, key: str, item: Node) -> None:
+        self._parts.append(hub.ToolCall("", "", ""))
+        call = self._calls.get(key)
+        if call is None:  # it never began
+            self._calls[key] = call = _StreamedCall(item.need("call_id"), item.need("name"))
+            if len(self._calls) == 1:
+                self.sequence.begin("tool", call.call_id, call.name)
+        call.is_whole = True
+        if not call.arguments:
+            call.arguments.append(arguments_of(item.get("arguments")))
+            if next(iter(self._calls)) == key:
+                self.sequence.more(call.arguments[0])
+        self._tell_calls()
+
+    def _tell_calls(self, is_end: bool = False) -> None:
+        """End the open call if it is whole, and begin the next one with what came of it."""
+        while self._calls:
+            first = next(iter(self._calls))
+            if not (self._calls[first].is_whole or is_end):
+                return
+            self.sequence.close()
+            del self._calls[first]
+            if self._calls:
+                call = next(iter(self._calls.values()))
+                self.sequence.begin("tool", call.call_id, call.name)
+                self.sequence.more("".join(call.arguments))
 
     def _complete(self, response: Node) -> None:
+        self._tell_calls(is_end=True)
         self.sequence.close()
         self.is_ended = True
         reason = response.object("incomplete_details").text("reason")
@@ -93,6 +158,12 @@ class StreamDecoder(SseDecoder):
         self.sequence.events.append(
             hub.End(finish_of(self._parts, reason), usage, None, response.text("service_tier"), beside_of(response))
         )
+
+
+def _item_of(event: Node) -> str:
+    """Return what an event's item is known by: its place among all, or its id."""
+    place = event.integer("output_index")
+    return str(place) if place is not None else event.text("item_id") or event.object("item").text("id") or ""
 
 
 class StreamEncoder(EventEncoder):
