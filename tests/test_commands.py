@@ -51,7 +51,7 @@ def test_every_command_has_the_common_options(path, command):
 
 
 @pytest.mark.parametrize(("path", "command"), LEAVES.items(), ids=IDS)
-def test_what_destroys_can_be_told_not_to_ask(path, command):
+def test_a_destructive_command_has_the_option_yes(path, command):
     if path[-1] in {"remove", "revoke"}:
         assert any("--yes" in param.opts for param in command.params)
 
@@ -149,7 +149,7 @@ def test_a_tab_imports_only_what_it_needs(tmp_path, words):
     assert wanted.get(words, "") in done.stdout
 
 
-def test_no_warning_reaches_who_uses_it(tmp_path):
+def test_a_command_prints_no_warning_of_the_interpreter(tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "always", "-m", "switchgear.cli", "price", "set", "--help"],
         capture_output=True,

@@ -32,7 +32,7 @@ def test_every_callback_is_guarded():
     assert [str(door) for door in found if not door.is_guarded] == []
 
 
-def test_what_is_reached_elsewhere_only_names_doors_and_tests_that_exist():
+def test_the_list_of_doors_reached_elsewhere_names_existing_doors_and_tests():
     from tests.end_to_end.test_doors import NOT_REACHED
     from tests.test_doors_of_control import ELSEWHERE
 

@@ -39,7 +39,7 @@ def store(tmp_path):
     made.close()
 
 
-def test_there_are_doors():
+def test_the_search_for_doors_finds_all_listed_doors():
     assert len(FOUND) > 8 and {name for _, name in FOUND} >= set(ELSEWHERE)
 
 

@@ -161,7 +161,7 @@ def test_the_tests_mirror_the_sources():
     assert wanted - present == WITHOUT_OWN_TEST, "a new module needs a test; a new test leaves the list"
 
 
-def test_no_textual_sql():
+def test_no_module_contains_sql_text():
     keyword = re.compile(r"^\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|DROP|ALTER|PRAGMA|BEGIN|WITH)\b.*", re.S)
     for path in modules():
         for node in ast.walk(ast.parse(path.read_text())):
@@ -255,7 +255,7 @@ def test_the_assurance_document_is_current():
 
 
 @pytest.mark.parametrize("name", ["dialects", "edge", "vault", "net", "wire"])
-def test_what_cannot_be_decoded_is_caught_whole(name):
+def test_every_decoding_catches_all_unreadable_errors(name):
     """msgspec raises UnicodeDecodeError, which is no DecodeError, for a string that is not UTF-8: one odd byte in one answer."""
     for path in sorted((SRC / name).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -27,7 +27,7 @@ def test_P1_an_edge_keeps_its_own_spool_and_reads_the_replica():
     assert touches("edge") == {"/D/spool/edge-0", "/D/replica"}
 
 
-def test_C6_nobody_opens_the_pepper_or_the_kek_once_the_cell_is_closed():
+def test_C6_no_closed_cell_contains_the_pepper_or_the_kek():
     for role in ROLES:
         for path in (LAYOUT.pepper, LAYOUT.data, Path("/etc/switchgear/kek")):
             assert not any(path == Path(name) or Path(name) in path.parents for name in touches(role)), (role, path)

@@ -19,7 +19,7 @@ def test_the_folder_has_one_holder(tmp_path):
     os.close(second)
 
 
-def test_a_new_folder_has_every_place_below_it(tmp_path):
+def test_a_new_data_folder_holds_every_folder_of_the_layout(tmp_path):
     layout = Layout(tmp_path / "data")
     make_folder(layout, 2)
     assert all(folder.is_dir() for folder in layout.folders(2))
@@ -53,7 +53,7 @@ def test_a_configuration_is_taken_from_the_folder_where_one_lies(tmp_path):
     assert own_config(layout) == tmp_path / "switchgear.yaml"
 
 
-def test_a_pepper_is_made_once_and_closed_to_others(tmp_path):
+def test_a_pepper_is_made_once_and_readable_by_its_owner_only(tmp_path):
     layout = Layout(tmp_path)
     make_pepper(layout)
     first = read_peppers(layout.pepper)

@@ -12,7 +12,7 @@ from switchgear.app import healthcheck
     ("state", "code"),
     [("ready", 0), ("degraded", 0), ("draining", 0), ("starting", 1), ("stopped", 1)],
 )
-def test_it_is_healthy_while_it_serves(tmp_path, state, code):
+def test_the_health_check_passes_only_while_the_gateway_serves(tmp_path, state, code):
     (tmp_path / "run").mkdir()
     (tmp_path / "run/status.json").write_text(json.dumps({"state": state, "pids": {"supervisor": os.getpid()}}))
     assert healthcheck.main([str(tmp_path)], {}) == code

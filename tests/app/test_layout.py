@@ -35,7 +35,7 @@ def test_a_damaged_pepper_is_said_with_what_to_do(tmp_path, content):
     assert "backup" in info.value.hint and info.value.exit_code == 2
 
 
-def test_prices_are_shipped():
+def test_the_package_ships_the_price_files_of_its_providers():
     assert layout.PriceFiles().load("openai") is not None
     assert layout.PriceFiles().load("nobody") is None
     assert len(layout.price_snapshot()) == 10

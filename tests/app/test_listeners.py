@@ -18,7 +18,7 @@ def test_an_address_is_read(text, address):
     assert read_address(text, "--listen") == address
 
 
-def test_what_is_no_address_is_refused_with_an_example():
+def test_a_malformed_address_is_refused_with_an_example():
     with pytest.raises(UserError, match="not HOST:PORT") as caught:
         read_address("4100", "--console")
     assert "--console 127.0.0.1:4100" in caught.value.hint

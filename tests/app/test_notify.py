@@ -9,7 +9,7 @@ from switchgear.app.notify import notify
 
 
 @pytest.mark.parametrize("kind", ["path", "abstract"])
-def test_the_manager_hears_it(tmp_path, kind):
+def test_a_service_manager_hears_each_notice_on_its_socket(tmp_path, kind):
     place = f"@switchgear-{os.getpid()}" if kind == "abstract" else str(tmp_path / "n")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind("\0" + place[1:] if kind == "abstract" else place)
@@ -17,6 +17,6 @@ def test_the_manager_hears_it(tmp_path, kind):
         assert manager.recv(100) == b"READY=1"
 
 
-def test_nobody_who_listens_holds_nobody_up(tmp_path):
+def test_a_notice_without_a_listener_is_dropped_at_once(tmp_path):
     notify("", "READY=1")
     notify(str(tmp_path / "gone"), "READY=1")

@@ -95,7 +95,7 @@ def test_levels_below_the_one_that_was_asked_for_are_not_written():
     assert b" a" not in run(code, capture_output=True).stderr
 
 
-def test_what_ends_a_process_unexpectedly_is_a_line_with_its_trace():
+def test_an_exception_that_ends_a_process_is_a_log_line_with_its_trace():
     code = (
         "from switchgear.app import report; from switchgear.core.log_line import Settings\n"
         "report.begin('vault', Settings(style='json')); 1/0"

@@ -19,7 +19,7 @@ def run(data, path, fd=-1, **more):
     )
 
 
-def test_C5_a_new_key_has_256_bits_and_mode_0600_and_a_second_run_keeps_it(tmp_path):
+def test_C5_a_new_kek_has_256_bits_and_mode_0600_and_a_second_run_keeps_the_first(tmp_path):
     path = tmp_path / "kek"
     assert run(tmp_path / "data", path).returncode == 0
     secret = path.read_bytes()

@@ -110,7 +110,7 @@ Requests/sec:    123.50
         ("Socket errors: connect 1, read 2, write 3, timeout 4", "Non-2xx or 3xx responses: 5", 15),
     ],
 )
-def test_what_wrk_reports_is_read_with_its_errors(monkeypatch, tmp_path, errors, bad, count):
+def test_a_report_of_wrk_is_read_with_its_errors(monkeypatch, tmp_path, errors, bad, count):
     program = tmp_path / "wrk"
     text = REPORT.format(errors=errors, bad=bad, requests=77)
     program.write_text(f'#!/bin/sh\ncp "$5" {tmp_path}/script.lua\ncat <<EOT\n{text}EOT\n')

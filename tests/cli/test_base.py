@@ -27,12 +27,12 @@ def revoke():
 
 
 @pytest.mark.parametrize("arguments", [["ls"], ["list"], ["list", "-o", "table"], ["list", "--format", "table"]])
-def test_aliases(arguments):
+def test_an_alias_runs_its_command(arguments):
     assert CliRunner().invoke(things, arguments).output == "kind  table\n"
 
 
 @pytest.mark.parametrize("alias", ["rm", "remove", "delete"])
-def test_what_is_revoked_is_found_as_removed_too(alias):
+def test_the_alias_remove_finds_the_command_revoke(alias):
     assert CliRunner().invoke(things, [alias]).output == "revoked\n"
 
 
@@ -52,7 +52,7 @@ def test_json_is_short_for_the_format():
     assert CliRunner().invoke(things, ["list", "--json"]).output == '{\n  "kind": "json"\n}\n'
 
 
-def test_nobody_is_asked_where_nobody_can_answer():
+def test_a_question_without_a_terminal_is_refused_with_the_option_that_answers_it():
     base.confirm("sure?", True)
     with pytest.raises(UserError, match=r"^sure\? ") as info:
         CliRunner().invoke(click.Command("x", callback=lambda: base.confirm("sure?", False)), standalone_mode=False, catch_exceptions=False)  # fmt: skip

@@ -87,12 +87,12 @@ def test_a_token_that_is_not_valid_there(tmp_path):
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'"x"', b"", b"\xff", b"[" * 100_000])
-def test_what_is_no_console(tmp_path, body):
+def test_an_answer_of_another_server_is_refused_with_its_status(tmp_path, body):
     with console(502, body) as (url, _):
         assert "502" in str(refused(url, tmp_path))
 
 
-def test_nothing_listens(tmp_path):
+def test_a_port_where_nothing_listens_is_named_with_a_hint(tmp_path):
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         error = refused(f"http://127.0.0.1:{sock.getsockname()[1]}", tmp_path)
@@ -102,14 +102,14 @@ def test_nothing_listens(tmp_path):
 @pytest.mark.parametrize(
     "url", ["ftp://x", "127.0.0.1:4101", "http://", "http://x:port", "http://x/console", "http://me:pw@x"]
 )
-def test_what_is_no_url_of_a_console(tmp_path, url):
+def test_a_malformed_console_url_is_refused_with_exit_2(tmp_path, url):
     assert refused(url, tmp_path).exit_code == 2
 
 
 @pytest.mark.parametrize(
     ("value", "said"), [(None, "not set"), ("", "not set"), ("sk-sg-abc", "virtual key"), ("sgat-\u00e9", "no admin token"), ("x\ny", "no admin token")]
 )  # fmt: skip
-def test_what_is_no_admin_token(tmp_path, monkeypatch, value, said):
+def test_a_text_that_is_no_admin_token_is_refused_before_it_is_sent(tmp_path, monkeypatch, value, said):
     if value is None:
         monkeypatch.delenv("SWITCHGEAR_TOKEN")
     else:
@@ -221,7 +221,7 @@ def test_an_answer_that_takes_long_is_waited_for_while_control_lives(tmp_path, m
     assert [path for path, _ in server.asked].count("/api/v1/x") == 1  # what changes something is asked for once
 
 
-def test_what_must_be_done_is_asked_of_the_next_control_too(running):
+def test_an_urgent_request_that_a_control_did_not_answer_is_sent_to_the_next_control(running):
     asked = []
 
     def serve():

@@ -34,14 +34,14 @@ def test_json_is_merged_and_the_old_file_kept(home):
     assert put("claude-code").read_text() == before
 
 
-def test_variables_are_replaced(home):
+def test_a_variable_in_an_env_file_is_replaced_and_the_others_stay(home):
     (home / ".gemini").mkdir()
     (home / ".gemini" / ".env").write_text("A=1\nGEMINI_API_KEY=old\n")
     lines = put("gemini-cli").read_text().splitlines()
     assert "A=1" in lines and "GEMINI_API_KEY=sk-sg-1" in lines and "GEMINI_API_KEY=old" not in lines
 
 
-def test_what_cannot_be_merged_is_left_alone(home):
+def test_a_file_that_cannot_be_merged_is_left_unchanged(home):
     (home / ".codex").mkdir()
     (home / ".codex" / "config.toml").write_text('model = "x"\n')
     with pytest.raises(UserError, match="cannot be merged"):

@@ -20,7 +20,7 @@ def test_a_provider_stands_for_its_credentials_whatever_their_names(name, found)
 @pytest.mark.parametrize(
     ("name", "meant"), [("nosuch", ""), ("opnai/default", "openai/default"), ("azure-eu/default", "")]
 )
-def test_what_does_not_exist_is_said_so(name, meant):
+def test_a_credential_that_does_not_exist_is_refused_by_name(name, meant):
     with pytest.raises(UserError, match="there is no credential") as info:
         credential.matching(HELD, name)
     assert meant in str(info.value) and "KEK" not in str(info.value)

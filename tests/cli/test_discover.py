@@ -2,7 +2,7 @@ from switchgear.cli import discover, discovery
 from switchgear.discover import files, formats
 
 
-def test_what_help_says_is_what_the_search_does():
+def test_the_bounds_and_formats_of_the_help_are_those_of_the_search():
     assert discover.FILE_BYTES_MAX == files.FILE_BYTES_MAX
     assert set(formats.FORMATS) <= set(discover.OUTPUTS)
     wanted = {param.name for param in discover.discover.params} - {"format_", "as_json", "tz"} | {"out"}

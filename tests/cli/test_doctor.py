@@ -20,7 +20,7 @@ def held(uid, *missing):
     return {"uid": uid, "landlock": 7, "seccomp": True, "missing": list(missing)}
 
 
-def test_P1_what_a_process_cannot_hold_is_said(monkeypatch):
+def test_P1_a_process_without_its_confinement_is_a_finding(monkeypatch):
     monkeypatch.setattr(doctor.cell, "probe", lambda: ())
     assert ids(doctor.confinement({"confinement": {"vault": held(1), "control": held(2)}})) == []
     assert ids(doctor.confinement({"confinement": {"vault": held(1, "x"), "control": held(2)}})) == ["cell-vault"]
@@ -63,7 +63,7 @@ def test_the_gateways_own_problems_are_findings():
     assert ids(doctor.state({"state": "stopped"})) == ["stopped"]
 
 
-def test_where_it_listens():
+def test_a_data_port_beyond_loopback_is_a_finding():
     def found(data, console="http://127.0.0.1:4101"):
         return ids(doctor.exposure({"data_url": data, "console_url": console}))
 
@@ -73,7 +73,7 @@ def test_where_it_listens():
     assert found("http://127.0.0.1:4100", "http://10.0.0.1:4101") == ["console-exposed"]
 
 
-def test_what_others_can_read_is_closed(tmp_path, capsys):
+def test_a_file_that_others_can_read_is_closed_by_fix(tmp_path, capsys):
     layout = Layout(tmp_path / "data")
     layout.make()
     box = layout.vault / "box"
@@ -86,7 +86,7 @@ def test_what_others_can_read_is_closed(tmp_path, capsys):
     assert "mended" in capsys.readouterr().err
 
 
-def test_what_is_closed_is_never_behind_a_link(tmp_path):
+def test_fix_follows_no_symbolic_link(tmp_path):
     layout = Layout(tmp_path / "data")
     layout.make()
     (tmp_path / "outside").mkdir(mode=0o777)

@@ -36,7 +36,7 @@ def test_a_freeze_that_would_be_over_at_once_is_refused(monkeypatch):
 
 @pytest.mark.parametrize("command", [freeze, unfreeze])
 @pytest.mark.parametrize(("arguments", "example"), [(["provider"], "provider NAME"), (["all", "x"], "all")])
-def test_what_should_have_been_written_is_of_the_same_kind(command, arguments, example):
+def test_the_hint_of_a_refused_subject_is_an_example_of_its_kind(command, arguments, example):
     raised = CliRunner().invoke(command, arguments).exception
     assert isinstance(raised, UserError) and raised.hint.endswith(f"freeze {example}")
 
@@ -46,5 +46,5 @@ def test_what_should_have_been_written_is_of_the_same_kind(command, arguments, e
     ("arguments", "said"),
     [(["key"], "needs a name"), (["all", "x"], "takes no name"), (["keys", "x"], "did you mean 'key'")],
 )
-def test_what_is_no_subject(command, arguments, said):
+def test_a_malformed_subject_is_refused(command, arguments, said):
     assert said in str(CliRunner().invoke(command, arguments).exception)

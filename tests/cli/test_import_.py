@@ -28,13 +28,13 @@ def test_files_that_are_included_are_merged(tmp_path):
         ("include: [a.yaml]", "circle"),
     ],
 )
-def test_what_is_no_configuration_is_refused(tmp_path, text, said):
+def test_a_file_that_is_no_litellm_configuration_is_refused(tmp_path, text, said):
     (tmp_path / "a.yaml").write_text(text)
     with pytest.raises(UserError, match=said):
         import_.read_config(tmp_path / "a.yaml")
 
 
-def test_a_missing_file(tmp_path):
+def test_a_missing_file_is_refused_by_the_systems_words(tmp_path):
     with pytest.raises(UserError, match="No such file"):
         import_.read_config(tmp_path / "none.yaml")
 
@@ -50,7 +50,7 @@ def test_a_file_is_written_once_closed_and_never_through_a_link(tmp_path):
     assert not (tmp_path / "target").exists()
 
 
-def test_what_is_written_is_short_and_compiles():
+def test_a_written_configuration_is_short_and_compiles():
     raw = {
         "model_list": [
             {"model_name": "m", "litellm_params": {"model": "openai/gpt-4o-mini", "api_key": "os.environ/K"}}
@@ -66,7 +66,7 @@ def test_what_is_written_is_short_and_compiles():
     assert problems == [] and compiled.models[0].name == "m"
 
 
-def test_what_does_not_hold_together_is_said():
+def test_a_written_model_of_an_unknown_provider_is_a_problem():
     compiled, problems = import_.check("version: 1\nmodels: {m: {deployments: [{provider: nobody, model: x}]}}\n")
     assert compiled is not None and "no provider 'nobody'" in problems[0].message
 

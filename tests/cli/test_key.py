@@ -6,7 +6,7 @@ SERVED = ["fast", "gpt-*", "openai/*"]
 
 
 @pytest.mark.parametrize("model", ["fast", "fa*", "*", "openai/gpt-4o", "openai/*", "openai/gpt-*", "gpt-5", "open*"])
-def test_what_is_served_gets_no_warning(model):
+def test_a_model_that_is_served_gives_no_warning(model):
     assert key.without_effect([model], SERVED) == []
 
 
@@ -14,7 +14,7 @@ def test_what_is_served_gets_no_warning(model):
     ("model", "meant"),
     [("opnai/*", "'openai/*'"), ("fats", "'fast'"), ("claude-*", ""), ("FAST", "'fast'"), ("[f]ast", "'fast'")],
 )
-def test_what_matches_nothing_is_named_with_what_may_be_meant(model, meant):
+def test_a_model_that_matches_nothing_is_named_with_the_nearest_name(model, meant):
     ((found, said),) = key.without_effect([model], SERVED)
     assert found == model and meant in said
 

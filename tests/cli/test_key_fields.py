@@ -40,7 +40,7 @@ def test_options_become_what_the_api_takes():
     assert found == {"team": "research", "models": ["openai/*", "fast"], "cidrs": ["10.0.0.0/8"]}
 
 
-def test_an_empty_list_of_models_allows_none_of_them():
+def test_an_empty_list_of_models_allows_no_model():
     assert key_fields.given({**NOTHING, "models": ""}, None) == {"models": []}, "an empty variable must not mean all"
 
 
@@ -55,7 +55,7 @@ def test_a_tag_without_a_key_or_a_value_is_refused(tag):
         key_fields.given({**NOTHING, "tags": (tag,)}, None)
 
 
-def test_good_tags_pass():
+def test_well_formed_tags_are_accepted():
     key_fields.check_tags(("a=b", "cost_center=4711", "url=http://x?a=b", ""))
 
 

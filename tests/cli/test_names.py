@@ -43,13 +43,13 @@ def test_names_of_the_gateway_are_offered(asked):
     assert complete(names.credentials, "op") == ["openai/default"]
 
 
-def test_what_freeze_takes_depends_on_its_kind(asked):
+def test_completion_of_freeze_offers_names_of_the_subjects_kind(asked):
     assert complete(names.subject, kind="provider") == ["local"]
     assert complete(names.subject, kind="team") == []
     assert complete(names.frozen, "ci") == ["ci-bot"]
 
 
-def test_nothing_is_offered_and_nothing_said_when_it_does_not_work(asked, capsys):
+def test_completion_without_a_gateway_offers_nothing_and_prints_nothing(asked, capsys):
     assert complete(names.tokens) == [] and complete(names.findings) == []
     assert capsys.readouterr() == ("", "")
 

@@ -26,7 +26,7 @@ def rows(**more):
 @pytest.mark.parametrize(
     ("nano", "text"), [(0, "0.00"), (1_500, "0.0000015"), (10**9, "1.00"), (None, None), (-5 * 10**8, "-0.50")]
 )
-def test_money(nano, text):
+def test_an_amount_is_written_in_usd_without_rounding_it_away(nano, text):
     assert output.usd(nano) == text
 
 
@@ -76,7 +76,7 @@ def test_money_of_an_object_is_a_decimal_of_usd_in_csv(capsys):
     assert capsys.readouterr().out == "spent_usd,cost.total_usd\r\n1.500000000,\r\n"
 
 
-def test_what_has_no_csv_says_so():
+def test_a_document_without_a_csv_form_is_refused():
     with pytest.raises(UserError, match="no CSV"):
         Output("csv").no_csv("it is a document")
 
@@ -162,7 +162,7 @@ def test_where_nobody_watches_nothing_is_cut(capsys, monkeypatch):
     assert "x" * 500 in capsys.readouterr().out
 
 
-def test_nothing_to_show_is_a_sentence_for_people_and_empty_for_programs(capsys):
+def test_an_empty_table_is_a_sentence_for_people_and_only_a_head_for_programs(capsys):
     Output("table").rows({"rows": []}, [], COLUMNS, "nothing here")
     Output("csv").rows({"rows": []}, [], COLUMNS, "nothing here")
     Output("json").rows({"rows": []}, [], COLUMNS, "nothing here")

@@ -67,7 +67,7 @@ def test_C4_an_own_provider_is_sealed_for_when_its_address_is_said():
         place.check(spec, "default", "https://ai.example.org/v1", False)
 
 
-def test_what_widens_a_place_is_said_too():
+def test_raw_paths_of_a_credentials_place_are_named_before_it_is_sealed():
     spec = configured("local", dialect="openai", base_url="https://ai.example.com/v1", passthrough=["GET /files*"])
     assert place.describe(spec.place("default")) == ["https://ai.example.com/v1", "raw paths: GET /files*"]
     with pytest.raises(UserError):

@@ -32,6 +32,6 @@ def test_a_configured_name_leads_to_where_it_is_served(model, targets):
 @pytest.mark.parametrize(
     ("model", "said"), [("gone", "nowhere"), ("fats", "did you mean 'fast'"), ("opnai/gpt-4o", "did you mean 'openai'"), ("local/", "PROVIDER/MODEL")]
 )  # fmt: skip
-def test_what_is_served_nowhere_is_said_so(model, said):
+def test_a_price_for_a_model_that_nothing_serves_is_refused(model, said):
     with pytest.raises(UserError, match=said):
         price.targets_of(Fake(), model)

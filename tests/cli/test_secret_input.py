@@ -33,7 +33,7 @@ def test_secrets_of_every_form_are_taken(value):
         (b'{"type": "service_account",', "JSON"), (b"x" * 20_000, "more than"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_a_secret_is_refused_and_not_shown(value, said):
+def test_a_text_that_cannot_be_a_secret_is_refused_and_not_shown(value, said):
     with pytest.raises(UserError, match=said) as info:
         secret_input.refuse_nonsense(value)
     assert info.value.exit_code == 2
@@ -84,7 +84,7 @@ def test_from_a_file_and_from_the_environment(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("from_stdin", [True, False])
-def test_on_a_terminal_it_is_asked_for_without_an_echo_and_enter_ends_it(from_stdin):
+def test_a_secret_typed_on_a_terminal_is_not_echoed_and_ends_with_enter(from_stdin):
     code = f"from switchgear.cli import secret_input; print('GOT', secret_input.read({from_stdin}, None, None))"
     leader, follower = pty.openpty()
     process = subprocess.Popen(

@@ -39,6 +39,6 @@ def test_proxies_are_networks_or_yes_or_no(text, expected):
     assert _networks(text) == expected
 
 
-def test_what_is_no_network_is_refused():
+def test_a_malformed_proxy_network_is_refused_by_its_option():
     with pytest.raises(UserError, match="behind-tls-proxy"):
         _networks("10.0.0.1/8")

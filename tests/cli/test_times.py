@@ -14,12 +14,12 @@ HALF_PAST = zoneinfo.ZoneInfo("Asia/Kolkata")  # +05:30
 
 
 @pytest.mark.parametrize(("text", "ms"), [("15m", 900_000), ("24h", 86_400_000), ("2w", 1_209_600_000), ("500ms", 500)])
-def test_durations(text, ms):
+def test_a_duration_with_a_unit_is_read_in_milliseconds(text, ms):
     assert times.duration_ms(text) == ms
 
 
 @pytest.mark.parametrize("text", ["", "5", "h", "-5m", "5 m", "5y"])
-def test_what_is_no_duration_says_how(text):
+def test_a_malformed_duration_is_refused_with_an_example(text):
     with pytest.raises(UserError) as info:
         times.duration_ms(text)
     assert info.value.exit_code == 2 and "30s" in info.value.hint
@@ -37,20 +37,20 @@ def test_a_time_without_a_zone_is_of_the_zone_that_is_asked_for():
 
 
 @pytest.mark.parametrize("text", ["soon", "2020", "20200101", "90", "2026-13-01", ""])
-def test_what_is_no_time_is_refused(text):
+def test_a_malformed_time_is_refused_with_an_example(text):
     with pytest.raises(UserError) as info:
         times.time_ms(text, 0)
     assert info.value.exit_code == 2
 
 
 @pytest.mark.parametrize("text", ["2026", "2026-00", "2026-13", "26-10", "2026-1x", "٢٠٢٦-10"])
-def test_what_is_no_month_is_refused(text):
+def test_a_malformed_month_is_refused(text):
     with pytest.raises(UserError, match="not a month"):
         times.month_ms(text)
 
 
 @pytest.mark.parametrize("text", ["0s", "0d"])
-def test_what_is_over_at_once_is_refused(text):
+def test_a_span_of_no_length_is_refused(text):
     for read in (times.span_ms, times.expiry):
         with pytest.raises(UserError, match="over at once"):
             read(text)
@@ -102,6 +102,6 @@ def test_the_zone_of_the_machine_is_the_default(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["Mars/Phobos", "../etc/passwd", "Europe", "x\0"])
-def test_what_is_no_zone_is_refused(name):
+def test_an_unknown_time_zone_is_refused(name):
     with pytest.raises(UserError, match="time zone"):
         times.zone_of(name)

@@ -62,7 +62,7 @@ def test_plain_http_beyond_this_machine_needs_the_fingerprint(home):
     assert vault_key.of(Server(ONE, "https://gateway.internal:4101")).raw == ONE.raw
 
 
-def test_what_cannot_be_remembered_is_not_trusted(home):
+def test_a_public_key_that_cannot_be_remembered_is_not_trusted(home):
     home.parent.parent.mkdir()
     home.parent.write_text("a file where a folder should be")
     with pytest.raises(UserError, match=r"--vault-key|known_vaults"):
@@ -76,5 +76,5 @@ def test_a_server_that_says_nonsense(public):
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "::1"])
-def test_what_this_machine_is_called(host):
+def test_loopback_names_are_this_machine_and_other_addresses_are_not(host):
     assert is_loopback(host) and not is_loopback("10.0.0.1")

@@ -50,7 +50,7 @@ def compile_(text):
         ("retention: {ledger_days: 0}", "between 1 and"),
     ],
 )
-def test_problems_are_found(text, expected):
+def test_a_mistake_is_a_problem_with_its_line(text, expected):
     _, problems, _ = compile_(text)
     assert any(expected in message for _, _, message in problems), problems
     assert all(line > 0 for line, _, _ in problems)
@@ -64,7 +64,7 @@ def test_one_mistake_is_one_problem():
     assert [p.message.partition(":")[0] for p in (*reader.problems, *compiler.problems)] == ["a secret may not stand in the file"]  # fmt: skip
 
 
-def test_a_whole_configuration():
+def test_a_configuration_with_every_section_compiles():
     compiled, problems, compiler = compile_(
         """
 providers:
@@ -102,7 +102,7 @@ pricing: {overrides: {"local/q": {input_per_mtok: 0.1}}, discount: {openai: 12.5
         ("1.2.3.4:99999", None),
     ],
 )
-def test_listen_addresses(text, expected):
+def test_a_listen_address_is_read_as_host_and_port(text, expected):
     assert parse_listen(text) == expected
 
 
@@ -138,7 +138,7 @@ models:
         ("{alias: openai/a, drop: [logit_bias]}", "models.m"),
     ],
 )
-def test_what_a_model_cannot_change_is_a_problem_of_that_place(model, path):
+def test_a_setting_that_a_model_cannot_change_is_a_problem_at_its_path(model, path):
     _, problems, _ = compile_(f"models:\n  m: {model}\n")
     assert [at for _, at, _ in problems] == [path]
 

@@ -101,7 +101,7 @@ def test_a_whole_configuration_written_out_compiles_to_the_same():
     assert leaves(again) == leaves(compiled)
 
 
-def test_that_configuration_uses_every_key_that_compiles_to_something():
+def test_the_whole_configuration_of_these_tests_uses_every_key():
     _, config = compile_(WHOLE)
     used = {".".join(str(p) for p in path if isinstance(p, str)) for path in leaves(config)}
     ends = {path.rpartition(".")[2] for path in used}
@@ -234,7 +234,7 @@ pricing: {overrides: {nowhere/x: free, openai/x: free}}
         FileKey(name="K ", sha256="ab" * 32),
     ],
 )
-def test_what_no_compiler_makes_is_refused_and_breaks_no_document(made):
+def test_a_compiled_value_that_no_compiler_makes_is_refused(made):
     kind = {ProviderSpec: "providers", ModelEntry: "models", FileKey: "keys"}[type(made)]
     compiled = Compiled(**{kind: (made,)})
     assert check_compiled(compiled) is not None
@@ -242,7 +242,7 @@ def test_what_no_compiler_makes_is_refused_and_breaks_no_document(made):
     document.sound(document.of(compiled, notes), notes)
 
 
-def test_what_a_compiler_makes_is_good():
+def test_a_compiled_configuration_passes_its_check():
     assert check_compiled(compile_(WHOLE)[0]) is None
     twice = FileKey(name="k", sha256="ab" * 32)
     assert check_compiled(Compiled(keys=(twice, twice))) == "a name stands twice"

@@ -65,7 +65,7 @@ def told(found):
         ("pricing: {discount: {opnai: 5%}}", "pricing.discount.opnai", "did you mean 'openai'"),
     ],
 )
-def test_what_leads_nowhere_is_an_error_with_its_line(text, path, message):
+def test_a_name_that_leads_nowhere_is_an_error_with_its_line(text, path, message):
     problems, _ = check(text)
     assert any(p.path == path and message in p.message and p.line > 0 for p in problems), told(problems)
     assert len(problems) == 1, told(problems)
@@ -89,7 +89,7 @@ def test_what_leads_nowhere_is_an_error_with_its_line(text, path, message):
         ),
     ],
 )
-def test_what_is_declared_for_nothing_is_a_warning(text, path, message):
+def test_a_declaration_without_effect_is_a_warning(text, path, message):
     problems, warnings = check(text)
     assert not [p for p in problems if "secret" not in p.message]
     assert any(w.path == path and message in w.message for w in warnings), told(warnings)
@@ -109,11 +109,11 @@ def test_what_is_declared_for_nothing_is_a_warning(text, path, message):
         "models: {a: {deployments: [{provider: openai, model: x, credential: added-later}]}}",
     ],
 )
-def test_what_leads_somewhere_is_no_problem(text):
+def test_a_name_that_leads_somewhere_is_no_problem(text):
     assert check(text) == ([], [])
 
 
-def test_what_a_gateway_knows_besides_the_file_counts():
+def test_a_name_that_only_the_gateways_store_knows_is_no_problem():
     text = "models: {a: mine/x, b: {alias: theirs}}\nkeys: {k: {sha256: %s, models: [theirs, a, b]}}" % HASH
     assert len(check(text)[0]) == 3
     assert check(text, known=Known(providers=frozenset({"mine"}), models=frozenset({"theirs"}))) == ([], [])

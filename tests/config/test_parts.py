@@ -66,7 +66,7 @@ def test_every_section_may_stand_in_an_included_file():
         ("listen: {tls: {cert: a, key: b}}\n", "listen: {tls: {cert: a, key: b}}\n", "listen.tls"),
     ],
 )
-def test_what_stands_twice_names_both_places(main, part, path):
+def test_an_entry_in_two_files_is_a_problem_that_names_both_places(main, part, path):
     _, problems, _, _ = gather({"main.yaml": "include: [p.yaml]\n" + main, "p.yaml": part})
     assert len(problems) == 1
     assert problems[0].startswith(f"p.yaml:1 {path} ")

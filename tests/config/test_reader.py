@@ -58,7 +58,7 @@ def test_secrets_come_by_reference_only():
         ("a: \x01", "control characters are not allowed"),
     ],
 )
-def test_what_people_write_from_habit_is_told_what_it_is_here(text, said):
+def test_a_habit_of_another_product_is_refused_with_what_to_write(text, said):
     messages = [problem[2] for problem in read(text)[1]]
     assert any(said in message for message in messages) and "unicode string" not in str(messages), messages
 
@@ -177,7 +177,7 @@ PIECES = [
 
 
 @given(st.lists(st.tuples(st.integers(0, len(SAMPLE)), st.integers(0, 30), st.sampled_from(PIECES)), max_size=6))
-def test_whatever_is_broken_in_a_configuration_the_rest_is_still_checked(cuts):
+def test_a_broken_part_of_a_configuration_leaves_the_rest_checked(cuts):
     text = SAMPLE
     for at, length, piece in cuts:
         text = text[:at] + piece + text[at + length :]

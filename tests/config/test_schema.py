@@ -56,7 +56,7 @@ def inner(hint):
 
 
 @pytest.mark.parametrize("title", TABLES)
-def test_a_table_has_the_keys_of_its_type_and_no_others(title):
+def test_a_table_of_the_documents_has_exactly_the_keys_of_its_type(title):
     assert sorted(rows(title)) == sorted(fields(TABLES[title]))
 
 
@@ -89,7 +89,7 @@ def test_defaults_are_those_of_the_schema(title):
             assert cells[1] == f"{value:g}" if isinstance(value, float) else cells[1] == str(value), key
 
 
-def test_what_is_planned_is_in_no_type():
+def test_a_planned_key_is_in_no_type_of_the_schema():
     assert not schema.PLANNED & set(fields(schema.Config))
     for name, keys in schema.PLANNED_WITHIN.items():
         assert not keys & set(fields(getattr(schema, name)))

@@ -15,7 +15,7 @@ def test_a_file_over_its_bound_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "device"])
-def test_what_is_no_plain_file_is_refused_without_waiting(tmp_path, kind):
+def test_a_folder_pipe_or_device_is_refused_without_waiting(tmp_path, kind):
     path = tmp_path / "it"
     if kind == "folder":
         path.mkdir()

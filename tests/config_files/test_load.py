@@ -29,7 +29,7 @@ def messages(checked):
     return [p.message for p in checked.problems]
 
 
-def test_everything_that_is_not_there_is_told_at_once(tmp_path):
+def test_all_missing_files_and_variables_are_problems_of_one_check(tmp_path):
     checked = check_config(write(tmp_path, WHOLE), {})
     assert [(p.line, p.path) for p in checked.problems] == [
         (3, "providers.openai.base_url"),
@@ -54,7 +54,7 @@ def test_no_secret_is_read_without_secrets(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "pipe", "device", "bytes", "nul"])
-def test_what_is_no_readable_text_is_a_problem_and_hangs_nobody(tmp_path, kind):
+def test_a_part_that_is_no_readable_text_is_a_problem_and_reading_ends(tmp_path, kind):
     part = tmp_path / "part.yaml"
     name = "part.yaml"
     if kind == "folder":

@@ -17,7 +17,7 @@ def write(folder, text, name="switchgear.yaml"):
     return path
 
 
-def test_the_digest_is_that_of_all_files_and_a_program_of_its_own_gives_it(tmp_path):
+def test_the_watching_program_gives_the_digest_of_all_files(tmp_path):
     path = write(tmp_path, "include: ['parts/*.yaml']\n")
     part = write(tmp_path, "workers: 1\n", "parts/a.yaml")
     loaded = load_config(path, {})

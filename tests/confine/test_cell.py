@@ -90,7 +90,7 @@ def test_P1_inside_works_and_outside_does_not(tmp_path):
 
 
 @needs_landlock
-def test_P1_who_may_go_out_may_do_nothing_else(tmp_path):
+def test_P1_a_process_that_may_connect_outward_can_do_nothing_else(tmp_path):
     found = inmate(tmp_path, "out")
     assert found.pop("held")[3] == []
     works = {name for name, code in found.items() if code == 0}
@@ -99,7 +99,7 @@ def test_P1_who_may_go_out_may_do_nothing_else(tmp_path):
 
 @needs_landlock
 @pytest.mark.parametrize(("beside", "works"), [([0, 1], True), ([1, 2], False)])
-def test_P1_who_may_go_out_to_some_ports_reaches_no_other(tmp_path, beside, works):
+def test_P1_a_process_with_allowed_ports_reaches_no_other_port(tmp_path, beside, works):
     found = inmate(tmp_path, beside)
     assert found.pop("held")[3] == []
     assert {name for name, code in found.items() if code == 0} == {"read", "keep", "serve", "udp"} | (

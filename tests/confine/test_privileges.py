@@ -33,6 +33,6 @@ def told(keep):
 
 
 @pytest.mark.skipif(not kernel.IS_LINUX, reason="Linux only")
-def test_P1_nothing_is_left_but_what_is_kept():
+def test_P1_a_process_keeps_the_named_capabilities_only():
     assert told(()) == [False, False, [], 0]
     assert told((0, 7)) == [False, False, [0, 7] if os.geteuid() == 0 else [], 0]

@@ -58,7 +58,7 @@ def test_P1_the_supervisor_may_start_and_end_children_and_nothing_else_of_the_li
     assert judged(machine, seccomp.KILL_, 1, is_child=False) == ALLOW
 
 
-def test_P1_sockets_by_family(machine):
+def test_P1_a_socket_is_allowed_or_refused_by_its_family(machine):
     for family, outward in ((1, True), (2, True), (10, True), (16, True), (17, False), (40, False)):
         assert judged(machine, seccomp.SOCKET, family) == (ALLOW if family == 1 else ERRNO | errno.EACCES)
         verdict = judged(machine, seccomp.SOCKET, family, families=seccomp.OUTWARD)

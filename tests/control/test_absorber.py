@@ -174,7 +174,7 @@ def test_L5_findings_of_one_spool_fill_neither_the_log_nor_status(made, store, t
     assert len(made.told) <= 20 and len(made.problems) <= 21 and "280 more findings" in made.problems[-1]
 
 
-def test_a_turn_that_fails_for_no_known_reason_ends_no_turn_after_it(made, store, tmp_path, clock):
+def test_an_ingesters_turn_that_raises_leaves_later_turns_working(made, store, tmp_path, clock):
     spool = writer(tmp_path, "edge-0", clock)
     request(spool, 1)
 

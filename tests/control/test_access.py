@@ -45,11 +45,11 @@ def test_a_token_has_its_role_until_it_is_revoked(desk):
 
 
 @pytest.mark.parametrize("name", ["nobody", objects.SESSION])
-def test_there_is_no_token_of_that_name_to_revoke(desk, name):
+def test_revoking_an_unknown_token_is_refused(desk, name):
     with pytest.raises(UserError, match="there is no token"):
         desk.run(lambda: desk.services.access.revoke_token(name, "ann"))
 
 
 @pytest.mark.parametrize("token", ["", "sgat-", "sgat-" + "0" * 64, "a-key-of-a-client"])
-def test_what_is_no_token_has_no_role(desk, token):
+def test_a_text_that_is_no_token_has_no_role(desk, token):
     assert desk.run(lambda: desk.services.access.role_of(token)) is None

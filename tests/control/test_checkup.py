@@ -59,7 +59,7 @@ def test_a_failing_deployment_is_told_with_its_reason_and_whether_it_ever_worked
     assert found.where == "a/m@c" and "model test a/m" in found.fix
 
 
-def test_nothing_wrong_is_nothing():
+def test_a_gateway_without_faults_has_no_findings():
     assert rules(keys=[key()], used_key_ids={"k1"}, credentials=[credential()], prices_date="2026-11-20") == {}
 
 

@@ -36,7 +36,7 @@ def test_a_credential_that_the_vault_does_not_take_keeps_nothing_else_from_servi
     assert list(desk.publisher.current().table.models) == ["fast"]
 
 
-def test_what_was_applied_since_the_supervisor_read_the_file_wins_at_a_new_start(desk):
+def test_a_configuration_applied_after_the_supervisor_read_the_file_wins_at_controls_next_start(desk):
     config = desk.services.config
     newer = msgspec.structs.replace(FILE, models=(), digest="d2")
     desk.run(lambda: config.load(FILE, [], 1), lambda: config.apply(newer, [], "ann"))

@@ -62,7 +62,7 @@ def test_idle_connections_make_room_for_one_that_asks():
 
 
 @pytest.mark.parametrize("said", [b"", b"G", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nx"])
-def test_whoever_does_not_come_to_the_point_is_let_go(monkeypatch, said):
+def test_a_connection_whose_head_or_body_is_late_is_closed(monkeypatch, said):
     monkeypatch.setattr(connections, "HEAD_S", 0.1)
     monkeypatch.setattr(connections, "BODY_S", 0.1)
 
@@ -77,7 +77,7 @@ def test_whoever_does_not_come_to_the_point_is_let_go(monkeypatch, said):
     run(scenario, Bounds(8))
 
 
-def test_a_second_head_that_trickles_is_let_go_too(monkeypatch):
+def test_a_connection_whose_second_head_trickles_is_closed(monkeypatch):
     monkeypatch.setattr(connections, "HEAD_S", 0.2)
 
     async def scenario(port):

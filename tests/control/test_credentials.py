@@ -55,7 +55,7 @@ def test_a_credential_that_the_file_declares_can_be_disabled_and_not_removed(des
     assert desk.run(lambda: credentials.change(verbs.DISABLE, "openai/default", "ann")).state == "disabled"
 
 
-def test_a_provider_takes_its_credentials_with_it(desk):
+def test_removing_a_provider_removes_its_credentials(desk):
     credentials = desk.services.credentials
     desk.run(lambda: credentials.put(sealed(), OPENAI, "ann"), lambda: credentials.remove_provider("openai", "ann"))
     assert published(desk) == {} and desk.link.box.list() == []

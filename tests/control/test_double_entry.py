@@ -25,7 +25,7 @@ def store(tmp_path):
     made.close()
 
 
-def test_C8_what_no_edge_recorded_is_told_once_and_kept(store, tmp_path, clock):
+def test_C8_an_attempt_that_no_edge_recorded_is_reported_once_and_kept(store, tmp_path, clock):
     folder = tmp_path / "vault"
     journal = SpoolWriter(folder, clock, os.urandom, "run", segment_bytes=64 * 1024)
     told = []

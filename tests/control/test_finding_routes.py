@@ -21,5 +21,5 @@ def test_a_run_says_whether_it_was_partial():
         msgspec.convert({"findings": [], "sources": "x"}, FindingsRecord)
 
 
-def test_who_asks_about_secrets_needs_more_than_reading():
+def test_asking_about_secrets_needs_the_permission_to_write_findings():
     assert {r.path: r.permission for r in ROUTES}["/api/v1/recognise"] == "findings:write"

@@ -69,7 +69,7 @@ def test_an_acceptance_needs_a_reason_and_a_finding(store):
         decide(store, "zz", "open")
 
 
-def test_there_is_a_bound(store, monkeypatch):
+def test_findings_beyond_the_bound_are_not_stored(store, monkeypatch):
     monkeypatch.setattr(findings, "STORED_MAX", 2)
     record(store, 1, finding("a"), finding("b"))
     with pytest.raises(UserError, match="more than 2"):

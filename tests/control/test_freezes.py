@@ -9,7 +9,7 @@ from switchgear.store import objects
 from switchgear.store.objects import KeyRow
 
 
-def test_subjects_are_read():
+def test_a_subject_is_read_as_its_kind_and_name():
     assert freezes.parse("all") == ("all", "")
     assert freezes.parse("model:a:b/c") == ("model", "a:b/c")
     assert freezes.parse("credential:openai") == ("credential", "openai/default")
@@ -18,7 +18,7 @@ def test_subjects_are_read():
 
 
 @pytest.mark.parametrize("subject", ["", "key", "key:", "all:x", "planet:x", "model", "deployment:openai/main"])
-def test_what_is_no_subject_is_refused(subject):
+def test_a_malformed_subject_is_refused(subject):
     with pytest.raises(UserError) as refused:
         freezes.parse(subject)
     assert refused.value.exit_code == 2
@@ -38,7 +38,7 @@ def test_a_freeze_before_anything_was_published_waits_for_the_store(desk):
     assert desk.read(objects.freezes) == {"all": None} and desk.publisher.current() is None
 
 
-def test_a_freeze_survives_a_publication_that_read_the_store_before_it(desk):
+def test_a_freeze_during_a_publication_survives_the_publication(desk):
     services = desk.services
     desk.run(services.publication.publish)
     services.stops.frozen["all"] = None  # frozen while a publication is under way, which read the store before
@@ -46,7 +46,7 @@ def test_a_freeze_survives_a_publication_that_read_the_store_before_it(desk):
     assert desk.publisher.current().freezes == {"all": None}
 
 
-def test_what_is_not_frozen_cannot_go_on_and_the_nearest_is_named(desk):
+def test_unfreezing_a_subject_that_is_not_frozen_is_refused_with_the_nearest_name(desk):
     services = desk.services
     desk.run(services.publication.publish, lambda: services.freezes.freeze("team:red", None, "ann"))
     with pytest.raises(UserError) as refused:

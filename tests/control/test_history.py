@@ -31,7 +31,7 @@ def test_many_changes_in_a_row_are_one_version(desk, monkeypatch):
     assert actions(desk) == [("ann", "change 2")]
 
 
-def test_what_is_due_is_written_at_once_when_asked_for_and_once(desk):
+def test_a_due_version_is_written_once_when_asked_for(desk):
     async def scenario():
         desk.services.history.remember("ann", "provider.add")
         await desk.services.history.remember_now()

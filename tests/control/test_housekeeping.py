@@ -128,7 +128,7 @@ def test_C8_journals_stay_while_the_ledger_is_behind(house, tmp_path):
     spool.close()
 
 
-def test_L3_what_fails_does_not_keep_the_rest_from_being_done(house, tmp_path):
+def test_L3_a_housekeeping_step_that_fails_leaves_the_other_steps_done(house, tmp_path):
     """The replica cannot be written, the database is gone: ballast is taken all the same, and nothing is raised."""
     house.book(0, 100)
 

@@ -12,7 +12,7 @@ def test_a_wrong_value_is_refused_with_its_place():
         _check_policy({"expires": "someday"})
 
 
-def test_right_values_pass():
+def test_a_well_formed_policy_is_accepted():
     _check_policy({"models": ["openai/*"], "cidrs": ["10.0.0.0/8"], "team": "research", "user": None})
 
 
@@ -33,7 +33,7 @@ def test_bodies_that_do_not_fit(body):
         msgspec.convert(body, KeyCreate)
 
 
-def test_what_is_not_given_does_not_change():
+def test_a_field_missing_from_a_change_stays_unset():
     assert (
         msgspec.convert({}, KeyChange).team is msgspec.UNSET and msgspec.convert({"team": None}, KeyChange).team is None
     )

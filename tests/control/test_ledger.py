@@ -4,7 +4,7 @@ from switchgear.store.sums import Sums
 HOUR_MS = 3_600_000
 
 
-def test_a_damaged_row_is_reported_and_keeps_nobody_from_seeing_the_others(desk):
+def test_a_damaged_row_is_reported_and_left_out_of_the_list(desk):
     rows = [b"", b"{", b"\xff\xff"]
     assert desk.store.read(lambda c: desk.services.ledger.records(c, rows)).result() == []
     assert len(desk.reports) == len(rows) and all("is damaged and left out" in text for text in desk.reports)

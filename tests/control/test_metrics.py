@@ -60,7 +60,7 @@ def rendered(traffic):
     return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
 
 
-def test_what_is_shown():
+def test_the_state_of_the_gateway_is_shown_as_metrics():
     found = rendered({"openai": SUMS})
     assert found['switchgear_info{version="1.2.3"}'] == "1.0"
     assert found["switchgear_ready"] == "1.0"
@@ -111,7 +111,7 @@ def test_names_of_providers_cannot_break_a_line():
     assert 'provider="x\\"\\n y"' in text
 
 
-def test_what_is_shown_of_requests():
+def test_requests_are_shown_by_model_and_provider():
     found = rendered({})
     of = 'model="gpt-4o",provider="openai"'
     assert found[f'switchgear_answers_total{{{of},status="502"}}'] == "1.0"

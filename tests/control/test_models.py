@@ -50,14 +50,14 @@ def test_a_model_of_the_file_is_changed_there(desk):
         desk.run(lambda: desk.services.models.remove("fast", "ann"))
 
 
-def test_a_price_of_the_store_is_found_as_edges_find_it(desk):
+def test_a_price_set_in_the_store_is_found_for_its_model(desk):
     desk.run(*serve(desk))
     assert desk.services.models.find_price("openai/gpt-x") is None
     desk.run(lambda: desk.services.models.set_price("openai/gpt-x", PRICE, "ann"))
     assert desk.services.models.find_price("openai/gpt-x").rates == PRICE.rates
 
 
-def test_nothing_can_be_explained_before_anything_was_published(desk):
+def test_explaining_a_model_before_the_first_publication_is_refused(desk):
     with pytest.raises(UserError, match="nothing was published yet"):
         desk.run(lambda: desk.services.models.explain("fast", None))
 

@@ -35,7 +35,7 @@ def test_claims_are_taken_once_and_bounded(monkeypatch):
     assert claims.take().keys() == {"c-1"}
 
 
-def test_what_comes_while_it_is_taken_is_taken_later():
+def test_a_key_that_changes_while_changes_are_taken_is_taken_next_time():
     changed, seen, ended = ChangedKeys(), set(), threading.Event()
 
     def fill():

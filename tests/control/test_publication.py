@@ -286,5 +286,5 @@ def test_a_key_that_was_revoked_while_all_were_published_stays_revoked(desk):
     assert desk.publisher.find_key("app").revoked
 
 
-def test_without_a_snapshot_nothing_can_be_frozen_in_it(desk):
+def test_freezes_are_not_published_before_the_first_snapshot(desk):
     assert desk.run(desk.services.publication.publish_freezes) is False

@@ -86,7 +86,7 @@ def test_invented_names_do_not_fill_the_store():
     assert known.changes({"y/z": (401, 2)}) == {}
 
 
-def test_what_a_batch_says_is_in_force_once_it_is_kept(store):
+def test_refusals_of_a_batch_count_once_the_batch_is_stored(store):
     known, batch = Refusals(FakeClock()), Batch()
     batch.heard = {"up/default": (401, 10)}
     store.write(lambda c: known.write(c, batch)).result()

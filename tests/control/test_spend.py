@@ -107,7 +107,7 @@ def test_invented_model_names_do_not_grow_an_entry_and_the_sums_stay_whole():
     assert spend.bounded({"a": (1, 1)}) == {"a": (1, 1)}
 
 
-def test_what_was_spent_before_today_counts_here_and_where_the_key_came_from(board, tmp_path):
+def test_earlier_spend_counts_for_a_key_and_its_predecessor(board, tmp_path):
     made, store, publisher, _ = board
     use(store, "a", "m", 20_000 * 24)
     use(store, "a", "m", 20_000 * 24 - 30)

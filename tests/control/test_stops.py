@@ -13,7 +13,7 @@ from switchgear.store.objects import KeyRow
 
 
 @pytest.mark.parametrize("why", [StoreGoneError("gone"), DatabaseError("x", None, Exception("full"))])
-def test_a_stop_that_the_store_does_not_take_is_owed_to_it(desk, why):
+def test_a_stop_that_the_store_refuses_stays_owed(desk, why):
     async def failing():
         raise why
 
@@ -22,7 +22,7 @@ def test_a_stop_that_the_store_does_not_take_is_owed_to_it(desk, why):
     assert desk.reports[0].startswith("stopped, and to be written to the store when it is back")
 
 
-def test_nobody_waits_for_a_store_that_is_busy(desk, monkeypatch):
+def test_a_stop_does_not_wait_for_a_busy_store(desk, monkeypatch):
     monkeypatch.setattr(stops, "WRITE_S", 0.01)
 
     async def scenario():

@@ -23,7 +23,7 @@ def test_a_config_error_lists_all_problems_and_exits_2():
 
 
 @pytest.mark.parametrize("data", [b'{"id":"a\xff"}', b'{"id":"\\ud800"}', b'{"id":1', b'{"id":1}', b"[" * 5_000])
-def test_whatever_cannot_be_decoded_is_one_of_the_unreadable(data):
+def test_every_exception_of_a_decoder_is_an_unreadable(data):
     for kind in (dict[str, str], msgspec.Raw, Any):
         try:
             msgspec.json.decode(data, type=kind)

@@ -77,7 +77,7 @@ def test_a_task_that_is_cancelled_is_cancelled():
     asyncio.run(body())
 
 
-def test_each_item_is_done_whatever_becomes_of_the_others():
+def test_an_item_that_raises_leaves_the_other_items_done():
     done, ended = [], []
     each([2, 0, 4], lambda item: done.append(8 // item), lambda item, exc: ended.append((item, type(exc))))
     assert done == [4, 2] and ended == [(0, ZeroDivisionError)]
@@ -116,7 +116,7 @@ def test_L7_faults_of_one_place_are_lines_of_one_kind():
     assert len({kind for _, _, kind, _, _ in said}) == 1 and guard.faults == 50
 
 
-def test_places_are_bounded():
+def test_a_guard_remembers_a_bounded_number_of_places():
     guard = Guard(Said())
     guard.places = {str(number): 1 for number in range(PLACES_MAX)}
     guard.caught(fault())

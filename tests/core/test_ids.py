@@ -29,19 +29,19 @@ def test_a_deployments_name_gives_its_parts_back(provider, upstream_model, crede
     assert ids.parts_of_deployment(name) == (provider, upstream_model, credential)
 
 
-def test_deployments_and_credentials_are_written_as_people_write_them():
+def test_ids_of_deployments_and_credentials_are_written_as_provider_model_and_credential():
     assert ids.deployment_id("openai", "gpt-4o", "main") == "openai/gpt-4o@main"
     assert ids.parts_of_deployment("bedrock/eu/claude@2024@main") == ("bedrock", "eu/claude@2024", "main")
     assert ids.credential_id("openai", "main") == "openai/main"
 
 
 @pytest.mark.parametrize("name", ["", "openai", "openai/main", "openai@main", "@", "openai/gpt-4o@"])
-def test_what_names_no_deployment_has_no_parts(name):
+def test_a_malformed_deployment_id_has_no_parts(name):
     assert ids.parts_of_deployment(name) is None
 
 
 @given(st.integers(0, 62**6 - 1))
-def test_base62_is_reversible(value):
+def test_a_number_in_base62_decodes_to_itself(value):
     text = base62(value, 6)
     digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
     back = 0

@@ -19,7 +19,7 @@ def test_a_date_or_time_is_read_as_utc_unless_it_says_otherwise(text, ms):
 
 
 @pytest.mark.parametrize("text", ["", "someday", "2027-13-01", "2027-01-15T25:00:00", "15.01.2027"])
-def test_what_is_no_time_is_none(text):
+def test_a_malformed_time_is_none(text):
     assert parse_time(text) is None
 
 

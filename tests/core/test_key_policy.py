@@ -25,7 +25,7 @@ WRITTEN = {
 POLICY = KeyPolicy(**{k: v for k, v in WRITTEN.items() if k != "expires"}, expires_ms=1_800_000_000_000)
 
 
-def test_what_is_written_becomes_a_policy_and_back():
+def test_a_written_policy_is_read_and_written_back_unchanged():
     assert set(WRITTEN) == set(key_policy.WRITTEN)
     assert key_policy.read(WrittenPolicy(**WRITTEN)) == POLICY
     assert key_policy.write(POLICY) == WRITTEN
@@ -46,7 +46,7 @@ class Holder(KeyPolicy, frozen=True, kw_only=True):
     name: str
 
 
-def test_a_policy_is_taken_out_of_what_holds_it():
+def test_a_policy_is_taken_out_of_the_struct_that_embeds_it():
     holder = Holder(name="k", **key_policy.fields_of(POLICY))
     assert key_policy.policy_of(holder) == POLICY
     assert type(key_policy.policy_of(holder)) is KeyPolicy

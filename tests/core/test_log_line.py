@@ -54,7 +54,7 @@ def test_a_field_cannot_take_the_place_of_what_every_line_has():
 
 
 @pytest.mark.parametrize("style", ["text", "json"])
-def test_what_looks_like_a_key_is_masked(style):
+def test_a_text_like_a_key_is_masked_in_a_log_line(style):
     secret = "sk-proj-" + "a1B2" * 8
     assert b"a1B2" not in log_line.render(line(f"said {secret}", header=f"Bearer {secret}"), style)
 

@@ -14,7 +14,7 @@ from switchgear.core.model_name import NAME_CHARACTERS_MAX, NameTable, without_m
         ("gpt-4.1", "gpt-4.1"),
     ],
 )
-def test_what_stands_before_a_name_is_taken_off(model, plain):
+def test_a_makers_prefix_is_taken_off_a_models_name(model, plain):
     assert without_maker(model) == plain
 
 

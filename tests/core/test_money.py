@@ -10,12 +10,12 @@ from switchgear.core.money import format_usd, parse_usd, round_half_even
 
 
 @given(st.integers(0, 10**18))
-def test_what_is_written_is_read(amount):
+def test_a_formatted_amount_is_parsed_to_itself(amount):
     assert parse_usd(format_usd(amount)) == amount
 
 
 @pytest.mark.parametrize("text", ["", "abc", "-1", "NaN", "Infinity", "0.0000000001", "1e30"])
-def test_what_is_no_amount_is_refused(text):
+def test_a_malformed_amount_is_refused(text):
     with pytest.raises(ValueError):
         parse_usd(text)
 

@@ -4,7 +4,7 @@ from switchgear.core.network import check_network
 
 
 @pytest.mark.parametrize("text", ["10.0.0.0/8", "127.0.0.1", "2001:db8::/32"])
-def test_a_network_passes(text):
+def test_a_well_formed_network_is_accepted(text):
     assert check_network(text) is None
 
 
@@ -18,5 +18,5 @@ def test_a_network_passes(text):
         ("", "e.g. 10.0.0.0/8"),
     ],
 )
-def test_what_is_no_network_is_refused_with_what_may_be_meant(text, hint):
+def test_a_malformed_network_is_refused_with_the_likely_one(text, hint):
     assert hint in check_network(text)

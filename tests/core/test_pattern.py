@@ -27,18 +27,18 @@ NAMES = st.text(alphabet="ab-[?]{}.^$\\/é", max_size=12)
         ("m?del", "m?del", ()),
     ],
 )
-def test_what_the_star_stands_for(text, name, found):
+def test_a_star_captures_the_text_between_the_fixed_parts(text, name, found):
     assert pattern.captures(text, name) == found
 
 
 @given(NAMES)
-def test_a_name_without_a_star_is_only_itself(name):
+def test_a_pattern_without_a_star_matches_its_own_name_only(name):
     assert pattern.captures(name, name) == ()
     assert not pattern.matches(name, name + "x")
 
 
 @given(st.lists(NAMES, min_size=1, max_size=5), st.data())
-def test_what_is_captured_put_back_gives_the_name(parts, data):
+def test_captured_texts_put_back_into_the_pattern_give_the_name(parts, data):
     text = "*".join(parts)
     name = "".join(part + (data.draw(NAMES) if number < len(parts) - 1 else "") for number, part in enumerate(parts))
     found = pattern.captures(text, name)

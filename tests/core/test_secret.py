@@ -14,6 +14,6 @@ def test_no_text_form_shows_the_value():
     assert Secret(b"short").last4() == ""
 
 
-def test_it_cannot_be_pickled():
+def test_a_secret_cannot_be_pickled():
     with pytest.raises(TypeError):
         pickle.dumps(Secret(b"x"))

@@ -16,7 +16,7 @@ def test_S4_no_control_character_survives(text):
     assert not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or c in "\u202e\u200b" for c in cleaned)
 
 
-def test_S4_what_looks_like_a_key_is_masked():
+def test_S4_a_text_like_a_key_is_masked():
     assert "abcdefghijklmnop1234" not in clean("x sk-proj-abcdefghijklmnop1234 y", 200)
 
 
@@ -39,12 +39,12 @@ def test_a_header_value_cannot_split_a_head(text):
         "--token hunter2" + "a" * 40,
     ],
 )
-def test_what_is_shown_to_people_has_no_secret(text):
+def test_a_text_for_people_has_its_secrets_removed(text):
     assert "hunter2" not in without_secrets(text, 300)
 
 
 @given(st.text(max_size=300), st.integers(2, 50))
-def test_what_is_shown_is_capped_and_can_be_written(text, most):
+def test_a_text_for_people_is_capped_and_can_be_encoded(text, most):
     shown = without_secrets(text, most)
     assert len(shown) <= most
     shown.encode()
@@ -56,7 +56,7 @@ def test_a_file_name_that_is_not_utf8_is_shown_by_its_bytes():
 
 
 @given(st.text(st.characters(categories=["Cs", "L", "Cc"]), max_size=80))
-def test_what_is_clean_can_be_encoded(text):
+def test_a_cleaned_text_can_be_encoded(text):
     clean(text, 64).encode()
 
 

@@ -36,7 +36,7 @@ def test_a_request_has_the_sealed_place_and_the_secret():
     }
 
 
-def test_a_request_without_path_asks_for_the_url_itself():
+def test_a_request_without_a_path_is_sent_to_the_destinations_url():
     assert made().encode(request(method="GET", path="")).startswith(b"GET / HTTP/1.1\r\n")
     assert made(path_prefix="/v1").encode(request(method="GET", path="?a=1")).startswith(b"GET /v1?a=1 HTTP/1.1\r\n")
 

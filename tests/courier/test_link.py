@@ -59,7 +59,7 @@ def talk(data, tmp_path, uids=None):
     return asyncio.run(main())
 
 
-def test_control_is_answered(tmp_path):
+def test_a_question_of_control_is_answered(tmp_path):
     heard, closed, links = talk(hello() + question("status", None), tmp_path)
     assert [kind for kind, _ in heard] == [FrameType.HELLO, FrameType.ANSWER] and not closed and links == 1
     answer = msgspec.msgpack.decode(heard[1][1], type=frames.Answer)
@@ -79,7 +79,7 @@ def test_control_is_answered(tmp_path):
         frames.encode(FrameType.HELLO, 0, b"\xc1"),
     ],
 )
-def test_P3_others_and_other_frames_close_the_link(data, tmp_path):
+def test_P3_a_foreign_process_or_an_unexpected_frame_closes_the_link(data, tmp_path):
     heard, closed, _ = talk(data, tmp_path)
     assert closed and not any(kind == FrameType.ANSWER for kind, _ in heard)
 
@@ -90,7 +90,7 @@ def test_P3_a_peer_of_another_user_is_cut_off(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["put", "get", "read", "secret", "add", "", "relay\x00"])
-def test_C4_there_is_no_verb_that_reads_or_adds(name, tmp_path):
+def test_C4_a_verb_to_read_or_add_a_secret_is_refused(name, tmp_path):
     heard, closed, _ = talk(hello() + question(name, {"name": "there"}), tmp_path)
     answer = msgspec.msgpack.decode(heard[1][1], type=frames.Answer)
     assert not answer.ok and "unknown verb" in answer.message and not closed

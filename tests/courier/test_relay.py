@@ -163,7 +163,7 @@ def test_more_connections_than_allowed_are_cut_off(tmp_path, monkeypatch):
     relayed(echo, scenario, tmp_path)
 
 
-def test_what_is_relayed_ends_with_the_link_of_its_process(tmp_path):
+def test_a_relayed_connection_ends_with_its_process(tmp_path):
     async def scenario(reader, writer, server, made):
         writer.write(b"x")
         assert await reader.readexactly(1) == b"x"

@@ -49,7 +49,7 @@ def test_an_unknown_version_is_not_safe():
         assert states == {"unknown"}
 
 
-def test_several_branches():
+def test_a_version_is_judged_by_the_fix_of_its_own_branch():
     assert affected("2.5.26", "milvus") and affected("2.6.9", "milvus")
     assert not affected("2.5.27", "milvus") and not affected("2.6.10", "milvus")
     assert affected("1.120.3", "n8n") and not affected("1.121.1", "n8n")
@@ -96,7 +96,7 @@ def test_a_signed_file_is_taken():
         (signed({**PAYLOAD, "sequence": "x"}), "2026-11-26", 0, "not advisory data"),
     ],
 )
-def test_what_is_not_to_be_trusted_is_refused(data, today, newest, said):
+def test_an_untrusted_or_outdated_feed_is_refused(data, today, newest, said):
     with pytest.raises(UserError, match=said):
         read_signed(data, [PUBLIC], newest, today)
 

@@ -33,7 +33,7 @@ def test_servers_and_their_problems():
     assert "secret-value" not in repr(found)
 
 
-def test_other_syntaxes():
+def test_mcp_servers_are_found_in_toml_and_yaml():
     toml = b'[mcp_servers.x]\ncommand = "uvx"\nargs = ["y@1"]\n'
     assert [s.name for s in clients.mcp_servers(".codex/config.toml", toml)] == ["x"]
     yaml = b"extensions:\n  dev:\n    cmd: npx\n    args: [a]\n"

@@ -14,7 +14,7 @@ def provider(host: str) -> str | None:
     return found.provider if found else None
 
 
-def test_there_are_enough_names_and_each_is_found():
+def test_at_least_150_host_names_are_known_and_each_is_found():
     assert len(DETECTOR.names) >= 150
     for name in DETECTOR.names:
         host = name.pattern.replace("*", "eu-west-1")
@@ -54,7 +54,7 @@ def test_a_name_ends_at_labels(host):
         ("s3.eu-central-1.amazonaws.com", None),
     ],
 )
-def test_patterns(host, wanted):
+def test_a_host_is_matched_to_its_provider_by_pattern(host, wanted):
     assert provider(host) == wanted
 
 
@@ -74,7 +74,7 @@ def test_every_word_of_the_first_pass_stands_in_its_names():
     assert all(any(word in name.pattern for word in words) for name in DETECTOR.names)
 
 
-def test_hosts_of_urls():
+def test_hosts_and_ports_are_found_in_urls():
     line = b'a = "https://user:pw@api.openai.com:8443/v1" ; b = wss://Host.example/x ; c=http://[::1]:8000/'
     found = [(url.host, url.port) for url in urls_in(line)]
     assert found == [("api.openai.com", 8443), ("host.example", None), ("[::1]", 8000)]

@@ -18,7 +18,7 @@ def test_a_flag_is_found_as_it_stands(flag):
         ("claude --permission-mode=bypassPermissions", "--permission-mode bypassPermissions"),
     ],
 )
-def test_other_ways_to_write_it(line, flag):
+def test_a_flag_is_found_in_every_spelling(line, flag):
     assert [text for text, _, _ in found_in(line)] == [flag]
 
 

@@ -18,9 +18,9 @@ def test_each_is_found_as_it_stands(text, whose):
     "line",
     ["kind: Deployment", "kind: RayServiceX", "my_aws_bedrock", "uses: actions/checkout@v4", "azurerm_resource_group"],
 )
-def test_others_are_not(line):
+def test_a_line_of_another_kind_is_no_infrastructure(line):
     assert found_in(line) == []
 
 
-def test_spaces_of_yaml():
+def test_a_kind_is_found_whatever_the_spaces_of_yaml():
     assert found_in("  kind:  RayService") and found_in("kind: RayService # x")

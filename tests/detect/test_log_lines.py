@@ -31,7 +31,7 @@ def test_a_format_is_known_and_read(name):
     assert (entry.client, entry.host.rstrip("."), entry.at) == ("10.0.0.5", "api.openai.com", at)
 
 
-def test_bytes_are_counted_where_the_log_has_them():
+def test_a_format_with_a_size_counts_bytes():
     assert log_lines.detect([SAMPLES["squid"][0]], 2024).read(SAMPLES["squid"][0]).count_bytes == 5123
 
 
@@ -58,7 +58,7 @@ def test_json_of_other_programs(record, client, host):
     assert (entry.client, entry.host) == (client, host)
 
 
-def test_cloudtrail_documents():
+def test_a_cloudtrail_document_is_read_record_by_record():
     document = json.dumps(
         {
             "Records": [

@@ -25,7 +25,7 @@ def test_vulnerabilities_are_findings_of_their_packages():
     assert found[0].severity == "high" and "https://osv.dev/vulnerability/GHSA-x" in found[0].fix
 
 
-def test_nothing_known_is_no_finding():
+def test_a_package_without_advisories_is_no_finding():
     assert osv.judge(PACKAGES, 200, b'{"results": [{}, null]}') == []
 
 

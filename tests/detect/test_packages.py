@@ -56,7 +56,7 @@ def test_names_of_packages(ecosystem, name, known):
     assert TOOL.is_known(Package(ecosystem, name, None)) is known
 
 
-def test_installed_metadata():
+def test_an_installed_package_is_read_from_its_metadata():
     assert installed_python(b"Metadata-Version: 2.1\nName: Open_WebUI\nVersion: 0.6.1\n\ntext") == Package(
         "pypi", "open-webui", "0.6.1"
     )

@@ -15,7 +15,7 @@ pattern = 'x-[a-z]{8}'
 """
 
 
-def test_a_good_file():
+def test_a_well_formed_file_of_rules_is_read():
     assert decode("keys/x.toml", GOOD, KeyRule).pattern == "x-[a-z]{8}"
 
 

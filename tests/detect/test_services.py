@@ -71,7 +71,7 @@ def test_what_is_asked_of_strangers_is_a_question_of_its_own(models, auth):
     assert (match.product, match.version, match.auth) == ("litellm", "1.81.14", auth)
 
 
-def test_a_first_visitor_could_claim_it():
+def test_a_service_without_a_first_user_is_claimable():
     config = '{"name":"Open WebUI","version":"0.9.1","features":{"auth":true,"enable_signup":true},"onboarding":true}'
     match = DETECTOR.judge({"/api/config": Response(status=200, body=config)}, None)[0]
     assert (match.product, match.auth) == ("open-webui", "claimable")
@@ -107,7 +107,7 @@ def test_a_cut_body_is_not_read_as_json():
         ("acme/litellm-like:1", None),
     ],
 )
-def test_images(image, product):
+def test_a_container_image_is_matched_to_its_product(image, product):
     found = DETECTOR.of_image(image)
     assert (found.id if found else None) == product
 
@@ -122,11 +122,11 @@ def test_images(image, product):
         ("/usr/sbin/nginx -g daemon off;", None),
     ],
 )
-def test_command_lines(command, product):
+def test_a_command_line_is_matched_to_its_product(command, product):
     found = DETECTOR.of_command(command)
     assert (found.id if found else None) == product
 
 
-def test_packages():
+def test_a_package_is_matched_to_its_product_within_its_ecosystem():
     assert DETECTOR.of_package("pypi", "litellm").id == "litellm"
     assert DETECTOR.of_package("npm", "litellm") is None

@@ -18,7 +18,7 @@ def test_a_line_has_the_tags_of_all_its_words():
     assert lines(b"abc and q-") == [(b"abc and q-", {"1", "3"})]
 
 
-def test_a_longer_word_has_the_tags_of_those_in_it():
+def test_a_line_with_a_word_inside_another_has_the_tags_of_both():
     assert lines(b"..xabcx..") == [(b"..xabcx..", {"1", "2"})]
 
 
@@ -28,7 +28,7 @@ def test_an_endless_line_is_cut_around_the_word():
 
 
 @given(st.lists(st.text("abcxq- \r", max_size=20), max_size=20))
-def test_it_finds_what_looking_at_each_line_finds(texts):
+def test_the_prefilter_finds_the_same_lines_as_a_search_of_each_line(texts):
     block = "\n".join(texts).encode()
     wanted = [t for t in texts if "abc" in t or "q-" in t]
     assert [line.decode() for line, _ in lines(block)] == wanted

@@ -23,14 +23,14 @@ ORDERED = [
 
 
 @pytest.mark.parametrize(("one", "other"), list(itertools.pairwise(ORDERED)))
-def test_order(one, other):
+def test_an_older_version_is_before_a_newer_one(one, other):
     assert is_before(one, other) is True and is_before(other, one) is False
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [("1.0", "1.0.0"), ("v1.2.3", "1.2.3"), ("main-v1.81.0", "1.81.0"), ("b3561", "b3561-abc")]
 )
-def test_equal(one, other):
+def test_equal_versions_are_not_before_each_other(one, other):
     assert is_before(one, other) is False and is_before(other, one) is False
 
 

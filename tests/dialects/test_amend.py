@@ -71,7 +71,7 @@ def test_a_filled_in_limit_is_translated():
     assert sent(asked(), "gemini", max_tokens=77)[0]["generationConfig"]["maxOutputTokens"] == 77
 
 
-def test_it_is_called_as_the_provider_calls_it():
+def test_an_added_output_limit_has_the_providers_name_for_it():
     body, _ = sent(asked(), "openai", max_tokens=77, quirks=Quirks(max_tokens="max_completion_tokens"))
     assert body["max_completion_tokens"] == 77 and "max_tokens" not in body
 

@@ -188,7 +188,7 @@ def test_instructions_alone_are_what_is_asked():
     assert json.loads(body)["messages"][0]["content"][0]["text"] == "s"
 
 
-def test_an_assistant_that_begins_gets_a_turn_before_it():
+def test_a_conversation_that_begins_with_the_assistant_gets_a_turn_of_the_user_first():
     _, body = crossed(ODD["assistant first"], "openai", "bedrock", "m")
     assert json.loads(body)["messages"][0] == {"role": "user", "content": [{"text": CONTINUED}]}
 
@@ -199,7 +199,7 @@ def test_a_picture_of_an_unread_type_is_refused_with_what_is_read():
         crossed(body, "openai", "anthropic", "claude-sonnet-4-5")
 
 
-def test_thinking_goes_back_to_makers_that_want_it():
+def test_thinking_of_earlier_turns_is_returned_to_makers_that_require_it():
     body = {
         "model": "m",
         "max_tokens": 50,

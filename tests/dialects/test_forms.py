@@ -58,12 +58,12 @@ def test_what_is_no_form_is_refused(kind, body):
 
 
 @given(st.binary(max_size=200))
-def test_garbage_is_refused(data):
+def test_a_form_of_garbage_is_refused(data):
     with pytest.raises(InvalidBodyError):
         forms.parse(KIND, b"--XyZ" + data)
 
 
-def test_content_types():
+def test_a_multipart_form_is_known_by_its_content_type():
     assert (
         forms.is_form(b'Multipart/Form-Data; boundary="a b"')
         and not forms.is_form(b"application/json")

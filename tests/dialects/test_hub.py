@@ -208,7 +208,7 @@ def test_signatures_are_told_apart_by_their_maker():
     assert hub.unpack_signature("", "anthropic") == (None, None)
 
 
-def test_a_calls_signature_survives_a_dialect_without_a_place_for_it():
+def test_a_detached_signature_of_a_call_can_be_attached_again():
     signed = [hub.Text("x"), hub.ToolCall("1", "f", "{}", "sig")]
     assert hub.attach_signatures(hub.detach_signatures(signed)) == signed
 

@@ -63,7 +63,7 @@ def test_what_came_of_a_thing_is_learned_when_it_is_looked_at():
     assert kept_things.kept_by_raw_answer(response, False) == ["resp_1", "msg_1"]
 
 
-def test_ids_are_bounded():
+def test_an_id_that_is_too_long_or_not_plain_is_not_kept():
     assert kept_things.is_id("resp_1") and kept_things.is_id("files/abc")
     assert not any(map(kept_things.is_id, ["", "a b", "a\n", "x" * 257, "\x1b[2J"]))
     assert len(kept_things.kept_by_response({"output": [{"id": f"i{n}"} for n in range(500)]})) == kept_things.KEPT_MAX

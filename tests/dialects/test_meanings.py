@@ -64,7 +64,7 @@ def test_a_text_without_figures_keeps_its_words(message):
         (400, {"error": {"message": "max_tokens must be at least 1"}}),
     ],
 )
-def test_other_errors_are_not_taken_for_it(status, body):
+def test_an_error_of_another_kind_is_not_taken_for_a_prompt_that_is_too_long(status, body):
     fault = errors.of_upstream(status, json.dumps(body).encode(), "r", BY_NAME["anthropic"].errors.too_long)
     assert "prompt is too long" not in fault.message and fault.status == status
 
@@ -91,7 +91,7 @@ def test_googles_retry_delay_becomes_whole_seconds(delay, seconds):
     assert meanings.retry_delay_s(body) == seconds
 
 
-def test_garbage_means_nothing():
+def test_an_error_body_of_garbage_has_no_meaning():
     for body in (b"", b"<html>", b"[]", b"null", b'{"error": 5}', b'{"error": {"details": 7, "retryDelay": 1}}'):
         assert meanings.find(400, body, errors.message_of(body)) is None
         assert meanings.retry_delay_s(body) is None

@@ -18,7 +18,7 @@ def test_a_data_url_comes_apart_and_together(mime, data):
     assert media.to_url(found) == url
 
 
-def test_other_urls_stay():
+def test_a_url_of_the_web_stays_a_url():
     found = media.from_url("image", "https://example.com/a.jpg?x=1")
     assert (
         found.url == "https://example.com/a.jpg?x=1" and found.mime == "image/jpeg" and media.to_url(found) == found.url
@@ -28,7 +28,7 @@ def test_other_urls_stay():
 @pytest.mark.parametrize(
     ("mime", "kind"), [("image/png", "image"), ("audio/wav", "audio"), ("application/pdf", "file"), (None, "file")]
 )
-def test_kinds(mime, kind):
+def test_a_mime_type_has_its_kind_of_media(mime, kind):
     assert media.kind_of_mime(mime) == kind
 
 

@@ -231,7 +231,7 @@ def test_what_a_dialect_cannot_carry_is_named():
     assert info.value.param == "n"
 
 
-def test_a_provider_is_asked_in_the_clients_dialect_where_it_speaks_it():
+def test_the_clients_dialect_is_chosen_where_the_provider_speaks_it():
     assert choose("responses", "chat", ("openai", "responses")) == "responses"
     assert choose("anthropic", "chat", ("openai", "responses")) == "openai"
     assert choose("openai", "embeddings", ("anthropic",)) is None

@@ -31,7 +31,7 @@ def test_a_stream_that_is_cut_before_its_end_is_not_clean_and_its_input_is_known
     assert not listener.is_clean and listener.reading.usage.input == 9
 
 
-def test_only_the_last_usage_counts_where_every_chunk_repeats_it():
+def test_only_the_last_of_repeated_usages_counts():
     chunk = b'data: {"candidates":[{"content":{}}],"usageMetadata":{"promptTokenCount":5,"candidatesTokenCount":%d}}\r\n\r\n'
     last = b'data: {"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":5,"candidatesTokenCount":9}}\r\n\r\n'
     listener = Listener(gemini.EARS)

@@ -18,7 +18,7 @@ def test_an_effort_as_a_budget():
     assert reasoning.budget_of(hub.Reasoning(), 7) == 7
 
 
-def test_words_for_efforts():
+def test_a_word_for_an_effort_is_read_or_unknown():
     assert (
         reasoning.read_effort("max") == "xhigh"
         and reasoning.read_effort("low") == "low"

@@ -22,7 +22,7 @@ def test_every_mistake_names_its_path():
         assert info.value.param == path
 
 
-def test_null_is_absent():
+def test_a_member_that_is_null_counts_as_absent():
     node = Node({"a": None})
     assert node.text("a") is None and node.items("a") == [] and node.child("a") is None and node.names() == []
     assert not node.has("a") and node.object("a").value == {}

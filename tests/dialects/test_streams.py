@@ -41,7 +41,7 @@ def test_the_last_event_may_lack_its_empty_line_and_half_an_event_is_none():
     assert decoder.finish() == [] and decoder.seen == []
 
 
-def test_a_named_event():
+def test_a_named_event_has_an_event_line_before_its_data():
     assert sse_event("x", b"{}") == b"event: x\ndata: {}\n\n"
 
 

@@ -76,7 +76,7 @@ def test_envelopes_repetitions_and_signatures_are_not(dialect, event):
     assert counted(dialect, event) == (0, 0)
 
 
-def test_it_follows_a_stream_that_changes_what_it_tells():
+def test_the_count_follows_a_stream_that_changes_between_thinking_text_and_calls():
     think = b'{"delta":{"type":"thinking_delta","thinking":"abcd"}}'
     text = b'{"delta":{"type":"text_delta","text":"ef"}}'
     call = b'{"delta":{"type":"input_json_delta","partial_json":"ghi"}}'

@@ -37,7 +37,7 @@ STREAMS = {"openai": CHAT, "anthropic": MESSAGES, "responses": RESPONSES, "gemin
 
 
 @pytest.mark.parametrize("dialect", BY_NAME)
-def test_a_plain_answer_gains_it(dialect):
+def test_a_plain_answer_gains_its_cost_and_nothing_else_changes(dialect):
     [name] = BY_NAME[dialect].usage_at
     body = json.dumps({"id": "x", name: {"a": 1}, "z": [1.50]}).encode()
     found = json.loads(usage_cost.add(body, BY_NAME[dialect].usage_at, 1_500_000), parse_float=str)

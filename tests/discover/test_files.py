@@ -36,7 +36,7 @@ def of(out: Collector, kind: str) -> list[Finding]:
     return [f for f in out.findings() if f.kind == kind]
 
 
-def test_a_key_is_found_with_its_place_and_without_itself(tmp_path):
+def test_a_key_in_a_file_is_found_with_its_place_and_masked(tmp_path):
     (tmp_path / ".env").write_text(f"A=1\nGROQ_API_KEY={GROQ}\n")
     (found,) = of(scan(tmp_path), "key")
     assert (found.rule, found.provider, found.verdict, found.where) == ("groq", "groq", "bypass", f"{tmp_path}/.env:2")
@@ -132,7 +132,7 @@ def test_endless_lines_of_binary_like_text(tmp_path):
     assert [f.rule for f in of(scan(tmp_path), "key")] == ["groq"]
 
 
-def test_deep_folders_end(tmp_path, monkeypatch):
+def test_folders_deeper_than_the_bound_are_not_searched(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "DEPTH_MAX", 5)
     folder = tmp_path
     for _ in range(8):

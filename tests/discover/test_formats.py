@@ -67,7 +67,7 @@ def test_sarif_has_what_its_readers_need():
     assert places["0b"] == {"logicalLocations": [{"fullyQualifiedName": "127.0.0.1:4000", "kind": "resource"}]}
 
 
-def test_markdown_holds_no_markup_of_others():
+def test_markup_in_a_finding_is_escaped_in_markdown():
     text = formats.markdown(made(finding(title="<script>|[x](http://evil)`", where="a|b\n# c"), failed=True))
     assert "<script>" not in text and r"\<script\>\|\[x\]" in text and "\n# c" not in text
     assert "Partial: 1 places" in text

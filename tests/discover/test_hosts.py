@@ -156,7 +156,7 @@ def test_a_host_that_stops_answering_makes_the_run_partial():
     assert out.partial and len(asked) < 12
 
 
-def test_bodies_are_cut():
+def test_a_body_over_the_bound_is_cut():
     host = estate.Host(lambda path: (200, {}, "x" * 5_000_000))
     out, _ = scan(host)
     assert services(out) == {}

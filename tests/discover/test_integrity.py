@@ -53,7 +53,7 @@ def test_a_folder_that_everybody_may_write(folder):
     assert rules(folder) == ["packages-writable"]
 
 
-def test_this_environment_itself():
+def test_the_running_environment_has_no_changed_file():
     found = [f for site in integrity.site_folders() for f in integrity.check(site)]
     assert [f for f in found if f.rule in {"file-changed", "pth-foreign"}] == []
 

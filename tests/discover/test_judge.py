@@ -21,7 +21,7 @@ def test_no_secret_of_a_corpus_stands_in_any_finding(tmp_path):
                 assert part[-24:-4] not in written
 
 
-def test_documentation_counts_less(tmp_path):
+def test_a_key_in_documentation_has_a_lower_severity(tmp_path):
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "a.txt").write_text(f"key {GROQ}\n")
     (tmp_path / "a.txt").write_text(f"key {GROQ}\n")
@@ -31,7 +31,7 @@ def test_documentation_counts_less(tmp_path):
     }
 
 
-def test_a_line_may_allow_it(tmp_path):
+def test_a_line_marked_as_allowed_is_skipped_and_counted(tmp_path):
     (tmp_path / "a.py").write_text(f"x = '{GROQ}'  # switchgear:allow\n")
     out = scan(tmp_path)
     assert of(out, "key") == [] and out.skipped["lines that say switchgear:allow"] == 1

@@ -106,7 +106,7 @@ def test_an_endless_line_is_left_out_and_named(tmp_path, monkeypatch):
     assert out.partial and {f.provider for f in out.findings()} == {"openai", "anthropic"}
 
 
-def test_a_missing_log(tmp_path):
+def test_a_missing_log_makes_the_search_partial(tmp_path):
     assert scan(tmp_path / "none").partial
 
 

@@ -118,7 +118,7 @@ def test_a_machine_whose_sockets_cannot_be_read_is_partial(tmp_path):
     assert out.partial and {p.where for p in out.problems} >= {"/proc/net/tcp", "/proc"}
 
 
-def test_this_machine_itself(tmp_path):
+def test_a_process_that_listens_on_this_machine_is_found(tmp_path):
     program = tmp_path / "litellm"
     program.write_text(
         "import socket, time\ns = socket.socket()\ns.bind(('127.0.0.1', 0))\ns.listen()\n"

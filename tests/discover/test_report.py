@@ -27,7 +27,7 @@ def made(*findings, failed: bool = False) -> report.Report:
         ([finding()], True, 4),
     ],
 )
-def test_exit_codes(found, failed, code):
+def test_the_exit_code_says_whether_findings_reach_the_threshold(found, failed, code):
     assert report.exit_code(made(*found, failed=failed), "low") == code
 
 

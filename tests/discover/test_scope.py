@@ -25,7 +25,7 @@ def test_hosts_networks_and_ports():
         ("10.0.0.1:99999", "between 1 and 65535"),
     ],
 )
-def test_what_is_refused(host, said):
+def test_a_host_that_must_not_be_scanned_is_refused(host, said):
     with pytest.raises(UserError, match=said):
         scope.targets_of([host])
 

@@ -16,5 +16,5 @@ def test_plain_hosts_stand_in_the_guide(host):
     "host",
     [b"", b"a;id", b"a$(id)", b"a'b", b'a"b', b"a`id`", b"a b", b"a\n", b"a/b", b"-x", b"a:4100;x", b"a:", b"[::1", b"a&b", b"a|b", b"a_b"],
 )  # fmt: skip
-def test_whatever_a_shell_could_read_is_refused(host):
+def test_a_host_that_a_shell_could_read_is_refused(host):
     assert not PLAIN_HOST.fullmatch(host)

@@ -31,7 +31,7 @@ def bind(*references, stored=None, rules=None, lookups=WAITS, targets=(HERE, THE
     return belongings.bind(things, context, Plan(0, None, targets, None))
 
 
-def test_a_thing_binds_the_request_to_the_credential_that_made_it():
+def test_a_reference_to_a_stored_thing_binds_the_request_to_the_credential_that_made_the_thing():
     found = bind(Reference("file", "f", "p"), stored={"f": Stored("team:t", "a/two", "m", 1)})
     assert found.targets == (THERE,)
 
@@ -43,7 +43,7 @@ def test_nobodys_thing_is_waited_for_and_then_404():
     assert "PROVIDER GET /files/f" in found.message
 
 
-def test_what_can_be_no_id_is_not_waited_for():
+def test_a_reference_that_can_be_no_id_is_refused_at_once():
     assert isinstance(bind(Reference("file", "f x", "p"), lookups=0), Problem)
 
 
@@ -71,7 +71,7 @@ def test_reasoning_without_its_content_goes_where_it_is_not_looked_up():
     assert isinstance(bind(soft, targets=(HERE,)), Problem)
 
 
-def test_what_a_request_named_stays_whose_it_was():
+def test_a_thing_that_a_request_named_keeps_its_owner():
     context = SimpleNamespace(request=SimpleNamespace(references=[Reference("conversation", "c", "p")]))
     assert belongings.kept(context, ["r", "c"]) == ["r"]
 

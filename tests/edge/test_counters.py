@@ -3,7 +3,7 @@
 from switchgear.edge.counters import Tally
 
 
-def test_what_did_not_change_is_no_record():
+def test_unchanged_counters_give_no_record():
     assert Tally().record(0, 0, 0, 0) is None
 
 
@@ -22,7 +22,7 @@ def test_counts_are_handed_over_once():
     assert tally.record(9, 3, 4, 2).lines_lost == 3
 
 
-def test_what_could_not_be_written_is_kept_for_the_next_time():
+def test_counters_that_could_not_be_written_are_kept_for_the_next_record():
     tally = Tally()
     tally.refuse("overloaded")
     tally.record(0, 0, 0, 0)

@@ -29,7 +29,7 @@ def test_a_provider_says_how_long_to_wait(asked_s, pause_s):
     assert (move.step, move.pause_s) == ("retry", pause_s)
 
 
-def test_nothing_follows_when_time_is_up():
+def test_a_failure_after_the_deadline_gives_up():
     assert Course(["a", "b"], 1, 60.0).after(failure("connect"), False) is GIVE_UP
 
 

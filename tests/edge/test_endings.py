@@ -112,7 +112,7 @@ def test_a_client_that_left_between_two_attempts_pays_nothing():
     assert settled(talk)[:2] == ("client_gone", 499) and talk.settled.cost_nanousd == 0
 
 
-def test_what_nobody_expected_is_told_without_what_it_was():
+def test_an_unexpected_fault_is_answered_without_its_details():
     talk = asked()
     talk.client.context.transfer.on_fault(LookupError("a secret detail"))
     talk.loop.run()

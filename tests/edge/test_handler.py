@@ -53,7 +53,7 @@ def test_a_fault_in_a_stage_is_a_500_and_a_refusal_on_record(monkeypatch):
     assert talk.guard.faults == 1
 
 
-def test_what_was_counted_is_written_each_second():
+def test_counters_are_written_each_second():
     talk = Dialogue()
     talk.client >> chat("up/m", {b"authorization": b"Bearer sk-no"})
     talk.handler._check()

@@ -13,5 +13,5 @@ def test_facts_are_filled_by_the_stages_and_belong_to_the_head():
     assert (facts.match.endpoint.name, facts.claim.key_id, facts.is_media_good) == ("chat", talk.key.id, True)
 
 
-def test_nothing_is_known_of_a_new_head():
+def test_a_new_heads_facts_are_all_unknown():
     assert HeadFacts() == HeadFacts(None, None, None, False, None, None)

@@ -63,7 +63,7 @@ def test_names_that_a_pattern_gives_are_listed_by_those_names():
     assert table.resolve(made.table, "my-4o").candidates[0].upstream_model == "gpt-4o"
 
 
-def test_an_alias_of_a_pattern_gives_names_too():
+def test_the_names_of_an_alias_to_a_pattern_are_listed():
     made = snapshot(model("my-*", "openai/gpt-*"), ModelEntry(name="your-*", alias="my-*"))
     assert {"your-4o", "my-4o"} <= set(listed(made))
     assert table.resolve(made.table, "your-4o").candidates[0].upstream_model == "gpt-4o"
@@ -84,14 +84,14 @@ def test_provider_and_model_are_listed_where_that_may_be_called():
     assert listed(snapshot()) == {}
 
 
-def test_what_a_key_may_not_call_or_leads_nowhere_is_not_listed():
+def test_a_model_that_a_key_may_not_call_or_that_leads_nowhere_is_not_listed():
     made = snapshot(
         model("fast", "openai/gpt-4o"), model("off", "closed/gpt-4o"), model("gone", "nowhere/x"), implicit=True
     )
     assert set(listed(made, ["fast", "off", "gone", "openai/*-mini"])) == {"fast", "openai/gpt-4o-mini"}
 
 
-def test_what_is_frozen_or_unpriced_is_not_listed():
+def test_a_frozen_or_refused_unpriced_model_is_not_listed():
     made = snapshot(model("fast", "openai/gpt-4o"), model("odd", "local/unknown"), freezes={"model:fast": None})
     assert set(listed(made)) == {"odd"}
     assert set(

@@ -40,7 +40,7 @@ def test_the_model_and_the_stream_are_read_from_json_only():
         (b"/passthrough/openai/x", b'{"model":"a","model":"b"}'),
     ],
 )
-def test_what_cannot_go_on_is_refused(target, body):
+def test_a_malformed_raw_request_is_refused(target, body):
     assert read(target, body)[0].case.status == 400
 
 

@@ -27,14 +27,14 @@ from switchgear.edge import paths
         (b"/v2/chat", "chat"),
     ],
 )
-def test_known_paths(target, name):
+def test_a_known_path_is_found_as_its_endpoint(target, name):
     assert paths.find(target).endpoint.name == name
 
 
 @pytest.mark.parametrize(
     "target", [b"/v2/chat/completions", b"/chat", b"/v1/chat/completions/x", b"/V1/models", b"/..", b"/v1/../models"]
 )
-def test_unknown_paths(target):
+def test_an_unknown_path_is_not_found(target):
     assert paths.find(target) is None
 
 

@@ -39,7 +39,7 @@ def test_a_request_that_is_refused_leaves_no_reservation(ask, status):
 
 
 @pytest.mark.parametrize("is_link", [True, False])
-def test_nothing_is_reserved_while_nothing_could_be_sent_or_recorded(is_link):
+def test_a_request_is_refused_unreserved_without_a_link_or_a_spool(is_link):
     talk = Dialogue()
     if is_link:
         talk.link.can_open = False
@@ -104,7 +104,7 @@ def test_a_client_that_leaves_while_its_request_waits_is_forgotten():
     ("change", "status"),
     [({"freezes": {"provider:up": None}}, 403), ({"freezes": {"key:k": None}}, 403), ({}, None)],
 )
-def test_S3_what_changes_while_a_large_body_is_translated_counts(change, status):
+def test_S3_a_freeze_during_the_translation_of_a_large_body_counts(change, status):
     talk = Dialogue(providers={"up": ("anthropic",)})
     ask = chat("up/m", max_tokens=5, messages=[{"role": "user", "content": "x" * 300_000}])
     slices = talk.services.slices

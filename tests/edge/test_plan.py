@@ -34,7 +34,7 @@ def test_a_fallback_onto_a_frozen_model_is_left_out():
     assert [t.credential_id for t in plan("other", model_fast=None).targets] == ["a/c"]
 
 
-def test_a_frozen_provider_leaves_the_others():
+def test_a_frozen_provider_leaves_the_deployments_of_other_providers():
     assert [t.credential_id for t in plan("fast", provider_a=None).targets] == ["b/c"]
 
 
@@ -47,7 +47,7 @@ def test_a_frozen_deployment_leaves_the_models_others_and_its_credentials_other_
     assert planner.plan(snapshot, KEY, "a/m", 0).problem.case.code == "frozen"
 
 
-def test_a_freeze_that_ends_by_itself_ends_for_kept_plans_too():
+def test_a_freeze_that_expires_ends_for_kept_resolutions():
     planner = Planner(lambda _: None)
     snapshot = Snapshot(store_id="s", epoch=1, table=ROUTES, freezes={"model:fast": 50})
     assert planner.plan(snapshot, KEY, "fast", 10).problem is not None

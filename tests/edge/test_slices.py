@@ -90,7 +90,7 @@ def test_an_exception_ends_its_own_job_only():
     assert ends[1:] == ["good"]
 
 
-def test_a_job_that_begins_another_is_followed_by_it():
+def test_a_job_begun_by_another_job_runs_after_it():
     turns, ends = Turns(), []
     slicer = Slicer(turns, turns.soon, LoudGuard())
     first = Job(turns.work("a", 3), lambda _: slicer.add(job(turns, "b", 3, ends)), ends.append, lambda: True)

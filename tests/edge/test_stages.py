@@ -55,7 +55,7 @@ def test_claims_are_read_once_per_head():
 @pytest.mark.parametrize(
     ("client_s", "retry", "total_s", "retries"), [(None, None, 3600.0, 2), (5.0, 1, 5.0, 0), (9e9, 0, 3600.0, 2)]
 )
-def test_a_client_shortens_the_time_and_stops_retries_while_it_retries_itself(client_s, retry, total_s, retries):
+def test_a_clients_own_deadline_and_retries_bound_those_of_the_gateway(client_s, retry, total_s, retries):
     target = SimpleNamespace(candidate=SimpleNamespace(timeouts=SimpleNamespace(total_s=3600.0)))
     context = SimpleNamespace(
         plan=SimpleNamespace(order=None, targets=(target, target), route=SimpleNamespace(retries_max=2)),
@@ -81,7 +81,7 @@ def test_a_raw_path_is_tried_once():
     assert not context.course.has_next
 
 
-def test_nothing_is_looked_at_again_while_nothing_changed():
+def test_admission_looks_nothing_up_while_the_context_is_fresh():
     assert stages.admit(None, SimpleNamespace(is_stale=False)) is None
 
 

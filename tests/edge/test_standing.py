@@ -77,7 +77,7 @@ def asked():
     return services, context
 
 
-def test_what_was_looked_up_just_now_is_not_looked_up_again(asked):
+def test_a_key_that_was_just_looked_up_is_not_looked_up_again(asked):
     services, context = asked
     services.replica.key = entry(revoked=True)
     assert standing.still(services, context) is None
@@ -93,7 +93,7 @@ def test_what_was_looked_up_just_now_is_not_looked_up_again(asked):
         ({"cidrs": ["10.0.0.0/8"]}, 403),
     ],
 )
-def test_S2_what_changed_since_the_head_counts(asked, change, status):
+def test_S2_a_key_changed_since_the_head_is_judged_as_the_key_is_now(asked, change, status):
     services, context = asked
     services.clock.now_s = 1.0
     services.replica.key = entry(**change)
@@ -127,7 +127,7 @@ def test_a_model_that_was_taken_from_the_key_is_not_tried_again(asked):
     assert context.key is before, "the reservation names who asked"
 
 
-def test_others_freezes_stop_nothing(asked):
+def test_a_freeze_of_another_subject_stops_nothing(asked):
     services, context = asked
     services.replica.set(freezes={"key:other": None, "model:a/n": None, "provider:b": None, "deployment:a/n@c": None})
     assert standing.may_try(services, context) is None

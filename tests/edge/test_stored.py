@@ -63,7 +63,7 @@ def test_a_full_spool_keeps_its_room_for_settlements(things, spool, clock):
     assert spool.records == [] and things.find(OURS, "f") is not None
 
 
-def test_what_is_known_here_is_bounded(things, clock, monkeypatch):
+def test_an_edge_remembers_a_bounded_number_of_stored_things(things, clock, monkeypatch):
     monkeypatch.setattr(stored, "STORED_MAX", 2)
     for name in "abc":
         things.remember(asked(clock), "up/c", name)

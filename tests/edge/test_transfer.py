@@ -225,7 +225,7 @@ def test_a_client_that_reads_slowly_makes_the_vault_wait(talk):
     assert talk.vault.attempt.consumed == before + len(FIRST)
 
 
-def test_a_figure_is_in_the_spool_before_its_client_sees_it(talk):
+def test_a_usage_figure_is_in_the_spool_before_the_client_sees_the_figure(talk):
     talk.vault >> SSE >> FIRST
     assert talk.recorded(records.Checkpoint) == []
     talk.vault >> b'data: {"id":"c","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n'
@@ -242,7 +242,7 @@ def test_a_long_stream_is_checkpointed_now_and_then(talk):
 
 
 @pytest.mark.parametrize("state", ["waiting", "plain", "streaming"])
-def test_a_fault_ends_the_request_once_and_settles_it(talk, state):
+def test_a_fault_ends_and_settles_its_request_once(talk, state):
     if state == "plain":
         talk.vault >> JSON >> b"{"
     elif state == "streaming":

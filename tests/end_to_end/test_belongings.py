@@ -79,7 +79,7 @@ BODIES = {
 
 @pytest.mark.parametrize("name", BODIES)
 @pytest.mark.parametrize("path", ["/v1/responses", CHAT])
-def test_what_nobody_made_here_is_404(gateway, ours, name, path):
+def test_a_thing_that_was_not_made_here_is_unknown(gateway, ours, name, path):
     assert ask(gateway, ours, {"model": "native/echo", **BODIES[name]}, path) == UNKNOWN
 
 
@@ -97,11 +97,11 @@ def test_what_nobody_made_here_is_404(gateway, ours, name, path):
         ("/v1beta/models/google%2Fecho:generateContent", {"contents": [{"parts": [{"fileData": {"fileUri": "files/f"}}]}]}),
     ],
 )  # fmt: skip
-def test_in_every_dialect(gateway, ours, path, body):
+def test_a_thing_that_the_team_did_not_make_is_unknown_in_every_dialect(gateway, ours, path, body):
     assert ask(gateway, ours, body, path) == UNKNOWN
 
 
-def test_a_rule_of_the_key_that_names_the_thing_gives_it(gateway, ours, theirs):
+def test_a_keys_grant_that_names_a_thing_allows_the_thing(gateway, ours, theirs):
     body = {
         "model": "native/echo",
         "input": [{"role": "user", "content": [{"type": "input_file", "file_id": GRANTED}]}],
@@ -110,7 +110,7 @@ def test_a_rule_of_the_key_that_names_the_thing_gives_it(gateway, ours, theirs):
     assert ask(gateway, theirs, body) == UNKNOWN, "a rule with a star gives nothing"
 
 
-def test_raw_paths_and_bodies_are_judged_too(gateway, ours, theirs, made):
+def test_a_thing_of_another_team_is_unknown_in_raw_paths_and_bodies(gateway, ours, theirs, made):
     raw = "/passthrough/native/responses"
     assert ask(gateway, ours, None, f"{raw}/{made['id']}", "GET")[0] == 200
     assert ask(gateway, theirs, None, f"{raw}/{made['id']}", "GET") == UNKNOWN
@@ -121,7 +121,7 @@ def test_raw_paths_and_bodies_are_judged_too(gateway, ours, theirs, made):
     assert ask(gateway, theirs, {"x": [{"file_id": "file-1"}]}, "/passthrough/native/x/y") == UNKNOWN
 
 
-def test_what_a_raw_request_made_belongs_to_its_team(gateway, ours, theirs):
+def test_a_thing_made_by_a_raw_request_belongs_to_its_team(gateway, ours, theirs):
     status, _, data = call(gateway, ours, json.dumps({"model": "echo", "input": "x"}), "/passthrough/native/responses")
     assert status == 200
     made = json.loads(data)["id"]

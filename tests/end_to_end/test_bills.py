@@ -188,7 +188,7 @@ def priced():
             yield exchange, booked(row, model, reading), right
 
 
-def test_what_is_booked_is_what_the_providers_charge():
+def test_booked_costs_are_those_that_providers_charge():
     total = right = Decimal(0)
     count, far = 0, []
     for exchange, ours, theirs in priced():

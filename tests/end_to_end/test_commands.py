@@ -222,7 +222,7 @@ def test_a_model_that_goes_nowhere_is_explained_with_the_nearest_name(own):
     assert done.returncode == 1 and "did you mean 'fast'?" in done.stdout
 
 
-def test_what_exists_and_matches_nothing_is_no_error(own, asked):
+def test_a_filter_that_matches_no_row_is_no_error(own, asked):
     own.key("never-used")
     for arguments in (
         "log list --key never-used",
@@ -329,7 +329,7 @@ def test_C4_a_credential_and_a_configuration_are_sealed_from_elsewhere(own, admi
     assert applied.returncode == 0 and "applied" in applied.stdout, applied.stderr
 
 
-def test_what_is_wrong_with_a_server_is_said(own, admin):
+def test_a_server_that_cannot_serve_the_command_is_named_with_the_reason(own, admin):
     url = f"http://127.0.0.1:{own.console_port}"
     viewer = own.json("token", "create", "looks-only", "--role", "viewer")["token"]
     for token, server, said in (

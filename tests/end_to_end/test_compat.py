@@ -59,7 +59,7 @@ def test_health_without_a_key_and_without_a_secret(gateway):
         "/openai/deployments/m/chat/completions",
     ],
 )
-def test_its_paths_and_headers(gateway, path):
+def test_paths_of_litellm_are_served_with_its_headers(gateway, path):
     key = gateway.key(f"k{path.count('/')}{len(path)}")
     status, headers, _ = call(gateway, path, key, BODY)
     assert status == 200
@@ -86,7 +86,7 @@ def test_a_key_reads_itself_and_no_other(gateway):
 @pytest.mark.parametrize(
     "path", ["/key/generate", "/key/delete", "/model/new", "/config/update", "/health/services", "/key/info/x"]
 )
-def test_nothing_else_of_it_is_served(gateway, path):
+def test_other_paths_of_litellm_are_not_found(gateway, path):
     key = gateway.key(f"x{len(path)}{path.count('e')}")
     assert call(gateway, path, key)[0] == 404 and call(gateway, path, key, {"a": 1})[0] == 404
 

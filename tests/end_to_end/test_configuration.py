@@ -218,7 +218,7 @@ def test_history_and_rollback_bring_back_file_and_store(fresh, provider, tmp_pat
     assert gateway.cli("config", "rollback", "99", "--yes", check=False).returncode != 0
 
 
-def test_what_was_applied_survives_the_death_of_control(fresh, provider):
+def test_an_applied_configuration_survives_the_death_of_control(fresh, provider):
     gateway = fresh(config(provider.port))
     token = gateway.key("app")
     gateway.config.write_text(with_model(provider, "second: fake/echo"))
@@ -275,7 +275,7 @@ def test_clients_behind_a_proxy_are_who_the_proxy_says(fresh, provider):
     assert "http://127" not in text
 
 
-def test_what_an_untrusted_peer_claims_is_ignored(gateway):
+def test_forwarding_headers_of_an_untrusted_peer_are_ignored(gateway):
     office = gateway.key("spoofed", "--cidr", "203.0.113.0/24")
     assert ask(gateway, office, "fake/echo", **{"x-forwarded-for": "203.0.113.7"}).status_code == 403
     assert "https://127" not in httpx.get(f"{gateway.url}/connect/codex", headers={"x-forwarded-proto": "https"}).text

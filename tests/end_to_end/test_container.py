@@ -69,7 +69,7 @@ def mounted(rootfs):
         yield rootfs
 
 
-def test_nothing_in_it_can_be_run_but_python(rootfs):
+def test_the_image_holds_no_program_but_python(rootfs):
     programs = []
     for path in rootfs.rglob("*"):
         if path.is_symlink() or not path.is_file():

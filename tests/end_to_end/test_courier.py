@@ -133,7 +133,7 @@ def test_a_change_of_the_section_holds_from_the_next_start_on(estate):
         estate.gateway.cli("config", "apply", str(estate.gateway.config))
 
 
-def test_P3_this_process_cannot_use_a_relay(estate):
+def test_P3_a_process_that_is_not_control_cannot_use_a_relay(estate):
     from switchgear.net import unix
 
     if not (estate.gateway.data / "run" / "courier" / "database.relay").exists():

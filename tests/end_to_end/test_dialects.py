@@ -212,7 +212,7 @@ def test_strict_refuses_instead_of_dropping(ask):
     assert ask("POST", "/v1/chat/completions", {"model": "exact", "messages": HELLO})[0] == 200
 
 
-def test_what_a_provider_cannot_do_is_said(ask):
+def test_an_operation_that_a_provider_cannot_do_is_refused_by_name(ask):
     status, headers, data = ask("POST", "/v1/embeddings", {"model": "claude/echo", "input": "x"})
     assert status == 400 and headers["x-switchgear-error"] == "unsupported_operation"
     status, _, data = ask("POST", "/v1/chat/completions", {"model": "claude/echo", "messages": HELLO, "n": 2})
@@ -280,7 +280,7 @@ def test_connect_prints_this_gateway_and_its_check_passes(ask, gateway, key):
 
 
 @pytest.mark.parametrize("kind", ["fake", "google", "commands"])
-def test_embeddings_cross(gateway, key, ask, kind):
+def test_embeddings_asked_in_openais_dialect_are_answered_by_every_provider(gateway, key, ask, kind):
     import openai
 
     with openai.OpenAI(base_url=gateway.url + "/v1", api_key=key, max_retries=0) as client:
@@ -353,7 +353,7 @@ def test_a_large_body_is_sent_again_after_a_failure(ask):
     assert json.loads(data)["choices"][0]["message"]["content"] == text
 
 
-def test_what_a_provider_keeps_belongs_to_the_team_that_made_it(gateway, key, ask):
+def test_a_stored_response_belongs_to_the_team_that_made_it(gateway, key, ask):
     import openai
 
     other = gateway.key("stranger", "--team", "others")

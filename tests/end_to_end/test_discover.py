@@ -88,7 +88,7 @@ def test_a_baseline_shows_what_is_new(gateway, tmp_path):
     assert done.returncode == 3 and [f["where"] for f in json.loads(done.stdout)["findings"]] == ["r/d.env:1"]
 
 
-def test_it_works_without_a_gateway_and_says_partial_when_something_is_missing(tmp_path):
+def test_a_search_without_a_gateway_works_and_a_missing_place_makes_it_partial(tmp_path):
     class Nobody:
         data = tmp_path / "none"
 

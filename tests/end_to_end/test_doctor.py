@@ -32,7 +32,7 @@ def test_a_request_goes_through_every_process_and_nothing_is_left(gateway):
     assert booked and all(r["key"]["name"].startswith("doctor-") for r in booked)
 
 
-def test_what_control_sees_is_there(gateway):
+def test_doctor_lists_the_findings_of_control(gateway):
     gateway.key("for-ever")
     found = findings(gateway.cli("doctor", "--json", check=False))
     assert (
@@ -95,7 +95,7 @@ def test_from_elsewhere_it_says_what_it_cannot_see(gateway):
         gateway.cli("unfreeze", "all")
 
 
-def test_it_counts_what_it_shows(gateway):
+def test_doctor_counts_the_findings_that_it_lists(gateway):
     gateway.cli("key", "create", "gone", "--expires", "2020-01-01", check=False)
     shown = gateway.cli("doctor", check=False).stdout
     wide = gateway.cli("doctor", "-o", "wide", check=False).stdout

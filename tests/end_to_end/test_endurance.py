@@ -197,7 +197,7 @@ def _serve(gateway):
     return [sys.executable, "-m", "switchgear.cli", "serve", "--config", str(gateway.config), "--data", str(gateway.data), "--kek-file", str(gateway.folder / "kek")]  # fmt: skip
 
 
-def test_P6_nobody_joins_the_port_and_a_workers_death_resets_no_queued_connection(own):
+def test_P6_a_second_process_cannot_bind_the_port_and_a_workers_death_resets_no_queued_connection(own):
     gateway = own()
     with socket.socket() as thief:
         thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -273,7 +273,7 @@ def test_a_start_on_a_full_disk_says_so(own, tmp_path):
 
 
 @needs_root
-def test_L3_a_full_disk_loses_nothing_and_mends_itself(own, tmp_path, provider):
+def test_L3_a_full_disk_loses_no_record_and_service_returns_with_room(own, tmp_path, provider):
     """A small disk, filled by somebody else in the middle of the load, then emptied again."""
     folder = tmp_path / "small"
     folder.mkdir(mode=0o755)

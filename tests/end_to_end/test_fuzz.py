@@ -33,7 +33,7 @@ def test_every_target_has_seeds():
 
 
 @pytest.mark.parametrize("name", sorted(TARGETS))
-def test_targets_survive_their_seeds_and_mutations_of_them(name):
+def test_a_fuzz_target_survives_its_seeds_and_their_mutations(name):
     for seed in SEEDS[name]:
         TARGETS[name](seed)
     for data in mutations(SEEDS[name], 200 if name == "config" else 3_000):

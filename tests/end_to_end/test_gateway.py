@@ -78,7 +78,7 @@ def test_a_frozen_key_comes_back(gateway):
     assert call(gateway, key)[0] == 200
 
 
-def test_everything_and_a_credential_can_be_frozen(gateway, key):
+def test_a_freeze_of_all_or_of_a_subject_refuses_its_requests(gateway, key):
     for subject in (
         ("all",),
         ("credential", "fake/main"),
@@ -94,7 +94,7 @@ def test_everything_and_a_credential_can_be_frozen(gateway, key):
     assert call(gateway, key)[0] == 200
 
 
-def test_rotation_with_overlap(gateway):
+def test_a_rotated_keys_old_secret_works_until_the_overlap_ends(gateway):
     old = gateway.key("turning")
     new = gateway.json("key", "rotate", "turning", "--overlap", "1h")["key"]
     assert {call(gateway, old)[0], call(gateway, new)[0]} == {200}
@@ -141,7 +141,7 @@ def test_paths_without_a_key(gateway):
     assert call(gateway, None, None, "/v1/chat/completions", "GET", authorization=None)[0] == 405
 
 
-def test_a_key_can_ask_about_itself(gateway, key):
+def test_a_key_reads_its_own_name_team_and_spend(gateway, key):
     found = json.loads(call(gateway, key, None, "/v1/key", "GET")[2])
     assert found["name"] == "tests" and found["team"] == "quality"
     assert found["spend_today"]["since_ms"] % 86_400_000 == 0
@@ -189,7 +189,7 @@ def test_bad_bodies_are_4xx(gateway, key, body, status):
     assert "x-evil" not in headers
 
 
-def test_media_types(gateway, key):
+def test_a_body_of_another_media_type_or_encoding_is_refused(gateway, key):
     assert call(gateway, key, content_type="text/plain")[0] == 415
     assert call(gateway, key, content_encoding="gzip")[0] == 415
 
@@ -209,7 +209,7 @@ def test_pipelined_requests_are_answered_in_order(gateway, key):
     assert places == sorted(places)
 
 
-def test_expect_100_continue(gateway, key):
+def test_a_client_that_expects_100_continue_is_told_to_go_on(gateway, key):
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE_S) as sock:
         sock.sendall(
             f"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nExpect: 100-continue\r\n"
@@ -335,7 +335,7 @@ def test_status_and_lists_have_the_documented_shape(gateway):
         assert gateway.cli(*command, "-o", "wide").stdout
 
 
-def test_names_and_aliases(gateway):
+def test_a_keys_name_is_taken_as_an_argument_or_an_option_and_is_unique(gateway):
     gateway.cli("key", "create", "--name", "by-option")
     assert "by-option" in gateway.cli("key", "ls").stdout
     assert gateway.json("key", "get", "by-option")["name"] == "by-option"
@@ -499,7 +499,7 @@ def read_memory(pid):
     return found
 
 
-def test_P2_nobody_else_reads_a_file_and_each_folder_has_its_owner(gateway):
+def test_P2_files_are_private_and_each_folder_has_its_owner(gateway):
     for path in gateway.data.rglob("*"):
         if path.is_file():
             assert path.stat().st_mode & 0o007 == 0 or path.parent.stat().st_mode & 0o007 == 0, path
@@ -533,7 +533,7 @@ def test_P1_every_process_says_what_holds_and_the_kernel_agrees(gateway):
                 assert status["Seccomp"].strip() == "2"
 
 
-def test_P1_processes_are_hardened(gateway):
+def test_P1_every_process_runs_without_new_privileges_and_capabilities(gateway):
     for role in ("vault", "edge", "control"):
         for pid in gateway.pids(role):
             status = Path(f"/proc/{pid}/status").read_text()
@@ -655,7 +655,7 @@ def test_a_stream_longer_than_the_drain_is_interrupted_and_recorded(own):
 
 
 @pytest.mark.parametrize("case", ["second", "port", "folder", "kek_missing", "kek_other", "kek_open", "kek_folder", "kek_fd", "exposed", "config", "pepper", "box"])  # fmt: skip
-def test_what_prevents_a_start_is_said_in_one_line(own, tmp_path, case):
+def test_a_start_that_cannot_succeed_is_refused_in_one_line(own, tmp_path, case):
     gateway = own()
     other = free_port()
     arguments = [

@@ -102,7 +102,7 @@ MORE_LENIENT_THAN_H11 = {
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.good], ids=[c.name for c in CASES if c.good])
-def test_H1_what_is_understood_here_h11_understands_the_same_way(case):
+def test_H1_a_request_that_is_accepted_is_read_by_h11_in_the_same_way(case):
     theirs = h11_reads(case.data)
     if theirs is None:
         assert case.name in MORE_LENIENT_THAN_H11 or not case.good, "more lenient than h11, without a reason"
@@ -218,7 +218,7 @@ def _ok(peer):
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.good], ids=[c.name for c in CASES if c.good])
-def test_H1_what_is_understood_here_nginx_understands_too(nginx, case):
+def test_H1_a_request_that_is_accepted_is_accepted_by_nginx(nginx, case):
     found, _ = statuses(nginx, case.data, 0.4, end=False)  # nginx gives up when a client ends its side
     good = [status for status in found if status < 400]
     assert len(good) == case.good or case.name in MORE_LENIENT_THAN_NGINX, found

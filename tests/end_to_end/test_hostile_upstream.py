@@ -156,7 +156,7 @@ def ask(gateway, model):
 
 
 @pytest.mark.parametrize("model", SCRIPTS, ids=list(SCRIPTS))
-def test_H2_whatever_a_provider_answers(exposed, hostile, model):
+def test_H2_a_hostile_answer_of_a_provider_ends_in_a_well_formed_response(exposed, hostile, model):
     _, right, _ = SCRIPTS[model]
     status, headers, body, whole = ask(exposed, model)
     assert status in right, (status, headers, body[:300])

@@ -142,7 +142,7 @@ def imported(estate, gateway):
     return arguments, gateway.cli(*arguments, check=False)
 
 
-def test_everything_is_added_and_no_secret_is_shown(imported):
+def test_an_import_adds_every_object_and_shows_no_secret(imported):
     _, done = imported
     report = json.loads(done.stdout)
     assert done.returncode == 3, "general settings and routing have no counterpart"
@@ -151,7 +151,7 @@ def test_everything_is_added_and_no_secret_is_shown(imported):
     assert not any(secret in written for secret in (*STORED, *KEYS, LITERAL, SALT))
 
 
-def test_everything_answers_with_the_old_keys_and_spend_goes_on(imported, gateway):
+def test_imported_keys_and_models_answer_and_spend_goes_on(imported, gateway):
     # 30 names of the file, 3 of the database, 6 aliases and a pattern
     names = (
         [f"model-{n}" for n in range(30)]
@@ -195,7 +195,7 @@ def test_no_secret_is_on_disk(imported, gateway):
         assert found.stdout == "", secret
 
 
-def test_imported_keys_are_rotated_and_revoked_as_others(imported, gateway):
+def test_an_imported_key_is_rotated_and_revoked_like_any_key(imported, gateway):
     new = gateway.json("key", "rotate", "client-5", "--overlap", "1h")["key"]
     assert ask(gateway, new, "model-3")[0] == 200 and ask(gateway, KEYS[5], "model-3")[0] == 200
     gateway.stop(keep=True)
@@ -205,7 +205,7 @@ def test_imported_keys_are_rotated_and_revoked_as_others(imported, gateway):
     assert ask(gateway, new, "model-3")[0] == 401 and ask(gateway, KEYS[5], "model-3")[0] == 401
 
 
-def test_a_written_file_serves_too(estate, provider, tmp_path):
+def test_a_gateway_serves_from_a_written_configuration(estate, provider, tmp_path):
     folder, _ = estate
     out = tmp_path / "switchgear.yaml"
 

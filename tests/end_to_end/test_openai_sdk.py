@@ -86,7 +86,7 @@ def test_tools_embeddings_completions_and_extra_body(client):
     assert client.completions.create(model="fast", prompt="a b").choices[0].text == "a b"
 
 
-def test_models(client):
+def test_the_sdk_lists_models_and_an_unknown_one_is_not_found(client):
     assert {"fast", "safe", "careful"} <= {model.id for model in client.models.list()}
     assert client.models.retrieve("fast").id == "fast"
     with pytest.raises(openai.NotFoundError):

@@ -59,7 +59,7 @@ def run(command, cwd, environ, **more):
     )
 
 
-def test_the_tour(demo):
+def test_the_tour_of_the_readme_works_as_printed(demo):
     environ, printed, folder = demo
     assert re.search(
         r"Switchgear 0\.\d+\.\d+ is ready in \d+\.\d s \(\d+ edges?, data in ./switchgear-data\)", printed

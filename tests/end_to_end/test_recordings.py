@@ -212,7 +212,7 @@ def wanted_of(answer):
     ]
 
 
-def test_what_crossed_is_read_by_the_official_sdk_with_the_same_text_and_calls(record_property):
+def test_a_translated_recording_is_read_by_the_official_sdk_with_the_same_text_and_calls(record_property):
     sdks = {name: make() for name, make in SDKS.items()}
     rows = [r for r in recordings.exchanges() if recordings.dialect_of(r.path) and r.status == 200]
     good, refused, wrong = 0, 0, []

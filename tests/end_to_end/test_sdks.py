@@ -116,7 +116,7 @@ def clients(gateway, key, secure):
 @pytest.mark.parametrize("feature", FEATURES)
 @pytest.mark.parametrize("kind", PROVIDERS)
 @pytest.mark.parametrize("name", [made.name for made in CLIENTS])
-def test_a_cell(clients, name, kind, feature):
+def test_an_sdks_feature_works_with_a_kind_of_provider(clients, name, kind, feature):
     FEATURES[feature](clients[name], kind)
 
 

@@ -277,7 +277,7 @@ def test_a_model_that_shares_nothing_with_a_frozen_one_goes_on(gateway, key):
     ],
     ids=" ".join,
 )
-def test_what_nobody_knows_is_not_frozen(gateway, key, subject, near):
+def test_freezing_an_unknown_subject_is_refused(gateway, key, subject, near):
     done = gateway.cli("freeze", *subject, check=False)
     assert done.returncode == 1
     assert near in done.stderr

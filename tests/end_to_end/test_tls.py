@@ -113,7 +113,7 @@ providers:
 """
 
 
-def test_both_sides(tmp_path, authority, secure_provider):
+def test_tls_to_clients_and_to_providers_serves_requests(tmp_path, authority, secure_provider):
     leaf = authority.issue_cert("localhost")
     leaf.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
     leaf.private_key_pem.write_to_path(tmp_path / "key.pem")

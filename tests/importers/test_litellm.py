@@ -49,7 +49,7 @@ def test_the_same_name_twice_becomes_two_deployments_and_one_credential():
     assert "router_settings.routing_strategy" in said(found)
 
 
-def test_prices_are_exact():
+def test_imported_prices_are_exact():
     found = run(
         {"model_list": [entry("m", model="openai/a", input_cost_per_token=0.00000015, output_cost_per_token="6e-07")]}
     )
@@ -64,7 +64,7 @@ def test_a_price_that_is_none_costs_the_price():
         assert "not a price" in said(found)["model_list[0].litellm_params.input_cost_per_token"]
 
 
-def test_routing():
+def test_fallbacks_and_routing_settings_are_imported():
     raw = {
         "model_list": [entry("a", model="openai/a"), entry("b", model="openai/b")],
         "litellm_settings": {
@@ -161,7 +161,7 @@ def test_the_output_limit_is_the_models_default():
     assert models(found)["m"]["defaults"]["max_tokens"] == 700 and not [p for p in said(found) if "max_tokens" in p]
 
 
-def test_whatever_has_no_counterpart_is_listed():
+def test_a_setting_without_a_counterpart_is_listed():
     raw = {
         "model_list": [
             {

@@ -52,7 +52,7 @@ def test_a_changed_value_does_not_open(name):
 
 
 @pytest.mark.parametrize("text", ["", "x", "v2:gcm:", "v3:gcm:!!", "ä", "v3:gcm:" + "A" * 100_000, "sk-plain-text-key"])
-def test_what_is_no_value_is_refused(text):
+def test_a_malformed_encrypted_value_is_refused(text):
     with pytest.raises(SealError):
         open_value(text, SALT)
 

@@ -13,7 +13,7 @@ def test_anchors_that_multiply_are_refused():
         run({"model_list": bomb})
 
 
-def test_names():
+def test_an_imported_name_is_a_unique_slug():
     assert slug("CI bot (EU)!") == "ci-bot-eu" and slug("///") == ""
     assert unique("a", {"a": 1, "a-2": 1}) == "a-3"
     assert label("x\x00" + "y" * 99) == "x" + "y" * 63 and label("") is None
@@ -31,5 +31,5 @@ def test_long_settings_are_cut():
     assert len(shown("x " * 500)) == 80
 
 
-def test_what_looks_encrypted():
+def test_an_encrypted_text_is_told_from_a_name():
     assert looks_encrypted("v3:gcm:abc") and looks_encrypted("A" * 60) and not looks_encrypted("openai/gpt-4o-mini")

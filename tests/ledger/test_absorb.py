@@ -534,7 +534,7 @@ def test_a_spool_that_lies_about_an_earlier_attempts_cost_is_found(store, spool,
     assert rows(store)[0].attempts[0].cost_nanousd == 3750
 
 
-def test_what_providers_answered_to_a_credential_is_heard(store, spool, tmp_path):
+def test_the_last_status_of_each_credential_is_noted(store, spool, tmp_path):
     refused = records.AttemptOutcome(1, 401, None, 0, 3, 4, None, None)
     moved_on(spool, 1, [refused, records.AttemptOutcome(2, 200, None, 4, 6, 8, None, None)])
     following, batch = absorber(store, tmp_path), Batch()
@@ -612,7 +612,7 @@ def test_L5_the_same_request_twice_in_one_batch_is_booked_once(store, spool, tmp
     assert len(rows(store)) == 1
 
 
-def test_S4_texts_of_a_spool_come_in_clean_and_nobodys_secret_with_them(store, spool, tmp_path):
+def test_S4_texts_of_a_spool_are_cleaned_and_masked(store, spool, tmp_path):
     evil = "a\x1b]0;x\x07\u009b31m\u202e"
     secret = "sk-proj-0123456789abcdef0123456789"
     who = msgspec.Raw(records.encode_payload(records.Who("k" + evil, "bot" + evil, 1, "t" + evil, None, None)))
@@ -641,7 +641,7 @@ def test_S4_texts_of_a_spool_come_in_clean_and_nobodys_secret_with_them(store, s
         assert wrong not in shown.replace("b'\\x9", ""), wrong
 
 
-def test_what_a_provider_keeps_belongs_to_whom_the_reservation_names(store, spool, tmp_path):
+def test_a_kept_thing_belongs_to_the_caller_of_the_reservation(store, spool, tmp_path):
     reserve(spool, 1)
     spool.append(Kind.KEPT, records.encode_payload(records.Kept(rid(1), ["msg_1", "files/f"])))
     spool.append(Kind.KEPT, records.encode_payload(records.Kept(rid(2), ["nobodys"])))

@@ -76,7 +76,7 @@ def test_C8_honest_books_raise_no_alarm(settle, journal):
 
 
 @pytest.mark.parametrize("operation", ["embeddings", "images", "speech", "passthrough", "invoke", "compact"])
-def test_C8_what_is_not_words_is_not_judged_by_its_bytes(operation):
+def test_C8_an_answer_that_is_no_text_is_not_judged_by_its_bytes(operation):
     assert judge(settled([200], "ok", (3, 0)), done(size=10**7), operation=operation) is None
     assert judge(settled([200], "ok", None, 0), done(size=10**7), operation=operation) is None
     assert judge(settled([429], "ok", None, 0), done(), operation=operation) is not None, "its status is"
@@ -91,7 +91,7 @@ def test_C8_each_attempt_is_compared_with_its_own_end():
     assert contradiction(claims[f"{RID}-1"], done()) is not None
 
 
-def test_C8_nobody_claims_anything_for_an_edge_that_died():
+def test_C8_attempts_of_a_dead_edge_have_no_claim():
     assert claims_of(opened(tries=2), None) == {f"{RID}-1": None, f"{RID}-2": None}
 
 

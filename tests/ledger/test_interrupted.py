@@ -46,7 +46,7 @@ def test_an_orphan_that_no_journal_names_was_not_sent_and_is_free():
         (None, records.Checkpoint(RID, 1, 12, 900, 5, 200, TokenUsage(input=7, output=9)), (7, 12)),
     ],
 )
-def test_an_orphan_that_was_sent_costs_what_was_seen_of_it(journal, checkpoint, tokens):
+def test_an_orphan_that_was_sent_costs_the_tokens_that_were_seen(journal, checkpoint, tokens):
     record = interrupted.orphaned(request(checkpoint=checkpoint), seen(done=journal), charges())
     assert (record.tokens.input, record.tokens.output) == tokens
     assert record.cost_nanousd == tokens[0] * 1_000 + tokens[1] * 2_000

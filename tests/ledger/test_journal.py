@@ -23,7 +23,7 @@ def fill(folder, count=2000):
     return writer
 
 
-def test_C8_it_finds_what_was_dispatched_and_how_it_ended(tmp_path):
+def test_C8_a_search_of_the_journal_finds_dispatched_attempts_with_their_ends(tmp_path):
     fill(tmp_path)
     found = journal.search(tmp_path, {f"{n:032x}" for n in (4, 5, 5000)}, 0)
     assert set(found) == {f"{4:032x}-1", f"{5:032x}-1"}

@@ -212,7 +212,7 @@ def test_C8_an_answer_whose_reservation_vanished_is_asked_for_in_the_store(tmp_p
     spool.close()
 
 
-def test_C8_what_the_vault_should_not_have_written_ends_nothing(tmp_path, clock):
+def test_C8_a_malformed_record_of_the_vault_ends_no_reconciliation(tmp_path, clock):
     spool = journal(tmp_path, clock)
     spool.append(Kind.DONE, records.encode_payload([f"{rid(1)}-1", 2**63, "x" * 300, -1, 5, 5]))
     spool.append(Kind.DONE, b"\x96\xd9\xff")

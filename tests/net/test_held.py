@@ -23,7 +23,7 @@ def test_one_owner_alone_takes_half_two_a_third_each_and_there_is_room_for_a_new
     assert held.take("newcomer", 200) and not held.take("a", 1)
 
 
-def test_what_is_refused_is_not_counted():
+def test_refused_bytes_are_not_counted():
     held = Held(100)
     assert not held.take("a", 51)
     assert (held.total, held.of("a")) == (0, 0)

@@ -100,7 +100,7 @@ def opened(link, odd=""):
 
 
 @pytest.mark.parametrize("odd", ["response", "body", "fail", "twice"])
-def test_a_fault_about_one_stream_ends_it_and_neither_the_link_nor_the_others(odd, tmp_path):
+def test_a_fault_of_one_stream_ends_the_stream_and_leaves_the_link_and_other_streams(odd, tmp_path):
     async def scenario(link, vault, guard):
         owner, number = opened(link, "response" if odd == "twice" else odd)
         if odd == "twice":
@@ -133,7 +133,7 @@ def test_a_frame_of_one_stream_that_cannot_be_read_ends_that_stream(tmp_path):
     run(tmp_path, scenario)
 
 
-def test_what_is_no_frame_ends_the_link_and_it_is_made_again(tmp_path):
+def test_bytes_that_are_no_frame_end_the_link_and_a_new_link_is_made(tmp_path):
     async def scenario(link, vault, guard):
         owner, _ = opened(link)
         vault.connections[-1].write(b"\xff" * 64)

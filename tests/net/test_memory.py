@@ -31,13 +31,13 @@ def test_memory_that_was_freed_between_what_lives_is_given_back():
     del kept
 
 
-def test_it_looks_seldom():
+def test_the_heap_is_not_looked_at_before_the_interval_is_over():
     memory = Memory()
     memory._info = lambda: pytest.fail("looked")
     memory.tick(LOOK_S / 2)
 
 
-def test_a_flood_between_two_looks_is_given_back_too():
+def test_memory_of_a_flood_between_two_looks_is_given_back():
     memory = Memory()
     if memory._info is None:
         pytest.skip("this C library has no mallinfo2 (glibc 2.33)")
@@ -54,7 +54,7 @@ def test_a_flood_between_two_looks_is_given_back_too():
         assert memory.given_back == turn and resident() - before < (full - before) / 3
 
 
-def test_what_is_freed_a_little_later_is_given_back_too_and_then_no_more(monkeypatch):
+def test_memory_freed_after_a_look_is_given_back_at_the_next_and_then_no_more(monkeypatch):
     """Few bytes keep many pages: the last of a flood's connections."""
     memory, trims, faults = Memory(), [], [0]
     memory._info = lambda: type("Info", (), {"fordblks": 2 * module.FREED_BYTES})

@@ -162,7 +162,7 @@ def test_pipelined_requests_are_answered_in_order_whoever_is_ready_first():
     run(scenario)
 
 
-def test_what_is_malformed_does_not_overtake_what_is_due_and_takes_nothing_of_it_away():
+def test_the_refusal_of_a_malformed_request_follows_the_answers_that_are_due():
     async def scenario(running):
         client = await running.client()
         client.send(get(b"/wait") + get(b"/b") + b"GET /bad\tx HTTP/1.1\r\nHost: a\r\n\r\n" + get(b"/never"))
@@ -457,7 +457,7 @@ def test_H7_a_trusted_proxy_says_who_the_client_is():
 
 
 @pytest.mark.parametrize("proxies", [None, Proxies(["10.0.0.0/8"])])
-def test_H7_nobody_else_is_believed(proxies):
+def test_H7_forwarding_headers_of_an_untrusted_peer_are_ignored(proxies):
     async def scenario(running):
         claim = b"X-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Proto: https\r\nX-Real-IP: 203.0.113.7\r\n"
         assert await who(running, claim) == ("127.0.0.1", "127.0.0.1", False)
@@ -555,7 +555,7 @@ def test_handshakes_in_progress_are_bounded_and_the_oldest_make_room(monkeypatch
     run(scenario)
 
 
-def test_what_a_handler_keeps_of_an_exchange_is_let_go_with_its_answer():
+def test_an_exchange_is_freed_with_its_answer():
     """What it keeps holds the exchange and a body; as a cycle it would stay until the collector runs."""
 
     async def scenario(running):
@@ -593,7 +593,7 @@ def test_a_handshake_that_comes_to_nothing_leaves_nothing_to_a_collector():
         gc.enable()
 
 
-def test_what_clients_do_not_read_is_held_on_their_account_and_bounded():
+def test_bytes_that_clients_do_not_read_are_counted_per_client_and_bounded():
     async def scenario(running):
         clients = [await running.client() for _ in range(3)]
         for number, client in enumerate(clients):

@@ -154,7 +154,7 @@ def test_names_of_models_are_found_whatever_their_case(catalog):
         assert Decimal(cost(price, TokenUsage(input=1_000, output=100)).nanousd) / 10**9 == theirs
 
 
-def test_service_tiers(catalog):
+def test_a_service_tier_has_the_oracles_price(catalog):
     price = catalog.find("openai", "openai", "gpt-5.4", AT_MS)
     usage = TokenUsage(input=10_000, output=100)
     flex = calc_price(
@@ -175,7 +175,7 @@ def test_overrides_and_discounts_come_first():
     assert catalog.find("openai", "openai", "gpt-4o", AT_MS).discount_bp == 1000
 
 
-def test_what_is_unknown_is_none(catalog):
+def test_an_unknown_model_or_provider_has_no_price(catalog):
     assert catalog.find("openai", "openai", "no-such-model", AT_MS) is None
     assert catalog.find("mine", None, "gpt-4o", AT_MS) is None
     assert catalog.find("mine", "nobody", "gpt-4o", AT_MS) is None
@@ -183,7 +183,7 @@ def test_what_is_unknown_is_none(catalog):
 
 
 @pytest.mark.parametrize("text", ["-1", "0.0000000001"])
-def test_prices_are_exact(text):
+def test_a_price_that_is_no_exact_number_of_nano_usd_is_refused(text):
     with pytest.raises(ValueError):
         nano_per_mtok(text)
 

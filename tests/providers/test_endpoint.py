@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from switchgear.providers import endpoint
 
 
-def test_a_good_url():
+def test_a_well_formed_url_is_read_into_its_parts():
     place = endpoint.parse("https://API.example.com:8443/v1/")
     assert (place.scheme, place.host, place.port, place.path_prefix) == ("https", "api.example.com", 8443, "/v1")
     assert place.url == "https://api.example.com:8443/v1"

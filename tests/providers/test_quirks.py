@@ -16,7 +16,7 @@ def test_the_limits_name_differs():
     assert "max_tokens" in body(Quirks(), max_tokens=5)[0]
 
 
-def test_what_a_provider_refuses_is_left_out_and_listed():
+def test_a_member_that_a_provider_refuses_is_left_out_and_listed():
     sent, dropped = body(
         Quirks(drop=("seed",), reasoning_effort=False), seed=1, reasoning=hub.Reasoning("low"), top_k=3
     )

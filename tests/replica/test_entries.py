@@ -79,7 +79,7 @@ def test_an_entry_leaves_out_what_has_its_default():
         ),
     ],
 )
-def test_what_is_encoded_comes_back(value, decode):
+def test_an_encoded_entry_decodes_to_itself(value, decode):
     assert decode(entries.encode(value)) == value
 
 

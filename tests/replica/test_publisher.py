@@ -103,7 +103,7 @@ def test_S2_revocations_leave_the_size_stable(tmp_path):
     publisher.close()
 
 
-def test_S2_what_an_edge_reads_stays_while_it_reads(tmp_path):
+def test_S2_a_snapshot_stays_while_an_edge_reads_it(tmp_path):
     """Edges take no lock: the pages of a snapshot are kept for PIN_S, whatever is written meanwhile."""
     now = [0.0]
     publisher = Publisher(tmp_path, lambda: now[0])
@@ -133,7 +133,7 @@ def test_stored_responses_are_forgotten_in_time(tmp_path):
 
 
 @pytest.mark.parametrize("second_ms", [STORED_MS + 20, 2 * STORED_MS + 11])
-def test_who_made_a_thing_stays_its_owner_while_it_is_kept(tmp_path, second_ms):
+def test_the_first_owner_of_a_stored_thing_stays_its_owner(tmp_path, second_ms):
     publisher = Publisher(tmp_path)
     ours, theirs = Stored("team:a", "p/c", "m", STORED_MS + 10), Stored("team:b", "p/d", "m", second_ms)
     publisher.put_stored({"f": ours})
@@ -153,7 +153,7 @@ def test_things_beyond_the_bound_are_left_out_and_counted(tmp_path, monkeypatch)
     publisher.close()
 
 
-def test_what_is_out_of_date_is_looked_for_a_part_at_a_time(tmp_path, monkeypatch):
+def test_expired_entries_are_searched_a_part_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr("switchgear.replica.publisher.STORED_LOOKS", 4)
     publisher = Publisher(tmp_path)
     publisher.put_key(key("s"))  # behind the things, in the order of keys

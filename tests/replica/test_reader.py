@@ -43,7 +43,7 @@ def test_imported_keys_are_found_by_hash(tmp_path):
     reader.close()
 
 
-def test_S2_edges_cannot_write(tmp_path):
+def test_S2_a_reader_of_the_replica_cannot_write(tmp_path):
     publish(tmp_path, lambda p: p.put_key(key()))
     reader = ReplicaReader(tmp_path)
     with pytest.raises(lmdb.Error):
@@ -56,7 +56,7 @@ def test_without_a_replica_it_says_so(tmp_path):
         ReplicaReader(tmp_path / "nope")
 
 
-def test_what_a_key_spent_is_found_and_survives_new_keys_and_snapshots(tmp_path):
+def test_a_keys_spend_survives_new_keys_and_snapshots(tmp_path):
     spend = Spend(20_000, 1_728_000_000_000, {"fake/echo": (3, 2250)})
     publish(
         tmp_path,

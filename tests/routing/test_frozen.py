@@ -53,7 +53,7 @@ def test_provider_and_model_stop_that_deployment_everywhere():
     assert stopped(["a/m"], "x/n") == (False, ["a/n"])
 
 
-def test_a_pattern_stops_all_that_it_serves_and_one_of_its_names_only_itself():
+def test_freezing_a_pattern_stops_all_its_names_and_freezing_a_name_only_the_name():
     assert stopped(["x/*"], "x/n")[0]
     assert stopped(["x/*"], "a/big")[1] == []
     assert stopped(["x/n"], "x/m") == (False, ["a/m"])

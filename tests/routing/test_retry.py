@@ -12,7 +12,7 @@ def step(status=None, reason=None, retries=1, has_next=False, may=True, after=No
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 501, 502, 503, 504, 505, 520, 524, 529, 530, 599])
-def test_what_may_pass_is_retried_once(status):
+def test_a_transient_failure_is_retried_once(status):
     assert step(status) == "retry"
     assert step(status, retries=0) == "give_up"
     assert step(status, retries=0, has_next=True) == "fallback"
@@ -35,14 +35,14 @@ def test_a_connect_failure_is_tried_again_before_it_goes_elsewhere():
 
 
 @pytest.mark.parametrize("reason", ["broken", "unfinished", "garbage", "error_200", "error_first"])
-def test_what_was_sent_and_not_answered_goes_elsewhere_first(reason):
+def test_a_request_sent_without_an_answer_goes_to_another_deployment_first(reason):
     assert step(reason=reason, has_next=True) == "fallback"
     assert step(reason=reason) == "retry"
     assert step(reason=reason, retries=0) == "give_up"
 
 
 @pytest.mark.parametrize("reason", ["timeout", "overloaded", "refused"])
-def test_nobody_waits_twice_for_the_same_deployment(reason):
+def test_a_timeout_or_a_refused_connection_is_not_retried_at_the_same_deployment(reason):
     assert step(reason=reason) == "give_up"
     assert step(reason=reason, has_next=True) == "fallback"
 
@@ -66,5 +66,5 @@ def test_patience_ends_after_ten_seconds():
 @pytest.mark.parametrize(
     ("value", "seconds"), [(b"2", 2.0), (b"0.5", 0.5), (None, None), (b"Wed, 21 Oct", None), (b"-1", None)]
 )
-def test_retry_after(value, seconds):
+def test_a_retry_after_header_is_read_in_seconds(value, seconds):
     assert parse_retry_after(value) == seconds

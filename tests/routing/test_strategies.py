@@ -35,7 +35,7 @@ def test_the_configured_order_leaves_everything_where_it_is():
     assert names(route("ab", "cd"), strategies.ordered) == "abcd"
 
 
-def test_a_strategy_orders_within_tiers_and_never_across_them():
+def test_a_strategy_orders_within_a_tier_and_never_across_tiers():
     assert names(route("ab", "cd"), backwards) == "badc"
 
 
@@ -43,7 +43,7 @@ def test_a_model_to_fall_back_on_is_a_tier_of_its_own_whatever_its_number():
     assert names(route("ab", fallback=("cd",)), backwards) == "badc"
 
 
-def test_what_a_strategy_leaves_out_is_not_asked():
+def test_a_deployment_that_a_strategy_leaves_out_is_not_asked():
     assert names(route("abc"), lambda tier, occasion: [len(tier) - 1]) == "c"
 
 

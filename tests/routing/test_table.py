@@ -48,7 +48,7 @@ def test_provider_slash_model_is_implicit():
     assert places("b/any", closed) is None
 
 
-def test_what_is_unknown_or_circular_has_no_route():
+def test_an_unknown_or_circular_name_has_no_route():
     assert places("nope") is None
     assert places("loop") is None
     assert places("empty/x") is None

@@ -27,7 +27,7 @@ def numbers(reader):
     return found
 
 
-def test_it_goes_on_from_any_position(tmp_path, clock):
+def test_a_reader_goes_on_from_any_position(tmp_path, clock):
     fill(tmp_path, clock)
     reader = SpoolReader(tmp_path)
     first = list(reader.read(4096))
@@ -35,7 +35,7 @@ def test_it_goes_on_from_any_position(tmp_path, clock):
     assert again.read(4096)[0].sequence == first[11].sequence
 
 
-def test_at_the_end_it_waits(tmp_path, clock):
+def test_a_reader_at_the_end_waits_for_new_records(tmp_path, clock):
     spool = fill(tmp_path, clock, 3)
     reader = SpoolReader(tmp_path)
     assert numbers(reader) == [0, 1, 2]
@@ -65,7 +65,7 @@ def test_a_missing_segment_is_skipped(tmp_path, clock):
     assert numbers(SpoolReader(tmp_path, Position(1, 500)))[-1] == 1499
 
 
-def test_it_says_when_it_saw_the_end(tmp_path, clock):
+def test_a_reader_tells_that_the_end_was_reached(tmp_path, clock):
     spool = fill(tmp_path, clock, 1500)  # several segments
     reader = SpoolReader(tmp_path)
     ends = []
@@ -114,7 +114,7 @@ def test_L5_thousands_of_files_that_are_no_segments_cost_each_read_a_bounded_loo
 
 @pytest.mark.parametrize("number", [2, 3, 50_000_000, 99_999_999])
 @pytest.mark.parametrize("kind", ["garbage", "empty", "copy", "folder", "link"])
-def test_L5_what_a_compromised_writer_planted_hides_nothing_of_its_successor(tmp_path, clock, number, kind):
+def test_L5_planted_files_of_a_compromised_writer_hide_no_record_of_its_successor(tmp_path, clock, number, kind):
     spool = fill(tmp_path, clock, 3)
     reader = SpoolReader(tmp_path)
     assert numbers(reader) == [0, 1, 2]
@@ -136,7 +136,7 @@ def test_L5_what_a_compromised_writer_planted_hides_nothing_of_its_successor(tmp
     successor.close()
 
 
-def test_L5_what_is_remembered_of_files_that_are_no_segments_is_bounded(tmp_path, clock):
+def test_L5_foreign_files_in_a_spool_are_remembered_up_to_a_bound(tmp_path, clock):
     fill(tmp_path, clock, 3)
     reader = SpoolReader(tmp_path)
     numbers(reader)

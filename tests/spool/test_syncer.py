@@ -30,7 +30,7 @@ async def _wait_until(condition: "object") -> None:
             await asyncio.sleep(SYNC_S / 5)
 
 
-def test_L2_what_is_written_is_synced_and_then_nothing_wakes(tmp_path: Path) -> None:
+def test_L2_written_records_are_synced_and_an_idle_syncer_sleeps(tmp_path: Path) -> None:
     async def main() -> None:
         spool = _spool(tmp_path)
         syncer = Syncer(spool, reports.append, LoudGuard())

@@ -52,7 +52,7 @@ def die(spool):
     os.close(spool._fd)
 
 
-def test_L2_what_was_committed_is_read(tmp_path, clock):
+def test_L2_committed_records_are_read(tmp_path, clock):
     spool = writer(tmp_path, clock)
     for number in range(500):
         spool.reserve(f"{number:032x}", reserve(number))
@@ -64,7 +64,7 @@ def test_L2_what_was_committed_is_read(tmp_path, clock):
     assert len(files.segment_numbers(tmp_path)) > 1
 
 
-def test_L2_what_was_not_committed_is_not_there(tmp_path, clock):
+def test_L2_records_that_were_not_committed_are_not_read(tmp_path, clock):
     spool = writer(tmp_path, clock)
     spool.reserve("0" * 32, reserve(0))
     assert ids(read_all(tmp_path), Kind.RESERVE) == []
@@ -251,7 +251,7 @@ def nothing(path):
 
 @pytest.mark.parametrize("spoil", [a_pipe, a_folder, a_link, nonsense, nothing])
 @pytest.mark.parametrize("name", ["id", "lock", "next", "00000001.seg", "00000002.seg", "99999999.seg"])
-def test_L5_whatever_a_compromised_process_left_its_successor_starts_and_is_read(tmp_path, clock, name, spoil):
+def test_L5_files_of_a_compromised_process_do_not_stop_its_successor(tmp_path, clock, name, spoil):
     """One edge that could not start would end the start of the whole gateway."""
     first = SpoolWriter(tmp_path, clock, os.urandom, "run-1", segment_bytes=16 * 1024)
     os.close(first._lock)  # it dies

@@ -78,7 +78,7 @@ def test_a_real_database_is_read_and_not_changed(server):
         ("nosuchdb://x/y", "driver"),
     ],
 )
-def test_what_cannot_be_read_is_said_without_the_password(url, said):
+def test_a_database_that_cannot_be_read_is_named_without_its_password(url, said):
     with pytest.raises(UserError, match=said) as caught:
         litellm.read(url)
     assert "hunter2" not in str(caught.value)

@@ -46,7 +46,7 @@ def test_objects_are_added_replaced_and_removed(store):
         store.write(lambda c: objects.remove_object(c, "model", "m", 3)).result()
 
 
-def test_freezes(store):
+def test_a_freeze_is_stored_replaced_and_removed(store):
     store.write(lambda c: objects.put_freeze(c, "all", None, "cli", 1)).result()
     store.write(lambda c: objects.put_freeze(c, "all", 5, "cli", 2)).result()
     assert store.read(objects.freezes).result() == {"all": 5}

@@ -94,7 +94,7 @@ def test_sums_are_the_same_before_and_after_and_with_what_comes_late(store, seed
     assert ask() == after
 
 
-def test_nothing_is_rolled_up_before_it_is_over_and_nothing_where_nothing_is(store):
+def test_a_day_is_rolled_up_only_when_over_and_only_with_rows(store):
     assert not store.write(lambda c: rollups.roll_day(c, 10**6)).result()
     store.write(lambda c: ledger_rows.add_usage(c, sums_of(random.Random(1), [24 * 640 + 3], 3))).result()
     assert not store.write(lambda c: rollups.roll_day(c, 24 * 640 + 23)).result()

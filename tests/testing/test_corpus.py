@@ -9,13 +9,13 @@ from switchgear.testing.corpus import CLASSES, expand, true_lines
 RULES = Library.read(shipped_files()).keys
 
 
-def test_classes():
+def test_a_class_of_letters_expands_to_its_letters_only():
     for name, letters in CLASSES.items():
         text = expand(f"<{name}*200>", random.Random(1))
         assert len(text) == 200 and set(text) <= set(letters)
 
 
-def test_special_templates():
+def test_a_special_template_expands_to_a_valid_key():
     assert virtual_key.parse_id(expand("<switchgear>", random.Random(1))) is not None
     assert base64.b64decode(expand("<b64:BedrockAPIKey-x*72>", random.Random(1)) + "==").startswith(b"BedrockAPIKey-x")
 

@@ -28,5 +28,5 @@ def test_a_product_answers_as_its_sample_says_and_keeps_what_was_asked():
     assert host.paths == ["/", "/nothing"] and host.methods == {"GET"}
 
 
-def test_there_are_twenty_decoys():
+def test_the_estate_has_at_least_twenty_decoys():
     assert len(estate.DECOYS) >= 20

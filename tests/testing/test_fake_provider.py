@@ -126,7 +126,7 @@ def test_a_response_is_kept_until_it_is_deleted():
     assert [status for status, _, _ in answers] == [200, 200, 200, 404]
 
 
-def test_what_arrived_is_told_by_attempt_id_when_it_is_to_remember():
+def test_a_remembering_provider_tells_what_arrived_by_attempt_id():
     asked = (*chat("echo"), ("x-client-request-id", "a1"))
     _, (_, _, content) = exchange(asked, ("GET", "/_seen", None), remember=True)
     seen = json.loads(content)

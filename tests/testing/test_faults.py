@@ -3,7 +3,7 @@
 from switchgear.testing.faults import LoudGuard
 
 
-def test_what_was_caught_is_kept_shown_and_told(capsys):
+def test_a_caught_fault_is_kept_and_shown(capsys):
     guard = LoudGuard()
     try:
         {}["x"]

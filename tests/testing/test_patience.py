@@ -7,12 +7,12 @@ import pytest
 from switchgear.testing import patience
 
 
-def test_it_ends_when_it_is_enough():
+def test_until_returns_the_first_value_that_satisfies_the_condition():
     seen = iter(range(100))
     assert patience.until(lambda: next(seen), lambda n: n == 3) == 3
 
 
-def test_it_gives_back_what_it_saw_last_when_patience_ends():
+def test_until_returns_the_last_value_when_patience_ends():
     assert patience.until(lambda: 0, seconds=0.0) == 0
 
 
@@ -31,7 +31,7 @@ def test_a_condition_that_never_holds_fails_when_patience_ends():
         asyncio.run(patience.until_it_is(lambda: False, seconds=0.01))
 
 
-def test_what_is_ready_happens_while_rounds_pass():
+def test_ready_callbacks_run_while_rounds_pass():
     async def main():
         order = []
         loop = asyncio.get_running_loop()

@@ -76,7 +76,7 @@ def opening_with(stream, headers):
     return frames.encode_with_head(FrameType.OPEN, stream, payload, b"", 0)
 
 
-def test_what_attempts_are_opened_with_counts_as_held(monkeypatch):
+def test_opening_frames_count_as_held_bytes(monkeypatch):
     monkeypatch.setattr(service, "BODIES_BYTES_MAX", 200_000)
     long = [(b"anthropic-beta", b"b" * 3_000)] * 20
 
@@ -120,7 +120,7 @@ def test_bodies_of_errors_count_as_held_and_are_cut_where_too_much_is(monkeypatc
     run(scenario, box=FakeBox())
 
 
-def test_a_fault_of_one_attempt_ends_it_and_neither_its_link_nor_the_others():
+def test_a_fault_of_one_attempt_ends_the_attempt_and_leaves_its_link_and_other_attempts():
     async def scenario(made, link, transport, reports):
         link.data_received(hello() + opening(1, 2, b"{}", True))
         assert len(made.pool.asked) == 1

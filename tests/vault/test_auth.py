@@ -77,7 +77,7 @@ def test_a_wrong_form_is_refused_with_a_sentence(secret, auth, parameters, text)
         authorizer(secret, place(auth, **parameters))
 
 
-def test_an_assumed_role():
+def test_an_assumed_role_is_asked_of_sts_and_its_keys_sign():
     made = authorizer(
         b"AKIDEXAMPLEEXAMPLE:wJalrXUtnFEMIK7MDENGbPxRfiCY",
         place("sigv4", region="us-east-1", role_arn="arn:aws:iam::1:role/x", external_id="e1"),
@@ -95,7 +95,7 @@ def test_an_assumed_role():
         mint(made, Reply(403, b"<Error><Code>AccessDenied</Code></Error>"))
 
 
-def test_an_instances_role():
+def test_an_instances_role_is_asked_of_the_metadata_service():
     made = authorizer(b"", place("instance_role", region="us-east-1"))
     keys = {"AccessKeyId": "A", "SecretAccessKey": "S", "Token": "T", "Expiration": "2026-12-01T00:00:00Z"}
     asked, grant = mint(made, Reply(200, b"imds-token"), Reply(200, b"role-1"), Reply(200, json.dumps(keys).encode()))
@@ -123,7 +123,7 @@ def test_googles_service_account_asks_googles_own_address_whatever_its_json_says
     assert grant.token == "tok-123" and grant.ends_s == NOW + 3600
 
 
-def test_googles_user():
+def test_a_google_users_refresh_token_is_traded_for_a_token():
     secret = {"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r"}
     asked, _ = mint(authorizer(json.dumps(secret).encode(), place("google")), token())
     assert form(asked[0])["grant_type"] == "refresh_token"
@@ -190,7 +190,7 @@ def test_a_workload_identity_is_traded_and_may_act_as_a_service_account():
         read_then_mint(acting, b"jwt", token(), Reply(403, b"{}"))
 
 
-def test_an_entra_federation():
+def test_an_entra_federation_trades_the_platforms_token_at_microsofts_address():
     made = authorizer(b"", place("entra_federated", tenant_id="t-1", client_id="c", token="azure"))
     _, [ask], grant = read_then_mint(made, b"jwt", token())
     assert (ask.place.host, ask.target) == ("login.microsoftonline.com", "/t-1/oauth2/v2.0/token")

@@ -24,14 +24,14 @@ def put(version, value=b"sk-secret-value-1", name="c", place=PLACE):
     return Put(context, seal.seal(Secret(value), context, KEYS.public))
 
 
-def test_C3_it_serves_after_a_restart(tmp_path):
+def test_C3_a_box_opens_its_credentials_after_a_restart(tmp_path):
     Box(tmp_path, KEYS, LoudGuard()).put(put(1), 10)
     again = Box(tmp_path, KEYS, LoudGuard())
     assert again.find("p/c").secret.reveal() == b"sk-secret-value-1"
     assert not again.is_empty and again.unopened == []
 
 
-def test_C3_versions_only_rise(tmp_path):
+def test_C3_a_version_that_does_not_rise_is_refused(tmp_path):
     box = Box(tmp_path, KEYS, LoudGuard())
     box.put(put(5), 1)
     for version in (4, 5):

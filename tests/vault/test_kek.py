@@ -10,7 +10,7 @@ from switchgear.core.secret import Secret
 from switchgear.vault import kek
 
 
-def test_C5_it_is_made_once_with_mode_0600(tmp_path):
+def test_C5_a_kek_is_made_once_with_mode_0600(tmp_path):
     path = tmp_path / "deep" / "kek"
     kek.create(path, os.urandom)
     assert path.stat().st_mode & 0o777 == 0o600
@@ -36,14 +36,14 @@ def test_C5_a_readable_one_is_refused_with_the_command_that_helps(tmp_path, mode
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"zz" * 32, b"00" * 31])
-def test_C5_what_is_no_kek_is_refused(tmp_path, content):
+def test_C5_a_malformed_kek_is_refused(tmp_path, content):
     (tmp_path / "kek").write_bytes(content)
     (tmp_path / "kek").chmod(0o600)
     with pytest.raises(UserError):
         kek.read(tmp_path / "kek")
 
 
-def test_C5_what_is_no_plain_file_is_refused_without_a_command_that_would_harm(tmp_path):
+def test_C5_a_kek_that_is_no_plain_file_is_refused_without_a_harmful_hint(tmp_path):
     with pytest.raises(UserError, match="not a plain file") as info:
         kek.read(tmp_path)
     assert "chmod" not in info.value.hint

@@ -73,7 +73,7 @@ def test_pieces_that_come_right_after_a_write_are_gathered_into_one(monkeypatch)
     run(scenario)
 
 
-def test_gathered_pieces_wait_for_their_time_and_no_turn_takes_them(monkeypatch):
+def test_gathered_pieces_are_written_at_their_time_and_not_at_a_turns_end(monkeypatch):
     monkeypatch.setattr(service, "GATHER_S", 3_600.0)
 
     async def scenario(made, link, transport, reports):

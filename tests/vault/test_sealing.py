@@ -10,14 +10,14 @@ from switchgear.vault.sealing import seal_all, seal_one
 KEYS = KeyPair(Secret(b"k" * 32))
 
 
-def test_what_is_sealed_opens_in_its_place_only():
+def test_a_sealed_secret_opens_in_its_place_only():
     spec = build_provider("openai", schema.Provider())
     put = seal_one(spec, "default", Secret(b"sk-secret"), KEYS.public, 7)
     assert put.context.endpoint == spec.endpoint and put.context.version == 7
     assert seal.is_same(seal.open_sealed(put.blob, put.context, KEYS), Secret(b"sk-secret"))
 
 
-def test_the_ceilings_of_a_credential_go_with_it():
+def test_a_sealed_credential_carries_its_ceilings():
     spec = build_provider(
         "openai", schema.Provider(credentials=[schema.Credential(name="a", ceilings=schema.Ceilings(concurrency=3))])
     )

@@ -103,7 +103,7 @@ def test_keys_do_not_print_themselves():
     assert "secret" not in repr(AwsKeys("id", "secret-value"))
 
 
-def test_a_private_key_that_cannot_be_read_is_a_value_error_whatever_is_wrong_with_it():
+def test_an_unreadable_private_key_is_a_value_error():
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 

@@ -14,7 +14,7 @@ names = st.text(st.characters(codec="utf-8"), max_size=20)
 
 
 @given(st.dictionaries(names.filter(bool), names, max_size=4), st.binary(max_size=200))
-def test_what_is_written_is_read_by_botocore_and_by_us(headers, payload):
+def test_a_written_message_is_read_by_botocore_and_by_the_decoder(headers, payload):
     data = eventstream.encode(headers, payload)
     buffer = botocore.eventstream.EventStreamBuffer()
     buffer.add_data(data)

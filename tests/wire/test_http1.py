@@ -71,7 +71,7 @@ def test_a_repeated_head_gives_what_the_first_gave():
     assert events[4] == ("body", b"hi")
 
 
-def test_a_repeated_head_shares_what_was_derived_from_it():
+def test_a_repeated_head_shares_the_derived_facts():
     heads = []
 
     class Keep(Sink):
@@ -138,7 +138,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_H1_refused(name):
+def test_H1_a_malformed_or_ambiguous_request_is_refused_with_a_4xx(name):
     with pytest.raises(RejectedError) as info:
         parse(REFUSED[name])
     assert 400 <= info.value.case.status < 500
@@ -221,7 +221,7 @@ class OddError(Exception):
     pass
 
 
-def test_what_a_sink_raises_comes_out_as_it_is():
+def test_an_exception_of_a_sink_passes_unchanged():
     def fail(*_):
         raise OddError
 
@@ -329,7 +329,7 @@ def test_a_connection_serves_many_responses():
         parser.begin()
 
 
-def test_header_safety():
+def test_a_header_with_a_line_break_or_a_bad_name_is_unsafe():
     assert http1.is_safe_header(b"accept", b"a b")
     assert not http1.is_safe_header(b"accept", b"a\r\nb")
     assert not http1.is_safe_header(b"ac cept", b"a")
@@ -404,7 +404,7 @@ def test_H2_a_chunk_after_the_end_is_not_taken():
         parser.feed(http1.encode_chunk(TEXT))
 
 
-def test_tiny_chunks_without_end_are_refused_whatever_came_before_them():
+def test_an_endless_run_of_tiny_chunks_is_refused():
     parser = ResponseParser()
     parser.begin()
     parser.feed(BEGUN)

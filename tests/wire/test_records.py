@@ -54,7 +54,7 @@ def test_L3_zeros_and_torn_tails_do_not_parse():
 
 
 @given(st.sampled_from(list(Kind)), st.binary(max_size=60))
-def test_L5_payloads_decode_strictly(kind, payload):
+def test_L5_a_malformed_payload_is_a_record_error(kind, payload):
     with contextlib.suppress(RecordError):
         records.decode_payload(kind, payload)
 

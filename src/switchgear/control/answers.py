@@ -1,4 +1,4 @@
-"""What every route of the admin API answers: types for its description (openapi), which a test compares with real answers. Level 5.
+"""What every route of the admin API answers: types for the rows of the table, which tests compare with real answers. Level 5.
 
 Handlers return plain values; these types say what stands in them. A field with a default may be missing.
 """
@@ -10,18 +10,17 @@ import msgspec
 from switchgear.config.compile import Compiled, ProviderSpec
 from switchgear.confine.cell import Held
 from switchgear.control import findings
-from switchgear.control.api import P
 from switchgear.control.refusals import Refusal
 from switchgear.control.seen import Doubt
 from switchgear.core.key_policy import ToldPolicy
 from switchgear.courier.verbs import CourierStatus
 from switchgear.detect.finding import Finding
-from switchgear.ledger import record, verify
+from switchgear.ledger import record
 from switchgear.ledger.record import Record
 from switchgear.store import outbox
 from switchgear.store.objects import TokenRow
 from switchgear.store.sums import Sums
-from switchgear.vault.verbs import Metadata, TestResult
+from switchgear.vault.verbs import Metadata
 
 
 class StoreChecked(msgspec.Struct):
@@ -455,63 +454,3 @@ class AdminTokens(msgspec.Struct):
     """Tokens for automation, without their values."""
 
     tokens: list[TokenRow]
-
-
-ANSWERS: dict[tuple[str, str], Any] = {
-    ("GET", f"{P}/keys"): Keys,
-    ("POST", f"{P}/keys"): NewKey,
-    ("GET", f"{P}/keys/{{name}}"): SpentKey,
-    ("PATCH", f"{P}/keys/{{name}}"): Key,
-    ("POST", f"{P}/keys/{{name}}/rotate"): NewKey,
-    ("POST", f"{P}/keys/{{name}}/revoke"): Key,
-    ("GET", f"{P}/usage"): Usage,
-    ("GET", f"{P}/ledger/verify"): verify.Verdict,
-    ("GET", f"{P}/store"): StoreChecked,
-    ("POST", f"{P}/store/accept"): StoreAccepted,
-    ("GET", f"{P}/log"): Log,
-    ("GET", f"{P}/log/{{id}}"): record.Record,
-    ("GET", f"{P}/export"): Export,
-    ("GET", f"{P}/cursors"): Cursors,
-    ("POST", f"{P}/cursors"): outbox.Cursor,
-    ("PUT", f"{P}/cursors/{{name}}"): outbox.Cursor,
-    ("DELETE", f"{P}/cursors/{{name}}"): Name,
-    ("GET", f"{P}/doctor"): Looked,
-    ("POST", f"{P}/doctor/online"): Looked,
-    ("POST", f"{P}/recognise"): Known,
-    ("GET", f"{P}/findings"): Findings,
-    ("POST", f"{P}/findings"): findings.Recorded,
-    ("PATCH", f"{P}/findings/{{id}}"): findings.Stored,
-    ("GET", "/api/openapi.json"): dict[str, Any],
-    ("GET", f"{P}/status"): Status,
-    ("GET", f"{P}/providers"): Providers,
-    ("POST", f"{P}/providers"): Name,
-    ("DELETE", f"{P}/providers/{{name}}"): Name,
-    ("GET", f"{P}/credentials"): Credentials,
-    ("PUT", f"{P}/credentials"): Metadata,
-    ("POST", f"{P}/credentials/{{provider}}/{{name}}/disable"): Metadata,
-    ("POST", f"{P}/credentials/{{provider}}/{{name}}/enable"): Metadata,
-    ("DELETE", f"{P}/credentials/{{provider}}/{{name}}"): Metadata,
-    ("POST", f"{P}/credentials/{{provider}}/{{name}}/test"): TestResult,
-    ("GET", f"{P}/vault/key"): VaultKey,
-    ("GET", f"{P}/models"): Models,
-    ("POST", f"{P}/models"): Name,
-    ("GET", f"{P}/models/explain"): Explained,
-    ("GET", f"{P}/deployments"): DeploymentList,
-    ("DELETE", f"{P}/models/{{name:path}}"): Name,
-    ("GET", f"{P}/prices"): Prices,
-    ("GET", f"{P}/prices/show"): ShownPrice,
-    ("PUT", f"{P}/prices"): ShownPrice,
-    ("GET", f"{P}/config"): Config,
-    ("PUT", f"{P}/config"): Applied,
-    ("GET", f"{P}/config/export"): Exported,
-    ("GET", f"{P}/config/history"): Versions,
-    ("POST", f"{P}/config/rollback"): RolledBack,
-    ("POST", f"{P}/freezes"): Frozen,
-    ("DELETE", f"{P}/freezes/{{subject:path}}"): Frozen,
-    ("GET", f"{P}/tokens"): AdminTokens,
-    ("POST", f"{P}/tokens"): MadeToken,
-    ("DELETE", f"{P}/tokens/{{name}}"): Name,
-    ("POST", f"{P}/admin/link"): Token,
-    ("POST", f"{P}/setup"): Token,
-}
-"""By method and path: every route whose answer is JSON."""

@@ -1,11 +1,11 @@
-"""What every route of the admin API has: a permission, a body type, a handler; and what handlers get. Level 5.
+"""What every route of the admin API has: a permission, a handler, the types of answer and body; and what handlers get. Level 5.
 
-A route without a permission does not exist: the type demands one, and start-up checks it against the roles. Handlers get a
+A route without a permission does not exist: the type demands one of those that roles have. Handlers get a
 Call and return plain values; errors are exceptions of core.errors.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -18,8 +18,35 @@ HOUR_MS = 3_600_000
 P = "/api/v1"
 SPAN = ("since_ms", "until_ms")
 
+Permission = Literal[
+    "public",
+    "status:read",
+    "keys:read",
+    "keys:write",
+    "providers:read",
+    "providers:write",
+    "credentials:read",
+    "credentials:write",
+    "models:read",
+    "models:write",
+    "usage:read",
+    "log:read",
+    "log:export",
+    "prices:read",
+    "prices:write",
+    "config:read",
+    "config:write",
+    "freeze:write",
+    "metrics:read",
+    "tokens:read",
+    "findings:read",
+    "findings:write",
+    "admin:write",
+]
+"""What a route needs. `public` is for what must work before anybody has signed in."""
+
 PERMISSIONS: dict[str, frozenset[str]] = {
-    "owner": frozenset({"*"}),
+    "owner": frozenset(get_args(Permission)) - {"public"},
     "admin": frozenset(
         {
             "status:read",
@@ -63,6 +90,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "exporter": frozenset({"log:read", "log:export"}),
     "viewer": frozenset({"status:read", "models:read", "usage:read", "metrics:read"}),
 }
+"""What each role may. `admin:write` is an owner's alone: further ways in (tokens, links), and rows that control did not write."""
 
 
 Span = Annotated[int, msgspec.Meta(ge=0, le=3650 * DAY_MS)]
@@ -121,9 +149,10 @@ class Route(msgspec.Struct, frozen=True):
 
     method: str
     path: str
-    permission: str
-    """`public` only for what must work before anybody has signed in."""
+    permission: Permission
     handler: Handler
+    answer: Any
+    """The type of the answer's JSON; bytes where it is not JSON."""
     body: Any = None
     query: tuple[str, ...] = ()
     """What the handler reads of the query, for the documentation."""

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from switchgear.config.compile import Compiled, check_compiled
-from switchgear.control import versions
+from switchgear.control import answers, versions
 from switchgear.control.api import Call, P, Route
 from switchgear.core.errors import UserError
 from switchgear.core.iso_time import format_time
@@ -97,9 +97,9 @@ async def rollback(call: Call) -> Any:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", f"{P}/config", "config:read", get_config),
-    Route("PUT", f"{P}/config", "config:write", apply_config, ConfigApply),
-    Route("GET", f"{P}/config/export", "config:read", export_config, query=("references",)),
-    Route("GET", f"{P}/config/history", "config:read", history),
-    Route("POST", f"{P}/config/rollback", "config:write", rollback, Rollback),
+    Route("GET", f"{P}/config", "config:read", get_config, answers.Config),
+    Route("PUT", f"{P}/config", "config:write", apply_config, answers.Applied, ConfigApply),
+    Route("GET", f"{P}/config/export", "config:read", export_config, answers.Exported, query=("references",)),
+    Route("GET", f"{P}/config/history", "config:read", history, answers.Versions),
+    Route("POST", f"{P}/config/rollback", "config:write", rollback, answers.RolledBack, Rollback),
 )

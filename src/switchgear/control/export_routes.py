@@ -5,10 +5,11 @@ from typing import Annotated, Any
 import msgspec
 
 from switchgear.config.compile import NAME
-from switchgear.control import exports
+from switchgear.control import answers, exports
 from switchgear.control.api import Call, P, Route
 from switchgear.core.errors import UserError
 from switchgear.ledger import record
+from switchgear.store import outbox
 
 SEQ_MAX = (1 << 53) - 1
 Seq = Annotated[int, msgspec.Meta(ge=0, le=SEQ_MAX)]
@@ -69,9 +70,9 @@ async def remove_cursor(call: Call) -> Any:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", f"{P}/export", "log:read", export, query=("after_seq", "limit")),
-    Route("GET", f"{P}/cursors", "log:read", list_cursors),
-    Route("POST", f"{P}/cursors", "log:export", add_cursor, CursorCreate),
-    Route("PUT", f"{P}/cursors/{{name}}", "log:export", move_cursor, CursorMove),
-    Route("DELETE", f"{P}/cursors/{{name}}", "log:export", remove_cursor),
+    Route("GET", f"{P}/export", "log:read", export, answers.Export, query=("after_seq", "limit")),
+    Route("GET", f"{P}/cursors", "log:read", list_cursors, answers.Cursors),
+    Route("POST", f"{P}/cursors", "log:export", add_cursor, outbox.Cursor, CursorCreate),
+    Route("PUT", f"{P}/cursors/{{name}}", "log:export", move_cursor, outbox.Cursor, CursorMove),
+    Route("DELETE", f"{P}/cursors/{{name}}", "log:export", remove_cursor, answers.Name),
 )

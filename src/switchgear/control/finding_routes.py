@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from switchgear.control import findings
+from switchgear.control import answers, findings
 from switchgear.control.api import Call, P, Route, time_of
 from switchgear.detect.finding import Finding
 
@@ -77,10 +77,10 @@ async def ask_online(call: Call) -> Any:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", f"{P}/doctor", "findings:read", get_doctor),
-    Route("POST", f"{P}/doctor/online", "findings:write", ask_online),
-    Route("POST", f"{P}/recognise", "findings:write", recognise, Recognise),
-    Route("GET", f"{P}/findings", "findings:read", list_findings),
-    Route("POST", f"{P}/findings", "findings:write", record_findings, FindingsRecord),
-    Route("PATCH", f"{P}/findings/{{id}}", "findings:write", decide_finding, FindingDecide),
+    Route("GET", f"{P}/doctor", "findings:read", get_doctor, answers.Looked),
+    Route("POST", f"{P}/doctor/online", "findings:write", ask_online, answers.Looked),
+    Route("POST", f"{P}/recognise", "findings:write", recognise, answers.Known, Recognise),
+    Route("GET", f"{P}/findings", "findings:read", list_findings, answers.Findings),
+    Route("POST", f"{P}/findings", "findings:write", record_findings, findings.Recorded, FindingsRecord),
+    Route("PATCH", f"{P}/findings/{{id}}", "findings:write", decide_finding, findings.Stored, FindingDecide),
 )

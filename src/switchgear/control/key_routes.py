@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 
 from switchgear.config.compile import NAME
+from switchgear.control import answers
 from switchgear.control.api import Call, P, Route, Span
 from switchgear.control.keys import OVERLAP_MS
 from switchgear.core import key_policy
@@ -116,10 +117,10 @@ async def revoke_key(call: Call) -> Any:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", f"{P}/keys", "keys:read", list_keys),
-    Route("POST", f"{P}/keys", "keys:write", create_key, KeyCreate),
-    Route("GET", f"{P}/keys/{{name}}", "keys:read", get_key),
-    Route("PATCH", f"{P}/keys/{{name}}", "keys:write", change_key, KeyChange),
-    Route("POST", f"{P}/keys/{{name}}/rotate", "keys:write", rotate_key, KeyRotate),
-    Route("POST", f"{P}/keys/{{name}}/revoke", "keys:write", revoke_key),
+    Route("GET", f"{P}/keys", "keys:read", list_keys, answers.Keys),
+    Route("POST", f"{P}/keys", "keys:write", create_key, answers.NewKey, KeyCreate),
+    Route("GET", f"{P}/keys/{{name}}", "keys:read", get_key, answers.SpentKey),
+    Route("PATCH", f"{P}/keys/{{name}}", "keys:write", change_key, answers.Key, KeyChange),
+    Route("POST", f"{P}/keys/{{name}}/rotate", "keys:write", rotate_key, answers.NewKey, KeyRotate),
+    Route("POST", f"{P}/keys/{{name}}/revoke", "keys:write", revoke_key, answers.Key),
 )

@@ -7,13 +7,14 @@ from typing import Any, get_args
 
 from sqlalchemy import Connection
 
+from switchgear.control import answers
 from switchgear.control.api import DAY_MS, HOUR_MS, SPAN, Call, P, Route
 from switchgear.control.ledger import Ledger
 from switchgear.core.errors import UserError
 from switchgear.core.ids import request_id_floor
 from switchgear.core.money import format_usd, parse_usd
 from switchgear.core.nearest import meant
-from switchgear.ledger import record
+from switchgear.ledger import record, verify
 from switchgear.ledger.record import Record
 from switchgear.store import ledger_rows, objects
 from switchgear.store.ledger_rows import LogFilter
@@ -221,8 +222,8 @@ _LOG_QUERY = (
 )
 _WHERE = tuple(name for name in ledger_rows.GROUPS if name not in {"day", "hour"})
 ROUTES: tuple[Route, ...] = (
-    Route("GET", f"{P}/usage", "usage:read", get_usage, query=("by", "zone_min", *SPAN, *_WHERE)),
-    Route("GET", f"{P}/ledger/verify", "usage:read", verify_ledger, query=SPAN),
-    Route("GET", f"{P}/log", "log:read", list_log, query=_LOG_QUERY),
-    Route("GET", f"{P}/log/{{id}}", "log:read", get_log),
+    Route("GET", f"{P}/usage", "usage:read", get_usage, answers.Usage, query=("by", "zone_min", *SPAN, *_WHERE)),
+    Route("GET", f"{P}/ledger/verify", "usage:read", verify_ledger, verify.Verdict, query=SPAN),
+    Route("GET", f"{P}/log", "log:read", list_log, answers.Log, query=_LOG_QUERY),
+    Route("GET", f"{P}/log/{{id}}", "log:read", get_log, record.Record),
 )

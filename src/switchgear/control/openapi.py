@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 
 from switchgear import __version__
-from switchgear.control.answers import ANSWERS
 from switchgear.control.api import Route
 
 JSON = "application/json"
@@ -39,11 +38,11 @@ class ErrorAnswer(msgspec.Struct):
 
 
 def document(routes: Iterable[Route]) -> dict[str, Any]:
-    """Describe the routes. Bodies are described by the types that decode them, so they cannot drift; answers by the table in
-    `answers`, which tests compare with what is answered (one that nobody described is an object)."""
+    """Describe the routes by their types. A body's type decodes it, so it cannot drift; tests compare an answer's with what is
+    answered."""
     table = list(routes)
     types = [ErrorAnswer, *(route.body for route in table if route.body is not None)]
-    types += [_answer(route) for route in table if route.content_type == JSON]
+    types += [route.answer for route in table if route.content_type == JSON]
     types = list(dict.fromkeys(types))
     schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     by_type = dict(zip(types, schemas, strict=True))
@@ -62,10 +61,6 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
     }
 
 
-def _answer(route: Route) -> Any:
-    return ANSWERS.get((route.method, route.path), dict[str, Any])
-
-
 def _operation(route: Route, by_type: dict[Any, Any]) -> dict[str, Any]:
     text = (route.handler.__doc__ or "").strip()
     parameters = [
@@ -73,7 +68,7 @@ def _operation(route: Route, by_type: dict[Any, Any]) -> dict[str, Any]:
         for name in _PARAMETER.findall(route.path)
     ]
     parameters += [{"name": name, "in": "query", "schema": {"type": "string"}} for name in route.query]
-    shape = by_type[_answer(route)] if route.content_type == JSON else {"type": "string"}
+    shape = by_type[route.answer] if route.content_type == JSON else {"type": "string"}
     problem = {"content": {JSON: {"schema": by_type[ErrorAnswer]}}}
     operation: dict[str, Any] = {
         "operationId": re.sub(r"\W+", "_", f"{route.method.lower()} {route.path.removeprefix('/api/v1')}").strip("_"),

@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -48,15 +49,7 @@ def build(
     fault: Callable[[str], None],
 ) -> ASGIApp:
     """Make the application. With `cli_token` it is the Unix socket's; without, TCP's, which answers `hosts` only. What nobody
-    expected is told with `fault`.
-
-    Raises ValueError for a route whose permission no role has: a mistake in the table.
-    """
-    known = frozenset().union(*PERMISSIONS.values()) | {"public", "admin:write"}
-    for route in ROUTES:
-        if route.permission not in known:
-            raise ValueError(f"{route.method} {route.path} has the unknown permission {route.permission!r}")
-
+    expected is told with `fault`."""
     api.openapi = openapi.document(ROUTES)
 
     def endpoint(route: Route) -> Callable[[Request], Any]:
@@ -124,7 +117,16 @@ async def _nowhere(request: Request, exc: Exception) -> Response:
     what = (
         f"there is nothing at {request.url.path[:128]!r}" if status == 404 else f"{request.method} is not for this path"
     )
-    return _error(status, what, "the routes are in /api/openapi.json")
+    answer = _error(status, what, "the routes are in /api/openapi.json")
+    if status == 405:
+        answer.headers["allow"] = _methods_at(request)
+    return answer
+
+
+def _methods_at(request: Request) -> str:
+    """Return what a 405 has to name: the methods of the path (RFC 9110, section 15.5.6)."""
+    found = {m for r in request.app.routes if r.matches(request.scope)[0] is not Match.NONE for m in r.methods}
+    return ", ".join(sorted(found))
 
 
 class _DeniedError(SwitchgearError):
@@ -182,8 +184,7 @@ async def _authorize(api: Api, route: Route, request: Request, cli_token: str | 
     if found is None:
         raise _DeniedError(401, "no valid admin token was sent", "sign in with a link: switchgear admin link")
     name, role = found
-    granted = PERMISSIONS.get(role, frozenset())
-    if "*" not in granted and route.permission not in granted:
+    if route.permission not in PERMISSIONS.get(role, frozenset()):
         raise _DeniedError(403, f"the role {role} may not do this (needs {route.permission})")
     return f"token {name}"
 
@@ -204,4 +205,7 @@ def _json(status: int, value: Any) -> Response:
 
 
 def _error(status: int, message: str, hint: str, wrong_use: bool = False) -> Response:
-    return _json(status, openapi.ErrorAnswer(message, hint, wrong_use))
+    answer = _json(status, openapi.ErrorAnswer(message, hint, wrong_use))
+    if status == 401:
+        answer.headers["www-authenticate"] = "Bearer"
+    return answer

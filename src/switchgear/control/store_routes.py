@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from switchgear.control import answers
 from switchgear.control.api import Call, P, Route
 from switchgear.store import objects, signing
 
@@ -40,6 +41,6 @@ async def accept_store(call: Call) -> Any:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", f"{P}/store", "config:read", check_store),
-    Route("POST", f"{P}/store/accept", "admin:write", accept_store, StoreAccept),
+    Route("GET", f"{P}/store", "config:read", check_store, answers.StoreChecked),
+    Route("POST", f"{P}/store/accept", "admin:write", accept_store, answers.StoreAccepted, StoreAccept),
 )

@@ -21,7 +21,7 @@ def test_unknown_files_are_refused():
         requests.encode_request(hub.Request(model="m", messages=[hub.Message("user", [part])]), "nova", Quirks())
 
 
-def test_what_only_claude_knows_is_dropped_for_others():
+def test_claudes_own_fields_are_dropped_for_other_models():
     request = hub.Request(model="m", messages=[], top_k=5, reasoning=hub.Reasoning("low"))
     requests.encode_request(request, "us.amazon.nova-lite-v1:0", Quirks())
     assert {"top_k", "reasoning"} <= set(request.dropped)

@@ -9,7 +9,7 @@ from switchgear.dialects.shape import InvalidBodyError, Node
 from switchgear.providers.quirks import Quirks
 
 
-def test_snake_case_is_read_too():
+def test_a_request_in_snake_case_is_read():
     body = {
         "contents": [],
         "generation_config": {"max_output_tokens": 5},

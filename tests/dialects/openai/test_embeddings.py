@@ -13,7 +13,7 @@ from switchgear.dialects.shape import InvalidBodyError, Node
 VECTORS = Vectors([[0.25, -0.5], [0.5, 0.125]], TokenUsage(input=4, output=0))
 
 
-def test_openais_sdk_asks_for_base64_and_gets_it():
+def test_an_embedding_asked_for_in_base64_is_answered_in_base64():
     wanted = EMBEDDER.readers["embeddings"](Node({"input": "a", "encoding_format": "base64"}))
     row = EMBEDDER.write_answer(VECTORS, wanted, "m")["data"][0]
     floats = array.array("f")

@@ -97,7 +97,7 @@ def test_a_piece_after_the_end_of_its_call_is_a_protocol_error():
         )
 
 
-def test_an_error_within_a_stream_ends_it():
+def test_an_error_event_ends_the_decoded_stream():
     found = collect({"error": {"message": "too much", "type": "rate_limit"}}, delta(content="never"))
     assert found.failed.message == "too much" and not found.is_ended
 

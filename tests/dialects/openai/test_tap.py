@@ -88,7 +88,7 @@ def test_every_cut_of_a_stream_gives_the_same_bytes_and_usage(hide):
 
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=10))
-def test_many_cuts_too(cuts):
+def test_a_stream_cut_in_many_places_passes_unchanged_and_is_read(cuts):
     edges = [0, *sorted(cuts), len(STREAM)]
     meter, out = run([STREAM[a:b] for a, b in itertools.pairwise(edges)])
     assert out == STREAM.replace(USAGE, b"")

@@ -13,7 +13,7 @@ def test_a_failed_response_is_no_answer():
         answers.decode_answer(Node(body))
 
 
-def test_usage_splits_totals():
+def test_totals_of_a_usage_are_split_into_cached_and_reasoning_tokens():
     usage = answers.usage_of_raw(
         msgspec.Raw(
             b'{"input_tokens":10,"input_tokens_details":{"cached_tokens":4},"output_tokens":7,"output_tokens_details":{"reasoning_tokens":5}}'

@@ -31,7 +31,7 @@ def test_codexs_freeform_tools_go_and_come_back():
     assert b"response.custom_tool_call_input.done" in out and b"function_call_arguments" not in out
 
 
-def test_a_namespaces_tools_go_flat_and_their_calls_come_back_with_it():
+def test_tools_of_a_namespace_are_flattened_and_their_calls_name_the_namespace():
     """openai-python, NamespaceToolParam and ResponseFunctionToolCallParam.namespace (read 2026-11-26)."""
     body = Node(
         {

@@ -21,7 +21,7 @@ def test_an_unknown_key_is_refused_at_every_depth():
             adapter.validate_python(bad)
 
 
-def test_null_stands_for_nothing_only_where_the_provider_takes_it():
+def test_null_is_accepted_only_where_the_provider_takes_null():
     body = GOOD | {"max_tokens": None, "user": None}
     Strict(nulls=True).adapter(CompletionCreateParams).validate_python(body)
     with pytest.raises(pydantic.ValidationError, match="user"):

@@ -26,7 +26,7 @@ OLDER_THAN_THE_TYPES = {"74d7afd0d9cd"}
 
 
 @pytest.mark.skipif(recordings.folder() is None, reason="no recordings here")
-def test_what_real_providers_took_a_twin_takes():
+def test_a_request_that_a_real_provider_took_is_taken_by_its_twin():
     refused = {
         (name, provider, dialect, model): verdict.body
         for name, provider, dialect, model, body in taken()
