@@ -37,7 +37,7 @@ def _calls(message: dict[str, Any]) -> list[dict[str, Any]]:
 
 # Mistral
 
-# docs/models/chatcompletionstreamrequest.md of mistralai/client-python (read 2026-11-27), and `prompt_cache_key`, recorded
+# the model ChatCompletionStreamRequest of mistralai/client-python (read 2026-11-27), and `prompt_cache_key`, recorded
 _MISTRAL_FIELDS = frozenset(
     {
         "model",
