@@ -13,6 +13,7 @@ from tests.control.test_absorber import Link, ids, request, rid, writer
 
 from switchgear.control import jobs as job_module
 from switchgear.control.absorber import Absorber
+from switchgear.control.deployments import Deployments
 from switchgear.control.double_entry import DoubleEntry
 from switchgear.control.housekeeping import Housekeeper
 from switchgear.control.jobs import Job, Jobs
@@ -79,7 +80,7 @@ def test_a_fault_at_any_door_costs_nothing_that_is_booked(target, when, store, t
         rig = doors.Rig(target, **{when: throw})
         try:
             books = DoubleEntry(store, journal.folder, absorber, claims, clock, told.append)
-            keeper = Housekeeper(gateway, gateway, absorber, journal.folder)
+            keeper = Housekeeper(gateway, gateway, absorber, Deployments(lambda: None), journal.folder)
             jobs.start(
                 [
                     Job("ledger", 0.0, absorber.work),
