@@ -114,10 +114,10 @@ MUTANTS = (
     Mutant("declare no past tools", "dialects/fitting.py", "    if rules.past_tools and not request.tools:\n", "    if rules.past_tools and request.tools is None:\n", (ODD,)),
     Mutant("map no names back", "dialects/fitting.py", "    return {short: name for name, short in given.items()}\n", "    return {}\n", (ODD,)),
     Mutant("send refused sampling parameters", "dialects/fitting.py", '            setattr(request, name, [] if name == "stop" else None)\n', "            pass\n", (ODD,)),
-    Mutant("think at no cost at all", "dialects/fitting.py", "max(wanted.budget or 0, facts.budget_min)", "(wanted.budget or 0)", (ODD,)),
+    Mutant("think at no cost at all", "dialects/fitting.py", "max(facts.budget_min, min(budget, facts.budget_max))", "min(budget, facts.budget_max)", (ODD,)),
     Mutant("send thinking back to who refuses it", "dialects/passage.py", "        if facts.thinking_returns and quirks.takes_reasoning_content:\n", "        if facts.thinking_returns:\n", ("tests/dialects/openai/test_requests.py",)),
     Mutant("ask Mistral for its usage", "providers/catalogue.py", '    body={"stream_options": None},\n)\n# console', ")\n# console", ("tests/dialects/openai/test_requests.py",)),
-    Mutant("bring no thinking back", f"{OPENAI}/requests.py", "    if quirks.reasoning_content and (thoughts or calls):\n", "    if quirks.reasoning_content and thoughts and not calls:\n", ("tests/dialects/openai/test_requests.py",)),
+    Mutant("bring no thinking back", f"{OPENAI}/requests.py", "    elif quirks.reasoning_content and (thoughts or calls):\n", "    elif quirks.reasoning_content and thoughts and not calls:\n", ("tests/dialects/openai/test_requests.py",)),
     # what clients act on
     Mutant("a long context is a bad request", "dialects/meanings.py", '    if meaning is None and status != 429 and _TOO_LONG.search(text):\n        meaning = "context_length"\n', "", ("tests/dialects/test_meanings.py",)),
     Mutant("no delay of RetryInfo", "dialects/meanings.py", '    if b"retryDelay" not in body:\n', '    if b"retryDelay" in body:\n', ("tests/dialects/test_meanings.py",)),

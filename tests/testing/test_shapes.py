@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Callable
 
+import msgspec
 import pytest
 import yaml
 
@@ -27,6 +28,7 @@ from switchgear.dialects import errors, forms, json_guard, request_reader, usage
 from switchgear.dialects.passage import Passage, open_passage
 from switchgear.dialects.registry import BY_NAME
 from switchgear.dialects.request import Request
+from switchgear.dialects.schemas import with_safe_names
 from switchgear.dialects.shape import InvalidBodyError
 from switchgear.discover.toolbox import shipped_files
 from switchgear.edge import paths
@@ -175,6 +177,17 @@ def test_frames_and_events_cost_what_their_size_says_however_they_are_cut(size):
         check(many, work)
     check(Shape("returns", "", "\r", "", ""), splits)
     check(Shape("line feeds", "data: x", "\n", "", ""), splits)
+
+
+def test_properties_that_all_get_one_name_cost_what_their_size_says():
+    def rename(data: bytes) -> None:
+        letters = "àáâãäåæçèéêëìíîïðñòóôõö"
+        names = ["".join(four) for four in itertools.islice(itertools.product(letters, repeat=4), len(data) // 32)]
+        raw = msgspec.Raw(msgspec.json.encode({"properties": {name: {} for name in names}}))
+        schema, renamed = with_safe_names(raw, "a-zA-Z0-9_.-", 64)
+        assert len(renamed) == len(names) or schema is raw
+
+    check(Shape("odd names", "", "x", "", ""), rename)
 
 
 FORM = "--b\r\n" + 'content-disposition: form-data; name="model"\r\n\r\nm'

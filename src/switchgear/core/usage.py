@@ -71,9 +71,6 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
     def is_sane(self) -> bool:
         """Tell whether every count lies in [0, TOKENS_MAX]; control believes no other."""
-        simple = self.simple()
-        if simple is not None:
-            return 0 <= simple[0] <= TOKENS_MAX and 0 <= simple[1] <= TOKENS_MAX
         values = set(msgspec.structs.astuple(self))
         values.discard(None)
         return not values or (min(values) >= 0 and max(values) <= TOKENS_MAX)

@@ -414,6 +414,7 @@ def _fit_properties(request: Request, rules: Rules) -> Steps[dict[str, dict[str,
     """Give the properties of tools names in the provider's alphabet, in declarations and in histories: one that is refused costs
     all tools of all servers (composio#3500, claude-code#79418; read 2026-11-27)."""
     found: dict[str, dict[str, str]] = {}
+    given: dict[str, dict[str, str]] = {}
     if not rules.property_chars:
         return found
     for tool in request.tools:
@@ -421,12 +422,12 @@ def _fit_properties(request: Request, rules: Rules) -> Steps[dict[str, dict[str,
         tool.schema, renamed = schemas.with_safe_names(tool.schema, rules.property_chars, PROPERTY_CHARS_MAX)
         if renamed:
             found[tool.name] = renamed
+            given[tool.name] = {theirs: ours for ours, theirs in renamed.items()}
     for message in request.messages if found else ():
         yield
         for part in message.parts:
-            if isinstance(part, hub.ToolCall) and part.name in found:
-                given = {theirs: ours for ours, theirs in found[part.name].items()}
-                part.arguments = schemas.renamed(part.arguments, given)
+            if isinstance(part, hub.ToolCall) and part.name in given:
+                part.arguments = schemas.renamed(part.arguments, given[part.name])
     return found
 
 

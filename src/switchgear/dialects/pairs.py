@@ -116,12 +116,14 @@ def _answer(
             results.append((call, ToolResult(call.id, [Text(NO_RESULT)], call.name, is_error=True)))
     for call_id, one in taken.items():
         line = waiting[call_id]
+        content = [*one.result.content]
         while line and line[0].turn == one.turn:  # told twice
             yield
             more = line.popleft()
             more.is_taken = True
-            if more.result.content != one.result.content:  # Gemini CLI 0.61 says each twice when it resumes a session
-                one.result.content = [*one.result.content, *more.result.content]
+            if more.result.content != content:  # Gemini CLI 0.61 says each twice when it resumes a session
+                content.extend(more.result.content)
+        one.result.content = content
     for call, result in results:
         call.id = result.call_id = names.give(call.id)
         result.name = result.name or call.name

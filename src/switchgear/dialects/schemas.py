@@ -62,8 +62,14 @@ def _mend(schema: Any) -> Any:
     return out
 
 
+_NUMBER_CHARS = 8
+
+
 def with_safe_names(raw: Raw, chars: str, chars_max: int) -> tuple[Raw, dict[str, str]]:
-    """Return a schema whose properties at the top have names of these characters, and which of them differ: new → old."""
+    """Return a schema whose properties at the top have names of these characters, and which of them differ: new → old. One that
+    is too large to be looked through stays as it is."""
+    if len(memoryview(raw)) > SCHEMA_BYTES_MAX:
+        return raw, {}
     good = re.compile(rf"[{chars}]{{1,{chars_max}}}")
     try:
         top = msgspec.json.decode(raw, type=dict[str, Raw])
@@ -75,13 +81,14 @@ def with_safe_names(raw: Raw, chars: str, chars_max: int) -> tuple[Raw, dict[str
         return raw, {}
     taken = {name for name in properties if good.fullmatch(name)}
     given: dict[str, str] = {}
+    numbers: dict[str, int] = {}
     for name in properties:
         if name not in taken:
-            plain = re.sub(f"[^{chars}]", "_", name)[: chars_max - 3] or "_"
-            number, safe = 1, plain
+            safe = re.sub(f"[^{chars}]", "_", name)[:chars_max] or "_"
+            stem = safe[: chars_max - _NUMBER_CHARS]
             while safe in taken:
-                number += 1
-                safe = f"{plain}_{number}"
+                numbers[stem] = number = numbers.get(stem, 1) + 1  # no number is tried twice: many names stay cheap
+                safe = f"{stem}_{number}"
             given[name] = safe
             taken.add(safe)
     top["properties"] = Raw(encode({given.get(name, name): value for name, value in properties.items()}))

@@ -36,8 +36,12 @@ def close(
         ids = _kept(context, request, reading)
         if ids:
             services.stored.keep(context, target.credential_id, ids)
-    is_other = reading.model is not None and reading.model != target.candidate.upstream_model
-    if billed and (is_other or reading.others is not None or reading.cost is not None or context.meterer is None):
+    if billed and (
+        (reading.model is not None and reading.model != target.candidate.upstream_model)
+        or reading.others is not None
+        or reading.cost is not None
+        or context.meterer is None
+    ):
         bill = _bill(services, context, target, reading)
     if request.operation == "stored":
         pending.note(context, reading, _bill(services, context, target, reading), services.spool)

@@ -82,6 +82,20 @@ REQUESTS: dict[str, tuple[Shape, ...]] = {
             '{"role":"assistant","tool_calls":[{"id":"c%d","function":{"name":"f","arguments":"{}"}}]},'
             '{"role":"tool","tool_call_id":"c%d","content":"r"}',
         ),
+        Shape(
+            "results of one call",
+            '{"model":"m","messages":[{"role":"user","content":"x"},{"role":"assistant","tool_calls":[{"id":"c","type":'
+            '"function","function":{"name":"f","arguments":"{}"}}]},',
+            '{"role":"tool","tool_call_id":"c","content":"r%d"}',
+            "]}",
+        ),
+        Shape(
+            "properties with odd names",
+            '{"model":"m","messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f",'
+            '"parameters":{"type":"object","properties":{',
+            '"é%d":{}',
+            "}}}}]}",
+        ),
         _user("names of called tools", '{"role":"assistant","tool_calls":[{"id":"c","function":{"name":"é%d"}}]}'),
         _user("thoughts", '{"role":"assistant","reasoning_content":"a","content":"b"}'),
         Shape(
