@@ -11,6 +11,7 @@ from tests.ledger.test_corrections import opened, settled, told
 from switchgear.control.corrections import GIVEN_UP_MS, Corrections
 from switchgear.control.exports import Numbering
 from switchgear.control.prices import PriceBook
+from switchgear.core.usage import TokenUsage
 from switchgear.ledger import build, corrections
 from switchgear.ledger.batch import Batch
 from switchgear.pricing.price import Price, Rate
@@ -55,9 +56,9 @@ class Books:
 
         self.store.write(work).result()
 
-    def begin(self):
+    def begin(self, **more):
         """A request whose answer is made in the background is booked."""
-        batch, found = Batch(), opened()
+        batch, found = Batch(), opened(**more)
         reserve = found.reserve
         row = build.encode_stored(
             build.Stored(
@@ -136,6 +137,33 @@ def test_an_answer_that_ended_without_usage_stays_an_estimate(books):
     books.tell(late=msgspec.structs.replace(told().late, finish_reason="cancelled", tokens=None))
     assert books.total() == (1, 3750, 1)
     assert books.published() == {}
+
+
+ZEROS = TokenUsage(input=0, output=0)
+
+
+@pytest.mark.parametrize("tokens", [None, ZEROS])
+def test_an_answer_that_ended_without_usage_is_booked_with_what_it_shows(books, tokens):
+    books.begin()
+    late = records.Late("r", "resp_1", "cancelled", tokens, output_estimate=1_000)
+    books.tell(late=late)
+    assert books.total() == (1, 3750 + 1_000 * 600, 1), "and is an estimate still"
+    assert books.published() == {}
+    assert len(books.said) == 1 and "without usage" in books.said[0]
+
+
+@pytest.mark.parametrize(("shown", "output"), [(None, 800), (500, 500), (5_000, 800)])
+def test_an_answer_that_ended_without_usage_has_no_more_output_than_was_asked_for(books, shown, output):
+    books.begin(output_max=800)
+    books.tell(late=records.Late("r", "resp_1", "cancelled", None, output_estimate=shown))
+    assert books.total() == (1, 3750 + output * 600, 1)
+
+
+def test_zeros_give_nothing_back(books):
+    books.begin()
+    books.tell(late=records.Late("r", "resp_1", "completed", ZEROS))
+    assert books.total() == (1, 3750, 1)
+    assert len(books.said) == 1
 
 
 def test_what_no_provider_tells_is_given_up(books):

@@ -86,6 +86,29 @@ def test_what_is_not_finished_or_another_answer_is_not_recorded(talk, answer):
     assert talk.recorded(records.Late) == []
 
 
+PARTIAL = [{"type": "message", "content": [{"type": "output_text", "text": "x" * 400}]}]
+
+
+@pytest.mark.parametrize(
+    "usage", [None, dict.fromkeys(USAGE, 0) | {"output_tokens_details": None}, {"input_tokens": -5}]
+)
+def test_an_answer_that_ends_without_usage_tells_what_it_shows(talk, usage):
+    talk.replica.things["resp_1"] = Stored("key:" + talk.key.id, "up/default", "up/m", 1 << 50)
+    talk.client >> Ask(body=b"", path=b"/v1/responses/resp_1", method=b"GET")
+    talk.vault << Asked("up/default")
+    talk.vault >> JSON
+    talk.vault >> said(QUEUED | {"status": "cancelled", "usage": usage, "output": PARTIAL})
+    (late,) = talk.recorded(records.Late)
+    assert (late.tokens, late.output_estimate, late.finish_reason) == (None, 100, "cancelled")
+
+
+@pytest.mark.parametrize(("more", "bound"), [({"max_output_tokens": 700}, 700), ({}, None)])
+def test_what_was_asked_for_at_most_is_recorded(talk, more, bound):
+    begin(talk, **more)
+    (reserve,) = talk.recorded(records.Reserve)
+    assert reserve.output_max == bound
+
+
 def test_the_edge_asks_by_itself_until_it_is_told(talk):
     asks = Background(talk.services)
     pending(talk)

@@ -14,9 +14,9 @@ WHO = records.Who("k", "bot", 1, "team", None, None)
 PLACE = records.Place("responses", "/responses", "responses", "a/echo", "a", "a/c", "c", "echo", "p")
 
 
-def opened():
+def opened(**more):
     raws = (msgspec.Raw(records.encode_payload(value)) for value in (WHO, PLACE))
-    reserve = records.Reserve(rid(1), 1_790_000_000_000, *raws, False, 25, 3750, None, 100)
+    reserve = records.Reserve(rid(1), 1_790_000_000_000, *raws, False, 25, 3750, None, 100, **more)
     return OpenRequest(reserve, WHO, PLACE, b"", [])
 
 

@@ -58,7 +58,7 @@ class Corrections:
         objects.drop_object(connection, KIND, name)
         row = ledger_rows.rows_of(connection, [pending.request_id]).get(pending.request_id)
         found = build.opened_of(row) if row is not None else None
-        if found is None or told.late.tokens is None:
+        if found is None:
             return
         if ledger_rows.known_ids(connection, [corrections.id_of(pending.request_id)]):
             return  # the spool's records were taken again
@@ -66,6 +66,13 @@ class Corrections:
         if (record.cost_nanousd or 0) > COST_NANOUSD_MAX:
             self._control.report(f"absurd cost of {record.corrects}: it stays an estimate")
             return
+        if not corrections.is_told(told.late):
+            self._control.report(
+                f"the answer of {record.corrects} ended without usage ({record.finish_reason}): it stays an estimate"
+            )
+            more = record.tokens.output if record.tokens is not None else None
+            if not more or (record.cost_nanousd or 0) < 0:
+                return
         booked = Batch()
         booked.add_record(record)
         ledger_rows.add_requests(connection, booked.rows)

@@ -49,6 +49,9 @@ class Reading(msgspec.Struct):
     cost: bytes | None = None
     """What the provider says that it charges: the members of its usage that are about it, JSON."""
 
+    written: int | None = None
+    """Tokens of the texts that an answer without usage shows, estimated; None where it shows none, or has usage."""
+
     def take_beside(self, beside: Beside | None) -> None:
         """Take what a translated stream said of its bill beside its tokens."""
         if beside is not None:

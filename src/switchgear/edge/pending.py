@@ -1,10 +1,12 @@
 """Answers that are made in the background, seen in passing: those that begin, and what is told of one later. Level 4."""
 
+from switchgear.core.usage import TOKENS_MAX
 from switchgear.dialects.kept_things import UNFINISHED
 from switchgear.dialects.reading import Reading
 from switchgear.dialects.request import Request
 from switchgear.edge.bill import Bill
 from switchgear.edge.context import RequestContext
+from switchgear.edge.settle import reported
 from switchgear.spool.writer import SpoolWriter
 from switchgear.wire import records
 from switchgear.wire.records import Kind
@@ -23,7 +25,7 @@ def is_pending(request: Request, reading: Reading) -> bool:
 
 def note(context: RequestContext, reading: Reading, bill: Bill | None, spool: SpoolWriter) -> None:
     """Record what a request for a stored answer was told of it, where it is finished. Where the disk has no room for that, somebody
-    asks again."""
+    asks again. A server that puts zeros tells no usage."""
     request = context.request
     assert request is not None
     response_id = reading.response_id
@@ -31,15 +33,21 @@ def note(context: RequestContext, reading: Reading, bill: Bill | None, spool: Sp
         return
     if reading.finish_reason is None or reading.finish_reason in UNFINISHED:
         return
+    usage = reported(reading.usage)
     record = records.Late(
         context.id,
         response_id,
         reading.finish_reason,
-        reading.usage,
+        usage,
         reading.service_tier,
         reading.units,
-        *(bill.recorded() if bill is not None else ()),
+        *(bill.recorded() if bill is not None else (None, None, None)),
+        min(reading.written, TOKENS_MAX) if usage is None and reading.written is not None else None,
     )
+    _append(record, spool)
+
+
+def _append(record: records.Late, spool: SpoolWriter) -> None:
     payload = records.encode_payload(record)
     if spool.spare(payload):
         spool.append(Kind.LATE, payload)

@@ -6,8 +6,9 @@ Success, failure, timeout and a client that went away all end in `settle`, exact
 import msgspec
 
 from switchgear.core.text import clean, header_value
-from switchgear.core.usage import TokenUsage
+from switchgear.core.usage import TOKENS_MAX, TokenUsage
 from switchgear.dialects import input_estimate
+from switchgear.dialects.request import Request
 from switchgear.edge.bill import Bill
 from switchgear.edge.context import RequestContext
 from switchgear.edge.plan import Target
@@ -46,10 +47,17 @@ def reserve(context: RequestContext, target: Target, spool: SpoolWriter) -> None
         clean(request.end_user, 128) if request.end_user is not None else None,
         [clean(tag, 64) for tag in request.tags[:TAGS_MAX]] if request.tags else None,
         clean(request.session, 128) if request.session is not None else None,
+        _output_max(request) if "background" in request.fields else None,
     )
     spool.reserve(context.id, records.encode_payload(record))
     context.expect_nanousd = expect
     context.reserved = True
+
+
+def _output_max(request: Request) -> int | None:
+    """Return how long an answer may become of which its provider may never tell the usage."""
+    asked = request.output_tokens_max
+    return None if asked is None else max(0, min(asked, TOKENS_MAX))
 
 
 def _who(context: RequestContext, key: KeyEntry) -> msgspec.Raw:

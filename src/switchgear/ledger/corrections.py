@@ -17,6 +17,8 @@ from switchgear.ledger.record import CostLine, Record, Tokens
 from switchgear.replica.entries import Pending, scope_of
 from switchgear.wire import records
 
+NO_USAGE = "the answer was made in the background and ended without usage"
+
 
 def pending_of(opened: OpenRequest) -> Pending:
     """Return what has to be known of a request whose answer is made in the background."""
@@ -39,19 +41,36 @@ def id_of(request_id: str) -> str:
     return request_id[:12] + hashlib.blake2b(f"correction of {request_id}".encode(), digest_size=10).hexdigest()
 
 
+def is_told(late: records.Late) -> bool:
+    """Tell whether an answer's provider told its usage: zeros are none."""
+    usage = late.tokens
+    return usage is not None and bool(usage.input or usage.output or usage.input_total or usage.output_total)
+
+
+def estimated(opened: OpenRequest, settle: records.Settle, late: records.Late) -> TokenUsage:
+    """Return what is booked for an answer that ended without usage: what was booked for its input, and of output what it shows,
+    else as much as was asked for at most."""
+    before = settle.tokens if settle.tokens is not None else TokenUsage(input=opened.reserve.input_estimate)
+    output, bound = late.output_estimate, opened.reserve.output_max
+    if output is None or (bound is not None and output > bound):
+        output = bound
+    return msgspec.structs.replace(before, output=max(before.output or 0, output or 0))
+
+
 def correction(opened: OpenRequest, settle: records.Settle, told: Told, find_price: FindPrice) -> Record:
-    """Return the record of what a request costs more, or less, than it was booked for."""
+    """Return the record of what a request costs more, or less, than it was booked for. Without usage it stays an estimate."""
     late = told.late
+    has_usage = is_told(late)
     known = msgspec.structs.replace(
         settle,
-        tokens=late.tokens,
+        tokens=late.tokens if has_usage else estimated(opened, settle, late),
         units=late.units,
         others=late.others,
         charged_nanousd=late.charged_nanousd,
         priced_as=late.priced_as if late.priced_as is not None else settle.priced_as,
         service_tier=late.service_tier if late.service_tier is not None else settle.service_tier,
         finish_reason=late.finish_reason,
-        estimate_reason=None,
+        estimate_reason=None if has_usage else NO_USAGE,
         cost_nanousd=None,
     )
     before, after = build.settled(opened, settle, find_price), build.settled(opened, known, find_price)

@@ -129,6 +129,8 @@ class Reserve(msgspec.Struct, array_like=True, frozen=True):
     """From the body."""
     session: str | None = None
     """From the body, when the head names none."""
+    output_max: Tokens | None = None
+    """Tokens that the answer may have, of a request whose answer may be made in the background."""
 
 
 class Attempt(msgspec.Struct, array_like=True, frozen=True):
@@ -239,6 +241,8 @@ class Late(msgspec.Struct, array_like=True, frozen=True):
     charged_nanousd: Number | None = None
     priced_as: tuple[str, str] | None = None
     """As in Settle."""
+    output_estimate: Tokens | None = None
+    """Of an answer that ended without usage: the tokens of what it shows, None where it shows nothing."""
 
 
 class Orphan(msgspec.Struct, array_like=True, frozen=True):

@@ -3,8 +3,8 @@
 from switchgear.dialects import kept_things
 from switchgear.dialects.reading import Ears, Reading, State, cap
 from switchgear.dialects.responses.answers import beside_of, usage_of_raw
-from switchgear.dialects.shape import Node
-from switchgear.dialects.text_count import Opening, needles
+from switchgear.dialects.shape import TRANSLATION_ERRORS, Node
+from switchgear.dialects.text_count import BYTES_PER_TOKEN, Opening, needles
 
 
 def read_answer(body: Node) -> Reading:
@@ -18,7 +18,22 @@ def read_answer(body: Node) -> Reading:
         kept=kept_things.kept_by_response(body.value),
     )
     reading.take_beside(beside_of(body))
+    if reading.usage is None or not reading.usage.output_total:
+        reading.written = _written(body)
     return reading
+
+
+def _written(body: Node) -> int | None:
+    """Estimate what an answer shows: its texts, its calls and what it tells of its thoughts. A list of odd things shows nothing."""
+    size = 0
+    try:
+        for item in body.items("output"):
+            size += sum(len((item.text(name) or "").encode()) for name in ("arguments", "input"))
+            for piece in [*item.items("content"), *item.items("summary")]:
+                size += sum(len((piece.text(name) or "").encode()) for name in ("text", "refusal"))
+    except TRANSLATION_ERRORS:
+        return None
+    return -(-size // BYTES_PER_TOKEN) or None
 
 
 def _listen(event: Node, state: State) -> None:
