@@ -15,6 +15,7 @@ from tests.wire.hostile_requests import CASES
 from switchgear.config.reader import Reader
 from switchgear.core import virtual_key
 from switchgear.core.errors import FrameError, ProtocolError, RecordError, RefusedError
+from switchgear.providers import endpoint
 from switchgear.vault import egress
 from switchgear.wire import eventstream, frames, http1, records, sse
 from switchgear.wire.http1 import RejectedError, RequestParser, ResponseParser
@@ -153,7 +154,7 @@ def fuzz_config(data):
         reader.read(node)
 
 
-_ENDPOINT = SimpleNamespace(host_header=b"api.example.com", path_prefix="/v1", query="", passthrough=())
+_ENDPOINT = endpoint.parse("https://api.example.com/v1")
 _OPENED = SimpleNamespace(
     item=SimpleNamespace(context=SimpleNamespace(endpoint=_ENDPOINT)),
     query="",
