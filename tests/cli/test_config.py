@@ -34,7 +34,7 @@ def alone(*arguments):
 
 def test_a_good_file_is_counted_and_ends_with_0(file):
     done = alone("check", file(MODELS))
-    assert done.exit_code == 0 and "good (1 providers, 1 models, 0 keys" in done.stdout
+    assert done.exit_code == 0 and "good (1 provider, 1 model, 0 keys" in done.stdout
 
 
 def test_every_problem_of_a_file_is_told_at_once(file):

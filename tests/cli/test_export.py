@@ -117,3 +117,18 @@ def test_cursors_are_listed_and_removed(monkeypatch):
     assert "bills" in CliRunner().invoke(export.cursor, ["list"]).output
     assert CliRunner().invoke(export.cursor, ["remove", "bills", "--yes"]).output.strip() == "removed bills"
     assert asked == [("GET", "/cursors"), ("DELETE", "/cursors/bills")]
+
+
+def test_a_file_that_cannot_be_opened_leaves_no_cursor(outbox, tmp_path):
+    done = run("--cursor", "bills", "--to", tmp_path / "no such folder" / "f")
+    assert isinstance(done.exception, UserError) and "cannot be opened" in str(done.exception)
+    assert outbox.cursor is None
+
+
+def test_a_cursor_and_a_number_together_are_refused_with_the_reason(outbox):
+    done = run("--cursor", "bills", "--after-seq", 3)
+    assert "a cursor says itself where it is" in str(done.exception) and outbox.cursor is None
+
+
+def test_one_record_is_counted_as_one(outbox):
+    assert "1 record, up to number 7" in run("--after-seq", 6).stderr

@@ -48,3 +48,16 @@ def test_the_hint_of_a_refused_subject_is_an_example_of_its_kind(command, argume
 )
 def test_a_malformed_subject_is_refused(command, arguments, said):
     assert said in str(CliRunner().invoke(command, arguments).exception)
+
+
+def test_what_else_a_freeze_stops_is_said(monkeypatch):
+    frozen = {"subject": "model:fast", "until_ms": None, "also_stops": ["demo/echo", "openai/gpt-4o-mini"]}
+    monkeypatch.setattr(Client, "call", lambda *_: frozen)
+    said = CliRunner().invoke(freeze, ["model", "fast"]).output
+    assert "also stops, for every key: demo/echo, openai/gpt-4o-mini" in said
+
+
+@pytest.mark.parametrize("command", [freeze, unfreeze])
+def test_who_asks_for_a_list_of_freezes_is_told_where_it_is(command):
+    raised = CliRunner().invoke(command, ["list"]).exception
+    assert isinstance(raised, UserError) and "switchgear status" in raised.hint

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from switchgear.cli import key
@@ -33,3 +35,11 @@ def test_a_key_for_people_has_no_field_of_the_store():
         and shown["state"] == "active"
         and shown["expires"].startswith("2096-10-02")
     )
+
+
+@pytest.mark.parametrize("arguments", [("create", "app"), ("rotate", "old")])
+def test_a_new_key_alone_is_the_answer_and_the_sentence_is_a_remark(served, arguments):
+    served.run("key", "create", "old")
+    done = served.run("key", *arguments)
+    assert re.fullmatch(r"sk-sg-\S+\n", done.stdout)
+    assert "Copy" in done.stderr and "sk-sg-" not in done.stderr

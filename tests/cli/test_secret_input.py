@@ -103,3 +103,9 @@ def test_a_secret_typed_on_a_terminal_is_not_echoed_and_ends_with_enter(from_std
         process.wait(60)
         os.close(leader)
     assert seen.count(GOOD) == 1 and b"GOT b'" + GOOD in seen  # what the code printed, and no echo before it
+
+
+def test_an_empty_secret_is_told_with_every_way_to_give_one():
+    with pytest.raises(UserError) as refused:
+        secret_input.refuse_nonsense(b"")
+    assert all(way in refused.value.hint for way in ("--from-stdin", "--from-env", "--from-file"))

@@ -1,10 +1,11 @@
 """Freezes: subjects, and that stopping waits for nobody."""
 
 import pytest
-from tests.control.test_models import serve
+from tests.control.test_models import FAST, serve
 
 from switchgear.control import freezes
 from switchgear.core.errors import UserError
+from switchgear.routing.table import DeploymentEntry, ModelEntry
 from switchgear.store import objects
 from switchgear.store.objects import KeyRow
 
@@ -80,3 +81,13 @@ def test_a_subject_that_nobody_knows_is_refused_unless_forced(desk, subject):
     with pytest.raises(UserError, match="nothing was frozen"):
         desk.run(desk.services.publication.publish, lambda: desk.services.freezes.resolve(subject, False))
     assert desk.run(lambda: desk.services.freezes.resolve(subject, True)).startswith(subject)
+
+
+def test_a_frozen_model_is_told_with_what_else_stands_still(desk):
+    services = desk.services
+    other = ModelEntry(name="quick", deployments=FAST.deployments)
+    both = ModelEntry(name="both", deployments=(*FAST.deployments, DeploymentEntry(provider="openai", model="gpt-y")))
+    desk.run(*serve(desk), lambda: services.models.add(other, "ann"), lambda: services.models.add(both, "ann"))
+    assert services.freezes.also_stops("model:fast") == ["openai/gpt-x", "quick"]
+    assert services.freezes.also_stops("model:openai/gpt-y") == []
+    assert services.freezes.also_stops("provider:openai") == []

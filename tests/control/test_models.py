@@ -66,7 +66,8 @@ def test_an_explanation_says_where_a_request_goes_and_what_is_frozen(desk):
     services = desk.services
     desk.run(*serve(desk), lambda: services.freezes.freeze("provider:openai", None, "ann"))
     told = desk.run(lambda: services.models.explain("fast", None))
-    assert told["callable"] and told["steps"] == ["'fast' is a configured model"]
+    assert not told["callable"] and told["frozen"] == ["provider:openai"]
+    assert told["steps"] == ["'fast' is a configured model"]
     assert [(c["credential"], c["frozen"]) for c in told["candidates"]] == [("openai/default", ["provider:openai"])]
 
 
@@ -81,3 +82,36 @@ def test_an_explanation_of_a_model_that_is_nowhere(desk):
     desk.run(*serve(desk))
     told = desk.run(lambda: desk.services.models.explain("nowhere", None))
     assert (told["callable"], told["candidates"]) == (False, []) and "answers to 'nowhere'" in told["steps"][-1]
+
+
+@pytest.mark.parametrize(
+    "subject", ["model:fast", "model:openai/gpt-x", "all", "key:app", "deployment:openai/gpt-x@default"]
+)
+def test_an_explanation_names_whatever_stops_every_request(desk, subject):
+    services = desk.services
+    desk.run(
+        *serve(desk),
+        lambda: services.keys.create(KeyRow(id="", name="app"), "ann"),
+        lambda: services.freezes.freeze(subject, None, "ann"),
+    )
+    told = desk.run(lambda: services.models.explain("fast", "app"))
+    assert not told["callable"] and told["frozen"] == [subject]
+
+
+def test_an_explanation_of_a_model_with_one_home_frozen_is_callable(desk):
+    services = desk.services
+    two = (DeploymentEntry(provider="openai", model="gpt-y"), *FAST.deployments)
+    desk.run(
+        lambda: services.credentials.put(sealed(), OPENAI, "ann"),
+        lambda: services.models.add(msgspec.structs.replace(FAST, deployments=two), "ann"),
+        lambda: services.freezes.freeze("model:openai/gpt-y", None, "ann"),
+    )
+    told = desk.run(lambda: services.models.explain("fast", None))
+    assert told["callable"] and told["frozen"] == []
+    assert [c["frozen"] for c in told["candidates"]] == [["model:openai/gpt-y"], []]
+
+
+def test_an_explanation_after_a_freeze_has_ended_is_callable(desk):
+    services = desk.services
+    desk.run(*serve(desk), lambda: services.freezes.freeze("model:fast", 1, "ann"))
+    assert desk.run(lambda: services.models.explain("fast", None))["callable"]

@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -92,17 +93,22 @@ def test_the_tour_of_the_readme_works_as_printed(demo):
         [*SWITCHGEAR, "credential", "add", "openai", "--from-stdin"], folder, environ, input="sk-tour-secret-abcdefgh\n"
     )
     assert "sealed openai/default (…efgh) for https://api.openai.com/v1" in added.stdout, added.stderr
-    assert (
-        "sk-sg-"
-        in run(
-            [*SWITCHGEAR, "key", "create", "my-app", "--models", "openai/*", "--expires", "90d"], folder, environ
-        ).stdout
-    )
+    made = run([*SWITCHGEAR, "key", "create", "my-app", "--models", "openai/*", "--expires", "90d"], folder, environ)
+    assert re.fullmatch(r"sk-sg-\S+\n", made.stdout) and "Copy it now" in made.stderr
     assert (
         "added fast"
         in run([*SWITCHGEAR, "model", "add", "fast", "openai/gpt-4o-mini", "demo/echo"], folder, environ).stdout
     )
     assert "2. demo/none" in run([*SWITCHGEAR, "model", "explain", "fast"], folder, environ).stdout
+    readme = (ROOT / "README.md").read_text()
+    update = re.search(r"switchgear (key update my-app --models \S+)\n", readme).group(1)
+    assert run([*SWITCHGEAR, *shlex.split(update)], folder, environ).returncode == 0
+    # The first home is stopped: a test asks nobody outside.
+    assert run([*SWITCHGEAR, "freeze", "credential", "openai/default"], folder, environ).returncode == 0
+    curl = re.search(r"curl -s \S+/v1/chat/completions [^\n]*\\\n[^\n]*", readme).group()
+    curl = curl.replace("127.0.0.1:4100", environ["SWITCHGEAR_LISTEN"]).replace("KEY_OF_MY_APP", made.stdout.strip())
+    answer = json.loads(run(["bash", "-c", curl], folder, environ).stdout)
+    assert answer["choices"][0]["message"]["content"] == "hello", answer
     assert "frozen: key:my-app" in run([*SWITCHGEAR, "freeze", "key", "my-app", "--for", "15m"], folder, environ).stdout
     assert run([*SWITCHGEAR, "unfreeze", "key", "my-app"], folder, environ).returncode == 0
     assert run([*SWITCHGEAR, "key", "revoke", "my-app", "--yes"], folder, environ).returncode == 0
@@ -115,8 +121,11 @@ def test_the_tour_of_the_readme_works_as_printed(demo):
     assert key[-30:-4] not in found.stdout
     written = re.search(r"printf 'model_list.*litellm\.yaml", (ROOT / "README.md").read_text()).group()
     assert run(["bash", "-c", written], folder, environ).returncode == 0
-    taken = run([*SWITCHGEAR, "import", "litellm", "litellm.yaml"], folder, environ)
-    assert taken.returncode == 0 and "1 models, 1 providers, 0 keys: 1 imported" in taken.stdout, taken.stderr
+    line = re.search(r"K=\S+ switchgear (import litellm litellm\.yaml)", readme)
+    assert line.group().startswith("K=sk-")
+    taken = run([*SWITCHGEAR, *line.group(1).split()], folder, {**environ, "K": line.group()[2:].split()[0]})
+    assert taken.returncode == 0 and "1 model, 1 provider, 0 keys: 1 imported" in taken.stdout, taken.stderr
+    assert "1 of 1 model will answer" in taken.stdout, taken.stdout
     curl = re.search(r"curl -s \S+/v1/messages [^\n]*\\\n[^\n]*", (ROOT / "README.md").read_text()).group()
     curl = curl.replace("127.0.0.1:4100", environ["SWITCHGEAR_LISTEN"]).replace("sk-sg-…", key)
     answer = json.loads(run(["bash", "-c", curl], folder, environ).stdout)
@@ -124,8 +133,7 @@ def test_the_tour_of_the_readme_works_as_printed(demo):
     connected = run([*SWITCHGEAR, "connect", "codex", "--key", key, "--model", "demo/echo", "--check"], folder, environ)
     assert connected.returncode == 0 and connected.stdout.count("✔") == 5, connected.stdout + connected.stderr
     assert "ANTHROPIC_BASE_URL=http://" in run([*SWITCHGEAR, "connect", "claude-code"], folder, environ).stdout
-    script = re.search(r"python -c '\n(.*?)'\n", (ROOT / "README.md").read_text(), re.S).group(1)
-    lines = "\n".join(line[7:] for line in script.split("\n"))
+    lines = re.search(r"python -c '([^'\n]*)'\n", readme).group(1)  # one line: it is copied with its indentation
     streamed = run(
         [sys.executable, "-c", lines],
         folder,

@@ -10,13 +10,14 @@ import click
 
 from switchgear.cli import times
 from switchgear.cli.client import Client
-from switchgear.cli.output import FORMATS, Column, Output, cleaned, note, say, usd
+from switchgear.cli.output import FORMATS, Column, Output, cleaned, counted, note, say, usd
 from switchgear.cli.times import duration_ms, expiry, now_ms, period, span_ms, time_ms
 from switchgear.core.errors import UserError
 
 __all__ = [
-    "FORMATS", "Bar", "Column", "Group", "Output", "cleaned", "confirm", "duration_ms", "examples", "expiry", "format_options",
-    "name_argument", "near", "note", "now_ms", "period", "say", "span_ms", "time_ms", "usd", "with_client",
+    "FORMATS", "Bar", "Column", "Group", "Output", "cleaned", "confirm", "counted", "duration_ms", "examples",
+    "expiry", "format_options", "name_argument", "near", "note", "now_ms", "period", "say", "span_ms", "time_ms",
+    "usd", "with_client",
 ]  # fmt: skip
 
 DATA = click.Path(path_type=Path, readable=False)

@@ -17,6 +17,7 @@ from switchgear.cli.base import (
     Group,
     Output,
     confirm,
+    counted,
     examples,
     format_options,
     note,
@@ -65,7 +66,8 @@ def check(out: Output, file: Path, no_secrets: bool) -> int:
 
 
 def _counts(compiled: Compiled) -> str:
-    return f"{len(compiled.providers)} providers, {len(compiled.models)} models, {len(compiled.keys)} keys"
+    parts = ((compiled.providers, "provider"), (compiled.models, "model"), (compiled.keys, "key"))
+    return ", ".join(counted(len(entries), noun) for entries, noun in parts)
 
 
 def _warned(checked: Checked) -> str:

@@ -83,7 +83,10 @@ def connect(client: Client, out: Output, client_name: str, key: str, model: str,
 
 def _warn_of_a_model_that_is_not_there(client: Client, model: str) -> None:
     with contextlib.suppress(UserError):  # settings can be written by who may not look at models
-        if not client.call("GET", "/models/explain", model=model)["callable"]:
+        found = client.call("GET", "/models/explain", model=model)
+        if found.get("frozen"):
+            note(f"warning: {model!r} is frozen now ({', '.join(found['frozen'])}): switchgear status")
+        elif not found["callable"]:
             known = [one["name"] for one in client.call("GET", "/models")["models"]]
             meant = near(model, known)
             note(

@@ -15,7 +15,18 @@ from typing import Any, BinaryIO
 import click
 
 from switchgear.cli import names
-from switchgear.cli.base import Choice, Column, Group, Output, confirm, examples, name_argument, note, with_client
+from switchgear.cli.base import (
+    Choice,
+    Column,
+    Group,
+    Output,
+    confirm,
+    counted,
+    examples,
+    name_argument,
+    note,
+    with_client,
+)
 from switchgear.cli.client import Client, segment
 from switchgear.core.errors import UserError
 
@@ -62,13 +73,17 @@ def export(
     `settled_seq` numbers them without gaps. An export that was interrupted goes on where it was: a batch that was not noted comes
     again, with the same ids; with --to no record comes twice. Retention waits up to seven days for a cursor.
     """
-    if (cursor_name is None) == (after_seq is None):
+    if cursor_name is not None and after_seq is not None:
+        raise UserError(
+            "a cursor says itself where it is: --after-seq is for an export without one", "give one of the two", 2
+        )
+    if cursor_name is None and after_seq is None:
         raise UserError("where does it begin?", "give --cursor NAME, or --after-seq N", 2)
     out.no_csv("a record has parts")
-    at = after_seq if after_seq is not None else _begin(client, cursor_name or "", start)
-    target = _File(to) if to is not None else _Pipe()
-    count = 0
+    target = _File(to) if to is not None else _Pipe()  # before the cursor: without a file there is no export
+    at = count = 0
     try:
+        at = after_seq if after_seq is not None else _begin(client, cursor_name or "", start)
         for records, following in _pages(client, at, batch, follow):
             count += target.write(records)
             if cursor_name is not None:
@@ -79,7 +94,7 @@ def export(
         pass
     finally:
         target.close()
-    note(f"{count} records, up to number {at}")
+    note(f"{counted(count, 'record')}, up to number {at}")
 
 
 def _begin(client: Client, name: str, start: str) -> int:

@@ -14,7 +14,7 @@ import msgspec
 import yaml
 
 from switchgear.cli import vault_key
-from switchgear.cli.base import Bar, Column, Group, Output, cleaned, now_ms, say, with_client
+from switchgear.cli.base import Bar, Column, Group, Output, cleaned, counted, now_ms, say, with_client
 from switchgear.cli.client import Client
 from switchgear.config import schema
 from switchgear.config.compile import Compiled, Compiler
@@ -345,7 +345,8 @@ def _report(out: Output, found: Imported, applied: list[Line], out_file: Path | 
             say(f"  {_MARKS[status]} {line.path}: {line.text}")
     config = found.config
     say(
-        f"{len(config.models)} models, {len(config.providers)} providers, {len(config.keys)} keys: "
+        f"{counted(len(config.models), 'model')}, {counted(len(config.providers), 'provider')}, "
+        f"{counted(len(config.keys), 'key')}: "
         + ", ".join(f"{counts[s]} {s}" for s in ("imported", "changed", "unsupported"))
         + ("" if out.kind == "wide" else "   (-o wide lists all)")
     )
@@ -363,4 +364,4 @@ def _report(out: Output, found: Imported, applied: list[Line], out_file: Path | 
         say(f"  ✗ {cleaned(name)}: will not answer: {cleaned(reason)}")
     if len(silent) > SILENT_SHOWN:
         say(f"  … and {len(silent) - SILENT_SHOWN} more (--json)")
-    say(f"{len(found.wanted) - len(silent)} of {len(found.wanted)} models will answer")
+    say(f"{len(found.wanted) - len(silent)} of {counted(len(found.wanted), 'model')} will answer")

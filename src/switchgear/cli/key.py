@@ -87,10 +87,9 @@ def create(client: Client, out: Output, name: str, **fields: Any) -> None:
     body = {"name": name, **key_fields.given(fields, out.zone)}
     answer = client.call("POST", "/keys", body)
     _warn_of_models(client, body.get("models"))
-    out.one(
-        answer,
-        f"{answer['key']}\n  {answer['name']} (id {answer['id']}). Copy it now: it is not stored and not shown again.",
-    )
+    out.one(answer, answer["key"])
+    if out.for_people:
+        note(f"  {answer['name']} (id {answer['id']}). Copy it now: it is not stored and not shown again.")
 
 
 COLUMNS = (
@@ -180,9 +179,9 @@ def update(client: Client, out: Output, name: str, **fields: Any) -> None:
 def rotate(client: Client, out: Output, name: str, overlap: str, force: bool) -> None:
     """Give a key a new secret; id, name and limits stay."""
     answer = client.call("POST", f"/keys/{segment(name)}/rotate", {"overlap_ms": duration_ms(overlap), "force": force})
-    out.one(
-        answer, f"{answer['key']}\n  {answer['name']}: the old secret holds for {overlap} more. Copy the new one now."
-    )
+    out.one(answer, answer["key"])
+    if out.for_people:
+        note(f"  {answer['name']}: the old secret holds for {overlap} more. Copy the new one now.")
 
 
 @key.command(epilog=examples("switchgear key revoke ci-bot --yes"))

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from switchgear.cli import names
-from switchgear.cli.base import Column, Group, Output, examples, note, now_ms, period, say, usd, with_client
+from switchgear.cli.base import Column, Group, Output, counted, examples, note, now_ms, period, say, usd, with_client
 from switchgear.cli.client import Client
 from switchgear.cli.times import full, minutes_east, month_ms
 from switchgear.core.errors import UserError
@@ -75,7 +75,7 @@ def usage(
     if out.for_people and rows:
         total = answer["total"]
         say(
-            f"total: {total['requests']} requests, {total['input_tokens']} in, {total['output_tokens']} out, "
+            f"total: {counted(total['requests'], 'request')}, {total['input_tokens']} in, {total['output_tokens']} out, "
             f"{usd(total['cost_nanousd'])} USD"
             + (f", {total['unpriced_requests']} unpriced" if total["unpriced_requests"] else "")
         )

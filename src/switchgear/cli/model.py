@@ -118,9 +118,15 @@ def explain(client: Client, out: Output, name: str, key: str | None) -> int:
             say(f"  {step}")
         for number, candidate in enumerate(answer["candidates"], 1):
             say(f"  {number}. {_candidate(candidate)}")
-        known = [] if answer["callable"] else [one["name"] for one in client.call("GET", "/models")["models"]]
+        frozen = answer.get("frozen") or []
+        known = [] if answer["callable"] or frozen else [one["name"] for one in client.call("GET", "/models")["models"]]
         meant = near(name, known) if name not in known else ""
-        say("callable" if answer["callable"] else f"not callable{meant}")
+        if frozen:
+            kind, _, stopped = frozen[0].partition(":")
+            undo = f"switchgear unfreeze {kind}" + (f" {shlex.quote(stopped)}" if stopped else "")
+            say(f"not callable: frozen is {', '.join(frozen)}   (undo: {undo})")
+        else:
+            say("callable" if answer["callable"] else f"not callable{meant}")
     elif out.kind == "csv":
         out.rows(answer, answer["candidates"], _CANDIDATE)
     else:

@@ -315,6 +315,15 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
+def counted(number: int, noun: str) -> str:
+    """Write how many of something there are.
+
+    >>> counted(1, "request"), counted(0, "key")
+    ('1 request', '0 keys')
+    """
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
 def usd(nano: int | None) -> str | None:
     """Show nano-USD as a decimal without needless zeros, at least cents."""
     if nano is None:

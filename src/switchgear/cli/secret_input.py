@@ -75,7 +75,11 @@ def without_newline(value: bytes) -> bytes:
 def refuse_nonsense(value: bytes) -> None:
     """Refuse what cannot be a provider's secret, whatever the provider. Raises UserError."""
     if not value.strip():
-        raise UserError("the secret is empty", "was there something to read? A prompt ends with Enter", 2)
+        raise UserError(
+            "the secret is empty",
+            "on a terminal it is asked for; elsewhere give --from-stdin, --from-env VAR or --from-file FILE",
+            2,
+        )
     if len(value) > BYTES_MAX:
         raise UserError(f"the secret has more than {BYTES_MAX} bytes", "is it the right file?", 2)
     is_document = value.lstrip()[:1] in {b"{", b"-"}

@@ -3,7 +3,18 @@
 import click
 
 from switchgear.cli import names
-from switchgear.cli.base import Choice, Column, Group, Output, confirm, examples, expiry, name_argument, with_client
+from switchgear.cli.base import (
+    Choice,
+    Column,
+    Group,
+    Output,
+    confirm,
+    examples,
+    expiry,
+    name_argument,
+    note,
+    with_client,
+)
 from switchgear.cli.client import Client, segment
 
 ROLES = ("owner", "admin", "billing-reader", "auditor", "exporter", "viewer")
@@ -24,7 +35,9 @@ def token() -> None:
 def create(client: Client, out: Output, name: str, role: str, expires: str | None) -> None:
     """Make a token; it is shown this once."""
     answer = client.call("POST", "/tokens", {"name": name, "role": role, "expires": expiry(expires, out.zone)})
-    out.one(answer, f"{answer['token']}\n\nIt is shown this once. Send it as `Authorization: Bearer …`.")
+    out.one(answer, answer["token"])
+    if out.for_people:
+        note("  It is shown this once. Send it as `Authorization: Bearer …`.")
 
 
 @token.command("list", epilog=examples("switchgear token list"))

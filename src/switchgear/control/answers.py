@@ -340,6 +340,8 @@ class Explained(msgspec.Struct):
 
     model: str
     callable: bool
+    frozen: list[str]
+    """The frozen subjects because of which no request gets through."""
     steps: list[str]
     candidates: list[Candidate]
 
@@ -433,6 +435,8 @@ class Frozen(msgspec.Struct):
 
     subject: str
     until_ms: int | None = None
+    also_stops: list[str] = []
+    """Of a model: what else can be asked for and stands still with it."""
 
 
 class Token(msgspec.Struct):

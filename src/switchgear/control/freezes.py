@@ -19,6 +19,7 @@ from switchgear.core.errors import UserError
 from switchgear.core.ids import deployment_id, parts_of_deployment
 from switchgear.replica.entries import Snapshot
 from switchgear.routing import table
+from switchgear.routing.frozen import frozen_models
 from switchgear.routing.table import DeploymentEntry
 from switchgear.store import objects
 from switchgear.store.database import StoreGoneError
@@ -91,6 +92,23 @@ class Freezes:
         if name not in known and not force:
             raise UserError(f"there is no {kind} {name[:128]!r}: nothing was frozen", _hint(kind, name, known))
         return f"{kind}:{name}"
+
+    def also_stops(self, subject: str) -> list[str]:
+        """Return what else can be asked for and stands still with a model: its aliases' target, its deployments, and configured
+        models that have no other deployment."""
+        kind, _, name = subject.partition(":")
+        snapshot = self._publication.snapshot
+        if kind != "model" or snapshot is None:
+            return []
+        stopped = frozen_models(snapshot.table, [name])
+        found = stopped.names | stopped.places
+        for other in snapshot.table.models:
+            route = table.resolve(snapshot.table, other)
+            if "*" not in other and route is not None:
+                is_stopped = stopped.stops_name(table.trace(snapshot.table, other)[0])
+                if is_stopped or all(map(stopped.stops_candidate, route.candidates)):
+                    found |= {other}
+        return sorted(found - {name})
 
     async def freeze(self, subject: str, until_ms: int | None, actor: str) -> None:
         """Stop a subject; holds for the next request when this returns."""

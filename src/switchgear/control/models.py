@@ -14,6 +14,7 @@ from switchgear.policies import access
 from switchgear.pricing.price import Price
 from switchgear.providers.catalogue import PROVIDERS
 from switchgear.routing import table
+from switchgear.routing.frozen import frozen_models
 from switchgear.routing.strategies import STRATEGIES
 from switchgear.routing.table import ModelEntry
 from switchgear.store import objects
@@ -74,11 +75,21 @@ class Models:
         snapshot = self._publication.snapshot
         if snapshot is None:
             raise UserError("nothing was published yet", "see `switchgear status`")
+        now = self._control.clock.wall_ms()
+        active = {subject for subject, until in snapshot.freezes.items() if until is None or now < until}
+        stops = {
+            name: frozen_models(snapshot.table, [name]) for name in access.frozen_names(snapshot.freezes, "model", now)
+        }
+        passed = table.trace(snapshot.table, model)[0]
+        whole = [f"model:{name}" for name, stopped in stops.items() if stopped.stops_name(passed)]
+        whole += sorted({"all"} & active)
         steps: list[str] = []
         allowed = True
         if key is not None:
             row = await self._keys.find(key)
             allowed = access.may_call(model, row.models)
+            its = access.key_subjects(row.name, row.team, row.user, row.project)
+            whole += [subject for subject in its if subject in active and subject not in whole]
             steps.append(
                 f"key {row.name}: models {', '.join(row.models) if row.models else 'all'} → "
                 f"{'allowed' if allowed else 'not allowed'}"
@@ -95,9 +106,10 @@ class Models:
                 candidate.provider.name,
                 candidate.provider.pricing_id,
                 candidate.upstream_model,
-                self._control.clock.wall_ms(),
+                now,
             )
-            frozen = [subject for subject in ("all", *candidate.subjects) if subject in snapshot.freezes]
+            frozen = [subject for subject in ("all", *candidate.subjects) if subject in active]
+            frozen += [f"model:{name}" for name, stopped in stops.items() if stopped.stops_candidate(candidate)]
             candidates.append(
                 {
                     "provider": candidate.provider.name,
@@ -107,7 +119,10 @@ class Models:
                     "frozen": frozen,
                 }
             )
-        return {"model": model, "callable": bool(allowed and candidates), "steps": steps, "candidates": candidates}
+        if candidates and all(candidate["frozen"] for candidate in candidates):
+            whole += [one for one in sorted({s for c in candidates for s in c["frozen"]}) if one not in whole]
+        is_callable = bool(allowed and candidates and not whole)
+        return {"model": model, "callable": is_callable, "frozen": whole, "steps": steps, "candidates": candidates}
 
 
 def _catalogue_pricing(provider: str) -> str | None:

@@ -295,7 +295,7 @@ async def freeze(call: Call) -> Any:
     subject = await call.services.freezes.resolve(call.body.subject, call.body.force)
     until = None if call.body.for_ms is None else call.control.clock.wall_ms() + call.body.for_ms
     await call.services.freezes.freeze(subject, until, call.actor)
-    return {"subject": subject, "until_ms": until}
+    return {"subject": subject, "until_ms": until, "also_stops": call.services.freezes.also_stops(subject)}
 
 
 async def unfreeze(call: Call) -> Any:

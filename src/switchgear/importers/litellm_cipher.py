@@ -56,7 +56,7 @@ def _secretbox(raw: bytes, key: bytes) -> bytes:
     except ImportError:
         raise UserError(
             "values of this age need PyNaCl, which is not installed",
-            "pip install --require-hashes -r requirements/litellm.txt",
+            ".venv/bin/pip install --require-hashes -r requirements/litellm.txt",
         ) from None
     try:
         return bytes(secret.SecretBox(key).decrypt(raw))

@@ -35,7 +35,7 @@ def read(url: str) -> Rows:
             parsed = parsed.set(drivername="postgresql+psycopg")
         engine = create_engine(parsed, pool_size=1, max_overflow=0)
     except (NoSuchModuleError, ModuleNotFoundError):
-        hint = "pip install --require-hashes -r requirements/litellm.txt"
+        hint = ".venv/bin/pip install --require-hashes -r requirements/litellm.txt"
         raise UserError("the driver for this database is not installed", hint, 2) from None
     except ArgumentError:
         raise UserError("--database is not a URL", "e.g. postgresql://reader@db.internal/litellm", 2) from None
