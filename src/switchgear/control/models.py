@@ -100,7 +100,7 @@ class Models:
         route = table.resolve(snapshot.table, model)
         if route is None:
             steps.append(f"no model, pattern or provider/model answers to {model!r}")
-        candidates = []
+        candidates: list[dict[str, Any]] = []
         for candidate in route.candidates if route is not None else ():
             price = candidate.price or self._publication.catalog.find(
                 candidate.provider.name,
