@@ -166,6 +166,36 @@ def test_zeros_give_nothing_back(books):
     assert len(books.said) == 1
 
 
+def crowd(books, key_id, count, start=0):
+    who = records.encode_payload(records.Who(key_id, key_id, 1, None, None, None))
+    batch, one = Batch(), corrections.pending_of(opened())
+    for number in range(count):
+        entry = msgspec.structs.replace(one, who=who, since_ms=books.now_ms + start + number)
+        batch.pending[f"resp_{key_id}_{number:05}"] = entry
+    books.book(batch)
+
+
+def test_no_key_has_more_than_its_share_asked_for(books, monkeypatch):
+    monkeypatch.setattr("switchgear.control.corrections.PENDING_OF_KEY_MAX", 5)
+    crowd(books, "a", 8)
+    crowd(books, "b", 2)
+    found = [f"resp_a_{number:05}" for number in range(5)] + ["resp_b_00000", "resp_b_00001"]
+    assert sorted(books.published()) == found
+    books.published()
+    assert len(books.said) == 1 and "key a has more than 5" in books.said[0], "told once"
+    last = msgspec.structs.replace(told().late, response_id="resp_a_00007")
+    books.begin()
+    books.tell(late=last)
+    assert books.total()[1] == 1_350_000, "its client's own question corrects it"
+
+
+def test_many_answers_of_one_key_crowd_out_no_other(books, monkeypatch):
+    monkeypatch.setattr("switchgear.control.corrections.PENDING_MAX", 4)
+    crowd(books, "a", 8)
+    crowd(books, "z", 2, start=100)
+    assert sorted(books.published()) == ["resp_a_00000", "resp_a_00001", "resp_z_00000", "resp_z_00001"]
+
+
 def test_what_no_provider_tells_is_given_up(books):
     books.begin()
     books.now_ms += GIVEN_UP_MS + 1

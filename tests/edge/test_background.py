@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 
 from switchgear.core.usage import TokenUsage
@@ -10,6 +11,7 @@ from switchgear.edge.background import Background
 from switchgear.replica.entries import Pending, Stored
 from switchgear.testing.edge import JSON, NOTHING, SSE, Ask, Asked, Dialogue, Last, Sent
 from switchgear.wire import records
+from switchgear.wire.frames import Head
 
 QUEUED = {"id": "resp_1", "object": "response", "status": "queued", "model": "m", "output": [], "usage": None}
 USAGE = {"input_tokens": 1_000, "output_tokens": 2_000, "output_tokens_details": {"reasoning_tokens": 500}}
@@ -107,6 +109,72 @@ def test_what_was_asked_for_at_most_is_recorded(talk, more, bound):
     begin(talk, **more)
     (reserve,) = talk.recorded(records.Reserve)
     assert reserve.output_max == bound
+
+
+NOT_FOUND = {"error": {"message": "Response with id 'resp_1' not found.", "type": "invalid_request_error"}}
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_an_answer_that_its_provider_has_no_more_is_ended(talk, status):
+    asks = Background(talk.services)
+    pending(talk, since_ms=0)
+    asks.look()
+    talk.loop.run()
+    talk.vault << Asked("up/default")
+    talk.vault >> Head(status, [(b"content-type", b"application/json")], None)
+    talk.vault >> said(NOT_FOUND)
+    (late,) = talk.recorded(records.Late)
+    assert (late.response_id, late.finish_reason, late.tokens) == ("resp_1", "not_found", None)
+    assert talk.spool.records.index(late) < talk.spool.records.index(talk.settled), "of a request that is open"
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status", "ends"),
+    [
+        (b"", b"DELETE", 200, "deleted"),
+        (b"", b"DELETE", 500, None),
+        (b"", b"GET", 500, None),
+        (b"", b"GET", 403, None),
+        (b"/input_items", b"GET", 404, None),
+        (b"/cancel", b"POST", 404, None),
+    ],
+)
+def test_an_answer_is_ended_by_its_owners_deletion_alone(talk, path, method, status, ends):
+    talk.replica.things["resp_1"] = Stored("key:" + talk.key.id, "up/default", "up/m", 1 << 50)
+    talk.client >> Ask(body=b"", path=b"/v1/responses/resp_1" + path, method=method)
+    talk.vault << Asked("up/default")
+    talk.vault >> Head(status, [(b"content-type", b"application/json")], None)
+    talk.vault >> said({"id": "resp_1", "object": "response", "deleted": True} if status == 200 else NOT_FOUND)
+    assert [late.finish_reason for late in talk.recorded(records.Late)] == ([ends] if ends else [])
+
+
+def test_answers_that_hang_keep_only_their_own_key_waiting(talk):
+    asks = Background(talk.services)
+    pending(talk, since_ms=0)
+    (one,) = talk.replica.waiting.values()
+    other = msgspec.structs.replace(one, who=records.encode_payload(records.Who("key-2", "other", 1, "us", None, None)))
+    talk.replica.waiting = {f"resp_a{number:02}": one for number in range(24)} | {"resp_z": other}
+    asks.look()
+    talk.loop.run()
+    asked = [records.decode_who(reserve.who).key_id for reserve in talk.recorded(records.Reserve)]
+    assert sorted(asked) == ["key-1", "key-1", "key-2"]
+
+
+def test_what_is_due_longest_is_asked_first(talk):
+    asks = Background(talk.services)
+    pending(talk, since_ms=talk.clock.wall_ms())
+    (one,) = talk.replica.waiting.values()
+    talk.replica.waiting = {"resp_z": one}
+    asks.look()
+    talk.advance(1)
+    talk.replica.waiting = {"resp_a": msgspec.structs.replace(one, since_ms=talk.clock.wall_ms()), "resp_z": one}
+    asks.look()
+    talk.advance(background.FIRST_S + 2)
+    background_order = []
+    ask = asks._ask
+    asks._ask = lambda snapshot, name, *rest: (background_order.append(name), ask(snapshot, name, *rest))
+    asks.look()
+    assert background_order == ["resp_z", "resp_a"]
 
 
 def test_the_edge_asks_by_itself_until_it_is_told(talk):

@@ -5,6 +5,7 @@ each is corrected once, whatever dies when. The replica tells the edges, which a
 """
 
 import functools
+from collections import Counter
 
 from sqlalchemy import Connection
 
@@ -14,7 +15,9 @@ from switchgear.ledger import build, corrections
 from switchgear.ledger.batch import Batch, Told
 from switchgear.ledger.charges import COST_NANOUSD_MAX
 from switchgear.replica import entries
+from switchgear.replica.entries import Pending
 from switchgear.store import ledger_rows, objects
+from switchgear.wire import records
 
 KIND = "pending"
 PAUSE_S = 0.5
@@ -23,6 +26,8 @@ EVERY_TURNS = 120
 GIVEN_UP_MS = 26 * 3_600_000
 """A provider that has told nothing for so long tells no more: its own bound is a day."""
 PENDING_MAX = 10_000
+PENDING_OF_KEY_MAX = 1_000
+"""Answers of one key that the gateway asks for; those beyond are corrected where their client reads them."""
 
 
 class Corrections:
@@ -33,6 +38,7 @@ class Corrections:
         self._prices = prices
         self._turns = 0
         self._changed = True
+        self._crowded: frozenset[str] = frozenset()
 
     # in the writer's thread
 
@@ -90,13 +96,32 @@ class Corrections:
         self._changed = False
         oldest_ms = self._control.clock.wall_ms() - GIVEN_UP_MS
         known = await self._control.read(functools.partial(objects.objects, kind=KIND))
-        old = [name for name, raw in known.items() if entries.decode_pending(raw).since_ms < oldest_ms]
+        pending = {name: entries.decode_pending(raw) for name, raw in known.items()}
+        old = {name for name, entry in pending.items() if entry.since_ms < oldest_ms}
         if old:
-            await self._control.write(functools.partial(_forget, old))
+            await self._control.write(functools.partial(_forget, sorted(old)))
             self._control.report(f"{len(old)} answers that were made in the background stay booked as estimates")
-        self._control.publisher.replace_pending(
-            {name: bytes(raw) for name, raw in list(known.items())[:PENDING_MAX] if name not in old}
-        )
+        asked, crowded = _shared({name: entry for name, entry in pending.items() if name not in old})
+        for key_id in sorted(crowded - self._crowded):
+            self._control.report(
+                f"key {key_id} has more than {PENDING_OF_KEY_MAX} answers that are made in the background: "
+                "of those beyond, each stays an estimate until its client reads it"
+            )
+        self._crowded = crowded
+        self._control.publisher.replace_pending({name: bytes(known[name]) for name in asked})
+
+
+def _shared(pending: dict[str, Pending]) -> tuple[list[str], frozenset[str]]:
+    """Return which answers are asked for, each key's oldest first and the keys in turn, and the keys that have too many."""
+    counts: Counter[str] = Counter()
+    ranked: list[tuple[int, int, str]] = []
+    for name, entry in sorted(pending.items(), key=lambda item: (item[1].since_ms, item[0])):
+        key_id = records.decode_who(entry.who).key_id
+        counts[key_id] += 1
+        if counts[key_id] <= PENDING_OF_KEY_MAX:
+            ranked.append((counts[key_id], entry.since_ms, name))
+    crowded = frozenset(key_id for key_id, count in counts.items() if count > PENDING_OF_KEY_MAX)
+    return [name for _, _, name in sorted(ranked)[:PENDING_MAX]], crowded
 
 
 def _forget(names: list[str], connection: Connection) -> None:

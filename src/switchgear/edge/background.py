@@ -5,6 +5,7 @@ a request of the key that made the answer, named `switchgear`, which costs nothi
 another edge process goes on where one died; the times of asking follow from the answer's age alone.
 """
 
+from collections import Counter
 from typing import cast
 
 from switchgear.core.errors import SpoolFullError
@@ -29,6 +30,8 @@ FIRST_S = 5.0
 PAUSE_MIN_S = 5.0
 PAUSE_MAX_S = 600.0
 AT_ONCE_MAX = 8
+AT_ONCE_OF_KEY_MAX = 2
+"""Answers that hang keep those of their own key waiting, nobody else's."""
 TIMEOUTS = Timeouts(connect_s=10.0, first_byte_s=30.0, idle_s=30.0, total_s=60.0)
 
 
@@ -102,17 +105,29 @@ class Background:
         if not services.commit.is_recording:
             return
         now_s, now_ms = services.clock.monotonic_s(), services.clock.wall_ms()
+        due: list[tuple[float, str]] = []
         for name, entry in pending.items():
-            age_s = max(0.0, (now_ms - entry.since_ms) / 1000)
-            due_s = self._next_s.setdefault(name, now_s + max(0.0, FIRST_S - age_s))
-            if now_s < due_s or name in self._asking:
-                continue
+            first_s = max(0.0, FIRST_S - self._age_s(entry, now_ms))
+            due_s = self._next_s.setdefault(name, now_s + first_s)
+            if due_s <= now_s and name not in self._asking:
+                due.append((due_s, name))
+        asking = Counter(context.key.id for context in self._asking.values() if context.key is not None)
+        for _, name in sorted(due):
             if len(self._asking) >= AT_ONCE_MAX:
                 return
-            self._next_s[name] = now_s + min(max(PAUSE_MIN_S, age_s / 2), PAUSE_MAX_S)
-            self._ask(snapshot, name, entry, now_ms)
+            entry = pending[name]
+            key = _key_of(entry)
+            if asking[key.id] >= AT_ONCE_OF_KEY_MAX:
+                continue
+            self._next_s[name] = now_s + min(max(PAUSE_MIN_S, self._age_s(entry, now_ms) / 2), PAUSE_MAX_S)
+            self._ask(snapshot, name, entry, key, now_ms)
+            asking[key.id] += name in self._asking
 
-    def _ask(self, snapshot: Snapshot, name: str, entry: Pending, now_ms: int) -> None:
+    @staticmethod
+    def _age_s(entry: Pending, now_ms: int) -> float:
+        return max(0.0, (now_ms - entry.since_ms) / 1000)
+
+    def _ask(self, snapshot: Snapshot, name: str, entry: Pending, key: KeyEntry, now_ms: int) -> None:
         services = self._services
         provider = snapshot.table.providers.get(entry.provider)
         if provider is None or entry.credential not in provider.credentials:
@@ -129,7 +144,7 @@ class Background:
         context = RequestContext(exchange, services.ids.request_id(now_ms), now_ms, services.clock.monotonic_s())
         exchange.context, exchange.id = context, context.id
         context.endpoint, context.path_argument, context.snapshot = match.endpoint, name, snapshot
-        context.key, context.client = _key_of(entry), Client(tool=TOOL)
+        context.key, context.client = key, Client(tool=TOOL)
         request = context.request = Request({}, match.endpoint.dialect.name, "stored", entry.model, False)
         request.refers_to, request.stored_path, request.method = name, "stored", "GET"
         request.references = [Reference("response", name, "id")]

@@ -24,6 +24,7 @@ def close(
 ) -> int | None:
     """Settle a request; returns the cost in nano-USD. `reading` is what the answer said of itself, None where
     there was none; `billed` is False where no provider can have charged."""
+    pending.note_gone(context, services.spool)
     if reading is None:
         return settle.settle(context, services.spool, elapsed_ms, billed=billed)
     if billed and context.units is None:

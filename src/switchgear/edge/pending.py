@@ -11,6 +11,10 @@ from switchgear.spool.writer import SpoolWriter
 from switchgear.wire import records
 from switchgear.wire.records import Kind
 
+GONE = frozenset({404, 410})
+DELETED = "deleted"
+NOT_FOUND = "not_found"
+"""How an answer ended that its provider has no more."""
 REASON = "the answer is made in the background"
 
 
@@ -45,6 +49,17 @@ def note(context: RequestContext, reading: Reading, bill: Bill | None, spool: Sp
         min(reading.written, TOKENS_MAX) if usage is None and reading.written is not None else None,
     )
     _append(record, spool)
+
+
+def note_gone(context: RequestContext, spool: SpoolWriter) -> None:
+    """Record that a provider keeps an answer no more: its owner deleted it, or it says so. Nothing more is told of it."""
+    request = context.request
+    if request is None or request.operation != "stored" or request.stored_path != "stored" or not context.attempts:
+        return
+    response_id, status = request.refers_to, context.attempts[-1].status
+    is_deleted = request.method == "DELETE" and status is not None and status < 300
+    if response_id is not None and (is_deleted or status in GONE):
+        _append(records.Late(context.id, response_id, DELETED if is_deleted else NOT_FOUND, None), spool)
 
 
 def _append(record: records.Late, spool: SpoolWriter) -> None:
