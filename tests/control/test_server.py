@@ -143,6 +143,23 @@ def test_a_body_that_is_not_of_its_type_is_refused_with_the_reason(local, body, 
     assert answer.status_code == status and words in answer.json()["error"]
 
 
+DEEP = b'{"put":{"context":{"endpoint":{"later":' + b"[" * 100_000 + b"]" * 100_000 + b"}}}}"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/api/v1/setup", b'{"token":"\xff"}'),
+        ("POST", "/api/v1/tokens", b'{"name":"\xff","role":"owner"}'),
+        ("PUT", "/api/v1/credentials", DEEP),
+    ],
+)
+def test_a_body_that_is_no_utf8_or_too_deep_is_refused_and_is_no_fault(console, method, path, body):
+    answer = console.ask(method, path, console.token("owner"), body)
+    assert answer.status_code == 400 and "not valid" in answer.json()["error"]
+    assert console.faults == []
+
+
 @pytest.mark.parametrize("tag", ["x", "-1", '"1', "1" * 30, "٣"])
 def test_a_version_that_is_no_etag_is_refused(local, tag):
     answer = local.ask("PATCH", "/api/v1/keys/x", CLI, b"{}", if_match=tag.encode())

@@ -23,7 +23,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from switchgear.control import openapi, pages
 from switchgear.control.api import PERMISSIONS, Api, Call, Route
 from switchgear.control.routes import ROUTES
-from switchgear.core.errors import ConflictError, RefusedError, StaleError, SwitchgearError, UserError
+from switchgear.core.errors import (
+    UNREADABLE,
+    ConflictError,
+    RefusedError,
+    StaleError,
+    SwitchgearError,
+    UserError,
+)
 from switchgear.core.guard import place_of
 from switchgear.store.database import StoreGoneError
 
@@ -147,7 +154,7 @@ async def _handle(api: Api, route: Route, request: Request, cli_token: str | Non
                 raise _DeniedError(413, f"the body is over {BODY_BYTES_MAX} bytes")
         try:
             body = msgspec.json.decode(raw, type=route.body)
-        except msgspec.DecodeError as exc:
+        except UNREADABLE as exc:
             raise _DeniedError(400, f"the body is not valid: {exc}") from None
     call = Call(api, actor, {k: str(v) for k, v in request.path_params.items()}, dict(request.query_params), body)
     call.seen_version = _seen_version(request.headers.get("if-match"))
