@@ -11,10 +11,13 @@ from switchgear.config.compile import (
     Compiler,
     FileKey,
     KeyedHash,
+    Process,
     ProviderSpec,
     build_provider,
     check_compiled,
+    check_provider,
 )
+from switchgear.config.outward import DestinationSpec
 from switchgear.config.reader import Reader
 from switchgear.providers.catalogue import GENERIC, PROVIDERS
 from switchgear.providers.endpoint import parse
@@ -222,11 +225,19 @@ pricing: {overrides: {nowhere/x: free, openai/x: free}}
     assert again.problems == []
 
 
+SPLIT = msgspec.structs.replace(parse("https://a.b"), headers=(("x-a", "b\r\nc: d"),))
+
+
 @pytest.mark.parametrize(
     "made",
     [
         ProviderSpec(name="", dialects=(), endpoint=parse("https://a.b"), pricing_id=None),
         ProviderSpec(name="x", dialects=("soap",), endpoint=parse("https://a.b"), pricing_id=None),
+        ProviderSpec(name="x", dialects=("openai",), endpoint=SPLIT, pricing_id=None),
+        ProviderSpec(
+            name="x", dialects=("openai",), endpoint=parse("https://a.b"), pricing_id=None, credentials=("A b",)
+        ),
+        ProviderSpec(name="x", dialects=("openai",), endpoint=parse("https://a.b"), pricing_id=None, auths={"a": "b"}),
         ModelEntry(name=""),
         FileKey(name="k", sha256="zz"),
         FileKey(name="k"),
@@ -240,6 +251,23 @@ def test_a_compiled_value_that_no_compiler_makes_is_refused(made):
     assert check_compiled(compiled) is not None
     notes = []
     document.sound(document.of(compiled, notes), notes)
+
+
+def test_a_destination_that_no_compiler_makes_is_refused():
+    one = DestinationSpec(name="osv", purpose="request", endpoint=SPLIT)
+    assert "x-a" in check_compiled(Compiled(process=Process(destinations=(one,))))
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        {"auth": "header:x-acme-key"},
+        {"credentials": [schema.Credential(name="k", sealed=True, auth="header:x-acme-key")]},
+    ],
+)
+def test_a_header_of_every_request_is_not_the_one_that_presents_the_secret(provider):
+    spec = schema.Provider(base_url="https://a.example", headers={"X-Acme-Key": "x"}, **provider)
+    assert [at for at, _ in check_provider("mine", spec)] == ["headers.X-Acme-Key"]
 
 
 def test_a_compiled_configuration_passes_its_check():

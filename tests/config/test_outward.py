@@ -3,6 +3,7 @@
 import pytest
 
 from switchgear.config import outward, schema
+from switchgear.providers import endpoint
 
 PEM = "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"
 FILES = {"ca.pem": PEM, "empty.pem": ""}
@@ -75,5 +76,5 @@ def test_a_good_destination_is_compiled_and_can_be_written_again(spec):
 
 
 def test_ipv6_proxies_are_written_in_brackets():
-    assert outward.proxy_of("http://[::1]:3128") == "[::1]:3128"
-    assert outward.proxy_of("http://proxy.example") == "proxy.example:80"
+    assert endpoint.proxy_of("http://[::1]:3128") == "[::1]:3128"
+    assert endpoint.proxy_of("http://proxy.example") == "proxy.example:80"

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from tests.control.conftest import PLACE, sealed
 
@@ -75,3 +76,34 @@ def test_a_credential_that_works_again_is_no_longer_known_to_be_refused(desk):
     desk.run(lambda: desk.services.credentials.works("openai/default"))
     assert refused.changes({"openai/default": (200, desk.clock.wall_ms())}) == {}
     assert desk.read(objects.objects, "refused") == {}
+
+
+SPLIT = msgspec.structs.replace(PLACE, headers=(("x-a", "b\r\nauthorization: Bearer other"),))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"endpoint": SPLIT}, {"name": "a b"}, {"dialects": ("soap",)}, {"auths": {"default": "header:content-length"}}],
+)
+def test_a_provider_that_no_configuration_makes_is_not_added(desk, change):
+    odd = msgspec.structs.replace(OPENAI, **change)
+    with pytest.raises(UserError):
+        desk.run(lambda: desk.services.credentials.add_provider(odd, "ann"))
+    assert desk.read(objects.objects, "provider") == {} and desk.audit() == []
+
+
+@pytest.mark.parametrize("change", [{"headers": SPLIT.headers}, {"proxy": "abc"}, {"tls_trust": "x" * 70_000}])
+def test_a_credential_of_a_place_that_no_configuration_makes_is_not_sent_to_the_vault(desk, change):
+    place = msgspec.structs.replace(PLACE, **change)
+    spec = msgspec.structs.replace(OPENAI, endpoint=place)
+    with pytest.raises(UserError, match="endpoint"):
+        desk.run(lambda: desk.services.credentials.put(sealed(place=place), spec, "ann"))
+    assert "put" not in desk.link.asked and desk.read(objects.objects, "provider") == {}
+
+
+def test_a_credential_with_a_name_that_is_none_is_not_sent_to_the_vault(desk):
+    put = sealed()
+    put = msgspec.structs.replace(put, context=msgspec.structs.replace(put.context, credential="a/b"))
+    with pytest.raises(UserError, match="is not a name"):
+        desk.run(lambda: desk.services.credentials.put(put, OPENAI, "ann"))
+    assert "put" not in desk.link.asked

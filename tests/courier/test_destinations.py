@@ -93,6 +93,14 @@ def test_C1_a_destination_that_was_moved_does_not_open():
             moved.find(variant.credential, variant.purpose)
 
 
+@pytest.mark.parametrize("place", [{"path_prefix": "/a HTTP/1.1\r\nx: y"}, {"proxy": "abc"}, {"host": "a\r\nb: c"}])
+def test_C1_a_destination_that_splits_a_request_does_not_open_whoever_sealed_it(place):
+    found = Destinations([destination(80, **place)], KEYS)
+    assert found.unopened == ["there"]
+    with pytest.raises(RefusedError):
+        found.find("there", "request")
+
+
 def test_another_key_opens_nothing_and_the_state_says_so():
     other = Destinations([destination(443, keys=KeyPair(Secret(b"o" * 32)))], KEYS)
     (state,) = other.states()

@@ -114,5 +114,5 @@ def test_a_name_that_leads_to_a_private_address_is_not_connected_to(tmp_path):
     async def private(host, port):
         return ["127.0.0.1"]
 
-    said, server, _ = send(answering(OK), tmp_path, place={"allow_private": False}, resolve=private)
+    said, server, _ = send(answering(OK), tmp_path, place={"scheme": "https", "allow_private": False}, resolve=private)
     assert isinstance(said, RefusedError) and "not allowed" in str(said) and server.heard == []

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from tests import doors
 
+from switchgear.core.errors import RefusedError
 from switchgear.net import link as module
 from switchgear.net import unix
 from switchgear.net.link import WINDOW_BYTES, VaultLink
@@ -12,6 +13,7 @@ from switchgear.testing.faults import LoudGuard
 from switchgear.testing.patience import let_pass, until_it_is
 from switchgear.wire import frames
 from switchgear.wire.frames import END, FrameType
+from switchgear.wire.verbs import Verb
 
 HELLO = frames.encode(
     FrameType.HELLO, 0, frames.encode_payload(frames.Hello(frames.PROTOCOL_VERSION, "vault", "", "s", "r"))
@@ -210,5 +212,14 @@ def test_L1_a_body_is_sent_as_far_as_the_window_goes(tmp_path):
             vault.connections[-1].write(frames.encode_window(stream.id, more))
             await until_it_is(lambda allowed=allowed: sum(sizes()) >= allowed)
         assert sizes()[-2:] == [1_000, 1] and sum(sizes()) == WINDOW_BYTES + 1_001
+
+    run(tmp_path, scenario)
+
+
+def test_a_question_over_the_size_of_a_frame_is_refused_and_the_link_stays(tmp_path):
+    async def scenario(link, vault, guard):
+        with pytest.raises(RefusedError, match="bytes"):
+            await link.ask(Verb("put", str, str), "x" * frames.PAYLOAD_BYTES_MAX, 5.0)
+        assert link.is_up
 
     run(tmp_path, scenario)

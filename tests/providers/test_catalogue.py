@@ -7,8 +7,9 @@ from google import genai
 
 from switchgear.app.layout import PriceFiles
 from switchgear.config import schema
-from switchgear.config.compile import build_provider
+from switchgear.config.compile import build_provider, check_spec
 from switchgear.dialects.registry import BY_NAME
+from switchgear.providers import endpoint
 from switchgear.providers.catalogue import GENERIC, PROVIDERS
 
 GIVEN = {"resource": "acme", "region": "eu-central-1", "project": "p1", "location": "europe-west4", "account": "acme"}
@@ -19,6 +20,7 @@ def test_a_row_builds_a_provider_and_its_prices_exist(row):
     spec = build_provider("mine", schema.Provider(kind=row.name, **GIVEN))
     assert spec.endpoint.scheme == "https" or row.allow_private
     assert "{" not in spec.endpoint.url + spec.endpoint.query
+    assert check_spec(spec) is None and endpoint.check(spec.endpoint) is None
     assert set(spec.dialects) <= set(BY_NAME)
     assert row.pricing_id is None or PriceFiles().load(row.pricing_id) is not None
 

@@ -172,3 +172,21 @@ def test_a_disabled_credential_stays_so_until_it_is_enabled_or_replaced(tmp_path
     assert box.find("p/c") is not None
     box.set_state("p/c", "disabled", 6)
     assert box.put(put(7, b"sk-another-secret"), 7).state == "active"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"headers": (("x-a", "b\r\n\r\nDELETE /v1 HTTP/1.1"),)},
+        {"headers": (("content-length", "3"),)},
+        {"headers": (("x-a", "\u00e9"),)},
+        {"path_prefix": "/v1 HTTP/1.1\r\nx: y"},
+        {"host": "\u00e9.example"},
+        {"proxy": "abc"},
+    ],
+)
+def test_C1_a_credential_for_a_place_that_splits_a_request_is_refused_whoever_sealed_it(tmp_path, change):
+    box = Box(tmp_path, KEYS, LoudGuard())
+    with pytest.raises(RefusedError, match="endpoint is not valid"):
+        box.put(put(1, place=msgspec.structs.replace(PLACE, **change)), 1)
+    assert box.is_empty and box.find("p/c") is None

@@ -144,11 +144,30 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """SHA-256 of the file and all that it includes: `status` compares it with the disk."""
 
 
+def check_spec(spec: ProviderSpec) -> str | None:
+    """Say what no compiler makes of a provider, for who is handed one; None when it may be used."""
+    if not NAME.fullmatch(spec.name) or not spec.dialects or not set(spec.dialects) <= GENERIC.keys():
+        return f"the provider {shown(spec.name)} has no good name or no known dialect"
+    for credential in dict.fromkeys((*spec.credentials, *spec.auths, *spec.ceilings)):
+        if not NAME.fullmatch(credential):
+            return f"the credential {shown(credential)} of the provider {spec.name} has no good name"
+    for place in (spec.endpoint, *map(spec.place, spec.auths)):
+        wrong = endpoint.check(place)
+        if wrong is not None:
+            return f"the endpoint of the provider {spec.name} is not valid: {wrong}"
+    return None
+
+
 def check_compiled(compiled: Compiled) -> str | None:
     """Say what no compiler makes, for who is handed a compiled configuration; None when it may be used."""
     for spec in compiled.providers:
-        if not NAME.fullmatch(spec.name) or not spec.dialects or not set(spec.dialects) <= GENERIC.keys():
-            return f"the provider {shown(spec.name)} has no good name or no known dialect"
+        wrong = check_spec(spec)
+        if wrong is not None:
+            return wrong
+    for one in compiled.process.destinations:
+        wrong = endpoint.check(one.endpoint)
+        if wrong is not None:
+            return f"the endpoint of the destination {shown(one.name)} is not valid: {wrong}"
     for entry in compiled.models:
         if not entry.name or len(entry.name) > 256 or not entry.name.isprintable():
             return f"{shown(entry.name)} is no model's name"
@@ -298,7 +317,7 @@ class Compiler:
         wrong = list(outward.check(courier, self._read_file))
         for path, message in wrong:
             self._problem(path, message)
-        proxy = outward.proxy_of(courier.proxy) if courier.proxy is not None else None
+        proxy = endpoint.proxy_of(courier.proxy) if courier.proxy is not None else None
         for name, spec in courier.destinations.items():
             path = f"courier.destinations.{name}"
             if any(at == path or at.startswith(f"{path}.") for at, _ in wrong if not at.endswith(".secret")):
@@ -576,7 +595,7 @@ def check_provider(
         if pem is None or "BEGIN CERTIFICATE" not in pem:
             yield "ca_file", f"{shown(spec.ca_file)} cannot be read or holds no PEM certificate"
 
-    if spec.proxy is not None and outward.proxy_of(spec.proxy) is None:
+    if spec.proxy is not None and endpoint.proxy_of(spec.proxy) is None:
         yield "proxy", f"{shown(spec.proxy)} must be http://HOST:PORT; a name and a password for it are not supported"
     if len(spec.headers) > endpoint.HEADERS_MAX:
         yield "headers", f"at most {endpoint.HEADERS_MAX} header fields can be set"
@@ -584,6 +603,8 @@ def check_provider(
         wrong = endpoint.check_header(field.lower(), value)
         if wrong is not None:
             yield f"headers.{field}", wrong
+        elif f"header:{field.lower()}" in {spec.auth, *(credential.auth for credential in spec.credentials)}:
+            yield f"headers.{field}", "it presents the credential (`auth`)"
 
 
 def _idle(name: str, spec: schema.Provider, built: ProviderSpec) -> list[str]:
@@ -632,11 +653,15 @@ def build_provider(
     place = msgspec.structs.replace(
         place,
         passthrough=tuple(spec.passthrough),
-        proxy=(outward.proxy_of(spec.proxy) if spec.proxy is not None else None) or "",
+        proxy=(endpoint.proxy_of(spec.proxy) if spec.proxy is not None else None) or "",
         headers=tuple(sorted((name.lower(), value) for name, value in spec.headers.items())),
     )
     if spec.ca_file is not None:
         place = msgspec.structs.replace(place, tls_trust=_pem(spec.ca_file, read_file) or "")
+    for auth in sorted({place.auth, *auths}):
+        wrong = endpoint.check(msgspec.structs.replace(place, auth=auth))
+        if wrong is not None:
+            raise ValueError(wrong)
     credentials = tuple(credential.name for credential in spec.credentials)
     if not credentials and place.auth in endpoint.KEYLESS:
         credentials = ("none",)

@@ -39,12 +39,15 @@ def destination(name: str, spec: schema.Destination, proxy: str, read_file: Read
         place = msgspec.structs.replace(place, allow_private=spec.allow_private)
     trust = "system" if spec.ca_file is None else _pem(spec.ca_file, read_file) or ""
     place = msgspec.structs.replace(place, tls_trust=trust, proxy=proxy)
+    wrong = endpoint.check(place)
+    if wrong is not None:
+        raise ValueError(wrong)
     return DestinationSpec(name=name, purpose="request" if spec.url is not None else "relay", endpoint=place)
 
 
 def check(courier: schema.Courier, read_file: ReadFile) -> Iterator[tuple[str, str]]:
     """Return (path, message) of all that is wrong with the section."""
-    if courier.proxy is not None and proxy_of(courier.proxy) is None:
+    if courier.proxy is not None and endpoint.proxy_of(courier.proxy) is None:
         yield "courier.proxy", f"{courier.proxy[:80]!r} must be http://HOST:PORT"
     if len(courier.destinations) > DESTINATIONS_MAX:
         yield "courier.destinations", f"at most {DESTINATIONS_MAX} destinations can be named"
@@ -83,17 +86,6 @@ def _check_one(name: str, spec: schema.Destination, read_file: ReadFile) -> Iter
         destination(name, spec, "", read_file)
     except ValueError as exc:
         yield ".url" if spec.url is not None else ".relay", str(exc)
-
-
-def proxy_of(text: str) -> str | None:
-    """Return a proxy's HOST:PORT; None for what is no proxy's URL."""
-    try:
-        place = endpoint.parse(text, auth="none", allow_private=True)
-    except ValueError:
-        return None
-    if place.scheme != "http" or place.path_prefix:
-        return None
-    return f"[{place.host}]:{place.port}" if ":" in place.host else f"{place.host}:{place.port}"
 
 
 def document(specs: tuple[DestinationSpec, ...]) -> dict[str, object]:

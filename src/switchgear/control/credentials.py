@@ -2,13 +2,15 @@
 
 import msgspec
 
-from switchgear.config.compile import ProviderSpec
+from switchgear.config.compile import NAME, ProviderSpec, check_spec
 from switchgear.control import declared, refusals
 from switchgear.control.handle import Control
 from switchgear.control.history import History
 from switchgear.control.publication import Publication
 from switchgear.control.refusals import Refusals
 from switchgear.core.errors import UserError
+from switchgear.core.text import shown
+from switchgear.providers import endpoint
 from switchgear.store import objects
 from switchgear.vault import verbs
 from switchgear.vault.verbs import CredentialName, Metadata, Put
@@ -25,7 +27,10 @@ class Credentials:
         self._refusals = refused
 
     async def add_provider(self, spec: ProviderSpec, actor: str) -> None:
-        """Add a provider to the store."""
+        """Add a provider to the store. Raises UserError for one that no compiler makes."""
+        wrong = check_spec(spec)
+        if wrong is not None:
+            raise UserError(wrong, "", 2)
         declared.check_addition(self._publication.compiled, "provider", spec.name)
         now = self._control.clock.wall_ms()
         await self._control.write(
@@ -51,6 +56,12 @@ class Credentials:
     async def put(self, put: Put, spec: ProviderSpec | None, actor: str) -> Metadata:
         """Hand a sealed credential to the vault, then publish routes to it."""
         name = put.context.provider
+        wrong = endpoint.check(put.context.endpoint)
+        if wrong is not None:
+            raise UserError(f"the credential's endpoint is not valid: {wrong}", "", 2)
+        if not NAME.fullmatch(put.context.credential):
+            text = "is not a name: use a-z, 0-9, '.', '_' and '-', at most 63 characters"
+            raise UserError(f"{shown(put.context.credential)} {text}", "", 2)
         providers = await self._publication.all_providers()
         if name not in providers:
             if spec is None:

@@ -1,7 +1,8 @@
 """Destinations with their secrets open, and the request heads for them. Level 4. Pure.
 
 A destination is sealed with its secret: control hands the blobs over and cannot point one elsewhere, as with credentials
-(docs/invariants.md C1). One that does not open is told of, and used for nothing.
+(docs/invariants.md C1). One that does not open, or is no valid endpoint, is told of, and used
+for nothing.
 """
 
 from collections.abc import Iterable
@@ -9,6 +10,7 @@ from collections.abc import Iterable
 from switchgear.core.errors import RefusedError, SealError
 from switchgear.courier.verbs import REQUEST_BODY_BYTES_MAX, DestinationState, Request, Sealed
 from switchgear.policies import passthrough
+from switchgear.providers import endpoint as place
 from switchgear.providers.endpoint import Endpoint
 from switchgear.vault import seal
 from switchgear.vault.kek import KeyPair
@@ -31,6 +33,8 @@ class Destination:
         self.failures = 0
         self._auth_line: bytes | None = None
         self._redactor: Redactor | None = None
+        if place.check(context.endpoint) is not None:
+            return
         try:
             secret = seal.open_sealed(sealed.blob, context, keys)
             self._auth_line = seal.auth_line(secret, context.endpoint)

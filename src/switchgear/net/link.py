@@ -339,6 +339,9 @@ class VaultLink(asyncio.Protocol):
         return msgspec.msgpack.decode(answer.body, type=verb.answer)
 
     async def _ask(self, verb: str, body: object, timeout_s: float) -> frames.Answer:
+        payload = frames.encode_payload(frames.Question(verb, msgspec.Raw(frames.encode_payload(body))))
+        if len(payload) > frames.PAYLOAD_BYTES_MAX:  # the other end would take it for no frame, and end the link
+            raise RefusedError(f"the question has {len(payload)} bytes, over {frames.PAYLOAD_BYTES_MAX}")
         async with asyncio.timeout(timeout_s):
             while not self.is_up:
                 await asyncio.sleep(0.02)
@@ -346,7 +349,6 @@ class VaultLink(asyncio.Protocol):
             self._next = self._next % 0x7FFFFFFF + 1
             future: asyncio.Future[frames.Answer] = asyncio.get_running_loop().create_future()
             self._answers[stream_id] = future
-            payload = frames.encode_payload(frames.Question(verb, msgspec.Raw(frames.encode_payload(body))))
             self.queue(frames.encode(FrameType.VERB, stream_id, payload))
             self.flush()
             return await future

@@ -12,7 +12,7 @@ from switchgear.core.errors import UNREADABLE, RefusedError, SealError
 from switchgear.core.guard import Guard, each
 from switchgear.core.ids import credential_id
 from switchgear.core.secret import Secret
-from switchgear.providers import identity
+from switchgear.providers import endpoint, identity
 from switchgear.spool.files import write_durably
 from switchgear.vault import seal
 from switchgear.vault.auth import Authorizer
@@ -121,9 +121,12 @@ class Box:
         return self._opened.get(deployment)
 
     def put(self, put: Put, now_ms: int) -> Metadata:
-        """Add or replace a credential. Raises RefusedError for a version that does not rise, SealError if it does not
-        open here. The same secret in the same place is not a change, and one that was disabled stays so until it is enabled
-        or another secret comes: a configuration that is applied again must not bring it back."""
+        """Add or replace a credential. Raises RefusedError for an endpoint that is not valid and for a version that does not
+        rise, SealError if it does not open here. The same secret in the same place is not a change, and one that was disabled
+        stays so until it is enabled or another secret comes: a configuration that is applied again must not bring it back."""
+        wrong = endpoint.check(put.context.endpoint)
+        if wrong is not None:
+            raise RefusedError(f"the credential's endpoint is not valid: {wrong}")
         secret = seal.open_sealed(put.blob, put.context, self._keys)
         seal.auth_line(secret, put.context.endpoint)
         seal.authorizer_of(secret, put.context.endpoint)
