@@ -1,6 +1,7 @@
 """What the routes of the configuration refuse and show. The whole of them: tests/end_to_end/test_config_*."""
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 
 import msgspec
@@ -21,6 +22,7 @@ class Stand:
         self._store = store
         self.applied = []
         self.compiled = compiled("models: {a: openai/x}")
+        self.status = Path("no such file")
 
     async def read(self, question):
         return self._store.read(question).result()
@@ -36,7 +38,7 @@ class Stand:
 
 
 def ask(route, stand, body=None):
-    services = SimpleNamespace(publication=stand, history=stand, config=stand)
+    services = SimpleNamespace(publication=stand, history=stand, config=stand, paths=stand)
     return asyncio.run(route(SimpleNamespace(services=services, control=stand, actor="somebody", body=body, query={})))
 
 
@@ -52,6 +54,23 @@ def test_a_good_one_is_applied_and_answered_with_its_digest(store):
     stand = Stand(store)
     found = ask(config_routes.apply_config, stand, ConfigApply(compiled=stand.compiled, puts=[]))
     assert (stand.applied, found["digest"]) == ([stand.compiled], stand.compiled.digest)
+
+
+@pytest.mark.parametrize(
+    ("began", "said"),
+    [
+        (["/x/other.yaml", ""], "was started with /x/other.yaml"),
+        (["", ""], "was started without a file"),
+        (["/x/mine.yaml", ""], None),
+    ],
+)
+def test_applying_a_file_that_the_gateway_was_not_started_with_is_warned_of(store, tmp_path, began, said):
+    stand = Stand(store)
+    stand.status = tmp_path / "status"
+    stand.status.write_bytes(msgspec.json.encode({"config_on_disk": began}))
+    mine = msgspec.structs.replace(stand.compiled, source="/x/mine.yaml")
+    warned = ask(config_routes.apply_config, stand, ConfigApply(compiled=mine, puts=[]))["undone_at_start"]
+    assert warned is None if said is None else warned.endswith(said) and "--config /x/mine.yaml undoes" in warned
 
 
 def test_the_history_is_newest_first(store):

@@ -33,3 +33,10 @@ def test_a_name_in_both_places_is_a_conflict_that_says_what_to_remove(kind, name
 def test_other_names_are_free():
     declared.check_addition(FILE, "model", "openai")
     declared.check_removal(FILE, "provider", "fast")
+
+
+def test_the_demo_provider_is_removed_by_a_start_without_it():
+    demo = msgspec.structs.replace(OPENAI, name="demo")
+    with pytest.raises(UserError) as refused:
+        declared.check_removal(Compiled(providers=(demo,)), "provider", "demo")
+    assert "serve --demo" in str(refused.value) and "file" not in str(refused.value)

@@ -158,3 +158,12 @@ def test_the_demo_provider_belongs_to_no_version(store):
     assert versions.with_demo_of(Compiled(), demo).providers == demo.providers
     remember(store, versions.State(compiled=demo, stored={kind: {} for kind in versions.STORED}))
     assert every(store)[0].state.compiled.providers == ()
+
+
+def test_a_rollback_says_what_the_next_start_makes_of_it():
+    now, target = state("models: {m: openai/new}"), state("models: {m: openai/old}")
+    here = plan_rollback(now, target, [], "/x.yaml").stays
+    assert any("put its old content back" in line for line in here)
+    without = plan_rollback(now, target, [], "").stays
+    assert any("was started without a file" in line for line in without)
+    assert not any("put its old content back" in line for line in without)

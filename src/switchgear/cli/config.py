@@ -175,6 +175,8 @@ def apply_(client: Client, out: Output, file: Path, dry_run: bool, drop_keys: bo
         _write(out, found, changes)
         return
     say(f"applied {file}: {document.summary(changes)} changed")
+    if answer.get("undone_at_start"):
+        note(f"warning: {answer['undone_at_start']}")
     if found["restart"]:
         say(f"  from the next start on: {', '.join(found['restart'])}")
 

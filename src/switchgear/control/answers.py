@@ -392,6 +392,8 @@ class Applied(msgspec.Struct):
     digest: str
     restart: list[str] = []
     """Settings that hold from the next start on."""
+    undone_at_start: str | None = None
+    """A sentence where the next start has another configuration: the gateway was started without this file."""
 
 
 class Exported(msgspec.Struct):

@@ -109,11 +109,11 @@ class Config:
         await self._publication.publish()
         await self._publication.publish_keys()
 
-    async def plan_rollback(self, target: versions.State) -> versions.Plan:
+    async def plan_rollback(self, target: versions.State, starts_with: str | None = None) -> versions.Plan:
         """Return what bringing a version back would change, and what stays as it is."""
         compiled = versions.without_demo(self._publication.compiled)
         state = await self._control.read(lambda c: versions.current(c, compiled))
-        return versions.plan_rollback(state, target, self._publication.credentials)
+        return versions.plan_rollback(state, target, self._publication.credentials, starts_with)
 
     async def roll_back(self, plan: versions.Plan, number: int, actor: str, *, drop_keys: bool = False) -> None:
         """Bring a version back. Secrets stay sealed, keys of the store and freezes as they are."""

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from switchgear.config.compile import Compiled, check_compiled
-from switchgear.control import answers, versions
+from switchgear.control import answers, status, versions
 from switchgear.control.api import Call, P, Route
 from switchgear.core.errors import UserError
 from switchgear.core.iso_time import format_time
@@ -36,6 +36,12 @@ async def get_config(call: Call) -> Any:
     return {"compiled": versions.without_demo(call.services.publication.compiled)}
 
 
+def _starts_with(call: Call) -> str | None:
+    """Return the file that the supervisor was started with, empty for none; None where it did not say yet."""
+    path: str | None = status.read(call.services.paths.status).get("config_on_disk", (None,))[0]
+    return path
+
+
 async def apply_config(call: Call) -> Any:
     """Replace the file configuration. `restart` names what holds from the next start on."""
     body: ConfigApply = call.body
@@ -43,7 +49,11 @@ async def apply_config(call: Call) -> Any:
     if wrong is not None:
         raise UserError(f"this configuration was not made by `config apply`: {wrong}", "", 2)
     await call.services.config.apply(body.compiled, body.puts, call.actor, drop_keys=body.drop_keys)
-    return {"digest": body.compiled.digest, "restart": call.services.config.needs_restart()}
+    return {
+        "digest": body.compiled.digest,
+        "restart": call.services.config.needs_restart(),
+        "undone_at_start": versions.undone_at_start(body.compiled.source, _starts_with(call)),
+    }
 
 
 async def export_config(call: Call) -> Any:
@@ -85,7 +95,7 @@ async def rollback(call: Call) -> Any:
     if not wanted:
         raise UserError(f"there is no version {body.version[:20]!r}", "list them: switchgear config history", 2)
     version = wanted[0]
-    plan = await call.services.config.plan_rollback(version.state)
+    plan = await call.services.config.plan_rollback(version.state, _starts_with(call))
     if not body.dry_run:
         await call.services.config.roll_back(plan, version.number, call.actor, drop_keys=body.drop_keys)
     return {

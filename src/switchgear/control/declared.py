@@ -3,7 +3,7 @@
 from typing import Literal
 
 from switchgear.config.compile import Compiled
-from switchgear.control.versions import State
+from switchgear.control.versions import DEMO, State
 from switchgear.core.errors import ConflictError, UserError
 
 Kind = Literal["provider", "model"]
@@ -23,6 +23,8 @@ def check_addition(compiled: Compiled, kind: Kind, name: str) -> None:
 def check_removal(compiled: Compiled, kind: Kind, name: str) -> None:
     """Raise UserError for a name that the file declares: it cannot be removed from the store."""
     if name in names(compiled, kind):
+        if (kind, name) == ("provider", DEMO) and not compiled.source:
+            raise UserError("the demo provider is there because of `serve --demo`", "start the gateway without it")
         raise UserError(f"the {kind} {name!r} is declared in the configuration file", "remove it there")
 
 

@@ -5,6 +5,7 @@ prices). Never a secret, and no key of the store: those have a history of their 
 """
 
 import hashlib
+import shlex
 from typing import Any
 
 import msgspec
@@ -209,8 +210,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What is not taken back, in words."""
 
 
-def plan_rollback(state: State, target: State, credentials: list[Metadata]) -> Plan:
-    """Work out a rollback. A provider whose credential was sealed for another place since stays as it is now."""
+def undone_at_start(source: str, starts_with: str | None) -> str | None:
+    """Say that the next start undoes what came from `source`; None where it does not. `starts_with` is the file that the gateway
+    was started with, empty for none, None where that is not known."""
+    if not source or starts_with in {None, source}:
+        return None
+    began = f"with {starts_with}" if starts_with else "without a file"
+    return f"the next start without --config {shlex.quote(source)} undoes this: this gateway was started {began}"
+
+
+def plan_rollback(state: State, target: State, credentials: list[Metadata], starts_with: str | None = None) -> Plan:
+    """Work out a rollback. A provider whose credential was sealed for another place since stays as it is now. `starts_with`: as in
+    `undone_at_start`."""
     stays: list[str] = []
     held = [c for c in credentials if c.state != "removed"]
     now = {spec.name: spec for spec in state.whole().providers}
@@ -238,7 +249,9 @@ def plan_rollback(state: State, target: State, credentials: list[Metadata]) -> P
     found = msgspec.structs.replace(target, compiled=compiled)
     old, new = (document.of(part.whole()) for part in (state, found))
     source = state.compiled.source
-    if source and document.of(state.compiled) != document.of(compiled):
+    if undone := undone_at_start(compiled.source, starts_with):
+        stays.append(undone)
+    elif source and starts_with in {None, source} and document.of(state.compiled) != document.of(compiled):
         stays.append(f"the file {source}: put its old content back, too, or the next start applies it again")
     stays.append("keys that `key create` made, and freezes")
     return Plan(state=found, changes=document.changes(old, new), stays=stays)
