@@ -1,6 +1,6 @@
 import msgspec
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from switchgear.control import store_routes
 from switchgear.control.api import Api, Call
@@ -55,14 +55,65 @@ def test_a_body_that_says_something_else_is_refused():
         msgspec.convert({"all": True}, StoreAccept)
 
 
-def test_a_freeze_that_is_accepted_as_gone_holds_no_more(desk):
+def test_S5_a_freeze_whose_row_is_gone_stays_also_when_that_is_accepted(desk):
+    services = desk.services
     desk.run(
-        desk.services.publication.publish,
-        lambda: desk.services.freezes.freeze("team:red", None, "ann"),
-        desk.services.publication.publish,
+        services.publication.publish,
+        lambda: services.freezes.freeze("team:red", None, "ann"),
+        services.publication.publish,
     )
-    desk.services.stops.frozen.clear()  # as after a restart
+    services.stops.frozen.clear()  # as after a restart
     desk.store.write(lambda c: c.execute(tables.freezes.delete())).result()
-    assert desk.run(desk.services.publication.look) == [Doubt(objects.FREEZE, "team:red", "missing")]
-    assert desk.run(lambda: store_routes.accept_store(call(desk, StoreAccept()))) == {"signed": 0, "doubts": []}
+    assert desk.run(services.publication.look) == [Doubt(objects.FREEZE, "team:red", "missing")]
+    assert desk.run(lambda: store_routes.accept_store(call(desk, StoreAccept())))["doubts"] == []
+    assert desk.publisher.current().freezes == {"team:red": None}
+    assert desk.read(objects.freezes) == {"team:red": None}
+    desk.run(lambda: services.freezes.unfreeze("team:red", "ann"))
     assert desk.publisher.current().freezes == {}
+
+
+def test_S5_a_revoked_key_whose_older_row_is_accepted_stays_revoked(desk):
+    services = desk.services
+    desk.run(
+        lambda: services.keys.create(KeyRow(id="", name="app"), "ann"), services.publication.publish,
+    )  # fmt: skip
+    older = desk.read(lambda c: c.execute(select(tables.keys)).one())._asdict()
+    desk.run(lambda: services.keys.revoke("app", "ann"), services.publication.look)
+    services.stops.revoked.clear()  # as after a restart
+    desk.store.write(lambda c: c.execute(update(tables.keys).values(**older))).result()
+    assert desk.run(services.publication.look) == [Doubt("key", "app", "older")]
+    assert desk.run(lambda: store_routes.accept_store(call(desk, StoreAccept())))["doubts"] == []
+    assert desk.publisher.find_key("app").revoked
+    assert desk.read(objects.keys)[0].revoked_ms is not None and not desk.read(objects.keys)[0].is_forged
+    assert desk.reports[-1] == "stopped here, and now in the store, too: the key 'app'"
+
+
+def test_S5_a_revoked_key_whose_row_was_taken_away_is_not_let_in_when_it_is_put_back(desk):
+    services = desk.services
+    desk.run(lambda: services.keys.create(KeyRow(id="", name="app"), "ann"), services.publication.publish)
+    older = desk.read(lambda c: c.execute(select(tables.keys)).one())._asdict()
+    desk.run(lambda: services.keys.revoke("app", "ann"))
+    services.stops.revoked.clear()  # as after a restart
+    desk.store.write(lambda c: c.execute(tables.keys.delete())).result()
+    assert desk.run(lambda: store_routes.accept_store(call(desk, StoreAccept())))["doubts"] == []
+    desk.store.write(lambda c: c.execute(tables.keys.insert().values(**older))).result()
+    assert desk.run(services.publication.look) == [Doubt("key", "app", "older")]
+    assert desk.publisher.find_key("app").revoked
+
+
+def test_S5_what_was_revoked_or_frozen_stays_so_also_when_forged_rows_are_signed(desk):
+    services = desk.services
+    desk.run(
+        lambda: services.keys.create(KeyRow(id="", name="app"), "ann"),
+        services.publication.publish,
+        lambda: services.freezes.freeze("team:red", None, "ann"),
+        lambda: services.keys.revoke("app", "ann"),
+        services.publication.publish,
+    )
+    services.stops.frozen.clear()  # as after a restart
+    services.stops.revoked.clear()
+    desk.store.write(lambda c: c.execute(update(tables.keys).values(revoked_ms=None, version=99))).result()
+    desk.store.write(lambda c: c.execute(update(tables.freezes).values(is_lifted=True))).result()
+    assert desk.run(lambda: store_routes.accept_store(call(desk, StoreAccept(unsigned=True))))["doubts"] == []
+    assert desk.publisher.find_key("app").revoked and desk.read(objects.keys)[0].revoked_ms is not None
+    assert desk.publisher.current().freezes == {"team:red": None} == desk.read(objects.freezes)

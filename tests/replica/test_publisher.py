@@ -46,6 +46,19 @@ def test_replacing_keys_keeps_what_is_gone_until_that_is_accepted(tmp_path):
     publisher.close()
 
 
+def test_S5_a_revoked_key_that_is_gone_stays_also_when_that_is_accepted(tmp_path):
+    publisher = Publisher(tmp_path)
+    publisher.put_key(key("a", revoked=True), [b"m" * 32])
+    for accept in (False, True):
+        assert publisher.replace_keys([(key("b"), ())], accept=accept).missing == [], (
+            "nothing is doubted: it is revoked"
+        )
+    assert publisher.entry_of("a").revoked
+    assert publisher.replace_keys([(key("a"), ()), (key("b"), ())], accept=True).older == [key("a", revoked=True)]
+    assert publisher.entry_of("a").revoked
+    publisher.close()
+
+
 def live_keys(publisher):
     """Ids of the published keys that are not revoked."""
     with publisher._env.begin() as txn:
@@ -76,8 +89,9 @@ def test_a_key_that_is_published_newer_stays_until_the_older_is_accepted(tmp_pat
     kept = publisher.replace_keys([(wanted, ())])
     assert kept.older == ([published] if stays else [])
     assert publisher.entry_of("a") == (published if stays else wanted)
-    assert publisher.replace_keys([(wanted, ())], accept=True).older == []
-    assert publisher.entry_of("a") == wanted and publisher.entry_of("b") is None
+    lets_in = stays and published.revoked and not wanted.revoked
+    assert publisher.replace_keys([(wanted, ())], accept=True).older == ([published] if lets_in else [])
+    assert publisher.entry_of("a") == (published if lets_in else wanted) and publisher.entry_of("b") is None
     publisher.close()
 
 

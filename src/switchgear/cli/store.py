@@ -42,8 +42,8 @@ def accept(client: Client, out: Output, unsigned: bool, yes: bool) -> int:
     """Take the database as it is, after a backup was restored.
 
     What is older there than what was published holds then: keys and models as they were. What is gone from it is published no
-    more: keys that were made since. What was revoked or frozen since stays so. Of rows that this gateway did not write, what was
-    published stays, without --unsigned.
+    more: keys that were made since. What was revoked or frozen since stays so, but admin tokens that were revoked since hold
+    again: revoke them once more. Of rows that this gateway did not write, what was published stays, without --unsigned.
     """
     before = client.call("GET", "/store")["doubts"]
     if before and out.for_people:

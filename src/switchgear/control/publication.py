@@ -6,6 +6,7 @@ Holds the configuration in force and what was published of it; the one place tha
 import asyncio
 import contextlib
 import functools
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
@@ -13,6 +14,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
 from switchgear.config.compile import Compiled, ProviderSpec
+from switchgear.control import carried
 from switchgear.control.handle import Control
 from switchgear.control.prices import PriceBook
 from switchgear.control.seen import Doubt, Judged, Seen, judge, sentences
@@ -115,11 +117,24 @@ class Publication:
             self._control.report(sentence)
         self._doubts[of] = doubts
 
-    async def accept(self) -> None:
+    async def accept(self, sign: Callable[[Connection], T] | None = None) -> T | None:
         """Take the store as it is, as far as its MACs hold: what is older there is published as it is, what is gone no more. What
-        was published of rows that somebody else wrote stays."""
+        was published of rows that somebody else wrote stays, and what was revoked or frozen stays so in any case. `sign` may sign
+        rows before, in the same transaction; returns what it returns, and nothing was accepted when it raises."""
+        control = self._control
         async with self._publishing:
-            rows = await self._control.read(objects.published)
+            revoked = await asyncio.to_thread(control.publisher.revoked_keys) if self._is_of_store else []
+            frozen = self.snapshot.freezes if self.snapshot is not None and self._is_of_store else {}
+            marks, now_ms = self.seen.marks, control.clock.wall_ms()
+
+            def work(connection: Connection) -> tuple[T | None, list[str]]:
+                stops = carried.find(connection, revoked, frozen, marks)
+                signed = sign(connection) if sign is not None else None
+                return signed, carried.write(connection, stops, now_ms)
+
+            signed, told = await control.write(work)
+            self._stops.tell(told)
+            rows = await control.read(objects.published)
             self.seen.marks = {
                 kind: {
                     name: mark for name, mark in marks.items() if name in rows[kind] and not rows[kind][name].is_signed
@@ -130,6 +145,7 @@ class Publication:
         await self.publish()
         await self.publish_keys(accept=True)
         await self.publish_keys()  # a key that was made meanwhile
+        return signed
 
     def _providers(self, stored: dict[str, bytes]) -> dict[str, ProviderSpec]:
         found = {spec.name: spec for spec in self.compiled.providers}

@@ -93,6 +93,10 @@ class Stops:
                     late.append(f"the freeze of {subject!r}")
 
         await control.write(work)
+        self.tell(late)
+
+    def tell(self, late: list[str]) -> None:
+        """Report what the store had to be told."""
         if late:
             more = f" and {len(late) - LATE_MAX} more" if len(late) > LATE_MAX else ""
-            control.report(f"stopped here, and now in the store, too: {', '.join(late[:LATE_MAX])}{more}")
+            self._control.report(f"stopped here, and now in the store, too: {', '.join(late[:LATE_MAX])}{more}")

@@ -35,8 +35,7 @@ async def accept_store(call: Call) -> Any:
         objects.write_audit(connection, now, call.actor, "store.accept", "store", detail)
         return signed
 
-    signed = await call.control.write(work)
-    await call.services.publication.accept()
+    signed = await call.services.publication.accept(work)
     return {"signed": signed, "doubts": await call.services.publication.look()}
 
 

@@ -29,7 +29,7 @@ class Kept(msgspec.Struct, frozen=True):
     older: list[KeyEntry]
     """Of a lower version there."""
     missing: list[KeyEntry]
-    """Not there."""
+    """Not there, and not revoked."""
 
 
 class Publisher:
@@ -179,7 +179,8 @@ class Publisher:
         accept: bool = False,
     ) -> Kept:
         """Make the published keys these, in one commit; unchanged ones are not written. One that is published newer, or that is not
-        among these, stays as it is and is told, unless `accept`; of the ids in `doubted` what is published stays in any case."""
+        among these, stays as it is and is told, unless `accept`. In any case what is published stays of the ids in `doubted` and
+        of revoked keys: none is let in again under its version, and one that is gone stays for the day when its row is put back."""
         older, missing = [], []
         with self._change() as txn:
             wanted: set[bytes] = set()
@@ -192,8 +193,9 @@ class Publisher:
                 key = entries.KEY_PREFIX + entry.id.encode()
                 raw, before = entries.encode(entry), txn.get(key)
                 if before != raw:
-                    published = entries.decode_key(bytes(before)) if before is not None and not accept else None
-                    if published is not None and _is_newer(published, entry):
+                    published = entries.decode_key(bytes(before)) if before is not None else None
+                    is_kept = _lets_in if accept else _is_newer
+                    if published is not None and is_kept(published, entry):
                         older.append(published)
                         keep(published)
                         continue
@@ -208,11 +210,11 @@ class Publisher:
                     before = txn.get(key)
                     published = entries.decode_key(bytes(before)) if before is not None else None
                     is_doubted = published is not None and published.id in doubted
-                    if published is None or (accept and not is_doubted):
+                    if published is None or (accept and not is_doubted and not published.revoked):
                         txn.delete(key)
                         continue
                     keep(published)
-                    if not is_doubted:
+                    if not is_doubted and not published.revoked:
                         missing.append(published)
                 stale = [key for key in _keys(cursor, entries.HASH_PREFIX) if key not in wanted]
             for key in stale:
@@ -228,9 +230,12 @@ class Publisher:
 
 def _is_newer(published: KeyEntry, entry: KeyEntry) -> bool:
     """Tell whether an entry would bring back what was published before, or let a revoked key in again under its version."""
-    if published.version != entry.version:
-        return published.version > entry.version
-    return published.revoked and not entry.revoked
+    return published.version > entry.version or _lets_in(published, entry)
+
+
+def _lets_in(published: KeyEntry, entry: KeyEntry) -> bool:
+    """Tell whether an entry would let a revoked key in again without being newer."""
+    return published.revoked and not entry.revoked and published.version >= entry.version
 
 
 def _keys(cursor: "lmdb.Cursor", prefix: bytes = entries.KEY_PREFIX) -> Iterable[bytes]:
