@@ -88,6 +88,8 @@ FORGED_KEYS = {
     "the content of two": "UPDATE keys SET policy = (SELECT policy FROM keys AS o WHERE o.name != keys.name AND o.name != 'gone') WHERE name != 'gone'",
     "the content and the MACs of two": "UPDATE keys SET (policy, mac, version) = (SELECT policy, mac, version FROM keys AS o WHERE o.name != keys.name AND o.name != 'gone') WHERE name != 'gone'",
     "values of other types": "UPDATE keys SET version = 'x', name = CAST(name AS BLOB), mac = 5, revoked_ms = 'y', policy = 1.5",
+    "a secret of another type": "INSERT INTO key_secrets SELECT id, 'text', 1, NULL, 1 FROM keys WHERE name = 'app'",
+    "its name, in no UTF-8": "UPDATE keys SET name = CAST(x'ff' AS TEXT) WHERE name = 'app'",
     "the largest number": "UPDATE keys SET version = 9223372036854775807",
     "no MAC at all": "UPDATE keys SET mac = NULL WHERE name = 'app'",
 }  # fmt: skip

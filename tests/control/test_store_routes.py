@@ -6,12 +6,19 @@ from switchgear.control import store_routes
 from switchgear.control.api import Api, Call
 from switchgear.control.seen import Doubt
 from switchgear.control.store_routes import StoreAccept
-from switchgear.store import objects, tables
+from switchgear.core.errors import ConflictError
+from switchgear.store import objects, signing, tables
 from switchgear.store.objects import KeyRow
 
 
 def call(desk, body=None):
     return Call(Api(desk.services), "ann", {}, {}, body)
+
+
+def accept_unsigned(desk):
+    """Look, and accept what was shown."""
+    shown = desk.run(lambda: store_routes.check_store(call(desk)))["unsigned"]
+    return desk.run(lambda: store_routes.accept_store(call(desk, StoreAccept(unsigned=True, shown=shown))))
 
 
 def forge(desk):
@@ -26,23 +33,45 @@ FORGED = [Doubt("key", "app", "forged"), Doubt("token", "ci", "forged")]
 
 def test_checking_tells_every_row_that_is_not_believed(desk):
     forge(desk)
-    assert desk.run(lambda: store_routes.check_store(call(desk))) == {"doubts": FORGED}
+    assert desk.run(lambda: store_routes.check_store(call(desk)))["doubts"] == FORGED
 
 
 def test_S5_accepting_signs_what_others_wrote_only_where_that_is_said(desk):
     forge(desk)
     answer = desk.run(lambda: store_routes.accept_store(call(desk, StoreAccept())))
-    assert answer == {"signed": 0, "doubts": FORGED}
+    assert answer == {"signed": 0, "rows": [], "doubts": FORGED}
     assert desk.publisher.find_key("app").team == "red"
-    answer = desk.run(lambda: store_routes.accept_store(call(desk, StoreAccept(unsigned=True))))
-    assert answer == {"signed": 2, "doubts": []}
+    answer = accept_unsigned(desk)
+    rows = [{"kind": "key", "name": "app"}, {"kind": "token", "name": "ci"}]
+    assert answer == {"signed": 2, "rows": rows, "doubts": []}
     assert desk.publisher.find_key("app").team == "blue"
     told = [line.detail for line in desk.audit() if line.action == "store.accept"]
     assert msgspec.json.decode(told[-1]) == {
         "unsigned": True,
         "signed": 2,
+        "rows": [["key", "app"], ["token", "ci"]],
         "doubts": [["key", "app", "forged"], ["token", "ci", "forged"]],
     }
+
+
+@pytest.mark.parametrize("what", ["another row", "another content", "nothing was shown"])
+def test_S5_only_what_was_shown_is_signed(desk, what):
+    forge(desk)
+    shown = desk.run(lambda: store_routes.check_store(call(desk)))["unsigned"]
+    if what == "another row":
+        desk.store.write(lambda c: objects.put_token(c, b"e" * 32, "evil", "api", "viewer", None, 1)).result()
+        here = tables.tokens.c.name == "evil"
+        desk.store.write(lambda c: c.execute(update(tables.tokens).where(here).values(role="owner"))).result()
+    elif what == "another content":
+        desk.store.write(lambda c: c.execute(update(tables.keys).values(policy=b"{}"))).result()
+    else:
+        shown = ""
+    with pytest.raises(ConflictError, match="the key 'app', the token 'ci'") as caught:
+        desk.run(lambda: store_routes.accept_store(call(desk, StoreAccept(unsigned=True, shown=shown))))
+    assert ("the token 'evil'" in str(caught.value)) == (what == "another row")
+    assert [row.kind for row in desk.read(lambda c: list(signing.unsigned(c)))][:2] == ["key", "token"]
+    assert not [line for line in desk.audit() if line.action == "store.accept"]
+    assert accept_unsigned(desk)["doubts"] == []
 
 
 def test_only_owners_accept():
@@ -114,6 +143,6 @@ def test_S5_what_was_revoked_or_frozen_stays_so_also_when_forged_rows_are_signed
     services.stops.revoked.clear()
     desk.store.write(lambda c: c.execute(update(tables.keys).values(revoked_ms=None, version=99))).result()
     desk.store.write(lambda c: c.execute(update(tables.freezes).values(is_lifted=True))).result()
-    assert desk.run(lambda: store_routes.accept_store(call(desk, StoreAccept(unsigned=True))))["doubts"] == []
+    assert accept_unsigned(desk)["doubts"] == []
     assert desk.publisher.find_key("app").revoked and desk.read(objects.keys)[0].revoked_ms is not None
     assert desk.publisher.current().freezes == {"team:red": None} == desk.read(objects.freezes)

@@ -155,6 +155,7 @@ def test_S5_nothing_that_somebody_writes_into_the_database_is_published_and_ever
     assert gateway.json("store", "check") == {"doubts": []}
     assert [ask(gateway, keys["one"], model)[0] for model in ("fast", "safe")] == [404, 200]
     assert admin(gateway, "sgat-evil") == 401
+    assert ask(gateway, keys["leaver"])[0] == 401, "what was revoked stays so"
 
 
 def test_S5_a_database_that_is_made_to_look_old_has_its_rows_not_signed_again(gateway):

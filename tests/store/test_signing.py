@@ -1,8 +1,14 @@
 """Rows whose MACs do not hold, and giving them one."""
 
+import contextlib
+import os
+import sqlite3
+
 from sqlalchemy import LargeBinary, insert, select, update
 
 from switchgear.store import objects, signing, tables
+from switchgear.store.backends.sqlite import SqliteBackend
+from switchgear.store.database import Store
 from switchgear.store.objects import KeyRow, KeySecretRow
 
 SIGNED = [
@@ -38,10 +44,10 @@ def test_S5_every_table_with_macs_is_looked_at_and_signed_once(store):
             connection.execute(update(table).values(mac=None))
         return names(signing.unsigned(connection)), names(signing.others(connection)), signing.sign(connection)
 
-    every, others, count = store.write(forget).result()
+    every, others, signed = store.write(forget).result()
     assert every == EVERY and others == [("finding", "f"), ("token", "t")]
-    assert count == len(EVERY) and {row.name for row in SIGNED} == {"keys", "objects", "freezes", "tokens"}
-    assert store.write(signing.sign).result() == 0
+    assert names(signed) == EVERY and {row.name for row in SIGNED} == {"keys", "objects", "freezes", "tokens"}
+    assert store.write(signing.sign).result() == []
     assert not store.read(objects.keys).result()[0].is_forged
     assert store.read(lambda c: objects.token_role(c, b"h" * 32, "api", 5)).result() == ("t", "viewer")
 
@@ -86,3 +92,35 @@ def test_S5_a_secret_of_a_key_that_changes_comes_or_goes_is_noticed(store):
             return found
 
         assert store.write(change).result() == [("key", "app")]
+
+
+def test_S5_a_row_whose_values_have_other_types_is_named_and_never_signed(tmp_path):
+    path = tmp_path / "store.sqlite"
+    store = Store(SqliteBackend(path), True, os.urandom, bytes(32))
+    store.write(fill).result()
+    for statement, where in (
+        ("INSERT INTO key_secrets (key_id, mac, pepper_id, created_ms) VALUES ('a', 'text', 1, 0)", ("key", "app")),
+        ("UPDATE key_secrets SET pepper_id = 'x'", ("key", "app")),
+        ("UPDATE keys SET version = 'x'", ("key", "app")),
+        ("UPDATE keys SET name = CAST(x'ff' AS TEXT)", ("key", "\\xff")),
+        ("UPDATE objects SET version = 1.5 WHERE kind = 'model'", ("model", "m")),
+        ("UPDATE objects SET name = CAST(x'ff' AS TEXT) WHERE kind = 'model'", ("model", "\\xff")),
+        ("UPDATE freezes SET version = x'00'", ("freeze", "all")),
+        ("UPDATE tokens SET role = x'00'", ("token", "t")),
+    ):
+        with contextlib.closing(sqlite3.connect(path)) as raw, raw:
+            raw.execute(statement)
+
+        def look(connection):
+            return names(signing.unsigned(connection)), objects.keys(connection), objects.published(connection)
+
+        assert store.read(look).result()[0] == [where], statement
+        signed = store.write(signing.sign).result()
+        is_key_name = where == ("key", "\\xff")
+        assert names(signed) == ([where] if is_key_name else []), statement
+        assert store.read(look).result()[0] == ([] if is_key_name else [where]), statement
+        store.close()
+        path.unlink()
+        store = Store(SqliteBackend(path), True, os.urandom, bytes(32))
+        store.write(fill).result()
+    store.close()

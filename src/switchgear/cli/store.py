@@ -43,16 +43,20 @@ def accept(client: Client, out: Output, unsigned: bool, yes: bool) -> int:
 
     What is older there than what was published holds then: keys and models as they were. What is gone from it is published no
     more: keys that were made since. What was revoked or frozen since stays so, but admin tokens that were revoked since hold
-    again: revoke them once more. Of rows that this gateway did not write, what was published stays, without --unsigned.
+    again: revoke them once more. Of rows that this gateway did not write, what was published stays, without --unsigned. With it
+    exactly the rows that were shown are signed.
     """
-    before = client.call("GET", "/store")["doubts"]
+    checked = client.call("GET", "/store")
+    before = checked["doubts"]
     if before and out.for_people:
         _show(out, {"doubts": before}, "")
     confirm(f"Take the database as it is ({len(before)} rows differ from what was published)?", yes)
-    answer = client.call("POST", "/store/accept", {"unsigned": unsigned})
+    answer = client.call("POST", "/store/accept", {"unsigned": unsigned, "shown": checked["unsigned"]})
     if not out.for_people:
         out.one(answer)
     else:
+        for row in answer["rows"]:
+            say(f"signed: {row['kind']} {row['name']!r}")
         say(f"the database is taken as it is; {answer['signed']} rows were signed")
         _show(out, answer, "every row is believed")
     return 3 if answer["doubts"] else 0

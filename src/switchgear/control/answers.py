@@ -27,12 +27,22 @@ class StoreChecked(msgspec.Struct):
     """Rows that are not believed."""
 
     doubts: list[Doubt]
+    unsigned: str
+    """Stands for the rows that could be signed and their content."""
+
+
+class SignedName(msgspec.Struct):
+    """A row that was signed."""
+
+    kind: str
+    name: str
 
 
 class StoreAccepted(msgspec.Struct):
     """What was signed, and what is not believed still."""
 
     signed: int
+    rows: list[SignedName]
     doubts: list[Doubt]
 
 

@@ -4,7 +4,8 @@ Rows are signed at two moments only: all of them by the migration that brought M
 shown them. Whatever else signed what it found would make the MACs mean nothing.
 """
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -27,6 +28,9 @@ class Unsigned(msgspec.Struct, frozen=True):
     name: str
     mac: bytes
     """The MAC that it would carry."""
+    is_sound: bool
+    """Its values have the types of their columns. Else it is never signed: SQLite takes any value in any column, and whoever reads
+    what was signed relies on its types."""
 
 
 def unsigned(connection: Connection) -> Iterator[Unsigned]:
@@ -48,7 +52,8 @@ def _keys(connection: Connection) -> Iterator[Unsigned]:
     for row, secrets in objects.key_rows(connection):
         mac = macs.of("keys", *objects.key_values(row, secrets))
         if mac != row.mac:
-            yield Unsigned(tables.keys, ((tables.keys.c.id, row.id),), "key", objects.text_of(row.name), mac)
+            is_sound = _is_sound(tables.keys, row) and all(_is_sound(tables.key_secrets, secret) for secret in secrets)
+            yield Unsigned(tables.keys, ((tables.keys.c.id, row.id),), "key", objects.text_of(row.name), mac, is_sound)
 
 
 def _objects(connection: Connection) -> Iterator[Unsigned]:
@@ -57,7 +62,8 @@ def _objects(connection: Connection) -> Iterator[Unsigned]:
         mac = macs.of("objects", *objects.object_values(row))
         if mac != row.mac:
             where = ((columns.kind, row.kind), (columns.name, row.name))
-            yield Unsigned(tables.objects, where, objects.text_of(row.kind), objects.text_of(row.name), mac)
+            kind, name = objects.text_of(row.kind), objects.text_of(row.name)
+            yield Unsigned(tables.objects, where, kind, name, mac, _is_sound(tables.objects, row))
 
 
 def _freezes(connection: Connection) -> Iterator[Unsigned]:
@@ -65,8 +71,8 @@ def _freezes(connection: Connection) -> Iterator[Unsigned]:
     for row in connection.execute(select(tables.freezes)):
         mac = macs.of("freezes", *objects.freeze_values(row))
         if mac != row.mac:
-            where = ((tables.freezes.c.subject, row.subject),)
-            yield Unsigned(tables.freezes, where, objects.FREEZE, objects.text_of(row.subject), mac)
+            where, name = ((tables.freezes.c.subject, row.subject),), objects.text_of(row.subject)
+            yield Unsigned(tables.freezes, where, objects.FREEZE, name, mac, _is_sound(tables.freezes, row))
 
 
 def _tokens(connection: Connection) -> Iterator[Unsigned]:
@@ -74,12 +80,33 @@ def _tokens(connection: Connection) -> Iterator[Unsigned]:
     for row in connection.execute(select(tables.tokens)):
         mac = macs.of("tokens", *objects.token_values(row))
         if mac != row.mac:
-            yield Unsigned(tables.tokens, ((tables.tokens.c.hash, row.hash),), "token", objects.text_of(row.name), mac)
+            where, name = ((tables.tokens.c.hash, row.hash),), objects.text_of(row.name)
+            yield Unsigned(tables.tokens, where, "token", name, mac, _is_sound(tables.tokens, row))
 
 
-def sign(connection: Connection) -> int:
-    """Give every row that has none a MAC; returns how many."""
-    rows = list(unsigned(connection))
+def _is_sound(table: Table, row: Any) -> bool:
+    """Tell whether the values of a row, as far as it has them, are of their columns' types; its MAC is none of them."""
+    for column in table.columns:
+        if column.name == "mac" and table is not tables.key_secrets:
+            continue
+        value = getattr(row, column.name, None)
+        kind = column.type.python_type
+        if value is None:
+            if not column.nullable and hasattr(row, column.name):
+                return False
+        elif type(value) is not kind:
+            return False
+    return True
+
+
+def digest(rows: Iterable[Unsigned]) -> str:
+    """Return what stands for exactly these rows with their content, in hexadecimal."""
+    return hashlib.sha256(b"".join(sorted(row.mac for row in rows if row.is_sound))).hexdigest()
+
+
+def sign(connection: Connection, rows: Iterable[Unsigned] | None = None) -> list[Unsigned]:
+    """Give MACs to these rows, or to every row that has none, where their values have their types; returns which have one now."""
+    rows = [row for row in (unsigned(connection) if rows is None else rows) if row.is_sound]
     for table in {row.table for row in rows}:
         mine = [row for row in rows if row.table is table]
         names = [column for column, _ in mine[0].where]
@@ -91,4 +118,5 @@ def sign(connection: Connection) -> int:
                 for row in mine[at : at + ROWS]
             ]
             connection.execute(statement, values)
-    return len(rows)
+    left = {row.mac for row in unsigned(connection)} if rows else set()  # a key that is no UTF-8 finds no row
+    return [row for row in rows if row.mac not in left]

@@ -3,6 +3,7 @@
 The pragmas are the only statement texts in the program; SQLAlchemy has no construct for them (a test allows them here).
 """
 
+import functools
 import os
 import sqlite3
 from collections.abc import Callable
@@ -28,6 +29,9 @@ PRAGMAS = (
     "PRAGMA journal_size_limit=67108864",
     "PRAGMA temp_store=MEMORY",
 )
+TEXT = functools.partial(str, encoding="utf-8", errors="backslashreplace")
+"""Reads a text. SQLite keeps whatever bytes somebody writes into one, and sqlite3 would refuse all rows because of one: what is no
+UTF-8 is read as its escape instead, which is no row of this gateway's (store/macs) and can be named and printed."""
 BEGIN = "BEGIN"
 CONNECTIONS = 4
 """One writes, two read reports, one reads for whoever stops somebody."""
@@ -92,6 +96,7 @@ def connect(path: Path, create: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"file:{quote(str(path))}?mode={mode}", uri=True, check_same_thread=False, isolation_level=None, timeout=5.0
     )
+    connection.text_factory = TEXT
     for pragma in PRAGMAS:
         connection.execute(pragma)
     return connection
