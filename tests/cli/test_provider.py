@@ -78,7 +78,7 @@ def test_an_empty_list_names_the_command_that_adds_one(served):
 
 def test_a_certificate_that_cannot_be_read_is_refused(tmp_path):
     spec = schema.Provider(dialect="openai", base_url="https://a.example/v1", ca_file=str(tmp_path / "none.pem"))
-    with pytest.raises(UserError, match=r"none\.pem"):
+    with pytest.raises(UserError, match="cannot be read"):
         provider.build("x", spec)
 
 

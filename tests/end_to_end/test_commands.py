@@ -97,6 +97,7 @@ def test_the_examples_of_every_command_work(tmp_path):
                 "…" in plain
                 or "--server https:" in plain
                 or "--watch" in plain
+                or "--follow" in plain
                 or OTHERS_ID in plain
                 or "postgresql:" in plain
             )
