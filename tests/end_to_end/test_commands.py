@@ -70,7 +70,7 @@ NOT_RUN = {
     "config rollback": "needs a history",
 }  # fmt: skip
 FIRST = ("version", "status", "provider add", "credential add", "model add", "key create", "token create", "price set")
-LAST = ("freeze", "unfreeze", "key rotate", "credential disable", "credential enable", "model remove", "credential remove", "provider remove", "token revoke", "key revoke")  # fmt: skip
+LAST = ("log cursor remove", "freeze", "unfreeze", "key rotate", "credential disable", "credential enable", "model remove", "credential remove", "provider remove", "token revoke", "key revoke")  # fmt: skip
 CODES = {"credential test": 1, "model test": 1, "config diff": 1}
 """Exit codes that are right too: providers cannot be reached from a test, and the file is another one."""
 OTHERS_ID = "01a2088ac070"

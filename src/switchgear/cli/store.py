@@ -34,7 +34,7 @@ def check(client: Client, out: Output) -> int:
     return 3 if answer["doubts"] else 0
 
 
-@store.command(epilog=examples("switchgear store accept", "switchgear store accept --unsigned --yes"))
+@store.command(epilog=examples("switchgear store accept --yes", "switchgear store accept --unsigned --yes"))
 @click.option("--unsigned", is_flag=True, help="Also rows that this gateway did not write: look at each of them first.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_client
