@@ -9,6 +9,7 @@ import msgspec
 from switchgear.app.environment import clean_environment
 from switchgear.app.layout import Layout
 from switchgear.config.names import Known
+from switchgear.core.errors import UNREADABLE
 
 NAMES_S = 30.0
 NAMES_BYTES_MAX = 16 * 1024 * 1024
@@ -27,5 +28,5 @@ def store_names(layout: Layout) -> Known | None:
     )
     try:
         return msgspec.json.decode(done.stdout[:NAMES_BYTES_MAX], type=Known)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None

@@ -2,11 +2,11 @@
 
 import functools
 
-import msgspec
 from sqlalchemy import Connection
 
 from switchgear.control.handle import Control
 from switchgear.control.prices import PriceBook
+from switchgear.core.errors import UNREADABLE
 from switchgear.core.ids import request_id_floor
 from switchgear.ledger import build, verify
 from switchgear.ledger.record import Record
@@ -29,7 +29,7 @@ class Ledger:
         find = functools.partial(self._prices.look_up, connection, keep=False)
         try:
             return build.from_row(row, find)
-        except (msgspec.DecodeError, ValueError, OverflowError) as exc:
+        except (*UNREADABLE, ValueError, OverflowError) as exc:
             self._control.report(f"a row of the ledger is damaged and left out: {type(exc).__name__}")
             return None
 
@@ -43,7 +43,7 @@ class Ledger:
             for row in ledger_rows.every_record(connection, *floors):
                 try:
                     adder.add(build.from_row(row, find))
-                except (msgspec.DecodeError, ValueError, OverflowError):
+                except (*UNREADABLE, ValueError, OverflowError):
                     adder.unreadable += 1
             differences = adder.compare(ledger_rows.every_sum(connection, since_hour, until_hour))
             spools = ledger_rows.spool_rows(connection)
