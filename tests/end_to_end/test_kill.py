@@ -75,25 +75,29 @@ class Load:
 
 def kill(gateway, role, chance):
     """Kill one process of a role; a dead supervisor is started again as an operator's service manager would."""
+    if gateway.process.poll() is not None:  # killed again and again before it was ready: it gave up its start
+        start_again(gateway)
     pids = gateway.pids(role)
     if not pids:
         return
     pid = chance.choice(pids)
-    if role == "supervisor":
-        os.kill(pid, signal.SIGKILL)
-        gateway.process.wait(PATIENCE_S)
-        until = time.monotonic() + PATIENCE_S
-        while (
-            time.monotonic() < until
-        ):  # the orphans hold the folder's lock and the ports until their lifelines end them
-            gateway.start(wait=False)
-            while gateway.process.poll() is None:
-                if gateway.status():
-                    return
-                time.sleep(0.01)
-        raise AssertionError(gateway.log.read_text()[-1000:])
     with contextlib.suppress(ProcessLookupError):  # it died by itself a moment ago
         os.kill(pid, signal.SIGKILL)
+    if role == "supervisor":
+        gateway.process.wait(PATIENCE_S)
+        start_again(gateway)
+
+
+def start_again(gateway):
+    """Start it as a service manager does; the orphans hold the folder's lock and the ports until their lifelines end them."""
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        gateway.start(wait=False)
+        while gateway.process.poll() is None:
+            if gateway.status():
+                return
+            time.sleep(0.01)
+    raise AssertionError(gateway.log.read_text()[-1000:])
 
 
 def chaos(folder, rounds, seed, *, failpoints=False, say=lambda text: None):
@@ -140,6 +144,8 @@ def chaos(folder, rounds, seed, *, failpoints=False, say=lambda text: None):
         load.stop()
         until = time.monotonic() + PATIENCE_S
         while gateway.status().get("state") != "ready" and time.monotonic() < until:
+            if gateway.process.poll() is not None:
+                start_again(gateway)
             time.sleep(0.05)
         if failpoints:  # the last look at the ledger is taken by processes that live
             gateway.stop(keep=True)
@@ -251,6 +257,7 @@ def settle(gateway, load):
             return
         before = total
         time.sleep(1.5)
+    raise AssertionError(f"the ledger does not come to rest: {gateway.log.read_text()[-3000:]}")
 
 
 def check(gateway, provider, load):
