@@ -124,7 +124,7 @@ class Stream:
                     assert int(found.group(1)) == self.words, "a word was lost or came twice"
                     self.words += 1
                 elif b'"error"' in line:
-                    self.end = "an error event"
+                    self.end = f"the event {line[:200]!r}"
                 elif not line:
                     self.end = self.end or "broken off"
                     return
