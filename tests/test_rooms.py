@@ -34,6 +34,7 @@ LEVELS = {
     "store": 2,
     "replica": 2,
     "spool": 2,
+    "counters": 2,
     "confine": 2,
     "config_files": 2,
     "importers": 2,

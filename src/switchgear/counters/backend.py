@@ -1,0 +1,74 @@
+"""What every backend of counters does. Level 2."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from switchgear.policies.buckets import Bucket, Hold, Reading
+
+HOLDS_MAX = 64
+"""Rules of one request: a chain of six subjects with ten rules each."""
+
+
+class Ticket:
+    """What a request holds, until it is settled or released. Opaque: each backend keeps its own in it."""
+
+    __slots__ = ()
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """Everything was taken."""
+
+    ticket: Ticket
+    used: tuple[int, ...]
+    """What each bucket counts now with this request, in the order of the holds: never less than is true, so what is left is
+    not overstated."""
+
+
+class Full(msgspec.Struct, frozen=True):
+    """Nothing was taken: at least one bucket has no room."""
+
+    lacking: tuple[int, ...]
+    """Which holds did not fit, by their position, all of them."""
+    readings: tuple[Reading, ...]
+    """Of every hold, in their order. Those that lack have `fits_us`."""
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """Nothing was taken, since the counts are not known: rebuilding, unreadable, no room, too busy."""
+
+    reason: str
+
+
+Answer = Taken | Full | Unknown
+Done = Callable[[Answer], None]
+
+
+class Counters(Protocol):
+    """Takes and gives back. Not thread-safe; one per process."""
+
+    def take(self, holds: Sequence[Hold], attempt: str, done: Done) -> Answer | None:
+        """Take all holds or none. Returns the answer, or None when `done` will be called with it, once, in a later turn.
+
+        `attempt` is the attempt's id: what a successor of this process knows the hold by. Raises ValueError for more than
+        HOLDS_MAX holds or a negative amount.
+        """
+        ...
+
+    def settle(self, ticket: Ticket, actual: Sequence[int]) -> None:
+        """Replace what was held by what was used, in the holds' order: windows in the sub-window of the admission, balances in
+        their own period, slots become free. Raises KeyError for a ticket that was settled or released already."""
+        ...
+
+    def release(self, ticket: Ticket) -> None:
+        """Give everything back: nothing was sent. Raises KeyError as `settle`."""
+        ...
+
+    def read(self, buckets: Sequence[Bucket]) -> tuple[Reading, ...] | Unknown:
+        """Return what buckets count now; takes nothing."""
+        ...
+
+    def flush(self) -> None:
+        """Do what waits. Once in each turn of the loop in which something was asked for."""
+        ...

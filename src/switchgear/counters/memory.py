@@ -1,0 +1,209 @@
+"""Counters of one process, in its memory: exact, and gone with it. Level 2.
+
+It fails towards refusing: where no bucket is idle and there is no room for another, the answer is Unknown.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from itertools import islice
+
+from switchgear.counters.backend import HOLDS_MAX, Answer, Done, Full, Taken, Ticket, Unknown
+from switchgear.policies import windows
+from switchgear.policies.buckets import Bucket, Hold, Kind, Reading
+
+BUCKETS_MAX = 262_144
+"""About 1 KB each where it is a window, so 270 MB at most."""
+SHARE_MAX = 0.5
+"""Of the buckets may belong to the values of one rule."""
+LOOKED_AT_MAX = 8
+"""Buckets that a new one looks at for one that is idle: a bound for the cost of a take."""
+
+
+class _Level:
+    """Slots, or a balance."""
+
+    __slots__ = ("held", "is_balance", "settled")
+
+    def __init__(self, is_balance: bool) -> None:
+        self.is_balance = is_balance
+        self.settled = 0
+        self.held = 0
+
+
+class _Counted:
+    """A bucket and its counts."""
+
+    __slots__ = ("bucket", "counts", "keep_until_us", "used_us")
+
+    def __init__(self, bucket: Bucket, now_us: int) -> None:
+        self.bucket = bucket
+        self.used_us = now_us
+        self.keep_until_us = bucket.keep_until_us
+        self.counts: windows.Ring | _Level = (
+            windows.Ring(windows.width_us(bucket.window_us))
+            if bucket.kind == Kind.WINDOW
+            else _Level(bucket.kind == Kind.BALANCE)
+        )
+
+    def is_idle(self, now_us: int) -> bool:
+        counts = self.counts
+        if now_us <= self.used_us:
+            return False
+        if isinstance(counts, windows.Ring):
+            return now_us >= windows.ends_us(counts.last, counts.width)
+        if self.bucket.kind == Kind.BALANCE and (self.keep_until_us is None or now_us < self.keep_until_us):
+            return False
+        return not counts.held
+
+
+class _Ticket(Ticket):
+    __slots__ = ("held", "is_open")
+
+    def __init__(self, held: list[tuple[windows.Ring | _Level, int, int]]) -> None:
+        self.held = held
+        """(counts, sub-window, amount)."""
+        self.is_open = True
+
+
+class MemoryCounters:
+    """All counts of one process."""
+
+    def __init__(self, now_us: Callable[[], int], buckets_max: int = BUCKETS_MAX, share_max: float = SHARE_MAX) -> None:
+        """`now_us`: microseconds of a clock that never jumps."""
+        self._now_us = now_us
+        self._buckets_max = buckets_max
+        self._share_max = int(buckets_max * share_max)
+        self._counted: dict[str, _Counted] = {}
+        self._by_use: dict[tuple[Kind, int], OrderedDict[str, _Counted]] = {}
+        """Of each length of window in the order of their last use, so the idle ones stand first."""
+        self._shares: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._counted)
+
+    def take(self, holds: Sequence[Hold], attempt: str, done: Done) -> Answer:
+        """Take all holds or none, at once."""
+        check_holds(holds)
+        now_us = self._now_us()
+        found: list[_Counted] = []
+        lacking: list[int] = []
+        asked: dict[str, int] = {}
+        for hold in holds:
+            counted = self._find(hold.bucket, now_us)
+            if counted is None:
+                return Unknown("no room for another counter")
+            found.append(counted)
+        for at, (hold, counted) in enumerate(zip(holds, found, strict=True)):
+            bucket = counted.bucket
+            amount = asked[bucket.key] = asked.get(bucket.key, 0) + hold.amount
+            if hold.bucket.is_hard and _used(counted) + amount > hold.bucket.limit:
+                lacking.append(at)
+        if lacking:
+            readings = tuple(
+                self._reading(counted, hold.bucket.limit, asked[counted.bucket.key], now_us)
+                for hold, counted in zip(holds, found, strict=True)
+            )
+            return Full(tuple(lacking), readings)
+        held: list[tuple[windows.Ring | _Level, int, int]] = []
+        for hold, counted in zip(holds, found, strict=True):
+            counts, number = counted.counts, 0
+            if isinstance(counts, windows.Ring):
+                number = counts.last
+                counts.add(number, hold.amount)
+            counts.held += hold.amount
+            counted.keep_until_us = hold.bucket.keep_until_us
+            held.append((counts, number, hold.amount))
+        return Taken(_Ticket(held), tuple(_used(counted) for counted in found))
+
+    def settle(self, ticket: Ticket, actual: Sequence[int]) -> None:
+        """Replace what was held by what was used."""
+        held = _close(ticket)
+        for (counts, number, amount), used in zip(held, actual, strict=True):
+            counts.held -= amount
+            if isinstance(counts, windows.Ring):
+                counts.add(number, used - amount)
+            elif counts.is_balance:
+                counts.settled += used
+
+    def release(self, ticket: Ticket) -> None:
+        """Give everything back."""
+        for counts, number, amount in _close(ticket):
+            counts.held -= amount
+            if isinstance(counts, windows.Ring):
+                counts.add(number, -amount)
+
+    def read(self, buckets: Sequence[Bucket]) -> tuple[Reading, ...]:
+        """Return what buckets count now."""
+        now_us = self._now_us()
+        return tuple(
+            self._reading(self._counted.get(bucket.key) or _Counted(bucket, now_us), bucket.limit, 0, now_us)
+            for bucket in buckets
+        )
+
+    def flush(self) -> None:
+        """Nothing ever waits here."""
+
+    def _find(self, bucket: Bucket, now_us: int) -> _Counted | None:
+        """Return a bucket's counts, or its overflow's, made where there are none; None: no room."""
+        counted = self._counted.get(bucket.key)
+        if counted is not None:
+            self._by_use[bucket.kind, bucket.window_us].move_to_end(bucket.key)
+        elif self._has_room(bucket, now_us):
+            counted = self._counted[bucket.key] = _Counted(bucket, now_us)
+            self._by_use.setdefault((bucket.kind, bucket.window_us), OrderedDict())[bucket.key] = counted
+            if bucket.share:
+                self._shares[bucket.share] = self._shares.get(bucket.share, 0) + 1
+        elif bucket.overflow is not None:
+            return self._find(bucket.overflow, now_us)
+        if counted is not None:
+            counted.used_us = now_us
+            if isinstance(counted.counts, windows.Ring):
+                counted.counts.advance(now_us)
+        return counted
+
+    def _has_room(self, bucket: Bucket, now_us: int) -> bool:
+        for by_use in self._by_use.values():
+            for key in list(islice(by_use, LOOKED_AT_MAX)):
+                counted = by_use[key]
+                if counted.is_idle(now_us):
+                    del by_use[key], self._counted[key]
+                    if counted.bucket.share:
+                        self._shares[counted.bucket.share] -= 1
+                elif counted.bucket.kind != Kind.WINDOW:
+                    by_use.move_to_end(key)
+        if bucket.share and self._shares.get(bucket.share, 0) >= self._share_max:
+            return False
+        return len(self._counted) < self._buckets_max
+
+    def _reading(self, counted: _Counted, limit: int, asked: int, now_us: int) -> Reading:
+        counts = counted.counts
+        if isinstance(counts, _Level):
+            return Reading(settled=counts.settled, held=counts.held, limit=limit)
+        counts.advance(now_us)
+        held = min(counts.held, counts.total)
+        excess = counts.total + asked - limit
+        fits_us = None
+        if excess > 0 and asked <= limit:
+            fits_us = windows.fits_us(windows.leaving(counts.slots, counts.last, counts.last), excess, counts.width)
+        return Reading(settled=counts.total - held, held=held, limit=limit, fits_us=fits_us)
+
+
+def check_holds(holds: Sequence[Hold]) -> None:
+    """Raise ValueError for holds that no backend takes."""
+    if len(holds) > HOLDS_MAX:
+        raise ValueError(f"{len(holds)} holds are more than {HOLDS_MAX}")
+    for hold in holds:
+        if hold.amount < 0:
+            raise ValueError(f"{hold.amount} is no amount")
+
+
+def _used(counted: _Counted) -> int:
+    counts = counted.counts
+    return counts.total if isinstance(counts, windows.Ring) else counts.settled + counts.held
+
+
+def _close(ticket: Ticket) -> list[tuple[windows.Ring | _Level, int, int]]:
+    if not isinstance(ticket, _Ticket) or not ticket.is_open:
+        raise KeyError("this ticket is settled or released already")
+    ticket.is_open = False
+    return ticket.held

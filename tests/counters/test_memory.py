@@ -1,0 +1,62 @@
+"""Counters in memory: bounded, and only what is idle leaves."""
+
+import pytest
+from tests.counters.test_backend import MINUTE_US, Time, balance, reading, release, slots, take, taken, window
+
+from switchgear.counters.backend import Taken, Unknown
+from switchgear.counters.memory import MemoryCounters
+
+
+@pytest.fixture
+def time():
+    return Time()
+
+
+def test_values_beyond_a_rules_share_use_the_overflow_bucket(time):
+    counters = MemoryCounters(time, buckets_max=20, share_max=0.5)
+    rest = window(3, "rest")
+    values = [window(3, f"user:{n}", share="rule", overflow=rest) for n in range(20)]
+    for value in values:
+        take(counters, (value, 1))
+    assert len(counters) == 11
+    assert reading(counters, values[9]).used == 1
+    assert reading(counters, rest).used == 3, "the seven that came when it was full were refused"
+
+
+def test_a_bucket_stays_until_it_was_idle_for_its_whole_window(time):
+    counters = MemoryCounters(time, buckets_max=4)
+    taken(counters, *((window(1, f"{n}"), 1) for n in range(4)))
+    time.us += MINUTE_US
+    assert isinstance(take(counters, (window(1, "new"), 1)), Unknown)
+    time.us += MINUTE_US // 30
+    assert isinstance(take(counters, (window(1, "new"), 1)), Taken)
+    assert len(counters) <= 4
+
+
+def test_a_balance_stays_until_its_period_ends_and_a_total_for_ever(time):
+    counters = MemoryCounters(time, buckets_max=2)
+    taken(counters, (balance(9, "total"), 1))
+    release(counters, taken(counters, (balance(9, "hour", keep_until_us=time.us + 5_000), 1)))
+    assert isinstance(take(counters, (slots(1), 1)), Unknown)
+    time.us += 5_001
+    taken(counters, (slots(1), 1))
+    assert reading(counters, balance(9, "total")).used == 1
+
+
+def test_buckets_of_one_request_do_not_push_each_other_out(time):
+    counters = MemoryCounters(time, buckets_max=3)
+    ticket = taken(counters, *((slots(1, f"{n}"), 1) for n in range(3)))
+    for n in range(3):
+        assert reading(counters, slots(1, f"{n}")).used == 1
+    release(counters, ticket)
+    time.us += 1
+    taken(counters, *((slots(1, f"new {n}"), 1) for n in range(3)))
+    assert len(counters) == 3
+
+
+def test_a_million_values_in_a_day_stay_within_the_bound(time):
+    counters = MemoryCounters(time, buckets_max=2_000)
+    for n in range(20_000):
+        time.us += 86_400
+        assert isinstance(take(counters, (window(1, f"user:{n}", share="rule"), 1)), Taken)
+    assert len(counters) <= 2_000
