@@ -1,12 +1,19 @@
 """The contract of counters: one test for every backend."""
 
+import os
+import tempfile
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from switchgear.counters import column
 from switchgear.counters.backend import HOLDS_MAX, Full, Taken
+from switchgear.counters.layout import Geometry
 from switchgear.counters.memory import MemoryCounters
+from switchgear.counters.shared import SharedCounters
 from switchgear.policies.buckets import Bucket, Hold, Kind
 
 MINUTE_US = 60_000_000
@@ -23,11 +30,62 @@ class Time:
         return self.us
 
 
+SMALL = Geometry(windows=64, slots=64, balances=64, holds=512)
+NAMES = ("edge-0", "edge-1", "control")
+
+
+def columns(folder, geometry=SMALL):
+    return column.prepare(folder, NAMES, geometry, b"s" * 16, b"b" * 16, os.urandom)
+
+
 def memory(time, _folder):
     return MemoryCounters(time)
 
 
-BACKENDS = {"memory": memory}
+def shared(time, folder, own="edge-0", control=None):
+    columns(folder)
+    return SharedCounters(folder, own, NAMES, time, lambda _: None, control)
+
+
+class Alternating:
+    """Two edges over one folder, by turns: to whoever asks they are one counter."""
+
+    def __init__(self, time, folder):
+        self.edges = [shared(time, folder, name) for name in NAMES[:2]]
+        self.owners = {}
+        self.turn = 0
+
+    def take(self, holds, attempt, done):
+        self.turn += 1
+        edge = self.edges[self.turn % 2]
+        answer = edge.take(holds, attempt, lambda later: done(self.note(later, edge)))
+        return self.note(answer, edge)
+
+    def note(self, answer, edge):
+        if isinstance(answer, Taken):
+            self.owners[answer.ticket] = edge
+        return answer
+
+    def settle(self, ticket, actual):
+        self.owners[ticket].settle(ticket, actual)
+
+    def release(self, ticket):
+        self.owners[ticket].release(ticket)
+
+    def read(self, buckets):
+        self.turn += 1
+        return self.edges[self.turn % 2].read(buckets)
+
+    def flush(self):
+        for edge in self.edges:
+            edge.flush()
+
+    def close(self):
+        for edge in self.edges:
+            edge.close()
+
+
+BACKENDS = {"memory": memory, "shared": shared, "two edges": Alternating}
 
 
 def window(limit, key="requests", window_us=MINUTE_US, **more):
@@ -49,7 +107,10 @@ def time():
 
 @pytest.fixture(params=BACKENDS)
 def counters(request, time, tmp_path):
-    return BACKENDS[request.param](time, tmp_path)
+    made = BACKENDS[request.param](time, tmp_path)
+    yield made
+    if made.__class__ is not MemoryCounters:
+        made.close()
 
 
 def take(counters, *holds):
@@ -253,6 +314,8 @@ LIMITS = {"w": 10, "s": 3, "b": 50}
 class Model(RuleBasedStateMachine):
     """Any interleaving against a model of ten lines: a list of what was admitted."""
 
+    backend = "memory"
+
     @initialize()
     def begin(self):
         self.time = Time()
@@ -262,7 +325,14 @@ class Model(RuleBasedStateMachine):
         self.spent = 0
 
     def make(self):
-        return MemoryCounters(self.time)
+        self.folder = tempfile.TemporaryDirectory()
+        return BACKENDS[self.backend](self.time, Path(self.folder.name))
+
+    def teardown(self):
+        if hasattr(self, "counters") and self.backend != "memory":
+            self.counters.close()
+        if hasattr(self, "folder"):
+            self.folder.cleanup()
 
     def buckets(self):
         return {"w": window(10), "s": slots(3), "b": balance(50)}
@@ -311,5 +381,15 @@ class Model(RuleBasedStateMachine):
         assert found["w"].used >= self.counted("w")
 
 
-TestMemory = Model.TestCase
-TestMemory.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+class SharedModel(Model):
+    backend = "shared"
+
+
+class TwoEdgesModel(Model):
+    backend = "two edges"
+
+
+TestMemory, TestShared, TestTwoEdges = (model.TestCase for model in (Model, SharedModel, TwoEdgesModel))
+TestMemory.settings = TestShared.settings = TestTwoEdges.settings = settings(
+    max_examples=40, stateful_step_count=40, deadline=None
+)

@@ -72,3 +72,12 @@ class Counters(Protocol):
     def flush(self) -> None:
         """Do what waits. Once in each turn of the loop in which something was asked for."""
         ...
+
+
+def check_holds(holds: Sequence[Hold]) -> None:
+    """Raise ValueError for holds that no backend takes."""
+    if len(holds) > HOLDS_MAX:
+        raise ValueError(f"{len(holds)} holds are more than {HOLDS_MAX}")
+    for hold in holds:
+        if hold.amount < 0:
+            raise ValueError(f"{hold.amount} is no amount")

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from switchgear.counters.backend import HOLDS_MAX, Answer, Done, Full, Taken, Ticket, Unknown
+from switchgear.counters.backend import Answer, Done, Full, Taken, Ticket, Unknown, check_holds
 from switchgear.policies import windows
 from switchgear.policies.buckets import Bucket, Hold, Kind, Reading
 
@@ -59,9 +59,9 @@ class _Counted:
 class _Ticket(Ticket):
     __slots__ = ("held", "is_open")
 
-    def __init__(self, held: list[tuple[windows.Ring | _Level, int, int]]) -> None:
+    def __init__(self, held: list[tuple[windows.Ring | _Level, int, int, bool]]) -> None:
         self.held = held
-        """(counts, sub-window, amount)."""
+        """(counts, sub-window, amount, whether it is in the sum of what is held)."""
         self.is_open = True
 
 
@@ -104,22 +104,23 @@ class MemoryCounters:
                 for hold, counted in zip(holds, found, strict=True)
             )
             return Full(tuple(lacking), readings)
-        held: list[tuple[windows.Ring | _Level, int, int]] = []
+        held: list[tuple[windows.Ring | _Level, int, int, bool]] = []
         for hold, counted in zip(holds, found, strict=True):
             counts, number = counted.counts, 0
             if isinstance(counts, windows.Ring):
                 number = counts.last
                 counts.add(number, hold.amount)
-            counts.held += hold.amount
+            is_in_sum = hold.bucket.kind != Kind.WINDOW or hold.bucket.is_budget
+            counts.held += hold.amount * is_in_sum
             counted.keep_until_us = hold.bucket.keep_until_us
-            held.append((counts, number, hold.amount))
+            held.append((counts, number, hold.amount, is_in_sum))
         return Taken(_Ticket(held), tuple(_used(counted) for counted in found))
 
     def settle(self, ticket: Ticket, actual: Sequence[int]) -> None:
         """Replace what was held by what was used."""
         held = _close(ticket)
-        for (counts, number, amount), used in zip(held, actual, strict=True):
-            counts.held -= amount
+        for (counts, number, amount, is_in_sum), used in zip(held, actual, strict=True):
+            counts.held -= amount * is_in_sum
             if isinstance(counts, windows.Ring):
                 counts.add(number, used - amount)
             elif counts.is_balance:
@@ -127,8 +128,8 @@ class MemoryCounters:
 
     def release(self, ticket: Ticket) -> None:
         """Give everything back."""
-        for counts, number, amount in _close(ticket):
-            counts.held -= amount
+        for counts, number, amount, is_in_sum in _close(ticket):
+            counts.held -= amount * is_in_sum
             if isinstance(counts, windows.Ring):
                 counts.add(number, -amount)
 
@@ -188,21 +189,12 @@ class MemoryCounters:
         return Reading(settled=counts.total - held, held=held, limit=limit, fits_us=fits_us)
 
 
-def check_holds(holds: Sequence[Hold]) -> None:
-    """Raise ValueError for holds that no backend takes."""
-    if len(holds) > HOLDS_MAX:
-        raise ValueError(f"{len(holds)} holds are more than {HOLDS_MAX}")
-    for hold in holds:
-        if hold.amount < 0:
-            raise ValueError(f"{hold.amount} is no amount")
-
-
 def _used(counted: _Counted) -> int:
     counts = counted.counts
     return counts.total if isinstance(counts, windows.Ring) else counts.settled + counts.held
 
 
-def _close(ticket: Ticket) -> list[tuple[windows.Ring | _Level, int, int]]:
+def _close(ticket: Ticket) -> list[tuple[windows.Ring | _Level, int, int, bool]]:
     if not isinstance(ticket, _Ticket) or not ticket.is_open:
         raise KeyError("this ticket is settled or released already")
     ticket.is_open = False

@@ -58,7 +58,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     settled: int
     """What was used."""
     held: int
-    """What open requests hold."""
+    """What open requests hold; a limit's window tells no difference, there everything is settled."""
     limit: int
     uncertain: int = 0
     """What of `held` belongs to requests whose process died after they were sent: until a correction or their expiry."""

@@ -1,0 +1,582 @@
+"""Counters that the edges of a node share: each writes a column of its own and reads the others'. Level 2 (decision 062).
+
+One lock, held at most twice in a turn of the loop: by the first `take`, which so gets its answer at once, and by `flush` for
+everything else. It is never waited for: where another holds it, the requests wait (at most 250 ms), not the loop. What it does
+when it cannot know: Unknown, and nothing is taken.
+
+A kill at any line leaves the columns right or counting too much; who takes the column over finds the open holds (`orphans`) and
+ends each once. Nothing here survives the boot: then control gives the balances again (`rebuild`).
+"""
+
+import fcntl
+import heapq
+import os
+import struct
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from switchgear.core.errors import RecordError
+from switchgear.counters import layout
+from switchgear.counters.backend import Answer, Done, Full, Taken, Ticket, Unknown, check_holds
+from switchgear.counters.column import LOCK, Column, path_of
+from switchgear.counters.layout import (
+    ATTEMPT_BYTES,
+    BALANCE,
+    CLAIM,
+    CLAIMS,
+    COUNT_MAX,
+    EPOCH,
+    H_AFTER,
+    H_PLACE,
+    H_UNTIL,
+    HEADER_WORDS,
+    HOLD,
+    HOLD_WORDS,
+    HOLDING,
+    IN_SUM,
+    ROW_WORDS,
+    SLOTS,
+    TAG,
+    TICKETS,
+    UNCERTAIN,
+    WINDOW,
+    WORD,
+)
+from switchgear.counters.tables import Seat, Tables
+from switchgear.policies import windows
+from switchgear.policies.buckets import Bucket, Hold, Reading
+
+SUBWINDOWS = windows.SUBWINDOWS
+WAIT_US = 250_000
+"""How long a request waits for the lock; then it gets Unknown (503). A holder that was preempted on a busy machine takes some
+milliseconds, one that is stopped never comes back."""
+AGAIN_S = 0.001
+BATCH_MAX = 256
+"""Takes under one hold of the lock: about 3 ms."""
+START_US = 2_000_000
+"""How long a start waits for the lock."""
+LOOK_US = 1_000_000
+"""How often files are looked at: whether they are still those that are mapped."""
+CHANGED = 1 << 80
+"""Far above any number of claims, and any epoch: a stamp after a change of the columns is none from before."""
+
+
+_Held = tuple[int, int, int, int, int, int, int, int, int]
+"""A hold of the own column: where it stands, its row's word, claim, amount, sub-window, scale, kind, position in the ticket, and
+what of the amount is in the row's sum of what is held."""
+_ONE, _TWO = struct.Struct("=q"), struct.Struct("=qq")
+
+
+class _Ticket(Ticket):
+    """What is open of a request."""
+
+    __slots__ = ("holds", "is_open", "number", "until_us")
+
+    def __init__(self, number: int, holds: list[_Held]) -> None:
+        self.number = number
+        self.holds = holds
+        self.is_open = True
+        self.until_us: int | None = None
+        """Of an uncertain one: when it ends."""
+
+
+class _Waiting:
+    __slots__ = ("attempt", "done", "holds", "until_us")
+
+    def __init__(self, holds: Sequence[Hold], attempt: str, done: Done, until_us: int) -> None:
+        self.holds, self.attempt, self.done, self.until_us = holds, attempt, done, until_us
+
+
+class SharedCounters:
+    """One process's part of the node's counters."""
+
+    def __init__(
+        self,
+        folder: Path,
+        own: str,
+        others: Sequence[str],
+        now_us: Callable[[], int],
+        wake: Callable[[float], None],
+        control: str | None = None,
+    ) -> None:
+        """Take a column over, which `column.prepare` made, with what its last owner left open.
+
+        `now_us`: CLOCK_BOOTTIME in microseconds. `wake(s)` asks for a call of `flush` in so many seconds, 0: at the
+        end of this turn. `control`: the column that says whether balances are known; None: they always are.
+        Raises BlockingIOError while its last owner lives, RecordError or OSError where the own column is none.
+        """
+        self._folder, self._now_us, self._wake = folder, now_us, wake
+        self._names = [name for name in others if name != own]
+        self._control = control
+        self._own = Column(path_of(folder, own), is_own=True)
+        self._lock = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        self._is_locked = False
+        self._columns = [self._own]
+        self._changes = 0
+        self._trouble = ""
+        self._looked_us = 0
+        self._epoch_words = self._own.words if control == own else None
+        self._tables = Tables(self._columns, self._own.identity.salt)
+        self._waiting: deque[_Waiting] = deque()
+        self._answered: deque[tuple[Done, Answer]] = deque()
+        self._closing: list[tuple[_Ticket, Sequence[int] | None]] = []
+        self._corrections: list[tuple[Bucket, int]] = []
+        self._uncertain: list[tuple[int, int, _Ticket]] = []
+        """(end, number, ticket), a heap."""
+        self._has_taken = False
+        """In this turn, at once."""
+        self._free: list[int] = []
+        self.orphans: dict[str, list[Ticket]] = {}
+        """By attempt: what the last owner left open, and what was uncertain then. Each is owed one `settle`, `release` or
+        `suspend`."""
+        self._recover()
+        self._look(now_us())
+
+    def close(self) -> None:
+        """Let go of everything. What is open stays, as after a kill."""
+        os.close(self._lock)
+        for column in self._columns:
+            column.close()
+
+    def take(self, holds: Sequence[Hold], attempt: str, done: Done) -> Answer | None:
+        """Take all holds or none: at once if this is the turn's first, else with `flush`."""
+        check_holds(holds)
+        if len(attempt) > ATTEMPT_BYTES:
+            raise ValueError(f"{attempt!r} is no attempt's id")
+        self._wake(0)
+        if not self._has_taken and not self._waiting and self._acquire():
+            self._has_taken = True
+            try:
+                return self._work(holds, attempt)
+            finally:
+                self._let_go()
+        self._waiting.append(_Waiting(holds, attempt, done, self._now_us() + WAIT_US))
+        return None
+
+    def settle(self, ticket: Ticket, actual: Sequence[int]) -> None:
+        """Replace what was held by what was used, with the next hold of the lock."""
+        if isinstance(ticket, _Ticket) and ticket.holds and ticket.holds[-1][7] >= len(actual):
+            raise ValueError(f"{len(actual)} amounts are fewer than the holds")
+        self._close_later(ticket, actual)
+
+    def release(self, ticket: Ticket) -> None:
+        """Give everything back, with the next hold of the lock."""
+        self._close_later(ticket, None)
+
+    def _close_later(self, ticket: Ticket, actual: Sequence[int] | None) -> None:
+        if not isinstance(ticket, _Ticket) or not ticket.is_open:
+            raise KeyError("this ticket is settled or released already")
+        ticket.is_open = False
+        self._closing.append((ticket, actual))
+        self._wake(0)
+
+    def correct(self, bucket: Bucket, amount: int) -> None:
+        """Add to a balance what is not of a request of this process: a correction, an orphan's use; negative: take off. It
+        belongs to the period that the bucket names."""
+        self._corrections.append((bucket, amount))
+        self._wake(0)
+
+    def read(self, buckets: Sequence[Bucket]) -> tuple[Reading, ...] | Unknown:
+        """Return what buckets count now, without the lock: of requests that end at this moment a part may be seen."""
+        now_us = self._now_us()
+        trouble = self._trouble_of(any(bucket.is_budget for bucket in buckets), now_us)
+        if trouble:
+            return Unknown(trouble)
+        return tuple(self._read(bucket, now_us) for bucket in buckets)
+
+    def flush(self) -> None:
+        """Settle what was settled, then take what waits; then call those back. Calls what is left the next time if a callback
+        raises."""
+        self._has_taken = False
+        is_due = bool(self._uncertain) and self._uncertain[0][0] <= self._now_us()
+        if self._waiting or self._closing or self._corrections or is_due:
+            if self._acquire():
+                try:
+                    self._work_off()
+                finally:
+                    self._let_go()
+            else:
+                self._give_up(self._now_us())
+        if self._waiting or self._closing or self._corrections:
+            self._wake(AGAIN_S)
+        while self._answered:
+            done, answer = self._answered.popleft()
+            if self._answered:
+                self._wake(0)
+            done(answer)
+
+    # Ends of what the last owner left
+
+    def suspend(self, ticket: Ticket, until_us: int) -> None:
+        """Say that a request was sent and its process died: slots become free, what windows count stays, and balances hold it as
+        uncertain until it is settled, released, or `until_us`. Under the lock at once; raises BlockingIOError when it is busy."""
+        if not isinstance(ticket, _Ticket) or not ticket.is_open:
+            raise KeyError("this ticket is settled or released already")
+        if not self._acquire():
+            raise BlockingIOError("the counters are busy")
+        try:
+            kept = []
+            for held in ticket.holds:
+                if held[6] == BALANCE:
+                    self._make_uncertain(held, until_us)
+                    kept.append(held)
+                else:
+                    self._close(ticket.number, held, held[3] * held[5])
+            ticket.holds, ticket.until_us = kept, until_us
+            self._expect(ticket)
+        finally:
+            self._let_go()
+
+    def _expect(self, ticket: _Ticket) -> None:
+        until_us = ticket.until_us or 0
+        heapq.heappush(self._uncertain, (until_us, ticket.number, ticket))
+        self._wake(max(0, until_us - self._now_us()) / 1_000_000)
+
+    def _make_uncertain(self, held: _Held, until_us: int) -> None:
+        at, word, claim, amount, *_ = held
+        words = self._own.words
+        words[at + H_UNTIL] = until_us
+        if not words[at + H_PLACE] & UNCERTAIN:
+            words[at + H_PLACE] |= UNCERTAIN
+            if words[word + CLAIM] == claim:
+                words[word + layout.B_UNCERTAIN] += amount
+
+    def _recover(self) -> None:
+        end_us = self._now_us() + START_US
+        while not self._acquire():
+            if self._now_us() > end_us:
+                raise BlockingIOError("another process holds the lock of the counters and does not go on")
+            os.sched_yield()
+        try:
+            numbers = self._own.recover()
+        finally:
+            self._let_go()
+        used = set(numbers)
+        self._free = [
+            HEADER_WORDS + n * HOLD_WORDS for n in range(self._own.geometry.holds - 1, -1, -1) if n not in used
+        ]
+        tickets: dict[int, tuple[_Ticket, str]] = {}
+        for number in numbers:
+            at = HEADER_WORDS + number * HOLD_WORDS
+            state = self._own.words[at]
+            place, row, claim, amount, window, name, _, until_us = HOLD.unpack_from(self._own.map, (at + 1) * WORD)
+            kind = place & 7
+            word = self._own.row_at(kind, row)
+            scale = max(1, self._own.words[word + layout.W_SCALE]) if kind == WINDOW else 1
+            ticket, _ = tickets.setdefault(state, (_Ticket(state, []), name.rstrip(b"\0").decode(errors="replace")))
+            in_sum = amount if place & IN_SUM else 0
+            ticket.holds.append((at, word, claim, amount, window, scale, kind, place >> 3 & 0xFF, in_sum))
+            if place & UNCERTAIN:
+                ticket.until_us = until_us
+        for ticket, attempt in tickets.values():
+            ticket.holds.sort(key=lambda held: held[7])
+            self.orphans.setdefault(attempt, []).append(ticket)
+            if ticket.until_us is not None:
+                self._expect(ticket)
+
+    # The lock
+
+    def _acquire(self) -> bool:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        self._own.words[HOLDING] = self._now_us()
+        return True
+
+    def _let_go(self) -> None:
+        self._own.words[HOLDING] = 0
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _give_up(self, now_us: int) -> None:
+        while self._waiting and self._waiting[0].until_us <= now_us:
+            self._answered.append((self._waiting.popleft().done, Unknown("the counters are busy")))
+
+    def _work(self, holds: Sequence[Hold], attempt: str) -> Answer:
+        self._close_all()
+        return self._decide(holds, attempt, self._now_us())
+
+    def _work_off(self) -> None:
+        self._close_all()
+        now_us = self._now_us()
+        while self._uncertain and self._uncertain[0][0] <= now_us:
+            *_, ticket = heapq.heappop(self._uncertain)
+            if ticket.is_open:
+                ticket.is_open = False
+                for held in ticket.holds:
+                    self._close(ticket.number, held, 0)
+        for bucket, amount in self._corrections:
+            self._correct(bucket, amount, now_us)
+        self._corrections.clear()
+        for _ in range(min(BATCH_MAX, len(self._waiting))):
+            waiting = self._waiting.popleft()
+            self._answered.append((waiting.done, self._decide(waiting.holds, waiting.attempt, now_us)))
+
+    # What is known
+
+    def _look(self, now_us: int) -> None:
+        """See whether the columns are still those that are mapped, and map those that are not yet."""
+        self._looked_us = now_us
+        if not self._own.is_whole():
+            self._trouble = f"{self._own.path.name} was replaced or cut"
+            return
+        self._trouble = ""
+        columns = [self._own]
+        for name in self._names:
+            path = path_of(self._folder, name)
+            column = next((c for c in self._columns[1:] if c.path == path), None)
+            if column is not None and not column.is_whole():
+                column.close()
+                column = None
+            if column is None:
+                try:
+                    column = Column(path, self._own.identity)
+                except (OSError, RecordError) as exc:
+                    self._trouble = f"{path.name} cannot be read: {exc}"
+                    continue
+            columns.append(column)
+        if columns != self._columns:
+            self._changes += CHANGED
+        self._columns[:] = columns
+        if self._control is not None and self._control != self._own.path.name.removesuffix(".column"):
+            control = path_of(self._folder, self._control)
+            self._epoch_words = next((c.words for c in columns if c.path == control), None)
+
+    def _trouble_of(self, is_budgeted: bool, now_us: int) -> str:
+        if now_us - self._looked_us > LOOK_US:
+            self._look(now_us)
+        if self._trouble:
+            return self._trouble
+        if self._control is None or not is_budgeted:
+            return ""
+        epoch = self._epoch_words[EPOCH] if self._epoch_words is not None else 0
+        if epoch != self._tables.epoch:
+            self._tables.epoch = epoch
+            self._changes += CHANGED
+        return "" if epoch else "balances are being rebuilt"
+
+    # Taking
+
+    def _decide(self, holds: Sequence[Hold], attempt: str, now_us: int) -> Answer:
+        trouble = self._trouble_of(False, now_us)
+        tables = self._tables
+        known = tables.seats
+        changes = stamp = self._changes
+        for column in self._columns:
+            stamp += column.words[CLAIMS]
+        seats: list[Seat] = []
+        used: list[int] = []
+        lacking: list[int] = []
+        tables.pinned = seats
+        is_known = False
+        for hold in holds:
+            bucket = hold.bucket
+            if bucket.is_budget and not is_known:
+                is_known = True
+                trouble = trouble or self._trouble_of(True, now_us)
+                stamp += self._changes - changes
+            if trouble:
+                return Unknown(trouble)
+            seat = known.get(bucket.key) or tables.seat(bucket, now_us)
+            if seat is None:
+                return Unknown("no room for another counter")
+            if seat.seen != stamp and not tables.see(seat, stamp):
+                return self._decide_again(bucket, seat, holds, attempt, now_us)
+            amount, limit, byte, kind, count = hold.amount, bucket.limit, seat.byte, seat.kind, 0
+            if kind == WINDOW:
+                scale, number = seat.scale, now_us // seat.width
+                if scale != 1:
+                    limit, amount = limit // scale, -(-amount // scale)
+                limit = min(limit, COUNT_MAX)
+                for part in seat.maps:
+                    last, total = _TWO.unpack_from(part, byte)
+                    if number - last < SUBWINDOWS:
+                        count += total
+                if count + amount > limit:
+                    count = self._window_exact(seat, number)
+            elif kind == BALANCE:
+                for part in seat.maps:
+                    settled, held = _TWO.unpack_from(part, byte)
+                    count += settled + held
+                count = max(count, 0)
+            else:
+                for part in seat.maps:
+                    count += _ONE.unpack_from(part, byte)[0]
+            count += amount
+            if seat in seats:
+                count += self._asked(holds, seats, seat)
+            if count > limit and bucket.is_hard:
+                lacking.append(len(used))
+            seats.append(seat)
+            used.append(count * seat.scale)
+        if lacking:
+            return self._full(holds, seats, lacking, now_us)
+        if len(self._free) < len(holds):
+            return Unknown("too many requests are open")
+        return Taken(self._hold(holds, seats, attempt, now_us), tuple(used))
+
+    @staticmethod
+    def _asked(holds: Sequence[Hold], seats: list[Seat], seat: Seat) -> int:
+        """Return what holds before this one ask of the same row, in its units."""
+        return sum(-(-holds[at].amount // seat.scale) for at, other in enumerate(seats) if other is seat)
+
+    def _full(self, holds: Sequence[Hold], seats: list[Seat], lacking: list[int], now_us: int) -> Full:
+        readings = []
+        for at, seat in enumerate(seats):
+            asked = self._asked(holds[: at + 1], seats[: at + 1], seat)
+            readings.append(self._reading(seat.kind, seat.word, holds[at].bucket, asked, now_us))
+        return Full(tuple(lacking), tuple(readings))
+
+    def _decide_again(self, bucket: Bucket, seat: Seat, holds: Sequence[Hold], attempt: str, now_us: int) -> Answer:
+        """Decide after a row was found to be another's: it is looked for anew. Once for each hold."""
+        if self._tables.again(bucket, seat, now_us) is None:
+            return Unknown("no room for another counter")
+        return self._decide(holds, attempt, now_us)
+
+    def _window_exact(self, seat: Seat, number: int) -> int:
+        word, used = seat.word, 0
+        for column in self._columns:
+            theirs, _, last = column.words[word : word + 3].tolist()
+            if theirs == seat.tag:
+                used += windows.live(column.counts[seat.count : seat.count + SUBWINDOWS].tolist(), last, number)
+        return used
+
+    def _hold(self, holds: Sequence[Hold], seats: list[Seat], attempt: str, now_us: int) -> _Ticket:
+        """Write everything down. What is counted comes first, the hold's state last: a kill between leaves too much counted."""
+        column, words, counts, free = self._own.map, self._own.words, self._own.counts, self._free
+        ticket = words[TICKETS] + 1
+        words[TICKETS] = ticket
+        name = attempt.encode()
+        held: list[_Held] = []
+        for position, hold in enumerate(holds):
+            seat = seats[position]
+            word, kind, amount, number = seat.word, seat.kind, hold.amount, 0
+            in_sum, place = amount, kind | position << 3 | IN_SUM
+            if kind == WINDOW:
+                number = now_us // seat.width
+                last = words[word + 2]
+                if number > last:
+                    self._advance(seat, last, number)
+                else:
+                    number = last
+                at = seat.count + number % SUBWINDOWS
+                before = counts[at]
+                amount = min(-(-amount // seat.scale), COUNT_MAX - before)
+                counts[at] = before + amount
+                words[word + 3] += amount
+                if hold.bucket.is_budget:
+                    in_sum = amount
+                    words[word + 4] += amount
+                else:
+                    in_sum, place = 0, place ^ IN_SUM
+            elif kind == BALANCE:
+                words[word + 2] = hold.bucket.keep_until_us or 0
+                words[word + 4] += amount
+            else:
+                words[word + 2] += amount
+            at = free.pop()
+            HOLD.pack_into(column, at * WORD + WORD, place, seat.row, seat.claim, amount, number, name, 0, 0)
+            words[at] = ticket
+            held.append((at, word, seat.claim, amount, number, seat.scale, kind, position, in_sum))
+        return _Ticket(ticket, held)
+
+    def _advance(self, seat: Seat, last: int, number: int) -> None:
+        """Let what left the own column's window go."""
+        words, counts, first = self._own.words, self._own.counts, seat.count
+        gone = 0
+        for passed in range(max(last, number - SUBWINDOWS) + 1, number + 1):
+            at = first + passed % SUBWINDOWS
+            if counts[at]:
+                gone += counts[at]
+                counts[at] = 0
+        words[seat.word + 3] -= gone
+        words[seat.word + 2] = number
+
+    # Ending
+
+    def _close_all(self) -> None:
+        for ticket, actual in self._closing:
+            for held in ticket.holds:
+                self._close(ticket.number, held, 0 if actual is None else actual[held[7]])
+        self._closing.clear()
+
+    def _close(self, ticket: int, hold: _Held, used: int) -> None:
+        """End one hold. From H_AFTER and a negative state on it is done, also if this process is killed (`Column.recover`)."""
+        at, word, claim, amount, number, scale, kind, _, in_sum = hold
+        words = self._own.words
+        if words[word + CLAIM] != claim:
+            pass  # its row was idle, and is another bucket's: its window, period or count is over
+        elif kind == SLOTS:
+            words[word + 2] -= amount
+        elif kind == BALANCE:
+            after = words[word + 3] + used
+            words[at + H_AFTER] = after
+            words[at] = -ticket
+            words[word + 3] = after
+            if words[at + H_PLACE] & UNCERTAIN:
+                words[word + 5] -= amount
+            words[word + 4] -= amount
+        else:
+            if scale != 1:
+                used = -(-used // scale)
+            if used != amount and number > words[word + 2] - SUBWINDOWS:
+                counts, slot = self._own.counts, 2 * (word + layout.COUNTS_AT) + number % SUBWINDOWS
+                before = counts[slot]
+                after = min(COUNT_MAX, max(0, before + used - amount))
+                words[at + H_AFTER] = after
+                words[at] = -ticket
+                counts[slot] = after
+                words[word + 3] += after - before
+            if in_sum:
+                words[word + 4] -= in_sum
+        words[at] = 0
+        self._free.append(at)
+
+    def _correct(self, bucket: Bucket, amount: int, now_us: int) -> None:
+        if self._trouble_of(True, now_us):
+            return  # control gives the balances again, with this in them
+        seat = self._tables.seat(bucket, now_us)
+        if seat is not None and self._balance_is_stolen(seat):
+            seat = self._tables.again(bucket, seat, now_us)
+        if seat is not None:
+            self._own.words[seat.word + 2] = bucket.keep_until_us or 0
+            self._own.words[seat.word + 3] += amount
+
+    def _balance_is_stolen(self, seat: Seat) -> bool:
+        return seat.claim <= self._tables.epoch or self._tables.is_stolen(seat.kind, seat.word, seat.tag, seat.claim)
+
+    # Reading
+
+    def _read(self, bucket: Bucket, now_us: int) -> Reading:
+        word = self._tables.look(bucket)
+        if word is None:
+            return Reading(settled=0, held=0, limit=bucket.limit)
+        return self._reading(int(bucket.kind), word, bucket, 0, now_us)
+
+    def _reading(self, kind: int, word: int, bucket: Bucket, asked: int, now_us: int) -> Reading:
+        """Return what a row counts in all columns. `asked`: the amount for which a time is wanted, in the row's units."""
+        rows = [column.words[word : word + min(8, ROW_WORDS[kind])].tolist() for column in self._columns]
+        newest = max((row for row in rows if row[TAG]), key=lambda row: row[CLAIM], default=rows[0])
+        mine = [(row, column) for row, column in zip(rows, self._columns, strict=True) if row[TAG] == newest[TAG]]
+        if kind == SLOTS:
+            return Reading(settled=0, held=sum(row[layout.S_HELD] for row, _ in mine), limit=bucket.limit)
+        if kind == BALANCE:
+            live = [row for row, _ in mine if row[CLAIM] > self._tables.epoch]
+            return Reading(
+                settled=sum(row[layout.B_SETTLED] for row in live),
+                held=sum(row[layout.B_HELD] for row in live),
+                uncertain=sum(row[layout.B_UNCERTAIN] for row in live),
+                limit=bucket.limit,
+            )
+        scale, width = newest[layout.W_SCALE], newest[layout.W_WIDTH]
+        number, at = now_us // width, 2 * (word + layout.COUNTS_AT)
+        leaves: list[tuple[int, int]] = []
+        for row, column in mine:
+            leaves += windows.leaving(column.counts[at : at + SUBWINDOWS].tolist(), row[layout.W_LAST], number)
+        total = sum(amount for _, amount in leaves)
+        held = min(total, sum(row[layout.W_HELD] for row, _ in mine if number - row[layout.W_LAST] < SUBWINDOWS))
+        excess, fits_us = total + asked - min(bucket.limit // scale, COUNT_MAX), None
+        if excess > 0 and asked * scale <= bucket.limit:
+            fits_us = windows.fits_us(leaves, excess, width)
+        return Reading(settled=(total - held) * scale, held=held * scale, limit=bucket.limit, fits_us=fits_us)

@@ -1,0 +1,233 @@
+"""Where a bucket's row is, in all columns at once. Level 2. Everything here is done under the lock.
+
+A bucket may stand in the 16 rows of two sets. A row belongs to the bucket of the newest claim; it may be claimed for another only
+where no column counts anything in it any more. The values of one rule get at most half of the 16: so one rule never pushes
+another's buckets out, and none looks further than 16 rows.
+"""
+
+import mmap
+from array import array
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from switchgear.counters import layout
+from switchgear.counters.column import Column
+from switchgear.counters.layout import CLAIM, COUNTS_AT, ROW_WORDS, TAG, WAYS, WORD
+from switchgear.policies import windows
+from switchgear.policies.buckets import Bucket
+
+SHARE_ROWS_MAX = WAYS
+_ZEROS = memoryview(array("I", bytes(4 * windows.SUBWINDOWS)))
+
+
+SUMS_AT = {layout.WINDOW: layout.W_LAST, layout.SLOTS: layout.S_HELD, layout.BALANCE: layout.B_SETTLED}
+
+
+class Seat:
+    """A bucket's row, as this process knows it, with its own claim."""
+
+    __slots__ = ("byte", "claim", "count", "key", "kind", "maps", "row", "scale", "seen", "tag", "width", "word")
+
+    def __init__(self, key: str, kind: int, tag: int, row: int, word: int, claim: int) -> None:
+        self.key, self.kind, self.tag, self.row, self.word, self.claim = key, kind, tag, row, word, claim
+        self.byte = (word + SUMS_AT[kind]) * WORD
+        """Where two sums begin: last and total of a window, settled and held of a balance; held of slots."""
+        self.maps: list[mmap.mmap] = []
+        """The columns that count it, as they were at `seen`."""
+        self.seen = -1
+        self.count = 2 * (word + COUNTS_AT)
+        """Where its counts begin, in words of 4 bytes; of a window."""
+        self.width = 0
+        self.scale = 1
+        """Amounts are counted in units of so much, so that large ones fit; of a window."""
+
+
+class Tables:
+    """The rows of all columns. The first column is the own one, the only one that is written to."""
+
+    def __init__(self, columns: Sequence[Column], salt: bytes) -> None:
+        self.columns = columns
+        self.own = columns[0]
+        self._salt = salt
+        self.seats: dict[str, Seat] = {}
+        """By key: one for each row of the own column at most, so it is bounded."""
+        self._keys: dict[tuple[int, int], str] = {}
+        self.epoch = 0
+        """Balances of older claims do not count."""
+        self.pinned: list[Seat] = []
+        """Seats of the request that is looked at: idle or not, they are not given away."""
+
+    def tag_of(self, name: str) -> int:
+        """Return what a bucket is known by in the columns: 62 bits, keyed, so that nobody finds two names with one tag."""
+        return int.from_bytes(blake2b(name.encode(), digest_size=8, key=self._salt).digest(), "little") >> 2 | 1
+
+    def seat(self, bucket: Bucket, now_us: int) -> Seat | None:
+        """Return a bucket's row, claimed if it has none, or that of its overflow; None: there is no room. The caller looks
+        whether another column has claimed the row since (`see`)."""
+        seat = self.seats.get(bucket.key)
+        if seat is None:
+            seat = self._find(bucket, now_us)
+            if seat is None and bucket.overflow is not None:
+                return self.seat(bucket.overflow, now_us)
+        return seat
+
+    def see(self, seat: Seat, stamp: int) -> bool:
+        """Find the columns that count a bucket; False: its row is another's by now, or its balance of before a rebuild."""
+        word, tag, claim = seat.word, seat.tag, seat.claim
+        least = self.epoch if seat.kind == layout.BALANCE else 0
+        if claim <= least:
+            return False
+        seat.maps = []
+        for column in self.columns:
+            theirs, their_claim = column.words[word : word + 2].tolist()
+            if theirs == tag:
+                if their_claim > least:
+                    seat.maps.append(column.map)
+            elif theirs and their_claim > claim:
+                return False
+        seat.seen = stamp
+        return True
+
+    def again(self, bucket: Bucket, seat: Seat, now_us: int) -> Seat | None:
+        """Return a bucket's row where another column has claimed the one that it had."""
+        self._forget(seat.kind, seat.row)
+        return self.seat(bucket, now_us)
+
+    def look(self, bucket: Bucket) -> int | None:
+        """Return the word at which a bucket's row begins; None: nobody counts it. Claims nothing."""
+        tag = self.tag_of(bucket.key)
+        rows = self._candidates(bucket.kind, tag)
+        for row, (_, owner, _) in zip(rows, self._owners(bucket.kind, rows), strict=True):
+            if owner == tag:
+                return self.own.row_at(bucket.kind, row)
+        return None
+
+    def _forget(self, kind: int, row: int) -> None:
+        key = self._keys.pop((kind, row), None)
+        if key is not None:
+            del self.seats[key]
+
+    def _candidates(self, kind: int, tag: int) -> list[int]:
+        sets = self.own.geometry.rows(kind) // WAYS
+        first, second = tag % sets, (tag >> 31) % sets
+        if first == second:
+            second = (first + 1) % sets
+        return [*range(first * WAYS, first * WAYS + WAYS), *range(second * WAYS, second * WAYS + WAYS)]
+
+    def _owners(self, kind: int, rows: list[int]) -> list[tuple[int, int, int]]:
+        """Return (claim, tag, index of the column) of the newest claim of each row; (0, 0, 0): nobody's."""
+        owners = [(0, 0, 0)] * len(rows)
+        width, table_at = ROW_WORDS[kind], self.own.geometry.table_at(kind)
+        least = self.epoch if kind == layout.BALANCE else 0
+        for half in (0, WAYS):
+            at = table_at + rows[half] * width
+            end = at + WAYS * width
+            for index, column in enumerate(self.columns):
+                tags = column.words[at + TAG : end : width].tolist()
+                if not any(tags):
+                    continue
+                claims = column.words[at + CLAIM : end : width].tolist()
+                for way in range(WAYS):
+                    if tags[way] and claims[way] > least and claims[way] > owners[half + way][0]:
+                        owners[half + way] = (claims[way], tags[way], index)
+        return owners
+
+    def _find(self, bucket: Bucket, now_us: int) -> Seat | None:
+        kind, tag = int(bucket.kind), self.tag_of(bucket.key)
+        rows = self._candidates(kind, tag)
+        owners = self._owners(kind, rows)
+        for at, (claim, owner, index) in enumerate(owners):
+            if owner == tag:
+                return self._join(bucket, tag, rows[at], claim, index, now_us)
+        chosen = self._choose(bucket, rows, owners, now_us)
+        if chosen is None:
+            return None
+        scale = 1 + bucket.limit // (layout.COUNT_MAX // 2)
+        width = windows.width_us(bucket.window_us) if kind == layout.WINDOW else 0
+        claim = max(now_us, owners[chosen][0] + 1, self.epoch + 1)
+        return self._claim(bucket, tag, rows[chosen], claim, width, scale)
+
+    def _choose(self, bucket: Bucket, rows: list[int], owners: list[tuple[int, int, int]], now_us: int) -> int | None:
+        """Return which candidate a new bucket gets; None: there is none."""
+        pinned = {seat.row for seat in self.pinned if seat.kind == bucket.kind}
+        idle = [
+            row not in pinned and (not owner or self.is_idle(bucket.kind, row, now_us))
+            for row, (_, owner, _) in zip(rows, owners, strict=True)
+        ]
+        if bucket.share:
+            share = self.tag_of(bucket.share)
+            word = layout.SHARE_AT[bucket.kind]
+            taken = sum(
+                self.columns[index].words[self.own.row_at(bucket.kind, row) + word] == share
+                for row, is_idle, (_, _, index) in zip(rows, idle, owners, strict=True)
+                if not is_idle
+            )
+            if taken >= SHARE_ROWS_MAX:
+                return None
+        halves = sorted(((sum(idle[half : half + WAYS]), half) for half in (0, WAYS)), reverse=True)
+        free, half = halves[0]
+        return idle.index(True, half, half + WAYS) if free else None
+
+    def is_idle(self, kind: int, row: int, now_us: int) -> bool:
+        """Tell whether no column counts anything in a row."""
+        at = self.own.row_at(kind, row)
+        return all(self._is_idle(column, kind, at, now_us) for column in self.columns)
+
+    def _is_idle(self, column: Column, kind: int, at: int, now_us: int) -> bool:
+        words = column.words
+        if not words[at + TAG]:
+            return True
+        if kind == layout.WINDOW:
+            return now_us >= windows.ends_us(words[at + layout.W_LAST], words[at + layout.W_WIDTH])
+        if kind == layout.SLOTS:
+            return words[at + layout.S_HELD] == 0
+        if words[at + CLAIM] <= self.epoch:
+            return True
+        keep_us = words[at + layout.B_KEEP]
+        return words[at + layout.B_HELD] == 0 and 0 < keep_us <= now_us
+
+    def _join(self, bucket: Bucket, tag: int, row: int, claim: int, index: int, now_us: int) -> Seat:
+        """Use a row that is this bucket's already, in this column or another."""
+        at, kind = self.own.row_at(bucket.kind, row), int(bucket.kind)
+        words, theirs = self.own.words, self.columns[index].words
+        width, scale = (theirs[at + layout.W_WIDTH], theirs[at + layout.W_SCALE]) if kind == layout.WINDOW else (0, 1)
+        least = self.epoch if kind == layout.BALANCE else 0
+        if (
+            words[at + TAG] == tag
+            and words[at + CLAIM] > least
+            and not self.is_stolen(kind, at, tag, words[at + CLAIM])
+        ):
+            return self._note(Seat(bucket.key, kind, tag, row, at, words[at + CLAIM]), width, scale)
+        return self._claim(bucket, tag, row, max(now_us, claim + 1), width, scale)
+
+    def is_stolen(self, kind: int, at: int, tag: int, claim: int) -> bool:
+        """Tell whether another column has claimed a row for another bucket after `claim`."""
+        for column in self.columns[1:]:
+            theirs = column.words[at]
+            if theirs and theirs != tag and column.words[at + CLAIM] > claim:
+                return True
+        return False
+
+    def _claim(self, bucket: Bucket, tag: int, row: int, claim: int, width: int, scale: int) -> Seat:
+        """Write an empty row. The tag stands there last: a row that was half written when its process was killed is nobody's."""
+        kind, words = int(bucket.kind), self.own.words
+        self._forget(kind, row)
+        at = self.own.row_at(kind, row)
+        words[layout.CLAIMS] += 1
+        words[at + TAG] = 0
+        for word in range(CLAIM, min(COUNTS_AT, ROW_WORDS[kind])):
+            words[at + word] = 0
+        if kind == layout.WINDOW:
+            self.own.counts[2 * (at + COUNTS_AT) : 2 * (at + ROW_WORDS[kind])] = _ZEROS
+            words[at + layout.W_WIDTH], words[at + layout.W_SCALE] = width, scale
+        words[at + layout.SHARE_AT[kind]] = self.tag_of(bucket.share) if bucket.share else 0
+        words[at + CLAIM] = claim
+        words[at + TAG] = tag
+        return self._note(Seat(bucket.key, kind, tag, row, at, claim), width, scale)
+
+    def _note(self, seat: Seat, width: int, scale: int) -> Seat:
+        self._forget(seat.kind, seat.row)
+        seat.width, seat.scale = width, scale
+        self.seats[seat.key] = seat
+        self._keys[seat.kind, seat.row] = seat.key
+        return seat

@@ -1,0 +1,361 @@
+"""Counters that edges share: one lock, orphans, what is not known."""
+
+import fcntl
+import os
+
+import pytest
+from tests.counters.test_backend import (
+    MINUTE_US,
+    NAMES,
+    Time,
+    balance,
+    columns,
+    full,
+    reading,
+    release,
+    settle,
+    shared,
+    slots,
+    take,
+    taken,
+    window,
+)
+
+from switchgear.counters import column, layout
+from switchgear.counters.backend import Taken, Unknown
+from switchgear.counters.column import Column, path_of
+from switchgear.counters.shared import SharedCounters
+from switchgear.policies.buckets import Hold
+
+ATTEMPT = "0" * 32 + "-1"
+
+
+@pytest.fixture
+def time():
+    return Time()
+
+
+@pytest.fixture
+def edges(time, tmp_path):
+    made = [shared(time, tmp_path, name) for name in NAMES[:2]]
+    yield made
+    for edge in made:
+        edge.close()
+
+
+def held_lock(folder):
+    """The lock, held by another."""
+    fd = os.open(folder / column.LOCK, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    return fd
+
+
+def test_the_first_take_of_a_turn_is_answered_at_once_and_others_with_the_flush(edges):
+    edge, answers = edges[0], []
+    assert isinstance(edge.take([Hold(slots(9), 1)], ATTEMPT, answers.append), Taken)
+    assert edge.take([Hold(slots(9), 1)], ATTEMPT, answers.append) is None
+    assert edge.take([Hold(slots(9), 1)], ATTEMPT, answers.append) is None
+    assert answers == []
+    edge.flush()
+    assert [isinstance(answer, Taken) for answer in answers] == [True, True]
+    assert isinstance(edge.take([Hold(slots(9), 1)], ATTEMPT, answers.append), Taken)
+
+
+class Watched:
+    """An own column's words, which remember when the lock was taken."""
+
+    def __init__(self, words):
+        self.words, self.locked = words, 0
+
+    def __getitem__(self, at):
+        return self.words[at]
+
+    def __setitem__(self, at, value):
+        self.locked += at == layout.HOLDING and value != 0
+        self.words[at] = value
+
+
+def test_N1_a_turn_holds_the_lock_twice_at_most(edges):
+    edge, tickets = edges[0], []
+    edge._own.words = watched = Watched(edge._own.words)
+    for _ in range(20):
+        answer = edge.take([Hold(slots(99), 1)], ATTEMPT, lambda later: tickets.append(later.ticket))
+        if answer is not None:
+            tickets.append(answer.ticket)
+            edge.settle(answer.ticket, [1])
+    edge.flush()
+    edge._own.words = watched.words
+    assert len(tickets) == 20
+    assert watched.locked == 2
+
+
+def test_N1_a_busy_lock_lets_the_request_wait_and_never_the_loop(edges, time, tmp_path):
+    edge, answers = edges[0], []
+    fd = held_lock(tmp_path)
+    assert edge.take([Hold(slots(9), 1)], ATTEMPT, answers.append) is None
+    edge.flush()
+    time.us += 249_000
+    edge.flush()
+    assert answers == []
+    os.close(fd)
+    edge.flush()
+    assert isinstance(answers[0], Taken)
+
+
+def test_N1_a_lock_that_stays_busy_is_unknown_after_250_ms(edges, time, tmp_path):
+    edge, answers = edges[0], []
+    fd = held_lock(tmp_path)
+    edge.take([Hold(slots(9), 1)], ATTEMPT, answers.append)
+    time.us += 250_000
+    edge.flush()
+    assert answers == [Unknown("the counters are busy")]
+    os.close(fd)
+    edge.flush()
+    assert reading(edge, slots(9)).used == 0
+
+
+def test_a_settlement_that_finds_the_lock_busy_is_done_later(edges, tmp_path):
+    edge = edges[0]
+    ticket = taken(edge, (balance(10), 8))
+    fd = held_lock(tmp_path)
+    settle(edge, ticket, 3)
+    assert reading(edge, balance(10)).held == 8
+    os.close(fd)
+    edge.flush()
+    assert (reading(edge, balance(10)).held, reading(edge, balance(10)).settled) == (0, 3)
+
+
+def test_who_waits_is_asked_for_again(time, tmp_path):
+    columns(tmp_path)
+    woken = []
+    edge = SharedCounters(tmp_path, "edge-0", NAMES, time, woken.append)
+    fd = held_lock(tmp_path)
+    edge.take([Hold(slots(9), 1)], ATTEMPT, print)
+    assert woken == [0]
+    edge.flush()
+    assert woken == [0, 0.001]
+    os.close(fd)
+    edge.close()
+
+
+def test_a_callback_that_raises_leaves_the_other_answers(edges, tmp_path):
+    edge, answers = edges[0], []
+
+    def fail(_):
+        raise RuntimeError("of the caller")
+
+    edge.take([Hold(slots(9), 1)], ATTEMPT, print)
+    edge.take([Hold(slots(9), 1)], ATTEMPT, fail)
+    edge.take([Hold(slots(9), 1)], ATTEMPT, answers.append)
+    with pytest.raises(RuntimeError):
+        edge.flush()
+    edge.flush()
+    assert isinstance(answers[0], Taken)
+
+
+def test_one_edge_sees_what_another_holds(edges):
+    one, other = edges
+    ticket = taken(one, (slots(1), 1))
+    full(other, (slots(1), 1))
+    settle(one, ticket, 1)
+    taken(other, (slots(1), 1))
+
+
+def test_a_dead_edges_holds_count_until_they_are_ended_and_are_ended_once(time, tmp_path):
+    one, other = (shared(time, tmp_path, name) for name in NAMES[:2])
+    taken(one, (slots(2), 1), (balance(10), 8), (window(5), 2))
+    one.close()
+    full(other, (balance(10), 3))
+    successor = shared(time, tmp_path, "edge-0")
+    (orphan,) = successor.orphans.pop(ATTEMPT)
+    assert successor.orphans == {}
+    release(successor, orphan)
+    with pytest.raises(KeyError):
+        successor.release(orphan)
+    taken(other, (slots(2), 2), (balance(10), 10), (window(5), 5))
+    successor.close()
+    last = shared(time, tmp_path, "edge-0")
+    assert last.orphans == {}
+    last.close()
+    other.close()
+
+
+def test_a_sent_orphan_frees_its_slot_and_stays_uncertain_until_it_is_settled(time, tmp_path):
+    shared(time, tmp_path, "edge-0").close()
+    one = shared(time, tmp_path, "edge-0")
+    taken(one, (slots(2), 1), (balance(10), 8), (window(50), 20))
+    one.close()
+    one = shared(time, tmp_path, "edge-0")
+    one.suspend(one.orphans[ATTEMPT][0], time.us + MINUTE_US)
+    assert reading(one, slots(2)).used == 0
+    assert (reading(one, balance(10)).held, reading(one, balance(10)).uncertain) == (8, 8)
+    assert reading(one, window(50)).used == 20
+    one.close()
+    one = shared(time, tmp_path, "edge-0")
+    assert (reading(one, balance(10)).held, reading(one, balance(10)).uncertain) == (8, 8), "also after another death"
+    settle(one, one.orphans[ATTEMPT][0], 1, 3, 20)
+    found = reading(one, balance(10))
+    assert (found.settled, found.held, found.uncertain) == (3, 0, 0)
+    one.close()
+
+
+def test_an_uncertain_hold_ends_at_its_time(time, tmp_path):
+    woken = []
+    columns(tmp_path)
+    one = shared(time, tmp_path, "edge-0")
+    taken(one, (balance(10), 8))
+    one.close()
+    one = SharedCounters(tmp_path, "edge-0", NAMES, time, woken.append)
+    one.suspend(one.orphans[ATTEMPT][0], time.us + MINUTE_US)
+    assert woken == [60.0]
+    time.us += MINUTE_US - 1
+    one.flush()
+    assert reading(one, balance(10)).held == 8
+    time.us += 1
+    one.flush()
+    assert (reading(one, balance(10)).held, reading(one, balance(10)).uncertain) == (0, 0)
+    one.close()
+
+
+def test_a_correction_moves_a_balance_up_and_down(edges):
+    one, other = edges
+    settle(one, taken(one, (balance(10), 8)), 8)
+    other.correct(balance(10), -6)
+    other.flush()
+    assert reading(one, balance(10)).settled == 2
+    other.correct(balance(10), 9)
+    other.flush()
+    assert reading(one, balance(10)).settled == 11
+    full(one, (balance(10), 1))
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "other"])
+def test_a_column_that_cannot_be_read_makes_everything_unknown_until_it_is_there(time, tmp_path, damage):
+    columns(tmp_path)
+    path = path_of(tmp_path, "edge-1")
+    kept = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(kept[:5_000] if damage == "cut" else b"x" * len(kept))
+    edge = shared_without_making(time, tmp_path)
+    answer = take(edge, (slots(1), 1))
+    assert isinstance(answer, Unknown)
+    assert "edge-1.column cannot be read" in answer.reason
+    assert isinstance(edge.read([slots(1)]), Unknown)
+    path.write_bytes(kept)
+    time.us += 1_000_001
+    taken(edge, (slots(1), 1))
+    edge.close()
+
+
+def shared_without_making(time, folder, control=None):
+    return SharedCounters(folder, "edge-0", NAMES, time, lambda _: None, control)
+
+
+def test_a_column_that_is_replaced_later_is_noticed(time, tmp_path):
+    edge = shared(time, tmp_path)
+    taken(edge, (slots(1), 1))
+    path_of(tmp_path, "edge-1").unlink()
+    time.us += 1_000_001
+    assert isinstance(take(edge, (slots(9), 1)), Unknown)
+    assert columns(tmp_path) == ["edge-1"]
+    time.us += 1_000_001
+    full(edge, (slots(1), 1))
+    edge.close()
+
+
+def test_an_own_column_that_was_replaced_is_unknown_for_good(time, tmp_path):
+    edge = shared(time, tmp_path)
+    path_of(tmp_path, "edge-0").unlink()
+    columns(tmp_path)
+    time.us += 1_000_001
+    assert "was replaced" in take(edge, (slots(9), 1)).reason
+    edge.close()
+
+
+def test_budgets_wait_until_control_gave_the_balances_and_limits_do_not(time, tmp_path):
+    edge = shared(time, tmp_path, control="control")
+    budget = balance(10, is_budget=True)
+    assert take(edge, (budget, 1)) == Unknown("balances are being rebuilt")
+    taken(edge, (window(5), 1), (slots(5), 1))
+    control = Column(path_of(tmp_path, "control"), is_own=True)
+    control.words[layout.EPOCH] = time.us
+    taken(edge, (budget, 1))
+    control.words[layout.EPOCH] = 0
+    assert isinstance(take(edge, (budget, 1)), Unknown)
+    control.close()
+    edge.close()
+
+
+def test_a_balance_of_before_a_rebuild_counts_no_more(time, tmp_path):
+    control = Column((columns(tmp_path), path_of(tmp_path, "control"))[1], is_own=True)
+    control.words[layout.EPOCH] = time.us
+    edge = shared(time, tmp_path, control="control")
+    budget = balance(10, is_budget=True)
+    old = taken(edge, (budget, 9))
+    time.us += 1_000
+    control.words[layout.EPOCH] = time.us
+    taken(edge, (budget, 10))
+    settle(edge, old, 9)
+    assert reading(edge, budget).used == 10
+    control.close()
+    edge.close()
+
+
+def test_large_amounts_are_counted_in_larger_units_and_never_too_little(edges):
+    one, other = edges
+    rolling = window(10**15, "rolling", is_budget=True)
+    for edge in (one, other):
+        settle(edge, taken(edge, (rolling, 300 * 10**12)), 300 * 10**12 - 1)
+    assert 600 * 10**12 - 2 <= reading(one, rolling).used <= 600 * 10**12 + 10**7
+    full(one, (rolling, 400 * 10**12 + 2))
+    taken(other, (rolling, 399 * 10**12))
+
+
+def test_a_raised_limit_never_counts_less_than_is_used(edges):
+    edge = edges[0]
+    small, large = window(10, "tokens"), window(10**13, "tokens")
+    taken(edge, (small, 10))
+    taken(edge, (large, 2**32 - 100))
+    full(edge, (large, 2**32))
+
+
+def test_values_of_a_rule_overflow_into_the_keys_bucket(edges, time):
+    edge, rest = edges[0], window(10**6, "rest")
+    for number in range(400):
+        taken(edge, (window(10**6, f"user:{number}", share="rule", overflow=rest), 1))
+    assert reading(edge, rest).used > 300
+    time.us += 2 * MINUTE_US
+    before = reading(edge, rest).used
+    taken(edge, (window(10**6, "user:new", share="rule", overflow=rest), 1))
+    assert reading(edge, rest).used <= before, "idle ones left"
+
+
+def test_a_table_without_room_is_unknown_and_takes_nothing(edges):
+    edge = edges[0]
+    answers = [take(edge, (balance(9, f"b:{number}"), 1), (slots(10**6), 1)) for number in range(200)]
+    admitted = sum(isinstance(answer, Taken) for answer in answers)
+    assert 40 <= admitted <= 64
+    assert {a.reason for a in answers if isinstance(a, Unknown)} == {"no room for another counter"}
+    assert reading(edge, slots(10**6)).used == admitted
+
+
+def test_more_open_requests_than_there_is_room_for_are_unknown(edges):
+    edge = edges[0]
+    tickets = [taken(edge, (slots(10**6), 1)) for _ in range(512)]
+    assert take(edge, (slots(10**6), 1)) == Unknown("too many requests are open")
+    release(edge, tickets[0])
+    taken(edge, (slots(10**6), 1))
+
+
+def test_an_attempt_whose_name_is_too_long_is_refused(edges):
+    with pytest.raises(ValueError, match="no attempt's id"):
+        edges[0].take([Hold(slots(1), 1)], "x" * 41, print)
+
+
+def test_fewer_amounts_than_holds_are_refused(edges):
+    ticket = taken(edges[0], (slots(1), 1), (balance(9), 2))
+    with pytest.raises(ValueError, match="fewer"):
+        edges[0].settle(ticket, [1])
+    settle(edges[0], ticket, 1, 2)

@@ -1,0 +1,119 @@
+"""Rows of buckets: one row for one bucket in all columns, and only what is idle leaves."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.counters.test_backend import (
+    MINUTE_US,
+    NAMES,
+    Time,
+    balance,
+    reading,
+    release,
+    shared,
+    slots,
+    take,
+    taken,
+    window,
+)
+
+from switchgear.counters.backend import Taken
+from switchgear.policies.buckets import Kind
+
+
+@pytest.fixture
+def time():
+    return Time()
+
+
+@pytest.fixture
+def edges(time, tmp_path):
+    made = [shared(time, tmp_path, name) for name in NAMES[:2]]
+    yield made
+    for edge in made:
+        edge.close()
+
+
+def row(edge, bucket):
+    return edge._tables.look(bucket)
+
+
+def test_a_bucket_has_one_row_in_all_columns(edges):
+    one, other = edges
+    for number in range(40):
+        for bucket in (window(9, f"w{number}"), slots(9, f"s{number}"), balance(9, f"b{number}")):
+            taken(one, (bucket, 1))
+            taken(other, (bucket, 1))
+            assert row(one, bucket) == row(other, bucket) is not None
+            assert reading(one, bucket).used == 2
+
+
+def test_different_buckets_have_different_rows(edges):
+    buckets = [slots(9, f"s{number}") for number in range(40)]
+    for bucket in buckets:
+        taken(edges[0], (bucket, 1))
+    assert len({row(edges[0], bucket) for bucket in buckets}) == len(buckets)
+
+
+def test_a_table_is_nearly_full_before_a_bucket_finds_no_place(edges):
+    taken_rows = 0
+    while isinstance(take(edges[0], (balance(9, f"b{taken_rows}"), 1)), Taken):
+        taken_rows += 1
+    assert taken_rows >= 48
+
+
+@pytest.mark.parametrize("bucket", [window(3, "back"), slots(3, "back")])
+def test_a_row_that_another_edge_took_over_is_looked_for_anew(edges, time, bucket):
+    one, other = edges
+    release(one, taken(one, (bucket, 1)))
+    place = row(one, bucket)
+    time.us += 2 * MINUTE_US
+    make = window if bucket.kind == Kind.WINDOW else slots
+    number = 0
+    while row(other, bucket) == place:
+        take(other, (make(99, f"new{number}"), 1))
+        number += 1
+        assert number < 500
+    taken(one, (bucket, 2))
+    assert reading(other, bucket).used == 2
+    taken(other, (bucket, 1))
+    assert reading(one, bucket).used == 3
+
+
+def test_buckets_of_one_request_do_not_take_each_others_rows(edges):
+    holds = [(slots(1, f"s{number}"), 1) for number in range(30)]
+    release(edges[0], taken(edges[0], *holds))
+    ticket = taken(edges[0], *((slots(1, f"t{number}"), 1) for number in range(30)))
+    for number in range(30):
+        assert reading(edges[0], slots(1, f"t{number}")).used == 1
+    release(edges[0], ticket)
+
+
+def test_a_tag_depends_on_the_salt(edges, time, tmp_path):
+    elsewhere = shared(time, tmp_path / "other")
+    assert elsewhere._tables.tag_of("x") != edges[0]._tables.tag_of("x") == edges[1]._tables.tag_of("x")
+    elsewhere.close()
+
+
+def test_what_a_process_remembers_is_bounded_by_the_rows(edges, time):
+    for number in range(1_000):
+        time.us += 5_000_000
+        take(edges[0], (window(9, f"w{number}"), 1))
+    assert len(edges[0]._tables.seats) <= 64
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 90), st.integers(0, 4_000_000)), min_size=50, max_size=200))
+def test_many_buckets_on_few_rows_never_pass_their_limits(tmp_path_factory, steps):
+    time = Time()
+    folder = tmp_path_factory.mktemp("counters")
+    edges = [shared(time, folder, name) for name in NAMES[:2]]
+    admitted = {}
+    for edge, number, passed in steps:
+        time.us += passed
+        if isinstance(take(edges[edge], (window(2, f"w{number}"), 1)), Taken):
+            times = admitted.setdefault(number, [])
+            times.append(time.us)
+            assert sum(at > time.us - MINUTE_US for at in times) <= 2
+    for edge in edges:
+        edge.close()
