@@ -75,8 +75,8 @@ class Load:
 
 def kill(gateway, role, chance):
     """Kill one process of a role; a dead supervisor is started again as an operator's service manager would."""
-    if gateway.process.poll() is not None:  # killed again and again before it was ready: it gave up its start
-        start_again(gateway)
+    if gateway.process.poll() is not None:
+        gave_up(gateway)
     pids = gateway.pids(role)
     if not pids:
         return
@@ -86,6 +86,13 @@ def kill(gateway, role, chance):
     if role == "supervisor":
         gateway.process.wait(PATIENCE_S)
         start_again(gateway)
+
+
+def gave_up(gateway):
+    """Start it again where children that were killed before they were ever ready ended it; nothing else may end it."""
+    said = gateway.log.read_text()[-3000:]
+    assert "cannot start" in said and "signal SIGKILL" in said, said
+    start_again(gateway)
 
 
 def start_again(gateway):
@@ -145,7 +152,7 @@ def chaos(folder, rounds, seed, *, failpoints=False, say=lambda text: None):
         until = time.monotonic() + PATIENCE_S
         while gateway.status().get("state") != "ready" and time.monotonic() < until:
             if gateway.process.poll() is not None:
-                start_again(gateway)
+                gave_up(gateway)
             time.sleep(0.05)
         if failpoints:  # the last look at the ledger is taken by processes that live
             gateway.stop(keep=True)
