@@ -84,9 +84,9 @@ MUTANTS = (
     Mutant("swap stop reasons of Bedrock", f"{BEDROCK}/answers.py", '    "max_tokens": "length",\n', '    "max_tokens": "stop",\n'),
     Mutant("lose a call of Cohere", "dialects/cohere.py", '            sequence.more(message.object("tool_calls").object("function").text("arguments") or "")\n', '            sequence.more("")\n'),
     Mutant("swap finish reasons of Cohere", "dialects/cohere.py", '    "MAX_TOKENS": "length",\n', '    "MAX_TOKENS": "stop",\n'),
-    Mutant("give one id to all without", "dialects/hub.py", "        self.events.append(PartBegin(self.index, kind, part_id, name, signature))", "        self.events.append(PartBegin(self.index, kind, part_id, kind, signature))"),
-    Mutant("an empty call has no arguments", "dialects/hub.py", '                self.events.append(Delta(self.index, "{}"))\n', "                pass\n", (CROSSED,)),
-    Mutant("stop where a tool is called", "dialects/passage.py", '                if event.finish == "stop" and self._has_calls:', '                if event.finish == "tool_calls" and self._has_calls:', (CROSSED,)),
+    Mutant("give one id to all without", "dialects/canonical.py", "        self.events.append(PartBegin(self.index, kind, part_id, name, signature))", "        self.events.append(PartBegin(self.index, kind, part_id, kind, signature))"),
+    Mutant("an empty call has no arguments", "dialects/canonical.py", '                self.events.append(Delta(self.index, "{}"))\n', "                pass\n", (CROSSED,)),
+    Mutant("stop where a tool is called", "dialects/translation.py", '                if event.finish == "stop" and self._has_calls:', '                if event.finish == "tool_calls" and self._has_calls:', (CROSSED,)),
     # what is booked
     Mutant("count cached tokens twice (chat)", f"{OPENAI}/usage.py", "        input=max(0, total_in - (cached or 0) - (written or 0) - (audio or 0) - (seen or 0)),", "        input=max(0, total_in - (written or 0) - (audio or 0) - (seen or 0)),"),
     Mutant("count reasoning twice (chat)", f"{OPENAI}/usage.py", "output=total_out - parts_out if total_out >= parts_out else total_out", "output=total_out", ("tests/dialects/openai/test_usage.py", CROSSED)),
@@ -115,7 +115,7 @@ MUTANTS = (
     Mutant("map no names back", "dialects/fitting.py", "    return {short: name for name, short in given.items()}\n", "    return {}\n", (ODD,)),
     Mutant("send refused sampling parameters", "dialects/fitting.py", '            setattr(request, name, [] if name == "stop" else None)\n', "            pass\n", (ODD,)),
     Mutant("think at no cost at all", "dialects/fitting.py", "max(facts.budget_min, min(budget, facts.budget_max))", "min(budget, facts.budget_max)", (ODD,)),
-    Mutant("send thinking back to who refuses it", "dialects/passage.py", "        if facts.thinking_returns and quirks.takes_reasoning_content:\n", "        if facts.thinking_returns:\n", ("tests/dialects/openai/test_requests.py",)),
+    Mutant("send thinking back to who refuses it", "dialects/translation.py", "        if facts.thinking_returns and quirks.takes_reasoning_content:\n", "        if facts.thinking_returns:\n", ("tests/dialects/openai/test_requests.py",)),
     Mutant("ask Mistral for its usage", "providers/catalogue.py", '    body={"stream_options": None},\n)\n# console', ")\n# console", ("tests/dialects/openai/test_requests.py",)),
     Mutant("bring no thinking back", f"{OPENAI}/requests.py", "    elif quirks.reasoning_content and (thoughts or calls):\n", "    elif quirks.reasoning_content and thoughts and not calls:\n", ("tests/dialects/openai/test_requests.py",)),
     # what clients act on

@@ -9,13 +9,13 @@ import types
 
 import pytest
 from tests import doors
-from tests.control.test_absorber import Link, ids, request, rid, writer
+from tests.control.test_ingester import Link, ids, request, rid, writer
 
 from switchgear.control import jobs as job_module
-from switchgear.control.absorber import Absorber
 from switchgear.control.deployments import Deployments
 from switchgear.control.double_entry import DoubleEntry
 from switchgear.control.housekeeping import Housekeeper
+from switchgear.control.ingester import Ingester
 from switchgear.control.jobs import Job, Jobs
 from switchgear.control.observers import Claims
 from switchgear.control.prices import PriceBook
@@ -50,7 +50,7 @@ CASES = [(target, when) for target in FOUND for when in ("before", "after") if t
 @pytest.mark.parametrize(("target", "when"), CASES, ids=lambda value: value if isinstance(value, str) else value[1])
 def test_a_fault_at_any_door_costs_nothing_that_is_booked(target, when, store, tmp_path, clock, monkeypatch):
     monkeypatch.setattr(job_module, "PAUSE_S", 0.0)
-    monkeypatch.setattr("tests.control.test_absorber.SEGMENT_BYTES", 4 * 1024 * 1024)
+    monkeypatch.setattr("tests.control.test_ingester.SEGMENT_BYTES", 4 * 1024 * 1024)
     (tmp_path / "spool" / "vault").mkdir(parents=True)
     told, thrown = [], []
     first, second = writer(tmp_path, "edge-0", clock), writer(tmp_path, "edge-1", clock)
@@ -62,7 +62,7 @@ def test_a_fault_at_any_door_costs_nothing_that_is_booked(target, when, store, t
         publisher=types.SimpleNamespace(check_readers=lambda: 0, drop_stored=lambda now: 0),
     )  # fmt: skip
     claims = Claims()
-    absorber = Absorber(
+    ingester = Ingester(
         store, tmp_path / "spool", Link(), PriceBook(), clock, os.urandom, told.append, observers=(claims,)
     )
 
@@ -75,15 +75,15 @@ def test_a_fault_at_any_door_costs_nothing_that_is_booked(target, when, store, t
         jobs = Jobs(told.append, clock)
         request(first, 1)
         request(second, 2)
-        await absorber.turn()  # so that a restart reads a segment again, too
-        absorber._spools.clear()
+        await ingester.turn()  # so that a restart reads a segment again, too
+        ingester._spools.clear()
         rig = doors.Rig(target, **{when: throw})
         try:
-            books = DoubleEntry(store, journal.folder, absorber, claims, clock, told.append)
-            keeper = Housekeeper(gateway, gateway, absorber, Deployments(lambda: None), journal.folder)
+            books = DoubleEntry(store, journal.folder, ingester, claims, clock, told.append)
+            keeper = Housekeeper(gateway, gateway, ingester, Deployments(lambda: None), journal.folder)
             jobs.start(
                 [
-                    Job("ledger", 0.0, absorber.work),
+                    Job("ledger", 0.0, ingester.work),
                     Job("double entry", 0.0, books.work),
                     Job("housekeeping", 0.0, keeper.turn),
                 ]
@@ -102,6 +102,6 @@ def test_a_fault_at_any_door_costs_nothing_that_is_booked(target, when, store, t
             await jobs.stop()
 
     # A record that cannot be taken is the one thing that ends: it is told, and nothing else is missing.
-    lost = int(target[1] == "SpoolAbsorber._advance" and when == "before")
+    lost = int(target[1] == "SpoolIngester._advance" and when == "before")
     asyncio.run(scenario())
-    assert thrown and (told or absorber.problems), "nothing is silent"
+    assert thrown and (told or ingester.problems), "nothing is silent"

@@ -75,7 +75,8 @@ def test_a_page_that_is_followed_works(page, tmp_path):
     for name in (*COPIED, *((CACHE,) if (ROOT / CACHE).is_dir() else ())):
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, tmp_path / name)  # with its compiled modules: times of change are kept, so they count
+            # with its compiled modules: times of change are kept, so they count
+            shutil.copytree(source, tmp_path / name)
         else:
             shutil.copyfile(source, tmp_path / name)
     for change in changes:

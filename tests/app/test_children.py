@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from switchgear.app.children import Child, pids_of, problems_of, status_of
-from switchgear.app.state import State
+from switchgear.app.state import SupervisorState
 
-STATE = State(
+STATE = SupervisorState(
     data="/d", workers=2, data_fds=[], console_fds=[], data_url="D", console_url="C", lock_fd=-1, config_path="/c.yaml"
 )
 

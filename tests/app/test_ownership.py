@@ -14,10 +14,10 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files
 
 
 def test_P2_no_two_processes_share_a_user():
-    who = ownership.People(50_000)
+    who = ownership.ProcessUsers(50_000)
     persons = [who.vault, who.control, who.demo, who.courier, *(who.edge(n) for n in range(ownership.WORKERS_MAX))]
-    assert len({person.uid for person in persons}) == len(persons)
-    assert who.gates not in {person.gid for person in persons}
+    assert len({user.uid for user in persons}) == len(persons)
+    assert who.gates not in {user.gid for user in persons}
     assert who.gates not in who.vault.groups, "the vault reads neither the pepper's users' files nor their replica"
     assert who.courier.groups == [] and who.of("courier", 0) == who.courier
     assert who.of("edge", 3) == who.edge(3) and who.of("vault", 0) == who.vault
@@ -26,19 +26,19 @@ def test_P2_no_two_processes_share_a_user():
 
 def test_without_root_there_is_one_user(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert ownership.people({}) is None
+    assert ownership.process_users({}) is None
 
 
 def test_ids_that_accounts_have_are_refused(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert ownership.people({}).base == ownership.UID_BASE
+    assert ownership.process_users({}).base == ownership.UID_BASE
     for text in ("root", "5", "-1"):
         with pytest.raises(UserError, match="above 1000"):
-            ownership.people({"SWITCHGEAR_UID_BASE": text})
+            ownership.process_users({"SWITCHGEAR_UID_BASE": text})
     account = ownership.pwd.getpwall()[0]
     monkeypatch.setattr(ownership.pwd, "getpwall", lambda: [_with_uid(account, 2003)])
     with pytest.raises(UserError, match="has one of the user ids"):
-        ownership.people({"SWITCHGEAR_UID_BASE": "2000"})
+        ownership.process_users({"SWITCHGEAR_UID_BASE": "2000"})
 
 
 def _with_uid(entry, uid):
@@ -55,14 +55,14 @@ def test_P2_planted_links_are_left_alone(tmp_path):
     (spool / "symlink").symlink_to(victim)
     os.link(victim, spool / "hardlink")
     (spool / "00000001.seg").write_text("x")
-    ownership.give(ownership.table(layout, ownership.People(59_100), 1))
+    ownership.give(ownership.table(layout, ownership.ProcessUsers(59_100), 1))
     assert victim.stat().st_uid == 0
     assert (spool / "00000001.seg").stat().st_uid == 59_100 + ownership.EDGES_FROM
     for folder in (layout.vault, layout.control_run):
         folder.rmdir()
     layout.vault.symlink_to(tmp_path)
     with pytest.raises(OSError):
-        ownership.give(ownership.table(layout, ownership.People(59_100), 1))
+        ownership.give(ownership.table(layout, ownership.ProcessUsers(59_100), 1))
 
 
 @needs_root
@@ -73,7 +73,7 @@ def test_files_of_a_time_when_all_were_one_user_are_opened_to_the_folders_group(
     for path in places:
         path.touch(0o600)
     for _ in range(2):
-        ownership.give(ownership.table(layout, ownership.People(59_100), 1))
+        ownership.give(ownership.table(layout, ownership.ProcessUsers(59_100), 1))
         assert {path: path.stat().st_mode & 0o777 for path in places} == places
 
 
@@ -87,7 +87,7 @@ def test_a_folder_below_a_closed_one_is_not_reachable(tmp_path):
 
 def test_P2_the_documents_show_the_table():
     text = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
-    rows = ownership.table(Layout(Path("/D")), ownership.People(0), 1)
+    rows = ownership.table(Layout(Path("/D")), ownership.ProcessUsers(0), 1)
     names = {0: "root", 1: "control", 3: "courier", 8: "gates", 16: "edge N"}
     for path, uid, gid, mode in rows:
         shown = str(path.relative_to("/D")).replace("edge-0", "edge-N")

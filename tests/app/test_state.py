@@ -3,13 +3,13 @@
 import msgspec
 
 from switchgear.app import boot as boots
-from switchgear.app.state import State
+from switchgear.app.state import SupervisorState
 from switchgear.config_files.sources import Sources
 from switchgear.core.secret import Secret
 
 
 def test_a_state_comes_through_a_descriptor_unchanged():
-    state = State(
+    state = SupervisorState(
         data="/d",
         workers=3,
         data_fds=[3],
@@ -22,9 +22,9 @@ def test_a_state_comes_through_a_descriptor_unchanged():
         identity_hosts=["x"],
         uid_base=59100,
     )
-    copy = boots.from_fd(boots.to_fd(state), State)
+    copy = boots.from_fd(boots.to_fd(state), SupervisorState)
     assert msgspec.json.encode(copy) == msgspec.json.encode(state)
 
 
 def test_no_field_of_it_is_a_secret():
-    assert all(field.type is not Secret for field in msgspec.structs.fields(State))
+    assert all(field.type is not Secret for field in msgspec.structs.fields(SupervisorState))

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import pytest
 
 from switchgear.app.children import Child
-from switchgear.app.state import State
+from switchgear.app.state import SupervisorState
 from switchgear.app.supervisor import BACKOFF_S, Supervisor
 
 
 @pytest.fixture
 def supervisor(tmp_path):
-    state = State(
+    state = SupervisorState(
         data=str(tmp_path),
         workers=1,
         data_fds=[],

@@ -1,6 +1,6 @@
 from switchgear.bench import discovery
 from switchgear.detect.rules import Library
-from switchgear.discover.toolbox import shipped_files
+from switchgear.discover.detector_set import shipped_files
 
 LIBRARY = Library.read(shipped_files())
 

@@ -7,7 +7,7 @@ import pytest
 
 from switchgear.cli.connect import write
 from switchgear.core.errors import UserError
-from switchgear.dialects.guides import GUIDES
+from switchgear.dialects.client_setup import CLIENT_SETUPS
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def home(tmp_path, monkeypatch):
 
 
 def put(name):
-    return write(GUIDES[name], "http://127.0.0.1:4100", "sk-sg-1", "demo/echo")[0]
+    return write(CLIENT_SETUPS[name], "http://127.0.0.1:4100", "sk-sg-1", "demo/echo")[0]
 
 
 def test_json_is_merged_and_the_old_file_kept(home):

@@ -18,7 +18,7 @@ listening = socket.socket(fileno=int(sys.argv[2])) if sys.argv[2] != "-" else No
 held = cell.lock(
     cell.Cell(reads=(inside + "/read",), keeps=(inside + "/keep",), serves=(inside + "/serve",), goes_out=sys.argv[3] != "-",
               ports=json.loads(sys.argv[3]) if sys.argv[3][0] == "[" else ()),
-    cell.Person(*person) if person else None,
+    cell.ProcessUser(*person) if person else None,
 )
 def attempt(function):
     try:

@@ -8,8 +8,8 @@ from switchgear.control.checkup import Facts, judge
 from switchgear.control.seen import Doubt
 from switchgear.core.ids import KeyId
 from switchgear.detect.advisories import AdvisoryFile
-from switchgear.discover.toolbox import shipped_advisories
-from switchgear.ledger.deployments import Deployment
+from switchgear.discover.detector_set import shipped_advisories
+from switchgear.ledger.deployments import DeploymentCounts
 from switchgear.store.objects import KeyRow
 from switchgear.store.outbox import Cursor
 from switchgear.vault.verbs import Metadata
@@ -43,7 +43,7 @@ def credential(**more) -> Metadata:
 
 
 def failing(at_ms, outcome="rate_limit"):
-    state = Deployment()
+    state = DeploymentCounts()
     for _ in range(9):
         state.add(outcome, at_ms)
     return state

@@ -61,7 +61,7 @@ class Books:
         batch, found = Batch(), opened(**more)
         reserve = found.reserve
         row = build.encode_stored(
-            build.Stored(
+            build.StoredRecord(
                 msgspec.Raw(records.encode_payload(reserve)), [], msgspec.Raw(records.encode_payload(settled()))
             )
         )
@@ -145,7 +145,7 @@ ZEROS = TokenUsage(input=0, output=0)
 @pytest.mark.parametrize("tokens", [None, ZEROS])
 def test_an_answer_that_ended_without_usage_is_booked_with_what_it_shows(books, tokens):
     books.begin()
-    late = records.Late("r", "resp_1", "cancelled", tokens, output_estimate=1_000)
+    late = records.Late("r", "resp_1", "cancelled", tokens, output_tokens_estimate=1_000)
     books.tell(late=late)
     assert books.total() == (1, 3750 + 1_000 * 600, 1), "and is an estimate still"
     assert books.published() == {}
@@ -155,7 +155,7 @@ def test_an_answer_that_ended_without_usage_is_booked_with_what_it_shows(books, 
 @pytest.mark.parametrize(("shown", "output"), [(None, 800), (500, 500), (5_000, 800)])
 def test_an_answer_that_ended_without_usage_has_no_more_output_than_was_asked_for(books, shown, output):
     books.begin(output_max=800)
-    books.tell(late=records.Late("r", "resp_1", "cancelled", None, output_estimate=shown))
+    books.tell(late=records.Late("r", "resp_1", "cancelled", None, output_tokens_estimate=shown))
     assert books.total() == (1, 3750 + output * 600, 1)
 
 
@@ -167,7 +167,7 @@ def test_zeros_give_nothing_back(books):
 
 
 def crowd(books, key_id, count, start=0):
-    who = records.encode_payload(records.Who(key_id, key_id, 1, None, None, None))
+    who = records.encode_payload(records.Caller(key_id, key_id, 1, None, None, None))
     batch, one = Batch(), corrections.pending_of(opened())
     for number in range(count):
         entry = msgspec.structs.replace(one, who=who, since_ms=books.now_ms + start + number)

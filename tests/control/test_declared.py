@@ -5,7 +5,7 @@ from tests.control.test_models import FAST
 
 from switchgear.config.compile import Compiled
 from switchgear.control import declared
-from switchgear.control.versions import State
+from switchgear.control.versions import ConfigurationState
 from switchgear.core.errors import ConflictError, UserError
 
 FILE = Compiled(providers=(OPENAI,), models=(FAST,))
@@ -23,10 +23,10 @@ def test_a_name_of_the_file_is_neither_added_to_nor_removed_from_the_store(kind,
 @pytest.mark.parametrize(("kind", "name"), KINDS)
 def test_a_name_in_both_places_is_a_conflict_that_says_what_to_remove(kind, name):
     stored = {"provider": {}, "model": {}, "price": {}}
-    declared.check_apart(State(compiled=FILE, stored=stored))
+    declared.check_apart(ConfigurationState(compiled=FILE, stored=stored))
     stored[kind] = {name: msgspec.Raw(b"{}")}
     with pytest.raises(ConflictError) as refused:
-        declared.check_apart(State(compiled=FILE, stored=stored))
+        declared.check_apart(ConfigurationState(compiled=FILE, stored=stored))
     assert refused.value.hint == f"remove one: switchgear {kind} remove {name}"
 
 

@@ -7,7 +7,7 @@ import pytest
 from switchgear.control import deployments
 from switchgear.control.deployments import OTHERS, Deployments
 from switchgear.ledger.batch import Batch
-from switchgear.ledger.deployments import Deployment
+from switchgear.ledger.deployments import DeploymentCounts
 from switchgear.routing.table import DeploymentEntry, ModelEntry, RouteTable
 from switchgear.store import deployment_rows
 from switchgear.store.backends.sqlite import SqliteBackend
@@ -117,7 +117,7 @@ def test_a_deployment_fails_after_some_failures_in_a_row_and_works_again_with_on
 
 
 def test_what_is_told_of_a_deployment_has_bounds_for_times():
-    state = Deployment()
+    state = DeploymentCounts()
     for latency_ms in (60, 70, 900):
         state.add("ok", NOW, latency_ms, 30)
     told = deployments.shown("a/m@c", state)

@@ -29,11 +29,11 @@ def test_C8_an_attempt_that_no_edge_recorded_is_reported_once_and_kept(store, tm
     folder = tmp_path / "vault"
     journal = SpoolWriter(folder, clock, os.urandom, "run", segment_bytes=64 * 1024)
     told = []
-    absorber = SimpleNamespace(read_until_s=0.0, open_tries=lambda _: 0)
+    ingester = SimpleNamespace(read_until_s=0.0, open_tries=lambda _: 0)
     claims, batch = Claims(), Batch()
     batch.attempts = {f"{1:032x}-1": None}
     claims.on_batch(batch)
-    books = DoubleEntry(store, folder, absorber, claims, clock, told.append)
+    books = DoubleEntry(store, folder, ingester, claims, clock, told.append)
 
     def dispatch(number):
         record = records.Dispatch(f"{number:032x}-1", "fake/main", 1, "run")
@@ -46,7 +46,7 @@ def test_C8_an_attempt_that_no_edge_recorded_is_reported_once_and_kept(store, tm
         dispatch(2)
         await books.turn()
         assert told == [] and books.checked == 1, "spools were not read since"
-        absorber.read_until_s = clock.monotonic_s() + 1
+        ingester.read_until_s = clock.monotonic_s() + 1
         await books.turn()
         assert len(told) == 1 and "no edge recorded" in told[0] and books.unspooled == 1
         await books.turn()
@@ -58,26 +58,26 @@ def test_C8_an_attempt_that_no_edge_recorded_is_reported_once_and_kept(store, tm
     asyncio.run(scenario())
     kept = store.read(ledger_rows.quarantined).result()
     assert ["no edge recorded" in kept[0][2], "sent to a provider twice" in kept[1][2], len(kept)] == [True, True, 2]
-    restarted = DoubleEntry(store, folder, absorber, claims, clock, told.append)
+    restarted = DoubleEntry(store, folder, ingester, claims, clock, told.append)
     asyncio.run(restarted.turn())
     assert len(told) == 2, "after a restart nothing is told again"
     journal.close()
 
 
 class Journal:
-    """A vault's journal, an absorber that is told what to say, and the books that compare them."""
+    """A vault's journal, an ingester that is told what to say, and the books that compare them."""
 
     def __init__(self, store, folder, clock):
         self._journal = SpoolWriter(folder, clock, os.urandom, "run", segment_bytes=64 * 1024)
         self.recorded = {}
         self.opened = set()
-        self.absorber = SimpleNamespace(
+        self.ingester = SimpleNamespace(
             read_until_s=0.0,
             open_tries=lambda request: int(request in self.opened),
         )
         self.clock = clock
         claims = SimpleNamespace(take=lambda: self.recorded)
-        self.books = DoubleEntry(store, folder, self.absorber, claims, clock, lambda text: None)
+        self.books = DoubleEntry(store, folder, self.ingester, claims, clock, lambda text: None)
 
     def dispatch(self, *numbers):
         for number in numbers:
@@ -87,13 +87,13 @@ class Journal:
 
     def done(self, *numbers):
         for number in numbers:
-            record = records.Done(f"{number:032x}-1", 200, None, 100, 100, 1)
-            self._journal.append(Kind.DONE, records.encode_payload(record))
+            record = records.AttemptEnd(f"{number:032x}-1", 200, None, 100, 100, 1)
+            self._journal.append(Kind.ATTEMPT_END, records.encode_payload(record))
         self._journal.commit()
 
     def turn(self, seconds=1.0):
         self.clock.advance(seconds)
-        self.absorber.read_until_s = self.clock.monotonic_s() + 1
+        self.ingester.read_until_s = self.clock.monotonic_s() + 1
         asyncio.run(self.books.turn())
         return self.books.problems
 

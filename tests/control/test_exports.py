@@ -14,7 +14,7 @@ from switchgear.store import ledger_rows
 
 
 def book(desk, *ids, record=None):
-    """Book records as the absorber does: rows, then participants, in one transaction."""
+    """Book records as the ingester does: rows, then participants, in one transaction."""
     batch = Batch()
     for request_id in ids:
         kept = record or msgspec.json.encode(msgspec.json.decode(KEPT_WHOLE) | {"id": request_id})

@@ -31,7 +31,7 @@ class House:
         self.store = Store(SqliteBackend(folder / "store" / "store.sqlite"), True, os.urandom, bytes(32))
         self.publisher = Publisher(folder / "replica")
         self.now_ms, self.monotonic_s, self.reports = NOW_MS, 100.0, []
-        self.absorber = SimpleNamespace(read_until_s=99.0)
+        self.ingester = SimpleNamespace(read_until_s=99.0)
         self.publication = SimpleNamespace(compiled=SimpleNamespace(ledger_days=30, journal_hours=24))
         self.control = SimpleNamespace(
             clock=SimpleNamespace(wall_ms=lambda: self.now_ms, monotonic_s=lambda: self.monotonic_s),
@@ -42,7 +42,7 @@ class House:
             report=self.reports.append,
         )
         self.deployments = Deployments(lambda: None)
-        self.keeper = Housekeeper(self.control, self.publication, self.absorber, self.deployments, folder / "journal")
+        self.keeper = Housekeeper(self.control, self.publication, self.ingester, self.deployments, folder / "journal")
 
     def book(self, *days_ago, numbered=False):
         rows = []
@@ -119,10 +119,10 @@ def test_C8_journals_stay_while_the_ledger_is_behind(house, tmp_path):
     for number in files.segment_numbers(tmp_path / "journal"):
         os.utime(tmp_path / "journal" / files.segment_name(number), (1, 1))
     many = len(files.segment_numbers(tmp_path / "journal"))
-    house.absorber.read_until_s = house.monotonic_s - housekeeping.BEHIND_S
+    house.ingester.read_until_s = house.monotonic_s - housekeeping.BEHIND_S
     house.turn()
     assert len(files.segment_numbers(tmp_path / "journal")) == many
-    house.absorber.read_until_s = house.monotonic_s
+    house.ingester.read_until_s = house.monotonic_s
     house.turn()
     assert len(files.segment_numbers(tmp_path / "journal")) == journal.NEWEST
     spool.close()

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from switchgear.control import metrics
 from switchgear.control.refusals import Refusal
 from switchgear.control.traffic import SERIES_MAX, STATUSES_MAX, Traffic
-from switchgear.ledger.deployments import OUTCOMES, Deployment
+from switchgear.ledger.deployments import OUTCOMES, DeploymentCounts
 from switchgear.store.outbox import Cursor
 from switchgear.store.sums import Sums
 from switchgear.testing.clock import FakeClock
@@ -40,7 +40,7 @@ EXPORTS = metrics.Exports([Cursor("bills", 7, 2, 0, 0)], 10)
 
 
 def deployments():
-    state = Deployment()
+    state = DeploymentCounts()
     for latency_ms in (90, 700):
         state.add("ok", 1, latency_ms, 30)
     state.add("rate_limit", 2)
@@ -91,7 +91,7 @@ def test_what_is_shown_of_deployments_and_exports():
 
 def test_series_of_deployments_are_bounded_and_the_first_ones_stay(monkeypatch):
     def named(count):
-        state = Deployment()
+        state = DeploymentCounts()
         for outcome in OUTCOMES:
             state.add(outcome, 1, 5, 5)
         return {f"p/m{number}@c": state for number in range(count)}

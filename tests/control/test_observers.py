@@ -5,7 +5,7 @@ import threading
 from switchgear.control import observers
 from switchgear.control.observers import ChangedKeys, Claims, StoredPublisher
 from switchgear.ledger.batch import Batch
-from switchgear.replica.entries import Stored
+from switchgear.replica.entries import StoredThing
 from switchgear.store.tables import DIMENSIONS
 
 
@@ -56,6 +56,6 @@ def test_stored_things_are_published_where_there_are_any():
     published = []
     publisher, batch = StoredPublisher(published.append), Batch()
     publisher.write(None, batch)
-    batch.stored = {"resp_1": Stored("key:a", "up/main", "m", 1)}
+    batch.stored = {"resp_1": StoredThing("key:a", "up/main", "m", 1)}
     publisher.write(None, batch)
     assert published == [batch.stored]

@@ -37,7 +37,7 @@ def remember(store, state, now_ms=1_000, actor="somebody", action="config.apply"
 
 
 def state(text, stored=None):
-    return versions.State(
+    return versions.ConfigurationState(
         compiled=compiled(text), stored={kind: (stored or {}).get(kind, {}) for kind in versions.STORED}
     )
 
@@ -156,7 +156,7 @@ def test_the_demo_provider_belongs_to_no_version(store):
     )
     assert versions.without_demo(demo).providers == ()
     assert versions.with_demo_of(Compiled(), demo).providers == demo.providers
-    remember(store, versions.State(compiled=demo, stored={kind: {} for kind in versions.STORED}))
+    remember(store, versions.ConfigurationState(compiled=demo, stored={kind: {} for kind in versions.STORED}))
     assert every(store)[0].state.compiled.providers == ()
 
 

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from switchgear.core.errors import UserError
 from switchgear.detect.advisories import AdvisoryDetector, normalized, read, read_signed
-from switchgear.discover.toolbox import shipped_advisories
+from switchgear.discover.detector_set import shipped_advisories
 
 FILE = shipped_advisories()
 DETECTOR = AdvisoryDetector(FILE)

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from switchgear.detect.domains import DomainDetector, Url, urls_in
 from switchgear.detect.rules import Library
-from switchgear.discover.toolbox import shipped_files
+from switchgear.discover.detector_set import shipped_files
 
 DETECTOR = DomainDetector(Library.read(shipped_files()).domains)
 

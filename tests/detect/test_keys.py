@@ -5,19 +5,19 @@ import re
 import pytest
 
 from switchgear.detect.keys import CHECKS, KeyDetector, entropy
+from switchgear.detect.prefilter import Prefilter
 from switchgear.detect.rules import Library
-from switchgear.detect.sieve import Sieve
-from switchgear.discover.toolbox import shipped_files
+from switchgear.discover.detector_set import shipped_files
 from switchgear.testing.corpus import expand, true_lines
 
 RULES = Library.read(shipped_files()).keys
 DETECTOR = KeyDetector(RULES)
-SIEVE = Sieve(DETECTOR.words())
+PREFILTER = Prefilter(DETECTOR.words())
 
 
 def found(text: str) -> list[tuple[str, str]]:
     block = text.encode()
-    hits = [h for start, end, tags in SIEVE.lines(block) for h in DETECTOR.find(block, start, end, tags)]
+    hits = [h for start, end, tags in PREFILTER.lines(block) for h in DETECTOR.find(block, start, end, tags)]
     return [(hit.rule.id, hit.value.decode()) for hit in hits]
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from switchgear.detect.manifests import FORMATS, Package, of_manifest
 from switchgear.detect.packages import PackageDetector
 from switchgear.detect.rules import Library
-from switchgear.discover.toolbox import shipped_files
+from switchgear.discover.detector_set import shipped_files
 
 RULES = Library.read(shipped_files()).sdks
 TOOL = PackageDetector(RULES)

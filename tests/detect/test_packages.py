@@ -3,13 +3,13 @@ import pytest
 
 from switchgear.detect.manifests import FORMATS, Package
 from switchgear.detect.packages import PackageDetector, installed_node, installed_python
+from switchgear.detect.prefilter import Prefilter
 from switchgear.detect.rules import Library
-from switchgear.detect.sieve import Sieve
-from switchgear.discover.toolbox import shipped_files
+from switchgear.discover.detector_set import shipped_files
 
 RULES = Library.read(shipped_files()).sdks
 TOOL = PackageDetector(RULES)
-SIEVE = Sieve(TOOL.words("import"))
+SIEVE = Prefilter(TOOL.words("import"))
 MANIFESTS = [pattern for pattern, _, _ in FORMATS]
 SOURCES = [(r, s) for r in RULES for s in r.sample if not any(pattern.fullmatch(s.file) for pattern in MANIFESTS)]
 

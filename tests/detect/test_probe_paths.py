@@ -3,7 +3,7 @@ import pytest
 from switchgear.detect.probe_paths import ALLOWED, DENIED, is_allowed
 from switchgear.detect.rules import Library
 from switchgear.detect.services import ServiceDetector
-from switchgear.discover.toolbox import shipped_files
+from switchgear.discover.detector_set import shipped_files
 
 PRODUCTS = Library.read(shipped_files()).products
 

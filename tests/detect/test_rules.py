@@ -2,7 +2,7 @@ import pytest
 
 from switchgear.core.errors import ConfigError
 from switchgear.detect.rules import KeyRule, Library, decode
-from switchgear.discover.toolbox import shipped_files
+from switchgear.discover.detector_set import shipped_files
 
 GOOD = b"""id = "x"
 title = "X"

@@ -2,15 +2,15 @@
 import pytest
 
 from switchgear.detect.rules import Library, Sample
-from switchgear.detect.services import Match, Response, ServiceDetector
-from switchgear.discover.toolbox import shipped_files
+from switchgear.detect.services import Response, ServiceDetector, ServiceMatch
+from switchgear.discover.detector_set import shipped_files
 
 PRODUCTS = Library.read(shipped_files()).products
 DETECTOR = ServiceDetector(PRODUCTS)
 INDEX = Response(status=200, body="<html><head><title>Shop</title></head></html>")
 
 
-def judge(sample: Sample, control: Response | None = None) -> dict[str, Match]:
+def judge(sample: Sample, control: Response | None = None) -> dict[str, ServiceMatch]:
     responses = {
         r.path: Response(status=r.status, body=r.body, headers={k.lower(): v for k, v in r.headers.items()})
         for r in sample.response

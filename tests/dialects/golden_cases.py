@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from switchgear.dialects.json_node import InvalidBodyError, Node
 from switchgear.dialects.registry import BY_NAME
-from switchgear.dialects.shape import InvalidBodyError, Node
 from switchgear.providers.quirks import Quirks
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from switchgear.dialects.amend import amend
-from switchgear.dialects.passage import open_passage
 from switchgear.dialects.registry import BY_NAME
 from switchgear.dialects.request_reader import parse
+from switchgear.dialects.translation import open_translation
 from switchgear.providers.quirks import Quirks
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -27,11 +27,11 @@ def asked(dialect="openai", **more):
 
 
 def sent(request, provider, drop=(), max_tokens=None, quirks=None):
-    way = open_passage(
+    translation = open_translation(
         request, request.dialect, provider, "up", quirks or Quirks(), created=0, drop=drop, max_tokens=max_tokens
     )
-    body = way.body if isinstance(way.body, bytes) else b"".join(way.body)
-    return json.loads(body), way.dropped
+    body = translation.body if isinstance(translation.body, bytes) else b"".join(translation.body)
+    return json.loads(body), translation.dropped
 
 
 def test_named_members_are_left_out_and_noted_in_the_same_dialect():

@@ -3,9 +3,9 @@
 import pytest
 
 from switchgear.dialects import answer_check
-from switchgear.dialects.passage import Passage
 from switchgear.dialects.registry import BY_NAME, DIALECTS
 from switchgear.dialects.request import Request
+from switchgear.dialects.translation import Translation
 from switchgear.testing import recordings
 
 JSON = b"application/json"
@@ -75,17 +75,17 @@ def test_pings_are_no_beginning(data, idle):
     assert answer_check.is_idle(data) is idle
 
 
-def passage(dialect="openai", provider=None):
+def opened(dialect="openai", provider=None):
     request = Request({}, dialect, "chat", "m", True)
-    return Passage(request, dialect, provider or dialect, 0, False, "id")
+    return Translation(request, dialect, provider or dialect, 0, False, "id")
 
 
 def test_the_first_event_is_what_is_no_keep_alive():
-    way = passage()
-    assert way.first_event(b"") is None
-    assert way.first_event(b": waiting\n\n") is None
-    assert way.first_event(b'event: ping\ndata: {"type": "ping"}\n\n') is None
-    assert way.first_event(b': x\n\ndata: {"a": 1}\n\ndata: {"b": 2}\n\n') == b'{"a": 1}'
+    translation = opened()
+    assert translation.first_event(b"") is None
+    assert translation.first_event(b": waiting\n\n") is None
+    assert translation.first_event(b'event: ping\ndata: {"type": "ping"}\n\n') is None
+    assert translation.first_event(b': x\n\ndata: {"a": 1}\n\ndata: {"b": 2}\n\n') == b'{"a": 1}'
 
 
 @pytest.mark.skipif(recordings.folder() is None, reason="no recordings here")
@@ -105,7 +105,7 @@ def test_every_recorded_answer_is_fit():
         if dialect is None or one.status != 200 or one.is_stream:
             continue
         request = Request({}, dialect, operation, "m", False)
-        found = Passage(request, dialect, dialect, 0, False, "id").read(one.body, [(b"content-type", JSON)])
+        found = Translation(request, dialect, dialect, 0, False, "id").read(one.body, [(b"content-type", JSON)])
         assert found.unfit is None, (one.id, found.unfit)
         judged += 1
     assert judged

@@ -1,15 +1,15 @@
 """Marks of the cache beside what Anthropic takes of them ("Prompt caching": 4 marks, longer ones first)."""
 
-from switchgear.dialects import hub
+from switchgear.dialects import canonical
 from switchgear.dialects.cache_marks import fit_marks
 
 
 def asked(system=(), turns=(), tools=(), cache=None):
-    messages = [hub.Message("user", [hub.Text(str(n), mark)]) for n, mark in enumerate(turns)]
-    return hub.Request(
+    messages = [canonical.Message("user", [canonical.Text(str(n), mark)]) for n, mark in enumerate(turns)]
+    return canonical.Request(
         model="m",
-        system=[hub.Text("s", mark) for mark in system],
-        tools=[hub.Tool(f"t{n}", cache=mark) for n, mark in enumerate(tools)],
+        system=[canonical.Text("s", mark) for mark in system],
+        tools=[canonical.Tool(f"t{n}", cache=mark) for n, mark in enumerate(tools)],
         messages=messages,
         cache=cache,
     )

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from tests.dialects import golden_cases
 
-from switchgear.dialects import cohere, hub
-from switchgear.dialects.shape import Node
+from switchgear.dialects import canonical, cohere
+from switchgear.dialects.json_node import Node
 from switchgear.providers.quirks import Quirks
 
 
@@ -31,7 +31,7 @@ def test_a_tool_plan_is_thinking():
 
 
 def test_an_error_at_the_end_of_a_stream_is_no_end():
-    decoder, collector = cohere.StreamDecoder(), hub.Collector()
+    decoder, collector = cohere.StreamDecoder(), canonical.Collector()
     event = {"type": "message-end", "delta": {"finish_reason": "ERROR", "error": "sorry"}}
     for found in decoder.feed(b"event: message-end\ndata: " + json.dumps(event).encode() + b"\n\n"):
         collector.add(found)
@@ -39,8 +39,11 @@ def test_an_error_at_the_end_of_a_stream_is_no_end():
 
 
 def test_a_forced_tool_is_the_only_one():
-    request = hub.Request(
-        model="m", messages=[], tools=[hub.Tool("a"), hub.Tool("b")], choice=hub.ToolChoice("named", ["b"])
+    request = canonical.Request(
+        model="m",
+        messages=[],
+        tools=[canonical.Tool("a"), canonical.Tool("b")],
+        choice=canonical.ToolChoice("named", ["b"]),
     )
     body = cohere.encode_request(request, "command", Quirks())
     assert [tool["function"]["name"] for tool in body["tools"]] == ["b"] and body["tool_choice"] == "REQUIRED"

@@ -4,8 +4,8 @@ import pytest
 
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import embeddings
+from switchgear.dialects.json_node import InvalidBodyError, Node
 from switchgear.dialects.registry import DIALECTS
-from switchgear.dialects.shape import InvalidBodyError, Node
 
 BODIES = {
     ("openai", "embeddings"): {"model": "m", "input": ["a", "b"], "dimensions": 2},

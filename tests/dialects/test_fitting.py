@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from switchgear.dialects import hub
+from switchgear.dialects import canonical
 from switchgear.dialects.fitting import CONTINUED, fit
+from switchgear.dialects.json_node import InvalidBodyError, Node
 from switchgear.dialects.model_facts import UNKNOWN
-from switchgear.dialects.passage import open_passage
 from switchgear.dialects.registry import BY_NAME
 from switchgear.dialects.request_reader import parse
-from switchgear.dialects.shape import InvalidBodyError, Node
+from switchgear.dialects.translation import open_translation
 from switchgear.providers.catalogue import PROVIDERS
 from switchgear.providers.quirks import Quirks
 from switchgear.testing import recordings
@@ -37,12 +37,12 @@ TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": 
 
 
 def crossed(body, dialect, target, model):
-    """A client's body in a provider's dialect: (passage, body)."""
+    """A client's body in a provider's dialect: (translation, body)."""
     in_path = dialect in {"gemini", "bedrock"}
     request = parse(json.dumps(body).encode(), dialect, "chat", "m" if in_path else None, False if in_path else None)
-    passage = open_passage(request, dialect, target, model, Quirks(), created=1)
-    body = passage.body
-    return passage, body if isinstance(body, bytes) else b"".join(body)
+    translation = open_translation(request, dialect, target, model, Quirks(), created=1)
+    body = translation.body
+    return translation, body if isinstance(body, bytes) else b"".join(body)
 
 
 def chat(*messages, **more):
@@ -150,22 +150,24 @@ def test_recorded_requests_crossed_into_every_dialect_are_taken():
 
 
 def test_names_are_mapped_back_in_answers_and_streams():
-    passage, body = crossed(ODD["long name"], "openai", "bedrock", "m")
+    translation, body = crossed(ODD["long name"], "openai", "bedrock", "m")
     short = json.loads(body)["toolConfig"]["tools"][0]["toolSpec"]["name"]
     assert len(short) <= 64 and json.loads(body)["messages"][1]["content"][0]["toolUse"]["name"] == short
-    answer = hub.Answer(id="1", parts=[hub.ToolCall("b", short, "{}")], finish="tool_calls")
-    plain = passage.answer(msgspec.json.encode(BY_NAME["bedrock"].translator.encode_answer(answer, "m", 1)))
+    answer = canonical.Answer(id="1", parts=[canonical.ToolCall("b", short, "{}")], finish="tool_calls")
+    plain = translation.answer(msgspec.json.encode(BY_NAME["bedrock"].translator.encode_answer(answer, "m", 1)))
     assert json.loads(plain)["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == LONG
     encoder = BY_NAME["bedrock"].translator.encoder("m", 1, True)
-    meter = passage.meter()
-    out = meter.feed(b"".join(encoder.encode(event) for event in hub.events_of(answer)))
+    tap = translation.tap()
+    out = tap.feed(b"".join(encoder.encode(event) for event in canonical.events_of(answer)))
     assert LONG.encode() in out and short.encode() + b'"' not in out.replace(LONG.encode(), b"")
 
 
 def test_a_name_is_shortened_the_same_way_in_every_request_and_two_never_meet():
     def names(*originals):
-        request = hub.Request(
-            model="m", messages=[hub.Message("user", [hub.Text("x")])], tools=[hub.Tool(n) for n in originals]
+        request = canonical.Request(
+            model="m",
+            messages=[canonical.Message("user", [canonical.Text("x")])],
+            tools=[canonical.Tool(n) for n in originals],
         )
         fit(request, BY_NAME["openai"].fit, UNKNOWN)
         return [each.name for each in request.tools]
@@ -177,10 +179,10 @@ def test_a_name_is_shortened_the_same_way_in_every_request_and_two_never_meet():
 
 
 def test_what_is_left_out_is_named():
-    passage, _ = crossed(ODD["combinator at the top"], "openai", "anthropic", "claude-sonnet-4-5")
-    assert "tools.f.anyOf" in passage.dropped
-    passage, _ = crossed(ODD["sampling"], "openai", "anthropic", "claude-opus-4-8")
-    assert {"temperature", "top_p"} <= set(passage.dropped)
+    translation, _ = crossed(ODD["combinator at the top"], "openai", "anthropic", "claude-sonnet-4-5")
+    assert "tools.f.anyOf" in translation.dropped
+    translation, _ = crossed(ODD["sampling"], "openai", "anthropic", "claude-opus-4-8")
+    assert {"temperature", "top_p"} <= set(translation.dropped)
 
 
 def test_instructions_alone_are_what_is_asked():
@@ -320,10 +322,10 @@ def anthropic(*turns, **more):
 
 def fitted(body, client, target, model, quirks=PLAIN):
     request = parse(json.dumps(body).encode(), client, "chat")
-    passage = open_passage(request, client, target, model, quirks, created=1)
-    sent = passage.body if isinstance(passage.body, bytes) else b"".join(passage.body)
+    translation = open_translation(request, client, target, model, quirks, created=1)
+    sent = translation.body if isinstance(translation.body, bytes) else b"".join(translation.body)
     assert judge(target, model, sent) is None
-    return json.loads(sent), passage.dropped
+    return json.loads(sent), translation.dropped
 
 
 def picture(mime):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from switchgear.dialects.passage import open_passage
 from switchgear.dialects.request_reader import parse
+from switchgear.dialects.translation import open_translation
 from switchgear.providers.quirks import Quirks
 
 TOOLS = [{"name": "look", "input_schema": {"type": "object"}}]
@@ -13,9 +13,9 @@ TOOLS = [{"name": "look", "input_schema": {"type": "object"}}]
 
 def sent(body, dialect, model="claude-sonnet-4-5"):
     text = json.dumps(body).encode()
-    passage = open_passage(parse(text, dialect, "chat"), dialect, dialect, model, Quirks(), created=1)
-    body = passage.body
-    return passage, json.loads(body if isinstance(body, bytes) else b"".join(body))
+    translation = open_translation(parse(text, dialect, "chat"), dialect, dialect, model, Quirks(), created=1)
+    body = translation.body
+    return translation, json.loads(body if isinstance(body, bytes) else b"".join(body))
 
 
 def history(signature, **more):
@@ -35,15 +35,15 @@ def history(signature, **more):
 @pytest.mark.parametrize("signature", ["sg.gemini.abc", ""])
 def test_thinking_that_claude_never_signed_is_taken_out(signature):
     """ "Invalid `signature` in `thinking` block" (CLIProxyAPI#1584, ccs#415)."""
-    passage, body = sent(history(signature), "anthropic")
+    translation, body = sent(history(signature), "anthropic")
     assert [block["type"] for block in body["messages"][1]["content"]] == ["tool_use"]
-    assert passage.dropped == ["messages.thinking"]
+    assert translation.dropped == ["messages.thinking"]
 
 
 def test_a_turn_that_lost_its_thinking_is_answered_without():
     """With thinking on, such a turn must begin with it ("Extended thinking")."""
-    passage, body = sent(history("", thinking={"type": "enabled", "budget_tokens": 1024}), "anthropic")
-    assert "thinking" not in body and "thinking" in passage.dropped
+    translation, body = sent(history("", thinking={"type": "enabled", "budget_tokens": 1024}), "anthropic")
+    assert "thinking" not in body and "thinking" in translation.dropped
     _, body = sent(history("", thinking={"type": "adaptive"}), "anthropic")
     assert body["thinking"] == {"type": "adaptive"}
 
@@ -55,10 +55,10 @@ def test_a_server_that_signs_nothing_gets_its_thinking_back():
 
 def test_signed_thinking_passes_as_its_bytes():
     text = json.dumps(history("ErUBCkYIB...")).encode()
-    passage = open_passage(
+    translation = open_translation(
         parse(text, "anthropic", "chat"), "anthropic", "anthropic", "claude-sonnet-4-5", Quirks(), created=1
     )
-    assert json.dumps(json.loads(text)["messages"]).encode() in passage.body and passage.dropped == []
+    assert json.dumps(json.loads(text)["messages"]).encode() in translation.body and translation.dropped == []
 
 
 def test_a_turn_of_foreign_thinking_alone_is_left_out():
@@ -78,9 +78,9 @@ def test_reasoning_that_another_maker_made_is_not_sent_to_openai():
         {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "gAAAA"},
         {"role": "user", "content": "y"},
     ]
-    passage, body = sent({"model": "gpt-5.6", "input": items}, "responses", "gpt-5.6")
+    translation, body = sent({"model": "gpt-5.6", "input": items}, "responses", "gpt-5.6")
     assert [item.get("id") for item in body["input"]] == [None, "rs_2", None]
-    assert passage.dropped == ["input.reasoning"]
+    assert translation.dropped == ["input.reasoning"]
 
 
 @pytest.mark.parametrize(
@@ -88,5 +88,7 @@ def test_reasoning_that_another_maker_made_is_not_sent_to_openai():
 )
 def test_words_that_only_look_like_marks_do_no_harm(messages):
     text = b'{"model":"claude-x","max_tokens":9,"messages":%b}' % messages.encode()
-    passage = open_passage(parse(text, "anthropic", "chat"), "anthropic", "anthropic", "claude-x", Quirks(), created=1)
-    assert json.loads(passage.body)["messages"] == json.loads(messages)
+    translation = open_translation(
+        parse(text, "anthropic", "chat"), "anthropic", "anthropic", "claude-x", Quirks(), created=1
+    )
+    assert json.loads(translation.body)["messages"] == json.loads(messages)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchgear.dialects import forms
-from switchgear.dialects.shape import InvalidBodyError
+from switchgear.dialects.json_node import InvalidBodyError
 
 KIND = b"multipart/form-data; boundary=XyZ"
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchgear.dialects import media
-from switchgear.dialects.hub import Media
+from switchgear.dialects.canonical import Media
 
 
 @given(st.sampled_from(["image/png", "application/pdf"]), st.from_regex(r"[A-Za-z0-9+/]{0,40}={0,2}", fullmatch=True))

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from switchgear.dialects.json_node import InvalidBodyError
 from switchgear.dialects.registry import BY_NAME
 from switchgear.dialects.request_reader import parse
 from switchgear.dialects.request_writer import upstream_body
-from switchgear.dialects.shape import InvalidBodyError
 
 
 def written(request, *more):

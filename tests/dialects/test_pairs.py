@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from switchgear.dialects import hub
+from switchgear.dialects import canonical
 from switchgear.dialects.pairs import NO_RESULT, ORPHAN, Ids, pair
-from switchgear.dialects.passage import open_passage
 from switchgear.dialects.request_reader import parse
+from switchgear.dialects.translation import open_translation
 from switchgear.providers.catalogue import PROVIDERS
 from switchgear.providers.quirks import Quirks
 from switchgear.testing.twins import judge
@@ -64,7 +64,7 @@ ODD = {
 
 def crossed(body, client, target, model, quirks=PLAIN):
     request = parse(json.dumps(body).encode(), client, "chat")
-    body = open_passage(request, client, target, model, quirks, created=1).body
+    body = open_translation(request, client, target, model, quirks, created=1).body
     return body if isinstance(body, bytes) else b"".join(body)
 
 
@@ -114,28 +114,28 @@ def paired(*messages):
 
 def test_a_call_without_a_result_gets_one_and_a_result_without_a_call_is_told():
     turns = paired(
-        hub.Message("user", [hub.ToolResult("gone", [hub.Text("sunny")])]),
-        hub.Message("assistant", [hub.ToolCall("a", "f", "{}")]),
-        hub.Message("user", [hub.Text("go on")]),
+        canonical.Message("user", [canonical.ToolResult("gone", [canonical.Text("sunny")])]),
+        canonical.Message("assistant", [canonical.ToolCall("a", "f", "{}")]),
+        canonical.Message("user", [canonical.Text("go on")]),
     )
-    assert turns[0].parts == [hub.Text(f"{ORPHAN}\nsunny")]
+    assert turns[0].parts == [canonical.Text(f"{ORPHAN}\nsunny")]
     assert turns[2].parts == [
-        hub.ToolResult("a", [hub.Text(NO_RESULT)], "f", is_error=True),
-        hub.Text("go on"),
+        canonical.ToolResult("a", [canonical.Text(NO_RESULT)], "f", is_error=True),
+        canonical.Text("go on"),
     ]
 
 
 def test_results_go_to_the_calls_of_their_turn_when_ids_repeat():
     turns = paired(
-        hub.Message("user", [hub.Text("x")]),
-        hub.Message("assistant", [hub.ToolCall("c", "f", "{}")]),
-        hub.Message("user", [hub.ToolResult("c", [hub.Text("one")])]),
-        hub.Message("assistant", [hub.ToolCall("c", "f", "{}")]),
-        hub.Message("user", [hub.ToolResult("c", [hub.Text("two")])]),
+        canonical.Message("user", [canonical.Text("x")]),
+        canonical.Message("assistant", [canonical.ToolCall("c", "f", "{}")]),
+        canonical.Message("user", [canonical.ToolResult("c", [canonical.Text("one")])]),
+        canonical.Message("assistant", [canonical.ToolCall("c", "f", "{}")]),
+        canonical.Message("user", [canonical.ToolResult("c", [canonical.Text("two")])]),
     )
     first, second = turns[1].parts[0], turns[3].parts[0]
     assert first.id == "c" != second.id
-    assert turns[2].parts[0].content == [hub.Text("one")] and turns[4].parts[0].content == [hub.Text("two")]
+    assert turns[2].parts[0].content == [canonical.Text("one")] and turns[4].parts[0].content == [canonical.Text("two")]
     assert turns[4].parts[0].call_id == second.id
 
 
@@ -143,14 +143,14 @@ def test_ids_stay_as_they_are_when_the_conversation_grows():
     """A changed id would end the provider's prefix cache."""
 
     def ids(count):
-        history = [hub.Message("user", [hub.Text("x")])]
+        history = [canonical.Message("user", [canonical.Text("x")])]
         for number in range(count):
             name = LONG + str(number % 2)
             history += [
-                hub.Message("assistant", [hub.ToolCall(name, "f", "{}")]),
-                hub.Message("user", [hub.ToolResult(name, [hub.Text("r")])]),
+                canonical.Message("assistant", [canonical.ToolCall(name, "f", "{}")]),
+                canonical.Message("user", [canonical.ToolResult(name, [canonical.Text("r")])]),
             ]
-        return [part.id for turn in paired(*history) for part in turn.parts if isinstance(part, hub.ToolCall)]
+        return [part.id for turn in paired(*history) for part in turn.parts if isinstance(part, canonical.ToolCall)]
 
     assert ids(6)[:3] == ids(3) and len(set(ids(6))) == 6
 

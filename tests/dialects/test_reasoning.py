@@ -2,20 +2,20 @@
 
 import pytest
 
-from switchgear.dialects import hub, reasoning
+from switchgear.dialects import canonical, reasoning
 
 
 @pytest.mark.parametrize(
     ("budget", "effort"), [(0, "none"), (500, "low"), (8_192, "medium"), (20_000, "high"), (None, None), (-1, None)]
 )
 def test_a_budget_as_an_effort(budget, effort):
-    assert reasoning.effort_of(hub.Reasoning(budget=budget)) == effort
+    assert reasoning.effort_of(canonical.Reasoning(budget=budget)) == effort
 
 
 def test_an_effort_as_a_budget():
-    assert reasoning.budget_of(hub.Reasoning("medium")) == 8_192
-    assert reasoning.budget_of(hub.Reasoning("high", 5)) == 5
-    assert reasoning.budget_of(hub.Reasoning(), 7) == 7
+    assert reasoning.budget_of(canonical.Reasoning("medium")) == 8_192
+    assert reasoning.budget_of(canonical.Reasoning("high", 5)) == 5
+    assert reasoning.budget_of(canonical.Reasoning(), 7) == 7
 
 
 def test_a_word_for_an_effort_is_read_or_unknown():
@@ -27,16 +27,19 @@ def test_a_word_for_an_effort_is_read_or_unknown():
 
 
 def test_claude_refuses_to_think_after_unsigned_calls_and_with_a_forced_tool():
-    call = hub.ToolCall("1", "f", "{}")
-    turns = [hub.Message("assistant", [call]), hub.Message("user", [hub.ToolResult("1", [hub.Text("x")])])]
-    request = hub.Request(model="m", messages=turns)
+    call = canonical.ToolCall("1", "f", "{}")
+    turns = [
+        canonical.Message("assistant", [call]),
+        canonical.Message("user", [canonical.ToolResult("1", [canonical.Text("x")])]),
+    ]
+    request = canonical.Request(model="m", messages=turns)
     assert reasoning.is_refused(request, frozenset({"anthropic"}))
-    turns[0].parts.insert(0, hub.Thinking("t", "sig", maker="anthropic"))
+    turns[0].parts.insert(0, canonical.Thinking("t", "sig", maker="anthropic"))
     assert not reasoning.is_refused(request, frozenset({"anthropic"}))
-    request.choice = hub.ToolChoice("required")
+    request.choice = canonical.ToolChoice("required")
     assert reasoning.is_refused(request, frozenset({"anthropic"}))
     assert not reasoning.is_refused(
-        hub.Request(model="m", messages=[hub.Message("user", [hub.Text("x")])]), frozenset()
+        canonical.Request(model="m", messages=[canonical.Message("user", [canonical.Text("x")])]), frozenset()
     )
 
 

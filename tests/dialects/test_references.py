@@ -6,7 +6,7 @@ import time
 import pytest
 
 from switchgear.dialects import request_reader
-from switchgear.dialects.shape import InvalidBodyError
+from switchgear.dialects.json_node import InvalidBodyError
 
 
 def named(body, dialect="responses", operation="chat", model=None):

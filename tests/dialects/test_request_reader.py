@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from switchgear.dialects.json_node import InvalidBodyError
 from switchgear.dialects.registry import DIALECTS
 from switchgear.dialects.request_reader import parse
-from switchgear.dialects.shape import InvalidBodyError
 
 RULES = {
     (row.name, name): operation.rules

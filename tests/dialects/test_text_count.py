@@ -10,19 +10,19 @@ from switchgear.dialects.anthropic import tap as anthropic
 from switchgear.dialects.bedrock import tap as bedrock
 from switchgear.dialects.gemini import tap as gemini
 from switchgear.dialects.openai import tap as openai
-from switchgear.dialects.passage import Passage
 from switchgear.dialects.request import Request
 from switchgear.dialects.responses import tap as responses
 from switchgear.dialects.text_count import TextCount
+from switchgear.dialects.translation import Translation
 from switchgear.testing import recordings
 
 TEXTS = {
     "openai": openai.TEXTS,
     "bedrock": bedrock.TEXTS,
-    "responses": responses.EARS.texts,
-    "anthropic": anthropic.EARS.texts,
-    "gemini": gemini.EARS.texts,
-    "cohere": cohere.EARS.texts,
+    "responses": responses.TAP_RULES.texts,
+    "anthropic": anthropic.TAP_RULES.texts,
+    "gemini": gemini.TAP_RULES.texts,
+    "cohere": cohere.TAP_RULES.texts,
 }
 
 
@@ -93,19 +93,19 @@ def test_several_events_in_one_piece_and_broken_ones():
 def test_money_43_a_long_cut_stream_is_charged_by_its_words():
     """cases/money/43: 1,000 deltas of two words, about 2,400 tokens."""
     request = Request({}, "anthropic", "chat", "m", True)
-    meter = Passage(request, "anthropic", "anthropic", 0, False, "id").meter()
+    tap = Translation(request, "anthropic", "anthropic", 0, False, "id").tap()
     start = {"type": "message_start", "message": {"id": "m", "usage": {"input_tokens": 25, "output_tokens": 1}}}
-    meter.feed(b"event: message_start\ndata: %b\n\n" % json.dumps(start).encode())
-    meter.feed(b'event: ping\ndata: {"type": "ping"}\n\n')
+    tap.feed(b"event: message_start\ndata: %b\n\n" % json.dumps(start).encode())
+    tap.feed(b'event: ping\ndata: {"type": "ping"}\n\n')
     for number in range(1000):
         delta = {
             "type": "content_block_delta",
             "index": 0,
             "delta": {"type": "text_delta", "text": f" word{number % 10} another"},
         }
-        meter.feed(b"event: content_block_delta\ndata: %b\n\n" % json.dumps(delta).encode())
-    assert 2_400 / 2 <= meter.output_estimate <= 2_400 * 2
-    assert meter.reading.usage.input == 25
+        tap.feed(b"event: content_block_delta\ndata: %b\n\n" % json.dumps(delta).encode())
+    assert 2_400 / 2 <= tap.output_tokens_estimate <= 2_400 * 2
+    assert tap.metadata.usage.input == 25
 
 
 # A second reader of streams: what was said, and what the provider charged. It shares nothing with the product.
@@ -203,13 +203,13 @@ def test_recorded_streams_that_are_cut_are_charged_about_what_they_said():
         for percent in (20, 40, 60, 80):
             cut = len(one.body) * percent // 100
             request = Request({}, dialect, "chat", "m", True)
-            meter = Passage(request, dialect, dialect, 0, False, "id").meter()
-            sent = meter.feed(one.body[:cut])
+            tap = Translation(request, dialect, dialect, 0, False, "id").tap()
+            sent = tap.feed(one.body[:cut])
             part = sum(len(said(event)) for event, _ in events_of(_cut(one, sent)))
             true = counted_by_google(events_of(_cut(one, sent))) or tokens * part / whole
             if true < 10:
                 continue
-            seen, usage = meter.output_estimate, meter.reading.usage
+            seen, usage = tap.output_tokens_estimate, tap.metadata.usage
             booked = max(seen, usage.output_total if usage is not None else 0)
             ratios.append((booked / true, one.provider, one.id, percent, booked, round(true)))
     assert streams >= 20
@@ -291,20 +291,20 @@ def test_the_end_of_a_stream_is_seen_after_repeated_events(dialect):
         "anthropic": b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"input_tokens":1,"output_tokens":9}}\n\n',
         "cohere": b'data: {"type":"message-end","delta":{"finish_reason":"COMPLETE","usage":{"tokens":{"input_tokens":1,"output_tokens":9}}}}\n\n',
     }[dialect]
-    meter = Passage(Request({}, dialect, "chat", "m", True), dialect, dialect, 0, False, "id").meter()
+    tap = Translation(Request({}, dialect, "chat", "m", True), dialect, dialect, 0, False, "id").tap()
     sent = [event % b"word" for _ in range(20)] + [end]
-    assert [meter.feed(data) for data in sent] == sent
-    assert meter.reading.usage.output_total == 9
-    assert meter.reading.finish_reason is not None
-    assert meter.output_estimate == 20
+    assert [tap.feed(data) for data in sent] == sent
+    assert tap.metadata.usage.output_total == 9
+    assert tap.metadata.finish_reason is not None
+    assert tap.output_tokens_estimate == 20
 
 
 def estimated(dialect, *events):
     openings = {
         "openai": openai.OPENINGS,
         "bedrock": bedrock.OPENINGS,
-        "responses": responses.EARS.openings,
-        "anthropic": anthropic.EARS.openings,
+        "responses": responses.TAP_RULES.openings,
+        "anthropic": anthropic.TAP_RULES.openings,
     }
     count = TextCount(TEXTS[dialect], openings[dialect])
     for event in events:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from switchgear.dialects import usage_cost
 from switchgear.dialects.registry import BY_NAME
-from switchgear.dialects.usage_cost import rider as rider_of
+from switchgear.dialects.usage_cost import cost_injector as injector_of
 
 CHAT = (
     b'data: {"id":"1","choices":[{"delta":{"content":"the usage"}}]}\n\n'
@@ -54,8 +54,8 @@ def test_an_answer_without_usage_stays_as_it_is(body):
 def test_a_stream_gains_it_wherever_it_is_cut(dialect, cost):
     stream = STREAMS[dialect]
     for cut in range(len(stream) + 1):
-        rider = rider_of(BY_NAME[dialect], False)
-        out = rider.feed(stream[:cut]) + rider.feed(stream[cut:]) + rider.finish(cost)
+        cost_injector = injector_of(BY_NAME[dialect], False)
+        out = cost_injector.feed(stream[:cut]) + cost_injector.feed(stream[cut:]) + cost_injector.finish(cost)
         if cost is None:
             assert out == stream
         else:
@@ -66,31 +66,31 @@ def test_a_stream_gains_it_wherever_it_is_cut(dialect, cost):
 
 
 def test_what_comes_before_the_last_usage_does_not_wait():
-    rider = rider_of(BY_NAME["anthropic"], False)
+    cost_injector = injector_of(BY_NAME["anthropic"], False)
     head = MESSAGES[: MESSAGES.index(b"event: message_delta")]
-    assert rider.feed(head) == head
+    assert cost_injector.feed(head) == head
     first, second, _ = GEMINI.split(b"\r\n\r\n")
-    rider = rider_of(BY_NAME["gemini"], False)
-    assert rider.feed(first + b"\r\n\r\n") == b""
-    assert rider.feed(second + b"\r\n\r\n") == first + b"\r\n\r\n"
+    cost_injector = injector_of(BY_NAME["gemini"], False)
+    assert cost_injector.feed(first + b"\r\n\r\n") == b""
+    assert cost_injector.feed(second + b"\r\n\r\n") == first + b"\r\n\r\n"
 
 
 @given(st.binary(max_size=400))
 def test_any_bytes_pass_unchanged_without_a_cost(data):
-    rider = rider_of(BY_NAME["openai"], False)
-    assert rider.feed(data) + rider.finish(None) == data
+    cost_injector = injector_of(BY_NAME["openai"], False)
+    assert cost_injector.feed(data) + cost_injector.finish(None) == data
 
 
 def test_binary_streams_and_arrays_are_left_alone():
-    assert usage_cost.rider(BY_NAME["bedrock"], False) is None
-    assert usage_cost.rider(BY_NAME["gemini"], True) is None
-    assert usage_cost.rider(BY_NAME["gemini"], False) is not None
+    assert usage_cost.cost_injector(BY_NAME["bedrock"], False) is None
+    assert usage_cost.cost_injector(BY_NAME["gemini"], True) is None
+    assert usage_cost.cost_injector(BY_NAME["gemini"], False) is not None
 
 
 def test_a_provider_that_goes_on_for_ever_after_its_usage_is_not_held_back_for_ever():
-    rider = rider_of(BY_NAME["openai"], False)
+    cost_injector = injector_of(BY_NAME["openai"], False)
     usage = b'data: {"usage":{"prompt_tokens":1}}\n\n'
     more = b"data: %b\n\n" % (b"x" * 1_000)
-    out = rider.feed(usage) + b"".join(rider.feed(more) for _ in range(200))
+    out = cost_injector.feed(usage) + b"".join(cost_injector.feed(more) for _ in range(200))
     assert out.startswith(usage) and len(out) > 100_000
-    assert out + rider.finish(5) == usage + more * 200
+    assert out + cost_injector.finish(5) == usage + more * 200

@@ -1,7 +1,7 @@
 from switchgear.detect.finding import Finding, Fingerprint
 from switchgear.discover import collector
 from switchgear.discover.collector import PROBLEMS_NAMED_MAX, Collector
-from switchgear.discover.toolbox import Toolbox
+from switchgear.discover.detector_set import DetectorSet
 
 
 def finding(identity: str = "a", **more) -> Finding:
@@ -83,7 +83,7 @@ def test_problems_are_counted_beyond_those_that_are_named():
 
 def test_a_version_that_is_not_known_is_said_once():
     out = Collector()
-    tools = Toolbox.shipped(Fingerprint(b"k" * 32))
+    tools = DetectorSet.shipped(Fingerprint(b"k" * 32))
     out.advise(tools.advisories.of_product("litellm", None), "LiteLLM", None, "h:1")
     (found,) = out.findings()
     assert found.rule == "version-unknown" and found.severity == "info" and "cannot be judged" in found.title

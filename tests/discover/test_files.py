@@ -10,12 +10,12 @@ import pytest
 from switchgear.detect.finding import Finding, Fingerprint
 from switchgear.discover import files
 from switchgear.discover.collector import Collector
+from switchgear.discover.detector_set import DetectorSet
 from switchgear.discover.files import FileSource
-from switchgear.discover.judge import Judge, Origins
-from switchgear.discover.toolbox import Toolbox
+from switchgear.discover.text_scanner import Origins, TextScanner
 from switchgear.testing.corpus import expand
 
-TOOLS = Toolbox.shipped(Fingerprint(b"k" * 32))
+TOOLS = DetectorSet.shipped(Fingerprint(b"k" * 32))
 RNG = random.Random(11)
 GROQ = expand("gsk_<alnum*52>", RNG)
 ANTHROPIC = expand("sk-ant-api03-<word*93>AA", RNG)
@@ -23,13 +23,13 @@ ANTHROPIC = expand("sk-ant-api03-<word*93>AA", RNG)
 
 def scan(root, origins: Origins = frozenset(), **more) -> Collector:
     out = Collector()
-    FileSource(Judge(TOOLS, out, origins), out, **more).scan(root)
+    FileSource(TextScanner(TOOLS, out, origins), out, **more).scan(root)
     return out
 
 
 def made():
     out = Collector()
-    return Judge(TOOLS, out), out
+    return TextScanner(TOOLS, out), out
 
 
 def of(out: Collector, kind: str) -> list[Finding]:
@@ -165,8 +165,8 @@ def test_names_that_are_not_utf8_are_looked_at_and_shown_by_their_bytes(tmp_path
     for name in (b"\xff\xfe.env", b"\xc3(/a.env", "ü.env".encode()):
         with open(base + b"/" + name, "w") as file:
             file.write(f"GROQ_API_KEY={expand('gsk_<alnum*52>', random.Random(5))}\n")
-    judge, out = made()
-    FileSource(judge, out).scan(tmp_path)
+    scanner, out = made()
+    FileSource(scanner, out).scan(tmp_path)
     wheres = {f.where.removeprefix(f"{tmp_path}/") for f in out.findings() if f.kind == "key"}
     assert wheres == {"\\xff\\xfe.env:1", "\\xc3(/a.env:1", "ü.env:1"}
     assert not out.partial
@@ -175,9 +175,9 @@ def test_names_that_are_not_utf8_are_looked_at_and_shown_by_their_bytes(tmp_path
 def test_a_folder_that_is_named_so_may_be_asked_for(tmp_path):
     name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
     os.mkdir(name)
-    judge, out = made()
-    FileSource(judge, out).scan(Path(name))
-    FileSource(judge, out).scan(Path(name + "/gone"))
+    scanner, out = made()
+    FileSource(scanner, out).scan(Path(name))
+    FileSource(scanner, out).scan(Path(name + "/gone"))
     assert [p.where for p in out.problems] == [f"{tmp_path}/\\xff/gone"]
 
 
@@ -185,16 +185,16 @@ def test_a_fault_ends_one_file_or_line_and_is_named_without_its_words(tmp_path):
     for name in ("a.env", "b.env", "c.env"):
         key = expand("gsk_<alnum*52>", random.Random(name))
         (tmp_path / name).write_text(f"GROQ_API_KEY={key}\nx\nGROQ_API_KEY={key}\n")
-    judge, out = made()
-    reported = judge.key
+    scanner, out = made()
+    reported = scanner.key
 
     def fails(hit, shown, where):
         if where.endswith("b.env:1"):
             raise KeyError("a secret")
         reported(hit, shown, where)
 
-    judge.key = fails
-    FileSource(judge, out).scan(tmp_path)
+    scanner.key = fails
+    FileSource(scanner, out).scan(tmp_path)
     assert len(out.findings()) == 3
     (problem,) = out.problems
     assert problem.where.endswith("b.env:1") and "KeyError" in problem.reason and "a secret" not in problem.reason

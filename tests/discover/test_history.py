@@ -7,11 +7,11 @@ import pytest
 from switchgear.detect.finding import Fingerprint
 from switchgear.discover import history
 from switchgear.discover.collector import Collector
-from switchgear.discover.judge import Judge
-from switchgear.discover.toolbox import Toolbox
+from switchgear.discover.detector_set import DetectorSet
+from switchgear.discover.text_scanner import TextScanner
 from switchgear.testing.corpus import expand
 
-TOOLS = Toolbox.shipped(Fingerprint(b"k" * 32))
+TOOLS = DetectorSet.shipped(Fingerprint(b"k" * 32))
 GROQ = expand("gsk_<alnum*52>", random.Random(3))
 
 
@@ -25,7 +25,7 @@ def git(folder, *arguments):
 
 def scan(folder) -> Collector:
     out = Collector()
-    history.scan(folder, Judge(TOOLS, out), out)
+    history.scan(folder, TextScanner(TOOLS, out), out)
     return out
 
 

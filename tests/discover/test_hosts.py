@@ -9,12 +9,12 @@ from switchgear.detect.finding import Fingerprint
 from switchgear.detect.probe_paths import ALLOWED, DENIED
 from switchgear.discover import hosts
 from switchgear.discover.collector import Collector
+from switchgear.discover.detector_set import DetectorSet
 from switchgear.discover.hosts import HostSource
 from switchgear.discover.scope import Target
-from switchgear.discover.toolbox import Toolbox
 from switchgear.testing import estate
 
-TOOLS = Toolbox.shipped(Fingerprint(b"k" * 32))
+TOOLS = DetectorSet.shipped(Fingerprint(b"k" * 32))
 PRODUCTS = {p.id: p for p in TOOLS.library.products}
 
 

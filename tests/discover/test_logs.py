@@ -9,10 +9,10 @@ from tests.store.test_pihole import make
 from switchgear.detect.finding import Fingerprint
 from switchgear.discover import logs
 from switchgear.discover.collector import Collector
+from switchgear.discover.detector_set import DetectorSet
 from switchgear.discover.logs import LogSource
-from switchgear.discover.toolbox import Toolbox
 
-TOOLS = Toolbox.shipped(Fingerprint(b"k" * 32))
+TOOLS = DetectorSet.shipped(Fingerprint(b"k" * 32))
 LINES = [
     "Aug 24 10:00:00 dnsmasq[1]: query[A] api.openai.com from 10.0.0.5",
     "Aug 24 10:00:01 dnsmasq[1]: reply api.openai.com is 1.2.3.4",

@@ -12,20 +12,20 @@ import pytest
 
 from switchgear.detect.finding import Finding, Fingerprint
 from switchgear.discover.collector import Collector
+from switchgear.discover.detector_set import DetectorSet
 from switchgear.discover.files import FileSource
-from switchgear.discover.judge import Judge
 from switchgear.discover.machine import MachineSource
-from switchgear.discover.toolbox import Toolbox
+from switchgear.discover.text_scanner import TextScanner
 from switchgear.testing.corpus import expand
 
-TOOLS = Toolbox.shipped(Fingerprint(b"k" * 32))
+TOOLS = DetectorSet.shipped(Fingerprint(b"k" * 32))
 GROQ = expand("gsk_<alnum*52>", random.Random(5))
 
 
 def source(root: Path, users: bool = False) -> tuple[MachineSource, Collector]:
     out = Collector()
-    judge = Judge(TOOLS, out)
-    return MachineSource(TOOLS, judge, FileSource(judge, out), out, root, users), out
+    scanner = TextScanner(TOOLS, out)
+    return MachineSource(TOOLS, scanner, FileSource(scanner, out), out, root, users), out
 
 
 @pytest.fixture

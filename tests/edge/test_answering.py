@@ -9,10 +9,10 @@ from switchgear.core.errors import ProtocolError
 from switchgear.core.steps import finish
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import usage_cost
-from switchgear.dialects.passage import open_passage
-from switchgear.dialects.reading import Reading
+from switchgear.dialects.answer_metadata import AnswerMetadata
 from switchgear.dialects.registry import DEFAULT
 from switchgear.dialects.request_reader import parse
+from switchgear.dialects.translation import open_translation
 from switchgear.edge.answering import (
     CHECKPOINT_S,
     CHECKPOINT_TOKENS,
@@ -37,16 +37,16 @@ def asked(stream=True, provider="openai", operation="chat", **more):
     body = {"model": "m", "stream": stream, **more}
     body |= {"messages": [{"role": "user", "content": "x"}]} if operation == "chat" else {}
     request = parse(json.dumps(body).encode(), "openai", operation)
-    return request, open_passage(request, "openai", provider, "m", Quirks(), created=0, answer_id="r")
+    return request, open_translation(request, "openai", provider, "m", Quirks(), created=0, answer_id="r")
 
 
-def streamed(limit=None, rider=None, **more):
-    return StreamAnswer(asked(**more)[1], rider, limit, 0.0)
+def streamed(limit=None, cost_injector=None, **more):
+    return StreamAnswer(asked(**more)[1], cost_injector, limit, 0.0)
 
 
 def plain(*parts, **more):
-    request, way = asked(stream=False, **more)
-    answer = PlainAnswer(way)
+    request, translation = asked(stream=False, **more)
+    answer = PlainAnswer(translation)
     for part in parts:
         answer.take(part)
     return request, answer
@@ -68,41 +68,41 @@ def test_a_plain_answer_is_the_sum_of_its_pieces():
 def test_a_plain_answer_of_the_clients_dialect_passes_as_it_is(steps):
     body = json.dumps(ANSWER).encode()
     request, answer = plain(body)
-    reading, out = finish(answer.read_steps(request, [])) if steps else answer.read(request, [])
-    assert out is body and reading.response_id == "c" and reading.unfit is None
+    metadata, out = finish(answer.read_steps(request, [])) if steps else answer.read(request, [])
+    assert out is body and metadata.response_id == "c" and metadata.unfit is None
 
 
 @pytest.mark.parametrize("steps", [False, True])
 def test_an_answer_that_cannot_be_translated_is_a_failure(steps):
     request, answer = plain(b'{"content":7}', provider="anthropic", max_tokens=1)
-    reading, out = finish(answer.read_steps(request, [])) if steps else answer.read(request, [])
+    metadata, out = finish(answer.read_steps(request, [])) if steps else answer.read(request, [])
     assert isinstance(out, ProtocolError)
-    failure = answer.failure(context(request), reading, out)
+    failure = answer.failure(context(request), metadata, out)
     assert (failure.reason, failure.usage.input, failure.is_estimated) == ("garbage", 7, True)
 
 
 def test_an_answer_that_says_nothing_of_its_usage_is_estimated_by_its_size():
     request, answer = plain(b"x" * 800)
     seen = context(request)
-    answer.account(seen, Reading())
+    answer.account(seen, AnswerMetadata())
     assert (seen.usage, seen.estimate_reason) == (TokenUsage(input=7, output=100), "the provider reported no usage")
 
 
 def test_vectors_are_no_text_and_counts_cost_nothing():
     request, answer = plain(b"x" * 800, operation="embeddings", input="x")
     seen = context(request)
-    answer.account(seen, Reading())
+    answer.account(seen, AnswerMetadata())
     assert seen.usage == TokenUsage(input=7, output=0)
     request.operation = "count_tokens"
-    answer.account(seen, Reading(TokenUsage(input=1)))
+    answer.account(seen, AnswerMetadata(TokenUsage(input=1)))
     assert seen.usage is None
-    assert answer.failure(seen, Reading(), ProtocolError("no")).usage is None
+    assert answer.failure(seen, AnswerMetadata(), ProtocolError("no")).usage is None
 
 
 def test_speech_is_counted_in_characters():
     request, answer = plain(b"x", operation="speech", input="hello", voice="v")
     seen = context(request)
-    answer.account(seen, Reading())
+    answer.account(seen, AnswerMetadata())
     assert seen.units == {"characters": 5} and seen.usage is None
 
 
@@ -150,7 +150,7 @@ def test_what_was_seen_is_never_more_than_was_allowed():
 
 
 def test_the_cost_rides_on_the_last_event():
-    answer = streamed(rider=usage_cost.rider(DEFAULT, False), stream_options={"include_usage": True})
+    answer = streamed(cost_injector=usage_cost.cost_injector(DEFAULT, False), stream_options={"include_usage": True})
     out = answer.feed(FIRST + USAGE + LAST.partition(b"\n\n")[2]) + answer.finish()
     assert FIRST in out and b"cost" not in out
     assert b"cost" in answer.rest(1_000)

@@ -8,7 +8,7 @@ import pytest
 from switchgear.core.usage import TokenUsage
 from switchgear.edge import background
 from switchgear.edge.background import Background
-from switchgear.replica.entries import Pending, Stored
+from switchgear.replica.entries import Pending, StoredThing
 from switchgear.testing.edge import JSON, NOTHING, SSE, Ask, Asked, Dialogue, Last, Sent
 from switchgear.wire import records
 from switchgear.wire.frames import Head
@@ -16,7 +16,7 @@ from switchgear.wire.frames import Head
 QUEUED = {"id": "resp_1", "object": "response", "status": "queued", "model": "m", "output": [], "usage": None}
 USAGE = {"input_tokens": 1_000, "output_tokens": 2_000, "output_tokens_details": {"reasoning_tokens": 500}}
 DONE = QUEUED | {"status": "completed", "usage": USAGE, "service_tier": "default"}
-WHO = records.encode_payload(records.Who("key-1", "bot", 7, "us", "ann", "p"))
+WHO = records.encode_payload(records.Caller("key-1", "bot", 7, "us", "ann", "p"))
 
 
 def said(value):
@@ -66,7 +66,7 @@ def test_a_stream_that_its_provider_cut_goes_on_in_the_background(talk):
 
 
 def test_what_a_client_is_told_later_is_recorded(talk):
-    talk.replica.things["resp_1"] = Stored("key:" + talk.key.id, "up/default", "up/m", 1 << 50)
+    talk.replica.things["resp_1"] = StoredThing("key:" + talk.key.id, "up/default", "up/m", 1 << 50)
     talk.client >> Ask(body=b"", path=b"/v1/responses/resp_1", method=b"GET")
     talk.vault << Asked("up/default")
     talk.vault >> JSON
@@ -80,7 +80,7 @@ def test_what_a_client_is_told_later_is_recorded(talk):
 
 @pytest.mark.parametrize("answer", [QUEUED, QUEUED | {"status": "in_progress"}, DONE | {"id": "resp_2"}])
 def test_what_is_not_finished_or_another_answer_is_not_recorded(talk, answer):
-    talk.replica.things["resp_1"] = Stored("key:" + talk.key.id, "up/default", "up/m", 1 << 50)
+    talk.replica.things["resp_1"] = StoredThing("key:" + talk.key.id, "up/default", "up/m", 1 << 50)
     talk.client >> Ask(body=b"", path=b"/v1/responses/resp_1", method=b"GET")
     talk.vault << Asked("up/default")
     talk.vault >> JSON
@@ -95,13 +95,13 @@ PARTIAL = [{"type": "message", "content": [{"type": "output_text", "text": "x" *
     "usage", [None, dict.fromkeys(USAGE, 0) | {"output_tokens_details": None}, {"input_tokens": -5}]
 )
 def test_an_answer_that_ends_without_usage_tells_what_it_shows(talk, usage):
-    talk.replica.things["resp_1"] = Stored("key:" + talk.key.id, "up/default", "up/m", 1 << 50)
+    talk.replica.things["resp_1"] = StoredThing("key:" + talk.key.id, "up/default", "up/m", 1 << 50)
     talk.client >> Ask(body=b"", path=b"/v1/responses/resp_1", method=b"GET")
     talk.vault << Asked("up/default")
     talk.vault >> JSON
     talk.vault >> said(QUEUED | {"status": "cancelled", "usage": usage, "output": PARTIAL})
     (late,) = talk.recorded(records.Late)
-    assert (late.tokens, late.output_estimate, late.finish_reason) == (None, 100, "cancelled")
+    assert (late.tokens, late.output_tokens_estimate, late.finish_reason) == (None, 100, "cancelled")
 
 
 @pytest.mark.parametrize(("more", "bound"), [({"max_output_tokens": 700}, 700), ({}, None)])
@@ -140,7 +140,7 @@ def test_an_answer_that_its_provider_has_no_more_is_ended(talk, status):
     ],
 )
 def test_an_answer_is_ended_by_its_owners_deletion_alone(talk, path, method, status, ends):
-    talk.replica.things["resp_1"] = Stored("key:" + talk.key.id, "up/default", "up/m", 1 << 50)
+    talk.replica.things["resp_1"] = StoredThing("key:" + talk.key.id, "up/default", "up/m", 1 << 50)
     talk.client >> Ask(body=b"", path=b"/v1/responses/resp_1" + path, method=method)
     talk.vault << Asked("up/default")
     talk.vault >> Head(status, [(b"content-type", b"application/json")], None)
@@ -152,11 +152,13 @@ def test_answers_that_hang_keep_only_their_own_key_waiting(talk):
     asks = Background(talk.services)
     pending(talk, since_ms=0)
     (one,) = talk.replica.waiting.values()
-    other = msgspec.structs.replace(one, who=records.encode_payload(records.Who("key-2", "other", 1, "us", None, None)))
+    other = msgspec.structs.replace(
+        one, who=records.encode_payload(records.Caller("key-2", "other", 1, "us", None, None))
+    )
     talk.replica.waiting = {f"resp_a{number:02}": one for number in range(24)} | {"resp_z": other}
     asks.look()
     talk.loop.run()
-    asked = [records.decode_who(reserve.who).key_id for reserve in talk.recorded(records.Reserve)]
+    asked = [records.decode_caller(reserve.caller).key_id for reserve in talk.recorded(records.Reserve)]
     assert sorted(asked) == ["key-1", "key-1", "key-2"]
 
 
@@ -194,8 +196,8 @@ def test_the_edge_asks_by_itself_until_it_is_told(talk):
         talk.vault >> said(answer)
     (late,) = talk.recorded(records.Late)
     assert late.tokens.output == 1_500
-    who = [records.decode_who(one.who) for one in talk.recorded(records.Reserve)]
-    assert [(one.key_id, one.team, one.user, one.tool) for one in who] == [("key-1", "us", "ann", "switchgear")] * 2
+    callers = [records.decode_caller(one.caller) for one in talk.recorded(records.Reserve)]
+    assert [(one.key_id, one.team, one.user, one.tool) for one in callers] == [("key-1", "us", "ann", "switchgear")] * 2
     assert all(one.cost_nanousd == 0 for one in talk.recorded(records.Settle))
     talk.replica.waiting = {}
     talk.advance(3_600)

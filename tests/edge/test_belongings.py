@@ -8,32 +8,32 @@ from switchgear.core.problems import Problem
 from switchgear.dialects.references import Reference
 from switchgear.edge import belongings
 from switchgear.edge.context import Halt
-from switchgear.edge.plan import Plan
+from switchgear.edge.resolver import Resolution
 from switchgear.edge.stored import WAITS
-from switchgear.replica.entries import KeyEntry, Stored
-from switchgear.routing.table import Candidate, ProviderEntry, Timeouts
+from switchgear.replica.entries import KeyEntry, StoredThing
+from switchgear.routing.table import Deployment, ProviderEntry, Timeouts
 
 
-def target(provider, credential, dialect="responses"):
+def priced(provider, credential, dialect="responses"):
     entry = ProviderEntry(name=provider, dialects=(dialect,), credentials=(credential,))
     return SimpleNamespace(
-        candidate=Candidate(entry, credential, "m", None, Timeouts()), credential_id=f"{provider}/{credential}"
+        deployment=Deployment(entry, credential, "m", None, Timeouts()), credential_id=f"{provider}/{credential}"
     )
 
 
-HERE, THERE, OTHER = target("a", "one"), target("a", "two"), target("b", "one", "openai")
+HERE, THERE, OTHER = priced("a", "one"), priced("a", "two"), priced("b", "one", "openai")
 
 
-def bind(*references, stored=None, rules=None, lookups=WAITS, targets=(HERE, THERE, OTHER)):
+def bind(*references, stored=None, rules=None, lookups=WAITS, deployments=(HERE, THERE, OTHER)):
     request = SimpleNamespace(references=list(references), dialect="responses", operation="chat")
     context = SimpleNamespace(request=request, key=KeyEntry("k", "k", 1, [], passthrough=rules), stored_lookups=lookups)
     things = SimpleNamespace(find=lambda key, name: (stored or {}).get(name))
-    return belongings.bind(things, context, Plan(0, None, targets, None))
+    return belongings.bind(things, context, Resolution(0, None, deployments, None))
 
 
 def test_a_reference_to_a_stored_thing_binds_the_request_to_the_credential_that_made_the_thing():
-    found = bind(Reference("file", "f", "p"), stored={"f": Stored("team:t", "a/two", "m", 1)})
-    assert found.targets == (THERE,)
+    found = bind(Reference("file", "f", "p"), stored={"f": StoredThing("team:t", "a/two", "m", 1)})
+    assert found.deployments == (THERE,)
 
 
 def test_nobodys_thing_is_waited_for_and_then_404():
@@ -48,7 +48,7 @@ def test_a_reference_that_can_be_no_id_is_refused_at_once():
 
 
 def test_things_at_two_places_go_together_nowhere():
-    stored = {"f": Stored("t", "a/one", "m", 1), "g": Stored("t", "a/two", "m", 1)}
+    stored = {"f": StoredThing("t", "a/one", "m", 1), "g": StoredThing("t", "a/two", "m", 1)}
     found = bind(Reference("file", "f", "p"), Reference("file", "g", "p"), stored=stored)
     assert isinstance(found, Problem) and "another provider" in found.message
 
@@ -60,15 +60,15 @@ def test_things_at_two_places_go_together_nowhere():
 def test_a_rule_that_reads_the_very_thing_gives_it_at_its_provider(rule, is_given):
     found = bind(Reference("file", "f", "p"), rules=[rule])
     if is_given:
-        assert {t.candidate.provider.name for t in found.targets} == {rule[0]}
+        assert {t.deployment.provider.name for t in found.deployments} == {rule[0]}
     else:
         assert isinstance(found, Problem)
 
 
 def test_reasoning_without_its_content_goes_where_it_is_not_looked_up():
     soft = Reference("item", "rs_1", "input.id", is_soft=True)
-    assert bind(soft).targets == (OTHER,)
-    assert isinstance(bind(soft, targets=(HERE,)), Problem)
+    assert bind(soft).deployments == (OTHER,)
+    assert isinstance(bind(soft, deployments=(HERE,)), Problem)
 
 
 def test_a_thing_that_a_request_named_keeps_its_owner():
@@ -77,5 +77,5 @@ def test_a_thing_that_a_request_named_keeps_its_owner():
 
 
 def test_a_stored_response_that_is_nobodys_leads_nowhere():
-    found = bind(Reference("response", "resp_1", "id"), targets=())
+    found = bind(Reference("response", "resp_1", "id"), deployments=())
     assert isinstance(found, Problem) and found.case.status == 404

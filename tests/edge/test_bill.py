@@ -10,13 +10,13 @@ from genai_prices import Usage, calc_price
 
 from switchgear.app.layout import PriceFiles, price_snapshot
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects.passage import open_passage
 from switchgear.dialects.request_reader import parse
+from switchgear.dialects.translation import open_translation
 from switchgear.edge import settle
 from switchgear.edge.bill import bill_of, stated
 from switchgear.ledger import build
 from switchgear.pricing.catalog import Catalog
-from switchgear.pricing.price import Meterer
+from switchgear.pricing.price import Pricer
 from switchgear.providers.catalogue import PROVIDERS
 from switchgear.wire import records
 
@@ -29,29 +29,29 @@ def price_of(provider):
 
     def find(model):
         price = CATALOG.find(provider, row.pricing_id, model, AT_MS)
-        return Meterer(price) if price is not None else None
+        return Pricer(price) if price is not None else None
 
     return find
 
 
-def booked(provider, model, reading):
+def booked(provider, model, metadata):
     """Nano-USD as the edge books it, and as the ledger finds it again from the settlement."""
     find = price_of(provider)
-    context = types.SimpleNamespace(meterer=find(model), usage=reading.usage, units=reading.units)
+    context = types.SimpleNamespace(pricer=find(model), usage=metadata.usage, units=metadata.units)
     spool = types.SimpleNamespace(settle=lambda key, payload: kept.append(payload))
     kept = []
     context.__dict__.update(
         id="i", status=200, outcome="ok", attempts=[], estimate_reason=None, bytes_out=0, ttft_ms=None, error=None
     )
     context.dropped = None
-    bill = bill_of(context, reading, PROVIDERS[provider].quirks, find)
-    cost = settle.settle(context, spool, 1, service_tier=reading.service_tier, bill=bill)
+    bill = bill_of(context, metadata, PROVIDERS[provider].quirks, find)
+    cost = settle.settle(context, spool, 1, service_tier=metadata.service_tier, bill=bill)
     settlement = msgspec.msgpack.Decoder(records.Settle).decode(kept[0])
-    price_id = context.meterer.price_id if context.meterer is not None else None
-    place = records.Place("chat", "/", "openai", model, provider, "d", "c", model, price_id)
-    who = records.Who("k", "k", 1, None, None, None)
+    price_id = context.pricer.price_id if context.pricer is not None else None
+    callee = records.Callee("chat", "/", "openai", model, provider, "d", "c", model, price_id)
+    caller = records.Caller("k", "k", 1, None, None, None)
     reserve = records.Reserve("i", AT_MS, msgspec.Raw(b"\x90"), msgspec.Raw(b"\x90"), False, 1, None, None, 2)
-    opened = build.OpenRequest(reserve, who, place, b"", [])
+    opened = build.OpenRequest(reserve, caller, callee, b"", [])
     record = build.settled(
         opened,
         settlement,
@@ -63,7 +63,7 @@ def booked(provider, model, reading):
     return cost, record
 
 
-def passage(provider, operation, dialect, model, client=None, **more):
+def translation(provider, operation, dialect, model, client=None, **more):
     bodies = {
         "chat": {"model": model, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 9},
         "responses": {"model": model, "input": "hi"},
@@ -77,7 +77,7 @@ def passage(provider, operation, dialect, model, client=None, **more):
         body = {"messages": [{"role": "user", "content": [{"text": "hi"}]}]}
     named = None if "model" in body else model
     request = parse(msgspec.json.encode(body), client or dialect, operation, named, more.get("stream", named and False))
-    return open_passage(request, client or dialect, dialect, model, PROVIDERS[provider].quirks, created=1)
+    return open_translation(request, client or dialect, dialect, model, PROVIDERS[provider].quirks, created=1)
 
 
 def chat(usage, model="m", **more):
@@ -384,10 +384,10 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_an_answer_costs_what_its_provider_charges(name):
     provider, dialect, model, answer, usd = CASES[name]
-    reading = passage(provider, "chat", dialect, model).read(msgspec.json.encode(answer), [])
-    cost, _ = booked(provider, model, reading)
+    metadata = translation(provider, "chat", dialect, model).read(msgspec.json.encode(answer), [])
+    cost, _ = booked(provider, model, metadata)
     if usd is None:
-        assert reading.usage.cache_read == 1000
+        assert metadata.usage.cache_read == 1000
         return
     assert Decimal(cost) / 10**9 == Decimal(usd)
 
@@ -414,36 +414,36 @@ def test_a_stream_costs_what_the_plain_answer_costs(name, crossed):
         last = {"index": 0, "finishReason": "STOP"}
         events = [first | {"candidates": [candidate]}, answer | {"candidates": [last]}]
     client = dialect if not crossed else "anthropic" if dialect == "openai" else "openai"
-    meter = passage(provider, "chat", dialect, model, client, stream=True).meter()
+    tap = translation(provider, "chat", dialect, model, client, stream=True).tap()
     for event in events:
         kind = f"event: {event['type']}\n" if "type" in event else ""
-        meter.feed(f"{kind}data: {msgspec.json.encode(event).decode()}\n\n".encode())
-    meter.finish()
-    cost, _ = booked(provider, model, meter.reading)
+        tap.feed(f"{kind}data: {msgspec.json.encode(event).decode()}\n\n".encode())
+    tap.finish()
+    cost, _ = booked(provider, model, tap.metadata)
     assert Decimal(cost) / 10**9 == Decimal(usd)
 
 
 def test_embeddings_that_tell_only_a_total_are_input():
     body = {"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.1]}], "model": "voyage-3.5"}
-    reading = passage("voyage", "embeddings", "openai", "voyage-3.5").read(
+    metadata = translation("voyage", "embeddings", "openai", "voyage-3.5").read(
         msgspec.json.encode(body | {"usage": {"total_tokens": 800}}), []
     )
-    assert reading.usage == TokenUsage(input=800, output=None) or reading.usage.output_total == 0
-    assert booked("voyage", "voyage-3.5", reading)[0] == 48_000
+    assert metadata.usage == TokenUsage(input=800, output=None) or metadata.usage.output_total == 0
+    assert booked("voyage", "voyage-3.5", metadata)[0] == 48_000
 
 
 def test_a_picture_stream_ends_with_its_last_event_and_is_charged():
     # OpenAI API reference, "Image streaming": 4,160 tokens of gpt-image-1 at 40 USD and 50 of text at 5 for a million.
     usage = {**DRAWN, "total_tokens": 4210}
-    meter = passage("openai", "images", "openai", "gpt-image-1", stream=True).meter()
+    tap = translation("openai", "images", "openai", "gpt-image-1", stream=True).tap()
     large = "A" * 2_000_000
     for kind, more in (("partial_image", {}), ("completed", {"usage": usage})):
         event = {"type": f"image_generation.{kind}", "b64_json": large, **more}
         data = b"event: x\ndata: " + msgspec.json.encode(event) + b"\n\n"
-        assert meter.feed(data) == data
-    assert meter.is_clean
-    assert Decimal(booked("openai", "gpt-image-1", meter.reading)[0]) / 10**9 == Decimal("0.16665")
-    assert meter.reading.units == {"images": 1}
+        assert tap.feed(data) == data
+    assert tap.is_clean
+    assert Decimal(booked("openai", "gpt-image-1", tap.metadata)[0]) / 10**9 == Decimal("0.16665")
+    assert tap.metadata.units == {"images": 1}
 
 
 OPENROUTER, PERPLEXITY, XAI = (PROVIDERS[name].quirks for name in ("openrouter", "perplexity", "xai"))
@@ -472,19 +472,19 @@ def test_a_cost_that_is_no_figure_is_not_believed():
 )  # fmt: skip
 def test_a_cost_far_from_the_list_is_never_booked(usd, booked_usd):
     usage = {"prompt_tokens": 8174, "completion_tokens": 30, "total_tokens": 8204, "cost": float(usd)}
-    way = passage("openrouter", "chat", "openai", "openai/gpt-4.1-mini")
-    reading = way.read(msgspec.json.encode(chat(usage, "openai/gpt-4.1-mini")), [])
-    assert Decimal(booked("openrouter", "openai/gpt-4.1-mini", reading)[0]) / 10**9 == Decimal(booked_usd)
+    way = translation("openrouter", "chat", "openai", "openai/gpt-4.1-mini")
+    metadata = way.read(msgspec.json.encode(chat(usage, "openai/gpt-4.1-mini")), [])
+    assert Decimal(booked("openrouter", "openai/gpt-4.1-mini", metadata)[0]) / 10**9 == Decimal(booked_usd)
 
 
 def test_a_cost_of_a_provider_whose_row_names_none_is_not_booked_and_said():
     usage = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100, "cost": 0.9}
-    reading = passage("groq", "chat", "openai", "llama-3.3-70b-versatile").read(
+    metadata = translation("groq", "chat", "openai", "llama-3.3-70b-versatile").read(
         msgspec.json.encode(chat(usage, "llama-3.3-70b-versatile")), []
     )
-    cost, _ = booked("groq", "llama-3.3-70b-versatile", reading)
+    cost, _ = booked("groq", "llama-3.3-70b-versatile", metadata)
     assert cost == 1000 * 590 + 100 * 790
-    bill = bill_of(types.SimpleNamespace(meterer=None), reading, PROVIDERS["groq"].quirks, lambda name: None)
+    bill = bill_of(types.SimpleNamespace(pricer=None), metadata, PROVIDERS["groq"].quirks, lambda name: None)
     assert bill.is_foreign and bill.charged_nanousd is None
 
 
@@ -496,8 +496,8 @@ def test_a_picture_of_ten_megabytes_is_one_event(client):
     usage["candidatesTokensDetails"] = [{"modality": "IMAGE", "tokenCount": 1290}]
     answer = gemini(usage, "gemini-2.5-flash-image", content={"role": "model", "parts": [data]})
     event = b"data: " + msgspec.json.encode(answer) + b"\r\n\r\n"
-    meter = passage("gemini", "chat", "gemini", "gemini-2.5-flash-image", client, stream=True).meter()
-    out = b"".join(meter.feed(event[at : at + 65_536]) for at in range(0, len(event), 65_536)) + meter.finish()
+    tap = translation("gemini", "chat", "gemini", "gemini-2.5-flash-image", client, stream=True).tap()
+    out = b"".join(tap.feed(event[at : at + 65_536]) for at in range(0, len(event), 65_536)) + tap.finish()
     assert len(out) > 10_000_000
-    assert meter.is_clean
-    assert booked("gemini", "gemini-2.5-flash-image", meter.reading)[0] == 38_703_000
+    assert tap.is_clean
+    assert booked("gemini", "gemini-2.5-flash-image", tap.metadata)[0] == 38_703_000

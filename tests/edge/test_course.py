@@ -19,7 +19,7 @@ def test_a_deployment_that_cannot_be_reached_is_asked_again_and_then_the_next():
     course = Course(["a", "b"], 1, 60.0)
     assert course.after(failure("connect"), True).pause_s == RETRY_PAUSE_S
     assert course.after(failure("connect"), True) is FALLBACK
-    assert course.go_on() and course.target == "b"
+    assert course.go_on() and course.current == "b"
     assert course.after(failure("connect"), True) is GIVE_UP and not course.go_on()
 
 

@@ -40,7 +40,7 @@ def test_the_same_head_is_interpreted_once(monkeypatch):
     head = talk.client.exchange.head
     talk.vault << Asked()
     facts = head.shared.facts
-    assert facts.match is not None and facts.claim is not None and facts.client is not None and facts.who is not None
+    assert facts.match is not None and facts.claim is not None and facts.client is not None and facts.caller is not None
 
 
 def test_a_fault_in_a_stage_is_a_500_and_a_refusal_on_record(monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from switchgear.dialects.registry import BY_NAME
 from switchgear.edge import heads
 from switchgear.edge.head_facts import HeadFacts
-from switchgear.routing.table import Candidate, ProviderEntry, Timeouts
+from switchgear.routing.table import Deployment, ProviderEntry, Timeouts
 from switchgear.wire import frames
 from switchgear.wire.frames import Head
 
@@ -35,15 +35,15 @@ def context(headers=SENT, dialect="openai", compat=()):
     )
 
 
-def target(own=False):
+def priced(own=False):
     provider = ProviderEntry(name="up", dialects=("openai",), credentials=("c",), own=own)
-    candidate = Candidate(provider, "c", "m", None, Timeouts())
+    deployment = Deployment(provider, "c", "m", None, Timeouts())
     return SimpleNamespace(
-        candidate=candidate, credential_id="up/c", opens={}, headers=b"x-switchgear-provider: up\r\n"
+        deployment=deployment, credential_id="up/c", opens={}, headers=b"x-switchgear-provider: up\r\n"
     )
 
 
-def way(dialect="openai", verbatim=True, provider=None):
+def translation(dialect="openai", verbatim=True, provider=None):
     return SimpleNamespace(
         dialect=dialect,
         row=BY_NAME[dialect],
@@ -55,47 +55,50 @@ def way(dialect="openai", verbatim=True, provider=None):
     )
 
 
-def sent(asked, to, passage):
-    route = msgspec.msgpack.decode(heads.route(asked, to, passage), type=frames.Route)
+def sent(asked, to, translation):
+    route = msgspec.msgpack.decode(heads.route(asked, to, translation), type=frames.Route)
     return {name for name, _ in route.headers}
 
 
 @pytest.mark.parametrize("dialect", ["openai", "anthropic", "gemini"])
 def test_no_secret_and_no_cookie_goes_on(dialect):
-    names = sent(context(), target(), way(dialect))
+    names = sent(context(), priced(), translation(dialect))
     assert not names & {b"authorization", b"cookie", b"x-goog-api-key", b"x-goog-user-project", b"traceparent"}
 
 
 def test_a_trace_goes_on_to_ones_own_and_such_a_route_is_not_kept():
-    own = target(own=True)
-    assert b"traceparent" in sent(context(), own, way())
+    own = priced(own=True)
+    assert b"traceparent" in sent(context(), own, translation())
     assert own.opens == {}
-    other = target()
-    sent(context(), other, way())
+    other = priced()
+    sent(context(), other, translation())
     assert len(other.opens) == 1
 
 
 def test_a_translated_request_takes_no_header_of_its_clients_dialect():
-    assert sent(context(), target(), way(verbatim=False)) == {b"content-type"}
-    assert sent(context(), target(), way("openai", False, "anthropic")) == {b"content-type", b"anthropic-version"}
+    assert sent(context(), priced(), translation(verbatim=False)) == {b"content-type"}
+    assert sent(context(), priced(), translation("openai", False, "anthropic")) == {
+        b"content-type",
+        b"anthropic-version",
+    }
 
 
 def test_a_stream_waits_for_its_first_event_as_long_as_its_model_says():
-    to = target()
+    to = priced()
     limits = Timeouts(first_byte_s=600, first_event_s=20)
-    to.candidate = Candidate(to.candidate.provider, "c", "m", None, limits)
+    to.deployment = Deployment(to.deployment.provider, "c", "m", None, limits)
     asked = context()
     waits = []
     for asked.request.stream in (False, True, False):
-        waits.append(msgspec.msgpack.decode(heads.route(asked, to, way()), type=frames.Route).first_byte_s)
+        waits.append(msgspec.msgpack.decode(heads.route(asked, to, translation()), type=frames.Route).first_byte_s)
     assert waits == [600, 20, 600] and len(to.opens) == 2
 
 
 def test_the_answers_head_says_where_it_came_from():
     head = Head(200, [(b"content-type", b"text/x"), (b"retry-after", b"1"), (b"x-request-id", b"up-1")], None)
-    lines = heads.response(context(dialect="anthropic"), target(), head, 2, 5, default_type=b"a/b", cost=1500)
+    lines = heads.response(context(dialect="anthropic"), priced(), head, 2, 5, default_type=b"a/b", cost=1500)
     assert b"request-id: rid\r\n" in lines and b"x-switchgear-upstream-request-id: up-1\r\n" in lines
     assert b"content-type: text/x\r\nx-switchgear-attempts: 2\r\n" in lines
     assert b"x-switchgear-cost-usd: 0.000001500\r\n" in lines and b"retry-after: 1\r\n" in lines
-    forced = heads.response(context(), target(), head, 1, 5, default_type=b"a/b", forced_type=b"c/d")
+    forced = heads.response(context(), priced(), head, 1, 5, default_type=b"a/b", forced_type=b"c/d")
     assert b"content-type: c/d\r\n" in forced and b"cost" not in forced

@@ -8,7 +8,7 @@ def test_headers_of_an_answer():
     assert b"x-litellm-call-id: r1\r\n" in litellm.headers(b"r1", 2, 30, 1_500)
     assert b"x-litellm-response-cost: 0.000001500\r\n" in litellm.headers(b"r1", 2, 30, 1_500)
     assert b"response-cost" not in litellm.headers(b"r1", 0, 1, None), "an unknown cost is not zero"
-    assert b"\r\n\r\n" not in litellm.target_headers("a\r\n\r\nb", "p/c")
+    assert b"\r\n\r\n" not in litellm.deployment_headers("a\r\n\r\nb", "p/c")
 
 
 def test_key_info_has_the_keys_spend_team_and_limits():

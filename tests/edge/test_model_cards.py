@@ -5,7 +5,7 @@ import json
 import pytest
 
 from switchgear.edge import model_cards
-from switchgear.edge.plan import Planner
+from switchgear.edge.resolver import Resolver
 from switchgear.policies import access
 from switchgear.pricing.price import Price, Rate
 from switchgear.replica.entries import KeyEntry, Snapshot
@@ -23,8 +23,8 @@ PRICES = {
 OVERRIDE = Price("qwen3", "override", {"input": Rate(1), "output": Rate(2)})
 
 
-def model(name, *targets, **more):
-    deployments = tuple(DeploymentEntry(provider=p, model=m) for p, m in (t.split("/", 1) for t in targets))
+def model(name, *deployments, **more):
+    deployments = tuple(DeploymentEntry(provider=p, model=m) for p, m in (t.split("/", 1) for t in deployments))
     return ModelEntry(name=name, deployments=deployments, **more)
 
 
@@ -46,10 +46,10 @@ def key(models=None):
 
 
 def listed(made, models=None):
-    planner = Planner(lambda name: json.dumps(PRICES).encode() if name == "openai" else None)
-    cards = planner.callable_models(made, key(models), 0)
+    resolver = Resolver(lambda name: json.dumps(PRICES).encode() if name == "openai" else None)
+    cards = resolver.callable_models(made, key(models), 0)
     for name in cards:  # nothing is listed that a call would refuse
-        assert planner.plan(made, key(models), name, 0).problem is None, name
+        assert resolver.resolve(made, key(models), name, 0).problem is None, name
     return cards
 
 
@@ -60,13 +60,13 @@ def test_a_wildcard_lists_the_priced_models_that_it_matches():
 def test_names_that_a_pattern_gives_are_listed_by_those_names():
     made = snapshot(model("my-*", "openai/gpt-*"))
     assert set(listed(made)) == {"my-4o", "my-4o-mini", "my-4.1"}
-    assert table.resolve(made.table, "my-4o").candidates[0].upstream_model == "gpt-4o"
+    assert table.resolve(made.table, "my-4o").deployments[0].upstream_model == "gpt-4o"
 
 
 def test_the_names_of_an_alias_to_a_pattern_are_listed():
     made = snapshot(model("my-*", "openai/gpt-*"), ModelEntry(name="your-*", alias="my-*"))
     assert {"your-4o", "my-4o"} <= set(listed(made))
-    assert table.resolve(made.table, "your-4o").candidates[0].upstream_model == "gpt-4o"
+    assert table.resolve(made.table, "your-4o").deployments[0].upstream_model == "gpt-4o"
 
 
 def test_a_longer_pattern_or_an_exact_name_takes_its_names():

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from switchgear.edge import pipeline
-from switchgear.replica.entries import Snapshot, Stored, scope_of
+from switchgear.replica.entries import Snapshot, StoredThing, scope_of
 from switchgear.testing.edge import JSON, KEY_ID, NOTHING, Ask, Asked, Dialogue, Last, Sent, chat
 from switchgear.wire import records
 
@@ -59,7 +59,7 @@ def test_a_full_spool_refuses_and_sends_nothing():
 
 
 def thing(until_ms=1 << 60):
-    return Stored(scope_of(KEY_ID, None), "up/default", "up/m", until_ms)
+    return StoredThing(scope_of(KEY_ID, None), "up/default", "up/m", until_ms)
 
 
 def test_a_stored_response_is_waited_for_and_then_asked_where_it_is():

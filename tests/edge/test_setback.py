@@ -4,7 +4,7 @@ import pytest
 
 from switchgear.core import problems
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects.reading import Reading, Unfit
+from switchgear.dialects.answer_metadata import AnswerMetadata, Unfit
 from switchgear.edge import setback
 from switchgear.wire.frames import Fail
 
@@ -58,13 +58,13 @@ def test_a_status_shows_what_the_provider_said_unless_it_concerns_our_credential
     ],
 )
 def test_an_error_under_a_status_of_success_is_free_and_keeps_its_meaning(body, status):
-    found = setback.of_answer(Unfit("it is an error", is_error=True), Reading(), body, 100)
+    found = setback.of_answer(Unfit("it is an error", is_error=True), AnswerMetadata(), body, 100)
     assert (found.said, found.usage, found.reason) == ((status, body), None, "error_200")
 
 
 def test_garbage_may_have_cost_what_an_answer_costs():
-    found = setback.of_answer(Unfit("it is HTML"), Reading(), b"<html>", 100)
+    found = setback.of_answer(Unfit("it is HTML"), AnswerMetadata(), b"<html>", 100)
     assert (found.usage, found.is_estimated, found.said) == (TokenUsage(input=100, output=0), True, None)
     reported = TokenUsage(input=3, output=4)
-    found = setback.of_answer(Unfit("cut"), Reading(reported), b"{", 100)
+    found = setback.of_answer(Unfit("cut"), AnswerMetadata(reported), b"{", 100)
     assert (found.usage, found.is_estimated) == (reported, False)

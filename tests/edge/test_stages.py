@@ -56,9 +56,9 @@ def test_claims_are_read_once_per_head():
     ("client_s", "retry", "total_s", "retries"), [(None, None, 3600.0, 2), (5.0, 1, 5.0, 0), (9e9, 0, 3600.0, 2)]
 )
 def test_a_clients_own_deadline_and_retries_bound_those_of_the_gateway(client_s, retry, total_s, retries):
-    target = SimpleNamespace(candidate=SimpleNamespace(timeouts=SimpleNamespace(total_s=3600.0)))
+    priced = SimpleNamespace(deployment=SimpleNamespace(timeouts=SimpleNamespace(total_s=3600.0)))
     context = SimpleNamespace(
-        plan=SimpleNamespace(order=None, targets=(target, target), route=SimpleNamespace(retries_max=2)),
+        resolution=SimpleNamespace(order=None, deployments=(priced, priced), route=SimpleNamespace(retries_max=2)),
         request=SimpleNamespace(operation="chat"),
         client=SimpleNamespace(timeout_s=client_s, retry=retry),
     )
@@ -68,11 +68,11 @@ def test_a_clients_own_deadline_and_retries_bound_those_of_the_gateway(client_s,
 
 
 def test_a_raw_path_is_tried_once():
-    target = SimpleNamespace(candidate=SimpleNamespace(tier=0, timeouts=SimpleNamespace(total_s=1.0)))
+    priced = SimpleNamespace(deployment=SimpleNamespace(tier=0, timeouts=SimpleNamespace(total_s=1.0)))
     context = SimpleNamespace(
         id="r",
         now_ms=0,
-        plan=SimpleNamespace(order=first, targets=(target, target), route=SimpleNamespace(retries_max=0)),
+        resolution=SimpleNamespace(order=first, deployments=(priced, priced), route=SimpleNamespace(retries_max=0)),
         request=SimpleNamespace(operation="passthrough"),
         client=SimpleNamespace(timeout_s=None, retry=None),
     )

@@ -8,15 +8,15 @@ from switchgear.core import virtual_key
 from switchgear.dialects.registry import DEFAULT
 from switchgear.edge import standing
 from switchgear.edge.head_facts import HeadFacts
-from switchgear.edge.plan import Planner
+from switchgear.edge.resolver import Resolver
 from switchgear.replica.entries import KeyEntry, SecretHash, Snapshot
-from switchgear.routing.table import Candidate, ProviderEntry, RouteTable, Timeouts
+from switchgear.routing.table import Deployment, ProviderEntry, RouteTable, Timeouts
 from switchgear.wire.http1 import RequestHead
 
 PEPPERS = {1: b"p" * 32}
 TOKEN = "sk-sg-" + "A" * 12 + "_" + "b" * 43
 PROVIDER = ProviderEntry(name="a", dialects=("openai",), credentials=("c",))
-TARGET = SimpleNamespace(candidate=Candidate(PROVIDER, "c", "m", None, Timeouts()), credential_id="a/c")
+TARGET = SimpleNamespace(deployment=Deployment(PROVIDER, "c", "m", None, Timeouts()), credential_id="a/c")
 
 
 def entry(**more):
@@ -60,7 +60,7 @@ def asked():
     exchange = SimpleNamespace(head=head, client_address="127.0.0.1", certain_address="127.0.0.1")
     replica = Replica(entry(models=["a/m"]))
     clock = Clock()
-    services = SimpleNamespace(replica=replica, peppers=PEPPERS, clock=clock, planner=Planner(lambda _: None))
+    services = SimpleNamespace(replica=replica, peppers=PEPPERS, clock=clock, resolver=Resolver(lambda _: None))
     context = SimpleNamespace(
         exchange=exchange,
         endpoint=SimpleNamespace(dialect=DEFAULT),
@@ -70,7 +70,7 @@ def asked():
         snapshot=None,
         is_stale=False,
         now_ms=0,
-        course=SimpleNamespace(target=TARGET),
+        course=SimpleNamespace(current=TARGET),
         request=SimpleNamespace(model="a/m", operation="chat"),
     )
     assert standing.look_again(services, context) is None
@@ -115,7 +115,7 @@ def test_S3_a_freeze_stops_the_next_attempt_and_what_runs(asked, subject):
     services.replica.key = context.key = entry(team="t", user="u", project="p")
     services.replica.set(freezes={subject: None})
     assert standing.may_try(services, context).case.code == "frozen"
-    found = standing.frozen(services.planner, services.replica.published, context, 0)
+    found = standing.frozen(services.resolver, services.replica.published, context, 0)
     assert found.case.code == "frozen"
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from switchgear.edge import stored
 from switchgear.edge.stored import StoredThings
-from switchgear.replica.entries import STORED_MS, KeyEntry, Stored
+from switchgear.replica.entries import STORED_MS, KeyEntry, StoredThing
 from switchgear.testing.edge import FakeSpool
 from switchgear.wire import records
 
@@ -33,13 +33,13 @@ def asked(clock, key=OURS):
 
 
 def test_a_thing_is_found_by_its_own_team_only(things, published, clock):
-    published["f"] = Stored("team:one", "up/c", "m", clock.wall_ms() + 1)
+    published["f"] = StoredThing("team:one", "up/c", "m", clock.wall_ms() + 1)
     assert things.find(OURS, "f").credential_id == "up/c"
     assert things.find(THEIRS, "f") is None
 
 
 def test_a_thing_whose_time_is_over_is_not_found(things, published, clock):
-    published["f"] = Stored("team:one", "up/c", "m", clock.wall_ms() - 1)
+    published["f"] = StoredThing("team:one", "up/c", "m", clock.wall_ms() - 1)
     assert things.find(OURS, "f") is None
 
 

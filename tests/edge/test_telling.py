@@ -5,7 +5,7 @@ import pytest
 from switchgear.core import problems
 from switchgear.core.problems import Problem
 from switchgear.edge import telling
-from switchgear.edge.plan import Target
+from switchgear.edge.resolver import PricedDeployment
 from switchgear.wire.records import AttemptOutcome
 
 
@@ -22,9 +22,9 @@ class Named:
         self.__dict__.update(values)
 
 
-def target():
-    candidate = Named(provider=Named(name="openai"), credential="default", upstream_model="gpt-4o")
-    return Named(candidate=candidate, credential_id="openai/default")
+def priced():
+    deployment = Named(provider=Named(name="openai"), credential="default", upstream_model="gpt-4o")
+    return Named(deployment=deployment, credential_id="openai/default")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def target():
 def test_an_attempt_that_the_provider_did_not_answer_well_is_a_line(status, error, level):
     lines = Lines()
     outcome = AttemptOutcome(1, status, error, 10, None, 30, None, None)
-    told: Target = target()
+    told: PricedDeployment = priced()
     telling.attempt(lines, "01ab", told, outcome, "why")
     assert [line[0] for line in lines.found] == ([level] if level else [])
     for _, _, kind, request_id, fields in lines.found:

@@ -6,7 +6,7 @@ from switchgear.core import problems
 from switchgear.core.errors import IllegalMoveError
 from switchgear.edge import transfer
 from switchgear.edge.answering import HELD_BYTES_MAX, PING_S
-from switchgear.edge.transfer import MOVES, State
+from switchgear.edge.transfer import MOVES, TransferState
 from switchgear.routing.table import DeploymentEntry, ModelEntry, ProviderEntry, RouteTable
 from switchgear.testing.edge import (
     JSON,
@@ -265,12 +265,12 @@ def test_a_full_spool_stops_further_attempts_and_loses_no_settlement():
 
 
 def test_every_state_can_end_and_the_last_one_leads_nowhere():
-    assert set(MOVES) == set(State)
-    assert all(State.SETTLED in moves for state, moves in MOVES.items() if state is not State.SETTLED)
-    assert MOVES[State.SETTLED] == frozenset() and MOVES[State.STREAMING] == {State.SETTLED}
+    assert set(MOVES) == set(TransferState)
+    assert all(TransferState.SETTLED in moves for state, moves in MOVES.items() if state is not TransferState.SETTLED)
+    assert MOVES[TransferState.SETTLED] == frozenset() and MOVES[TransferState.STREAMING] == {TransferState.SETTLED}
 
 
-@pytest.mark.parametrize("state", [State.PLAIN, State.HELD, State.WAITING])
+@pytest.mark.parametrize("state", [TransferState.PLAIN, TransferState.HELD, TransferState.WAITING])
 def test_a_move_that_no_transition_allows_is_a_fault(talk, state):
     talk.vault >> SSE >> FIRST
     with pytest.raises(IllegalMoveError):

@@ -13,46 +13,46 @@ from switchgear.edge import translate
 from switchgear.edge.context import RequestContext
 from switchgear.edge.course import Course
 from switchgear.edge.paths import Endpoint
-from switchgear.edge.plan import Target
-from switchgear.routing.table import Candidate, ProviderEntry, Timeouts
+from switchgear.edge.resolver import PricedDeployment
+from switchgear.routing.table import Deployment, ProviderEntry, Timeouts
 
 
-def target(dialect, **more):
+def priced(dialect, **more):
     provider = ProviderEntry(name=dialect, dialects=(dialect,), credentials=("c",))
-    return Target(Candidate(provider, "c", "m", None, Timeouts(), **more), f"{dialect}/c", None, b"", {}, {})
+    return PricedDeployment(Deployment(provider, "c", "m", None, Timeouts(), **more), f"{dialect}/c", None, b"", {}, {})
 
 
-def asked(body, *targets, operation="chat", room=1 << 30):
+def asked(body, *deployments, operation="chat", room=1 << 30):
     raw = json.dumps({"model": "m", **body}).encode()
     exchange = SimpleNamespace(head=SimpleNamespace(target=b"/"), hold=lambda size: size <= room)
     context = RequestContext(exchange, "r", 0, 0.0)
     context.request, context.bytes_in = parse(raw, "openai", operation), len(raw)
     context.endpoint = Endpoint(operation, b"POST", operation, DEFAULT, f"/{operation}")
-    return context, Course(targets, 0, 1.0)
+    return context, Course(deployments, 0, 1.0)
 
 
 CHAT = {"messages": [{"role": "user", "content": "hi"}]}
 
 
 def test_the_body_goes_verbatim_to_a_provider_of_the_clients_dialect():
-    context, course = asked(CHAT, target("openai"))
+    context, course = asked(CHAT, priced("openai"))
     assert translate.prepare(context, course) is None and context.translation.is_verbatim
 
 
 def test_a_deployment_that_cannot_be_asked_is_passed_over():
-    context, course = asked({"prompt": "x"}, target("anthropic"), target("openai"), operation="completions")
+    context, course = asked({"prompt": "x"}, priced("anthropic"), priced("openai"), operation="completions")
     assert translate.prepare(context, course) is None
-    assert course.target.credential_id == "openai/c" and not course.has_next
+    assert course.current.credential_id == "openai/c" and not course.has_next
 
 
 def test_a_request_that_nobody_can_be_asked_is_refused():
-    context, course = asked({"prompt": "x"}, target("anthropic"), operation="completions")
+    context, course = asked({"prompt": "x"}, priced("anthropic"), operation="completions")
     assert translate.prepare(context, course).case is problems.UNSUPPORTED
 
 
 @pytest.mark.parametrize("steps", [False, True])
 def test_a_strict_model_refuses_what_would_be_lost(steps):
-    context, course = asked({**CHAT, "seed": 1}, target("anthropic", strict=True))
+    context, course = asked({**CHAT, "seed": 1}, priced("anthropic", strict=True))
     problem = finish(translate.prepare_steps(context, course)) if steps else translate.prepare(context, course)
     assert problem.case is problems.INVALID_BODY and "seed" in problem.message
 
@@ -60,7 +60,7 @@ def test_a_strict_model_refuses_what_would_be_lost(steps):
 @pytest.mark.parametrize("room", [10**6, 10])
 def test_a_large_translation_is_held_or_refused(room):
     body = {"messages": [{"role": "user", "content": "x" * 200_000}]}
-    context, course = asked(body, target("anthropic"), target("openai"), room=room)
+    context, course = asked(body, priced("anthropic"), priced("openai"), room=room)
     context.request.scan = parse_large(json.dumps({"model": "m", **body}).encode())
     problem = finish(translate.prepare_steps(context, course))
     assert (problem is None) is (room > 10) and course.has_next

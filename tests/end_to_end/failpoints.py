@@ -29,8 +29,8 @@ PLACES = {
     },
     "vault": {
         "journal write": ("switchgear.spool.writer", "SpoolWriter.commit", 800),
-        "bytes to the provider": ("switchgear.vault.attempt", "Attempt.send", 300),
-        "provider's bytes": ("switchgear.vault.attempt", "Attempt.on_data", 600),
+        "bytes to the provider": ("switchgear.vault.attempt", "UpstreamAttempt.send", 300),
+        "provider's bytes": ("switchgear.vault.attempt", "UpstreamAttempt.on_data", 600),
         "frames to an edge": ("switchgear.vault.link", "VaultSideLink.flush", 600),
         "fence": ("switchgear.vault.service", "VaultService.fence", 1),
         "box fsync": ("switchgear.vault.box", "Box._save", 3),
@@ -39,8 +39,8 @@ PLACES = {
     "control": {
         "records added": ("switchgear.store.ledger_rows", "add_requests", 20),
         "sums added": ("switchgear.store.ledger_rows", "add_usage", 20),
-        "absorb commit": ("switchgear.ledger.absorb", "SpoolAbsorber.commit_to", 20),
-        "segment unlink": ("switchgear.ledger.absorb", "SpoolAbsorber.drop_finished", 20),
+        "ingest commit": ("switchgear.ledger.ingest", "SpoolIngester.commit_to", 20),
+        "segment unlink": ("switchgear.ledger.ingest", "SpoolIngester.drop_finished", 20),
         "replica publish": ("switchgear.replica.publisher", "Publisher.put_snapshot", 2),
         "key published": ("switchgear.replica.publisher", "Publisher.put_key", 3),
         "key stored": ("switchgear.store.objects", "_put_secrets", 3),

@@ -17,13 +17,13 @@ from genai_prices import Usage
 from genai_prices.data import providers
 
 from switchgear.app.layout import PriceFiles, price_snapshot
-from switchgear.dialects.passage import open_passage
+from switchgear.dialects.json_node import InvalidBodyError
 from switchgear.dialects.request_reader import parse
-from switchgear.dialects.shape import InvalidBodyError
+from switchgear.dialects.translation import open_translation
 from switchgear.edge import settle
 from switchgear.edge.bill import bill_of
 from switchgear.pricing.catalog import Catalog
-from switchgear.pricing.price import Meterer
+from switchgear.pricing.price import Pricer
 from switchgear.providers.catalogue import PROVIDERS
 from switchgear.testing import recordings
 from switchgear.wire import eventstream
@@ -140,19 +140,19 @@ def bill(dialect, row, model, answer, at=AT):
     return total + containers * Decimal("0.03")
 
 
-def booked(row, model, reading):
+def booked(row, model, metadata):
     """USD as the edge books it, None where it has no price."""
 
     def find(name):
         price = CATALOG.find(row.name, row.pricing_id, name, AT_MS)
-        return Meterer(price) if price is not None else None
+        return Pricer(price) if price is not None else None
 
-    context = types.SimpleNamespace(meterer=find(model), usage=reading.usage, units=reading.units, id="i", status=200)
+    context = types.SimpleNamespace(pricer=find(model), usage=metadata.usage, units=metadata.units, id="i", status=200)
     context.__dict__.update(outcome="ok", attempts=[], estimate_reason=None, bytes_out=0, ttft_ms=None)
     context.__dict__.update(error=None, dropped=None)
     spool = types.SimpleNamespace(settle=lambda request_id, payload: None)
-    more = bill_of(context, reading, row.quirks, find)
-    cost = settle.settle(context, spool, 1, service_tier=reading.service_tier, bill=more)
+    more = bill_of(context, metadata, row.quirks, find)
+    cost = settle.settle(context, spool, 1, service_tier=metadata.service_tier, bill=more)
     return None if cost is None else Decimal(cost) / 10**9
 
 
@@ -170,22 +170,22 @@ def priced():
         try:
             given = (model, exchange.is_stream) if dialect in {"gemini", "bedrock"} else (None, None)
             request = parse(msgspec.json.encode(exchange.request), dialect, "chat", *given)
-            way = open_passage(request, dialect, dialect, model, row.quirks, created=1)
+            translation = open_translation(request, dialect, dialect, model, row.quirks, created=1)
         except InvalidBodyError:
             continue
         if exchange.is_stream:
-            meter = way.meter()
-            meter.feed(exchange.body)
-            meter.finish()
-            reading = meter.reading
+            tap = translation.tap()
+            tap.feed(exchange.body)
+            tap.finish()
+            metadata = tap.metadata
         else:
-            reading = way.read(exchange.body, [])
+            metadata = translation.read(exchange.body, [])
         answer = answer_of(dialect, objects(exchange))
         if answer is None or not isinstance(answer, dict):
             continue
         right = bill(dialect, row, model, answer)
         if right is not None:
-            yield exchange, booked(row, model, reading), right
+            yield exchange, booked(row, model, metadata), right
 
 
 def test_booked_costs_are_those_that_providers_charge():

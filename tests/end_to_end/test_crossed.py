@@ -13,8 +13,8 @@ import pytest
 from tests.testing.twins.test_asked import REQUESTS
 from tests.testing.twins.test_said import ANSWERS
 
-from switchgear.dialects.passage import open_passage
 from switchgear.dialects.request_reader import parse
+from switchgear.dialects.translation import open_translation
 from switchgear.providers.quirks import Quirks
 from switchgear.testing.twins import asked, judge, said, sdks, streaming
 from switchgear.testing.twins.said import Call, Said, Tokens
@@ -96,7 +96,7 @@ def ended(dialect, how):
     return answer
 
 
-def passage_of(client, provider, stream=False, body=None):
+def translation_of(client, provider, stream=False, body=None):
     in_path = client in {"gemini", "bedrock"}
     sent = {**(body or REQUESTS[client]), **({} if in_path else {"model": "m", "stream": stream})}
     if client == "openai" and stream:
@@ -104,7 +104,7 @@ def passage_of(client, provider, stream=False, body=None):
     if client == "anthropic":
         sent["max_tokens"] = 100
     request = parse(json.dumps(sent).encode(), client, "chat", "m" if in_path else None, stream if in_path else None)
-    return open_passage(request, client, provider, MODELS[provider], Quirks(), created=1, answer_id="sg1")
+    return open_translation(request, client, provider, MODELS[provider], Quirks(), created=1, answer_id="sg1")
 
 
 def wanted_of(client, provider, answer):
@@ -123,25 +123,25 @@ def answers_of(provider):
 @pytest.mark.parametrize(("client", "provider"), PAIRS)
 def test_a_plain_answer_says_the_same_to_every_client(client, provider):
     for answer in answers_of(provider):
-        passage = passage_of(client, provider)
+        translation = translation_of(client, provider)
         body = json.dumps(answer).encode()
-        found = said.READERS[client](sdks.read(client, passage.answer(body), False))
+        found = said.READERS[client](sdks.read(client, translation.answer(body), False))
         assert found == wanted_of(client, provider, answer)
-        booked, tokens = passage.read(body, []).usage, said.READERS[provider](answer).tokens
+        booked, tokens = translation.read(body, []).usage, said.READERS[provider](answer).tokens
         assert (booked.input_total, booked.output_total, booked.cached_total) == tokens
 
 
 @pytest.mark.parametrize(("client", "provider"), PAIRS)
 def test_a_stream_says_the_same_to_every_client_however_it_is_cut(client, provider):
     for answer, size in itertools.product(answers_of(provider), (7, 100_000)):
-        passage = passage_of(client, provider, stream=True)
+        translation = translation_of(client, provider, stream=True)
         data = b"".join(streaming.WRITERS[provider](answer, streaming.PLAIN, True))
-        meter = passage.meter()
-        out = b"".join(meter.feed(data[at : at + size]) for at in range(0, len(data), size)) + meter.finish()
+        tap = translation.tap()
+        out = b"".join(tap.feed(data[at : at + size]) for at in range(0, len(data), size)) + tap.finish()
         found = said.READERS[client](sdks.read(client, out, True))
         assert found == wanted_of(client, provider, answer)
-        usage, tokens = meter.reading.usage, said.READERS[provider](answer).tokens
-        assert (usage.input_total, usage.output_total, usage.cached_total) == tokens and meter.is_clean
+        usage, tokens = tap.metadata.usage, said.READERS[provider](answer).tokens
+        assert (usage.input_total, usage.output_total, usage.cached_total) == tokens and tap.is_clean
 
 
 @pytest.mark.parametrize("client", [name for name in MODELS if name != "openai"])
@@ -158,9 +158,9 @@ def test_a_stream_says_the_same_to_every_client_however_it_is_cut(client, provid
 )
 def test_an_odd_stream_of_a_compatible_server_says_the_same(client, odd):
     answer = with_two_calls("openai")
-    passage = passage_of(client, "openai", stream=True)
-    meter = passage.meter()
-    out = meter.feed(b"".join(streaming.openai(answer, odd))) + meter.finish()
+    translation = translation_of(client, "openai", stream=True)
+    tap = translation.tap()
+    out = tap.feed(b"".join(streaming.openai(answer, odd))) + tap.finish()
     assert said.READERS[client](sdks.read(client, out, True)) == wanted_of(client, "openai", answer)
 
 
@@ -170,12 +170,12 @@ def test_an_odd_stream_of_a_compatible_server_says_the_same(client, odd):
 def test_arguments_are_never_an_empty_text(client, provider, stream):
     if client == provider:
         pytest.skip("the same dialect passes as it is")
-    passage = passage_of(client, provider, stream)
+    translation = translation_of(client, provider, stream)
     if stream:
-        meter, odd = passage.meter(), Odd(no_arguments=True)
-        data = meter.feed(b"".join(streaming.WRITERS[provider](with_two_calls(provider), odd, True))) + meter.finish()
+        tap, odd = translation.tap(), Odd(no_arguments=True)
+        data = tap.feed(b"".join(streaming.WRITERS[provider](with_two_calls(provider), odd, True))) + tap.finish()
     else:
-        data = passage.answer(json.dumps(with_two_calls(provider)).encode())
+        data = translation.answer(json.dumps(with_two_calls(provider)).encode())
     whole = sdks.read(client, data, stream)
     if client == "responses":
         texts = [item["arguments"] for item in whole["output"] if item["type"] == "function_call"]
@@ -189,26 +189,26 @@ def test_arguments_are_never_an_empty_text(client, provider, stream):
 def test_who_calls_a_tool_and_says_stop_has_called_a_tool(stream):
     answer = with_two_calls("openai")
     answer["choices"][0]["finish_reason"] = "stop"
-    passage = passage_of("anthropic", "openai", stream)
+    translation = translation_of("anthropic", "openai", stream)
     if stream:
-        meter = passage.meter()
-        data = meter.feed(b"".join(streaming.openai(answer))) + meter.finish()
+        tap = translation.tap()
+        data = tap.feed(b"".join(streaming.openai(answer))) + tap.finish()
     else:
-        data = passage.answer(json.dumps(answer).encode())
+        data = translation.answer(json.dumps(answer).encode())
     assert sdks.read("anthropic", data, stream)["stop_reason"] == "tool_use"
 
 
 def test_calls_without_ids_get_some_that_differ():
-    passage = passage_of("anthropic", "openai", stream=True)
-    meter = passage.meter()
-    out = meter.feed(b"".join(streaming.openai(with_two_calls("openai"), Odd(no_call_ids=True)))) + meter.finish()
+    translation = translation_of("anthropic", "openai", stream=True)
+    tap = translation.tap()
+    out = tap.feed(b"".join(streaming.openai(with_two_calls("openai"), Odd(no_call_ids=True)))) + tap.finish()
     ids = [call.id for call in said.anthropic(sdks.read("anthropic", out, True)).calls]
     assert len(ids) == len(set(ids)) == 2 and all(ids)
 
 
 @pytest.mark.parametrize(("client", "provider"), PAIRS)
 def test_a_request_asks_the_same_of_every_provider_and_is_taken(client, provider):
-    body = passage_of(client, provider).body
+    body = translation_of(client, provider).body
     assert judge(provider, MODELS[provider], body) is None
     theirs, ours = asked.READERS[provider](json.loads(body)), asked.READERS[client](REQUESTS[client])
     assert theirs._replace(texts=()) == ours._replace(texts=())
@@ -226,7 +226,7 @@ def test_a_tool_that_failed_has_failed_there_too(client, provider):
     body = copy.deepcopy(REQUESTS[client])
     block = FAILED[client] if client == "anthropic" else {"toolResult": FAILED[client]}
     body["messages"][2]["content"] = [block]
-    sent = json.loads(passage_of(client, provider, body=body).body)
+    sent = json.loads(translation_of(client, provider, body=body).body)
     found = sent["messages"][2]["content"][0]
     assert found["is_error"] is True if provider == "anthropic" else found["toolResult"]["status"] == "error"
 

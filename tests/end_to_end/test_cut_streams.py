@@ -14,8 +14,8 @@ import msgspec
 import pytest
 from tests.end_to_end.test_bills import MODEL
 
-from switchgear.dialects.passage import open_passage
 from switchgear.dialects.request_reader import parse
+from switchgear.dialects.translation import open_translation
 from switchgear.edge import settle
 from switchgear.edge.answering import StreamAnswer
 from switchgear.providers.catalogue import PROVIDERS
@@ -105,12 +105,12 @@ def booked(exchange, dialect, row, data):
     model = in_path.group(1) if in_path else exchange.request["model"]
     given = (model, True) if in_path else (None, None)
     request = parse(msgspec.json.encode(exchange.request), dialect, "chat", *given)
-    way = open_passage(request, dialect, dialect, model, row.quirks, created=1)
-    streamed = StreamAnswer(way, None, request.output_tokens_max, 0.0)
+    translation = open_translation(request, dialect, dialect, model, row.quirks, created=1)
+    streamed = StreamAnswer(translation, None, request.output_tokens_max, 0.0)
     streamed.feed(data)
     context = types.SimpleNamespace(input_estimate=1, usage=None, estimate_reason=None)
-    reading = streamed.reading
-    settle.complete(context, reading.usage, streamed.seen_tokens, reading.finish_reason is not None, "cut")
+    metadata = streamed.metadata
+    settle.complete(context, metadata.usage, streamed.seen_tokens, metadata.finish_reason is not None, "cut")
     return context.usage.output_total
 
 

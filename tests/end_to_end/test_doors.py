@@ -56,10 +56,10 @@ NOT_REACHED = {
     "UpstreamConnection.pause_writing": "a provider that does not read",
     "UpstreamConnection.resume_writing": "a provider that does not read",
     "_Connecting._fault": "only after another fault: tests/net/test_upstream.py",
-    "Attempt.on_fault": "only after another fault: tests/vault/test_attempt.py",
-    "Attempt.not_sent": "a journal that cannot be written",
-    "Attempt._authorized": "credentials that sign: tests/vault/test_minter.py",
-    "_Exchange.advance": "credentials that are traded for tokens: tests/vault/test_minter.py",
+    "UpstreamAttempt.on_fault": "only after another fault: tests/vault/test_attempt.py",
+    "UpstreamAttempt.not_sent": "a journal that cannot be written",
+    "UpstreamAttempt._authorized": "credentials that sign: tests/vault/test_token_fetcher.py",
+    "_Exchange.advance": "credentials that are traded for tokens: tests/vault/test_token_fetcher.py",
     "Performer.fault": "only after another fault: tests/net/test_performer.py",
 }
 

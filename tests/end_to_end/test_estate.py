@@ -13,7 +13,7 @@ import pytest
 
 from switchgear.detect.finding import Fingerprint
 from switchgear.detect.probe_paths import ALLOWED
-from switchgear.discover.toolbox import Toolbox
+from switchgear.discover.detector_set import DetectorSet
 from switchgear.testing import estate
 from switchgear.testing.patience import PATIENCE_S
 
@@ -41,7 +41,7 @@ PROGRAMS = {
     ("mlflow", "unknown"): ("mlflow", "server", "--host", "127.0.0.1", "--port", "{port}"),
     ("marimo", "unknown"): ("marimo", "edit", "--headless", "--no-token", "--host", "127.0.0.1", "--port", "{port}"),
 }
-PRODUCTS = {p.id: p for p in Toolbox.shipped(Fingerprint(b"k" * 32)).library.products}
+PRODUCTS = {p.id: p for p in DetectorSet.shipped(Fingerprint(b"k" * 32)).library.products}
 FAKES = ("ollama", "vllm", "open-webui", "langflow", "n8n", "qdrant", "jupyter", "comfyui")
 
 

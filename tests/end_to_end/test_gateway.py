@@ -507,7 +507,7 @@ def test_P2_files_are_private_and_each_folder_has_its_owner(gateway):
         assert all(path.stat().st_mode & 0o077 == 0 for path in gateway.data.rglob("*") if path.is_dir())
         return
     layout = Layout(gateway.data)
-    for folder, uid, gid, mode in ownership.table(layout, ownership.People(ownership.UID_BASE), 2):
+    for folder, uid, gid, mode in ownership.table(layout, ownership.ProcessUsers(ownership.UID_BASE), 2):
         info = folder.stat()
         assert (info.st_uid, info.st_gid, info.st_mode & 0o7777) == (uid, gid, mode), folder
         for file in folder.iterdir() if uid else ():

@@ -2,7 +2,7 @@
 
 `old/0001.tar.xz` was written by the program of 2026-11-24 (9dca51c, schema 0001, before each process was a user of its own), started by root with
 `serve --demo`: a key that holds, one that was revoked, one that is frozen, a provider with a credential (`credential add`), a model and one
-request that control had not absorbed when it was killed. Without its sockets and the space that spools reserve.
+request that control had not ingested when it was killed. Without its sockets and the space that spools reserve.
 """
 
 import http.client

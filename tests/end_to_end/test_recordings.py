@@ -10,11 +10,11 @@ import pytest
 from pydantic import TypeAdapter
 
 from switchgear.core.errors import ProtocolError
-from switchgear.dialects import hub
-from switchgear.dialects.passage import open_passage
+from switchgear.dialects import canonical
+from switchgear.dialects.json_node import InvalidBodyError, Node
 from switchgear.dialects.registry import BY_NAME
 from switchgear.dialects.request_reader import parse
-from switchgear.dialects.shape import InvalidBodyError, Node
+from switchgear.dialects.translation import open_translation
 from switchgear.providers.quirks import Quirks
 from switchgear.testing import recordings
 from switchgear.wire import eventstream
@@ -194,7 +194,7 @@ SDKS = {
     "bedrock": Bedrock,
     "cohere": Cohere,
 }
-HELLO = hub.Request(model="m", messages=[hub.Message("user", [hub.Text("hi")])])
+HELLO = canonical.Request(model="m", messages=[canonical.Message("user", [canonical.Text("hi")])])
 
 
 def asked(client, stream):
@@ -206,9 +206,9 @@ def asked(client, stream):
 
 
 def wanted_of(answer):
-    texts = "".join(part.text for part in answer.parts if isinstance(part, hub.Text | hub.Refusal))
+    texts = "".join(part.text for part in answer.parts if isinstance(part, canonical.Text | canonical.Refusal))
     return texts, [
-        (part.name, json.loads(part.arguments or "{}")) for part in answer.parts if isinstance(part, hub.ToolCall)
+        (part.name, json.loads(part.arguments or "{}")) for part in answer.parts if isinstance(part, canonical.ToolCall)
     ]
 
 
@@ -230,20 +230,20 @@ def test_a_translated_recording_is_read_by_the_official_sdk_with_the_same_text_a
         except InvalidBodyError:
             refused += 1  # on the documented list: docs/dialects.md
             continue
-        passage = open_passage(asked(client, recording.is_stream), client, provider, "m", Quirks(), created=1)
+        translation = open_translation(asked(client, recording.is_stream), client, provider, "m", Quirks(), created=1)
         try:
             if recording.is_stream:
-                collector, decoder = hub.Collector(), own.decoder()
+                collector, decoder = canonical.Collector(), own.decoder()
                 for event in decoder.feed(recording.body) + decoder.finish():
                     collector.add(event)
                 if collector.failed is not None:
                     continue  # an error was recorded
-                meter = passage.meter()
-                found = sdks[client].stream(meter.feed(recording.body) + meter.finish())
+                tap = translation.tap()
+                found = sdks[client].stream(tap.feed(recording.body) + tap.finish())
                 answer = collector.answer
             else:
                 answer = own.decode_answer(Node(json.loads(recording.body)))
-                found = sdks[client].plain(json.loads(passage.answer(recording.body)))
+                found = sdks[client].plain(json.loads(translation.answer(recording.body)))
             text, calls = found
             assert (text, [(name, json.loads(arguments or "{}")) for name, arguments in calls]) == wanted_of(answer)
             good += 1

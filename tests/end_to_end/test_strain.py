@@ -1,4 +1,4 @@
-"""Clocks that jump, parts of different versions, descriptors that run out, books that are not absorbed, bodies made to hurt."""
+"""Clocks that jump, parts of different versions, descriptors that run out, books that are not ingested, bodies made to hurt."""
 
 import concurrent.futures
 import contextlib
@@ -170,10 +170,10 @@ def test_H3_a_vault_without_descriptors_fails_requests_honestly_and_recovers(own
     assert gateway.json("status")["double_entry"]["unspooled"] == 0
 
 
-# Books that nobody absorbs
+# Books that nobody ingests
 
 
-def test_L7_a_backlog_at_its_bound_refuses_new_work_and_is_absorbed_afterwards(own):
+def test_L7_a_backlog_at_its_bound_refuses_new_work_and_is_ingested_afterwards(own):
     """Control stands still; spools may hold four segments of 256 KiB."""
     gateway = own({"segment": 262_144, "backlog": 1, "silence": 2 * PATIENCE_S})
     key = gateway.key("app")
@@ -191,7 +191,7 @@ def test_L7_a_backlog_at_its_bound_refuses_new_work_and_is_absorbed_afterwards(o
         held = sum(path.stat().st_size for path in (gateway.data / "spool").glob("edge-*/*"))
         assert held <= 2 * 7 * 262_144
     finally:
-        load.stop()  # it would fill four small segments again as fast as they are absorbed
+        load.stop()  # it would fill four small segments again as fast as they are ingested
         os.kill(control, signal.SIGCONT)
     assert served(gateway, key), "it serves again by itself"
     assert booked(gateway, len(load.answered)) >= len(load.answered)

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from tests.ledger.test_absorb import rid
+from tests.ledger.test_ingest import rid
 
 from switchgear.core.usage import TokenUsage
 from switchgear.ledger import build, record
@@ -37,14 +37,16 @@ def test_a_record_of_this_version_is_read_as_it_is():
 
 
 def test_a_row_of_the_spools_payloads_names_the_deployment_of_every_attempt():
-    place = records.Place("chat", "/p", "openai", "fast", "openai", "openai/main", "main", "gpt-4o", None)
-    raw = [msgspec.Raw(records.encode_payload(part)) for part in (records.Who("k", "n", 1, None, None, None), place)]
+    callee = records.Callee("chat", "/p", "openai", "fast", "openai", "openai/main", "main", "gpt-4o", None)
+    raw = [
+        msgspec.Raw(records.encode_payload(part)) for part in (records.Caller("k", "n", 1, None, None, None), callee)
+    ]
     reserve = records.Reserve(rid(1), 1, *raw, False, 1, None, None, 2)
     attempt = records.Attempt(rid(1), 2, "azure", "azure/eu", "eu", "gpt-4o", None)
     outcomes = [records.AttemptOutcome(number, 200, None, 0, 1, 2, None, None, TokenUsage()) for number in (1, 2)]
     settle = records.Settle(rid(1), 200, "ok", outcomes, TokenUsage(), None, None, None, None, None, 2, 2, None)
     kept = [msgspec.Raw(records.encode_payload(part)) for part in (reserve, settle)]
-    stored = build.Stored(kept[0], [attempt], kept[1])
+    stored = build.StoredRecord(kept[0], [attempt], kept[1])
     shown = build.from_row(build.encode_stored(stored), no_price)
     assert shown.deployment == "azure/gpt-4o@eu"
     assert [one.deployment for one in shown.attempts] == ["openai/gpt-4o@main", "azure/gpt-4o@eu"]
@@ -66,12 +68,12 @@ def test_a_row_of_the_spools_payloads_names_the_deployment_of_every_attempt():
     ],
 )
 def test_a_clients_name_and_version_are_told_apart(agent, tool, version):
-    place = records.Place("chat", "/p", "openai", "fast", "openai", "openai/main", "main", "gpt-4o", None)
-    who = records.Who("k", "n", 1, None, None, None, tool=agent)
-    raw = [msgspec.Raw(records.encode_payload(part)) for part in (who, place)]
+    callee = records.Callee("chat", "/p", "openai", "fast", "openai", "openai/main", "main", "gpt-4o", None)
+    caller = records.Caller("k", "n", 1, None, None, None, tool=agent)
+    raw = [msgspec.Raw(records.encode_payload(part)) for part in (caller, callee)]
     reserve = records.Reserve(rid(1), 1, *raw, False, 1, None, None, 2)
     outcome = records.AttemptOutcome(1, 200, None, 0, 1, 2, None, None, TokenUsage())
     settle = records.Settle(rid(1), 200, "ok", [outcome], TokenUsage(), None, None, None, None, None, 2, 2, None)
     kept = [msgspec.Raw(records.encode_payload(part)) for part in (reserve, settle)]
-    shown = build.from_row(build.encode_stored(build.Stored(kept[0], [], kept[1])), no_price)
+    shown = build.from_row(build.encode_stored(build.StoredRecord(kept[0], [], kept[1])), no_price)
     assert (shown.client.tool, shown.client.version) == (tool, version)

@@ -18,19 +18,19 @@ def charges(price=PRICE):
 
 def test_usage_at_a_known_price_costs_its_tokens():
     request = opened()
-    assert charges().cost(request, request.place, TokenUsage(input=3, output=2), None, None) == (7_000, 7_000)
+    assert charges().cost(request, request.callee, TokenUsage(input=3, output=2), None, None) == (7_000, 7_000)
 
 
 def test_a_discount_lowers_the_charge_and_not_the_list_price():
     request = opened()
     reduced = Price("m", "override", PRICE.rates, discount_bp=2_500)
-    assert charges(reduced).cost(request, request.place, TokenUsage(input=4), None, None) == (3_000, 4_000)
+    assert charges(reduced).cost(request, request.callee, TokenUsage(input=4), None, None) == (3_000, 4_000)
 
 
 @pytest.mark.parametrize("price", [None, PRICE])
 def test_a_reservation_without_a_price_costs_an_unknown_amount(price):
-    place = records.Place("chat", "/", "openai", "m", "a", "a/c", "c", "m", None if price is not None else "p")
-    assert charges(price).cost(opened(), place, TokenUsage(input=3), None, None) == (None, None)
+    callee = records.Callee("chat", "/", "openai", "m", "a", "a/c", "c", "m", None if price is not None else "p")
+    assert charges(price).cost(opened(), callee, TokenUsage(input=3), None, None) == (None, None)
 
 
 def test_a_charge_far_from_the_list_is_found_and_not_booked():

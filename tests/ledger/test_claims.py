@@ -8,16 +8,16 @@ from switchgear.ledger.build import OpenRequest
 from switchgear.ledger.claims import Claim, claims_of, contradiction, is_free, is_thin
 from switchgear.wire import records
 
-WHO = records.Who("k", "bot", 1, None, None, None)
+CALLER = records.Caller("k", "bot", 1, None, None, None)
 RID = f"{1_790_000_000_000:012x}{7:020x}"
 
 
 def opened(operation="chat", tries=1):
-    place = records.Place(operation, "/chat/completions", "openai", "a/m", "a", "a/c", "c", "m", "p")
+    callee = records.Callee(operation, "/chat/completions", "openai", "a/m", "a", "a/c", "c", "m", "p")
     raw = msgspec.Raw(b"\xc0")
     reserve = records.Reserve(RID, 1, raw, raw, False, 25, None, None, 100)
     more = [records.Attempt(RID, n, "b", "b/c", "c", "m", "p") for n in range(2, tries + 1)]
-    return OpenRequest(reserve, WHO, place, b"", more)
+    return OpenRequest(reserve, CALLER, callee, b"", more)
 
 
 def settled(statuses, outcome="ok", tokens=(10, 5), cost=100, status=200, units=None):
@@ -27,7 +27,7 @@ def settled(statuses, outcome="ok", tokens=(10, 5), cost=100, status=200, units=
 
 
 def done(status=200, reason=None, size=900):
-    return records.Done(f"{RID}-1", status, reason, size, 100, 1)
+    return records.AttemptEnd(f"{RID}-1", status, reason, size, 100, 1)
 
 
 def judge(settle, journal, **more):

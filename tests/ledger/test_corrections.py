@@ -1,7 +1,7 @@
 """A correction is the difference between what was booked and what the provider told later."""
 
 import msgspec
-from tests.ledger.test_absorb import PRICE, USAGE, absorber, find, place, reserve, rid, settle, spool, store  # noqa: F401
+from tests.ledger.test_ingest import PRICE, USAGE, callee, find, ingester, reserve, rid, settle, spool, store  # noqa: F401
 
 from switchgear.core.usage import TokenUsage
 from switchgear.ledger import build, corrections
@@ -10,14 +10,14 @@ from switchgear.ledger.build import OpenRequest
 from switchgear.wire import records
 from switchgear.wire.records import Kind
 
-WHO = records.Who("k", "bot", 1, "team", None, None)
-PLACE = records.Place("responses", "/responses", "responses", "a/echo", "a", "a/c", "c", "echo", "p")
+CALLER = records.Caller("k", "bot", 1, "team", None, None)
+CALLEE = records.Callee("responses", "/responses", "responses", "a/echo", "a", "a/c", "c", "echo", "p")
 
 
 def opened(**more):
-    raws = (msgspec.Raw(records.encode_payload(value)) for value in (WHO, PLACE))
+    raws = (msgspec.Raw(records.encode_payload(value)) for value in (CALLER, CALLEE))
     reserve = records.Reserve(rid(1), 1_790_000_000_000, *raws, False, 25, 3750, None, 100, **more)
-    return OpenRequest(reserve, WHO, PLACE, b"", [])
+    return OpenRequest(reserve, CALLER, CALLEE, b"", [])
 
 
 def settled(**more):
@@ -80,7 +80,7 @@ def test_what_is_told_belongs_to_an_open_request_of_its_spool(store, spool, tmp_
         spool.append(Kind.LATE, records.encode_payload(late))
     spool.commit()
     batch = Batch()
-    absorber(store, tmp_path).absorb(batch)
+    ingester(store, tmp_path).ingest(batch)
     (taken,) = batch.late
     assert (taken.scope, taken.credential_id, taken.late.tokens) == ("team:team", "a/c", USAGE)
     assert len(batch.findings) == 2

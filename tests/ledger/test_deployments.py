@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.ledger.test_claims import RID, opened
 
-from switchgear.ledger.deployments import GATEWAY, OK, OUTCOMES, Counter, Deployment, outcome_of
+from switchgear.ledger.deployments import GATEWAY, OK, OUTCOMES, Counter, DeploymentCounts, outcome_of
 from switchgear.wire import records
 
 NOW = 1_790_000_000_000
@@ -69,7 +69,7 @@ def test_a_plain_answer_has_no_first_token():
 
 
 def test_a_failure_counts_in_a_row_until_a_good_answer_and_nothing_else_ends_the_row():
-    state = Deployment()
+    state = DeploymentCounts()
     for outcome in ("rate_limit", "client_error", GATEWAY, "connect"):
         state.add(outcome, NOW)
     assert (state.failures_in_row, state.failures, state.attempts) == (2, 2, 4)
@@ -98,13 +98,13 @@ def test_good_answers_between_failures_are_counted_in_their_order():
     cuts=st.lists(st.integers(0, 30), max_size=4),
 )
 def test_counts_in_pieces_add_up_to_counts_in_one(events, cuts):
-    whole, merged = Deployment(), Deployment()
+    whole, merged = DeploymentCounts(), DeploymentCounts()
     for outcome, at_ms, latency_ms in events:
         whole.add(outcome, at_ms, latency_ms, latency_ms)
     edges = [0, *sorted(min(cut, len(events)) for cut in cuts), len(events)]
     for begin, end in itertools.pairwise(edges):
-        piece = Deployment()
+        piece = DeploymentCounts()
         for outcome, at_ms, latency_ms in events[begin:end]:
             piece.add(outcome, at_ms, latency_ms, latency_ms)
-        merged.merge(msgspec.json.decode(msgspec.json.encode(piece), type=Deployment))
+        merged.merge(msgspec.json.decode(msgspec.json.encode(piece), type=DeploymentCounts))
     assert merged == whole

@@ -14,8 +14,8 @@ from switchgear.wire import records
 def request(tries=1, checkpoint=None):
     made = opened(tries=tries)
     parts = {
-        "who": msgspec.Raw(records.encode_payload(made.who)),
-        "place": msgspec.Raw(records.encode_payload(made.place)),
+        "caller": msgspec.Raw(records.encode_payload(made.caller)),
+        "callee": msgspec.Raw(records.encode_payload(made.callee)),
     }
     made.reserve = msgspec.structs.replace(made.reserve, **parts)
     made.checkpoint = checkpoint
@@ -27,7 +27,7 @@ def seen(number=1, done=None):
 
 
 def done(status, reason=None, bytes_in=0):
-    return records.Done(f"{RID}-1", status, reason, bytes_in, 0, 1)
+    return records.AttemptEnd(f"{RID}-1", status, reason, bytes_in, 0, 1)
 
 
 def test_an_orphan_that_no_journal_names_was_not_sent_and_is_free():

@@ -17,7 +17,9 @@ def fill(folder, count=2000):
         attempt = f"{number:032x}-1"
         writer.append(Kind.DISPATCH, records.encode_payload(records.Dispatch(attempt, "a/c", number, "run")))
         if number % 2:
-            writer.append(Kind.DONE, records.encode_payload(records.Done(attempt, 200, None, 5, 6, number)))
+            writer.append(
+                Kind.ATTEMPT_END, records.encode_payload(records.AttemptEnd(attempt, 200, None, 5, 6, number))
+            )
         writer.commit()
         writer.maintain()
     return writer

@@ -8,8 +8,8 @@ from switchgear.ledger import open_requests
 from switchgear.ledger.open_requests import OpenRequests
 from switchgear.wire import records
 
-PLACE = msgspec.Raw(
-    records.encode_payload(records.Place("chat", "/chat", "openai", "fast", "a", "a/c", "c", "m", None))
+CALLEE = msgspec.Raw(
+    records.encode_payload(records.Callee("chat", "/chat", "openai", "fast", "a", "a/c", "c", "m", None))
 )
 
 
@@ -17,9 +17,9 @@ def rid(number):
     return f"{1_790_000_000_000:012x}{number:020x}"
 
 
-def reserve(number, name="bot", stream=False, place=PLACE):
-    who = msgspec.Raw(records.encode_payload(records.Who("k", name, 1, None, None, None)))
-    made = records.Reserve(rid(number), 1, who, place, stream, 25, None, None, 100)
+def reserve(number, name="bot", stream=False, callee=CALLEE):
+    caller = msgspec.Raw(records.encode_payload(records.Caller("k", name, 1, None, None, None)))
+    made = records.Reserve(rid(number), 1, caller, callee, stream, 25, None, None, 100)
     return made, records.encode_payload(made)
 
 
@@ -28,7 +28,7 @@ def test_a_reservation_is_open_until_it_is_popped():
     opened.open(*reserve(1))
     opened.open(*reserve(2, stream=True))
     assert rid(1) in opened and len(opened) == 2 and opened.streams == 1
-    assert opened.pop(rid(1)).who.key_name == "bot"
+    assert opened.pop(rid(1)).caller.key_name == "bot"
     assert opened.pop(rid(1)) is None and opened.get(rid(1)) is None
     assert set(opened.among([rid(1), rid(2), rid(3)])) == {rid(2)}
 
@@ -45,14 +45,14 @@ def test_requests_of_one_key_and_place_share_what_was_decoded():
     opened = OpenRequests()
     opened.open(*reserve(1))
     opened.open(*reserve(2))
-    assert opened.get(rid(1)).who is opened.get(rid(2)).who
-    assert opened.get(rid(1)).place is opened.get(rid(2)).place
+    assert opened.get(rid(1)).caller is opened.get(rid(2)).caller
+    assert opened.get(rid(1)).callee is opened.get(rid(2)).callee
 
 
 def test_texts_come_in_without_control_characters_also_in_what_is_stored():
     opened = OpenRequests()
     opened.open(*reserve(1, name="b\x1bot"))
-    assert "\x1b" not in opened.get(rid(1)).who.key_name
+    assert "\x1b" not in opened.get(rid(1)).caller.key_name
     assert b"\x1b" not in opened.get(rid(1)).raw
 
 
@@ -65,7 +65,7 @@ def test_an_id_that_is_none_is_refused(bad):
 
 def test_a_place_that_does_not_decode_is_refused():
     with pytest.raises(RecordError):
-        OpenRequests().open(*reserve(1, place=msgspec.Raw(b"\x93\x01\x02\x03")))
+        OpenRequests().open(*reserve(1, callee=msgspec.Raw(b"\x93\x01\x02\x03")))
 
 
 def test_bytes_beyond_the_bound_are_refused_until_requests_close(monkeypatch):

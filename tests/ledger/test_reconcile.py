@@ -22,7 +22,7 @@ def journal(folder, clock, size=16 * 1024):
 def dispatch(spool, attempt, credential_id="fake/main"):
     record = records.Dispatch(attempt, credential_id, 1_790_000_000_000, "run")
     spool.append(Kind.DISPATCH, records.encode_payload(record))
-    spool.append(Kind.DONE, records.encode_payload(records.Done(attempt, 200, None, 10, 10, 1)))
+    spool.append(Kind.ATTEMPT_END, records.encode_payload(records.AttemptEnd(attempt, 200, None, 10, 10, 1)))
     spool.commit()
 
 
@@ -142,7 +142,7 @@ def claimed(status, tokens=15):
 
 
 def end(spool, attempt, status=200, size=900):
-    spool.append(Kind.DONE, records.encode_payload(records.Done(attempt, status, None, size, 10, 1)))
+    spool.append(Kind.ATTEMPT_END, records.encode_payload(records.AttemptEnd(attempt, status, None, size, 10, 1)))
     spool.commit()
 
 
@@ -214,8 +214,8 @@ def test_C8_an_answer_whose_reservation_vanished_is_asked_for_in_the_store(tmp_p
 
 def test_C8_a_malformed_record_of_the_vault_ends_no_reconciliation(tmp_path, clock):
     spool = journal(tmp_path, clock)
-    spool.append(Kind.DONE, records.encode_payload([f"{rid(1)}-1", 2**63, "x" * 300, -1, 5, 5]))
-    spool.append(Kind.DONE, b"\x96\xd9\xff")
+    spool.append(Kind.ATTEMPT_END, records.encode_payload([f"{rid(1)}-1", 2**63, "x" * 300, -1, 5, 5]))
+    spool.append(Kind.ATTEMPT_END, b"\x96\xd9\xff")
     dispatch(spool, f"{rid(2)}-1")
     books = Reconciler(tmp_path, None)
     books.scan(1.0)

@@ -32,8 +32,8 @@ def test_each_text_of_an_attempt_is_cleaned(name, count):
 
 
 def test_names_of_an_administrator_are_stripped_and_never_masked():
-    who = records.Who("k", "sk-production-of-team-a" + EVIL, 1, None, None, None, agent="sk-0123456789abcdef0123")
-    found = tidy.tidy(who, tidy.WHO)
+    caller = records.Caller("k", "sk-production-of-team-a" + EVIL, 1, None, None, None, agent="sk-0123456789abcdef0123")
+    found = tidy.tidy(caller, tidy.CALLER)
     assert found.key_name == "sk-production-of-team-aa[31mxb" and found.agent == "sk-…"
 
 

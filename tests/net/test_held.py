@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchgear.net.held import Held
+from switchgear.net.held import HeldBytes
 
 
 def fill(held, owner, size=1):
@@ -15,7 +15,7 @@ def fill(held, owner, size=1):
 
 def test_one_owner_alone_takes_half_two_a_third_each_and_there_is_room_for_a_newcomer():
     # Choudhury and Hahne 1998, equation 2: with alpha = 1, n owners hold 1/(n + 1) of the whole each.
-    held = Held(1_200)
+    held = HeldBytes(1_200)
     assert fill(held, "a") == 600
     assert fill(held, "b") == 300
     held.give("a", 200)
@@ -24,14 +24,14 @@ def test_one_owner_alone_takes_half_two_a_third_each_and_there_is_room_for_a_new
 
 
 def test_refused_bytes_are_not_counted():
-    held = Held(100)
+    held = HeldBytes(100)
     assert not held.take("a", 51)
     assert (held.total, held.of("a")) == (0, 0)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 60)), max_size=60))
 def test_sums_are_right_and_the_bound_holds(steps):
-    held, taken = Held(100), []
+    held, taken = HeldBytes(100), []
     for owner, size in steps:
         if held.take(owner, size):
             taken.append((owner, size))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchgear.core.usage import TokenUsage
-from switchgear.pricing.price import METERS, MTOK, UNITS, Meterer, Price, Rate, cost, per_mtok
+from switchgear.pricing.price import METERS, MTOK, UNITS, Price, Pricer, Rate, cost, per_mtok
 
 rates = st.builds(
     Rate,
@@ -33,7 +33,7 @@ usages = st.builds(TokenUsage, **dict.fromkeys(TokenUsage.__struct_fields__, cou
 @given(prices, st.none() | usages, st.sampled_from([None, "default", "flex"]), units)
 def test_the_fast_way_gives_the_same_figure(price, usage, tier, units):
     full = cost(price, usage, tier, units)
-    assert Meterer(price).nanousd(usage, tier, units) == (None if full is None else full.nanousd)
+    assert Pricer(price).nanousd(usage, tier, units) == (None if full is None else full.nanousd)
 
 
 @given(prices, st.none() | usages, units)
@@ -50,7 +50,7 @@ def test_unknown_is_none_and_never_zero():
     price = Price("m", "s", {"input": Rate(1000)})
     assert cost(price, TokenUsage(input=1, output=1)) is None
     assert cost(price, TokenUsage(input=1, output=0)) is not None
-    assert Meterer(price).nanousd(TokenUsage(input=1, output=1), None) is None
+    assert Pricer(price).nanousd(TokenUsage(input=1, output=1), None) is None
 
 
 def test_units_are_charged_where_they_have_a_rate():
@@ -93,8 +93,8 @@ def test_the_id_names_the_numbers():
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
 def test_an_expectation_is_the_cost_of_that_usage(into, out):
-    meterer = Meterer(Price("m", "s", {"input": Rate(150_000_000), "output": Rate(600_000_000)}))
-    assert meterer.expect(into, out) == meterer.nanousd(TokenUsage(input=into, output=out), None)
+    pricer = Pricer(Price("m", "s", {"input": Rate(150_000_000), "output": Rate(600_000_000)}))
+    assert pricer.expect(into, out) == pricer.nanousd(TokenUsage(input=into, output=out), None)
 
 
 def test_cost_lines_add_up_to_the_cost_with_a_discount_and_odd_roundings():
@@ -120,5 +120,5 @@ def test_sound_without_a_price_of_its_own_is_unknown_where_it_never_costs_what_t
 def test_a_request_fee_is_charged_once_beside_the_tokens():
     price = Price("m", "s", {"input": Rate(1_000_000)}, units={"requests": 12_000_000 * MTOK})
     assert cost(price, TokenUsage(input=7)).nanousd == 12_000_007
-    assert Meterer(price).nanousd(TokenUsage(input=7), None) == 12_000_007
+    assert Pricer(price).nanousd(TokenUsage(input=7), None) == 12_000_007
     assert cost(price, TokenUsage(input=7), None, {"requests": 5}).nanousd == 12_000_007

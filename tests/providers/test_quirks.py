@@ -1,13 +1,13 @@
 """Quirks are data that encoders read."""
 
-from switchgear.dialects import hub
+from switchgear.dialects import canonical
 from switchgear.dialects.openai import requests
 from switchgear.providers.catalogue import PROVIDERS
 from switchgear.providers.quirks import Quirks
 
 
 def body(quirks, **fields):
-    request = hub.Request(model="m", messages=[hub.Message("user", [hub.Text("x")])], **fields)
+    request = canonical.Request(model="m", messages=[canonical.Message("user", [canonical.Text("x")])], **fields)
     return requests.encode_request(request, "m", quirks), request.dropped
 
 
@@ -18,7 +18,7 @@ def test_the_limits_name_differs():
 
 def test_a_member_that_a_provider_refuses_is_left_out_and_listed():
     sent, dropped = body(
-        Quirks(drop=("seed",), reasoning_effort=False), seed=1, reasoning=hub.Reasoning("low"), top_k=3
+        Quirks(drop=("seed",), reasoning_effort=False), seed=1, reasoning=canonical.Reasoning("low"), top_k=3
     )
     assert "seed" not in sent and "reasoning_effort" not in sent
     assert set(dropped) == {"seed", "reasoning", "top_k"}

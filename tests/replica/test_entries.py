@@ -8,7 +8,7 @@ import pytest
 
 from switchgear.core.key_policy import KeyPolicy, policy_of
 from switchgear.replica import entries
-from switchgear.replica.entries import KeyEntry, SecretHash, Snapshot, Spend, Stored
+from switchgear.replica.entries import KeyEntry, SecretHash, Snapshot, Spend, StoredThing
 from switchgear.replica.publisher import Publisher
 
 OLD = Path(__file__).parent / "old"
@@ -72,7 +72,7 @@ def test_an_entry_leaves_out_what_has_its_default():
     ("value", "decode"),
     [
         (Spend(20_000, 5, {"m": (3, 7)}, 11), entries.decode_spend),
-        (Stored("team:t", "up/c", "m", 9), entries.decode_stored),
+        (StoredThing("team:t", "up/c", "m", 9), entries.decode_stored),
         (
             Snapshot(store_id="s", epoch=3, freezes={"all": None}, discounts_bp={"up": 100}),
             entries.decode_snapshot,

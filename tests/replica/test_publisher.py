@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from switchgear.replica import entries
-from switchgear.replica.entries import STORED_MS, KeyEntry, Pending, SecretHash, Snapshot, Stored
+from switchgear.replica.entries import STORED_MS, KeyEntry, Pending, SecretHash, Snapshot, StoredThing
 from switchgear.replica.publisher import Publisher
 from switchgear.replica.reader import PIN_S, ReplicaReader
 from switchgear.testing.patience import PATIENCE_S
@@ -136,11 +136,11 @@ def test_S2_a_snapshot_stays_while_an_edge_reads_it(tmp_path):
 
 
 def test_stored_responses_are_forgotten_in_time(tmp_path):
-    from switchgear.replica.entries import Stored
+    from switchgear.replica.entries import StoredThing
     from switchgear.replica.publisher import Publisher
 
     publisher = Publisher(tmp_path / "replica")
-    publisher.put_stored({f"resp_{n}": Stored("team:a", "p/c", "m", n) for n in range(10)})
+    publisher.put_stored({f"resp_{n}": StoredThing("team:a", "p/c", "m", n) for n in range(10)})
     assert publisher.drop_stored(5) == 5
     assert publisher.drop_stored(5) == 0
     publisher.close()
@@ -149,7 +149,7 @@ def test_stored_responses_are_forgotten_in_time(tmp_path):
 @pytest.mark.parametrize("second_ms", [STORED_MS + 20, 2 * STORED_MS + 11])
 def test_the_first_owner_of_a_stored_thing_stays_its_owner(tmp_path, second_ms):
     publisher = Publisher(tmp_path)
-    ours, theirs = Stored("team:a", "p/c", "m", STORED_MS + 10), Stored("team:b", "p/d", "m", second_ms)
+    ours, theirs = StoredThing("team:a", "p/c", "m", STORED_MS + 10), StoredThing("team:b", "p/d", "m", second_ms)
     publisher.put_stored({"f": ours})
     publisher.put_stored({"f": theirs})
     publisher.close()
@@ -161,9 +161,9 @@ def test_the_first_owner_of_a_stored_thing_stays_its_owner(tmp_path, second_ms):
 def test_things_beyond_the_bound_are_left_out_and_counted(tmp_path, monkeypatch):
     monkeypatch.setattr("switchgear.replica.publisher.STORED_MAX", 5)
     publisher = Publisher(tmp_path)
-    things = {f"f{n}": Stored("team:a", "p/c", "m", 1) for n in range(8)}
+    things = {f"f{n}": StoredThing("team:a", "p/c", "m", 1) for n in range(8)}
     assert publisher.put_stored(things) == 3
-    assert publisher.put_stored({"f0": Stored("team:a", "p/c", "m", 2)}) == 0
+    assert publisher.put_stored({"f0": StoredThing("team:a", "p/c", "m", 2)}) == 0
     publisher.close()
 
 
@@ -171,7 +171,7 @@ def test_expired_entries_are_searched_a_part_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr("switchgear.replica.publisher.STORED_LOOKS", 4)
     publisher = Publisher(tmp_path)
     publisher.put_key(key("s"))  # behind the things, in the order of keys
-    publisher.put_stored({f"f{n}": Stored("team:a", "p/c", "m", n % 2) for n in range(10)})
+    publisher.put_stored({f"f{n}": StoredThing("team:a", "p/c", "m", n % 2) for n in range(10)})
     assert [publisher.drop_stored(1) for _ in range(6)] == [2, 2, 1, 0, 0, 0]
     publisher.close()
 
@@ -179,7 +179,7 @@ def test_expired_entries_are_searched_a_part_at_a_time(tmp_path, monkeypatch):
 def test_pending_answers_are_exactly_those_that_are_wanted(tmp_path):
     publisher = Publisher(tmp_path)
     one = Pending("r1", "team:us", b"", "m", "up", "main", "up/main", "m", 1)
-    publisher.put_stored({"resp_1": Stored("team:us", "up/main", "m", 1 << 50)})
+    publisher.put_stored({"resp_1": StoredThing("team:us", "up/main", "m", 1 << 50)})
     publisher.replace_pending({"resp_1": entries.encode(one), "resp_2": entries.encode(one)})
     publisher.close()
     reader = ReplicaReader(tmp_path)

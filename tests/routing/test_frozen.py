@@ -26,10 +26,10 @@ ROUTES = RouteTable(
 
 
 def stopped(frozen, asked):
-    """Return (the name is refused, what is left of the candidates)."""
+    """Return (the name is refused, what is left of the deployments)."""
     models = frozen_models(ROUTES, frozen)
     route = table.resolve(ROUTES, asked)
-    left = [f"{c.provider.name}/{c.upstream_model}" for c in route.candidates if not models.stops_candidate(c)]
+    left = [f"{c.provider.name}/{c.upstream_model}" for c in route.deployments if not models.stops_deployment(c)]
     return models.stops_name(table.trace(ROUTES, asked)[0]), left
 
 

@@ -24,7 +24,9 @@ def route(*tiers, fallback=(), strategy=DEFAULT):
 
 
 def names(found, order, occasion=NOW):
-    return "".join(found.candidates[position].provider.name for position in arrange(order, found.candidates, occasion))
+    return "".join(
+        found.deployments[position].provider.name for position in arrange(order, found.deployments, occasion)
+    )
 
 
 def backwards(tier, occasion):
@@ -56,7 +58,7 @@ def test_a_strategy_sees_the_deployments_of_a_tier_and_the_occasion():
 def test_a_route_says_its_models_strategy(monkeypatch):
     monkeypatch.setitem(STRATEGIES, "backwards", backwards)
     found = route("ab", strategy="backwards")
-    assert order_of(found.strategy, found.candidates) is backwards
+    assert order_of(found.strategy, found.deployments) is backwards
 
 
 @pytest.mark.parametrize(
@@ -64,4 +66,4 @@ def test_a_route_says_its_models_strategy(monkeypatch):
 )
 def test_where_nothing_is_to_be_decided_there_is_no_order(strategy, tiers, monkeypatch):
     monkeypatch.setitem(STRATEGIES, "backwards", backwards)
-    assert order_of(strategy, route(*tiers).candidates) is None
+    assert order_of(strategy, route(*tiers).deployments) is None

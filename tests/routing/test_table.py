@@ -1,4 +1,4 @@
-"""From a model's name to candidates."""
+"""From a model's name to deployments."""
 
 from switchgear.routing import table
 from switchgear.routing.table import DeploymentEntry, ModelEntry, ProviderEntry, RouteTable
@@ -29,7 +29,7 @@ ROUTES = RouteTable(
 
 def places(name, routes=ROUTES):
     route = table.resolve(routes, name)
-    return None if route is None else [(c.credential_id, c.upstream_model) for c in route.candidates]
+    return None if route is None else [(c.credential_id, c.upstream_model) for c in route.deployments]
 
 
 def test_tiers_in_order_then_fallback():

@@ -3,7 +3,7 @@ import random
 
 from switchgear.core import virtual_key
 from switchgear.detect.rules import Library
-from switchgear.discover.toolbox import shipped_files
+from switchgear.discover.detector_set import shipped_files
 from switchgear.testing.corpus import CLASSES, expand, true_lines
 
 RULES = Library.read(shipped_files()).keys

@@ -1,5 +1,5 @@
 from switchgear.detect.rules import Library
-from switchgear.discover.toolbox import shipped_files
+from switchgear.discover.detector_set import shipped_files
 from switchgear.testing import estate
 
 

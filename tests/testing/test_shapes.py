@@ -25,12 +25,12 @@ from switchgear.detect.domains import urls_in
 from switchgear.detect.keys import KeyDetector
 from switchgear.detect.rules import Library
 from switchgear.dialects import errors, forms, json_guard, request_reader, usage_cost
-from switchgear.dialects.passage import Passage, open_passage
+from switchgear.dialects.json_node import InvalidBodyError
 from switchgear.dialects.registry import BY_NAME
 from switchgear.dialects.request import Request
 from switchgear.dialects.schemas import with_safe_names
-from switchgear.dialects.shape import InvalidBodyError
-from switchgear.discover.toolbox import shipped_files
+from switchgear.dialects.translation import Translation, open_translation
+from switchgear.discover.detector_set import shipped_files
 from switchgear.edge import paths
 from switchgear.policies import access
 from switchgear.providers.quirks import Quirks
@@ -116,14 +116,14 @@ def test_judging_and_translating_a_request_costs_what_its_size_says(dialect, sha
 
         def cross(body: bytes, provider: str = provider) -> object:
             asked = request_reader.parse(body, dialect, "chat", named)
-            return open_passage(asked, dialect, provider, "claude-opus-4-5", Quirks(), created=0)
+            return open_translation(asked, dialect, provider, "claude-opus-4-5", Quirks(), created=0)
 
         check(shape, cross)
 
 
-def passage_of(client: str, provider: str, stream: bool = False) -> Passage:
+def passage_of(client: str, provider: str, stream: bool = False) -> Translation:
     asked = Request({}, client, "chat", "m", stream)
-    return Passage(asked, client, provider, 0, False, None)
+    return Translation(asked, client, provider, 0, False, None)
 
 
 @pytest.mark.parametrize(("dialect", "shape"), named(shapes.ANSWERS))
@@ -146,10 +146,10 @@ def test_a_stream_costs_what_its_size_says_however_it_is_cut(dialect, shape):
         for size in (61, 4_096) if client in {dialect, "gemini"} else (4_096,):
 
             def feed(data: bytes, client: str = client, size: int = size) -> None:
-                meter = passage_of(client, dialect, True).meter()
+                tap = passage_of(client, dialect, True).tap()
                 for piece in pieces(data, size):
-                    meter.feed(piece)
-                meter.finish()
+                    tap.feed(piece)
+                tap.finish()
 
             check(shape, feed)
 

@@ -11,7 +11,7 @@ from switchgear.providers import endpoint
 from switchgear.testing.clock import FakeClock
 from switchgear.testing.faults import LoudGuard
 from switchgear.vault import seal
-from switchgear.vault.box import Item, Opened
+from switchgear.vault.box import Item, OpenCredential
 from switchgear.vault.link import VaultSideLink
 from switchgear.vault.seal import SealContext
 from switchgear.vault.service import VaultService
@@ -89,7 +89,7 @@ class FakeBox:
         place = endpoint.parse("http://127.0.0.1:1/v1", auth="bearer", allow_private=True)
         context = SealContext(provider="p", credential="c", version=1, endpoint=place)
         item = Item(context=context, blob=b"", state="active", last4="", fingerprint="", created_ms=0, changed_ms=0)
-        self.opened = Opened(item, Secret(b"sk-secret-1"), b"", "", seal.Redactor(Secret(b"sk-secret-1")), None)
+        self.opened = OpenCredential(item, Secret(b"sk-secret-1"), b"", "", seal.Redactor(Secret(b"sk-secret-1")), None)
 
     def find(self, credential_id):
         return self.opened if credential_id == "p/c" else None

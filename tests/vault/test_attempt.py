@@ -107,7 +107,7 @@ def test_bodies_of_errors_count_as_held_and_are_cut_where_too_much_is(monkeypatc
         await frames_of(transport)
         connection = Connection()
         for one in link.attempts.values():
-            one._opened, one._connection = FakeBox().opened, connection
+            one._credential, one._connection = FakeBox().opened, connection
             one.on_data(ResponseHead(500, [], True), b"e" * 30_000, False)
         assert made.held.total == 60_000 and not connection.aborted
         link.attempts[1].on_data(None, b"e" * 30_000, False)

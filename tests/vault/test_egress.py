@@ -146,16 +146,16 @@ def test_C9_response_headers_are_filtered_and_redacted(opened):
 
 
 def test_C7_ceilings_bound_a_compromised_edge():
-    meter = egress.Meter(Ceilings(requests_per_s=2, concurrency=3, bytes_per_hour=10))
-    assert meter.begin(0.0) is None
-    assert meter.begin(0.5) is None
-    assert "per second" in meter.begin(0.9)
-    assert meter.begin(1.0) is None
-    assert "at once" in meter.begin(2.0)
+    counter = egress.CeilingCounter(Ceilings(requests_per_s=2, concurrency=3, bytes_per_hour=10))
+    assert counter.begin(0.0) is None
+    assert counter.begin(0.5) is None
+    assert "per second" in counter.begin(0.9)
+    assert counter.begin(1.0) is None
+    assert "at once" in counter.begin(2.0)
     for _ in range(3):
-        meter.end(4)
-    assert "per hour" in meter.begin(3.0)
-    assert meter.begin(3700.0) is None
+        counter.end(4)
+    assert "per hour" in counter.begin(3.0)
+    assert counter.begin(3700.0) is None
 
 
 def test_H2_answers_that_nobody_can_use_are_told_apart():

@@ -101,11 +101,11 @@ def test_settlements_of_earlier_versions_decode():
 def test_L3_records_of_the_format_before_credential_ids_decode_as_they_were_meant():
     """The bytes were written by the program that called a credential's id a deployment."""
     found = {name: bytes.fromhex(text) for name, text in BEFORE_CREDENTIAL_IDS.items()}
-    place = records.decode_place(msgspec.Raw(found["place"]))
-    assert (place.provider, place.credential_id, place.credential) == ("openai", "openai/main", "main")
-    assert (place.model, place.upstream_model, place.price_id) == ("fast", "gpt-4o", "p1")
+    callee = records.decode_callee(msgspec.Raw(found["place"]))
+    assert (callee.provider, callee.credential_id, callee.credential) == ("openai", "openai/main", "main")
+    assert (callee.model, callee.upstream_model, callee.price_id) == ("fast", "gpt-4o", "p1")
     reserve = records.decode_payload(Kind.RESERVE, found["reserve"])
-    assert bytes(reserve.place) == found["place"]
+    assert bytes(reserve.callee) == found["place"]
     attempt = records.decode_payload(Kind.ATTEMPT, found["attempt"])
     assert (attempt.number, attempt.credential_id, attempt.upstream_model) == (2, "azure/eu", "gpt-4o")
     dispatch = records.decode_payload(Kind.DISPATCH, found["dispatch"])
@@ -113,9 +113,9 @@ def test_L3_records_of_the_format_before_credential_ids_decode_as_they_were_mean
 
 
 def test_shared_parts_travel_encoded():
-    who = records.Who("k", "name", 1, "team", None, None)
+    caller = records.Caller("k", "name", 1, "team", None, None)
     reserve = records.Reserve(
-        "i", 1, msgspec.Raw(records.encode_payload(who)), msgspec.Raw(b"\x90"), False, 1, None, None, 2
+        "i", 1, msgspec.Raw(records.encode_payload(caller)), msgspec.Raw(b"\x90"), False, 1, None, None, 2
     )
     decoded = records.decode_payload(Kind.RESERVE, records.encode_payload(reserve))
-    assert records.decode_who(decoded.who) == who
+    assert records.decode_caller(decoded.caller) == caller

@@ -63,3 +63,8 @@ def test_a_stream_of_empty_lines_alone_is_bounded():
     with pytest.raises(ProtocolError):
         for _ in range(6):
             assert splitter.feed(b"\n" * 1_000) == []
+
+
+def test_a_comment_has_no_data():
+    """WHATWG HTML, section 9.2.6: a line that begins with a colon is ignored."""
+    assert event_data(b": ping\n\n") is None

@@ -29,16 +29,16 @@ IMPORTED_LATE = ("encodings.idna", "lmdb._envid", "stringprep", "traceback", "li
 def confine(boot: Boot) -> None:
     """Become who this child is, and lock it in. Raises UserError when confinement is demanded and does not hold."""
     # Nobody outside the gateway's own groups reads a file; what the vault writes, control reads and never changes.
-    os.umask(0o077 if boot.person is None else 0o027 if boot.role == "vault" else 0o007)
+    os.umask(0o077 if boot.user is None else 0o027 if boot.role == "vault" else 0o007)
     os.chdir(boot.data)
-    is_closed = boot.person is not None and not ownership.is_reachable(Path(boot.data))
+    is_closed = boot.user is not None and not ownership.is_reachable(Path(boot.data))
     if is_closed:
         boot.data = "/" if boot.role == "control" else "."
     root = (
         str(Path.cwd()) if is_closed and boot.role == "control" else ""
     )  # SQLite takes no path that it cannot resolve
     own = cells.cell_of(boot.role, boot.number, Layout(Path(boot.data)), root, boot.identity_fd, boot.ports)
-    boot.held = cell.lock(own, boot.person)
+    boot.held = cell.lock(own, boot.user)
     if boot.must_confine and boot.held.missing:
         raise UserError(
             f"{boot.role}: {boot.held.missing[0]}",

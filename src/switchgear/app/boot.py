@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from switchgear.config.schema import Limits
-from switchgear.confine.cell import Held, Person
+from switchgear.confine.cell import ConfinementReport, ProcessUser
 from switchgear.core.log_line import Settings
 
 
@@ -31,13 +31,13 @@ class Boot(msgspec.Struct, kw_only=True):
     """Proves this role and run to the vault."""
     link_key: bytes = b""
     """For the vault, and another for the courier: what the tokens of their links are made with."""
-    person: Person | None = None
+    user: ProcessUser | None = None
     """Whom this child becomes; None where the supervisor is not root."""
     peers: dict[str, list[int]] = {}
     """For the vault and control: the uids that may connect, by role."""
     must_confine: bool = False
     """Beyond loopback: end rather than serve without full confinement."""
-    held: Held | None = None
+    held: ConfinementReport | None = None
     """Filled in by the child itself."""
     limits: Limits = msgspec.field(default_factory=Limits)
     log: Settings = msgspec.field(default_factory=Settings)
@@ -75,7 +75,7 @@ class Boot(msgspec.Struct, kw_only=True):
 class Told(msgspec.Struct, kw_only=True):
     """What a child says once, through `ready_fd`: that it serves, or why it does not."""
 
-    held: Held | None = None
+    held: ConfinementReport | None = None
     failed: str | None = None
 
 

@@ -6,8 +6,8 @@ import subprocess
 import msgspec
 
 from switchgear import __version__
-from switchgear.app.state import State
-from switchgear.confine.cell import Held
+from switchgear.app.state import SupervisorState
+from switchgear.confine.cell import ConfinementReport
 
 CRASHES_MAX = 5
 CRASH_WINDOW_S = 60.0
@@ -32,7 +32,7 @@ class Child:
         """When it was given up because it did not move any more."""
         self.reason = ""
         """Why its last start failed, as it said."""
-        self.held: Held | None = None
+        self.held: ConfinementReport | None = None
         """What holds of its confinement, as it said when it was ready."""
 
     @property
@@ -76,7 +76,7 @@ def pids_of(children: list[Child]) -> dict[str, object]:
 
 
 def status_of(
-    state: State,
+    state: SupervisorState,
     children: list[Child],
     config_digest: str,
     *,

@@ -28,7 +28,7 @@ from switchgear.control.jobs import Job, Next
 from switchgear.control.services import Paths, Services, Shipped
 from switchgear.core.errors import UserError
 from switchgear.core.guard import guarded, place_of
-from switchgear.discover import integrity, toolbox
+from switchgear.discover import detector_set, integrity
 from switchgear.net import unix
 from switchgear.net.clock import SystemClock
 from switchgear.net.link import VaultLink
@@ -98,7 +98,7 @@ def prepare(boot: Boot) -> Prepared:
     shipped = Shipped(
         load_prices=PriceFiles().load,
         price_snapshot=price_snapshot(),
-        advisories=toolbox.shipped_advisories(),
+        advisories=detector_set.shipped_advisories(),
         packages=integrity.installed(),
     )
     return Prepared(read_peppers(layout.pepper), read_row_key(layout.row_key), shipped)
@@ -182,7 +182,7 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     await life.stopping.wait()
     await services.jobs.stop()
     if not life.orphaned and store.is_open:
-        await services.absorber.drain(DRAIN_S)
+        await services.ingester.drain(DRAIN_S)
     for running in (local, console):
         running.should_exit = True
         running.force_exit = True

@@ -15,7 +15,7 @@ from switchgear.app.layout import Layout, PriceFiles, read_peppers
 from switchgear.core.ids import IdSource
 from switchgear.edge import telling
 from switchgear.edge.handler import EdgeHandler, services_of
-from switchgear.edge.plan import Planner
+from switchgear.edge.resolver import Resolver
 from switchgear.edge.services import EdgeServices
 from switchgear.edge.turn_commit import TurnCommit
 from switchgear.net.clock import SystemClock
@@ -69,7 +69,7 @@ async def main(boot: Boot, prepared: Prepared) -> None:
         spool=spool,
         link=link,
         commit=commit,
-        planner=Planner(prepared.prices.load),
+        resolver=Resolver(prepared.prices.load),
         ids=IdSource(os.urandom),
         clock=clock,
         loop=loop,

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from switchgear.app.layout import Layout
-from switchgear.confine.cell import Person
+from switchgear.confine.cell import ProcessUser
 from switchgear.core.errors import UserError
 
 UID_BASE = 59_100
@@ -23,42 +23,42 @@ Row = tuple[Path, int, int, int]
 """Path, owner, group, mode."""
 
 
-class People(msgspec.Struct, frozen=True):
+class ProcessUsers(msgspec.Struct, frozen=True):
     """Who the processes are, all numbered from one base."""
 
     base: int
 
     @property
-    def vault(self) -> Person:
+    def vault(self) -> ProcessUser:
         """The vault: in nobody else's group."""
-        return Person(self.base, self.base)
+        return ProcessUser(self.base, self.base)
 
     @property
-    def control(self) -> Person:
+    def control(self) -> ProcessUser:
         """Control: may reach the vault's socket; spools belong to its group, because it empties them."""
-        return Person(self.base + 1, self.base + 1, [self.gates])
+        return ProcessUser(self.base + 1, self.base + 1, [self.gates])
 
     @property
-    def demo(self) -> Person:
+    def demo(self) -> ProcessUser:
         """The demo provider."""
-        return Person(self.base + 2, self.base + 2)
+        return ProcessUser(self.base + 2, self.base + 2)
 
     @property
-    def courier(self) -> Person:
+    def courier(self) -> ProcessUser:
         """The courier: in nobody else's group."""
-        return Person(self.base + 3, self.base + 3)
+        return ProcessUser(self.base + 3, self.base + 3)
 
     @property
     def gates(self) -> int:
         """The group of those who may reach the vault's socket and read the replica: edges and control."""
         return self.base + 8
 
-    def edge(self, number: int) -> Person:
+    def edge(self, number: int) -> ProcessUser:
         """One edge."""
         uid = self.base + EDGES_FROM + number
-        return Person(uid, uid, [self.gates])
+        return ProcessUser(uid, uid, [self.gates])
 
-    def of(self, role: str, number: int) -> Person:
+    def of(self, role: str, number: int) -> ProcessUser:
         """Return who fills a role."""
         single = {"vault": self.vault, "control": self.control, "demo": self.demo, "courier": self.courier}
         return single.get(role) or self.edge(number)
@@ -68,7 +68,7 @@ class People(msgspec.Struct, frozen=True):
         return {"edge": [self.edge(n).uid for n in range(workers)], "control": [self.control.uid]}
 
 
-def people(environ: dict[str, str]) -> People | None:
+def process_users(environ: dict[str, str]) -> ProcessUsers | None:
     """Return who the processes will be; None when this is not root. Raises UserError for ids that accounts have."""
     if os.geteuid() != 0:
         return None
@@ -83,10 +83,10 @@ def people(environ: dict[str, str]) -> People | None:
             "choose other ids: SWITCHGEAR_UID_BASE=N",
             2,
         )
-    return People(base)
+    return ProcessUsers(base)
 
 
-def table(layout: Layout, who: People, workers: int) -> list[Row]:
+def table(layout: Layout, who: ProcessUsers, workers: int) -> list[Row]:
     """Return every folder with its owner, group and mode. Where the mode has the set-group bit, files inherit the group."""
     vault, control, gates = who.vault.uid, who.control.uid, who.gates
     return [

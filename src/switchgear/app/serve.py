@@ -15,7 +15,7 @@ from switchgear.app.exposure import check_exposure
 from switchgear.app.layout import Layout, data_folder
 from switchgear.app.listeners import bind, read_address, shown
 from switchgear.app.options import Options
-from switchgear.app.state import State
+from switchgear.app.state import SupervisorState
 from switchgear.app.stopped_store import store_names
 from switchgear.app.vault_key import ensure_public_key, find_kek, show_public_key
 from switchgear.config.compile import Process
@@ -44,7 +44,7 @@ def serve(options: Options, environ: dict[str, str]) -> None:
     proxies = [*options.behind_tls_proxy, *process.trusted_proxies]
     must_confine = check_exposure(data_address, console_address, bool(tls_cert or proxies))
     workers = options.workers or process.workers or os.cpu_count() or 1
-    who = ownership.people(environ)
+    who = ownership.process_users(environ)
     make_folder(layout, workers)
     lock_fd = take_lock(layout.lock)
     if lock_fd is None:
@@ -80,7 +80,7 @@ def serve(options: Options, environ: dict[str, str]) -> None:
         else []
     )
     scheme = "https" if tls_cert else "http"
-    state = State(
+    state = SupervisorState(
         data=str(data),
         workers=workers,
         data_fds=[data_socket.detach()],

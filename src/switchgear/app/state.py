@@ -7,7 +7,7 @@ from switchgear.config_files.sources import Sources
 from switchgear.core.log_line import Settings
 
 
-class State(msgspec.Struct, kw_only=True):
+class SupervisorState(msgspec.Struct, kw_only=True):
     """What survives the re-exec: everything that children are told, and no secret but link tokens made here."""
 
     data: str

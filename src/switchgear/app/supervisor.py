@@ -27,10 +27,10 @@ from switchgear.app.environment import clean_environment
 from switchgear.app.layout import Layout
 from switchgear.app.lifesign import TICK_S, Watch
 from switchgear.app.notify import notify
-from switchgear.app.ownership import People
+from switchgear.app.ownership import ProcessUsers
 from switchgear.app.reload import Reload
 from switchgear.app.report import begin, report
-from switchgear.app.state import State
+from switchgear.app.state import SupervisorState
 from switchgear.app.tls_files import TlsFiles
 from switchgear.confine import privileges, seccomp
 from switchgear.core.guard import each, place_of
@@ -49,7 +49,7 @@ STOP_S = 5.0
 class Supervisor:
     """Runs until stopped. `run` returns the exit code."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: SupervisorState) -> None:
         self._state = state
         self._layout = Layout(Path(state.data))
         self._children = [Child("vault"), Child("control"), *(Child("edge", n) for n in range(state.workers))]
@@ -59,7 +59,7 @@ class Supervisor:
             self._children.insert(0, Child("demo"))
         self._selector = selectors.DefaultSelector()
         self._link_key, self._courier_link_key = os.urandom(32), os.urandom(32)
-        self._people = People(state.uid_base) if state.uid_base else None
+        self._users = ProcessUsers(state.uid_base) if state.uid_base else None
         self._disk = ConfigOnDisk(state.config_path, state.config_sources)
         self._welcomed = False
         self._said = ""
@@ -187,7 +187,7 @@ class Supervisor:
             console_url=state.console_url,
             is_first=not self._welcomed,
             segment_bytes=state.segment_bytes,
-            person=self._people.of(child.role, child.number) if self._people is not None else None,
+            user=self._users.of(child.role, child.number) if self._users is not None else None,
             must_confine=state.must_confine,
         )
         if child.role in {"edge", "control"}:
@@ -203,7 +203,7 @@ class Supervisor:
         elif child.role == "vault":
             order.kek_path, order.kek_fd, order.link_key = state.kek_path, state.kek_fd, self._link_key
             own = {"edge": [os.geteuid()], "control": [os.geteuid()]}
-            order.peers = own if self._people is None else self._people.peers(state.workers)
+            order.peers = own if self._users is None else self._users.peers(state.workers)
             if state.kek_fd >= 0:
                 order.kek_fd = os.open(f"/proc/self/fd/{state.kek_fd}", os.O_RDONLY)
                 opened = [order.kek_fd]
@@ -220,7 +220,7 @@ class Supervisor:
         elif child.role == "courier":
             order.destinations, order.courier_key = state.destinations, state.courier_key
             order.link_key = self._courier_link_key
-            order.peers = {"control": [os.geteuid() if self._people is None else self._people.control.uid]}
+            order.peers = {"control": [os.geteuid() if self._users is None else self._users.control.uid]}
         elif child.role == "demo":
             order.listen_fds = state.demo_fds
         for used in opened:
@@ -336,7 +336,7 @@ class Supervisor:
     # stopping
 
     def _stop(self, code: int = 0) -> int:
-        """Drain: edges first, then control absorbs what they left, then the doors outward."""
+        """Drain: edges first, then control ingests what they left, then the doors outward."""
         report("draining", "info", grace_s=self._state.drain_grace_s, at_most_s=self._state.drain_s)
         notify(self._state.notify_socket, "STOPPING=1")
         self._write_status("draining")
@@ -427,7 +427,7 @@ def _place(exc: Exception) -> str:
     return f"{type(exc).__name__} in {place_of(exc)}"
 
 
-def re_exec(state: State, environ: dict[str, str]) -> None:
+def re_exec(state: SupervisorState, environ: dict[str, str]) -> None:
     """Become a supervisor that never saw a secret."""
     fd = boots.to_fd(state)
     for keep in (fd, state.lock_fd, *state.data_fds, *state.console_fds, *state.demo_fds, state.kek_fd):
@@ -451,7 +451,7 @@ def confine() -> None:
 
 def main() -> int:
     """Entry of the re-executed supervisor."""
-    state = boots.from_fd(int(sys.argv[1]), State)
+    state = boots.from_fd(int(sys.argv[1]), SupervisorState)
     begin("supervisor", state.log)
     confine()
     for fd in (state.lock_fd, *state.data_fds, *state.console_fds, *state.demo_fds, state.kek_fd):

@@ -44,14 +44,14 @@ class Report:
         print(f"{what:<62} {figure:<44} {goal}", flush=True)
 
 
-def absorbed(gateway: GatewayProcess, before: int, sent: int) -> None:
+def ingested(gateway: GatewayProcess, before: int, sent: int) -> None:
     """Wait until the ledger holds what was sent: its CPU time counts (docs/invariants.md M1)."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
         if gateway.total() - before >= sent:
             return
         time.sleep(0.5)
-    raise SystemExit("the spool backlog was not absorbed within 60 s")
+    raise SystemExit("the spool backlog was not ingested within 60 s")
 
 
 def plain(report: Report, key: str, nginx: Nginx, gateway: GatewayProcess, seconds: int, rounds: int) -> None:
@@ -72,7 +72,7 @@ def plain(report: Report, key: str, nginx: Nginx, gateway: GatewayProcess, secon
             raise SystemExit(f"{result.errors} errors under load")
         time.sleep(2)
         polled = processes.cpu_ns(pids)
-        absorbed(gateway, held, result.requests)
+        ingested(gateway, held, result.requests)
         # Asking whether the backlog is gone costs CPU as well; it is asked after the reading unless it was not gone.
         ours.append(
             ((polled if gateway.total() - held >= result.requests else processes.cpu_ns(pids)) - before)

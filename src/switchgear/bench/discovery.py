@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from switchgear.detect.keys import KeyDetector
+from switchgear.detect.prefilter import Prefilter
 from switchgear.detect.rules import Library
-from switchgear.detect.sieve import Sieve
-from switchgear.discover.toolbox import shipped_files
+from switchgear.discover.detector_set import shipped_files
 from switchgear.testing.corpus import true_lines
 
 EACH = 40
@@ -30,11 +30,11 @@ EACH = 40
 def recall(library: Library) -> tuple[int, int, int]:
     """Return (kinds, keys, keys that were found by their own rule)."""
     detector = KeyDetector(library.keys)
-    sieve = Sieve(detector.words())
+    prefilter = Prefilter(detector.words())
     total = found = 0
     for rule, text in true_lines(library.keys, EACH, seed=2026):
         block = text.encode()
-        hits = [h for start, end, tags in sieve.lines(block) for h in detector.find(block, start, end, tags)]
+        hits = [h for start, end, tags in prefilter.lines(block) for h in detector.find(block, start, end, tags)]
         total += 1
         found += rule.id in {hit.rule.id for hit in hits}
     return len(library.keys), total, found
@@ -43,7 +43,7 @@ def recall(library: Library) -> tuple[int, int, int]:
 def false_positives(library: Library, folders: list[Path]) -> tuple[int, list[str]]:
     """Return (lines, what was found in them) of ordinary code."""
     detector = KeyDetector(library.keys)
-    sieve = Sieve(detector.words())
+    prefilter = Prefilter(detector.words())
     lines, found = 0, []
     for folder in folders:
         for path in sorted(folder.rglob("*")):
@@ -54,7 +54,7 @@ def false_positives(library: Library, folders: list[Path]) -> tuple[int, list[st
                 continue
             block = path.read_bytes()
             lines += block.count(b"\n")
-            for start, end, tags in sieve.lines(block):
+            for start, end, tags in prefilter.lines(block):
                 found += [f"{hit.rule.id} {path}" for hit in detector.find(block, start, end, tags)]
     return lines, found
 

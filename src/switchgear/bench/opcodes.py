@@ -26,7 +26,7 @@ from switchgear.core.guard import Guard
 from switchgear.core.ids import IdSource
 from switchgear.core.secret import Secret
 from switchgear.edge.handler import EdgeHandler, services_of
-from switchgear.edge.plan import Planner
+from switchgear.edge.resolver import Resolver
 from switchgear.edge.turn_commit import TurnCommit
 from switchgear.net.link import VaultLink
 from switchgear.net.server import Connection, HttpServer
@@ -223,7 +223,7 @@ class Ground:
             spool=self._spool,
             link=self._link,
             commit=commit,
-            planner=Planner(lambda name: None),
+            resolver=Resolver(lambda name: None),
             ids=IdSource(os.urandom),
             clock=clock,
             loop=loop,

@@ -23,10 +23,10 @@ from switchgear.core import virtual_key
 from switchgear.core.guard import Guard
 from switchgear.core.ids import IdSource
 from switchgear.dialects.dialect import SSE_TYPE
-from switchgear.dialects.passage import JSON_TYPE
 from switchgear.dialects.registry import BY_NAME, DEFAULT, DIALECTS
+from switchgear.dialects.translation import JSON_TYPE
 from switchgear.edge.handler import EdgeHandler, services_of
-from switchgear.edge.plan import Planner
+from switchgear.edge.resolver import Resolver
 from switchgear.edge.turn_commit import TurnCommit
 from switchgear.net.clock import SystemClock
 from switchgear.net.link import LinkStream, StreamOwner, VaultLink
@@ -228,7 +228,7 @@ class Bench:
             spool=spool,
             link=cast(VaultLink, self.vault),
             commit=commit,
-            planner=Planner(lambda name: None),
+            resolver=Resolver(lambda name: None),
             ids=IdSource(os.urandom),
             clock=clock,
             loop=loop,

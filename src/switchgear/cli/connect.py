@@ -13,8 +13,8 @@ from switchgear.cli.base import Choice, Column, Output, examples, near, note, sa
 from switchgear.cli.client import Client
 from switchgear.cli.output import tidy
 from switchgear.core.errors import UserError
-from switchgear.dialects import guides
-from switchgear.dialects.guides import GUIDES, Guide
+from switchgear.dialects import client_setup
+from switchgear.dialects.client_setup import CLIENT_SETUPS, ClientSetup
 
 
 @click.command(
@@ -27,7 +27,7 @@ from switchgear.dialects.guides import GUIDES, Guide
 @click.argument(
     "client_name",
     metavar="CLIENT",
-    type=Choice(list(GUIDES), "client", {"claude": "claude-code", "gemini": "gemini-cli"}),
+    type=Choice(list(CLIENT_SETUPS), "client", {"claude": "claude-code", "gemini": "gemini-cli"}),
 )
 @click.option("--key", envvar="SWITCHGEAR_KEY", default="sk-sg-…", help="The virtual key that the client gets.")
 @click.option("--model", default="demo/echo", show_default=True, help="The model that it asks for.")
@@ -40,7 +40,7 @@ from switchgear.dialects.guides import GUIDES, Guide
 @with_client
 def connect(client: Client, out: Output, client_name: str, key: str, model: str, url: str | None, action: str) -> None:
     """Point a client at this gateway."""
-    guide = GUIDES[client_name]
+    setup = CLIENT_SETUPS[client_name]
     root = (url or client.call("GET", "/status")["data_url"]).rstrip("/").removesuffix("/v1")
     if not root.startswith(("http://", "https://")):
         raise UserError(f"--url {url!r} must begin with http:// or https://", "e.g. http://127.0.0.1:4100", 2)
@@ -48,10 +48,10 @@ def connect(client: Client, out: Output, client_name: str, key: str, model: str,
         _warn_of_a_model_that_is_not_there(client, model)
     if action == "print":
         out.no_csv("these are settings")
-        text = guides.render(guide, root, key, model)
-        settings = {name: guides.fill(value, root, key, model) for name, value in guide.env}
+        text = client_setup.render(setup, root, key, model)
+        settings = {name: client_setup.fill(value, root, key, model) for name, value in setup.env}
         out.one(
-            {"client": guide.name, "title": guide.title, "file": guide.file, "env": settings, "text": text},
+            {"client": setup.name, "title": setup.title, "file": setup.file, "env": settings, "text": text},
             text.rstrip("\n"),
         )
         return
@@ -60,17 +60,17 @@ def connect(client: Client, out: Output, client_name: str, key: str, model: str,
             "a virtual key is needed", "switchgear key create NAME prints one; give it as --key or SWITCHGEAR_KEY", 2
         )
     if action == "write":
-        paths = write(guide, root, key, model)
+        paths = write(setup, root, key, model)
         holds = any(key in path.read_text("utf-8") for path in paths)
         said = (
             "mode 0600: it holds the key"
             if holds
-            else f"the key is not in it; {guide.title} reads it from its environment"
+            else f"the key is not in it; {setup.title} reads it from its environment"
         )
         names = [str(path) for path in paths]
         out.one({"file": names[0], "files": names, "holds_key": holds}, f"wrote {' and '.join(names)} ({said})")
         return
-    rows = check(guide.dialect, root, key, model)
+    rows = check(setup.dialect, root, key, model)
     failed = [row for row in rows if row["ok"] is False]
     if out.for_people:
         for row in tidy(rows):
@@ -97,21 +97,21 @@ def _warn_of_a_model_that_is_not_there(client: Client, model: str) -> None:
 _MARKS = {True: "✔", False: "✗", None: "–"}
 
 
-def write(guide: Guide, root: str, key: str, model: str) -> list[Path]:
+def write(setup: ClientSetup, root: str, key: str, model: str) -> list[Path]:
     """Write a client's files, and return them. JSON is merged, variables are replaced, tables are added once; an old file
     is kept as `NAME.before-switchgear`. Raises UserError where the client has no file, or one cannot be merged."""
-    if not guide.files:
+    if not setup.files:
         raise UserError(
-            f"{guide.title} keeps its settings elsewhere", f"switchgear connect {guide.name} --print shows them", 2
+            f"{setup.title} keeps its settings elsewhere", f"switchgear connect {setup.name} --print shows them", 2
         )
     merged = []
-    for one in guide.files:
+    for one in setup.files:
         path = Path(one.file).expanduser()
         old = path.read_text("utf-8") if path.exists() else ""
         if one.form == "env":
-            text = _merge_env(old, [(name, guides.fill(value, root, key, model)) for name, value in guide.env])
+            text = _merge_env(old, [(name, client_setup.fill(value, root, key, model)) for name, value in setup.env])
         else:
-            new = guides.fill(one.text, root, key, model)
+            new = client_setup.fill(one.text, root, key, model)
             text = _merge_json(path, old, new) if one.form == "json" else _merge_text(path, old, new)
         merged.append((path, old, text))
     for path, old, text in merged:

@@ -25,12 +25,12 @@ from switchgear.core.errors import UserError
 from switchgear.detect.finding import Finding, Fingerprint
 from switchgear.discover import formats, history, report, scope
 from switchgear.discover.collector import Collector
+from switchgear.discover.detector_set import DetectorSet, files_of
 from switchgear.discover.files import FileSource
 from switchgear.discover.hosts import HostSource
-from switchgear.discover.judge import Judge, Origins
 from switchgear.discover.logs import LogSource
 from switchgear.discover.machine import MachineSource, listeners
-from switchgear.discover.toolbox import Toolbox, files_of
+from switchgear.discover.text_scanner import Origins, TextScanner
 
 RECORDED_AT_ONCE = 1_000
 
@@ -140,22 +140,22 @@ def run(
     machine = machine or not (paths or hosts or scope_file or logs)
     earlier = _read(baseline) if baseline is not None else None
     own = files_of(rules) if rules is not None else None
-    tools = Toolbox.shipped(Fingerprint(fingerprint_key(dict(os.environ))), own=own)
-    judge = Judge(tools, seen, known.origins)
-    files = FileSource(judge, seen, max_file_size)
+    tools = DetectorSet.shipped(Fingerprint(fingerprint_key(dict(os.environ))), own=own)
+    scanner = TextScanner(tools, seen, known.origins)
+    files = FileSource(scanner, seen, max_file_size)
     shown = sys.stderr.isatty()
     sources: list[str] = []
     asked = HostSource(tools, seen, os.urandom(6).hex(), known.upstreams)
     if machine:
         sources.append("machine with users" if users else "machine")
         with Bar(None, "this machine", shown) as seen.progress:
-            MachineSource(tools, judge, files, seen, root, users).scan()
+            MachineSource(tools, scanner, files, seen, root, users).scan()
     for path in paths:
         sources.append(f"{path} with history" if with_history else str(path))
         with Bar(None, str(path), shown) as seen.progress:
             files.scan(path)
             if with_history:
-                history.scan(path, judge, seen)
+                history.scan(path, scanner, seen)
     if targets:
         sources.append("hosts " + ", ".join([*hosts, *([str(scope_file)] if scope_file else [])]))
         count = sum(len(t.ports or (*asked.ports(), *t.more_ports)) for t in targets)

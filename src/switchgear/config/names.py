@@ -31,7 +31,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     """`provider/name` of what the vault holds; None where that is not known."""
 
 
-class Finding(NamedTuple):
+class ConfigProblem(NamedTuple):
     """One problem, before it has a line."""
 
     path: str
@@ -41,7 +41,7 @@ class Finding(NamedTuple):
 
 def check(
     config: schema.Config, known: Known, is_broken: Callable[[str], bool], suggestions: Suggestions
-) -> Iterator[Finding]:
+) -> Iterator[ConfigProblem]:
     """Return every name that leads nowhere, every circle, and as warnings what is declared and never used."""
     names = _Names(config, known, is_broken, suggestions)
     yield from names.models()
@@ -96,14 +96,14 @@ class _Names:
             return f"{shown(name)} is not callable: `models.implicit` is false, and no model has this name"
         return None
 
-    def _provider(self, path: str, name: str) -> Iterator[Finding]:
+    def _provider(self, path: str, name: str) -> Iterator[ConfigProblem]:
         if name not in self._providers:
             hint = self._near(name, self._providers, "; declare it under providers")
-            yield Finding(path, f"there is no provider {shown(name)}{hint}")
+            yield ConfigProblem(path, f"there is no provider {shown(name)}{hint}")
 
     # models
 
-    def models(self) -> Iterator[Finding]:
+    def models(self) -> Iterator[ConfigProblem]:
         circles: set[frozenset[str]] = set()
         for name, model in self._models.items():
             path = f"models.{name}"
@@ -117,7 +117,7 @@ class _Names:
                 yield from self._star(f"{path}.alias", name, model.alias)
                 why = self._unknown(model.alias)
                 if why is not None:
-                    yield Finding(f"{path}.alias", why)
+                    yield ConfigProblem(f"{path}.alias", why)
                 else:
                     yield from self._circle(name, circles)
             for number, deployment in enumerate(model.deployments):
@@ -128,12 +128,12 @@ class _Names:
             for number, target in enumerate(model.fallback):
                 yield from self._fallback(f"{path}.fallback[{number}]", name, target)
 
-    def _star(self, path: str, name: str, upstream: str) -> Iterator[Finding]:
+    def _star(self, path: str, name: str, upstream: str) -> Iterator[ConfigProblem]:
         if upstream.count("*") > name.count("*"):
             text = f"{shown(upstream)} has more * than {shown(name)}, from which they are carried over: it is sent as it stands"
-            yield Finding(path, text, is_warning=True)
+            yield ConfigProblem(path, text, is_warning=True)
 
-    def _credential(self, path: str, deployment: schema.Deployment) -> Iterator[Finding]:
+    def _credential(self, path: str, deployment: schema.Deployment) -> Iterator[ConfigProblem]:
         wanted, provider = deployment.credential, deployment.provider
         if wanted is None or provider not in self._providers:
             return
@@ -149,7 +149,7 @@ class _Names:
         hint = self._near(
             wanted, declared, f"; declare it under providers.{provider}.credentials, or: switchgear credential add"
         )
-        yield Finding(path, f"{shown(provider)} has no credential {shown(wanted)}{hint}")
+        yield ConfigProblem(path, f"{shown(provider)} has no credential {shown(wanted)}{hint}")
 
     def _follow(self, name: str) -> str | None:
         """Return what an alias leads to, as a configured model; None when it is no alias."""
@@ -158,7 +158,7 @@ class _Names:
             return self._entry(model.alias)
         return None
 
-    def _circle(self, name: str, seen: set[frozenset[str]]) -> Iterator[Finding]:
+    def _circle(self, name: str, seen: set[frozenset[str]]) -> Iterator[ConfigProblem]:
         trail = [name]
         while (target := self._follow(trail[-1])) is not None:
             if target in trail:
@@ -166,13 +166,13 @@ class _Names:
                 if frozenset(circle) not in seen:
                     seen.add(frozenset(circle))
                     shape = " → ".join([*circle, target])
-                    yield Finding(
+                    yield ConfigProblem(
                         f"models.{circle[0]}.alias", f"aliases go in a circle: {shape}; give one a deployment"
                     )
                 return
             trail.append(target)
             if len(trail) > ALIAS_DEPTH_MAX + 1:
-                yield Finding(f"models.{name}.alias", f"aliases of aliases over {ALIAS_DEPTH_MAX} deep")
+                yield ConfigProblem(f"models.{name}.alias", f"aliases of aliases over {ALIAS_DEPTH_MAX} deep")
                 return
 
     def _end(self, name: str) -> str | None:
@@ -185,15 +185,17 @@ class _Names:
             at = target
         return at
 
-    def _fallback(self, path: str, name: str, target: str) -> Iterator[Finding]:
+    def _fallback(self, path: str, name: str, target: str) -> Iterator[ConfigProblem]:
         why = self._unknown(target)
         if why is not None:
-            yield Finding(path, why)
+            yield ConfigProblem(path, why)
             return
         end = self._end(target)
         if end == name:
             through = "" if target == name else f" (through {shown(target)})"
-            yield Finding(path, f"{shown(name)} falls back to itself{through}: the same places would be tried again")
+            yield ConfigProblem(
+                path, f"{shown(name)} falls back to itself{through}: the same places would be tried again"
+            )
             return
         other = self._models.get(end or "")
         if (
@@ -202,24 +204,26 @@ class _Names:
             and name < (end or "")
         ):
             text = f"{shown(name)} and {shown(end or '')} fall back to each other; each one's own list is used, and none goes round"
-            yield Finding(path, text, is_warning=True)
+            yield ConfigProblem(path, text, is_warning=True)
 
     # keys
 
-    def keys(self) -> Iterator[Finding]:
+    def keys(self) -> Iterator[ConfigProblem]:
         hashes: dict[str, str] = {}
         for name, key in self._config.keys.items():
             path = f"keys.{name}"
             digest = (key.sha256 or "").lower()
             if digest and digest in hashes:
-                yield Finding(f"{path}.sha256", f"the key {shown(hashes[digest])} has the same hash: they are one key")
+                yield ConfigProblem(
+                    f"{path}.sha256", f"the key {shown(hashes[digest])} has the same hash: they are one key"
+                )
             hashes.setdefault(digest, name)
             yield from self._key_models(path, key)
             for number, rule in enumerate(key.passthrough or ()):
                 if check_key_rule(rule) is None:
                     yield from self._provider(f"{path}.passthrough[{number}]", rule.partition(" ")[0])
 
-    def _key_models(self, path: str, key: schema.Key) -> Iterator[Finding]:
+    def _key_models(self, path: str, key: schema.Key) -> Iterator[ConfigProblem]:
         if key.models is None:
             return
         dead = 0
@@ -228,13 +232,17 @@ class _Names:
             if "*" not in wanted:
                 why = self._unknown(wanted)
                 if why is not None:
-                    yield Finding(at, why)
+                    yield ConfigProblem(at, why)
             elif not self._reaches(wanted):
                 dead += 1
-                yield Finding(at, f"the pattern {shown(wanted)} matches no model and no provider", is_warning=True)
+                yield ConfigProblem(
+                    at, f"the pattern {shown(wanted)} matches no model and no provider", is_warning=True
+                )
         if dead == len(key.models) and not self._is_broken(f"{path}.models"):
             what = "the list is empty" if not key.models else "nothing of its list exists"
-            yield Finding(f"{path}.models", f"the key allows nothing: {what}; leave `models` out to allow all", True)
+            yield ConfigProblem(
+                f"{path}.models", f"the key allows nothing: {what}; leave `models` out to allow all", True
+            )
 
     def _reaches(self, wanted: str) -> bool:
         """Tell whether a pattern covers a model, or may cover what a provider serves."""
@@ -248,14 +256,14 @@ class _Names:
 
     # prices
 
-    def prices(self) -> Iterator[Finding]:
+    def prices(self) -> Iterator[ConfigProblem]:
         pricing = self._config.pricing
         for name in pricing.overrides:
             path = f"pricing.overrides.{name}"
             provider, slash, model = name.partition("/")
             if not slash or not model:
                 hint = "; for a model of this file, set `price` on its deployments" if name in self._callable else ""
-                yield Finding(path, f"{shown(name)} must be provider/model{hint}")
+                yield ConfigProblem(path, f"{shown(name)} must be provider/model{hint}")
             else:
                 yield from self._provider(path, provider)
         for name in pricing.discount:
@@ -265,25 +273,25 @@ class _Names:
             if spec.pricing is not None and spec.pricing not in lists:
                 hint = self._near(spec.pricing, [n for n in lists if n])
                 text = f"no prices of {shown(spec.pricing)} are shipped{hint}"
-                yield Finding(f"providers.{name}.pricing", text, is_warning=True)
+                yield ConfigProblem(f"providers.{name}.pricing", text, is_warning=True)
 
     # what is declared for nothing
 
-    def unused(self) -> Iterator[Finding]:
+    def unused(self) -> Iterator[ConfigProblem]:
         config = self._config
         used = {m.partition("/")[0] for m in self._models.values() if isinstance(m, str)}
         used |= {d.provider for m in self._models.values() if isinstance(m, schema.Model) for d in m.deployments}
         for name, spec in config.providers.items():
             path = f"providers.{name}"
             if not self._implicit and name not in used:
-                yield Finding(path, "no model uses it, and `models.implicit` is false: it is never called", True)
+                yield ConfigProblem(path, "no model uses it, and `models.implicit` is false: it is never called", True)
             elif (
                 self._known.credentials is not None
                 and not spec.credentials
                 and (spec.auth or (PROVIDERS[name].auth if name in PROVIDERS else "bearer")) not in KEYLESS
                 and not any(c.startswith(f"{name}/") for c in self._known.credentials)
             ):
-                yield Finding(path, f"it has no credential yet: switchgear credential add {name}", True)
+                yield ConfigProblem(path, f"it has no credential yet: switchgear credential add {name}", True)
         lists = [key.models for key in config.keys.values()]
         if not lists or any(models is None for models in lists):
             return
@@ -295,4 +303,4 @@ class _Names:
             return  # comparing would take longer than the warning is worth
         for name in self._models:
             if name not in allowed and not any(pattern.matches(p, name) or pattern.matches(name, p) for p in patterns):
-                yield Finding(f"models.{name}", "no key of this configuration may call it", is_warning=True)
+                yield ConfigProblem(f"models.{name}", "no key of this configuration may call it", is_warning=True)

@@ -45,7 +45,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     """With `goes_out`: the only TCP ports that it may connect to; any, where none is named."""
 
 
-class Person(msgspec.Struct, frozen=True):
+class ProcessUser(msgspec.Struct, frozen=True):
     """A user id, its group, further groups."""
 
     uid: int
@@ -53,7 +53,7 @@ class Person(msgspec.Struct, frozen=True):
     groups: list[int] = []
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
+class ConfinementReport(msgspec.Struct, frozen=True, kw_only=True):
     """What holds of a process's confinement, as it found out by trying."""
 
     uid: int
@@ -64,8 +64,8 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     """What does not hold, and what follows from that; empty when everything does."""
 
 
-def lock(cell: Cell, person: Person | None = None) -> Held:
-    """Become a person, give up everything that the cell does not name, and try the door. Call once, before there is another
+def lock(cell: Cell, user: ProcessUser | None = None) -> ConfinementReport:
+    """Become a user, give up everything that the cell does not name, and try the door. Call once, before there is another
     thread.
 
     Raises RuntimeError when other threads run already: what they do would not be bound.
@@ -76,8 +76,8 @@ def lock(cell: Cell, person: Person | None = None) -> Held:
         os.chroot(cell.root)
         os.chdir("/")
     privileges.bound_capabilities()
-    if person is not None:
-        privileges.become(person.uid, person.gid, tuple(person.groups))
+    if user is not None:
+        privileges.become(user.uid, user.gid, tuple(user.groups))
     privileges.drop_capabilities()
     privileges.no_core()
     privileges.no_new_privileges()
@@ -107,7 +107,9 @@ def lock(cell: Cell, person: Person | None = None) -> Held:
     except OSError as exc:
         missing.append(f"seccomp was refused ({exc.strerror}): this process can execute programs and make any socket")
     missing += _try(cell, version, privileges.is_filtered())
-    return Held(uid=os.geteuid(), landlock=version, seccomp=privileges.is_filtered(), missing=tuple(missing))
+    return ConfinementReport(
+        uid=os.geteuid(), landlock=version, seccomp=privileges.is_filtered(), missing=tuple(missing)
+    )
 
 
 def _try(cell: Cell, version: int, filtered: bool) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from switchgear.config.compile import Compiled, ProviderSpec
-from switchgear.confine.cell import Held
+from switchgear.confine.cell import ConfinementReport
 from switchgear.control import findings
 from switchgear.control.refusals import Refusal
 from switchgear.control.seen import Doubt
@@ -153,7 +153,7 @@ class Status(msgspec.Struct, kw_only=True):
     pids: Pids
     problems: list[str]
     data: str = ""
-    confinement: dict[str, Held | None] = {}
+    confinement: dict[str, ConfinementReport | None] = {}
     kek: str = ""
     ledger: Absorbed
     double_entry: DoubleEntry

@@ -26,7 +26,7 @@ from switchgear.control.seen import Doubt, sentences
 from switchgear.detect.advisories import STALE_DAYS, AdvisoryFile
 from switchgear.detect.checks import finding, vulnerable
 from switchgear.detect.finding import SEVERITIES, Finding
-from switchgear.ledger.deployments import Deployment
+from switchgear.ledger.deployments import DeploymentCounts
 from switchgear.store import ledger_rows, objects, outbox
 from switchgear.store.database import StoreGoneError
 from switchgear.store.objects import KeyRow
@@ -70,7 +70,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     doubts: list[Doubt] = []
     """Rows of the store that are not believed."""
     packages: list[tuple[str, str]] = []
-    failing: Mapping[str, Deployment] = {}
+    failing: Mapping[str, DeploymentCounts] = {}
     """Deployments that failed at their last attempts, by name."""
     cursors: list[Cursor] = []
     head_seq: int = 0

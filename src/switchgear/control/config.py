@@ -109,7 +109,7 @@ class Config:
         await self._publication.publish()
         await self._publication.publish_keys()
 
-    async def plan_rollback(self, target: versions.State, starts_with: str | None = None) -> versions.Plan:
+    async def plan_rollback(self, target: versions.ConfigurationState, starts_with: str | None = None) -> versions.Plan:
         """Return what bringing a version back would change, and what stays as it is."""
         compiled = versions.without_demo(self._publication.compiled)
         state = await self._control.read(lambda c: versions.current(c, compiled))

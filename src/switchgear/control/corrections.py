@@ -116,7 +116,7 @@ def _shared(pending: dict[str, Pending]) -> tuple[list[str], frozenset[str]]:
     counts: Counter[str] = Counter()
     ranked: list[tuple[int, int, str]] = []
     for name, entry in sorted(pending.items(), key=lambda item: (item[1].since_ms, item[0])):
-        key_id = records.decode_who(entry.who).key_id
+        key_id = records.decode_caller(entry.who).key_id
         counts[key_id] += 1
         if counts[key_id] <= PENDING_OF_KEY_MAX:
             ranked.append((counts[key_id], entry.since_ms, name))

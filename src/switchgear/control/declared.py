@@ -3,7 +3,7 @@
 from typing import Literal
 
 from switchgear.config.compile import Compiled
-from switchgear.control.versions import DEMO, State
+from switchgear.control.versions import DEMO, ConfigurationState
 from switchgear.core.errors import ConflictError, UserError
 
 Kind = Literal["provider", "model"]
@@ -28,7 +28,7 @@ def check_removal(compiled: Compiled, kind: Kind, name: str) -> None:
         raise UserError(f"the {kind} {name!r} is declared in the configuration file", "remove it there")
 
 
-def check_apart(state: State) -> None:
+def check_apart(state: ConfigurationState) -> None:
     """Raise ConflictError for a name that stands in the file and in the store."""
     kinds: tuple[Kind, ...] = ("provider", "model")
     for kind in kinds:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.ids import parts_of_deployment
 from switchgear.ledger.batch import Batch
-from switchgear.ledger.deployments import CLIENT, GATEWAY, Counts, Deployment
+from switchgear.ledger.deployments import CLIENT, GATEWAY, Counts, DeploymentCounts
 from switchgear.routing.table import RouteTable
 from switchgear.store import deployment_rows
 
@@ -30,7 +30,7 @@ INVENTED = frozenset({CLIENT, GATEWAY, "not_found"})
 """Ends of attempts that a name gets which a client invented."""
 
 encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Deployment).decode
+_decode = msgspec.json.Decoder(DeploymentCounts).decode
 
 
 class Deployments:
@@ -39,8 +39,8 @@ class Deployments:
     def __init__(self, table: Callable[[], RouteTable | None]) -> None:
         """`table` returns the routes in force: what they name has a row of its own in any case."""
         self._table = table
-        self._known: dict[str, Deployment] = {}
-        self._written: dict[str, Deployment] = {}
+        self._known: dict[str, DeploymentCounts] = {}
+        self._written: dict[str, DeploymentCounts] = {}
         self._is_loaded = False
 
     def load(self, connection: Connection) -> None:
@@ -59,10 +59,10 @@ class Deployments:
         counts: Counts = {}
         for name, counted in counted_here.items():
             row = name if self._has_row(name, counted, len(counts)) else OTHERS
-            counts.setdefault(row, Deployment()).merge(counted)
+            counts.setdefault(row, DeploymentCounts()).merge(counted)
         before = _decoded(deployment_rows.some_rows(connection, counts))
         for name, counted in counts.items():
-            state = self._written[name] = before.get(name) or Deployment()
+            state = self._written[name] = before.get(name) or DeploymentCounts()
             state.merge(counted)
         rows = {name: (encode(state), state.last_ms) for name, state in self._written.items()}
         deployment_rows.put(connection, rows)
@@ -72,7 +72,7 @@ class Deployments:
         self._known = self._known | self._written
         self._written = {}
 
-    def _has_row(self, name: str, counted: Deployment, more: int) -> bool:
+    def _has_row(self, name: str, counted: DeploymentCounts, more: int) -> bool:
         if name in self._known:
             return True
         if len(self._known) + more >= DEPLOYMENTS_MAX:
@@ -97,16 +97,16 @@ class Deployments:
             self._known = {name: state for name, state in self._known.items() if name not in dropped}
 
     @property
-    def known(self) -> Mapping[str, Deployment]:
+    def known(self) -> Mapping[str, DeploymentCounts]:
         """By name, the one that was used first in front. Nothing in it changes: a batch puts others in their place."""
         return dict(sorted(self._known.items(), key=lambda item: (item[0] == OTHERS, item[1].since_ms, item[0])))
 
     @property
-    def failing(self) -> dict[str, Deployment]:
+    def failing(self) -> dict[str, DeploymentCounts]:
         """Return those that failed at their last attempts."""
         return {name: state for name, state in self.known.items() if name != OTHERS and is_failing(state)}
 
-    def of(self, provider: str, upstream_model: str, credential: str | None) -> dict[str, Deployment]:
+    def of(self, provider: str, upstream_model: str, credential: str | None) -> dict[str, DeploymentCounts]:
         """Return what is known of a place of a route; of each credential where it names none."""
         found = {}
         for name, state in self.known.items():
@@ -116,19 +116,19 @@ class Deployments:
         return found
 
 
-def is_failing(state: Deployment) -> bool:
+def is_failing(state: DeploymentCounts) -> bool:
     """Tell whether a deployment failed so often in a row that it is worth a look."""
     return state.failures_in_row >= FAILING_MIN
 
 
-def health(state: Deployment) -> str:
+def health(state: DeploymentCounts) -> str:
     """Say in one word how a deployment does: `ok`, `failing`, or `unknown` before its first answer."""
     if is_failing(state):
         return "failing"
     return "ok" if state.last_success_ms is not None else "unknown"
 
 
-def shown(name: str, state: Deployment) -> dict[str, Any]:
+def shown(name: str, state: DeploymentCounts) -> dict[str, Any]:
     """Return what is told of a deployment."""
     return {
         "deployment": name,
@@ -147,7 +147,7 @@ def shown(name: str, state: Deployment) -> dict[str, Any]:
     }
 
 
-def _decoded(rows: Mapping[str, bytes]) -> dict[str, Deployment]:
+def _decoded(rows: Mapping[str, bytes]) -> dict[str, DeploymentCounts]:
     found = {}
     for name, state in rows.items():
         with contextlib.suppress(*UNREADABLE):  # it begins again

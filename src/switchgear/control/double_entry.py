@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
-from switchgear.control.absorber import Absorber
+from switchgear.control.ingester import Ingester
 from switchgear.control.observers import Claims
 from switchgear.core.clock import Clock
 from switchgear.core.guard import guarded, place_of
@@ -77,20 +77,20 @@ class Threshold:
 
 
 class DoubleEntry:
-    """Follows the vault's journal and the absorber."""
+    """Follows the vault's journal and the ingester."""
 
     def __init__(
         self,
         store: Store,
         journal: Path,
-        absorber: Absorber,
+        ingester: Ingester,
         claims: Claims,
         clock: Clock,
         report: Callable[[str], None],
     ) -> None:
         self._store = store
         self._journal = journal
-        self._absorber = absorber
+        self._ingester = ingester
         self._claims = claims
         self._clock = clock
         self._report = report
@@ -133,7 +133,7 @@ class DoubleEntry:
 
     def _end_turn(self, exc: Exception) -> None:
         if isinstance(exc, StoreGoneError | DatabaseError | OSError):
-            return  # the absorber reports it; the journal waits
+            return  # the ingester reports it; the journal waits
         text = f"the double entry stands still: {type(exc).__name__} in {place_of(exc)}"
         if self.stopped != text:
             self._report(text)
@@ -159,9 +159,9 @@ class DoubleEntry:
         await asyncio.to_thread(books.scan, now_s)
         recorded = self._claims.take()
         self._settle(recorded)
-        books.settle(recorded, self._absorber.open_tries, now_s)
-        books.unsettled(now_s, self._absorber.open_tries, self._absorber.read_until_s)
-        overdue = books.overdue(self._absorber.read_until_s)
+        books.settle(recorded, self._ingester.open_tries, now_s)
+        books.unsettled(now_s, self._ingester.open_tries, self._ingester.read_until_s)
+        overdue = books.overdue(self._ingester.read_until_s)
         missing: list[str] = []
         for at in range(0, len(overdue), BATCH):
             part = overdue[at : at + BATCH]

@@ -106,7 +106,7 @@ class Freezes:
             route = table.resolve(snapshot.table, other)
             if "*" not in other and route is not None:
                 is_stopped = stopped.stops_name(table.trace(snapshot.table, other)[0])
-                if is_stopped or all(map(stopped.stops_candidate, route.candidates)):
+                if is_stopped or all(map(stopped.stops_deployment, route.deployments)):
                     found |= {other}
         return sorted(found - {name})
 

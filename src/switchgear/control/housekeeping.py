@@ -12,10 +12,10 @@ import lmdb
 from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
-from switchgear.control.absorber import Absorber
 from switchgear.control.deployments import Deployments
 from switchgear.control.exports import HOLD_MS
 from switchgear.control.handle import Control
+from switchgear.control.ingester import Ingester
 from switchgear.control.publication import Publication
 from switchgear.core.guard import guarded, place_of
 from switchgear.core.ids import request_id_floor
@@ -39,14 +39,14 @@ class Housekeeper:
         self,
         control: Control,
         publication: Publication,
-        absorber: Absorber,
+        ingester: Ingester,
         deployments: Deployments,
         journal_folder: Path,
     ) -> None:
         self._deployments = deployments
         self._control = control
         self._publication = publication
-        self._absorber = absorber
+        self._ingester = ingester
         self._journal = journal_folder
 
     async def turn(self) -> None:
@@ -63,7 +63,7 @@ class Housekeeper:
 
     def _failed(self, exc: Exception) -> None:
         if isinstance(exc, StoreGoneError):
-            return  # the absorber's to report
+            return  # the ingester's to report
         expected = isinstance(exc, DatabaseError | OSError | lmdb.Error)
         what = str(exc) if expected else f"{type(exc).__name__} in {place_of(exc)}"
         self._control.report(f"housekeeping: {what}; trying again in {PAUSE_S:g} s")
@@ -86,7 +86,7 @@ class Housekeeper:
         await asyncio.to_thread(self._control.ballast.prepare)
 
     async def _old_journals(self) -> None:
-        if self._control.clock.monotonic_s() - self._absorber.read_until_s >= BEHIND_S:
+        if self._control.clock.monotonic_s() - self._ingester.read_until_s >= BEHIND_S:
             return  # an orphan may wait for what the journal says of it; and clocks that jump make segments look old
         if (self._journal / "id").exists():
             oldest_ms = self._control.clock.wall_ms() - self._publication.compiled.journal_hours * HOUR_MS

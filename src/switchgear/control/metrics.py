@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from switchgear.control.traffic import Traffic
 from switchgear.core.histogram import Histogram
-from switchgear.ledger.deployments import Deployment
+from switchgear.ledger.deployments import DeploymentCounts
 from switchgear.store.outbox import Cursor
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -101,7 +101,7 @@ class Collector:
         doctor: Mapping[str, int],
         traffic: Traffic,
         in_flight: tuple[int, int, int],
-        deployments: Mapping[str, Deployment],
+        deployments: Mapping[str, DeploymentCounts],
         exports: Exports,
     ) -> None:
         self._deployments = deployments

@@ -101,20 +101,20 @@ class Models:
         if route is None:
             steps.append(f"no model, pattern or provider/model answers to {model!r}")
         candidates: list[dict[str, Any]] = []
-        for candidate in route.candidates if route is not None else ():
-            price = candidate.price or self._publication.catalog.find(
-                candidate.provider.name,
-                candidate.provider.pricing_id,
-                candidate.upstream_model,
+        for deployment in route.deployments if route is not None else ():
+            price = deployment.price or self._publication.catalog.find(
+                deployment.provider.name,
+                deployment.provider.pricing_id,
+                deployment.upstream_model,
                 now,
             )
-            frozen = [subject for subject in ("all", *candidate.subjects) if subject in active]
-            frozen += [f"model:{name}" for name, stopped in stops.items() if stopped.stops_candidate(candidate)]
+            frozen = [subject for subject in ("all", *deployment.subjects) if subject in active]
+            frozen += [f"model:{name}" for name, stopped in stops.items() if stopped.stops_deployment(deployment)]
             candidates.append(
                 {
-                    "provider": candidate.provider.name,
-                    "credential": candidate.credential_id,
-                    "upstream_model": candidate.upstream_model,
+                    "provider": deployment.provider.name,
+                    "credential": deployment.credential_id,
+                    "upstream_model": deployment.upstream_model,
                     "priced": price is not None,
                     "frozen": frozen,
                 }

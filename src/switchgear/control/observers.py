@@ -1,4 +1,4 @@
-"""Who is told of what the ledger took: `Absorber` hands each batch to one list of observers. Level 5.
+"""Who is told of what the ledger took: `Ingester` hands each batch to one list of observers. Level 5.
 
 There are two kinds, and never one list of both. A *participant* writes in the batch's own transaction: where it fails, nothing of
 the batch is in the store, and the batch comes again; so what it does elsewhere must bear to be done twice. An *observer* is told
@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from switchgear.ledger.batch import Batch
 from switchgear.ledger.claims import Claim
-from switchgear.replica.entries import Stored
+from switchgear.replica.entries import StoredThing
 
 ATTEMPTS_MAX = 100_000
 """Attempts that are kept for the double entry; it asks the store for others."""
@@ -36,7 +36,7 @@ class Observer(Protocol):
 class StoredPublisher:
     """Tells the edges whose the things are that providers keep. Before the commit: a crash between the two repeats it."""
 
-    def __init__(self, put: Callable[[dict[str, Stored]], object]) -> None:
+    def __init__(self, put: Callable[[dict[str, StoredThing]], object]) -> None:
         self._put = put
 
     def write(self, connection: Connection, batch: Batch) -> None:

@@ -88,7 +88,7 @@ class Publication:
 
     async def look_at_few(self) -> None:
         """Look whether objects and freezes are as they were written, and remember them: a turn of the job."""
-        with contextlib.suppress(StoreGoneError, DatabaseError):  # the absorber's to report
+        with contextlib.suppress(StoreGoneError, DatabaseError):  # the ingester's to report
             await self._look_at_few()
 
     async def _look_at_few(self) -> None:

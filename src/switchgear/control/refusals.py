@@ -1,6 +1,6 @@
 """Credentials that their providers refuse, until they work again. Level 5.
 
-Learned from the statuses of attempts as they are absorbed, and kept in the store: a restart of control forgets none.
+Learned from the statuses of attempts as they are ingested, and kept in the store: a restart of control forgets none.
 """
 
 import contextlib

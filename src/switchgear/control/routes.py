@@ -75,8 +75,8 @@ async def get_openapi(call: Call) -> Any:
 async def get_metrics(call: Call) -> Any:
     """Metrics in Prometheus's text format."""
     findings = len(await call.control.read(ledger_rows.quarantined))
-    absorber, traffic = call.services.absorber, call.services.traffic
-    in_flight = (*absorber.in_flight(), traffic.connections(absorber.writers))
+    ingester, traffic = call.services.ingester, call.services.traffic
+    in_flight = (*ingester.in_flight(), traffic.connections(ingester.writers))
     look = functools.partial(status.status, call.services)
     exports = metrics.Exports(*await call.services.exports.cursors())
     deployments = call.services.deployments.known

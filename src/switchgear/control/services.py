@@ -6,17 +6,16 @@ from pathlib import Path
 import msgspec
 
 from switchgear.control import (
-    absorber,
     checkup,
     corrections,
     double_entry,
     faults,
     housekeeping,
+    ingester,
     publication,
     spend,
     stops,
 )
-from switchgear.control.absorber import Absorber
 from switchgear.control.access import Access
 from switchgear.control.checkup import Checkup
 from switchgear.control.config import Config
@@ -31,6 +30,7 @@ from switchgear.control.freezes import Freezes
 from switchgear.control.handle import Control
 from switchgear.control.history import History
 from switchgear.control.housekeeping import Housekeeper
+from switchgear.control.ingester import Ingester
 from switchgear.control.jobs import Job, Jobs
 from switchgear.control.keys import Keys
 from switchgear.control.ledger import Ledger
@@ -102,7 +102,7 @@ class Services:
         self.history = History(control, self.publication)
         self.config = Config(control, self.stops, self.publication, self.history)
         self.corrections = Corrections(control, self.prices)
-        self.absorber = Absorber(
+        self.ingester = Ingester(
             control.store,
             paths.spools,
             control.link,
@@ -127,7 +127,7 @@ class Services:
         self.access = Access(control)
         self.ledger = Ledger(control, self.prices)
         self.exports = Exports(control, self.ledger)
-        self.books = DoubleEntry(control.store, paths.journal, self.absorber, claims, control.clock, control.report)
+        self.books = DoubleEntry(control.store, paths.journal, self.ingester, claims, control.clock, control.report)
         self.checkup = Checkup(
             control,
             self.publication,
@@ -138,7 +138,7 @@ class Services:
             paths.spools,
             paths.data,
         )
-        self.housekeeper = Housekeeper(control, self.publication, self.absorber, self.deployments, paths.journal)
+        self.housekeeper = Housekeeper(control, self.publication, self.ingester, self.deployments, paths.journal)
         self.faults = Faults(control.link, courier, errors, control.clock)
         self.jobs = Jobs(fault, control.clock)
 
@@ -149,7 +149,7 @@ class Services:
     def table(self) -> tuple[Job, ...]:
         """Return what control does by itself, and how often."""
         return (
-            Job("ledger", absorber.PAUSE_S, self.absorber.work),
+            Job("ledger", ingester.PAUSE_S, self.ingester.work),
             Job("debts", stops.DEBTS_S, self.stops.pay_debts, stops.DEBTS_S),
             Job("corrections", corrections.PAUSE_S, self.corrections.turn),
             Job("double entry", double_entry.PAUSE_S, self.books.work),

@@ -45,7 +45,7 @@ class SpendBoard:
         try:
             await self._publish(key_ids)
         except (StoreGoneError, DatabaseError, OSError, lmdb.Error) as exc:
-            if not isinstance(exc, StoreGoneError):  # that one is the absorber's to report
+            if not isinstance(exc, StoreGoneError):  # that one is the ingester's to report
                 self._control.report(f"what keys spent is not published: {exc}")
         else:
             self._is_whole = True

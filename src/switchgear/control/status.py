@@ -42,7 +42,7 @@ def status(services: Services) -> dict[str, Any]:
         "version": __version__,
         "state": "degraded" if state == "ready" and problems else state,
         "problems": problems,
-        "ledger": {"absorbed": services.absorber.absorbed, "spool_bytes": disk.spool_bytes(services.paths.spools)},
+        "ledger": {"absorbed": services.ingester.ingested, "spool_bytes": disk.spool_bytes(services.paths.spools)},
         "double_entry": {
             "checked": books.checked,
             "unspooled": books.unspooled,
@@ -80,7 +80,7 @@ def _problems(services: Services) -> list[str]:
     config, publication = services.config, services.publication
     refused = services.refusals.current(publication.credentials)
     return [
-        *([config.trouble] if config.trouble is not None else services.absorber.problems),
+        *([config.trouble] if config.trouble is not None else services.ingester.problems),
         *services.jobs.problems,
         *config.refused_puts,
         *sorted(publication.damaged),

@@ -1,4 +1,4 @@
-"""What metrics show of requests, summed as the ledger absorbs them. Level 5.
+"""What metrics show of requests, summed as the ledger ingests them. Level 5.
 
 Names in spools are a client's or an edge's words: how many series there may be is bounded. A model gets series of its own with its
 first good answer, up to SERIES_MAX; requests of all others are shown as "other" of their provider, so that names somebody invents

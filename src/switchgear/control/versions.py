@@ -29,7 +29,7 @@ DEMO = "demo"
 """The provider of `serve --demo`: it comes from the command line, not from a configuration."""
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True):
+class ConfigurationState(msgspec.Struct, frozen=True, kw_only=True):
     """A whole configuration."""
 
     compiled: Compiled
@@ -72,7 +72,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     actor: str
     action: str
     summary: str
-    state: State
+    state: ConfigurationState
     seen_ms: int = 0
     """When it was applied last, if that changed nothing but where it came from."""
 
@@ -97,12 +97,12 @@ def with_demo_of(compiled: Compiled, running: Compiled) -> Compiled:
     )
 
 
-def current(connection: Connection, compiled: Compiled) -> State:
+def current(connection: Connection, compiled: Compiled) -> ConfigurationState:
     """Return what is in force: a file configuration, and what the store holds now."""
     stored = {
         kind: {name: msgspec.Raw(raw) for name, raw in objects.objects(connection, kind).items()} for kind in STORED
     }
-    return State(compiled=compiled, stored=stored)
+    return ConfigurationState(compiled=compiled, stored=stored)
 
 
 def all_of(connection: Connection) -> list[Version]:
@@ -126,7 +126,7 @@ def latest(connection: Connection) -> Version | None:
     return None
 
 
-def remember(connection: Connection, state: State, actor: str, action: str, now_ms: int) -> None:
+def remember(connection: Connection, state: ConfigurationState, actor: str, action: str, now_ms: int) -> None:
     """Add a version, unless nothing changed since the last; forget the oldest."""
     last = latest(connection)
     state = msgspec.structs.replace(state, compiled=without_demo(state.compiled))
@@ -150,7 +150,7 @@ def remember(connection: Connection, state: State, actor: str, action: str, now_
         objects.remove_object(connection, KIND, name, now_ms)
 
 
-def restore(connection: Connection, state: State, now_ms: int) -> None:
+def restore(connection: Connection, state: ConfigurationState, now_ms: int) -> None:
     """Make the store's objects those of a version."""
     for kind in STORED:
         wanted = state.stored.get(kind, {})
@@ -163,7 +163,7 @@ def restore(connection: Connection, state: State, now_ms: int) -> None:
 
 
 def export(
-    state: State, keys: list[KeyRow], credentials: list[Metadata], references: bool = False
+    state: ConfigurationState, keys: list[KeyRow], credentials: list[Metadata], references: bool = False
 ) -> tuple[document.Document, list[str]]:
     """Return everything in force as one configuration file, and notes about what such a file cannot say.
 
@@ -204,7 +204,7 @@ def _as_file_key(row: KeyRow) -> FileKey:
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What bringing a version back comes to."""
 
-    state: State
+    state: ConfigurationState
     changes: list[document.Change]
     stays: list[str]
     """What is not taken back, in words."""
@@ -219,7 +219,9 @@ def undone_at_start(source: str, starts_with: str | None) -> str | None:
     return f"the next start without --config {shlex.quote(source)} undoes this: this gateway was started {began}"
 
 
-def plan_rollback(state: State, target: State, credentials: list[Metadata], starts_with: str | None = None) -> Plan:
+def plan_rollback(
+    state: ConfigurationState, target: ConfigurationState, credentials: list[Metadata], starts_with: str | None = None
+) -> Plan:
     """Work out a rollback. A provider whose credential was sealed for another place since stays as it is now. `starts_with`: as in
     `undone_at_start`."""
     stays: list[str] = []

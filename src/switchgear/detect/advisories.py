@@ -82,7 +82,7 @@ class _Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signature: str
 
 
-class Match(msgspec.Struct, frozen=True):
+class AdvisoryMatch(msgspec.Struct, frozen=True):
     """An advisory and what it means for a version: affected, or unknown when the version cannot be judged."""
 
     advisory: Advisory
@@ -148,11 +148,11 @@ class AdvisoryDetector:
                 key = (affected.package.ecosystem.lower(), normalized(affected.package.name))
                 self._by_package.setdefault(key, []).append(advisory)
 
-    def of_product(self, product: str, version: str | None) -> list[Match]:
+    def of_product(self, product: str, version: str | None) -> list[AdvisoryMatch]:
         """Return what concerns a version of a product."""
         return _matches(self._by_product.get(product, []) if product else [], version)
 
-    def of_package(self, ecosystem: str, name: str, version: str | None) -> list[Match]:
+    def of_package(self, ecosystem: str, name: str, version: str | None) -> list[AdvisoryMatch]:
         """Return what concerns a version of a package; `ecosystem`: pypi, npm."""
         return _matches(self._by_package.get((ecosystem.lower(), normalized(name)), []), version)
 
@@ -162,14 +162,14 @@ def normalized(name: str) -> str:
     return name.lower().replace("_", "-").replace(".", "-") if not name.startswith("@") else name.lower()
 
 
-def _matches(advisories: list[Advisory], version: str | None) -> list[Match]:
+def _matches(advisories: list[Advisory], version: str | None) -> list[AdvisoryMatch]:
     found = []
     for advisory in advisories:
         states = [_state(affected, version) for affected in advisory.affected]
         if True in states:
-            found.append(Match(advisory, "affected", _fixed(advisory)))
+            found.append(AdvisoryMatch(advisory, "affected", _fixed(advisory)))
         elif None in states:
-            found.append(Match(advisory, "unknown", _fixed(advisory)))
+            found.append(AdvisoryMatch(advisory, "unknown", _fixed(advisory)))
     return found
 
 

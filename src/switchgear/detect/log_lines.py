@@ -1,7 +1,7 @@
 """Reads lines of DNS, proxy and cloud logs: who asked for which name, when. Level 1.
 
 A format is a name, how to know it from its first lines, and how to read a line. Whether a line is worth reading at all
-is decided before (`sieve`): a log of a gigabyte holds few names of providers.
+is decided before (`prefilter`): a log of a gigabyte holds few names of providers.
 """
 
 import datetime

@@ -34,7 +34,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     """False when the body was cut."""
 
 
-class Match(msgspec.Struct, frozen=True, kw_only=True):
+class ServiceMatch(msgspec.Struct, frozen=True, kw_only=True):
     """A product that was recognised."""
 
     product: str
@@ -122,7 +122,7 @@ class ServiceDetector:
         paths |= {check.path for p in wanted for check in (p.auth, p.claimable) if check is not None}
         return sorted(paths | {"/", "/v1/models"})
 
-    def judge(self, responses: Mapping[str, Response], control: Response | None) -> list[Match]:
+    def judge(self, responses: Mapping[str, Response], control: Response | None) -> list[ServiceMatch]:
         """Return the products that the responses of one origin show, most certain first."""
         seen = {path: _Seen(response) for path, response in responses.items()}
         baseline = _Seen(control) if control is not None and control.status < 400 else None
@@ -133,7 +133,7 @@ class ServiceDetector:
             best = [generic]
         return best
 
-    def _product(self, product: Product, seen: Mapping[str, _Seen], control: _Seen | None) -> Match | None:
+    def _product(self, product: Product, seen: Mapping[str, _Seen], control: _Seen | None) -> ServiceMatch | None:
         signs: list[tuple[int, str]] = []
         for probe in product.probe:
             answer = seen.get(probe.path)
@@ -155,7 +155,7 @@ class ServiceDetector:
             confidence = "possible"
         else:
             return None
-        return Match(
+        return ServiceMatch(
             product=product.id,
             name=product.name,
             category=product.category,
@@ -237,14 +237,14 @@ def _auth(product: Product, seen: Mapping[str, _Seen]) -> str:
     return "unknown"
 
 
-def _generic(seen: Mapping[str, _Seen], control: _Seen | None) -> Match | None:
+def _generic(seen: Mapping[str, _Seen], control: _Seen | None) -> ServiceMatch | None:
     answer = seen.get("/v1/models")
     if answer is None or (control is not None and control.text == answer.text):
         return None
     listed = answer.at("data.0.id")[0] and answer.at("data.0.object")[1] == "model"
     if answer.response.status != 200 or not (listed or (answer.at("object")[1] == "list" and answer.at("data")[0])):
         return None
-    return Match(
+    return ServiceMatch(
         product=OPENAI_COMPATIBLE,
         name="OpenAI-compatible server (unidentified)",
         category="model server",

@@ -9,8 +9,8 @@ from msgspec import Raw, structs
 
 from switchgear.core.errors import UNREADABLE
 from switchgear.dialects.dialect import BodyRules
+from switchgear.dialects.json_node import encode
 from switchgear.dialects.request import Request
-from switchgear.dialects.shape import encode
 
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 

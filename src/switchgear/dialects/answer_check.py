@@ -1,7 +1,7 @@
 """Is what came under a status of success what its operation answers with? Level 1, sans-I/O.
 
 Proxies answer 200 with a page, providers with an error object, broken servers with half of their JSON. Readers find the common
-answer fit in passing (`Reading.is_fit`); only what they did not recognise is looked at here.
+answer fit in passing (`AnswerMetadata.is_fit`); only what they did not recognise is looked at here.
 """
 
 import re
@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
-from switchgear.dialects.reading import Unfit
+from switchgear.dialects.answer_metadata import Unfit
 
 _ERRORS = ("error", "errors", "message", "detail", "msg")
 _IDLE = re.compile(rb'\s*\{\s*"type"\s*:\s*"(?:ping|keepalive)"')

@@ -5,11 +5,11 @@ block must not come after a ttl='5m' cache_control block"; ai-gateway#1712, llmg
 """
 
 from switchgear.core.steps import Steps, Stepwise
-from switchgear.dialects import hub
-from switchgear.dialects.hub import Request
+from switchgear.dialects import canonical
+from switchgear.dialects.canonical import Request
 
-Marked = hub.Tool | hub.Text | hub.Media | hub.ToolCall | hub.ToolResult
-_CAN_BE_MARKED = (hub.Text, hub.Media, hub.ToolCall, hub.ToolResult)
+Marked = canonical.Tool | canonical.Text | canonical.Media | canonical.ToolCall | canonical.ToolResult
+_CAN_BE_MARKED = (canonical.Text, canonical.Media, canonical.ToolCall, canonical.ToolResult)
 
 
 @Stepwise

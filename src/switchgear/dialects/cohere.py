@@ -1,4 +1,4 @@
-"""Cohere's v2 chat to and from the hub. Level 1, sans-I/O.
+"""Cohere's v2 chat to and from the canonical values. Level 1, sans-I/O.
 
 Cohere API reference, "Chat" and "Streaming" (as of 2026-11). Usage: `billed_units` is what is charged; `tokens`, which
 includes Cohere's own prompt, is used where it stands alone.
@@ -11,7 +11,20 @@ import msgspec
 
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects import hub, media, openai, reasoning, references
+from switchgear.dialects import canonical, media, openai, reasoning, references
+from switchgear.dialects.answer_metadata import AnswerMetadata, cap, plain_reader, usage_reader
+from switchgear.dialects.canonical import (
+    Answer,
+    Finish,
+    JsonFormat,
+    Media,
+    Message,
+    Part,
+    Refusal,
+    Request,
+    Text,
+    Thinking,
+)
 from switchgear.dialects.dialect import (
     PLAIN_TOOLS,
     BodyRules,
@@ -25,13 +38,12 @@ from switchgear.dialects.dialect import (
     Operation,
     Translator,
 )
-from switchgear.dialects.embeddings import Vectors, Wanted, texts_of, unknown, vector_of
+from switchgear.dialects.embeddings import EmbeddingsRequest, Vectors, texts_of, unknown, vector_of
 from switchgear.dialects.errors import Fault
 from switchgear.dialects.fitting import Rules
-from switchgear.dialects.hub import Answer, Finish, JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
-from switchgear.dialects.reading import Ears, Listener, Reading, State, cap, plain_reader, usage_reader
-from switchgear.dialects.shape import Node, encode, foreign_tools
+from switchgear.dialects.json_node import Node, encode, foreign_tools
 from switchgear.dialects.streams import EventEncoder, SseDecoder, sse_event
+from switchgear.dialects.taps import SseTap, TapRules, TapState
 from switchgear.dialects.text_count import needles
 from switchgear.providers.quirks import Quirks
 
@@ -89,22 +101,22 @@ def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
     for tool in tools:
         yield
         function = tool.object("function")
-        schema = function.raw("parameters") if function.has("parameters") else hub.Tool("").schema
+        schema = function.raw("parameters") if function.has("parameters") else canonical.Tool("").schema
         strict = body.flag("strict_tools")
-        request.tools.append(hub.Tool(function.need("name"), function.text("description"), schema, strict))
+        request.tools.append(canonical.Tool(function.need("name"), function.text("description"), schema, strict))
     choice = body.text("tool_choice")
     if choice is not None:
-        modes: dict[str, hub.ChoiceMode] = {"REQUIRED": "required", "NONE": "none"}
+        modes: dict[str, canonical.ChoiceMode] = {"REQUIRED": "required", "NONE": "none"}
         if choice not in modes:
             raise body.fail(f"{choice[:32]!r} is not one of REQUIRED, NONE", "tool_choice")
-        request.choice = hub.ToolChoice(modes[choice])
+        request.choice = canonical.ToolChoice(modes[choice])
     form = body.object("response_format")
     if form.text("type") == "json_object":
         request.format = JsonFormat(form.raw("json_schema" if form.has("json_schema") else "schema"))
     if body.has("thinking"):
         thinking = body.object("thinking")
         off = thinking.text("type") == "disabled"
-        request.reasoning = hub.Reasoning(budget=0 if off else thinking.integer("token_budget"))
+        request.reasoning = canonical.Reasoning(budget=0 if off else thinking.integer("token_budget"))
     request.max_tokens, request.seed = body.integer("max_tokens"), body.integer("seed")
     request.temperature, request.top_p, request.top_k = body.number("temperature"), body.number("p"), body.integer("k")
     request.frequency_penalty = body.number("frequency_penalty")
@@ -120,7 +132,7 @@ def _decode_message(message: Node, request: Request) -> Steps[None]:
     role = message.need("role")
     parts = yield from _decode_content(message, request.dropped)
     if role == "system":
-        hub.instruct(request, [part for part in parts if isinstance(part, Text)])
+        canonical.instruct(request, [part for part in parts if isinstance(part, Text)])
         return
     if role == "assistant":
         if message.has("tool_plan"):
@@ -128,10 +140,10 @@ def _decode_message(message: Node, request: Request) -> Steps[None]:
         for call in message.each("tool_calls"):
             yield
             function = call.object("function")
-            parts.append(hub.ToolCall(call.need("id"), function.need("name"), function.text("arguments") or "{}"))
+            parts.append(canonical.ToolCall(call.need("id"), function.need("name"), function.text("arguments") or "{}"))
     elif role == "tool":
         content = [part for part in parts if isinstance(part, Text | Media)]
-        parts = [hub.ToolResult(message.need("tool_call_id"), content)]
+        parts = [canonical.ToolResult(message.need("tool_call_id"), content)]
     elif role != "user":
         raise message.fail(f"{role[:32]!r} is not one of system, user, assistant, tool", "role")
     mine: Any = "assistant" if role == "assistant" else "user"
@@ -233,8 +245,8 @@ def _encode_message(message: Message) -> Steps[list[dict[str, Any]]]:
     content: list[dict[str, Any]] = []
     for part in message.parts:
         yield
-        if isinstance(part, hub.ToolResult):
-            out.append({"role": "tool", "tool_call_id": part.call_id, "content": hub.text_of(part.content)})
+        if isinstance(part, canonical.ToolResult):
+            out.append({"role": "tool", "tool_call_id": part.call_id, "content": canonical.text_of(part.content)})
             content.extend(_encode_part(item) for item in part.content if isinstance(item, Media))
         elif isinstance(part, Text | Media):
             content.append(_encode_part(part))
@@ -261,7 +273,7 @@ def _encode_assistant(parts: list[Part]) -> dict[str, Any]:
             content.append({"type": "text", "text": part.text})
         elif isinstance(part, Thinking) and part.text:
             content.append({"type": "thinking", "thinking": part.text})
-        elif isinstance(part, hub.ToolCall):
+        elif isinstance(part, canonical.ToolCall):
             function = {"name": part.name, "arguments": part.arguments}
             calls.append({"id": part.id, "type": "function", "function": function})
         elif isinstance(part, Media):
@@ -273,7 +285,7 @@ def _encode_assistant(parts: list[Part]) -> dict[str, Any]:
     return out
 
 
-def _encode_tool(tool: hub.Tool) -> dict[str, Any]:
+def _encode_tool(tool: canonical.Tool) -> dict[str, Any]:
     function: dict[str, Any] = {"name": tool.name, "parameters": tool.schema}
     if tool.description is not None:
         function["description"] = tool.description
@@ -320,7 +332,9 @@ def decode_answer(body: Node) -> Steps[Answer]:
     for call in message.each("tool_calls"):
         yield
         function = call.object("function")
-        answer.parts.append(hub.ToolCall(call.need("id"), function.need("name"), function.text("arguments") or "{}"))
+        answer.parts.append(
+            canonical.ToolCall(call.need("id"), function.need("name"), function.text("arguments") or "{}")
+        )
     answer.finish = _FINISHES.get(body.text("finish_reason") or "COMPLETE", "stop")
     answer.usage = usage_of_raw(body.raw("usage"))
     if message.has("citations"):
@@ -362,13 +376,15 @@ class StreamDecoder(SseDecoder):
             sequence.close()
             self.is_ended = True
             if delta.text("finish_reason") == "ERROR":
-                sequence.events.append(hub.Failed(delta.text("error") or "the provider reported an error", "error"))
+                sequence.events.append(
+                    canonical.Failed(delta.text("error") or "the provider reported an error", "error")
+                )
                 return
             finish = _FINISHES.get(delta.text("finish_reason") or "", "stop")
-            sequence.events.append(hub.End(finish, usage_of_raw(delta.raw("usage"))))
+            sequence.events.append(canonical.End(finish, usage_of_raw(delta.raw("usage"))))
             return
         if kind == "message-start":
-            sequence.events.append(hub.Begin(event.text("id"), None))
+            sequence.events.append(canonical.Begin(event.text("id"), None))
             return
         message = event.object("delta").object("message")
         if kind in {"content-start", "content-delta"}:
@@ -393,33 +409,33 @@ class StreamEncoder(EventEncoder):
     """Events to a client's stream."""
 
     def __init__(self, model: str, created: int, show_usage: bool, tools: ClientTools = PLAIN_TOOLS) -> None:
-        self._open: hub.PartBegin | None = None
+        self._open: canonical.PartBegin | None = None
 
-    def end_part(self, event: hub.PartEnd) -> bytes:
+    def end_part(self, event: canonical.PartEnd) -> bytes:
         """The open part is whole."""
         is_tool = self._open is not None and self._open.kind == "tool"
         self._open = None
         return _event("tool-call-end" if is_tool else "content-end", event.index, None)
 
-    def begin(self, event: hub.Begin) -> bytes:
+    def begin(self, event: canonical.Begin) -> bytes:
         """The answer begins."""
         message = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
         body = {"id": event.id or "unknown", "type": "message-start", "delta": {"message": message}}
         return sse_event("message-start", encode(body))
 
-    def picture(self, event: hub.Picture) -> bytes:
+    def picture(self, event: canonical.Picture) -> bytes:
         """A picture, whole."""
         text = f"![image]({media.to_url(event.media)})"
-        begin = hub.PartBegin(event.index, "text")
-        out = self.begin_part(begin) + self.delta(hub.Delta(event.index, text))
-        return out + self.encode(hub.PartEnd(event.index))
+        begin = canonical.PartBegin(event.index, "text")
+        out = self.begin_part(begin) + self.delta(canonical.Delta(event.index, text))
+        return out + self.encode(canonical.PartEnd(event.index))
 
-    def end(self, event: hub.End) -> bytes:
+    def end(self, event: canonical.End) -> bytes:
         """The answer is whole."""
         delta = {"finish_reason": _FINISH_NAMES[event.finish], "usage": encode_usage(event.usage)}
         return sse_event("message-end", encode({"type": "message-end", "delta": delta}))
 
-    def begin_part(self, event: hub.PartBegin) -> bytes:
+    def begin_part(self, event: canonical.PartBegin) -> bytes:
         """A part begins."""
         self._open = event
         if event.kind == "tool":
@@ -429,7 +445,7 @@ class StreamEncoder(EventEncoder):
         kind = "thinking" if event.kind == "thinking" else "text"
         return _event("content-start", event.index, {"content": {"type": kind, kind: ""}})
 
-    def delta(self, event: hub.Delta) -> bytes:
+    def delta(self, event: canonical.Delta) -> bytes:
         """A piece of the open part."""
         kind = self._open.kind if self._open is not None else "text"
         if kind == "tool":
@@ -449,34 +465,36 @@ def _event(kind: str, index: int, message: dict[str, Any] | None) -> bytes:
 # Listening to a stream that passes
 
 
-def read_answer(body: Node) -> Reading:
+def read_answer(body: Node) -> AnswerMetadata:
     """Read what a plain answer says about itself; embeddings and rankings say it under `meta`."""
     usage = usage_of_raw(body.raw("usage")) or usage_of_raw(body.raw("meta"))
     billed = body.object("meta").object("billed_units")
     counts = {"searches": billed.number("search_units"), "images": billed.number("images")}
     units = {name: int(count) for name, count in counts.items() if count is not None and 0 <= count < 1e7}
-    return Reading(usage, cap(body.text("finish_reason")), cap(body.text("id")), None, units or None)
+    return AnswerMetadata(usage, cap(body.text("finish_reason")), cap(body.text("id")), None, units or None)
 
 
-def _listen(event: Node, state: State) -> None:
+def _read_event(event: Node, state: TapState) -> None:
     kind = event.text("type")
     if kind == "message-start":
-        state.reading.response_id = cap(event.text("id"))
+        state.metadata.response_id = cap(event.text("id"))
     elif kind == "message-end":
         delta = event.object("delta")
-        state.reading.usage = usage_of_raw(delta.raw("usage"))
-        state.reading.finish_reason = cap(delta.text("finish_reason"))
+        state.metadata.usage = usage_of_raw(delta.raw("usage"))
+        state.metadata.finish_reason = cap(delta.text("finish_reason"))
         state.is_done = True
         state.error = delta.text("finish_reason") == "ERROR"
 
 
-EARS = Ears((b'"message-start"', b'"message-end"'), _listen, needles("text", "thinking", "arguments", "tool_plan"))
+TAP_RULES = TapRules(
+    (b'"message-start"', b'"message-end"'), _read_event, needles("text", "thinking", "arguments", "tool_plan")
+)
 
 
 # Embeddings
 
 
-def _from_cohere(body: Node) -> Wanted:
+def _from_cohere(body: Node) -> EmbeddingsRequest:
     if body.has("images") or body.has("inputs"):
         raise body.fail(
             "only `texts` can be carried to this model's provider", "images" if body.has("images") else "inputs"
@@ -485,7 +503,7 @@ def _from_cohere(body: Node) -> Wanted:
     if kinds and kinds != ["float"]:
         raise body.fail("only float can be asked of this model's provider", "embedding_types")
     known = {"model", "texts", "input_type", "embedding_types", "output_dimension"}
-    return Wanted(
+    return EmbeddingsRequest(
         texts=texts_of(body, "texts"),
         dimensions=body.integer("output_dimension"),
         task=body.text("input_type"),
@@ -493,7 +511,7 @@ def _from_cohere(body: Node) -> Wanted:
     )
 
 
-def _to_cohere(wanted: Wanted, model: str) -> dict[str, Any]:
+def _to_cohere(wanted: EmbeddingsRequest, model: str) -> dict[str, Any]:
     body: dict[str, Any] = {"model": model, "texts": wanted.texts, "embedding_types": ["float"]}
     body["input_type"] = wanted.task or "search_document"
     return body | ({"output_dimension": wanted.dimensions} if wanted.dimensions is not None else {})
@@ -512,7 +530,7 @@ def _read_cohere(body: Node) -> Steps[Vectors]:
     return Vectors(vectors, usage_of_raw(body.raw("meta")))
 
 
-def _show_cohere(vectors: Vectors, wanted: Wanted, model: str) -> dict[str, Any]:
+def _show_cohere(vectors: Vectors, wanted: EmbeddingsRequest, model: str) -> dict[str, Any]:
     usage = vectors.usage or TokenUsage()
     return {
         "id": "unknown",
@@ -552,7 +570,7 @@ ROW = Dialect(
     },
     references=references.watched({}),
     read_answer=plain_reader(read_answer),
-    open_tap=lambda request: Listener(EARS),
+    open_tap=lambda request: SseTap(TAP_RULES),
     translator=Translator(
         decode_request,
         encode_request,

@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
+from switchgear.dialects.json_node import encode
 from switchgear.dialects.request import Request
-from switchgear.dialects.shape import encode
 
 FLAT_TOOLS_BYTES_MAX = 1_048_576
 _NESTED = re.compile(rb'"function"\s*:')

@@ -12,16 +12,17 @@ import msgspec
 
 from switchgear.core.steps import Stepwise
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects import hub
-from switchgear.dialects.embeddings import Vectors, Wanted
+from switchgear.dialects import canonical
+from switchgear.dialects.answer_metadata import AnswerMetadata
+from switchgear.dialects.embeddings import EmbeddingsRequest, Vectors
 from switchgear.dialects.errors import Fault
 from switchgear.dialects.fitting import Rules
 from switchgear.dialects.foreign_thoughts import Cleaned
+from switchgear.dialects.json_node import Node, encode
 from switchgear.dialects.model_lists import Card
-from switchgear.dialects.reading import Reading, Tap
 from switchgear.dialects.references import Watched
 from switchgear.dialects.request import Request
-from switchgear.dialects.shape import Node, encode
+from switchgear.dialects.taps import Tap
 from switchgear.providers.quirks import Quirks
 
 
@@ -113,14 +114,14 @@ class Operation(msgspec.Struct, frozen=True):
     model's own body, something stored): any that is no page."""
     stream_path: str = ""
     """The path where a stream is asked for, if it is another one."""
-    read_answer: Callable[[bytes, tuple[str, ...]], Reading] | None = None
+    read_answer: Callable[[bytes, tuple[str, ...]], AnswerMetadata] | None = None
     """Read what a plain answer says about itself, where it is not read as the dialect's other answers."""
     read_headers: Callable[[list[tuple[bytes, bytes]]], TokenUsage | None] | None = None
     """Read the usage in an answer's headers, where its body is not known."""
 
 
 class ClientTools(msgspec.Struct, frozen=True):
-    """What the client's tools are that the hub knows as plain functions: calls of them go back as such."""
+    """What the client's tools are that the canonical values know as plain functions: calls of them go back as such."""
 
     customs: frozenset[str] = frozenset()
     """Names of freeform tools."""
@@ -134,11 +135,11 @@ PLAIN_TOOLS = ClientTools()
 class StreamDecoder(Protocol):
     """Bytes of a provider's stream to events."""
 
-    def feed(self, data: bytes) -> list[hub.Event]:
+    def feed(self, data: bytes) -> list[canonical.Event]:
         """Return the events that these bytes complete. Raises ProtocolError."""
         ...
 
-    def finish(self) -> list[hub.Event]:
+    def finish(self) -> list[canonical.Event]:
         """The stream ended."""
         ...
 
@@ -146,21 +147,21 @@ class StreamDecoder(Protocol):
 class StreamEncoder(Protocol):
     """Events to the bytes of a client's stream."""
 
-    def encode(self, event: hub.Event) -> bytes:
+    def encode(self, event: canonical.Event) -> bytes:
         """Return the bytes that say this event."""
         ...
 
 
 class Translator(msgspec.Struct, frozen=True):
-    """A dialect to and from the hub."""
+    """A dialect to and from the canonical values."""
 
-    decode_request: Stepwise[[Node, str, bool], hub.Request]
+    decode_request: Stepwise[[Node, str, bool], canonical.Request]
     """(body, model, stream) → what the client asks. Raises InvalidBodyError."""
-    encode_request: Stepwise[[hub.Request, str, Quirks], dict[str, Any]]
+    encode_request: Stepwise[[canonical.Request, str, Quirks], dict[str, Any]]
     """(request, upstream model, quirks) → the body for a provider."""
-    decode_answer: Stepwise[[Node], hub.Answer]
+    decode_answer: Stepwise[[Node], canonical.Answer]
     """A provider's answer. Raises InvalidBodyError."""
-    encode_answer: Stepwise[[hub.Answer, str, int, ClientTools], dict[str, Any]]
+    encode_answer: Stepwise[[canonical.Answer, str, int, ClientTools], dict[str, Any]]
     """(answer, model asked for, Unix time in s, the client's tools) → the body for a client."""
     decoder: Callable[[], StreamDecoder]
     encoder: Callable[[str, int, bool, ClientTools], StreamEncoder]
@@ -172,15 +173,15 @@ class Translator(msgspec.Struct, frozen=True):
 class Embedder(msgspec.Struct, frozen=True):
     """A dialect's embeddings to and from those of others."""
 
-    readers: dict[str, Callable[[Node], Wanted]]
+    readers: dict[str, Callable[[Node], EmbeddingsRequest]]
     """Operation of a client → the reader of its body. Raises InvalidBodyError."""
     operation: str
     """The operation of a provider that takes many texts."""
-    write_request: Callable[[Wanted, str], dict[str, Any]]
+    write_request: Callable[[EmbeddingsRequest, str], dict[str, Any]]
     """(what is asked, upstream model) → the body for a provider."""
     read_answer: Stepwise[[Node], Vectors]
     """A provider's answer. Raises InvalidBodyError."""
-    write_answer: Callable[[Vectors, Wanted, str], dict[str, Any]]
+    write_answer: Callable[[Vectors, EmbeddingsRequest, str], dict[str, Any]]
     """(vectors, what was asked, model asked for) → the body for a client."""
 
 
@@ -263,7 +264,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """Where a body may name something that a provider keeps."""
     usage_is_asked_for: bool = False
     """True where a stream tells its usage only when `stream_options` asks for it."""
-    read_answer: Callable[[bytes, tuple[str, ...]], Reading]
+    read_answer: Callable[[bytes, tuple[str, ...]], AnswerMetadata]
     """(body, `Operation.members`) → what a plain answer says about itself."""
     open_tap: Callable[[Request], Tap]
     """What reads from a stream that passes as it is."""

@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects.shape import Node
+from switchgear.dialects.json_node import Node
 
 
-class Wanted(msgspec.Struct, kw_only=True):
+class EmbeddingsRequest(msgspec.Struct, kw_only=True):
     """What a client asks."""
 
     texts: list[str]

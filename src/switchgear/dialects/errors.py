@@ -12,7 +12,7 @@ import msgspec
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.problems import Problem
 from switchgear.dialects import meanings
-from switchgear.dialects.shape import InvalidBodyError, decode_event
+from switchgear.dialects.json_node import InvalidBodyError, decode_event
 
 _OPENAI_CODES = frozenset({"model_not_found", "model_unpriced", "unknown_path", "content_policy_violation"})
 _BY_STATUS = {

@@ -15,12 +15,12 @@ from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
-from switchgear.dialects import hub, media, reasoning, schemas
+from switchgear.dialects import canonical, media, reasoning, schemas
 from switchgear.dialects.cache_marks import fit_marks
-from switchgear.dialects.hub import Media, Message, Request, Text
+from switchgear.dialects.canonical import Media, Message, Request, Text
+from switchgear.dialects.json_node import InvalidBodyError, Node, encode
 from switchgear.dialects.model_facts import Facts
 from switchgear.dialects.pairs import Ids, pair
-from switchgear.dialects.shape import InvalidBodyError, Node, encode
 from switchgear.providers.quirks import Quirks
 
 CONTINUED = "(continued)"
@@ -69,7 +69,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     user_max: int = 0
     """The longest name of a user; 0 for any."""
     shares: bool = False
-    """True for the dialects that say `hub.Request.shared` alike."""
+    """True for the dialects that say `canonical.Request.shared` alike."""
     stop_max: int | None = None
     """The most stop sequences."""
     temperature_max: float | None = None
@@ -169,7 +169,7 @@ def fit(request: Request, rules: Rules, facts: Facts, quirks: Quirks = PLAIN) ->
     if not facts.google_signatures and not rules.google_signatures:
         for message in request.messages:
             for part in message.parts:
-                if isinstance(part, hub.ToolCall):
+                if isinstance(part, canonical.ToolCall):
                     part.signature = None
     names = yield from _fit_names(request, rules)
     return Fitted(properties=(yield from _fit_properties(request, rules)), names=names)
@@ -184,7 +184,7 @@ def _fit_instructions(request: Request, rules: Rules) -> Steps[None]:
         yield
         if not any(isinstance(part, Text) and part.is_instruction for part in message.parts):
             continue
-        message.parts.sort(key=lambda part: not isinstance(part, hub.ToolResult))
+        message.parts.sort(key=lambda part: not isinstance(part, canonical.ToolResult))
         for part in message.parts:
             if isinstance(part, Text) and part.is_instruction and not rules.instructions and part.text.strip():
                 part.text = f"<system-reminder>\n{part.text}\n</system-reminder>"
@@ -199,11 +199,11 @@ def _fit_texts(request: Request, rules: Rules) -> Steps[None]:
     for message in request.messages:
         yield
         for part in message.parts:
-            if isinstance(part, hub.ToolResult):
+            if isinstance(part, canonical.ToolResult):
                 part.content = [item for item in part.content if not is_blank(item)]
                 if not part.content and rules.empty_result:
                     part.content = [Text(rules.empty_result)]
-                if part.is_error and not rules.error_results and not _SAYS_ERROR.match(hub.text_of(part.content)):
+                if part.is_error and not rules.error_results and not _SAYS_ERROR.match(canonical.text_of(part.content)):
                     part.content.insert(0, Text("Error: "))
         if rules.makers is not None and any(_is_foreign(part, rules.makers) for part in message.parts):
             message.parts = [part for part in message.parts if not _is_foreign(part, rules.makers)]
@@ -221,7 +221,7 @@ _SAYS_ERROR = re.compile(r"\W*(error|\(no result)", re.IGNORECASE)
 
 def _is_foreign(part: object, makers: frozenset[str]) -> bool:
     """True for thinking that nobody there could verify."""
-    return isinstance(part, hub.Thinking) and (
+    return isinstance(part, canonical.Thinking) and (
         part.maker not in makers or (part.signature is None and part.redacted is None)
     )
 
@@ -276,7 +276,7 @@ def _fit_media(request: Request, rules: Rules) -> Steps[None]:
         yield
         message.parts = [_fitted(part, rules) if isinstance(part, Media) else part for part in message.parts]
         for part in message.parts:
-            if isinstance(part, hub.ToolResult):
+            if isinstance(part, canonical.ToolResult):
                 part.content = [_fitted(item, rules) if isinstance(item, Media) else item for item in part.content]
 
 
@@ -306,12 +306,12 @@ def _fitted(item: Media, rules: Rules) -> Text | Media:
 
 def _declare_past_tools(request: Request) -> None:
     called = dict.fromkeys(
-        part.name for message in request.messages for part in message.parts if isinstance(part, hub.ToolCall)
+        part.name for message in request.messages for part in message.parts if isinstance(part, canonical.ToolCall)
     )
-    request.tools = [hub.Tool(name, PAST_TOOL) for name in called]
-    results = any(isinstance(part, hub.ToolResult) for message in request.messages for part in message.parts)
+    request.tools = [canonical.Tool(name, PAST_TOOL) for name in called]
+    results = any(isinstance(part, canonical.ToolResult) for message in request.messages for part in message.parts)
     if results and not called:
-        request.tools = [hub.Tool("past_tool", PAST_TOOL)]
+        request.tools = [canonical.Tool("past_tool", PAST_TOOL)]
 
 
 def _drop_namesakes(request: Request) -> None:
@@ -322,7 +322,7 @@ def _drop_namesakes(request: Request) -> None:
         request.tools = [tool for tool in request.tools if tools[tool.name] is tool]
 
 
-def _fit_schema(tool: hub.Tool, rules: Rules, dropped: list[str]) -> None:
+def _fit_schema(tool: canonical.Tool, rules: Rules, dropped: list[str]) -> None:
     try:
         schema = msgspec.json.decode(tool.schema)
     except UNREADABLE:
@@ -380,7 +380,7 @@ def _fit_names(request: Request, rules: Rules) -> Steps[dict[str, str]]:
     """Give every tool a name in the provider's alphabet, the same in declarations, choices and histories."""
     good = re.compile(rf"[{rules.name_chars}]{{1,{rules.name_chars_max}}}")
     bad_char = re.compile(rf"[^{rules.name_chars}]")
-    calls = [part for message in request.messages for part in message.parts if isinstance(part, hub.ToolCall)]
+    calls = [part for message in request.messages for part in message.parts if isinstance(part, canonical.ToolCall)]
     chosen = request.choice.names if request.choice is not None else []
     names = dict.fromkeys([*(tool.name for tool in request.tools), *chosen, *(call.name for call in calls)])
     taken: set[str] = set()
@@ -403,7 +403,7 @@ def _fit_names(request: Request, rules: Rules) -> Steps[dict[str, str]]:
     for message in request.messages:
         yield
         for part in message.parts:
-            if isinstance(part, hub.ToolResult) and part.name is not None:
+            if isinstance(part, canonical.ToolResult) and part.name is not None:
                 part.name = given.get(part.name, part.name)
     if request.choice is not None:
         request.choice.names = [given.get(name, name) for name in request.choice.names]
@@ -426,7 +426,7 @@ def _fit_properties(request: Request, rules: Rules) -> Steps[dict[str, dict[str,
     for message in request.messages if found else ():
         yield
         for part in message.parts:
-            if isinstance(part, hub.ToolCall) and part.name in given:
+            if isinstance(part, canonical.ToolCall) and part.name in given:
                 part.arguments = schemas.renamed(part.arguments, given[part.name])
     return found
 
@@ -471,7 +471,9 @@ def _fit_sampling(request: Request, rules: Rules, facts: Facts, quirks: Quirks) 
     _fit_reasoning(request, rules, facts)
     forced = request.choice is not None and request.choice.mode in {"required", "named"}
     if forced and facts.chooses_alone and not quirks.thinking_off:
-        request.choice = hub.ToolChoice("auto", [], request.choice.parallel if request.choice is not None else None)
+        request.choice = canonical.ToolChoice(
+            "auto", [], request.choice.parallel if request.choice is not None else None
+        )
         request.dropped.append("tool_choice")
     if facts.output_max is not None:
         request.output_max = facts.output_max

@@ -1,6 +1,6 @@
 """Thinking that another maker signed, taken out of a body that would pass as it is. Level 1, pure.
 
-A conversation may change its model: what a translation marked as another maker's (`hub.pack_signature`) comes back in the
+A conversation may change its model: what a translation marked as another maker's (`canonical.pack_signature`) comes back in the
 client's next request, and the new provider refuses it ("Invalid `signature` in `thinking` block", CLIProxyAPI#1584,
 oh-my-pi#6379; OpenAI says as much of `encrypted_content`). Servers that speak Anthropic's dialect and sign nothing leave an
 empty signature, which Claude refuses and they want back: it is taken out for Claude alone (ccs#415, hermes-agent#24401). All
@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
+from switchgear.dialects.json_node import encode
 from switchgear.dialects.request import Request
-from switchgear.dialects.shape import encode
 
 _MARKED = re.compile(rb'"sg\.[a-z]{1,16}\.')
 _UNSIGNED = re.compile(rb'"signature"\s*:\s*""')

@@ -8,7 +8,7 @@ import re
 import msgspec
 
 from switchgear.dialects import json_guard
-from switchgear.dialects.shape import InvalidBodyError
+from switchgear.dialects.json_node import InvalidBodyError
 
 PARTS_MAX = 64
 HEAD_BYTES_MAX = 4_096

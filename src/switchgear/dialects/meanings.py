@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from switchgear.core.errors import UNREADABLE
-from switchgear.dialects.shape import InvalidBodyError, decode_event
+from switchgear.dialects.json_node import InvalidBodyError, decode_event
 
 Meaning = Literal["context_length", "content_policy", "quota", "model_not_found"]
 

@@ -3,8 +3,8 @@
 import base64
 import re
 
-from switchgear.dialects.hub import Media, Text
-from switchgear.dialects.shape import InvalidBodyError, Node
+from switchgear.dialects.canonical import Media, Text
+from switchgear.dialects.json_node import InvalidBodyError, Node
 
 _DATA_URL = re.compile(r"data:([a-zA-Z0-9.+/-]*)(?:;[a-zA-Z0-9=.+-]*)*?;base64,", re.ASCII)
 DATA_URL_HEAD_MAX = 2_048

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from switchgear.core.model_name import NameTable
-from switchgear.dialects.hub import Effort
+from switchgear.dialects.canonical import Effort
 
 _PENALTIES = ("frequency_penalty", "presence_penalty")
 _SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "logprobs", "stop")
@@ -27,7 +27,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a model. Defaults are those of a model that takes everything."""
 
     refused: tuple[str, ...] = ()
-    """Fields of `hub.Request` that it refuses."""
+    """Fields of `canonical.Request` that it refuses."""
     one_of_temperature_and_top_p: bool = False
     reasons: bool | None = None
     """Whether an effort may be sent; None when that is not known."""

@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
 from switchgear.dialects import json_guard
-from switchgear.dialects.shape import InvalidBodyError, encode
+from switchgear.dialects.json_node import InvalidBodyError, encode
 
 _MODEL_KEY = frozenset({"model"})
 _MODEL_PREFIX = "models/"

@@ -16,8 +16,8 @@ from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
-from switchgear.dialects.hub import Media, Message, Part, Text, ToolCall, ToolResult
-from switchgear.dialects.shape import object_of
+from switchgear.dialects.canonical import Media, Message, Part, Text, ToolCall, ToolResult
+from switchgear.dialects.json_node import object_of
 
 NO_RESULT = "(no result: the call was interrupted)"
 """The result of a call that has none."""

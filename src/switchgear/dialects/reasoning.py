@@ -4,7 +4,7 @@ The figures are the gateway's own middle between providers that take a budget an
 (Anthropic: at least 1,024 tokens; Gemini 2.5: up to 24,576 or 32,768; as of 2026-11).
 """
 
-from switchgear.dialects.hub import Effort, Reasoning, Request, Thinking, ToolCall
+from switchgear.dialects.canonical import Effort, Reasoning, Request, Thinking, ToolCall
 
 _BUDGETS: dict[Effort, int] = {
     "none": 0,

@@ -24,7 +24,7 @@ from msgspec import Raw
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps
 from switchgear.dialects.json_guard import READ_KEYS, Scan, fold
-from switchgear.dialects.shape import WHOLE_BYTES, InvalidBodyError, check_size
+from switchgear.dialects.json_node import WHOLE_BYTES, InvalidBodyError, check_size
 
 ID_BYTES_MAX = 256
 REFERENCES_MAX = 256

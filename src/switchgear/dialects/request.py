@@ -8,8 +8,8 @@ from msgspec import Raw
 
 from switchgear.dialects.forms import Form
 from switchgear.dialects.json_guard import Scan
+from switchgear.dialects.json_node import Node, check_size, decode, fields_of
 from switchgear.dialects.references import Reference
-from switchgear.dialects.shape import Node, check_size, decode, fields_of
 
 # Consumed here, never forwarded (docs/contract.md §4).
 CONSUMED = frozenset(

@@ -16,10 +16,10 @@ from switchgear.core.usage import TOKENS_MAX
 from switchgear.dialects import forms, json_guard, references
 from switchgear.dialects.dialect import BodyRules
 from switchgear.dialects.json_guard import Scan
+from switchgear.dialects.json_node import LARGE_BYTES, InvalidBodyError, check_size, encode
 from switchgear.dialects.nested_model import check_nested
 from switchgear.dialects.registry import BY_NAME, DEFAULT
 from switchgear.dialects.request import Request
-from switchgear.dialects.shape import LARGE_BYTES, InvalidBodyError, check_size, encode
 
 T = TypeVar("T")
 

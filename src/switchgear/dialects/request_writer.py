@@ -5,9 +5,9 @@ from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
 from switchgear.dialects.dialect import Dialect
+from switchgear.dialects.json_node import encode
 from switchgear.dialects.nested_model import with_nested
 from switchgear.dialects.request import CONSUMED, Request
-from switchgear.dialects.shape import encode
 
 PART_BYTES_MIN = 65_536
 JOINED_BYTES = 262_144

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
-from switchgear.dialects.shape import SCHEMA_BYTES_MAX, encode
+from switchgear.dialects.json_node import SCHEMA_BYTES_MAX, encode
 
 _MAY_BE_ODD = re.compile(rb'"array"|"exclusiveM|"required"\s*:\s*[tf]')
 NAMES = frozenset({"properties", "$defs", "definitions", "patternProperties", "dependentSchemas"})

@@ -5,8 +5,8 @@ import re
 from typing import Any
 
 from switchgear.core.errors import ProtocolError
-from switchgear.dialects import hub
-from switchgear.dialects.shape import InvalidBodyError, Node, decode_event
+from switchgear.dialects import canonical
+from switchgear.dialects.json_node import InvalidBodyError, Node, decode_event
 from switchgear.wire import sse
 
 _ESCAPE = re.compile(
@@ -48,18 +48,18 @@ class SseDecoder:
 
     def __init__(self) -> None:
         self._splitter = sse.Splitter()
-        self.sequence = hub.Sequence()
+        self.sequence = canonical.Sequence()
         self._halves = Halves()
         self.is_begun = False
         self.is_ended = False
 
-    def feed(self, data: bytes) -> list[hub.Event]:
+    def feed(self, data: bytes) -> list[canonical.Event]:
         """Return the events that these bytes complete. Raises ProtocolError for what is not of the dialect."""
         for event in self._splitter.feed(data):
             self._event(event)
         return self.sequence.take()
 
-    def finish(self) -> list[hub.Event]:
+    def finish(self) -> list[canonical.Event]:
         """The stream ended. Without an End or Failed among all events, it broke off."""
         if self._splitter.tail.strip():
             with contextlib.suppress(ProtocolError):  # half an event: the stream broke off, and has no End
@@ -95,56 +95,56 @@ class SseDecoder:
 
     def fail(self, message: str, kind: str) -> None:
         """The provider reported an error: nothing after it counts."""
-        self.sequence.events.append(hub.Failed(message, kind))
+        self.sequence.events.append(canonical.Failed(message, kind))
         self.is_ended = True
 
 
 class EventEncoder:
     """Events to the bytes of a client's stream: a subclass says what each kind is written as; by default, nothing."""
 
-    def encode(self, event: hub.Event) -> bytes:
+    def encode(self, event: canonical.Event) -> bytes:
         """Return the bytes that say this event."""
-        if isinstance(event, hub.Delta):
+        if isinstance(event, canonical.Delta):
             return self.delta(event)
-        if isinstance(event, hub.PartBegin):
+        if isinstance(event, canonical.PartBegin):
             return self.begin_part(event)
-        if isinstance(event, hub.PartEnd):
+        if isinstance(event, canonical.PartEnd):
             return self.end_part(event)
-        if isinstance(event, hub.Signature):
+        if isinstance(event, canonical.Signature):
             return self.sign(event)
-        if isinstance(event, hub.Begin):
+        if isinstance(event, canonical.Begin):
             return self.begin(event)
-        if isinstance(event, hub.Picture):
+        if isinstance(event, canonical.Picture):
             return self.picture(event)
-        if isinstance(event, hub.End):
+        if isinstance(event, canonical.End):
             return self.end(event)
         return b""
 
-    def delta(self, event: hub.Delta) -> bytes:
+    def delta(self, event: canonical.Delta) -> bytes:
         """A piece of the open part."""
         return b""
 
-    def begin_part(self, event: hub.PartBegin) -> bytes:
+    def begin_part(self, event: canonical.PartBegin) -> bytes:
         """A part begins."""
         return b""
 
-    def end_part(self, event: hub.PartEnd) -> bytes:
+    def end_part(self, event: canonical.PartEnd) -> bytes:
         """The open part is whole."""
         return b""
 
-    def sign(self, event: hub.Signature) -> bytes:
+    def sign(self, event: canonical.Signature) -> bytes:
         """The open part is signed."""
         return b""
 
-    def begin(self, event: hub.Begin) -> bytes:
+    def begin(self, event: canonical.Begin) -> bytes:
         """The answer begins."""
         return b""
 
-    def picture(self, event: hub.Picture) -> bytes:
+    def picture(self, event: canonical.Picture) -> bytes:
         """A picture, whole."""
         return b""
 
-    def end(self, event: hub.End) -> bytes:
+    def end(self, event: canonical.End) -> bytes:
         """The answer is whole."""
         return b""
 

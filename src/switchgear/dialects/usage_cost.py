@@ -9,7 +9,7 @@ from msgspec import Raw
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.money import format_usd
 from switchgear.dialects.dialect import Dialect
-from switchgear.dialects.shape import encode
+from switchgear.dialects.json_node import encode
 from switchgear.wire import sse
 
 HELD_BYTES_MAX = 65_536
@@ -36,7 +36,7 @@ def _decimal(cost_nanousd: int) -> bytes:
     return (text + "0" if text.endswith(".") else text).encode("ascii")
 
 
-class Rider:
+class CostInjector:
     """Lets a stream pass and holds back the event that may be the last to tell the usage, and what follows it, until the cost is
     known or a later such event comes."""
 
@@ -94,8 +94,8 @@ class Rider:
         return b"\n".join([*kept, b"data: " + changed, b"", b""])
 
 
-def rider(dialect: Dialect, as_array: bool) -> Rider | None:
+def cost_injector(dialect: Dialect, as_array: bool) -> CostInjector | None:
     """Return what adds the cost to a stream of a dialect; None where that is not done."""
     if dialect.stream_usage_at is None or as_array:
         return None
-    return Rider(dialect.stream_usage_at, dialect.early_usage)
+    return CostInjector(dialect.stream_usage_at, dialect.early_usage)

@@ -7,7 +7,7 @@ import msgspec
 
 from switchgear.core import guard
 from switchgear.core.text import clean
-from switchgear.detect.advisories import Match
+from switchgear.detect.advisories import AdvisoryMatch
 from switchgear.detect.finding import SEVERITIES, TEXT_MAX, Finding, cleaned, plain_identity, worse
 
 PROBLEMS_NAMED_MAX = 200
@@ -15,7 +15,7 @@ FINDINGS_MAX = 20_000
 """What a report holds, and what can be stored: a folder full of samples must not fill the memory."""
 
 
-class Problem(msgspec.Struct, frozen=True):
+class Unreadable(msgspec.Struct, frozen=True):
     """Something that could not be looked at: the run is partial."""
 
     where: str
@@ -32,7 +32,7 @@ class Collector:
     def __init__(self, progress: Callable[[int, str], None] = lambda n, what: None) -> None:
         self._found: dict[str, Finding] = {}
         self._digests: dict[str, str] = {}
-        self.problems: list[Problem] = []
+        self.problems: list[Unreadable] = []
         self.problem_count = 0
         self.skipped: Counter[str] = Counter()
         self.looked_at: Counter[str] = Counter()
@@ -63,7 +63,7 @@ class Collector:
             self._digests[finding.id] = digest
 
     def advise(
-        self, matches: Iterable[Match], product: str, version: str | None, where: str, is_sample: bool = False
+        self, matches: Iterable[AdvisoryMatch], product: str, version: str | None, where: str, is_sample: bool = False
     ) -> None:
         """Add what advisories say of a version that was found; in tests and documentation it counts less."""
         unknown = []
@@ -110,7 +110,7 @@ class Collector:
         """Note that something could not be looked at."""
         self.problem_count += 1
         if len(self.problems) < PROBLEMS_NAMED_MAX:
-            self.problems.append(Problem(clean(where, TEXT_MAX), clean(str(reason), 200)))
+            self.problems.append(Unreadable(clean(where, TEXT_MAX), clean(str(reason), 200)))
 
     def item(self, where: str, look: Callable[[], object]) -> None:
         """Look at one file, line, process, package or host: a fault of this program ends that one, is counted and named."""

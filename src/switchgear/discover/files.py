@@ -11,9 +11,9 @@ from pathlib import Path
 
 from switchgear.core.text import file_name
 from switchgear.detect import clients
-from switchgear.detect.sieve import AFTER_MAX, BEFORE_MAX
+from switchgear.detect.prefilter import AFTER_MAX, BEFORE_MAX
 from switchgear.discover.collector import Collector
-from switchgear.discover.judge import Judge
+from switchgear.discover.text_scanner import TextScanner
 
 PIECE = 4 * 1024 * 1024
 FILE_BYTES_MAX = 1024**3
@@ -44,8 +44,8 @@ _FILE_ALLOWED = b"switchgear:allow-file"
 class FileSource:
     """Looks at folders and files."""
 
-    def __init__(self, judge: Judge, collector: Collector, file_bytes_max: int = FILE_BYTES_MAX) -> None:
-        self._judge = judge
+    def __init__(self, scanner: TextScanner, collector: Collector, file_bytes_max: int = FILE_BYTES_MAX) -> None:
+        self._scanner = scanner
         self._out = collector
         self._file_bytes_max = file_bytes_max
         self._folders: set[tuple[int, int]] = set()
@@ -108,10 +108,10 @@ class FileSource:
     def _file(self, path: str, shown: str) -> None:
         owner = clients.credential_file(shown)
         if owner is not None:
-            self._judge.credential_file(path, shown, owner)
+            self._scanner.credential_file(path, shown, owner)
             return
         if path.lower().endswith(MODEL_ENDS):
-            self._judge.model_file(shown)
+            self._scanner.model_file(shown)
             return
         if path.lower().endswith(BINARY_ENDS):
             self._out.skipped["binary files"] += 1
@@ -152,14 +152,14 @@ class FileSource:
                 if _FILE_ALLOWED in block[:4096]:
                     self._out.skipped["files that say switchgear:allow-file"] += 1
                     return
-                self._judge.whole(shown, block, complete=len(piece) < PIECE)
+                self._scanner.whole(shown, block, complete=len(piece) < PIECE)
             if not block:
                 return
             self._out.looked_at["bytes"] += len(piece) or len(block)
             self._out.progress(len(piece), shown)
             last = len(piece) < PIECE
             cut = len(block) if last else block.rfind(b"\n", len(block) - AFTER_MAX) + 1 or len(block)
-            self._judge.block(block[:cut] if cut < len(block) else block, shown, line, base, seen_until)
+            self._scanner.block(block[:cut] if cut < len(block) else block, shown, line, base, seen_until)
             seen_until = base + cut
             if last:
                 return

@@ -14,7 +14,7 @@ from pathlib import Path
 from switchgear.core.text import file_name
 from switchgear.discover.collector import Collector
 from switchgear.discover.files import BINARY_ENDS, LOCK_FILES
-from switchgear.discover.judge import Judge
+from switchgear.discover.text_scanner import TextScanner
 
 BLOB_BYTES_MAX = 64 * 1024 * 1024
 _QUIET = (
@@ -49,7 +49,7 @@ OLDEST = (2, 30)
 """Of git: older ones lack switches that are relied on here, or checks of their own (safe.directory)."""
 
 
-def scan(repository: Path, judge: Judge, out: Collector) -> None:
+def scan(repository: Path, scanner: TextScanner, out: Collector) -> None:
     """Look for keys in all objects of a repository that a reference reaches."""
     shown_as = file_name(str(repository))
     try:
@@ -85,13 +85,13 @@ def scan(repository: Path, judge: Judge, out: Collector) -> None:
             out.looked_at["versions in git history"] += 1
             out.looked_at["bytes"] += len(data)
             out.progress(len(data), shown)
-            out.item(shown, functools.partial(_version, judge, data, shown, oid))
+            out.item(shown, functools.partial(_version, scanner, data, shown, oid))
     except (OSError, ValueError) as exc:  # git ended, or answered what it never does
         out.failed(shown_as, f"git stopped in the middle: {exc}")
 
 
-def _version(judge: Judge, data: bytes, shown: str, oid: str) -> None:
-    judge.keys_in(data, shown, lambda number: f"{shown}:{number} (in git, object {oid[:12]})")
+def _version(scanner: TextScanner, data: bytes, shown: str, oid: str) -> None:
+    scanner.keys_in(data, shown, lambda number: f"{shown}:{number} (in git, object {oid[:12]})")
 
 
 def _environment() -> dict[str, str]:

@@ -18,10 +18,10 @@ from switchgear import __version__
 from switchgear.core import guard
 from switchgear.detect.finding import Finding, Severity, plain_identity
 from switchgear.detect.probe_paths import is_allowed
-from switchgear.detect.services import Match, Response
+from switchgear.detect.services import Response, ServiceMatch
 from switchgear.discover.collector import Collector
+from switchgear.discover.detector_set import DetectorSet
 from switchgear.discover.scope import Target
-from switchgear.discover.toolbox import Toolbox
 
 CONNECT_S = 1.5
 READ_S = 3.0
@@ -73,7 +73,7 @@ class HostSource:
     """Asks targets."""
 
     def __init__(
-        self, tools: Toolbox, collector: Collector, run_id: str, upstreams: frozenset[tuple[str, int]] = frozenset()
+        self, tools: DetectorSet, collector: Collector, run_id: str, upstreams: frozenset[tuple[str, int]] = frozenset()
     ) -> None:
         """`run_id` goes into `X-Switchgear-Scan`; `upstreams`: (host, port) of this gateway's providers, which are governed."""
         self._tools = tools
@@ -158,7 +158,7 @@ class HostSource:
     ) -> None:
         responses: dict[str, Response] = {}
         failures = 0
-        matches: list[Match] = []
+        matches: list[ServiceMatch] = []
         for paths in self._rounds(known):
             for path in paths:
                 if path in responses:
@@ -234,7 +234,7 @@ class HostSource:
         if at > now:
             await asyncio.sleep(at - now)
 
-    def _found(self, match: Match, target: Target, port: int, tls: str | None, where: str) -> None:
+    def _found(self, match: ServiceMatch, target: Target, port: int, tls: str | None, where: str) -> None:
         own = match.category == "own gateway"
         governed = own or (target.name, port) in self._upstreams or (target.address, port) in self._upstreams
         evidence = {"signs": "; ".join(match.signs[:6]), "address": target.address, "tls": "yes" if tls else "no"}
@@ -296,7 +296,7 @@ async def _response(reader: asyncio.StreamReader) -> Response:
     return Response(status=parser.get_status_code(), body=body, headers=seen.headers, whole=not seen.cut)
 
 
-def _severity(match: Match) -> Severity:
+def _severity(match: ServiceMatch) -> Severity:
     if match.confidence == "possible":
         return "info"
     if match.auth in {"open", "claimable"}:
@@ -304,7 +304,7 @@ def _severity(match: Match) -> Severity:
     return "medium" if match.category == "gateway" else "low"
 
 
-def _fix(match: Match) -> str:
+def _fix(match: ServiceMatch) -> str:
     if match.product == "litellm":
         return "switchgear import litellm CONFIG, then take it down"
     if match.auth in {"open", "claimable"}:

@@ -13,9 +13,9 @@ import msgspec
 from switchgear.core.text import file_name
 from switchgear.detect import log_lines
 from switchgear.detect.finding import Finding, Severity, plain_identity
-from switchgear.detect.sieve import Sieve
+from switchgear.detect.prefilter import Prefilter
 from switchgear.discover.collector import Collector
-from switchgear.discover.toolbox import Toolbox
+from switchgear.discover.detector_set import DetectorSet
 from switchgear.store import pihole
 
 PIECE = 4 * 1024 * 1024
@@ -41,7 +41,7 @@ class LogSource:
 
     def __init__(
         self,
-        tools: Toolbox,
+        tools: DetectorSet,
         collector: Collector,
         own_clients: frozenset[str] = frozenset(),
         pseudonymise: bool = False,
@@ -53,7 +53,7 @@ class LogSource:
         self._own = own_clients
         self._pseudonymise = pseudonymise
         self._year = year or datetime.datetime.now(datetime.UTC).year
-        self._sieve = Sieve({**tools.domains.words("domain"), "bedrock": {"domain"}})
+        self._prefilter = Prefilter({**tools.domains.words("domain"), "bedrock": {"domain"}})
         self.uses: dict[tuple[str, str, str, str], Use] = {}
 
     def scan(self, path: Path) -> None:
@@ -121,7 +121,7 @@ class LogSource:
             self._entry(entry)
 
     def _block(self, block: bytes, kind: log_lines.Format, name: str) -> None:
-        for start, end, _ in self._sieve.lines(block):
+        for start, end, _ in self._prefilter.lines(block):
             self._out.item(name, functools.partial(self._line, block[start:end], kind))
 
     def _line(self, line: bytes, kind: log_lines.Format) -> None:

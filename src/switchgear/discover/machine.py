@@ -20,9 +20,9 @@ from switchgear.detect import clients, packages
 from switchgear.detect.finding import Finding, Severity, plain_identity
 from switchgear.detect.rules import Product
 from switchgear.discover.collector import Collector
+from switchgear.discover.detector_set import DetectorSet
 from switchgear.discover.files import FileSource
-from switchgear.discover.judge import Judge
-from switchgear.discover.toolbox import Toolbox
+from switchgear.discover.text_scanner import TextScanner
 
 LISTEN = "0A"
 COMMAND_MAX = 4_096
@@ -81,10 +81,10 @@ class MachineSource:
     """Looks at the machine it runs on; `root` is "/" (another folder in tests, or a mounted image)."""
 
     def __init__(
-        self, tools: Toolbox, judge: Judge, files: FileSource, collector: Collector, root: Path, users: bool
+        self, tools: DetectorSet, scanner: TextScanner, files: FileSource, collector: Collector, root: Path, users: bool
     ) -> None:
         self._tools = tools
-        self._judge = judge
+        self._scanner = scanner
         self._files = files
         self._out = collector
         self._root = root
@@ -177,8 +177,8 @@ class MachineSource:
         if product is not None and not sockets:
             self._running(product, process)
         where = f"process {pid}"
-        self._judge.flags(process.command, where, f"{where} {product.id if product else ''}")
-        self._judge.keys_in(process.command.encode(), f"command line of process {pid}", lambda _: where)
+        self._scanner.flags(process.command, where, f"{where} {product.id if product else ''}")
+        self._scanner.keys_in(process.command.encode(), f"command line of process {pid}", lambda _: where)
 
     def _listener(self, product: Product, process: Process, socket: Listener) -> None:
         own = product.category == "own gateway"
@@ -277,7 +277,7 @@ class MachineSource:
         podman = self._root / "var/lib/containers/storage/overlay-images/images.json"
         text = self._text(podman)
         for image in re.findall(r'"([a-z0-9.:/_-]+/[a-z0-9._/-]+:[A-Za-z0-9._-]+)"', text or ""):
-            self._judge.image(image, f"{self._shown(podman)}:1")
+            self._scanner.image(image, f"{self._shown(podman)}:1")
 
     def _container(self, entry: Path) -> None:
         text = self._text(entry / "config.v2.json")
@@ -290,12 +290,12 @@ class MachineSource:
             return
         image = str((config.get("Config") or {}).get("Image", ""))
         where = f"container {str(config.get('Name', entry.name))[:64].lstrip('/')}"
-        self._judge.image(image, f"{where}:{image}")
+        self._scanner.image(image, f"{where}:{image}")
         environment = (config.get("Config") or {}).get("Env") or []
         block = "\n".join(str(line) for line in environment).encode()
-        self._judge.keys_in(block, where, lambda _: f"{where} (environment)")
+        self._scanner.keys_in(block, where, lambda _: f"{where} (environment)")
         for line in environment:
-            self._judge.flags(str(line), where, where)
+            self._scanner.flags(str(line), where, where)
         labels = (config.get("Config") or {}).get("Labels") or {}
         for project in str(labels.get("com.docker.compose.project.config_files", "")).split(","):
             if project.startswith("/") and self._is(stat.S_ISREG, self._root / project.lstrip("/")):
@@ -387,7 +387,7 @@ class MachineSource:
         self._out.looked_at["packages"] += 1
         found = read(head)  # type: ignore[operator]
         if found is not None:
-            self._judge.package(found, self._shown(path.parent), installed=True)
+            self._scanner.package(found, self._shown(path.parent), installed=True)
 
     def _malicious(self, where: str, what: str) -> None:
         self._out.add(

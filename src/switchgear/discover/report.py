@@ -4,7 +4,7 @@ import msgspec
 
 from switchgear.core.errors import UserError
 from switchgear.detect.finding import SEVERITIES, Finding, Severity
-from switchgear.discover.collector import Collector, Problem
+from switchgear.discover.collector import Collector, Unreadable
 
 CLEAN, FOUND, PARTIAL = 0, 3, 4
 
@@ -20,7 +20,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     advisories_as_of: str
     findings: list[Finding]
     partial: bool
-    problems: list[Problem]
+    problems: list[Unreadable]
     problem_count: int
     skipped: dict[str, int]
     looked_at: dict[str, int]

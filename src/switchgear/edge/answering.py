@@ -9,10 +9,10 @@ import msgspec
 from switchgear.core.errors import ProtocolError
 from switchgear.core.steps import Steps
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects import passage, usage_cost
-from switchgear.dialects.passage import Passage
-from switchgear.dialects.reading import Reading, Unfit
+from switchgear.dialects import usage_cost
+from switchgear.dialects.answer_metadata import AnswerMetadata, Unfit
 from switchgear.dialects.request import Request
+from switchgear.dialects.translation import MEDIA_OPERATIONS, Translation
 from switchgear.edge import pending, setback, settle
 from switchgear.edge.context import RequestContext
 from switchgear.edge.setback import Setback
@@ -37,7 +37,7 @@ class PlainAnswer:
 
     __slots__ = ("_parts", "_translation", "size")
 
-    def __init__(self, translation: Passage) -> None:
+    def __init__(self, translation: Translation) -> None:
         self._translation = translation
         self._parts: list[bytes] = []
         self.size = 0
@@ -61,57 +61,59 @@ class PlainAnswer:
         self._parts = [self._translation.gather(self._parts[0])]
         return self._parts[0]
 
-    def read(self, request: Request, headers: list[tuple[bytes, bytes]]) -> tuple[Reading, bytes | ProtocolError]:
+    def read(
+        self, request: Request, headers: list[tuple[bytes, bytes]]
+    ) -> tuple[AnswerMetadata, bytes | ProtocolError]:
         """Return what the whole answer says of itself, and the client's bytes, or why there are none."""
-        body, way = self.body(), self._translation
-        reading = way.read(body, headers)
-        if way.is_verbatim:
-            return reading, body
+        body, translation = self.body(), self._translation
+        metadata = translation.read(body, headers)
+        if translation.is_verbatim:
+            return metadata, body
         try:
             # A provider that was asked to stream and did not: the client still gets the stream that it reads.
-            return reading, way.as_stream(body) if request.stream else way.answer(body)
+            return metadata, translation.as_stream(body) if request.stream else translation.answer(body)
         except ProtocolError as exc:
-            return reading, exc
+            return metadata, exc
 
     def read_steps(
         self, request: Request, headers: list[tuple[bytes, bytes]]
-    ) -> Steps[tuple[Reading, bytes | ProtocolError]]:
+    ) -> Steps[tuple[AnswerMetadata, bytes | ProtocolError]]:
         """Do the same in steps, for a large one."""
-        body, way = self.body(), self._translation
-        reading = yield from way.read_steps(body, headers)
-        if way.is_verbatim:
-            return reading, body
+        body, translation = self.body(), self._translation
+        metadata = yield from translation.read_steps(body, headers)
+        if translation.is_verbatim:
+            return metadata, body
         try:
-            out = yield from way.as_stream_steps(body) if request.stream else way.answer_steps(body)
+            out = yield from translation.as_stream_steps(body) if request.stream else translation.answer_steps(body)
         except ProtocolError as exc:
-            return reading, exc
-        return reading, out
+            return metadata, exc
+        return metadata, out
 
-    def failure(self, context: RequestContext, reading: Reading, out: bytes | ProtocolError) -> Setback:
+    def failure(self, context: RequestContext, metadata: AnswerMetadata, out: bytes | ProtocolError) -> Setback:
         """Return why it is no answer: it is unfit, or cannot be translated."""
-        unfit = reading.unfit or Unfit(str(out))
-        failure = setback.of_answer(unfit, reading, self.body(), context.input_estimate)
+        unfit = metadata.unfit or Unfit(str(out))
+        failure = setback.of_answer(unfit, metadata, self.body(), context.input_estimate)
         assert context.request is not None
         if context.request.operation in FREE_OPERATIONS:
             return msgspec.structs.replace(failure, usage=None, is_estimated=False)
         return failure
 
-    def account(self, context: RequestContext, reading: Reading) -> bool:
+    def account(self, context: RequestContext, metadata: AnswerMetadata) -> bool:
         """Fill in what a good answer used: as it says itself, or an estimate where it says nothing. Returns whether it costs
         anything."""
         request = context.request
         assert request is not None
         operation = request.operation
         is_free = operation in FREE_OPERATIONS
-        is_media = operation in passage.MEDIA_OPERATIONS
+        is_media = operation in MEDIA_OPERATIONS
         usage: TokenUsage | None = None
         if not is_free:
-            usage = reading.usage if is_media else settle.reported(reading.usage)
+            usage = metadata.usage if is_media else settle.reported(metadata.usage)
         context.usage = usage
-        context.units = _units(request, reading)
+        context.units = _units(request, metadata)
         context.dropped = self._translation.dropped
-        if usage is None and not is_free and not is_media and reading.units is None:
-            if pending.is_pending(request, reading):
+        if usage is None and not is_free and not is_media and metadata.units is None:
+            if pending.is_pending(request, metadata):
                 settle.estimate(context, 0, pending.REASON)
                 return True
             written = 0 if operation in VECTOR_OPERATIONS else self.seen_tokens
@@ -119,12 +121,12 @@ class PlainAnswer:
         return not is_free
 
 
-def _units(request: Request, reading: Reading) -> dict[str, int] | None:
+def _units(request: Request, metadata: AnswerMetadata) -> dict[str, int] | None:
     """Return what is counted otherwise than in tokens; speech is charged by the characters that are asked."""
     if request.operation == "speech" and "input" in request.fields:
         text = msgspec.json.decode(request.fields["input"])
         return {"characters": len(text)} if isinstance(text, str) else None
-    return reading.units
+    return metadata.units
 
 
 class StreamAnswer:
@@ -133,22 +135,24 @@ class StreamAnswer:
     __slots__ = (
         "_checkpoint_s",
         "_checkpoint_tokens",
+        "_cost_injector",
         "_held",
         "_held_bytes",
         "_limit",
-        "_rider",
         "_translation",
         "feed",
         "has_usage",
         "last_write_s",
-        "meter",
+        "tap",
     )
 
-    def __init__(self, translation: Passage, rider: usage_cost.Rider | None, limit: int | None, now_s: float) -> None:
-        """`limit` is how many tokens the answer may have; `rider` puts the cost into it."""
+    def __init__(
+        self, translation: Translation, cost_injector: usage_cost.CostInjector | None, limit: int | None, now_s: float
+    ) -> None:
+        """`limit` is how many tokens the answer may have; `cost_injector` puts the cost into it."""
         self._translation = translation
-        self.meter = translation.meter()
-        self._rider = rider
+        self.tap = translation.tap()
+        self._cost_injector = cost_injector
         self._limit = limit
         self._held: list[bytes] = []
         self._held_bytes = 0
@@ -158,35 +162,37 @@ class StreamAnswer:
         """When its client was sent something."""
         self._checkpoint_s = 0.0
         self._checkpoint_tokens = 0
-        self.feed = self.meter.feed if rider is None else self._feed_rider
+        self.feed = self.tap.feed if cost_injector is None else self._feed_injector
         """Returns the client's bytes for a piece of the provider's. Raises ProtocolError. (The meter's own: no frame of ours.)"""
 
-    def _feed_rider(self, data: bytes) -> bytes:
-        assert self._rider is not None
-        return self._rider.feed(self.meter.feed(data))
+    def _feed_injector(self, data: bytes) -> bytes:
+        assert self._cost_injector is not None
+        return self._cost_injector.feed(self.tap.feed(data))
 
     def finish(self) -> bytes:
         """Return the client's last bytes: the provider's stream ended. Raises ProtocolError."""
-        out = self.meter.finish()
-        return out if self._rider is None else self._rider.feed(out)
+        out = self.tap.finish()
+        return out if self._cost_injector is None else self._cost_injector.feed(out)
 
     def hold(self, data: bytes, ended: bool, input_estimate: int) -> Setback | bool:
         """Take a piece before the client has seen anything. Returns why the stream failed, or whether it is to begin."""
-        meter, way = self.meter, self._translation
+        tap, translation = self.tap, self._translation
         problem, event = "the provider's stream ended without an answer", None
         try:
-            out = meter.feed(data)
+            out = tap.feed(data)
             if ended:
-                out += meter.finish()
+                out += tap.finish()
             if out:  # whole events: each is looked at once
                 self._held.append(out)
                 self._held_bytes += len(out)
-            event = way.first_event(out)
-            failed = meter.error or (event is None and ended) or (ended and not meter.is_clean and way.must_end_well)
+            event = translation.first_event(out)
+            failed = (
+                tap.error or (event is None and ended) or (ended and not tap.is_clean and translation.must_end_well)
+            )
         except ProtocolError as exc:
             problem, failed = str(exc), True
         if failed:
-            return setback.of_stream(meter, problem, way.said(meter, b"".join(self._held)), input_estimate)
+            return setback.of_stream(tap, problem, translation.stream_error(tap, b"".join(self._held)), input_estimate)
         return event is not None or self._held_bytes > HELD_BYTES_MAX
 
     def begin(self, now_s: float) -> None:
@@ -196,29 +202,29 @@ class StreamAnswer:
     def release(self) -> bytes:
         """Return what was held, for the client. Raises ProtocolError."""
         held, self._held = b"".join(self._held), []
-        return held if self._rider is None else self._rider.feed(held)
+        return held if self._cost_injector is None else self._cost_injector.feed(held)
 
     @property
-    def reading(self) -> Reading:
+    def metadata(self) -> AnswerMetadata:
         """What the stream said of itself so far."""
-        return self.meter.reading
+        return self.tap.metadata
 
     @property
     def seen_tokens(self) -> int:
         """Tokens so far, estimated: never more than the client allowed."""
-        seen = self.meter.output_estimate
+        seen = self.tap.output_tokens_estimate
         return seen if self._limit is None else min(seen, self._limit)
 
     def rest(self, cost: int | None) -> bytes:
         """Return what was kept back until the cost was known."""
-        return b"" if self._rider is None else self._rider.finish(cost)
+        return b"" if self._cost_injector is None else self._cost_injector.finish(cost)
 
     def ping(self, now_s: float) -> bytes:
         """Return a keep-alive where one is due; empty where none is, or the dialect has none."""
         if now_s - self.last_write_s < PING_S:
             return b""
         self.last_write_s = now_s
-        return self._translation.ping(self.meter)
+        return self._translation.ping(self.tap)
 
     def is_checkpoint_due(self, now_s: float) -> bool:
         """Tell whether it was not recorded for a while how far it came."""

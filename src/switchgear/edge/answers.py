@@ -8,7 +8,7 @@ import msgspec
 
 from switchgear.core import key_policy, problems
 from switchgear.core.problems import Problem
-from switchgear.dialects import guides, model_lists
+from switchgear.dialects import client_setup, model_lists
 from switchgear.dialects.dialect import Dialect
 from switchgear.edge import litellm, paths, spending
 from switchgear.edge.context import RequestContext
@@ -51,9 +51,9 @@ def _root(services: EdgeServices, context: RequestContext) -> None:
 
 
 def _connect(services: EdgeServices, context: RequestContext) -> None:
-    guide = guides.GUIDES.get(context.path_argument)
-    if guide is None:
-        known = ", ".join(guides.GUIDES)
+    setup = client_setup.CLIENT_SETUPS.get(context.path_argument)
+    if setup is None:
+        known = ", ".join(client_setup.CLIENT_SETUPS)
         services.refusals.refuse(context, Problem(problems.UNKNOWN_PATH, f"there is no such client; known are {known}"))
         return
     host = context.exchange.head.headers.get(b"host", b"127.0.0.1:4100")
@@ -61,7 +61,7 @@ def _connect(services: EdgeServices, context: RequestContext) -> None:
         services.refusals.refuse(context, Problem(problems.BAD_HTTP, "the Host is no plain name or address"))
         return
     scheme = "https" if context.exchange.is_tls else "http"
-    text = guides.render(guide, f"{scheme}://{host.decode('ascii')}", "sk-sg-…", "demo/echo")
+    text = client_setup.render(setup, f"{scheme}://{host.decode('ascii')}", "sk-sg-…", "demo/echo")
     headers = (
         b"content-type: text/plain; charset=utf-8\r\nx-content-type-options: nosniff\r\nx-request-id: %b\r\n"
         % context.id.encode()
@@ -75,8 +75,8 @@ def _connect(services: EdgeServices, context: RequestContext) -> None:
 def _cards(services: EdgeServices, context: RequestContext) -> list[model_lists.Card]:
     assert context.snapshot is not None
     assert context.key is not None
-    cards = services.planner.callable_models(context.snapshot, context.key, context.now_ms)
-    return [services.planner.priced(context.snapshot, card, context.now_ms) for card in cards.values()]
+    cards = services.resolver.callable_models(context.snapshot, context.key, context.now_ms)
+    return [services.resolver.priced(context.snapshot, card, context.now_ms) for card in cards.values()]
 
 
 def _models(services: EdgeServices, context: RequestContext) -> None:
@@ -88,13 +88,13 @@ def _model(services: EdgeServices, context: RequestContext) -> None:
     snapshot, key, name, now_ms = context.snapshot, context.key, context.path_argument, context.now_ms
     assert snapshot is not None
     assert key is not None
-    planner = services.planner
-    plan = planner.plan(snapshot, key, name, now_ms)
-    if plan.problem is not None:
-        services.refusals.deny(context, plan.problem)
+    resolver = services.resolver
+    resolution = resolver.resolve(snapshot, key, name, now_ms)
+    if resolution.problem is not None:
+        services.refusals.deny(context, resolution.problem)
         return
-    card = planner.callable_models(snapshot, key, now_ms).get(name) or model_lists.Card(name)
-    _send_json(context, _lister(context).models.item(planner.priced(snapshot, card, now_ms)))
+    card = resolver.callable_models(snapshot, key, now_ms).get(name) or model_lists.Card(name)
+    _send_json(context, _lister(context).models.item(resolver.priced(snapshot, card, now_ms)))
 
 
 def _lister(context: RequestContext) -> Dialect:

@@ -16,7 +16,7 @@ STREAM_TYPES = (b"text/event-stream", b"application/vnd.amazon.eventstream", b"t
 """Under the last one, or under none, servers were seen to send events."""
 
 
-class Attempt(msgspec.Struct, eq=False):
+class AttemptProgress(msgspec.Struct, eq=False):
     """Times are in ms since the request began."""
 
     start_ms: int = 0
@@ -39,7 +39,7 @@ class Attempt(msgspec.Struct, eq=False):
         self, course: Course, status: int | None, error: str | None, charge: Setback | None, end_ms: int
     ) -> AttemptOutcome:
         """Return how it ended, for the record. `charge` is for one that another follows; the last one's is the settlement's."""
-        head, meterer = self.head, course.target.meterer
+        head, pricer = self.head, course.current.pricer
         usage: TokenUsage | None = None
         upstream_id = cost = tier = units = None
         if head is not None:
@@ -50,8 +50,8 @@ class Attempt(msgspec.Struct, eq=False):
         if charge is not None:
             usage, tier = charge.usage, charge.service_tier
             units = charge.units if usage is not None else None
-            if usage is not None and meterer is not None:
-                cost = meterer.nanousd(usage, tier, units)
+            if usage is not None and pricer is not None:
+                cost = pricer.nanousd(usage, tier, units)
         return AttemptOutcome(
             course.number,
             status,

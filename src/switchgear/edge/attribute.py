@@ -9,7 +9,7 @@ from switchgear.core.text import clean
 from switchgear.wire.http1 import RequestHead
 
 
-class Client(msgspec.Struct, frozen=True):
+class ClientClaims(msgspec.Struct, frozen=True):
     """Claims from the request head."""
 
     tool: str | None = None
@@ -60,7 +60,7 @@ CLAIMS: dict[str, tuple[bytes, ...]] = {
 _INTERESTING = frozenset(name for names in CLAIMS.values() for name in names)
 
 
-def attribute(head: RequestHead) -> Client:
+def attribute(head: RequestHead) -> ClientClaims:
     """Read the claims. The common request has a User-Agent and nothing else."""
     headers = head.headers
     agent = headers.get(b"user-agent")
@@ -69,12 +69,12 @@ def attribute(head: RequestHead) -> Client:
     trace_id = _text(trace)[3:35] if trace and len(trace) >= 55 else None  # type: ignore[index]
     count = min(int(retry), 1000) if retry and retry.isdigit() and len(retry) < 6 else None
     if _INTERESTING.isdisjoint(headers):
-        return Client(tool=_tool(agent) if agent else None, trace_id=trace_id, retry=count)
+        return ClientClaims(tool=_tool(agent) if agent else None, trace_id=trace_id, retry=count)
     end_user, source = _first(headers, "end_user")
     tags = _first(headers, "tags")[0]
     title = _first(headers, "title")[0]
     found = [clean(tag.strip(), 64) for tag in tags.split(",")[:TAGS_MAX] if tag.strip()] if tags else []
-    return Client(
+    return ClientClaims(
         tool=_tool(agent) if agent else None,
         request_id=_first(headers, "request_id")[0],
         trace_id=trace_id,

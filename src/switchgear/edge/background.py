@@ -13,14 +13,14 @@ from switchgear.core.guard import Guard
 from switchgear.dialects.references import Reference
 from switchgear.dialects.request import Request
 from switchgear.edge import paths, settle, translate
-from switchgear.edge.attribute import Client
+from switchgear.edge.attribute import ClientClaims
 from switchgear.edge.context import RequestContext
 from switchgear.edge.course import Course
 from switchgear.edge.services import EdgeServices
 from switchgear.edge.transfer import Transfer
 from switchgear.net.server import Exchange
 from switchgear.replica.entries import KeyEntry, Pending, Snapshot
-from switchgear.routing.table import Candidate, Route, Timeouts
+from switchgear.routing.table import Deployment, Route, Timeouts
 from switchgear.wire import records
 from switchgear.wire.http1 import RequestHead
 
@@ -136,23 +136,23 @@ class Background:
         match = paths.find(target)
         if match is None:
             return
-        candidate = Candidate(provider, entry.credential, entry.upstream_model, None, TIMEOUTS)
-        plan = services.planner.plan_one(snapshot, Route(entry.model, (candidate,), 0), now_ms)
-        if plan.problem is not None:
+        deployment = Deployment(provider, entry.credential, entry.upstream_model, None, TIMEOUTS)
+        resolution = services.resolver.resolve_one(snapshot, Route(entry.model, (deployment,), 0), now_ms)
+        if resolution.problem is not None:
             return  # frozen: asked for when that is over
         exchange = cast(Exchange, Nobody(target, services.guard))
         context = RequestContext(exchange, services.ids.request_id(now_ms), now_ms, services.clock.monotonic_s())
         exchange.context, exchange.id = context, context.id
         context.endpoint, context.path_argument, context.snapshot = match.endpoint, name, snapshot
-        context.key, context.client = key, Client(tool=TOOL)
+        context.key, context.client = key, ClientClaims(tool=TOOL)
         request = context.request = Request({}, match.endpoint.dialect.name, "stored", entry.model, False)
         request.refers_to, request.stored_path, request.method = name, "stored", "GET"
         request.references = [Reference("response", name, "id")]
-        context.course = course = Course(plan.targets[:1], 0, TIMEOUTS.total_s)
+        context.course = course = Course(resolution.deployments[:1], 0, TIMEOUTS.total_s)
         if translate.prepare(context, course) is not None:
             return
         try:
-            settle.reserve(context, course.target, services.spool)
+            settle.reserve(context, course.current, services.spool)
         except SpoolFullError:
             return
         context.transfer = transfer = Transfer(services, context, course)
@@ -164,5 +164,13 @@ class Background:
 
 def _key_of(entry: Pending) -> KeyEntry:
     """Return who is booked: the key as it was when it made the request."""
-    who = records.decode_who(entry.who)
-    return KeyEntry(who.key_id, who.key_name, who.key_version, [], team=who.team, user=who.user, project=who.project)
+    caller = records.decode_caller(entry.who)
+    return KeyEntry(
+        caller.key_id,
+        caller.key_name,
+        caller.key_version,
+        [],
+        team=caller.team,
+        user=caller.user,
+        project=caller.project,
+    )

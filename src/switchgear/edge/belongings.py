@@ -13,51 +13,54 @@ import msgspec
 from switchgear.core import problems
 from switchgear.core.problems import Problem
 from switchgear.core.text import clean
-from switchgear.dialects import kept_things, passage
+from switchgear.dialects import kept_things
 from switchgear.dialects.references import KINDS, Reference
+from switchgear.dialects.translation import choose_dialect
 from switchgear.edge.context import Halt, RequestContext
-from switchgear.edge.plan import Plan, Target
+from switchgear.edge.resolver import PricedDeployment, Resolution
 from switchgear.edge.stored import WAITS, StoredThings
 from switchgear.replica.entries import KeyEntry
 
 
-def bind(stored_things: StoredThings, context: RequestContext, plan: Plan) -> Plan | Problem | Literal[Halt.WAIT]:
-    """Return the plan with the targets that hold everything that the request names, or why there are none. WAIT: something may be
-    on its way into the replica; look again in a moment."""
+def bind(
+    stored_things: StoredThings, context: RequestContext, resolution: Resolution
+) -> Resolution | Problem | Literal[Halt.WAIT]:
+    """Return the resolution with the deployments that hold everything that the request names, or why there are none. WAIT:
+    something may be on its way into the replica; look again in a moment."""
     request, key = context.request, context.key
     assert request is not None
     assert key is not None
-    targets = list(plan.targets)
+    deployments = list(resolution.deployments)
     for reference in request.references:
-        kept = [target for target in targets if not _is_looked_up(reference, context, target)]
-        holders = [target for target in targets if target not in kept]
-        if targets and not holders:
+        kept = [priced for priced in deployments if not _is_looked_up(reference, context, priced)]
+        holders = [priced for priced in deployments if priced not in kept]
+        if deployments and not holders:
             continue  # nobody here would look it up
         stored = stored_things.find(key, reference.id)
         if stored is not None:
-            kept += [target for target in holders if target.credential_id == stored.credential_id]
-        granted = [target for target in holders if target not in kept and _is_granted(key, reference, target, context)]
+            kept += [priced for priced in holders if priced.credential_id == stored.credential_id]
+        granted = [priced for priced in holders if priced not in kept and _is_granted(key, reference, priced, context)]
         if stored is None and not granted and not kept:
             return unknown(context, reference)
-        targets = [target for target in targets if target in kept or target in granted]
-        if not targets:
+        deployments = [priced for priced in deployments if priced in kept or priced in granted]
+        if not deployments:
             text = f"{clean(reference.id, 128)!r} is kept by another provider than this model's"
             return Problem(problems.STORED_NOT_FOUND, text, reference.param)
-    return msgspec.structs.replace(plan, targets=tuple(targets))
+    return msgspec.structs.replace(resolution, deployments=tuple(deployments))
 
 
-def _is_looked_up(reference: Reference, context: RequestContext, target: Target) -> bool:
-    """Tell whether a target's provider would look for it. What is given as well is looked up by its own dialect only."""
+def _is_looked_up(reference: Reference, context: RequestContext, priced: PricedDeployment) -> bool:
+    """Tell whether a deployment's provider would look for it. What is given as well is looked up by its own dialect only."""
     request = context.request
     assert request is not None
     if not reference.is_soft:
         return True
-    return passage.choose(request.dialect, request.operation, target.candidate.provider.dialects) == request.dialect
+    return choose_dialect(request.dialect, request.operation, priced.deployment.provider.dialects) == request.dialect
 
 
-def _is_granted(key: KeyEntry, reference: Reference, target: Target, context: RequestContext) -> bool:
+def _is_granted(key: KeyEntry, reference: Reference, priced: PricedDeployment, context: RequestContext) -> bool:
     rules = key.passthrough or ()
-    provider = target.candidate.provider.name
+    provider = priced.deployment.provider.name
     if f"{provider} GET {KINDS[reference.kind].format(reference.id)}" in rules:
         return True
     request = context.request

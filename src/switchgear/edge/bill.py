@@ -13,9 +13,9 @@ from switchgear.core.errors import UNREADABLE
 from switchgear.core.money import NANO_PER_USD
 from switchgear.core.text import clean
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects.reading import Reading
+from switchgear.dialects.answer_metadata import AnswerMetadata
 from switchgear.edge.context import RequestContext
-from switchgear.pricing.price import EXPLICIT, Meterer
+from switchgear.pricing.price import EXPLICIT, Pricer
 from switchgear.providers.quirks import Quirks
 from switchgear.wire import records
 
@@ -23,7 +23,7 @@ OTHERS_MAX = 4
 """Further models of one answer that are recorded."""
 STATED_USD_MAX = 10_000
 """No answer costs more."""
-PriceOf = Callable[[str], Meterer | None]
+PriceOf = Callable[[str], Pricer | None]
 
 
 class OtherModel(msgspec.Struct, frozen=True):
@@ -31,7 +31,7 @@ class OtherModel(msgspec.Struct, frozen=True):
 
     model: str
     tokens: TokenUsage
-    meterer: Meterer | None
+    pricer: Pricer | None
 
 
 class Bill(msgspec.Struct, frozen=True):
@@ -41,7 +41,7 @@ class Bill(msgspec.Struct, frozen=True):
     charged_nanousd: int | None = None
     model: str | None = None
     """The model that the answer named, where the asked name has no price or another model's."""
-    meterer: Meterer | None = None
+    pricer: Pricer | None = None
     is_foreign: bool = False
     """The answer states a cost, and no row says how to read it."""
 
@@ -49,29 +49,29 @@ class Bill(msgspec.Struct, frozen=True):
         """Return what a settlement says of it."""
         others = [
             records.OtherModel(
-                clean(one.model, 64), one.meterer.price_id if one.meterer is not None else None, one.tokens
+                clean(one.model, 64), one.pricer.price_id if one.pricer is not None else None, one.tokens
             )
             for one in self.others
         ]
-        named = (clean(self.model, 64), self.meterer.price_id) if self.model and self.meterer is not None else None
+        named = (clean(self.model, 64), self.pricer.price_id) if self.model and self.pricer is not None else None
         return others or None, self.charged_nanousd, named
 
 
-def bill_of(context: RequestContext, reading: Reading, quirks: Quirks, price_of: PriceOf) -> Bill | None:
+def bill_of(context: RequestContext, metadata: AnswerMetadata, quirks: Quirks, price_of: PriceOf) -> Bill | None:
     """Return what an answer costs beside its tokens; None for most. `quirks` say where its provider states its figure, `price_of`
     finds the price of another of its models."""
-    charged = stated(reading.cost, quirks) if quirks.charges and reading.cost is not None else None
-    foreign = reading.cost is not None and not quirks.charges
-    named = _named(context.meterer, reading.model, price_of) if reading.model is not None else None
-    if charged is None and named is None and not reading.others and not foreign:
+    charged = stated(metadata.cost, quirks) if quirks.charges and metadata.cost is not None else None
+    foreign = metadata.cost is not None and not quirks.charges
+    named = _named(context.pricer, metadata.model, price_of) if metadata.model is not None else None
+    if charged is None and named is None and not metadata.others and not foreign:
         return None
     others = tuple(
-        OtherModel(one.model, one.tokens, price_of(one.model)) for one in (reading.others or ())[:OTHERS_MAX]
+        OtherModel(one.model, one.tokens, price_of(one.model)) for one in (metadata.others or ())[:OTHERS_MAX]
     )
-    return Bill(others, charged, reading.model if named is not None else None, named, foreign)
+    return Bill(others, charged, metadata.model if named is not None else None, named, foreign)
 
 
-def _named(asked: Meterer | None, model: str, price_of: PriceOf) -> Meterer | None:
+def _named(asked: Pricer | None, model: str, price_of: PriceOf) -> Pricer | None:
     """Return the price of the model that answered, where it is listed as another than the one that was asked: an alias, a
     deployment's own name. A price that the operator gave stays."""
     if asked is not None and asked.price.source in EXPLICIT:
@@ -82,7 +82,7 @@ def _named(asked: Meterer | None, model: str, price_of: PriceOf) -> Meterer | No
 
 def stated(cost: bytes, quirks: Quirks) -> int | None:
     """Return the nano-USD that a provider states in its usage, where its row says so; None where it does not, or nothing
-    believable. `cost` is what `Reading.cost` holds."""
+    believable. `cost` is what `AnswerMetadata.cost` holds."""
     try:
         said = msgspec.json.decode(cost)
         usd = _figure(said, quirks.charges) / quirks.charges_per_usd

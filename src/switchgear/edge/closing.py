@@ -1,14 +1,14 @@
 """How a request ends: its settlement, what its answer costs beside its tokens, and what the provider keeps since. Level 4."""
 
 from switchgear.dialects import kept_things
-from switchgear.dialects.reading import Reading
+from switchgear.dialects.answer_metadata import AnswerMetadata
 from switchgear.dialects.request import Request
 from switchgear.edge import belongings, pending, settle
 from switchgear.edge.bill import Bill, bill_of
 from switchgear.edge.context import RequestContext
-from switchgear.edge.plan import Target
+from switchgear.edge.resolver import PricedDeployment
 from switchgear.edge.services import EdgeServices
-from switchgear.pricing.price import Meterer
+from switchgear.pricing.price import Pricer
 
 _FALSE = b"false"
 NAMED_MAX = 64
@@ -17,39 +17,39 @@ NAMED_MAX = 64
 def close(
     services: EdgeServices,
     context: RequestContext,
-    target: Target,
-    reading: Reading | None,
+    priced: PricedDeployment,
+    metadata: AnswerMetadata | None,
     elapsed_ms: int,
     billed: bool = True,
 ) -> int | None:
-    """Settle a request; returns the cost in nano-USD. `reading` is what the answer said of itself, None where
+    """Settle a request; returns the cost in nano-USD. `metadata` is what the answer said of itself, None where
     there was none; `billed` is False where no provider can have charged."""
     pending.note_gone(context, services.spool)
-    if reading is None:
+    if metadata is None:
         return settle.settle(context, services.spool, elapsed_ms, billed=billed)
     if billed and context.units is None:
-        context.units = reading.units  # of a stream: a plain answer's are in place
-    response_id, bill = reading.response_id, None
-    finish_reason = reading.finish_reason
+        context.units = metadata.units  # of a stream: a plain answer's are in place
+    response_id, bill = metadata.response_id, None
+    finish_reason = metadata.finish_reason
     request = context.request
     assert request is not None
-    if reading.kept or (response_id is not None and "diagnostics" in request.fields):
-        ids = _kept(context, request, reading)
+    if metadata.kept or (response_id is not None and "diagnostics" in request.fields):
+        ids = _kept(context, request, metadata)
         if ids:
-            services.stored.keep(context, target.credential_id, ids)
+            services.stored.keep(context, priced.credential_id, ids)
     if billed and (
-        (reading.model is not None and reading.model != target.candidate.upstream_model)
-        or reading.others is not None
-        or reading.cost is not None
-        or context.meterer is None
+        (metadata.model is not None and metadata.model != priced.deployment.upstream_model)
+        or metadata.others is not None
+        or metadata.cost is not None
+        or context.pricer is None
     ):
-        bill = _bill(services, context, target, reading)
+        bill = _bill(services, context, priced, metadata)
     if request.operation == "stored":
-        pending.note(context, reading, _bill(services, context, target, reading), services.spool)
-    elif finish_reason is None and pending.is_pending(request, reading):
+        pending.note(context, metadata, _bill(services, context, priced, metadata), services.spool)
+    elif finish_reason is None and pending.is_pending(request, metadata):
         finish_reason = "in_progress"
     if response_id is not None and kept_things.is_stored_answer(context.endpoint.dialect.name, response_id):
-        services.stored.remember(context, target.credential_id, response_id)
+        services.stored.remember(context, priced.credential_id, response_id)
     return settle.settle(
         context,
         services.spool,
@@ -57,32 +57,34 @@ def close(
         billed=billed,
         finish_reason=finish_reason,
         response_id=response_id,
-        service_tier=reading.service_tier,
+        service_tier=metadata.service_tier,
         bill=bill,
     )
 
 
-def _bill(services: EdgeServices, context: RequestContext, target: Target, reading: Reading) -> Bill | None:
+def _bill(
+    services: EdgeServices, context: RequestContext, priced: PricedDeployment, metadata: AnswerMetadata
+) -> Bill | None:
     """Return what an answer costs beside its tokens at the asked model's price; None where nothing comes of it."""
     snapshot = context.snapshot
     assert snapshot is not None
 
-    def price_of(model: str) -> Meterer | None:
-        known = target.named
+    def price_of(model: str) -> Pricer | None:
+        known = priced.named
         if model not in known:
             if len(known) >= NAMED_MAX:
                 known.clear()  # names are the provider's
-            known[model] = services.planner.price_of(snapshot, target.candidate, model, context.now_ms)
+            known[model] = services.resolver.price_of(snapshot, priced.deployment, model, context.now_ms)
         return known[model]
 
-    return bill_of(context, reading, target.candidate.provider.quirks, price_of)
+    return bill_of(context, metadata, priced.deployment.provider.quirks, price_of)
 
 
-def _kept(context: RequestContext, request: Request, reading: Reading) -> list[str]:
+def _kept(context: RequestContext, request: Request, metadata: AnswerMetadata) -> list[str]:
     """Return what the provider keeps since this answer, beside the answer itself."""
-    way, kept = context.translation, reading.kept
-    if reading.response_id is not None and "diagnostics" in request.fields:
-        kept = [*kept, reading.response_id]
-    if way is None or not way.is_verbatim or bytes(request.fields.get("store", b"")) == _FALSE:
+    translation, kept = context.translation, metadata.kept
+    if metadata.response_id is not None and "diagnostics" in request.fields:
+        kept = [*kept, metadata.response_id]
+    if translation is None or not translation.is_verbatim or bytes(request.fields.get("store", b"")) == _FALSE:
         return []
     return belongings.kept(context, kept)

@@ -8,22 +8,22 @@ import msgspec
 from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects.passage import Passage
 from switchgear.dialects.request import Request
-from switchgear.edge.attribute import Client
+from switchgear.dialects.translation import Translation
+from switchgear.edge.attribute import ClientClaims
 from switchgear.edge.course import Course
 from switchgear.edge.head_facts import HeadFacts
 from switchgear.edge.paths import Endpoint
-from switchgear.edge.plan import Plan
+from switchgear.edge.resolver import Resolution
 from switchgear.net.server import Exchange
-from switchgear.pricing.price import Meterer
+from switchgear.pricing.price import Pricer
 from switchgear.replica.entries import KeyEntry, Snapshot
-from switchgear.routing.table import Candidate
+from switchgear.routing.table import Deployment
 from switchgear.wire.records import AttemptOutcome
 
 NO_ENDPOINT = Endpoint("unknown", b"", needs_key=False)
 """Before a path was read, and for one that is not served."""
-NO_CLAIMS = Client()
+NO_CLAIMS = ClientClaims()
 
 
 class Halt(Enum):
@@ -85,7 +85,7 @@ class RequestContext(msgspec.Struct, eq=False):
     """authenticate"""
     key: KeyEntry | None = None
     """authenticate"""
-    client: Client = NO_CLAIMS
+    client: ClientClaims = NO_CLAIMS
     """read_claims: tool, session and other claims of the client."""
 
     # filled from the body
@@ -101,13 +101,13 @@ class RequestContext(msgspec.Struct, eq=False):
     """parse"""
     stored_lookups: int = 0
     """find_stored, authorize: how often they waited for something stored to be published."""
-    plan: Plan | None = None
+    resolution: Resolution | None = None
     """authorize: where it may go."""
     is_stale: bool = False
     """standing: key or routes are others than those that `authorize` saw."""
     course: Course | None = None
     """choose: where it goes, and what is left."""
-    translation: Passage | None = None
+    translation: Translation | None = None
     """translate: what the current attempt asks, and how its answer comes back."""
     holds_translation: bool = False
     """translate: what a large body became is counted as held."""
@@ -121,10 +121,10 @@ class RequestContext(msgspec.Struct, eq=False):
     """send: what owns it from then on; None again when it is settled."""
 
     # filled while the answer comes
-    candidate: Candidate | None = None
+    deployment: Deployment | None = None
     """transfer: where the current attempt goes."""
-    meterer: Meterer | None = None
-    """transfer: the price of the current candidate."""
+    pricer: Pricer | None = None
+    """transfer: the price of the current deployment."""
     attempts: list[AttemptOutcome] = []
     """transfer: those that ended."""
     status: int = 0

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from switchgear.edge.plan import Target
+from switchgear.edge.resolver import PricedDeployment
 from switchgear.edge.setback import Setback
 from switchgear.routing import retry
 
@@ -27,12 +27,12 @@ FALLBACK = Move("fallback")
 class Course:
     """The deployments of one request, in the order in which they are asked."""
 
-    __slots__ = ("_left", "_retries_left", "number", "target", "total_s")
+    __slots__ = ("_left", "_retries_left", "current", "number", "total_s")
 
-    def __init__(self, targets: Iterable[Target], retries_max: int, total_s: float) -> None:
-        """There is at least one target."""
-        first, *self._left = targets
-        self.target: Target = first
+    def __init__(self, deployments: Iterable[PricedDeployment], retries_max: int, total_s: float) -> None:
+        """There is at least one deployment."""
+        first, *self._left = deployments
+        self.current: PricedDeployment = first
         """Where the current attempt goes."""
         self._retries_left = retries_max
         self.number = 0
@@ -49,7 +49,7 @@ class Course:
         """Take the next deployment; False when there is none."""
         if not self._left:
             return False
-        self.target = self._left.pop(0)
+        self.current = self._left.pop(0)
         return True
 
     def after(self, failure: Setback, may_go_on: bool) -> Move:

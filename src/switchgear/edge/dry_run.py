@@ -8,10 +8,11 @@ from typing import Literal
 import msgspec
 
 from switchgear.core.money import format_usd
-from switchgear.dialects import input_estimate, passage
+from switchgear.dialects import input_estimate
 from switchgear.dialects.request import Request
+from switchgear.dialects.translation import choose_dialect
 from switchgear.edge.context import Halt, RequestContext
-from switchgear.edge.plan import Target
+from switchgear.edge.resolver import PricedDeployment
 from switchgear.edge.services import EdgeServices
 
 
@@ -19,21 +20,21 @@ def dry_run(services: EdgeServices, context: RequestContext) -> Literal[Halt.DON
     """Answer, where the client asked for no more."""
     if not context.client.is_dry_run:
         return None
-    request, plan, course = context.request, context.plan, context.course
+    request, resolution, course = context.request, context.resolution, context.course
     assert request is not None
-    assert plan is not None
+    assert resolution is not None
     assert course is not None
-    first = course.target
+    first = course.current
     estimate = input_estimate.tokens(context.bytes_in, context.media)
-    expect = first.meterer.expect(estimate, request.output_tokens_max or 0) if first.meterer is not None else None
-    targets = plan.targets[:1] if request.operation == "passthrough" else plan.targets
+    expect = first.pricer.expect(estimate, request.output_tokens_max or 0) if first.pricer is not None else None
+    deployments = resolution.deployments[:1] if request.operation == "passthrough" else resolution.deployments
     body = msgspec.json.encode(
         {
             "dry_run": True,
             "model": request.model,
             "operation": request.operation,
-            "targets": [_told(request, target) for target in targets],
-            "first": first.candidate.provider.name,
+            "targets": [_told(request, priced) for priced in deployments],
+            "first": first.deployment.provider.name,
             "input_tokens_estimate": estimate,
             "cost_usd_estimate": None if expect is None else format_usd(expect),
         }
@@ -43,12 +44,12 @@ def dry_run(services: EdgeServices, context: RequestContext) -> Literal[Halt.DON
     return Halt.DONE
 
 
-def _told(request: Request, target: Target) -> dict[str, object]:
-    candidate = target.candidate
-    dialects = candidate.provider.dialects
+def _told(request: Request, priced: PricedDeployment) -> dict[str, object]:
+    deployment = priced.deployment
+    dialects = deployment.provider.dialects
     return {
-        "provider": candidate.provider.name,
-        "upstream_model": candidate.upstream_model,
-        "dialect": passage.choose(request.dialect, request.operation, dialects, candidate.upstream_model),
-        "priced": target.meterer is not None,
+        "provider": deployment.provider.name,
+        "upstream_model": deployment.upstream_model,
+        "dialect": choose_dialect(request.dialect, request.operation, dialects, deployment.upstream_model),
+        "priced": priced.pricer is not None,
     }

@@ -6,7 +6,8 @@ output. Which way a request ends, and that it is settled once in between, is `ed
 
 from switchgear.core import problems
 from switchgear.core.problems import Problem
-from switchgear.dialects import errors, passage
+from switchgear.dialects import errors
+from switchgear.dialects.translation import JSON_TYPE
 from switchgear.edge import setback, settle
 from switchgear.edge.answering import StreamAnswer
 from switchgear.edge.context import RequestContext
@@ -42,11 +43,13 @@ def note_said(context: RequestContext, failure: Setback) -> tuple[int, bytes, by
     context.status = status
     context.outcome = "client_gone" if context.client_gone else failure.outcome
     context.error = ("upstream_error", failure.noted)
-    way = context.translation
+    translation = context.translation
     # What came under another status is put into the client's words, also where both speak one dialect.
-    told, more, shown = (way.error if failure.status is not None else way.error_in_words)(status, body, context.id)
+    told, more, shown = (translation.error if failure.status is not None else translation.error_in_words)(
+        status, body, context.id
+    )
     context.bytes_out = len(shown)
-    kind = passage.JSON_TYPE if shown is not body or failure.status is None else None
+    kind = JSON_TYPE if shown is not body or failure.status is None else None
     return told, more + AS_PROVIDER, shown, kind
 
 
@@ -60,7 +63,7 @@ def note_refusal(context: RequestContext, problem: Problem, outcome: str, note: 
 def tell_refusal(services: EdgeServices, context: RequestContext, course: Course, problem: Problem) -> None:
     """Refuse, and say who was asked, and how often."""
     if not context.client_gone:
-        told = b"%bx-switchgear-attempts: %d\r\n" % (course.target.headers, course.number)
+        told = b"%bx-switchgear-attempts: %d\r\n" % (course.current.headers, course.number)
         services.commit.call(context.exchange, services.refusals.refuse, context, problem, told)
 
 
@@ -69,7 +72,7 @@ def tell_refusal(services: EdgeServices, context: RequestContext, course: Course
 
 def note_end(context: RequestContext, streamed: StreamAnswer, is_missed: bool) -> None:
     """Note a stream that its provider ended. `is_missed` when its client was gone before it had everything."""
-    is_clean = streamed.meter.is_clean
+    is_clean = streamed.tap.is_clean
     if is_clean:
         context.outcome = "client_gone" if is_missed else "ok"
         why = "the provider reported no usage in the stream"
@@ -77,7 +80,7 @@ def note_end(context: RequestContext, streamed: StreamAnswer, is_missed: bool) -
         context.outcome = "upstream_error"
         context.error = ("upstream_broken", "the stream ended without a proper end")
         why = "the stream broke off"
-    usage = settle.reported(streamed.meter.reading.usage)
+    usage = settle.reported(streamed.tap.metadata.usage)
     settle.complete(context, usage, streamed.seen_tokens, is_clean, why)
 
 
@@ -86,9 +89,9 @@ def tell_end(services: EdgeServices, context: RequestContext, streamed: StreamAn
     exchange, commit = context.exchange, services.commit
     if out:
         commit.call(exchange, exchange.write, out)
-    if streamed.meter.is_clean:
+    if streamed.tap.is_clean:
         commit.call(exchange, exchange.end)
-    elif streamed.meter.error:
+    elif streamed.tap.error:
         commit.call(exchange, exchange.abort)  # the provider's own error event was passed on
     else:
         _tell_broken(services, context, streamed, BROKE_OFF)
@@ -99,9 +102,9 @@ def note_broken(
 ) -> Problem:
     """Note a stream that broke off, for a reason in the words of `frames.Fail` or `edge.setback`; returns what its client is
     told. `note` is what the record says, where that differs; `is_whole` where a client that left missed nothing."""
-    reading = streamed.reading
-    is_final = reading.finish_reason is not None
-    settle.complete(context, reading.usage, streamed.seen_tokens, is_final, f"the stream broke off ({reason})")
+    metadata = streamed.metadata
+    is_final = metadata.finish_reason is not None
+    settle.complete(context, metadata.usage, streamed.seen_tokens, is_final, f"the stream broke off ({reason})")
     case, outcome = setback.FAILURES.get(reason, (problems.UPSTREAM_BROKEN, "upstream_error"))
     if context.client_gone:
         outcome = "ok" if is_whole else "client_gone"
@@ -120,9 +123,9 @@ def tell_broken(services: EdgeServices, context: RequestContext, streamed: Strea
 
 
 def _tell_broken(services: EdgeServices, context: RequestContext, streamed: StreamAnswer, problem: Problem) -> None:
-    way, exchange = context.translation, context.exchange
-    assert way is not None
-    event = way.broken(errors.of_problem(problem, context.id), streamed.meter)
+    translation, exchange = context.translation, context.exchange
+    assert translation is not None
+    event = translation.broken(errors.of_problem(problem, context.id), streamed.tap)
     if event:
         services.commit.call(exchange, exchange.write, event)
     services.commit.call(exchange, exchange.abort)
@@ -138,8 +141,8 @@ def note_gone(
     context.outcome = outcome
     context.status = context.status or GONE_STATUS
     if streamed is not None:
-        reading = streamed.reading
-        settle.complete(context, reading.usage, streamed.seen_tokens, reading.finish_reason is not None, why)
+        metadata = streamed.metadata
+        settle.complete(context, metadata.usage, streamed.seen_tokens, metadata.finish_reason is not None, why)
     elif seen_tokens is not None:
         settle.estimate(context, seen_tokens, why)
 

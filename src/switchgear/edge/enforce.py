@@ -32,8 +32,8 @@ class Enforcer:
         each(arriving, self._check_arriving, Exchange.fault)
 
     def _cut(self, snapshot: Snapshot) -> None:
-        planner, now_ms = self._services.planner, self._services.clock.wall_ms()
-        self._services.running.cut(lambda context: standing.frozen(planner, snapshot, context, now_ms))
+        resolver, now_ms = self._services.resolver, self._services.clock.wall_ms()
+        self._services.running.cut(lambda context: standing.frozen(resolver, snapshot, context, now_ms))
 
     def _check_arriving(self, exchange: Exchange) -> None:
         context = exchange.context

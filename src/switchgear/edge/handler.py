@@ -16,8 +16,8 @@ from switchgear.edge.context import RequestContext
 from switchgear.edge.counters import CounterLog, Tally
 from switchgear.edge.enforce import LOOK_S, Enforcer
 from switchgear.edge.head_facts import HeadFacts
-from switchgear.edge.plan import Planner
 from switchgear.edge.refusals import Refusals
+from switchgear.edge.resolver import Resolver
 from switchgear.edge.running import Running
 from switchgear.edge.services import EdgeServices
 from switchgear.edge.settle import DenialLog
@@ -42,7 +42,7 @@ def services_of(
     spool: SpoolWriter,
     link: VaultLink,
     commit: TurnCommit,
-    planner: Planner,
+    resolver: Resolver,
     ids: IdSource,
     clock: Clock,
     loop: Loop,
@@ -54,7 +54,7 @@ def services_of(
     return EdgeServices(
         replica=replica,
         peppers=peppers,
-        planner=planner,
+        resolver=resolver,
         stored=StoredThings(replica, spool, clock),
         spool=spool,
         commit=commit,

@@ -5,8 +5,8 @@ Nothing here decides by itself: a key is looked up for every request, and what d
 
 import msgspec
 
-from switchgear.edge.attribute import Client
-from switchgear.edge.paths import Match
+from switchgear.edge.attribute import ClientClaims
+from switchgear.edge.paths import PathMatch
 from switchgear.replica.entries import KeyEntry
 
 
@@ -22,15 +22,15 @@ class Claim(msgspec.Struct):
 class HeadFacts(msgspec.Struct):
     """What stages derived from a head; None is "not yet"."""
 
-    match: Match | None = None
+    match: PathMatch | None = None
     """handler: what the path means."""
     claim: Claim | None = None
     """authenticate"""
-    client: Client | None = None
+    client: ClientClaims | None = None
     """read_claims"""
     is_media_good: bool = False
     """check_media_type: the body is of a kind that this path takes."""
     forwarded: tuple[str, tuple[tuple[bytes, bytes], ...]] | None = None
     """heads: (dialect, the headers that a provider of it gets)."""
-    who: tuple[KeyEntry, msgspec.Raw] | None = None
-    """settle: the encoded records.Who, and the version of the key that it is of."""
+    caller: tuple[KeyEntry, msgspec.Raw] | None = None
+    """settle: the encoded records.Caller, and the version of the key that it is of."""

@@ -7,10 +7,10 @@ import msgspec
 
 from switchgear.core.money import format_usd
 from switchgear.core.text import header_value
-from switchgear.dialects.passage import Passage
+from switchgear.dialects.translation import Translation
 from switchgear.edge import litellm
 from switchgear.edge.context import RequestContext
-from switchgear.edge.plan import Target
+from switchgear.edge.resolver import PricedDeployment
 from switchgear.wire import frames
 from switchgear.wire.frames import Head
 
@@ -25,25 +25,25 @@ TRACE = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C Trace Context §3.2, version 00 (read 2026-11-26)."""
 
 
-def route(context: RequestContext, target: Target, way: Passage) -> msgspec.Raw:
-    """Encode where the attempt goes: once per target, path and the headers that are passed on."""
-    headers = _forwarded(context, target, way)
-    trace = context.exchange.head.headers.get(b"traceparent") if target.candidate.provider.own else None
+def route(context: RequestContext, priced: PricedDeployment, translation: Translation) -> msgspec.Raw:
+    """Encode where the attempt goes: once per priced, path and the headers that are passed on."""
+    headers = _forwarded(context, priced, translation)
+    trace = context.exchange.head.headers.get(b"traceparent") if priced.deployment.provider.own else None
     if trace is not None and TRACE.fullmatch(trace):
         headers = (*headers, (b"traceparent", trace))
     is_stream = context.request is not None and context.request.stream
-    name = (way.method, way.path, headers, way.content_type, is_stream)
-    raw = target.opens.get(name)
+    name = (translation.method, translation.path, headers, translation.content_type, is_stream)
+    raw = priced.opens.get(name)
     if raw is None:
-        timeouts = target.candidate.timeouts
+        timeouts = priced.deployment.timeouts
         first_s = timeouts.first_event_s if is_stream else None
         raw = msgspec.Raw(
             frames.encode_payload(
                 frames.Route(
-                    target.credential_id,
-                    way.method,
-                    way.path,
-                    [(b"content-type", way.content_type), *headers],
+                    priced.credential_id,
+                    translation.method,
+                    translation.path,
+                    [(b"content-type", translation.content_type), *headers],
                     timeouts.first_byte_s if first_s is None else first_s,
                     timeouts.idle_s,
                     timeouts.total_s,
@@ -52,25 +52,27 @@ def route(context: RequestContext, target: Target, way: Passage) -> msgspec.Raw:
             )
         )
         if (
-            len(target.opens) < 64
-            and "/resp_" not in way.path
+            len(priced.opens) < 64
+            and "/resp_" not in translation.path
             and not any(header in PER_REQUEST or value.startswith(b"multipart") for header, value in headers)
         ):
-            target.opens[name] = raw
+            priced.opens[name] = raw
     return raw
 
 
-def _forwarded(context: RequestContext, target: Target, way: Passage) -> tuple[tuple[bytes, bytes], ...]:
+def _forwarded(
+    context: RequestContext, priced: PricedDeployment, translation: Translation
+) -> tuple[tuple[bytes, bytes], ...]:
     """Return the client's headers that a provider of its dialect gets; another's get none but what they need."""
-    if not way.is_verbatim:
-        return way.provider_row.headers
-    betas = target.candidate.provider.quirks.betas
+    if not translation.is_verbatim:
+        return translation.provider_row.headers
+    betas = priced.deployment.provider.quirks.betas
     known = context.facts.forwarded
-    if known is not None and known[0] == way.dialect and not betas:
+    if known is not None and known[0] == translation.dialect and not betas:
         return known[1]
     headers = context.exchange.head.headers
     found = tuple((name, headers[name]) for name in (b"accept", *FORWARDED) if name in headers)
-    row = way.row
+    row = translation.row
     if row.forwarded_prefixes:
         found += tuple(
             (name, value)
@@ -80,7 +82,7 @@ def _forwarded(context: RequestContext, target: Target, way: Passage) -> tuple[t
     found += tuple(header for header in row.headers if header[0] not in headers)
     if betas:
         return tuple((name, value) for name, value in _known_betas(found, betas) if value)
-    context.facts.forwarded = (way.dialect, found)
+    context.facts.forwarded = (translation.dialect, found)
     return found
 
 
@@ -101,7 +103,7 @@ def _known_betas(headers: tuple[tuple[bytes, bytes], ...], betas: dict[str, str]
 
 def response(
     context: RequestContext,
-    target: Target,
+    priced: PricedDeployment,
     head: Head,
     attempts: int,
     elapsed_ms: int,
@@ -112,7 +114,7 @@ def response(
 ) -> bytes:
     """Build the response's headers. The content type is the provider's, unless the answer was translated."""
     request_id = context.id.encode()
-    parts = [b"x-request-id: ", request_id, b"\r\n", target.headers]
+    parts = [b"x-request-id: ", request_id, b"\r\n", priced.headers]
     id_header = context.endpoint.dialect.id_header
     if id_header:
         parts += (id_header, b": ", request_id, b"\r\n")

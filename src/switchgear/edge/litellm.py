@@ -17,7 +17,7 @@ from switchgear.replica.entries import KeyEntry
 _VERSION = f"switchgear-{__version__}".encode()
 
 
-def target_headers(model: str, deployment: str) -> bytes:
+def deployment_headers(model: str, deployment: str) -> bytes:
     """Return the headers that a deployment's answers carry, always the same."""
     return b"x-litellm-model-group: %b\r\nx-litellm-model-id: %b\r\nx-litellm-version: %b\r\n" % (
         header_value(model),

@@ -37,7 +37,7 @@ def cards_of(snapshot: Snapshot, key: KeyEntry, catalog: Catalog, may_go: Callab
         route = table.resolve(routes, name)
         if route is None or not may_go(route):
             continue
-        first = route.candidates[0]
+        first = route.deployments[0]
         provider, upstream = first.provider, first.upstream_model
         if name not in routes.models and upstream not in priced[provider.name]:
             continue  # the name leads elsewhere than where it was found

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from switchgear.core import problems
 from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps
-from switchgear.dialects import input_estimate, request, request_reader, shape
+from switchgear.dialects import input_estimate, json_node, request, request_reader
+from switchgear.dialects.json_node import InvalidBodyError
 from switchgear.dialects.references import Reference
-from switchgear.dialects.shape import InvalidBodyError
 from switchgear.edge import passthrough, paths
 from switchgear.edge.context import Outcome, RequestContext
 from switchgear.edge.services import EdgeServices
@@ -23,7 +23,7 @@ def parse(services: EdgeServices, context: RequestContext) -> Outcome:
     body, endpoint = context.body, context.endpoint
     if context.bytes_in >= input_estimate.SMALL_BYTES:
         context.media = input_estimate.media_of(body)
-        if context.bytes_in >= shape.LARGE_BYTES:
+        if context.bytes_in >= json_node.LARGE_BYTES:
             return _parse_large(context, operation)
     context.body = b""
     try:

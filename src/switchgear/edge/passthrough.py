@@ -17,14 +17,14 @@ from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps, finish
 from switchgear.dialects import forms, json_guard, raw_references, references
 from switchgear.dialects.forms import Form
+from switchgear.dialects.json_node import LARGE_BYTES, InvalidBodyError, check_size
 from switchgear.dialects.references import Reference
 from switchgear.dialects.registry import BY_NAME
 from switchgear.dialects.request import Request
-from switchgear.dialects.shape import LARGE_BYTES, InvalidBodyError, check_size
 from switchgear.edge.context import RequestContext
-from switchgear.edge.plan import Plan, Planner
+from switchgear.edge.resolver import Resolution, Resolver
 from switchgear.policies import access, passthrough
-from switchgear.routing.table import Candidate, Route, Timeouts
+from switchgear.routing.table import Deployment, Route, Timeouts
 
 SECRETS = frozenset({"key", "api_key", "api-key", "apikey", "access_token"})
 """Query parameters that never go on: a client's own key may stand there (docs/invariants.md H5)."""
@@ -103,7 +103,7 @@ def _read(context: RequestContext) -> Steps[Problem | None]:
     request = Request(
         {}, context.endpoint.dialect.name, "passthrough", models[0] if models else "", found.stream, asked_usage=True
     )
-    request.refers_to = request.model  # `plan` puts the provider's name before it
+    request.refers_to = request.model  # `resolve` puts the provider's name before it
     request.method = head.method.decode("ascii")
     request.stored_path = f"/{path}" + (f"?{query}" if query else "")
     request.form = Form(kind or b"application/octet-stream", context.body, {}, (0, 0))
@@ -232,7 +232,7 @@ def _of_texts(fields: list[tuple[str, str]]) -> _Body:
     return found
 
 
-def plan(planner: Planner, context: RequestContext) -> Plan:
+def resolve(resolver: Resolver, context: RequestContext) -> Resolution:
     """Return where a raw path may go: to each credential where it names something stored, else to the first."""
     snapshot, key, request = context.snapshot, context.key, context.request
     assert snapshot is not None
@@ -243,18 +243,18 @@ def plan(planner: Planner, context: RequestContext) -> Plan:
     entry = snapshot.table.providers.get(name)
     if entry is None or not entry.credentials or not passthrough.may_pass(key.passthrough, name, request.method, path):
         text = f"this key may not use {request.method} {path[:128]} of {name!r} directly; an admin can allow it"
-        return Plan(context.now_ms, None, (), Problem(problems.FORBIDDEN, text))
+        return Resolution(context.now_ms, None, (), Problem(problems.FORBIDDEN, text))
     asked = request.refers_to or ""
     model = f"{name}/{asked}" if asked else name
     if asked and not access.may_call(model, key.models):
-        return Plan(context.now_ms, None, (), access.model_not_found(model, []))
+        return Resolution(context.now_ms, None, (), access.model_not_found(model, []))
     names_things = BY_NAME[entry.dialects[0]].paths_name_things
     request.references = list(
         dict.fromkeys([*request.references, *raw_references.find_in_path(unquote(path), names_things)])
     )
-    candidates = tuple(
-        Candidate(entry, credential, asked or name, None, Timeouts())
+    deployments = tuple(
+        Deployment(entry, credential, asked or name, None, Timeouts())
         for credential in (entry.credentials if request.references else entry.credentials[:1])
     )
     request.dialect, request.model = entry.dialects[0], model
-    return planner.plan_one(snapshot, Route(model, candidates, 0), context.now_ms)
+    return resolver.resolve_one(snapshot, Route(model, deployments, 0), context.now_ms)

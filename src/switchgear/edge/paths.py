@@ -31,7 +31,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     """The gateway whose route this is: served only where the configuration says `compat`."""
 
 
-class Match(msgspec.Struct, frozen=True):
+class PathMatch(msgspec.Struct, frozen=True):
     """A request target, read."""
 
     endpoint: Endpoint
@@ -82,10 +82,10 @@ class _Template(msgspec.Struct, frozen=True):
     endpoints: dict[bytes, Endpoint]
     """By what stands behind the part."""
 
-    def match(self, path: bytes) -> Match | None:
+    def match(self, path: bytes) -> PathMatch | None:
         """Read a path."""
         found = self.pattern.fullmatch(path)
-        return None if found is None else Match(self.endpoints[found.group(2)], _text(found.group(1)))
+        return None if found is None else PathMatch(self.endpoints[found.group(2)], _text(found.group(1)))
 
 
 def _templates() -> dict[str, _Template]:
@@ -125,12 +125,12 @@ _AZURE = {path.path[1:].encode(): endpoint for path, endpoint in _SERVED if path
 _AZURE_PATH = re.compile(rb"/openai/deployments/(.+?)/(%b)" % b"|".join(_AZURE))
 
 
-def find(target: bytes) -> Match | None:
+def find(target: bytes) -> PathMatch | None:
     """Return what a request target means, or None for a path that is not served."""
     path = target.partition(b"?")[0]
     endpoint = _AT_ONCE.get(path)
     if endpoint is not None:
-        return Match(endpoint)
+        return PathMatch(endpoint)
     if b"//" in path:
         path = _SLASHES.sub(b"/", path)
     if len(path) > 1 and path.endswith(b"/"):
@@ -139,51 +139,51 @@ def find(target: bytes) -> Match | None:
         return _find_azure(path)
     if path.startswith(b"/passthrough/"):
         raw = _PASSTHROUGH_PATH.fullmatch(path)
-        return Match(_PASSTHROUGH, raw.group(1).decode("ascii")) if raw is not None else None
+        return PathMatch(_PASSTHROUGH, raw.group(1).decode("ascii")) if raw is not None else None
     found = _OF_MODELS.match(path)
     if found is not None:
         literal = _TABLE.get(path[path.rindex(b"/models/") :])
-        return found if literal is None else Match(literal)
+        return found if literal is None else PathMatch(literal)
     for root, (models, model) in _MODEL_LISTS.items():
         if path.startswith(root):
             path = path.partition(b"/models")[1] + path.partition(b"/models")[2]
             if path == b"/models":
-                return Match(models)
-            return Match(model, _text(path[8:])) if path.startswith(b"/models/") else None
+                return PathMatch(models)
+            return PathMatch(model, _text(path[8:])) if path.startswith(b"/models/") else None
     path = path[_VERSIONS.match(path).end() :] if path.startswith(b"/v1/") else path  # type: ignore[union-attr]
     if path == b"/v1":
         path = b"/"
     endpoint = _TABLE.get(path)
     if endpoint is not None:
-        return Match(endpoint)
+        return PathMatch(endpoint)
     return _find_more(path)
 
 
-def _find_more(path: bytes) -> Match | None:
+def _find_more(path: bytes) -> PathMatch | None:
     if path.startswith(b"/models/"):
-        return Match(_MODEL, _text(path[8:]))
+        return PathMatch(_MODEL, _text(path[8:]))
     if path.startswith(b"/connect/"):
-        return Match(_CONNECT, _text(path[9:]))
+        return PathMatch(_CONNECT, _text(path[9:]))
     if path in _LITELLM:
-        return Match(_LITELLM[path])
+        return PathMatch(_LITELLM[path])
     found = _ENGINES_PATH.fullmatch(path)
     if found is not None:  # OpenAI's oldest shape, with the model in the path
-        return Match(_AZURE[found.group(2)], _text(found.group(1)))
+        return PathMatch(_AZURE[found.group(2)], _text(found.group(1)))
     return next((match for template in _OTHERS if (match := template.match(path)) is not None), None)
 
 
-def _find_azure(path: bytes) -> Match | None:
+def _find_azure(path: bytes) -> PathMatch | None:
     """Azure's two shapes: `/openai/deployments/{model}/…` with the model in the path, `/openai/v1/…` and
     `/openai/responses` as OpenAI's own."""
     found = _AZURE_PATH.fullmatch(path)
     if found is not None:
         endpoint = _AZURE.get(found.group(2))
-        return Match(endpoint, _text(found.group(1))) if endpoint is not None else None
+        return PathMatch(endpoint, _text(found.group(1))) if endpoint is not None else None
     path = path[7:]
     path = path[_VERSIONS.match(path).end() :] if path.startswith(b"/v1/") else path  # type: ignore[union-attr]
     endpoint = _TABLE.get(path)
     if endpoint is not None:
-        return Match(endpoint)
+        return PathMatch(endpoint)
     return _find_more(path) if path.startswith((b"/models/", b"/responses/")) else None
 
 

@@ -1,8 +1,8 @@
 """Answers that are made in the background, seen in passing: those that begin, and what is told of one later. Level 4."""
 
 from switchgear.core.usage import TOKENS_MAX
+from switchgear.dialects.answer_metadata import AnswerMetadata
 from switchgear.dialects.kept_things import UNFINISHED
-from switchgear.dialects.reading import Reading
 from switchgear.dialects.request import Request
 from switchgear.edge.bill import Bill
 from switchgear.edge.context import RequestContext
@@ -18,35 +18,35 @@ NOT_FOUND = "not_found"
 REASON = "the answer is made in the background"
 
 
-def is_pending(request: Request, reading: Reading) -> bool:
+def is_pending(request: Request, metadata: AnswerMetadata) -> bool:
     """Tell whether a provider still makes what it answered. It goes on with the stream of such an answer, too, when that is cut."""
-    if reading.response_id is None:
+    if metadata.response_id is None:
         return False
-    if reading.finish_reason is None:
+    if metadata.finish_reason is None:
         return request.operation == "chat" and bytes(request.fields.get("background", b"")) == b"true"
-    return reading.finish_reason in UNFINISHED
+    return metadata.finish_reason in UNFINISHED
 
 
-def note(context: RequestContext, reading: Reading, bill: Bill | None, spool: SpoolWriter) -> None:
+def note(context: RequestContext, metadata: AnswerMetadata, bill: Bill | None, spool: SpoolWriter) -> None:
     """Record what a request for a stored answer was told of it, where it is finished. Where the disk has no room for that, somebody
     asks again. A server that puts zeros tells no usage."""
     request = context.request
     assert request is not None
-    response_id = reading.response_id
+    response_id = metadata.response_id
     if response_id is None or response_id != request.refers_to or request.method == "DELETE":
         return
-    if reading.finish_reason is None or reading.finish_reason in UNFINISHED:
+    if metadata.finish_reason is None or metadata.finish_reason in UNFINISHED:
         return
-    usage = reported(reading.usage)
+    usage = reported(metadata.usage)
     record = records.Late(
         context.id,
         response_id,
-        reading.finish_reason,
+        metadata.finish_reason,
         usage,
-        reading.service_tier,
-        reading.units,
+        metadata.service_tier,
+        metadata.units,
         *(bill.recorded() if bill is not None else (None, None, None)),
-        min(reading.written, TOKENS_MAX) if usage is None and reading.written is not None else None,
+        min(metadata.written, TOKENS_MAX) if usage is None and metadata.written is not None else None,
     )
     _append(record, spool)
 

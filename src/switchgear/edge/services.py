@@ -12,8 +12,8 @@ from switchgear.core.guard import Guard
 from switchgear.core.ids import IdSource
 from switchgear.core.log_line import Report
 from switchgear.edge.context import RequestContext
-from switchgear.edge.plan import Planner
 from switchgear.edge.refusals import Refusals
+from switchgear.edge.resolver import Resolver
 from switchgear.edge.running import Running
 from switchgear.edge.slices import Slicer
 from switchgear.edge.stored import StoredThings
@@ -29,7 +29,7 @@ class EdgeServices(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     replica: ReplicaReader
     """What control published: keys, routes, prices, freezes."""
     peppers: dict[int, bytes]
-    planner: Planner
+    resolver: Resolver
     """Which deployments answer a model, with their prices."""
     stored: StoredThings
     """What providers keep, and whose it is."""

@@ -10,7 +10,8 @@ from switchgear.core import problems
 from switchgear.core.problems import Case, Problem
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import errors
-from switchgear.dialects.reading import Reading, Tap, Unfit
+from switchgear.dialects.answer_metadata import AnswerMetadata, Unfit
+from switchgear.dialects.taps import Tap
 from switchgear.wire.frames import Fail
 
 
@@ -101,36 +102,36 @@ def of_status(status: int, body: bytes, retry_after_s: float | None, is_refused:
     return Setback(None, problem, outcome, status, retry_after_s, (status, body), note=note)
 
 
-def of_answer(unfit: Unfit, reading: Reading, body: bytes, input_estimate: int) -> Setback:
+def of_answer(unfit: Unfit, metadata: AnswerMetadata, body: bytes, input_estimate: int) -> Setback:
     """A status of success, and a body that is no answer. An error object says what it stands for; anything else may have cost
     what an answer costs."""
     if unfit.is_error:
-        return _of_error("error_200", reading.usage, body)
-    usage = reading.usage or TokenUsage(input=input_estimate, output=0)
+        return _of_error("error_200", metadata.usage, body)
+    usage = metadata.usage or TokenUsage(input=input_estimate, output=0)
     return Setback(
         "garbage",
         Problem(problems.UPSTREAM_BROKEN, f"the provider's answer is none: {unfit.text}"),
-        note="the provider's answer is none" if reading.unfit is None else "",
+        note="the provider's answer is none" if metadata.unfit is None else "",
         usage=usage,
-        is_estimated=reading.usage is None,
-        service_tier=reading.service_tier,
-        units=reading.units,
+        is_estimated=metadata.usage is None,
+        service_tier=metadata.service_tier,
+        units=metadata.units,
     )
 
 
-def of_stream(meter: Tap, text: str, event: bytes | None, input_estimate: int) -> Setback:
+def of_stream(tap: Tap, text: str, event: bytes | None, input_estimate: int) -> Setback:
     """A stream that said nothing before it failed. `event` is the data of the provider's own error event, if it was one."""
-    reading = meter.reading
+    metadata = tap.metadata
     if event is not None:
-        return _of_error("error_first", reading.usage, event)
+        return _of_error("error_first", metadata.usage, event)
     return Setback(
         "unfinished",
         Problem(problems.UPSTREAM_BROKEN, text),
         note="the provider's stream broke off before it said anything",
-        usage=reading.usage or TokenUsage(input=input_estimate, output=meter.output_estimate),
-        is_estimated=reading.usage is None,
-        service_tier=reading.service_tier,
-        units=reading.units,
+        usage=metadata.usage or TokenUsage(input=input_estimate, output=tap.output_tokens_estimate),
+        is_estimated=metadata.usage is None,
+        service_tier=metadata.service_tier,
+        units=metadata.units,
     )
 
 

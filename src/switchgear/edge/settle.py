@@ -11,7 +11,7 @@ from switchgear.dialects import input_estimate
 from switchgear.dialects.request import Request
 from switchgear.edge.bill import Bill
 from switchgear.edge.context import RequestContext
-from switchgear.edge.plan import Target
+from switchgear.edge.resolver import PricedDeployment
 from switchgear.pricing.price import is_believed
 from switchgear.replica.entries import KeyEntry
 from switchgear.spool.writer import SpoolWriter
@@ -26,19 +26,19 @@ DROPPED_BYTES_MAX = 512
 """Names of fields are the client's invention, and a settlement must fit what its reservation kept free (docs/invariants.md L3)."""
 
 
-def reserve(context: RequestContext, target: Target, spool: SpoolWriter) -> None:
+def reserve(context: RequestContext, priced: PricedDeployment, spool: SpoolWriter) -> None:
     """Record what is about to happen. Raises SpoolFullError when there is no room."""
     key, request = context.key, context.request
     assert key is not None
     assert request is not None
     estimate = context.input_estimate = input_estimate.tokens(context.bytes_in, context.media)
-    meterer = target.meterer
-    expect = meterer.expect(estimate, request.output_tokens_max or 0) if meterer is not None else None
+    pricer = priced.pricer
+    expect = pricer.expect(estimate, request.output_tokens_max or 0) if pricer is not None else None
     record = records.Reserve(
         context.id,
         context.now_ms,
-        _who(context, key),
-        _place(context, target, request.model),
+        _caller(context, key),
+        _callee(context, priced, request.model),
         request.stream,
         estimate,
         expect,
@@ -60,13 +60,13 @@ def _output_max(request: Request) -> int | None:
     return None if asked is None else max(0, min(asked, TOKENS_MAX))
 
 
-def _who(context: RequestContext, key: KeyEntry) -> msgspec.Raw:
+def _caller(context: RequestContext, key: KeyEntry) -> msgspec.Raw:
     """Encode who asks, once per connection, head and version of the key."""
-    known = context.facts.who
+    known = context.facts.caller
     if known is not None and known[0] is key:
         return known[1]
     client = context.client
-    who = records.Who(
+    caller = records.Caller(
         key.id,
         key.name,
         key.version,
@@ -84,48 +84,48 @@ def _who(context: RequestContext, key: KeyEntry) -> msgspec.Raw:
         [*(key.tags or []), *(client.tags or [])] or None,
         client.retry,
     )
-    raw = msgspec.Raw(records.encode_payload(who))
-    context.facts.who = (key, raw)
+    raw = msgspec.Raw(records.encode_payload(caller))
+    context.facts.caller = (key, raw)
     return raw
 
 
-def _place(context: RequestContext, target: Target, model: str) -> msgspec.Raw:
-    """Encode what is asked of whom, once per target and path."""
+def _callee(context: RequestContext, priced: PricedDeployment, model: str) -> msgspec.Raw:
+    """Encode what is asked of whom, once per deployment and path."""
     endpoint, path = context.endpoint, context.endpoint.path
     if endpoint.operation == "passthrough" and context.request is not None:
         path = clean(
-            f"{path}/{target.candidate.provider.name}{context.request.stored_path.partition('?')[0]}", PATH_MAX
+            f"{path}/{priced.deployment.provider.name}{context.request.stored_path.partition('?')[0]}", PATH_MAX
         )
     name = (endpoint.name, path)
-    raw = target.places.get(name)
+    raw = priced.callees.get(name)
     if raw is None:
-        candidate, meterer = target.candidate, target.meterer
-        place = records.Place(
+        deployment, pricer = priced.deployment, priced.pricer
+        callee = records.Callee(
             endpoint.name,
             path,
             endpoint.dialect.name,
             clean(model, 256),
-            candidate.provider.name,
-            target.credential_id,
-            candidate.credential,
-            clean(candidate.upstream_model, 256),
-            meterer.price_id if meterer is not None else None,
+            deployment.provider.name,
+            priced.credential_id,
+            deployment.credential,
+            clean(deployment.upstream_model, 256),
+            pricer.price_id if pricer is not None else None,
         )
-        raw = target.places[name] = msgspec.Raw(records.encode_payload(place))
+        raw = priced.callees[name] = msgspec.Raw(records.encode_payload(callee))
     return raw
 
 
-def attempt(context: RequestContext, number: int, target: Target, spool: SpoolWriter) -> None:
+def attempt(context: RequestContext, number: int, priced: PricedDeployment, spool: SpoolWriter) -> None:
     """Record a further attempt before it is made."""
-    candidate = target.candidate
+    deployment = priced.deployment
     record = records.Attempt(
         context.id,
         number,
-        candidate.provider.name,
-        target.credential_id,
-        candidate.credential,
-        clean(candidate.upstream_model, 256),
-        target.meterer.price_id if target.meterer is not None else None,
+        deployment.provider.name,
+        priced.credential_id,
+        deployment.credential,
+        clean(deployment.upstream_model, 256),
+        priced.pricer.price_id if priced.pricer is not None else None,
     )
     spool.attempt(context.id, records.encode_payload(record))
 
@@ -143,18 +143,18 @@ def settle(
 ) -> int | None:
     """Record the outcome; returns the cost in nano-USD, None when unpriced. `billed` is False where no provider can
     have charged. `bill` is for an answer that has more to it than its tokens at the asked model's price."""
-    meterer = context.meterer
-    if bill is not None and bill.meterer is not None:
-        meterer = bill.meterer
+    pricer = context.pricer
+    if bill is not None and bill.pricer is not None:
+        pricer = bill.pricer
     cost: int | None
     if not billed:
         cost, bill = 0, None
-    elif meterer is None:
+    elif pricer is None:
         cost = None
     else:
-        cost = meterer.nanousd(context.usage, service_tier, context.units)
+        cost = pricer.nanousd(context.usage, service_tier, context.units)
         for other in bill.others if bill is not None else ():
-            more = other.meterer.nanousd(other.tokens, None) if other.meterer is not None else None
+            more = other.pricer.nanousd(other.tokens, None) if other.pricer is not None else None
             cost = None if cost is None or more is None else cost + more
     if bill is not None and bill.charged_nanousd is not None and is_believed(cost, bill.charged_nanousd):
         cost = bill.charged_nanousd

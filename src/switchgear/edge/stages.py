@@ -14,7 +14,7 @@ from switchgear.edge import belongings, passthrough, paths, settle, standing, st
 from switchgear.edge.attribute import attribute
 from switchgear.edge.context import Halt, Outcome, RequestContext
 from switchgear.edge.course import Course
-from switchgear.edge.plan import Target
+from switchgear.edge.resolver import PricedDeployment
 from switchgear.edge.services import EdgeServices
 from switchgear.edge.transfer import Transfer
 from switchgear.routing import strategies, table
@@ -80,21 +80,21 @@ def authorize(services: EdgeServices, context: RequestContext) -> Problem | Lite
     assert key is not None
     assert request is not None
     if request.operation == "passthrough":
-        plan = passthrough.plan(services.planner, context)
+        resolution = passthrough.resolve(services.resolver, context)
     else:
         if request.is_default_model:
             request.model = table.name_of_default(snapshot.table, request.model)
-        plan = services.planner.plan(snapshot, key, request.model, context.now_ms)
-    if plan.problem is not None:
-        return plan.problem
+        resolution = services.resolver.resolve(snapshot, key, request.model, context.now_ms)
+    if resolution.problem is not None:
+        return resolution.problem
     if request.references:
-        bound = belongings.bind(services.stored, context, plan)
+        bound = belongings.bind(services.stored, context, resolution)
         if isinstance(bound, Problem | Halt):
             return _wait_or_refuse(services, context, bound)
-        plan = bound
-        if plan.problem is not None:
-            return plan.problem
-    context.plan = plan
+        resolution = bound
+        if resolution.problem is not None:
+            return resolution.problem
+    context.resolution = resolution
     context.is_stale = False
     return None
 
@@ -114,21 +114,25 @@ def choose(services: EdgeServices, context: RequestContext) -> Problem | None:
         return _NO_LINK
     if not services.commit.is_recording:
         return _LEDGER_FULL
-    plan, client = context.plan, context.client
-    assert plan is not None
-    assert plan.route is not None
-    targets = plan.targets if plan.order is None else _arranged(context, plan.targets, plan.order)
-    total_s = targets[0].candidate.timeouts.total_s
+    resolution, client = context.resolution, context.client
+    assert resolution is not None
+    assert resolution.route is not None
+    deployments, order = resolution.deployments, resolution.order
+    if order is not None:
+        deployments = _arranged(context, deployments, order)
+    total_s = deployments[0].deployment.timeouts.total_s
     if client.timeout_s is not None and client.timeout_s < total_s:
         total_s = client.timeout_s
-    context.course = Course(targets, 0 if client.retry else plan.route.retries_max, total_s)
+    context.course = Course(deployments, 0 if client.retry else resolution.route.retries_max, total_s)
     return None
 
 
-def _arranged(context: RequestContext, targets: tuple[Target, ...], order: Order) -> tuple[Target, ...]:
+def _arranged(
+    context: RequestContext, deployments: tuple[PricedDeployment, ...], order: Order
+) -> tuple[PricedDeployment, ...]:
     occasion = Occasion(zlib.crc32(context.id.encode()), context.now_ms)
-    candidates = [target.candidate for target in targets]
-    return tuple(targets[position] for position in strategies.arrange(order, candidates, occasion))
+    positions = strategies.arrange(order, [priced.deployment for priced in deployments], occasion)
+    return tuple(deployments[position] for position in positions)
 
 
 def translate_body(services: EdgeServices, context: RequestContext) -> Outcome:
@@ -154,7 +158,7 @@ def reserve(services: EdgeServices, context: RequestContext) -> Problem | None:
     """Record what is about to happen."""
     assert context.course is not None
     try:
-        settle.reserve(context, context.course.target, services.spool)
+        settle.reserve(context, context.course.current, services.spool)
     except SpoolFullError:
         return _LEDGER_FULL
     return None

@@ -7,7 +7,7 @@ every further attempt. Revocation stops what was not sent yet; a freeze also cut
 from switchgear.core.problems import Problem
 from switchgear.edge.authenticate import authenticate, subjects_of
 from switchgear.edge.context import RequestContext
-from switchgear.edge.plan import Planner
+from switchgear.edge.resolver import Resolver
 from switchgear.edge.services import EdgeServices
 from switchgear.policies import access
 from switchgear.replica.entries import KeyEntry, Snapshot
@@ -32,7 +32,7 @@ def look_again(services: EdgeServices, context: RequestContext) -> Problem | Non
 
 
 def may_try(services: EdgeServices, context: RequestContext) -> Problem | None:
-    """Tell whether a further attempt may be made at the current target. Who asked stays who it was: the reservation says so."""
+    """Tell whether a further attempt may be made at the current deployment. Who asked stays who it was: the reservation says so."""
     before = context.key
     problem = look_again(services, context)
     key, context.key = context.key, before
@@ -43,24 +43,24 @@ def may_try(services: EdgeServices, context: RequestContext) -> Problem | None:
 
 
 def allows(services: EdgeServices, context: RequestContext, key: KeyEntry) -> Problem | None:
-    """Tell whether a key may have this request sent to its current target, as things are now."""
+    """Tell whether a key may have this request sent to its current deployment, as things are now."""
     assert context.request is not None
     assert context.snapshot is not None
     if not access.may_call(context.request.model, key.models):
         return access.model_not_found(context.request.model, [])
     if not context.snapshot.freezes:
         return None
-    return frozen(services.planner, context.snapshot, context, services.clock.wall_ms())
+    return frozen(services.resolver, context.snapshot, context, services.clock.wall_ms())
 
 
-def frozen(planner: Planner, snapshot: Snapshot, context: RequestContext, now_ms: int) -> Problem | None:
-    """Deny what goes on for a subject that is frozen: its key, whose it is, its model, its target."""
+def frozen(resolver: Resolver, snapshot: Snapshot, context: RequestContext, now_ms: int) -> Problem | None:
+    """Deny what goes on for a subject that is frozen: its key, whose it is, its model, its deployment."""
     key, request, course = context.key, context.request, context.course
     assert key is not None
     assert request is not None
     assert course is not None
     return (
         access.check_frozen(snapshot.freezes, subjects_of(key), now_ms)
-        or planner.check_model(snapshot, request.model, now_ms)
-        or planner.check_target(snapshot, course.target.candidate, now_ms)
+        or resolver.check_model(snapshot, request.model, now_ms)
+        or resolver.check_deployment(snapshot, course.current.deployment, now_ms)
     )

@@ -5,7 +5,7 @@ The replica knows what the ledger published; what this edge has just passed on i
 
 from switchgear.core.clock import Clock
 from switchgear.edge.context import RequestContext
-from switchgear.replica.entries import STORED_MS, KeyEntry, Stored, scope_of
+from switchgear.replica.entries import STORED_MS, KeyEntry, StoredThing, scope_of
 from switchgear.replica.reader import ReplicaReader
 from switchgear.spool.writer import SpoolWriter
 from switchgear.wire import records
@@ -24,9 +24,9 @@ class StoredThings:
         self._replica = replica
         self._spool = spool
         self._clock = clock
-        self._recent: dict[str, Stored] = {}
+        self._recent: dict[str, StoredThing] = {}
 
-    def find(self, key: KeyEntry, name: str) -> Stored | None:
+    def find(self, key: KeyEntry, name: str) -> StoredThing | None:
         """Return where a thing of the key's own team is kept; another's is as good as none."""
         entry = self._replica.stored(name) or self._recent.get(name)
         if entry is None or entry.scope != scope_of(key.id, key.team) or entry.until_ms < self._clock.wall_ms():
@@ -37,7 +37,7 @@ class StoredThings:
         """Know a response at once that this edge has just passed on; the others learn of it from the replica."""
         self._remember(response_id, _entry(context, credential_id))
 
-    def _remember(self, name: str, entry: Stored) -> None:
+    def _remember(self, name: str, entry: StoredThing) -> None:
         if len(self._recent) >= STORED_MAX:
             self._recent.clear()
         self._recent[name] = entry
@@ -53,8 +53,8 @@ class StoredThings:
                 self._remember(name, entry)
 
 
-def _entry(context: RequestContext, credential_id: str) -> Stored:
+def _entry(context: RequestContext, credential_id: str) -> StoredThing:
     key, request = context.key, context.request
     assert key is not None
     assert request is not None
-    return Stored(scope_of(key.id, key.team), credential_id, request.model, context.now_ms + STORED_MS)
+    return StoredThing(scope_of(key.id, key.team), credential_id, request.model, context.now_ms + STORED_MS)

@@ -7,7 +7,7 @@ from switchgear.core.clock import Clock
 from switchgear.core.log_line import Level, Report, Value
 from switchgear.core.problems import Problem
 from switchgear.edge.context import RequestContext
-from switchgear.edge.plan import Target
+from switchgear.edge.resolver import PricedDeployment
 from switchgear.net.server import Exchange
 from switchgear.routing import retry
 from switchgear.wire.records import AttemptOutcome
@@ -31,7 +31,7 @@ def refusal(report: Report, problem: Problem, context: RequestContext | None) ->
     )
 
 
-def attempt(report: Report, request_id: str, target: Target, outcome: AttemptOutcome, message: str) -> None:
+def attempt(report: Report, request_id: str, priced: PricedDeployment, outcome: AttemptOutcome, message: str) -> None:
     """Tell of an attempt that a provider did not answer well. A client's own mistake (400, 404, 422 …) is none."""
     status, error = outcome.status, outcome.error
     refused = status in retry.OUR_FAULT
@@ -40,15 +40,15 @@ def attempt(report: Report, request_id: str, target: Target, outcome: AttemptOut
         return
     level: Level = "error" if refused else "warning"
     report(
-        f"{target.candidate.provider.name}: the credential is refused"
+        f"{priced.deployment.provider.name}: the credential is refused"
         if refused
-        else f"{target.candidate.provider.name}: an attempt failed",
+        else f"{priced.deployment.provider.name}: an attempt failed",
         level,
-        kind=f"upstream {target.credential_id} {status} {error}",
+        kind=f"upstream {priced.credential_id} {status} {error}",
         request_id=request_id,
-        provider=target.candidate.provider.name,
-        credential=target.candidate.credential,
-        model=target.candidate.upstream_model,
+        provider=priced.deployment.provider.name,
+        credential=priced.deployment.credential,
+        model=priced.deployment.upstream_model,
         status=status,
         reason=error,
         why=message or None,
@@ -69,13 +69,13 @@ def access(clock: Clock, exchange: Exchange) -> tuple[str | None, dict[str, Valu
     }
     if not isinstance(context, RequestContext):
         return None, fields
-    key, request, candidate = context.key, context.request, context.candidate
+    key, request, deployment = context.key, context.request, context.deployment
     fields |= {
         "ms": int((clock.monotonic_s() - context.started_s) * 1000),
         "key": key.name if key is not None else None,
         "team": key.team if key is not None else None,
         "model": request.model if request is not None else None,
-        "provider": candidate.provider.name if candidate is not None else None,
+        "provider": deployment.provider.name if deployment is not None else None,
         "bytes_in": context.bytes_in,
         "bytes_out": context.bytes_out,
         "attempts": len(context.attempts) or None,

@@ -10,7 +10,7 @@ import msgspec
 from switchgear.core import problems
 from switchgear.core.errors import SpoolFullError
 from switchgear.core.problems import Problem
-from switchgear.dialects import passage
+from switchgear.dialects.translation import choose_dialect
 from switchgear.edge import settle
 from switchgear.edge.context import Halt, RequestContext
 from switchgear.edge.course import Course
@@ -22,19 +22,19 @@ _LEDGER_FULL = Problem(problems.LEDGER_UNAVAILABLE, "the ledger cannot record ne
 def is_needed(context: RequestContext, course: Course) -> bool:
     """Tell whether the provider cannot be asked."""
     assert context.request is not None
-    speaks = course.target.candidate.provider.dialects
-    return passage.choose(context.request.dialect, "count_tokens", speaks) is None
+    speaks = course.current.deployment.provider.dialects
+    return choose_dialect(context.request.dialect, "count_tokens", speaks) is None
 
 
 def answer(services: EdgeServices, context: RequestContext, course: Course) -> Problem | Literal[Halt.DONE]:
     """Answer with the estimate."""
-    target = course.target
+    priced = course.current
     try:
-        settle.reserve(context, target, services.spool)
+        settle.reserve(context, priced, services.spool)
     except SpoolFullError:
         return _LEDGER_FULL
     context.status, context.outcome = 200, "ok"
-    context.candidate, context.meterer = target.candidate, target.meterer
+    context.deployment, context.pricer = priced.deployment, priced.pricer
     shown = context.endpoint.dialect.count
     assert shown is not None
     body = msgspec.json.encode(shown(context.input_estimate))
@@ -44,5 +44,5 @@ def answer(services: EdgeServices, context: RequestContext, course: Course) -> P
     headers = (
         b"content-type: application/json\r\nx-request-id: %b\r\nx-switchgear-estimated: true\r\n" % context.id.encode()
     )
-    services.commit.call(context.exchange, context.exchange.send, 200, headers + target.headers, body)
+    services.commit.call(context.exchange, context.exchange.send, 200, headers + priced.headers, body)
     return Halt.DONE

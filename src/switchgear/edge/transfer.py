@@ -18,12 +18,13 @@ from switchgear.core.guard import guarded
 from switchgear.core.ids import attempt_id
 from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps
-from switchgear.dialects import passage, usage_cost
-from switchgear.dialects.reading import Reading
-from switchgear.dialects.shape import LARGE_BYTES
+from switchgear.dialects import usage_cost
+from switchgear.dialects.answer_metadata import AnswerMetadata
+from switchgear.dialects.json_node import LARGE_BYTES
+from switchgear.dialects.translation import JSON_TYPE
 from switchgear.edge import closing, endings, heads, setback, settle, standing, telling, translate
 from switchgear.edge.answering import ANSWER_BYTES_MAX, FREE_OPERATIONS, PlainAnswer, StreamAnswer
-from switchgear.edge.attempt import Attempt, is_event_stream
+from switchgear.edge.attempt import AttemptProgress, is_event_stream
 from switchgear.edge.context import RequestContext
 from switchgear.edge.course import FALLBACK, GIVE_UP, Course
 from switchgear.edge.services import EdgeServices
@@ -44,7 +45,7 @@ GONE_PLAIN_S = 30.0
 _LEDGER_FULL = Problem(problems.LEDGER_UNAVAILABLE, "the ledger cannot record")
 
 
-class State(Enum):
+class TransferState(Enum):
     """Where a transfer is."""
 
     IDLE = 0
@@ -59,8 +60,8 @@ class State(Enum):
     SETTLED = 5
 
 
-IDLE, WAITING, PLAIN, HELD, STREAMING, SETTLED = State
-MOVES: dict[State, frozenset[State]] = {
+IDLE, WAITING, PLAIN, HELD, STREAMING, SETTLED = TransferState
+MOVES: dict[TransferState, frozenset[TransferState]] = {
     IDLE: frozenset({WAITING, SETTLED}),
     WAITING: frozenset({PLAIN, HELD, IDLE, SETTLED}),
     PLAIN: frozenset({IDLE, SETTLED}),
@@ -76,8 +77,8 @@ class Transfer(msgspec.Struct, eq=False):
     services: EdgeServices
     context: RequestContext
     course: Course
-    _state: State = IDLE
-    _attempt: Attempt = msgspec.field(default_factory=Attempt)
+    _state: TransferState = IDLE
+    _attempt: AttemptProgress = msgspec.field(default_factory=AttemptProgress)
     _plain: PlainAnswer | None = None
     _streamed: StreamAnswer | None = None
     _elapsed_ms: int = 0
@@ -88,7 +89,7 @@ class Transfer(msgspec.Struct, eq=False):
     """The client left, but nothing was missing."""
     _stalled_bytes: int = 0
 
-    def _advance(self, state: State) -> None:
+    def _advance(self, state: TransferState) -> None:
         if state not in MOVES[self._state]:
             raise IllegalMoveError(f"{self._state.name} → {state.name}")
         self._state = state
@@ -174,19 +175,19 @@ class Transfer(msgspec.Struct, eq=False):
 
     def _send(self) -> None:
         context, services, course = self.context, self.services, self.course
-        way, target = context.translation, course.target
-        assert way is not None
+        translation, priced = context.translation, course.current
+        assert translation is not None
         course.number += 1
         if course.number > 1:
-            settle.attempt(context, course.number, target, services.spool)
+            settle.attempt(context, course.number, priced, services.spool)
         self._advance(WAITING)
         self._read_clock()
-        context.candidate, context.meterer = target.candidate, target.meterer
-        context.dropped = way.dropped
-        attempt = self._attempt = Attempt(self._elapsed_ms)
-        body, way.body = way.body, b""
+        context.deployment, context.pricer = priced.deployment, priced.pricer
+        context.dropped = translation.dropped
+        attempt = self._attempt = AttemptProgress(self._elapsed_ms)
+        body, translation.body = translation.body, b""
         size = len(body) if isinstance(body, bytes) else sum(map(len, body))
-        message = Open(attempt_id(context.id, course.number), size, heads.route(context, target, way))
+        message = Open(attempt_id(context.id, course.number), size, heads.route(context, priced, translation))
         attempt.stream = services.link.open(message, body, self)
 
     def on_response(self, head: Head, body: bytes, ended: bool) -> None:
@@ -194,20 +195,24 @@ class Transfer(msgspec.Struct, eq=False):
         self._read_clock()
         context, attempt = self.context, self._attempt
         attempt.head, attempt.first_ms = head, self._elapsed_ms
-        way, request = context.translation, context.request
-        assert way is not None
+        translation, request = context.translation, context.request
+        assert translation is not None
         assert request is not None
         if head.status >= 400 or not is_event_stream(request, head):
             self._advance(PLAIN)
-            self._plain = PlainAnswer(way)
+            self._plain = PlainAnswer(translation)
             self._on_plain(self._plain, body, ended)
             return
-        rider = usage_cost.rider(context.endpoint.dialect, way.as_array) if context.client.wants_cost else None
+        cost_injector = (
+            usage_cost.cost_injector(context.endpoint.dialect, translation.as_array)
+            if context.client.wants_cost
+            else None
+        )
         limit = request.output_tokens_max
-        limit = self.course.target.candidate.max_tokens if limit is None else limit
-        streamed = self._streamed = StreamAnswer(way, rider, limit, self.services.running.now_s)
+        limit = self.course.current.deployment.max_tokens if limit is None else limit
+        streamed = self._streamed = StreamAnswer(translation, cost_injector, limit, self.services.running.now_s)
         self._advance(HELD)
-        if way.is_raw:
+        if translation.is_raw:
             self._start_stream(streamed)
         self.on_body(body, ended)
 
@@ -258,25 +263,25 @@ class Transfer(msgspec.Struct, eq=False):
         context, course = self.context, self.course
         has_time = self._elapsed_ms < course.total_s * 1000
         move = course.after(failure, has_time and not context.client_gone)
-        failed, way = course.target, context.translation
+        failed, translation = course.current, context.translation
         if move is FALLBACK:
             course.go_on()
             assert context.request is not None
             if context.request.is_large:
                 context.translation = None  # prepared when the attempt begins, in slices
             elif translate.prepare(context, course) is not None:
-                course.target, context.translation = failed, way
+                course.current, context.translation = failed, translation
                 move = GIVE_UP
         elif move is not GIVE_UP:
             context.translation = None  # its body was let go when it was sent
         if move is GIVE_UP:
             self._end_unanswered(failure)
             return
-        following, course.target = course.target, failed
+        following, course.current = course.current, failed
         self._note_attempt(self._attempt.status, failure.reason, failure.noted, failure)
-        course.target = following
+        course.current = following
         self._advance(IDLE)
-        self._attempt = Attempt()
+        self._attempt = AttemptProgress()
         self._plain = self._streamed = None
         if move.pause_s:
             self.services.loop.call_later(move.pause_s, self._begin_again)
@@ -316,7 +321,7 @@ class Transfer(msgspec.Struct, eq=False):
         status, more, body, kind = endings.note_said(context, failure)
         self._settle(None, billed)
         if not context.client_gone:
-            headers = self._headers(head, passage.JSON_TYPE, kind) + more
+            headers = self._headers(head, JSON_TYPE, kind) + more
             self.services.commit.call(context.exchange, context.exchange.send, status, headers, body)
 
     @property
@@ -351,7 +356,7 @@ class Transfer(msgspec.Struct, eq=False):
         else:
             self._hand_over(answer, head, *answer.read(request, head.headers))
 
-    def _was_read(self, found: tuple[Reading, bytes | ProtocolError]) -> None:
+    def _was_read(self, found: tuple[AnswerMetadata, bytes | ProtocolError]) -> None:
         if self._plain is not None and self._attempt.head is not None:  # no other attempt began meanwhile
             self._read_clock()
             self._hand_over(self._plain, self._attempt.head, *found)
@@ -365,25 +370,25 @@ class Transfer(msgspec.Struct, eq=False):
         settle.estimate(self.context, written, "the answer was too large to read")
         self._refuse(problem, "upstream_error", True)
 
-    def _hand_over(self, answer: PlainAnswer, head: Head, reading: Reading, out: bytes | ProtocolError) -> None:
-        context, way = self.context, self.context.translation
+    def _hand_over(self, answer: PlainAnswer, head: Head, metadata: AnswerMetadata, out: bytes | ProtocolError) -> None:
+        context, translation = self.context, self.context.translation
         request = context.request
-        assert way is not None
+        assert translation is not None
         assert request is not None
-        if reading.unfit is not None or isinstance(out, ProtocolError):
-            self._set_back(answer.failure(context, reading, out))
+        if metadata.unfit is not None or isinstance(out, ProtocolError):
+            self._set_back(answer.failure(context, metadata, out))
             return
         self._note_attempt(head.status, None)
         context.status, context.outcome = head.status, "client_gone" if context.client_gone else "ok"
-        billed = answer.account(context, reading)
+        billed = answer.account(context, metadata)
         context.bytes_out = len(out)
-        cost = self._settle(reading, billed)
+        cost = self._settle(metadata, billed)
         if context.client_gone:
             return
         if cost is not None and context.client.wants_cost and not request.stream:
             out = usage_cost.add(out, context.endpoint.dialect.usage_at, cost)
-        forced = None if way.is_verbatim else way.stream_type if request.stream else passage.JSON_TYPE
-        headers = self._headers(head, passage.JSON_TYPE, forced, cost)
+        forced = None if translation.is_verbatim else translation.stream_type if request.stream else JSON_TYPE
+        headers = self._headers(head, JSON_TYPE, forced, cost)
         self.services.commit.call(context.exchange, context.exchange.send, head.status, headers, out)
 
     # streams
@@ -412,9 +417,9 @@ class Transfer(msgspec.Struct, eq=False):
 
     def _start_stream(self, streamed: StreamAnswer) -> None:
         """Send the head: from here on the request is this provider's."""
-        context, head, way = self.context, self._attempt.head, self.context.translation
+        context, head, translation = self.context, self._attempt.head, self.context.translation
         assert head is not None
-        assert way is not None
+        assert translation is not None
         self._advance(STREAMING)
         context.status = head.status
         context.ttft_ms = self._elapsed_ms
@@ -423,8 +428,8 @@ class Transfer(msgspec.Struct, eq=False):
             context.request.let_go()
         context.exchange.release()
         if not context.client_gone:
-            kind = None if way.is_verbatim and not way.as_array else way.stream_type
-            context.exchange.start(head.status, self._headers(head, way.stream_type, kind))
+            kind = None if translation.is_verbatim and not translation.as_array else translation.stream_type
+            context.exchange.start(head.status, self._headers(head, translation.stream_type, kind))
 
     def _stream_failed(self, exc: ProtocolError, ended: bool) -> None:
         self._read_clock()
@@ -439,7 +444,7 @@ class Transfer(msgspec.Struct, eq=False):
             self._end_stream(streamed, out)
             return
         context, stream = self.context, self._attempt.stream
-        if not streamed.has_usage and streamed.meter.reading.usage is not None:
+        if not streamed.has_usage and streamed.tap.metadata.usage is not None:
             streamed.has_usage = True
             self._checkpoint(streamed)  # the client is about to see a figure: it must be recoverable first
         if context.client_gone:
@@ -472,12 +477,12 @@ class Transfer(msgspec.Struct, eq=False):
 
     def _end_stream(self, streamed: StreamAnswer, out: bytes) -> None:
         self._read_clock()
-        context, meter = self.context, streamed.meter
-        is_clean = meter.is_clean
+        context, tap = self.context, streamed.tap
+        is_clean = tap.is_clean
         self._note_attempt(context.status, None if is_clean else "unfinished")
         endings.note_end(context, streamed, context.client_gone and not self._is_whole)
         context.bytes_out += len(out)
-        cost = self._settle(meter.reading)
+        cost = self._settle(tap.metadata)
         rest = streamed.rest(cost if is_clean else None)
         context.bytes_out += len(rest)
         if not context.client_gone:
@@ -488,7 +493,7 @@ class Transfer(msgspec.Struct, eq=False):
         streamed = self._streamed
         assert streamed is not None
         problem = endings.note_broken(self.context, streamed, reason, message, note, self._is_whole)
-        self._settle(streamed.reading)
+        self._settle(streamed.metadata)
         endings.tell_broken(self.services, self.context, streamed, problem)
 
     # the client, the timer, the end
@@ -501,7 +506,7 @@ class Transfer(msgspec.Struct, eq=False):
         self._is_whole = (
             self._state is STREAMING
             and streamed is not None
-            and streamed.meter.is_clean
+            and streamed.tap.is_clean
             and not context.exchange.is_blocked
             and services.commit.is_empty
         )
@@ -570,11 +575,11 @@ class Transfer(msgspec.Struct, eq=False):
         is_asked = self._state is not IDLE and not self._is_free
         outcome = "ok" if self._is_whole else outcome
         endings.note_gone(self.context, streamed, outcome, why, self._seen_tokens if is_asked else None)
-        self._settle(streamed.reading if streamed is not None else None, is_asked)
+        self._settle(streamed.metadata if streamed is not None else None, is_asked)
 
     def _checkpoint(self, streamed: StreamAnswer) -> None:
         self._read_clock()
-        context, services, reading = self.context, self.services, streamed.reading
+        context, services, metadata = self.context, self.services, streamed.metadata
         record = records.Checkpoint(
             context.id,
             self.course.number,
@@ -582,8 +587,8 @@ class Transfer(msgspec.Struct, eq=False):
             context.bytes_out,
             self._elapsed_ms,
             context.status,
-            reading.usage,
-            reading.service_tier,
+            metadata.usage,
+            metadata.service_tier,
         )
         services.spool.checkpoint(context.id, records.encode_payload(record))
         services.commit.schedule()
@@ -592,14 +597,14 @@ class Transfer(msgspec.Struct, eq=False):
         self, problem: Problem, outcome: str, billed: bool, service_tier: str | None = None, note: str = ""
     ) -> None:
         endings.note_refusal(self.context, problem, outcome, note)
-        self._settle(Reading(service_tier=service_tier), billed)
+        self._settle(AnswerMetadata(service_tier=service_tier), billed)
         endings.tell_refusal(self.services, self.context, self.course, problem)
 
-    def _settle(self, reading: Reading | None, billed: bool = True) -> int | None:
+    def _settle(self, metadata: AnswerMetadata | None, billed: bool = True) -> int | None:
         if self._state is SETTLED:
             raise IllegalMoveError("it was settled before")
         services, context = self.services, self.context
-        cost = closing.close(services, context, self.course.target, reading, self._elapsed_ms, billed)
+        cost = closing.close(services, context, self.course.current, metadata, self._elapsed_ms, billed)
         self._advance(SETTLED)  # not before: what fails until here is settled otherwise
         services.running.settled(context)
         services.commit.schedule()
@@ -615,12 +620,12 @@ class Transfer(msgspec.Struct, eq=False):
         outcome = self._attempt.outcome(self.course, status, error, charge, self._elapsed_ms)
         self.context.attempts.append(outcome)
         if error is not None or (status is not None and status >= 400):
-            telling.attempt(self.services.report, self.context.id, self.course.target, outcome, message)
+            telling.attempt(self.services.report, self.context.id, self.course.current, outcome, message)
 
     def _headers(self, head: Head, default_type: bytes, forced_type: bytes | None, cost: int | None = None) -> bytes:
         return heads.response(
             self.context,
-            self.course.target,
+            self.course.current,
             head,
             self.course.number,
             self._elapsed_ms,

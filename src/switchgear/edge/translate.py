@@ -7,9 +7,8 @@ from switchgear.core import problems
 from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps
 from switchgear.core.text import clean
-from switchgear.dialects import passage
-from switchgear.dialects.passage import Passage
-from switchgear.dialects.shape import InvalidBodyError
+from switchgear.dialects.json_node import InvalidBodyError
+from switchgear.dialects.translation import Translation, choose_dialect, open_translation
 from switchgear.edge import paths
 from switchgear.edge.context import RequestContext
 from switchgear.edge.course import Course
@@ -26,7 +25,7 @@ def prepare(context: RequestContext, course: Course) -> Problem | None:
             problem: Problem | None = translation
         else:
             context.translation = translation
-            problem = _check_lost(translation, course) if course.target.candidate.strict else None
+            problem = _check_lost(translation, course) if course.current.deployment.strict else None
         if problem is None or not course.go_on():
             return problem
 
@@ -46,7 +45,7 @@ def prepare_steps(context: RequestContext, course: Course) -> Steps[Problem | No
             return problem
 
 
-def _finish(context: RequestContext, translation: Passage, course: Course) -> Steps[Problem | None]:
+def _finish(context: RequestContext, translation: Translation, course: Course) -> Steps[Problem | None]:
     pending = translation.pending
     if pending is not None:
         if not _hold(context):
@@ -56,7 +55,7 @@ def _finish(context: RequestContext, translation: Passage, course: Course) -> St
             yield from pending
         except InvalidBodyError as exc:
             return Problem(problems.INVALID_BODY, str(exc), exc.param)
-    return _check_lost(translation, course) if course.target.candidate.strict else None
+    return _check_lost(translation, course) if course.current.deployment.strict else None
 
 
 def _hold(context: RequestContext) -> bool:
@@ -66,41 +65,41 @@ def _hold(context: RequestContext) -> bool:
     return context.holds_translation
 
 
-def _open(context: RequestContext, course: Course, at_once: bool = True) -> Passage | Problem:
-    candidate = course.target.candidate
+def _open(context: RequestContext, course: Course, at_once: bool = True) -> Translation | Problem:
+    deployment = course.current.deployment
     request, endpoint = context.request, context.endpoint
     assert request is not None
-    provider = candidate.provider
+    provider = deployment.provider
     is_raw = request.operation == "passthrough"
     dialect = (
         request.dialect
         if is_raw
-        else passage.choose(request.dialect, request.operation, provider.dialects, candidate.upstream_model)
+        else choose_dialect(request.dialect, request.operation, provider.dialects, deployment.upstream_model)
     )
     if dialect is None:
         name, what = clean(request.model, 128), endpoint.name
         return Problem(problems.UNSUPPORTED, f"the model {name!r} cannot be used for {what}", "model")
     try:
-        return passage.open_passage(
+        return open_translation(
             request,
             dialect if is_raw else endpoint.dialect.name,
             dialect,
-            candidate.upstream_model,
+            deployment.upstream_model,
             provider.quirks,
             created=context.now_ms // 1000,
             as_array=endpoint.stream is True and endpoint.dialect.streams_array and not _wants_sse(context),
             answer_id=context.id,
             at_once=at_once,
-            drop=candidate.drop,
-            max_tokens=candidate.max_tokens,
+            drop=deployment.drop,
+            max_tokens=deployment.max_tokens,
         )
     except InvalidBodyError as exc:
         return Problem(problems.INVALID_BODY, str(exc), exc.param)
 
 
-def _check_lost(translation: Passage, course: Course) -> Problem | None:
+def _check_lost(translation: Translation, course: Course) -> Problem | None:
     """Return why a strict model refuses what its provider's dialect cannot carry."""
-    kept_out = course.target.candidate.drop
+    kept_out = course.current.deployment.drop
     lost = ", ".join(name for name in translation.dropped if name not in kept_out)
     if lost:
         return Problem(problems.INVALID_BODY, f"this model refuses what would be lost: {lost}"[:512])

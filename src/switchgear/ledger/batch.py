@@ -11,14 +11,14 @@ from switchgear.ledger import build
 from switchgear.ledger.claims import Claim
 from switchgear.ledger.deployments import Counter
 from switchgear.ledger.record import Record, encode
-from switchgear.replica.entries import Pending, Stored
+from switchgear.replica.entries import Pending, StoredThing
 from switchgear.store.sums import Sums
 from switchgear.wire import records
 
 HOUR_MS = 3_600_000
 
 
-class Finding(msgspec.Struct, frozen=True):
+class SpoolFinding(msgspec.Struct, frozen=True):
     """Something in a spool that should not be there."""
 
     spool_id: str
@@ -57,7 +57,7 @@ class Batch:
         self._is_known = is_known
         self.rows: list[tuple[Any, ...]] = []
         self.sums: dict[tuple[Any, ...], Sums] = {}
-        self.findings: list[Finding] = []
+        self.findings: list[SpoolFinding] = []
         self.attempts: dict[str, Claim | None] = {}
         """The attempts of requests that are settled: for the double entry. None: the edge died, nobody claims anything."""
         self.counters: list[records.Counters] = []
@@ -66,7 +66,7 @@ class Batch:
         """Of each settled request: provider, model, status, latency and time to the first token in ms."""
         self.deployments = Counter()
         """What is counted of each deployment."""
-        self.stored: dict[str, Stored] = {}
+        self.stored: dict[str, StoredThing] = {}
         """Responses that a provider keeps, by id."""
         self.pending: dict[str, Pending] = {}
         """Answers that are made in the background, by id."""
@@ -79,7 +79,7 @@ class Batch:
         self.tried: list[tuple[str, str]] = []
         """(provider, request id) of attempts that were not at the provider of the last one."""
         self.heard: dict[str, tuple[int, int]] = {}
-        """Credential id → (status, time in ms) of the last answer that was absorbed from it."""
+        """Credential id → (status, time in ms) of the last answer that was ingested from it."""
         self._ids: set[str] = set()
         self.taken = 0
 

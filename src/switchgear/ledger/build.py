@@ -48,15 +48,15 @@ class OpenRequest(msgspec.Struct):
     """A reservation whose settlement has not come."""
 
     reserve: records.Reserve
-    who: records.Who
-    place: records.Place
+    caller: records.Caller
+    callee: records.Callee
     raw: bytes
     """The reservation's payload."""
     attempts: list[records.Attempt]
     checkpoint: records.Checkpoint | None = None
 
 
-class Stored(msgspec.Struct, array_like=True):
+class StoredRecord(msgspec.Struct, array_like=True):
     """What the store keeps of a settled request: the spool's payloads. Its encoding never begins with "{", so a row is
     either this or a whole Record in JSON."""
 
@@ -67,7 +67,7 @@ class Stored(msgspec.Struct, array_like=True):
 
 
 encode_stored = msgspec.msgpack.Encoder().encode
-_decode_stored = msgspec.msgpack.Decoder(Stored).decode
+_decode_stored = msgspec.msgpack.Decoder(StoredRecord).decode
 _decode_reserve = msgspec.msgpack.Decoder(records.Reserve).decode
 _decode_settle = msgspec.msgpack.Decoder(records.Settle).decode
 
@@ -85,8 +85,8 @@ def opened_of(row: bytes) -> tuple[OpenRequest, records.Settle] | None:
         return None
     stored = _decode_stored(row)
     reserve = _decode_reserve(stored.reserve)
-    place = records.decode_place(reserve.place)
-    opened = OpenRequest(reserve, records.decode_who(reserve.who), place, b"", stored.attempts)
+    callee = records.decode_callee(reserve.callee)
+    opened = OpenRequest(reserve, records.decode_caller(reserve.caller), callee, b"", stored.attempts)
     return opened, _decode_settle(stored.settle)
 
 
@@ -137,16 +137,16 @@ def estimate_reason(settle: records.Settle) -> str | None:
     return f"attempt {guessed.number} did not end with an answer ({clean(guessed.error or '', 64)}) and may be charged"
 
 
-def place_of(opened: OpenRequest, number: int) -> records.Place | records.Attempt:
+def callee_of(opened: OpenRequest, number: int) -> records.Callee | records.Attempt:
     """Return where an attempt went."""
     if number > 1:
-        return next((attempt for attempt in opened.attempts if attempt.number == number), opened.place)
-    return opened.place
+        return next((attempt for attempt in opened.attempts if attempt.number == number), opened.callee)
+    return opened.callee
 
 
-def last_place(opened: OpenRequest) -> records.Place | records.Attempt:
+def last_callee(opened: OpenRequest) -> records.Callee | records.Attempt:
     """Return where the last attempt went: what the record and the sums name."""
-    return opened.attempts[-1] if opened.attempts else opened.place
+    return opened.attempts[-1] if opened.attempts else opened.callee
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -159,14 +159,14 @@ class Part(msgspec.Struct, frozen=True):
 
 def settled(opened: OpenRequest, settle: records.Settle, find_price: FindPrice) -> Record:
     """Build the record of a settled request; the cost is computed again from usage and price."""
-    place = priced_place(opened, settle)
+    callee = priced_callee(opened, settle)
     usage = _sane(settle.tokens)
-    price = _price(opened, place, find_price)
+    price = _price(opened, callee, find_price)
     units = units_of(settle)
     is_billed = usage is not None or (units is not None and settle.cost_nanousd != 0)
     computed = cost(price, usage, settle.service_tier, units) if price is not None and is_billed else None
     if computed is not None and settle.others:
-        computed = together(computed, *(_other(opened, place, other, find_price) for other in settle.others))
+        computed = together(computed, *(_other(opened, callee, other, find_price) for other in settle.others))
     charged = settle.charged_nanousd
     if charged is not None and is_believed(computed.nanousd if computed is not None else None, charged):
         computed = as_charged(computed, charged)
@@ -195,30 +195,32 @@ def settled(opened: OpenRequest, settle: records.Settle, find_price: FindPrice) 
         error=error,
         dropped=settle.dropped,
         units=units,
-        price_id=place.price_id,
+        price_id=callee.price_id,
         upstream_ms=sum(o.end_ms - o.start_ms for o in settle.attempts) if settle.attempts else None,
     )
     return make(opened, price, ending)
 
 
-def priced_place(opened: OpenRequest, settle: records.Settle) -> records.Place | records.Attempt:
+def priced_callee(opened: OpenRequest, settle: records.Settle) -> records.Callee | records.Attempt:
     """Return where the last attempt went, under the model that the answer named where that is priced otherwise."""
-    place = last_place(opened)
+    callee = last_callee(opened)
     if settle.priced_as is not None:
         model, price_id = settle.priced_as
-        return msgspec.structs.replace(place, upstream_model=model[:256], price_id=price_id[:64])
-    return place
+        return msgspec.structs.replace(callee, upstream_model=model[:256], price_id=price_id[:64])
+    return callee
 
 
-def other_place(place: records.Place | records.Attempt, other: records.OtherModel) -> records.Place | records.Attempt:
-    """Return a place as it is for a further model of its provider."""
-    return msgspec.structs.replace(place, upstream_model=other.model[:256], price_id=other.price_id)
+def other_callee(
+    callee: records.Callee | records.Attempt, other: records.OtherModel
+) -> records.Callee | records.Attempt:
+    """Return a callee as it is for a further model of its provider."""
+    return msgspec.structs.replace(callee, upstream_model=other.model[:256], price_id=other.price_id)
 
 
 def _other(
-    opened: OpenRequest, place: records.Place | records.Attempt, other: records.OtherModel, find_price: FindPrice
+    opened: OpenRequest, callee: records.Callee | records.Attempt, other: records.OtherModel, find_price: FindPrice
 ) -> Cost | None:
-    price = _price(opened, other_place(place, other), find_price)
+    price = _price(opened, other_callee(callee, other), find_price)
     return cost(price, other.tokens) if price is not None and other.tokens.is_sane() else None
 
 
@@ -226,15 +228,15 @@ def _sane(usage: TokenUsage | None) -> TokenUsage | None:
     return usage if usage is not None and usage.is_sane() else None
 
 
-def _price(opened: OpenRequest, place: records.Place | records.Attempt, find_price: FindPrice) -> Price | None:
-    if place.price_id is None:
+def _price(opened: OpenRequest, callee: records.Callee | records.Attempt, find_price: FindPrice) -> Price | None:
+    if callee.price_id is None:
         return None
-    return find_price(place.price_id, place.provider, place.upstream_model, opened.reserve.time_ms)
+    return find_price(callee.price_id, callee.provider, callee.upstream_model, opened.reserve.time_ms)
 
 
 def _part(opened: OpenRequest, outcome: records.AttemptOutcome, find_price: FindPrice) -> Part:
     usage = _sane(outcome.tokens)
-    price = _price(opened, place_of(opened, outcome.number), find_price)
+    price = _price(opened, callee_of(opened, outcome.number), find_price)
     units = units_of(outcome)
     computed = cost(price, usage, outcome.service_tier, units) if price is not None and usage is not None else None
     return part(opened, outcome.number, outcome, usage, computed)
@@ -314,16 +316,16 @@ def _attempt(
     amount: int | None,
     listed: int | None,
 ) -> Attempt:
-    place = place_of(opened, number)
+    callee = callee_of(opened, number)
     timings = None
     if outcome is not None:
         timings = Timings(outcome.start_ms, outcome.first_byte_ms, outcome.end_ms, outcome.connect_ms)
     return Attempt(
         id=attempt_id(opened.reserve.id, number),
-        provider=place.provider,
-        deployment=deployment_id(place.provider, place.upstream_model, place.credential),
-        credential=place.credential,
-        upstream_model=place.upstream_model,
+        provider=callee.provider,
+        deployment=deployment_id(callee.provider, callee.upstream_model, callee.credential),
+        credential=callee.credential,
+        upstream_model=callee.upstream_model,
         status=outcome.status if outcome is not None else None,
         timings=timings,
         tokens=_tokens(usage),
@@ -346,9 +348,9 @@ def _sum(usages: list[TokenUsage]) -> TokenUsage | None:
     return TokenUsage(**total)
 
 
-def _end_user(who: records.Who, reserve: records.Reserve) -> EndUser | None:
-    if who.end_user is not None:
-        return EndUser(who.end_user, who.end_user_source or "")
+def _end_user(caller: records.Caller, reserve: records.Reserve) -> EndUser | None:
+    if caller.end_user is not None:
+        return EndUser(caller.end_user, caller.end_user_source or "")
     return EndUser(reserve.end_user, "body.user") if reserve.end_user is not None else None
 
 
@@ -378,13 +380,13 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     dropped: list[str] | None = None
     units: dict[str, int] | None = None
     price_id: str | None = None
-    """Instead of that of the last attempt's place."""
+    """Instead of that of the last attempt's callee."""
 
 
 def make(opened: OpenRequest, price: Price | None, end: Ending) -> Record:
     """Build a record; its tokens and cost are the sums of all attempts. `price` is the last attempt's."""
-    reserve, who, first = opened.reserve, opened.who, opened.place
-    place = last_place(opened)
+    reserve, caller, first = opened.reserve, opened.caller, opened.callee
+    callee = last_callee(opened)
     cost_nanousd = end.cost_nanousd
     listed = end.computed.list_nanousd if end.computed is not None else cost_nanousd
     attempts = [part.attempt for part in end.before]
@@ -408,24 +410,24 @@ def make(opened: OpenRequest, price: Price | None, end: Ending) -> Record:
         time=time_text(reserve.time_ms),
         operation=first.operation,
         path=first.path,
-        key=Named(who.key_id, who.key_name),
-        team=_named(who.team),
-        user=_named(who.user),
-        project=_named(who.project),
-        end_user=_end_user(who, reserve),
-        session=who.session or reserve.session,
-        agent=who.agent,
-        tags=[*(who.tags or []), *(reserve.tags or [])],
-        client=_tool(who.tool),
-        client_ip=who.client_ip,
-        client_request_id=who.client_request_id,
-        trace_id=who.trace_id,
+        key=Named(caller.key_id, caller.key_name),
+        team=_named(caller.team),
+        user=_named(caller.user),
+        project=_named(caller.project),
+        end_user=_end_user(caller, reserve),
+        session=caller.session or reserve.session,
+        agent=caller.agent,
+        tags=[*(caller.tags or []), *(reserve.tags or [])],
+        client=_tool(caller.tool),
+        client_ip=caller.client_ip,
+        client_request_id=caller.client_request_id,
+        trace_id=caller.trace_id,
         dialect=first.dialect,
         model=first.model,
-        upstream_model=place.upstream_model,
-        provider=place.provider,
-        deployment=deployment_id(place.provider, place.upstream_model, place.credential),
-        credential=place.credential,
+        upstream_model=callee.upstream_model,
+        provider=callee.provider,
+        deployment=deployment_id(callee.provider, callee.upstream_model, callee.credential),
+        credential=callee.credential,
         service_tier=end.service_tier,
         attempts=attempts,
         status=end.status,
@@ -434,7 +436,7 @@ def make(opened: OpenRequest, price: Price | None, end: Ending) -> Record:
         response_id=end.response_id,
         stream=reserve.stream,
         dropped=[text[:128] for text in end.dropped[:32]] if end.dropped else [],
-        client_retry=who.client_retry,
+        client_retry=caller.client_retry,
         tokens=_tokens(tokens),
         units=end.units,
         cost_lines=lines,
@@ -443,7 +445,7 @@ def make(opened: OpenRequest, price: Price | None, end: Ending) -> Record:
         cost_estimated=end.estimate_reason is not None,
         estimate_reason=end.estimate_reason[:TEXT_MAX] if end.estimate_reason is not None else None,
         price_source=price.source if price is not None else None,
-        price_version=end.price_id if end.price_id is not None else place.price_id,
+        price_version=end.price_id if end.price_id is not None else callee.price_id,
         reserved_nanousd=reserve.expect_nanousd,
         bytes_in=max(0, reserve.bytes_in),
         bytes_out=end.bytes_out,
@@ -451,7 +453,7 @@ def make(opened: OpenRequest, price: Price | None, end: Ending) -> Record:
         ttft_ms=end.ttft_ms,
         upstream_ms=end.upstream_ms,
         error=end.error,
-        key_version=who.key_version,
+        key_version=caller.key_version,
         gateway_version=__version__,
     )
 

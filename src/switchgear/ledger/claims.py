@@ -51,7 +51,7 @@ def claims_of(opened: OpenRequest, settle: records.Settle | None) -> dict[str, C
     request_id = opened.reserve.id
     if settle is None:
         return dict.fromkeys([attempt_id(request_id, 1), *(attempt_id(request_id, a.number) for a in opened.attempts)])
-    is_spoken = opened.place.operation in SPOKEN
+    is_spoken = opened.callee.operation in SPOKEN
     tokens = _tokens(settle.tokens) if settle.tokens is not None else None
     if settle.units and not settle.units.keys() <= TOOLS:
         tokens = PLENTY
@@ -77,7 +77,7 @@ def _tokens(usage: TokenUsage) -> int:
     return usage.input_total + usage.output_total
 
 
-def is_free(claim: Claim, done: records.Done) -> bool:
+def is_free(claim: Claim, done: records.AttemptEnd) -> bool:
     """Tell whether a provider answered in full and the edge booked nothing for it. No prompt has no tokens: what a provider
     reports as none is estimated (edge/settle.reported)."""
     return (
@@ -91,7 +91,7 @@ def is_free(claim: Claim, done: records.Done) -> bool:
     )
 
 
-def is_thin(claim: Claim, done: records.Done) -> bool:
+def is_thin(claim: Claim, done: records.AttemptEnd) -> bool:
     """Tell whether an answer is far larger than the words that were booked for it."""
     return (
         claim.is_last
@@ -103,7 +103,7 @@ def is_thin(claim: Claim, done: records.Done) -> bool:
     )
 
 
-def contradiction(claim: Claim, done: records.Done) -> str | None:
+def contradiction(claim: Claim, done: records.AttemptEnd) -> str | None:
     """Return what an edge's claim and the vault's journal do not agree on, None where they may both be true."""
     status, is_last, outcome, tokens, _, is_spoken = claim
     if status is not None and done.status is not None and status != done.status:

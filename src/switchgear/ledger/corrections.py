@@ -22,16 +22,16 @@ NO_USAGE = "the answer was made in the background and ended without usage"
 
 def pending_of(opened: OpenRequest) -> Pending:
     """Return what has to be known of a request whose answer is made in the background."""
-    place, who = build.last_place(opened), opened.who
+    callee, caller = build.last_callee(opened), opened.caller
     return Pending(
         opened.reserve.id,
-        scope_of(who.key_id, who.team),
-        bytes(opened.reserve.who),
-        opened.place.model,
-        place.provider,
-        place.credential,
-        place.credential_id,
-        place.upstream_model,
+        scope_of(caller.key_id, caller.team),
+        bytes(opened.reserve.caller),
+        opened.callee.model,
+        callee.provider,
+        callee.credential,
+        callee.credential_id,
+        callee.upstream_model,
         opened.reserve.time_ms,
     )
 
@@ -51,7 +51,7 @@ def estimated(opened: OpenRequest, settle: records.Settle, late: records.Late) -
     """Return what is booked for an answer that ended without usage: what was booked for its input, and of output what it shows,
     else as much as was asked for at most."""
     before = settle.tokens if settle.tokens is not None else TokenUsage(input=opened.reserve.input_estimate)
-    output, bound = late.output_estimate, opened.reserve.output_max
+    output, bound = late.output_tokens_estimate, opened.reserve.output_max
     if output is None or (bound is not None and output > bound):
         output = bound
     return msgspec.structs.replace(before, output=max(before.output or 0, output or 0))

@@ -61,7 +61,7 @@ def outcome_of(status: int | None, error: str | None) -> str:
     return _OF_STATUS.get(status, CLIENT if status < 500 else "server_error")
 
 
-class Deployment(msgspec.Struct, kw_only=True):
+class DeploymentCounts(msgspec.Struct, kw_only=True):
     """Counts of one deployment."""
 
     since_ms: int = 0
@@ -116,7 +116,7 @@ class Deployment(msgspec.Struct, kw_only=True):
         self.last_success_ms = max(self.last_success_ms or 0, at_ms)
         self.failures_in_row, self.has_succeeded = 0, True
 
-    def merge(self, later: "Deployment") -> None:
+    def merge(self, later: "DeploymentCounts") -> None:
         """Add counts that were taken after these."""
         for outcome, count in later.outcomes.items():
             self.outcomes[outcome] = self.outcomes.get(outcome, 0) + count
@@ -131,17 +131,17 @@ class Deployment(msgspec.Struct, kw_only=True):
         self.has_succeeded = self.has_succeeded or later.has_succeeded
 
 
-Counts = dict[str, Deployment]
+Counts = dict[str, DeploymentCounts]
 """By deployment: `provider/model@credential`."""
 
 
 class _Good:
     """Good answers of one place that were not counted yet."""
 
-    __slots__ = ("at_ms", "first_tokens_ms", "latencies_ms", "place")
+    __slots__ = ("at_ms", "callee", "first_tokens_ms", "latencies_ms")
 
-    def __init__(self, place: records.Place) -> None:
-        self.place = place
+    def __init__(self, callee: records.Callee) -> None:
+        self.callee = callee
         self.latencies_ms: list[int] = []
         self.first_tokens_ms: list[int] = []
         self.at_ms = 0
@@ -162,10 +162,10 @@ class Counter:
         if len(attempts) == 1:
             one = attempts[0]
             if one.error is None and one.status is not None and one.status < 400 and one.number == 1:
-                place = opened.place
-                good = self._good.get(id(place))
+                callee = opened.callee
+                good = self._good.get(id(callee))
                 if good is None:
-                    good = self._good[id(place)] = _Good(place)
+                    good = self._good[id(callee)] = _Good(callee)
                 good.latencies_ms.append(one.end_ms - one.start_ms)
                 if settle.ttft_ms is not None and opened.reserve.stream:
                     good.first_tokens_ms.append(settle.ttft_ms - one.start_ms)
@@ -177,8 +177,8 @@ class Counter:
             if opened.reserve.stream and settle.ttft_ms is not None and one is attempts[-1]:
                 first_ms = settle.ttft_ms - one.start_ms
             outcome, at_ms = outcome_of(one.status, one.error), opened.reserve.time_ms + one.end_ms
-            place_of = build.place_of(opened, one.number)
-            self._of(place_of).add(outcome, at_ms, one.end_ms - one.start_ms, first_ms)
+            callee_of = build.callee_of(opened, one.number)
+            self._of(callee_of).add(outcome, at_ms, one.end_ms - one.start_ms, first_ms)
 
     def interrupted(self, opened: OpenRequest, record: Record) -> None:
         """Count a request that nobody settled: nobody saw how its attempts ended."""
@@ -193,14 +193,14 @@ class Counter:
 
     def _flush(self) -> None:
         for good in self._good.values():
-            self._of(good.place).add_good(good.latencies_ms, good.first_tokens_ms, good.at_ms)
+            self._of(good.callee).add_good(good.latencies_ms, good.first_tokens_ms, good.at_ms)
         self._good = {}
 
-    def _of(self, place: records.Place | records.Attempt) -> Deployment:
-        return self._named(deployment_id(place.provider, place.upstream_model, place.credential))
+    def _of(self, callee: records.Callee | records.Attempt) -> DeploymentCounts:
+        return self._named(deployment_id(callee.provider, callee.upstream_model, callee.credential))
 
-    def _named(self, name: str) -> Deployment:
+    def _named(self, name: str) -> DeploymentCounts:
         found = self._counts.get(name)
         if found is None:
-            found = self._counts[name] = Deployment()
+            found = self._counts[name] = DeploymentCounts()
         return found

@@ -39,7 +39,7 @@ def unreadable(opened: OpenRequest, charges: Charges) -> Record:
 def _interrupted(
     opened: OpenRequest,
     last: int,
-    done: records.Done | None,
+    done: records.AttemptEnd | None,
     before: Sequence[build.Part],
     why: str,
     charges: Charges,
@@ -49,15 +49,15 @@ def _interrupted(
     checkpoint = opened.checkpoint
     usage: TokenUsage | None = None
     if checkpoint is not None and checkpoint.tokens is not None and checkpoint.tokens.is_sane():
-        usage, seen = checkpoint.tokens, min(checkpoint.output_estimate, TOKENS_MAX)
+        usage, seen = checkpoint.tokens, min(checkpoint.output_tokens_estimate, TOKENS_MAX)
         if usage.output_total < seen:
             usage = msgspec.structs.replace(usage, output=seen - usage.output_total + (usage.output or 0))
     elif not refused:
-        seen = checkpoint.output_estimate if checkpoint is not None else 0
+        seen = checkpoint.output_tokens_estimate if checkpoint is not None else 0
         if done is not None and done.reason is None:
             seen = max(seen, min(done.bytes_in // 8, TOKENS_MAX))
         usage = TokenUsage(input=opened.reserve.input_estimate, output=seen)
-    price = charges.price(opened, build.last_place(opened))
+    price = charges.price(opened, build.last_callee(opened))
     computed = (
         cost(price, usage, checkpoint.service_tier if checkpoint is not None else None)
         if price is not None and usage is not None
@@ -79,11 +79,11 @@ def _interrupted(
     return build.make(opened, price, ending)
 
 
-def _try(opened: OpenRequest, number: int, done: records.Done | None, charges: Charges) -> build.Part:
+def _try(opened: OpenRequest, number: int, done: records.AttemptEnd | None, charges: Charges) -> build.Part:
     """Return an attempt before the last one, of which only the journal tells: it may be charged unless it was refused."""
     usage = computed = None
     if done is None or done.status is None or done.status < 400:
         usage = TokenUsage(input=opened.reserve.input_estimate, output=0)
-        price = charges.price(opened, build.place_of(opened, number))
+        price = charges.price(opened, build.callee_of(opened, number))
         computed = cost(price, usage) if price is not None else None
     return build.part(opened, number, None, usage, computed)

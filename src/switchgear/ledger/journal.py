@@ -23,7 +23,7 @@ class Evidence(msgspec.Struct):
     """What is known of one attempt: it was dispatched, and perhaps how it ended."""
 
     credential_id: str
-    done: records.Done | None = None
+    done: records.AttemptEnd | None = None
 
 
 def search(folder: Path, request_ids: set[str], oldest_ms: int) -> dict[str, Evidence]:
@@ -66,13 +66,13 @@ def _search_segment(folder: Path, number: int, request_ids: set[str], found: dic
     try:
         while (batch := reader.read()) and batch[0].after.segment == number:
             for entry in batch:
-                if entry.kind not in {Kind.DISPATCH, Kind.DONE}:
+                if entry.kind not in {Kind.DISPATCH, Kind.ATTEMPT_END}:
                     continue
                 try:
                     record = records.decode_payload(entry.kind, entry.payload)
                 except RecordError:
                     continue
-                assert isinstance(record, records.Dispatch | records.Done)
+                assert isinstance(record, records.Dispatch | records.AttemptEnd)
                 if record.attempt_id.rpartition("-")[0] not in request_ids:
                     continue
                 if isinstance(record, records.Dispatch):

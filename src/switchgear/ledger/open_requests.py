@@ -36,8 +36,8 @@ class OpenRequests:
     def __init__(self) -> None:
         self._open: dict[str, OpenRequest] = {}
         self._bytes = 0
-        self._whos: dict[bytes, tuple[records.Who, bool]] = {}
-        self._places: dict[bytes, tuple[records.Place, bool]] = {}
+        self._callers: dict[bytes, tuple[records.Caller, bool]] = {}
+        self._callees: dict[bytes, tuple[records.Callee, bool]] = {}
 
     def __len__(self) -> int:
         return len(self._open)
@@ -76,24 +76,27 @@ class OpenRequests:
         return sum(opened.reserve.stream for opened in list(self._open.values()))
 
     def _decode(self, reserve: records.Reserve, payload: bytes) -> OpenRequest:
-        who_raw, place_raw = bytes(reserve.who), bytes(reserve.place)
+        caller_raw, callee_raw = bytes(reserve.caller), bytes(reserve.callee)
         try:
-            who, who_clean = self._whos.get(who_raw) or _intern(self._whos, who_raw, records.decode_who, tidy.WHO)
-            place, place_clean = self._places.get(place_raw) or _intern(
-                self._places, place_raw, records.decode_place, tidy.PLACE
+            caller, caller_clean = self._callers.get(caller_raw) or _intern(
+                self._callers, caller_raw, records.decode_caller, tidy.CALLER
+            )
+            callee, callee_clean = self._callees.get(callee_raw) or _intern(
+                self._callees, callee_raw, records.decode_callee, tidy.CALLEE
             )
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as exc:
             raise RecordError(f"the reservation {reserve.id[:40]} does not decode: {exc}") from exc
         tidied = reserve
         if reserve.end_user is not None or reserve.tags is not None or reserve.session is not None:
             tidied = tidy.tidy(reserve, tidy.RESERVE)
-        if tidied is not reserve or not (who_clean and place_clean):
+        if tidied is not reserve or not (caller_clean and callee_clean):
             raws = {
-                name: msgspec.Raw(records.encode_payload(value)) for name, value in (("who", who), ("place", place))
+                name: msgspec.Raw(records.encode_payload(value))
+                for name, value in (("caller", caller), ("callee", callee))
             }
             tidied = msgspec.structs.replace(tidied, **raws)
             payload = records.encode_payload(tidied)
-        return OpenRequest(tidied, who, place, payload, [])
+        return OpenRequest(tidied, caller, callee, payload, [])
 
 
 def _intern(

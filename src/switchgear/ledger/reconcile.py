@@ -2,7 +2,7 @@
 
 An edge reserves on disk before it asks the vault, so once all spools were read to their ends after an attempt was seen in the
 journal, an attempt that no spool names was made by something that is not the edge's own code. The journal is looked through as
-bytes: parsing each record would cost more than absorbing the request.
+bytes: parsing each record would cost more than ingesting the request.
 """
 
 import os
@@ -24,8 +24,8 @@ from switchgear.wire.records import Kind
 READ_BYTES = 256 * 1024
 _ZEROS = bytes(4096)
 _SIZE = struct.Struct("<I")
-_decode_done = msgspec.msgpack.Decoder(records.Done).decode
-DISPATCH, DONE = int(Kind.DISPATCH), int(Kind.DONE)
+_decode_done = msgspec.msgpack.Decoder(records.AttemptEnd).decode
+DISPATCH, ATTEMPT_END = int(Kind.DISPATCH), int(Kind.ATTEMPT_END)
 FREE_BYTES_MIN = 32
 """So many zeros are the free part of a segment: a read that was cut inside a record may end with a few."""
 RECORD_BYTES_MAX = 512
@@ -34,7 +34,7 @@ SEEN_MAX = 65_536
 PENDING_MAX = 200_000
 """While the ledger stands still, the journal waits on disk and not in memory."""
 _RECORD = re.compile(rb"[\x94-\x9f](?:[\xa0-\xbf]|\xd9.)([0-9a-z]{1,40}-[0-9]{1,3})", re.S)
-"""records.Dispatch and records.Done in msgpack: arrays that begin with the attempt's id. Which of them, the head before says."""
+"""records.Dispatch and AttemptEnd in msgpack: arrays that begin with the attempt's id. Which of them, the head before says."""
 OPEN_MAX = 100_000
 """Ends without claims, and claims without ends, that are remembered; the oldest are let go."""
 UNSETTLED_SOON_S = 20.0
@@ -62,7 +62,7 @@ class Reconciler:
         self._seen: tuple[set[str], set[str]] = (set(), set())
         self._marks: list[tuple[float, Position]] = []
         self._at_end = False
-        self._dones: dict[str, tuple[float, records.Done]] = {}
+        self._dones: dict[str, tuple[float, records.AttemptEnd]] = {}
         self._claims: dict[str, Claim] = {}
         self._awaiting: dict[str, float] = {}
         """Attempts of requests that are not settled yet."""
@@ -94,7 +94,7 @@ class Reconciler:
                 self._pending[attempt] = now_s
         self._marks.append((now_s, self.position))
 
-    def _on_done(self, attempt: str, done: records.Done, now_s: float) -> None:
+    def _on_done(self, attempt: str, done: records.AttemptEnd, now_s: float) -> None:
         claim = self._claims.pop(attempt, None)
         if claim is not None:
             self._compare(attempt, claim, done)
@@ -114,7 +114,7 @@ class Reconciler:
             del self._claims[next(iter(self._claims))]
         self._claims[attempt] = claim
 
-    def _compare(self, attempt: str, claim: Claim, done: records.Done) -> None:
+    def _compare(self, attempt: str, claim: Claim, done: records.AttemptEnd) -> None:
         self.compared += 1
         reason = contradiction(claim, done)
         if reason is not None:
@@ -124,7 +124,7 @@ class Reconciler:
         elif done.bytes_in > ENVELOPE_BYTES:
             self.thin += is_thin(claim, done)
 
-    def _read(self) -> list[tuple[str, records.Done | None]] | None:
+    def _read(self) -> list[tuple[str, records.AttemptEnd | None]] | None:
         segment, offset = self.position.segment, self.position.offset
         try:
             fd = files.open_to_read(self._folder / files.segment_name(segment))
@@ -140,7 +140,7 @@ class Reconciler:
         written = _without_zeros(data)
         self._at_end = len(data) - len(written) >= FREE_BYTES_MIN
         end = 0
-        found: list[tuple[str, records.Done | None]] = []
+        found: list[tuple[str, records.AttemptEnd | None]] = []
         for match in _RECORD.finditer(written):
             if match.end() + RECORD_BYTES_MAX // 4 > len(written) and len(written) == READ_BYTES:
                 break  # the read ends in the middle of it: the next one begins here
@@ -150,7 +150,7 @@ class Reconciler:
             kind = written[head + 2]
             if kind == DISPATCH:
                 found.append((match[1].decode("ascii"), None))
-            elif kind == DONE:
+            elif kind == ATTEMPT_END:
                 size = _SIZE.unpack_from(written, head + 4)[0]
                 done = _done(written[head + records.HEADER.size : head + records.HEADER.size + size], size)
                 if done is not None:
@@ -166,7 +166,7 @@ class Reconciler:
             return []
         return self._advance(segment)
 
-    def _advance(self, segment: int) -> list[tuple[str, records.Done | None]] | None:
+    def _advance(self, segment: int) -> list[tuple[str, records.AttemptEnd | None]] | None:
         later = [number for number in files.segment_numbers(self._folder) if number > segment]
         if not later:
             return None
@@ -260,7 +260,7 @@ def _without_zeros(data: bytes) -> bytes:
     return data[:size].rstrip(b"\0")
 
 
-def _done(payload: bytes, size: int) -> records.Done | None:
+def _done(payload: bytes, size: int) -> records.AttemptEnd | None:
     """Decode the end of an attempt; None for what is not whole yet or none at all."""
     if len(payload) != size:
         return None

@@ -11,7 +11,7 @@ from switchgear.ledger.batch import Batch, Told
 from switchgear.ledger.build import OpenRequest
 from switchgear.ledger.charges import COST_NANOUSD_MAX, Charges, Find
 from switchgear.ledger.claims import SPOKEN, claims_of
-from switchgear.replica.entries import STORED_MS, Stored, scope_of
+from switchgear.replica.entries import STORED_MS, StoredThing, scope_of
 from switchgear.wire import records
 
 
@@ -19,7 +19,7 @@ def book(
     batch: Batch, opened: OpenRequest, settle: records.Settle, payload: bytes, charges: Charges, find: Find
 ) -> None:
     """Add a settlement to a batch. `payload` is the settlement's encoding; `find` is told what is wrong with it."""
-    usage, place, who = settle.tokens, build.last_place(opened), opened.who
+    usage, callee, caller = settle.tokens, build.last_callee(opened), opened.caller
     if usage is not None and not usage.is_sane():
         find(f"absurd usage in {settle.id[:40]}")
         usage = None
@@ -35,25 +35,25 @@ def book(
     if amount != settle.cost_nanousd and settle.cost_nanousd is not None:
         find(f"the cost of {settle.id[:40]} does not follow from its usage")
     if settle.states_cost:
-        find(f"{place.provider} states what it charges, and its row does not say how to read that: not booked")
-    batch.timings.append((place.provider, opened.place.model, settle.status, settle.latency_ms, settle.ttft_ms))
+        find(f"{callee.provider} states what it charges, and its row does not say how to read that: not booked")
+    batch.timings.append((callee.provider, opened.callee.model, settle.status, settle.latency_ms, settle.ttft_ms))
     batch.attempts.update(claims_of(opened, settle))
     dimensions = (
-        who.key_id,
-        who.key_name,
-        who.team or "",
-        who.user or "",
-        who.project or "",
-        opened.place.model,
-        place.upstream_model,
-        place.provider,
-        place.credential_id,
+        caller.key_id,
+        caller.key_name,
+        caller.team or "",
+        caller.user or "",
+        caller.project or "",
+        opened.callee.model,
+        callee.upstream_model,
+        callee.provider,
+        callee.credential_id,
     )
     last = settle.attempts[-1] if settle.attempts else None
     is_new = batch.add(
         settle.id,
         dimensions,
-        build.encode_stored(build.Stored(msgspec.Raw(opened.raw), opened.attempts, msgspec.Raw(payload))),
+        build.encode_stored(build.StoredRecord(msgspec.Raw(opened.raw), opened.attempts, msgspec.Raw(payload))),
         status=settle.status,
         outcome=build.outcome_of(settle.outcome),
         cost_nanousd=amount,
@@ -70,19 +70,19 @@ def book(
     for outcome in build.tries(settle):
         if outcome.status is not None:
             at_ms = opened.reserve.time_ms + outcome.end_ms
-            batch.heard[build.place_of(opened, outcome.number).credential_id] = (outcome.status, at_ms)
-    if settle.response_id is not None and is_stored_answer(opened.place.dialect, settle.response_id):
+            batch.heard[build.callee_of(opened, outcome.number).credential_id] = (outcome.status, at_ms)
+    if settle.response_id is not None and is_stored_answer(opened.callee.dialect, settle.response_id):
         note_kept(batch, opened, [settle.response_id])
-        is_begun = settle.finish_reason in UNFINISHED and opened.place.operation in SPOKEN  # not only asked for
+        is_begun = settle.finish_reason in UNFINISHED and opened.callee.operation in SPOKEN  # not only asked for
         if is_begun and is_id(settle.response_id):
             batch.pending[settle.response_id] = corrections.pending_of(opened)
 
 
 def note_kept(batch: Batch, opened: OpenRequest, ids: Iterable[str]) -> None:
     """Note whose the things are that a provider keeps since it answered a request."""
-    who, place = opened.who, build.last_place(opened)
+    caller, callee = opened.caller, build.last_callee(opened)
     until_ms = opened.reserve.time_ms + STORED_MS
-    entry = Stored(scope_of(who.key_id, who.team), place.credential_id, opened.place.model, until_ms)
+    entry = StoredThing(scope_of(caller.key_id, caller.team), callee.credential_id, opened.callee.model, until_ms)
     batch.stored.update(dict.fromkeys(ids, entry))
 
 
@@ -95,6 +95,6 @@ def note_late(batch: Batch, opened: OpenRequest | None, late: records.Late) -> N
     usages = [late.tokens, *(other.tokens for other in late.others or ())]
     if not all(usage is None or usage.is_sane() for usage in usages):
         raise RecordError(f"absurd usage in {late.id[:40]}")
-    who, place = opened.who, build.last_place(opened)
-    scope = scope_of(who.key_id, who.team)
-    batch.late.append(Told(tidy.tidy(late, tidy.LATE), scope, place.credential_id, opened.reserve.time_ms))
+    caller, callee = opened.caller, build.last_callee(opened)
+    scope = scope_of(caller.key_id, caller.team)
+    batch.late.append(Told(tidy.tidy(late, tidy.LATE), scope, callee.credential_id, opened.reserve.time_ms))

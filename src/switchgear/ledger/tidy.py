@@ -27,7 +27,7 @@ OURS = frozenset(
 )
 """Names that an administrator gave: never masked, or a key called "sk-production-of-team-a" could not be found by its name."""
 
-WHO = {
+CALLER = {
     "key_id": ID_MAX,
     "key_name": NAME_MAX,
     "team": NAME_MAX,
@@ -50,7 +50,7 @@ _WHERE = {
     "upstream_model": MODEL_MAX,
     "price_id": ID_MAX,
 }
-PLACE = {"operation": NAME_MAX, "path": MODEL_MAX, "dialect": NAME_MAX, "model": MODEL_MAX, **_WHERE}
+CALLEE = {"operation": NAME_MAX, "path": MODEL_MAX, "dialect": NAME_MAX, "model": MODEL_MAX, **_WHERE}
 RESERVE = {"end_user": ID_MAX, "tags": ID_MAX, "session": ID_MAX}
 ATTEMPT = _WHERE
 OUTCOME = {"error": ID_MAX, "upstream_request_id": ID_MAX, "service_tier": NAME_MAX}

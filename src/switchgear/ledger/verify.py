@@ -26,7 +26,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """Records of a spool that were written and never absorbed, by sequence."""
+    """Records of a spool that were written and never ingested, by sequence."""
 
     spool_id: str
     sequence: int
@@ -41,7 +41,7 @@ class Verdict(msgspec.Struct, frozen=True):
     differences: list[Difference]
     gaps: list[Gap]
     completeness_percent: float
-    """Of the spools' records up to the last one absorbed, how many were."""
+    """Of the spools' records up to the last one ingested, how many were."""
     unreadable: int = 0
     """Rows of the ledger that are damaged."""
     findings: list[str] = []
@@ -86,7 +86,7 @@ def _difference(dimensions: tuple[Any, ...], booked: Sums, counted: Sums) -> Dif
 
 
 def gaps(spools: dict[str, SpoolRow]) -> list[Gap]:
-    """Find holes: a spool's records are numbered from 1, so the last number absorbed is how many there must be."""
+    """Find holes: a spool's records are numbered from 1, so the last number ingested is how many there must be."""
     return [
         Gap(spool_id, row.sequence, row.records, row.sequence - row.records)
         for spool_id, row in sorted(spools.items())
@@ -95,7 +95,7 @@ def gaps(spools: dict[str, SpoolRow]) -> list[Gap]:
 
 
 def completeness(spools: dict[str, SpoolRow]) -> float:
-    """Return how much of what the spools numbered was absorbed, in percent."""
+    """Return how much of what the spools numbered was ingested, in percent."""
     written = sum(row.sequence for row in spools.values())
     missing = sum(gap.missing for gap in gaps(spools))
     return 100.0 if written == 0 else round(100.0 * (written - missing) / written, 4)

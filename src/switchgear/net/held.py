@@ -1,7 +1,7 @@
 """Counts what others make this process hold, and gives each its share. Level 2, pure."""
 
 
-class Held:
+class HeldBytes:
     """Bytes that clients make this process keep, by owner: a key, an address, a link.
 
     An owner may hold as much as is left free for all others (Choudhury and Hahne, "Dynamic queue length thresholds for

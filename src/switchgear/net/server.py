@@ -21,7 +21,7 @@ from switchgear.core import problems
 from switchgear.core.clock import Clock
 from switchgear.core.guard import Guard, guarded
 from switchgear.core.problems import Problem
-from switchgear.net.held import Held
+from switchgear.net.held import HeldBytes
 from switchgear.net.memory import Memory
 from switchgear.policies.cors import Cors
 from switchgear.policies.forwarded import Proxies
@@ -777,7 +777,7 @@ class HttpServer:
         self.connections: set[Connection] = set()
         self._counted = 0
         self._per_address: dict[str, int] = {}
-        self.held = Held(max(self.limits.buffered_bytes_max, 4 * self.limits.http.body_bytes_max))
+        self.held = HeldBytes(max(self.limits.buffered_bytes_max, 4 * self.limits.http.body_bytes_max))
         self.queued = 0
         """Requests that wait behind others of their connection."""
         self._listeners: list[socket.socket] = []

@@ -291,7 +291,7 @@ _ALL = tuple(range(len(METERS)))
 _INPUT, _OUTPUT = METERS.index("input"), METERS.index("output")
 
 
-class Meterer:
+class Pricer:
     """The cost of a plain request, fast: rates are looked up once per price. One per resolved plan.
 
     Gives the same figure as `cost` for every usage (a property test says so).

@@ -52,7 +52,7 @@ class Spend(msgspec.Struct, array_like=True, frozen=True):
     """What it spent before that day, here and at another gateway that it was imported from."""
 
 
-class Stored(msgspec.Struct, array_like=True, frozen=True):
+class StoredThing(msgspec.Struct, array_like=True, frozen=True):
     """Something that a provider keeps: whose it is, and where. Nobody else can name it."""
 
     scope: str
@@ -96,7 +96,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 encode = msgspec.msgpack.Encoder().encode
 _decode_key = msgspec.msgpack.Decoder(KeyEntry).decode
 decode_spend = msgspec.msgpack.Decoder(Spend).decode
-decode_stored = msgspec.msgpack.Decoder(Stored).decode
+decode_stored = msgspec.msgpack.Decoder(StoredThing).decode
 decode_snapshot = msgspec.msgpack.Decoder(Snapshot).decode
 decode_pending = msgspec.msgpack.Decoder(Pending).decode
 

@@ -14,7 +14,7 @@ import lmdb
 import msgspec
 
 from switchgear.replica import entries
-from switchgear.replica.entries import STORED_MS, KeyEntry, Snapshot, Spend, Stored
+from switchgear.replica.entries import STORED_MS, KeyEntry, Snapshot, Spend, StoredThing
 from switchgear.replica.reader import MAP_BYTES, PIN_S, READERS_MAX
 
 STORED_MAX = 6_000_000
@@ -118,7 +118,7 @@ class Publisher:
             for key_id, spend in spends.items():
                 txn.put(entries.SPEND_PREFIX + key_id.encode(), entries.encode(spend))
 
-    def put_stored(self, stored: dict[str, Stored]) -> int:
+    def put_stored(self, stored: dict[str, StoredThing]) -> int:
         """Publish whose the things are that providers keep, in one commit; returns how many found no room. Who made a thing
         stays its owner: another's claim to it is not taken."""
         left = 0

@@ -11,7 +11,7 @@ from time import monotonic
 import lmdb
 
 from switchgear.replica import entries
-from switchgear.replica.entries import KeyEntry, Pending, Snapshot, Spend, Stored
+from switchgear.replica.entries import KeyEntry, Pending, Snapshot, Spend, StoredThing
 
 MAP_BYTES = 4 * 1024**3
 READERS_MAX = 256
@@ -69,7 +69,7 @@ class ReplicaReader:
         raw = self._get(entries.SPEND_PREFIX + key_id.encode())
         return entries.decode_spend(raw) if raw is not None else None
 
-    def stored(self, name: str) -> Stored | None:
+    def stored(self, name: str) -> StoredThing | None:
         """Return whose something is that a provider keeps."""
         raw = self._get(entries.stored_key(name))
         return entries.decode_stored(raw) if raw is not None else None

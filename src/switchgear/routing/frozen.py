@@ -12,7 +12,7 @@ import msgspec
 
 from switchgear.core import pattern
 from switchgear.routing import table
-from switchgear.routing.table import Candidate, RouteTable
+from switchgear.routing.table import Deployment, RouteTable
 
 
 class FrozenModels(msgspec.Struct, frozen=True):
@@ -29,9 +29,9 @@ class FrozenModels(msgspec.Struct, frozen=True):
             name in self.names or any(pattern.matches(one, name) for one in self.name_patterns) for name in names
         )
 
-    def stops_candidate(self, candidate: Candidate) -> bool:
-        """Tell whether a candidate is a deployment of a frozen model."""
-        place = f"{candidate.provider.name}/{candidate.upstream_model}"
+    def stops_deployment(self, deployment: Deployment) -> bool:
+        """Tell whether a deployment is one of a frozen model."""
+        place = f"{deployment.provider.name}/{deployment.upstream_model}"
         return place in self.places or any(pattern.matches(one, place) for one in self.place_patterns)
 
 

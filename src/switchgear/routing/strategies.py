@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from switchgear.routing.table import Candidate
+from switchgear.routing.table import Deployment
 
 
 class Occasion(msgspec.Struct, frozen=True):
@@ -20,17 +20,17 @@ class Occasion(msgspec.Struct, frozen=True):
     now_ms: int
 
 
-Order = Callable[[Sequence[Candidate], Occasion], Sequence[int]]
+Order = Callable[[Sequence[Deployment], Occasion], Sequence[int]]
 """Gets the deployments of a tier as configured; returns their positions in the order in which they are asked. One that is left out
 is not asked."""
 
 
-def ordered(tier: Sequence[Candidate], occasion: Occasion) -> Sequence[int]:
+def ordered(tier: Sequence[Deployment], occasion: Occasion) -> Sequence[int]:
     """As configured."""
     return range(len(tier))
 
 
-def first(tier: Sequence[Candidate], occasion: Occasion) -> Sequence[int]:
+def first(tier: Sequence[Deployment], occasion: Occasion) -> Sequence[int]:
     """The first alone: no second try. Of raw paths, which no configuration gives a strategy."""
     return (0,)
 
@@ -39,17 +39,17 @@ STRATEGIES: dict[str, Order] = {"ordered": ordered}
 DEFAULT = "ordered"
 
 
-def order_of(strategy: str, candidates: Sequence[Candidate]) -> Order | None:
+def order_of(strategy: str, deployments: Sequence[Deployment]) -> Order | None:
     """Return what orders them; None where nothing is to be decided per request. A strategy that this version does not know orders
     nothing: another version wrote the routes."""
     order = STRATEGIES.get(strategy, ordered)
-    return None if order is ordered or len(candidates) < 2 else order
+    return None if order is ordered or len(deployments) < 2 else order
 
 
-def arrange(order: Order, candidates: Sequence[Candidate], occasion: Occasion) -> list[int]:
-    """Return the positions of candidates in the order in which they are asked, tier by tier."""
+def arrange(order: Order, deployments: Sequence[Deployment], occasion: Occasion) -> list[int]:
+    """Return the positions of deployments in the order in which they are asked, tier by tier."""
     positions: list[int] = []
-    for _, group in itertools.groupby(range(len(candidates)), lambda position: candidates[position].tier):
+    for _, group in itertools.groupby(range(len(deployments)), lambda position: deployments[position].tier):
         tier = list(group)
-        positions += [tier[place] for place in order([candidates[position] for position in tier], occasion)]
+        positions += [tier[place] for place in order([deployments[position] for position in tier], occasion)]
     return positions

@@ -67,14 +67,14 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RouteTable(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything an edge needs to turn a model's name into candidates."""
+    """Everything an edge needs to turn a model's name into deployments."""
 
     providers: dict[str, ProviderEntry] = {}
     models: dict[str, ModelEntry] = {}
     implicit: bool = True
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class Deployment(msgspec.Struct, frozen=True):
     """One place where an attempt can go."""
 
     provider: ProviderEntry
@@ -94,7 +94,7 @@ class Candidate(msgspec.Struct, frozen=True):
         return credential_id(self.provider.name, self.credential)
 
     @property
-    def deployment(self) -> str:
+    def id(self) -> str:
         """The name that people see: `provider/model@credential`."""
         return deployment_id(self.provider.name, self.upstream_model, self.credential)
 
@@ -104,15 +104,15 @@ class Candidate(msgspec.Struct, frozen=True):
         return (
             f"provider:{self.provider.name}",
             f"credential:{self.credential_id}",
-            f"deployment:{self.deployment}",
+            f"deployment:{self.id}",
         )
 
 
 class Route(msgspec.Struct, frozen=True):
-    """The candidates of a model, in the order in which they are tried."""
+    """The deployments of a model, in the order in which they are tried."""
 
     model: str
-    candidates: tuple[Candidate, ...]
+    deployments: tuple[Deployment, ...]
     retries_max: int
     strategy: str = "ordered"
 
@@ -122,13 +122,13 @@ def resolve(table: RouteTable, model: str) -> Route | None:
     entry, found = _entry(table, model, 0)
     if entry is None:
         return None
-    candidates = _candidates(table, entry, found, 0)
+    deployments = _deployments(table, entry, found, 0)
     for name in entry.fallback:
-        target, target_found = _entry(table, pattern.carry(name, found), 0)
-        if target is not None:
-            above = candidates[-1].tier + 1 if candidates else 0
-            candidates += _candidates(table, target, target_found, above)
-    return Route(model, tuple(candidates), entry.retries_max, entry.strategy) if candidates else None
+        after, after_found = _entry(table, pattern.carry(name, found), 0)
+        if after is not None:
+            above = deployments[-1].tier + 1 if deployments else 0
+            deployments += _deployments(table, after, after_found, above)
+    return Route(model, tuple(deployments), entry.retries_max, entry.strategy) if deployments else None
 
 
 def name_of_default(table: RouteTable, model: str) -> str:
@@ -183,9 +183,9 @@ def _matching(table: RouteTable, model: str) -> tuple[ModelEntry | None, tuple[s
     return best, best_found
 
 
-def _candidates(table: RouteTable, entry: ModelEntry, captured: tuple[str, ...], above: int) -> list[Candidate]:
+def _deployments(table: RouteTable, entry: ModelEntry, captured: tuple[str, ...], above: int) -> list[Deployment]:
     """Return where a model's requests can go. Its tiers are numbered from `above`."""
-    found: list[Candidate] = []
+    found: list[Deployment] = []
     tiers = sorted({deployment.tier for deployment in entry.deployments})
     for deployment in sorted(entry.deployments, key=lambda deployment: deployment.tier):
         provider = table.providers.get(deployment.provider)
@@ -194,7 +194,7 @@ def _candidates(table: RouteTable, entry: ModelEntry, captured: tuple[str, ...],
         wanted = (deployment.credential,) if deployment.credential is not None else provider.credentials
         upstream = pattern.carry(deployment.model, captured)
         found.extend(
-            Candidate(
+            Deployment(
                 provider,
                 credential,
                 upstream,

@@ -19,7 +19,7 @@ REQUEST_COLUMNS = tuple(column.name for column in requests.columns)
 
 
 class SpoolRow(msgspec.Struct, frozen=True):
-    """How far a spool was absorbed."""
+    """How far a spool was ingested."""
 
     segment: int
     position: int
@@ -94,13 +94,13 @@ def add_usage(connection: Connection, sums: dict[tuple[Any, ...], Sums]) -> None
 
 
 def spool_row(connection: Connection, spool_id: str) -> SpoolRow | None:
-    """Return how far a spool was absorbed, None for a new one."""
+    """Return how far a spool was ingested, None for a new one."""
     row = connection.execute(select(tables.spools).where(tables.spools.c.spool_id == spool_id)).one_or_none()
     return SpoolRow(row.segment, row.position, row.sequence, row.records) if row is not None else None
 
 
 def spool_rows(connection: Connection) -> dict[str, SpoolRow]:
-    """Return how far all edges' spools were absorbed. (The journal's row has a position and no numbers.)"""
+    """Return how far all edges' spools were ingested. (The journal's row has a position and no numbers.)"""
     found = connection.execute(select(tables.spools).where(tables.spools.c.sequence > 0))
     return {row.spool_id: SpoolRow(row.segment, row.position, row.sequence, row.records) for row in found}
 
@@ -121,7 +121,7 @@ def every_sum(connection: Connection, since_hour: int, until_hour: int) -> Itera
 
 
 def put_spool_row(connection: Connection, spool_id: str, row: SpoolRow) -> None:
-    """Remember how far a spool was absorbed."""
+    """Remember how far a spool was ingested."""
     statement = backend_of(connection).upsert(tables.spools)
     values = {"segment": row.segment, "position": row.position, "sequence": row.sequence, "records": row.records}
     statement = statement.on_conflict_do_update(index_elements=[tables.spools.c.spool_id], set_=values)

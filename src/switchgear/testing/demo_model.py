@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Raw
 
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects import hub
-from switchgear.dialects.hub import Answer, Media, Part, Request, Text, Thinking
+from switchgear.dialects import canonical
+from switchgear.dialects.canonical import Answer, Media, Part, Request, Text, Thinking
 
 THOUGHT = "Let me think about it."
 SIGNATURE = "c2lnbmVkLWJ5LWRlbW8="
@@ -23,13 +23,13 @@ def answer(request: Request, maker: str, number: str = "demo") -> Answer:
     parts: list[Part] = []
     if request.reasoning is not None and request.reasoning.budget != 0 and request.reasoning.effort != "none":
         parts.append(Thinking(THOUGHT, SIGNATURE, None, maker))
-    results = [part for part in last if isinstance(part, hub.ToolResult)]
+    results = [part for part in last if isinstance(part, canonical.ToolResult)]
     calls = _calls(request, number) if not results else []
     text = ""
     if request.format is not None:
         text = msgspec.json.encode(_instance(request.format.schema)).decode()
     elif results:
-        text = "tool said: " + ", ".join(hub.text_of(result.content) for result in results)
+        text = "tool said: " + ", ".join(canonical.text_of(result.content) for result in results)
     elif not calls:
         text = " ".join(_describe(part) for part in last if isinstance(part, Text | Media))
     if text:
@@ -43,7 +43,7 @@ def answer(request: Request, maker: str, number: str = "demo") -> Answer:
         output=len(text.split()) + 5 * len(calls),
         reasoning=len(THOUGHT.split()) if any(isinstance(part, Thinking) for part in parts) else None,
     )
-    finish: hub.Finish = "tool_calls" if calls else "stop"
+    finish: canonical.Finish = "tool_calls" if calls else "stop"
     if request.max_tokens is not None and request.max_tokens < len(text.split()):
         text = " ".join(text.split()[: request.max_tokens])
         parts = [Text(text) if isinstance(part, Text) else part for part in parts]
@@ -52,15 +52,15 @@ def answer(request: Request, maker: str, number: str = "demo") -> Answer:
     return Answer(id=f"demo-{number}", model=request.model, parts=parts, finish=finish, usage=usage)
 
 
-def _calls(request: Request, number: str) -> list[hub.ToolCall]:
-    choice = request.choice or hub.ToolChoice()
+def _calls(request: Request, number: str) -> list[canonical.ToolCall]:
+    choice = request.choice or canonical.ToolChoice()
     if choice.mode == "none":
         return []
     tools = [tool for tool in request.tools if not choice.names or tool.name in choice.names]
     if choice.parallel is False:
         tools = tools[:1]
     return [
-        hub.ToolCall(f"call_{number}_{n}", tool.name, msgspec.json.encode(_instance(tool.schema)).decode())
+        canonical.ToolCall(f"call_{number}_{n}", tool.name, msgspec.json.encode(_instance(tool.schema)).decode())
         for n, tool in enumerate(tools)
     ]
 

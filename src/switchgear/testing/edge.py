@@ -27,12 +27,12 @@ from switchgear.core.errors import SpoolFullError
 from switchgear.core.ids import IdSource
 from switchgear.edge.context import RequestContext
 from switchgear.edge.handler import EdgeHandler, services_of
-from switchgear.edge.plan import Planner
+from switchgear.edge.resolver import Resolver
 from switchgear.edge.turn_commit import TurnCommit
 from switchgear.net.link import LinkStream, StreamOwner, VaultLink
 from switchgear.net.server import Exchange
 from switchgear.pricing.price import Price, Rate
-from switchgear.replica.entries import KeyEntry, Pending, SecretHash, Snapshot, Spend, Stored
+from switchgear.replica.entries import KeyEntry, Pending, SecretHash, Snapshot, Spend, StoredThing
 from switchgear.replica.reader import ReplicaReader
 from switchgear.routing.table import ProviderEntry, RouteTable
 from switchgear.spool.writer import SpoolWriter
@@ -80,7 +80,7 @@ class FakeReplica:
     def __init__(self, key: KeyEntry | None, snapshot: Snapshot) -> None:
         self.key = key
         self.published = snapshot
-        self.things: dict[str, Stored] = {}
+        self.things: dict[str, StoredThing] = {}
         self.spent: Spend | None = None
         self.waiting: dict[str, Pending] = {}
 
@@ -95,7 +95,7 @@ class FakeReplica:
         """As ReplicaReader."""
         return self.published
 
-    def stored(self, name: str) -> Stored | None:
+    def stored(self, name: str) -> StoredThing | None:
         """As ReplicaReader."""
         return self.things.get(name)
 
@@ -465,7 +465,7 @@ class Dialogue:
             spool=spool,
             link=self.commit.link,
             commit=self.commit,
-            planner=Planner(lambda name: None),
+            resolver=Resolver(lambda name: None),
             ids=IdSource(lambda size: b"\0" * size),
             clock=self.clock,
             loop=self.loop,

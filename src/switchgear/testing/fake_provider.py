@@ -21,11 +21,11 @@ import msgspec
 from switchgear.core.clock import Clock
 from switchgear.core.problems import Problem
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects import errors, hub
+from switchgear.dialects import canonical, errors
 from switchgear.dialects.dialect import PLAIN_TOOLS, StreamEncoder
+from switchgear.dialects.json_node import InvalidBodyError, Node
 from switchgear.dialects.kept_things import is_stored_answer
 from switchgear.dialects.registry import BY_NAME, DEFAULT, DIALECTS
-from switchgear.dialects.shape import InvalidBodyError, Node
 from switchgear.net.server import Exchange, HttpServer
 from switchgear.testing import demo_model
 from switchgear.testing.faults import LoudGuard
@@ -247,7 +247,7 @@ class FakeProvider:
             self._note(exchange, attempt, {"prompt_tokens": size, "completion_tokens": 0})
 
     def _speak(self, exchange: Exchange, dialect: str, raw: bytes, model: str | None, in_stream: bool) -> None:
-        """Answer in a dialect, through the hub."""
+        """Answer in a dialect, through the canonical values."""
         translator = BY_NAME[dialect].translator
         try:
             body = Node(msgspec.json.decode(raw))
@@ -292,7 +292,13 @@ class FakeProvider:
         task.add_done_callback(self._tasks.discard)
 
     async def _say(
-        self, exchange: Exchange, dialect: str, request: hub.Request, answer: hub.Answer, kind: str, number: str
+        self,
+        exchange: Exchange,
+        dialect: str,
+        request: canonical.Request,
+        answer: canonical.Answer,
+        kind: str,
+        number: str,
     ) -> None:
         translator = BY_NAME[dialect].translator
         if kind == "slow":
@@ -303,7 +309,7 @@ class FakeProvider:
         encoder = translator.encoder(request.model, _CREATED, True, PLAIN_TOOLS)
         content_type = BY_NAME[dialect].stream_type.partition(b";")[0]
         exchange.start(200, b"content-type: %b\r\n" % content_type)
-        events = _in_words(hub.events_of(answer))
+        events = _in_words(canonical.events_of(answer))
         if kind == "stream":
             total, _, rate = number.partition("-")
             await self._paced(exchange, encoder, events, int(total or 20), float(rate or 0))
@@ -321,12 +327,12 @@ class FakeProvider:
         exchange.end()
 
     async def _paced(
-        self, exchange: Exchange, encoder: StreamEncoder, events: list[hub.Event], count: int, rate: float
+        self, exchange: Exchange, encoder: StreamEncoder, events: list[canonical.Event], count: int, rate: float
     ) -> None:
         """Say `count` words, `rate` a second, instead of the first text."""
         loop = asyncio.get_running_loop()
         started = loop.time()
-        at = next(n for n, event in enumerate(events) if isinstance(event, hub.Delta))
+        at = next(n for n, event in enumerate(events) if isinstance(event, canonical.Delta))
         for event in events[:at]:
             exchange.write(encoder.encode(event))
         for number in range(1, count + 1):
@@ -334,9 +340,9 @@ class FakeProvider:
                 await asyncio.sleep(max(0.0, started + number / rate - loop.time()))
             if exchange.is_ended:
                 return
-            exchange.write(encoder.encode(hub.Delta(0, f"w{number} ")))
+            exchange.write(encoder.encode(canonical.Delta(0, f"w{number} ")))
         for event in events[at:]:
-            if not isinstance(event, hub.Delta):
+            if not isinstance(event, canonical.Delta):
                 exchange.write(encoder.encode(event))
         exchange.end()
 
@@ -461,12 +467,12 @@ class FakeProvider:
             self.seen[attempt].answered = True
 
 
-def _in_words(events: list[hub.Event]) -> list[hub.Event]:
+def _in_words(events: list[canonical.Event]) -> list[canonical.Event]:
     """Cut the texts of a stream into words, as models send them."""
-    out: list[hub.Event] = []
+    out: list[canonical.Event] = []
     for event in events:
-        if isinstance(event, hub.Delta):
-            out += [hub.Delta(event.index, piece) for piece in re.findall(r"\S+\s*|\s+", event.text)]
+        if isinstance(event, canonical.Delta):
+            out += [canonical.Delta(event.index, piece) for piece in re.findall(r"\S+\s*|\s+", event.text)]
         else:
             out.append(event)
     return out

@@ -9,14 +9,14 @@ import msgspec
 
 from switchgear.core.errors import UNREADABLE, RefusedError
 from switchgear.core.guard import Guard, guarded
-from switchgear.net.held import Held
+from switchgear.net.held import HeldBytes
 from switchgear.net.link import BODY_FRAME_BYTES, WINDOW_BYTES
 from switchgear.net.upstream import INTERNAL, Deadlines, Failure, Pool, UpstreamConnection
 from switchgear.providers.endpoint import Endpoint
 from switchgear.vault import egress
-from switchgear.vault.box import Opened
-from switchgear.vault.minter import Minter
+from switchgear.vault.box import OpenCredential
 from switchgear.vault.seal import Redactor
+from switchgear.vault.token_fetcher import TokenFetcher
 from switchgear.wire import frames
 from switchgear.wire.frames import END, FrameType
 from switchgear.wire.http1 import ResponseHead
@@ -34,19 +34,21 @@ class AttemptService(Protocol):
 
     guard: Guard
     pool: Pool
-    minter: Minter
-    held: Held
-    starving: dict["Attempt", None]
+    token_fetcher: TokenFetcher
+    held: HeldBytes
+    starving: dict["UpstreamAttempt", None]
 
     def feed_starving(self) -> None:
         """Grant window to those that wait for it."""
         ...
 
-    def prepare(self, raw: msgspec.Raw) -> "tuple[Opened, bytes, KnownRoute]":
+    def prepare(self, raw: msgspec.Raw) -> "tuple[OpenCredential, bytes, PreparedRoute]":
         """Judge a route. Raises RefusedError."""
         ...
 
-    def send_after_journal(self, attempt: "Attempt", connection: UpstreamConnection, request: list[bytes]) -> None:
+    def send_after_journal(
+        self, attempt: "UpstreamAttempt", connection: UpstreamConnection, request: list[bytes]
+    ) -> None:
         """Journal a dispatch; `attempt.send` is called when the journal has it, else `attempt.not_sent`."""
         ...
 
@@ -62,7 +64,7 @@ class AttemptLink(Protocol):
 
     name: str
     is_blocked: bool
-    attempts: dict[int, "Attempt"]
+    attempts: dict[int, "UpstreamAttempt"]
 
     @property
     def service(self) -> AttemptService:
@@ -86,36 +88,40 @@ class AttemptLink(Protocol):
 _DATA = int(FrameType.DATA)
 
 
-class KnownRoute:
+class PreparedRoute:
     """A route that was judged: the credential it uses, the head it gives, its deadlines, what connections may be used."""
 
-    __slots__ = ("connect_s", "credential_id", "deadlines", "head", "meter", "opened", "place", "route")
+    __slots__ = ("connect_s", "counter", "credential", "credential_id", "deadlines", "head", "place", "route")
 
     def __init__(
-        self, route: frames.Route, opened: Opened | None, head: bytes, meter: egress.Meter | None = None
+        self,
+        route: frames.Route,
+        credential: OpenCredential | None,
+        head: bytes,
+        counter: egress.CeilingCounter | None = None,
     ) -> None:
         self.route = route
         self.credential_id = route.credential_id
         self.connect_s = route.connect_s
         self.deadlines = Deadlines(route.connect_s, route.first_byte_s, route.idle_s, route.total_s)
-        self.opened = opened
+        self.credential = credential
         self.head = head
-        self.meter = meter
+        self.counter = counter
         """The use of the credential, under whichever version."""
-        self.place = None if opened is None else place_of(opened)
+        self.place = None if credential is None else place_of(credential)
         """The pool's key."""
 
 
-def place_of(opened: Opened) -> tuple[str, int, Endpoint]:
+def place_of(credential: OpenCredential) -> tuple[str, int, Endpoint]:
     """Return under what the pool keeps a credential's connections: who is at the other end, and what they were told."""
-    context = opened.item.context
-    return opened.item.id, context.version, context.endpoint
+    context = credential.item.context
+    return credential.item.id, context.version, context.endpoint
 
 
-NO_ROUTE = KnownRoute(frames.Route("", "", "", [], 0, 0, 0, 0), None, b"")
+NO_ROUTE = PreparedRoute(frames.Route("", "", "", [], 0, 0, 0, 0), None, b"")
 
 
-class Attempt:
+class UpstreamAttempt:
     """One attempt: its body as it arrives, then its response as it leaves."""
 
     __slots__ = (
@@ -123,6 +129,7 @@ class Attempt:
         "_body",
         "_body_bytes",
         "_connection",
+        "_credential",
         "_credit",
         "_error_body",
         "_head",
@@ -130,7 +137,6 @@ class Attempt:
         "_kept",
         "_link",
         "_loose",
-        "_opened",
         "_received",
         "_sent_bytes",
         "_status",
@@ -149,7 +155,7 @@ class Attempt:
         self.id = stream_id
         self.message = message
         self.route = NO_ROUTE
-        self._opened: Opened | None = None
+        self._credential: OpenCredential | None = None
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._credit = WINDOW_BYTES
@@ -267,25 +273,25 @@ class Attempt:
     def _dispatch(self) -> None:
         service, message = self._link.service, self.message
         try:
-            opened, head, route = service.prepare(message.route)
+            credential, head, route = service.prepare(message.route)
             self.route = route
             head = egress.finish_head(head, message.attempt_id, message.body_length)
         except (*UNREADABLE, RefusedError, UnicodeEncodeError) as exc:
             self.fail(Failure("refused", str(exc), False))
             return
-        assert route.meter is not None
-        over = route.meter.begin(service.pool.now_s)
+        assert route.counter is not None
+        over = route.counter.begin(service.pool.now_s)
         if over is not None:
             self.fail(Failure("overloaded", over, False))
             return
-        self._opened = opened
-        if opened.auth is None:
-            self._connect(opened, head)
+        self._credential = credential
+        if credential.auth is None:
+            self._connect(credential, head)
         else:
-            service.minter.authorize(opened, lambda reason: self._authorized(opened, head, reason))
+            service.token_fetcher.authorize(credential, lambda reason: self._authorized(credential, head, reason))
 
     @guarded(on_fault)
-    def _authorized(self, opened: Opened, head: bytes, reason: str | None) -> None:
+    def _authorized(self, credential: OpenCredential, head: bytes, reason: str | None) -> None:
         """The credential can sign now, or it cannot."""
         if self.is_over:
             return
@@ -293,10 +299,12 @@ class Attempt:
             self.fail(Failure("connect", f"the credential gives no access: {reason}", False))
             return
         service = self._link.service
-        head = egress.authorize_head(head, self.route.route, opened, b"".join(self._body), service.minter.now_s())
-        self._connect(opened, head)
+        head = egress.authorize_head(
+            head, self.route.route, credential, b"".join(self._body), service.token_fetcher.now_s()
+        )
+        self._connect(credential, head)
 
-    def _connect(self, opened: Opened, head: bytes) -> None:
+    def _connect(self, credential: OpenCredential, head: bytes) -> None:
         """Send the request on an open connection, or on a new one."""
         service, route = self._link.service, self.route
         request = [head, *self._body]
@@ -309,7 +317,7 @@ class Attempt:
             self.connected(connection, request)
         else:
             waiting = _Waiting(self, request)
-            endpoint = opened.item.context.endpoint
+            endpoint = credential.item.context.endpoint
             service.pool.connect(route.place, endpoint, route.connect_s, waiting.connected, self.fail)
 
     def take(self, connection: UpstreamConnection) -> None:
@@ -357,7 +365,7 @@ class Attempt:
 
     def check(self, now_s: float) -> None:
         """Enforce the deadline of a body that does not become whole."""
-        if self._opened is None and now_s - self._began_s > BODY_S:
+        if self._credential is None and now_s - self._began_s > BODY_S:
             self.fail(Failure("refused", f"the body did not come within {BODY_S:g} s", False))
 
     # from the provider
@@ -365,8 +373,8 @@ class Attempt:
     def on_data(self, head: ResponseHead | None, body: bytes, complete: bool) -> None:
         """Receiver: response bytes."""
         self._received += len(body)
-        if head is None and not complete and self._error_body is None and self._opened is not None:
-            self._pass_on(self._opened.redactor, body)
+        if head is None and not complete and self._error_body is None and self._credential is not None:
+            self._pass_on(self._credential.redactor, body)
             return
         if head is not None:
             self._status = head.status
@@ -379,20 +387,20 @@ class Attempt:
                 return
             if head.status >= 400:
                 self._error_body = []
-                if head.status == 401 and self._opened is not None and self._opened.auth is not None:
-                    self._opened.auth.forget()
+                if head.status == 401 and self._credential is not None and self._credential.auth is not None:
+                    self._credential.auth.forget()
         if self._error_body is not None:
             self._on_error_body(body, complete)
             return
         ended = END if complete else 0
         link, connection = self._link, self._connection
-        if self._opened is not None:
-            body, self._tail = self._opened.redactor.stream(self._tail, body, complete)
+        if self._credential is not None:
+            body, self._tail = self._credential.redactor.stream(self._tail, body, complete)
         if head is not None:
-            assert self._opened is not None
+            assert self._credential is not None
             assert connection is not None
             payload = frames.encode_payload(
-                frames.Head(head.status, egress.filter_head(head, self._opened), connection.connect_ms)
+                frames.Head(head.status, egress.filter_head(head, self._credential), connection.connect_ms)
             )
             if len(body) <= BODY_FRAME_BYTES - 4_096:
                 link.queue(frames.encode_with_head(FrameType.HEAD, self.id, payload, body, ended))
@@ -440,12 +448,14 @@ class Attempt:
         self._error_body.append(body)
         if not complete and self.keep(len(body)) and self._received <= ERROR_BODY_BYTES_MAX:
             return
-        assert self._opened is not None
+        assert self._credential is not None
         assert self._head is not None
         assert self._connection is not None
-        text = self._opened.redactor.clean(b"".join(self._error_body))[:ERROR_BODY_BYTES_MAX]
+        text = self._credential.redactor.clean(b"".join(self._error_body))[:ERROR_BODY_BYTES_MAX]
         payload = frames.encode_payload(
-            frames.Head(self._head.status, egress.filter_head(self._head, self._opened), self._connection.connect_ms)
+            frames.Head(
+                self._head.status, egress.filter_head(self._head, self._credential), self._connection.connect_ms
+            )
         )
         self._link.queue(frames.encode_with_head(FrameType.HEAD, self.id, payload, b"", 0))
         self._queue_data(text, END)
@@ -499,8 +509,8 @@ class Attempt:
             service.held.give(self._link.name, self._kept)
             self._kept = 0
         self._link.attempts.pop(self.id, None)
-        if self._opened is not None and (meter := self.route.meter) is not None:
-            meter.end(self._sent_bytes + self._received)
+        if self._credential is not None and (counter := self.route.counter) is not None:
+            counter.end(self._sent_bytes + self._received)
         if self.dispatched:
             service.journal_done(self.message.attempt_id, self._status, reason, self._received, self._sent_bytes)
 
@@ -510,7 +520,7 @@ class _Waiting:
 
     __slots__ = ("_attempt", "_request")
 
-    def __init__(self, attempt: Attempt, request: list[bytes]) -> None:
+    def __init__(self, attempt: UpstreamAttempt, request: list[bytes]) -> None:
         self._attempt = attempt
         self._request = request
 

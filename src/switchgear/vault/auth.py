@@ -1,5 +1,5 @@
 """Credentials that are not sent as they are: requests are signed with them, or they are traded for short-lived tokens.
-Level 3, sans-I/O: what has to be asked is yielded, `minter` asks it.
+Level 3, sans-I/O: what has to be asked is yielded, `token_fetcher` asks it.
 
 Where tokens come from is fixed here or sealed with the credential, never taken from the secret's own JSON. Sources, as of
 2026-11: AWS STS API reference ("AssumeRole") and EC2 user guide ("Retrieve instance metadata"); Google Identity, "Using
@@ -32,10 +32,10 @@ _AZURE_RESOURCE = "https://cognitiveservices.azure.com"
 _METADATA = "http://169.254.169.254"
 
 
-class Ask(msgspec.Struct, frozen=True):
+class TokenRequest(msgspec.Struct, frozen=True):
     """A request on the way to a grant."""
 
-    place: Endpoint
+    endpoint: Endpoint
     method: str
     target: str
     headers: list[tuple[str, str]]
@@ -50,7 +50,7 @@ class TokenFile(msgspec.Struct, frozen=True):
     name: str
 
 
-class Reply(msgspec.Struct, frozen=True):
+class TokenResponse(msgspec.Struct, frozen=True):
     """Its answer."""
 
     status: int
@@ -69,26 +69,26 @@ class GrantError(Exception):
     """No grant was given; the text says why, without secrets."""
 
 
-Mint = Generator[Ask | TokenFile, Reply, Grant]
-Minting = Callable[[float], Mint]
+TokenFlow = Generator[TokenRequest | TokenFile, TokenResponse, Grant]
+StartTokenFlow = Callable[[float], TokenFlow]
 """(Unix time in s) → the questions that lead to a grant."""
 
 
 class Authorizer:
-    """Authorizes the requests of one credential. It keeps the grant; whoever waits for one is kept by the minter."""
+    """Authorizes the requests of one credential. It keeps the grant; whoever waits for one is kept by the token fetcher."""
 
-    __slots__ = ("_grant", "_mint", "_region", "_service")
+    __slots__ = ("_flow", "_grant", "_region", "_service")
 
-    def __init__(self, mint: Minting | None, grant: Grant | None, region: str, service: str) -> None:
-        self._mint = mint
+    def __init__(self, token_flow: StartTokenFlow | None, grant: Grant | None, region: str, service: str) -> None:
+        self._flow = token_flow
         self._grant = grant
         self._region = region
         self._service = service
 
     @property
-    def can_mint(self) -> bool:
+    def can_fetch(self) -> bool:
         """False where the keys themselves sign."""
-        return self._mint is not None
+        return self._flow is not None
 
     def is_usable(self, now_s: float) -> bool:
         """True while a request can be authorized at once."""
@@ -98,10 +98,10 @@ class Authorizer:
         """True when it is time to renew."""
         return self._grant is None or now_s > self._grant.ends_s - EARLY_S
 
-    def begin(self, now_s: float) -> Mint:
+    def begin(self, now_s: float) -> TokenFlow:
         """Return the questions that lead to a new grant."""
-        assert self._mint is not None
-        return self._mint(now_s)
+        assert self._flow is not None
+        return self._flow(now_s)
 
     def take(self, grant: Grant, now_s: float) -> None:
         """Keep a grant."""
@@ -109,7 +109,7 @@ class Authorizer:
 
     def forget(self) -> None:
         """The provider refused the token: ask for another before the next request."""
-        if self._mint is not None:
+        if self._flow is not None:
             self._grant = None
 
     def sensitive(self) -> list[bytes]:
@@ -203,7 +203,7 @@ def _place(url: str, parameters: dict[str, str] | None = None) -> Endpoint:
         raise SealError(str(exc)) from None
 
 
-def _assume_role(keys: AwsKeys, parameters: dict[str, str], region: str, now_s: float) -> Mint:
+def _assume_role(keys: AwsKeys, parameters: dict[str, str], region: str, now_s: float) -> TokenFlow:
     place = _place(f"https://sts.{region}.amazonaws.com", parameters)
     form = {
         "Action": "AssumeRole",
@@ -228,14 +228,14 @@ def _assume_role(keys: AwsKeys, parameters: dict[str, str], region: str, now_s: 
         service="sts",
         amz_date=date,
     )
-    reply = yield Ask(place, "POST", target, [_FORM, *signed], body)
-    return _aws_granted(reply)
+    response = yield TokenRequest(place, "POST", target, [_FORM, *signed], body)
+    return _aws_granted(response)
 
 
-def _aws_granted(reply: Reply) -> Grant:
-    if reply.status != 200:
-        raise GrantError(f"AWS STS answered {reply.status}: {_xml(reply.body, 'Code') or 'no reason given'}")
-    found = [_xml(reply.body, name) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")]
+def _aws_granted(response: TokenResponse) -> Grant:
+    if response.status != 200:
+        raise GrantError(f"AWS STS answered {response.status}: {_xml(response.body, 'Code') or 'no reason given'}")
+    found = [_xml(response.body, name) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")]
     if not all(found):
         raise GrantError("AWS STS answered without keys")
     key_id, secret, token, ends = (text or "" for text in found)
@@ -257,15 +257,15 @@ def _time(text: str) -> float:
 _TOKEN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
-def _platform_token(parameters: dict[str, str]) -> Callable[[], Generator[TokenFile, Reply, str]]:
+def _platform_token(parameters: dict[str, str]) -> Callable[[], Generator[TokenFile, TokenResponse, str]]:
     """Return how the platform's token is read: anew each time, because the platform renews it."""
     name = _need(parameters, "token")
     if not _TOKEN_NAME.fullmatch(name):
         raise SealError(f"token: {name[:64]!r} is not a file's name: letters, digits, '.', '_' and '-', and no path")
 
-    def read() -> Generator[TokenFile, Reply, str]:
-        reply = yield TokenFile(name)
-        token = reply.body.decode("ascii", "replace").strip()
+    def read() -> Generator[TokenFile, TokenResponse, str]:
+        response = yield TokenFile(name)
+        token = response.body.decode("ascii", "replace").strip()
         if not re.fullmatch(r"[\x21-\x7e]{1,16384}", token):
             raise GrantError(f"the token file {name!r} holds no token")
         return token
@@ -277,7 +277,7 @@ def _web_identity(value: bytes, place: Endpoint, parameters: dict[str, str]) -> 
     region, service = _aws_place(place, parameters)
     role, read = _need(parameters, "role_arn"), _platform_token(parameters)
 
-    def mint(now_s: float) -> Mint:
+    def token_flow(now_s: float) -> TokenFlow:
         token = yield from read()
         where = _place(f"https://sts.{region}.amazonaws.com", parameters)
         form = {
@@ -287,10 +287,10 @@ def _web_identity(value: bytes, place: Endpoint, parameters: dict[str, str]) -> 
             "RoleSessionName": "switchgear",
             "WebIdentityToken": token,
         }
-        reply = yield Ask(where, "POST", (where.path_prefix or "") + "/", [_FORM], urlencode(form).encode())
-        return _aws_granted(reply)
+        response = yield TokenRequest(where, "POST", (where.path_prefix or "") + "/", [_FORM], urlencode(form).encode())
+        return _aws_granted(response)
 
-    return Authorizer(mint, None, region, service)
+    return Authorizer(token_flow, None, region, service)
 
 
 def _instance_role(value: bytes, place: Endpoint, parameters: dict[str, str]) -> Authorizer:
@@ -305,25 +305,27 @@ class _InstanceKeys(msgspec.Struct, rename="pascal"):
     expiration: str
 
 
-def _instance_keys(parameters: dict[str, str]) -> Mint:
+def _instance_keys(parameters: dict[str, str]) -> TokenFlow:
     place = _place(_METADATA, parameters)
-    reply = yield Ask(place, "PUT", "/latest/api/token", [("x-aws-ec2-metadata-token-ttl-seconds", "300")], b"", True)
-    token = reply.body.decode("ascii", "replace").strip()
-    if reply.status != 200 or not re.fullmatch(r"[\x21-\x7e]{1,1024}", token):
+    response = yield TokenRequest(
+        place, "PUT", "/latest/api/token", [("x-aws-ec2-metadata-token-ttl-seconds", "300")], b"", True
+    )
+    token = response.body.decode("ascii", "replace").strip()
+    if response.status != 200 or not re.fullmatch(r"[\x21-\x7e]{1,1024}", token):
         raise GrantError(
-            f"the instance's metadata service answered {reply.status}: is this an EC2 instance with IMDSv2?"
+            f"the instance's metadata service answered {response.status}: is this an EC2 instance with IMDSv2?"
         )
     header = ("x-aws-ec2-metadata-token", token)
     path = "/latest/meta-data/iam/security-credentials/"
-    reply = yield Ask(place, "GET", path, [header], b"", True)
-    role = reply.body.decode("ascii", "replace").strip()
-    if reply.status != 200 or not re.fullmatch(r"[\w+=,.@-]{1,64}", role):
+    response = yield TokenRequest(place, "GET", path, [header], b"", True)
+    role = response.body.decode("ascii", "replace").strip()
+    if response.status != 200 or not re.fullmatch(r"[\w+=,.@-]{1,64}", role):
         raise GrantError("the instance has no role")
-    reply = yield Ask(place, "GET", path + quote(role), [header], b"", True)
+    response = yield TokenRequest(place, "GET", path + quote(role), [header], b"", True)
     try:
-        keys = msgspec.json.decode(reply.body, type=_InstanceKeys)
+        keys = msgspec.json.decode(response.body, type=_InstanceKeys)
     except UNREADABLE:
-        raise GrantError(f"the instance's metadata service answered {reply.status} without keys") from None
+        raise GrantError(f"the instance's metadata service answered {response.status} without keys") from None
     return Grant(_time(keys.expiration), keys=AwsKeys(keys.access_key_id, keys.secret_access_key, keys.token))
 
 
@@ -367,7 +369,7 @@ def google_assertion(account_email: str, key_pem: str, key_id: str | None, scope
     return signing.sign_jwt(claims, key_pem, key_id)
 
 
-def _google_token(account: _ServiceAccount, parameters: dict[str, str], now_s: float) -> Mint:
+def _google_token(account: _ServiceAccount, parameters: dict[str, str], now_s: float) -> TokenFlow:
     if account.type == "service_account":
         scope = parameters.get("scope", _GOOGLE_SCOPE)
         signed = google_assertion(account.client_email, account.private_key, account.private_key_id, scope, now_s)
@@ -397,7 +399,7 @@ def _workload_identity(value: bytes, place: Endpoint, parameters: dict[str, str]
         raise SealError(f"service_account: {account[:64]!r} is no service account's address")
     scope = parameters.get("scope", _GOOGLE_SCOPE)
 
-    def mint(now_s: float) -> Mint:
+    def token_flow(now_s: float) -> TokenFlow:
         token = yield from read()
         form = {
             "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
@@ -415,23 +417,23 @@ def _workload_identity(value: bytes, place: Endpoint, parameters: dict[str, str]
         headers = [("authorization", f"Bearer {grant.token}"), ("content-type", "application/json")]
         body = msgspec.json.encode({"scope": [scope], "lifetime": "3600s"})
         target = f"{where.path_prefix}/v1/projects/-/serviceAccounts/{account}:generateAccessToken"
-        reply = yield Ask(where, "POST", target, headers, body)
+        response = yield TokenRequest(where, "POST", target, headers, body)
         try:
-            found = msgspec.json.decode(reply.body, type=_ServiceAccountToken)
+            found = msgspec.json.decode(response.body, type=_ServiceAccountToken)
         except UNREADABLE:
             found = _ServiceAccountToken()
-        if reply.status != 200 or not re.fullmatch(r"[\x21-\x7e]{1,16384}", found.access_token):
-            raise GrantError(f"Google's IAM answered {reply.status} to the impersonation of {account}")
+        if response.status != 200 or not re.fullmatch(r"[\x21-\x7e]{1,16384}", found.access_token):
+            raise GrantError(f"Google's IAM answered {response.status} to the impersonation of {account}")
         return Grant(_time(found.expire_time), token=found.access_token)
 
-    return Authorizer(mint, None, "", "")
+    return Authorizer(token_flow, None, "", "")
 
 
 def _entra_federated(value: bytes, place: Endpoint, parameters: dict[str, str]) -> Authorizer:
     tenant, client_id = _tenant(parameters), _need(parameters, "client_id")
     read = _platform_token(parameters)
 
-    def mint(now_s: float) -> Mint:
+    def token_flow(now_s: float) -> TokenFlow:
         token = yield from read()
         form = {
             "grant_type": "client_credentials",
@@ -443,7 +445,7 @@ def _entra_federated(value: bytes, place: Endpoint, parameters: dict[str, str]) 
         url = f"https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"
         return (yield from _token(url, form, parameters, now_s))
 
-    return Authorizer(mint, None, "", "")
+    return Authorizer(token_flow, None, "", "")
 
 
 def _tenant(parameters: dict[str, str]) -> str:
@@ -466,16 +468,16 @@ def _entra(value: bytes, place: Endpoint, parameters: dict[str, str]) -> Authori
 
 
 def _managed_identity(value: bytes, place: Endpoint, parameters: dict[str, str]) -> Authorizer:
-    def mint(now_s: float) -> Mint:
+    def token_flow(now_s: float) -> TokenFlow:
         query = {"api-version": "2018-02-01", "resource": parameters.get("scope", _AZURE_RESOURCE)}
         if "client_id" in parameters:
             query["client_id"] = parameters["client_id"]
         where = _place(_METADATA, parameters)
         target = "/metadata/identity/oauth2/token?" + urlencode(query)
-        reply = yield Ask(where, "GET", target, [("metadata", "true")], b"", True)
-        return _granted(reply, now_s)
+        response = yield TokenRequest(where, "GET", target, [("metadata", "true")], b"", True)
+        return _granted(response, now_s)
 
-    return Authorizer(mint, None, "", "")
+    return Authorizer(token_flow, None, "", "")
 
 
 def _oauth(value: bytes, place: Endpoint, parameters: dict[str, str]) -> Authorizer:
@@ -510,12 +512,14 @@ def _word(value: bytes) -> str:
     return value.decode("ascii")
 
 
-def _token(url: str, form: dict[str, str], parameters: dict[str, str], now_s: float) -> Mint:
+def _token(url: str, form: dict[str, str], parameters: dict[str, str], now_s: float) -> TokenFlow:
     place = _place(url, parameters)
     target = place.path_prefix or "/"
     bare = msgspec.structs.replace(place, path_prefix="")
-    reply = yield Ask(bare, "POST", target, [_FORM, ("accept", "application/json")], urlencode(form).encode())
-    return _granted(reply, now_s)
+    response = yield TokenRequest(
+        bare, "POST", target, [_FORM, ("accept", "application/json")], urlencode(form).encode()
+    )
+    return _granted(response, now_s)
 
 
 class _Token(msgspec.Struct):
@@ -524,14 +528,14 @@ class _Token(msgspec.Struct):
     error: msgspec.Raw = msgspec.Raw(b"null")
 
 
-def _granted(reply: Reply, now_s: float) -> Grant:
+def _granted(response: TokenResponse, now_s: float) -> Grant:
     try:
-        token = msgspec.json.decode(reply.body, type=_Token)
+        token = msgspec.json.decode(response.body, type=_Token)
     except UNREADABLE:
-        raise GrantError(f"the token service answered {reply.status} without a token") from None
-    if reply.status != 200 or not re.fullmatch(r"[\x21-\x7e]{1,16384}", token.access_token):
+        raise GrantError(f"the token service answered {response.status} without a token") from None
+    if response.status != 200 or not re.fullmatch(r"[\x21-\x7e]{1,16384}", token.access_token):
         reason = bytes(token.error)[:64].decode("utf-8", "replace").strip('"')
-        raise GrantError(f"the token service answered {reply.status}: {reason}")
+        raise GrantError(f"the token service answered {response.status}: {reason}")
     try:
         lifetime = float(token.expires_in)
     except ValueError:

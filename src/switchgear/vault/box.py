@@ -43,7 +43,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
         return credential_id(self.context.provider, self.context.credential)
 
 
-class Opened(msgspec.Struct, frozen=True):
+class OpenCredential(msgspec.Struct, frozen=True):
     """A credential ready for use."""
 
     item: Item
@@ -74,7 +74,7 @@ class Box:
         self._keys = keys
         self._identity_hosts = identity_hosts
         self._items: dict[str, Item] = {}
-        self._opened: dict[str, Opened] = {}
+        self._opened: dict[str, OpenCredential] = {}
         try:
             file = msgspec.msgpack.decode(self._path.read_bytes(), type=_File)
         except FileNotFoundError:
@@ -116,7 +116,7 @@ class Box:
         found = {digest.hex(): known.get(seal.fingerprint_of(digest, self._keys)) for digest in digests[:RECOGNISE_MAX]}
         return {digest: name for digest, name in found.items() if name is not None}
 
-    def find(self, deployment: str) -> Opened | None:
+    def find(self, deployment: str) -> OpenCredential | None:
         """Return the credential that serves a deployment, if it is active and opens."""
         return self._opened.get(deployment)
 
@@ -229,7 +229,7 @@ class Box:
             return
         if item.fingerprint != (now := seal.fingerprint(secret, self._keys)):  # of an earlier version's box
             item = self._items[item.id] = msgspec.structs.replace(item, fingerprint=now)
-        self._opened[item.id] = Opened(item, secret, line, query, seal.Redactor(secret), auth)
+        self._opened[item.id] = OpenCredential(item, secret, line, query, seal.Redactor(secret), auth)
 
     def _save(self) -> None:
         write_durably(self._path, msgspec.msgpack.encode(_File(self.store_id, list(self._items.values()))), 0o600)

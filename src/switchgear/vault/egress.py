@@ -10,7 +10,7 @@ import msgspec
 from switchgear import __version__
 from switchgear.core.errors import RefusedError
 from switchgear.policies import passthrough
-from switchgear.vault.box import Opened
+from switchgear.vault.box import OpenCredential
 from switchgear.vault.verbs import Ceilings
 from switchgear.wire.frames import Route
 from switchgear.wire.http1 import ResponseHead, is_safe_header
@@ -59,23 +59,23 @@ HEADER_BYTES_MAX = 4_096
 USER_AGENT = f"user-agent: switchgear/{__version__}\r\n".encode()
 
 
-def build_head(route: Route, opened: Opened) -> bytes:
+def build_head(route: Route, credential: OpenCredential) -> bytes:
     """Build the request head for the provider, but for what differs per attempt (see `finish_head`).
 
     Raises RefusedError for a path, method or header outside the lists.
     """
     allowed = PATHS.get(route.method)
     is_inference = allowed is not None and allowed.fullmatch(route.path) and not _DOTS.search(route.path)
-    if not is_inference and not _is_sealed(route, opened):
+    if not is_inference and not _is_sealed(route, credential):
         raise RefusedError(f"{route.method} {route.path[:64]!r} is not an inference path")
     if len(route.headers) > HEADERS_MAX:
         raise RefusedError("too many headers")
-    endpoint = opened.item.context.endpoint
+    endpoint = credential.item.context.endpoint
     lines = [
-        b"%b %b HTTP/1.1\r\nhost: " % (route.method.encode("ascii"), target_of(route, opened)),
+        b"%b %b HTTP/1.1\r\nhost: " % (route.method.encode("ascii"), target_of(route, credential)),
         endpoint.host_header,
         b"\r\n",
-        opened.auth_line,
+        credential.auth_line,
         USER_AGENT,
         b"accept-encoding: identity\r\n",
     ]
@@ -89,17 +89,17 @@ def build_head(route: Route, opened: Opened) -> bytes:
     return b"".join(lines)
 
 
-def _is_sealed(route: Route, opened: Opened) -> bool:
+def _is_sealed(route: Route, credential: OpenCredential) -> bool:
     """Tell whether the credential was sealed with leave for this raw path."""
     path, _, query = route.path.partition("?")
-    rules = opened.item.context.endpoint.passthrough
+    rules = credential.item.context.endpoint.passthrough
     return passthrough.is_plain(path, query) and passthrough.is_allowed(rules, route.method, path)
 
 
-def target_of(route: Route, opened: Opened) -> bytes:
+def target_of(route: Route, credential: OpenCredential) -> bytes:
     """Return the request target: the sealed prefix, the path, the sealed query."""
-    endpoint = opened.item.context.endpoint
-    queries = [text for text in (endpoint.query, opened.query) if text]
+    endpoint = credential.item.context.endpoint
+    queries = [text for text in (endpoint.query, credential.query) if text]
     mark = "&" if "?" in route.path else "?"
     return (endpoint.path_prefix + route.path + (mark + "&".join(queries) if queries else "")).encode("ascii")
 
@@ -111,13 +111,13 @@ def finish_head(head: bytes, attempt_id: str, body_length: int) -> bytes:
     return b"%bcontent-length: %d\r\nx-client-request-id: %b\r\n\r\n" % (head, body_length, attempt_id.encode("ascii"))
 
 
-def authorize_head(head: bytes, route: Route, opened: Opened, body: bytes, now_s: float) -> bytes:
+def authorize_head(head: bytes, route: Route, credential: OpenCredential, body: bytes, now_s: float) -> bytes:
     """Put the lines that authorize this very request into a finished head."""
-    assert opened.auth is not None
-    host = opened.item.context.endpoint.host_header.decode("ascii")
+    assert credential.auth is not None
+    host = credential.item.context.endpoint.host_header.decode("ascii")
     kind = next((value.decode("latin-1") for name, value in route.headers if name == b"content-type"), "")
-    target = target_of(route, opened).decode("ascii")
-    return head[:-2] + opened.auth.lines(route.method, host, target, kind, body, now_s) + b"\r\n"
+    target = target_of(route, credential).decode("ascii")
+    return head[:-2] + credential.auth.lines(route.method, host, target, kind, body, now_s) + b"\r\n"
 
 
 def strange_answer(head: ResponseHead) -> str | None:
@@ -135,13 +135,13 @@ def strange_answer(head: ResponseHead) -> str | None:
     return None
 
 
-def filter_head(head: ResponseHead, opened: Opened) -> list[tuple[bytes, bytes]]:
+def filter_head(head: ResponseHead, credential: OpenCredential) -> list[tuple[bytes, bytes]]:
     """Return the response headers that may pass, with the credential's bytes removed."""
-    clean = opened.redactor.clean
+    clean = credential.redactor.clean
     return [(name, clean(value)) for name, value in head.headers if name in RESPONSE_HEADERS and len(value) <= 4_096]
 
 
-class Meter(msgspec.Struct):
+class CeilingCounter(msgspec.Struct):
     """Use of one credential, against its ceilings. Times in seconds of one clock."""
 
     ceilings: Ceilings

@@ -15,7 +15,7 @@ from switchgear.core.errors import UNREADABLE, FrameError
 from switchgear.core.guard import Guard, each, guarded
 from switchgear.net import unix
 from switchgear.spool.writer import SpoolWriter
-from switchgear.vault.attempt import Attempt, AttemptService
+from switchgear.vault.attempt import AttemptService, UpstreamAttempt
 from switchgear.wire import frames
 from switchgear.wire.frames import END, FrameType
 
@@ -69,7 +69,7 @@ class VaultSideLink(asyncio.Protocol):
 
     def __init__(self, service: LinkService) -> None:
         self.service = service
-        self.attempts: dict[int, Attempt] = {}
+        self.attempts: dict[int, UpstreamAttempt] = {}
         self._transport: asyncio.Transport | None = None
         self._decoder = frames.Decoder()
         self._out: list[bytes] = []
@@ -121,7 +121,7 @@ class VaultSideLink(asyncio.Protocol):
         self._transport = None
         self.service.links.discard(self)
         self._out.clear()
-        each(list(self.attempts.values()), Attempt.cancel, Attempt.on_fault)
+        each(list(self.attempts.values()), UpstreamAttempt.cancel, UpstreamAttempt.on_fault)
         self._out.clear()
         if peer is not None and peer.role == "edge":
             self.service.journal_link_end(peer.run_id)
@@ -130,13 +130,13 @@ class VaultSideLink(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Asyncio: the edge does not read: let its providers wait, so that this process never grows."""
         self.is_blocked = True
-        each(self.attempts.values(), Attempt.hold_back, Attempt.on_fault)
+        each(self.attempts.values(), UpstreamAttempt.hold_back, UpstreamAttempt.on_fault)
 
     @guarded(fault)
     def resume_writing(self) -> None:
         """Asyncio: the edge reads again."""
         self.is_blocked = False
-        each(self.attempts.values(), Attempt.resume, Attempt.on_fault)
+        each(self.attempts.values(), UpstreamAttempt.resume, UpstreamAttempt.on_fault)
 
     @guarded(fault)
     def data_received(self, data: bytes) -> None:
@@ -168,7 +168,7 @@ class VaultSideLink(asyncio.Protocol):
             if attempt is not None or stream_id == 0 or len(self.attempts) >= STREAMS_PER_LINK_MAX:
                 raise FrameError("a stream is opened twice, or too many are open")
             head, body = frames.split_head(payload)
-            attempt = Attempt(self, stream_id, _decode_open(head))
+            attempt = UpstreamAttempt(self, stream_id, _decode_open(head))
             self.attempts[stream_id] = attempt
             if len(head) > OPEN_BYTES_EASY:
                 attempt.open(len(head))

@@ -7,8 +7,8 @@ from switchgear.core.clock import Clock
 from switchgear.net.performer import Run, at_once, later, table
 from switchgear.net.upstream import INTERNAL, Deadlines, Failure, Pool, UpstreamConnection
 from switchgear.vault import egress, verbs
-from switchgear.vault.box import Box, Opened
-from switchgear.vault.minter import Minter
+from switchgear.vault.box import Box, OpenCredential
+from switchgear.vault.token_fetcher import TokenFetcher
 from switchgear.vault.verbs import CredentialName, Fence, Metadata, State, Status, TestResult
 from switchgear.wire import frames
 from switchgear.wire.http1 import ResponseHead
@@ -19,7 +19,7 @@ class VerbService(Protocol):
 
     box: Box
     pool: Pool
-    minter: Minter
+    token_fetcher: TokenFetcher
     clock: Clock
 
     def status(self) -> Status:
@@ -44,17 +44,17 @@ class Tester:
         self._pool.guard.caught(exc, verb="test")
         self._done(TestResult(False, INTERNAL))
 
-    def begin(self, opened: Opened) -> None:
+    def begin(self, credential: OpenCredential) -> None:
         """Connect and ask."""
         version = [(b"anthropic-version", b"2023-06-01")]  # Anthropic demands it, nobody else minds
-        route = frames.Route(opened.item.id, "GET", "/models", version, 20.0, 20.0, 20.0, 10.0)
-        request = egress.build_head(route, opened) + b"\r\n"
-        endpoint = opened.item.context.endpoint
+        route = frames.Route(credential.item.id, "GET", "/models", version, 20.0, 20.0, 20.0, 10.0)
+        request = egress.build_head(route, credential) + b"\r\n"
+        endpoint = credential.item.context.endpoint
 
         def connected(connection: UpstreamConnection) -> None:
             connection.send([request], self, Deadlines(10.0, 20.0, 20.0, 20.0))
 
-        self._pool.connect((opened.item.id, "test"), endpoint, 10.0, connected, self.on_failure)
+        self._pool.connect((credential.item.id, "test"), endpoint, 10.0, connected, self.on_failure)
 
     def on_data(self, head: ResponseHead | None, body: bytes, complete: bool) -> None:
         """Receiver: only the status counts; the body is not shown to anybody."""
@@ -76,14 +76,16 @@ def _set(state: State) -> Callable[[VerbService, CredentialName], Metadata]:
 
 
 def _test(service: VerbService, name: CredentialName, done: Callable[[TestResult], None]) -> None:
-    opened = service.box.find(name.id)
-    if opened is None:
+    credential = service.box.find(name.id)
+    if credential is None:
         done(TestResult(False, "the credential is not active, or the KEK does not open it"))
-    elif opened.auth is not None:
-        given = "a token was given" if opened.auth.can_mint else "the keys are well-formed; call a model to be sure"
-        service.minter.authorize(opened, lambda reason: done(TestResult(reason is None, reason or given)))
+    elif credential.auth is not None:
+        given = (
+            "a token was given" if credential.auth.can_fetch else "the keys are well-formed; call a model to be sure"
+        )
+        service.token_fetcher.authorize(credential, lambda reason: done(TestResult(reason is None, reason or given)))
     else:
-        Tester(done, service.pool).begin(opened)
+        Tester(done, service.pool).begin(credential)
 
 
 RUNS: dict[str, Run[VerbService]] = table(

@@ -14,17 +14,17 @@ import msgspec
 from switchgear.core.clock import Clock
 from switchgear.core.errors import RefusedError
 from switchgear.core.guard import Guard, each, guarded
-from switchgear.net.held import Held
+from switchgear.net.held import HeldBytes
 from switchgear.net.performer import Performer
 from switchgear.net.upstream import Pool, UpstreamConnection
 from switchgear.spool.syncer import Syncer
 from switchgear.spool.writer import SpoolWriter
 from switchgear.vault import egress
-from switchgear.vault.attempt import Attempt, KnownRoute
-from switchgear.vault.box import Box, Opened
+from switchgear.vault.attempt import PreparedRoute, UpstreamAttempt
+from switchgear.vault.box import Box, OpenCredential
 from switchgear.vault.link import GATHER_S, VaultSideLink
-from switchgear.vault.minter import Minter
 from switchgear.vault.perform import RUNS, VerbService
+from switchgear.vault.token_fetcher import TokenFetcher
 from switchgear.vault.verbs import Fence, Status
 from switchgear.wire import frames, records
 from switchgear.wire.records import Kind
@@ -65,7 +65,7 @@ class VaultService:
         self.guard = guard
         self._syncer = Syncer(journal, report, guard)
         self.pool = pool
-        self.minter = Minter(pool, clock, read_token)
+        self.token_fetcher = TokenFetcher(pool, clock, read_token)
         self.clock = clock
         self.run_id = run_id
         self.link_key = link_key
@@ -73,17 +73,17 @@ class VaultService:
         self.peer_uids = peer_uids
         """Who may connect, by role."""
         self.report = report
-        self.held = Held(BODIES_BYTES_MAX)
+        self.held = HeldBytes(BODIES_BYTES_MAX)
         """Bytes of request bodies by link, until providers have taken them."""
-        self.starving: dict[Attempt, None] = {}
+        self.starving: dict[UpstreamAttempt, None] = {}
         """Attempts that wait for window, the longest-waiting first."""
-        self._routes: dict[bytes, KnownRoute] = {}
+        self._routes: dict[bytes, PreparedRoute] = {}
         self.links: set[VaultSideLink] = set()
         self.fenced: dict[str, None] = {}
         """Runs of edges that are dead, the newest FENCED_MAX: nothing of them is dispatched any more, whatever still lies in a
         socket."""
-        self._meters: dict[str, egress.Meter] = {}
-        self._pending: list[tuple[Attempt, UpstreamConnection, list[bytes]]] = []
+        self._counters: dict[str, egress.CeilingCounter] = {}
+        self._pending: list[tuple[UpstreamAttempt, UpstreamConnection, list[bytes]]] = []
         self._links: list[VaultSideLink] = []
         self._gathering: list[VaultSideLink] = []
         self.loop_s = asyncio.get_running_loop().time
@@ -101,13 +101,13 @@ class VaultService:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_unix_server(lambda: VaultSideLink(self), sock=sock)
 
-    def _meter(self, opened: Opened) -> egress.Meter:
+    def _counter(self, credential: OpenCredential) -> egress.CeilingCounter:
         """Return the use of a credential, with its ceilings as they are now."""
-        meter = self._meters.get(opened.item.id)
-        if meter is None:
-            meter = self._meters[opened.item.id] = egress.Meter(opened.item.ceilings)
-        meter.ceilings = opened.item.ceilings
-        return meter
+        counter = self._counters.get(credential.item.id)
+        if counter is None:
+            counter = self._counters[credential.item.id] = egress.CeilingCounter(credential.item.ceilings)
+        counter.ceilings = credential.item.ceilings
+        return counter
 
     def feed_starving(self) -> None:
         """Grant window to those that wait for it: to all while there is room, else to the longest-waiting alone."""
@@ -120,7 +120,7 @@ class VaultService:
             if attempt.has_uncredited:
                 attempt.credit()
 
-    def prepare(self, raw: msgspec.Raw) -> tuple[Opened, bytes, KnownRoute]:
+    def prepare(self, raw: msgspec.Raw) -> tuple[OpenCredential, bytes, PreparedRoute]:
         """Judge a route, once per content: returns the credential, the head and the deadlines. Raises RefusedError."""
         encoded = bytes(raw)
         known = self._routes.get(encoded)
@@ -129,23 +129,25 @@ class VaultService:
             for seconds in (route.connect_s, route.first_byte_s, route.idle_s, route.total_s):
                 if not (math.isfinite(seconds) and 0 < seconds <= DEADLINE_S_MAX):
                     raise RefusedError(f"a deadline of {seconds} s is none")
-            opened = self.box.find(route.credential_id)
-            if opened is None:
+            credential = self.box.find(route.credential_id)
+            if credential is None:
                 raise RefusedError(f"no active credential for {route.credential_id[:128]!r}")
-            known = KnownRoute(route, opened, egress.build_head(route, opened), self._meter(opened))
+            known = PreparedRoute(route, credential, egress.build_head(route, credential), self._counter(credential))
             if len(self._routes) >= ROUTES_MAX:
                 self._routes.clear()
             if len(encoded) <= ROUTE_BYTES_MAX:
                 self._routes[encoded] = known
         # A credential that was replaced, disabled or removed is another object, or none.
-        if known.opened is None or self.box.find(known.credential_id) is not known.opened:
+        if known.credential is None or self.box.find(known.credential_id) is not known.credential:
             self._routes.pop(encoded, None)
             return self.prepare(raw)
-        return known.opened, known.head, known
+        return known.credential, known.head, known
 
     # one turn
 
-    def send_after_journal(self, attempt: Attempt, connection: UpstreamConnection, request: list[bytes]) -> None:
+    def send_after_journal(
+        self, attempt: UpstreamAttempt, connection: UpstreamConnection, request: list[bytes]
+    ) -> None:
         """Journal a dispatch; the bytes leave when the journal has it."""
         attempt.dispatched = True
         record = records.Dispatch(
@@ -159,8 +161,8 @@ class VaultService:
         self, attempt_id: str, status: int | None, reason: str | None, size_in: int, size_out: int
     ) -> None:
         """Journal what an attempt came to."""
-        record = records.Done(attempt_id, status, reason, size_in, size_out, self.clock.wall_ms())
-        self.journal.append(Kind.DONE, records.encode_payload(record))
+        record = records.AttemptEnd(attempt_id, status, reason, size_in, size_out, self.clock.wall_ms())
+        self.journal.append(Kind.ATTEMPT_END, records.encode_payload(record))
         self._schedule()
 
     def journal_link_end(self, run_id: str) -> None:
@@ -200,7 +202,7 @@ class VaultService:
         self._arm()
         now_s = self.pool.now_s
         for link in list(self.links):
-            each(link.attempts.values(), lambda attempt: attempt.check(now_s), Attempt.on_fault)
+            each(link.attempts.values(), lambda attempt: attempt.check(now_s), UpstreamAttempt.on_fault)
 
     def _gathered_fault(self, exc: Exception) -> None:
         self.guard.caught(exc)
@@ -267,7 +269,7 @@ class VaultService:
             del self.fenced[next(iter(self.fenced))]
         self.fenced[fence.run_id] = None
         for link in found:
-            each(link.attempts.values(), Attempt.cancel, Attempt.on_fault)
+            each(link.attempts.values(), UpstreamAttempt.cancel, UpstreamAttempt.on_fault)
             link.close()
         self._flush()
 

@@ -60,7 +60,7 @@ class Kind(IntEnum):
     KEPT = 9
     LATE = 10
     DISPATCH = 16
-    DONE = 17
+    ATTEMPT_END = 17
     LINK_END = 18
 
 
@@ -74,7 +74,7 @@ class Segment(msgspec.Struct, array_like=True, frozen=True):
     version: Version = 1
 
 
-class Who(msgspec.Struct, array_like=True, frozen=True):
+class Caller(msgspec.Struct, array_like=True, frozen=True):
     """Who asks: the key as it was, and what the client's head says. The same for many requests: encoded once."""
 
     key_id: str
@@ -95,7 +95,7 @@ class Who(msgspec.Struct, array_like=True, frozen=True):
     client_retry: Number | None = None
 
 
-class Place(msgspec.Struct, array_like=True, frozen=True):
+class Callee(msgspec.Struct, array_like=True, frozen=True):
     """What is asked of whom. The same for many requests: encoded once."""
 
     operation: str
@@ -114,10 +114,10 @@ class Reserve(msgspec.Struct, array_like=True, frozen=True):
 
     id: str
     time_ms: TimeMs
-    who: msgspec.Raw
-    """Who, encoded."""
-    place: msgspec.Raw
-    """Place of the first attempt, encoded."""
+    caller: msgspec.Raw
+    """Caller, encoded."""
+    callee: msgspec.Raw
+    """Callee of the first attempt, encoded."""
     stream: bool
     input_estimate: Tokens
     expect_nanousd: Number | None
@@ -211,7 +211,7 @@ class Checkpoint(msgspec.Struct, array_like=True, frozen=True):
 
     id: str
     number: Number
-    output_estimate: Tokens
+    output_tokens_estimate: Tokens
     bytes_out: Number
     elapsed_ms: SpanMs
     status: Status
@@ -241,7 +241,7 @@ class Late(msgspec.Struct, array_like=True, frozen=True):
     charged_nanousd: Number | None = None
     priced_as: tuple[str, str] | None = None
     """As in Settle."""
-    output_estimate: Tokens | None = None
+    output_tokens_estimate: Tokens | None = None
     """Of an answer that ended without usage: the tokens of what it shows, None where it shows nothing."""
 
 
@@ -299,7 +299,7 @@ class Dispatch(msgspec.Struct, array_like=True, frozen=True):
     link: Name
 
 
-class Done(msgspec.Struct, array_like=True, frozen=True):
+class AttemptEnd(msgspec.Struct, array_like=True, frozen=True):
     """Journal: what an attempt came to."""
 
     attempt_id: Name
@@ -329,13 +329,13 @@ Payload = (
     | Kept
     | Late
     | Dispatch
-    | Done
+    | AttemptEnd
     | LinkEnd
 )
 
 encode_payload = msgspec.msgpack.Encoder().encode
-decode_who = msgspec.msgpack.Decoder(Who).decode
-decode_place = msgspec.msgpack.Decoder(Place).decode
+decode_caller = msgspec.msgpack.Decoder(Caller).decode
+decode_callee = msgspec.msgpack.Decoder(Callee).decode
 PAYLOADS: dict[int, msgspec.msgpack.Decoder[Payload]] = {
     Kind.SEGMENT: msgspec.msgpack.Decoder(Segment),
     Kind.RESERVE: msgspec.msgpack.Decoder(Reserve),
@@ -348,7 +348,7 @@ PAYLOADS: dict[int, msgspec.msgpack.Decoder[Payload]] = {
     Kind.KEPT: msgspec.msgpack.Decoder(Kept),
     Kind.LATE: msgspec.msgpack.Decoder(Late),
     Kind.DISPATCH: msgspec.msgpack.Decoder(Dispatch),
-    Kind.DONE: msgspec.msgpack.Decoder(Done),
+    Kind.ATTEMPT_END: msgspec.msgpack.Decoder(AttemptEnd),
     Kind.LINK_END: msgspec.msgpack.Decoder(LinkEnd),
 }
 

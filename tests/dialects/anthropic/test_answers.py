@@ -4,9 +4,9 @@ import json
 
 import msgspec
 
-from switchgear.dialects import hub
+from switchgear.dialects import canonical
 from switchgear.dialects.anthropic import answers
-from switchgear.dialects.shape import Node
+from switchgear.dialects.json_node import Node
 
 
 def test_blocks_of_anthropics_own_tools_leave_text_and_calls_alone():
@@ -20,7 +20,7 @@ def test_blocks_of_anthropics_own_tools_leave_text_and_calls_alone():
         "usage": {"input_tokens": 1, "output_tokens": 2},
     }
     answer = answers.decode_answer(Node(body))
-    assert hub.text_of(answer.parts) == "found" and len(answer.dropped) == 2
+    assert canonical.text_of(answer.parts) == "found" and len(answer.dropped) == 2
 
 
 def test_usage_that_makes_no_sense_is_no_usage():

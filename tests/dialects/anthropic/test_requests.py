@@ -5,16 +5,19 @@ from tests.dialects import golden_cases
 
 from switchgear.core import problems
 from switchgear.core.problems import Problem
-from switchgear.dialects import hub
+from switchgear.dialects import canonical
 from switchgear.dialects.anthropic import ROW, requests
 from switchgear.dialects.errors import of_problem
-from switchgear.dialects.shape import InvalidBodyError, Node
+from switchgear.dialects.json_node import InvalidBodyError, Node
 from switchgear.providers.quirks import Quirks
 
 
 def test_newer_models_think_adaptively_older_ones_with_a_budget():
-    request = hub.Request(
-        model="m", messages=[hub.Message("user", [hub.Text("x")])], reasoning=hub.Reasoning("high"), max_tokens=100
+    request = canonical.Request(
+        model="m",
+        messages=[canonical.Message("user", [canonical.Text("x")])],
+        reasoning=canonical.Reasoning("high"),
+        max_tokens=100,
     )
     assert requests.encode_request(request, "claude-opus-4-7", Quirks())["output_config"] == {"effort": "high"}
     older = requests.encode_request(request, "claude-sonnet-4-5", Quirks())
@@ -30,16 +33,19 @@ def test_schemas_are_closed_at_every_level():
 
 
 def test_results_of_tools_come_first_in_a_turn():
-    request = hub.Request(
-        model="m", messages=[hub.Message("user", [hub.Text("and"), hub.ToolResult("1", [hub.Text("x")])])]
+    request = canonical.Request(
+        model="m",
+        messages=[canonical.Message("user", [canonical.Text("and"), canonical.ToolResult("1", [canonical.Text("x")])])],
     )
     blocks = requests.encode_request(request, "claude", Quirks())["messages"][0]["content"]
     assert [block["type"] for block in blocks] == ["tool_result", "text"]
 
 
 def test_a_text_file_is_sent_as_text():
-    part = hub.Media("file", "text/plain", "aGVsbG8=")
-    body = requests.encode_request(hub.Request(model="m", messages=[hub.Message("user", [part])]), "claude", Quirks())
+    part = canonical.Media("file", "text/plain", "aGVsbG8=")
+    body = requests.encode_request(
+        canonical.Request(model="m", messages=[canonical.Message("user", [part])]), "claude", Quirks()
+    )
     assert body["messages"][0]["content"] == [{"type": "text", "text": "hello"}]
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from switchgear.dialects import hub
+from switchgear.dialects import canonical
 from switchgear.dialects.anthropic.streams import StreamDecoder, StreamEncoder
 
 # Anthropic API reference, "Streaming messages": thinking, text, a tool, and a block of a tool that its own servers run.
@@ -43,7 +43,7 @@ STREAM = b"".join(b"event: %b\ndata: %b\n\n" % (e["type"].encode(), json.dumps(e
 
 
 def collected(pieces):
-    decoder, collector = StreamDecoder(), hub.Collector()
+    decoder, collector = StreamDecoder(), canonical.Collector()
     for piece in pieces:
         for event in decoder.feed(piece):
             collector.add(event)
@@ -78,9 +78,9 @@ def test_events_are_written_as_they_were_read():
 def test_redacted_thinking_pictures_and_signatures_of_others_have_a_place():
     encoder = StreamEncoder("claude", 1, True)
     events = [
-        hub.PartBegin(0, "tool", "t1", "f", signature="of-gemini"),
-        hub.PartEnd(0),
-        hub.Picture(1, hub.Media("image", "image/png", "AAAA")),
+        canonical.PartBegin(0, "tool", "t1", "f", signature="of-gemini"),
+        canonical.PartEnd(0),
+        canonical.Picture(1, canonical.Media("image", "image/png", "AAAA")),
     ]
     out = b"".join(map(encoder.encode, events))
     assert b"sg.gemini.of-gemini" in out and b"![image](data:image/png;base64,AAAA)" in out
@@ -90,7 +90,9 @@ def test_redacted_thinking_pictures_and_signatures_of_others_have_a_place():
         "content_block": {"type": "redacted_thinking", "data": "xyz"},
     }
     (found,) = [
-        e for e in StreamDecoder().feed(b"data: %b\n\n" % json.dumps(redacted).encode()) if isinstance(e, hub.Signature)
+        e
+        for e in StreamDecoder().feed(b"data: %b\n\n" % json.dumps(redacted).encode())
+        if isinstance(e, canonical.Signature)
     ]
     assert found.redacted == "xyz"
 
@@ -98,7 +100,7 @@ def test_redacted_thinking_pictures_and_signatures_of_others_have_a_place():
 @pytest.mark.parametrize("error", [{"type": "overloaded_error", "message": "busy"}, {}])
 def test_an_error_event_ends_the_stream(error):
     events = StreamDecoder().feed(b"data: %b\n\n" % json.dumps({"type": "error", "error": error}).encode())
-    assert isinstance(events[-1], hub.Failed) and events[-1].kind == error.get("type", "api_error")
+    assert isinstance(events[-1], canonical.Failed) and events[-1].kind == error.get("type", "api_error")
 
 
 def test_a_stream_without_its_stop_has_no_end():

@@ -2,9 +2,9 @@
 
 import json
 
-from switchgear.dialects.anthropic.tap import EARS, read_answer
-from switchgear.dialects.reading import Listener
-from switchgear.dialects.shape import Node
+from switchgear.dialects.anthropic.tap import TAP_RULES, read_answer
+from switchgear.dialects.json_node import Node
+from switchgear.dialects.taps import SseTap
 
 START = {"type": "message_start", "message": {"id": "msg_1", "model": "claude", "usage": {"input_tokens": 9}}}
 DELTA = {
@@ -19,29 +19,29 @@ def stream(*events):
 
 
 def test_running_totals_are_merged_and_the_bytes_pass_as_they_came():
-    tap, data = Listener(EARS), stream(START, {"type": "ping"}, DELTA, {"type": "message_stop"})
+    tap, data = SseTap(TAP_RULES), stream(START, {"type": "ping"}, DELTA, {"type": "message_stop"})
     assert b"".join(tap.feed(data[at : at + 5]) for at in range(0, len(data), 5)) + tap.finish() == data
-    reading = tap.reading
-    assert (reading.usage.input, reading.usage.output) == (9, 7)
-    assert (reading.response_id, reading.finish_reason, reading.service_tier) == ("msg_1", "end_turn", "priority")
+    metadata = tap.metadata
+    assert (metadata.usage.input, metadata.usage.output) == (9, 7)
+    assert (metadata.response_id, metadata.finish_reason, metadata.service_tier) == ("msg_1", "end_turn", "priority")
     assert tap.is_clean and not tap.error
 
 
 def test_an_error_event_is_no_clean_end():
-    tap = Listener(EARS)
+    tap = SseTap(TAP_RULES)
     tap.feed(stream(START, {"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}))
     assert tap.error and not tap.is_clean
 
 
 def test_files_that_a_tool_wrote_are_kept_each_once_per_event():
-    tap = Listener(EARS)
+    tap = SseTap(TAP_RULES)
     block = {"type": "code_execution_output", "file_id": "file_1"}
     tap.feed(stream(START, {"type": "content_block_start", "content_block": {"content": [block]}}))
-    assert tap.reading.kept == ["file_1"]
+    assert tap.metadata.kept == ["file_1"]
 
 
 def test_a_plain_answer_tells_its_usage_and_searches():
     usage = {"input_tokens": 3, "output_tokens": 4, "server_tool_use": {"web_search_requests": 2}, "speed": "fast"}
-    reading = read_answer(Node({"id": "msg_1", "model": "claude", "stop_reason": "end_turn", "usage": usage}))
-    assert (reading.usage.input, reading.usage.output, reading.units) == (3, 4, {"web_searches": 2})
-    assert (reading.service_tier, reading.model) == ("fast", "claude")
+    metadata = read_answer(Node({"id": "msg_1", "model": "claude", "stop_reason": "end_turn", "usage": usage}))
+    assert (metadata.usage.input, metadata.usage.output, metadata.units) == (3, 4, {"web_searches": 2})
+    assert (metadata.service_tier, metadata.model) == ("fast", "claude")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from switchgear.dialects import hub
+from switchgear.dialects import canonical
 from switchgear.dialects.bedrock import answers
-from switchgear.dialects.shape import InvalidBodyError, Node
+from switchgear.dialects.json_node import InvalidBodyError, Node
 
 
 def test_results_of_bedrocks_own_tools_are_no_calls_for_the_client():
@@ -14,7 +14,7 @@ def test_results_of_bedrocks_own_tools_are_no_calls_for_the_client():
         {"text": "found"},
     ]
     answer = answers.decode_answer(Node({"output": {"message": {"content": content}}, "stopReason": "end_turn"}))
-    assert answer.parts == [hub.Text("found")]
+    assert answer.parts == [canonical.Text("found")]
 
 
 @pytest.mark.parametrize("reason", ["malformed_model_output", "malformed_tool_use"])

@@ -3,26 +3,30 @@
 import pytest
 from tests.dialects import golden_cases
 
-from switchgear.dialects import hub
+from switchgear.dialects import canonical
 from switchgear.dialects.bedrock import requests
-from switchgear.dialects.shape import InvalidBodyError
+from switchgear.dialects.json_node import InvalidBodyError
 from switchgear.providers.quirks import Quirks
 
 
 def test_names_of_documents_are_made_what_bedrock_allows():
-    part = hub.Media("file", "application/pdf", "JVBERi0=", name="a_b/c.pdf")
-    body = requests.encode_request(hub.Request(model="m", messages=[hub.Message("user", [part])]), "nova", Quirks())
+    part = canonical.Media("file", "application/pdf", "JVBERi0=", name="a_b/c.pdf")
+    body = requests.encode_request(
+        canonical.Request(model="m", messages=[canonical.Message("user", [part])]), "nova", Quirks()
+    )
     assert body["messages"][0]["content"][0]["document"]["name"] == "a b c pdf"
 
 
 def test_unknown_files_are_refused():
-    part = hub.Media("file", "application/x-thing", "AAAA")
+    part = canonical.Media("file", "application/x-thing", "AAAA")
     with pytest.raises(InvalidBodyError, match="x-thing"):
-        requests.encode_request(hub.Request(model="m", messages=[hub.Message("user", [part])]), "nova", Quirks())
+        requests.encode_request(
+            canonical.Request(model="m", messages=[canonical.Message("user", [part])]), "nova", Quirks()
+        )
 
 
 def test_claudes_own_fields_are_dropped_for_other_models():
-    request = hub.Request(model="m", messages=[], top_k=5, reasoning=hub.Reasoning("low"))
+    request = canonical.Request(model="m", messages=[], top_k=5, reasoning=canonical.Reasoning("low"))
     requests.encode_request(request, "us.amazon.nova-lite-v1:0", Quirks())
     assert {"top_k", "reasoning"} <= set(request.dropped)
 
@@ -35,31 +39,33 @@ def test_a_golden_request_from_or_to_the_dialect(case, provider):
 
 
 def encoded(*parts, model="anthropic.claude-sonnet-4-5-v1:0", **more):
-    request = hub.Request(model="m", messages=[hub.Message("user", list(parts))], **more)
+    request = canonical.Request(model="m", messages=[canonical.Message("user", list(parts))], **more)
     return requests.encode_request(request, model, Quirks()), request
 
 
 def test_documents_have_names_of_their_own_without_two_spaces_and_a_text_beside_them():
     """Amazon Bedrock API reference, DocumentBlock and ContentBlock."""
-    files = [hub.Media("file", "application/pdf", "JVBERi0=", name="a__b.pdf") for _ in range(2)]
+    files = [canonical.Media("file", "application/pdf", "JVBERi0=", name="a__b.pdf") for _ in range(2)]
     content = encoded(*files)[0]["messages"][0]["content"]
     assert [block["document"]["name"] for block in content[:2]] == ["a b pdf", "a b pdf 2"]
     assert content[2] == {"text": requests.BESIDE_DOCUMENT}
-    assert len(encoded(files[0], hub.Text("read"))[0]["messages"][0]["content"]) == 2
+    assert len(encoded(files[0], canonical.Text("read"))[0]["messages"][0]["content"]) == 2
 
 
 def test_models_that_choose_alone_and_cache_nothing_are_not_told_to():
     """Amazon Bedrock API reference, ToolChoice; user guide, "Prompt caching"."""
-    tools, choice = [hub.Tool("f")], hub.ToolChoice("required")
-    body, request = encoded(hub.Text("x", "5m"), model="meta.llama3-3-70b-instruct-v1:0", tools=tools, choice=choice)
+    tools, choice = [canonical.Tool("f")], canonical.ToolChoice("required")
+    body, request = encoded(
+        canonical.Text("x", "5m"), model="meta.llama3-3-70b-instruct-v1:0", tools=tools, choice=choice
+    )
     assert "toolChoice" not in body["toolConfig"] and "tool_choice" in request.dropped
     assert body["messages"][0]["content"] == [{"text": "x"}]
-    body, _ = encoded(hub.Text("x", "5m"), tools=tools, choice=choice)
+    body, _ = encoded(canonical.Text("x", "5m"), tools=tools, choice=choice)
     assert body["toolConfig"]["toolChoice"] == {"any": {}} and "cachePoint" in body["messages"][0]["content"][1]
 
 
 def test_a_claude_that_thinks_as_it_likes_is_told_an_effort():
-    more = encoded(hub.Text("x"), model="us.anthropic.claude-opus-4-7", reasoning=hub.Reasoning("high"))[0]
+    more = encoded(canonical.Text("x"), model="us.anthropic.claude-opus-4-7", reasoning=canonical.Reasoning("high"))[0]
     assert more["additionalModelRequestFields"] == {
         "thinking": {"type": "adaptive"},
         "output_config": {"effort": "high"},

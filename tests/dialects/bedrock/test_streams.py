@@ -5,7 +5,7 @@ import json
 import pytest
 
 from switchgear.core.errors import ProtocolError
-from switchgear.dialects import hub
+from switchgear.dialects import canonical
 from switchgear.dialects.bedrock import streams
 from switchgear.wire import eventstream
 
@@ -15,13 +15,13 @@ def message(kind, **body):
 
 
 def test_an_exception_ends_a_stream():
-    decoder, collector = streams.StreamDecoder(), hub.Collector()
+    decoder, collector = streams.StreamDecoder(), canonical.Collector()
     data = message("messageStart", role="assistant") + eventstream.exception(
         "throttlingException", b'{"message":"slow down"}'
     )
     for event in decoder.feed(data) + decoder.finish():
         collector.add(event)
-    assert collector.failed == hub.Failed("slow down", "throttlingException") and not collector.is_ended
+    assert collector.failed == canonical.Failed("slow down", "throttlingException") and not collector.is_ended
 
 
 def test_a_stream_without_metadata_ends_at_its_stop():
@@ -31,7 +31,7 @@ def test_a_stream_without_metadata_ends_at_its_stop():
 
 
 def test_a_call_that_bedrock_runs_itself_is_no_call_of_the_answer():
-    decoder, collector = streams.StreamDecoder(), hub.Collector()
+    decoder, collector = streams.StreamDecoder(), canonical.Collector()
     served = {"toolUseId": "a", "name": "nova_code_interpreter", "type": "server_tool_use"}
     asked = {"toolUseId": "b", "name": "final_result", "type": "tool_use"}
     data = b"".join(
@@ -50,7 +50,7 @@ def test_a_call_that_bedrock_runs_itself_is_no_call_of_the_answer():
     )
     for event in decoder.feed(data) + decoder.finish():
         collector.add(event)
-    assert collector.answer.parts == [hub.ToolCall("b", "final_result", '{"result":1}')]
+    assert collector.answer.parts == [canonical.ToolCall("b", "final_result", '{"result":1}')]
 
 
 def test_a_delta_of_the_wrong_shape_is_a_protocol_error():
@@ -61,7 +61,7 @@ def test_a_delta_of_the_wrong_shape_is_a_protocol_error():
 @pytest.mark.parametrize("reason", ["malformed_model_output", "malformed_tool_use"])
 def test_a_malformed_answer_failed(reason):
     """Amazon Bedrock API reference, ConverseStream: `stopReason`."""
-    decoder, collector = streams.StreamDecoder(), hub.Collector()
+    decoder, collector = streams.StreamDecoder(), canonical.Collector()
     data = (
         message("messageStart", role="assistant")
         + message("messageStop", stopReason=reason)

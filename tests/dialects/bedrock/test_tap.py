@@ -4,8 +4,8 @@ import base64
 import json
 
 from switchgear.dialects.bedrock import tap
+from switchgear.dialects.json_node import Node
 from switchgear.dialects.request import Request
-from switchgear.dialects.shape import Node
 from switchgear.wire import eventstream
 
 USAGE = {"inputTokens": 3, "outputTokens": 4, "cacheReadInputTokens": 2}
@@ -29,9 +29,9 @@ def test_a_stream_passes_and_tells_usage_tier_and_why_it_ended():
         + eventstream.event("metadata", json.dumps({"usage": USAGE, "serviceTier": {"type": "flex"}}).encode())
     )
     assert b"".join(reader.feed(data[at : at + 9]) for at in range(0, len(data), 9)) + reader.finish() == data
-    reading = reader.reading
-    assert (reading.usage.input, reading.usage.output, reading.usage.cache_read) == (3, 4, 2)
-    assert (reading.finish_reason, reading.service_tier, reader.output_estimate) == ("end_turn", "flex", 1)
+    metadata = reader.metadata
+    assert (metadata.usage.input, metadata.usage.output, metadata.usage.cache_read) == (3, 4, 2)
+    assert (metadata.finish_reason, metadata.service_tier, reader.output_tokens_estimate) == ("end_turn", "flex", 1)
     assert reader.is_clean
 
 
@@ -47,7 +47,11 @@ def test_an_invoked_models_stream_tells_bedrocks_own_counts():
     reader.feed(chunk({"delta": {"text": "hello", "stop_reason": "end_turn"}}))
     reader.feed(eventstream.event("other", b"{}") + eventstream.event("chunk", b'{"bytes":"AA"}'))
     reader.feed(chunk({"amazon-bedrock-invocationMetrics": metrics}))
-    assert (reader.reading.usage.input, reader.reading.usage.output, reader.reading.finish_reason) == (3, 5, "end_turn")
+    assert (reader.metadata.usage.input, reader.metadata.usage.output, reader.metadata.finish_reason) == (
+        3,
+        5,
+        "end_turn",
+    )
     assert reader.is_clean
 
 
@@ -59,6 +63,6 @@ def test_counts_in_headers_are_read_and_absurd_ones_are_not():
 
 
 def test_a_plain_answer_tells_its_tier_where_it_has_one():
-    reading = tap.read_answer(Node({"usage": USAGE, "stopReason": "end_turn", "serviceTier": {"type": "priority"}}))
-    assert (reading.usage.input, reading.finish_reason, reading.service_tier) == (3, "end_turn", "priority")
+    metadata = tap.read_answer(Node({"usage": USAGE, "stopReason": "end_turn", "serviceTier": {"type": "priority"}}))
+    assert (metadata.usage.input, metadata.finish_reason, metadata.service_tier) == (3, "end_turn", "priority")
     assert tap.read_answer(Node({"serviceTier": 5})).service_tier is None

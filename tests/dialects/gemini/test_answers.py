@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from switchgear.dialects.gemini import answers
-from switchgear.dialects.shape import InvalidBodyError, Node
+from switchgear.dialects.json_node import InvalidBodyError, Node
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchgear.dialects import hub
+from switchgear.dialects import canonical
+from switchgear.dialects.canonical import Answer, Text, Thinking, ToolCall
 from switchgear.dialects.gemini import ROW
 from switchgear.dialects.gemini.carried import pack, restore, unpack
-from switchgear.dialects.hub import Answer, Text, Thinking, ToolCall
-from switchgear.dialects.passage import open_passage
+from switchgear.dialects.json_node import Node
 from switchgear.dialects.request_reader import parse
-from switchgear.dialects.shape import Node
+from switchgear.dialects.translation import open_translation
 from switchgear.providers.catalogue import PROVIDERS
 from switchgear.testing.twins import judge
 
@@ -22,7 +22,7 @@ CLAUDES = Thinking("I think.", "c2ln", None, "anthropic")
 
 def streamed(answer):
     encoder = ROW.translator.encoder("m", 1, True)
-    out = b"".join(encoder.encode(event) for event in hub.events_of(answer))
+    out = b"".join(encoder.encode(event) for event in canonical.events_of(answer))
     events = [json.loads(line[6:]) for line in out.decode().splitlines() if line.startswith("data: ")]
     return [part for event in events for part in event["candidates"][0]["content"]["parts"]]
 
@@ -94,7 +94,7 @@ def resumed(signature=None):
 
 def crossed(body, provider, target, model):
     request = parse(json.dumps(body).encode(), "gemini", "chat", "m", False)
-    return open_passage(request, "gemini", target, model, PROVIDERS[provider].quirks, created=1).body
+    return open_translation(request, "gemini", target, model, PROVIDERS[provider].quirks, created=1).body
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@
 import pytest
 from tests.dialects import golden_cases
 
-from switchgear.dialects import hub
+from switchgear.dialects import canonical
 from switchgear.dialects.gemini import requests
-from switchgear.dialects.shape import InvalidBodyError, Node
+from switchgear.dialects.json_node import InvalidBodyError, Node
 from switchgear.providers.quirks import Quirks
 
 
@@ -46,7 +46,9 @@ def test_googles_schema_becomes_json_schema():
 
 
 def test_gemini_3_wants_a_signature_with_every_call():
-    request = hub.Request(model="m", messages=[hub.Message("assistant", [hub.ToolCall("1", "f", "{}")])])
+    request = canonical.Request(
+        model="m", messages=[canonical.Message("assistant", [canonical.ToolCall("1", "f", "{}")])]
+    )
     part = requests.encode_request(request, "gemini-3-pro", Quirks())["contents"][0]["parts"][0]
     assert part["thoughtSignature"] == requests.SKIP_SIGNATURE
     part = requests.encode_request(request, "gemini-2.5-pro", Quirks())["contents"][0]["parts"][0]
@@ -70,12 +72,12 @@ def test_a_golden_request_from_or_to_the_dialect(case, provider):
 @pytest.mark.parametrize(("model", "is_3"), [("gemini-2.5-pro", False), ("gemini-3-pro", True)])
 def test_ids_and_pictures_within_results_are_gemini_3s(model, is_3):
     """litellm#34603, opencode#50504: before Gemini 3 `Unknown name "id"`."""
-    picture = hub.Media("image", "image/png", "AAAA")
+    picture = canonical.Media("image", "image/png", "AAAA")
     messages = [
-        hub.Message("assistant", [hub.ToolCall("1", "f", "{}")]),
-        hub.Message("user", [hub.ToolResult("1", [hub.Text("x"), picture], "f")]),
+        canonical.Message("assistant", [canonical.ToolCall("1", "f", "{}")]),
+        canonical.Message("user", [canonical.ToolResult("1", [canonical.Text("x"), picture], "f")]),
     ]
-    contents = requests.encode_request(hub.Request(model="m", messages=messages), model, Quirks())["contents"]
+    contents = requests.encode_request(canonical.Request(model="m", messages=messages), model, Quirks())["contents"]
     call, result = contents[0]["parts"][0]["functionCall"], contents[1]["parts"][0]["functionResponse"]
     assert ("id" in call) is ("id" in result) is is_3
     assert ("parts" in result) is is_3 and (len(contents[1]["parts"]) == 2) is not is_3

@@ -2,7 +2,7 @@
 
 import json
 
-from switchgear.dialects import hub
+from switchgear.dialects import canonical
 from switchgear.dialects.gemini.streams import StreamDecoder, StreamEncoder
 
 # Gemini API reference, "streamGenerateContent": every chunk repeats running totals; a call comes whole.
@@ -33,7 +33,7 @@ STREAM = b"".join(b"data: %b\r\n\r\n" % json.dumps(chunk).encode() for chunk in 
 
 
 def collected(*pieces):
-    decoder, collector = StreamDecoder(), hub.Collector()
+    decoder, collector = StreamDecoder(), canonical.Collector()
     events = [event for piece in pieces for event in decoder.feed(piece)] + decoder.finish()
     for event in events:
         collector.add(event)
@@ -71,28 +71,28 @@ def test_pictures_and_log_probabilities_pass():
         ]
     }
     _, events = collected(b"data: %b\n\n" % json.dumps(chunk).encode())
-    assert any(isinstance(event, hub.Picture) for event in events)
+    assert any(isinstance(event, canonical.Picture) for event in events)
     encoder = StreamEncoder("m", 1, True)
     out = b"".join(map(encoder.encode, events))
     assert b'"inlineData"' in out and b"AAAA" in out
     probed = StreamEncoder("m", 1, True)
-    probed.encode(hub.PartBegin(0, "text"))
+    probed.encode(canonical.PartBegin(0, "text"))
     assert b"chosenCandidates" in probed.encode(
-        hub.Delta(0, "a", hub.Raw(b'[{"token":"a","logprob":-0.5,"top_logprobs":[]}]'))
+        canonical.Delta(0, "a", canonical.Raw(b'[{"token":"a","logprob":-0.5,"top_logprobs":[]}]'))
     )
 
 
 def test_a_signature_of_another_maker_is_not_written():
     encoder = StreamEncoder("m", 1, True)
-    assert encoder.encode(hub.Signature(0, "x", None, "anthropic")) == b""
-    assert b'"thoughtSignature":"x"' in encoder.encode(hub.Signature(0, "x", None, "gemini"))
+    assert encoder.encode(canonical.Signature(0, "x", None, "anthropic")) == b""
+    assert b'"thoughtSignature":"x"' in encoder.encode(canonical.Signature(0, "x", None, "gemini"))
 
 
 def test_a_blocked_prompt_and_an_error_end_the_stream():
     collector, _ = collected(b'data: {"promptFeedback":{"blockReason":"SAFETY"}}\n\n')
     assert collector.answer.finish == "content_filter"
     _, events = collected(b'data: {"error":{"message":"busy","status":"UNAVAILABLE"}}\n\n')
-    assert isinstance(events[-1], hub.Failed) and events[-1].kind == "UNAVAILABLE"
+    assert isinstance(events[-1], canonical.Failed) and events[-1].kind == "UNAVAILABLE"
 
 
 def test_a_stream_that_ends_with_a_wrong_call_failed():
@@ -103,5 +103,5 @@ def test_a_stream_that_ends_with_a_wrong_call_failed():
         {"candidates": [{"content": {"role": "model"}, "finishReason": "MALFORMED_FUNCTION_CALL"}]},
     ):
         events = decoder.feed(b"data: " + json.dumps(chunk).encode() + b"\r\n\r\n")
-    assert isinstance(events[-1], hub.Failed) and "MALFORMED_FUNCTION_CALL" in events[-1].message
-    assert not any(isinstance(event, hub.End) for event in decoder.finish())
+    assert isinstance(events[-1], canonical.Failed) and "MALFORMED_FUNCTION_CALL" in events[-1].message
+    assert not any(isinstance(event, canonical.End) for event in decoder.finish())

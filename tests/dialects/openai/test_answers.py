@@ -2,13 +2,13 @@
 
 import pytest
 
-from switchgear.dialects import hub
+from switchgear.dialects import canonical
+from switchgear.dialects.json_node import InvalidBodyError, Node
 from switchgear.dialects.openai import answers, requests
-from switchgear.dialects.shape import InvalidBodyError, Node
 
 
 def test_signed_thinking_survives_a_chat_client():
-    answer = hub.Answer(parts=[hub.Thinking("hm", "sig", maker="anthropic"), hub.Text("x")])
+    answer = canonical.Answer(parts=[canonical.Thinking("hm", "sig", maker="anthropic"), canonical.Text("x")])
     message = answers.encode_answer(answer, "m", 1)["choices"][0]["message"]
     request = requests.decode_request(Node({"messages": [message]}), "m", False)
     thought = request.messages[0].parts[0]
@@ -23,9 +23,9 @@ def answered(finish="stop", **message):
 def test_calls_of_compatible_servers_are_read():
     call = {"type": "function", "function": {"name": "f", "arguments": {"x": 1}}}
     found = answers.decode_answer(answered("tool_calls", tool_calls=[call])).parts
-    assert found == [hub.ToolCall("", "f", '{"x":1}')]
+    assert found == [canonical.ToolCall("", "f", '{"x":1}')]
     found = answers.decode_answer(answered("function_call", function_call={"name": "f", "arguments": "{}"}))
-    assert found.parts == [hub.ToolCall("", "f", "{}")] and found.finish == "tool_calls"
+    assert found.parts == [canonical.ToolCall("", "f", "{}")] and found.finish == "tool_calls"
 
 
 def test_an_answer_that_broke_off_is_none():

@@ -6,9 +6,9 @@ import base64
 import pytest
 
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects.embeddings import Vectors, Wanted
+from switchgear.dialects.embeddings import EmbeddingsRequest, Vectors
+from switchgear.dialects.json_node import InvalidBodyError, Node
 from switchgear.dialects.openai.embeddings import EMBEDDER
-from switchgear.dialects.shape import InvalidBodyError, Node
 
 VECTORS = Vectors([[0.25, -0.5], [0.5, 0.125]], TokenUsage(input=4, output=0))
 
@@ -22,7 +22,7 @@ def test_an_embedding_asked_for_in_base64_is_answered_in_base64():
 
 
 def test_a_provider_is_asked_for_floats_and_answers_in_either_form():
-    wanted = Wanted(texts=["a", "b"], dimensions=2, task="search_query")
+    wanted = EmbeddingsRequest(texts=["a", "b"], dimensions=2, task="search_query")
     asked = {"model": "up", "input": ["a", "b"], "encoding_format": "float", "dimensions": 2}
     assert EMBEDDER.write_request(wanted, "up") == asked and wanted.dropped == ["input_type"]
     packed = base64.b64encode(array.array("f", [0.25, -0.5]).tobytes()).decode()

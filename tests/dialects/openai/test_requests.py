@@ -6,11 +6,11 @@ import msgspec
 import pytest
 from tests.dialects import golden_cases
 
-from switchgear.dialects import hub
+from switchgear.dialects import canonical
+from switchgear.dialects.json_node import Node
 from switchgear.dialects.openai import requests
-from switchgear.dialects.passage import open_passage
 from switchgear.dialects.request_reader import parse
-from switchgear.dialects.shape import Node
+from switchgear.dialects.translation import open_translation
 from switchgear.providers.catalogue import PROVIDERS
 from switchgear.providers.quirks import Quirks
 from switchgear.testing.twins import judge_at
@@ -35,7 +35,7 @@ def asked_of(provider, model, messages, **more):
     """What a provider of the catalogue is asked for a Messages request of Claude Code's kind, and the twin's verdict on it."""
     body = {"model": "m", "max_tokens": 9, "messages": messages, "tools": [FUNCTION], **more}
     request = parse(msgspec.json.encode(body), "anthropic", "chat", None, None)
-    sent = open_passage(request, "anthropic", "openai", model, PROVIDERS[provider].quirks, created=1).body
+    sent = open_translation(request, "anthropic", "openai", model, PROVIDERS[provider].quirks, created=1).body
     return json.loads(sent), judge_at(provider, "openai", model, sent)
 
 
@@ -105,7 +105,7 @@ def test_a_stream_of_mistral_is_not_asked_for_its_usage_by_a_chat_client_either(
     body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": True}
     for more in ({}, {"stream_options": {"include_usage": True}}):
         request = parse(msgspec.json.encode({**body, **more}), "openai", "chat", None, None)
-        sent = open_passage(request, "openai", "openai", "m", PROVIDERS["mistral"].quirks, created=1).body
+        sent = open_translation(request, "openai", "openai", "m", PROVIDERS["mistral"].quirks, created=1).body
         assert judge_at("mistral", "openai", "m", sent) is None
 
 
@@ -127,7 +127,7 @@ def decoded(*messages, **more):
 )
 def test_signed_thinking_is_read_in_each_of_its_forms(message):
     parts = decoded({"role": "assistant", **message}).messages[0].parts
-    assert parts[0] == hub.Thinking("hm", "S", None, "anthropic")
+    assert parts[0] == canonical.Thinking("hm", "S", None, "anthropic")
 
 
 def test_pictures_are_read_in_the_words_of_other_dialects():
@@ -139,14 +139,14 @@ def test_pictures_are_read_in_the_words_of_other_dialects():
 
 
 def turn(*parts, quirks=QUIRKS, model="m"):
-    asked = hub.Request(model="m", messages=[hub.Message("assistant", list(parts))])
+    asked = canonical.Request(model="m", messages=[canonical.Message("assistant", list(parts))])
     return requests.encode_request(asked, model, quirks)["messages"][0]
 
 
 def test_thinking_goes_back_through_openrouter_to_the_maker_that_signed_it():
     """OpenRouter, "Reasoning tokens": `reasoning_details` unchanged, with their `format`."""
     router = PROVIDERS["openrouter"].quirks
-    signed = (hub.Thinking("hm", "S", maker="anthropic"), hub.ToolCall("t", "f", "{}", "G"))
+    signed = (canonical.Thinking("hm", "S", maker="anthropic"), canonical.ToolCall("t", "f", "{}", "G"))
     said = turn(*signed, quirks=router, model="anthropic/claude-sonnet-4-5")
     assert said["reasoning_details"] == [
         {"type": "reasoning.text", "text": "hm", "signature": "S", "format": "anthropic-claude-v1", "index": 0}
@@ -156,41 +156,41 @@ def test_thinking_goes_back_through_openrouter_to_the_maker_that_signed_it():
         {"type": "reasoning.encrypted", "data": "G", "id": "t", "format": "google-gemini-v1", "index": 0}
     ]
     assert "reasoning_details" not in turn(*signed, quirks=router, model="meta/llama")
-    assert turn(hub.Thinking("hm"), hub.Text("a"), quirks=router, model="deepseek/v4")["reasoning"] == "hm"
+    assert turn(canonical.Thinking("hm"), canonical.Text("a"), quirks=router, model="deepseek/v4")["reasoning"] == "hm"
 
 
 def test_kimi_gets_something_for_thinking_that_was_lost():
     """None and "" are refused (crush#2696, pi#4251)."""
     kimi = PROVIDERS["moonshot"].quirks
-    assert turn(hub.ToolCall("t", "f", "{}"), quirks=kimi)["reasoning_content"].isspace()
-    assert turn(hub.Thinking("hm"), hub.ToolCall("t", "f", "{}"), quirks=kimi)["reasoning_content"] == "hm"
-    assert "reasoning_content" not in turn(hub.Text("a"), quirks=kimi)
-    assert "reasoning_content" not in turn(hub.ToolCall("t", "f", "{}"))
+    assert turn(canonical.ToolCall("t", "f", "{}"), quirks=kimi)["reasoning_content"].isspace()
+    assert turn(canonical.Thinking("hm"), canonical.ToolCall("t", "f", "{}"), quirks=kimi)["reasoning_content"] == "hm"
+    assert "reasoning_content" not in turn(canonical.Text("a"), quirks=kimi)
+    assert "reasoning_content" not in turn(canonical.ToolCall("t", "f", "{}"))
 
 
 def asked(*parts, **more):
-    return hub.Request(model="m", messages=[hub.Message("user", list(parts))], **more)
+    return canonical.Request(model="m", messages=[canonical.Message("user", list(parts))], **more)
 
 
 def test_a_forced_tool_turns_thinking_off_where_it_must():
     """ "Thinking mode does not support this tool_choice" (DeepSeek-V3#1376), Kimi (oh-my-pi#1077), Qwen (eino#994)."""
-    tools, forced = [hub.Tool("f")], hub.ToolChoice("required")
+    tools, forced = [canonical.Tool("f")], canonical.ToolChoice("required")
     for provider, key, off in (
         ("deepseek", "thinking", {"type": "disabled"}),
         ("moonshot", "thinking", {"type": "disabled"}),
         ("dashscope", "enable_thinking", False),
     ):
         quirks = PROVIDERS[provider].quirks
-        body = requests.encode_request(asked(hub.Text("x"), tools=tools, choice=forced), "m", quirks)
+        body = requests.encode_request(asked(canonical.Text("x"), tools=tools, choice=forced), "m", quirks)
         assert body[key] == off and body["tool_choice"] == "required"
-        assert key not in requests.encode_request(asked(hub.Text("x"), tools=tools), "m", quirks)
-        body = requests.encode_request(asked(hub.Text("x"), reasoning=hub.Reasoning(budget=0)), "m", quirks)
+        assert key not in requests.encode_request(asked(canonical.Text("x"), tools=tools), "m", quirks)
+        body = requests.encode_request(asked(canonical.Text("x"), reasoning=canonical.Reasoning(budget=0)), "m", quirks)
         assert body[key] == off
 
 
 def test_texts_of_a_turn_are_one_text_but_for_openai():
     """Templates of many servers take a text alone (CLIProxyAPI#3056, krasis#10)."""
-    texts = (hub.Text("a"), hub.Text("b"))
+    texts = (canonical.Text("a"), canonical.Text("b"))
     assert requests.encode_request(asked(*texts), "m", QUIRKS)["messages"][0]["content"] == "a\n\nb"
     said = requests.encode_request(asked(*texts), "m", PROVIDERS["openai"].quirks)["messages"][0]["content"]
     assert [part["text"] for part in said] == ["a", "b"]
@@ -198,6 +198,6 @@ def test_texts_of_a_turn_are_one_text_but_for_openai():
 
 def test_a_result_of_pictures_alone_says_that_they_follow():
     """An empty text tells a model that its tool found nothing."""
-    picture = hub.Media("image", data="AAAA", mime="image/png")
-    said = requests.encode_request(asked(hub.ToolResult("a", [picture])), "m", QUIRKS)["messages"]
+    picture = canonical.Media("image", data="AAAA", mime="image/png")
+    said = requests.encode_request(asked(canonical.ToolResult("a", [picture])), "m", QUIRKS)["messages"]
     assert said[0]["content"] == requests.BELOW and said[1]["content"][0]["type"] == "image_url"

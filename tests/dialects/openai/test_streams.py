@@ -5,13 +5,13 @@ import json
 import pytest
 
 from switchgear.core.errors import ProtocolError
-from switchgear.dialects import hub
+from switchgear.dialects import canonical
 from switchgear.dialects.openai import streams
 from switchgear.testing.twins import sdks
 
 
 def collect(*chunks, done=True):
-    decoder, collector = streams.StreamDecoder(), hub.Collector()
+    decoder, collector = streams.StreamDecoder(), canonical.Collector()
     data = b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks) + (
         b"data: [DONE]\n\n" if done else b""
     )
@@ -116,14 +116,14 @@ def test_usage_may_come_in_groqs_place():
 
 def test_two_signed_thoughts_in_a_stream_are_added_up_by_the_sdk():
     encoder = streams.StreamEncoder("m", 1, True)
-    sequence = hub.Sequence()
+    sequence = canonical.Sequence()
     for signature in ("one", "two"):
         sequence.text("thinking", "hm")
         sequence.sign(signature, None, "anthropic")
         sequence.close()
     sequence.text("text", "hi")
     sequence.close()
-    events = [hub.Begin("a", "m"), *sequence.take(), hub.End("stop", None)]
+    events = [canonical.Begin("a", "m"), *sequence.take(), canonical.End("stop", None)]
     data = b"".join(encoder.encode(event) for event in events)
     message = sdks.read("openai", data, True)["choices"][0]["message"]
     assert [detail["signature"] for detail in message["reasoning_details"]] == ["one", "two"]
@@ -146,7 +146,7 @@ def test_a_piece_with_another_id_but_no_name_belongs_to_its_index():
         delta(tool_calls=[piece(0, "b", None, ":1}")]),
         delta("tool_calls"),
     )
-    assert found.answer.parts == [hub.ToolCall("a", "f", '{"x":1}')]
+    assert found.answer.parts == [canonical.ToolCall("a", "f", '{"x":1}')]
 
 
 def test_arguments_may_be_the_object_itself_and_a_call_an_old_function_call():
@@ -157,7 +157,7 @@ def test_arguments_may_be_the_object_itself_and_a_call_an_old_function_call():
         delta(function_call={"arguments": ":1}"}),
         delta("function_call"),
     )
-    assert found.answer.parts == [hub.ToolCall("", "f", '{"x":1}')] and found.answer.finish == "tool_calls"
+    assert found.answer.parts == [canonical.ToolCall("", "f", '{"x":1}')] and found.answer.finish == "tool_calls"
 
 
 def test_an_empty_finish_reason_is_none():
@@ -183,15 +183,15 @@ def test_other_words_for_an_end(reason, finish):
 
 
 def test_a_character_that_is_cut_between_chunks_is_whole():
-    decoder, collector = streams.StreamDecoder(), hub.Collector()
+    decoder, collector = streams.StreamDecoder(), canonical.Collector()
     first = b'data: {"choices":[{"index":0,"delta":{"content":"a\\ud83d"}}]}\n\n'
     second = b'data: {"choices":[{"index":0,"delta":{"content":"\\ude00b"}}]}\n\ndata: [DONE]\n\n'
     for event in decoder.feed(first) + decoder.feed(second) + decoder.finish():
         collector.add(event)
-    assert collector.answer.parts == [hub.Text("a\U0001f600b")]
+    assert collector.answer.parts == [canonical.Text("a\U0001f600b")]
 
 
 def test_further_choices_are_not_mixed_in():
     second = {"choices": [{"index": 1, "delta": {"content": "Z"}}]}
     both = {"choices": [{"index": 0, "delta": {"content": "a"}}, {"index": 1, "delta": {"content": "Z"}}]}
-    assert collect(both, second, delta("stop")).answer.parts == [hub.Text("a")]
+    assert collect(both, second, delta("stop")).answer.parts == [canonical.Text("a")]

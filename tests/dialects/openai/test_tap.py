@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects.openai.tap import StreamMeter, read_answer
+from switchgear.dialects.openai.tap import OpenAITap, read_answer
 
 
 def chunk(**fields):
@@ -29,9 +29,9 @@ STREAM = chunk() * 3 + b": ping\n\n" + LAST + USAGE + b"data: [DONE]\n\n"
 
 
 def run(pieces, hide=True):
-    meter = StreamMeter(hide)
-    out = b"".join(meter.feed(piece) for piece in pieces) + meter.finish()
-    return meter, out
+    tap = OpenAITap(hide)
+    out = b"".join(tap.feed(piece) for piece in pieces) + tap.finish()
+    return tap, out
 
 
 @pytest.mark.parametrize(
@@ -80,37 +80,37 @@ def test_a_strange_answer_is_no_reading(raw):
 def test_every_cut_of_a_stream_gives_the_same_bytes_and_usage(hide):
     expected = STREAM.replace(USAGE, b"") if hide else STREAM
     for at in range(1, len(STREAM)):
-        meter, out = run([STREAM[:at], STREAM[at:]], hide)
+        tap, out = run([STREAM[:at], STREAM[at:]], hide)
         assert out == expected
-        assert meter.reading.usage == TokenUsage(input=7, output=3)
-        assert meter.is_clean
-        assert meter.reading.finish_reason == "stop"
+        assert tap.metadata.usage == TokenUsage(input=7, output=3)
+        assert tap.is_clean
+        assert tap.metadata.finish_reason == "stop"
 
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=10))
 def test_a_stream_cut_in_many_places_passes_unchanged_and_is_read(cuts):
     edges = [0, *sorted(cuts), len(STREAM)]
-    meter, out = run([STREAM[a:b] for a, b in itertools.pairwise(edges)])
+    tap, out = run([STREAM[a:b] for a, b in itertools.pairwise(edges)])
     assert out == STREAM.replace(USAGE, b"")
-    assert meter.reading.response_id == "c1"
+    assert tap.metadata.response_id == "c1"
 
 
 def test_a_provider_that_reports_usage_on_each_chunk_keeps_its_chunks():
     stream = chunk(usage={"prompt_tokens": 7, "completion_tokens": 1}) + chunk(
         usage={"prompt_tokens": 7, "completion_tokens": 2}
     )
-    meter, out = run([stream])
+    tap, out = run([stream])
     assert out == stream
-    assert meter.reading.usage.output == 2
+    assert tap.metadata.usage.output == 2
 
 
 def test_H6_a_cut_stream_and_an_error_event_are_no_clean_end():
-    meter, _ = run([chunk()])
-    assert not meter.is_clean
-    meter, out = run([chunk(), b'data: {"error":{"message":"x"}}\n\n'])
-    assert meter.error and not meter.is_clean and b"error" in out
+    tap, _ = run([chunk()])
+    assert not tap.is_clean
+    tap, out = run([chunk(), b'data: {"error":{"message":"x"}}\n\n'])
+    assert tap.error and not tap.is_clean and b"error" in out
 
 
 def test_an_estimate_counts_at_least_one_token_per_event():
-    meter, _ = run([chunk() * 20])
-    assert meter.output_estimate >= 20
+    tap, _ = run([chunk() * 20])
+    assert tap.output_tokens_estimate >= 20

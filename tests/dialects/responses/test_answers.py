@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
+from switchgear.dialects.json_node import InvalidBodyError, Node
 from switchgear.dialects.responses import answers
-from switchgear.dialects.shape import InvalidBodyError, Node
 
 
 def test_a_failed_response_is_no_answer():

@@ -3,9 +3,9 @@
 import pytest
 from tests.dialects import golden_cases
 
-from switchgear.dialects import hub
+from switchgear.dialects import canonical
+from switchgear.dialects.json_node import InvalidBodyError, Node
 from switchgear.dialects.responses import requests
-from switchgear.dialects.shape import InvalidBodyError, Node
 from switchgear.providers.quirks import Quirks
 
 
@@ -25,9 +25,13 @@ def test_a_golden_request_from_or_to_the_dialect(case, provider):
 
 def test_reasoning_that_nothing_follows_is_left_out():
     """ "Item 'rs_…' of type 'reasoning' was provided without its required following item" (error text of responses/create)."""
-    thought = hub.Thinking("hm", "E", maker="openai")
-    asked = hub.Request(
-        model="m", messages=[hub.Message("assistant", [hub.Text("a"), thought]), hub.Message("user", [hub.Text("x")])]
+    thought = canonical.Thinking("hm", "E", maker="openai")
+    asked = canonical.Request(
+        model="m",
+        messages=[
+            canonical.Message("assistant", [canonical.Text("a"), thought]),
+            canonical.Message("user", [canonical.Text("x")]),
+        ],
     )
     items = requests.encode_request(asked, "m", Quirks())["input"]
     assert [item["type"] for item in items] == ["message", "message"] and asked.dropped == ["messages.thinking"]

@@ -2,9 +2,9 @@
 
 import json
 
-from switchgear.dialects import hub
+from switchgear.dialects import canonical
+from switchgear.dialects.json_node import Node
 from switchgear.dialects.responses import answers, requests, streams
-from switchgear.dialects.shape import Node
 
 NAMESPACE = {
     "type": "namespace",
@@ -16,18 +16,20 @@ NAMESPACE = {
 
 def events(answer):
     encoder = streams.StreamEncoder("m", 1, True)
-    out = b"".join(encoder.encode(event) for event in hub.events_of(answer))
+    out = b"".join(encoder.encode(event) for event in canonical.events_of(answer))
     return [json.loads(line[6:]) for line in out.decode().splitlines() if line.startswith("data: ")]
 
 
 def test_codexs_freeform_tools_go_and_come_back():
     body = Node({"input": "x", "tools": [{"type": "custom", "name": "apply_patch", "description": "patch"}]})
     assert requests.client_tools(body).customs == {"apply_patch"}
-    answer = hub.Answer(id="1", parts=[hub.ToolCall("c", "apply_patch", '{"input":"*** Begin"}')], finish="tool_calls")
+    answer = canonical.Answer(
+        id="1", parts=[canonical.ToolCall("c", "apply_patch", '{"input":"*** Begin"}')], finish="tool_calls"
+    )
     item = answers.encode_answer(answer, "m", 1, requests.client_tools(body))["output"][0]
     assert (item["type"], item["input"]) == ("custom_tool_call", "*** Begin")
     encoder = streams.StreamEncoder("m", 1, True, requests.client_tools(body))
-    out = b"".join(encoder.encode(event) for event in hub.events_of(answer))
+    out = b"".join(encoder.encode(event) for event in canonical.events_of(answer))
     assert b"response.custom_tool_call_input.done" in out and b"function_call_arguments" not in out
 
 
@@ -52,11 +54,11 @@ def test_tools_of_a_namespace_are_flattened_and_their_calls_name_the_namespace()
     asked = requests.decode_request(body, "m", False)
     assert [tool.name for tool in asked.tools] == ["mcp__docs__search"] == [asked.messages[1].parts[0].name]
     tools = requests.client_tools(body)
-    answer = hub.Answer(id="1", parts=[hub.ToolCall("c", "mcp__docs__search", "{}")], finish="tool_calls")
+    answer = canonical.Answer(id="1", parts=[canonical.ToolCall("c", "mcp__docs__search", "{}")], finish="tool_calls")
     item = answers.encode_answer(answer, "m", 1, tools)["output"][0]
     assert (item["name"], item["namespace"]) == ("search", "mcp__docs")
     encoder = streams.StreamEncoder("m", 1, True, tools)
-    out = b"".join(encoder.encode(event) for event in hub.events_of(answer)).decode()
+    out = b"".join(encoder.encode(event) for event in canonical.events_of(answer)).decode()
     done = next(
         json.loads(line[6:]) for line in out.splitlines() if "output_item.done" in line and line.startswith("data")
     )
@@ -66,7 +68,10 @@ def test_tools_of_a_namespace_are_flattened_and_their_calls_name_the_namespace()
 
 def test_a_streams_events_are_numbered_and_bracketed():
     found = events(
-        hub.Answer(id="1", parts=[hub.Thinking("hm", "sig", maker="anthropic"), hub.Text("x"), hub.Refusal("no")])
+        canonical.Answer(
+            id="1",
+            parts=[canonical.Thinking("hm", "sig", maker="anthropic"), canonical.Text("x"), canonical.Refusal("no")],
+        )
     )
     assert [event["sequence_number"] for event in found] == list(range(len(found)))
     kinds = [event["type"] for event in found]
@@ -79,13 +84,13 @@ def test_a_streams_events_are_numbered_and_bracketed():
 
 
 def test_an_answer_that_was_cut_off_is_incomplete():
-    found = events(hub.Answer(id="1", parts=[hub.Text("x")], finish="length"))
+    found = events(canonical.Answer(id="1", parts=[canonical.Text("x")], finish="length"))
     assert found[-1]["type"] == "response.incomplete"
     assert found[-1]["response"]["incomplete_details"] == {"reason": "max_output_tokens"}
 
 
 def told(*events):
-    decoder, collector = streams.StreamDecoder(), hub.Collector()
+    decoder, collector = streams.StreamDecoder(), canonical.Collector()
     created = {"type": "response.created", "response": {"id": "r", "model": "m"}}
     ended = {"type": "response.completed", "response": {"id": "r", "status": "completed"}}
     data = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in (created, *events, ended))
@@ -113,10 +118,10 @@ def test_items_that_only_their_last_event_tells_are_told():
         {"type": done, **call(3, "d", "g", "{}")},
     )
     assert found.parts == [
-        hub.Thinking("hm"),
-        hub.Text("a"),
-        hub.ToolCall("c", "f", '{"x":1}'),
-        hub.ToolCall("d", "g", "{}"),
+        canonical.Thinking("hm"),
+        canonical.Text("a"),
+        canonical.ToolCall("c", "f", '{"x":1}'),
+        canonical.ToolCall("d", "g", "{}"),
     ]
     assert found.finish == "tool_calls"
 
@@ -127,7 +132,7 @@ def test_items_that_were_told_in_pieces_are_not_told_twice():
         {"type": "response.output_text.delta", "output_index": 0, "delta": "a"},
         {"type": done, **item(0, "message", content=[{"type": "output_text", "text": "a"}])},
     )
-    assert found.parts == [hub.Text("a")]
+    assert found.parts == [canonical.Text("a")]
 
 
 def test_calls_whose_pieces_alternate_stay_two():
@@ -146,4 +151,4 @@ def test_calls_whose_pieces_alternate_stay_two():
         {"type": done, **call(1, "d", "g", '{"y":2}')},
         {"type": done, **call(0, "c", "f", '{"x":1}')},
     )
-    assert found.parts == [hub.ToolCall("c", "f", '{"x":1}'), hub.ToolCall("d", "g", '{"y":2}')]
+    assert found.parts == [canonical.ToolCall("c", "f", '{"x":1}'), canonical.ToolCall("d", "g", '{"y":2}')]

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from switchgear.dialects.reading import Listener
-from switchgear.dialects.responses.tap import EARS, read_answer
-from switchgear.dialects.shape import Node
+from switchgear.dialects.json_node import Node
+from switchgear.dialects.responses.tap import TAP_RULES, read_answer
+from switchgear.dialects.taps import SseTap
 
 USAGE = {"input_tokens": 9, "input_tokens_details": {"cached_tokens": 4}, "output_tokens": 7}
 
@@ -21,18 +21,18 @@ def ended(kind, **more):
 
 
 def test_the_last_event_tells_usage_and_what_is_kept():
-    tap = Listener(EARS)
+    tap = SseTap(TAP_RULES)
     data = stream({"type": "response.created", "response": {"id": "resp_1"}}, ended("completed", service_tier="flex"))
     assert tap.feed(data) + tap.finish() == data
-    reading = tap.reading
-    assert (reading.usage.input, reading.usage.cache_read, reading.usage.output) == (5, 4, 7)
-    assert (reading.response_id, reading.finish_reason, reading.service_tier) == ("resp_1", "completed", "flex")
-    assert reading.kept == ["resp_1", "msg_1"] and tap.is_clean
+    metadata = tap.metadata
+    assert (metadata.usage.input, metadata.usage.cache_read, metadata.usage.output) == (5, 4, 7)
+    assert (metadata.response_id, metadata.finish_reason, metadata.service_tier) == ("resp_1", "completed", "flex")
+    assert metadata.kept == ["resp_1", "msg_1"] and tap.is_clean
 
 
 @pytest.mark.parametrize("event", [ended("failed"), {"type": "error", "code": "server_error"}])
 def test_a_failure_is_no_clean_end(event):
-    tap = Listener(EARS)
+    tap = SseTap(TAP_RULES)
     tap.feed(stream(event))
     assert tap.error and not tap.is_clean
 

@@ -4,7 +4,9 @@ from typing import Any
 
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects import hub, references
+from switchgear.dialects import canonical, references
+from switchgear.dialects.answer_metadata import AnswerMetadata, plain_reader
+from switchgear.dialects.canonical import Answer, Message, Request, Text
 from switchgear.dialects.dialect import (
     PLAIN_TOOLS,
     BodyRules,
@@ -19,10 +21,9 @@ from switchgear.dialects.dialect import (
     Translator,
 )
 from switchgear.dialects.fitting import Rules
-from switchgear.dialects.hub import Answer, Message, Request, Text
-from switchgear.dialects.reading import Ears, Listener, Reading, State, plain_reader
-from switchgear.dialects.shape import Node, encode
+from switchgear.dialects.json_node import Node, encode
 from switchgear.dialects.streams import SseDecoder
+from switchgear.dialects.taps import SseTap, TapRules, TapState
 from switchgear.dialects.text_count import needles
 from switchgear.providers.quirks import Quirks
 
@@ -55,44 +56,44 @@ def decode_answer(body: Node) -> Steps[Answer]:
 def encode_answer(answer: Answer, model: str, created: int, tools: ClientTools = PLAIN_TOOLS) -> Steps[dict[str, Any]]:
     yield
     usage = answer.usage or TokenUsage()
-    return {"heard": hub.text_of(answer.parts), "tokens": [usage.input_total, usage.output_total]}
+    return {"heard": canonical.text_of(answer.parts), "tokens": [usage.input_total, usage.output_total]}
 
 
 class StreamDecoder(SseDecoder):
     def take(self, event: Node) -> None:
         if not self.is_begun:
             self.is_begun = True
-            self.sequence.events.append(hub.Begin(None, None))
+            self.sequence.events.append(canonical.Begin(None, None))
         if event.has("heard"):
             self.sequence.text("text", event.need("heard"))
         if event.has("tokens"):
             self.sequence.close()
             self.is_ended = True
-            self.sequence.events.append(hub.End("stop", usage_of(event)))
+            self.sequence.events.append(canonical.End("stop", usage_of(event)))
 
 
 class StreamEncoder:
     def __init__(self, model: str, created: int, show_usage: bool, tools: ClientTools = PLAIN_TOOLS) -> None:
         pass
 
-    def encode(self, event: hub.Event) -> bytes:
-        if isinstance(event, hub.Delta):
+    def encode(self, event: canonical.Event) -> bytes:
+        if isinstance(event, canonical.Delta):
             return b"data: %b\n\n" % encode({"heard": event.text})
-        if isinstance(event, hub.End):
+        if isinstance(event, canonical.End):
             usage = event.usage or TokenUsage()
             return b"data: %b\n\n" % encode({"tokens": [usage.input_total, usage.output_total]})
         return b""
 
 
-def read_answer(body: Node) -> Reading:
-    return Reading(usage_of(body), "stop" if body.has("tokens") else None)
+def read_answer(body: Node) -> AnswerMetadata:
+    return AnswerMetadata(usage_of(body), "stop" if body.has("tokens") else None)
 
 
-def listen(event: Node, state: State) -> None:
-    state.reading, state.is_done = read_answer(event), True
+def read_event(event: Node, state: TapState) -> None:
+    state.metadata, state.is_done = read_answer(event), True
 
 
-EARS = Ears((b'"tokens"',), listen, needles("heard"))
+TAP_RULES = TapRules((b'"tokens"',), read_event, needles("heard"))
 ROW = Dialect(
     name="toy",
     errors=ErrorShape(
@@ -108,7 +109,7 @@ ROW = Dialect(
     operations={"chat": Operation("/toy", BodyRules(("say",)), members=("heard",))},
     references=references.watched({}),
     read_answer=plain_reader(read_answer),
-    open_tap=lambda request: Listener(EARS),
+    open_tap=lambda request: SseTap(TAP_RULES),
     translator=Translator(decode_request, encode_request, decode_answer, encode_answer, StreamDecoder, StreamEncoder),
     fit=Rules(),
 )

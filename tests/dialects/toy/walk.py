@@ -7,13 +7,13 @@ import toy
 from switchgear.core import problems
 from switchgear.core.problems import Problem
 from switchgear.dialects import errors, registry
-from switchgear.dialects.reading import Unfit
+from switchgear.dialects.answer_metadata import Unfit
 
 registry.DIALECTS = (*registry.DIALECTS, toy.ROW)  # type: ignore[misc]
 registry.BY_NAME["toy"] = toy.ROW
 
-from switchgear.dialects.passage import choose, open_passage  # noqa: E402 - what is derived from the registry comes after it
 from switchgear.dialects.request_reader import parse  # noqa: E402
+from switchgear.dialects.translation import choose_dialect, open_translation  # noqa: E402 - what is derived from the registry comes after it
 from switchgear.edge import paths  # noqa: E402
 from switchgear.providers.quirks import Quirks  # noqa: E402
 
@@ -26,23 +26,23 @@ assert json.loads(body) == {"sorry": "no such model (request id: id1)"}
 
 # between clients and providers of the dialect: verbatim
 asked = parse(b'{"model":"m","say":"hi"}', "toy", "chat")
-same = open_passage(asked, "toy", "toy", "up", Quirks(), created=1)
+same = open_translation(asked, "toy", "toy", "up", Quirks(), created=1)
 assert (same.path, json.loads(same.body)) == ("/toy", {"say": "hi", "model": "up"})
 assert same.read(b'{"heard":"x","tokens":[1,2]}', []).usage.output == 2
 assert same.read(b"{}", [(b"content-type", b"application/json")]).unfit == Unfit("it has no 'heard'")
-meter = same.meter()
-assert meter.feed(b'data: {"heard":"abcd"}\n\ndata: {"tokens":[1,2]}\n\n').endswith(b"}\n\n")
-assert meter.is_clean and meter.reading.usage.input == 1
+tap = same.tap()
+assert tap.feed(b'data: {"heard":"abcd"}\n\ndata: {"tokens":[1,2]}\n\n').endswith(b"}\n\n")
+assert tap.is_clean and tap.metadata.usage.input == 1
 
 # to a provider of another dialect, and from a client of another
-assert choose("toy", "chat", ("anthropic",)) == "anthropic"
-over = open_passage(asked, "toy", "anthropic", "claude", Quirks(), created=1)
+assert choose_dialect("toy", "chat", ("anthropic",)) == "anthropic"
+over = open_translation(asked, "toy", "anthropic", "claude", Quirks(), created=1)
 assert json.loads(over.body)["messages"] == [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]
 answer = b'{"content":[{"type":"text","text":"yes"}],"usage":{"input_tokens":3,"output_tokens":4}}'
 assert json.loads(over.answer(answer)) == {"heard": "yes", "tokens": [3, 4]}
 chat = parse(b'{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true}', "openai", "chat")
-assert choose("openai", "chat", ("toy",)) == "toy"
-under = open_passage(chat, "openai", "toy", "up", Quirks(), created=1)
+assert choose_dialect("openai", "chat", ("toy",)) == "toy"
+under = open_translation(chat, "openai", "toy", "up", Quirks(), created=1)
 assert json.loads(under.body) == {"model": "up", "say": "hi", "stream": True}
-out = under.meter().feed(b'data: {"heard":"yes"}\n\ndata: {"tokens":[3,4]}\n\n')
+out = under.tap().feed(b'data: {"heard":"yes"}\n\ndata: {"tokens":[3,4]}\n\n')
 assert b'"content":"yes"' in out and out.endswith(b"data: [DONE]\n\n")

@@ -4,10 +4,11 @@ import re
 from typing import Any
 
 from switchgear.dialects import foreign_thoughts, references
+from switchgear.dialects.answer_metadata import plain_reader
 from switchgear.dialects.anthropic.answers import decode_answer, encode_answer
 from switchgear.dialects.anthropic.requests import MAKERS, decode_request, encode_request
 from switchgear.dialects.anthropic.streams import StreamDecoder, StreamEncoder
-from switchgear.dialects.anthropic.tap import EARS, read_answer
+from switchgear.dialects.anthropic.tap import TAP_RULES, read_answer
 from switchgear.dialects.dialect import (
     ASK_WEATHER,
     WEATHER,
@@ -25,7 +26,7 @@ from switchgear.dialects.errors import Fault
 from switchgear.dialects.fitting import BOUNDS, COMBINATORS, IMAGES, Rules
 from switchgear.dialects.model_lists import Card, described
 from switchgear.dialects.pairs import Ids
-from switchgear.dialects.reading import Listener, plain_reader
+from switchgear.dialects.taps import SseTap
 
 REFERENCES = {
     "container": "container",
@@ -104,7 +105,7 @@ ROW = Dialect(
     },
     references=references.watched(REFERENCES),
     read_answer=plain_reader(read_answer),
-    open_tap=lambda request: Listener(EARS),
+    open_tap=lambda request: SseTap(TAP_RULES),
     translator=Translator(
         decode_request,
         encode_request,

@@ -1,4 +1,4 @@
-"""Anthropic messages: answers to and from the hub, and what they say of usage. Level 1, sans-I/O.
+"""Anthropic messages: answers to and from the canonical values, and what they say of usage. Level 1, sans-I/O.
 
 Anthropic API reference, "Messages", "Streaming", "Extended thinking", "Structured outputs" (as of 2026-11). Usage:
 `input_tokens` excludes what was read from or written to the cache; `message_delta` repeats running totals, the last one
@@ -13,14 +13,14 @@ from msgspec import Raw
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import Beside, Other, TokenUsage
-from switchgear.dialects import hub, media
+from switchgear.dialects import canonical, media
 from switchgear.dialects.anthropic.requests import MAKER, decode_block
+from switchgear.dialects.canonical import Answer, Finish, Media, Part, Refusal, Text, Thinking
 from switchgear.dialects.dialect import (
     PLAIN_TOOLS,
     ClientTools,
 )
-from switchgear.dialects.hub import Answer, Finish, Media, Part, Refusal, Text, Thinking
-from switchgear.dialects.shape import Node, object_of
+from switchgear.dialects.json_node import Node, object_of
 
 FINISHES: dict[str, Finish] = {
     "end_turn": "stop",
@@ -168,7 +168,7 @@ def decode_answer(body: Node) -> Steps[Answer]:
 def encode_answer(answer: Answer, model: str, created: int, tools: ClientTools = PLAIN_TOOLS) -> Steps[dict[str, Any]]:
     """Build the answer for a client."""
     content = []
-    for part in hub.detach_signatures(answer.parts):
+    for part in canonical.detach_signatures(answer.parts):
         yield
         content.append(_answer_block(part))
     return {
@@ -186,12 +186,12 @@ def encode_answer(answer: Answer, model: str, created: int, tools: ClientTools =
 def _answer_block(part: Part) -> dict[str, Any]:
     if isinstance(part, Text | Refusal):
         return {"type": "text", "text": part.text}
-    if isinstance(part, hub.ToolCall):
+    if isinstance(part, canonical.ToolCall):
         return {"type": "tool_use", "id": part.id, "name": part.name, "input": object_of(part.arguments)}
     if isinstance(part, Thinking):
         if part.redacted is not None and part.maker == MAKER:
             return {"type": "redacted_thinking", "data": part.redacted}
-        signature = hub.pack_signature(part.signature or part.redacted, part.maker, MAKER)
+        signature = canonical.pack_signature(part.signature or part.redacted, part.maker, MAKER)
         return {"type": "thinking", "thinking": part.text, "signature": signature}
     if isinstance(part, Media):
         return {"type": "text", "text": f"![image]({media.to_url(part)})"}

@@ -1,4 +1,4 @@
-"""Anthropic messages: requests to and from the hub. Level 1, sans-I/O.
+"""Anthropic messages: requests to and from the canonical values. Level 1, sans-I/O.
 
 Anthropic API reference, "Messages", "Streaming", "Extended thinking", "Structured outputs" (as of 2026-11). Usage:
 `input_tokens` excludes what was read from or written to the cache; `message_delta` repeats running totals, the last one
@@ -12,9 +12,9 @@ import msgspec
 from msgspec import Raw
 
 from switchgear.core.steps import Steps, Stepwise
-from switchgear.dialects import hub, media, reasoning
-from switchgear.dialects.hub import JsonFormat, Media, Message, Part, Request, Text, Thinking
-from switchgear.dialects.shape import Node, arguments_of, foreign_tools, object_of
+from switchgear.dialects import canonical, media, reasoning
+from switchgear.dialects.canonical import JsonFormat, Media, Message, Part, Request, Text, Thinking
+from switchgear.dialects.json_node import Node, arguments_of, foreign_tools, object_of
 from switchgear.providers.quirks import Quirks
 
 MAKER = "anthropic"
@@ -108,7 +108,7 @@ def _decode_message(message: Node, request: Request) -> Steps[None]:
     role = message.need("role")
     parts = yield from _decode_blocks(message, "content", request)
     if role == "system":
-        hub.instruct(request, [part for part in parts if isinstance(part, Text)])
+        canonical.instruct(request, [part for part in parts if isinstance(part, Text)])
     elif role not in {"user", "assistant"}:
         raise message.fail(f"{role[:32]!r} is not one of user, assistant", "role")
     elif request.messages and request.messages[-1].role == role:
@@ -127,7 +127,7 @@ def _decode_blocks(holder: Node, key: str, request: Request) -> Steps[list[Part]
         part = decode_block(block, request.dropped)
         if part is not None:
             parts.append(part)
-    return hub.attach_signatures(parts)
+    return canonical.attach_signatures(parts)
 
 
 def decode_block(block: Node, dropped: list[str]) -> Part | None:
@@ -139,11 +139,11 @@ def decode_block(block: Node, dropped: list[str]) -> Part | None:
     if kind in {"image", "document"}:
         return media.from_source(block, "image" if kind == "image" else "file", cache)
     if kind == "tool_use":
-        return hub.ToolCall(block.need("id"), block.need("name"), arguments_of(block.get("input")), None, cache)
+        return canonical.ToolCall(block.need("id"), block.need("name"), arguments_of(block.get("input")), None, cache)
     if kind == "tool_result":
         return _decode_result(block, cache, dropped)
     if kind == "thinking":
-        signature, maker = hub.unpack_signature(block.text("signature"), MAKER)
+        signature, maker = canonical.unpack_signature(block.text("signature"), MAKER)
         return Thinking(block.text("thinking") or "", signature, None, maker)
     if kind == "redacted_thinking":
         return Thinking("", None, block.text("data"), MAKER)
@@ -156,7 +156,7 @@ def decode_block(block: Node, dropped: list[str]) -> Part | None:
     return None
 
 
-def _decode_result(block: Node, cache: str | None, dropped: list[str]) -> hub.ToolResult:
+def _decode_result(block: Node, cache: str | None, dropped: list[str]) -> canonical.ToolResult:
     content: list[Text | Media] = []
     value = block.get("content")
     if isinstance(value, str):
@@ -166,15 +166,15 @@ def _decode_result(block: Node, cache: str | None, dropped: list[str]) -> hub.To
             part = decode_block(item, dropped)
             if isinstance(part, Text | Media):
                 content.append(part)
-    return hub.ToolResult(block.need("tool_use_id"), content, None, bool(block.flag("is_error")), cache)
+    return canonical.ToolResult(block.need("tool_use_id"), content, None, bool(block.flag("is_error")), cache)
 
 
-def _decode_tool(tool: Node) -> hub.Tool:
-    schema = tool.raw("input_schema") if tool.has("input_schema") else hub.Tool("").schema
-    return hub.Tool(tool.need("name"), tool.text("description"), schema, tool.flag("strict"), _cache(tool))
+def _decode_tool(tool: Node) -> canonical.Tool:
+    schema = tool.raw("input_schema") if tool.has("input_schema") else canonical.Tool("").schema
+    return canonical.Tool(tool.need("name"), tool.text("description"), schema, tool.flag("strict"), _cache(tool))
 
 
-def _decode_choice(body: Node) -> hub.ToolChoice | None:
+def _decode_choice(body: Node) -> canonical.ToolChoice | None:
     if not body.has("tool_choice"):
         return None
     node = body.object("tool_choice")
@@ -182,23 +182,23 @@ def _decode_choice(body: Node) -> hub.ToolChoice | None:
     off = node.flag("disable_parallel_tool_use")
     parallel = None if off is None else not off
     if kind == "tool":
-        return hub.ToolChoice("named", [node.need("name")], parallel)
-    modes: dict[str, hub.ChoiceMode] = {"auto": "auto", "any": "required", "none": "none"}
+        return canonical.ToolChoice("named", [node.need("name")], parallel)
+    modes: dict[str, canonical.ChoiceMode] = {"auto": "auto", "any": "required", "none": "none"}
     if kind not in modes:
         raise node.fail(f"{kind[:32]!r} is not one of auto, any, tool, none", "type")
-    return hub.ToolChoice(modes[kind], [], parallel)
+    return canonical.ToolChoice(modes[kind], [], parallel)
 
 
-def _decode_thinking(body: Node) -> hub.Reasoning | None:
+def _decode_thinking(body: Node) -> canonical.Reasoning | None:
     effort = reasoning.read_effort(body.object("output_config").text("effort"))
     if not body.has("thinking"):
-        return hub.Reasoning(effort) if effort is not None else None
+        return canonical.Reasoning(effort) if effort is not None else None
     node = body.object("thinking")
     kind = node.need("type")
     shown = None if not node.has("display") else node.text("display") != "omitted"
     if kind == "disabled":
-        return hub.Reasoning(budget=0)
-    return hub.Reasoning(effort, node.integer("budget_tokens"), shown)
+        return canonical.Reasoning(budget=0)
+    return canonical.Reasoning(effort, node.integer("budget_tokens"), shown)
 
 
 def _decode_format(body: Node) -> JsonFormat | None:
@@ -288,10 +288,10 @@ def _encode_blocks(parts: list[Part], request: Request) -> Steps[list[dict[str, 
                 blocks.append(_marked({"type": "text", "text": part.text}, part.cache))
         elif isinstance(part, Media):
             blocks.append(_encode_media(part))
-        elif isinstance(part, hub.ToolCall):
+        elif isinstance(part, canonical.ToolCall):
             call = {"type": "tool_use", "id": part.id, "name": part.name, "input": object_of(part.arguments)}
             blocks.append(_marked(call, part.cache))
-        elif isinstance(part, hub.ToolResult):
+        elif isinstance(part, canonical.ToolResult):
             content = [
                 _encode_media(i) if isinstance(i, Media) else {"type": "text", "text": i.text} for i in part.content
             ]
@@ -329,7 +329,7 @@ def _encode_media(part: Media) -> dict[str, Any]:
     return _marked(block, part.cache)
 
 
-def _encode_tool(tool: hub.Tool) -> dict[str, Any]:
+def _encode_tool(tool: canonical.Tool) -> dict[str, Any]:
     out: dict[str, Any] = {"name": tool.name, "input_schema": tool.schema}
     if tool.description is not None:
         out["description"] = tool.description

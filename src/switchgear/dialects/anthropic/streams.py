@@ -1,4 +1,4 @@
-"""Anthropic messages: streams to and from the hub. Level 1, sans-I/O.
+"""Anthropic messages: streams to and from the canonical values. Level 1, sans-I/O.
 
 Anthropic API reference, "Messages", "Streaming", "Extended thinking", "Structured outputs" (as of 2026-11). Usage:
 `input_tokens` excludes what was read from or written to the cache; `message_delta` repeats running totals, the last one
@@ -7,7 +7,7 @@ counts.
 
 from typing import Any
 
-from switchgear.dialects import hub, media
+from switchgear.dialects import canonical, media
 from switchgear.dialects.anthropic.answers import (
     FINISH_NAMES,
     FINISHES,
@@ -17,12 +17,12 @@ from switchgear.dialects.anthropic.answers import (
     usage_of_raw,
 )
 from switchgear.dialects.anthropic.requests import MAKER
+from switchgear.dialects.canonical import Answer, Finish
 from switchgear.dialects.dialect import (
     PLAIN_TOOLS,
     ClientTools,
 )
-from switchgear.dialects.hub import Answer, Finish
-from switchgear.dialects.shape import Node, encode, text_of_object
+from switchgear.dialects.json_node import Node, encode, text_of_object
 from switchgear.dialects.streams import EventEncoder, SseDecoder, sse_event
 
 
@@ -52,7 +52,7 @@ class StreamDecoder(SseDecoder):
             message = event.object("message")
             self._usage = usage_of_raw(message.raw("usage")) or Usage()
             self._model = message.text("model")
-            sequence.events.append(hub.Begin(message.text("id"), self._model, self._usage.tokens()))
+            sequence.events.append(canonical.Begin(message.text("id"), self._model, self._usage.tokens()))
         elif kind == "message_delta":
             delta = event.object("delta")
             self._finish = FINISHES.get(delta.text("stop_reason") or "", "stop")
@@ -70,7 +70,7 @@ class StreamDecoder(SseDecoder):
         self.sequence.close()
         self.is_ended = True
         self.sequence.events.append(
-            hub.End(
+            canonical.End(
                 self._finish or "stop",
                 self._usage.tokens(),
                 self._stop_sequence,
@@ -120,24 +120,26 @@ class StreamEncoder(EventEncoder):
         self._index = -1
         self._kind = ""
 
-    def end_part(self, event: hub.PartEnd) -> bytes:
+    def end_part(self, event: canonical.PartEnd) -> bytes:
         """The open part is whole."""
         return self._stop()
 
-    def begin(self, event: hub.Begin) -> bytes:
+    def begin(self, event: canonical.Begin) -> bytes:
         """The answer begins."""
         message = encode_answer(Answer(id=event.id, model=event.model, usage=event.usage), self._model, 0)
         message["stop_reason"] = None
         return _event("message_start", {"message": message})
 
-    def picture(self, event: hub.Picture) -> bytes:
+    def picture(self, event: canonical.Picture) -> bytes:
         """A picture, whole."""
         text = f"![image]({media.to_url(event.media)})"
         return (
-            self._open("text", {"type": "text", "text": ""}) + self.delta(hub.Delta(event.index, text)) + self._stop()
+            self._open("text", {"type": "text", "text": ""})
+            + self.delta(canonical.Delta(event.index, text))
+            + self._stop()
         )
 
-    def end(self, event: hub.End) -> bytes:
+    def end(self, event: canonical.End) -> bytes:
         """The answer is whole."""
         delta = {"stop_reason": FINISH_NAMES[event.finish], "stop_sequence": event.stop_sequence}
         usage = encode_usage(event.usage)
@@ -151,12 +153,12 @@ class StreamEncoder(EventEncoder):
     def _stop(self) -> bytes:
         return _event("content_block_stop", {"index": self._index})
 
-    def begin_part(self, event: hub.PartBegin) -> bytes:
+    def begin_part(self, event: canonical.PartBegin) -> bytes:
         """A part begins."""
         if event.kind == "tool":
             before = b""
             if event.signature is not None:
-                signature = hub.pack_signature(event.signature, "gemini", MAKER)
+                signature = canonical.pack_signature(event.signature, "gemini", MAKER)
                 before = self._open("thinking", {"type": "thinking", "thinking": "", "signature": ""})
                 before += self._raw_delta({"type": "signature_delta", "signature": signature}) + self._stop()
             return before + self._open("tool", {"type": "tool_use", "id": event.id, "name": event.name, "input": {}})
@@ -164,7 +166,7 @@ class StreamEncoder(EventEncoder):
             return self._open("thinking", {"type": "thinking", "thinking": "", "signature": ""})
         return self._open("text", {"type": "text", "text": ""})
 
-    def delta(self, event: hub.Delta) -> bytes:
+    def delta(self, event: canonical.Delta) -> bytes:
         """A piece of the open part."""
         text = event.text
         if self._kind == "text":
@@ -173,9 +175,9 @@ class StreamEncoder(EventEncoder):
             return self._raw_delta({"type": "thinking_delta", "thinking": text})
         return self._raw_delta({"type": "input_json_delta", "partial_json": text})
 
-    def sign(self, event: hub.Signature) -> bytes:
+    def sign(self, event: canonical.Signature) -> bytes:
         """The open part is signed."""
-        signature = hub.pack_signature(event.signature or event.redacted, event.maker, MAKER)
+        signature = canonical.pack_signature(event.signature or event.redacted, event.maker, MAKER)
         return self._raw_delta({"type": "signature_delta", "signature": signature})
 
     def _raw_delta(self, delta: dict[str, Any]) -> bytes:

@@ -3,6 +3,7 @@
 import re
 
 from switchgear.dialects import openai, references
+from switchgear.dialects.answer_metadata import plain_reader
 from switchgear.dialects.anthropic import REFERENCES
 from switchgear.dialects.anthropic.requests import MAKERS
 from switchgear.dialects.bedrock.answers import decode_answer, encode_answer
@@ -22,7 +23,6 @@ from switchgear.dialects.dialect import (
 from switchgear.dialects.errors import Fault
 from switchgear.dialects.fitting import COMBINATORS, IMAGES, Rules
 from switchgear.dialects.pairs import Ids
-from switchgear.dialects.reading import plain_reader
 from switchgear.wire import eventstream
 
 _ERROR_TYPES = {

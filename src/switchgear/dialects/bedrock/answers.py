@@ -1,4 +1,4 @@
-"""Bedrock's Converse: answers to and from the hub, and what they say of usage. Level 1, sans-I/O.
+"""Bedrock's Converse: answers to and from the canonical values, and what they say of usage. Level 1, sans-I/O.
 
 Amazon Bedrock API reference, "Converse" and "ConverseStream" (as of 2026-11). Usage: `inputTokens` excludes what was
 read from or written to the cache. Streams are binary (`wire.eventstream`).
@@ -10,15 +10,15 @@ import msgspec
 
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects import hub, media
+from switchgear.dialects import canonical, media
+from switchgear.dialects.answer_metadata import usage_reader
 from switchgear.dialects.bedrock.requests import FORMAT_NAMES, MAKER, decode_blocks, encode_media, without_served
+from switchgear.dialects.canonical import Answer, Finish, Media, Part, Refusal, Text, Thinking
 from switchgear.dialects.dialect import (
     PLAIN_TOOLS,
     ClientTools,
 )
-from switchgear.dialects.hub import Answer, Finish, Media, Part, Refusal, Text, Thinking
-from switchgear.dialects.reading import usage_reader
-from switchgear.dialects.shape import (
+from switchgear.dialects.json_node import (
     Node,
     object_of,
 )
@@ -89,7 +89,7 @@ def decode_answer(body: Node) -> Steps[Answer]:
     answer = Answer()
     parts = yield from decode_blocks(body.object("output").object("message").each("content"), answer.dropped)
     # Tools that Bedrock ran itself leave their results in the answer: they are no calls for the client.
-    served = {part.call_id for part in parts if isinstance(part, hub.ToolResult)}
+    served = {part.call_id for part in parts if isinstance(part, canonical.ToolResult)}
     answer.dropped += [f"toolUse {call_id}" for call_id in served]
     answer.parts = without_served(parts, served)
     reason = body.text("stopReason") or "end_turn"
@@ -104,7 +104,7 @@ def decode_answer(body: Node) -> Steps[Answer]:
 def encode_answer(answer: Answer, model: str, created: int, tools: ClientTools = PLAIN_TOOLS) -> Steps[dict[str, Any]]:
     """Build the answer for a client."""
     content = []
-    for part in hub.detach_signatures(answer.parts):
+    for part in canonical.detach_signatures(answer.parts):
         yield
         content.append(_answer_block(part))
     return {
@@ -118,13 +118,13 @@ def encode_answer(answer: Answer, model: str, created: int, tools: ClientTools =
 def _answer_block(part: Part) -> dict[str, Any]:
     if isinstance(part, Text | Refusal):
         return {"text": part.text}
-    if isinstance(part, hub.ToolCall):
+    if isinstance(part, canonical.ToolCall):
         return {"toolUse": {"toolUseId": part.id, "name": part.name, "input": object_of(part.arguments)}}
     if isinstance(part, Thinking):
         if part.redacted is not None and part.maker == MAKER:
             return {"reasoningContent": {"redactedContent": part.redacted}}
         text = {"text": part.text}
-        signature = hub.pack_signature(part.signature or part.redacted, part.maker, MAKER)
+        signature = canonical.pack_signature(part.signature or part.redacted, part.maker, MAKER)
         return {"reasoningContent": {"reasoningText": text | ({"signature": signature} if signature else {})}}
     if isinstance(part, Media) and part.kind == "image" and part.data is not None and part.mime in FORMAT_NAMES:
         return encode_media(part, set())

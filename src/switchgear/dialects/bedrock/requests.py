@@ -1,4 +1,4 @@
-"""Bedrock's Converse: requests to and from the hub. Level 1, sans-I/O.
+"""Bedrock's Converse: requests to and from the canonical values. Level 1, sans-I/O.
 
 Amazon Bedrock API reference, "Converse" and "ConverseStream" (as of 2026-11). Usage: `inputTokens` excludes what was
 read from or written to the cache. Streams are binary (`wire.eventstream`).
@@ -11,10 +11,10 @@ from typing import Any
 from msgspec import Raw
 
 from switchgear.core.steps import Steps, Stepwise
-from switchgear.dialects import hub, media, reasoning
+from switchgear.dialects import canonical, media, reasoning
 from switchgear.dialects.anthropic.requests import ADAPTIVE, MAKERS, MAX_TOKENS_DEFAULT, closed_schema, thinking_limits
-from switchgear.dialects.hub import JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
-from switchgear.dialects.shape import (
+from switchgear.dialects.canonical import JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
+from switchgear.dialects.json_node import (
     InvalidBodyError,
     Node,
     encode,
@@ -104,7 +104,7 @@ def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
             raise message.fail(f"{role[:32]!r} is not one of user, assistant", "role")
         parts = yield from decode_blocks(message.each("content"), request.dropped)
         if role == "assistant":  # what a tool of Bedrock's own answered stands beside its call
-            served = {part.call_id for part in parts if isinstance(part, hub.ToolResult)}
+            served = {part.call_id for part in parts if isinstance(part, canonical.ToolResult)}
             request.dropped += [f"toolUse {call_id[:64]}" for call_id in served]
             parts = without_served(parts, served)
         if request.messages and request.messages[-1].role == role:
@@ -131,12 +131,12 @@ def _ttl(block: Node) -> str:
 
 
 def _decode_additional(fields: Node, request: Request) -> None:
-    """Claude's own fields have a place in the hub; the rest is noted."""
+    """Claude's own fields have a place in the canonical values; the rest is noted."""
     for key in fields.names():
         if key == "thinking":
             thinking = fields.object("thinking")
             off = thinking.text("type") == "disabled"
-            request.reasoning = hub.Reasoning(budget=0 if off else thinking.integer("budget_tokens"))
+            request.reasoning = canonical.Reasoning(budget=0 if off else thinking.integer("budget_tokens"))
         elif key == "top_k":
             request.top_k = fields.integer("top_k")
         else:
@@ -149,13 +149,13 @@ def decode_blocks(blocks: Iterable[Node], dropped: list[str]) -> Steps[list[Part
     for block in blocks:
         yield
         if block.has("cachePoint"):
-            if parts and isinstance(parts[-1], Text | Media | hub.ToolResult | hub.ToolCall):
+            if parts and isinstance(parts[-1], Text | Media | canonical.ToolResult | canonical.ToolCall):
                 parts[-1].cache = _ttl(block)
             continue
         part = _decode_block(block, dropped)
         if part is not None:
             parts.append(part)
-    return hub.attach_signatures(parts)
+    return canonical.attach_signatures(parts)
 
 
 def _decode_block(block: Node, dropped: list[str]) -> Part | None:
@@ -166,7 +166,7 @@ def _decode_block(block: Node, dropped: list[str]) -> Part | None:
             return _decode_media(block.object(key), key)
     if block.has("toolUse"):
         call = block.object("toolUse")
-        return hub.ToolCall(call.need("toolUseId"), call.need("name"), text_of_object(call.get("input")))
+        return canonical.ToolCall(call.need("toolUseId"), call.need("name"), text_of_object(call.get("input")))
     if block.has("toolResult"):
         result = block.object("toolResult")
         content: list[Text | Media] = []
@@ -174,11 +174,11 @@ def _decode_block(block: Node, dropped: list[str]) -> Part | None:
             found = Text(encode(item.get("json")).decode()) if item.has("json") else _decode_block(item, dropped)
             if isinstance(found, Text | Media):
                 content.append(found)
-        return hub.ToolResult(result.need("toolUseId"), content, None, result.text("status") == "error")
+        return canonical.ToolResult(result.need("toolUseId"), content, None, result.text("status") == "error")
     if block.has("reasoningContent"):
         thought = block.object("reasoningContent")
         text = thought.object("reasoningText")
-        signature, maker = hub.unpack_signature(text.text("signature"), MAKER)
+        signature, maker = canonical.unpack_signature(text.text("signature"), MAKER)
         return Thinking(text.text("text") or "", signature, thought.text("redactedContent"), maker or MAKER)
     dropped.append(f"{block.path} ({', '.join(block.names())[:64]})")
     return None
@@ -210,17 +210,19 @@ def _decode_tools(config: Node, request: Request) -> Steps[None]:
         yield
         spec = tool.object("toolSpec")
         schema = spec.object("inputSchema")
-        parameters = schema.raw("json") if schema.has("json") else hub.Tool("").schema
-        request.tools.append(hub.Tool(spec.need("name"), spec.text("description"), parameters, spec.flag("strict")))
+        parameters = schema.raw("json") if schema.has("json") else canonical.Tool("").schema
+        request.tools.append(
+            canonical.Tool(spec.need("name"), spec.text("description"), parameters, spec.flag("strict"))
+        )
     if request.tools and is_cached:
         request.tools[-1].cache = "5m"
     choice = config.object("toolChoice")
     if choice.has("tool"):
-        request.choice = hub.ToolChoice("named", [choice.object("tool").need("name")])
+        request.choice = canonical.ToolChoice("named", [choice.object("tool").need("name")])
     elif choice.has("any"):
-        request.choice = hub.ToolChoice("required")
+        request.choice = canonical.ToolChoice("required")
     elif choice.has("auto"):
-        request.choice = hub.ToolChoice("auto")
+        request.choice = canonical.ToolChoice("auto")
 
 
 @Stepwise
@@ -308,17 +310,17 @@ def _cache_point(ttl: str) -> dict[str, Any]:
 def _encode_blocks(parts: list[Part], request: Request, names: set[str]) -> Steps[list[dict[str, Any]]]:
     blocks: list[dict[str, Any]] = []
     yield
-    for part in sorted(parts, key=lambda part: not isinstance(part, hub.ToolResult)):
+    for part in sorted(parts, key=lambda part: not isinstance(part, canonical.ToolResult)):
         yield
         if isinstance(part, Text | Refusal):
             if part.text.strip():  # Bedrock refuses blank text
                 blocks.append({"text": part.text})
         elif isinstance(part, Media):
             blocks.append(encode_media(part, names))
-        elif isinstance(part, hub.ToolCall):
+        elif isinstance(part, canonical.ToolCall):
             arguments = object_of(part.arguments)
             blocks.append({"toolUse": {"toolUseId": part.id, "name": part.name, "input": arguments}})
-        elif isinstance(part, hub.ToolResult):
+        elif isinstance(part, canonical.ToolResult):
             content = [encode_media(i, names) if isinstance(i, Media) else {"text": i.text} for i in part.content]
             result = {"toolUseId": part.call_id, "content": content or [{"text": ""}]}
             blocks.append({"toolResult": result | ({"status": "error"} if part.is_error else {})})
@@ -344,7 +346,7 @@ def _unmark(request: Request) -> Steps[None]:
     for message in request.messages:
         yield
         for part in message.parts:
-            if isinstance(part, Text | Media | hub.ToolCall | hub.ToolResult):
+            if isinstance(part, Text | Media | canonical.ToolCall | canonical.ToolResult):
                 part.cache = None
 
 
@@ -409,5 +411,6 @@ def without_served(parts: list[Part], served: set[str]) -> list[Part]:
     return [
         part
         for part in parts
-        if not isinstance(part, hub.ToolResult) and not (isinstance(part, hub.ToolCall) and part.id in served)
+        if not isinstance(part, canonical.ToolResult)
+        and not (isinstance(part, canonical.ToolCall) and part.id in served)
     ]

@@ -1,4 +1,4 @@
-"""Bedrock's Converse: streams to and from the hub. Level 1, sans-I/O.
+"""Bedrock's Converse: streams to and from the canonical values. Level 1, sans-I/O.
 
 Amazon Bedrock API reference, "Converse" and "ConverseStream" (as of 2026-11). Usage: `inputTokens` excludes what was
 read from or written to the cache. Streams are binary (`wire.eventstream`).
@@ -8,16 +8,16 @@ from typing import Any
 
 from switchgear.core.errors import UNREADABLE, ProtocolError
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects import hub, media
+from switchgear.dialects import canonical, media
+from switchgear.dialects.answer_metadata import cap
 from switchgear.dialects.bedrock.answers import BROKEN, FINISH_NAMES, FINISHES, encode_usage, usage_of_raw
 from switchgear.dialects.bedrock.requests import MAKER
+from switchgear.dialects.canonical import Finish
 from switchgear.dialects.dialect import (
     PLAIN_TOOLS,
     ClientTools,
 )
-from switchgear.dialects.hub import Finish
-from switchgear.dialects.reading import cap
-from switchgear.dialects.shape import (
+from switchgear.dialects.json_node import (
     TRANSLATION_ERRORS,
     InvalidBodyError,
     Node,
@@ -33,20 +33,20 @@ class StreamDecoder:
 
     def __init__(self) -> None:
         self._messages = eventstream.Decoder()
-        self._sequence = hub.Sequence()
+        self._sequence = canonical.Sequence()
         self._finish: Finish | None = None
         self._is_ended = False
         self._is_served = False
         """True within a call that Bedrock runs itself: it is none of the client's (Converse, "ToolUseBlockStart": `type`)."""
 
-    def feed(self, data: bytes) -> list[hub.Event]:
+    def feed(self, data: bytes) -> list[canonical.Event]:
         """Return the events that these bytes complete. Raises ProtocolError."""
         for message in self._messages.feed(data):
             if not self._is_ended:
                 self._message(message)
         return self._sequence.take()
 
-    def finish(self) -> list[hub.Event]:
+    def finish(self) -> list[canonical.Event]:
         """The stream ended."""
         if not self._is_ended and self._finish is not None:
             self._end(None)
@@ -58,7 +58,7 @@ class StreamDecoder:
             kind = message.headers.get(":exception-type")
             if kind is not None or message.headers.get(":message-type") == "error":
                 text = body.text("message") or message.headers.get(":error-message") or "the provider reported an error"
-                self._sequence.events.append(hub.Failed(text, kind or "error"))
+                self._sequence.events.append(canonical.Failed(text, kind or "error"))
                 self._is_ended = True
             else:
                 self._event(message.headers.get(":event-type", ""), body)
@@ -78,12 +78,12 @@ class StreamDecoder:
             self._is_served = False
             sequence.close()
         elif kind == "messageStart":
-            sequence.events.append(hub.Begin(None, None))
+            sequence.events.append(canonical.Begin(None, None))
         elif kind == "messageStop":
             reason = body.text("stopReason") or ""
             self._finish = FINISHES.get(reason, "stop")
             if reason in BROKEN:
-                sequence.events.append(hub.Failed(f"the model's answer is none ({reason})", "upstream_error"))
+                sequence.events.append(canonical.Failed(f"the model's answer is none ({reason})", "upstream_error"))
                 self._is_ended = True
         elif kind == "metadata":
             self._end(usage_of_raw(body.raw("usage")), tier_of(body))
@@ -105,7 +105,7 @@ class StreamDecoder:
         self._is_ended = True
         self._sequence.close()
         if self._finish is not None:
-            self._sequence.events.append(hub.End(self._finish, usage, None, tier))
+            self._sequence.events.append(canonical.End(self._finish, usage, None, tier))
 
 
 class StreamEncoder(EventEncoder):
@@ -115,26 +115,26 @@ class StreamEncoder(EventEncoder):
         self._index = -1
         self._kind = ""
 
-    def end_part(self, event: hub.PartEnd) -> bytes:
+    def end_part(self, event: canonical.PartEnd) -> bytes:
         """The open part is whole."""
         return self._stop()
 
-    def sign(self, event: hub.Signature) -> bytes:
+    def sign(self, event: canonical.Signature) -> bytes:
         """The open part is signed."""
-        signature = hub.pack_signature(event.signature or event.redacted, event.maker, MAKER)
+        signature = canonical.pack_signature(event.signature or event.redacted, event.maker, MAKER)
         return self._block_delta({"reasoningContent": {"signature": signature}})
 
-    def begin(self, event: hub.Begin) -> bytes:
+    def begin(self, event: canonical.Begin) -> bytes:
         """The answer begins."""
         return eventstream.event("messageStart", encode({"role": "assistant"}))
 
-    def picture(self, event: hub.Picture) -> bytes:
+    def picture(self, event: canonical.Picture) -> bytes:
         """A picture, whole."""
         self._kind = "text"
         self._index += 1
-        return self.delta(hub.Delta(event.index, f"![image]({media.to_url(event.media)})")) + self._stop()
+        return self.delta(canonical.Delta(event.index, f"![image]({media.to_url(event.media)})")) + self._stop()
 
-    def end(self, event: hub.End) -> bytes:
+    def end(self, event: canonical.End) -> bytes:
         """The answer is whole."""
         stop = eventstream.event("messageStop", encode({"stopReason": FINISH_NAMES[event.finish]}))
         metadata = {"usage": encode_usage(event.usage), "metrics": {"latencyMs": 0}}
@@ -143,7 +143,7 @@ class StreamEncoder(EventEncoder):
     def _stop(self) -> bytes:
         return eventstream.event("contentBlockStop", encode({"contentBlockIndex": self._index}))
 
-    def begin_part(self, event: hub.PartBegin) -> bytes:
+    def begin_part(self, event: canonical.PartBegin) -> bytes:
         """A part begins."""
         before = b""
         self._index += 1
@@ -151,14 +151,14 @@ class StreamEncoder(EventEncoder):
         if event.kind != "tool":
             return b""
         if event.signature is not None:
-            packed = hub.pack_signature(event.signature, "gemini", MAKER)
+            packed = canonical.pack_signature(event.signature, "gemini", MAKER)
             before = self._block_delta({"reasoningContent": {"signature": packed}}) + self._stop()
             self._index += 1
         start = {"toolUse": {"toolUseId": event.id, "name": event.name}}
         body = encode({"contentBlockIndex": self._index, "start": start})
         return before + eventstream.event("contentBlockStart", body)
 
-    def delta(self, event: hub.Delta) -> bytes:
+    def delta(self, event: canonical.Delta) -> bytes:
         """A piece of the open part."""
         text = event.text
         if self._kind == "tool":

@@ -4,13 +4,14 @@ import base64
 
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import request as hub_request
+from switchgear.dialects.answer_metadata import AnswerMetadata, cap
 from switchgear.dialects.bedrock.answers import usage_of_raw
 from switchgear.dialects.bedrock.streams import tier_of
-from switchgear.dialects.reading import BinaryListener, Reading, State, Tap, cap
-from switchgear.dialects.shape import (
+from switchgear.dialects.json_node import (
     Node,
     decode_event,
 )
+from switchgear.dialects.taps import BinaryTap, Tap, TapState
 from switchgear.dialects.text_count import Opening, needles
 
 _COUNTS = {
@@ -39,7 +40,7 @@ def usage_of_headers(headers: list[tuple[bytes, bytes]]) -> TokenUsage | None:
     return TokenUsage(**found) if found else None
 
 
-def listen_invoke(kind: str, event: Node, state: State) -> None:
+def read_invoke_event(kind: str, event: Node, state: TapState) -> None:
     """Read one message of an invoked model's stream: its last chunk carries Bedrock's counts."""
     if kind != "chunk":
         return
@@ -53,24 +54,24 @@ def listen_invoke(kind: str, event: Node, state: State) -> None:
     counts = {name: metrics.integer(key) for key, name in _METRICS.items() if metrics.has(key)}
     if counts:
         usage = TokenUsage(**counts)
-        state.reading.usage = usage if usage.is_sane() else None
+        state.metadata.usage = usage if usage.is_sane() else None
         state.is_done = True
     reason = chunk.object("delta").text("stop_reason") if isinstance(chunk.get("delta"), dict) else None
-    state.reading.finish_reason = cap(reason) or state.reading.finish_reason
+    state.metadata.finish_reason = cap(reason) or state.metadata.finish_reason
 
 
-def read_answer(body: Node) -> Reading:
+def read_answer(body: Node) -> AnswerMetadata:
     """Read what a plain answer says about itself."""
-    return Reading(usage_of_raw(body.raw("usage")), cap(body.text("stopReason")), service_tier=tier_of(body))
+    return AnswerMetadata(usage_of_raw(body.raw("usage")), cap(body.text("stopReason")), service_tier=tier_of(body))
 
 
-def listen(kind: str, event: Node, state: State) -> None:
+def read_event(kind: str, event: Node, state: TapState) -> None:
     """Read one message of a stream."""
     if kind == "messageStop":
-        state.reading.finish_reason = cap(event.text("stopReason"))
+        state.metadata.finish_reason = cap(event.text("stopReason"))
     elif kind == "metadata":
-        state.reading.usage = usage_of_raw(event.raw("usage"))
-        state.reading.service_tier = tier_of(event)
+        state.metadata.usage = usage_of_raw(event.raw("usage"))
+        state.metadata.service_tier = tier_of(event)
         state.is_done = True
 
 
@@ -83,4 +84,4 @@ OPENINGS = (Opening((b'"toolUse":{', b'"name":'), 25),)
 
 def open_tap(request: hub_request.Request) -> Tap:
     """Return what reads from a stream that passes."""
-    return BinaryListener(listen_invoke if request.operation == "invoke" else listen, TEXTS, OPENINGS)
+    return BinaryTap(read_invoke_event if request.operation == "invoke" else read_event, TEXTS, OPENINGS)

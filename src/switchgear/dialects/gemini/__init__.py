@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from switchgear.dialects import references
+from switchgear.dialects.answer_metadata import plain_reader
 from switchgear.dialects.dialect import (
     ASK_WEATHER,
     WEATHER,
@@ -23,9 +24,9 @@ from switchgear.dialects.gemini.answers import decode_answer, encode_answer
 from switchgear.dialects.gemini.embeddings import EMBEDDER
 from switchgear.dialects.gemini.requests import decode_request, encode_request
 from switchgear.dialects.gemini.streams import StreamDecoder, StreamEncoder
-from switchgear.dialects.gemini.tap import EARS, read_answer
+from switchgear.dialects.gemini.tap import TAP_RULES, read_answer
 from switchgear.dialects.model_lists import Card, described
-from switchgear.dialects.reading import Listener, plain_reader
+from switchgear.dialects.taps import SseTap
 
 _REFERENCES = {
     "cachedContent": "named",
@@ -138,7 +139,7 @@ ROW = Dialect(
     },
     references=references.watched(REFERENCES),
     read_answer=plain_reader(read_answer),
-    open_tap=lambda request: Listener(EARS),
+    open_tap=lambda request: SseTap(TAP_RULES),
     translator=Translator(
         decode_request,
         encode_request,

@@ -1,4 +1,4 @@
-"""Gemini's generateContent: answers to and from the hub, and what they say of usage. Level 1, sans-I/O.
+"""Gemini's generateContent: answers to and from the canonical values, and what they say of usage. Level 1, sans-I/O.
 
 AI Studio and Vertex AI speak the same. Gemini API reference, "Generating content", "Function calling", "Thought
 signatures" (as of 2026-11). Usage: `promptTokenCount` includes cached tokens, `thoughtsTokenCount` stands beside
@@ -15,16 +15,16 @@ from msgspec import Raw
 
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import Beside, TokenUsage
-from switchgear.dialects import hub, media
+from switchgear.dialects import canonical, media
+from switchgear.dialects.answer_metadata import cap, usage_reader
+from switchgear.dialects.canonical import Answer, Finish, Media, Part, Refusal, Text, Thinking
 from switchgear.dialects.dialect import (
     PLAIN_TOOLS,
     ClientTools,
 )
 from switchgear.dialects.gemini.carried import pack
 from switchgear.dialects.gemini.requests import MAKER, camel, encode_media
-from switchgear.dialects.hub import Answer, Finish, Media, Part, Refusal, Text, Thinking
-from switchgear.dialects.reading import cap, usage_reader
-from switchgear.dialects.shape import (
+from switchgear.dialects.json_node import (
     TRANSLATION_ERRORS,
     Node,
     encode,
@@ -269,7 +269,9 @@ class PartReader:
             self.calls += 1
             made = f"call_{(self.response_id or 'gemini')[-16:]}_{self.calls}"
             arguments = text_of_object(call.get("args"))
-            return [hub.ToolCall(call.text("id") or made, call.need("name"), arguments, part.text("thoughtSignature"))]
+            return [
+                canonical.ToolCall(call.text("id") or made, call.need("name"), arguments, part.text("thoughtSignature"))
+            ]
         if part.has("text"):
             text = part.need("text")
             if part.flag("thought"):
@@ -292,7 +294,7 @@ def encode_answer(answer: Answer, model: str, created: int, tools: ClientTools =
         yield
         if isinstance(part, Thinking) and part.maker != MAKER:
             thoughts.append(part)
-        if isinstance(part, hub.ToolCall) and part.signature is None and thoughts:
+        if isinstance(part, canonical.ToolCall) and part.signature is None and thoughts:
             part.signature, thoughts = pack(thoughts), []
         parts.append(answer_part(part))
     candidate: dict[str, Any] = {
@@ -333,7 +335,7 @@ def answer_part(part: Part) -> dict[str, Any]:
     if isinstance(part, Thinking):
         out: dict[str, Any] = {"text": part.text, "thought": True}
         return out | ({"thoughtSignature": part.signature} if part.maker == MAKER and part.signature else {})
-    if isinstance(part, hub.ToolCall):
+    if isinstance(part, canonical.ToolCall):
         call = {"id": part.id, "name": part.name, "args": object_of(part.arguments)}
         return {"functionCall": call} | ({"thoughtSignature": part.signature} if part.signature is not None else {})
     if isinstance(part, Media):

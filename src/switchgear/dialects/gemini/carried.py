@@ -11,7 +11,7 @@ import base64
 import msgspec
 
 from switchgear.core.errors import UNREADABLE
-from switchgear.dialects.hub import Part, Thinking, ToolCall
+from switchgear.dialects.canonical import Part, Thinking, ToolCall
 
 _MARK = b"sgt."
 _encode = msgspec.json.Encoder().encode

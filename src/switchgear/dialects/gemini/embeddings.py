@@ -6,8 +6,8 @@ from switchgear.core.steps import Steps, Stepwise
 from switchgear.dialects.dialect import (
     Embedder,
 )
-from switchgear.dialects.embeddings import Vectors, Wanted, vector_of
-from switchgear.dialects.shape import (
+from switchgear.dialects.embeddings import EmbeddingsRequest, Vectors, vector_of
+from switchgear.dialects.json_node import (
     Node,
 )
 
@@ -22,9 +22,9 @@ _TASKS = {
 _TASK_NAMES = {gemini: name for name, gemini in _TASKS.items()}
 
 
-def _from_gemini(body: Node) -> Wanted:
+def _from_gemini(body: Node) -> EmbeddingsRequest:
     text = "".join(part.need("text") for part in body.object("content").items("parts"))
-    return Wanted(
+    return EmbeddingsRequest(
         texts=[text],
         dimensions=body.integer("outputDimensionality") or body.integer("output_dimensionality"),
         task=_TASK_NAMES.get(body.text("taskType") or ""),
@@ -32,13 +32,13 @@ def _from_gemini(body: Node) -> Wanted:
     )
 
 
-def _from_gemini_batch(body: Node) -> Wanted:
+def _from_gemini_batch(body: Node) -> EmbeddingsRequest:
     asked = [_from_gemini(item) for item in body.items("requests")]
-    first = asked[0] if asked else Wanted(texts=[])
-    return Wanted(texts=[one.texts[0] for one in asked], dimensions=first.dimensions, task=first.task)
+    first = asked[0] if asked else EmbeddingsRequest(texts=[])
+    return EmbeddingsRequest(texts=[one.texts[0] for one in asked], dimensions=first.dimensions, task=first.task)
 
 
-def _to_gemini(wanted: Wanted, model: str) -> dict[str, Any]:
+def _to_gemini(wanted: EmbeddingsRequest, model: str) -> dict[str, Any]:
     requests: list[dict[str, Any]] = []
     for text in wanted.texts:
         request: dict[str, Any] = {"model": f"models/{model}", "content": {"parts": [{"text": text}]}}
@@ -61,7 +61,7 @@ def _read_gemini(body: Node) -> Steps[Vectors]:
     return Vectors(vectors)
 
 
-def _show_gemini(vectors: Vectors, wanted: Wanted, model: str) -> dict[str, Any]:
+def _show_gemini(vectors: Vectors, wanted: EmbeddingsRequest, model: str) -> dict[str, Any]:
     rows = [{"values": vector} for vector in vectors.vectors]
     return {"embedding": rows[0]} if wanted.single else {"embeddings": rows}
 

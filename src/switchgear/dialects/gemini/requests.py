@@ -1,4 +1,4 @@
-"""Gemini's generateContent: requests to and from the hub. Level 1, sans-I/O.
+"""Gemini's generateContent: requests to and from the canonical values. Level 1, sans-I/O.
 
 AI Studio and Vertex AI speak the same. Gemini API reference, "Generating content", "Function calling", "Thought
 signatures" (as of 2026-11). Usage: `promptTokenCount` includes cached tokens, `thoughtsTokenCount` stands beside
@@ -14,10 +14,10 @@ from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
-from switchgear.dialects import hub, media, reasoning
+from switchgear.dialects import canonical, media, reasoning
+from switchgear.dialects.canonical import JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.gemini.carried import restore
-from switchgear.dialects.hub import JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
-from switchgear.dialects.shape import (
+from switchgear.dialects.json_node import (
     ITEMS_MAX,
     Fields,
     Node,
@@ -167,7 +167,7 @@ def _decode_part(part: Node, dropped: list[str], calls: _Calls) -> Part | None:
         name = call.need("name")
         if signature is not None and signature_text(signature) == SKIP_SIGNATURE:
             signature = None
-        return hub.ToolCall(calls.begin(name, call.text("id")), name, text_of_object(call.get("args")), signature)
+        return canonical.ToolCall(calls.begin(name, call.text("id")), name, text_of_object(call.get("args")), signature)
     if part.has("functionResponse"):
         answer = part.object("functionResponse")
         name = answer.need("name")
@@ -176,7 +176,7 @@ def _decode_part(part: Node, dropped: list[str], calls: _Calls) -> Part | None:
             found = _decode_part(camel(item), dropped, calls)
             if isinstance(found, Media):
                 content.append(found)
-        return hub.ToolResult(calls.answer(name, answer.text("id")), content, name)
+        return canonical.ToolResult(calls.answer(name, answer.text("id")), content, name)
     if part.has("inlineData"):
         blob = camel(part.object("inlineData"))
         mime = blob.text("mimeType")
@@ -227,18 +227,18 @@ def _decode_tools(body: Node, request: Request) -> Steps[None]:
     names = [str(name.value) for name in calling.items("allowedFunctionNames")]
     mode = (calling.text("mode") or "AUTO").upper()
     if mode == "ANY":
-        request.choice = hub.ToolChoice("named" if len(names) == 1 else "required", names)
+        request.choice = canonical.ToolChoice("named" if len(names) == 1 else "required", names)
     elif mode in {"AUTO", "NONE", "VALIDATED", "MODE_UNSPECIFIED"}:
-        request.choice = hub.ToolChoice("none" if mode == "NONE" else "auto", names)
+        request.choice = canonical.ToolChoice("none" if mode == "NONE" else "auto", names)
     else:
         raise calling.fail(f"{mode[:32]!r} is not one of AUTO, ANY, NONE, VALIDATED", "mode")
 
 
-def _decode_function(function: Node) -> hub.Tool:
+def _decode_function(function: Node) -> canonical.Tool:
     schema = function.get("parametersJsonSchema")
     if schema is None:
         schema = lower_types(function.schema("parameters")) or {"type": "object", "properties": {}}
-    return hub.Tool(function.need("name"), function.text("description"), Raw(encode(schema)))
+    return canonical.Tool(function.need("name"), function.text("description"), Raw(encode(schema)))
 
 
 def lower_types(schema: Any) -> Any:
@@ -284,7 +284,7 @@ def _decode_config(config: Node, request: Request) -> None:
         thinking = camel(config.object("thinkingConfig"))
         level = thinking.text("thinkingLevel")
         budget = thinking.integer("thinkingBudget")
-        request.reasoning = hub.Reasoning(
+        request.reasoning = canonical.Reasoning(
             reasoning.read_effort(level.lower() if level else None),
             None if budget is not None and budget < 0 else budget,
             thinking.flag("includeThoughts"),
@@ -295,7 +295,10 @@ def _decode_config(config: Node, request: Request) -> None:
 def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[str, Any]]:
     """Build the body for a provider."""
     names = {
-        part.id: part.name for message in request.messages for part in message.parts if isinstance(part, hub.ToolCall)
+        part.id: part.name
+        for message in request.messages
+        for part in message.parts
+        if isinstance(part, canonical.ToolCall)
     }
     is_3 = re.search(r"gemini-([3-9]|\d\d)", model) is not None
     contents: list[dict[str, Any]] = []
@@ -338,13 +341,13 @@ def _encode_part(part: Part, names: dict[str, str], is_3: bool, request: Request
         return [{"text": part.text}]
     if isinstance(part, Media):
         return [encode_media(part)]
-    if isinstance(part, hub.ToolCall):
+    if isinstance(part, canonical.ToolCall):
         call = {"name": part.name, "args": object_of(part.arguments)}
         out: dict[str, Any] = {"functionCall": {"id": part.id} | call if is_3 else call}
         signature = part.signature or (SKIP_SIGNATURE if is_3 else None)
         return [out | ({"thoughtSignature": signature} if signature is not None else {})]
-    if isinstance(part, hub.ToolResult):
-        text = hub.text_of(part.content)
+    if isinstance(part, canonical.ToolResult):
+        text = canonical.text_of(part.content)
         response: Any = _result_object(text)
         if part.is_error:
             response = {"error": text}
@@ -380,7 +383,7 @@ def encode_media(part: Media) -> dict[str, Any]:
     return {"inlineData": {"mimeType": mime, "data": part.data}}
 
 
-def _encode_function(tool: hub.Tool) -> dict[str, Any]:
+def _encode_function(tool: canonical.Tool) -> dict[str, Any]:
     out: dict[str, Any] = {"name": tool.name, "parametersJsonSchema": tool.schema}
     return out | ({"description": tool.description} if tool.description is not None else {})
 

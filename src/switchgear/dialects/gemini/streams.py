@@ -1,4 +1,4 @@
-"""Gemini's generateContent: streams to and from the hub. Level 1, sans-I/O.
+"""Gemini's generateContent: streams to and from the canonical values. Level 1, sans-I/O.
 
 AI Studio and Vertex AI speak the same. Gemini API reference, "Generating content", "Function calling", "Thought
 signatures" (as of 2026-11). Usage: `promptTokenCount` includes cached tokens, `thoughtsTokenCount` stands beside
@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Raw
 
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects import hub
+from switchgear.dialects import canonical
+from switchgear.dialects.canonical import Media, Part, Text, Thinking
 from switchgear.dialects.dialect import (
     PLAIN_TOOLS,
     ClientTools,
@@ -33,8 +34,7 @@ from switchgear.dialects.gemini.answers import (
 )
 from switchgear.dialects.gemini.carried import pack
 from switchgear.dialects.gemini.requests import MAKER, camel, encode_media
-from switchgear.dialects.hub import Media, Part, Text, Thinking
-from switchgear.dialects.shape import (
+from switchgear.dialects.json_node import (
     Node,
     encode,
 )
@@ -65,7 +65,7 @@ class StreamDecoder(SseDecoder):
             self.is_begun = True
             self._reader.response_id = event.text("responseId")
             self._model = event.text("modelVersion")
-            sequence.events.append(hub.Begin(event.text("responseId"), self._model))
+            sequence.events.append(canonical.Begin(event.text("responseId"), self._model))
         if event.has("usageMetadata"):
             self._tier = tier_of(event.object("usageMetadata")) or self._tier
             self._usage = usage_of_raw(event.raw("usageMetadata")) or self._usage
@@ -94,7 +94,7 @@ class StreamDecoder(SseDecoder):
             sequence.text("thinking", part.text)
             if part.signature is not None:
                 sequence.sign(part.signature, None, MAKER)
-        elif isinstance(part, hub.ToolCall):
+        elif isinstance(part, canonical.ToolCall):
             sequence.begin("tool", part.id, part.name, part.signature)
             sequence.more(part.arguments)
             sequence.close()
@@ -107,7 +107,7 @@ class StreamDecoder(SseDecoder):
             self.is_ended = True
             self.sequence.close()
             self.sequence.events.append(
-                hub.End(
+                canonical.End(
                     finish_of(self._finish, self._reader.calls > 0),
                     self._usage,
                     None,
@@ -123,13 +123,13 @@ class StreamEncoder(EventEncoder):
     def __init__(self, model: str, created: int, show_usage: bool, tools: ClientTools = PLAIN_TOOLS) -> None:
         self._model = model
         self._id = "unknown"
-        self._open: hub.PartBegin | None = None
+        self._open: canonical.PartBegin | None = None
         self._pieces: list[str] = []
-        self._signed: hub.Signature | None = None
+        self._signed: canonical.Signature | None = None
         self._thoughts: list[Thinking] = []
         """Other makers' thinking since the last call: the next one carries it."""
 
-    def delta(self, event: hub.Delta) -> bytes:
+    def delta(self, event: canonical.Delta) -> bytes:
         """A piece of the open part."""
         opened = self._open
         if opened is not None and opened.kind == "tool":
@@ -141,12 +141,12 @@ class StreamEncoder(EventEncoder):
         parts = [answer_part(Thinking(event.text) if thought else Text(event.text))]
         return self._chunk(parts, logprobs=event.logprobs)
 
-    def begin_part(self, event: hub.PartBegin) -> bytes:
+    def begin_part(self, event: canonical.PartBegin) -> bytes:
         """A part begins."""
         self._open = event
         return b""
 
-    def end_part(self, event: hub.PartEnd) -> bytes:
+    def end_part(self, event: canonical.PartEnd) -> bytes:
         """The open part is whole."""
         opened, self._open = self._open, None
         text = "".join(self._pieces)
@@ -161,24 +161,24 @@ class StreamEncoder(EventEncoder):
         if signature is None and self._thoughts:
             signature = pack(self._thoughts)
             self._thoughts.clear()
-        return self._chunk([answer_part(hub.ToolCall(opened.id or "", opened.name or "", text, signature))])
+        return self._chunk([answer_part(canonical.ToolCall(opened.id or "", opened.name or "", text, signature))])
 
-    def sign(self, event: hub.Signature) -> bytes:
+    def sign(self, event: canonical.Signature) -> bytes:
         """The open part is signed."""
         self._signed = event
         signed = Thinking("", event.signature, None, event.maker)
         return self._chunk([answer_part(signed)]) if event.maker == MAKER else b""
 
-    def begin(self, event: hub.Begin) -> bytes:
+    def begin(self, event: canonical.Begin) -> bytes:
         """The answer begins."""
         self._id, self._model = event.id or self._id, event.model or self._model
         return b""
 
-    def picture(self, event: hub.Picture) -> bytes:
+    def picture(self, event: canonical.Picture) -> bytes:
         """A picture, whole."""
         return self._chunk([encode_media(event.media)])
 
-    def end(self, event: hub.End) -> bytes:
+    def end(self, event: canonical.End) -> bytes:
         """The answer is whole."""
         return self._chunk([], FINISH_NAMES[event.finish], event)
 
@@ -186,8 +186,8 @@ class StreamEncoder(EventEncoder):
         self,
         parts: list[dict[str, Any]],
         finish: str | None = None,
-        end: hub.End | None = None,
-        logprobs: Raw = hub.NO_LOGPROBS,
+        end: canonical.End | None = None,
+        logprobs: Raw = canonical.NO_LOGPROBS,
     ) -> bytes:
         candidate: dict[str, Any] = {"content": {"parts": parts or [{"text": ""}], "role": "model"}, "index": 0}
         if bytes(logprobs) != b"null":

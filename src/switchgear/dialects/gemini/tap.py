@@ -1,32 +1,33 @@
 """Gemini's generateContent: reads what answers and streams that pass say about themselves. Level 1."""
 
+from switchgear.dialects.answer_metadata import AnswerMetadata, cap
 from switchgear.dialects.gemini.answers import Grounds, beside_of, grounds_of, tier_of, usage_of_raw
 from switchgear.dialects.gemini.requests import camel
-from switchgear.dialects.reading import Ears, Reading, State, cap
-from switchgear.dialects.shape import (
+from switchgear.dialects.json_node import (
     Node,
 )
+from switchgear.dialects.taps import TapRules, TapState
 from switchgear.dialects.text_count import needles
 
 
-def read_answer(body: Node) -> Reading:
+def read_answer(body: Node) -> AnswerMetadata:
     """Read what a plain answer, or one chunk of a stream, says about itself."""
     body = camel(body)
     finish = next((camel(candidate).text("finishReason") for candidate in body.items("candidates")), None)
     if finish is None and body.has("promptFeedback"):
         finish = camel(body.object("promptFeedback")).text("blockReason")
-    reading = Reading(usage_of_raw(body.raw("usageMetadata")), cap(finish), cap(body.text("responseId")))
-    reading.service_tier = tier_of(body.object("usageMetadata"))
-    reading.take_beside(beside_of(grounds_of(body), body.text("modelVersion")))
-    return reading
+    metadata = AnswerMetadata(usage_of_raw(body.raw("usageMetadata")), cap(finish), cap(body.text("responseId")))
+    metadata.service_tier = tier_of(body.object("usageMetadata"))
+    metadata.take_beside(beside_of(grounds_of(body), body.text("modelVersion")))
+    return metadata
 
 
-def _listen(event: Node, state: State) -> None:
+def _read_event(event: Node, state: TapState) -> None:
     if event.has("error"):
         state.error = True
         return
-    found, before = read_answer(event), state.reading
-    state.reading = Reading(
+    found, before = read_answer(event), state.metadata
+    state.metadata = AnswerMetadata(
         found.usage or before.usage,
         found.finish_reason or before.finish_reason,
         found.response_id or before.response_id,
@@ -36,12 +37,12 @@ def _listen(event: Node, state: State) -> None:
     if not isinstance(state.memory, Grounds):
         state.memory = Grounds()
     state.memory.add(camel(event))
-    state.reading.take_beside(beside_of(state.memory, model))
+    state.metadata.take_beside(beside_of(state.memory, model))
 
 
-EARS = Ears(
+TAP_RULES = TapRules(
     (b'"finishReason"', b'"error"', b'"blockReason"', b'"groundingMetadata"'),
-    _listen,
+    _read_event,
     needles("text"),
     lazy=b'"usageMetadata"',
 )

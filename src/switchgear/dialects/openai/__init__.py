@@ -25,7 +25,7 @@ from switchgear.dialects.openai.embeddings import EMBEDDER
 from switchgear.dialects.openai.media_answers import read_media_answer
 from switchgear.dialects.openai.requests import decode_request, encode_request
 from switchgear.dialects.openai.streams import StreamDecoder, StreamEncoder
-from switchgear.dialects.openai.tap import StreamMeter, read_answer
+from switchgear.dialects.openai.tap import OpenAITap, read_answer
 from switchgear.dialects.pairs import Ids
 
 REFERENCES = {
@@ -122,7 +122,7 @@ ROW = Dialect(
     references=references.watched(REFERENCES),
     usage_is_asked_for=True,
     read_answer=read_answer,
-    open_tap=StreamMeter.of,
+    open_tap=OpenAITap.of,
     translator=Translator(
         decode_request,
         encode_request,

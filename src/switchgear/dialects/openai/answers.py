@@ -1,4 +1,4 @@
-"""OpenAI chat completions: answers to and from the hub, and what they say of usage. Level 1, sans-I/O.
+"""OpenAI chat completions: answers to and from the canonical values, and what they say of usage. Level 1, sans-I/O.
 
 OpenAI API reference, "Chat" (as of 2026-11). Beyond it, what compatible providers add and clients understand:
 `reasoning_content` (DeepSeek, vLLM) or `reasoning` (OpenRouter, Groq) for thinking, `reasoning_details` (OpenRouter) for
@@ -11,14 +11,14 @@ from typing import Any
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import media
+from switchgear.dialects.canonical import Answer, Finish, Media, Part, Request, Thinking
 from switchgear.dialects.dialect import (
     PLAIN_TOOLS,
     ClientTools,
 )
-from switchgear.dialects.hub import Answer, Finish, Media, Part, Request, Thinking
+from switchgear.dialects.json_node import Node
 from switchgear.dialects.openai.requests import FORMATS, decode_assistant, encode_assistant
 from switchgear.dialects.openai.usage import id_of, tier_name, usage_of_raw
-from switchgear.dialects.shape import Node
 from switchgear.providers.quirks import Quirks
 
 FINISHES: dict[str, Finish] = {

@@ -9,15 +9,15 @@ from switchgear.core.usage import TokenUsage
 from switchgear.dialects.dialect import (
     Embedder,
 )
-from switchgear.dialects.embeddings import Vectors, Wanted, texts_of, unknown, vector_of
+from switchgear.dialects.embeddings import EmbeddingsRequest, Vectors, texts_of, unknown, vector_of
+from switchgear.dialects.json_node import Node
 from switchgear.dialects.openai.usage import usage_of_raw
-from switchgear.dialects.shape import Node
 
 
-def _from_openai(body: Node) -> Wanted:
+def _from_openai(body: Node) -> EmbeddingsRequest:
     known = {"model", "input", "dimensions", "encoding_format", "user"}
     base64_wanted = body.text("encoding_format") == "base64"
-    return Wanted(
+    return EmbeddingsRequest(
         texts=texts_of(body, "input"),
         dimensions=body.integer("dimensions"),
         as_base64=base64_wanted,
@@ -25,7 +25,7 @@ def _from_openai(body: Node) -> Wanted:
     )
 
 
-def _to_openai(wanted: Wanted, model: str) -> dict[str, Any]:
+def _to_openai(wanted: EmbeddingsRequest, model: str) -> dict[str, Any]:
     body: dict[str, Any] = {"model": model, "input": wanted.texts, "encoding_format": "float"}
     if wanted.task is not None:
         wanted.dropped.append("input_type")
@@ -43,7 +43,7 @@ def _read_openai(body: Node) -> Steps[Vectors]:
     return Vectors(vectors, usage_of_raw(body.raw("usage")))
 
 
-def _show_openai(vectors: Vectors, wanted: Wanted, model: str) -> dict[str, Any]:
+def _show_openai(vectors: Vectors, wanted: EmbeddingsRequest, model: str) -> dict[str, Any]:
     def shown(vector: list[float]) -> Any:
         return base64.b64encode(array.array("f", vector).tobytes()).decode() if wanted.as_base64 else vector
 

@@ -4,8 +4,8 @@ import msgspec
 from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
+from switchgear.dialects.answer_metadata import AnswerMetadata
 from switchgear.dialects.openai.usage import usage_of
-from switchgear.dialects.reading import Reading
 
 
 class _MediaDetails(msgspec.Struct):
@@ -48,13 +48,13 @@ class _MediaAnswer(msgspec.Struct):
 _decode_media = msgspec.json.Decoder(_MediaAnswer, strict=False).decode
 
 
-def read_media_answer(body: bytes, members: tuple[str, ...] = ()) -> Reading:
+def read_media_answer(body: bytes, members: tuple[str, ...] = ()) -> AnswerMetadata:
     """Read tokens and units from the answer to a picture, sound, moderation or ranking request (OpenAI API reference,
     "Images", "Audio"; Cohere and Jina, "Rerank"; as of 2026-11). A sound itself says nothing."""
     try:
         answer = _decode_media(body)
     except UNREADABLE:
-        return Reading()
+        return AnswerMetadata()
     units: dict[str, int] = {}
     found = answer.usage or _MediaUsage()
     if answer.data is not None and answer.results is None:
@@ -73,7 +73,7 @@ def read_media_answer(body: bytes, members: tuple[str, ...] = ()) -> Reading:
         image=_drawn(found) if "images" in units else None,
         image_in=details.image_tokens,
     )
-    return Reading(usage, units=units or None, is_fit=answer.data is not None or answer.results is not None)
+    return AnswerMetadata(usage, units=units or None, is_fit=answer.data is not None or answer.results is not None)
 
 
 def _drawn(found: _MediaUsage) -> int | None:

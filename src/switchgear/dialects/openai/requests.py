@@ -1,4 +1,4 @@
-"""OpenAI chat completions: requests to and from the hub. Level 1, sans-I/O.
+"""OpenAI chat completions: requests to and from the canonical values. Level 1, sans-I/O.
 
 OpenAI API reference, "Chat" (as of 2026-11). Beyond it, what compatible providers add and clients understand:
 `reasoning_content` (DeepSeek, vLLM) or `reasoning` (OpenRouter, Groq) for thinking, `reasoning_details` (OpenRouter) for
@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from switchgear.core.steps import Steps, Stepwise
-from switchgear.dialects import hub, media, reasoning
-from switchgear.dialects.hub import JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
+from switchgear.dialects import canonical, media, reasoning
+from switchgear.dialects.canonical import JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
+from switchgear.dialects.json_node import Node, arguments_of, foreign_tools
 from switchgear.dialects.request import CONSUMED
-from switchgear.dialects.shape import Node, arguments_of, foreign_tools
 from switchgear.providers.quirks import Quirks
 
 _KNOWN = frozenset(
@@ -118,7 +118,7 @@ def _decode_message(message: Node, request: Request) -> Steps[None]:
     if role in {"system", "developer"}:
         parts = yield from _decode_content(message, "content")
         _mark(parts, message)
-        hub.instruct(request, [part for part in parts if isinstance(part, Text)])
+        canonical.instruct(request, [part for part in parts if isinstance(part, Text)])
     elif role == "user":
         parts = yield from _decode_content(message, "content")
         _mark(parts, message)
@@ -133,7 +133,7 @@ def _decode_message(message: Node, request: Request) -> Steps[None]:
         for part in content:
             part.cache = None  # a result is cached as a whole
         cache = next((mark for mark in reversed(marks) if mark is not None), None)
-        result = hub.ToolResult(message.text("tool_call_id") or "", content, message.text("name"), cache=cache)
+        result = canonical.ToolResult(message.text("tool_call_id") or "", content, message.text("name"), cache=cache)
         _append(request, "user", [result])
     else:
         raise message.fail(f"{role[:32]!r} is not one of system, developer, user, assistant, tool", "role")
@@ -143,7 +143,7 @@ def _mark(parts: Sequence[Part], message: Node) -> None:
     """Mark the last part with the marker of its message, which stands beside a plain text (LiteLLM and OpenRouter)."""
     cache = cache_of(message)
     last = parts[-1] if parts and cache is not None else None
-    if isinstance(last, Text | Media | hub.ToolCall):
+    if isinstance(last, Text | Media | canonical.ToolCall):
         last.cache = last.cache or cache
 
 
@@ -166,7 +166,7 @@ def decode_assistant(message: Node) -> Steps[list[Part]]:
         )
     if not details:
         for block in message.items("thinking_blocks"):  # LiteLLM
-            signature, maker = hub.unpack_signature(block.text("signature"), "anthropic")
+            signature, maker = canonical.unpack_signature(block.text("signature"), "anthropic")
             redacted = block.text("data")
             parts.append(
                 Thinking(block.text("thinking") or "", signature, redacted, "anthropic" if redacted else maker)
@@ -185,13 +185,13 @@ def decode_assistant(message: Node) -> Steps[list[Part]]:
         yield
         function = call.object("function")
         parts.append(
-            hub.ToolCall(
+            canonical.ToolCall(
                 call.text("id") or "", function.need("name"), arguments_of(function.get("arguments")), _sign(call)
             )
         )
     if message.has("function_call") and not message.has("tool_calls"):  # servers older than tools
         function = message.object("function_call")
-        parts.append(hub.ToolCall("", function.need("name"), arguments_of(function.get("arguments"))))
+        parts.append(canonical.ToolCall("", function.need("name"), arguments_of(function.get("arguments"))))
     return parts
 
 
@@ -257,7 +257,7 @@ def _thought(item: Node) -> Thinking:
     """Read a part of thinking: Mistral's list of texts, or a block as Anthropic says it."""
     if not isinstance(item.get("thinking"), str):
         return Thinking("".join(piece.text("text") or "" for piece in item.items("thinking")))
-    signature, maker = hub.unpack_signature(item.text("signature"), "anthropic")
+    signature, maker = canonical.unpack_signature(item.text("signature"), "anthropic")
     return Thinking(item.need("thinking"), signature, None, maker)
 
 
@@ -276,10 +276,10 @@ def cache_of(item: Node) -> str | None:
     return None if marker is None else marker.text("ttl") or "5m"
 
 
-def _decode_tool(tool: Node) -> hub.Tool:
+def _decode_tool(tool: Node) -> canonical.Tool:
     function = tool.object("function") if tool.has("function") else tool  # flat definitions: Cursor sends them
-    schema = function.raw("parameters") if function.has("parameters") else hub.Tool("").schema
-    return hub.Tool(
+    schema = function.raw("parameters") if function.has("parameters") else canonical.Tool("").schema
+    return canonical.Tool(
         function.need("name"),
         function.text("description"),
         schema,
@@ -288,25 +288,30 @@ def _decode_tool(tool: Node) -> hub.Tool:
     )
 
 
-def _decode_choice(body: Node) -> hub.ToolChoice | None:
+def _decode_choice(body: Node) -> canonical.ToolChoice | None:
     value, parallel = body.get("tool_choice"), body.flag("parallel_tool_calls")
     if value is None:
-        return hub.ToolChoice(parallel=parallel) if parallel is not None else None
+        return canonical.ToolChoice(parallel=parallel) if parallel is not None else None
     if isinstance(value, str):
-        modes: dict[str, hub.ChoiceMode] = {"auto": "auto", "none": "none", "required": "required", "any": "required"}
+        modes: dict[str, canonical.ChoiceMode] = {
+            "auto": "auto",
+            "none": "none",
+            "required": "required",
+            "any": "required",
+        }
         if value not in modes:
             raise body.fail(f"{value[:32]!r} is not one of auto, none, required", "tool_choice")
-        return hub.ToolChoice(modes[value], parallel=parallel)
+        return canonical.ToolChoice(modes[value], parallel=parallel)
     node = body.object("tool_choice")
     if node.text("type") == "allowed_tools":
         allowed = node.object("allowed_tools") if node.has("allowed_tools") else node
-        mode: hub.ChoiceMode = "required" if allowed.text("mode") == "required" else "auto"
+        mode: canonical.ChoiceMode = "required" if allowed.text("mode") == "required" else "auto"
         names = [
             (tool.object("function") if tool.has("function") else tool).need("name") for tool in allowed.items("tools")
         ]
-        return hub.ToolChoice(mode, names, parallel)
+        return canonical.ToolChoice(mode, names, parallel)
     named = node.object("function") if node.has("function") else node
-    return hub.ToolChoice("named", [named.need("name")], parallel)
+    return canonical.ToolChoice("named", [named.need("name")], parallel)
 
 
 def _decode_format(body: Node) -> JsonFormat | None:
@@ -326,17 +331,17 @@ def _decode_format(body: Node) -> JsonFormat | None:
     )
 
 
-def _decode_reasoning(body: Node) -> hub.Reasoning | None:
+def _decode_reasoning(body: Node) -> canonical.Reasoning | None:
     if body.has("reasoning_effort"):
-        return hub.Reasoning(reasoning.read_effort(body.text("reasoning_effort")))
+        return canonical.Reasoning(reasoning.read_effort(body.text("reasoning_effort")))
     if body.has("reasoning"):  # OpenRouter
         node = body.object("reasoning")
-        return hub.Reasoning(reasoning.read_effort(node.text("effort")), node.integer("max_tokens"))
+        return canonical.Reasoning(reasoning.read_effort(node.text("effort")), node.integer("max_tokens"))
     if body.has("thinking"):  # DeepSeek, Z.ai, and clients that speak Anthropic's
         node = body.object("thinking")
         if node.text("type") == "disabled":
-            return hub.Reasoning(budget=0)
-        return hub.Reasoning(budget=node.integer("budget_tokens"))
+            return canonical.Reasoning(budget=0)
+        return canonical.Reasoning(budget=node.integer("budget_tokens"))
     return None
 
 
@@ -441,8 +446,8 @@ def _encode_message(message: Message, request: Request, quirks: Quirks, family: 
 
     for part in message.parts:
         yield
-        if isinstance(part, hub.ToolResult):
-            text = hub.text_of(part.content)
+        if isinstance(part, canonical.ToolResult):
+            text = canonical.text_of(part.content)
             # A tool's message holds text only: its pictures follow in a message of the user.
             shown = [_encode_part(item) for item in part.content if isinstance(item, Media)]
             text = text or (BELOW if shown else "")
@@ -479,7 +484,7 @@ def encode_assistant(parts: list[Part], request: Request, quirks: Quirks, family
     out: dict[str, Any] = {"role": "assistant"}
     texts = [part.text for part in parts if isinstance(part, Text)]
     refusals = [part.text for part in parts if isinstance(part, Refusal)]
-    calls = [_encode_call(part) for part in parts if isinstance(part, hub.ToolCall)]
+    calls = [_encode_call(part) for part in parts if isinstance(part, canonical.ToolCall)]
     thoughts = "".join(part.text for part in parts if isinstance(part, Thinking))
     if quirks.reasoning_details:
         out.update(_details(parts, thoughts, family))
@@ -510,7 +515,7 @@ def _details(parts: list[Part], thoughts: str, family: str) -> dict[str, Any]:
     details: list[dict[str, Any]] = []
     for part in parts:
         form = {"format": FORMATS.get(family, "unknown"), "index": len(details)}
-        if isinstance(part, hub.ToolCall) and part.signature is not None and family == "gemini":
+        if isinstance(part, canonical.ToolCall) and part.signature is not None and family == "gemini":
             details.append({"type": "reasoning.encrypted", "data": part.signature, "id": part.id} | form)
         if not isinstance(part, Thinking) or part.maker is None or FORMATS.get(part.maker) != FORMATS.get(family, ""):
             continue
@@ -529,7 +534,7 @@ def _is_plain(part: Part) -> bool:
     return not isinstance(part, Thinking) or part.maker is None
 
 
-def _encode_call(call: hub.ToolCall) -> dict[str, Any]:
+def _encode_call(call: canonical.ToolCall) -> dict[str, Any]:
     out: dict[str, Any] = {
         "id": call.id,
         "type": "function",
@@ -540,7 +545,7 @@ def _encode_call(call: hub.ToolCall) -> dict[str, Any]:
     return out
 
 
-def _encode_tool(tool: hub.Tool) -> dict[str, Any]:
+def _encode_tool(tool: canonical.Tool) -> dict[str, Any]:
     function: dict[str, Any] = {"name": tool.name, "parameters": tool.schema}
     if tool.description is not None:
         function["description"] = tool.description
@@ -552,7 +557,7 @@ def _encode_tool(tool: hub.Tool) -> dict[str, Any]:
 def encode_choice(
     request: Request,
     body: dict[str, Any],
-    encode_tool: Callable[[hub.Tool], dict[str, Any]],
+    encode_tool: Callable[[canonical.Tool], dict[str, Any]],
     named: Callable[[str], dict[str, Any]],
 ) -> None:
     """Add `tool_choice` and `parallel_tool_calls`, as both dialects of OpenAI's have them. `named` writes a choice of one tool."""

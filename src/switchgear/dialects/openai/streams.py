@@ -1,4 +1,4 @@
-"""OpenAI chat completions: streams to and from the hub. Level 1, sans-I/O.
+"""OpenAI chat completions: streams to and from the canonical values. Level 1, sans-I/O.
 
 OpenAI API reference, "Chat" (as of 2026-11). Beyond it, what compatible providers add and clients understand:
 `reasoning_content` (DeepSeek, vLLM) or `reasoning` (OpenRouter, Groq) for thinking, `reasoning_details` (OpenRouter) for
@@ -14,16 +14,16 @@ from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE, ProtocolError
 from switchgear.core.usage import Beside, TokenUsage
-from switchgear.dialects import hub, media
+from switchgear.dialects import canonical, media
+from switchgear.dialects.canonical import Finish, Thinking
 from switchgear.dialects.dialect import (
     PLAIN_TOOLS,
     ClientTools,
 )
-from switchgear.dialects.hub import Finish, Thinking
+from switchgear.dialects.json_node import check_event, encode
 from switchgear.dialects.openai.answers import BROKEN, FINISH_NAMES, FINISHES, broken, detail_of, encode_usage
 from switchgear.dialects.openai.requests import maker_of
 from switchgear.dialects.openai.usage import beside_of_raw, id_of, usage_of_raw
-from switchgear.dialects.shape import check_event, encode
 from switchgear.dialects.streams import EventEncoder, Halves
 from switchgear.wire import sse
 
@@ -114,7 +114,7 @@ class StreamDecoder:
     def __init__(self) -> None:
         self._splitter = sse.Splitter()
         self._halves = Halves()
-        self._sequence = hub.Sequence()
+        self._sequence = canonical.Sequence()
         self._begun = False
         self._ended = False
         self._finish: Finish | None = None
@@ -124,7 +124,7 @@ class StreamDecoder:
         self._calls: list[_StreamedCall] = []
         self._open_call: _StreamedCall | None = None
 
-    def feed(self, data: bytes) -> list[hub.Event]:
+    def feed(self, data: bytes) -> list[canonical.Event]:
         """Return the events that these bytes complete. Raises ProtocolError for an event that is too large or no JSON."""
         for event in self._splitter.feed(data):
             text = sse.event_data(event)
@@ -132,7 +132,7 @@ class StreamDecoder:
                 self._take(text)
         return self._sequence.take()
 
-    def finish(self) -> list[hub.Event]:
+    def finish(self) -> list[canonical.Event]:
         """The stream ended: some providers leave out [DONE]; without a finish reason it broke off."""
         tail = sse.event_data(self._splitter.tail)
         if tail is not None and not self._ended:
@@ -160,7 +160,7 @@ class StreamDecoder:
             return
         if not self._begun:
             self._begun = True
-            sequence.events.append(hub.Begin(id_of(chunk.id), chunk.model))
+            sequence.events.append(canonical.Begin(id_of(chunk.id), chunk.model))
         usage = usage_of_raw(chunk.usage)
         if usage is None and isinstance(chunk.x_groq, dict):
             usage = usage_of_raw(Raw(encode(chunk.x_groq.get("usage"))))
@@ -177,7 +177,7 @@ class StreamDecoder:
                 with contextlib.suppress(msgspec.DecodeError):  # some providers have another shape
                     sequence.probe(msgspec.json.decode(choice.logprobs, type=_Logprobs).content)
             if choice.finish_reason in BROKEN:
-                sequence.events.append(hub.Failed(broken(choice.finish_reason, choice.error), "upstream_error"))
+                sequence.events.append(canonical.Failed(broken(choice.finish_reason, choice.error), "upstream_error"))
                 self._ended = True
                 return
             if choice.finish_reason:  # empty in each chunk of some servers
@@ -273,15 +273,15 @@ class StreamDecoder:
         self._close_calls()
         self._sequence.close()
         # [DONE] is a proper end; one provider (Snowflake) gives no finish reason before it.
-        self._sequence.events.append(hub.End(self._finish or "stop", self._usage, None, self._tier, self._beside))
+        self._sequence.events.append(canonical.End(self._finish or "stop", self._usage, None, self._tier, self._beside))
 
 
-def _failed(error: Any) -> hub.Failed:
+def _failed(error: Any) -> canonical.Failed:
     if isinstance(error, dict):
-        return hub.Failed(
+        return canonical.Failed(
             str(error.get("message") or "the provider reported an error"), str(error.get("type") or "error")
         )
-    return hub.Failed(str(error))
+    return canonical.Failed(str(error))
 
 
 class StreamEncoder(EventEncoder):
@@ -295,7 +295,7 @@ class StreamEncoder(EventEncoder):
         self._calls = self._details = -1
         self._kinds: dict[int, str] = {}
 
-    def begin_part(self, event: hub.PartBegin) -> bytes:
+    def begin_part(self, event: canonical.PartBegin) -> bytes:
         """A part begins."""
         self._kinds[event.index] = event.kind
         if event.kind != "tool":
@@ -311,24 +311,24 @@ class StreamEncoder(EventEncoder):
             call["extra_content"] = {"google": {"thought_signature": event.signature}}
         return self._chunk({"tool_calls": [call]})
 
-    def sign(self, event: hub.Signature) -> bytes:
+    def sign(self, event: canonical.Signature) -> bytes:
         """The open part is signed."""
         thought = Thinking("", event.signature, event.redacted, event.maker)
         self._details += 1  # the SDK's accumulator joins the elements of a list by their index
         return self._chunk({"reasoning_details": [detail_of(thought) | {"index": self._details}]})
 
-    def begin(self, event: hub.Begin) -> bytes:
+    def begin(self, event: canonical.Begin) -> bytes:
         """The answer begins."""
         self._id = event.id or self._id
         self._model = event.model or self._model
         return self._chunk({"role": "assistant", "content": ""})
 
-    def picture(self, event: hub.Picture) -> bytes:
+    def picture(self, event: canonical.Picture) -> bytes:
         """A picture, whole."""
         url = media.to_url(event.media)
         return self._chunk({"images": [{"type": "image_url", "image_url": {"url": url}}]})
 
-    def delta(self, event: hub.Delta) -> bytes:
+    def delta(self, event: canonical.Delta) -> bytes:
         """A piece of the open part."""
         kind = self._kinds.get(event.index, "text")
         if kind == "text":
@@ -342,12 +342,12 @@ class StreamEncoder(EventEncoder):
     def _head(self) -> dict[str, Any]:
         return {"id": self._id, "object": "chat.completion.chunk", "created": self._created, "model": self._model}
 
-    def _chunk(self, delta: dict[str, Any], finish: str | None = None, logprobs: Raw = hub.NO_LOGPROBS) -> bytes:
+    def _chunk(self, delta: dict[str, Any], finish: str | None = None, logprobs: Raw = canonical.NO_LOGPROBS) -> bytes:
         probed = {"content": logprobs, "refusal": None} if bytes(logprobs) != b"null" else None
         choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": probed}
         return b"data: %b\n\n" % encode({**self._head(), "choices": [choice]})
 
-    def end(self, event: hub.End) -> bytes:
+    def end(self, event: canonical.End) -> bytes:
         """The answer is whole."""
         out = self._chunk({}, FINISH_NAMES[event.finish])
         if self._show_usage and event.usage is not None:

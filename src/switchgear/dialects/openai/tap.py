@@ -6,9 +6,9 @@ import msgspec
 from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
+from switchgear.dialects.answer_metadata import AnswerMetadata, cap
 from switchgear.dialects.openai.media_answers import read_media_answer
 from switchgear.dialects.openai.usage import Usage, beside_of, has_more, id_of, tokens_of
-from switchgear.dialects.reading import Reading, cap
 from switchgear.dialects.request import Request
 from switchgear.dialects.text_count import Opening, TextCount, needles
 from switchgear.wire import sse
@@ -58,23 +58,25 @@ _decode_answer = msgspec.json.Decoder(_Answer, strict=False).decode
 _decode_chunk = msgspec.json.Decoder(_Chunk, strict=False).decode
 
 
-def read_answer(body: bytes, members: tuple[str, ...] = ()) -> Reading:
-    """Read usage from a plain answer. A body that does not decode yields an empty reading: it is not ours to judge."""
+def read_answer(body: bytes, members: tuple[str, ...] = ()) -> AnswerMetadata:
+    """Read usage from a plain answer. A body that does not decode yields empty metadata: it is not ours to judge."""
     try:
         answer = _decode_answer(body)
     except UNREADABLE:
-        return Reading()
+        return AnswerMetadata()
     finish = answer.choices[0].finish_reason if answer.choices else None
     is_fit = bool(answer.choices) or len(memoryview(answer.data)) > len(b"null")
-    reading = Reading(tokens_of(answer.usage), cap(finish), id_of(answer.id), cap(answer.service_tier), None, is_fit)
+    metadata = AnswerMetadata(
+        tokens_of(answer.usage), cap(finish), id_of(answer.id), cap(answer.service_tier), None, is_fit
+    )
     if has_more(answer.usage, answer.model):
-        reading.take_beside(beside_of(answer.usage, answer.model))
+        metadata.take_beside(beside_of(answer.usage, answer.model))
     else:
-        reading.model = cap(answer.model)
+        metadata.model = cap(answer.model)
     for choice in answer.choices or ():
         if choice.message is not None and choice.message.audio is not None and choice.message.audio.id:
-            reading.kept = [*reading.kept, choice.message.audio.id[:256]]
-    return reading
+            metadata.kept = [*metadata.kept, choice.message.audio.id[:256]]
+    return metadata
 
 
 _DONE = b"[DONE]"
@@ -100,7 +102,7 @@ _TEXT_OPERATIONS = frozenset({"chat", "completions", "embeddings"})
 """All others are media, or raw."""
 
 
-class StreamMeter:
+class OpenAITap:
     """Listens to a stream and passes it on verbatim, but for the usage chunk that the client did not ask for.
 
     The common chunk (whole events, nothing to read) costs a few scans and no JSON. `feed` returns the bytes for the
@@ -115,12 +117,12 @@ class StreamMeter:
         "_splitter",
         "error",
         "is_done",
-        "reading",
+        "metadata",
         "text",
     )
 
     @classmethod
-    def of(cls, request: Request) -> "StreamMeter":
+    def of(cls, request: Request) -> "OpenAITap":
         """Make the one for a request."""
         hides = not (request.asked_usage or request.shows_usage)
         return cls(hides, "audio" in request.fields, request.operation not in _TEXT_OPERATIONS)
@@ -133,7 +135,7 @@ class StreamMeter:
         self._hears_audio = hears_audio
         self._splitter = sse.Splitter()
         self._read_id = False
-        self.reading = Reading()
+        self.metadata = AnswerMetadata()
         self.text = TextCount(TEXTS, OPENINGS)
         self.is_done = False
         self.error = False
@@ -160,7 +162,7 @@ class StreamMeter:
             or count(b'"usage"') != count(b'"usage":null')
             or count(b'"finish_reason"') != count(b'"finish_reason":null')
             or b'"error"' in data
-            or (self.reading.service_tier is None and b'"service_tier"' in data)
+            or (self.metadata.service_tier is None and b'"service_tier"' in data)
             or (self._hears_audio and b'"audio"' in data)
         )
 
@@ -171,24 +173,24 @@ class StreamMeter:
     @property
     def is_clean(self) -> bool:
         """True after `data: [DONE]` (or, for providers that omit it, a finish reason) and no error event."""
-        return not self.error and (self.is_done or self.reading.finish_reason is not None)
+        return not self.error and (self.is_done or self.metadata.finish_reason is not None)
 
     @property
-    def output_estimate(self) -> int:
+    def output_tokens_estimate(self) -> int:
         """Tokens seen so far, estimated."""
         return self.text.tokens
 
     def _end_media(self, data: bytes) -> None:
-        reading, found = self.reading, read_media_answer(data)
-        reading.usage = found.usage or reading.usage
+        metadata, found = self.metadata, read_media_answer(data)
+        metadata.usage = found.usage or metadata.usage
         self.is_done = True
         if not _HEARD.search(data):
-            drawn = (reading.units or {}).get("images", 0) + 1
-            reading.units = {"images": drawn}
-            if (usage := reading.usage) is not None and usage.image is None:
-                reading.usage = msgspec.structs.replace(usage, output=0, image=usage.output)
+            drawn = (metadata.units or {}).get("images", 0) + 1
+            metadata.units = {"images": drawn}
+            if (usage := metadata.usage) is not None and usage.image is None:
+                metadata.usage = msgspec.structs.replace(usage, output=0, image=usage.output)
         elif found.units:
-            reading.units = found.units
+            metadata.units = found.units
 
     def _keep(self, event: bytes) -> bool:
         data = sse.event_data(event)
@@ -201,9 +203,9 @@ class StreamMeter:
             chunk = _decode_chunk(data)
         except UNREADABLE:
             return True
-        reading = self.reading
-        if chunk.id and reading.response_id is None:
-            reading.response_id, reading.model = id_of(chunk.id), cap(chunk.model)
+        metadata = self.metadata
+        if chunk.id and metadata.response_id is None:
+            metadata.response_id, metadata.model = id_of(chunk.id), cap(chunk.model)
         self._read_id = not self._is_media
         if chunk.type is not None and chunk.type.endswith(_MEDIA_ENDS):
             self._end_media(data)
@@ -211,16 +213,16 @@ class StreamMeter:
         if bytes(chunk.error) != b"null":
             self.error = True
         if chunk.service_tier is not None:
-            reading.service_tier = cap(chunk.service_tier)
+            metadata.service_tier = cap(chunk.service_tier)
         if self._hears_audio and chunk.choices and (audio := chunk.choices[0].delta) and audio.audio and audio.audio.id:
-            reading.kept = [audio.audio.id[:256]]
+            metadata.kept = [audio.audio.id[:256]]
             self._hears_audio = False
         if chunk.choices and chunk.choices[0].finish_reason is not None:
-            reading.finish_reason = cap(chunk.choices[0].finish_reason)
+            metadata.finish_reason = cap(chunk.choices[0].finish_reason)
         usage = tokens_of(chunk.usage or (chunk.x_groq.usage if chunk.x_groq else None))
         if usage is not None:
-            reading.usage = usage
-            reading.take_beside(beside_of(chunk.usage, chunk.model or reading.model))
+            metadata.usage = usage
+            metadata.take_beside(beside_of(chunk.usage, chunk.model or metadata.model))
             # The extra chunk has usage and no choices; a provider that reports usage on every chunk keeps its chunks.
             if self._hide_usage and chunk.usage is not None and not chunk.choices:
                 return False

@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.usage import Beside, TokenUsage
-from switchgear.dialects.reading import Stated, cap, stated_cost
+from switchgear.dialects.answer_metadata import Stated, cap, stated_cost
 
 
 class _PromptDetails(msgspec.Struct):

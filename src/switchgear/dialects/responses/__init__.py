@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from switchgear.dialects import foreign_thoughts, references
+from switchgear.dialects.answer_metadata import plain_reader
 from switchgear.dialects.dialect import (
     ASK_WEATHER,
     WEATHER,
@@ -19,15 +20,15 @@ from switchgear.dialects.dialect import (
 )
 from switchgear.dialects.errors import Fault
 from switchgear.dialects.fitting import COMBINATORS, Rules
+from switchgear.dialects.json_node import encode
 from switchgear.dialects.model_lists import Card
 from switchgear.dialects.openai import error_body
 from switchgear.dialects.pairs import Ids
-from switchgear.dialects.reading import Listener, plain_reader
 from switchgear.dialects.responses.answers import decode_answer, encode_answer
 from switchgear.dialects.responses.requests import client_tools, decode_request, encode_request
 from switchgear.dialects.responses.streams import StreamDecoder, StreamEncoder
-from switchgear.dialects.responses.tap import EARS, read_answer
-from switchgear.dialects.shape import encode
+from switchgear.dialects.responses.tap import TAP_RULES, read_answer
+from switchgear.dialects.taps import SseTap
 
 REFERENCES: dict[str, str] = {
     "previous_response_id": "response",
@@ -121,7 +122,7 @@ ROW = Dialect(
     },
     references=references.watched(REFERENCES, items_in="input"),
     read_answer=plain_reader(read_answer),
-    open_tap=lambda request: Listener(EARS),
+    open_tap=lambda request: SseTap(TAP_RULES),
     translator=Translator(
         decode_request,
         encode_request,

@@ -1,4 +1,4 @@
-"""OpenAI responses: answers to and from the hub, and what they say of usage. Level 1, sans-I/O.
+"""OpenAI responses: answers to and from the canonical values, and what they say of usage. Level 1, sans-I/O.
 
 OpenAI API reference, "Responses" and its streaming events (as of 2026-11). The translation is stateless: what refers to
 something that a provider stored (`previous_response_id`, `conversation`, item references, file ids) is refused for
@@ -13,16 +13,16 @@ from msgspec import Raw
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.core.usage import Beside, Other, TokenUsage
-from switchgear.dialects import hub, media
+from switchgear.dialects import canonical, media
+from switchgear.dialects.answer_metadata import cost_of, usage_reader
+from switchgear.dialects.canonical import Answer, Finish, Media, Part, Refusal, Text, Thinking
 from switchgear.dialects.dialect import (
     PLAIN_TOOLS,
     ClientTools,
 )
-from switchgear.dialects.hub import Answer, Finish, Media, Part, Refusal, Text, Thinking
+from switchgear.dialects.json_node import TRANSLATION_ERRORS, Node, decode
 from switchgear.dialects.openai.usage import ServerTools, calls_of, tier_name, usage_of
-from switchgear.dialects.reading import cost_of, usage_reader
 from switchgear.dialects.responses.requests import MAKER
-from switchgear.dialects.shape import TRANSLATION_ERRORS, Node, decode
 
 FINISH_STATUS: dict[Finish, tuple[str, str | None]] = {
     "length": ("incomplete", "max_output_tokens"),
@@ -177,7 +177,9 @@ def decode_answer(body: Node) -> Steps[Answer]:
                 elif piece.text("type") == "refusal":
                     answer.parts.append(Refusal(piece.text("refusal") or ""))
         elif kind == "function_call":
-            answer.parts.append(hub.ToolCall(item.need("call_id"), item.need("name"), item.text("arguments") or "{}"))
+            answer.parts.append(
+                canonical.ToolCall(item.need("call_id"), item.need("name"), item.text("arguments") or "{}")
+            )
         elif kind == "reasoning":
             text = "\n\n".join(piece.text("text") or "" for piece in item.items("summary") or item.items("content"))
             signature = item.text("encrypted_content")
@@ -197,7 +199,7 @@ def finish_of(parts: list[Part], reason: str | None) -> Finish:
         return "length"
     if reason is not None:
         return "content_filter"
-    if any(isinstance(part, hub.ToolCall) for part in parts):
+    if any(isinstance(part, canonical.ToolCall) for part in parts):
         return "tool_calls"
     return "refusal" if any(isinstance(part, Refusal) for part in parts) else "stop"
 
@@ -207,7 +209,7 @@ def encode_answer(answer: Answer, model: str, created: int, tools: ClientTools =
     """Build the answer for a client."""
     root = (answer.id or "unknown").removeprefix("resp_")
     output = []
-    for number, part in enumerate(hub.detach_signatures(answer.parts)):
+    for number, part in enumerate(canonical.detach_signatures(answer.parts)):
         yield
         output.append(item_of(part, f"{root}_{number}", tools))
     status, reason = status_of(answer.finish, any(isinstance(part, Refusal) for part in answer.parts))
@@ -248,7 +250,7 @@ def envelope(response_id: str, model: str, created: int) -> dict[str, Any]:
 
 def item_of(part: Part, name: str, tools: ClientTools, status: str = "completed") -> dict[str, Any]:
     """Build an output item; `name` makes its id."""
-    if isinstance(part, hub.ToolCall):
+    if isinstance(part, canonical.ToolCall):
         space, plain = tools.spaces.get(part.name, ("", part.name))
         named = {"name": plain, "namespace": space} if space else {"name": plain}
         if part.name in tools.customs:
@@ -268,7 +270,7 @@ def item_of(part: Part, name: str, tools: ClientTools, status: str = "completed"
         summary = [{"type": "summary_text", "text": part.text}] if part.text else []
         item: dict[str, Any] = {"type": "reasoning", "id": part.id or f"rs_{name}", "summary": summary}
         if part.signature or part.redacted:
-            item["encrypted_content"] = hub.pack_signature(part.signature or part.redacted, part.maker, MAKER)
+            item["encrypted_content"] = canonical.pack_signature(part.signature or part.redacted, part.maker, MAKER)
         return item
     if isinstance(part, Refusal):
         content: list[dict[str, Any]] = [{"type": "refusal", "refusal": part.text}]

@@ -1,4 +1,4 @@
-"""OpenAI responses: requests to and from the hub. Level 1, sans-I/O.
+"""OpenAI responses: requests to and from the canonical values. Level 1, sans-I/O.
 
 OpenAI API reference, "Responses" and its streaming events (as of 2026-11). The translation is stateless: what refers to
 something that a provider stored (`previous_response_id`, `conversation`, item references, file ids) is refused for
@@ -10,13 +10,13 @@ from typing import Any
 from msgspec import Raw
 
 from switchgear.core.steps import Steps, Stepwise
-from switchgear.dialects import hub, media, reasoning
+from switchgear.dialects import canonical, media, reasoning
+from switchgear.dialects.canonical import JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.dialect import (
     ClientTools,
 )
-from switchgear.dialects.hub import JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
+from switchgear.dialects.json_node import Node, arguments_of, encode, foreign_tools
 from switchgear.dialects.openai.requests import SHARED, encode_choice, encode_schema
-from switchgear.dialects.shape import Node, arguments_of, encode, foreign_tools
 from switchgear.providers.quirks import Quirks
 
 MAKER = "openai"
@@ -72,7 +72,7 @@ def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
             yield from _decode_item(item, request)
     for message in request.messages:
         yield
-        message.parts = hub.attach_signatures(message.parts)
+        message.parts = canonical.attach_signatures(message.parts)
     flat = yield from _flattened(body)
     tools = yield from foreign_tools.steps(flat, _is_function, request.dropped)
     for tool in tools:
@@ -83,7 +83,7 @@ def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
     thinking = body.object("reasoning")
     if body.has("reasoning"):
         shown = thinking.has("summary") or None
-        request.reasoning = hub.Reasoning(reasoning.read_effort(thinking.text("effort")), None, shown)
+        request.reasoning = canonical.Reasoning(reasoning.read_effort(thinking.text("effort")), None, shown)
     request.max_tokens = body.integer("max_output_tokens")
     request.temperature, request.top_p = body.number("temperature"), body.number("top_p")
     request.logprobs = body.integer("top_logprobs")
@@ -153,7 +153,7 @@ def _decode_item(item: Node, request: Request) -> Steps[None]:
         role = item.need("role")
         parts = yield from _decode_content(item, "content", request)
         if role in {"system", "developer"}:
-            hub.instruct(request, [part for part in parts if isinstance(part, Text)])
+            canonical.instruct(request, [part for part in parts if isinstance(part, Text)])
         elif role in {"user", "assistant"}:
             _append(request, role, parts)
         else:
@@ -162,18 +162,18 @@ def _decode_item(item: Node, request: Request) -> Steps[None]:
         _append(
             request,
             "assistant",
-            [hub.ToolCall(item.need("call_id"), _called(item), arguments_of(item.get("arguments")))],
+            [canonical.ToolCall(item.need("call_id"), _called(item), arguments_of(item.get("arguments")))],
         )
     elif kind == "custom_tool_call":
         arguments = encode({"input": item.text("input") or ""}).decode()
-        _append(request, "assistant", [hub.ToolCall(item.need("call_id"), _called(item), arguments)])
+        _append(request, "assistant", [canonical.ToolCall(item.need("call_id"), _called(item), arguments)])
     elif kind in {"function_call_output", "custom_tool_call_output"}:
         parts = yield from _decode_content(item, "output", request)
         content = [part for part in parts if isinstance(part, Text | Media)]
-        _append(request, "user", [hub.ToolResult(item.need("call_id"), content)])
+        _append(request, "user", [canonical.ToolResult(item.need("call_id"), content)])
     elif kind == "reasoning":
         text = "\n\n".join(piece.text("text") or "" for piece in item.items("summary") or item.items("content"))
-        signature, maker = hub.unpack_signature(item.text("encrypted_content"), MAKER)
+        signature, maker = canonical.unpack_signature(item.text("encrypted_content"), MAKER)
         _append(request, "assistant", [Thinking(text, signature, None, maker, item.text("id"))])
     elif kind == "item_reference":
         raise item.fail("a stored item cannot be carried to this model's provider", "id")
@@ -211,28 +211,28 @@ def _decode_content(holder: Node, key: str, request: Request) -> Steps[list[Part
     return parts
 
 
-def _decode_tool(tool: Node) -> hub.Tool:
+def _decode_tool(tool: Node) -> canonical.Tool:
     if tool.text("type") == "custom":
         description = f"{tool.text('description') or ''}\nGive the whole text as `input`.".strip()
-        return hub.Tool(tool.need("name"), description, _CUSTOM_SCHEMA)
-    schema = tool.raw("parameters") if tool.has("parameters") else hub.Tool("").schema
-    return hub.Tool(tool.need("name"), tool.text("description"), schema, tool.flag("strict"))
+        return canonical.Tool(tool.need("name"), description, _CUSTOM_SCHEMA)
+    schema = tool.raw("parameters") if tool.has("parameters") else canonical.Tool("").schema
+    return canonical.Tool(tool.need("name"), tool.text("description"), schema, tool.flag("strict"))
 
 
-def _decode_choice(body: Node) -> hub.ToolChoice | None:
+def _decode_choice(body: Node) -> canonical.ToolChoice | None:
     value, parallel = body.get("tool_choice"), body.flag("parallel_tool_calls")
     if value is None:
-        return hub.ToolChoice(parallel=parallel) if parallel is not None else None
+        return canonical.ToolChoice(parallel=parallel) if parallel is not None else None
     if isinstance(value, str):
         if value not in {"auto", "none", "required"}:
             raise body.fail(f"{value[:32]!r} is not one of auto, none, required", "tool_choice")
-        return hub.ToolChoice(value, parallel=parallel)  # type: ignore[arg-type]
+        return canonical.ToolChoice(value, parallel=parallel)  # type: ignore[arg-type]
     node = body.object("tool_choice")
     if node.text("type") == "allowed_tools":
-        mode: hub.ChoiceMode = "required" if node.text("mode") == "required" else "auto"
+        mode: canonical.ChoiceMode = "required" if node.text("mode") == "required" else "auto"
         names = [tool.need("name") for tool in node.items("tools") if tool.has("name")]  # the provider's own have none
-        return hub.ToolChoice(mode, names, parallel)
-    return hub.ToolChoice("named", [node.need("name")], parallel)
+        return canonical.ToolChoice(mode, names, parallel)
+    return canonical.ToolChoice("named", [node.need("name")], parallel)
 
 
 def _decode_format(body: Node) -> JsonFormat | None:
@@ -317,13 +317,13 @@ def _encode_message(message: Message, request: Request) -> Steps[list[dict[str, 
             request.dropped.append(f"messages.{part.kind}")
         elif isinstance(part, Media):
             content.append(_encode_media(part))
-        elif isinstance(part, hub.ToolCall):
+        elif isinstance(part, canonical.ToolCall):
             close()
             items.append({"type": "function_call", "call_id": part.id, "name": part.name, "arguments": part.arguments})
-        elif isinstance(part, hub.ToolResult):
+        elif isinstance(part, canonical.ToolResult):
             close()
             plain = all(isinstance(item, Text) for item in part.content)
-            output: Any = hub.text_of(part.content) if plain else [_encode_output(item) for item in part.content]
+            output: Any = canonical.text_of(part.content) if plain else [_encode_output(item) for item in part.content]
             items.append({"type": "function_call_output", "call_id": part.call_id, "output": output})
         elif part.maker == MAKER and part.signature is not None:
             close()
@@ -356,7 +356,7 @@ def _encode_media(part: Media) -> dict[str, Any]:
     raise media.refusal(part)
 
 
-def _encode_tool(tool: hub.Tool) -> dict[str, Any]:
+def _encode_tool(tool: canonical.Tool) -> dict[str, Any]:
     out: dict[str, Any] = {
         "type": "function",
         "name": tool.name,

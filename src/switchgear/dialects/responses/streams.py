@@ -1,4 +1,4 @@
-"""OpenAI responses: streams to and from the hub. Level 1, sans-I/O.
+"""OpenAI responses: streams to and from the canonical values. Level 1, sans-I/O.
 
 OpenAI API reference, "Responses" and its streaming events (as of 2026-11). The translation is stateless: what refers to
 something that a provider stored (`previous_response_id`, `conversation`, item references, file ids) is refused for
@@ -7,12 +7,13 @@ providers of another dialect, with the field's name. Codex's freeform tools (`cu
 
 from typing import Any
 
-from switchgear.dialects import hub
+from switchgear.dialects import canonical
+from switchgear.dialects.canonical import Part, Refusal, Text, Thinking
 from switchgear.dialects.dialect import (
     PLAIN_TOOLS,
     ClientTools,
 )
-from switchgear.dialects.hub import Part, Refusal, Text, Thinking
+from switchgear.dialects.json_node import Node, arguments_of, encode
 from switchgear.dialects.responses.answers import (
     beside_of,
     encode_usage,
@@ -23,7 +24,6 @@ from switchgear.dialects.responses.answers import (
     usage_of_raw,
 )
 from switchgear.dialects.responses.requests import MAKER
-from switchgear.dialects.shape import Node, arguments_of, encode
 from switchgear.dialects.streams import EventEncoder, SseDecoder, sse_event
 
 
@@ -72,7 +72,7 @@ class StreamDecoder(SseDecoder):
             sequence.text("refusal", event.text("delta") or "")
         elif kind == "response.created":
             response = event.object("response")
-            sequence.events.append(hub.Begin(response.text("id"), response.text("model")))
+            sequence.events.append(canonical.Begin(response.text("id"), response.text("model")))
         elif kind == "response.output_item.added":
             self._added(_item_of(event), event.object("item"))
         elif kind == "response.output_item.done":
@@ -123,7 +123,7 @@ class StreamDecoder(SseDecoder):
         self._has_text = self._has_thought = False
 
     def _call_done(self, key: str, item: Node) -> None:
-        self._parts.append(hub.ToolCall("", "", ""))
+        self._parts.append(canonical.ToolCall("", "", ""))
         call = self._calls.get(key)
         if call is None:  # it never began
             self._calls[key] = call = _StreamedCall(item.need("call_id"), item.need("name"))
@@ -156,7 +156,9 @@ class StreamDecoder(SseDecoder):
         reason = response.object("incomplete_details").text("reason")
         usage = usage_of_raw(response.raw("usage"))
         self.sequence.events.append(
-            hub.End(finish_of(self._parts, reason), usage, None, response.text("service_tier"), beside_of(response))
+            canonical.End(
+                finish_of(self._parts, reason), usage, None, response.text("service_tier"), beside_of(response)
+            )
         )
 
 
@@ -180,22 +182,22 @@ class StreamEncoder(EventEncoder):
         self._pieces: list[str] = []
         self._has_refusal = False
 
-    def sign(self, event: hub.Signature) -> bytes:
+    def sign(self, event: canonical.Signature) -> bytes:
         """The open part is signed."""
         if isinstance(self._open, Thinking):
             self._open.signature, self._open.maker = event.signature or event.redacted, event.maker
         return b""
 
-    def end_part(self, event: hub.PartEnd) -> bytes:
+    def end_part(self, event: canonical.PartEnd) -> bytes:
         """The open part is whole."""
         return self._end_part()
 
-    def picture(self, event: hub.Picture) -> bytes:
+    def picture(self, event: canonical.Picture) -> bytes:
         """A picture, whole."""
         item = item_of(event.media, self._name(), self._tools)
         return self._whole(item)
 
-    def begin(self, event: hub.Begin) -> bytes:
+    def begin(self, event: canonical.Begin) -> bytes:
         """The answer begins."""
         self._root = (event.id or "unknown").removeprefix("resp_")
         self._envelope["id"] = f"resp_{self._root}"
@@ -204,7 +206,7 @@ class StreamEncoder(EventEncoder):
             "response.in_progress", {"response": self._envelope}
         )
 
-    def end(self, event: hub.End) -> bytes:
+    def end(self, event: canonical.End) -> bytes:
         """The answer is whole."""
         status, reason = status_of(event.finish, self._has_refusal)
         response = self._envelope | {
@@ -223,8 +225,10 @@ class StreamEncoder(EventEncoder):
         return sse_event(kind, encode({"type": kind, "sequence_number": self.number, **fields}))
 
     def _place(self) -> dict[str, Any]:
-        prefix = "rs" if isinstance(self._open, Thinking) else "fc" if isinstance(self._open, hub.ToolCall) else "msg"
-        if isinstance(self._open, hub.ToolCall) and self._open.name in self._tools.customs:
+        prefix = (
+            "rs" if isinstance(self._open, Thinking) else "fc" if isinstance(self._open, canonical.ToolCall) else "msg"
+        )
+        if isinstance(self._open, canonical.ToolCall) and self._open.name in self._tools.customs:
             prefix = "ctc"
         return {"item_id": f"{prefix}_{self._name()}", "output_index": len(self._items)}
 
@@ -234,14 +238,14 @@ class StreamEncoder(EventEncoder):
         self._items.append(item)
         return out
 
-    def begin_part(self, event: hub.PartBegin) -> bytes:
+    def begin_part(self, event: canonical.PartBegin) -> bytes:
         """A part begins."""
         out = b""
         if event.kind == "tool":
             if event.signature is not None:
                 thought = Thinking("", event.signature, None, "gemini")
                 out += self._whole(item_of(thought, self._name(), self._tools))
-            self._open = hub.ToolCall(event.id or "", event.name or "", "")
+            self._open = canonical.ToolCall(event.id or "", event.name or "", "")
         elif event.kind == "thinking":
             self._open = Thinking("")
         else:
@@ -261,7 +265,7 @@ class StreamEncoder(EventEncoder):
             out += self._event("response.content_part.added", self._place() | {"content_index": 0, "part": part})
         return out
 
-    def delta(self, event: hub.Delta) -> bytes:
+    def delta(self, event: canonical.Delta) -> bytes:
         """A piece of the open part."""
         text, logprobs = event.text, event.logprobs
         self._pieces.append(text)
@@ -275,7 +279,7 @@ class StreamEncoder(EventEncoder):
             return self._event("response.refusal.delta", place | {"content_index": 0, "delta": text})
         if isinstance(self._open, Thinking):
             return self._event("response.reasoning_summary_text.delta", place | {"summary_index": 0, "delta": text})
-        if isinstance(self._open, hub.ToolCall) and self._open.name in self._tools.customs:
+        if isinstance(self._open, canonical.ToolCall) and self._open.name in self._tools.customs:
             return b""  # its input is known when its JSON is whole
         return self._event("response.function_call_arguments.delta", place | {"delta": text})
 
@@ -284,7 +288,7 @@ class StreamEncoder(EventEncoder):
         self._pieces.clear()
         part, place = self._open, self._place()
         out = b""
-        if isinstance(part, hub.ToolCall):
+        if isinstance(part, canonical.ToolCall):
             part.arguments = text or "{}"
             item = item_of(part, self._name(), self._tools)
             if item["type"] == "custom_tool_call":

@@ -2,7 +2,7 @@
 
 import pytest
 
-from switchgear.dialects.shape import InvalidBodyError, Node, foreign_tools, object_of, text_of_object
+from switchgear.dialects.json_node import InvalidBodyError, Node, foreign_tools, object_of, text_of_object
 
 
 def test_every_mistake_names_its_path():

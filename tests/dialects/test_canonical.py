@@ -1,4 +1,4 @@
-"""The hub's types: what goes in comes out, in every dialect."""
+"""The canonical types: what goes in comes out, in every dialect."""
 
 import json
 
@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects import hub
+from switchgear.dialects import canonical
+from switchgear.dialects.json_node import Node
 from switchgear.dialects.registry import BY_NAME
-from switchgear.dialects.shape import Node
 from switchgear.providers.quirks import Quirks
 
 words = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12).filter(
@@ -20,28 +20,28 @@ ids = st.from_regex(r"[a-zA-Z0-9_-]{1,20}", fullmatch=True)
 values = st.dictionaries(
     ids, st.one_of(words, st.integers(-9, 9), st.booleans(), st.lists(words, max_size=2)), max_size=2
 )
-calls = st.builds(lambda i, n, a: hub.ToolCall(i, n, json.dumps(a)), ids, ids, values)
+calls = st.builds(lambda i, n, a: canonical.ToolCall(i, n, json.dumps(a)), ids, ids, values)
 
 
 @st.composite
 def conversations(draw):
     """Turns that alternate, each call answered in the next turn, as every provider demands."""
-    messages = [hub.Message("user", [hub.Text(draw(words))])]
+    messages = [canonical.Message("user", [canonical.Text(draw(words))])]
     for _ in range(draw(st.integers(0, 2))):
         made = draw(st.lists(calls, max_size=2, unique_by=lambda call: call.id))
-        said = [hub.Text(text) for text in draw(st.lists(words, min_size=0 if made else 1, max_size=1))]
-        messages.append(hub.Message("assistant", [*said, *made]))
-        results = [hub.ToolResult(call.id, [hub.Text(draw(words))], call.name) for call in made]
-        messages.append(hub.Message("user", [*results, *([hub.Text(draw(words))] if not results else [])]))
+        said = [canonical.Text(text) for text in draw(st.lists(words, min_size=0 if made else 1, max_size=1))]
+        messages.append(canonical.Message("assistant", [*said, *made]))
+        results = [canonical.ToolResult(call.id, [canonical.Text(draw(words))], call.name) for call in made]
+        messages.append(canonical.Message("user", [*results, *([canonical.Text(draw(words))] if not results else [])]))
     return messages
 
 
 requests = st.builds(
-    hub.Request,
+    canonical.Request,
     model=st.just("m"),
-    system=st.lists(st.builds(hub.Text, words), max_size=1),
+    system=st.lists(st.builds(canonical.Text, words), max_size=1),
     messages=conversations(),
-    tools=st.lists(st.builds(hub.Tool, ids, words), max_size=2, unique_by=lambda tool: tool.name),
+    tools=st.lists(st.builds(canonical.Tool, ids, words), max_size=2, unique_by=lambda tool: tool.name),
     max_tokens=st.one_of(st.none(), st.integers(100, 9_000)),
     temperature=st.one_of(st.none(), st.floats(0, 1)),
     top_p=st.one_of(st.none(), st.floats(0, 1)),
@@ -52,9 +52,11 @@ def meaning(request):
     """What must survive: who said what, which tools were called with what, and the limits."""
     turns = []
     for message in request.messages:
-        said = [part.text for part in message.parts if isinstance(part, hub.Text)]
-        made = [(p.id, p.name, json.loads(p.arguments)) for p in message.parts if isinstance(p, hub.ToolCall)]
-        answered = [(p.call_id, hub.text_of(p.content)) for p in message.parts if isinstance(p, hub.ToolResult)]
+        said = [part.text for part in message.parts if isinstance(part, canonical.Text)]
+        made = [(p.id, p.name, json.loads(p.arguments)) for p in message.parts if isinstance(p, canonical.ToolCall)]
+        answered = [
+            (p.call_id, canonical.text_of(p.content)) for p in message.parts if isinstance(p, canonical.ToolResult)
+        ]
         turns.append((message.role, "".join(said), made, answered))
     tools = [(tool.name, tool.description) for tool in request.tools]
     return [text.text for text in request.system], turns, tools, request.temperature, request.top_p
@@ -74,23 +76,23 @@ def test_a_request_keeps_its_meaning_through_a_dialect(dialect, request):
 
 
 answers = st.builds(
-    hub.Answer,
+    canonical.Answer,
     id=ids,
     model=st.just("m"),
-    parts=st.tuples(st.lists(st.builds(hub.Text, words), max_size=1), st.lists(calls, max_size=2)).map(
+    parts=st.tuples(st.lists(st.builds(canonical.Text, words), max_size=1), st.lists(calls, max_size=2)).map(
         lambda pair: [*pair[0], *pair[1]]
     ),
     usage=st.builds(TokenUsage, input=st.integers(0, 1000), output=st.integers(0, 1000)),
 ).map(
     lambda a: msgspec.structs.replace(
-        a, finish="tool_calls" if any(isinstance(p, hub.ToolCall) for p in a.parts) else "stop"
+        a, finish="tool_calls" if any(isinstance(p, canonical.ToolCall) for p in a.parts) else "stop"
     )
 )
 
 
 def gist(answer):
-    texts = "".join(part.text for part in answer.parts if isinstance(part, hub.Text))
-    made = [(p.id, p.name, json.loads(p.arguments or "{}")) for p in answer.parts if isinstance(p, hub.ToolCall)]
+    texts = "".join(part.text for part in answer.parts if isinstance(part, canonical.Text))
+    made = [(p.id, p.name, json.loads(p.arguments or "{}")) for p in answer.parts if isinstance(p, canonical.ToolCall)]
     return texts, made, answer.finish, answer.usage.input_total, answer.usage.output_total
 
 
@@ -100,8 +102,8 @@ def test_an_answer_keeps_its_meaning_whole_and_streamed(dialect, answer):
     translator = BY_NAME[dialect].translator
     body = json.loads(msgspec.json.encode(translator.encode_answer(answer, "m", 1)))
     assert gist(translator.decode_answer(Node(body))) == gist(answer)
-    encoder, decoder, collector = translator.encoder("m", 1, True), translator.decoder(), hub.Collector()
-    stream = b"".join(encoder.encode(event) for event in hub.events_of(answer))
+    encoder, decoder, collector = translator.encoder("m", 1, True), translator.decoder(), canonical.Collector()
+    stream = b"".join(encoder.encode(event) for event in canonical.events_of(answer))
     for at in range(0, len(stream), 13):
         for event in decoder.feed(stream[at : at + 13]):
             collector.add(event)
@@ -120,7 +122,7 @@ def test_garbage_in_a_stream_is_a_typed_error(dialect, data):
         events = decoder.feed(data) + decoder.finish()
     except ProtocolError:
         return
-    assert not any(isinstance(event, hub.End) for event in events)
+    assert not any(isinstance(event, canonical.End) for event in events)
 
 
 json_values = st.recursive(
@@ -188,7 +190,7 @@ json_values = st.recursive(
     )
 )
 def test_json_of_the_wrong_shape_names_its_field(dialect, value):
-    from switchgear.dialects.shape import InvalidBodyError
+    from switchgear.dialects.json_node import InvalidBodyError
 
     translator = BY_NAME[dialect].translator
     for read in (lambda node: translator.decode_request(node, "m", False), translator.decode_answer):
@@ -199,25 +201,25 @@ def test_json_of_the_wrong_shape_names_its_field(dialect, value):
 
 
 def test_signatures_are_told_apart_by_their_maker():
-    packed = hub.pack_signature("a.b.c", "gemini", "anthropic")
-    assert hub.unpack_signature(packed, "anthropic") == ("a.b.c", "gemini")
-    assert hub.unpack_signature(hub.pack_signature("own", "anthropic", "anthropic"), "anthropic") == (
+    packed = canonical.pack_signature("a.b.c", "gemini", "anthropic")
+    assert canonical.unpack_signature(packed, "anthropic") == ("a.b.c", "gemini")
+    assert canonical.unpack_signature(canonical.pack_signature("own", "anthropic", "anthropic"), "anthropic") == (
         "own",
         "anthropic",
     )
-    assert hub.unpack_signature("", "anthropic") == (None, None)
+    assert canonical.unpack_signature("", "anthropic") == (None, None)
 
 
 def test_a_detached_signature_of_a_call_can_be_attached_again():
-    signed = [hub.Text("x"), hub.ToolCall("1", "f", "{}", "sig")]
-    assert hub.attach_signatures(hub.detach_signatures(signed)) == signed
+    signed = [canonical.Text("x"), canonical.ToolCall("1", "f", "{}", "sig")]
+    assert canonical.attach_signatures(canonical.detach_signatures(signed)) == signed
 
 
 @pytest.mark.parametrize("dialect", ["openai", "responses", "anthropic", "bedrock"])
 def test_geminis_signature_comes_back_through_a_client(dialect):
     """What a Gemini model signed reaches it again, through a client that knows nothing of it."""
     translator = BY_NAME[dialect].translator
-    answer = hub.Answer(id="1", parts=[hub.ToolCall("c1", "f", "{}", "sig")], finish="tool_calls")
+    answer = canonical.Answer(id="1", parts=[canonical.ToolCall("c1", "f", "{}", "sig")], finish="tool_calls")
     said = json.loads(msgspec.json.encode(translator.encode_answer(answer, "m", 1)))
     if dialect == "openai":
         body = {"messages": [said["choices"][0]["message"]]}
@@ -270,7 +272,7 @@ def test_log_probabilities_cross_in_streams_where_a_dialect_has_them(provider, c
         assert b"ogprob" not in out
         return
     again = BY_NAME[client].translator.decoder()
-    deltas = [e for e in again.feed(out) + again.finish() if isinstance(e, hub.Delta) and e.text == "Hi"]
+    deltas = [e for e in again.feed(out) + again.finish() if isinstance(e, canonical.Delta) and e.text == "Hi"]
     assert json.loads(bytes(deltas[0].logprobs)) == PROBED
 
 
@@ -278,5 +280,5 @@ def test_log_probabilities_cross_in_streams_where_a_dialect_has_them(provider, c
 def test_log_probabilities_of_another_shape_are_left_out(logprobs):
     text = b'data: {"id":"c","choices":[{"delta":{"content":"Hi"},"logprobs":{"content":%b}}]}\n\n' % logprobs
     decoder = BY_NAME["openai"].translator.decoder()
-    [delta] = [event for event in decoder.feed(text) if isinstance(event, hub.Delta)]
-    assert delta == hub.Delta(0, "Hi")
+    [delta] = [event for event in decoder.feed(text) if isinstance(event, canonical.Delta)]
+    assert delta == canonical.Delta(0, "Hi")

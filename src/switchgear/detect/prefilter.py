@@ -13,7 +13,7 @@ AFTER_MAX = 8_192
 """Bytes of a line that are looked at around a word: lines of minified code and data are long."""
 
 
-class Sieve:
+class Prefilter:
     """Finds lines by words, whatever their case."""
 
     def __init__(self, words: Mapping[str, Iterable[str]]) -> None:

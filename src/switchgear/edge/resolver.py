@@ -1,7 +1,7 @@
 """Stage: may this key call this model, and where would it go? Level 4.
 
 The answer is the same for every request of one key version and model under one snapshot, so it is kept. Prices may depend
-on the time of day, so a plan lives for a minute.
+on the time of day, so a resolution lives for a minute.
 """
 
 import msgspec
@@ -13,76 +13,76 @@ from switchgear.dialects.model_lists import Card
 from switchgear.edge import litellm, model_cards
 from switchgear.policies import access
 from switchgear.pricing.catalog import Catalog, Load
-from switchgear.pricing.price import Meterer, per_mtok
+from switchgear.pricing.price import Pricer, per_mtok
 from switchgear.replica.entries import KeyEntry, Snapshot
 from switchgear.routing import strategies, table
 from switchgear.routing.frozen import FrozenModels, frozen_models
 from switchgear.routing.strategies import Order
-from switchgear.routing.table import Candidate, Route
+from switchgear.routing.table import Deployment, Route
 
-PLAN_MS = 60_000
-PLANS_MAX = 20_000
+RESOLUTION_MS = 60_000
+RESOLUTIONS_MAX = 20_000
 CALLABLE_MAX = 256
 
 
-class Target(msgspec.Struct, frozen=True):
-    """One candidate with its price."""
+class PricedDeployment(msgspec.Struct, frozen=True):
+    """One deployment with its price."""
 
-    candidate: Candidate
+    deployment: Deployment
     credential_id: str
-    meterer: Meterer | None
+    pricer: Pricer | None
     headers: bytes
     """The response headers that name where the answer came from."""
-    places: dict[tuple[str, str], msgspec.Raw]
-    """Encoded records.Place by operation and path, filled as needed."""
+    callees: dict[tuple[str, str], msgspec.Raw]
+    """Encoded records.Callee by operation and path, filled as needed."""
     opens: dict[object, msgspec.Raw]
     """Encoded frames.Route by path and headers, filled as needed."""
-    named: dict[str, Meterer | None] = {}
+    named: dict[str, Pricer | None] = {}
     """Prices of models that answered under another name, filled as needed."""
 
 
-class Plan(msgspec.Struct, frozen=True):
-    """What to do with a model for a key: targets in order, or a refusal."""
+class Resolution(msgspec.Struct, frozen=True):
+    """What to do with a model for a key: its deployments in order, or a refusal."""
 
     made_ms: int
     route: Route | None
-    targets: tuple[Target, ...]
+    deployments: tuple[PricedDeployment, ...]
     problem: Problem | None
     order: Order | None = None
-    """Orders the targets for each request; None where they are asked as they stand."""
+    """Orders the deployments for each request; None where they are asked as they stand."""
 
 
-class Planner:
-    """Makes and keeps plans. `load` gives the price files."""
+class Resolver:
+    """Resolves models to deployments, and keeps what it found. `load` gives the price files."""
 
     def __init__(self, load_prices: Load) -> None:
         self._load = load_prices
         self._snapshot: Snapshot | None = None
-        self._plans: dict[tuple[str, int, str], Plan] = {}
+        self._resolutions: dict[tuple[str, int, str], Resolution] = {}
         self._catalog: Catalog | None = None
         self._callable: dict[tuple[str, int], tuple[int, dict[str, Card]]] = {}
         self._frozen: tuple[tuple[str, ...], FrozenModels] = ((), FrozenModels())
 
-    def plan(self, snapshot: Snapshot, key: KeyEntry, model: str, now_ms: int) -> Plan:
-        """Return the plan for a key's call of a model."""
+    def resolve(self, snapshot: Snapshot, key: KeyEntry, model: str, now_ms: int) -> Resolution:
+        """Return the resolution of a key's call of a model."""
         self._take(snapshot)
         name = (key.id, key.version, model)
-        plan = self._plans.get(name)
+        resolution = self._resolutions.get(name)
         if (
-            plan is None
-            or now_ms - plan.made_ms > PLAN_MS
-            or (snapshot.freezes and _has_thawed(snapshot, plan.made_ms, now_ms))
+            resolution is None
+            or now_ms - resolution.made_ms > RESOLUTION_MS
+            or (snapshot.freezes and _has_thawed(snapshot, resolution.made_ms, now_ms))
         ):
-            if len(self._plans) >= PLANS_MAX:
-                self._plans.clear()
-            plan = self._plans[name] = self._make(snapshot, key, model, now_ms)
-        return plan
+            if len(self._resolutions) >= RESOLUTIONS_MAX:
+                self._resolutions.clear()
+            resolution = self._resolutions[name] = self._make(snapshot, key, model, now_ms)
+        return resolution
 
     def _take(self, snapshot: Snapshot) -> None:
         """Forget what was derived from another snapshot."""
         if snapshot is not self._snapshot:
             self._snapshot = snapshot
-            self._plans.clear()
+            self._resolutions.clear()
             self._callable.clear()
             self._frozen = ((), FrozenModels())
             known = self._catalog
@@ -104,7 +104,7 @@ class Planner:
         """Return the models that a key may call, by name: configured ones, and priced models of wildcards and providers."""
         self._take(snapshot)
         known = self._callable.get((key.id, key.version))
-        if known is not None and now_ms - known[0] <= PLAN_MS:
+        if known is not None and now_ms - known[0] <= RESOLUTION_MS:
             return known[1]
 
         def may_go(route: Route) -> bool:
@@ -121,64 +121,68 @@ class Planner:
         return cards
 
     def priced(self, snapshot: Snapshot, card: Card, now_ms: int) -> Card:
-        """Return a card with the list price of its model's first target."""
+        """Return a card with the list price of its model's first deployment."""
         route = table.resolve(snapshot.table, card.name)
         if route is None:
             return card
-        first = route.candidates[0]
+        first = route.deployments[0]
         price = first.price or self.catalog(snapshot).find(
             first.provider.name, first.provider.pricing_id, first.upstream_model, now_ms
         )
         return card if price is None else msgspec.structs.replace(card, pricing=per_mtok(price))
 
-    def _make(self, snapshot: Snapshot, key: KeyEntry, model: str, now_ms: int) -> Plan:
+    def _make(self, snapshot: Snapshot, key: KeyEntry, model: str, now_ms: int) -> Resolution:
         route = table.resolve(snapshot.table, model) if access.may_call(model, key.models) else None
         if route is not None and snapshot.freezes:
             left = self._without_frozen(snapshot, route, now_ms)
             if isinstance(left, Problem):
-                return Plan(now_ms, None, (), left)
+                return Resolution(now_ms, None, (), left)
             route = left
         if route is None:
             problem = access.model_not_found(model, list(self.callable_models(snapshot, key, now_ms)))
-            return Plan(now_ms, None, (), problem)
+            return Resolution(now_ms, None, (), problem)
         return self._priced(snapshot, route, now_ms)
 
-    def _priced(self, snapshot: Snapshot, route: Route, now_ms: int) -> Plan:
-        """Return the plan for a route, or the refusal of one that has no known price."""
-        targets = tuple(self._target(snapshot, route, candidate, now_ms) for candidate in route.candidates)
-        if snapshot.unpriced == "refuse_all" and any(target.meterer is None for target in targets):
+    def _priced(self, snapshot: Snapshot, route: Route, now_ms: int) -> Resolution:
+        """Return the resolution of a route, or the refusal of one that has no known price."""
+        deployments = tuple(self._price(snapshot, route, deployment, now_ms) for deployment in route.deployments)
+        if snapshot.unpriced == "refuse_all" and any(priced.pricer is None for priced in deployments):
             text = f"the model {route.model[:128]!r} has no known price; an admin can set one"
-            return Plan(now_ms, None, (), Problem(problems.MODEL_UNPRICED, text, "model"))
-        return Plan(now_ms, route, targets, None, strategies.order_of(route.strategy, route.candidates))
+            return Resolution(now_ms, None, (), Problem(problems.MODEL_UNPRICED, text, "model"))
+        return Resolution(now_ms, route, deployments, None, strategies.order_of(route.strategy, route.deployments))
 
-    def plan_one(self, snapshot: Snapshot, route: Route, now_ms: int) -> Plan:
-        """Return the plan for a route that no model's name leads to: its first target is asked, and no other."""
+    def resolve_one(self, snapshot: Snapshot, route: Route, now_ms: int) -> Resolution:
+        """Return the resolution of a route that no model's name leads to: its first deployment is asked, and no other."""
         self._take(snapshot)
         left = self._without_frozen(snapshot, route, now_ms) if snapshot.freezes else route
         if isinstance(left, Problem):
-            return Plan(now_ms, None, (), left)
-        plan = self._priced(snapshot, left, now_ms)
-        return msgspec.structs.replace(plan, order=strategies.first) if len(plan.targets) > 1 else plan
+            return Resolution(now_ms, None, (), left)
+        resolution = self._priced(snapshot, left, now_ms)
+        return (
+            msgspec.structs.replace(resolution, order=strategies.first)
+            if len(resolution.deployments) > 1
+            else resolution
+        )
 
     def _without_frozen(self, snapshot: Snapshot, route: Route, now_ms: int) -> "Route | Problem":
         models = self._frozen_models(snapshot, now_ms)
         if models.stops_name(table.trace(snapshot.table, route.model)[0]):
             return access.FROZEN_MODEL
         problem, left = None, []
-        for candidate in route.candidates:
-            found = self.check_target(snapshot, candidate, now_ms)
+        for deployment in route.deployments:
+            found = self.check_deployment(snapshot, deployment, now_ms)
             problem = found or problem
             if found is None:
-                left.append(candidate)
+                left.append(deployment)
         if not left and problem is not None:
             return problem
-        return msgspec.structs.replace(route, candidates=tuple(left))
+        return msgspec.structs.replace(route, deployments=tuple(left))
 
-    def check_target(self, snapshot: Snapshot, candidate: Candidate, now_ms: int) -> Problem | None:
-        """Deny a target whose provider, credential, deployment or model is frozen."""
+    def check_deployment(self, snapshot: Snapshot, deployment: Deployment, now_ms: int) -> Problem | None:
+        """Deny a deployment that is frozen itself, or whose provider, credential or model is."""
         self._take(snapshot)
-        problem = access.check_frozen(snapshot.freezes, candidate.subjects, now_ms)
-        if problem is None and self._frozen_models(snapshot, now_ms).stops_candidate(candidate):
+        problem = access.check_frozen(snapshot.freezes, deployment.subjects, now_ms)
+        if problem is None and self._frozen_models(snapshot, now_ms).stops_deployment(deployment):
             return access.FROZEN_MODEL
         return problem
 
@@ -194,28 +198,28 @@ class Planner:
             self._frozen = (names, frozen_models(snapshot.table, names))
         return self._frozen[1]
 
-    def price_of(self, snapshot: Snapshot, candidate: Candidate, model: str, now_ms: int) -> Meterer | None:
-        """Return the price of another model of a candidate's provider, as an answer names it; None where it is unknown."""
-        provider = candidate.provider
+    def price_of(self, snapshot: Snapshot, deployment: Deployment, model: str, now_ms: int) -> Pricer | None:
+        """Return the price of another model of a deployment's provider, as an answer names it; None where it is unknown."""
+        provider = deployment.provider
         price = self.catalog(snapshot).find(provider.name, provider.pricing_id, model, now_ms)
-        return Meterer(price) if price is not None else None
+        return Pricer(price) if price is not None else None
 
-    def _target(self, snapshot: Snapshot, route: Route, candidate: Candidate, now_ms: int) -> Target:
-        provider = candidate.provider
-        price = candidate.price or self.catalog(snapshot).find(
-            provider.name, provider.pricing_id, candidate.upstream_model, now_ms
+    def _price(self, snapshot: Snapshot, route: Route, deployment: Deployment, now_ms: int) -> PricedDeployment:
+        provider = deployment.provider
+        price = deployment.price or self.catalog(snapshot).find(
+            provider.name, provider.pricing_id, deployment.upstream_model, now_ms
         )
         headers = b"x-switchgear-model: %b\r\nx-switchgear-provider: %b\r\n" % (
             header_value(route.model),
             header_value(provider.name),
         )
         if "litellm" in snapshot.compat:
-            headers += litellm.target_headers(route.model, candidate.deployment)
-        return Target(
-            candidate, candidate.credential_id, Meterer(price) if price is not None else None, headers, {}, {}
+            headers += litellm.deployment_headers(route.model, deployment.id)
+        return PricedDeployment(
+            deployment, deployment.credential_id, Pricer(price) if price is not None else None, headers, {}, {}
         )
 
 
 def _has_thawed(snapshot: Snapshot, since_ms: int, now_ms: int) -> bool:
-    """Tell whether a freeze ended by itself since a plan was made."""
+    """Tell whether a freeze ended by itself since a resolution was made."""
     return any(end is not None and since_ms < end <= now_ms for end in snapshot.freezes.values())

@@ -1,6 +1,6 @@
 """How one attempt goes from a client's dialect to a provider's and back. Level 1, sans-I/O.
 
-The same dialect on both sides: bodies go verbatim and a listener reads. Another: everything goes through the hub. The rest
+The same dialect on both sides: bodies go verbatim and a tap reads. Another: everything goes through the canonical values. The rest
 of the gateway sees one interface and never asks which.
 """
 
@@ -11,18 +11,13 @@ import msgspec
 from switchgear.core.errors import UNREADABLE, ProtocolError
 from switchgear.core.steps import Steps, finish
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects import answer_check, embeddings, errors, hub, kept_things, schemas
+from switchgear.dialects import answer_check, canonical, embeddings, errors, kept_things, schemas
 from switchgear.dialects.amend import amend
+from switchgear.dialects.answer_metadata import AnswerMetadata
 from switchgear.dialects.dialect import PLAIN_TOOLS, BodyRules, Dialect, Embedder, StreamEncoder
 from switchgear.dialects.fitting import fit
 from switchgear.dialects.json_guard import JsonRefusedError, scan_steps
-from switchgear.dialects.model_facts import facts_of
-from switchgear.dialects.openai.media_answers import read_media_answer
-from switchgear.dialects.reading import Reading, Tap
-from switchgear.dialects.registry import BY_NAME
-from switchgear.dialects.request import Request
-from switchgear.dialects.request_writer import Body, upstream_body
-from switchgear.dialects.shape import (
+from switchgear.dialects.json_node import (
     CONTAINERS_MAX,
     LARGE_BYTES,
     TRANSLATION_ERRORS,
@@ -36,6 +31,12 @@ from switchgear.dialects.shape import (
     encode_large,
     short_members,
 )
+from switchgear.dialects.model_facts import facts_of
+from switchgear.dialects.openai.media_answers import read_media_answer
+from switchgear.dialects.registry import BY_NAME
+from switchgear.dialects.request import Request
+from switchgear.dialects.request_writer import Body, upstream_body
+from switchgear.dialects.taps import Tap
 from switchgear.providers.quirks import Quirks
 from switchgear.wire import eventstream, sse
 
@@ -63,22 +64,22 @@ RAW_ANSWER_BYTES_MAX = 1_048_576
 """What names a thing that was made is small."""
 
 
-class Passage:
-    """One attempt's way. `path`, `body` and `dropped` are for the attempt and its record."""
+class Translation:
+    """How one attempt asks and what its client hears. `path`, `body` and `dropped` are for the attempt and its record."""
 
     __slots__ = (
         "_answer_id",
         "_created",
+        "_embeddings",
         "_input_estimate",
+        "_is_verbatim",
         "_model",
         "_names",
         "_operation",
-        "_ours",
         "_properties",
         "_ranks",
         "_request",
         "_tools",
-        "_wanted",
         "as_array",
         "body",
         "dialect",
@@ -110,7 +111,7 @@ class Passage:
         self.pending: Steps[None] | None = None
         """What is left to do before the body is there."""
         self.dropped: list[str] = []
-        self._ours = dialect == provider_dialect
+        self._is_verbatim = dialect == provider_dialect
         self._ranks = False
         """Whether a ranking's list must be given the name that clients look for."""
         self._tools = PLAIN_TOOLS
@@ -119,7 +120,7 @@ class Passage:
         self._input_estimate = 0
         self._operation = request.operation
         """What the provider is asked for."""
-        self._wanted: embeddings.Wanted | None = None
+        self._embeddings: embeddings.EmbeddingsRequest | None = None
 
     @property
     def content_type(self) -> bytes:
@@ -130,29 +131,29 @@ class Passage:
     @property
     def is_verbatim(self) -> bool:
         """True when the answer goes to the client as it came."""
-        return self._ours
+        return self._is_verbatim
 
     @property
     def stream_type(self) -> bytes:
         """The content type of the client's stream."""
         return JSON_TYPE if self.as_array else self.row.stream_type
 
-    def meter(self) -> Tap:
+    def tap(self) -> Tap:
         """Return what the provider's stream is fed to."""
-        inner: Tap = self.row.open_tap(self._request) if self._ours else Crossing(self)
-        return ArrayMeter(inner) if self.as_array else inner
+        inner: Tap = self.row.open_tap(self._request) if self._is_verbatim else TranslatedStream(self)
+        return ArrayTap(inner) if self.as_array else inner
 
     def encoder(self) -> StreamEncoder:
         """Return the encoder of the client's dialect."""
         asked = self._request.asked_usage or self._request.shows_usage
         return self.row.translator.encoder(self._model, self._created, asked, self._tools)
 
-    def read(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> Reading:
+    def read(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> AnswerMetadata:
         """Read what a plain answer says about itself, and whether it is one (`unfit`)."""
         found = self._read_operation(body, headers)
         return found if found.is_fit else self._judge(found, body, headers)
 
-    def _judge(self, found: Reading, body: bytes, headers: list[tuple[bytes, bytes]]) -> Reading:
+    def _judge(self, found: AnswerMetadata, body: bytes, headers: list[tuple[bytes, bytes]]) -> AnswerMetadata:
         if not self.is_raw:
             kind = next((value for name, value in headers if name == b"content-type"), b"").lower()
             found.unfit = answer_check.judge(self._members, body, kind)
@@ -163,7 +164,7 @@ class Passage:
         asked = self.provider_row.operations.get(self._operation)
         return asked.members if asked is not None else None
 
-    def _read_operation(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> Reading:
+    def _read_operation(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> AnswerMetadata:
         row = self.provider_row
         if self.is_raw:
             found = row.read_answer(body, ())
@@ -174,10 +175,10 @@ class Passage:
         if asked is None:
             return row.read_answer(body, ())
         if asked.read_headers is not None:
-            return Reading(asked.read_headers(headers))
+            return AnswerMetadata(asked.read_headers(headers))
         return (asked.read_answer or row.read_answer)(body, asked.members or ())
 
-    def read_steps(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> Steps[Reading]:
+    def read_steps(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> Steps[AnswerMetadata]:
         """Do the same in steps, for a large answer. Of one with too many values only what is short is read: its usage, its
         id."""
         if body.startswith(b"{"):
@@ -186,7 +187,7 @@ class Passage:
                 if scan.containers > CONTAINERS_MAX or scan.values > VALUES_MAX:
                     return self._read_operation(short_members(body), headers)
             except (JsonRefusedError, *TRANSLATION_ERRORS):
-                return self._judge(Reading(), body, headers)
+                return self._judge(AnswerMetadata(), body, headers)
         return self.read(body, headers)
 
     @property
@@ -205,7 +206,7 @@ class Passage:
 
     def answer_steps(self, body: bytes) -> Steps[bytes]:
         """Do the same in steps, for a large answer."""
-        if self._ours:
+        if self._is_verbatim:
             return _with_results(body) if self._ranks else body
         try:
             translated = yield from self._translate(body)
@@ -214,25 +215,29 @@ class Passage:
         return translated
 
     def _translate(self, body: bytes) -> Steps[bytes]:
-        if self._wanted is not None:
+        if self._embeddings is not None:
             try:
                 node = yield from _node_of(body, embeddings.ANSWER_VALUES_MAX)
                 vectors = yield from _embedder(self.provider_row).read_answer.steps(node)
             except TRANSLATION_ERRORS as exc:
                 raise ProtocolError(f"the provider's answer is not of its dialect: {exc}") from exc
-            return encode(_embedder(self.row).write_answer(vectors, self._wanted, self._model))
+            return encode(_embedder(self.row).write_answer(vectors, self._embeddings, self._model))
         answer = yield from self._decode(body)
         yield
-        said = yield from self.row.translator.encode_answer.steps(answer, self._model, self._created, self._tools)
+        rendered = yield from self.row.translator.encode_answer.steps(answer, self._model, self._created, self._tools)
         yield
-        return encode(said)
+        return encode(rendered)
 
     def gather(self, body: bytes) -> bytes:
         """Return a plain answer's body; a stream that nobody asked for is added up to one, in the provider's dialect."""
-        if self._ours or self.provider_row.is_binary or not body[:64].lstrip().startswith((b"data:", b"event:", b":")):
+        if (
+            self._is_verbatim
+            or self.provider_row.is_binary
+            or not body[:64].lstrip().startswith((b"data:", b"event:", b":"))
+        ):
             return body
         collector, decoder, translator = (
-            hub.Collector(),
+            canonical.Collector(),
             self.provider_row.translator.decoder(),
             self.provider_row.translator,
         )
@@ -245,7 +250,7 @@ class Passage:
         except (ProtocolError, *TRANSLATION_ERRORS):
             return body
 
-    def _decode(self, body: bytes) -> Steps[hub.Answer]:
+    def _decode(self, body: bytes) -> Steps[canonical.Answer]:
         try:
             node = yield from _node_of(body)
             answer = yield from self.provider_row.translator.decode_answer.steps(node)
@@ -254,14 +259,14 @@ class Passage:
         self.dropped += answer.dropped
         answer.id = answer.id or self._answer_id  # clients join what bears one id
         for number, part in enumerate(answer.parts):
-            if isinstance(part, hub.ToolCall):
+            if isinstance(part, canonical.ToolCall):
                 part.id = part.id or made_id(answer.id, number)
                 if part.name in self._properties:
                     part.arguments = schemas.renamed(part.arguments, self._properties[part.name])
                 part.name = self._names.get(part.name, part.name)
         if len(answer.parts) > 1:  # a client would send an empty block back, and be refused
-            answer.parts = [part for part in answer.parts if not isinstance(part, hub.Text) or part.text]
-        if answer.finish == "stop" and any(isinstance(part, hub.ToolCall) for part in answer.parts):
+            answer.parts = [part for part in answer.parts if not isinstance(part, canonical.Text) or part.text]
+        if answer.finish == "stop" and any(isinstance(part, canonical.ToolCall) for part in answer.parts):
             answer.finish = "tool_calls"
         return answer
 
@@ -275,7 +280,7 @@ class Passage:
         answer = yield from self._decode(body)
         pieces: list[bytes] = []
         try:
-            for event in hub.events_of(answer):
+            for event in canonical.events_of(answer):
                 yield
                 pieces.append(encoder.encode(event))
         except TRANSLATION_ERRORS as exc:
@@ -283,13 +288,13 @@ class Passage:
         out = b"".join(pieces)
         if not self.as_array:
             return out
-        array = ArrayMeter(self.row.open_tap(self._request))
+        array = ArrayTap(self.row.open_tap(self._request))
         return array.feed(out) + array.finish()
 
     def error(self, status: int, body: bytes, request_id: str) -> tuple[int, bytes, bytes]:
         """Return (status, further header lines, body) for a provider's error: its own words where the client speaks its dialect,
         unless they are a page."""
-        if self._ours and not body[:256].lstrip().startswith(b"<"):
+        if self._is_verbatim and not body[:256].lstrip().startswith(b"<"):
             return status, b"", body
         return self.error_in_words(status, body, request_id)
 
@@ -316,15 +321,15 @@ class Passage:
             return data
         return None
 
-    def said(self, meter: Tap, out: bytes) -> bytes | None:
+    def stream_error(self, tap: Tap, out: bytes) -> bytes | None:
         """Return the provider's own error in a stream, as an error object; None when the stream told none. `out` is what the
         client would have got."""
-        while isinstance(meter, ArrayMeter):
-            meter = meter.inner
-        if isinstance(meter, Crossing):
-            failed = meter.failed
+        while isinstance(tap, ArrayTap):
+            tap = tap.inner
+        if isinstance(tap, TranslatedStream):
+            failed = tap.failed
             return None if failed is None else encode({"error": {"message": failed.message, "type": failed.kind}})
-        if not meter.error:
+        if not tap.error:
             return None
         if self.row.is_binary:
             messages = eventstream.Decoder().feed(out)
@@ -332,17 +337,17 @@ class Passage:
         events = [sse.event_data(event) or b"" for event in sse.Splitter(1 << 30).feed(out + b"\n\n")]
         return next((data for data in reversed(events) if b"error" in data.lower()), out)
 
-    def ping(self, meter: Tap) -> bytes:
+    def ping(self, tap: Tap) -> bytes:
         """Return a keep-alive, to be sent between two events."""
         if self.as_array:
             return b" "
-        return self.row.ping(_sequence_number(meter) if self.row.numbers_events else 0)
+        return self.row.ping(_sequence_number(tap) if self.row.numbers_events else 0)
 
-    def broken(self, fault: errors.Fault, meter: Tap | None) -> bytes:
+    def broken(self, fault: errors.Fault, tap: Tap | None) -> bytes:
         """Return what ends a broken stream."""
         if self.as_array:
             return b""  # the missing "]" says it
-        number = _sequence_number(meter) + 1 if meter is not None and self.row.numbers_events else 0
+        number = _sequence_number(tap) + 1 if tap is not None and self.row.numbers_events else 0
         return self.row.error_event(fault, number)
 
 
@@ -365,10 +370,10 @@ def _kept_by_raw_answer(body: bytes, is_new: bool) -> list[str]:
         return []
 
 
-def _sequence_number(meter: Tap) -> int:
-    if isinstance(meter, Crossing):
-        return int(getattr(meter.encoder, "number", 0))
-    data = sse.event_data(getattr(meter, "last_event", b"")) or b"{}"
+def _sequence_number(tap: Tap) -> int:
+    if isinstance(tap, TranslatedStream):
+        return int(getattr(tap.encoder, "number", 0))
+    data = sse.event_data(getattr(tap, "last_event", b"")) or b"{}"
     try:
         return Node(decode(data)).integer("sequence_number") or 0
     except TRANSLATION_ERRORS:
@@ -380,7 +385,7 @@ def _embedder(row: Dialect) -> Embedder:
     return row.embedder
 
 
-def choose(dialect: str, operation: str, spoken: tuple[str, ...], model: str = "") -> str | None:
+def choose_dialect(dialect: str, operation: str, spoken: tuple[str, ...], model: str = "") -> str | None:
     """Return the dialect in which a provider is asked: the client's own where it speaks it and serves the model on it, else
     the first that a translation leads to. None when the provider cannot do this."""
     if operation == "chat":
@@ -399,7 +404,7 @@ def choose(dialect: str, operation: str, spoken: tuple[str, ...], model: str = "
     return None
 
 
-def open_passage(
+def open_translation(
     request: Request,
     dialect: str,
     provider_dialect: str,
@@ -412,7 +417,7 @@ def open_passage(
     at_once: bool = True,
     drop: tuple[str, ...] = (),
     max_tokens: int | None = None,
-) -> Passage:
+) -> Translation:
     """Prepare an attempt. `dialect` is what the client hears; `answer_id` names a translated answer whose provider gives
     it no id (Bedrock's Converse), unique to the request. Where `at_once` is False, a translation is left in `pending` for
     the caller to do in steps. `drop` and `max_tokens` are what the model's configuration leaves out and fills in. Raises
@@ -423,69 +428,69 @@ def open_passage(
         asked = BY_NAME[request.dialect].operations.get(request.operation)
         rules = asked.rules if asked is not None else None
         request, dropped = amend(request, rules, drop, max_tokens, limit_name)
-    passage = Passage(request, dialect, provider_dialect, created, as_array, answer_id)
-    passage.dropped = dropped
+    translation = Translation(request, dialect, provider_dialect, created, as_array, answer_id)
+    translation.dropped = dropped
     operation = request.operation
-    row, spoken = BY_NAME[request.dialect], passage.provider_row
-    crosses = request.dialect != provider_dialect and operation not in SHARED_OPERATIONS
+    row, spoken = BY_NAME[request.dialect], translation.provider_row
+    is_translated = request.dialect != provider_dialect and operation not in SHARED_OPERATIONS
     if operation in SHARED_OPERATIONS:
-        passage._ours = True
-    if crosses and row.embedder is not None and operation in row.embedder.readers:
+        translation._is_verbatim = True
+    if is_translated and row.embedder is not None and operation in row.embedder.readers:
         embedder = _embedder(spoken)
-        wanted = passage._wanted = row.embedder.readers[operation](request.node())
-        passage.body = encode(embedder.write_request(wanted, upstream_model))
-        passage.dropped += wanted.dropped
-        operation = passage._operation = embedder.operation
+        asked_embeddings = translation._embeddings = row.embedder.readers[operation](request.node())
+        translation.body = encode(embedder.write_request(asked_embeddings, upstream_model))
+        translation.dropped += asked_embeddings.dropped
+        operation = translation._operation = embedder.operation
     if operation == "passthrough":
         assert request.form is not None
-        passage.method, passage.path, passage.body = request.method, request.stored_path, request.form.body
-        return passage
+        translation.method, translation.path, translation.body = request.method, request.stored_path, request.form.body
+        return translation
     if operation == "stored":
-        passage.method = request.method
-        passage.path = row.operations[request.stored_path].path.replace("{id}", request.refers_to or "")
-        return passage
+        translation.method = request.method
+        translation.path = row.operations[request.stored_path].path.replace("{id}", request.refers_to or "")
+        return translation
     at = spoken.operations[operation]
     streamed = (quirks.paths.get(f"{operation}_stream") or at.stream_path) if request.stream else ""
     template = streamed or quirks.paths.get(operation) or at.path
-    passage.path = template.replace("{model}", quote(upstream_model, safe="")) if "{" in template else template
-    if passage._wanted is not None:
-        return passage
-    if not crosses:
+    translation.path = template.replace("{model}", quote(upstream_model, safe="")) if "{" in template else template
+    if translation._embeddings is not None:
+        return translation
+    if not is_translated:
         changes = quirks.body
         if spoken.cleaned is not None:
             cleaned = spoken.cleaned(request, upstream_model)
             request = cleaned.request
-            passage.dropped += cleaned.dropped
+            translation.dropped += cleaned.dropped
         if changes and "model" in changes and "{model}" not in template:  # the path does not say it
             changes = {key: value for key, value in changes.items() if key != "model"}
         if quirks.metadata_needs_store and _has_useless_metadata(request, at.rules):
             changes = {**(changes or {}), "metadata": None}
-            passage.dropped.append("metadata")
+            translation.dropped.append("metadata")
         if quirks.rerank_limit and operation == "rerank":
-            passage._ranks = True
+            translation._ranks = True
             changes = {**(changes or {}), **_limit_of(request, quirks.rerank_limit)}
-        passage.body = upstream_body(request, row, upstream_model, quirks.stream_usage, changes)
-        return passage
-    crossing = _cross(passage, request, upstream_model, quirks)
+        translation.body = upstream_body(request, row, upstream_model, quirks.stream_usage, changes)
+        return translation
+    steps = _translate_request(translation, request, upstream_model, quirks)
     if at_once:
-        finish(crossing)
+        finish(steps)
     else:
-        passage.pending = crossing
-    return passage
+        translation.pending = steps
+    return translation
 
 
-def _cross(passage: Passage, request: Request, upstream_model: str, quirks: Quirks) -> Steps[None]:
+def _translate_request(translation: Translation, request: Request, upstream_model: str, quirks: Quirks) -> Steps[None]:
     """Translate a body."""
-    translator, provider = BY_NAME[request.dialect].translator, passage.provider_row
+    translator, provider = BY_NAME[request.dialect].translator, translation.provider_row
     try:
         node = request.node()
         asked = yield from translator.decode_request.steps(node, request.model, request.stream)
         if translator.client_tools is not None:
-            passage._tools = yield from translator.client_tools.steps(node)
+            translation._tools = yield from translator.client_tools.steps(node)
         del node  # a large body's texts are held once
         facts = facts_of(upstream_model)
         fitted = yield from fit.steps(asked, provider.fit, facts, quirks)
-        passage._names, passage._properties = fitted.names, fitted.properties
+        translation._names, translation._properties = fitted.names, fitted.properties
         if facts.max_tokens_name is not None:
             quirks = msgspec.structs.replace(quirks, max_tokens=facts.max_tokens_name)
         if facts.thinking_returns and quirks.takes_reasoning_content:
@@ -495,16 +500,16 @@ def _cross(passage: Passage, request: Request, upstream_model: str, quirks: Quir
         raise
     except TRANSLATION_ERRORS as exc:
         raise InvalidBodyError(f"the body cannot be translated for this model's provider: {exc}") from exc
-    passage.dropped = list(dict.fromkeys((*passage.dropped, *asked.dropped)))
+    translation.dropped = list(dict.fromkeys((*translation.dropped, *asked.dropped)))
     del asked
     for key, value in (quirks.body or {}).items():
         if value is None:
             body.pop(key, None)
         else:
             body[key] = value
-    passage.body = (yield from encode_large(body)) if request.is_large else encode(body)
-    size = len(passage.body) if isinstance(passage.body, bytes) else sum(map(len, passage.body))
-    passage._input_estimate = size // BYTES_PER_TOKEN + 1
+    translation.body = (yield from encode_large(body)) if request.is_large else encode(body)
+    size = len(translation.body) if isinstance(translation.body, bytes) else sum(map(len, translation.body))
+    translation._input_estimate = size // BYTES_PER_TOKEN + 1
 
 
 def _limit_of(request: Request, name: str) -> dict[str, str | int | bool | None]:
@@ -541,24 +546,24 @@ def made_id(answer_id: str | None, number: int) -> str:
     return f"call_{(answer_id or 'unknown').rpartition('-')[2].rpartition('_')[2][-24:]}_{number}"
 
 
-class Crossing:
+class TranslatedStream:
     """A provider's stream translated into the client's dialect."""
 
-    def __init__(self, passage: Passage) -> None:
-        self._decoder = passage.provider_row.translator.decoder()
-        self.encoder = passage.encoder()
-        self.reading = Reading()
+    def __init__(self, translation: Translation) -> None:
+        self._decoder = translation.provider_row.translator.decoder()
+        self.encoder = translation.encoder()
+        self.metadata = AnswerMetadata()
         self._deltas = 0
         self.error = False
         """Always False: the provider's own error event is not passed on, the transfer renders one."""
-        self.failed: hub.Failed | None = None
+        self.failed: canonical.Failed | None = None
         self._size = 0
         self._is_ended = False
         self._has_calls = False
-        self._answer_id = passage._answer_id
-        self._input_estimate = passage._input_estimate
-        self._names = passage._names
-        self._properties = passage._properties
+        self._answer_id = translation._answer_id
+        self._input_estimate = translation._input_estimate
+        self._names = translation._names
+        self._properties = translation._properties
         self._renaming: dict[str, str] | None = None
         """How the properties of the open call are renamed; its pieces are kept until it is whole."""
         self._pieces: list[str] = []
@@ -569,7 +574,7 @@ class Crossing:
         return self._is_ended and self.failed is None
 
     @property
-    def output_estimate(self) -> int:
+    def output_tokens_estimate(self) -> int:
         """Tokens seen so far, estimated."""
         return max(self._deltas, self._size // BYTES_PER_TOKEN)
 
@@ -587,48 +592,48 @@ class Crossing:
         except TRANSLATION_ERRORS as exc:
             raise ProtocolError(f"the provider's stream cannot be translated: {exc}") from exc
 
-    def _encode(self, events: list[hub.Event]) -> bytes:
+    def _encode(self, events: list[canonical.Event]) -> bytes:
         out: list[bytes] = []
-        reading = self.reading
+        metadata = self.metadata
         for event in events:
-            if isinstance(event, hub.Delta):
+            if isinstance(event, canonical.Delta):
                 self._deltas += 1
                 self._size += len(event.text) if event.text.isascii() else len(event.text.encode("utf-8", "replace"))
                 if self._renaming is not None:
                     self._pieces.append(event.text)
                     continue
-            elif isinstance(event, hub.PartEnd) and self._renaming is not None:
+            elif isinstance(event, canonical.PartEnd) and self._renaming is not None:
                 text = schemas.renamed("".join(self._pieces), self._renaming)
                 self._pieces, self._renaming = [], None
-                out.append(self.encoder.encode(hub.Delta(event.index, text)))
-            elif isinstance(event, hub.PartBegin):
+                out.append(self.encoder.encode(canonical.Delta(event.index, text)))
+            elif isinstance(event, canonical.PartBegin):
                 if event.kind == "tool":
                     self._has_calls = True
-                    event.id = event.id or made_id(self._answer_id or reading.response_id, event.index)
+                    event.id = event.id or made_id(self._answer_id or metadata.response_id, event.index)
                     self._renaming = self._properties.get(event.name or "")
                 if event.name is not None and self._names:
                     event.name = self._names.get(event.name, event.name)
-            elif isinstance(event, hub.Begin):
-                reading.response_id = event.id[:128] if event.id else None
+            elif isinstance(event, canonical.Begin):
+                metadata.response_id = event.id[:128] if event.id else None
                 event.id = event.id or self._answer_id
-                reading.usage = event.usage
+                metadata.usage = event.usage
                 if event.usage is None:  # some clients show what the answer begins with
                     event.usage = TokenUsage(input=self._input_estimate)
-            elif isinstance(event, hub.End):
+            elif isinstance(event, canonical.End):
                 self._is_ended = True
                 if event.finish == "stop" and self._has_calls:  # said so by some servers although a tool is called
                     event.finish = "tool_calls"
-                reading.usage, reading.finish_reason = event.usage, event.finish
-                reading.service_tier = event.service_tier
-                reading.take_beside(event.beside)
-            elif isinstance(event, hub.Failed):
+                metadata.usage, metadata.finish_reason = event.usage, event.finish
+                metadata.service_tier = event.service_tier
+                metadata.take_beside(event.beside)
+            elif isinstance(event, canonical.Failed):
                 self.failed = event
                 raise ProtocolError(f"the provider broke off: {event.message[:512]}")
             out.append(self.encoder.encode(event))
         return b"".join(out)
 
 
-class ArrayMeter:
+class ArrayTap:
     """Turns a stream of events into one JSON array, as Gemini's clients without `alt=sse` read it."""
 
     def __init__(self, inner: Tap) -> None:
@@ -636,9 +641,9 @@ class ArrayMeter:
         self._begun = False
 
     @property
-    def reading(self) -> Reading:
+    def metadata(self) -> AnswerMetadata:
         """What is known so far."""
-        return self.inner.reading
+        return self.inner.metadata
 
     @property
     def error(self) -> bool:
@@ -651,9 +656,9 @@ class ArrayMeter:
         return self.inner.is_clean
 
     @property
-    def output_estimate(self) -> int:
+    def output_tokens_estimate(self) -> int:
         """Tokens seen so far, estimated."""
-        return self.inner.output_estimate
+        return self.inner.output_tokens_estimate
 
     def feed(self, data: bytes) -> bytes:
         """Return the elements that these bytes complete."""

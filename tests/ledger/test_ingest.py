@@ -7,8 +7,8 @@ import pytest
 
 from switchgear.core.usage import TokenUsage
 from switchgear.ledger import build, verify
-from switchgear.ledger.absorb import Blocked, SpoolAbsorber
 from switchgear.ledger.batch import Batch
+from switchgear.ledger.ingest import Blocked, SpoolIngester
 from switchgear.pricing.price import Price, Rate
 from switchgear.spool.writer import SpoolWriter
 from switchgear.store import ledger_rows
@@ -18,15 +18,15 @@ from switchgear.wire import records
 from switchgear.wire.records import Kind
 
 PRICE = Price("echo", "override", {"input": Rate(150_000_000), "output": Rate(600_000_000)})
-WHO = msgspec.Raw(records.encode_payload(records.Who("k", "bot", 1, "team", None, None, "127.0.0.1", "curl/8.1")))
+CALLER = msgspec.Raw(records.encode_payload(records.Caller("k", "bot", 1, "team", None, None, "127.0.0.1", "curl/8.1")))
 
 USAGE = TokenUsage(input=10, output=5)
 
 
-def place(credential="c", price_id="p"):
+def callee(credential="c", price_id="p"):
     return msgspec.Raw(
         records.encode_payload(
-            records.Place(
+            records.Callee(
                 "chat", "/chat/completions", "openai", "a/echo", "a", f"a/{credential}", credential, "echo", price_id
             )
         )
@@ -39,7 +39,7 @@ def rid(number):
 
 def reserve(spool, number):
     record = records.Reserve(
-        rid(number), 1_790_000_000_000 + number, WHO, place(), False, 25, 3750, None, 100, "person", ["t"]
+        rid(number), 1_790_000_000_000 + number, CALLER, callee(), False, 25, 3750, None, 100, "person", ["t"]
     )
     spool.reserve(rid(number), records.encode_payload(record))
 
@@ -82,19 +82,19 @@ def find(price_id, provider, model, at_ms):
     return PRICE if price_id == "p" else None
 
 
-def absorber(store, tmp_path):
+def ingester(store, tmp_path):
     def row(connection):
         return ledger_rows.spool_row(connection, (tmp_path / "edge-0" / "id").read_text().strip())
 
-    return SpoolAbsorber(tmp_path / "edge-0", store.read(row).result(), find, tmp_path / "vault")
+    return SpoolIngester(tmp_path / "edge-0", store.read(row).result(), find, tmp_path / "vault")
 
 
-def absorb(store, following, careful=False):
+def ingest(store, following, careful=False):
     findings, blocked = [], None
     booked = {record.id for record in rows(store)} if careful else set()
     while True:
         batch, before = Batch(booked.__contains__ if careful else None), following.position
-        blocked = following.absorb(batch)
+        blocked = following.ingest(batch)
 
         def work(connection, batch=batch):
             ledger_rows.add_requests(connection, batch.rows)
@@ -117,7 +117,7 @@ def test_L5_a_settled_request_is_in_the_ledger_with_its_cost(store, spool, tmp_p
     reserve(spool, 1)
     settle(spool, 1)
     spool.commit()
-    assert absorb(store, absorber(store, tmp_path)) == ([], None)
+    assert ingest(store, ingester(store, tmp_path)) == ([], None)
     [record] = rows(store)
     assert record.cost_nanousd == 4500
     assert (record.key.name, record.team.name, record.end_user.id, record.tags) == ("bot", "team", "person", ["t"])
@@ -129,8 +129,8 @@ def test_L5_a_settled_request_is_in_the_ledger_with_its_cost(store, spool, tmp_p
 
 
 def test_looking_for_more_needs_no_store_and_takes_nothing_away(store, spool, tmp_path):
-    following = absorber(store, tmp_path)
-    absorb(store, following)
+    following = ingester(store, tmp_path)
+    ingest(store, following)
     assert not following.has_more()
     reserve(spool, 1)
     settle(spool, 1)
@@ -139,11 +139,11 @@ def test_looking_for_more_needs_no_store_and_takes_nothing_away(store, spool, tm
     before = following.position
     assert following.has_more() and following.has_more()
     assert following.position == before and rows(store) == []
-    assert absorb(store, following) == ([], None)
+    assert ingest(store, following) == ([], None)
     assert len(rows(store)) == 1 and not following.has_more()
 
 
-def test_L5_a_restart_at_any_commit_absorbs_nothing_twice(store, tmp_path, clock):
+def test_L5_a_restart_at_any_commit_ingests_nothing_twice(store, tmp_path, clock):
     spool = SpoolWriter(tmp_path / "edge-0", clock, os.urandom, "run1", segment_bytes=2 * 1024 * 1024)
     for number in range(1200):
         reserve(spool, number)
@@ -152,11 +152,11 @@ def test_L5_a_restart_at_any_commit_absorbs_nothing_twice(store, tmp_path, clock
         spool.commit()
         spool.maintain()
         if number % 400 == 399:
-            assert absorb(store, absorber(store, tmp_path)) == ([], None)
+            assert ingest(store, ingester(store, tmp_path)) == ([], None)
     for number in range(0, 1200, 3):
         settle(spool, number)
     spool.commit()
-    assert absorb(store, absorber(store, tmp_path)) == ([], None)
+    assert ingest(store, ingester(store, tmp_path)) == ([], None)
     assert store.read(ledger_rows.count_requests).result() == 1200
 
 
@@ -164,8 +164,8 @@ def test_L5_a_transaction_that_fails_changes_nothing(store, spool, tmp_path):
     reserve(spool, 1)
     settle(spool, 1)
     spool.commit()
-    following, batch = absorber(store, tmp_path), Batch()
-    following.absorb(batch)
+    following, batch = ingester(store, tmp_path), Batch()
+    following.ingest(batch)
 
     def fail(connection):
         ledger_rows.add_requests(connection, batch.rows)
@@ -174,7 +174,7 @@ def test_L5_a_transaction_that_fails_changes_nothing(store, spool, tmp_path):
 
     with pytest.raises(ValueError):
         store.write(fail).result()
-    assert absorb(store, absorber(store, tmp_path)) == ([], None)
+    assert ingest(store, ingester(store, tmp_path)) == ([], None)
     assert store.read(ledger_rows.count_requests).result() == 1
 
 
@@ -190,7 +190,7 @@ def test_L5_a_spool_that_lies_about_cost_is_found_out(store, spool, tmp_path, to
     reserve(spool, 1)
     settle(spool, 1, tokens=tokens, cost=cost)
     spool.commit()
-    findings, _ = absorb(store, absorber(store, tmp_path))
+    findings, _ = ingest(store, ingester(store, tmp_path))
     assert finding in findings[0].reason
     [record] = rows(store)
     assert record.cost_nanousd in {4500, None, 0}
@@ -205,7 +205,7 @@ def test_L5_a_settlement_of_somebody_else_is_refused(store, spool, tmp_path):
     )
     spool.append(Kind.DISPATCH, records.encode_payload(records.Dispatch("x-1", "d", 1, "l")))
     spool.commit()
-    findings, _ = absorb(store, absorber(store, tmp_path))
+    findings, _ = ingest(store, ingester(store, tmp_path))
     assert [f.reason.split(":")[0] for f in findings] == [
         "a settlement without a reservation of this spool",
         "a record of kind 16 does not belong into this spool",
@@ -231,10 +231,10 @@ def test_L5_units_are_charged_and_not_believed(store, spool, tmp_path, units, sa
     reserve(spool, 1)
     settle(spool, 1, tokens=None, cost=said, units=units)
     spool.commit()
-    follower = absorber(store, tmp_path)
+    follower = ingester(store, tmp_path)
     follower.charges.find_price = lambda *_: PICTURES
     batch = Batch()
-    follower.absorb(batch)
+    follower.ingest(batch)
     assert batch.rows[0][ledger_rows.REQUEST_COLUMNS.index("cost_nanousd")] == booked
     assert [finding in f.reason for f in batch.findings] == ([True] if finding else [])
 
@@ -261,7 +261,7 @@ def test_L5_a_bill_of_more_than_tokens_is_computed_again(store, spool, tmp_path,
     reserve(spool, 1)
     settle(spool, 1, cost=said, **more)
     spool.commit()
-    findings, _ = absorb(store, absorber(store, tmp_path))
+    findings, _ = ingest(store, ingester(store, tmp_path))
     assert [finding in found.reason for found in findings][-1:] == ([True] if finding else [])
     [record] = rows(store)
     assert (record.cost_nanousd, record.list_cost_nanousd) == (booked, listed)
@@ -273,12 +273,12 @@ def test_L5_a_bill_of_more_than_tokens_is_computed_again(store, spool, tmp_path,
 
 def test_a_name_without_a_price_is_charged_as_the_model_that_answered(store, spool, tmp_path):
     record = records.Reserve(
-        rid(1), 1_790_000_000_001, WHO, place(price_id=None), False, 25, None, None, 100, None, None
+        rid(1), 1_790_000_000_001, CALLER, callee(price_id=None), False, 25, None, None, 100, None, None
     )
     spool.reserve(rid(1), records.encode_payload(record))
     settle(spool, 1, priced_as=("echo-2024", "p"))
     spool.commit()
-    assert absorb(store, absorber(store, tmp_path))[0] == []
+    assert ingest(store, ingester(store, tmp_path))[0] == []
     [found] = rows(store)
     assert (found.cost_nanousd, found.price_version, found.upstream_model) == (4_500, "p", "echo")
 
@@ -290,11 +290,11 @@ def test_L5_an_absurd_cost_stops_nobody(store, spool, tmp_path):
     reserve(spool, 2)
     settle(spool, 2)
     spool.commit()
-    follower = absorber(store, tmp_path)
+    follower = ingester(store, tmp_path)
     dear = Price("echo", "override", {"input": Rate(1), "output": Rate(1)}, units={"images": 10**24})
     follower.charges.find_price = lambda *_: dear
     batch = Batch()
-    follower.absorb(batch)
+    follower.ingest(batch)
     costs = [row[ledger_rows.REQUEST_COLUMNS.index("cost_nanousd")] for row in batch.rows]
     assert costs[0] is None and len(costs) == 2
     assert any("absurd cost" in found.reason for found in batch.findings)
@@ -304,13 +304,13 @@ def test_L5_an_absurd_cost_stops_nobody(store, spool, tmp_path):
 
 @pytest.mark.parametrize("bad", ["not-hex-at-all!", "", "F" * 32, "0" * 31, "0" * 33, "\u0663" * 32])
 def test_L5_a_request_id_that_is_none_stops_nobody(store, spool, tmp_path, bad):
-    """A compromised edge invents ids; the next record is absorbed all the same."""
-    record = records.Reserve(bad, 1_790_000_000_000, WHO, place(), False, 25, 3750, None, 100, None, None)
+    """A compromised edge invents ids; the next record is ingested all the same."""
+    record = records.Reserve(bad, 1_790_000_000_000, CALLER, callee(), False, 25, 3750, None, 100, None, None)
     spool.reserve(bad, records.encode_payload(record))
     reserve(spool, 2)
     settle(spool, 2)
     spool.commit()
-    findings, _ = absorb(store, absorber(store, tmp_path))
+    findings, _ = ingest(store, ingester(store, tmp_path))
     assert "id is not one" in findings[0].reason
     assert store.read(ledger_rows.count_requests).result() == 1
 
@@ -323,7 +323,7 @@ def test_L5_numbers_that_the_store_cannot_hold_stop_nobody(store, spool, tmp_pat
     spool.settle(rid(1), records.encode_payload(msgspec.structs.replace(settled, **change)))
     settle(spool, 2)
     spool.commit()
-    findings, _ = absorb(store, absorber(store, tmp_path))
+    findings, _ = ingest(store, ingester(store, tmp_path))
     assert len(findings) == 1
     outcomes = {record.id: record.outcome for record in rows(store)}
     assert outcomes == {rid(1): "interrupted", rid(2): "ok"}, (
@@ -332,11 +332,11 @@ def test_L5_numbers_that_the_store_cannot_hold_stop_nobody(store, spool, tmp_pat
 
 
 def test_an_unpriced_request_costs_none_and_is_counted(store, spool, tmp_path):
-    record = records.Reserve(rid(1), 1, WHO, place(price_id=None), False, 25, None, None, 100)
+    record = records.Reserve(rid(1), 1, CALLER, callee(price_id=None), False, 25, None, None, 100)
     spool.reserve(rid(1), records.encode_payload(record))
     settle(spool, 1, cost=None)
     spool.commit()
-    assert absorb(store, absorber(store, tmp_path)) == ([], None)
+    assert ingest(store, ingester(store, tmp_path)) == ([], None)
     assert rows(store)[0].cost_nanousd is None
     [total] = store.read(lambda c: ledger_rows.sum_usage(c, [], 0, 10**7)).result()
     assert (total["unpriced_requests"], total["cost_nanousd"]) == (1, 0)
@@ -350,7 +350,7 @@ def crash(spool, clock, tmp_path, dispatched=(), done=None):
     for attempt in dispatched:
         journal.append(Kind.DISPATCH, records.encode_payload(records.Dispatch(attempt, "a/c", clock.wall_ms(), "run1")))
     if done is not None:
-        journal.append(Kind.DONE, records.encode_payload(done))
+        journal.append(Kind.ATTEMPT_END, records.encode_payload(done))
     journal.commit()
     journal.close()
     return SpoolWriter(tmp_path / "edge-0", clock, os.urandom, "run2", segment_bytes=64 * 1024)
@@ -359,12 +359,12 @@ def crash(spool, clock, tmp_path, dispatched=(), done=None):
 def test_L4_an_orphan_waits_for_the_fence_and_is_then_not_sent(store, spool, tmp_path, clock):
     reserve(spool, 1)
     crash(spool, clock, tmp_path)
-    following = absorber(store, tmp_path)
-    assert absorb(store, following) == ([], Blocked("run1"))
-    again = absorber(store, tmp_path)
-    assert absorb(store, again) == ([], Blocked("run1"))
+    following = ingester(store, tmp_path)
+    assert ingest(store, following) == ([], Blocked("run1"))
+    again = ingester(store, tmp_path)
+    assert ingest(store, again) == ([], Blocked("run1"))
     again.fence_done("run1")
-    assert absorb(store, again) == ([], None)
+    assert ingest(store, again) == ([], None)
     [record] = rows(store)
     assert (record.outcome, record.cost_nanousd, record.attempts) == ("not_sent", 0, [])
 
@@ -373,9 +373,9 @@ def test_L6_a_dispatched_orphan_is_interrupted_and_costs_what_was_seen(store, sp
     reserve(spool, 1)
     spool.checkpoint(rid(1), records.encode_payload(records.Checkpoint(rid(1), 1, 40, 900, 6000, 200)))
     crash(spool, clock, tmp_path, [rid(1) + "-1"])
-    following = absorber(store, tmp_path)
+    following = ingester(store, tmp_path)
     following.fence_done("run1")
-    assert absorb(store, following) == ([], None)
+    assert ingest(store, following) == ([], None)
     [record] = rows(store)
     assert record.outcome == "interrupted" and record.cost_estimated
     assert (record.tokens.input, record.tokens.output) == (25, 40)
@@ -387,18 +387,18 @@ def test_L6_usage_that_the_client_may_have_seen_is_booked_exactly(store, spool, 
     seen = records.Checkpoint(rid(1), 1, 3, 900, 6000, 200, TokenUsage(input=7, output=9))
     spool.checkpoint(rid(1), records.encode_payload(seen))
     crash(spool, clock, tmp_path, [rid(1) + "-1"])
-    following = absorber(store, tmp_path)
+    following = ingester(store, tmp_path)
     following.fence_done("run1")
-    absorb(store, following)
+    ingest(store, following)
     assert rows(store)[0].cost_nanousd == 7 * 150 + 9 * 600
 
 
 def test_L6_an_attempt_that_the_provider_refused_costs_nothing(store, spool, tmp_path, clock):
     reserve(spool, 1)
-    crash(spool, clock, tmp_path, [rid(1) + "-1"], records.Done(rid(1) + "-1", 500, None, 10, 10, 1))
-    following = absorber(store, tmp_path)
+    crash(spool, clock, tmp_path, [rid(1) + "-1"], records.AttemptEnd(rid(1) + "-1", 500, None, 10, 10, 1))
+    following = ingester(store, tmp_path)
     following.fence_done("run1")
-    absorb(store, following)
+    ingest(store, following)
     assert (rows(store)[0].outcome, rows(store)[0].cost_nanousd) == ("interrupted", 0)
 
 
@@ -406,12 +406,12 @@ def test_L4_a_restart_of_control_between_orphan_and_decision_loses_nothing(store
     reserve(spool, 1)
     attempt = records.Attempt(rid(1), 2, "b", "b/c", "c", "echo", None)
     spool.attempt(rid(1), records.encode_payload(attempt))
-    absorb(store, absorber(store, tmp_path))
+    ingest(store, ingester(store, tmp_path))
     crash(spool, clock, tmp_path, [rid(1) + "-1", rid(1) + "-2"])
-    assert absorb(store, absorber(store, tmp_path))[1] == Blocked("run1")
-    following = absorber(store, tmp_path)
+    assert ingest(store, ingester(store, tmp_path))[1] == Blocked("run1")
+    following = ingester(store, tmp_path)
     following.fence_done("run1")
-    assert absorb(store, following) == ([], None)
+    assert ingest(store, following) == ([], None)
     [record] = rows(store)
     assert [a.deployment for a in record.attempts] == ["a/echo@c", "b/echo@c"]
 
@@ -421,12 +421,12 @@ def test_L5_a_lie_in_a_spool_stops_nobody_after_a_restart(store, spool, tmp_path
     forged = records.Settle(rid(99), 200, "ok", [], None, 0, None, None, None, None, 0, 0, None)
     spool.append(Kind.SETTLE, records.encode_payload(forged))
     spool.commit()
-    findings, _ = absorb(store, absorber(store, tmp_path))
+    findings, _ = ingest(store, ingester(store, tmp_path))
     assert len(findings) == 1
     reserve(spool, 1)
     settle(spool, 1)
     spool.commit()
-    assert absorb(store, absorber(store, tmp_path)) == ([], None)
+    assert ingest(store, ingester(store, tmp_path)) == ([], None)
     assert [record.id for record in rows(store)] == [rid(1)]
 
 
@@ -453,7 +453,7 @@ def test_L7_denials_are_recorded_with_their_count(store, spool, tmp_path):
     )
     spool.append(Kind.DENIAL, records.encode_payload(denial))
     spool.commit()
-    assert absorb(store, absorber(store, tmp_path)) == ([], None)
+    assert ingest(store, ingester(store, tmp_path)) == ([], None)
     assert rows(store)[0].outcome == "denied"
     [total] = store.read(lambda c: ledger_rows.sum_usage(c, ["key"], 0, 10**7)).result()
     assert (total["group_key"], total["requests"], total["errors"]) == ("bot", 17, 17)
@@ -480,7 +480,7 @@ def test_a_failed_attempt_counts_at_the_provider_that_failed(store, spool, tmp_p
     answered = records.AttemptOutcome(2, 200, None, 4, 6, 8, None, None)
     for number in range(5):
         moved_on(spool, number, [failed, answered])
-    absorb(store, absorber(store, tmp_path))
+    ingest(store, ingester(store, tmp_path))
     by_provider = grouped(store, "provider")
     assert {name: (row["requests"], row["errors"]) for (name,), row in by_provider.items()} == {
         "a": (5, 5),
@@ -499,7 +499,7 @@ def test_an_attempt_that_may_be_charged_is_part_of_the_cost(store, spool, tmp_pa
     )
     answered = records.AttemptOutcome(2, 200, None, 4, 6, 8, None, None)
     moved_on(spool, 1, [hung, answered])
-    assert absorb(store, absorber(store, tmp_path)) == ([], None)
+    assert ingest(store, ingester(store, tmp_path)) == ([], None)
     [record] = rows(store)
     assert record.cost_nanousd == 3750 + 4500 == sum(line.cost_nanousd for line in record.cost_lines)
     assert [attempt.cost_nanousd for attempt in record.attempts] == [3750, 4500]
@@ -518,7 +518,7 @@ def test_the_sums_of_attempts_are_proven_from_the_records(store, spool, tmp_path
     refused = records.AttemptOutcome(2, 401, None, 4, 6, 8, None, None)
     answered = records.AttemptOutcome(3, 200, None, 4, 6, 8, None, None)
     moved_on(spool, 1, [hung, refused, answered], places=("b", "c"))
-    absorb(store, absorber(store, tmp_path))
+    ingest(store, ingester(store, tmp_path))
     adder = verify.Adder()
     [record] = rows(store)
     adder.add(record)
@@ -529,7 +529,7 @@ def test_the_sums_of_attempts_are_proven_from_the_records(store, spool, tmp_path
 def test_a_spool_that_lies_about_an_earlier_attempts_cost_is_found(store, spool, tmp_path):
     lie = records.AttemptOutcome(1, None, "timeout", 0, None, 4, None, None, TokenUsage(input=25, output=0), 1, True)
     moved_on(spool, 1, [lie, records.AttemptOutcome(2, 200, None, 4, 6, 8, None, None)])
-    [finding], _ = absorb(store, absorber(store, tmp_path))
+    [finding], _ = ingest(store, ingester(store, tmp_path))
     assert "does not follow" in finding.reason
     assert rows(store)[0].attempts[0].cost_nanousd == 3750
 
@@ -537,8 +537,8 @@ def test_a_spool_that_lies_about_an_earlier_attempts_cost_is_found(store, spool,
 def test_the_last_status_of_each_credential_is_noted(store, spool, tmp_path):
     refused = records.AttemptOutcome(1, 401, None, 0, 3, 4, None, None)
     moved_on(spool, 1, [refused, records.AttemptOutcome(2, 200, None, 4, 6, 8, None, None)])
-    following, batch = absorber(store, tmp_path), Batch()
-    following.absorb(batch)
+    following, batch = ingester(store, tmp_path), Batch()
+    following.ingest(batch)
     assert {name: status for name, (status, _) in batch.heard.items()} == {"a/c": 401, "up2/b": 200}
     assert batch.tried == [("a", rid(1))]
 
@@ -570,7 +570,7 @@ def bad_payload(kind, at, value, number):
 def test_L5_no_field_of_any_record_ends_absorption_now_or_at_the_next_start(store, tmp_path, clock):
     """Each field of each kind, with each absurd value, on an open reservation; then an honest request."""
     spool = SpoolWriter(tmp_path / "edge-0", clock, os.urandom, "run1", segment_bytes=8 * 1024 * 1024)
-    following = absorber(store, tmp_path)
+    following = ingester(store, tmp_path)
     following.fence_done("run0")
     for number, (kind, at, value) in enumerate(BAD):
         if len(msgspec.msgpack.encode(HUGE[value])) > 50_000 and at % 3:
@@ -581,23 +581,23 @@ def test_L5_no_field_of_any_record_ends_absorption_now_or_at_the_next_start(stor
         spool.commit()
         spool.maintain()
         if number % 40 == 39:
-            absorb(store, following)
+            ingest(store, following)
     reserve(spool, 100_000)
     settle(spool, 100_000)
     spool.commit()
-    absorb(store, following)
+    ingest(store, following)
     assert rid(100_000) in {record.id for record in rows(store)}
-    absorber(store, tmp_path)  # a restart reads the open ones again
+    ingester(store, tmp_path)  # a restart reads the open ones again
     spool.close()
     successor = SpoolWriter(tmp_path / "edge-0", clock, os.urandom, "run2", segment_bytes=8 * 1024 * 1024)
     reserve(successor, 100_001)
     settle(successor, 100_001)
     successor.commit()
-    again = absorber(store, tmp_path)
-    _, blocked = absorb(store, again, careful=True)
+    again = ingester(store, tmp_path)
+    _, blocked = ingest(store, again, careful=True)
     while blocked is not None:
         again.fence_done(blocked.run_id)
-        _, blocked = absorb(store, again, careful=True)
+        _, blocked = ingest(store, again, careful=True)
     assert rid(100_001) in {record.id for record in rows(store)}
     total = store.read(lambda c: ledger_rows.sum_usage(c, [], 0, 10**9)).result()[0]
     assert 0 <= total["input_tokens"] < 2**62 and 0 <= total["cost_nanousd"] < 2**62
@@ -608,17 +608,17 @@ def test_L5_the_same_request_twice_in_one_batch_is_booked_once(store, spool, tmp
         reserve(spool, 1)
         settle(spool, 1)
     spool.commit()
-    absorb(store, absorber(store, tmp_path))
+    ingest(store, ingester(store, tmp_path))
     assert len(rows(store)) == 1
 
 
 def test_S4_texts_of_a_spool_are_cleaned_and_masked(store, spool, tmp_path):
     evil = "a\x1b]0;x\x07\u009b31m\u202e"
     secret = "sk-proj-0123456789abcdef0123456789"
-    who = msgspec.Raw(records.encode_payload(records.Who("k" + evil, "bot" + evil, 1, "t" + evil, None, None)))
-    there = records.Place("chat", "/chat" + evil, "openai", "m" + evil, "a" + evil, "a/c", "c", "echo" + evil, "p")
+    caller = msgspec.Raw(records.encode_payload(records.Caller("k" + evil, "bot" + evil, 1, "t" + evil, None, None)))
+    there = records.Callee("chat", "/chat" + evil, "openai", "m" + evil, "a" + evil, "a/c", "c", "echo" + evil, "p")
     record = records.Reserve(
-        rid(1), 1_790_000_000_000, who, msgspec.Raw(records.encode_payload(there)), False, 25, None, None, 9, "u" + evil, [secret, evil], "s" + evil
+        rid(1), 1_790_000_000_000, caller, msgspec.Raw(records.encode_payload(there)), False, 25, None, None, 9, "u" + evil, [secret, evil], "s" + evil
     )  # fmt: skip
     spool.reserve(rid(1), records.encode_payload(record))
     outcome = records.AttemptOutcome(1, 200, "e" + evil, 0, 3, 4, None, secret)
@@ -633,7 +633,7 @@ def test_S4_texts_of_a_spool_are_cleaned_and_masked(store, spool, tmp_path):
         ),
     )  # fmt: skip
     spool.commit()
-    absorb(store, absorber(store, tmp_path))
+    ingest(store, ingester(store, tmp_path))
     stored = store.read(lambda c: ledger_rows.list_requests(c, ledger_rows.LogFilter(), 10)).result()
     assert len(stored) == 2
     shown = repr([build.from_row(row, find) for row in stored]) + repr(stored)
@@ -648,9 +648,9 @@ def test_a_kept_thing_belongs_to_the_caller_of_the_reservation(store, spool, tmp
     spool.append(Kind.KEPT, records.encode_payload(records.Kept(rid(1), ["an id that is none"])))
     settle(spool, 1)
     spool.commit()
-    following = absorber(store, tmp_path)
+    following = ingester(store, tmp_path)
     batch = Batch()
-    following.absorb(batch)
+    following.ingest(batch)
     assert set(batch.stored) == {"msg_1", "files/f"}
     assert len({entry.scope for entry in batch.stored.values()}) == 1
     assert len(batch.findings) == 1
@@ -663,9 +663,9 @@ def test_L5_an_orphan_of_another_spools_run_is_a_finding_and_stalls_nothing(stor
     reserve(spool, 2)
     settle(spool, 2)
     spool.commit()
-    following = absorber(store, tmp_path)
-    assert absorb(store, following) == ([], Blocked("run-of-edge-1"))
+    following = ingester(store, tmp_path)
+    assert ingest(store, following) == ([], Blocked("run-of-edge-1"))
     following.fence_refused("run-of-edge-1")
-    findings, blocked = absorb(store, following)
+    findings, blocked = ingest(store, following)
     assert blocked is None and "another spool" in findings[0].reason
     assert {record.outcome for record in rows(store)} == {"interrupted", "ok"}, "never silently nothing"

@@ -1,13 +1,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchgear.detect.sieve import AFTER_MAX, Sieve
+from switchgear.detect.prefilter import AFTER_MAX, Prefilter
 
-SIEVE = Sieve({"abc": {"1"}, "xabcx": {"2"}, "q-": {"3"}})
+PREFILTER = Prefilter({"abc": {"1"}, "xabcx": {"2"}, "q-": {"3"}})
 
 
 def lines(block: bytes) -> list[tuple[bytes, set[str]]]:
-    return [(block[start:end], set(tags)) for start, end, tags in SIEVE.lines(block)]
+    return [(block[start:end], set(tags)) for start, end, tags in PREFILTER.lines(block)]
 
 
 def test_lines_with_words_whatever_their_case():
@@ -23,7 +23,7 @@ def test_a_line_with_a_word_inside_another_has_the_tags_of_both():
 
 
 def test_an_endless_line_is_cut_around_the_word():
-    (start, end, _), *more = list(SIEVE.lines(b"a" * 100_000 + b" abc " + b"b" * 100_000))
+    (start, end, _), *more = list(PREFILTER.lines(b"a" * 100_000 + b" abc " + b"b" * 100_000))
     assert not more and start <= 100_001 < end and end - start <= 4_096 + AFTER_MAX + 1
 
 

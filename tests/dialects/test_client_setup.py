@@ -7,14 +7,14 @@ import tomllib
 import pytest
 import yaml
 
-from switchgear.dialects.guides import GUIDES, fill, render
+from switchgear.dialects.client_setup import CLIENT_SETUPS, fill, render
 from switchgear.dialects.registry import DIALECTS
 from switchgear.testing.twins import judge
 
 _PARSERS = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load, "env": str, "text": str}
 
 
-@pytest.mark.parametrize("guide", GUIDES.values(), ids=lambda guide: guide.name)
+@pytest.mark.parametrize("guide", CLIENT_SETUPS.values(), ids=lambda guide: guide.name)
 def test_every_guide_fills_and_its_files_parse(guide):
     shown = render(guide, "http://h:4100", "sk-sg-1", "a/b")
     assert "http://h:4100" in shown
@@ -26,13 +26,13 @@ def test_every_guide_fills_and_its_files_parse(guide):
 
 
 def test_codex_asks_responses_at_the_gateway():
-    found = tomllib.loads(fill(GUIDES["codex"].text, "http://h:4100", "sk-sg-1", "a/b"))
+    found = tomllib.loads(fill(CLIENT_SETUPS["codex"].text, "http://h:4100", "sk-sg-1", "a/b"))
     assert found["model_providers"]["switchgear"]["base_url"] == "http://h:4100/v1"
 
 
 def test_claude_code_gets_a_root_and_openai_clients_a_v1():
-    assert dict(GUIDES["claude-code"].env)["ANTHROPIC_BASE_URL"] == "{root}"
-    assert dict(GUIDES["openai"].env)["OPENAI_BASE_URL"] == "{v1}"
+    assert dict(CLIENT_SETUPS["claude-code"].env)["ANTHROPIC_BASE_URL"] == "{root}"
+    assert dict(CLIENT_SETUPS["openai"].env)["OPENAI_BASE_URL"] == "{v1}"
 
 
 @pytest.mark.parametrize("field", ["plain", "stream", "tool_call"])

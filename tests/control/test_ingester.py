@@ -1,4 +1,4 @@
-"""One spool's trouble stays its own: the others are absorbed, and control neither waits nor ends."""
+"""One spool's trouble stays its own: the others are ingested, and control neither waits nor ends."""
 
 import asyncio
 import os
@@ -6,7 +6,7 @@ import os
 import msgspec
 import pytest
 
-from switchgear.control.absorber import Absorber
+from switchgear.control.ingester import Ingester
 from switchgear.control.prices import PriceBook
 from switchgear.spool.writer import SpoolWriter
 from switchgear.store import ledger_rows
@@ -16,8 +16,8 @@ from switchgear.wire import records
 from switchgear.wire.records import Kind
 
 SEGMENT_BYTES = 64 * 1024
-WHO = msgspec.Raw(records.encode_payload(records.Who("k", "bot", 1, None, None, None)))
-PLACE = msgspec.Raw(records.encode_payload(records.Place("chat", "/", "openai", "m", "a", "a/c", "c", "e", None)))
+WHO = msgspec.Raw(records.encode_payload(records.Caller("k", "bot", 1, None, None, None)))
+PLACE = msgspec.Raw(records.encode_payload(records.Callee("chat", "/", "openai", "m", "a", "a/c", "c", "e", None)))
 
 
 class Link:
@@ -38,7 +38,7 @@ def store(tmp_path):
 def made(store, tmp_path, clock):
     told = []
     (tmp_path / "spool" / "vault").mkdir(parents=True)
-    one = Absorber(store, tmp_path / "spool", Link(), PriceBook(), clock, os.urandom, told.append)
+    one = Ingester(store, tmp_path / "spool", Link(), PriceBook(), clock, os.urandom, told.append)
     one.told = told
     return one
 

@@ -20,8 +20,8 @@ from switchgear.core.errors import RecordError, RefusedError, SwitchgearError
 from switchgear.core.guard import guarded, place_of
 from switchgear.core.ids import Entropy
 from switchgear.core.text import clean
-from switchgear.ledger.absorb import Blocked, SpoolAbsorber
-from switchgear.ledger.batch import Batch, Finding
+from switchgear.ledger.batch import Batch, SpoolFinding
+from switchgear.ledger.ingest import Blocked, SpoolIngester
 from switchgear.net.link import VaultLink
 from switchgear.spool import files
 from switchgear.spool.reader import Position
@@ -58,10 +58,10 @@ class Turn:
         self.moved = False
         self.all_read = True
         self.is_at_end = True
-        self.blocked: list[tuple[SpoolAbsorber, str]] = []
+        self.blocked: list[tuple[SpoolIngester, str]] = []
 
 
-class Absorber:
+class Ingester:
     """Follows all spools of a data folder."""
 
     def __init__(
@@ -87,7 +87,7 @@ class Absorber:
         self._observers = observers
         self._failed_observers: dict[str, int] = {}
         """How often an observer failed, by its name."""
-        self._spools: dict[str, SpoolAbsorber] = {}
+        self._spools: dict[str, SpoolIngester] = {}
         self._unlocked_s: dict[str, float] = {}
         self._careful: set[str] = set()
         self._single: set[str] = set()
@@ -108,15 +108,15 @@ class Absorber:
         """Why absorption stands still, if it does."""
         self.is_at_end = True
         """False while more is there than one turn takes."""
-        self.absorbed = 0
-        self.findings: list[Finding] = []
+        self.ingested = 0
+        self.findings: list[SpoolFinding] = []
         self.read_until_s = 0.0
         """When the last turn began that read all spools to their ends."""
         self.writers: set[str] = set()
         """Spools whose edge lives."""
 
     async def work(self) -> Next | None:
-        """Absorb what is there: a turn of the job."""
+        """Ingest what is there: a turn of the job."""
         await self._guarded_turn()
         return None if self.is_at_end else Next.SOON
 
@@ -130,7 +130,7 @@ class Absorber:
         await self.turn()
 
     async def turn(self) -> bool:
-        """Absorb what is there; returns whether anything was."""
+        """Ingest what is there; returns whether anything was."""
         try:
             moved, blocked = await asyncio.wrap_future(self._store.submit(self._turn))
         except (StoreGoneError, DatabaseError, OSError, lmdb.Error) as exc:
@@ -152,12 +152,12 @@ class Absorber:
         return next((tries for spool in self._spools.values() if (tries := spool.open_tries(request_id))), 0)
 
     async def drain(self, bound_s: float) -> None:
-        """Absorb until nothing is left, at shutdown."""
+        """Ingest until nothing is left, at shutdown."""
         end = self._clock.monotonic_s() + bound_s
         while await self.turn() and self._clock.monotonic_s() < end:
             pass
 
-    async def _fence(self, spool: SpoolAbsorber, run_id: str) -> None:
+    async def _fence(self, spool: SpoolIngester, run_id: str) -> None:
         try:
             await self._link.ask(verbs.FENCE, Fence(run_id, spool.spool_id), 2.0)
         except (ConnectionError, TimeoutError):
@@ -175,7 +175,7 @@ class Absorber:
 
     # in the writer's thread
 
-    def _turn(self) -> tuple[bool, list[tuple[SpoolAbsorber, str]]]:
+    def _turn(self) -> tuple[bool, list[tuple[SpoolIngester, str]]]:
         self._store.check()
         turn = Turn(self._clock.monotonic_s())
         for folder in sorted(self._folder.glob("edge-*")):
@@ -202,7 +202,7 @@ class Absorber:
 
     @guarded(_end_spool)
     def _follow(self, folder: Path, turn: "Turn") -> None:
-        """Absorb what one spool has."""
+        """Ingest what one spool has."""
         try:
             spool_id = files.read_id(folder)
         except FileNotFoundError:
@@ -220,7 +220,7 @@ class Absorber:
                 turn.all_read = turn.is_at_end = False
                 break
             try:
-                spool, wait, batch = self._store.write_here(functools.partial(self._absorb, folder))
+                spool, wait, batch = self._store.write_here(functools.partial(self._ingest, folder))
             except IntegrityError:
                 # Records stand twice (written again after a failed sync): go through them one by one.
                 self._be_careful(folder)
@@ -232,7 +232,7 @@ class Absorber:
             if batch.taken != 1:
                 self._single.discard(folder.name)
             spool.drop_finished()
-            self.absorbed += len(batch.rows)
+            self.ingested += len(batch.rows)
             for observer in self._observers:
                 self._watching = type(observer).__name__
                 self._tell_observer(observer, batch)
@@ -299,7 +299,7 @@ class Absorber:
         if turn.began_s - since_s < SET_ASIDE_S:
             turn.all_read = False
 
-    def _absorb(self, folder: Path, connection: Connection) -> tuple[SpoolAbsorber, Blocked | None, Batch]:
+    def _ingest(self, folder: Path, connection: Connection) -> tuple[SpoolIngester, Blocked | None, Batch]:
         find = functools.partial(self._prices.look_up, connection)
         careful = folder.name in self._careful
         batch = Batch(
@@ -312,11 +312,11 @@ class Absorber:
                 if other.spool_id == spool_id:
                     raise RecordError(f"has the id of {other.folder.name}")
             row = ledger_rows.spool_row(connection, spool_id)
-            spool = self._spools[folder.name] = SpoolAbsorber(folder, row, find, self._folder / "vault")
+            spool = self._spools[folder.name] = SpoolIngester(folder, row, find, self._folder / "vault")
         spool.charges.find_price = find
         before = spool.position
         single = folder.name in self._single
-        blocked = spool.absorb(batch, self._bad.get(folder.name, ()), 1 if single else None)
+        blocked = spool.ingest(batch, self._bad.get(folder.name, ()), 1 if single else None)
         batch.taken = 1 if single and spool.position != before else 0
         self._last[folder.name] = spool.position
         if batch.rows:
@@ -331,7 +331,7 @@ class Absorber:
             spool.commit_to(connection)
         return spool, blocked, batch
 
-    def _tell(self, folder: Path, finding: Finding, connection: Connection) -> None:
+    def _tell(self, folder: Path, finding: SpoolFinding, connection: Connection) -> None:
         if finding in self.findings:
             return
         told = self._told[folder.name] = self._told.get(folder.name, 0) + 1

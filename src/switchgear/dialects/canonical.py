@@ -1,9 +1,9 @@
 """Where dialects meet: one request, one answer and one stream of events that every dialect is translated to and from.
 Level 1.
 
-N decoders and N encoders instead of N × N translators (docs/design.md §2). What a dialect says and the hub cannot hold is
-either named in `dropped` (the record lists it) or refused by the decoder with the field's name; nothing is lost silently.
-`docs/dialects.md` lists both.
+N decoders and N encoders instead of N × N translators (docs/design.md §2). What a dialect says and these
+values cannot hold is either named in `dropped` (the record lists it) or refused by the decoder with the field's name; nothing
+is lost silently. `docs/dialects.md` lists both.
 """
 
 import contextlib
@@ -161,7 +161,7 @@ class Request(msgspec.Struct, kw_only=True):
     output_max: int | None = None
     """The most tokens that the model writes, as far as it is known; what thinking needs beside the limit must fit in."""
     dropped: list[str] = []
-    """Fields of the client that the hub, or the provider's dialect, cannot carry."""
+    """Fields of the client that these values, or the provider's dialect, cannot carry."""
 
 
 class Answer(msgspec.Struct, kw_only=True):

@@ -49,7 +49,7 @@ def shipped_advisories() -> AdvisoryFile:
     return read((_DATA / "advisories.json").read_bytes(), "advisories.json")
 
 
-class Toolbox:
+class DetectorSet:
     """Every detector."""
 
     def __init__(self, library: Library, advisories: AdvisoryFile, fingerprint: Fingerprint) -> None:
@@ -68,6 +68,6 @@ class Toolbox:
         fingerprint: Fingerprint,
         advisories: AdvisoryFile | None = None,
         own: Mapping[str, bytes] | None = None,
-    ) -> "Toolbox":
+    ) -> "DetectorSet":
         """Make one of what ships; `advisories` replace the shipped ones, `own` files come on top, by the same names."""
         return cls(Library.read({**shipped_files(), **(own or {})}), advisories or shipped_advisories(), fingerprint)

@@ -20,7 +20,7 @@ class SettingsFile(msgspec.Struct, frozen=True, kw_only=True):
     """What stands in it; unused where the form is env."""
 
 
-class Guide(msgspec.Struct, frozen=True, kw_only=True):
+class ClientSetup(msgspec.Struct, frozen=True, kw_only=True):
     """One client."""
 
     name: str
@@ -46,9 +46,9 @@ class Guide(msgspec.Struct, frozen=True, kw_only=True):
         return (SettingsFile(file=self.file, form=self.form, text=self.text), *self.also)
 
 
-def _openai_sdk(name: str, title: str, text: str = "", **more: str) -> Guide:
+def _openai_sdk(name: str, title: str, text: str = "", **more: str) -> ClientSetup:
     env = (("OPENAI_BASE_URL", "{v1}"), ("OPENAI_API_KEY", "{key}"))
-    return Guide(name=name, title=title, dialect="openai", env=env, text=text, note=more.get("note", ""))
+    return ClientSetup(name=name, title=title, dialect="openai", env=env, text=text, note=more.get("note", ""))
 
 
 _CLAUDE = (
@@ -61,7 +61,7 @@ _CLAUDE = (
     ("ANTHROPIC_DEFAULT_OPUS_MODEL", "{model}"),
 )
 _ROWS = (
-    Guide(
+    ClientSetup(
         name="claude-code",
         title="Claude Code",
         dialect="anthropic",
@@ -74,7 +74,7 @@ _ROWS = (
             "It does not know the size of other models: CLAUDE_CODE_MAX_CONTEXT_TOKENS says it."
         ),
     ),
-    Guide(
+    ClientSetup(
         name="codex",
         title="Codex CLI",
         dialect="responses",
@@ -87,7 +87,7 @@ _ROWS = (
         ),
         note="Codex speaks responses only; any chat model behind the gateway answers it.",
     ),
-    Guide(
+    ClientSetup(
         name="gemini-cli",
         title="Gemini CLI",
         dialect="gemini",
@@ -105,7 +105,7 @@ _ROWS = (
         ),
         note="It wants https unless the gateway is on localhost. It reads the file of variables in folders that are trusted.",
     ),
-    Guide(
+    ClientSetup(
         name="opencode",
         title="OpenCode",
         dialect="openai",
@@ -117,7 +117,7 @@ _ROWS = (
             '"modalities": {{"input": ["text", "image"], "output": ["text"]}}}}}}}}}}, "model": "switchgear/{model}"}}'
         ),
     ),
-    Guide(
+    ClientSetup(
         name="aider",
         title="aider",
         dialect="openai",
@@ -126,7 +126,7 @@ _ROWS = (
         form="yaml",
         text="openai-api-base: {v1}\nopenai-api-key: {key}\nmodel: openai/{model}\n",
     ),
-    Guide(
+    ClientSetup(
         name="continue",
         title="Continue",
         dialect="openai",
@@ -138,7 +138,7 @@ _ROWS = (
             "    roles: [chat, edit, apply]\n    capabilities: [tool_use, image_input]\n"
         ),
     ),
-    Guide(
+    ClientSetup(
         name="cline",
         title="Cline, Roo Code, Kilo Code",
         dialect="openai",
@@ -147,7 +147,7 @@ _ROWS = (
             "# Cline CLI\ncline auth --provider openai-compatible --baseurl {v1} --apikey {key} --modelid {model}\n"
         ),
     ),
-    Guide(
+    ClientSetup(
         name="cursor",
         title="Cursor",
         dialect="openai",
@@ -157,7 +157,7 @@ _ROWS = (
         ),
         note="Cursor calls from its own cloud: the gateway needs a public https address. Tab completion is not routed.",
     ),
-    Guide(
+    ClientSetup(
         name="zed",
         title="Zed",
         dialect="openai",
@@ -169,7 +169,7 @@ _ROWS = (
         ),
         note="Give the key in the agent panel's settings, or as SWITCHGEAR_API_KEY.",
     ),
-    Guide(
+    ClientSetup(
         name="open-webui",
         title="Open WebUI",
         dialect="openai",
@@ -180,7 +180,7 @@ _ROWS = (
         ),
         note="With forwarded headers each record names the person and the conversation.",
     ),
-    Guide(
+    ClientSetup(
         name="librechat",
         title="LibreChat",
         dialect="openai",
@@ -198,21 +198,21 @@ _ROWS = (
         'client = openai.OpenAI(base_url="{v1}", api_key="{key}")\n'
         'client.chat.completions.create(model="{model}", messages=[{{"role": "user", "content": "hello"}}])\n',
     ),
-    Guide(
+    ClientSetup(
         name="anthropic",
         title="Anthropic SDK",
         dialect="anthropic",
         env=(("ANTHROPIC_BASE_URL", "{root}"), ("ANTHROPIC_API_KEY", "{key}")),
         text='client = anthropic.Anthropic(base_url="{root}", api_key="{key}")\n',
     ),
-    Guide(
+    ClientSetup(
         name="google-genai",
         title="Google Gen AI SDK",
         dialect="gemini",
         env=(("GOOGLE_GEMINI_BASE_URL", "{root}"), ("GEMINI_API_KEY", "{key}")),
         text='client = genai.Client(api_key="{key}", http_options={{"base_url": "{root}"}})\n',
     ),
-    Guide(
+    ClientSetup(
         name="qwen-code",
         title="Qwen Code",
         dialect="openai",
@@ -227,7 +227,7 @@ _ROWS = (
             ),
         ),
     ),
-    Guide(
+    ClientSetup(
         name="copilot-cli",
         title="Copilot CLI",
         dialect="openai",
@@ -291,7 +291,7 @@ _ROWS = (
         'model = OpenAIChatModel("{model}", provider=OpenAIProvider(base_url="{v1}", api_key="{key}"))\n',
     ),
 )
-GUIDES: dict[str, Guide] = {guide.name: guide for guide in _ROWS}
+CLIENT_SETUPS: dict[str, ClientSetup] = {setup.name: setup for setup in _ROWS}
 
 
 def fill(text: str, root: str, key: str, model: str) -> str:
@@ -299,18 +299,18 @@ def fill(text: str, root: str, key: str, model: str) -> str:
     return text.format(root=root, v1=root + "/v1", key=key, model=model)
 
 
-def render(guide: Guide, root: str, key: str, model: str) -> str:
+def render(setup: ClientSetup, root: str, key: str, model: str) -> str:
     """Return what a person reads: variables, the file, the note."""
-    lines = [f"# {guide.title}"]
-    if guide.env:
-        lines += [f"export {name}={fill(value, root, key, model)}" for name, value in guide.env]
-    if guide.form == "env" and guide.file:
-        lines.append(f"# or, without export, in {guide.file}")
-    if guide.text:
-        where = guide.file or "in its settings, or in code"
-        lines += ["", f"# {where}", fill(guide.text, root, key, model).rstrip()]
-    for one in guide.also:
+    lines = [f"# {setup.title}"]
+    if setup.env:
+        lines += [f"export {name}={fill(value, root, key, model)}" for name, value in setup.env]
+    if setup.form == "env" and setup.file:
+        lines.append(f"# or, without export, in {setup.file}")
+    if setup.text:
+        where = setup.file or "in its settings, or in code"
+        lines += ["", f"# {where}", fill(setup.text, root, key, model).rstrip()]
+    for one in setup.also:
         lines += ["", f"# {one.file}", fill(one.text, root, key, model).rstrip()]
-    if guide.note:
-        lines += ["", f"# {guide.note}"]
+    if setup.note:
+        lines += ["", f"# {setup.note}"]
     return "\n".join(lines) + "\n"

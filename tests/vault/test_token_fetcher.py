@@ -12,9 +12,9 @@ from switchgear.net.upstream import Pool
 from switchgear.providers import endpoint
 from switchgear.testing.faults import LoudGuard
 from switchgear.vault import seal
-from switchgear.vault.box import Item, Opened
-from switchgear.vault.minter import Minter
+from switchgear.vault.box import Item, OpenCredential
 from switchgear.vault.seal import SealContext
+from switchgear.vault.token_fetcher import TokenFetcher
 
 
 class TokenServer:
@@ -51,7 +51,7 @@ def opened_for(port):
     context = SealContext(provider="p", credential="c", version=1, endpoint=place)
     item = Item(context=context, blob=b"", state="active", last4="", fingerprint="", created_ms=0, changed_ms=0)
     secret = Secret(b"client-secret-1")
-    return Opened(item, secret, b"", "", seal.Redactor(secret), seal.authorizer_of(secret, place))
+    return OpenCredential(item, secret, b"", "", seal.Redactor(secret), seal.authorizer_of(secret, place))
 
 
 def run(test):
@@ -67,7 +67,7 @@ def run(test):
         pool = Pool(SystemClock(), LoudGuard())
         pool.start()
         try:
-            await test(tokens, Minter(pool, SystemClock()), sock.getsockname()[1])
+            await test(tokens, TokenFetcher(pool, SystemClock()), sock.getsockname()[1])
         finally:
             pool.close()
             tokens.server.close()
@@ -76,30 +76,32 @@ def run(test):
     asyncio.run(inner())
 
 
-async def ask(minter, opened):
+async def ask(token_fetcher, opened):
     done = asyncio.get_running_loop().create_future()
-    minter.authorize(opened, done.set_result)
+    token_fetcher.authorize(opened, done.set_result)
     return await asyncio.wait_for(done, 5)
 
 
 def test_many_wait_for_one_exchange_and_the_token_is_kept():
-    async def test(tokens, minter, port):
+    async def test(tokens, token_fetcher, port):
         opened = opened_for(port)
-        assert await asyncio.gather(*(ask(minter, opened) for _ in range(20))) == [None] * 20
-        assert await ask(minter, opened) is None
+        assert await asyncio.gather(*(ask(token_fetcher, opened) for _ in range(20))) == [None] * 20
+        assert await ask(token_fetcher, opened) is None
         assert tokens.asked == 1
-        assert opened.auth.lines("POST", "h", "/", "", b"", minter.now_s()) == b"authorization: Bearer token-1\r\n"
+        assert (
+            opened.auth.lines("POST", "h", "/", "", b"", token_fetcher.now_s()) == b"authorization: Bearer token-1\r\n"
+        )
         assert opened.redactor.clean(b"x token-1 client-secret-1") == b"x [redacted] [redacted]"
 
     run(test)
 
 
 def test_an_aging_token_is_renewed_beside_its_use():
-    async def test(tokens, minter, port):
+    async def test(tokens, token_fetcher, port):
         tokens.lifetime = 120  # below the time at which renewal begins
         opened = opened_for(port)
-        await ask(minter, opened)
-        await ask(minter, opened)
+        await ask(token_fetcher, opened)
+        await ask(token_fetcher, opened)
         for _ in range(100):
             if tokens.asked == 2:
                 break
@@ -111,19 +113,19 @@ def test_an_aging_token_is_renewed_beside_its_use():
 
 @pytest.mark.parametrize("answer", [b"<html>", b'{"error":"invalid_client"}'])
 def test_a_refusal_reaches_all_who_wait_and_the_next_asks_again(answer):
-    async def test(tokens, minter, port):
+    async def test(tokens, token_fetcher, port):
         tokens.answer = answer
         opened = opened_for(port)
-        reasons = await asyncio.gather(ask(minter, opened), ask(minter, opened))
+        reasons = await asyncio.gather(ask(token_fetcher, opened), ask(token_fetcher, opened))
         assert all("token service" in reason for reason in reasons)
         tokens.answer = None
-        assert await ask(minter, opened) is None
+        assert await ask(token_fetcher, opened) is None
 
     run(test)
 
 
 def test_a_token_service_that_is_away():
-    async def test(tokens, minter, port):
-        assert "token service" in await ask(minter, opened_for(1))
+    async def test(tokens, token_fetcher, port):
+        assert "token service" in await ask(token_fetcher, opened_for(1))
 
     run(test)

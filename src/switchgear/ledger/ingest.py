@@ -18,7 +18,7 @@ from switchgear.core.guard import guarded
 from switchgear.core.text import clean
 from switchgear.dialects.kept_things import KEPT_MAX, is_id
 from switchgear.ledger import build, interrupted, journal, settlement, tidy
-from switchgear.ledger.batch import Batch, Finding
+from switchgear.ledger.batch import Batch, SpoolFinding
 from switchgear.ledger.build import FindPrice, OpenRequest
 from switchgear.ledger.charges import Charges
 from switchgear.ledger.claims import claims_of
@@ -46,8 +46,8 @@ class Blocked(msgspec.Struct, frozen=True):
     run_id: str
 
 
-class SpoolAbsorber:
-    """Follows one edge's spool. `absorb` fills a batch; `commit_to` writes the position in the same transaction."""
+class SpoolIngester:
+    """Follows one edge's spool. `ingest` fills a batch; `commit_to` writes the position in the same transaction."""
 
     def __init__(self, folder: Path, row: SpoolRow | None, find_price: FindPrice, journal_folder: Path) -> None:
         start = Position(row.segment, row.position) if row is not None else Position(0, 0)
@@ -70,7 +70,7 @@ class SpoolAbsorber:
         """Damaged segments that were told of."""
         self._unexpected: str | None = None
         self._at = 0
-        self._found_early: list[Finding] = []
+        self._found_early: list[SpoolFinding] = []
         """Faults while the open reservations were read again: told with the first batch."""
         self._reread(start)
 
@@ -89,12 +89,12 @@ class SpoolAbsorber:
         self._foreign = run_id
 
     def has_more(self) -> bool:
-        """Look whether there is something to absorb, without the store: an idle gateway begins no transactions."""
+        """Look whether there is something to ingest, without the store: an idle gateway begins no transactions."""
         if not self._waiting:
             self._waiting = self._reader.read(BATCH_BYTES)
         return bool(self._waiting or self._damage)
 
-    def absorb(self, batch: Batch, bad: Collection[Position] = (), entries_max: int | None = None) -> Blocked | None:
+    def ingest(self, batch: Batch, bad: Collection[Position] = (), entries_max: int | None = None) -> Blocked | None:
         """Move what is new into the batch. Returns what it waits for, if anything.
 
         A record that is wrong, or that this code does not take for a reason that nobody thought of, is a finding, and absorption
@@ -122,7 +122,7 @@ class SpoolAbsorber:
         if len(self._told) > len(self._reader.damaged):
             self._told.intersection_update(self._reader.damaged)
         for segment in self._damage:
-            batch.findings.append(Finding(self.spool_id, segment, "a record in the middle is damaged"))
+            batch.findings.append(SpoolFinding(self.spool_id, segment, "a record in the middle is damaged"))
             self._told.add(segment)
         return None
 
@@ -164,7 +164,7 @@ class SpoolAbsorber:
         return None
 
     def _find(self, batch: Batch, segment: int, reason: str) -> None:
-        batch.findings.append(Finding(self.spool_id, segment, clean(reason, REASON_MAX)))
+        batch.findings.append(SpoolFinding(self.spool_id, segment, clean(reason, REASON_MAX)))
 
     def _close_unreadable(self, entry: Entry, batch: Batch) -> None:
         """A settlement that cannot be read settles its request all the same: as interrupted, which is never free."""
@@ -200,7 +200,7 @@ class SpoolAbsorber:
 
     @property
     def is_at_end(self) -> bool:
-        """True when the last `absorb` took all that was there."""
+        """True when the last `ingest` took all that was there."""
         return self._reader.is_at_end and not self._waiting
 
     @property
@@ -238,7 +238,7 @@ class SpoolAbsorber:
                     return
                 self._retake(entry, scratch)
                 if self._unexpected is not None:
-                    self._found_early.append(Finding(self.spool_id, entry.after.segment, self._unexpected))
+                    self._found_early.append(SpoolFinding(self.spool_id, entry.after.segment, self._unexpected))
                     self._unexpected = None
             scratch = Batch()
         reader.close()

@@ -18,9 +18,9 @@ from switchgear.detect import clients, flags, infrastructure, manifests
 from switchgear.detect.domains import ProviderName, urls_in
 from switchgear.detect.finding import Finding, Severity, masked, plain_identity, worse
 from switchgear.detect.keys import Hit
-from switchgear.detect.sieve import Sieve
+from switchgear.detect.prefilter import Prefilter
 from switchgear.discover.collector import Collector
-from switchgear.discover.toolbox import Toolbox
+from switchgear.discover.detector_set import DetectorSet
 
 AS_DOCUMENTATION = re.compile(
     r"(?i)(?:^|/)(?:tests?|specs?|e2e|fixtures?|testdata|test-data|examples?|samples?|docs?|__tests__|__mocks__|mocks?|__snapshots__|snapshots?"
@@ -64,15 +64,15 @@ Origins = frozenset[tuple[str, int | None]]
 """Hosts and ports where this gateway is reached: base URLs that name them are governed."""
 
 
-class Judge:
+class TextScanner:
     """Turns what was read into findings."""
 
-    def __init__(self, tools: Toolbox, collector: Collector, origins: Origins = frozenset()) -> None:
+    def __init__(self, tools: DetectorSet, collector: Collector, origins: Origins = frozenset()) -> None:
         self._tools = tools
         self._out = collector
         self._origins = origins
-        self._sieve = Sieve(self._words())
-        self._keys_only = Sieve(tools.keys.words())
+        self._prefilter = Prefilter(self._words())
+        self._keys_only = Prefilter(tools.keys.words())
 
     def _words(self) -> dict[str, set[str]]:
         words: dict[str, set[str]] = {}
@@ -96,7 +96,7 @@ class Judge:
 
     def block(self, block: bytes, shown: str, line: int, base: int, seen_until: int) -> None:
         counted, at = 0, line
-        for start, end, tags in self._sieve.lines(block):
+        for start, end, tags in self._prefilter.lines(block):
             at += block.count(b"\n", counted, start)
             counted = start
             self._out.item(

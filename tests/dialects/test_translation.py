@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from switchgear.core.errors import ProtocolError
-from switchgear.dialects import errors, hub
-from switchgear.dialects.passage import choose, open_passage
+from switchgear.dialects import canonical, errors
+from switchgear.dialects.json_node import InvalidBodyError, Node
 from switchgear.dialects.registry import BY_NAME
 from switchgear.dialects.request_reader import parse
-from switchgear.dialects.shape import InvalidBodyError, Node
+from switchgear.dialects.translation import choose_dialect, open_translation
 from switchgear.providers.catalogue import PROVIDERS
 from switchgear.providers.quirks import Quirks
 from switchgear.testing import recordings as recorded
@@ -20,30 +20,42 @@ from switchgear.testing import recordings as recorded
 NAMES = list(BY_NAME)
 PAIRS = [(client, provider) for client in NAMES for provider in NAMES if client != provider]
 
-SAMPLE = hub.Request(
+SAMPLE = canonical.Request(
     model="m",
-    system=[hub.Text("be brief")],
+    system=[canonical.Text("be brief")],
     messages=[
-        hub.Message("user", [hub.Text("weather in Paris and Rome?")]),
-        hub.Message(
+        canonical.Message("user", [canonical.Text("weather in Paris and Rome?")]),
+        canonical.Message(
             "assistant",
-            [hub.ToolCall("c1", "weather", '{"city":"Paris"}'), hub.ToolCall("c2", "weather", '{"city":"Rome"}')],
+            [
+                canonical.ToolCall("c1", "weather", '{"city":"Paris"}'),
+                canonical.ToolCall("c2", "weather", '{"city":"Rome"}'),
+            ],
         ),
-        hub.Message(
+        canonical.Message(
             "user",
-            [hub.ToolResult("c1", [hub.Text("sun")], "weather"), hub.ToolResult("c2", [hub.Text("rain")], "weather")],
+            [
+                canonical.ToolResult("c1", [canonical.Text("sun")], "weather"),
+                canonical.ToolResult("c2", [canonical.Text("rain")], "weather"),
+            ],
         ),
     ],
-    tools=[hub.Tool("weather", "tells it", msgspec.Raw(b'{"type":"object","properties":{"city":{"type":"string"}}}'))],
+    tools=[
+        canonical.Tool("weather", "tells it", msgspec.Raw(b'{"type":"object","properties":{"city":{"type":"string"}}}'))
+    ],
     max_tokens=100,
     temperature=0.5,
 )
-ANSWER = hub.Answer(
+ANSWER = canonical.Answer(
     id="a1",
     model="m",
-    parts=[hub.Text("sun"), hub.ToolCall("c3", "weather", '{"city":"Oslo"}'), hub.ToolCall("c4", "weather", "{}")],
+    parts=[
+        canonical.Text("sun"),
+        canonical.ToolCall("c3", "weather", '{"city":"Oslo"}'),
+        canonical.ToolCall("c4", "weather", "{}"),
+    ],
     finish="tool_calls",
-    usage=hub.TokenUsage(input=10, output=5),
+    usage=canonical.TokenUsage(input=10, output=5),
 )
 
 
@@ -57,11 +69,11 @@ def ask(client, stream=False, sample=SAMPLE):
 
 def provider_stream(provider, answer=ANSWER):
     encoder = BY_NAME[provider].translator.encoder("m", 1, True)
-    return b"".join(encoder.encode(event) for event in hub.events_of(answer))
+    return b"".join(encoder.encode(event) for event in canonical.events_of(answer))
 
 
 def collect(client, data):
-    decoder, collector = BY_NAME[client].translator.decoder(), hub.Collector()
+    decoder, collector = BY_NAME[client].translator.decoder(), canonical.Collector()
     for event in decoder.feed(data) + decoder.finish():
         collector.add(event)
     return collector
@@ -69,24 +81,24 @@ def collect(client, data):
 
 def gist(parts):
     """Text and tool calls: what must survive every crossing."""
-    calls = [(p.name, json.loads(p.arguments or "{}")) for p in parts if isinstance(p, hub.ToolCall)]
-    return "".join(p.text for p in parts if isinstance(p, hub.Text | hub.Refusal)), calls
+    calls = [(p.name, json.loads(p.arguments or "{}")) for p in parts if isinstance(p, canonical.ToolCall)]
+    return "".join(p.text for p in parts if isinstance(p, canonical.Text | canonical.Refusal)), calls
 
 
 @pytest.mark.parametrize(("client", "provider"), PAIRS)
 def test_a_request_and_its_answers_cross(client, provider):
-    passage = open_passage(ask(client), client, provider, "up", Quirks(), created=1)
-    sent = BY_NAME[provider].translator.decode_request(Node(json.loads(passage.body)), "up", False)
-    assert hub.text_of(sent.system) == "be brief"
-    results = [part for part in sent.messages[-1].parts if isinstance(part, hub.ToolResult)]
-    assert [hub.text_of(result.content) for result in results] == ["sun", "rain"]
+    translation = open_translation(ask(client), client, provider, "up", Quirks(), created=1)
+    sent = BY_NAME[provider].translator.decode_request(Node(json.loads(translation.body)), "up", False)
+    assert canonical.text_of(sent.system) == "be brief"
+    results = [part for part in sent.messages[-1].parts if isinstance(part, canonical.ToolResult)]
+    assert [canonical.text_of(result.content) for result in results] == ["sun", "rain"]
     assert [tool.name for tool in sent.tools] == ["weather"]
     assert sent.max_tokens == 100
     body = msgspec.json.encode(BY_NAME[provider].translator.encode_answer(ANSWER, "m", 1))
-    answer = BY_NAME[client].translator.decode_answer(Node(json.loads(passage.answer(body))))
+    answer = BY_NAME[client].translator.decode_answer(Node(json.loads(translation.answer(body))))
     assert gist(answer.parts) == gist(ANSWER.parts)
     assert answer.finish == "tool_calls"
-    assert passage.read(body, []).usage.input_total == 10
+    assert translation.read(body, []).usage.input_total == 10
     assert answer.usage.output_total == 5
 
 
@@ -95,10 +107,10 @@ def test_a_stream_crosses_and_every_cut_gives_the_same(client, provider):
     stream = provider_stream(provider)
     whole = None
     for step in (len(stream), 1, 7, 64):
-        passage = open_passage(ask(client, True), client, provider, "up", Quirks(), created=1)
-        meter = passage.meter()
-        out = b"".join(meter.feed(stream[at : at + step]) for at in range(0, len(stream), step)) + meter.finish()
-        assert meter.is_clean and meter.reading.usage.output_total == 5
+        translation = open_translation(ask(client, True), client, provider, "up", Quirks(), created=1)
+        tap = translation.tap()
+        out = b"".join(tap.feed(stream[at : at + step]) for at in range(0, len(stream), step)) + tap.finish()
+        assert tap.is_clean and tap.metadata.usage.output_total == 5
         whole = whole or out
         assert out == whole
     collector = collect(client, whole)
@@ -109,13 +121,13 @@ def test_a_stream_crosses_and_every_cut_gives_the_same(client, provider):
 @pytest.mark.parametrize(("client", "provider"), PAIRS)
 def test_H6_a_stream_that_is_cut_is_no_clean_end(client, provider):
     stream = provider_stream(provider)
-    passage = open_passage(ask(client, True), client, provider, "up", Quirks(), created=1)
-    meter = passage.meter()
-    meter.feed(stream[: len(stream) // 2])
-    meter.finish()
-    assert not meter.is_clean
+    translation = open_translation(ask(client, True), client, provider, "up", Quirks(), created=1)
+    tap = translation.tap()
+    tap.feed(stream[: len(stream) // 2])
+    tap.finish()
+    assert not tap.is_clean
     fault = errors.Fault(502, "broke off", "upstream_error", None, "api_error", request_id="r1")
-    assert passage.broken(fault, meter)
+    assert translation.broken(fault, tap)
 
 
 @pytest.mark.parametrize("provider", NAMES)
@@ -124,13 +136,13 @@ def test_H6_a_stream_that_is_cut_is_no_clean_end(client, provider):
 )
 def test_garbage_in_a_stream_is_a_typed_error_or_no_clean_end(provider, garbage):
     client = "openai" if provider != "openai" else "anthropic"
-    meter = open_passage(ask(client, True), client, provider, "up", Quirks(), created=1).meter()
+    tap = open_translation(ask(client, True), client, provider, "up", Quirks(), created=1).tap()
     try:
-        meter.feed(garbage)
-        meter.finish()
+        tap.feed(garbage)
+        tap.finish()
     except ProtocolError:
         return
-    assert not meter.is_clean
+    assert not tap.is_clean
 
 
 @pytest.mark.parametrize("provider", NAMES)
@@ -148,51 +160,53 @@ def test_garbage_in_a_stream_is_a_typed_error_or_no_clean_end(provider, garbage)
 )
 def test_a_strange_plain_answer_is_a_typed_error(provider, body):
     client = "openai" if provider != "openai" else "anthropic"
-    passage = open_passage(ask(client), client, provider, "up", Quirks(), created=1)
-    passage.read(body, [])
+    translation = open_translation(ask(client), client, provider, "up", Quirks(), created=1)
+    translation.read(body, [])
     with pytest.raises(ProtocolError):
-        passage.answer(body)
+        translation.answer(body)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_dialect_is_verbatim(name):
     request = ask(name, True)
     request.fields["x_unknown"] = msgspec.Raw(b"[1.50,  null]")
-    passage = open_passage(request, name, name, "up", Quirks(), created=1)
-    assert b"[1.50,  null]" in passage.body and passage.is_verbatim
+    translation = open_translation(request, name, name, "up", Quirks(), created=1)
+    assert b"[1.50,  null]" in translation.body and translation.is_verbatim
     stream = provider_stream(name)
     for step in (1, 33, len(stream)):
-        meter = open_passage(request, name, name, "up", Quirks(), created=1).meter()
-        out = b"".join(meter.feed(stream[at : at + step]) for at in range(0, len(stream), step)) + meter.finish()
+        tap = open_translation(request, name, name, "up", Quirks(), created=1).tap()
+        out = b"".join(tap.feed(stream[at : at + step]) for at in range(0, len(stream), step)) + tap.finish()
         if name != "openai":  # whose clients must ask for usage, else it is hidden
             assert out == stream
-        assert meter.is_clean
-        assert meter.reading.usage.output_total == 5
+        assert tap.is_clean
+        assert tap.metadata.usage.output_total == 5
 
 
 def test_geminis_array_mode_is_json_to_the_last_byte_and_open_when_cut():
     stream = provider_stream("gemini")
     for provider in ("gemini", "openai"):
-        passage = open_passage(ask("gemini", True), "gemini", provider, "up", Quirks(), created=1, as_array=True)
-        meter = passage.meter()
+        translation = open_translation(
+            ask("gemini", True), "gemini", provider, "up", Quirks(), created=1, as_array=True
+        )
+        tap = translation.tap()
         data = stream if provider == "gemini" else provider_stream("openai")
-        out = b"".join(meter.feed(data[at : at + 11]) for at in range(0, len(data), 11)) + meter.finish()
+        out = b"".join(tap.feed(data[at : at + 11]) for at in range(0, len(data), 11)) + tap.finish()
         assert len(json.loads(out)) >= 2
-    meter = passage.meter()
-    assert not (meter.feed(data[:300]) + meter.finish()).endswith(b"]")
+    tap = translation.tap()
+    assert not (tap.feed(data[:300]) + tap.finish()).endswith(b"]")
 
 
 @pytest.mark.parametrize(("client", "provider"), PAIRS)
 def test_an_answer_that_says_strange_things_costs_its_own_request_only(client, provider):
     """Values of any type in every place of an answer: a typed error or an answer, never another exception."""
     good = json.loads(msgspec.json.encode(BY_NAME[provider].translator.encode_answer(ANSWER, "m", 1)))
-    passage = open_passage(ask(client), client, provider, "up", Quirks(), created=1)
+    translation = open_translation(ask(client), client, provider, "up", Quirks(), created=1)
     for strange in (None, 5, -1e300, "x", [], {}, [None], {"a": None}, True):
         for changed in changes(good, strange):
             body = msgspec.json.encode(changed)
-            passage.read(body, [])
+            translation.read(body, [])
             with contextlib.suppress(ProtocolError):
-                passage.answer(body)
+                translation.answer(body)
 
 
 def changes(value, strange):
@@ -212,15 +226,15 @@ def changes(value, strange):
 def test_a_body_of_millions_of_values_is_not_translated():
     body = b'{"model":"m","messages":[' + b",".join([b"{}"] * 400_000) + b"]}"
     with pytest.raises(InvalidBodyError, match="objects and lists"):
-        open_passage(parse(body, "openai", "chat"), "openai", "anthropic", "up", Quirks(), created=1)
+        open_translation(parse(body, "openai", "chat"), "openai", "anthropic", "up", Quirks(), created=1)
 
 
 def test_what_a_dialect_cannot_carry_is_named():
     sample = msgspec.structs.replace(SAMPLE, seed=7, top_k=3, user="ann")
-    passage = open_passage(ask("openai", sample=sample), "openai", "anthropic", "up", Quirks(), created=1)
-    assert "seed" in passage.dropped
+    translation = open_translation(ask("openai", sample=sample), "openai", "anthropic", "up", Quirks(), created=1)
+    assert "seed" in translation.dropped
     with pytest.raises(InvalidBodyError) as info:
-        open_passage(
+        open_translation(
             parse(b'{"model":"m","messages":[],"n":2}', "openai", "chat"),
             "openai",
             "anthropic",
@@ -232,14 +246,14 @@ def test_what_a_dialect_cannot_carry_is_named():
 
 
 def test_the_clients_dialect_is_chosen_where_the_provider_speaks_it():
-    assert choose("responses", "chat", ("openai", "responses")) == "responses"
-    assert choose("anthropic", "chat", ("openai", "responses")) == "openai"
-    assert choose("openai", "embeddings", ("anthropic",)) is None
+    assert choose_dialect("responses", "chat", ("openai", "responses")) == "responses"
+    assert choose_dialect("anthropic", "chat", ("openai", "responses")) == "openai"
+    assert choose_dialect("openai", "embeddings", ("anthropic",)) is None
 
 
 def test_the_model_in_a_path_is_escaped():
-    passage = open_passage(ask("gemini", True), "gemini", "gemini", "a/b c", Quirks(), created=1)
-    assert passage.path == "/models/a%2Fb%20c:streamGenerateContent?alt=sse"
+    translation = open_translation(ask("gemini", True), "gemini", "gemini", "a/b c", Quirks(), created=1)
+    assert translation.path == "/models/a%2Fb%20c:streamGenerateContent?alt=sse"
 
 
 @pytest.mark.parametrize(
@@ -253,33 +267,33 @@ def test_the_model_in_a_path_is_escaped():
     ],
 )
 def test_a_keep_alive_is_what_each_dialects_clients_bear(name, ping):
-    passage = open_passage(ask(name, True), name, name, "up", Quirks(), created=1)
-    meter = passage.meter()
+    translation = open_translation(ask(name, True), name, name, "up", Quirks(), created=1)
+    tap = translation.tap()
     stream = provider_stream(name)
-    before = meter.feed(stream[: len(stream) // 3])
-    assert passage.ping(meter) == ping
+    before = tap.feed(stream[: len(stream) // 3])
+    assert translation.ping(tap) == ping
     # Between two events it changes nothing of what the client reads.
-    rest = meter.feed(stream[len(stream) // 3 :]) + meter.finish()
+    rest = tap.feed(stream[len(stream) // 3 :]) + tap.finish()
     assert gist(collect(name, before + ping + rest).answer.parts) == gist(ANSWER.parts)
 
 
 @pytest.mark.parametrize("provider", ["responses", "anthropic"])
 def test_a_keep_alive_of_responses_repeats_the_last_sequence_number(provider):
-    passage = open_passage(ask("responses", True), "responses", provider, "up", Quirks(), created=1)
-    meter = passage.meter()
+    translation = open_translation(ask("responses", True), "responses", provider, "up", Quirks(), created=1)
+    tap = translation.tap()
     stream = provider_stream(provider)
-    out = meter.feed(stream[: len(stream) // 2])
+    out = tap.feed(stream[: len(stream) // 2])
     last = json.loads(out.rstrip().rpartition(b"data: ")[2])["sequence_number"]
-    assert passage.ping(meter) == b'data: {"type":"keepalive","sequence_number":%d}\n\n' % last
+    assert translation.ping(tap) == b'data: {"type":"keepalive","sequence_number":%d}\n\n' % last
     fault = errors.Fault(502, "broke off", "upstream_error", None, "api_error", request_id="r1")
-    assert b'"sequence_number":%d' % (last + 1) in passage.broken(fault, meter)
+    assert b'"sequence_number":%d' % (last + 1) in translation.broken(fault, tap)
 
 
 def test_quirks_set_and_remove_keys():
     quirks = Quirks(body={"anthropic_version": "v", "model": None}, paths={"chat": "/models/{model}:rawPredict"})
-    passage = open_passage(ask("anthropic"), "anthropic", "anthropic", "claude", quirks, created=1)
-    body = json.loads(passage.body)
-    assert passage.path == "/models/claude:rawPredict" and body["anthropic_version"] == "v" and "model" not in body
+    translation = open_translation(ask("anthropic"), "anthropic", "anthropic", "claude", quirks, created=1)
+    body = json.loads(translation.body)
+    assert translation.path == "/models/claude:rawPredict" and body["anthropic_version"] == "v" and "model" not in body
 
 
 # Recordings
@@ -309,22 +323,22 @@ def test_recorded_exchanges_of_the_same_dialect_are_verbatim_and_their_usage_is_
             model_of(recording, dialect) if in_path else None,
             recording.is_stream if in_path else None,
         )
-        passage = open_passage(request, dialect, dialect, request.model, Quirks(stream_usage=False), created=1)
-        assert json.loads(passage.body) == recording.request
+        translation = open_translation(request, dialect, dialect, request.model, Quirks(stream_usage=False), created=1)
+        assert json.loads(translation.body) == recording.request
         if not recording.is_stream:
-            reading = passage.read(recording.body, [])
+            metadata = translation.read(recording.body, [])
         else:
             request.asked_usage = True
             for step in (len(recording.body), 50):
-                meter = passage.meter()
+                tap = translation.tap()
                 pieces = (recording.body[at : at + step] for at in range(0, len(recording.body), step))
-                assert b"".join(meter.feed(piece) for piece in pieces) + meter.finish() == recording.body
-            reading = meter.reading
+                assert b"".join(tap.feed(piece) for piece in pieces) + tap.finish() == recording.body
+            metadata = tap.metadata
         total = usage_of(recording, dialect)
         if total is None:
             continue
-        if reading.usage is None or (reading.usage.input_total, reading.usage.output_total) not in total:
-            unread.append((recording.id, recording.provider, reading.usage, total))
+        if metadata.usage is None or (metadata.usage.input_total, metadata.usage.output_total) not in total:
+            unread.append((recording.id, recording.provider, metadata.usage, total))
     assert not unread
 
 
@@ -395,11 +409,11 @@ def test_recorded_exchanges_cross_into_every_other_dialect():
             refused += 1
             continue
         tried += 1
-        passage = open_passage(ask(client, recording.is_stream), client, provider, "m", Quirks(), created=1)
+        translation = open_translation(ask(client, recording.is_stream), client, provider, "m", Quirks(), created=1)
         if recording.is_stream:
-            meter = passage.meter()
+            tap = translation.tap()
             try:
-                out = meter.feed(recording.body) + meter.finish()
+                out = tap.feed(recording.body) + tap.finish()
             except ProtocolError as exc:
                 assert "broke off" in str(exc)  # an error event was recorded
                 continue
@@ -408,7 +422,7 @@ def test_recorded_exchanges_cross_into_every_other_dialect():
             assert gist(got.answer.parts) == gist(wanted.answer.parts), recording.id
         else:
             wanted = own.decode_answer(Node(json.loads(recording.body)))
-            got = other.decode_answer(Node(json.loads(passage.answer(recording.body))))
+            got = other.decode_answer(Node(json.loads(translation.answer(recording.body))))
             assert gist(got.parts) == gist(wanted.parts), recording.id
     assert tried > 3000 and refused < tried / 4
 
@@ -421,25 +435,25 @@ def test_an_answer_without_an_id_gets_one_of_its_request(client):
     body = msgspec.json.encode(BY_NAME["bedrock"].translator.encode_answer(answer, "m", 1))
     found = []
     for name in ("a1", "b2"):
-        plain = open_passage(ask(client), client, "bedrock", "up", Quirks(), created=1, answer_id=name)
+        plain = open_translation(ask(client), client, "bedrock", "up", Quirks(), created=1, answer_id=name)
         found.append(BY_NAME[client].translator.decode_answer(Node(msgspec.json.decode(plain.answer(body)))).id)
-        way = open_passage(ask(client, True), client, "bedrock", "up", Quirks(), created=1, answer_id=name)
-        meter = way.meter()
-        streamed = meter.feed(provider_stream("bedrock", answer)) + meter.finish()
+        translation = open_translation(ask(client, True), client, "bedrock", "up", Quirks(), created=1, answer_id=name)
+        tap = translation.tap()
+        streamed = tap.feed(provider_stream("bedrock", answer)) + tap.finish()
         assert collect(client, streamed).answer.id == found[-1]
-        assert meter.reading.response_id is None
+        assert tap.metadata.response_id is None
         assert found[-1].endswith(name)
     assert found[0] != found[1]
 
 
 def test_a_messages_stream_begins_with_an_estimate_of_its_input():
     """Clients show what `message_start` says (vercel/ai#17326); a chat provider tells at the end only."""
-    passage = open_passage(ask("anthropic", True), "anthropic", "openai", "up", Quirks(), created=1)
-    meter = passage.meter()
-    out = meter.feed(provider_stream("openai")) + meter.finish()
+    translation = open_translation(ask("anthropic", True), "anthropic", "openai", "up", Quirks(), created=1)
+    tap = translation.tap()
+    out = tap.feed(provider_stream("openai")) + tap.finish()
     begin = json.loads(out.split(b"data: ")[1].split(b"\n")[0])
     assert begin["message"]["usage"]["input_tokens"] > 0
-    assert meter.reading.usage.input_total == ANSWER.usage.input_total  # what is booked is what the provider says
+    assert tap.metadata.usage.input_total == ANSWER.usage.input_total  # what is booked is what the provider says
 
 
 @pytest.mark.parametrize(("more", "is_sent"), [({}, False), ({"store": False}, False), ({"store": True}, True)])
@@ -447,16 +461,16 @@ def test_metadata_goes_to_openai_with_store_only(more, is_sent):
     body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "metadata": {"trace_id": "t"}, **more}
     for quirks, expected in ((Quirks(metadata_needs_store=True), is_sent), (Quirks(), True)):
         request = parse(json.dumps(body).encode(), "openai", "chat")
-        passage = open_passage(request, "openai", "openai", "m", quirks, created=1)
-        assert ("metadata" in json.loads(passage.body)) is expected
-        assert ("metadata" in passage.dropped) is not expected
+        translation = open_translation(request, "openai", "openai", "m", quirks, created=1)
+        assert ("metadata" in json.loads(translation.body)) is expected
+        assert ("metadata" in translation.dropped) is not expected
 
 
 def test_what_litellms_clients_say_to_it_is_not_sent_on():
     body = {"model": "m", "messages": [], "cache": {"no-cache": True}, "mock_response": "x", "drop_params": True}
     request = parse(json.dumps(body).encode(), "openai", "chat")
-    passage = open_passage(request, "openai", "openai", "m", Quirks(), created=1)
-    assert set(json.loads(passage.body)) == {"model", "messages"}
+    translation = open_translation(request, "openai", "openai", "m", Quirks(), created=1)
+    assert set(json.loads(translation.body)) == {"model", "messages"}
 
 
 def test_claudes_count_on_vertex_has_a_path_of_its_own_and_names_the_model():
@@ -468,22 +482,22 @@ def test_claudes_count_on_vertex_has_a_path_of_its_own_and_names_the_model():
         ("chat", "/models/claude-x:rawPredict", False),
     ):
         request = parse(json.dumps(body).encode(), "anthropic", operation)
-        passage = open_passage(request, "anthropic", "anthropic", "claude-x", row.quirks, created=1)
-        assert passage.path == path
-        assert ("model" in json.loads(passage.body)) is named
+        translation = open_translation(request, "anthropic", "anthropic", "claude-x", row.quirks, created=1)
+        assert translation.path == path
+        assert ("model" in json.loads(translation.body)) is named
 
 
 def test_a_ranking_reaches_providers_of_another_dialect_as_it_is():
     """Cohere's shape (docs.cohere.com/reference/rerank; from memory) is that of /v1/rerank elsewhere."""
     body = {"model": "m", "query": "q", "documents": ["a", "b"], "top_n": 1}
     request = parse(json.dumps(body).encode(), "openai", "rerank")
-    assert choose("openai", "rerank", ("cohere",)) == "cohere"
-    assert choose("openai", "rerank", ("anthropic",)) is None
-    passage = open_passage(request, "openai", "cohere", "rerank-v3.5", Quirks(), created=1)
-    assert passage.path == "/rerank" and json.loads(passage.body) == body | {"model": "rerank-v3.5"}
+    assert choose_dialect("openai", "rerank", ("cohere",)) == "cohere"
+    assert choose_dialect("openai", "rerank", ("anthropic",)) is None
+    translation = open_translation(request, "openai", "cohere", "rerank-v3.5", Quirks(), created=1)
+    assert translation.path == "/rerank" and json.loads(translation.body) == body | {"model": "rerank-v3.5"}
     answer = b'{"id":"i","results":[{"index":0,"relevance_score":0.5}],"meta":{"billed_units":{"search_units":1}}}'
-    reading = passage.read(answer, [])
-    assert passage.answer(answer) == answer and reading.units == {"searches": 1}
+    metadata = translation.read(answer, [])
+    assert translation.answer(answer) == answer and metadata.units == {"searches": 1}
 
 
 def test_a_ranking_by_voyage_is_asked_and_read_in_its_own_words():
@@ -492,16 +506,16 @@ def test_a_ranking_by_voyage_is_asked_and_read_in_its_own_words():
     quirks = PROVIDERS["voyage"].quirks
     body = {"model": "rerank", "query": "q", "documents": ["a", "b"], "top_n": 1}
     request = parse(json.dumps(body).encode(), "openai", "rerank")
-    passage = open_passage(request, "openai", "openai", "rerank-2.5", quirks, created=1)
-    assert json.loads(passage.body) == {"model": "rerank-2.5", "query": "q", "documents": ["a", "b"], "top_k": 1}
+    translation = open_translation(request, "openai", "openai", "rerank-2.5", quirks, created=1)
+    assert json.loads(translation.body) == {"model": "rerank-2.5", "query": "q", "documents": ["a", "b"], "top_k": 1}
     ranks = [{"index": 1, "relevance_score": 0.4375}]
     said = {"object": "list", "data": ranks, "model": "rerank-2.5", "usage": {"total_tokens": 26}}
-    assert json.loads(passage.answer(json.dumps(said).encode())) == said | {"results": ranks}
-    plain = open_passage(request, "openai", "openai", "m", PROVIDERS["jina"].quirks, created=1)
+    assert json.loads(translation.answer(json.dumps(said).encode())) == said | {"results": ranks}
+    plain = open_translation(request, "openai", "openai", "m", PROVIDERS["jina"].quirks, created=1)
     assert json.loads(plain.body)["top_n"] == 1 and plain.answer(b'{"data":[]}') == b'{"data":[]}'
     with pytest.raises(InvalidBodyError, match="top_n"):
         wrong = parse(json.dumps(body | {"top_n": "x"}).encode(), "openai", "rerank")
-        open_passage(wrong, "openai", "openai", "m", quirks, created=1)
+        open_translation(wrong, "openai", "openai", "m", quirks, created=1)
 
 
 def test_a_stream_of_claude_at_vertex_is_asked_for_on_the_path_of_streams():
@@ -509,7 +523,7 @@ def test_a_stream_of_claude_at_vertex_is_asked_for_on_the_path_of_streams():
     raw = b'{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"hi"}],"stream":%b}'
     quirks = PROVIDERS["vertex-anthropic"].quirks
     paths = [
-        open_passage(
+        open_translation(
             parse(raw % flag, "anthropic", "chat"), "anthropic", "anthropic", "claude-x", quirks, created=1
         ).path
         for flag in (b"true", b"false")
@@ -518,18 +532,18 @@ def test_a_stream_of_claude_at_vertex_is_asked_for_on_the_path_of_streams():
 
 
 def test_a_stream_that_nobody_asked_for_is_read_as_a_plain_answer():
-    passage = open_passage(ask("anthropic"), "anthropic", "openai", "up", Quirks(), created=1, answer_id="r")
-    body = passage.gather(provider_stream("openai"))
-    said = json.loads(passage.answer(body))
+    translation = open_translation(ask("anthropic"), "anthropic", "openai", "up", Quirks(), created=1, answer_id="r")
+    body = translation.gather(provider_stream("openai"))
+    said = json.loads(translation.answer(body))
     assert [block["type"] for block in said["content"]] == ["text", "tool_use", "tool_use"]
-    assert passage.read(body, []).usage == hub.TokenUsage(
+    assert translation.read(body, []).usage == canonical.TokenUsage(
         input=10, output=5, cache_read=0, audio_in=0, reasoning=0, audio_out=0
     )
     cut = provider_stream("openai")[:200]
     assert (
-        passage.gather(cut) == cut
-        and passage.gather(b"{}") == b"{}"
-        and passage.gather(b"data: x\n\n") == b"data: x\n\n"
+        translation.gather(cut) == cut
+        and translation.gather(b"{}") == b"{}"
+        and translation.gather(b"data: x\n\n") == b"data: x\n\n"
     )
 
 
@@ -539,13 +553,15 @@ def test_calls_without_ids_get_ones_that_no_other_answer_has():
     choice = {"index": 0, "message": {"role": "assistant", "tool_calls": [call, call]}, "finish_reason": "tool_calls"}
     ids = []
     for name in ("r1", "r2"):
-        passage = open_passage(ask("anthropic"), "anthropic", "openai", "up", Quirks(), created=1, answer_id=name)
-        said = json.loads(passage.answer(json.dumps({"choices": [choice]}).encode()))
+        translation = open_translation(
+            ask("anthropic"), "anthropic", "openai", "up", Quirks(), created=1, answer_id=name
+        )
+        said = json.loads(translation.answer(json.dumps({"choices": [choice]}).encode()))
         ids += [block["id"] for block in said["content"]]
         chunk = {
             "choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, **call}]}, "finish_reason": "tool_calls"}]
         }
-        streamed = passage.meter().feed(b"data: " + json.dumps(chunk).encode() + b"\n\ndata: [DONE]\n\n")
+        streamed = translation.tap().feed(b"data: " + json.dumps(chunk).encode() + b"\n\ndata: [DONE]\n\n")
         assert f'"id":"call_{name}_0"'.encode() in streamed
     assert len(set(ids)) == 4
 
@@ -561,18 +577,18 @@ def test_properties_that_a_provider_knows_by_other_names_come_back():
         {"role": "tool", "tool_call_id": "a", "content": "ok"},
     ]
     body = json.dumps({"model": "m", "messages": messages, "tools": [function]}).encode()
-    passage = open_passage(parse(body, "openai", "chat"), "openai", "anthropic", "claude", Quirks(), created=1)
-    sent = json.loads(passage.body)
+    translation = open_translation(parse(body, "openai", "chat"), "openai", "anthropic", "claude", Quirks(), created=1)
+    sent = json.loads(translation.body)
     (safe,) = sent["tools"][0]["input_schema"]["properties"]
     assert sent["messages"][1]["content"][0]["input"] == {safe: 1} and safe != "$top"
-    answer = hub.Answer(id="1", parts=[hub.ToolCall("b", "list", f'{{"{safe}":5}}')], finish="tool_calls")
-    plain = passage.answer(msgspec.json.encode(BY_NAME["anthropic"].translator.encode_answer(answer, "m", 1)))
+    answer = canonical.Answer(id="1", parts=[canonical.ToolCall("b", "list", f'{{"{safe}":5}}')], finish="tool_calls")
+    plain = translation.answer(msgspec.json.encode(BY_NAME["anthropic"].translator.encode_answer(answer, "m", 1)))
     assert json.loads(json.loads(plain)["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"]) == {
         "$top": 5
     }
     stream = provider_stream("anthropic", answer)
     for cut in range(0, len(stream), 7):
-        meter = passage.meter()
-        out = meter.feed(stream[:cut]) + meter.feed(stream[cut:]) + meter.finish()
+        tap = translation.tap()
+        out = tap.feed(stream[:cut]) + tap.feed(stream[cut:]) + tap.finish()
         assert b'"$top\\":5' in out.replace(b'\\"', b'"', 1) or b"$top" in out
-        assert safe.encode() not in out.replace(b"$top", b"") and meter.is_clean
+        assert safe.encode() not in out.replace(b"$top", b"") and tap.is_clean

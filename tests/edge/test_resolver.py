@@ -1,0 +1,64 @@
+"""What a model's name resolves to, and what is frozen."""
+
+import pytest
+
+from switchgear.edge.resolver import Resolver
+from switchgear.replica.entries import KeyEntry, Snapshot
+from switchgear.routing import strategies
+from switchgear.routing.table import Deployment, DeploymentEntry, ModelEntry, ProviderEntry, Route, RouteTable, Timeouts
+
+KEY = KeyEntry("k", "k", 1, [])
+ROUTES = RouteTable(
+    providers={name: ProviderEntry(name=name, dialects=("openai",), credentials=("c",)) for name in ("a", "b")},
+    models={
+        "fast": ModelEntry(name="fast", deployments=tuple(DeploymentEntry(provider=p, model="m") for p in "ab")),
+        "quick": ModelEntry(name="quick", alias="fast"),
+        "other": ModelEntry(name="other", deployments=(DeploymentEntry(provider="a", model="x"),), fallback=("fast",)),
+    },
+)
+
+
+def resolution(model, now_ms=0, resolver=None, **freezes):
+    frozen = {subject.replace("_", ":", 1): until for subject, until in freezes.items()}
+    snapshot = Snapshot(store_id="s", epoch=1, table=ROUTES, freezes=frozen)
+    return (resolver or Resolver(lambda _: None)).resolve(snapshot, KEY, model, now_ms)
+
+
+@pytest.mark.parametrize("model", ["fast", "quick", "a/m"])
+def test_a_frozen_models_resolution_is_a_refusal(model):
+    assert resolution(model, model_fast=None).problem.case.code == "frozen"
+
+
+def test_a_fallback_onto_a_frozen_model_is_left_out():
+    assert [t.credential_id for t in resolution("other").deployments] == ["a/c", "a/c", "b/c"]
+    assert [t.credential_id for t in resolution("other", model_fast=None).deployments] == ["a/c"]
+
+
+def test_a_frozen_provider_leaves_the_deployments_of_other_providers():
+    assert [t.credential_id for t in resolution("fast", provider_a=None).deployments] == ["b/c"]
+
+
+def test_a_frozen_deployment_leaves_the_models_others_and_its_credentials_other_models():
+    freezes = {"deployment:a/m@c": None}
+    snapshot = Snapshot(store_id="s", epoch=1, table=ROUTES, freezes=freezes)
+    resolver = Resolver(lambda _: None)
+    deployments = resolver.resolve(snapshot, KEY, "other", 0).deployments
+    assert [priced.deployment.id for priced in deployments] == ["a/x@c", "b/m@c"]
+    assert resolver.resolve(snapshot, KEY, "a/m", 0).problem.case.code == "frozen"
+
+
+def test_a_freeze_that_expires_ends_for_kept_resolutions():
+    resolver = Resolver(lambda _: None)
+    snapshot = Snapshot(store_id="s", epoch=1, table=ROUTES, freezes={"model:fast": 50})
+    assert resolver.resolve(snapshot, KEY, "fast", 10).problem is not None
+    assert resolver.resolve(snapshot, KEY, "fast", 49).problem is not None
+    assert resolver.resolve(snapshot, KEY, "fast", 50).problem is None
+
+
+def test_a_raw_path_asks_the_first_of_its_places_alone():
+    resolver = Resolver(lambda _: None)
+    snapshot = Snapshot(store_id="s", epoch=1, table=ROUTES)
+    provider = ROUTES.providers["a"]
+    places = tuple(Deployment(provider, name, "x", None, Timeouts()) for name in ("one", "two"))
+    assert resolver.resolve_one(snapshot, Route("a", places, 0), 0).order is strategies.first
+    assert resolver.resolve_one(snapshot, Route("a", places[:1], 0), 0).order is None
