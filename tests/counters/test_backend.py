@@ -280,6 +280,17 @@ def test_what_is_used_is_told_with_the_ticket(counters):
     assert take(counters, (window(9), 2), (balance(9), 4)).used == (4, 9)
 
 
+def test_small_requests_one_by_one_spend_a_budget_whole(counters):
+    """Of at most 1 % of the budget each, whatever they hold and cost: at least 99 % is spent before one is refused."""
+    cost, spent = 0, 0
+    while isinstance(answer := take(counters, (balance(10_000), 100)), Taken):
+        cost = 37 + cost * 7 % 64
+        spent += cost
+        settle(counters, answer.ticket, cost)
+    assert 9_900 <= spent <= 10_000
+    assert answer.readings[0].settled == spent
+
+
 def test_another_period_of_a_budget_begins_at_nothing(counters):
     old = taken(counters, (balance(10, "b:1"), 10))
     taken(counters, (balance(10, "b:2"), 10))

@@ -138,7 +138,7 @@ class Words:
 
 def killed_after(edge, writes, act):
     """Let an edge be killed after so many writes; tells whether it was."""
-    own, left = edge._own, [writes]
+    own, left = edge.own, [writes]
     own.words, own.counts = Words(own.words, left), Words(own.counts, left)
     try:
         act()
@@ -155,7 +155,7 @@ def everything(amount):
 
 def open_amounts(edge):
     """What is held of each kind, by the holds themselves."""
-    words, sums = edge._own.words, dict.fromkeys(Kind, 0)
+    words, sums = edge.own.words, dict.fromkeys(Kind, 0)
     for at in range(HEADER_WORDS, HEADER_WORDS + SMALL.holds * HOLD_WORDS, HOLD_WORDS):
         if words[at]:
             sums[Kind(words[at + layout.H_PLACE] & 7)] += words[at + layout.H_AMOUNT]

@@ -77,14 +77,14 @@ class Watched:
 
 def test_N1_a_turn_holds_the_lock_twice_at_most(edges):
     edge, tickets = edges[0], []
-    edge._own.words = watched = Watched(edge._own.words)
+    edge.own.words = watched = Watched(edge.own.words)
     for _ in range(20):
         answer = edge.take([Hold(slots(99), 1)], ATTEMPT, lambda later: tickets.append(later.ticket))
         if answer is not None:
             tickets.append(answer.ticket)
             edge.settle(answer.ticket, [1])
     edge.flush()
-    edge._own.words = watched.words
+    edge.own.words = watched.words
     assert len(tickets) == 20
     assert watched.locked == 2
 
@@ -187,6 +187,9 @@ def test_a_sent_orphan_frees_its_slot_and_stays_uncertain_until_it_is_settled(ti
     one.close()
     one = shared(time, tmp_path, "edge-0")
     one.suspend(one.orphans[ATTEMPT][0], time.us + MINUTE_US)
+    assert not one.is_settled
+    one.flush()
+    assert one.is_settled
     assert reading(one, slots(2)).used == 0
     assert (reading(one, balance(10)).held, reading(one, balance(10)).uncertain) == (8, 8)
     assert reading(one, window(50)).used == 20
@@ -207,7 +210,8 @@ def test_an_uncertain_hold_ends_at_its_time(time, tmp_path):
     one.close()
     one = SharedCounters(tmp_path, "edge-0", NAMES, time, woken.append)
     one.suspend(one.orphans[ATTEMPT][0], time.us + MINUTE_US)
-    assert woken == [60.0]
+    one.flush()
+    assert woken == [0, 60.0]
     time.us += MINUTE_US - 1
     one.flush()
     assert reading(one, balance(10)).held == 8

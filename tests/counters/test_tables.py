@@ -35,7 +35,7 @@ def edges(time, tmp_path):
 
 
 def row(edge, bucket):
-    return edge._tables.look(bucket)
+    return edge.tables.look(bucket)
 
 
 def test_a_bucket_has_one_row_in_all_columns(edges):
@@ -91,7 +91,7 @@ def test_buckets_of_one_request_do_not_take_each_others_rows(edges):
 
 def test_a_tag_depends_on_the_salt(edges, time, tmp_path):
     elsewhere = shared(time, tmp_path / "other")
-    assert elsewhere._tables.tag_of("x") != edges[0]._tables.tag_of("x") == edges[1]._tables.tag_of("x")
+    assert elsewhere.tables.tag_of("x") != edges[0].tables.tag_of("x") == edges[1].tables.tag_of("x")
     elsewhere.close()
 
 
@@ -99,7 +99,7 @@ def test_what_a_process_remembers_is_bounded_by_the_rows(edges, time):
     for number in range(1_000):
         time.us += 5_000_000
         take(edges[0], (window(9, f"w{number}"), 1))
-    assert len(edges[0]._tables.seats) <= 64
+    assert len(edges[0].tables.seats) <= 64
 
 
 @settings(max_examples=25, deadline=None)

@@ -10,6 +10,8 @@ from switchgear.policies.buckets import Bucket, Hold, Reading
 HOLDS_MAX = 64
 """Rules of one request: a chain of six subjects with ten rules each."""
 
+ADMISSION_US = 1_000_000
+
 
 class Ticket:
     """What a request holds, until it is settled or released. Opaque: each backend keeps its own in it."""
@@ -24,6 +26,9 @@ class Taken(msgspec.Struct, frozen=True):
     used: tuple[int, ...]
     """What each bucket counts now with this request, in the order of the holds: never less than is true, so what is left is
     not overstated."""
+    at_us: int
+    """When it was taken, in the counters' time: it holds for a second (ADMISSION_US); what is sent later would be counted in a
+    window that it is not in."""
 
 
 class Full(msgspec.Struct, frozen=True):
@@ -51,8 +56,8 @@ class Counters(Protocol):
     def take(self, holds: Sequence[Hold], attempt: str, done: Done) -> Answer | None:
         """Take all holds or none. Returns the answer, or None when `done` will be called with it, once, in a later turn.
 
-        `attempt` is the attempt's id: what a successor of this process knows the hold by. Raises ValueError for more than
-        HOLDS_MAX holds or a negative amount.
+        `done` must not raise; where the request has ended meanwhile, it releases the ticket. `attempt` is the attempt's id: what
+        a successor of this process knows the hold by. Raises ValueError for more than HOLDS_MAX holds or a negative amount.
         """
         ...
 

@@ -45,8 +45,6 @@ SHARE_AT: dict[int, int] = {Kind.WINDOW: W_SHARE, Kind.SLOTS: S_SHARE, Kind.BALA
 
 IDENTITY = struct.Struct("=8sqqqqq16s16s16s")
 """Magic, version, rows of windows, slots and balances, holds, store, boot, salt; then a CRC of it, in a word."""
-CRC_AT = IDENTITY.size // WORD
-
 
 HOLDING = 32
 """Word of the header: since when this column's process has held the lock, in µs of the boot's clock; 0: it has not."""

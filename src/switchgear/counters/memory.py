@@ -114,7 +114,7 @@ class MemoryCounters:
             counts.held += hold.amount * is_in_sum
             counted.keep_until_us = hold.bucket.keep_until_us
             held.append((counts, number, hold.amount, is_in_sum))
-        return Taken(_Ticket(held), tuple(_used(counted) for counted in found))
+        return Taken(_Ticket(held), tuple(_used(counted) for counted in found), now_us)
 
     def settle(self, ticket: Ticket, actual: Sequence[int]) -> None:
         """Replace what was held by what was used."""

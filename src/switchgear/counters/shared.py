@@ -13,7 +13,7 @@ import heapq
 import os
 import struct
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from switchgear.core.errors import RecordError
@@ -68,7 +68,7 @@ what of the amount is in the row's sum of what is held."""
 _ONE, _TWO = struct.Struct("=q"), struct.Struct("=qq")
 
 
-class _Ticket(Ticket):
+class SharedTicket(Ticket):
     """What is open of a request."""
 
     __slots__ = ("holds", "is_open", "number", "until_us")
@@ -109,24 +109,23 @@ class SharedCounters:
         self._folder, self._now_us, self._wake = folder, now_us, wake
         self._names = [name for name in others if name != own]
         self._control = control
-        self._own = Column(path_of(folder, own), is_own=True)
+        self.own = Column(path_of(folder, own), is_own=True)
         self._lock = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        self._is_locked = False
-        self._columns = [self._own]
+        self._columns = [self.own]
         self._changes = 0
         self._trouble = ""
         self._looked_us = 0
-        self._epoch_words = self._own.words if control == own else None
-        self._tables = Tables(self._columns, self._own.identity.salt)
+        self._epoch_words = self.own.words if control == own else None
+        self.tables = Tables(self._columns, self.own.identity.salt)
         self._waiting: deque[_Waiting] = deque()
         self._answered: deque[tuple[Done, Answer]] = deque()
-        self._closing: list[tuple[_Ticket, Sequence[int] | None]] = []
+        self._closing: list[tuple[SharedTicket, Sequence[int] | None, int | None]] = []
         self._corrections: list[tuple[Bucket, int]] = []
-        self._uncertain: list[tuple[int, int, _Ticket]] = []
+        self.uncertain: list[tuple[int, int, SharedTicket]] = []
         """(end, number, ticket), a heap."""
         self._has_taken = False
         """In this turn, at once."""
-        self._free: list[int] = []
+        self.free: list[int] = []
         self.orphans: dict[str, list[Ticket]] = {}
         """By attempt: what the last owner left open, and what was uncertain then. Each is owed one `settle`, `release` or
         `suspend`."""
@@ -145,18 +144,18 @@ class SharedCounters:
         if len(attempt) > ATTEMPT_BYTES:
             raise ValueError(f"{attempt!r} is no attempt's id")
         self._wake(0)
-        if not self._has_taken and not self._waiting and self._acquire():
+        if not self._has_taken and not self._waiting and self.acquire():
             self._has_taken = True
             try:
                 return self._work(holds, attempt)
             finally:
-                self._let_go()
+                self.let_go()
         self._waiting.append(_Waiting(holds, attempt, done, self._now_us() + WAIT_US))
         return None
 
     def settle(self, ticket: Ticket, actual: Sequence[int]) -> None:
         """Replace what was held by what was used, with the next hold of the lock."""
-        if isinstance(ticket, _Ticket) and ticket.holds and ticket.holds[-1][7] >= len(actual):
+        if isinstance(ticket, SharedTicket) and ticket.holds and ticket.holds[-1][7] >= len(actual):
             raise ValueError(f"{len(actual)} amounts are fewer than the holds")
         self._close_later(ticket, actual)
 
@@ -165,17 +164,36 @@ class SharedCounters:
         self._close_later(ticket, None)
 
     def _close_later(self, ticket: Ticket, actual: Sequence[int] | None) -> None:
-        if not isinstance(ticket, _Ticket) or not ticket.is_open:
+        if not isinstance(ticket, SharedTicket) or not ticket.is_open:
             raise KeyError("this ticket is settled or released already")
         ticket.is_open = False
-        self._closing.append((ticket, actual))
+        self._closing.append((ticket, actual, None))
         self._wake(0)
+
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether nothing waits for the lock: a process that ends flushes until then."""
+        return not (self._waiting or self._closing or self._corrections or self._answered)
 
     def correct(self, bucket: Bucket, amount: int) -> None:
         """Add to a balance what is not of a request of this process: a correction, an orphan's use; negative: take off. It
         belongs to the period that the bucket names."""
         self._corrections.append((bucket, amount))
         self._wake(0)
+
+    @property
+    def distance_ms(self) -> int | None:
+        """How far the wall clock is believed to be from the boot's (`periods.TrustedTime.distance_ms`), as a process of this boot
+        noted it in its column; None: none did."""
+        for column in self._columns:
+            if column.words[layout.HAS_DISTANCE]:
+                return column.words[layout.DISTANCE]
+        return None
+
+    def note_distance(self, distance_ms: int) -> None:
+        """Write down how far the wall clock is believed to be, for processes that start later."""
+        self.own.words[layout.DISTANCE] = distance_ms
+        self.own.words[layout.HAS_DISTANCE] = 1
 
     def read(self, buckets: Sequence[Bucket]) -> tuple[Reading, ...] | Unknown:
         """Return what buckets count now, without the lock: of requests that end at this moment a part may be seen."""
@@ -189,13 +207,13 @@ class SharedCounters:
         """Settle what was settled, then take what waits; then call those back. Calls what is left the next time if a callback
         raises."""
         self._has_taken = False
-        is_due = bool(self._uncertain) and self._uncertain[0][0] <= self._now_us()
+        is_due = bool(self.uncertain) and self.uncertain[0][0] <= self._now_us()
         if self._waiting or self._closing or self._corrections or is_due:
-            if self._acquire():
+            if self.acquire():
                 try:
                     self._work_off()
                 finally:
-                    self._let_go()
+                    self.let_go()
             else:
                 self._give_up(self._now_us())
         if self._waiting or self._closing or self._corrections:
@@ -209,33 +227,34 @@ class SharedCounters:
     # Ends of what the last owner left
 
     def suspend(self, ticket: Ticket, until_us: int) -> None:
-        """Say that a request was sent and its process died: slots become free, what windows count stays, and balances hold it as
-        uncertain until it is settled, released, or `until_us`. Under the lock at once; raises BlockingIOError when it is busy."""
-        if not isinstance(ticket, _Ticket) or not ticket.is_open:
+        """Say that a request was sent and its process died: with the next hold of the lock slots become free, what windows count
+        stays, and balances hold it as uncertain until it is settled, released, or `until_us`. Raises KeyError as `settle`."""
+        if not isinstance(ticket, SharedTicket) or not ticket.is_open:
             raise KeyError("this ticket is settled or released already")
-        if not self._acquire():
-            raise BlockingIOError("the counters are busy")
-        try:
-            kept = []
-            for held in ticket.holds:
-                if held[6] == BALANCE:
-                    self._make_uncertain(held, until_us)
-                    kept.append(held)
-                else:
-                    self._close(ticket.number, held, held[3] * held[5])
-            ticket.holds, ticket.until_us = kept, until_us
-            self._expect(ticket)
-        finally:
-            self._let_go()
+        self._closing.append((ticket, None, until_us))
+        self._wake(0)
 
-    def _expect(self, ticket: _Ticket) -> None:
+    def _suspend(self, ticket: SharedTicket, until_us: int) -> None:
+        kept = []
+        for held in ticket.holds:
+            if held[6] == BALANCE:
+                self.make_uncertain(held, until_us)
+                kept.append(held)
+            else:
+                self._close(ticket.number, held, held[3] * held[5])
+        ticket.holds, ticket.until_us = kept, until_us
+        self.expect(ticket)
+
+    def expect(self, ticket: SharedTicket) -> None:
+        """Let an uncertain ticket end at its time."""
         until_us = ticket.until_us or 0
-        heapq.heappush(self._uncertain, (until_us, ticket.number, ticket))
+        heapq.heappush(self.uncertain, (until_us, ticket.number, ticket))
         self._wake(max(0, until_us - self._now_us()) / 1_000_000)
 
-    def _make_uncertain(self, held: _Held, until_us: int) -> None:
+    def make_uncertain(self, held: _Held, until_us: int) -> None:
+        """Mark a hold of a balance. Under the lock."""
         at, word, claim, amount, *_ = held
-        words = self._own.words
+        words = self.own.words
         words[at + H_UNTIL] = until_us
         if not words[at + H_PLACE] & UNCERTAIN:
             words[at + H_PLACE] |= UNCERTAIN
@@ -244,27 +263,27 @@ class SharedCounters:
 
     def _recover(self) -> None:
         end_us = self._now_us() + START_US
-        while not self._acquire():
+        while not self.acquire():
             if self._now_us() > end_us:
                 raise BlockingIOError("another process holds the lock of the counters and does not go on")
             os.sched_yield()
         try:
-            numbers = self._own.recover()
+            numbers = self.own.recover()
         finally:
-            self._let_go()
+            self.let_go()
         used = set(numbers)
-        self._free = [
-            HEADER_WORDS + n * HOLD_WORDS for n in range(self._own.geometry.holds - 1, -1, -1) if n not in used
-        ]
-        tickets: dict[int, tuple[_Ticket, str]] = {}
+        self.free = [HEADER_WORDS + n * HOLD_WORDS for n in range(self.own.geometry.holds - 1, -1, -1) if n not in used]
+        tickets: dict[int, tuple[SharedTicket, str]] = {}
         for number in numbers:
             at = HEADER_WORDS + number * HOLD_WORDS
-            state = self._own.words[at]
-            place, row, claim, amount, window, name, _, until_us = HOLD.unpack_from(self._own.map, (at + 1) * WORD)
+            state = self.own.words[at]
+            place, row, claim, amount, window, name, _, until_us = HOLD.unpack_from(self.own.map, (at + 1) * WORD)
             kind = place & 7
-            word = self._own.row_at(kind, row)
-            scale = max(1, self._own.words[word + layout.W_SCALE]) if kind == WINDOW else 1
-            ticket, _ = tickets.setdefault(state, (_Ticket(state, []), name.rstrip(b"\0").decode(errors="replace")))
+            word = self.own.row_at(kind, row)
+            scale = max(1, self.own.words[word + layout.W_SCALE]) if kind == WINDOW else 1
+            ticket, _ = tickets.setdefault(
+                state, (SharedTicket(state, []), name.rstrip(b"\0").decode(errors="replace"))
+            )
             in_sum = amount if place & IN_SUM else 0
             ticket.holds.append((at, word, claim, amount, window, scale, kind, place >> 3 & 0xFF, in_sum))
             if place & UNCERTAIN:
@@ -273,20 +292,22 @@ class SharedCounters:
             ticket.holds.sort(key=lambda held: held[7])
             self.orphans.setdefault(attempt, []).append(ticket)
             if ticket.until_us is not None:
-                self._expect(ticket)
+                self.expect(ticket)
 
     # The lock
 
-    def _acquire(self) -> bool:
+    def acquire(self) -> bool:
+        """Take the lock if nobody holds it. The number of the holder comes first: who stands still with it is found (`stuck`)."""
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        self._own.words[HOLDING] = self._now_us()
+        self.own.words[HOLDING] = self._now_us()
         return True
 
-    def _let_go(self) -> None:
-        self._own.words[HOLDING] = 0
+    def let_go(self) -> None:
+        """Give the lock back."""
+        self.own.words[HOLDING] = 0
         fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def _give_up(self, now_us: int) -> None:
@@ -300,8 +321,8 @@ class SharedCounters:
     def _work_off(self) -> None:
         self._close_all()
         now_us = self._now_us()
-        while self._uncertain and self._uncertain[0][0] <= now_us:
-            *_, ticket = heapq.heappop(self._uncertain)
+        while self.uncertain and self.uncertain[0][0] <= now_us:
+            *_, ticket = heapq.heappop(self.uncertain)
             if ticket.is_open:
                 ticket.is_open = False
                 for held in ticket.holds:
@@ -318,11 +339,11 @@ class SharedCounters:
     def _look(self, now_us: int) -> None:
         """See whether the columns are still those that are mapped, and map those that are not yet."""
         self._looked_us = now_us
-        if not self._own.is_whole():
-            self._trouble = f"{self._own.path.name} was replaced or cut"
+        if not self.own.is_whole():
+            self._trouble = f"{self.own.path.name} was replaced or cut"
             return
         self._trouble = ""
-        columns = [self._own]
+        columns = [self.own]
         for name in self._names:
             path = path_of(self._folder, name)
             column = next((c for c in self._columns[1:] if c.path == path), None)
@@ -331,7 +352,7 @@ class SharedCounters:
                 column = None
             if column is None:
                 try:
-                    column = Column(path, self._own.identity)
+                    column = Column(path, self.own.identity)
                 except (OSError, RecordError) as exc:
                     self._trouble = f"{path.name} cannot be read: {exc}"
                     continue
@@ -339,7 +360,7 @@ class SharedCounters:
         if columns != self._columns:
             self._changes += CHANGED
         self._columns[:] = columns
-        if self._control is not None and self._control != self._own.path.name.removesuffix(".column"):
+        if self._control is not None and self._control != self.own.path.name.removesuffix(".column"):
             control = path_of(self._folder, self._control)
             self._epoch_words = next((c.words for c in columns if c.path == control), None)
 
@@ -351,8 +372,8 @@ class SharedCounters:
         if self._control is None or not is_budgeted:
             return ""
         epoch = self._epoch_words[EPOCH] if self._epoch_words is not None else 0
-        if epoch != self._tables.epoch:
-            self._tables.epoch = epoch
+        if epoch != self.tables.epoch:
+            self.tables.epoch = epoch
             self._changes += CHANGED
         return "" if epoch else "balances are being rebuilt"
 
@@ -360,7 +381,7 @@ class SharedCounters:
 
     def _decide(self, holds: Sequence[Hold], attempt: str, now_us: int) -> Answer:
         trouble = self._trouble_of(False, now_us)
-        tables = self._tables
+        tables = self.tables
         known = tables.seats
         changes = stamp = self._changes
         for column in self._columns:
@@ -412,9 +433,9 @@ class SharedCounters:
             used.append(count * seat.scale)
         if lacking:
             return self._full(holds, seats, lacking, now_us)
-        if len(self._free) < len(holds):
+        if len(self.free) < len(holds):
             return Unknown("too many requests are open")
-        return Taken(self._hold(holds, seats, attempt, now_us), tuple(used))
+        return Taken(self.hold(holds, seats, attempt, now_us), tuple(used), now_us)
 
     @staticmethod
     def _asked(holds: Sequence[Hold], seats: list[Seat], seat: Seat) -> int:
@@ -430,7 +451,7 @@ class SharedCounters:
 
     def _decide_again(self, bucket: Bucket, seat: Seat, holds: Sequence[Hold], attempt: str, now_us: int) -> Answer:
         """Decide after a row was found to be another's: it is looked for anew. Once for each hold."""
-        if self._tables.again(bucket, seat, now_us) is None:
+        if self.tables.again(bucket, seat, now_us) is None:
             return Unknown("no room for another counter")
         return self._decide(holds, attempt, now_us)
 
@@ -442,9 +463,9 @@ class SharedCounters:
                 used += windows.live(column.counts[seat.count : seat.count + SUBWINDOWS].tolist(), last, number)
         return used
 
-    def _hold(self, holds: Sequence[Hold], seats: list[Seat], attempt: str, now_us: int) -> _Ticket:
+    def hold(self, holds: Sequence[Hold], seats: list[Seat], attempt: str, now_us: int) -> SharedTicket:
         """Write everything down. What is counted comes first, the hold's state last: a kill between leaves too much counted."""
-        column, words, counts, free = self._own.map, self._own.words, self._own.counts, self._free
+        column, words, counts, free = self.own.map, self.own.words, self.own.counts, self.free
         ticket = words[TICKETS] + 1
         words[TICKETS] = ticket
         name = attempt.encode()
@@ -479,11 +500,11 @@ class SharedCounters:
             HOLD.pack_into(column, at * WORD + WORD, place, seat.row, seat.claim, amount, number, name, 0, 0)
             words[at] = ticket
             held.append((at, word, seat.claim, amount, number, seat.scale, kind, position, in_sum))
-        return _Ticket(ticket, held)
+        return SharedTicket(ticket, held)
 
     def _advance(self, seat: Seat, last: int, number: int) -> None:
         """Let what left the own column's window go."""
-        words, counts, first = self._own.words, self._own.counts, seat.count
+        words, counts, first = self.own.words, self.own.counts, seat.count
         gone = 0
         for passed in range(max(last, number - SUBWINDOWS) + 1, number + 1):
             at = first + passed % SUBWINDOWS
@@ -493,10 +514,30 @@ class SharedCounters:
         words[seat.word + 3] -= gone
         words[seat.word + 2] = number
 
+    def count(self, seat: Seat, now_us: int, amounts: Iterable[tuple[int, int]]) -> None:
+        """Count in a window what was used before (age in µs, amount), without a hold. Under the lock."""
+        words, counts, number = self.own.words, self.own.counts, now_us // seat.width
+        self._advance(seat, words[seat.word + 2], number)
+        for age_us, amount in amounts:
+            then = min(number, (now_us - age_us) // seat.width)
+            if then > number - SUBWINDOWS:
+                at = seat.count + then % SUBWINDOWS
+                more = min(-(-amount // seat.scale), COUNT_MAX - counts[at])
+                counts[at] += more
+                words[seat.word + 3] += more
+
     # Ending
 
+    def abandon(self, ticket: Ticket) -> None:
+        """Close a ticket whose holds were taken away."""
+        if isinstance(ticket, SharedTicket):
+            ticket.is_open = False
+
     def _close_all(self) -> None:
-        for ticket, actual in self._closing:
+        for ticket, actual, until_us in self._closing:
+            if until_us is not None:
+                self._suspend(ticket, until_us)
+                continue
             for held in ticket.holds:
                 self._close(ticket.number, held, 0 if actual is None else actual[held[7]])
         self._closing.clear()
@@ -504,7 +545,7 @@ class SharedCounters:
     def _close(self, ticket: int, hold: _Held, used: int) -> None:
         """End one hold. From H_AFTER and a negative state on it is done, also if this process is killed (`Column.recover`)."""
         at, word, claim, amount, number, scale, kind, _, in_sum = hold
-        words = self._own.words
+        words = self.own.words
         if words[word + CLAIM] != claim:
             pass  # its row was idle, and is another bucket's: its window, period or count is over
         elif kind == SLOTS:
@@ -521,7 +562,7 @@ class SharedCounters:
             if scale != 1:
                 used = -(-used // scale)
             if used != amount and number > words[word + 2] - SUBWINDOWS:
-                counts, slot = self._own.counts, 2 * (word + layout.COUNTS_AT) + number % SUBWINDOWS
+                counts, slot = self.own.counts, 2 * (word + layout.COUNTS_AT) + number % SUBWINDOWS
                 before = counts[slot]
                 after = min(COUNT_MAX, max(0, before + used - amount))
                 words[at + H_AFTER] = after
@@ -531,25 +572,25 @@ class SharedCounters:
             if in_sum:
                 words[word + 4] -= in_sum
         words[at] = 0
-        self._free.append(at)
+        self.free.append(at)
 
     def _correct(self, bucket: Bucket, amount: int, now_us: int) -> None:
         if self._trouble_of(True, now_us):
             return  # control gives the balances again, with this in them
-        seat = self._tables.seat(bucket, now_us)
+        seat = self.tables.seat(bucket, now_us)
         if seat is not None and self._balance_is_stolen(seat):
-            seat = self._tables.again(bucket, seat, now_us)
+            seat = self.tables.again(bucket, seat, now_us)
         if seat is not None:
-            self._own.words[seat.word + 2] = bucket.keep_until_us or 0
-            self._own.words[seat.word + 3] += amount
+            self.own.words[seat.word + 2] = bucket.keep_until_us or 0
+            self.own.words[seat.word + 3] += amount
 
     def _balance_is_stolen(self, seat: Seat) -> bool:
-        return seat.claim <= self._tables.epoch or self._tables.is_stolen(seat.kind, seat.word, seat.tag, seat.claim)
+        return seat.claim <= self.tables.epoch or self.tables.is_stolen(seat.kind, seat.word, seat.tag, seat.claim)
 
     # Reading
 
     def _read(self, bucket: Bucket, now_us: int) -> Reading:
-        word = self._tables.look(bucket)
+        word = self.tables.look(bucket)
         if word is None:
             return Reading(settled=0, held=0, limit=bucket.limit)
         return self._reading(int(bucket.kind), word, bucket, 0, now_us)
@@ -562,7 +603,7 @@ class SharedCounters:
         if kind == SLOTS:
             return Reading(settled=0, held=sum(row[layout.S_HELD] for row, _ in mine), limit=bucket.limit)
         if kind == BALANCE:
-            live = [row for row, _ in mine if row[CLAIM] > self._tables.epoch]
+            live = [row for row, _ in mine if row[CLAIM] > self.tables.epoch]
             return Reading(
                 settled=sum(row[layout.B_SETTLED] for row in live),
                 held=sum(row[layout.B_HELD] for row in live),

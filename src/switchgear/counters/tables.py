@@ -107,11 +107,19 @@ class Tables:
         if key is not None:
             del self.seats[key]
 
-    def _candidates(self, kind: int, tag: int) -> list[int]:
+    def sets_of(self, kind: int, tag: int) -> tuple[int, int]:
+        """Return the two sets in which a bucket may stand."""
         sets = self.own.geometry.rows(kind) // WAYS
         first, second = tag % sets, (tag >> 31) % sets
-        if first == second:
-            second = (first + 1) % sets
+        return first, second if first != second else (first + 1) % sets
+
+    def forget(self, kind: int) -> None:
+        """Forget where this process's buckets of a kind stand."""
+        for seat in [seat for seat in self.seats.values() if seat.kind == kind]:
+            self._forget(kind, seat.row)
+
+    def _candidates(self, kind: int, tag: int) -> list[int]:
+        first, second = self.sets_of(kind, tag)
         return [*range(first * WAYS, first * WAYS + WAYS), *range(second * WAYS, second * WAYS + WAYS)]
 
     def _owners(self, kind: int, rows: list[int]) -> list[tuple[int, int, int]]:

@@ -14,7 +14,6 @@ KINDS = ("hour", "day", "week", "month", "quarter", "year", "total")
 MONTHS = {"month": 1, "quarter": 3, "year": 12}
 JUMP_MS = 5 * 60_000
 STANDING_US = 10 * 60_000_000
-YEAR_MAX = 9_990
 HOUR_MS = 3_600_000
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MONDAY = datetime.date(1970, 1, 5).toordinal()
