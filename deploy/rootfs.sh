@@ -17,12 +17,12 @@ mkdir -p "$dest/usr/bin" "$dest/usr/lib" "$packages" "$dest/etc/ssl/certs" "$des
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
 "$python" -m venv "$build/venv"
-"$build/venv/bin/pip" install -q --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
+"$build/venv/bin/pip" install -q --disable-pip-version-check --require-hashes --no-deps --only-binary :all: --no-compile \
   --target "$packages" -r "$here/requirements/run.txt"
 mkdir "$build/source"
 cp -r "$here/pyproject.toml" "$here/README.md" "$here/LICENSE" "$here/THIRD_PARTY.md" "$here/src" "$build/source/"
-"$build/venv/bin/pip" install -q --disable-pip-version-check --require-hashes --no-deps -r "$here/requirements/run.txt"
-"$build/venv/bin/pip" install -q --disable-pip-version-check --no-deps --no-build-isolation --upgrade --target "$packages" "$build/source"
+PYTHONPATH=$packages "$build/venv/bin/pip" install -q --disable-pip-version-check --no-deps --no-build-isolation --no-compile \
+  --upgrade --target "$packages" "$build/source"
 rm -rf "$packages/bin" "$packages/flit_core" "$packages"/flit_core-*
 
 # The interpreter and the standard library, without what only developers use.
@@ -31,7 +31,7 @@ ln -s "$(basename "$python")" "$dest/usr/bin/python3"
 cp -r "/usr/lib/python$version" "$dest/usr/lib/"
 (cd "$dest/usr/lib/python$version" && rm -rf test tests idlelib tkinter turtledemo ensurepip lib2to3 pydoc_data distutils venv config-*)
 find "$dest" -name __pycache__ -prune -exec rm -rf {} +
-"$python" -m compileall -q -s "$dest" "$dest/usr/lib/python$version" "$packages"
+"$python" -m compileall -q -j 0 -s "$dest" "$dest/usr/lib/python$version" "$packages"
 
 # What these load.
 find "$dest/usr/lib" "$dest/usr/local" "$dest/usr/bin" -type f \( -name '*.so*' -o -path '*/bin/*' \) -exec ldd {} \; 2>/dev/null |

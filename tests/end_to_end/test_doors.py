@@ -35,7 +35,7 @@ ONLY_AT_A_NEW_LINK = re.compile(
     r"VaultLink\.(connection_made|connection_lost|_connect|_keep_connected)|VaultSideLink\.connection_\w+|LinkStream\.lose"
 )
 OF_CONTROL = re.compile(r"_Asked\.")
-COUNT = int(os.environ.get("DOORS", "8"))
+COUNT = int(os.environ.get("DOORS", "6"))
 ROOMS = {"edge": ("edge", "net/server.py", "net/link.py", "spool"), "vault": ("vault", "net/upstream.py", "spool")}
 
 NOT_REACHED = {

@@ -1,6 +1,6 @@
 """M2: kill -9 of any process at any moment: nothing lost, nothing double, the service back within two seconds.
 
-KILL_ROUNDS sets the number of rounds (40 in `make test`, 300 in `make kill`, 10,000 in `make torture`), KILL_SEED the seed.
+KILL_ROUNDS sets the number of rounds (30 in `make test`, 300 in `make kill`, 10,000 in `make torture`), KILL_SEED the seed.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from tests.end_to_end.setups import ENVIRON, config
 from switchgear.testing.gateway import GatewayProcess, ProviderProcess
 from switchgear.testing.patience import PATIENCE_S
 
-ROUNDS = int(os.environ.get("KILL_ROUNDS", "40"))
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "30"))
 BACK_S = float(os.environ.get("BACK_S", PATIENCE_S))
 """How soon it serves again: `make kill` and `make torture` demand 2 s, of a machine that does nothing else."""
 SEED = int(os.environ.get("KILL_SEED", str(time.time_ns() % 10**9)))
