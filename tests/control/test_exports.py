@@ -8,9 +8,9 @@ from tests.ledger.test_build import KEPT_WHOLE
 from tests.store.test_ledger_rows import row
 
 from switchgear.control.exports import Numbering
-from switchgear.core.errors import ConflictError, UserError
+from switchgear.core.errors import ConflictError, DeniedError, UserError
 from switchgear.ledger.batch import Batch
-from switchgear.store import ledger_rows
+from switchgear.store import ledger_rows, outbox
 
 
 def book(desk, *ids, record=None):
@@ -63,7 +63,7 @@ def test_an_exporter_goes_on_where_it_was_after_each_batch(desk):
         if following == at:
             break
         handed += [name for _, name in records]
-        desk.run(functools.partial(exports.move, "bills", at, following))
+        desk.run(functools.partial(exports.move, "bills", at, following, "me"))
         at = following
     assert handed == ["a", "b", "c"]
     [cursor], head = desk.run(exports.cursors)
@@ -74,9 +74,9 @@ def test_two_who_work_under_one_name_do_not_both_move_it(desk):
     exports = desk.services.exports
     book(desk, "a", "b")
     desk.run(lambda: exports.begin("bills", 0, "me"))
-    desk.run(lambda: exports.move("bills", 0, 1))
+    desk.run(lambda: exports.move("bills", 0, 1, "me"))
     with pytest.raises(ConflictError):
-        desk.run(lambda: exports.move("bills", 0, 2))
+        desk.run(lambda: exports.move("bills", 0, 2, "me"))
 
 
 def test_a_cursor_may_begin_now_and_its_life_is_audited(desk):
@@ -90,3 +90,62 @@ def test_a_cursor_may_begin_now_and_its_life_is_audited(desk):
         ("me", "cursor.create", "now"),
         ("me", "cursor.remove", "now"),
     ]
+
+
+def test_a_cursor_is_moved_and_removed_by_its_maker_and_by_administrators_alone(desk):
+    exports = desk.services.exports
+    book(desk, "a", "b")
+    desk.run(lambda: exports.begin("bills", 0, "token bills"))
+    for theft in (
+        lambda: exports.move("bills", 0, 2, "token other"),
+        lambda: exports.move("bills", 0, 0, "token other"),
+        lambda: exports.remove("bills", "token other"),
+    ):
+        with pytest.raises(DeniedError, match="token bills's"):
+            desk.run(theft)
+    assert desk.run(exports.cursors)[0][0].seq == 0
+    desk.run(lambda: exports.move("bills", 0, 1, "token bills"))
+    desk.run(lambda: exports.move("bills", 1, 2, "cli", is_admin=True))
+    assert desk.run(exports.cursors)[0][0].owner == "token bills", "an administrator's help changes nobody's cursor"
+    desk.run(lambda: exports.remove("bills", "cli", is_admin=True))
+
+
+def test_a_cursor_of_before_is_whose_exporter_goes_on_with_it(desk):
+    exports = desk.services.exports
+    book(desk, "a", "b")
+    desk.store.write(lambda connection: outbox.add_cursor(connection, "old", 0, 1)).result()
+    with pytest.raises(DeniedError, match="no owner"):
+        desk.run(lambda: exports.remove("old", "token bills"))
+    desk.run(lambda: exports.move("old", 0, 1, "token bills"))
+    with pytest.raises(DeniedError):
+        desk.run(lambda: exports.move("old", 1, 2, "token other"))
+
+
+def test_moves_are_audited_once_an_hour_and_an_administrators_each(desk):
+    exports = desk.services.exports
+    book(desk, "a", "b", "c", "d", "e")
+    desk.clock.advance(3600 - desk.clock.wall_ms() / 1000 % 3600)
+    desk.run(lambda: exports.begin("bills", 0, "token bills"))
+    desk.clock.advance(60)
+    desk.run(lambda: exports.move("bills", 0, 1, "token bills"))
+    desk.run(lambda: exports.move("bills", 1, 2, "token bills"))
+    desk.run(lambda: exports.move("bills", 2, 3, "cli", is_admin=True))
+    desk.clock.advance(3600)
+    desk.run(lambda: exports.move("bills", 3, 4, "token bills"))
+    desk.run(lambda: exports.move("bills", 3, 4, "token bills"))
+    lines = [(line.actor, msgspec.json.decode(line.detail)) for line in desk.audit() if line.action == "cursor.move"]
+    assert lines == [
+        ("token bills", {"from": 0, "to": 1}),
+        ("cli", {"from": 2, "to": 3}),
+        ("token bills", {"from": 3, "to": 4}),
+    ]
+
+
+def test_one_exporter_leaves_cursors_to_the_others(desk):
+    exports = desk.services.exports
+    for number in range(8):
+        desk.run(lambda n=number: exports.begin(f"c{n}", 0, "token greedy"))
+    with pytest.raises(UserError, match="8 cursors already"):
+        desk.run(lambda: exports.begin("more", 0, "token greedy"))
+    desk.run(lambda: exports.begin("other", 0, "token other"))
+    desk.run(lambda: exports.begin("more", 0, "token greedy", is_admin=True))

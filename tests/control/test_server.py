@@ -35,9 +35,23 @@ class Door:
 
         return self.desk.run(go)
 
-    def token(self, role):
-        """Make a token of a role."""
-        return self.desk.run(lambda: self.desk.services.access.create_token(f"of-{role}", role, None, "test"))
+    def token(self, name, role=None):
+        """Make a token of a role, which bears its name unless another is said."""
+        create = self.desk.services.access.create_token
+        return self.desk.run(lambda: create(name if role else f"of-{name}", role or name, None, "test"))
+
+
+def test_another_exporters_cursor_is_403_and_an_administrators_help_is_not(desk):
+    door = Door(desk)
+    mine, other, admin = (
+        door.token(name, role) for name, role in (("a", "exporter"), ("b", "exporter"), ("c", "admin"))
+    )
+    assert door.ask("POST", "/api/v1/cursors", mine, b'{"name": "bills"}').status_code == 200
+    for method, body in (("PUT", b'{"seen": 0, "seq": 0}'), ("DELETE", None)):
+        refused = door.ask(method, "/api/v1/cursors/bills", other, body)
+        assert refused.status_code == 403 and "token a's" in refused.json()["error"]
+    assert door.ask("PUT", "/api/v1/cursors/bills", admin, b'{"seen": 0, "seq": 0}').status_code == 200
+    assert door.ask("DELETE", "/api/v1/cursors/bills", mine).status_code == 200
 
 
 @pytest.fixture

@@ -101,6 +101,12 @@ def test_tls_goes_through_a_proxy_and_is_checked_against_the_destination(tmp_pat
     ("response", "why"),
     [
         (b"HTTP/1.1 407 no\r\n\r\n", "status 407"),
+        (b"HTTP/1.1 2000 ok\r\n\r\n", "did not answer in HTTP"),
+        (b"HTTP/1.1 20 ok\r\n\r\n", "did not answer in HTTP"),
+        (b"HTTP/1.1200 ok\r\n\r\n", "did not answer in HTTP"),
+        (b"HTTP/1.1 101 no\r\n\r\nHTTP/1.1 200 ok\r\n\r\n", "status 101"),
+        (b"HTTP/1.1 100 on\r\n\r\nHTTP/1.1 403 no\r\n\r\n", "status 403"),
+        (b"HTTP/1.1 100 on\r\n\r\n" * 20, "interim answers only"),
         (b"", "the proxy 127.0.0.1"),
         (b"SSH-2.0-OpenSSH\r\n\r\n", "did not answer in HTTP"),
         (b"HTTP/1.1 2", "did not answer in HTTP"),
@@ -112,6 +118,19 @@ def test_a_proxy_that_refuses_or_is_none_is_told(response, why):
         async with Server(proxy(response)) as by:
             with pytest.raises(OSError, match=why):
                 await opened(place(443, proxy=f"127.0.0.1:{by.port}"))
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "response", [b"HTTP/1.1 103 hints\r\nlink: x\r\n\r\nHTTP/1.1 200 ok\r\n\r\n", b"HTTP/1.0 204\r\n\r\n"]
+)
+def test_interim_answers_and_any_success_of_a_proxy_are_understood(response):
+    """RFC 9110, section 15.2: a client must parse interim answers before the final one; section 9.3.6: any 2xx is success."""
+
+    async def main():
+        async with Server(greeting) as target, Server(proxy(response, lambda: target.port)) as by:
+            assert await opened(place(443, proxy=f"127.0.0.1:{by.port}")) == b"hello"
 
     asyncio.run(main())
 

@@ -11,6 +11,7 @@ import trustme
 
 from switchgear.net import server as module
 from switchgear.net.server import HttpServer, ServerLimits
+from switchgear.policies.cors import Cors
 from switchgear.policies.forwarded import Proxies
 from switchgear.testing.clock import FakeClock
 from switchgear.testing.faults import LoudGuard
@@ -194,6 +195,34 @@ def test_a_fault_of_one_request_is_an_answer_and_the_others_of_its_connection_go
         assert running.guard.faults == 1 and running.guard.said[0][1]["request_id"] == "/odd/" + hook
 
     run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nOrigin: https://app.example\r\n\r\n", 400),
+        (post(b"", length=10_000_000, headers=b"origin: https://app.example\r\n"), 413),
+        (get(headers=b"Origin: https://app.example\r\nx: " + b"y" * 70_000 + b"\r\n"), 431),
+        (get(headers=b"Origin: https://app.example\r\nx: " + b"y" * 70_000)[:-2], 431),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nOrigin: https://app.example\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+    ],
+)
+def test_a_page_may_read_why_its_request_was_refused_before_it_was_one(sent, status):
+    async def scenario(running):
+        running.server.cors = Cors(["https://app.example"])
+        for behind in (b"", get()):
+            client = await running.client()
+            client.send(behind + sent)
+            if behind:
+                assert (await client.answer())[0] == 200
+            head = (await client.rest()).partition(b"\r\n\r\n")[0]
+            assert head.startswith(b"HTTP/1.1 %d " % status), head
+            assert b"access-control-allow-origin: https://app.example\r\n" in head and b"vary: origin" in head
+        other = await running.client()
+        other.send(sent.replace(b"https://app.", b"https://bad."))
+        assert b"access-control" not in await other.rest()
+
+    run(scenario, http=Limits(body_bytes_max=1_000_000))
 
 
 def test_a_fault_of_the_fault_is_a_plain_500():

@@ -194,6 +194,7 @@ def list_(client: Client, out: Output) -> None:
     answer = client.call("GET", "/cursors")
     columns = (
         Column("NAME", "name", "id"),
+        Column("OWNER", "owner", drop=3),
         Column("SEQ", "seq", "number"),
         Column("BEHIND", "behind", "number"),
         Column("LOST", "lost", "number"),

@@ -240,7 +240,7 @@ class Export(msgspec.Struct):
     """The last number that was given."""
 
 
-class ShownCursor(outbox.Cursor, frozen=True):
+class ShownCursor(outbox.Cursor, frozen=True, kw_only=True):
     """How far an exporter is."""
 
     behind: int

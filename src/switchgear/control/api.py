@@ -108,8 +108,14 @@ class Call:
         self.path = path
         self.query = query
         self.body = body
+        self.permissions: frozenset[str] = frozenset()
+        """What the caller may do besides."""
         self.seen_version: int | None = None
         """The version that the caller saw: If-Match."""
+
+    def may(self, permission: Permission) -> bool:
+        """Tell whether the caller may do this as well."""
+        return permission in self.permissions
 
     def number(self, name: str, default: int, low: int, high: int) -> int:
         """Read a whole number of the query. Raises UserError."""

@@ -54,18 +54,19 @@ async def add_cursor(call: Call) -> Any:
         raise UserError(
             f"{body.name[:80]!r} is not a name: use a-z, 0-9, '.', '_' and '-', at most 63 characters", "", 2
         )
-    return await call.services.exports.begin(body.name, body.seq, call.actor)
+    return await call.services.exports.begin(body.name, body.seq, call.actor, is_admin=call.may("config:write"))
 
 
 async def move_cursor(call: Call) -> Any:
-    """Note what was handed on. Asking once more with the same `seq` changes nothing."""
+    """Note what was handed on. Asking once more with the same `seq` changes nothing; 403 for another's cursor."""
     body: CursorMove = call.body
-    return await call.services.exports.move(call.path["name"], body.seen, body.seq)
+    is_admin = call.may("config:write")
+    return await call.services.exports.move(call.path["name"], body.seen, body.seq, call.actor, is_admin=is_admin)
 
 
 async def remove_cursor(call: Call) -> Any:
-    """Remove a cursor."""
-    await call.services.exports.remove(call.path["name"], call.actor)
+    """Remove a cursor; 403 for another's."""
+    await call.services.exports.remove(call.path["name"], call.actor, is_admin=call.may("config:write"))
     return {"name": call.path["name"]}
 
 

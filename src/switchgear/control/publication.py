@@ -17,7 +17,7 @@ from switchgear.config.compile import Compiled, ProviderSpec
 from switchgear.control import carried
 from switchgear.control.handle import Control
 from switchgear.control.prices import PriceBook
-from switchgear.control.seen import Doubt, Judged, Seen, judge, sentences
+from switchgear.control.seen import ENDED, Doubt, Judged, Seen, judge, sentences
 from switchgear.control.stops import Stops
 from switchgear.core import key_policy
 from switchgear.pricing.catalog import Catalog, Load
@@ -110,7 +110,11 @@ class Publication:
 
     async def _look_at_others(self) -> None:
         rows = await self._control.read(lambda c: list(signing.others(c)))
-        self._doubt("others", [Doubt(row.kind, row.name, "forged") for row in rows])
+        tokens = await self._control.read(lambda c: objects.token_hashes(c, "api"))
+        back = {name for name, token_hash, _ in tokens if self.seen.has_ended(token_hash)}
+        forged = {(row.kind, row.name) for row in rows}
+        doubts = [Doubt(kind, name, "forged") for kind, name in sorted(forged)]
+        self._doubt("others", doubts + [Doubt(ENDED, name, "older") for name in back if (ENDED, name) not in forged])
 
     def _doubt(self, of: str, doubts: list[Doubt]) -> None:
         for sentence in sentences(set(doubts) - set(self._doubts[of])):

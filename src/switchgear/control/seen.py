@@ -2,9 +2,11 @@
 
 Objects and freezes have their marks here, with their last good content, in a file of control's own; keys have theirs in the
 replica, whose entries say the version that was published. A row that this gateway did not write, that is older than its mark,
-or that is gone, is a doubt: it is named, and what was published stays.
+or that is gone, is a doubt: it is named, and what was published stays. Admin tokens that were revoked, and links that were used,
+have their hashes here until they would have ended by themselves: a row that somebody puts back lets nobody in.
 """
 
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -41,6 +43,8 @@ class Mark(msgspec.Struct, frozen=True):
     """Its content; None: it was removed."""
 
 
+ENDED = "token"
+"""Stands for the kind of tokens that ended, beside the kinds of rows, in the file."""
 Marks = Mapping[str, Mapping[str, Mark]]
 """By kind and name."""
 
@@ -107,6 +111,9 @@ class Seen:
         self._path = path
         self.marks: Marks = {}
         self._on_disk: Marks = {}
+        self._ended: dict[str, Mark] = {}
+        """Tokens by their hash in hexadecimal. The version is when they would have ended by themselves, 0 for never."""
+        self._writing = threading.Lock()
         self.trouble: str | None = None
         """Why nothing is known of what was seen before."""
 
@@ -114,7 +121,8 @@ class Seen:
         """Read what was kept. A file that cannot be read is told: then the store is believed as far as its MACs hold."""
         try:
             self._on_disk = msgspec.msgpack.decode(self._path.read_bytes(), type=dict[str, dict[str, Mark]])
-            self.marks = self._on_disk
+            self.marks = {kind: marks for kind, marks in self._on_disk.items() if kind != ENDED}
+            self._ended = {**self._on_disk.get(ENDED, {})}
         except FileNotFoundError:
             return
         except UNREADABLE as exc:
@@ -125,6 +133,23 @@ class Seen:
     def keep(self, marks: Marks) -> None:
         """Remember, on disk before this returns. Raises OSError when it cannot be written: this process knows it all the same."""
         self.marks = marks
-        if marks != self._on_disk:
-            write_durably(self._path, msgspec.msgpack.encode(marks), 0o600)
-            self._on_disk = marks
+        self._write()
+
+    def has_ended(self, token_hash: bytes) -> bool:
+        """Tell whether a token was revoked, or a link used, whatever the store says."""
+        return token_hash.hex() in self._ended
+
+    def end_tokens(self, ended: Iterable[tuple[bytes, int | None]], now_ms: int) -> None:
+        """Remember tokens that hold no more, by hash and when they would have ended by themselves; on disk before this returns.
+        Raises OSError when it cannot be written: this process knows it all the same."""
+        new = {token_hash.hex(): Mark(until_ms or 0, None) for token_hash, until_ms in ended}
+        kept = {name: mark for name, mark in self._ended.items() if not 0 < mark.version <= now_ms}
+        self._ended = {**kept, **new}
+        self._write()
+
+    def _write(self) -> None:
+        with self._writing:
+            found = {**self.marks, ENDED: self._ended} if self._ended else self.marks
+            if found != self._on_disk:
+                write_durably(self._path, msgspec.msgpack.encode(found), 0o600)
+                self._on_disk = found

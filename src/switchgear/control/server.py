@@ -26,6 +26,7 @@ from switchgear.control.routes import ROUTES
 from switchgear.core.errors import (
     UNREADABLE,
     ConflictError,
+    DeniedError,
     RefusedError,
     StaleError,
     SwitchgearError,
@@ -67,6 +68,8 @@ def build(
                 return _error(exc.status, str(exc), exc.hint)
             except StaleError as exc:
                 return _error(412, str(exc), exc.hint)
+            except DeniedError as exc:
+                return _error(403, str(exc), exc.hint)
             except ConflictError as exc:
                 return _error(409, str(exc), exc.hint)
             except UserError as exc:
@@ -144,7 +147,7 @@ class _DeniedError(SwitchgearError):
 
 
 async def _handle(api: Api, route: Route, request: Request, cli_token: str | None) -> Response:
-    actor = await _authorize(api, route, request, cli_token)
+    actor, permissions = await _authorize(api, route, request, cli_token)
     body = None
     if route.body is not None:
         raw = b""
@@ -157,6 +160,7 @@ async def _handle(api: Api, route: Route, request: Request, cli_token: str | Non
         except UNREADABLE as exc:
             raise _DeniedError(400, f"the body is not valid: {exc}") from None
     call = Call(api, actor, {k: str(v) for k, v in request.path_params.items()}, dict(request.query_params), body)
+    call.permissions = permissions
     call.seen_version = _seen_version(request.headers.get("if-match"))
     answer = await route.handler(call)
     if isinstance(answer, bytes):
@@ -177,23 +181,24 @@ def _seen_version(text: str | None) -> int | None:
     return int(plain)
 
 
-async def _authorize(api: Api, route: Route, request: Request, cli_token: str | None) -> str:
+async def _authorize(api: Api, route: Route, request: Request, cli_token: str | None) -> tuple[str, frozenset[str]]:
+    """Return who asks, and what they may do."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         token = ""
     if cli_token is not None:
         if not hmac.compare_digest(token.encode(), cli_token.encode()):
             raise _DeniedError(401, "the CLI's token is missing or wrong", "run the command as the gateway's user")
-        return "cli"
+        return "cli", PERMISSIONS["owner"]
     if route.permission == "public":
-        return "setup link"
+        return "setup link", frozenset()
     found = await api.services.access.role_of(token)
     if found is None:
         raise _DeniedError(401, "no valid admin token was sent", "sign in with a link: switchgear admin link")
     name, role = found
     if route.permission not in PERMISSIONS.get(role, frozenset()):
         raise _DeniedError(403, f"the role {role} may not do this (needs {route.permission})")
-    return f"token {name}"
+    return f"token {name}", PERMISSIONS[role]
 
 
 def _check_browser(request: Request, hosts: frozenset[str]) -> None:

@@ -124,7 +124,7 @@ class Services:
         self.credentials = Credentials(control, self.publication, self.history, self.refusals)
         self.models = Models(control, self.publication, self.history, self.keys)
         self.freezes = Freezes(control, self.stops, self.publication)
-        self.access = Access(control)
+        self.access = Access(control, self.seen)
         self.ledger = Ledger(control, self.prices)
         self.exports = Exports(control, self.ledger)
         self.books = DoubleEntry(control.store, paths.journal, self.ingester, claims, control.clock, control.report)

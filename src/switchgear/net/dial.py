@@ -5,6 +5,7 @@ proxy that resolves: then the proxy's own address is judged, and the endpoint's 
 """
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -14,6 +15,10 @@ from switchgear.net import addresses
 from switchgear.providers.endpoint import Endpoint
 
 PROXY_HEAD_BYTES_MAX = 8_192
+PROXY_INTERIM_MAX = 8
+"""As of a provider (docs/invariants.md H2)."""
+_STATUS_LINE = re.compile(rb"HTTP/1\.[0-9] ([1-9][0-9]{2})(?: [^\r\n]*)?\r\n")
+"""RFC 9112 §4: a status has three digits. The space behind it is often left out where there is no reason."""
 NOT_ALLOWED = "the name resolves to an address that is not allowed (private ranges need allow_private)"
 
 P = TypeVar("P", bound=asyncio.Protocol)
@@ -105,6 +110,18 @@ async def _ask_proxy(sock: socket.socket, endpoint: Endpoint) -> None:
     host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
     where = f"{host}:{endpoint.port}"
     await loop.sock_sendall(sock, f"CONNECT {where} HTTP/1.1\r\nhost: {where}\r\n\r\n".encode("ascii"))
+    for _ in range(PROXY_INTERIM_MAX + 1):
+        status = await _proxy_status(sock)
+        if 200 <= status < 300:
+            return
+        if not 100 <= status < 200 or status == 101:  # RFC 9110 §15.2: interim answers come before the final one
+            raise OSError(f"it refused the connection with status {status}")
+    raise OSError("it gave interim answers only")
+
+
+async def _proxy_status(sock: socket.socket) -> int:
+    """Read one head of a proxy's and return its status. Raises OSError."""
+    loop = asyncio.get_running_loop()
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         # One by one: what follows the head is the destination's.
@@ -112,11 +129,10 @@ async def _ask_proxy(sock: socket.socket, endpoint: Endpoint) -> None:
         if not byte or len(head) >= PROXY_HEAD_BYTES_MAX:
             raise OSError("it did not answer in HTTP")
         head += byte
-    version, _, rest = head.partition(b" ")
-    if not version.startswith(b"HTTP/1.") or not rest[:3].isdigit():
+    found = _STATUS_LINE.match(head)
+    if found is None:
         raise OSError("it did not answer in HTTP")
-    if not rest.startswith(b"2"):
-        raise OSError(f"it refused the connection with status {rest[:3].decode()}")
+    return int(found[1])
 
 
 def why(exc: Exception) -> str:

@@ -399,7 +399,7 @@ class Connection(asyncio.Protocol):
         )
         self._current: Exchange | None = None
         self._queue: deque[Exchange] = deque()
-        self._refusal: tuple[Problem, bytes] | None = None
+        self._refusal: tuple[Problem, bytes, bytes | None] | None = None
         """What is said when everything that came before it is answered; then the connection ends."""
         self._since_s = 0.0
         """When it began to wait for a request; -1 while one is there."""
@@ -447,7 +447,7 @@ class Connection(asyncio.Protocol):
         self.server.connections.add(self)
         if not self.is_admitted:
             self.is_closing = True
-            self._refuse(Problem(problems.OVERLOADED, "too many connections; try again soon"), b"")
+            self._refuse(Problem(problems.OVERLOADED, "too many connections; try again soon"), b"", None)
 
     @guarded(_break_down)
     def connection_lost(self, exc: Exception | None) -> None:
@@ -666,11 +666,11 @@ class Connection(asyncio.Protocol):
         self.is_deaf = True
         if self._transport is not None:
             self._transport.pause_reading()
-        problem, target = Problem(exc.case, str(exc)), self._parser.target
+        problem, target, origin = Problem(exc.case, str(exc)), self._parser.target, self._parser.origin
         broken = self._queue[-1] if self._queue else self._current
         if broken is not None and not broken.is_complete:
             broken.release()
-            target = broken.head.target
+            target, origin = broken.head.target, broken.head.headers.get(b"origin")
             if broken.is_started:
                 self.break_off(reset=False)
                 return
@@ -685,14 +685,16 @@ class Connection(asyncio.Protocol):
                 self._queue.pop()
                 self.server.queued -= 1
         if self._current is not None:
-            self._refusal = (problem, target)
+            self._refusal = (problem, target, origin)
             return
         self.is_closing = True
-        self._refuse(problem, target)
+        self._refuse(problem, target, origin)
 
     @guarded(_break_down)
-    def _refuse(self, problem: Problem, target: bytes) -> None:
+    def _refuse(self, problem: Problem, target: bytes, origin: bytes | None) -> None:
         headers, body = self.server.handler.render(problem, target)
+        if self.server.cors is not None:
+            headers += self.server.cors.lines({b"origin": origin} if origin is not None else {})
         self.write(
             b"%b%bcontent-length: %d\r\n%bconnection: close\r\n\r\n%b"
             % (STATUS_LINES[problem.case.status], headers, len(body), self.server.date, body)

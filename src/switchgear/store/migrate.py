@@ -18,6 +18,7 @@ from switchgear.store.migrations.versions import (
     m0006_credential_id,
     m0007_outbox,
     m0008_row_macs,
+    m0009_cursor_owner,
 )
 
 MIGRATIONS = (
@@ -29,6 +30,7 @@ MIGRATIONS = (
     m0006_credential_id,
     m0007_outbox,
     m0008_row_macs,
+    m0009_cursor_owner,
 )
 """In order. Each knows its `revision` and how to `upgrade`."""
 VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True, nullable=False))

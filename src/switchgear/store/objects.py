@@ -411,6 +411,19 @@ def tokens(connection: Connection) -> list[TokenRow]:
     return [TokenRow(r.name, r.role, r.expires_ms, r.created_ms) for r in connection.execute(query)]
 
 
+def token_hashes(connection: Connection, kind: str, name: str | None = None) -> list[tuple[str, bytes, int | None]]:
+    """Return (name, hash, when it ends) of the tokens of a kind, or of those of one name. A hash or an end that is of another type
+    than this gateway writes is no token's, and left out."""
+    columns = tables.tokens.c
+    query = select(columns.name, columns.hash, columns.expires_ms).where(columns.kind == kind)
+    rows = connection.execute(query if name is None else query.where(columns.name == name))
+    return [
+        (text_of(row.name), row.hash, row.expires_ms)
+        for row in rows
+        if isinstance(row.hash, bytes) and isinstance(row.expires_ms, int | None)
+    ]
+
+
 def remove_token(connection: Connection, name: str) -> bool:
     """Revoke a token for automation; False when there is none of that name."""
     columns = tables.tokens.c

@@ -53,6 +53,8 @@ class Cursor(msgspec.Struct, frozen=True):
     """Records that retention deleted before they were handed on."""
     created_ms: int
     moved_ms: int
+    owner: str | None = None
+    """Who made it, as the audit log calls them. None: nobody knows, of one that an older program made."""
 
 
 def number(connection: Connection, ids: Sequence[str]) -> None:
@@ -96,7 +98,7 @@ def cursor(connection: Connection, name: str) -> Cursor:
     return _cursor(row)
 
 
-def add_cursor(connection: Connection, name: str, seq: int, now_ms: int) -> Cursor:
+def add_cursor(connection: Connection, name: str, seq: int, now_ms: int, owner: str | None = None) -> Cursor:
     """Begin a consumer behind a number. Raises ConflictError when there is one of this name, UserError when there are too many."""
     known = {one.name for one in all_cursors(connection)}
     if name in known:
@@ -106,14 +108,15 @@ def add_cursor(connection: Connection, name: str, seq: int, now_ms: int) -> Curs
     last = head(connection)
     if not 0 <= seq <= last:
         raise UserError(f"number {seq} was not given yet: the last one is {last}", "", 2)
-    made = Cursor(name, seq, 0, now_ms, now_ms)
+    made = Cursor(name, seq, 0, now_ms, now_ms, owner)
     connection.execute(insert(cursors), [msgspec.structs.asdict(made)])
     return made
 
 
-def move(connection: Connection, name: str, seen: int, seq: int, now_ms: int) -> Cursor:
-    """Move a cursor from where its consumer saw it. Moving it once more to where it is changes nothing: the answer to the first
-    time may have been lost. Raises ConflictError when somebody else moved it, UserError when there is none or no such place ahead.
+def move(connection: Connection, name: str, seen: int, seq: int, now_ms: int, owner: str | None = None) -> Cursor:
+    """Move a cursor from where its consumer saw it; `owner`: whose it is from now on, None: whose it was. Moving it once more to
+    where it is changes nothing: the answer to the first time may have been lost. Raises ConflictError when somebody else moved it,
+    UserError when there is none or no such place ahead.
     """
     known = cursor(connection, name)
     if known.seq == seq:
@@ -124,9 +127,10 @@ def move(connection: Connection, name: str, seen: int, seq: int, now_ms: int) ->
     if not seen < seq <= last:
         raise UserError(f"a cursor moves ahead, up to {last}: not from {seen} to {seq}", "", 2)
     condition = (cursors.c.name == name) & (cursors.c.seq == seen)
-    if connection.execute(update(cursors).where(condition).values(seq=seq, moved_ms=now_ms)).rowcount != 1:
+    values = {"seq": seq, "moved_ms": now_ms, "owner": owner or known.owner}
+    if connection.execute(update(cursors).where(condition).values(**values)).rowcount != 1:
         raise ConflictError(f"the cursor {name!r} was moved meanwhile", "somebody else reads with it")
-    return msgspec.structs.replace(known, seq=seq, moved_ms=now_ms)
+    return msgspec.structs.replace(known, **values)
 
 
 def drop_cursor(connection: Connection, name: str) -> None:

@@ -189,6 +189,7 @@ cursors = Table(
     Column("lost", BigInteger, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("moved_ms", BigInteger, nullable=False),
+    Column("owner", bounded(128)),
 )
 """How far each consumer of the outbox is."""
 
