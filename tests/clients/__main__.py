@@ -9,7 +9,6 @@ that a run of some cells changes these alone.
 import argparse
 import os
 import re
-import shutil
 import sys
 import time
 from collections import Counter
@@ -18,8 +17,8 @@ from tests.clients import table
 from tests.clients.program import CACHE, Home, Program, plain
 from tests.clients.programs import PROGRAMS
 from tests.clients.provider import Provider
-from tests.clients.script import REFUSAL, SECOND, WORDS
-from tests.clients.upstreams import ENVIRON, UPSTREAMS, Upstream, configuration
+from tests.clients.script import AFTER_LIMIT, REFUSAL, SECOND, WORDS
+from tests.clients.upstreams import COLUMNS, ENVIRON, MISSPELT, Upstream, configuration
 
 from switchgear.testing.gateway import GatewayProcess
 
@@ -30,6 +29,8 @@ WANTED = {
     "schema": "Paris",
     "image": "the picture arrived",
     "refused": REFUSAL,
+    "rate": AFTER_LIMIT,
+    "wrong": re.escape(MISSPELT.name),
     "edit": "Applied edit to README.md",
     "mcp": "mcp done",
     "compact": "compaction done",
@@ -51,22 +52,21 @@ def main() -> int:
     given = parser.parse_args()
     if "CLIENTS_ALONE" not in os.environ:
         _go_alone()
-    shutil.rmtree(CACHE / "homes", ignore_errors=True)
-    (CACHE / "homes").mkdir(parents=True)
+    (CACHE / "homes").mkdir(parents=True, exist_ok=True)
     provider = Provider()
     gateway = GatewayProcess(configuration(provider.port), environ=ENVIRON, workers=1)
     failed = 0
     try:
         key = gateway.key("clients")
         for program in (one for one in PROGRAMS if not given.client or one.guide in given.client):
-            for upstream in UPSTREAMS:
+            for upstream in COLUMNS:
                 if not given.upstream or any(text in upstream.name for text in given.upstream):
                     failed += _column(program, upstream, gateway, provider, key, given.scenario, given.keep)
     finally:
         gateway.stop()
         provider.stop()
     if given.write:
-        table.write(PROGRAMS, UPSTREAMS)
+        table.write(PROGRAMS, COLUMNS)
     print(f"{failed} cells failed")
     return 1 if failed else 0
 
@@ -92,8 +92,8 @@ def _column(
     failed = 0
     try:
         home.connect(program.guide)
-        for scenario in ("check", *program.scenarios):
-            if (only and scenario not in only) or program.reason(scenario, upstream.name):
+        for scenario in program.asked(upstream):
+            if only and scenario not in only:
                 continue
             provider.begin()
             began = time.monotonic()

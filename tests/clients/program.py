@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.clients.upstreams import Upstream
+
 from switchgear.testing.gateway import GatewayProcess
 
 CACHE = Path(os.environ.get("CLIENTS_CACHE", Path(__file__).parents[2] / ".clients")).resolve()
@@ -76,7 +78,7 @@ class Home:
 
     def run(self, command: list[str], more: dict[str, str] | None = None, seconds: float = SECONDS) -> str:
         """Run a command in the project; returns what it printed, with its exit code where it is not 0."""
-        env = {"HOME": str(self.path), **_path(), **self.environ, **(more or {})}
+        env = {**self.environment(), **(more or {})}
         try:
             done = subprocess.run(
                 command,
@@ -93,6 +95,10 @@ class Home:
         text = done.stdout.decode("utf-8", "replace")
         return text if done.returncode == 0 else f"{text}\n[exit {done.returncode}]"
 
+    def environment(self) -> dict[str, str]:
+        """A person's environment after `connect`."""
+        return {"HOME": str(self.path), **_path(), **self.environ}
+
     def remove(self) -> None:
         """Remove it."""
         shutil.rmtree(self.path, ignore_errors=True)
@@ -100,6 +106,7 @@ class Home:
 
 def _path() -> dict[str, str]:
     kept = {name: os.environ[name] for name in _PLAIN_ENVIRONMENT if name in os.environ}
+    kept["NODE_COMPILE_CACHE"] = str(CACHE / "compiled")  # Node.js reads 20 MB of bundle at each start otherwise
     kept["PATH"] = f"{NODE.parent}:{MODULES / '.bin'}:{kept.get('PATH', '/usr/bin:/bin')}"
     return kept
 
@@ -116,6 +123,11 @@ class Program(NamedTuple):
     scenarios: tuple[str, ...]
     not_allowed: dict[tuple[str, str], str] = {}  # noqa: RUF012 - a NamedTuple's
     """(scenario or "", how the model's name begins) → why the provider refuses what the client sends in its own dialect."""
+
+    def asked(self, upstream: Upstream) -> list[str]:
+        """The scenarios of a cell that can be."""
+        names = (upstream.only,) if upstream.only else ("check", *self.scenarios)
+        return [name for name in names if not self.reason(name, upstream.name)]
 
     def reason(self, scenario: str, model: str) -> str:
         """Why a cell cannot be; empty where it can."""

@@ -1,14 +1,19 @@
-"""The command-line clients, one row each."""
+"""The clients, one row each: programs of the command line, and libraries, each used as `sdk` says."""
 
+import atexit
 import json
 import shutil
+import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.clients.program import CACHE, MODULES, NODE, Home, Program, jar_version, npm_version, python_version
+from tests.clients.program import CACHE, MODULES, NODE, SECONDS, Home, Program, jar_version, npm_version, python_version
 
 _BIN = MODULES / ".bin"
+KIT_SCENARIOS = ("loop", "second", "schema", "image", "refused", "rate", "wrong")
 SCHEMA = {
     "type": "object",
     "properties": {"capital": {"type": "string", "minLength": 2}},
@@ -104,42 +109,110 @@ def _aider(home: Home, scenario: str, prompt: str) -> str:
 
 
 _SDK = Path(__file__).parent / "sdk"
+_PLAIN_PROMPTS = {name: f"[[{name}]] Please do as agreed." for name in KIT_SCENARIOS}
 
 
 def _python(name: str) -> Callable[[Home, str, str], str]:
-    def ask(home: Home, scenario: str, prompt: str) -> str:
-        (home.project / "connected.py").write_text(_code_of(home.text))
-        shutil.copy(_SDK / name, home.project)
-        return home.run([str(CACHE / "python" / "bin" / "python"), name, scenario, _prompts(), str(home.picture)])
+    def start(kit: Kit) -> list[str]:
+        for one in (name, "serve.py"):
+            shutil.copy(_SDK / one, kit.folder)
+        return [str(CACHE / "python" / "bin" / "python"), name]
 
-    return ask
+    return Kit(start, "connected.py").ask
 
 
 def _javascript(name: str) -> Callable[[Home, str, str], str]:
-    def ask(home: Home, scenario: str, prompt: str) -> str:
-        (home.project / "connected.mjs").write_text(_code_of(home.text))
-        shutil.copy(_SDK / name, home.project)
-        modules = home.project / "node_modules"
-        if not modules.exists():
-            modules.symlink_to(MODULES)
-        return home.run([str(NODE), name, scenario, _prompts(), str(home.picture)])
+    def start(kit: Kit) -> list[str]:
+        for one in (name, "serve.mjs"):
+            shutil.copy(_SDK / one, kit.folder)
+        (kit.folder / "node_modules").symlink_to(MODULES)
+        return [str(NODE), name]
 
-    return ask
+    return Kit(start, "connected.mjs").ask
 
 
-def _java(home: Home, scenario: str, prompt: str) -> str:
-    code = _code_of(home.text).strip()
-    (home.project / "Connected.java").write_text(
+_JARS = f"{CACHE / 'java'}/*:."
+
+
+def _java() -> Callable[[Home, str, str], str]:
+    def start(kit: Kit) -> list[str]:
+        shutil.copy(_SDK / "UseLangChain4j.java", kit.folder)
+        said = kit.run(["javac", "-parameters", "-cp", _JARS, "UseLangChain4j.java"])
+        assert not said, said
+        return ["java", "-cp", _JARS, "UseLangChain4j"]
+
+    return Kit(start, "Connected.java", _java_class).ask
+
+
+def _java_class(code: str) -> str:
+    return (
         "import dev.langchain4j.model.openai.OpenAiChatModel;\n\npublic class Connected {\n"
-        f"    static OpenAiChatModel model() {{\n        return {code}\n    }}\n}}\n"
+        f"    public static OpenAiChatModel model() {{\n        return {code.strip()}\n    }}\n}}\n"
     )
-    shutil.copy(_SDK / "UseLangChain4j.java", home.project)
-    jars = f"{CACHE / 'java'}/*:."
-    if not (home.project / "UseLangChain4j.class").exists():
-        said = home.run(["javac", "-parameters", "-cp", jars, "Connected.java", "UseLangChain4j.java"])
-        if "[exit" in said:
-            return said
-    return home.run(["java", "-cp", jars, "UseLangChain4j", scenario, str(home.picture)])
+
+
+class Kit:
+    """A library that is loaded once for all columns: a program asks it for scenarios, one after the other."""
+
+    def __init__(
+        self, start: Callable[["Kit"], list[str]], connected: str, wrap: Callable[[str], str] = lambda code: code
+    ) -> None:
+        self._start, self._connected, self._wrap = start, connected, wrap
+        self._process: subprocess.Popen[str] | None = None
+        self.folder = Path()
+
+    def run(self, command: list[str]) -> str:
+        """Run a command in the kit's folder, and return what it says."""
+        return subprocess.run(
+            command, cwd=self.folder, capture_output=True, text=True, timeout=SECONDS, check=False
+        ).stderr
+
+    def ask(self, home: Home, scenario: str, prompt: str) -> str:
+        """Return what the library printed. `connected` is written for this column: what `connect` prints, as it is."""
+        path = home.project / self._connected
+        path.write_text(self._wrap(_code_of(home.text)))
+        modules = home.project / "node_modules"
+        if path.suffix == ".mjs" and not modules.exists():
+            modules.symlink_to(MODULES)
+        asked = {
+            "scenario": scenario,
+            "connected": str(path),
+            "prompts": _PLAIN_PROMPTS,
+            "picture": str(home.picture),
+        }
+        process = self._running(home)
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(asked) + "\n")
+        process.stdin.flush()
+        timer = threading.Timer(SECONDS, process.kill)
+        timer.start()
+        try:
+            return "".join(self._lines(process))
+        finally:
+            timer.cancel()
+
+    def _running(self, home: Home) -> "subprocess.Popen[str]":
+        if self._process is None or self._process.poll() is not None:
+            self.folder = Path(tempfile.mkdtemp(prefix="kit-", dir=CACHE / "homes"))
+            self._process = subprocess.Popen(
+                self._start(self),
+                cwd=self.folder,
+                env={**home.environment(), "HOME": str(self.folder)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            atexit.register(self._process.kill)
+        return self._process
+
+    def _lines(self, process: "subprocess.Popen[str]") -> Iterator[str]:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.strip() == "[end of scenario]":
+                return
+            yield line
+        yield f"\n[exit {process.wait()}]"
 
 
 def _code_of(text: str) -> str:
@@ -147,13 +220,7 @@ def _code_of(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if not line.startswith(("#", "export OPENAI")))
 
 
-def _prompts() -> str:
-    return json.dumps(
-        {name: f"[[{name}]] Please do as agreed." for name in ("loop", "second", "schema", "image", "refused")}
-    )
-
-
-_AGENT = ("loop", "second", "image", "refused")
+_AGENT = ("loop", "second", "image", "refused", "rate")
 _NO_EFFORT = {("", "openai/gpt-4.1"): "Codex asks every model to reason, and OpenAI refuses that of GPT-4.1"}
 _TWICE = {
     (
@@ -186,21 +253,27 @@ COMMANDS = (
     Program("Gemini CLI", "gemini-cli", lambda: npm_version("@google/gemini-cli"), _gemini, _AGENT, _TWICE),
     Program("opencode", "opencode", lambda: npm_version("opencode-ai"), _opencode, _AGENT),
     Program("Qwen Code", "qwen-code", lambda: npm_version("@qwen-code/qwen-code"), _qwen, (*_AGENT, "schema")),
-    Program("Cline CLI", "cline", lambda: npm_version("cline"), _cline, ("loop", "refused")),
+    Program("Cline CLI", "cline", lambda: npm_version("cline"), _cline, ("loop", "refused", "rate")),
     Program(
-        "Continue CLI", "continue", lambda: npm_version("@continuedev/cli"), _continue, ("loop", "second", "refused")
+        "Continue CLI",
+        "continue",
+        lambda: npm_version("@continuedev/cli"),
+        _continue,
+        ("loop", "second", "refused", "rate"),
     ),
     Program(
         "Copilot CLI",
         "copilot-cli",
         lambda: npm_version("@github/copilot"),
         _copilot,
-        ("loop", "second", "refused"),
+        ("loop", "second", "refused", "rate"),
         _PRIVATE,
     ),
-    Program("aider", "aider", lambda: python_version("aider_chat", "aider"), _aider, ("edit", "image", "refused")),
+    Program(
+        "aider", "aider", lambda: python_version("aider_chat", "aider"), _aider, ("edit", "image", "refused", "rate")
+    ),
 )
-_KIT = ("loop", "second", "schema", "image", "refused")
+_KIT = ("loop", "second", "schema", "image", "refused", "rate")
 KITS = (
     Program("AI SDK", "vercel-ai", lambda: npm_version("ai"), _javascript("use_vercel_ai.mjs"), _KIT),
     Program("LangChain", "langchain", lambda: python_version("langchain"), _python("use_langchain.py"), _KIT),
@@ -217,6 +290,6 @@ KITS = (
         _python("use_openai_agents.py"),
         _KIT,
     ),
-    Program("LangChain4j", "langchain4j", lambda: jar_version("langchain4j-open-ai"), _java, _KIT),
+    Program("LangChain4j", "langchain4j", lambda: jar_version("langchain4j-open-ai"), _java(), _KIT),
 )
 PROGRAMS = (*COMMANDS, *KITS)

@@ -15,7 +15,9 @@ from tests.clients.answers import WRITERS, refusal
 from tests.clients.conversation import READERS, Said
 from tests.clients.script import REFUSAL, Answered, BrokenError, decide
 
-from switchgear.testing.twins import judge
+from switchgear.testing.twins import Refusal, judge_at
+from switchgear.testing.twins.providers import TWINS
+from switchgear.testing.twins.server import refused_at_the_door
 
 REQUESTS_MAX = 40
 """More requests than that in one run are a client that goes round in circles."""
@@ -56,6 +58,7 @@ class Provider:
         self.refused_body = b""
         """The last body that was refused, or lacked something."""
         self._lock = threading.Lock()
+        self._limited = False
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -66,9 +69,12 @@ class Provider:
                 body = self.rfile.read(length)
                 if "chunked" in (self.headers.get("transfer-encoding") or ""):
                     body = self._chunks()
-                status, kind, answer = outer.answer(self.path, body)
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                status, kind, answer = outer.answer(self.path, headers, body)
                 self.send_response(status)
                 self.send_header("content-type", kind or "application/json")
+                if status == 429:
+                    self.send_header("retry-after", "1")
                 self.send_header("content-length", str(len(answer)))
                 self.end_headers()
                 self.wfile.write(answer)
@@ -98,6 +104,12 @@ class Provider:
         """Forget what a run before has sent."""
         with self._lock:
             self.seen.clear()
+            self._limited = False
+
+    def _was_limited(self) -> bool:
+        with self._lock:
+            was, self._limited = self._limited, True
+        return was
 
     def problems(self) -> list[str]:
         """What was refused or lost in this run, each once."""
@@ -109,7 +121,7 @@ class Provider:
         with self._lock:
             return list(dict.fromkeys(one.dialect for one in self.seen))
 
-    def answer(self, target: str, body: bytes) -> tuple[int, str, bytes]:
+    def answer(self, target: str, headers: dict[str, str], body: bytes) -> tuple[int, str, bytes]:
         """Return status, content type ("" is JSON) and body."""
         path = urlsplit(target).path
         upstream, _, rest = path.lstrip("/").partition("/")
@@ -121,16 +133,23 @@ class Provider:
             if found is not None:
                 value = json.loads(body)
                 model = unquote(found.groupdict().get("model") or "") or str(value.get("model"))
-                return self._chat(upstream, dialect, model, body, value, bool(in_stream))
+                return self._chat(upstream, dialect, model, headers, body, value, bool(in_stream))
         return 404, "", json.dumps({"error": {"message": f"no such path: {path}"}}).encode()
 
     def _chat(
-        self, upstream: str, dialect: str, model: str, body: bytes, value: dict[str, Any], in_stream: bool
+        self,
+        upstream: str,
+        dialect: str,
+        model: str,
+        headers: dict[str, str],
+        body: bytes,
+        value: dict[str, Any],
+        in_stream: bool,
     ) -> tuple[int, str, bytes]:
         said = READERS[dialect](model, value, in_stream)
-        refused = judge(dialect, model, _as_openai_says(upstream, value, body))
+        refused = _judged(upstream, dialect, model, headers, _as_openai_says(upstream, value, body))
         if refused is not None:
-            self._keep(upstream, said, f"400 {refused.rule}: {json.dumps(refused.body)[:300]}")
+            self._keep(upstream, said, f"{refused.status} {refused.rule}: {json.dumps(refused.body)[:300]}")
             return refused.status, "", json.dumps(refused.body).encode()
         strict = _returned_thinking(upstream, said)
         if strict:
@@ -143,6 +162,11 @@ class Provider:
         except BrokenError as exc:
             self._keep(upstream, said, f"lost: {exc}")
             return 400, "", refusal(dialect, 400, str(exc))
+        if answered.status == 429 and self._was_limited():
+            answered = answered._replace(status=200)
+        if answered.status == 429:
+            self._keep(upstream, said, "")
+            return 429, "", refusal(dialect, 429, answered.error)
         if answered.status != 200:
             self._keep(upstream, said, "" if answered.error == REFUSAL else answered.error)
             return answered.status, "", refusal(dialect, answered.status, answered.error)
@@ -164,6 +188,15 @@ _END: Any = None
 _LENIENT = frozenset({"deepseek", "qwen"})
 """Upstreams that read messages with members which OpenAI's types do not know: `reasoning_content`, and a client's own."""
 _MESSAGE = frozenset({"role", "content", "name", "tool_calls", "tool_call_id", "refusal", "audio", "function_call"})
+
+
+def _judged(upstream: str, dialect: str, model: str, headers: dict[str, str], body: bytes) -> Refusal | None:
+    """What the twin of that name says: its door (key, version, content type), then its SDK's types and its rules."""
+    twin = TWINS.get(upstream)
+    at_door = None
+    if twin is not None and upstream != "bedrock":  # here it is asked with a bearer key, that twin wants a signature
+        at_door = refused_at_the_door(twin, dialect, headers)
+    return at_door or judge_at(upstream, dialect, model, body)
 
 
 def _as_openai_says(upstream: str, value: dict[str, Any], body: bytes) -> bytes:

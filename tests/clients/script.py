@@ -16,6 +16,8 @@ WORDS = ("alpha-71", "beta-72", "gamma-73")
 SECOND = "delta-74"
 _SUMMARY = "A short summary."
 REFUSAL = "the twin refuses teapot-4711"
+LIMIT = "Rate limit reached: try again in 1 s"
+AFTER_LIMIT = "after the limit it went on"
 
 
 class BrokenError(Exception):
@@ -217,6 +219,11 @@ def _refused(said: Said, after: list[Item], argument: str) -> Answered:
     return Answered(Turn(), 400, REFUSAL)
 
 
+def _rate(said: Said, after: list[Item], argument: str) -> Answered:
+    """The first request of a run is one too many; `provider` counts."""
+    return Answered(Turn(AFTER_LIMIT), 429, LIMIT)
+
+
 def _mcp(said: Said, after: list[Item], argument: str) -> Answered:
     if not any(WORDS[0] in str(item.arguments) for item in after if item.kind == "call"):
         name = next((name for name in said.tools if "lookup" in name), None)
@@ -259,6 +266,7 @@ SCENARIOS: dict[str, Callable[[Said, list[Item], str], Answered]] = {
     "schema": _schema,
     "image": _image,
     "refused": _refused,
+    "rate": _rate,
     "edit": _edit,
     "mcp": _mcp,
     "compact": _compact,

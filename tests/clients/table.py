@@ -46,7 +46,7 @@ def render(programs: Iterable[Program], upstreams: tuple[Upstream, ...], results
     for program in programs:
         cells = []
         for upstream in upstreams:
-            possible = [name for name in ("check", *program.scenarios) if not program.reason(name, upstream.name)]
+            possible = program.asked(upstream)
             whys = {program.reason(name, upstream.name) for name in program.scenarios} - {""}
             barred |= dict.fromkeys(f"- {program.title} → {upstream.title}: {why}." for why in sorted(whys))
             found = {

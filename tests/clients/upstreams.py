@@ -12,6 +12,8 @@ class Upstream(NamedTuple):
     model: str
     settings: str = ""
     """What the configuration says of the provider besides."""
+    only: str = ""
+    """The one scenario that is asked here; empty for all of the client's."""
 
     @property
     def name(self) -> str:
@@ -35,6 +37,9 @@ UPSTREAMS = (
     ),
     Upstream("Bedrock Nova", "bedrock", "us.amazon.nova-pro-v1:0"),
 )
+MISSPELT = Upstream("a misspelt model", "opanai", "gpt-5", only="wrong")
+"""Nothing is served there: the person must read so, and what was meant."""
+COLUMNS = (*UPSTREAMS, MISSPELT)
 CREDENTIAL = "sk-upstream-credential-0123456789abcdef"
 ENVIRON = {"UPSTREAM_KEY": CREDENTIAL}
 

@@ -16,6 +16,7 @@ from switchgear.dialects.translation import choose_dialect, open_translation
 from switchgear.providers.catalogue import PROVIDERS
 from switchgear.providers.quirks import Quirks
 from switchgear.testing import recordings as recorded
+from switchgear.testing.twins import judge
 
 NAMES = list(BY_NAME)
 PAIRS = [(client, provider) for client in NAMES for provider in NAMES if client != provider]
@@ -249,6 +250,50 @@ def test_the_clients_dialect_is_chosen_where_the_provider_speaks_it():
     assert choose_dialect("responses", "chat", ("openai", "responses")) == "responses"
     assert choose_dialect("anthropic", "chat", ("openai", "responses")) == "openai"
     assert choose_dialect("openai", "embeddings", ("anthropic",)) is None
+
+
+CHAT = {"model": "m", "messages": [{"role": "user", "content": "weather in Paris?"}]}
+WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
+
+
+@pytest.mark.parametrize(
+    ("model", "more", "dialect"),
+    [
+        ("gpt-5.5", {"tools": [WEATHER], "reasoning_effort": "medium"}, "responses"),
+        ("gpt-5.5", {"tools": [WEATHER], "reasoning_effort": "none"}, "openai"),
+        ("gpt-5.5", {"tools": [WEATHER]}, "openai"),
+        ("gpt-5.5", {"reasoning_effort": "medium"}, "openai"),
+        ("gpt-5.6", {"tools": [WEATHER]}, "responses"),
+        ("gpt-5.6", {"tools": [WEATHER], "reasoning_effort": "none"}, "openai"),
+        ("gpt-5.6", {"tools": []}, "openai"),
+        ("gpt-5", {"tools": [WEATHER], "reasoning_effort": "medium"}, "openai"),
+    ],
+)
+def test_a_chat_body_that_openai_takes_on_responses_alone_is_asked_there(model, more, dialect):
+    request = parse(json.dumps(CHAT | more).encode(), "openai", "chat")
+    quirks = PROVIDERS["openai"].quirks
+    chosen = choose_dialect("openai", "chat", ("openai", "responses"), model, request.fields)
+    assert chosen == dialect
+    translation = open_translation(request, "openai", chosen, model, quirks, created=1)
+    assert judge(chosen, model, translation.body) is None
+    if dialect == "responses":  # and in its own dialect it is refused
+        own = open_translation(request, "openai", "openai", model, quirks, created=1)
+        assert judge("openai", model, own.body).rule == "openai-endpoint"
+    assert choose_dialect("openai", "chat", ("openai",), model, request.fields) == "openai"
+
+
+@pytest.mark.parametrize(("model", "name"), [("gpt-5", "max_completion_tokens"), ("gpt-4.1", "max_tokens")])
+def test_the_output_limit_of_a_chat_body_has_the_name_that_the_model_takes(model, name):
+    request = parse(json.dumps(CHAT | {"max_tokens": 50}).encode(), "openai", "chat")
+    translation = open_translation(request, "openai", "openai", model, PROVIDERS["openai"].quirks, created=1)
+    assert json.loads(translation.body) == CHAT | {"model": model, name: 50}
+    assert judge("openai", model, translation.body) is None
+
+
+def test_the_output_limit_keeps_its_name_at_servers_that_know_no_other():
+    request = parse(json.dumps(CHAT | {"max_tokens": 50}).encode(), "openai", "chat")
+    translation = open_translation(request, "openai", "openai", "openai/gpt-5", Quirks(), created=1)
+    assert json.loads(translation.body)["max_tokens"] == 50
 
 
 def test_the_model_in_a_path_is_escaped():

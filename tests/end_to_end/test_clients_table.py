@@ -25,3 +25,9 @@ def test_every_provider_of_the_columns_is_configured_once():
     lines = configuration(1234).splitlines()[1:]
     names = [line.strip().partition(":")[0] for line in lines]
     assert len(names) == len(set(names)) >= 7 and all("http://127.0.0.1:1234/" in line for line in lines)
+
+
+def test_a_column_of_one_scenario_asks_that_alone():
+    wrong = Upstream("misspelt", "c", "m", only="wrong")
+    assert PROGRAM.asked(wrong) == ["wrong"]
+    assert "| Some CLI 1.2 | ✔ |" in render([PROGRAM], (wrong,), {"some c/m wrong": {**cell(), "dialects": []}})

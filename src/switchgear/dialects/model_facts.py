@@ -11,6 +11,7 @@ codecompanion#1028, model pages); a format beside tools at Gemini before 3 (pyth
 of OpenAI; CLIProxyAPI#1307, opencode#50818, gendox#480). Read 2026-11-27.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -62,8 +63,19 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """The dialect that requests are translated to where the provider speaks it: only there the model takes tools with an effort."""
     is_only_there: bool = False
     """True where the model is served in that dialect alone."""
+    reasons_unasked: bool = False
+    """True where no effort is one: tools are then taken in `best_on` alone, unless the effort `none` is asked for."""
+
+    def refuses_in_chat(self, fields: Mapping[str, Any]) -> bool:
+        """Tell whether chat completions refuse a body that the model takes in `best_on`: tools with an effort
+        (openai/openai-openapi#541, litellm#34569; read 2026-11-27). `fields` are the body's, as bytes of JSON."""
+        if not self.best_on or bytes(fields.get("tools", b"[]")) in _NOTHING:
+            return False
+        effort = bytes(fields.get("reasoning_effort", b"null"))
+        return self.reasons_unasked if effort == b"null" else effort != b'"none"'
 
 
+_NOTHING = frozenset({b"[]", b"null"})
 UNKNOWN = Facts()
 _O: tuple[Effort, ...] = ("low", "medium", "high")
 _GPT_5: tuple[Effort, ...] = ("minimal", "low", "medium", "high")
@@ -91,7 +103,8 @@ _ROWS: tuple[tuple[str, Facts], ...] = (
     (r"gpt-5(\.1)?-codex(-mini)?(-2|$)|codex-", _reasons(_O, 128_000, **_ONLY_RESPONSES)),
     (r"gpt-[0-9.]+.*codex", _reasons((*_O, "xhigh"), 128_000, **_ONLY_RESPONSES)),
     (r"gpt-5[^/]*-chat", Facts(reasons=False, max_tokens_name="max_completion_tokens", output_max=16_384)),
-    (r"gpt-5\.[4-9]|gpt-[6-9]", _reasons(_GPT_5_2, 128_000, best_on="responses")),
+    (r"gpt-5\.[6-9]|gpt-[6-9]", _reasons(_GPT_5_2, 128_000, best_on="responses", reasons_unasked=True)),
+    (r"gpt-5\.[45]", _reasons(_GPT_5_2, 128_000, best_on="responses")),
     (r"gpt-5\.[23]", _reasons(_GPT_5_2, 128_000)),
     (r"gpt-5\.1", _reasons(_GPT_5_1, 128_000)),
     (r"gpt-5", _reasons(_GPT_5, 128_000)),

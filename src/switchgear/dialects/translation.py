@@ -4,9 +4,11 @@ The same dialect on both sides: bodies go verbatim and a tap reads. Another: eve
 of the gateway sees one interface and never asks which.
 """
 
+from collections.abc import Mapping
 from urllib.parse import quote
 
 import msgspec
+from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE, ProtocolError
 from switchgear.core.steps import Steps, finish
@@ -31,7 +33,7 @@ from switchgear.dialects.json_node import (
     encode_large,
     short_members,
 )
-from switchgear.dialects.model_facts import facts_of
+from switchgear.dialects.model_facts import Facts, facts_of
 from switchgear.dialects.openai.media_answers import read_media_answer
 from switchgear.dialects.registry import BY_NAME
 from switchgear.dialects.request import Request
@@ -385,12 +387,23 @@ def _embedder(row: Dialect) -> Embedder:
     return row.embedder
 
 
-def choose_dialect(dialect: str, operation: str, spoken: tuple[str, ...], model: str = "") -> str | None:
+def choose_dialect(
+    dialect: str, operation: str, spoken: tuple[str, ...], model: str = "", fields: Mapping[str, Raw] | None = None
+) -> str | None:
     """Return the dialect in which a provider is asked: the client's own where it speaks it and serves the model on it, else
-    the first that a translation leads to. None when the provider cannot do this."""
+    the first that a translation leads to. `fields` are the body's, where there is one. None when the provider cannot do
+    this."""
     if operation == "chat":
         facts = facts_of(model)
-        if facts.best_on in spoken and facts.best_on != dialect and (facts.is_only_there or dialect not in spoken):
+        if (
+            facts.best_on in spoken
+            and facts.best_on != dialect
+            and (
+                facts.is_only_there
+                or dialect not in spoken
+                or (dialect == "openai" and facts.refuses_in_chat(fields or {}))
+            )
+        ):
             return facts.best_on
     row = BY_NAME[dialect]
     if dialect in spoken and operation in row.operations:
@@ -457,6 +470,7 @@ def open_translation(
         return translation
     if not is_translated:
         changes = quirks.body
+        request = _with_limit_named(request, at.rules, facts_of(upstream_model), quirks)
         if spoken.cleaned is not None:
             cleaned = spoken.cleaned(request, upstream_model)
             request = cleaned.request
@@ -510,6 +524,19 @@ def _translate_request(translation: Translation, request: Request, upstream_mode
     translation.body = (yield from encode_large(body)) if request.is_large else encode(body)
     size = len(translation.body) if isinstance(translation.body, bytes) else sum(map(len, translation.body))
     translation._input_estimate = size // BYTES_PER_TOKEN + 1
+
+
+def _with_limit_named(request: Request, rules: BodyRules | None, facts: Facts, quirks: Quirks) -> Request:
+    """Return a chat completion whose `max_tokens` has the one name that provider and model take: clients that know servers of
+    this dialect in general send it to all of them."""
+    name = facts.max_tokens_name
+    if rules is None or not rules.limit_differs or rules.limit not in request.fields:
+        return request
+    if name is None or name != quirks.max_tokens or name == rules.limit:
+        return request
+    fields = {key: value for key, value in request.fields.items() if key != rules.limit}
+    fields.setdefault(name, request.fields[rules.limit])
+    return msgspec.structs.replace(request, fields=fields)
 
 
 def _limit_of(request: Request, name: str) -> dict[str, str | int | bool | None]:

@@ -50,6 +50,8 @@ def _told(request: Request, priced: PricedDeployment) -> dict[str, object]:
     return {
         "provider": deployment.provider.name,
         "upstream_model": deployment.upstream_model,
-        "dialect": choose_dialect(request.dialect, request.operation, dialects, deployment.upstream_model),
+        "dialect": choose_dialect(
+            request.dialect, request.operation, dialects, deployment.upstream_model, request.fields
+        ),
         "priced": priced.pricer is not None,
     }

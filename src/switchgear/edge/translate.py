@@ -74,7 +74,9 @@ def _open(context: RequestContext, course: Course, at_once: bool = True) -> Tran
     dialect = (
         request.dialect
         if is_raw
-        else choose_dialect(request.dialect, request.operation, provider.dialects, deployment.upstream_model)
+        else choose_dialect(
+            request.dialect, request.operation, provider.dialects, deployment.upstream_model, request.fields
+        )
     )
     if dialect is None:
         name, what = clean(request.model, 128), endpoint.name

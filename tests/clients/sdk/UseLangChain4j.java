@@ -5,10 +5,14 @@ import dev.langchain4j.model.chat.ChatModel;
 import dev.langchain4j.model.chat.request.*;
 import dev.langchain4j.model.chat.request.json.*;
 import dev.langchain4j.service.AiServices;
+import com.fasterxml.jackson.databind.*;
+import java.io.*;
+import java.net.*;
 import java.nio.file.*;
 import java.util.*;
+import javax.tools.ToolProvider;
 
-/** LangChain4j over the model that `switchgear connect langchain4j` wrote into Connected.java. Arguments: scenario, picture. */
+/** LangChain4j over the model that `switchgear connect langchain4j` wrote into Connected.java. Scenarios stand on standard input. */
 public class UseLangChain4j {
     interface Assistant {
         String chat(String text);
@@ -26,8 +30,29 @@ public class UseLangChain4j {
     }
 
     public static void main(String[] given) throws Exception {
-        ChatModel model = Connected.model();
-        String scenario = given[0];
+        ObjectMapper mapper = new ObjectMapper();
+        BufferedReader input = new BufferedReader(new InputStreamReader(System.in));
+        for (String line = input.readLine(); line != null; line = input.readLine()) {
+            JsonNode asked = mapper.readTree(line);
+            try {
+                run(connected(Path.of(asked.get("connected").asText())), asked.get("scenario").asText(), asked.get("picture").asText());
+            } catch (Exception exception) {
+                exception.printStackTrace(System.out);
+            }
+            System.out.println("\n[end of scenario]");
+        }
+    }
+
+    /** Compile what `connect` printed, and make its model. */
+    static ChatModel connected(Path source) throws Exception {
+        Path to = Files.createTempDirectory("connected");
+        ToolProvider.getSystemJavaCompiler().run(null, null, null, "-cp", System.getProperty("java.class.path"), "-d", to.toString(), source.toString());
+        try (URLClassLoader loader = new URLClassLoader(new URL[] {to.toUri().toURL()})) {
+            return (ChatModel) loader.loadClass("Connected").getMethod("model").invoke(null);
+        }
+    }
+
+    static void run(ChatModel model, String scenario, String picture) throws Exception {
         if (scenario.equals("loop") || scenario.equals("second")) {
             Assistant assistant = AiServices.builder(Assistant.class).chatModel(model).tools(new Tools())
                 .chatMemory(MessageWindowChatMemory.withMaxMessages(50)).build();
@@ -40,7 +65,7 @@ public class UseLangChain4j {
             ChatRequest request = ChatRequest.builder().messages(UserMessage.from(prompt("schema"))).responseFormat(format).build();
             System.out.println(model.chat(request).aiMessage().text());
         } else if (scenario.equals("image")) {
-            String data = Base64.getEncoder().encodeToString(Files.readAllBytes(Path.of(given[1])));
+            String data = Base64.getEncoder().encodeToString(Files.readAllBytes(Path.of(picture)));
             UserMessage message = UserMessage.from(TextContent.from(prompt("image")), ImageContent.from(data, "image/png"));
             System.out.println(model.chat(message).aiMessage().text());
         } else {

@@ -1,16 +1,13 @@
 """LangChain's agent over the model that `switchgear connect langchain` wrote into connected.py."""
 
-import asyncio
 import base64
-import json
-import sys
-from pathlib import Path
+from typing import Any
 
-from connected import model
 from langchain.agents import create_agent
 from langchain_core.messages import HumanMessage
 from langchain_core.tools import tool
 from pydantic import BaseModel, Field
+from serve import serve
 
 
 class Answer(BaseModel):
@@ -25,7 +22,7 @@ def run_shell(command: str) -> str:
     return command.removeprefix("echo ")
 
 
-async def main(scenario: str, prompts: dict[str, str], picture: bytes) -> None:
+async def main(model: Any, scenario: str, prompts: dict[str, str], picture: bytes) -> None:
     agent = create_agent(model, [run_shell])
     if scenario in {"loop", "second"}:
         history = agent.invoke({"messages": [HumanMessage(prompts["loop"])]})["messages"]
@@ -41,7 +38,7 @@ async def main(scenario: str, prompts: dict[str, str], picture: bytes) -> None:
         image = {"type": "image", "base64": data, "mime_type": "image/png"}
         print(model.invoke([HumanMessage([{"type": "text", "text": prompts["image"]}, image])]).text)
     else:
-        model.invoke(prompts[scenario])
+        print(model.invoke(prompts[scenario]).text)
 
 
-asyncio.run(main(sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3]).read_bytes()))
+serve(main)

@@ -1,14 +1,11 @@
 """The OpenAI Agents SDK over the model that `switchgear connect openai-agents` wrote into connected.py."""
 
-import asyncio
 import base64
-import json
-import sys
-from pathlib import Path
+from typing import Any
 
 from agents import Agent, Runner, function_tool
-from connected import model
 from pydantic import BaseModel
+from serve import serve
 
 
 class Answer(BaseModel):
@@ -23,7 +20,7 @@ def run_shell(command: str) -> str:
     return command.removeprefix("echo ")
 
 
-async def main(scenario: str, prompts: dict[str, str], picture: bytes) -> None:
+async def main(model: Any, scenario: str, prompts: dict[str, str], picture: bytes) -> None:
     agent = Agent(name="tests", instructions="Help.", model=model, tools=[run_shell])
     if scenario in {"loop", "second"}:
         first = await Runner.run(agent, prompts["loop"])
@@ -45,7 +42,7 @@ async def main(scenario: str, prompts: dict[str, str], picture: bytes) -> None:
         ]
         print((await Runner.run(agent, [{"role": "user", "content": content}])).final_output)
     else:
-        await Runner.run(agent, prompts[scenario])
+        print((await Runner.run(agent, prompts[scenario])).final_output)
 
 
-asyncio.run(main(sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3]).read_bytes()))
+serve(main)

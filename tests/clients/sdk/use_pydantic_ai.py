@@ -1,13 +1,10 @@
 """Pydantic AI's agent over the model that `switchgear connect pydantic-ai` wrote into connected.py."""
 
-import asyncio
-import json
-import sys
-from pathlib import Path
+from typing import Any
 
-from connected import model
 from pydantic import BaseModel, Field
 from pydantic_ai import Agent, BinaryContent, NativeOutput
+from serve import serve
 
 
 class Answer(BaseModel):
@@ -21,7 +18,7 @@ def run_shell(command: str) -> str:
     return command.removeprefix("echo ")
 
 
-async def main(scenario: str, prompts: dict[str, str], picture: bytes) -> None:
+async def main(model: Any, scenario: str, prompts: dict[str, str], picture: bytes) -> None:
     agent = Agent(model, tools=[run_shell])
     if scenario in {"loop", "second"}:
         first = await agent.run(prompts["loop"])
@@ -36,7 +33,7 @@ async def main(scenario: str, prompts: dict[str, str], picture: bytes) -> None:
         image = BinaryContent(picture, media_type="image/png")
         print((await agent.run([prompts["image"], image])).output)
     else:
-        await agent.run(prompts[scenario])
+        print((await agent.run(prompts[scenario])).output)
 
 
-asyncio.run(main(sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3]).read_bytes()))
+serve(main)

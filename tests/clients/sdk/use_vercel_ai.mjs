@@ -2,10 +2,8 @@
 import { readFileSync } from "node:fs";
 import { generateText, stepCountIs, streamText, Output, tool } from "ai";
 import { z } from "zod";
-import { model } from "./connected.mjs";
+import { serve } from "./serve.mjs";
 
-const [scenario, given, picture] = process.argv.slice(2);
-const prompts = JSON.parse(given);
 const tools = {
   run_shell: tool({
     description: "Run a command.",
@@ -15,25 +13,29 @@ const tools = {
 };
 const stopWhen = stepCountIs(10);
 
-if (scenario === "loop" || scenario === "second") {
-  const messages = [{ role: "user", content: prompts.loop }];
-  const first = await generateText({ model, tools, stopWhen, messages });
-  console.log(first.text);
-  if (scenario === "second") {
-    const asked = [...messages, ...first.responseMessages ?? first.response.messages, { role: "user", content: prompts.second }];
-    const stream = streamText({ model, tools, stopWhen, messages: asked });
-    for await (const piece of stream.textStream) process.stdout.write(piece);
+async function main(model, scenario, prompts, picture) {
+  if (scenario === "loop" || scenario === "second") {
+    const messages = [{ role: "user", content: prompts.loop }];
+    const first = await generateText({ model, tools, stopWhen, messages });
+    console.log(first.text);
+    if (scenario === "second") {
+      const asked = [...messages, ...first.responseMessages ?? first.response.messages, { role: "user", content: prompts.second }];
+      const stream = streamText({ model, tools, stopWhen, messages: asked });
+      for await (const piece of stream.textStream) process.stdout.write(piece);
+    }
+  } else if (scenario === "schema") {
+    const schema = z.object({ capital: z.string().min(2) });
+    const answer = await generateText({ model, output: Output.object({ schema }), prompt: prompts.schema });
+    console.log(answer.output);
+  } else if (scenario === "image") {
+    const content = [
+      { type: "text", text: prompts.image },
+      { type: "file", data: readFileSync(picture), mediaType: "image/png" },
+    ];
+    console.log((await generateText({ model, messages: [{ role: "user", content }] })).text);
+  } else {
+    console.log((await generateText({ model, prompt: prompts[scenario] })).text);
   }
-} else if (scenario === "schema") {
-  const schema = z.object({ capital: z.string().min(2) });
-  const answer = await generateText({ model, output: Output.object({ schema }), prompt: prompts.schema });
-  console.log(answer.output);
-} else if (scenario === "image") {
-  const content = [
-    { type: "text", text: prompts.image },
-    { type: "file", data: readFileSync(picture), mediaType: "image/png" },
-  ];
-  console.log((await generateText({ model, messages: [{ role: "user", content }] })).text);
-} else {
-  await generateText({ model, prompt: prompts[scenario], maxRetries: 0 });
 }
+
+await serve(main);

@@ -145,13 +145,14 @@ def take(target: str, headers: dict[str, str], raw: bytes) -> Seen:
         given = found if isinstance(found, dict) else {}
     stream = bool(given.get("stream")) if in_path is None else in_path
     asked = urllib.parse.unquote(model) if model is not None else str(given.get("model", ""))
-    refusal = _at_the_door(twin, dialect, headers) or judge_at(twin.name, dialect, asked, raw)
+    refusal = refused_at_the_door(twin, dialect, headers) or judge_at(twin.name, dialect, asked, raw)
     if refusal is None and dialect == "gemini" and stream and "alt=sse" not in query:
         refusal = Refusal(400, error_body(dialect, 400, "this twin streams with alt=sse alone"), "alt")
     return Seen(name, dialect, asked, stream, given, headers, refusal)
 
 
-def _at_the_door(twin: Twin, dialect: str, headers: dict[str, str]) -> Refusal | None:
+def refused_at_the_door(twin: Twin, dialect: str, headers: dict[str, str]) -> Refusal | None:
+    """Return why a request is refused by its headers alone, whose names are in lower case; None where they will do."""
     name, _, start = twin.auth.partition(": ")
     shown = headers.get(name, "")
     if name and not (shown.startswith(start) and shown.removeprefix(start).strip()):
