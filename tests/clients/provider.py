@@ -147,7 +147,7 @@ class Provider:
         in_stream: bool,
     ) -> tuple[int, str, bytes]:
         said = READERS[dialect](model, value, in_stream)
-        refused = _judged(upstream, dialect, model, headers, _as_openai_says(upstream, value, body))
+        refused = _judged(upstream, dialect, model, headers, _as_openai_says(value, body))
         if refused is not None:
             self._keep(upstream, said, f"{refused.status} {refused.rule}: {json.dumps(refused.body)[:300]}")
             return refused.status, "", json.dumps(refused.body).encode()
@@ -172,7 +172,7 @@ class Provider:
             return answered.status, "", refusal(dialect, answered.status, answered.error)
         self._keep(upstream, said, "")
         turn = answered.turn
-        if dialect == "openai" and upstream not in _LENIENT:
+        if dialect == "openai" and upstream not in _SHOWS_THINKING:
             turn = turn._replace(thinking="")  # OpenAI shows none in chat completions
         answer, kind = WRITERS[dialect](turn, model, said.stream, value)
         return 200, kind, answer
@@ -185,9 +185,8 @@ class Provider:
 
 
 _END: Any = None
-_LENIENT = frozenset({"deepseek", "qwen"})
-"""Upstreams that read messages with members which OpenAI's types do not know: `reasoning_content`, and a client's own."""
-_MESSAGE = frozenset({"role", "content", "name", "tool_calls", "tool_call_id", "refusal", "audio", "function_call"})
+_SHOWS_THINKING = frozenset({"deepseek", "qwen"})
+"""Upstreams that show thinking in chat completions."""
 
 
 def _judged(upstream: str, dialect: str, model: str, headers: dict[str, str], body: bytes) -> Refusal | None:
@@ -199,7 +198,7 @@ def _judged(upstream: str, dialect: str, model: str, headers: dict[str, str], bo
     return at_door or judge_at(upstream, dialect, model, body)
 
 
-def _as_openai_says(upstream: str, value: dict[str, Any], body: bytes) -> bytes:
+def _as_openai_says(value: dict[str, Any], body: bytes) -> bytes:
     """The request without what its provider takes although OpenAI's SDK has no type for it: OpenAI's own Codex sends
     `client_metadata`, ids of users' messages, and more of `web_search` (openai/codex, core/src/client.rs, seen 2026-11-27)."""
     if "input" in value:
@@ -213,12 +212,7 @@ def _as_openai_says(upstream: str, value: dict[str, Any], body: bytes) -> bytes:
                 {name: part for name, part in tool.items() if name not in _WEB_SEARCH} for tool in kept["tools"]
             ]
         return json.dumps(kept | ({"input": items} if items else {})).encode()
-    if upstream not in _LENIENT:
-        return body
-    messages = [
-        {name: item for name, item in message.items() if name in _MESSAGE} for message in value.get("messages", [])
-    ]
-    return json.dumps(value | {"messages": messages}).encode()
+    return body
 
 
 _WEB_SEARCH = frozenset({"external_web_access", "search_content_types"})

@@ -38,3 +38,12 @@ def test_a_request_that_a_real_provider_took_is_taken_by_its_twin():
 def test_a_body_that_is_no_json_is_refused():
     assert judge("openai", "m", b"{").rule == "json"
     assert judge("openai", "m", b"[]").rule == "json"
+
+
+def test_a_tools_message_may_name_its_function_at_openai():
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    asked = [{"role": "user", "content": "hi"}, {"role": "assistant", "tool_calls": [call]}]
+    for more, rule in (({"name": "f"}, None), ({"names": "f"}, "types")):
+        told = {"role": "tool", "tool_call_id": "c1", "content": "ok", **more}
+        refusal = judge("openai", "gpt-4.1", json.dumps({"model": "gpt-4.1", "messages": [*asked, told]}).encode())
+        assert (refusal.rule if refusal else None) == rule

@@ -84,6 +84,13 @@ _OLDER = frozenset({"temperature", "top_p", "top_k"})
 def _typed(name: str, body: dict[str, Any]) -> dict[str, Any]:
     """What a provider's types are asked about: without what they leave out and the provider takes all the same."""
     kept = {key: value for key, value in body.items() if key not in _OLDER}
+    if name == "openai" and isinstance(kept.get("messages"), list):
+        # OpenAI's own guide gave a tool's message its function's `name` ("Function calling", repeated at
+        # community.openai.com/t/591242, read 2026-11-27), and LangChain.js does to this day
+        kept["messages"] = [
+            {key: item for key, item in message.items() if key != "name"} if _is_of_tool(message) else message
+            for message in kept["messages"]
+        ]
     if name == "responses" and isinstance(kept.get("input"), list):
         # Codex sends reasoning and messages without ids (openai/codex, ResponseItem); from memory
         kept["input"] = [
@@ -91,6 +98,10 @@ def _typed(name: str, body: dict[str, Any]) -> dict[str, Any]:
             for item in kept["input"]
         ]
     return kept
+
+
+def _is_of_tool(message: Any) -> bool:
+    return isinstance(message, dict) and message.get("role") == "tool"
 
 
 def _pydantic(name: str) -> Callable[[dict[str, Any], str], Finding | None]:
