@@ -17,6 +17,7 @@ from tests.counters.test_backend import (
     window,
 )
 
+from switchgear.counters import tables
 from switchgear.counters.backend import Taken
 from switchgear.policies.buckets import Kind
 
@@ -69,11 +70,15 @@ def test_a_row_that_another_edge_took_over_is_looked_for_anew(edges, time, bucke
     place = row(one, bucket)
     time.us += 2 * MINUTE_US
     make = window if bucket.kind == Kind.WINDOW else slots
-    number = 0
-    while row(other, bucket) == place:
-        take(other, (make(99, f"new{number}"), 1))
-        number += 1
-        assert number < 500
+    for round_ in range(50):
+        answers = [take(other, (make(99, f"new{round_}/{number}"), 1)) for number in range(60)]
+        for answer in answers:
+            if isinstance(answer, Taken):
+                release(other, answer.ticket)
+        time.us += 2 * MINUTE_US
+        if row(other, bucket) != place:
+            break
+    assert row(other, bucket) is None
     taken(one, (bucket, 2))
     assert reading(other, bucket).used == 2
     taken(other, (bucket, 1))
@@ -100,6 +105,15 @@ def test_what_a_process_remembers_is_bounded_by_the_rows(edges, time):
         time.us += 5_000_000
         take(edges[0], (window(9, f"w{number}"), 1))
     assert len(edges[0].tables.seats) <= 64
+
+
+def test_what_a_process_forgot_is_found_again(edges, monkeypatch):
+    monkeypatch.setattr(tables, "SEATS_MAX", 10)
+    buckets = [slots(99, f"s{number}") for number in range(30)]
+    for _ in range(3):
+        taken(edges[0], *((bucket, 1) for bucket in buckets))
+    assert len(edges[0].tables.seats) <= 31
+    assert [reading(edges[1], bucket).used for bucket in buckets] == [3] * 30
 
 
 @settings(max_examples=25, deadline=None)

@@ -1,4 +1,5 @@
-"""One edge that hammers the node's counters until it is killed: python -m tests.end_to_end.counters_edge FOLDER NAME SECONDS SEED.
+"""One edge that hammers the node's counters until it is killed or the file `stop` is there:
+python -m tests.end_to_end.counters_edge FOLDER NAME SEED.
 
 Its book stands for the spool, and for what a provider sees: a line is written before a request counts as sent (`sent`), another
 when it ended. Its successor reads it: what was sent is settled, what was not is released.
@@ -12,18 +13,18 @@ import time
 from pathlib import Path
 
 from switchgear.counters import boot
-from switchgear.counters.backend import Taken, Unknown
+from switchgear.counters.backend import Full, Taken, Unknown
 from switchgear.counters.shared import SharedCounters
 from switchgear.policies.buckets import Bucket, Hold, Kind
 
 NAMES = ("edge-0", "edge-1", "edge-2", "edge-3", "control")
-RATE, TOKENS, PARALLEL, BUDGET = 300, 9_000, 6, 20_000
+RATE, TOKENS, PARALLEL, BUDGET = 60, 1_200, 6, 3_000
 HOLD_MAX = 200
-PERIOD_US = 500_000
+PERIOD_US = 2_000_000
 
 
 def buckets(period):
-    """The four rules: requests and tokens a second, parallel requests, money per half second."""
+    """The four rules: requests and tokens a second, parallel requests, money per two seconds."""
     return (
         Bucket(key="requests", kind=Kind.WINDOW, limit=RATE, window_us=1_000_000),
         Bucket(key="tokens", kind=Kind.WINDOW, limit=TOKENS, window_us=1_000_000),
@@ -58,14 +59,14 @@ def adopt(edge, book):
     edge.orphans.clear()
 
 
-def main(folder, name, seconds, seed):
+def main(folder, name, seed):
     """Take, send, settle, as fast as it goes."""
     chance = random.Random(seed)
     book = Book(folder / f"{name}.book")
     edge = SharedCounters(folder, name, NAMES, boot.now_us, lambda _: None)
     adopt(edge, book)
-    running, count, end = [], 0, time.monotonic() + seconds
-    while time.monotonic() < end:
+    running, count, lacking, stop = [], 0, set(), folder / "stop"
+    while not stop.exists():
         asked = chance.randint(1, 4)
         for _ in range(asked):
             count += 1
@@ -78,7 +79,11 @@ def main(folder, name, seconds, seed):
             def done(answer, attempt=attempt, cost=cost, period=period, reserved=hold // 4):
                 if isinstance(answer, Taken):
                     book.write(sent_us=answer.at_us, attempt=attempt, cost=cost, period=period, reserved=reserved)
-                    running.append((boot.now_us() + chance.randint(0, 20_000), answer.ticket, attempt, cost))
+                    running.append((boot.now_us() + chance.randint(0, 60_000), answer.ticket, attempt, cost))
+                elif isinstance(answer, Full):
+                    for at in set(answer.lacking) - lacking:
+                        lacking.add(at)
+                        book.write(full=[at])
                 elif isinstance(answer, Unknown) and "busy" not in answer.reason:
                     raise AssertionError(answer.reason)
 
@@ -104,4 +109,4 @@ def main(folder, name, seconds, seed):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]), int(sys.argv[4]))
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

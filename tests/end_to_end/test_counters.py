@@ -1,6 +1,6 @@
 """Four processes at the edge of limits and budgets, killed again and again: nothing beyond a limit, nothing lost, nothing twice.
 
-The judge is what was sent, with the time of its admission. COUNTERS_KILL_S: how long (6 s; `make kill` may give it 300).
+The judge is what was sent, with the time of its admission. COUNTERS_KILLS: how often (15; 200 take some minutes).
 """
 
 import bisect
@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.end_to_end.counters_edge import BUDGET, NAMES, PARALLEL, PERIOD_US, RATE, TOKENS, buckets
+from tests.end_to_end.counters_edge import BUDGET, NAMES, PARALLEL, RATE, TOKENS, buckets
 
 from switchgear.counters import boot, column
 from switchgear.counters.layout import Geometry
@@ -23,15 +23,15 @@ from switchgear.counters.shared import SharedCounters
 from switchgear.testing.patience import until
 
 ROOT = Path(__file__).parent.parent.parent
-SECONDS = float(os.environ.get("COUNTERS_KILL_S", "6"))
+KILLS = int(os.environ.get("COUNTERS_KILLS", "15"))
 SMALL = Geometry(windows=64, slots=64, balances=4_096, holds=2_048)
 
 
 class Edges:
     """Four edges; a killed one is started again. Remembers when each was killed."""
 
-    def __init__(self, folder, seconds):
-        self.folder, self.end = folder, time.monotonic() + seconds
+    def __init__(self, folder):
+        self.folder = folder
         self.running = {}
         self.kills = []
         self.seed = 0
@@ -40,28 +40,28 @@ class Edges:
 
     def start(self, name):
         self.seed += 1
-        left = max(0.0, self.end - time.monotonic())
-        command = [
-            sys.executable,
-            "-m",
-            "tests.end_to_end.counters_edge",
-            str(self.folder),
-            name,
-            str(left),
-            str(self.seed),
-        ]
+        command = [sys.executable, "-m", "tests.end_to_end.counters_edge", str(self.folder), name, str(self.seed)]
         self.running[name] = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
 
-    def kill(self, name):
+    def has_sent(self, name):
+        """Tell whether this run of an edge has sent something."""
+        book = self.folder / f"{name}.book"
+        return book.exists() and f'"attempt": "{self.running[name].pid:08x}' in book.read_text()
+
+    def kill(self, name, after_s):
+        """Kill an edge a moment after it began to send."""
         process = self.running[name]
+        assert until(lambda: self.has_sent(name) or process.poll() is not None)
+        time.sleep(after_s)
         killed_us = boot.now_us()
         process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stderr.close()
+        said = process.communicate()[1].decode()
+        assert (process.returncode, said) == (-signal.SIGKILL, "")
         self.kills.append((name, killed_us))
         self.start(name)
 
     def wait(self):
+        (self.folder / "stop").touch()
         said = [process.communicate()[1].decode() for process in self.running.values()]
         assert said == [""] * 4
 
@@ -71,10 +71,9 @@ def books(tmp_path_factory):
     """What each edge wrote down, and when it was killed."""
     folder = tmp_path_factory.mktemp("counters")
     column.prepare(folder, NAMES, SMALL, b"s" * 16, boot.boot_id(), os.urandom)
-    edges, chance = Edges(folder, SECONDS), random.Random(7)
-    while time.monotonic() < edges.end:
-        time.sleep(chance.random() * 0.4)
-        edges.kill(chance.choice(NAMES[:4]))
+    edges, chance = Edges(folder), random.Random(7)
+    for _ in range(KILLS):
+        edges.kill(chance.choice(NAMES[:4]), chance.random() * 0.1)
     edges.wait()
     found = {}
     for name in NAMES[:4]:
@@ -89,9 +88,11 @@ def sent(books):
     )
 
 
-def test_edges_are_killed_and_still_send(books):
-    assert len(books[2]) >= SECONDS
-    assert len(sent(books)) > 20 * SECONDS
+def test_edges_are_killed_while_they_send_at_the_limits(books):
+    assert len(books[2]) == KILLS
+    assert len(sent(books)) >= KILLS
+    refused = {at for lines in books[1].values() for line in lines for at in line.get("full", ())}
+    assert refused, "some of requests, tokens, parallel requests, money"
 
 
 def test_N3_no_window_of_a_second_has_more_requests_than_the_limit(books):
@@ -108,12 +109,11 @@ def test_N3_no_window_of_a_second_has_more_tokens_than_the_limit_and_what_was_re
         assert sum(min(line["cost"], line["reserved"]) for line in found[first : at + 1]) <= TOKENS
 
 
-def test_N4_no_budget_is_overshot_and_each_is_used(books):
+def test_N4_no_budget_is_overshot(books):
     spent = Counter()
     for line in sent(books):
         spent[line["period"]] += line["cost"]
     assert max(spent.values()) <= BUDGET
-    assert len(spent) >= SECONDS * 1_000_000 / PERIOD_US * 0.5
 
 
 def test_no_more_requests_run_at_once_than_slots(books):

@@ -18,6 +18,8 @@ from switchgear.policies.buckets import Kind
 
 SUFFIX = ".column"
 LOCK = "lock"
+SCANNED_ROWS = 1_024
+"""Rows that are looked at together: empty stretches are passed quickly."""
 
 
 def path_of(folder: Path, name: str) -> Path:
@@ -105,6 +107,8 @@ class Column:
         self.words = self.view.cast("q")
         self.counts = self.view.cast("I")
         self.geometry = self.identity.geometry
+        self.tables_at: dict[int, int] = {kind: self.geometry.table_at(kind) for kind in Kind}
+        """The word at which each table begins."""
 
     def close(self) -> None:
         """Let go: the owner's lock ends with it."""
@@ -155,7 +159,7 @@ class Column:
 
     def row_at(self, kind: int, row: int) -> int:
         """Return the word at which a row begins."""
-        return self.geometry.table_at(kind) + row * layout.ROW_WORDS[kind]
+        return self.tables_at[kind] + row * layout.ROW_WORDS[kind]
 
     def _finish(self, number: int) -> None:
         words = self.words
@@ -171,19 +175,26 @@ class Column:
         words[at + layout.H_STATE] = 0
 
     def _sum_up(self, kind: int, held: dict[tuple[int, int], list[int]]) -> None:
-        words, width = self.words, layout.ROW_WORDS[kind]
-        at = self.geometry.table_at(kind)
-        for row, tag in enumerate(words[at : at + self.geometry.rows(kind) * width : width].tolist()):
-            if not tag:
-                continue
-            row_at = at + row * width
-            total, uncertain = held.get((kind, row), (0, 0))
-            words[row_at + layout.HELD_AT[kind]] = total
-            if kind == layout.BALANCE:
-                words[row_at + layout.B_UNCERTAIN] = uncertain
-            elif kind == layout.WINDOW:
-                counts_at = 2 * (row_at + layout.COUNTS_AT)
-                words[row_at + layout.W_TOTAL] = sum(self.counts[counts_at : counts_at + 64])
+        words, width, rows = self.words, layout.ROW_WORDS[kind], self.geometry.rows(kind)
+        for (of, row), sums in held.items():
+            if of == kind:
+                self._sum_up_row(kind, self.row_at(kind, row), *sums)
+        seen = layout.TAG if kind == layout.WINDOW else layout.HELD_AT[kind]
+        for first in range(0, rows, SCANNED_ROWS):
+            begin, end = self.row_at(kind, first), self.row_at(kind, min(rows, first + SCANNED_ROWS))
+            values = words[begin + seen : end : width].tolist()
+            if any(values):
+                for row in [row for row, value in enumerate(values, first) if value and (kind, row) not in held]:
+                    self._sum_up_row(kind, self.row_at(kind, row), 0, 0)
+
+    def _sum_up_row(self, kind: int, at: int, total: int, uncertain: int) -> None:
+        words = self.words
+        words[at + layout.HELD_AT[kind]] = total
+        if kind == layout.BALANCE:
+            words[at + layout.B_UNCERTAIN] = uncertain
+        elif kind == layout.WINDOW:
+            counts_at = 2 * (at + layout.COUNTS_AT)
+            words[at + layout.W_TOTAL] = sum(self.counts[counts_at : counts_at + 64])
 
 
 def forget_balances(folder: Path, control: str) -> None:

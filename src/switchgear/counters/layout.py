@@ -9,7 +9,7 @@ right, and the others are left over from buckets that were idle.
     holds    14 words each: H_STATE and what follows
     windows  40 words: tag, claim, last, total, held, width, scale, share; then 64 counts of 4 bytes
     slots    4 words: tag, claim, held, share
-    balances 8 words: tag, claim, keep until, settled, held, uncertain, share, 0
+    balances 7 words: tag, claim, keep until, settled, held, uncertain, share
 """
 
 import struct
@@ -26,12 +26,12 @@ VERSION = 1
 WORD = 8
 HEADER_WORDS = 512
 HOLD_WORDS = 14
-ROW_WORDS: dict[int, int] = {Kind.WINDOW: 40, Kind.SLOTS: 4, Kind.BALANCE: 8}
+ROW_WORDS: dict[int, int] = {Kind.WINDOW: 40, Kind.SLOTS: 4, Kind.BALANCE: 7}
 COUNTS_AT = 8
 """Where the 64 counts of a window begin, in words."""
-WAYS = 8
-"""Rows of a set: a bucket stands in one of the 8 rows of either of two sets, so a look costs the same however full a table is. With
-two choices tables are full to about 90 % before one bucket finds no place."""
+WAYS = 16
+"""Rows of a set: a bucket stands in one of the 16 rows of either of two sets, so a look costs the same however full a table is.
+With two choices a table is full to about 85 % before the first bucket finds no place (with sets of 8: 70 %)."""
 COUNT_MAX = 2**32 - 1
 
 WINDOW, SLOTS, BALANCE = int(Kind.WINDOW), int(Kind.SLOTS), int(Kind.BALANCE)

@@ -21,7 +21,7 @@ from switchgear.counters.shared import SharedCounters
 from switchgear.counters.tables import Seat
 from switchgear.policies.buckets import Bucket, Hold
 
-_ROW = struct.Struct("=8q")
+_ROW = struct.Struct("=7q")
 
 
 class Rebuild:
@@ -38,22 +38,23 @@ class Rebuild:
             self._empty()
         finally:
             counters.let_go()
+        self._at = self._own.tables_at[BALANCE] * WORD
         self._used = bytearray(self._own.geometry.balances // WAYS)
         """How many rows of each set are used."""
 
     def balance(self, bucket: Bucket, settled: int) -> None:
         """Give a balance, each once. Raises ValueError where there is no room for it."""
-        tag = self._tables.tag_of(bucket.key)
+        used, tag = self._used, self._tables.tag_of(bucket.key)
         first, second = self._tables.sets_of(BALANCE, tag)
-        chosen = first if self._used[first] <= self._used[second] else second
-        way = self._used[chosen]
+        chosen = first if used[first] <= used[second] else second
+        way = used[chosen]
         if way >= WAYS:
-            raise ValueError(f"there is no room for more balances than {sum(self._used)}: the counters are too small")
-        self._used[chosen] = way + 1
-        at = self._own.row_at(BALANCE, chosen * WAYS + way) * WORD
+            raise ValueError(f"there is no room for more balances than {sum(used)}: the counters are too small")
+        used[chosen] = way + 1
+        at = self._at + (chosen * WAYS + way) * _ROW.size
         keep_until_us = bucket.keep_until_us or 0
         share = self._tables.tag_of(bucket.share) if bucket.share else 0
-        _ROW.pack_into(self._own.map, at, tag, self._epoch + 1, keep_until_us, settled, 0, 0, share, 0)
+        _ROW.pack_into(self._own.map, at, tag, self._epoch + 1, keep_until_us, settled, 0, 0, share)
 
     def hold(self, attempt: str, holds: Sequence[Hold], until_us: int) -> Ticket:
         """Give what an open request holds of balances. It is uncertain until it is settled, released, or `until_us`. Raises
@@ -103,14 +104,14 @@ class Rebuild:
     def _newest_claim(self) -> int:
         newest = 0
         for column in self._tables.columns:
-            at = column.geometry.table_at(BALANCE) + layout.CLAIM
+            at = column.tables_at[BALANCE] + layout.CLAIM
             newest = max(newest, *column.words[at :: ROW_WORDS[BALANCE]].tolist())
         return newest
 
     def _empty(self) -> None:
         """Forget what the own column says of balances: rows and holds."""
         own, counters = self._own, self._counters
-        at = own.geometry.table_at(BALANCE) * WORD
+        at = own.tables_at[BALANCE] * WORD
         own.view[at:] = bytes(own.geometry.file_bytes - at)
         self._tables.forget(BALANCE)
         for tickets in counters.orphans.values():
@@ -120,7 +121,7 @@ class Rebuild:
             counters.abandon(uncertain)
         counters.orphans.clear()
         counters.uncertain.clear()
-        for place in range(HEADER_WORDS, own.geometry.table_at(layout.WINDOW), HOLD_WORDS):
+        for place in range(HEADER_WORDS, own.tables_at[layout.WINDOW], HOLD_WORDS):
             if own.words[place] and own.words[place + H_PLACE] & 7 == BALANCE:
                 own.words[place] = 0
                 counters.free.append(place)

@@ -1,8 +1,8 @@
 """Where a bucket's row is, in all columns at once. Level 2. Everything here is done under the lock.
 
-A bucket may stand in the 16 rows of two sets. A row belongs to the bucket of the newest claim; it may be claimed for another only
-where no column counts anything in it any more. The values of one rule get at most half of the 16: so one rule never pushes
-another's buckets out, and none looks further than 16 rows.
+A bucket may stand in the 32 rows of two sets. A row belongs to the bucket of the newest claim; it may be claimed for another only
+where no column counts anything in it any more. The values of one rule get at most half of the 32: so one rule never pushes
+another's buckets out, and none looks further than 32 rows.
 """
 
 import mmap
@@ -17,6 +17,8 @@ from switchgear.policies import windows
 from switchgear.policies.buckets import Bucket
 
 SHARE_ROWS_MAX = WAYS
+SEATS_MAX = 65_536
+"""Buckets whose places a process remembers, about 500 bytes each; others are looked for again, which costs ten takes."""
 _ZEROS = memoryview(array("I", bytes(4 * windows.SUBWINDOWS)))
 
 
@@ -50,7 +52,7 @@ class Tables:
         self.own = columns[0]
         self._salt = salt
         self.seats: dict[str, Seat] = {}
-        """By key: one for each row of the own column at most, so it is bounded."""
+        """By key, at most SEATS_MAX and a request's."""
         self._keys: dict[tuple[int, int], str] = {}
         self.epoch = 0
         """Balances of older claims do not count."""
@@ -59,7 +61,7 @@ class Tables:
 
     def tag_of(self, name: str) -> int:
         """Return what a bucket is known by in the columns: 62 bits, keyed, so that nobody finds two names with one tag."""
-        return int.from_bytes(blake2b(name.encode(), digest_size=8, key=self._salt).digest(), "little") >> 2 | 1
+        return int.from_bytes(blake2b(self._salt + name.encode(), digest_size=8).digest(), "little") >> 2 | 1
 
     def seat(self, bucket: Bucket, now_us: int) -> Seat | None:
         """Return a bucket's row, claimed if it has none, or that of its overflow; None: there is no room. The caller looks
@@ -110,7 +112,7 @@ class Tables:
     def sets_of(self, kind: int, tag: int) -> tuple[int, int]:
         """Return the two sets in which a bucket may stand."""
         sets = self.own.geometry.rows(kind) // WAYS
-        first, second = tag % sets, (tag >> 31) % sets
+        first, second = (tag >> 1) % sets, (tag >> 32) % sets
         return first, second if first != second else (first + 1) % sets
 
     def forget(self, kind: int) -> None:
@@ -125,7 +127,7 @@ class Tables:
     def _owners(self, kind: int, rows: list[int]) -> list[tuple[int, int, int]]:
         """Return (claim, tag, index of the column) of the newest claim of each row; (0, 0, 0): nobody's."""
         owners = [(0, 0, 0)] * len(rows)
-        width, table_at = ROW_WORDS[kind], self.own.geometry.table_at(kind)
+        width, table_at = ROW_WORDS[kind], self.own.tables_at[kind]
         least = self.epoch if kind == layout.BALANCE else 0
         for half in (0, WAYS):
             at = table_at + rows[half] * width
@@ -157,24 +159,26 @@ class Tables:
 
     def _choose(self, bucket: Bucket, rows: list[int], owners: list[tuple[int, int, int]], now_us: int) -> int | None:
         """Return which candidate a new bucket gets; None: there is none."""
+        if bucket.share and self._is_share_full(bucket, rows, owners, now_us):
+            return None
         pinned = {seat.row for seat in self.pinned if seat.kind == bucket.kind}
-        idle = [
-            row not in pinned and (not owner or self.is_idle(bucket.kind, row, now_us))
-            for row, (_, owner, _) in zip(rows, owners, strict=True)
+        free = [not owner and row not in pinned for row, (_, owner, _) in zip(rows, owners, strict=True)]
+        if not any(free):
+            free = [row not in pinned and self.is_idle(bucket.kind, row, now_us) for row in rows]
+        half = 0 if sum(free[:WAYS]) >= sum(free[WAYS:]) else WAYS
+        return free.index(True, half, half + WAYS) if any(free) else None
+
+    def _is_share_full(self, bucket: Bucket, rows: list[int], owners: list[tuple[int, int, int]], now_us: int) -> bool:
+        """Tell whether values of the bucket's rule have their part of these rows, not counting idle ones."""
+        share, word = self.tag_of(bucket.share), layout.SHARE_AT[bucket.kind]
+        same = [
+            row
+            for row, (_, owner, index) in zip(rows, owners, strict=True)
+            if owner and self.columns[index].words[self.own.row_at(bucket.kind, row) + word] == share
         ]
-        if bucket.share:
-            share = self.tag_of(bucket.share)
-            word = layout.SHARE_AT[bucket.kind]
-            taken = sum(
-                self.columns[index].words[self.own.row_at(bucket.kind, row) + word] == share
-                for row, is_idle, (_, _, index) in zip(rows, idle, owners, strict=True)
-                if not is_idle
-            )
-            if taken >= SHARE_ROWS_MAX:
-                return None
-        halves = sorted(((sum(idle[half : half + WAYS]), half) for half in (0, WAYS)), reverse=True)
-        free, half = halves[0]
-        return idle.index(True, half, half + WAYS) if free else None
+        if len(same) < SHARE_ROWS_MAX:
+            return False
+        return sum(not self.is_idle(bucket.kind, row, now_us) for row in same) >= SHARE_ROWS_MAX
 
     def is_idle(self, kind: int, row: int, now_us: int) -> bool:
         """Tell whether no column counts anything in a row."""
@@ -236,6 +240,10 @@ class Tables:
     def _note(self, seat: Seat, width: int, scale: int) -> Seat:
         self._forget(seat.kind, seat.row)
         seat.width, seat.scale = width, scale
+        if len(self.seats) >= SEATS_MAX:
+            oldest = next(iter(self.seats.values()))
+            if oldest not in self.pinned:
+                self._forget(oldest.kind, oldest.row)
         self.seats[seat.key] = seat
         self._keys[seat.kind, seat.row] = seat.key
         return seat
