@@ -53,8 +53,8 @@ CLAIMS = {
     "M3": "No credential, no key-encryption key and no presented virtual key is on disk, in an environment, in a log, or in the memory of a process that should not have it.",
 }
 NOT_YET = {
-    "N1": "limits and budgets are not built yet", "N2": "limits and budgets are not built yet",
-    "N3": "limits and budgets are not built yet", "N4": "limits and budgets are not built yet",
+    "N1": "the counters are tested, but requests do not go through them yet", "N2": "the counters are tested, but requests do not go through them yet",
+    "N3": "the counters are tested, but requests do not go through them yet", "N4": "the counters are tested, but requests do not go through them yet",
     "M1": "a rule for benchmarks, not a claim: docs/benchmarks.md",
 }  # fmt: skip
 # What is measured in long runs: what, the last figure with its date, the command. Written by hand after a run.

@@ -112,6 +112,7 @@ class SharedCounters:
         self.own = Column(path_of(folder, own), is_own=True)
         self._lock = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         self._columns = [self.own]
+        self._words = [self.own.words]
         self._changes = 0
         self._trouble = ""
         self._looked_us = 0
@@ -360,6 +361,7 @@ class SharedCounters:
         if columns != self._columns:
             self._changes += CHANGED
         self._columns[:] = columns
+        self._words = [column.words for column in columns]
         if self._control is not None and self._control != self.own.path.name.removesuffix(".column"):
             control = path_of(self._folder, self._control)
             self._epoch_words = next((c.words for c in columns if c.path == control), None)
@@ -380,12 +382,14 @@ class SharedCounters:
     # Taking
 
     def _decide(self, holds: Sequence[Hold], attempt: str, now_us: int) -> Answer:
-        trouble = self._trouble_of(False, now_us)
+        if now_us - self._looked_us > LOOK_US:
+            self._look(now_us)
+        trouble = self._trouble
         tables = self.tables
         known = tables.seats
         changes = stamp = self._changes
-        for column in self._columns:
-            stamp += column.words[CLAIMS]
+        for words in self._words:
+            stamp += words[CLAIMS]
         seats: list[Seat] = []
         used: list[int] = []
         lacking: list[int] = []
