@@ -107,8 +107,36 @@ def test_a_secret_stays_sealed_while_its_reference_and_place_are_the_same(tmp_pa
     ):
         with pytest.raises(ConfigError, match=why):
             load_config(write(tmp_path, changed), {}, known=known, running=running)
-    with pytest.raises(ConfigError, match="KEY"):
-        load_config(write(tmp_path, text), {}, known=Known(credentials=frozenset()), running=running)
+
+
+def test_what_a_gateway_began_without_keeps_no_change_from_being_applied(tmp_path):
+    text = "providers: {openai: {credentials: [{name: p, secret: {env: KEY}}]}}"
+    running = load_config(write(tmp_path, text), {}, at_start=True).compiled
+    nothing = Known(credentials=frozenset())
+    found = load_config(write(tmp_path, text + "\nmodels: {a: openai/x}"), {}, known=nothing, running=running)
+    assert [model.name for model in found.compiled.models] == ["a"] and not found.kept
+    with pytest.raises(ConfigError, match="OTHER"):
+        load_config(write(tmp_path, text.replace("KEY", "OTHER")), {}, known=nothing, running=running)
+
+
+@pytest.mark.parametrize(
+    ("secret", "why"),
+    [("{env: KEY}", "environment variable 'KEY' is not set"), ("{file: gone}", "gone cannot be read")],
+)
+def test_at_a_start_a_secret_that_is_not_there_is_one_credentials_trouble(tmp_path, secret, why):
+    text = f"""
+providers:
+  openai: {{credentials: [{{name: p, secret: {secret}}}]}}
+  groq: {{credentials: [{{name: q, secret: {{env: GOOD}}}}]}}
+"""
+    path = write(tmp_path, text)
+    loaded = load_config(path, {"GOOD": "sk-1"}, at_start=True)
+    assert [spec.name for spec in loaded.compiled.providers] == ["openai", "groq"]
+    assert list(loaded.secrets) == [("groq", "q")]
+    [(name, said)] = loaded.unset.items()
+    assert name == "openai/p" and why in said and ":3)" in said and "credential add openai --name p" in said
+    with pytest.raises(ConfigError, match=why):
+        load_config(path, {"GOOD": "sk-1"})
 
 
 def test_variables_of_plain_text_are_remembered_for_a_reload(tmp_path):

@@ -97,3 +97,56 @@ def test_settings_of_processes_hold_from_the_next_start_on(desk):
     assert config.needs_restart() == []
     field = msgspec.structs.fields(Process)[0]
     assert config.needs_restart(FILE) == [], field.name
+
+
+@pytest.mark.parametrize("demo", [False, True])
+def test_a_gateway_without_a_file_goes_on_with_what_was_applied_and_its_keys_hold(desk, demo):
+    config = desk.services.config
+    applied = msgspec.structs.replace(FILE, keys=keys("a"))
+    desk.run(lambda: config.load(Compiled(), []), lambda: config.apply(applied, [sealed()], "ann"))
+    before = live_keys(desk.publisher)
+    assert before
+    nothing = Compiled(providers=(msgspec.structs.replace(OPENAI, name="demo"),)) if demo else Compiled()
+    for _ in range(2):
+        desk.run(lambda: config.load(nothing, [], desk.clock.wall_ms() + 1))
+        assert live_keys(desk.publisher) == before
+        assert list(desk.publisher.current().table.models) == ["fast"]
+        assert ("demo" in desk.publisher.current().table.providers) == demo
+    assert "applied last is in force, from /etc/x.yaml" in desk.reports[-1]
+
+
+def test_what_was_brought_back_stays_over_a_start_without_a_file_too(desk):
+    config = desk.services.config
+    newer = msgspec.structs.replace(FILE, models=(), digest="d2", source="/etc/y.yaml")
+    desk.run(lambda: config.load(Compiled(), []), lambda: config.apply(FILE, [sealed()], "ann"))
+    desk.run(lambda: config.apply(newer, [], "ann"))
+    target = next(v for v in desk.read(versions.all_of) if v.state.compiled.digest == "d1")
+
+    async def back():
+        await config.roll_back(await config.plan_rollback(target.state, ""), target.number, "ann")
+
+    desk.run(back, lambda: config.load(Compiled(), [], desk.clock.wall_ms() + 1))
+    assert list(desk.publisher.current().table.models) == ["fast"]
+    desk.run(lambda: config.apply(Compiled(source="/dev/null"), [], "ann", drop_keys=True))
+    desk.run(lambda: config.load(Compiled(), [], desk.clock.wall_ms() + 1))
+    assert desk.publisher.current().table.models == {}
+
+
+def test_a_start_with_a_file_takes_that_file_and_one_without_it_later_nothing_that_was_applied_before(desk):
+    config = desk.services.config
+    started = msgspec.structs.replace(FILE, models=(), digest="d2", source="/etc/y.yaml")
+    desk.run(lambda: config.load(Compiled(), []), lambda: config.apply(FILE, [sealed()], "ann"))
+    desk.run(lambda: config.load(started, [], desk.clock.wall_ms() + 1))
+    assert desk.services.publication.compiled.digest == "d2"
+    desk.run(lambda: config.load(Compiled(), [], desk.clock.wall_ms() + 1))
+    assert desk.services.publication.compiled.providers == ()
+
+
+def test_a_secret_that_is_not_there_is_told_until_the_vault_has_one(desk):
+    config = desk.services.config
+    said = {"openai/default": "credential openai/default: the environment variable 'K' is not set (x.yaml:3)"}
+    desk.run(lambda: config.load(FILE, [], unset=said))
+    assert config.without_secret == list(said.values())
+    assert list(desk.publisher.current().table.models) == ["fast"]
+    desk.run(lambda: desk.services.credentials.put(sealed(), None, "ann"))
+    assert config.without_secret == []

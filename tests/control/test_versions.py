@@ -164,6 +164,13 @@ def test_a_rollback_says_what_the_next_start_makes_of_it():
     now, target = state("models: {m: openai/new}"), state("models: {m: openai/old}")
     here = plan_rollback(now, target, [], "/x.yaml").stays
     assert any("put its old content back" in line for line in here)
-    without = plan_rollback(now, target, [], "").stays
-    assert any("was started without a file" in line for line in without)
-    assert not any("put its old content back" in line for line in without)
+    for started_with, undone in (("", False), ("/y.yaml", True)):
+        elsewhere = plan_rollback(now, target, [], started_with).stays
+        assert any("was started with /y.yaml" in line for line in elsewhere) == undone
+        assert not any("put its old content back" in line for line in elsewhere)
+
+
+def test_what_processes_take_at_their_start_waits_for_a_start_with_the_file():
+    said = versions.undone_at_start("/x y.yaml", "", ["workers"])
+    assert said == "workers hold from a start with --config '/x y.yaml' on: this gateway was started without a file"
+    assert versions.undone_at_start("/x.yaml", "", []) is None

@@ -47,6 +47,8 @@ class Configuration(msgspec.Struct):
     puts: list[Put] = []
     refused: list[str] = []
     """What could not be sealed, and why."""
+    unset: dict[str, str] = {}
+    """Credentials whose secret was not there, by `provider/credential`, each with a sentence."""
     started_ms: int = 0
     """When the supervisor read it."""
 
@@ -208,7 +210,13 @@ async def _begin(boot: Boot, layout: Layout, services: Services, configuration: 
     try:
         if not store.is_open:
             await asyncio.to_thread(_open, store, layout)
-        await config.load(configuration.compiled, configuration.puts, configuration.started_ms, configuration.refused)
+        await config.load(
+            configuration.compiled,
+            configuration.puts,
+            configuration.started_ms,
+            configuration.refused,
+            configuration.unset,
+        )
         await services.control.read(services.refusals.load)
         await services.control.read(services.deployments.load)
     except (StoreGoneError, DatabaseError, OSError, lmdb.Error, UserError) as exc:

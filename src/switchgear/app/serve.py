@@ -94,7 +94,15 @@ def serve(options: Options, environ: dict[str, str]) -> None:
         identity_dir=identity_dir,
         identity_hosts=[host.rstrip(".").lower() for host in options.identity_hosts],
         configuration=msgspec.Raw(
-            msgspec.json.encode({"compiled": compiled, "puts": puts, "refused": refused, "started_ms": now_ms})
+            msgspec.json.encode(
+                {
+                    "compiled": compiled,
+                    "puts": puts,
+                    "refused": refused,
+                    "unset": loaded.unset,
+                    "started_ms": now_ms,
+                }
+            )
         ),
         destinations=msgspec.Raw(msgspec.json.encode(destinations)),
         courier_key=courier_key,
@@ -124,14 +132,14 @@ def _load(path: Path | None, environ: dict[str, str], layout: Layout) -> Loaded:
     """Read the configuration. Names that it does not declare may be the store's, which is asked only then."""
     now_ms = time.time_ns() // 1_000_000
     try:
-        loaded = load_config(path, environ, now_ms=now_ms)
+        loaded = load_config(path, environ, now_ms=now_ms, at_start=True)
     except ConfigError:
         known = store_names(layout)
         if known is None:
             raise
-        loaded = load_config(path, environ, known=known, now_ms=now_ms)
-    for warning in loaded.warnings:
-        sys.stderr.write(f"{warning}\n")
+        loaded = load_config(path, environ, known=known, now_ms=now_ms, at_start=True)
+    for said in (*loaded.warnings, *loaded.unset.values()):
+        sys.stderr.write(f"{said}\n")
     return loaded
 
 

@@ -177,7 +177,7 @@ def apply_(client: Client, out: Output, file: Path, dry_run: bool, drop_keys: bo
     say(f"applied {file}: {document.summary(changes)} changed")
     if answer.get("undone_at_start"):
         note(f"warning: {answer['undone_at_start']}")
-    if found["restart"]:
+    elif found["restart"]:
         say(f"  from the next start on: {', '.join(found['restart'])}")
 
 

@@ -196,9 +196,11 @@ class Compiler:
         known: Known | None = None,
         running: Compiled | None = None,
         now_ms: int | None = None,
+        at_start: bool = False,
     ) -> None:
         """`known` and `running` are a gateway's, when one is at hand: what its store and its vault hold, and the file
-        configuration in force, whose secrets can stay where they are. Without `now_ms` no expiry is looked at."""
+        configuration in force, whose secrets can stay where they are. Without `now_ms` no expiry is looked at. `at_start`: a secret
+        that is not there is one provider's trouble (`unset`) and stops nobody."""
         self._config = config
         self._reader = reader
         self._read_file = read_file
@@ -215,6 +217,9 @@ class Compiler:
         """Secrets of the courier's destinations by name."""
         self.kept: dict[tuple[str, str], str] = {}
         """Credentials whose variable is not set here and whose sealed secret stays, with their references."""
+        self._at_start = at_start
+        self.unset: dict[str, str] = {}
+        """At a start: credentials whose variable or file is not there, by `provider/credential`, each with a sentence."""
 
     def compile(self, source: str = "", digest: str = "") -> Compiled:
         """Return the compiled configuration; look at `problems` before using it."""
@@ -388,9 +393,19 @@ class Compiler:
         unresolved = self._reader.unresolved.get(f"{at}.secret")
         if unresolved is None:
             return
+        if self._at_start:
+            where = f"{unresolved.file}:{unresolved.line}"
+            cure = f"put it right and start again, or: switchgear credential add {name} --name {credential}"
+            self.unset[f"{name}/{credential}"] = (
+                f"credential {name}/{credential}: {unresolved.message} ({where}): {cure}"
+            )
+            return
         old = self._running.get(name)
         in_vault = f"{name}/{credential}" in (self._known.credentials or ())
-        if reference.startswith("file:") or old is None or old.references.get(credential) != reference or not in_vault:
+        is_as_it_was = old is not None and old.references.get(credential) == reference
+        if is_as_it_was and not in_vault and self._known.credentials is not None:
+            return  # the gateway began without it, and goes on so
+        if reference.startswith("file:") or old is None or not is_as_it_was:
             hint = ""
             if self._running and reference.startswith("env:"):
                 hint = "; a running gateway knows no new variable: restart it with this one set, or use {file: PATH}"

@@ -31,6 +31,8 @@ class Loaded(msgspec.Struct, kw_only=True):
     """What it was read from."""
     kept: dict[tuple[str, str], str] = {}
     """Credentials whose variable is not set here, and whose sealed secret stays."""
+    unset: dict[str, str] = {}
+    """At a start: credentials whose secret is not there, by `provider/credential`, each with a sentence."""
 
 
 class Checked(msgspec.Struct, kw_only=True):
@@ -57,10 +59,11 @@ def check_config(
     running: Compiled | None = None,
     without_secrets: bool = False,
     now_ms: int | None = None,
+    at_start: bool = False,
 ) -> Checked:
     """Read and check a configuration with its includes: every problem at once. Raises UserError when the file cannot be read.
 
-    `known` and `running` are what a running gateway has; see `Compiler`.
+    `known` and `running` are what a running gateway has, `at_start` is of one that begins; see `Compiler`.
     """
     texts = running.texts if running is not None else {}
     reader = Reader(_lookup(environ, texts), without_secrets)
@@ -70,7 +73,7 @@ def check_config(
     except ValueError as exc:
         raise UserError(f"the configuration file {path} {exc}", "", 2) from None
     config = reader.read(node)
-    compiler = Compiler(config, reader, read_text, known=known, running=running, now_ms=now_ms)
+    compiler = Compiler(config, reader, read_text, known=known, running=running, now_ms=now_ms, at_start=at_start)
     sources = sources_of(parts)
     compiled = compiler.compile(str(path.absolute()), sources.digest)
     warnings = [*compiler.warnings]
@@ -93,6 +96,7 @@ def check_config(
         warnings=_sorted(warnings),
         sources=sources,
         kept=compiler.kept,
+        unset=compiler.unset,
     )
     return Checked(loaded=loaded, problems=_sorted(problems))
 
@@ -139,11 +143,12 @@ def load_config(
     known: Known | None = None,
     running: Compiled | None = None,
     now_ms: int | None = None,
+    at_start: bool = False,
 ) -> Loaded:
     """Read and compile a configuration with its includes. Raises ConfigError with every problem."""
     if path is None:
         return Loaded(config=schema.Config(), compiled=Compiled(), secrets={})
-    checked = check_config(path, environ, known=known, running=running, now_ms=now_ms)
+    checked = check_config(path, environ, known=known, running=running, now_ms=now_ms, at_start=at_start)
     if checked.problems:
         raise ConfigError(checked.problems)
     return checked.loaded

@@ -403,7 +403,7 @@ class Applied(msgspec.Struct):
     restart: list[str] = []
     """Settings that hold from the next start on."""
     undone_at_start: str | None = None
-    """A sentence where the next start has another configuration: the gateway was started without this file."""
+    """A sentence where the next start has another configuration, or not all of this one."""
 
 
 class Exported(msgspec.Struct):

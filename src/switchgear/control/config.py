@@ -2,7 +2,8 @@
 
 import asyncio
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 from sqlalchemy import Connection
@@ -31,16 +32,28 @@ class Config:
         """Why the configuration is not in force yet: the store or the vault is away."""
         self.refused_puts: list[str] = []
         """Credentials of the configuration that the vault does not take, and why."""
+        self.unset: Mapping[str, str] = {}
+        """Credentials whose secret was not there at the start, by id, each with a sentence."""
         self.problems: list[str] = []
         """What is wrong with the configuration in force, for `status`."""
         self._started = Process()
         self._applying = asyncio.Lock()
 
-    async def load(self, compiled: Compiled, puts: list[Put], started_ms: int = 0, refused: Sequence[str] = ()) -> None:
+    async def load(
+        self,
+        compiled: Compiled,
+        puts: list[Put],
+        started_ms: int = 0,
+        refused: Sequence[str] = (),
+        unset: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Begin with a configuration: hand its credentials to the vault, then publish. A credential that the vault does not take is
-        a problem of its own and keeps nobody else's from serving; `refused` says what could not even be sealed.
+        a problem of its own and keeps nobody else's from serving; `refused` says what could not even be sealed, `unset`
+        which secrets were not there, by credential.
 
-        `started_ms` is when the supervisor read it: one that was applied since wins, for a control that is started again.
+        `started_ms` is when the supervisor read it: one that was applied since wins, for a control that is started again. A gateway
+        that is started without a file goes on with what was applied last: a start takes no model and no key away that nobody
+        took away.
         """
         control = self._control
         await control.ask_vault(verbs.BIND_STORE, control.store.id)
@@ -51,7 +64,13 @@ class Config:
             latest = versions.with_demo_of(last.state.compiled, compiled)
             puts = [] if latest != compiled else puts
             compiled = latest
-        self.refused_puts = list(refused)
+        elif not compiled.source:
+            applied = await control.read(versions.applied_last)
+            if applied is not None:
+                compiled = versions.with_demo_of(applied.state.compiled, compiled)
+                if compiled.source:
+                    control.report(f"started without a file: what was applied last is in force, from {compiled.source}")
+        self.refused_puts, self.unset = list(refused), unset
         for said in refused:
             control.report(said)
         for put in puts:
@@ -62,6 +81,12 @@ class Config:
                 self.refused_puts.append(f"the vault does not take credential {name}: {exc}")
                 control.report(self.refused_puts[-1])
         await self.apply(compiled, [], "supervisor", at_start=True)
+
+    @property
+    def without_secret(self) -> list[str]:
+        """Return what to say of credentials whose secret was not there at the start and that the vault does not hold since."""
+        held = {credential.id for credential in self._publication.credentials if credential.state != "removed"}
+        return [said for name, said in self.unset.items() if name not in held]
 
     def needs_restart(self, compiled: Compiled | None = None) -> list[str]:
         """Return the paths of settings that hold from the next start on: processes took theirs when they started."""
@@ -97,7 +122,7 @@ class Config:
                 if not at_start:
                     detail = {"digest": compiled.digest}
                     objects.write_audit(connection, now, actor, "config.apply", compiled.source or "-", detail)
-                versions.remember(connection, state, actor, "start" if at_start else "config.apply", now)
+                versions.remember(connection, state, actor, versions.START if at_start else versions.APPLY, now)
                 return kept
 
             kept = await control.write(work)
@@ -130,7 +155,7 @@ class Config:
                 versions.restore(connection, state, now)
                 file_keys.sync(connection, compiled, control.peppers, now, published=control.publisher.version_of)
                 objects.write_audit(connection, now, actor, "config.rollback", str(number), None)
-                versions.remember(connection, state, actor, f"rollback to {number}", now)
+                versions.remember(connection, state, actor, f"{versions.ROLLBACK}{number}", now)
 
             await control.write(work)
             await self._put_in_force(compiled)

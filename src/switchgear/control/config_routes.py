@@ -49,11 +49,9 @@ async def apply_config(call: Call) -> Any:
     if wrong is not None:
         raise UserError(f"this configuration was not made by `config apply`: {wrong}", "", 2)
     await call.services.config.apply(body.compiled, body.puts, call.actor, drop_keys=body.drop_keys)
-    return {
-        "digest": body.compiled.digest,
-        "restart": call.services.config.needs_restart(),
-        "undone_at_start": versions.undone_at_start(body.compiled.source, _starts_with(call)),
-    }
+    restart = call.services.config.needs_restart()
+    undone = versions.undone_at_start(body.compiled.source, _starts_with(call), restart)
+    return {"digest": body.compiled.digest, "restart": restart, "undone_at_start": undone}
 
 
 async def export_config(call: Call) -> Any:

@@ -83,6 +83,7 @@ def _problems(services: Services) -> list[str]:
         *([config.trouble] if config.trouble is not None else services.ingester.problems),
         *services.jobs.problems,
         *config.refused_puts,
+        *config.without_secret,
         *sorted(publication.damaged),
         *sentences(publication.doubts),
         *([services.seen.trouble] if services.seen.trouble is not None else []),

@@ -6,6 +6,7 @@ prices). Never a secret, and no key of the store: those have a history of their 
 
 import hashlib
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -25,6 +26,8 @@ KIND = "version"
 VERSIONS_MAX = 50
 STORED = ("provider", "model", "price")
 """Kinds of the store's objects that belong to a configuration."""
+START, APPLY, ROLLBACK = "start", "config.apply", "rollback to "
+"""Actions that put a file's part into force."""
 DEMO = "demo"
 """The provider of `serve --demo`: it comes from the command line, not from a configuration."""
 
@@ -126,13 +129,21 @@ def latest(connection: Connection) -> Version | None:
     return None
 
 
+def applied_last(connection: Connection) -> Version | None:
+    """Return the version that somebody applied or brought back, unless a start with another configuration came behind it."""
+    decided = [v for v in all_of(connection) if v.action in {START, APPLY} or v.action.startswith(ROLLBACK)]
+    last = decided[-1] if decided else None
+    return last if last is not None and last.action != START else None
+
+
 def remember(connection: Connection, state: ConfigurationState, actor: str, action: str, now_ms: int) -> None:
     """Add a version, unless nothing changed since the last; forget the oldest."""
     last = latest(connection)
     state = msgspec.structs.replace(state, compiled=without_demo(state.compiled))
     if last is not None and last.state.digest == state.digest:
         if (last.state.compiled.source, last.state.compiled.digest) != (state.compiled.source, state.compiled.digest):
-            same = msgspec.structs.replace(last, state=state, seen_ms=now_ms)
+            how = action if action == APPLY else last.action
+            same = msgspec.structs.replace(last, state=state, seen_ms=now_ms, action=how)
             objects.set_object(connection, KIND, f"{last.number:010}", msgspec.json.encode(same), now_ms)
         return
     old = document.of(last.state.whole()) if last is not None else {}
@@ -210,13 +221,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What is not taken back, in words."""
 
 
-def undone_at_start(source: str, starts_with: str | None) -> str | None:
-    """Say that the next start undoes what came from `source`; None where it does not. `starts_with` is the file that the gateway
-    was started with, empty for none, None where that is not known."""
+def undone_at_start(source: str, starts_with: str | None, restart: Sequence[str] = ()) -> str | None:
+    """Say what of a configuration from `source` the next start undoes or does not take; None where there is no such thing.
+    `starts_with` is the file that the gateway was started with, empty for none, None where that is not known; `restart` are the
+    settings that processes take at their start. Without a file a start goes on with what was applied last."""
     if not source or starts_with in {None, source}:
         return None
-    began = f"with {starts_with}" if starts_with else "without a file"
-    return f"the next start without --config {shlex.quote(source)} undoes this: this gateway was started {began}"
+    serve = f"--config {shlex.quote(source)}"
+    if starts_with:
+        return f"the next start without {serve} undoes this: this gateway was started with {starts_with}"
+    if restart:
+        return f"{', '.join(restart)} hold from a start with {serve} on: this gateway was started without a file"
+    return None
 
 
 def plan_rollback(
