@@ -198,3 +198,27 @@ def test_a_fault_ends_one_file_or_line_and_is_named_without_its_words(tmp_path):
     assert len(out.findings()) == 3
     (problem,) = out.problems
     assert problem.where.endswith("b.env:1") and "KeyError" in problem.reason and "a secret" not in problem.reason
+
+
+@pytest.mark.parametrize("here", ["..", "x", "."])
+def test_a_finding_has_one_id_however_its_folder_is_named(tmp_path, monkeypatch, here):
+    place = tmp_path / "x" / "y"
+    place.mkdir(parents=True)
+    (place / ".env").write_text(f"GROQ_API_KEY={GROQ}\nB=https://api.openai.com/v1\n")
+    monkeypatch.chdir(tmp_path if here != "x" else tmp_path / "x")
+    root = tmp_path / "x" if here != "x" else place
+    relative = root.relative_to(Path.cwd())
+    names = [Path(f"./{relative}"), relative, root, Path(f"{relative}/../{relative.name}"), Path(f"{relative}/")]
+    if here == ".":
+        monkeypatch.chdir(root)
+        names = [Path("."), root, Path("../x")]
+    found = [{(f.id, f.where) for f in scan(name).findings()} for name in names]
+    assert len(found[0]) == 2 and all(other == found[0] for other in found)
+    assert not any(where.startswith((".", "/")) and not where.startswith(".env") for _, where in found[0])
+
+
+def test_a_folder_elsewhere_is_named_whole(tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b.env").write_text(f"GROQ_API_KEY={GROQ}\n")
+    monkeypatch.chdir(tmp_path / "a")
+    assert {f.where for f in scan(Path("..")).findings()} == {f"{tmp_path}/b.env:1"}

@@ -2,8 +2,10 @@
 import base64
 
 import msgspec
+import pytest
 from tests.discover.test_files import ANTHROPIC, GROQ, TOOLS, of, scan
 
+from switchgear.dialects import client_setup
 from switchgear.testing.corpus import true_lines
 
 
@@ -124,3 +126,29 @@ def test_a_broken_client_file_is_named(tmp_path):
     (tmp_path / ".mcp.json").write_text("{")
     out = scan(tmp_path)
     assert out.partial and "cannot be read" in out.problems[0].reason
+
+
+@pytest.mark.parametrize("setup", client_setup.CLIENT_SETUPS.values(), ids=lambda setup: setup.name)
+def test_settings_that_connect_writes_are_no_bypass(tmp_path, setup):
+    root = "http://127.0.0.1:4100"
+    for one in setup.files:
+        path = tmp_path / one.file.removeprefix("~/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        variables = "\n".join(f"{name}={value}" for name, value in setup.env)
+        path.write_text(client_setup.fill(one.text if one.form != "env" else variables, root, "sk-key", "m"))
+    (tmp_path / "shown.txt").write_text(client_setup.render(setup, root, "sk-key", "m"))
+    found = scan(tmp_path, frozenset({("127.0.0.1", 4100)})).findings()
+    assert [f.title for f in found if f.verdict == "bypass"] == []
+
+
+def test_a_schema_or_a_namespace_is_a_name_and_asks_nobody(tmp_path):
+    (tmp_path / "a.json").write_text(
+        '{"$schema": "https://opencode.ai/config.json",\n"$id": "https://api.openai.com/x"}'
+    )
+    (tmp_path / "a.yaml").write_text("# yaml-language-server: $schema=https://api.openai.com/schema.json\n")
+    (tmp_path / "a.xml").write_text('<a xmlns:o="https://api.openai.com/ns"/>')
+    (tmp_path / "b.json").write_text(
+        '{"$schema": "https://opencode.ai/config.json", "url": "https://api.openai.com/v1"}'
+    )
+    found = of(scan(tmp_path), "endpoint")
+    assert [f.where for f in found] == [f"{tmp_path}/b.json:1"]

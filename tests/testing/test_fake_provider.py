@@ -10,7 +10,7 @@ from switchgear.net.clock import SystemClock
 from switchgear.testing.fake_provider import FakeProvider
 
 
-def exchange(*requests, remember=False):
+def exchange(*requests, remember=False, is_strict=False):
     """Send requests on connections of their own, one after the other; return (status, head, body) of each, b"" where none came."""
 
     async def main():
@@ -18,7 +18,7 @@ def exchange(*requests, remember=False):
         sock.bind(("127.0.0.1", 0))
         sock.listen()
         sock.setblocking(False)
-        provider = FakeProvider(SystemClock(), remember)
+        provider = FakeProvider(SystemClock(), remember, is_strict)
         await provider.server.start(sock)
         answers = []
         for method, path, body, *headers in requests:
@@ -133,3 +133,20 @@ def test_a_remembering_provider_tells_what_arrived_by_attempt_id():
     assert seen["seen"]["a1"]["count"] == 1 and seen["headers"][0]["x-client-request-id"] == "a1"
     _, (_, _, content) = exchange(asked, ("GET", "/_seen", None))
     assert json.loads(content)["seen"] == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/messages", {"model": "ecko", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}),
+        ("/v1/responses", {"model": "ecko", "input": "hi"}),
+        ("/v1beta/models/ecko:generateContent", {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}),
+        ("/v1/chat/completions", {"model": "ecko", "messages": [{"role": "user", "content": "hi"}]}),
+        ("/v1/chat/completions", {"model": "ecko", "messages": [{"role": "user", "content": "hi"}], "tools": []}),
+    ],
+)
+def test_a_mistyped_demo_model_is_not_there_in_any_dialect(path, body):
+    [(status, _, content)] = exchange(("POST", path, body), is_strict=True)
+    assert status == 404 and b"ecko" in content
+    good = json.loads(json.dumps(body).replace("ecko", "echo"))
+    assert exchange(("POST", path.replace("ecko", "echo"), good), is_strict=True)[0][0] == 200

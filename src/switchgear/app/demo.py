@@ -16,7 +16,7 @@ async def main(boot: Boot, prepared: None) -> None:
     """Answer like a provider until told to stop."""
     life = child.Life(boot)
     life.watch()
-    provider = FakeProvider(SystemClock())
+    provider = FakeProvider(SystemClock(), is_strict=True)
     await provider.server.start(*(child.listening(fd) for fd in boot.listen_fds))
     life.ready()
     await life.stopping.wait()

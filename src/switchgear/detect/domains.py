@@ -74,6 +74,10 @@ _URL = re.compile(
     rb"((?:[a-z0-9.-]|\$?\{[^{}\s/'\"]{1,80}\}|%s|<[a-z0-9 _-]{1,60}>){1,253}|\[[0-9a-f:]{2,45}\])"
     rb"(:[0-9]{1,5})?(/[a-z0-9._/-]{0,80})?"
 )
+_NAMES = re.compile(
+    rb"(?:\$(?:schema|id|ref)|\bxmlns(?::[a-z]+)?|@context)['\"]?\s*[:=]\s*['\"]?[^\s'\",}>]{1,300}", re.I
+)
+"""URLs that are names: of a schema (JSON Schema 2020-12, sections 8.1.1 and 8.2), of a namespace. Nobody is asked there."""
 _TEMPLATE = re.compile(rb"\$?\{[^{}]*\}|%s")
 _PLACE = re.compile(
     r"(?:your|my|our|example|sample|dummy|fake|mock|test|foo|bar|xx+|placeholder|some|resource|endpoint|name)"
@@ -112,7 +116,7 @@ class Url(msgspec.Struct, frozen=True):
 
 def urls_in(line: bytes) -> Iterable[Url]:
     """Yield the URLs of a line."""
-    for match in _URL.finditer(line):
+    for match in _URL.finditer(_NAMES.sub(b"", line)):
         host, port, path = match.group(1), match.group(2), match.group(3)
         if b"{" in host or b"%" in host:
             host = _TEMPLATE.sub(b"x", host)

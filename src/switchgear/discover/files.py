@@ -41,6 +41,17 @@ _FILE_ALLOWED = b"switchgear:allow-file"
 """In a file's first 4 KiB: it is full of samples. Such files are counted in every report."""
 
 
+def named(path: Path) -> str:
+    """Return a path as findings name it, however it was given: from the working folder where it lies there, else from the root. Ids
+    of findings are made of it, and `./x`, `x/` and the whole path are one place."""
+    try:
+        whole = os.path.abspath(path)  # noqa: PTH100  of a name that may be no UTF-8, and without following links
+        below = os.path.relpath(whole)
+    except FileNotFoundError:  # the working folder is gone
+        return str(path)
+    return whole if below.split(os.sep, 1)[0] == os.pardir else below
+
+
 class FileSource:
     """Looks at folders and files."""
 
@@ -54,7 +65,7 @@ class FileSource:
 
     def scan(self, root: Path) -> None:
         """Look at a folder and all below it, or at one file."""
-        base = str(root)
+        base = named(root)
         self._out.item(file_name(base), lambda: self._scan(base))
 
     def _scan(self, base: str) -> None:
@@ -77,11 +88,13 @@ class FileSource:
             except OSError as exc:
                 self._out.failed(file_name(folder), exc.strerror)
                 continue
+            prefix = "" if folder == os.curdir else os.path.join(folder, "")
             if (info.st_dev, info.st_ino) in self._folders:  # a bind mount that leads back
                 self._out.skipped["folders seen before"] += 1
                 continue
             self._folders.add((info.st_dev, info.st_ino))
             for entry in entries:
+                path = prefix + entry.name
                 try:
                     if entry.is_symlink():
                         self._out.skipped["links"] += 1
@@ -89,15 +102,15 @@ class FileSource:
                         if entry.name in SKIPPED_FOLDERS:
                             self._out.skipped["folders of dependencies and version control"] += 1
                         elif depth >= DEPTH_MAX:
-                            self._out.failed(file_name(entry.path), f"more than {DEPTH_MAX} folders deep")
+                            self._out.failed(file_name(path), f"more than {DEPTH_MAX} folders deep")
                         else:
-                            pending.append((entry.path, depth + 1))
+                            pending.append((path, depth + 1))
                     elif entry.is_file():
-                        yield entry.path
+                        yield path
                     else:
                         self._out.skipped["devices, pipes and sockets"] += 1
                 except OSError as exc:
-                    self._out.failed(file_name(entry.path), exc.strerror)
+                    self._out.failed(file_name(path), exc.strerror)
 
     # one file
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from switchgear.core.text import file_name
 from switchgear.discover.collector import Collector
-from switchgear.discover.files import BINARY_ENDS, LOCK_FILES
+from switchgear.discover.files import BINARY_ENDS, LOCK_FILES, named
 from switchgear.discover.text_scanner import TextScanner
 
 BLOB_BYTES_MAX = 64 * 1024 * 1024
@@ -51,7 +51,7 @@ OLDEST = (2, 30)
 
 def scan(repository: Path, scanner: TextScanner, out: Collector) -> None:
     """Look for keys in all objects of a repository that a reference reaches."""
-    shown_as = file_name(str(repository))
+    shown_as = file_name(named(repository))
     try:
         version = _git(repository, "version").decode("ascii", "replace").split()
         numbers = tuple(int(part) for part in version[2].split(".")[:2] if part.isdigit()) if len(version) > 2 else ()
@@ -78,7 +78,7 @@ def scan(repository: Path, scanner: TextScanner, out: Collector) -> None:
             wanted[oid] = path
     try:
         for oid, data in _contents(repository, list(wanted), out):
-            shown = f"{shown_as}/{wanted[oid]}"
+            shown = wanted[oid] if shown_as == os.curdir else f"{shown_as}/{wanted[oid]}"
             if b"\0" in data[:8192]:
                 out.skipped["binary files"] += 1
                 continue

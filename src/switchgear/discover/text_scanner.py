@@ -326,7 +326,8 @@ class TextScanner:
         if name.endswith((".yaml", ".yml")) and clients.is_litellm_config(block):
             self._config("litellm", "LiteLLM proxy", shown, f"switchgear import litellm {shlex.quote(shown)}")
         elif (product := clients.gateway_file(shown, self._tools.gateway_files)) is not None and product != "litellm":
-            self._config(product, self._tools.services.by_id[product].name, shown, _next_step(product))
+            ours = any((url.host, url.port) in self._origins for url in urls_in(block))
+            self._config(product, self._tools.services.by_id[product].name, shown, _next_step(product), ours)
         if not complete:
             return
         if clients.is_mcp_file(shown):
@@ -334,15 +335,15 @@ class TextScanner:
         for package in manifests.of_manifest(name, block):
             self.package(package, shown)
 
-    def _config(self, product: str, name: str, shown: str, fix: str) -> None:
+    def _config(self, product: str, name: str, shown: str, fix: str, points_here: bool = False) -> None:
         self._out.add(
             Finding(
                 id=plain_identity("config", product, shown),
                 kind="config",
                 rule=product,
-                severity="info" if is_sample(shown) else "medium",
-                verdict="unknown" if is_sample(shown) else "bypass",
-                title=f"configuration of another gateway: {name}",
+                severity="info" if is_sample(shown) or points_here else "medium",
+                verdict="unknown" if is_sample(shown) else "governed" if points_here else "bypass",
+                title=f"configuration of another gateway: {name}" + (", which uses this one" if points_here else ""),
                 where=shown,
                 fix=fix,
                 product=product,

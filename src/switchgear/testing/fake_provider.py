@@ -124,10 +124,19 @@ _decode = msgspec.json.Decoder(_Body, strict=False).decode
 _encode = msgspec.json.Encoder().encode
 
 
+def _no_model(name: str) -> errors.Fault:
+    """The model is not there, in OpenAI's words (platform.openai.com/docs/guides/error-codes, read 2026-11-27)."""
+    return errors.Fault(
+        404, f"The model `{name[:128]}` does not exist", "invalid_request_error", None, "model_not_found"
+    )
+
+
 class FakeProvider:
     """The handler of a provider's HTTP server."""
 
-    def __init__(self, clock: Clock, remember: bool = False) -> None:
+    def __init__(self, clock: Clock, remember: bool = False, is_strict: bool = False) -> None:
+        """`is_strict`: a model that it does not have is refused, as providers do; else any name is an echo."""
+        self._is_strict = is_strict
         self.server = HttpServer(self, clock, LoudGuard())
         self._remember = remember
         self.seen: dict[str, Seen] = {}
@@ -239,6 +248,9 @@ class FakeProvider:
         else:
             exchange.send(200, _JSON, found)
 
+    def _is_unknown(self, name: str) -> bool:
+        return self._is_strict and name.rpartition("/")[2].partition("-")[0] not in _BEHAVIOURS
+
     def _seen_media(self, exchange: Exchange) -> None:
         """Remember an upload by its size and its kind."""
         size = len(exchange.body())
@@ -263,6 +275,10 @@ class FakeProvider:
             fault = errors.Fault(400, str(exc), "invalid_request_error", None, "invalid_request_error")
             more, shown = BY_NAME[dialect].error(fault)
             exchange.send(400, _JSON + more, shown)
+            return
+        if self._is_unknown(name):
+            more, shown = BY_NAME[dialect].error(_no_model(name))
+            exchange.send(404, _JSON + more, shown)
             return
         attempt = exchange.head.headers.get(b"x-client-request-id", b"").decode("latin-1")
         kind, _, number = name.rpartition("/")[2].partition("-")
