@@ -110,3 +110,13 @@ def test_the_versions_age_and_its_libraries():
     found = judge(later, shipped_advisories())
     assert {f.rule for f in found} == {"version-old", "advisories-old", "dependency-vulnerable"}
     assert "clock" in {f.rule for f in judge(Facts(now_ms=0), NOTHING)}
+
+
+def test_a_price_that_was_set_since_is_noticed(desk):
+    desk.run(*serve(desk))
+    assert not desk.services.checkup._has_price("openai/gpt-x")
+    desk.run(lambda: desk.services.models.set_price("openai/gpt-x", PRICE, "ann"))
+    assert desk.services.checkup._has_price("openai/gpt-x")
+    own = msgspec.structs.replace(FAST, name="own", deployments=(DeploymentEntry(provider="openai", model="y", price=PRICE),))
+    desk.run(lambda: desk.services.models.add(own, "ann"))
+    assert desk.services.checkup._has_price("openai/y") and not desk.services.checkup._has_price("openai/z")

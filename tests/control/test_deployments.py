@@ -2,19 +2,22 @@
 
 import os
 
+import msgspec
 import pytest
 
 from switchgear.control import deployments
 from switchgear.control.deployments import OTHERS, Deployments
 from switchgear.ledger.batch import Batch
 from switchgear.ledger.deployments import DeploymentCounts
-from switchgear.routing.table import DeploymentEntry, ModelEntry, RouteTable
+from switchgear.routing.table import DeploymentEntry, ModelEntry, ProviderEntry, RouteTable
 from switchgear.store import deployment_rows
 from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.database import Store
 
 FAST = ModelEntry(name="fast", deployments=(DeploymentEntry(provider="a", model="typo"),))
-TABLE = RouteTable(models={"fast": FAST})
+TABLE = RouteTable(
+    models={"fast": FAST}, providers={"a": ProviderEntry(name="a", dialects=("openai",), credentials=("c",))}
+)
 NOW = 1_790_000_000_000
 
 
@@ -116,12 +119,29 @@ def test_a_deployment_fails_after_some_failures_in_a_row_and_works_again_with_on
     assert known.failing == {} and deployments.health(known.known["a/m@c"]) == "ok"
 
 
-def test_what_is_told_of_a_deployment_has_bounds_for_times():
+@pytest.mark.parametrize(
+    "table",
+    [
+        RouteTable(providers={}),
+        RouteTable(providers={"a": msgspec.structs.replace(TABLE.providers["a"], credentials=("other",))}),
+        msgspec.structs.replace(TABLE, models={}, implicit=False),
+    ],
+)
+def test_a_failing_deployment_that_was_removed_fails_no_more(store, table):
+    tables = [TABLE]
+    known = Deployments(lambda: tables[-1])
+    book(store, known, batch_of(a_m_c=["rate_limit"] * deployments.FAILING_MIN))
+    assert list(known.failing) == ["a/m@c"]
+    tables.append(table)
+    assert known.failing == {}
+
+
+def test_what_is_told_of_a_deployment_has_estimates_of_times():
     state = DeploymentCounts()
     for latency_ms in (60, 70, 900):
         state.add("ok", NOW, latency_ms, 30)
     told = deployments.shown("a/m@c", state)
-    assert (told["latency_p50_ms"], told["latency_p95_ms"], told["first_token_p50_ms"]) == (100, 1_000, 50)
+    assert (told["latency_p50_ms"], told["latency_p95_ms"], told["first_token_p50_ms"]) == (88, 925, 38)
     assert (told["health"], told["attempts"], told["failures"]) == ("ok", 3, 0)
 
 

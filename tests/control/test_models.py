@@ -8,6 +8,7 @@ from switchgear.core.errors import ConflictError, UserError
 from switchgear.pricing.price import Price, Rate
 from switchgear.routing.table import DeploymentEntry, ModelEntry
 from switchgear.store.objects import KeyRow
+from switchgear.vault import verbs
 
 FAST = ModelEntry(name="fast", deployments=(DeploymentEntry(provider="openai", model="gpt-x"),))
 PRICE = Price(model="gpt-x", source="ours", rates={"input": Rate(base=1)})
@@ -115,3 +116,57 @@ def test_an_explanation_after_a_freeze_has_ended_is_callable(desk):
     services = desk.services
     desk.run(*serve(desk), lambda: services.freezes.freeze("model:fast", 1, "ann"))
     assert desk.run(lambda: services.models.explain("fast", None))["callable"]
+
+
+def test_an_explanation_says_why_a_deployment_is_not_tried(desk):
+    services = desk.services
+    groq = msgspec.structs.replace(OPENAI, name="groq")
+    three = (
+        DeploymentEntry(provider="openai", model="gpt-x", credential="second"),
+        *FAST.deployments,
+        DeploymentEntry(provider="groq", model="llama"),
+    )
+    desk.run(
+        lambda: services.credentials.put(sealed(), OPENAI, "ann"),
+        lambda: services.credentials.add_provider(groq, "ann"),
+        lambda: services.models.add(msgspec.structs.replace(FAST, deployments=three), "ann"),
+    )
+    told = desk.run(lambda: services.models.explain("fast", None))
+    assert told["callable"] and len(told["candidates"]) == 1
+    assert told["steps"][1:] == [
+        "not tried: openai/gpt-x: the vault has no credential openai/second (switchgear credential add openai --name second)",
+        "not tried: groq/llama: the vault has no credential groq/… (switchgear credential add groq)",
+    ]
+    desk.run(lambda: services.credentials.change(verbs.DISABLE, "openai/default", "ann"))
+    told = desk.run(lambda: services.models.explain("fast", None))
+    assert not told["callable"]
+    assert any(
+        "openai/default is disabled (switchgear credential enable openai/default)" in step for step in told["steps"]
+    )
+
+
+@pytest.mark.parametrize("name", ["b a d", "", " bad", "a\tb", "x" * 257, "a*b*c*d*e*f"])
+def test_a_text_that_is_no_models_name_is_refused(desk, name):
+    with pytest.raises(UserError, match="is not a model name") as refused:
+        desk.run(lambda: desk.services.models.add(msgspec.structs.replace(FAST, name=name), "ann"))
+    assert refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("subject", "stopped"),
+    [("model:fast", ["model:fast"]), ("provider:openai", ["provider:openai"]), ("all", ["all"])],
+)  # fmt: skip
+def test_a_model_says_because_of_what_no_request_for_it_gets_through(desk, subject, stopped):
+    services = desk.services
+    desk.run(*serve(desk), lambda: services.freezes.freeze(subject, None, "ann"))
+    assert services.models.standing().of_model("fast") == stopped
+
+
+def test_a_key_says_because_of_what_it_stands_still(desk):
+    services = desk.services
+    desk.run(*serve(desk), lambda: services.keys.create(KeyRow(id="", name="app", team="red"), "ann"))
+    key = desk.run(lambda: services.keys.find("app"))
+    assert services.models.standing().of_key(key) == []
+    for subject in ("team:red", "key:app"):
+        desk.run(lambda s=subject: services.freezes.freeze(s, None, "ann"))
+    assert services.models.standing().of_key(key) == ["key:app", "team:red"]

@@ -1,5 +1,8 @@
 """Histograms: counts up to each bound."""
 
+import itertools
+import math
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -56,9 +59,19 @@ def test_counts_by_other_bounds_are_begun_again(old):
     assert old == of(60)
 
 
-@pytest.mark.parametrize(("share", "bound"), [(0.5, 50), (0.75, 100), (1.0, 1_000)])
-def test_a_quantile_is_the_bound_that_holds_it(share, bound):
-    assert of(1, 2, 60, 9_000).quantile_ms(share) == bound
+@pytest.mark.parametrize(("share", "found"), [(0.25, 25), (0.5, 50), (0.75, 100), (0.625, 75), (1.0, 1_000)])
+def test_a_quantile_lies_evenly_between_the_bounds_around_it(share, found):
+    """prometheus.io/docs, "histogram_quantile": two of four are below 50, so a quarter of all is below 25; what is above the last
+    bound is told as that bound."""
+    assert of(1, 2, 60, 9_000).quantile_ms(share) == found
+
+
+@given(st.lists(st.integers(0, 999), min_size=1), st.floats(0.01, 1.0))
+def test_a_quantile_lies_in_the_bucket_of_the_value_that_it_estimates(values, share):
+    bounds = (0, 50, 100, 1_000)
+    true = sorted(values)[max(0, math.ceil(len(values) * share - 1e-9) - 1)]
+    below, above = next((low, high) for low, high in itertools.pairwise(bounds) if true <= high)
+    assert below <= of(*values).quantile_ms(share) <= above
 
 
 def test_a_histogram_survives_its_encoding():

@@ -41,7 +41,7 @@ def _provider(client: Client, name: str) -> "tuple[ProviderSpec, bool]":
         return build(name, schema.Provider()), False
     meant = near(name, [*PROVIDERS, *(found["name"] for found in configured)])
     raise UserError(
-        f"there is no provider {name!r}{meant}", f"one of your own: switchgear provider add {name} --base-url …"
+        f"there is no provider {name!r}{meant}", f"one of your own: switchgear provider add {name} --base-url …", 2
     )
 
 
@@ -157,7 +157,7 @@ def matching(held: list[dict[str, Any]], name: str) -> list[str]:
     ids = [one["id"] for one in held]
     found = [identity for identity in ids if identity == name] or [one["id"] for one in held if one["provider"] == name]
     if not found:
-        raise UserError(f"there is no credential {name!r}{near(name, ids)}", "list them: switchgear credential list")
+        raise UserError(f"there is no credential {name!r}{near(name, ids)}", "list them: switchgear credential list", 2)
     return found
 
 

@@ -107,7 +107,9 @@ def state_of(found: dict[str, Any]) -> str:
     """Name a key's state."""
     if found["revoked_ms"] is not None:
         return "revoked"
-    return "expired" if found["expires_ms"] is not None and found["expires_ms"] <= now_ms() else "active"
+    if found["expires_ms"] is not None and found["expires_ms"] <= now_ms():
+        return "expired"
+    return "frozen" if found.get("frozen") else "active"
 
 
 @key.command("list", epilog=examples("switchgear key list", "switchgear key list --all -o wide"))
@@ -135,6 +137,8 @@ def _people(found: dict[str, Any], out: Output) -> dict[str, Any]:
     """Return a key as people read it: times with a zone, money in USD, no field of the store."""
     shown: dict[str, Any] = {name: found[name] for name in ("name", "id")}
     shown["state"] = state_of(found)
+    if found.get("frozen"):
+        shown["frozen"] = ", ".join(found["frozen"])
     shown |= key_fields.for_people(found, out.zone)
     shown["created"] = times.full(found["created_ms"], out.zone)
     if found["revoked_ms"] is not None:

@@ -27,17 +27,21 @@ def list_(client: Client, out: Output) -> None:
         Column("ALIAS", "alias"),
         Column("DEPLOYMENTS", "deployments", "list"),
         Column("HEALTH", "told_health", drop=3),
+        Column("FROZEN", "frozen", "list", wide=True),
         Column("FALLBACK", "fallback", "list", drop=2),
         Column("SOURCE", "source", drop=1),
     )
-    rows = [model | {"told_health": _health(model["health"])} for model in answer["models"]]
+    rows = [model | {"told_health": _health(model)} for model in answer["models"]]
     out.rows(answer, rows, columns, "no configured models")
     if out.for_people and answer["implicit"]:
         say(f"callable as they are: {', '.join(answer['implicit'])}")
 
 
-def _health(deployments: dict[str, str]) -> str | None:
-    """Sum up how a model's deployments do; None before any was asked."""
+def _health(model: dict[str, Any]) -> str | None:
+    """Sum up whether a model is frozen, else how its deployments do; None before any was asked."""
+    if model.get("frozen"):
+        return "frozen"
+    deployments: dict[str, str] = model["health"]
     failing = sum(health == "failing" for health in deployments.values())
     if failing:
         return "failing" if failing == len(deployments) else f"failing {failing} of {len(deployments)}"

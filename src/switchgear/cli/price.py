@@ -45,7 +45,9 @@ def list_(client: Client, out: Output, provider: str | None) -> None:
     if provider is not None:
         known = _providers(client)
         if provider not in known:
-            raise UserError(f"there is no provider {provider!r}{near(provider, known)}", "see switchgear provider list")
+            raise UserError(
+                f"there is no provider {provider!r}{near(provider, known)}", "see switchgear provider list", 2
+            )
     answer = client.call("GET", "/prices", provider=provider)
     empty = (
         f"no prices of {provider}" if provider else "no overrides; list prices: switchgear price list --provider openai"
@@ -65,7 +67,7 @@ def targets_of(client: Client, model: str) -> list[str]:
         explained = client.call("GET", "/models/explain", model=model)
         found = list(dict.fromkeys(f"{c['provider']}/{c['upstream_model']}" for c in explained["candidates"]))
         if not found:
-            raise UserError(f"{model!r} is served nowhere now", f"see switchgear model explain {shlex.quote(model)}")
+            raise UserError(f"{model!r} is served nowhere now", f"see switchgear model explain {shlex.quote(model)}", 2)
         return found
     known = _providers(client)
     provider, slash, rest = model.partition("/")

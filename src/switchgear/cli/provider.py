@@ -152,7 +152,7 @@ def show(client: Client, out: Output, name: str) -> None:
             out.one(found)
             return
     meant = near(name, [found["name"] for found in rows])
-    raise UserError(f"there is no provider {name!r}{meant}", "list them: switchgear provider list")
+    raise UserError(f"there is no provider {name!r}{meant}", "list them: switchgear provider list", 2)
 
 
 @provider.command(epilog=examples("switchgear provider remove local --yes"))

@@ -42,6 +42,7 @@ def run(client: Client, name: str, key: str | None, url: str | None, kind: str) 
         raise UserError(
             f"a request for {name!r} goes nowhere: {explained['steps'][-1] if explained['steps'] else 'no such model'}",
             f"switchgear model explain {shlex.quote(name)}",
+            2,
         )
     targets = targets_of(name, explained)
     root = url or client.call("GET", "/status")["data_url"]

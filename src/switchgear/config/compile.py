@@ -184,6 +184,13 @@ def check_compiled(compiled: Compiled) -> str | None:
     return None
 
 
+def check_model_name(name: str) -> str | None:
+    """Say why a text cannot be a model's name, None where it can."""
+    if not name or len(name) > 256 or not name.isprintable() or name.strip() != name or name.count("*") > STARS_MAX:
+        return f"1 to 256 printable characters, no blank at either end, at most {STARS_MAX} *"
+    return None
+
+
 class Compiler:
     """Checks what types cannot. Use once."""
 
@@ -421,8 +428,9 @@ class Compiler:
 
     def _model(self, name: str, model: schema.Model | str) -> ModelEntry:
         path = f"models.{name}"
-        if not name or len(name) > 256 or not name.isprintable() or name.count("*") > STARS_MAX:
-            self._problem(path, f"{shown(name)} is not a model name (at most 256 characters and {STARS_MAX} *)")
+        wrong = check_model_name(name)
+        if wrong is not None:
+            self._problem(path, f"{shown(name)} is not a model name: {wrong}")
         if isinstance(model, str):
             provider, slash, upstream = model.partition("/")
             if not slash or not upstream:

@@ -91,7 +91,7 @@ class Access:
 
         def work(connection: Connection) -> None:
             if name == objects.SESSION or not objects.remove_token(connection, name):
-                raise UserError(f"there is no token {name[:64]!r}", "list them: switchgear token list")
+                raise UserError(f"there is no token {name[:64]!r}", "list them: switchgear token list", 2)
             objects.write_audit(connection, now, actor, "token.revoke", name, None)
 
         await self._control.write(work)

@@ -189,7 +189,14 @@ class NewKey(Key, kw_only=True):
     key: str | msgspec.UnsetType = msgspec.UNSET
 
 
-class SpentKey(Key, kw_only=True):
+class ListedKey(Key, kw_only=True):
+    """A key, and because of what it stands still."""
+
+    frozen: list[str]
+    """The frozen subjects that stop all its requests."""
+
+
+class SpentKey(ListedKey, kw_only=True):
     """A key with what it spent."""
 
     spent_before_nanousd: int
@@ -200,7 +207,7 @@ class SpentKey(Key, kw_only=True):
 class Keys(msgspec.Struct):
     """All keys."""
 
-    keys: list[Key]
+    keys: list[ListedKey]
 
 
 class SumsRow(Sums, kw_only=True):
@@ -326,6 +333,8 @@ class Model(msgspec.Struct):
     fallback: list[str]
     health: dict[str, Literal["ok", "failing", "unknown"]] = {}
     """By deployment, as far as they were asked."""
+    frozen: list[str] = []
+    """The frozen subjects because of which no request for it gets through."""
 
 
 class Models(msgspec.Struct):

@@ -296,6 +296,7 @@ class Checkup:
         now = self._control.clock.wall_ms()
         look_up = functools.partial(_read, now_ms=now)
         read: dict[str, Any] = await self._control.read(look_up)
+        read["unpriced"] = [(name, count) for name, count in read["unpriced"] if not self._has_price(name)]
         free = await asyncio.to_thread(disk.free_share, self._data)
         backlog = await asyncio.to_thread(disk.spool_bytes, self._spools)
         return Facts(
@@ -310,6 +311,18 @@ class Checkup:
             freezes=publication.snapshot.freezes if publication.snapshot is not None else {},
             packages=self.packages,
             **read,
+        )
+
+    def _has_price(self, name: str) -> bool:
+        """Tell whether a `provider/model` has a price by now."""
+        provider, _, model = name.partition("/")
+        if self._publication.find_price(provider, model) is not None:
+            return True
+        snapshot = self._publication.snapshot
+        return snapshot is not None and any(
+            one.price is not None and (one.provider, one.model) == (provider, model)
+            for entry in snapshot.table.models.values()
+            for one in entry.deployments
         )
 
 

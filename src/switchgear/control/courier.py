@@ -31,7 +31,7 @@ class Courier:
         """Ask. Raises UserError when there is none, when it refuses or is away. What must not be done twice is asked once."""
         if self._link is None:
             raise UserError(
-                "the configuration names no destination outside: there is no courier", "see docs/configuration.md"
+                "the configuration names no destination outside: there is no courier", "see docs/configuration.md", 2
             )
         for patience_s in (ONCE_S,) if verb.once else PATIENCE_S:
             try:

@@ -65,7 +65,7 @@ class Credentials:
         providers = await self._publication.all_providers()
         if name not in providers:
             if spec is None:
-                raise UserError(f"there is no provider {name!r}", f"add it first: switchgear provider add {name} …")
+                raise UserError(f"there is no provider {name!r}", f"add it first: switchgear provider add {name} …", 2)
             await self.add_provider(spec, actor)
             providers = await self._publication.all_providers()
         if providers[name].place(put.context.credential) != put.context.endpoint:
@@ -95,6 +95,7 @@ class Credentials:
             raise UserError(
                 f"the credential {credential!r} is declared in the configuration file",
                 f"remove it there; to stop it at once: switchgear credential disable {credential}",
+                2,
             )
         metadata = await self._control.ask_vault(verb, CredentialName(credential))
         await self._control.audit(actor, f"credential.{verb.name}", credential)

@@ -24,8 +24,8 @@ def check_removal(compiled: Compiled, kind: Kind, name: str) -> None:
     """Raise UserError for a name that the file declares: it cannot be removed from the store."""
     if name in names(compiled, kind):
         if (kind, name) == ("provider", DEMO) and not compiled.source:
-            raise UserError("the demo provider is there because of `serve --demo`", "start the gateway without it")
-        raise UserError(f"the {kind} {name!r} is declared in the configuration file", "remove it there")
+            raise UserError("the demo provider is there because of `serve --demo`", "start the gateway without it", 2)
+        raise UserError(f"the {kind} {name!r} is declared in the configuration file", "remove it there", 2)
 
 
 def check_apart(state: ConfigurationState) -> None:

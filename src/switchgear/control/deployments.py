@@ -103,8 +103,32 @@ class Deployments:
 
     @property
     def failing(self) -> dict[str, DeploymentCounts]:
-        """Return those that failed at their last attempts."""
-        return {name: state for name, state in self.known.items() if name != OTHERS and is_failing(state)}
+        """Return those that failed at their last attempts and that requests can still go to."""
+        return {
+            name: state
+            for name, state in self.known.items()
+            if name != OTHERS and is_failing(state) and self._is_in_reach(name)
+        }
+
+    def _is_in_reach(self, name: str) -> bool:
+        """Tell whether a request can go there: what was removed is no trouble any more. True before anything is known."""
+        parts, table = parts_of_deployment(name), self._table()
+        if parts is None or table is None:
+            return True
+        provider, _, credential = parts
+        entry = table.providers.get(provider)
+        if entry is None or credential not in entry.credentials:
+            return False
+        return (
+            table.implicit
+            or self._is_configured(name)
+            or any(
+                "*" in one.model
+                for entry in table.models.values()
+                for one in entry.deployments
+                if one.provider == provider
+            )
+        )
 
     def of(self, provider: str, upstream_model: str, credential: str | None) -> dict[str, DeploymentCounts]:
         """Return what is known of a place of a route; of each credential where it names none."""

@@ -116,7 +116,7 @@ def decide(
     """Accept a finding with a reason, or open it again. Raises UserError."""
     raw = objects.objects(connection, KIND).get(identity)
     if raw is None:
-        raise UserError(f"there is no stored finding {identity[:64]!r}", "list them: switchgear findings list")
+        raise UserError(f"there is no stored finding {identity[:64]!r}", "list them: switchgear findings list", 2)
     if state == "accepted" and not (reason or "").strip():
         raise UserError("an acceptance needs a reason", "--reason 'why it may stay'", 2)
     stored = msgspec.structs.replace(

@@ -90,7 +90,7 @@ class Freezes:
                 2,
             )
         if name not in known and not force:
-            raise UserError(f"there is no {kind} {name[:128]!r}: nothing was frozen", _hint(kind, name, known))
+            raise UserError(f"there is no {kind} {name[:128]!r}: nothing was frozen", _hint(kind, name, known), 2)
         return f"{kind}:{name}"
 
     def also_stops(self, subject: str) -> list[str]:
@@ -131,7 +131,7 @@ class Freezes:
         if not await self._control.write(lambda c: objects.remove_freeze(c, subject, actor, now, known=is_published)):
             near = get_close_matches(subject, sorted(snapshot.freezes) if snapshot is not None else [], n=1, cutoff=0.5)
             meant = f"did you mean {near[0].replace(':', ' ', 1)!r}?" if near else "list what is: switchgear status"
-            raise UserError(f"{subject[:128]!r} is not frozen", meant)
+            raise UserError(f"{subject[:128]!r} is not frozen", meant, 2)
         self._stops.frozen.pop(subject, None)
         await self._publication.publish()
         await self._control.audit(actor, "unfreeze", subject)

@@ -67,7 +67,8 @@ def _check_expiry(call: Call, expires_ms: int | None) -> None:
 
 async def list_keys(call: Call) -> Any:
     """All keys, never a secret."""
-    return {"keys": [_key(row) for row in await call.control.read(objects.keys)]}
+    rows, standing = await call.control.read(objects.keys), call.services.models.standing()
+    return {"keys": [_key(row) | {"frozen": standing.of_key(row) if standing is not None else []} for row in rows]}
 
 
 async def create_key(call: Call) -> Any:
@@ -91,7 +92,8 @@ async def get_key(call: Call) -> Any:
     row = await call.services.keys.find(call.path["name"])
     before, here = await call.services.keys.spent(row)
     spent = {"spent_before_nanousd": before, "spent_nanousd": before + here, "spent_usd": format_usd(before + here)}
-    return {**_key(row), **spent}
+    standing = call.services.models.standing()
+    return {**_key(row), "frozen": standing.of_key(row) if standing is not None else [], **spent}
 
 
 async def change_key(call: Call) -> Any:

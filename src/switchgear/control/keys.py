@@ -112,6 +112,7 @@ class Keys:
         raise UserError(
             f"there is no key {name!r}{meant(name, [key_name for _, key_name in rows])}",
             "list them: switchgear key list",
+            2,
         )
 
     async def change(self, name: str, changes: dict[str, Any], actor: str, version: int | None = None) -> KeyRow:
@@ -175,6 +176,7 @@ class Keys:
             raise UserError(
                 f"the key {name!r} is declared in the configuration file",
                 f"remove it there; to stop it at once: switchgear freeze key {name}",
+                2,
             )
         now = self._control.clock.wall_ms()
         version = max(old.version, published.version if published is not None else 0) + 1
@@ -199,7 +201,7 @@ class Keys:
         """Revoke a key as the edges know it, while the store is away; it is told later."""
         entry = await asyncio.to_thread(self._control.publisher.find_key, name)
         if entry is None:
-            raise UserError(f"there is no key {name!r}", "list them: switchgear key list")
+            raise UserError(f"there is no key {name!r}", "list them: switchgear key list", 2)
         if not entry.revoked:
             entry = msgspec.structs.replace(entry, revoked=True, version=entry.version + 1)
             await asyncio.to_thread(
@@ -226,9 +228,9 @@ class Keys:
 
 def _check_changeable(row: KeyRow) -> None:
     if row.source == "file":
-        raise UserError(f"the key {row.name!r} is declared in the configuration file", "change it there")
+        raise UserError(f"the key {row.name!r} is declared in the configuration file", "change it there", 2)
     if row.revoked_ms is not None:
-        raise UserError(f"the key {row.name!r} is revoked", "make a new one: switchgear key create NAME")
+        raise UserError(f"the key {row.name!r} is revoked", "make a new one: switchgear key create NAME", 2)
 
 
 def _believed(row: KeyRow, published: KeyEntry | None) -> KeyRow:

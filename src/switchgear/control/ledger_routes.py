@@ -169,6 +169,7 @@ async def get_log(call: Call) -> Any:
         raise UserError(
             f"there is no record {call.path['id']!r}",
             "records appear within a second; requests without a valid key are counted, not recorded: switchgear status --json",
+            2,
         )
     return record.full(found[0])
 

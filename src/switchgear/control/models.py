@@ -1,9 +1,11 @@
 """Models and prices of the store, and where a request for a model would go. Level 5."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
+from switchgear.config.compile import check_model_name
 from switchgear.control import declared
 from switchgear.control.handle import Control
 from switchgear.control.history import History
@@ -12,12 +14,13 @@ from switchgear.control.publication import Publication
 from switchgear.core.errors import UserError
 from switchgear.policies import access
 from switchgear.pricing.price import Price
-from switchgear.providers.catalogue import PROVIDERS
+from switchgear.replica.entries import Snapshot
 from switchgear.routing import table
 from switchgear.routing.frozen import frozen_models
 from switchgear.routing.strategies import STRATEGIES
-from switchgear.routing.table import ModelEntry
+from switchgear.routing.table import Deployment, DeploymentEntry, ModelEntry
 from switchgear.store import objects
+from switchgear.store.objects import KeyRow
 
 
 class Models:
@@ -32,12 +35,19 @@ class Models:
     async def add(self, entry: ModelEntry, actor: str) -> None:
         """Add a model to the store."""
         declared.check_addition(self._publication.compiled, "model", entry.name)
+        wrong = check_model_name(entry.name) or (
+            " " in entry.name and "it has blanks, which many clients cannot ask for"
+        )
+        if wrong:
+            raise UserError(f"{entry.name[:64]!r} is not a model name: {wrong}", "", 2)
         providers = await self._publication.all_providers()
         for deployment in entry.deployments:
             if deployment.provider not in providers:
-                raise UserError(f"there is no provider {deployment.provider!r}", "list them: switchgear provider list")
+                raise UserError(
+                    f"there is no provider {deployment.provider!r}", "list them: switchgear provider list", 2
+                )
         if entry.strategy not in STRATEGIES:
-            raise UserError(f"{entry.strategy[:64]!r} is no strategy", f"known: {', '.join(STRATEGIES)}")
+            raise UserError(f"{entry.strategy[:64]!r} is no strategy", f"known: {', '.join(STRATEGIES)}", 2)
         now = self._control.clock.wall_ms()
         await self._control.write(lambda c: objects.put_object(c, "model", entry.name, msgspec.json.encode(entry), now))
         await self._control.audit(actor, "model.add", entry.name)
@@ -64,11 +74,12 @@ class Models:
     def find_price(self, name: str) -> Price | None:
         """Return the price of `provider/model` as the edges would."""
         provider, _, model = name.partition("/")
-        entry = (
-            self._publication.snapshot.table.providers.get(provider) if self._publication.snapshot is not None else None
-        )
-        pricing_id = entry.pricing_id if entry is not None else _catalogue_pricing(provider)
-        return self._publication.catalog.find(provider, pricing_id, model, self._control.clock.wall_ms())
+        return self._publication.find_price(provider, model)
+
+    def standing(self) -> "Standing | None":
+        """Return what is frozen now; None before the first publication."""
+        snapshot = self._publication.snapshot
+        return Standing(snapshot, self._control.clock.wall_ms()) if snapshot is not None else None
 
     async def explain(self, model: str, key: str | None) -> dict[str, Any]:
         """Tell where a request for a model would go, and why."""
@@ -76,20 +87,15 @@ class Models:
         if snapshot is None:
             raise UserError("nothing was published yet", "see `switchgear status`")
         now = self._control.clock.wall_ms()
-        active = {subject for subject, until in snapshot.freezes.items() if until is None or now < until}
-        stops = {
-            name: frozen_models(snapshot.table, [name]) for name in access.frozen_names(snapshot.freezes, "model", now)
-        }
-        passed = table.trace(snapshot.table, model)[0]
-        whole = [f"model:{name}" for name, stopped in stops.items() if stopped.stops_name(passed)]
-        whole += sorted({"all"} & active)
+        standing = Standing(snapshot, now)
+        whole = standing.of_name(model)
         steps: list[str] = []
         allowed = True
         if key is not None:
             row = await self._keys.find(key)
             allowed = access.may_call(model, row.models)
             its = access.key_subjects(row.name, row.team, row.user, row.project)
-            whole += [subject for subject in its if subject in active and subject not in whole]
+            whole += [subject for subject in standing.among(its) if subject not in whole]
             steps.append(
                 f"key {row.name}: models {', '.join(row.models) if row.models else 'all'} → "
                 f"{'allowed' if allowed else 'not allowed'}"
@@ -100,6 +106,7 @@ class Models:
         route = table.resolve(snapshot.table, model)
         if route is None:
             steps.append(f"no model, pattern or provider/model answers to {model!r}")
+        steps += [self._missing(*one) for one in table.unserved(snapshot.table, model)]
         candidates: list[dict[str, Any]] = []
         for deployment in route.deployments if route is not None else ():
             price = deployment.price or self._publication.catalog.find(
@@ -108,8 +115,7 @@ class Models:
                 deployment.upstream_model,
                 now,
             )
-            frozen = [subject for subject in ("all", *deployment.subjects) if subject in active]
-            frozen += [f"model:{name}" for name, stopped in stops.items() if stopped.stops_deployment(deployment)]
+            frozen = standing.of_deployment(deployment)
             candidates.append(
                 {
                     "provider": deployment.provider.name,
@@ -124,7 +130,55 @@ class Models:
         is_callable = bool(allowed and candidates and not whole)
         return {"model": model, "callable": is_callable, "frozen": whole, "steps": steps, "candidates": candidates}
 
+    def _missing(self, deployment: DeploymentEntry, credential: str | None) -> str:
+        """Say why no request goes to a deployment."""
+        provider = deployment.provider
+        held = {one.name: one for one in self._publication.credentials if one.provider == provider}
+        add = f"switchgear credential add {provider}" + (f" --name {credential}" if credential is not None else "")
+        one = held.get(credential) if credential is not None else next(iter(held.values()), None)
+        if self._publication.snapshot is None or provider not in self._publication.snapshot.table.providers:
+            why = f"there is no provider {provider!r} (switchgear provider list)"
+        elif one is None or one.state == "removed":
+            why = f"the vault has no credential {provider}/{credential or '…'} ({add})"
+        elif one.state == "disabled":
+            why = f"the credential {one.id} is disabled (switchgear credential enable {one.id})"
+        else:
+            why = f"the vault cannot open the credential {one.id} (switchgear doctor)"
+        return f"not tried: {provider}/{deployment.model}: {why}"
 
-def _catalogue_pricing(provider: str) -> str | None:
-    row = PROVIDERS.get(provider)
-    return row.pricing_id if row is not None else None
+
+class Standing:
+    """What is frozen at a moment."""
+
+    def __init__(self, snapshot: Snapshot, now_ms: int) -> None:
+        self._snapshot = snapshot
+        self._active = {subject for subject, until in snapshot.freezes.items() if until is None or now_ms < until}
+        names = access.frozen_names(snapshot.freezes, "model", now_ms)
+        self._models = {name: frozen_models(snapshot.table, [name]) for name in names}
+
+    def among(self, subjects: Iterable[str]) -> list[str]:
+        """Return those that are frozen."""
+        return [subject for subject in subjects if subject in self._active]
+
+    def of_key(self, key: KeyRow) -> list[str]:
+        """Return because of what a key stands still."""
+        return self.among(access.key_subjects(key.name, key.team, key.user, key.project))
+
+    def of_name(self, model: str) -> list[str]:
+        """Return because of what a model's name stands still, whichever deployment would be tried."""
+        passed = table.trace(self._snapshot.table, model)[0]
+        return [f"model:{name}" for name, stopped in self._models.items() if stopped.stops_name(passed)] + self.among(
+            ["all"]
+        )
+
+    def of_deployment(self, deployment: Deployment) -> list[str]:
+        """Return because of what a deployment stands still."""
+        stopped = [f"model:{name}" for name, found in self._models.items() if found.stops_deployment(deployment)]
+        return self.among(("all", *deployment.subjects)) + stopped
+
+    def of_model(self, model: str) -> list[str]:
+        """Return because of what no request for a model gets through; empty while one deployment is there for it."""
+        whole = self.of_name(model)
+        route = table.resolve(self._snapshot.table, model)
+        each = [self.of_deployment(one) for one in route.deployments] if route is not None else []
+        return list(dict.fromkeys([*whole, *(sorted({s for one in each for s in one}) if each and all(each) else [])]))

@@ -22,6 +22,7 @@ from switchgear.control.stops import Stops
 from switchgear.core import key_policy
 from switchgear.pricing.catalog import Catalog, Load
 from switchgear.pricing.price import Price
+from switchgear.providers.catalogue import PROVIDERS
 from switchgear.replica.entries import KeyEntry, SecretHash, Snapshot
 from switchgear.routing.table import ModelEntry, ProviderEntry, RouteTable
 from switchgear.store import ledger_rows, objects, signing
@@ -171,6 +172,13 @@ class Publication:
             return None
         self.damaged.discard(what)
         return found
+
+    def find_price(self, provider: str, model: str) -> Price | None:
+        """Return the price of `provider/model` as the edges would."""
+        entry = self.snapshot.table.providers.get(provider) if self.snapshot is not None else None
+        row = PROVIDERS.get(provider)
+        pricing_id = entry.pricing_id if entry is not None else row.pricing_id if row is not None else None
+        return self.catalog.find(provider, pricing_id, model, self._control.clock.wall_ms())
 
     async def publish(self) -> None:
         """Build a snapshot from everything and publish it."""

@@ -24,6 +24,7 @@ from switchgear.control import (
 )
 from switchgear.control.api import PERMISSIONS, Call, Handler, P, Route, Span, time_of
 from switchgear.control.deployments import Deployments, health, shown
+from switchgear.control.models import Standing
 from switchgear.core.errors import UserError
 from switchgear.core.money import format_usd
 from switchgear.pricing.price import Price, per_mtok
@@ -180,6 +181,7 @@ async def list_models(call: Call) -> Any:
     snapshot = call.services.publication.snapshot
     if snapshot is None:
         return {"models": [], "implicit": []}
+    standing = Standing(snapshot, call.control.clock.wall_ms())
     in_file = {m.name for m in call.services.publication.compiled.models}
     rows = [
         {
@@ -189,6 +191,7 @@ async def list_models(call: Call) -> Any:
             "deployments": [f"{d.provider}/{d.model}" for d in m.deployments],
             "fallback": list(m.fallback),
             "health": _health(call.services.deployments, m),
+            "frozen": standing.of_model(m.name),
         }
         for _, m in sorted(snapshot.table.models.items())
     ]
@@ -257,7 +260,7 @@ async def show_price(call: Call) -> Any:
     price = call.services.models.find_price(name)
     if price is None:
         raise UserError(
-            f"{name!r} has no known price", "set one: switchgear price set PROVIDER/MODEL --input … --output …"
+            f"{name!r} has no known price", "set one: switchgear price set PROVIDER/MODEL --input … --output …", 2
         )
     return _price(name, price)
 

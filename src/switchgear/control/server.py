@@ -75,7 +75,7 @@ def build(
             except UserError as exc:
                 return _error(400, str(exc), exc.hint, exc.exit_code == WRONG_USE)
             except RefusedError as exc:
-                return _error(400, str(exc), "")
+                return _error(400, str(exc), "", wrong_use=True)
             except OverflowError:
                 return _error(400, "a number in the body is out of range", "numbers have at most 64 bits")
             except (StoreGoneError, DatabaseError) as exc:

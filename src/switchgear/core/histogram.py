@@ -49,14 +49,18 @@ class Histogram(msgspec.Struct, array_like=True):
         return sum(self.counts)
 
     def quantile_ms(self, share: float) -> int | None:
-        """Return the bound that such a share of the values is not above: the last one for what is above all. None without any."""
+        """Return an estimate of what such a share of the values is not above, as if those between two bounds lay evenly there: the
+        last bound for what is above all. None without any. So does Prometheus' `histogram_quantile` (prometheus.io/docs, "Query
+        functions", read 2026-11-27)."""
         left = self.count * share
-        if not self.counts:
+        if not self.count:
             return None
+        below = 0
         for bound, count in zip(self.bounds_ms, self.counts, strict=False):
+            if count and left <= count:
+                return round(below + (bound - below) * left / count)
             left -= count
-            if left <= 0:
-                return bound
+            below = bound
         return self.bounds_ms[-1]
 
     def buckets(self) -> list[tuple[str, float]]:

@@ -131,6 +131,26 @@ def resolve(table: RouteTable, model: str) -> Route | None:
     return Route(model, tuple(deployments), entry.retries_max, entry.strategy) if deployments else None
 
 
+def unserved(table: RouteTable, model: str) -> list[tuple[DeploymentEntry, str | None]]:
+    """Return the deployments of a model and of its fallbacks that no request goes to, because their provider or credential is not
+    there, each with the credential that it asks for; None: any of the provider's, which has none."""
+    entry, found = _entry(table, model, 0)
+    entries = [(entry, found)] if entry is not None else []
+    for name in entry.fallback if entry is not None else ():
+        after, after_found = _entry(table, pattern.carry(name, found), 0)
+        if after is not None:
+            entries.append((after, after_found))
+    missing = []
+    for one, captured in entries:
+        for deployment in one.deployments:
+            provider = table.providers.get(deployment.provider)
+            have = provider.credentials if provider is not None else ()
+            if not have or (deployment.credential is not None and deployment.credential not in have):
+                carried = msgspec.structs.replace(deployment, model=pattern.carry(deployment.model, captured))
+                missing.append((carried, deployment.credential))
+    return missing
+
+
 def name_of_default(table: RouteTable, model: str) -> str:
     """Return the name under which a model of OpenAI's own is asked that a client did not name: the configured one, else that of the
     first of OpenAI's providers."""

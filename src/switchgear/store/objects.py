@@ -261,7 +261,7 @@ def remove_object(connection: Connection, kind: str, name: str, now_ms: int) -> 
     """Remove an object, whoever wrote it. Raises UserError when there is none."""
     row = _object_row(connection, kind, name)
     if row is None or row.spec == REMOVED:
-        raise UserError(f"there is no {kind} {name!r} in the store", f"list them: switchgear {kind} list")
+        raise UserError(f"there is no {kind} {name!r} in the store", f"list them: switchgear {kind} list", 2)
     if kind in PUBLISHED:
         set_object(connection, kind, name, REMOVED, now_ms)
     else:

@@ -94,7 +94,7 @@ def cursor(connection: Connection, name: str) -> Cursor:
     """Return a consumer's place. Raises UserError."""
     row = connection.execute(select(cursors).where(cursors.c.name == name)).one_or_none()
     if row is None:
-        raise UserError(f"there is no cursor {name!r}")
+        raise UserError(f"there is no cursor {name!r}", "", 2)
     return _cursor(row)
 
 
