@@ -1,6 +1,7 @@
 import csv
 import io
 
+import pytest
 from click.testing import CliRunner
 
 from switchgear.cli.client import Client
@@ -27,6 +28,29 @@ def test_usage_for_people_has_a_total(monkeypatch):
     monkeypatch.setattr(Client, "call", answer)
     text = CliRunner().invoke(usage, ["--by", "model,team"]).output
     assert "total: 2 requests, 3 in, 4 out, 1.50 USD" in text and "nanousd" not in text
+
+
+@pytest.mark.parametrize(
+    ("cost", "unpriced", "told"),
+    [(0, 2, "unpriced"), (1_500_000_000, 1, "≥ 1.50"), (1_500_000_000, 0, "1.50"), (0, 0, "0.00")],
+)
+def test_what_has_no_price_is_not_told_as_free(monkeypatch, cost, unpriced, told):
+    sums = {**SUMS, "cost_nanousd": cost, "unpriced_requests": unpriced}
+    found = {"rows": [{"group": {"model": "m"}, **sums}], "total": sums}
+    monkeypatch.setattr(Client, "call", lambda *_, **__: found)
+    head, row, total = CliRunner().invoke(usage, ["--by", "model"]).output.splitlines()
+    at = head.index("COST USD")
+    assert row[: at + len("COST USD")].endswith(told)
+    assert ("cost not known" if told == "unpriced" else f"{told} USD") in total
+    raw = CliRunner().invoke(usage, ["--by", "model", "-o", "csv"]).output
+    assert f"{cost / 1e9:.9f}" in raw
+
+
+def test_days_are_whole_however_narrow_the_terminal_is(monkeypatch):
+    found = {"rows": [{"group": {"model": "m" * 60, "day": f"2026-11-2{n}"}, **SUMS} for n in range(3)], "total": SUMS}
+    monkeypatch.setattr(Client, "call", lambda *_, **__: found)
+    text = CliRunner().invoke(usage, ["--by", "model,day"], env={"COLUMNS": "60"}).output
+    assert [f"2026-11-2{n}" in text for n in range(3)] == [True] * 3 and max(map(len, text.splitlines()[:4])) <= 60
 
 
 def test_a_ledger_with_a_hole_is_a_finding(monkeypatch):

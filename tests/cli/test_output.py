@@ -176,3 +176,19 @@ def test_fit_never_widens_and_never_drops_what_must_stay(natural, limit):
     assert {0, 1, 5} <= set(kept) and all(width <= natural[n] for n, width in kept.items())
     assert all(kept[n] == natural[n] for n in kept if columns[n].kind in {"id", "number", "usd"})
     assert dict(output.fit(columns, natural, None)) == dict(enumerate(natural))
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "found"),
+    [("src/a/b/client.py:12", 14, "…/client.py:12"), ("a.py:1", 14, "a.py:1"), ("目录/文件.py:1", 8, "…件.py:1")],
+)
+def test_a_path_is_cut_at_its_beginning(text, width, found):
+    assert output.cut(text, width, at_end=False) == found and output.width_of(found) <= width
+
+
+def test_paths_in_a_narrow_table_keep_their_ends(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "30")
+    rows = [{"what": "a key", "where": f"a/very/long/way/to/the/file{n}.py:{n}"} for n in (1, 2)]
+    output.Output("table").rows(rows, rows, (output.Column("WHAT", "what"), output.Column("WHERE", "where", "path")))
+    _, first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith("file1.py:1") and second.endswith("file2.py:2") and len(first) <= 30

@@ -38,6 +38,14 @@ def test_a_row_of_the_catalogue_takes_its_variables(served):
     assert shown(served, "show", "azure-eu")["base_url"].startswith("https://acme-eu.openai.azure.com")
 
 
+def test_a_proxy_and_header_fields_are_part_of_where_a_provider_is(served):
+    fields = ("--header", "OpenAI-Organization=org-1", "--header", "x-note=a=b")
+    assert served.run("provider", "add", "openai", "--proxy", "http://proxy.internal:3128", *fields).exit_code == 0
+    place = served.desk.run(served.desk.services.publication.all_providers)["openai"].endpoint
+    assert place.proxy == "proxy.internal:3128"
+    assert place.headers == (("openai-organization", "org-1"), ("x-note", "a=b"))
+
+
 def test_a_provider_is_removed_with_its_credentials(served):
     served.run(
         *("provider", "add", "local", "--dialect", "openai", "--base-url", "http://127.0.0.1:1/v1"),
@@ -52,6 +60,11 @@ def test_a_provider_is_removed_with_its_credentials(served):
     [
         (("add", "Bad Name"), "is not a name"),
         (("add", "x", "--set", "role_arn"), "must be NAME=VALUE"),
+        (("add", "openai", "--header", "x-team"), "must be NAME=VALUE"),
+        (("add", "openai", "--header", "x-team=a", "--header", "x-team=b"), "stands twice"),
+        (("add", "openai", "--header", "host=evil.example"), "the gateway's to write"),
+        (("add", "openai", "--header", "authorization=Bearer x"), "`credentials`"),
+        (("add", "openai", "--proxy", "socks5://a:1"), "proxy"),
         (("add", "x", "--dialect", "openai", "--base-url", "http://10.0.0.1/v1"), "private"),
         (("add", "x", "--dialect", "openai", "--base-url", "ftp://a.example"), "http"),
         (("add", "nobody-knows-it"), "base"),

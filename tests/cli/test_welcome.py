@@ -19,3 +19,7 @@ def test_a_demo_key_is_mentioned_where_there_is_one(tmp_path):
     (tmp_path / "run").mkdir()
     (line,) = welcome._to_file(tmp_path, ["x"], "is")
     assert "demo key" not in line and (tmp_path / "run" / "welcome").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_welcome_says_who_is_to_be_stopped_and_that_a_closed_terminal_does_not():
+    assert "kill 4711" in welcome.stopping(4711) and "leaves it running" in welcome.stopping(4711)

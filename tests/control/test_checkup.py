@@ -3,6 +3,7 @@ import shlex
 
 import msgspec
 import pytest
+from tests.control.test_models import FAST, PRICE, serve
 
 from switchgear.control.checkup import Facts, judge
 from switchgear.control.seen import Doubt
@@ -10,6 +11,7 @@ from switchgear.core.ids import KeyId
 from switchgear.detect.advisories import AdvisoryFile
 from switchgear.discover.detector_set import shipped_advisories
 from switchgear.ledger.deployments import DeploymentCounts
+from switchgear.routing.table import DeploymentEntry
 from switchgear.store.objects import KeyRow
 from switchgear.store.outbox import Cursor
 from switchgear.vault.verbs import Metadata
@@ -117,6 +119,8 @@ def test_a_price_that_was_set_since_is_noticed(desk):
     assert not desk.services.checkup._has_price("openai/gpt-x")
     desk.run(lambda: desk.services.models.set_price("openai/gpt-x", PRICE, "ann"))
     assert desk.services.checkup._has_price("openai/gpt-x")
-    own = msgspec.structs.replace(FAST, name="own", deployments=(DeploymentEntry(provider="openai", model="y", price=PRICE),))
+    own = msgspec.structs.replace(
+        FAST, name="own", deployments=(DeploymentEntry(provider="openai", model="y", price=PRICE),)
+    )
     desk.run(lambda: desk.services.models.add(own, "ann"))
     assert desk.services.checkup._has_price("openai/y") and not desk.services.checkup._has_price("openai/z")

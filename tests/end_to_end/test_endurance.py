@@ -175,6 +175,7 @@ def test_P5_one_supervisor_per_folder_and_orphans_end(own):
         env={**os.environ, **ENVIRON},
     )
     assert second.returncode == 2 and "another gateway runs" in second.stderr
+    assert f"kill {gateway.status()['pids']['supervisor']}" in second.stderr
     children = [*gateway.pids("vault"), *gateway.pids("control"), *gateway.pids("edge")]
     os.kill(gateway.process.pid, signal.SIGKILL)
     gateway.process.wait(PATIENCE_S)

@@ -50,7 +50,7 @@ def serve(options: Options, environ: dict[str, str]) -> None:
     if lock_fd is None:
         raise UserError(
             f"another gateway runs on {data}",
-            f"stop it first, or use another folder: see switchgear status --data {shlex.quote(str(data))}",
+            f"stop it ({_how_to_stop(layout)}), or use another folder: see switchgear status --data {shlex.quote(str(data))}",
             2,
         )
     kek_path, kek_fd = find_kek(options, layout, environ)
@@ -126,6 +126,14 @@ def serve(options: Options, environ: dict[str, str]) -> None:
         must_confine=must_confine,
     )
     supervisor.re_exec(state, environ)
+
+
+def _how_to_stop(layout: Layout) -> str:
+    """Return the command that ends the gateway of a folder, as far as that says who it is."""
+    try:
+        return f"kill {int(msgspec.json.decode(layout.status.read_bytes())['pids']['supervisor'])}"
+    except (OSError, msgspec.DecodeError, KeyError, TypeError, ValueError):
+        return "Ctrl-C in its terminal"
 
 
 def _load(path: Path | None, environ: dict[str, str], layout: Layout) -> Loaded:

@@ -4,7 +4,7 @@ import functools
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,9 @@ from switchgear.cli.client import Client
 from switchgear.cli.output import FORMATS, Column, Output, cleaned, counted, note, say, usd
 from switchgear.cli.times import duration_ms, expiry, now_ms, period, span_ms, time_ms
 from switchgear.core.errors import UserError
+
+if TYPE_CHECKING:
+    from rich import progress
 
 __all__ = [
     "FORMATS", "Bar", "Column", "Group", "Output", "cleaned", "confirm", "counted", "duration_ms", "examples",
@@ -172,19 +175,25 @@ class Bar:
     """A progress bar on a terminal, silence elsewhere."""
 
     def __init__(self, total: int | None, what: str, shown: bool) -> None:
+        self._progress: progress.Progress | None = None
+        if not shown:
+            return
         from rich.console import Console  # noqa: PLC0415 - few commands need it
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[at]}"), TimeElapsedColumn())
-        self._progress = Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown)
+        self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
         self._task = self._progress.add_task(what, total=total, at="")
 
     def __enter__(self) -> Callable[[int, str], None]:
-        self._progress.start()
+        if self._progress is not None:
+            self._progress.start()
         return self._step
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        if self._progress is not None:
+            self._progress.stop()
 
     def _step(self, count: int, at: str) -> None:
-        self._progress.update(self._task, advance=count, at=cleaned(at)[-60:])
+        if self._progress is not None:
+            self._progress.update(self._task, advance=count, at=cleaned(at)[-60:])

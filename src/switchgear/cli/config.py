@@ -247,7 +247,7 @@ def history(client: Client, out: Output) -> None:
         Column("BY", "actor"),
         Column("CHANGED", "summary"),
         Column("ACTION", "action", drop=1),
-        Column("SOURCE", "source", drop=2),
+        Column("SOURCE", "source", "path", drop=2),
     ]
     out.rows(answer, answer["versions"], columns, "no configuration was applied yet")
 

@@ -1,6 +1,5 @@
 """What `switchgear discover` does: sources, what a running gateway knows, the report. Level 7."""
 
-import asyncio
 import datetime
 import ipaddress
 import os
@@ -23,12 +22,10 @@ from switchgear.cli.client import Client
 from switchgear.cli.output import json_text
 from switchgear.core.errors import UserError
 from switchgear.detect.finding import Finding, Fingerprint
-from switchgear.discover import formats, history, report, scope
+from switchgear.discover import formats, report, scope
 from switchgear.discover.collector import Collector
 from switchgear.discover.detector_set import DetectorSet, files_of
 from switchgear.discover.files import FileSource
-from switchgear.discover.hosts import HostSource
-from switchgear.discover.logs import LogSource
 from switchgear.discover.machine import MachineSource, listeners
 from switchgear.discover.text_scanner import Origins, TextScanner
 
@@ -145,7 +142,7 @@ def run(
     files = FileSource(scanner, seen, max_file_size)
     shown = sys.stderr.isatty()
     sources: list[str] = []
-    asked = HostSource(tools, seen, os.urandom(6).hex(), known.upstreams)
+    requests_sent = 0
     if machine:
         sources.append("machine with users" if users else "machine")
         with Bar(None, "this machine", shown) as seen.progress:
@@ -155,14 +152,24 @@ def run(
         with Bar(None, str(path), shown) as seen.progress:
             files.scan(path)
             if with_history:
+                from switchgear.discover import history  # noqa: PLC0415 - few runs read it
+
                 history.scan(path, scanner, seen)
     if targets:
         sources.append("hosts " + ", ".join([*hosts, *([str(scope_file)] if scope_file else [])]))
+        import asyncio  # noqa: PLC0415
+
+        from switchgear.discover.hosts import HostSource  # noqa: PLC0415 - few runs ask hosts
+
+        asked = HostSource(tools, seen, os.urandom(6).hex(), known.upstreams)
         count = sum(len(t.ports or (*asked.ports(), *t.more_ports)) for t in targets)
         with Bar(count, "hosts", shown) as seen.progress:
             asyncio.run(asked.scan(targets))
+        requests_sent = asked.receipt.requests
     if logs:
         sources.append("logs " + ", ".join(map(str, logs)))
+        from switchgear.discover.logs import LogSource  # noqa: PLC0415 - few runs read logs
+
         read = LogSource(tools, seen, frozenset(own_client), pseudonymise, year)
         with Bar(sum(_size(path) for path in logs), "logs", shown) as seen.progress:
             for path in logs:
@@ -175,7 +182,7 @@ def run(
         generated=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         sources=sources,
         as_of=tools.advisories.file.as_of,
-        requests=asked.receipt.requests,
+        requests=requests_sent,
     )
     if record:
         _record(client, made, "; ".join(sources))

@@ -20,7 +20,7 @@ _COLUMNS = (
     Column("STATE", "state", drop=1),
     Column("VERDICT", "verdict", drop=3),
     Column("WHAT", "title"),
-    Column("WHERE", "where", drop=2),
+    Column("WHERE", "where", "path", drop=2),
     Column("SEEN", "seen", "date", wide=True),
     Column("REASON", "reason", wide=True),
 )
@@ -46,7 +46,7 @@ def _identity(client: Client, start: str) -> str:
     if len(found) != 1:
         what = f"{len(found)} findings begin with" if found else "there is no finding"
         meant = f"say which: {', '.join(found[:10])}" if found else "list them: switchgear findings list"
-        raise UserError(f"{what} {start!r}{'' if found else near(start, ids)}", meant, 2 if found else 1)
+        raise UserError(f"{what} {start!r}{'' if found else near(start, ids)}", meant, 2)
     return found[0]
 
 

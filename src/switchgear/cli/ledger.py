@@ -11,6 +11,8 @@ from switchgear.cli.times import full, minutes_east, month_ms
 from switchgear.core.errors import UserError
 
 HOUR_MS = 3_600_000
+_TIMES = frozenset({"day", "hour"})
+"""Groups that are shown whole: cut they are all the same."""
 _SUMS = (
     Column("REQUESTS", "requests", "number"),
     Column("ERRORS", "errors", "number", drop=2),
@@ -69,18 +71,27 @@ def usage(
     answer = client.call("GET", "/usage", by=by, zone_min=zone_min, since_ms=since_ms, until_ms=until_ms, **where)
     groups = [name for name in by.split(",") if name]
     rows = [{**row, **{n: row["group"][n] for n in groups}, "cost_usd": row["cost_nanousd"]} for row in answer["rows"]]
-    columns = [*(Column(n.upper(), n) for n in groups), *_SUMS]
+    if out.for_people:
+        rows = [{**row, "cost_usd": _told(row)} for row in rows]
+    columns = [*(Column(n.upper(), n, "id" if n in _TIMES else "text") for n in groups), *_SUMS]
     is_filtered = any(value is not None for value in where.values())
     out.rows(answer, rows, columns, "no usage matches" if is_filtered else "no usage in that time")
     if out.for_people and rows:
         total = answer["total"]
         say(
             f"total: {counted(total['requests'], 'request')}, {total['input_tokens']} in, {total['output_tokens']} out, "
-            f"{usd(total['cost_nanousd'])} USD"
+            + (f"{_told(total)} USD" if total["cost_nanousd"] or not total["unpriced_requests"] else "cost not known")
             + (f", {total['unpriced_requests']} unpriced" if total["unpriced_requests"] else "")
         )
     if out.for_people and since_ms is not None and since_ms % HOUR_MS:
         note(f"sums are of whole hours: counted from {full(since_ms - since_ms % HOUR_MS, out.zone)}")
+
+
+def _told(sums: dict[str, Any]) -> str:
+    """Write what requests cost: unknown is not nothing, and what is known of some is the least of all."""
+    if not sums["unpriced_requests"]:
+        return str(usd(sums["cost_nanousd"]))
+    return f"≥ {usd(sums['cost_nanousd'])}" if sums["cost_nanousd"] else "unpriced"
 
 
 @click.group(cls=Group)

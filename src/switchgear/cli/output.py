@@ -77,7 +77,8 @@ class Column(NamedTuple):
     title: str
     key: str
     kind: str = "text"
-    """text, id (never cut), number, time (ms or RFC 3339), date, usd (nano-USD), list."""
+    """text, id (never cut), path (cut at its beginning: its end tells more), number, time (ms or RFC 3339), date, usd (nano-USD),
+    list."""
     drop: int = 0
     """Where a table is too wide, the column with the highest number goes first; 0 stays."""
     wide: bool = False
@@ -196,7 +197,10 @@ class Output:
         title = _GAP.join(head).rstrip()
         click.echo(click.style(title, bold=True) if bold else title)
         for line in texts:
-            cells = [_padded(cut(line[n], width), width, _is_right(columns[n])) for n, width in kept]
+            cells = [
+                _padded(cut(line[n], width, at_end=columns[n].kind != "path"), width, _is_right(columns[n]))
+                for n, width in kept
+            ]
             click.echo(_GAP.join(cells).rstrip())
 
 
@@ -238,7 +242,7 @@ def fit(columns: Sequence[Column], natural: list[int], limit: int | None) -> lis
             able = [
                 n
                 for n in shown
-                if columns[n].kind in {"text", "list"} and width[n] > max(TEXT_WIDTH_MIN, len(columns[n].title))
+                if columns[n].kind in {"text", "list", "path"} and width[n] > max(TEXT_WIDTH_MIN, len(columns[n].title))
             ]
             if not able:
                 break
@@ -257,13 +261,13 @@ def width_of(text: str) -> int:
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def cut(text: str, width: int) -> str:
-    """Shorten a text to a width; … says that it is."""
+def cut(text: str, width: int, *, at_end: bool = True) -> str:
+    """Shorten a text to a width, at its end or its beginning; … says that it is."""
     if width_of(text) <= width:
         return text
     while text and width_of(text) > width - 1:
-        text = text[:-1]
-    return text + "…"
+        text = text[:-1] if at_end else text[1:]
+    return text + "…" if at_end else "…" + text
 
 
 def _padded(text: str, width: int, right: bool) -> str:

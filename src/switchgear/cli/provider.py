@@ -43,6 +43,19 @@ def build(name: str, spec: schema.Provider) -> ProviderSpec:
         raise UserError(str(exc), "see switchgear provider add --help", 2) from None
 
 
+def _pairs(option: str, texts: tuple[str, ...]) -> dict[str, str]:
+    """Read NAME=VALUE of an option that may stand again. Raises UserError."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UserError(f"{option} {text!r} must be NAME=VALUE", "", 2)
+        if name in found:
+            raise UserError(f"{option} {name!r} stands twice", "", 2)
+        found[name] = value
+    return found
+
+
 def _read(path: str) -> str | None:
     try:
         return Path(path).read_text("utf-8")
@@ -70,6 +83,10 @@ def _read(path: str) -> str | None:
 @click.option(
     "--set", "parameters", multiple=True, metavar="NAME=VALUE", help="What the way to authenticate needs besides."
 )
+@click.option("--proxy", metavar="URL", help="HTTP proxy that connects there, e.g. http://proxy.internal:3128.")
+@click.option(
+    "--header", "headers", multiple=True, metavar="NAME=VALUE", help="A header field that every request to it carries."
+)
 @click.option("--allow-private", is_flag=True, help="Allow private addresses and plain http.")
 @click.option("--own", is_flag=True, help="A server of your own: pass `traceparent` on to it.")
 @click.option("--ca-file", help="PEM file of a private certificate authority.")
@@ -88,12 +105,11 @@ def add(
     ca_file: str | None,
     pricing: str | None,
     parameters: tuple[str, ...],
+    proxy: str | None,
+    headers: tuple[str, ...],
     **variables: str | None,
 ) -> None:
     """Add a provider. One without a secret is callable at once; others need `credential add`."""
-    for text in parameters:
-        if "=" not in text:
-            raise UserError(f"--set {text!r} must be NAME=VALUE", "", 2)
     spec = build(
         name,
         schema.Provider(
@@ -105,7 +121,9 @@ def add(
             pricing=pricing,
             allow_private=True if allow_private else None,
             own=own,
-            auth_parameters=dict(text.split("=", 1) for text in parameters),
+            auth_parameters=_pairs("--set", parameters),
+            proxy=proxy,
+            headers=_pairs("--header", headers),
             resource=variables["resource"],
             region=variables["region"],
             project=variables["project"],

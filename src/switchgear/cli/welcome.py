@@ -48,11 +48,15 @@ def main() -> None:
         f"      {program('credential add openai')}     (asks for the secret; then model openai/gpt-4o-mini)",
     ]
     if kek != "-":
-        lines.append(
-            f"Keep the KEK file safe ({kek}): without it stored credentials cannot be opened.   Ctrl-C drains and stops."
-        )
+        lines.append(f"Keep the KEK file safe ({kek}): without it stored credentials cannot be opened.")
+    lines.append(stopping(status["pids"]["supervisor"]))
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
+
+
+def stopping(pid: int) -> str:
+    """Say how the gateway ends. A closed terminal sends SIGHUP, by which services read their configuration again (daemon(7))."""
+    return f"Ctrl-C drains and stops, as does: kill {pid}     (closing the terminal leaves it running)"
 
 
 def _demo_key(client: Client) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
-import yaml
 
 from switchgear.core.text import is_deep
 
@@ -63,18 +62,27 @@ def mcp_servers(path: str, data: bytes) -> Iterator[McpServer]:
         if path.endswith(".toml"):
             raw: Any = tomllib.loads(data.decode())
         elif path.endswith((".yaml", ".yml")):
-            if is_deep(data.decode("utf-8", "replace")):
-                raise ValueError("brackets are nested too deeply")
-            raw = yaml.load(data, Loader=yaml.CSafeLoader)
+            raw = _yaml(data)
         else:
             raw = msgspec.json.decode(_without_comments(data))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, yaml.YAMLError, msgspec.MsgspecError, RecursionError) as exc:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.MsgspecError, RecursionError) as exc:
         raise ValueError(str(exc)) from None
     for key in _KEYS:
         servers = raw.get(key) if isinstance(raw, dict) else None
         for name, entry in servers.items() if isinstance(servers, dict) else ():
             if isinstance(entry, dict) and ("command" in entry or "url" in entry or "cmd" in entry):
                 yield _server(str(name)[:64], entry)
+
+
+def _yaml(data: bytes) -> Any:
+    import yaml  # noqa: PLC0415 - a tenth of a run that meets no such file
+
+    if is_deep(data.decode("utf-8", "replace")):
+        raise ValueError("brackets are nested too deeply")
+    try:
+        return yaml.load(data, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError as exc:
+        raise ValueError(str(exc)) from None
 
 
 def _server(name: str, entry: Mapping[str, Any]) -> McpServer:

@@ -16,7 +16,6 @@ from switchgear.detect.finding import Finding, Severity, plain_identity
 from switchgear.detect.prefilter import Prefilter
 from switchgear.discover.collector import Collector
 from switchgear.discover.detector_set import DetectorSet
-from switchgear.store import pihole
 
 PIECE = 4 * 1024 * 1024
 GZIP, SQLITE = b"\x1f\x8b", b"SQLite format 3\0"
@@ -105,6 +104,8 @@ class LogSource:
             self._block(rest, kind, name)
 
     def _pihole(self, path: Path) -> None:
+        from switchgear.store import pihole  # noqa: PLC0415 - SQLAlchemy, for this one kind of log
+
         self._out.looked_at["logs of format pi-hole"] += 1
         for at, host, client in pihole.queries(path):
             self._entry(log_lines.Entry(client, host, at))

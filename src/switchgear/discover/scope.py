@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
 from switchgear.core.errors import UserError
 
@@ -45,6 +44,8 @@ class _Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read(path: Path) -> list[Target]:
     """Read a scope file. Raises UserError with its line."""
+    import yaml  # noqa: PLC0415 - few runs have a scope file
+
     try:
         text = path.read_text()
         raw: Any = yaml.load(text, Loader=yaml.CSafeLoader)
