@@ -431,9 +431,10 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--show", type=int, default=20)
     parser.add_argument("--only", default="")
+    parser.add_argument("--log", type=Path, help="where each that is not equal is written as soon as it is known")
     chosen = parser.parse_args()
     rows = load()
-    result = run(rows, list(crossings(rows))[chosen.seed % chosen.every :: chosen.every], chosen.only)
+    result = run(rows, list(crossings(rows))[chosen.seed % chosen.every :: chosen.every], chosen.only, chosen.log)
     print(result.table(chosen.show))
     sys.exit(0 if result.is_good else 1)
 
@@ -472,8 +473,8 @@ class Result:
         return "\n".join(lines)
 
 
-def run(rows, chosen, only=""):
-    """Run crossings through a gateway of their own."""
+def run(rows, chosen, only="", log=None):
+    """Run crossings through a gateway of their own; those that are not equal are told to `log` at once."""
     result = Result()
     with tempfile.TemporaryDirectory(prefix="crossings-") as folder:
         rig = Rig(Path(folder), rows)
@@ -481,11 +482,22 @@ def run(rows, chosen, only=""):
             for number, crossing in enumerate(chosen):
                 if only in crossing.name:
                     others = rig.by_kind[crossing.answer.provider, crossing.answer.dialect]
-                    result.outcomes += [(crossing, one) for one in rig.run(crossing, number, others)]
+                    outcomes = rig.run(crossing, number, others)
+                    result.outcomes += [(crossing, one) for one in outcomes]
+                    if log is not None:
+                        tell(log, number, crossing, outcomes)
             result.bookings = differences_of_bookings(result.outcomes, rig)
         finally:
             rig.stop()
     return result
+
+
+def tell(log, number, crossing, outcomes):
+    """Write down what is not equal."""
+    with log.open("a") as lines:
+        for one in outcomes:
+            if one.kind != "ok":
+                lines.write(json.dumps([number, crossing.name, one.kind, one.text]) + "\n")
 
 
 def differences_of_bookings(outcomes, rig):

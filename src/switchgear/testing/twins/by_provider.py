@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from switchgear.testing.twins import rules
-from switchgear.testing.twins.rules import Finding, Rule
+from switchgear.testing.twins import hosts, openai_rules
+from switchgear.testing.twins.finding import Finding, Rule
 
 
 class Provider(NamedTuple):
@@ -88,6 +88,19 @@ def mistral_fields(body: dict[str, Any], model: str) -> Finding | None:
         places += [("messages", index, role, key) for key in sorted(unknown)]  # type: ignore[misc]
     if places:
         return Finding("mistral-fields", ".".join(map(str, ("body", *places[0]))))
+    return None
+
+
+def mistral_names(body: dict[str, Any], model: str) -> Finding | None:
+    """Names of functions, 1 to 64 of letters, digits, underscores and dashes (mistral-common, `MistralRequestValidator`,
+    `_validate_function`, with the words). Read 2026-11-27."""
+    tools = body.get("tools") or []
+    names = [(tool.get("function") or {}).get("name") for tool in tools if isinstance(tool, dict)]
+    names += [call["function"].get("name") for message in _messages(body) for call in _calls(message)]
+    for name in names:
+        if not openai_rules.NAME.fullmatch(str(name)):
+            text = "but must be a-z, A-Z, 0-9, or contain underscores and dashes, with a maximum length of 64."
+            return Finding("mistral-name", f"Function name was {name} {text}")
     return None
 
 
@@ -251,19 +264,10 @@ def minimax_tools(body: dict[str, Any], model: str) -> Finding | None:
             return Finding("minimax-tools", "invalid params, chat content has invalid message role: system (2013)")
         has_begun = has_begun or message.get("role") != "system"
         for call in _calls(message):
-            if not _is_object(call["function"].get("arguments")):
+            if not hosts.is_json_object(call["function"].get("arguments")):
                 text = "invalid params, invalid function arguments json string"
                 return Finding("minimax-tools", f"{text}, tool_call_id: {call.get('id')} (2013)")
     return None
-
-
-def _is_object(text: Any) -> bool:
-    import json
-
-    try:
-        return isinstance(json.loads(text), dict)
-    except (TypeError, ValueError):
-        return False
 
 
 def _minimax_error(finding: Finding) -> dict[str, Any]:
@@ -321,14 +325,16 @@ def gemini_last_turn(body: dict[str, Any], model: str) -> Finding | None:
 OTHER = Provider()
 BY_PROVIDER: dict[str, Provider] = {
     "openai": Provider(like_maker=True, takes_more=False),
-    "azure": Provider(like_maker=True, takes_more=False),
+    "azure": Provider((openai_rules.azure_call_ids,), like_maker=True, takes_more=False),
     "anthropic": Provider(takes_more=False),
     "vertex-anthropic": Provider((vertex_claude,), takes_more=False),
     "gemini": Provider((gemini_last_turn,), takes_more=False),
     "vertex": Provider((gemini_last_turn,), takes_more=False),
     "bedrock": Provider(takes_more=False),
     "cohere": Provider(takes_more=False),
-    "mistral": Provider((mistral_fields, mistral_call_ids, mistral_order), status=422, error=_mistral_error),
+    "mistral": Provider(
+        (mistral_fields, mistral_names, mistral_call_ids, mistral_order), status=422, error=_mistral_error
+    ),
     "groq": Provider((groq_fields, groq_thinking)),
     "cerebras": Provider((cerebras_fields, cerebras_strict), error=_flat_error),
     "deepseek": Provider((thinking_back,)),
@@ -336,6 +342,11 @@ BY_PROVIDER: dict[str, Provider] = {
     "xai": Provider((xai_parameters,), error=_xai_error),
     "minimax": Provider((minimax_tools,), error=_minimax_error),
     "zai": Provider((zai_messages,), error=_zai_error),
+    "together": Provider((hosts.together_shapes,), error=hosts.together_error),
+    "fireworks": Provider((hosts.fireworks_fields,)),
+    "openrouter": Provider((hosts.openrouter_reasoning, hosts.openrouter_routed), error=hosts.openrouter_error),
+    "ollama": Provider((hosts.ollama_messages,)),
+    "vllm": Provider((hosts.vllm_tools, hosts.vllm_stream), error=hosts.vllm_error),
 }
 MAKERS = {
     "openai": "openai",
@@ -345,8 +356,3 @@ MAKERS = {
     "bedrock": "bedrock",
     "cohere": "cohere",
 }
-COMPATIBLE: dict[str, tuple[Rule, ...]] = rules.RULES | {
-    "openai": (rules.openai_messages, rules.openai_tool_names, rules.openai_tool_order),
-    "responses": (rules.responses_items,),
-}
-"""What every server of a dialect refuses, whoever runs it."""

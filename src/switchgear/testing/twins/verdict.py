@@ -2,13 +2,13 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
 from switchgear.testing.twins import rules
-from switchgear.testing.twins.by_provider import BY_PROVIDER, COMPATIBLE, MAKERS, OTHER, Provider
-from switchgear.testing.twins.rules import Finding
+from switchgear.testing.twins.by_provider import BY_PROVIDER, MAKERS, OTHER, Provider
+from switchgear.testing.twins.finding import Finding
 
 
 class Refusal(NamedTuple):
@@ -37,7 +37,7 @@ def judge_at(provider: str, dialect: str, model: str, body: bytes) -> Refusal | 
     if not isinstance(value, dict):
         return _refusal(own, dialect, Finding("json", "expected an object"))
     is_like_maker = own.like_maker or dialect not in {"openai", "responses"}
-    checks = (rules.RULES if is_like_maker else COMPATIBLE)[dialect]
+    checks = (rules.RULES if is_like_maker else rules.COMPATIBLE)[dialect]
     in_path = provider == "vertex-anthropic"  # its model stands in the path, its version in the body
     for check in () if own.takes_more else (_TYPES[dialect],):
         known = {key: item for key, item in value.items() if key != "anthropic_version"} | {"model": model}
@@ -92,7 +92,7 @@ def _typed(name: str, body: dict[str, Any]) -> dict[str, Any]:
             for message in kept["messages"]
         ]
     if name == "responses" and isinstance(kept.get("input"), list):
-        # Codex sends reasoning and messages without ids (openai/codex, ResponseItem); from memory
+        # Codex sends reasoning without ids (openai/codex, `ResponseItem::Reasoning`: its id is skipped)
         kept["input"] = [
             {"id": "rs_1", **item} if isinstance(item, dict) and item.get("type") == "reasoning" else item
             for item in kept["input"]
@@ -169,7 +169,7 @@ def _gemini(body: dict[str, Any], model: str) -> Finding | None:
     return None
 
 
-# GenerateContentRequest, ai.google.dev/api/generate-content; from memory
+# GenerateContentRequest, ai.google.dev/api/generate-content; the fields that the SDK writes beside its config (`models.py`)
 _GEMINI_REQUEST = frozenset(
     {
         "contents",
@@ -195,6 +195,8 @@ def _bedrock(body: dict[str, Any], model: str) -> Finding | None:
     report = botocore.validate.ParamValidator().validate(given, shape)
     if report.has_errors():
         return Finding("types", report.generate_report()[:500])
+    for place, text in _unfit(given, shape, ""):
+        return Finding("types", f"1 validation error detected: Value at '{place}' failed to satisfy constraint: {text}")
     unknown = set(body) - set(shape.members)
     if unknown:
         return Finding("types", f"Malformed input request: #: extraneous key [{min(unknown)}] is not permitted")
@@ -207,6 +209,24 @@ def _bedrock_shape() -> Any:
 
     service = botocore.session.get_session().get_service_model("bedrock-runtime")
     return service.operation_model("Converse").input_shape
+
+
+def _unfit(value: Any, shape: Any, place: str) -> Iterator[tuple[str, str]]:
+    """Yield what the service refuses and botocore's validator lets through: lengths, patterns and words of its own model."""
+    if shape.type_name == "structure" and isinstance(value, dict) and not getattr(shape, "document", False):
+        for key, item in value.items():
+            yield from _unfit(item, shape.members[key], f"{place}.{key}".lstrip(".")) if key in shape.members else ()
+    elif shape.type_name == "list" and isinstance(value, list):
+        for at, item in enumerate(value, 1):
+            yield from _unfit(item, shape.member, f"{place}.{at}.member")
+    elif shape.type_name == "string" and isinstance(value, str):
+        limits = shape.metadata
+        if len(value) > limits.get("max", len(value)):
+            yield place, f"Member must have length less than or equal to {limits['max']}"
+        if "pattern" in limits and not re.fullmatch(limits["pattern"], value):
+            yield place, f"Member must satisfy regular expression pattern: {limits['pattern']}"
+        if getattr(shape, "enum", None) and value not in shape.enum:
+            yield place, f"Member must satisfy enum value set: [{', '.join(shape.enum)}]"
 
 
 def _bytes_of(value: Any, shape: Any) -> Any:
@@ -227,7 +247,7 @@ def _cohere(body: dict[str, Any], model: str) -> Finding | None:
     return Finding("types", f"unknown field: parameter '{min(unknown)}' is not a valid field") if unknown else None
 
 
-# docs.cohere.com/reference/chat (v2); from memory
+# The parameters of the SDK's `ClientV2.chat` (cohere 7.3), read 2026-11-27
 _COHERE_REQUEST = frozenset(
     {
         "stream",
