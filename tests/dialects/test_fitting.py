@@ -428,6 +428,56 @@ def test_what_is_not_strict_is_not_called_so():
     assert body["tools"][0]["strict"] is True
 
 
+JSON_MODE = {"response_format": {"type": "json_object"}}
+
+
+@pytest.mark.parametrize(("target", "model"), [("openai", "gpt-4o"), ("responses", "gpt-4.1")])
+def test_json_that_is_asked_for_by_a_setting_alone_is_asked_for_in_words(target, model):
+    body = {"contents": [{"role": "user", "parts": [{"text": "a capital"}]}]}
+    body["generationConfig"] = {"responseMimeType": "application/json"}
+    assert judge(target, model, crossed(body, "gemini", target, model)[1]) is None
+
+
+def test_json_that_the_instructions_name_is_said_again_on_responses_only():
+    body = chat(("system", "answer in JSON"), ("user", "a capital"), **JSON_MODE)
+    again = json.loads(crossed(body, "openai", "responses", "gpt-4.1")[1])
+    assert "json" in json.dumps(again["input"]).lower()
+    body["messages"] = [{"role": "user", "content": "a capital as json"}]
+    once = json.loads(crossed(body, "openai", "responses", "gpt-4.1")[1])
+    assert json.dumps(once).lower().count('json"') - json.dumps(once).count('"json_object"') <= 1
+
+
+def test_sampling_stays_within_coheres_bounds():
+    body = chat(("user", "x"), top_p=1, presence_penalty=-1, frequency_penalty=2)
+    sent = json.loads(crossed(body, "openai", "cohere", "command-a")[1])
+    assert (sent["p"], sent["presence_penalty"], sent["frequency_penalty"]) == (0.99, 0, 1)
+
+
+def test_a_conversation_that_begins_with_calls_begins_with_a_user_at_gemini():
+    call = {"type": "function_call", "call_id": "a", "name": "f", "arguments": "{}"}
+    body = {"model": "m", "input": [call, {"type": "function_call_output", "call_id": "a", "output": "x"}]}
+    assert judge("gemini", "gemini-2.5-flash", crossed(body, "responses", "gemini", "gemini-2.5-flash")[1]) is None
+
+
+@pytest.mark.parametrize(
+    ("part", "is_read"),
+    [
+        ({"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}, True),
+        ({"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}, False),
+        ({"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}}, False),
+    ],
+)
+def test_ollama_is_sent_what_it_reads_and_the_rest_is_refused_by_name(part, is_read):
+    body = chat(("user", [{"type": "text", "text": "see"}, part]))
+    request = BY_NAME["openai"].translator.decode_request(Node(body), "m", False)
+    quirks = PROVIDERS["ollama"].quirks
+    if is_read:
+        fit(request, BY_NAME["openai"].fit, UNKNOWN, quirks)
+    else:
+        with pytest.raises(InvalidBodyError, match="cannot be carried"):
+            fit(request, BY_NAME["openai"].fit, UNKNOWN, quirks)
+
+
 def test_of_tools_with_one_name_the_first_is_kept():
     body, dropped = fitted(chat(("user", "x"), tools=[TOOL, TOOL]), "openai", "anthropic", "claude-sonnet-4-5")
     assert len(body["tools"]) == 1 and "tools.look" in dropped

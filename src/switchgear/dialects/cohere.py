@@ -240,7 +240,8 @@ _NAMES = {
 def _encode_message(message: Message) -> Steps[list[dict[str, Any]]]:
     yield
     if message.role == "assistant":
-        return [_encode_assistant(message.parts)]
+        turn = _encode_assistant(message.parts)
+        return [turn] if len(turn) > 1 else []  # "all elements in messages must have content or tool calls"
     out: list[dict[str, Any]] = []
     content: list[dict[str, Any]] = []
     for part in message.parts:
@@ -579,7 +580,15 @@ ROW = Dialect(
         StreamDecoder,
         StreamEncoder,
     ),
-    fit=Rules(user_turn=True, empty_result="(no output)", arguments_are_text=True, stop_max=5, temperature_max=1.0),
+    fit=Rules(
+        user_turn=True,
+        empty_result="(no output)",
+        arguments_are_text=True,
+        stop_max=5,
+        temperature_max=1.0,
+        # the official SDK, `ClientV2.chat` (cohere 7.3); Bedrock says it of `p` (llumiverse#23); read 2026-11-27
+        bounds={"top_p": (0.01, 0.99), "top_k": (0, 500), "frequency_penalty": (0, 1), "presence_penalty": (0, 1)},
+    ),
     embedder=EMBEDDER,
     client_paths=(
         ClientPath(path="/v2/chat", operation="chat", name="chat"),

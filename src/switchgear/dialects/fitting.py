@@ -8,7 +8,7 @@ answers. `switchgear.testing.twins` holds what providers refuse, with sources.
 
 import hashlib
 import re
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Raw
@@ -73,6 +73,10 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     stop_max: int | None = None
     """The most stop sequences."""
     temperature_max: float | None = None
+    bounds: dict[str, tuple[float, float]] = {}
+    """The least and the most of further sampling parameters, by their names in `canonical.Request`."""
+    json_word: Literal["", "anywhere", "turns"] = ""
+    """Where the word "json" must stand for an answer in JSON without a schema: in instructions too, or in turns alone."""
     marks_max: int = 0
     """The most places that may be marked for the cache, those that last longer first; 0 where there are none to mark."""
     marks_all: bool = False
@@ -111,6 +115,9 @@ IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 """What Claude reads, wherever it is served."""
 
 
+JSON_WORD = "Answer in JSON."
+"""What is said where a client asks for JSON by a setting alone, and the provider wants the word ("'messages' must contain the word
+'json' in some form", OpenAI, Groq, DeepSeek; on responses the instructions do not count; xray.koplugin#33, read 2026-11-27)."""
 PLAIN = Quirks()
 
 
@@ -133,9 +140,13 @@ def fit(request: Request, rules: Rules, facts: Facts, quirks: Quirks = PLAIN) ->
         )
     if quirks.instructions_first or facts.instructions_first:
         rules = msgspec.structs.replace(rules, instructions=False)
+    if rules.json_word and request.format is not None and not request.format.has_schema:
+        _say_json(request, rules.json_word == "anywhere")
     yield from _fit_instructions(request, rules)
     yield from _fit_texts(request, rules)
     yield from _fit_media(request, rules)
+    if quirks.media:
+        _refuse_media(request, quirks)
     request.messages = _merged(request.messages)
     yield
     request.messages = yield from pair.steps(request.messages, rules.call_ids, rules.arguments_are_text)
@@ -176,6 +187,18 @@ def fit(request: Request, rules: Rules, facts: Facts, quirks: Quirks = PLAIN) ->
 
 
 # Texts and turns
+
+
+def _say_json(request: Request, in_instructions: bool) -> None:
+    parts = [part for message in request.messages for part in message.parts if isinstance(part, Text)]
+    parts += request.system if in_instructions else []
+    if any("json" in part.text.lower() for part in parts):
+        return
+    first = next((message for message in request.messages if message.role == "user"), None)
+    if first is not None:
+        first.parts.insert(0, Text(JSON_WORD, is_instruction=True))
+    else:
+        request.system.append(Text(JSON_WORD))
 
 
 def _fit_instructions(request: Request, rules: Rules) -> Steps[None]:
@@ -278,6 +301,15 @@ def _fit_media(request: Request, rules: Rules) -> Steps[None]:
         for part in message.parts:
             if isinstance(part, canonical.ToolResult):
                 part.content = [_fitted(item, rules) if isinstance(item, Media) else item for item in part.content]
+
+
+def _refuse_media(request: Request, quirks: Quirks) -> None:
+    """Refuse what the provider does not read, by its name: it would refuse the request with less to say."""
+    for message in request.messages:
+        for part in message.parts:
+            for item in part.content if isinstance(part, canonical.ToolResult) else (part,):
+                if isinstance(item, Media) and (item.mime not in quirks.media or item.data is None):
+                    raise media.refusal(item)
 
 
 def _fitted(item: Media, rules: Rules) -> Text | Media:
@@ -462,6 +494,10 @@ def _fit_sampling(request: Request, rules: Rules, facts: Facts, quirks: Quirks) 
         request.dropped.append("top_p")
     if rules.temperature_max is not None and request.temperature is not None:
         request.temperature = min(request.temperature, rules.temperature_max)
+    for name, (least, most) in rules.bounds.items():
+        value = getattr(request, name)
+        if value is not None:
+            setattr(request, name, max(least, min(value, most)))
     if request.choice is not None and not facts.calls_in_parallel and request.choice.parallel is not None:
         request.choice.parallel = None
         request.dropped.append("parallel_tool_calls")

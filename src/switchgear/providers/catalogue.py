@@ -37,6 +37,8 @@ _THINKS = Quirks(reasoning_effort=False, reasoning_content=True, thinking_off="t
 _QWEN = msgspec.structs.replace(_THINKS, thinking_off="enable_thinking")
 _MINIMAX = Quirks(reasoning_effort=False, reasoning_content=True, instructions_first=True)
 _LOCAL = Quirks(top_k=True)
+# "invalid image input", "invalid message format" (ollama/ollama, openai/openai.go, `FromChatRequest`; read 2026-11-27)
+_OLLAMA = Quirks(top_k=True, media=frozenset({"image/jpeg", "image/png", "image/webp"}))
 _PENALTIES = ("frequency_penalty", "presence_penalty")
 _PROBES = ("logprobs", "top_logprobs")
 # Mistral refuses every field that it does not know, `stream_options` among them, and tells the usage of a stream unasked
@@ -242,7 +244,7 @@ def _rows() -> tuple[ProviderRow, ...]:
         _row("replicate", "https://openai-proxy.replicate.com/v1", quirks=_NO_EFFORT),
         _row("baseten", "https://inference.baseten.co/v1", "baseten"),
         # servers of one's own
-        _row("ollama", "http://127.0.0.1:11434/v1", allow_private=True, auth="none", quirks=_LOCAL),
+        _row("ollama", "http://127.0.0.1:11434/v1", allow_private=True, auth="none", quirks=_OLLAMA),
         _row("vllm", "http://127.0.0.1:8000/v1", allow_private=True, auth="none", dialects=_BOTH, quirks=_LOCAL),
         _row("lmstudio", "http://127.0.0.1:1234/v1", allow_private=True, auth="none", quirks=_LOCAL),
         _row("llamacpp", "http://127.0.0.1:8080/v1", allow_private=True, auth="none", quirks=_LOCAL),

@@ -38,6 +38,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     thinking_off: str = ""
     """The key that turns thinking off, as it must be where a tool is forced: `thinking` (an object with `type`) or
     `enable_thinking` (DeepSeek-V3#1376, oh-my-pi#1077, eino#994; read 2026-11-27). "" where none is known."""
+    media: frozenset[str] = frozenset()
+    """Media types that are read, and only where the request brings the data; empty where the dialect decides."""
     text_lists: bool = False
     """True where a turn may be a list of texts; else they are joined, as templates of many servers demand (CLIProxyAPI#3056,
     krasis#10; read 2026-11-27)."""

@@ -151,6 +151,7 @@ ROW = Dialect(
     fit=Rules(
         error_results=True,
         user_turn=True,
+        user_first=True,  # "function call turn comes immediately after a user turn or after a function response turn"
         name_chars="a-zA-Z0-9_.:-",
         name_starts_with_letter=True,
         tool_schemas=False,

@@ -143,6 +143,7 @@ ROW = Dialect(
         strict_needs_all=True,
         user_max=64,  # error text "Invalid 'user': string too long. Expected a string with maximum length 64"
         shares=True,
+        json_word="anywhere",
         stop_max=4,  # API reference, chat/create: stop
     ),
     embedder=EMBEDDER,

@@ -189,8 +189,9 @@ def decode_assistant(message: Node) -> Steps[list[Part]]:
                 call.text("id") or "", function.need("name"), arguments_of(function.get("arguments")), _sign(call)
             )
         )
-    if message.has("function_call") and not message.has("tool_calls"):  # servers older than tools
-        function = message.object("function_call")
+    old = message.object("function_call") if message.has("function_call") else None  # servers older than tools
+    if old is not None and old.text("name") and not message.has("tool_calls"):  # Snowflake fills in "" (recorded)
+        function = old
         parts.append(canonical.ToolCall("", function.need("name"), arguments_of(function.get("arguments"))))
     return parts
 

@@ -201,7 +201,8 @@ class StreamDecoder:
             sequence.text("refusal", delta.refusal)
         for call in delta.tool_calls or []:
             self._tool(call)
-        if delta.function_call is not None and not delta.tool_calls:  # servers older than tools
+        old = delta.function_call  # of servers older than tools; Snowflake fills in "" (recorded)
+        if old is not None and (old.name or old.arguments) and not delta.tool_calls:
             self._tool(_Call(0, None, delta.function_call))
         for image in delta.images or []:
             url = (image.get("image_url") or {}).get("url")

@@ -144,6 +144,7 @@ ROW = Dialect(
         strict_needs_all=True,
         user_max=64,
         shares=True,
+        json_word="turns",
     ),
     client_paths=(
         ClientPath(path="/responses", operation="chat", name="responses", in_deployments=True),

@@ -225,7 +225,8 @@ def _unfit(value: Any, shape: Any, place: str) -> Iterator[tuple[str, str]]:
             yield place, f"Member must have length less than or equal to {limits['max']}"
         if "pattern" in limits and not re.fullmatch(limits["pattern"], value):
             yield place, f"Member must satisfy regular expression pattern: {limits['pattern']}"
-        if getattr(shape, "enum", None) and value not in shape.enum:
+        # A recorded answer has another type of toolUse than the model's only one, and clients send answers back.
+        if getattr(shape, "enum", None) and value not in shape.enum and shape.name != "ToolUseType":
             yield place, f"Member must satisfy enum value set: [{', '.join(shape.enum)}]"
 
 
