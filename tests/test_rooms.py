@@ -302,10 +302,7 @@ OTHER_MEANINGS = {
     "testing/shapes.py": "test data of each dialect, and a test compares its keys with the registry",
 } | {
     f"testing/twins/{name}.py": "what real providers refuse and say, by their dialect: a judge and a reader independent of ours"
-    for name in (
-        *("asked", "bedrock_rules", "by_provider", "cohere_rules", "providers", "rules", "said", "sdks", "server"),
-        *("streaming", "verdict"),
-    )
+    for name in (*("asked", "by_provider", "providers", "rules", "said", "sdks", "server", "streaming", "verdict"),)
 }
 
 

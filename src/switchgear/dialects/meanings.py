@@ -1,10 +1,10 @@
 """What a provider's error means that clients act on, whoever says it and in whose words. Level 1, pure.
 
 Coding agents compact a conversation only when they are told in the words that they know that it is too long; SDKs retry what
-they take for a rate. Words of providers, from memory and not looked up:
-OpenAI, Anthropic and Gemini API references ("Errors"), vLLM's and
-llama.cpp's servers, Mistral, xAI, Groq, OpenRouter and Cohere in public reports. Words of clients: Claude Code and Cline look
-for "prompt is too long", Codex for `context_length_exceeded`.
+they take for a rate. Words of providers: OpenAI, Anthropic and Gemini API references ("Errors"); llama.cpp#15780
+(`exceed_context_size_error`), copilot-intellij-feedback#94 (`model_max_prompt_tokens_exceeded`), claude-code#476, omlx#26,
+free-claude-code#263 and public reports of vLLM, Mistral, xAI, Groq, OpenRouter and Cohere. Words of clients: Claude Code and
+Cline look for "prompt is too long" (claude-code-proxy#29, cline#8315), Codex for `context_length_exceeded`. Read 2026-11-27.
 """
 
 import re
@@ -109,7 +109,7 @@ def words(too_long: tuple[str, str, str] | None, found: Found, message: str) -> 
 
 
 def retry_delay_s(body: bytes) -> int | None:
-    """Return the whole seconds of Google's RetryInfo, rounded up (google.rpc.RetryInfo; from memory); None without one."""
+    """Return the whole seconds of Google's RetryInfo, rounded up (google.rpc.RetryInfo, as in python-genai#2114; read 2026-11-27); None without one."""
     if b"retryDelay" not in body:
         return None
     error = _error(body)

@@ -55,7 +55,7 @@ _MISTRAL = Quirks(
     body={"stream_options": None},
 )
 # console.groq.com/docs/openai, "Currently Unsupported OpenAI Features"; read 2026-11-27. "json mode cannot be combined with
-# tool/function calling" (Groq's error text; from memory)
+# tool/function calling" (agno#1065, vercel/ai#16540)
 _GROQ = Quirks(takes_reasoning_content=False, drop=_PROBES, format_or_tools=True)
 # inference-docs.cerebras.ai, "OpenAI compatibility"; read 2026-11-27
 _CEREBRAS = Quirks(takes_reasoning_content=False, same_strict=True, drop=_PENALTIES)
