@@ -109,7 +109,8 @@ def words(too_long: tuple[str, str, str] | None, found: Found, message: str) -> 
 
 
 def retry_delay_s(body: bytes) -> int | None:
-    """Return the whole seconds of Google's RetryInfo, rounded up (google.rpc.RetryInfo, as in python-genai#2114; read 2026-11-27); None without one."""
+    """Return the whole seconds of Google's RetryInfo, rounded up; None without one (google.rpc.RetryInfo, as in python-genai#2114;
+    read 2026-11-27)."""
     if b"retryDelay" not in body:
         return None
     error = _error(body)

@@ -121,6 +121,7 @@ def anthropic(body: dict[str, Any]) -> Said:
 
 
 _GEMINI_FILTERS = {
+    "MODEL_ARMOR",
     "SAFETY",
     "RECITATION",
     "BLOCKLIST",
