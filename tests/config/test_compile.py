@@ -108,7 +108,7 @@ def test_a_listen_address_is_read_as_host_and_port(text, expected):
 
 def test_a_catalogue_row_can_be_bent():
     spec = build_provider("eu", schema.Provider(kind="openai", base_url="https://eu.api.openai.com/v1"))
-    assert spec.pricing_id == "openai"
+    assert spec.pricing_id == "openai@regional"
     assert spec.endpoint.host == "eu.api.openai.com"
 
 

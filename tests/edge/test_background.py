@@ -162,6 +162,27 @@ def test_answers_that_hang_keep_only_their_own_key_waiting(talk):
     assert sorted(asked) == ["key-1", "key-1", "key-2"]
 
 
+def test_answers_that_hang_keep_only_their_own_provider_waiting():
+    talk = Dialogue(providers={"up": ("responses",), "over": ("responses",)})
+    asks = Background(talk.services)
+    pending(talk, since_ms=0)
+    (one,) = talk.replica.waiting.values()
+    keys = [records.encode_payload(records.Caller(f"key-{number}", "k", 1, "us", None, None)) for number in range(9)]
+    hanging = {f"resp_a{number}": msgspec.structs.replace(one, who=who) for number, who in enumerate(keys)}
+    other = msgspec.structs.replace(one, provider="over", credential_id="over/default", who=keys[0])
+    talk.replica.waiting = hanging | {"resp_z": other}
+    asks.look()
+    talk.loop.run()
+    asked = [records.decode_callee(reserve.callee).provider for reserve in talk.recorded(records.Reserve)]
+    assert sorted(asked) == ["over"] + ["up"] * (background.AT_ONCE_MAX // 2)
+    talk.replica.waiting = hanging
+    talk.advance(700)
+    asks.look()
+    talk.loop.run()
+    asked = [records.decode_callee(reserve.callee).provider for reserve in talk.recorded(records.Reserve)]
+    assert asked.count("up") == background.AT_ONCE_MAX, "what no other provider needs"
+
+
 def test_what_is_due_longest_is_asked_first(talk):
     asks = Background(talk.services)
     pending(talk, since_ms=talk.clock.wall_ms())

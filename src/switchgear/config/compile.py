@@ -22,7 +22,7 @@ from switchgear.core.network import check_network
 from switchgear.core.secret import Secret
 from switchgear.core.text import shown
 from switchgear.policies import cors
-from switchgear.pricing.catalog import FREE, nano_per_mtok
+from switchgear.pricing.catalog import FREE, list_of, nano_per_mtok
 from switchgear.pricing.price import MTOK, UNIT_PRICES, Meter, Price, Rate
 from switchgear.providers import endpoint
 from switchgear.providers.catalogue import GENERIC, PLAIN, PROVIDERS, ProviderRow
@@ -692,7 +692,7 @@ def build_provider(
         name=name,
         dialects=row.dialects,
         endpoint=place,
-        pricing_id=spec.pricing or row.pricing_id,
+        pricing_id=spec.pricing or list_of(row.pricing_id, place.host),
         quirks=_quirks(row, spec),
         credentials=credentials,
         ceilings={

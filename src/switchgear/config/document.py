@@ -16,6 +16,7 @@ from switchgear.config.reader import Suggestions
 from switchgear.core import key_policy
 from switchgear.core.iso_time import format_time
 from switchgear.core.money import format_usd
+from switchgear.pricing.catalog import list_of
 from switchgear.pricing.price import MTOK, UNIT_PRICES, Price
 from switchgear.providers.catalogue import GENERIC, PROVIDERS, ProviderRow
 from switchgear.routing.table import DeploymentEntry, ModelEntry, Timeouts
@@ -188,7 +189,7 @@ def _candidates(spec: ProviderSpec, row: ProviderRow, is_generic: bool) -> Itera
         found["proxy"] = f"http://{place.proxy}"
     if place.headers:
         found["headers"] = dict(place.headers)
-    if spec.pricing_id is not None and spec.pricing_id != row.pricing_id:
+    if spec.pricing_id is not None and spec.pricing_id != list_of(row.pricing_id, place.host):
         found["pricing"] = spec.pricing_id
     if spec.own:
         found["own"] = True

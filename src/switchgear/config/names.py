@@ -13,6 +13,7 @@ from switchgear.config.reader import Suggestions
 from switchgear.core import pattern
 from switchgear.core.path_rule import check_key_rule
 from switchgear.core.text import shown
+from switchgear.pricing.catalog import REGIONAL, SURCHARGES
 from switchgear.providers.catalogue import PROVIDERS
 from switchgear.providers.endpoint import KEYLESS
 from switchgear.routing.table import ALIAS_DEPTH_MAX
@@ -268,7 +269,11 @@ class _Names:
                 yield from self._provider(path, provider)
         for name in pricing.discount:
             yield from self._provider(f"pricing.discount.{name}", name)
-        lists = {row.pricing_id for row in PROVIDERS.values()} | set(PROVIDERS)
+        lists = (
+            {row.pricing_id for row in PROVIDERS.values()}
+            | set(PROVIDERS)
+            | {f"{name}{REGIONAL}" for name in SURCHARGES}
+        )
         for name, spec in self._config.providers.items():
             if spec.pricing is not None and spec.pricing not in lists:
                 hint = self._near(spec.pricing, [n for n in lists if n])

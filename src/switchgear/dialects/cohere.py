@@ -299,6 +299,8 @@ def _encode_tool(tool: canonical.Tool) -> dict[str, Any]:
 class _Counts(msgspec.Struct):
     input_tokens: float | None = None
     output_tokens: float | None = None
+    image_tokens: float | None = None
+    """Beside `input_tokens`, with a price of their own (`billed_units`, official SDK; read 2026-11-27)."""
 
 
 class _Usage(msgspec.Struct):
@@ -309,11 +311,12 @@ class _Usage(msgspec.Struct):
 
 def _tokens(found: _Usage) -> TokenUsage | None:
     counts = found.billed_units or found.tokens
-    if counts is None or (counts.input_tokens is None and counts.output_tokens is None):
+    if counts is None or (counts.input_tokens is None and counts.output_tokens is None and not counts.image_tokens):
         return None
-    if not all(abs(number or 0) < 1e12 for number in (counts.input_tokens, counts.output_tokens)):
+    if not all(abs(number or 0) < 1e12 for number in (counts.input_tokens, counts.output_tokens, counts.image_tokens)):
         return None
-    return TokenUsage(input=int(counts.input_tokens or 0), output=int(counts.output_tokens or 0))
+    shown = int(counts.image_tokens) if counts.image_tokens else None
+    return TokenUsage(input=int(counts.input_tokens or 0), output=int(counts.output_tokens or 0), image_in=shown)
 
 
 usage_of_raw = usage_reader(_Usage, _tokens)

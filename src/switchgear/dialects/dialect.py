@@ -116,8 +116,8 @@ class Operation(msgspec.Struct, frozen=True):
     """The path where a stream is asked for, if it is another one."""
     read_answer: Callable[[bytes, tuple[str, ...]], AnswerMetadata] | None = None
     """Read what a plain answer says about itself, where it is not read as the dialect's other answers."""
-    read_headers: Callable[[list[tuple[bytes, bytes]]], TokenUsage | None] | None = None
-    """Read the usage in an answer's headers, where its body is not known."""
+    read_headers: Callable[[list[tuple[bytes, bytes]], bytes], TokenUsage | None] | None = None
+    """Read the usage in an answer's headers, where its body is the model's own."""
 
 
 class ClientTools(msgspec.Struct, frozen=True):

@@ -22,6 +22,8 @@ class TapState(msgspec.Struct):
     error: bool = False
     memory: Any = None
     """The dialect's own, between two events."""
+    noted: int = 0
+    """A figure of an event that a later one counts otherwise."""
 
 
 class Tap(Protocol):

@@ -177,7 +177,7 @@ class Translation:
         if asked is None:
             return row.read_answer(body, ())
         if asked.read_headers is not None:
-            return AnswerMetadata(asked.read_headers(headers))
+            return AnswerMetadata(asked.read_headers(headers, body))
         return (asked.read_answer or row.read_answer)(body, asked.members or ())
 
     def read_steps(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> Steps[AnswerMetadata]:

@@ -30,6 +30,7 @@ FIRST_S = 5.0
 PAUSE_MIN_S = 5.0
 PAUSE_MAX_S = 600.0
 AT_ONCE_MAX = 8
+"""Shared by the providers of pending answers, one each at least: one that hangs keeps no other's waiting."""
 AT_ONCE_OF_KEY_MAX = 2
 """Answers that hang keep those of their own key waiting, nobody else's."""
 TIMEOUTS = Timeouts(connect_s=10.0, first_byte_s=30.0, idle_s=30.0, total_s=60.0)
@@ -75,7 +76,7 @@ class Nobody:
         self.is_ended = True
 
     def hold(self, size: int) -> bool:
-        """As Exchange: AT_ONCE_MAX answers are bounded enough."""
+        """As Exchange: AT_ONCE_MAX answers, or one of each provider, are bounded enough."""
         return True
 
     def release(self) -> None:
@@ -112,16 +113,17 @@ class Background:
             if due_s <= now_s and name not in self._asking:
                 due.append((due_s, name))
         asking = Counter(context.key.id for context in self._asking.values() if context.key is not None)
+        asked = Counter(_provider_of(context) for context in self._asking.values())
+        share = max(1, AT_ONCE_MAX // max(1, len({entry.provider for entry in pending.values()})))
         for _, name in sorted(due):
-            if len(self._asking) >= AT_ONCE_MAX:
-                return
             entry = pending[name]
             key = _key_of(entry)
-            if asking[key.id] >= AT_ONCE_OF_KEY_MAX:
+            if asking[key.id] >= AT_ONCE_OF_KEY_MAX or asked[entry.provider] >= share:
                 continue
             self._next_s[name] = now_s + min(max(PAUSE_MIN_S, self._age_s(entry, now_ms) / 2), PAUSE_MAX_S)
             self._ask(snapshot, name, entry, key, now_ms)
             asking[key.id] += name in self._asking
+            asked[entry.provider] += name in self._asking
 
     @staticmethod
     def _age_s(entry: Pending, now_ms: int) -> float:
@@ -160,6 +162,11 @@ class Background:
         self._asking[name] = context
         transfer.begin()
         services.commit.schedule()
+
+
+def _provider_of(context: RequestContext) -> str:
+    assert context.course is not None
+    return context.course.current.deployment.provider.name
 
 
 def _key_of(entry: Pending) -> KeyEntry:

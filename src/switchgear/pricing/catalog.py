@@ -108,6 +108,41 @@ class ModelInfo(msgspec.Struct, frozen=True):
     context_window: int | None
 
 
+REGIONAL = "@regional"
+"""Behind the name of a provider's list: its prices where a region is promised ("google@regional")."""
+
+
+class Surcharge(msgspec.Struct, frozen=True):
+    """What a provider charges more where it promises a region."""
+
+    hosts: str
+    """A pattern of the hosts that promise one."""
+    models: str
+    """A pattern of the models that cost more there, in small letters."""
+    factor: tuple[int, int] = (11, 10)
+
+
+SURCHARGES = {
+    "google": Surcharge(
+        r"[a-z0-9-]+-aiplatform\.googleapis\.com|aiplatform\.[a-z]+\.rep\.googleapis\.com",
+        r"claude-((opus|sonnet|haiku)-4-[5-9]|[a-z]+-[5-9])|gemini-(3\.[5-9]|[4-9])",
+    ),
+    "openai": Surcharge(r"[a-z]{2}\.api\.openai\.com", r"gpt-(5\.[4-9]|[6-9])|gpt-realtime-[2-9]"),
+    "x-ai": Surcharge(r"us\.api\.x\.ai", r"grok-"),
+}
+"""Ten per cent more each, read 2026-11-27. Vertex: Claude from 4.5 on at regions and multi-regions (platform.claude.com, "Claude
+on Vertex AI", "Global vs regional endpoints"), Gemini from 3.5 on (Google Cloud, "Generative AI pricing", as in litellm#37543,
+promptfoo#10389 and truefoundry/models#2180). OpenAI: "data residency endpoints … models released on or after March 5, 2026"
+(developers.openai.com, "Data residency"; litellm#31136 for the models). xAI: docs.x.ai, "Regional Endpoints". Bedrock's list names
+regional and global profiles apart."""
+
+
+def list_of(pricing_id: str | None, host: str) -> str | None:
+    """Return the name of the list that holds at a host: the provider's, or that with its surcharge for regions."""
+    surcharge = SURCHARGES.get(pricing_id or "")
+    return f"{pricing_id}{REGIONAL}" if surcharge is not None and re.fullmatch(surcharge.hosts, host) else pricing_id
+
+
 MATCHED_MAX = 10_000
 
 
@@ -153,6 +188,7 @@ class Catalog:
         return ModelInfo(found.id, found.context_window) if found is not None else None
 
     def _provider(self, pricing_id: str) -> _Provider | None:
+        pricing_id = pricing_id.removesuffix(REGIONAL)
         if pricing_id not in self._providers:
             data = self._load(pricing_id)
             self._providers[pricing_id] = _decode_provider(data) if data is not None else None
@@ -186,9 +222,12 @@ class Catalog:
         return None
 
     def _resolve(self, info: _Model, at_ms: int, discount_bp: int, pricing_id: str) -> Price:
+        is_regional, pricing_id = pricing_id.endswith(REGIONAL), pricing_id.removesuffix(REGIONAL)
         at = datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC)
         row = next((row for row in reversed(info.prices) if row.holds(at)), info.prices[0])
         rates = _rates(row.meters)
+        for meter, nano in _METERS.get(pricing_id, {}).get(info.id, {}).items():
+            rates.setdefault(meter, Rate(nano))
         tiers: dict[str, dict[Meter, Rate]] = {}
         unit_tiers: dict[str, dict[Unit, int]] = {}
         for variant in info.variants:
@@ -202,7 +241,11 @@ class Catalog:
             below = tier.rpartition("+")[0]
             if tier not in tiers and (not below or below in tiers):
                 known = {**rates, **tiers.get(below, {})}
-                tiers[tier] = {meter: _scaled(rate, factor) for meter, rate in known.items()}
+                tiers[tier] = _all_scaled(known, factor)
+        surcharge = SURCHARGES.get(pricing_id) if is_regional else None
+        if surcharge is not None and re.match(surcharge.models, info.id):
+            rates = _all_scaled(rates, surcharge.factor)
+            tiers = {tier: _all_scaled(found, surcharge.factor) for tier, found in tiers.items()}
         units = {unit: nano_per_mtok(text, UNIT_USD_MAX) for unit, text in row.units.items()}
         for unit, nano in _TOOLS.get(pricing_id, {}).items():
             units.setdefault(unit, nano)
@@ -223,8 +266,13 @@ _TOOLS: dict[str, dict[Unit, int]] = {
     "azure": {"containers": 30 * _KILO},
     "x-ai": {"web_searches": 5 * _KILO, "containers": 5 * _KILO, "file_searches": 5 * _KILO // 2},
 }
-"""What tools cost that a provider runs, where the snapshot does not know it: a container of the code interpreter (OpenAI and Azure
-OpenAI, "Pricing", 2026-11); calls of xAI's tools (docs.x.ai/developers/pricing, read 2026-11-27)."""
+"""What tools cost that a provider runs, where the snapshot does not know it: a session of a container of the code interpreter or
+the shell, for each GB of its memory (OpenAI and Azure OpenAI, "Pricing": 1 GB 0.03, 4 GB 0.12, 16 GB 0.48, 64 GB 1.92 USD for
+20 minutes, as in simonw/llm#1592, read 2026-11-27; where sessions are charged by the minute, 20 are booked); calls of xAI's tools
+(docs.x.ai/developers/pricing, read 2026-11-27)."""
+_METERS: dict[str, dict[str, dict[Meter, int]]] = {"cohere": {"embed-v4.0": {"image_in": 470_000_000}}}
+"""What the snapshot has no rate of: nano-USD per million tokens of the pictures that Cohere embeds ("Embed 4", 0.47 USD; Cohere,
+"Pricing", as repeated by developer.puter.com in June 2026, read 2026-11-27)."""
 _MAPS = {35 * _KILO: 25 * _KILO, 14 * _KILO: 14 * _KILO}
 """Grounding with Google Maps, by what a search of the web costs: 25 USD for a thousand prompts of Gemini 2, 14 for a thousand
 queries since Gemini 3 (Google, "Gemini API pricing", through the release notes of TokenMeter 0.14, read 2026-11-27)."""
@@ -245,6 +293,10 @@ also than its fast mode); 2026-11. A `+` names a tier that a further one is put 
 def _scaled(rate: Rate, factor: tuple[int, int]) -> Rate:
     above, below = factor
     return Rate(rate.base * above // below, tuple((start, nano * above // below) for start, nano in rate.tiers))
+
+
+def _all_scaled(rates: dict[Meter, Rate], factor: tuple[int, int]) -> dict[Meter, Rate]:
+    return {meter: _scaled(rate, factor) for meter, rate in rates.items()}
 
 
 def _rates(meters: dict[str, Any]) -> dict[Meter, Rate]:

@@ -156,7 +156,9 @@ def name_of_default(table: RouteTable, model: str) -> str:
     first of OpenAI's providers."""
     if not table.implicit or _entry(table, model, 0)[0] is not None:
         return model
-    first = next((entry for entry in table.providers.values() if entry.pricing_id == "openai"), None)
+    first = next(
+        (entry for entry in table.providers.values() if (entry.pricing_id or "").partition("@")[0] == "openai"), None
+    )
     return f"{first.name}/{model}" if first is not None else model
 
 

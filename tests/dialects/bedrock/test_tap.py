@@ -3,6 +3,8 @@
 import base64
 import json
 
+import pytest
+
 from switchgear.dialects.bedrock import tap
 from switchgear.dialects.json_node import Node
 from switchgear.dialects.request import Request
@@ -60,6 +62,34 @@ def test_counts_in_headers_are_read_and_absurd_ones_are_not():
     found = tap.usage_of_headers(headers)
     assert (found.input, found.output) == (3, 5)
     assert tap.usage_of_headers([(b"x-amzn-bedrock-input-token-count", b"12345678901")]) is None
+
+
+CREATED = {"usage": {"cache_creation": {"ephemeral_5m_input_tokens": 30, "ephemeral_1h_input_tokens": 70}}}
+
+
+@pytest.mark.parametrize(
+    ("written", "split"), [(100, (30, 70)), (50, (0, 50)), (0, (0, None))], ids=["both", "never more than all", "none"]
+)
+def test_an_invoked_claude_tells_what_was_written_to_the_cache_for_an_hour(written, split):
+    headers = [
+        (b"x-amzn-bedrock-input-token-count", b"3"),
+        (b"x-amzn-bedrock-cache-write-input-token-count", b"%d" % written),
+    ]
+    found = tap.usage_of_headers(headers, json.dumps(CREATED).encode())
+    assert (found.cache_write_5m, found.cache_write_1h) == split
+    reader = opened("invoke")
+    reader.feed(chunk({"type": "message_start", "message": CREATED}))
+    metrics = {"inputTokenCount": 3, "outputTokenCount": 5, "cacheWriteInputTokenCount": written}
+    reader.feed(chunk({"amazon-bedrock-invocationMetrics": metrics}))
+    assert (reader.metadata.usage.cache_write_5m, reader.metadata.usage.cache_write_1h) == split
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[1]", b"{", b'{"usage":5}', b'{"usage":{"cache_creation":{"ephemeral_1h_input_tokens":-5}}}']
+)
+def test_an_odd_body_of_an_invoked_model_changes_no_count(body):
+    headers = [(b"x-amzn-bedrock-cache-write-input-token-count", b"9")]
+    assert tap.usage_of_headers(headers, body).cache_write_5m == 9
 
 
 def test_a_plain_answer_tells_its_tier_where_it_has_one():

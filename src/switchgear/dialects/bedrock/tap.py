@@ -1,7 +1,11 @@
 """Bedrock's Converse: reads what answers and streams that pass say about themselves. Level 1."""
 
 import base64
+import contextlib
 
+import msgspec
+
+from switchgear.core.errors import UNREADABLE
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import request as hub_request
 from switchgear.dialects.answer_metadata import AnswerMetadata, cap
@@ -30,14 +34,52 @@ _METRICS = {
 }
 
 
-def usage_of_headers(headers: list[tuple[bytes, bytes]]) -> TokenUsage | None:
+class _Creation(msgspec.Struct):
+    ephemeral_1h_input_tokens: int = 0
+
+
+class _ClaudesUsage(msgspec.Struct):
+    cache_creation: _Creation | None = None
+
+
+class _Invoked(msgspec.Struct):
+    usage: _ClaudesUsage | None = None
+
+
+_decode_invoked = msgspec.json.Decoder(_Invoked).decode
+_decode_usage = msgspec.json.Decoder(_ClaudesUsage).decode
+
+
+def _long_of(usage: _ClaudesUsage | None) -> int:
+    return (
+        usage.cache_creation.ephemeral_1h_input_tokens if usage is not None and usage.cache_creation is not None else 0
+    )
+
+
+def _split(usage: TokenUsage, long: int) -> TokenUsage:
+    """Return the counts with what was written to the cache for an hour apart, which costs more: Bedrock's own have one figure, and
+    Claude's `usage` both (seen in recorded exchanges)."""
+    written = usage.cache_write_5m or 0
+    long = max(0, min(long, written))
+    return msgspec.structs.replace(usage, cache_write_5m=written - long, cache_write_1h=long) if long else usage
+
+
+def usage_of_headers(headers: list[tuple[bytes, bytes]], body: bytes = b"") -> TokenUsage | None:
     """Read Bedrock's own counts from a response's headers (seen in recorded exchanges); None where there are none."""
     found = {
         _COUNTS[name]: int(value)
         for name, value in headers
         if name in _COUNTS and value.isdigit() and len(value) < 10  # more is no count
     }
-    return TokenUsage(**found) if found else None
+    if not found:
+        return None
+    usage = TokenUsage(**found)
+    if not usage.cache_write_5m:
+        return usage
+    try:
+        return _split(usage, _long_of(_decode_invoked(body).usage))
+    except UNREADABLE:
+        return usage
 
 
 def read_invoke_event(kind: str, event: Node, state: TapState) -> None:
@@ -50,10 +92,13 @@ def read_invoke_event(kind: str, event: Node, state: TapState) -> None:
     except ValueError:
         return
     chunk = Node(value if isinstance(value, dict) else {})
+    if chunk.text("type") == "message_start":
+        with contextlib.suppress(*UNREADABLE):
+            state.noted = _long_of(_decode_usage(chunk.object("message").raw("usage")))
     metrics = chunk.object("amazon-bedrock-invocationMetrics")
     counts = {name: metrics.integer(key) for key, name in _METRICS.items() if metrics.has(key)}
     if counts:
-        usage = TokenUsage(**counts)
+        usage = _split(TokenUsage(**counts), state.noted)
         state.metadata.usage = usage if usage.is_sane() else None
         state.is_done = True
     reason = chunk.object("delta").text("stop_reason") if isinstance(chunk.get("delta"), dict) else None

@@ -125,17 +125,19 @@ def beside_of(body: Node) -> Beside:
 
 
 def _beside(body: Node) -> Beside:
-    """Return what stands beside a response's tokens: calls of tools that OpenAI runs, containers, and the tokens of the model
-    that draws. Opening a page is no search ("Pricing", built-in tools, as of 2026-11)."""
+    """Return what stands beside a response's tokens: calls of tools that OpenAI runs, the GB of containers, and the tokens of the
+    model that draws. Opening a page is no search ("Pricing", built-in tools, as of 2026-11)."""
     units: dict[str, int] = {}
-    containers: set[str] = set()
+    containers: dict[str, int] = {}
     model, others = None, None
     for item in body.items("output") if isinstance(body.get("output"), list) else ():
         kind = item.text("type") or ""
         if kind in _CALLS and (kind != "web_search_call" or item.object("action").text("type") in {None, "search"}):
             units[_CALLS[kind]] = units.get(_CALLS[kind], 0) + 1
         elif kind == "code_interpreter_call":
-            containers.add(item.text("container_id") or "")
+            containers[item.text("container_id") or ""] = _memory(body, "code_interpreter")
+        elif kind == "shell_call" and item.has("environment") and item.object("environment").has("container_id"):
+            containers[item.object("environment").need("container_id")] = _memory(body, "shell")
     try:
         said = _decode_tools(body.raw("tool_usage")) or _ToolUsage()
     except UNREADABLE:
@@ -143,7 +145,7 @@ def _beside(body: Node) -> Beside:
     if said.web_search is not None and said.web_search.num_requests is not None:
         units["web_searches"] = said.web_search.num_requests
     if containers:
-        units["containers"] = len(containers)
+        units["containers"] = sum(containers.values())
     units |= _calls(body.raw("usage"))
     drawn = said.image_gen
     if drawn is not None and (drawn.input_tokens or drawn.output_tokens):
@@ -154,6 +156,19 @@ def _beside(body: Node) -> Beside:
         others = [Other((model or IMAGE_MODEL)[:128], usage)] if usage is not None else None
     units = {name: count for name, count in units.items() if count}
     return Beside(units or None, others, body.text("model"), cost_of(body.raw("usage")))
+
+
+_MEMORY_GB = {"1g": 1, "4g": 4, "16g": 16, "64g": 64}
+
+
+def _memory(body: Node, kind: str) -> int:
+    """Return the GB of the containers that a tool of an answer made: its price goes by them ("Pricing", built-in tools). One that
+    was made before has its smallest size."""
+    for tool in body.items("tools") if isinstance(body.get("tools"), list) else ():
+        place = tool.get("container" if kind == "code_interpreter" else "environment")
+        if tool.text("type") == kind and isinstance(place, dict):
+            return _MEMORY_GB.get(str(place.get("memory_limit")), 1)
+    return 1
 
 
 @Stepwise
