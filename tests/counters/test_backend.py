@@ -66,6 +66,9 @@ class Alternating:
             self.owners[answer.ticket] = edge
         return answer
 
+    def peek(self, holds):
+        return self.edges[self.turn % 2].peek(holds)
+
     def settle(self, ticket, actual):
         self.owners[ticket].settle(ticket, actual)
 
@@ -289,6 +292,22 @@ def test_small_requests_one_by_one_spend_a_budget_whole(counters):
         settle(counters, answer.ticket, cost)
     assert 9_900 <= spent <= 10_000
     assert answer.readings[0].settled == spent
+
+
+def test_a_look_ahead_sees_what_is_full_and_takes_nothing(counters, time):
+    holds = [Hold(window(5), 1), Hold(slots(2), 1), Hold(balance(10), 1)]
+    assert counters.peek(holds) is None
+    ticket = taken(counters, (window(5), 4), (slots(2), 2), (balance(10), 9))
+    assert counters.peek(holds).lacking == (1,)
+    settle(counters, ticket, 5, 0, 10)
+    full_ones = counters.peek(holds)
+    assert full_ones.lacking == (0, 2)
+    assert full_ones.readings[0].fits_us is not None
+    assert full_ones.readings[2].settled == 10
+    time.us = full_ones.readings[0].fits_us
+    assert counters.peek(holds[:2]) is None
+    assert counters.peek([Hold(balance(10, is_hard=False), 5)]) is None
+    assert reading(counters, window(5)).used == 0
 
 
 def test_another_period_of_a_budget_begins_at_nothing(counters):

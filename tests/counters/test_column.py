@@ -42,6 +42,23 @@ def test_columns_of_another_boot_store_or_size_are_made_again(tmp_path, changed)
     assert again(tmp_path, **changed) == []
 
 
+def test_columns_of_processes_that_are_no_longer_started_still_count(tmp_path):
+    columns(tmp_path)
+    assert column.present(tmp_path, SMALL, b"s" * 16, b"b" * 16) == sorted(NAMES)
+    fewer = column.prepare(tmp_path, NAMES[1:], SMALL, b"s" * 16, b"b" * 16, os.urandom)
+    assert fewer == []
+    assert column.present(tmp_path, SMALL, b"s" * 16, b"b" * 16) == sorted(NAMES)
+    assert column.present(tmp_path / "missing", SMALL, b"s" * 16, b"b" * 16) == []
+
+
+def test_columns_of_another_boot_that_nobody_wants_are_removed(tmp_path):
+    columns(tmp_path)
+    garble(path_of(tmp_path, "odd"))
+    column.prepare(tmp_path, NAMES[1:], SMALL, b"s" * 16, b"c" * 16, os.urandom)
+    assert column.present(tmp_path, SMALL, b"s" * 16, b"c" * 16) == sorted(NAMES[1:])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["control.column", "edge-1.column", "lock"]
+
+
 def cut(path):
     os.truncate(path, 4_096)
 

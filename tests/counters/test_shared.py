@@ -2,8 +2,13 @@
 
 import fcntl
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.counters.test_backend import (
     MINUTE_US,
     NAMES,
@@ -363,3 +368,105 @@ def test_fewer_amounts_than_holds_are_refused(edges):
     with pytest.raises(ValueError, match="fewer"):
         edges[0].settle(ticket, [1])
     settle(edges[0], ticket, 1, 2)
+
+
+class Deaths(RuleBasedStateMachine):
+    """Two edges that die and come back at any moment, against a model: a list of requests."""
+
+    @initialize()
+    def begin(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.time = Time()
+        self.edges = [shared(self.time, Path(self.folder.name), name) for name in NAMES[:2]]
+        self.requests = {}
+        """By attempt: (edge, ticket, amount, what it is: open, orphan or uncertain, until)."""
+        self.settled = 0
+        self.count = 0
+
+    def teardown(self):
+        for edge in getattr(self, "edges", ()):
+            edge.close()
+        if hasattr(self, "folder"):
+            self.folder.cleanup()
+
+    def of(self, *states):
+        return sorted(attempt for attempt, request in self.requests.items() if request[3] in states)
+
+    @rule(number=st.integers(0, 1), amount=st.integers(1, 40))
+    def ask(self, number, amount):
+        self.count += 1
+        attempt, answers = f"{self.count:032x}-1", []
+        edge = self.edges[number]
+        answer = edge.take([Hold(balance(100), amount), Hold(slots(4), 1)], attempt, answers.append)
+        edge.flush()
+        answer = answer or answers[0]
+        held = sum(request[2] for request in self.requests.values())
+        in_use = len(self.of("open", "orphan"))
+        assert isinstance(answer, Taken) == (self.settled + held + amount <= 100 and in_use < 4)
+        if isinstance(answer, Taken):
+            self.requests[attempt] = (number, answer.ticket, amount, "open", None)
+
+    @rule(number=st.integers(0, 1))
+    def die(self, number):
+        self.edges[number].close()
+        edge = self.edges[number] = shared(self.time, Path(self.folder.name), NAMES[number])
+        mine = {attempt: request for attempt, request in self.requests.items() if request[0] == number}
+        assert set(edge.orphans) == set(mine)
+        for attempt, (_, _, amount, state, until_us) in mine.items():
+            (ticket,) = edge.orphans[attempt]
+            left = "orphan" if state == "open" else state
+            self.requests[attempt] = (number, ticket, amount, left, until_us)
+
+    @precondition(lambda self: self.of("open", "orphan", "uncertain"))
+    @rule(data=st.data(), share=st.floats(0, 1))
+    def end(self, data, share):
+        attempt = data.draw(st.sampled_from(self.of("open", "orphan", "uncertain")))
+        number, ticket, amount, _, _ = self.requests.pop(attempt)
+        self.settled += int(amount * share)
+        settle(self.edges[number], ticket, int(amount * share), 1)
+
+    @precondition(lambda self: self.of("open", "orphan"))
+    @rule(data=st.data())
+    def end_unsent(self, data):
+        attempt = data.draw(st.sampled_from(self.of("open", "orphan")))
+        number, ticket, *_ = self.requests.pop(attempt)
+        release(self.edges[number], ticket)
+
+    @precondition(lambda self: self.of("orphan"))
+    @rule(data=st.data())
+    def suspend(self, data):
+        attempt = data.draw(st.sampled_from(self.of("orphan")))
+        number, ticket, amount, _, _ = self.requests[attempt]
+        until_us = self.time.us + 30_000_000
+        self.edges[number].suspend(ticket, until_us)
+        self.edges[number].flush()
+        self.requests[attempt] = (number, ticket, amount, "uncertain", until_us)
+
+    @rule(us=st.integers(0, 40_000_000))
+    def pass_time(self, us):
+        self.time.us += us
+        for edge in self.edges:
+            edge.flush()
+        for attempt in self.of("uncertain"):
+            if self.requests[attempt][4] <= self.time.us:
+                del self.requests[attempt]
+
+    @rule(amount=st.integers(-5, 10))
+    def correct(self, amount):
+        self.edges[0].correct(balance(100), amount)
+        self.edges[0].flush()
+        self.settled += amount
+
+    @invariant()
+    def sums(self):
+        if not hasattr(self, "edges"):
+            return
+        money, parallel = self.edges[1].read([balance(100), slots(4)])
+        assert money.settled == self.settled
+        assert money.held == sum(request[2] for request in self.requests.values())
+        assert money.uncertain == sum(self.requests[attempt][2] for attempt in self.of("uncertain"))
+        assert parallel.held == len(self.of("open", "orphan"))
+
+
+TestDeaths = Deaths.TestCase
+TestDeaths.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)

@@ -61,6 +61,11 @@ class Counters(Protocol):
         """
         ...
 
+    def peek(self, holds: Sequence[Hold]) -> Full | Unknown | None:
+        """Tell whether holds would find no room now: before a body is read, with what is known of the request then. None: they
+        may. Takes nothing, and a bucket that this process has not counted in yet has room."""
+        ...
+
     def settle(self, ticket: Ticket, actual: Sequence[int]) -> None:
         """Replace what was held by what was used, in the holds' order: windows in the sub-window of the admission, balances in
         their own period, slots become free. Raises KeyError for a ticket that was settled or released already."""

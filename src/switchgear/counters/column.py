@@ -30,10 +30,12 @@ def path_of(folder: Path, name: str) -> Path:
 def prepare(
     folder: Path, names: Sequence[str], geometry: Geometry, store: bytes, boot: bytes, entropy: Entropy
 ) -> list[str]:
-    """Make the columns that are missing, damaged, of another geometry, store, boot or version; returns their names.
+    """Make the columns that are missing, damaged, of another geometry, store, boot or version, and remove others of that kind;
+    returns the names of those that were made.
 
-    Before their owners start: nobody may have them mapped. Where one was made again, balances are unknown until control gives
-    them (the caller tells it, or zeroes EPOCH with `forget_balances`). Raises OSError where the disk is full.
+    `names` has those of `present` as well: a column whose process is no longer started may still count. Before their owners
+    start: nobody may have them mapped. Where one was made again, balances are unknown until control gives them (the caller
+    zeroes EPOCH with `forget_balances`). Raises OSError where the disk is full.
     """
     geometry.check()
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -52,7 +54,37 @@ def prepare(
     identity = Identity(geometry=geometry, store=store, boot=boot, salt=salt or entropy(16))
     for name in made:
         _make(path_of(folder, name), identity)
+    for name in set(_names(folder)) - set(names):
+        if not _is(path_of(folder, name), identity):
+            path_of(folder, name).unlink()
     return made
+
+
+def present(folder: Path, geometry: Geometry, store: bytes, boot: bytes) -> list[str]:
+    """Return the columns that count for this store and boot, also those whose processes are no longer started."""
+    found = []
+    for name in _names(folder):
+        try:
+            identity = read_identity(path_of(folder, name))
+        except (RecordError, OSError):
+            continue
+        if (identity.geometry, identity.store, identity.boot) == (geometry, store, boot):
+            found.append(name)
+    return sorted(found)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [name.removesuffix(SUFFIX) for name in os.listdir(folder) if name.endswith(SUFFIX)]
+    except FileNotFoundError:
+        return []
+
+
+def _is(path: Path, identity: Identity) -> bool:
+    try:
+        return read_identity(path) == identity
+    except (RecordError, OSError):
+        return False
 
 
 def _make(path: Path, identity: Identity) -> None:

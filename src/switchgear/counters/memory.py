@@ -116,6 +116,17 @@ class MemoryCounters:
             held.append((counts, number, hold.amount, is_in_sum))
         return Taken(_Ticket(held), tuple(_used(counted) for counted in found), now_us)
 
+    def peek(self, holds: Sequence[Hold]) -> Full | None:
+        """Tell whether holds would find no room now."""
+        now_us = self._now_us()
+        readings = tuple(self._read(hold.bucket, hold.amount, now_us) for hold in holds)
+        lacking = tuple(
+            at
+            for at, (hold, found) in enumerate(zip(holds, readings, strict=True))
+            if hold.bucket.is_hard and found.used + hold.amount > hold.bucket.limit
+        )
+        return Full(lacking, readings) if lacking else None
+
     def settle(self, ticket: Ticket, actual: Sequence[int]) -> None:
         """Replace what was held by what was used."""
         held = _close(ticket)
@@ -136,10 +147,11 @@ class MemoryCounters:
     def read(self, buckets: Sequence[Bucket]) -> tuple[Reading, ...]:
         """Return what buckets count now."""
         now_us = self._now_us()
-        return tuple(
-            self._reading(self._counted.get(bucket.key) or _Counted(bucket, now_us), bucket.limit, 0, now_us)
-            for bucket in buckets
-        )
+        return tuple(self._read(bucket, 0, now_us) for bucket in buckets)
+
+    def _read(self, bucket: Bucket, asked: int, now_us: int) -> Reading:
+        counted = self._counted.get(bucket.key) or _Counted(bucket, now_us)
+        return self._reading(counted, bucket.limit, asked, now_us)
 
     def flush(self) -> None:
         """Nothing ever waits here."""

@@ -130,7 +130,11 @@ class SharedCounters:
         self.orphans: dict[str, list[Ticket]] = {}
         """By attempt: what the last owner left open, and what was uncertain then. Each is owed one `settle`, `release` or
         `suspend`."""
-        self._recover()
+        try:
+            self._recover()
+        except BlockingIOError:
+            self.close()
+            raise
         self._look(now_us())
 
     def close(self) -> None:
@@ -153,6 +157,39 @@ class SharedCounters:
                 self.let_go()
         self._waiting.append(_Waiting(holds, attempt, done, self._now_us() + WAIT_US))
         return None
+
+    def peek(self, holds: Sequence[Hold]) -> Full | Unknown | None:
+        """Tell whether holds would find no room now, by the buckets whose places this process remembers, without the lock."""
+        now_us = self._now_us()
+        trouble = self._trouble_of(any(hold.bucket.is_budget for hold in holds), now_us)
+        if trouble:
+            return Unknown(trouble)
+        stamp = self._changes
+        for words in self._words:
+            stamp += words[CLAIMS]
+        lacking = [at for at, hold in enumerate(holds) if hold.bucket.is_hard and self._lacks(hold, stamp, now_us)]
+        if not lacking:
+            return None
+        readings = tuple(self._read(hold.bucket, now_us, hold.amount) for hold in holds)
+        return Full(tuple(lacking), readings)
+
+    def _lacks(self, hold: Hold, stamp: int, now_us: int) -> bool:
+        seat = self.tables.seats.get(hold.bucket.key)
+        if seat is None or (seat.seen != stamp and not self.tables.see(seat, stamp)):
+            return False
+        limit, amount, used = hold.bucket.limit, hold.amount, 0
+        if seat.kind == SLOTS:
+            used = sum(_ONE.unpack_from(part, seat.byte)[0] for part in seat.maps)
+        elif seat.kind == BALANCE:
+            used = sum(sum(_TWO.unpack_from(part, seat.byte)) for part in seat.maps)
+        else:
+            number, limit, amount = now_us // seat.width, limit // seat.scale, -(-amount // seat.scale)
+            for part in seat.maps:
+                last, total = _TWO.unpack_from(part, seat.byte)
+                used += total if number - last < SUBWINDOWS else 0
+            if used + amount > limit:
+                used = self._window_exact(seat, number)
+        return used + amount > limit
 
     def settle(self, ticket: Ticket, actual: Sequence[int]) -> None:
         """Replace what was held by what was used, with the next hold of the lock."""
@@ -593,11 +630,11 @@ class SharedCounters:
 
     # Reading
 
-    def _read(self, bucket: Bucket, now_us: int) -> Reading:
+    def _read(self, bucket: Bucket, now_us: int, asked: int = 0) -> Reading:
         word = self.tables.look(bucket)
         if word is None:
             return Reading(settled=0, held=0, limit=bucket.limit)
-        return self._reading(int(bucket.kind), word, bucket, 0, now_us)
+        return self._reading(int(bucket.kind), word, bucket, asked, now_us)
 
     def _reading(self, kind: int, word: int, bucket: Bucket, asked: int, now_us: int) -> Reading:
         """Return what a row counts in all columns. `asked`: the amount for which a time is wanted, in the row's units."""
