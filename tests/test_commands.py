@@ -1,5 +1,6 @@
 """Every command of `switchgear`: options, help, examples, what it imports."""
 
+import ast
 import json
 import re
 import shlex
@@ -23,6 +24,7 @@ def leaves(command=cli, path=("switchgear",)):
         yield from leaves(command.get_command(context, name), (*path, name))
 
 
+ROOT = Path(__file__).parent.parent
 LEAVES = dict(leaves())
 IDS = [" ".join(path) for path in LEAVES]
 
@@ -158,3 +160,28 @@ def test_a_command_prints_no_warning_of_the_interpreter(tmp_path):
         cwd=Path(tmp_path),
     )
     assert done.returncode == 0 and done.stderr == ""
+
+
+SAID = re.compile(r"\bswitchgear ([a-z][a-z-]+)(?: ([a-z][a-z-]+))?")
+NOT_COMMANDS = {"listens", "does"}
+"""Words that follow the program's name in a sentence."""
+
+
+def commands_that_sources_name():
+    """(module, words) of each command in a text of the product: hints, findings, docstrings."""
+    for file in sorted((ROOT / "src").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                for found in SAID.finditer(node.value):
+                    yield file.relative_to(ROOT), found.groups()
+
+
+def test_every_command_that_a_text_of_the_product_names_exists():
+    wrong = []
+    for file, (first, second) in commands_that_sources_name():
+        command = cli.get_command(click.Context(cli), first)
+        if isinstance(command, click.Group) and second is not None:
+            command = command.get_command(click.Context(command), second)
+        if command is None and first not in NOT_COMMANDS:
+            wrong.append(f"{file}: switchgear {first} {second or ''}")
+    assert wrong == []

@@ -68,7 +68,7 @@ def test_keys_of_this_gateway_are_recognised():
     out.recognise({"11" * 32: ("virtual_key", "ci"), "22" * 32: ("credential", "openai/prod")})
     found = {f.id: f for f in out.findings()}
     assert found["k"].verdict == "governed" and "'ci'" in found["k"].title
-    assert found["c"].severity == "critical" and "credential rotate openai/prod" in found["c"].fix
+    assert found["c"].severity == "critical" and "credential add openai --name prod)" in found["c"].fix
     assert found["o"].verdict == "bypass"
     assert not any(digest in repr(out.findings()) for digest in out.digests())
 
