@@ -459,7 +459,7 @@ def test_C2_raw_paths_need_leave_on_the_key_and_on_the_credential(gateway, key):
         assert ask(method, path, token, chat)[0] == 403
     # The key may, the sealed credential does not: the vault refuses, whatever the edge says.
     status, headers, data = ask("DELETE", "fake/files/f1", allowed)
-    assert status == 502 and b"the inner gate refused the request" in data
+    assert status == 502 and b"the vault refused the request" in data
     assert "not an inference path" in record(gateway, headers["x-request-id"])["error"]["message"]
 
 

@@ -1,6 +1,6 @@
 """`python -m switchgear.bench.stops`: how long each shape of body keeps the edge's loop from everybody else. Level 7.
 
-The edge's own server, gate, stages, translators and spool run here in one loop; only the vault is a stand-in that takes a body
+The edge's own server, stages, translators and spool run here in one loop; only the vault is a stand-in that takes a body
 and gives an answer. Each callback of the loop is measured in CPU time of its thread, so that other work on the machine does not
 count. What is printed is the longest of them, for each shape, at 1 MB and at the limit of a body.
 """

@@ -69,7 +69,7 @@ class Limits(msgspec.Struct, kw_only=True):
 
 
 class Ceilings(msgspec.Struct, kw_only=True):
-    """What the inner gate lets one credential do at most, whoever asks."""
+    """What the vault lets one credential do at most, whoever asks."""
 
     requests_per_s: int = 10_000
     """Requests a second."""
@@ -91,7 +91,7 @@ class Credential(msgspec.Struct, kw_only=True):
     sealed: bool = False
     """True when the secret was given with `credential add` and stays in the vault."""
     ceilings: Ceilings | None = None
-    """Bounds that the inner gate enforces."""
+    """Bounds that the vault enforces."""
 
 
 class Provider(msgspec.Struct, kw_only=True):
@@ -290,7 +290,7 @@ class Retention(msgspec.Struct, kw_only=True):
     ledger_days: int | None = None
     """Days that single records are kept; usage sums stay. Default: for ever."""
     journal_hours: int = 24
-    """Hours that the inner gate's journal is kept."""
+    """Hours that the vault's journal is kept."""
 
 
 class Spool(msgspec.Struct, kw_only=True):

@@ -1,6 +1,6 @@
 """The admin API as one typed table: method, path, permission, body type, handler. Level 5.
 
-Keys, the ledger and findings have tables of their own, which this one includes.
+The keys, ledger, findings, config, export and store routes have tables of their own, which this one includes.
 """
 
 import functools

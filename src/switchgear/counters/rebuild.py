@@ -1,13 +1,13 @@
 """Control gives the balances: after a boot, a lost column, a restored store. Level 2 (docs/invariants.md N2).
 
     rebuild = Rebuild(counters, now_us)          # of control's own column; from now on budgeted requests get Unknown
-    rebuild.balance(bucket, settled)             # each that is not 0: of the store and the spools that it has not absorbed
+    rebuild.balance(bucket, settled)             # each that is not 0: of the store and the spools that it has not ingested
     rebuild.hold(attempt, holds, until_us)       # each request that is open there: what it holds stays uncertain
     rebuild.window(bucket, [(age_us, amount)])   # each rolling budget and long limit
     rebuild.end()                                # from now on they are known
 
 What columns counted in balances before counts no more, since it is in what control read; requests that were open then are the holds
-that control gives, and it settles them as it absorbs their records. Limits and slots go on untouched. A rebuild that is not ended
+that control gives, and it settles them as it ingests their records. Limits and slots go on untouched. A rebuild that is not ended
 leaves the balances unknown, also after a kill.
 """
 

@@ -148,8 +148,8 @@ class Collector:
                     verdict="bypass",
                     severity="critical",
                     title=f"the secret of credential {name}, which this gateway holds, lies here in plain text",
-                    fix=f"make a new one at the provider (switchgear credential add {provider} --name {own}), end the old one there, and give "
-                    "out a virtual key instead",
+                    fix=f"make a new one at the provider (switchgear credential add {provider} --name {own}), "
+                    "end the old one there, and give out a virtual key instead",
                     evidence={**found.evidence, "credential": name},
                 )
             self._found[identity] = changed

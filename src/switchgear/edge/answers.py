@@ -34,7 +34,7 @@ def why_unready(services: EdgeServices) -> str | None:
     if services.running.is_draining:
         return "draining"
     if not services.link.is_up:
-        return "the inner gate is not connected"
+        return "the vault is not connected"
     if services.replica.snapshot() is None:
         return "no configuration was published yet"
     return None if services.commit.is_recording else "the ledger cannot record"

@@ -59,7 +59,7 @@ FAILURES: dict[str, tuple[Case, str]] = {
 _MESSAGES = {
     "connect": "the provider cannot be reached",
     "timeout": "the provider was too slow",
-    "refused": "the inner gate refused the request",
+    "refused": "the vault refused the request",
     "overloaded": "the gateway is at its ceiling",
     "vault_lost": "the request was interrupted inside the gateway",
 }

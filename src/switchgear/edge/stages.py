@@ -21,7 +21,7 @@ from switchgear.routing import strategies, table
 from switchgear.routing.strategies import Occasion, Order
 
 _LEDGER_FULL = Problem(problems.LEDGER_UNAVAILABLE, "the ledger cannot record new requests; try again soon", None, 5)
-_NO_LINK = Problem(problems.OVERLOADED, "the inner gate is not ready; try again in a moment", None, 1)
+_NO_LINK = Problem(problems.OVERLOADED, "the vault is not ready; try again in a moment", None, 1)
 _NO_FORM = Problem(problems.UNSUPPORTED_MEDIA, "send the file as content-type: multipart/form-data")
 _NO_JSON = Problem(problems.UNSUPPORTED_MEDIA, "send the body as content-type: application/json")
 _COMPRESSED = Problem(problems.UNSUPPORTED_MEDIA, "compressed request bodies are not supported; send it uncompressed")

@@ -102,7 +102,7 @@ class LinkStream:
     @guarded(fault)
     def lose(self) -> None:
         """The link ended."""
-        self.owner.on_fail(frames.Fail("vault_lost", "the inner gate went away", True))
+        self.owner.on_fail(frames.Fail("vault_lost", "the vault went away", True))
 
     def cancel(self) -> None:
         """Tell the vault that nobody waits any more; the owner hears nothing after this."""

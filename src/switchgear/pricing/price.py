@@ -292,7 +292,7 @@ _INPUT, _OUTPUT = METERS.index("input"), METERS.index("output")
 
 
 class Pricer:
-    """The cost of a plain request, fast: rates are looked up once per price. One per resolved plan.
+    """The cost of a plain request, fast: rates are looked up once per price. One per resolution.
 
     Gives the same figure as `cost` for every usage (a property test says so).
     """
