@@ -17,7 +17,7 @@ from tests.clients import table
 from tests.clients.program import CACHE, Home, Program, plain
 from tests.clients.programs import PROGRAMS
 from tests.clients.provider import Provider
-from tests.clients.script import AFTER_LIMIT, REFUSAL, SECOND, WORDS
+from tests.clients.script import AFTER_LIMIT, EDITED, REFUSAL, SECOND, WORDS
 from tests.clients.upstreams import COLUMNS, ENVIRON, MISSPELT, Upstream, configuration
 
 from switchgear.testing.gateway import GatewayProcess
@@ -104,6 +104,8 @@ def _column(
             problems = provider.problems()
             if not re.search(WANTED[scenario], output) or "✗" in output:
                 problems.append(f"the client printed {output.strip()[-160:]!r}")
+            if scenario == "edit" and EDITED not in (home.project / "README.md").read_text():
+                problems.append("the file does not hold what the model wrote")
             failed += bool(problems)
             dialects = provider.dialects()
             table.keep(program, upstream, scenario, dialects, problems)

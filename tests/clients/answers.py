@@ -109,7 +109,11 @@ def responses(turn: Turn, model: str, stream: bool, body: dict[str, Any]) -> tup
         if "." in call.name:
             space, _, name = call.name.partition(".")
             made |= {"name": name, "namespace": space}
-        if isinstance(call.arguments, str):
+        if call.name == "tool_search":  # openai's ResponseToolSearchCall, run by the client
+            del made["name"]
+            made |= {"id": f"tsc_{_hex()}", "type": "tool_search_call", "execution": "client"}
+            output.append(made | {"arguments": call.arguments})
+        elif isinstance(call.arguments, str):
             output.append(made | {"id": f"ctc_{_hex()}", "type": "custom_tool_call", "input": call.arguments})
         else:
             output.append(made | {"id": f"fc_{_hex()}", "type": "function_call", "arguments": _json(call.arguments)})
@@ -198,6 +202,8 @@ def responses(turn: Turn, model: str, stream: bool, body: dict[str, Any]) -> tup
                 for piece in _cut(item["input"])
             ]
             events.append({"type": "response.custom_tool_call_input.done", **place, "input": item["input"]})
+        elif item["type"] == "tool_search_call":
+            events.append({"type": "response.output_item.added", "output_index": index, "item": item})
         else:
             events.append({"type": "response.output_item.added", "output_index": index, "item": item | {"summary": []}})
             for part in item["summary"]:

@@ -93,8 +93,21 @@ def chat(model: str, body: dict[str, Any], stream: bool) -> Said:
     return Said("openai", model, items, tools, schema, bool(body.get("stream")), body)
 
 
+def _response_tools(given: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Name → parameters. A namespace's tool is called `space.name` here; `tool_search` finds tools that were not listed."""
+    tools: dict[str, dict[str, Any]] = {}
+    for tool in given:
+        if tool["type"] in {"function", "custom", "tool_search"}:
+            tools[tool.get("name", tool["type"])] = tool.get("parameters") or {}
+        elif tool["type"] == "namespace":
+            for inner in tool.get("tools") or []:
+                tools[f"{tool['name']}.{inner['name']}"] = inner.get("parameters") or {}
+    return tools
+
+
 def responses(model: str, body: dict[str, Any], stream: bool) -> Said:
     items = [Item("system", body["instructions"])] if body.get("instructions") else []
+    tools: dict[str, dict[str, Any]] = {}
     given = body.get("input") or []
     for item in [{"role": "user", "content": given}] if isinstance(given, str) else given:
         kind = item.get("type", "message")
@@ -106,23 +119,19 @@ def responses(model: str, body: dict[str, Any], stream: bool) -> Said:
             items.append(Item("call", "", item["call_id"], item["name"], _arguments(given_arguments)))
         elif kind in {"function_call_output", "custom_tool_call_output"}:
             items += _result(item["call_id"], item.get("output"))
+        elif kind == "tool_search_call":
+            items.append(Item("call", "", item["call_id"], "tool_search", _arguments(item.get("arguments"))))
+        elif kind == "tool_search_output":
+            items.append(Item("result", json.dumps(item["tools"]), item["call_id"]))
+            tools |= _response_tools(item["tools"])
         elif kind == "reasoning":
             text = "".join(piece.get("text", "") for piece in item.get("summary") or [])
             items.append(Item("thinking", text, item.get("encrypted_content") or ""))
-    tools: dict[str, dict[str, Any]] = {}
-    custom = set()
-    for tool in body.get("tools") or []:
-        if tool["type"] == "function":
-            tools[tool["name"]] = tool.get("parameters") or {}
-        elif tool["type"] == "custom":
-            tools[tool["name"]] = {}
-            custom.add(tool["name"])
-        elif tool["type"] == "namespace":
-            for inner in tool.get("tools") or []:
-                tools[f"{tool['name']}.{inner['name']}"] = inner.get("parameters") or {}
+    tools |= _response_tools(body.get("tools") or [])
+    custom = frozenset(tool["name"] for tool in body.get("tools") or [] if tool["type"] == "custom")
     form = (body.get("text") or {}).get("format") or {}
     schema = form.get("schema") if form.get("type") == "json_schema" else None
-    return Said("responses", model, items, tools, schema, bool(body.get("stream")), body, frozenset(custom))
+    return Said("responses", model, items, tools, schema, bool(body.get("stream")), body, custom)
 
 
 def anthropic(model: str, body: dict[str, Any], stream: bool) -> Said:

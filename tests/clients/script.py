@@ -17,6 +17,7 @@ SECOND = "delta-74"
 _SUMMARY = "A short summary."
 REFUSAL = "the twin refuses teapot-4711"
 LIMIT = "Rate limit reached: try again in 1 s"
+EDITED = "edited by the model"
 AFTER_LIMIT = "after the limit it went on"
 
 
@@ -230,6 +231,9 @@ def _mcp(said: Said, after: list[Item], argument: str) -> Answered:
         if name is None and "ToolSearch" in said.tools and not any(item.kind == "call" for item in after):
             wanted = {"query": "select:mcp__tests__lookup", "max_results": 1}
             return Answered(Turn("", (Call("ToolSearch", wanted),), **_thought(said, 0)))
+        if name is None and "tool_search" in said.tools and not any(item.kind == "call" for item in after):
+            wanted = _arguments(said.tools["tool_search"], {"query": "look a word up", "limit": 5})
+            return Answered(Turn("", (Call("tool_search", wanted),), **_thought(said, 0)))
         if name is None:
             raise BrokenError(f"the MCP server's tool is not among {list(said.tools)}")
         return Answered(Turn("", (Call(name, {"word": WORDS[0]}),), **_thought(said, 1)))
@@ -251,12 +255,12 @@ def _compact(said: Said, after: list[Item], argument: str) -> Answered:
 
 def _edit(said: Said, after: list[Item], argument: str) -> Answered:
     """aider has no tools: it edits by what the text says. A question after the edit gets a plain answer."""
-    if any("edited by the model" in item.text for item in said.items if item.kind == "assistant"):
+    if any(EDITED in item.text for item in said.items if item.kind == "assistant"):
         return Answered(Turn("nothing more to do"))
     form = "whole" if any("entire content" in item.text for item in said.items if item.kind == "system") else "diff"
     if form == "whole":
-        return Answered(Turn("README.md\n```\nedited by the model\n```\n"))
-    block = "<<<<<<< SEARCH\nA project.\n=======\nedited by the model\n>>>>>>> REPLACE"
+        return Answered(Turn(f"README.md\n```\n{EDITED}\n```\n"))
+    block = f"<<<<<<< SEARCH\nA project.\n=======\n{EDITED}\n>>>>>>> REPLACE"
     return Answered(Turn(f"README.md\n```\n{block}\n```\n"))
 
 

@@ -59,6 +59,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """True where calls go back with Gemini's thought signatures, in chat completions too."""
     thinking_returns: bool = False
     """True where chat completions want an assistant's thinking back as `reasoning_content`, whoever serves the model."""
+    thinking_demanded: bool = False
+    """True where a call in the history without that thinking is refused."""
     best_on: str = ""
     """The dialect that requests are translated to where the provider speaks it: only there the model takes tools with an effort."""
     is_only_there: bool = False
@@ -159,7 +161,7 @@ _ROWS: tuple[tuple[str, Facts], ...] = (
     (r"gemini-(1|2)\.", Facts(google_signatures=True, output_max=8_192, format_or_tools=True)),
     (
         r"deepseek-(v[4-9]|reasoner)|kimi-(k2\.[5-9]|k2-thinking|k[3-9])",
-        Facts(thinking_returns=True, chooses_alone=True),
+        Facts(thinking_returns=True, thinking_demanded=True, chooses_alone=True),
     ),
     (r"deepseek-(r1|coder)", UNKNOWN),  # and what was distilled from it
     (r"(deepseek|kimi|glm|minimax)", Facts(thinking_returns=True)),

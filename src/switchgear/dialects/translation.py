@@ -34,6 +34,7 @@ from switchgear.dialects.json_node import (
     short_members,
 )
 from switchgear.dialects.model_facts import Facts, facts_of
+from switchgear.dialects.openai import missing_thoughts
 from switchgear.dialects.openai.media_answers import read_media_answer
 from switchgear.dialects.registry import BY_NAME
 from switchgear.dialects.request import Request
@@ -470,7 +471,14 @@ def open_translation(
         return translation
     if not is_translated:
         changes = quirks.body
-        request = _with_limit_named(request, at.rules, facts_of(upstream_model), quirks)
+        facts = facts_of(upstream_model)
+        request = _with_limit_named(request, at.rules, facts, quirks)
+        if (
+            facts.thinking_demanded
+            and quirks.takes_reasoning_content
+            and (provider_dialect, operation) == ("openai", "chat")
+        ):
+            request = missing_thoughts.filled_in(request)
         if spoken.cleaned is not None:
             cleaned = spoken.cleaned(request, upstream_model)
             request = cleaned.request

@@ -43,8 +43,15 @@ public class UseLangChain4j {
         }
     }
 
-    /** Compile what `connect` printed, and make its model. */
+    static final Map<Path, ChatModel> MODELS = new HashMap<>();
+
+    /** Compile what `connect` printed, and make its model; once for each file. */
     static ChatModel connected(Path source) throws Exception {
+        if (!MODELS.containsKey(source)) MODELS.put(source, compiled(source));
+        return MODELS.get(source);
+    }
+
+    static ChatModel compiled(Path source) throws Exception {
         Path to = Files.createTempDirectory("connected");
         ToolProvider.getSystemJavaCompiler().run(null, null, null, "-cp", System.getProperty("java.class.path"), "-d", to.toString(), source.toString());
         try (URLClassLoader loader = new URLClassLoader(new URL[] {to.toUri().toURL()})) {
