@@ -127,6 +127,12 @@ class ClientTools(msgspec.Struct, frozen=True):
     """Names of freeform tools."""
     spaces: dict[str, tuple[str, str]] = {}
     """A flattened name → the namespace and the name within it (Codex puts each MCP server's tools into one)."""
+    search: str = ""
+    """The name of the tool that finds further tools, which the client runs; empty where there is none."""
+
+    def waits_for_all_of(self, name: str) -> bool:
+        """Tell whether a call's pieces mean nothing to the client: its input is known when its JSON is whole."""
+        return name in self.customs or name == self.search
 
 
 PLAIN_TOOLS = ClientTools()

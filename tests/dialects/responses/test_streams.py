@@ -2,6 +2,9 @@
 
 import json
 
+from openai.types.responses import ResponseOutputItem, ResponseStreamEvent
+from pydantic import TypeAdapter
+
 from switchgear.dialects import canonical
 from switchgear.dialects.json_node import Node
 from switchgear.dialects.responses import answers, requests, streams
@@ -64,6 +67,71 @@ def test_tools_of_a_namespace_are_flattened_and_their_calls_name_the_namespace()
     )
     assert (done["item"]["name"], done["item"]["namespace"]) == ("search", "mcp__docs")
     assert "mcp__docs__search" not in out
+
+
+# what Codex sends where it keeps tools back: core/src/tools of openai/codex and openai-python's types (read 2026-11-27)
+SEARCH = {
+    "type": "tool_search",
+    "execution": "client",
+    "description": "Find tools.",
+    "parameters": {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]},
+}
+SEARCHED = [
+    {"role": "user", "content": "x"},
+    {
+        "type": "tool_search_call",
+        "call_id": "a",
+        "execution": "client",
+        "status": "completed",
+        "arguments": {"query": "docs", "limit": 5},
+    },
+    {
+        "type": "tool_search_output",
+        "call_id": "a",
+        "execution": "client",
+        "status": "completed",
+        "tools": [NAMESPACE],
+    },
+]
+
+
+def test_a_search_for_tools_is_a_function_and_its_call_goes_back_as_a_search():
+    body = Node({"input": "x", "tools": [SEARCH]})
+    asked = requests.decode_request(body, "m", False)
+    assert [(tool.name, json.loads(bytes(tool.schema))) for tool in asked.tools] == [
+        ("tool_search", SEARCH["parameters"])
+    ]
+    tools = requests.client_tools(body)
+    call = canonical.ToolCall("c", "tool_search", '{"query":"docs"}')
+    answer = canonical.Answer(id="1", parts=[call], finish="tool_calls")
+    whole = answers.encode_answer(answer, "m", 1, tools)
+    encoder = streams.StreamEncoder("m", 1, True, tools)
+    out = b"".join(encoder.encode(event) for event in canonical.events_of(answer)).decode()
+    sent = [json.loads(line[6:]) for line in out.splitlines() if line.startswith("data: ")]
+    done = next(event["item"] for event in sent if event["type"] == "response.output_item.done")
+    assert not any("function_call_arguments" in event["type"] for event in sent)
+    for event in sent:
+        TypeAdapter(ResponseStreamEvent).validate_python(event)
+    for item in (whole["output"][0], done, sent[-1]["response"]["output"][0]):
+        read = TypeAdapter(ResponseOutputItem).validate_python(item)
+        assert (read.type, read.call_id, read.execution) == ("tool_search_call", "c", "client")
+        assert read.arguments == {"query": "docs"}
+
+
+def test_tools_that_a_search_found_are_listed_and_their_calls_name_the_namespace():
+    body = Node({"input": SEARCHED, "tools": [SEARCH]})
+    asked = requests.decode_request(body, "m", False)
+    assert [tool.name for tool in asked.tools] == ["tool_search", "mcp__docs__search"] and not asked.dropped
+    call, result = asked.messages[1].parts[0], asked.messages[2].parts[0]
+    assert (call.id, call.name, json.loads(call.arguments)) == ("a", "tool_search", {"query": "docs", "limit": 5})
+    assert result.call_id == "a" and "mcp__docs__search" in result.content[0].text
+    assert requests.client_tools(body).spaces == {"mcp__docs__search": ("mcp__docs", "search")}
+
+
+def test_a_search_that_openai_runs_itself_is_dropped():
+    tools = [{"type": "tool_search"}, {"type": "function", "name": "f", "parameters": {}}]
+    asked = requests.decode_request(Node({"input": "x", "tools": tools}), "m", False)
+    assert [tool.name for tool in asked.tools] == ["f"] and asked.dropped == ["tools[0] (tool_search)"]
 
 
 def test_a_streams_events_are_numbered_and_bracketed():

@@ -266,6 +266,10 @@ def envelope(response_id: str, model: str, created: int) -> dict[str, Any]:
 def item_of(part: Part, name: str, tools: ClientTools, status: str = "completed") -> dict[str, Any]:
     """Build an output item; `name` makes its id."""
     if isinstance(part, canonical.ToolCall):
+        if part.name == tools.search:
+            found = decode(part.arguments) if part.arguments.strip().startswith("{") else {}
+            search = {"type": "tool_search_call", "id": f"tsc_{name}", "call_id": part.id, "execution": "client"}
+            return search | {"arguments": found, "status": status}
         space, plain = tools.spaces.get(part.name, ("", part.name))
         named = {"name": plain, "namespace": space} if space else {"name": plain}
         if part.name in tools.customs:

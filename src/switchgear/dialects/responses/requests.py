@@ -2,7 +2,9 @@
 
 OpenAI API reference, "Responses" and its streaming events (as of 2026-11). The translation is stateless: what refers to
 something that a provider stored (`previous_response_id`, `conversation`, item references, file ids) is refused for
-providers of another dialect, with the field's name. Codex's freeform tools (`custom`) become functions with one `input`.
+providers of another dialect, with the field's name. Codex's freeform tools (`custom`) become functions with one `input`; its
+search for tools that it did not list (`tool_search`, run by the client) becomes a function, too, and what was found is listed
+(openai-python, ResponseToolSearchCall and ResponseToolSearchOutputItemParam; openai/codex, `ToolSearchOutput`; read 2026-11-27).
 """
 
 from typing import Any
@@ -20,6 +22,8 @@ from switchgear.dialects.openai.requests import SHARED, encode_choice, encode_sc
 from switchgear.providers.quirks import Quirks
 
 MAKER = "openai"
+SEARCH = "tool_search"
+_FOUND = "tool_search_output"
 
 
 _KNOWN = frozenset(
@@ -95,17 +99,47 @@ def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
 
 
 def _is_function(tool: Node) -> bool:
-    return tool.text("type") in {None, "function", "custom"}
+    return tool.text("type") in {None, "function", "custom"} or _is_search(tool)
+
+
+def _is_search(tool: Node) -> bool:
+    return tool.text("type") == SEARCH and tool.text("execution") == "client"
+
+
+def _listed(body: Node) -> Steps[list[Node]]:
+    """Return the client's tools: those that it lists and those that its searches found, each once."""
+    tools: list[Node] = []
+    for tool in body.each("tools"):
+        yield
+        tools.append(tool)
+    if isinstance(body.get("input"), str) or not any(_is_search(tool) for tool in tools):
+        return tools
+    names = {(tool.text("type"), tool.text("name")) for tool in tools}
+    for item in body.each("input"):
+        yield
+        if item.text("type") != _FOUND:
+            continue
+        for tool in item.each("tools"):
+            yield
+            named = (tool.text("type"), tool.text("name"))
+            if named not in names:
+                names.add(named)
+                tools.append(tool)
+    return tools
 
 
 @Stepwise
 def client_tools(body: Node) -> Steps[ClientTools]:
     """Return what must be known of a client's tools to give calls back to it."""
     customs, spaces = set[str](), dict[str, tuple[str, str]]()
-    for tool in body.each("tools"):
+    searches = False
+    tools = yield from _listed(body)
+    for tool in tools:
         yield
         kind = tool.text("type")
-        if kind == "custom":
+        if _is_search(tool):
+            searches = True
+        elif kind == "custom":
             customs.add(tool.need("name"))
         elif kind == "namespace":
             for inner in tool.each("tools"):
@@ -114,7 +148,7 @@ def client_tools(body: Node) -> Steps[ClientTools]:
                 spaces[name] = (tool.need("name"), inner.need("name"))
                 if inner.text("type") == "custom":
                     customs.add(name)
-    return ClientTools(frozenset(customs), spaces)
+    return ClientTools(frozenset(customs), spaces, SEARCH if searches else "")
 
 
 def flat_name(space: str | None, name: str) -> str:
@@ -127,7 +161,8 @@ def flat_name(space: str | None, name: str) -> str:
 def _flattened(body: Node) -> Steps[list[Node]]:
     """Return the tools with those of namespaces in their place, under their flat names."""
     flat: list[Node] = []
-    for tool in body.each("tools"):
+    tools = yield from _listed(body)
+    for tool in tools:
         yield
         if tool.text("type") != "namespace":
             flat.append(tool)
@@ -171,6 +206,13 @@ def _decode_item(item: Node, request: Request) -> Steps[None]:
         parts = yield from _decode_content(item, "output", request)
         content = [part for part in parts if isinstance(part, Text | Media)]
         _append(request, "user", [canonical.ToolResult(item.need("call_id"), content)])
+    elif kind == "tool_search_call" and item.text("execution") == "client":
+        call = canonical.ToolCall(item.need("call_id"), SEARCH, arguments_of(item.get("arguments")))
+        _append(request, "assistant", [call])
+    elif kind == _FOUND and item.text("execution") == "client":
+        names = yield from _found_names(item)
+        told = f"These tools can be called now: {', '.join(names)}." if names else "No tool was found."
+        _append(request, "user", [canonical.ToolResult(item.need("call_id"), [Text(told)])])
     elif kind == "reasoning":
         text = "\n\n".join(piece.text("text") or "" for piece in item.items("summary") or item.items("content"))
         signature, maker = canonical.unpack_signature(item.text("encrypted_content"), MAKER)
@@ -179,6 +221,19 @@ def _decode_item(item: Node, request: Request) -> Steps[None]:
         raise item.fail("a stored item cannot be carried to this model's provider", "id")
     else:
         request.dropped.append(f"{item.path} ({kind[:48]})")
+
+
+def _found_names(item: Node) -> Steps[list[str]]:
+    names: list[str] = []
+    for tool in item.each("tools"):
+        yield
+        if tool.text("type") != "namespace":
+            names.append(tool.text("name") or "")
+            continue
+        for inner in tool.each("tools"):
+            yield
+            names.append(flat_name(tool.need("name"), inner.need("name")))
+    return names
 
 
 def _called(item: Node) -> str:
@@ -216,7 +271,8 @@ def _decode_tool(tool: Node) -> canonical.Tool:
         description = f"{tool.text('description') or ''}\nGive the whole text as `input`.".strip()
         return canonical.Tool(tool.need("name"), description, _CUSTOM_SCHEMA)
     schema = tool.raw("parameters") if tool.has("parameters") else canonical.Tool("").schema
-    return canonical.Tool(tool.need("name"), tool.text("description"), schema, tool.flag("strict"))
+    name = SEARCH if _is_search(tool) else tool.need("name")
+    return canonical.Tool(name, tool.text("description"), schema, tool.flag("strict"))
 
 
 def _decode_choice(body: Node) -> canonical.ToolChoice | None:

@@ -230,6 +230,8 @@ class StreamEncoder(EventEncoder):
         )
         if isinstance(self._open, canonical.ToolCall) and self._open.name in self._tools.customs:
             prefix = "ctc"
+        elif isinstance(self._open, canonical.ToolCall) and self._open.name == self._tools.search:
+            prefix = "tsc"
         return {"item_id": f"{prefix}_{self._name()}", "output_index": len(self._items)}
 
     def _whole(self, item: dict[str, Any]) -> bytes:
@@ -279,7 +281,7 @@ class StreamEncoder(EventEncoder):
             return self._event("response.refusal.delta", place | {"content_index": 0, "delta": text})
         if isinstance(self._open, Thinking):
             return self._event("response.reasoning_summary_text.delta", place | {"summary_index": 0, "delta": text})
-        if isinstance(self._open, canonical.ToolCall) and self._open.name in self._tools.customs:
+        if isinstance(self._open, canonical.ToolCall) and self._tools.waits_for_all_of(self._open.name):
             return b""  # its input is known when its JSON is whole
         return self._event("response.function_call_arguments.delta", place | {"delta": text})
 
@@ -294,7 +296,7 @@ class StreamEncoder(EventEncoder):
             if item["type"] == "custom_tool_call":
                 out = self._event("response.custom_tool_call_input.delta", place | {"delta": item["input"]})
                 out += self._event("response.custom_tool_call_input.done", place | {"input": item["input"]})
-            else:
+            elif item["type"] == "function_call":
                 done = place | {"name": item["name"], "arguments": part.arguments}
                 out = self._event("response.function_call_arguments.done", done)
         elif isinstance(part, Thinking):
