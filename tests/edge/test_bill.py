@@ -274,7 +274,35 @@ CASES = {
         response([{"type": "code_interpreter_call", "id": "w", "container_id": "c"}] * 2),
         "0.03225",
     ),
+    # OpenAI, "Pricing": 1 GB 0.03, 4 GB 0.12, 16 GB 0.48, 64 GB 1.92 USD.
+    "openai container of 4 GB": (
+        *("openai", "responses", "gpt-5"),
+        response(
+            [{"type": "code_interpreter_call", "id": "w", "container_id": "c"}],
+            tools=[{"type": "code_interpreter", "container": {"type": "auto", "memory_limit": "4g"}}],
+        ),
+        "0.12225",
+    ),
+    "openai shell in 16 GB": (
+        *("openai", "responses", "gpt-5"),
+        response(
+            [{"type": "shell_call", "id": "w", "environment": {"type": "container_reference", "container_id": "c"}}],
+            tools=[{"type": "shell", "environment": {"type": "container_auto", "memory_limit": "16g"}}],
+        ),
+        "0.48225",
+    ),
     "openai image tool": ("openai", "responses", "gpt-5", response([], tool_usage={"image_gen": DRAWN}), "0.16890"),
+    "cohere pictures": (
+        *("cohere", "cohere", "embed-v4.0"),
+        {"meta": {"billed_units": {"input_tokens": 1000, "image_tokens": 2000}}, "embeddings": {}},
+        "0.00106",
+    ),
+    # Anthropic, "Code execution tool": hours beyond the free ones are charged to the month, not to an answer.
+    "anthropic code": (
+        *("anthropic", "anthropic", "claude-sonnet-4-5"),
+        message({"input_tokens": 1000, "output_tokens": 100}) | {"container": {"id": "c", "expires_at": "x"}},
+        "0.0045",
+    ),
     "gemini 3 searches": (
         *("gemini", "gemini", "gemini-3-flash-preview"),
         gemini({"promptTokenCount": 1000, "candidatesTokenCount": 100}, "gemini-3-flash-preview", **SEARCHED),
@@ -392,7 +420,9 @@ def test_an_answer_costs_what_its_provider_charges(name):
     assert Decimal(cost) / 10**9 == Decimal(usd)
 
 
-@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case[1] != "bedrock" and case[4]])
+@pytest.mark.parametrize(
+    "name", [name for name, case in CASES.items() if case[1] not in {"bedrock", "cohere"} and case[4]]
+)
 @pytest.mark.parametrize("crossed", [False, True])
 def test_a_stream_costs_what_the_plain_answer_costs(name, crossed):
     provider, dialect, model, answer, usd = CASES[name]

@@ -10,6 +10,7 @@ twin was asked is compared with what the client asked (`asked`), and the ledger 
 """
 
 import argparse
+import base64
 import collections
 import http.client
 import json
@@ -195,7 +196,7 @@ class Rig:
 
     def post(self, path, body):
         headers = {"content-type": "application/json", "authorization": f"Bearer {self.key}"}
-        self.connection.request("POST", path, json.dumps(body), headers)
+        self.connection.request("POST", path, json.dumps(body, default=_in_base64), headers)
         answer = self.connection.getresponse()
         return answer.status, answer.headers, answer.read()
 
@@ -264,6 +265,10 @@ def addressed(client, model, body, stream):
     return paths.get(client, "/v2/chat"), body
 
 
+def _in_base64(value):
+    return base64.b64encode(value).decode()
+
+
 def _clean(value):
     """What an SDK leaves out when it sends a value of its own back: nulls."""
     if isinstance(value, dict):
@@ -325,6 +330,7 @@ def second_turn(client, body, whole, answer):
             b
             for b in whole["output"]["message"]["content"]
             if not served & {v.get("type") for v in b.values() if isinstance(v, dict)}
+            and b.get("text") != ""  # Bedrock streams it and does not take it back
         ]
         answer_turn = {"role": "assistant", "content": content}
         turns = [answer_turn, {"role": "user", "content": results or [{"text": FOLLOW_UP}]}]

@@ -10,7 +10,7 @@ from genai_prices.data import providers
 
 from switchgear.app.layout import PriceFiles, price_snapshot
 from switchgear.core.usage import TokenUsage
-from switchgear.pricing.catalog import Catalog, nano_per_mtok
+from switchgear.pricing.catalog import Catalog, list_of, nano_per_mtok
 from switchgear.pricing.price import Price, Rate, cost
 
 AT = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
@@ -196,6 +196,50 @@ def test_service_tiers_that_a_provider_prices_for_all_its_models_alike(catalog):
     assert cost(nova, usage, "priority").nanousd == 6_370_000
     flash = catalog.find("gemini", "google", "gemini-3-flash-preview", AT_MS)
     assert cost(flash, TokenUsage(input=10_000, output=1_000), "flex").nanousd == 4_000_000
+
+
+REGIONS = [
+    ("google", "us-east5-aiplatform.googleapis.com", "claude-sonnet-4-5@20250929", True),
+    ("google", "aiplatform.eu.rep.googleapis.com", "claude-opus-4-7", True),
+    ("google", "aiplatform.us.rep.googleapis.com", "gemini-3.5-flash-lite", True),
+    ("google", "us-central1-aiplatform.googleapis.com", "claude-3-5-sonnet", False),
+    ("google", "us-central1-aiplatform.googleapis.com", "gemini-2.5-flash", False),
+    ("openai", "eu.api.openai.com", "gpt-5.4", True),
+    ("openai", "us.api.openai.com", "gpt-4.1", False),
+    ("x-ai", "us.api.x.ai", "grok-4.6", True),
+]
+"""Ten per cent more where a region is promised: the pages that `SURCHARGES` names."""
+
+
+@pytest.mark.parametrize(("pricing_id", "host", "model", "costs_more"), REGIONS)
+def test_a_region_costs_what_its_provider_charges_more_there(catalog, pricing_id, host, model, costs_more):
+    usage = TokenUsage(input=1_000_000, output=100_000)
+    plain = catalog.find("p", pricing_id, model, AT_MS)
+    there = catalog.find("p", list_of(pricing_id, host), model, AT_MS)
+    assert cost(there, usage).nanousd * 10 == cost(plain, usage).nanousd * (11 if costs_more else 10)
+    assert (there.id != plain.id) is costs_more
+
+
+@pytest.mark.parametrize(
+    ("pricing_id", "host"),
+    [("google", "aiplatform.googleapis.com"), ("openai", "api.openai.com"), ("x-ai", "api.x.ai"), ("aws", "a.b")],
+)
+def test_a_host_that_promises_no_region_has_the_providers_list(pricing_id, host):
+    assert list_of(pricing_id, host) == pricing_id
+    assert list_of(None, host) is None
+
+
+def test_anthropic_on_vertex_costs_on_bedrocks_regions_what_the_oracle_says_of_them(catalog):
+    usage = TokenUsage(input=1_000, output=1_000, cache_write_1h=1_000)
+    regional = catalog.find("v", "google@regional", "claude-sonnet-4-6", AT_MS)
+    bedrock = catalog.find("b", "aws", "eu.anthropic.claude-sonnet-4-6", AT_MS)
+    assert cost(regional, usage).nanousd == cost(bedrock, usage).nanousd
+
+
+def test_pictures_that_cohere_embeds_have_a_price_of_their_own(catalog):
+    # Cohere, "Pricing": Embed 4, 0.12 USD for a million tokens of text, 0.47 of pictures.
+    price = catalog.find("cohere", "cohere", "embed-v4.0", AT_MS)
+    assert cost(price, TokenUsage(input=1_000_000, image_in=1_000_000)).nanousd == 590_000_000
 
 
 def test_openai_sound_is_priced_as_sound_or_not_at_all(catalog):

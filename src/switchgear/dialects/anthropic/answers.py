@@ -51,6 +51,7 @@ class _Creation(msgspec.Struct):
 
 class _ServerTools(msgspec.Struct):
     web_search_requests: int | None = None
+    web_fetch_requests: int | None = None
 
 
 class Usage(msgspec.Struct):
@@ -75,16 +76,19 @@ class Usage(msgspec.Struct):
             return "fast+us" if self.inference_geo == "us" else self.speed
         return self.inference_geo if self.inference_geo == "us" else self.service_tier
 
-    def beside(self, model: str | None) -> Beside:
-        """Return what stands beside the tokens: searches, and tokens of a model that was asked for advice. Those of the
-        answer's own rounds are in the totals ("Advisor tool", "Web search tool", as of 2026-11)."""
-        searches = self.server_tool_use.web_search_requests if self.server_tool_use is not None else None
+    def beside(self, model: str | None, has_container: bool = False) -> Beside:
+        """Return what stands beside the tokens: searches, a container that ran code, which is free beside web tools ("Code
+        execution tool", "Usage and pricing"), and tokens of a model that was asked for advice. Those of the answer's own
+        rounds are in the totals ("Advisor tool", "Web search tool", as of 2026-11)."""
+        tools = self.server_tool_use or _ServerTools()
+        is_paid = has_container and not tools.web_search_requests and not tools.web_fetch_requests
+        counts = {"web_searches": tools.web_search_requests or 0, "containers": int(is_paid)}
         others = [
             Other(one.model[:128], tokens)
             for one in self.iterations or ()
             if one.type == "advisor_message" and one.model is not None and (tokens := one.tokens()) is not None
         ]
-        return Beside({"web_searches": searches} if searches else None, others or None, model)
+        return Beside({name: count for name, count in counts.items() if count} or None, others or None, model)
 
     def merge(self, later: "Usage") -> "Usage":
         """Return these figures with those of a later event over them."""

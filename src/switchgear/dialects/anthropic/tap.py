@@ -18,8 +18,12 @@ def read_answer(body: Node) -> AnswerMetadata:
         cap(usage.tier),
         kept=kept_things.kept_by_message(body.value),
     )
-    metadata.take_beside(usage.beside(body.text("model")))
+    metadata.take_beside(usage.beside(body.text("model"), _has_container(body)))
     return metadata
+
+
+def _has_container(holder: Node) -> bool:
+    return isinstance(holder.get("container"), dict)
 
 
 def _read_event(event: Node, state: TapState) -> None:
@@ -34,6 +38,7 @@ def _read_event(event: Node, state: TapState) -> None:
         known = state.memory if isinstance(state.memory, Usage) else Usage()
         state.memory = known.merge(usage_of_raw(event.raw("usage")) or Usage())
         metadata.finish_reason = cap(event.object("delta").text("stop_reason"))
+        state.noted |= _has_container(event.object("delta"))
     elif kind == "message_stop":
         state.is_done = True
     elif kind == "error":
@@ -42,7 +47,7 @@ def _read_event(event: Node, state: TapState) -> None:
         metadata.kept = [*metadata.kept, *kept][: kept_things.KEPT_MAX]
     if isinstance(state.memory, Usage):
         metadata.usage, metadata.service_tier = state.memory.tokens(), cap(state.memory.tier)
-        metadata.take_beside(state.memory.beside(metadata.model))
+        metadata.take_beside(state.memory.beside(metadata.model, bool(state.noted)))
 
 
 TAP_RULES = TapRules(
