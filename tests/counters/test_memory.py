@@ -1,10 +1,11 @@
 """Counters in memory: bounded, and only what is idle leaves."""
 
 import pytest
-from tests.counters.test_backend import MINUTE_US, Time, balance, reading, release, slots, take, taken, window
+from tests.counters.test_backend import MINUTE_US, Time, balance, reading, release, settle, slots, take, taken, window
 
 from switchgear.counters.backend import Taken, Unknown
 from switchgear.counters.memory import MemoryCounters
+from switchgear.policies.buckets import Hold
 
 
 @pytest.fixture
@@ -60,3 +61,25 @@ def test_a_million_values_in_a_day_stay_within_the_bound(time):
         time.us += 86_400
         assert isinstance(take(counters, (window(1, f"user:{n}", share="rule"), 1)), Taken)
     assert len(counters) <= 2_000
+
+
+def test_a_head_is_looked_at_without_taking(time):
+    counters = MemoryCounters(time)
+    holds = [Hold(window(5), 1), Hold(slots(1), 1), Hold(balance(10), 1)]
+    assert counters.peek(holds) is None
+    ticket = taken(counters, (window(5), 5), (slots(1), 1), (balance(10), 4))
+    assert counters.peek(holds).lacking == (0, 1)
+    settle(counters, ticket, 5, 0, 10)
+    assert counters.peek(holds).lacking == (0, 2)
+    with pytest.raises(KeyError):
+        counters.release(ticket)
+
+
+def test_a_waiting_balance_lets_others_in(time):
+    """What stays for its period stands in nobody's way who looks for an idle one."""
+    counters = MemoryCounters(time, buckets_max=12)
+    for number in range(10):
+        taken(counters, (balance(9, f"b{number}", keep_until_us=time.us + 9), 1))
+    for number in range(20):
+        time.us += 1_000
+        release(counters, taken(counters, (slots(1, f"s{number}"), 1)))

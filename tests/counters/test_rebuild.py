@@ -195,3 +195,36 @@ def test_a_given_balance_is_found_by_the_edges_in_its_row(processes, time):
         taken(edge, (bucket, 9 - number % 9))
         assert reading(control, bucket).used == 9
     assert control.own.words[layout.EPOCH] > 0
+
+
+def test_open_requests_without_room_are_refused_by_name(processes, time):
+    rebuild = Rebuild(processes[2], time.us)
+    with pytest.raises(ValueError, match="is of none"):
+        rebuild.hold(ATTEMPT, [Hold(window(9), 1)], time.us)
+    for _ in range(SMALL.holds):
+        rebuild.hold(ATTEMPT, [Hold(BUDGET, 0)], time.us + MINUTE_US)
+    with pytest.raises(ValueError, match="open requests"):
+        rebuild.hold(ATTEMPT, [Hold(BUDGET, 0)], time.us + MINUTE_US)
+
+
+def test_windows_without_room_are_refused_by_name(processes, time):
+    rebuild = Rebuild(processes[2], time.us)
+    with pytest.raises(ValueError, match="more windows"):
+        for number in range(SMALL.windows + 1):
+            rebuild.window(window(9, f"w{number}"), [(0, 1)])
+
+
+def test_what_the_last_control_left_open_is_forgotten(time, tmp_path):
+    control = shared(time, tmp_path, "control", "control")
+    rebuild = Rebuild(control, time.us)
+    rebuild.hold(ATTEMPT, [Hold(BUDGET, 9)], time.us + MINUTE_US)
+    rebuild.end()
+    control.close()
+    control = shared(time, tmp_path, "control", "control")
+    (ticket,) = control.orphans[ATTEMPT]
+    rebuilt(control, time)
+    with pytest.raises(KeyError):
+        control.settle(ticket, [9])
+    assert control.orphans == {}
+    assert reading(control, BUDGET).used == 0
+    control.close()

@@ -27,11 +27,12 @@ from tests.counters.test_backend import (
 )
 
 from switchgear.counters import column, layout
-from switchgear.counters.backend import Taken, Unknown
+from switchgear.counters.backend import Taken, Ticket, Unknown
 from switchgear.counters.column import Column, path_of
 from switchgear.counters.shared import SharedCounters
 from switchgear.policies.buckets import Hold
 
+START_AT_US = Time().us
 ATTEMPT = "0" * 32 + "-1"
 
 
@@ -368,6 +369,85 @@ def test_fewer_amounts_than_holds_are_refused(edges):
     with pytest.raises(ValueError, match="fewer"):
         edges[0].settle(ticket, [1])
     settle(edges[0], ticket, 1, 2)
+
+
+def test_two_holds_of_one_bucket_are_one_sum(edges):
+    full(edges[0], (window(5), 3), (window(5), 3))
+    answer = take(edges[1], (window(5), 3), (slots(9), 1), (window(5), 2))
+    assert answer.used == (3, 1, 5)
+
+
+def test_what_left_the_own_window_makes_room(edges, time):
+    taken(edges[0], (window(5), 3))
+    time.us += MINUTE_US // 2
+    taken(edges[0], (window(5), 2))
+    time.us += MINUTE_US * 33 // 63
+    taken(edges[0], (window(5), 3))
+    full(edges[0], (window(5), 1))
+
+
+def test_a_head_is_looked_at_without_the_lock(edges, tmp_path):
+    one, other = edges
+    holds = [Hold(window(5), 1), Hold(slots(1), 1), Hold(balance(10), 1)]
+    assert one.peek(holds) is None, "it has never counted there"
+    release(one, taken(one, *((hold.bucket, hold.amount) for hold in holds)))
+    taken(other, (window(5), 5), (slots(1), 1), (balance(10), 10))
+    fd = held_lock(tmp_path)
+    assert one.peek(holds).lacking == (0, 1, 2)
+    os.close(fd)
+
+
+def test_a_head_is_unknown_where_balances_are(time, tmp_path):
+    edge = shared(time, tmp_path, control="control")
+    assert edge.peek([Hold(balance(10, is_budget=True), 1)]) == Unknown("balances are being rebuilt")
+    assert edge.peek([Hold(window(10), 1)]) is None
+    edge.close()
+
+
+def test_the_believed_clock_is_handed_on(edges):
+    one, other = edges
+    assert other.distance_ms is None
+    one.note_distance(-5)
+    assert other.distance_ms == one.distance_ms == -5
+
+
+def test_a_start_waits_two_seconds_for_the_lock(time, tmp_path):
+    columns(tmp_path)
+    fd = held_lock(tmp_path)
+
+    def passing():
+        time.us += 1_000
+        return time.us
+
+    with pytest.raises(BlockingIOError, match="does not go on"):
+        SharedCounters(tmp_path, "edge-0", NAMES, passing, lambda _: None)
+    os.close(fd)
+    assert time.us - START_AT_US > 2_000_000
+    shared(time, tmp_path).close()
+
+
+def test_a_ticket_of_another_backend_is_refused(edges):
+    with pytest.raises(KeyError):
+        edges[0].suspend(Ticket(), 5)
+    with pytest.raises(KeyError):
+        edges[0].release(Ticket())
+
+
+def test_a_correction_during_a_rebuild_is_left_to_control(time, tmp_path):
+    edge = shared(time, tmp_path, control="control")
+    edge.correct(balance(10, is_budget=True), 5)
+    edge.flush()
+    control = Column(path_of(tmp_path, "control"), is_own=True)
+    control.words[layout.EPOCH] = time.us
+    assert take(edge, (balance(10, is_budget=True), 10)).used == (10,)
+    edge.correct(balance(10, is_budget=True), 5)
+    time.us += 5
+    control.words[layout.EPOCH] = time.us
+    edge.correct(balance(10, is_budget=True), 5)
+    edge.flush()
+    assert reading(edge, balance(10, is_budget=True)).settled == 10
+    control.close()
+    edge.close()
 
 
 class Deaths(RuleBasedStateMachine):

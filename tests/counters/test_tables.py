@@ -94,6 +94,43 @@ def test_buckets_of_one_request_do_not_take_each_others_rows(edges):
     release(edges[0], ticket)
 
 
+def test_values_of_a_rule_have_half_of_the_rows_of_their_sets(edges, time):
+    edge, count = edges[0], 0
+    while isinstance(take(edge, (window(9, f"user:{count}", share="rule"), 1)), Taken):
+        count += 1
+    assert 16 <= count <= 64 - 16
+    taken(edge, (window(9, "another"), 1), (window(9, "other", share="other rule"), 1))
+    time.us += 2 * MINUTE_US
+    taken(edge, (window(9, "user:new", share="rule"), 1))
+
+
+def test_rows_are_found_again_after_a_restart(time, tmp_path):
+    buckets = [window(9), slots(9), balance(9)]
+    edge = shared(time, tmp_path)
+    taken(edge, *((bucket, 2) for bucket in buckets))
+    places = [row(edge, bucket) for bucket in buckets]
+    edge.close()
+    edge = shared(time, tmp_path)
+    taken(edge, *((bucket, 3) for bucket in buckets))
+    assert [row(edge, bucket) for bucket in buckets] == places
+    assert [reading(edge, bucket).used for bucket in buckets] == [5, 5, 5]
+    edge.tables.forget(Kind.BALANCE)
+    assert {seat.kind for seat in edge.tables.seats.values()} == {Kind.WINDOW, Kind.SLOTS}
+    edge.close()
+
+
+def test_a_balance_leaves_after_its_period_and_not_while_it_is_held(edges, time):
+    edge, over_us = edges[0], time.us + 10
+    held = [taken(edge, (balance(9, f"old{number}", keep_until_us=over_us), 1)) for number in range(40)]
+    time.us += 20
+    for ticket in held[:30]:
+        release(edge, ticket)
+    for number in range(30):
+        taken(edge, (balance(9, f"new{number}"), 1))
+    for number in range(30, 40):
+        assert reading(edge, balance(9, f"old{number}")).used == 1
+
+
 def test_a_tag_depends_on_the_salt(edges, time, tmp_path):
     elsewhere = shared(time, tmp_path / "other")
     assert elsewhere.tables.tag_of("x") != edges[0].tables.tag_of("x") == edges[1].tables.tag_of("x")

@@ -61,7 +61,7 @@ H_STATE = 0
 """Word of a hold. 0: free. n: held by ticket n. −n: being closed; then H_AFTER is what its count becomes."""
 H_PLACE = 1
 """Kind, position in the ticket × 8, UNCERTAIN, IN_SUM."""
-H_ROW, H_CLAIM, H_AMOUNT, H_NUMBER, H_ATTEMPT, H_AFTER, H_UNTIL = 2, 3, 4, 5, 6, 11, 12
+H_ROW, H_CLAIM, H_AMOUNT, H_NUMBER, H_AFTER, H_UNTIL = 2, 3, 4, 5, 11, 12
 """Its row and claim, the amount, the sub-window of the admission, the attempt's id in 40 bytes, and, of an uncertain hold, when it
 ends."""
 ATTEMPT_BYTES = 40
