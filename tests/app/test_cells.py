@@ -11,7 +11,7 @@ ROLES = ("edge", "vault", "control", "demo")
 
 def touches(role):
     cell = cells.cell_of(role, 0, LAYOUT)
-    return {path for path in (*cell.reads, *cell.keeps, *cell.serves) if path.startswith("/D")}
+    return {path for path in (*cell.reads, *cell.keeps, *cell.writes, *cell.serves) if path.startswith("/D")}
 
 
 def test_P1_only_the_vault_reaches_its_box_and_goes_out():
@@ -21,10 +21,11 @@ def test_P1_only_the_vault_reaches_its_box_and_goes_out():
         assert (str(LAYOUT.vault) in touches(role)) == (role == "vault")
 
 
-def test_P1_an_edge_keeps_its_own_spool_and_reads_the_replica():
+def test_P1_an_edge_keeps_its_own_spool_and_column_and_reads_replica_and_counters():
     cell = cells.cell_of("edge", 1, LAYOUT)
     assert cell.keeps == ("/D/spool/edge-1",) and cell.serves == ()
-    assert touches("edge") == {"/D/spool/edge-0", "/D/replica"}
+    assert cell.writes == ("/D/counters/edge-1.column",)
+    assert touches("edge") == {"/D/spool/edge-0", "/D/replica", "/D/counters", "/D/counters/edge-0.column"}
 
 
 def test_C6_no_closed_cell_contains_the_pepper_or_the_kek():

@@ -49,6 +49,20 @@ def test_an_empty_value_of_a_change_clears(value, cleared):
     assert key_fields.cleared(value) == cleared
 
 
+def test_a_change_to_0_does_not_clear_a_limit():
+    assert key_fields.cleared(key_fields.given({**NOTHING, "rpm": "0"}, None)["rpm"]) == 0
+
+
+def test_an_empty_limit_clears():
+    assert key_fields.given({**NOTHING, "rpm": ""}, None) == {"rpm": None}
+
+
+@pytest.mark.parametrize("text", ["x", "-1", "1.5", "1e3", "٣"])
+def test_a_limit_that_is_no_whole_number_is_refused(text):
+    with pytest.raises(UserError, match="whole number"):
+        key_fields.given({**NOTHING, "rpm": text}, None)
+
+
 @pytest.mark.parametrize("tag", ["foo", "=x", "x=", "="])
 def test_a_tag_without_a_key_or_a_value_is_refused(tag):
     with pytest.raises(UserError, match="KEY=VALUE"):
@@ -75,6 +89,10 @@ def test_people_read_what_a_field_without_a_value_means():
         "networks": "any",
         "tags": [],
         "pass-through": [],
+        "rpm": "no limit",
+        "tpm": "no limit",
+        "parallel": "no limit",
+        "limits": "none",
         "expires": "never",
     }
 

@@ -37,7 +37,8 @@ providers:
   behind: {dialect: openai, base_url: "https://b.example/v1", proxy: "http://proxy.acme.example:3128", headers: {x-team: ml}, credentials: [{name: k, sealed: true}]}
   anywhere: {kind: vertex, project: acme, location: global, credentials: [{name: sa, sealed: true}]}
   claude: {kind: vertex-anthropic, project: acme, location: eu, auth: workload_identity, auth_parameters: {audience: a, token: t}}
-  local: {dialect: responses, base_url: "http://10.0.0.1:8000/v1", allow_private: true, auth: none, own: true, pricing: openai}
+  local: {dialect: responses, base_url: "http://10.0.0.1:8000/v1", allow_private: true, auth: none, own: true, pricing: openai,
+          rpm: 600, parallel: 40}
   odd: {dialect: openai, base_url: "https://a.example/x", auth: "header:x-token", max_tokens: max_completion_tokens,
         stream_usage: false, drop: [seed], passthrough: ["GET /files*"], credentials: [{name: d, sealed: true}]}
 models:
@@ -47,7 +48,7 @@ models:
   "any/*": openai/*
   fast:
     deployments:
-      - {provider: azure-eu, model: d, credential: p, tier: 2, price: {input_per_mtok: 0.15, output_per_mtok: 0.6, per_image: 0.04}}
+      - {provider: azure-eu, model: d, credential: p, tier: 2, tpm: 9000, limits: [9 requests/second], price: {input_per_mtok: 0.15, output_per_mtok: 0.6, per_image: 0.04}}
       - {provider: local, model: q, price: free}
     fallback: [plain]
     strict: true
@@ -56,14 +57,19 @@ models:
     price: {output_per_mtok: 3}
     drop: [logit_bias, generationConfig.topK]
     defaults: {max_tokens: 4096}
+    rpm: 60
+    tpm: 100000
+    parallel: 7
+    limits: [5000 requests/day, 20 output tokens/hour per end_user]
 keys:
   ci: {sha256: "%s", team: t, user: u, project: p, models: [fast], cidrs: [10.0.0.0/8], expires: 2027-01-31, tags: [a, b],
-       passthrough: ["odd GET /files*"]}
+       passthrough: ["odd GET /files*"], rpm: 5, tpm: 6, parallel: 7, limits: [4 requests/hour per user]}
   moved: {keyed: ["1:%s", "2:%s until 2027-01-01T00:00:00Z"]}
 pricing:
   overrides: {openai/x: {cache_read_per_mtok: 0.000000001, input_per_mtok: 1}, local/q: free}
   discount: {openai: 12.5%%, local: 10%%}
 defaults: {unpriced: refuse_all}
+organisation: {rpm: 9000, limits: [9 parallel requests]}
 retention: {ledger_days: 30, journal_hours: 48}
 compat: [litellm]
 """ % ("ab" * 32, "cd" * 32, "ef" * 32)

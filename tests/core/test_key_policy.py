@@ -20,6 +20,10 @@ WRITTEN = {
     "cidrs": ["10.0.0.0/8"],
     "tags": ["cost_center=4711"],
     "passthrough": ["openai POST /audio/*"],
+    "rpm": 60,
+    "tpm": 100_000,
+    "parallel": 4,
+    "limits": ["5000 requests/day"],
     "expires": "2027-01-15T08:00:00Z",
 }
 POLICY = KeyPolicy(**{k: v for k, v in WRITTEN.items() if k != "expires"}, expires_ms=1_800_000_000_000)
@@ -55,7 +59,8 @@ def test_a_policy_is_taken_out_of_the_struct_that_embeds_it():
 
 def test_answers_tell_every_field_and_lists_that_are_empty():
     assert key_policy.told(KeyPolicy()) == {
-        **dict.fromkeys(("team", "user", "project", "models", "cidrs", "expires_ms")),
+        **dict.fromkeys(("team", "user", "project", "models", "cidrs", "expires_ms", "rpm", "tpm", "parallel")),
+        "limits": [],
         "tags": [],
         "passthrough": [],
     }

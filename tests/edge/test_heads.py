@@ -28,6 +28,7 @@ def context(headers=SENT, dialect="openai", compat=()):
     return SimpleNamespace(
         exchange=SimpleNamespace(head=head),
         facts=HeadFacts(),
+        limit_headers=b"",
         endpoint=SimpleNamespace(dialect=BY_NAME[dialect]),
         id="rid",
         request=SimpleNamespace(stream=False),

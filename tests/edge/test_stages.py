@@ -82,7 +82,9 @@ def test_a_raw_path_is_tried_once():
 
 
 def test_admission_looks_nothing_up_while_the_context_is_fresh():
-    assert stages.admit(None, SimpleNamespace(is_stale=False)) is None
+    unlimited = SimpleNamespace(limits=None)
+    context = SimpleNamespace(is_stale=False, resolution=unlimited, course=SimpleNamespace(current=unlimited))
+    assert stages.admit(None, context) is None
 
 
 def test_a_strategy_that_is_registered_orders_each_request_within_its_tiers(monkeypatch):

@@ -166,7 +166,7 @@ def test_a_setting_without_a_counterpart_is_listed():
         "model_list": [
             {
                 "model_name": "m",
-                "litellm_params": {"model": "openai/a", "rpm": 5, "tags": ["eu"]},
+                "litellm_params": {"model": "openai/a", "tags": ["eu"]},
                 "model_info": {"id": "x", "odd": 1},
                 "more": 2,
             }
@@ -177,7 +177,7 @@ def test_a_setting_without_a_counterpart_is_listed():
         "surprise": {"a": 1},
     }
     assert set(said(run(raw))) == {
-        "model_list[0].litellm_params.rpm", "model_list[0].litellm_params.tags", "model_list[0].model_info.odd", "model_list[0].more",
+        "model_list[0].litellm_params.tags", "model_list[0].model_info.odd", "model_list[0].more",
         "general_settings.alerting", "general_settings.custom_auth", "guardrails", "litellm_settings.cache", "litellm_settings.callbacks", "surprise",
     }  # fmt: skip
 
@@ -253,6 +253,32 @@ def test_keys_keep_their_hashes_names_teams_and_spend():
     assert found.spends == {"ci-bot": 1_250_000_000, "key-bbbbbbbb": 100_000_000}
     assert {"database.keys.CI bot.max_budget", "database.keys.odd"} <= set(said(found))
     assert check(as_yaml(found))[1] == []
+
+
+def test_limits_of_a_key_are_taken_over_and_those_of_its_team_are_listed():
+    rest = {"rpm_limit": 60, "tpm_limit": 100_000, "max_parallel_requests": "4", "max_budget": 10}
+    rows = Database(
+        teams=[TeamRow(id="t1", alias="Research", rest={"rpm_limit": 5})],
+        keys=[KeyRow(token=KEY, alias="ci", rest=rest), KeyRow(token="b" * 64, alias="odd", rest={"rpm_limit": -1})],
+    )
+    found = run({"model_list": [entry("a", model="openai/a")]}, rows)
+    key = found.config.keys["ci"]
+    assert (key.rpm, key.tpm, key.parallel) == (60, 100_000, 4)
+    assert found.config.keys["odd"].rpm is None
+    assert {path for path in said(found) if path.startswith("database")} == {
+        "database.keys.ci.max_budget",
+        "database.keys.odd.rpm_limit",
+        "database.teams.Research.rpm_limit",
+    }
+    assert check(as_yaml(found))[1] == []
+
+
+def test_limits_of_a_deployment_are_its_limits_here_and_the_report_says_what_that_means():
+    found = run({"model_list": [entry("a", model="openai/a", rpm=6, tpm="9000", max_parallel_requests=2)]})
+    (deployment,) = models(found)["a"]["deployments"]
+    assert (deployment["rpm"], deployment["tpm"], deployment["parallel"]) == (6, 9000, 2)
+    assert "passed over" in said(found, "changed")["model_list[0].litellm_params"]
+    assert not said(found)
 
 
 def test_access_groups_are_written_out():

@@ -41,6 +41,8 @@ class Boot(msgspec.Struct, kw_only=True):
     """Filled in by the child itself."""
     limits: Limits = msgspec.field(default_factory=Limits)
     log: Settings = msgspec.field(default_factory=Settings)
+    workers: int = 1
+    """For edges: how many of them there are."""
     trusted_proxies: list[str] = []
     """For edges: networks of proxies in front."""
     cors: list[str] = []

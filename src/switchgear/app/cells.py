@@ -8,6 +8,7 @@ from pathlib import Path
 
 from switchgear.app.layout import Layout
 from switchgear.confine.cell import Cell
+from switchgear.counters import column
 
 DNS_PORT = 53
 """Names are asked for over UDP, and over TCP where an answer is long."""
@@ -28,7 +29,12 @@ def cell_of(
     courier reaches `ports` only."""
     reads = libraries()
     if role == "edge":
-        return Cell(reads=(*reads, str(layout.replica)), keeps=(str(layout.edge_spool(number)),))
+        own = str(column.path_of(layout.counters, f"edge-{number}"))
+        return Cell(
+            reads=(*reads, str(layout.replica), str(layout.counters)),
+            keeps=(str(layout.edge_spool(number)),),
+            writes=(own,),
+        )
     if role == "vault":
         return Cell(
             reads=reads,

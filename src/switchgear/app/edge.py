@@ -9,11 +9,12 @@ from pathlib import Path
 import lmdb
 import msgspec
 
-from switchgear.app import child
+from switchgear.app import child, edge_counters
 from switchgear.app.boot import Boot
 from switchgear.app.layout import Layout, PriceFiles, read_peppers
 from switchgear.core.ids import IdSource
 from switchgear.edge import telling
+from switchgear.edge.counter_turns import CounterTurns
 from switchgear.edge.handler import EdgeHandler, services_of
 from switchgear.edge.resolver import Resolver
 from switchgear.edge.services import EdgeServices
@@ -63,6 +64,8 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     replica = await _open_replica(layout, life)
     if replica is None:
         return
+    turns = CounterTurns(loop, child.guard)
+    counters = await edge_counters.open_counters(layout, boot.number, boot.workers, turns)
     services = services_of(
         replica=replica,
         peppers=prepared.peppers,
@@ -73,6 +76,7 @@ async def main(boot: Boot, prepared: Prepared) -> None:
         ids=IdSource(os.urandom),
         clock=clock,
         loop=loop,
+        counters=counters,
         report=child.report,
         guard=child.guard,
         keeps_contexts=boot.log.access,
@@ -93,6 +97,7 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     await life.stopping.wait()
     await _drain(boot, life, services, server)
     handler.stop()
+    counters.flush()
     link.close()
     server.close()
     spool.close()

@@ -36,6 +36,11 @@ class Layout(msgspec.Struct, frozen=True):
         return self.data / "replica"
 
     @property
+    def counters(self) -> Path:
+        """What the edges count of limits."""
+        return self.data / "counters"
+
+    @property
     def spool(self) -> Path:
         """Spools of the edges and the vault's journal."""
         return self.data / "spool"
@@ -131,7 +136,7 @@ class Layout(msgspec.Struct, frozen=True):
 
     def folders(self, workers: int = 0) -> tuple[Path, ...]:
         """All folders, outer ones first."""
-        below = (self.store.parent, self.replica, self.spool, self.vault, self.run)
+        below = (self.store.parent, self.replica, self.counters, self.spool, self.vault, self.run)
         sockets = (self.vault_run, self.control_run, self.courier_run)
         return (self.data, *below, *sockets, self.journal, *map(self.edge_spool, range(workers)))
 

@@ -93,6 +93,7 @@ def table(layout: Layout, who: ProcessUsers, workers: int) -> list[Row]:
         (layout.data, 0, 0, 0o711),
         (layout.store.parent, control, control, 0o700),
         (layout.replica, control, gates, 0o2750),
+        (layout.counters, 0, gates, 0o750),
         (layout.spool, 0, 0, 0o755),
         (layout.journal, vault, control, 0o2770),
         *((layout.edge_spool(n), who.edge(n).uid, control, 0o2770) for n in range(workers)),

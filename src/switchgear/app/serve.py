@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from switchgear.app import outward, ownership, supervisor
+from switchgear.app import columns, outward, ownership, supervisor
 from switchgear.app.data_folder import make_folder, make_pepper, make_row_key, own_config, take_lock
 from switchgear.app.demo_configuration import with_demo
 from switchgear.app.exposure import check_exposure
@@ -61,8 +61,10 @@ def serve(options: Options, environ: dict[str, str]) -> None:
     make_row_key(layout)
     ensure_public_key(layout, kek_path, kek_fd)
     public = public_key.read(layout.public_key)
+    columns.prepare(layout, workers)
     if who is not None:
         ownership.give(ownership.table(layout, who, workers))
+        columns.give(layout, who, workers)
     show_public_key(layout, public)
     now_ms = time.time_ns() // 1_000_000
     puts, refused = seal_all(loaded.compiled.providers, loaded.secrets, public, now_ms)

@@ -19,7 +19,7 @@ import msgspec
 
 from switchgear import __version__
 from switchgear.app import boot as boots
-from switchgear.app import lifesign
+from switchgear.app import columns, lifesign
 from switchgear.app.boot import Boot
 from switchgear.app.children import CRASH_WINDOW_S, Child, status_of
 from switchgear.app.config_on_disk import ConfigOnDisk
@@ -131,6 +131,7 @@ class Supervisor:
         if now - self._looked_s < TICK_S * 0.9:
             return
         self._looked_s = now
+        self._give_up_the_stuck()
         counts = {
             child.name: (child.role, lifesign.read(child.lifesign_fd))
             for child in self._children
@@ -147,6 +148,15 @@ class Supervisor:
                 )
                 child.hung_s = [at for at in child.hung_s if now - at < CRASH_WINDOW_S] + [now]
                 child.reason = f"it did not move for {silent_s:.0f} s"
+                child.process.kill()
+
+    def _give_up_the_stuck(self) -> None:
+        """Kill an edge that stands still with the lock of the counters in its hand: the others wait for it."""
+        found = columns.stuck(self._layout, self._state.workers)
+        for child in self._children:
+            if child.name in found and child.process is not None:
+                report(f"{child.name} kept the counters' lock for over a second: it is ended and replaced", "error")
+                child.reason = "it kept the counters' lock"
                 child.process.kill()
 
     def _timeout_s(self) -> float:
@@ -195,6 +205,7 @@ class Supervisor:
         opened: list[int] = []
         if child.role == "edge":
             order.listen_fds = state.data_fds
+            order.workers = state.workers
             order.trusted_proxies = state.trusted_proxies
             order.cors = state.cors
             if state.tls_cert:

@@ -282,6 +282,9 @@ class Applier:
                 "user": key.user,
                 "models": key.models,
                 "tags": key.tags,
+                "rpm": key.rpm,
+                "tpm": key.tpm,
+                "parallel": key.parallel,
                 "expires": self._found.config.keys[key.name].expires,
             }
             self._do(f"key {key.name}", "POST", "/keys", wanted)

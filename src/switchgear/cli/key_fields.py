@@ -21,8 +21,8 @@ class KeyField(msgspec.Struct, frozen=True, kw_only=True):
     """How one field is given and shown."""
 
     flag: str
-    kind: Literal["text", "list", "repeated", "time"] = "text"
-    """One text, names with commas between them, an option that may stand again, or a date or span."""
+    kind: Literal["text", "list", "repeated", "time", "number"] = "text"
+    """One text, names with commas between them, an option that may stand again, a date or span, or a whole number."""
     metavar: str | None = None
     complete: names.Completer | None = None
     label: str
@@ -49,6 +49,18 @@ KEY_FIELDS: dict[str, KeyField] = {
     "tags": KeyField(flag="--tag", kind="repeated", metavar="K=V", label="tags", is_wide=True, is_last=True),
     "passthrough": KeyField(
         flag="--passthrough", kind="repeated", metavar="RULE", label="pass-through", is_wide=True, is_last=True
+    ),
+    "rpm": KeyField(
+        flag="--rpm", kind="number", metavar="N", label="rpm", absent="no limit", is_wide=True, is_last=True
+    ),
+    "tpm": KeyField(
+        flag="--tpm", kind="number", metavar="N", label="tpm", absent="no limit", is_wide=True, is_last=True
+    ),
+    "parallel": KeyField(
+        flag="--parallel", kind="number", metavar="N", label="parallel", absent="no limit", is_wide=True, is_last=True
+    ),
+    "limits": KeyField(
+        flag="--limit", kind="repeated", metavar="RULE", label="limits", absent="none", is_wide=True, is_last=True
     ),
     "expires": KeyField(flag="--expires", kind="time", metavar="90d|DATE", label="expires", absent="never", drop=5),
 }
@@ -79,11 +91,23 @@ def _read(name: str, value: Any, zone: times.Zone) -> Any:
         return [item.strip() for item in value.split(",") if item.strip()]
     if kind == "repeated":
         return list(value)
+    if kind == "number":
+        return _number(KEY_FIELDS[name].flag, value)
     return expiry(value, zone) if kind == "time" else value
 
 
+def _number(flag: str, text: str) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()):
+        raise UserError(f"{flag} {text!r} must be a whole number", f"e.g. {flag} 60", 2)
+    return int(text)
+
+
 def cleared(value: Any) -> Any:
-    """Return a value of a change: an empty one clears the field."""
+    """Return a value of a change: an empty one clears the field. 0 does not: it is refused, since it would mean "no limit"."""
+    if isinstance(value, int):
+        return value
     return ([item for item in value if item] if isinstance(value, list) else value) or None
 
 
@@ -101,7 +125,7 @@ def _told_as(name: str) -> str:
 
 def columns(is_last: bool) -> Iterator[Column]:
     """Return the columns of a list of keys: those beside the name, or those behind all others."""
-    kinds = {"text": "text", "list": "list", "repeated": "list", "time": "date"}
+    kinds = {"text": "text", "list": "list", "repeated": "list", "time": "date", "number": "number"}
     for name, field in KEY_FIELDS.items():
         if field.is_last is is_last:
             title = name if field.is_last else field.label

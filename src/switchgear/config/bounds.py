@@ -6,7 +6,10 @@ from typing import Any
 import msgspec
 
 from switchgear.config import schema
+from switchgear.core import limit_rule
 
+LIMITS: dict[str, tuple[float, float]] = dict.fromkeys(limit_rule.SHORT_NAMES, (1, limit_rule.AMOUNT_MAX))
+"""Of the limits that have names of their own."""
 BOUNDS: dict[type[msgspec.Struct], dict[str, tuple[float, float]]] = {
     schema.Config: {"version": (1, 1), "workers": (1, 64)},
     schema.Limits: {
@@ -27,7 +30,11 @@ BOUNDS: dict[type[msgspec.Struct], dict[str, tuple[float, float]]] = {
         "concurrency": (0, 1_000_000),
         "bytes_per_hour": (0, 1 << 60),
     },
-    schema.Deployment: {"tier": (0, 1_000)},
+    schema.Deployment: {"tier": (0, 1_000), **LIMITS},
+    schema.Provider: LIMITS,
+    schema.Model: LIMITS,
+    schema.Organisation: LIMITS,
+    schema.Key: LIMITS,
     schema.ModelDefaults: {"max_tokens": (1, 10_000_000)},
     schema.Retry: {"max": (0, 3)},
     schema.Timeouts: dict.fromkeys(

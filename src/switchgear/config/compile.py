@@ -14,10 +14,11 @@ from switchgear.config import bounds, names, outward, schema
 from switchgear.config.names import Known
 from switchgear.config.outward import DestinationSpec
 from switchgear.config.reader import Reader, Suggestions, near
-from switchgear.core import key_policy, path_rule
+from switchgear.core import key_policy, limit_rule, path_rule
 from switchgear.core.errors import ConfigProblem
 from switchgear.core.iso_time import parse_time
 from switchgear.core.key_policy import KeyPolicy
+from switchgear.core.limit_rule import LimitRule
 from switchgear.core.network import check_network
 from switchgear.core.secret import Secret
 from switchgear.core.text import shown
@@ -78,6 +79,7 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
     ceilings: dict[str, CeilingSpec] = {}
     own: bool = False
     """A server of the operator's: trace contexts are passed on."""
+    limits: tuple[LimitRule, ...] = ()
     auths: dict[str, str] = {}
     """Credentials that are presented in another way than the endpoint's."""
     references: dict[str, str] = {}
@@ -133,6 +135,8 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     price_overrides: dict[str, Price] = {}
     discounts_bp: dict[str, int] = {}
     compat: tuple[str, ...] = ()
+    limits: tuple[LimitRule, ...] = ()
+    """Of all keys together."""
     ledger_days: int | None = None
     journal_hours: int = 24
     process: Process = Process()
@@ -261,6 +265,7 @@ class Compiler:
             price_overrides=overrides,
             discounts_bp=discounts,
             compat=tuple(config.compat),
+            limits=limit_rule.rules_of(config.organisation),
             ledger_days=config.retention.ledger_days,
             journal_hours=config.retention.journal_hours,
             process=Process(
@@ -369,6 +374,7 @@ class Compiler:
                 self._problem(
                     f"{path}.{key}", "it has no effect: neither the URL nor the way to authenticate has it", True
                 )
+        self._limits(path, spec)
         references: dict[str, str] = {}
         seen: set[str] = set()
         for number, credential in enumerate(spec.credentials):
@@ -441,7 +447,7 @@ class Compiler:
         if (model.alias is None) == (not model.deployments) and not self._reader.has_problem_below(path):
             self._problem(path, "needs either `alias` or `deployments`")
         if model.alias is not None:
-            for key in ("fallback", "strict", "retry", "timeouts", "strategy"):
+            for key in ("fallback", "strict", "retry", "timeouts", "strategy", *limit_rule.NAMES):
                 if getattr(model, key) != getattr(schema.Model(), key):
                     self._problem(
                         f"{path}.{key}", f"an alias takes everything from {shown(model.alias)}: remove it here"
@@ -456,10 +462,12 @@ class Compiler:
             self._problem(f"{path}.strategy", f"{shown(model.strategy)} {what}")
         limits = model.timeouts
         self._amendments(path, model)
+        self._limits(path, model)
         shared = self._price(f"{path}.price", name, model.price, "deployment") if model.price is not None else None
         deployments = []
         for number, deployment in enumerate(model.deployments):
             at = f"{path}.deployments[{number}]"
+            self._limits(at, deployment)
             price = shared
             if deployment.price is not None:
                 price = self._price(f"{at}.price", deployment.model, deployment.price, "deployment")
@@ -470,6 +478,7 @@ class Compiler:
                     credential=deployment.credential,
                     tier=deployment.tier,
                     price=price,
+                    limits=limit_rule.rules_of(deployment),
                 )
             )
         return ModelEntry(
@@ -482,6 +491,7 @@ class Compiler:
             max_tokens=model.defaults.max_tokens,
             drop=tuple(dict.fromkeys(model.drop)),
             strategy=model.strategy,
+            limits=limit_rule.rules_of(model),
             timeouts=Timeouts(
                 connect_s=limits.connect_s,
                 first_byte_s=limits.first_byte_s,
@@ -503,6 +513,12 @@ class Compiler:
         if len(model.drop) > DROP_MAX:
             self._problem(f"{path}.drop", f"at most {DROP_MAX} members")
 
+    def _limits(self, path: str, holder: schema.Limited) -> None:
+        """Check limits, but for numbers that have bounds (config/bounds)."""
+        for at, message in limit_rule.check({name: getattr(holder, name) for name in limit_rule.NAMES}):
+            if at not in limit_rule.SHORT_NAMES:
+                self._problem(f"{path}.{at}", message)
+
     def _key(self, name: str, key: schema.Key) -> FileKey | None:
         path = f"keys.{name}"
         self._name(path, name)
@@ -516,7 +532,8 @@ class Compiler:
         if key.sha256 is not None and not _SHA256.fullmatch(key.sha256):
             self._problem(f"{path}.sha256", "must be 64 hex digits: the SHA-256 of the key")
         for at, message in key_policy.check(msgspec.structs.asdict(key)):
-            self._problem(f"{path}.{at}", message)
+            if at not in limit_rule.SHORT_NAMES:  # their bounds are checked already
+                self._problem(f"{path}.{at}", message)
         policy = key_policy.read(key)
         if policy.expires_ms is not None and self._now_ms is not None and policy.expires_ms <= self._now_ms:
             self._problem(f"{path}.expires", f"the key expired on {key.expires}: it is refused", is_warning=True)
@@ -705,6 +722,7 @@ def build_provider(
             if c.ceilings is not None
         },
         own=spec.own,
+        limits=limit_rule.rules_of(spec),
         auths={c.name: c.auth for c in spec.credentials if c.auth is not None},
     )
 

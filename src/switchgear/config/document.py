@@ -13,7 +13,7 @@ import msgspec
 from switchgear.config import names, outward, schema
 from switchgear.config.compile import METERS_BY_KEY, Compiled, FileKey, Process, ProviderSpec, build_provider
 from switchgear.config.reader import Suggestions
-from switchgear.core import key_policy
+from switchgear.core import key_policy, limit_rule
 from switchgear.core.iso_time import format_time
 from switchgear.core.money import format_usd
 from switchgear.pricing.catalog import list_of
@@ -49,6 +49,7 @@ def of(compiled: Compiled, notes: list[str] | None = None) -> Document:
         "models": models,
         "keys": {key.name: _key(key) for key in compiled.keys},
         "pricing": {name: value for name, value in pricing.items() if value},
+        "organisation": {"limits": limit_rule.texts_of(compiled.limits)} if compiled.limits else {},
         "defaults": {} if compiled.unpriced == "allow" else {"unpriced": compiled.unpriced},
         "retention": {name: v for name, v in retention.items() if v != getattr(schema.Retention(), name)},
         "compat": list(compiled.compat),
@@ -193,6 +194,8 @@ def _candidates(spec: ProviderSpec, row: ProviderRow, is_generic: bool) -> Itera
         found["pricing"] = spec.pricing_id
     if spec.own:
         found["own"] = True
+    if spec.limits:
+        found["limits"] = limit_rule.texts_of(spec.limits)
     quirks = spec.quirks
     if quirks.stream_usage != row.quirks.stream_usage:
         found["stream_usage"] = quirks.stream_usage
@@ -248,6 +251,8 @@ def model(entry: ModelEntry, notes: list[str]) -> Document | str:
         found["retry"] = {"max": entry.retries_max}
     if entry.strategy != default.strategy:
         found["strategy"] = entry.strategy
+    if entry.limits:
+        found["limits"] = limit_rule.texts_of(entry.limits)
     timeouts = _changed(entry.timeouts, Timeouts())
     if timeouts:
         found["timeouts"] = timeouts
@@ -260,6 +265,8 @@ def model(entry: ModelEntry, notes: list[str]) -> Document | str:
 
 def _deployment(name: str, deployment: DeploymentEntry, notes: list[str]) -> Document:
     found = _changed(deployment, DeploymentEntry(provider="", model=""))
+    if deployment.limits:
+        found["limits"] = limit_rule.texts_of(deployment.limits)
     if deployment.price is not None:
         found["price"] = price(deployment.price)
         if found["price"] is None:

@@ -41,6 +41,19 @@ class Listen(msgspec.Struct, kw_only=True):
     """Origins of web pages that may read the data plane's answers, e.g. https://app.example; `*` for any. Default: none."""
 
 
+class Limited(msgspec.Struct, kw_only=True):
+    """What has limits."""
+
+    rpm: int | None = None
+    """Requests per minute."""
+    tpm: int | None = None
+    """Tokens per minute, input and output."""
+    parallel: int | None = None
+    """Requests at once."""
+    limits: list[str] | None = None
+    """Further limits, e.g. `5000 requests/day` or `100 requests/hour per end_user`."""
+
+
 class Limits(msgspec.Struct, kw_only=True):
     """Bounds of requests and connections."""
 
@@ -94,7 +107,7 @@ class Credential(msgspec.Struct, kw_only=True):
     """Bounds that the vault enforces."""
 
 
-class Provider(msgspec.Struct, kw_only=True):
+class Provider(Limited, kw_only=True):
     """A provider: a name from the catalogue, or a base URL with a dialect."""
 
     kind: str | None = None
@@ -189,7 +202,7 @@ class PriceSpec(msgspec.Struct, kw_only=True):
     """USD for the request itself, beside its tokens."""
 
 
-class Deployment(msgspec.Struct, kw_only=True):
+class Deployment(Limited, kw_only=True):
     """One place where a model can be served."""
 
     provider: str
@@ -233,7 +246,7 @@ class ModelDefaults(msgspec.Struct, kw_only=True):
     """The most tokens of an answer."""
 
 
-class Model(msgspec.Struct, kw_only=True):
+class Model(Limited, kw_only=True):
     """A model name that clients may ask for."""
 
     alias: str | None = None
@@ -266,6 +279,10 @@ class Key(WrittenPolicy, frozen=True, kw_only=True):
     keyed: list[str] | None = None
     """Instead of `sha256`, as `config export` writes keys of the store: `ID:HEX` of hashes that were made with the pepper of a
     data folder, each with ` until TIME` while a rotation's overlap lasts. Such a key holds where that pepper is."""
+
+
+class Organisation(Limited, kw_only=True):
+    """What holds for all keys together."""
 
 
 class Pricing(msgspec.Struct, kw_only=True):
@@ -347,6 +364,8 @@ class Config(msgspec.Struct, kw_only=True):
     being callable without an entry."""
     keys: dict[str, Key] = {}
     """Virtual keys by name."""
+    organisation: Organisation = msgspec.field(default_factory=Organisation)
+    """Limits of all keys together."""
     pricing: Pricing = msgspec.field(default_factory=Pricing)
     """Prices."""
     defaults: Defaults = msgspec.field(default_factory=Defaults)
@@ -366,7 +385,6 @@ class Config(msgspec.Struct, kw_only=True):
 PLANNED = frozenset(
     {
         "timezone",
-        "organisation",
         "teams",
         "users",
         "projects",
@@ -384,11 +402,11 @@ PLANNED = frozenset(
 
 
 PLANNED_WITHIN: dict[str, frozenset[str]] = {
-    "Provider": frozenset({"labels", "rpm", "tpm", "parallel"}),
-    "Model": frozenset({"fallback_on", "breaker", "hedge", "require", "rpm", "tpm", "budget", "cache"}),
-    "Deployment": frozenset({"weight", "rpm", "tpm", "parallel", "labels"}),
+    "Provider": frozenset({"labels"}),
+    "Model": frozenset({"fallback_on", "breaker", "hedge", "require", "budget", "cache"}),
+    "Deployment": frozenset({"weight", "labels"}),
     "Retry": frozenset({"on"}),
     "Limits": frozenset({"wait_s"}),
-    "Key": frozenset({"budget", "rpm", "tpm", "parallel", "require", "trust_end_user", "content_logging"}),
+    "Key": frozenset({"budget", "require", "trust_end_user", "content_logging"}),
 }
 """Keys further down that the contract knows and this version refuses by name, by the type that would hold them."""

@@ -35,6 +35,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     """Descriptors of open folders that it may read, wherever they lie."""
     keeps: tuple[str, ...] = ()
     """Folders whose files it may make, change and remove."""
+    writes: tuple[str, ...] = ()
+    """Files that are there already, whose bytes it may change: not their length."""
     serves: tuple[str, ...] = ()
     """Folders in which it binds a Unix socket."""
     root: str = ""
@@ -86,6 +88,7 @@ def lock(cell: Cell, user: ProcessUser | None = None) -> ConfinementReport:
     rules += [(fd, landlock.READ) for fd in cell.reads_opened]
     rules += [(Path(path), landlock.READ) for path in RESOLVER if cell.goes_out]
     rules += [(Path(path), landlock.KEEP) for path in cell.keeps]
+    rules += [(Path(path), landlock.WRITE) for path in cell.writes]
     rules += [(Path(path), landlock.SERVE) for path in cell.serves]
     try:
         version = landlock.restrict(rules, may_connect=cell.goes_out, ports=cell.ports)

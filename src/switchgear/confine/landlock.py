@@ -24,6 +24,8 @@ READ = READ_FILE | READ_DIR
 """May look, and list."""
 KEEP = READ | WRITE_FILE | REMOVE_FILE | MAKE_REG | TRUNCATE
 """May make, change and remove files."""
+WRITE = READ_FILE | WRITE_FILE
+"""May change what is in a file, and not cut it (Landlock before version 3 does not refuse to cut)."""
 SERVE = READ_DIR | MAKE_SOCK | REMOVE_FILE
 """May bind a Unix socket, in place of a dead one."""
 _ON_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE

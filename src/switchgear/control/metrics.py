@@ -46,6 +46,10 @@ REFUSALS = (
     "switchgear_refused_requests",
     "Requests that the gateway refused, by the code of the error; with or without a valid key.",
 )
+LIMITED = (
+    "switchgear_limit_refusals",
+    "Requests that a limit refused, by whose it is and what it limits.",
+)
 LINES_LOST = ("switchgear_log_lines_lost", "Lines of the edges' logs that could not be written.")
 FAULTS = (
     "switchgear_faults",
@@ -174,6 +178,11 @@ class Collector:
         for reason, count in sorted(traffic.refused.items()):
             refused.add_metric([reason], count)
         yield refused
+        limited = CounterMetricFamily(*LIMITED, labels=["of", "limit"])
+        for rule, count in sorted(traffic.limited.items()):
+            of, _, what = rule.partition(" ")
+            limited.add_metric([of, what], count)
+        yield limited
         answers = CounterMetricFamily(*ANSWERS, labels=["provider", "model", "status"])
         latency = HistogramMetricFamily(*LATENCY, labels=["provider", "model"])
         first_token = HistogramMetricFamily(*FIRST_TOKEN, labels=["provider", "model"])

@@ -210,6 +210,7 @@ class Publication:
                 discounts_bp=self.compiled.discounts_bp,
                 unpriced=self.compiled.unpriced,
                 compat=self.compiled.compat,
+                limits=self.compiled.limits,
             )
             self.catalog = Catalog(
                 self._load_prices, self.price_snapshot, snapshot.price_overrides, snapshot.discounts_bp
@@ -247,6 +248,7 @@ class Publication:
                 pricing_id=spec.pricing_id,
                 quirks=spec.quirks,
                 own=spec.own,
+                limits=spec.limits,
             )
         return entries
 

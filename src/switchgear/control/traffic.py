@@ -26,6 +26,8 @@ WINDOW_S = 60.0
 PROVIDER = DIMENSIONS.index("provider")
 NO_PROVIDER = "none"
 """What is counted of requests that were refused before a provider was chosen."""
+RULES_MAX = 100
+"""Five kinds of subjects, with four units in four windows, or requests at once: 85."""
 PROVIDERS_MAX = 256
 """Names in spools are not believed: metrics must not grow with what a compromised edge invents."""
 
@@ -59,6 +61,7 @@ class Traffic:
         self._providers: dict[str, Sums] = {}
         self._series: dict[tuple[str, str], Series] = {}
         self._refused: dict[str, int] = {}
+        self._limited: dict[str, int] = {}
         self._recent: deque[tuple[float, Mapping[str, int]]] = deque()
         self._connections: dict[str, int] = {}
         self.lines_lost = 0
@@ -103,6 +106,10 @@ class Traffic:
             named = {code if code in self._reasons else OTHER: count for code, count in record.refused.items()}
             for code, count in named.items():
                 self._refused[code] = self._refused.get(code, 0) + count
+            for rule, count in (record.limited or {}).items():
+                if rule not in self._limited and len(self._limited) >= RULES_MAX:
+                    rule = OTHER  # noqa: PLW2901  no edge of ours says so many
+                self._limited[rule] = self._limited.get(rule, 0) + count
             if named:
                 self._recent.append((now_s, named))
         while self._recent and now_s - self._recent[0][0] > WINDOW_S:
@@ -117,6 +124,11 @@ class Traffic:
     def refused(self) -> dict[str, int]:
         """Refused requests by the code of the error."""
         return dict(self._refused)
+
+    @property
+    def limited(self) -> dict[str, int]:
+        """Requests that a limit refused, by what it limits: `key requests/minute`."""
+        return dict(self._limited)
 
     @property
     def providers(self) -> dict[str, Sums]:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Two clocks: the wall clock for records, a monotonic one for durations."""
+    """Three clocks: the wall clock for records, a monotonic one for durations, the boot's for what processes share."""
 
     def wall_ms(self) -> int:
         """Milliseconds since the Unix epoch, UTC."""
@@ -13,6 +13,10 @@ class Clock(Protocol):
 
     def monotonic_s(self) -> float:
         """Seconds from an arbitrary start; never goes back."""
+        ...
+
+    def boot_us(self) -> int:
+        """Microseconds since the machine's boot, sleep included; the same in all processes, and never goes back."""
         ...
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
 
+from switchgear.core import limit_rule
 from switchgear.core.iso_time import format_time, parse_time
 from switchgear.core.network import check_network
 from switchgear.core.path_rule import check_key_rule
@@ -39,6 +40,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     passthrough: Annotated[
         list[str] | None, _about("Raw paths of providers that it may use, e.g. `openai POST /audio/*`.")
     ] = None
+    rpm: Annotated[int | None, _about("Requests per minute.")] = None
+    tpm: Annotated[int | None, _about("Tokens per minute, input and output.")] = None
+    parallel: Annotated[int | None, _about("Requests at once.")] = None
+    limits: Annotated[list[str] | None, _about("Further limits, e.g. `5000 requests/day`.")] = None
 
 
 class KeyPolicy(Terms, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -56,7 +61,7 @@ class WrittenPolicy(Terms, frozen=True, kw_only=True, omit_defaults=True):
     """Fields that are text here, with their names in a KeyPolicy."""
 
 
-_TOLD_AS_LISTS = ("tags", "passthrough")
+_TOLD_AS_LISTS = ("tags", "passthrough", "limits")
 """Without a value an empty list, where answers tell them: none of them is not the same as all."""
 
 if TYPE_CHECKING:
@@ -147,6 +152,7 @@ def check(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
         wrong = check_key_rule(text)
         if wrong is not None:
             yield path, wrong
+    yield from limit_rule.check(values)
     for name in WrittenPolicy.TIMES:
         time = values.get(name)
         if time is not None and parse_time(time) is None:

@@ -28,6 +28,8 @@ class Problem(msgspec.Struct, frozen=True):
     message: str
     param: str | None = None
     retry_after_s: int | None = None
+    rule: str | None = None
+    """Of a limit: what it limits, as refusals are counted by (one of a few)."""
 
 
 INVALID_KEY = Case("invalid_api_key", 401, "authentication_error", "authentication_error")
@@ -48,6 +50,8 @@ HEADERS_TOO_LARGE = Case("headers_too_large", 431, "invalid_request_error", "req
 URL_TOO_LONG = Case("url_too_long", 414, "invalid_request_error", "request_too_large")
 REQUEST_TIMEOUT = Case("request_timeout", 408, "invalid_request_error", "invalid_request_error")
 MODEL_UNPRICED = Case("model_unpriced", 402, "invalid_request_error", "billing_error")
+RATE_LIMITED = Case("rate_limit_exceeded", 429, "rate_limit_error", "rate_limit_error")
+OVER_LIMIT = Case("request_over_limit", 429, "rate_limit_error", "rate_limit_error", should_retry=False)
 UPSTREAM_AUTH = Case("upstream_auth_error", 502, "upstream_error", "api_error", "upstream", False)
 UPSTREAM_UNREACHABLE = Case("upstream_unreachable", 502, "upstream_error", "api_error", "upstream")
 UPSTREAM_BROKEN = Case("upstream_broken", 502, "upstream_error", "api_error", "upstream")

@@ -20,6 +20,7 @@ from switchgear.dialects.fitting import Rules
 from switchgear.dialects.foreign_thoughts import Cleaned
 from switchgear.dialects.json_node import Node, encode
 from switchgear.dialects.model_lists import Card
+from switchgear.dialects.rate_limit_headers import RoomsLeft
 from switchgear.dialects.references import Watched
 from switchgear.dialects.request import Request
 from switchgear.dialects.taps import Tap
@@ -241,6 +242,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """What each request must bear; a client's own comes first."""
     id_header: bytes = b""
     """The header of an answer in which its clients look for the request's id, beside `x-request-id`."""
+    rate_limits: Callable[[RoomsLeft, int], bytes] | None = None
+    """(what is left of limits, the time in ms) → header lines that its clients read. None where they read none."""
     streams_array: bool = False
     """True where a stream is one JSON array unless the query says `alt=sse`."""
     count: Callable[[int], dict[str, Any]] | None = None

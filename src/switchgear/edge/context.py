@@ -1,5 +1,6 @@
 """What travels through the stages: one typed object per request; each field says who fills it. Level 4."""
 
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Protocol
 
@@ -14,7 +15,7 @@ from switchgear.edge.attribute import ClientClaims
 from switchgear.edge.course import Course
 from switchgear.edge.head_facts import HeadFacts
 from switchgear.edge.paths import Endpoint
-from switchgear.edge.resolver import Resolution
+from switchgear.edge.resolver import PricedDeployment, Resolution
 from switchgear.net.server import Exchange
 from switchgear.pricing.price import Pricer
 from switchgear.replica.entries import KeyEntry, Snapshot
@@ -67,6 +68,31 @@ class InProgress(Protocol):
         ...
 
 
+class HeldLimits(Protocol):
+    """What a request holds of limits (`edge.admission`), as far as those need it who end or answer it."""
+
+    def wakes(self, wake: Callable[[], None]) -> None:
+        """Say who is woken from now on when counters answered in a later turn."""
+        ...
+
+    def take_attempt(self, deployment: PricedDeployment, number: int) -> Problem | bool:
+        """Take the limits of a deployment for an attempt: True when they are taken, False while the answer is to come, else why
+        not."""
+        ...
+
+    def end_attempt(self, usage: TokenUsage | None, is_sent: bool) -> None:
+        """An attempt failed and another may follow."""
+        ...
+
+    def end(self, usage: TokenUsage | None, before: Iterable[TokenUsage], is_sent: bool, is_complete: bool) -> None:
+        """The request is settled."""
+        ...
+
+    def let_go(self) -> None:
+        """Nothing was sent: give everything back."""
+        ...
+
+
 class RequestContext(msgspec.Struct, eq=False):
     """One request from its head to its settlement."""
 
@@ -111,6 +137,10 @@ class RequestContext(msgspec.Struct, eq=False):
     """translate: what the current attempt asks, and how its answer comes back."""
     holds_translation: bool = False
     """translate: what a large body became is counted as held."""
+    admission: "HeldLimits | None" = None
+    """admit: what it holds of limits; None where none hold for it, or nothing is held any more."""
+    limit_headers: bytes = b""
+    """look_at_limits, admit: how much of its limits is left, as header lines of its client's dialect."""
     input_estimate: int = 0
     """reserve"""
     expect_nanousd: int | None = None

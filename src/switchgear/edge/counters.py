@@ -18,23 +18,34 @@ class Tally(msgspec.Struct):
 
     refused: dict[str, int] = {}
     """By the code of the error; the codes are a table (core.problems)."""
+    limited: dict[str, int] = {}
+    """Those of limits, by what is limited (`Problem.rule`)."""
     _connections: int = 0
     _lost: int = 0
     _errors: int = 0
 
-    def refuse(self, code: str) -> None:
-        """Count a refusal."""
+    def refuse(self, code: str, rule: str | None = None) -> None:
+        """Count a refusal. `rule`: of a limit, what it limits."""
         self.refused[code] = self.refused.get(code, 0) + 1
+        if rule is not None:
+            self.limited[rule] = self.limited.get(rule, 0) + 1
 
     def record(self, now_ms: int, connections: int, lost: int, errors: int) -> Counters | None:
         """Return what changed, or None. `lost` and `errors` are the log's totals; `connections` is how many are open."""
         if not self.refused and (connections, lost, errors) == (self._connections, self._lost, self._errors):
             return None
-        return Counters(now_ms, dict(self.refused), connections, lost - self._lost, errors - self._errors)
+        return Counters(
+            now_ms,
+            dict(self.refused),
+            connections,
+            lost - self._lost,
+            errors - self._errors,
+            dict(self.limited) or None,
+        )
 
     def taken(self, record: Counters) -> None:
         """What `record` returned is written: begin anew."""
-        self.refused = {}
+        self.refused, self.limited = {}, {}
         self._connections = record.connections
         self._lost += record.lines_lost
         self._errors += record.errors

@@ -11,6 +11,7 @@ from switchgear.core.money import format_usd
 from switchgear.dialects import input_estimate
 from switchgear.dialects.request import Request
 from switchgear.dialects.translation import choose_dialect
+from switchgear.edge import limit_report
 from switchgear.edge.context import Halt, RequestContext
 from switchgear.edge.resolver import PricedDeployment
 from switchgear.edge.services import EdgeServices
@@ -28,6 +29,7 @@ def dry_run(services: EdgeServices, context: RequestContext) -> Literal[Halt.DON
     estimate = input_estimate.tokens(context.bytes_in, context.media)
     expect = first.pricer.expect(estimate, request.output_tokens_max or 0) if first.pricer is not None else None
     deployments = resolution.deployments[:1] if request.operation == "passthrough" else resolution.deployments
+    limits, refused = limit_report.of_request(services, context)
     body = msgspec.json.encode(
         {
             "dry_run": True,
@@ -37,6 +39,8 @@ def dry_run(services: EdgeServices, context: RequestContext) -> Literal[Halt.DON
             "first": first.deployment.provider.name,
             "input_tokens_estimate": estimate,
             "cost_usd_estimate": None if expect is None else format_usd(expect),
+            "limits": limits,
+            "refused_by_limit": refused,
         }
     )
     headers = b"content-type: application/json\r\nx-request-id: %b\r\nx-switchgear-dry-run: true\r\n"

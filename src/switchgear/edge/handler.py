@@ -8,14 +8,17 @@ from switchgear.core.guard import Guard, guarded
 from switchgear.core.ids import IdSource
 from switchgear.core.log_line import Report
 from switchgear.core.problems import Problem
+from switchgear.counters.backend import Counters
+from switchgear.counters.memory import MemoryCounters
 from switchgear.dialects.registry import DIALECTS
-from switchgear.edge import endings, paths, pipeline, refusals, settle, standing
+from switchgear.edge import admission, endings, paths, pipeline, refusals, settle, standing
 from switchgear.edge.answers import ANSWERS
 from switchgear.edge.background import Background
 from switchgear.edge.context import RequestContext
 from switchgear.edge.counters import CounterLog, Tally
 from switchgear.edge.enforce import LOOK_S, Enforcer
 from switchgear.edge.head_facts import HeadFacts
+from switchgear.edge.output_sizes import OutputSizes
 from switchgear.edge.refusals import Refusals
 from switchgear.edge.resolver import Resolver
 from switchgear.edge.running import Running
@@ -48,9 +51,11 @@ def services_of(
     loop: Loop,
     report: Report,
     guard: Guard,
+    counters: Counters | None = None,
     keeps_contexts: bool = False,
 ) -> EdgeServices:
-    """Make the services of an edge of what it was given. `keeps_contexts`: an access log looks at what is settled."""
+    """Make the services of an edge of what it was given. `keeps_contexts`: an access log looks at what is settled. Without
+    `counters` this process counts alone."""
     return EdgeServices(
         replica=replica,
         peppers=peppers,
@@ -60,6 +65,8 @@ def services_of(
         commit=commit,
         link=link,
         running=Running(clock, keeps_contexts),
+        counters=counters if counters is not None else MemoryCounters(clock.boot_us),
+        output_sizes=OutputSizes(),
         refusals=Refusals(DenialLog(spool), Tally(), commit, report),
         slices=Slicer(clock, loop.call_soon, guard),
         clock=clock,
@@ -222,8 +229,9 @@ class EdgeHandler:
     def _note_fault(self, context: RequestContext, problem: Problem) -> None:
         """Record what a fault ended: what was reserved is settled, what was not is a refusal."""
         services = self.services
-        services.refusals.tally.refuse(problem.case.code)
+        services.refusals.tally.refuse(problem.case.code, problem.rule)
         context.problem = problem
+        admission.let_go(context)
         if context.reserved:
             context.status, context.outcome = problem.case.status, "interrupted"
             context.error = (problem.case.code, endings.FAULT)

@@ -129,6 +129,8 @@ def response(
     if forced_type is not None:
         content_type = forced_type
     parts.append(b"content-type: %b\r\nx-switchgear-attempts: %d\r\n" % (content_type, attempts))
+    if context.limit_headers:
+        parts.append(context.limit_headers)
     if cost is not None:
         parts.append(b"x-switchgear-cost-usd: %b\r\n" % format_usd(cost).encode())
     if context.snapshot is not None and context.snapshot.compat:

@@ -41,7 +41,7 @@ def headers(request_id: bytes, retries: int, elapsed_ms: int, cost_nanousd: int 
 
 
 def key_info(key: KeyEntry, spent_nanousd: int) -> dict[str, Any]:
-    """Return what /key/info tells a key of itself; limits that this gateway does not have are null."""
+    """Return what /key/info tells a key of itself; budgets, which this gateway does not have, are null."""
     return {
         "key": key.id,
         "info": {
@@ -57,9 +57,9 @@ def key_info(key: KeyEntry, spent_nanousd: int) -> dict[str, Any]:
             "metadata": {"tags": list(key.tags or [])},
             "max_budget": None,
             "budget_duration": None,
-            "tpm_limit": None,
-            "rpm_limit": None,
-            "max_parallel_requests": None,
+            "tpm_limit": key.tpm,
+            "rpm_limit": key.rpm,
+            "max_parallel_requests": key.parallel,
             "blocked": False,
         },
     }

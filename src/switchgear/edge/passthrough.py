@@ -257,4 +257,5 @@ def resolve(resolver: Resolver, context: RequestContext) -> Resolution:
         for credential in (entry.credentials if request.references else entry.credentials[:1])
     )
     request.dialect, request.model = entry.dialects[0], model
-    return resolver.resolve_one(snapshot, Route(model, deployments, 0), context.now_ms)
+    resolution = resolver.resolve_one(snapshot, Route(model, deployments, 0), context.now_ms)
+    return msgspec.structs.replace(resolution, limits=resolver.limits_of_key(snapshot, key))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps
-from switchgear.edge import standing
+from switchgear.edge import admission, standing
 from switchgear.edge.authenticate import authenticate
 from switchgear.edge.context import Halt, Outcome, RequestContext
 from switchgear.edge.dry_run import dry_run
@@ -22,6 +22,7 @@ from switchgear.edge.stages import (
     check_media_type,
     choose,
     find_stored,
+    look_at_limits,
     read_claims,
     reserve,
     send,
@@ -34,7 +35,8 @@ Stage = Callable[[EdgeServices, RequestContext], Outcome]
 HEAD_STAGES: tuple[HeadStage, ...] = (
     authenticate,  # before a body is read: nobody without a key makes us hold bytes
     read_claims,  # after authenticate: strangers' claims are never looked at
-    check_media_type,  # last: what it refuses is recorded with its key and its claims
+    check_media_type,  # after both: what it refuses is recorded with its key and its claims
+    look_at_limits,  # last: a key that is at its limit makes us read no body. It holds nothing
 )
 STAGES: tuple[Stage, ...] = (
     parse,  # first: of a body that cannot be read nothing more can be said
@@ -43,7 +45,7 @@ STAGES: tuple[Stage, ...] = (
     choose,  # before translate: each provider has its dialect. Nothing large is made while nothing could be sent
     translate_body,  # before dry_run, which tells what cannot be carried; before reserve: a mistake costs nothing
     dry_run,  # before admit and reserve: it uses up nothing and leaves no record
-    admit,  # after all that takes time, and just before something is owed: what it looks at is as it is now
+    admit,  # after all that takes time, and just before something is owed: what it looks at is as it is now. It may WAIT
     reserve,  # before send: the record that explains a byte is written before it (docs/invariants.md L2)
     send,  # last: from the reservation on a request ends in a settlement, never in a plain refusal
 )
@@ -63,7 +65,7 @@ def _stop(
     services: EdgeServices, context: RequestContext, stage: Stage, outcome: Problem | Halt | Steps[Problem | None]
 ) -> None:
     if isinstance(outcome, Problem):
-        services.refusals.deny(context, outcome)
+        _deny(services, context, outcome)
     elif outcome is Halt.WAIT:
         context.stage = STAGES.index(stage)
     elif not isinstance(outcome, Halt):
@@ -78,11 +80,16 @@ def _stop(
         )
 
 
+def _deny(services: EdgeServices, context: RequestContext, problem: Problem) -> None:
+    services.refusals.deny(context, problem)
+    admission.let_go(context)  # afterwards: the refusal tells what is left
+
+
 def _go_on(services: EdgeServices, context: RequestContext, problem: Problem | None) -> None:
     """A stage that worked in slices is done."""
     problem = problem or standing.still(services, context)
     if problem is not None:
-        services.refusals.deny(context, problem)
+        _deny(services, context, problem)
     else:
         run(services, context, STAGES[context.stage :])
 
@@ -90,9 +97,10 @@ def _go_on(services: EdgeServices, context: RequestContext, problem: Problem | N
 def resume(services: EdgeServices, context: RequestContext) -> None:
     """Go on with a request that waits."""
     if context.client_gone or context.exchange.is_ended:
+        admission.let_go(context)
         return
     problem = standing.look_again(services, context)
     if problem is not None:
-        services.refusals.deny(context, problem)
+        _deny(services, context, problem)
     else:
         run(services, context, STAGES[context.stage :])

@@ -31,6 +31,7 @@ class Refusals:
             status = dialect.errors.overloaded_status
         more, body = dialect.error(errors.of_problem(problem, context.id))
         lines = _header_lines(problem, context.id, context.exchange.head.target, dialect)
+        lines += context.limit_headers
         context.exchange.send(status, lines + headers + more, body)
 
     def deny(self, context: RequestContext, problem: Problem) -> None:
@@ -44,13 +45,13 @@ class Refusals:
     def turn_away(self, context: RequestContext, problem: Problem) -> None:
         """Do the same without a record."""
         context.problem = problem
-        self.tally.refuse(problem.case.code)
+        self.tally.refuse(problem.case.code, problem.rule)
         telling.refusal(self._report, problem, context)
         self.refuse(context, problem)
 
     def of_server(self, problem: Problem, request_id: str, target: bytes) -> tuple[bytes, bytes]:
         """Return (header lines, body) of what the server itself refuses; it is counted and told of."""
-        self.tally.refuse(problem.case.code)
+        self.tally.refuse(problem.case.code, problem.rule)
         telling.refusal(self._report, problem, None)
         return rendered(problem, request_id, target, {})
 

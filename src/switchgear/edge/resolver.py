@@ -10,7 +10,8 @@ from switchgear.core import problems
 from switchgear.core.problems import Problem
 from switchgear.core.text import header_value
 from switchgear.dialects.model_lists import Card
-from switchgear.edge import litellm, model_cards
+from switchgear.edge import limit_sets, litellm, model_cards
+from switchgear.edge.limit_sets import Limits
 from switchgear.policies import access
 from switchgear.pricing.catalog import Catalog, Load
 from switchgear.pricing.price import Pricer, per_mtok
@@ -39,6 +40,8 @@ class PricedDeployment(msgspec.Struct, frozen=True):
     """Encoded frames.Route by path and headers, filled as needed."""
     named: dict[str, Pricer | None] = {}
     """Prices of models that answered under another name, filled as needed."""
+    limits: Limits | None = None
+    """Of the deployment and its provider."""
 
 
 class Resolution(msgspec.Struct, frozen=True):
@@ -50,6 +53,8 @@ class Resolution(msgspec.Struct, frozen=True):
     problem: Problem | None
     order: Order | None = None
     """Orders the deployments for each request; None where they are asked as they stand."""
+    limits: Limits | None = None
+    """Of who asks and the model that is asked for."""
 
 
 class Resolver:
@@ -62,6 +67,7 @@ class Resolver:
         self._catalog: Catalog | None = None
         self._callable: dict[tuple[str, int], tuple[int, dict[str, Card]]] = {}
         self._frozen: tuple[tuple[str, ...], FrozenModels] = ((), FrozenModels())
+        self._limits: dict[tuple[str, int], Limits | None] = {}
 
     def resolve(self, snapshot: Snapshot, key: KeyEntry, model: str, now_ms: int) -> Resolution:
         """Return the resolution of a key's call of a model."""
@@ -84,6 +90,7 @@ class Resolver:
             self._snapshot = snapshot
             self._resolutions.clear()
             self._callable.clear()
+            self._limits.clear()
             self._frozen = ((), FrozenModels())
             known = self._catalog
             if known is not None and not known.is_of(
@@ -141,7 +148,18 @@ class Resolver:
         if route is None:
             problem = access.model_not_found(model, list(self.callable_models(snapshot, key, now_ms)))
             return Resolution(now_ms, None, (), problem)
-        return self._priced(snapshot, route, now_ms)
+        resolution = self._priced(snapshot, route, now_ms)
+        return msgspec.structs.replace(resolution, limits=limit_sets.of_key(key, snapshot, route))
+
+    def limits_of_key(self, snapshot: Snapshot, key: KeyEntry) -> Limits | None:
+        """Return the limits that hold whatever a key asks for."""
+        self._take(snapshot)
+        name = (key.id, key.version)
+        if name not in self._limits:
+            if len(self._limits) >= RESOLUTIONS_MAX:
+                self._limits.clear()
+            self._limits[name] = limit_sets.of_key(key, snapshot, None)
+        return self._limits[name]
 
     def _priced(self, snapshot: Snapshot, route: Route, now_ms: int) -> Resolution:
         """Return the resolution of a route, or the refusal of one that has no known price."""
@@ -216,7 +234,13 @@ class Resolver:
         if "litellm" in snapshot.compat:
             headers += litellm.deployment_headers(route.model, deployment.id)
         return PricedDeployment(
-            deployment, deployment.credential_id, Pricer(price) if price is not None else None, headers, {}, {}
+            deployment,
+            deployment.credential_id,
+            Pricer(price) if price is not None else None,
+            headers,
+            {},
+            {},
+            limits=limit_sets.of_deployment(deployment),
         )
 
 

@@ -11,7 +11,9 @@ from switchgear.core.clock import Clock, Loop
 from switchgear.core.guard import Guard
 from switchgear.core.ids import IdSource
 from switchgear.core.log_line import Report
+from switchgear.counters.backend import Counters
 from switchgear.edge.context import RequestContext
+from switchgear.edge.output_sizes import OutputSizes
 from switchgear.edge.refusals import Refusals
 from switchgear.edge.resolver import Resolver
 from switchgear.edge.running import Running
@@ -41,6 +43,10 @@ class EdgeServices(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """The way to the vault."""
     running: Running
     """The requests that are sent and not settled."""
+    counters: Counters
+    """What limits count, for all edges of the machine."""
+    output_sizes: OutputSizes
+    """How long answers usually are."""
     refusals: Refusals
     slices: Slicer
     """Long work, a few milliseconds per turn."""

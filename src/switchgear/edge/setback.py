@@ -56,6 +56,8 @@ FAILURES: dict[str, tuple[Case, str]] = {
     "interrupted": (problems.INTERRUPTED, "interrupted"),
 }
 """Reason → (what the client is told, the record's outcome)."""
+NOT_SENT = frozenset({"connect", "refused", "overloaded"})
+"""Reasons for which no provider was asked anything."""
 _MESSAGES = {
     "connect": "the provider cannot be reached",
     "timeout": "the provider was too slow",

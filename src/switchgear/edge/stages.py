@@ -10,6 +10,7 @@ from switchgear.core import problems
 from switchgear.core.errors import SpoolFullError
 from switchgear.core.problems import Problem
 from switchgear.dialects import forms
+from switchgear.edge import admit as admit_stage
 from switchgear.edge import belongings, passthrough, paths, settle, standing, stored, token_estimate, translate
 from switchgear.edge.attribute import attribute
 from switchgear.edge.context import Halt, Outcome, RequestContext
@@ -55,6 +56,16 @@ def check_media_type(services: EdgeServices, context: RequestContext) -> Problem
         return _COMPRESSED
     context.facts.is_media_good = True
     return None
+
+
+def look_at_limits(services: EdgeServices, context: RequestContext) -> Problem | None:
+    """Is the key at its limit of requests already? Nothing is held here."""
+    key, snapshot = context.key, context.snapshot
+    assert key is not None
+    assert snapshot is not None
+    if not snapshot.limits and key.rpm is None and key.parallel is None and key.limits is None:
+        return None
+    return None if context.client.is_dry_run else admit_stage.look(services, context, key, snapshot)
 
 
 # of the request
@@ -147,11 +158,18 @@ def translate_body(services: EdgeServices, context: RequestContext) -> Outcome:
 
 
 def admit(services: EdgeServices, context: RequestContext) -> Outcome:
-    """May it be sent now? Where key or routes changed since `authorize`, what they say now counts. Limits have their place here."""
-    if not context.is_stale:
+    """May it be sent now? Where key or routes changed since `authorize`, what they say now counts. Then limits are taken."""
+    resolution, course = context.resolution, context.course
+    assert resolution is not None
+    assert course is not None
+    if context.is_stale:
+        assert context.key is not None
+        problem = standing.allows(services, context, context.key)
+        if problem is not None:
+            return problem
+    if resolution.limits is None and course.current.limits is None:
         return None
-    assert context.key is not None
-    return standing.allows(services, context, context.key)
+    return admit_stage.take(services, context)
 
 
 def reserve(services: EdgeServices, context: RequestContext) -> Problem | None:

@@ -22,7 +22,7 @@ from switchgear.dialects import usage_cost
 from switchgear.dialects.answer_metadata import AnswerMetadata
 from switchgear.dialects.json_node import LARGE_BYTES
 from switchgear.dialects.translation import JSON_TYPE
-from switchgear.edge import closing, endings, heads, setback, settle, standing, telling, translate
+from switchgear.edge import admission, closing, endings, heads, setback, settle, standing, telling, translate
 from switchgear.edge.answering import ANSWER_BYTES_MAX, FREE_OPERATIONS, PlainAnswer, StreamAnswer
 from switchgear.edge.attempt import AttemptProgress, is_event_stream
 from switchgear.edge.context import RequestContext
@@ -88,6 +88,8 @@ class Transfer(msgspec.Struct, eq=False):
     _is_whole: bool = False
     """The client left, but nothing was missing."""
     _stalled_bytes: int = 0
+    _last: tuple[Setback, AttemptProgress] | None = None
+    """How the attempt before failed."""
 
     def _advance(self, state: TransferState) -> None:
         if state not in MOVES[self._state]:
@@ -154,7 +156,8 @@ class Transfer(msgspec.Struct, eq=False):
             if context.request.is_large:
                 self._later(translate.prepare_steps(context, self.course), self._prepared)
                 return
-            translate.prepare(context, self.course)
+            self._prepared(translate.prepare(context, self.course))
+            return
         self._send()
 
     def _later(self, steps: Steps[T], done: Callable[[T], None]) -> None:
@@ -174,6 +177,30 @@ class Transfer(msgspec.Struct, eq=False):
                 self._refuse(_LEDGER_FULL, "upstream_error", False)
 
     def _send(self) -> None:
+        if self.course.current.limits is None or self._has_room():
+            self._open()
+
+    def _has_room(self) -> bool:
+        """Take the limits of the current deployment; False when that is not done yet, or something else was."""
+        context, course = self.context, self.course
+        held = context.admission
+        if held is None:
+            held = context.admission = admission.Admission(self.services, context, self._begin_again)
+        held.wakes(self._begin_again)
+        taken = held.take_attempt(course.current, course.number + 1)
+        if isinstance(taken, bool):
+            return taken
+        if taken is not admission.BUSY and course.go_on():
+            context.translation = None
+            self.begin()
+        elif self._last is None:
+            self._refuse(taken, "denied", False)
+        else:
+            failure, self._attempt = self._last  # it is the answer in hand; what it cost stands in its attempt
+            self._end_unanswered(msgspec.structs.replace(failure, usage=None, units=None))
+        return False
+
+    def _open(self) -> None:
         context, services, course = self.context, self.services, self.course
         translation, priced = context.translation, course.current
         assert translation is not None
@@ -281,6 +308,9 @@ class Transfer(msgspec.Struct, eq=False):
         self._note_attempt(self._attempt.status, failure.reason, failure.noted, failure)
         course.current = following
         self._advance(IDLE)
+        if context.admission is not None:
+            context.admission.end_attempt(failure.usage, is_sent=failure.reason not in setback.NOT_SENT)
+        self._last = (failure, self._attempt)
         self._attempt = AttemptProgress()
         self._plain = self._streamed = None
         if move.pause_s:
@@ -606,6 +636,10 @@ class Transfer(msgspec.Struct, eq=False):
         services, context = self.services, self.context
         cost = closing.close(services, context, self.course.current, metadata, self._elapsed_ms, billed)
         self._advance(SETTLED)  # not before: what fails until here is settled otherwise
+        held, context.admission = context.admission, None
+        if held is not None:
+            before = [attempt.tokens for attempt in context.attempts if attempt.tokens is not None]
+            held.end(context.usage if billed else None, before, self.course.number > 0, context.outcome == "ok")
         services.running.settled(context)
         services.commit.schedule()
         self._attempt.stream = None  # it holds this transfer: without the cycle both end here, without the collector

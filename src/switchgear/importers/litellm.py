@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from switchgear.config import schema
+from switchgear.core import limit_rule
 from switchgear.core.errors import SealError
 from switchgear.core.money import NANO_PER_USD
 from switchgear.core.secret import Secret
@@ -40,6 +41,9 @@ from switchgear.importers.litellm_places import Places
 from switchgear.pricing.price import MTOK
 from switchgear.providers.endpoint import KEYLESS
 
+_KEY_LIMITS = {"rpm_limit": "rpm", "tpm_limit": "tpm", "max_parallel_requests": "parallel"}
+_DEPLOYMENT_LIMITS = {"rpm": "rpm", "tpm": "tpm", "max_parallel_requests": "parallel"}
+"""Limits, with what they are called here (LiteLLM, "Budgets, Rate Limits" and "Load Balancing"; read 2026-11-27)."""
 _PRICES = {
     "input_cost_per_token": "input_per_mtok",
     "output_cost_per_token": "output_per_mtok",
@@ -274,12 +278,18 @@ class Importer:
             for field in _PRICES:
                 holder.pop(field, None)
         tier = self._number(parameters.pop("order", None), f"{at}.order")
+        limits = self._limits(parameters, _DEPLOYMENT_LIMITS, at)
+        if limits:
+            self._say("changed", at, f"{', '.join(limits)}: limits; a deployment that is full is passed over")
         deployment = schema.Deployment(
             provider=provider,
             model=target.model,
             credential=credential,
             tier=round(tier) if tier is not None and 0 <= tier <= TIER_MAX else 1,
             price=price,
+            rpm=limits.get("rpm"),
+            tpm=limits.get("tpm"),
+            parallel=limits.get("parallel"),
         )
         model = self._models.setdefault(name, schema.Model())
         assert isinstance(model, schema.Model)
@@ -318,6 +328,20 @@ class Importer:
             info.pop(harmless, None)
         for fact in [fact for fact in info if fact in _FACTS or fact.startswith("supports_")]:
             info.pop(fact)
+
+    def _limits(self, holder: dict[str, Any], names: Mapping[str, str], path: str) -> dict[str, int]:
+        """Take limits out of a mapping; returns them by our names. What is none is listed."""
+        found = {}
+        for theirs, ours in names.items():
+            number = self._number(holder.pop(theirs, None), f"{path}.{theirs}")
+            if number is None:
+                continue
+            wrong = limit_rule.wrong_amount(round(number))
+            if wrong is None:
+                found[ours] = round(number)
+            else:
+                self._say("unsupported", f"{path}.{theirs}", wrong)
+        return found
 
     def _number(self, value: Any, path: str) -> float | None:
         """Return a number, also where text or a variable says it; None for none. What is none is listed."""
@@ -534,6 +558,8 @@ class Importer:
         team = teams.get(row.team_id or "")
         user = users.get(row.user_id or "")
         tags = [str(t)[:64] for t in listed(row.metadata.get("tags"))]
+        rest = dict(row.rest)
+        limits = self._limits(rest, _KEY_LIMITS, path)
         self._keys[name] = schema.Key(
             sha256=row.token,
             team=label(team.alias or team.id) if team else label(row.team_id),
@@ -541,10 +567,13 @@ class Importer:
             models=self._allowed(row, team),
             expires=row.expires,
             tags=tags or None,
+            rpm=limits.get("rpm"),
+            tpm=limits.get("tpm"),
+            parallel=limits.get("parallel"),
         )
         self._spends[name] = round(Decimal(str(row.spend)) * NANO_PER_USD)
         self._say("imported", path, f"{name}, {row.spend:.4f} USD spent so far")
-        self._rest(path, row.rest)
+        self._rest(path, rest)
         for field in row.metadata:
             if field != "tags":
                 self._say("unsupported", f"{path}.metadata.{field}", "metadata of keys is not kept")

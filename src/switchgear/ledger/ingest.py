@@ -32,8 +32,8 @@ from switchgear.wire import records
 from switchgear.wire.records import Kind
 
 BATCH_BYTES = 1024 * 1024
-COUNTERS_MAX = 64
-"""Codes of errors; there are fewer."""
+COUNTERS_MAX = 128
+"""Codes of errors, and kinds of limits; there are fewer."""
 FENCED_MAX = 10_000
 RESERVE, SETTLE, ORPHAN = int(Kind.RESERVE), int(Kind.SETTLE), int(Kind.ORPHAN)
 """As plain numbers: comparing with an enumeration costs more than what it decides."""
@@ -289,7 +289,7 @@ class SpoolIngester:
             batch.add_record(build.denied(tidy.tidy(record, tidy.DENIAL)))
         elif kind == Kind.COUNTERS:
             assert isinstance(record, records.Counters)
-            if len(record.refused) > COUNTERS_MAX:
+            if len(record.refused) > COUNTERS_MAX or len(record.limited or ()) > COUNTERS_MAX:
                 raise RecordError("counters that no edge counts")
             batch.counters.append(record)
         elif kind == Kind.KEPT:

@@ -8,6 +8,7 @@ an answer that is made in the background (Pending).
 import msgspec
 
 from switchgear.core.key_policy import KeyPolicy
+from switchgear.core.limit_rule import LimitRule
 from switchgear.pricing.price import Price
 from switchgear.routing.table import RouteTable
 
@@ -91,6 +92,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     unpriced: str = "allow"
     compat: tuple[str, ...] = ()
     """Other gateways whose routes and headers are served."""
+    limits: tuple[LimitRule, ...] = ()
+    """Of all keys together."""
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -4,6 +4,7 @@ import msgspec
 
 from switchgear.core import pattern
 from switchgear.core.ids import credential_id, deployment_id
+from switchgear.core.limit_rule import LimitRule
 from switchgear.pricing.price import Price
 from switchgear.providers.quirks import Quirks
 
@@ -35,6 +36,8 @@ class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True):
     quirks: Quirks = Quirks()
     own: bool = False
     """A server of the operator's: trace contexts are passed on."""
+    limits: tuple[LimitRule, ...] = ()
+    """Of all its deployments together."""
 
 
 class DeploymentEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +48,8 @@ class DeploymentEntry(msgspec.Struct, frozen=True, kw_only=True):
     credential: str | None = None
     tier: int = 1
     price: Price | None = None
+    limits: tuple[LimitRule, ...] = ()
+    """Of this provider's model with this credential; where it names none, of each credential."""
 
 
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +69,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Members of a request's body that are left out."""
     strategy: str = "ordered"
     """How the deployments of a tier are ordered (routing/strategies)."""
+    limits: tuple[LimitRule, ...] = ()
+    """Of all requests for it, by whatever alias."""
 
 
 class RouteTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +94,7 @@ class Deployment(msgspec.Struct, frozen=True):
     drop: tuple[str, ...] = ()
     tier: int = 0
     """Within its route, in which neighbours of one number are ordered by the strategy."""
+    limits: tuple[LimitRule, ...] = ()
 
     @property
     def credential_id(self) -> str:
@@ -115,6 +123,9 @@ class Route(msgspec.Struct, frozen=True):
     deployments: tuple[Deployment, ...]
     retries_max: int
     strategy: str = "ordered"
+    entry: str = ""
+    """The configured name that it was asked by: aliases are followed, a pattern is itself. Its limits are counted for that."""
+    limits: tuple[LimitRule, ...] = ()
 
 
 def resolve(table: RouteTable, model: str) -> Route | None:
@@ -128,7 +139,9 @@ def resolve(table: RouteTable, model: str) -> Route | None:
         if after is not None:
             above = deployments[-1].tier + 1 if deployments else 0
             deployments += _deployments(table, after, after_found, above)
-    return Route(model, tuple(deployments), entry.retries_max, entry.strategy) if deployments else None
+    if not deployments:
+        return None
+    return Route(model, tuple(deployments), entry.retries_max, entry.strategy, entry.name, entry.limits)
 
 
 def unserved(table: RouteTable, model: str) -> list[tuple[DeploymentEntry, str | None]]:
@@ -226,6 +239,7 @@ def _deployments(table: RouteTable, entry: ModelEntry, captured: tuple[str, ...]
                 entry.max_tokens,
                 entry.drop,
                 above + tiers.index(deployment.tier),
+                deployment.limits,
             )
             for credential in wanted
             if credential in provider.credentials

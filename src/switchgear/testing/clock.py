@@ -16,6 +16,10 @@ class FakeClock:
         """Seconds of the monotonic clock."""
         return self._monotonic_s
 
+    def boot_us(self) -> int:
+        """Microseconds of the same clock."""
+        return int(self._monotonic_s * 1_000_000)
+
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self._wall_ms += int(seconds * 1000)

@@ -16,7 +16,7 @@ passes by `advance`. The handler, its stages, transfers and the end of the turn 
 import heapq
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -25,12 +25,15 @@ import msgspec
 from switchgear.core import virtual_key
 from switchgear.core.errors import SpoolFullError
 from switchgear.core.ids import IdSource
+from switchgear.counters.backend import Done
+from switchgear.counters.memory import MemoryCounters
 from switchgear.edge.context import RequestContext
 from switchgear.edge.handler import EdgeHandler, services_of
 from switchgear.edge.resolver import Resolver
 from switchgear.edge.turn_commit import TurnCommit
 from switchgear.net.link import LinkStream, StreamOwner, VaultLink
 from switchgear.net.server import Exchange
+from switchgear.policies.buckets import Hold
 from switchgear.pricing.price import Price, Rate
 from switchgear.replica.entries import KeyEntry, Pending, SecretHash, Snapshot, Spend, StoredThing
 from switchgear.replica.reader import ReplicaReader
@@ -431,8 +434,21 @@ def _compare(expected: msgspec.Struct, got: msgspec.Struct) -> None:
         assert value is None or value == getattr(got, name), f"expected {expected}, got {got}"
 
 
+class LateCounters(MemoryCounters):
+    """Answers in a later turn, as shared counters do where another process holds their lock; gives back only once."""
+
+    def __init__(self, clock: FakeClock, loop: FakeLoop) -> None:
+        super().__init__(clock.boot_us)
+        self._loop = loop
+
+    def take(self, holds: Sequence[Hold], attempt: str, done: Done) -> Any:
+        """As Counters."""
+        self._loop.call_later(0.001, lambda: done(super(LateCounters, self).take(holds, attempt, done)))
+
+
 class Dialogue:
-    """An edge of fakes with one key. `providers` says which dialects each speaks; every one has the credential `default`."""
+    """An edge of fakes with one key. `providers` says which dialects each speaks; every one has the credential `default`.
+    `is_late`: counters answer in a later turn."""
 
     def __init__(
         self,
@@ -441,9 +457,11 @@ class Dialogue:
         table: RouteTable | None = None,
         key: dict[str, Any] | None = None,
         snapshot: dict[str, Any] | None = None,
+        is_late: bool = False,
     ) -> None:
         self.clock = FakeClock()
         self.loop = FakeLoop(self.clock)
+        self.counters = LateCounters(self.clock, self.loop) if is_late else MemoryCounters(self.clock.boot_us)
         self.spool = FakeSpool()
         self.link = FakeLink()
         self.guard = LoudGuard()
@@ -469,6 +487,7 @@ class Dialogue:
             ids=IdSource(lambda size: b"\0" * size),
             clock=self.clock,
             loop=self.loop,
+            counters=self.counters,
             report=self.guard.said,
             guard=self.guard,
         )

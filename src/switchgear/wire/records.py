@@ -288,6 +288,8 @@ class Counters(msgspec.Struct, array_like=True, frozen=True):
     """Lines of its log that could not be written."""
     errors: Count = 0
     """Lines of its log of the level error: faults that a guard caught are among them."""
+    limited: dict[Name, Count] | None = None
+    """Refusals by a limit, by what it limits, e.g. `key requests/minute`."""
 
 
 class Dispatch(msgspec.Struct, array_like=True, frozen=True):

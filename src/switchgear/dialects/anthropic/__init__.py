@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from switchgear.dialects import foreign_thoughts, references
+from switchgear.dialects import foreign_thoughts, rate_limit_headers, references
 from switchgear.dialects.answer_metadata import plain_reader
 from switchgear.dialects.anthropic.answers import decode_answer, encode_answer
 from switchgear.dialects.anthropic.requests import MAKERS, decode_request, encode_request
@@ -144,6 +144,7 @@ ROW = Dialect(
     known_path=re.compile(rb"/messages"),
     known_header=b"anthropic-version",
     key_header="x-api-key",
+    rate_limits=rate_limit_headers.anthropic,
     models=ModelList(_model_card, _model_page),
     forwarded_prefixes=(b"anthropic-", b"x-goog-"),
     headers=((b"anthropic-version", b"2023-06-01"),),  # the version that is written here

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from switchgear.dialects import references
+from switchgear.dialects import rate_limit_headers, references
 from switchgear.dialects.cursor import adapt
 from switchgear.dialects.dialect import (
     ASK_WEATHER,
@@ -160,6 +160,7 @@ ROW = Dialect(
         _path("/moderations", "moderations"),
         _path("/rerank", "rerank"),
     ),
+    rate_limits=rate_limit_headers.openai,
     models=ModelList(model_card, lambda items: {"object": "list", "data": items}),
     stream_usage_at=("usage",),
     examples=Examples(

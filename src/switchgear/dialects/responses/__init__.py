@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from switchgear.dialects import foreign_thoughts, references
+from switchgear.dialects import foreign_thoughts, rate_limit_headers, references
 from switchgear.dialects.answer_metadata import plain_reader
 from switchgear.dialects.dialect import (
     ASK_WEATHER,
@@ -155,6 +155,7 @@ ROW = Dialect(
         ClientPath(path="/responses/{id}/cancel", operation="stored_cancel", name="response"),
     ),
     known_path=re.compile(rb"/responses"),
+    rate_limits=rate_limit_headers.openai,
     models=ModelList(_model_card, lambda items: {"models": items}, query=b"client_version"),
     count=lambda count: {"object": "response.input_tokens", "input_tokens": count},
     stream_usage_at=("response", "usage"),
