@@ -290,3 +290,25 @@ def test_a_key_that_was_revoked_while_all_were_published_stays_revoked(desk):
 
 def test_freezes_are_not_published_before_the_first_snapshot(desk):
     assert desk.run(desk.services.publication.publish_freezes) is False
+
+
+def test_what_an_older_version_stored_and_this_one_refuses_is_named_and_the_others_are_published(desk):
+    services, publication = desk.services, desk.services.publication
+    place = msgspec.structs.replace(OPENAI.endpoint, headers=(("x-a", "b\r\nx: y"),))
+    older = msgspec.structs.replace(OPENAI, name="older", endpoint=place)
+    model = msgspec.structs.replace(FAST, name=" old")
+    desk.run(lambda: services.credentials.put(sealed(), OPENAI, "ann"), lambda: services.models.add(FAST, "ann"))
+    for kind, one in (("provider", older), ("model", model)):
+        body = msgspec.json.encode(one)
+        desk.store.write(lambda c, k=kind, n=one.name, b=body: objects.put_object(c, k, n, b, 1)).result()
+    desk.run(publication.publish)
+    table = desk.publisher.current().table
+    assert list(table.providers) == ["openai"] and list(table.models) == ["fast"]
+    assert len(publication.damaged) == 2 and len(desk.reports) == 2
+    assert all("is left out: " in what for what in publication.damaged)
+    desk.run(publication.publish)
+    assert len(desk.reports) == 2, "it is told once"
+    desk.run(
+        lambda: services.credentials.remove_provider("older", "ann"), lambda: services.models.remove(" old", "ann")
+    )
+    assert publication.damaged == set()

@@ -10,7 +10,7 @@ from switchgear.core.secret import Secret
 from switchgear.providers import endpoint
 from switchgear.testing.faults import LoudGuard
 from switchgear.vault import seal
-from switchgear.vault.box import RECOGNISE_MAX, Box
+from switchgear.vault.box import RECOGNISE_MAX, Box, _File
 from switchgear.vault.kek import KeyPair
 from switchgear.vault.seal import SealContext
 from switchgear.vault.verbs import Ceilings, Put
@@ -190,3 +190,30 @@ def test_C1_a_credential_for_a_place_that_splits_a_request_is_refused_whoever_se
     with pytest.raises(RefusedError, match="endpoint is not valid"):
         box.put(put(1, place=msgspec.structs.replace(PLACE, **change)), 1)
     assert box.is_empty and box.find("p/c") is None
+
+
+BAD_PLACES = [
+    (PLACE, {"headers": (("x-a", "b\r\nx: y"),)}, "endpoint is not valid: "),
+    (PLACE, {"path_prefix": "/v1/../admin"}, "endpoint is not valid: "),
+    (PLACE, {"auth": "instance_role"}, "platform's identity"),
+]
+
+
+@pytest.mark.parametrize(("place", "change", "why"), BAD_PLACES)
+def test_C1_what_an_older_version_took_and_this_one_refuses_is_not_used_and_told(tmp_path, place, change, why):
+    box = Box(tmp_path, KEYS, LoudGuard())
+    box.put(put(1), 1)
+    box.put(put(1, name="good"), 1)
+    file = msgspec.msgpack.decode((tmp_path / "box").read_bytes(), type=_File)
+    context = msgspec.structs.replace(file.items[0].context, endpoint=msgspec.structs.replace(place, **change))
+    older = msgspec.structs.replace(
+        file.items[0], context=context, blob=seal.seal(Secret(b"sk-1"), context, KEYS.public)
+    )
+    (tmp_path / "box").write_bytes(msgspec.msgpack.encode(_File(file.store_id, [older, file.items[1]])))
+    again = Box(tmp_path, KEYS, LoudGuard())
+    assert again.find("p/c") is None and again.find("p/good") is not None
+    told = {one.id: one for one in again.list()}
+    assert not told["p/c"].opens and why in told["p/c"].wrong
+    assert told["p/good"].opens and told["p/good"].wrong == ""
+    again.put(put(2), 2)
+    assert again.find("p/c") is not None and {one.wrong for one in again.list()} == {""}

@@ -173,7 +173,7 @@ def check_compiled(compiled: Compiled) -> str | None:
         if wrong is not None:
             return f"the endpoint of the destination {shown(one.name)} is not valid: {wrong}"
     for entry in compiled.models:
-        if not entry.name or len(entry.name) > 256 or not entry.name.isprintable():
+        if check_model_name(entry.name) is not None:
             return f"{shown(entry.name)} is no model's name"
     for key in compiled.keys:
         hashes = [key.sha256] if key.sha256 else [keyed.mac for keyed in key.keyed]

@@ -127,7 +127,11 @@ def _credentials(facts: Facts) -> Iterator[Finding]:
             continue
         if not credential.opens:
             fix = f"add it again: switchgear credential add {credential.provider} --name {credential.name}"
-            title = f"the KEK does not open credential {credential.id}"
+            title = (
+                f"credential {credential.id} is not used: {credential.wrong}"
+                if credential.wrong
+                else f"the KEK does not open credential {credential.id}"
+            )
             yield finding("credential-sealed-otherwise", "high", title, credential.id, fix, credential.id)
         refusal = facts.refused.get(credential.id)
         if refusal is not None:

@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
-from switchgear.config.compile import Compiled, ProviderSpec
+from switchgear.config.compile import Compiled, ProviderSpec, check_model_name, check_spec
 from switchgear.control import carried
 from switchgear.control.handle import Control
 from switchgear.control.prices import PriceBook
@@ -153,12 +153,24 @@ class Publication:
         return signed
 
     def _providers(self, stored: dict[str, bytes]) -> dict[str, ProviderSpec]:
-        found = {spec.name: spec for spec in self.compiled.providers}
+        specs = {spec.name: spec for spec in self.compiled.providers}
         for name, raw in stored.items():
             spec = self._decoded("provider", name, raw, ProviderSpec)
             if spec is not None:
-                found[name] = spec
-        return found
+                specs[name] = spec
+        return {name: spec for name, spec in specs.items() if self._is_good("provider", name, check_spec(spec))}
+
+    def _is_good(self, kind: str, name: str, wrong: str | None) -> bool:
+        """Tell whether what an older version took may be used by this one: else it is named in `status`, and the others go on."""
+        start = f"the {kind} {name!r} is left out: "
+        told = {what for what in self.damaged if what.startswith(start)}
+        if wrong is None:
+            self.damaged -= told
+            return True
+        if start + wrong not in told:
+            self._control.report(start + wrong)
+            self.damaged = (self.damaged - told) | {start + wrong}
+        return False
 
     def _decoded(self, kind: str, name: str, raw: bytes, wanted: type[T]) -> T | None:
         """Decode an object of the store; None for one that is damaged: it is named in `status`, and the others go on."""
@@ -172,6 +184,13 @@ class Publication:
             return None
         self.damaged.discard(what)
         return found
+
+    def _forget_what_is_gone(self, judged: Judged) -> None:
+        """What was damaged or refused and was removed since is no trouble any more."""
+        if self.damaged:
+            kinds = ("provider", "model", "price")
+            there = tuple(f"the {kind} {name!r} " for kind in kinds for name in judged.bodies(kind))
+            self.damaged = {what for what in self.damaged if what.startswith(("the key ", *there))}
 
     def find_price(self, provider: str, model: str) -> Price | None:
         """Return the price of `provider/model` as the edges would."""
@@ -193,12 +212,14 @@ class Publication:
                 if (price := self._decoded("price", name, raw, Price)) is not None
             }
             freezes = {name: msgspec.json.decode(raw) for name, raw in judged.bodies(objects.FREEZE).items()}
+            self._forget_what_is_gone(judged)
             entries = self._provider_entries(self._providers(judged.bodies("provider")))
             models = {m.name: m for m in self.compiled.models}
             models |= {
                 name: entry
                 for name, raw in stored_models.items()
                 if (entry := self._decoded("model", name, raw, ModelEntry)) is not None
+                and self._is_good("model", name, check_model_name(entry.name))
             }
             snapshot = Snapshot(
                 store_id=control.store.id,

@@ -90,7 +90,11 @@ def _problems(services: Services) -> list[str]:
         *services.books.problems,
         *services.faults.problems,
         *config.problems,
-        *(f"the KEK does not open credential {c.id}" for c in publication.credentials if not c.opens),
+        *(
+            f"credential {c.id} is not used: {c.wrong}" if c.wrong else f"the KEK does not open credential {c.id}"
+            for c in publication.credentials
+            if not c.opens
+        ),
         *(
             f"the provider refuses credential {name} (status {refusal.status}): switchgear credential test {name}"
             for name, refusal in refused.items()

@@ -13,6 +13,7 @@ from switchgear.core.guard import Guard, each
 from switchgear.core.ids import credential_id
 from switchgear.core.secret import Secret
 from switchgear.providers import endpoint, identity
+from switchgear.providers.endpoint import Endpoint
 from switchgear.spool.files import write_durably
 from switchgear.vault import seal
 from switchgear.vault.auth import Authorizer
@@ -75,6 +76,8 @@ class Box:
         self._identity_hosts = identity_hosts
         self._items: dict[str, Item] = {}
         self._opened: dict[str, OpenCredential] = {}
+        self._wrong: dict[str, str] = {}
+        """Why items are not used that the KEK may open."""
         try:
             file = msgspec.msgpack.decode(self._path.read_bytes(), type=_File)
         except FileNotFoundError:
@@ -124,18 +127,12 @@ class Box:
         """Add or replace a credential. Raises RefusedError for an endpoint that is not valid and for a version that does not
         rise, SealError if it does not open here. The same secret in the same place is not a change, and one that was disabled
         stays so until it is enabled or another secret comes: a configuration that is applied again must not bring it back."""
-        wrong = endpoint.check(put.context.endpoint)
+        wrong = self._wrong_place(put.context.endpoint)
         if wrong is not None:
-            raise RefusedError(f"the credential's endpoint is not valid: {wrong}")
+            raise RefusedError(wrong)
         secret = seal.open_sealed(put.blob, put.context, self._keys)
         seal.auth_line(secret, put.context.endpoint)
         seal.authorizer_of(secret, put.context.endpoint)
-        stranger = identity.foreign_host(put.context.endpoint, self._identity_hosts)
-        if stranger is not None:
-            raise RefusedError(
-                f"{put.context.endpoint.auth} would show this platform's identity to {stranger[:128]!r}, which is not its own: "
-                "whoever starts the gateway can allow it (switchgear serve --identity-host HOST)"
-            )
         context = put.context
         key = f"{context.provider}/{context.credential}"
         old = self._items.get(key)
@@ -212,20 +209,43 @@ class Box:
             created_ms=item.created_ms,
             changed_ms=item.changed_ms,
             opens=item.state != "active" or item.id in self._opened,
+            wrong=self._wrong.get(item.id, "") if item.state == "active" else "",
+        )
+
+    def _wrong_place(self, place: Endpoint) -> str | None:
+        """Say why nothing is sent to an endpoint, whoever sealed it and whenever; None where it may be used."""
+        wrong = endpoint.check(place)
+        if wrong is not None:
+            return f"the credential's endpoint is not valid: {wrong}"
+        stranger = identity.foreign_host(place, self._identity_hosts)
+        if stranger is None:
+            return None
+        return (
+            f"{place.auth} would show this platform's identity to {stranger[:128]!r}, which is not its own: "
+            "whoever starts the gateway can allow it (switchgear serve --identity-host HOST)"
         )
 
     def _open_fault(self, item: Item, exc: Exception) -> None:
         self._guard.caught(exc, credential=item.id)
 
     def _open(self, item: Item) -> None:
-        if item.state != "active" or identity.foreign_host(item.context.endpoint, self._identity_hosts) is not None:
+        self._wrong.pop(item.id, None)
+        if item.state != "active":
+            return
+        wrong = self._wrong_place(item.context.endpoint)
+        if wrong is not None:
+            self._wrong[item.id] = wrong
             return
         try:
             secret = seal.open_sealed(item.blob, item.context, self._keys)
+        except SealError:
+            return
+        try:
             line = seal.auth_line(secret, item.context.endpoint)
             query = seal.auth_query(secret, item.context.endpoint)
             auth = seal.authorizer_of(secret, item.context.endpoint)
-        except SealError:
+        except SealError as exc:
+            self._wrong[item.id] = str(exc)
             return
         if item.fingerprint != (now := seal.fingerprint(secret, self._keys)):  # of an earlier version's box
             item = self._items[item.id] = msgspec.structs.replace(item, fingerprint=now)

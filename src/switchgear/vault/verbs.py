@@ -45,7 +45,9 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     created_ms: int
     changed_ms: int
     opens: bool
-    """False when the KEK at hand does not open it."""
+    """False when it cannot be used: the KEK at hand does not open it, or see `wrong`."""
+    wrong: str = ""
+    """Why it is not used although the KEK may open it: what this version refuses, of one that an older version took."""
 
 
 class CredentialName(msgspec.Struct, frozen=True):
