@@ -69,6 +69,8 @@ class TapRules(msgspec.Struct, frozen=True):
     """What stands before the text of a delta (`text_count.needles`)."""
     openings: tuple[Opening, ...] = ()
     """What begins parts of an answer that come to more tokens than their texts."""
+    ending: bytes = b""
+    """What clients of this dialect take for the end of an answer: said for a server that gave the reason and left it out."""
     lazy: bytes | None = None
     """Present in every event, but only the last one counts: then just that one is read, at the end."""
 
@@ -149,11 +151,14 @@ class SseTap(_StateTap):
         return events[0] if len(events) == 1 else b"".join(events)
 
     def finish(self) -> bytes:
-        """The stream ended: return what is left of an unfinished event, to pass on."""
+        """The stream ended: return what is left of an unfinished event, to pass on, or the end that a whole answer lacks."""
         tail = self._splitter.tail
         if tail.strip():
             self._read(tail)
-        return tail
+        ending, state = self._rules.ending, self._state
+        if not ending or state.error or self.metadata.finish_reason is None:
+            return tail
+        return tail.rstrip(b"\r\n") + b"\n\n" if state.is_done and tail.strip() else b"" if state.is_done else ending
 
     def _read(self, event: bytes) -> None:
         data = sse.event_data(event)

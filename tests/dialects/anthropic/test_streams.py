@@ -103,5 +103,13 @@ def test_an_error_event_ends_the_stream(error):
     assert isinstance(events[-1], canonical.Failed) and events[-1].kind == error.get("type", "api_error")
 
 
-def test_a_stream_without_its_stop_has_no_end():
-    assert not collected([STREAM[: STREAM.index(b"event: message_stop")]]).is_ended
+@pytest.mark.parametrize("torn", [b"", b"event: message_stop\n", b'event: message_stop\ndata: {"type":"mess'])
+def test_a_stream_without_its_stop_is_whole_once_it_said_why_it_ends(torn):
+    """anthropic-sdk-python's `accumulate_event` has the stop reason of `message_delta`, and needs no `message_stop` for the answer."""
+    check(collected([STREAM[: STREAM.index(b"event: message_stop")] + torn]))
+
+
+def test_a_stream_without_the_reason_of_its_end_broke_off():
+    assert not collected([STREAM[: STREAM.index(b"event: message_delta")]]).is_ended
+    early = b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":null}}\n\n'
+    assert not collected([STREAM[: STREAM.index(b"event: message_delta")] + early]).is_ended

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from switchgear.dialects.anthropic.tap import TAP_RULES, read_answer
 from switchgear.dialects.json_node import Node
 from switchgear.dialects.taps import SseTap
@@ -45,3 +47,27 @@ def test_a_plain_answer_tells_its_usage_and_searches():
     metadata = read_answer(Node({"id": "msg_1", "model": "claude", "stop_reason": "end_turn", "usage": usage}))
     assert (metadata.usage.input, metadata.usage.output, metadata.units) == (3, 4, {"web_searches": 2})
     assert (metadata.service_tier, metadata.model) == ("fast", "claude")
+
+
+STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+
+
+@pytest.mark.parametrize("torn", [b"", b"event: message_stop\n", b'event: message_stop\ndata: {"type":"mess'])
+def test_a_whole_answer_without_its_last_event_gets_it(torn):
+    """A client waits for `message_stop` ("Streaming messages", event flow; read 2026-11-27), and takes its absence for a break."""
+    tap = SseTap(TAP_RULES)
+    out = tap.feed(stream(START, DELTA) + torn) + tap.finish()
+    assert out == stream(START, DELTA) + STOP and tap.is_clean
+
+
+def test_a_last_event_without_its_empty_line_gets_that():
+    tap, end = SseTap(TAP_RULES), STOP.rstrip()
+    out = tap.feed(stream(START, DELTA) + end) + tap.finish()
+    assert out == stream(START, DELTA) + STOP and tap.is_clean
+
+
+def test_what_broke_off_or_failed_gets_no_end():
+    error = {"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}
+    for events in ((START,), (START, DELTA, error)):
+        tap = SseTap(TAP_RULES)
+        assert tap.feed(stream(*events)) + tap.finish() == stream(*events) and not tap.is_clean

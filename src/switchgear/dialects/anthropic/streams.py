@@ -55,7 +55,9 @@ class StreamDecoder(SseDecoder):
             sequence.events.append(canonical.Begin(message.text("id"), self._model, self._usage.tokens()))
         elif kind == "message_delta":
             delta = event.object("delta")
-            self._finish = FINISHES.get(delta.text("stop_reason") or "", "stop")
+            reason = delta.text("stop_reason")
+            if reason is not None:
+                self._finish = FINISHES.get(reason, "stop")
             self._stop_sequence = delta.text("stop_sequence")
             usage = usage_of_raw(event.raw("usage"))
             if usage is not None:
@@ -65,6 +67,11 @@ class StreamDecoder(SseDecoder):
         elif kind == "error":
             error = event.object("error")
             self.fail(error.text("message") or "the provider reported an error", error.text("type") or "api_error")
+
+    def at_end(self) -> None:
+        """Some servers of this dialect leave `message_stop` out. Behind the reason of its end an answer is whole."""
+        if not self.is_ended and self._finish is not None:
+            self._end()
 
     def _end(self) -> None:
         self.sequence.close()

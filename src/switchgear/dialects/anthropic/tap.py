@@ -58,4 +58,5 @@ TAP_RULES = TapRules(
         Opening((b'"content_block_start"', b'tool_use"'), 38),
         Opening((b'"content_block_start"', b'"content_block":{"type":"text"'), 3),
     ),
+    b'event: message_stop\ndata: {"type":"message_stop"}\n\n',
 )
