@@ -1,11 +1,16 @@
 """Embeddings between dialects."""
 
+import json
+
 import pytest
 
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import embeddings
 from switchgear.dialects.json_node import InvalidBodyError, Node
 from switchgear.dialects.registry import DIALECTS
+from switchgear.dialects.request_reader import parse
+from switchgear.dialects.translation import open_translation
+from switchgear.providers.quirks import Quirks
 
 BODIES = {
     ("openai", "embeddings"): {"model": "m", "input": ["a", "b"], "dimensions": 2},
@@ -51,3 +56,17 @@ def test_what_cannot_be_carried_is_refused(dialect, body):
 def test_an_answer_without_vectors_is_none(dialect):
     with pytest.raises(InvalidBodyError):
         EMBEDDERS[dialect].read_answer(Node({}))
+
+
+@pytest.mark.parametrize(("provider", "most"), [("gemini", 100), ("cohere", 96)])
+def test_more_texts_than_a_provider_takes_are_refused_by_name(provider, most):
+    """Gemini: "at most 100 requests can be in one batch"; Cohere, v2 Embed: "Maximum number of texts per call is 96"."""
+
+    def ask(count):
+        text = json.dumps({"model": "m", "input": ["x"] * count}).encode()
+        return open_translation(parse(text, "openai", "embeddings"), "openai", provider, "e", Quirks(), created=1)
+
+    assert ask(most).body
+    with pytest.raises(InvalidBodyError, match=f"{most + 1} texts are too many .* at most {most}") as refused:
+        ask(most + 1)
+    assert refused.value.param == "input"

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from switchgear.dialects.canonical import Thinking
+from switchgear.dialects.gemini import carried
 from switchgear.dialects.request_reader import parse
 from switchgear.dialects.translation import open_translation
 from switchgear.providers.quirks import Quirks
@@ -13,7 +15,9 @@ TOOLS = [{"name": "look", "input_schema": {"type": "object"}}]
 
 def sent(body, dialect, model="claude-sonnet-4-5"):
     text = json.dumps(body).encode()
-    translation = open_translation(parse(text, dialect, "chat"), dialect, dialect, model, Quirks(), created=1)
+    in_path = (model, False) if dialect in {"gemini", "bedrock"} else ()
+    request = parse(text, dialect, "chat", *in_path)
+    translation = open_translation(request, dialect, dialect, model, Quirks(), created=1)
     body = translation.body
     return translation, json.loads(body if isinstance(body, bytes) else b"".join(body))
 
@@ -92,3 +96,61 @@ def test_words_that_only_look_like_marks_do_no_harm(messages):
         parse(text, "anthropic", "chat"), "anthropic", "anthropic", "claude-x", Quirks(), created=1
     )
     assert json.loads(translation.body)["messages"] == json.loads(messages)
+
+
+def converse(signature, **more):
+    turn = [
+        {"reasoningContent": {"reasoningText": {"text": "hm", "signature": signature}}},
+        {"toolUse": {"toolUseId": "t", "name": "look", "input": {}}},
+    ]
+    results = [{"toolResult": {"toolUseId": "t", "content": [{"text": "ok"}]}}]
+    messages = [
+        {"role": "user", "content": [{"text": "x"}]},
+        {"role": "assistant", "content": turn},
+        {"role": "user", "content": results},
+    ]
+    return {"messages": messages, **more}
+
+
+CLAUDE = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+
+
+def test_thinking_that_bedrock_never_signed_is_taken_out():
+    thinks = {"additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 1024}, "top_k": 3}}
+    translation, body = sent(converse("sg.gemini.abc", **thinks), "bedrock", CLAUDE)
+    assert [list(block) for block in body["messages"][1]["content"]] == [["toolUse"]]
+    assert body["additionalModelRequestFields"] == {"top_k": 3}, "a turn that lost its thinking is answered without"
+    assert translation.dropped == ["messages.reasoningContent", "additionalModelRequestFields.thinking"]
+    _, body = sent(converse("ErUBCkYIB...", **thinks), "bedrock", CLAUDE)
+    assert body == converse("ErUBCkYIB...", **thinks)
+
+
+def test_thinking_that_an_invoked_claude_never_signed_is_taken_out():
+    text = json.dumps(history("sg.openai.E")).encode()
+    translation = open_translation(
+        parse(text, "bedrock", "invoke", CLAUDE, False), "bedrock", "bedrock", CLAUDE, Quirks(), created=1
+    )
+    body = translation.body
+    kept = json.loads(body if isinstance(body, bytes) else b"".join(body))["messages"][1]["content"]
+    assert [block["type"] for block in kept] == ["tool_use"]
+
+
+@pytest.mark.parametrize("key", ["thoughtSignature", "thought_signature"])
+@pytest.mark.parametrize(
+    ("model", "instead"), [("gemini-3.1-pro", "skip_thought_signature_validator"), ("gemini-2.5-pro", None)]
+)
+def test_what_carries_other_makers_thinking_does_not_go_to_gemini(model, instead, key):
+    """ai.google.dev/gemini-api/docs/thought-signatures: Gemini 3 refuses a call without a signature, and takes this word for calls that
+    another model made."""
+    packed = carried.pack([Thinking("hm", "sig", None, "anthropic")])
+    call = {"functionCall": {"name": "look", "args": {}}}
+    contents = [
+        {"role": "user", "parts": [{"text": "x"}]},
+        {"role": "model", "parts": [call | {key: packed}, call | {key: "CvwBAdHtim8"}, {"text": "c2d0L"}]},
+        {"role": "user", "parts": [{"functionResponse": {"name": "look", "response": {}}}]},
+    ]
+    translation, body = sent({"contents": contents}, "gemini", model)
+    first, second, third = body["contents"][1]["parts"]
+    assert first == call | ({key: instead} if instead else {})
+    assert second == call | {key: "CvwBAdHtim8"} and third == {"text": "c2d0L"}
+    assert translation.dropped == ["contents.thoughtSignature"]

@@ -3,6 +3,7 @@
 import json
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from switchgear.core import problems
@@ -71,3 +72,15 @@ def parse_large(raw):
     from switchgear.dialects.json_guard import scan_steps
 
     return finish(scan_steps(raw))
+
+
+@pytest.mark.parametrize(("value", "sent"), [(b"x-1, context-1m-2025-08-07,context-1m-2025-08-07 ,", ["context-1m-2025-08-07"]), (b"", None)])  # fmt: skip
+def test_what_a_client_asks_for_in_a_header_goes_to_bedrock_in_the_body(value, sent):
+    deployment = priced("bedrock")
+    claude = msgspec.structs.replace(deployment.deployment, upstream_model="anthropic.claude-sonnet-4-5-20250929-v1:0")
+    context, course = asked(CHAT, msgspec.structs.replace(deployment, deployment=claude))
+    context.exchange.head.headers = {b"anthropic-beta": value} if value else {}
+    assert translate.prepare(context, course) is None
+    body = context.translation.body
+    found = json.loads(body if isinstance(body, bytes) else b"".join(body))
+    assert found.get("additionalModelRequestFields", {}).get("anthropic_beta") == sent

@@ -160,6 +160,8 @@ class Request(msgspec.Struct, kw_only=True):
     """That the prompt is to be cached as far as it goes ("5m" or "1h"), wherever its provider marks the end."""
     output_max: int | None = None
     """The most tokens that the model writes, as far as it is known; what thinking needs beside the limit must fit in."""
+    betas: tuple[str, ...] = ()
+    """What a client of Anthropic's asks for beside the body (`anthropic-beta`)."""
     dropped: list[str] = []
     """Fields of the client that these values, or the provider's dialect, cannot carry."""
 

@@ -551,6 +551,7 @@ EMBEDDER = Embedder(
     write_request=_to_cohere,
     read_answer=_read_cohere,
     write_answer=_show_cohere,
+    texts_max=96,  # "Maximum number of texts per call is 96" (docs.cohere.com, v2 Embed; read 2026-11-27)
 )
 
 

@@ -190,6 +190,8 @@ class Embedder(msgspec.Struct, frozen=True):
     """A provider's answer. Raises InvalidBodyError."""
     write_answer: Callable[[Vectors, EmbeddingsRequest, str], dict[str, Any]]
     """(vectors, what was asked, model asked for) → the body for a client."""
+    texts_max: int | None = None
+    """The most texts of one request, where its provider has a bound of its own."""
 
 
 class Example(msgspec.Struct, frozen=True):

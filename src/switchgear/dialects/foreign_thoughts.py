@@ -21,6 +21,7 @@ from switchgear.dialects.request import Request
 _MARKED = re.compile(rb'"sg\.[a-z]{1,16}\.')
 _UNSIGNED = re.compile(rb'"signature"\s*:\s*""')
 _decode_items = msgspec.json.Decoder(list[Raw]).decode
+_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class Cleaned(msgspec.Struct, frozen=True):
@@ -34,7 +35,7 @@ def of_messages(request: Request, model: str) -> Cleaned:
     """Take foreign thinking out of a body of Anthropic's. Where a turn that is being answered loses it, nothing is thought in this
     answer: such a turn must begin with its thinking."""
     marks = (_MARKED, _UNSIGNED) if "claude" in model.lower() else (_MARKED,)
-    fields, found = _without(request, "messages", marks, _clean_message)
+    fields, found = without(request, "messages", marks, _clean_message)
     if not found:
         return Cleaned(request, [])
     dropped = ["messages.thinking"]
@@ -46,15 +47,32 @@ def of_messages(request: Request, model: str) -> Cleaned:
 
 def of_input(request: Request, model: str) -> Cleaned:
     """Take foreign reasoning out of a body of Responses."""
-    fields, found = _without(request, "input", (_MARKED,), _clean_item)
+    fields, found = without(request, "input", (_MARKED,), _clean_item)
     return (
         Cleaned(msgspec.structs.replace(request, fields=fields), ["input.reasoning"]) if found else Cleaned(request, [])
     )
 
 
-def _without(
+def of_converse(request: Request, model: str) -> Cleaned:
+    """Take foreign thinking out of a body of Bedrock's: of Converse, or of a Claude that is invoked."""
+    if request.operation == "invoke":
+        return of_messages(request, model)
+    fields, found = without(request, "messages", (_MARKED,), _clean_turn)
+    if not found:
+        return Cleaned(request, [])
+    dropped = ["messages.reasoningContent"]
+    more = fields.get("additionalModelRequestFields")
+    if more is not None and b'"enabled"' in bytes(more):
+        kept = {key: value for key, value in _decode_members(more).items() if key != "thinking"}
+        fields["additionalModelRequestFields"] = Raw(encode(kept))
+        dropped.append("additionalModelRequestFields.thinking")
+    return Cleaned(msgspec.structs.replace(request, fields=fields), dropped)
+
+
+def without(
     request: Request, key: str, marks: tuple["re.Pattern[bytes]", ...], clean: Callable[[Any], Any]
 ) -> tuple[dict[str, Raw], bool]:
+    """Return a body's members with the items of a list cleaned that bear a mark (None: left out), and whether one did."""
     raw = request.fields.get(key)
     if raw is None or not any(mark.search(memoryview(raw)) for mark in marks):
         return request.fields, False
@@ -88,6 +106,21 @@ def _clean_message(message: Any) -> Any:
         if not (isinstance(block, dict) and block.get("type") == "thinking" and _is_foreign(block.get("signature")))
     ]
     return {**message, "content": kept} if kept else None
+
+
+def _clean_turn(message: Any) -> Any:
+    """Return a message of Converse without its foreign thinking; None where nothing is left of it."""
+    content = message.get("content") if isinstance(message, dict) else None
+    if not isinstance(content, list):
+        return message
+    kept = [block for block in content if not _is_foreign(_signature_of(block))]
+    return {**message, "content": kept} if kept else None
+
+
+def _signature_of(block: Any) -> Any:
+    thought = block.get("reasoningContent") if isinstance(block, dict) else None
+    text = thought.get("reasoningText") if isinstance(thought, dict) else None
+    return text.get("signature") if isinstance(text, dict) else None
 
 
 def _clean_item(item: Any) -> Any:

@@ -431,11 +431,12 @@ def open_translation(
     at_once: bool = True,
     drop: tuple[str, ...] = (),
     max_tokens: int | None = None,
+    betas: tuple[str, ...] = (),
 ) -> Translation:
     """Prepare an attempt. `dialect` is what the client hears; `answer_id` names a translated answer whose provider gives
     it no id (Bedrock's Converse), unique to the request. Where `at_once` is False, a translation is left in `pending` for
-    the caller to do in steps. `drop` and `max_tokens` are what the model's configuration leaves out and fills in. Raises
-    InvalidBodyError for what cannot be carried."""
+    the caller to do in steps. `drop` and `max_tokens` are what the model's configuration leaves out and fills in; `betas`
+    what the client asks for in `anthropic-beta`. Raises InvalidBodyError for what cannot be carried."""
     dropped: list[str] = []
     if drop or max_tokens is not None:
         limit_name = facts_of(upstream_model).max_tokens_name or quirks.max_tokens
@@ -452,6 +453,10 @@ def open_translation(
     if is_translated and row.embedder is not None and operation in row.embedder.readers:
         embedder = _embedder(spoken)
         asked_embeddings = translation._embeddings = row.embedder.readers[operation](request.node())
+        count, most = len(asked_embeddings.texts), embedder.texts_max
+        if most is not None and count > most:
+            said = f"{count} texts are too many for this model's provider: at most {most} in one request"
+            raise InvalidBodyError(said, "texts" if request.dialect == "cohere" else "input")
         translation.body = encode(embedder.write_request(asked_embeddings, upstream_model))
         translation.dropped += asked_embeddings.dropped
         operation = translation._operation = embedder.operation
@@ -493,7 +498,7 @@ def open_translation(
             changes = {**(changes or {}), **_limit_of(request, quirks.rerank_limit)}
         translation.body = upstream_body(request, row, upstream_model, quirks.stream_usage, changes)
         return translation
-    steps = _translate_request(translation, request, upstream_model, quirks)
+    steps = _translate_request(translation, request, upstream_model, quirks, betas)
     if at_once:
         finish(steps)
     else:
@@ -501,12 +506,15 @@ def open_translation(
     return translation
 
 
-def _translate_request(translation: Translation, request: Request, upstream_model: str, quirks: Quirks) -> Steps[None]:
+def _translate_request(
+    translation: Translation, request: Request, upstream_model: str, quirks: Quirks, betas: tuple[str, ...]
+) -> Steps[None]:
     """Translate a body."""
     translator, provider = BY_NAME[request.dialect].translator, translation.provider_row
     try:
         node = request.node()
         asked = yield from translator.decode_request.steps(node, request.model, request.stream)
+        asked.betas = betas
         if translator.client_tools is not None:
             translation._tools = yield from translator.client_tools.steps(node)
         del node  # a large body's texts are held once

@@ -94,9 +94,16 @@ def _open(context: RequestContext, course: Course, at_once: bool = True) -> Tran
             at_once=at_once,
             drop=deployment.drop,
             max_tokens=deployment.max_tokens,
+            betas=_betas(context) if dialect == "bedrock" else (),
         )
     except InvalidBodyError as exc:
         return Problem(problems.INVALID_BODY, str(exc), exc.param)
+
+
+def _betas(context: RequestContext) -> tuple[str, ...]:
+    """Return what a client of Anthropic's asks for in its header: Bedrock takes it in the body."""
+    value = context.exchange.head.headers.get(b"anthropic-beta", b"")
+    return tuple(dict.fromkeys(beta.strip() for beta in value.decode("latin-1").split(",") if beta.strip()))[:32]
 
 
 def _check_lost(translation: Translation, course: Course) -> Problem | None:

@@ -1,11 +1,15 @@
 """Bedrock: requests."""
 
+import json
+
 import pytest
 from tests.dialects import golden_cases
 
 from switchgear.dialects import canonical
 from switchgear.dialects.bedrock import requests
 from switchgear.dialects.json_node import InvalidBodyError
+from switchgear.dialects.request_reader import parse
+from switchgear.dialects.translation import open_translation
 from switchgear.providers.quirks import Quirks
 
 
@@ -70,3 +74,22 @@ def test_a_claude_that_thinks_as_it_likes_is_told_an_effort():
         "thinking": {"type": "adaptive"},
         "output_config": {"effort": "high"},
     }
+
+
+@pytest.mark.parametrize(
+    ("model", "betas", "sent"),
+    [
+        ("anthropic.claude-sonnet-4-5-20250929-v1:0", ("context-1m-2025-08-07", "claude-code-20250219"), ["context-1m-2025-08-07"]),
+        ("anthropic.claude-sonnet-4-5-20250929-v1:0", ("claude-code-20250219",), None),
+        ("amazon.nova-pro-v1:0", ("context-1m-2025-08-07",), None),
+    ],
+)  # fmt: skip
+def test_betas_of_a_client_of_anthropics_stand_in_the_body_as_far_as_bedrock_knows_them(model, betas, sent):
+    """Bedrock user guide, "Anthropic Claude Messages API": `anthropic_beta` is a list in the body; unknown ones are a 400."""
+    text = json.dumps({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}).encode()
+    translation = open_translation(
+        parse(text, "anthropic", "chat"), "anthropic", "bedrock", model, Quirks(), created=1, betas=betas
+    )
+    body = json.loads(translation.body if isinstance(translation.body, bytes) else b"".join(translation.body))
+    assert body.get("additionalModelRequestFields", {}).get("anthropic_beta") == sent
+    assert translation.dropped == []

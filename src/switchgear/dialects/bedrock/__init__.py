@@ -2,7 +2,7 @@
 
 import re
 
-from switchgear.dialects import openai, references
+from switchgear.dialects import foreign_thoughts, openai, references
 from switchgear.dialects.answer_metadata import plain_reader
 from switchgear.dialects.anthropic import REFERENCES
 from switchgear.dialects.anthropic.requests import MAKERS
@@ -96,6 +96,7 @@ ROW = Dialect(
         REFERENCES | {f"additionalModelRequestFields.{path}": kind for path, kind in REFERENCES.items()}
     ),
     read_answer=plain_reader(read_answer),
+    cleaned=foreign_thoughts.of_converse,
     open_tap=open_tap,
     translator=Translator(
         decode_request,

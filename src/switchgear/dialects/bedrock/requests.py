@@ -41,6 +41,11 @@ _KNOWN = frozenset(
 )
 
 
+_BETAS = frozenset({"context-1m-2025-08-07", "fine-grained-tool-streaming-2025-05-14"})
+"""Values of `anthropic-beta` that Converse takes as `anthropic_beta` (Bedrock user guide, "Anthropic Claude Messages API"): of
+LiteLLM's table for Converse those that a translated body can use (read 2026-11-27). An unknown one costs the whole request."""
+
+
 _FORMATS = {
     "jpeg": "image/jpeg",
     "png": "image/png",
@@ -291,6 +296,9 @@ def _encode_more(request: Request, model: str, body: dict[str, Any], config: dic
             request.dropped.append("reasoning")
     elif wanted is not None:
         request.dropped.append("reasoning")
+    betas = [beta for beta in request.betas if beta in _BETAS] if is_claude else []
+    if betas:
+        more["anthropic_beta"] = betas
     if more:
         body["additionalModelRequestFields"] = more
     if request.format is None:

@@ -20,6 +20,7 @@ from switchgear.dialects.dialect import (
 )
 from switchgear.dialects.errors import Fault
 from switchgear.dialects.fitting import Rules
+from switchgear.dialects.gemini import carried
 from switchgear.dialects.gemini.answers import decode_answer, encode_answer
 from switchgear.dialects.gemini.embeddings import EMBEDDER
 from switchgear.dialects.gemini.requests import decode_request, encode_request
@@ -139,6 +140,7 @@ ROW = Dialect(
     },
     references=references.watched(REFERENCES),
     read_answer=plain_reader(read_answer),
+    cleaned=carried.of_contents,
     open_tap=lambda request: SseTap(TAP_RULES),
     translator=Translator(
         decode_request,

@@ -72,4 +72,5 @@ EMBEDDER = Embedder(
     write_request=_to_gemini,
     read_answer=_read_gemini,
     write_answer=_show_gemini,
+    texts_max=100,  # "at most 100 requests can be in one batch" (error of batchEmbedContents; read 2026-11-27)
 )

@@ -16,7 +16,7 @@ from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.dialects import canonical, media, reasoning
 from switchgear.dialects.canonical import JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
-from switchgear.dialects.gemini.carried import restore
+from switchgear.dialects.gemini.carried import SIGNS, SKIP_SIGNATURE, restore
 from switchgear.dialects.json_node import (
     ITEMS_MAX,
     Fields,
@@ -29,10 +29,6 @@ from switchgear.dialects.json_node import (
 from switchgear.providers.quirks import Quirks
 
 MAKER = "gemini"
-
-
-SKIP_SIGNATURE = "skip_thought_signature_validator"
-"""What Google documents for tool calls that another model made ("Thought signatures", as of 2026-11)."""
 
 
 _KNOWN = frozenset({"model", "contents", "systemInstruction", "tools", "toolConfig", "generationConfig"})
@@ -300,7 +296,7 @@ def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[s
         for part in message.parts
         if isinstance(part, canonical.ToolCall)
     }
-    is_3 = re.search(r"gemini-([3-9]|\d\d)", model) is not None
+    is_3 = SIGNS.search(model) is not None
     contents: list[dict[str, Any]] = []
     for message in request.messages:
         parts: list[dict[str, Any]] = []
