@@ -56,7 +56,7 @@ def test_a_token_does_what_its_role_says_until_it_is_revoked(gateway):
     assert "no role" in gateway.cli("token", "create", "other", "--role", "king", check=False).stderr
     gateway.cli("token", "revoke", "prometheus", "--yes")
     assert ask(gateway, viewer, "/api/v1/status")[0] == 401
-    assert gateway.cli("token", "revoke", "prometheus", "--yes", check=False).returncode == 1
+    assert gateway.cli("token", "revoke", "prometheus", "--yes", check=False).returncode == 2
 
 
 def test_every_route_refuses_strangers_and_roles_without_its_permission(gateway):

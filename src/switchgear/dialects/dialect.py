@@ -280,6 +280,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     open_tap: Callable[[Request], Tap]
     """What reads from a stream that passes as it is."""
     translator: Translator
+    has_betas: bool = False
+    """True where what clients of Anthropic's ask for in a header stands in the body."""
     cleaned: Callable[[Request, str], Cleaned] | None = None
     """(request, upstream model) → a body that passes as it is, without thinking that its provider could not verify."""
     fit: Rules

@@ -8,6 +8,7 @@ from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps
 from switchgear.core.text import clean
 from switchgear.dialects.json_node import InvalidBodyError
+from switchgear.dialects.registry import BY_NAME
 from switchgear.dialects.translation import Translation, choose_dialect, open_translation
 from switchgear.edge import paths
 from switchgear.edge.context import RequestContext
@@ -94,7 +95,7 @@ def _open(context: RequestContext, course: Course, at_once: bool = True) -> Tran
             at_once=at_once,
             drop=deployment.drop,
             max_tokens=deployment.max_tokens,
-            betas=_betas(context) if dialect == "bedrock" else (),
+            betas=_betas(context) if BY_NAME[dialect].has_betas else (),
         )
     except InvalidBodyError as exc:
         return Problem(problems.INVALID_BODY, str(exc), exc.param)

@@ -97,6 +97,7 @@ ROW = Dialect(
     ),
     read_answer=plain_reader(read_answer),
     cleaned=foreign_thoughts.of_converse,
+    has_betas=True,
     open_tap=open_tap,
     translator=Translator(
         decode_request,
