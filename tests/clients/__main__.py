@@ -7,6 +7,7 @@ that a run of some cells changes these alone.
 """
 
 import argparse
+import itertools
 import os
 import re
 import sys
@@ -15,13 +16,17 @@ from collections import Counter
 
 from tests.clients import table
 from tests.clients.program import CACHE, Home, Program, plain
-from tests.clients.programs import PROGRAMS
+from tests.clients.programs import KITS, PROGRAMS
 from tests.clients.provider import Provider
 from tests.clients.script import AFTER_LIMIT, EDITED, REFUSAL, SECOND, WORDS
-from tests.clients.upstreams import COLUMNS, ENVIRON, MISSPELT, Upstream, configuration
+from tests.clients.upstreams import COLUMNS, ENVIRON, FURTHER, MISSPELT, Upstream, configuration
 
 from switchgear.testing.gateway import GatewayProcess
 
+GRIDS = (
+    table.Grid("Every client:", PROGRAMS, COLUMNS),
+    table.Grid("Libraries at further providers, whose twins are as strict:", KITS, FURTHER),
+)
 WANTED = {
     "check": r"✔ tool call",
     "loop": f"finished: {' '.join(WORDS)}",
@@ -58,15 +63,16 @@ def main() -> int:
     failed = 0
     try:
         key = gateway.key("clients")
-        for program in (one for one in PROGRAMS if not given.client or one.guide in given.client):
-            for upstream in COLUMNS:
-                if not given.upstream or any(text in upstream.name for text in given.upstream):
+        for grid in GRIDS:
+            for program, upstream in itertools.product(grid.programs, grid.upstreams):
+                is_named = not given.upstream or any(text in upstream.name for text in given.upstream)
+                if is_named and (not given.client or program.guide in given.client):
                     failed += _column(program, upstream, gateway, provider, key, given.scenario, given.keep)
     finally:
         gateway.stop()
         provider.stop()
     if given.write:
-        table.write(PROGRAMS, COLUMNS)
+        table.write(GRIDS)
     print(f"{failed} cells failed")
     return 1 if failed else 0
 

@@ -54,7 +54,7 @@ def chat(turn: Turn, model: str, stream: bool, body: dict[str, Any]) -> tuple[by
     }
     calls = [
         {
-            "id": f"call_{_hex()[:24]}",
+            "id": _hex()[:9] if model.startswith("mistral") else f"call_{_hex()[:24]}",  # Mistral takes no other ones back
             "type": "function",
             "function": {"name": call.name, "arguments": _json(call.arguments)},
         }

@@ -127,14 +127,14 @@ class Program(NamedTuple):
     def asked(self, upstream: Upstream) -> list[str]:
         """The scenarios of a cell that can be."""
         names = (upstream.only,) if upstream.only else ("check", *self.scenarios)
-        return [name for name in names if not self.reason(name, upstream.name)]
+        return [name for name in names if not self.reason(name, upstream)]
 
-    def reason(self, scenario: str, model: str) -> str:
+    def reason(self, scenario: str, upstream: Upstream) -> str:
         """Why a cell cannot be; empty where it can."""
         for (name, start), why in self.not_allowed.items():
-            if name in {"", scenario} and model.startswith(start):
+            if name in {"", scenario} and upstream.name.startswith(start):
                 return why
-        return ""
+        return dict(upstream.refused).get(scenario, "")
 
 
 def npm_version(package: str) -> str:

@@ -2,9 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.clients.program import CACHE, Program
 from tests.clients.upstreams import Upstream
@@ -30,51 +30,83 @@ def keep(program: Program, upstream: Upstream, scenario: str, dialects: list[str
     RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True))
 
 
-def write(programs: Iterable[Program], upstreams: tuple[Upstream, ...]) -> None:
+class Grid(NamedTuple):
+    """A table: which clients are asked at which upstreams. `title` stands above it."""
+
+    title: str
+    programs: tuple[Program, ...]
+    upstreams: tuple[Upstream, ...]
+
+
+def write(grids: tuple[Grid, ...]) -> None:
     """Write the page's part."""
     before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
-    PAGE.write_text(f"{before}{BEGIN}\n{render(programs, upstreams, _read())}{END}{after}", "utf-8")
+    PAGE.write_text(f"{before}{BEGIN}\n{render(grids, _read())}{END}{after}", "utf-8")
 
 
-def render(programs: Iterable[Program], upstreams: tuple[Upstream, ...], results: dict[str, Any]) -> str:
-    """The table, and below it why cells fail."""
-    lines = ["", "| client | " + " | ".join(one.title for one in upstreams) + " |", "|---|" + "---|" * len(upstreams)]
-    reasons: list[str] = []
-    barred: dict[str, None] = {}
-    scenarios: list[str] = []
-    for program in programs:
-        cells = []
-        for upstream in upstreams:
-            possible = program.asked(upstream)
-            whys = {program.reason(name, upstream.name) for name in program.scenarios} - {""}
-            barred |= dict.fromkeys(f"- {program.title} → {upstream.title}: {why}." for why in sorted(whys))
-            found = {
-                name: results[f"{program.guide} {upstream.name} {name}"]
-                for name in possible
-                if f"{program.guide} {upstream.name} {name}" in results
-            }
-            failed = {name: one["problems"] for name, one in found.items() if one["problems"]}
-            dialect = next((_DIALECTS.get(one, one) for cell in found.values() for one in cell["dialects"]), "")
-            every = len(possible)
-            mark = "✔" if len(found) == every else f"✔ {len(found)} of {every}" if found else "not run"
-            if not every:
-                mark = "–"
-            if failed:
-                mark = f"✗ {', '.join(failed)}"
-            cells.append(f"{mark} {dialect}".strip())
-            reasons += [
-                f"- {program.title} → {upstream.title}, {name}: {_plain(problems[0])}"
-                for name, problems in failed.items()
-            ]
-        lines.append(f"| {program.title} {program.version()} | " + " | ".join(cells) + " |")
-        scenarios.append(f"- {program.title}: {', '.join(program.scenarios)}")
-    lines += ["", "What each client does in each cell, after `connect --check` (check):", "", *scenarios]
-    if barred:
-        lines += ["", "What a provider refuses of its own clients (–, or a cell without that scenario):", "", *barred]
-    if reasons:
-        lines += ["", "Why cells fail:", "", *reasons]
+def render(grids: tuple[Grid, ...], results: dict[str, Any]) -> str:
+    """The tables, how many scenarios passed, and why others did not."""
+    tables: list[str] = []
+    notes = _Notes({}, {}, Counter())
+    for grid in grids:
+        titles = [one.title for one in grid.upstreams]
+        tables += ["", grid.title, "", "| client | " + " | ".join(titles) + " |", "|---|" + "---|" * len(titles)]
+        for program in grid.programs:
+            cells = [_cell(program, upstream, results, notes) for upstream in grid.upstreams]
+            tables.append(f"| {program.title} {program.version()} | " + " | ".join(cells) + " |")
+    every = {program.guide: program for grid in grids for program in grid.programs}
+    lines = [
+        f"Of {notes.counts.total()} scenarios {notes.counts['passed']} passed, {notes.counts['failed']} failed, "
+        f"{notes.counts['refused']} cannot be (the provider refuses them), {notes.counts['not run']} were not run.",
+        *tables,
+        "",
+        "What each client does in each cell, after `connect --check` (check):",
+        "",
+        *(f"- {program.title}: {', '.join(program.scenarios)}" for program in every.values()),
+    ]
+    if notes.barred:
+        lines += [
+            "",
+            "What a provider refuses of its own clients (–, or a cell without that scenario):",
+            "",
+            *notes.barred,
+        ]
+    if notes.failed:
+        lines += ["", "Why cells fail:", "", *notes.failed]
     return "\n".join(lines) + "\n\n"
+
+
+class _Notes(NamedTuple):
+    barred: dict[str, None]
+    failed: dict[str, None]
+    counts: Counter[str]
+
+
+def _cell(program: Program, upstream: Upstream, results: dict[str, Any], notes: _Notes) -> str:
+    """A cell's text; what is told below the tables is added to `notes`."""
+    possible = program.asked(upstream)
+    keys = {name: f"{program.guide} {upstream.name} {name}" for name in possible}
+    found = {name: results[key] for name, key in keys.items() if key in results}
+    failed = {name: one["problems"] for name, one in found.items() if one["problems"]}
+    for name in () if upstream.only else program.scenarios:
+        why = program.reason(name, upstream)
+        if why:
+            notes.counts["refused"] += 1
+            who = "every client" if name in dict(upstream.refused) else program.title
+            notes.barred[f"- {who} → {upstream.title}, {name}: {why}."] = None
+    notes.counts["passed"] += len(found) - len(failed)
+    notes.counts["failed"] += len(failed)
+    notes.counts["not run"] += len(possible) - len(found)
+    for name, problems in failed.items():
+        notes.failed[f"- {program.title} → {upstream.title}, {name}: {_plain(problems[0])}"] = None
+    dialect = next((_DIALECTS.get(one, one) for cell in found.values() for one in cell["dialects"]), "")
+    mark = "✔" if len(found) == len(possible) else f"✔ {len(found)} of {len(possible)}" if found else "not run"
+    if not possible:
+        mark = "–"
+    if failed:
+        mark = f"✗ {', '.join(failed)}"
+    return f"{mark} {dialect}".strip()
 
 
 def _plain(text: str) -> str:

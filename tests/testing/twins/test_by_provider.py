@@ -64,6 +64,13 @@ CASES = [
     ("cerebras", "m", {"messages": [USER], "tools": [tool(strict=True)]}, None),
     ("deepseek", "deepseek-v4-pro", {"messages": [USER, CALLS, RESULT]}, "thinking-back"),
     ("deepseek", "deepseek-v4-pro", {"messages": [USER, THOUGHT, RESULT]}, None),
+    (
+        "deepseek",
+        "deepseek-v4-pro",
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a.b/c.png"}}]}]},
+        "deepseek-parts",
+    ),
+    ("deepseek", "deepseek-chat", {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}]}, None),
     ("moonshot", "kimi-k2.6", {"messages": [USER, CALLS, RESULT]}, "thinking-back"),
     ("xai", "grok-4.3", {"messages": [USER], "stop": ["x"]}, "xai-parameters"),
     ("xai", "grok-4.3", {"messages": [USER], "presence_penalty": 0}, "xai-parameters"),

@@ -231,6 +231,18 @@ def thinking_back(body: dict[str, Any], model: str) -> Finding | None:
     return None
 
 
+def deepseek_parts(body: dict[str, Any], model: str) -> Finding | None:
+    """Parts of a message are text (jcode#310, with the body; Zoo-Code#1106, next-ai-draw-io#326). Read 2026-11-27."""
+    for index, message in enumerate(_messages(body)):
+        content = message.get("content")
+        for part in content if isinstance(content, list) else []:
+            if isinstance(part, dict) and part.get("type") != "text":
+                text = f"messages[{index}]: unknown variant `{part.get('type')}`, expected `text`"
+                start = "Failed to deserialize the JSON body into the target type"
+                return Finding("deepseek-parts", f"{start}: {text} at line 1 column 1")
+    return None
+
+
 # xAI
 
 
@@ -337,7 +349,7 @@ BY_PROVIDER: dict[str, Provider] = {
     ),
     "groq": Provider((groq_fields, groq_thinking)),
     "cerebras": Provider((cerebras_fields, cerebras_strict), error=_flat_error),
-    "deepseek": Provider((thinking_back,)),
+    "deepseek": Provider((thinking_back, deepseek_parts)),
     "moonshot": Provider((thinking_back,)),
     "xai": Provider((xai_parameters,), error=_xai_error),
     "minimax": Provider((minimax_tools,), error=_minimax_error),
