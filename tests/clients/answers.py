@@ -54,7 +54,9 @@ def chat(turn: Turn, model: str, stream: bool, body: dict[str, Any]) -> tuple[by
     }
     calls = [
         {
-            "id": _hex()[:9] if model.startswith("mistral") else f"call_{_hex()[:24]}",  # Mistral takes no other ones back
+            "id": _hex()[:9]
+            if model.startswith("mistral")
+            else f"call_{_hex()[:24]}",  # Mistral takes no other ones back
             "type": "function",
             "function": {"name": call.name, "arguments": _json(call.arguments)},
         }

@@ -33,8 +33,8 @@ from switchgear.dialects.json_node import (
     encode_large,
     short_members,
 )
-from switchgear.dialects.model_facts import Facts, facts_of
-from switchgear.dialects.openai import missing_thoughts
+from switchgear.dialects.model_facts import facts_of
+from switchgear.dialects.openai import missing_thoughts, reasoning_models
 from switchgear.dialects.openai.media_answers import read_media_answer
 from switchgear.dialects.registry import BY_NAME
 from switchgear.dialects.request import Request
@@ -477,13 +477,11 @@ def open_translation(
     if not is_translated:
         changes = quirks.body
         facts = facts_of(upstream_model)
-        request = _with_limit_named(request, at.rules, facts, quirks)
-        if (
-            facts.thinking_demanded
-            and quirks.takes_reasoning_content
-            and (provider_dialect, operation) == ("openai", "chat")
-        ):
-            request = missing_thoughts.filled_in(request)
+        if (provider_dialect, operation) == ("openai", "chat"):
+            request, left_out = reasoning_models.fitted(request, facts, quirks)
+            translation.dropped += left_out
+            if facts.thinking_demanded and quirks.takes_reasoning_content:
+                request = missing_thoughts.filled_in(request)
         if spoken.cleaned is not None:
             cleaned = spoken.cleaned(request, upstream_model)
             request = cleaned.request
@@ -540,19 +538,6 @@ def _translate_request(
     translation.body = (yield from encode_large(body)) if request.is_large else encode(body)
     size = len(translation.body) if isinstance(translation.body, bytes) else sum(map(len, translation.body))
     translation._input_estimate = size // BYTES_PER_TOKEN + 1
-
-
-def _with_limit_named(request: Request, rules: BodyRules | None, facts: Facts, quirks: Quirks) -> Request:
-    """Return a chat completion whose `max_tokens` has the one name that provider and model take: clients that know servers of
-    this dialect in general send it to all of them."""
-    name = facts.max_tokens_name
-    if rules is None or not rules.limit_differs or rules.limit not in request.fields:
-        return request
-    if name is None or name != quirks.max_tokens or name == rules.limit:
-        return request
-    fields = {key: value for key, value in request.fields.items() if key != rules.limit}
-    fields.setdefault(name, request.fields[rules.limit])
-    return msgspec.structs.replace(request, fields=fields)
 
 
 def _limit_of(request: Request, name: str) -> dict[str, str | int | bool | None]:

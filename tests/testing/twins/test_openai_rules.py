@@ -69,6 +69,7 @@ REFUSED = [
     ("openai", "gpt-4o", {"messages": USER, "unknown": 1}, "types"),
     ("openai", "gpt-4o", {"messages": [{"role": "assistant", "tool_calls": [CALL]}, *USER]}, "openai-tool-order"),
     ("openai", "gpt-5", {"messages": USER, "temperature": 0.5}, "openai-sampling"),
+    ("openai", "gpt-5.5", {"messages": USER, "temperature": 0.5, "reasoning_effort": "low"}, "openai-sampling"),
     ("openai", "gpt-5", {"messages": USER, "max_tokens": 5}, "openai-sampling"),
     ("openai", "gpt-5-pro", {"messages": USER}, "openai-endpoint"),
     ("openai", "gpt-4o", {"messages": USER, "metadata": {"a": "b"}}, "openai-metadata"),

@@ -185,6 +185,16 @@ _RESPONSES_ONLY = re.compile(r"(o[1-9]|gpt-[0-9.]+)-(pro|deep-research)|.*codex"
 _NO_TOOLS_WITH_EFFORT = re.compile(r"gpt-5\.[4-9]|gpt-[6-9]")
 
 
+def _takes_none(model: str) -> bool:
+    return re.match(r"gpt-5\.[1-9]|gpt-[6-9]", model) is not None
+
+
+def _effort(body: dict[str, Any], model: str) -> str | None:
+    """The effort that counts: `none` where nothing is said, but from 5.6 on."""
+    reasons_by_itself = re.match(r"gpt-5\.[6-9]|gpt-[6-9]", model) is not None
+    return body.get("reasoning_effort") or (None if reasons_by_itself else "none")
+
+
 def openai_endpoint(body: dict[str, Any], model: str) -> Finding | None:
     """-pro, deep-research and codex models are served on responses alone (recorded, and litellm#15386); 5.4 and later refuse
     tools with an effort on chat, 5.6 and later tools without the effort `none` (openai/openai-openapi#541, litellm#34569, which
@@ -192,9 +202,7 @@ def openai_endpoint(body: dict[str, Any], model: str) -> Finding | None:
     if _RESPONSES_ONLY.match(model):
         text = "This model is only supported in v1/responses and not in v1/chat/completions."
         return Finding("openai-endpoint", text)
-    reasons_by_itself = re.match(r"gpt-5\.[6-9]|gpt-[6-9]", model) is not None
-    effort = body.get("reasoning_effort") or (None if reasons_by_itself else "none")
-    if _NO_TOOLS_WITH_EFFORT.match(model) and body.get("tools") and effort != "none":
+    if _NO_TOOLS_WITH_EFFORT.match(model) and body.get("tools") and _effort(body, model) != "none":
         text = f"Function tools with reasoning_effort are not supported for {model} in /v1/chat/completions."
         more = "To use function tools, use /v1/responses or set reasoning_effort to 'none'."
         return Finding("openai-endpoint", f"{text} {more}")
@@ -204,7 +212,8 @@ def openai_endpoint(body: dict[str, Any], model: str) -> Finding | None:
 def openai_sampling(body: dict[str, Any], model: str) -> Finding | None:
     """Reasoning models take no sampling parameters and `max_completion_tokens` instead of `max_tokens`; others take no effort
     (SDK, `max_tokens` and `stop` of chat: "Not compatible with o-series models", "Not supported with latest reasoning models"; the
-    error texts). At most 4 stop words (SDK, `stop`)."""
+    error texts). With the effort `none`, the default of 5.1 to 5.5, they take `temperature` and `top_p` ("Using GPT-5.2",
+    parameter compatibility, from memory; community.openai.com/t/1371738, read 2026-11-27). At most 4 stop words (SDK, `stop`)."""
     if len(items(body.get("stop"))) > 4:
         text = "array too long. Expected an array with maximum length 4"
         return Finding("openai-sampling", f"Invalid 'stop': {text}, but got an array with length {len(body['stop'])}")
@@ -217,10 +226,11 @@ def openai_sampling(body: dict[str, Any], model: str) -> Finding | None:
             "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
         )
         return Finding("openai-sampling", text)
-    if body.get("temperature", 1) != 1:
+    thinks = not _takes_none(model) or _effort(body, model) != "none"
+    if thinks and body.get("temperature", 1) != 1:
         text = f"Unsupported value: 'temperature' does not support {body['temperature']} with this model. Only the default (1)"
         return Finding("openai-sampling", text)
-    for name in ("top_p", "stop", "presence_penalty", "frequency_penalty", "logit_bias"):
+    for name in ("top_p", "stop", "presence_penalty", "frequency_penalty", "logit_bias")[0 if thinks else 1 :]:
         if body.get(name) not in {None, 1, 0} if not isinstance(body.get(name), dict | list) else True:
             return Finding("openai-sampling", f"Unsupported parameter: '{name}' is not supported with this model.")
     return None
