@@ -8,7 +8,7 @@ from switchgear.cli import key, key_fields
 from switchgear.core import key_policy
 from switchgear.core.errors import UserError
 
-NOTHING = {name: () if field.kind == "repeated" else None for name, field in key_fields.KEY_FIELDS.items()}
+NOTHING = {name: () if field.kind in {"repeated", "labels"} else None for name, field in key_fields.KEY_FIELDS.items()}
 
 
 def test_each_field_of_a_keys_policy_has_an_option_and_nothing_else_has():
@@ -38,6 +38,14 @@ def test_options_become_what_the_api_takes():
     found = key_fields.given(values, None)
     assert found.pop("expires").startswith("2096-10-02")
     assert found == {"team": "research", "models": ["openai/*", "fast"], "cidrs": ["10.0.0.0/8"]}
+
+
+def test_labels_become_names_with_values():
+    assert key_fields.given({**NOTHING, "require": ("region=eu|uk", "zdr=yes")}, None) == {
+        "require": {"region": "eu|uk", "zdr": "yes"}
+    }
+    with pytest.raises(UserError, match="LABEL=VALUE"):
+        key_fields.given({**NOTHING, "require": ("region",)}, None)
 
 
 def test_an_empty_list_of_models_allows_no_model():
@@ -93,6 +101,7 @@ def test_people_read_what_a_field_without_a_value_means():
         "tpm": "no limit",
         "parallel": "no limit",
         "limits": "none",
+        "requires": "nothing",
         "expires": "never",
     }
 

@@ -1,7 +1,8 @@
 from click.testing import CliRunner
 
 from switchgear.cli.client import Client
-from switchgear.cli.model import _candidate, model
+from switchgear.cli.model import STRATEGIES, _candidate, model
+from switchgear.routing import strategies
 
 
 def test_a_candidate_says_what_it_lacks():
@@ -54,3 +55,7 @@ def test_health_lists_what_was_counted_of_each_deployment(monkeypatch):
     monkeypatch.setattr(Client, "call", lambda *_: {"deployments": [row]})
     text = CliRunner().invoke(model, ["health"]).output
     assert "a/x@c" in text and "failing" in text and "connect" in text and "250" in text
+
+
+def test_the_strategies_that_are_offered_are_those_that_there_are():
+    assert list(strategies.STRATEGIES) == STRATEGIES

@@ -38,7 +38,7 @@ providers:
   anywhere: {kind: vertex, project: acme, location: global, credentials: [{name: sa, sealed: true}]}
   claude: {kind: vertex-anthropic, project: acme, location: eu, auth: workload_identity, auth_parameters: {audience: a, token: t}}
   local: {dialect: responses, base_url: "http://10.0.0.1:8000/v1", allow_private: true, auth: none, own: true, pricing: openai,
-          rpm: 600, parallel: 40}
+          rpm: 600, parallel: 40, labels: {region: eu}}
   odd: {dialect: openai, base_url: "https://a.example/x", auth: "header:x-token", max_tokens: max_completion_tokens,
         stream_usage: false, drop: [seed], passthrough: ["GET /files*"], credentials: [{name: d, sealed: true}]}
 models:
@@ -49,10 +49,14 @@ models:
   fast:
     deployments:
       - {provider: azure-eu, model: d, credential: p, tier: 2, tpm: 9000, limits: [9 requests/second], price: {input_per_mtok: 0.15, output_per_mtok: 0.6, per_image: 0.04}}
-      - {provider: local, model: q, price: free}
+      - {provider: local, model: q, price: free, weight: 2.5, labels: {region: uk},
+         when: {tags: [a], keys: [ci], teams: [t], tokens_min: 1, tokens_max: 9, needs: [tools], without: [images]}}
     fallback: [plain]
     strict: true
-    retry: {max: 2}
+    fallback_on: {context_length: [plain]}
+    require: {region: eu|uk}
+    retry: {max: 2, on: [connect, 503], backoff_s: 0.5}
+    breaker: {failures: 3, error_rate: 12.5%%, requests_min: 9, probe_s: 30}
     timeouts: {idle_s: 9}
     price: {output_per_mtok: 3}
     drop: [logit_bias, generationConfig.topK]
@@ -63,7 +67,7 @@ models:
     limits: [5000 requests/day, 20 output tokens/hour per end_user]
 keys:
   ci: {sha256: "%s", team: t, user: u, project: p, models: [fast], cidrs: [10.0.0.0/8], expires: 2027-01-31, tags: [a, b],
-       passthrough: ["odd GET /files*"], rpm: 5, tpm: 6, parallel: 7, limits: [4 requests/hour per user]}
+       passthrough: ["odd GET /files*"], rpm: 5, tpm: 6, parallel: 7, limits: [4 requests/hour per user], require: {zdr: "yes"}}
   moved: {keyed: ["1:%s", "2:%s until 2027-01-01T00:00:00Z"]}
 pricing:
   overrides: {openai/x: {cache_read_per_mtok: 0.000000001, input_per_mtok: 1}, local/q: free}

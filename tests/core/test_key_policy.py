@@ -24,6 +24,7 @@ WRITTEN = {
     "tpm": 100_000,
     "parallel": 4,
     "limits": ["5000 requests/day"],
+    "require": {"region": "eu"},
     "expires": "2027-01-15T08:00:00Z",
 }
 POLICY = KeyPolicy(**{k: v for k, v in WRITTEN.items() if k != "expires"}, expires_ms=1_800_000_000_000)
@@ -59,7 +60,9 @@ def test_a_policy_is_taken_out_of_the_struct_that_embeds_it():
 
 def test_answers_tell_every_field_and_lists_that_are_empty():
     assert key_policy.told(KeyPolicy()) == {
-        **dict.fromkeys(("team", "user", "project", "models", "cidrs", "expires_ms", "rpm", "tpm", "parallel")),
+        **dict.fromkeys(
+            ("team", "user", "project", "models", "cidrs", "expires_ms", "rpm", "tpm", "parallel", "require")
+        ),
         "limits": [],
         "tags": [],
         "passthrough": [],
@@ -92,6 +95,7 @@ def test_a_policy_that_cannot_be_read_allows_nothing():
         ({"models": ["m", "x" * 257]}, "models[1]", "is not a model name"),
         ({"cidrs": ["10.0.0.1/8"]}, "cidrs[0]", "write 10.0.0.0/8"),
         ({"passthrough": ["POST /x"]}, "passthrough[0]", "must be a provider"),
+        ({"require": {"region": ""}}, "require.region", "1 to 64 printable"),
         ({"expires": "someday"}, "expires", "ISO 8601"),
         ({"expires": ""}, "expires", "ISO 8601"),
     ],

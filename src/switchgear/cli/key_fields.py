@@ -21,8 +21,9 @@ class KeyField(msgspec.Struct, frozen=True, kw_only=True):
     """How one field is given and shown."""
 
     flag: str
-    kind: Literal["text", "list", "repeated", "time", "number"] = "text"
-    """One text, names with commas between them, an option that may stand again, a date or span, or a whole number."""
+    kind: Literal["text", "list", "repeated", "labels", "time", "number"] = "text"
+    """One text, names with commas between them, an option that may stand again (also as NAME=VALUE), a date or span, or a whole
+    number."""
     metavar: str | None = None
     complete: names.Completer | None = None
     label: str
@@ -62,6 +63,15 @@ KEY_FIELDS: dict[str, KeyField] = {
     "limits": KeyField(
         flag="--limit", kind="repeated", metavar="RULE", label="limits", absent="none", is_wide=True, is_last=True
     ),
+    "require": KeyField(
+        flag="--require",
+        kind="labels",
+        metavar="LABEL=VALUE",
+        label="requires",
+        absent="nothing",
+        is_wide=True,
+        is_last=True,
+    ),
     "expires": KeyField(flag="--expires", kind="time", metavar="90d|DATE", label="expires", absent="never", drop=5),
 }
 
@@ -69,7 +79,7 @@ KEY_FIELDS: dict[str, KeyField] = {
 def options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command an option for each field; its arguments bear the fields' names."""
     for name, field in reversed(KEY_FIELDS.items()):
-        is_repeated = field.kind == "repeated"
+        is_repeated = field.kind in {"repeated", "labels"}
         about = key_policy.description_of(name) + (" Repeatable." if is_repeated else "")
         option = click.option(
             field.flag, name, metavar=field.metavar, help=about, multiple=is_repeated, shell_complete=field.complete
@@ -93,6 +103,8 @@ def _read(name: str, value: Any, zone: times.Zone) -> Any:
         return list(value)
     if kind == "number":
         return _number(KEY_FIELDS[name].flag, value)
+    if kind == "labels":
+        return labels_of(KEY_FIELDS[name].flag, value)
     return expiry(value, zone) if kind == "time" else value
 
 
@@ -119,13 +131,25 @@ def check_tags(tags: tuple[str, ...]) -> None:
             raise UserError(f"--tag {tag!r} must be KEY=VALUE", "e.g. --tag cost_center=4711", 2)
 
 
+def labels_of(flag: str, texts: tuple[str, ...]) -> dict[str, str]:
+    """Read LABEL=VALUE; an empty one clears. Raises UserError."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if text and not (name and equals and value):
+            raise UserError(f"{flag} {text!r} must be LABEL=VALUE", f"e.g. {flag} region=eu", 2)
+        if text:
+            found[name] = value
+    return found
+
+
 def _told_as(name: str) -> str:
     return WrittenPolicy.TIMES.get(name, name)
 
 
 def columns(is_last: bool) -> Iterator[Column]:
     """Return the columns of a list of keys: those beside the name, or those behind all others."""
-    kinds = {"text": "text", "list": "list", "repeated": "list", "time": "date", "number": "number"}
+    kinds = {"text": "text", "list": "list", "repeated": "list", "labels": "labels", "time": "date", "number": "number"}
     for name, field in KEY_FIELDS.items():
         if field.is_last is is_last:
             title = name if field.is_last else field.label

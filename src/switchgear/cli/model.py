@@ -11,6 +11,9 @@ from switchgear.cli.base import Choice, Column, Group, Output, confirm, examples
 from switchgear.cli.client import Client, segment
 from switchgear.core.errors import UserError
 
+STRATEGIES = ["ordered", "weighted", "least_busy", "lowest_latency", "lowest_cost", "sticky"]
+"""As routing/strategies has them, which a test compares: loading that would make every command slower."""
+
 
 @click.group(cls=Group)
 def model() -> None:
@@ -74,12 +77,12 @@ def health(client: Client, out: Output) -> None:
 @click.option("--name", "name_option", hidden=True)
 @click.argument("name")
 @click.argument("targets", nargs=-1, metavar="PROVIDER/MODEL…", shell_complete=names.models)
-@click.option("--strategy", type=Choice(["ordered"], "strategy"), default="ordered", help="How targets are chosen.")
+@click.option("--strategy", type=Choice(STRATEGIES, "strategy"), default="ordered", help="How targets are chosen.")
 @with_client
 def add(
     client: Client, out: Output, name: str, name_option: str | None, targets: tuple[str, ...], strategy: str
 ) -> None:
-    """Add a model name. Targets are tried in order: the next one when one fails."""
+    """Add a model name. Targets are tried in order, or as the strategy says: the next one when one fails."""
     if name_option is not None:
         name, targets = name_option, (name, *targets)
     if not targets:
@@ -93,7 +96,9 @@ def add(
         provider, slash, upstream = target.partition("/")
         if not slash or not upstream:
             raise UserError(f"{target!r} must be PROVIDER/MODEL", "", 2)
-        deployments.append(DeploymentEntry(provider=provider, model=upstream, tier=tier))
+        deployments.append(
+            DeploymentEntry(provider=provider, model=upstream, tier=tier if strategy == "ordered" else 1)
+        )
     entry = ModelEntry(name=name, deployments=tuple(deployments), strategy=strategy)
     client.call("POST", "/models", msgspec.json.encode(entry))
     out.one({"name": name, "deployments": list(targets)}, f"added {name} → {', then '.join(targets)}")

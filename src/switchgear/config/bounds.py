@@ -30,13 +30,15 @@ BOUNDS: dict[type[msgspec.Struct], dict[str, tuple[float, float]]] = {
         "concurrency": (0, 1_000_000),
         "bytes_per_hour": (0, 1 << 60),
     },
-    schema.Deployment: {"tier": (0, 1_000), **LIMITS},
+    schema.Deployment: {"tier": (0, 1_000), "weight": (0.000_001, 1_000_000), **LIMITS},
     schema.Provider: LIMITS,
     schema.Model: LIMITS,
     schema.Organisation: LIMITS,
     schema.Key: LIMITS,
+    schema.When: {"tokens_min": (0, 100_000_000), "tokens_max": (0, 100_000_000)},
+    schema.Breaker: {"failures": (1, 1_000), "requests_min": (1, 100_000), "probe_s": (1, 3_600)},
     schema.ModelDefaults: {"max_tokens": (1, 10_000_000)},
-    schema.Retry: {"max": (0, 3)},
+    schema.Retry: {"max": (0, 3), "backoff_s": (0, 5)},
     schema.Timeouts: dict.fromkeys(
         ("connect_s", "first_byte_s", "first_event_s", "idle_s", "total_s"), (0.001, 86_400)
     ),

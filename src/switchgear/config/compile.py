@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 
 import msgspec
 
-from switchgear.config import bounds, names, outward, schema
+from switchgear.config import bounds, names, outward, routes, schema
 from switchgear.config.names import Known
 from switchgear.config.outward import DestinationSpec
 from switchgear.config.reader import Reader, Suggestions, near
@@ -35,8 +35,8 @@ from switchgear.routing.table import NEVER_DROPPED, DeploymentEntry, ModelEntry,
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 COMPATIBLE = frozenset({"litellm"})
 """Gateways whose routes and headers can be served."""
-OTHER_STRATEGIES = frozenset({"weighted", "least_busy", "lowest_latency", "lowest_cost", "sticky"})
-"""What other gateways have."""
+_OF_THE_TARGET = ("fallback", "fallback_on", "require", "strict", "retry", "breaker", "timeouts", "strategy")
+"""What an alias takes from the model that it names."""
 DROP_MAX = 32
 STARS_MAX = 4
 _MEMBER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}(\.[A-Za-z_][A-Za-z0-9_]{0,63})?")
@@ -80,6 +80,7 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
     own: bool = False
     """A server of the operator's: trace contexts are passed on."""
     limits: tuple[LimitRule, ...] = ()
+    labels: dict[str, str] = {}
     auths: dict[str, str] = {}
     """Credentials that are presented in another way than the endpoint's."""
     references: dict[str, str] = {}
@@ -447,22 +448,19 @@ class Compiler:
         if (model.alias is None) == (not model.deployments) and not self._reader.has_problem_below(path):
             self._problem(path, "needs either `alias` or `deployments`")
         if model.alias is not None:
-            for key in ("fallback", "strict", "retry", "timeouts", "strategy", *limit_rule.NAMES):
+            for key in (*_OF_THE_TARGET, *limit_rule.NAMES):
                 if getattr(model, key) != getattr(schema.Model(), key):
                     self._problem(
                         f"{path}.{key}", f"an alias takes everything from {shown(model.alias)}: remove it here"
                     )
         elif model.strategy not in STRATEGIES:
-            known = ", ".join(STRATEGIES)
-            what = (
-                f"is not supported by this version; use {known}"
-                if model.strategy in OTHER_STRATEGIES
-                else f"is no strategy; known is {known}"
-            )
-            self._problem(f"{path}.strategy", f"{shown(model.strategy)} {what}")
+            known = f"known are {', '.join(STRATEGIES)}{near(model.strategy, STRATEGIES)}"
+            self._problem(f"{path}.strategy", f"{shown(model.strategy)} is no strategy; {known}")
         limits = model.timeouts
         self._amendments(path, model)
         self._limits(path, model)
+        for at, message in routes.check(model):
+            self._problem(f"{path}.{at}", message)
         shared = self._price(f"{path}.price", name, model.price, "deployment") if model.price is not None else None
         deployments = []
         for number, deployment in enumerate(model.deployments):
@@ -479,6 +477,9 @@ class Compiler:
                     tier=deployment.tier,
                     price=price,
                     limits=limit_rule.rules_of(deployment),
+                    weight=deployment.weight,
+                    labels=deployment.labels,
+                    when=routes.when_of(deployment.when),
                 )
             )
         return ModelEntry(
@@ -492,6 +493,10 @@ class Compiler:
             drop=tuple(dict.fromkeys(model.drop)),
             strategy=model.strategy,
             limits=limit_rule.rules_of(model),
+            retry=routes.retry_of(model.retry),
+            breaker=routes.breaker_of(model.breaker),
+            require=model.require,
+            fallback_on={kind: tuple(names) for kind, names in model.fallback_on.items()},
             timeouts=Timeouts(
                 connect_s=limits.connect_s,
                 first_byte_s=limits.first_byte_s,
@@ -624,6 +629,7 @@ def check_provider(
         for key in dict.fromkeys(_PLACEHOLDER.findall(row.base_url)):
             if key not in given:
                 yield "", f"{row.name} needs `{key}`: its URL is {row.base_url}"
+    yield from routes.check_labels("labels", spec.labels)
     for number, rule in enumerate(spec.passthrough):
         wrong = path_rule.check_rule(rule)
         if wrong is not None:
@@ -723,6 +729,7 @@ def build_provider(
         },
         own=spec.own,
         limits=limit_rule.rules_of(spec),
+        labels=spec.labels,
         auths={c.name: c.auth for c in spec.credentials if c.auth is not None},
     )
 

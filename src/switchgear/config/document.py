@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from switchgear.config import names, outward, schema
+from switchgear.config import names, outward, routes, schema
 from switchgear.config.compile import METERS_BY_KEY, Compiled, FileKey, Process, ProviderSpec, build_provider
 from switchgear.config.reader import Suggestions
 from switchgear.core import key_policy, limit_rule
@@ -196,6 +196,8 @@ def _candidates(spec: ProviderSpec, row: ProviderRow, is_generic: bool) -> Itera
         found["own"] = True
     if spec.limits:
         found["limits"] = limit_rule.texts_of(spec.limits)
+    if spec.labels:
+        found["labels"] = dict(spec.labels)
     quirks = spec.quirks
     if quirks.stream_usage != row.quirks.stream_usage:
         found["stream_usage"] = quirks.stream_usage
@@ -247,8 +249,7 @@ def model(entry: ModelEntry, notes: list[str]) -> Document | str:
         found["drop"] = list(entry.drop)
     if entry.max_tokens is not None:
         found["defaults"] = {"max_tokens": entry.max_tokens}
-    if entry.retries_max != default.retries_max:
-        found["retry"] = {"max": entry.retries_max}
+    found |= routes.written(entry)
     if entry.strategy != default.strategy:
         found["strategy"] = entry.strategy
     if entry.limits:
@@ -267,6 +268,7 @@ def _deployment(name: str, deployment: DeploymentEntry, notes: list[str]) -> Doc
     found = _changed(deployment, DeploymentEntry(provider="", model=""))
     if deployment.limits:
         found["limits"] = limit_rule.texts_of(deployment.limits)
+    found |= routes.deployment_written(deployment)
     if deployment.price is not None:
         found["price"] = price(deployment.price)
         if found["price"] is None:

@@ -128,6 +128,9 @@ class _Names:
                 yield from self._credential(f"{at}.credential", deployment)
             for number, target in enumerate(model.fallback):
                 yield from self._fallback(f"{path}.fallback[{number}]", name, target)
+            for kind, targets in model.fallback_on.items():
+                for number, target in enumerate(targets):
+                    yield from self._fallback(f"{path}.fallback_on.{kind}[{number}]", name, target)
 
     def _star(self, path: str, name: str, upstream: str) -> Iterator[ConfigProblem]:
         if upstream.count("*") > name.count("*"):
@@ -303,6 +306,8 @@ class _Names:
         allowed = {name for models in lists for name in models or ()}
         allowed |= {m.alias for m in self._models.values() if isinstance(m, schema.Model) and m.alias}
         allowed |= {f for m in self._models.values() if isinstance(m, schema.Model) for f in m.fallback}
+        special = [m.fallback_on for m in self._models.values() if isinstance(m, schema.Model)]
+        allowed |= {f for one in special for targets in one.values() for f in targets}
         patterns = [name for name in allowed if "*" in name]
         if len(patterns) * len(self._models) > COMPARED_MAX:
             return  # comparing would take longer than the warning is worth

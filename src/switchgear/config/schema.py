@@ -156,6 +156,8 @@ class Provider(Limited, kw_only=True):
     """False where the provider refuses `stream_options`."""
     credentials: list[Credential] = []
     """Credentials, in the order in which they are tried."""
+    labels: dict[str, str] = {}
+    """What is said of all its deployments, e.g. `region: eu`, `zdr: "yes"`; a key or model may `require` it."""
 
 
 class PriceSpec(msgspec.Struct, kw_only=True):
@@ -202,6 +204,25 @@ class PriceSpec(msgspec.Struct, kw_only=True):
     """USD for the request itself, beside its tokens."""
 
 
+class When(msgspec.Struct, kw_only=True):
+    """Conditions on the requests of a deployment: all that are given hold."""
+
+    tags: list[str] | None = None
+    """One of these tags stands on the request or on its key."""
+    keys: list[str] | None = None
+    """Names of keys."""
+    teams: list[str] | None = None
+    """Teams of keys."""
+    tokens_min: int | None = None
+    """The least tokens of input, about."""
+    tokens_max: int | None = None
+    """The most tokens of input, about."""
+    needs: list[str] | None = None
+    """The request has all of these: images, tools, json_schema."""
+    without: list[str] | None = None
+    """The request has none of these: what the deployment cannot do."""
+
+
 class Deployment(Limited, kw_only=True):
     """One place where a model can be served."""
 
@@ -215,6 +236,12 @@ class Deployment(Limited, kw_only=True):
     """Lower tiers are tried first."""
     price: PriceSpec | str | None = None
     """Its price, or `free`."""
+    weight: float = 1.0
+    """Its share of the requests, beside those of its neighbours, where the strategy goes by weight."""
+    labels: dict[str, str] = {}
+    """What is said of it, e.g. `region: eu`; beside its provider's `labels`."""
+    when: When | None = None
+    """Which requests it is for; default: all."""
 
 
 class Retry(msgspec.Struct, kw_only=True):
@@ -222,6 +249,23 @@ class Retry(msgspec.Struct, kw_only=True):
 
     max: int = 1
     """Most retries, 0 to 3."""
+    on: list[str | int] | None = None
+    """What is tried again: statuses (503, 5xx), `connect`, `timeout`, `broken`; default: connect, 408, 429, 5xx."""
+    backoff_s: float = 0.1
+    """The first pause in seconds, where the provider names none; each further one is twice as long, half of it by lot."""
+
+
+class Breaker(msgspec.Struct, kw_only=True):
+    """When a deployment is left alone while there are others."""
+
+    failures: int = 5
+    """Failures in a row that open it."""
+    error_rate: str = "50%"
+    """A share of failures above it opens it, too."""
+    requests_min: int = 20
+    """Of at least so many attempts in 30 to 60 s."""
+    probe_s: float = 15.0
+    """Seconds until one request is sent there again."""
 
 
 class Timeouts(msgspec.Struct, kw_only=True):
@@ -256,11 +300,17 @@ class Model(Limited, kw_only=True):
     strict: bool = False
     """Refuse with a 400 what a provider's dialect cannot carry, instead of dropping it."""
     strategy: str = "ordered"
-    """How deployments are chosen: `ordered`."""
+    """How the deployments of a tier are ordered: ordered, weighted, least_busy, lowest_latency, lowest_cost or sticky."""
     fallback: list[str] = []
     """Models whose deployments are tried after these."""
+    fallback_on: dict[str, list[str]] = {}
+    """Models that are tried after one kind of error only: `context_length`, `content_policy`."""
+    require: dict[str, str] = {}
+    """Labels that a deployment must have, also one of `fallback`; `a|b` is one of several."""
     retry: Retry = msgspec.field(default_factory=Retry)
     """Retries."""
+    breaker: Breaker = msgspec.field(default_factory=Breaker)
+    """When a deployment is left alone."""
     timeouts: Timeouts = msgspec.field(default_factory=Timeouts)
     """Deadlines."""
     price: PriceSpec | str | None = None
@@ -402,11 +452,8 @@ PLANNED = frozenset(
 
 
 PLANNED_WITHIN: dict[str, frozenset[str]] = {
-    "Provider": frozenset({"labels"}),
-    "Model": frozenset({"fallback_on", "breaker", "hedge", "require", "budget", "cache"}),
-    "Deployment": frozenset({"weight", "labels"}),
-    "Retry": frozenset({"on"}),
+    "Model": frozenset({"hedge", "budget", "cache"}),
     "Limits": frozenset({"wait_s"}),
-    "Key": frozenset({"budget", "require", "trust_end_user", "content_logging"}),
+    "Key": frozenset({"budget", "trust_end_user", "content_logging"}),
 }
 """Keys further down that the contract knows and this version refuses by name, by the type that would hold them."""

@@ -270,6 +270,7 @@ class Publication:
                 quirks=spec.quirks,
                 own=spec.own,
                 limits=spec.limits,
+                labels=spec.labels,
             )
         return entries
 

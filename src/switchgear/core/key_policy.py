@@ -44,6 +44,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tpm: Annotated[int | None, _about("Tokens per minute, input and output.")] = None
     parallel: Annotated[int | None, _about("Requests at once.")] = None
     limits: Annotated[list[str] | None, _about("Further limits, e.g. `5000 requests/day`.")] = None
+    require: Annotated[
+        dict[str, str] | None,
+        _about("Labels that a deployment must have to serve it, e.g. `region=eu`; `a|b` is one of several."),
+    ] = None
 
 
 class KeyPolicy(Terms, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -153,6 +157,9 @@ def check(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if wrong is not None:
             yield path, wrong
     yield from limit_rule.check(values)
+    for name, value in (values.get("require") or {}).items():
+        for text in (name, value):
+            yield from _check_label(f"require.{name}", text)
     for name in WrittenPolicy.TIMES:
         time = values.get(name)
         if time is not None and parse_time(time) is None:

@@ -2,15 +2,18 @@
 is followed by another attempt. Level 4, pure.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from switchgear.edge.resolver import PricedDeployment
 from switchgear.edge.setback import Setback
 from switchgear.routing import retry
+from switchgear.routing.retry import RetryRules
 
-RETRY_PAUSE_S = 0.1
+RETRY_PAUSE_S = RetryRules().backoff_s
+_RULES = RetryRules()
 
 
 class Move(msgspec.Struct, frozen=True):
@@ -52,8 +55,13 @@ class Course:
         self.current = self._left.pop(0)
         return True
 
-    def after(self, failure: Setback, may_go_on: bool) -> Move:
-        """Decide what follows a failure. `may_go_on` is False when time is up or the client is gone. A retry is counted."""
+    def after(self, failure: Setback, may_go_on: bool, left_s: float = math.inf, lot: float = 1.0) -> Move:
+        """Decide what follows a failure. `may_go_on` is False when time is up or the client is gone, `left_s` what is left of
+        the time;
+        `lot` (0 to 1) is drawn for the pause. A retry is counted."""
+        return self._after(failure, may_go_on, left_s, lot, _RULES)
+
+    def _after(self, failure: Setback, may_go_on: bool, left_s: float, lot: float, rules: RetryRules) -> Move:
         step = retry.next_step(
             status=failure.status,
             reason=failure.reason,
@@ -61,8 +69,51 @@ class Course:
             has_next=bool(self._left),
             may_go_on=may_go_on and self.number < retry.ATTEMPTS_MAX,
             retry_after_s=failure.retry_after_s,
+            left_s=left_s,
+            on=rules.on,
         )
         if step == "retry":
             self._retries_left -= 1
-            return Move(step, RETRY_PAUSE_S if failure.retry_after_s is None else failure.retry_after_s)
+            pause_s = retry.pause_s(rules, max(self.number, 1), lot)
+            return Move(step, pause_s if failure.retry_after_s is None else failure.retry_after_s)
         return FALLBACK if step == "fallback" else GIVE_UP
+
+
+class RoutedCourse(Course):
+    """The course of a request whose model says more than an order: retries of its own, deployments for one kind of error only."""
+
+    __slots__ = ("_rules", "_special", "fallback_reason", "tokens")
+
+    def __init__(
+        self,
+        deployments: Iterable[PricedDeployment],
+        retries_max: int,
+        total_s: float,
+        rules: RetryRules = _RULES,
+        special: Sequence[PricedDeployment] = (),
+        tokens: int = 0,
+    ) -> None:
+        """`special` are asked after the kind of error alone that they name (`only_after`)."""
+        super().__init__(deployments, retries_max, total_s)
+        self._rules = rules
+        self._special = special
+        self.fallback_reason: str | None = None
+        """Why the current deployment is not the first one: a status, a failure or a kind of error."""
+        self.tokens = tokens
+        """Of input, about."""
+
+    def after(self, failure: Setback, may_go_on: bool, left_s: float = math.inf, lot: float = 1.0) -> Move:
+        """As Course."""
+        kind = failure.kind
+        special = [one for one in self._special if kind is not None and one.deployment.only_after == kind]
+        if special and may_go_on and self.number < retry.ATTEMPTS_MAX:
+            self._left, self._special = special, ()
+            self.fallback_reason = kind
+            return FALLBACK
+        if kind is not None and self._left and self._left[0].deployment.only_after == kind and may_go_on:
+            return FALLBACK  # the next one of those that are larger
+        move = self._after(failure, may_go_on, left_s, lot, self._rules)
+        if move is FALLBACK:
+            status = failure.status if failure.status is not None else failure.said[0] if failure.said else None
+            self.fallback_reason = failure.reason or (str(status) if status is not None else "failed")
+        return move

@@ -16,9 +16,11 @@ from switchgear.policies import access
 from switchgear.pricing.catalog import Catalog, Load
 from switchgear.pricing.price import Pricer, per_mtok
 from switchgear.replica.entries import KeyEntry, Snapshot
-from switchgear.routing import strategies, table
+from switchgear.routing import conditions, strategies, table
 from switchgear.routing.frozen import FrozenModels, frozen_models
-from switchgear.routing.strategies import Order
+from switchgear.routing.retry import RetryRules
+from switchgear.routing.states import StateBook
+from switchgear.routing.strategies import Candidate, Order
 from switchgear.routing.table import Deployment, Route
 
 RESOLUTION_MS = 60_000
@@ -42,6 +44,8 @@ class PricedDeployment(msgspec.Struct, frozen=True):
     """Prices of models that answered under another name, filled as needed."""
     limits: Limits | None = None
     """Of the deployment and its provider."""
+    candidate: Candidate | None = None
+    """As strategies see it; None where nothing is to be decided per request."""
 
 
 class Resolution(msgspec.Struct, frozen=True):
@@ -62,6 +66,8 @@ class Resolver:
 
     def __init__(self, load_prices: Load) -> None:
         self._load = load_prices
+        self.states = StateBook()
+        """What this edge knows of deployments."""
         self._snapshot: Snapshot | None = None
         self._resolutions: dict[tuple[str, int, str], Resolution] = {}
         self._catalog: Catalog | None = None
@@ -140,6 +146,11 @@ class Resolver:
 
     def _make(self, snapshot: Snapshot, key: KeyEntry, model: str, now_ms: int) -> Resolution:
         route = table.resolve(snapshot.table, model) if access.may_call(model, key.models) else None
+        if route is not None and (route.require or key.require):
+            allowed = _with_labels(route, key.require or {})
+            if isinstance(allowed, Problem):
+                return Resolution(now_ms, None, (), allowed)
+            route = allowed
         if route is not None and snapshot.freezes:
             left = self._without_frozen(snapshot, route, now_ms)
             if isinstance(left, Problem):
@@ -167,7 +178,17 @@ class Resolver:
         if snapshot.unpriced == "refuse_all" and any(priced.pricer is None for priced in deployments):
             text = f"the model {route.model[:128]!r} has no known price; an admin can set one"
             return Resolution(now_ms, None, (), Problem(problems.MODEL_UNPRICED, text, "model"))
-        return Resolution(now_ms, route, deployments, None, strategies.order_of(route.strategy, route.deployments))
+        order = strategies.order_of(route.strategy, route.deployments)
+        if order is None and route.retry != RetryRules():
+            order = strategies.ordered
+        if order is not None:
+            deployments = tuple(self._watched(priced, route) for priced in deployments)
+        return Resolution(now_ms, route, deployments, None, order)
+
+    def _watched(self, priced: PricedDeployment, route: Route) -> PricedDeployment:
+        state = self.states.of(priced.deployment.id)
+        candidate = strategies.candidate_of(priced.deployment, state, priced.pricer, route.breaker)
+        return msgspec.structs.replace(priced, candidate=candidate)
 
     def resolve_one(self, snapshot: Snapshot, route: Route, now_ms: int) -> Resolution:
         """Return the resolution of a route that no model's name leads to: its first deployment is asked, and no other."""
@@ -227,9 +248,10 @@ class Resolver:
         price = deployment.price or self.catalog(snapshot).find(
             provider.name, provider.pricing_id, deployment.upstream_model, now_ms
         )
-        headers = b"x-switchgear-model: %b\r\nx-switchgear-provider: %b\r\n" % (
+        headers = b"x-switchgear-model: %b\r\nx-switchgear-provider: %b\r\nx-switchgear-upstream-model: %b\r\n" % (
             header_value(route.model),
             header_value(provider.name),
+            header_value(deployment.upstream_model),
         )
         if "litellm" in snapshot.compat:
             headers += litellm.deployment_headers(route.model, deployment.id)
@@ -242,6 +264,21 @@ class Resolver:
             {},
             limits=limit_sets.of_deployment(deployment),
         )
+
+
+def _with_labels(route: Route, required: dict[str, str]) -> "Route | Problem":
+    """Leave the deployments of a route that have the labels that its model and a key require."""
+    whole = (route.require, required)
+    left = tuple(
+        deployment
+        for deployment in route.deployments
+        if all(conditions.lacks(one, deployment.labels) is None for one in whole)
+    )
+    if not left:
+        said = ", ".join(sorted({f"{name}: {value}" for one in whole for name, value in one.items()}))
+        text = f"no deployment of {route.model[:128]!r} has the labels that are required ({said}); an admin can change that"
+        return Problem(problems.FORBIDDEN, text, "model")
+    return msgspec.structs.replace(route, deployments=left)
 
 
 def _has_thawed(snapshot: Snapshot, since_ms: int, now_ms: int) -> bool:

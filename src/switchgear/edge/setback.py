@@ -9,7 +9,7 @@ import msgspec
 from switchgear.core import problems
 from switchgear.core.problems import Case, Problem
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects import errors
+from switchgear.dialects import errors, meanings
 from switchgear.dialects.answer_metadata import AnswerMetadata, Unfit
 from switchgear.dialects.taps import Tap
 from switchgear.wire.frames import Fail
@@ -34,6 +34,8 @@ class Setback(msgspec.Struct, frozen=True):
     service_tier: str | None = None
     units: dict[str, int] | None = None
     """What may be charged beside tokens: tools that ran before it failed."""
+    kind: str | None = None
+    """What the provider's error means (dialects/meanings): `context_length`, `content_policy` …; None where its status says all."""
     note: str = ""
     """What records and the log say, where that differs: hosts and details that are not the client's affair, and never a
     sentence of the provider's, which may quote the prompt."""
@@ -101,7 +103,12 @@ def of_status(status: int, body: bytes, retry_after_s: float | None, is_refused:
     outcome = "client_error" if status < 500 and status not in {408, 429} else "upstream_error"
     problem = Problem(problems.UPSTREAM_BROKEN, f"the provider answered {status}")
     note = f"the provider answered {status}{errors.label_of(body)}"
-    return Setback(None, problem, outcome, status, retry_after_s, (status, body), note=note)
+    return Setback(None, problem, outcome, status, retry_after_s, (status, body), note=note, kind=_kind(status, body))
+
+
+def _kind(status: int, body: bytes) -> str | None:
+    found = meanings.find(status, body, errors.message_of(body))
+    return None if found is None else found.meaning
 
 
 def of_answer(unfit: Unfit, metadata: AnswerMetadata, body: bytes, input_estimate: int) -> Setback:
@@ -142,4 +149,4 @@ def _of_error(reason: str, usage: TokenUsage | None, body: bytes) -> Setback:
     outcome = "client_error" if status < 500 and status not in {408, 429} else "upstream_error"
     problem = Problem(problems.UPSTREAM_BROKEN, f"the provider answered with an error: {errors.message_of(body)[:512]}")
     note = f"the provider answered with an error{errors.label_of(body)}"
-    return Setback(reason, problem, outcome, said=(status, body), usage=usage, note=note)
+    return Setback(reason, problem, outcome, said=(status, body), usage=usage, note=note, kind=_kind(status, body))

@@ -3,7 +3,6 @@
 Each is a function of (services, context). `pipeline` says in which order they stand, and why.
 """
 
-import zlib
 from typing import Literal
 
 from switchgear.core import problems
@@ -11,15 +10,13 @@ from switchgear.core.errors import SpoolFullError
 from switchgear.core.problems import Problem
 from switchgear.dialects import forms
 from switchgear.edge import admit as admit_stage
-from switchgear.edge import belongings, passthrough, paths, settle, standing, stored, token_estimate, translate
+from switchgear.edge import belongings, passthrough, paths, routed, settle, standing, stored, token_estimate, translate
 from switchgear.edge.attribute import attribute
 from switchgear.edge.context import Halt, Outcome, RequestContext
 from switchgear.edge.course import Course
-from switchgear.edge.resolver import PricedDeployment
 from switchgear.edge.services import EdgeServices
-from switchgear.edge.transfer import Transfer
+from switchgear.edge.watched import transfer_of
 from switchgear.routing import strategies, table
-from switchgear.routing.strategies import Occasion, Order
 
 _LEDGER_FULL = Problem(problems.LEDGER_UNAVAILABLE, "the ledger cannot record new requests; try again soon", None, 5)
 _NO_LINK = Problem(problems.OVERLOADED, "the vault is not ready; try again in a moment", None, 1)
@@ -128,22 +125,16 @@ def choose(services: EdgeServices, context: RequestContext) -> Problem | None:
     resolution, client = context.resolution, context.client
     assert resolution is not None
     assert resolution.route is not None
-    deployments, order = resolution.deployments, resolution.order
-    if order is not None:
-        deployments = _arranged(context, deployments, order)
+    deployments = resolution.deployments
+    if resolution.order is not None:
+        if resolution.order is not strategies.first:
+            return routed.choose(services, context, resolution)
+        deployments = deployments[:1]
     total_s = deployments[0].deployment.timeouts.total_s
     if client.timeout_s is not None and client.timeout_s < total_s:
         total_s = client.timeout_s
     context.course = Course(deployments, 0 if client.retry else resolution.route.retries_max, total_s)
     return None
-
-
-def _arranged(
-    context: RequestContext, deployments: tuple[PricedDeployment, ...], order: Order
-) -> tuple[PricedDeployment, ...]:
-    occasion = Occasion(zlib.crc32(context.id.encode()), context.now_ms)
-    positions = strategies.arrange(order, [priced.deployment for priced in deployments], occasion)
-    return tuple(deployments[position] for position in positions)
 
 
 def translate_body(services: EdgeServices, context: RequestContext) -> Outcome:
@@ -185,7 +176,7 @@ def reserve(services: EdgeServices, context: RequestContext) -> Problem | None:
 def send(services: EdgeServices, context: RequestContext) -> Literal[Halt.DONE]:
     """Hand the request to a transfer, which makes the first attempt."""
     assert context.course is not None
-    transfer = Transfer(services, context, context.course)
+    transfer = transfer_of(context.course)(services, context, context.course)
     services.running.add(context)
     context.transfer = transfer
     transfer.begin()

@@ -6,6 +6,7 @@ One state machine per request; MOVES has every transition, and another one is a 
 goes through `_settle`, once.
 """
 
+import zlib
 from collections.abc import Callable
 from enum import Enum
 from typing import TypeVar
@@ -288,8 +289,9 @@ class Transfer(msgspec.Struct, eq=False):
     def _set_back(self, failure: Setback) -> None:
         """Try again, or elsewhere, or end with what the client is told."""
         context, course = self.context, self.course
-        has_time = self._elapsed_ms < course.total_s * 1000
-        move = course.after(failure, has_time and not context.client_gone)
+        left_s = course.total_s - self._elapsed_ms / 1000
+        lot = zlib.crc32(context.id.encode()) / 0xFFFFFFFF
+        move = course.after(failure, left_s > 0 and not context.client_gone, left_s, lot)
         failed, translation = course.current, context.translation
         if move is FALLBACK:
             course.go_on()

@@ -7,6 +7,9 @@ from switchgear.core.ids import credential_id, deployment_id
 from switchgear.core.limit_rule import LimitRule
 from switchgear.pricing.price import Price
 from switchgear.providers.quirks import Quirks
+from switchgear.routing.breaker import BreakerRules
+from switchgear.routing.conditions import When
+from switchgear.routing.retry import RetryRules
 
 ALIAS_DEPTH_MAX = 8
 NEVER_DROPPED = frozenset({"model", "stream", "messages", "input", "prompt", "contents"})
@@ -38,6 +41,8 @@ class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A server of the operator's: trace contexts are passed on."""
     limits: tuple[LimitRule, ...] = ()
     """Of all its deployments together."""
+    labels: dict[str, str] = {}
+    """What is said of it, such as `region: eu`: of all its deployments that do not say otherwise."""
 
 
 class DeploymentEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +55,11 @@ class DeploymentEntry(msgspec.Struct, frozen=True, kw_only=True):
     price: Price | None = None
     limits: tuple[LimitRule, ...] = ()
     """Of this provider's model with this credential; where it names none, of each credential."""
+    weight: float = 1.0
+    """Its share of the requests, beside those of its neighbours, where the strategy goes by weight."""
+    labels: dict[str, str] = {}
+    when: When | None = None
+    """Which requests it is for; None: all."""
 
 
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +81,13 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     """How the deployments of a tier are ordered (routing/strategies)."""
     limits: tuple[LimitRule, ...] = ()
     """Of all requests for it, by whatever alias."""
+    retry: RetryRules = RetryRules()
+    """What is tried again, beside how often (`retries_max`)."""
+    breaker: BreakerRules = BreakerRules()
+    require: dict[str, str] = {}
+    """Labels that a deployment must have to be asked, also one of a model to fall back on."""
+    fallback_on: dict[str, tuple[str, ...]] = {}
+    """Models to fall back on after one kind of error only: `context_length`, `content_policy`."""
 
 
 class RouteTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +112,13 @@ class Deployment(msgspec.Struct, frozen=True):
     tier: int = 0
     """Within its route, in which neighbours of one number are ordered by the strategy."""
     limits: tuple[LimitRule, ...] = ()
+    weight: float = 1.0
+    strategy: str = "ordered"
+    """Of the model that it stands in: of a model to fall back on, its own."""
+    labels: dict[str, str] = {}
+    when: When | None = None
+    only_after: str | None = None
+    """The kind of error after which alone it is asked (`fallback_on`)."""
 
     @property
     def credential_id(self) -> str:
@@ -126,6 +150,9 @@ class Route(msgspec.Struct, frozen=True):
     entry: str = ""
     """The configured name that it was asked by: aliases are followed, a pattern is itself. Its limits are counted for that."""
     limits: tuple[LimitRule, ...] = ()
+    retry: RetryRules = RetryRules()
+    breaker: BreakerRules = BreakerRules()
+    require: dict[str, str] = {}
 
 
 def resolve(table: RouteTable, model: str) -> Route | None:
@@ -134,14 +161,26 @@ def resolve(table: RouteTable, model: str) -> Route | None:
     if entry is None:
         return None
     deployments = _deployments(table, entry, found, 0)
-    for name in entry.fallback:
-        after, after_found = _entry(table, pattern.carry(name, found), 0)
-        if after is not None:
+    after: list[tuple[str, str | None]] = [(name, None) for name in entry.fallback]
+    after += [(name, kind) for kind, names in entry.fallback_on.items() for name in names]
+    for name, kind in after:
+        other, other_found = _entry(table, pattern.carry(name, found), 0)
+        if other is not None:
             above = deployments[-1].tier + 1 if deployments else 0
-            deployments += _deployments(table, after, after_found, above)
+            deployments += _deployments(table, other, other_found, above, kind)
     if not deployments:
         return None
-    return Route(model, tuple(deployments), entry.retries_max, entry.strategy, entry.name, entry.limits)
+    return Route(
+        model,
+        tuple(deployments),
+        entry.retries_max,
+        entry.strategy,
+        entry.name,
+        entry.limits,
+        entry.retry,
+        entry.breaker,
+        entry.require,
+    )
 
 
 def unserved(table: RouteTable, model: str) -> list[tuple[DeploymentEntry, str | None]]:
@@ -218,7 +257,9 @@ def _matching(table: RouteTable, model: str) -> tuple[ModelEntry | None, tuple[s
     return best, best_found
 
 
-def _deployments(table: RouteTable, entry: ModelEntry, captured: tuple[str, ...], above: int) -> list[Deployment]:
+def _deployments(
+    table: RouteTable, entry: ModelEntry, captured: tuple[str, ...], above: int, only_after: str | None = None
+) -> list[Deployment]:
     """Return where a model's requests can go. Its tiers are numbered from `above`."""
     found: list[Deployment] = []
     tiers = sorted({deployment.tier for deployment in entry.deployments})
@@ -240,6 +281,11 @@ def _deployments(table: RouteTable, entry: ModelEntry, captured: tuple[str, ...]
                 entry.drop,
                 above + tiers.index(deployment.tier),
                 deployment.limits,
+                deployment.weight,
+                entry.strategy,
+                {**provider.labels, **deployment.labels},
+                deployment.when,
+                only_after,
             )
             for credential in wanted
             if credential in provider.credentials

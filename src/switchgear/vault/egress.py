@@ -10,6 +10,7 @@ import msgspec
 from switchgear import __version__
 from switchgear.core.errors import RefusedError
 from switchgear.policies import passthrough
+from switchgear.routing import allowance
 from switchgear.vault.box import OpenCredential
 from switchgear.vault.verbs import Ceilings
 from switchgear.wire.frames import Route
@@ -51,6 +52,7 @@ RESPONSE_HEADERS = frozenset(
         b"x-amzn-bedrock-output-token-count",
         b"x-amzn-bedrock-cache-read-input-token-count",
         b"x-amzn-bedrock-cache-write-input-token-count",
+        *allowance.NAMES,  # for the edge, which passes them to no client
     }
 )
 ATTEMPT_ID = re.compile(r"[0-9a-z]{1,40}-[0-9]{1,3}")

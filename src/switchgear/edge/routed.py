@@ -1,0 +1,111 @@
+"""Stage choose, of models that have more than one deployment: which are asked, in which order. Level 4 (routing/choice).
+
+While nothing is wrong anywhere and the order is the configured one, they are taken as they stand.
+"""
+
+import zlib
+
+from switchgear.core import problems
+from switchgear.core.problems import Problem
+from switchgear.dialects import input_estimate
+from switchgear.dialects.request import Request
+from switchgear.edge.context import RequestContext
+from switchgear.edge.course import RoutedCourse
+from switchgear.edge.resolver import Resolution
+from switchgear.edge.services import EdgeServices
+from switchgear.routing import choice, strategies
+from switchgear.routing.conditions import Traits
+from switchgear.routing.strategies import Candidate, Occasion
+
+_IMAGES = (b'"image_url"', b'"input_image"', b'"type":"image"', b'"type": "image"', b'"inlineData"', b'"inline_data"')
+_SCHEMAS = (b'"json_schema"', b'"responseSchema"', b'"response_schema"', b'"responseJsonSchema"', b'"output_format"')
+_TOOLS = ("tools", "functions", "toolConfig")
+_EMPTY = frozenset({b"[]", b"null", b"{}"})
+
+
+def choose(services: EdgeServices, context: RequestContext, resolution: Resolution) -> Problem | None:
+    """Fill the context's course; a Problem where no deployment is for such a request."""
+    assert resolution.route is not None
+    assert resolution.order is not None
+    request = context.request
+    assert request is not None
+    ordinary = [priced for priced in resolution.deployments if priced.deployment.only_after is None]
+    special = [priced for priced in resolution.deployments if priced.deployment.only_after is not None]
+    tokens = input_estimate.tokens(context.bytes_in, context.media)
+    candidates = [priced.candidate for priced in ordinary if priced.candidate is not None]
+    book = services.resolver.states
+    if not ordinary:
+        return _nobody(resolution, "all that are left are for one kind of error only")
+    if not _is_plain(resolution, candidates, book.troubled):
+        occasion = Occasion(
+            zlib.crc32(context.id.encode()),
+            context.now_ms,
+            services.clock.monotonic_s(),
+            session_of(context, request),
+            tokens,
+            request.output_tokens_max or 0,
+            request.stream,
+        )
+        chosen = choice.choose(
+            resolution.order, candidates, occasion, traits_of(context, request, candidates, tokens), book
+        )
+        if not chosen.positions:
+            return _nobody(resolution, "; ".join(dict.fromkeys(chosen.left_out.values())))
+        if chosen.probe is not None and not context.client.is_dry_run:
+            candidates[chosen.probe].state.breaker.claim(occasion.now_s)
+        elif not chosen.left_out:
+            book.calm(candidates[position].state for position in chosen.positions)
+        ordinary = [ordinary[position] for position in chosen.positions]
+    total_s = ordinary[0].deployment.timeouts.total_s
+    client = context.client
+    if client.timeout_s is not None and client.timeout_s < total_s:
+        total_s = client.timeout_s
+    retries = 0 if client.retry else resolution.route.retries_max
+    context.course = RoutedCourse(ordinary, retries, total_s, resolution.route.retry, special, tokens)
+    return None
+
+
+def _is_plain(resolution: Resolution, candidates: list[Candidate], troubled: set[str]) -> bool:
+    """Tell whether they are taken as they stand."""
+    return resolution.order is strategies.ordered and all(
+        one.strategy == strategies.DEFAULT and one.when is None and one.name not in troubled for one in candidates
+    )
+
+
+def _nobody(resolution: Resolution, why: str) -> Problem:
+    assert resolution.route is not None
+    return Problem(
+        problems.UNSUPPORTED, f"no deployment of {resolution.route.model[:128]!r} is for this request: {why}", "model"
+    )
+
+
+def session_of(context: RequestContext, request: Request) -> str:
+    """Return what belongs together, as the client says it: its session, else its user; "" where it says nothing."""
+    client = context.client
+    return client.session or request.session or client.end_user or request.end_user or ""
+
+
+def traits_of(context: RequestContext, request: Request, candidates: list[Candidate], tokens: int) -> Traits:
+    """Return what conditions look at. The body is searched only where one of them asks what it needs."""
+    if all(one.when is None for one in candidates):
+        return Traits()
+    key = context.key
+    assert key is not None
+    is_asked = any(one.when is not None and (one.when.needs or one.when.without) for one in candidates)
+    tags = frozenset((*(key.tags or ()), *(context.client.tags or ()), *(request.tags or ())))
+    return Traits(key.name, key.team, tags, tokens, needs_of(request) if is_asked else frozenset())
+
+
+def needs_of(request: Request) -> frozenset[str]:
+    """Return what a body needs of a model: `images`, `tools`, `json_schema`. Members' names are looked for as they stand between
+    plain
+    quotes, which a text that quotes them has not."""
+    found = set()
+    if any(bytes(request.fields[name]) not in _EMPTY for name in _TOOLS if name in request.fields):
+        found.add("tools")
+    for value in map(bytes, request.fields.values()):
+        if "images" not in found and any(mark in value for mark in _IMAGES):
+            found.add("images")
+        if "json_schema" not in found and any(mark in value for mark in _SCHEMAS):
+            found.add("json_schema")
+    return frozenset(found)
