@@ -246,17 +246,6 @@ def test_a_fallback_for_one_kind_of_error_is_asked_after_that_alone(said, kind, 
     talk.client << Sent(502)
 
 
-def test_an_answer_says_which_model_made_it_and_why_it_is_not_the_first():
-    talk = dialogue()
-    talk.client >> chat("fast")
-    assert asked(talk) == "a"
-    talk.vault >> Head(503, [], None) >> Last(b"{}")
-    assert asked(talk) == "b"
-    answer(talk)
-    headers = took(talk).headers
-    assert b"x-switchgear-upstream-model: m\r\n" in headers and b"x-switchgear-fallback-reason: 503\r\n" in headers
-
-
 def test_only_what_a_model_names_is_tried_again_there_and_pauses_grow():
     talk = dialogue(deployment("a"), retries_max=3, retry=RetryRules(on=("503",), backoff_s=1.0))
     talk.client >> chat("fast")
