@@ -27,6 +27,12 @@ def test_a_new_data_folder_holds_every_folder_of_the_layout(tmp_path):
         assert stat.S_IMODE(layout.data.stat().st_mode) == 0o700
 
 
+def test_before_its_lock_is_held_a_data_folder_gets_nothing_below_it(tmp_path):
+    layout = Layout(tmp_path / "a" / "data")
+    make_folder(layout)
+    assert layout.data.is_dir() and list(layout.data.iterdir()) == []
+
+
 def test_a_folder_that_cannot_be_made_is_refused_with_what_to_do(tmp_path):
     (tmp_path / "data").write_text("a file")
     with pytest.raises(UserError, match="cannot be used") as caught:

@@ -167,7 +167,7 @@ def test_P4_children_get_a_clean_environment(own):
 def test_P5_one_supervisor_per_folder_and_orphans_end(own):
     gateway = own()
     second = subprocess.run(
-        [*_serve(gateway), "--listen", "127.0.0.1:0"],
+        [*_serve(gateway), "--listen", "127.0.0.1:0", "--workers", "9"],
         capture_output=True,
         text=True,
         check=False,
@@ -176,6 +176,7 @@ def test_P5_one_supervisor_per_folder_and_orphans_end(own):
     )
     assert second.returncode == 2 and "another gateway runs" in second.stderr
     assert f"kill {gateway.status()['pids']['supervisor']}" in second.stderr
+    assert not list(gateway.data.rglob("edge-8*")), "it left nothing there"
     children = [*gateway.pids("vault"), *gateway.pids("control"), *gateway.pids("edge")]
     os.kill(gateway.process.pid, signal.SIGKILL)
     gateway.process.wait(PATIENCE_S)

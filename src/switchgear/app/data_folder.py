@@ -26,10 +26,14 @@ def _closed(folder: Path, exc: OSError) -> UserError:
     )
 
 
-def make_folder(layout: Layout, workers: int) -> None:
-    """Make the folder and all below it. Raises UserError for one that another user has."""
+def make_folder(layout: Layout, workers: int | None = None) -> None:
+    """Make the folder, and with `workers` all below it, which is for who holds its lock alone: a folder that a second start makes
+    belongs to none of the first's processes. Raises UserError for one that another user has."""
     try:
-        layout.make(workers)
+        if workers is None:
+            layout.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        else:
+            layout.make(workers)
         owner = layout.data.stat().st_uid
     except OSError as exc:
         raise _closed(layout.data, exc) from None
@@ -39,7 +43,7 @@ def make_folder(layout: Layout, workers: int) -> None:
             "run as that user, or choose another with --data DIR",
             2,
         )
-    for folder in layout.folders(workers):
+    for folder in layout.folders(workers) if workers is not None else [layout.data]:
         if os.geteuid() != 0 and not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
             raise UserError(f"the folder {folder} is closed to you", f"run: chmod u+rwx {shlex.quote(str(folder))}", 2)
     if os.geteuid() != 0:

@@ -45,7 +45,7 @@ def serve(options: Options, environ: dict[str, str]) -> None:
     must_confine = check_exposure(data_address, console_address, bool(tls_cert or proxies))
     workers = options.workers or process.workers or os.cpu_count() or 1
     who = ownership.process_users(environ)
-    make_folder(layout, workers)
+    make_folder(layout)
     lock_fd = take_lock(layout.lock)
     if lock_fd is None:
         raise UserError(
@@ -53,6 +53,7 @@ def serve(options: Options, environ: dict[str, str]) -> None:
             f"stop it ({_how_to_stop(layout)}), or use another folder: see switchgear status --data {shlex.quote(str(data))}",
             2,
         )
+    make_folder(layout, workers)
     kek_path, kek_fd = find_kek(options, layout, environ)
     patience_s = ORPHANS_S if _was_killed(layout) else 0.0
     data_socket = bind(data_address, "the data plane", "--listen", patience_s)
