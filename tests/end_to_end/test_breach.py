@@ -207,6 +207,9 @@ OF_AN_EDGE = [
     ("write LMDB's lock (a way into control's memory)", "out = write(data + '/replica/lock.mdb')", CLOSED),
     ("read the CLI's token", "out = read(data + '/run/control/cli.token')", CLOSED),
     ("write another edge's spool", "out = write(data + '/spool/edge-1/00000001.seg')", CLOSED),
+    ("write another edge's counters", "out = write(data + '/counters/edge-1.column')", CLOSED),
+    ("cut its own counters", "out = attempt(lambda: os.truncate(data + '/counters/edge-0.column', 4096))", CLOSED),
+    ("remove its own counters", "out = attempt(lambda: os.unlink(data + '/counters/edge-0.column'))", CLOSED),
     ("take over control's socket", "out = attempt(lambda: os.unlink(data + '/run/control/control.sock'))", CLOSED),
     ("take over the vault's socket", "out = attempt(lambda: os.unlink(data + '/run/vault/vault.sock'))", CLOSED),
     ("import a database module's file", "out = 'sqlite3' in sys.modules or 'sqlalchemy' in sys.modules", {False}),
@@ -215,6 +218,7 @@ OF_THE_VAULT = [
     ("read the database", "out = read(data + '/store/store.sqlite')", CLOSED),
     ("read the replica", "out = read(data + '/replica/data.mdb')", CLOSED),
     ("read an edge's spool", "out = read(data + '/spool/edge-0/00000001.seg')", CLOSED),
+    ("read the counters", "out = read(data + '/counters/edge-0.column')", CLOSED),
     ("listen on a port", "out = attempt(lambda: socket.create_server(('127.0.0.1', 0)))", {"EACCES", "EPERM"}),
 ]
 OF_THE_COURIER = [
