@@ -478,6 +478,20 @@ def test_ollama_is_sent_what_it_reads_and_the_rest_is_refused_by_name(part, is_r
             fit(request, BY_NAME["openai"].fit, UNKNOWN, quirks)
 
 
+@pytest.mark.parametrize(("target", "model"), [("openai", "gpt-5.4"), ("cohere", "command-a-03-2025")])
+def test_a_text_file_is_written_into_the_turn_where_files_are_pdfs_or_nothing(target, model):
+    source = {"type": "base64", "media_type": "text/csv", "data": "YSxi"}
+    document = {"type": "document", "title": "t.csv", "source": source}
+    body = {
+        "model": "m",
+        "max_tokens": 9,
+        "messages": [{"role": "user", "content": [document, {"type": "text", "text": "sum"}]}],
+    }
+    said = crossed(body, "anthropic", target, model)[1].decode()
+    assert "a,b" in said
+    assert "YSxi" not in said
+
+
 def test_of_tools_with_one_name_the_first_is_kept():
     body, dropped = fitted(chat(("user", "x"), tools=[TOOL, TOOL]), "openai", "anthropic", "claude-sonnet-4-5")
     assert len(body["tools"]) == 1 and "tools.look" in dropped

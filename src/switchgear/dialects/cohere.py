@@ -587,6 +587,7 @@ ROW = Dialect(
     fit=Rules(
         user_turn=True,
         empty_result="(no output)",
+        text_files=True,
         arguments_are_text=True,
         stop_max=5,
         temperature_max=1.0,

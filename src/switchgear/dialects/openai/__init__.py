@@ -133,6 +133,7 @@ ROW = Dialect(
     ),
     fit=Rules(
         instructions=True,
+        text_files=True,  # files of chat are PDFs; pydantic-ai, `OpenAIChatModel`, writes text into the turn as well (2026-11)
         top_words=COMBINATORS | {"enum", "not"},
         google_signatures=False,
         call_ids=Ids(
