@@ -34,7 +34,7 @@ from switchgear.dialects.json_node import (
     short_members,
 )
 from switchgear.dialects.model_facts import facts_of
-from switchgear.dialects.openai import missing_thoughts, reasoning_models
+from switchgear.dialects.openai import missing_thoughts, reasoning_models, refused_members
 from switchgear.dialects.openai.media_answers import read_media_answer
 from switchgear.dialects.registry import BY_NAME
 from switchgear.dialects.request import Request
@@ -482,6 +482,9 @@ def open_translation(
             translation.dropped += left_out
             if facts.thinking_demanded and quirks.takes_reasoning_content:
                 request = missing_thoughts.filled_in(request)
+            if quirks.refused_members:
+                request, left_out = refused_members.left_out(request, quirks.refused_members)
+                translation.dropped += left_out
         if spoken.cleaned is not None:
             cleaned = spoken.cleaned(request, upstream_model)
             request = cleaned.request

@@ -47,6 +47,7 @@ _MISTRAL = Quirks(
     reasoning_effort=False,
     stream_usage=False,
     takes_reasoning_content=False,
+    refused_members=("reasoning_content",),
     call_id_chars=9,
     instructions_first=True,
     bridges_results=True,
@@ -56,9 +57,16 @@ _MISTRAL = Quirks(
 )
 # console.groq.com/docs/openai, "Currently Unsupported OpenAI Features"; read 2026-11-27. "json mode cannot be combined with
 # tool/function calling" (agno#1065, vercel/ai#16540)
-_GROQ = Quirks(takes_reasoning_content=False, drop=_PROBES, format_or_tools=True)
+_GROQ = Quirks(
+    takes_reasoning_content=False,
+    refused_members=("name", "reasoning_content"),
+    drop=_PROBES,
+    format_or_tools=True,
+)
 # inference-docs.cerebras.ai, "OpenAI compatibility"; read 2026-11-27
-_CEREBRAS = Quirks(takes_reasoning_content=False, same_strict=True, drop=_PENALTIES)
+_CEREBRAS = Quirks(
+    takes_reasoning_content=False, refused_members=("reasoning_content",), same_strict=True, drop=_PENALTIES
+)
 # A list of further models would be called and paid for past what the virtual key may call, and past the record.
 # Its `usage.cost` is in credits, which are USD; with a key of its user's own that is its fee alone, and the maker's charge stands
 # in `cost_details` (openrouter.ai/docs/use-cases/usage-accounting, read 2026-11-27; `is_byok` decides, for the details stand

@@ -25,6 +25,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     takes_reasoning_content: bool = True
     """False where `reasoning_content` in a history is refused, whatever the model (jan#8136, kilocode#10375, crush#1590; read
     2026-11-27)."""
+    refused_members: tuple[str, ...] = ()
+    """Members of messages that are refused in a chat completion (but of a tool's)."""
     same_strict: bool = False
     """True where tools must all be strict or none (Roo-Code#10334; read 2026-11-27)."""
     call_id_chars: int = 0

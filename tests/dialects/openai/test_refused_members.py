@@ -1,0 +1,41 @@
+"""Members of messages that a provider refuses."""
+
+import json
+
+import pytest
+
+from switchgear.dialects.openai.refused_members import left_out
+from switchgear.dialects.request_reader import parse
+from switchgear.dialects.translation import open_translation
+from switchgear.providers.catalogue import PROVIDERS
+from switchgear.testing.twins import judge_at
+
+CALL = {"id": "abcdefghi", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+ASKED = {"role": "user", "content": "hi"}
+CALLED = {"role": "assistant", "content": "", "tool_calls": [CALL]}
+TOLD = {"role": "tool", "tool_call_id": "abcdefghi", "content": "ok", "name": "f"}
+
+
+@pytest.mark.parametrize(
+    ("provider", "more"),
+    [
+        ("groq", {"name": "agent"}),
+        ("groq", {"reasoning_content": "Hm."}),
+        ("cerebras", {"reasoning_content": "Hm."}),
+        ("mistral", {"reasoning_content": "Hm."}),
+    ],
+)
+def test_a_history_is_taken_by_providers_that_refuse_what_the_client_adds(provider, more):
+    body = {"model": "m", "messages": [ASKED, {**CALLED, **more}, TOLD]}
+    assert judge_at(provider, "openai", "m", json.dumps(body).encode()) is not None
+    request = parse(json.dumps(body).encode(), "openai", "chat")
+    translation = open_translation(request, "openai", "openai", "m", PROVIDERS[provider].quirks, created=1)
+    assert judge_at(provider, "openai", "m", translation.body) is None
+    assert json.loads(translation.body)["messages"] == [ASKED, CALLED, TOLD]
+    assert translation.dropped == [f"messages.{next(iter(more))}"]
+
+
+@pytest.mark.parametrize("messages", [[ASKED, CALLED, TOLD], [{"role": "user", "content": '"name"'}], ["name"], "name"])
+def test_a_history_without_them_is_the_same_request(messages):
+    request = parse(json.dumps({"model": "m", "messages": messages}).encode(), "openai", "chat")
+    assert left_out(request, ("name",)) == (request, [])
