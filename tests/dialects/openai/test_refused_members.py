@@ -23,6 +23,7 @@ TOLD = {"role": "tool", "tool_call_id": "abcdefghi", "content": "ok", "name": "f
         ("groq", {"reasoning_content": "Hm."}),
         ("cerebras", {"reasoning_content": "Hm."}),
         ("mistral", {"reasoning_content": "Hm."}),
+        ("mistral", {"name": "agent"}),
     ],
 )
 def test_a_history_is_taken_by_providers_that_refuse_what_the_client_adds(provider, more):
