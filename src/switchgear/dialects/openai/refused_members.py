@@ -1,8 +1,8 @@
 """Members of messages that a provider refuses, in a chat completion that would pass as it is. Level 1, pure.
 
 LangChain.js names its agent in each turn of the assistant, and clients send `reasoning_content` back to whoever is asked next:
-Groq refuses both (console.groq.com/docs/openai; jan#8136), Mistral too (crush#1590; the types of mistralai/client-python), Cerebras the
-second (kilocode#10375). Read 2026-11-27.
+Groq refuses both (console.groq.com/docs/openai; jan#8136), Mistral too (crush#1590; the types of mistralai/client-python), and
+Cerebras the second (kilocode#10375). Read 2026-11-27.
 """
 
 import msgspec
