@@ -100,13 +100,13 @@ def _cell(program: Program, upstream: Upstream, results: dict[str, Any], notes: 
     notes.counts["not run"] += len(possible) - len(found)
     for name, problems in failed.items():
         notes.failed[f"- {program.title} → {upstream.title}, {name}: {_plain(problems[0])}"] = None
-    dialect = next((_DIALECTS.get(one, one) for cell in found.values() for one in cell["dialects"]), "")
+    asked_in = dict.fromkeys(_DIALECTS.get(one, one) for cell in found.values() for one in cell["dialects"])
     mark = "✔" if len(found) == len(possible) else f"✔ {len(found)} of {len(possible)}" if found else "not run"
     if not possible:
         mark = "–"
     if failed:
         mark = f"✗ {', '.join(failed)}"
-    return f"{mark} {dialect}".strip()
+    return f"{mark} {' + '.join(asked_in)}".strip()
 
 
 def _plain(text: str) -> str:
