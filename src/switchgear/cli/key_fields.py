@@ -161,5 +161,5 @@ def for_people(key: dict[str, Any], zone: times.Zone) -> dict[str, Any]:
     return {
         field.label: (times.full(value, zone) if field.kind == "time" else value) or field.absent or value
         for name, field in KEY_FIELDS.items()
-        for value in [key[_told_as(name)]]
+        for value in [key.get(_told_as(name))]
     }

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import msgspec
 
-from switchgear.core.nearest import meant
 from switchgear.core.text import shown
 
 AMOUNT_MAX = 10**12
@@ -62,7 +61,7 @@ def parse(text: str) -> LimitRule | str:
     amount, unit_text = int(found[1].replace("_", "")), " ".join(found[2].lower().split())
     unit = UNITS.get(_UNITS.get(unit_text, unit_text))
     if unit is None:
-        return f"{shown(unit_text)} cannot be limited{meant(unit_text, list(UNITS))}; known are {', '.join(UNITS)}"
+        return f"{shown(unit_text)} cannot be limited{_meant(unit_text, UNITS)}; known are {', '.join(UNITS)}"
     parts = [part.strip() for part in _PARTS.split(found[3] or "")[1:]]
     window = _window(parts[0]) if parts else None
     if window is not None:
@@ -76,8 +75,14 @@ def parse(text: str) -> LimitRule | str:
     if len(parts) > 1 or (per is not None and per not in DIMENSIONS and _TAG.fullmatch(per) is None):
         known = ", ".join((*DIMENSIONS, f"{TAG}NAME"))
         wrong = " per ".join(parts)
-        return f"{shown(wrong)} is no dimension{meant(wrong, list(DIMENSIONS))}; known are {known}"
+        return f"{shown(wrong)} is no dimension{_meant(wrong, DIMENSIONS)}; known are {known}"
     return wrong_amount(amount) or LimitRule(unit, amount, window or "", per)
+
+
+def _meant(text: str, known: Iterable[str]) -> str:
+    from switchgear.core.nearest import meant  # noqa: PLC0415 - it compares with difflib, which each command would import
+
+    return meant(text, known)
 
 
 def _window(text: str) -> str | None:
