@@ -2,6 +2,7 @@
 import hashlib
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,7 +47,52 @@ def test_the_same_name_twice_becomes_two_deployments_and_one_credential():
     )
     assert [d["tier"] for d in models(found)["m"]["deployments"]] == [2, 1]
     assert len(found.config.providers["openai"].credentials) == 1
-    assert "router_settings.routing_strategy" in said(found)
+    assert models(found)["m"]["strategy"] == "weighted", "simple-shuffle is LiteLLM's default"
+    assert found.is_complete
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "status"),
+    [
+        ("simple-shuffle", "weighted", "imported"),
+        ("least-busy", "least_busy", "imported"),
+        ("latency-based-routing", "lowest_latency", "imported"),
+        ("cost-based-routing", "lowest_cost", "imported"),
+        ("usage-based-routing-v2", "least_busy", "changed"),
+        ("of-tomorrow", "ordered", "unsupported"),
+    ],
+)
+def test_a_routing_strategy_is_the_one_that_does_the_same(theirs, ours, status):
+    two = [entry("m", model="openai/a", weight=3), entry("m", model="openai/b")]
+    found = run({"model_list": [*two, entry("n", model="openai/c")], "router_settings": {"routing_strategy": theirs}})
+    got = models(found)
+    assert (got["m"]["strategy"], got["n"]["strategy"]) == (ours, "ordered"), "one deployment needs none"
+    assert [d["weight"] for d in got["m"]["deployments"]] == [3.0, 1.0]
+    assert "router_settings.routing_strategy" in said(found, status)
+    assert check(as_yaml(found))[1] == []
+
+
+def test_cooldowns_become_breakers():
+    settings = {"allowed_fails": 3, "cooldown_time": 30}
+    found = run({"model_list": [entry("m", model="openai/a")], "router_settings": settings})
+    breaker = models(found)["m"]["breaker"]
+    assert (breaker["failures"], breaker["probe_s"]) == (4, 30.0), (
+        "it cools down when it fails more than allowed_fails times"
+    )
+    assert found.is_complete and "router_settings.allowed_fails" in said(found, "changed")
+
+
+def test_fallbacks_for_one_kind_of_error_stay_so():
+    raw = {
+        "model_list": [entry(name, model=f"openai/{name}") for name in "abc"],
+        "router_settings": {"context_window_fallbacks": [{"a": ["b", "gone"]}]},
+        "litellm_settings": {"content_policy_fallbacks": [{"a": ["c"]}]},
+    }
+    found = run(raw)
+    assert models(found)["a"]["fallback_on"] == {"context_length": ["b"], "content_policy": ["c"]}
+    assert models(found)["a"]["fallback"] == []
+    assert "context_window_fallbacks.a" in said(found), "there is no model 'gone'"
+    assert check(as_yaml(found))[1] == []
 
 
 def test_imported_prices_are_exact():
@@ -88,9 +134,7 @@ def test_fallbacks_and_routing_settings_are_imported():
     assert got["c"]["alias"] == "a" and got["d"]["alias"] == "b"
     assert {
         "fallbacks.a",
-        "litellm_settings.context_window_fallbacks",
         "router_settings.redis_host",
-        "router_settings.allowed_fails",
     } <= set(said(found))
     assert check(as_yaml(found))[1] == []
 

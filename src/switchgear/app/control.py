@@ -219,6 +219,7 @@ async def _begin(boot: Boot, layout: Layout, services: Services, configuration: 
         )
         await services.control.read(services.refusals.load)
         await services.control.read(services.deployments.load)
+        services.breakers.begin(await asyncio.to_thread(services.control.publisher.health))
     except (StoreGoneError, DatabaseError, OSError, lmdb.Error, UserError) as exc:
         if isinstance(exc, UserError) and (boot.is_first or isinstance(exc, OldSchemaError)):
             raise

@@ -59,6 +59,7 @@ def health(client: Client, out: Output) -> None:
     columns = (
         Column("DEPLOYMENT", "deployment", "id"),
         Column("HEALTH", "health"),
+        Column("BREAKER", "breaker", drop=8),
         Column("ATTEMPTS", "attempts", "number"),
         Column("FAILED", "failures", "number"),
         Column("IN A ROW", "failures_in_row", "number", drop=5),
@@ -118,15 +119,31 @@ def remove(client: Client, out: Output, name: str, yes: bool) -> None:
 @model.command(epilog=examples("switchgear model explain fast --key ci-bot"))
 @name_argument(names.models)
 @click.option("--key", shell_complete=names.keys, help="As this key would see it.")
+@click.option("--tag", "tags", multiple=True, metavar="K=V", help="A tag of the request. Repeatable.")
+@click.option("--session", help="Its session, or its client's user: for the strategy `sticky`.")
+@click.option("--input-tokens", type=int, help="How long it is, about.")
+@click.option("--output-tokens", type=int, help="How long its answer may become.")
+@click.option("--needs", help="What it has: images, tools, json_schema, with commas between them.")
 @with_client
-def explain(client: Client, out: Output, name: str, key: str | None) -> int:
-    """Show where a request for a model would go, and why. Exit 1 when it goes nowhere."""
-    answer = client.call("GET", "/models/explain", model=name, key=key)
+def explain(client: Client, out: Output, name: str, key: str | None, needs: str | None, **said: Any) -> int:
+    """Show where a request for a model would go, in which order, and why not elsewhere. Exit 1 when it goes nowhere."""
+    import msgspec  # noqa: PLC0415
+
+    given = {field: list(value) if field == "tags" else value for field, value in said.items() if value}
+    if needs:
+        given["needs"] = [word.strip() for word in needs.split(",")]
+    if given:
+        sample = {"model": name, **({"key": key} if key is not None else {}), **given}
+        answer = client.call("POST", "/explain", msgspec.json.encode(sample))
+    else:
+        answer = client.call("GET", "/models/explain", model=name, key=key)
     if out.for_people:
         for step in answer["steps"]:
             say(f"  {step}")
-        for number, candidate in enumerate(answer["candidates"], 1):
-            say(f"  {number}. {_candidate(candidate)}")
+        asked = sorted(answer["candidates"], key=lambda one: (one.get("place") is None, one.get("place") or 0))
+        for candidate in asked:
+            place = candidate.get("place")
+            say(f"  {f'{place}.' if place is not None else '– '} {_candidate(candidate)}")
         frozen = answer.get("frozen") or []
         known = [] if answer["callable"] or frozen else [one["name"] for one in client.call("GET", "/models")["models"]]
         meant = near(name, known) if name not in known else ""
@@ -154,6 +171,10 @@ _CANDIDATE = (
 def _candidate(found: dict[str, Any]) -> str:
     notes = [] if found["priced"] else ["no known price"]
     notes += [f"frozen: {subject}" for subject in found["frozen"]]
+    if found.get("left_out"):
+        notes.append(f"not asked: {found['left_out']}")
+    elif found.get("breaker", "closed") != "closed":
+        notes.append(f"its breaker is open ({found['breaker']}): asked to see whether it is back")
     return f"{found['credential']} → {found['upstream_model']}" + (f"   ({'; '.join(notes)})" if notes else "")
 
 

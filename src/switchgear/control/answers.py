@@ -93,6 +93,9 @@ class InForce(msgspec.Struct):
     """Settings that hold from the next start on."""
 
 
+BreakerState = Literal["closed", "failures", "error_rate", "credential"]
+
+
 class RefusedRequests(msgspec.Struct):
     """Requests that the gateway refused, by the code of the error."""
 
@@ -116,12 +119,24 @@ class Failing(msgspec.Struct):
     last_success_ms: int | None
 
 
+class OpenBreaker(msgspec.Struct):
+    """A breaker that is open: requests go elsewhere, but for one now and then."""
+
+    reason: Literal["failures", "error_rate", "credential"]
+    since_ms: int
+    tried_ms: int
+    """When it was asked last."""
+
+
 class DeploymentHealth(msgspec.Struct):
     """What the ledger counted of one deployment."""
 
     deployment: str
     """`provider/model@credential`; `(others)`: all without a row of their own."""
     health: Literal["ok", "failing", "unknown"]
+    breaker: BreakerState
+    """Why its requests go elsewhere; `closed`: they do not."""
+    breaker_since_ms: int | None
     attempts: int
     failures: int
     outcomes: dict[str, int]
@@ -168,6 +183,8 @@ class Status(msgspec.Struct, kw_only=True):
     refused: dict[str, Refusal] = {}
     failing: dict[str, Failing] = {}
     """Deployments that failed at their last attempts."""
+    breakers: dict[str, OpenBreaker] = {}
+    """Deployments whose breaker is open."""
     providers: dict[str, Attempts] = {}
 
 
@@ -352,6 +369,14 @@ class Candidate(msgspec.Struct):
     upstream_model: str
     priced: bool
     frozen: list[str]
+    deployment: str = ""
+    tier: int = 0
+    weight: float = 1.0
+    breaker: BreakerState = "closed"
+    place: int | None = None
+    """As which one it is asked, from 1; None: not."""
+    left_out: str | None = None
+    """Why it is not asked."""
 
 
 class Explained(msgspec.Struct):
@@ -363,6 +388,7 @@ class Explained(msgspec.Struct):
     """The frozen subjects because of which no request gets through."""
     steps: list[str]
     candidates: list[Candidate]
+    strategy: str = "ordered"
 
 
 class Tier(msgspec.Struct):

@@ -16,6 +16,7 @@ from switchgear.core.errors import UNREADABLE
 from switchgear.core.ids import parts_of_deployment
 from switchgear.ledger.batch import Batch
 from switchgear.ledger.deployments import CLIENT, GATEWAY, Counts, DeploymentCounts
+from switchgear.routing.states import Opened
 from switchgear.routing.table import RouteTable
 from switchgear.store import deployment_rows
 
@@ -101,6 +102,10 @@ class Deployments:
         """By name, the one that was used first in front. Nothing in it changes: a batch puts others in their place."""
         return dict(sorted(self._known.items(), key=lambda item: (item[0] == OTHERS, item[1].since_ms, item[0])))
 
+    def get(self, name: str) -> DeploymentCounts | None:
+        """Return what is known of one."""
+        return self._known.get(name)
+
     @property
     def failing(self) -> dict[str, DeploymentCounts]:
         """Return those that failed at their last attempts and that requests can still go to."""
@@ -152,11 +157,13 @@ def health(state: DeploymentCounts) -> str:
     return "ok" if state.last_success_ms is not None else "unknown"
 
 
-def shown(name: str, state: DeploymentCounts) -> dict[str, Any]:
-    """Return what is told of a deployment."""
+def shown(name: str, state: DeploymentCounts, opened: Opened | None = None) -> dict[str, Any]:
+    """Return what is told of a deployment. `opened`: its breaker, where that is open."""
     return {
         "deployment": name,
         "health": health(state),
+        "breaker": "closed" if opened is None else opened.reason,
+        "breaker_since_ms": None if opened is None else opened.since_ms,
         "attempts": state.attempts,
         "failures": state.failures,
         "outcomes": state.outcomes,

@@ -3,7 +3,7 @@
 Counters begin at zero with each start of control, as Prometheus expects. How many series there may be is bounded (traffic).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -71,6 +71,10 @@ DEPLOYMENT_FAILURES = (
     "switchgear_deployment_failures_in_row",
     "Attempts at a deployment that failed since its last good answer.",
 )
+DEPLOYMENT_BREAKER = (
+    "switchgear_deployment_breaker_open",
+    "1 while a deployment is left alone, but for one request now and then.",
+)
 DEPLOYMENTS_MAX = 100
 """Deployments with series of their own: those that were used first, so that a series never goes away for another."""
 EXPORT_BEHIND = ("switchgear_export_behind_records", "Records that an export has not passed, by its cursor.")
@@ -107,7 +111,10 @@ class Collector:
         in_flight: tuple[int, int, int],
         deployments: Mapping[str, DeploymentCounts],
         exports: Exports,
+        breakers: Collection[str] = (),
     ) -> None:
+        """`breakers`: deployments whose breaker is open."""
+        self._breakers = breakers
         self._deployments = deployments
         self._exports = exports
         self._status = status
@@ -200,13 +207,15 @@ class Collector:
         latency = HistogramMetricFamily(*DEPLOYMENT_LATENCY, labels=["deployment"])
         first_token = HistogramMetricFamily(*DEPLOYMENT_FIRST_TOKEN, labels=["deployment"])
         failures = GaugeMetricFamily(*DEPLOYMENT_FAILURES, labels=["deployment"])
+        breakers = GaugeMetricFamily(*DEPLOYMENT_BREAKER, labels=["deployment"])
         for name, state in list(self._deployments.items())[:DEPLOYMENTS_MAX]:
             for outcome, count in sorted(state.outcomes.items()):
                 attempts.add_metric([name, outcome], count)
             _add(latency, [name], state.latency)
             _add(first_token, [name], state.first_token)
             failures.add_metric([name], state.failures_in_row)
-        yield from (attempts, latency, first_token, failures)
+            breakers.add_metric([name], int(name in self._breakers))
+        yield from (attempts, latency, first_token, failures, breakers)
 
 
 def _add(family: HistogramMetricFamily, labels: list[str], histogram: Histogram) -> None:

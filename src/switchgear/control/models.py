@@ -7,13 +7,15 @@ import msgspec
 
 from switchgear.config.compile import check_model_name
 from switchgear.control import declared
+from switchgear.control.breakers import Breakers
 from switchgear.control.handle import Control
 from switchgear.control.history import History
 from switchgear.control.keys import Keys
 from switchgear.control.publication import Publication
+from switchgear.control.sample import Sample, arranged
 from switchgear.core.errors import UserError
 from switchgear.policies import access
-from switchgear.pricing.price import Price
+from switchgear.pricing.price import Price, Pricer
 from switchgear.replica.entries import Snapshot
 from switchgear.routing import table
 from switchgear.routing.frozen import frozen_models
@@ -26,11 +28,14 @@ from switchgear.store.objects import KeyRow
 class Models:
     """What changes models and prices, and explains routes."""
 
-    def __init__(self, control: Control, publication: Publication, history: History, keys: Keys) -> None:
+    def __init__(
+        self, control: Control, publication: Publication, history: History, keys: Keys, breakers: Breakers
+    ) -> None:
         self._control = control
         self._publication = publication
         self._history = history
         self._keys = keys
+        self._breakers = breakers
 
     async def add(self, entry: ModelEntry, actor: str) -> None:
         """Add a model to the store."""
@@ -81,8 +86,9 @@ class Models:
         snapshot = self._publication.snapshot
         return Standing(snapshot, self._control.clock.wall_ms()) if snapshot is not None else None
 
-    async def explain(self, model: str, key: str | None) -> dict[str, Any]:
-        """Tell where a request for a model would go, and why."""
+    async def explain(self, sample: Sample) -> dict[str, Any]:
+        """Tell where a request would go, in which order, and why not elsewhere."""
+        model, key = sample.model, sample.key
         snapshot = self._publication.snapshot
         if snapshot is None:
             raise UserError("nothing was published yet", "see `switchgear status`")
@@ -91,9 +97,11 @@ class Models:
         whole = standing.of_name(model)
         steps: list[str] = []
         allowed = True
+        asker: tuple[str, str | None, list[str], dict[str, str]] = ("", None, [], {})
         if key is not None:
             row = await self._keys.find(key)
             allowed = access.may_call(model, row.models)
+            asker = (row.name, row.team, row.tags or [], row.require or {})
             its = access.key_subjects(row.name, row.team, row.user, row.project)
             whole += [subject for subject in standing.among(its) if subject not in whole]
             steps.append(
@@ -108,6 +116,7 @@ class Models:
             steps.append(f"no model, pattern or provider/model answers to {model!r}")
         steps += [self._missing(*one) for one in table.unserved(snapshot.table, model)]
         candidates: list[dict[str, Any]] = []
+        pricers: list[Pricer | None] = []
         for deployment in route.deployments if route is not None else ():
             price = deployment.price or self._publication.catalog.find(
                 deployment.provider.name,
@@ -115,6 +124,7 @@ class Models:
                 deployment.upstream_model,
                 now,
             )
+            pricers.append(Pricer(price) if price is not None else None)
             frozen = standing.of_deployment(deployment)
             candidates.append(
                 {
@@ -125,10 +135,23 @@ class Models:
                     "frozen": frozen,
                 }
             )
+        if route is not None:
+            told = arranged(sample, route, pricers, self._breakers.open, asker, now)
+            candidates = [{**one, **more} for one, more in zip(candidates, told, strict=True)]
+            if all(one["place"] is None for one in told):
+                steps.append("no deployment is for such a request")
+                allowed = False
         if candidates and all(candidate["frozen"] for candidate in candidates):
             whole += [one for one in sorted({s for c in candidates for s in c["frozen"]}) if one not in whole]
         is_callable = bool(allowed and candidates and not whole)
-        return {"model": model, "callable": is_callable, "frozen": whole, "steps": steps, "candidates": candidates}
+        return {
+            "model": model,
+            "callable": is_callable,
+            "frozen": whole,
+            "steps": steps,
+            "candidates": candidates,
+            "strategy": route.strategy if route is not None else "ordered",
+        }
 
     def _missing(self, deployment: DeploymentEntry, credential: str | None) -> str:
         """Say why no request goes to a deployment."""

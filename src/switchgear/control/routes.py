@@ -25,6 +25,7 @@ from switchgear.control import (
 from switchgear.control.api import PERMISSIONS, Call, Handler, P, Route, Span, time_of
 from switchgear.control.deployments import Deployments, health, shown
 from switchgear.control.models import Standing
+from switchgear.control.sample import Sample
 from switchgear.core.errors import UserError
 from switchgear.core.money import format_usd
 from switchgear.pricing.price import Price, per_mtok
@@ -82,7 +83,8 @@ async def get_metrics(call: Call) -> Any:
     exports = metrics.Exports(*await call.services.exports.cursors())
     deployments = call.services.deployments.known
     counts = call.services.checkup.counts()
-    return metrics.render(metrics.Collector(look, findings, counts, traffic, in_flight, deployments, exports))
+    opened = call.services.breakers.open
+    return metrics.render(metrics.Collector(look, findings, counts, traffic, in_flight, deployments, exports, opened))
 
 
 async def get_status(call: Call) -> Any:
@@ -211,7 +213,8 @@ def _health(deployments: Deployments, model: ModelEntry) -> dict[str, str]:
 async def list_deployments(call: Call) -> Any:
     """What the ledger counted of each deployment: how attempts ended, how long they took, how it does now."""
     known = call.services.deployments.known
-    return {"deployments": [shown(name, state) for name, state in known.items()]}
+    opened = call.services.breakers.open
+    return {"deployments": [shown(name, state, opened.get(name)) for name, state in known.items()]}
 
 
 async def add_model(call: Call) -> Any:
@@ -228,7 +231,12 @@ async def remove_model(call: Call) -> Any:
 
 async def explain_model(call: Call) -> Any:
     """Where a request would go, and why."""
-    return await call.services.models.explain(call.query.get("model", ""), call.query.get("key"))
+    return await call.services.models.explain(Sample(model=call.query.get("model", ""), key=call.query.get("key")))
+
+
+async def explain_sample(call: Call) -> Any:
+    """Where a request like this one would go, in which order, and why not elsewhere."""
+    return await call.services.models.explain(call.body)
 
 
 def _price(name: str, price: Price) -> dict[str, Any]:
@@ -405,6 +413,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", f"{P}/models", "models:write", add_model, answers.Name, ModelEntry),
     Route("GET", f"{P}/deployments", "models:read", list_deployments, answers.DeploymentList),
     Route("GET", f"{P}/models/explain", "models:read", explain_model, answers.Explained, query=("model", "key")),
+    Route("POST", f"{P}/explain", "models:read", explain_sample, answers.Explained, Sample),
     Route("DELETE", f"{P}/models/{{name:path}}", "models:write", remove_model, answers.Name),
     Route("GET", f"{P}/prices", "prices:read", list_prices, answers.Prices, query=("provider",)),
     Route("GET", f"{P}/prices/show", "prices:read", show_price, answers.ShownPrice, query=("model",)),

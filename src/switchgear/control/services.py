@@ -17,6 +17,7 @@ from switchgear.control import (
     stops,
 )
 from switchgear.control.access import Access
+from switchgear.control.breakers import Breakers
 from switchgear.control.checkup import Checkup
 from switchgear.control.config import Config
 from switchgear.control.corrections import Corrections
@@ -99,6 +100,7 @@ class Services:
             control, self.stops, self.seen, self.prices, shipped.load_prices, shipped.price_snapshot
         )
         self.deployments = Deployments(self._table)
+        self.breakers = Breakers(self._table, self.deployments, control.clock, control.publisher.put_health)
         self.history = History(control, self.publication)
         self.config = Config(control, self.stops, self.publication, self.history)
         self.corrections = Corrections(control, self.prices)
@@ -117,12 +119,12 @@ class Services:
                 self.corrections,
                 Numbering(),
             ),
-            observers=(self.refusals, self.deployments, self.traffic, self.changed_keys, claims),
+            observers=(self.refusals, self.deployments, self.breakers, self.traffic, self.changed_keys, claims),
         )
         self.spend = SpendBoard(control, self.changed_keys)
         self.keys = Keys(control, self.stops, self.publication, self.changed_keys)
         self.credentials = Credentials(control, self.publication, self.history, self.refusals)
-        self.models = Models(control, self.publication, self.history, self.keys)
+        self.models = Models(control, self.publication, self.history, self.keys, self.breakers)
         self.freezes = Freezes(control, self.stops, self.publication)
         self.access = Access(control, self.seen)
         self.ledger = Ledger(control, self.prices)

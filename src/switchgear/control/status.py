@@ -67,6 +67,10 @@ def status(services: Services) -> dict[str, Any]:
             }
             for name, state in list(services.deployments.failing.items())[:FAILING_MAX]
         },
+        "breakers": {
+            name: {"reason": one.reason, "since_ms": one.since_ms, "tried_ms": one.tried_ms}
+            for name, one in list(services.breakers.open.items())[:FAILING_MAX]
+        },
         "providers": {
             name: {"attempts": sums.attempts, "errors": sums.errors}
             for name, sums in traffic.providers.items()

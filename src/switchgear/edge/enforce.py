@@ -24,6 +24,7 @@ class Enforcer:
         """Cut what was frozen since the last time, and let go of bodies whose keys may not send them any more. `arriving` is what
         the server holds whose turn has not come."""
         services = self._services
+        services.resolver.states.heed(services.replica.health(), services.clock.monotonic_s(), services.clock.wall_ms())
         snapshot = services.replica.snapshot()
         if snapshot is not None and snapshot is not self._looked_at:
             self._looked_at = snapshot

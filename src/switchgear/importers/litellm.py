@@ -54,7 +54,21 @@ _PRICES = {
     "output_cost_per_audio_token": "audio_out_per_mtok",
 }
 _ALL = frozenset({"all-proxy-models", "*"})
+_SHUFFLE = "simple-shuffle"
+_STRATEGIES = {
+    _SHUFFLE: "weighted",
+    "least-busy": "least_busy",
+    "latency-based-routing": "lowest_latency",
+    "cost-based-routing": "lowest_cost",
+    "usage-based-routing": "least_busy",
+    "usage-based-routing-v2": "least_busy",
+}
+"""LiteLLM's strategies as ours (its "Router - Load Balancing"; from memory)."""
+_KINDS = {"context_window_fallbacks": "context_length", "content_policy_fallbacks": "content_policy"}
 RETRIES_MAX = 3
+FAILURES_MAX = 1_000
+PROBE_S_MAX = 3_600.0
+WEIGHT_MAX = 1_000_000
 TIMEOUT_S_MAX = 86_400
 USD_PER_MTOK_MAX = 1_000_000
 TIER_MAX = 1_000
@@ -281,6 +295,7 @@ class Importer:
         limits = self._limits(parameters, _DEPLOYMENT_LIMITS, at)
         if limits:
             self._say("changed", at, f"{', '.join(limits)}: limits; a deployment that is full is passed over")
+        weight = self._number(parameters.pop("weight", None), f"{at}.weight")
         deployment = schema.Deployment(
             provider=provider,
             model=target.model,
@@ -290,6 +305,7 @@ class Importer:
             rpm=limits.get("rpm"),
             tpm=limits.get("tpm"),
             parallel=limits.get("parallel"),
+            weight=weight if weight is not None and 0 < weight <= WEIGHT_MAX else 1.0,
         )
         model = self._models.setdefault(name, schema.Model())
         assert isinstance(model, schema.Model)
@@ -433,15 +449,8 @@ class Importer:
         self._deadlines(whole, first)
         self._fallbacks(litellm, router)
         self._aliases(router.pop("model_group_alias", litellm.pop("model_alias_map", None)))
-        strategy = router.pop("routing_strategy", None)
-        shared = [name for name, m in self._models.items() if isinstance(m, schema.Model) and len(m.deployments) > 1]
-        if strategy is not None or shared:
-            self._say(
-                "unsupported" if shared else "changed",
-                "router_settings.routing_strategy",
-                f"{strategy or 'simple-shuffle'}: deployments are tried in order here"
-                + (f"; {', '.join(shared[:5])} would be spread" if shared else ""),
-            )
+        self._strategy(router)
+        self._cooldowns(router)
         if litellm.pop("drop_params", None):
             self._say(
                 "changed", "litellm_settings.drop_params", "always so here, and `log show` lists what was dropped"
@@ -460,6 +469,50 @@ class Importer:
                 )
                 self._say("unsupported", f"router_settings.{name}", said)
 
+    def _strategy(self, router: dict[str, Any]) -> None:
+        said = router.pop("routing_strategy", None)
+        strategy = _STRATEGIES.get(str(said or _SHUFFLE))
+        shared = [m for m in self._models.values() if isinstance(m, schema.Model) and len(m.deployments) > 1]
+        if strategy is None:
+            self._say(
+                "unsupported" if shared else "changed",
+                "router_settings.routing_strategy",
+                f"{shown(said)}: no counterpart; deployments are tried in order here",
+            )
+            return
+        for model in shared:
+            model.strategy = strategy
+        if said is not None or shared:
+            near = said in {"usage-based-routing", "usage-based-routing-v2"}
+            self._say(
+                "changed" if near else "imported",
+                "router_settings.routing_strategy",
+                f"{said or _SHUFFLE} → {strategy}"
+                + (": by requests under way, not by tokens a minute" if near else ""),
+            )
+
+    def _cooldowns(self, router: dict[str, Any]) -> None:
+        """Take cooldowns over as breakers: `allowed_fails` failures (a minute there, in a row here) open one, `cooldown_time`
+        seconds
+        later it is asked again (LiteLLM, "Cooldowns"; from memory)."""
+        fails = self._number(router.pop("allowed_fails", None), "router_settings.allowed_fails")
+        pause_s = self._number(router.pop("cooldown_time", None), "router_settings.cooldown_time")
+        if router.pop("disable_cooldowns", None):
+            self._say("unsupported", "router_settings.disable_cooldowns", "breakers cannot be turned off")
+        if fails is None and pause_s is None:
+            return
+        for model in self._models.values():
+            if isinstance(model, schema.Model):
+                if fails is not None:
+                    model.breaker.failures = min(max(round(fails) + 1, 1), FAILURES_MAX)
+                if pause_s is not None:
+                    model.breaker.probe_s = min(max(pause_s, 1.0), PROBE_S_MAX)
+        told = "a breaker opens after so many failures in a row" if fails is not None else ""
+        told += "; " if told and pause_s is not None else ""
+        told += "it lets one request through after the cooldown" if pause_s is not None else ""
+        path = "router_settings.allowed_fails" if fails is not None else "router_settings.cooldown_time"
+        self._say("changed", path, told)
+
     def _fallbacks(self, litellm: dict[str, Any], router: dict[str, Any]) -> None:
         found = listed(router.pop("fallbacks", None)) or listed(litellm.pop("fallbacks", None))
         litellm.pop("fallbacks", None)
@@ -470,13 +523,13 @@ class Importer:
         litellm.pop("default_fallbacks", None)
         for name in list(self._models) if default else ():
             self._fall_back(name, [str(t) for t in default if t != name], "default_fallbacks")
-        for kind in ("context_window_fallbacks", "content_policy_fallbacks"):
-            for holder, where in ((litellm, "litellm_settings"), (router, "router_settings")):
-                value = holder.pop(kind, None)
-                if value:
-                    self._say("unsupported", f"{where}.{kind}", f"a fallback for one reason only: {shown(value)}")
+        for setting, kind in _KINDS.items():
+            for holder in (router, litellm):
+                for entry in listed(holder.pop(setting, None)):
+                    for name, targets in mapping(entry).items():
+                        self._fall_back(str(name), [str(t) for t in listed(targets)], setting, kind)
 
-    def _fall_back(self, name: str, targets: list[str], path: str) -> None:
+    def _fall_back(self, name: str, targets: list[str], path: str, kind: str | None = None) -> None:
         model = self._models.get(name)
         if not isinstance(model, schema.Model):
             self._say("unsupported", f"{path}.{name}", "there is no such model")
@@ -485,9 +538,11 @@ class Importer:
         for target in targets:
             if target not in known:
                 self._say("unsupported", f"{path}.{name}", f"there is no model {target!r} to fall back to")
-        model.fallback += [target for target in known if target not in model.fallback]
+        into = model.fallback if kind is None else model.fallback_on.setdefault(kind, []) if known else []
+        into += [target for target in known if target not in into]
         if known:
-            self._say("imported", f"{path}.{name}", f"{name} → {', '.join(known)}")
+            after = f" after {kind}" if kind is not None else ""
+            self._say("imported", f"{path}.{name}", f"{name} → {', '.join(known)}{after}")
 
     def _aliases(self, raw: Any) -> None:
         for name, target in mapping(raw).items():

@@ -19,6 +19,7 @@ LATENCY_MS = (50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 20_000, 40_000, 80
 FIRST_TOKEN_MS = (25, 50, 100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 51_200)
 
 OK = "ok"
+CREDENTIAL = "credential"
 CLIENT = "client_error"
 """The provider refused the request for what the client asked: it says nothing of the deployment."""
 GATEWAY = "gateway"
@@ -48,6 +49,8 @@ OUTCOMES = (
 )
 """How an attempt may end. `credential`: the provider refuses ours; `not_found`: it does not know the model."""
 NEUTRAL = frozenset({CLIENT, GATEWAY})
+HARD = frozenset({"timeout", "connect", "broken", "server_error"})
+"""Failures that a breaker counts (routing/breaker): not a limit, nor a name that a client invented."""
 
 
 def outcome_of(status: int | None, error: str | None) -> str:
@@ -77,6 +80,10 @@ class DeploymentCounts(msgspec.Struct, kw_only=True):
     last_failure: str | None = None
     failures_in_row: int = 0
     """Since the last good answer, in the order in which the ledger took them."""
+    hard_failures_in_row: int = 0
+    """Of these, those that a breaker counts."""
+    last_good_start_ms: int | None = None
+    """When the attempt began whose answer was the last good one."""
     has_succeeded: bool = False
     """Within what these counts are of: where they are added to others, the row of failures begins anew."""
 
@@ -104,6 +111,7 @@ class DeploymentCounts(msgspec.Struct, kw_only=True):
         self.since_ms = self.since_ms or at_ms
         if outcome not in NEUTRAL:
             self.failures_in_row += 1
+            self.hard_failures_in_row += outcome in HARD
             if at_ms >= (self.last_failure_ms or 0):
                 self.last_failure_ms, self.last_failure = at_ms, outcome
 
@@ -114,7 +122,9 @@ class DeploymentCounts(msgspec.Struct, kw_only=True):
         self.latency.add_all(latencies_ms)
         self.first_token.add_all(first_tokens_ms)
         self.last_success_ms = max(self.last_success_ms or 0, at_ms)
-        self.failures_in_row, self.has_succeeded = 0, True
+        self.last_good_start_ms = max(self.last_good_start_ms or 0, at_ms - latencies_ms[-1])
+        self.failures_in_row = self.hard_failures_in_row = 0
+        self.has_succeeded = True
 
     def merge(self, later: "DeploymentCounts") -> None:
         """Add counts that were taken after these."""
@@ -125,9 +135,13 @@ class DeploymentCounts(msgspec.Struct, kw_only=True):
         self.first_token.merge(later.first_token)
         if later.last_success_ms is not None:
             self.last_success_ms = max(self.last_success_ms or 0, later.last_success_ms)
+        if later.last_good_start_ms is not None:
+            self.last_good_start_ms = max(self.last_good_start_ms or 0, later.last_good_start_ms)
         if later.last_failure_ms is not None and later.last_failure_ms >= (self.last_failure_ms or 0):
             self.last_failure_ms, self.last_failure = later.last_failure_ms, later.last_failure
         self.failures_in_row = later.failures_in_row + (0 if later.has_succeeded else self.failures_in_row)
+        before = 0 if later.has_succeeded else self.hard_failures_in_row
+        self.hard_failures_in_row = later.hard_failures_in_row + before
         self.has_succeeded = self.has_succeeded or later.has_succeeded
 
 

@@ -2,7 +2,7 @@
 
 Keys: `epoch` (u64), `snapshot` (Snapshot), `k` + key id (KeyEntry), `h` + keyed hash (key id; for keys that were imported
 by hash and so carry no id of ours), `u` + key id (Spend), `r` + the id of something that a provider keeps (Stored), `b` + the id of
-an answer that is made in the background (Pending).
+an answer that is made in the background (Pending), `health` (routing/states).
 """
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from switchgear.core.key_policy import KeyPolicy
 from switchgear.core.limit_rule import LimitRule
 from switchgear.pricing.price import Price
+from switchgear.routing.states import Health
 from switchgear.routing.table import RouteTable
 
 EPOCH = b"epoch"
@@ -19,6 +20,7 @@ HASH_PREFIX = b"h"
 SPEND_PREFIX = b"u"
 STORED_PREFIX = b"r"
 PENDING_PREFIX = b"b"
+HEALTH = b"health"
 STORED_MS = 30 * 86_400_000
 """How long a provider keeps a response (OpenAI API reference, "Responses", as of 2026-11)."""
 
@@ -101,6 +103,7 @@ _decode_key = msgspec.msgpack.Decoder(KeyEntry).decode
 decode_spend = msgspec.msgpack.Decoder(Spend).decode
 decode_stored = msgspec.msgpack.Decoder(StoredThing).decode
 decode_snapshot = msgspec.msgpack.Decoder(Snapshot).decode
+decode_health = msgspec.msgpack.Decoder(Health).decode
 decode_pending = msgspec.msgpack.Decoder(Pending).decode
 
 

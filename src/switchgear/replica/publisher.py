@@ -16,6 +16,7 @@ import msgspec
 from switchgear.replica import entries
 from switchgear.replica.entries import STORED_MS, KeyEntry, Snapshot, Spend, StoredThing
 from switchgear.replica.reader import MAP_BYTES, PIN_S, READERS_MAX
+from switchgear.routing.states import Health
 
 STORED_MAX = 6_000_000
 """Things whose owners are known, at some 250 bytes each of the map's 4 GiB; keys and what they spent count too."""
@@ -117,6 +118,17 @@ class Publisher:
         with self._change() as txn:
             for key_id, spend in spends.items():
                 txn.put(entries.SPEND_PREFIX + key_id.encode(), entries.encode(spend))
+
+    def put_health(self, health: Health) -> None:
+        """Publish whose breakers are open."""
+        with self._change() as txn:
+            txn.put(entries.HEALTH, entries.encode(health))
+
+    def health(self) -> Health:
+        """Return what was published of breakers."""
+        with self._env.begin() as txn:
+            raw = txn.get(entries.HEALTH)
+        return entries.decode_health(raw) if raw else Health()
 
     def put_stored(self, stored: dict[str, StoredThing]) -> int:
         """Publish whose the things are that providers keep, in one commit; returns how many found no room. Who made a thing

@@ -12,6 +12,7 @@ import lmdb
 
 from switchgear.replica import entries
 from switchgear.replica.entries import KeyEntry, Pending, Snapshot, Spend, StoredThing
+from switchgear.routing.states import Health
 
 MAP_BYTES = 4 * 1024**3
 READERS_MAX = 256
@@ -36,6 +37,7 @@ class ReplicaReader:
         )
         self._epoch = b""
         self._snapshot: Snapshot | None = None
+        self._health: tuple[bytes | None, Health] = (None, Health())
         self._decoded: dict[bytes, KeyEntry] = {}
 
     def look_up(self, key_id: str) -> tuple[Snapshot | None, KeyEntry | None]:
@@ -87,6 +89,13 @@ class ReplicaReader:
                     is_there = cursor.next()
             if monotonic() - started < STALE_S:
                 return found
+
+    def health(self) -> Health:
+        """Return what the edges share of deployments: the same value until another is published."""
+        raw = self._get(entries.HEALTH)
+        if raw != self._health[0]:
+            self._health = (raw, Health() if raw is None else entries.decode_health(raw))
+        return self._health[1]
 
     def _get(self, key: bytes) -> bytes | None:
         while True:

@@ -37,6 +37,7 @@ from switchgear.policies.buckets import Hold
 from switchgear.pricing.price import Price, Rate
 from switchgear.replica.entries import KeyEntry, Pending, SecretHash, Snapshot, Spend, StoredThing
 from switchgear.replica.reader import ReplicaReader
+from switchgear.routing.states import Health
 from switchgear.routing.table import ProviderEntry, RouteTable
 from switchgear.spool.writer import SpoolWriter
 from switchgear.testing.clock import FakeClock
@@ -86,6 +87,7 @@ class FakeReplica:
         self.things: dict[str, StoredThing] = {}
         self.spent: Spend | None = None
         self.waiting: dict[str, Pending] = {}
+        self.shared_health = Health()
 
     def look_up(self, key_id: str) -> tuple[Snapshot, KeyEntry | None]:
         """As ReplicaReader."""
@@ -105,6 +107,10 @@ class FakeReplica:
     def spend(self, key_id: str) -> Spend | None:
         """As ReplicaReader."""
         return self.spent
+
+    def health(self) -> Health:
+        """As ReplicaReader."""
+        return self.shared_health
 
     def pending(self) -> dict[str, Pending]:
         """As ReplicaReader."""
