@@ -4,6 +4,7 @@ import pytest
 from tests.control.test_models import FAST, serve
 
 from switchgear.control import freezes
+from switchgear.control.sample import Sample
 from switchgear.core.errors import UserError
 from switchgear.routing.table import DeploymentEntry, ModelEntry
 from switchgear.store import objects
@@ -65,7 +66,7 @@ def test_a_key_is_frozen_by_its_name_also_when_its_id_is_given(desk):
 def test_a_deployment_is_frozen_alone_and_the_nearest_is_named(desk):
     services = desk.services
     desk.run(*serve(desk), lambda: services.freezes.freeze("deployment:openai/gpt-x@default", None, "ann"))
-    told = desk.run(lambda: services.models.explain("fast", None))
+    told = desk.run(lambda: services.models.explain(Sample(model="fast")))
     assert [one["frozen"] for one in told["candidates"]] == [["deployment:openai/gpt-x@default"]]
     assert desk.run(lambda: services.freezes.resolve("deployment:openai/gpt-x@default", False)).endswith("@default")
     for name in ("openai/gpt-x@defualt", "openai/gtp-x@default"):

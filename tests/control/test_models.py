@@ -4,6 +4,7 @@ from tests.control.conftest import sealed
 from tests.control.test_credentials import OPENAI
 
 from switchgear.config.compile import Compiled
+from switchgear.control.sample import Sample
 from switchgear.core.errors import ConflictError, UserError
 from switchgear.pricing.price import Price, Rate
 from switchgear.routing.table import DeploymentEntry, ModelEntry
@@ -60,13 +61,13 @@ def test_a_price_set_in_the_store_is_found_for_its_model(desk):
 
 def test_explaining_a_model_before_the_first_publication_is_refused(desk):
     with pytest.raises(UserError, match="nothing was published yet"):
-        desk.run(lambda: desk.services.models.explain("fast", None))
+        desk.run(lambda: desk.services.models.explain(Sample(model="fast")))
 
 
 def test_an_explanation_says_where_a_request_goes_and_what_is_frozen(desk):
     services = desk.services
     desk.run(*serve(desk), lambda: services.freezes.freeze("provider:openai", None, "ann"))
-    told = desk.run(lambda: services.models.explain("fast", None))
+    told = desk.run(lambda: services.models.explain(Sample(model="fast")))
     assert not told["callable"] and told["frozen"] == ["provider:openai"]
     assert told["steps"] == ["'fast' is a configured model"]
     assert [(c["credential"], c["frozen"]) for c in told["candidates"]] == [("openai/default", ["provider:openai"])]
@@ -75,13 +76,13 @@ def test_an_explanation_says_where_a_request_goes_and_what_is_frozen(desk):
 def test_an_explanation_for_a_key_says_that_it_may_not(desk):
     services = desk.services
     desk.run(*serve(desk), lambda: services.keys.create(KeyRow(id="", name="app", models=["other"]), "ann"))
-    told = desk.run(lambda: services.models.explain("fast", "app"))
+    told = desk.run(lambda: services.models.explain(Sample(model="fast", key="app")))
     assert not told["callable"] and "not allowed" in told["steps"][0]
 
 
 def test_an_explanation_of_a_model_that_is_nowhere(desk):
     desk.run(*serve(desk))
-    told = desk.run(lambda: desk.services.models.explain("nowhere", None))
+    told = desk.run(lambda: desk.services.models.explain(Sample(model="nowhere")))
     assert (told["callable"], told["candidates"]) == (False, []) and "answers to 'nowhere'" in told["steps"][-1]
 
 
@@ -95,7 +96,7 @@ def test_an_explanation_names_whatever_stops_every_request(desk, subject):
         lambda: services.keys.create(KeyRow(id="", name="app"), "ann"),
         lambda: services.freezes.freeze(subject, None, "ann"),
     )
-    told = desk.run(lambda: services.models.explain("fast", "app"))
+    told = desk.run(lambda: services.models.explain(Sample(model="fast", key="app")))
     assert not told["callable"] and told["frozen"] == [subject]
 
 
@@ -107,7 +108,7 @@ def test_an_explanation_of_a_model_with_one_home_frozen_is_callable(desk):
         lambda: services.models.add(msgspec.structs.replace(FAST, deployments=two), "ann"),
         lambda: services.freezes.freeze("model:openai/gpt-y", None, "ann"),
     )
-    told = desk.run(lambda: services.models.explain("fast", None))
+    told = desk.run(lambda: services.models.explain(Sample(model="fast")))
     assert told["callable"] and told["frozen"] == []
     assert [c["frozen"] for c in told["candidates"]] == [["model:openai/gpt-y"], []]
 
@@ -115,7 +116,7 @@ def test_an_explanation_of_a_model_with_one_home_frozen_is_callable(desk):
 def test_an_explanation_after_a_freeze_has_ended_is_callable(desk):
     services = desk.services
     desk.run(*serve(desk), lambda: services.freezes.freeze("model:fast", 1, "ann"))
-    assert desk.run(lambda: services.models.explain("fast", None))["callable"]
+    assert desk.run(lambda: services.models.explain(Sample(model="fast")))["callable"]
 
 
 def test_an_explanation_says_why_a_deployment_is_not_tried(desk):
@@ -131,14 +132,14 @@ def test_an_explanation_says_why_a_deployment_is_not_tried(desk):
         lambda: services.credentials.add_provider(groq, "ann"),
         lambda: services.models.add(msgspec.structs.replace(FAST, deployments=three), "ann"),
     )
-    told = desk.run(lambda: services.models.explain("fast", None))
+    told = desk.run(lambda: services.models.explain(Sample(model="fast")))
     assert told["callable"] and len(told["candidates"]) == 1
     assert told["steps"][1:] == [
         "not tried: openai/gpt-x: the vault has no credential openai/second (switchgear credential add openai --name second)",
         "not tried: groq/llama: the vault has no credential groq/… (switchgear credential add groq)",
     ]
     desk.run(lambda: services.credentials.change(verbs.DISABLE, "openai/default", "ann"))
-    told = desk.run(lambda: services.models.explain("fast", None))
+    told = desk.run(lambda: services.models.explain(Sample(model="fast")))
     assert not told["callable"]
     assert any(
         "openai/default is disabled (switchgear credential enable openai/default)" in step for step in told["steps"]

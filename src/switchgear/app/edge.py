@@ -25,6 +25,7 @@ from switchgear.net.server import HttpServer, ServerLimits
 from switchgear.policies.cors import Cors
 from switchgear.policies.forwarded import Proxies
 from switchgear.replica.reader import ReplicaReader
+from switchgear.routing.states import StateBook
 from switchgear.spool.writer import SpoolWriter
 from switchgear.wire import frames, http1
 
@@ -72,7 +73,7 @@ async def main(boot: Boot, prepared: Prepared) -> None:
         spool=spool,
         link=link,
         commit=commit,
-        resolver=Resolver(prepared.prices.load),
+        resolver=Resolver(prepared.prices.load, StateBook(boot.number, boot.workers)),
         ids=IdSource(os.urandom),
         clock=clock,
         loop=loop,

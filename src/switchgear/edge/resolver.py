@@ -64,9 +64,9 @@ class Resolution(msgspec.Struct, frozen=True):
 class Resolver:
     """Resolves models to deployments, and keeps what it found. `load` gives the price files."""
 
-    def __init__(self, load_prices: Load) -> None:
+    def __init__(self, load_prices: Load, states: StateBook | None = None) -> None:
         self._load = load_prices
-        self.states = StateBook()
+        self.states = states or StateBook()
         """What this edge knows of deployments."""
         self._snapshot: Snapshot | None = None
         self._resolutions: dict[tuple[str, int, str], Resolution] = {}

@@ -502,7 +502,7 @@ class Importer:
         if fails is None and pause_s is None:
             return
         for model in self._models.values():
-            if isinstance(model, schema.Model):
+            if isinstance(model, schema.Model) and model.alias is None:
                 if fails is not None:
                     model.breaker.failures = min(max(round(fails) + 1, 1), FAILURES_MAX)
                 if pause_s is not None:
