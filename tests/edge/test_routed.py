@@ -84,6 +84,13 @@ def test_a_dead_deployment_is_left_alone_and_back_in_use_within_a_probe_interval
     assert ask(talk) == "a"
 
 
+def test_a_probe_that_fails_is_not_tried_again_at_the_same_deployment():
+    talk = dialogue(retries_max=1)
+    talk.services.resolver.states.of("a/m@c").breaker.open("failures", talk.clock.monotonic_s() - 60.0)
+    talk.services.resolver.states.troubled.add("a/m@c")
+    assert ask(talk, fails="a") == "ab"
+
+
 def test_a_refused_credential_opens_the_breaker_at_once():
     talk = dialogue()
     talk.client >> chat("fast")

@@ -112,6 +112,9 @@ class RoutedCourse(Course):
             return FALLBACK
         if kind is not None and self._left and self._left[0].deployment.only_after == kind and may_go_on:
             return FALLBACK  # the next one of those that are larger
+        candidate = self.current.candidate
+        if self._left and candidate is not None and candidate.state.breaker.is_open:
+            self._retries_left = 0  # it was asked to see whether it is back, and is not
         move = self._after(failure, may_go_on, left_s, lot, self._rules)
         if move is FALLBACK:
             status = failure.status if failure.status is not None else failure.said[0] if failure.said else None

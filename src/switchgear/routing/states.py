@@ -137,7 +137,7 @@ class StateBook:
         """Return how long this edge leaves an open breaker alone. The edges of a node differ, so that one asks and the others
         hear of
         it before they do; all wait no longer than the rules say."""
-        return rules.probe_s * (1.0 - self._place / self._places / 6.0)
+        return rules.probe_s * (1.0 - self._place / max(self._places - 1, 1) / 6.0)
 
     def note(
         self, state: DeploymentState, verdict: Verdict, started_s: float, now_s: float, rules: BreakerRules
