@@ -2,8 +2,9 @@
 
 A row's pattern is matched against the upstream's name without its maker's prefix (`us.anthropic.`, `anthropic/`, `models/`);
 the first row that matches counts; a model that no row knows is taken to accept everything. Sources:
-OpenAI, "Reasoning models" (temperature, top_p, penalties, logprobs and stop are refused; from memory); Anthropic, "What's new in
-Claude Opus 4.7" (no sampling parameters: models.dev#1468, modelparams.dev#238) and the Messages API from Claude 4.1 on (temperature
+OpenAI, "Reasoning models", limitations (temperature, top_p, penalties, logprobs: vercel/ai#10932; stop: NeMo-Guardrails' probe);
+Anthropic, "What's new in Claude Opus 4.7" (no sampling parameters: models.dev#1468, modelparams.dev#238) and the
+Messages API from Claude 4.1 on (temperature
 or top_p, not both: litellm#15070); Google, "Thinking" (budgets; 2.5 Pro cannot be told not to think) and the pages of its 3.5
 models (no penalties); xAI (no penalties, and no stop words where it reasons: litellm#12635, NativeTavern#83); no prefill since
 Claude 4.6 (vercel/ai#12296, opencode#29760, release notes of 2026-02-05); output limits (openclaude#58, opencode#140,

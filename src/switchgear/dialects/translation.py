@@ -46,7 +46,8 @@ from switchgear.wire import eventstream, sse
 JSON_TYPE = b"application/json"
 SHARED_OPERATIONS = frozenset({"rerank"})
 """What has one shape in every dialect that knows it: query, documents and top_n in, index and relevance_score out (Cohere's,
-which Jina, vLLM and others took over; docs.cohere.com/reference/rerank, docs.jina.ai; from memory)."""
+which Jina, vLLM and others took over; docs.cohere.com/reference/rerank and its SDK,
+`V2RerankResponse`; docs.jina.ai; read 2026-11-27)."""
 BYTES_PER_TOKEN = 4
 """For estimates: English text and code have about four bytes a token."""
 MEDIA_OPERATIONS = frozenset(

@@ -114,6 +114,12 @@ def test_usage_may_come_in_groqs_place():
     assert found.answer.usage.input == 3
 
 
+def test_usage_may_come_in_moonshots_place():
+    used = {"prompt_tokens": 3, "completion_tokens": 4}
+    last = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "usage": used}]}
+    assert collect(delta(content="x"), last).answer.usage.input == 3
+
+
 def test_two_signed_thoughts_in_a_stream_are_added_up_by_the_sdk():
     encoder = streams.StreamEncoder("m", 1, True)
     sequence = canonical.Sequence()

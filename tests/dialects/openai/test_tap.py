@@ -104,6 +104,14 @@ def test_a_provider_that_reports_usage_on_each_chunk_keeps_its_chunks():
     assert tap.metadata.usage.output == 2
 
 
+def test_usage_may_come_in_moonshots_place():
+    used = {"prompt_tokens": 7, "completion_tokens": 3, "cached_tokens": 2}
+    last = chunk(choices=[{"index": 0, "delta": {}, "finish_reason": "stop", "usage": used}])
+    tap, out = run([chunk() + last + b"data: [DONE]\n\n"])
+    assert tap.metadata.usage == TokenUsage(input=5, cache_read=2, output=3)
+    assert out == chunk() + last + b"data: [DONE]\n\n"
+
+
 def test_H6_a_cut_stream_and_an_error_event_are_no_clean_end():
     tap, _ = run([chunk()])
     assert not tap.is_clean

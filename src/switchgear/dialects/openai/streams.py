@@ -67,6 +67,8 @@ class _StreamChoice(msgspec.Struct):
     finish_reason: str | None = None
     logprobs: Raw = Raw(b"null")
     error: Any = None
+    usage: Raw = Raw(b"null")
+    """Moonshot's, see `tap`."""
 
 
 class _StreamChunk(msgspec.Struct):
@@ -164,6 +166,8 @@ class StreamDecoder:
         usage = usage_of_raw(chunk.usage)
         if usage is None and isinstance(chunk.x_groq, dict):
             usage = usage_of_raw(Raw(encode(chunk.x_groq.get("usage"))))
+        if usage is None and chunk.choices:
+            usage = usage_of_raw(chunk.choices[0].usage)
         if usage is not None:
             self._usage = usage
             self._beside = beside_of_raw(chunk.usage, chunk.model)

@@ -26,6 +26,8 @@ class _Choice(msgspec.Struct):
     finish_reason: str | None = None
     message: _Message | None = None
     delta: _Message | None = None
+    usage: Usage | None = None
+    """Where Moonshot says it in the last chunk of a stream (pi#2017, higress#1568; read 2026-11-27)."""
 
 
 class _Answer(msgspec.Struct):
@@ -219,7 +221,8 @@ class OpenAITap:
             self._hears_audio = False
         if chunk.choices and chunk.choices[0].finish_reason is not None:
             metadata.finish_reason = cap(chunk.choices[0].finish_reason)
-        usage = tokens_of(chunk.usage or (chunk.x_groq.usage if chunk.x_groq else None))
+        elsewhere = chunk.x_groq.usage if chunk.x_groq else chunk.choices[0].usage if chunk.choices else None
+        usage = tokens_of(chunk.usage or elsewhere)
         if usage is not None:
             metadata.usage = usage
             metadata.take_beside(beside_of(chunk.usage, chunk.model or metadata.model))

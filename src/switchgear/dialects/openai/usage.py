@@ -69,7 +69,7 @@ class Usage(msgspec.Struct):
     num_cached_tokens: int | None = None
     """Mistral's."""
     cached_tokens: int | None = None
-    """Moonshot's, and of servers after it (platform.moonshot.ai, chat completions; from memory)."""
+    """Moonshot's, and of servers after it (AstrBot#6614, with the usage; read 2026-11-27)."""
     reasoning_tokens: int | None = None
     """Perplexity's, beside completion_tokens; so are the next two."""
     citation_tokens: int | None = None

@@ -213,7 +213,8 @@ def openai_sampling(body: dict[str, Any], model: str) -> Finding | None:
     """Reasoning models take no sampling parameters and `max_completion_tokens` instead of `max_tokens`; others take no effort
     (SDK, `max_tokens` and `stop` of chat: "Not compatible with o-series models", "Not supported with latest reasoning models"; the
     error texts). With the effort `none`, the default of 5.1 to 5.5, they take `temperature` and `top_p` ("Using GPT-5.2",
-    parameter compatibility, from memory; community.openai.com/t/1371738, read 2026-11-27). At most 4 stop words (SDK, `stop`)."""
+    parameter compatibility, in vercel/ai#10940; community.openai.com/t/1371738; read 2026-11-27). At most 4 stop words
+    (SDK, `stop`)."""
     if len(items(body.get("stop"))) > 4:
         text = "array too long. Expected an array with maximum length 4"
         return Finding("openai-sampling", f"Invalid 'stop': {text}, but got an array with length {len(body['stop'])}")
@@ -312,7 +313,7 @@ def responses_answered(body: dict[str, Any], model: str) -> Finding | None:
 
 def responses_json_mode(body: dict[str, Any], model: str) -> Finding | None:
     """As on chat, in the input messages (guide "JSON mode": "the API will throw an error if this string does not appear"; the words
-    are from memory)."""
+    as programs quote them, read 2026-11-27)."""
     if ((body.get("text") or {}).get("format") or {}).get("type") != "json_object":
         return None
     if "json" in json.dumps(body.get("input"), ensure_ascii=False).lower():
