@@ -58,7 +58,7 @@ ODD = "tests/dialects/test_fitting.py"
 MUTANTS = (
     # what an answer says
     Mutant("lose a call of a plain answer", f"{OPENAI}/answers.py", "    parts = yield from decode_assistant(message)\n", "    parts = (yield from decode_assistant(message))[:-1]\n"),
-    Mutant("lose a call of a stream", f"{OPENAI}/streams.py", "        for call in delta.tool_calls or []:\n            self._tool(call)\n        if", "        for call in (delta.tool_calls or [])[:0]:\n            self._tool(call)\n        if"),
+    Mutant("lose a call of a stream", f"{OPENAI}/streams.py", "        for call in delta.tool_calls or []:\n            self._tool(call)\n        old", "        for call in (delta.tool_calls or [])[:0]:\n            self._tool(call)\n        old"),
     Mutant("drop a byte of a delta", f"{OPENAI}/streams.py", '                sequence.text("text", delta.content)\n', '                sequence.text("text", delta.content[:-1] or delta.content)\n'),
     Mutant("drop a piece of arguments", f"{OPENAI}/streams.py", "        if piece is self._open_call:\n            self._sequence.more(text)\n", '        if piece is self._open_call:\n            self._sequence.more(text[1:] if len(text) > 2 else text)\n'),
     Mutant("mix calls of one index", f"{OPENAI}/streams.py", "        if known is not None and call.id and call.id != known.id and function.name:\n", "        if known is not None and call.id and call.id != known.id and not function.name:\n"),
