@@ -4,9 +4,11 @@ import pytest
 
 from switchgear.core import problems
 from switchgear.core.problems import Problem
-from switchgear.edge.course import FALLBACK, GIVE_UP, RETRY_PAUSE_S, Course
+from switchgear.edge.course import FALLBACK, GIVE_UP, Course
 from switchgear.edge.setback import Setback
 from switchgear.routing import retry
+
+BACKOFF_S = 0.1  # docs/configuration.md: `retry`
 
 PROBLEM = Problem(problems.UPSTREAM_BROKEN, "it failed")
 
@@ -17,13 +19,13 @@ def failure(reason=None, status=None, retry_after_s=None):
 
 def test_a_deployment_that_cannot_be_reached_is_asked_again_and_then_the_next():
     course = Course(["a", "b"], 1, 60.0)
-    assert course.after(failure("connect"), True).pause_s == RETRY_PAUSE_S
+    assert course.after(failure("connect"), True).pause_s == BACKOFF_S
     assert course.after(failure("connect"), True) is FALLBACK
     assert course.go_on() and course.current == "b"
     assert course.after(failure("connect"), True) is GIVE_UP and not course.go_on()
 
 
-@pytest.mark.parametrize(("asked_s", "pause_s"), [(None, RETRY_PAUSE_S), (3.0, 3.0)])
+@pytest.mark.parametrize(("asked_s", "pause_s"), [(None, BACKOFF_S), (3.0, 3.0)])
 def test_a_provider_says_how_long_to_wait(asked_s, pause_s):
     move = Course(["a"], 1, 60.0).after(failure(status=503, retry_after_s=asked_s), True)
     assert (move.step, move.pause_s) == ("retry", pause_s)

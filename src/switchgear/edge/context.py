@@ -137,7 +137,7 @@ class RequestContext(msgspec.Struct, eq=False):
     """translate: what the current attempt asks, and how its answer comes back."""
     holds_translation: bool = False
     """translate: what a large body became is counted as held."""
-    admission: "HeldLimits | None" = None
+    admission: HeldLimits | None = None
     """admit: what it holds of limits; None where none hold for it, or nothing is held any more."""
     limit_headers: bytes = b""
     """look_at_limits, admit: how much of its limits is left, as header lines of its client's dialect."""

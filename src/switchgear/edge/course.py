@@ -12,7 +12,6 @@ from switchgear.edge.setback import Setback
 from switchgear.routing import retry
 from switchgear.routing.retry import RetryRules
 
-RETRY_PAUSE_S = RetryRules().backoff_s
 _RULES = RetryRules()
 
 
