@@ -106,3 +106,10 @@ def test_P1_other_architectures_end_the_process_and_newer_calls_do_not_exist(mac
     assert judge(code, audit, seccomp.X32 | 59) == KILL
     assert judge(code, audit, seccomp.NEWEST + 1) == ERRNO | errno.ENOSYS
     assert judge(code, audit, -1 & 0x7FFFFFFF) == KILL
+
+
+def test_N2_bytes_are_added_to_a_file_and_never_taken_out_of_it(machine):
+    assert judged(machine, seccomp.FALLOCATE, 3, 0) == ALLOW
+    # FALLOC_FL_KEEP_SIZE, PUNCH_HOLE, COLLAPSE_RANGE, ZERO_RANGE, INSERT_RANGE, UNSHARE_RANGE of linux/falloc.h
+    for mode in (0x01, 0x02 | 0x01, 0x08, 0x10, 0x20, 0x40):
+        assert judged(machine, seccomp.FALLOCATE, 3, mode) == ERRNO | errno.EPERM

@@ -30,7 +30,7 @@ from switchgear.counters import column, layout
 from switchgear.counters.backend import Taken, Ticket, Unknown
 from switchgear.counters.column import Column, path_of
 from switchgear.counters.shared import SharedCounters
-from switchgear.policies.buckets import Hold
+from switchgear.policies.buckets import Hold, Kind
 
 START_AT_US = Time().us
 ATTEMPT = "0" * 32 + "-1"
@@ -550,3 +550,80 @@ class Deaths(RuleBasedStateMachine):
 
 TestDeaths = Deaths.TestCase
 TestDeaths.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+
+
+# An edge that was taken over writes what it likes into its own column.
+
+
+def place(edge, bucket):
+    """The word at which a bucket's row begins, of an edge that counts it."""
+    return edge.tables.seats[bucket.key].word
+
+
+@pytest.mark.parametrize("bucket", [window(2, "w"), slots(2, "s")])
+def test_N2_less_than_nothing_in_anothers_column_lifts_no_limit(edges, time, bucket):
+    honest, forger = edges
+    taken(honest, (bucket, 2))
+    taken_over = place(forger, bucket) if isinstance(take(forger, (bucket, 0)), Taken) else None
+    assert taken_over is not None
+    for word in range(2, 5 if bucket.kind == Kind.WINDOW else 3):
+        forger.own.words[taken_over + word] = -(10**6)
+    if bucket.kind == Kind.WINDOW:
+        forger.own.words[taken_over + layout.W_LAST] = honest.own.words[taken_over + layout.W_LAST]
+    answer = full(honest, (bucket, 1))
+    assert answer.readings[0].used == 2
+    assert honest.peek([Hold(bucket, 1)]) is not None
+    assert reading(honest, bucket).used == 2
+
+
+def test_N2_less_than_nothing_in_an_edges_column_lifts_no_budget_where_control_corrects(time, tmp_path):
+    honest = shared(time, tmp_path, "edge-0", control="control")
+    forger = shared(time, tmp_path, "edge-1", control="control")
+    control = shared(time, tmp_path, "control", control="control")
+    control.own.words[layout.EPOCH] = 1
+    bucket = balance(5)
+    taken(honest, (bucket, 5))
+    taken(forger, (bucket, 0))
+    forger.own.words[place(forger, bucket) + layout.B_SETTLED] = -100
+    forger.own.words[place(forger, bucket) + layout.B_HELD] = -100
+    full(honest, (bucket, 1))
+    control.correct(bucket, -3)
+    control.flush()
+    taken(honest, (bucket, 3))
+    full(honest, (bucket, 1))
+    for one in (honest, forger, control):
+        one.close()
+
+
+@pytest.mark.parametrize("word", [layout.W_WIDTH, layout.W_SCALE, layout.W_LAST, layout.CLAIM, layout.TAG])
+@pytest.mark.parametrize("value", [-(2**63), -1, 0, 1, 2**32, 2**63 - 1])
+def test_N2_no_word_of_anothers_column_raises_or_lifts_a_limit(edges, time, word, value):
+    honest, forger = edges
+    bucket = window(2, "w")
+    taken(forger, (bucket, 1))
+    forger.own.words[place(forger, bucket) + word] = value
+    forger.own.words[layout.CLAIMS] += 1
+    answers = []
+    for _ in range(4):
+        honest.flush()
+        honest.read([bucket])
+        honest.peek([Hold(bucket, 1)])
+        answers.append(take(honest, (bucket, 1)))
+    assert sum(isinstance(answer, Taken) for answer in answers) <= 2
+    assert not any(isinstance(answer, Unknown) for answer in answers)
+    time.us += 3 * MINUTE_US
+    honest.flush()
+    honest.read([bucket])
+
+
+def test_a_request_whose_take_fails_is_told_and_those_behind_it_are_answered(edges):
+    edge, answers = edges[0], {"one": [], "broken": [], "two": []}
+    taken(edge, (slots(9, "first"), 1))
+    for name, told in answers.items():
+        assert edge.take([Hold(slots(9, name), 1)], ATTEMPT, told.append) is None
+    edge._waiting[1].holds = [None]
+    with pytest.raises(AttributeError):
+        edge.flush()
+    edge.flush()
+    assert [type(told[0]) for told in answers.values()] == [Taken, Unknown, Taken]
+    assert [len(told) for told in answers.values()] == [1, 1, 1]

@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 
 from switchgear.core.limit_rule import LimitRule
@@ -388,3 +389,43 @@ def test_the_limits_of_a_subject_are_made_once():
     first = limit_sets.of_key(key, snapshot, None)
     assert first.paid.buckets[0].key == limit_sets.of_key(key, snapshot, None).paid.buckets[0].key
     assert limit_sets.of_key(Dialogue().key, snapshot, None) is None
+
+
+def test_a_late_answer_of_one_deployment_is_not_taken_for_another():
+    """Between the question and the answer the deployment was frozen, so the retry goes elsewhere."""
+    limits_b = (LimitRule("requests", 1, "day"), LimitRule("total", 10_000, "day"))
+    table = route(a=(LimitRule("requests", 100, "minute"),), b=limits_b)
+    models = {**table.models, "m": msgspec.structs.replace(table.models["m"], retries_max=1)}
+    talk = Dialogue(table=msgspec.structs.replace(table, models=models), is_late=True)
+    assert ask(talk) is None
+    talk.vault >> Fail("connect", "", False)
+    talk.advance(0.1)
+    talk.replica.published = msgspec.structs.replace(talk.replica.published, freezes={"provider:a": None})
+    for _ in range(8):
+        talk.advance(0.001)
+    talk.vault << Asked("b/default")
+    held = {name: counted.counts.total for name, counted in talk.counters._counted.items()}
+    assert [total for name, total in held.items() if "deployment:a" in name] == [0]
+    assert sum(total > 0 for name, total in held.items() if "deployment:b" in name) == 2
+    talk.vault >> JSON >> Last(ANSWER % (9, 1, 10))
+    for _ in range(4):
+        talk.advance(0.001)
+    talk.client << Sent(200)
+
+
+def test_a_settlement_that_cannot_be_written_keeps_no_slot():
+    talk = Dialogue(key={"parallel": 1})
+    assert ask(talk) is None
+    write = talk.spool.settle
+
+    def fail(*_args):
+        raise OSError(5, "Input/output error")
+
+    talk.spool.settle = fail
+    talk.vault >> JSON >> Last(ANSWER % (9, 1, 10))
+    talk.advance(0.01)
+    talk.spool.settle = write
+    talk.guard.exceptions.clear()
+    assert slots(talk) == 0
+    talk.client.exchange.seen.clear()
+    assert ask(talk) is None

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchgear.policies import limits
+from switchgear.policies import limits, windows
 from switchgear.policies.buckets import Bucket, Hold, Kind, Reading
 from switchgear.policies.limits import Limit, Refusal, Room, Unit, Why
 
@@ -140,3 +140,22 @@ def test_the_tightest_rule_of_a_unit_is_told():
     assert room == Room(limit=1_000, remaining=100, reset_ms=87_771_429)
     assert limits.tightest(holds, used, units, {Unit.TOTAL, Unit.INPUT}).remaining == 1
     assert limits.tightest(holds, used, units, {Unit.OUTPUT}) is None
+
+
+def test_a_changed_limit_keeps_its_bucket_unless_it_is_counted_in_other_units():
+    def key(amount):
+        return limits.bucket_of(Limit(subject="key:K", unit=Unit.TOTAL, amount=amount, window="day")).key
+
+    assert key(1) == key(100) == key(2**31 - 1)
+    assert key(10**12) == key(10**12 + 1)
+    assert len({key(100), key(2**31), key(10**12), key(10**15)}) == 4
+
+
+def test_a_limit_that_is_lowered_far_counts_each_request_as_one():
+    def bucket(amount):
+        return limits.bucket_of(Limit(subject="key:K", unit=Unit.REQUESTS, amount=amount, window="day"))
+
+    assert windows.scale(bucket(100).limit) == 1
+    assert bucket(10**12).key != bucket(100).key
+    for amount in (2**31, 10**12, 10**15):
+        assert amount // windows.scale(amount) < 2**31

@@ -65,6 +65,8 @@ NEVER_A_CHILD: Numbers = {
 # Judged by an argument.
 SOCKET, CLONE, CLONE3, IOCTL = (41, 198), (56, 220), (435, 435), (16, 29)
 KILL_, TGKILL, PRLIMIT, SCHED_SETAFFINITY = (62, 129), (234, 131), (302, 261), (203, 122)
+FALLOCATE = (285, 47)
+"""Modes take bytes out of a file, also where Landlock refuses to cut it, and whoever has it mapped gets SIGBUS."""
 SENDTO, SENDMSG, SENDMMSG, BIND = (44, 206), (46, 211), (307, 269), (49, 200)
 
 _LD_W_ABS, _JEQ_K, _JGE_K, _JSET_K, _RET_K = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -119,6 +121,7 @@ def program(machine: str, own_pid: int, families: frozenset[int], *, is_child: b
         body = [_argument(0), _op(_JSET_K, CLONE_THREAD, 1, 0), _refuse(errno.EPERM), _op(_RET_K, ALLOW)]
         ops += [_op(_JEQ_K, number, 0, len(body)), *body]
         ops += _only(SOCKET[column], 0, sorted(families), errno.EACCES)
+        ops += _only(FALLOCATE[column], 1, [0], errno.EPERM)
         ops += _only(KILL_[column], 0, own, errno.EPERM)
         ops += _only(TGKILL[column], 0, own, errno.EPERM)
         ops += _only(PRLIMIT[column], 0, [0, *own], errno.EPERM)

@@ -43,7 +43,7 @@ from switchgear.counters.layout import (
     WINDOW,
     WORD,
 )
-from switchgear.counters.tables import Seat, Tables
+from switchgear.counters.tables import Seat, Tables, measure_of
 from switchgear.policies import windows
 from switchgear.policies.buckets import Bucket, Hold, Reading
 
@@ -54,6 +54,8 @@ milliseconds, one that is stopped never comes back."""
 AGAIN_S = 0.001
 BATCH_MAX = 256
 """Takes under one hold of the lock: about 3 ms."""
+AHEAD_US = 3_000_000
+"""A claim that lies further ahead than this, when columns are looked at, no process of the gateway made."""
 START_US = 2_000_000
 """How long a start waits for the lock."""
 LOOK_US = 1_000_000
@@ -65,6 +67,7 @@ CHANGED = 1 << 80
 _Held = tuple[int, int, int, int, int, int, int, int, int]
 """A hold of the own column: where it stands, its row's word, claim, amount, sub-window, scale, kind, position in the ticket, and
 what of the amount is in the row's sum of what is held."""
+_FAILED = Unknown("the counters failed")
 _ONE, _TWO = struct.Struct("=q"), struct.Struct("=qq")
 
 
@@ -117,11 +120,13 @@ class SharedCounters:
         self._trouble = ""
         self._looked_us = 0
         self._epoch_words = self.own.words if control == own else None
+        self._corrects = self.own.map if control == own else None
+        """The column that may hold less than nothing; None: any, where no control is named."""
         self.tables = Tables(self._columns, self.own.identity.salt)
         self._waiting: deque[_Waiting] = deque()
         self._answered: deque[tuple[Done, Answer]] = deque()
-        self._closing: list[tuple[SharedTicket, Sequence[int] | None, int | None]] = []
-        self._corrections: list[tuple[Bucket, int]] = []
+        self._closing: deque[tuple[SharedTicket, Sequence[int] | None, int | None]] = deque()
+        self._corrections: deque[tuple[Bucket, int]] = deque()
         self.uncertain: list[tuple[int, int, SharedTicket]] = []
         """(end, number, ticket), a heap."""
         self._has_taken = False
@@ -179,14 +184,14 @@ class SharedCounters:
             return False
         limit, amount, used = hold.bucket.limit, hold.amount, 0
         if seat.kind == SLOTS:
-            used = sum(_ONE.unpack_from(part, seat.byte)[0] for part in seat.maps)
+            used = sum(max(0, _ONE.unpack_from(part, seat.byte)[0]) for part in seat.maps)
         elif seat.kind == BALANCE:
-            used = sum(sum(_TWO.unpack_from(part, seat.byte)) for part in seat.maps)
+            used = self._balance(seat)
         else:
             number, limit, amount = now_us // seat.width, limit // seat.scale, -(-amount // seat.scale)
             for part in seat.maps:
                 last, total = _TWO.unpack_from(part, seat.byte)
-                used += total if number - last < SUBWINDOWS else 0
+                used += total if total > 0 and number - last < SUBWINDOWS else 0
             if used + amount > limit:
                 used = self._window_exact(seat, number)
         return used + amount > limit
@@ -248,10 +253,14 @@ class SharedCounters:
         is_due = bool(self.uncertain) and self.uncertain[0][0] <= self._now_us()
         if self._waiting or self._closing or self._corrections or is_due:
             if self.acquire():
+                is_done = False
                 try:
                     self._work_off()
+                    is_done = True
                 finally:
                     self.let_go()
+                    if not is_done:
+                        self._wake(AGAIN_S)
             else:
                 self._give_up(self._now_us())
         if self._waiting or self._closing or self._corrections:
@@ -365,18 +374,22 @@ class SharedCounters:
                 ticket.is_open = False
                 for held in ticket.holds:
                     self._close(ticket.number, held, 0)
-        for bucket, amount in self._corrections:
-            self._correct(bucket, amount, now_us)
-        self._corrections.clear()
+        while self._corrections:
+            self._correct(*self._corrections.popleft(), now_us)
         for _ in range(min(BATCH_MAX, len(self._waiting))):
             waiting = self._waiting.popleft()
-            self._answered.append((waiting.done, self._decide(waiting.holds, waiting.attempt, now_us)))
+            answer: Answer = _FAILED
+            try:
+                answer = self._decide(waiting.holds, waiting.attempt, now_us)
+            finally:  # whatever went wrong, the request that waits hears of it
+                self._answered.append((waiting.done, answer))
 
     # What is known
 
     def _look(self, now_us: int) -> None:
         """See whether the columns are still those that are mapped, and map those that are not yet."""
         self._looked_us = now_us
+        self.tables.latest_us = now_us + AHEAD_US
         if not self.own.is_whole():
             self._trouble = f"{self.own.path.name} was replaced or cut"
             return
@@ -402,6 +415,7 @@ class SharedCounters:
         if self._control is not None and self._control != self.own.path.name.removesuffix(".column"):
             control = path_of(self._folder, self._control)
             self._epoch_words = next((c.words for c in columns if c.path == control), None)
+            self._corrects = next((c.map for c in columns if c.path == control), self.own.map)
 
     def _trouble_of(self, is_budgeted: bool, now_us: int) -> str:
         if now_us - self._looked_us > LOOK_US:
@@ -453,18 +467,17 @@ class SharedCounters:
                 limit = min(limit, COUNT_MAX)
                 for part in seat.maps:
                     last, total = _TWO.unpack_from(part, byte)
-                    if number - last < SUBWINDOWS:
+                    if total > 0 and number - last < SUBWINDOWS:
                         count += total
                 if count + amount > limit:
                     count = self._window_exact(seat, number)
             elif kind == BALANCE:
-                for part in seat.maps:
-                    settled, held = _TWO.unpack_from(part, byte)
-                    count += settled + held
-                count = max(count, 0)
+                count = self._balance(seat)
             else:
                 for part in seat.maps:
-                    count += _ONE.unpack_from(part, byte)[0]
+                    held = _ONE.unpack_from(part, byte)[0]
+                    if held > 0:
+                        count += held
             count += amount
             if seat in seats:
                 count += self._asked(holds, seats, seat)
@@ -487,7 +500,7 @@ class SharedCounters:
         readings = []
         for at, seat in enumerate(seats):
             asked = self._asked(holds[: at + 1], seats[: at + 1], seat)
-            readings.append(self._reading(seat.kind, seat.word, holds[at].bucket, asked, now_us))
+            readings.append(self._reading(seat.kind, seat.word, seat.tag, holds[at].bucket, asked, now_us))
         return Full(tuple(lacking), tuple(readings))
 
     def _decide_again(self, bucket: Bucket, seat: Seat, holds: Sequence[Hold], attempt: str, now_us: int) -> Answer:
@@ -495,6 +508,14 @@ class SharedCounters:
         if self.tables.again(bucket, seat, now_us) is None:
             return Unknown("no room for another counter")
         return self._decide(holds, attempt, now_us)
+
+    def _balance(self, seat: Seat) -> int:
+        """Return what a balance counts. Only control corrects, so only its column may be below zero."""
+        corrects, count = self._corrects, 0
+        for part in seat.maps:
+            settled, held = _TWO.unpack_from(part, seat.byte)
+            count += max(0, held) + (settled if corrects is None or part is corrects else max(0, settled))
+        return max(count, 0)
 
     def _window_exact(self, seat: Seat, number: int) -> int:
         word, used = seat.word, 0
@@ -575,13 +596,13 @@ class SharedCounters:
             ticket.is_open = False
 
     def _close_all(self) -> None:
-        for ticket, actual, until_us in self._closing:
+        while self._closing:
+            ticket, actual, until_us = self._closing.popleft()
             if until_us is not None:
                 self._suspend(ticket, until_us)
                 continue
             for held in ticket.holds:
                 self._close(ticket.number, held, 0 if actual is None else actual[held[7]])
-        self._closing.clear()
 
     def _close(self, ticket: int, hold: _Held, used: int) -> None:
         """End one hold. From H_AFTER and a negative state on it is done, also if this process is killed (`Column.recover`)."""
@@ -634,30 +655,37 @@ class SharedCounters:
         word = self.tables.look(bucket)
         if word is None:
             return Reading(settled=0, held=0, limit=bucket.limit)
-        return self._reading(int(bucket.kind), word, bucket, asked, now_us)
+        return self._reading(int(bucket.kind), word, self.tables.tag_of(bucket.key), bucket, asked, now_us)
 
-    def _reading(self, kind: int, word: int, bucket: Bucket, asked: int, now_us: int) -> Reading:
+    def _reading(self, kind: int, word: int, tag: int, bucket: Bucket, asked: int, now_us: int) -> Reading:
         """Return what a row counts in all columns. `asked`: the amount for which a time is wanted, in the row's units."""
         rows = [column.words[word : word + min(8, ROW_WORDS[kind])].tolist() for column in self._columns]
-        newest = max((row for row in rows if row[TAG]), key=lambda row: row[CLAIM], default=rows[0])
-        mine = [(row, column) for row, column in zip(rows, self._columns, strict=True) if row[TAG] == newest[TAG]]
+        mine = [(row, column) for row, column in zip(rows, self._columns, strict=True) if row[TAG] == tag]
         if kind == SLOTS:
-            return Reading(settled=0, held=sum(row[layout.S_HELD] for row, _ in mine), limit=bucket.limit)
+            return Reading(settled=0, held=sum(max(0, row[layout.S_HELD]) for row, _ in mine), limit=bucket.limit)
         if kind == BALANCE:
-            live = [row for row, _ in mine if row[CLAIM] > self.tables.epoch]
+            live = [(row, column) for row, column in mine if row[CLAIM] > self.tables.epoch]
             return Reading(
-                settled=sum(row[layout.B_SETTLED] for row in live),
-                held=sum(row[layout.B_HELD] for row in live),
-                uncertain=sum(row[layout.B_UNCERTAIN] for row in live),
+                settled=sum(
+                    row[layout.B_SETTLED]
+                    if self._corrects is None or column.map is self._corrects
+                    else max(0, row[layout.B_SETTLED])
+                    for row, column in live
+                ),
+                held=sum(max(0, row[layout.B_HELD]) for row, _ in live),
+                uncertain=sum(max(0, row[layout.B_UNCERTAIN]) for row, _ in live),
                 limit=bucket.limit,
             )
-        scale, width = newest[layout.W_SCALE], newest[layout.W_WIDTH]
+        newest = max((row for row, _ in mine), key=lambda row: row[CLAIM], default=rows[0])
+        width, scale = measure_of(bucket, newest[layout.W_WIDTH], newest[layout.W_SCALE])
         number, at = now_us // width, 2 * (word + layout.COUNTS_AT)
         leaves: list[tuple[int, int]] = []
         for row, column in mine:
-            leaves += windows.leaving(column.counts[at : at + SUBWINDOWS].tolist(), row[layout.W_LAST], number)
+            last = min(row[layout.W_LAST], number)
+            leaves += windows.leaving(column.counts[at : at + SUBWINDOWS].tolist(), last, number)
         total = sum(amount for _, amount in leaves)
-        held = min(total, sum(row[layout.W_HELD] for row, _ in mine if number - row[layout.W_LAST] < SUBWINDOWS))
+        held = sum(max(0, row[layout.W_HELD]) for row, _ in mine if number - row[layout.W_LAST] < SUBWINDOWS)
+        held = min(total, held)
         excess, fits_us = total + asked - min(bucket.limit // scale, COUNT_MAX), None
         if excess > 0 and asked * scale <= bucket.limit:
             fits_us = windows.fits_us(leaves, excess, width)

@@ -14,15 +14,30 @@ from switchgear.counters import layout
 from switchgear.counters.column import Column
 from switchgear.counters.layout import CLAIM, COUNTS_AT, ROW_WORDS, TAG, WAYS, WORD
 from switchgear.policies import windows
-from switchgear.policies.buckets import Bucket
+from switchgear.policies.buckets import Bucket, Kind
 
 SHARE_ROWS_MAX = WAYS
 SEATS_MAX = 65_536
 """Buckets whose places a process remembers, about 500 bytes each; others are looked for again, which costs ten takes."""
+WIDTH_US_MAX = windows.width_us(400 * 86_400_000_000)
+SCALE_MAX = windows.scale(10**18)
+"""Of the longest rolling budget, and of the largest (`policies.budgets`)."""
 _ZEROS = memoryview(array("I", bytes(4 * windows.SUBWINDOWS)))
 
 
 SUMS_AT = {layout.WINDOW: layout.W_LAST, layout.SLOTS: layout.S_HELD, layout.BALANCE: layout.B_SETTLED}
+
+
+def measure_of(bucket: Bucket, width: int, scale: int) -> tuple[int, int]:
+    """Return how wide the sub-windows of a bucket are, in µs, and in units of how much it counts; (0, 1): it is no window.
+
+    A limit's follow from the bucket. A budget keeps its counts when its limit or window changes, so what stands in the row counts
+    for it, where that can be true: any process may have written it, also one that was taken over."""
+    if bucket.kind != Kind.WINDOW:
+        return 0, 1
+    if bucket.is_budget and 0 < width <= WIDTH_US_MAX and 0 < scale <= SCALE_MAX:
+        return width, scale
+    return windows.width_us(bucket.window_us), windows.scale(bucket.limit)
 
 
 class Seat:
@@ -54,6 +69,8 @@ class Tables:
         self.seats: dict[str, Seat] = {}
         """By key, at most SEATS_MAX and a request's."""
         self._keys: dict[tuple[int, int], str] = {}
+        self.latest_us = 0
+        """A claim after it is no process's of the gateway: it does not count."""
         self.epoch = 0
         """Balances of older claims do not count."""
         self.pinned: list[Seat] = []
@@ -85,7 +102,7 @@ class Tables:
             if theirs == tag:
                 if their_claim > least:
                     seat.maps.append(column.map)
-            elif theirs and their_claim > claim:
+            elif theirs and claim < their_claim <= self.latest_us:
                 return False
         seat.seen = stamp
         return True
@@ -128,7 +145,7 @@ class Tables:
         """Return (claim, tag, index of the column) of the newest claim of each row; (0, 0, 0): nobody's."""
         owners = [(0, 0, 0)] * len(rows)
         width, table_at = ROW_WORDS[kind], self.own.tables_at[kind]
-        least = self.epoch if kind == layout.BALANCE else 0
+        least, latest = self.epoch if kind == layout.BALANCE else 0, self.latest_us
         for half in (0, WAYS):
             at = table_at + rows[half] * width
             end = at + WAYS * width
@@ -138,7 +155,7 @@ class Tables:
                     continue
                 claims = column.words[at + CLAIM : end : width].tolist()
                 for way in range(WAYS):
-                    if tags[way] and claims[way] > least and claims[way] > owners[half + way][0]:
+                    if tags[way] and least < claims[way] <= latest and claims[way] > owners[half + way][0]:
                         owners[half + way] = (claims[way], tags[way], index)
         return owners
 
@@ -152,8 +169,7 @@ class Tables:
         chosen = self._choose(bucket, rows, owners, now_us)
         if chosen is None:
             return None
-        scale = 1 + bucket.limit // (layout.COUNT_MAX // 2)
-        width = windows.width_us(bucket.window_us) if kind == layout.WINDOW else 0
+        width, scale = measure_of(bucket, 0, 0)
         claim = max(now_us, owners[chosen][0] + 1, self.epoch + 1)
         return self._claim(bucket, tag, rows[chosen], claim, width, scale)
 
@@ -202,7 +218,7 @@ class Tables:
         """Use a row that is this bucket's already, in this column or another."""
         at, kind = self.own.row_at(bucket.kind, row), int(bucket.kind)
         words, theirs = self.own.words, self.columns[index].words
-        width, scale = (theirs[at + layout.W_WIDTH], theirs[at + layout.W_SCALE]) if kind == layout.WINDOW else (0, 1)
+        width, scale = measure_of(bucket, theirs[at + layout.W_WIDTH], theirs[at + layout.W_SCALE])
         least = self.epoch if kind == layout.BALANCE else 0
         if (
             words[at + TAG] == tag
@@ -216,7 +232,7 @@ class Tables:
         """Tell whether another column has claimed a row for another bucket after `claim`."""
         for column in self.columns[1:]:
             theirs = column.words[at]
-            if theirs and theirs != tag and column.words[at + CLAIM] > claim:
+            if theirs and theirs != tag and claim < column.words[at + CLAIM] <= self.latest_us:
                 return True
         return False
 

@@ -47,6 +47,7 @@ class Admission:
 
     __slots__ = (
         "_answer",
+        "_asked",
         "_attempt",
         "_context",
         "_counters",
@@ -71,6 +72,8 @@ class Admission:
         self._is_over = self._is_waiting = False
         self._answer: Answer | None = None
         """What came in a later turn and nobody has looked at yet."""
+        self._asked: tuple[Limit, ...] = ()
+        """What was asked for last: its answer may come when something else is wanted."""
         self._requester: _Held | None = None
         self._attempt: _Held | None = None
         self._expected = expected(services, context)
@@ -128,8 +131,11 @@ class Admission:
         holds = chosen.holds(self._expected, self._values)
         if self._is_waiting:
             return holds, None
+        if self._asked != chosen.limits:
+            self._drop_answer()
         answer, self._answer = self._answer, None
         if answer is None:
+            self._asked = chosen.limits
             answer = self._counters.take(holds, name, self._on_answer)
             self._is_waiting = answer is None
         return holds, answer

@@ -109,6 +109,7 @@ class Transfer(msgspec.Struct, eq=False):
         if self._state is not SETTLED:
             endings.note_barely(context)
             self._settle_barely()
+        self._end_admission(True)
         self.services.running.settled(context)
         self._end_client()
 
@@ -118,6 +119,15 @@ class Transfer(msgspec.Struct, eq=False):
     @guarded(_lose_record)
     def _settle_barely(self) -> None:
         self._settle(None)
+
+    @guarded(_lose_record)
+    def _end_admission(self, is_billed: bool) -> None:
+        """Give back what the request holds of limits, also where no record of it could be written."""
+        context = self.context
+        held, context.admission = context.admission, None
+        if held is not None:
+            before = [attempt.tokens for attempt in context.attempts if attempt.tokens is not None]
+            held.end(context.usage if is_billed else None, before, self.course.number > 0, context.outcome == "ok")
 
     @guarded(_lose_record)
     def _end_client(self) -> None:
@@ -638,10 +648,7 @@ class Transfer(msgspec.Struct, eq=False):
         services, context = self.services, self.context
         cost = closing.close(services, context, self.course.current, metadata, self._elapsed_ms, billed)
         self._advance(SETTLED)  # not before: what fails until here is settled otherwise
-        held, context.admission = context.admission, None
-        if held is not None:
-            before = [attempt.tokens for attempt in context.attempts if attempt.tokens is not None]
-            held.end(context.usage if billed else None, before, self.course.number > 0, context.outcome == "ok")
+        self._end_admission(billed)
         services.running.settled(context)
         services.commit.schedule()
         self._attempt.stream = None  # it holds this transfer: without the cycle both end here, without the collector

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
+from switchgear.policies import windows
 from switchgear.policies.buckets import VALUE_CHARS_MAX, Bucket, Hold, Kind, Reading
 
 WINDOWS_US = {"second": 1_000_000, "minute": 60_000_000, "hour": 3_600_000_000, "day": 86_400_000_000}
@@ -69,8 +70,10 @@ def check(limit: Limit) -> Iterator[str]:
 
 def bucket_of(limit: Limit, value: str = "", key: str = "") -> Bucket:
     """Return what counts a rule. `value` is the dimension's, where the rule has one; `key` the id of the key that says so: when
-    the rule's share of the counters is full, its new values share one bucket of that key."""
-    rule = f"{limit.unit}/{limit.window}/{limit.per or ''}/{len(limit.subject)}:{limit.subject}"
+    the rule's share of the counters is full, its new values share one bucket of that key. A limit so large that it is counted in
+    coarser units has other buckets than a small one: after such a change it begins anew."""
+    unit = f"{limit.unit}*{scale}" if (scale := windows.scale(limit.amount)) > 1 else limit.unit
+    rule = f"{unit}/{limit.window}/{limit.per or ''}/{len(limit.subject)}:{limit.subject}"
     if limit.per is None:
         return _bucket(limit, f"one/{rule}", "", None)
     overflow = _bucket(limit, f"rest/{rule}/{key}", "", None)

@@ -10,11 +10,19 @@ Times are microseconds of a clock that never jumps (CLOCK_BOOTTIME). A sub-windo
 from collections.abc import Iterable, Sequence
 
 SUBWINDOWS = 64
+COUNT_BITS = 31
+"""Of a limit, in the units that it is counted in: a count has one more."""
 
 
 def width_us(window_us: int) -> int:
     """Return the width of a sub-window."""
     return -(-window_us // (SUBWINDOWS - 1))
+
+
+def scale(limit: int) -> int:
+    """Return in units of how much amounts are counted under a limit, so that they fit into a count of 32 bits: a power of two, and
+    1 for what is below 2**31."""
+    return 1 << (limit >> COUNT_BITS).bit_length()
 
 
 def ends_us(number: int, width: int) -> int:
