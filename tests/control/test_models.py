@@ -36,6 +36,26 @@ def test_a_model_of_an_unknown_provider_is_refused(desk):
         desk.run(lambda: desk.services.models.add(FAST, "ann"))
 
 
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"deployments": [{"provider": "openai", "model": "m", "weight": 0}]}, r"deployments\[0\].weight: 0 must lie"),
+        ({"deployments": [{"provider": "openai", "model": "m", "weight": -1e9}]}, r"weight: -1e\+09 must lie"),
+        ({"breaker": {"probe_s": 0}}, "breaker.probe_s: 0 must lie"),
+        ({"breaker": {"failures": 0}}, "breaker.failures: 0 must lie"),
+        ({"retry": {"backoff_s": 1e9}}, "retry.backoff_s: 1e"),
+        ({"retries_max": 99}, "retry.max: 99 must lie"),
+        ({"fallback_on": {"bad_luck": ["x"]}}, "fallback_on.bad_luck"),
+        ({"timeouts": {"total_s": -1}}, "timeouts.total_s: -1 must lie"),
+    ],
+)
+def test_a_model_of_the_api_is_held_to_the_bounds_of_a_file(desk, entry, said):
+    desk.run(lambda: desk.services.credentials.put(sealed(), OPENAI, "ann"))
+    given = msgspec.convert({"name": "odd", "deployments": [{"provider": "openai", "model": "m"}], **entry}, ModelEntry)
+    with pytest.raises(UserError, match=said):
+        desk.run(lambda: desk.services.models.add(given, "ann"))
+
+
 def test_a_model_with_an_unknown_strategy_is_refused(desk):
     with pytest.raises(UserError, match="'roulette' is no strategy"):
         desk.run(

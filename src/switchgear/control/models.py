@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from switchgear.config import bounds, document, routes, schema
 from switchgear.config.compile import check_model_name
 from switchgear.control import declared
 from switchgear.control.breakers import Breakers
@@ -53,6 +54,7 @@ class Models:
                 )
         if entry.strategy not in STRATEGIES:
             raise UserError(f"{entry.strategy[:64]!r} is no strategy", f"known: {', '.join(STRATEGIES)}", 2)
+        _check(entry)
         now = self._control.clock.wall_ms()
         await self._control.write(lambda c: objects.put_object(c, "model", entry.name, msgspec.json.encode(entry), now))
         await self._control.audit(actor, "model.add", entry.name)
@@ -205,3 +207,16 @@ class Standing:
         route = table.resolve(self._snapshot.table, model)
         each = [self.of_deployment(one) for one in route.deployments] if route is not None else []
         return list(dict.fromkeys([*whole, *(sorted({s for one in each for s in one}) if each and all(each) else [])]))
+
+
+def _check(entry: ModelEntry) -> None:
+    """Hold a model of the admin API to the bounds and words of a configuration file. Raises UserError."""
+    written = document.model(entry, [])
+    if isinstance(written, str):
+        return
+    try:
+        given = msgspec.convert(written, schema.Model)
+    except msgspec.ValidationError as exc:
+        raise UserError(f"the model cannot be written in a configuration: {exc}", "", 2) from None
+    for path, message in (*bounds.check(given), *routes.check(given)):
+        raise UserError(f"{path}: {message}", "", 2)
