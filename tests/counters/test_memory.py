@@ -13,15 +13,16 @@ def time():
     return Time()
 
 
-def test_values_beyond_a_rules_share_use_the_overflow_bucket(time):
+def test_values_beyond_their_share_use_the_overflow_bucket_of_their_key(time):
     counters = MemoryCounters(time, buckets_max=20, share_max=0.5)
     rest = window(3, "rest")
-    values = [window(3, f"user:{n}", share="rule", overflow=rest) for n in range(20)]
-    for value in values:
-        take(counters, (value, 1))
-    assert len(counters) == 11
-    assert reading(counters, values[9]).used == 1
-    assert reading(counters, rest).used == 3, "the seven that came when it was full were refused"
+    for key, buckets in (("key:a", 7 + 1), ("key:b", 10 + 1), ("key:c", 10 + 1)):
+        values = [window(3, f"{key}/{n}", share=key, overflow=rest) for n in range(20)]
+        for value in values:
+            take(counters, (value, 1))
+        assert len(counters) == buckets
+    assert reading(counters, window(3, "key:a/6")).used == reading(counters, window(3, "key:b/2")).used == 1
+    assert reading(counters, rest).used == 3, "those that came when it was full were refused"
 
 
 def test_a_bucket_stays_until_it_was_idle_for_its_whole_window(time):

@@ -1,5 +1,6 @@
 """Rows of buckets: one row for one bucket in all columns, and only what is idle leaves."""
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -168,3 +169,27 @@ def test_many_buckets_on_few_rows_never_pass_their_limits(tmp_path_factory, step
             assert sum(at > time.us - MINUTE_US for at in times) <= 2
     for edge in edges:
         edge.close()
+
+
+@pytest.mark.parametrize("make", [window, slots])
+def test_N2_values_that_keys_invent_leave_room_for_each_rules_own_bucket(edges, make):
+    one, other = edges
+
+    def value(key, rule, number):
+        one = make(10**6, f"{key}/{rule}/{number}")
+        return msgspec.structs.replace(one, share=f"key:{key}", overflow=make(10**6, f"rest/{key}/{rule}"))
+
+    for key in "abc":
+        for rule in "rt":
+            for number in range(60):
+                taken(one, (value(key, rule, number), 1))
+    for number in range(8):
+        taken(other, (make(9, f"own/{number}"), 1))
+
+
+def test_N2_values_of_one_key_leave_room_for_those_of_another(edges):
+    for number in range(200):
+        own = slots(10**6, f"a/{number}")
+        taken(edges[0], (msgspec.structs.replace(own, share="key:a", overflow=slots(10**6, "rest/a")), 1))
+    mine = msgspec.structs.replace(slots(1, "b/1"), share="key:b", overflow=slots(0, "rest/b"))
+    taken(edges[1], (mine, 1))

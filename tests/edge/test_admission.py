@@ -429,3 +429,40 @@ def test_a_settlement_that_cannot_be_written_keeps_no_slot():
     assert slots(talk) == 0
     talk.client.exchange.seen.clear()
     assert ask(talk) is None
+
+
+def statuses(talk, *names):
+    """What each is answered in turn: 200, where the provider was asked."""
+    found = []
+    for name in names:
+        talk.client >> chat(name)
+        talk.advance(0.001)
+        if not talk.link.asked:
+            found.append(talk.client.exchange.seen.pop(0).status)
+            continue
+        talk.vault << Asked()
+        answer(talk)
+        talk.advance(0.001)
+        found.append(200)
+    return found
+
+
+@pytest.mark.parametrize("whose", ["a", "model"])
+def test_N3_naming_the_provider_goes_around_no_limit_of_a_model_or_deployment(whose):
+    one = (LimitRule("requests", 1, "day"),)
+    talk = Dialogue(table=route(**{whose: one, "b": one}))
+    assert statuses(talk, "m", "a/m", "a/m") == [200, 429, 429]
+
+
+def test_N3_names_that_a_client_invents_behind_a_pattern_have_one_limit():
+    deployment = DeploymentEntry(provider="a", model="*", limits=(LimitRule("requests", 1, "day"),))
+    provider = ProviderEntry(name="a", dialects=("openai",), credentials=("default",))
+    entry = ModelEntry(name="pat/*", deployments=(deployment,))
+    talk = Dialogue(table=RouteTable(providers={"a": provider}, models={"pat/*": entry}))
+    assert statuses(talk, "pat/x", "pat/X", "pat/x:free", "a/x") == [200, 429, 429, 429]
+    assert sum("deployment:" in name for name in talk.counters._counted) == 1
+
+
+def test_N3_a_limit_per_model_is_the_models_by_whatever_name():
+    talk = Dialogue(table=route(), key={"limits": ["1 requests/day per model"]})
+    assert statuses(talk, "m", "m", "other", "a/m") == [200, 429, 429, 429]

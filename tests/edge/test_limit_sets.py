@@ -8,7 +8,7 @@ from switchgear.edge.limit_sets import Values
 from switchgear.policies.buckets import Kind
 from switchgear.policies.limits import Expected
 from switchgear.replica.entries import KeyEntry, Snapshot
-from switchgear.routing.table import Deployment, ProviderEntry, Route, Timeouts
+from switchgear.routing.table import ProviderEntry, Route
 
 EXPECTED = Expected(input=30, output=12)
 ANN = Values(key_id="K", user="ann", end_user="e1", model="m", client="codex", tags=("app=web", "x"))
@@ -76,8 +76,7 @@ def test_a_look_finds_the_time_when_one_more_fits():
 
 def test_a_deployments_and_its_providers_limits_are_taken_together():
     provider = ProviderEntry(name="p", dialects=("openai",), credentials=("c",), limits=(LimitRule("parallel", 9),))
-    deployment = Deployment(provider, "c", "up", None, Timeouts(), limits=(LimitRule("requests", 1, "second"),))
-    found = limit_sets.of_deployment(deployment).paid
+    found = limit_sets.of_deployment(provider, [("p/up@c", [LimitRule("requests", 1, "second")])]).paid
     assert [limit.subject for limit in found.limits] == ["deployment:p/up@c", "provider:p"]
     assert [limit_sets.kind_of(limit) for limit in found.limits] == ["deployment", "provider"]
     assert all("every deployment of this model" in limit_sets.described(limit) for limit in found.limits)

@@ -14,7 +14,7 @@ from switchgear.policies.buckets import Bucket, Hold, Kind, Reading
 BUCKETS_MAX = 262_144
 """About 1 KB each where it is a window, so 270 MB at most."""
 SHARE_MAX = 0.5
-"""Of the buckets may belong to the values of one rule."""
+"""Of the buckets may belong to values of dimensions, and three quarters of that to those of one key."""
 LOOKED_AT_MAX = 8
 """Buckets that a new one looks at for one that is idle: a bound for the cost of a take."""
 
@@ -77,6 +77,7 @@ class MemoryCounters:
         self._by_use: dict[tuple[Kind, int], OrderedDict[str, _Counted]] = {}
         """Of each length of window in the order of their last use, so the idle ones stand first."""
         self._shares: dict[str, int] = {}
+        self._shared = 0
 
     def __len__(self) -> int:
         return len(self._counted)
@@ -166,6 +167,7 @@ class MemoryCounters:
             self._by_use.setdefault((bucket.kind, bucket.window_us), OrderedDict())[bucket.key] = counted
             if bucket.share:
                 self._shares[bucket.share] = self._shares.get(bucket.share, 0) + 1
+                self._shared += 1
         elif bucket.overflow is not None:
             return self._find(bucket.overflow, now_us)
         if counted is not None:
@@ -182,10 +184,15 @@ class MemoryCounters:
                     del by_use[key], self._counted[key]
                     if counted.bucket.share:
                         self._shares[counted.bucket.share] -= 1
+                        self._shared -= 1
+                        if not self._shares[counted.bucket.share]:
+                            del self._shares[counted.bucket.share]
                 elif counted.bucket.kind != Kind.WINDOW:
                     by_use.move_to_end(key)
-        if bucket.share and self._shares.get(bucket.share, 0) >= self._share_max:
-            return False
+        if bucket.share:
+            mine = self._shares.get(bucket.share, 0)
+            if self._shared >= self._share_max or mine >= self._share_max * 3 // 4:
+                return False
         return len(self._counted) < self._buckets_max
 
     def _reading(self, counted: _Counted, limit: int, asked: int, now_us: int) -> Reading:

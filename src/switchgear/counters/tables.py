@@ -1,8 +1,9 @@
 """Where a bucket's row is, in all columns at once. Level 2. Everything here is done under the lock.
 
 A bucket may stand in the 32 rows of two sets. A row belongs to the bucket of the newest claim; it may be claimed for another only
-where no column counts anything in it any more. The values of one rule get at most half of the 32: so one rule never pushes
-another's buckets out, and none looks further than 32 rows.
+where no column counts anything in it any more. Values of dimensions, which clients may invent, get at most half of the 32, and
+those of one key at most three quarters of that: so they never push out a rule's own bucket, nor one key all others' values, and
+none looks further than 32 rows.
 """
 
 import mmap
@@ -16,7 +17,9 @@ from switchgear.counters.layout import CLAIM, COUNTS_AT, ROW_WORDS, TAG, WAYS, W
 from switchgear.policies import windows
 from switchgear.policies.buckets import Bucket, Kind
 
-SHARE_ROWS_MAX = WAYS
+SHARES_ROWS_MAX = WAYS
+SHARE_ROWS_MAX = WAYS * 3 // 4
+"""Rows of 32 for the values of all keys, and of one."""
 SEATS_MAX = 65_536
 """Buckets whose places a process remembers, about 500 bytes each; others are looked for again, which costs ten takes."""
 WIDTH_US_MAX = windows.width_us(400 * 86_400_000_000)
@@ -185,16 +188,17 @@ class Tables:
         return free.index(True, half, half + WAYS) if any(free) else None
 
     def _is_share_full(self, bucket: Bucket, rows: list[int], owners: list[tuple[int, int, int]], now_us: int) -> bool:
-        """Tell whether values of the bucket's rule have their part of these rows, not counting idle ones."""
-        share, word = self.tag_of(bucket.share), layout.SHARE_AT[bucket.kind]
-        same = [
-            row
+        """Tell whether values have their part of these rows, all together or those of the bucket's key, not counting idle ones."""
+        mine, word = self.tag_of(bucket.share), layout.SHARE_AT[bucket.kind]
+        shares = [
+            (self.columns[index].words[self.own.row_at(bucket.kind, row) + word], row)
             for row, (_, owner, index) in zip(rows, owners, strict=True)
-            if owner and self.columns[index].words[self.own.row_at(bucket.kind, row) + word] == share
+            if owner
         ]
-        if len(same) < SHARE_ROWS_MAX:
+        if sum(share != 0 for share, _ in shares) < SHARE_ROWS_MAX:
             return False
-        return sum(not self.is_idle(bucket.kind, row, now_us) for row in same) >= SHARE_ROWS_MAX
+        busy = [share for share, row in shares if share and not self.is_idle(bucket.kind, row, now_us)]
+        return len(busy) >= SHARES_ROWS_MAX or busy.count(mine) >= SHARE_ROWS_MAX
 
     def is_idle(self, kind: int, row: int, now_us: int) -> bool:
         """Tell whether no column counts anything in a row."""

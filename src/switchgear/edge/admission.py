@@ -216,14 +216,14 @@ def expected(services: EdgeServices, context: RequestContext) -> Expected:
 
 def values_of(context: RequestContext) -> Values:
     """Return who asks, for limits that have a bucket for each."""
-    key, request, client = context.key, context.request, context.client
+    key, request, client, resolution = context.key, context.request, context.client, context.resolution
     assert key is not None
     assert request is not None
     return Values(
         key_id=key.id,
         user=key.user,
         end_user=request.end_user or client.end_user,
-        model=request.model,
+        model=(resolution.counted_as if resolution is not None else "") or request.model,
         client=client.tool,
         tags=(*(key.tags or ()), *(client.tags or ()), *(request.tags or ())),
     )

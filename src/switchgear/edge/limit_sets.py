@@ -14,7 +14,7 @@ from switchgear.policies import limits
 from switchgear.policies.buckets import Bucket, Hold
 from switchgear.policies.limits import Expected, Limit, Unit
 from switchgear.replica.entries import KeyEntry, Snapshot
-from switchgear.routing.table import Deployment, Route
+from switchgear.routing.table import ModelEntry, ProviderEntry, Route
 
 ORGANISATION = "organisation"
 FREE = "/free"
@@ -70,22 +70,21 @@ class Limits(msgspec.Struct, frozen=True):
     free: LimitSet
 
 
-def of_key(key: KeyEntry, snapshot: Snapshot, route: Route | None) -> Limits | None:
-    """Return the limits of who asks and of the model that is asked for; None: there is none."""
+def of_key(key: KeyEntry, snapshot: Snapshot, route: Route | None, also: Iterable[ModelEntry] = ()) -> Limits | None:
+    """Return the limits of who asks and of the model that is asked for; `also`: of models as which it is counted, too. None: there
+    is none."""
     found = [*_of(f"key:{key.id}", limit_rule.rules_of(key)), *_of(ORGANISATION, snapshot.limits)]
     if route is not None and route.limits:
         found += _of(f"model:{route.entry}", route.limits)
+    for model in also:
+        found += _of(f"model:{model.name}", model.limits)
     return _limits(found)
 
 
-def of_deployment(deployment: Deployment) -> Limits | None:
-    """Return the limits of a deployment and its provider; None: there is none."""
-    provider = deployment.provider
-    found = [
-        *_of(f"deployment:{deployment.id}", deployment.limits),
-        *_of(f"provider:{provider.name}", provider.limits),
-    ]
-    return _limits(found)
+def of_deployment(provider: ProviderEntry, rules: Iterable[tuple[str, Iterable[LimitRule]]]) -> Limits | None:
+    """Return the limits of a deployment (`routing.limited`) and its provider; None: there is none."""
+    found = [limit for subject, of_it in rules for limit in _of(f"deployment:{subject}", of_it)]
+    return _limits([*found, *_of(f"provider:{provider.name}", provider.limits)])
 
 
 def _of(subject: str, rules: Iterable[LimitRule]) -> Iterator[Limit]:

@@ -258,4 +258,4 @@ def resolve(resolver: Resolver, context: RequestContext) -> Resolution:
     )
     request.dialect, request.model = entry.dialects[0], model
     resolution = resolver.resolve_one(snapshot, Route(model, deployments, 0), context.now_ms)
-    return msgspec.structs.replace(resolution, limits=resolver.limits_of_key(snapshot, key))
+    return resolver.with_limits(snapshot, key, resolution)

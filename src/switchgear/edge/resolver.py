@@ -18,6 +18,7 @@ from switchgear.pricing.price import Pricer, per_mtok
 from switchgear.replica.entries import KeyEntry, Snapshot
 from switchgear.routing import conditions, strategies, table
 from switchgear.routing.frozen import FrozenModels, frozen_models
+from switchgear.routing.limited import Limited
 from switchgear.routing.retry import RetryRules
 from switchgear.routing.states import StateBook
 from switchgear.routing.strategies import Candidate, Order
@@ -59,6 +60,8 @@ class Resolution(msgspec.Struct, frozen=True):
     """Orders the deployments for each request; None where they are asked as they stand."""
     limits: Limits | None = None
     """Of who asks and the model that is asked for."""
+    counted_as: str = ""
+    """The configured model that was asked for, by whatever name: what limits per model count."""
 
 
 class Resolver:
@@ -74,6 +77,7 @@ class Resolver:
         self._callable: dict[tuple[str, int], tuple[int, dict[str, Card]]] = {}
         self._frozen: tuple[tuple[str, ...], FrozenModels] = ((), FrozenModels())
         self._limits: dict[tuple[str, int], Limits | None] = {}
+        self._limited: Limited | None = None
 
     def resolve(self, snapshot: Snapshot, key: KeyEntry, model: str, now_ms: int) -> Resolution:
         """Return the resolution of a key's call of a model."""
@@ -97,6 +101,7 @@ class Resolver:
             self._resolutions.clear()
             self._callable.clear()
             self._limits.clear()
+            self._limited = None
             self._frozen = ((), FrozenModels())
             known = self._catalog
             if known is not None and not known.is_of(
@@ -159,8 +164,23 @@ class Resolver:
         if route is None:
             problem = access.model_not_found(model, list(self.callable_models(snapshot, key, now_ms)))
             return Resolution(now_ms, None, (), problem)
-        resolution = self._priced(snapshot, route, now_ms)
-        return msgspec.structs.replace(resolution, limits=limit_sets.of_key(key, snapshot, route))
+        return self.with_limits(snapshot, key, self._priced(snapshot, route, now_ms))
+
+    def with_limits(self, snapshot: Snapshot, key: KeyEntry, resolution: Resolution) -> Resolution:
+        """Return a resolution with the limits of a key and of the model that it asks for."""
+        self._take(snapshot)
+        route = resolution.route
+        if route is None:
+            return resolution
+        also = self._limited_of(snapshot).models_of(route.deployments, route.entry)
+        limits = limit_sets.of_key(key, snapshot, route, also)
+        name = also[0].name if also else route.entry or route.model
+        return msgspec.structs.replace(resolution, limits=limits, counted_as=name)
+
+    def _limited_of(self, snapshot: Snapshot) -> Limited:
+        if self._limited is None:
+            self._limited = Limited(snapshot.table)
+        return self._limited
 
     def limits_of_key(self, snapshot: Snapshot, key: KeyEntry) -> Limits | None:
         """Return the limits that hold whatever a key asks for."""
@@ -262,7 +282,9 @@ class Resolver:
             headers,
             {},
             {},
-            limits=limit_sets.of_deployment(deployment),
+            limits=limit_sets.of_deployment(
+                provider, self._limited_of(snapshot).of_deployment(deployment, route.entry)
+            ),
         )
 
 

@@ -40,7 +40,7 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
     is_budget: bool = False
     """Of a budget, not of a limit: what is refused is *spent* or *held*."""
     share: str = ""
-    """The rule whose values may fill a part of the counters only; empty: the bucket is none of many values."""
+    """The key whose values may fill a part of the counters only; empty: the bucket is none of many values."""
     overflow: "Bucket | None" = None
     """What counts instead where that part is full: the key's one bucket for it."""
 

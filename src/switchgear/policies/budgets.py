@@ -131,7 +131,7 @@ def bucket_of(budget: Budget, place: Place, value: str = "", key: str = "", is_r
 
     if budget.per is None:
         return bucket(f"budget/{rule}")
-    return bucket(f"budgets/{rule}/{value[:VALUE_CHARS_MAX]}", rule, bucket(f"budgets-rest/{rule}/{key}"))
+    return bucket(f"budgets/{rule}/{value[:VALUE_CHARS_MAX]}", f"key:{key}", bucket(f"budgets-rest/{rule}/{key}"))
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True):

@@ -70,14 +70,15 @@ def check(limit: Limit) -> Iterator[str]:
 
 def bucket_of(limit: Limit, value: str = "", key: str = "") -> Bucket:
     """Return what counts a rule. `value` is the dimension's, where the rule has one; `key` the id of the key that says so: when
-    the rule's share of the counters is full, its new values share one bucket of that key. A limit so large that it is counted in
-    coarser units has other buckets than a small one: after such a change it begins anew."""
+    the share of the counters that values have is full, or that key's part of it, its new values share one bucket of
+    that key. A limit so large that it is counted in coarser units has other buckets than a small one: after such a change it begins
+    anew."""
     unit = f"{limit.unit}*{scale}" if (scale := windows.scale(limit.amount)) > 1 else limit.unit
     rule = f"{unit}/{limit.window}/{limit.per or ''}/{len(limit.subject)}:{limit.subject}"
     if limit.per is None:
         return _bucket(limit, f"one/{rule}", "", None)
     overflow = _bucket(limit, f"rest/{rule}/{key}", "", None)
-    return _bucket(limit, f"each/{rule}/{value[:VALUE_CHARS_MAX]}", rule, overflow)
+    return _bucket(limit, f"each/{rule}/{value[:VALUE_CHARS_MAX]}", f"key:{key}", overflow)
 
 
 def _bucket(limit: Limit, key: str, share: str, overflow: Bucket | None) -> Bucket:

@@ -119,6 +119,8 @@ class Deployment(msgspec.Struct, frozen=True):
     when: When | None = None
     only_after: str | None = None
     """The kind of error after which alone it is asked (`fallback_on`)."""
+    counted_as: str = ""
+    """What its limits are counted for where its model came of a pattern (`counted_as`); empty: its id."""
 
     @property
     def credential_id(self) -> str:
@@ -181,6 +183,11 @@ def resolve(table: RouteTable, model: str) -> Route | None:
         entry.breaker,
         entry.require,
     )
+
+
+def counted_as(model: ModelEntry, entry: DeploymentEntry, credential: str) -> str:
+    """Return what the limits of a deployment with a `*` are counted for, not each name that it stands for. Empty: no `*`."""
+    return f"{model.name}>{deployment_id(entry.provider, entry.model, credential)}" if "*" in entry.model else ""
 
 
 def unserved(table: RouteTable, model: str) -> list[tuple[DeploymentEntry, str | None]]:
@@ -286,6 +293,7 @@ def _deployments(
                 {**provider.labels, **deployment.labels},
                 deployment.when,
                 only_after,
+                counted_as(entry, deployment, credential),
             )
             for credential in wanted
             if credential in provider.credentials
