@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from switchgear.control.breakers import QUIET_MS, Breakers
-from switchgear.ledger.deployments import DeploymentCounts
+from switchgear.ledger.deployments import DeploymentCounts, outcome_of
 from switchgear.routing.breaker import BreakerRules
 from switchgear.routing.states import Health, StateBook
 from switchgear.routing.table import DeploymentEntry, ModelEntry, ProviderEntry, RouteTable
@@ -37,7 +37,9 @@ class Node:
         """A batch: each outcome as an attempt that ended just now."""
         counted = DeploymentCounts()
         for outcome in outcomes:
-            counted.add(outcome, self.clock.wall_ms(), latency_ms)
+            status = outcome if isinstance(outcome, int) else None
+            word = outcome_of(status, None) if status is not None else outcome
+            counted.add(word, self.clock.wall_ms(), latency_ms, status=status)
         self.known.setdefault(name, DeploymentCounts()).merge(counted)
         self.breakers.on_batch(SimpleNamespace(deployments=SimpleNamespace(counts={name: counted})))
 
@@ -48,9 +50,9 @@ def node():
 
 
 def test_failures_of_several_batches_open_and_a_good_answer_closes(node):
-    node.book("a/m@c", "connect", "timeout")
+    node.book("a/m@c", "connect", "connect")
     assert node.published == []
-    node.book("a/m@c", "server_error", "broken", "connect")
+    node.book("a/m@c", "connect", "connect", "connect")
     assert node.breakers.open["a/m@c"].reason == "failures" and len(node.published) == 1
     node.clock.advance(15.0)
     node.book("a/m@c", "ok")
@@ -58,11 +60,13 @@ def test_failures_of_several_batches_open_and_a_good_answer_closes(node):
 
 
 def test_a_refused_credential_opens_at_once(node):
-    node.book("a/m@c", "credential")
+    node.book("a/m@c", 401)
     assert node.breakers.open["a/m@c"].reason == "credential"
 
 
-@pytest.mark.parametrize("outcome", ["rate_limit", "not_found", "client_error", "gateway"])
+@pytest.mark.parametrize(
+    "outcome", ["rate_limit", "not_found", "client_error", "gateway", "timeout", "server_error", 402, 403]
+)
 def test_what_is_no_failure_of_the_deployment_opens_nothing(node, outcome):
     node.book("a/m@c", *[outcome] * 20)
     assert node.breakers.open == {} and node.published == []
@@ -91,6 +95,14 @@ def test_a_probe_that_failed_is_told_so_that_no_other_edge_asks_at_once(node):
     node.clock.advance(15.0)
     node.book("a/m@c", "connect")
     assert node.published[-1].open["a/m@c"].tried_ms == node.clock.wall_ms()
+
+
+def test_a_failure_that_a_client_may_have_caused_keeps_no_other_edge_from_asking(node):
+    node.book("a/m@c", *["connect"] * 5)
+    tried_ms = node.published[-1].open["a/m@c"].tried_ms
+    node.clock.advance(15.0)
+    node.book("a/m@c", "server_error", "timeout", 403)
+    assert node.breakers.open["a/m@c"].tried_ms == tried_ms
 
 
 def test_what_nobody_asks_any_more_is_forgotten(node):

@@ -158,7 +158,7 @@ def test_a_session_stays_with_its_deployment_until_that_is_passed_over():
     assert len(set(homes.values())) > 1
     gone = homes[0]
     book = talk.services.resolver.states
-    book.of(f"{gone}/m@c").pause(300.0, talk.clock.monotonic_s())
+    book.of(f"{gone}/m@c").paused_until_s = talk.clock.monotonic_s() + 300.0
     book.troubled.add(f"{gone}/m@c")
     after = {number: ask(talk, body=chat("fast", user=f"u{number}")) for number in homes}
     assert all(after[number] == home for number, home in homes.items() if home != gone)

@@ -27,7 +27,7 @@ class Provider:
     """A server of OpenAI's dialect that may be dead, or fail every other time."""
 
     def __init__(self):
-        self.is_dead, self.fails_half = False, False
+        self.fails_half = False
         self.touched = []
         provider = self
 
@@ -37,7 +37,7 @@ class Provider:
             def do_POST(self):
                 self.rfile.read(int(self.headers["content-length"]))
                 provider.touched.append(time.monotonic())
-                is_bad = provider.is_dead or (provider.fails_half and len(provider.touched) % 2 == 0)
+                is_bad = provider.fails_half and len(provider.touched) % 2 == 0
                 self.send_response(500 if is_bad else 200)
                 body = b'{"error": {"message": "down", "type": "server_error"}}' if is_bad else ANSWER
                 self.send_header("content-type", "application/json")
@@ -48,13 +48,21 @@ class Provider:
             def log_message(self, *arguments):
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._handler = Handler
+        self.port = 0
+        self.revive()
+
+    def revive(self):
+        """Listen, again at the same port."""
+        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), self._handler)
         self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    @property
-    def port(self):
-        return self.server.server_address[1]
+    def die(self):
+        """Listen no longer: connections are refused."""
+        self.server.shutdown()
+        self.server.server_close()
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +70,7 @@ def providers():
     found = {name: Provider() for name in "abc"}
     yield found
     for one in found.values():
-        one.server.shutdown()
-        one.server.server_close()
+        one.die()
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +108,7 @@ class Client:
 def all_well(providers):
     yield
     for one in providers.values():
-        one.is_dead = one.fails_half = False
+        one.fails_half = False
 
 
 def clients(gateway, key, count=4):
@@ -128,12 +135,17 @@ def test_a_dead_deployment_is_touched_once_per_probe_interval_and_back_in_use_wi
     asking = clients(gateway, gateway.key("dead"))
     until(lambda: all(one.touched for one in providers.values()), asking)
     dead = providers["b"]
-    dead.is_dead = True
+    dead.die()
+
+    def attempts():
+        known = gateway.json("model", "health")["deployments"]
+        return sum(one["attempts"] for one in known if one["deployment"].startswith("b/"))
+
     until(lambda: gateway.json("status")["breakers"], asking)
     time.sleep(0.6)  # the other edge looks four times a second
-    before, begun = len(dead.touched), time.monotonic()
+    before, begun = attempts(), time.monotonic()
     until(lambda: time.monotonic() - begun > 2 * PROBE_S, asking)
-    touched = len(dead.touched) - before
+    touched = attempts() - before
     assert touched <= 5, (
         f"{touched} requests in two intervals: an edge asks in each, perhaps the other too before it hears of it"
     )
@@ -142,7 +154,7 @@ def test_a_dead_deployment_is_touched_once_per_probe_interval_and_back_in_use_wi
     explained = gateway.json("model", "explain", "spread")
     assert [one["provider"] for one in explained["candidates"] if one["breaker"] != "closed"] == ["b"]
 
-    dead.is_dead = False
+    dead.revive()
     known = len(dead.touched)
     took_s = until(lambda: len(dead.touched) >= known + 3, asking)
     assert took_s <= PROBE_S + 3.0, "one probe, then what the edges tell each other"

@@ -93,3 +93,52 @@ def test_a_request_over_the_limit_itself_is_still_sent_when_all_of_it_is_left():
         allowance.read([(b"x-ratelimit-limit-tokens", b"100"), (b"x-ratelimit-remaining-tokens", b"100")], 0.0, 0)
     )
     assert state.unfit(0.0, 5_000) is None
+
+
+def told(limit, remaining, reset):
+    return allowance.read(
+        [
+            (b"x-ratelimit-limit-tokens", limit),
+            (b"x-ratelimit-remaining-tokens", remaining),
+            (b"x-ratelimit-reset-tokens", reset),
+        ],
+        0.0,
+        0,
+    )
+
+
+def test_a_limit_of_nothing_is_none():
+    assert told(b"0", b"0", b"1s") == {}
+
+
+def test_what_was_sent_is_forgotten_when_the_limit_is_full_again():
+    state = DeploymentState("a")
+    state.told(told(b"100", b"100", b"10s"))
+    state.end(5_000, state.begin(5_000), is_good=True)
+    assert state.unfit(9.9, 5) == "limited" and state.unfit(10.0, 5) is None and state.unfit(90_000.0, 5) is None
+
+
+def test_what_was_refused_counts_only_while_it_is_under_way():
+    state = DeploymentState("a")
+    state.told(told(b"100", b"100", b"1h"))
+    number = state.begin(5_000)
+    assert state.unfit(1.0, 5) == "limited"
+    state.end(5_000, number, is_good=False)
+    assert state.unfit(1.0, 5) is None
+
+
+def test_what_was_under_way_when_its_provider_told_anew_is_not_given_back_twice():
+    state = DeploymentState("a")
+    state.told(told(b"100", b"100", b"1h"))
+    number = state.begin(60)
+    state.told(told(b"100", b"40", b"1h"))
+    state.end(60, number, is_good=False)
+    assert state.used == {} and state.unfit(0.0, 50) == "limited"
+
+
+def test_a_limit_without_room_is_asked_once_in_a_while_all_the_same():
+    state = DeploymentState("a")
+    state.told(told(b"100", b"0", b"24h"))
+    assert not state.may_probe("limited", 14.0, 15.0) and state.may_probe("limited", 15.0, 15.0)
+    state.claim("limited", 15.0)
+    assert not state.may_probe("limited", 29.0, 15.0) and state.may_probe("limited", 30.0, 15.0)

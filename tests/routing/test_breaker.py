@@ -18,10 +18,10 @@ def fail(breaker, now_s, count=1, verdict="failed"):
 @pytest.mark.parametrize(
     ("status", "error", "verdict"),
     [
-        (200, None, "good"), (400, None, "neutral"), (404, None, "neutral"), (408, None, "failed"), (429, None, "neutral"),
-        (500, None, "failed"), (529, None, "failed"), (401, None, "credential"), (402, None, "credential"),
-        (403, None, "credential"), (None, "connect", "failed"), (None, "timeout", "failed"), (200, "broken", "failed"),
-        (200, "garbage", "failed"), (None, "client_gone", "neutral"), (None, "interrupted", "neutral"),
+        (200, None, "good"), (400, None, "neutral"), (404, None, "neutral"), (408, None, "doubtful"), (429, None, "neutral"),
+        (500, None, "doubtful"), (529, None, "doubtful"), (401, None, "credential"), (407, None, "credential"),
+        (402, None, "doubtful"), (403, None, "doubtful"), (None, "connect", "failed"), (None, "timeout", "doubtful"),
+        (200, "broken", "doubtful"), (200, "garbage", "doubtful"), (None, "client_gone", "neutral"), (None, "interrupted", "neutral"),
         (None, "overloaded", "neutral"), (None, None, "neutral"),
     ],
 )  # fmt: skip
@@ -95,3 +95,31 @@ def test_however_it_fails_it_is_asked_at_most_once_per_pause_after_it_opened(ste
             asked.append(now_s)
             breaker.note(verdict, now_s, now_s + 0.001, RULES)
     assert all(later - sooner >= RULES.probe_s for sooner, later in itertools.pairwise(asked))
+
+
+def test_a_client_whose_probes_say_nothing_keeps_nobody_else_from_asking():
+    breaker = Breaker()
+    fail(breaker, 10.0, 3)
+    breaker.claim(25.0, "loud")
+    assert not breaker.may_probe(26.0, RULES.probe_s, "quiet")
+    assert not breaker.note("neutral", 25.0, 26.0, RULES, "loud")
+    assert breaker.may_probe(26.0, RULES.probe_s, "quiet"), "it left, or was refused: nothing is known"
+    assert not breaker.may_probe(39.9, RULES.probe_s, "loud") and breaker.may_probe(40.0, RULES.probe_s, "loud")
+
+
+def test_a_client_that_waits_for_its_probe_lets_others_ask_next():
+    breaker = Breaker()
+    fail(breaker, 10.0, 3)
+    breaker.claim(25.0, "slow")
+    assert not breaker.may_probe(54.9, RULES.probe_s, "slow") and breaker.may_probe(40.0, RULES.probe_s, "other")
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "verdict"),
+    [
+        ("error_first", 400, "neutral"), ("error_200", 404, "neutral"), ("error_first", 429, "neutral"),
+        ("error_first", 500, "doubtful"), ("error_200", 529, "doubtful"), ("error_first", None, "doubtful"),
+    ],
+)  # fmt: skip
+def test_an_error_within_an_answer_is_judged_by_the_status_that_it_stands_for(error, said, verdict):
+    assert verdict_of(200, error, said) == verdict

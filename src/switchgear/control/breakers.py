@@ -2,8 +2,9 @@
 
 Each edge has breakers of its own (routing/states). These are fed by every edge's attempts as they are booked, and published in the
 replica, where edges look four times a second: what one saw holds for all within about a second, and the path of a request has
-nothing
-more to do (decision 064). Where control is away, edges go by what they see themselves.
+nothing more to do (decision 064). Only what no client can bring about opens them: that a provider cannot be reached, or does not
+know the credential. What else fails is known by client to each edge alone (routing/states). Where control is away, edges go by
+what they see themselves.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,6 @@ from switchgear.core import pattern
 from switchgear.core.clock import Clock
 from switchgear.core.ids import parts_of_deployment
 from switchgear.ledger.batch import Batch
-from switchgear.ledger.deployments import CREDENTIAL
 from switchgear.routing import table
 from switchgear.routing.breaker import BreakerRules
 from switchgear.routing.states import Health, Opened
@@ -67,13 +67,17 @@ class Breakers:
                 if good_ms is not None and good_ms >= before.since_ms:
                     del opened[name]
                     closed[name] = counted.last_success_ms or good_ms
-                elif counted.last_failure_ms is not None and counted.last_failure_ms > before.tried_ms:
+                elif (
+                    (counted.hard_failures_in_row or counted.credential_unknown_in_row)
+                    and counted.last_failure_ms is not None
+                    and counted.last_failure_ms > before.tried_ms
+                ):
                     opened[name] = Opened(before.reason, before.since_ms, counted.last_failure_ms)
                 continue
             rules = self.rules_of(name) if known.failures_in_row and known.last_failure_ms is not None else None
             if rules is None or known.last_failure_ms is None or len(opened) >= OPEN_MAX:
                 continue
-            if known.last_failure == CREDENTIAL:
+            if known.credential_unknown_in_row:
                 opened[name] = Opened("credential", known.last_failure_ms, known.last_failure_ms)
             elif known.hard_failures_in_row >= rules.failures:
                 opened[name] = Opened("failures", known.last_failure_ms, known.last_failure_ms)

@@ -81,7 +81,7 @@ class Course:
 class RoutedCourse(Course):
     """The course of a request whose model says more than an order: retries of its own, deployments for one kind of error only."""
 
-    __slots__ = ("_rules", "_special", "fallback_reason", "tokens")
+    __slots__ = ("_rules", "_special", "client", "fallback_reason", "is_probe", "tokens")
 
     def __init__(
         self,
@@ -91,6 +91,7 @@ class RoutedCourse(Course):
         rules: RetryRules = _RULES,
         special: Sequence[PricedDeployment] = (),
         tokens: int = 0,
+        client: str = "",
     ) -> None:
         """`special` are asked after the kind of error alone that they name (`only_after`)."""
         super().__init__(deployments, retries_max, total_s)
@@ -100,19 +101,24 @@ class RoutedCourse(Course):
         """Why the current deployment is not the first one: a status, a failure or a kind of error."""
         self.tokens = tokens
         """Of input, about."""
+        self.client = client
+        """Who asks, as breakers know it."""
+        self.is_probe = False
+        """The first one is asked to see whether it is back."""
 
     def after(self, failure: Setback, may_go_on: bool, left_s: float = math.inf, lot: float = 1.0) -> Move:
         """As Course."""
         kind = failure.kind
         special = [one for one in self._special if kind is not None and one.deployment.only_after == kind]
-        if special and may_go_on and self.number < retry.ATTEMPTS_MAX:
+        may_go_on = may_go_on and self.number < retry.ATTEMPTS_MAX
+        if special and may_go_on:
             self._left, self._special = special, ()
             self.fallback_reason = kind
             return FALLBACK
         if kind is not None and self._left and self._left[0].deployment.only_after == kind and may_go_on:
             return FALLBACK  # the next one of those that are larger
         candidate = self.current.candidate
-        if self._left and candidate is not None and candidate.state.breaker.is_open:
+        if self._left and candidate is not None and candidate.state.is_open(self.client):
             self._retries_left = 0  # it was asked to see whether it is back, and is not
         move = self._after(failure, may_go_on, left_s, lot, self._rules)
         if move is FALLBACK:

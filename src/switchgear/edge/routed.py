@@ -34,6 +34,7 @@ def choose(services: EdgeServices, context: RequestContext, resolution: Resoluti
     tokens = input_estimate.tokens(context.bytes_in, context.media)
     candidates = [priced.candidate for priced in ordinary if priced.candidate is not None]
     book = services.resolver.states
+    is_probe = False
     if not ordinary:
         return _nobody(resolution, "all that are left are for one kind of error only")
     if not _is_plain(resolution, candidates, book.troubled):
@@ -45,23 +46,24 @@ def choose(services: EdgeServices, context: RequestContext, resolution: Resoluti
             tokens,
             request.output_tokens_max or 0,
             request.stream,
+            client_of(context),
         )
         chosen = choice.choose(
             resolution.order, candidates, occasion, traits_of(context, request, candidates, tokens), book
         )
         if not chosen.positions:
             return _nobody(resolution, "; ".join(dict.fromkeys(chosen.left_out.values())))
-        if chosen.probe is not None and not context.client.is_dry_run:
-            candidates[chosen.probe].state.breaker.claim(occasion.now_s)
-        elif not chosen.left_out:
-            book.calm(candidates[position].state for position in chosen.positions)
+        is_probe = chosen.probe is not None
+        book.calm((candidates[position].state for position in chosen.positions), occasion.now_s)
         ordinary = [ordinary[position] for position in chosen.positions]
     total_s = ordinary[0].deployment.timeouts.total_s
     client = context.client
     if client.timeout_s is not None and client.timeout_s < total_s:
         total_s = client.timeout_s
     retries = 0 if client.retry else resolution.route.retries_max
-    context.course = RoutedCourse(ordinary, retries, total_s, resolution.route.retry, special, tokens)
+    course = RoutedCourse(ordinary, retries, total_s, resolution.route.retry, special, tokens, client_of(context))
+    course.is_probe = is_probe
+    context.course = course
     return None
 
 
@@ -77,6 +79,12 @@ def _nobody(resolution: Resolution, why: str) -> Problem:
     return Problem(
         problems.UNSUPPORTED, f"no deployment of {resolution.route.model[:128]!r} is for this request: {why}", "model"
     )
+
+
+def client_of(context: RequestContext) -> str:
+    """Return whose failures are known apart: a team's, else a key's (routing/states)."""
+    key = context.key
+    return "" if key is None else f"team:{key.team}" if key.team else f"key:{key.id}"
 
 
 def session_of(context: RequestContext, request: Request) -> str:

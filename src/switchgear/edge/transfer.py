@@ -89,6 +89,8 @@ class Transfer(msgspec.Struct, eq=False):
     _is_whole: bool = False
     """The client left, but nothing was missing."""
     _stalled_bytes: int = 0
+    _was_blocked: bool = False
+    """Its client did not read for a while: what came late then is no fault of the provider."""
     _last: tuple[Setback, AttemptProgress] | None = None
     """How the attempt before failed."""
 
@@ -502,6 +504,7 @@ class Transfer(msgspec.Struct, eq=False):
         if stream is not None:
             if exchange.is_blocked:
                 self._stalled_bytes += size
+                self._was_blocked = True
             else:
                 stream.consume(size)
 

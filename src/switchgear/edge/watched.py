@@ -5,13 +5,16 @@ takes the plain Transfer and costs nothing more.
 """
 
 from switchgear.core.text import header_value
-from switchgear.edge.answering import StreamAnswer
+from switchgear.edge.answering import FREE_OPERATIONS, StreamAnswer
 from switchgear.edge.course import Course, RoutedCourse
 from switchgear.edge.setback import Setback
-from switchgear.edge.transfer import Transfer
+from switchgear.edge.transfer import STREAMING, Transfer
 from switchgear.routing import allowance, breaker, retry
+from switchgear.routing.breaker import Verdict
 from switchgear.routing.strategies import Candidate
 from switchgear.wire.frames import Head
+
+RATE_LIMITED = 429
 
 
 class WatchedTransfer(Transfer, eq=False):
@@ -20,15 +23,39 @@ class WatchedTransfer(Transfer, eq=False):
     _watched: Candidate | None = None
     """Where an attempt is under way."""
     _began_s: float = 0.0
+    _told_number: int = 0
+    _said: int | None = None
+    """The status that the last error stands for."""
 
     def _send(self) -> None:
-        candidate = self.course.current.candidate
-        if candidate is not None:
-            assert isinstance(self.course, RoutedCourse)
-            self._watched = candidate
-            self._began_s = self.services.clock.monotonic_s()
-            candidate.state.begin(self.course.tokens)
+        course, candidate = self.course, self.course.current.candidate
+        assert isinstance(course, RoutedCourse)
+        if course.is_probe and candidate is not None:
+            course.is_probe = False
+            now_s, state = self.services.clock.monotonic_s(), candidate.state
+            why = state.unfit(now_s, course.tokens, course.client)
+            probe_s = self.services.resolver.states.probe_s(candidate.rules)
+            if why is not None and not state.may_probe(why, now_s, probe_s, course.client) and course.go_on():
+                self.context.translation = None  # another request was sooner
+                self.begin()
+                return
         Transfer._send(self)
+
+    def _open(self) -> None:
+        course, candidate = self.course, self.course.current.candidate
+        assert isinstance(course, RoutedCourse)
+        if candidate is not None:
+            now_s, state = self.services.clock.monotonic_s(), candidate.state
+            why = state.unfit(now_s, course.tokens, course.client)
+            if why is not None:
+                state.claim(why, now_s, course.client)
+            self._watched, self._began_s = candidate, now_s
+            self._told_number = state.begin(course.tokens)
+        Transfer._open(self)
+
+    def _set_back(self, failure: Setback) -> None:
+        self._said = None if failure.said is None else failure.said[0]
+        Transfer._set_back(self, failure)
 
     def on_response(self, head: Head, body: bytes, ended: bool) -> None:
         """StreamOwner: the upstream's head."""
@@ -59,14 +86,18 @@ class WatchedTransfer(Transfer, eq=False):
     def _note_end(self, watched: Candidate, status: int | None, error: str | None) -> None:
         services, state = self.services, watched.state
         book, now_s = services.resolver.states, services.clock.monotonic_s()
-        state.end()
-        if status == 429 and error is None:
+        course, said, self._said = self.course, self._said, None
+        assert isinstance(course, RoutedCourse)
+        state.end(course.tokens, self._told_number, error is None and status is not None and status < 400)
+        if (status if error is None else said) == RATE_LIMITED:
             head = self._attempt.head
             value = None if head is None else next((v for n, v in head.headers if n == b"retry-after"), None)
-            state.pause(retry.parse_retry_after(value), now_s)
+            state.pause(retry.parse_retry_after(value), now_s, course.client)
+            book.note(state, "neutral", self._began_s, now_s, watched.rules, course.client)
             book.troubled.add(state.name)
             return
-        if book.note(state, breaker.verdict_of(status, error), self._began_s, now_s, watched.rules):
+        verdict = self._verdict(status, error, said)
+        if book.note(state, verdict, self._began_s, now_s, watched.rules, course.client):
             opened = state.breaker.reason
             services.report(
                 f"{state.name}: the breaker closed: it answers again"
@@ -75,6 +106,19 @@ class WatchedTransfer(Transfer, eq=False):
                 "info" if opened is None else "warning",
                 kind=f"breaker {state.name}",
             )
+
+    def _verdict(self, status: int | None, error: str | None, said: int | None) -> Verdict:
+        """Judge an attempt, but for what its client brought about: by a time of its own, by not reading, by an answer of any
+        length."""
+        context, is_streaming = self.context, self._state is STREAMING
+        if error is not None and is_streaming and (self._was_blocked or context.exchange.is_blocked):
+            return "neutral"
+        is_late = error == "timeout" and self._elapsed_ms + 1 >= self.course.total_s * 1_000
+        if is_late and (is_streaming or context.client.timeout_s is not None):
+            return "neutral"
+        verdict = breaker.verdict_of(status, error, said)
+        is_free = context.request is not None and context.request.operation in FREE_OPERATIONS
+        return "neutral" if is_free and verdict in {"good", "doubtful"} else verdict
 
     def _headers(self, head: Head, default_type: bytes, forced_type: bytes | None, cost: int | None = None) -> bytes:
         headers = Transfer._headers(self, head, default_type, forced_type, cost)

@@ -49,8 +49,11 @@ OUTCOMES = (
 )
 """How an attempt may end. `credential`: the provider refuses ours; `not_found`: it does not know the model."""
 NEUTRAL = frozenset({CLIENT, GATEWAY})
-HARD = frozenset({"timeout", "connect", "broken", "server_error"})
-"""Failures that a breaker counts (routing/breaker): not a limit, nor a name that a client invented."""
+HARD = frozenset({"connect"})
+"""Failures that the breakers of a node count: no request can have been the cause. Others are known by client to each edge alone
+(routing/states)."""
+CREDENTIAL_UNKNOWN = frozenset({401, 407})
+"""Statuses that say that the credential is none, whatever was asked."""
 
 
 def outcome_of(status: int | None, error: str | None) -> str:
@@ -82,6 +85,8 @@ class DeploymentCounts(msgspec.Struct, kw_only=True):
     """Since the last good answer, in the order in which the ledger took them."""
     hard_failures_in_row: int = 0
     """Of these, those that a breaker counts."""
+    credential_unknown_in_row: int = 0
+    """Of these, those that say that the provider does not know the credential."""
     last_good_start_ms: int | None = None
     """When the attempt began whose answer was the last good one."""
     has_succeeded: bool = False
@@ -102,7 +107,14 @@ class DeploymentCounts(msgspec.Struct, kw_only=True):
         """When it was last used, as far as the provider said anything."""
         return max(self.last_success_ms or 0, self.last_failure_ms or 0, self.since_ms)
 
-    def add(self, outcome: str, at_ms: int, latency_ms: int = 0, first_token_ms: int | None = None) -> None:
+    def add(
+        self,
+        outcome: str,
+        at_ms: int,
+        latency_ms: int = 0,
+        first_token_ms: int | None = None,
+        status: int | None = None,
+    ) -> None:
         """Count an attempt that ended at a time."""
         if outcome == OK:
             self.add_good([latency_ms], [] if first_token_ms is None else [first_token_ms], at_ms)
@@ -112,6 +124,7 @@ class DeploymentCounts(msgspec.Struct, kw_only=True):
         if outcome not in NEUTRAL:
             self.failures_in_row += 1
             self.hard_failures_in_row += outcome in HARD
+            self.credential_unknown_in_row += outcome == CREDENTIAL and status in CREDENTIAL_UNKNOWN
             if at_ms >= (self.last_failure_ms or 0):
                 self.last_failure_ms, self.last_failure = at_ms, outcome
 
@@ -123,7 +136,7 @@ class DeploymentCounts(msgspec.Struct, kw_only=True):
         self.first_token.add_all(first_tokens_ms)
         self.last_success_ms = max(self.last_success_ms or 0, at_ms)
         self.last_good_start_ms = max(self.last_good_start_ms or 0, at_ms - latencies_ms[-1])
-        self.failures_in_row = self.hard_failures_in_row = 0
+        self.failures_in_row = self.hard_failures_in_row = self.credential_unknown_in_row = 0
         self.has_succeeded = True
 
     def merge(self, later: "DeploymentCounts") -> None:
@@ -142,6 +155,8 @@ class DeploymentCounts(msgspec.Struct, kw_only=True):
         self.failures_in_row = later.failures_in_row + (0 if later.has_succeeded else self.failures_in_row)
         before = 0 if later.has_succeeded else self.hard_failures_in_row
         self.hard_failures_in_row = later.hard_failures_in_row + before
+        before = 0 if later.has_succeeded else self.credential_unknown_in_row
+        self.credential_unknown_in_row = later.credential_unknown_in_row + before
         self.has_succeeded = self.has_succeeded or later.has_succeeded
 
 
@@ -192,7 +207,7 @@ class Counter:
                 first_ms = settle.ttft_ms - one.start_ms
             outcome, at_ms = outcome_of(one.status, one.error), opened.reserve.time_ms + one.end_ms
             callee_of = build.callee_of(opened, one.number)
-            self._of(callee_of).add(outcome, at_ms, one.end_ms - one.start_ms, first_ms)
+            self._of(callee_of).add(outcome, at_ms, one.end_ms - one.start_ms, first_ms, one.status)
 
     def interrupted(self, opened: OpenRequest, record: Record) -> None:
         """Count a request that nobody settled: nobody saw how its attempts ended."""

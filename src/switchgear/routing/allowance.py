@@ -73,6 +73,8 @@ def read(headers: list[tuple[bytes, bytes]], now_s: float, wall_ms: int) -> dict
         if reset_s is None or reset_s <= 0:
             continue
         limit = max(remaining, 1.0) if limit is None else max(limit, remaining)
+        if limit < 1.0:
+            continue  # it is none: nothing would ever fit
         found[kind] = Allowance(limit, remaining, now_s + reset_s, now_s)
     return found
 

@@ -1,4 +1,4 @@
-"""Which deployments a request goes to, in which order, and why not to the others. Level 1, pure but for a probe that is claimed.
+"""Which deployments a request goes to, in which order, and why not to the others. Level 1, pure.
 
 The strategy orders each tier; conditions leave out what the request is not for; what is unfit just now (an open breaker, a limit
 of the
@@ -50,7 +50,7 @@ def choose(
     now_s = occasion.now_s
     unfit = {}
     for position in fitting:
-        why = candidates[position].state.unfit(now_s, occasion.input_tokens)
+        why = candidates[position].state.unfit(now_s, occasion.input_tokens, occasion.client)
         if why is not None:
             unfit[position] = why
     fit = [position for position in fitting if position not in unfit]
@@ -61,10 +61,9 @@ def choose(
     for position, why in unfit.items():
         one = candidates[position]
         if (
-            why == "open"
-            and probe is None
+            probe is None
             and one.tier <= leading
-            and one.state.breaker.may_probe(now_s, book.probe_s(one.rules))
+            and one.state.may_probe(why, now_s, book.probe_s(one.rules), occasion.client)
         ):
             probe = position
         else:

@@ -2,10 +2,16 @@
 
 Kept by deployment (`provider/model@credential`), whichever models lead there. An edge fills it by its own attempts; what other
 edges saw comes by `StateBook.heed`, from what control makes of settlements (control/breakers). Nothing of it is on a disk.
+
+No client (a team, else a key) can make a deployment look dead or full for others. What a client may have caused itself opens a
+breaker and begins a pause for that client alone; they hold for all once a second one has the same to tell and nobody got a good
+answer meanwhile. What is sent counts against a provider's limit while it is under way, and after a good answer; never beyond the
+time at which the limit is full again.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Literal
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -20,6 +26,10 @@ DECAY = 0.2
 PAUSE_S = 5.0
 """After a 429 that does not say how long."""
 PAUSE_S_MAX = 300.0
+AGREED_S = 60.0
+"""Within such a time two clients must have found a deployment dead."""
+CLIENTS_MAX = 256
+"""Of one deployment, whose failures are known apart."""
 STATES_MAX = 10_000
 """Deployments that are remembered; names behind patterns are the clients'."""
 
@@ -41,7 +51,14 @@ class Health(msgspec.Struct, frozen=True):
     """When breakers closed lately, in ms."""
 
 
-class DeploymentState(msgspec.Struct, eq=False):
+class ClientState(msgspec.Struct, eq=False):
+    """One deployment, as one client finds it."""
+
+    breaker: Breaker = msgspec.field(default_factory=Breaker)
+    paused_until_s: float = 0.0
+
+
+class DeploymentState(msgspec.Struct, eq=False, weakref=True):
     """One deployment. Times are seconds of one clock."""
 
     name: str
@@ -55,15 +72,60 @@ class DeploymentState(msgspec.Struct, eq=False):
     paused_until_s: float = 0.0
     allowances: dict[str, Allowance] = {}
     used: dict[str, float] = {}
-    """By limit: what was sent there since its provider told what is left."""
+    """By limit: what was sent there since its provider told what is left, and was answered or is under way."""
+    told_number: int = 0
+    """How often it told that."""
+    limited_s: float = float("-inf")
+    """When a request was sent there last although its limit had no room."""
+    good_s: float = float("-inf")
+    """When the last good answer ended."""
+    clients: dict[str, ClientState] = {}
 
-    def unfit(self, now_s: float, tokens: int) -> Unfit | None:
-        """Tell why a request of about so many input tokens is better sent elsewhere; None where it is welcome."""
-        if self.breaker.reason is not None:
+    def client(self, name: str) -> ClientState:
+        """Return how a client finds it, from now on the same."""
+        known = self.clients.get(name)
+        if known is None:
+            if len(self.clients) >= CLIENTS_MAX:
+                del self.clients[next(iter(self.clients))]
+            known = self.clients[name] = ClientState()
+        return known
+
+    def is_open(self, client: str = "") -> bool:
+        """Tell whether it is left alone, by all or by this client."""
+        own = self.clients.get(client)
+        return self.breaker.reason is not None or (own is not None and own.breaker.reason is not None)
+
+    def may_probe(self, why: Unfit, now_s: float, probe_s: float, client: str = "") -> bool:
+        """Tell whether a request may be sent there although it is unfit. A client whose own breaker is open goes by that alone: its
+        failures keep nobody else from trying."""
+        if why == "limited":
+            seen_s = max((one.seen_s for one in self.allowances.values()), default=now_s)
+            return now_s - max(self.limited_s, seen_s) >= probe_s
+        return why == "open" and self._tried(client).may_probe(now_s, probe_s, client)
+
+    def claim(self, why: Unfit, now_s: float, client: str = "") -> None:
+        """A request is sent there although it is unfit."""
+        if why == "limited":
+            self.limited_s = now_s
+        elif why == "open":
+            self._tried(client).claim(now_s, client)
+
+    def _tried(self, client: str) -> Breaker:
+        own = self.clients.get(client)
+        return own.breaker if own is not None and own.breaker.reason is not None else self.breaker
+
+    def unfit(self, now_s: float, tokens: int, client: str = "") -> Unfit | None:
+        """Tell why a client's request of about so many input tokens is better sent elsewhere; None where it is welcome."""
+        own = self.clients.get(client)
+        if self.breaker.reason is not None or (own is not None and own.breaker.reason is not None):
             return "open"
-        if now_s < self.paused_until_s:
+        if now_s < self.paused_until_s or (own is not None and now_s < own.paused_until_s):
             return "paused"
+        if self.allowances and all(now_s >= one.full_s for one in self.allowances.values()):
+            self.told({})
         for kind, allowance in self.allowances.items():
+            if now_s >= allowance.full_s:
+                continue
             if kind == "output-tokens":
                 needed = 1.0
             else:
@@ -72,16 +134,23 @@ class DeploymentState(msgspec.Struct, eq=False):
                 return "limited"
         return None
 
-    def begin(self, tokens: int) -> None:
-        """A request of about so many input tokens is sent there."""
+    def begin(self, tokens: int) -> int:
+        """A request of about so many input tokens is sent there. Returns what `end` is to be told."""
         self.active += 1
-        for kind in self.allowances:
-            if kind != "output-tokens":
-                self.used[kind] = self.used.get(kind, 0.0) + (1.0 if kind == "requests" else tokens)
+        self._use(tokens, 1)
+        return self.told_number
 
-    def end(self) -> None:
-        """An attempt ended."""
+    def end(self, tokens: int, told_number: int, is_good: bool) -> None:
+        """An attempt ended. Without a good answer nothing was used, as far as its provider does not say otherwise."""
         self.active -= 1
+        if not is_good and told_number == self.told_number:
+            self._use(tokens, -1)
+
+    def _use(self, tokens: int, sign: int) -> None:
+        for kind, allowance in self.allowances.items():
+            if kind != "output-tokens":
+                used = 1.0 if kind == "requests" else min(float(tokens), allowance.limit)
+                self.used[kind] = self.used.get(kind, 0.0) + sign * used
 
     def measure(self, seconds: float, is_stream: bool) -> None:
         """Take note of how long it took until the answer began."""
@@ -98,17 +167,45 @@ class DeploymentState(msgspec.Struct, eq=False):
             return self.answer_s if self.first_token_s is None else self.first_token_s
         return self.first_token_s if self.answer_s is None else self.answer_s
 
-    def pause(self, seconds: float | None, now_s: float) -> None:
-        """It said 429: leave it alone for so long."""
-        self.paused_until_s = max(
-            self.paused_until_s, now_s + min(PAUSE_S if seconds is None else seconds, PAUSE_S_MAX)
-        )
+    def pause(self, seconds: float | None, now_s: float, client: str = "") -> None:
+        """It said 429 to a client: leave it alone for so long. All do as soon as it says so to a second one (a 429 may mean that a
+        request is larger than the limit), as long as both are to."""
+        until_s = now_s + min(PAUSE_S if seconds is None else seconds, PAUSE_S_MAX)
+        own = self.client(client)
+        others_s = max((one.paused_until_s for one in self.clients.values() if one is not own), default=0.0)
+        own.paused_until_s = max(own.paused_until_s, until_s)
+        self.paused_until_s = max(self.paused_until_s, min(until_s, others_s))
 
     def told(self, allowances: Mapping[str, Allowance]) -> None:
-        """It said what is left of its limits: what was sent since then counts from now."""
-        if allowances:
-            self.allowances = {**self.allowances, **allowances}
-            self.used = {kind: used for kind, used in self.used.items() if kind not in allowances}
+        """It said what is left of its limits: what is sent from now on counts. Nothing: they are forgotten."""
+        self.allowances = {**self.allowances, **allowances} if allowances else {}
+        self.used = {}
+        self.told_number += 1
+
+    def note(self, verdict: Verdict, started_s: float, now_s: float, rules: BreakerRules, client: str = "") -> bool:
+        """Take note of how a client's attempt ended; True where that opened or closed the breaker of all."""
+        breaker = self.breaker
+        if verdict == "good":
+            self.good_s = now_s
+        if verdict != "doubtful":
+            own = self.clients.get(client)
+            if verdict == "good" and own is None:
+                own = self.client(client)
+            if own is not None and verdict in {"good", "neutral"}:
+                own.breaker.note(verdict, started_s, now_s, rules, client)
+            return breaker.note(verdict, started_s, now_s, rules, client)
+        own = self.client(client)
+        own.breaker.note(verdict, started_s, now_s, rules, client)
+        if breaker.reason is not None:
+            if client == breaker.tried_by:
+                breaker.note(verdict, started_s, now_s, rules, client)
+            return False
+        since_s = max(now_s - AGREED_S, self.good_s)
+        found = [one.breaker for one in self.clients.values() if one.breaker.reason is not None]
+        if own.breaker.reason is None or sum(one.opened_s > since_s for one in found) < 2:
+            return False
+        breaker.open("failures", now_s)
+        return True
 
 
 class StateBook:
@@ -116,6 +213,8 @@ class StateBook:
 
     def __init__(self, place: int = 0, places: int = 1) -> None:
         self._states: dict[str, DeploymentState] = {}
+        self._held: WeakValueDictionary[str, DeploymentState] = WeakValueDictionary()
+        """Also those that were forgotten, while a resolution has them."""
         self._heard = Health()
         self._place, self._places = place, places
         self.troubled: set[str] = set()
@@ -127,11 +226,15 @@ class StateBook:
         if state is None:
             if len(self._states) >= STATES_MAX:
                 self._forget()
-            state = self._states[name] = DeploymentState(name)
+            state = self._held.get(name)
+            if state is None:
+                state = self._held[name] = DeploymentState(name)
+            self._states[name] = state
         return state
 
     def _forget(self) -> None:
         self._states = {name: one for name, one in self._states.items() if one.active or one.breaker.is_open}
+        self.troubled.intersection_update(self._held)
 
     def probe_s(self, rules: BreakerRules) -> float:
         """Return how long this edge leaves an open breaker alone. The edges of a node differ, so that one asks and the others
@@ -140,18 +243,29 @@ class StateBook:
         return rules.probe_s * (1.0 - self._place / max(self._places - 1, 1) / 6.0)
 
     def note(
-        self, state: DeploymentState, verdict: Verdict, started_s: float, now_s: float, rules: BreakerRules
+        self,
+        state: DeploymentState,
+        verdict: Verdict,
+        started_s: float,
+        now_s: float,
+        rules: BreakerRules,
+        client: str = "",
     ) -> bool:
-        """Take note of how an attempt ended; True where that opened or closed the breaker."""
-        changed = state.breaker.note(verdict, started_s, now_s, rules)
-        if changed and state.breaker.is_open:
+        """Take note of how a client's attempt ended; True where that opened or closed the breaker of all."""
+        changed = state.note(verdict, started_s, now_s, rules, client)
+        if state.is_open(client):
             self.troubled.add(state.name)
         return changed
 
-    def calm(self, states: Iterable[DeploymentState]) -> None:
-        """These are fit: nobody has to look at them, but where limits may run out."""
+    def calm(self, states: Iterable[DeploymentState], now_s: float) -> None:
+        """Nobody has to look at those that are fit for everybody, but where limits may run out."""
         self.troubled.difference_update(
-            state.name for state in states if not state.allowances and not state.breaker.is_open
+            state.name
+            for state in states
+            if not state.allowances
+            and not state.breaker.is_open
+            and state.paused_until_s <= now_s
+            and not any(one.breaker.is_open or one.paused_until_s > now_s for one in state.clients.values())
         )
 
     def heed(self, health: Health, now_s: float, wall_ms: int) -> None:

@@ -58,6 +58,8 @@ class Occasion(msgspec.Struct, frozen=True):
     output_tokens: int = 0
     """How long its answer may become; 0: not said."""
     is_stream: bool = False
+    client: str = ""
+    """Who asks: a team, else a key."""
 
 
 Order = Callable[[Sequence[Candidate], Occasion], Sequence[int]]
