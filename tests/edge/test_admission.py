@@ -14,6 +14,7 @@ from switchgear.testing.edge import (
     NOTHING,
     PRICE,
     SSE,
+    Ask,
     Asked,
     Dialogue,
     Last,
@@ -352,14 +353,6 @@ def test_a_client_of_anthropic_is_told_in_its_own_words():
     assert not any(name.startswith("x-ratelimit") for name in told)
 
 
-def test_a_dry_run_takes_nothing_and_is_not_refused():
-    talk = Dialogue(key={"rpm": 1})
-    for _ in range(3):
-        talk.client >> chat("up/m", {b"x-switchgear-dry-run": b"1"})
-        talk.client << Sent(200)
-    assert ask(talk) is None
-
-
 def test_refusals_are_counted_by_what_is_limited():
     talk = Dialogue(key={"rpm": 1})
     ask(talk)
@@ -466,3 +459,24 @@ def test_N3_names_that_a_client_invents_behind_a_pattern_have_one_limit():
 def test_N3_a_limit_per_model_is_the_models_by_whatever_name():
     talk = Dialogue(table=route(), key={"limits": ["1 requests/day per model"]})
     assert statuses(talk, "m", "m", "other", "a/m") == [200, 429, 429, 429]
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+@pytest.mark.parametrize("what", ["estimate", "dry run"])
+def test_what_is_answered_without_a_provider_counts_as_what_costs_nothing(what, is_late):
+    talk = Dialogue(providers={"up": ("openai",)}, key={"rpm": 1, "parallel": 1}, is_late=is_late)
+    body = json.dumps({"model": "up/m", "messages": [{"role": "user", "content": "x"}]}).encode()
+    ask_free = (
+        Ask(path=b"/v1/messages/count_tokens", body=body)
+        if what == "estimate"
+        else chat("up/m", headers={b"x-switchgear-dry-run": b"true"})
+    )
+    found = []
+    for _ in range(3):
+        talk.client >> ask_free
+        for _ in range(4):
+            talk.advance(0.001)
+        found.append(talk.client.exchange.seen.pop(0).status)
+    assert found == [200, 429, 429]
+    assert slots(talk) == 0
+    assert ask(talk) is None, "it takes nothing from prompts"

@@ -6,7 +6,7 @@ from switchgear.testing.edge import NOTHING, Asked, Dialogue, Sent, chat
 
 def test_counters_that_cannot_be_read_refuse_with_a_503_and_hold_nothing():
     talk = Dialogue(key={"rpm": 9})
-    talk.counters.read = lambda buckets: Unknown("busy")
+    talk.counters.peek = lambda holds: Unknown("busy")
     talk.counters.take = lambda holds, attempt, done: Unknown("busy")
     talk.client >> chat("up/m")
     talk.vault << NOTHING

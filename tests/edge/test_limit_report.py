@@ -34,12 +34,13 @@ def test_a_key_without_limits_has_none():
 
 
 def test_a_dry_run_names_the_rule_that_would_refuse():
-    talk = Dialogue(key={"rpm": 1})
+    talk = Dialogue(key={"rpm": 2})
     assert told(talk, chat("up/m", DRY))["refused_by_limit"] is None
-    talk.client >> chat("up/m")
-    talk.vault << Asked()
+    for _ in range(2):
+        talk.client >> chat("up/m")
+        talk.vault << Asked()
     found = told(talk, chat("up/m", DRY))
-    assert found["refused_by_limit"].startswith("the limit of 1 requests/minute of this API key is reached")
+    assert found["refused_by_limit"].startswith("the limit of 2 requests/minute of this API key is reached")
     assert found["limits"][0]["remaining"] == 0
 
 

@@ -68,10 +68,11 @@ def test_a_value_that_nobody_says_cannot_be_another_dimensions_field():
         ANN.of("nothing")
 
 
-def test_a_look_finds_the_time_when_one_more_fits():
+def test_one_more_request_and_slot_are_looked_for_before_a_body_is_there():
     found = sets(rpm=5, parallel=1, tpm=9).paid
-    assert [(position, bucket.limit) for position, bucket in found.looks] == [(0, 4), (2, 0)]
-    assert found.looks[0][1].key == found.buckets[0].key
+    assert [(hold.bucket.limit, hold.amount) for hold in found.looks] == [(5, 1), (1, 1)]
+    assert [limit.unit for limit in found.looked_at] == ["requests", "parallel"]
+    assert found.looks[0].bucket.key == found.buckets[0].key
 
 
 def test_a_deployments_and_its_providers_limits_are_taken_together():

@@ -68,7 +68,7 @@ class Admission:
         assert request is not None
         self._services, self._context, self._counters = services, context, services.counters
         self._wake = wake
-        self._is_free = request.operation in FREE_OPERATIONS
+        self._is_free = request.operation in FREE_OPERATIONS or context.client.is_dry_run
         self._is_over = self._is_waiting = False
         self._answer: Answer | None = None
         """What came in a later turn and nobody has looked at yet."""

@@ -4,7 +4,7 @@ import functools
 from typing import Literal
 
 from switchgear.core.problems import Problem
-from switchgear.counters.backend import Unknown
+from switchgear.counters.backend import Full
 from switchgear.edge import admission, translate
 from switchgear.edge.admission import Admission
 from switchgear.edge.answering import FREE_OPERATIONS
@@ -12,7 +12,6 @@ from switchgear.edge.context import Halt, RequestContext
 from switchgear.edge.course import Course
 from switchgear.edge.services import EdgeServices
 from switchgear.policies import limits
-from switchgear.policies.buckets import Hold
 from switchgear.replica.entries import KeyEntry, Snapshot
 
 
@@ -23,20 +22,40 @@ def look(services: EdgeServices, context: RequestContext, key: KeyEntry, snapsho
     rules = services.resolver.limits_of_key(snapshot, key) if operation is not None else None
     if rules is None:
         return None
-    chosen = rules.free if operation in FREE_OPERATIONS else rules.paid
+    chosen = rules.free if operation in FREE_OPERATIONS or context.client.is_dry_run else rules.paid
     if not chosen.looks:
         return None
-    readings = services.counters.read([bucket for _, bucket in chosen.looks])
-    if isinstance(readings, Unknown):
+    found = services.counters.peek(chosen.looks)
+    if not isinstance(found, Full):
         return None
-    lacking = [at for at, (_, bucket) in enumerate(chosen.looks) if readings[at].used > bucket.limit]
-    if not lacking:
+    admission.show(services, context, chosen.looked_at, chosen.looks, [reading.used for reading in found.readings])
+    refusal = limits.judge(chosen.looks, found.lacking, found.readings, services.clock.boot_us())
+    return admission.problem_of(chosen.looked_at[refusal.at], refusal, 1)
+
+
+def take_to_answer(services: EdgeServices, context: RequestContext) -> Problem | Literal[Halt.WAIT] | None:
+    """Take what a request needs that is answered here and sent nowhere. The caller owes `answered`."""
+    assert context.resolution is not None
+    if context.resolution.limits is None:
         return None
-    looked_at = tuple(chosen.limits[position] for position, _ in chosen.looks)
-    holds = [Hold(bucket, 1) for position, _ in chosen.looks if (bucket := chosen.buckets[position]) is not None]
-    admission.show(services, context, looked_at, holds, [reading.used for reading in readings])
-    refusal = limits.judge(holds, lacking, readings, services.clock.boot_us())
-    return admission.problem_of(looked_at[refusal.at], refusal, 1)
+    taken = _held(services, context).take_request(context.resolution.limits)
+    return None if taken is True else taken or Halt.WAIT
+
+
+def answered(context: RequestContext) -> None:
+    """It was answered: it counts, and its slots are free."""
+    held, context.admission = context.admission, None
+    if held is not None:
+        held.end(None, (), True, False)
+
+
+def _held(services: EdgeServices, context: RequestContext) -> Admission:
+    held = context.admission
+    if held is None:
+        wake = functools.partial(context.exchange.act, services.resume, (services, context))
+        held = context.admission = Admission(services, context, wake)
+    assert isinstance(held, Admission)
+    return held
 
 
 def take(services: EdgeServices, context: RequestContext) -> Problem | Literal[Halt.WAIT] | None:
@@ -44,11 +63,7 @@ def take(services: EdgeServices, context: RequestContext) -> Problem | Literal[H
     resolution, course = context.resolution, context.course
     assert resolution is not None
     assert course is not None
-    held = context.admission
-    if held is None:
-        wake = functools.partial(context.exchange.act, services.resume, (services, context))
-        held = context.admission = Admission(services, context, wake)
-    assert isinstance(held, Admission)
+    held = _held(services, context)
     taken = held.take_request(resolution.limits)
     if taken is not True:
         return taken or Halt.WAIT

@@ -1,6 +1,7 @@
 """Stage dry_run: say what would be done. Level 4.
 
-Nothing is sent, nothing is reserved, and there is no record. Which credential would be used is not told to the client.
+Nothing is sent, nothing is reserved, and there is no record. Of limits it counts as what costs nothing.
+Which credential would be used is not told to the client.
 """
 
 from typing import Literal
@@ -8,16 +9,17 @@ from typing import Literal
 import msgspec
 
 from switchgear.core.money import format_usd
+from switchgear.core.problems import Problem
 from switchgear.dialects import input_estimate
 from switchgear.dialects.request import Request
 from switchgear.dialects.translation import choose_dialect
-from switchgear.edge import limit_report
+from switchgear.edge import admit, limit_report
 from switchgear.edge.context import Halt, RequestContext
 from switchgear.edge.resolver import PricedDeployment
 from switchgear.edge.services import EdgeServices
 
 
-def dry_run(services: EdgeServices, context: RequestContext) -> Literal[Halt.DONE] | None:
+def dry_run(services: EdgeServices, context: RequestContext) -> Problem | Literal[Halt.DONE, Halt.WAIT] | None:
     """Answer, where the client asked for no more."""
     if not context.client.is_dry_run:
         return None
@@ -25,6 +27,9 @@ def dry_run(services: EdgeServices, context: RequestContext) -> Literal[Halt.DON
     assert request is not None
     assert resolution is not None
     assert course is not None
+    taken = admit.take_to_answer(services, context)
+    if taken is not None:
+        return taken
     first = course.current
     estimate = input_estimate.tokens(context.bytes_in, context.media)
     expect = first.pricer.expect(estimate, request.output_tokens_max or 0) if first.pricer is not None else None
@@ -45,6 +50,7 @@ def dry_run(services: EdgeServices, context: RequestContext) -> Literal[Halt.DON
     )
     headers = b"content-type: application/json\r\nx-request-id: %b\r\nx-switchgear-dry-run: true\r\n"
     context.exchange.send(200, headers % context.id.encode(), body)
+    admit.answered(context)
     return Halt.DONE
 
 

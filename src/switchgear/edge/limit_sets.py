@@ -48,9 +48,10 @@ class LimitSet(msgspec.Struct, frozen=True):
     limits: tuple[Limit, ...] = ()
     buckets: tuple[Bucket | None, ...] = ()
     """In the limits' order; None where each value of a dimension has one."""
-    looks: tuple[tuple[int, Bucket], ...] = ()
-    """(position, bucket) of what can be looked at before a body is there: requests and slots. Their limit is one less: what they
-    count is above it when there is no room for one more, and then a counter says when there will be (`counters.read`)."""
+    looks: tuple[Hold, ...] = ()
+    """What can be looked at before a body is there (`counters.peek`): one more request and slot."""
+    looked_at: tuple[Limit, ...] = ()
+    """Their limits, in that order."""
 
     def holds(self, expected: Expected, values: Values) -> list[Hold]:
         """Return what a request wants, in the limits' order."""
@@ -102,11 +103,11 @@ def _limits(found: list[Limit]) -> Limits | None:
 def _set(found: list[Limit]) -> LimitSet:
     buckets = [limits.bucket_of(limit) if limit.per is None else None for limit in found]
     looks = [
-        (position, msgspec.structs.replace(bucket, limit=bucket.limit - 1))
-        for position, (limit, bucket) in enumerate(zip(found, buckets, strict=True))
+        (Hold(bucket, 1), limit)
+        for limit, bucket in zip(found, buckets, strict=True)
         if bucket is not None and limit.unit in _AT_THE_HEAD
     ]
-    return LimitSet(tuple(found), tuple(buckets), tuple(looks))
+    return LimitSet(tuple(found), tuple(buckets), tuple(hold for hold, _ in looks), tuple(limit for _, limit in looks))
 
 
 def written(limit: Limit) -> str:

@@ -44,7 +44,7 @@ STAGES: tuple[Stage, ...] = (
     authorize,  # before choose: a model that the key may not call has no deployments. It may WAIT as well
     choose,  # before translate: each provider has its dialect. Nothing large is made while nothing could be sent
     translate_body,  # before dry_run, which tells what cannot be carried; before reserve: a mistake costs nothing
-    dry_run,  # before admit and reserve: it uses up nothing and leaves no record
+    dry_run,  # before admit and reserve: it leaves no record, and takes what asking takes
     admit,  # after all that takes time, and just before something is owed: what it looks at is as it is now. It may WAIT
     reserve,  # before send: the record that explains a byte is written before it (docs/invariants.md L2)
     send,  # last: from the reservation on a request ends in a settlement, never in a plain refusal

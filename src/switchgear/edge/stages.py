@@ -62,7 +62,7 @@ def look_at_limits(services: EdgeServices, context: RequestContext) -> Problem |
     assert snapshot is not None
     if not snapshot.limits and key.rpm is None and key.parallel is None and key.limits is None:
         return None
-    return None if context.client.is_dry_run else admit_stage.look(services, context, key, snapshot)
+    return admit_stage.look(services, context, key, snapshot)
 
 
 # of the request
@@ -143,7 +143,15 @@ def translate_body(services: EdgeServices, context: RequestContext) -> Outcome:
     assert request is not None
     assert course is not None
     if request.operation == "count_tokens" and token_estimate.is_needed(context, course):
-        return token_estimate.answer(services, context, course)
+        if context.client.is_dry_run:
+            return None
+        taken = admit_stage.take_to_answer(services, context)
+        if taken is not None:
+            return taken
+        outcome = token_estimate.answer(services, context, course)
+        if outcome is Halt.DONE:
+            admit_stage.answered(context)
+        return outcome
     request.shows_usage = context.client.wants_cost
     return translate.prepare_steps(context, course) if request.is_large else translate.prepare(context, course)
 
