@@ -1,10 +1,12 @@
 """Where attempts go after a failure."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from switchgear.core import problems
 from switchgear.core.problems import Problem
-from switchgear.edge.course import FALLBACK, GIVE_UP, Course
+from switchgear.edge.course import FALLBACK, GIVE_UP, Course, RoutedCourse
 from switchgear.edge.setback import Setback
 from switchgear.routing import retry
 
@@ -44,3 +46,15 @@ def test_attempts_are_bounded_whatever_is_left():
 @pytest.mark.parametrize("status", [400, 422])
 def test_a_clients_mistake_is_asked_of_nobody_else(status):
     assert Course(["a", "b"], 1, 60.0).after(failure(status=status), True) is GIVE_UP
+
+
+def test_no_more_deployments_are_asked_for_one_kind_of_error_than_for_any():
+    special = [
+        SimpleNamespace(deployment=SimpleNamespace(only_after="context_length"), candidate=None) for _ in range(20)
+    ]
+    course = RoutedCourse([SimpleNamespace(candidate=None)], 0, 60.0, special=special)
+    too_long = Setback(None, PROBLEM, status=400, kind="context_length")
+    course.number = 1
+    while course.after(too_long, True) is not GIVE_UP and course.go_on():
+        course.number += 1
+    assert course.number == retry.ATTEMPTS_MAX

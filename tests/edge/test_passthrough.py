@@ -6,6 +6,8 @@ from switchgear.core.steps import finish
 from switchgear.edge import passthrough, paths
 from switchgear.edge.context import RequestContext
 from switchgear.edge.passthrough import FORM_BYTES_MAX
+from switchgear.routing.table import ProviderEntry, RouteTable
+from switchgear.testing.edge import Ask, Dialogue, Sent
 from switchgear.wire.http1 import RequestHead
 
 
@@ -171,3 +173,14 @@ def test_the_first_line_of_lines_is_judged_as_a_request():
 @pytest.mark.parametrize("body", [b'/* x */{"model":"big"}', b' //x\n{"model":"big"}'])
 def test_a_body_that_begins_with_a_comment_is_refused(body):
     assert read(b"/passthrough/openai/x", body, b"text/plain")[0].case.status == 400
+
+
+@pytest.mark.parametrize(("region", "asked"), [("us", []), ("eu", ["a/c"])])
+def test_a_raw_path_is_bound_by_the_labels_that_its_key_requires(region, asked):
+    provider = ProviderEntry(name="a", dialects=("openai",), credentials=("c",), labels={"region": region})
+    key = {"require": {"region": "eu"}, "passthrough": ("a POST /*",)}
+    talk = Dialogue(table=RouteTable(providers={"a": provider}), key=key)
+    talk.client >> Ask(path=b"/passthrough/a/chat/completions", body=b'{"model":"m","messages":[]}')
+    assert [one.route.credential_id for one in talk.link.asked] == asked
+    if not asked:
+        talk.client << Sent(403)

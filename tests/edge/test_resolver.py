@@ -62,3 +62,13 @@ def test_a_raw_path_asks_the_first_of_its_places_alone():
     places = tuple(Deployment(provider, name, "x", None, Timeouts()) for name in ("one", "two"))
     assert resolver.resolve_one(snapshot, Route("a", places, 0), 0).order is strategies.first
     assert resolver.resolve_one(snapshot, Route("a", places[:1], 0), 0).order is None
+
+
+@pytest.mark.parametrize(("region", "code"), [("us", "permission_denied"), ("eu", None)])
+def test_a_raw_path_goes_only_where_the_labels_are_that_its_key_requires(region, code):
+    provider = ProviderEntry(name="a", dialects=("openai",), credentials=("c",), labels={"region": region})
+    route = Route("a/m", (Deployment(provider, "c", "m", None, Timeouts(), labels=provider.labels),), 0)
+    found = Resolver(lambda _: None).resolve_one(
+        Snapshot(store_id="s", epoch=1, table=ROUTES), route, 0, {"region": "eu"}
+    )
+    assert (found.problem and found.problem.case.code) == code

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 
@@ -293,3 +294,21 @@ class Body:
 )
 def test_a_body_says_what_it_needs(body, needs):
     assert needs_of(body) == needs
+
+
+@pytest.mark.parametrize("at", [0, 131_060, 131_072, 400_000])
+def test_a_large_body_is_looked_through_in_steps_and_nothing_is_missed_between_two(at):
+    text = b'"' + b"x" * at + b'","json_schema","' + b"y" * 300_000 + b'"'
+    body = SimpleNamespace(fields={"messages": text})
+    steps = needs_of.steps(body)
+    assert sum(1 for _ in steps) == -(-len(text) // 131_072)
+    assert needs_of(body) == {"json_schema"}
+
+
+def test_a_large_request_goes_where_its_conditions_say():
+    talk = dialogue(deployment("a", when=When(without=("images",))), deployment("b", when=When(needs=("images",))))
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 2_000_000}}
+    talk.client >> chat("fast", messages=[{"role": "user", "content": [image]}])
+    for _ in range(50):
+        talk.advance(0.001)
+    assert asked(talk) == "b"

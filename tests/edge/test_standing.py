@@ -10,7 +10,7 @@ from switchgear.edge import standing
 from switchgear.edge.head_facts import HeadFacts
 from switchgear.edge.resolver import Resolver
 from switchgear.replica.entries import KeyEntry, SecretHash, Snapshot
-from switchgear.routing.table import Deployment, ProviderEntry, RouteTable, Timeouts
+from switchgear.routing.table import Deployment, DeploymentEntry, ModelEntry, ProviderEntry, RouteTable, Timeouts
 from switchgear.wire.http1 import RequestHead
 
 PEPPERS = {1: b"p" * 32}
@@ -131,3 +131,20 @@ def test_a_freeze_of_another_subject_stops_nothing(asked):
     services, context = asked
     services.replica.set(freezes={"key:other": None, "model:a/n": None, "provider:b": None, "deployment:a/n@c": None})
     assert standing.may_try(services, context) is None
+
+
+def test_a_label_that_a_key_requires_by_now_stops_the_next_attempt(asked):
+    services, context = asked
+    services.replica.key = entry(models=["a/m"], require={"region": "eu"})
+    refused = standing.may_try(services, context)
+    assert refused.case.status == 403 and "region: eu" in refused.message
+
+
+def test_a_label_that_a_model_requires_by_now_stops_the_next_attempt(asked):
+    services, context = asked
+    place = DeploymentEntry(provider="a", model="m")
+    model = ModelEntry(name="a/m", deployments=(place,), require={"region": "eu"})
+    services.replica.published = Snapshot(
+        store_id="s", epoch=1, table=RouteTable(providers={"a": PROVIDER}, models={"a/m": model})
+    )
+    assert standing.may_try(services, context).case.status == 403

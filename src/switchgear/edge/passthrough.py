@@ -253,9 +253,9 @@ def resolve(resolver: Resolver, context: RequestContext) -> Resolution:
         dict.fromkeys([*request.references, *raw_references.find_in_path(unquote(path), names_things)])
     )
     deployments = tuple(
-        Deployment(entry, credential, asked or name, None, Timeouts())
+        Deployment(entry, credential, asked or name, None, Timeouts(), labels=entry.labels)
         for credential in (entry.credentials if request.references else entry.credentials[:1])
     )
     request.dialect, request.model = entry.dialects[0], model
-    resolution = resolver.resolve_one(snapshot, Route(model, deployments, 0), context.now_ms)
+    resolution = resolver.resolve_one(snapshot, Route(model, deployments, 0), context.now_ms, key.require)
     return resolver.with_limits(snapshot, key, resolution)

@@ -210,10 +210,15 @@ class Resolver:
         candidate = strategies.candidate_of(priced.deployment, state, priced.pricer, route.breaker)
         return msgspec.structs.replace(priced, candidate=candidate)
 
-    def resolve_one(self, snapshot: Snapshot, route: Route, now_ms: int) -> Resolution:
-        """Return the resolution of a route that no model's name leads to: its first deployment is asked, and no other."""
+    def resolve_one(
+        self, snapshot: Snapshot, route: Route, now_ms: int, required: dict[str, str] | None = None
+    ) -> Resolution:
+        """Return the resolution of a route that no model's name leads to: its first deployment is asked, and no other.
+        `required`: labels that it must have."""
         self._take(snapshot)
-        left = self._without_frozen(snapshot, route, now_ms) if snapshot.freezes else route
+        left = _with_labels(route, required) if required else route
+        if snapshot.freezes and isinstance(left, Route):
+            left = self._without_frozen(snapshot, left, now_ms)
         if isinstance(left, Problem):
             return Resolution(now_ms, None, (), left)
         resolution = self._priced(snapshot, left, now_ms)

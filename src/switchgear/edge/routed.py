@@ -7,9 +7,10 @@ import zlib
 
 from switchgear.core import problems
 from switchgear.core.problems import Problem
+from switchgear.core.steps import Steps, Stepwise
 from switchgear.dialects import input_estimate
 from switchgear.dialects.request import Request
-from switchgear.edge.context import RequestContext
+from switchgear.edge.context import Outcome, RequestContext
 from switchgear.edge.course import RoutedCourse
 from switchgear.edge.resolver import Resolution
 from switchgear.edge.services import EdgeServices
@@ -20,11 +21,36 @@ from switchgear.routing.strategies import Candidate, Occasion
 _IMAGES = (b'"image_url"', b'"input_image"', b'"type":"image"', b'"type": "image"', b'"inlineData"', b'"inline_data"')
 _SCHEMAS = (b'"json_schema"', b'"responseSchema"', b'"response_schema"', b'"responseJsonSchema"', b'"output_format"')
 _TOOLS = ("tools", "functions", "toolConfig")
+_MARKS = (("images", _IMAGES), ("json_schema", _SCHEMAS))
+_LOOK_BYTES = 131_072
+"""How much of a body is looked through at a time: it is searched for each mark, about 4 ms."""
+_OVERLAP_BYTES = 64
+"""More than the longest mark."""
 _EMPTY = frozenset({b"[]", b"null", b"{}"})
 
 
-def choose(services: EdgeServices, context: RequestContext, resolution: Resolution) -> Problem | None:
-    """Fill the context's course; a Problem where no deployment is for such a request."""
+def choose(services: EdgeServices, context: RequestContext, resolution: Resolution) -> Outcome:
+    """Fill the context's course; a Problem where no deployment is for such a request. A large body is looked through in steps."""
+    request = context.request
+    assert request is not None
+    whens = [one.deployment.when for one in resolution.deployments]
+    if not any(when is not None and (when.needs or when.without) for when in whens):
+        return _choose(services, context, resolution, frozenset())
+    if request.is_large:
+        return _choose_steps(services, context, resolution, request)
+    return _choose(services, context, resolution, needs_of(request))
+
+
+def _choose_steps(
+    services: EdgeServices, context: RequestContext, resolution: Resolution, request: Request
+) -> Steps[Problem | None]:
+    needs = yield from needs_of.steps(request)
+    return _choose(services, context, resolution, needs)
+
+
+def _choose(
+    services: EdgeServices, context: RequestContext, resolution: Resolution, needs: frozenset[str]
+) -> Problem | None:
     assert resolution.route is not None
     assert resolution.order is not None
     request = context.request
@@ -49,7 +75,7 @@ def choose(services: EdgeServices, context: RequestContext, resolution: Resoluti
             client_of(context),
         )
         chosen = choice.choose(
-            resolution.order, candidates, occasion, traits_of(context, request, candidates, tokens), book
+            resolution.order, candidates, occasion, traits_of(context, request, candidates, tokens, needs), book
         )
         if not chosen.positions:
             return _nobody(resolution, "; ".join(dict.fromkeys(chosen.left_out.values())))
@@ -93,27 +119,32 @@ def session_of(context: RequestContext, request: Request) -> str:
     return client.session or request.session or client.end_user or request.end_user or ""
 
 
-def traits_of(context: RequestContext, request: Request, candidates: list[Candidate], tokens: int) -> Traits:
-    """Return what conditions look at. The body is searched only where one of them asks what it needs."""
+def traits_of(
+    context: RequestContext, request: Request, candidates: list[Candidate], tokens: int, needs: frozenset[str]
+) -> Traits:
+    """Return what conditions look at."""
     if all(one.when is None for one in candidates):
         return Traits()
     key = context.key
     assert key is not None
-    is_asked = any(one.when is not None and (one.when.needs or one.when.without) for one in candidates)
     tags = frozenset((*(key.tags or ()), *(context.client.tags or ()), *(request.tags or ())))
-    return Traits(key.name, key.team, tags, tokens, needs_of(request) if is_asked else frozenset())
+    return Traits(key.name, key.team, tags, tokens, needs)
 
 
-def needs_of(request: Request) -> frozenset[str]:
+@Stepwise
+def needs_of(request: Request) -> Steps[frozenset[str]]:
     """Return what a body needs of a model: `images`, `tools`, `json_schema`. Members' names are looked for as they stand between
-    plain
-    quotes, which a text that quotes them has not."""
+    plain quotes, which a text that quotes them has not."""
     found = set()
     if any(bytes(request.fields[name]) not in _EMPTY for name in _TOOLS if name in request.fields):
         found.add("tools")
-    for value in map(bytes, request.fields.values()):
-        if "images" not in found and any(mark in value for mark in _IMAGES):
-            found.add("images")
-        if "json_schema" not in found and any(mark in value for mark in _SCHEMAS):
-            found.add("json_schema")
+    for raw in request.fields.values():
+        value = memoryview(raw)
+        for start in range(0, value.nbytes, _LOOK_BYTES):
+            piece = bytes(value[start : start + _LOOK_BYTES + _OVERLAP_BYTES])
+            for need, marks in _MARKS:
+                if need not in found and any(mark in piece for mark in marks):
+                    found.add(need)
+            if value.nbytes > _LOOK_BYTES:
+                yield
     return frozenset(found)

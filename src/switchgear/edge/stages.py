@@ -116,7 +116,7 @@ def _wait_or_refuse(
     return outcome
 
 
-def choose(services: EdgeServices, context: RequestContext) -> Problem | None:
+def choose(services: EdgeServices, context: RequestContext) -> Outcome:
     """Which deployments are asked, in which order? None while nothing can be sent or recorded."""
     if not services.link.can_open:
         return _NO_LINK

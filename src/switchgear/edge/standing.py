@@ -4,6 +4,7 @@ What was true when its head was read is looked up again before anything is sent:
 every further attempt. Revocation stops what was not sent yet; a freeze also cuts what is under way (docs/invariants.md S3).
 """
 
+from switchgear.core import problems
 from switchgear.core.problems import Problem
 from switchgear.edge.authenticate import authenticate, subjects_of
 from switchgear.edge.context import RequestContext
@@ -11,6 +12,7 @@ from switchgear.edge.resolver import Resolver
 from switchgear.edge.services import EdgeServices
 from switchgear.policies import access
 from switchgear.replica.entries import KeyEntry, Snapshot
+from switchgear.routing import conditions, table
 
 FRESH_S = 0.005
 """A key that was looked up so recently is not looked up again: head, body and turn usually come in one turn of the loop."""
@@ -48,9 +50,22 @@ def allows(services: EdgeServices, context: RequestContext, key: KeyEntry) -> Pr
     assert context.snapshot is not None
     if not access.may_call(context.request.model, key.models):
         return access.model_not_found(context.request.model, [])
+    lacking = _lacking(context, key, context.snapshot)
+    if lacking is not None:
+        return Problem(problems.FORBIDDEN, f"the deployment may not be asked any more: {lacking}", "model")
     if not context.snapshot.freezes:
         return None
     return frozen(services.resolver, context.snapshot, context, services.clock.wall_ms())
+
+
+def _lacking(context: RequestContext, key: KeyEntry, snapshot: Snapshot) -> str | None:
+    """Say which label that is required by now the current deployment has not."""
+    assert context.request is not None
+    assert context.course is not None
+    entry = table.trace(snapshot.table, context.request.model)[1]
+    labels = context.course.current.deployment.labels
+    of_model = conditions.lacks(entry.require, labels) if entry is not None and entry.require else None
+    return of_model or (conditions.lacks(key.require, labels) if key.require else None)
 
 
 def frozen(resolver: Resolver, snapshot: Snapshot, context: RequestContext, now_ms: int) -> Problem | None:
