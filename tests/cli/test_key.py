@@ -2,7 +2,8 @@ import re
 
 import pytest
 
-from switchgear.cli import key
+from switchgear.cli import key, key_fields
+from switchgear.core.errors import UserError
 
 SERVED = ["fast", "gpt-*", "openai/*"]
 
@@ -43,3 +44,17 @@ def test_a_new_key_alone_is_the_answer_and_the_sentence_is_a_remark(served, argu
     done = served.run("key", *arguments)
     assert re.fullmatch(r"sk-sg-\S+\n", done.stdout)
     assert "Copy" in done.stderr and "sk-sg-" not in done.stderr
+
+
+@pytest.mark.parametrize(("models", "shown"), [(None, ["all"]), ([], ["none"]), (["a/*"], ["a/*"])])
+def test_a_key_that_may_call_nothing_is_not_shown_as_one_that_may_call_everything(models, shown):
+    assert key_fields.models_shown(models) == shown
+    found = dict.fromkeys(key_fields.KEY_FIELDS) | {"models": models, "cidrs": models}
+    people = key_fields.for_people(found, None)
+    assert people["models"] in (shown, shown[0])
+
+
+@pytest.mark.parametrize("fields", [{"models": ""}, {"rpm": ""}, {"cidrs": ("",)}, {"expires": ""}])
+def test_an_empty_option_of_a_new_key_is_refused(fields):
+    with pytest.raises(UserError, match="is empty"):
+        key_fields.refuse_empty(fields)

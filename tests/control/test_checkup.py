@@ -65,6 +65,11 @@ def test_a_gateway_without_faults_has_no_findings():
     assert rules(keys=[key()], used_key_ids={"k1"}, credentials=[credential()], prices_date="2026-11-20") == {}
 
 
+def test_a_key_that_may_call_nothing_is_no_key_that_may_call_everything():
+    found = rules(keys=[key(models=[])], used_key_ids={"k1"}, credentials=[credential()], prices_date="2026-11-20")
+    assert "key-all-models" not in found
+
+
 @pytest.mark.parametrize(
     ("facts", "rule"),
     [

@@ -292,7 +292,7 @@ def test_a_client_that_goes_away_is_recorded(gateway, key):
 
 def test_the_cli_says_what_is_wrong_in_one_line(gateway):
     for arguments, code in (
-        (("key", "show", "nobody"), 1),
+        (("key", "show", "nobody"), 2),
         (("key", "create", "Bad Name"), 2),
         (("usage", "--by", "colour"), 2),
         (("usage", "--team", "nosuch"), 2),
@@ -301,7 +301,7 @@ def test_the_cli_says_what_is_wrong_in_one_line(gateway):
         (("price", "set", "nosuch/model", "--input", "1"), 2),
         (("log", "list", "--since", "yesterday"), 2),
         (("freeze", "key"), 2),
-        (("price", "show", "fake/unknown"), 1),
+        (("price", "show", "fake/unknown"), 2),
     ):
         done = gateway.cli(*arguments, check=False)
         assert done.returncode == code, (arguments, done.stderr)

@@ -85,6 +85,7 @@ def _of_catalogue(client: Client, model: str) -> str:
 @with_client
 def create(client: Client, out: Output, name: str, **fields: Any) -> None:
     """Make a key. It is shown this once: only a keyed hash is stored."""
+    key_fields.refuse_empty(fields)
     body = {"name": name, **key_fields.given(fields, out.zone)}
     answer = client.call("POST", "/keys", body)
     _warn_of_models(client, body.get("models"))
@@ -121,7 +122,10 @@ def list_(client: Client, out: Output, everything: bool) -> None:
     answer = client.call("GET", "/keys")
     if not everything:
         answer["keys"] = [found for found in answer["keys"] if found["revoked_ms"] is None]
-    rows = [{**found, "state": state_of(found), "models": found["models"] or ["all"]} for found in answer["keys"]]
+    rows = [
+        {**found, "state": state_of(found), "models": key_fields.models_shown(found["models"])}
+        for found in answer["keys"]
+    ]
     out.rows(answer, rows, COLUMNS, "no keys yet: switchgear key create NAME")
 
 

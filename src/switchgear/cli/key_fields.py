@@ -93,6 +93,24 @@ def given(values: dict[str, Any], zone: times.Zone) -> dict[str, Any]:
     return {name: _read(name, values[name], zone) for name in KEY_FIELDS if values[name] not in {None, ()}}
 
 
+_EVERYTHING = {"all", "any"}
+
+
+def refuse_empty(values: dict[str, Any]) -> None:
+    """Raise UserError for an option of a new key that is empty: an unset variable, most likely. For a change it would clear."""
+    for name, value in values.items():
+        if value == "" or (isinstance(value, tuple) and "" in value):
+            flag = KEY_FIELDS[name].flag
+            raise UserError(
+                f"{flag} is empty", f"is a variable unset? Without {flag} it is {KEY_FIELDS[name].absent or 'none'}", 2
+            )
+
+
+def models_shown(models: list[str] | None) -> list[str]:
+    """Return what a list shows of a key's models: None allows all, none allows nothing."""
+    return ["all"] if models is None else models or ["none"]
+
+
 def _read(name: str, value: Any, zone: times.Zone) -> Any:
     kind = KEY_FIELDS[name].kind
     if name == "tags":
@@ -112,7 +130,7 @@ def _number(flag: str, text: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit()):
-        raise UserError(f"{flag} {text!r} must be a whole number", f"e.g. {flag} 60", 2)
+        raise UserError(f"{flag} {text!r} must be a whole number, 1 or more", f'e.g. {flag} 60; "" clears it', 2)
     return int(text)
 
 
@@ -157,9 +175,11 @@ def columns(is_last: bool) -> Iterator[Column]:
 
 
 def for_people(key: dict[str, Any], zone: times.Zone) -> dict[str, Any]:
-    """Return a key's fields as people read them."""
+    """Return a key's fields as people read them. An empty list where none at all means everything allows nothing."""
     return {
-        field.label: (times.full(value, zone) if field.kind == "time" else value) or field.absent or value
+        field.label: "none"
+        if value == [] and field.absent in _EVERYTHING
+        else (times.full(value, zone) if field.kind == "time" else value) or field.absent or value
         for name, field in KEY_FIELDS.items()
         for value in [key.get(_told_as(name))]
     }

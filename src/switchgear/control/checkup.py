@@ -103,7 +103,7 @@ def _keys(facts: Facts) -> Iterator[Finding]:
     if for_ever:
         title = f"{len(for_ever)} keys never expire" if len(for_ever) > 1 else "1 key never expires"
         yield finding("key-no-expiry", "low", title, _named(for_ever), "switchgear key update NAME --expires 90d")
-    everything = [k.name for k in working if not k.models]
+    everything = [k.name for k in working if k.models is None]
     if everything:
         title = f"{len(everything)} keys may call every model"
         yield finding("key-all-models", "low", title, _named(everything), "switchgear key update NAME --models A,B")

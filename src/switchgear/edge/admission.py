@@ -233,7 +233,8 @@ def problem_of(limit: Limit, refusal: Refusal, amount: int) -> Problem:
     """Return what a client is told of a limit that is full."""
     told = limit_sets.described(limit)
     if refusal.why == Why.TOO_LARGE or refusal.retry_after_ms is None:
-        text = f"the request is too large for {told}: it would use about {amount}; waiting does not help"
+        advice = "waiting does not help, a smaller max_tokens or input may"
+        text = f"the request is too large for {told}: it would use about {amount}; {advice}"
         return Problem(problems.OVER_LIMIT, text, rule=limit_sets.label(limit))
     seconds = -(-refusal.retry_after_ms // 1_000)
     return Problem(
