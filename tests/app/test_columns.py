@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -72,3 +74,16 @@ def test_nobody_is_stuck_while_nobody_holds_the_lock(layout):
 
 def test_the_size_is_what_the_changelog_says():
     assert 14_000_000 < columns.GEOMETRY.file_bytes < 16_000_000
+
+
+def test_who_keeps_the_lock_is_found_whatever_its_column_says(layout):
+    columns.prepare(layout, 2, SMALL)
+    assert columns.keepers(layout) == set()
+    code = "import fcntl,sys; f=open(sys.argv[1]); fcntl.flock(f,fcntl.LOCK_EX); print(1,flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code, str(layout.counters / column.LOCK)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline()
+        assert columns.stuck(layout, 2) == []
+        assert columns.keepers(layout) == {holder.pid}
+        holder.stdin.close()
+    assert columns.keepers(layout) == set()

@@ -261,3 +261,15 @@ def test_balances_can_be_forgotten(tmp_path):
     reader = Column(path_of(tmp_path, "control"))
     assert reader.words[layout.EPOCH] == 0
     reader.close()
+
+
+def test_holders_of_a_lock_are_read_from_the_kernels_list():
+    """The format of proc_locks(5), with one that waits."""
+    text = (
+        "1: POSIX  ADVISORY  WRITE 2796 fe:00:77 120 120\n"
+        "2: FLOCK  ADVISORY  WRITE 9781 fe:00:77 0 EOF\n"
+        "2: -> FLOCK  ADVISORY  WRITE 9782 fe:00:77 0 EOF\n"
+        "3: FLOCK  ADVISORY  READ  9783 fe:00:177 0 EOF\n"
+    )
+    assert column.holders(text, 77) == {9781}
+    assert column.holders("", 77) == column.holders("nonsense\n", 77) == set()

@@ -65,6 +65,8 @@ class Supervisor:
         self._said = ""
         self._sources = Watch()
         self._looked_s = 0.0
+        self._lock_keepers: set[int] = set()
+        """Who kept the counters' lock when it was looked at last."""
         self._tls = TlsFiles(state.tls_cert, state.tls_key)
         self._reload: Reload | None = None
 
@@ -153,8 +155,10 @@ class Supervisor:
     def _give_up_the_stuck(self) -> None:
         """Kill an edge that stands still with the lock of the counters in its hand: the others wait for it."""
         found = columns.stuck(self._layout, self._state.workers)
+        before, self._lock_keepers = self._lock_keepers, columns.keepers(self._layout)
+        kept = before & self._lock_keepers
         for child in self._children:
-            if child.name in found and child.process is not None:
+            if child.process is not None and (child.name in found or child.process.pid in kept):
                 report(f"{child.name} kept the counters' lock for over a second: it is ended and replaced", "error")
                 child.reason = "it kept the counters' lock"
                 child.process.kill()

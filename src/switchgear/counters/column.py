@@ -229,6 +229,19 @@ class Column:
             words[at + layout.W_TOTAL] = sum(self.counts[counts_at : counts_at + 64])
 
 
+def holders(locks: str, inode: int) -> set[int]:
+    """Return the processes that have a lock (flock) on a file, by the text of /proc/locks. Devices are not compared: some file
+    systems name another one there. https://man7.org/linux/man-pages/man5/proc_locks.5.html (read 2026-11-27)."""
+    rows = [line.split() for line in locks.splitlines()]
+    return {
+        int(row[4])
+        for row in rows
+        if len(row) == 8
+        and row[1] == "FLOCK"
+        and row[5].rpartition(":")[2] == str(inode)  # who waits has one more word
+    }
+
+
 def forget_balances(folder: Path, control: str) -> None:
     """Say that balances are unknown until control gave them. While no process of the gateway runs."""
     column = Column(path_of(folder, control), is_own=True)
