@@ -9,7 +9,7 @@ from switchgear.edge.course import Course, RoutedCourse
 from switchgear.edge.transfer import Transfer
 from switchgear.edge.watched import WatchedTransfer, transfer_of
 from switchgear.routing.table import DeploymentEntry, ModelEntry, ProviderEntry, RouteTable
-from switchgear.testing.edge import JSON, SSE, Asked, Dialogue, Last, Sent, Started, chat
+from switchgear.testing.edge import JSON, SSE, Ask, Asked, Dialogue, Last, Sent, Started, chat
 from switchgear.wire.frames import Fail, Head
 
 PROVIDERS = {name: ProviderEntry(name=name, dialects=("openai",), credentials=("c",)) for name in "ab"}
@@ -167,7 +167,7 @@ def test_a_large_request_that_was_refused_uses_up_nothing_of_a_limit(talk):
     talk.client >> chat("fast", messages=[{"role": "user", "content": "hello world " * 90_000}])
     talk.advance(0.01)
     talk.vault << Asked("a/c") >> Head(400, [], None) >> Last(b"{}")
-    assert is_welcome(talk)
+    assert is_welcome(talk, own(talk)) and is_welcome(talk)
 
 
 def test_what_never_was_sent_is_not_under_way():
@@ -209,3 +209,37 @@ def test_while_all_are_unfit_what_is_known_of_them_is_kept(talk):
     talk.advance(2.0)
     talk.client >> chat("fast")
     talk.vault << Asked("b/c")
+
+
+def test_what_an_answer_tells_one_client_of_limits_is_held_against_its_own_requests_alone(talk):
+    headers = [(b"anthropic-ratelimit-requests-limit", b"50"), (b"anthropic-ratelimit-requests-remaining", b"0")]
+    talk.client >> chat("fast")
+    talk.vault << Asked("a/c") >> Head(200, [*JSON.headers, *headers], None) >> Last(ANSWER)
+    assert not is_welcome(talk, own(talk)) and is_welcome(talk)
+
+
+@pytest.mark.parametrize("status", [200, 429, 500])
+def test_counting_tokens_says_nothing_of_how_a_deployment_chats(status):
+    # Anthropic counts requests for token counts apart from those for messages (its guide "Token counting"; from memory).
+    providers = {n: ProviderEntry(name=n, dialects=("anthropic",), credentials=("c",)) for n in "ab"}
+    deployments = tuple(DeploymentEntry(provider=name, model="m") for name in "ab")
+    entry = ModelEntry(name="fast", deployments=deployments, retries_max=0)
+    talk = Dialogue(table=RouteTable(providers=providers, models={"fast": entry}))
+    headers = [(b"anthropic-ratelimit-requests-limit", b"50"), (b"anthropic-ratelimit-requests-remaining", b"0")]
+    for _ in range(6):
+        body = b'{"model":"fast","messages":[{"role":"user","content":"x"}]}'
+        talk.client >> Ask(path=b"/v1/messages/count_tokens", body=body)
+        talk.vault << Asked("a/c") >> Head(status, [*JSON.headers, *headers], None) >> Last(b'{"input_tokens":3}')
+        if talk.link.asked:
+            talk.vault << Asked("b/c") >> JSON >> Last(b'{"input_tokens":3}')
+        talk.client.exchange.seen.clear()
+    assert is_welcome(talk, own(talk)) and is_welcome(talk)
+
+
+def test_an_operator_is_told_when_a_deployment_is_left_alone_for_one_client(talk):
+    for _ in range(5):
+        talk.client >> chat("fast")
+        talk.vault << Asked("a/c") >> Head(500, [], None) >> Last(b"{}")
+        talk.vault << Asked("b/c") >> JSON >> Last(ANSWER)
+        talk.client << Sent(200)
+    assert any(f"a/m@c: left alone for {own(talk)} only" in line for line in talk.guard.said.texts)

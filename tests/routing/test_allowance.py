@@ -133,7 +133,7 @@ def test_what_was_under_way_when_its_provider_told_anew_is_not_given_back_twice(
     number = state.begin(60)
     state.told(told(b"100", b"40", b"1h"))
     state.end(60, number, is_good=False)
-    assert state.used == {} and state.unfit(0.0, 50) == "limited"
+    assert state.client("").headroom.used == {} and state.unfit(0.0, 50) == "limited"
 
 
 def test_a_limit_without_room_is_asked_once_in_a_while_all_the_same():

@@ -81,20 +81,23 @@ def fail(book, client, now_s, count=5, verdict="doubtful", name="a"):
 
 @given(
     st.lists(
-        st.tuples(st.floats(0.0, 20.0), st.sampled_from(["doubtful", "neutral", "good", "paused", "big", "gone"])),
+        st.tuples(
+            st.floats(0.0, 20.0), st.sampled_from(["doubtful", "neutral", "good", "paused", "big", "gone", "told"])
+        ),
         max_size=120,
     )
 )
 def test_whatever_one_client_does_others_find_a_deployment_as_it_was(steps):
     book, now_s = StateBook(), 100.0
     state = book.of("a")
-    state.told({"tokens": Allowance(1_000.0, 1_000.0, 100.1, 100.0)})
     for pause_s, what in steps:
         now_s += pause_s
         if what == "paused":
             state.pause(300.0, now_s, "loud")
         elif what in {"big", "gone"}:
-            state.end(900, state.begin(900), is_good=False)
+            state.end(900, state.begin(900, "loud"), is_good=what == "big", client="loud")
+        elif what == "told":
+            state.told({"tokens": Allowance(1_000.0, 0.0, now_s + 86_400.0, now_s)}, "loud")
         else:
             book.note(state, what, now_s, now_s, RULES, "loud")
         assert state.unfit(now_s, 900, "quiet") is None

@@ -5,7 +5,7 @@ takes the plain Transfer and costs nothing more.
 """
 
 from switchgear.core.text import header_value
-from switchgear.edge.answering import FREE_OPERATIONS, StreamAnswer
+from switchgear.edge.answering import StreamAnswer
 from switchgear.edge.course import Course, RoutedCourse
 from switchgear.edge.setback import Setback
 from switchgear.edge.transfer import STREAMING, Transfer
@@ -50,7 +50,7 @@ class WatchedTransfer(Transfer, eq=False):
             if why is not None:
                 state.claim(why, now_s, course.client)
             self._watched, self._began_s = candidate, now_s
-            self._told_number = state.begin(course.tokens)
+            self._told_number = state.begin(course.tokens, course.client)
         Transfer._open(self)
 
     def _set_back(self, failure: Setback) -> None:
@@ -62,9 +62,10 @@ class WatchedTransfer(Transfer, eq=False):
         if self._watched is not None:
             clock, state = self.services.clock, self._watched.state
             now_s = clock.monotonic_s()
-            allowances = allowance.read(head.headers, now_s, clock.wall_ms())
+            allowances = {} if self._is_free else allowance.read(head.headers, now_s, clock.wall_ms())
             if allowances:
-                state.told(allowances)
+                assert isinstance(self.course, RoutedCourse)
+                state.told(allowances, self.course.client)
                 self.services.resolver.states.troubled.add(state.name)
             if head.status < 400 and self.context.request is not None and not self.context.request.stream:
                 state.measure(now_s - self._began_s, False)
@@ -88,8 +89,10 @@ class WatchedTransfer(Transfer, eq=False):
         book, now_s = services.resolver.states, services.clock.monotonic_s()
         course, said, self._said = self.course, self._said, None
         assert isinstance(course, RoutedCourse)
-        state.end(course.tokens, self._told_number, error is None and status is not None and status < 400)
-        if (status if error is None else said) == RATE_LIMITED:
+        is_good = error is None and status is not None and status < 400 and not self._is_free
+        state.end(course.tokens, self._told_number, is_good, course.client)
+        was_open = state.is_open(course.client)
+        if (status if error is None else said) == RATE_LIMITED and not self._is_free:
             head = self._attempt.head
             value = None if head is None else next((v for n, v in head.headers if n == b"retry-after"), None)
             state.pause(retry.parse_retry_after(value), now_s, course.client)
@@ -106,6 +109,9 @@ class WatchedTransfer(Transfer, eq=False):
                 "info" if opened is None else "warning",
                 kind=f"breaker {state.name}",
             )
+        elif state.is_open(course.client) and not was_open:
+            text = f"left alone for {course.client} only, whose requests failed: one request in {watched.rules.probe_s:g} s"
+            services.report(f"{state.name}: {text}", "warning", kind=f"breaker {state.name}")
 
     def _verdict(self, status: int | None, error: str | None, said: int | None) -> Verdict:
         """Judge an attempt, but for what its client brought about: by a time of its own, by not reading, by an answer of any
@@ -117,8 +123,7 @@ class WatchedTransfer(Transfer, eq=False):
         if is_late and (is_streaming or context.client.timeout_s is not None):
             return "neutral"
         verdict = breaker.verdict_of(status, error, said)
-        is_free = context.request is not None and context.request.operation in FREE_OPERATIONS
-        return "neutral" if is_free and verdict in {"good", "doubtful"} else verdict
+        return "neutral" if self._is_free and verdict in {"good", "doubtful"} else verdict
 
     def _headers(self, head: Head, default_type: bytes, forced_type: bytes | None, cost: int | None = None) -> bytes:
         headers = Transfer._headers(self, head, default_type, forced_type, cost)

@@ -10,6 +10,7 @@ A header that cannot be read says nothing.
 """
 
 import re
+from collections.abc import Mapping
 
 import msgspec
 
@@ -54,6 +55,53 @@ class Allowance(msgspec.Struct, frozen=True):
             return self.limit
         missing = self.limit - self.remaining
         return self.remaining + missing * (now_s - self.seen_s) / (self.full_s - self.seen_s)
+
+
+class Headroom(msgspec.Struct, eq=False):
+    """What a provider told one client is left, and what that client sent since."""
+
+    allowances: dict[str, Allowance] = {}
+    used: dict[str, float] = {}
+    """By limit: what was sent since, and was answered or is under way."""
+    told_number: int = 0
+    """How often it was told."""
+    limited_s: float = float("-inf")
+    """When a request was sent last although there was no room."""
+
+    def told(self, allowances: Mapping[str, Allowance]) -> None:
+        """It was told anew: what is sent from now on counts. Nothing: all is forgotten."""
+        self.allowances = {**self.allowances, **allowances} if allowances else {}
+        self.used = {}
+        self.told_number += 1
+
+    def has_room(self, now_s: float, tokens: int) -> bool:
+        """Tell whether a request of about so many input tokens fits."""
+        if self.is_full(now_s):
+            self.told({})
+        for kind, allowance in self.allowances.items():
+            if now_s >= allowance.full_s:
+                continue
+            is_one = kind in {"requests", "output-tokens"}
+            needed = 1.0 if is_one else float(max(min(tokens, int(allowance.limit)), 1))
+            if allowance.left(now_s) - self.used.get(kind, 0.0) < needed:
+                return False
+        return True
+
+    def is_full(self, now_s: float) -> bool:
+        """Tell whether nothing limits any more."""
+        return all(now_s >= one.full_s for one in self.allowances.values())
+
+    def may_try(self, now_s: float, pause_s: float) -> bool:
+        """Tell whether a request may be sent although there is no room: what is known may be wrong by now."""
+        seen_s = max((one.seen_s for one in self.allowances.values()), default=now_s)
+        return now_s - max(self.limited_s, seen_s) >= pause_s
+
+    def use(self, tokens: int, sign: int) -> None:
+        """A request is sent (1), or was not counted by its provider (-1)."""
+        for kind, allowance in self.allowances.items():
+            if kind != "output-tokens":
+                used = 1.0 if kind == "requests" else min(float(tokens), allowance.limit)
+                self.used[kind] = self.used.get(kind, 0.0) + sign * used
 
 
 def read(headers: list[tuple[bytes, bytes]], now_s: float, wall_ms: int) -> dict[str, Allowance]:

@@ -25,8 +25,8 @@ WINDOW_S = 30.0
 _FAILED = frozenset({"connect"})
 _DOUBTFUL = frozenset({"timeout", "broken", "unfinished", "garbage", "error_200", "error_first"})
 _UNKNOWN = frozenset({401, 407})
-"""Statuses that say that the credential is none: a 402 or 403 may be about what was asked (OpenRouter's 403 is a moderated prompt,
-its 402 too many tokens for the credit: its API reference, "Errors"; read 2026-11-27)."""
+"""Statuses that say that the credential is none: a 402 or 403 may be about what was asked (OpenRouter's 403 is a prompt that was
+flagged: its page "Errors", read 2026-11-27; its 402 may ask for fewer `max_tokens`: from memory)."""
 
 
 class BreakerRules(msgspec.Struct, frozen=True, kw_only=True):

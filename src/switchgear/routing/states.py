@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from switchgear.routing.allowance import Allowance
+from switchgear.routing.allowance import Allowance, Headroom
 from switchgear.routing.breaker import Breaker, BreakerRules, Reason, Verdict
 
 Unfit = Literal["open", "paused", "limited"]
@@ -56,6 +56,11 @@ class ClientState(msgspec.Struct, eq=False):
 
     breaker: Breaker = msgspec.field(default_factory=Breaker)
     paused_until_s: float = 0.0
+    headroom: Headroom = msgspec.field(default_factory=Headroom)
+
+    def is_calm(self, now_s: float) -> bool:
+        """Tell whether nothing speaks against it, now or soon."""
+        return not self.breaker.is_open and self.paused_until_s <= now_s and self.headroom.is_full(now_s)
 
 
 class DeploymentState(msgspec.Struct, eq=False, weakref=True):
@@ -70,13 +75,6 @@ class DeploymentState(msgspec.Struct, eq=False, weakref=True):
     answer_s: float | None = None
     """The same of plain answers, to their head."""
     paused_until_s: float = 0.0
-    allowances: dict[str, Allowance] = {}
-    used: dict[str, float] = {}
-    """By limit: what was sent there since its provider told what is left, and was answered or is under way."""
-    told_number: int = 0
-    """How often it told that."""
-    limited_s: float = float("-inf")
-    """When a request was sent there last although its limit had no room."""
     good_s: float = float("-inf")
     """When the last good answer ended."""
     clients: dict[str, ClientState] = {}
@@ -99,14 +97,13 @@ class DeploymentState(msgspec.Struct, eq=False, weakref=True):
         """Tell whether a request may be sent there although it is unfit. A client whose own breaker is open goes by that alone: its
         failures keep nobody else from trying."""
         if why == "limited":
-            seen_s = max((one.seen_s for one in self.allowances.values()), default=now_s)
-            return now_s - max(self.limited_s, seen_s) >= probe_s
+            return self.client(client).headroom.may_try(now_s, probe_s)
         return why == "open" and self._tried(client).may_probe(now_s, probe_s, client)
 
     def claim(self, why: Unfit, now_s: float, client: str = "") -> None:
         """A request is sent there although it is unfit."""
         if why == "limited":
-            self.limited_s = now_s
+            self.client(client).headroom.limited_s = now_s
         elif why == "open":
             self._tried(client).claim(now_s, client)
 
@@ -121,36 +118,25 @@ class DeploymentState(msgspec.Struct, eq=False, weakref=True):
             return "open"
         if now_s < self.paused_until_s or (own is not None and now_s < own.paused_until_s):
             return "paused"
-        if self.allowances and all(now_s >= one.full_s for one in self.allowances.values()):
-            self.told({})
-        for kind, allowance in self.allowances.items():
-            if now_s >= allowance.full_s:
-                continue
-            if kind == "output-tokens":
-                needed = 1.0
-            else:
-                needed = 1.0 if kind == "requests" else float(max(min(tokens, int(allowance.limit)), 1))
-            if allowance.left(now_s) - self.used.get(kind, 0.0) < needed:
-                return "limited"
+        if own is not None and own.headroom.allowances and not own.headroom.has_room(now_s, tokens):
+            return "limited"
         return None
 
-    def begin(self, tokens: int) -> int:
-        """A request of about so many input tokens is sent there. Returns what `end` is to be told."""
+    def begin(self, tokens: int, client: str = "") -> int:
+        """A client's request of about so many input tokens is sent there. Returns what `end` is to be told."""
         self.active += 1
-        self._use(tokens, 1)
-        return self.told_number
+        own = self.clients.get(client)
+        if own is None:
+            return 0
+        own.headroom.use(tokens, 1)
+        return own.headroom.told_number
 
-    def end(self, tokens: int, told_number: int, is_good: bool) -> None:
+    def end(self, tokens: int, told_number: int, is_good: bool, client: str = "") -> None:
         """An attempt ended. Without a good answer nothing was used, as far as its provider does not say otherwise."""
         self.active -= 1
-        if not is_good and told_number == self.told_number:
-            self._use(tokens, -1)
-
-    def _use(self, tokens: int, sign: int) -> None:
-        for kind, allowance in self.allowances.items():
-            if kind != "output-tokens":
-                used = 1.0 if kind == "requests" else min(float(tokens), allowance.limit)
-                self.used[kind] = self.used.get(kind, 0.0) + sign * used
+        own = self.clients.get(client)
+        if own is not None and not is_good and told_number == own.headroom.told_number:
+            own.headroom.use(tokens, -1)
 
     def measure(self, seconds: float, is_stream: bool) -> None:
         """Take note of how long it took until the answer began."""
@@ -176,11 +162,9 @@ class DeploymentState(msgspec.Struct, eq=False, weakref=True):
         own.paused_until_s = max(own.paused_until_s, until_s)
         self.paused_until_s = max(self.paused_until_s, min(until_s, others_s))
 
-    def told(self, allowances: Mapping[str, Allowance]) -> None:
-        """It said what is left of its limits: what is sent from now on counts. Nothing: they are forgotten."""
-        self.allowances = {**self.allowances, **allowances} if allowances else {}
-        self.used = {}
-        self.told_number += 1
+    def told(self, allowances: Mapping[str, Allowance], client: str = "") -> None:
+        """It told a client what is left of its limits, which may be others for another client's requests (long contexts, tiers)."""
+        self.client(client).headroom.told(allowances)
 
     def note(self, verdict: Verdict, started_s: float, now_s: float, rules: BreakerRules, client: str = "") -> bool:
         """Take note of how a client's attempt ended; True where that opened or closed the breaker of all."""
@@ -262,10 +246,9 @@ class StateBook:
         self.troubled.difference_update(
             state.name
             for state in states
-            if not state.allowances
-            and not state.breaker.is_open
+            if not state.breaker.is_open
             and state.paused_until_s <= now_s
-            and not any(one.breaker.is_open or one.paused_until_s > now_s for one in state.clients.values())
+            and all(one.is_calm(now_s) for one in state.clients.values())
         )
 
     def heed(self, health: Health, now_s: float, wall_ms: int) -> None:
