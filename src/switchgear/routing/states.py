@@ -246,7 +246,8 @@ class StateBook:
         self.troubled.difference_update(
             state.name
             for state in states
-            if not state.breaker.is_open
+            if state.name in self.troubled
+            and not state.breaker.is_open
             and state.paused_until_s <= now_s
             and all(one.is_calm(now_s) for one in state.clients.values())
         )
