@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from switchgear.core.limit_rule import LimitRule
-from switchgear.edge import limit_sets
+from switchgear.edge import admission, limit_sets
+from switchgear.policies import limits
 from switchgear.replica.entries import Snapshot
 from switchgear.routing.table import DeploymentEntry, ModelEntry, ProviderEntry, RouteTable
 from switchgear.testing.edge import (
@@ -480,3 +481,22 @@ def test_what_is_answered_without_a_provider_counts_as_what_costs_nothing(what, 
     assert found == [200, 429, 429]
     assert slots(talk) == 0
     assert ask(talk) is None, "it takes nothing from prompts"
+
+
+def test_another_version_of_a_tool_is_the_same_client():
+    talk = Dialogue(key={"limits": ["1 requests/day per client"]})
+    assert ask(talk, headers={b"user-agent": b"codex/1.0 (linux)"}) is None
+    answer(talk)
+    assert ask(talk, headers={b"user-agent": b"Codex/1.1"}).status == 429
+
+
+def test_short_answers_of_one_key_lower_nothing_that_another_reserves():
+    talk = Dialogue(key={"tpm": 100_000})
+    context = None
+    for _ in range(20):
+        assert ask(talk) is None
+        context = talk.client.context
+        answer(talk, output_tokens=1)
+    assert admission.expected(talk.services, context).output == 1
+    context.key = msgspec.structs.replace(context.key, id="another")
+    assert admission.expected(talk.services, context).output == limits.OUTPUT_EXPECTED

@@ -175,7 +175,7 @@ class Admission:
             self._close(held, total, is_sent)
         request = self._context.request
         if is_complete and used.output and request is not None:
-            self._services.output_sizes.add(request.model, used.output)
+            self._services.output_sizes.add(_sizes_of(self._context), used.output)
 
     def let_go(self) -> None:
         """The request ends before anything was sent."""
@@ -210,8 +210,16 @@ def expected(services: EdgeServices, context: RequestContext) -> Expected:
     request = context.request
     assert request is not None
     estimate = input_estimate.tokens(context.bytes_in, context.media)
-    usual = services.output_sizes.usual(request.model)
+    usual = services.output_sizes.usual(_sizes_of(context))
     return limits.expected(estimate, context.bytes_in, request.output_tokens_max, usual)
+
+
+def _sizes_of(context: RequestContext) -> str:
+    """Return whose answers tell how long the next one will be: of the same key and model, so that nobody's short ones lower what
+    others reserve."""
+    assert context.key is not None
+    assert context.request is not None
+    return f"{context.key.id} {context.request.model}"
 
 
 def values_of(context: RequestContext) -> Values:
@@ -224,7 +232,7 @@ def values_of(context: RequestContext) -> Values:
         user=key.user,
         end_user=request.end_user or client.end_user,
         model=(resolution.counted_as if resolution is not None else "") or request.model,
-        client=client.tool,
+        client=client.tool.partition("/")[0].strip().lower() if client.tool else None,
         tags=(*(key.tags or ()), *(client.tags or ()), *(request.tags or ())),
     )
 

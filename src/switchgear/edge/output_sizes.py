@@ -13,7 +13,7 @@ _STEPS = 4
 
 
 class OutputSizes:
-    """By the model that is asked for."""
+    """By key and model."""
 
     def __init__(self) -> None:
         self._counts: dict[str, list[int]] = {}
