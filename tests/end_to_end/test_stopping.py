@@ -279,9 +279,9 @@ def test_a_model_that_shares_nothing_with_a_frozen_one_goes_on(gateway, key):
 )
 def test_freezing_an_unknown_subject_is_refused(gateway, key, subject, near):
     done = gateway.cli("freeze", *subject, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert near in done.stderr
-    assert gateway.cli("unfreeze", *subject, check=False).returncode == 1
+    assert gateway.cli("unfreeze", *subject, check=False).returncode == 2
     said = gateway.cli("freeze", *subject, "--for", "15m", "--force").stdout
     assert f"switchgear unfreeze {subject[0]} {subject[1]}" in said
     assert gateway.cli("unfreeze", *subject).returncode == 0
