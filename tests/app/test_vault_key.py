@@ -42,8 +42,10 @@ def test_a_damaged_kek_is_refused(layout, tmp_path):
 
 
 def test_a_descriptor_that_is_not_open_is_refused(layout):
+    closed = os.open(os.devnull, os.O_RDONLY)
+    os.close(closed)
     with pytest.raises(UserError, match="is not open"):
-        find_kek(Options(kek_fd=987), layout, {})
+        find_kek(Options(kek_fd=closed), layout, {})
     assert find_kek(Options(kek_fd=0), layout, {}) == (None, 0)
 
 

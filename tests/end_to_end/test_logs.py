@@ -74,7 +74,7 @@ def test_requests_without_a_valid_key_are_counted_told_and_not_recorded(gateway)
     told = [line for line in lines(gateway) if line["message"] == "a request is refused: invalid_api_key"]
     assert len(told) == 10 and told[0]["request_id"] == ids[0] and told[0]["status"] == 401
     shown = gateway.cli("log", "show", ids[0], check=False)
-    assert shown.returncode == 1 and "counted, not recorded" in shown.stderr
+    assert shown.returncode == 2 and "counted, not recorded" in shown.stderr
     assert gateway.total() == before
 
 

@@ -117,10 +117,27 @@ def responses(body: Body) -> Asked:
             _responses_parts(item["output"], inner)
             found.media += inner.media
             found.results.append((item["call_id"], _plain("".join(inner.texts))))
+        elif kind == "tool_search_call" and item.get("execution") == "client":
+            found.calls.append(Call(item["call_id"], "tool_search", arguments_of(item.get("arguments"))))
+        elif kind == "tool_search_output" and item.get("execution") == "client":
+            found.results.append((item["call_id"], _plain(_listed(item))))
     for tool in _list(body.get("tools")):
         if tool["type"] in {"function", "custom"}:
             found.tools.append(tool["name"])
+        elif tool["type"] == "tool_search" and tool.get("execution") == "client":
+            found.tools.append("tool_search")
     return found.done()
+
+
+def _listed(item: Body) -> str:
+    """What another dialect is told of tools that a client found (docs/dialects.md)."""
+    names = []
+    for tool in _list(item.get("tools")):
+        spaced = tool["type"] == "namespace"
+        names += (
+            [f"{tool['name'].removesuffix('__')}__{one['name']}" for one in tool["tools"]] if spaced else [tool["name"]]
+        )
+    return f"These tools can be called now: {', '.join(names)}." if names else "No tool was found."
 
 
 def _responses_parts(content: Any, found: _Gathered) -> None:
