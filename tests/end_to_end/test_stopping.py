@@ -303,7 +303,7 @@ def test_a_disabled_credential_of_the_file_stays_so_through_apply_and_restart(ga
         gateway.start()
         assert (state(), call(gateway, key, ask("fast"))[0]) == ("disabled", 404)
         refused = gateway.cli("credential", "remove", "fake/main", "--yes", check=False)
-        assert refused.returncode == 1
+        assert refused.returncode == 2
         assert "switchgear credential disable fake/main" in refused.stderr
     finally:
         gateway.cli("credential", "enable", "fake/main")
