@@ -377,7 +377,8 @@ def test_an_exception_at_any_door_ends_one_thing(role, when, tmp_path):
     )
     try:
         pids = gateway.pids("edge")
-        traffic, reached, wrong, missed = asyncio.run(throw_everywhere(gateway, hole, gateway.key("k"), role, when))
+        key = gateway.key("k", "--parallel", "1000", "--rpm", "1000000")  # limits that count and stop nobody
+        traffic, reached, wrong, missed = asyncio.run(throw_everywhere(gateway, hole, key, role, when))
         assert gateway.pids("edge") == pids, "an edge died"
         assert not wrong, "\n".join(wrong)
         assert set(missed) <= set(NOT_REACHED), sorted(set(missed) - set(NOT_REACHED))
