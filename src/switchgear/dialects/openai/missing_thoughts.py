@@ -39,7 +39,7 @@ def _filled(item: Raw) -> Raw:
     message: Any = msgspec.json.decode(item)
     if not isinstance(message, dict) or message.get("role") != "assistant" or not message.get("tool_calls"):
         return item
-    if message.get("reasoning_content"):
+    if message.get("reasoning_content") is not None:  # "" is taken, as recorded
         return item
     content = message.get("content")
     return Raw(encode({**message, "content": "" if content is None else content, "reasoning_content": NO_THOUGHTS}))
