@@ -269,7 +269,7 @@ def test_a_start_on_a_full_disk_says_so(own, tmp_path):
         with pytest.raises(RuntimeError, match="did not start"):
             gateway.start()
         told = gateway.log.read_text()
-        assert "cannot start: the disk of" in told and "Traceback" not in told
+        assert "No space left on device" in told and "MB are needed there" in told and "Traceback" not in told
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=False)
 
