@@ -5,7 +5,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.versi
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help serve test install check format cover bench kill torture power breach endure doors crossings mutants fuzz estate away clients lock release bills prices clean
+.PHONY: help serve test install check format cover bench kill torture power probes breach endure doors crossings mutants fuzz estate away clients lock release bills prices clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -67,6 +67,9 @@ endure: $(VENV)/.test  ## Processes stopped for 30 s, 500 slow clients, a full d
 
 doors: $(VENV)/.test  ## An exception thrown at every door of edge and vault while others are served
 	DOORS=1000 $(BIN)/python -m pytest tests/end_to_end/test_doors.py --timeout 3600
+
+probes: $(VENV)/.test  ## A dead deployment of three: how often it is asked, how soon it is back
+	ROUTING_PROBES=1 BACK_S=3 $(BIN)/python -m pytest tests/end_to_end/test_routing.py
 
 breach: $(VENV)/.test  ## Attacker code inside every process, as root and as a plain user; prints what holds
 	BREACH_TABLE=1 $(BIN)/python -m pytest tests/end_to_end/test_breach.py -s -p no:randomly --timeout 300

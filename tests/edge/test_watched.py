@@ -138,7 +138,7 @@ def test_an_error_event_about_what_the_client_sent_says_nothing_of_a_deployment(
     assert is_welcome(talk, own(talk)) and is_welcome(talk)
 
 
-@pytest.mark.parametrize("status", [402, 403, 503])
+@pytest.mark.parametrize("status", [402, 403, 500, 503])
 def test_a_status_that_a_request_may_have_caused_counts_for_its_client_alone(talk, status):
     for number in range(5):
         assert is_welcome(talk, own(talk)), number

@@ -136,6 +136,7 @@ BACK_S = float(os.environ.get("BACK_S", PATIENCE_S))
 """How soon edges hear of each other: BACK_S=3 on a machine that does nothing else."""
 
 
+@pytest.mark.skipif("ROUTING_PROBES" not in os.environ, reason="make probes: it waits for intervals of real time")
 def test_a_dead_deployment_is_touched_once_per_probe_interval_and_back_in_use_within_one(gateway, providers):
     asking = clients(gateway, gateway.key("dead"))
     until(lambda: all(one.touched for one in providers.values()), asking)
