@@ -69,7 +69,7 @@ doors: $(VENV)/.test  ## An exception thrown at every door of edge and vault whi
 	DOORS=1000 $(BIN)/python -m pytest tests/end_to_end/test_doors.py --timeout 3600
 
 probes: $(VENV)/.test  ## A dead deployment of three: how often it is asked, how soon it is back
-	ROUTING_PROBES=1 BACK_S=3 $(BIN)/python -m pytest tests/end_to_end/test_routing.py
+	BACK_S=3 $(BIN)/python -m pytest tests/end_to_end/test_routing.py
 
 breach: $(VENV)/.test  ## Attacker code inside every process, as root and as a plain user; prints what holds
 	BREACH_TABLE=1 $(BIN)/python -m pytest tests/end_to_end/test_breach.py -s -p no:randomly --timeout 300
