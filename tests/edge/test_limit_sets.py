@@ -27,9 +27,9 @@ def test_all_rules_of_the_chain_apply():
     found = sets((LimitRule("requests", 9, "day"),), route, rpm=5, tpm=1000)
     subjects = [(limit.subject, limit_sets.written(limit)) for limit in found.paid.limits]
     assert subjects == [
+        ("organisation", "9 requests/day"),
         ("key:K", "5 requests/minute"),
         ("key:K", "1000 tokens/minute"),
-        ("organisation", "9 requests/day"),
         ("model:fast", "3 parallel requests"),
     ]
 

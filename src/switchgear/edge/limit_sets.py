@@ -10,13 +10,13 @@ import msgspec
 
 from switchgear.core import limit_rule
 from switchgear.core.limit_rule import LimitRule
+from switchgear.edge.holders import ORGANISATION, holders_of
 from switchgear.policies import limits
 from switchgear.policies.buckets import Bucket, Hold
 from switchgear.policies.limits import Expected, Limit, Unit
 from switchgear.replica.entries import KeyEntry, Snapshot
 from switchgear.routing.table import ModelEntry, ProviderEntry, Route
 
-ORGANISATION = "organisation"
 FREE = "/free"
 """Behind the subject of what is counted apart."""
 _AT_THE_HEAD = frozenset({Unit.REQUESTS, Unit.PARALLEL})
@@ -74,7 +74,9 @@ class Limits(msgspec.Struct, frozen=True):
 def of_key(key: KeyEntry, snapshot: Snapshot, route: Route | None, also: Iterable[ModelEntry] = ()) -> Limits | None:
     """Return the limits of who asks and of the model that is asked for; `also`: of models as which it is counted, too. None: there
     is none."""
-    found = [*_of(f"key:{key.id}", limit_rule.rules_of(key)), *_of(ORGANISATION, snapshot.limits)]
+    found = [
+        limit for subject, policy in holders_of(key, snapshot) for limit in _of(subject, limit_rule.rules_of(policy))
+    ]
     if route is not None and route.limits:
         found += _of(f"model:{route.entry}", route.limits)
     for model in also:
