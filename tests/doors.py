@@ -76,7 +76,7 @@ HARMLESS = {
     "self._tasks.discard": "a set's own method, of what it holds",
     "os._exit": "the end of the process",
     "awaitable": "app/child.wait_first hands on the two waits of a drain",
-    "setting_up": "net/server: the loop's own connect_accepted_socket; `_accepted` looks at how it ended",
+    "setting_up": "net/acceptor: the loop's own connect_accepted_socket; `_accepted` looks at how it ended",
     "self._port": "discover/hosts: hands what `_look` returns, which is guarded, to the collector",
 }
 """Callbacks that are no functions of ours, each with the reason why it needs no guard."""

@@ -20,8 +20,9 @@ from switchgear.edge.resolver import Resolver
 from switchgear.edge.services import EdgeServices
 from switchgear.edge.turn_commit import TurnCommit
 from switchgear.net.clock import SystemClock
+from switchgear.net.exchange import ServerLimits
 from switchgear.net.link import VaultLink
-from switchgear.net.server import HttpServer, ServerLimits
+from switchgear.net.server import HttpServer
 from switchgear.policies.cors import Cors
 from switchgear.policies.forwarded import Proxies
 from switchgear.replica.reader import ReplicaReader

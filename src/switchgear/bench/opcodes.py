@@ -28,8 +28,9 @@ from switchgear.core.secret import Secret
 from switchgear.edge.handler import EdgeHandler, services_of
 from switchgear.edge.resolver import Resolver
 from switchgear.edge.turn_commit import TurnCommit
+from switchgear.net.connection import Connection
 from switchgear.net.link import VaultLink
-from switchgear.net.server import Connection, HttpServer
+from switchgear.net.server import HttpServer
 from switchgear.net.upstream import Pool, UpstreamConnection
 from switchgear.pricing.price import Meter, Price, Rate
 from switchgear.providers import endpoint

@@ -29,8 +29,9 @@ from switchgear.edge.handler import EdgeHandler, services_of
 from switchgear.edge.resolver import Resolver
 from switchgear.edge.turn_commit import TurnCommit
 from switchgear.net.clock import SystemClock
+from switchgear.net.connection import Connection
 from switchgear.net.link import LinkStream, StreamOwner, VaultLink
-from switchgear.net.server import Connection, HttpServer
+from switchgear.net.server import HttpServer
 from switchgear.replica.entries import KeyEntry, SecretHash, Snapshot
 from switchgear.replica.reader import ReplicaReader
 from switchgear.routing.table import ProviderEntry, RouteTable

@@ -18,7 +18,7 @@ from switchgear.edge.context import RequestContext
 from switchgear.edge.course import Course
 from switchgear.edge.services import EdgeServices
 from switchgear.edge.transfer import Transfer
-from switchgear.net.server import Exchange
+from switchgear.net.exchange import Exchange
 from switchgear.replica.entries import KeyEntry, Pending, Snapshot
 from switchgear.routing.table import Deployment, Route, Timeouts
 from switchgear.wire import records

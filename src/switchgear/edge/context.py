@@ -16,7 +16,7 @@ from switchgear.edge.course import Course
 from switchgear.edge.head_facts import HeadFacts
 from switchgear.edge.paths import Endpoint
 from switchgear.edge.resolver import PricedDeployment, Resolution
-from switchgear.net.server import Exchange
+from switchgear.net.exchange import Exchange
 from switchgear.pricing.price import Pricer
 from switchgear.replica.entries import KeyEntry, Snapshot
 from switchgear.routing.table import Deployment

@@ -6,7 +6,7 @@ from switchgear.core.guard import each
 from switchgear.edge import standing
 from switchgear.edge.context import RequestContext
 from switchgear.edge.services import EdgeServices
-from switchgear.net.server import Exchange
+from switchgear.net.exchange import Exchange
 from switchgear.replica.entries import Snapshot
 
 LOOK_S = 0.25

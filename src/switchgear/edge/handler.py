@@ -27,8 +27,8 @@ from switchgear.edge.settle import DenialLog
 from switchgear.edge.slices import Slicer
 from switchgear.edge.stored import StoredThings
 from switchgear.edge.turn_commit import TurnCommit
+from switchgear.net.exchange import Exchange
 from switchgear.net.link import VaultLink
-from switchgear.net.server import Exchange
 from switchgear.net.ticker import Ticker
 from switchgear.replica.reader import ReplicaReader
 from switchgear.spool.writer import SpoolWriter

@@ -8,7 +8,7 @@ from switchgear.core.log_line import Level, Report, Value
 from switchgear.core.problems import Problem
 from switchgear.edge.context import RequestContext
 from switchgear.edge.resolver import PricedDeployment
-from switchgear.net.server import Exchange
+from switchgear.net.exchange import Exchange
 from switchgear.routing import retry
 from switchgear.wire.records import AttemptOutcome
 

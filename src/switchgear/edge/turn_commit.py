@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from switchgear.core.clock import Loop
 from switchgear.core.guard import Guard, call_each, guarded
+from switchgear.net.exchange import Exchange
 from switchgear.net.link import VaultLink
-from switchgear.net.server import Exchange
 from switchgear.spool.syncer import Syncer
 from switchgear.spool.writer import SpoolWriter
 

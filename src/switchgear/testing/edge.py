@@ -31,8 +31,8 @@ from switchgear.edge.context import RequestContext
 from switchgear.edge.handler import EdgeHandler, services_of
 from switchgear.edge.resolver import Resolver
 from switchgear.edge.turn_commit import TurnCommit
+from switchgear.net.exchange import Exchange
 from switchgear.net.link import LinkStream, StreamOwner, VaultLink
-from switchgear.net.server import Exchange
 from switchgear.policies.buckets import Hold
 from switchgear.pricing.price import Price, Rate
 from switchgear.replica.entries import KeyEntry, Pending, SecretHash, Snapshot, Spend, StoredThing

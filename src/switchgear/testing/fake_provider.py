@@ -26,7 +26,8 @@ from switchgear.dialects.dialect import PLAIN_TOOLS, StreamEncoder
 from switchgear.dialects.json_node import InvalidBodyError, Node
 from switchgear.dialects.kept_things import is_stored_answer
 from switchgear.dialects.registry import BY_NAME, DEFAULT, DIALECTS
-from switchgear.net.server import Exchange, HttpServer
+from switchgear.net.exchange import Exchange
+from switchgear.net.server import HttpServer
 from switchgear.testing import demo_model
 from switchgear.testing.faults import LoudGuard
 from switchgear.wire import eventstream

@@ -53,7 +53,7 @@ class SharedHead(msgspec.Struct):
     content-length. Clients repeat their head, so it is judged, parsed and interpreted once."""
 
     forwarded_for: tuple[str | None, bool] | None = None
-    """net/server: the client's address behind a trusted proxy, and whether it is certain."""
+    """net/exchange: the client's address behind a trusted proxy, and whether it is certain."""
     facts: object | None = None
     """The handler's own."""
 
