@@ -84,6 +84,7 @@ class Corrections:
         ledger_rows.add_requests(connection, booked.rows)
         ledger_rows.add_usage(connection, booked.sums)
         batch.late_rows += booked.rows
+        batch.booked.corrected(found[0], record)
         batch.changed_keys.update(dimensions[1] for dimensions in booked.sums)
 
     # the job

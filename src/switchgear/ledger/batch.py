@@ -8,6 +8,7 @@ import msgspec
 from switchgear.core.ids import credential_id
 from switchgear.core.usage import TokenUsage
 from switchgear.ledger import build
+from switchgear.ledger.balances import Booked
 from switchgear.ledger.claims import Claim
 from switchgear.ledger.deployments import Counter
 from switchgear.ledger.record import Record, encode
@@ -80,6 +81,8 @@ class Batch:
         """(provider, request id) of attempts that were not at the provider of the last one."""
         self.heard: dict[str, tuple[int, int]] = {}
         """Credential id → (status, time in ms) of the last answer that was ingested from it."""
+        self.booked = Booked()
+        """What is booked in the balances of budgets, and the holds that ended."""
         self._ids: set[str] = set()
         self.taken = 0
 

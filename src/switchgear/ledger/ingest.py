@@ -178,6 +178,7 @@ class SpoolIngester:
         """Book a request that nobody settled properly."""
         if batch.add_record(record):
             batch.deployments.interrupted(opened, record)
+            batch.booked.interrupted(opened, record)
 
     def commit_to(self, connection: Connection) -> None:
         """Write the position; call in the batch's transaction."""

@@ -7,6 +7,7 @@ import msgspec
 from switchgear.core.errors import RecordError
 from switchgear.dialects.kept_things import UNFINISHED, is_id, is_stored_answer
 from switchgear.ledger import build, corrections, tidy
+from switchgear.ledger.balances import Used
 from switchgear.ledger.batch import Batch, Told
 from switchgear.ledger.build import OpenRequest
 from switchgear.ledger.charges import COST_NANOUSD_MAX, Charges, Find
@@ -50,6 +51,7 @@ def book(
         callee.credential_id,
     )
     last = settle.attempts[-1] if settle.attempts else None
+    before = charges.tries_before(opened, settle, find) if len(settle.attempts) > 1 else []
     is_new = batch.add(
         settle.id,
         dimensions,
@@ -63,10 +65,15 @@ def book(
         attempts=0 if last is None else 1,
         failed=last is not None and build.is_failure(last.status, last.error),
         estimated=build.estimate_reason(settle) is not None,
-        before=charges.tries_before(opened, settle, find) if len(settle.attempts) > 1 else (),
+        before=before,
     )
     if is_new:
         batch.deployments.settled(opened, settle)
+        if opened.reserve.budgets or opened.attempts:
+            numbers = [outcome.number for outcome in build.tries(settle)]
+            tried = [Used(number, one.usage, one.cost_nanousd) for number, one in zip(numbers, before, strict=False)]
+            final = [] if last is None else [Used(last.number, usage, amount, 1)]
+            batch.booked.settled(opened, [*tried, *final])
     for outcome in build.tries(settle):
         if outcome.status is not None:
             at_ms = opened.reserve.time_ms + outcome.end_ms

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 import msgspec
 
+from switchgear.core.text import clean
 from switchgear.policies.buckets import VALUE_CHARS_MAX, Bucket, Kind, Reading
 from switchgear.policies.periods import KINDS, Calendar, Period, zone
 
@@ -114,11 +115,11 @@ def bucket_of(budget: Budget, place: Place, value: str = "", key: str = "", is_r
     keep_until_us = None
     if period is not None and period.ends_ms is not None:
         keep_until_us = place.boot_us + (2 * period.ends_ms - period.starts_ms - place.now_ms) * 1_000
-    rule = f"{identity(budget)}/{budget.per or ''}/{'' if period is None else period.number}"
+    number = None if period is None else period.number
 
     def bucket(name: str, share: str = "", overflow: Bucket | None = None) -> Bucket:
         return Bucket(
-            key=name,
+            key=key_of(name, number),
             kind=kind,
             limit=budget.limit,
             window_us=(budget.rolling_s or 0) * 1_000_000,
@@ -129,9 +130,23 @@ def bucket_of(budget: Budget, place: Place, value: str = "", key: str = "", is_r
             overflow=overflow,
         )
 
+    name = name_of(budget, value)
     if budget.per is None:
-        return bucket(f"budget/{rule}")
-    return bucket(f"budgets/{rule}/{value[:VALUE_CHARS_MAX]}", f"key:{key}", bucket(f"budgets-rest/{rule}/{key}"))
+        return bucket(name)
+    return bucket(name, f"key:{key}", bucket(f"rest/{identity(budget)}/{budget.per}/{key}"))
+
+
+def name_of(budget: Budget, value: str = "") -> str:
+    """Return what a budget's balances are called in records and in the store, whatever their period: its identity, and the value of
+    its dimension where it has one."""
+    if budget.per is None:
+        return f"one/{identity(budget)}"
+    return f"each/{identity(budget)}/{budget.per}/{clean(value, VALUE_CHARS_MAX)}"
+
+
+def key_of(name: str, period: int | None) -> str:
+    """Return the key of the bucket of one balance. `period`: its number; None: it is rolling."""
+    return f"budget/{'' if period is None else period}/{name}"
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,6 +44,9 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=10**9)]
 Version = Annotated[int, msgspec.Meta(ge=0, le=(1 << 31) - 1)]
 Name = Annotated[str, msgspec.Meta(max_length=128)]
 """An id, a run, a spool: names that this program makes."""
+BudgetName = Annotated[str, msgspec.Meta(min_length=1, max_length=1_024)]
+HELD_MAX = 64
+"""Budgets of one attempt (counters.backend.HOLDS_MAX)."""
 
 
 class Kind(IntEnum):
@@ -109,6 +112,25 @@ class Callee(msgspec.Struct, array_like=True, frozen=True):
     price_id: str | None
 
 
+class Held(msgspec.Struct, array_like=True, frozen=True):
+    """What an attempt holds of one budget, in one period."""
+
+    budget: BudgetName
+    """Its identity, with the value of its dimension where it has one (`policies.budgets.name_of`)."""
+    period: Number
+    """Of its calendar; of a rolling budget the sub-window by the wall clock: time in ms ÷ `width_ms`."""
+    amount: Number
+    """At most so much will be used."""
+    unit: Annotated[str, msgspec.Meta(pattern="^(nanousd|requests|input|output|total)$")] = "nanousd"
+    ends_ms: TimeMs | None = None
+    """When the period is over; None: never."""
+    width_ms: Number = 0
+    """Of a rolling budget; 0: it has a calendar."""
+
+
+HeldList = Annotated[list[Held], msgspec.Meta(max_length=HELD_MAX)]
+
+
 class Reserve(msgspec.Struct, array_like=True, frozen=True):
     """A request that is about to go upstream: everything that is known before the first byte leaves."""
 
@@ -131,6 +153,10 @@ class Reserve(msgspec.Struct, array_like=True, frozen=True):
     """From the body, when the head names none."""
     output_max: Tokens | None = None
     """Tokens that the answer may have, of a request whose answer may be made in the background."""
+    budgets: HeldList | None = None
+    """What its first attempt holds."""
+    held_us: Number = 0
+    """When that was taken, by the counters' clock."""
 
 
 class Attempt(msgspec.Struct, array_like=True, frozen=True):
@@ -143,6 +169,9 @@ class Attempt(msgspec.Struct, array_like=True, frozen=True):
     credential: str
     upstream_model: str
     price_id: str | None
+    budgets: HeldList | None = None
+    held_us: Number = 0
+    """As in Reserve."""
 
 
 class AttemptOutcome(msgspec.Struct, array_like=True, frozen=True):

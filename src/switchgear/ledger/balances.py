@@ -1,0 +1,151 @@
+"""What settled requests add to the balances of budgets, and which holds end with that. Level 3. Pure (docs/invariants.md N4).
+
+Each attempt names the budgets that it held and their periods (`wire.records.Held`): what it cost is booked there, and its
+corrections too, whatever day it is by then. Who absorbs writes `Batch.balances` in the same transaction; `Batch.ends` is for the
+counters.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import msgspec
+
+from switchgear.core.ids import attempt_id
+from switchgear.core.usage import TokenUsage
+from switchgear.ledger.build import OpenRequest
+from switchgear.ledger.record import Record
+from switchgear.wire.records import Held
+
+
+class Balance(msgspec.Struct):
+    """What one transaction adds to one balance, in the budget's unit."""
+
+    settled: int
+    """May be negative: a correction."""
+    unit: str
+    ends_ms: int | None
+    """When the period is over; None: never."""
+    width_ms: int
+    """Of a rolling budget's sub-window; 0: it has a calendar."""
+
+
+Balances = dict[tuple[str, int], Balance]
+"""By (budget, period)."""
+
+
+class Ended(StrEnum):
+    """How a hold ended."""
+
+    SETTLED = "settled"
+    """By its edge, which knows."""
+    NOT_SENT = "not_sent"
+    """Its edge died before the attempt was sent."""
+    INTERRUPTED = "interrupted"
+    """Its edge died after that: what is not booked of the hold is uncertain."""
+    CORRECTED = "corrected"
+    """The hold ended before: what is used is a difference."""
+
+
+class End(msgspec.Struct, frozen=True):
+    """One attempt's holds, ended."""
+
+    attempt: str
+    how: Ended
+    held: Sequence[Held]
+    used: Sequence[int]
+    """In the holds' order and the budgets' units."""
+    held_us: int
+    time_ms: int
+    """When the request began."""
+
+
+class Used(msgspec.Struct, frozen=True):
+    """What one attempt came to."""
+
+    number: int
+    usage: TokenUsage | None
+    cost_nanousd: int | None
+    requests: int = 0
+    """1 for the attempt that answered, or was the last."""
+
+
+class Booked:
+    """What one batch books: its balances, and the holds that ended."""
+
+    __slots__ = ("balances", "ends")
+
+    def __init__(self) -> None:
+        self.balances: Balances = {}
+        self.ends: list[End] = []
+
+    def settled(self, opened: OpenRequest, used: Sequence[Used]) -> None:
+        """A request was settled. Attempts that are not in `used` cost nothing."""
+        by_number = {one.number: one for one in used}
+        for number, held, held_us in _holds(opened):
+            self._end(opened, number, held, held_us, Ended.SETTLED, by_number.get(number))
+
+    def interrupted(self, opened: OpenRequest, record: Record) -> None:
+        """A request's edge died; `record` names the attempts that were sent."""
+        sent = {_number(one.id): one for one in record.attempts}
+        for number, held, held_us in _holds(opened):
+            one = sent.get(number)
+            if one is None:
+                self._end(opened, number, held, held_us, Ended.NOT_SENT, None)
+                continue
+            used = Used(number, one.tokens, one.cost_nanousd, int(number == max(sent)))
+            self._end(opened, number, held, held_us, Ended.INTERRUPTED, used)
+
+    def corrected(self, opened: OpenRequest, record: Record) -> None:
+        """A request's last attempt used more or less than was booked: `record` says the difference."""
+        number = opened.attempts[-1].number if opened.attempts else 1
+        for at, held, held_us in _holds(opened):
+            if at == number:
+                used = Used(number, record.tokens, record.cost_nanousd)
+                self._end(opened, number, held, held_us, Ended.CORRECTED, used)
+
+    def _end(
+        self, opened: OpenRequest, number: int, held: Sequence[Held], held_us: int, how: Ended, used: Used | None
+    ) -> None:
+        amounts = [0 if used is None else amount_of(one.unit, used) for one in held]
+        for one, amount in zip(held, amounts, strict=True):
+            if amount:
+                self._add(one, amount)
+        reserve = opened.reserve
+        self.ends.append(End(attempt_id(reserve.id, number), how, held, amounts, held_us, reserve.time_ms))
+
+    def _add(self, held: Held, amount: int) -> None:
+        known = self.balances.get((held.budget, held.period))
+        if known is None:
+            self.balances[held.budget, held.period] = Balance(amount, held.unit, held.ends_ms, held.width_ms)
+        else:
+            known.settled += amount
+
+
+def amount_of(unit: str, used: Used) -> int:
+    """Return what a budget counts of an attempt. What has no price cost nothing that is known."""
+    if unit == "nanousd":
+        return used.cost_nanousd or 0
+    if unit == "requests":
+        return used.requests
+    usage = used.usage
+    if usage is None:
+        return 0
+    counts = {"input": usage.input_total, "output": usage.output_total}
+    return counts.get(unit, usage.input_total + usage.output_total)
+
+
+def held_of(opened: OpenRequest) -> list[tuple[str, Sequence[Held]]]:
+    """Return what the attempts of an open request hold, by attempt: those that have not ended as far as its records say."""
+    return [(attempt_id(opened.reserve.id, number), held) for number, held, _ in _holds(opened)]
+
+
+def _holds(opened: OpenRequest) -> list[tuple[int, Sequence[Held], int]]:
+    found: list[tuple[int, Sequence[Held], int]] = []
+    if opened.reserve.budgets:
+        found.append((1, opened.reserve.budgets, opened.reserve.held_us))
+    found += [(one.number, one.budgets, one.held_us) for one in opened.attempts if one.budgets]
+    return found
+
+
+def _number(attempt: str) -> int:
+    return int(attempt.rpartition("-")[2])
