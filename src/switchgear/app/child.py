@@ -65,6 +65,7 @@ class Life:
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
+        gc.enable()
         with contextlib.suppress(BrokenPipeError):  # the supervisor died meanwhile: the lifeline says so in a moment
             os.write(self._boot.ready_fd, msgspec.json.encode(Told(held=self._boot.held)))
 
