@@ -8,7 +8,10 @@ from switchgear.cli import key, key_fields
 from switchgear.core import key_policy
 from switchgear.core.errors import UserError
 
-NOTHING = {name: () if field.kind in {"repeated", "labels"} else None for name, field in key_fields.KEY_FIELDS.items()}
+NOTHING = {
+    name: () if field.kind in {"repeated", "budgets", "labels"} else None
+    for name, field in key_fields.KEY_FIELDS.items()
+}
 
 
 def test_each_field_of_a_keys_policy_has_an_option_and_nothing_else_has():
@@ -46,6 +49,14 @@ def test_labels_become_names_with_values():
     }
     with pytest.raises(UserError, match="LABEL=VALUE"):
         key_fields.given({**NOTHING, "require": ("region",)}, None)
+
+
+def test_budgets_are_texts_or_mappings_and_people_read_a_line_of_each():
+    given = key_fields.given({**NOTHING, "budget": ("5/day", "{limit: 500/month, soft: 80%}")}, None)
+    assert given == {"budget": ["5/day", {"limit": "500/month", "soft": "80%"}]}
+    assert key_fields.budgets_shown(given["budget"]) == ["5/day", "500/month (told at 80 %)"]
+    with pytest.raises(UserError, match="no mapping"):
+        key_fields.given({**NOTHING, "budget": ("{limit",)}, None)
 
 
 def test_an_empty_list_of_models_allows_no_model():
@@ -101,6 +112,7 @@ def test_people_read_what_a_field_without_a_value_means():
         "tpm": "no limit",
         "parallel": "no limit",
         "limits": "none",
+        "budget": "none",
         "requires": "nothing",
         "expires": "never",
     }

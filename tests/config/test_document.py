@@ -29,7 +29,7 @@ workers: 3
 limits: {head_s: 2.5, connections_max: 100}
 spool: {durability: power}
 providers:
-  openai: {credentials: [{name: prod, secret: {env: K}, ceilings: {concurrency: 5, requests_per_s: 9}}, {name: b, sealed: true}]}
+  openai: {credentials: [{name: prod, secret: {env: K}, budget: 99 total, ceilings: {concurrency: 5, requests_per_s: 9}}, {name: b, sealed: true}]}
   azure-eu: {kind: azure, resource: acme-eu, api_version: "2025-04-01-preview", credentials: [{name: p, secret: {file: /s}}]}
   azure-us: {kind: azure, resource: acme-us, credentials: [{name: p, sealed: true}]}
   aws: {kind: bedrock, region: eu-central-1, credentials: [{name: r, auth: instance_role}, {name: k, sealed: true}]}
@@ -48,7 +48,7 @@ models:
   "any/*": openai/*
   fast:
     deployments:
-      - {provider: azure-eu, model: d, credential: p, tier: 2, tpm: 9000, limits: [9 requests/second], price: {input_per_mtok: 0.15, output_per_mtok: 0.6, per_image: 0.04}}
+      - {provider: azure-eu, model: d, credential: p, tier: 2, tpm: 9000, limits: [9 requests/second], budget: 7/week, price: {input_per_mtok: 0.15, output_per_mtok: 0.6, per_image: 0.04}}
       - {provider: local, model: q, price: free, weight: 2.5, labels: {region: uk},
          when: {tags: [a], keys: [ci], teams: [t], tokens_min: 1, tokens_max: 9, needs: [tools], without: [images]}}
     fallback: [plain]
@@ -64,16 +64,19 @@ models:
     rpm: 60
     tpm: 100000
     parallel: 7
+    budget: [{limit: 9000 tokens/day, name: cap, hard: false, hour: 6, timezone: Asia/Tokyo}, 3/week per end_user]
     limits: [5000 requests/day, 20 output tokens/hour per end_user]
 keys:
   ci: {sha256: "%s", team: t, user: u, project: p, models: [fast], cidrs: [10.0.0.0/8], expires: 2027-01-31, tags: [a, b],
-       passthrough: ["odd GET /files*"], rpm: 5, tpm: 6, parallel: 7, limits: [4 requests/hour per user], require: {zdr: "yes"}}
+       passthrough: ["odd GET /files*"], rpm: 5, tpm: 6, parallel: 7, limits: [4 requests/hour per user], budget: [5/day, {limit: 500/month, soft: 80%%, on_spent: {route: quick}, models: ["@premium"], day: 15}], require: {zdr: "yes"}}
   moved: {keyed: ["1:%s", "2:%s until 2027-01-01T00:00:00Z"]}
 pricing:
   overrides: {openai/x: {cache_read_per_mtok: 0.000000001, input_per_mtok: 1}, local/q: free}
   discount: {openai: 12.5%%, local: 10%%}
 defaults: {unpriced: refuse_all}
-organisation: {rpm: 9000, limits: [9 parallel requests]}
+organisation: {rpm: 9000, limits: [9 parallel requests], budget: 900/month per end_user}
+model_sets: {premium: ["openai/*"]}
+timezone: Europe/Berlin
 retention: {ledger_days: 30, journal_hours: 48}
 compat: [litellm]
 """ % ("ab" * 32, "cd" * 32, "ef" * 32)

@@ -157,3 +157,40 @@ def test_many_problems_cost_what_their_number_says():
     problems, _ = check(text)
     assert sum("did you mean" in p.message for p in problems) <= 50
     assert len(problems) == 300
+
+
+@pytest.mark.parametrize(
+    ("budget", "path", "message"),
+    [
+        ("50 EUR/month", "budget", "budgets are in USD"),
+        ("0/month", "budget", "above 0"),
+        ("[5/day, 6/day]", "budget[1]", "give it a `name`"),
+        ("{limit: 5/day, timezone: Mars/Olympus}", "budget", "is no time zone"),
+        ("{limit: 5/day, hour: 25}", "budget.hour", "must lie between 0 and 23"),
+        ('{limit: 5/day, models: ["@premum"]}', "budget.models[0]", "did you mean 'premium'?"),
+        ("{limit: 5/day, on_spent: {route: cheep}}", "budget.on_spent.route", "did you mean 'cheap'?"),
+    ],
+)
+@pytest.mark.parametrize("holder", ["keys.k", "organisation", "models.cheap", "providers.local"])
+def test_a_budget_that_is_none_is_named_with_its_place(holder, budget, path, message):
+    more = {
+        "keys.k": f'keys: {{k: {{sha256: "{"ab" * 32}", budget: BUDGET}}}}',
+        "organisation": "organisation: {budget: BUDGET}",
+    }.get(holder, "")
+    on = {name: ", budget: BUDGET" if holder == name else "" for name in ("models.cheap", "providers.local")}
+    text = f"""
+providers: {{local: {{dialect: openai, base_url: "http://127.0.0.1:1/v1", allow_private: true, auth: none{on["providers.local"]}}}}}
+models: {{cheap: {{deployments: [{{provider: local, model: m}}]{on["models.cheap"]}}}}}
+model_sets: {{premium: [cheap]}}
+{more}
+""".replace("BUDGET", budget)
+    problems = {found.path: found.message for found in check(text)[0]}
+    assert message in problems[f"{holder}.{path}"]
+    assert len(problems) == 1
+
+
+def test_sets_of_models_and_the_time_zone_are_checked():
+    found = {p.path: p.message for p in check('model_sets: {a: ["@b", nowhere], b: []}\ntimezone: Europe/Berln')[0]}
+    assert "is a set itself" in found["model_sets.a[0]"]
+    assert "there is no model 'nowhere'" in found["model_sets.a[1]"]
+    assert "did you mean 'Europe/Berlin'?" in found["timezone"]

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from switchgear.config import schema
+from switchgear.core.budget_rule import BudgetSpec
 
 TEXT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
 TABLES = {
@@ -20,6 +21,7 @@ TABLES = {
     "Of a credential:": schema.Credential,
     "`models`": schema.Model,
     "`keys`": schema.Key,
+    "Budgets": BudgetSpec,
 }
 """What stands before a table → the type whose keys are its rows."""
 

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from switchgear.core import key_policy
+from switchgear.core.budget_rule import BudgetSpec, Route
 from switchgear.core.key_policy import KeyPolicy, WrittenPolicy
 
 WRITTEN = {
@@ -24,6 +25,7 @@ WRITTEN = {
     "tpm": 100_000,
     "parallel": 4,
     "limits": ["5000 requests/day"],
+    "budget": ["50/month", BudgetSpec(limit="5/day", soft="80%", on_spent=Route("cheap"))],
     "require": {"region": "eu"},
     "expires": "2027-01-15T08:00:00Z",
 }
@@ -64,6 +66,7 @@ def test_answers_tell_every_field_and_lists_that_are_empty():
             ("team", "user", "project", "models", "cidrs", "expires_ms", "rpm", "tpm", "parallel", "require")
         ),
         "limits": [],
+        "budget": [],
         "tags": [],
         "passthrough": [],
     }
@@ -126,6 +129,7 @@ from switchgear.config.compile import Compiled, Compiler
 from switchgear.config.reader import Reader
 from switchgear.control import answers, file_keys, key_routes, publication
 from switchgear.core import key_policy
+from switchgear.core.budget_rule import BudgetSpec, Route
 from switchgear.replica import entries
 from switchgear.store import objects
 from switchgear.store.backends.sqlite import SqliteBackend

@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from switchgear.core import budget_rule
+from switchgear.core.budget_rule import BudgetSpec
 from switchgear.policies import budgets
 from switchgear.policies.buckets import Kind, Reading
 from switchgear.policies.budgets import Bound, Budget, Place, Rates, Reach, Spends
@@ -169,3 +171,34 @@ def test_only_what_is_settled_makes_a_budget_spent(settled, held, is_spent, is_o
 )
 def test_thresholds_are_told_when_they_are_passed(before, after, passed):
     assert budgets.passed(100, before, after, (100, 50, 80)) == passed
+
+
+def test_a_written_rule_becomes_a_budget_whose_balance_stays_with_its_label():
+    rule = budget_rule.parse(
+        BudgetSpec(limit="500/week", soft="80%", weekday="sunday", hour=6, models=["@premium", "x"])
+    )
+    found = budgets.of_rule("key:k", rule, "Europe/Berlin", {"premium": ("gpt-*", "x")})
+    assert found == Budget(
+        subject="key:k",
+        limit=500_000_000_000,
+        calendar=Calendar(kind="week", timezone="Europe/Berlin", weekday=6, hour=6),
+        soft=(80,),
+        models=("gpt-*", "x"),
+    )
+    assert budgets.identity(found) == f"5:key:k//{rule.label}"
+
+
+def test_a_rolling_rule_has_a_window_and_no_calendar():
+    rule = budget_rule.parse("1000 requests/2h rolling")
+    found = budgets.of_rule("organisation", rule)
+    assert found == Budget(subject="organisation", limit=1_000, unit=Spends.REQUESTS, rolling_s=7_200)
+    assert budgets.identity(found).endswith(f"/{rule.label}")
+    assert list(budgets.check(found)) == []
+
+
+def test_a_budget_counts_what_is_served_by_name_and_by_pattern():
+    found = budgets.of_rule("key:k", budget_rule.parse(BudgetSpec(limit="5/day", models=["fast", "openai/gpt-5*"])))
+    assert budgets.counts(found, ["fast", "azure/d"])
+    assert budgets.counts(found, ["other", "openai/gpt-5-mini"])
+    assert not budgets.counts(found, ["other", "openai/gpt-4o"])
+    assert budgets.counts(budgets.of_rule("key:k", budget_rule.parse("5/day")), ["anything"])

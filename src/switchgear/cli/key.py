@@ -123,7 +123,12 @@ def list_(client: Client, out: Output, everything: bool) -> None:
     if not everything:
         answer["keys"] = [found for found in answer["keys"] if found["revoked_ms"] is None]
     rows = [
-        {**found, "state": state_of(found), "models": key_fields.models_shown(found["models"])}
+        {
+            **found,
+            "state": state_of(found),
+            "models": key_fields.models_shown(found["models"]),
+            "budget": key_fields.budgets_shown(found["budget"]),
+        }
         for found in answer["keys"]
     ]
     out.rows(answer, rows, COLUMNS, "no keys yet: switchgear key create NAME")

@@ -12,7 +12,7 @@ import msgspec
 from switchgear.cli import names, times
 from switchgear.cli.base import expiry
 from switchgear.cli.output import Column
-from switchgear.core import key_policy
+from switchgear.core import budget_rule, key_policy
 from switchgear.core.errors import UserError
 from switchgear.core.key_policy import WrittenPolicy
 
@@ -21,9 +21,9 @@ class KeyField(msgspec.Struct, frozen=True, kw_only=True):
     """How one field is given and shown."""
 
     flag: str
-    kind: Literal["text", "list", "repeated", "labels", "time", "number"] = "text"
-    """One text, names with commas between them, an option that may stand again (also as NAME=VALUE), a date or span, or a whole
-    number."""
+    kind: Literal["text", "list", "repeated", "budgets", "labels", "time", "number"] = "text"
+    """One text, names with commas between them, an option that may stand again (also of budgets, or as NAME=VALUE), a date or span,
+    or a whole number."""
     metavar: str | None = None
     complete: names.Completer | None = None
     label: str
@@ -63,6 +63,9 @@ KEY_FIELDS: dict[str, KeyField] = {
     "limits": KeyField(
         flag="--limit", kind="repeated", metavar="RULE", label="limits", absent="none", is_wide=True, is_last=True
     ),
+    "budget": KeyField(
+        flag="--budget", kind="budgets", metavar="RULE", label="budget", absent="none", is_wide=True, is_last=True
+    ),
     "require": KeyField(
         flag="--require",
         kind="labels",
@@ -79,7 +82,7 @@ KEY_FIELDS: dict[str, KeyField] = {
 def options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command an option for each field; its arguments bear the fields' names."""
     for name, field in reversed(KEY_FIELDS.items()):
-        is_repeated = field.kind in {"repeated", "labels"}
+        is_repeated = field.kind in {"repeated", "budgets", "labels"}
         about = key_policy.description_of(name) + (" Repeatable." if is_repeated else "")
         option = click.option(
             field.flag, name, metavar=field.metavar, help=about, multiple=is_repeated, shell_complete=field.complete
@@ -119,11 +122,33 @@ def _read(name: str, value: Any, zone: times.Zone) -> Any:
         return [item.strip() for item in value.split(",") if item.strip()]
     if kind == "repeated":
         return list(value)
+    if kind == "budgets":
+        return [_budget(KEY_FIELDS[name].flag, text) for text in value]
     if kind == "number":
         return _number(KEY_FIELDS[name].flag, value)
     if kind == "labels":
         return labels_of(KEY_FIELDS[name].flag, value)
     return expiry(value, zone) if kind == "time" else value
+
+
+def _budget(flag: str, text: str) -> Any:
+    """Return a budget as the admin API takes it: a text, or a mapping as a file has it."""
+    if not text.lstrip().startswith("{"):
+        return text
+    import yaml  # noqa: PLC0415 - few runs give a mapping
+
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError:
+        found = None
+    if not isinstance(found, dict):
+        raise UserError(f"{flag} {text!r} is no mapping", f"e.g. {flag} '{{limit: 500/month, soft: 80%}}'", 2)
+    return found
+
+
+def budgets_shown(told: list[Any]) -> list[str]:
+    """Return budgets in a line each, as the API told them."""
+    return [budget_rule.described(msgspec.convert(one, budget_rule.Written)) for one in told]
 
 
 def _number(flag: str, text: str) -> int | None:
@@ -167,11 +192,23 @@ def _told_as(name: str) -> str:
 
 def columns(is_last: bool) -> Iterator[Column]:
     """Return the columns of a list of keys: those beside the name, or those behind all others."""
-    kinds = {"text": "text", "list": "list", "repeated": "list", "labels": "labels", "time": "date", "number": "number"}
+    kinds = {
+        "text": "text",
+        "list": "list",
+        "repeated": "list",
+        "budgets": "list",
+        "labels": "labels",
+        "time": "date",
+        "number": "number",
+    }
     for name, field in KEY_FIELDS.items():
         if field.is_last is is_last:
             title = name if field.is_last else field.label
             yield Column(title.upper(), _told_as(name), kinds[field.kind], field.drop, field.is_wide)
+
+
+def _shown(name: str, value: Any) -> Any:
+    return budgets_shown(value) if name == "budget" and value else value
 
 
 def for_people(key: dict[str, Any], zone: times.Zone) -> dict[str, Any]:
@@ -181,5 +218,5 @@ def for_people(key: dict[str, Any], zone: times.Zone) -> dict[str, Any]:
         if value == [] and field.absent in _EVERYTHING
         else (times.full(value, zone) if field.kind == "time" else value) or field.absent or value
         for name, field in KEY_FIELDS.items()
-        for value in [key.get(_told_as(name))]
+        for value in [_shown(name, key.get(_told_as(name)))]
     }

@@ -14,7 +14,8 @@ from switchgear.config import bounds, names, outward, routes, schema
 from switchgear.config.names import Known
 from switchgear.config.outward import DestinationSpec
 from switchgear.config.reader import Reader, Suggestions, near
-from switchgear.core import key_policy, limit_rule, path_rule
+from switchgear.core import budget_rule, key_policy, limit_rule, path_rule
+from switchgear.core.budget_rule import BudgetRule
 from switchgear.core.errors import ConfigProblem
 from switchgear.core.iso_time import parse_time
 from switchgear.core.key_policy import KeyPolicy
@@ -80,6 +81,9 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
     own: bool = False
     """A server of the operator's: trace contexts are passed on."""
     limits: tuple[LimitRule, ...] = ()
+    budgets: tuple[BudgetRule, ...] = ()
+    credential_budgets: dict[str, tuple[BudgetRule, ...]] = {}
+    """By the credential's name."""
     labels: dict[str, str] = {}
     auths: dict[str, str] = {}
     """Credentials that are presented in another way than the endpoint's."""
@@ -138,6 +142,10 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     compat: tuple[str, ...] = ()
     limits: tuple[LimitRule, ...] = ()
     """Of all keys together."""
+    budgets: tuple[BudgetRule, ...] = ()
+    """Of all keys together."""
+    timezone: str = "UTC"
+    model_sets: dict[str, tuple[str, ...]] = {}
     ledger_days: int | None = None
     journal_hours: int = 24
     process: Process = Process()
@@ -267,6 +275,9 @@ class Compiler:
             discounts_bp=discounts,
             compat=tuple(config.compat),
             limits=limit_rule.rules_of(config.organisation),
+            budgets=budget_rule.rules_of(config.organisation),
+            timezone=config.timezone,
+            model_sets={name: tuple(models) for name, models in config.model_sets.items()},
             ledger_days=config.retention.ledger_days,
             journal_hours=config.retention.journal_hours,
             process=Process(
@@ -309,6 +320,12 @@ class Compiler:
                 self._problem(
                     f"compat[{number}]", f"{shown(name)} is not known; known are {', '.join(sorted(COMPATIBLE))}"
                 )
+        self._limits("organisation", config.organisation)
+        wrong_zone = budget_rule.wrong_zone(config.timezone)
+        if wrong_zone is not None:
+            self._problem("timezone", wrong_zone)
+        for name in config.model_sets:
+            self._name(f"model_sets.{name}", name)
         if config.store != "sqlite":
             self._problem("store", f"{shown(config.store)} is not supported by this version; use sqlite")
         if config.spool.durability not in {"process", "power"}:
@@ -384,6 +401,7 @@ class Compiler:
             if credential.name in seen:
                 self._problem(at, f"the credential {shown(credential.name)} stands twice")
             seen.add(credential.name)
+            self._budgets(at, credential)
             if credential.secret is not None and credential.sealed:
                 self._problem(f"{at}.sealed", "with a `secret` it is not in the vault already: remove one of them")
             reference = self._reader.references.get(f"{at}.secret")
@@ -448,7 +466,7 @@ class Compiler:
         if (model.alias is None) == (not model.deployments) and not self._reader.has_problem_below(path):
             self._problem(path, "needs either `alias` or `deployments`")
         if model.alias is not None:
-            for key in (*_OF_THE_TARGET, *limit_rule.NAMES):
+            for key in (*_OF_THE_TARGET, *limit_rule.NAMES, "budget"):
                 if getattr(model, key) != getattr(schema.Model(), key):
                     self._problem(
                         f"{path}.{key}", f"an alias takes everything from {shown(model.alias)}: remove it here"
@@ -477,6 +495,7 @@ class Compiler:
                     tier=deployment.tier,
                     price=price,
                     limits=limit_rule.rules_of(deployment),
+                    budgets=budget_rule.rules_of(deployment),
                     weight=deployment.weight,
                     labels=deployment.labels,
                     when=routes.when_of(deployment.when),
@@ -493,6 +512,7 @@ class Compiler:
             drop=tuple(dict.fromkeys(model.drop)),
             strategy=model.strategy,
             limits=limit_rule.rules_of(model),
+            budgets=budget_rule.rules_of(model),
             retry=routes.retry_of(model.retry),
             breaker=routes.breaker_of(model.breaker),
             require=model.require,
@@ -523,6 +543,13 @@ class Compiler:
         for at, message in limit_rule.check({name: getattr(holder, name) for name in limit_rule.NAMES}):
             if at not in limit_rule.SHORT_NAMES:
                 self._problem(f"{path}.{at}", message)
+        self._budgets(path, holder)
+
+    def _budgets(self, path: str, holder: schema.Limited | schema.Credential | schema.Key) -> None:
+        numbers = [at for at, _ in bounds.check(holder.budget, "budget")]  # which are told already
+        for at, message in budget_rule.check({"budget": holder.budget}):
+            if not any(number.startswith(f"{at}.") for number in numbers):
+                self._problem(f"{path}.{at}", message)
 
     def _key(self, name: str, key: schema.Key) -> FileKey | None:
         path = f"keys.{name}"
@@ -537,8 +564,9 @@ class Compiler:
         if key.sha256 is not None and not _SHA256.fullmatch(key.sha256):
             self._problem(f"{path}.sha256", "must be 64 hex digits: the SHA-256 of the key")
         for at, message in key_policy.check(msgspec.structs.asdict(key)):
-            if at not in limit_rule.SHORT_NAMES:  # their bounds are checked already
+            if at not in limit_rule.SHORT_NAMES and not at.startswith("budget"):  # they are checked apart
                 self._problem(f"{path}.{at}", message)
+        self._budgets(path, key)
         policy = key_policy.read(key)
         if policy.expires_ms is not None and self._now_ms is not None and policy.expires_ms <= self._now_ms:
             self._problem(f"{path}.expires", f"the key expired on {key.expires}: it is refused", is_warning=True)
@@ -729,6 +757,8 @@ def build_provider(
         },
         own=spec.own,
         limits=limit_rule.rules_of(spec),
+        budgets=budget_rule.rules_of(spec),
+        credential_budgets={c.name: rules for c in spec.credentials if (rules := budget_rule.rules_of(c))},
         labels=spec.labels,
         auths={c.name: c.auth for c in spec.credentials if c.auth is not None},
     )

@@ -13,7 +13,7 @@ import msgspec
 from switchgear.config import names, outward, routes, schema
 from switchgear.config.compile import METERS_BY_KEY, Compiled, FileKey, Process, ProviderSpec, build_provider
 from switchgear.config.reader import Suggestions
-from switchgear.core import key_policy, limit_rule
+from switchgear.core import budget_rule, key_policy, limit_rule
 from switchgear.core.iso_time import format_time
 from switchgear.core.money import format_usd
 from switchgear.pricing.catalog import list_of
@@ -49,12 +49,24 @@ def of(compiled: Compiled, notes: list[str] | None = None) -> Document:
         "models": models,
         "keys": {key.name: _key(key) for key in compiled.keys},
         "pricing": {name: value for name, value in pricing.items() if value},
-        "organisation": {"limits": limit_rule.texts_of(compiled.limits)} if compiled.limits else {},
+        "organisation": _limited(compiled),
+        "model_sets": {name: list(models) for name, models in compiled.model_sets.items()},
+        "timezone": compiled.timezone if compiled.timezone != schema.Config().timezone else None,
         "defaults": {} if compiled.unpriced == "allow" else {"unpriced": compiled.unpriced},
         "retention": {name: v for name, v in retention.items() if v != getattr(schema.Retention(), name)},
         "compat": list(compiled.compat),
     }
     return {name: value for name, value in found.items() if value not in ({}, [], None)}
+
+
+def _limited(holder: Any) -> Document:
+    """Return the limits and budgets of what has rules of both."""
+    found: Document = {}
+    if holder.limits:
+        found["limits"] = limit_rule.texts_of(holder.limits)
+    if holder.budgets:
+        found["budget"] = msgspec.to_builtins(budget_rule.written_of(holder.budgets))
+    return found
 
 
 def _changed(value: msgspec.Struct, default: msgspec.Struct) -> Document:
@@ -119,6 +131,8 @@ def _credential(spec: ProviderSpec, name: str) -> Document:
         found["auth"] = spec.auths[name]
     if name in spec.ceilings:
         found["ceilings"] = _changed(_ceilings(spec, name), schema.Ceilings())
+    if name in spec.credential_budgets:
+        found["budget"] = msgspec.to_builtins(budget_rule.written_of(spec.credential_budgets[name]))
     return found
 
 
@@ -194,8 +208,7 @@ def _candidates(spec: ProviderSpec, row: ProviderRow, is_generic: bool) -> Itera
         found["pricing"] = spec.pricing_id
     if spec.own:
         found["own"] = True
-    if spec.limits:
-        found["limits"] = limit_rule.texts_of(spec.limits)
+    found |= _limited(spec)
     if spec.labels:
         found["labels"] = dict(spec.labels)
     quirks = spec.quirks
@@ -252,8 +265,7 @@ def model(entry: ModelEntry, notes: list[str]) -> Document | str:
     found |= routes.written(entry)
     if entry.strategy != default.strategy:
         found["strategy"] = entry.strategy
-    if entry.limits:
-        found["limits"] = limit_rule.texts_of(entry.limits)
+    found |= _limited(entry)
     timeouts = _changed(entry.timeouts, Timeouts())
     if timeouts:
         found["timeouts"] = timeouts
@@ -266,8 +278,8 @@ def model(entry: ModelEntry, notes: list[str]) -> Document | str:
 
 def _deployment(name: str, deployment: DeploymentEntry, notes: list[str]) -> Document:
     found = _changed(deployment, DeploymentEntry(provider="", model=""))
-    if deployment.limits:
-        found["limits"] = limit_rule.texts_of(deployment.limits)
+    found.pop("budgets", None)
+    found |= _limited(deployment)
     found |= routes.deployment_written(deployment)
     if deployment.price is not None:
         found["price"] = price(deployment.price)
@@ -305,7 +317,8 @@ def _key(key: FileKey) -> Document:
     if key.keyed:
         until = (f" until {format_time(k.until_ms)}" if k.until_ms is not None else "" for k in key.keyed)
         found["keyed"] = [f"{k.pepper_id}:{k.mac}{more}" for k, more in zip(key.keyed, until, strict=True)]
-    return found | key_policy.write(key)
+    policy: Document = msgspec.to_builtins(key_policy.write(key))
+    return found | policy
 
 
 # names that lead nowhere

@@ -4,13 +4,14 @@ A name that no file declares may still be the store's: whoever has a running gat
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from switchgear.config import schema
 from switchgear.config.reader import Suggestions
-from switchgear.core import pattern
+from switchgear.core import budget_rule, pattern
+from switchgear.core.budget_rule import SET, Budgets
 from switchgear.core.path_rule import check_key_rule
 from switchgear.core.text import shown
 from switchgear.pricing.catalog import REGIONAL, SURCHARGES
@@ -48,6 +49,7 @@ def check(
     yield from names.models()
     yield from names.keys()
     yield from names.prices()
+    yield from names.budgets()
     yield from names.unused()
 
 
@@ -258,6 +260,38 @@ class _Names:
             ) or (self._implicit and any(place.startswith(before) or before.startswith(place) for place in places))
         return self._reached[wanted]
 
+    # budgets
+
+    def budgets(self) -> Iterator[ConfigProblem]:
+        for name, models in self._config.model_sets.items():
+            for number, wanted in enumerate(models):
+                yield from self._counted(f"model_sets.{name}[{number}]", wanted)
+        for path, written in _budgets(self._config):
+            for at, wanted in budget_rule.models_named(written):
+                if at.endswith(".route"):
+                    why = self._unknown(wanted)
+                    if why is not None:
+                        yield ConfigProblem(f"{path}.{at}", why)
+                else:
+                    yield from self._counted(f"{path}.{at}", wanted)
+
+    def _counted(self, path: str, wanted: str) -> Iterator[ConfigProblem]:
+        sets = self._config.model_sets
+        if wanted.startswith(SET):
+            if path.startswith("model_sets."):
+                yield ConfigProblem(path, f"{shown(wanted)} is a set itself: name its models here")
+            elif wanted.removeprefix(SET) not in sets:
+                hint = self._near(wanted.removeprefix(SET), sets, "; declare it under model_sets")
+                yield ConfigProblem(path, f"there is no set of models {shown(wanted)}{hint}")
+        elif "*" in wanted:
+            if not self._reaches(wanted):
+                text = f"the pattern {shown(wanted)} matches no model and no provider"
+                yield ConfigProblem(path, text, is_warning=True)
+        else:
+            why = self._unknown(wanted)
+            if why is not None:
+                yield ConfigProblem(path, why)
+
     # prices
 
     def prices(self) -> Iterator[ConfigProblem]:
@@ -314,3 +348,22 @@ class _Names:
         for name in self._models:
             if name not in allowed and not any(pattern.matches(p, name) or pattern.matches(name, p) for p in patterns):
                 yield ConfigProblem(f"models.{name}", "no key of this configuration may call it", is_warning=True)
+
+
+def _budgets(config: schema.Config) -> Iterator[tuple[str, Budgets]]:
+    """Return (path of the holder, what stands under `budget`) of everything that has budgets."""
+    for path, holder in _holders(config):
+        if holder.budget is not None:
+            yield path, holder.budget
+
+
+def _holders(config: schema.Config) -> Iterator[tuple[str, Any]]:
+    yield "organisation", config.organisation
+    yield from ((f"keys.{name}", key) for name, key in config.keys.items())
+    for name, provider in config.providers.items():
+        yield f"providers.{name}", provider
+        yield from ((f"providers.{name}.credentials[{n}]", one) for n, one in enumerate(provider.credentials))
+    for name, model in config.models.items():
+        if isinstance(model, schema.Model):
+            yield f"models.{name}", model
+            yield from ((f"models.{name}.deployments[{n}]", one) for n, one in enumerate(model.deployments))

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import msgspec
 
+from switchgear.core.budget_rule import Budgets
 from switchgear.core.key_policy import WrittenPolicy
 from switchgear.core.secret import Secret
 
@@ -52,6 +53,8 @@ class Limited(msgspec.Struct, kw_only=True):
     """Requests at once."""
     limits: list[str] | None = None
     """Further limits, e.g. `5000 requests/day` or `100 requests/hour per end_user`."""
+    budget: Budgets | None = None
+    """What may be spent, e.g. `50/month`, `500000 tokens/day` or `{limit: 500/month, soft: 80%}`; or a list of such."""
 
 
 class Limits(msgspec.Struct, kw_only=True):
@@ -105,6 +108,8 @@ class Credential(msgspec.Struct, kw_only=True):
     """True when the secret was given with `credential add` and stays in the vault."""
     ceilings: Ceilings | None = None
     """Bounds that the vault enforces."""
+    budget: Budgets | None = None
+    """What may be spent with it, see [budgets](#budgets)."""
 
 
 class Provider(Limited, kw_only=True):
@@ -415,7 +420,11 @@ class Config(msgspec.Struct, kw_only=True):
     keys: dict[str, Key] = {}
     """Virtual keys by name."""
     organisation: Organisation = msgspec.field(default_factory=Organisation)
-    """Limits of all keys together."""
+    """Limits and budgets of all keys together."""
+    model_sets: dict[str, list[str]] = {}
+    """Named sets of models and patterns, which budgets name as `@NAME`."""
+    timezone: str = "UTC"
+    """Whose calendar budgets follow, e.g. Europe/Berlin."""
     pricing: Pricing = msgspec.field(default_factory=Pricing)
     """Prices."""
     defaults: Defaults = msgspec.field(default_factory=Defaults)
@@ -434,7 +443,6 @@ class Config(msgspec.Struct, kw_only=True):
 
 PLANNED = frozenset(
     {
-        "timezone",
         "teams",
         "users",
         "projects",
@@ -452,8 +460,8 @@ PLANNED = frozenset(
 
 
 PLANNED_WITHIN: dict[str, frozenset[str]] = {
-    "Model": frozenset({"hedge", "budget", "cache"}),
+    "Model": frozenset({"hedge", "cache"}),
     "Limits": frozenset({"wait_s"}),
-    "Key": frozenset({"budget", "trust_end_user", "content_logging"}),
+    "Key": frozenset({"trust_end_user", "content_logging"}),
 }
 """Keys further down that the contract knows and this version refuses by name, by the type that would hold them."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 
 from switchgear.config.compile import NAME
-from switchgear.control import answers
+from switchgear.control import answers, budget_names
 from switchgear.control.api import Call, P, Route, Span
 from switchgear.control.keys import OVERLAP_MS
 from switchgear.core import key_policy
@@ -77,6 +77,7 @@ async def create_key(call: Call) -> Any:
     if not NAME.fullmatch(body.name):
         raise UserError(f"{body.name!r} is not a name: use a-z, 0-9, '.', '_' and '-', at most 63 characters", "", 2)
     _check_policy(msgspec.structs.asdict(body))
+    budget_names.refuse(call.services.publication.snapshot, body.budget)
     row = KeyRow(id="", name=body.name, **key_policy.fields_of(key_policy.read(body)))
     if body.sha256 is None:  # an imported key may have ended where it was
         _check_expiry(call, row.expires_ms)
@@ -101,6 +102,7 @@ async def change_key(call: Call) -> Any:
     body: KeyChange = call.body
     written = key_policy.changes_of(body)
     _check_policy(written)
+    budget_names.refuse(call.services.publication.snapshot, written.get("budget"))
     changes = key_policy.converted(written)
     _check_expiry(call, changes.get("expires_ms"))
     seen = body.version if body.version is not None else call.seen_version

@@ -232,6 +232,9 @@ class Publication:
                 unpriced=self.compiled.unpriced,
                 compat=self.compiled.compat,
                 limits=self.compiled.limits,
+                budgets=self.compiled.budgets,
+                timezone=self.compiled.timezone,
+                model_sets=self.compiled.model_sets,
             )
             self.catalog = Catalog(
                 self._load_prices, self.price_snapshot, snapshot.price_overrides, snapshot.discounts_bp
@@ -270,6 +273,8 @@ class Publication:
                 quirks=spec.quirks,
                 own=spec.own,
                 limits=spec.limits,
+                budgets=spec.budgets,
+                credential_budgets=spec.credential_budgets,
                 labels=spec.labels,
             )
         return entries

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
 
-from switchgear.core import limit_rule
+from switchgear.core import budget_rule, limit_rule
+from switchgear.core.budget_rule import Budgets
 from switchgear.core.iso_time import format_time, parse_time
 from switchgear.core.network import check_network
 from switchgear.core.path_rule import check_key_rule
@@ -44,6 +45,9 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tpm: Annotated[int | None, _about("Tokens per minute, input and output.")] = None
     parallel: Annotated[int | None, _about("Requests at once.")] = None
     limits: Annotated[list[str] | None, _about("Further limits, e.g. `5000 requests/day`.")] = None
+    budget: Annotated[
+        Budgets | None, _about("What it may spend, e.g. `50/month`, `500000 tokens/day` or `10/day per end_user`.")
+    ] = None
     require: Annotated[
         dict[str, str] | None,
         _about("Labels that a deployment must have to serve it, e.g. `region=eu`; `a|b` is one of several."),
@@ -65,7 +69,12 @@ class WrittenPolicy(Terms, frozen=True, kw_only=True, omit_defaults=True):
     """Fields that are text here, with their names in a KeyPolicy."""
 
 
-_TOLD_AS_LISTS = ("tags", "passthrough", "limits")
+_TOLD_AS_LISTS: dict[str, Any] = {
+    "tags": list[str],
+    "passthrough": list[str],
+    "limits": list[str],
+    "budget": list[budget_rule.Written],
+}
 """Without a value an empty list, where answers tell them: none of them is not the same as all."""
 
 if TYPE_CHECKING:
@@ -79,7 +88,7 @@ if TYPE_CHECKING:
 else:  # made of the fields above, so that nobody repeats them
     ToldPolicy = msgspec.defstruct(
         "ToldPolicy",
-        [(f.name, list[str] if f.name in _TOLD_AS_LISTS else f.type) for f in msgspec.structs.fields(KeyPolicy)],
+        [(f.name, _TOLD_AS_LISTS.get(f.name, f.type)) for f in msgspec.structs.fields(KeyPolicy)],
         kw_only=True,
     )
     ChangedPolicy = msgspec.defstruct(
@@ -108,7 +117,8 @@ def policy_of(holder: KeyPolicy) -> KeyPolicy:
 
 def told(policy: KeyPolicy) -> dict[str, Any]:
     """Return a policy as answers tell it, all fields by name."""
-    return fields_of(policy) | {name: getattr(policy, name) or [] for name in _TOLD_AS_LISTS}
+    lists = {name: getattr(policy, name) or [] for name in _TOLD_AS_LISTS}
+    return fields_of(policy) | lists | {"budget": budget_rule.each(policy.budget)}
 
 
 def read(written: WrittenPolicy) -> KeyPolicy:
@@ -157,6 +167,7 @@ def check(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if wrong is not None:
             yield path, wrong
     yield from limit_rule.check(values)
+    yield from budget_rule.check(values)
     for name, value in (values.get("require") or {}).items():
         for text in (name, value):
             yield from _check_label(f"require.{name}", text)

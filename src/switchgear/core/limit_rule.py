@@ -72,11 +72,16 @@ def parse(text: str) -> LimitRule | str:
         said = f"{shown(parts[0])} is no window" if parts else "it has no window"
         return f"{said}: write '{amount} {unit_text}/minute'; known are {', '.join(WINDOWS)}"
     per = parts[0] if parts else None
-    if len(parts) > 1 or (per is not None and per not in DIMENSIONS and _TAG.fullmatch(per) is None):
+    if len(parts) > 1 or (per is not None and not is_dimension(per)):
         known = ", ".join((*DIMENSIONS, f"{TAG}NAME"))
         wrong = " per ".join(parts)
         return f"{shown(wrong)} is no dimension{_meant(wrong, DIMENSIONS)}; known are {known}"
     return wrong_amount(amount) or LimitRule(unit, amount, window or "", per)
+
+
+def is_dimension(text: str) -> bool:
+    """Tell whether each value of it can have a limit of its own."""
+    return text in DIMENSIONS or _TAG.fullmatch(text) is not None
 
 
 def _meant(text: str, known: Iterable[str]) -> str:

@@ -8,11 +8,13 @@ A budget's identity is its subject and its name (or its unit and period): a chan
 belongs to the period of its reservation, and so do its corrections.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
 
+from switchgear.core import pattern
+from switchgear.core.budget_rule import ROLLING, SET, BudgetRule
 from switchgear.core.text import clean
 from switchgear.policies.buckets import VALUE_CHARS_MAX, Bucket, Kind, Reading
 from switchgear.policies.periods import KINDS, Calendar, Period, zone
@@ -54,8 +56,47 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     only."""
     per: str | None = None
     """A dimension: one balance for each of its values."""
-    models: str | None = None
-    """The named set of models that it counts, by what is served."""
+    models: tuple[str, ...] = ()
+    """Names and patterns of the models that it counts, by what is served, named sets written out. Empty: all."""
+
+
+def of_rule(
+    subject: str, rule: BudgetRule, timezone: str = "UTC", model_sets: Mapping[str, Iterable[str]] | None = None
+) -> Budget:
+    """Return a written rule as a budget of a subject. `timezone` and `model_sets` are the gateway's; a set that it has not counts
+    nothing, which nobody can write (`config.names`)."""
+    calendar = None
+    if rule.period != ROLLING:
+        calendar = Calendar(
+            kind=rule.period,
+            timezone=rule.timezone or timezone,
+            hour=rule.hour,
+            weekday=rule.weekday,
+            day=rule.day,
+        )
+    sets = model_sets or {}
+    counted: dict[str, None] = {}
+    for name in rule.models:
+        counted |= dict.fromkeys(sets.get(name.removeprefix(SET), (name,)) if name.startswith(SET) else (name,))
+    return Budget(
+        subject=subject,
+        limit=rule.amount,
+        unit=Spends(rule.unit),
+        calendar=calendar,
+        rolling_s=rule.rolling_s,
+        name=rule.name,
+        is_hard=rule.is_hard,
+        soft=rule.soft,
+        on_spent=rule.on_spent,
+        per=rule.per,
+        models=tuple(counted),
+    )
+
+
+def counts(budget: Budget, served: Iterable[str]) -> bool:
+    """Tell whether a budget counts a request. `served`: every name of the model that answers: the configured one that its route
+    ended at, and `provider/model`."""
+    return not budget.models or any(pattern.matches(wanted, name) for wanted in budget.models for name in served)
 
 
 def check(budget: Budget) -> Iterator[str]:

@@ -41,8 +41,10 @@ class Period(msgspec.Struct, frozen=True):
     ends_ms: int | None
 
 
-def zone(name: str) -> ZoneInfo:
+def zone(name: str) -> datetime.tzinfo:
     """Return a time zone. Raises ValueError for a name that is none on this machine."""
+    if name == "UTC":
+        return datetime.UTC  # also on a machine without a database of time zones
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -106,7 +108,7 @@ def _dated(months: int, day: int) -> datetime.date:
     return datetime.date(year, month + 1, min(day, last))
 
 
-def _transition(after: datetime.datetime, tz: ZoneInfo) -> datetime.datetime:
+def _transition(after: datetime.datetime, tz: datetime.tzinfo) -> datetime.datetime:
     """Return the moment at which clocks were put forward, at most a day and a half before."""
     low, high = after - datetime.timedelta(hours=36), after
     offset = high.astimezone(tz).utcoffset()

@@ -7,6 +7,7 @@ an answer that is made in the background (Pending), `health` (routing/states).
 
 import msgspec
 
+from switchgear.core.budget_rule import BudgetRule
 from switchgear.core.key_policy import KeyPolicy
 from switchgear.core.limit_rule import LimitRule
 from switchgear.pricing.price import Price
@@ -96,6 +97,12 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Other gateways whose routes and headers are served."""
     limits: tuple[LimitRule, ...] = ()
     """Of all keys together."""
+    budgets: tuple[BudgetRule, ...] = ()
+    """Of all keys together."""
+    timezone: str = "UTC"
+    """Whose calendar budgets follow that name no other."""
+    model_sets: dict[str, tuple[str, ...]] = {}
+    """Names and patterns of models, by the name of their set, without its `@`."""
 
 
 encode = msgspec.msgpack.Encoder().encode

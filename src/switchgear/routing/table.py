@@ -3,6 +3,7 @@
 import msgspec
 
 from switchgear.core import pattern
+from switchgear.core.budget_rule import BudgetRule
 from switchgear.core.ids import credential_id, deployment_id
 from switchgear.core.limit_rule import LimitRule
 from switchgear.pricing.price import Price
@@ -41,6 +42,10 @@ class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A server of the operator's: trace contexts are passed on."""
     limits: tuple[LimitRule, ...] = ()
     """Of all its deployments together."""
+    budgets: tuple[BudgetRule, ...] = ()
+    """Of all its deployments together."""
+    credential_budgets: dict[str, tuple[BudgetRule, ...]] = {}
+    """By the credential's name."""
     labels: dict[str, str] = {}
     """What is said of it, such as `region: eu`: of all its deployments that do not say otherwise."""
 
@@ -55,6 +60,8 @@ class DeploymentEntry(msgspec.Struct, frozen=True, kw_only=True):
     price: Price | None = None
     limits: tuple[LimitRule, ...] = ()
     """Of this provider's model with this credential; where it names none, of each credential."""
+    budgets: tuple[BudgetRule, ...] = ()
+    """Of the same."""
     weight: float = 1.0
     """Its share of the requests, beside those of its neighbours, where the strategy goes by weight."""
     labels: dict[str, str] = {}
@@ -81,6 +88,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     """How the deployments of a tier are ordered (routing/strategies)."""
     limits: tuple[LimitRule, ...] = ()
     """Of all requests for it, by whatever alias."""
+    budgets: tuple[BudgetRule, ...] = ()
+    """Of the same."""
     retry: RetryRules = RetryRules()
     """What is tried again, beside how often (`retries_max`)."""
     breaker: BreakerRules = BreakerRules()
@@ -121,6 +130,7 @@ class Deployment(msgspec.Struct, frozen=True):
     """The kind of error after which alone it is asked (`fallback_on`)."""
     counted_as: str = ""
     """What its limits are counted for where its model came of a pattern (`counted_as`); empty: its id."""
+    budgets: tuple[BudgetRule, ...] = ()
 
     @property
     def credential_id(self) -> str:
@@ -155,6 +165,8 @@ class Route(msgspec.Struct, frozen=True):
     retry: RetryRules = RetryRules()
     breaker: BreakerRules = BreakerRules()
     require: dict[str, str] = {}
+    budgets: tuple[BudgetRule, ...] = ()
+    """Counted for `entry`, as the limits are."""
 
 
 def resolve(table: RouteTable, model: str) -> Route | None:
@@ -182,6 +194,7 @@ def resolve(table: RouteTable, model: str) -> Route | None:
         entry.retry,
         entry.breaker,
         entry.require,
+        entry.budgets,
     )
 
 
@@ -294,6 +307,7 @@ def _deployments(
                 deployment.when,
                 only_after,
                 counted_as(entry, deployment, credential),
+                deployment.budgets,
             )
             for credential in wanted
             if credential in provider.credentials
