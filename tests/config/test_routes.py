@@ -32,9 +32,22 @@ def test_what_has_its_default_is_not_written():
 
 
 def test_conditions_survive_being_written_out():
-    when = When(tags=("a",), tokens_max=9, needs=("tools",))
+    when = When(tags=("a",), tokens_max=9, needs=("tools", "context"))
     found = routes.deployment_written(
-        DeploymentEntry(provider="p", model="m", weight=2.5, labels={"r": "eu"}, when=when)
+        DeploymentEntry(provider="p", model="m", weight=2.5, labels={"r": "eu"}, when=when, canary=0.125)
     )
     deployment = msgspec.convert({"provider": "p", "model": "m", **found}, schema.Deployment)
     assert routes.when_of(deployment.when) == when and deployment.weight == 2.5 and deployment.labels == {"r": "eu"}
+    assert found["canary"] == "12.5%" and routes.percent_of(deployment.canary) == 0.125
+
+
+def test_a_canary_is_a_share_of_a_tier_that_has_others():
+    def wrong(*deployments):
+        said = [{"provider": "p", "model": "m", **one} for one in deployments]
+        model = msgspec.convert({"deployments": said}, schema.Model)
+        return [f"{path}: {message}" for path, message in routes.check(model)]
+
+    assert wrong({}, {"canary": "5%"}) == []
+    assert "percentage" in wrong({}, {"canary": "5"})[0]
+    assert "no other deployment" in wrong({}, {"canary": "5%", "tier": 2})[0]
+    assert "more than 100%" in wrong({}, {"canary": "60%"}, {"canary": "41%"})[0]

@@ -312,3 +312,39 @@ def test_a_large_request_goes_where_its_conditions_say():
     for _ in range(50):
         talk.advance(0.001)
     assert asked(talk) == "b"
+
+
+def test_a_canary_gets_its_share_of_sessions_and_a_session_stays():
+    talk = dialogue(deployment("a"), deployment("b", canary=0.5))
+    places = {}
+    for number in range(40):
+        for _ in range(2):
+            talk.advance(0.001)
+            talk.client >> chat("fast", headers={b"x-switchgear-session": b"s%d" % number})
+            places.setdefault(number, []).append(asked(talk))
+            answer(talk)
+            talk.client << Sent(200)
+    assert all(len(set(names)) == 1 for names in places.values())
+    assert 8 <= sum(names[0] == "b" for names in places.values()) <= 32
+
+
+PRICES = b'{"id":"p","fallback":[],"models":[{"id":"small","match":{"equals":"small"},"prices":[{"meters":{}}],"variants":[],"context_window":8000}]}'
+
+
+def test_a_request_that_needs_more_context_than_the_others_take_goes_where_such_requests_are_for():
+    providers = {
+        name: ProviderEntry(name=name, dialects=("openai",), credentials=("c",), pricing_id="p") for name in "ab"
+    }
+    small = DeploymentEntry(provider="a", model="small")
+    large = DeploymentEntry(provider="b", model="m", when=When(needs=("context",)))
+    talk = dialogue(large, small, providers=providers)
+    talk.services.resolver._load = lambda name: PRICES
+    assert ask(talk) == "a"
+    assert ask(talk, body=chat("fast", messages=[{"role": "user", "content": "word " * 12_000}])) == "b"
+    assert ask(talk, body=chat("fast", max_tokens=8_001)) == "b"
+
+
+def test_a_key_that_requires_a_deployment_is_served_there_whatever_its_conditions():
+    places = (deployment("a"), deployment("c", when=When(keys=("nobody",))))
+    assert ask(dialogue(*places)) == "a"
+    assert ask(dialogue(*places, key={"require": {"deployment": "c/m@c"}})) == "c"

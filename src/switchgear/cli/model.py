@@ -74,33 +74,63 @@ def health(client: Client, out: Output) -> None:
     out.rows(answer, answer["deployments"], columns, "no deployment was asked yet")
 
 
-@model.command(epilog=examples("switchgear model add fast openai/gpt-4o-mini groq/llama-3.3-70b-versatile"))
+@model.command(
+    epilog=examples(
+        "switchgear model add fast openai/gpt-4o-mini groq/llama-3.3-70b-versatile",
+        "switchgear model add spread openai/gpt-4o-mini groq/llama-3.3-70b-versatile --strategy weighted"
+        " --weight openai/gpt-4o-mini=3 --rpm 600",
+        "switchgear model add trial openai/gpt-4o-mini groq/llama-3.3-70b-versatile --tier 1"
+        " --canary groq/llama-3.3-70b-versatile=5%",
+    )
+)
 @click.option("--name", "name_option", hidden=True)
 @click.argument("name")
 @click.argument("targets", nargs=-1, metavar="PROVIDER/MODEL…", shell_complete=names.models)
 @click.option("--strategy", type=Choice(STRATEGIES, "strategy"), default="ordered", help="How targets are chosen.")
+@click.option("--weight", multiple=True, metavar="[TARGET=]N", help="Its share, where the strategy goes by weight.")
+@click.option("--tier", multiple=True, metavar="[TARGET=]N", help="Lower tiers are tried first; default: one each.")
+@click.option("--label", multiple=True, metavar="[TARGET=]K=V", help="What is said of it, e.g. region=eu. Repeatable.")
+@click.option(
+    "--when",
+    multiple=True,
+    metavar="[TARGET=]K=V",
+    help="Which requests it is for: tags, keys, teams, needs, without (with commas), tokens_min, tokens_max. Repeatable.",
+)
+@click.option(
+    "--canary", multiple=True, metavar="[TARGET=]5%", help="The share of sessions that try it, and no others."
+)
+@click.option("--rpm", type=int, metavar="N", help="Requests per minute of the model, by all keys.")
+@click.option("--tpm", type=int, metavar="N", help="Tokens per minute.")
+@click.option("--parallel", type=int, metavar="N", help="Requests at once.")
+@click.option(
+    "--limit", "limits", multiple=True, metavar="RULE", help="Another limit, e.g. '5000 requests/day'. Repeatable."
+)
 @with_client
 def add(
-    client: Client, out: Output, name: str, name_option: str | None, targets: tuple[str, ...], strategy: str
+    client: Client,
+    out: Output,
+    name: str,
+    name_option: str | None,
+    targets: tuple[str, ...],
+    strategy: str,
+    **said: Any,
 ) -> None:
-    """Add a model name. Targets are tried in order, or as the strategy says: the next one when one fails."""
+    """Add a model name. Targets are tried in order, or as the strategy says: the next one when one fails.
+
+    What is said of targets holds for all of them, or for one: --weight openai/gpt-4o-mini=3.
+    """
     if name_option is not None:
         name, targets = name_option, (name, *targets)
     if not targets:
         raise UserError("where is it served?", f"switchgear model add {shlex.quote(name)} PROVIDER/MODEL…", 2)
     import msgspec  # noqa: PLC0415
 
-    from switchgear.routing.table import DeploymentEntry, ModelEntry  # noqa: PLC0415 - only here
+    from switchgear.cli import target_options  # noqa: PLC0415 - only here
+    from switchgear.routing.table import ModelEntry  # noqa: PLC0415 - only here
 
-    deployments = []
-    for tier, target in enumerate(targets, 1):
-        provider, slash, upstream = target.partition("/")
-        if not slash or not upstream:
-            raise UserError(f"{target!r} must be PROVIDER/MODEL", "", 2)
-        deployments.append(
-            DeploymentEntry(provider=provider, model=upstream, tier=tier if strategy == "ordered" else 1)
-        )
-    entry = ModelEntry(name=name, deployments=tuple(deployments), strategy=strategy)
+    limits = target_options.limits(*(said.pop(option) for option in ("rpm", "tpm", "parallel", "limits")))
+    deployments = target_options.deployments(targets, strategy == "ordered", said)
+    entry = ModelEntry(name=name, deployments=tuple(deployments), strategy=strategy, limits=limits)
     client.call("POST", "/models", msgspec.json.encode(entry))
     out.one({"name": name, "deployments": list(targets)}, f"added {name} → {', then '.join(targets)}")
 
@@ -123,7 +153,7 @@ def remove(client: Client, out: Output, name: str, yes: bool) -> None:
 @click.option("--session", help="Its session, or its client's user: for the strategy `sticky`.")
 @click.option("--input-tokens", type=int, help="How long it is, about.")
 @click.option("--output-tokens", type=int, help="How long its answer may become.")
-@click.option("--needs", help="What it has: images, tools, json_schema, with commas between them.")
+@click.option("--needs", help="What it has: images, tools, json_schema, context, with commas between them.")
 @with_client
 def explain(client: Client, out: Output, name: str, key: str | None, needs: str | None, **said: Any) -> int:
     """Show where a request for a model would go, in which order, and why not elsewhere. Exit 1 when it goes nowhere."""

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from switchgear.cli.base import Column, expiry
 from switchgear.cli.client import Client, segment
 from switchgear.core.errors import UserError
+from switchgear.core.key_policy import DEPLOYMENT
 
 ANSWER_S = 120.0
 COLUMNS = (
@@ -29,8 +30,14 @@ _BODIES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+def deployments_of(explained: dict[str, Any]) -> list[str]:
+    """Return the deployments that are asked one by one (`provider/model@credential`); none where the name says which one it is."""
+    found = list(dict.fromkeys(one["deployment"] for one in explained["candidates"]))
+    return found if len(found) > 1 else []
+
+
 def targets_of(name: str, explained: dict[str, Any]) -> list[str]:
-    """Return what to ask for: the name itself, and each deployment as provider/model."""
+    """Return what to ask for with a key that somebody holds: the name itself, and each deployment as provider/model."""
     found = [f"{c['credential'].partition('/')[0]}/{c['upstream_model']}" for c in explained["candidates"]]
     return list(dict.fromkeys([name, *(found if len(found) > 1 else [])]))
 
@@ -44,20 +51,23 @@ def run(client: Client, name: str, key: str | None, url: str | None, kind: str) 
             f"switchgear model explain {shlex.quote(name)}",
             2,
         )
-    targets = targets_of(name, explained)
     root = url or client.call("GET", "/status")["data_url"]
-    made = None
-    if key is None:
-        made = f"model-test-{os.urandom(4).hex()}"
-        key = str(client.call("POST", "/keys", {"name": made, "models": targets, "expires": expiry("10m")})["key"])
+    if key is not None:
+        return [_ask(root, key, target, kind) for target in targets_of(name, explained)]
+    made = f"model-test-{os.urandom(4).hex()}"
+    key = str(client.call("POST", "/keys", {"name": made, "models": [name], "expires": expiry("10m")})["key"])
     try:
-        return [_ask(root, key, target, kind) for target in targets]
+        rows = [_ask(root, key, name, kind)]
+        for deployment in deployments_of(explained):
+            # A key that requires a deployment is served there and nowhere else, whatever its conditions.
+            client.call("PATCH", f"/keys/{segment(made)}", {"require": {DEPLOYMENT: deployment}})
+            rows.append(_ask(root, key, name, kind, deployment))
+        return rows
     finally:
-        if made is not None:
-            client.call("POST", f"/keys/{segment(made)}/revoke")
+        client.call("POST", f"/keys/{segment(made)}/revoke")
 
 
-def _ask(root: str, key: str, target: str, kind: str) -> dict[str, Any]:
+def _ask(root: str, key: str, target: str, kind: str, shown: str | None = None) -> dict[str, Any]:
     parts = urlsplit(root)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise UserError(f"--url {root!r} must begin with http:// or https://", "e.g. http://127.0.0.1:4100", 2)
@@ -81,7 +91,7 @@ def _ask(root: str, key: str, target: str, kind: str) -> dict[str, Any]:
     finally:
         connection.close()
     return {
-        "target": target,
+        "target": shown or target,
         "ok": response.status == 200,
         "status": response.status,
         "deployment": response.getheader("x-switchgear-provider"),

@@ -499,6 +499,7 @@ class Compiler:
                     weight=deployment.weight,
                     labels=deployment.labels,
                     when=routes.when_of(deployment.when),
+                    canary=routes.percent_of(deployment.canary),
                 )
             )
         return ModelEntry(

@@ -44,6 +44,35 @@ def check(model: schema.Model) -> Iterator[tuple[str, str]]:
         yield from check_labels(f"{at}.labels", deployment.labels)
         if deployment.when is not None:
             yield from _check_when(f"{at}.when", deployment.when)
+    yield from _check_canaries(model)
+
+
+def _check_canaries(model: schema.Model) -> Iterator[tuple[str, str]]:
+    shares: dict[int, float] = {}
+    ordinary = {one.tier for one in model.deployments if one.canary is None}
+    for number, deployment in enumerate(model.deployments):
+        if deployment.canary is None:
+            continue
+        at, share = f"deployments[{number}].canary", percent_of(deployment.canary)
+        if share is None:
+            yield at, f"{shown(deployment.canary)} must be a percentage such as 5%"
+            continue
+        if deployment.tier not in ordinary:
+            yield at, f"tier {deployment.tier} has no other deployment, so the other sessions would have none"
+        shares[deployment.tier] = shares.get(deployment.tier, 0.0) + share
+        if shares[deployment.tier] > 1.0:
+            yield at, f"the canaries of tier {deployment.tier} have more than 100% together"
+
+
+def percent_of(text: str | None) -> float | None:
+    """Read `5%` as a share of 1; None where it is none (`check` says it)."""
+    found = _PERCENT.fullmatch(text) if text is not None else None
+    return None if found is None else float(Decimal(found.group(1)) / 100)
+
+
+def percent_written(share: float) -> str:
+    """Return a share as `percent_of` reads it."""
+    return f"{format(Decimal(str(share)) * 100, 'f').rstrip('0').rstrip('.') if share else '0'}%"
 
 
 def check_labels(path: str, labels: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -85,10 +114,10 @@ def retry_of(spec: schema.Retry) -> RetryRules:
 
 def breaker_of(spec: schema.Breaker) -> BreakerRules:
     """Return when a breaker opens. A share that is none is as 50% (`check` says it)."""
-    found = _PERCENT.fullmatch(spec.error_rate)
+    rate = percent_of(spec.error_rate)
     return BreakerRules(
         failures=spec.failures,
-        error_rate=float(Decimal(found.group(1)) / 100) if found is not None else 0.5,
+        error_rate=0.5 if rate is None else rate,
         requests_min=spec.requests_min,
         probe_s=spec.probe_s,
     )
@@ -110,7 +139,7 @@ def written(entry: ModelEntry) -> dict[str, Any]:
         if getattr(entry.breaker, name) != getattr(default.breaker, name)
     }
     if "error_rate" in rules:
-        rules["error_rate"] = f"{format(Decimal(str(rules['error_rate'])) * 100, 'f').rstrip('0').rstrip('.') or '0'}%"
+        rules["error_rate"] = percent_written(rules["error_rate"])
     if rules:
         found["breaker"] = rules
     if entry.require:
@@ -134,4 +163,6 @@ def deployment_written(entry: DeploymentEntry) -> dict[str, Any]:
             for name, value in given.items()
             if value is not None
         }
+    if entry.canary is not None:
+        found["canary"] = percent_written(entry.canary)
     return found

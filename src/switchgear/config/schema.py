@@ -223,7 +223,7 @@ class When(msgspec.Struct, kw_only=True):
     tokens_max: int | None = None
     """The most tokens of input, about."""
     needs: list[str] | None = None
-    """The request has all of these: images, tools, json_schema."""
+    """The request has all of these: images, tools, json_schema, context."""
     without: list[str] | None = None
     """The request has none of these: what the deployment cannot do."""
 
@@ -247,6 +247,8 @@ class Deployment(Limited, kw_only=True):
     """What is said of it, e.g. `region: eu`; beside its provider's `labels`."""
     when: When | None = None
     """Which requests it is for; default: all."""
+    canary: str | None = None
+    """The share of sessions that try it first, e.g. `5%`; the others never do. Default: it is no canary."""
 
 
 class Retry(msgspec.Struct, kw_only=True):

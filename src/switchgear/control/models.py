@@ -119,6 +119,7 @@ class Models:
         steps += [self._missing(*one) for one in table.unserved(snapshot.table, model)]
         candidates: list[dict[str, Any]] = []
         pricers: list[Pricer | None] = []
+        windows: list[int | None] = []
         for deployment in route.deployments if route is not None else ():
             price = deployment.price or self._publication.catalog.find(
                 deployment.provider.name,
@@ -127,6 +128,7 @@ class Models:
                 now,
             )
             pricers.append(Pricer(price) if price is not None else None)
+            windows.append(self._window(deployment))
             frozen = standing.of_deployment(deployment)
             candidates.append(
                 {
@@ -138,7 +140,7 @@ class Models:
                 }
             )
         if route is not None:
-            told = arranged(sample, route, pricers, self._breakers.open, asker, now)
+            told = arranged(sample, route, pricers, self._breakers.open, asker, now, windows)
             candidates = [{**one, **more} for one, more in zip(candidates, told, strict=True)]
             if all(one["place"] is None for one in told):
                 steps.append("no deployment is for such a request")
@@ -154,6 +156,11 @@ class Models:
             "candidates": candidates,
             "strategy": route.strategy if route is not None else "ordered",
         }
+
+    def _window(self, deployment: Deployment) -> int | None:
+        pricing_id = deployment.provider.pricing_id
+        info = self._publication.catalog.info(pricing_id, deployment.upstream_model) if pricing_id else None
+        return info.context_window if info is not None else None
 
     def _missing(self, deployment: DeploymentEntry, credential: str | None) -> str:
         """Say why no request goes to a deployment."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from switchgear.core.key_policy import DEPLOYMENT
 from switchgear.pricing.price import Pricer
 from switchgear.routing import choice, conditions, strategies
 from switchgear.routing.conditions import Traits
@@ -31,7 +32,7 @@ class Sample(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     input_tokens: int = 0
     output_tokens: int = 0
     needs: list[str] = []
-    """images, tools, json_schema."""
+    """images, tools, json_schema, context."""
     stream: bool = False
     seed: str = ""
     """Another text, another lot: of strategies that draw one."""
@@ -44,10 +45,13 @@ def arranged(
     opened: Mapping[str, Opened],
     asker: tuple[str, str | None, Sequence[str], Mapping[str, str]],
     now_ms: int,
+    windows: Sequence[int | None] = (),
 ) -> list[dict[str, Any]]:
     """Return for each deployment of a route as which one it is asked, or why not. `asker` is the key's name, team, tags and what it
-    requires; `pricers` are the deployments'."""
+    requires; `pricers` are the deployments', `windows` their context windows where known."""
     name, team, tags, required = asker
+    if DEPLOYMENT in required:
+        route = msgspec.structs.replace(route, deployments=tuple(one.unconditional() for one in route.deployments))
     book, now_s = StateBook(), now_ms / 1_000
     for deployment, one in opened.items():
         breaker = book.of(deployment).breaker
@@ -56,7 +60,13 @@ def arranged(
     order = strategies.order_of(route.strategy, route.deployments) or strategies.ordered
     places = [n for n, one in enumerate(route.deployments) if _excluded(one, route, required) is None]
     candidates = [
-        strategies.candidate_of(route.deployments[n], book.of(route.deployments[n].id), pricers[n], route.breaker)
+        strategies.candidate_of(
+            route.deployments[n],
+            book.of(route.deployments[n].id),
+            pricers[n],
+            route.breaker,
+            windows[n] if windows else None,
+        )
         for n in places
     ]
     occasion = Occasion(
@@ -68,7 +78,10 @@ def arranged(
         sample.output_tokens,
         sample.stream,
     )
-    traits = Traits(name, team, frozenset((*tags, *sample.tags)), sample.input_tokens, frozenset(sample.needs))
+    needs = set(sample.needs)
+    if choice.needs_context(candidates, sample.input_tokens + sample.output_tokens):
+        needs.add(conditions.CONTEXT)
+    traits = Traits(name, team, frozenset((*tags, *sample.tags)), sample.input_tokens, frozenset(needs))
     chosen = choice.choose(order, candidates, occasion, traits, book)
     found: list[dict[str, Any]] = [
         {

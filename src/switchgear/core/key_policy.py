@@ -21,6 +21,9 @@ from switchgear.core.path_rule import check_key_rule
 from switchgear.core.text import shown
 
 LABEL_MAX = 64
+DEPLOYMENT = "deployment"
+"""The label that each deployment has by itself: `provider/model@credential`. Who requires it is served by that one alone."""
+DEPLOYMENT_MAX = 400
 MODEL_MAX = 256
 
 
@@ -170,7 +173,7 @@ def check(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield from budget_rule.check(values)
     for name, value in (values.get("require") or {}).items():
         for text in (name, value):
-            yield from _check_label(f"require.{name}", text)
+            yield from _check_label(f"require.{name}", text, DEPLOYMENT_MAX if name == DEPLOYMENT else LABEL_MAX)
     for name in WrittenPolicy.TIMES:
         time = values.get(name)
         if time is not None and parse_time(time) is None:
@@ -183,9 +186,9 @@ def _items(values: dict[str, Any], name: str) -> Iterator[tuple[str, str]]:
         yield f"{name}[{number}]", text
 
 
-def _check_label(path: str, text: str | None) -> Iterator[tuple[str, str]]:
-    if text is not None and (not text or len(text) > LABEL_MAX or not text.isprintable()):
-        yield path, f"{shown(text)} must have 1 to {LABEL_MAX} printable characters"
+def _check_label(path: str, text: str | None, most: int = LABEL_MAX) -> Iterator[tuple[str, str]]:
+    if text is not None and (not text or len(text) > most or not text.isprintable()):
+        yield path, f"{shown(text)} must have 1 to {most} printable characters"
 
 
 def description_of(field: str) -> str:

@@ -7,6 +7,7 @@ on the time of day, so a resolution lives for a minute.
 import msgspec
 
 from switchgear.core import problems
+from switchgear.core.key_policy import DEPLOYMENT
 from switchgear.core.problems import Problem
 from switchgear.core.text import header_value
 from switchgear.dialects.model_lists import Card
@@ -202,12 +203,17 @@ class Resolver:
         if order is None and route.retry != RetryRules():
             order = strategies.ordered
         if order is not None:
-            deployments = tuple(self._watched(priced, route) for priced in deployments)
+            deployments = tuple(self._watched(snapshot, priced, route) for priced in deployments)
         return Resolution(now_ms, route, deployments, None, order)
 
-    def _watched(self, priced: PricedDeployment, route: Route) -> PricedDeployment:
-        state = self.states.of(priced.deployment.id)
-        candidate = strategies.candidate_of(priced.deployment, state, priced.pricer, route.breaker)
+    def _watched(self, snapshot: Snapshot, priced: PricedDeployment, route: Route) -> PricedDeployment:
+        deployment = priced.deployment
+        state, window = self.states.of(deployment.id), None
+        pricing_id = deployment.provider.pricing_id
+        if pricing_id is not None and any(conditions.names_context(one.when) for one in route.deployments):
+            info = self.catalog(snapshot).info(pricing_id, deployment.upstream_model)
+            window = info.context_window if info is not None else None
+        candidate = strategies.candidate_of(deployment, state, priced.pricer, route.breaker, window)
         return msgspec.structs.replace(priced, candidate=candidate)
 
     def resolve_one(
@@ -305,6 +311,8 @@ def _with_labels(route: Route, required: dict[str, str]) -> "Route | Problem":
         said = ", ".join(sorted({f"{name}: {value}" for one in whole for name, value in one.items()}))
         text = f"no deployment of {route.model[:128]!r} has the labels that are required ({said}); an admin can change that"
         return Problem(problems.FORBIDDEN, text, "model")
+    if DEPLOYMENT in required:
+        left = tuple(one.unconditional() for one in left)
     return msgspec.structs.replace(route, deployments=left)
 
 

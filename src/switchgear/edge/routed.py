@@ -14,7 +14,7 @@ from switchgear.edge.context import Outcome, RequestContext
 from switchgear.edge.course import RoutedCourse
 from switchgear.edge.resolver import Resolution
 from switchgear.edge.services import EdgeServices
-from switchgear.routing import choice, strategies
+from switchgear.routing import choice, conditions, strategies
 from switchgear.routing.conditions import Traits
 from switchgear.routing.strategies import Candidate, Occasion
 
@@ -34,7 +34,7 @@ def choose(services: EdgeServices, context: RequestContext, resolution: Resoluti
     request = context.request
     assert request is not None
     whens = [one.deployment.when for one in resolution.deployments]
-    if not any(when is not None and (when.needs or when.without) for when in whens):
+    if not any(when is not None and conditions.reads_body(when) for when in whens):
         return _choose(services, context, resolution, frozenset())
     if request.is_large:
         return _choose_steps(services, context, resolution, request)
@@ -96,7 +96,8 @@ def _choose(
 def _is_plain(resolution: Resolution, candidates: list[Candidate], troubled: set[str]) -> bool:
     """Tell whether they are taken as they stand."""
     return resolution.order is strategies.ordered and all(
-        one.strategy == strategies.DEFAULT and one.when is None and one.name not in troubled for one in candidates
+        one.strategy == strategies.DEFAULT and one.when is None and one.canary is None and one.name not in troubled
+        for one in candidates
     )
 
 
@@ -127,6 +128,10 @@ def traits_of(
         return Traits()
     key = context.key
     assert key is not None
+    if any(conditions.names_context(one.when) for one in candidates) and choice.needs_context(
+        candidates, tokens + (request.output_tokens_max or 0)
+    ):
+        needs |= {conditions.CONTEXT}
     tags = frozenset((*(key.tags or ()), *(context.client.tags or ()), *(request.tags or ())))
     return Traits(key.name, key.team, tags, tokens, needs)
 

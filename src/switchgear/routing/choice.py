@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from switchgear.routing import conditions, strategies
+from switchgear.routing import canaries, conditions, strategies
 from switchgear.routing.conditions import Traits
 from switchgear.routing.states import StateBook
 from switchgear.routing.strategies import Candidate, Occasion, Order
@@ -34,13 +34,22 @@ class Choice(msgspec.Struct, frozen=True):
     """The one that is asked first to see whether it is back."""
 
 
+def needs_context(candidates: Sequence[Candidate], tokens: int) -> bool:
+    """Tell whether so many tokens, of a request and its answer, are more than the least of the known context windows of the first
+    tier whose deployments are not only there for such requests."""
+    others = [one for one in candidates if one.when is None or conditions.CONTEXT not in (one.when.needs or ())]
+    windows = [one.context_window for one in others if one.tier == others[0].tier and one.context_window is not None]
+    return bool(windows) and tokens > min(windows)
+
+
 def choose(
     order: Order, candidates: Sequence[Candidate], occasion: Occasion, traits: Traits, book: StateBook
 ) -> Choice:
     """Decide. Positions are empty where the conditions of all speak against the request."""
-    left_out: dict[int, str] = {}
+    placed, others = canaries.place(strategies.arrange(order, candidates, occasion), candidates, occasion)
+    left_out: dict[int, str] = dict.fromkeys(others, canaries.NOT_DRAWN)
     fitting = []
-    for position in strategies.arrange(order, candidates, occasion):
+    for position in placed:
         one = candidates[position]
         wrong = None if one.when is None else conditions.mismatch(one.when, traits)
         if wrong is not None:

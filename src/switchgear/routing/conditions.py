@@ -5,9 +5,11 @@ from typing import Literal
 
 import msgspec
 
-Need = Literal["images", "tools", "json_schema"]
-NEEDS: tuple[Need, ...] = ("images", "tools", "json_schema")
-"""What a request may need of a model, as far as its body says it."""
+Need = Literal["images", "tools", "json_schema", "context"]
+CONTEXT: Need = "context"
+"""More tokens, with the answer that is asked for, than the model's other deployments take."""
+NEEDS: tuple[Need, ...] = ("images", "tools", "json_schema", CONTEXT)
+"""What a request may need of a model."""
 
 
 class When(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +36,16 @@ class Traits(msgspec.Struct, frozen=True):
     tags: frozenset[str] = frozenset()
     tokens: int = 0
     needs: frozenset[str] = frozenset()
+
+
+def names_context(when: When | None) -> bool:
+    """Tell whether conditions ask how much context a request needs."""
+    return when is not None and CONTEXT in (*(when.needs or ()), *(when.without or ()))
+
+
+def reads_body(when: When) -> bool:
+    """Tell whether conditions ask what stands in a request's body."""
+    return any(need != CONTEXT for need in (*(when.needs or ()), *(when.without or ())))
 
 
 def mismatch(when: When, traits: Traits) -> str | None:

@@ -41,6 +41,10 @@ class Candidate(msgspec.Struct, frozen=True, eq=False):
     pricer: Pricer | None = None
     when: When | None = None
     rules: BreakerRules = BreakerRules()
+    canary: float | None = None
+    """The share of the sessions that try it first, the only ones that do; None: it is no canary (routing/canaries)."""
+    context_window: int | None = None
+    """Tokens that its model takes, where that is known and somebody asks."""
 
 
 class Occasion(msgspec.Struct, frozen=True):
@@ -92,7 +96,7 @@ def lowest_latency(tier: Sequence[Candidate], occasion: Occasion) -> Sequence[in
     """The one whose answers began soonest lately. One that nobody measured yet is asked first, by one request at a time; a share of
     the requests goes by weight."""
     lots = _lots(tier, occasion.seed)
-    if _unit(occasion.seed, _EXPLORING) < EXPLORED:
+    if unit(occasion.seed, _EXPLORING) < EXPLORED:
         return sorted(range(len(tier)), key=lots.__getitem__)
     times = [one.state.time_s(occasion.is_stream) for one in tier]
     known = [time for time in times if time is not None]
@@ -136,13 +140,17 @@ DEFAULT = "ordered"
 def order_of(strategy: str, deployments: Sequence[Deployment]) -> Order | None:
     """Return what orders them; None where nothing is to be decided per request. A strategy that this version does not know orders
     nothing: another version wrote the routes."""
-    if len(deployments) < 2 and not any(deployment.when is not None for deployment in deployments):
+    if len(deployments) < 2 and not any(one.when is not None or one.canary is not None for one in deployments):
         return None
     return STRATEGIES.get(strategy, ordered)
 
 
 def candidate_of(
-    deployment: Deployment, state: DeploymentState, pricer: Pricer | None, rules: BreakerRules
+    deployment: Deployment,
+    state: DeploymentState,
+    pricer: Pricer | None,
+    rules: BreakerRules,
+    context_window: int | None = None,
 ) -> Candidate:
     """Return a deployment as strategies see it."""
     return Candidate(
@@ -155,6 +163,8 @@ def candidate_of(
         pricer,
         deployment.when,
         rules,
+        deployment.canary,
+        context_window,
     )
 
 
@@ -180,10 +190,10 @@ def _by_lot(tier: Sequence[Candidate], seed: int) -> list[int]:
 
 def _lots(tier: Sequence[Candidate], seed: int) -> list[float]:
     """Draw for each a time, exponential with its weight as the rate: each has the least one with the chance of its share."""
-    return [-math.log(_unit(seed, one.number)) / one.weight for one in tier]
+    return [-math.log(unit(seed, one.number)) / one.weight for one in tier]
 
 
-def _unit(seed: int, number: int) -> float:
+def unit(seed: int, number: int) -> float:
     """Return a number between 0 and 1 (both excluded) that looks random and is the same for the same two: SplitMix64's finisher
     (Steele, Lea and Flood, 2014)."""
     mixed = (seed * 0x9E3779B97F4A7C15 + number * 0xD1B54A32D192ED03 + 0x632BE59BD9B4E019) & _MASK

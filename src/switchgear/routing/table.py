@@ -5,6 +5,7 @@ import msgspec
 from switchgear.core import pattern
 from switchgear.core.budget_rule import BudgetRule
 from switchgear.core.ids import credential_id, deployment_id
+from switchgear.core.key_policy import DEPLOYMENT
 from switchgear.core.limit_rule import LimitRule
 from switchgear.pricing.price import Price
 from switchgear.providers.quirks import Quirks
@@ -67,6 +68,8 @@ class DeploymentEntry(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     when: When | None = None
     """Which requests it is for; None: all."""
+    canary: float | None = None
+    """The share of the sessions, 0 to 1, that try it first; the others never do. None: it is no canary."""
 
 
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,6 +131,7 @@ class Deployment(msgspec.Struct, frozen=True):
     when: When | None = None
     only_after: str | None = None
     """The kind of error after which alone it is asked (`fallback_on`)."""
+    canary: float | None = None
     counted_as: str = ""
     """What its limits are counted for where its model came of a pattern (`counted_as`); empty: its id."""
     budgets: tuple[BudgetRule, ...] = ()
@@ -141,6 +145,10 @@ class Deployment(msgspec.Struct, frozen=True):
     def id(self) -> str:
         """The name that people see: `provider/model@credential`."""
         return deployment_id(self.provider.name, self.upstream_model, self.credential)
+
+    def unconditional(self) -> "Deployment":
+        """Return it for who names it: whatever the request, and not only after something else."""
+        return msgspec.structs.replace(self, when=None, canary=None, only_after=None)
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -303,9 +311,14 @@ def _deployments(
                 deployment.limits,
                 deployment.weight,
                 entry.strategy,
-                {**provider.labels, **deployment.labels},
+                {
+                    **provider.labels,
+                    **deployment.labels,
+                    DEPLOYMENT: deployment_id(provider.name, upstream, credential),
+                },
                 deployment.when,
                 only_after,
+                deployment.canary,
                 counted_as(entry, deployment, credential),
                 deployment.budgets,
             )
