@@ -1,6 +1,6 @@
 """`make clients`: each client against each upstream, scenario by scenario; the table goes into docs/compatibility.md.
 
-    python -m tests.clients [--client NAME]… [--upstream TEXT]… [--scenario NAME]… [--write] [--keep]
+    python -m tests.clients [--client NAME]… [--upstream TEXT]… [--scenario NAME]… [--missing] [--write] [--keep]
 
 It takes itself into a network namespace with loopback alone first. Results are kept in the cache folder as each cell ends, so
 that a run of some cells changes these alone.
@@ -52,6 +52,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.clients")
     for name in ("client", "upstream", "scenario"):
         parser.add_argument(f"--{name}", action="append", default=[])
+    parser.add_argument("--missing", action="store_true", help="only what did not pass yet")
     parser.add_argument("--write", action="store_true", help="write docs/compatibility.md")
     parser.add_argument("--keep", action="store_true", help="keep homes, and print what failed clients said")
     given = parser.parse_args()
@@ -66,8 +67,9 @@ def main() -> int:
         for grid in GRIDS:
             for program, upstream in itertools.product(grid.programs, grid.upstreams):
                 is_named = not given.upstream or any(text in upstream.name for text in given.upstream)
-                if is_named and (not given.client or program.guide in given.client):
-                    failed += _column(program, upstream, gateway, provider, key, given.scenario, given.keep)
+                scenarios = _scenarios(program, upstream, given.scenario, missing=given.missing)
+                if is_named and scenarios and (not given.client or program.guide in given.client):
+                    failed += _column(program, upstream, gateway, provider, key, scenarios, given.keep)
     finally:
         gateway.stop()
         provider.stop()
@@ -85,22 +87,30 @@ def _go_alone() -> None:
     os.execvpe(command[0], command, os.environ | {"CLIENTS_ALONE": "1"})
 
 
+def _scenarios(program: Program, upstream: Upstream, only: list[str], *, missing: bool) -> list[str]:
+    """What is asked in a cell. A second turn needs its first."""
+    asked = [name for name in program.asked(upstream) if not only or name in only]
+    if missing:
+        passed = table.passed(program, upstream)
+        wanted = {name for name in asked if name not in passed}
+        asked = [name for name in asked if name in wanted or (name == "loop" and "second" in wanted)]
+    return asked
+
+
 def _column(
     program: Program,
     upstream: Upstream,
     gateway: GatewayProcess,
     provider: Provider,
     key: str,
-    only: list[str],
+    scenarios: list[str],
     keep: bool,
 ) -> int:
     home = Home(gateway, key, upstream.name)
     failed = 0
     try:
         home.connect(program.guide)
-        for scenario in program.asked(upstream):
-            if only and scenario not in only:
-                continue
+        for scenario in scenarios:
             provider.begin()
             began = time.monotonic()
             if scenario == "check":

@@ -30,6 +30,12 @@ def keep(program: Program, upstream: Upstream, scenario: str, dialects: list[str
     RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True))
 
 
+def passed(program: Program, upstream: Upstream) -> set[str]:
+    """The scenarios of a cell that passed, as far as results are kept."""
+    head = f"{program.guide} {upstream.name} "
+    return {key.removeprefix(head) for key, one in _read().items() if key.startswith(head) and not one["problems"]}
+
+
 class Grid(NamedTuple):
     """A table: which clients are asked at which upstreams. `title` stands above it."""
 

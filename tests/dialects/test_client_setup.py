@@ -43,3 +43,11 @@ def test_what_connect_asks_to_check_a_client_is_taken_by_a_provider_of_its_diale
         pytest.skip("its clients have no such call")
     body = json.dumps(example.body).replace("{model}", "m").encode()
     assert judge(row.name, "m", body) is None
+
+
+@pytest.mark.parametrize("model", ["bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0", "fast"])
+def test_qwen_code_shows_pictures_to_a_model_whose_name_it_does_not_know(model):
+    """`resolveModelConfig` of @qwen-code/qwen-code 0.24.4: without `modalities`, what the beginning of the name says, else text alone."""
+    guide = CLIENT_SETUPS["qwen-code"]
+    settings = json.loads(fill(guide.also[0].text, "http://h:4100", "sk-sg-1", model))
+    assert settings["model"] == {"name": model, "generationConfig": {"modalities": {"image": True}}}

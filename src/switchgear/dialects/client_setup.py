@@ -223,9 +223,14 @@ _ROWS = (
             SettingsFile(
                 file="~/.qwen/settings.json",
                 form="json",
-                text='{{"security": {{"auth": {{"selectedType": "openai"}}}}, "model": {{"name": "{model}"}}}}',
+                # By itself it looks for a maker's name at the beginning of the model's, and shows pictures to no other.
+                text=(
+                    '{{"security": {{"auth": {{"selectedType": "openai"}}}}, "model": {{"name": "{model}", '
+                    '"generationConfig": {{"modalities": {{"image": true}}}}}}}}'
+                ),
             ),
         ),
+        note="A model that reads no pictures: modalities.image is false in ~/.qwen/settings.json.",
     ),
     ClientSetup(
         name="copilot-cli",
