@@ -19,7 +19,7 @@ from switchgear.dialects.translation import open_translation
 from switchgear.providers.catalogue import PROVIDERS
 from switchgear.providers.quirks import Quirks
 from switchgear.testing import recordings
-from switchgear.testing.twins import judge
+from switchgear.testing.twins import judge, judge_at
 
 MODELS = {
     "openai": ("gpt-4o", "gpt-5"),
@@ -193,6 +193,18 @@ def test_instructions_alone_are_what_is_asked():
 def test_a_conversation_that_begins_with_the_assistant_gets_a_turn_of_the_user_first():
     _, body = crossed(ODD["assistant first"], "openai", "bedrock", "m")
     assert json.loads(body)["messages"][0] == {"role": "user", "content": [{"text": CONTINUED}]}
+
+
+def test_a_history_cut_to_a_call_and_its_result_gets_a_turn_of_the_user_at_chat_servers():
+    """GLM: "The messages parameter is illegal" (litellm#42432)."""
+    messages = [
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "look", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "ok"}]},
+    ]
+    tools = [{"name": "look", "input_schema": {"type": "object"}}]
+    _, body = crossed({"model": "m", "max_tokens": 9, "tools": tools, "messages": messages}, "anthropic", "openai", "m")
+    assert judge_at("zai", "openai", "m", body) is None
+    assert [one["role"] for one in json.loads(body)["messages"]] == ["user", "assistant", "tool"]
 
 
 def test_a_picture_of_an_unread_type_is_refused_with_what_is_read():

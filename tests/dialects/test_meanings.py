@@ -6,6 +6,9 @@ import pytest
 
 from switchgear.dialects import errors, meanings
 from switchgear.dialects.registry import BY_NAME
+from switchgear.dialects.request_reader import parse
+from switchgear.dialects.translation import open_translation
+from switchgear.providers.quirks import Quirks
 
 TOO_LONG = {
     "openai": {
@@ -54,6 +57,60 @@ def test_a_text_without_figures_keeps_its_words(message):
         400, json.dumps({"message": message}).encode(), "r", BY_NAME["anthropic"].errors.too_long
     )
     assert fault.message.startswith("prompt is too long") and message in fault.message
+
+
+# Servers that speak OpenAI's dialects in words of their own (public error reports of OpenRouter, vLLM and xAI, read 2026-11-28).
+OF_OTHERS = {
+    "xai": {
+        "code": "Client specified an invalid argument",
+        "error": "This model's maximum prompt length is 131072 but the request contains 137197 tokens.",
+    },
+    "vllm": {
+        "error": {
+            "message": "The decoder prompt (length 5000) is longer than the maximum model length of 4096. Make sure that "
+            "`max_model_len` is no smaller than the number of text tokens.",
+            "type": "BadRequestError",
+            "code": 400,
+        }
+    },
+    "openrouter": {
+        "error": {
+            "message": "This endpoint's maximum context length is 65536 tokens. However, you requested about 70000 tokens "
+            "(70000 of text input). Please reduce the length of either one.",
+            "code": 400,
+        }
+    },
+}
+
+
+def _same_dialect(dialect):
+    body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "input": "x", "max_tokens": 9}
+    request = parse(json.dumps(body).encode(), dialect, "chat")
+    return open_translation(request, dialect, dialect, "m", Quirks(), created=1)
+
+
+@pytest.mark.parametrize("name", OF_OTHERS)
+def test_a_server_of_the_clients_dialect_says_it_in_the_words_of_the_dialects_maker(name):
+    """Codex compacts when it reads `context_length_exceeded`."""
+    status, _, body = _same_dialect("responses").error(400, json.dumps(OF_OTHERS[name]).encode(), "r")
+    assert status == 400 and json.loads(body)["error"]["code"] == "context_length_exceeded"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "status", "body"),
+    [
+        ("openai", 400, {"error": TOO_LONG["openai"]}),
+        ("openai", 400, OF_OTHERS["openrouter"]),
+        ("responses", 400, {"error": TOO_LONG["openai"]}),
+        ("anthropic", 400, {"type": "error", "error": TOO_LONG["anthropic"]}),
+        ("responses", 429, {"error": {"message": "Rate limit reached: too many tokens per minute"}}),
+        ("responses", 500, OF_OTHERS["xai"]),
+        ("openai", 400, {"error": {"message": "Invalid value: 'x'", "code": "invalid_value"}}),
+    ],
+)
+def test_what_its_clients_understand_and_other_errors_are_told_as_they_came(dialect, status, body):
+    raw = json.dumps(body).encode()
+    assert _same_dialect(dialect).error(status, raw, "r") == (status, b"", raw)
 
 
 @pytest.mark.parametrize(

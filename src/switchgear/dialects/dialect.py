@@ -12,10 +12,10 @@ import msgspec
 
 from switchgear.core.steps import Stepwise
 from switchgear.core.usage import TokenUsage
-from switchgear.dialects import canonical
+from switchgear.dialects import canonical, meanings
 from switchgear.dialects.answer_metadata import AnswerMetadata
 from switchgear.dialects.embeddings import EmbeddingsRequest, Vectors
-from switchgear.dialects.errors import Fault
+from switchgear.dialects.errors import Fault, message_of
 from switchgear.dialects.fitting import Rules
 from switchgear.dialects.foreign_thoughts import Cleaned
 from switchgear.dialects.json_node import Node, encode
@@ -69,8 +69,17 @@ class ErrorShape(msgspec.Struct, frozen=True):
     """What its clients look for in the sentence that says that a prompt is too long, such a sentence with `{tokens}` and
     `{limit}`, and the one that says that it would fit with a smaller limit of the answer than `{output}` ("": any). None: any
     sentence."""
+    too_long_signs: tuple[bytes, ...] = ()
+    """What clients look for in an error to see that a prompt is too long, one of them; () where they do not look."""
     overloaded_status: int = 503
     """What its clients take for "try again later"."""
+
+    def is_understood(self, status: int, body: bytes) -> bool:
+        """False for an error of a server of this dialect that says in other words than its maker that the prompt is too long."""
+        if not self.too_long_signs or status >= 500 or any(sign in body for sign in self.too_long_signs):
+            return True
+        found = meanings.find(status, body, message_of(body))
+        return found is None or found.meaning != "context_length"
 
 
 SSE_TYPE = b"text/event-stream; charset=utf-8"
@@ -283,7 +292,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     has_betas: bool = False
     """True where what clients of Anthropic's ask for in a header stands in the body."""
     cleaned: Callable[[Request, str], Cleaned] | None = None
-    """(request, upstream model) → a body that passes as it is, without thinking that its provider could not verify."""
+    """(request, upstream model) → a body that passes as it is, without what would do harm at its provider."""
     fit: Rules
     """What its providers refuse of a translated request."""
     embedder: Embedder | None = None

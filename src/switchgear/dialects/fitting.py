@@ -37,6 +37,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """True where white space alone counts as blank text; empty text is left out everywhere."""
     user_turn: bool = False
     """True where there must be a turn of the user."""
+    words_first: bool = False
+    """True where a turn of the user that is no tool's result must stand somewhere."""
     user_first: bool = False
     """True where the first turn must be the user's."""
     past_tools: bool = False
@@ -276,7 +278,13 @@ def _fit_turns(request: Request, rules: Rules, facts: Facts) -> None:
         else:  # instructions alone are what is asked
             turns.append(Message("user", [*request.system]))
             request.system = []
+    if turns and rules.words_first and not any(_has_words(turn) for turn in turns):
+        turns.insert(0, Message("user", [Text(CONTINUED)]))
     request.messages = turns
+
+
+def _has_words(turn: Message) -> bool:
+    return turn.role == "user" and any(not isinstance(part, canonical.ToolResult) for part in turn.parts)
 
 
 # Media

@@ -31,7 +31,7 @@ _CODES: dict[str, Meaning] = {
 CODES = frozenset(_CODES)
 """Words for machines whose meaning is known."""
 _TOO_LONG = re.compile(
-    r"maximum (context|prompt) length|context[ _](length|window|size|limit)|(prompt|input)( is)? too long"
+    r"maximum (context|prompt|model) length|context[ _](length|window|size|limit)|(prompt|input)( is)? too long"
     r"|too many (input )?tokens|input token count|maximum number of tokens allowed|too large for model with"
     # Kimi; DashScope; Bedrock's Nova; Zhipu; Cerebras; TGI; volcengine (public error reports, read 2026-11-27)
     r"|exceeded model token limit|range of input length should be|input tokens exceeded|prompt exceeds max"

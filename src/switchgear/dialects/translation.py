@@ -297,8 +297,9 @@ class Translation:
 
     def error(self, status: int, body: bytes, request_id: str) -> tuple[int, bytes, bytes]:
         """Return (status, further header lines, body) for a provider's error: its own words where the client speaks its dialect,
-        unless they are a page."""
-        if self._is_verbatim and not body[:256].lstrip().startswith(b"<"):
+        unless they are a page, or say that the prompt is too long in words that its clients do not know."""
+        is_page = body[:256].lstrip().startswith(b"<")
+        if self._is_verbatim and not is_page and self.row.errors.is_understood(status, body):
             return status, b"", body
         return self.error_in_words(status, body, request_id)
 
@@ -483,6 +484,7 @@ def open_translation(
             translation.dropped += left_out
             if facts.thinking_demanded and quirks.takes_reasoning_content:
                 request = missing_thoughts.filled_in(request)
+            request = refused_members.with_older_words(request, quirks)
             if quirks.refused_members:
                 request, left_out = refused_members.left_out(request, quirks.refused_members)
                 translation.dropped += left_out

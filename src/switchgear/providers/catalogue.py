@@ -33,9 +33,9 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
 
 _OPENAI = Quirks(max_tokens="max_completion_tokens", metadata_needs_store=True, shares_fields=True, text_lists=True)
 _NO_EFFORT = Quirks(reasoning_effort=False)
-_THINKS = Quirks(reasoning_effort=False, reasoning_content=True, thinking_off="thinking")
+_THINKS = Quirks(reasoning_effort=False, reasoning_content=True, thinking_off="thinking", developer=False)
 _QWEN = msgspec.structs.replace(_THINKS, thinking_off="enable_thinking")
-_MINIMAX = Quirks(reasoning_effort=False, reasoning_content=True, instructions_first=True)
+_MINIMAX = Quirks(reasoning_effort=False, reasoning_content=True, instructions_first=True, developer=False)
 _LOCAL = Quirks(top_k=True)
 # "invalid image input", "invalid message format" (ollama/ollama, openai/openai.go, `FromChatRequest`; read 2026-11-27)
 _OLLAMA = Quirks(top_k=True, media=frozenset({"image/jpeg", "image/png", "image/webp"}))
@@ -44,6 +44,8 @@ _PROBES = ("logprobs", "top_logprobs")
 # Mistral refuses every field that it does not know, `stream_options` among them, and tells the usage of a stream unasked
 # (openai-agents-python#442; read 2026-11-27).
 _MISTRAL = Quirks(
+    newer_limit=False,
+    developer=False,
     reasoning_effort=False,
     stream_usage=False,
     takes_reasoning_content=False,
@@ -73,6 +75,7 @@ _CEREBRAS = Quirks(
 # in other answers too).
 _OPENROUTER = Quirks(
     top_k=True,
+    developer=False,  # Qwen's models behind it refuse the role, and OpenAI's take the other for the same
     reasoning_details=True,
     body={"models": None, "preset": None},
     charges="cost",

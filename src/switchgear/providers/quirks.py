@@ -14,6 +14,13 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """False where `stream_options` is refused; usage is then estimated when the stream does not carry it."""
     max_tokens: str = "max_tokens"
     """The name of the output limit in chat completions; OpenAI's own reasoning models know only the newer one."""
+    newer_limit: bool = True
+    """False where `max_completion_tokens` is refused (Mistral: eca#231; read 2026-11-27)."""
+    developer: bool = True
+    """False where a message of the role `developer` is refused: "unknown variant `developer`" (DeepSeek, pi#1048), ROLE_UNSPECIFIED
+    (Kimi, openclaw#21911), "invalid role: developer (2013)" (MiniMax, openclaw#3022), "Incorrect role information" (GLM,
+    PI-Desktop#30), "developer is not one of" (Qwen, pi#5117), "Input tag 'developer'" (Mistral, chatgpt-md#189). Read
+    2026-11-28."""
     reasoning_effort: bool = True
     """False where `reasoning_effort` is refused."""
     top_k: bool = False

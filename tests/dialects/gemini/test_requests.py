@@ -45,6 +45,23 @@ def test_googles_schema_becomes_json_schema():
     }
 
 
+def test_counts_that_google_writes_as_text_become_numbers():
+    """int64 is text in Google's JSON (API reference, `Schema`); `propertyOrdering` is Google's alone."""
+    schema = {
+        "type": "ARRAY",
+        "items": {
+            "type": "OBJECT",
+            "properties": {"minItems": {"type": "STRING", "maxLength": "12", "pattern": "1"}},
+            "propertyOrdering": ["minItems"],
+        },
+        "minItems": "1",
+        "maxItems": "x",
+    }
+    found = requests.lower_types(schema)
+    inner = {"type": "object", "properties": {"minItems": {"type": "string", "maxLength": 12, "pattern": "1"}}}
+    assert found == {"type": "array", "items": inner, "minItems": 1, "maxItems": "x"}
+
+
 def test_gemini_3_wants_a_signature_with_every_call():
     request = canonical.Request(
         model="m", messages=[canonical.Message("assistant", [canonical.ToolCall("1", "f", "{}")])]

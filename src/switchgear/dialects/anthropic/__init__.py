@@ -5,6 +5,7 @@ from typing import Any
 
 from switchgear.dialects import foreign_thoughts, rate_limit_headers, references
 from switchgear.dialects.answer_metadata import plain_reader
+from switchgear.dialects.anthropic import billing_line
 from switchgear.dialects.anthropic.answers import decode_answer, encode_answer
 from switchgear.dialects.anthropic.requests import MAKERS, decode_request, encode_request
 from switchgear.dialects.anthropic.streams import StreamDecoder, StreamEncoder
@@ -87,6 +88,7 @@ ROW = Dialect(
             "input length and `max_tokens` exceed context limit: {tokens} + {output} > {limit}, decrease input length or "
             "`max_tokens` and try again",
         ),
+        too_long_signs=(b"prompt is too long", b"exceed context limit"),
         overloaded_status=529,
     ),
     ping=lambda number: b'event: ping\ndata: {"type": "ping"}\n\n',
@@ -114,7 +116,7 @@ ROW = Dialect(
         StreamDecoder,
         StreamEncoder,
     ),
-    cleaned=foreign_thoughts.of_messages,
+    cleaned=lambda request, model: foreign_thoughts.of_messages(billing_line.left_out(request, model), model),
     fit=Rules(
         error_results=True,
         blank_is_white=True,

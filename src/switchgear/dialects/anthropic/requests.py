@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.dialects import canonical, media, reasoning
+from switchgear.dialects.anthropic.billing_line import without_line
 from switchgear.dialects.canonical import JsonFormat, Media, Message, Part, Request, Text, Thinking
 from switchgear.dialects.json_node import Node, arguments_of, foreign_tools, object_of
 from switchgear.providers.quirks import Quirks
@@ -73,11 +74,11 @@ def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
     request.dropped = [key for key in body.names() if key not in _KNOWN]
     system = body.get("system")
     if isinstance(system, str):
-        request.system.append(Text(system))
+        request.system.append(Text(without_line(system)))
     else:
         for block in body.each("system"):
             yield
-            request.system.append(Text(block.need("text"), _cache(block)))
+            request.system.append(Text(without_line(block.need("text")), _cache(block)))
     for message in body.each("messages"):
         yield from _decode_message(message, request)
     tools = yield from foreign_tools.steps(body.each("tools"), _is_function, request.dropped)

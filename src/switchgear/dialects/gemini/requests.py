@@ -237,8 +237,12 @@ def _decode_function(function: Node) -> canonical.Tool:
     return canonical.Tool(function.need("name"), function.text("description"), Raw(encode(schema)))
 
 
+_COUNTS = frozenset({"minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"})
+"""What Google writes as text: int64 (API reference, `Schema`; read 2026-11-28)."""
+
+
 def lower_types(schema: Any) -> Any:
-    """Turn Google's OpenAPI schema (`"type": "STRING"`, `nullable`) into JSON Schema."""
+    """Turn Google's OpenAPI schema (`"type": "STRING"`, `nullable`, counts as text) into JSON Schema."""
     if isinstance(schema, list):
         return [lower_types(item) for item in schema]
     if not isinstance(schema, dict):
@@ -249,6 +253,11 @@ def lower_types(schema: Any) -> Any:
     }
     if isinstance(schema.get("properties"), dict):
         out["properties"] = {name: lower_types(value) for name, value in schema["properties"].items()}
+    for word in _COUNTS & out.keys():
+        if isinstance(out[word], str) and out[word].isdecimal():
+            out[word] = int(out[word])
+    if isinstance(out.get("propertyOrdering"), list):
+        del out["propertyOrdering"]
     kind = out.get("type")
     if isinstance(kind, str):
         out["type"] = [kind.lower(), "null"] if out.pop("nullable", False) else kind.lower()

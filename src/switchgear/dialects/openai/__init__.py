@@ -82,6 +82,7 @@ ROW = Dialect(
             "This model's maximum context length is {limit} tokens. However, your messages resulted in {tokens} tokens.",
             "",
         ),
+        too_long_signs=(b"context_length_exceeded", b"maximum context length"),
     ),
     ping=lambda number: b": ping\n\n",
     answer_id_prefix="chatcmpl-",
@@ -133,6 +134,8 @@ ROW = Dialect(
     ),
     fit=Rules(
         instructions=True,
+        # a history that was cut to a call and its result: GLM, Qwen (litellm#42432; read 2026-11-28)
+        words_first=True,
         text_files=True,  # files of chat are PDFs; pydantic-ai, `OpenAIChatModel`, writes text into the turn as well (2026-11)
         top_words=COMBINATORS | {"enum", "not"},
         google_signatures=False,

@@ -95,6 +95,7 @@ ROW = Dialect(
             "Your input exceeds the context window of this model: {tokens} tokens > {limit}. Please adjust your input.",
             "",
         ),
+        too_long_signs=(b"context_length_exceeded",),  # Codex
     ),
     ping=lambda number: b'data: {"type":"keepalive","sequence_number":%d}\n\n' % number,
     numbers_events=True,

@@ -35,6 +35,31 @@ def _calls(message: dict[str, Any]) -> list[dict[str, Any]]:
     return found if isinstance(found, list) else []
 
 
+# The role `developer`
+
+
+def _no_developer(text: str) -> Rule:
+    def no_developer(body: dict[str, Any], model: str) -> Finding | None:
+        for index, message in enumerate(_messages(body)):
+            if message.get("role") == "developer":
+                return Finding("no-developer", text.format(index=index))
+        return None
+
+    return no_developer
+
+
+# pi#1048, openclaw#21911, openclaw#3022, chatgpt-md#189, with the texts; Z.ai's rule is `zai_messages`. Read 2026-11-28.
+deepseek_roles = _no_developer(
+    "Failed to deserialize the JSON body into the target type: messages[{index}].role: unknown variant `developer`, expected one "
+    "of `system`, `user`, `assistant`, `tool`, `latest_reminder` at line 1 column 1"
+)
+moonshot_roles = _no_developer("Invalid request: unsupported role ROLE_UNSPECIFIED")
+minimax_roles = _no_developer("invalid params, invalid role: developer (2013)")
+mistral_roles = _no_developer(
+    "Input tag 'developer' found using 'role' does not match any of the expected tags: 'system', 'user', 'assistant', 'tool'"
+)
+
+
 # Mistral
 
 # the model ChatCompletionStreamRequest of mistralai/client-python (read 2026-11-27), and `prompt_cache_key`, recorded
@@ -345,14 +370,16 @@ BY_PROVIDER: dict[str, Provider] = {
     "bedrock": Provider(takes_more=False),
     "cohere": Provider(takes_more=False),
     "mistral": Provider(
-        (mistral_fields, mistral_names, mistral_call_ids, mistral_order), status=422, error=_mistral_error
+        (mistral_roles, mistral_fields, mistral_names, mistral_call_ids, mistral_order),
+        status=422,
+        error=_mistral_error,
     ),
     "groq": Provider((groq_fields, groq_thinking)),
     "cerebras": Provider((cerebras_fields, cerebras_strict), error=_flat_error),
-    "deepseek": Provider((thinking_back, deepseek_parts)),
-    "moonshot": Provider((thinking_back,)),
+    "deepseek": Provider((deepseek_roles, thinking_back, deepseek_parts)),
+    "moonshot": Provider((moonshot_roles, thinking_back)),
     "xai": Provider((xai_parameters,), error=_xai_error),
-    "minimax": Provider((minimax_tools,), error=_minimax_error),
+    "minimax": Provider((minimax_roles, minimax_tools), error=_minimax_error),
     "zai": Provider((zai_messages,), error=_zai_error),
     "together": Provider((hosts.together_shapes,), error=hosts.together_error),
     "fireworks": Provider((hosts.fireworks_fields,)),
