@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchgear.edge.attribute import attribute
-from switchgear.wire.http1 import RequestHead
+from switchgear.wire.http_requests import RequestHead
 
 
 def claims(headers):

@@ -4,7 +4,7 @@ import pytest
 
 from switchgear.core.problems import Problem
 from switchgear.edge.authenticate import litellm_token, presented_token
-from switchgear.wire.http1 import RequestHead
+from switchgear.wire.http_requests import RequestHead
 
 
 def head(headers, repeated=()):

@@ -4,7 +4,7 @@ import pytest
 
 from switchgear.replica.entries import Snapshot
 from switchgear.testing.edge import TOKEN, Asked, Dialogue, FakeExchange, Sent, chat
-from switchgear.wire.http1 import RequestHead
+from switchgear.wire.http_requests import RequestHead
 
 
 def arriving(talk):

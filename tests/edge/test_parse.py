@@ -9,7 +9,7 @@ from switchgear.core.steps import finish
 from switchgear.edge import paths
 from switchgear.edge.context import RequestContext
 from switchgear.edge.parse import parse
-from switchgear.wire.http1 import RequestHead
+from switchgear.wire.http_requests import RequestHead
 
 
 def parsed(target, body=b"", kind=b"application/json", method=b"POST"):

@@ -8,7 +8,7 @@ from switchgear.edge.context import RequestContext
 from switchgear.edge.passthrough import FORM_BYTES_MAX
 from switchgear.routing.table import ProviderEntry, RouteTable
 from switchgear.testing.edge import Ask, Dialogue, Sent
-from switchgear.wire.http1 import RequestHead
+from switchgear.wire.http_requests import RequestHead
 
 
 class Exchange:

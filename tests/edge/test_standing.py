@@ -11,7 +11,7 @@ from switchgear.edge.head_facts import HeadFacts
 from switchgear.edge.resolver import Resolver
 from switchgear.replica.entries import KeyEntry, SecretHash, Snapshot
 from switchgear.routing.table import Deployment, DeploymentEntry, ModelEntry, ProviderEntry, RouteTable, Timeouts
-from switchgear.wire.http1 import RequestHead
+from switchgear.wire.http_requests import RequestHead
 
 PEPPERS = {1: b"p" * 32}
 TOKEN = "sk-sg-" + "A" * 12 + "_" + "b" * 43

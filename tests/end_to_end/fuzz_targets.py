@@ -17,10 +17,11 @@ from switchgear.core import virtual_key
 from switchgear.core.errors import FrameError, ProtocolError, RecordError, RefusedError
 from switchgear.providers import endpoint
 from switchgear.vault import egress
-from switchgear.wire import eventstream, frames, http1, records, sse
-from switchgear.wire.http1 import RejectedError, RequestParser, ResponseParser
+from switchgear.wire import eventstream, frames, http_requests, http_responses, records, sse
+from switchgear.wire.http_requests import RejectedError, RequestParser
+from switchgear.wire.http_responses import ResponseParser
 
-LIMITS = http1.Limits(head_bytes_max=2_048, headers_max=16, url_bytes_max=512, body_bytes_max=4_096)
+LIMITS = http_requests.Limits(head_bytes_max=2_048, headers_max=16, url_bytes_max=512, body_bytes_max=4_096)
 SEED = records.seed_of("0" * 32)
 
 
@@ -211,7 +212,17 @@ TARGETS = {
 
 def _functions():
     """The functions of the modules under test, to be instrumented in place: their code objects carry the coverage."""
-    for module in (http1, sse, frames, records, eventstream, virtual_key, egress, sys.modules[Reader.__module__]):
+    for module in (
+        http_requests,
+        http_responses,
+        sse,
+        frames,
+        records,
+        eventstream,
+        virtual_key,
+        egress,
+        sys.modules[Reader.__module__],
+    ):
         for owner in (module, *(value for value in vars(module).values() if isinstance(value, type))):
             if getattr(owner, "__module__", module.__name__) == module.__name__:
                 yield from (value for value in vars(owner).values() if isinstance(value, FunctionType))

@@ -12,7 +12,7 @@ from tests.wire.hostile_requests import CASES
 
 from switchgear.testing.gateway import free_port
 from switchgear.testing.patience import PATIENCE_S
-from switchgear.wire.http1 import Limits, RejectedError, RequestParser
+from switchgear.wire.http_requests import Limits, RejectedError, RequestParser
 
 IDS = [case.name for case in CASES]
 

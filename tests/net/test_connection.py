@@ -7,7 +7,7 @@ from switchgear.net import connection
 from switchgear.net.connection import PIPELINE_MAX
 from switchgear.policies.cors import Cors
 from switchgear.testing.patience import until_it_is
-from switchgear.wire.http1 import Limits, RequestParser
+from switchgear.wire.http_requests import Limits, RequestParser
 
 
 def test_pipelined_requests_are_answered_in_order_whoever_is_ready_first():

@@ -12,7 +12,7 @@ from switchgear.policies.forwarded import Proxies
 from switchgear.testing.clock import FakeClock
 from switchgear.testing.faults import LoudGuard
 from switchgear.testing.patience import until_it_is
-from switchgear.wire.http1 import Limits
+from switchgear.wire.http_requests import Limits
 
 SMALL = {"http": Limits(body_bytes_max=100_000), "buffered_bytes_max": 400_000}
 

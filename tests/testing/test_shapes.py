@@ -36,7 +36,7 @@ from switchgear.policies import access
 from switchgear.providers.quirks import Quirks
 from switchgear.testing import shapes
 from switchgear.testing.shapes import Shape
-from switchgear.wire import eventstream, frames, http1, sse
+from switchgear.wire import eventstream, frames, http_requests, sse
 
 GROWTH_MAX = 2.3
 SMALL, DOUBLINGS = 8_192, 4
@@ -228,8 +228,8 @@ class Sink:
 
 
 def http(data: bytes, size: int) -> None:
-    limits = http1.Limits(head_bytes_max=1 << 30, headers_max=1 << 30, url_bytes_max=1 << 30)
-    parser = http1.RequestParser(Sink(), limits)
+    limits = http_requests.Limits(head_bytes_max=1 << 30, headers_max=1 << 30, url_bytes_max=1 << 30)
+    parser = http_requests.RequestParser(Sink(), limits)
     for piece in pieces(data, size):
         parser.feed(piece)
 

@@ -8,7 +8,7 @@ from switchgear.net.upstream import Failure
 from switchgear.vault import attempt, service
 from switchgear.wire import frames
 from switchgear.wire.frames import FrameType
-from switchgear.wire.http1 import ResponseHead
+from switchgear.wire.http_responses import ResponseHead
 
 
 def test_window_is_granted_for_what_was_taken():

@@ -14,7 +14,7 @@ from switchgear.vault.kek import KeyPair
 from switchgear.vault.seal import SealContext
 from switchgear.vault.verbs import Ceilings, Put
 from switchgear.wire.frames import Route
-from switchgear.wire.http1 import ResponseHead
+from switchgear.wire.http_responses import ResponseHead
 
 KEYS = KeyPair(Secret(bytes(range(32))))
 

@@ -28,7 +28,7 @@ from switchgear.policies.forwarded import Proxies
 from switchgear.replica.reader import ReplicaReader
 from switchgear.routing.states import StateBook
 from switchgear.spool.writer import SpoolWriter
-from switchgear.wire import frames, http1
+from switchgear.wire import frames, http_requests
 
 
 class Prepared(msgspec.Struct):
@@ -133,7 +133,7 @@ async def _drain(boot: Boot, life: child.Life, services: EdgeServices, server: H
 def _limits(boot: Boot) -> ServerLimits:
     limits = boot.limits
     return ServerLimits(
-        http=http1.Limits(
+        http=http_requests.Limits(
             head_bytes_max=limits.head_bytes_max,
             headers_max=limits.headers_max,
             url_bytes_max=limits.url_bytes_max,

@@ -47,7 +47,7 @@ from switchgear.vault.link import VaultSideLink
 from switchgear.vault.service import VaultService
 from switchgear.vault.verbs import Ceilings, Put
 from switchgear.wire import frames
-from switchgear.wire.http1 import encode_chunk
+from switchgear.wire.http_syntax import encode_chunk
 
 WARM, COUNT = 3, 10
 STREAMS, ROUNDS = 16, 8

@@ -45,7 +45,7 @@ class Guard:
 
 
 def place_of(exc: BaseException) -> str:
-    """Return where an exception was raised, and the door that it came to: `wire/http1.py:120 feed < net/exchange.py:300
+    """Return where an exception was raised, and the door that it came to: `wire/http_requests.py:120 feed < net/exchange.py:300
     data_received`."""
     frames = _frames(exc.__traceback__)
     if not frames:

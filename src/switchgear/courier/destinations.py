@@ -15,7 +15,7 @@ from switchgear.providers.endpoint import Endpoint
 from switchgear.vault import seal
 from switchgear.vault.kek import KeyPair
 from switchgear.vault.seal import Redactor
-from switchgear.wire.http1 import is_safe_header
+from switchgear.wire.http_syntax import is_safe_header
 
 USER_AGENT = b"user-agent: switchgear/0.1\r\n"
 CONTENT_TYPE_BYTES_MAX = 128

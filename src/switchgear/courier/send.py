@@ -9,7 +9,7 @@ from switchgear.core.errors import RefusedError
 from switchgear.courier.destinations import Destination
 from switchgear.courier.verbs import REPLY_BODY_BYTES_MAX, Reply, Request
 from switchgear.net.upstream import INTERNAL, Deadlines, Failure, Pool, UpstreamConnection
-from switchgear.wire.http1 import ResponseHead
+from switchgear.wire.http_responses import ResponseHead
 
 DEADLINES = Deadlines(10.0, 20.0, 20.0, 30.0)
 HEADER_BYTES_MAX = 128

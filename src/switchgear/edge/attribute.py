@@ -6,7 +6,7 @@ Claims only: they fill the record's client, session and end user, and decide not
 import msgspec
 
 from switchgear.core.text import clean
-from switchgear.wire.http1 import RequestHead
+from switchgear.wire.http_requests import RequestHead
 
 
 class ClientClaims(msgspec.Struct, frozen=True):

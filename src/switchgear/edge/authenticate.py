@@ -14,7 +14,7 @@ from switchgear.edge.head_facts import Claim
 from switchgear.edge.services import EdgeServices
 from switchgear.policies import access
 from switchgear.replica.entries import KeyEntry
-from switchgear.wire.http1 import RequestHead
+from switchgear.wire.http_requests import RequestHead
 
 _AUTHORIZATION = b"authorization"
 _PLACES = (b"x-api-key", b"api-key", b"x-goog-api-key")

@@ -22,7 +22,7 @@ from switchgear.net.exchange import Exchange
 from switchgear.replica.entries import KeyEntry, Pending, Snapshot
 from switchgear.routing.table import Deployment, Route, Timeouts
 from switchgear.wire import records
-from switchgear.wire.http1 import RequestHead
+from switchgear.wire.http_requests import RequestHead
 
 TOOL = "switchgear"
 FIRST_S = 5.0

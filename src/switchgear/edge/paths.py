@@ -116,7 +116,7 @@ DELETES = "/responses/{id}"
 """The one path that takes DELETE besides GET."""
 _PASSTHROUGH = Endpoint("passthrough", b"*", "passthrough", DEFAULT, "/passthrough")
 PASSTHROUGH_METHODS = (b"GET", b"HEAD", b"POST", b"DELETE", b"OPTIONS", b"PUT", b"PATCH")
-"""What the parser lets in (wire.http1.METHODS); a key's rules say which of them it may send."""
+"""What the parser lets in (wire.http_requests.METHODS); a key's rules say which of them it may send."""
 _PASSTHROUGH_PATH = re.compile(rb"/passthrough/([a-z0-9][a-z0-9._-]{0,62}/[A-Za-z0-9._~%/-]*)")
 _VERSIONS = re.compile(rb"(?:/v1)*(?=/)")
 """Clients are given a base URL with or without it, and add it, or not."""

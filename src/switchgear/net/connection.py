@@ -15,8 +15,9 @@ from switchgear.core.guard import guarded
 from switchgear.core.problems import Problem
 from switchgear.net.exchange import Exchange, ServerState
 from switchgear.policies.forwarded import Proxies
-from switchgear.wire import http1
-from switchgear.wire.http1 import STATUS_LINES, RejectedError, RequestHead, RequestParser
+from switchgear.wire import http_syntax
+from switchgear.wire.http_requests import RejectedError, RequestHead, RequestParser
+from switchgear.wire.http_syntax import STATUS_LINES
 
 PIPELINE_MAX = 16
 """Requests of one connection that wait behind one in progress; nothing more of it is read or parsed then."""
@@ -218,7 +219,7 @@ class Connection(asyncio.Protocol):
                     self.transport.pause_reading()
         exchange.tell_head()
         if head.expects_continue and not exchange.is_started and exchange is self._current:
-            self.write(http1.CONTINUE)
+            self.write(http_syntax.CONTINUE)
 
     def on_body(self, data: bytes) -> None:
         """Parser: a piece of a body."""
@@ -308,7 +309,7 @@ class Connection(asyncio.Protocol):
             self._current.tell_request()
         elif self._current.head.expects_continue and not self._current.is_started:
             self._current.begin_window(self.server.now_s)
-            self.write(http1.CONTINUE)
+            self.write(http_syntax.CONTINUE)
 
     @guarded(_lose_parser)
     def _read_on(self) -> None:

@@ -16,8 +16,9 @@ from switchgear.core.problems import Problem
 from switchgear.net.held import HeldBytes
 from switchgear.policies.cors import Cors
 from switchgear.policies.forwarded import Proxies
-from switchgear.wire import http1
-from switchgear.wire.http1 import STATUS_LINES, RequestHead
+from switchgear.wire import http_requests, http_syntax
+from switchgear.wire.http_requests import RequestHead
+from switchgear.wire.http_syntax import STATUS_LINES
 
 DISCARD_BYTES_MAX = 65_536
 _PLAIN = b"content-type: text/plain\r\n"
@@ -26,7 +27,7 @@ _PLAIN = b"content-type: text/plain\r\n"
 class ServerLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of a server; the defaults stand in docs/operations.md."""
 
-    http: http1.Limits = http1.Limits()
+    http: http_requests.Limits = http_requests.Limits()
     head_s: float = 10.0
     body_grace_s: float = 10.0
     body_rate_min: int = 1_024
@@ -343,7 +344,7 @@ class Exchange:
         tail = b"connection: close\r\n\r\n" if self._must_close() else b"\r\n"
         head = b"%b%b%b%b%b" % (STATUS_LINES[status], headers, framing, self.connection.server.date, tail)
         if first and self._chunked:
-            first = http1.encode_chunk(first)
+            first = http_syntax.encode_chunk(first)
         self.is_started = True
         self.status = status
         self.connection.write(head + first)
@@ -352,13 +353,13 @@ class Exchange:
         """Send a piece of a streamed answer. An empty one is nothing: as a chunk it would be the terminator (H6)."""
         transport = self.connection.transport
         if data and transport is not None:
-            transport.write(http1.encode_chunk(data) if self._chunked else data)
+            transport.write(http_syntax.encode_chunk(data) if self._chunked else data)
 
     def end(self) -> None:
         """End a streamed answer well."""
         self.is_ended = True
         if self._chunked:
-            self.connection.write(http1.LAST_CHUNK)
+            self.connection.write(http_syntax.LAST_CHUNK)
         self.connection.finished(self)
 
     def abort(self) -> None:

@@ -19,7 +19,7 @@ from switchgear.net import dial
 from switchgear.net.dial import Dialer, Resolve
 from switchgear.net.memory import Memory
 from switchgear.providers.endpoint import Endpoint
-from switchgear.wire.http1 import ResponseHead, ResponseParser
+from switchgear.wire.http_responses import ResponseHead, ResponseParser
 
 IDLE_S = 4.0
 TICK_S = 0.5

@@ -44,7 +44,7 @@ from switchgear.testing.clock import FakeClock
 from switchgear.testing.faults import LoudGuard
 from switchgear.wire import frames, records
 from switchgear.wire.frames import Fail, Head
-from switchgear.wire.http1 import RequestHead
+from switchgear.wire.http_requests import RequestHead
 from switchgear.wire.records import Kind
 
 PEPPER = b"p" * 32

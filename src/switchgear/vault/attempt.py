@@ -19,7 +19,7 @@ from switchgear.vault.seal import Redactor
 from switchgear.vault.token_fetcher import TokenFetcher
 from switchgear.wire import frames
 from switchgear.wire.frames import END, FrameType
-from switchgear.wire.http1 import ResponseHead
+from switchgear.wire.http_responses import ResponseHead
 
 BODY_BYTES_MAX = 67_108_864
 BODY_S = 120.0

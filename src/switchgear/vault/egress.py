@@ -14,7 +14,8 @@ from switchgear.routing import allowance
 from switchgear.vault.box import OpenCredential
 from switchgear.vault.verbs import Ceilings
 from switchgear.wire.frames import Route
-from switchgear.wire.http1 import ResponseHead, is_safe_header
+from switchgear.wire.http_responses import ResponseHead
+from switchgear.wire.http_syntax import is_safe_header
 
 # Inference only: an inference credential must not reach a provider's management endpoints.
 _MODEL = r"(?:[A-Za-z0-9._~@-]|%[0-9A-F]{2}){1,512}"

@@ -11,7 +11,7 @@ from switchgear.vault.box import Box, OpenCredential
 from switchgear.vault.token_fetcher import TokenFetcher
 from switchgear.vault.verbs import CredentialName, Fence, Metadata, State, Status, TestResult
 from switchgear.wire import frames
-from switchgear.wire.http1 import ResponseHead
+from switchgear.wire.http_responses import ResponseHead
 
 
 class VerbService(Protocol):

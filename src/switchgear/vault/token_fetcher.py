@@ -11,7 +11,7 @@ from switchgear.net.upstream import INTERNAL, Deadlines, Failure, Pool, Upstream
 from switchgear.providers.endpoint import Endpoint
 from switchgear.vault.auth import Grant, GrantError, TokenFile, TokenFlow, TokenRequest, TokenResponse
 from switchgear.vault.box import OpenCredential
-from switchgear.wire.http1 import ResponseHead
+from switchgear.wire.http_responses import ResponseHead
 
 ANSWER_BYTES_MAX = 65_536
 _DEADLINES = Deadlines(5.0, 10.0, 10.0, 15.0)

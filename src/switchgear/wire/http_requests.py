@@ -1,4 +1,4 @@
-"""HTTP/1.1 on both sides, on llhttp (httptools) with a judge in front of it. Level 1, sans-I/O.
+"""The server's side of HTTP/1.1, on llhttp (httptools) with a judge in front of it. Level 1, sans-I/O.
 
 llhttp accepts shapes that a gateway must not (docs/invariants.md H1): transfer-encoding lists, other protocols in the request
 line, absolute targets for another host, several Hosts. So a request head is collected whole, judged by allow-list as
@@ -6,7 +6,6 @@ bytes and again as parsed fields, and only then counted as a request. RFC 9112 (
 """
 
 import re
-from collections.abc import Callable
 from typing import Protocol
 
 import httptools
@@ -15,17 +14,10 @@ import msgspec
 from switchgear.core import problems
 from switchgear.core.errors import ProtocolError
 from switchgear.core.problems import Case
+from switchgear.wire.http_syntax import DIGITS, FIELD_NAME, FIELD_VALUE_BAD, OVERHEAD_BYTES_MAX
 
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"DELETE", b"OPTIONS", b"PUT", b"PATCH"})
-OVERHEAD_BYTES_MAX = 65_536  # chunk sizes, extensions and trailers of one message, everything that is not body
-CHUNK_FRAMING_BYTES = 12
-"""More than the longest size that `take_chunk` reads, and two line ends: a chunk that carries as much outweighs its framing."""
-INFORMATIONAL_MAX = 8  # 1xx responses before the real one
-
-_FIELD_NAME = re.compile(rb"[!#$%&'*+.^`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2 token, without "_" (WSGI-style confusion)
-_FIELD_VALUE_BAD = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _TARGET = re.compile(rb"[\x21-\x7e]+")
-_DIGITS = re.compile(rb"[0-9]{1,15}")
 _LENGTH_LINE = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ?([0-9]{1,9})\r\n")
 _ORIGIN_LINE = re.compile(rb"\r\norigin:[ \t]*([\x21-\x7e]{1,512})[ \t]*\r\n", re.I)
 _HOST = re.compile(rb"[0-9A-Za-z._~%!$&'()*+,;=:\[\]-]*")
@@ -363,9 +355,9 @@ class RequestParser:
         """llhttp: a header field; after the head's end these are trailer fields, which are discarded."""
         if self._head is not None:
             return
-        if not _FIELD_NAME.fullmatch(name):
+        if not FIELD_NAME.fullmatch(name):
             raise RejectedError(problems.BAD_HTTP, "a header name has characters that are not allowed")
-        if _FIELD_VALUE_BAD.search(value):
+        if FIELD_VALUE_BAD.search(value):
             raise RejectedError(problems.BAD_HTTP, "a header value has control characters")
         name = name.lower()
         if name in self._headers:
@@ -402,7 +394,7 @@ class RequestParser:
                 )
             body_length = None
         elif length is not None:
-            if b"content-length" in self._repeated or not _DIGITS.fullmatch(length):
+            if b"content-length" in self._repeated or not DIGITS.fullmatch(length):
                 raise RejectedError(problems.BAD_HTTP, "content-length must be one number")
             body_length = int(length)
             if body_length > self._limits.body_bytes_max:
@@ -469,246 +461,3 @@ def _without_upgrade(head: bytes) -> bytes:
             line = b"connection: " + b", ".join(tokens)  # noqa: PLW2901
         kept.append(line)
     return b"\r\n".join(kept) + b"\r\n\r\n"
-
-
-class ResponseHead(msgspec.Struct):
-    """A response head from an upstream. Names are lower-case, in order, repeats kept."""
-
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    keep_alive: bool
-
-    def get(self, name: bytes) -> bytes | None:
-        """Return the first value of a lower-case name."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
-
-
-class ResponseParser:
-    """The client side of one connection: one response at a time (docs/invariants.md H2).
-
-    Call `begin(method)` for each request, `feed` for bytes, `eof` at the connection's end. After `feed`, look at
-    `head`, `take_body()` and `complete`. Any byte that belongs to no request raises ProtocolError.
-    """
-
-    __slots__ = (
-        "_body",
-        "_busy",
-        "_excess",
-        "_headers",
-        "_informational",
-        "_is_between",
-        "_is_final",
-        "_parser",
-        "complete",
-        "head",
-        "head_bytes_max",
-    )
-
-    def __init__(self, head_bytes_max: int = 65_536) -> None:
-        self.head_bytes_max = head_bytes_max
-        self._busy = False
-        self.complete = False
-        self.head: ResponseHead | None = None
-        self._reset()
-
-    def _reset(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._body: list[bytes] = []
-        self._informational = 0
-        self._excess = 0
-        """Bytes that came, less twice those of the body: what is framing and not outweighed by what it carries."""
-        self._is_final = False
-        self._is_between = False
-        """True when a chunk has ended and none has begun."""
-
-    def close(self) -> None:
-        """Let go of everything, as `RequestParser.close` does."""
-        self._body = []
-        del self._parser
-
-    def begin(self) -> None:
-        """Expect a response. Raises ProtocolError when one is still expected."""
-        if self._busy:
-            raise ProtocolError("a response is still expected")
-        self._busy = True
-        if self.head is not None:
-            self._reset()
-        self.head = None
-        self.complete = False
-
-    def feed(self, data: bytes) -> None:
-        """Process received bytes. Raises ProtocolError; the connection must be closed then."""
-        if not self._busy:
-            raise ProtocolError("bytes from the upstream without a request")
-        self._excess += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            raise ProtocolError("the upstream switched protocols") from None
-        except httptools.HttpParserCallbackError as exc:
-            if isinstance(exc.__context__, ProtocolError):
-                raise exc.__context__ from None
-            raise
-        except httptools.HttpParserError as exc:
-            raise ProtocolError(f"malformed response: {exc}") from None
-        if self._excess > self.head_bytes_max:
-            self._check_excess()
-        if self.complete:
-            self._busy = False
-
-    def _check_excess(self) -> None:
-        if self.head is None:
-            raise ProtocolError("the response head is too large")
-        if self._excess > self.head_bytes_max + OVERHEAD_BYTES_MAX:
-            raise ProtocolError("chunk framing is larger than the body it carries")
-
-    def take_chunk(self, data: bytes) -> bytes | None:
-        """Return the body of received bytes that are one whole chunk in the middle of a body, which is how events of a stream
-        come; None for all others, which are to be fed. Its framing is read here, so that llhttp stays between two chunks."""
-        if not self._is_between:
-            return None
-        at = data.find(b"\r\n", 0, CHUNK_FRAMING_BYTES)
-        size = len(data) - at - 4
-        # RFC 9112 §7.1: chunk-size is 1*HEXDIG. Written so, in either case, it is this very size and nothing else.
-        if at < 0 or size < CHUNK_FRAMING_BYTES or data[-2:] != b"\r\n":
-            return None
-        if data[:at] != b"%x" % size and data[:at] != b"%X" % size:
-            return None
-        self._excess += at + 4 - size
-        return data[at + 2 : -2]
-
-    def eof(self) -> bool:
-        """The connection ended. Returns True when that completes the response (a body without a length)."""
-        if not self._busy or self.head is None or self.complete:
-            return False
-        names = {name for name, _ in self.head.headers}
-        if b"content-length" in names or b"transfer-encoding" in names:
-            return False
-        self.complete = True
-        self._busy = False
-        return True
-
-    def take_body(self) -> bytes:
-        """Return the body bytes received since the last call."""
-        body = self._body
-        if not body:
-            return b""
-        self._body = []
-        return body[0] if len(body) == 1 else b"".join(body)
-
-    def on_message_begin(self) -> None:
-        """llhttp: a message begins; after a final one that is an attack (response splitting)."""
-        if self.complete:
-            raise ProtocolError("a second response in the same bytes")
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """llhttp: a header field, or a trailer field (discarded)."""
-        if self.head is not None:
-            return
-        self._headers.append((name.lower(), value))
-        if len(self._headers) > 256:
-            raise ProtocolError("too many response headers")
-
-    def on_headers_complete(self) -> None:
-        """llhttp: the head ends. 1xx are skipped (RFC 9110 §15.2), 101 is an error."""
-        status = self._parser.get_status_code()
-        if status < 200:
-            self._informational += 1
-            if status == 101 or self._informational > INFORMATIONAL_MAX:
-                raise ProtocolError(f"unexpected {status} response")
-            self._headers = []
-            self._is_final = False
-            return
-        headers = self._headers
-        fields = dict(headers)
-        if len(fields) != len(headers):
-            fields = _joined(headers)
-        encoding, length = fields.get(b"transfer-encoding"), fields.get(b"content-length")
-        if encoding is not None and (length is not None or encoding.lower() != b"chunked"):
-            raise ProtocolError("ambiguous response framing")
-        if length is not None and not _DIGITS.fullmatch(length):
-            raise ProtocolError("contradicting response lengths")
-        if _FIELD_VALUE_BAD.search(b" ".join(fields.values())):
-            raise ProtocolError("a response header has control characters")
-        self._is_final = True
-        self.head = ResponseHead(status, headers, self._parser.should_keep_alive())
-
-    def on_body(self, data: bytes) -> None:
-        """llhttp: body bytes."""
-        self._excess -= 2 * len(data)
-        self._body.append(data)
-
-    def on_chunk_header(self) -> None:
-        """llhttp: a chunk begins; it may be the last."""
-        self._is_between = False
-
-    def on_chunk_complete(self) -> None:
-        """llhttp: a chunk has ended."""
-        self._is_between = True
-
-    def on_message_complete(self) -> None:
-        """llhttp: a message ends; only a final one completes the response."""
-        self._is_between = False
-        if self._is_final:
-            self.complete = True
-
-
-def _joined(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Join what came more than once with commas."""
-    fields: dict[bytes, list[bytes]] = {}
-    for name, value in headers:
-        fields.setdefault(name, []).append(value)
-    return {name: b", ".join(values) for name, values in fields.items()}
-
-
-REASONS: dict[int, bytes] = {
-    200: b"OK",
-    201: b"Created",
-    202: b"Accepted",
-    204: b"No Content",
-    400: b"Bad Request",
-    401: b"Unauthorized",
-    402: b"Payment Required",
-    403: b"Forbidden",
-    404: b"Not Found",
-    405: b"Method Not Allowed",
-    408: b"Request Timeout",
-    409: b"Conflict",
-    413: b"Content Too Large",
-    414: b"URI Too Long",
-    415: b"Unsupported Media Type",
-    417: b"Expectation Failed",
-    422: b"Unprocessable Content",
-    426: b"Upgrade Required",
-    429: b"Too Many Requests",
-    431: b"Request Header Fields Too Large",
-    500: b"Internal Server Error",
-    502: b"Bad Gateway",
-    503: b"Service Unavailable",
-    504: b"Gateway Timeout",
-    529: b"Overloaded",
-}
-STATUS_LINES: dict[int, bytes] = {
-    status: b"HTTP/1.1 %d %s\r\n" % (status, REASONS.get(status, b"Status")) for status in range(100, 600)
-}
-LAST_CHUNK = b"0\r\n\r\n"
-_SIZE_LINES = tuple(b"%x\r\n" % size for size in range(1_024))
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-def encode_chunk(data: bytes) -> bytes:
-    """Frame non-empty bytes as one chunk (RFC 9112 §7.1)."""
-    size = len(data)
-    return (_SIZE_LINES[size] if size < 1_024 else b"%x\r\n" % size) + data + b"\r\n"
-
-
-def is_safe_header(name: bytes, value: bytes) -> bool:
-    """Tell whether a field can be written without splitting the head."""
-    return bool(_FIELD_NAME.fullmatch(name)) and not _FIELD_VALUE_BAD.search(value)
-
-
-Writer = Callable[[bytes], None]

@@ -1,0 +1,10 @@
+"""How fields and chunks are written."""
+
+from switchgear.wire.http_syntax import encode_chunk, is_safe_header
+
+
+def test_a_header_with_a_line_break_or_a_bad_name_is_unsafe():
+    assert is_safe_header(b"accept", b"a b")
+    assert not is_safe_header(b"accept", b"a\r\nb")
+    assert not is_safe_header(b"ac cept", b"a")
+    assert encode_chunk(b"abc") == b"3\r\nabc\r\n"
