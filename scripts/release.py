@@ -2,7 +2,8 @@
 
 python scripts/release.py [--out dist]
 
-- The version stands in `switchgear.__version__` alone. It must have a section in CHANGELOG.md and be higher than every tag `v*`.
+- Version and day stand in `switchgear.__version__` and `__released__` alone. The first section of CHANGELOG.md is headed by both, the
+  version is higher than every tag `v*`, and the day is at most a week before the commit's.
 - Only tracked files go in. Every time in an archive is that of the commit (or SOURCE_DATE_EPOCH), so two builds are equal.
 - The bill of materials is CycloneDX 1.6 (https://cyclonedx.org/docs/1.6/json/, read 2026-11-27), made of requirements/run.txt; it
   lies in the wheel (PEP 770: `.dist-info/sboms/`), in the sdist, and beside them.
@@ -24,11 +25,12 @@ import sys
 import tempfile
 import uuid
 import zipfile
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 BUILD_ONLY = {"flit-core"}
+DAY_AGE_MAX = 7
 SBOM = "sbom.cdx.json"
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)", re.M)
 LICENCE = re.compile(r"^(LICEN[CS]E|COPYING|NOTICE|AUTHORS)", re.I)
@@ -36,8 +38,17 @@ LICENCE = re.compile(r"^(LICEN[CS]E|COPYING|NOTICE|AUTHORS)", re.I)
 
 def version(root=ROOT):
     """Return the version, without importing the package."""
+    return _said("version", root)
+
+
+def released(root=ROOT):
+    """Return the version's day, as YYYY-MM-DD."""
+    return _said("released", root)
+
+
+def _said(name, root):
     text = (root / "src" / "switchgear" / "__init__.py").read_text()
-    return re.search(r'^__version__ = "([^"]+)"$', text, re.M).group(1)
+    return re.search(rf'^__{name}__ = "([^"]+)"$', text, re.M).group(1)
 
 
 def as_numbers(text):
@@ -45,13 +56,16 @@ def as_numbers(text):
     return tuple(int(part) for part in re.findall(r"\d+", text))
 
 
-def refusal(new, tags, changelog):
-    """Return why a version cannot be released, or ''."""
+def refusal(new, day, tags, changelog, committed):
+    """Return why a version cannot be released, or ''. `day` and `committed`: the version's and the commit's, as YYYY-MM-DD."""
     newest = max((tag.removeprefix("v") for tag in tags), key=as_numbers, default="")
     if newest and as_numbers(new) <= as_numbers(newest):
         return f"version {new} is not higher than the tag v{newest}: raise __version__ in src/switchgear/__init__.py"
-    if not re.search(rf"^## {re.escape(new)}\b", changelog, re.M):
-        return f"CHANGELOG.md has no section for {new}"
+    heading = next((line for line in changelog.splitlines() if line.startswith("## ")), "")
+    if heading != f"## {new} ({day})":
+        return f"the first section of CHANGELOG.md is not headed '## {new} ({day})'"
+    if not 0 <= (date.fromisoformat(committed) - date.fromisoformat(day)).days <= DAY_AGE_MAX:
+        return f"the commit is of {committed}, the version of {day}: set __released__ in src/switchgear/__init__.py"
     return ""
 
 
@@ -223,7 +237,8 @@ def main():
     tags = subprocess.run(
         ["git", "tag", "--list", "v*"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
-    why = refusal(version(), tags, (ROOT / "CHANGELOG.md").read_text())
+    committed = datetime.fromtimestamp(commit_seconds(), UTC).date().isoformat()
+    why = refusal(version(), released(), tags, (ROOT / "CHANGELOG.md").read_text(), committed)
     if why:
         print(why, file=sys.stderr)
         return 1

@@ -23,7 +23,7 @@ from cyclonedx.schema import OutputFormat, SchemaVersion
 from cyclonedx.validation import make_schemabased_validator
 from scripts import release
 
-from switchgear import __version__
+from switchgear import __released__, __version__
 from switchgear.testing.gateway import free_port, wait_for
 from switchgear.testing.patience import PATIENCE_S
 from switchgear.vault import egress
@@ -89,18 +89,29 @@ def test_the_version_stands_in_one_place():
     assert [path.name for path in spelled] == ["__init__.py"]
 
 
+def test_the_changelog_is_headed_by_the_version_and_its_day():
+    heading = next(line for line in (ROOT / "CHANGELOG.md").read_text().splitlines() if line.startswith("## "))
+    assert heading == f"## {__version__} ({__released__})" == f"## {release.version()} ({release.released()})"
+
+
+NOTED = "## 1.2.0 (2030-01-05)\n\n## 1.1.0 (2029-01-01)\n"
+
+
 @pytest.mark.parametrize(
-    ("tags", "changelog", "reason"),
+    ("tags", "changelog", "committed", "reason"),
     [
-        ([], "## 1.2.0 (unreleased)\n", ""),
-        (["v1.1.9", "v0.9"], "## 1.2.0\n", ""),
-        (["v1.2.0"], "## 1.2.0\n", "not higher than the tag v1.2.0"),
-        (["v1.10.0", "v1.9.0"], "## 1.2.0\n", "not higher than the tag v1.10.0"),
-        ([], "## 1.1.0\n", "no section for 1.2.0"),
+        ([], NOTED, "2030-01-05", ""),
+        (["v1.1.9", "v0.9"], NOTED, "2030-01-12", ""),
+        (["v1.2.0"], NOTED, "2030-01-05", "not higher than the tag v1.2.0"),
+        (["v1.10.0", "v1.9.0"], NOTED, "2030-01-05", "not higher than the tag v1.10.0"),
+        ([], "## 1.1.0 (2030-01-05)\n", "2030-01-05", "not headed '## 1.2.0 (2030-01-05)'"),
+        ([], "## 1.2.0 (unreleased)\n", "2030-01-05", "not headed"),
+        ([], NOTED, "2030-01-04", "set __released__"),
+        ([], NOTED, "2030-01-13", "set __released__"),
     ],
 )
-def test_a_version_that_was_there_or_is_not_described_is_refused(tags, changelog, reason):
-    why = release.refusal("1.2.0", tags, changelog)
+def test_a_version_that_was_there_or_is_not_described_or_dated_is_refused(tags, changelog, committed, reason):
+    why = release.refusal("1.2.0", "2030-01-05", tags, changelog, committed)
     assert (reason in why) if reason else why == ""
 
 
