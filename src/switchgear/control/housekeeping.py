@@ -20,7 +20,7 @@ from switchgear.control.publication import Publication
 from switchgear.core.guard import guarded, place_of
 from switchgear.core.ids import request_id_floor
 from switchgear.ledger import journal
-from switchgear.store import ledger_rows, outbox, rollups
+from switchgear.store import balance_rows, ledger_rows, outbox, rollups
 from switchgear.store.database import StoreGoneError
 
 PAUSE_S = 60.0
@@ -29,6 +29,8 @@ BEHIND_S = 30.0
 RETENTION_BATCH = 5_000
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
+BALANCES_DAYS = 400
+"""Days that balances are kept after their period: what a year's budget came to is known a month after the next began."""
 ROLL_AFTER_MS = 2 * HOUR_MS
 
 
@@ -58,6 +60,7 @@ class Housekeeper:
             self._old_journals,
             self._old_records,
             self._old_deployments,
+            self._old_balances,
         ):
             await self._do(work)
 
@@ -107,6 +110,14 @@ class Housekeeper:
         newest_ms = await self._control.read(ledger_rows.newest_ms)
         now_ms = min(self._control.clock.wall_ms(), newest_ms)
         await self._control.write(functools.partial(self._deployments.drop_old, now_ms=now_ms))
+
+    async def _old_balances(self) -> None:
+        # Counted from the newest record, as above.
+        newest_ms = await self._control.read(ledger_rows.newest_ms)
+        until_ms = min(self._control.clock.wall_ms(), newest_ms) - BALANCES_DAYS * DAY_MS
+        work = functools.partial(balance_rows.drop_before, until_ms=until_ms, limit=RETENTION_BATCH)
+        while await self._control.write(work):
+            await asyncio.sleep(0.1)
 
 
 def _drop(until_ms: int, connection: Connection) -> int:

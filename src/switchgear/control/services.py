@@ -17,6 +17,7 @@ from switchgear.control import (
     stops,
 )
 from switchgear.control.access import Access
+from switchgear.control.balances import Balances
 from switchgear.control.breakers import Breakers
 from switchgear.control.checkup import Checkup
 from switchgear.control.config import Config
@@ -104,6 +105,7 @@ class Services:
         self.history = History(control, self.publication)
         self.config = Config(control, self.stops, self.publication, self.history)
         self.corrections = Corrections(control, self.prices)
+        self.balances = Balances()
         self.ingester = Ingester(
             control.store,
             paths.spools,
@@ -117,9 +119,18 @@ class Services:
                 self.refusals,
                 self.deployments,
                 self.corrections,
+                self.balances,  # behind the corrections, which book there, too
                 Numbering(),
             ),
-            observers=(self.refusals, self.deployments, self.breakers, self.traffic, self.changed_keys, claims),
+            observers=(
+                self.refusals,
+                self.deployments,
+                self.breakers,
+                self.traffic,
+                self.changed_keys,
+                self.balances,
+                claims,
+            ),
         )
         self.spend = SpendBoard(control, self.changed_keys)
         self.keys = Keys(control, self.stops, self.publication, self.changed_keys)

@@ -18,7 +18,7 @@ from switchgear.store import macs, signing, tables
 from switchgear.store.backend import Backend
 from switchgear.store.macs import RowMacs
 
-SCHEMA_VERSION = "0009"
+SCHEMA_VERSION = "0010"
 SIGNED_SINCE = "0008"
 """The first schema whose rows carry MACs."""
 T = TypeVar("T")

@@ -19,6 +19,7 @@ from switchgear.store.migrations.versions import (
     m0007_outbox,
     m0008_row_macs,
     m0009_cursor_owner,
+    m0010_balances,
 )
 
 MIGRATIONS = (
@@ -31,6 +32,7 @@ MIGRATIONS = (
     m0007_outbox,
     m0008_row_macs,
     m0009_cursor_owner,
+    m0010_balances,
 )
 """In order. Each knows its `revision` and how to `upgrade`."""
 VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True, nullable=False))

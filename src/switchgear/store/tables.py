@@ -201,3 +201,30 @@ deployments = Table(
     Column("last_ms", BigInteger, nullable=False),
 )
 """What is counted of each deployment (ledger/deployments)."""
+
+balances = Table(
+    "balances",
+    metadata,
+    Column("budget", bounded(1_024), primary_key=True),
+    Column("period", BigInteger, primary_key=True, autoincrement=False),
+    Column("settled", BigInteger, nullable=False),
+    Column("corrected", BigInteger, nullable=False),
+    Column("unit", bounded(16), nullable=False),
+    Column("ends_ms", BigInteger),
+    Column("width_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What each budget's settled requests came to, by period (store/balance_rows)."""
+
+thresholds = Table(
+    "thresholds",
+    metadata,
+    Column("budget", bounded(1_024), primary_key=True),
+    Column("period", BigInteger, primary_key=True, autoincrement=False),
+    Column("percent", Integer, primary_key=True, autoincrement=False),
+    Column("passed_ms", BigInteger, nullable=False),
+    Column("told_ms", BigInteger),
+    Column("body", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Which shares of budgets were passed in which period: each once."""
