@@ -92,5 +92,5 @@ def test_a_page_that_is_followed_works(page, tmp_path):
 
 
 def test_every_page_is_in_the_list_of_pages():
-    listed = set(re.findall(r"\((\w+\.md)\)", (ROOT / "docs" / "howto" / "README.md").read_text()))
+    listed = set(re.findall(r"\(([\w-]+\.md)\)", (ROOT / "docs" / "howto" / "README.md").read_text()))
     assert listed == {page.name for page in PAGES} - {"README.md"}
