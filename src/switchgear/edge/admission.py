@@ -15,7 +15,7 @@ from switchgear.core.usage import TokenUsage
 from switchgear.counters.backend import Answer, Full, Taken, Ticket
 from switchgear.dialects import input_estimate
 from switchgear.dialects.rate_limit_headers import Left, RoomsLeft
-from switchgear.edge import limit_sets
+from switchgear.edge import limit_sets, shared_limits
 from switchgear.edge.answering import FREE_OPERATIONS
 from switchgear.edge.context import RequestContext
 from switchgear.edge.limit_sets import Limits, LimitSet, Values
@@ -114,10 +114,14 @@ class Admission:
         if answer is None:
             return False
         if isinstance(answer, Taken):
-            self._attempt = _Held(answer.ticket, chosen.limits)
+            more = (limit for rule in chosen.shared for limit in rule.more)
+            self._attempt = _Held(answer.ticket, (*chosen.limits, *more) if chosen.shared else chosen.limits)
             return True
         if isinstance(answer, Full):
             refusal = limits.judge(holds, answer.lacking, answer.readings, self._services.clock.boot_us())
+            if chosen.shared:
+                shared_limits.note_refused(chosen.shared, self._values.names, self._context.id, self._counters)
+                refusal = shared_limits.true_refusal(refusal, holds, answer.readings)
             problem = problem_of(chosen.limits[refusal.at], refusal, holds[refusal.at].amount)
             self.full = _sooner(self.full, problem)
             return problem
@@ -136,7 +140,8 @@ class Admission:
         answer, self._answer = self._answer, None
         if answer is None:
             self._asked = chosen.limits
-            answer = self._counters.take(holds, name, self._on_answer)
+            wanted = shared_limits.with_classes(chosen.shared, holds, self._values.names, self._counters)
+            answer = self._counters.take(wanted, name, self._on_answer)
             self._is_waiting = answer is None
         return holds, answer
 
@@ -234,6 +239,7 @@ def values_of(context: RequestContext) -> Values:
         model=(resolution.counted_as if resolution is not None else "") or request.model,
         client=client.tool.partition("/")[0].strip().lower() if client.tool else None,
         tags=(*(key.tags or ()), *(client.tags or ()), *(request.tags or ())),
+        names=(key.name, *([key.team] if key.team else ()), *(key.tags or ())),
     )
 
 

@@ -73,14 +73,14 @@ def take(services: EdgeServices, context: RequestContext) -> Problem | Literal[H
             return None
         if taken is False:
             return Halt.WAIT
-        if taken is admission.BUSY or not _pass_over(context, course):
+        if taken is admission.BUSY or not _pass_over(context, course, taken):
             return held.full or taken
     return None  # a large body is translated when the attempt begins, and room is taken then
 
 
-def _pass_over(context: RequestContext, course: Course) -> bool:
+def _pass_over(context: RequestContext, course: Course, full: Problem) -> bool:
     """Go on to the next deployment that can be asked this; False when there is none."""
-    if not course.go_on():
+    if not course.pass_over(f"full ({full.rule or ''})"):
         return False
     assert context.request is not None
     if context.request.is_large:

@@ -275,7 +275,7 @@ class Resolver:
         return Pricer(price) if price is not None else None
 
     def _price(self, snapshot: Snapshot, route: Route, deployment: Deployment, now_ms: int) -> PricedDeployment:
-        provider = deployment.provider
+        provider, limited = deployment.provider, self._limited_of(snapshot)
         price = deployment.price or self.catalog(snapshot).find(
             provider.name, provider.pricing_id, deployment.upstream_model, now_ms
         )
@@ -294,7 +294,7 @@ class Resolver:
             {},
             {},
             limits=limit_sets.of_deployment(
-                provider, self._limited_of(snapshot).of_deployment(deployment, route.entry)
+                provider, limited.of_deployment(deployment, route.entry), limited.shares_of(deployment, route.entry)
             ),
         )
 

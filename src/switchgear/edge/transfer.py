@@ -203,7 +203,7 @@ class Transfer(msgspec.Struct, eq=False):
         taken = held.take_attempt(course.current, course.number + 1)
         if isinstance(taken, bool):
             return taken
-        if taken is not admission.BUSY and course.go_on():
+        if taken is not admission.BUSY and course.pass_over(f"full ({taken.rule or ''})"):
             context.translation = None
             self.begin()
         elif self._last is None:
