@@ -81,6 +81,22 @@ def test_two_calls_of_index_0_with_their_own_ids_are_two_calls():
     assert [(p.id, p.name, p.arguments) for p in found.answer.parts] == [("a", "f", "{}"), ("b", "g", '{"y":2}')]
 
 
+def test_a_call_whose_name_comes_behind_its_id_and_arguments_is_told_with_its_name():
+    """vercel/ai#14722, with the pieces; bitrouter#577: DeepSeek and Kimi behind some hosts."""
+    found = collect(
+        delta(tool_calls=[{"index": 0, "id": "a", "type": "function", "function": {"arguments": '{"command":'}}]),
+        delta(tool_calls=[{"index": 1, "id": "b", "function": {"name": None, "arguments": ""}}]),
+        delta(tool_calls=[{"index": 0, "function": {"name": "bash", "arguments": ' "ls'}}]),
+        delta(tool_calls=[{"index": 0, "function": {"arguments": ' -la"}'}}]),
+        delta(tool_calls=[{"index": 1, "id": "b", "function": {"name": "look", "arguments": "{}"}}]),
+        delta("tool_calls"),
+    )
+    assert [(p.id, p.name, p.arguments) for p in found.answer.parts] == [
+        ("a", "bash", '{"command": "ls -la"}'),
+        ("b", "look", "{}"),
+    ]
+
+
 def test_a_streamed_call_without_arguments_has_an_empty_object():
     found = collect(
         delta(tool_calls=[{"index": 0, "id": "a", "function": {"name": "f", "arguments": ""}}]), delta("tool_calls")

@@ -226,16 +226,18 @@ class StreamDecoder:
     def _tool(self, call: _Call) -> None:
         """Add a piece to its call, which is named by its id or, without one, its index: some servers say index 0 for every
         call, others let the pieces of several calls alternate. Parts do not overlap: a later call waits until the one
-        before it is complete."""
+        before it is complete, and one whose name comes later (DeepSeek and Kimi behind some hosts: vercel/ai#14722,
+        bitrouter#577; read 2026-11-28) until it has it."""
         function = call.function or _Function()
         piece, text = self._call_of(call, function), call.piece
+        piece.name = piece.name or function.name or ""
         piece.arguments.append(text)
         if piece is self._open_call:
             self._sequence.more(text)
         elif piece.is_begun:
             if text:
                 raise ProtocolError("the provider adds to a tool call that was complete")
-        elif self._open_call is None or not self._sequence.is_open or self._open_call.is_complete():
+        elif piece.name and (self._open_call is None or not self._sequence.is_open or self._open_call.is_complete()):
             self._begin_call(piece)
 
     def _call_of(self, call: _Call, function: _Function) -> "_StreamedCall":
