@@ -88,6 +88,59 @@ def test_what_is_not_finished_or_another_answer_is_not_recorded(talk, answer):
     assert talk.recorded(records.Late) == []
 
 
+@pytest.fixture
+def raw():
+    return Dialogue(
+        providers={"up": ("openai", "responses")}, key={"passthrough": ("up POST /responses*", "up GET /responses*")}
+    )
+
+
+def asks_raw(raw, method, path, body=b""):
+    raw.client >> Ask(body=body, path=b"/passthrough/up" + path, method=method)
+    raw.vault << Asked("up/default")
+
+
+def test_an_answer_that_a_raw_path_queued_is_booked_with_its_input_alone(raw):
+    body = b'{"model":"m","input":"hello","background":true}'
+    asks_raw(raw, b"POST", b"/responses", body)
+    raw.vault >> JSON
+    raw.vault >> said(QUEUED)
+    settled = raw.settled
+    assert (settled.finish_reason, settled.response_id) == ("queued", "resp_1")
+    assert settled.tokens.input > 0 and settled.tokens.output == 0
+    assert settled.estimate_reason == "the answer is made in the background"
+
+
+def test_an_answer_that_a_raw_path_made_at_once_is_read_in_its_own_dialect(raw):
+    asks_raw(raw, b"POST", b"/responses", b'{"model":"m","input":"hello"}')
+    raw.vault >> JSON
+    raw.vault >> said(DONE)
+    assert raw.settled.tokens == TokenUsage(input=1_000, output=1_500, reasoning=500)
+    assert (raw.settled.finish_reason, raw.settled.estimate_reason) == ("completed", None)
+
+
+@pytest.mark.parametrize(("method", "path"), [(b"GET", b"/responses/resp_1"), (b"POST", b"/responses/resp_1/cancel")])
+@pytest.mark.parametrize("answer", [DONE, QUEUED])
+def test_who_asks_for_it_on_a_raw_path_pays_nothing_and_is_told_once_it_is_done(raw, method, path, answer):
+    raw.replica.things["resp_1"] = StoredThing("key:" + raw.key.id, "up/default", "up/m", 1 << 50)
+    asks_raw(raw, method, path)
+    raw.vault >> JSON
+    raw.vault >> said(answer)
+    assert (raw.settled.cost_nanousd, raw.settled.tokens) == (0, None)
+    late = raw.recorded(records.Late)
+    if answer is DONE:
+        assert [one.tokens for one in late] == [TokenUsage(input=1_000, output=1_500, reasoning=500)]
+    else:
+        assert late == [] and raw.settled.finish_reason is None, "it begins nothing"
+
+
+def test_other_things_with_a_state_are_no_answers(raw):
+    asks_raw(raw, b"POST", b"/responses", b'{"model":"m"}')
+    raw.vault >> JSON
+    raw.vault >> said({"id": "batch_1", "object": "batch", "status": "in_progress", "x": {"object": "response"}})
+    assert raw.settled.estimate_reason is None and raw.settled.tokens is None
+
+
 PARTIAL = [{"type": "message", "content": [{"type": "output_text", "text": "x" * 400}]}]
 
 

@@ -26,8 +26,13 @@ TEXT = "one two three four five"
 @pytest.fixture
 def running(tmp_path):
     provider = ProviderProcess()
-    gateway = GatewayProcess(config(provider.port, PRICES), folder=tmp_path, environ=ENVIRON, workers=1)
-    gateway.token = gateway.key("later", "--team", "us")
+    rules = '{passthrough: ["POST /responses", "GET /responses/*"], dialect: responses,'
+    text = config(provider.port, PRICES).replace("{dialect: responses,", rules)
+    gateway = GatewayProcess(text, folder=tmp_path, environ=ENVIRON, workers=1)
+    allowed = ("native POST /responses", "native GET /responses/*")
+    gateway.token = gateway.key(
+        "later", "--team", "us", *(word for rule in allowed for word in ("--passthrough", rule))
+    )
     yield gateway
     gateway.stop()
     provider.stop()
@@ -106,6 +111,17 @@ def test_the_gateway_asks_where_no_client_does(running):
     agrees(running, first, usage)
     asked = [record for record in running.records() if (record["client"] or {}).get("tool") == "switchgear"]
     assert asked and all(record["cost_nanousd"] == 0 and record["team"]["id"] == "us" for record in asked)
+
+
+def test_an_answer_that_was_begun_on_a_raw_path_is_corrected_once(running):
+    body = json.dumps({"model": "echo", "input": TEXT, "background": True})
+    status, headers, data = call(running, running.token, body, "/passthrough/native/responses")
+    assert status == 200 and json.loads(data)["status"] == "queued"
+    first, path = headers["x-request-id"], f"/passthrough/native/responses/{json.loads(data)['id']}"
+    usage = json.loads(call(running, running.token, None, path, "GET")[2])["usage"]
+    corrections(running)
+    assert call(running, running.token, None, path, "GET")[0] == 200
+    agrees(running, first, usage)
 
 
 @pytest.mark.parametrize("role", ["edge", "control", "vault", "supervisor"])

@@ -1,5 +1,6 @@
 """A settlement's row and what follows from it."""
 
+import msgspec
 import pytest
 from tests.ledger.test_charges import charges
 from tests.ledger.test_claims import RID, opened, settled
@@ -60,3 +61,24 @@ def test_ids_that_a_provider_keeps_belong_to_the_reservations_caller():
     settlement.note_kept(batch, request, ["file-1", "file-2"])
     assert set(batch.stored) == {"file-1", "file-2"}
     assert batch.stored["file-1"].credential_id == "a/c"
+
+
+@pytest.mark.parametrize(
+    ("state", "answer_id", "pending"),
+    [
+        ("queued", "resp_1", True),
+        (None, "resp_1", False),
+        ("completed", "resp_1", False),
+        ("in_progress", "b_1", False),
+    ],
+)
+def test_an_answer_that_a_raw_path_began_is_corrected_later(state, answer_id, pending):
+    request = opened()
+    request.callee = msgspec.structs.replace(request.callee, operation="passthrough", dialect="openai")
+    request.raw = records.encode_payload(request.reserve)
+    settle = msgspec.structs.replace(
+        settled([200], tokens=(10, 0), cost=10_000), finish_reason=state, response_id=answer_id
+    )
+    batch = Batch()
+    settlement.book(batch, request, settle, records.encode_payload(settle), charges(), lambda text: None)
+    assert (answer_id in batch.pending, answer_id in batch.stored) == (pending, pending)

@@ -291,6 +291,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     translator: Translator
     has_betas: bool = False
     """True where what clients of Anthropic's ask for in a header stands in the body."""
+    is_raw_answer: Callable[[bytes], bool] = lambda body: False
+    """True for what a raw path answers in this dialect, whatever dialect its provider is asked in."""
     cleaned: Callable[[Request, str], Cleaned] | None = None
     """(request, upstream model) → a body that passes as it is, without what would do harm at its provider."""
     fit: Rules

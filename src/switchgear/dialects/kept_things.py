@@ -95,7 +95,21 @@ def _plain(found: Iterable[Any]) -> list[str]:
 
 def is_stored_answer(dialect: str, answer_id: str) -> bool:
     """Tell whether a provider may keep what it answered under this id, to a client of `dialect`."""
-    return dialect == "responses" and answer_id.startswith("resp_")
+    return dialect == "responses" and answer_id.startswith(_ANSWER)
+
+
+_ANSWER = "resp_"
+_OBJECT = re.compile(rb'"object"\s*:\s*"response"')
+
+
+def may_be_response(body: bytes) -> bool:
+    """Tell whether what came on a raw path may be an answer of responses: it calls itself so."""
+    return _OBJECT.search(body) is not None
+
+
+def is_response_id(answer_id: str | None) -> bool:
+    """Tell whether an id is that of an answer of responses."""
+    return answer_id is not None and answer_id.startswith(_ANSWER)
 
 
 UNFINISHED = frozenset({"queued", "in_progress"})

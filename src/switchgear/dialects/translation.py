@@ -36,7 +36,7 @@ from switchgear.dialects.json_node import (
 from switchgear.dialects.model_facts import facts_of
 from switchgear.dialects.openai import missing_thoughts, reasoning_models, refused_members
 from switchgear.dialects.openai.media_answers import read_media_answer
-from switchgear.dialects.registry import BY_NAME
+from switchgear.dialects.registry import BY_NAME, DIALECTS
 from switchgear.dialects.request import Request
 from switchgear.dialects.request_writer import Body, upstream_body
 from switchgear.dialects.taps import Tap
@@ -171,8 +171,10 @@ class Translation:
     def _read_operation(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> AnswerMetadata:
         row = self.provider_row
         if self.is_raw:
-            found = row.read_answer(body, ())
-            found = found if found.usage is not None else read_media_answer(body)
+            named = next((each for each in DIALECTS if each.is_raw_answer(body)), None)
+            found = (named or row).read_answer(body, ())
+            if found.usage is None and (named is None or found.response_id is None):
+                found = read_media_answer(body)
             found.kept = _kept_by_raw_answer(body, self.method == "POST")
             return found
         asked = row.operations.get(self._operation)

@@ -104,17 +104,19 @@ class PlainAnswer:
         request = context.request
         assert request is not None
         operation = request.operation
-        is_free = operation in FREE_OPERATIONS
+        is_free = operation in FREE_OPERATIONS or pending.is_earlier(request, metadata)
         is_media = operation in MEDIA_OPERATIONS
         usage: TokenUsage | None = None
         if not is_free:
             usage = metadata.usage if is_media else settle.reported(metadata.usage)
         context.usage = usage
-        context.units = _units(request, metadata)
+        context.units = _units(request, metadata) if not is_free else None
         context.dropped = self._translation.dropped
-        if usage is None and not is_free and not is_media and metadata.units is None:
+        if usage is None and not is_free and metadata.units is None:
             if pending.is_pending(request, metadata):
                 settle.estimate(context, 0, pending.REASON)
+                return True
+            if is_media:
                 return True
             written = 0 if operation in VECTOR_OPERATIONS else self.seen_tokens
             settle.estimate(context, written, "the provider reported no usage")

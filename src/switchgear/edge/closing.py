@@ -2,6 +2,7 @@
 
 from switchgear.dialects import kept_things
 from switchgear.dialects.answer_metadata import AnswerMetadata
+from switchgear.dialects.kept_things import UNFINISHED
 from switchgear.dialects.request import Request
 from switchgear.edge import belongings, pending, settle
 from switchgear.edge.bill import Bill, bill_of
@@ -44,7 +45,8 @@ def close(
         or context.pricer is None
     ):
         bill = _bill(services, context, priced, metadata)
-    if request.operation == "stored":
+    if request.operation == "stored" or pending.is_earlier(request, metadata):
+        finish_reason = None if request.operation == pending.RAW and finish_reason in UNFINISHED else finish_reason
         pending.note(context, metadata, _bill(services, context, priced, metadata), services.spool)
     elif finish_reason is None and pending.is_pending(request, metadata):
         finish_reason = "in_progress"

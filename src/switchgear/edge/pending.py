@@ -1,6 +1,7 @@
 """Answers that are made in the background, seen in passing: those that begin, and what is told of one later. Level 4."""
 
 from switchgear.core.usage import TOKENS_MAX
+from switchgear.dialects import kept_things
 from switchgear.dialects.answer_metadata import AnswerMetadata
 from switchgear.dialects.kept_things import UNFINISHED
 from switchgear.dialects.request import Request
@@ -15,6 +16,7 @@ GONE = frozenset({404, 410})
 DELETED = "deleted"
 NOT_FOUND = "not_found"
 """How an answer ended that its provider has no more."""
+RAW = "passthrough"
 REASON = "the answer is made in the background"
 
 
@@ -22,9 +24,22 @@ def is_pending(request: Request, metadata: AnswerMetadata) -> bool:
     """Tell whether a provider still makes what it answered. It goes on with the stream of such an answer, too, when that is cut."""
     if metadata.response_id is None:
         return False
+    if request.operation == RAW:
+        is_new = kept_things.is_response_id(metadata.response_id) and not is_earlier(request, metadata)
+        return is_new and metadata.finish_reason in UNFINISHED
     if metadata.finish_reason is None:
         return request.operation == "chat" and bytes(request.fields.get("background", b"")) == b"true"
     return metadata.finish_reason in UNFINISHED
+
+
+def is_earlier(request: Request, metadata: AnswerMetadata) -> bool:
+    """Tell whether a raw path was asked for an answer that was made, and paid for, before: the request names it."""
+    answer_id = metadata.response_id
+    return (
+        request.operation == RAW
+        and kept_things.is_response_id(answer_id)
+        and any(reference.id == answer_id for reference in request.references)
+    )
 
 
 def note(context: RequestContext, metadata: AnswerMetadata, bill: Bill | None, spool: SpoolWriter) -> None:
@@ -33,7 +48,8 @@ def note(context: RequestContext, metadata: AnswerMetadata, bill: Bill | None, s
     request = context.request
     assert request is not None
     response_id = metadata.response_id
-    if response_id is None or response_id != request.refers_to or request.method == "DELETE":
+    is_named = response_id == request.refers_to or is_earlier(request, metadata)
+    if response_id is None or not is_named or request.method == "DELETE":
         return
     if metadata.finish_reason is None or metadata.finish_reason in UNFINISHED:
         return

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from switchgear.core.errors import RecordError
-from switchgear.dialects.kept_things import UNFINISHED, is_id, is_stored_answer
+from switchgear.dialects.kept_things import UNFINISHED, is_id, is_response_id, is_stored_answer
 from switchgear.ledger import build, corrections, tidy
 from switchgear.ledger.balances import Used
 from switchgear.ledger.batch import Batch, Told
@@ -14,6 +14,8 @@ from switchgear.ledger.charges import COST_NANOUSD_MAX, Charges, Find
 from switchgear.ledger.claims import SPOKEN, claims_of
 from switchgear.replica.entries import STORED_MS, StoredThing, scope_of
 from switchgear.wire import records
+
+RAW = "passthrough"
 
 
 def book(
@@ -82,6 +84,11 @@ def book(
         note_kept(batch, opened, [settle.response_id])
         is_begun = settle.finish_reason in UNFINISHED and opened.callee.operation in SPOKEN  # not only asked for
         if is_begun and is_id(settle.response_id):
+            batch.pending[settle.response_id] = corrections.pending_of(opened)
+    elif opened.callee.operation == RAW and settle.finish_reason in UNFINISHED and is_response_id(settle.response_id):
+        assert settle.response_id is not None
+        if is_id(settle.response_id):  # made on a raw path; who only asks for one says no state
+            note_kept(batch, opened, [settle.response_id])
             batch.pending[settle.response_id] = corrections.pending_of(opened)
 
 

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from switchgear.dialects import foreign_thoughts, rate_limit_headers, references
+from switchgear.dialects import foreign_thoughts, kept_things, rate_limit_headers, references
 from switchgear.dialects.answer_metadata import plain_reader
 from switchgear.dialects.dialect import (
     ASK_WEATHER,
@@ -133,6 +133,7 @@ ROW = Dialect(
         StreamEncoder,
         client_tools,
     ),
+    is_raw_answer=kept_things.may_be_response,
     cleaned=foreign_thoughts.of_input,
     fit=Rules(
         instructions=True,
