@@ -72,6 +72,9 @@ class Alternating:
     def settle(self, ticket, actual):
         self.owners[ticket].settle(ticket, actual)
 
+    def settle_partly(self, ticket, actual, until_us):
+        self.owners[ticket].settle_partly(ticket, actual, until_us)
+
     def release(self, ticket):
         self.owners[ticket].release(ticket)
 
@@ -249,6 +252,61 @@ def test_a_settlement_after_its_window_changes_nothing(counters, time):
     taken(counters, (window(100), 30))
     settle(counters, ticket, 100)
     assert reading(counters, window(100)).used == 30
+
+
+def read(counters, bucket):
+    counters.flush()
+    return counters.read([bucket])[0]
+
+
+def test_what_is_known_is_booked_and_the_rest_stays_uncertain_until_its_time(counters, time):
+    money, many = balance(100), slots(1)
+    taken = take(counters, (money, 60), (many, 1))
+    counters.settle_partly(taken.ticket, [20, 0], time.us + MINUTE_US)
+
+    found = read(counters, money)
+    assert (found.settled, found.held, found.uncertain) == (20, 40, 40)
+    assert read(counters, many).held == 0
+    assert isinstance(take(counters, (money, 41)), Full)
+
+    time.us += MINUTE_US
+    found = read(counters, money)
+    assert (found.settled, found.held, found.uncertain) == (20, 0, 0)
+
+
+@pytest.mark.parametrize("how", ["settle", "release"])
+def test_what_is_uncertain_ends_once_when_it_is_known(counters, time, how):
+    money = balance(100)
+    taken = take(counters, (money, 60))
+    counters.settle_partly(taken.ticket, [20], time.us + MINUTE_US)
+    counters.flush()
+    counters.settle(taken.ticket, [15]) if how == "settle" else counters.release(taken.ticket)
+
+    found = read(counters, money)
+    assert (found.settled, found.held, found.uncertain) == (35 if how == "settle" else 20, 0, 0)
+    time.us += MINUTE_US
+    assert read(counters, money) == found
+    with pytest.raises(KeyError):
+        counters.release(taken.ticket)
+
+
+def test_a_hold_that_is_used_whole_leaves_nothing_uncertain(counters, time):
+    money = balance(100)
+    taken = take(counters, (money, 60))
+    counters.settle_partly(taken.ticket, [70], time.us + MINUTE_US)
+
+    found = read(counters, money)
+    assert (found.settled, found.held, found.uncertain) == (70, 0, 0)
+
+
+def test_a_rolling_budget_counts_what_is_uncertain_until_it_leaves(counters, time):
+    rolling = window(100, is_budget=True)
+    taken = take(counters, (rolling, 60))
+    counters.settle_partly(taken.ticket, [20], time.us + 1)
+
+    assert read(counters, rolling).settled == 60
+    time.us += 2 * MINUTE_US
+    assert read(counters, rolling).used == 0
 
 
 def test_a_release_gives_everything_back(counters):

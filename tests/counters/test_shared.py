@@ -522,6 +522,18 @@ class Deaths(RuleBasedStateMachine):
         self.edges[number].flush()
         self.requests[attempt] = (number, ticket, amount, "uncertain", until_us)
 
+    @precondition(lambda self: self.of("open", "orphan"))
+    @rule(data=st.data(), share=st.floats(0, 1))
+    def settle_partly(self, data, share):
+        attempt = data.draw(st.sampled_from(self.of("open", "orphan")))
+        number, ticket, amount, _, _ = self.requests.pop(attempt)
+        used, until_us = int(amount * share), self.time.us + 30_000_000
+        self.edges[number].settle_partly(ticket, [used, 0], until_us)
+        self.edges[number].flush()
+        self.settled += used
+        if used < amount:
+            self.requests[attempt] = (number, ticket, amount - used, "uncertain", until_us)
+
     @rule(us=st.integers(0, 40_000_000))
     def pass_time(self, us):
         self.time.us += us

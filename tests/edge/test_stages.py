@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from switchgear.edge import stages
+from switchgear.edge import budget_sets, stages
 from switchgear.edge.head_facts import HeadFacts
 from switchgear.routing.strategies import STRATEGIES, first
 from switchgear.routing.table import DeploymentEntry, ModelEntry, ProviderEntry, RouteTable
@@ -82,7 +82,7 @@ def test_a_raw_path_is_tried_once():
 
 
 def test_admission_looks_nothing_up_while_the_context_is_fresh():
-    unlimited = SimpleNamespace(limits=None)
+    unlimited = SimpleNamespace(limits=None, budgets=budget_sets.NONE)
     context = SimpleNamespace(is_stale=False, resolution=unlimited, course=SimpleNamespace(current=unlimited))
     assert stages.admit(None, context) is None
 

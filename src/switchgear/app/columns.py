@@ -14,7 +14,7 @@ from switchgear.core.errors import UserError
 from switchgear.counters import boot, column
 from switchgear.counters.layout import Geometry
 
-GEOMETRY = Geometry(windows=32_768, slots=16_384, balances=32, holds=32_768)
+GEOMETRY = Geometry(windows=32_768, slots=16_384, balances=4_096, holds=32_768)
 """15 MB for each edge: 32,768 limits that count at the same time, and as many holds of one edge's open requests."""
 TRIES, TRY_AGAIN_S = 20, 0.01
 STORE = bytes(16)

@@ -500,7 +500,6 @@ class Compiler:
                     labels=deployment.labels,
                     when=routes.when_of(deployment.when),
                     canary=routes.percent_of(deployment.canary),
-                    share=routes.shares_of(deployment),
                 )
             )
         return ModelEntry(

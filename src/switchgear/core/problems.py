@@ -29,7 +29,11 @@ class Problem(msgspec.Struct, frozen=True):
     param: str | None = None
     retry_after_s: int | None = None
     rule: str | None = None
-    """Of a limit: what it limits, as refusals are counted by (one of a few)."""
+    """Of a limit or a budget: what it limits, as refusals are counted by (one of a few)."""
+    resets_ms: int | None = None
+    """Of a budget that is spent: when its next period begins; None: never."""
+    resets_in_s: int | None = None
+    """The same from now on."""
 
 
 INVALID_KEY = Case("invalid_api_key", 401, "authentication_error", "authentication_error")
@@ -52,6 +56,7 @@ REQUEST_TIMEOUT = Case("request_timeout", 408, "invalid_request_error", "invalid
 MODEL_UNPRICED = Case("model_unpriced", 402, "invalid_request_error", "billing_error")
 RATE_LIMITED = Case("rate_limit_exceeded", 429, "rate_limit_error", "rate_limit_error")
 OVER_LIMIT = Case("request_over_limit", 429, "rate_limit_error", "rate_limit_error", should_retry=False)
+BUDGET_SPENT = Case("insufficient_quota", 429, "insufficient_quota", "billing_error", should_retry=False)
 UPSTREAM_AUTH = Case("upstream_auth_error", 502, "upstream_error", "api_error", "upstream", False)
 UPSTREAM_UNREACHABLE = Case("upstream_unreachable", 502, "upstream_error", "api_error", "upstream")
 UPSTREAM_BROKEN = Case("upstream_broken", 502, "upstream_error", "api_error", "upstream")

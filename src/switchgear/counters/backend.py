@@ -71,8 +71,13 @@ class Counters(Protocol):
         their own period, slots become free. Raises KeyError for a ticket that was settled or released already."""
         ...
 
+    def settle_partly(self, ticket: Ticket, actual: Sequence[int], until_us: int) -> None:
+        """As `settle`, of what is known so far: what balances hold beyond it stays held, as uncertain, until the ticket is settled
+        or released, or `until_us`; rolling budgets count it until it leaves. Raises KeyError as `settle`."""
+        ...
+
     def release(self, ticket: Ticket) -> None:
-        """Give everything back: nothing was sent. Raises KeyError as `settle`."""
+        """Give everything back: nothing was sent, or nothing more was used. Raises KeyError as `settle`."""
         ...
 
     def read(self, buckets: Sequence[Bucket]) -> tuple[Reading, ...] | Unknown:

@@ -3,9 +3,10 @@
 It fails towards refusing: where no bucket is idle and there is no room for another, the answer is Unknown.
 """
 
+import heapq
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import count, islice
 
 from switchgear.counters.backend import Answer, Done, Full, Taken, Ticket, Unknown, check_holds
 from switchgear.policies import windows
@@ -19,15 +20,19 @@ LOOKED_AT_MAX = 8
 """Buckets that a new one looks at for one that is idle: a bound for the cost of a take."""
 
 
+_order = count()
+
+
 class _Level:
     """Slots, or a balance."""
 
-    __slots__ = ("held", "is_balance", "settled")
+    __slots__ = ("held", "is_balance", "settled", "uncertain")
 
     def __init__(self, is_balance: bool) -> None:
         self.is_balance = is_balance
         self.settled = 0
         self.held = 0
+        self.uncertain = 0
 
 
 class _Counted:
@@ -57,12 +62,13 @@ class _Counted:
 
 
 class _Ticket(Ticket):
-    __slots__ = ("held", "is_open")
+    __slots__ = ("held", "is_open", "is_uncertain")
 
     def __init__(self, held: list[tuple[windows.Ring | _Level, int, int, bool]]) -> None:
         self.held = held
         """(counts, sub-window, amount, whether it is in the sum of what is held)."""
         self.is_open = True
+        self.is_uncertain = False
 
 
 class MemoryCounters:
@@ -78,6 +84,8 @@ class MemoryCounters:
         """Of each length of window in the order of their last use, so the idle ones stand first."""
         self._shares: dict[str, int] = {}
         self._shared = 0
+        self._uncertain: list[tuple[int, int, _Ticket]] = []
+        """(end, order, ticket), a heap."""
 
     def __len__(self) -> int:
         return len(self._counted)
@@ -85,7 +93,7 @@ class MemoryCounters:
     def take(self, holds: Sequence[Hold], attempt: str, done: Done) -> Answer:
         """Take all holds or none, at once."""
         check_holds(holds)
-        now_us = self._now_us()
+        now_us = self._look()
         found: list[_Counted] = []
         lacking: list[int] = []
         asked: dict[str, int] = {}
@@ -119,7 +127,7 @@ class MemoryCounters:
 
     def peek(self, holds: Sequence[Hold]) -> Full | None:
         """Tell whether holds would find no room now."""
-        now_us = self._now_us()
+        now_us = self._look()
         readings = tuple(self._read(hold.bucket, hold.amount, now_us) for hold in holds)
         lacking = tuple(
             at
@@ -130,25 +138,42 @@ class MemoryCounters:
 
     def settle(self, ticket: Ticket, actual: Sequence[int]) -> None:
         """Replace what was held by what was used."""
-        held = _close(ticket)
-        for (counts, number, amount, is_in_sum), used in zip(held, actual, strict=True):
-            counts.held -= amount * is_in_sum
-            if isinstance(counts, windows.Ring):
-                counts.add(number, used - amount)
-            elif counts.is_balance:
-                counts.settled += used
+        for (counts, number, amount, is_in_sum), used in zip(_close(ticket), actual, strict=True):
+            _end(counts, number, amount, is_in_sum, used)
+
+    def settle_partly(self, ticket: Ticket, actual: Sequence[int], until_us: int) -> None:
+        """Replace what was held by what is known to be used; the rest of balances stays uncertain."""
+        rest: list[tuple[windows.Ring | _Level, int, int, bool]] = []
+        for (counts, number, amount, is_in_sum), used in zip(_close(ticket), actual, strict=True):
+            is_rolling = is_in_sum and isinstance(counts, windows.Ring)
+            _end(counts, number, amount, is_in_sum, max(used, amount) if is_rolling else used)
+            if isinstance(counts, _Level) and counts.is_balance and used < amount:
+                counts.held += amount - used
+                counts.uncertain += amount - used
+                rest.append((counts, number, amount - used, True))
+        if rest:
+            assert isinstance(ticket, _Ticket)
+            ticket.held, ticket.is_open, ticket.is_uncertain = rest, True, True
+            heapq.heappush(self._uncertain, (until_us, next(_order), ticket))
 
     def release(self, ticket: Ticket) -> None:
         """Give everything back."""
         for counts, number, amount, is_in_sum in _close(ticket):
-            counts.held -= amount * is_in_sum
-            if isinstance(counts, windows.Ring):
-                counts.add(number, -amount)
+            _end(counts, number, amount, is_in_sum, 0)
 
     def read(self, buckets: Sequence[Bucket]) -> tuple[Reading, ...]:
         """Return what buckets count now."""
-        now_us = self._now_us()
+        now_us = self._look()
         return tuple(self._read(bucket, 0, now_us) for bucket in buckets)
+
+    def _look(self) -> int:
+        """Let go of what is uncertain no more; returns the time."""
+        now_us = self._now_us()
+        while self._uncertain and self._uncertain[0][0] <= now_us:
+            *_, ticket = heapq.heappop(self._uncertain)
+            if ticket.is_open:
+                self.release(ticket)
+        return now_us
 
     def _read(self, bucket: Bucket, asked: int, now_us: int) -> Reading:
         counted = self._counted.get(bucket.key) or _Counted(bucket, now_us)
@@ -198,7 +223,7 @@ class MemoryCounters:
     def _reading(self, counted: _Counted, limit: int, asked: int, now_us: int) -> Reading:
         counts = counted.counts
         if isinstance(counts, _Level):
-            return Reading(settled=counts.settled, held=counts.held, limit=limit)
+            return Reading(settled=counts.settled, held=counts.held, limit=limit, uncertain=counts.uncertain)
         counts.advance(now_us)
         held = min(counts.held, counts.total)
         excess = counts.total + asked - limit
@@ -217,4 +242,16 @@ def _close(ticket: Ticket) -> list[tuple[windows.Ring | _Level, int, int, bool]]
     if not isinstance(ticket, _Ticket) or not ticket.is_open:
         raise KeyError("this ticket is settled or released already")
     ticket.is_open = False
+    if ticket.is_uncertain:
+        for counts, _, amount, _ in ticket.held:
+            assert isinstance(counts, _Level)
+            counts.uncertain -= amount
     return ticket.held
+
+
+def _end(counts: windows.Ring | _Level, number: int, amount: int, is_in_sum: bool, used: int) -> None:
+    counts.held -= amount * is_in_sum
+    if isinstance(counts, windows.Ring):
+        counts.add(number, used - amount)
+    elif counts.is_balance:
+        counts.settled += used

@@ -202,6 +202,16 @@ class SharedCounters:
             raise ValueError(f"{len(actual)} amounts are fewer than the holds")
         self._close_later(ticket, actual)
 
+    def settle_partly(self, ticket: Ticket, actual: Sequence[int], until_us: int) -> None:
+        """Replace what was held by what is known to be used, with the next hold of the lock; what balances hold beyond it
+        stays uncertain."""
+        if not isinstance(ticket, SharedTicket) or not ticket.is_open:
+            raise KeyError("this ticket is settled or released already")
+        if ticket.holds and ticket.holds[-1][7] >= len(actual):
+            raise ValueError(f"{len(actual)} amounts are fewer than the holds")
+        self._closing.append((ticket, actual, until_us))
+        self._wake(0)
+
     def release(self, ticket: Ticket) -> None:
         """Give everything back, with the next hold of the lock."""
         self._close_later(ticket, None)
@@ -281,16 +291,47 @@ class SharedCounters:
         self._closing.append((ticket, None, until_us))
         self._wake(0)
 
-    def _suspend(self, ticket: SharedTicket, until_us: int) -> None:
+    def _suspend(self, ticket: SharedTicket, until_us: int, actual: Sequence[int] | None) -> None:
+        """End what is no balance; windows of rolling budgets keep what they held. `actual`: what is known to be used; None:
+        nothing, and all windows keep what they counted."""
         kept = []
         for held in ticket.holds:
-            if held[6] == BALANCE:
+            amount = held[3]
+            if held[6] != BALANCE:
+                kept_whole = amount * held[5]
+                used = kept_whole if actual is None else actual[held[7]]
+                self._close(ticket.number, held, max(used, kept_whole) if held[6] == WINDOW and held[8] else used)
+                continue
+            used = 0 if actual is None else actual[held[7]]
+            if used >= amount:
+                self._close(ticket.number, held, used)
+            elif used and (rest := self._split(ticket.number, held, amount - used, until_us)) is not None:
+                self._close(ticket.number, held, used)
+                kept.append(rest)
+            else:
                 self.make_uncertain(held, until_us)
                 kept.append(held)
-            else:
-                self._close(ticket.number, held, held[3] * held[5])
+                if used:
+                    self.own.words[held[1] + layout.B_SETTLED] += used
         ticket.holds, ticket.until_us = kept, until_us
-        self.expect(ticket)
+        ticket.is_open = bool(kept)
+        if kept:
+            self.expect(ticket)
+
+    def _split(self, ticket: int, held: _Held, rest: int, until_us: int) -> _Held | None:
+        """Hold a part of a balance's hold once more, as uncertain, before the whole is closed: a kill between leaves too much
+        counted. None where it counts no more, or there is no room."""
+        at, word, claim, *_, position, _ = held
+        words = self.own.words
+        if not self.free or words[word + CLAIM] != claim:
+            return None
+        place, row, _, _, _, name, _, _ = HOLD.unpack_from(self.own.map, (at + 1) * WORD)
+        words[word + layout.B_HELD] += rest
+        words[word + layout.B_UNCERTAIN] += rest
+        new = self.free.pop()
+        HOLD.pack_into(self.own.map, (new + 1) * WORD, place | UNCERTAIN, row, claim, rest, 0, name, 0, until_us)
+        words[new] = ticket
+        return (new, word, claim, rest, 0, 1, BALANCE, position, rest)
 
     def expect(self, ticket: SharedTicket) -> None:
         """Let an uncertain ticket end at its time."""
@@ -599,7 +640,7 @@ class SharedCounters:
         while self._closing:
             ticket, actual, until_us = self._closing.popleft()
             if until_us is not None:
-                self._suspend(ticket, until_us)
+                self._suspend(ticket, until_us, actual)
                 continue
             for held in ticket.holds:
                 self._close(ticket.number, held, 0 if actual is None else actual[held[7]])

@@ -567,7 +567,7 @@ _HELLO = {"model": "{model}", "messages": [{"role": "user", "content": "hello"}]
 
 ROW = Dialect(
     name="cohere",
-    errors=ErrorShape(lambda fault: {"message": fault.message}, _error_event),
+    errors=ErrorShape(lambda fault: {"message": fault.message}, _error_event, spent_status=402),
     operations={
         "chat": Operation("/chat", BodyRules(("messages",), ("max_tokens",), limit="max_tokens"), members=("message",)),
         "embeddings": Operation("/embed", BodyRules(("texts", "images", "inputs")), members=("embeddings",)),

@@ -73,6 +73,10 @@ class ErrorShape(msgspec.Struct, frozen=True):
     """What clients look for in an error to see that a prompt is too long, one of them; () where they do not look."""
     overloaded_status: int = 503
     """What its clients take for "try again later"."""
+    spent_status: int = 429
+    """What its clients take for a quota that is used up."""
+    tells_reset: bool = False
+    """True where `retry-after` says when a budget that is spent is filled again; elsewhere clients would wait for it."""
 
     def is_understood(self, status: int, body: bytes) -> bool:
         """False for an error of a server of this dialect that says in other words than its maker that the prompt is too long."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from switchgear.core import problems
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.problems import Problem
 from switchgear.dialects import meanings
@@ -41,6 +42,20 @@ class Fault(msgspec.Struct, frozen=True):
     param: str | None = None
     retry_after_s: int | None = None
     request_id: str = ""
+    resets_s: int | None = None
+    """Of a budget that is spent: when its next period begins, in seconds since the epoch."""
+
+    @property
+    def is_spent(self) -> bool:
+        """True where a budget is spent."""
+        return self.openai_code == _SPENT and self.anthropic_type == "billing_error"
+
+
+_SPENT = problems.BUDGET_SPENT.code
+SPENT_S = 86_400
+"""How long a client is told to wait for a budget that is never filled again, where it must be told something."""
+SPENT_S_MIN = 301
+"""Gemini's clients wait for a delay of some minutes and ask again; a longer one ends their day."""
 
 
 def of_problem(problem: Problem, request_id: str) -> Fault:
@@ -55,8 +70,9 @@ def of_problem(problem: Problem, request_id: str) -> Fault:
         code,
         case.anthropic_type,
         problem.param,
-        problem.retry_after_s,
+        max(SPENT_S_MIN, problem.resets_in_s or SPENT_S) if case is problems.BUDGET_SPENT else problem.retry_after_s,
         request_id,
+        problem.resets_ms // 1_000 if problem.resets_ms is not None else None,
     )
 
 

@@ -1,9 +1,9 @@
-"""What a request holds of limits, from its admission to its end. Level 4 (docs/invariants.md N1, N3).
+"""What a request holds of limits and budgets, from its admission to its end. Level 4 (docs/invariants.md N1, N3, N4).
 
-Two tickets: one of who asks and of the model that is asked for, taken once; one of the deployment and its provider, taken for each
-attempt. A limit of the first that is full is a refusal; a deployment that is full is passed over. Counters may answer in a later
-turn: then whoever waits is woken, once. Whatever ends the request calls `end` or `let_go`, and what is answered later is given
-back.
+Two tickets: one of the limits of who asks and of the model that is asked for, taken once; one of all budgets, and of the limits
+of the deployment and its provider, taken for each attempt. What is full of who asks is a refusal, also where an attempt was made; a
+deployment that is full is passed over. A budget that others hold is waited for. Counters may answer in a later turn: then whoever
+waits is woken, once. Whatever ends the request calls `end` or `let_go`, and what is answered later is given back.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,30 +12,42 @@ from switchgear.core import problems
 from switchgear.core.ids import attempt_id
 from switchgear.core.problems import Problem
 from switchgear.core.usage import TokenUsage
-from switchgear.counters.backend import Answer, Full, Taken, Ticket
+from switchgear.counters.backend import Answer, Full, Taken, Ticket, Unknown
 from switchgear.dialects import input_estimate
 from switchgear.dialects.rate_limit_headers import Left, RoomsLeft
-from switchgear.edge import limit_sets, shared_limits
+from switchgear.edge import budget_claims, limit_sets
 from switchgear.edge.answering import FREE_OPERATIONS
-from switchgear.edge.context import RequestContext
+from switchgear.edge.budget_claims import Claims
+from switchgear.edge.budget_sets import Counted
+from switchgear.edge.context import RequestContext, Spent
 from switchgear.edge.limit_sets import Limits, LimitSet, Values
+from switchgear.edge.reach import Reached
 from switchgear.edge.resolver import PricedDeployment
 from switchgear.edge.services import EdgeServices
 from switchgear.policies import limits
 from switchgear.policies.buckets import Hold
+from switchgear.policies.budgets import identity
 from switchgear.policies.limits import Expected, Limit, Refusal, Unit, Why
 
 BUSY = Problem(problems.OVERLOADED, "the counters of limits cannot be read; try again in a moment", None, 1)
+BUDGET_WAIT_S = 5.0
+"""How long a request waits for a budget that others hold."""
+WAIT_S_MIN, WAIT_S_MAX = 0.02, 0.25
+"""How long it waits before it asks again: a little longer each time."""
 
 
 class _Held:
     """A ticket, with what it was taken for."""
 
-    __slots__ = ("limits", "ticket")
+    __slots__ = ("budgets", "deployment", "limits", "ticket")
 
-    def __init__(self, ticket: Ticket, held: tuple[Limit, ...]) -> None:
+    def __init__(
+        self, ticket: Ticket, held: tuple[Limit, ...], budgets: tuple[Counted, ...] = (), deployment: str = ""
+    ) -> None:
         self.ticket = ticket
         self.limits = held
+        self.budgets = budgets
+        self.deployment = deployment
 
     def actual(self, usage: Expected) -> list[int]:
         """Return what was used of each limit."""
@@ -49,17 +61,25 @@ class Admission:
         "_answer",
         "_asked",
         "_attempt",
+        "_claims",
         "_context",
         "_counters",
         "_expected",
+        "_holds",
         "_is_free",
         "_is_over",
         "_is_waiting",
+        "_reached",
         "_requester",
+        "_routed",
         "_services",
         "_values",
+        "_waits",
+        "_waits_until_s",
         "_wake",
         "full",
+        "is_final",
+        "reroute",
     )
 
     def __init__(self, services: EdgeServices, context: RequestContext, wake: Callable[[], None]) -> None:
@@ -72,14 +92,24 @@ class Admission:
         self._is_over = self._is_waiting = False
         self._answer: Answer | None = None
         """What came in a later turn and nobody has looked at yet."""
-        self._asked: tuple[Limit, ...] = ()
+        self._asked: tuple[Limit | Counted, ...] = ()
         """What was asked for last: its answer may come when something else is wanted."""
         self._requester: _Held | None = None
         self._attempt: _Held | None = None
         self._expected = expected(services, context)
         self._values = values_of(context)
+        self._holds: list[Hold] = []
+        self._claims: Claims | None = None
+        """What was asked for last of budgets."""
+        self._reached: dict[str, Reached] = {}
+        self._routed: frozenset[str] = frozenset()
+        self._waits, self._waits_until_s = 0, 0.0
         self.full: Problem | None = None
         """Of deployments that were full: what is told when no other is left."""
+        self.is_final = False
+        """The last answer is about who asks: no other deployment helps."""
+        self.reroute: str | None = None
+        """The model that a budget that is spent leads to."""
 
     def wakes(self, wake: Callable[[], None]) -> None:
         """Say who is woken from now on."""
@@ -106,26 +136,127 @@ class Admission:
         return BUSY
 
     def take_attempt(self, deployment: PricedDeployment, number: int) -> Problem | bool:
-        """Take the limits of a deployment for the attempt of that number; as `take_request`."""
+        """Take the budgets, and the limits of a deployment, for the attempt of that number; as `take_request`."""
+        self.is_final = False
+        held = self._attempt
+        if held is not None:
+            if held.deployment == deployment.deployment.id:
+                return True
+            self._attempt = None
+            self._counters.release(held.ticket)
         chosen = self._chosen(deployment.limits)
-        if chosen is None or self._attempt is not None:
+        claims = self._claimed(deployment)
+        if claims is None and chosen is None:
             return True
-        holds, answer = self._ask(chosen, attempt_id(self._context.id, number))
-        if answer is None:
+        if isinstance(claims, Problem):
+            self.is_final = claims.case is not problems.MODEL_UNPRICED
+            self.full = self.full or claims
+            return claims
+        if isinstance(claims, Unknown):
+            return self._wait(BUSY)
+        rules = chosen.limits if chosen is not None else ()
+        asked: tuple[Limit | Counted, ...] = rules if claims is None else (*rules, *claims.counted)
+        if self._is_waiting:
             return False
+        if self._asked != asked:
+            self._drop_answer()
+        answer, self._answer = self._answer, None
+        if answer is None:
+            holds = chosen.holds(self._expected, self._values) if chosen is not None else []
+            if claims is not None:
+                holds += claims.holds
+            self._asked, self._claims, self._holds = asked, claims, holds
+            answer = self._counters.take(holds, attempt_id(self._context.id, number), self._on_answer)
+            if answer is None:
+                self._is_waiting = True
+                return False
         if isinstance(answer, Taken):
-            more = (limit for rule in chosen.shared for limit in rule.more)
-            self._attempt = _Held(answer.ticket, (*chosen.limits, *more) if chosen.shared else chosen.limits)
+            self._take(answer, rules, deployment)
             return True
-        if isinstance(answer, Full):
-            refusal = limits.judge(holds, answer.lacking, answer.readings, self._services.clock.boot_us())
-            if chosen.shared:
-                shared_limits.note_refused(chosen.shared, self._values.names, self._context.id, self._counters)
-                refusal = shared_limits.true_refusal(refusal, holds, answer.readings)
-            problem = problem_of(chosen.limits[refusal.at], refusal, holds[refusal.at].amount)
-            self.full = _sooner(self.full, problem)
+        return self._refused(answer, rules, deployment)
+
+    def _claimed(self, deployment: PricedDeployment) -> Claims | Problem | Unknown | None:
+        """Return what is wanted of budgets; what is asked for already where the counters have not answered or just did."""
+        context = self._context
+        resolution = context.resolution
+        assert resolution is not None
+        if (not resolution.budgets.budgets and not deployment.budgets.budgets) or self._is_free:
+            return None
+        if self._claims is not None and (self._is_waiting or self._answer is not None):
+            return self._claims
+        return budget_claims.of(self._services, context, deployment, self._values, self._reached, self._routed)
+
+    def _take(self, answer: Taken, rules: tuple[Limit, ...], deployment: PricedDeployment) -> None:
+        claims, context = self._claims, self._context
+        counted = claims.counted if claims is not None else ()
+        self._attempt = _Held(answer.ticket, rules, counted, deployment.deployment.id)
+        self._waits, self._waits_until_s = 0, 0.0
+        if claims is None:
+            context.held = None
+            return
+        context.held = (claims.recorded(), answer.at_us)
+        if claims.write_output is not None and context.output_bound != claims.write_output:
+            context.output_bound, context.translation = claims.write_output, None
+
+    def _refused(
+        self, answer: Full | Unknown, rules: tuple[Limit, ...], deployment: PricedDeployment
+    ) -> Problem | bool:
+        """Return what follows from what was not taken: what helps nobody first, then another deployment, then waiting."""
+        claims = self._claims
+        if isinstance(answer, Unknown):
+            return BUSY if claims is None else self._wait(BUSY)
+        holds, readings = self._holds, answer.readings
+        lacking = [at for at in answer.lacking if at >= len(rules)]
+        if claims is not None and lacking:
+            of = [(at, claims.counted[at - len(rules)], claims.places[at - len(rules)]) for at in lacking]
+            over = [
+                (one, budget_claims.spent(one, holds[at], readings[at], place))
+                for at, one, place in of
+                if limits.why_full(holds[at], readings[at]) != Why.HELD
+            ]
+            for one, problem in over:
+                if not one.is_of_place:
+                    if one.budget.on_spent is not None and identity(one.budget) not in self._routed:
+                        self._routed |= {identity(one.budget)}
+                        self.reroute = one.budget.on_spent
+                    self.is_final = True
+                    return problem
+            if over:
+                return self._pass_over(over[0][1])
+            held_by_place = [one for _, one, _ in of if one.is_of_place]
+            course = self._context.course
+            is_last = course is None or not course.has_next
+            if len(lacking) == len(answer.lacking) and (is_last or not held_by_place):
+                return self._wait(budget_claims.held(of[0][1]))
+            if held_by_place:
+                return self._pass_over(budget_claims.held(held_by_place[0]))
+        at_limits = [at for at in answer.lacking if at < len(rules)]
+        refusal = limits.judge(holds, at_limits, readings, self._services.clock.boot_us())
+        return self._pass_over(problem_of(rules[refusal.at], refusal, holds[refusal.at].amount))
+
+    def _pass_over(self, problem: Problem) -> Problem:
+        self.full = _sooner(self.full, problem)
+        return problem
+
+    def _wait(self, problem: Problem) -> Problem | bool:
+        """Ask again a little later, for some seconds; then that is what is told."""
+        now_s = self._services.clock.monotonic_s()
+        if not self._waits:
+            self._waits_until_s = now_s + BUDGET_WAIT_S
+        if now_s >= self._waits_until_s:
+            self._waits = 0
+            self.is_final = True
             return problem
-        return BUSY
+        self._waits += 1
+        self._is_waiting = True
+        delay_s = min(WAIT_S_MAX, WAIT_S_MIN * self._waits)
+        self._services.loop.call_later(delay_s, self._waited)
+        return False
+
+    def _waited(self) -> None:
+        self._is_waiting = False
+        if not self._is_over:
+            self._wake()
 
     def _chosen(self, rules: Limits | None) -> LimitSet | None:
         chosen = None if rules is None else rules.free if self._is_free else rules.paid
@@ -140,8 +271,7 @@ class Admission:
         answer, self._answer = self._answer, None
         if answer is None:
             self._asked = chosen.limits
-            wanted = shared_limits.with_classes(chosen.shared, holds, self._values.names, self._counters)
-            answer = self._counters.take(wanted, name, self._on_answer)
+            answer = self._counters.take(holds, name, self._on_answer)
             self._is_waiting = answer is None
         return holds, answer
 
@@ -159,18 +289,29 @@ class Admission:
 
     # giving back
 
-    def end_attempt(self, usage: TokenUsage | None, is_sent: bool) -> None:
-        """An attempt failed and another may follow. `usage` is what it may have cost; None: nothing."""
+    def end_attempt(self, spent: Spent, requests: int = 0) -> None:
+        """An attempt failed and another may follow. `requests`: 1 for the last one."""
         held, self._attempt = self._attempt, None
-        if held is not None:
-            self._close(held, _used(usage), is_sent)
+        self._context.held = None
+        if held is None:
+            return
+        if not spent.is_sent:
+            self._counters.release(held.ticket)
+            return
+        amounts = held.actual(_used(spent.usage))
+        amounts += budget_claims.used(held.budgets, spent.usage, spent.cost_nanousd, requests)
+        if spent.is_certain or not held.budgets:
+            self._counters.settle(held.ticket, amounts)
+        else:
+            until_us = self._services.clock.boot_us() + int(spent.until_s * 1_000_000)
+            self._counters.settle_partly(held.ticket, amounts, until_us)
 
-    def end(self, usage: TokenUsage | None, before: Iterable[TokenUsage], is_sent: bool, is_complete: bool) -> None:
-        """The request is settled. `before` is the use of attempts that failed; `is_sent` when a provider was asked."""
+    def end(self, spent: Spent, before: Iterable[TokenUsage], is_complete: bool) -> None:
+        """The request is settled. `before` is the use of attempts that failed."""
         self._is_over = True
         self._drop_answer()
-        used = _used(usage)
-        self.end_attempt(usage, is_sent)
+        used, is_sent = _used(spent.usage), spent.is_sent
+        self.end_attempt(spent, 1)
         held, self._requester = self._requester, None
         if held is not None:
             more = [_used(one) for one in before]
@@ -190,6 +331,7 @@ class Admission:
             if held is not None:
                 self._counters.release(held.ticket)
         self._attempt = self._requester = None
+        self._context.held = None
 
     def _drop_answer(self) -> None:
         answer, self._answer = self._answer, None
@@ -239,7 +381,6 @@ def values_of(context: RequestContext) -> Values:
         model=(resolution.counted_as if resolution is not None else "") or request.model,
         client=client.tool.partition("/")[0].strip().lower() if client.tool else None,
         tags=(*(key.tags or ()), *(client.tags or ()), *(request.tags or ())),
-        names=(key.name, *([key.team] if key.team else ()), *(key.tags or ())),
     )
 
 

@@ -5,10 +5,10 @@ from typing import Literal
 
 from switchgear.core.problems import Problem
 from switchgear.counters.backend import Full
-from switchgear.edge import admission, translate
+from switchgear.edge import admission, budget_sets, translate
 from switchgear.edge.admission import Admission
 from switchgear.edge.answering import FREE_OPERATIONS
-from switchgear.edge.context import Halt, RequestContext
+from switchgear.edge.context import Halt, RequestContext, Spent
 from switchgear.edge.course import Course
 from switchgear.edge.services import EdgeServices
 from switchgear.policies import limits
@@ -46,7 +46,7 @@ def answered(context: RequestContext) -> None:
     """It was answered: it counts, and its slots are free."""
     held, context.admission = context.admission, None
     if held is not None:
-        held.end(None, (), True, False)
+        held.end(Spent(), (), False)
 
 
 def _held(services: EdgeServices, context: RequestContext) -> Admission:
@@ -58,8 +58,8 @@ def _held(services: EdgeServices, context: RequestContext) -> Admission:
     return held
 
 
-def take(services: EdgeServices, context: RequestContext) -> Problem | Literal[Halt.WAIT] | None:
-    """Take what the request needs of its limits. Full deployments are passed over."""
+def take(services: EdgeServices, context: RequestContext) -> Problem | Literal[Halt.WAIT, Halt.AGAIN] | None:
+    """Take what the request needs of its limits and budgets. Full deployments are passed over."""
     resolution, course = context.resolution, context.course
     assert resolution is not None
     assert course is not None
@@ -67,20 +67,36 @@ def take(services: EdgeServices, context: RequestContext) -> Problem | Literal[H
     taken = held.take_request(resolution.limits)
     if taken is not True:
         return taken or Halt.WAIT
-    while context.translation is not None:
-        taken = held.take_attempt(course.current, 1)
+    while True:
+        number = course.number + 1
+        if (
+            context.translation is None
+            and resolution.budgets is budget_sets.NONE
+            and not course.current.budgets.budgets
+        ):
+            return None  # a large body is translated when the attempt begins, and room is taken then
+        taken = held.take_attempt(course.current, number)
         if taken is True:
-            return None
+            return _limited(context, course)
         if taken is False:
             return Halt.WAIT
-        if taken is admission.BUSY or not _pass_over(context, course, taken):
-            return held.full or taken
-    return None  # a large body is translated when the attempt begins, and room is taken then
+        if held.reroute is not None:
+            return Halt.AGAIN
+        if held.is_final or taken is admission.BUSY or not _pass_over(context, course):
+            return taken if held.is_final else held.full or taken
 
 
-def _pass_over(context: RequestContext, course: Course, full: Problem) -> bool:
+def _limited(context: RequestContext, course: Course) -> Problem | None:
+    """Translate a body anew that gets an output limit by what its budgets give; a large one when the attempt begins."""
+    assert context.request is not None
+    if context.translation is None and not context.request.is_large:
+        return translate.prepare(context, course)
+    return None
+
+
+def _pass_over(context: RequestContext, course: Course) -> bool:
     """Go on to the next deployment that can be asked this; False when there is none."""
-    if not course.pass_over(f"full ({full.rule or ''})"):
+    if not course.go_on():
         return False
     assert context.request is not None
     if context.request.is_large:

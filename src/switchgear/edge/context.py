@@ -20,7 +20,7 @@ from switchgear.net.exchange import Exchange
 from switchgear.pricing.price import Pricer
 from switchgear.replica.entries import KeyEntry, Snapshot
 from switchgear.routing.table import Deployment
-from switchgear.wire.records import AttemptOutcome
+from switchgear.wire.records import AttemptOutcome, Held
 
 NO_ENDPOINT = Endpoint("unknown", b"", needs_key=False)
 """Before a path was read, and for one that is not served."""
@@ -34,6 +34,8 @@ class Halt(Enum):
     """Whoever said it has seen to it that `EdgeServices.resume` is called once; the same stage is run again then."""
     DONE = 2
     """The request is answered, or somebody owns it."""
+    AGAIN = 3
+    """It goes to another model than was asked for: begin again with `authorize`."""
 
 
 Outcome = Problem | Halt | Steps[Problem | None] | None
@@ -68,8 +70,28 @@ class InProgress(Protocol):
         ...
 
 
+class Spent(msgspec.Struct, frozen=True):
+    """What an attempt came to, for what was held for it."""
+
+    usage: TokenUsage | None = None
+    """None: nothing."""
+    cost_nanousd: int | None = None
+    """None: unknown, or nothing."""
+    is_sent: bool = True
+    """False: no provider was asked."""
+    is_certain: bool = True
+    """False: its provider may charge more than is known, as much as was held."""
+    until_s: float = 0.0
+    """How long that stays uncertain."""
+
+
 class HeldLimits(Protocol):
-    """What a request holds of limits (`edge.admission`), as far as those need it who end or answer it."""
+    """What a request holds of limits and budgets (`edge.admission`), as far as those need it who end or answer it."""
+
+    is_final: bool
+    """The last answer is about who asks: no other deployment helps."""
+    reroute: str | None
+    """The model that a budget that is spent leads to."""
 
     def wakes(self, wake: Callable[[], None]) -> None:
         """Say who is woken from now on when counters answered in a later turn."""
@@ -80,11 +102,11 @@ class HeldLimits(Protocol):
         not."""
         ...
 
-    def end_attempt(self, usage: TokenUsage | None, is_sent: bool) -> None:
+    def end_attempt(self, spent: Spent, requests: int = 0) -> None:
         """An attempt failed and another may follow."""
         ...
 
-    def end(self, usage: TokenUsage | None, before: Iterable[TokenUsage], is_sent: bool, is_complete: bool) -> None:
+    def end(self, spent: Spent, before: Iterable[TokenUsage], is_complete: bool) -> None:
         """The request is settled."""
         ...
 
@@ -137,6 +159,10 @@ class RequestContext(msgspec.Struct, eq=False):
     """translate: what the current attempt asks, and how its answer comes back."""
     holds_translation: bool = False
     """translate: what a large body became is counted as held."""
+    output_bound: int | None = None
+    """admit: the output limit that is written into the body where it says none, so that a budget bounds it."""
+    held: tuple[list[Held], int] | None = None
+    """admit, transfer: what the next attempt holds of budgets, and since when by the counters' clock; its record says it."""
     admission: HeldLimits | None = None
     """admit: what it holds of limits; None where none hold for it, or nothing is held any more."""
     limit_headers: bytes = b""

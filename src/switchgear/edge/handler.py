@@ -14,6 +14,7 @@ from switchgear.dialects.registry import DIALECTS
 from switchgear.edge import admission, endings, paths, pipeline, refusals, settle, standing
 from switchgear.edge.answers import ANSWERS
 from switchgear.edge.background import Background
+from switchgear.edge.budget_time import BudgetTime
 from switchgear.edge.context import RequestContext
 from switchgear.edge.counters import CounterLog, Tally
 from switchgear.edge.enforce import LOOK_S, Enforcer
@@ -52,6 +53,7 @@ def services_of(
     report: Report,
     guard: Guard,
     counters: Counters | None = None,
+    budget_time: BudgetTime | None = None,
     keeps_contexts: bool = False,
 ) -> EdgeServices:
     """Make the services of an edge of what it was given. `keeps_contexts`: an access log looks at what is settled. Without
@@ -66,6 +68,7 @@ def services_of(
         link=link,
         running=Running(clock, keeps_contexts),
         counters=counters if counters is not None else MemoryCounters(clock.boot_us),
+        budget_time=budget_time or BudgetTime(clock),
         output_sizes=OutputSizes(),
         refusals=Refusals(DenialLog(spool), Tally(), commit, report),
         slices=Slicer(clock, loop.call_soon, guard),

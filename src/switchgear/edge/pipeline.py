@@ -56,7 +56,9 @@ def run(services: EdgeServices, context: RequestContext, stages: tuple[Stage, ..
     for stage in stages:
         outcome = stage(services, context)
         if outcome is not None:
-            if outcome is not Halt.DONE:
+            if outcome is Halt.AGAIN:
+                run(services, context, STAGES[STAGES.index(authorize) :])
+            elif outcome is not Halt.DONE:
                 _stop(services, context, stage, outcome)
             return
 

@@ -1,6 +1,7 @@
 """What a client is told when it gets no answer, and what is noted of it. Level 4 (docs/contract.md §5)."""
 
 from switchgear.core import problems
+from switchgear.core.iso_time import format_time
 from switchgear.core.log_line import Report
 from switchgear.core.problems import Problem
 from switchgear.dialects import errors
@@ -29,6 +30,8 @@ class Refusals:
         status = problem.case.status
         if problem.case is problems.OVERLOADED:
             status = dialect.errors.overloaded_status
+        elif problem.case is problems.BUDGET_SPENT:
+            status = dialect.errors.spent_status
         more, body = dialect.error(errors.of_problem(problem, context.id))
         lines = _header_lines(problem, context.id, context.exchange.head.target, dialect)
         lines += context.limit_headers
@@ -71,6 +74,10 @@ def _header_lines(problem: Problem, request_id: str, target: bytes, dialect: Dia
     )
     if problem.retry_after_s is not None or case.status == 503:
         lines += b"retry-after: %d\r\n" % (problem.retry_after_s or 1)
+    if problem.resets_ms is not None:
+        lines += b"x-switchgear-budget-reset: %b\r\n" % format_time(problem.resets_ms).encode()
+        if dialect.errors.tells_reset and problem.resets_in_s is not None:
+            lines += b"retry-after: %d\r\n" % problem.resets_in_s
     if case.should_retry is not None:
         lines += b"x-should-retry: %b\r\n" % (b"true" if case.should_retry else b"false")
     if dialect.id_header:

@@ -11,7 +11,8 @@ from switchgear.core.key_policy import DEPLOYMENT
 from switchgear.core.problems import Problem
 from switchgear.core.text import header_value
 from switchgear.dialects.model_lists import Card
-from switchgear.edge import limit_sets, litellm, model_cards
+from switchgear.edge import budget_sets, limit_sets, litellm, model_cards
+from switchgear.edge.budget_sets import BudgetSet
 from switchgear.edge.limit_sets import Limits
 from switchgear.policies import access
 from switchgear.pricing.catalog import Catalog, Load
@@ -46,6 +47,10 @@ class PricedDeployment(msgspec.Struct, frozen=True):
     """Prices of models that answered under another name, filled as needed."""
     limits: Limits | None = None
     """Of the deployment and its provider."""
+    budgets: BudgetSet = budget_sets.NONE
+    """Of the deployment, its provider and its credential."""
+    names: frozenset[str] = frozenset()
+    """By which budgets of some models know it."""
     candidate: Candidate | None = None
     """As strategies see it; None where nothing is to be decided per request."""
 
@@ -61,6 +66,8 @@ class Resolution(msgspec.Struct, frozen=True):
     """Orders the deployments for each request; None where they are asked as they stand."""
     limits: Limits | None = None
     """Of who asks and the model that is asked for."""
+    budgets: BudgetSet = budget_sets.NONE
+    """Of the same."""
     counted_as: str = ""
     """The configured model that was asked for, by whatever name: what limits per model count."""
 
@@ -78,6 +85,7 @@ class Resolver:
         self._callable: dict[tuple[str, int], tuple[int, dict[str, Card]]] = {}
         self._frozen: tuple[tuple[str, ...], FrozenModels] = ((), FrozenModels())
         self._limits: dict[tuple[str, int], Limits | None] = {}
+        self._budgets: dict[tuple[str, int], BudgetSet] = {}
         self._limited: Limited | None = None
 
     def resolve(self, snapshot: Snapshot, key: KeyEntry, model: str, now_ms: int) -> Resolution:
@@ -102,6 +110,7 @@ class Resolver:
             self._resolutions.clear()
             self._callable.clear()
             self._limits.clear()
+            self._budgets.clear()
             self._limited = None
             self._frozen = ((), FrozenModels())
             known = self._catalog
@@ -176,7 +185,8 @@ class Resolver:
         also = self._limited_of(snapshot).models_of(route.deployments, route.entry)
         limits = limit_sets.of_key(key, snapshot, route, also)
         name = also[0].name if also else route.entry or route.model
-        return msgspec.structs.replace(resolution, limits=limits, counted_as=name)
+        budgets = budget_sets.of_key(key, snapshot, route, also)
+        return msgspec.structs.replace(resolution, limits=limits, budgets=budgets, counted_as=name)
 
     def _limited_of(self, snapshot: Snapshot) -> Limited:
         if self._limited is None:
@@ -192,6 +202,22 @@ class Resolver:
                 self._limits.clear()
             self._limits[name] = limit_sets.of_key(key, snapshot, None)
         return self._limits[name]
+
+    def budgets_of_key(self, snapshot: Snapshot, key: KeyEntry) -> BudgetSet:
+        """Return the budgets that hold whatever a key asks for."""
+        self._take(snapshot)
+        name = (key.id, key.version)
+        if name not in self._budgets:
+            if len(self._budgets) >= RESOLUTIONS_MAX:
+                self._budgets.clear()
+            self._budgets[name] = budget_sets.of_key(key, snapshot, None)
+        return self._budgets[name]
+
+    def context_window(self, snapshot: Snapshot, deployment: Deployment) -> int | None:
+        """Return how many tokens a deployment's model reads at most; None: that is not known."""
+        pricing_id = deployment.provider.pricing_id
+        info = self.catalog(snapshot).info(pricing_id, deployment.upstream_model) if pricing_id else None
+        return info.context_window if info is not None else None
 
     def _priced(self, snapshot: Snapshot, route: Route, now_ms: int) -> Resolution:
         """Return the resolution of a route, or the refusal of one that has no known price."""
@@ -275,7 +301,7 @@ class Resolver:
         return Pricer(price) if price is not None else None
 
     def _price(self, snapshot: Snapshot, route: Route, deployment: Deployment, now_ms: int) -> PricedDeployment:
-        provider, limited = deployment.provider, self._limited_of(snapshot)
+        provider = deployment.provider
         price = deployment.price or self.catalog(snapshot).find(
             provider.name, provider.pricing_id, deployment.upstream_model, now_ms
         )
@@ -286,6 +312,7 @@ class Resolver:
         )
         if "litellm" in snapshot.compat:
             headers += litellm.deployment_headers(route.model, deployment.id)
+        limited = self._limited_of(snapshot)
         return PricedDeployment(
             deployment,
             deployment.credential_id,
@@ -293,9 +320,9 @@ class Resolver:
             headers,
             {},
             {},
-            limits=limit_sets.of_deployment(
-                provider, limited.of_deployment(deployment, route.entry), limited.shares_of(deployment, route.entry)
-            ),
+            limits=limit_sets.of_deployment(provider, limited.of_deployment(deployment, route.entry)),
+            budgets=budget_sets.of_deployment(provider, deployment, limited, route.entry, snapshot),
+            names=budget_sets.names_of(deployment, limited),
         )
 
 

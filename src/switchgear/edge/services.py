@@ -12,6 +12,7 @@ from switchgear.core.guard import Guard
 from switchgear.core.ids import IdSource
 from switchgear.core.log_line import Report
 from switchgear.counters.backend import Counters
+from switchgear.edge.budget_time import BudgetTime
 from switchgear.edge.context import RequestContext
 from switchgear.edge.output_sizes import OutputSizes
 from switchgear.edge.refusals import Refusals
@@ -45,6 +46,8 @@ class EdgeServices(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """The requests that are sent and not settled."""
     counters: Counters
     """What limits count, for all edges of the machine."""
+    budget_time: BudgetTime
+    """Which period of a budget it is."""
     output_sizes: OutputSizes
     """How long answers usually are."""
     refusals: Refusals

@@ -3,8 +3,6 @@
 Success, failure, timeout and a client that went away all end in `settle`, exactly once.
 """
 
-from collections.abc import Iterable
-
 import msgspec
 
 from switchgear.core.text import clean, header_value
@@ -24,7 +22,6 @@ BYTES_PER_TOKEN = 4
 DENIALS_PER_MINUTE = 10
 PATH_MAX = 256
 TAGS_MAX = 16
-TEXT_CHARS_MAX = 256
 DROPPED_BYTES_MAX = 512
 """Names of fields are the client's invention, and a settlement must fit what its reservation kept free (docs/invariants.md L3)."""
 
@@ -45,16 +42,24 @@ def reserve(context: RequestContext, priced: PricedDeployment, spool: SpoolWrite
         request.stream,
         estimate,
         expect,
-        None,
+        _hold_nanousd(context),
         context.bytes_in,
         clean(request.end_user, 128) if request.end_user is not None else None,
         [clean(tag, 64) for tag in request.tags[:TAGS_MAX]] if request.tags else None,
         clean(request.session, 128) if request.session is not None else None,
         _output_max(request) if "background" in request.fields else None,
+        *(context.held if context.held is not None else ()),
     )
     spool.reserve(context.id, records.encode_payload(record))
     context.expect_nanousd = expect
     context.reserved = True
+
+
+def _hold_nanousd(context: RequestContext) -> int | None:
+    """Return what the first attempt holds in money; None: nothing."""
+    if context.held is None:
+        return None
+    return max((one.amount for one in context.held[0] if one.unit == "nanousd"), default=None)
 
 
 def _output_max(request: Request) -> int | None:
@@ -129,6 +134,7 @@ def attempt(context: RequestContext, number: int, priced: PricedDeployment, spoo
         deployment.credential,
         clean(deployment.upstream_model, 256),
         priced.pricer.price_id if priced.pricer is not None else None,
+        *(context.held if context.held is not None else ()),
     )
     spool.attempt(context.id, records.encode_payload(record))
 
@@ -163,7 +169,6 @@ def settle(
         cost = bill.charged_nanousd
     others, charged, named = bill.recorded() if bill is not None else (None, None, None)
     code, message = context.error or (None, None)
-    course = context.course
     record = records.Settle(
         context.id,
         context.status,
@@ -186,7 +191,6 @@ def settle(
         charged,
         named,
         bill is not None and bill.is_foreign,
-        _bounded(course.passed_over) if course is not None and course.passed_over else None,
     )
     spool.settle(context.id, records.encode_payload(record))
     context.reserved = False
@@ -194,16 +198,11 @@ def settle(
 
 
 def _dropped(fields: list[str]) -> list[str]:
-    """Bound what was dropped."""
-    return _bounded(header_value(clean(field, 64), 64).decode("ascii") for field in fields)
-
-
-def _bounded(texts: Iterable[str]) -> list[str]:
-    """Bound what a settlement lists: ASCII, so that characters are bytes."""
+    """Bound what was dropped: ASCII, so that characters are bytes."""
     kept: list[str] = []
     room = DROPPED_BYTES_MAX
-    for whole in texts:
-        text = clean(whole, TEXT_CHARS_MAX).encode("ascii", "replace").decode("ascii")
+    for field in fields:
+        text = header_value(clean(field, 64), 64).decode("ascii")
         room -= len(text) + 2
         if room < 0:
             return [*kept, "..."]

@@ -90,7 +90,9 @@ def authorize(services: EdgeServices, context: RequestContext) -> Problem | Lite
     if request.operation == "passthrough":
         resolution = passthrough.resolve(services.resolver, context)
     else:
-        if request.is_default_model:
+        if context.admission is not None and context.admission.reroute is not None:
+            request.model, context.admission.reroute = context.admission.reroute, None
+        elif request.is_default_model:
             request.model = table.name_of_default(snapshot.table, request.model)
         resolution = services.resolver.resolve(snapshot, key, request.model, context.now_ms)
     if resolution.problem is not None:
@@ -166,7 +168,13 @@ def admit(services: EdgeServices, context: RequestContext) -> Outcome:
         problem = standing.allows(services, context, context.key)
         if problem is not None:
             return problem
-    if resolution.limits is None and course.current.limits is None:
+    first = course.current
+    if (
+        resolution.limits is None
+        and first.limits is None
+        and not resolution.budgets.budgets
+        and not first.budgets.budgets
+    ):
         return None
     return admit_stage.take(services, context)
 

@@ -26,7 +26,7 @@ from switchgear.dialects.translation import JSON_TYPE
 from switchgear.edge import admission, closing, endings, heads, setback, settle, standing, telling, translate
 from switchgear.edge.answering import ANSWER_BYTES_MAX, FREE_OPERATIONS, PlainAnswer, StreamAnswer
 from switchgear.edge.attempt import AttemptProgress, is_event_stream
-from switchgear.edge.context import RequestContext
+from switchgear.edge.context import RequestContext, Spent
 from switchgear.edge.course import FALLBACK, GIVE_UP, Course
 from switchgear.edge.services import EdgeServices
 from switchgear.edge.setback import Setback
@@ -111,7 +111,7 @@ class Transfer(msgspec.Struct, eq=False):
         if self._state is not SETTLED:
             endings.note_barely(context)
             self._settle_barely()
-        self._end_admission(True)
+        self._end_admission(True, None)
         self.services.running.settled(context)
         self._end_client()
 
@@ -123,13 +123,21 @@ class Transfer(msgspec.Struct, eq=False):
         self._settle(None)
 
     @guarded(_lose_record)
-    def _end_admission(self, is_billed: bool) -> None:
-        """Give back what the request holds of limits, also where no record of it could be written."""
+    def _end_admission(self, is_billed: bool, cost_nanousd: int | None) -> None:
+        """Give back what the request holds of limits and budgets, also where no record of it could be written."""
         context = self.context
         held, context.admission = context.admission, None
         if held is not None:
             before = [attempt.tokens for attempt in context.attempts if attempt.tokens is not None]
-            held.end(context.usage if is_billed else None, before, self.course.number > 0, context.outcome == "ok")
+            is_complete = context.outcome == "ok"
+            spent = Spent(
+                context.usage if is_billed else None,
+                cost_nanousd if is_billed else None,
+                self.course.number > 0,
+                not is_billed or is_complete or context.estimate_reason is None,
+                self.course.total_s,
+            )
+            held.end(spent, before, is_complete)
 
     @guarded(_lose_record)
     def _end_client(self) -> None:
@@ -190,7 +198,13 @@ class Transfer(msgspec.Struct, eq=False):
                 self._refuse(_LEDGER_FULL, "upstream_error", False)
 
     def _send(self) -> None:
-        if self.course.current.limits is None or self._has_room():
+        first = self.course.current
+        resolution = self.context.resolution
+        if (
+            first.limits is None
+            and not first.budgets.budgets
+            and (resolution is None or not resolution.budgets.budgets)
+        ) or self._has_room():
             self._open()
 
     def _has_room(self) -> bool:
@@ -201,9 +215,12 @@ class Transfer(msgspec.Struct, eq=False):
             held = context.admission = admission.Admission(self.services, context, self._begin_again)
         held.wakes(self._begin_again)
         taken = held.take_attempt(course.current, course.number + 1)
+        if taken is True and context.translation is None:
+            self.begin()  # what budgets give is written into the body
+            return False
         if isinstance(taken, bool):
             return taken
-        if taken is not admission.BUSY and course.pass_over(f"full ({taken.rule or ''})"):
+        if not held.is_final and taken is not admission.BUSY and course.go_on():
             context.translation = None
             self.begin()
         elif self._last is None:
@@ -323,7 +340,14 @@ class Transfer(msgspec.Struct, eq=False):
         course.current = following
         self._advance(IDLE)
         if context.admission is not None:
-            context.admission.end_attempt(failure.usage, is_sent=failure.reason not in setback.NOT_SENT)
+            spent = Spent(
+                failure.usage,
+                context.attempts[-1].cost_nanousd if context.attempts else None,
+                failure.reason not in setback.NOT_SENT,
+                not failure.is_estimated,
+                course.total_s,
+            )
+            context.admission.end_attempt(spent)
         self._last = (failure, self._attempt)
         self._attempt = AttemptProgress()
         self._plain = self._streamed = None
@@ -651,7 +675,7 @@ class Transfer(msgspec.Struct, eq=False):
         services, context = self.services, self.context
         cost = closing.close(services, context, self.course.current, metadata, self._elapsed_ms, billed)
         self._advance(SETTLED)  # not before: what fails until here is settled otherwise
-        self._end_admission(billed)
+        self._end_admission(billed, cost)
         services.running.settled(context)
         services.commit.schedule()
         self._attempt.stream = None  # it holds this transfer: without the cycle both end here, without the collector

@@ -94,11 +94,17 @@ def _open(context: RequestContext, course: Course, at_once: bool = True) -> Tran
             answer_id=context.id,
             at_once=at_once,
             drop=deployment.drop,
-            max_tokens=deployment.max_tokens,
+            max_tokens=_output_limit(context, deployment.max_tokens),
             betas=_betas(context) if BY_NAME[dialect].has_betas else (),
         )
     except InvalidBodyError as exc:
         return Problem(problems.INVALID_BODY, str(exc), exc.param)
+
+
+def _output_limit(context: RequestContext, configured: int | None) -> int | None:
+    """Return the limit of an answer whose request says none: the model's, and what budgets still give."""
+    bound = context.output_bound
+    return configured if bound is None else bound if configured is None else min(bound, configured)
 
 
 def _betas(context: RequestContext) -> tuple[str, ...]:

@@ -9,10 +9,12 @@ client invents would have limits of its own.
 from collections.abc import Iterable, Iterator
 
 from switchgear.core import pattern
+from switchgear.core.budget_rule import BudgetRule
 from switchgear.core.limit_rule import LimitRule
 from switchgear.routing.table import Deployment, DeploymentEntry, ModelEntry, RouteTable, counted_as
 
 Rules = tuple[LimitRule, ...]
+Budgets = tuple[BudgetRule, ...]
 
 
 class Limited:
@@ -42,22 +44,28 @@ class Limited:
                 )
         return [(subject, tuple(_strictest(rules))) for subject, rules in found.items()]
 
-    def shares_of(self, deployment: Deployment, name: str) -> dict[str, dict[str, float]]:
-        """Return who has which share of a deployment's limits, by what is counted; the first to say it counts."""
-        found: dict[str, dict[str, float]] = {}
-        if deployment.share:
-            found[deployment.counted_as or deployment.id] = deployment.share
-        for model, entry in self._at(deployment, name not in self._models):
-            if entry.share and entry.credential in {None, deployment.credential}:
-                found.setdefault(counted_as(model, entry, deployment.credential) or deployment.id, entry.share)
-        return found
-
     def models_of(self, deployments: Iterable[Deployment], name: str) -> list[ModelEntry]:
         """Return the configured models as which a request is counted that asks for `name`, which is none of them."""
         if name in self._models:
             return []
         found = {model.name: model for deployment in deployments for model, _ in self._at(deployment, True)}
         return list(found.values())
+
+    def budgets_of_deployment(self, deployment: Deployment, name: str) -> list[tuple[str, Budgets]]:
+        """As `of_deployment`, of budgets."""
+        found: dict[str, list[BudgetRule]] = {}
+        if deployment.budgets:
+            found[deployment.counted_as or deployment.id] = list(deployment.budgets)
+        for model, entry in self._at(deployment, name not in self._models):
+            if entry.budgets and entry.credential in {None, deployment.credential}:
+                found.setdefault(counted_as(model, entry, deployment.credential) or deployment.id, []).extend(
+                    entry.budgets
+                )
+        return [(subject, tuple(_least(rules))) for subject, rules in found.items()]
+
+    def models_at(self, deployment: Deployment) -> list[str]:
+        """Return the names of the configured models that have a deployment's place, whoever asked for it by which name."""
+        return [model.name for model, _ in self._at(deployment, True)]
 
     def _at(self, deployment: Deployment, is_direct: bool) -> Iterator[tuple[ModelEntry, DeploymentEntry]]:
         provider, upstream = deployment.provider.name, deployment.upstream_model
@@ -66,6 +74,16 @@ class Limited:
             for model, entry in self._patterns.get(provider, ()):
                 if pattern.matches(entry.model, upstream):
                     yield model, entry
+
+
+def _least(rules: Iterable[BudgetRule]) -> Iterable[BudgetRule]:
+    """Return the smallest of the budgets that are counted as one."""
+    least: dict[str, BudgetRule] = {}
+    for rule in rules:
+        known = least.get(rule.label)
+        if known is None or rule.amount < known.amount:
+            least[rule.label] = rule
+    return least.values()
 
 
 def _strictest(rules: Iterable[LimitRule]) -> Iterator[LimitRule]:

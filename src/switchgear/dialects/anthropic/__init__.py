@@ -81,6 +81,7 @@ ROW = Dialect(
     errors=ErrorShape(
         _error_body,
         lambda fault, body, number: b"event: error\ndata: %b\n\n" % body,
+        tells_reset=True,
         too_long=(
             "prompt is too long",
             "prompt is too long: {tokens} tokens > {limit} maximum",

@@ -41,6 +41,8 @@ _ERROR_TYPES = {
 
 
 def _error_headers(fault: Fault) -> bytes:
+    if fault.is_spent:
+        return b"x-amzn-errortype: ServiceQuotaExceededException\r\n"
     default = "ValidationException" if fault.status < 500 else "InternalServerException"
     return b"x-amzn-errortype: %b\r\n" % _ERROR_TYPES.get(fault.status, default).encode()
 
@@ -63,6 +65,7 @@ ROW = Dialect(
         lambda fault: {"message": fault.message},
         _error_event,
         _error_headers,
+        spent_status=400,
         too_long=(
             "Input is too long for requested model",
             "Input is too long for requested model: {tokens} tokens > {limit}",

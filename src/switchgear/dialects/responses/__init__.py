@@ -54,6 +54,15 @@ REFERENCES: dict[str, str] = {
 }
 
 
+def _error_body(fault: Fault) -> dict[str, Any]:
+    """As chat's, but for a budget that is spent: Codex stops at this type, and shows the time of `resets_at` (seconds since the
+    epoch; its tests of usage limits, openai/codex, read 2026-11-28)."""
+    body = error_body(fault)
+    if fault.is_spent:
+        body["error"] |= {"type": "usage_limit_reached", "resets_at": fault.resets_s}
+    return body
+
+
 def _error_event(fault: Fault, body: bytes, sequence_number: int) -> bytes:
     error = {"code": fault.openai_code or fault.openai_type, "message": fault.message}
     response = {"id": "resp_" + fault.request_id, "object": "response", "created_at": 0, "status": "failed"}
@@ -88,7 +97,7 @@ _WEATHER_TOOL = {"type": "function", "name": "weather", "strict": False, "parame
 ROW = Dialect(
     name="responses",
     errors=ErrorShape(
-        error_body,
+        _error_body,
         _error_event,
         too_long=(
             "exceeds the context window",

@@ -1,0 +1,359 @@
+"""Budgets on one request's way: what is held and settled, who is refused and told what, and that nothing stays held.
+
+A token of input costs 1,000 nano-USD here, one of output 2,000 (`testing.edge.PRICE`).
+"""
+
+import json
+
+import msgspec
+import pytest
+
+from switchgear.core.budget_rule import BudgetSpec, Route, parse
+from switchgear.policies.buckets import Kind
+from switchgear.pricing.catalog import FREE
+from switchgear.routing.table import DeploymentEntry, ModelEntry, ProviderEntry, RouteTable
+from switchgear.testing.edge import JSON, NOTHING, PRICE, SSE, Ask, Asked, Dialogue, Last, Sent, chat
+from switchgear.wire import records
+from switchgear.wire.frames import Fail, Head
+
+ANSWER = (
+    b'{"id":"c","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],'
+    b'"usage":{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}}'
+)
+BUSY = Head(503, [], None)
+NANO = 10**9
+
+
+def table(*, price=PRICE, names=("a", "b"), retries_max=0, **budgets):
+    """One model over deployments `a` and `b`, and `free`, which costs nothing."""
+    providers = {
+        name: ProviderEntry(
+            name=name,
+            dialects=("openai",),
+            credentials=("default",),
+            budgets=budgets.get("provider", ()) if name == "a" else (),
+            credential_budgets={"default": budgets["credential"]} if name == "a" and "credential" in budgets else {},
+        )
+        for name in names
+    }
+    deployments = tuple(
+        DeploymentEntry(provider=name, model="m", price=price, budgets=budgets.get(name, ())) for name in names
+    )
+    models = {
+        "m": ModelEntry(name="m", deployments=deployments, retries_max=retries_max, budgets=budgets.get("model", ())),
+        "free": ModelEntry(name="free", deployments=(DeploymentEntry(provider=names[0], model="f", price=FREE),)),
+        "cheap": ModelEntry(name="cheap", deployments=(DeploymentEntry(provider=names[0], model="c", price=PRICE),)),
+    }
+    return RouteTable(providers=providers, models=models)
+
+
+def rules(*written):
+    return tuple(parse(one) for one in written)
+
+
+@pytest.fixture(params=[False, True], ids=["at once", "late"])
+def is_late(request):
+    return request.param
+
+
+def dialogue(budget=None, is_late=False, snapshot=None, **budgets):
+    key = {"budget": budget} if budget is not None else {}
+    return Dialogue(table=table(**budgets), key=key, is_late=is_late, snapshot=snapshot)
+
+
+def ask(talk, model="m", **more):
+    """Send a chat; returns what the client was answered at once, None when the vault is asked."""
+    more.setdefault("max_tokens", 100)
+    talk.client >> chat(model, **{name: value for name, value in more.items() if value is not None})
+    for _ in range(4):
+        talk.advance(0.001)
+    if talk.link.asked:
+        talk.vault << Asked()
+        return None
+    (sent,) = talk.client.exchange.seen
+    return sent
+
+
+def answer(talk, input_tokens=9, output_tokens=1):
+    talk.vault >> JSON >> Last(ANSWER % (input_tokens, output_tokens, input_tokens + output_tokens))
+    talk.client << Sent(200)
+
+
+def headers(sent):
+    return dict(line.split(": ", 1) for line in sent.headers.decode().split("\r\n") if line)
+
+
+def balances(talk):
+    """(settled, held) of every balance in money."""
+    talk.counters.flush()
+    found = [one for one in talk.counters._counted.values() if one.bucket.kind == Kind.BALANCE]
+    return [(one.counts.settled, one.counts.held) for one in found]
+
+
+def body_bytes(talk):
+    return talk.client.exchange.context.bytes_in
+
+
+def test_N4_an_attempt_holds_its_bound_and_its_record_says_so(is_late):
+    talk = dialogue("1/day", is_late)
+    ask(talk, max_tokens=100)
+    # A byte is at least one token: bytes × 1,000 + 100 × 2,000 nano-USD.
+    bound = body_bytes(talk) * 1_000 + 200_000
+    (reserve,) = talk.recorded(records.Reserve)
+    (held,) = reserve.budgets
+    assert (held.amount, held.unit, reserve.hold_nanousd) == (bound, "nanousd", bound)
+    assert 0 < reserve.held_us <= talk.clock.boot_us()
+    assert balances(talk) == [(0, bound)]
+    answer(talk, 9, 50)
+    assert balances(talk) == [(9 * 1_000 + 50 * 2_000, 0)]
+    assert talk.settled.cost_nanousd == 109_000
+
+
+def test_N4_what_fits_is_admitted_and_what_does_not_is_spent(is_late):
+    talk = dialogue("0.001/day", is_late)
+    ask(talk, max_tokens=100)
+    answer(talk, 400, 250)  # 900,000 of 1,000,000
+    refused = ask(talk, max_tokens=100)
+    assert refused.status == 429
+    told = headers(refused)
+    assert told["x-switchgear-error"] == "insufficient_quota"
+    assert told["x-should-retry"] == "false"
+    assert "retry-after" not in told
+    assert told["x-switchgear-budget-reset"].endswith("T00:00:00Z")
+    error = json.loads(refused.body)["error"]
+    assert (error["type"], error["code"]) == ("insufficient_quota", "insufficient_quota")
+    assert error["message"].startswith("Budget has been exceeded: this API key, 0.0009 of 0.001 USD per day, resets ")
+    # A smaller one still fits: settled + its own hold ≤ limit.
+    assert ask(talk, max_tokens=1) is None
+
+
+def test_what_others_hold_is_waited_for_and_then_taken(is_late):
+    talk = dialogue("0.001/day", is_late)
+    assert ask(talk, max_tokens=400) is None
+    first = talk.client.exchange
+    talk.client >> chat("m", max_tokens=400)
+    talk.advance(1.0)
+    talk.vault << NOTHING
+    talk.vault >> JSON >> Last(ANSWER % (9, 1, 10))
+    assert [sent.status for sent in first.seen] == [200]
+    for _ in range(4):
+        talk.advance(0.25)
+    talk.vault << Asked("a/default", 1)
+
+
+def test_what_others_hold_for_five_seconds_is_a_rate_and_no_end_of_the_day(is_late):
+    talk = dialogue("0.001/day", is_late)
+    assert ask(talk, max_tokens=400) is None
+    talk.client >> chat("m", max_tokens=400)
+    talk.advance(0.01)
+    talk.client << NOTHING
+    for _ in range(30):
+        talk.advance(0.25)
+    (refused,) = talk.client.exchange.seen
+    told = headers(refused)
+    assert (refused.status, told["x-switchgear-error"], told["retry-after"]) == (429, "rate_limit_exceeded", "1")
+    assert "held by requests that are under way" in json.loads(refused.body)["error"]["message"]
+
+
+def test_a_request_without_a_limit_gets_what_still_fits_written_into_its_body(is_late):
+    talk = dialogue("0.01/day", is_late)
+    talk.client >> chat("m")
+    for _ in range(6):
+        talk.advance(0.001)
+    sent = json.loads(talk.link.asked[-1].body)
+    bytes_in = body_bytes(talk)
+    # 10,000,000 nano-USD − bytes × 1,000, by 2,000 a token.
+    assert sent["max_tokens"] == (10_000_000 - bytes_in * 1_000) // 2_000
+    (held,) = talk.recorded(records.Reserve)[0].budgets
+    assert held.amount <= 10_000_000
+
+
+def test_a_request_with_a_limit_of_its_own_passes_unchanged():
+    talk = dialogue("1/day")
+    talk.client >> chat("m", max_tokens=77)
+    talk.advance(0.001)
+    assert json.loads(talk.link.asked[-1].body)["max_tokens"] == 77
+
+
+def test_a_soft_budget_refuses_nothing_and_is_booked():
+    talk = dialogue(BudgetSpec(limit="0.0001/day", hard=False))
+    for _ in range(3):
+        assert ask(talk) is None
+        answer(talk, 100, 10)
+    assert balances(talk) == [(3 * 120_000, 0)]
+
+
+def test_a_free_model_goes_on_when_the_budget_is_spent():
+    talk = dialogue("0.001/day")
+    ask(talk)
+    answer(talk, 1_000, 100)
+    assert ask(talk).status == 429
+    assert ask(talk, "free") is None
+
+
+def test_a_model_without_a_price_is_402_on_a_budgeted_key():
+    talk = dialogue("1/day", price=None)
+    refused = ask(talk)
+    assert (refused.status, headers(refused)["x-switchgear-error"]) == (402, "model_unpriced")
+
+
+def test_a_model_without_a_price_goes_on_where_a_budget_counts_tokens():
+    talk = dialogue("10000 tokens/day", price=None)
+    assert ask(talk) is None
+    answer(talk, 100, 10)
+    assert balances(talk) == [(110, 0)]
+
+
+@pytest.mark.parametrize(("budget", "used"), [("10 requests/day", 1), ("100000 tokens/day", 110)])
+def test_requests_and_tokens_are_budgets_too(budget, used):
+    talk = dialogue(budget)
+    ask(talk)
+    answer(talk, 100, 10)
+    assert balances(talk) == [(used, 0)]
+
+
+def test_a_budget_that_is_spent_leads_to_its_route_and_books_it_there(is_late):
+    talk = dialogue(BudgetSpec(limit="0.001/day", on_spent=Route("cheap")), is_late)
+    ask(talk)
+    answer(talk, 1_000, 100)
+    assert ask(talk) is None
+    answer(talk, 10, 10)
+    assert balances(talk) == [(1_200_000 + 30_000, 0)]
+    assert records.decode_callee(talk.recorded(records.Reserve)[-1].callee).upstream_model == "c"
+
+
+@pytest.mark.parametrize("whose", ["a", "provider", "credential"])
+def test_a_deployment_whose_budget_is_spent_is_passed_over(whose, is_late):
+    talk = dialogue(None, is_late, **{whose: rules("0.001/day")})
+    ask(talk)
+    answer(talk, 1_000, 100)
+    ask(talk)
+    assert records.decode_callee(talk.recorded(records.Reserve)[-1].callee).provider == "b"
+
+
+def test_a_spent_budget_of_the_key_ends_fallbacks_and_keeps_the_answer_in_hand(is_late):
+    talk = dialogue("0.0003/day", is_late)
+    assert ask(talk, max_tokens=50) is None
+    # An error that says what it used costs that much: the budget has no room for the next attempt then.
+    usage = b'"usage":{"prompt_tokens":90,"completion_tokens":90,"total_tokens":180}'
+    talk.vault >> JSON >> Last(b'{"error":{"message":"overloaded","code":503},%b}' % usage)
+    for _ in range(4):
+        talk.advance(0.01)
+    talk.vault << NOTHING
+    (sent,) = talk.client.exchange.seen
+    assert (sent.status, headers(sent)["x-switchgear-error"]) == (503, "upstream_error")
+    assert balances(talk) == [(270_000, 0)]
+
+
+def test_a_further_attempt_holds_for_itself_and_its_record_says_so(is_late):
+    talk = dialogue("1/day", is_late)
+    ask(talk)
+    talk.vault >> BUSY >> Last(b"busy")
+    for _ in range(4):
+        talk.advance(0.01)
+    talk.vault << Asked("b/default", 2)
+    (attempt,) = talk.recorded(records.Attempt)
+    (reserve,) = talk.recorded(records.Reserve)
+    assert attempt.budgets == reserve.budgets
+    assert balances(talk) == [(0, attempt.budgets[0].amount)]
+    answer(talk, 9, 1)
+    assert balances(talk) == [(11_000, 0)]
+
+
+def test_L6_what_a_provider_may_charge_beyond_what_is_known_stays_uncertain_until_total_s(is_late):
+    talk = dialogue("1/day", is_late, names=("a",))
+    ask(talk)
+    bound = talk.recorded(records.Reserve)[0].budgets[0].amount
+    talk.vault >> Fail("vault_lost", "", True)
+    talk.advance(0.01)
+    booked = talk.settled.cost_nanousd
+    assert booked > 0
+    assert balances(talk) == [(booked, bound - booked)]
+    talk.advance(3_700)
+    ask(talk, max_tokens=1)
+    assert balances(talk)[0][0] == booked
+    assert balances(talk)[0][1] == talk.recorded(records.Reserve)[-1].budgets[0].amount
+
+
+def test_what_was_not_sent_is_given_back(is_late):
+    talk = dialogue("1/day", is_late, names=("a",))
+    ask(talk)
+    talk.vault >> Fail("connect", "", False)
+    talk.advance(0.01)
+    assert balances(talk) == [(0, 0)]
+
+
+def test_a_budget_of_some_models_counts_what_is_served():
+    talk = dialogue(BudgetSpec(limit="0.001/day", models=["@dear"]), snapshot={"model_sets": {"dear": ("m",)}})
+    ask(talk)
+    answer(talk, 1_000, 100)
+    assert ask(talk).status == 429
+    assert ask(talk, "cheap") is None
+
+
+def test_each_value_of_a_dimension_has_a_balance_of_its_own():
+    talk = dialogue("0.001/day per end_user")
+    ask(talk, user="ann")
+    answer(talk, 1_000, 100)
+    assert ask(talk, user="ann").status == 429
+    assert ask(talk, user="bob") is None
+
+
+@pytest.mark.parametrize("who", ["organisation", "model"])
+def test_budgets_of_the_organisation_and_of_a_model_hold_as_well(who):
+    budget = rules("0.001/day")
+    talk = dialogue(snapshot={"budgets": budget}) if who == "organisation" else dialogue(model=budget)
+    ask(talk)
+    answer(talk, 1_000, 100)
+    message = json.loads(ask(talk).body)["error"]["message"]
+    assert ("all keys together" if who == "organisation" else "this model") in message
+
+
+def test_a_new_period_begins_at_nothing():
+    talk = dialogue("0.001/hour")
+    ask(talk)
+    answer(talk, 1_000, 100)
+    assert ask(talk).status == 429
+    talk.advance(3_600)
+    assert ask(talk) is None
+
+
+def test_counting_tokens_is_never_stopped_by_a_budget():
+    talk = dialogue("0.001/day")
+    ask(talk)
+    answer(talk, 1_000, 100)
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hello"}]}).encode()
+    talk.client >> Ask(path=b"/v1/messages/count_tokens", body=body, headers={b"anthropic-version": b"2023-06-01"})
+    talk.advance(0.01)
+    talk.client << Sent(200)
+
+
+def test_a_stream_holds_until_its_end(is_late):
+    talk = dialogue("1/day", is_late)
+    ask(talk, stream=True)
+    held = balances(talk)[0][1]
+    assert held > 0
+    first = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"hello there"},"finish_reason":null}]}\n\n'
+    last = (
+        b'data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],'
+        b'"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}\n\ndata: [DONE]\n\n'
+    )
+    talk.vault >> SSE >> first
+    assert balances(talk) == [(0, held)]
+    talk.vault >> Last(last)
+    talk.advance(0.01)
+    assert balances(talk) == [(13_000, 0)]
+
+
+def test_a_refusal_speaks_the_clients_dialect():
+    talk = Dialogue(providers={"up": ("anthropic",)}, key={"budget": "0.0001/day"}, table=table(names=("up",)))
+    body = {"model": "m", "max_tokens": 500, "messages": [{"role": "user", "content": "hello"}]}
+    talk.client >> Ask(
+        path=b"/v1/messages", body=json.dumps(body).encode(), headers={b"anthropic-version": b"2023-06-01"}
+    )
+    talk.advance(0.01)
+    (refused,) = talk.client.exchange.seen
+    assert refused.status == 429
+    assert json.loads(refused.body)["error"]["type"] == "billing_error"
+    assert int(headers(refused)["retry-after"]) > 0
+    assert msgspec.json.decode(refused.body)["type"] == "error"
