@@ -204,15 +204,15 @@ def test_a_paused_parser_keeps_what_comes_and_goes_on_where_it_stopped():
 
     sink.on_head = pause
     parser.feed(POST + GET + POST[:30])
-    assert sink.events == parse(POST) and parser.pending_bytes == len(GET) + 30
+    assert sink.events == parse(POST) and len(parser.pending) == len(GET) + 30
     parser.is_paused = False
     parser.feed(b"")
-    assert sink.events == parse(POST + GET) and parser.pending_bytes == 30
+    assert sink.events == parse(POST + GET) and len(parser.pending) == 30
     parser.feed(POST[30:])
-    assert parser.pending_bytes == len(POST)
+    assert len(parser.pending) == len(POST)
     parser.is_paused = False
     parser.feed(b"")
-    assert sink.events == parse(POST + GET + POST) and parser.pending_bytes == 0
+    assert sink.events == parse(POST + GET + POST) and len(parser.pending) == 0
 
 
 class OddError(Exception):

@@ -4,19 +4,18 @@ The same dialect on both sides: bodies go verbatim and a tap reads. Another: eve
 of the gateway sees one interface and never asks which.
 """
 
-from collections.abc import Mapping
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE, ProtocolError
 from switchgear.core.steps import Steps, finish
-from switchgear.core.usage import TokenUsage
 from switchgear.dialects import answer_check, canonical, embeddings, errors, kept_things, schemas
 from switchgear.dialects.amend import amend
 from switchgear.dialects.answer_metadata import AnswerMetadata
+from switchgear.dialects.array_tap import ArrayTap
 from switchgear.dialects.dialect import PLAIN_TOOLS, BodyRules, Dialect, Embedder, StreamEncoder
+from switchgear.dialects.dialect_choice import SHARED_OPERATIONS
 from switchgear.dialects.fitting import fit
 from switchgear.dialects.json_guard import JsonRefusedError, scan_steps
 from switchgear.dialects.json_node import (
@@ -40,16 +39,11 @@ from switchgear.dialects.registry import BY_NAME, DIALECTS
 from switchgear.dialects.request import Request
 from switchgear.dialects.request_writer import Body, upstream_body
 from switchgear.dialects.taps import Tap
+from switchgear.dialects.translated_stream import BYTES_PER_TOKEN, TranslatedStream, made_id
 from switchgear.providers.quirks import Quirks
 from switchgear.wire import eventstream, sse
 
 JSON_TYPE = b"application/json"
-SHARED_OPERATIONS = frozenset({"rerank"})
-"""What has one shape in every dialect that knows it: query, documents and top_n in, index and relevance_score out (Cohere's,
-which Jina, vLLM and others took over; docs.cohere.com/reference/rerank and its SDK,
-`V2RerankResponse`; docs.jina.ai; read 2026-11-27)."""
-BYTES_PER_TOKEN = 4
-"""For estimates: English text and code have about four bytes a token."""
 MEDIA_OPERATIONS = frozenset(
     {
         "images",
@@ -144,8 +138,12 @@ class Translation:
 
     def tap(self) -> Tap:
         """Return what the provider's stream is fed to."""
-        inner: Tap = self.row.open_tap(self._request) if self._is_verbatim else TranslatedStream(self)
+        inner: Tap = self.row.open_tap(self._request) if self._is_verbatim else self._translated_stream()
         return ArrayTap(inner) if self.as_array else inner
+
+    def _translated_stream(self) -> TranslatedStream:
+        decoder, encoder = self.provider_row.translator.decoder(), self.encoder()
+        return TranslatedStream(decoder, encoder, self._names, self._properties, self._input_estimate, self._answer_id)
 
     def encoder(self) -> StreamEncoder:
         """Return the encoder of the client's dialect."""
@@ -392,36 +390,6 @@ def _embedder(row: Dialect) -> Embedder:
     return row.embedder
 
 
-def choose_dialect(
-    dialect: str, operation: str, spoken: tuple[str, ...], model: str = "", fields: Mapping[str, Raw] | None = None
-) -> str | None:
-    """Return the dialect in which a provider is asked: the client's own where it speaks it and serves the model on it, else
-    the first that a translation leads to. `fields` are the body's, where there is one. None when the provider cannot do
-    this."""
-    if operation == "chat":
-        facts = facts_of(model)
-        if (
-            facts.best_on in spoken
-            and facts.best_on != dialect
-            and (
-                facts.is_only_there
-                or dialect not in spoken
-                or (dialect == "openai" and facts.refuses_in_chat(fields or {}))
-            )
-        ):
-            return facts.best_on
-    row = BY_NAME[dialect]
-    if dialect in spoken and operation in row.operations:
-        return dialect
-    if operation == "chat":
-        return next(iter(spoken), None)
-    if row.embedder is not None and operation in row.embedder.readers:
-        return next((name for name in spoken if BY_NAME[name].embedder is not None), None)
-    if operation in SHARED_OPERATIONS:
-        return next((name for name in spoken if operation in BY_NAME[name].operations), None)
-    return None
-
-
 def open_translation(
     request: Request,
     dialect: str,
@@ -575,143 +543,3 @@ def _has_useless_metadata(request: Request, rules: BodyRules | None) -> bool:
         and rules.metadata_is_stored
         and bytes(fields.get("store", b"")) != b"true"
     )
-
-
-def made_id(answer_id: str | None, number: int) -> str:
-    """Return an id for a call whose provider gave it none, which no other answer has: the next request names them all."""
-    return f"call_{(answer_id or 'unknown').rpartition('-')[2].rpartition('_')[2][-24:]}_{number}"
-
-
-class TranslatedStream:
-    """A provider's stream translated into the client's dialect."""
-
-    def __init__(self, translation: Translation) -> None:
-        self._decoder = translation.provider_row.translator.decoder()
-        self.encoder = translation.encoder()
-        self.metadata = AnswerMetadata()
-        self._deltas = 0
-        self.error = False
-        """Always False: the provider's own error event is not passed on, the transfer renders one."""
-        self.failed: canonical.Failed | None = None
-        self._size = 0
-        self._is_ended = False
-        self._has_calls = False
-        self._answer_id = translation._answer_id
-        self._input_estimate = translation._input_estimate
-        self._names = translation._names
-        self._properties = translation._properties
-        self._renaming: dict[str, str] | None = None
-        """How the properties of the open call are renamed; its pieces are kept until it is whole."""
-        self._pieces: list[str] = []
-
-    @property
-    def is_clean(self) -> bool:
-        """True after the provider's proper end."""
-        return self._is_ended and self.failed is None
-
-    @property
-    def output_tokens_estimate(self) -> int:
-        """Tokens seen so far, estimated."""
-        return max(self._deltas, self._size // BYTES_PER_TOKEN)
-
-    def feed(self, data: bytes) -> bytes:
-        """Return the bytes for the client. Raises ProtocolError, also for an error event of the provider's."""
-        try:
-            return self._encode(self._decoder.feed(data))
-        except TRANSLATION_ERRORS as exc:
-            raise ProtocolError(f"the provider's stream cannot be translated: {exc}") from exc
-
-    def finish(self) -> bytes:
-        """The stream ended."""
-        try:
-            return self._encode(self._decoder.finish())
-        except TRANSLATION_ERRORS as exc:
-            raise ProtocolError(f"the provider's stream cannot be translated: {exc}") from exc
-
-    def _encode(self, events: list[canonical.Event]) -> bytes:
-        out: list[bytes] = []
-        metadata = self.metadata
-        for event in events:
-            if isinstance(event, canonical.Delta):
-                self._deltas += 1
-                self._size += len(event.text) if event.text.isascii() else len(event.text.encode("utf-8", "replace"))
-                if self._renaming is not None:
-                    self._pieces.append(event.text)
-                    continue
-            elif isinstance(event, canonical.PartEnd) and self._renaming is not None:
-                text = schemas.renamed("".join(self._pieces), self._renaming)
-                self._pieces, self._renaming = [], None
-                out.append(self.encoder.encode(canonical.Delta(event.index, text)))
-            elif isinstance(event, canonical.PartBegin):
-                if event.kind == "tool":
-                    self._has_calls = True
-                    event.id = event.id or made_id(self._answer_id or metadata.response_id, event.index)
-                    self._renaming = self._properties.get(event.name or "")
-                if event.name is not None and self._names:
-                    event.name = self._names.get(event.name, event.name)
-            elif isinstance(event, canonical.Begin):
-                metadata.response_id = event.id[:128] if event.id else None
-                event.id = event.id or self._answer_id
-                metadata.usage = event.usage
-                if event.usage is None:  # some clients show what the answer begins with
-                    event.usage = TokenUsage(input=self._input_estimate)
-            elif isinstance(event, canonical.End):
-                self._is_ended = True
-                if event.finish == "stop" and self._has_calls:  # said so by some servers although a tool is called
-                    event.finish = "tool_calls"
-                metadata.usage, metadata.finish_reason = event.usage, event.finish
-                metadata.service_tier = event.service_tier
-                metadata.take_beside(event.beside)
-            elif isinstance(event, canonical.Failed):
-                self.failed = event
-                raise ProtocolError(f"the provider broke off: {event.message[:512]}")
-            out.append(self.encoder.encode(event))
-        return b"".join(out)
-
-
-class ArrayTap:
-    """Turns a stream of events into one JSON array, as Gemini's clients without `alt=sse` read it."""
-
-    def __init__(self, inner: Tap) -> None:
-        self.inner = inner
-        self._begun = False
-
-    @property
-    def metadata(self) -> AnswerMetadata:
-        """What is known so far."""
-        return self.inner.metadata
-
-    @property
-    def error(self) -> bool:
-        """True after an error event of the provider's own."""
-        return self.inner.error
-
-    @property
-    def is_clean(self) -> bool:
-        """True when the stream ended as it should."""
-        return self.inner.is_clean
-
-    @property
-    def output_tokens_estimate(self) -> int:
-        """Tokens seen so far, estimated."""
-        return self.inner.output_tokens_estimate
-
-    def feed(self, data: bytes) -> bytes:
-        """Return the elements that these bytes complete."""
-        return self._elements(self.inner.feed(data))
-
-    def finish(self) -> bytes:
-        """Close the array, if the stream ended as it should."""
-        out = self._elements(self.inner.finish())
-        if not self.inner.is_clean:
-            return out
-        return out + (b"]" if self._begun else b"[]")
-
-    def _elements(self, events: bytes) -> bytes:
-        out: list[bytes] = []
-        for event in sse.Splitter(1 << 30).feed(events):
-            data = sse.event_data(event)
-            if data is not None:
-                out.append((b",\r\n" if self._begun else b"[") + data)
-                self._begun = True
-        return b"".join(out)

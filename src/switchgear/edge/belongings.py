@@ -14,8 +14,8 @@ from switchgear.core import problems
 from switchgear.core.problems import Problem
 from switchgear.core.text import clean
 from switchgear.dialects import kept_things
+from switchgear.dialects.dialect_choice import choose_dialect
 from switchgear.dialects.references import KINDS, Reference
-from switchgear.dialects.translation import choose_dialect
 from switchgear.edge.context import Halt, RequestContext
 from switchgear.edge.resolver import PricedDeployment, Resolution
 from switchgear.edge.stored import WAITS, StoredThings

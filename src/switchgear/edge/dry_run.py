@@ -11,8 +11,8 @@ import msgspec
 from switchgear.core.money import format_usd
 from switchgear.core.problems import Problem
 from switchgear.dialects import input_estimate
+from switchgear.dialects.dialect_choice import choose_dialect
 from switchgear.dialects.request import Request
-from switchgear.dialects.translation import choose_dialect
 from switchgear.edge import admit, limit_report
 from switchgear.edge.context import Halt, RequestContext
 from switchgear.edge.resolver import PricedDeployment

@@ -10,7 +10,7 @@ import msgspec
 from switchgear.core import problems
 from switchgear.core.errors import SpoolFullError
 from switchgear.core.problems import Problem
-from switchgear.dialects.translation import choose_dialect
+from switchgear.dialects.dialect_choice import choose_dialect
 from switchgear.edge import settle
 from switchgear.edge.context import Halt, RequestContext
 from switchgear.edge.course import Course

@@ -7,9 +7,10 @@ from switchgear.core import problems
 from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps
 from switchgear.core.text import clean
+from switchgear.dialects.dialect_choice import choose_dialect
 from switchgear.dialects.json_node import InvalidBodyError
 from switchgear.dialects.registry import BY_NAME
-from switchgear.dialects.translation import Translation, choose_dialect, open_translation
+from switchgear.dialects.translation import Translation, open_translation
 from switchgear.edge import paths
 from switchgear.edge.context import RequestContext
 from switchgear.edge.course import Course

@@ -155,9 +155,8 @@ class Connection(asyncio.Protocol):
         except RejectedError as exc:
             self._reject(exc)
             return
-        pending = parser.pending_bytes
-        if pending or self._held:
-            self._hold_pending(pending)
+        if parser.pending or self._held:
+            self._hold_pending(len(parser.pending))
 
     def _hold_pending(self, pending: int) -> None:
         """Account for what is not parsed yet: the beginning of a head, or requests behind a full queue."""
@@ -367,7 +366,7 @@ class Connection(asyncio.Protocol):
 
     def close_if_idle(self) -> None:
         """Close a connection that has waited for a request for a while, and nothing of it has come."""
-        is_waiting = self._current is None and not self._parser.pending_bytes and not self.is_closing
+        is_waiting = self._current is None and not self._parser.pending and not self.is_closing
         if is_waiting and self.server.now_s - self._since_s >= IDLE_S:
             self.is_closing = True
             if self.transport is not None:

@@ -308,33 +308,40 @@ class Exchange:
     def send(self, status: int, headers: bytes, body: bytes) -> None:
         """Answer at once, or when it is this exchange's turn. `headers` is a block of CRLF-ended lines without
         content-length and connection."""
-        self._refuse_rest()
+        if not self.is_complete:
+            self._refuse_rest()
         connection = self.connection
+        server = connection.server
         if not self.is_kept:
             self.release()
         if not connection.is_current(self):
             self.deferred = (status, headers, body)
             return
-        tail = b"connection: close\r\n\r\n" if self._must_close() else b"\r\n"
-        if connection.server.cors is not None:
-            headers += connection.server.cors.lines(self.head.headers)
+        if server.is_draining:
+            self.is_last = True
+        tail = b"connection: close\r\n\r\n" if self.is_last else b"\r\n"
+        if server.cors is not None:
+            headers += server.cors.lines(self.head.headers)
         payload = b"" if self.head.method == b"HEAD" else body
         message = b"%b%bcontent-length: %d\r\n%b%b%b" % (
             STATUS_LINES[status],
             headers,
             len(body),
-            connection.server.date,
+            server.date,
             tail,
             payload,
         )
         self.is_started = self.is_ended = True
         self.status = status
-        connection.write(message)
+        transport = connection.transport
+        if transport is not None:
+            transport.write(message)
         connection.finished(self)
 
     def start(self, status: int, headers: bytes, first: bytes = b"") -> None:
         """Begin a streamed answer: chunked, or until close for HTTP/1.0."""
-        self._refuse_rest()
+        if not self.is_complete:
+            self._refuse_rest()
         self._chunked = not self.head.http10
         self.is_last = self.is_last or self.head.http10
         cors = self.connection.server.cors
@@ -437,7 +444,6 @@ class Exchange:
 
     def _refuse_rest(self) -> None:
         # An answer before the body's end: a short rest is read and thrown away, a long one closes the connection.
-        if not self.is_complete:
-            self.is_discarded = True
-            if self.head.body_length is None or self.head.body_length > DISCARD_BYTES_MAX or self.head.expects_continue:
-                self.is_last = True
+        self.is_discarded = True
+        if self.head.body_length is None or self.head.body_length > DISCARD_BYTES_MAX or self.head.expects_continue:
+            self.is_last = True

@@ -100,7 +100,6 @@ class RequestParser:
         "_memo",
         "_memo_head",
         "_parser",
-        "_pending",
         "_raw",
         "_remaining",
         "_repeated",
@@ -109,13 +108,15 @@ class RequestParser:
         "_url",
         "in_message",
         "is_paused",
+        "pending",
     )
 
     def __init__(self, sink: RequestSink, limits: Limits) -> None:
         self._sink = sink
         self._limits = limits
         self._parser = httptools.HttpRequestParser(self)
-        self._pending = b""
+        self.pending = b""
+        """What is kept: the beginning of a head, or requests that came while parsing is paused."""
         self.in_message = False
         """True from a head's end to its message's end."""
         self.is_paused = False
@@ -139,15 +140,10 @@ class RequestParser:
         self._repeated: dict[bytes, list[bytes]] = {}
 
     @property
-    def pending_bytes(self) -> int:
-        """How many bytes are kept: the beginning of a head, or requests that came while parsing is paused."""
-        return len(self._pending)
-
-    @property
     def target(self) -> bytes:
         """The target of the head that was refused, as it was sent and as far as it came; it is only good for choosing the shape
         of the refusal."""
-        shown = self._shown or self._pending
+        shown = self._shown or self.pending
         parts = shown[: self._limits.url_bytes_max].partition(b"\r\n")[0].split(b" ")
         return parts[1] if len(parts) > 1 else b""
 
@@ -155,33 +151,33 @@ class RequestParser:
     def origin(self) -> bytes | None:
         """The Origin field of the head that was refused, as far as it came; None where it has none. Only good for telling a page
         of a named origin why its request was refused."""
-        shown = self._shown or self._pending
+        shown = self._shown or self.pending
         found = _ORIGIN_LINE.search(shown[: self._limits.head_bytes_max])
         return found.group(1) if found is not None else None
 
     def close(self) -> None:
         """Let go of everything: the parser and its callbacks hold each other, and a collector that seldom runs would keep them
         and what was not parsed. The parser must not be used afterwards."""
-        self._pending = self._shown = b""
+        self.pending = self._shown = b""
         self._memo = self._memo_head = self._head = None
         del self._parser, self._sink
 
     def feed(self, data: bytes) -> None:
         """Process received bytes. Raises RejectedError; the parser must not be used afterwards."""
-        if self._pending:
-            data = self._pending + data
-            self._pending = b""
+        if self.pending:
+            data = self.pending + data
+            self.pending = b""
         while data:
             if self.in_message:
                 data = self._feed_body(data)
             elif self.is_paused:
-                self._pending = data
+                self.pending = data
                 return
             else:
                 data = self._feed_head(data)
             if not self.in_message and data and not self.is_paused and b"\r\n\r\n" not in data:
                 self._check_partial(data)
-                self._pending = data
+                self.pending = data
                 return
 
     def _check_partial(self, data: bytes) -> None:

@@ -12,8 +12,9 @@ from switchgear.dialects.answer_metadata import Unfit
 registry.DIALECTS = (*registry.DIALECTS, toy.ROW)  # type: ignore[misc]
 registry.BY_NAME["toy"] = toy.ROW
 
+from switchgear.dialects.dialect_choice import choose_dialect  # noqa: E402 - what is derived from the registry comes after it
 from switchgear.dialects.request_reader import parse  # noqa: E402
-from switchgear.dialects.translation import choose_dialect, open_translation  # noqa: E402 - what is derived from the registry comes after it
+from switchgear.dialects.translation import open_translation  # noqa: E402 - what is derived from the registry comes after it
 from switchgear.edge import paths  # noqa: E402
 from switchgear.providers.quirks import Quirks  # noqa: E402
 
