@@ -37,7 +37,7 @@ def price_of(provider):
 def booked(provider, model, metadata):
     """Nano-USD as the edge books it, and as the ledger finds it again from the settlement."""
     find = price_of(provider)
-    context = types.SimpleNamespace(pricer=find(model), usage=metadata.usage, units=metadata.units)
+    context = types.SimpleNamespace(course=None, pricer=find(model), usage=metadata.usage, units=metadata.units)
     spool = types.SimpleNamespace(settle=lambda key, payload: kept.append(payload))
     kept = []
     context.__dict__.update(
@@ -514,7 +514,9 @@ def test_a_cost_of_a_provider_whose_row_names_none_is_not_booked_and_said():
     )
     cost, _ = booked("groq", "llama-3.3-70b-versatile", metadata)
     assert cost == 1000 * 590 + 100 * 790
-    bill = bill_of(types.SimpleNamespace(pricer=None), metadata, PROVIDERS["groq"].quirks, lambda name: None)
+    bill = bill_of(
+        types.SimpleNamespace(course=None, pricer=None), metadata, PROVIDERS["groq"].quirks, lambda name: None
+    )
     assert bill.is_foreign and bill.charged_nanousd is None
 
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from switchgear.core.limit_rule import LimitRule
 from switchgear.edge.routed import needs_of
 from switchgear.routing.breaker import BreakerRules
 from switchgear.routing.conditions import When
@@ -14,6 +15,7 @@ from switchgear.routing.states import Health, Opened
 from switchgear.routing.table import DeploymentEntry, ModelEntry, ProviderEntry, RouteTable
 from switchgear.testing.edge import JSON, NOTHING, Asked, Dialogue, Last, Sent, chat
 from switchgear.wire.frames import Fail, Head
+from switchgear.wire.records import Settle
 
 PROVIDERS = {name: ProviderEntry(name=name, dialects=("openai",), credentials=("c",)) for name in "abc"}
 ANSWER = json.dumps(
@@ -348,3 +350,25 @@ def test_a_key_that_requires_a_deployment_is_served_there_whatever_its_condition
     places = (deployment("a"), deployment("c", when=When(keys=("nobody",))))
     assert ask(dialogue(*places)) == "a"
     assert ask(dialogue(*places, key={"require": {"deployment": "c/m@c"}})) == "c"
+
+
+def test_a_full_deployment_is_passed_over_and_the_answer_and_the_record_say_so():
+    full = deployment("a", limits=(LimitRule("requests", 1, "hour"),))
+    talk = dialogue(full, deployment("b"))
+    assert ask(talk) == "a"
+    talk.advance(0.001)
+    talk.client >> chat("fast")
+    assert asked(talk) == "b"
+    answer(talk)
+    assert b"x-switchgear-fallback-reason: full\r\n" in took(talk).headers
+    settled = [one for one in talk.spool.records if isinstance(one, Settle)][-1]
+    assert settled.passed_over == ["a/m@c: full (deployment requests/hour)"]
+
+
+def test_a_deployment_whose_breaker_is_open_is_named_in_the_record():
+    talk = dialogue()
+    talk.services.resolver.states.of("a/m@c").breaker.open("failures", talk.clock.monotonic_s())
+    talk.services.resolver.states.troubled.add("a/m@c")
+    assert ask(talk) == "b"
+    settled = [one for one in talk.spool.records if isinstance(one, Settle)][-1]
+    assert settled.passed_over == ["a/m@c: its breaker is open"]

@@ -500,6 +500,7 @@ class Compiler:
                     labels=deployment.labels,
                     when=routes.when_of(deployment.when),
                     canary=routes.percent_of(deployment.canary),
+                    share=routes.shares_of(deployment),
                 )
             )
         return ModelEntry(

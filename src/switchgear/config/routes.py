@@ -9,6 +9,7 @@ import msgspec
 
 from switchgear.config import schema
 from switchgear.config.reader import near
+from switchgear.core import limit_rule
 from switchgear.core.text import shown
 from switchgear.routing import retry
 from switchgear.routing.breaker import BreakerRules
@@ -20,6 +21,8 @@ KINDS = ("context_length", "content_policy")
 """Kinds of errors with fallbacks of their own (dialects/meanings)."""
 LABELS_MAX = 32
 LABEL_MAX = 64
+SHARED_MAX = 2**31 - 1
+"""Larger limits are counted in coarser units (policies/windows)."""
 _PERCENT = re.compile(r"(100|[0-9]{1,2}(?:\.[0-9]{1,2})?)%")
 _STATUS = re.compile(r"[45](?:xx|[0-9]{2})")
 
@@ -44,6 +47,7 @@ def check(model: schema.Model) -> Iterator[tuple[str, str]]:
         yield from check_labels(f"{at}.labels", deployment.labels)
         if deployment.when is not None:
             yield from _check_when(f"{at}.when", deployment.when)
+        yield from _check_share(f"{at}.share", deployment)
     yield from _check_canaries(model)
 
 
@@ -62,6 +66,29 @@ def _check_canaries(model: schema.Model) -> Iterator[tuple[str, str]]:
         shares[deployment.tier] = shares.get(deployment.tier, 0.0) + share
         if shares[deployment.tier] > 1.0:
             yield at, f"the canaries of tier {deployment.tier} have more than 100% together"
+
+
+def _check_share(path: str, deployment: schema.Deployment) -> Iterator[tuple[str, str]]:
+    if not deployment.share:
+        return
+    for name, text in deployment.share.items():
+        if percent_of(text) is None:
+            yield f"{path}.{name}", f"{shown(text)} must be a percentage such as 60%"
+    whole = sum(Decimal(str(share)) for share in shares_of(deployment).values())
+    if whole > 1:
+        yield path, f"{percent_written(float(whole))} of a limit are more than there is"
+    rules = [rule for rule in limit_rule.rules_of(deployment) if rule.per is None]
+    if not rules:
+        yield path, "there is nothing to share: the deployment has no rpm, tpm, parallel or limits of its own"
+    if any(rule.amount > SHARED_MAX for rule in rules):
+        yield path, f"a limit above {SHARED_MAX} cannot be shared"
+    yield from check_labels(path, dict.fromkeys(deployment.share, "-"))
+
+
+def shares_of(deployment: schema.Deployment) -> dict[str, float]:
+    """Return the shares that are some (`check` says which are none)."""
+    read = {name: percent_of(text) for name, text in deployment.share.items()}
+    return {name: share for name, share in read.items() if share is not None}
 
 
 def percent_of(text: str | None) -> float | None:
@@ -163,6 +190,8 @@ def deployment_written(entry: DeploymentEntry) -> dict[str, Any]:
             for name, value in given.items()
             if value is not None
         }
+    if entry.share:
+        found["share"] = {name: percent_written(share) for name, share in entry.share.items()}
     if entry.canary is not None:
         found["canary"] = percent_written(entry.canary)
     return found

@@ -249,6 +249,8 @@ class Deployment(Limited, kw_only=True):
     """Which requests it is for; default: all."""
     canary: str | None = None
     """The share of sessions that try it first, e.g. `5%`; the others never do. Default: it is no canary."""
+    share: dict[str, str] = {}
+    """What is guaranteed of its limits by key, team or tag of a key, e.g. `{prod: 60%, dev: 20%}`; lent while nobody asks."""
 
 
 class Retry(msgspec.Struct, kw_only=True):

@@ -15,7 +15,7 @@ from switchgear.core.usage import TokenUsage
 from switchgear.counters.backend import Answer, Full, Taken, Ticket, Unknown
 from switchgear.dialects import input_estimate
 from switchgear.dialects.rate_limit_headers import Left, RoomsLeft
-from switchgear.edge import budget_claims, limit_sets
+from switchgear.edge import budget_claims, limit_sets, shared_limits
 from switchgear.edge.answering import FREE_OPERATIONS
 from switchgear.edge.budget_claims import Claims
 from switchgear.edge.budget_sets import Counted
@@ -24,6 +24,7 @@ from switchgear.edge.limit_sets import Limits, LimitSet, Values
 from switchgear.edge.reach import Reached
 from switchgear.edge.resolver import PricedDeployment
 from switchgear.edge.services import EdgeServices
+from switchgear.edge.shared_limits import SharedLimit
 from switchgear.policies import limits
 from switchgear.policies.buckets import Hold
 from switchgear.policies.budgets import identity
@@ -39,15 +40,22 @@ WAIT_S_MIN, WAIT_S_MAX = 0.02, 0.25
 class _Held:
     """A ticket, with what it was taken for."""
 
-    __slots__ = ("budgets", "deployment", "limits", "ticket")
+    __slots__ = ("budgets", "deployment", "limits", "more", "ticket")
 
     def __init__(
-        self, ticket: Ticket, held: tuple[Limit, ...], budgets: tuple[Counted, ...] = (), deployment: str = ""
+        self,
+        ticket: Ticket,
+        held: tuple[Limit, ...],
+        budgets: tuple[Counted, ...] = (),
+        deployment: str = "",
+        more: tuple[Limit, ...] = (),
     ) -> None:
         self.ticket = ticket
         self.limits = held
         self.budgets = budgets
         self.deployment = deployment
+        self.more = more
+        """What classes that share a limit count, behind the budgets."""
 
     def actual(self, usage: Expected) -> list[int]:
         """Return what was used of each limit."""
@@ -166,13 +174,17 @@ class Admission:
             if claims is not None:
                 holds += claims.holds
             self._asked, self._claims, self._holds = asked, claims, holds
+            if chosen is not None and chosen.shared:
+                holds = shared_limits.with_classes(chosen.shared, holds, self._values.names, self._counters)
             answer = self._counters.take(holds, attempt_id(self._context.id, number), self._on_answer)
             if answer is None:
                 self._is_waiting = True
                 return False
         if isinstance(answer, Taken):
-            self._take(answer, rules, deployment)
+            self._take(answer, rules, deployment, chosen.shared if chosen is not None else ())
             return True
+        if chosen is not None and chosen.shared and isinstance(answer, Full):
+            shared_limits.note_refused(chosen.shared, self._values.names, self._context.id, self._counters)
         return self._refused(answer, rules, deployment)
 
     def _claimed(self, deployment: PricedDeployment) -> Claims | Problem | Unknown | None:
@@ -186,10 +198,13 @@ class Admission:
             return self._claims
         return budget_claims.of(self._services, context, deployment, self._values, self._reached, self._routed)
 
-    def _take(self, answer: Taken, rules: tuple[Limit, ...], deployment: PricedDeployment) -> None:
+    def _take(
+        self, answer: Taken, rules: tuple[Limit, ...], deployment: PricedDeployment, shared: tuple[SharedLimit, ...]
+    ) -> None:
         claims, context = self._claims, self._context
         counted = claims.counted if claims is not None else ()
-        self._attempt = _Held(answer.ticket, rules, counted, deployment.deployment.id)
+        more = tuple(limit for rule in shared for limit in rule.more)
+        self._attempt = _Held(answer.ticket, rules, counted, deployment.deployment.id, more)
         self._waits, self._waits_until_s = 0, 0.0
         if claims is None:
             context.held = None
@@ -232,6 +247,7 @@ class Admission:
                 return self._pass_over(budget_claims.held(held_by_place[0]))
         at_limits = [at for at in answer.lacking if at < len(rules)]
         refusal = limits.judge(holds, at_limits, readings, self._services.clock.boot_us())
+        refusal = shared_limits.true_refusal(refusal, holds, readings)
         return self._pass_over(problem_of(rules[refusal.at], refusal, holds[refusal.at].amount))
 
     def _pass_over(self, problem: Problem) -> Problem:
@@ -300,6 +316,7 @@ class Admission:
             return
         amounts = held.actual(_used(spent.usage))
         amounts += budget_claims.used(held.budgets, spent.usage, spent.cost_nanousd, requests)
+        amounts += [_used(spent.usage).amount(limit.unit) for limit in held.more]
         if spent.is_certain or not held.budgets:
             self._counters.settle(held.ticket, amounts)
         else:
@@ -345,6 +362,11 @@ class Admission:
             self._counters.release(held.ticket)
 
 
+def passed_over(problem: Problem) -> str:
+    """Return why a deployment is passed over, as records say it."""
+    return f"full ({problem.rule})" if problem.rule else problem.case.code
+
+
 def let_go(context: RequestContext) -> None:
     """Give back what a request holds that is refused or left before anything was sent for it."""
     admission, context.admission = context.admission, None
@@ -381,6 +403,7 @@ def values_of(context: RequestContext) -> Values:
         model=(resolution.counted_as if resolution is not None else "") or request.model,
         client=client.tool.partition("/")[0].strip().lower() if client.tool else None,
         tags=(*(key.tags or ()), *(client.tags or ()), *(request.tags or ())),
+        names=(key.name, *([key.team] if key.team else ()), *(key.tags or ())),
     )
 
 

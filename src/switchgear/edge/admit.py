@@ -82,7 +82,7 @@ def take(services: EdgeServices, context: RequestContext) -> Problem | Literal[H
             return Halt.WAIT
         if held.reroute is not None:
             return Halt.AGAIN
-        if held.is_final or taken is admission.BUSY or not _pass_over(context, course):
+        if held.is_final or taken is admission.BUSY or not _pass_over(context, course, taken):
             return taken if held.is_final else held.full or taken
 
 
@@ -94,9 +94,9 @@ def _limited(context: RequestContext, course: Course) -> Problem | None:
     return None
 
 
-def _pass_over(context: RequestContext, course: Course) -> bool:
+def _pass_over(context: RequestContext, course: Course, full: Problem) -> bool:
     """Go on to the next deployment that can be asked this; False when there is none."""
-    if not course.go_on():
+    if not course.pass_over(admission.passed_over(full)):
         return False
     assert context.request is not None
     if context.request.is_large:

@@ -22,6 +22,8 @@ class Move(msgspec.Struct, frozen=True):
     pause_s: float = 0.0
 
 
+FULL = "full"
+"""Why a deployment is passed over, as `x-switchgear-fallback-reason` says it: a limit of its own has no room."""
 GIVE_UP = Move("give_up")
 FALLBACK = Move("fallback")
 
@@ -47,12 +49,19 @@ class Course:
         """True while there is another deployment."""
         return bool(self._left)
 
+    passed_over: Sequence[str] = ()
+    """Deployments that were not asked although it was their turn, and why."""
+
     def go_on(self) -> bool:
         """Take the next deployment; False when there is none."""
         if not self._left:
             return False
         self.current = self._left.pop(0)
         return True
+
+    def pass_over(self, why: str) -> bool:
+        """Take the next deployment without asking the current one; False when there is none."""
+        return self.go_on()
 
     def after(self, failure: Setback, may_go_on: bool, left_s: float = math.inf, lot: float = 1.0) -> Move:
         """Decide what follows a failure. `may_go_on` is False when time is up or the client is gone, `left_s` what is left of
@@ -81,7 +90,7 @@ class Course:
 class RoutedCourse(Course):
     """The course of a request whose model says more than an order: retries of its own, deployments for one kind of error only."""
 
-    __slots__ = ("_rules", "_special", "client", "fallback_reason", "is_probe", "tokens")
+    __slots__ = ("_rules", "_special", "client", "fallback_reason", "is_probe", "passed_over", "tokens")
 
     def __init__(
         self,
@@ -105,6 +114,16 @@ class RoutedCourse(Course):
         """Who asks, as breakers know it."""
         self.is_probe = False
         """The first one is asked to see whether it is back."""
+        self.passed_over: list[str] = []
+
+    def pass_over(self, why: str) -> bool:
+        """As Course."""
+        passed = self.current
+        if not self.go_on():
+            return False
+        self.passed_over.append(f"{passed.deployment.id}: {why}")
+        self.fallback_reason = self.fallback_reason or FULL
+        return True
 
     def after(self, failure: Setback, may_go_on: bool, left_s: float = math.inf, lot: float = 1.0) -> Move:
         """As Course."""

@@ -4,13 +4,15 @@ Whoever asks for what costs nothing (counting tokens, what is stored) has the sa
 long a prompt is takes nothing from those who send prompts.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
 from switchgear.core import limit_rule
 from switchgear.core.limit_rule import LimitRule
+from switchgear.edge import shared_limits
 from switchgear.edge.holders import ORGANISATION, holders_of
+from switchgear.edge.shared_limits import SharedLimit
 from switchgear.policies import limits
 from switchgear.policies.buckets import Bucket, Hold
 from switchgear.policies.limits import Expected, Limit, Unit
@@ -33,6 +35,8 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None = None
     client: str | None = None
     tags: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    """What shares of a limit know it by: its key's name, team and tags. Nothing of it is the client's to say."""
 
     def of(self, dimension: str) -> str:
         """Return the value of a dimension. Those who do not say it have one value, "", together."""
@@ -52,6 +56,8 @@ class LimitSet(msgspec.Struct, frozen=True):
     """What can be looked at before a body is there (`counters.peek`): one more request and slot."""
     looked_at: tuple[Limit, ...] = ()
     """Their limits, in that order."""
+    shared: tuple[SharedLimit, ...] = ()
+    """Those that classes of requests share."""
 
     def holds(self, expected: Expected, values: Values) -> list[Hold]:
         """Return what a request wants, in the limits' order."""
@@ -84,10 +90,19 @@ def of_key(key: KeyEntry, snapshot: Snapshot, route: Route | None, also: Iterabl
     return _limits(found)
 
 
-def of_deployment(provider: ProviderEntry, rules: Iterable[tuple[str, Iterable[LimitRule]]]) -> Limits | None:
-    """Return the limits of a deployment (`routing.limited`) and its provider; None: there is none."""
+def of_deployment(
+    provider: ProviderEntry,
+    rules: Iterable[tuple[str, Iterable[LimitRule]]],
+    shares: Mapping[str, Mapping[str, float]] | None = None,
+) -> Limits | None:
+    """Return the limits of a deployment (`routing.limited`) and its provider; None: there is none. `shares`: by subject, whose."""
     found = [limit for subject, of_it in rules for limit in _of(f"deployment:{subject}", of_it)]
-    return _limits([*found, *_of(f"provider:{provider.name}", provider.limits)])
+    made = _limits([*found, *_of(f"provider:{provider.name}", provider.limits)])
+    if made is None or not shares:
+        return made
+    paid, by_subject = made.paid, {f"deployment:{subject}": of_it for subject, of_it in shares.items()}
+    shared = tuple(shared_limits.shared(paid.limits, paid.buckets, by_subject))
+    return Limits(msgspec.structs.replace(paid, shared=shared), made.free)
 
 
 def _of(subject: str, rules: Iterable[LimitRule]) -> Iterator[Limit]:

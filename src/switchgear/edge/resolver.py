@@ -301,7 +301,7 @@ class Resolver:
         return Pricer(price) if price is not None else None
 
     def _price(self, snapshot: Snapshot, route: Route, deployment: Deployment, now_ms: int) -> PricedDeployment:
-        provider = deployment.provider
+        provider, limited = deployment.provider, self._limited_of(snapshot)
         price = deployment.price or self.catalog(snapshot).find(
             provider.name, provider.pricing_id, deployment.upstream_model, now_ms
         )
@@ -320,7 +320,9 @@ class Resolver:
             headers,
             {},
             {},
-            limits=limit_sets.of_deployment(provider, limited.of_deployment(deployment, route.entry)),
+            limits=limit_sets.of_deployment(
+                provider, limited.of_deployment(deployment, route.entry), limited.shares_of(deployment, route.entry)
+            ),
             budgets=budget_sets.of_deployment(provider, deployment, limited, route.entry, snapshot),
             names=budget_sets.names_of(deployment, limited),
         )

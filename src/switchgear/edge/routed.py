@@ -26,6 +26,7 @@ _LOOK_BYTES = 131_072
 """How much of a body is looked through at a time: it is searched for each mark, about 4 ms."""
 _OVERLAP_BYTES = 64
 """More than the longest mark."""
+_UNFIT = frozenset(choice.WHY.values())
 _EMPTY = frozenset({b"[]", b"null", b"{}"})
 
 
@@ -61,6 +62,7 @@ def _choose(
     candidates = [priced.candidate for priced in ordinary if priced.candidate is not None]
     book = services.resolver.states
     is_probe = False
+    unfit: list[str] = []
     if not ordinary:
         return _nobody(resolution, "all that are left are for one kind of error only")
     if not _is_plain(resolution, candidates, book.troubled):
@@ -80,6 +82,7 @@ def _choose(
         if not chosen.positions:
             return _nobody(resolution, "; ".join(dict.fromkeys(chosen.left_out.values())))
         is_probe = chosen.probe is not None
+        unfit = [f"{candidates[at].name}: {why}" for at, why in chosen.left_out.items() if why in _UNFIT]
         book.calm((candidates[position].state for position in chosen.positions), occasion.now_s)
         ordinary = [ordinary[position] for position in chosen.positions]
     total_s = ordinary[0].deployment.timeouts.total_s
@@ -89,6 +92,7 @@ def _choose(
     retries = 0 if client.retry else resolution.route.retries_max
     course = RoutedCourse(ordinary, retries, total_s, resolution.route.retry, special, tokens, client_of(context))
     course.is_probe = is_probe
+    course.passed_over += unfit
     context.course = course
     return None
 

@@ -3,6 +3,8 @@
 Success, failure, timeout and a client that went away all end in `settle`, exactly once.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from switchgear.core.text import clean, header_value
@@ -22,6 +24,7 @@ BYTES_PER_TOKEN = 4
 DENIALS_PER_MINUTE = 10
 PATH_MAX = 256
 TAGS_MAX = 16
+TEXT_CHARS_MAX = 256
 DROPPED_BYTES_MAX = 512
 """Names of fields are the client's invention, and a settlement must fit what its reservation kept free (docs/invariants.md L3)."""
 
@@ -169,6 +172,7 @@ def settle(
         cost = bill.charged_nanousd
     others, charged, named = bill.recorded() if bill is not None else (None, None, None)
     code, message = context.error or (None, None)
+    course = context.course
     record = records.Settle(
         context.id,
         context.status,
@@ -191,6 +195,7 @@ def settle(
         charged,
         named,
         bill is not None and bill.is_foreign,
+        _bounded(course.passed_over) if course is not None and course.passed_over else None,
     )
     spool.settle(context.id, records.encode_payload(record))
     context.reserved = False
@@ -198,11 +203,16 @@ def settle(
 
 
 def _dropped(fields: list[str]) -> list[str]:
-    """Bound what was dropped: ASCII, so that characters are bytes."""
+    """Bound what was dropped."""
+    return _bounded(header_value(clean(field, 64), 64).decode("ascii") for field in fields)
+
+
+def _bounded(texts: Iterable[str]) -> list[str]:
+    """Bound what a settlement lists: ASCII, so that characters are bytes."""
     kept: list[str] = []
     room = DROPPED_BYTES_MAX
-    for field in fields:
-        text = header_value(clean(field, 64), 64).decode("ascii")
+    for whole in texts:
+        text = clean(whole, TEXT_CHARS_MAX).encode("ascii", "replace").decode("ascii")
         room -= len(text) + 2
         if room < 0:
             return [*kept, "..."]

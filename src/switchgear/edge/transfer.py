@@ -220,7 +220,7 @@ class Transfer(msgspec.Struct, eq=False):
             return False
         if isinstance(taken, bool):
             return taken
-        if not held.is_final and taken is not admission.BUSY and course.go_on():
+        if not held.is_final and taken is not admission.BUSY and course.pass_over(admission.passed_over(taken)):
             context.translation = None
             self.begin()
         elif self._last is None:

@@ -194,6 +194,7 @@ def settled(opened: OpenRequest, settle: records.Settle, find_price: FindPrice) 
         ttft_ms=settle.ttft_ms,
         error=error,
         dropped=settle.dropped,
+        passed_over=settle.passed_over,
         units=units,
         price_id=callee.price_id,
         upstream_ms=sum(o.end_ms - o.start_ms for o in settle.attempts) if settle.attempts else None,
@@ -378,6 +379,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     upstream_ms: int | None = None
     error: Error | None = None
     dropped: list[str] | None = None
+    passed_over: list[str] | None = None
     units: dict[str, int] | None = None
     price_id: str | None = None
     """Instead of that of the last attempt's callee."""
@@ -436,6 +438,7 @@ def make(opened: OpenRequest, price: Price | None, end: Ending) -> Record:
         response_id=end.response_id,
         stream=reserve.stream,
         dropped=[text[:128] for text in end.dropped[:32]] if end.dropped else [],
+        passed_over=[text[:512] for text in end.passed_over[:32]] if end.passed_over else [],
         client_retry=caller.client_retry,
         tokens=_tokens(tokens),
         units=end.units,

@@ -126,6 +126,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stream: bool = False
     cached: bool = False
     dropped: list[str] = []
+    passed_over: list[str] = []
     client_retry: int | None = None
     tokens: Tokens | None = None
     units: dict[str, int] | None = None

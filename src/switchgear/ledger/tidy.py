@@ -63,6 +63,7 @@ SETTLE = {
     "error_code": NAME_MAX,
     "error_message": TEXT_MAX,
     "dropped": ID_MAX,
+    "passed_over": TEXT_MAX,
 }
 CHECKPOINT = {"service_tier": NAME_MAX}
 LATE = {"finish_reason": ID_MAX, "service_tier": NAME_MAX}
@@ -103,7 +104,11 @@ def tidy(record: T, texts: dict[str, int]) -> T:
 
 def settlement(settle: records.Settle) -> records.Settle:
     """Clean a settlement."""
-    if settle.error_code is None and settle.error_message is None and not settle.dropped and not settle.units:
+    if (
+        settle.error_code is None
+        and settle.error_message is None
+        and not (settle.dropped or settle.passed_over or settle.units)
+    ):
         texts = [settle.outcome, settle.finish_reason or "", settle.response_id or "", settle.service_tier or ""]
         for outcome in settle.attempts:
             texts += (outcome.upstream_request_id or "", outcome.error or "", outcome.service_tier or "")

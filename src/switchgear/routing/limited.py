@@ -44,6 +44,16 @@ class Limited:
                 )
         return [(subject, tuple(_strictest(rules))) for subject, rules in found.items()]
 
+    def shares_of(self, deployment: Deployment, name: str) -> dict[str, dict[str, float]]:
+        """Return who has which share of a deployment's limits, by what is counted; the first to say it counts."""
+        found: dict[str, dict[str, float]] = {}
+        if deployment.share:
+            found[deployment.counted_as or deployment.id] = deployment.share
+        for model, entry in self._at(deployment, name not in self._models):
+            if entry.share and entry.credential in {None, deployment.credential}:
+                found.setdefault(counted_as(model, entry, deployment.credential) or deployment.id, entry.share)
+        return found
+
     def models_of(self, deployments: Iterable[Deployment], name: str) -> list[ModelEntry]:
         """Return the configured models as which a request is counted that asks for `name`, which is none of them."""
         if name in self._models:

@@ -70,6 +70,8 @@ class DeploymentEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Which requests it is for; None: all."""
     canary: float | None = None
     """The share of the sessions, 0 to 1, that try it first; the others never do. None: it is no canary."""
+    share: dict[str, float] = {}
+    """What is guaranteed of its limits, 0 to 1, by the name, team or tag of a key."""
 
 
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,6 +134,7 @@ class Deployment(msgspec.Struct, frozen=True):
     only_after: str | None = None
     """The kind of error after which alone it is asked (`fallback_on`)."""
     canary: float | None = None
+    share: dict[str, float] = {}
     counted_as: str = ""
     """What its limits are counted for where its model came of a pattern (`counted_as`); empty: its id."""
     budgets: tuple[BudgetRule, ...] = ()
@@ -319,6 +322,7 @@ def _deployments(
                 deployment.when,
                 only_after,
                 deployment.canary,
+                deployment.share,
                 counted_as(entry, deployment, credential),
                 deployment.budgets,
             )

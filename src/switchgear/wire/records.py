@@ -233,6 +233,8 @@ class Settle(msgspec.Struct, array_like=True, frozen=True):
     """The model that the answer named and its price, where the asked name has none or another model's."""
     states_cost: bool = False
     """The answer states a cost, and no row says how to read it: not booked."""
+    passed_over: list[str] | None = None
+    """Deployments that would have been asked before the one that was, and why they were not: `provider/model@credential: why`."""
 
 
 class Checkpoint(msgspec.Struct, array_like=True, frozen=True):
