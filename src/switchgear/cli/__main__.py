@@ -32,6 +32,7 @@ COMMANDS: dict[str, Command] = {
     "doctor": Command("doctor", "Look whether this gateway is safe and up to date."),
     "version": Command("status", "Show the version of this program and of its price data."),
     "key": Command("key", "Virtual keys: what applications hold instead of provider credentials."),
+    "budget": Command("budget", "Budgets: what keys, teams, models and providers may spend, and what is left."),
     "provider": Command("provider", "Providers: the places where models are served."),
     "credential": Command("credential", "Provider credentials: they go into the vault and never come out."),
     "model": Command("model", "Models: names that clients ask for, and where they are served."),

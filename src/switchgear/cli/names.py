@@ -41,6 +41,7 @@ addable = _completer(
 credentials = _completer("/credentials", lambda answer: [credential["id"] for credential in answer["credentials"]])
 tokens = _completer("/tokens", lambda answer: [token["name"] for token in answer["tokens"]])
 cursors = _completer("/cursors", lambda answer: [cursor["name"] for cursor in answer["cursors"]])
+budgets = _completer("/budgets", lambda answer: [state["subject"] for state in answer["budgets"]])
 frozen = _completer("/status", lambda answer: [subject.partition(":")[2] for subject in answer["freezes"]])
 findings = _completer("/findings", lambda answer: [found["finding"]["id"] for found in answer["findings"]])
 requests = _completer("/log", lambda answer: [record["id"] for record in answer["records"]])

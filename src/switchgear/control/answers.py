@@ -46,6 +46,67 @@ class StoreAccepted(msgspec.Struct):
     doubts: list[Doubt]
 
 
+class BudgetState(msgspec.Struct):
+    """One budget, or one of its values, as it stands now. Amounts are in its unit."""
+
+    subject: str
+    """Whose it is, as people write it: `key:ci-bot`."""
+    label: str
+    """Its name, else its unit and period."""
+    budget: str
+    """As it is written: `50/month`."""
+    per: str | None
+    value: str | None
+    """Of the dimension."""
+    models: list[str] | None
+    unit: Literal["nanousd", "requests", "input", "output", "total"]
+    limit: int
+    """With what it was raised by."""
+    raised: int
+    settled: int
+    held: int | None
+    """By requests under way; null where edges cannot be asked."""
+    uncertain: int | None
+    """Of what is held: by requests of which nobody knows what they cost."""
+    remaining: int
+    percent: int
+    state: Literal["ok", "spent", "overrun"]
+    hard: bool
+    soft: list[int]
+    on_spent: str | None
+    period: str
+    starts_ms: int | None
+    resets_ms: int | None
+    timezone: str | None
+
+
+class BudgetStates(msgspec.Struct):
+    """Budgets."""
+
+    budgets: list[BudgetState]
+
+
+class BudgetChange(msgspec.Struct):
+    """What somebody changed about a budget."""
+
+    kind: Literal["raise", "reset", "opening"]
+    label: str
+    value: str | None
+    unit: str
+    period: int
+    until_ms: int | None
+    amount: int
+    time_ms: int
+    actor: str
+    reason: str
+
+
+class BudgetShown(BudgetStates):
+    """The budgets of one, and what was changed about them."""
+
+    changes: list[BudgetChange]
+
+
 class Name(msgspec.Struct):
     """What was added, changed or removed."""
 

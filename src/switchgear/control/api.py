@@ -32,6 +32,8 @@ Permission = Literal[
     "usage:read",
     "log:read",
     "log:export",
+    "budgets:read",
+    "budgets:write",
     "prices:read",
     "prices:write",
     "config:read",
@@ -61,6 +63,8 @@ PERMISSIONS: dict[str, frozenset[str]] = {
             "usage:read",
             "log:read",
             "log:export",
+            "budgets:read",
+            "budgets:write",
             "prices:read",
             "prices:write",
             "config:read",
@@ -72,7 +76,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
             "findings:write",
         }
     ),
-    "billing-reader": frozenset({"status:read", "usage:read", "prices:read"}),
+    "billing-reader": frozenset({"status:read", "usage:read", "budgets:read", "prices:read"}),
     "auditor": frozenset(
         {
             "status:read",
@@ -82,6 +86,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
             "models:read",
             "log:read",
             "usage:read",
+            "budgets:read",
             "config:read",
             "tokens:read",
             "findings:read",

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
 from switchgear.config.compile import Compiled, ProviderSpec, check_model_name, check_spec
-from switchgear.control import carried
+from switchgear.control import budget_changes, carried
 from switchgear.control.handle import Control
 from switchgear.control.prices import PriceBook
 from switchgear.control.seen import ENDED, Doubt, Judged, Seen, judge, sentences
@@ -188,7 +188,7 @@ class Publication:
     def _forget_what_is_gone(self, judged: Judged) -> None:
         """What was damaged or refused and was removed since is no trouble any more."""
         if self.damaged:
-            kinds = ("provider", "model", "price")
+            kinds = ("provider", "model", "price", "budget")
             there = tuple(f"the {kind} {name!r} " for kind in kinds for name in judged.bodies(kind))
             self.damaged = {what for what in self.damaged if what.startswith(("the key ", *there))}
 
@@ -235,6 +235,14 @@ class Publication:
                 budgets=self.compiled.budgets,
                 timezone=self.compiled.timezone,
                 model_sets=self.compiled.model_sets,
+                raises=budget_changes.raises_of(
+                    [
+                        changes
+                        for name, raw in judged.bodies(budget_changes.KIND).items()
+                        if (changes := self._decoded("budget", name, raw, budget_changes.Changes)) is not None
+                    ],
+                    control.clock.wall_ms(),
+                ),
             )
             self.catalog = Catalog(
                 self._load_prices, self.price_snapshot, snapshot.price_overrides, snapshot.discounts_bp

@@ -11,6 +11,7 @@ import msgspec
 from switchgear.config.compile import NAME, ProviderSpec
 from switchgear.control import (
     answers,
+    budget_routes,
     config_routes,
     declared,
     export_routes,
@@ -372,6 +373,7 @@ async def revoke_token(call: Call) -> Any:
 ROUTES: tuple[Route, ...] = (
     *config_routes.ROUTES,
     *key_routes.ROUTES,
+    *budget_routes.ROUTES,
     *ledger_routes.ROUTES,
     *export_routes.ROUTES,
     *finding_routes.ROUTES,

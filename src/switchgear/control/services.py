@@ -19,6 +19,7 @@ from switchgear.control import (
 from switchgear.control.access import Access
 from switchgear.control.balances import Balances
 from switchgear.control.breakers import Breakers
+from switchgear.control.budgets import Budgets
 from switchgear.control.checkup import Checkup
 from switchgear.control.config import Config
 from switchgear.control.corrections import Corrections
@@ -133,6 +134,7 @@ class Services:
             ),
         )
         self.spend = SpendBoard(control, self.changed_keys)
+        self.budgets = Budgets(control, self.publication, self.balances)
         self.keys = Keys(control, self.stops, self.publication, self.changed_keys)
         self.credentials = Credentials(control, self.publication, self.history, self.refusals)
         self.models = Models(control, self.publication, self.history, self.keys, self.breakers)

@@ -190,6 +190,24 @@ def key_of(name: str, period: int | None) -> str:
     return f"budget/{'' if period is None else period}/{name}"
 
 
+class Raise(msgspec.Struct, array_like=True, frozen=True):
+    """By how much the limit of one balance is raised for a while."""
+
+    period: int
+    """In which period of its calendar; of a rolling budget 0."""
+    amount: int
+    until_ms: int | None
+    """When that ends; None: never, of a total."""
+
+
+def raised(raises: Mapping[str, Raise], name: str, period: int | None, now_ms: int) -> int:
+    """Return by how much the limit of a balance (`name_of`) is raised in a period. `period`: its number; None: it is rolling."""
+    one = raises.get(name)
+    if one is None or (one.until_ms is not None and now_ms >= one.until_ms) or one.period != (period or 0):
+        return 0
+    return one.amount
+
+
 class Rates(msgspec.Struct, frozen=True, kw_only=True):
     """The dearest prices in a request's reach: of all deployments that it may come to, at their dearest tier. In nano-USD."""
 

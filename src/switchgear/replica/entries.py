@@ -10,6 +10,7 @@ import msgspec
 from switchgear.core.budget_rule import BudgetRule
 from switchgear.core.key_policy import KeyPolicy
 from switchgear.core.limit_rule import LimitRule
+from switchgear.policies.budgets import Raise
 from switchgear.pricing.price import Price
 from switchgear.routing.states import Health
 from switchgear.routing.table import RouteTable
@@ -103,6 +104,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Whose calendar budgets follow that name no other."""
     model_sets: dict[str, tuple[str, ...]] = {}
     """Names and patterns of models, by the name of their set, without its `@`."""
+    raises: dict[str, Raise] = {}
+    """By how much limits of budgets are raised, by the balance's name (`policies.budgets.name_of`)."""
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -17,7 +17,7 @@ from switchgear.core.key_policy import KeyPolicy
 from switchgear.store import tables
 from switchgear.store.macs import macs_of
 
-PUBLISHED = ("provider", "model", "price")
+PUBLISHED = ("provider", "model", "price", "budget")
 """Kinds of objects that edges are told of."""
 FREEZE = "freeze"
 """Stands for the kind of a freeze, where freezes are told with the objects."""

@@ -1,0 +1,68 @@
+"""What people changed about running budgets: a limit that is raised for its period, a balance that is reset. Level 5; pure.
+
+They are objects of the store, one for each balance, with who did it, when and why. Raises are published with the snapshot.
+"""
+
+import hashlib
+from collections.abc import Iterable
+
+import msgspec
+
+from switchgear.policies.budgets import Raise
+
+KIND = "budget"
+CHANGES_MAX = 50
+"""Of one balance; the newest are kept. The audit log has all."""
+NAME_MAX = 200
+
+RAISE, RESET, OPENING = "raise", "reset", "opening"
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One change."""
+
+    kind: str
+    """`raise`, `reset`, or `opening`: what was spent before it came here."""
+    period: int
+    """Of the calendar; of a rolling budget 0."""
+    until_ms: int | None
+    """When the period ends; of a rolling budget, when its window is over. None: never."""
+    amount: int
+    """In the budget's unit: what the limit is raised by, or what is added to the balance."""
+    time_ms: int
+    actor: str
+    reason: str
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """The changes of one balance, oldest first."""
+
+    budget: str
+    """The balance's name (`policies.budgets.name_of`)."""
+    changes: list[Change] = []
+
+
+encode = msgspec.json.Encoder().encode
+
+
+def object_name(budget: str) -> str:
+    """Return what a balance's changes are stored under: readable, and no other's."""
+    return f"{budget[:NAME_MAX]}#{hashlib.sha256(budget.encode()).hexdigest()[:16]}"
+
+
+def with_one(raw: bytes | None, budget: str, change: Change) -> Changes:
+    """Return the stored changes of a balance and one more. None: there were none."""
+    known = msgspec.json.decode(raw, type=Changes).changes if raw is not None else []
+    return Changes(budget=budget, changes=[*known, change][-CHANGES_MAX:])
+
+
+def raises_of(stored: Iterable[Changes], now_ms: int) -> dict[str, Raise]:
+    """Return what limits are raised by at a time, by the balance's name."""
+    found = {}
+    for one in stored:
+        running = [c for c in one.changes if c.kind == RAISE and (c.until_ms is None or now_ms < c.until_ms)]
+        if running:
+            period = running[-1].period
+            same = [c for c in running if c.period == period]
+            found[one.budget] = Raise(period, sum(c.amount for c in same), same[-1].until_ms)
+    return found
