@@ -114,6 +114,7 @@ def test_people_read_what_a_field_without_a_value_means():
         "limits": "none",
         "budget": "none",
         "requires": "nothing",
+        "cache": "none",
         "expires": "never",
     }
 

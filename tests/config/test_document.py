@@ -61,6 +61,7 @@ models:
     price: {output_per_mtok: 3}
     drop: [logit_bias, generationConfig.topK]
     defaults: {max_tokens: 4096}
+    cache: {ttl: 600s}
     rpm: 60
     tpm: 100000
     parallel: 7
@@ -68,7 +69,7 @@ models:
     limits: [5000 requests/day, 20 output tokens/hour per end_user]
 keys:
   ci: {sha256: "%s", team: t, user: u, project: p, models: [fast], cidrs: [10.0.0.0/8], expires: 2027-01-31, tags: [a, b],
-       passthrough: ["odd GET /files*"], rpm: 5, tpm: 6, parallel: 7, limits: [4 requests/hour per user], budget: [5/day, {limit: 500/month, soft: 80%%, on_spent: {route: quick}, models: ["@premium"], day: 15}], require: {zdr: "yes"}}
+       passthrough: ["odd GET /files*"], rpm: 5, tpm: 6, parallel: 7, limits: [4 requests/hour per user], budget: [5/day, {limit: 500/month, soft: 80%%, on_spent: {route: quick}, models: ["@premium"], day: 15}], require: {zdr: "yes"}, cache: {ttl: off}}
   moved: {keyed: ["1:%s", "2:%s until 2027-01-01T00:00:00Z"]}
 pricing:
   overrides: {openai/x: {cache_read_per_mtok: 0.000000001, input_per_mtok: 1}, local/q: free}

@@ -11,6 +11,7 @@ from tests.control.test_models import FAST, PRICE
 from switchgear.config.compile import Compiled
 from switchgear.control.seen import Doubt, Seen
 from switchgear.control.status import status
+from switchgear.core.errors import UserError
 from switchgear.replica import entries
 from switchgear.store import objects, tables
 from switchgear.store.objects import KeyRow
@@ -312,3 +313,20 @@ def test_what_an_older_version_stored_and_this_one_refuses_is_named_and_the_othe
         lambda: services.credentials.remove_provider("older", "ann"), lambda: services.models.remove(" old", "ann")
     )
     assert publication.damaged == set()
+
+
+def test_a_purge_of_kept_answers_outlives_what_is_published_after_it_and_the_process(desk):
+    publication = desk.services.publication
+    desk.run(publication.publish, publication.purge_cache)
+    purged = desk.publisher.current().cache_epoch
+    assert purged > 0
+    publication.snapshot = None  # as in a process that begins
+    desk.run(publication.publish)
+    assert desk.publisher.current().cache_epoch == purged
+    desk.run(publication.purge_cache)
+    assert desk.publisher.current().cache_epoch > purged
+
+
+def test_nothing_is_purged_before_anything_was_published(desk):
+    with pytest.raises(UserError, match="nothing was published"):
+        desk.run(desk.services.publication.purge_cache)

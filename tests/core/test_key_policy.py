@@ -27,6 +27,7 @@ WRITTEN = {
     "limits": ["5000 requests/day"],
     "budget": ["50/month", BudgetSpec(limit="5/day", soft="80%", on_spent=Route("cheap"))],
     "require": {"region": "eu"},
+    "cache": {"ttl": "10m"},
     "expires": "2027-01-15T08:00:00Z",
 }
 POLICY = KeyPolicy(**{k: v for k, v in WRITTEN.items() if k != "expires"}, expires_ms=1_800_000_000_000)
@@ -63,7 +64,7 @@ def test_a_policy_is_taken_out_of_the_struct_that_embeds_it():
 def test_answers_tell_every_field_and_lists_that_are_empty():
     assert key_policy.told(KeyPolicy()) == {
         **dict.fromkeys(
-            ("team", "user", "project", "models", "cidrs", "expires_ms", "rpm", "tpm", "parallel", "require")
+            ("team", "user", "project", "models", "cidrs", "expires_ms", "rpm", "tpm", "parallel", "require", "cache")
         ),
         "limits": [],
         "budget": [],
@@ -99,6 +100,10 @@ def test_a_policy_that_cannot_be_read_allows_nothing():
         ({"cidrs": ["10.0.0.1/8"]}, "cidrs[0]", "write 10.0.0.0/8"),
         ({"passthrough": ["POST /x"]}, "passthrough[0]", "must be a provider"),
         ({"require": {"region": ""}}, "require.region", "1 to 64 printable"),
+        ({"cache": {"ttl": "soon"}}, "cache.ttl", "such as 30s"),
+        ({"cache": {"ttl": "25h"}}, "cache.ttl", "at most 24h"),
+        ({"cache": {}}, "cache", "needs `ttl`"),
+        ({"cache": {"ttl": "1h", "size": "3"}}, "cache.size", "say `ttl`"),
         ({"expires": "someday"}, "expires", "ISO 8601"),
         ({"expires": ""}, "expires", "ISO 8601"),
     ],

@@ -82,8 +82,9 @@ def test_a_raw_path_is_tried_once():
 
 
 def test_admission_looks_nothing_up_while_the_context_is_fresh():
-    unlimited = SimpleNamespace(limits=None, budgets=budget_sets.NONE)
-    context = SimpleNamespace(is_stale=False, resolution=unlimited, course=SimpleNamespace(current=unlimited))
+    unlimited = SimpleNamespace(limits=None, budgets=budget_sets.NONE, cache_s=None)
+    course, client = SimpleNamespace(current=unlimited), SimpleNamespace(cache=None)
+    context = SimpleNamespace(is_stale=False, resolution=unlimited, course=course, client=client)
     assert stages.admit(None, context) is None
 
 

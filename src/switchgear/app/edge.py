@@ -123,9 +123,10 @@ async def _drain(boot: Boot, life: child.Life, services: EdgeServices, server: H
     end = 0.0 if life.hurry.is_set() else boot.drain_s
     loop = asyncio.get_running_loop()
     until = loop.time() + end
-    while len(services.running) and loop.time() < until and not life.hurry.is_set():
+    while (len(services.running) or len(services.waiting)) and loop.time() < until and not life.hurry.is_set():
         await asyncio.sleep(0.02)
     services.running.interrupt("the gateway is stopping")
+    services.waiting.interrupt("the gateway is stopping")
     services.commit.flush()
     await asyncio.sleep(0.05)
 

@@ -54,6 +54,7 @@ COMMANDS: dict[str, Command] = {
         "freeze", "Stop a key, user, team, project, model, credential, provider, deployment or all traffic, at once."
     ),
     "unfreeze": Command("freeze", "Let it go on."),
+    "cache": Command("cache", "Answers that are kept for the same request."),
     "completion": Command("completion", "Print the completion script of a shell."),
 }
 

@@ -75,6 +75,9 @@ KEY_FIELDS: dict[str, KeyField] = {
         is_wide=True,
         is_last=True,
     ),
+    "cache": KeyField(
+        flag="--cache", kind="labels", metavar="ttl=TIME", label="cache", absent="none", is_wide=True, is_last=True
+    ),
     "expires": KeyField(flag="--expires", kind="time", metavar="90d|DATE", label="expires", absent="never", drop=5),
 }
 

@@ -328,6 +328,8 @@ class Model(Limited, kw_only=True):
     """Members of a request's body that are left out, in its client's words; `a.b` stands in an object. The record lists them."""
     defaults: ModelDefaults = msgspec.field(default_factory=ModelDefaults)
     """What is filled in where a request says nothing."""
+    cache: dict[str, str] | None = None
+    """How long answers are kept for the same request of the same team, `{ttl: 10m}`; `{ttl: off}`: never, whoever asks."""
 
 
 class Key(WrittenPolicy, frozen=True, kw_only=True):
@@ -464,7 +466,7 @@ PLANNED = frozenset(
 
 
 PLANNED_WITHIN: dict[str, frozenset[str]] = {
-    "Model": frozenset({"hedge", "cache"}),
+    "Model": frozenset({"hedge"}),
     "Limits": frozenset({"wait_s"}),
     "Key": frozenset({"trust_end_user", "content_logging"}),
 }

@@ -538,6 +538,13 @@ class RolledBack(ShownVersion, kw_only=True):
     """Settings that hold from the next start on."""
 
 
+class Purged(msgspec.Struct):
+    """Kept answers were forgotten."""
+
+    epoch: int
+    """Of what is kept from now on."""
+
+
 class Frozen(msgspec.Struct):
     """What stands still, and until when."""
 

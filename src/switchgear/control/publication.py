@@ -20,6 +20,7 @@ from switchgear.control.prices import PriceBook
 from switchgear.control.seen import ENDED, Doubt, Judged, Seen, judge, sentences
 from switchgear.control.stops import Stops
 from switchgear.core import key_policy
+from switchgear.core.errors import UserError
 from switchgear.pricing.catalog import Catalog, Load
 from switchgear.pricing.price import Price
 from switchgear.providers.catalogue import PROVIDERS
@@ -243,6 +244,7 @@ class Publication:
                     ],
                     control.clock.wall_ms(),
                 ),
+                cache_epoch=await self._cache_epoch(),
             )
             self.catalog = Catalog(
                 self._load_prices, self.price_snapshot, snapshot.price_overrides, snapshot.discounts_bp
@@ -252,7 +254,10 @@ class Publication:
             await self._keep(judged)
             async with self._putting:
                 snapshot = msgspec.structs.replace(
-                    snapshot, epoch=control.publisher.epoch() + 1, freezes={**snapshot.freezes, **self._stops.frozen}
+                    snapshot,
+                    epoch=control.publisher.epoch() + 1,
+                    freezes={**snapshot.freezes, **self._stops.frozen},
+                    cache_epoch=await self._cache_epoch(),
                 )
                 await asyncio.to_thread(control.publisher.put_snapshot, snapshot)
                 self.snapshot = snapshot
@@ -301,6 +306,23 @@ class Publication:
             await asyncio.to_thread(control.ballast.spend, lambda: control.publisher.put_snapshot(frozen))
             self.snapshot = frozen
         return True
+
+    async def _cache_epoch(self) -> int:
+        """Return when kept answers were purged last: as it was published, also by a process before this one."""
+        known = self.snapshot or await asyncio.to_thread(self._control.publisher.current)
+        return known.cache_epoch if known is not None else 0
+
+    async def purge_cache(self) -> int:
+        """Have every edge forget the answers that it keeps, from its next request on. Returns the new epoch."""
+        control = self._control
+        if self.snapshot is None:
+            raise UserError("nothing was published yet, so nothing is kept", "ask again when the gateway is ready", 1)
+        async with self._putting:
+            epoch = max(self.snapshot.cache_epoch + 1, control.clock.wall_ms())
+            purged = msgspec.structs.replace(self.snapshot, epoch=control.publisher.epoch() + 1, cache_epoch=epoch)
+            await asyncio.to_thread(control.publisher.put_snapshot, purged)
+            self.snapshot = purged
+        return epoch
 
     async def publish_keys(self, *, accept: bool = False) -> None:
         """Make the replica's keys those of the store. A published key whose row is not believed stays as it is (S5), unless the

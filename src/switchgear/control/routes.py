@@ -310,6 +310,13 @@ async def freeze(call: Call) -> Any:
     return {"subject": subject, "until_ms": until, "also_stops": call.services.freezes.also_stops(subject)}
 
 
+async def purge_cache(call: Call) -> Any:
+    """Forget the answers that edges keep: holds from the next request on."""
+    epoch = await call.services.publication.purge_cache()
+    await call.control.audit(call.actor, "cache.purge", "cache")
+    return {"epoch": epoch}
+
+
 async def unfreeze(call: Call) -> Any:
     """Let a subject go on."""
     kind, name = freezes.parse(call.path["subject"])
@@ -422,6 +429,7 @@ ROUTES: tuple[Route, ...] = (
     Route("PUT", f"{P}/prices", "prices:write", set_price, answers.ShownPrice, PriceSet),
     Route("POST", f"{P}/freezes", "freeze:write", freeze, answers.Frozen, Freeze),
     Route("DELETE", f"{P}/freezes/{{subject:path}}", "freeze:write", unfreeze, answers.Frozen),
+    Route("POST", f"{P}/cache/purge", "models:write", purge_cache, answers.Purged),
     Route("GET", f"{P}/tokens", "tokens:read", list_tokens, answers.AdminTokens),
     Route("POST", f"{P}/tokens", "admin:write", create_token, answers.MadeToken, TokenCreate),
     Route("DELETE", f"{P}/tokens/{{name}}", "admin:write", revoke_token, answers.Name),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
 
-from switchgear.core import budget_rule, limit_rule
+from switchgear.core import budget_rule, cache_rule, limit_rule
 from switchgear.core.budget_rule import Budgets
 from switchgear.core.iso_time import format_time, parse_time
 from switchgear.core.network import check_network
@@ -54,6 +54,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     require: Annotated[
         dict[str, str] | None,
         _about("Labels that a deployment must have to serve it, e.g. `region=eu`; `a|b` is one of several."),
+    ] = None
+    cache: Annotated[
+        dict[str, str] | None,
+        _about("How long its answers are kept for the same request of its team, e.g. `ttl=10m`; `ttl=off`: never."),
     ] = None
 
 
@@ -171,6 +175,8 @@ def check(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield path, wrong
     yield from limit_rule.check(values)
     yield from budget_rule.check(values)
+    for path, message in cache_rule.check(values.get("cache")):
+        yield f"cache.{path}" if path else "cache", message
     for name, value in (values.get("require") or {}).items():
         for text in (name, value):
             yield from _check_label(f"require.{name}", text, DEPLOYMENT_MAX if name == DEPLOYMENT else LABEL_MAX)

@@ -1,8 +1,10 @@
 """Where an answer says what its provider keeps now. Level 1."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+from msgspec import Raw
 
 KEPT_MAX = 64
 """Things that one answer can make known."""
@@ -110,6 +112,18 @@ def may_be_response(body: bytes) -> bool:
 def is_response_id(answer_id: str | None) -> bool:
     """Tell whether an id is that of an answer of responses."""
     return answer_id is not None and answer_id.startswith(_ANSWER)
+
+
+_STATEFUL = ("background", "previous_response_id", "conversation", "container")
+_NOT_SAID = (b"", b"null", b"false")
+
+
+def is_stateful(dialect: str, fields: Mapping[str, Raw]) -> bool:
+    """Tell whether an answer may depend on, or become, something that its provider keeps. Responses are stored unless their client
+    says otherwise (OpenAI API reference, "Responses", `store`, read 2026-11-28)."""
+    store = bytes(fields.get("store", b""))
+    is_stored = store != b"false" if dialect == "responses" else store not in _NOT_SAID
+    return is_stored or any(bytes(fields.get(name, b"")) not in _NOT_SAID for name in _STATEFUL)
 
 
 UNFINISHED = frozenset({"queued", "in_progress"})

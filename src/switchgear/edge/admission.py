@@ -75,6 +75,7 @@ class Admission:
         "_expected",
         "_holds",
         "_is_free",
+        "_is_kept",
         "_is_over",
         "_is_waiting",
         "_reached",
@@ -97,6 +98,7 @@ class Admission:
         self._services, self._context, self._counters = services, context, services.counters
         self._wake = wake
         self._is_free = request.operation in FREE_OPERATIONS or context.client.is_dry_run
+        self._is_kept = context.recall is not None and context.recall.answer is not None
         self._is_over = self._is_waiting = False
         self._answer: Answer | None = None
         """What came in a later turn and nobody has looked at yet."""
@@ -275,7 +277,10 @@ class Admission:
             self._wake()
 
     def _chosen(self, rules: Limits | None) -> LimitSet | None:
-        chosen = None if rules is None else rules.free if self._is_free else rules.paid
+        if rules is not None and self._is_kept:
+            chosen: LimitSet | None = rules.kept
+        else:
+            chosen = None if rules is None else rules.free if self._is_free else rules.paid
         return chosen if chosen is not None and chosen.limits else None
 
     def _ask(self, chosen: LimitSet, name: str) -> tuple[list[Hold], Answer | None]:
@@ -372,6 +377,8 @@ def let_go(context: RequestContext) -> None:
     admission, context.admission = context.admission, None
     if admission is not None:
         admission.let_go()
+    if context.recall is not None:
+        context.recall.leave()
 
 
 def expected(services: EdgeServices, context: RequestContext) -> Expected:

@@ -27,6 +27,8 @@ class ClientClaims(msgspec.Struct, frozen=True):
     """The final usage shall say what it cost."""
     is_dry_run: bool = False
     """Nothing shall be sent: the answer is what would be done."""
+    cache: str | None = None
+    """What it says of the cache (`core.cache_rule.wish`); None: nothing."""
 
 
 TAGS_MAX = 16
@@ -56,6 +58,7 @@ CLAIMS: dict[str, tuple[bytes, ...]] = {
     "timeout": (b"x-switchgear-timeout-s", b"x-litellm-timeout"),
     "include": (b"x-switchgear-include",),
     "dry_run": (b"x-switchgear-dry-run",),
+    "cache": (b"x-switchgear-cache",),
 }
 _INTERESTING = frozenset(name for names in CLAIMS.values() for name in names)
 
@@ -87,6 +90,7 @@ def attribute(head: RequestHead) -> ClientClaims:
         timeout_s=_seconds(_first(headers, "timeout")[0]),
         wants_cost="cost" in [word.strip() for word in (_first(headers, "include")[0] or "").split(",")],
         is_dry_run=(_first(headers, "dry_run")[0] or "").lower() in {"1", "true", "yes"},
+        cache=_first(headers, "cache")[0],
     )
 
 

@@ -11,6 +11,7 @@ from switchgear.core.steps import Steps
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects.request import Request
 from switchgear.dialects.translation import Translation
+from switchgear.edge.answer_cache import Recall
 from switchgear.edge.attribute import ClientClaims
 from switchgear.edge.course import Course
 from switchgear.edge.head_facts import HeadFacts
@@ -163,6 +164,8 @@ class RequestContext(msgspec.Struct, eq=False):
     """admit: the output limit that is written into the body where it says none, so that a budget bounds it."""
     held: tuple[list[Held], int] | None = None
     """admit, transfer: what the next attempt holds of budgets, and since when by the counters' clock; its record says it."""
+    recall: Recall | None = None
+    """admit: what kept answers are to it; None where it asks for none."""
     admission: HeldLimits | None = None
     """admit: what it holds of limits; None where none hold for it, or nothing is held any more."""
     limit_headers: bytes = b""

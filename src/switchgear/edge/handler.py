@@ -12,6 +12,7 @@ from switchgear.counters.backend import Counters
 from switchgear.counters.memory import MemoryCounters
 from switchgear.dialects.registry import DIALECTS
 from switchgear.edge import admission, endings, paths, pipeline, refusals, settle, standing
+from switchgear.edge.answer_cache import AnswerCache
 from switchgear.edge.answers import ANSWERS
 from switchgear.edge.background import Background
 from switchgear.edge.budget_time import BudgetTime
@@ -28,6 +29,7 @@ from switchgear.edge.settle import DenialLog
 from switchgear.edge.slices import Slicer
 from switchgear.edge.stored import StoredThings
 from switchgear.edge.turn_commit import TurnCommit
+from switchgear.edge.waiting import WaitingRoom
 from switchgear.net.exchange import Exchange
 from switchgear.net.link import VaultLink
 from switchgear.net.ticker import Ticker
@@ -58,6 +60,12 @@ def services_of(
 ) -> EdgeServices:
     """Make the services of an edge of what it was given. `keeps_contexts`: an access log looks at what is settled. Without
     `counters` this process counts alone."""
+    turned_away = Refusals(DenialLog(spool), Tally(), commit, report)
+
+    def refuse(context: RequestContext, problem: Problem) -> None:
+        turned_away.deny(context, problem)
+        admission.let_go(context)
+
     return EdgeServices(
         replica=replica,
         peppers=peppers,
@@ -70,7 +78,9 @@ def services_of(
         counters=counters if counters is not None else MemoryCounters(clock.boot_us),
         budget_time=budget_time or BudgetTime(clock),
         output_sizes=OutputSizes(),
-        refusals=Refusals(DenialLog(spool), Tally(), commit, report),
+        cache=AnswerCache(),
+        waiting=WaitingRoom(refuse, admission.let_go),
+        refusals=turned_away,
         slices=Slicer(clock, loop.call_soon, guard),
         clock=clock,
         loop=loop,
@@ -112,7 +122,10 @@ class EdgeHandler:
         self.services.commit.syncer.wake()
 
     def _check(self) -> None:
-        self.services.running.check()
+        services = self.services
+        services.running.check()
+        services.waiting.check(services.running.now_s)
+        services.cache.sweep(services.running.now_s)
         self._counters.write(self.connections())
         if self._background is not None:
             self._background.look()

@@ -134,5 +134,5 @@ def response(
     if cost is not None:
         parts.append(b"x-switchgear-cost-usd: %b\r\n" % format_usd(cost).encode())
     if context.snapshot is not None and context.snapshot.compat:
-        parts.append(litellm.headers(request_id, attempts - 1, elapsed_ms, cost))
+        parts.append(litellm.headers(request_id, max(attempts - 1, 0), elapsed_ms, cost))
     return b"".join(parts)

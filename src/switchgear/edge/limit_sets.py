@@ -75,6 +75,8 @@ class Limits(msgspec.Struct, frozen=True):
 
     paid: LimitSet
     free: LimitSet
+    kept: LimitSet = LimitSet()
+    """For an answer that is kept here: the limits of requests, counted with the others."""
 
 
 def of_key(key: KeyEntry, snapshot: Snapshot, route: Route | None, also: Iterable[ModelEntry] = ()) -> Limits | None:
@@ -114,7 +116,7 @@ def _limits(found: list[Limit]) -> Limits | None:
     if not found:
         return None
     free = [msgspec.structs.replace(limit, subject=limit.subject + FREE) for limit in found if limit.unit in _OF_FREE]
-    return Limits(_set(found), _set(free))
+    return Limits(_set(found), _set(free), _set([limit for limit in found if limit.unit in _AT_THE_HEAD]))
 
 
 def _set(found: list[Limit]) -> LimitSet:

@@ -6,7 +6,7 @@ on the time of day, so a resolution lives for a minute.
 
 import msgspec
 
-from switchgear.core import problems
+from switchgear.core import cache_rule, problems
 from switchgear.core.key_policy import DEPLOYMENT
 from switchgear.core.problems import Problem
 from switchgear.core.text import header_value
@@ -70,6 +70,8 @@ class Resolution(msgspec.Struct, frozen=True):
     """Of the same."""
     counted_as: str = ""
     """The configured model that was asked for, by whatever name: what limits per model count."""
+    cache_s: int | None = None
+    """How long answers are kept (core.cache_rule); 0: never, None: neither key nor model say anything."""
 
 
 class Resolver:
@@ -186,7 +188,8 @@ class Resolver:
         limits = limit_sets.of_key(key, snapshot, route, also)
         name = also[0].name if also else route.entry or route.model
         budgets = budget_sets.of_key(key, snapshot, route, also)
-        return msgspec.structs.replace(resolution, limits=limits, budgets=budgets, counted_as=name)
+        cache_s = cache_rule.tightest(cache_rule.seconds_of(key.cache), route.cache_s)
+        return msgspec.structs.replace(resolution, limits=limits, budgets=budgets, counted_as=name, cache_s=cache_s)
 
     def _limited_of(self, snapshot: Snapshot) -> Limited:
         if self._limited is None:

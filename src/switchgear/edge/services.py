@@ -12,6 +12,7 @@ from switchgear.core.guard import Guard
 from switchgear.core.ids import IdSource
 from switchgear.core.log_line import Report
 from switchgear.counters.backend import Counters
+from switchgear.edge.answer_cache import AnswerCache
 from switchgear.edge.budget_time import BudgetTime
 from switchgear.edge.context import RequestContext
 from switchgear.edge.output_sizes import OutputSizes
@@ -21,6 +22,7 @@ from switchgear.edge.running import Running
 from switchgear.edge.slices import Slicer
 from switchgear.edge.stored import StoredThings
 from switchgear.edge.turn_commit import TurnCommit
+from switchgear.edge.waiting import WaitingRoom
 from switchgear.net.link import VaultLink
 from switchgear.replica.reader import ReplicaReader
 from switchgear.spool.writer import SpoolWriter
@@ -50,6 +52,10 @@ class EdgeServices(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Which period of a budget it is."""
     output_sizes: OutputSizes
     """How long answers usually are."""
+    cache: AnswerCache
+    """Answers that are kept."""
+    waiting: WaitingRoom
+    """The requests that wait for something of this edge."""
     refusals: Refusals
     slices: Slicer
     """Long work, a few milliseconds per turn."""

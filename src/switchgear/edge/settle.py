@@ -152,9 +152,12 @@ def settle(
     service_tier: str | None = None,
     billed: bool = True,
     bill: Bill | None = None,
+    is_cached: bool = False,
+    saved_nanousd: int | None = None,
 ) -> int | None:
     """Record the outcome; returns the cost in nano-USD, None when unpriced. `billed` is False where no provider can
-    have charged. `bill` is for an answer that has more to it than its tokens at the asked model's price."""
+    have charged. `bill` is for an answer that has more to it than its tokens at the asked model's price. `is_cached`: nobody was
+    asked, and the answer cost `saved_nanousd` when it was made; None where that is not known."""
     pricer = context.pricer
     if bill is not None and bill.pricer is not None:
         pricer = bill.pricer
@@ -196,6 +199,8 @@ def settle(
         named,
         bill is not None and bill.is_foreign,
         _bounded(course.passed_over) if course is not None and course.passed_over else None,
+        is_cached,
+        saved_nanousd,
     )
     spool.settle(context.id, records.encode_payload(record))
     context.reserved = False

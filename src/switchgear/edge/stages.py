@@ -10,7 +10,19 @@ from switchgear.core.errors import SpoolFullError
 from switchgear.core.problems import Problem
 from switchgear.dialects import forms
 from switchgear.edge import admit as admit_stage
-from switchgear.edge import belongings, passthrough, paths, routed, settle, standing, stored, token_estimate, translate
+from switchgear.edge import (
+    belongings,
+    passthrough,
+    paths,
+    recall,
+    recorded,
+    routed,
+    settle,
+    standing,
+    stored,
+    token_estimate,
+    translate,
+)
 from switchgear.edge.attribute import attribute
 from switchgear.edge.context import Halt, Outcome, RequestContext
 from switchgear.edge.course import Course
@@ -159,7 +171,8 @@ def translate_body(services: EdgeServices, context: RequestContext) -> Outcome:
 
 
 def admit(services: EdgeServices, context: RequestContext) -> Outcome:
-    """May it be sent now? Where key or routes changed since `authorize`, what they say now counts. Then limits are taken."""
+    """May it be sent now? Where key or routes changed since `authorize`, what they say now counts. What is kept here already is not
+    sent (`recall`), where key, model or request ask for that. Then limits are taken."""
     resolution, course = context.resolution, context.course
     assert resolution is not None
     assert course is not None
@@ -168,6 +181,10 @@ def admit(services: EdgeServices, context: RequestContext) -> Outcome:
         problem = standing.allows(services, context, context.key)
         if problem is not None:
             return problem
+    if resolution.cache_s is not None or context.client.cache is not None:
+        outcome = recall.recall(services, context)
+        if outcome is not None:
+            return outcome
     first = course.current
     if (
         resolution.limits is None
@@ -192,7 +209,8 @@ def reserve(services: EdgeServices, context: RequestContext) -> Problem | None:
 def send(services: EdgeServices, context: RequestContext) -> Literal[Halt.DONE]:
     """Hand the request to a transfer, which makes the first attempt."""
     assert context.course is not None
-    transfer = transfer_of(context.course)(services, context, context.course)
+    kind = transfer_of(context.course) if context.recall is None else recorded.transfer_of(context.course)
+    transfer = kind(services, context, context.course)
     services.running.add(context)
     context.transfer = transfer
     transfer.begin()

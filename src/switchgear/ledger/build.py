@@ -37,6 +37,8 @@ TEXT_MAX = 512
 UNITS_MAX = 10**7
 TRIES_MAX = 16
 """Attempts of a request that are believed: more than an edge makes."""
+SAVED_NANOUSD_MAX = 10**13
+"""Ten thousand USD for one answer that was kept: nobody's (docs/invariants.md L5)."""
 NOT_THE_PROVIDERS = frozenset({"client_gone", "interrupted", "vault_lost", "frozen", "overloaded", "refused"})
 """Ends of attempts that say nothing of the provider."""
 
@@ -108,6 +110,12 @@ def _current(record: Record) -> Record:
     if record.provider is not None and record.credential is not None:
         deployment = deployment_id(record.provider, record.upstream_model or "", record.credential)
     return msgspec.structs.replace(record, record_version=RECORD_VERSION, deployment=deployment, attempts=attempts)
+
+
+def saved_of(settle: records.Settle) -> int | None:
+    """Return what an answer that was kept cost when it was made, as its edge says; None where nobody knows."""
+    saved = settle.saved_nanousd
+    return saved if settle.is_cached and saved is not None and saved <= SAVED_NANOUSD_MAX else None
 
 
 def units_of(said: records.Settle | records.AttemptOutcome) -> dict[str, int] | None:
@@ -198,6 +206,8 @@ def settled(opened: OpenRequest, settle: records.Settle, find_price: FindPrice) 
         units=units,
         price_id=callee.price_id,
         upstream_ms=sum(o.end_ms - o.start_ms for o in settle.attempts) if settle.attempts else None,
+        is_cached=settle.is_cached,
+        saved_nanousd=saved_of(settle),
     )
     return make(opened, price, ending)
 
@@ -381,6 +391,8 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     dropped: list[str] | None = None
     passed_over: list[str] | None = None
     units: dict[str, int] | None = None
+    is_cached: bool = False
+    saved_nanousd: int | None = None
     price_id: str | None = None
     """Instead of that of the last attempt's callee."""
 
@@ -437,6 +449,8 @@ def make(opened: OpenRequest, price: Price | None, end: Ending) -> Record:
         finish_reason=end.finish_reason,
         response_id=end.response_id,
         stream=reserve.stream,
+        cached=end.is_cached,
+        saved_nanousd=end.saved_nanousd,
         dropped=[text[:128] for text in end.dropped[:32]] if end.dropped else [],
         passed_over=[text[:512] for text in end.passed_over[:32]] if end.passed_over else [],
         client_retry=caller.client_retry,

@@ -51,6 +51,8 @@ def claims_of(opened: OpenRequest, settle: records.Settle | None) -> dict[str, C
     request_id = opened.reserve.id
     if settle is None:
         return dict.fromkeys([attempt_id(request_id, 1), *(attempt_id(request_id, a.number) for a in opened.attempts)])
+    if settle.is_cached and not settle.attempts:
+        return {}  # nobody was asked: what the vault journals of it all the same stands in no book
     is_spoken = opened.callee.operation in SPOKEN
     tokens = _tokens(settle.tokens) if settle.tokens is not None else None
     if settle.units and not settle.units.keys() <= TOOLS:

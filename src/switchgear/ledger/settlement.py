@@ -39,7 +39,8 @@ def book(
         find(f"the cost of {settle.id[:40]} does not follow from its usage")
     if settle.states_cost:
         find(f"{callee.provider} states what it charges, and its row does not say how to read that: not booked")
-    batch.timings.append((callee.provider, opened.callee.model, settle.status, settle.latency_ms, settle.ttft_ms))
+    if not settle.is_cached:
+        batch.timings.append((callee.provider, opened.callee.model, settle.status, settle.latency_ms, settle.ttft_ms))
     batch.attempts.update(claims_of(opened, settle))
     dimensions = (
         caller.key_id,

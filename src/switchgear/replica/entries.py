@@ -106,6 +106,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Names and patterns of models, by the name of their set, without its `@`."""
     raises: dict[str, Raise] = {}
     """By how much limits of budgets are raised, by the balance's name (`policies.budgets.name_of`)."""
+    cache_epoch: int = 0
+    """When kept answers were purged last, in ms."""
 
 
 encode = msgspec.msgpack.Encoder().encode

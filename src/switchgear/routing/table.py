@@ -102,6 +102,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Labels that a deployment must have to be asked, also one of a model to fall back on."""
     fallback_on: dict[str, tuple[str, ...]] = {}
     """Models to fall back on after one kind of error only: `context_length`, `content_policy`."""
+    cache_s: int | None = None
+    """How long answers are kept (core.cache_rule); 0: never, None: it says nothing."""
 
 
 class RouteTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,6 +180,8 @@ class Route(msgspec.Struct, frozen=True):
     require: dict[str, str] = {}
     budgets: tuple[BudgetRule, ...] = ()
     """Counted for `entry`, as the limits are."""
+    cache_s: int | None = None
+    """As the model's."""
 
 
 def resolve(table: RouteTable, model: str) -> Route | None:
@@ -206,6 +210,7 @@ def resolve(table: RouteTable, model: str) -> Route | None:
         entry.breaker,
         entry.require,
         entry.budgets,
+        entry.cache_s,
     )
 
 

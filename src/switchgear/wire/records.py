@@ -235,6 +235,10 @@ class Settle(msgspec.Struct, array_like=True, frozen=True):
     """The answer states a cost, and no row says how to read it: not booked."""
     passed_over: list[str] | None = None
     """Deployments that would have been asked before the one that was, and why they were not: `provider/model@credential: why`."""
+    is_cached: bool = False
+    """The answer was kept here: nobody was asked."""
+    saved_nanousd: Number | None = None
+    """What it cost when it was made."""
 
 
 class Checkpoint(msgspec.Struct, array_like=True, frozen=True):

@@ -1,0 +1,99 @@
+"""Tools that a provider runs by itself while it answers: what a request asks for of them. Level 1, pure.
+
+Their use costs beside tokens, and their results differ from one time to the next. The table says per dialect what runs elsewhere
+(functions, and tools that the client's own machine runs); whatever else stands among the tools is the provider's, also what is
+invented tomorrow.
+
+Sources (read 2026-11-28): OpenAI API reference, "Create a model response" and "Create chat completion" (`tools`,
+`web_search_options`); Anthropic, "Tool use", "Bash tool", "Text editor tool", "Computer use", "Memory tool", "MCP connector";
+Gemini API, `Tool`; Amazon Bedrock, `Converse`, `Tool`; Cohere, "Chat" v2; OpenRouter, "Web search" (`plugins`).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from switchgear.core.errors import UNREADABLE
+
+_NOTHING = (b"null", b"[]", b"{}", b"false")
+
+
+class ToolRules(msgspec.Struct, frozen=True):
+    """Where a dialect names tools, and which of them the provider does not run."""
+
+    holder: str = "tools"
+    """The member of the body; `a.b` stands in an object."""
+    types: frozenset[str] = frozenset()
+    """Types that the client runs; a tool without a type is one."""
+    prefixes: tuple[str, ...] = ()
+    """Beginnings of such types: Anthropic's bear a date."""
+    members: frozenset[str] = frozenset()
+    """Instead of types: the members of a tool that the client runs."""
+    also: tuple[str, ...] = ()
+    """Members of the body that switch a tool of the provider's on."""
+
+
+RULES: dict[str, ToolRules] = {
+    "openai": ToolRules(types=frozenset({"function", "custom"}), also=("web_search_options", "plugins")),
+    "responses": ToolRules(
+        types=frozenset(
+            {"function", "custom", "namespace", "local_shell", "apply_patch", "computer", "computer_use_preview"}
+        )
+    ),
+    "anthropic": ToolRules(
+        types=frozenset({"custom"}),
+        prefixes=("bash_", "text_editor_", "computer_", "memory_"),
+        also=("mcp_servers",),
+    ),
+    "gemini": ToolRules(
+        members=frozenset({"functionDeclarations", "function_declarations", "computerUse", "computer_use"})
+    ),
+    "bedrock": ToolRules(holder="toolConfig.tools", members=frozenset({"toolSpec", "cachePoint"})),
+    "cohere": ToolRules(types=frozenset({"function"}), also=("connectors",)),
+}
+
+_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_list = msgspec.json.Decoder(list[Any]).decode
+
+
+def asked_for(dialect: str, fields: Mapping[str, Raw]) -> list[str]:
+    """Return the names of the provider's tools that a body asks for, as it calls them. What cannot be read is one."""
+    rules = RULES.get(dialect)
+    if rules is None:
+        return ["tools"] if "tools" in fields else []
+    found = [name for name in rules.also if name in fields and bytes(fields[name]) not in _NOTHING]
+    raw = member(fields, rules.holder)
+    if raw is None or bytes(raw) in _NOTHING:
+        return found
+    try:
+        tools = _decode_list(raw)
+    except UNREADABLE:
+        return [*found, rules.holder]
+    return [*found, *(name for tool in tools for name in _of(rules, tool))]
+
+
+def member(fields: Mapping[str, Raw], path: str) -> Raw | None:
+    """Return what stands at a path of members, None where nothing does."""
+    outer, _, inner = path.partition(".")
+    raw = fields.get(outer)
+    if raw is None or not inner:
+        return raw
+    try:
+        return member(_decode_object(raw), inner)
+    except UNREADABLE:
+        return None
+
+
+def _of(rules: ToolRules, tool: Any) -> Iterator[str]:
+    if not isinstance(tool, dict):
+        yield rules.holder
+    elif rules.members:
+        yield from (name for name, value in tool.items() if name not in rules.members and value is not None)
+    else:
+        kind = tool.get("type")
+        if kind is not None and not (
+            isinstance(kind, str) and (kind in rules.types or kind.startswith(rules.prefixes or ("\0",)))
+        ):
+            yield str(kind)[:64]
