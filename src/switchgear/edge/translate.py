@@ -115,9 +115,12 @@ def _betas(context: RequestContext) -> tuple[str, ...]:
 
 
 def _check_lost(translation: Translation, course: Course) -> Problem | None:
-    """Return why a strict model refuses what its provider's dialect cannot carry."""
+    """Return why a strict model refuses what its provider's dialect cannot carry. Betas are no part of what is asked: clients
+    send all that they know with every request."""
     kept_out = course.current.deployment.drop
-    lost = ", ".join(name for name in translation.dropped if name not in kept_out)
+    lost = ", ".join(
+        name for name in translation.dropped if name not in kept_out and not name.startswith("anthropic-beta.")
+    )
     if lost:
         return Problem(problems.INVALID_BODY, f"this model refuses what would be lost: {lost}"[:512])
     return None

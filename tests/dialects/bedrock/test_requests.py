@@ -76,20 +76,29 @@ def test_a_claude_that_thinks_as_it_likes_is_told_an_effort():
     }
 
 
+INTERLEAVED, FINE = "interleaved-thinking-2025-05-14", "fine-grained-tool-streaming-2025-05-14"
+MILLION, CODE = "context-1m-2025-08-07", "claude-code-20250219"
+
+
 @pytest.mark.parametrize(
-    ("model", "betas", "sent"),
+    ("model", "sent"),
     [
-        ("anthropic.claude-sonnet-4-5-20250929-v1:0", ("context-1m-2025-08-07", "claude-code-20250219"), ["context-1m-2025-08-07"]),
-        ("anthropic.claude-sonnet-4-5-20250929-v1:0", ("claude-code-20250219",), None),
-        ("amazon.nova-pro-v1:0", ("context-1m-2025-08-07",), None),
+        ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", [MILLION, INTERLEAVED, FINE]),
+        ("anthropic.claude-sonnet-4-20250514-v1:0", [MILLION, INTERLEAVED, FINE]),
+        ("anthropic.claude-haiku-4-5-20251001-v1:0", [INTERLEAVED, FINE]),
+        ("anthropic.claude-opus-4-6-v1", [MILLION]),
+        ("global.anthropic.claude-opus-4-7", None),
+        ("anthropic.claude-3-5-haiku-20241022-v1:0", None),
+        ("amazon.nova-pro-v1:0", None),
     ],
-)  # fmt: skip
-def test_betas_of_a_client_of_anthropics_stand_in_the_body_as_far_as_bedrock_knows_them(model, betas, sent):
+)
+def test_betas_of_a_client_of_anthropics_stand_in_the_body_as_far_as_the_model_knows_them_at_bedrock(model, sent):
     """Bedrock user guide, "Anthropic Claude Messages API": `anthropic_beta` is a list in the body; unknown ones are a 400."""
+    betas = (MILLION, INTERLEAVED, FINE, CODE)
     text = json.dumps({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}).encode()
     translation = open_translation(
         parse(text, "anthropic", "chat"), "anthropic", "bedrock", model, Quirks(), created=1, betas=betas
     )
     body = json.loads(translation.body if isinstance(translation.body, bytes) else b"".join(translation.body))
     assert body.get("additionalModelRequestFields", {}).get("anthropic_beta") == sent
-    assert translation.dropped == []
+    assert translation.dropped == [f"anthropic-beta.{beta}" for beta in betas if beta not in (sent or [])]

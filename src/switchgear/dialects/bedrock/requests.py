@@ -41,9 +41,19 @@ _KNOWN = frozenset(
 )
 
 
-_BETAS = frozenset({"context-1m-2025-08-07", "fine-grained-tool-streaming-2025-05-14"})
-"""Values of `anthropic-beta` that Converse takes as `anthropic_beta` (Bedrock user guide, "Anthropic Claude Messages API"): of
-LiteLLM's table for Converse those that a translated body can use (read 2026-11-27). An unknown one costs the whole request."""
+_THINKS_BY_BUDGET = r"claude-(opus-4-2|sonnet-4-2|opus-4-1|(opus|sonnet|haiku)-4-5)"
+_BETAS = {
+    "context-1m-2025-08-07": re.compile(r"claude-(sonnet-4-2|sonnet-4-5|(opus|sonnet)-4-6)"),
+    "fine-grained-tool-streaming-2025-05-14": re.compile(_THINKS_BY_BUDGET),
+    "interleaved-thinking-2025-05-14": re.compile(_THINKS_BY_BUDGET),
+    "output-128k-2025-02-19": re.compile("claude-3-7-sonnet"),
+    "token-efficient-tools-2025-02-19": re.compile(f"claude-3-7-sonnet|{_THINKS_BY_BUDGET}"),
+}
+"""Values of `anthropic-beta` that Bedrock takes as `anthropic_beta` → the models that take them (Bedrock user guide, "Anthropic
+Claude Messages API", the tables of beta features; litellm#19875 lists them, read 2026-11-28). One that a model does not know costs
+the whole request: "invalid beta flag" (continue#11969; Opus 4.7 refuses nearly all, claude-code#49370, #49648). What
+else is in the tables (context editing, compaction, search for tools, computer use) has no place in a translated body."""
+BETA_CHARS_MAX = 64
 
 
 _FORMATS = {
@@ -296,9 +306,10 @@ def _encode_more(request: Request, model: str, body: dict[str, Any], config: dic
             request.dropped.append("reasoning")
     elif wanted is not None:
         request.dropped.append("reasoning")
-    betas = [beta for beta in request.betas if beta in _BETAS] if is_claude else []
+    betas = [beta for beta in request.betas if beta in _BETAS and _BETAS[beta].search(model)]
     if betas:
         more["anthropic_beta"] = betas
+    request.dropped += [f"anthropic-beta.{beta[:BETA_CHARS_MAX]}" for beta in request.betas if beta not in betas]
     if more:
         body["additionalModelRequestFields"] = more
     if request.format is None:
