@@ -229,6 +229,24 @@ def test_a_host_that_promises_no_region_has_the_providers_list(pricing_id, host)
     assert list_of(None, host) is None
 
 
+@pytest.mark.parametrize(
+    ("model", "input_usd", "cached_usd", "output_usd"),
+    [("gpt-4o-2024-11-20", 2.75, 1.375, 11), ("gpt-4.1", 2.2, 0.55, 8.8), ("gpt-5", 1.375, 0.1375, 11)],
+)
+def test_a_data_zone_of_azures_costs_what_its_list_says(catalog, model, input_usd, cached_usd, output_usd):
+    """Azure OpenAI, "Pricing", US and EU data zones; litellm's `azure/us/…` and `azure/eu/…` (litellm#37823)."""
+    price = catalog.find("corp", "azure@regional", model, AT_MS)
+    used = TokenUsage(input=1_000_000, cache_read=1_000_000, output=1_000_000)
+    assert cost(price, used).nanousd == round((input_usd + cached_usd + output_usd) * 1e9)
+    assert list_of("azure", "corp.openai.azure.com") == "azure", "the address does not say which kind it is"
+
+
+def test_a_model_of_azures_that_costs_the_same_everywhere_does(catalog):
+    used = TokenUsage(input=1_000_000)
+    regional, plain = (catalog.find("a", name, "text-embedding-3-small", AT_MS) for name in ("azure@regional", "azure"))
+    assert cost(regional, used).nanousd == cost(plain, used).nanousd
+
+
 def test_anthropic_on_vertex_costs_on_bedrocks_regions_what_the_oracle_says_of_them(catalog):
     usage = TokenUsage(input=1_000, output=1_000, cache_write_1h=1_000)
     regional = catalog.find("v", "google@regional", "claude-sonnet-4-6", AT_MS)

@@ -122,6 +122,8 @@ class Surcharge(msgspec.Struct, frozen=True):
     factor: tuple[int, int] = (11, 10)
 
 
+_NO_HOST = r"(?!)"
+"""Where the address does not say it, and the configuration must."""
 SURCHARGES = {
     "google": Surcharge(
         r"[a-z0-9-]+-aiplatform\.googleapis\.com|aiplatform\.[a-z]+\.rep\.googleapis\.com",
@@ -129,12 +131,14 @@ SURCHARGES = {
     ),
     "openai": Surcharge(r"[a-z]{2}\.api\.openai\.com", r"gpt-(5\.[4-9]|[6-9])|gpt-realtime-[2-9]"),
     "x-ai": Surcharge(r"us\.api\.x\.ai", r"grok-"),
+    "azure": Surcharge(_NO_HOST, r"gpt-(4o|4\.[1-9]|[5-9])|o[134]\b"),
 }
 """Ten per cent more each, read 2026-11-27. Vertex: Claude from 4.5 on at regions and multi-regions (platform.claude.com, "Claude
 on Vertex AI", "Global vs regional endpoints"), Gemini from 3.5 on (Google Cloud, "Generative AI pricing", as in litellm#37543,
 promptfoo#10389 and truefoundry/models#2180). OpenAI: "data residency endpoints … models released on or after March 5, 2026"
-(developers.openai.com, "Data residency"; litellm#31136 for the models). xAI: docs.x.ai, "Regional Endpoints". Bedrock's list names
-regional and global profiles apart."""
+(developers.openai.com, "Data residency"; litellm#31136 for the models). xAI: docs.x.ai, "Regional Endpoints". Azure: deployments of
+a data zone or a region cost 1.1 times the global ones (Azure OpenAI, "Pricing", as in litellm#38370 and #37823 for each tier and
+for cached input, read 2026-11-28). Bedrock's list names regional and global profiles apart."""
 
 
 def list_of(pricing_id: str | None, host: str) -> str | None:
