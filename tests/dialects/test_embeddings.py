@@ -10,6 +10,7 @@ from switchgear.dialects.json_node import InvalidBodyError, Node
 from switchgear.dialects.registry import DIALECTS
 from switchgear.dialects.request_reader import parse
 from switchgear.dialects.translation import open_translation
+from switchgear.providers.catalogue import PROVIDERS
 from switchgear.providers.quirks import Quirks
 
 BODIES = {
@@ -70,3 +71,20 @@ def test_more_texts_than_a_provider_takes_are_refused_by_name(provider, most):
     with pytest.raises(InvalidBodyError, match=f"{most + 1} texts are too many .* at most {most}") as refused:
         ask(most + 1)
     assert refused.value.param == "input"
+
+
+@pytest.mark.parametrize(
+    ("provider", "most"), [("openai", 2048), ("azure", 2048), ("mistral", 512), ("voyage", 1000), ("dashscope", 10)]
+)
+def test_a_providers_own_bound_of_texts_is_said_by_its_number(provider, most):
+    """OpenAI API reference: "any array must be 2048 dimensions or less"; Mistral, code 3210: "Too many inputs in request"."""
+
+    def ask(count):
+        text = json.dumps({"model": "m", "texts": ["x"] * count}).encode()
+        quirks = PROVIDERS[provider].quirks
+        return open_translation(parse(text, "cohere", "embeddings"), "cohere", "openai", "e", quirks, created=1)
+
+    assert ask(most).body
+    with pytest.raises(InvalidBodyError, match=f"{most + 1} texts are too many .* at most {most}") as refused:
+        ask(most + 1)
+    assert refused.value.param == "texts"

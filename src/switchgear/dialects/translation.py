@@ -425,7 +425,7 @@ def open_translation(
     if is_translated and row.embedder is not None and operation in row.embedder.readers:
         embedder = _embedder(spoken)
         asked_embeddings = translation._embeddings = row.embedder.readers[operation](request.node())
-        count, most = len(asked_embeddings.texts), embedder.texts_max
+        count, most = len(asked_embeddings.texts), quirks.texts_max or embedder.texts_max
         if most is not None and count > most:
             said = f"{count} texts are too many for this model's provider: at most {most} in one request"
             raise InvalidBodyError(said, "texts" if request.dialect == "cohere" else "input")

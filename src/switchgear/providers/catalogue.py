@@ -31,10 +31,16 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
     quirks: Quirks = Quirks()
 
 
-_OPENAI = Quirks(max_tokens="max_completion_tokens", metadata_needs_store=True, shares_fields=True, text_lists=True)
+_OPENAI = Quirks(
+    max_tokens="max_completion_tokens",
+    metadata_needs_store=True,
+    shares_fields=True,
+    text_lists=True,
+    texts_max=2_048,
+)
 _NO_EFFORT = Quirks(reasoning_effort=False)
 _THINKS = Quirks(reasoning_effort=False, reasoning_content=True, thinking_off="thinking", developer=False)
-_QWEN = msgspec.structs.replace(_THINKS, thinking_off="enable_thinking")
+_QWEN = msgspec.structs.replace(_THINKS, thinking_off="enable_thinking", texts_max=10)
 _MINIMAX = Quirks(reasoning_effort=False, reasoning_content=True, instructions_first=True, developer=False)
 _LOCAL = Quirks(top_k=True)
 # "invalid image input", "invalid message format" (ollama/ollama, openai/openai.go, `FromChatRequest`; read 2026-11-27)
@@ -46,6 +52,7 @@ _PROBES = ("logprobs", "top_logprobs")
 _MISTRAL = Quirks(
     newer_limit=False,
     developer=False,
+    texts_max=512,
     reasoning_effort=False,
     stream_usage=False,
     takes_reasoning_content=False,
@@ -182,7 +189,7 @@ def _rows() -> tuple[ProviderRow, ...]:
         _row("ai21", "https://api.ai21.com/studio/v1", quirks=_NO_EFFORT),
         _row("perplexity", "https://api.perplexity.ai", "perplexity", quirks=_PERPLEXITY),
         # Its `top_k` and `data`: Voyage AI's SDKs, `RerankRequest` and `RerankResponse` (read 2026-11-27).
-        _row("voyage", "https://api.voyageai.com/v1", "voyageai", quirks=Quirks(rerank_limit="top_k")),
+        _row("voyage", "https://api.voyageai.com/v1", "voyageai", quirks=Quirks(rerank_limit="top_k", texts_max=1_000)),
         _row("jina", "https://api.jina.ai/v1"),
         # clouds
         _row(

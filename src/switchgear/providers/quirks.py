@@ -74,6 +74,11 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """How many of that figure's unit are a USD."""
     charges_own_key: str = ""
     """What its user pays to a further provider, with a key of its own: added where `is_byok` is true."""
+    texts_max: int = 0
+    """The most texts that are embedded in one request; 0 for the dialect's own bound. OpenAI and Azure: 2,048 (API reference,
+    embeddings, `input`); Mistral: 512 ("Too many inputs in request, split into more batches", code 3210,
+    edgequake-llm#74); Voyage: 1,000 (docs.voyageai.com, "Text embeddings"); DashScope: 10 ("batch size is invalid, it should not
+    be larger than 10"). Read 2026-11-28."""
     rerank_limit: str = ""
     """What a ranking's `top_n` is called, where it is not called so; such a provider's list is `data` instead of `results`."""
     body: dict[str, str | int | bool | None] | None = None
