@@ -143,7 +143,7 @@ class Responses:
 
     def image(self, model):
         url = "data:image/png;base64," + base64.b64encode(PIXEL).decode()
-        parts = [{"type": "input_text", "text": "see"}, {"type": "input_image", "image_url": url}]
+        parts = [{"type": "input_text", "text": "see"}, {"type": "input_image", "image_url": url, "detail": "auto"}]
         return self.create(model, [{"role": "user", "content": parts}]).output_text
 
     def schema(self, model):

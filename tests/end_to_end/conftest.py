@@ -23,3 +23,23 @@ def gateway(provider):
 @pytest.fixture(scope="session")
 def key(gateway):
     return gateway.key("tests", "--team", "quality")
+
+
+@pytest.fixture(scope="session")
+def strict_provider():
+    """Refuses what the makers of the dialects refuse."""
+    running = ProviderProcess(is_strict=True)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def strict_gateway(strict_provider):
+    running = GatewayProcess(config(strict_provider.port), environ=ENVIRON)
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def strict_key(strict_gateway):
+    return strict_gateway.key("tests", "--team", "quality")

@@ -13,6 +13,21 @@ HELLO = [{"role": "user", "content": "hello there"}]
 CONTENTS = {"contents": [{"role": "user", "parts": [{"text": "hello there"}]}]}
 
 
+@pytest.fixture(scope="module")
+def provider(strict_provider):
+    return strict_provider
+
+
+@pytest.fixture(scope="module")
+def gateway(strict_gateway):
+    return strict_gateway
+
+
+@pytest.fixture(scope="module")
+def key(strict_key):
+    return strict_key
+
+
 @pytest.fixture
 def ask(gateway, key):
     def ask(method, path, body=None, headers=None, auth=True):

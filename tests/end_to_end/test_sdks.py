@@ -91,6 +91,21 @@ FEATURES = {
 
 
 @pytest.fixture(scope="module")
+def provider(strict_provider):
+    return strict_provider
+
+
+@pytest.fixture(scope="module")
+def gateway(strict_gateway):
+    return strict_gateway
+
+
+@pytest.fixture(scope="module")
+def key(strict_key):
+    return strict_key
+
+
+@pytest.fixture(scope="module")
 def secure(provider, tmp_path_factory):
     """A gateway with TLS: (its URL, a key, the authority's file)."""
     folder = tmp_path_factory.mktemp("tls")

@@ -1,4 +1,4 @@
-"""`python -m switchgear.testing PORT [remember]`: the fake provider as a process. Level 5."""
+"""`python -m switchgear.testing PORT [remember] [strict]`: the fake provider as a process. Level 5."""
 
 import asyncio
 import socket
@@ -7,7 +7,7 @@ import sys
 import uvloop
 
 from switchgear.net.clock import SystemClock
-from switchgear.testing.fake_provider import FakeProvider
+from switchgear.testing.fake_provider import FakeProvider, Judge
 
 
 async def main() -> None:
@@ -17,7 +17,10 @@ async def main() -> None:
     sock.bind(("127.0.0.1", int(sys.argv[1])))
     sock.listen(4096)
     sock.setblocking(False)
-    provider = FakeProvider(SystemClock(), remember="remember" in sys.argv)
+    judge: Judge | None = None
+    if "strict" in sys.argv:
+        from switchgear.testing.twins import judge  # noqa: PLC0415 - it needs the SDKs, which only the tests have
+    provider = FakeProvider(SystemClock(), remember="remember" in sys.argv, judge=judge)
     await provider.server.start(sock)
     await asyncio.Event().wait()
 

@@ -13,7 +13,8 @@ import asyncio
 import base64
 import re
 from collections import deque
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 import msgspec
@@ -132,12 +133,32 @@ def _no_model(name: str) -> errors.Fault:
     )
 
 
+class Refused(Protocol):
+    """What is answered to a request that is refused."""
+
+    @property
+    def status(self) -> int:
+        """The status."""
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The maker's own words."""
+
+
+Judge = Callable[[str, str, bytes], Refused | None]
+"""(dialect, model, body) → why it is refused."""
+
+
 class FakeProvider:
     """The handler of a provider's HTTP server."""
 
-    def __init__(self, clock: Clock, remember: bool = False, is_strict: bool = False) -> None:
-        """`is_strict`: a model that it does not have is refused, as providers do; else any name is an echo."""
+    def __init__(
+        self, clock: Clock, remember: bool = False, is_strict: bool = False, judge: Judge | None = None
+    ) -> None:
+        """`is_strict`: a model that it does not have is refused, as providers do; else any name is an echo. `judge` says why the
+        maker of a dialect would refuse a request (`twins.judge`)."""
         self._is_strict = is_strict
+        self._judge = judge
         self.server = HttpServer(self, clock, LoudGuard())
         self._remember = remember
         self.seen: dict[str, Seen] = {}
@@ -184,6 +205,8 @@ class FakeProvider:
         if self._other_dialect(exchange, path):
             return
         raw = exchange.body()
+        if path.endswith(b"/chat/completions") and self._is_refused(exchange, DEFAULT.name, None, raw):
+            return
         if path.endswith(b"/chat/completions") and any(key in raw for key in _ELABORATE):
             self._speak(exchange, DEFAULT.name, raw, None, False)
             return
@@ -203,7 +226,9 @@ class FakeProvider:
             found = pattern.search(path)
             if found is not None:
                 model = unquote(found.group(1).decode()) if pattern.groups else None
-                self._speak(exchange, dialect, exchange.body(), model, stream)
+                raw = exchange.body()
+                if not self._is_refused(exchange, dialect, model, raw):
+                    self._speak(exchange, dialect, raw, model, stream)
                 return True
         if path.endswith(b"/invoke"):
             exchange.body()
@@ -248,6 +273,19 @@ class FakeProvider:
             exchange.send(200, _JSON, b'{"object":"list","data":[]}')
         else:
             exchange.send(200, _JSON, found)
+
+    def _is_refused(self, exchange: Exchange, dialect: str, model: str | None, raw: bytes) -> bool:
+        """Refuse what the maker of the dialect does; a body that is no JSON is left to the fake's own reading."""
+        if self._judge is None:
+            return False
+        try:
+            name = model or str(msgspec.json.decode(raw).get("model"))
+        except (msgspec.DecodeError, AttributeError):
+            return False
+        refusal = self._judge(dialect, name, raw)
+        if refusal is not None:
+            exchange.send(refusal.status, _JSON, _encode(refusal.body))
+        return refusal is not None
 
     def _is_unknown(self, name: str) -> bool:
         return self._is_strict and name.rpartition("/")[2].partition("-")[0] not in _BEHAVIOURS

@@ -45,9 +45,11 @@ RECORDS_MAX = 1_000
 class ProviderProcess:
     """The fake provider in a process of its own."""
 
-    def __init__(self, remember: bool = True) -> None:
+    def __init__(self, remember: bool = True, is_strict: bool = False) -> None:
+        """`is_strict`: it refuses what the maker of each dialect does (`twins`)."""
         self.port = free_port()
-        command = [sys.executable, "-m", "switchgear.testing", str(self.port), *(["remember"] if remember else [])]
+        options = [*(["remember"] if remember else []), *(["strict"] if is_strict else [])]
+        command = [sys.executable, "-m", "switchgear.testing", str(self.port), *options]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603
         wait_for(self.port, self.process)
 
