@@ -57,7 +57,7 @@ def translation(dialect="openai", verbatim=True, provider=None):
 
 
 def sent(asked, to, translation):
-    route = msgspec.msgpack.decode(heads.route(asked, to, translation), type=frames.Route)
+    route = msgspec.msgpack.decode(heads.route(asked, to, translation), type=frames.UpstreamRoute)
     return {name for name, _ in route.headers}
 
 
@@ -91,7 +91,9 @@ def test_a_stream_waits_for_its_first_event_as_long_as_its_model_says():
     asked = context()
     waits = []
     for asked.request.stream in (False, True, False):
-        waits.append(msgspec.msgpack.decode(heads.route(asked, to, translation()), type=frames.Route).first_byte_s)
+        waits.append(
+            msgspec.msgpack.decode(heads.route(asked, to, translation()), type=frames.UpstreamRoute).first_byte_s
+        )
     assert waits == [600, 20, 600] and len(to.opens) == 2
 
 

@@ -5,8 +5,8 @@ import pytest
 from switchgear.core import problems
 from switchgear.core.errors import IllegalMoveError
 from switchgear.edge import transfer
-from switchgear.edge.answering import HELD_BYTES_MAX, PING_S
 from switchgear.edge.transfer import MOVES, TransferState
+from switchgear.edge.upstream_answers import HELD_BYTES_MAX, PING_S
 from switchgear.routing.table import DeploymentEntry, ModelEntry, ProviderEntry, RouteTable
 from switchgear.testing.edge import (
     JSON,

@@ -19,7 +19,7 @@ CHANCE = 0.6
 PLACES = {
     "edge": {
         "spool write": ("switchgear.spool.writer", "SpoolWriter.commit", 600),
-        "link flush": ("switchgear.net.link", "VaultLink.flush", 600),
+        "link flush": ("switchgear.net.link", "LinkClient.flush", 600),
         "reserve": ("switchgear.edge.settle", "reserve", 200),
         "settle": ("switchgear.edge.settle", "settle", 200),
         "provider's first byte": ("switchgear.edge.transfer", "Transfer.on_response", 200),

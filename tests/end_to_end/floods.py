@@ -419,7 +419,7 @@ def measure_vault(streams=4_000, whole=False, back_s=BACK_S):
         hello = frames.Hello(frames.PROTOCOL_VERSION, "edge", frames.link_token(b"key", "edge", "r"), "", "r")
         sock.sendall(frames.encode(FrameType.HELLO, 0, frames.encode_payload(hello)))
         route = msgspec.Raw(
-            frames.encode_payload(frames.Route("p/c", "POST", "/chat/completions", [], 1.0, 1.0, 1.0, 1.0))
+            frames.encode_payload(frames.UpstreamRoute("p/c", "POST", "/chat/completions", [], 1.0, 1.0, 1.0, 1.0))
         )
         peak, sent = 0, 0
         piece = bytes(61_440)

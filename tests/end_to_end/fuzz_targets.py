@@ -169,7 +169,9 @@ def fuzz_routes(data):
     path, _, header = rest.partition(b"\n")
     name, _, value = header.partition(b"\n")
     try:
-        route = frames.Route("d", method.decode(), path.decode(), [(name, value)] if name else [], 1.0, 1.0, 1.0, 1.0)
+        route = frames.UpstreamRoute(
+            "d", method.decode(), path.decode(), [(name, value)] if name else [], 1.0, 1.0, 1.0, 1.0
+        )
         head = egress.build_head(route, _OPENED)
     except (RefusedError, UnicodeError):
         return

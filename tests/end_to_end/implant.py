@@ -228,7 +228,7 @@ def live(kind):
     return next(o for o in gc.get_objects() if type(o).__name__ == kind)
 def linked(peer):
     """The link to a process: control has two."""
-    return next(o for o in gc.get_objects() if type(o).__name__ == 'VaultLink' and o._peer == peer)
+    return next(o for o in gc.get_objects() if type(o).__name__ == 'LinkClient' and o._peer == peer)
 '''
 
 if __name__ == "__main__":

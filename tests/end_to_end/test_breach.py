@@ -320,12 +320,12 @@ out = found
 LINK = """
 import msgspec
 from switchgear.wire import frames
-hello_of = live('VaultLink')._hello()
+hello_of = live('LinkClient')._hello()
 def talk(*sent, hello=None, seconds=0.4):
     '''Open a link of one's own; returns what the vault said, and how it ended.'''
     s = socket.socket(socket.AF_UNIX)
     s.settimeout(seconds)
-    link = live('VaultLink')
+    link = live('LinkClient')
     from switchgear.net import unix
     s = unix.connect(link._folder, 'vault.sock', seconds)
     decoder, heard = frames.Decoder(), []
@@ -346,7 +346,7 @@ def talk(*sent, hello=None, seconds=0.4):
         s.close()
 def open_frame(credential_id='fake/main', method='POST', path='/chat/completions', headers=(), body=b'{}', announced=None,
                attempt='evil-1', times=(5.0, 5.0, 5.0, 5.0), ended=True, stream=1):
-    route = frames.encode_payload(frames.Route(credential_id, method, path, list(headers), *times))
+    route = frames.encode_payload(frames.UpstreamRoute(credential_id, method, path, list(headers), *times))
     size = len(body) if announced is None else announced
     head = frames.encode_payload(frames.Open(attempt, size, msgspec.Raw(route)))
     return frames.encode_with_head(2, stream, head, body, 1 if ended else 0)
@@ -448,7 +448,7 @@ def ask(token):
     while piece := s.recv(65536):
         answer += piece
     return answer[:12].decode()
-out = [attempt(lambda: ask(b'guess')), attempt(lambda: ask(live('VaultLink')._hello().token.encode()))]
+out = [attempt(lambda: ask(b'guess')), attempt(lambda: ask(live('LinkClient')._hello().token.encode()))]
 """
     found = estate.gateway.inside("edge-0", code, **surroundings(estate))
     walls = CLOSED | {"HTTP/1.1 401", "", "HTTP/1.1 404"}
@@ -551,7 +551,7 @@ def relayed():
     s.settimeout(2.0)
     s.sendall(b'GET /_seen HTTP/1.1\\r\\nhost: x\\r\\n\\r\\n')
     return 'closed []' if not s.recv(100) else 'answered'
-token = live('VaultLink')._hello().token.encode()
+token = live('LinkClient')._hello().token.encode()
 out = [attempt(lambda: greet('courier', 'courier.sock', key, 'control', 'status')) for key in (b'guess', token)]
 out += [attempt(relayed)]
 """

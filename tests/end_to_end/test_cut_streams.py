@@ -17,7 +17,7 @@ from tests.end_to_end.test_bills import MODEL
 from switchgear.dialects.request_reader import parse
 from switchgear.dialects.translation import open_translation
 from switchgear.edge import settle
-from switchgear.edge.answering import StreamAnswer
+from switchgear.edge.upstream_answers import StreamAnswer
 from switchgear.providers.catalogue import PROVIDERS
 from switchgear.testing import recordings
 from switchgear.wire import eventstream

@@ -28,11 +28,11 @@ from switchgear.testing.patience import PATIENCE_S
 
 # Doors whose one thing is the link between edge and vault: its streams end, honestly, and it is made again.
 OF_THE_LINK = re.compile(
-    r"VaultLink\.(connection_made|connection_lost|data_received|flush|pause_writing|resume_writing|_connect|_keep_connected)"
+    r"LinkClient\.(connection_made|connection_lost|data_received|flush|pause_writing|resume_writing|_connect|_keep_connected)"
     r"|VaultSideLink\.\w+|LinkStream\.lose"
 )
 ONLY_AT_A_NEW_LINK = re.compile(
-    r"VaultLink\.(connection_made|connection_lost|_connect|_keep_connected)|VaultSideLink\.connection_\w+|LinkStream\.lose"
+    r"LinkClient\.(connection_made|connection_lost|_connect|_keep_connected)|VaultSideLink\.connection_\w+|LinkStream\.lose"
 )
 OF_CONTROL = re.compile(r"_Asked\.")
 COUNT = int(os.environ.get("DOORS", "6"))
@@ -57,9 +57,9 @@ NOT_REACHED = {
     "Transfer._end_client": "only after another fault",
     "Transfer._settle_barely": "only after another fault: tests/edge/test_transfer.py",
     "Transfer.on_fault": "only after another fault: tests/edge/test_transfer.py",
-    "VaultLink._keep_connected": "entered once, when the edge starts: tests/net/test_link.py",
-    "VaultLink.pause_writing": "a vault that does not read 64 MB",
-    "VaultLink.resume_writing": "a vault that does not read 64 MB",
+    "LinkClient._keep_connected": "entered once, when the edge starts: tests/net/test_link.py",
+    "LinkClient.pause_writing": "a vault that does not read 64 MB",
+    "LinkClient.resume_writing": "a vault that does not read 64 MB",
     "VaultSideLink.connection_lost": "the vault dies with the link here: tests/vault/test_link.py",
     "VaultSideLink.pause_writing": "an edge that does not read 8 MB",
     "VaultSideLink.resume_writing": "an edge that does not read 8 MB",

@@ -8,7 +8,7 @@ from tests import doors
 from switchgear.core.errors import RefusedError
 from switchgear.net import link as module
 from switchgear.net import unix
-from switchgear.net.link import WINDOW_BYTES, VaultLink
+from switchgear.net.link import WINDOW_BYTES, LinkClient
 from switchgear.testing.faults import LoudGuard
 from switchgear.testing.patience import let_pass, until_it_is
 from switchgear.wire import frames
@@ -80,7 +80,7 @@ def run(tmp_path, scenario):
         guard, vault = LoudGuard(), Vault()
         await vault.start(tmp_path)
         hello = frames.Hello(frames.PROTOCOL_VERSION, "edge", "t", "s", "r")
-        link = VaultLink(tmp_path, lambda: hello, lambda: asyncio.get_running_loop().call_soon(link.flush), guard)
+        link = LinkClient(tmp_path, lambda: hello, lambda: asyncio.get_running_loop().call_soon(link.flush), guard)
         link.start()
         await until_it_is(lambda: link.is_up)
         try:
@@ -159,7 +159,7 @@ def test_a_fault_of_the_link_itself_ends_its_streams_and_it_is_made_again(name, 
                 left.pop()
                 raise LookupError
 
-        rig = doors.Rig(("switchgear.net.link", f"VaultLink.{name}"), **{when: odd})
+        rig = doors.Rig(("switchgear.net.link", f"LinkClient.{name}"), **{when: odd})
         try:
             if name == "pause_writing":
                 link.pause_writing()

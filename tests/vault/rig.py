@@ -135,7 +135,7 @@ def hello(token=None, role="edge", run_id="r1", version=frames.PROTOCOL_VERSION)
 
 def opening(stream, length, body=b"", ended=False, **seconds):
     times = {"first_byte_s": 1.0, "idle_s": 1.0, "total_s": 1.0, "connect_s": 1.0, **seconds}
-    route = frames.Route("p/c", "POST", "/chat/completions", [], **times)
+    route = frames.UpstreamRoute("p/c", "POST", "/chat/completions", [], **times)
     message = frames.Open("r1-1", length, msgspec.Raw(frames.encode_payload(route)))
     return frames.encode_with_head(FrameType.OPEN, stream, frames.encode_payload(message), body, int(ended))
 

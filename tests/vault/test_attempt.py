@@ -71,7 +71,9 @@ def test_a_body_that_does_not_become_whole_ends():
 
 
 def opening_with(stream, headers):
-    route = msgspec.Raw(frames.encode_payload(frames.Route("p/c", "POST", "/chat/completions", headers, 9, 9, 9, 9)))
+    route = msgspec.Raw(
+        frames.encode_payload(frames.UpstreamRoute("p/c", "POST", "/chat/completions", headers, 9, 9, 9, 9))
+    )
     payload = frames.encode_payload(frames.Open(f"r1-{stream}", 10, route))
     return frames.encode_with_head(FrameType.OPEN, stream, payload, b"", 0)
 

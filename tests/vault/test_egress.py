@@ -13,7 +13,7 @@ from switchgear.vault.box import Box
 from switchgear.vault.kek import KeyPair
 from switchgear.vault.seal import SealContext
 from switchgear.vault.verbs import Ceilings, Put
-from switchgear.wire.frames import Route
+from switchgear.wire.frames import UpstreamRoute
 from switchgear.wire.http_responses import ResponseHead
 
 KEYS = KeyPair(Secret(bytes(range(32))))
@@ -29,7 +29,7 @@ def opened(tmp_path):
 
 
 def route(method="POST", path="/chat/completions", headers=()):
-    return Route("p/c", method, path, list(headers), 1, 1, 1, 1)
+    return UpstreamRoute("p/c", method, path, list(headers), 1, 1, 1, 1)
 
 
 def test_C7_the_head_is_built_from_the_sealed_endpoint(opened):

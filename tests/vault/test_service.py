@@ -24,7 +24,9 @@ def test_only_short_routes_are_known_again():
     async def scenario(made, link, transport, reports):
         for size, known in ((10, 1), (3_000, 0)):
             made._routes.clear()
-            route = frames.Route("p/c", "POST", "/chat/completions", [(b"anthropic-beta", b"b" * size)], 9, 9, 9, 9)
+            route = frames.UpstreamRoute(
+                "p/c", "POST", "/chat/completions", [(b"anthropic-beta", b"b" * size)], 9, 9, 9, 9
+            )
             made.prepare(msgspec.Raw(frames.encode_payload(route)))
             assert len(made._routes) == known
         link.connection_lost(None)

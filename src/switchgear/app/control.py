@@ -31,7 +31,7 @@ from switchgear.core.guard import guarded, place_of
 from switchgear.discover import detector_set, integrity
 from switchgear.net import unix
 from switchgear.net.clock import SystemClock
-from switchgear.net.link import VaultLink
+from switchgear.net.link import LinkClient
 from switchgear.replica.publisher import Publisher
 from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.ballast import Ballast
@@ -122,8 +122,8 @@ async def main(boot: Boot, prepared: Prepared) -> None:
         wait=True,
         may_sign=not layout.has_signed,
     )
-    link_box: list[VaultLink] = []
-    link = VaultLink(
+    link_box: list[LinkClient] = []
+    link = LinkClient(
         layout.vault_run,
         lambda: frames.Hello(frames.PROTOCOL_VERSION, "control", boot.link_token, "", boot.run_id),
         lambda: link_box[0].flush(),  # noqa: PLW0108  the link does not exist yet
@@ -198,7 +198,7 @@ def _courier(boot: Boot, layout: Layout) -> Courier:
     if not boot.courier_token:
         return Courier(None)
     hello = frames.Hello(frames.PROTOCOL_VERSION, "control", boot.courier_token, "", boot.run_id)
-    link = VaultLink(layout.courier_run, lambda: hello, lambda: None, child.guard, "courier")
+    link = LinkClient(layout.courier_run, lambda: hello, lambda: None, child.guard, "courier")
     link.start()
     return Courier(link)
 

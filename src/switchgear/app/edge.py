@@ -21,7 +21,7 @@ from switchgear.edge.services import EdgeServices
 from switchgear.edge.turn_commit import TurnCommit
 from switchgear.net.clock import SystemClock
 from switchgear.net.exchange import ServerLimits
-from switchgear.net.link import VaultLink
+from switchgear.net.link import LinkClient
 from switchgear.net.server import HttpServer
 from switchgear.policies.cors import Cors
 from switchgear.policies.forwarded import Proxies
@@ -60,7 +60,7 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     def hello() -> frames.Hello:
         return frames.Hello(frames.PROTOCOL_VERSION, "edge", boot.link_token, spool.spool_id, boot.run_id)
 
-    link = VaultLink(layout.vault_run, hello, commit.schedule, child.guard)
+    link = LinkClient(layout.vault_run, hello, commit.schedule, child.guard)
     commit.link = link
     link.start()
     replica = await _open_replica(layout, life)

@@ -29,7 +29,7 @@ from switchgear.edge.handler import EdgeHandler, services_of
 from switchgear.edge.resolver import Resolver
 from switchgear.edge.turn_commit import TurnCommit
 from switchgear.net.connection import Connection
-from switchgear.net.link import VaultLink
+from switchgear.net.link import LinkClient
 from switchgear.net.server import HttpServer
 from switchgear.net.upstream import Pool, UpstreamConnection
 from switchgear.pricing.price import Meter, Price, Rate
@@ -216,7 +216,7 @@ class Ground:
         self._journal = SpoolWriter(folder / "journal", clock, os.urandom, "run-v")
         commit = TurnCommit(self._spool, print, guard, loop)
         commit.syncer.stop()  # a thread's time is not counted here
-        self._link = VaultLink(folder, self._hello, commit.schedule, guard)
+        self._link = LinkClient(folder, self._hello, commit.schedule, guard)
         commit.link = self._link
         services = services_of(
             replica=self._replica,

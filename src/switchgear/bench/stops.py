@@ -30,7 +30,7 @@ from switchgear.edge.resolver import Resolver
 from switchgear.edge.turn_commit import TurnCommit
 from switchgear.net.clock import SystemClock
 from switchgear.net.connection import Connection
-from switchgear.net.link import LinkStream, StreamOwner, VaultLink
+from switchgear.net.link import LinkClient, LinkStream, StreamOwner
 from switchgear.net.server import HttpServer
 from switchgear.replica.entries import KeyEntry, SecretHash, Snapshot
 from switchgear.replica.reader import ReplicaReader
@@ -136,8 +136,8 @@ class Vault:
         self._sent: list[bytes] = []
 
     def open(self, message: frames.Open, body: bytes | list[memoryview], owner: StreamOwner) -> LinkStream:
-        """As VaultLink."""
-        stream = LinkStream(cast(VaultLink, self), 1, owner)
+        """As LinkClient."""
+        stream = LinkStream(cast(LinkClient, self), 1, owner)
         stream.send_body(body)
         self._loop.call_soon(self._took, stream, owner)
         return stream
@@ -161,14 +161,14 @@ class Vault:
             owner.on_body(cut, is_last and number == len(cuts))
 
     def queue(self, frame: bytes) -> None:
-        """As VaultLink."""
+        """As LinkClient."""
         self._sent.append(frame)
 
     def forget(self, stream: LinkStream, cancel: bool) -> None:
-        """As VaultLink."""
+        """As LinkClient."""
 
     def flush(self) -> None:
-        """As VaultLink."""
+        """As LinkClient."""
         self._sent.clear()
 
 
@@ -222,12 +222,12 @@ class Bench:
         guard = Guard(told)
         self.vault = Vault(loop)
         commit = TurnCommit(spool, told, guard, loop)
-        commit.link = cast(VaultLink, self.vault)
+        commit.link = cast(LinkClient, self.vault)
         services = services_of(
             replica=cast(ReplicaReader, Replica(self.token, key_id)),
             peppers={0: PEPPER},
             spool=spool,
-            link=cast(VaultLink, self.vault),
+            link=cast(LinkClient, self.vault),
             commit=commit,
             resolver=Resolver(lambda name: None),
             ids=IdSource(os.urandom),

@@ -1,7 +1,7 @@
 """Books what is known late: which answers are made in the background, and what they came to. Level 5.
 
 What is pending comes into the store in the transaction of the record that it is about, and leaves it in that of its correction: so
-each is corrected once, whatever dies when. The replica tells the edges, which ask the provider (edge/background).
+each is corrected once, whatever dies when. The replica tells the edges, which ask the provider (edge/background_polls).
 """
 
 import functools

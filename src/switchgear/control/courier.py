@@ -5,7 +5,7 @@ from switchgear.courier import verbs
 from switchgear.courier.verbs import CourierStatus, Request
 from switchgear.detect import osv
 from switchgear.detect.finding import Finding
-from switchgear.net.link import VaultLink
+from switchgear.net.link import LinkClient
 from switchgear.wire.verbs import A, B, Verb
 
 PATIENCE_S = (5.0, 15.0)
@@ -24,7 +24,7 @@ class CourierRefusedError(UserError):
 class Courier:
     """Asks the courier, where the configuration has one."""
 
-    def __init__(self, link: VaultLink | None) -> None:
+    def __init__(self, link: LinkClient | None) -> None:
         self._link = link
 
     async def ask(self, verb: Verb[B, A], body: B) -> A:

@@ -10,7 +10,7 @@ from switchgear.control.courier import Courier
 from switchgear.core.clock import Clock
 from switchgear.core.errors import RefusedError, UserError
 from switchgear.courier.verbs import CourierStatus
-from switchgear.net.link import VaultLink
+from switchgear.net.link import LinkClient
 from switchgear.vault import verbs
 from switchgear.vault.verbs import Status
 
@@ -23,7 +23,7 @@ SHOWN_S = 3_600.0
 class Faults:
     """Asks the vault and the courier from time to time."""
 
-    def __init__(self, link: VaultLink, courier: Courier, own: Callable[[], int], clock: Clock) -> None:
+    def __init__(self, link: LinkClient, courier: Courier, own: Callable[[], int], clock: Clock) -> None:
         """`own` returns how many errors control's log had."""
         self._link = link
         self._asker = courier

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from switchgear.core.clock import Clock
 from switchgear.core.errors import RefusedError, UserError
 from switchgear.core.ids import Entropy
-from switchgear.net.link import VaultLink
+from switchgear.net.link import LinkClient
 from switchgear.replica.publisher import Publisher
 from switchgear.store import objects
 from switchgear.store.ballast import Ballast
@@ -37,7 +37,7 @@ class Control:
         store: Store,
         ballast: Ballast,
         publisher: Publisher,
-        link: VaultLink,
+        link: LinkClient,
         peppers: dict[int, bytes],
         clock: Clock,
         entropy: Entropy,

@@ -22,7 +22,7 @@ from switchgear.core.ids import Entropy
 from switchgear.core.text import clean
 from switchgear.ledger.batch import Batch, SpoolFinding
 from switchgear.ledger.ingest import Blocked, SpoolIngester
-from switchgear.net.link import VaultLink
+from switchgear.net.link import LinkClient
 from switchgear.spool import files
 from switchgear.spool.reader import Position
 from switchgear.spool.writer import SpoolWriter
@@ -68,7 +68,7 @@ class Ingester:
         self,
         store: Store,
         folder: Path,
-        link: VaultLink,
+        link: LinkClient,
         prices: PriceBook,
         clock: Clock,
         entropy: Entropy,

@@ -21,7 +21,7 @@ USER_AGENT = b"user-agent: switchgear/0.1\r\n"
 CONTENT_TYPE_BYTES_MAX = 128
 
 
-class Destination:
+class OpenDestination:
     """One destination, and how often it was used."""
 
     def __init__(self, sealed: Sealed, keys: KeyPair) -> None:
@@ -88,14 +88,14 @@ class Destinations:
     """All destinations, by name."""
 
     def __init__(self, sealed: Iterable[Sealed], keys: KeyPair) -> None:
-        self._by_name = {one.context.credential: Destination(one, keys) for one in sealed}
+        self._by_name = {one.context.credential: OpenDestination(one, keys) for one in sealed}
 
     @property
     def unopened(self) -> list[str]:
         """Names of destinations that this key does not open."""
         return [one.name for one in self._by_name.values() if not one.opens]
 
-    def find(self, name: str, purpose: str) -> Destination:
+    def find(self, name: str, purpose: str) -> OpenDestination:
         """Return a destination that may be used so. Raises RefusedError."""
         found = self._by_name.get(name)
         if found is None:
@@ -106,7 +106,7 @@ class Destinations:
             raise RefusedError(f"the courier's key does not open the destination {name!r}")
         return found
 
-    def of(self, purpose: str) -> list[Destination]:
+    def of(self, purpose: str) -> list[OpenDestination]:
         """Return those for a purpose."""
         return [one for one in self._by_name.values() if one.purpose == purpose]
 

@@ -14,7 +14,7 @@ from typing import Protocol, cast
 
 from switchgear.core.guard import Guard, guarded
 from switchgear.core.log_line import Report
-from switchgear.courier.destinations import Destination
+from switchgear.courier.destinations import OpenDestination
 from switchgear.net import dial, unix
 from switchgear.net.dial import Dialer
 
@@ -123,7 +123,7 @@ class _Near(_End):
 class Pipe:
     """One relayed connection."""
 
-    def __init__(self, host: RelayHost, destination: Destination) -> None:
+    def __init__(self, host: RelayHost, destination: OpenDestination) -> None:
         self._host = host
         self._destination = destination
         self._task: asyncio.Task[None] | None = None
@@ -193,7 +193,7 @@ class Relays:
         self._host = host
         self._servers: list[asyncio.Server] = []
 
-    async def start(self, destinations: Iterable[Destination]) -> None:
+    async def start(self, destinations: Iterable[OpenDestination]) -> None:
         """Bind and listen. Raises OSError."""
         for destination in destinations:
             sock = unix.bind(self._folder, socket_name(destination), 0o660)
@@ -206,10 +206,10 @@ class Relays:
             server.close()
 
 
-def socket_name(destination: Destination) -> str:
+def socket_name(destination: OpenDestination) -> str:
     """Return the name of a destination's socket in the courier's folder."""
     return f"{destination.name}.relay"
 
 
-def _maker(host: RelayHost, destination: Destination) -> Callable[[], asyncio.Protocol]:
+def _maker(host: RelayHost, destination: OpenDestination) -> Callable[[], asyncio.Protocol]:
     return lambda: Pipe(host, destination).near

@@ -6,7 +6,7 @@ Sent once, followed nowhere, bounded in time and size: whoever answers slowly, e
 from collections.abc import Callable
 
 from switchgear.core.errors import RefusedError
-from switchgear.courier.destinations import Destination
+from switchgear.courier.destinations import OpenDestination
 from switchgear.courier.verbs import REPLY_BODY_BYTES_MAX, Reply, Request
 from switchgear.net.upstream import INTERNAL, Deadlines, Failure, Pool, UpstreamConnection
 from switchgear.wire.http_responses import ResponseHead
@@ -20,7 +20,7 @@ Done = Callable[[Reply | RefusedError], None]
 class Sending:
     """A request on its way; it receives the answer."""
 
-    def __init__(self, destination: Destination, request: Request, pool: Pool, done: Done) -> None:
+    def __init__(self, destination: OpenDestination, request: Request, pool: Pool, done: Done) -> None:
         """Raises RefusedError for what may not be sent."""
         self._destination = destination
         self._bytes = destination.encode(request)

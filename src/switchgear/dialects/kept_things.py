@@ -1,4 +1,4 @@
-"""Where an answer says what its provider keeps now. Level 1."""
+"""Reads from an answer which things its provider keeps now: responses, files, conversations. Level 1."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,7 +1,7 @@
 """Where a request names something that a provider keeps. Level 1.
 
 Each dialect has a table in its row: path of keys → kind of thing. Lists on a path are looked through. What is looked up is the
-id; whose it is, the edge knows (`edge.belongings`). Not ids of ours, and so not here: object stores of the operator's own cloud
+id; whose it is, the edge knows (`edge.stored_access`). Not ids of ours, and so not here: object stores of the operator's own cloud
 (`gs://`, S3, which the credential's account decides about), models and fine-tunes (names that the key's list decides about), web
 addresses.
 

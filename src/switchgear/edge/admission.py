@@ -16,7 +16,6 @@ from switchgear.counters.backend import Answer, Full, Taken, Ticket, Unknown
 from switchgear.dialects import input_estimate
 from switchgear.dialects.rate_limit_headers import Left, RoomsLeft
 from switchgear.edge import budget_claims, limit_sets, shared_limits
-from switchgear.edge.answering import FREE_OPERATIONS
 from switchgear.edge.budget_claims import Claims
 from switchgear.edge.budget_sets import Counted
 from switchgear.edge.context import RequestContext, Spent
@@ -25,6 +24,7 @@ from switchgear.edge.reach import Reached
 from switchgear.edge.resolver import PricedDeployment
 from switchgear.edge.services import EdgeServices
 from switchgear.edge.shared_limits import SharedLimit
+from switchgear.edge.upstream_answers import FREE_OPERATIONS
 from switchgear.policies import limits
 from switchgear.policies.buckets import Hold
 from switchgear.policies.budgets import identity

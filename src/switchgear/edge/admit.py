@@ -7,10 +7,10 @@ from switchgear.core.problems import Problem
 from switchgear.counters.backend import Full
 from switchgear.edge import admission, budget_sets, translate
 from switchgear.edge.admission import Admission
-from switchgear.edge.answering import FREE_OPERATIONS
 from switchgear.edge.context import Halt, RequestContext, Spent
 from switchgear.edge.course import Course
 from switchgear.edge.services import EdgeServices
+from switchgear.edge.upstream_answers import FREE_OPERATIONS
 from switchgear.policies import limits
 from switchgear.replica.entries import KeyEntry, Snapshot
 

@@ -12,13 +12,13 @@ from switchgear.core.problems import Problem
 from switchgear.core.usage import TokenUsage
 from switchgear.counters.backend import Unknown
 from switchgear.edge import budget_sets, reach
-from switchgear.edge.answering import FREE_OPERATIONS
 from switchgear.edge.budget_sets import Counted
 from switchgear.edge.context import RequestContext
 from switchgear.edge.limit_sets import Values
 from switchgear.edge.reach import Reached
 from switchgear.edge.resolver import PricedDeployment
 from switchgear.edge.services import EdgeServices
+from switchgear.edge.upstream_answers import FREE_OPERATIONS
 from switchgear.policies.buckets import Hold, Reading
 from switchgear.policies.budgets import Bound, Place, Spends, identity
 from switchgear.pricing import dearest

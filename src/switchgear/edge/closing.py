@@ -4,7 +4,7 @@ from switchgear.dialects import kept_things
 from switchgear.dialects.answer_metadata import AnswerMetadata
 from switchgear.dialects.kept_things import UNFINISHED
 from switchgear.dialects.request import Request
-from switchgear.edge import belongings, pending, settle
+from switchgear.edge import background_notes, settle, stored_access
 from switchgear.edge.bill import Bill, bill_of
 from switchgear.edge.context import RequestContext
 from switchgear.edge.resolver import PricedDeployment
@@ -25,7 +25,7 @@ def close(
 ) -> int | None:
     """Settle a request; returns the cost in nano-USD. `metadata` is what the answer said of itself, None where
     there was none; `billed` is False where no provider can have charged."""
-    pending.note_gone(context, services.spool)
+    background_notes.note_gone(context, services.spool)
     if metadata is None:
         return settle.settle(context, services.spool, elapsed_ms, billed=billed)
     if billed and context.units is None:
@@ -45,10 +45,12 @@ def close(
         or context.pricer is None
     ):
         bill = _bill(services, context, priced, metadata)
-    if request.operation == "stored" or pending.is_earlier(request, metadata):
-        finish_reason = None if request.operation == pending.RAW and finish_reason in UNFINISHED else finish_reason
-        pending.note(context, metadata, _bill(services, context, priced, metadata), services.spool)
-    elif finish_reason is None and pending.is_pending(request, metadata):
+    if request.operation == "stored" or background_notes.is_earlier(request, metadata):
+        finish_reason = (
+            None if request.operation == background_notes.RAW and finish_reason in UNFINISHED else finish_reason
+        )
+        background_notes.note(context, metadata, _bill(services, context, priced, metadata), services.spool)
+    elif finish_reason is None and background_notes.is_pending(request, metadata):
         finish_reason = "in_progress"
     if response_id is not None and kept_things.is_stored_answer(context.endpoint.dialect.name, response_id):
         services.stored.remember(context, priced.credential_id, response_id)
@@ -89,4 +91,4 @@ def _kept(context: RequestContext, request: Request, metadata: AnswerMetadata) -
         kept = [*kept, metadata.response_id]
     if translation is None or not translation.is_verbatim or bytes(request.fields.get("store", b"")) == _FALSE:
         return []
-    return belongings.kept(context, kept)
+    return stored_access.kept(context, kept)

@@ -9,11 +9,11 @@ from switchgear.core.problems import Problem
 from switchgear.dialects import errors
 from switchgear.dialects.translation import JSON_TYPE
 from switchgear.edge import setback, settle
-from switchgear.edge.answering import StreamAnswer
 from switchgear.edge.context import RequestContext
 from switchgear.edge.course import Course
 from switchgear.edge.services import EdgeServices
 from switchgear.edge.setback import Setback
+from switchgear.edge.upstream_answers import StreamAnswer
 
 FAULT = "a fault of the gateway ended it"
 INTERNAL = Problem(problems.INTERNAL, "internal error; an administrator finds it in the log by the request id")

@@ -13,13 +13,13 @@ from switchgear.counters.memory import MemoryCounters
 from switchgear.dialects.registry import DIALECTS
 from switchgear.edge import admission, endings, paths, pipeline, refusals, settle, standing
 from switchgear.edge.answer_cache import AnswerCache
-from switchgear.edge.answers import ANSWERS
-from switchgear.edge.background import Background
+from switchgear.edge.background_polls import Background
 from switchgear.edge.budget_time import BudgetTime
 from switchgear.edge.context import RequestContext
 from switchgear.edge.counters import CounterLog, Tally
-from switchgear.edge.enforce import LOOK_S, Enforcer
+from switchgear.edge.cutoff import LOOK_S, CutOff
 from switchgear.edge.head_facts import HeadFacts
+from switchgear.edge.local_answers import ANSWERS
 from switchgear.edge.output_sizes import OutputSizes
 from switchgear.edge.refusals import Refusals
 from switchgear.edge.resolver import Resolver
@@ -27,11 +27,11 @@ from switchgear.edge.running import Running
 from switchgear.edge.services import EdgeServices
 from switchgear.edge.settle import DenialLog
 from switchgear.edge.slices import Slicer
-from switchgear.edge.stored import StoredThings
+from switchgear.edge.stored_things import StoredThings
 from switchgear.edge.turn_commit import TurnCommit
 from switchgear.edge.waiting import WaitingRoom
 from switchgear.net.exchange import Exchange
-from switchgear.net.link import VaultLink
+from switchgear.net.link import LinkClient
 from switchgear.net.ticker import Ticker
 from switchgear.replica.reader import ReplicaReader
 from switchgear.spool.writer import SpoolWriter
@@ -46,7 +46,7 @@ def services_of(
     replica: ReplicaReader,
     peppers: dict[int, bytes],
     spool: SpoolWriter,
-    link: VaultLink,
+    link: LinkClient,
     commit: TurnCommit,
     resolver: Resolver,
     ids: IdSource,
@@ -109,7 +109,7 @@ class EdgeHandler:
         self.arriving: Callable[[], Iterable[Exchange]] = tuple
         """What the server holds whose turn has not come; set by whoever makes the server."""
         self._counters = CounterLog(services.refusals.tally, services.commit, services.clock, log_totals)
-        self._enforcer = Enforcer(services)
+        self._enforcer = CutOff(services)
         self._tickers = (
             Ticker(TICK_S, self._check, services.guard),
             Ticker(LOOK_S, self._look, services.guard),

@@ -39,7 +39,7 @@ def route(context: RequestContext, priced: PricedDeployment, translation: Transl
         first_s = timeouts.first_event_s if is_stream else None
         raw = msgspec.Raw(
             frames.encode_payload(
-                frames.Route(
+                frames.UpstreamRoute(
                     priced.credential_id,
                     translation.method,
                     translation.path,

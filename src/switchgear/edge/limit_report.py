@@ -5,10 +5,10 @@ from typing import Any
 
 from switchgear.counters.backend import Unknown
 from switchgear.edge import admission, limit_sets
-from switchgear.edge.answering import FREE_OPERATIONS
 from switchgear.edge.context import RequestContext
 from switchgear.edge.limit_sets import LimitSet
 from switchgear.edge.services import EdgeServices
+from switchgear.edge.upstream_answers import FREE_OPERATIONS
 from switchgear.policies import limits
 from switchgear.policies.buckets import Hold, Reading
 

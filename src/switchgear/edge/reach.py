@@ -16,8 +16,8 @@ from switchgear.core.errors import UNREADABLE
 from switchgear.dialects.model_facts import facts_of
 from switchgear.dialects.registry import BY_NAME
 from switchgear.dialects.request import Request
-from switchgear.edge.answering import VECTOR_OPERATIONS
 from switchgear.edge.resolver import PricedDeployment
+from switchgear.edge.upstream_answers import VECTOR_OPERATIONS
 from switchgear.policies import budgets
 from switchgear.policies.budgets import Bound, Rates, Reach
 from switchgear.pricing import dearest

@@ -10,9 +10,9 @@ from switchgear.core.errors import ProtocolError
 from switchgear.dialects.answer_metadata import AnswerMetadata
 from switchgear.dialects.translation import JSON_TYPE
 from switchgear.edge import recall
-from switchgear.edge.answering import PlainAnswer, StreamAnswer
 from switchgear.edge.course import Course, RoutedCourse
 from switchgear.edge.transfer import Transfer
+from switchgear.edge.upstream_answers import PlainAnswer, StreamAnswer
 from switchgear.edge.watched import WatchedTransfer
 from switchgear.wire.frames import Head
 

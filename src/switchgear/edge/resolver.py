@@ -42,7 +42,7 @@ class PricedDeployment(msgspec.Struct, frozen=True):
     callees: dict[tuple[str, str], msgspec.Raw]
     """Encoded records.Callee by operation and path, filled as needed."""
     opens: dict[object, msgspec.Raw]
-    """Encoded frames.Route by path and headers, filled as needed."""
+    """Encoded frames.UpstreamRoute by path and headers, filled as needed."""
     named: dict[str, Pricer | None] = {}
     """Prices of models that answered under another name, filled as needed."""
     limits: Limits | None = None

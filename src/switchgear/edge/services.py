@@ -20,10 +20,10 @@ from switchgear.edge.refusals import Refusals
 from switchgear.edge.resolver import Resolver
 from switchgear.edge.running import Running
 from switchgear.edge.slices import Slicer
-from switchgear.edge.stored import StoredThings
+from switchgear.edge.stored_things import StoredThings
 from switchgear.edge.turn_commit import TurnCommit
 from switchgear.edge.waiting import WaitingRoom
-from switchgear.net.link import VaultLink
+from switchgear.net.link import LinkClient
 from switchgear.replica.reader import ReplicaReader
 from switchgear.spool.writer import SpoolWriter
 
@@ -42,7 +42,7 @@ class EdgeServices(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """The records; they become durable with the turn."""
     commit: TurnCommit
     """The end of the turn: records first, then the link, then clients."""
-    link: VaultLink
+    link: LinkClient
     """The way to the vault."""
     running: Running
     """The requests that are sent and not settled."""

@@ -11,7 +11,6 @@ from switchgear.core.problems import Problem
 from switchgear.dialects import forms
 from switchgear.edge import admit as admit_stage
 from switchgear.edge import (
-    belongings,
     passthrough,
     paths,
     recall,
@@ -19,7 +18,8 @@ from switchgear.edge import (
     routed,
     settle,
     standing,
-    stored,
+    stored_access,
+    stored_things,
     token_estimate,
     translate,
 )
@@ -88,7 +88,7 @@ def find_stored(services: EdgeServices, context: RequestContext) -> Problem | Li
     assert key is not None
     entry = services.stored.find(key, request.refers_to)
     if entry is None:
-        return _wait_or_refuse(services, context, belongings.unknown(context, request.references[0]))
+        return _wait_or_refuse(services, context, stored_access.unknown(context, request.references[0]))
     request.model = entry.model
     return None
 
@@ -110,7 +110,7 @@ def authorize(services: EdgeServices, context: RequestContext) -> Problem | Lite
     if resolution.problem is not None:
         return resolution.problem
     if request.references:
-        bound = belongings.bind(services.stored, context, resolution)
+        bound = stored_access.bind(services.stored, context, resolution)
         if isinstance(bound, Problem | Halt):
             return _wait_or_refuse(services, context, bound)
         resolution = bound
@@ -126,7 +126,7 @@ def _wait_or_refuse(
 ) -> Problem | Literal[Halt.WAIT]:
     if outcome is Halt.WAIT:  # what is named may be on its way into the replica
         context.stored_lookups += 1
-        services.loop.call_later(stored.WAIT_S, context.exchange.act, services.resume, (services, context))
+        services.loop.call_later(stored_things.WAIT_S, context.exchange.act, services.resume, (services, context))
     return outcome
 
 

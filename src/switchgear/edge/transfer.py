@@ -2,8 +2,8 @@
 Level 4.
 
 One state machine per request; MOVES has every transition, and another one is a fault. `edge.course` decides what follows a failure,
-`edge.answering` turns the provider's bytes into the client's, `edge.endings` says what an end is to ledger and client. Every end
-goes through `_settle`, once.
+`edge.upstream_answers` turns the provider's bytes into the client's, `edge.endings` says what an end is to ledger and client. Every
+end goes through `_settle`, once.
 """
 
 import zlib
@@ -24,13 +24,13 @@ from switchgear.dialects.answer_metadata import AnswerMetadata
 from switchgear.dialects.json_node import LARGE_BYTES
 from switchgear.dialects.translation import JSON_TYPE
 from switchgear.edge import admission, closing, endings, heads, setback, settle, standing, telling, translate
-from switchgear.edge.answering import ANSWER_BYTES_MAX, FREE_OPERATIONS, PlainAnswer, StreamAnswer
 from switchgear.edge.attempt import AttemptProgress, is_event_stream
 from switchgear.edge.context import RequestContext, Spent
 from switchgear.edge.course import FALLBACK, GIVE_UP, Course
 from switchgear.edge.services import EdgeServices
 from switchgear.edge.setback import Setback
 from switchgear.edge.slices import Job
+from switchgear.edge.upstream_answers import ANSWER_BYTES_MAX, FREE_OPERATIONS, PlainAnswer, StreamAnswer
 from switchgear.routing import retry
 from switchgear.wire import records
 from switchgear.wire.frames import Fail, Head, Open

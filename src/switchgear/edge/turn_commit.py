@@ -9,7 +9,7 @@ from collections.abc import Callable
 from switchgear.core.clock import Loop
 from switchgear.core.guard import Guard, call_each, guarded
 from switchgear.net.exchange import Exchange
-from switchgear.net.link import VaultLink
+from switchgear.net.link import LinkClient
 from switchgear.spool.syncer import Syncer
 from switchgear.spool.writer import SpoolWriter
 
@@ -27,7 +27,7 @@ class TurnCommit:
         self.syncer = Syncer(spool, report, guard)
         self._guard = guard
         self._loop = loop
-        self.link: VaultLink | None = None
+        self.link: LinkClient | None = None
         self._report = report
         self._durable = durable
         self._calls: list[tuple[Exchange, Callable[..., None], tuple[object, ...]]] = []

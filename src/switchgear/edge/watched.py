@@ -5,10 +5,10 @@ takes the plain Transfer and costs nothing more.
 """
 
 from switchgear.core.text import header_value
-from switchgear.edge.answering import StreamAnswer
 from switchgear.edge.course import Course, RoutedCourse
 from switchgear.edge.setback import Setback
 from switchgear.edge.transfer import STREAMING, Transfer
+from switchgear.edge.upstream_answers import StreamAnswer
 from switchgear.routing import allowance, breaker, retry
 from switchgear.routing.breaker import Verdict
 from switchgear.routing.strategies import Candidate

@@ -39,7 +39,7 @@ _REGION_FIRST = re.compile(r"([a-z]{2}(?:-gov|-iso[a-z]?)?-[a-z]+-[0-9])/")
 """LiteLLM's `bedrock/REGION/MODEL`."""
 
 
-class Destination(NamedTuple):
+class ProviderPlace(NamedTuple):
     """Where a deployment leads."""
 
     kind: str
@@ -80,7 +80,7 @@ class Places:
         self._named: dict[bytes, str] = {}
         self._digests: dict[tuple[str, bytes], str] = {}
 
-    def target(self, parameters: dict[str, Any], path: str) -> Destination:
+    def target(self, parameters: dict[str, Any], path: str) -> ProviderPlace:
         """Return where a deployment leads. Raises EntryError."""
         at = f"{path}.litellm_params.model"
         model = self.text(parameters.pop("model", None), at)
@@ -103,7 +103,7 @@ class Places:
             if not has_base:
                 raise EntryError(at, f"the provider {prefix!r} is not known here")
             self._say("changed", at, f"{prefix!r} is taken as an OpenAI-compatible server")
-            return Destination(OPEN, prefix, rest)
+            return ProviderPlace(OPEN, prefix, rest)
         if prefix == "openai" and has_base and "api.openai.com" not in str(self._peek(parameters)):
             kind = OPEN
         if kind == "vertex" and rest.startswith("claude"):
@@ -118,13 +118,13 @@ class Places:
             rest = rest[region.end() :]
         if kind == "bedrock" and rest.startswith(("agent/", "agentcore/")):
             raise EntryError(at, "agents of Bedrock are not served here")
-        return Destination(kind, prefix, rest)
+        return ProviderPlace(kind, prefix, rest)
 
     def _peek(self, parameters: Mapping[str, Any]) -> Any:
         found = parameters.get("api_base") or parameters.get("base_url")
         return self._value(found) if isinstance(found, str) else found
 
-    def provider(self, target: Destination, parameters: dict[str, Any], path: str) -> tuple[str, str | None]:
+    def provider(self, target: ProviderPlace, parameters: dict[str, Any], path: str) -> tuple[str, str | None]:
         """Return (provider, credential) of our configuration for one deployment, making them when they are new.
         Raises EntryError."""
         at = f"{path}.litellm_params"
@@ -169,7 +169,7 @@ class Places:
         name = self._named_provider(target.kind, spec)
         return name, self._credential(name, target, found, at)
 
-    def _hint(self, target: Destination, project: str | None) -> str:
+    def _hint(self, target: ProviderPlace, project: str | None) -> str:
         if target.kind.startswith("vertex") and project is None:
             return f" (vertex_project, or {defaults.VERTEX_PROJECTS[0]} in the environment)"
         names = defaults.ACCOUNTS.get(target.kind)
@@ -211,7 +211,7 @@ class Places:
         path = parts.path.partition("/openai")[0].rstrip("/")
         return f"{parts.scheme}://{parts.netloc}{path}/openai" + ("" if is_older else "/v1")
 
-    def _bedrock(self, spec: schema.Provider, target: Destination, parameters: dict[str, Any], at: str) -> None:
+    def _bedrock(self, spec: schema.Provider, target: ProviderPlace, parameters: dict[str, Any], at: str) -> None:
         arn = re.match(r"arn:aws[a-z-]*:bedrock:([a-z0-9-]+):", target.model)
         region = self.text(parameters.pop("aws_region_name", None), f"{at}.aws_region_name")
         name = defaults.first(defaults.AWS_REGIONS, self._all())
@@ -228,7 +228,7 @@ class Places:
             parameters.pop("aws_bedrock_runtime_endpoint", None), f"{at}.aws_bedrock_runtime_endpoint"
         )
 
-    def _vertex(self, spec: schema.Provider, target: Destination, parameters: dict[str, Any], at: str) -> str | None:
+    def _vertex(self, spec: schema.Provider, target: ProviderPlace, parameters: dict[str, Any], at: str) -> str | None:
         project = self.text(
             parameters.pop("vertex_project", parameters.pop("vertex_ai_project", None)), f"{at}.vertex_project"
         )
@@ -255,7 +255,7 @@ class Places:
         return project
 
     def _authentication(
-        self, target: Destination, spec: schema.Provider, parameters: dict[str, Any], at: str
+        self, target: ProviderPlace, spec: schema.Provider, parameters: dict[str, Any], at: str
     ) -> Authentication:
         key = parameters.pop("api_key", None) or None
         if target.kind == "bedrock":
@@ -339,7 +339,7 @@ class Places:
         self._named[wanted_spec] = name
         return name
 
-    def _credential(self, provider: str, target: Destination, found: Authentication, at: str) -> str | None:
+    def _credential(self, provider: str, target: ProviderPlace, found: Authentication, at: str) -> str | None:
         spec = self.providers[provider]
         row = PROVIDERS.get(spec.kind or provider)
         auth = spec.auth or (row.auth if row is not None else None)

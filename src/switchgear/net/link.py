@@ -1,4 +1,4 @@
-"""The edge's (and control's) end of the link to the vault: many streams on one Unix socket. Level 2.
+"""The end of a link that connects: edge or control, to the vault or the courier; many streams on one Unix socket. Level 2.
 
 Frames are queued and go out when the owner flushes: the spool comes first (docs/invariants.md L2). When the link ends, every
 stream fails; none is sent again on its own. What nobody expected about one stream ends that stream (decision 020).
@@ -61,7 +61,7 @@ class LinkStream:
 
     __slots__ = ("_at", "_credit", "_link", "_slabs", "consumed", "id", "owner")
 
-    def __init__(self, link: "VaultLink", stream_id: int, owner: StreamOwner) -> None:
+    def __init__(self, link: "LinkClient", stream_id: int, owner: StreamOwner) -> None:
         self._link = link
         self.id = stream_id
         self.owner = owner
@@ -148,7 +148,7 @@ _decode_answer = msgspec.msgpack.Decoder(frames.Answer).decode
 _decode_hello = msgspec.msgpack.Decoder(frames.Hello).decode
 
 
-class VaultLink(asyncio.Protocol):
+class LinkClient(asyncio.Protocol):
     """Keeps one connection to the vault. `on_queued` is called when frames wait for `flush`."""
 
     def __init__(

@@ -32,7 +32,7 @@ from switchgear.edge.handler import EdgeHandler, services_of
 from switchgear.edge.resolver import Resolver
 from switchgear.edge.turn_commit import TurnCommit
 from switchgear.net.exchange import Exchange
-from switchgear.net.link import LinkStream, StreamOwner, VaultLink
+from switchgear.net.link import LinkClient, LinkStream, StreamOwner
 from switchgear.policies.buckets import Hold
 from switchgear.pricing.price import Price, Rate
 from switchgear.replica.entries import KeyEntry, Pending, SecretHash, Snapshot, Spend, StoredThing
@@ -168,7 +168,7 @@ class Attempt:
 
     def __init__(self, message: frames.Open, body: bytes, owner: StreamOwner) -> None:
         self.message = message
-        self.route = msgspec.msgpack.decode(message.route, type=frames.Route)
+        self.route = msgspec.msgpack.decode(message.route, type=frames.UpstreamRoute)
         self.body = body
         self.owner = owner
         self.consumed = 0
@@ -191,13 +191,13 @@ class FakeLink:
         self.asked: list[Attempt] = []
 
     def open(self, message: frames.Open, body: bytes | list[memoryview], owner: StreamOwner) -> LinkStream:
-        """As VaultLink."""
+        """As LinkClient."""
         attempt = Attempt(message, body if isinstance(body, bytes) else b"".join(body), owner)
         self.asked.append(attempt)
         return cast(LinkStream, attempt)
 
     def flush(self) -> None:
-        """As VaultLink."""
+        """As LinkClient."""
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -482,7 +482,7 @@ class Dialogue:
         self.replica = FakeReplica(self.key, published)
         spool = cast(SpoolWriter, self.spool)
         self.commit = TurnCommit(spool, lambda text: None, self.guard, self.loop)
-        self.commit.link = cast(VaultLink, self.link)
+        self.commit.link = cast(LinkClient, self.link)
         self.services = services_of(
             replica=cast(ReplicaReader, self.replica),
             peppers={1: PEPPER},

@@ -95,7 +95,7 @@ class PreparedRoute:
 
     def __init__(
         self,
-        route: frames.Route,
+        route: frames.UpstreamRoute,
         credential: OpenCredential | None,
         head: bytes,
         counter: egress.CeilingCounter | None = None,
@@ -118,7 +118,7 @@ def place_of(credential: OpenCredential) -> tuple[str, int, Endpoint]:
     return credential.item.id, context.version, context.endpoint
 
 
-NO_ROUTE = PreparedRoute(frames.Route("", "", "", [], 0, 0, 0, 0), None, b"")
+NO_ROUTE = PreparedRoute(frames.UpstreamRoute("", "", "", [], 0, 0, 0, 0), None, b"")
 
 
 class UpstreamAttempt:

@@ -13,7 +13,7 @@ from switchgear.policies import passthrough
 from switchgear.routing import allowance
 from switchgear.vault.box import OpenCredential
 from switchgear.vault.verbs import Ceilings
-from switchgear.wire.frames import Route
+from switchgear.wire.frames import UpstreamRoute
 from switchgear.wire.http_responses import ResponseHead
 from switchgear.wire.http_syntax import is_safe_header
 
@@ -62,7 +62,7 @@ HEADER_BYTES_MAX = 4_096
 USER_AGENT = f"user-agent: switchgear/{__version__}\r\n".encode()
 
 
-def build_head(route: Route, credential: OpenCredential) -> bytes:
+def build_head(route: UpstreamRoute, credential: OpenCredential) -> bytes:
     """Build the request head for the provider, but for what differs per attempt (see `finish_head`).
 
     Raises RefusedError for a path, method or header outside the lists.
@@ -92,14 +92,14 @@ def build_head(route: Route, credential: OpenCredential) -> bytes:
     return b"".join(lines)
 
 
-def _is_sealed(route: Route, credential: OpenCredential) -> bool:
+def _is_sealed(route: UpstreamRoute, credential: OpenCredential) -> bool:
     """Tell whether the credential was sealed with leave for this raw path."""
     path, _, query = route.path.partition("?")
     rules = credential.item.context.endpoint.passthrough
     return passthrough.is_plain(path, query) and passthrough.is_allowed(rules, route.method, path)
 
 
-def target_of(route: Route, credential: OpenCredential) -> bytes:
+def target_of(route: UpstreamRoute, credential: OpenCredential) -> bytes:
     """Return the request target: the sealed prefix, the path, the sealed query."""
     endpoint = credential.item.context.endpoint
     queries = [text for text in (endpoint.query, credential.query) if text]
@@ -114,7 +114,7 @@ def finish_head(head: bytes, attempt_id: str, body_length: int) -> bytes:
     return b"%bcontent-length: %d\r\nx-client-request-id: %b\r\n\r\n" % (head, body_length, attempt_id.encode("ascii"))
 
 
-def authorize_head(head: bytes, route: Route, credential: OpenCredential, body: bytes, now_s: float) -> bytes:
+def authorize_head(head: bytes, route: UpstreamRoute, credential: OpenCredential, body: bytes, now_s: float) -> bytes:
     """Put the lines that authorize this very request into a finished head."""
     assert credential.auth is not None
     host = credential.item.context.endpoint.host_header.decode("ascii")

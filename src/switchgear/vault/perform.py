@@ -47,7 +47,7 @@ class Tester:
     def begin(self, credential: OpenCredential) -> None:
         """Connect and ask."""
         version = [(b"anthropic-version", b"2023-06-01")]  # Anthropic demands it, nobody else minds
-        route = frames.Route(credential.item.id, "GET", "/models", version, 20.0, 20.0, 20.0, 10.0)
+        route = frames.UpstreamRoute(credential.item.id, "GET", "/models", version, 20.0, 20.0, 20.0, 10.0)
         request = egress.build_head(route, credential) + b"\r\n"
         endpoint = credential.item.context.endpoint
 

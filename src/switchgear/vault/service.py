@@ -41,7 +41,7 @@ ROUTES_MAX = 4_096
 ROUTE_BYTES_MAX = 2_048
 """Longer ones are judged each time: their headers are a client's, and each kept one is here three times."""
 
-_decode_route = msgspec.msgpack.Decoder(frames.Route).decode
+_decode_route = msgspec.msgpack.Decoder(frames.UpstreamRoute).decode
 
 
 class VaultService:

@@ -78,7 +78,7 @@ class Hello(msgspec.Struct, array_like=True, frozen=True):
     run_id: str
 
 
-class Route(msgspec.Struct, array_like=True, frozen=True):
+class UpstreamRoute(msgspec.Struct, array_like=True, frozen=True):
     """Where an attempt goes and how long it may take. The same for many attempts: encoded once, judged once.
 
     Names a credential by its id, never a URL or a secret (C7).
@@ -102,7 +102,7 @@ class Open(msgspec.Struct, array_like=True, frozen=True):
     attempt_id: str
     body_length: int
     route: msgspec.Raw
-    """Route, encoded."""
+    """UpstreamRoute, encoded."""
 
 
 class Head(msgspec.Struct, array_like=True, frozen=True):

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from switchgear.edge import stored
-from switchgear.edge.stored import StoredThings
+from switchgear.edge import stored_things
+from switchgear.edge.stored_things import StoredThings
 from switchgear.replica.entries import STORED_MS, KeyEntry, StoredThing
 from switchgear.testing.edge import FakeSpool
 from switchgear.wire import records
@@ -64,7 +64,7 @@ def test_a_full_spool_keeps_its_room_for_settlements(things, spool, clock):
 
 
 def test_an_edge_remembers_a_bounded_number_of_stored_things(things, clock, monkeypatch):
-    monkeypatch.setattr(stored, "STORED_MAX", 2)
+    monkeypatch.setattr(stored_things, "STORED_MAX", 2)
     for name in "abc":
         things.remember(asked(clock), "up/c", name)
     assert [things.find(OURS, name) is not None for name in "abc"] == [False, False, True]

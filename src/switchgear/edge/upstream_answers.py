@@ -13,7 +13,7 @@ from switchgear.dialects import usage_cost
 from switchgear.dialects.answer_metadata import AnswerMetadata, Unfit
 from switchgear.dialects.request import Request
 from switchgear.dialects.translation import MEDIA_OPERATIONS, Translation
-from switchgear.edge import pending, setback, settle
+from switchgear.edge import background_notes, setback, settle
 from switchgear.edge.context import RequestContext
 from switchgear.edge.setback import Setback
 
@@ -104,7 +104,7 @@ class PlainAnswer:
         request = context.request
         assert request is not None
         operation = request.operation
-        is_free = operation in FREE_OPERATIONS or pending.is_earlier(request, metadata)
+        is_free = operation in FREE_OPERATIONS or background_notes.is_earlier(request, metadata)
         is_media = operation in MEDIA_OPERATIONS
         usage: TokenUsage | None = None
         if not is_free:
@@ -113,8 +113,8 @@ class PlainAnswer:
         context.units = _units(request, metadata) if not is_free else None
         context.dropped = self._translation.dropped
         if usage is None and not is_free and metadata.units is None:
-            if pending.is_pending(request, metadata):
-                settle.estimate(context, 0, pending.REASON)
+            if background_notes.is_pending(request, metadata):
+                settle.estimate(context, 0, background_notes.REASON)
                 return True
             if is_media:
                 return True

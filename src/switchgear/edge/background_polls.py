@@ -1,7 +1,7 @@
-"""Answers that a provider makes in the background: what they cost is told to whoever asks for them later. Level 4.
+"""Asks providers for answers that are made in the background, so that what they cost is known where no client asks. Level 4.
 
-A client's own question is heard in passing (`edge.pending`). Where no client asks, the first edge does, until the provider tells:
-a request of the key that made the answer, named `switchgear`, which costs nothing. What is pending stands in the replica, so
+A client's own question is heard in passing (`edge.background_notes`). Where none comes, the first edge asks until the provider
+tells: a request of the key that made the answer, named `switchgear`, which costs nothing. What is pending stands in the replica, so
 another edge process goes on where one died; the times of asking follow from the answer's age alone.
 """
 

@@ -5,7 +5,7 @@ import pytest
 
 from switchgear.dialects.answer_metadata import AnswerMetadata
 from switchgear.dialects.request import Request
-from switchgear.edge.pending import is_pending
+from switchgear.edge.background_notes import is_pending
 
 YES = {"background": msgspec.Raw(b"true")}
 

@@ -13,7 +13,8 @@ from switchgear.dialects.answer_metadata import AnswerMetadata
 from switchgear.dialects.registry import DEFAULT
 from switchgear.dialects.request_reader import parse
 from switchgear.dialects.translation import open_translation
-from switchgear.edge.answering import (
+from switchgear.edge.setback import Setback
+from switchgear.edge.upstream_answers import (
     CHECKPOINT_S,
     CHECKPOINT_TOKENS,
     HELD_BYTES_MAX,
@@ -21,7 +22,6 @@ from switchgear.edge.answering import (
     PlainAnswer,
     StreamAnswer,
 )
-from switchgear.edge.setback import Setback
 from switchgear.providers.quirks import Quirks
 
 FIRST = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"hello there my friend"},"finish_reason":null}]}\n\n'

@@ -18,7 +18,7 @@ from switchgear.dialects.dialect_choice import choose_dialect
 from switchgear.dialects.references import KINDS, Reference
 from switchgear.edge.context import Halt, RequestContext
 from switchgear.edge.resolver import PricedDeployment, Resolution
-from switchgear.edge.stored import WAITS, StoredThings
+from switchgear.edge.stored_things import WAITS, StoredThings
 from switchgear.replica.entries import KeyEntry
 
 

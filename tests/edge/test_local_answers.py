@@ -2,7 +2,7 @@
 
 import pytest
 
-from switchgear.edge.answers import PLAIN_HOST
+from switchgear.edge.local_answers import PLAIN_HOST
 
 
 @pytest.mark.parametrize(

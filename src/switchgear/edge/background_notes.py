@@ -1,4 +1,4 @@
-"""Answers that are made in the background, seen in passing: those that begin, and what is told of one later. Level 4."""
+"""What answers that pass by tell of those made in the background: that one begins, and what it cost in the end. Level 4."""
 
 from switchgear.core.usage import TOKENS_MAX
 from switchgear.dialects import kept_things

@@ -1,4 +1,5 @@
-"""What is looked at while nothing happens: freezes, and keys whose bodies are still coming. Level 4 (docs/invariants.md S2, S3)."""
+"""Cuts requests off between their events: those of what was frozen, and those whose key ended while their bodies come. Level 4
+(docs/invariants.md S2, S3)."""
 
 from collections.abc import Iterable
 
@@ -13,7 +14,7 @@ LOOK_S = 0.25
 """How often running requests are compared with what is frozen, and bodies under way with their keys."""
 
 
-class Enforcer:
+class CutOff:
     """One per edge."""
 
     def __init__(self, services: EdgeServices) -> None:

@@ -1,6 +1,7 @@
-"""Whose the things are that providers keep, and where. Level 4.
+"""Remembers what providers keep: whose each thing is, and at which credential. Level 4.
 
-The replica knows what the ledger published; what this edge has just passed on is known here at once.
+The replica knows what the ledger published; what this edge has just passed on is known here at once. Who may use it decides
+`edge.stored_access`; that an answer makes something known reads `dialects.kept_things`.
 """
 
 from switchgear.core.clock import Clock

@@ -6,10 +6,10 @@ import pytest
 
 from switchgear.core.problems import Problem
 from switchgear.dialects.references import Reference
-from switchgear.edge import belongings
+from switchgear.edge import stored_access
 from switchgear.edge.context import Halt
 from switchgear.edge.resolver import Resolution
-from switchgear.edge.stored import WAITS
+from switchgear.edge.stored_things import WAITS
 from switchgear.replica.entries import KeyEntry, StoredThing
 from switchgear.routing.table import Deployment, ProviderEntry, Timeouts
 
@@ -28,7 +28,7 @@ def bind(*references, stored=None, rules=None, lookups=WAITS, deployments=(HERE,
     request = SimpleNamespace(references=list(references), dialect="responses", operation="chat")
     context = SimpleNamespace(request=request, key=KeyEntry("k", "k", 1, [], passthrough=rules), stored_lookups=lookups)
     things = SimpleNamespace(find=lambda key, name: (stored or {}).get(name))
-    return belongings.bind(things, context, Resolution(0, None, deployments, None))
+    return stored_access.bind(things, context, Resolution(0, None, deployments, None))
 
 
 def test_a_reference_to_a_stored_thing_binds_the_request_to_the_credential_that_made_the_thing():
@@ -73,7 +73,7 @@ def test_reasoning_without_its_content_goes_where_it_is_not_looked_up():
 
 def test_a_thing_that_a_request_named_keeps_its_owner():
     context = SimpleNamespace(request=SimpleNamespace(references=[Reference("conversation", "c", "p")]))
-    assert belongings.kept(context, ["r", "c"]) == ["r"]
+    assert stored_access.kept(context, ["r", "c"]) == ["r"]
 
 
 def test_a_stored_response_that_is_nobodys_leads_nowhere():

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from switchgear.core.usage import TokenUsage
-from switchgear.edge import background
-from switchgear.edge.background import Background
+from switchgear.edge import background_polls
+from switchgear.edge.background_polls import Background
 from switchgear.replica.entries import Pending, StoredThing
 from switchgear.testing.edge import JSON, NOTHING, SSE, Ask, Asked, Dialogue, Last, Sent
 from switchgear.wire import records
@@ -227,13 +227,13 @@ def test_answers_that_hang_keep_only_their_own_provider_waiting():
     asks.look()
     talk.loop.run()
     asked = [records.decode_callee(reserve.callee).provider for reserve in talk.recorded(records.Reserve)]
-    assert sorted(asked) == ["over"] + ["up"] * (background.AT_ONCE_MAX // 2)
+    assert sorted(asked) == ["over"] + ["up"] * (background_polls.AT_ONCE_MAX // 2)
     talk.replica.waiting = hanging
     talk.advance(700)
     asks.look()
     talk.loop.run()
     asked = [records.decode_callee(reserve.callee).provider for reserve in talk.recorded(records.Reserve)]
-    assert asked.count("up") == background.AT_ONCE_MAX, "what no other provider needs"
+    assert asked.count("up") == background_polls.AT_ONCE_MAX, "what no other provider needs"
 
 
 def test_what_is_due_longest_is_asked_first(talk):
@@ -245,7 +245,7 @@ def test_what_is_due_longest_is_asked_first(talk):
     talk.advance(1)
     talk.replica.waiting = {"resp_a": msgspec.structs.replace(one, since_ms=talk.clock.wall_ms()), "resp_z": one}
     asks.look()
-    talk.advance(background.FIRST_S + 2)
+    talk.advance(background_polls.FIRST_S + 2)
     background_order = []
     ask = asks._ask
     asks._ask = lambda snapshot, name, *rest: (background_order.append(name), ask(snapshot, name, *rest))
@@ -259,7 +259,7 @@ def test_the_edge_asks_by_itself_until_it_is_told(talk):
     asks.look()
     talk.vault << NOTHING
     for answer in (QUEUED, DONE):
-        talk.advance(background.PAUSE_MIN_S + 1)
+        talk.advance(background_polls.PAUSE_MIN_S + 1)
         asks.look()
         talk.loop.run()
         talk.vault << Asked("up/default")
@@ -301,9 +301,9 @@ def test_what_cannot_be_asked_is_left_alone(more):
     talk = Dialogue(providers={"up": ("responses",)}, snapshot=more.pop("snapshot", None))
     pending(talk, **more)
     asks = Background(talk.services)
-    talk.advance(background.FIRST_S + 1)
+    talk.advance(background_polls.FIRST_S + 1)
     asks.look()
-    talk.advance(background.FIRST_S + 1)
+    talk.advance(background_polls.FIRST_S + 1)
     asks.look()
     talk.vault << NOTHING
 
