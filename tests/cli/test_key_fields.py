@@ -104,6 +104,7 @@ def test_people_read_what_a_field_without_a_value_means():
         "team": None,
         "user": None,
         "project": None,
+        "profile": None,
         "models": "all",
         "networks": "any",
         "tags": [],

@@ -138,7 +138,7 @@ keys:
   k: {sha256: zz, expires: someday, cidrs: [1.2.3.4/8], models: [nope]}
 pricing: {discount: {openai: ten, nobody: 5%}}
 defaults: {unpriced: maybe}
-teams: {}
+alerts: {}
 """,
     )
     assert {p.path for p in problems} == {
@@ -146,7 +146,7 @@ teams: {}
         "providers.openai.credentials[0].name", "providers.openai.credentials[0].sealed", "models.a.alias", "models.b.alias",
         "models.b.strict", "models.c.deployments[0].provider", "models.c.deployments[0].tier", "models.c.deployments[1]",
         "models.c.strategy", "keys.k.sha256", "keys.k.expires", "keys.k.cidrs[0]", "keys.k.models[0]",
-        "pricing.discount.openai", "pricing.discount.nobody", "defaults.unpriced", "teams",
+        "pricing.discount.openai", "pricing.discount.nobody", "defaults.unpriced", "alerts",
     }, told(problems)  # fmt: skip
     assert all(p.line > 0 for p in problems)
 

@@ -136,6 +136,6 @@ def test_depth_and_number_of_files_are_bounded(monkeypatch):
 
 def test_problems_of_all_files_come_at_once():
     _, problems, _, _ = gather(
-        {"main.yaml": "include: [a.yaml, b.yaml]\nwrokers: 1\n", "a.yaml": "teams: {}\n", "b.yaml": "workers: [\n"}
+        {"main.yaml": "include: [a.yaml, b.yaml]\nwrokers: 1\n", "a.yaml": "alerts: {}\n", "b.yaml": "workers: [\n"}
     )
     assert sorted(problem.split()[0] for problem in problems) == ["a.yaml:1", "b.yaml:2", "main.yaml:2"]

@@ -21,6 +21,10 @@ TABLES = {
     "Of a credential:": schema.Credential,
     "`models`": schema.Model,
     "`keys`": schema.Key,
+    "`teams`": schema.Team,
+    "`users`": schema.User,
+    "`projects`": schema.Project,
+    "`profiles`": schema.Profile,
     "Budgets": BudgetSpec,
 }
 """What stands before a table → the type whose keys are its rows."""

@@ -15,10 +15,11 @@ from switchgear.core.secret import Secret
 from switchgear.detect.advisories import AdvisoryFile
 from switchgear.providers.endpoint import Endpoint
 from switchgear.replica.publisher import Publisher
-from switchgear.store import tables
+from switchgear.store import holders, tables
 from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.ballast import Ballast
 from switchgear.store.database import Store
+from switchgear.store.holders import HolderRow
 from switchgear.testing.faults import LoudGuard
 from switchgear.vault import perform, seal
 from switchgear.vault.box import Box
@@ -27,6 +28,7 @@ from switchgear.vault.seal import SealContext
 from switchgear.vault.verbs import Put
 
 KEYS = KeyPair(Secret(bytes(range(32))))
+TEAMS = ("red", "blue", "green", "x")
 NO_ADVISORIES = AdvisoryFile("switchgear-advisories/1", 1, "2026-11-26", "2027-11-26", [])
 PLACE = Endpoint(scheme="https", host="api.openai.com", port=443, path_prefix="/v1")
 
@@ -114,8 +116,12 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path, clock):
-    """Services over a new store."""
+    """Services over a new store that has some teams."""
     desk = Desk(tmp_path, clock)
+    for name in TEAMS:
+        desk.store.write(
+            lambda c, name=name: holders.add_holder(c, HolderRow(kind="team", id=name, name=name))
+        ).result()
     yield desk
     desk.publisher.close()
     desk.store.close()

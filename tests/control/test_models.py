@@ -186,7 +186,8 @@ def test_a_model_says_because_of_what_no_request_for_it_gets_through(desk, subje
 def test_a_key_says_because_of_what_it_stands_still(desk):
     services = desk.services
     desk.run(*serve(desk), lambda: services.keys.create(KeyRow(id="", name="app", team="red"), "ann"))
-    key = desk.run(lambda: services.keys.find("app"))
+    desk.run(services.publication.publish_keys)
+    key = services.holders.held(desk.run(lambda: services.keys.find("app")))
     assert services.models.standing().of_key(key) == []
     for subject in ("team:red", "key:app"):
         desk.run(lambda s=subject: services.freezes.freeze(s, None, "ann"))

@@ -183,6 +183,8 @@ def test_a_version_that_is_no_etag_is_refused(local, tag):
 def test_a_change_of_an_older_version_is_412_and_the_etag_that_was_given_is_taken(local):
     """RFC 9110, section 13.1.1: the request is not performed when If-Match names another version."""
     assert local.ask("POST", "/api/v1/keys", CLI, b'{"name":"app"}').status_code == 200
+    for name in (b"a", b"c"):
+        assert local.ask("POST", "/api/v1/teams", CLI, b'{"name":"%b"}' % name).status_code == 200
     tag = local.ask("GET", "/api/v1/keys/app", CLI).headers["etag"]
     assert local.ask("PATCH", "/api/v1/keys/app", CLI, b'{"team":"a"}', if_match=tag).status_code == 200
     assert local.ask("PATCH", "/api/v1/keys/app", CLI, b'{"team":"b"}', if_match=tag).status_code == 412

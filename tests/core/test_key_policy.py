@@ -17,6 +17,7 @@ WRITTEN = {
     "team": "research",
     "user": "ann@example.com",
     "project": "p1",
+    "profile": "standard",
     "models": ["openai/*"],
     "cidrs": ["10.0.0.0/8"],
     "tags": ["cost_center=4711"],
@@ -64,7 +65,20 @@ def test_a_policy_is_taken_out_of_the_struct_that_embeds_it():
 def test_answers_tell_every_field_and_lists_that_are_empty():
     assert key_policy.told(KeyPolicy()) == {
         **dict.fromkeys(
-            ("team", "user", "project", "models", "cidrs", "expires_ms", "rpm", "tpm", "parallel", "require", "cache")
+            (
+                "team",
+                "user",
+                "project",
+                "profile",
+                "models",
+                "cidrs",
+                "expires_ms",
+                "rpm",
+                "tpm",
+                "parallel",
+                "require",
+                "cache",
+            )
         ),
         "limits": [],
         "budget": [],
@@ -152,7 +166,7 @@ store.write(lambda c: file_keys.sync(c, compiled, {1: b"p" * 32}, 1)).result()
 (row,) = store.read(objects.keys).result()
 store.close()
 assert row.probes == 5, "the store keeps it"
-assert entries.decode_key(entries.encode(publication._entry(row))).probes == 5, "edges have it"
+assert entries.decode_key(entries.encode(publication.key_entry(row))).probes == 5, "edges have it"
 assert key_routes._key(row)["probes"] == 5 == msgspec.convert(key_routes._key(row), answers.Key).probes, "answers tell it"
 assert msgspec.convert({"name": "b", "probes": 7}, key_routes.KeyCreate).probes == 7, "POST takes it"
 assert key_policy.changes_of(msgspec.convert({"probes": None}, key_routes.KeyChange)) == {"probes": None}, "PATCH takes it"

@@ -23,9 +23,9 @@ def test_a_key_sees_each_limit_with_what_is_left():
     talk.client >> chat("up/m")
     talk.vault << Asked()
     assert key_of(talk)["limits"] == [
-        {"of": "key", "rule": "3 requests/minute", "limit": 3, "used": 1, "remaining": 2},
-        {"of": "key", "rule": "2 parallel requests", "limit": 2, "used": 1, "remaining": 1},
-        {"of": "key", "rule": "5 requests/day per end_user", "limit": 5, "used": None, "remaining": None},
+        {"of": "key", "name": "k", "rule": "3 requests/minute", "limit": 3, "used": 1, "remaining": 2},
+        {"of": "key", "name": "k", "rule": "2 parallel requests", "limit": 2, "used": 1, "remaining": 1},
+        {"of": "key", "name": "k", "rule": "5 requests/day per end_user", "limit": 5, "used": None, "remaining": None},
     ]
 
 

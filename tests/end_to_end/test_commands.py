@@ -275,11 +275,11 @@ def test_an_edit_of_what_changed_meanwhile_is_a_412(own, admin):
             return exc.code, None
 
     seen = call("GET")[1]
-    assert call("PATCH", {"team": "a"}, **{"if-match": seen})[0] == 200
-    assert call("PATCH", {"team": "b"}, **{"if-match": seen})[0] == 412
-    assert call("PATCH", {"team": "b", "version": 1})[0] == 412
-    assert call("PATCH", {"team": "b"}, **{"if-match": "*"})[0] == 200
-    assert call("PATCH", {"team": "b"}, **{"if-match": "W/x"})[0] == 400
+    assert call("PATCH", {"rpm": 900}, **{"if-match": seen})[0] == 200
+    assert call("PATCH", {"rpm": 901}, **{"if-match": seen})[0] == 412
+    assert call("PATCH", {"rpm": 901, "version": 1})[0] == 412
+    assert call("PATCH", {"rpm": 901}, **{"if-match": "*"})[0] == 200
+    assert call("PATCH", {"rpm": 901}, **{"if-match": "W/x"})[0] == 400
 
 
 # from elsewhere

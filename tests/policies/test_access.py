@@ -51,5 +51,7 @@ def test_names_frozen_of_a_kind_are_those_still_in_force():
     assert access.frozen_names(freezes, "model", 10) == ("a", "c:d")
 
 
-def test_a_key_can_be_frozen_by_whose_it_is():
-    assert access.key_subjects("k", "t", None, "p") == ["all", "key:k", "team:t", "project:p"]
+def test_a_model_must_be_on_each_of_several_lists():
+    assert access.may_call_all("openai/gpt-4o", [["openai/*"], None, ["*gpt*"]])
+    assert not access.may_call_all("openai/o3", [["openai/*"], None, ["*gpt*"]])
+    assert access.may_call_all("anything", []) and not access.may_call_all("anything", [[]])

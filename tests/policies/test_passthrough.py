@@ -32,9 +32,15 @@ def test_a_rule_names_a_method_and_a_path(method, path, allowed):
 
 
 def test_a_keys_rules_begin_with_a_provider():
-    assert passthrough.may_pass(["openai POST /audio/*"], "openai", "POST", "/audio/x")
-    assert not passthrough.may_pass(["openai POST /audio/*"], "other", "POST", "/audio/x")
-    assert not passthrough.may_pass(None, "openai", "POST", "/audio/x")
+    assert passthrough.may_pass([["openai POST /audio/*"]], "openai", "POST", "/audio/x")
+    assert not passthrough.may_pass([["openai POST /audio/*"]], "other", "POST", "/audio/x")
+    assert not passthrough.may_pass([], "openai", "POST", "/audio/x")
+
+
+def test_each_of_several_lists_must_allow_a_path():
+    lists = [["openai POST /audio/*"], ["openai POST /audio/speech"]]
+    assert passthrough.may_pass(lists, "openai", "POST", "/audio/speech")
+    assert not passthrough.may_pass(lists, "openai", "POST", "/audio/x")
 
 
 @given(st.text("/.%2eEfF5cCab*? ", max_size=24))

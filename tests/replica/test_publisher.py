@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from switchgear.replica import entries
-from switchgear.replica.entries import STORED_MS, KeyEntry, Pending, SecretHash, Snapshot, StoredThing
+from switchgear.replica.entries import STORED_MS, HolderEntry, KeyEntry, Pending, SecretHash, Snapshot, StoredThing
 from switchgear.replica.publisher import Publisher
 from switchgear.replica.reader import PIN_S, ReplicaReader
 from switchgear.testing.patience import PATIENCE_S
@@ -191,3 +191,38 @@ def test_pending_answers_are_exactly_those_that_are_wanted(tmp_path):
     reader = ReplicaReader(tmp_path)
     assert reader.pending() == {"resp_2": one} and reader.stored("resp_1") is not None
     reader.close()
+
+
+def team(name, version=1, **more):
+    return HolderEntry(kind="team", id=name, name=name, version=version, **more)
+
+
+def generation(publisher):
+    with publisher._env.begin() as txn:
+        return txn.get(entries.GENERATION)
+
+
+def test_replacing_teams_keeps_what_is_gone_or_newer_until_that_is_accepted(tmp_path):
+    publisher = Publisher(tmp_path)
+    for one in (team("a"), team("b", 3), team("gone", removed=True), team("doubted")):
+        publisher.put_holder(one)
+    wanted = [team("b", 2), team("c")]
+    kept = publisher.replace_holders(wanted, {("team", "doubted")})
+    assert ([one.id for one in kept.older], [one.id for one in kept.missing]) == (["b"], ["a"])
+    assert publisher.holder_of("team", "b").version == 3 and publisher.holder_of("team", "c") is not None
+    before = generation(publisher)
+    publisher.replace_holders(wanted, {("team", "doubted")})
+    assert generation(publisher) == before, "nothing changed: edges keep what they know"
+    kept = publisher.replace_holders(wanted, {("team", "doubted")}, accept=True)
+    assert (kept.older, kept.missing) == ([], []) and generation(publisher) > before
+    assert publisher.holder_of("team", "a") is None and publisher.holder_of("team", "b").version == 2
+    assert publisher.holder_of("team", "gone").removed and publisher.holder_of("team", "doubted") is not None
+    publisher.close()
+
+
+def test_an_empty_organisation_is_published_as_one(tmp_path):
+    publisher = Publisher(tmp_path)
+    assert generation(publisher) is None
+    publisher.replace_holders([])
+    assert generation(publisher) is not None
+    publisher.close()

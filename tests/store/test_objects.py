@@ -130,12 +130,3 @@ def test_S5_what_is_removed_leaves_a_row_whose_version_rises_with_the_clock_and_
         assert [found.body for found in row(now_ms)] == [None, None]
     assert versions == [[v, v] for v in (100, 101, 200, 201, 202, 203)]
     assert store.read(lambda c: objects.object_names(c, "model")).result() == []
-
-
-def test_the_labels_of_all_keys_are_told_without_the_damaged_ones(store):
-    for name, team in (("a", "research"), ("b", "sales"), ("c", None)):
-        row = objects.KeyRow(id=name, name=name, team=team, user="ann", revoked_ms=1)
-        store.write(lambda c, row=row: objects.add_key(c, row)).result()
-    store.write(lambda c: c.execute(update(tables.keys).where(tables.keys.c.name == "b").values(policy=b"{"))).result()
-    for field, labels in (("team", {"research"}), ("user", {"ann"}), ("project", set())):
-        assert store.read(lambda c, field=field: objects.key_labels(c, field)).result() == labels

@@ -6,9 +6,10 @@ import sqlite3
 
 from sqlalchemy import LargeBinary, insert, select, update
 
-from switchgear.store import objects, signing, tables
+from switchgear.store import holders, objects, signing, tables
 from switchgear.store.backends.sqlite import SqliteBackend
 from switchgear.store.database import Store
+from switchgear.store.holders import HolderRow
 from switchgear.store.objects import KeyRow, KeySecretRow
 
 SIGNED = [
@@ -19,6 +20,7 @@ SIGNED = [
 def fill(connection):
     secrets = tuple(KeySecretRow(mac=bytes([n]) * 32, pepper_id=1) for n in (7, 3))
     objects.add_key(connection, KeyRow(id="a", name="app", secrets=secrets))
+    holders.add_holder(connection, HolderRow(kind="team", id="t1", name="crew"))
     objects.put_object(connection, "model", "m", b"{}", 1)
     objects.put_object(connection, "finding", "f", b"{}", 1)
     objects.put_freeze(connection, "all", None, "cli", 1)
@@ -29,7 +31,7 @@ def names(rows):
     return sorted((row.kind, row.name) for row in rows)
 
 
-EVERY = [("finding", "f"), ("freeze", "all"), ("key", "app"), ("model", "m"), ("token", "t")]
+EVERY = [("finding", "f"), ("freeze", "all"), ("key", "app"), ("model", "m"), ("team", "crew"), ("token", "t")]
 
 
 def test_what_this_program_writes_is_signed(store):
@@ -46,7 +48,13 @@ def test_S5_every_table_with_macs_is_looked_at_and_signed_once(store):
 
     every, others, signed = store.write(forget).result()
     assert every == EVERY and others == [("finding", "f"), ("token", "t")]
-    assert names(signed) == EVERY and {row.name for row in SIGNED} == {"keys", "objects", "freezes", "tokens"}
+    assert names(signed) == EVERY and {row.name for row in SIGNED} == {
+        "keys",
+        "holders",
+        "objects",
+        "freezes",
+        "tokens",
+    }
     assert store.write(signing.sign).result() == []
     assert not store.read(objects.keys).result()[0].is_forged
     assert store.read(lambda c: objects.token_role(c, b"h" * 32, "api", 5)).result() == ("t", "viewer")

@@ -273,6 +273,10 @@ class Applier:
                 self._do(f"credential {spec.name}/{name}", "PUT", "/credentials", body)
         for model in sorted(self._compiled.models, key=lambda m: (m.alias is not None, bool(m.fallback))):
             self._do(f"model {model.name}", "POST", "/models", msgspec.json.encode(model))
+        for kind in ("team", "user"):
+            for name in dict.fromkeys(getattr(key, kind) for key in self._compiled.keys):
+                if name is not None:
+                    self._do(f"{kind} {name}", "POST", f"/{kind}s", {"name": name})
         for key in self._compiled.keys:
             wanted = {
                 "name": key.name,

@@ -150,6 +150,12 @@ def _people(found: dict[str, Any], out: Output) -> dict[str, Any]:
     if found.get("frozen"):
         shown["frozen"] = ", ".join(found["frozen"])
     shown |= key_fields.for_people(found, out.zone)
+    if found.get("held_by"):
+        shown["belongs to"] = ", ".join(f"{one['kind']} {one['name']}" for one in found["held_by"])
+    if any(one["of"] != "key" for one in found.get("binding", ())):
+        shown["bound by"] = "; ".join(
+            f"{one['field']} {one['rule']} ({one['of']} {one['name']})" for one in found["binding"]
+        )
     shown["created"] = times.full(found["created_ms"], out.zone)
     if found["revoked_ms"] is not None:
         shown["revoked"] = times.full(found["revoked_ms"], out.zone)

@@ -3,7 +3,8 @@
 The table has a row for each field of core/key_policy, by the name under which it is written; a test compares.
 """
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 import click
@@ -37,10 +38,12 @@ class KeyField(msgspec.Struct, frozen=True, kw_only=True):
     """Its column stands behind those of the key itself."""
 
 
+Fields = Mapping[str, KeyField]
 KEY_FIELDS: dict[str, KeyField] = {
-    "team": KeyField(flag="--team", label="team", drop=3),
-    "user": KeyField(flag="--user", label="user", is_wide=True),
-    "project": KeyField(flag="--project", label="project", is_wide=True),
+    "team": KeyField(flag="--team", complete=names.teams, label="team", drop=3),
+    "user": KeyField(flag="--user", complete=names.users, label="user", is_wide=True),
+    "project": KeyField(flag="--project", complete=names.projects, label="project", is_wide=True),
+    "profile": KeyField(flag="--profile", complete=names.profiles, label="profile", is_wide=True),
     "models": KeyField(
         flag="--models", kind="list", metavar="A,B", complete=names.models, label="models", absent="all", drop=4
     ),
@@ -83,10 +86,23 @@ KEY_FIELDS: dict[str, KeyField] = {
 
 
 def options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command an option for each field; its arguments bear the fields' names."""
-    for name, field in reversed(KEY_FIELDS.items()):
+    """Give a command an option for each field of a key; its arguments bear the fields' names."""
+    return options_of(KEY_FIELDS, key_policy.description_of)(function)
+
+
+def options_of(
+    fields: Fields, description_of: Callable[[str], str]
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command an option for each of some fields; its arguments bear the fields' names."""
+    return functools.partial(_with_options, fields, description_of)
+
+
+def _with_options(
+    fields: Fields, description_of: Callable[[str], str], function: Callable[..., Any]
+) -> Callable[..., Any]:
+    for name, field in reversed(list(fields.items())):
         is_repeated = field.kind in {"repeated", "budgets", "labels"}
-        about = key_policy.description_of(name) + (" Repeatable." if is_repeated else "")
+        about = description_of(name) + (" Repeatable." if is_repeated else "")
         option = click.option(
             field.flag, name, metavar=field.metavar, help=about, multiple=is_repeated, shell_complete=field.complete
         )
@@ -94,21 +110,23 @@ def options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def given(values: dict[str, Any], zone: times.Zone) -> dict[str, Any]:
+def given(values: dict[str, Any], zone: times.Zone, fields: Fields = KEY_FIELDS) -> dict[str, Any]:
     """Return the fields that options name, as the admin API takes them. Raises UserError for a tag or a time that is none."""
-    return {name: _read(name, values[name], zone) for name in KEY_FIELDS if values[name] not in {None, ()}}
+    return {
+        name: _read(name, field, values[name], zone) for name, field in fields.items() if values[name] not in {None, ()}
+    }
 
 
 _EVERYTHING = {"all", "any"}
 
 
-def refuse_empty(values: dict[str, Any]) -> None:
-    """Raise UserError for an option of a new key that is empty: an unset variable, most likely. For a change it would clear."""
+def refuse_empty(values: dict[str, Any], fields: Fields = KEY_FIELDS) -> None:
+    """Raise UserError for an option of something new that is empty: an unset variable, most likely. For a change it would clear."""
     for name, value in values.items():
         if value == "" or (isinstance(value, tuple) and "" in value):
-            flag = KEY_FIELDS[name].flag
+            flag = fields[name].flag
             raise UserError(
-                f"{flag} is empty", f"is a variable unset? Without {flag} it is {KEY_FIELDS[name].absent or 'none'}", 2
+                f"{flag} is empty", f"is a variable unset? Without {flag} it is {fields[name].absent or 'none'}", 2
             )
 
 
@@ -117,8 +135,8 @@ def models_shown(models: list[str] | None) -> list[str]:
     return ["all"] if models is None else models or ["none"]
 
 
-def _read(name: str, value: Any, zone: times.Zone) -> Any:
-    kind = KEY_FIELDS[name].kind
+def _read(name: str, field: KeyField, value: Any, zone: times.Zone) -> Any:
+    kind = field.kind
     if name == "tags":
         check_tags(value)
     if kind == "list":
@@ -126,11 +144,11 @@ def _read(name: str, value: Any, zone: times.Zone) -> Any:
     if kind == "repeated":
         return list(value)
     if kind == "budgets":
-        return [_budget(KEY_FIELDS[name].flag, text) for text in value]
+        return [_budget(field.flag, text) for text in value]
     if kind == "number":
-        return _number(KEY_FIELDS[name].flag, value)
+        return _number(field.flag, value)
     if kind == "labels":
-        return labels_of(KEY_FIELDS[name].flag, value)
+        return labels_of(field.flag, value)
     return expiry(value, zone) if kind == "time" else value
 
 
@@ -193,7 +211,7 @@ def _told_as(name: str) -> str:
     return WrittenPolicy.TIMES.get(name, name)
 
 
-def columns(is_last: bool) -> Iterator[Column]:
+def columns(is_last: bool, fields: Fields = KEY_FIELDS) -> Iterator[Column]:
     """Return the columns of a list of keys: those beside the name, or those behind all others."""
     kinds = {
         "text": "text",
@@ -204,7 +222,7 @@ def columns(is_last: bool) -> Iterator[Column]:
         "time": "date",
         "number": "number",
     }
-    for name, field in KEY_FIELDS.items():
+    for name, field in fields.items():
         if field.is_last is is_last:
             title = name if field.is_last else field.label
             yield Column(title.upper(), _told_as(name), kinds[field.kind], field.drop, field.is_wide)
@@ -214,12 +232,12 @@ def _shown(name: str, value: Any) -> Any:
     return budgets_shown(value) if name == "budget" and value else value
 
 
-def for_people(key: dict[str, Any], zone: times.Zone) -> dict[str, Any]:
+def for_people(key: dict[str, Any], zone: times.Zone, fields: Fields = KEY_FIELDS) -> dict[str, Any]:
     """Return a key's fields as people read them. An empty list where none at all means everything allows nothing."""
     return {
         field.label: "none"
         if value == [] and field.absent in _EVERYTHING
         else (times.full(value, zone) if field.kind == "time" else value) or field.absent or value
-        for name, field in KEY_FIELDS.items()
+        for name, field in fields.items()
         for value in [_shown(name, key.get(_told_as(name)))]
     }

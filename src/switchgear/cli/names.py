@@ -28,6 +28,10 @@ def _completer(path: str, pick: Callable[[Any], Iterable[str]]) -> Completer:
 
 
 keys = _completer("/keys", lambda answer: [key["name"] for key in answer["keys"] if key["revoked_ms"] is None])
+teams, users, projects, profiles = (
+    _completer(f"/{plural}", lambda answer, plural=plural: [one["name"] for one in answer[plural]])  # type: ignore[misc]
+    for plural in ("teams", "users", "projects", "profiles")
+)
 models = _completer(
     "/models",
     lambda answer: (
@@ -49,6 +53,14 @@ requests = _completer("/log", lambda answer: [record["id"] for record in answer[
 
 def subject(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Complete what `freeze KIND` takes."""
-    of_kind = {"key": keys, "model": models, "provider": providers, "credential": credentials}
+    of_kind = {
+        "key": keys,
+        "team": teams,
+        "user": users,
+        "project": projects,
+        "model": models,
+        "provider": providers,
+        "credential": credentials,
+    }
     complete = of_kind.get(ctx.params.get("kind") or "")
     return complete(ctx, parameter, incomplete) if complete is not None else []

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from switchgear.config import schema
-from switchgear.core import limit_rule
+from switchgear.core import limit_rule, organisation
 from switchgear.core.budget_rule import BudgetSpec
 
 LIMITS: dict[str, tuple[float, float]] = dict.fromkeys(limit_rule.SHORT_NAMES, (1, limit_rule.AMOUNT_MAX))
@@ -36,6 +36,7 @@ BOUNDS: dict[type[msgspec.Struct], dict[str, tuple[float, float]]] = {
     schema.Model: LIMITS,
     schema.Organisation: LIMITS,
     schema.Key: LIMITS,
+    **{kind.written: LIMITS for kind in organisation.KINDS.values()},
     BudgetSpec: {"day": (1, 31), "hour": (0, 23)},
     schema.When: {"tokens_min": (0, 100_000_000), "tokens_max": (0, 100_000_000)},
     schema.Breaker: {"failures": (1, 1_000), "requests_min": (1, 100_000), "probe_s": (1, 3_600)},

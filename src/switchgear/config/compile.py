@@ -7,6 +7,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 import msgspec
 
@@ -14,13 +15,14 @@ from switchgear.config import bounds, names, outward, routes, schema
 from switchgear.config.names import Known
 from switchgear.config.outward import DestinationSpec
 from switchgear.config.reader import Reader, Suggestions, near
-from switchgear.core import budget_rule, cache_rule, key_policy, limit_rule, path_rule
+from switchgear.core import budget_rule, cache_rule, key_policy, limit_rule, organisation, path_rule
 from switchgear.core.budget_rule import BudgetRule
 from switchgear.core.errors import ConfigProblem
 from switchgear.core.iso_time import parse_time
 from switchgear.core.key_policy import KeyPolicy
 from switchgear.core.limit_rule import LimitRule
 from switchgear.core.network import check_network
+from switchgear.core.organisation import HolderPolicy
 from switchgear.core.secret import Secret
 from switchgear.core.text import shown
 from switchgear.policies import cors
@@ -113,6 +115,13 @@ class FileKey(KeyPolicy, frozen=True, kw_only=True):
     """Instead of `sha256`."""
 
 
+class FileHolder(HolderPolicy, frozen=True, kw_only=True):
+    """A team, user, project or profile that the file declares; whom it names stands there by name."""
+
+    kind: str
+    name: str
+
+
 class Process(msgspec.Struct, frozen=True, kw_only=True):
     """What processes take at their start: a change holds from the next start on."""
 
@@ -135,6 +144,8 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     providers: tuple[ProviderSpec, ...] = ()
     models: tuple[ModelEntry, ...] = ()
     keys: tuple[FileKey, ...] = ()
+    holders: tuple[FileHolder, ...] = ()
+    """Teams, users, projects and profiles."""
     implicit: bool = True
     unpriced: str = "allow"
     price_overrides: dict[str, Price] = {}
@@ -190,6 +201,12 @@ def check_compiled(compiled: Compiled) -> str | None:
             return f"the key {shown(key.name)} has no good name or no good hash"
         if key.sha256 and key.keyed:
             return f"the key {shown(key.name)} has two kinds of hashes"
+    for holder in compiled.holders:
+        if holder.kind not in organisation.KINDS or list(key_policy.check_label("name", holder.name)):
+            return f"the {shown(holder.kind)} {shown(holder.name)} has no good name"
+    named = [(holder.kind, holder.name) for holder in compiled.holders]
+    if len(set(named)) != len(named):
+        return "a name stands twice"
     for names_of in (compiled.providers, compiled.models, compiled.keys):
         seen = [one.name for one in names_of]
         if len(set(seen)) != len(seen):
@@ -258,6 +275,11 @@ class Compiler:
             else:
                 models.append(self._model(name, model))
         keys = tuple(self._key(name, key) for name, key in config.keys.items())
+        holders = tuple(
+            self._holder(kind, name, one)
+            for kind in organisation.KINDS.values()
+            for name, one in getattr(config, kind.plural).items()
+        )
         overrides = {
             name: self._price(f"pricing.overrides.{name}", name.partition("/")[2], spec, "override")
             for name, spec in config.pricing.overrides.items()
@@ -269,6 +291,7 @@ class Compiler:
             providers=tuple(p for p in providers if p is not None),
             models=tuple(models),
             keys=tuple(k for k in keys if k is not None),
+            holders=holders,
             implicit=implicit,
             unpriced=config.defaults.unpriced,
             price_overrides=overrides,
@@ -583,6 +606,16 @@ class Compiler:
             keyed=tuple(self._keyed(f"{path}.keyed[{n}]", text) for n, text in enumerate(key.keyed or ())),
             **key_policy.fields_of(policy),
         )
+
+    def _holder(self, kind: organisation.Kind, name: str, written: Any) -> FileHolder:
+        path = f"{kind.plural}.{name}"
+        for _, message in key_policy.check_label("", name):
+            self._problem(path, message)
+        for at, message in organisation.check(kind, msgspec.structs.asdict(written)):
+            if at not in limit_rule.SHORT_NAMES and not at.startswith("budget"):  # they are checked apart
+                self._problem(f"{path}.{at}", message)
+        self._budgets(path, written)
+        return FileHolder(kind=kind.name, name=name, **organisation.fields_of(organisation.read(kind, written)))
 
     def _keyed(self, path: str, text: str) -> KeyedHash:
         found = _KEYED.fullmatch(text)

@@ -13,7 +13,7 @@ import msgspec
 from switchgear.config import names, outward, routes, schema
 from switchgear.config.compile import METERS_BY_KEY, Compiled, FileKey, Process, ProviderSpec, build_provider
 from switchgear.config.reader import Suggestions
-from switchgear.core import budget_rule, cache_rule, key_policy, limit_rule
+from switchgear.core import budget_rule, cache_rule, key_policy, limit_rule, organisation
 from switchgear.core.iso_time import format_time
 from switchgear.core.money import format_usd
 from switchgear.pricing.catalog import list_of
@@ -47,6 +47,7 @@ def of(compiled: Compiled, notes: list[str] | None = None) -> Document:
         **_process(compiled.process),
         "providers": {spec.name: provider(spec, noted) for spec in compiled.providers},
         "models": models,
+        **_holders(compiled),
         "keys": {key.name: _key(key) for key in compiled.keys},
         "pricing": {name: value for name, value in pricing.items() if value},
         "organisation": _limited(compiled),
@@ -321,6 +322,18 @@ def _key(key: FileKey) -> Document:
         found["keyed"] = [f"{k.pepper_id}:{k.mac}{more}" for k, more in zip(key.keyed, until, strict=True)]
     policy: Document = msgspec.to_builtins(key_policy.write(key))
     return found | policy
+
+
+def _holders(compiled: Compiled) -> Document:
+    """Return the sections of teams, users, projects and profiles."""
+    return {
+        kind.plural: {
+            one.name: msgspec.to_builtins(organisation.write(kind, one))
+            for one in compiled.holders
+            if one.kind == kind.name
+        }
+        for kind in organisation.KINDS.values()
+    }
 
 
 # names that lead nowhere

@@ -3,14 +3,14 @@
 A name that no file declares may still be the store's: whoever has a running gateway at hand passes what it knows.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from switchgear.config import schema
 from switchgear.config.reader import Suggestions
-from switchgear.core import budget_rule, pattern
+from switchgear.core import budget_rule, key_policy, organisation, pattern
 from switchgear.core.budget_rule import SET, Budgets
 from switchgear.core.path_rule import check_key_rule
 from switchgear.core.text import shown
@@ -48,6 +48,7 @@ def check(
     names = _Names(config, known, is_broken, suggestions)
     yield from names.models()
     yield from names.keys()
+    yield from names.holders()
     yield from names.prices()
     yield from names.budgets()
     yield from names.unused()
@@ -224,12 +225,49 @@ class _Names:
                     f"{path}.sha256", f"the key {shown(hashes[digest])} has the same hash: they are one key"
                 )
             hashes.setdefault(digest, name)
-            yield from self._key_models(path, key)
-            for number, rule in enumerate(key.passthrough or ()):
-                if check_key_rule(rule) is None:
-                    yield from self._provider(f"{path}.passthrough[{number}]", rule.partition(" ")[0])
+            yield from self._rules(path, key, organisation.KEY_REFERENCES)
 
-    def _key_models(self, path: str, key: schema.Key) -> Iterator[ConfigProblem]:
+    def _rules(self, path: str, holder: Any, references: Mapping[str, str]) -> Iterator[ConfigProblem]:
+        """Check what a key, or what it belongs to, names."""
+        yield from self._key_models(path, holder)
+        for number, rule in enumerate(holder.passthrough or ()):
+            if check_key_rule(rule) is None:
+                yield from self._provider(f"{path}.passthrough[{number}]", rule.partition(" ")[0])
+        for field, of in references.items():
+            kind, name = organisation.KINDS[of], getattr(holder, field)
+            known = getattr(self._config, kind.plural)
+            if name is None or name in known or (not known and of in key_policy.LABELS):
+                continue  # a file without a section of teams has those that it names
+            hint = self._near(name, known, f"; declare it under {kind.plural}")
+            yield ConfigProblem(f"{path}.{field}", f"there is no {of} {shown(name)}{hint}")
+
+    # teams, users, projects, profiles
+
+    def holders(self) -> Iterator[ConfigProblem]:
+        for kind in organisation.KINDS.values():
+            for name, holder in getattr(self._config, kind.plural).items():
+                yield from self._rules(f"{kind.plural}.{name}", holder, kind.references)
+        teams = self._config.teams
+        told: set[str] = set()
+        for name in teams:
+            way = organisation.round_trip(name, lambda one: teams[one].parent if one in teams else None)
+            if way is None or told & set(way):
+                continue
+            told |= set(way)
+            if way[0] == way[-1]:
+                text = f"the team {shown(name)} is a part of itself: {' → '.join(way)}"
+            else:
+                text = (
+                    f"teams can be {organisation.DEPTH_MAX} deep in one another, and this is deeper: {' → '.join(way)}"
+                )
+            yield ConfigProblem(f"teams.{name}.parent", text)
+        for name, key in self._config.keys.items():
+            project = self._config.projects.get(key.project or "")
+            if project is not None and key.team is not None and project.team not in {None, key.team}:
+                text = f"the project {shown(key.project or '')} belongs to the team {shown(project.team or '')}"
+                yield ConfigProblem(f"keys.{name}.team", text)
+
+    def _key_models(self, path: str, key: Any) -> Iterator[ConfigProblem]:
         if key.models is None:
             return
         dead = 0
@@ -360,6 +398,8 @@ def _budgets(config: schema.Config) -> Iterator[tuple[str, Budgets]]:
 def _holders(config: schema.Config) -> Iterator[tuple[str, Any]]:
     yield "organisation", config.organisation
     yield from ((f"keys.{name}", key) for name, key in config.keys.items())
+    for kind in organisation.KINDS.values():
+        yield from ((f"{kind.plural}.{name}", one) for name, one in getattr(config, kind.plural).items())
     for name, provider in config.providers.items():
         yield f"providers.{name}", provider
         yield from ((f"providers.{name}.credentials[{n}]", one) for n, one in enumerate(provider.credentials))

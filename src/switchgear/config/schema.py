@@ -11,6 +11,7 @@ import msgspec
 
 from switchgear.core.budget_rule import Budgets
 from switchgear.core.key_policy import WrittenPolicy
+from switchgear.core.organisation import Profile, Project, Team, User
 from switchgear.core.secret import Secret
 
 FILE_PATH = "a file's path, relative to the file it stands in"
@@ -425,6 +426,14 @@ class Config(msgspec.Struct, kw_only=True):
     being callable without an entry."""
     keys: dict[str, Key] = {}
     """Virtual keys by name."""
+    teams: dict[str, Team] = {}
+    """Teams by name. Without any the teams that keys name exist by being named."""
+    users: dict[str, User] = {}
+    """Users by name. Without any the users that keys name exist by being named."""
+    projects: dict[str, Project] = {}
+    """Projects by name. Without any the projects that keys name exist by being named."""
+    profiles: dict[str, Profile] = {}
+    """Profiles by name."""
     organisation: Organisation = msgspec.field(default_factory=Organisation)
     """Limits and budgets of all keys together."""
     model_sets: dict[str, list[str]] = {}
@@ -449,9 +458,6 @@ class Config(msgspec.Struct, kw_only=True):
 
 PLANNED = frozenset(
     {
-        "teams",
-        "users",
-        "projects",
         "passthrough",
         "cache",
         "content_logging",

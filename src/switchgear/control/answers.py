@@ -3,6 +3,7 @@
 Handlers return plain values; these types say what stands in them. A field with a default may be missing.
 """
 
+from types import GenericAlias
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -13,6 +14,7 @@ from switchgear.control import findings
 from switchgear.control.refusals import Refusal
 from switchgear.control.seen import Doubt
 from switchgear.core.key_policy import ToldPolicy
+from switchgear.core.organisation import KINDS, Kind
 from switchgear.courier.verbs import CourierStatus
 from switchgear.detect.finding import Finding
 from switchgear.ledger import record
@@ -261,10 +263,66 @@ class Key(ToldPolicy, kw_only=True):
     secrets: int
 
 
+class HolderAnswer(msgspec.Struct, kw_only=True):
+    """A team, user, project or profile; whom it names stands there by name."""
+
+    id: str
+    """It never changes; subjects of limits, budgets and freezes have it."""
+    name: str
+    version: int
+    source: Literal["store", "file"]
+    created_ms: int
+    updated_ms: int
+
+
+def _holder_type(kind: Kind) -> type[msgspec.Struct]:
+    told = {field.name: field.type for field in msgspec.structs.fields(ToldPolicy)}
+    written = {field.name: field.type for field in msgspec.structs.fields(kind.written)}
+    fields = []
+    for name in kind.fields:
+        held = kind.written.TIMES.get(name, name)  # type: ignore[attr-defined]
+        fields.append((held, told.get(held, written.get(name))))
+    return msgspec.defstruct(kind.written.__name__, fields, bases=(HolderAnswer,), kw_only=True)
+
+
+HOLDER: dict[str, type[msgspec.Struct]] = {kind.name: _holder_type(kind) for kind in KINDS.values()}
+"""One of a kind."""
+HOLDERS: dict[str, type[msgspec.Struct]] = {
+    kind.name: msgspec.defstruct(kind.plural.capitalize(), [(kind.plural, GenericAlias(list, HOLDER[kind.name]))])
+    for kind in KINDS.values()
+}
+"""All of a kind."""
+
+
+class RemovedHolder(msgspec.Struct):
+    """What was removed, and the keys that belong to another one since."""
+
+    name: str
+    moved: list[str]
+
+
 class NewKey(Key, kw_only=True):
     """A key with its secret, which is shown this once; of an imported one none is known."""
 
     key: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Belonging(msgspec.Struct):
+    """What a key belongs to."""
+
+    kind: str
+    id: str
+    name: str
+
+
+class BindingRule(msgspec.Struct):
+    """A rule that binds a key, and whose it is."""
+
+    field: str
+    rule: str
+    of: str
+    """team, project, user, profile or key."""
+    name: str
 
 
 class ListedKey(Key, kw_only=True):
@@ -280,6 +338,10 @@ class SpentKey(ListedKey, kw_only=True):
     spent_before_nanousd: int
     spent_nanousd: int
     spent_usd: str
+    held_by: list[Belonging]
+    """Teams from the root down, project, user, profiles."""
+    binding: list[BindingRule]
+    """Of what it belongs to and of itself, the tightest."""
 
 
 class Keys(msgspec.Struct):

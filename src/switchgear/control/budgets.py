@@ -23,8 +23,9 @@ from switchgear.policies.buckets import Bucket, Reading
 from switchgear.policies.budgets import Budget, Place
 from switchgear.policies.periods import Period, period_at
 from switchgear.replica.entries import Snapshot
-from switchgear.store import balance_rows, objects
+from switchgear.store import balance_rows, holders, objects
 from switchgear.store.balance_rows import Added, BalanceRow
+from switchgear.store.holders import HolderRow
 from switchgear.store.objects import KeyRow
 
 VALUES_SHOWN = 50
@@ -89,8 +90,12 @@ class Budgets:
     async def holders(self) -> list[Holder]:
         """Return all that have budgets."""
         snapshot = self._snapshot()
-        keys = await self._control.read(objects.keys)
-        return [*of_snapshot(snapshot), *(_of_key(row) for row in keys if row.budget and row.revoked_ms is None)]
+        keys, held = await self._control.read(lambda c: (objects.keys(c), holders.holders(c)))
+        return [
+            *of_snapshot(snapshot),
+            *(_of_holder(row) for row in held if row.budget and row.removed_ms is None and not row.is_forged),
+            *(_of_key(row) for row in keys if row.budget and row.revoked_ms is None),
+        ]
 
     async def find(self, subject: str) -> Holder:
         """Return what is named `KIND:NAME`, or a key by its name alone. Raises UserError."""
@@ -303,6 +308,11 @@ def of_snapshot(snapshot: Snapshot) -> Iterator[Holder]:
         for name, rules in provider.credential_budgets.items():
             full = f"{provider.name}/{name}"
             yield Holder(subject=f"credential:{full}", kind="credential", name=full, rules=rules)
+
+
+def _of_holder(row: HolderRow) -> Holder:
+    """Of a profile: what is spent is kept for each person or key, and not shown together."""
+    return Holder(subject=f"{row.kind}:{row.id}", kind=row.kind, name=row.name, rules=budget_rule.rules_of(row))
 
 
 def _of_key(row: KeyRow) -> Holder:

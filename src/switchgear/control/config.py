@@ -10,11 +10,12 @@ from sqlalchemy import Connection
 
 from switchgear.config import document
 from switchgear.config.compile import Compiled, Process
-from switchgear.control import declared, file_keys, versions
+from switchgear.control import declared, file_holders, file_keys, holders, versions
 from switchgear.control.handle import Control, VaultRefusedError
 from switchgear.control.history import History
 from switchgear.control.publication import Publication
 from switchgear.control.stops import Stops
+from switchgear.core.ids import random_base62
 from switchgear.store import objects
 from switchgear.vault import verbs
 from switchgear.vault.verbs import Put
@@ -112,22 +113,38 @@ class Config:
             await control.read(
                 lambda c: file_keys.check(c, compiled, peppers, control.clock.wall_ms(), drop_keys or at_start)
             )
+            if not at_start:
+                await control.read(lambda c: file_holders.check(c, compiled))
             for put in puts:
                 await control.ask_vault(verbs.PUT, put)
             now = control.clock.wall_ms()
 
-            def work(connection: Connection) -> list[str]:
+            def work(connection: Connection) -> tuple[list[str], list[str]]:
                 keep = at_start and not drop_keys
+                self._sync_holders(connection, compiled, now)
                 kept = file_keys.sync(connection, compiled, peppers, now, keep, control.publisher.version_of)
                 if not at_start:
                     detail = {"digest": compiled.digest}
                     objects.write_audit(connection, now, actor, "config.apply", compiled.source or "-", detail)
                 versions.remember(connection, state, actor, versions.START if at_start else versions.APPLY, now)
-                return kept
+                return kept, [] if kept else file_holders.drop(connection, compiled, now)
 
-            kept = await control.write(work)
+            kept, held = await control.write(work)
             self.problems = [_kept(kept, compiled)] if kept else []
+            self.problems += (
+                [f"{', '.join(held)}: not in the configuration any more, and keys belong to it"] if held else []
+            )
             await self._put_in_force(compiled)
+
+    def _sync_holders(self, connection: Connection, compiled: Compiled, now_ms: int) -> None:
+        publisher = self._control.publisher
+
+        def published(kind: str, identity: str) -> int:
+            entry = publisher.holder_of(kind, identity)
+            return entry.version if entry is not None else 0
+
+        chance = random_base62(self._control.entropy, holders.CHANCE_CHARS)
+        file_holders.sync(connection, compiled, now_ms, chance, published)
 
     async def _put_in_force(self, compiled: Compiled) -> None:
         self._publication.compiled = compiled
@@ -153,7 +170,10 @@ class Config:
             def work(connection: Connection) -> None:
                 file_keys.check(connection, compiled, control.peppers, now, drop_keys)
                 versions.restore(connection, state, now)
+                file_holders.check(connection, compiled)
+                self._sync_holders(connection, compiled, now)
                 file_keys.sync(connection, compiled, control.peppers, now, published=control.publisher.version_of)
+                file_holders.drop(connection, compiled, now)
                 objects.write_audit(connection, now, actor, "config.rollback", str(number), None)
                 versions.remember(connection, state, actor, f"{versions.ROLLBACK}{number}", now)
 

@@ -9,7 +9,7 @@ from switchgear.control import answers, status, versions
 from switchgear.control.api import Call, P, Route
 from switchgear.core.errors import UserError
 from switchgear.core.iso_time import format_time
-from switchgear.store import objects
+from switchgear.store import holders, objects
 from switchgear.vault.verbs import Put
 
 
@@ -58,8 +58,9 @@ async def export_config(call: Call) -> Any:
     """File and store as one configuration, and notes about what it cannot say."""
     publication = call.services.publication
     state = await call.control.read(lambda c: versions.current(c, publication.compiled))
-    rows = await call.control.read(objects.keys)
-    found, notes = versions.export(state, rows, publication.credentials, call.query.get("references") == "true")
+    rows, held = await call.control.read(lambda c: (objects.keys(c), holders.holders(c)))
+    references = call.query.get("references") == "true"
+    found, notes = versions.export(state, rows, publication.credentials, references, held)
     snapshot = publication.snapshot
     notes += [
         f"frozen, which is no configuration: {subject}" for subject in sorted(snapshot.freezes if snapshot else {})

@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from switchgear.config.compile import Compiled, FileKey
+from switchgear.control import holders
 from switchgear.core import key_policy, virtual_key
 from switchgear.core.errors import ConflictError, UserError
 from switchgear.core.ids import KeyId
@@ -59,7 +60,9 @@ def sync(
     by_id = {row.id: row for row in rows}
     existing = {row.name: row for row in rows}
     kept = _going(rows, compiled, now_ms) if keep else []
-    for spec in compiled.keys:
+    for declared in compiled.keys:
+        named = KeyRow(id="", name=declared.name, **key_policy.fields_of(declared))
+        spec = msgspec.structs.replace(declared, **key_policy.fields_of(holders.key_with_ids(connection, named)))
         secrets = [KeySecretRow(mac=mac, pepper_id=pepper_id) for mac in _macs(spec, peppers)[: bool(spec.sha256)]]
         secrets += [
             KeySecretRow(mac=bytes.fromhex(k.mac), pepper_id=k.pepper_id, not_after_ms=k.until_ms) for k in spec.keyed

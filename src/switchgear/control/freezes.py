@@ -21,7 +21,7 @@ from switchgear.replica.entries import Snapshot
 from switchgear.routing import table
 from switchgear.routing.frozen import frozen_models
 from switchgear.routing.table import DeploymentEntry
-from switchgear.store import objects
+from switchgear.store import holders, objects
 from switchgear.store.database import StoreGoneError
 
 KINDS = ("key", "user", "team", "project", "model", "credential", "provider", "deployment")
@@ -45,10 +45,19 @@ def parse(subject: str) -> tuple[str, str]:
 
 
 def _known(connection: Connection, kind: str) -> set[str]:
-    """Return the names of all keys, or what a label of theirs says, revoked ones too."""
+    """Return the names of all keys, revoked ones too, or of all teams, users or projects."""
     if kind == "key":
         return {name for _, name in objects.key_list(connection)}
-    return objects.key_labels(connection, kind)
+    return set(holders.names_of(connection, kind).values())
+
+
+def _subject_of(connection: Connection, kind: str, name: str) -> str | None:
+    """Return the subject of the key, team, user or project of a name (or id); None where there is none."""
+    if kind == "key":
+        keys = objects.keys(connection, name)
+        return f"key:{keys[0].name}" if keys else None
+    row = holders.holder_named(connection, kind, name) or holders.holder_of(connection, kind, name)
+    return f"{kind}:{row.id}" if row is not None else None
 
 
 class Freezes:
@@ -60,7 +69,8 @@ class Freezes:
         self._publication = publication
 
     async def resolve(self, subject: str, force: bool) -> str:
-        """Return the subject as it is frozen: a key by its name. Raises UserError for one that nobody knows, unless forced."""
+        """Return the subject as it is frozen: a key by its name, a team, user or project by its id. Raises UserError for one that
+        nobody knows, unless forced."""
         kind, name = parse(subject)
         if kind == "all":
             return subject
@@ -68,10 +78,9 @@ class Freezes:
         if kind == "key" or kind in key_policy.LABELS:
             try:
                 async with asyncio.timeout(STORE_PATIENCE_S):
-                    if kind == "key" and (
-                        found := await self._control.read(lambda connection: objects.keys(connection, name))
-                    ):
-                        return f"key:{found[0].name}"
+                    found = await self._control.read(lambda connection: _subject_of(connection, kind, name))
+                    if found is not None:
+                        return found
                     known = await self._control.read(lambda connection: _known(connection, kind))
             except (StoreGoneError, DatabaseError, TimeoutError):
                 return f"{kind}:{name}"  # nobody can be asked, and stopping is not to wait for the database
@@ -109,6 +118,16 @@ class Freezes:
                 if is_stopped or all(map(stopped.stops_deployment, route.deployments)):
                     found |= {other}
         return sorted(found - {name})
+
+    async def subject_of(self, subject: str) -> str:
+        """Return under what a subject that people name would be frozen, also when it is gone."""
+        kind, name = parse(subject)
+        if kind == "all":
+            return kind
+        found = None
+        if kind == "key" or kind in key_policy.LABELS:
+            found = await self._control.read(lambda connection: _subject_of(connection, kind, name))
+        return found if found is not None else f"{kind}:{name}"
 
     async def freeze(self, subject: str, until_ms: int | None, actor: str) -> None:
         """Stop a subject; holds for the next request when this returns."""

@@ -1,18 +1,26 @@
 """Routes of virtual keys. Level 5."""
 
+import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import msgspec
+from sqlalchemy import Connection
+from sqlalchemy.exc import DatabaseError
 
 from switchgear.config.compile import NAME
-from switchgear.control import answers, budget_names
+from switchgear.control import answers, budget_names, holders
 from switchgear.control.api import Call, P, Route, Span
 from switchgear.control.keys import OVERLAP_MS
-from switchgear.core import key_policy
+from switchgear.core import key_policy, organisation
 from switchgear.core.errors import UserError
 from switchgear.core.key_policy import ChangedPolicy, WrittenPolicy
 from switchgear.core.money import format_usd
+from switchgear.replica import holding
 from switchgear.store import objects
+from switchgear.store.database import StoreGoneError
+from switchgear.store.holders import names_of
 from switchgear.store.objects import KeyRow
 
 
@@ -39,17 +47,24 @@ class KeyRotate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     force: bool = False
 
 
-def _key(row: KeyRow) -> dict[str, Any]:
+def _key(row: KeyRow, names: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
     return {
         "id": row.id,
         "name": row.name,
         "version": row.version,
         "source": row.source,
         **key_policy.told(row),
+        **names,
         "revoked_ms": row.revoked_ms,
         "created_ms": row.created_ms,
         "secrets": len(row.secrets),
     }
+
+
+async def _with_names(call: Call, row: KeyRow) -> dict[str, Any]:
+    """Return a key with the names of whom it belongs to."""
+    names = await call.control.read(lambda c: holders.with_names(c, row, organisation.KEY_REFERENCES))
+    return _key(row, names)
 
 
 def _check_policy(values: dict[str, Any]) -> None:
@@ -67,8 +82,26 @@ def _check_expiry(call: Call, expires_ms: int | None) -> None:
 
 async def list_keys(call: Call) -> Any:
     """All keys, never a secret."""
-    rows, standing = await call.control.read(objects.keys), call.services.models.standing()
-    return {"keys": [_key(row) | {"frozen": standing.of_key(row) if standing is not None else []} for row in rows]}
+    standing = call.services.models.standing()
+
+    def look(connection: Connection) -> tuple[list[KeyRow], dict[str, dict[str, str]]]:
+        return objects.keys(connection), {kind: names_of(connection, kind) for kind in organisation.KINDS}
+
+    rows, known = await call.control.read(look)
+
+    def tell() -> list[dict[str, Any]]:
+        return [
+            _key(row, _names(row, known)) | {"frozen": standing.of_key(held(row)) if standing is not None else []}
+            for row in rows
+        ]
+
+    held = call.services.holders.held
+    return {"keys": await asyncio.to_thread(tell)}
+
+
+def _names(row: KeyRow, known: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    named = {field: (of, getattr(row, field)) for field, of in organisation.KEY_REFERENCES.items()}
+    return {field: known[of].get(identity, identity) for field, (of, identity) in named.items() if identity is not None}
 
 
 async def create_key(call: Call) -> Any:
@@ -83,9 +116,9 @@ async def create_key(call: Call) -> Any:
         _check_expiry(call, row.expires_ms)
     if body.sha256 is not None:
         made = await call.services.keys.take_over(row, bytes.fromhex(body.sha256), body.spent_nanousd or 0, call.actor)
-        return _key(made)
+        return await _with_names(call, made)
     made, token = await call.services.keys.create(row, call.actor)
-    return {**_key(made), "key": token}
+    return {**await _with_names(call, made), "key": token}
 
 
 async def get_key(call: Call) -> Any:
@@ -94,7 +127,9 @@ async def get_key(call: Call) -> Any:
     before, here = await call.services.keys.spent(row)
     spent = {"spent_before_nanousd": before, "spent_nanousd": before + here, "spent_usd": format_usd(before + here)}
     standing = call.services.models.standing()
-    return {**_key(row), "frozen": standing.of_key(row) if standing is not None else [], **spent}
+    held = await call.services.holders.held_later(row)
+    frozen = standing.of_key(held) if standing is not None else []
+    return {**await _with_names(call, row), "frozen": frozen, **spent, **holding.told(held)}
 
 
 async def change_key(call: Call) -> Any:
@@ -106,18 +141,22 @@ async def change_key(call: Call) -> Any:
     changes = key_policy.converted(written)
     _check_expiry(call, changes.get("expires_ms"))
     seen = body.version if body.version is not None else call.seen_version
-    return _key(await call.services.keys.change(call.path["name"], changes, call.actor, seen))
+    return await _with_names(call, await call.services.keys.change(call.path["name"], changes, call.actor, seen))
 
 
 async def rotate_key(call: Call) -> Any:
     """A new secret for a key; the old one holds until the overlap ends."""
     row, token = await call.services.keys.rotate(call.path["name"], call.body.overlap_ms, call.body.force, call.actor)
-    return {**_key(row), "key": token}
+    return {**await _with_names(call, row), "key": token}
 
 
 async def revoke_key(call: Call) -> Any:
     """Revoke a key."""
-    return _key(await call.services.keys.revoke(call.path["name"], call.actor))
+    row = await call.services.keys.revoke(call.path["name"], call.actor)
+    try:
+        return await _with_names(call, row)
+    except (StoreGoneError, DatabaseError):
+        return _key(row)  # it holds all the same
 
 
 ROUTES: tuple[Route, ...] = (

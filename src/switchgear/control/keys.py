@@ -8,11 +8,12 @@ import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
+from switchgear.control import holders
 from switchgear.control.handle import Control
 from switchgear.control.observers import ChangedKeys
 from switchgear.control.publication import IMPORTED, Publication
 from switchgear.control.stops import Stops
-from switchgear.core import key_policy, virtual_key
+from switchgear.core import key_policy, organisation, virtual_key
 from switchgear.core.errors import ConflictError, StaleError, UserError
 from switchgear.core.ids import KeyId, random_base62
 from switchgear.core.nearest import meant
@@ -39,20 +40,23 @@ class Keys:
         self._publication = publication
 
     async def create(self, row: KeyRow, actor: str) -> tuple[KeyRow, str]:
-        """Make a key. Returns it and its token, which is not stored."""
+        """Make a key; `row` has the names of whom it belongs to. Returns it, with their ids, and its token, which is not stored.
+        Raises UserError for a name that does not exist."""
         now = self._control.clock.wall_ms()
         key_id, token = virtual_key.mint(self._control.entropy)
-        row = msgspec.structs.replace(
+        new = msgspec.structs.replace(
             row, id=key_id, created_ms=now, updated_ms=now, secrets=(self._secret(token, None),)
         )
 
-        def work(connection: Connection) -> None:
-            objects.add_key(connection, row)
-            objects.write_audit(connection, now, actor, "key.create", row.name, {"id": row.id})
+        def work(connection: Connection) -> KeyRow:
+            made = holders.key_with_ids(connection, new)
+            objects.add_key(connection, made)
+            objects.write_audit(connection, now, actor, "key.create", made.name, {"id": made.id})
+            return made
 
-        await self._control.write(work)
-        await self._publication.publish_key(row)
-        return row, token
+        made = await self._control.write(work)
+        await self._publication.publish_key(made)
+        return made, token
 
     async def take_over(self, row: KeyRow, digest: bytes, spent_nanousd: int, actor: str) -> KeyRow:
         """Take over a key that clients hold already, by the SHA-256 of it. Raises ConflictError when it is known."""
@@ -61,20 +65,22 @@ class Keys:
         mac = virtual_key.keyed_hash(self._control.peppers[pepper_id], digest)
         identity = KeyId(random_base62(self._control.entropy, 12))
         secret = KeySecretRow(mac=mac, pepper_id=pepper_id)
-        row = msgspec.structs.replace(
+        new = msgspec.structs.replace(
             row, id=identity, created_ms=now, updated_ms=now, source=IMPORTED, secrets=(secret,)
         )
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> KeyRow:
             for other in objects.key_names(connection, [mac]).values():
-                raise ConflictError(f"the key {row.name!r} is known here already, as {other!r}")
+                raise ConflictError(f"the key {new.name!r} is known here already, as {other!r}")
+            row = holders.key_with_ids(connection, new)
             objects.add_key(connection, row)
             if spent_nanousd:
                 objects.set_object(connection, OPENING, row.id, msgspec.json.encode(spent_nanousd), now)
             detail = {"id": row.id, "spent_nanousd": spent_nanousd}
             objects.write_audit(connection, now, actor, "key.import", row.name, detail)
+            return row
 
-        await self._control.write(work)
+        row = await self._control.write(work)
         await self._publication.publish_key(row)
         self._changed.add([row.id])
         return row
@@ -116,13 +122,22 @@ class Keys:
         )
 
     async def change(self, name: str, changes: dict[str, Any], actor: str, version: int | None = None) -> KeyRow:
-        """Change a key's fields. `version` is the one the caller saw, to notice a clash."""
+        """Change a key's fields; `changes` has names. `version` is the one the caller saw, to notice a clash. A key that goes to
+        another team leaves what was booked where it was, and what it has under way ends there."""
         old = await self.find(name)
         await self._check_changeable(old)
         if version is not None and version != old.version:
             raise StaleError(f"the key {name!r} changed in the meantime", "look at it again and repeat the change")
-        row = msgspec.structs.replace(old, **changes, version=old.version + 1, updated_ms=self._control.clock.wall_ms())
-        await self._store_key(row, old, actor, "key.update", sorted(changes))
+        new = msgspec.structs.replace(old, **changes, version=old.version + 1, updated_ms=self._control.clock.wall_ms())
+        references = {field: kind for field, kind in organisation.KEY_REFERENCES.items() if field in changes}
+
+        def work(connection: Connection) -> KeyRow:
+            row = holders.key_with_ids(connection, new, references)
+            objects.replace_key(connection, row, old.version)
+            objects.write_audit(connection, new.updated_ms, actor, "key.update", row.name, sorted(changes))
+            return row
+
+        row = await self._control.write_urgently(work)
         await self._publication.publish_key(row)
         return row
 

@@ -16,7 +16,7 @@ from switchgear.core.money import format_usd, parse_usd
 from switchgear.core.nearest import meant
 from switchgear.ledger import record, verify
 from switchgear.ledger.record import Record
-from switchgear.store import ledger_rows, objects
+from switchgear.store import holders, ledger_rows, objects
 from switchgear.store.ledger_rows import LogFilter
 from switchgear.store.sums import SUMS
 
@@ -210,7 +210,7 @@ async def _configured(call: Call, name: str) -> list[str]:
     if name == "key":
         return [text for row in await call.control.read(objects.key_list) for text in row]
     if name in {"team", "user", "project"}:
-        return [text for row in await call.control.read(objects.keys) if (text := getattr(row, name)) is not None]
+        return list((await call.control.read(lambda c: holders.names_of(c, name))).values())
     if name == "provider" and snapshot is not None:
         return list(snapshot.table.providers)
     return []

@@ -11,32 +11,40 @@ from switchgear.control import declared
 from switchgear.control.breakers import Breakers
 from switchgear.control.handle import Control
 from switchgear.control.history import History
+from switchgear.control.holders import Holders
 from switchgear.control.keys import Keys
 from switchgear.control.publication import Publication
 from switchgear.control.sample import Sample, arranged
 from switchgear.core.errors import UserError
 from switchgear.policies import access
 from switchgear.pricing.price import Price, Pricer
-from switchgear.replica.entries import Snapshot
+from switchgear.replica import holding
+from switchgear.replica.entries import KeyEntry, Snapshot
 from switchgear.routing import table
 from switchgear.routing.frozen import frozen_models
 from switchgear.routing.strategies import STRATEGIES
 from switchgear.routing.table import Deployment, DeploymentEntry, ModelEntry
 from switchgear.store import objects
-from switchgear.store.objects import KeyRow
 
 
 class Models:
     """What changes models and prices, and explains routes."""
 
     def __init__(
-        self, control: Control, publication: Publication, history: History, keys: Keys, breakers: Breakers
+        self,
+        control: Control,
+        publication: Publication,
+        history: History,
+        keys: Keys,
+        breakers: Breakers,
+        holders: Holders,
     ) -> None:
         self._control = control
         self._publication = publication
         self._history = history
         self._keys = keys
         self._breakers = breakers
+        self._holders = holders
 
     async def add(self, entry: ModelEntry, actor: str) -> None:
         """Add a model to the store."""
@@ -101,15 +109,19 @@ class Models:
         allowed = True
         asker: tuple[str, str | None, list[str], dict[str, str]] = ("", None, [], {})
         if key is not None:
-            row = await self._keys.find(key)
-            allowed = access.may_call(model, row.models)
+            row = await self._holders.held_later(await self._keys.find(key))
+            allowed = access.may_call_all(model, row.model_lists)
             asker = (row.name, row.team, row.tags or [], row.require or {})
-            its = access.key_subjects(row.name, row.team, row.user, row.project)
-            whole += [subject for subject in standing.among(its) if subject not in whole]
+            whole += [subject for subject in standing.of_key(row) if subject not in whole]
             steps.append(
                 f"key {row.name}: models {', '.join(row.models) if row.models else 'all'} → "
                 f"{'allowed' if allowed else 'not allowed'}"
             )
+            steps += [
+                f"{one.of} {one.name}: models {one.rule} → not allowed"
+                for one in holding.binding(row)
+                if one.field == "models" and one.of != "key" and not access.may_call(model, one.rule.split(", "))
+            ]
         entry = snapshot.table.models.get(model)
         if entry is not None:
             steps.append(f"{model!r} is a configured model" + (f", an alias of {entry.alias!r}" if entry.alias else ""))
@@ -192,9 +204,9 @@ class Standing:
         """Return those that are frozen."""
         return [subject for subject in subjects if subject in self._active]
 
-    def of_key(self, key: KeyRow) -> list[str]:
+    def of_key(self, key: KeyEntry) -> list[str]:
         """Return because of what a key stands still."""
-        return self.among(access.key_subjects(key.name, key.team, key.user, key.project))
+        return self.among(["all", f"key:{key.name}", *key.subjects])
 
     def of_name(self, model: str) -> list[str]:
         """Return because of what a model's name stands still, whichever deployment would be tried."""

@@ -19,15 +19,16 @@ from switchgear.control.handle import Control
 from switchgear.control.prices import PriceBook
 from switchgear.control.seen import ENDED, Doubt, Judged, Seen, judge, sentences
 from switchgear.control.stops import Stops
-from switchgear.core import key_policy
+from switchgear.core import key_policy, organisation
 from switchgear.core.errors import UserError
 from switchgear.pricing.catalog import Catalog, Load
 from switchgear.pricing.price import Price
 from switchgear.providers.catalogue import PROVIDERS
-from switchgear.replica.entries import KeyEntry, SecretHash, Snapshot
+from switchgear.replica.entries import HolderEntry, KeyEntry, SecretHash, Snapshot
 from switchgear.routing.table import ModelEntry, ProviderEntry, RouteTable
-from switchgear.store import ledger_rows, objects, signing
+from switchgear.store import holders, ledger_rows, objects, signing
 from switchgear.store.database import StoreGoneError
+from switchgear.store.holders import HolderRow
 from switchgear.store.objects import KeyRow
 from switchgear.vault import verbs
 from switchgear.vault.verbs import Metadata
@@ -66,7 +67,7 @@ class Publication:
         self.damaged: set[str] = set()
         """Objects of the store that cannot be read."""
         self.seen = seen
-        self._doubts: dict[str, list[Doubt]] = {"objects": [], "keys": [], "others": []}
+        self._doubts: dict[str, list[Doubt]] = {"objects": [], "holders": [], "keys": [], "others": []}
         self._publishing = asyncio.Lock()
         self._putting = asyncio.Lock()
         """Held for the moment in which a snapshot is made of what is known and put into the replica."""
@@ -191,7 +192,11 @@ class Publication:
         if self.damaged:
             kinds = ("provider", "model", "price", "budget")
             there = tuple(f"the {kind} {name!r} " for kind in kinds for name in judged.bodies(kind))
-            self.damaged = {what for what in self.damaged if what.startswith(("the key ", *there))}
+            self.damaged = {
+                what
+                for what in self.damaged
+                if what.startswith(("the key ", *(f"the {kind} " for kind in organisation.KINDS), *there))
+            }
 
     def find_price(self, provider: str, model: str) -> Price | None:
         """Return the price of `provider/model` as the edges would."""
@@ -325,9 +330,10 @@ class Publication:
         return epoch
 
     async def publish_keys(self, *, accept: bool = False) -> None:
-        """Make the replica's keys those of the store. A published key whose row is not believed stays as it is (S5), unless the
-        operator accepts the store as it is."""
+        """Make the replica's keys, and what they belong to, those of the store. A published one whose row is not believed stays as
+        it is (S5), unless the operator accepts the store as it is."""
         control = self._control
+        await self._publish_holders(accept=accept)
         rows = await control.read(objects.keys)
         self.damaged -= {what for what in self.damaged if what.startswith("the key ")}
         self.damaged |= {
@@ -351,6 +357,33 @@ class Publication:
             if row.id in late:  # revoked while this was written
                 await asyncio.to_thread(control.publisher.put_key, self._published(row), _imported(row))
 
+    async def _publish_holders(self, *, accept: bool) -> None:
+        """Make the replica's teams, users, projects and profiles those of the store, as keys."""
+        control = self._control
+        rows = await control.read(holders.holders)
+        kinds = tuple(f"the {kind} " for kind in organisation.KINDS)
+        self.damaged -= {what for what in self.damaged if what.startswith(kinds)}
+        self.damaged |= {
+            f"the {row.kind} {row.name!r} in the store is damaged: its keys may do nothing"
+            for row in rows
+            if row.is_damaged and not row.is_forged
+        }
+        forged = {(row.kind, row.id): row.name for row in rows if row.is_forged}
+        entries = [_holder_entry(row) for row in rows if not row.is_forged]
+        kept = await asyncio.to_thread(control.publisher.replace_holders, entries, forged, accept=accept)
+        doubts = [Doubt(kind, name, "forged") for (kind, _), name in forged.items()]
+        for why, published in (("older", kept.older), ("missing", kept.missing)):
+            for entry in published:
+                row = await control.read(lambda c, e=entry: holders.holder_of(c, e.kind, e.id))  # type: ignore[misc]
+                if row is None or row.version < entry.version:  # else it was changed while all were read
+                    doubts.append(Doubt(entry.kind, entry.name, why))  # type: ignore[arg-type]
+        self._doubt("holders", doubts)
+
+    async def publish_holder(self, row: HolderRow) -> None:
+        """Tell edges of one team, user, project or profile, on a full disk too."""
+        put = functools.partial(self._control.publisher.put_holder, _holder_entry(row))
+        await asyncio.to_thread(self._control.ballast.spend, put)
+
     async def _behind(self, published: list[KeyEntry]) -> list[KeyEntry]:
         """Return those whose rows are behind still: not what was changed while all were read, nor what the store hears of later."""
         found = []
@@ -368,7 +401,7 @@ class Publication:
         await asyncio.to_thread(self._control.ballast.spend, put)
 
     def _published(self, row: KeyRow) -> KeyEntry:
-        entry = _entry(row)
+        entry = key_entry(row)
         if row.id in self._stops.revoked and not entry.revoked:  # the row was read before it was revoked
             entry = msgspec.structs.replace(entry, revoked=True, version=entry.version + 1)
         return entry
@@ -379,7 +412,19 @@ def _keep_prices(connection: Connection, prices: dict[str, Price], now_ms: int) 
         ledger_rows.put_price(connection, price_id, msgspec.json.encode(price), now_ms)
 
 
-def _entry(row: KeyRow) -> KeyEntry:
+def _holder_entry(row: HolderRow) -> HolderEntry:
+    return HolderEntry(
+        kind=row.kind,
+        id=row.id,
+        name=row.name,
+        version=row.version,
+        removed=row.removed_ms is not None,
+        **organisation.fields_of(row),
+    )
+
+
+def key_entry(row: KeyRow) -> KeyEntry:
+    """Return a key as the store has it, as edges need it."""
     secrets = [SecretHash(s.mac, s.pepper_id, s.not_after_ms) for s in row.secrets]
     return KeyEntry(row.id, row.name, row.version, secrets, row.revoked_ms is not None, **key_policy.fields_of(row))
 

@@ -16,7 +16,7 @@ from switchgear.control import (
     declared,
     export_routes,
     finding_routes,
-    freezes,
+    holder_routes,
     key_routes,
     ledger_routes,
     metrics,
@@ -319,11 +319,7 @@ async def purge_cache(call: Call) -> Any:
 
 async def unfreeze(call: Call) -> Any:
     """Let a subject go on."""
-    kind, name = freezes.parse(call.path["subject"])
-    subject = kind if kind == "all" else f"{kind}:{name}"
-    if kind == "key":  # by its id too, and also when the key is gone
-        found = await call.control.read(lambda connection: objects.keys(connection, name))
-        subject = f"key:{found[0].name}" if found else subject
+    subject = await call.services.freezes.subject_of(call.path["subject"])
     await call.services.freezes.unfreeze(subject, call.actor)
     return {"subject": subject}
 
@@ -381,6 +377,7 @@ ROUTES: tuple[Route, ...] = (
     *config_routes.ROUTES,
     *key_routes.ROUTES,
     *budget_routes.ROUTES,
+    *holder_routes.ROUTES,
     *ledger_routes.ROUTES,
     *export_routes.ROUTES,
     *finding_routes.ROUTES,

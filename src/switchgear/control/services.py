@@ -32,6 +32,7 @@ from switchgear.control.faults import Faults
 from switchgear.control.freezes import Freezes
 from switchgear.control.handle import Control
 from switchgear.control.history import History
+from switchgear.control.holders import Holders
 from switchgear.control.housekeeping import Housekeeper
 from switchgear.control.ingester import Ingester
 from switchgear.control.jobs import Job, Jobs
@@ -135,9 +136,10 @@ class Services:
         )
         self.spend = SpendBoard(control, self.changed_keys)
         self.budgets = Budgets(control, self.publication, self.balances)
+        self.holders = Holders(control, self.publication)
         self.keys = Keys(control, self.stops, self.publication, self.changed_keys)
         self.credentials = Credentials(control, self.publication, self.history, self.refusals)
-        self.models = Models(control, self.publication, self.history, self.keys, self.breakers)
+        self.models = Models(control, self.publication, self.history, self.keys, self.breakers, self.holders)
         self.freezes = Freezes(control, self.stops, self.publication)
         self.access = Access(control, self.seen)
         self.ledger = Ledger(control, self.prices)

@@ -6,19 +6,21 @@ prices). Never a secret, and no key of the store: those have a history of their 
 
 import hashlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
 
 from switchgear.config import document
-from switchgear.config.compile import Compiled, FileKey, KeyedHash, ProviderSpec
-from switchgear.core import key_policy
+from switchgear.config.compile import Compiled, FileHolder, FileKey, KeyedHash, ProviderSpec
+from switchgear.core import key_policy, organisation
+from switchgear.core.key_policy import KeyPolicy
 from switchgear.pricing.price import Price
 from switchgear.providers import endpoint
 from switchgear.routing.table import ModelEntry
 from switchgear.store import objects
+from switchgear.store.holders import HolderRow
 from switchgear.store.objects import KeyRow
 from switchgear.vault.verbs import Metadata
 
@@ -174,7 +176,11 @@ def restore(connection: Connection, state: ConfigurationState, now_ms: int) -> N
 
 
 def export(
-    state: ConfigurationState, keys: list[KeyRow], credentials: list[Metadata], references: bool = False
+    state: ConfigurationState,
+    keys: list[KeyRow],
+    credentials: list[Metadata],
+    references: bool = False,
+    holders: Sequence[HolderRow] = (),
 ) -> tuple[document.Document, list[str]]:
     """Return everything in force as one configuration file, and notes about what such a file cannot say.
 
@@ -200,16 +206,34 @@ def export(
         from_where = spec.references if references else {}
         providers.append(msgspec.structs.replace(spec, credentials=(*spec.credentials, *more), references=from_where))
     file_keys = {key.name for key in whole.keys}
-    stored_keys = [_as_file_key(row) for row in keys if row.revoked_ms is None and row.name not in file_keys]
+    names = {(row.kind, row.id): row.name for row in holders}
+    stored_keys = [_as_file_key(row, names) for row in keys if row.revoked_ms is None and row.name not in file_keys]
     if stored_keys:
         notes.append(f"{len(stored_keys)} keys are by keyed hash: they hold where the file DATA/pepper is the same")
+    live = tuple(_as_file_holder(row, names) for row in holders if row.removed_ms is None and not row.is_forged)
     whole = msgspec.structs.replace(whole, providers=tuple(providers), keys=(*whole.keys, *stored_keys))
+    whole = msgspec.structs.replace(whole, holders=live or whole.holders)
     return document.sound(document.of(whole, notes), notes), notes
 
 
-def _as_file_key(row: KeyRow) -> FileKey:
+Names = Mapping[tuple[str, str], str]
+"""Of teams, users, projects and profiles, by kind and id."""
+
+
+def _named(row: KeyPolicy, names: Names, references: Mapping[str, str]) -> dict[str, str | None]:
+    said = {field: (kind, getattr(row, field)) for field, kind in references.items()}
+    return {field: names.get((kind, identity), identity) for field, (kind, identity) in said.items() if identity}
+
+
+def _as_file_holder(row: HolderRow, names: Names) -> FileHolder:
+    fields = organisation.fields_of(row) | _named(row, names, organisation.KINDS[row.kind].references)
+    return FileHolder(kind=row.kind, name=row.name, **fields)
+
+
+def _as_file_key(row: KeyRow, names: Names) -> FileKey:
     keyed = tuple(KeyedHash(pepper_id=s.pepper_id, mac=s.mac.hex(), until_ms=s.not_after_ms) for s in row.secrets)
-    return FileKey(name=row.name, keyed=keyed, **key_policy.fields_of(row))
+    fields = key_policy.fields_of(row) | _named(row, names, organisation.KEY_REFERENCES)
+    return FileKey(name=row.name, keyed=keyed, **fields)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

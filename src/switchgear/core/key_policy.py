@@ -8,7 +8,7 @@ Encoded, a field that has its default is left out, and a field that this program
 migration when a field is added, and an older program refuses a key with a limit that it would ignore.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
@@ -31,13 +31,10 @@ def _about(description: str) -> msgspec.Meta:
     return msgspec.Meta(description=description)
 
 
-class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The fields that are the same wherever a key is described; None: no limit. Their descriptions are those of the API's
-    document, and the help of the command line's options."""
+class Rules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The fields that are the same for a key and for whatever a key may belong to (core/organisation); None: no limit. Their
+    descriptions are those of the API's document, and the help of the command line's options."""
 
-    team: Annotated[str | None, _about("Team that its use is booked to.")] = None
-    user: Annotated[str | None, _about("User that its use is booked to.")] = None
-    project: Annotated[str | None, _about("Project that its use is booked to.")] = None
     models: Annotated[list[str] | None, _about("Models and patterns it may call; default: all.")] = None
     cidrs: Annotated[list[str] | None, _about("Networks it may be used from; default: any.")] = None
     tags: Annotated[list[str] | None, _about("Tags on every record of the key.")] = None
@@ -59,6 +56,16 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         dict[str, str] | None,
         _about("How long its answers are kept for the same request of its team, e.g. `ttl=10m`; `ttl=off`: never."),
     ] = None
+
+
+class Terms(Rules, frozen=True, kw_only=True, omit_defaults=True):
+    """The fields that are the same wherever a key is described. Whom it names exists (core/organisation): programs hold ids, people
+    write names."""
+
+    team: Annotated[str | None, _about("Team that it belongs to and its use is booked to.")] = None
+    user: Annotated[str | None, _about("User whose it is and its use is booked to.")] = None
+    project: Annotated[str | None, _about("Project that it belongs to and its use is booked to.")] = None
+    profile: Annotated[str | None, _about("Profile whose rules hold for it, too.")] = None
 
 
 class KeyPolicy(Terms, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -108,6 +115,8 @@ FIELDS: tuple[str, ...] = KeyPolicy.__struct_fields__
 WRITTEN: tuple[str, ...] = WrittenPolicy.__struct_fields__
 LABELS = ("team", "user", "project")
 """Fields that name somebody whose use is summed up, and who can be frozen."""
+REFERENCES = (*LABELS, "profile")
+"""Fields that name something that exists by itself (core/organisation)."""
 NOBODY = KeyPolicy(models=[], cidrs=[], passthrough=[])
 """The policy of a key whose own cannot be read."""
 
@@ -148,7 +157,12 @@ def converted(values: dict[str, Any]) -> dict[str, Any]:
 
 def write(policy: KeyPolicy) -> dict[str, Any]:
     """Return a policy as a file says it: the fields that have a value."""
-    values = {name: getattr(policy, WrittenPolicy.TIMES.get(name, name)) for name in WRITTEN}
+    return written_fields(policy, WRITTEN)
+
+
+def written_fields(policy: KeyPolicy, names: Iterable[str]) -> dict[str, Any]:
+    """Return some of a policy's values as a file says them: those that have one, by the names under which they are written."""
+    values = {name: getattr(policy, WrittenPolicy.TIMES.get(name, name)) for name in names}
     return {
         name: format_time(value) if name in WrittenPolicy.TIMES else value
         for name, value in values.items()
@@ -158,10 +172,10 @@ def write(policy: KeyPolicy) -> dict[str, Any]:
 
 def check(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Return (path, message) of everything that is wrong with written values, by name; of some fields or of all."""
-    for name in LABELS:
-        yield from _check_label(name, values.get(name))
+    for name in REFERENCES:
+        yield from check_label(name, values.get(name))
     for path, text in _items(values, "tags"):
-        yield from _check_label(path, text)
+        yield from check_label(path, text)
     for path, text in _items(values, "models"):
         if not text or len(text) > MODEL_MAX:
             yield path, f"{shown(text)} is not a model name"
@@ -179,7 +193,7 @@ def check(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"cache.{path}" if path else "cache", message
     for name, value in (values.get("require") or {}).items():
         for text in (name, value):
-            yield from _check_label(f"require.{name}", text, DEPLOYMENT_MAX if name == DEPLOYMENT else LABEL_MAX)
+            yield from check_label(f"require.{name}", text, DEPLOYMENT_MAX if name == DEPLOYMENT else LABEL_MAX)
     for name in WrittenPolicy.TIMES:
         time = values.get(name)
         if time is not None and parse_time(time) is None:
@@ -192,7 +206,8 @@ def _items(values: dict[str, Any], name: str) -> Iterator[tuple[str, str]]:
         yield f"{name}[{number}]", text
 
 
-def _check_label(path: str, text: str | None, most: int = LABEL_MAX) -> Iterator[tuple[str, str]]:
+def check_label(path: str, text: str | None, most: int = LABEL_MAX) -> Iterator[tuple[str, str]]:
+    """Return (path, message) of a text that is no label."""
     if text is not None and (not text or len(text) > most or not text.isprintable()):
         yield path, f"{shown(text)} must have 1 to {most} printable characters"
 

@@ -13,6 +13,7 @@ from switchgear.edge.context import RequestContext
 from switchgear.edge.head_facts import Claim
 from switchgear.edge.services import EdgeServices
 from switchgear.policies import access
+from switchgear.replica import holding
 from switchgear.replica.entries import KeyEntry
 from switchgear.wire.http_requests import RequestHead
 
@@ -117,6 +118,7 @@ def authenticate(services: EdgeServices, context: RequestContext, now_ms: int | 
     freezes = context.snapshot.freezes
     problem = (
         access.check_key_times(entry.revoked, entry.expires_ms, now_ms)
+        or _check_held(entry)
         or (access.check_frozen(freezes, subjects_of(entry), now_ms) if freezes else None)
         or (access.check_address(entry.cidrs, context.exchange.certain_address) if entry.cidrs is not None else None)
     )
@@ -129,7 +131,13 @@ def authenticate(services: EdgeServices, context: RequestContext, now_ms: int | 
 
 def subjects_of(key: KeyEntry) -> list[str]:
     """Return the subjects by which a key can be frozen."""
-    return access.key_subjects(key.name, key.team, key.user, key.project)
+    return ["all", f"key:{key.name}", *key.subjects]
+
+
+def _check_held(key: KeyEntry) -> Problem | None:
+    """Deny a key whose team, project, user or profile is gone."""
+    why = holding.unheld(key)
+    return None if why is None else Problem(problems.FORBIDDEN, why)
 
 
 def _holds(entry: KeyEntry, digest: bytes, peppers: dict[int, bytes], now_ms: int) -> bool:

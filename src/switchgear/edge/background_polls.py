@@ -19,7 +19,7 @@ from switchgear.edge.course import Course
 from switchgear.edge.services import EdgeServices
 from switchgear.edge.transfer import Transfer
 from switchgear.net.exchange import Exchange
-from switchgear.replica.entries import KeyEntry, Pending, Snapshot
+from switchgear.replica.entries import HeldKey, HolderEntry, KeyEntry, Pending, Snapshot
 from switchgear.routing.table import Deployment, Route, Timeouts
 from switchgear.wire import records
 from switchgear.wire.http_requests import RequestHead
@@ -172,11 +172,14 @@ def _provider_of(context: RequestContext) -> str:
 def _key_of(entry: Pending) -> KeyEntry:
     """Return who is booked: the key as it was when it made the request."""
     caller = records.decode_caller(entry.who)
-    return KeyEntry(
+    team_id = caller.team_scope
+    team = () if team_id is None else (HolderEntry(kind="team", id=team_id, name=caller.team or team_id, version=0),)
+    return HeldKey(
         caller.key_id,
         caller.key_name,
         caller.key_version,
         [],
+        holders=team,
         team=caller.team,
         user=caller.user,
         project=caller.project,

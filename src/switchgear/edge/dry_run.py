@@ -17,6 +17,7 @@ from switchgear.edge import admit, limit_report
 from switchgear.edge.context import Halt, RequestContext
 from switchgear.edge.resolver import PricedDeployment
 from switchgear.edge.services import EdgeServices
+from switchgear.replica import holding
 
 
 def dry_run(services: EdgeServices, context: RequestContext) -> Problem | Literal[Halt.DONE, Halt.WAIT] | None:
@@ -24,6 +25,8 @@ def dry_run(services: EdgeServices, context: RequestContext) -> Problem | Litera
     if not context.client.is_dry_run:
         return None
     request, resolution, course = context.request, context.resolution, context.course
+    key = context.key
+    assert key is not None
     assert request is not None
     assert resolution is not None
     assert course is not None
@@ -46,6 +49,7 @@ def dry_run(services: EdgeServices, context: RequestContext) -> Problem | Litera
             "cost_usd_estimate": None if expect is None else format_usd(expect),
             "limits": limits,
             "refused_by_limit": refused,
+            "binding": [one._asdict() for one in holding.binding(key)],
         }
     )
     headers = b"content-type: application/json\r\nx-request-id: %b\r\nx-switchgear-dry-run: true\r\n"

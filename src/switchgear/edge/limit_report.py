@@ -6,6 +6,7 @@ from typing import Any
 from switchgear.counters.backend import Unknown
 from switchgear.edge import admission, limit_sets
 from switchgear.edge.context import RequestContext
+from switchgear.edge.holders import names_of
 from switchgear.edge.limit_sets import LimitSet
 from switchgear.edge.services import EdgeServices
 from switchgear.edge.upstream_answers import FREE_OPERATIONS
@@ -22,11 +23,12 @@ def of_key(services: EdgeServices, context: RequestContext) -> list[dict[str, An
     if rules is None:
         return []
     chosen = rules.paid
+    names = names_of(context.key)
     known = [bucket for bucket in chosen.buckets if bucket is not None]
     readings = services.counters.read(known)
     by_key = {} if isinstance(readings, Unknown) else dict(zip((b.key for b in known), readings, strict=True))
     return [
-        _row(chosen, at, by_key.get(bucket.key) if bucket is not None else None)
+        _row(names, chosen, at, by_key.get(bucket.key) if bucket is not None else None)
         for at, bucket in enumerate(chosen.buckets)
     ]
 
@@ -38,6 +40,8 @@ def of_request(services: EdgeServices, context: RequestContext) -> tuple[list[di
     assert resolution is not None
     assert course is not None
     assert request is not None
+    assert context.key is not None
+    names = names_of(context.key)
     is_free = request.operation in FREE_OPERATIONS
     rows: list[dict[str, Any]] = []
     refused: str | None = None
@@ -49,7 +53,7 @@ def of_request(services: EdgeServices, context: RequestContext) -> tuple[list[di
         readings = services.counters.read([hold.bucket for hold in holds])
         if isinstance(readings, Unknown):
             continue
-        rows += [_row(chosen, at, reading) for at, reading in enumerate(readings)]
+        rows += [_row(names, chosen, at, reading) for at, reading in enumerate(readings)]
         if refused is None and is_last:
             refused = _refused(services, chosen, holds, readings)
     return rows, refused
@@ -69,10 +73,11 @@ def _refused(
     return admission.problem_of(chosen.limits[refusal.at], refusal, holds[refusal.at].amount).message
 
 
-def _row(chosen: LimitSet, at: int, reading: Reading | None) -> dict[str, Any]:
+def _row(names: dict[str, str], chosen: LimitSet, at: int, reading: Reading | None) -> dict[str, Any]:
     limit = chosen.limits[at]
     return {
         "of": limit_sets.kind_of(limit),
+        "name": names.get(limit.subject.removesuffix(limit_sets.FREE)),
         "rule": limit_sets.written(limit),
         "limit": limit.amount,
         "used": None if reading is None else reading.used,

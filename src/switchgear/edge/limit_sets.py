@@ -136,6 +136,10 @@ def written(limit: Limit) -> str:
 
 _SUBJECTS = {
     "key": "this API key",
+    "team": "this key's team",
+    "project": "this key's project",
+    "user": "this key's user",
+    "profile": "this key's profile",
     ORGANISATION: "all keys together",
     "model": "this model",
     "deployment": "every deployment of this model",
@@ -144,7 +148,7 @@ _SUBJECTS = {
 
 
 def kind_of(limit: Limit) -> str:
-    """Return the kind of a limit's subject: key, organisation, model, deployment or provider."""
+    """Return the kind of a limit's subject: key, team, project, user, profile, organisation, model, deployment or provider."""
     return limit.subject.removesuffix(FREE).partition(":")[0]
 
 

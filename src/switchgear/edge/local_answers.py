@@ -13,6 +13,7 @@ from switchgear.dialects.dialect import Dialect
 from switchgear.edge import limit_report, litellm, paths, spending
 from switchgear.edge.context import RequestContext
 from switchgear.edge.services import EdgeServices
+from switchgear.replica import holding
 
 PLAIN_HOST = re.compile(rb"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253})|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
@@ -115,6 +116,7 @@ def _key(services: EdgeServices, context: RequestContext) -> None:
             "id": key.id,
             "name": key.name,
             **key_policy.told(key),
+            **holding.told(key),
             "limits": limit_report.of_key(services, context),
             "spend_today": spending.today(spend, context.now_ms),
             "spent_before_today_nanousd": spending.before_today(spend, context.now_ms),

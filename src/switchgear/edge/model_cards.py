@@ -32,7 +32,7 @@ def cards_of(snapshot: Snapshot, key: KeyEntry, catalog: Catalog, may_go: Callab
         names |= dict.fromkeys(f"{name}/{model}" for name, models in priced.items() for model in models)
     cards: dict[str, Card] = {}
     for name in sorted(names)[:NAMES_MAX]:
-        if not access.may_call(name, key.models):
+        if not access.may_call_all(name, key.model_lists):
             continue
         route = table.resolve(routes, name)
         if route is None or not may_go(route):

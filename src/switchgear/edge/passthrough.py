@@ -241,12 +241,16 @@ def resolve(resolver: Resolver, context: RequestContext) -> Resolution:
     name = context.path_argument.partition("/")[0]
     path = request.stored_path.partition("?")[0]
     entry = snapshot.table.providers.get(name)
-    if entry is None or not entry.credentials or not passthrough.may_pass(key.passthrough, name, request.method, path):
+    if (
+        entry is None
+        or not entry.credentials
+        or not passthrough.may_pass(key.passthrough_lists, name, request.method, path)
+    ):
         text = f"this key may not use {request.method} {path[:128]} of {name!r} directly; an admin can allow it"
         return Resolution(context.now_ms, None, (), Problem(problems.FORBIDDEN, text))
     asked = request.refers_to or ""
     model = f"{name}/{asked}" if asked else name
-    if asked and not access.may_call(model, key.models):
+    if asked and not access.may_call_all(model, key.model_lists):
         return Resolution(context.now_ms, None, (), access.model_not_found(model, []))
     names_things = BY_NAME[entry.dialects[0]].paths_name_things
     request.references = list(

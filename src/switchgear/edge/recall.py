@@ -63,7 +63,7 @@ def _is_other(context: RequestContext, known: Recall) -> bool:
     key, snapshot = context.key, context.snapshot
     assert key is not None
     assert snapshot is not None
-    is_moved = scope_of(key.id, key.team) != known.scope
+    is_moved = scope_of(key.id, key.team_id) != known.scope
     return is_moved or known.epoch != snapshot.cache_epoch or known.table != snapshot.table
 
 
@@ -90,7 +90,7 @@ def _begin(services: EdgeServices, context: RequestContext) -> Recall:
     is_off = not ttl_s or not (wanted.reads or wanted.stores)
     if ttl_s is None or is_off or translation is None or not _can_be_kept(context, translation):
         return Recall(BYPASS, table=snapshot.table, epoch=snapshot.cache_epoch)
-    scope = scope_of(key.id, key.team)
+    scope = scope_of(key.id, key.team_id)
     return Recall(
         MISS,
         name_of(context, translation, scope),

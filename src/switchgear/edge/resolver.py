@@ -162,7 +162,7 @@ class Resolver:
         return card if price is None else msgspec.structs.replace(card, pricing=per_mtok(price))
 
     def _make(self, snapshot: Snapshot, key: KeyEntry, model: str, now_ms: int) -> Resolution:
-        route = table.resolve(snapshot.table, model) if access.may_call(model, key.models) else None
+        route = table.resolve(snapshot.table, model) if access.may_call_all(model, key.model_lists) else None
         if route is not None and (route.require or key.require):
             allowed = _with_labels(route, key.require or {})
             if isinstance(allowed, Problem):

@@ -115,7 +115,7 @@ def _nobody(resolution: Resolution, why: str) -> Problem:
 def client_of(context: RequestContext) -> str:
     """Return whose failures are known apart: a team's, else a key's (routing/states)."""
     key = context.key
-    return "" if key is None else f"team:{key.team}" if key.team else f"key:{key.id}"
+    return "" if key is None else f"team:{key.team_id}" if key.team_id else f"key:{key.id}"
 
 
 def session_of(context: RequestContext, request: Request) -> str:

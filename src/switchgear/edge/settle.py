@@ -94,6 +94,7 @@ def _caller(context: RequestContext, key: KeyEntry) -> msgspec.Raw:
         client.agent,
         [*(key.tags or []), *(client.tags or [])] or None,
         client.retry,
+        key.team_id if key.team_id != key.team else None,
     )
     raw = msgspec.Raw(records.encode_payload(caller))
     context.facts.caller = (key, raw)

@@ -48,7 +48,7 @@ def allows(services: EdgeServices, context: RequestContext, key: KeyEntry) -> Pr
     """Tell whether a key may have this request sent to its current deployment, as things are now."""
     assert context.request is not None
     assert context.snapshot is not None
-    if not access.may_call(context.request.model, key.models):
+    if not access.may_call_all(context.request.model, key.model_lists):
         return access.model_not_found(context.request.model, [])
     lacking = _lacking(context, key, context.snapshot)
     if lacking is not None:

@@ -5,7 +5,7 @@ is as good as none: 404. What was made elsewhere (a vector store from a dashboar
 key a pass-through rule that reads that very thing, such as `openai GET /vector_stores/vs_123`; a rule with a `*` gives nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Literal
 
 import msgspec
@@ -59,13 +59,19 @@ def _is_looked_up(reference: Reference, context: RequestContext, priced: PricedD
 
 
 def _is_granted(key: KeyEntry, reference: Reference, priced: PricedDeployment, context: RequestContext) -> bool:
-    rules = key.passthrough or ()
+    lists = key.passthrough_lists
     provider = priced.deployment.provider.name
-    if f"{provider} GET {KINDS[reference.kind].format(reference.id)}" in rules:
+    if _in_all(f"{provider} GET {KINDS[reference.kind].format(reference.id)}", lists):
         return True
     request = context.request
     assert request is not None
-    return reference.param == "path" and f"{provider} {request.method} {request.stored_path.partition('?')[0]}" in rules
+    return reference.param == "path" and _in_all(
+        f"{provider} {request.method} {request.stored_path.partition('?')[0]}", lists
+    )
+
+
+def _in_all(rule: str, lists: Collection[Iterable[str]]) -> bool:
+    return bool(lists) and all(rule in rules for rules in lists)
 
 
 def unknown(context: RequestContext, reference: Reference) -> Problem | Literal[Halt.WAIT]:

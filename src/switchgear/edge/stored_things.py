@@ -30,7 +30,7 @@ class StoredThings:
     def find(self, key: KeyEntry, name: str) -> StoredThing | None:
         """Return where a thing of the key's own team is kept; another's is as good as none."""
         entry = self._replica.stored(name) or self._recent.get(name)
-        if entry is None or entry.scope != scope_of(key.id, key.team) or entry.until_ms < self._clock.wall_ms():
+        if entry is None or entry.scope != scope_of(key.id, key.team_id) or entry.until_ms < self._clock.wall_ms():
             return None
         return entry
 
@@ -58,4 +58,4 @@ def _entry(context: RequestContext, credential_id: str) -> StoredThing:
     key, request = context.key, context.request
     assert key is not None
     assert request is not None
-    return StoredThing(scope_of(key.id, key.team), credential_id, request.model, context.now_ms + STORED_MS)
+    return StoredThing(scope_of(key.id, key.team_id), credential_id, request.model, context.now_ms + STORED_MS)

@@ -25,7 +25,7 @@ def pending_of(opened: OpenRequest) -> Pending:
     callee, caller = build.last_callee(opened), opened.caller
     return Pending(
         opened.reserve.id,
-        scope_of(caller.key_id, caller.team),
+        scope_of(caller.key_id, caller.team_scope),
         bytes(opened.reserve.caller),
         opened.callee.model,
         callee.provider,

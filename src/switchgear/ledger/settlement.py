@@ -97,7 +97,7 @@ def note_kept(batch: Batch, opened: OpenRequest, ids: Iterable[str]) -> None:
     """Note whose the things are that a provider keeps since it answered a request."""
     caller, callee = opened.caller, build.last_callee(opened)
     until_ms = opened.reserve.time_ms + STORED_MS
-    entry = StoredThing(scope_of(caller.key_id, caller.team), callee.credential_id, opened.callee.model, until_ms)
+    entry = StoredThing(scope_of(caller.key_id, caller.team_scope), callee.credential_id, opened.callee.model, until_ms)
     batch.stored.update(dict.fromkeys(ids, entry))
 
 
@@ -111,5 +111,5 @@ def note_late(batch: Batch, opened: OpenRequest | None, late: records.Late) -> N
     if not all(usage is None or usage.is_sane() for usage in usages):
         raise RecordError(f"absurd usage in {late.id[:40]}")
     caller, callee = opened.caller, build.last_callee(opened)
-    scope = scope_of(caller.key_id, caller.team)
+    scope = scope_of(caller.key_id, caller.team_scope)
     batch.late.append(Told(tidy.tidy(late, tidy.LATE), scope, callee.credential_id, opened.reserve.time_ms))

@@ -22,7 +22,7 @@ UNITS_MAX = 32
 FAST_MAX = 400
 """Characters of a common settlement's texts together."""
 OURS = frozenset(
-    {"key_id", "key_name", "team", "user", "project", "operation", "path", "dialect"}
+    {"key_id", "key_name", "team", "team_id", "user", "project", "operation", "path", "dialect"}
     | {"provider", "credential_id", "credential", "price_id"}
 )
 """Names that an administrator gave: never masked, or a key called "sk-production-of-team-a" could not be found by its name."""
@@ -42,6 +42,7 @@ CALLER = {
     "session": ID_MAX,
     "agent": ID_MAX,
     "tags": ID_MAX,
+    "team_id": NAME_MAX,
 }
 _WHERE = {
     "provider": NAME_MAX,

@@ -4,7 +4,7 @@ Every check answers with a Problem or None; a check that cannot decide denies.
 """
 
 import ipaddress
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from switchgear.core import pattern, problems
 from switchgear.core.problems import Problem
@@ -22,12 +22,6 @@ def check_key_times(revoked: bool, expires_ms: int | None, now_ms: int) -> Probl
     if expires_ms is not None and now_ms >= expires_ms:
         return Problem(problems.INVALID_KEY, "this API key has expired; ask for a new one or for an extension")
     return None
-
-
-def key_subjects(name: str, team: str | None, user: str | None, project: str | None) -> list[str]:
-    """Return the subjects by which a key can be frozen."""
-    named = (("team", team), ("user", user), ("project", project))
-    return ["all", f"key:{name}", *(f"{kind}:{value}" for kind, value in named if value is not None)]
 
 
 def check_frozen(freezes: dict[str, int | None], subjects: Sequence[str], now_ms: int) -> Problem | None:
@@ -67,6 +61,11 @@ def check_address(cidrs: Sequence[str] | None, address: str | None) -> Problem |
     if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped is not None:
         peer = peer.ipv4_mapped
     return None if any(peer in network for network in networks) else denied
+
+
+def may_call_all(model: str, lists: Iterable[Sequence[str] | None]) -> bool:
+    """Tell whether a model name matches each of several lists: a key's, and those of what it belongs to."""
+    return all(may_call(model, allowed) for allowed in lists)
 
 
 def may_call(model: str, allowed: Sequence[str] | None) -> bool:

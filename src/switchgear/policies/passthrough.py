@@ -6,7 +6,7 @@ deleting need rules of their own.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from switchgear.core.path_rule import RULE
 
@@ -32,7 +32,7 @@ def is_allowed(rules: Iterable[str], method: str, path: str) -> bool:
     return False
 
 
-def may_pass(rules: Iterable[str] | None, provider: str, method: str, path: str) -> bool:
-    """Tell whether a key's rules allow it."""
-    mine = [text.partition(" ")[2] for text in rules or () if text.partition(" ")[0] == provider]
-    return is_allowed(mine, method, path)
+def may_pass(lists: Collection[Iterable[str]], provider: str, method: str, path: str) -> bool:
+    """Tell whether the rules of a key and of what it belongs to allow it: each list must; without any nothing is allowed."""
+    mine = [[text.partition(" ")[2] for text in rules if text.partition(" ")[0] == provider] for rules in lists]
+    return bool(mine) and all(is_allowed(rules, method, path) for rules in mine)

@@ -1,15 +1,19 @@
 """What stands in the replica. Level 2.
 
 Keys: `epoch` (u64), `snapshot` (Snapshot), `k` + key id (KeyEntry), `h` + keyed hash (key id; for keys that were imported
-by hash and so carry no id of ours), `u` + key id (Spend), `r` + the id of something that a provider keeps (Stored), `b` + the id of
+by hash and so carry no id of ours), `o` + kind + `:` + id (HolderEntry: a team, user, project or profile), `generation` (u64: rises
+whenever one of these changes), `u` + key id (Spend), `r` + the id of something that a provider keeps (Stored), `b` + the id of
 an answer that is made in the background (Pending), `health` (routing/states).
 """
+
+from collections.abc import Sequence
 
 import msgspec
 
 from switchgear.core.budget_rule import BudgetRule
-from switchgear.core.key_policy import KeyPolicy
+from switchgear.core.key_policy import LABELS, KeyPolicy
 from switchgear.core.limit_rule import LimitRule
+from switchgear.core.organisation import HolderPolicy
 from switchgear.policies.budgets import Raise
 from switchgear.pricing.price import Price
 from switchgear.routing.states import Health
@@ -22,6 +26,8 @@ HASH_PREFIX = b"h"
 SPEND_PREFIX = b"u"
 STORED_PREFIX = b"r"
 PENDING_PREFIX = b"b"
+HOLDER_PREFIX = b"o"
+GENERATION = b"generation"
 HEALTH = b"health"
 STORED_MS = 30 * 86_400_000
 """How long a provider keeps a response (OpenAI API reference, "Responses", as of 2026-11)."""
@@ -35,6 +41,21 @@ class SecretHash(msgspec.Struct, array_like=True, frozen=True):
     not_after_ms: int | None = None
 
 
+class HolderEntry(HolderPolicy, frozen=True, kw_only=True):
+    """A team, user, project or profile as the edges need it."""
+
+    kind: str
+    id: str
+    name: str
+    version: int
+    removed: bool = False
+
+    @property
+    def subject(self) -> str:
+        """Under what it is counted and frozen."""
+        return f"{self.kind}:{self.id}"
+
+
 class KeyEntry(KeyPolicy, frozen=True):
     """A virtual key as the edges need it."""
 
@@ -43,6 +64,67 @@ class KeyEntry(KeyPolicy, frozen=True):
     version: int
     secrets: list[SecretHash]
     revoked: bool = False
+
+    @property
+    def team_id(self) -> str | None:
+        """The id of its team."""
+        return self.team
+
+    @property
+    def model_lists(self) -> tuple[Sequence[str] | None, ...]:
+        """Lists that a model's name must match, each of them; None allows all."""
+        return (self.models,)
+
+    @property
+    def passthrough_lists(self) -> tuple[Sequence[str], ...]:
+        """Lists of which each must allow a raw path; none: no raw path."""
+        return (self.passthrough,) if self.passthrough is not None else ()
+
+    @property
+    def held_by(self) -> tuple[HolderEntry, ...]:
+        """What it belongs to: teams from the root down, project, user, profiles."""
+        return ()
+
+    @property
+    def subjects(self) -> list[str]:
+        """By what it can be frozen, but for itself."""
+        return [f"{kind}:{value}" for kind in LABELS if (value := getattr(self, kind)) is not None]
+
+
+class HeldKey(KeyEntry, frozen=True):
+    """A key with what it belongs to. Its limits are its own; what else its fields say is the tightest of all of them, and whom they
+    name has its present name."""
+
+    holders: tuple[HolderEntry, ...] = ()
+    own: KeyPolicy = KeyPolicy()
+    """What the key itself says, with ids."""
+    lists: tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]] = ((), ())
+    """Of models, and of raw paths."""
+
+    @property
+    def team_id(self) -> str | None:
+        """The id of its team: its own, or its project's."""
+        return next((holder.id for holder in reversed(self.holders) if holder.kind == "team"), None)
+
+    @property
+    def model_lists(self) -> tuple[Sequence[str] | None, ...]:
+        """Lists that a model's name must match, each of them."""
+        return self.lists[0]
+
+    @property
+    def passthrough_lists(self) -> tuple[Sequence[str], ...]:
+        """Lists of which each must allow a raw path; none: no raw path."""
+        return self.lists[1]
+
+    @property
+    def held_by(self) -> tuple[HolderEntry, ...]:
+        """What it belongs to: teams from the root down, project, user, profiles."""
+        return self.holders
+
+    @property
+    def subjects(self) -> list[str]:
+        """By what it can be frozen, but for itself."""
+        return [holder.subject for holder in self.holders if holder.kind in LABELS]
 
 
 class Spend(msgspec.Struct, array_like=True, frozen=True):
@@ -111,6 +193,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 encode = msgspec.msgpack.Encoder().encode
+decode_holder = msgspec.msgpack.Decoder(HolderEntry).decode
 _decode_key = msgspec.msgpack.Decoder(KeyEntry).decode
 decode_spend = msgspec.msgpack.Decoder(Spend).decode
 decode_stored = msgspec.msgpack.Decoder(StoredThing).decode
@@ -149,6 +232,11 @@ def decode_key(raw: bytes) -> KeyEntry:
         if not isinstance(values, list):
             raise
         return msgspec.convert(dict(zip(_FIRST_LAYOUT, values, strict=False)), KeyEntry)
+
+
+def holder_key(kind: str, identity: str) -> bytes:
+    """Return the key of a team, user, project or profile."""
+    return HOLDER_PREFIX + f"{kind}:{identity}".encode()
 
 
 def stored_key(name: str) -> bytes:

@@ -14,7 +14,7 @@ import lmdb
 import msgspec
 
 from switchgear.replica import entries
-from switchgear.replica.entries import STORED_MS, KeyEntry, Snapshot, Spend, StoredThing
+from switchgear.replica.entries import STORED_MS, HolderEntry, KeyEntry, Snapshot, Spend, StoredThing
 from switchgear.replica.reader import MAP_BYTES, PIN_S, READERS_MAX
 from switchgear.routing.states import Health
 
@@ -31,6 +31,15 @@ class Kept(msgspec.Struct, frozen=True):
     """Of a lower version there."""
     missing: list[KeyEntry]
     """Not there, and not revoked."""
+
+
+class KeptHolders(msgspec.Struct, frozen=True):
+    """Published teams, users, projects and profiles that stayed although the store says otherwise."""
+
+    older: list[HolderEntry]
+    """Of a lower version there."""
+    missing: list[HolderEntry]
+    """Not there, and not removed."""
 
 
 class Publisher:
@@ -233,11 +242,65 @@ class Publisher:
                 txn.delete(key)
         return Kept(older, missing)
 
+    def holder_of(self, kind: str, identity: str) -> HolderEntry | None:
+        """Return a team, user, project or profile as it is published; None when it is not."""
+        with self._env.begin() as txn:
+            raw = txn.get(entries.holder_key(kind, identity))
+        return entries.decode_holder(raw) if raw is not None else None
+
+    def put_holder(self, entry: HolderEntry) -> None:
+        """Add or replace one; returns when the commit is on disk, and holds for the next request of its keys."""
+        with self._change() as txn:
+            txn.put(entries.holder_key(entry.kind, entry.id), entries.encode(entry))
+            _next_generation(txn)
+
+    def replace_holders(
+        self, holders: Iterable[HolderEntry], doubted: Collection[tuple[str, str]] = (), *, accept: bool = False
+    ) -> KeptHolders:
+        """Make the published teams, users, projects and profiles these, in one commit; unchanged ones are not written. One that is
+        published newer, or that is not among these, stays as it is and is told, unless `accept`. In any case what is published
+        stays of the kinds and ids in `doubted`."""
+        older, missing = [], []
+        with self._change() as txn:
+            wanted: set[bytes] = set()
+            is_changed = txn.get(entries.GENERATION) is None
+            for entry in holders:
+                key = entries.holder_key(entry.kind, entry.id)
+                wanted.add(key)
+                raw, before = entries.encode(entry), txn.get(key)
+                if before == raw:
+                    continue
+                published = entries.decode_holder(bytes(before)) if before is not None else None
+                if published is not None and published.version > entry.version and not accept:
+                    older.append(published)
+                    continue
+                txn.put(key, raw)
+                is_changed = True
+            with txn.cursor() as cursor:
+                gone = [key for key in _keys(cursor, entries.HOLDER_PREFIX) if key not in wanted]
+            for key in gone:
+                published = entries.decode_holder(bytes(txn.get(key) or b""))
+                if (published.kind, published.id) in doubted or published.removed:
+                    continue
+                if accept:
+                    txn.delete(key)
+                    is_changed = True
+                else:
+                    missing.append(published)
+            if is_changed:
+                _next_generation(txn)
+        return KeptHolders(older, missing)
+
     def close(self) -> None:
         """Close the environment."""
         for _, pin in self._pins:
             pin.abort()
         self._env.close()
+
+
+def _next_generation(txn: "lmdb.Transaction") -> None:
+    before = int.from_bytes(txn.get(entries.GENERATION) or b"", "big")
+    txn.put(entries.GENERATION, (before + 1).to_bytes(8, "big"))
 
 
 def _is_newer(published: KeyEntry, entry: KeyEntry) -> bool:

@@ -9,9 +9,10 @@ from pathlib import Path
 from time import monotonic
 
 import lmdb
+import msgspec
 
-from switchgear.replica import entries
-from switchgear.replica.entries import KeyEntry, Pending, Snapshot, Spend, StoredThing
+from switchgear.replica import entries, holding
+from switchgear.replica.entries import HolderEntry, KeyEntry, Pending, Snapshot, Spend, StoredThing
 from switchgear.routing.states import Health
 
 MAP_BYTES = 4 * 1024**3
@@ -21,6 +22,7 @@ PIN_S = 0.25
 STALE_S = 0.1
 """A look-up that took longer (the process was stopped in the middle) is done again."""
 DECODED_KEYS_MAX = 10_000
+DECODED_HOLDERS_MAX = 10_000
 
 
 class ReplicaReader:
@@ -39,18 +41,28 @@ class ReplicaReader:
         self._snapshot: Snapshot | None = None
         self._health: tuple[bytes | None, Health] = (None, Health())
         self._decoded: dict[bytes, KeyEntry] = {}
+        self._generation = b""
+        self._holders: dict[tuple[str, str], HolderEntry] = {}
 
     def look_up(self, key_id: str) -> tuple[Snapshot | None, KeyEntry | None]:
-        """Return the current snapshot and the key of that id, as of one moment."""
+        """Return the current snapshot and the key of that id, as of one moment, with what it belongs to. Whoever keeps what follows
+        from a snapshot keeps it as long as the snapshot is the same value: a change of a team makes a new one."""
         # py-lmdb keeps spare read transactions: beginning one renews it, ending it frees its pages.
         while True:
             started = monotonic()
             with self._env.begin() as txn:
                 epoch = txn.get(entries.EPOCH)
+                generation = txn.get(entries.GENERATION) or b""
                 snapshot = txn.get(entries.SNAPSHOT) if epoch != self._epoch else None
                 raw = txn.get(entries.KEY_PREFIX + key_id.encode())
             if monotonic() - started < STALE_S:
                 break
+        if generation != self._generation:
+            self._generation = generation
+            self._decoded.clear()
+            self._holders.clear()
+            if epoch == self._epoch and self._snapshot is not None:
+                self._snapshot = msgspec.structs.replace(self._snapshot)
         if epoch != self._epoch:
             self._snapshot = entries.decode_snapshot(snapshot) if snapshot is not None else None
             self._epoch = epoch or b""
@@ -110,10 +122,23 @@ class ReplicaReader:
         self._env.close()
 
     def _decode(self, raw: bytes) -> KeyEntry:
-        # The same bytes decode to the same entry: a changed key has other bytes, so nothing here can be stale.
+        # The same bytes are the same key while no team changes: a changed key has other bytes, so nothing here is stale.
         entry = self._decoded.get(raw)
         if entry is None:
             if len(self._decoded) >= DECODED_KEYS_MAX:
                 self._decoded.clear()
-            entry = self._decoded[raw] = entries.decode_key(raw)
+            entry = self._decoded[raw] = holding.held(entries.decode_key(raw), self._holder)
         return entry
+
+    def _holder(self, kind: str, identity: str) -> HolderEntry:
+        found = self._holders.get((kind, identity))
+        if found is None:
+            if len(self._holders) >= DECODED_HOLDERS_MAX:
+                self._holders.clear()
+            raw = self._get(entries.holder_key(kind, identity))
+            if raw is not None:
+                found = entries.decode_holder(raw)
+            else:
+                found = holding.gone(kind, identity) if self._generation else holding.bare(kind, identity)
+            self._holders[kind, identity] = found
+        return found

@@ -14,13 +14,15 @@ from sqlalchemy.exc import DatabaseError, NoResultFound
 
 from switchgear.core.errors import SwitchgearError, UserError
 from switchgear.core.ids import Entropy
-from switchgear.store import macs, signing, tables
+from switchgear.store import holders, macs, signing, tables
 from switchgear.store.backend import Backend
 from switchgear.store.macs import RowMacs
 
-SCHEMA_VERSION = "0010"
+SCHEMA_VERSION = "0011"
 SIGNED_SINCE = "0008"
 """The first schema whose rows carry MACs."""
+HOLDERS_SINCE = "0011"
+"""The first schema with teams, users and projects; before it they were names that keys said."""
 T = TypeVar("T")
 
 
@@ -145,6 +147,8 @@ class Store:
         self._macs.bind(store_id)
         if version is not None and version < SIGNED_SINCE and self._may_sign:
             signing.sign(connection)
+        if version is not None and version < HOLDERS_SINCE:
+            holders.adopt(connection)
         return store_id
 
 

@@ -20,6 +20,7 @@ from switchgear.store.migrations.versions import (
     m0008_row_macs,
     m0009_cursor_owner,
     m0010_balances,
+    m0011_holders,
 )
 
 MIGRATIONS = (
@@ -33,6 +34,7 @@ MIGRATIONS = (
     m0008_row_macs,
     m0009_cursor_owner,
     m0010_balances,
+    m0011_holders,
 )
 """In order. Each knows its `revision` and how to `upgrade`."""
 VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True, nullable=False))

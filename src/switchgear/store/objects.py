@@ -129,13 +129,6 @@ def _put_secrets(connection: Connection, key: KeyRow) -> None:
         connection.execute(insert(tables.key_secrets), rows)
 
 
-def key_labels(connection: Connection, field: str) -> set[str]:
-    """Return what a label of all keys' policies says, revoked ones too: their teams, users or projects."""
-    policies = connection.execute(select(tables.keys.c.policy).distinct()).scalars()
-    labels = (getattr(_policy(body)[0], field) for body in policies)
-    return {label for label in labels if label is not None}
-
-
 def keys(connection: Connection, name: str | None = None) -> list[KeyRow]:
     """Return all keys, or the one of that name or id; each says whether it is as this gateway wrote it."""
     macs = macs_of(connection)

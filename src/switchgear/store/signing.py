@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Column, Connection, Table, bindparam, select, update
 
-from switchgear.store import objects, tables
+from switchgear.store import holders, objects, tables
 from switchgear.store.macs import macs_of
 
 ROWS = 1_000
@@ -36,6 +36,7 @@ class Unsigned(msgspec.Struct, frozen=True):
 def unsigned(connection: Connection) -> Iterator[Unsigned]:
     """Return all rows whose MACs do not hold."""
     yield from _keys(connection)
+    yield from _holders(connection)
     yield from _objects(connection)
     yield from _freezes(connection)
     yield from _tokens(connection)
@@ -54,6 +55,16 @@ def _keys(connection: Connection) -> Iterator[Unsigned]:
         if mac != row.mac:
             is_sound = _is_sound(tables.keys, row) and all(_is_sound(tables.key_secrets, secret) for secret in secrets)
             yield Unsigned(tables.keys, ((tables.keys.c.id, row.id),), "key", objects.text_of(row.name), mac, is_sound)
+
+
+def _holders(connection: Connection) -> Iterator[Unsigned]:
+    macs, columns = macs_of(connection), tables.holders.c
+    for row in connection.execute(select(tables.holders)):
+        mac = macs.of("holders", *holders.holder_values(row))
+        if mac != row.mac:
+            where = ((columns.kind, row.kind), (columns.id, row.id))
+            kind, name = objects.text_of(row.kind), objects.text_of(row.name)
+            yield Unsigned(tables.holders, where, kind, name, mac, _is_sound(tables.holders, row))
 
 
 def _objects(connection: Connection) -> Iterator[Unsigned]:

@@ -4,7 +4,7 @@ A table whose rows control acts on has a column `mac` (store/macs): a new one ne
 store/signing, and a test asks for both.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
 from switchgear.store.sums import SUMS
 from switchgear.store.types import bounded
@@ -48,6 +48,23 @@ key_secrets = Table(
     Column("not_after_ms", BigInteger),
     Column("created_ms", BigInteger, nullable=False),
 )
+
+holders = Table(
+    "holders",
+    metadata,
+    Column("kind", bounded(16), primary_key=True),
+    Column("id", bounded(64), primary_key=True),
+    Column("name", bounded(64), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("source", bounded(8), nullable=False),
+    Column("policy", LargeBinary, nullable=False),
+    Column("removed_ms", BigInteger),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32)),
+    Index("holders_name", "kind", "name"),
+)
+"""Teams, users, projects and profiles."""
 
 freezes = Table(
     "freezes",

@@ -182,7 +182,10 @@ class GatewayProcess:
         return json.loads(self.cli(*arguments, "--json", **more).stdout)
 
     def key(self, name: str, *arguments: str) -> str:
-        """Make a virtual key."""
+        """Make a virtual key, and before it the team, user and project that it names."""
+        for kind in ("team", "user", "project"):
+            if f"--{kind}" in arguments:
+                self.cli(kind, "create", arguments[arguments.index(f"--{kind}") + 1], check=False)
         return str(self.json("key", "create", name, *arguments)["key"])
 
     def records(self, *arguments: str, count: int = 1, seconds: float = PATIENCE_S) -> list[dict[str, Any]]:

@@ -96,6 +96,13 @@ class Caller(msgspec.Struct, array_like=True, frozen=True):
     agent: str | None = None
     tags: list[str] | None = None
     client_retry: Number | None = None
+    team_id: Name | None = None
+    """Where it is not the team's name."""
+
+    @property
+    def team_scope(self) -> str | None:
+        """The team whose things a provider keeps: its id."""
+        return self.team_id if self.team_id is not None else self.team
 
 
 class Callee(msgspec.Struct, array_like=True, frozen=True):

@@ -34,6 +34,12 @@ def create_table(name: str, *columns: "sa.Column[Any]", **options: Any) -> None:
         op.create_table(name, *columns, **options)
 
 
+def create_index(name: str, table: str, *columns: str) -> None:
+    """Create an index unless it is there."""
+    if name not in {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(table)}:
+        op.create_index(name, table, list(columns))
+
+
 def rename_column(table: str, old: str, new: str) -> None:
     """Rename a column unless that was done."""
     if old in {known["name"] for known in sa.inspect(op.get_bind()).get_columns(table)}:
