@@ -82,6 +82,7 @@ async def main(boot: Boot, prepared: Prepared) -> None:
         report=child.report,
         guard=child.guard,
         keeps_contexts=boot.log.access,
+        wait_s=boot.limits.wait_s,
     )
     handler = EdgeHandler(services, lambda: (child.report.lost, child.report.errors), boot.number == 0)
     handler.start()

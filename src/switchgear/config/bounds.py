@@ -25,6 +25,7 @@ BOUNDS: dict[type[msgspec.Struct], dict[str, tuple[float, float]]] = {
         "write_stall_s": (1, 3_600),
         "connections_max": (1, 1_000_000),
         "connections_per_address_max": (1, 1_000_000),
+        "wait_s": (0, 600),
     },
     schema.Ceilings: {
         "requests_per_s": (0, 1_000_000),

@@ -83,6 +83,8 @@ class Limits(msgspec.Struct, kw_only=True):
     """Most client connections per edge process."""
     connections_per_address_max: int = 1_000
     """Most connections from one address; loopback is not counted."""
+    wait_s: float = 0.0
+    """Seconds that a request waits for room under a limit before it is refused; 0: not at all."""
 
 
 class Ceilings(msgspec.Struct, kw_only=True):
@@ -473,7 +475,6 @@ PLANNED = frozenset(
 
 PLANNED_WITHIN: dict[str, frozenset[str]] = {
     "Model": frozenset({"hedge"}),
-    "Limits": frozenset({"wait_s"}),
     "Key": frozenset({"trust_end_user", "content_logging"}),
 }
 """Keys further down that the contract knows and this version refuses by name, by the type that would hold them."""

@@ -18,7 +18,7 @@ from switchgear.dialects.rate_limit_headers import Left, RoomsLeft
 from switchgear.edge import budget_claims, limit_sets, shared_limits
 from switchgear.edge.budget_claims import Claims
 from switchgear.edge.budget_sets import Counted
-from switchgear.edge.context import RequestContext, Spent
+from switchgear.edge.context import Lack, RequestContext, Spent
 from switchgear.edge.limit_sets import Limits, LimitSet, Values
 from switchgear.edge.reach import Reached
 from switchgear.edge.resolver import PricedDeployment
@@ -88,6 +88,7 @@ class Admission:
         "_wake",
         "full",
         "is_final",
+        "lack",
         "reroute",
     )
 
@@ -118,6 +119,8 @@ class Admission:
         """Of deployments that were full: what is told when no other is left."""
         self.is_final = False
         """The last answer is about who asks: no other deployment helps."""
+        self.lack: Lack | None = None
+        """Which limit had no room, where the last answer was that."""
         self.reroute: str | None = None
         """The model that a budget that is spent leads to."""
 
@@ -142,6 +145,7 @@ class Admission:
         if isinstance(answer, Full):
             self._show(chosen, holds, tuple(reading.used for reading in answer.readings))
             refusal = limits.judge(holds, answer.lacking, answer.readings, self._services.clock.boot_us())
+            self._note_lack(refusal, holds)
             return problem_of(chosen.limits[refusal.at], refusal, holds[refusal.at].amount)
         return BUSY
 
@@ -250,7 +254,26 @@ class Admission:
         at_limits = [at for at in answer.lacking if at < len(rules)]
         refusal = limits.judge(holds, at_limits, readings, self._services.clock.boot_us())
         refusal = shared_limits.true_refusal(refusal, holds, readings)
+        self._note_lack(refusal, holds)
         return self._pass_over(problem_of(rules[refusal.at], refusal, holds[refusal.at].amount))
+
+    def _note_lack(self, refusal: Refusal, holds: Sequence[Hold]) -> None:
+        wait_ms = refusal.retry_after_ms
+        self.lack = None if wait_ms is None else Lack(holds[refusal.at].bucket.key, refusal.why, wait_ms)
+
+    def buckets(self, rules: Limits | None) -> list[str]:
+        """Return the names of what `take_request` would ask for."""
+        chosen = self._chosen(rules)
+        return [] if chosen is None else [hold.bucket.key for hold in chosen.holds(self._expected, self._values)]
+
+    def pause(self) -> None:
+        """Give everything back while the request waits for room; it asks again then."""
+        self._drop_answer()
+        for held in (self._attempt, self._requester):
+            if held is not None:
+                self._counters.release(held.ticket)
+        self._attempt = self._requester = self.full = self.lack = None
+        self._context.held = None
 
     def _pass_over(self, problem: Problem) -> Problem:
         self.full = _sooner(self.full, problem)
@@ -379,6 +402,8 @@ def let_go(context: RequestContext) -> None:
         admission.let_go()
     if context.recall is not None:
         context.recall.leave()
+    if context.place is not None:
+        context.place.leave()
 
 
 def expected(services: EdgeServices, context: RequestContext) -> Expected:

@@ -18,6 +18,7 @@ from switchgear.edge.head_facts import HeadFacts
 from switchgear.edge.paths import Endpoint
 from switchgear.edge.resolver import PricedDeployment, Resolution
 from switchgear.net.exchange import Exchange
+from switchgear.policies.limits import Why
 from switchgear.pricing.price import Pricer
 from switchgear.replica.entries import KeyEntry, Snapshot
 from switchgear.routing.table import Deployment
@@ -68,6 +69,23 @@ class InProgress(Protocol):
 
     def cut(self, problem: Problem) -> None:
         """Something that the request needs was frozen: end it, and say so."""
+        ...
+
+
+class Lack(msgspec.Struct, frozen=True):
+    """The limit that had no room."""
+
+    bucket: str
+    why: Why
+    retry_after_ms: int
+    """As `policies.limits.Refusal`."""
+
+
+class HeldPlace(Protocol):
+    """A place in a line (`edge.limit_queue`), as far as those need it who end a request."""
+
+    def leave(self) -> None:
+        """It goes, with or without room."""
         ...
 
 
@@ -166,6 +184,12 @@ class RequestContext(msgspec.Struct, eq=False):
     """admit, transfer: what the next attempt holds of budgets, and since when by the counters' clock; its record says it."""
     recall: Recall | None = None
     """admit: what kept answers are to it; None where it asks for none."""
+    place: HeldPlace | None = None
+    """admit: where it stands that waits for room."""
+    waits_since_s: float = 0.0
+    """admit: when it began to wait there; 0 where it did not."""
+    queue_ms: int | None = None
+    """admit: how long it waited."""
     admission: HeldLimits | None = None
     """admit: what it holds of limits; None where none hold for it, or nothing is held any more."""
     limit_headers: bytes = b""

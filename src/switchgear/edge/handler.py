@@ -19,6 +19,7 @@ from switchgear.edge.context import RequestContext
 from switchgear.edge.counters import CounterLog, Tally
 from switchgear.edge.cutoff import LOOK_S, CutOff
 from switchgear.edge.head_facts import HeadFacts
+from switchgear.edge.limit_queue import LimitQueue
 from switchgear.edge.local_answers import ANSWERS
 from switchgear.edge.output_sizes import OutputSizes
 from switchgear.edge.refusals import Refusals
@@ -57,16 +58,22 @@ def services_of(
     counters: Counters | None = None,
     budget_time: BudgetTime | None = None,
     keeps_contexts: bool = False,
+    wait_s: float = 0.0,
 ) -> EdgeServices:
     """Make the services of an edge of what it was given. `keeps_contexts`: an access log looks at what is settled. Without
-    `counters` this process counts alone."""
+    `counters` this process counts alone. `wait_s`: how long a request waits for room under its limits."""
     turned_away = Refusals(DenialLog(spool), Tally(), commit, report)
 
     def refuse(context: RequestContext, problem: Problem) -> None:
         turned_away.deny(context, problem)
         admission.let_go(context)
 
-    return EdgeServices(
+    waiting = WaitingRoom(refuse, admission.let_go)
+
+    def ask_again(context: RequestContext) -> None:
+        context.exchange.act(pipeline.resume, (services, context))
+
+    services = EdgeServices(
         replica=replica,
         peppers=peppers,
         resolver=resolver,
@@ -79,7 +86,8 @@ def services_of(
         budget_time=budget_time or BudgetTime(clock),
         output_sizes=OutputSizes(),
         cache=AnswerCache(),
-        waiting=WaitingRoom(refuse, admission.let_go),
+        waiting=waiting,
+        queue=LimitQueue(wait_s, waiting, clock, loop, ask_again),
         refusals=turned_away,
         slices=Slicer(clock, loop.call_soon, guard),
         clock=clock,
@@ -89,6 +97,7 @@ def services_of(
         guard=guard,
         resume=pipeline.resume,
     )
+    return services
 
 
 class EdgeHandler:

@@ -98,6 +98,7 @@ def _go_on(services: EdgeServices, context: RequestContext, problem: Problem | N
 
 def resume(services: EdgeServices, context: RequestContext) -> None:
     """Go on with a request that waits."""
+    services.waiting.leave(context)
     if context.client_gone or context.exchange.is_ended:
         admission.let_go(context)
         return

@@ -15,6 +15,7 @@ from switchgear.counters.backend import Counters
 from switchgear.edge.answer_cache import AnswerCache
 from switchgear.edge.budget_time import BudgetTime
 from switchgear.edge.context import RequestContext
+from switchgear.edge.limit_queue import LimitQueue
 from switchgear.edge.output_sizes import OutputSizes
 from switchgear.edge.refusals import Refusals
 from switchgear.edge.resolver import Resolver
@@ -56,6 +57,8 @@ class EdgeServices(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Answers that are kept."""
     waiting: WaitingRoom
     """The requests that wait for something of this edge."""
+    queue: LimitQueue
+    """Those of them that wait for room under a limit, in their order."""
     refusals: Refusals
     slices: Slicer
     """Long work, a few milliseconds per turn."""

@@ -202,6 +202,7 @@ def settle(
         _bounded(course.passed_over) if course is not None and course.passed_over else None,
         is_cached,
         saved_nanousd,
+        context.queue_ms,
     )
     spool.settle(context.id, records.encode_payload(record))
     context.reserved = False

@@ -47,10 +47,12 @@ class WaitingRoom:
         until_s: float,
         late: Problem | Callable[[], Problem],
         left: Callable[[], None],
+        is_bounded: bool = True,
     ) -> Problem | None:
         """Wait, until `leave` or a time of the clock: then `late` is what the client is told. `left` is called where it goes
-        without having been woken. Returns why it cannot wait: too many do."""
-        if len(self._waiters) >= WAITERS_MAX or self._bytes + context.bytes_in > WAITING_BYTES_MAX:
+        without having been woken. Returns why it cannot wait: too many do. Not `is_bounded`: what waits for a moment only."""
+        self.leave(context)
+        if is_bounded and (len(self._waiters) >= WAITERS_MAX or self._bytes + context.bytes_in > WAITING_BYTES_MAX):
             return TOO_MANY
         self._waiters[context.id] = _Waiter(context, until_s, late, left)
         self._bytes += context.bytes_in

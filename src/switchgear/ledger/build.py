@@ -208,6 +208,7 @@ def settled(opened: OpenRequest, settle: records.Settle, find_price: FindPrice) 
         upstream_ms=sum(o.end_ms - o.start_ms for o in settle.attempts) if settle.attempts else None,
         is_cached=settle.is_cached,
         saved_nanousd=saved_of(settle),
+        queue_ms=settle.queue_ms,
     )
     return make(opened, price, ending)
 
@@ -393,6 +394,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     units: dict[str, int] | None = None
     is_cached: bool = False
     saved_nanousd: int | None = None
+    queue_ms: int | None = None
     price_id: str | None = None
     """Instead of that of the last attempt's callee."""
 
@@ -451,6 +453,7 @@ def make(opened: OpenRequest, price: Price | None, end: Ending) -> Record:
         stream=reserve.stream,
         cached=end.is_cached,
         saved_nanousd=end.saved_nanousd,
+        queue_ms=end.queue_ms,
         dropped=[text[:128] for text in end.dropped[:32]] if end.dropped else [],
         passed_over=[text[:512] for text in end.passed_over[:32]] if end.passed_over else [],
         client_retry=caller.client_retry,

@@ -464,6 +464,7 @@ class Dialogue:
         key: dict[str, Any] | None = None,
         snapshot: dict[str, Any] | None = None,
         is_late: bool = False,
+        wait_s: float = 0.0,
     ) -> None:
         self.clock = FakeClock()
         self.loop = FakeLoop(self.clock)
@@ -496,6 +497,7 @@ class Dialogue:
             counters=self.counters,
             report=self.guard.said,
             guard=self.guard,
+            wait_s=wait_s,
         )
         self.handler = EdgeHandler(self.services)
         self.client = ClientSide(self)

@@ -246,6 +246,8 @@ class Settle(msgspec.Struct, array_like=True, frozen=True):
     """The answer was kept here: nobody was asked."""
     saved_nanousd: Number | None = None
     """What it cost when it was made."""
+    queue_ms: SpanMs | None = None
+    """How long it waited for room under limits and budgets."""
 
 
 class Checkpoint(msgspec.Struct, array_like=True, frozen=True):
