@@ -5,7 +5,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.versi
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help serve test install check format cover bench kill torture power probes breach endure doors crossings mutants fuzz estate away clients lock release bills prices clean
+.PHONY: help serve test install check format cover bench kill torture power budgets probes breach endure doors crossings mutants fuzz estate away clients lock release bills prices clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -67,6 +67,9 @@ endure: $(VENV)/.test  ## Processes stopped for 30 s, 500 slow clients, a full d
 
 doors: $(VENV)/.test  ## An exception thrown at every door of edge and vault while others are served
 	DOORS=1000 $(BIN)/python -m pytest tests/end_to_end/test_doors.py --timeout 3600
+
+budgets: $(VENV)/.test  ## 2,000 requests at a budget's edge on 4 edges, 200 rounds of kill -9: the provider's own sum judges
+	BUDGET_CLIENTS=2000 BUDGET_EDGES=4 BUDGET_KILLS=200 $(BIN)/python -m pytest tests/end_to_end/test_budgets.py --timeout 3600
 
 probes: $(VENV)/.test  ## A dead deployment of three: how often it is asked, how soon it is back
 	BACK_S=3 $(BIN)/python -m pytest tests/end_to_end/test_routing.py

@@ -25,6 +25,7 @@ def test_P1_an_edge_keeps_its_own_spool_and_column_and_reads_replica_and_counter
     cell = cells.cell_of("edge", 1, LAYOUT)
     assert cell.keeps == ("/D/spool/edge-1",) and cell.serves == ()
     assert cell.writes == ("/D/counters/edge-1.column",)
+    assert cells.cell_of("control", 0, LAYOUT).writes == ("/D/counters/control.column",)
     assert touches("edge") == {"/D/spool/edge-0", "/D/replica", "/D/counters", "/D/counters/edge-0.column"}
 
 

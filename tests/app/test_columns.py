@@ -28,8 +28,8 @@ def files(layout):
 
 
 def test_a_column_for_each_edge_is_made_once(layout):
-    assert columns.prepare(layout, 2, SMALL) == ["edge-0", "edge-1"]
-    assert files(layout) == ["edge-0.column", "edge-1.column", "lock"]
+    assert columns.prepare(layout, 2, SMALL) == ["edge-0", "edge-1", "control"]
+    assert files(layout) == ["control.column", "edge-0.column", "edge-1.column", "lock"]
     assert columns.prepare(layout, 2, SMALL) == [], "counts outlive a restart"
 
 
@@ -46,7 +46,7 @@ def test_N2_a_damaged_column_is_made_again(layout, damage):
 def test_columns_of_edges_that_there_are_no_more_are_removed(layout):
     columns.prepare(layout, 2, SMALL)
     columns.prepare(layout, 1, SMALL)
-    assert files(layout) == ["edge-0.column", "lock"]
+    assert files(layout) == ["control.column", "edge-0.column", "lock"]
 
 
 def test_a_folder_that_cannot_be_written_is_told(layout):
@@ -64,6 +64,7 @@ def test_N1_each_edge_owns_its_column_and_the_others_may_read_it(layout):
     for number in range(2):
         info = column.path_of(layout.counters, f"edge-{number}").stat()
         assert (info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode)) == (who.edge(number).uid, who.gates, 0o640)
+    assert column.path_of(layout.counters, "control").stat().st_uid == who.control.uid
     assert (layout.counters / "lock").stat().st_uid == 0
 
 
@@ -73,7 +74,7 @@ def test_nobody_is_stuck_while_nobody_holds_the_lock(layout):
 
 
 def test_the_size_is_what_the_changelog_says():
-    assert 14_000_000 < columns.GEOMETRY.file_bytes < 16_000_000
+    assert 18_000_000 < columns.GEOMETRY.file_bytes < 20_000_000
 
 
 def test_who_keeps_the_lock_is_found_whatever_its_column_says(layout):

@@ -37,6 +37,7 @@ def opened(first=(DAY, CALLS, TOKENS), second=None):
         100,
         budgets=list(first),
         held_us=5,
+        lasts_s=60,
     )
     attempts = [] if second is None else [records.Attempt(ID, 2, "up", "up/c", "c", "m", "p", list(second), 6)]
     raw = records.encode_payload(reserve)
@@ -68,6 +69,7 @@ def test_a_settlement_books_cost_requests_and_tokens_in_the_periods_that_were_he
     }
     (end,) = got.ends
     assert (end.attempt, end.how, end.used, end.held_us) == (f"{ID}-1", Ended.SETTLED, [200_000, 1, 150], 5)
+    assert end.until_ms == 1_790_000_060_000
 
 
 def test_each_attempt_books_what_it_cost_in_its_own_period():
@@ -102,7 +104,10 @@ def test_an_edge_that_died_books_what_was_sent_and_gives_back_what_was_not(is_se
 
 
 def test_what_an_open_request_holds_is_known_by_attempt():
-    assert held_of(opened((DAY,), (CALLS,))) == [(f"{ID}-1", [DAY]), (f"{ID}-2", [CALLS])]
+    assert held_of(opened((DAY,), (CALLS,))) == [
+        (f"{ID}-1", [DAY], 1_790_000_060_000),
+        (f"{ID}-2", [CALLS], 1_790_000_000_000),
+    ]
 
 
 def test_a_reservation_of_version_0_1_0_holds_nothing():

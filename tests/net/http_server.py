@@ -116,7 +116,8 @@ class Running:
     def after(self, seconds):
         """Let time pass, and the timer run."""
         self.clock.advance(seconds)
-        self.server.ticker.start()
+        self.server._timer.cancel()
+        self.server._tick()
 
 
 def run(scenario, proxies=None, **limits):

@@ -47,7 +47,8 @@ def cell_of(
         return Cell(reads=reads, serves=(str(layout.courier_run),), goes_out=True, ports=(DNS_PORT, *ports))
     if role == "control":
         return Cell(
-            reads=(*reads, str(layout.run)),
+            reads=(*reads, str(layout.run), str(layout.counters)),
+            writes=(str(column.path_of(layout.counters, "control")),),
             keeps=(str(layout.store.parent), str(layout.replica), str(layout.spool), str(layout.control_run)),
             serves=(str(layout.control_run),),
             root=root,

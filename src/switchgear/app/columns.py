@@ -13,17 +13,20 @@ from switchgear.app.ownership import ProcessUsers
 from switchgear.core.errors import UserError
 from switchgear.counters import boot, column
 from switchgear.counters.layout import Geometry
+from switchgear.counters.shared import SharedCounters
 
-GEOMETRY = Geometry(windows=32_768, slots=16_384, balances=4_096, holds=32_768)
-"""15 MB for each edge: 32,768 limits that count at the same time, and as many holds of one edge's open requests."""
+GEOMETRY = Geometry(windows=32_768, slots=16_384, balances=65_536, holds=32_768)
+"""19 MB for each edge and for control: 32,768 limits that count at the same time, as many holds of one edge's open requests, and
+65,536 balances of budgets."""
 TRIES, TRY_AGAIN_S = 20, 0.01
 STORE = bytes(16)
-"""Limits are of no store: nothing of them is in the ledger."""
+"""Limits are of no store, and control gives the balances of budgets at each of its starts."""
+CONTROL = "control"
 
 
 def names(workers: int) -> list[str]:
-    """Return the columns' names: those of the edges."""
-    return [f"edge-{number}" for number in range(workers)]
+    """Return the columns' names: those of the edges, and control's."""
+    return [*(f"edge-{number}" for number in range(workers)), CONTROL]
 
 
 def prepare(layout: Layout, workers: int, geometry: Geometry = GEOMETRY) -> list[str]:
@@ -34,11 +37,14 @@ def prepare(layout: Layout, workers: int, geometry: Geometry = GEOMETRY) -> list
         for path in layout.counters.glob(f"*{column.SUFFIX}*"):
             if path.name.removesuffix(column.SUFFIX) not in wanted:
                 path.unlink()
-        return column.prepare(layout.counters, wanted, geometry, STORE, boot.boot_id(), os.urandom)
+        made = column.prepare(layout.counters, wanted, geometry, STORE, boot.boot_id(), os.urandom)
+        if made and CONTROL not in made:  # what one column counted is gone: all balances are given again
+            column.forget_balances(layout.counters, CONTROL)
+        return made
     except OSError as exc:
         raise UserError(
             f"the counters of limits cannot be made in {layout.counters}: {exc.strerror}",
-            f"{geometry.file_bytes * workers // 1_000_000} MB are needed there",
+            f"{geometry.file_bytes * len(wanted) // 1_000_000} MB are needed there",
             2,
         ) from None
 
@@ -47,6 +53,7 @@ def give(layout: Layout, who: ProcessUsers, workers: int) -> None:
     """Give each edge its own file, and let the others read it; as root, while nothing else runs."""
     for number in range(workers):
         _give(column.path_of(layout.counters, f"edge-{number}"), who.edge(number).uid, who.gates)
+    _give(column.path_of(layout.counters, CONTROL), who.control.uid, who.gates)
     _give(layout.counters / column.LOCK, 0, who.gates)
 
 
@@ -57,6 +64,13 @@ def _give(path: Path, uid: int, gid: int) -> None:
         os.fchmod(fd, 0o640)
     finally:
         os.close(fd)
+
+
+def open_control(layout: Layout) -> SharedCounters:
+    """Take control's column over. Raises RecordError or OSError for a file that is none, BlockingIOError while its last owner does
+    not end."""
+    others = [name.removesuffix(column.SUFFIX) for name in os.listdir(layout.counters) if name.endswith(column.SUFFIX)]
+    return SharedCounters(layout.counters, CONTROL, others, boot.now_us, lambda seconds: None, CONTROL)
 
 
 def keepers(layout: Layout) -> set[int]:

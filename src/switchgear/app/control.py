@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import importlib
 import os
 from collections.abc import Awaitable, Callable
@@ -14,7 +15,7 @@ import uvicorn
 import uvicorn.lifespan.off
 from sqlalchemy.exc import DatabaseError
 
-from switchgear.app import child
+from switchgear.app import child, columns
 from switchgear.app.boot import Boot
 from switchgear.app.layout import Layout, PriceFiles, price_snapshot, read_peppers, read_row_key
 from switchgear.app.report import fault
@@ -150,6 +151,7 @@ async def main(boot: Boot, prepared: Prepared) -> None:
         prepared.shipped,
         lambda: child.report.errors,
         fault,
+        functools.partial(columns.open_control, layout),
     )
     await asyncio.to_thread(services.seen.load)
     services.publication.snapshot = await asyncio.to_thread(publisher.current)
@@ -190,6 +192,7 @@ async def main(boot: Boot, prepared: Prepared) -> None:
         running.force_exit = True
     link.close()
     await asyncio.to_thread(store.close)
+    services.holds.close()
     publisher.close()
 
 

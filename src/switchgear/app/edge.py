@@ -14,11 +14,13 @@ from switchgear.app.boot import Boot
 from switchgear.app.layout import Layout, PriceFiles, read_peppers
 from switchgear.core.ids import IdSource
 from switchgear.edge import telling
+from switchgear.edge.budget_time import BudgetTime
 from switchgear.edge.counter_turns import CounterTurns
 from switchgear.edge.handler import EdgeHandler, services_of
 from switchgear.edge.resolver import Resolver
 from switchgear.edge.services import EdgeServices
 from switchgear.edge.turn_commit import TurnCommit
+from switchgear.edge.uncertain import UncertainHolds
 from switchgear.net.clock import SystemClock
 from switchgear.net.exchange import ServerLimits
 from switchgear.net.link import LinkClient
@@ -67,7 +69,8 @@ async def main(boot: Boot, prepared: Prepared) -> None:
     if replica is None:
         return
     turns = CounterTurns(loop, child.guard)
-    counters = await edge_counters.open_counters(layout, boot.number, boot.workers, turns)
+    uncertain = UncertainHolds()
+    counters = await edge_counters.open_counters(layout, boot.number, boot.workers, turns, uncertain)
     services = services_of(
         replica=replica,
         peppers=prepared.peppers,
@@ -79,6 +82,8 @@ async def main(boot: Boot, prepared: Prepared) -> None:
         clock=clock,
         loop=loop,
         counters=counters,
+        budget_time=BudgetTime(clock, counters.distance_ms, counters.note_distance),
+        uncertain=uncertain,
         report=child.report,
         guard=child.guard,
         keeps_contexts=boot.log.access,

@@ -87,8 +87,6 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
     credential_budgets: dict[str, tuple[BudgetRule, ...]] = {}
     """By the credential's name."""
     labels: dict[str, str] = {}
-    team: str | None = None
-    """The team that alone sees and uses it: in the file its name, in the store its id."""
     auths: dict[str, str] = {}
     """Credentials that are presented in another way than the endpoint's."""
     references: dict[str, str] = {}
@@ -140,14 +138,6 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     """What the courier reaches."""
 
 
-class AlertSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is told when thresholds of budgets are passed."""
-
-    destination: str
-    subjects: tuple[str, ...] = ()
-    """Names and patterns, e.g. `key:ci-*`; empty: all."""
-
-
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """A configuration as control uses it."""
 
@@ -165,7 +155,6 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """Of all keys together."""
     budgets: tuple[BudgetRule, ...] = ()
     """Of all keys together."""
-    alerts: tuple[AlertSpec, ...] = ()
     timezone: str = "UTC"
     model_sets: dict[str, tuple[str, ...]] = {}
     ledger_days: int | None = None
@@ -310,7 +299,6 @@ class Compiler:
             compat=tuple(config.compat),
             limits=limit_rule.rules_of(config.organisation),
             budgets=budget_rule.rules_of(config.organisation),
-            alerts=tuple(AlertSpec(destination=one.destination, subjects=tuple(one.subjects)) for one in config.alerts),
             timezone=config.timezone,
             model_sets={name: tuple(models) for name, models in config.model_sets.items()},
             ledger_days=config.retention.ledger_days,
@@ -359,14 +347,6 @@ class Compiler:
         wrong_zone = budget_rule.wrong_zone(config.timezone)
         if wrong_zone is not None:
             self._problem("timezone", wrong_zone)
-        hooks = [name for name, spec in config.courier.destinations.items() if spec.webhook is not None]
-        for number, alert in enumerate(config.alerts):
-            if alert.destination not in hooks:
-                hint = near(
-                    alert.destination, hooks, "; add it: courier: {destinations: {NAME: {webhook: URL, secret: …}}}"
-                )
-                text = f"there is no destination {shown(alert.destination)} with a `webhook`{hint}"
-                self._problem(f"alerts[{number}].destination", text)
         for name in config.model_sets:
             self._name(f"model_sets.{name}", name)
         if config.store != "sqlite":
@@ -549,7 +529,6 @@ class Compiler:
         return ModelEntry(
             name=name,
             alias=model.alias,
-            team=model.team,
             deployments=tuple(deployments),
             fallback=tuple(model.fallback),
             retries_max=model.retry.max,
@@ -817,7 +796,6 @@ def build_provider(
             if c.ceilings is not None
         },
         own=spec.own,
-        team=spec.team,
         limits=limit_rule.rules_of(spec),
         budgets=budget_rule.rules_of(spec),
         credential_budgets={c.name: rules for c in spec.credentials if (rules := budget_rule.rules_of(c))},

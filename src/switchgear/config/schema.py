@@ -164,8 +164,6 @@ class Provider(Limited, kw_only=True):
     """False where the provider refuses `stream_options`."""
     credentials: list[Credential] = []
     """Credentials, in the order in which they are tried."""
-    team: str | None = None
-    """The team that alone sees and uses it, with the teams below it; default: everybody."""
     labels: dict[str, str] = {}
     """What is said of all its deployments, e.g. `region: eu`, `zdr: "yes"`; a key or model may `require` it."""
 
@@ -309,8 +307,6 @@ class Model(Limited, kw_only=True):
 
     alias: str | None = None
     """Another model's name."""
-    team: str | None = None
-    """The team that alone sees and uses it, with the teams below it; default: everybody."""
     deployments: list[Deployment] = []
     """Where it is served, in order within tiers."""
     strict: bool = False
@@ -390,8 +386,6 @@ class Destination(msgspec.Struct, kw_only=True):
 
     url: str | None = None
     """Base URL of requests, e.g. https://api.osv.dev."""
-    webhook: str | None = None
-    """Instead of `url`: where `alerts` are sent, signed with `secret` (`whsec_…`) as Standard Webhooks says."""
     relay: str | None = None
     """Instead of `url`: tls://HOST:PORT of a server whose bytes are passed on unread, such as a database; tcp://HOST:PORT without
     TLS, for an address of your own."""
@@ -412,15 +406,6 @@ class Courier(msgspec.Struct, kw_only=True):
     """An HTTP proxy that all destinations are reached through, http://HOST:PORT."""
     destinations: dict[str, Destination] = {}
     """Destinations by name. `doctor --online` asks `osv`. Without any there is no courier."""
-
-
-class Alert(msgspec.Struct, kw_only=True):
-    """Who is told of what happens, such as thresholds of budgets."""
-
-    destination: str
-    """A destination of the courier with a `webhook`."""
-    subjects: list[str] = []
-    """Whose: e.g. `team:research`, `key:ci-*`. Default: everybody's."""
 
 
 class Config(msgspec.Struct, kw_only=True):
@@ -467,8 +452,6 @@ class Config(msgspec.Struct, kw_only=True):
     """Durability."""
     courier: Courier = msgspec.field(default_factory=Courier)
     """Destinations outside that are no providers."""
-    alerts: list[Alert] = []
-    """Who is told when thresholds of budgets (`soft`) are passed."""
     compat: list[str] = []
     """Other gateways whose read-only routes and response headers are served too: `litellm`."""
     store: str = "sqlite"
@@ -482,6 +465,7 @@ PLANNED = frozenset(
         "content_logging",
         "metrics",
         "export",
+        "alerts",
         "privacy",
         "cluster",
     }

@@ -31,6 +31,7 @@ from switchgear.store.database import Store, StoreGoneError
 from switchgear.vault import verbs
 from switchgear.vault.verbs import Fence
 from switchgear.wire.frames import FOREIGN_RUN
+from switchgear.wire.records import Held
 
 PAUSE_S = 0.25
 ADOPT_S = 5.0
@@ -146,6 +147,10 @@ class Ingester:
         """Return how many requests are reserved and not settled, and how many of them are streams."""
         spools = list(self._spools.values())
         return sum(spool.open_count for spool in spools), sum(spool.stream_count for spool in spools)
+
+    def held(self) -> list[tuple[str, Sequence[Held], int]]:
+        """Return what open requests hold of budgets, by attempt, and until when at most. In the writer's thread."""
+        return [one for spool in self._spools.values() for one in spool.held()]
 
     def open_tries(self, request_id: str) -> int:
         """Return how many attempts a request names that is not settled; 0 when no spool knows it."""

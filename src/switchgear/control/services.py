@@ -10,12 +10,12 @@ from switchgear.control import (
     corrections,
     double_entry,
     faults,
+    holds,
     housekeeping,
     ingester,
     publication,
     spend,
     stops,
-    thresholds,
 )
 from switchgear.control.access import Access
 from switchgear.control.balances import Balances
@@ -34,6 +34,7 @@ from switchgear.control.freezes import Freezes
 from switchgear.control.handle import Control
 from switchgear.control.history import History
 from switchgear.control.holders import Holders
+from switchgear.control.holds import Holds, Open, snapshot_has_budgets
 from switchgear.control.housekeeping import Housekeeper
 from switchgear.control.ingester import Ingester
 from switchgear.control.jobs import Job, Jobs
@@ -47,7 +48,6 @@ from switchgear.control.refusals import Refusals
 from switchgear.control.seen import Seen
 from switchgear.control.spend import SpendBoard
 from switchgear.control.stops import Stops
-from switchgear.control.thresholds import Thresholds
 from switchgear.control.traffic import Traffic
 from switchgear.core import problems
 from switchgear.detect.advisories import AdvisoryFile
@@ -89,8 +89,10 @@ class Services:
         shipped: Shipped,
         errors: Callable[[], int],
         fault: Callable[[str], None],
+        open_counters: Open | None = None,
     ) -> None:
-        """`errors` returns how many errors control's log had; `fault` tells what nobody expected."""
+        """`errors` returns how many errors control's log had; `fault` tells what nobody expected; `open_counters`
+        takes control's column of the counters over."""
         self.control = control
         self.courier = courier
         self.paths = paths
@@ -110,6 +112,7 @@ class Services:
         self.config = Config(control, self.stops, self.publication, self.history)
         self.corrections = Corrections(control, self.prices)
         self.balances = Balances()
+        self.holds = Holds(control, self.prices, open_counters)
         self.ingester = Ingester(
             control.store,
             paths.spools,
@@ -124,6 +127,7 @@ class Services:
                 self.deployments,
                 self.corrections,
                 self.balances,  # behind the corrections, which book there, too
+                self.holds,
                 Numbering(),
             ),
             observers=(
@@ -134,12 +138,15 @@ class Services:
                 self.changed_keys,
                 self.balances,
                 claims,
+                self.holds,
             ),
         )
+        self.holds.ingester = self.ingester
+        self.holds.has_budgets = self._has_budgets
         self.spend = SpendBoard(control, self.changed_keys)
         self.budgets = Budgets(control, self.publication, self.balances)
         self.holders = Holders(control, self.publication)
-        self.thresholds = Thresholds(control, self.publication, self.budgets, self.balances, courier)
+        self.budgets.read, self.budgets.corrected = self.holds.read, self.holds.corrected
         self.keys = Keys(control, self.stops, self.publication, self.changed_keys)
         self.credentials = Credentials(control, self.publication, self.history, self.refusals)
         self.models = Models(control, self.publication, self.history, self.keys, self.breakers, self.holders)
@@ -162,6 +169,11 @@ class Services:
         self.faults = Faults(control.link, courier, errors, control.clock)
         self.jobs = Jobs(fault, control.clock)
 
+    def _has_budgets(self) -> bool:
+        """Tell whether somebody has a budget, without a look at each key: an edge asks for balances when one of those comes."""
+        snapshot = self.publication.snapshot
+        return snapshot is not None and snapshot_has_budgets(snapshot)
+
     def _table(self) -> RouteTable | None:
         snapshot = self.publication.snapshot
         return snapshot.table if snapshot is not None else None
@@ -170,11 +182,12 @@ class Services:
         """Return what control does by itself, and how often."""
         return (
             Job("ledger", ingester.PAUSE_S, self.ingester.work),
+            Job("budgets", holds.PAUSE_S, self.holds.turn),
+            Job("uncertain", holds.FORGET_S, self.holds.forget, holds.FORGET_S),
             Job("debts", stops.DEBTS_S, self.stops.pay_debts, stops.DEBTS_S),
             Job("corrections", corrections.PAUSE_S, self.corrections.turn),
             Job("double entry", double_entry.PAUSE_S, self.books.work),
             Job("spend", spend.PAUSE_S, self.spend.turn),
-            Job("thresholds", thresholds.PAUSE_S, self.thresholds.turn),
             Job("store", publication.LOOK_S, self.publication.look_at_few, publication.LOOK_S),
             Job("housekeeping", housekeeping.PAUSE_S, self.housekeeper.turn, housekeeping.PAUSE_S),
             Job("doctor", checkup.EVERY_S, self.checkup.nightly, checkup.FIRST_S),

@@ -54,6 +54,10 @@ TICKETS = 34
 """The last number of a ticket."""
 CLAIMS = 35
 """How many rows were ever claimed: while no column's changes, every bucket stands where it stood."""
+WAITING = 39
+"""How many attempts wait for somebody to say what became of them (ORPHANED)."""
+WANTED = 38
+"""1: this column's process asked for balances that were not known."""
 HAS_DISTANCE, DISTANCE = 36, 37
 """The wall clock's distance from the boot's, as it is believed (`policies.periods.TrustedTime`), where HAS_DISTANCE is 1."""
 
@@ -65,8 +69,9 @@ H_ROW, H_CLAIM, H_AMOUNT, H_NUMBER, H_AFTER, H_UNTIL = 2, 3, 4, 5, 11, 12
 """Its row and claim, the amount, the sub-window of the admission, the attempt's id in 40 bytes, and, of an uncertain hold, when it
 ends."""
 ATTEMPT_BYTES = 40
-UNCERTAIN, IN_SUM = 1 << 16, 1 << 17
-"""Its process died after the request was sent; its amount is in its row's sum of what is held (limits have no use for that)."""
+UNCERTAIN, IN_SUM, ORPHANED = 1 << 16, 1 << 17, 1 << 18
+"""It is not known what it will be; its amount is in its row's sum of what is held (limits have no use for that); its process died,
+and nobody has said yet what became of it."""
 HOLD = struct.Struct("=qqqqq40sqq")
 """What stands behind H_STATE."""
 

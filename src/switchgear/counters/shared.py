@@ -60,6 +60,7 @@ START_US = 2_000_000
 """How long a start waits for the lock."""
 LOOK_US = 1_000_000
 """How often files are looked at: whether they are still those that are mapped."""
+REBUILDING = "balances are being rebuilt"
 CHANGED = 1 << 80
 """Far above any number of claims, and any epoch: a stamp after a change of the columns is none from before."""
 
@@ -74,7 +75,7 @@ _ONE, _TWO = struct.Struct("=q"), struct.Struct("=qq")
 class SharedTicket(Ticket):
     """What is open of a request."""
 
-    __slots__ = ("holds", "is_open", "number", "until_us")
+    __slots__ = ("holds", "is_open", "is_orphaned", "number", "until_us")
 
     def __init__(self, number: int, holds: list[_Held]) -> None:
         self.number = number
@@ -82,6 +83,8 @@ class SharedTicket(Ticket):
         self.is_open = True
         self.until_us: int | None = None
         """Of an uncertain one: when it ends."""
+        self.is_orphaned = False
+        """Its process died, and nobody has said yet what became of it."""
 
 
 class _Waiting:
@@ -224,6 +227,20 @@ class SharedCounters:
         self._wake(0)
 
     @property
+    def epoch(self) -> int:
+        """Since when balances count, by the own column; 0: they are not known."""
+        return self.own.words[EPOCH]
+
+    @property
+    def is_epoch_wanted(self) -> bool:
+        """Tell whether some process asked for balances that were not known."""
+        return any(words[layout.WANTED] for words in self._words)
+
+    def count_of(self, bucket: Bucket) -> int:
+        """Return what a window counts in all columns, whether balances are known or not."""
+        return self._read(bucket, self._now_us()).used
+
+    @property
     def is_settled(self) -> bool:
         """Tell whether nothing waits for the lock: a process that ends flushes until then."""
         return not (self._waiting or self._closing or self._corrections or self._answered)
@@ -309,7 +326,7 @@ class SharedCounters:
                 self._close(ticket.number, held, used)
                 kept.append(rest)
             else:
-                self.make_uncertain(held, until_us)
+                self.make_uncertain(held, until_us, actual is None)
                 kept.append(held)
                 if used:
                     self.own.words[held[1] + layout.B_SETTLED] += used
@@ -339,11 +356,41 @@ class SharedCounters:
         heapq.heappush(self.uncertain, (until_us, ticket.number, ticket))
         self._wake(max(0, until_us - self._now_us()) / 1_000_000)
 
-    def make_uncertain(self, held: _Held, until_us: int) -> None:
+    def adopt(self, ticket: Ticket, until_us: int) -> bool:
+        """Take an orphan over: what was sent or not is not known, so its balances stay held until somebody says so, or `until_us`.
+        False for one that its process left uncertain itself: it ends at its time."""
+        if not isinstance(ticket, SharedTicket) or (ticket.until_us is not None and not ticket.is_orphaned):
+            return False
+        if ticket.until_us is None:
+            self.suspend(ticket, until_us)
+        return any(held[6] == BALANCE for held in ticket.holds)
+
+    def note_waiting(self, count: int) -> None:
+        """Write down how many attempts wait for somebody to say what became of them."""
+        self.own.words[layout.WAITING] = count
+
+    def waiting(self) -> list[str]:
+        """Return the attempts that wait for that in other columns."""
+        found: set[str] = set()
+        for column in self._columns[1:]:
+            if not column.words[layout.WAITING]:
+                continue
+            end = column.geometry.table_at(WINDOW)
+            states = column.words[HEADER_WORDS:end:HOLD_WORDS].tolist()
+            places = column.words[HEADER_WORDS + H_PLACE : end : HOLD_WORDS].tolist()
+            for number, (state, place) in enumerate(zip(states, places, strict=True)):
+                if state > 0 and place & layout.ORPHANED:
+                    at = (HEADER_WORDS + number * HOLD_WORDS + 1) * WORD
+                    found.add(HOLD.unpack_from(column.map, at)[5].rstrip(b"\0").decode(errors="replace"))
+        return sorted(found)
+
+    def make_uncertain(self, held: _Held, until_us: int, is_orphaned: bool = False) -> None:
         """Mark a hold of a balance. Under the lock."""
         at, word, claim, amount, *_ = held
         words = self.own.words
         words[at + H_UNTIL] = until_us
+        if is_orphaned:
+            words[at + H_PLACE] |= layout.ORPHANED
         if not words[at + H_PLACE] & UNCERTAIN:
             words[at + H_PLACE] |= UNCERTAIN
             if words[word + CLAIM] == claim:
@@ -376,6 +423,7 @@ class SharedCounters:
             ticket.holds.append((at, word, claim, amount, window, scale, kind, place >> 3 & 0xFF, in_sum))
             if place & UNCERTAIN:
                 ticket.until_us = until_us
+                ticket.is_orphaned = bool(place & layout.ORPHANED)
         for ticket, attempt in tickets.values():
             ticket.holds.sort(key=lambda held: held[7])
             self.orphans.setdefault(attempt, []).append(ticket)
@@ -469,7 +517,10 @@ class SharedCounters:
         if epoch != self.tables.epoch:
             self.tables.epoch = epoch
             self._changes += CHANGED
-        return "" if epoch else "balances are being rebuilt"
+        if epoch:
+            return ""
+        self.own.words[layout.WANTED] = 1
+        return REBUILDING
 
     # Taking
 

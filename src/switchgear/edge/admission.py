@@ -6,6 +6,7 @@ deployment that is full is passed over. A budget that others hold is waited for.
 waits is woken, once. Whatever ends the request calls `end` or `let_go`, and what is answered later is given back.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 from switchgear.core import problems
@@ -215,7 +216,8 @@ class Admission:
         if claims is None:
             context.held = None
             return
-        context.held = (claims.recorded(), answer.at_us)
+        lasts_s = context.course.total_s if context.course is not None else 0
+        context.held = (claims.recorded(), answer.at_us, math.ceil(lasts_s))
         if claims.write_output is not None and context.output_bound != claims.write_output:
             context.output_bound, context.translation = claims.write_output, None
 

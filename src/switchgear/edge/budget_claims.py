@@ -76,7 +76,8 @@ def of(
         return None
     now_ms, boot_us = services.budget_time.now()
     places = tuple(services.budget_time.place(one.budget, now_ms, boot_us) for one in counted)
-    buckets = [one.bucket(place, values) for one, place in zip(counted, places, strict=True)]
+    raises = context.snapshot.raises if context.snapshot is not None else None
+    buckets = [one.bucket(place, values, raises) for one, place in zip(counted, places, strict=True)]
     for at, one in enumerate(counted):
         if routed and one.budget.on_spent is not None and identity(one.budget) in routed:
             buckets[at] = msgspec.structs.replace(buckets[at], is_hard=False)

@@ -4,7 +4,7 @@ Budgets are of the same chain as limits (`edge.holders`), of the model that is a
 its credential. One that names models counts what is served, whatever name was asked for.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -14,7 +14,7 @@ from switchgear.edge.holders import ORGANISATION, holders_of
 from switchgear.edge.limit_sets import Values
 from switchgear.policies import budgets, windows
 from switchgear.policies.buckets import Bucket, Hold
-from switchgear.policies.budgets import Bound, Budget, Place, Spends
+from switchgear.policies.budgets import Bound, Budget, Place, Raise, Spends
 from switchgear.replica.entries import KeyEntry, Snapshot
 from switchgear.routing.limited import Limited
 from switchgear.routing.table import Deployment, ModelEntry, ProviderEntry, Route
@@ -38,8 +38,17 @@ class Counted:
         self._bucket: Bucket | None = None
         self._number: int | None = None
 
-    def bucket(self, place: Place, values: Values | None) -> Bucket:
-        """Return what counts it now, for who asks."""
+    def bucket(self, place: Place, values: Values | None, raises: Mapping[str, Raise] | None = None) -> Bucket:
+        """Return what counts it now, for who asks. `raises`: by how much limits are raised for a while."""
+        found = self._counted_now(place, values)
+        if not raises:
+            return found
+        value = values.of(self.budget.per) if self.budget.per is not None and values is not None else ""
+        name, number = budgets.name_of(self.budget, value), None if place.period is None else place.period.number
+        more = budgets.raised(raises, name, number, place.now_ms)
+        return found if not more else msgspec.structs.replace(found, limit=found.limit + more)
+
+    def _counted_now(self, place: Place, values: Values | None) -> Bucket:
         budget = self.budget
         if budget.per is not None:
             assert values is not None

@@ -180,8 +180,9 @@ class RequestContext(msgspec.Struct, eq=False):
     """translate: what a large body became is counted as held."""
     output_bound: int | None = None
     """admit: the output limit that is written into the body where it says none, so that a budget bounds it."""
-    held: tuple[list[Held], int] | None = None
-    """admit, transfer: what the next attempt holds of budgets, and since when by the counters' clock; its record says it."""
+    held: tuple[list[Held], int, int] | None = None
+    """admit, transfer: what the next attempt holds of budgets, since when by the counters' clock, and for how many seconds at most;
+    its record says it."""
     recall: Recall | None = None
     """admit: what kept answers are to it; None where it asks for none."""
     place: HeldPlace | None = None

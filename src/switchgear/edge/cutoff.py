@@ -26,6 +26,8 @@ class CutOff:
         the server holds whose turn has not come."""
         services = self._services
         services.resolver.states.heed(services.replica.health(), services.clock.monotonic_s(), services.clock.wall_ms())
+        if len(services.uncertain):
+            services.uncertain.look(services.replica, services.counters)
         snapshot = services.replica.snapshot()
         if snapshot is not None and snapshot is not self._looked_at:
             self._looked_at = snapshot

@@ -30,6 +30,7 @@ from switchgear.edge.settle import DenialLog
 from switchgear.edge.slices import Slicer
 from switchgear.edge.stored_things import StoredThings
 from switchgear.edge.turn_commit import TurnCommit
+from switchgear.edge.uncertain import UncertainHolds
 from switchgear.edge.waiting import WaitingRoom
 from switchgear.net.exchange import Exchange
 from switchgear.net.link import LinkClient
@@ -57,6 +58,7 @@ def services_of(
     guard: Guard,
     counters: Counters | None = None,
     budget_time: BudgetTime | None = None,
+    uncertain: UncertainHolds | None = None,
     keeps_contexts: bool = False,
     wait_s: float = 0.0,
 ) -> EdgeServices:
@@ -83,6 +85,7 @@ def services_of(
         link=link,
         running=Running(clock, keeps_contexts),
         counters=counters if counters is not None else MemoryCounters(clock.boot_us),
+        uncertain=uncertain if uncertain is not None else UncertainHolds(),
         budget_time=budget_time or BudgetTime(clock),
         output_sizes=OutputSizes(),
         cache=AnswerCache(),

@@ -23,6 +23,7 @@ from switchgear.edge.running import Running
 from switchgear.edge.slices import Slicer
 from switchgear.edge.stored_things import StoredThings
 from switchgear.edge.turn_commit import TurnCommit
+from switchgear.edge.uncertain import UncertainHolds
 from switchgear.edge.waiting import WaitingRoom
 from switchgear.net.link import LinkClient
 from switchgear.replica.reader import ReplicaReader
@@ -49,6 +50,8 @@ class EdgeServices(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """The requests that are sent and not settled."""
     counters: Counters
     """What limits count, for all edges of the machine."""
+    uncertain: UncertainHolds
+    """What is held of budgets for attempts whose cost is not known."""
     budget_time: BudgetTime
     """Which period of a budget it is."""
     output_sizes: OutputSizes

@@ -14,7 +14,10 @@ from switchgear.core.ids import attempt_id
 from switchgear.core.usage import TokenUsage
 from switchgear.ledger.build import OpenRequest
 from switchgear.ledger.record import Record
-from switchgear.wire.records import Held
+from switchgear.wire.records import Attempt, Held, Reserve
+
+_Hold = Reserve | Attempt
+"""What names the budgets of an attempt."""
 
 
 class Balance(msgspec.Struct):
@@ -55,8 +58,8 @@ class End(msgspec.Struct, frozen=True):
     used: Sequence[int]
     """In the holds' order and the budgets' units."""
     held_us: int
-    time_ms: int
-    """When the request began."""
+    until_ms: int
+    """Until when its provider may charge more."""
 
 
 class Used(msgspec.Struct, frozen=True):
@@ -81,37 +84,35 @@ class Booked:
     def settled(self, opened: OpenRequest, used: Sequence[Used]) -> None:
         """A request was settled. Attempts that are not in `used` cost nothing."""
         by_number = {one.number: one for one in used}
-        for number, held, held_us in _holds(opened):
-            self._end(opened, number, held, held_us, Ended.SETTLED, by_number.get(number))
+        for number, hold in _holds(opened):
+            self._end(opened, number, hold, Ended.SETTLED, by_number.get(number))
 
     def interrupted(self, opened: OpenRequest, record: Record) -> None:
         """A request's edge died; `record` names the attempts that were sent."""
         sent = {_number(one.id): one for one in record.attempts}
-        for number, held, held_us in _holds(opened):
+        for number, hold in _holds(opened):
             one = sent.get(number)
             if one is None:
-                self._end(opened, number, held, held_us, Ended.NOT_SENT, None)
+                self._end(opened, number, hold, Ended.NOT_SENT, None)
                 continue
             used = Used(number, one.tokens, one.cost_nanousd, int(number == max(sent)))
-            self._end(opened, number, held, held_us, Ended.INTERRUPTED, used)
+            self._end(opened, number, hold, Ended.INTERRUPTED, used)
 
     def corrected(self, opened: OpenRequest, record: Record) -> None:
         """A request's last attempt used more or less than was booked: `record` says the difference."""
         number = opened.attempts[-1].number if opened.attempts else 1
-        for at, held, held_us in _holds(opened):
+        for at, hold in _holds(opened):
             if at == number:
-                used = Used(number, record.tokens, record.cost_nanousd)
-                self._end(opened, number, held, held_us, Ended.CORRECTED, used)
+                self._end(opened, number, hold, Ended.CORRECTED, Used(number, record.tokens, record.cost_nanousd))
 
-    def _end(
-        self, opened: OpenRequest, number: int, held: Sequence[Held], held_us: int, how: Ended, used: Used | None
-    ) -> None:
+    def _end(self, opened: OpenRequest, number: int, hold: _Hold, how: Ended, used: Used | None) -> None:
+        held = hold.budgets or []
         amounts = [0 if used is None else amount_of(one.unit, used) for one in held]
         for one, amount in zip(held, amounts, strict=True):
             if amount:
                 self._add(one, amount)
-        reserve = opened.reserve
-        self.ends.append(End(attempt_id(reserve.id, number), how, held, amounts, held_us, reserve.time_ms))
+        attempt = attempt_id(opened.reserve.id, number)
+        self.ends.append(End(attempt, how, held, amounts, hold.held_us, until_ms(opened, hold)))
 
     def _add(self, held: Held, amount: int) -> None:
         known = self.balances.get((held.budget, held.period))
@@ -134,17 +135,22 @@ def amount_of(unit: str, used: Used) -> int:
     return counts.get(unit, usage.input_total + usage.output_total)
 
 
-def held_of(opened: OpenRequest) -> list[tuple[str, Sequence[Held]]]:
-    """Return what the attempts of an open request hold, by attempt: those that have not ended as far as its records say."""
-    return [(attempt_id(opened.reserve.id, number), held) for number, held, _ in _holds(opened)]
+def held_of(opened: OpenRequest) -> list[tuple[str, Sequence[Held], int]]:
+    """Return what the attempts of an open request hold, by attempt, and until when its provider may charge for it."""
+    return [
+        (attempt_id(opened.reserve.id, number), hold.budgets or [], until_ms(opened, hold))
+        for number, hold in _holds(opened)
+    ]
 
 
-def _holds(opened: OpenRequest) -> list[tuple[int, Sequence[Held], int]]:
-    found: list[tuple[int, Sequence[Held], int]] = []
-    if opened.reserve.budgets:
-        found.append((1, opened.reserve.budgets, opened.reserve.held_us))
-    found += [(one.number, one.budgets, one.held_us) for one in opened.attempts if one.budgets]
-    return found
+def until_ms(opened: OpenRequest, hold: _Hold) -> int:
+    """Return until when the provider of an attempt may charge for it."""
+    return opened.reserve.time_ms + hold.lasts_s * 1_000
+
+
+def _holds(opened: OpenRequest) -> list[tuple[int, _Hold]]:
+    found: list[tuple[int, _Hold]] = [(1, opened.reserve)] if opened.reserve.budgets else []
+    return found + [(one.number, one) for one in opened.attempts if one.budgets]
 
 
 def _number(attempt: str) -> int:

@@ -7,7 +7,7 @@ computed again from usage and price. What a settlement comes to is `ledger.settl
 """
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,6 +18,7 @@ from switchgear.core.guard import guarded
 from switchgear.core.text import clean
 from switchgear.dialects.kept_things import KEPT_MAX, is_id
 from switchgear.ledger import build, interrupted, journal, settlement, tidy
+from switchgear.ledger.balances import held_of
 from switchgear.ledger.batch import Batch, SpoolFinding
 from switchgear.ledger.build import FindPrice, OpenRequest
 from switchgear.ledger.charges import Charges
@@ -29,7 +30,7 @@ from switchgear.spool.reader import Entry, Position, SpoolReader
 from switchgear.store import ledger_rows
 from switchgear.store.ledger_rows import SpoolRow
 from switchgear.wire import records
-from switchgear.wire.records import Kind
+from switchgear.wire.records import Held, Kind
 
 BATCH_BYTES = 1024 * 1024
 COUNTERS_MAX = 128
@@ -208,6 +209,10 @@ class SpoolIngester:
     def position(self) -> Position:
         """The place after the last record that was taken."""
         return self._done
+
+    def held(self) -> list[tuple[str, Sequence[Held], int]]:
+        """Return what open requests hold of budgets, by attempt, and until when at most."""
+        return [one for opened in self._open.all() for one in held_of(opened)]
 
     def open_tries(self, request_id: str) -> int:
         """Return how many attempts an open request names; 0 when it is not open here."""

@@ -70,6 +70,10 @@ class OpenRequests:
             self._bytes -= len(opened.raw)
         return opened
 
+    def all(self) -> list[OpenRequest]:
+        """Return them."""
+        return list(self._open.values())
+
     @property
     def streams(self) -> int:
         """How many of them are streams. Asked from another thread."""

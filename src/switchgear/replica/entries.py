@@ -3,7 +3,8 @@
 Keys: `epoch` (u64), `snapshot` (Snapshot), `k` + key id (KeyEntry), `h` + keyed hash (key id; for keys that were imported
 by hash and so carry no id of ours), `o` + kind + `:` + id (HolderEntry: a team, user, project or profile), `generation` (u64: rises
 whenever one of these changes), `u` + key id (Spend), `r` + the id of something that a provider keeps (Stored), `b` + the id of
-an answer that is made in the background (Pending), `health` (routing/states).
+an answer that is made in the background (Pending), `d` + an attempt's id (1: what edges hold for it has ended), `health`
+(routing/states).
 """
 
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ STORED_PREFIX = b"r"
 PENDING_PREFIX = b"b"
 HOLDER_PREFIX = b"o"
 GENERATION = b"generation"
+ENDED_PREFIX = b"d"
 HEALTH = b"health"
 STORED_MS = 30 * 86_400_000
 """How long a provider keeps a response (OpenAI API reference, "Responses", as of 2026-11)."""

@@ -172,6 +172,18 @@ class Publisher:
                 if known.get(key) != raw:
                     txn.put(key, raw)
 
+    def put_ended(self, attempts: Iterable[str]) -> None:
+        """Say of attempts, by id, that what edges hold for them has ended."""
+        with self._change() as txn:
+            for attempt in attempts:
+                txn.put(entries.ENDED_PREFIX + attempt.encode(), b"1")
+
+    def drop_ended(self, attempts: Iterable[str]) -> None:
+        """Forget that."""
+        with self._change() as txn:
+            for attempt in attempts:
+                txn.delete(entries.ENDED_PREFIX + attempt.encode())
+
     def drop_stored(self, now_ms: int) -> int:
         """Forget what no provider keeps any more, a part of all at a time; returns how many. A long look would keep others from
         writing, so only the deletion is a write."""

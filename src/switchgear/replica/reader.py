@@ -88,6 +88,10 @@ class ReplicaReader:
         raw = self._get(entries.stored_key(name))
         return entries.decode_stored(raw) if raw is not None else None
 
+    def is_ended(self, attempt: str) -> bool:
+        """Tell whether control knows what an attempt cost, so that nothing is held for it any more."""
+        return self._get(entries.ENDED_PREFIX + attempt.encode()) is not None
+
     def pending(self) -> dict[str, Pending]:
         """Return the answers that are made in the background, by id; all of them are looked at."""
         prefix = entries.PENDING_PREFIX

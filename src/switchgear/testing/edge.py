@@ -88,6 +88,7 @@ class FakeReplica:
         self.spent: Spend | None = None
         self.waiting: dict[str, Pending] = {}
         self.shared_health = Health()
+        self.ended: set[str] = set()
 
     def look_up(self, key_id: str) -> tuple[Snapshot, KeyEntry | None]:
         """As ReplicaReader."""
@@ -111,6 +112,10 @@ class FakeReplica:
     def health(self) -> Health:
         """As ReplicaReader."""
         return self.shared_health
+
+    def is_ended(self, attempt: str) -> bool:
+        """As ReplicaReader."""
+        return attempt in self.ended
 
     def pending(self) -> dict[str, Pending]:
         """As ReplicaReader."""

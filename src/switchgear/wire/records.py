@@ -164,6 +164,8 @@ class Reserve(msgspec.Struct, array_like=True, frozen=True):
     """What its first attempt holds."""
     held_us: Number = 0
     """When that was taken, by the counters' clock."""
+    lasts_s: Number = 0
+    """How long its provider may charge for it at most."""
 
 
 class Attempt(msgspec.Struct, array_like=True, frozen=True):
@@ -178,6 +180,7 @@ class Attempt(msgspec.Struct, array_like=True, frozen=True):
     price_id: str | None
     budgets: HeldList | None = None
     held_us: Number = 0
+    lasts_s: Number = 0
     """As in Reserve."""
 
 

@@ -1,0 +1,255 @@
+"""Control gives the balances of budgets, and ends what a dead edge held: an edge and control over one folder of counters."""
+
+import asyncio
+import os
+from types import SimpleNamespace
+
+import pytest
+
+from switchgear.control.budgets import Corrected
+from switchgear.control.holds import KIND, Holds, snapshot_has_budgets
+from switchgear.control.prices import PriceBook
+from switchgear.core.budget_rule import parse
+from switchgear.counters import column
+from switchgear.counters.backend import Full, Taken, Unknown
+from switchgear.counters.layout import Geometry
+from switchgear.counters.shared import SharedCounters
+from switchgear.ledger.balances import End, Ended
+from switchgear.ledger.batch import Batch
+from switchgear.policies import budgets
+from switchgear.policies.buckets import Bucket, Hold, Kind
+from switchgear.replica.entries import Snapshot
+from switchgear.routing.table import ModelEntry, ProviderEntry, RouteTable
+from switchgear.store import balance_rows, objects
+from switchgear.store.balance_rows import Added
+from switchgear.wire.records import Held
+
+NAME, PERIOD = "one/5:key:k//day", 20_000
+SMALL = Geometry(windows=64, slots=64, balances=64, holds=64)
+NAMES = ("edge-0", "control")
+MONEY = Bucket(key=budgets.key_of(NAME, PERIOD), kind=Kind.BALANCE, limit=1_000, is_budget=True)
+
+
+class Node:
+    """One edge's counters, and control's part of them."""
+
+    def __init__(self, desk, folder):
+        self.desk, self.clock = desk, desk.clock
+        column.prepare(folder, NAMES, SMALL, bytes(16), bytes(16), os.urandom)
+        self.folder = folder
+        self.edge = self.counters("edge-0")
+        self.open = []
+        self.holds = Holds(desk.control, PriceBook(), lambda: self.counters("control"))
+        self.ingester = self.holds.ingester = SimpleNamespace(read_until_s=1e18, held=lambda: self.open)
+
+    def counters(self, own):
+        return SharedCounters(self.folder, own, NAMES, self.clock.boot_us, lambda seconds: None, "control")
+
+    def turns(self, count=3):
+        async def body():
+            for _ in range(count):
+                await self.holds.turn()
+
+        asyncio.run(body())
+        self.clock.advance(0.001)
+
+    def take(self, amount, attempt="a-1"):
+        self.edge.flush()
+        return self.edge.take([Hold(MONEY, amount)], attempt, lambda answer: None)
+
+    def reading(self):
+        self.edge.flush()
+        (found,) = self.edge.read([MONEY])
+        return found.settled, found.held, found.uncertain
+
+    def held(self, amount):
+        return Held(NAME, PERIOD, amount, "nanousd", self.clock.wall_ms() + 86_400_000)
+
+    def book(self, how, amount, used, attempt="a-1", held_us=None, lasts_ms=60_000):
+        """What the ledger books of one attempt, and both sides do with it."""
+        batch = Batch()
+        at_us = self.clock.boot_us() if held_us is None else held_us
+        until_ms = self.clock.wall_ms() + lasts_ms
+        batch.booked.ends.append(End(attempt, how, [self.held(amount)], [used], at_us, until_ms))
+        self.desk.store.write(lambda connection: self.holds.write(connection, batch)).result()
+        self.holds.on_batch(batch)
+
+    def stored(self, settled):
+        row = Added(settled=settled, unit="nanousd", ends_ms=self.clock.wall_ms() + 86_400_000)
+        self.desk.store.write(lambda c: balance_rows.add(c, [((NAME, PERIOD), row)])).result()
+
+    def close(self):
+        self.edge.close()
+        self.holds.close()
+
+
+@pytest.fixture
+def node(desk, tmp_path):
+    made = Node(desk, tmp_path / "counters")
+    yield made
+    made.close()
+
+
+def test_N2_budgets_wait_until_an_edge_asked_and_control_gave_what_the_store_says(node):
+    node.stored(700)
+    node.turns()
+    assert isinstance(node.take(1), Unknown), "nobody has a budget as far as is known: nothing was given"
+    node.turns()
+    assert node.reading() == (700, 0, 0)
+    assert isinstance(node.take(301), Full)
+    assert isinstance(node.take(300), Taken)
+
+
+def test_N2_control_gives_nothing_before_every_spool_is_read(node):
+    node.ingester.read_until_s = -1.0
+    node.take(1)
+    node.turns(10)
+    assert isinstance(node.take(1), Unknown)
+    node.ingester.read_until_s = 1e18
+    node.turns()
+    assert isinstance(node.take(1), Taken)
+
+
+def test_N2_open_requests_hold_what_their_records_say_and_are_settled_by_control(node):
+    node.stored(100)
+    node.open.append(("a-1", [node.held(400)], node.clock.wall_ms()))
+    node.take(1)
+    node.turns()
+    assert node.reading() == (100, 400, 400)
+    node.book(Ended.SETTLED, 400, 250, held_us=0)
+    assert node.reading() == (350, 0, 0)
+
+
+def test_what_an_edge_took_since_is_settled_by_itself(node):
+    node.take(1)
+    node.turns()
+    taken = node.take(400)
+    node.book(Ended.SETTLED, 400, 250)
+    assert node.reading() == (0, 400, 0)
+    node.edge.settle(taken.ticket, [250])
+    assert node.reading() == (250, 0, 0)
+
+
+def test_N2_what_was_taken_before_the_balances_were_forgotten_and_is_not_known_is_booked(node):
+    node.take(1)
+    node.turns()
+    node.book(Ended.SETTLED, 400, 250, held_us=1)
+    assert node.reading() == (250, 0, 0)
+
+
+def test_L6_a_dead_edges_attempt_is_booked_and_the_rest_is_uncertain_until_its_time(node):
+    node.take(1)
+    node.turns()
+    taken = node.take(400)
+    node.book(Ended.INTERRUPTED, 400, 150)
+    # Both hold it for a moment: too much, never too little.
+    assert node.reading() == (150, 650, 250)
+    assert node.desk.publisher._env.begin().get(b"da-1") is not None
+    node.edge.release(taken.ticket)
+    assert node.reading() == (150, 250, 250)
+    node.clock.advance(61)
+    node.turns()
+    assert node.reading() == (150, 0, 0)
+
+
+def test_what_a_dead_edge_had_not_sent_is_given_back_by_its_successor_alone(node):
+    node.take(1)
+    node.turns()
+    node.take(400)
+    node.book(Ended.NOT_SENT, 400, 0)
+    assert node.reading() == (0, 400, 0)
+    assert node.desk.publisher._env.begin().get(b"da-1") is not None
+
+
+def test_L6_what_is_uncertain_outlives_a_restart(node):
+    node.take(1)
+    node.turns()
+    node.book(Ended.INTERRUPTED, 400, 150)
+    node.stored(150)
+    node.holds.close()
+    again = node.holds = Holds(node.desk.control, PriceBook(), lambda: node.counters("control"))
+    again.ingester = node.ingester
+    node.take(1)
+    node.turns()
+    node.clock.advance(1)
+    node.turns()
+    assert node.reading() == (150, 250, 250)
+    node.clock.advance(60)
+    node.turns()
+    asyncio.run(again.forget())
+    assert node.reading() == (150, 0, 0)
+    assert node.desk.store.read(lambda c: objects.objects(c, KIND)).result() == {}
+
+
+def test_an_attempt_that_nobody_recorded_is_given_back(node):
+    node.take(1)
+    node.turns()
+    node.take(400)
+    node.edge.flush()
+    node.edge.close()
+    node.edge = node.counters("edge-0")
+    for attempt, tickets in node.edge.orphans.items():
+        assert [node.edge.adopt(ticket, node.clock.boot_us() + 10**9) for ticket in tickets] == [True], attempt
+    node.edge.note_waiting(1)
+    assert node.reading() == (0, 400, 400)
+    node.turns()
+    assert node.desk.publisher._env.begin().get(b"da-1") is not None
+
+
+def test_a_correction_of_the_ledger_ends_what_was_uncertain(node):
+    node.take(1)
+    node.turns()
+    node.book(Ended.INTERRUPTED, 400, 150)
+    node.book(Ended.CORRECTED, 400, 30)
+    assert node.reading() == (180, 0, 0)
+
+
+def test_what_a_person_corrects_holds_at_once(node):
+    node.stored(900)
+    node.take(1)
+    node.turns()
+    change = Corrected(budget=NAME, period=PERIOD, delta=-900, ends_ms=None, width_ms=0)
+    asyncio.run(node.holds.corrected([change]))
+    assert node.reading() == (0, 0, 0)
+    assert node.holds.read([MONEY])[0].remaining == 1_000
+
+
+def test_balances_that_find_no_room_are_told_and_stay_unknown(node):
+    row = Added(settled=1, unit="nanousd", ends_ms=None)
+    rows = [((f"{NAME}{number}", PERIOD), row) for number in range(100)]
+    node.desk.store.write(lambda c: balance_rows.add(c, rows)).result()
+    node.take(1)
+    node.turns()
+    assert isinstance(node.take(1), Unknown)
+    assert "no room" in node.desk.reports[-1]
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "has"),
+    [
+        (Snapshot(store_id="s", epoch=1), False),
+        (Snapshot(store_id="s", epoch=1, budgets=(parse("1/day"),)), True),
+        (
+            Snapshot(
+                store_id="s", epoch=1, table=RouteTable(models={"m": ModelEntry(name="m", budgets=(parse("1/day"),))})
+            ),
+            True,
+        ),
+        (
+            Snapshot(
+                store_id="s",
+                epoch=1,
+                table=RouteTable(
+                    providers={
+                        "p": ProviderEntry(
+                            name="p", dialects=(), credentials=(), credential_budgets={"c": (parse("1/day"),)}
+                        )
+                    }
+                ),
+            ),
+            True,
+        ),
+    ],
+)
+def test_a_configuration_shows_whether_it_has_budgets(snapshot, has):
+    assert snapshot_has_budgets(snapshot) is has
