@@ -6,8 +6,9 @@ import pytest
 
 from switchgear.core.limit_rule import LimitRule
 from switchgear.edge.course import Course, RoutedCourse
+from switchgear.edge.hedged import HedgedTransfer, transfer_of
 from switchgear.edge.transfer import Transfer
-from switchgear.edge.watched import WatchedTransfer, transfer_of
+from switchgear.edge.watched import WatchedTransfer
 from switchgear.routing.table import DeploymentEntry, ModelEntry, ProviderEntry, RouteTable
 from switchgear.testing.edge import JSON, SSE, Ask, Asked, Dialogue, Last, Sent, Started, chat
 from switchgear.wire.frames import Fail, Head
@@ -82,7 +83,10 @@ def test_a_mistake_of_a_client_says_nothing_of_its_deployment(talk):
 def test_only_a_course_with_a_choice_is_watched():
     priced = SimpleNamespace()
     assert transfer_of(Course([priced], 0, 1.0)) is Transfer
-    assert transfer_of(RoutedCourse([priced], 0, 1.0)) is WatchedTransfer
+    course = RoutedCourse([priced], 0, 1.0)
+    assert transfer_of(course) is WatchedTransfer
+    course.hedge_s = 0.1
+    assert transfer_of(course) is HedgedTransfer
 
 
 STOPPED = b'data: {"error":{"message":"content flagged","type":"invalid_request_error","code":400}}\n\n'

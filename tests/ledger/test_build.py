@@ -52,6 +52,28 @@ def test_a_row_of_the_spools_payloads_names_the_deployment_of_every_attempt():
     assert [one.deployment for one in shown.attempts] == ["openai/gpt-4o@main", "azure/gpt-4o@eu"]
 
 
+def test_of_two_attempts_at_once_the_record_is_of_the_one_that_answered():
+    callee = records.Callee("chat", "/p", "openai", "fast", "openai", "openai/main", "main", "gpt-4o", None)
+    raw = [
+        msgspec.Raw(records.encode_payload(part)) for part in (records.Caller("k", "n", 1, None, None, None), callee)
+    ]
+    reserve = records.Reserve(rid(1), 1, *raw, False, 1, None, None, 2)
+    second = records.Attempt(rid(1), 2, "azure", "azure/eu", "eu", "gpt-4o", None)
+    lost = records.AttemptOutcome(2, None, "hedged", 5, None, 9, None, None, TokenUsage(input=1), None, True)
+    won = records.AttemptOutcome(1, 200, None, 0, 8, 9, None, None)
+    settle = records.Settle(
+        rid(1), 200, "ok", [lost, won], TokenUsage(output=3), None, None, None, None, None, 2, 9, None
+    )
+    kept = [msgspec.Raw(records.encode_payload(part)) for part in (reserve, settle)]
+    shown = build.from_row(build.encode_stored(build.StoredRecord(kept[0], [second], kept[1])), no_price)
+    assert (shown.deployment, shown.provider) == ("openai/gpt-4o@main", "openai")
+    assert [(one.deployment, one.error) for one in shown.attempts] == [
+        ("azure/gpt-4o@eu", "hedged"),
+        ("openai/gpt-4o@main", None),
+    ]
+    assert not build.is_failure(None, "hedged")
+
+
 @pytest.mark.parametrize(
     ("agent", "tool", "version"),
     [  # as the clients send it (2026-11-27)

@@ -41,6 +41,7 @@ BOUNDS: dict[type[msgspec.Struct], dict[str, tuple[float, float]]] = {
     BudgetSpec: {"day": (1, 31), "hour": (0, 23)},
     schema.When: {"tokens_min": (0, 100_000_000), "tokens_max": (0, 100_000_000)},
     schema.Breaker: {"failures": (1, 1_000), "requests_min": (1, 100_000), "probe_s": (1, 3_600)},
+    schema.Hedge: {"after_s": (0.01, 3_600)},
     schema.ModelDefaults: {"max_tokens": (1, 10_000_000)},
     schema.Retry: {"max": (0, 3), "backoff_s": (0, 5)},
     schema.Timeouts: dict.fromkeys(

@@ -38,7 +38,7 @@ from switchgear.routing.table import NEVER_DROPPED, DeploymentEntry, ModelEntry,
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 COMPATIBLE = frozenset({"litellm"})
 """Gateways whose routes and headers can be served."""
-_OF_THE_TARGET = ("fallback", "fallback_on", "require", "strict", "retry", "breaker", "timeouts", "strategy")
+_OF_THE_TARGET = ("fallback", "fallback_on", "require", "strict", "retry", "breaker", "hedge", "timeouts", "strategy")
 """What an alias takes from the model that it names."""
 DROP_MAX = 32
 STARS_MAX = 4
@@ -541,6 +541,7 @@ class Compiler:
             budgets=budget_rule.rules_of(model),
             retry=routes.retry_of(model.retry),
             breaker=routes.breaker_of(model.breaker),
+            hedge_s=model.hedge.after_s if model.hedge is not None else None,
             require=model.require,
             fallback_on={kind: tuple(names) for kind, names in model.fallback_on.items()},
             timeouts=Timeouts(

@@ -169,6 +169,8 @@ def written(entry: ModelEntry) -> dict[str, Any]:
         rules["error_rate"] = percent_written(rules["error_rate"])
     if rules:
         found["breaker"] = rules
+    if entry.hedge_s is not None:
+        found["hedge"] = {"after_s": entry.hedge_s}
     if entry.require:
         found["require"] = dict(entry.require)
     if entry.fallback_on:

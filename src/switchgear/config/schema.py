@@ -267,6 +267,13 @@ class Retry(msgspec.Struct, kw_only=True):
     """The first pause in seconds, where the provider names none; each further one is twice as long, half of it by lot."""
 
 
+class Hedge(msgspec.Struct, kw_only=True):
+    """A second attempt beside one whose first byte is late: the first to answer counts, the other is cancelled and booked."""
+
+    after_s: float
+    """Seconds without a first byte."""
+
+
 class Breaker(msgspec.Struct, kw_only=True):
     """When a deployment is left alone while there are others."""
 
@@ -323,6 +330,8 @@ class Model(Limited, kw_only=True):
     """Retries."""
     breaker: Breaker = msgspec.field(default_factory=Breaker)
     """When a deployment is left alone."""
+    hedge: Hedge | None = None
+    """When another deployment is asked as well; default: never."""
     timeouts: Timeouts = msgspec.field(default_factory=Timeouts)
     """Deadlines."""
     price: PriceSpec | str | None = None

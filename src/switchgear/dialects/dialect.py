@@ -293,6 +293,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     open_tap: Callable[[Request], Tap]
     """What reads from a stream that passes as it is."""
     translator: Translator
+    keeps_answers: bool = False
+    """True where a provider keeps an answer unless `store: false` says otherwise."""
     has_betas: bool = False
     """True where what clients of Anthropic's ask for in a header stands in the body."""
     is_raw_answer: Callable[[bytes], bool] = lambda body: False

@@ -335,6 +335,10 @@ class Admission:
 
     # giving back
 
+    def adopt(self, other: "Admission") -> None:
+        """Go on with what another one holds for an attempt."""
+        self._attempt, other._attempt = other._attempt, None
+
     def end_attempt(self, spent: Spent, requests: int = 0) -> None:
         """An attempt failed and another may follow. `requests`: 1 for the last one."""
         held, self._attempt = self._attempt, None

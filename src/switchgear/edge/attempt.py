@@ -6,9 +6,9 @@ from switchgear.core.text import clean
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects.request import Request
 from switchgear.edge import heads
-from switchgear.edge.course import Course
 from switchgear.edge.setback import Setback
 from switchgear.net.link import LinkStream
+from switchgear.pricing.price import Pricer
 from switchgear.wire.frames import Head
 from switchgear.wire.records import AttemptOutcome
 
@@ -24,6 +24,8 @@ class AttemptProgress(msgspec.Struct, eq=False):
     head: Head | None = None
     first_ms: int | None = None
     """When the head came."""
+    number: int = 1
+    """Of the request's attempts, from 1."""
 
     @property
     def status(self) -> int | None:
@@ -36,10 +38,10 @@ class AttemptProgress(msgspec.Struct, eq=False):
             self.stream.cancel()
 
     def outcome(
-        self, course: Course, status: int | None, error: str | None, charge: Setback | None, end_ms: int
+        self, pricer: Pricer | None, status: int | None, error: str | None, charge: Setback | None, end_ms: int
     ) -> AttemptOutcome:
         """Return how it ended, for the record. `charge` is for one that another follows; the last one's is the settlement's."""
-        head, pricer = self.head, course.current.pricer
+        head = self.head
         usage: TokenUsage | None = None
         upstream_id = cost = tier = units = None
         if head is not None:
@@ -53,7 +55,7 @@ class AttemptProgress(msgspec.Struct, eq=False):
             if usage is not None and pricer is not None:
                 cost = pricer.nanousd(usage, tier, units)
         return AttemptOutcome(
-            course.number,
+            self.number,
             status,
             error,
             self.start_ms,

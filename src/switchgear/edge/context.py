@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -119,6 +119,10 @@ class HeldLimits(Protocol):
     def take_attempt(self, deployment: PricedDeployment, number: int) -> Problem | bool:
         """Take the limits of a deployment for an attempt: True when they are taken, False while the answer is to come, else why
         not."""
+        ...
+
+    def adopt(self, other: Any) -> None:
+        """Go on with what another of its kind holds for an attempt."""
         ...
 
     def end_attempt(self, spent: Spent, requests: int = 0) -> None:

@@ -90,7 +90,7 @@ class Course:
 class RoutedCourse(Course):
     """The course of a request whose model says more than an order: retries of its own, deployments for one kind of error only."""
 
-    __slots__ = ("_rules", "_special", "client", "fallback_reason", "is_probe", "passed_over", "tokens")
+    __slots__ = ("_rules", "_special", "client", "fallback_reason", "hedge_s", "is_probe", "passed_over", "tokens")
 
     def __init__(
         self,
@@ -115,6 +115,16 @@ class RoutedCourse(Course):
         self.is_probe = False
         """The first one is asked to see whether it is back."""
         self.passed_over: list[str] = []
+        self.hedge_s: float | None = None
+        """After so long without a first byte a second attempt is made; None: none."""
+
+    def second(self) -> PricedDeployment:
+        """Return where a second attempt beside the current one goes: to the next deployment, to the same where there is none."""
+        return self._left[0] if self._left else self.current
+
+    def drop(self, deployment: PricedDeployment) -> None:
+        """A deployment has its attempt: it is not asked again."""
+        self._left = [one for one in self._left if one is not deployment]
 
     def pass_over(self, why: str) -> bool:
         """As Course."""

@@ -229,7 +229,7 @@ class Resolver:
             text = f"the model {route.model[:128]!r} has no known price; an admin can set one"
             return Resolution(now_ms, None, (), Problem(problems.MODEL_UNPRICED, text, "model"))
         order = strategies.order_of(route.strategy, route.deployments)
-        if order is None and route.retry != RetryRules():
+        if order is None and (route.retry != RetryRules() or route.hedge_s is not None):
             order = strategies.ordered
         if order is not None:
             deployments = tuple(self._watched(snapshot, priced, route) for priced in deployments)

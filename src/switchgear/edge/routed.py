@@ -10,6 +10,7 @@ from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps, Stepwise
 from switchgear.dialects import input_estimate
 from switchgear.dialects.request import Request
+from switchgear.edge import repeatable
 from switchgear.edge.context import Outcome, RequestContext
 from switchgear.edge.course import RoutedCourse
 from switchgear.edge.resolver import Resolution
@@ -92,6 +93,8 @@ def _choose(
     retries = 0 if client.retry else resolution.route.retries_max
     course = RoutedCourse(ordinary, retries, total_s, resolution.route.retry, special, tokens, client_of(context))
     course.is_probe = is_probe
+    if resolution.route.hedge_s is not None and repeatable.may_repeat(request):
+        course.hedge_s = resolution.route.hedge_s
     course.passed_over += unfit
     context.course = course
     return None

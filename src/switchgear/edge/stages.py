@@ -26,8 +26,8 @@ from switchgear.edge import (
 from switchgear.edge.attribute import attribute
 from switchgear.edge.context import Halt, Outcome, RequestContext
 from switchgear.edge.course import Course
+from switchgear.edge.hedged import transfer_of
 from switchgear.edge.services import EdgeServices
-from switchgear.edge.watched import transfer_of
 from switchgear.routing import strategies, table
 
 _LEDGER_FULL = Problem(problems.LEDGER_UNAVAILABLE, "the ledger cannot record new requests; try again soon", None, 5)

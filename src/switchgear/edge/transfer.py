@@ -241,7 +241,7 @@ class Transfer(msgspec.Struct, eq=False):
         self._read_clock()
         context.deployment, context.pricer = priced.deployment, priced.pricer
         context.dropped = translation.dropped
-        attempt = self._attempt = AttemptProgress(self._elapsed_ms)
+        attempt = self._attempt = AttemptProgress(self._elapsed_ms, number=course.number)
         body, translation.body = translation.body, b""
         size = len(body) if isinstance(body, bytes) else sum(map(len, body))
         message = Open(attempt_id(context.id, course.number), size, heads.route(context, priced, translation))
@@ -651,7 +651,7 @@ class Transfer(msgspec.Struct, eq=False):
         context, services, metadata = self.context, self.services, streamed.metadata
         record = records.Checkpoint(
             context.id,
-            self.course.number,
+            self._attempt.number,
             streamed.checkpoint(services.running.now_s),
             context.bytes_out,
             self._elapsed_ms,
@@ -687,7 +687,8 @@ class Transfer(msgspec.Struct, eq=False):
         """Note how an attempt ended, once. `charge` is for one that another follows; the last one's is the settlement's."""
         if self._state is IDLE:
             return
-        outcome = self._attempt.outcome(self.course, status, error, charge, self._elapsed_ms)
+        pricer = self.course.current.pricer
+        outcome = self._attempt.outcome(pricer, status, error, charge, self._elapsed_ms)
         self.context.attempts.append(outcome)
         if error is not None or (status is not None and status >= 400):
             telling.attempt(self.services.report, self.context.id, self.course.current, outcome, message)

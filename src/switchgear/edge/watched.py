@@ -5,7 +5,7 @@ takes the plain Transfer and costs nothing more.
 """
 
 from switchgear.core.text import header_value
-from switchgear.edge.course import Course, RoutedCourse
+from switchgear.edge.course import RoutedCourse
 from switchgear.edge.setback import Setback
 from switchgear.edge.transfer import STREAMING, Transfer
 from switchgear.edge.upstream_answers import StreamAnswer
@@ -54,8 +54,15 @@ class WatchedTransfer(Transfer, eq=False):
         Transfer._open(self)
 
     def _set_back(self, failure: Setback) -> None:
-        self._said = None if failure.said is None else failure.said[0]
+        self._note_said(failure)
         Transfer._set_back(self, failure)
+
+    def _note_said(self, failure: Setback) -> None:
+        self._said = None if failure.said is None else failure.said[0]
+
+    def _watch(self, candidate: Candidate | None, began_s: float, told_number: int) -> None:
+        """From now on the attempt is this one, which began elsewhere."""
+        self._watched, self._began_s, self._told_number = candidate, began_s, told_number
 
     def on_response(self, head: Head, body: bytes, ended: bool) -> None:
         """StreamOwner: the upstream's head."""
@@ -85,22 +92,35 @@ class WatchedTransfer(Transfer, eq=False):
         Transfer._note_attempt(self, status, error, message, charge)
 
     def _note_end(self, watched: Candidate, status: int | None, error: str | None) -> None:
-        services, state = self.services, watched.state
-        book, now_s = services.resolver.states, services.clock.monotonic_s()
+        state = watched.state
         course, said, self._said = self.course, self._said, None
         assert isinstance(course, RoutedCourse)
         is_good = error is None and status is not None and status < 400 and not self._is_free
         state.end(course.tokens, self._told_number, is_good, course.client)
+        self._judge(watched, self._began_s, status, error, self._attempt.head, said)
+
+    def _judge(
+        self,
+        watched: Candidate,
+        began_s: float,
+        status: int | None,
+        error: str | None,
+        head: Head | None,
+        said: int | None = None,
+    ) -> None:
+        """Learn of the end of an attempt."""
+        services, state, course = self.services, watched.state, self.course
+        book, now_s = services.resolver.states, services.clock.monotonic_s()
+        assert isinstance(course, RoutedCourse)
         was_open = state.is_open(course.client)
         if (status if error is None else said) == RATE_LIMITED and not self._is_free:
-            head = self._attempt.head
             value = None if head is None else next((v for n, v in head.headers if n == b"retry-after"), None)
             state.pause(retry.parse_retry_after(value), now_s, course.client)
-            book.note(state, "neutral", self._began_s, now_s, watched.rules, course.client)
+            book.note(state, "neutral", began_s, now_s, watched.rules, course.client)
             book.troubled.add(state.name)
             return
         verdict = self._verdict(status, error, said)
-        if book.note(state, verdict, self._began_s, now_s, watched.rules, course.client):
+        if book.note(state, verdict, began_s, now_s, watched.rules, course.client):
             opened = state.breaker.reason
             services.report(
                 f"{state.name}: the breaker closed: it answers again"
@@ -132,8 +152,3 @@ class WatchedTransfer(Transfer, eq=False):
         return (
             headers if reason is None else b"%bx-switchgear-fallback-reason: %b\r\n" % (headers, header_value(reason))
         )
-
-
-def transfer_of(course: Course) -> type[Transfer]:
-    """Return the kind of transfer for a course."""
-    return WatchedTransfer if type(course) is RoutedCourse else Transfer

@@ -39,7 +39,7 @@ TRIES_MAX = 16
 """Attempts of a request that are believed: more than an edge makes."""
 SAVED_NANOUSD_MAX = 10**13
 """Ten thousand USD for one answer that was kept: nobody's (docs/invariants.md L5)."""
-NOT_THE_PROVIDERS = frozenset({"client_gone", "interrupted", "vault_lost", "frozen", "overloaded", "refused"})
+NOT_THE_PROVIDERS = frozenset({"client_gone", "interrupted", "vault_lost", "frozen", "overloaded", "refused", "hedged"})
 """Ends of attempts that say nothing of the provider."""
 
 FindPrice = Callable[[str, str, str, int], Price | None]
@@ -152,8 +152,11 @@ def callee_of(opened: OpenRequest, number: int) -> records.Callee | records.Atte
     return opened.callee
 
 
-def last_callee(opened: OpenRequest) -> records.Callee | records.Attempt:
-    """Return where the last attempt went: what the record and the sums name."""
+def last_callee(opened: OpenRequest, settle: records.Settle | None = None) -> records.Callee | records.Attempt:
+    """Return where the last attempt went: what the record and the sums name. The settlement says which one it was: of two that were
+    under way at once the first may have answered."""
+    if settle is not None and settle.attempts:
+        return callee_of(opened, settle.attempts[-1].number)
     return opened.attempts[-1] if opened.attempts else opened.callee
 
 
@@ -215,7 +218,7 @@ def settled(opened: OpenRequest, settle: records.Settle, find_price: FindPrice) 
 
 def priced_callee(opened: OpenRequest, settle: records.Settle) -> records.Callee | records.Attempt:
     """Return where the last attempt went, under the model that the answer named where that is priced otherwise."""
-    callee = last_callee(opened)
+    callee = last_callee(opened, settle)
     if settle.priced_as is not None:
         model, price_id = settle.priced_as
         return msgspec.structs.replace(callee, upstream_model=model[:256], price_id=price_id[:64])
@@ -402,7 +405,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 def make(opened: OpenRequest, price: Price | None, end: Ending) -> Record:
     """Build a record; its tokens and cost are the sums of all attempts. `price` is the last attempt's."""
     reserve, caller, first = opened.reserve, opened.caller, opened.callee
-    callee = last_callee(opened)
+    callee = last_callee(opened) if end.last is None else callee_of(opened, end.last)
     cost_nanousd = end.cost_nanousd
     listed = end.computed.list_nanousd if end.computed is not None else cost_nanousd
     attempts = [part.attempt for part in end.before]

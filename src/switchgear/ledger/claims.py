@@ -61,7 +61,7 @@ def claims_of(opened: OpenRequest, settle: records.Settle | None) -> dict[str, C
         status = settle.attempts[-1].status if settle.attempts else None
         return {attempt_id(request_id, 1): Claim(status, True, settle.outcome, tokens, settle.cost_nanousd, is_spoken)}
     statuses = {outcome.number: outcome.status for outcome in settle.attempts}
-    last = opened.attempts[-1].number
+    last = settle.attempts[-1].number if settle.attempts else opened.attempts[-1].number
     return {
         attempt_id(request_id, number): Claim(
             statuses.get(number), number == last, settle.outcome, tokens, settle.cost_nanousd, is_spoken

@@ -22,7 +22,7 @@ def book(
     batch: Batch, opened: OpenRequest, settle: records.Settle, payload: bytes, charges: Charges, find: Find
 ) -> None:
     """Add a settlement to a batch. `payload` is the settlement's encoding; `find` is told what is wrong with it."""
-    usage, callee, caller = settle.tokens, build.last_callee(opened), opened.caller
+    usage, callee, caller = settle.tokens, build.last_callee(opened, settle), opened.caller
     if usage is not None and not usage.is_sane():
         find(f"absurd usage in {settle.id[:40]}")
         usage = None

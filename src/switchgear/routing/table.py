@@ -104,6 +104,10 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Models to fall back on after one kind of error only: `context_length`, `content_policy`."""
     cache_s: int | None = None
     """How long answers are kept (core.cache_rule); 0: never, None: it says nothing."""
+    team: str | None = None
+    """The id of the team that alone sees and uses it, with the teams below; None: everybody."""
+    hedge_s: float | None = None
+    """After so long without a first byte another deployment is asked as well; None: never."""
 
 
 class RouteTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,6 +186,7 @@ class Route(msgspec.Struct, frozen=True):
     """Counted for `entry`, as the limits are."""
     cache_s: int | None = None
     """As the model's."""
+    hedge_s: float | None = None
 
 
 def resolve(table: RouteTable, model: str) -> Route | None:
@@ -211,6 +216,7 @@ def resolve(table: RouteTable, model: str) -> Route | None:
         entry.require,
         entry.budgets,
         entry.cache_s,
+        entry.hedge_s,
     )
 
 

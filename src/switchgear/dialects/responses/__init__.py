@@ -106,6 +106,7 @@ ROW = Dialect(
         ),
         too_long_signs=(b"context_length_exceeded",),  # Codex
     ),
+    keeps_answers=True,
     ping=lambda number: b'data: {"type":"keepalive","sequence_number":%d}\n\n' % number,
     numbers_events=True,
     answer_id_prefix="resp_",
