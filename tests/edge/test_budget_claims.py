@@ -7,6 +7,9 @@ import json
 
 import msgspec
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from switchgear.core.budget_rule import BudgetSpec, Route, parse
 from switchgear.policies.buckets import Kind
@@ -357,3 +360,85 @@ def test_a_refusal_speaks_the_clients_dialect():
     assert json.loads(refused.body)["error"]["type"] == "billing_error"
     assert int(headers(refused)["retry-after"]) > 0
     assert msgspec.json.decode(refused.body)["type"] == "error"
+
+
+class Spending(RuleBasedStateMachine):
+    """Requests that come, wait, are answered, fail and are left, against a model: what is settled, and a list of holds."""
+
+    LIMIT = 1_000_000
+
+    def __init__(self):
+        super().__init__()
+        self.talk = dialogue("0.001 total", names=("a",))
+        self.settled = 0
+        self.open = []
+        """(attempt, bytes, max_tokens, hold)."""
+        self.uncertain = []
+        """(until, amount)."""
+
+    def held(self):
+        self.uncertain = [one for one in self.uncertain if one[0] > self.talk.clock.monotonic_s()]
+        return sum(one[3] for one in self.open) + sum(amount for _, amount in self.uncertain)
+
+    @rule(max_tokens=st.integers(1, 400))
+    def ask(self, max_tokens):
+        held = self.held()
+        self.talk.client >> chat("m", max_tokens=max_tokens)
+        self.talk.advance(0.001)
+        size = body_bytes(self.talk)
+        own = size * 1_000 + max_tokens * 2_000
+        if self.talk.link.asked:
+            assert self.settled + held + own <= self.LIMIT
+            self.open.append((self.talk.link.asked.pop(), size, max_tokens, own))
+            return
+        if not self.talk.client.exchange.seen:
+            assert self.settled + own <= self.LIMIT < self.settled + held + own, "it waits for others alone"
+            self.talk.client.leave()
+            return
+        (refused,) = self.talk.client.exchange.seen
+        assert headers(refused)["x-switchgear-error"] == "insufficient_quota"
+        assert self.settled + own > self.LIMIT, "nobody is told spent too early"
+
+    def take_one(self, data):
+        one = self.open.pop(data.draw(st.integers(0, len(self.open) - 1)))
+        self.talk.vault.attempt = one[0]
+        return one
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data(), share=st.floats(0, 1))
+    def answer(self, data, share):
+        _, size, max_tokens, _ = self.take_one(data)
+        read, written = 1 + int((size - 1) * share), int(max_tokens * share)
+        self.talk.vault >> JSON >> Last(ANSWER % (read, written, read + written))
+        self.settled += read * 1_000 + written * 2_000
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data())
+    def fail_unsent(self, data):
+        self.take_one(data)
+        self.talk.vault >> Fail("connect", "", False)
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data())
+    def fail_sent(self, data):
+        *_, own = self.take_one(data)
+        before = len(self.talk.recorded(records.Settle))
+        self.talk.vault >> Fail("vault_lost", "", True)
+        cost = self.talk.recorded(records.Settle)[before].cost_nanousd
+        self.settled += cost
+        self.uncertain.append((self.talk.clock.monotonic_s() + 3_600, own - cost))
+
+    @rule(seconds=st.sampled_from([1, 1_000, 3_700]))
+    def pass_time(self, seconds):
+        self.talk.advance(seconds)
+
+    @invariant()
+    def counts_what_the_model_counts(self):
+        self.talk.counters.read([])
+        found = balances(self.talk)
+        assert found in ([], [(self.settled, self.held())])
+        assert self.settled + self.held() <= self.LIMIT
+
+
+TestSpending = Spending.TestCase
+TestSpending.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)

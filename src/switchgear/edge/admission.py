@@ -220,6 +220,8 @@ class Admission:
         context.held = (claims.recorded(), answer.at_us, math.ceil(lasts_s))
         if claims.write_output is not None and context.output_bound != claims.write_output:
             context.output_bound, context.translation = claims.write_output, None
+            if context.recall is not None:
+                context.recall.stores = False  # it may be shorter than others would get it
 
     def _refused(
         self, answer: Full | Unknown, rules: tuple[Limit, ...], deployment: PricedDeployment

@@ -13,7 +13,7 @@ from switchgear.core.problems import Problem
 from switchgear.dialects import input_estimate
 from switchgear.dialects.dialect_choice import choose_dialect
 from switchgear.dialects.request import Request
-from switchgear.edge import admit, limit_report
+from switchgear.edge import admit, budget_report, limit_report
 from switchgear.edge.context import Halt, RequestContext
 from switchgear.edge.resolver import PricedDeployment
 from switchgear.edge.services import EdgeServices
@@ -38,6 +38,7 @@ def dry_run(services: EdgeServices, context: RequestContext) -> Problem | Litera
     expect = first.pricer.expect(estimate, request.output_tokens_max or 0) if first.pricer is not None else None
     deployments = resolution.deployments[:1] if request.operation == "passthrough" else resolution.deployments
     limits, refused = limit_report.of_request(services, context)
+    budgets, refused_by_budget = budget_report.of_request(services, context)
     body = msgspec.json.encode(
         {
             "dry_run": True,
@@ -49,6 +50,8 @@ def dry_run(services: EdgeServices, context: RequestContext) -> Problem | Litera
             "cost_usd_estimate": None if expect is None else format_usd(expect),
             "limits": limits,
             "refused_by_limit": refused,
+            "budgets": budgets,
+            "refused_by_budget": refused_by_budget,
             "binding": [one._asdict() for one in holding.binding(key)],
         }
     )

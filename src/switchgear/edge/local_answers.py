@@ -10,7 +10,7 @@ from switchgear.core import key_policy, problems
 from switchgear.core.problems import Problem
 from switchgear.dialects import client_setup, model_lists
 from switchgear.dialects.dialect import Dialect
-from switchgear.edge import limit_report, litellm, paths, spending
+from switchgear.edge import budget_report, limit_report, litellm, paths, spending
 from switchgear.edge.context import RequestContext
 from switchgear.edge.services import EdgeServices
 from switchgear.replica import holding
@@ -118,6 +118,7 @@ def _key(services: EdgeServices, context: RequestContext) -> None:
             **key_policy.told(key),
             **holding.told(key),
             "limits": limit_report.of_key(services, context),
+            "budgets": budget_report.of_key(services, context),
             "spend_today": spending.today(spend, context.now_ms),
             "spent_before_today_nanousd": spending.before_today(spend, context.now_ms),
         },

@@ -11,6 +11,7 @@ from switchgear.core.problems import Problem
 from switchgear.dialects import forms
 from switchgear.edge import admit as admit_stage
 from switchgear.edge import (
+    budget_look,
     passthrough,
     paths,
     recall,
@@ -68,12 +69,13 @@ def check_media_type(services: EdgeServices, context: RequestContext) -> Problem
 
 
 def look_at_limits(services: EdgeServices, context: RequestContext) -> Problem | None:
-    """Is the key at its limit of requests already? Nothing is held here."""
+    """Is the key at its limit of requests already, or a budget spent? Nothing is held here."""
     key, snapshot = context.key, context.snapshot
     assert key is not None
     assert snapshot is not None
-    if not snapshot.limits and key.rpm is None and key.parallel is None and key.limits is None:
-        return None
+    spent = budget_look.at_the_head(services, context, key, snapshot)
+    if spent is not None or (not snapshot.limits and key.rpm is None and key.parallel is None and key.limits is None):
+        return spent
     return admit_stage.look(services, context, key, snapshot)
 
 
@@ -118,7 +120,7 @@ def authorize(services: EdgeServices, context: RequestContext) -> Problem | Lite
             return resolution.problem
     context.resolution = resolution
     context.is_stale = False
-    return None
+    return budget_look.before_the_body(services, context, resolution) if resolution.budgets.budgets else None
 
 
 def _wait_or_refuse(
