@@ -116,8 +116,7 @@ class Running:
     def after(self, seconds):
         """Let time pass, and the timer run."""
         self.clock.advance(seconds)
-        self.server._timer.cancel()
-        self.server._tick()
+        self.server.ticker.start()
 
 
 def run(scenario, proxies=None, **limits):

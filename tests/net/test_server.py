@@ -20,9 +20,9 @@ def test_a_fault_in_the_timer_ends_one_connection_and_not_the_timer(monkeypatch)
         second.send(get(b"/wait2"))
         await until_it_is(lambda: len(running.handler.waiting) == 2)
         monkeypatch.setattr(Connection, "check", odd)
-        timer = running.server._timer
+        timer = running.server.ticker._timer
         running.after(1)
-        assert running.server._timer is not timer and running.guard.faults == 1
+        assert running.server.ticker._timer is not timer and running.guard.faults == 1
         assert await first.rest() == b""
         running.handler.waiting[b"/wait2"].send(200, b"", b"undisturbed")
         assert await second.answer() == (200, b"undisturbed")

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 from switchgear.app.layout import ROW_KEY_BYTES, Layout, read_peppers, read_row_key
@@ -63,23 +64,20 @@ def take_lock(path: Path) -> int | None:
 
 def make_pepper(layout: Layout) -> None:
     """Make the pepper of virtual keys, unless there is one. Raises UserError for one that is damaged."""
-    try:
-        fd = os.open(layout.pepper, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        read_peppers(layout.pepper)  # says what is wrong with it; the value is dropped
-        return
-    os.write(fd, f"1 {os.urandom(32).hex()}\n".encode())
-    os.fsync(fd)
-    os.close(fd)
+    _make_secret(layout.pepper, f"1 {os.urandom(32).hex()}\n", read_peppers)
 
 
 def make_row_key(layout: Layout) -> None:
     """Make the key of the store's rows, unless there is one. Raises UserError for one that is damaged."""
+    _make_secret(layout.row_key, f"{os.urandom(ROW_KEY_BYTES).hex()}\n", read_row_key)
+
+
+def _make_secret(path: Path, text: str, read: Callable[[Path], object]) -> None:
     try:
-        fd = os.open(layout.row_key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        read_row_key(layout.row_key)  # says what is wrong with it; the value is dropped
+        read(path)  # says what is wrong with it; the value is dropped
         return
-    os.write(fd, f"{os.urandom(ROW_KEY_BYTES).hex()}\n".encode())
+    os.write(fd, text.encode())
     os.fsync(fd)
     os.close(fd)

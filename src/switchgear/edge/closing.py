@@ -45,10 +45,9 @@ def close(
         or context.pricer is None
     ):
         bill = _bill(services, context, priced, metadata)
-    if request.operation == "stored" or background_notes.is_earlier(request, metadata):
-        finish_reason = (
-            None if request.operation == background_notes.RAW and finish_reason in UNFINISHED else finish_reason
-        )
+    is_raw = request.operation == background_notes.RAW
+    if request.operation == "stored" or (is_raw and background_notes.is_earlier(request, metadata)):
+        finish_reason = None if is_raw and finish_reason in UNFINISHED else finish_reason
         background_notes.note(context, metadata, _bill(services, context, priced, metadata), services.spool)
     elif finish_reason is None and background_notes.is_pending(request, metadata):
         finish_reason = "in_progress"

@@ -104,7 +104,9 @@ class PlainAnswer:
         request = context.request
         assert request is not None
         operation = request.operation
-        is_free = operation in FREE_OPERATIONS or background_notes.is_earlier(request, metadata)
+        is_free = operation in FREE_OPERATIONS or (
+            operation == background_notes.RAW and background_notes.is_earlier(request, metadata)
+        )
         is_media = operation in MEDIA_OPERATIONS
         usage: TokenUsage | None = None
         if not is_free:

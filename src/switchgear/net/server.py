@@ -5,16 +5,16 @@ requests and their bounds, `net/acceptor` what comes before there is a connectio
 server, so that ten thousand idle connections cost ten thousand comparisons a second and no timers.
 """
 
-import asyncio
 import email.utils
 import socket
 import ssl
 
 from switchgear.core.clock import Clock
-from switchgear.core.guard import Guard, guarded
+from switchgear.core.guard import Guard
 from switchgear.net.acceptor import Acceptor
 from switchgear.net.exchange import Handler, ServerLimits, ServerState
 from switchgear.net.memory import Memory
+from switchgear.net.ticker import Ticker
 from switchgear.policies.forwarded import Proxies
 
 TICK_S = 1.0
@@ -35,7 +35,7 @@ class HttpServer(ServerState):
         super().__init__(handler, clock, guard, limits or ServerLimits(), proxies)
         self._clock = clock
         self.acceptor = Acceptor(self)
-        self._timer: asyncio.TimerHandle | None = None
+        self.ticker = Ticker(TICK_S, self._tick, guard)
         self._memory = Memory()
 
     async def start(self, *sockets: socket.socket, tls: ssl.SSLContext | None = None) -> None:
@@ -43,7 +43,7 @@ class HttpServer(ServerState):
         self.acceptor.tls = tls
         for sock in sockets:
             self.acceptor.listen(sock)
-        self._tick()
+        self.ticker.start()
 
     def drain(self) -> None:
         """From now on each answer is its connection's last."""
@@ -59,24 +59,11 @@ class HttpServer(ServerState):
     def close(self) -> None:
         """Close everything."""
         self.stop_accepting()
-        if self._timer is not None:
-            self._timer.cancel()
+        self.ticker.stop()
         for connection in list(self.connections):
             connection.break_off(reset=False)
 
-    def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
-
-    def _tick_fault(self, exc: Exception) -> None:
-        # Nothing but this turn ends.
-        self.guard.caught(exc)
-        self._arm()
-
-    @guarded(_tick_fault)
     def _tick(self) -> None:
-        self._arm()
         self.now_s = self._clock.monotonic_s()
         self.date = b"date: " + email.utils.formatdate(self._clock.wall_ms() / 1000, usegmt=True).encode() + b"\r\n"
         for connection in list(self.connections):

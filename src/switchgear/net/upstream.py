@@ -18,6 +18,7 @@ from switchgear.core.guard import Guard, guarded
 from switchgear.net import dial
 from switchgear.net.dial import Dialer, Resolve
 from switchgear.net.memory import Memory
+from switchgear.net.ticker import Ticker
 from switchgear.providers.endpoint import Endpoint
 from switchgear.wire.http_responses import ResponseHead, ResponseParser
 
@@ -340,11 +341,11 @@ class Pool:
         self._keys: dict[UpstreamConnection, object] = {}
         self.busy: set[UpstreamConnection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
+        self._ticker = Ticker(TICK_S, self._tick, guard)
 
     def start(self) -> None:
         """Begin the deadline timer."""
-        self._tick()
+        self._ticker.start()
 
     def take(self, key: object) -> UpstreamConnection | None:
         """Return an idle connection of that key, if one is known to be open."""
@@ -420,24 +421,11 @@ class Pool:
 
     def close(self) -> None:
         """Close everything."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._ticker.stop()
         for connection in list(self._keys):
             connection.abort()
 
-    def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
-
-    def _fault(self, exc: Exception) -> None:
-        # Nothing but this turn ends.
-        self.guard.caught(exc)
-        self._arm()
-
-    @guarded(_fault)
     def _tick(self) -> None:
-        self._arm()
         self.now_s = self._clock.monotonic_s()
         for connection in list(self.busy):
             connection.check(self.now_s)

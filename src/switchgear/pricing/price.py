@@ -34,23 +34,7 @@ Meter = Literal[
     "citation",
 ]
 # In the order of TokenUsage's fields: one bucket, one meter.
-METERS: tuple[Meter, ...] = (
-    "input",
-    "cache_read",
-    "cache_write_5m",
-    "cache_write_1h",
-    "output",
-    "reasoning",
-    "audio_in",
-    "audio_out",
-    "image",
-    "image_in",
-    "audio_cached",
-    "image_cached",
-    "video_in",
-    "video_out",
-    "citation",
-)
+METERS: tuple[Meter, ...] = get_args(Meter)
 # A bucket without a rate of its own is billed by its parent's meter.
 PARENT: dict[Meter, Meter] = {
     "cache_read": "input",

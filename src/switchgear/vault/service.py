@@ -16,6 +16,7 @@ from switchgear.core.errors import RefusedError
 from switchgear.core.guard import Guard, each, guarded
 from switchgear.net.held import HeldBytes
 from switchgear.net.performer import Performer
+from switchgear.net.ticker import Ticker
 from switchgear.net.upstream import Pool, UpstreamConnection
 from switchgear.spool.syncer import Syncer
 from switchgear.spool.writer import SpoolWriter
@@ -90,14 +91,14 @@ class VaultService:
         """The loop's own clock: cached per turn, so reading it costs nothing."""
         self._scheduled = False
         self._is_stopped = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._ticker = Ticker(TICK_S, self._tick, guard)
         self._server: asyncio.Server | None = None
 
     async def start(self, sock: socket.socket) -> None:
         """Listen for links."""
         self.pool.start()
         self._syncer.wake()
-        self._tick()
+        self._ticker.start()
         loop = asyncio.get_running_loop()
         self._server = await loop.create_unix_server(lambda: VaultSideLink(self), sock=sock)
 
@@ -187,19 +188,7 @@ class VaultService:
         self._scheduled = False
         self._schedule()
 
-    def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if not self._is_stopped:
-            self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
-
-    def _tick_fault(self, exc: Exception) -> None:
-        self.guard.caught(exc)
-        self._arm()
-
-    @guarded(_tick_fault)
     def _tick(self) -> None:
-        self._arm()
         now_s = self.pool.now_s
         for link in list(self.links):
             each(link.attempts.values(), lambda attempt: attempt.check(now_s), UpstreamAttempt.on_fault)
@@ -220,8 +209,7 @@ class VaultService:
         self._flush()
         self._flush_gathered()
         self._is_stopped = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._ticker.stop()
         self._syncer.stop()
 
     def _schedule(self) -> None:
