@@ -77,6 +77,8 @@ pricing:
 defaults: {unpriced: refuse_all}
 organisation: {rpm: 9000, limits: [9 parallel requests], budget: 900/month per end_user}
 model_sets: {premium: ["openai/*"]}
+courier: {destinations: {hooks: {webhook: "https://a.example/x", secret: {env: W}}}}
+alerts: [{destination: hooks, subjects: ["key:*"]}]
 timezone: Europe/Berlin
 retention: {ledger_days: 30, journal_hours: 48}
 compat: [litellm]

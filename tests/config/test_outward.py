@@ -19,6 +19,10 @@ def problems(proxy=None, **destinations):
     [
         ({}, ""),
         ({"url": "https://a.example", "relay": "tls://a.example:1"}, ""),
+        ({"url": "https://a.example", "webhook": "https://a.example"}, ""),
+        ({"webhook": "https://a.example"}, ".secret"),
+        ({"webhook": "http://a.example", "secret": "x"}, ".webhook"),
+        ({"webhook": "https://a.example", "secret": "x", "auth": "bearer"}, ".auth"),
         ({"url": "http://a.example"}, ".url"),
         ({"url": "https://user@a.example"}, ".url"),
         ({"url": "https://a.example?x=1"}, ".url"),

@@ -7,7 +7,7 @@ from tests.courier.rig import KEYS, SECRET, destination
 from switchgear.core.errors import RefusedError
 from switchgear.core.secret import Secret
 from switchgear.courier.destinations import Destinations, ports
-from switchgear.courier.verbs import Request
+from switchgear.courier.verbs import Notice, Request
 from switchgear.vault.kek import KeyPair
 
 
@@ -115,3 +115,39 @@ def test_the_secret_is_removed_from_answers():
 def test_ports_are_those_of_proxies_where_there_are_any():
     sealed = [destination(443, scheme="https"), destination(5432, "db", "relay"), destination(1, proxy="[::1]:3128")]
     assert ports(sealed) == {443, 5432, 3128}
+
+
+def test_a_notice_is_signed_as_the_standards_own_example():
+    """Id, time, body, secret and signature are those of the standard's own tests (standard-webhooks, libraries/python,
+    test_sign_function, read 2026-11-28)."""
+    place = made(purpose="webhook", auth="none", secret=b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", path_prefix="/hook")
+    notice = Notice(
+        destination="there", id="msg_p5jXN8AQM9LWM0D4loKWxJek", time_s=1_614_265_330, body=b'{"test": 2432232314}'
+    )
+    head, _, body = place.encode_notice(notice).partition(b"\r\n\r\n")
+    lines = head.split(b"\r\n")
+    assert lines[0] == b"POST /hook HTTP/1.1" and body == notice.body
+    assert {
+        b"webhook-id: msg_p5jXN8AQM9LWM0D4loKWxJek",
+        b"webhook-timestamp: 1614265330",
+        b"webhook-signature: v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+        b"content-type: application/json",
+    } < set(lines)
+
+
+@pytest.mark.parametrize("secret", [b"", b"whsec_short", b"whsec_" + b"A" * 28, b"not base64 at all, but long enough"])
+def test_a_secret_that_is_none_of_a_webhook_opens_nothing(secret):
+    assert Destinations([destination(80, purpose="webhook", auth="none", secret=secret)], KEYS).unopened == ["there"]
+
+
+@pytest.mark.parametrize("more", [{"id": "a.b"}, {"id": "a\r\nb"}, {"time_s": -1}, {"body": bytes(49_153)}])
+def test_a_notice_that_means_something_else_is_refused(more):
+    place = made(purpose="webhook", auth="none", secret=b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    with pytest.raises(RefusedError):
+        place.encode_notice(Notice(**{"destination": "there", "id": "msg_1", "time_s": 5, "body": b"{}", **more}))
+
+
+def test_a_webhook_takes_no_requests_and_a_url_no_notices():
+    found = Destinations([destination(80)], KEYS)
+    with pytest.raises(RefusedError, match="for requests"):
+        found.find("there", "webhook")

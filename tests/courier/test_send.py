@@ -23,7 +23,8 @@ def send(answer, tmp_path, *, tls=None, place=None, resolve=None, during=None, r
             made.pool.start()
             found = asyncio.get_running_loop().create_future()
             asked = request or Request(destination="there", method="POST", path="/hook", body=b"{}")
-            Sending(made.destinations.find("there", "request"), asked, made.pool, found.set_result).begin()
+            there = made.destinations.find("there", "request")
+            Sending(there, there.encode(asked), made.pool, found.set_result).begin()
             if during is not None:
                 await during(made)
             try:

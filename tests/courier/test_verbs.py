@@ -7,7 +7,7 @@ from switchgear.wire import frames
 
 
 def test_only_a_request_must_not_be_asked_twice():
-    assert [verb.name for verb in verbs.VERBS if verb.once] == ["send"]
+    assert [verb.name for verb in verbs.VERBS if verb.once] == ["send", "notify"]
 
 
 def test_the_largest_question_and_answer_fit_a_frame():

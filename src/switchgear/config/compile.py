@@ -138,6 +138,14 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     """What the courier reaches."""
 
 
+class AlertSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is told when thresholds of budgets are passed."""
+
+    destination: str
+    subjects: tuple[str, ...] = ()
+    """Names and patterns, e.g. `key:ci-*`; empty: all."""
+
+
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """A configuration as control uses it."""
 
@@ -155,6 +163,7 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """Of all keys together."""
     budgets: tuple[BudgetRule, ...] = ()
     """Of all keys together."""
+    alerts: tuple[AlertSpec, ...] = ()
     timezone: str = "UTC"
     model_sets: dict[str, tuple[str, ...]] = {}
     ledger_days: int | None = None
@@ -299,6 +308,7 @@ class Compiler:
             compat=tuple(config.compat),
             limits=limit_rule.rules_of(config.organisation),
             budgets=budget_rule.rules_of(config.organisation),
+            alerts=tuple(AlertSpec(destination=one.destination, subjects=tuple(one.subjects)) for one in config.alerts),
             timezone=config.timezone,
             model_sets={name: tuple(models) for name, models in config.model_sets.items()},
             ledger_days=config.retention.ledger_days,
@@ -347,6 +357,14 @@ class Compiler:
         wrong_zone = budget_rule.wrong_zone(config.timezone)
         if wrong_zone is not None:
             self._problem("timezone", wrong_zone)
+        hooks = [name for name, spec in config.courier.destinations.items() if spec.webhook is not None]
+        for number, alert in enumerate(config.alerts):
+            if alert.destination not in hooks:
+                hint = near(
+                    alert.destination, hooks, "; add it: courier: {destinations: {NAME: {webhook: URL, secret: …}}}"
+                )
+                text = f"there is no destination {shown(alert.destination)} with a `webhook`{hint}"
+                self._problem(f"alerts[{number}].destination", text)
         for name in config.model_sets:
             self._name(f"model_sets.{name}", name)
         if config.store != "sqlite":

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from switchgear.config import names, outward, routes, schema
-from switchgear.config.compile import METERS_BY_KEY, Compiled, FileKey, Process, ProviderSpec, build_provider
+from switchgear.config.compile import METERS_BY_KEY, AlertSpec, Compiled, FileKey, Process, ProviderSpec, build_provider
 from switchgear.config.reader import Suggestions
 from switchgear.core import budget_rule, cache_rule, key_policy, limit_rule, organisation
 from switchgear.core.iso_time import format_time
@@ -52,6 +52,7 @@ def of(compiled: Compiled, notes: list[str] | None = None) -> Document:
         "pricing": {name: value for name, value in pricing.items() if value},
         "organisation": _limited(compiled),
         "model_sets": {name: list(models) for name, models in compiled.model_sets.items()},
+        "alerts": [_changed(one, AlertSpec(destination="")) for one in compiled.alerts],
         "timezone": compiled.timezone if compiled.timezone != schema.Config().timezone else None,
         "defaults": {} if compiled.unpriced == "allow" else {"unpriced": compiled.unpriced},
         "retention": {name: v for name, v in retention.items() if v != getattr(schema.Retention(), name)},

@@ -13,6 +13,7 @@ from switchgear.providers.endpoint import Endpoint
 AUTHS = frozenset({"none", "bearer", "x-api-key", "api-key"})
 """Ways to present a secret there; also `header:NAME`."""
 DESTINATIONS_MAX = 64
+PURPOSES: tuple[Literal["request", "webhook", "relay"], ...] = ("request", "webhook", "relay")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _RELAY = re.compile(r"(tls|tcp)://(\[[0-9a-f:]+\]|[^:/@\s]+):[0-9]{1,5}")
 ReadFile = Callable[[str], str | None]
@@ -22,7 +23,7 @@ class DestinationSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A destination of the configuration."""
 
     name: str
-    purpose: Literal["request", "relay"]
+    purpose: Literal["request", "webhook", "relay"]
     endpoint: Endpoint
     reference: str = ""
     """Where its secret comes from: `env:NAME` or `file:PATH`; empty without one."""
@@ -30,8 +31,9 @@ class DestinationSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 def destination(name: str, spec: schema.Destination, proxy: str, read_file: ReadFile) -> DestinationSpec:
     """Build a destination of which `check` says nothing. Raises ValueError."""
-    if spec.url is not None:
-        place = endpoint.parse(spec.url, auth=spec.auth, allow_private=spec.allow_private)
+    url = spec.url if spec.url is not None else spec.webhook
+    if url is not None:
+        place = endpoint.parse(url, auth=spec.auth, allow_private=spec.allow_private)
     else:
         kind, _, where = (spec.relay or "").partition("://")
         scheme = "https" if kind == "tls" else "http"
@@ -42,7 +44,9 @@ def destination(name: str, spec: schema.Destination, proxy: str, read_file: Read
     wrong = endpoint.check(place)
     if wrong is not None:
         raise ValueError(wrong)
-    return DestinationSpec(name=name, purpose="request" if spec.url is not None else "relay", endpoint=place)
+    given = {"request": spec.url, "webhook": spec.webhook, "relay": spec.relay}
+    purpose = next(name for name in PURPOSES if given[name] is not None)
+    return DestinationSpec(name=name, purpose=purpose, endpoint=place)
 
 
 def check(courier: schema.Courier, read_file: ReadFile) -> Iterator[tuple[str, str]]:
@@ -59,13 +63,18 @@ def check(courier: schema.Courier, read_file: ReadFile) -> Iterator[tuple[str, s
 def _check_one(name: str, spec: schema.Destination, read_file: ReadFile) -> Iterator[tuple[str, str]]:
     if not _NAME.fullmatch(name):
         yield "", f"{name[:80]!r} is not a name: use a-z, 0-9, '.', '_' and '-', at most 63 characters"
-    if (spec.url is None) == (spec.relay is None):
-        yield "", "needs either `url` or `relay`"
+    if [spec.url, spec.webhook, spec.relay].count(None) != 2:
+        yield "", "needs one of `url`, `webhook` and `relay`"
         return
     if spec.auth not in AUTHS and not spec.auth.startswith("header:"):
         yield ".auth", f"{spec.auth[:80]!r} must be one of {', '.join(sorted(AUTHS))}, or header:NAME"
         return
-    if (spec.secret is None) != (spec.auth == "none"):
+    if spec.webhook is not None:
+        if spec.auth != "none":
+            yield ".auth", "a webhook presents nothing: what is sent there is signed with its secret"
+        if spec.secret is None:
+            yield ".secret", "what is sent to a webhook is signed: give its `secret`, whsec_… in base64"
+    elif (spec.secret is None) != (spec.auth == "none"):
         yield ".secret", "a secret and a way to present it (`auth`) belong together"
     if spec.relay is not None:
         if spec.auth != "none":
@@ -85,7 +94,7 @@ def _check_one(name: str, spec: schema.Destination, read_file: ReadFile) -> Iter
     try:
         destination(name, spec, "", read_file)
     except ValueError as exc:
-        yield ".url" if spec.url is not None else ".relay", str(exc)
+        yield ".url" if spec.url is not None else ".webhook" if spec.webhook is not None else ".relay", str(exc)
 
 
 def document(specs: tuple[DestinationSpec, ...]) -> dict[str, object]:
@@ -102,8 +111,8 @@ def document(specs: tuple[DestinationSpec, ...]) -> dict[str, object]:
 def _document(spec: DestinationSpec) -> dict[str, object]:
     place = spec.endpoint
     found: dict[str, object] = {}
-    if spec.purpose == "request":
-        found["url"] = place.url
+    if spec.purpose != "relay":
+        found["url" if spec.purpose == "request" else "webhook"] = place.url
     else:
         host = f"[{place.host}]" if ":" in place.host else place.host
         found["relay"] = f"{'tls' if place.scheme == 'https' else 'tcp'}://{host}:{place.port}"

@@ -395,6 +395,8 @@ class Destination(msgspec.Struct, kw_only=True):
 
     url: str | None = None
     """Base URL of requests, e.g. https://api.osv.dev."""
+    webhook: str | None = None
+    """Instead of `url`: where `alerts` are sent, signed with `secret` (`whsec_…`) as Standard Webhooks says."""
     relay: str | None = None
     """Instead of `url`: tls://HOST:PORT of a server whose bytes are passed on unread, such as a database; tcp://HOST:PORT without
     TLS, for an address of your own."""
@@ -415,6 +417,15 @@ class Courier(msgspec.Struct, kw_only=True):
     """An HTTP proxy that all destinations are reached through, http://HOST:PORT."""
     destinations: dict[str, Destination] = {}
     """Destinations by name. `doctor --online` asks `osv`. Without any there is no courier."""
+
+
+class Alert(msgspec.Struct, kw_only=True):
+    """Who is told of what happens, such as thresholds of budgets."""
+
+    destination: str
+    """A destination of the courier with a `webhook`."""
+    subjects: list[str] = []
+    """Whose: e.g. `team:research`, `key:ci-*`. Default: everybody's."""
 
 
 class Config(msgspec.Struct, kw_only=True):
@@ -461,6 +472,8 @@ class Config(msgspec.Struct, kw_only=True):
     """Durability."""
     courier: Courier = msgspec.field(default_factory=Courier)
     """Destinations outside that are no providers."""
+    alerts: list[Alert] = []
+    """Who is told when thresholds of budgets (`soft`) are passed."""
     compat: list[str] = []
     """Other gateways whose read-only routes and response headers are served too: `litellm`."""
     store: str = "sqlite"
@@ -474,7 +487,6 @@ PLANNED = frozenset(
         "content_logging",
         "metrics",
         "export",
-        "alerts",
         "privacy",
         "cluster",
     }

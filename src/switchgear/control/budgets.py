@@ -97,6 +97,17 @@ class Budgets:
             *(_of_key(row) for row in keys if row.budget and row.revoked_ms is None),
         ]
 
+    async def holders_of(self, subjects: Iterable[str]) -> list[Holder]:
+        """Return those of some subjects that have budgets."""
+        wanted = set(subjects)
+        found = [holder for holder in of_snapshot(self._snapshot()) if holder.subject in wanted]
+        for subject in sorted(wanted):
+            kind, _, identity = subject.partition(":")
+            if kind == "key":
+                rows = await self._control.read(functools.partial(objects.keys, name=identity))
+                found += [_of_key(row) for row in rows if row.id == identity and row.budget]
+        return found
+
     async def find(self, subject: str) -> Holder:
         """Return what is named `KIND:NAME`, or a key by its name alone. Raises UserError."""
         kind, colon, name = subject.partition(":")
@@ -331,6 +342,27 @@ def _period(budget: Budget, now_ms: int) -> Period | None:
 def _width_ms(budget: Budget) -> int:
     """Return how long a rolling budget's sub-windows are, as records number them (`wire.records.Held`)."""
     return max(1, windows.width_us((budget.rolling_s or 0) * 1_000_000) // 1_000)
+
+
+class Running(msgspec.Struct, frozen=True):
+    """The time that counts of a budget now."""
+
+    period: Period | None
+    """Of the calendar; None: it is rolling."""
+    first: int
+    last: int
+    """The first and the last number of its balances."""
+    number: int
+    """Of what happens once in a period: of a rolling budget the numbers of its length since the epoch."""
+    ends_ms: int | None
+
+
+def running_of(budget: Budget, now_ms: int) -> Running:
+    """Return the time that counts of a budget."""
+    period, (first, last) = _period(budget, now_ms), _periods(budget, now_ms)
+    if period is not None:
+        return Running(period, first, last, period.number, period.ends_ms)
+    return Running(None, first, last, now_ms // ((budget.rolling_s or 1) * 1_000), None)
 
 
 def _periods(budget: Budget, now_ms: int) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
 from switchgear import __released__, __version__
-from switchgear.control import disk
+from switchgear.control import disk, thresholds
 from switchgear.control.deployments import Deployments
 from switchgear.control.handle import Control
 from switchgear.control.publication import Publication
@@ -75,6 +75,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     cursors: list[Cursor] = []
     head_seq: int = 0
     """The last number of the outbox."""
+    budgets: list[str] = []
+    """What thresholds of budgets were passed in periods that still run, a sentence each."""
 
 
 def judge(facts: Facts, advisories: AdvisoryFile) -> list[Finding]:
@@ -86,6 +88,7 @@ def judge(facts: Facts, advisories: AdvisoryFile) -> list[Finding]:
         *_state(facts),
         *_deployments(facts),
         *_exports(facts),
+        *_budgets(facts),
         *_program(facts, advisories),
     ]
 
@@ -228,6 +231,13 @@ def _exports(facts: Facts) -> Iterator[Finding]:
             yield finding("export-behind", "low", title, one.name, fix, one.name)
 
 
+def _budgets(facts: Facts) -> Iterator[Finding]:
+    for title in facts.budgets[:NAMED_MAX]:
+        name = title.partition(" ")[0]
+        fix = f"switchgear budget show {shlex.quote(name)}"
+        yield finding("state-budget", "info", title, name, fix, title)
+
+
 def _program(facts: Facts, advisories: AdvisoryFile) -> Iterator[Finding]:
     age = _age_days(__released__, facts.now_ms)
     if age is not None and age > VERSION_DAYS:
@@ -347,4 +357,5 @@ def _read(connection: Connection, now_ms: int) -> dict[str, Any]:
         "newest_record_ms": ledger_rows.newest_ms(connection),
         "cursors": outbox.all_cursors(connection),
         "head_seq": outbox.head(connection),
+        "budgets": thresholds.running(connection, now_ms),
     }

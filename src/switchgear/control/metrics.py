@@ -50,6 +50,10 @@ LIMITED = (
     "switchgear_limit_refusals",
     "Requests that a limit refused, by whose it is and what it limits.",
 )
+THRESHOLDS = (
+    "switchgear_budget_thresholds",
+    "Thresholds of budgets that were passed since control began, by whose the budget is.",
+)
 LINES_LOST = ("switchgear_log_lines_lost", "Lines of the edges' logs that could not be written.")
 FAULTS = (
     "switchgear_faults",
@@ -112,8 +116,10 @@ class Collector:
         deployments: Mapping[str, DeploymentCounts],
         exports: Exports,
         breakers: Collection[str] = (),
+        thresholds: Mapping[str, int] | None = None,
     ) -> None:
-        """`breakers`: deployments whose breaker is open."""
+        """`breakers`: deployments whose breaker is open. `thresholds`: of budgets that were passed, by whose."""
+        self._thresholds = thresholds or {}
         self._breakers = breakers
         self._deployments = deployments
         self._exports = exports
@@ -190,6 +196,10 @@ class Collector:
             of, _, what = rule.partition(" ")
             limited.add_metric([of, what], count)
         yield limited
+        passed = CounterMetricFamily(*THRESHOLDS, labels=["of"])
+        for of, count in sorted(self._thresholds.items()):
+            passed.add_metric([of], count)
+        yield passed
         answers = CounterMetricFamily(*ANSWERS, labels=["provider", "model", "status"])
         latency = HistogramMetricFamily(*LATENCY, labels=["provider", "model"])
         first_token = HistogramMetricFamily(*FIRST_TOKEN, labels=["provider", "model"])

@@ -85,7 +85,10 @@ async def get_metrics(call: Call) -> Any:
     deployments = call.services.deployments.known
     counts = call.services.checkup.counts()
     opened = call.services.breakers.open
-    return metrics.render(metrics.Collector(look, findings, counts, traffic, in_flight, deployments, exports, opened))
+    passed = call.services.thresholds.passed
+    return metrics.render(
+        metrics.Collector(look, findings, counts, traffic, in_flight, deployments, exports, opened, passed)
+    )
 
 
 async def get_status(call: Call) -> Any:

@@ -16,6 +16,7 @@ from switchgear.control import (
     publication,
     spend,
     stops,
+    thresholds,
 )
 from switchgear.control.access import Access
 from switchgear.control.balances import Balances
@@ -48,6 +49,7 @@ from switchgear.control.refusals import Refusals
 from switchgear.control.seen import Seen
 from switchgear.control.spend import SpendBoard
 from switchgear.control.stops import Stops
+from switchgear.control.thresholds import Thresholds
 from switchgear.control.traffic import Traffic
 from switchgear.core import problems
 from switchgear.detect.advisories import AdvisoryFile
@@ -147,6 +149,7 @@ class Services:
         self.budgets = Budgets(control, self.publication, self.balances)
         self.holders = Holders(control, self.publication)
         self.budgets.read, self.budgets.corrected = self.holds.read, self.holds.corrected
+        self.thresholds = Thresholds(control, self.publication, self.budgets, self.balances, courier)
         self.keys = Keys(control, self.stops, self.publication, self.changed_keys)
         self.credentials = Credentials(control, self.publication, self.history, self.refusals)
         self.models = Models(control, self.publication, self.history, self.keys, self.breakers, self.holders)
@@ -188,6 +191,7 @@ class Services:
             Job("corrections", corrections.PAUSE_S, self.corrections.turn),
             Job("double entry", double_entry.PAUSE_S, self.books.work),
             Job("spend", spend.PAUSE_S, self.spend.turn),
+            Job("thresholds", thresholds.PAUSE_S, self.thresholds.turn),
             Job("store", publication.LOOK_S, self.publication.look_at_few, publication.LOOK_S),
             Job("housekeeping", housekeeping.PAUSE_S, self.housekeeper.turn, housekeeping.PAUSE_S),
             Job("doctor", checkup.EVERY_S, self.checkup.nightly, checkup.FIRST_S),

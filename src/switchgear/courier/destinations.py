@@ -5,10 +5,11 @@ A destination is sealed with its secret: control hands the blobs over and cannot
 for nothing.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 
 from switchgear.core.errors import RefusedError, SealError
-from switchgear.courier.verbs import REQUEST_BODY_BYTES_MAX, DestinationState, Request, Sealed
+from switchgear.courier.verbs import REQUEST_BODY_BYTES_MAX, DestinationState, Notice, Request, Sealed
 from switchgear.policies import passthrough
 from switchgear.providers import endpoint as place
 from switchgear.providers.endpoint import Endpoint
@@ -19,6 +20,8 @@ from switchgear.wire.http_syntax import is_safe_header
 
 USER_AGENT = b"user-agent: switchgear/0.1\r\n"
 CONTENT_TYPE_BYTES_MAX = 128
+_MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""Without a full stop, which parts what is signed."""
 
 
 class OpenDestination:
@@ -33,12 +36,16 @@ class OpenDestination:
         self.failures = 0
         self._auth_line: bytes | None = None
         self._redactor: Redactor | None = None
+        self._sign: Callable[[str, int, bytes], bytes] | None = None
         if place.check(context.endpoint) is not None:
             return
         try:
             secret = seal.open_sealed(sealed.blob, context, keys)
             self._auth_line = seal.auth_line(secret, context.endpoint)
+            if self.purpose == "webhook":
+                self._sign = seal.webhook_signer(secret)
         except SealError:
+            self._auth_line = None
             return
         self._redactor = Redactor(secret)
 
@@ -72,16 +79,32 @@ class OpenDestination:
         kind = request.content_type.encode("latin-1", "replace")
         if len(kind) > CONTENT_TYPE_BYTES_MAX or not is_safe_header(b"content-type", kind):
             raise RefusedError("that is no content type")
+        return self._encode(request.method, path, query, b"content-type: %s\r\n" % kind if kind else b"", request.body)
+
+    def encode_notice(self, notice: Notice) -> bytes:
+        """Return a signed notice's bytes (Standard Webhooks 1.0.0, "Webhook headers", read 2026-11-28). Raises RefusedError for
+        what may not be sent."""
+        if not _MESSAGE_ID.fullmatch(notice.id) or not 0 <= notice.time_s < 1 << 40:
+            raise RefusedError("that is no id or no time of a message")
+        if len(notice.body) > REQUEST_BODY_BYTES_MAX:
+            raise RefusedError(f"the body has more than {REQUEST_BODY_BYTES_MAX} bytes")
+        assert self._sign is not None
+        signature = self._sign(notice.id, notice.time_s, notice.body)
+        fields = (
+            b"content-type: application/json\r\nwebhook-id: %s\r\nwebhook-timestamp: %d\r\nwebhook-signature: %s\r\n"
+        )
+        return self._encode("POST", "", "", fields % (notice.id.encode(), notice.time_s, signature), notice.body)
+
+    def _encode(self, method: str, path: str, query: str, fields: bytes, body: bytes) -> bytes:
         endpoint = self.endpoint
         queries = [text for text in (query, endpoint.query) if text]
         target = (endpoint.path_prefix + path or "/") + ("?" + "&".join(queries) if queries else "")
-        lines = [f"{request.method} {target} HTTP/1.1\r\nhost: ".encode("ascii"), endpoint.host_header, b"\r\n"]
+        lines = [f"{method} {target} HTTP/1.1\r\nhost: ".encode("ascii"), endpoint.host_header, b"\r\n"]
         lines += [self._auth_line or b"", USER_AGENT, b"accept-encoding: identity\r\nconnection: close\r\n"]
-        if kind:
-            lines += [b"content-type: ", kind, b"\r\n"]
-        if request.method == "POST":
-            lines.append(b"content-length: %d\r\n" % len(request.body))
-        return b"".join([*lines, b"\r\n", request.body])
+        lines.append(fields)
+        if method == "POST":
+            lines.append(b"content-length: %d\r\n" % len(body))
+        return b"".join([*lines, b"\r\n", body])
 
 
 class Destinations:

@@ -5,9 +5,9 @@ from typing import Protocol
 
 from switchgear.core.errors import RefusedError
 from switchgear.courier import relay, verbs
-from switchgear.courier.destinations import Destinations
+from switchgear.courier.destinations import Destinations, OpenDestination
 from switchgear.courier.send import Sending
-from switchgear.courier.verbs import CourierStatus, DestinationName, RelaySocket, Reply, Request
+from switchgear.courier.verbs import CourierStatus, DestinationName, Notice, RelaySocket, Reply, Request
 from switchgear.net.performer import Run, at_once, later, table
 from switchgear.net.upstream import Pool
 
@@ -28,6 +28,13 @@ class VerbService(Protocol):
 
 
 def _send(service: VerbService, request: Request, done: Callable[[Reply | RefusedError], None]) -> None:
+    found = service.destinations.find(request.destination, "request")
+    _begin(service, found, found.encode(request), done)
+
+
+def _begin(
+    service: VerbService, destination: OpenDestination, encoded: bytes, done: Callable[[Reply | RefusedError], None]
+) -> None:
     if service.in_progress >= IN_PROGRESS_MAX:
         raise RefusedError("too many requests at once")
 
@@ -35,9 +42,14 @@ def _send(service: VerbService, request: Request, done: Callable[[Reply | Refuse
         service.in_progress -= 1
         done(answer)
 
-    sending = Sending(service.destinations.find(request.destination, "request"), request, service.pool, ended)
+    sending = Sending(destination, encoded, service.pool, ended)
     service.in_progress += 1
     sending.begin()
+
+
+def _notify(service: VerbService, notice: Notice, done: Callable[[Reply | RefusedError], None]) -> None:
+    found = service.destinations.find(notice.destination, "webhook")
+    _begin(service, found, found.encode_notice(notice), done)
 
 
 def _relay(service: VerbService, name: DestinationName) -> RelaySocket:
@@ -47,6 +59,7 @@ def _relay(service: VerbService, name: DestinationName) -> RelaySocket:
 RUNS: dict[str, Run[VerbService]] = table(
     (
         later(verbs.SEND, _send),
+        later(verbs.NOTIFY, _notify),
         at_once(verbs.RELAY, _relay),
         at_once(verbs.STATUS, lambda service, _: service.status()),
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from switchgear.core.errors import RefusedError
 from switchgear.courier.destinations import OpenDestination
-from switchgear.courier.verbs import REPLY_BODY_BYTES_MAX, Reply, Request
+from switchgear.courier.verbs import REPLY_BODY_BYTES_MAX, Reply
 from switchgear.net.upstream import INTERNAL, Deadlines, Failure, Pool, UpstreamConnection
 from switchgear.wire.http_responses import ResponseHead
 
@@ -20,10 +20,10 @@ Done = Callable[[Reply | RefusedError], None]
 class Sending:
     """A request on its way; it receives the answer."""
 
-    def __init__(self, destination: OpenDestination, request: Request, pool: Pool, done: Done) -> None:
-        """Raises RefusedError for what may not be sent."""
+    def __init__(self, destination: OpenDestination, encoded: bytes, pool: Pool, done: Done) -> None:
+        """`encoded` is the request's bytes (`Destination.encode`)."""
         self._destination = destination
-        self._bytes = destination.encode(request)
+        self._bytes = encoded
         self._pool = pool
         self._done = done
         self._connection: UpstreamConnection | None = None

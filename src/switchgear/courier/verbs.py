@@ -43,6 +43,18 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
 
 
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is told to a webhook: the courier signs it with the destination's secret."""
+
+    destination: str
+    id: str
+    """The same whenever it is told again, so that who is told twice can know."""
+    time_s: int
+    """Of this attempt, since the epoch."""
+    body: bytes
+    """JSON."""
+
+
 class DestinationName(msgspec.Struct, frozen=True):
     """Which destination."""
 
@@ -81,7 +93,9 @@ class CourierStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 SEND = Verb("send", Request, Reply, once=True)
 """Refused with a sentence when there is no complete answer."""
+NOTIFY = Verb("notify", Notice, Reply, once=True)
+"""As `send`, to a webhook."""
 RELAY = Verb("relay", DestinationName, RelaySocket)
 STATUS = Verb("status", type(None), CourierStatus)
 
-VERBS = (SEND, RELAY, STATUS)
+VERBS = (SEND, NOTIFY, RELAY, STATUS)

@@ -61,6 +61,7 @@ REASONS: dict[str, str] = {
     "pth-foreign": "a .pth file runs code at every start of Python (so did the stealer in LiteLLM 1.82.8)",
     "sitecustomize": "sitecustomize runs code at every start of Python",
     "packages-writable": "who writes there runs code in the gateway",
+    "state-budget": "a budget is about to be spent, and who has it will be refused",
     "online": "the online source was asked and could not answer",
 }
 

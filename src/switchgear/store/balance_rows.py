@@ -191,9 +191,9 @@ def set_told(connection: Connection, one: Passed, told_ms: int) -> None:
 
 
 def passed_since(connection: Connection, since_ms: int, limit: int, untold: bool = False) -> list[Passed]:
-    """Return thresholds that were passed, the newest first; `untold`: only those that nobody was told of."""
+    """Return thresholds that were passed, the newest and highest first; `untold`: only those that nobody was told of."""
     query = select(thresholds).where(thresholds.c.passed_ms >= since_ms)
     if untold:
         query = query.where(thresholds.c.told_ms.is_(None))
-    found = connection.execute(query.order_by(thresholds.c.passed_ms.desc()).limit(limit))
+    found = connection.execute(query.order_by(thresholds.c.passed_ms.desc(), thresholds.c.percent.desc()).limit(limit))
     return [Passed(**row._mapping) for row in found]

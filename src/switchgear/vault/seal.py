@@ -5,10 +5,12 @@ version, endpoint, trust, proxy, allow_private) is HPKE's `info`: a blob that is
 not open. This is the only module that reveals secrets.
 """
 
+import base64
+import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -138,6 +140,26 @@ def authorizer_of(secret: Secret, endpoint: Endpoint) -> Authorizer | None:
     """Return what signs requests with a secret or trades it for tokens; None where it is sent as it is. Raises SealError
     for a secret that is not of the scheme's form."""
     return authorizer(secret.reveal(), endpoint)
+
+
+def webhook_signer(secret: Secret) -> Callable[[str, int, bytes], bytes]:
+    """Return what signs a message (id, time in seconds, body) for a webhook, as the value of `webhook-signature`. Raises SealError
+    for a secret that is none: base64 of 24 to 64 bytes, with `whsec_` before it.
+
+    Source: Standard Webhooks 1.0.0, "Signature scheme" (github.com/standard-webhooks/standard-webhooks, read 2026-11-28).
+    """
+    try:
+        key = base64.b64decode(secret.reveal().removeprefix(b"whsec_"), validate=True)
+    except binascii.Error:
+        raise SealError("the secret of a webhook must be base64, as whsec_… is") from None
+    if not 24 <= len(key) <= 64:
+        raise SealError("the secret of a webhook must have 24 to 64 bytes")
+
+    def sign(message_id: str, time_s: int, body: bytes) -> bytes:
+        signed = b"%s.%d.%s" % (message_id.encode(), time_s, body)
+        return b"v1," + base64.b64encode(hmac.digest(key, signed, "sha256"))
+
+    return sign
 
 
 class Redactor:
