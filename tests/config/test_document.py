@@ -38,7 +38,7 @@ providers:
   anywhere: {kind: vertex, project: acme, location: global, credentials: [{name: sa, sealed: true}]}
   claude: {kind: vertex-anthropic, project: acme, location: eu, auth: workload_identity, auth_parameters: {audience: a, token: t}}
   local: {dialect: responses, base_url: "http://10.0.0.1:8000/v1", allow_private: true, auth: none, own: true, pricing: openai,
-          rpm: 600, parallel: 40, labels: {region: eu}}
+          rpm: 600, parallel: 40, labels: {region: eu}, team: t}
   odd: {dialect: openai, base_url: "https://a.example/x", auth: "header:x-token", max_tokens: max_completion_tokens,
         stream_usage: false, drop: [seed], passthrough: ["GET /files*"], credentials: [{name: d, sealed: true}]}
 models:
@@ -52,6 +52,7 @@ models:
       - {provider: local, model: q, price: free, weight: 2.5, labels: {region: uk},
          when: {tags: [a], keys: [ci], teams: [t], tokens_min: 1, tokens_max: 9, needs: [tools], without: [images]}}
     fallback: [plain]
+    team: root
     strict: true
     fallback_on: {context_length: [plain]}
     require: {region: eu|uk}
@@ -67,8 +68,14 @@ models:
     parallel: 7
     budget: [{limit: 9000 tokens/day, name: cap, hard: false, hour: 6, timezone: Asia/Tokyo}, 3/week per end_user]
     limits: [5000 requests/day, 20 output tokens/hour per end_user]
+teams:
+  root: {rpm: 600, models: [fast], budget: 500/month, require: {region: eu}, expires: 2028-01-31, cidrs: [10.0.0.0/8]}
+  t: {parent: root, cost_center: "4711", profile: std, tags: [x], limits: [5 requests/day], passthrough: ["odd GET /files*"]}
+users: {u: {profile: std, cost_center: "1", tpm: 5, cache: {ttl: off}}, other: {}}
+projects: {p: {team: t, cost_center: "2", parallel: 3}}
+profiles: {std: {pot: key, budget: [{limit: 5/day, soft: 80%%}]}}
 keys:
-  ci: {sha256: "%s", team: t, user: u, project: p, models: [fast], cidrs: [10.0.0.0/8], expires: 2027-01-31, tags: [a, b],
+  ci: {sha256: "%s", team: t, user: u, project: p, profile: std, models: [fast], cidrs: [10.0.0.0/8], expires: 2027-01-31, tags: [a, b],
        passthrough: ["odd GET /files*"], rpm: 5, tpm: 6, parallel: 7, limits: [4 requests/hour per user], budget: [5/day, {limit: 500/month, soft: 80%%, on_spent: {route: quick}, models: ["@premium"], day: 15}], require: {zdr: "yes"}, cache: {ttl: off}}
   moved: {keyed: ["1:%s", "2:%s until 2027-01-01T00:00:00Z"]}
 pricing:

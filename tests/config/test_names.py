@@ -194,3 +194,41 @@ def test_sets_of_models_and_the_time_zone_are_checked():
     assert "is a set itself" in found["model_sets.a[0]"]
     assert "there is no model 'nowhere'" in found["model_sets.a[1]"]
     assert "did you mean 'Europe/Berlin'?" in found["timezone"]
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "message"),
+    [
+        ("teams: {research: {}}\nkeys: {a: {sha256: %s, team: reserch}}", "keys.a.team", "did you mean 'research'?"),
+        ("teams: {a: {parent: b}}", "teams.a.parent", "there is no team 'b'"),
+        ("teams: {a: {parent: b}, b: {parent: a}}", "teams.a.parent", "a part of itself: a → b → a"),
+        ("teams: {a: {parent: a}}", "teams.a.parent", "a part of itself"),
+        ("teams: {a: {}}\nprojects: {p: {team: x}}", "projects.p.team", "there is no team 'x'"),
+        ("users: {u: {profile: x}}", "users.u.profile", "declare it under profiles"),
+        ("keys: {a: {sha256: %s, profile: x}}", "keys.a.profile", "declare it under profiles"),
+        ("teams: {a: {models: [nothing]}}", "teams.a.models[0]", "there is no model 'nothing'"),
+        ("teams: {a: {rpm: 0}}", "teams.a.rpm", "must lie between"),
+        ("teams: {a: {limits: [many]}}", "teams.a.limits[0]", "is no limit"),
+        ("teams: {a: {budget: lots}}", "teams.a.budget", ""),
+        ("profiles: {a: {pot: all}}", "profiles.a.pot", "person or key"),
+        (
+            "teams: {a: {}, b: {}}\nprojects: {p: {team: a}}\nkeys: {k: {sha256: %s, project: p, team: b}}",
+            "keys.k.team",
+            "belongs to the team 'a'",
+        ),
+        (
+            "teams: {a: {}}\nmodels: {m: {deployments: [{provider: openai, model: x}], team: b}}",
+            "models.m.team",
+            "no team 'b'",
+        ),
+    ],
+)
+def test_what_keys_belong_to_exists_once_a_file_declares_any_of_it(text, path, message):
+    problems, _ = check(text.replace("%s", "ab" * 32))
+    assert [(one.path, message in one.message) for one in problems] == [(path, True)], told(problems)
+    assert problems[0].line > 0
+
+
+def test_a_file_that_declares_no_team_has_those_that_it_names():
+    text = "keys: {a: {sha256: %s, team: t, user: u, project: p}}\nusers: {u: {}}" % ("ab" * 32)
+    assert check(text)[0] == []

@@ -1,10 +1,16 @@
 """Teams, users, projects, profiles: made, changed, renamed, removed; and the keys that name them."""
 
+import msgspec
 import pytest
+from tests.control.conftest import sealed
+from tests.control.test_credentials import OPENAI
+from tests.control.test_models import FAST
 
+from switchgear.config.compile import Compiled
 from switchgear.core.errors import ConflictError, StaleError, UserError
 from switchgear.core.organisation import KINDS, HolderPolicy
 from switchgear.replica import holding
+from switchgear.routing.table import seen_by
 from switchgear.store import holders
 from switchgear.store.objects import KeyRow
 
@@ -184,3 +190,27 @@ def test_S5_a_row_that_is_older_than_what_was_published_is_named_and_not_written
 def test_a_name_that_is_none_is_refused(desk, service, name):
     with pytest.raises(UserError):
         make(desk, TEAM, name)
+
+
+def test_a_model_of_a_team_is_published_with_the_teams_id_and_the_team_stays(desk, service):
+    change(desk, TEAM, "red", new_name="crimson")
+    desk.run(lambda: desk.services.credentials.put(sealed(), OPENAI, "ann"))
+    mine = msgspec.structs.replace(FAST, team="crimson")
+    desk.run(lambda: desk.services.models.add(mine, "ann"))
+    assert desk.publisher.current().table.models["fast"].team == "red"
+    with pytest.raises(UserError, match="the model 'fast' belong to it"):
+        remove(desk, TEAM, "crimson", "blue")
+    with pytest.raises(UserError, match="there is no team 'nobody'"):
+        desk.run(lambda: desk.services.models.add(msgspec.structs.replace(FAST, name="x", team="nobody"), "ann"))
+
+
+def test_a_provider_of_a_team_that_a_file_names_is_published_with_its_id_and_of_one_that_is_gone_for_nobody(
+    desk, service
+):
+    change(desk, TEAM, "red", new_name="crimson")
+    specs = tuple(msgspec.structs.replace(OPENAI, name=team, team=team) for team in ("crimson", "gone"))
+    desk.services.publication.compiled = Compiled(providers=specs)
+    desk.run(desk.services.publication.publish)
+    table = desk.publisher.current().table
+    assert table.providers["crimson"].team == "red"
+    assert list(seen_by(table, ["red", "gone"]).providers) == ["crimson"]

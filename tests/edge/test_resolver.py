@@ -1,9 +1,11 @@
 """What a model's name resolves to, and what is frozen."""
 
+import msgspec
 import pytest
 
 from switchgear.edge.resolver import Resolver
-from switchgear.replica.entries import KeyEntry, Snapshot
+from switchgear.replica import holding
+from switchgear.replica.entries import HolderEntry, KeyEntry, Snapshot
 from switchgear.routing import strategies
 from switchgear.routing.table import Deployment, DeploymentEntry, ModelEntry, ProviderEntry, Route, RouteTable, Timeouts
 
@@ -72,3 +74,20 @@ def test_a_raw_path_goes_only_where_the_labels_are_that_its_key_requires(region,
         Snapshot(store_id="s", epoch=1, table=ROUTES), route, 0, {"region": "eu"}
     )
     assert (found.problem and found.problem.case.code) == code
+
+
+def test_a_model_of_a_team_exists_for_the_teams_keys_alone():
+    models = {**ROUTES.models, "fast": msgspec.structs.replace(ROUTES.models["fast"], team="red")}
+    snapshot = Snapshot(store_id="s", epoch=1, table=msgspec.structs.replace(ROUTES, models=models))
+    red = HolderEntry(kind="team", id="red", name="red", version=1)
+    below = HolderEntry(kind="team", id="below", name="below", version=1, parent="red")
+    teams = {("team", one.id): one for one in (red, below)}
+    ours = holding.held(KeyEntry("o", "o", 1, [], team="below"), lambda *at: teams[at])
+    resolver = Resolver(lambda _: None)
+    for _ in range(2):  # what is kept for one is not given to the other
+        assert resolver.resolve(snapshot, ours, "quick", 0).problem is None
+        refused = resolver.resolve(snapshot, KEY, "quick", 0).problem
+        assert refused.case.code == "model_not_found" and "fast" not in refused.message
+    assert "fast" in resolver.callable_models(snapshot, ours, 0)
+    assert "fast" not in resolver.callable_models(snapshot, KEY, 0)
+    assert len(resolver.resolve(snapshot, KEY, "other", 0).deployments) == 1, "nor is it fallen back on"

@@ -1,5 +1,7 @@
 """From a model's name to deployments."""
 
+import msgspec
+
 from switchgear.routing import table
 from switchgear.routing.table import DeploymentEntry, ModelEntry, ProviderEntry, RouteTable
 
@@ -61,3 +63,17 @@ def test_a_model_that_no_client_named_is_asked_of_openai():
     assert table.name_of_default(routes, "judge") == "o/judge"
     assert table.name_of_default(routes, "fast") == "fast"
     assert table.name_of_default(ROUTES, "judge") == "judge"
+
+
+def test_models_and_providers_of_a_team_are_there_for_that_team_alone():
+    changed = {
+        "providers": {**ROUTES.providers, "b": msgspec.structs.replace(ROUTES.providers["b"], team="red")},
+        "models": {**ROUTES.models, "slow": msgspec.structs.replace(ROUTES.models["slow"], team="blue")},
+    }
+    routes = msgspec.structs.replace(ROUTES, **changed)
+    assert table.owners(routes) == {"red", "blue"} and table.owners(ROUTES) == frozenset()
+    nobodys, red, both = (table.seen_by(routes, teams) for teams in ((), ("red",), ("red", "blue")))
+    assert places("fast", nobodys) == [("a/two", "m")], "neither the provider nor the model to fall back on"
+    assert places("b/x", nobodys) is None and places("slow", nobodys) is None
+    assert places("fast", red) == [("a/two", "m"), ("b/c", "m")]
+    assert places("fast", both) == places("fast") and both == routes

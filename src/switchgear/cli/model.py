@@ -86,6 +86,7 @@ def health(client: Client, out: Output) -> None:
 @click.option("--name", "name_option", hidden=True)
 @click.argument("name")
 @click.argument("targets", nargs=-1, metavar="PROVIDER/MODEL…", shell_complete=names.models)
+@click.option("--team", shell_complete=names.teams, help="The team that alone sees and uses it; default: everybody.")
 @click.option("--strategy", type=Choice(STRATEGIES, "strategy"), default="ordered", help="How targets are chosen.")
 @click.option("--weight", multiple=True, metavar="[TARGET=]N", help="Its share, where the strategy goes by weight.")
 @click.option("--tier", multiple=True, metavar="[TARGET=]N", help="Lower tiers are tried first; default: one each.")
@@ -113,6 +114,7 @@ def add(
     name_option: str | None,
     targets: tuple[str, ...],
     strategy: str,
+    team: str | None,
     **said: Any,
 ) -> None:
     """Add a model name. Targets are tried in order, or as the strategy says: the next one when one fails.
@@ -130,7 +132,7 @@ def add(
 
     limits = target_options.limits(*(said.pop(option) for option in ("rpm", "tpm", "parallel", "limits")))
     deployments = target_options.deployments(targets, strategy == "ordered", said)
-    entry = ModelEntry(name=name, deployments=tuple(deployments), strategy=strategy, limits=limits)
+    entry = ModelEntry(name=name, deployments=tuple(deployments), strategy=strategy, limits=limits, team=team)
     client.call("POST", "/models", msgspec.json.encode(entry))
     out.one({"name": name, "deployments": list(targets)}, f"added {name} → {', then '.join(targets)}")
 

@@ -88,6 +88,7 @@ def _read(path: str) -> str | None:
     "--header", "headers", multiple=True, metavar="NAME=VALUE", help="A header field that every request to it carries."
 )
 @click.option("--allow-private", is_flag=True, help="Allow private addresses and plain http.")
+@click.option("--team", shell_complete=names.teams, help="The team that alone sees and uses it; default: everybody.")
 @click.option("--own", is_flag=True, help="A server of your own: pass `traceparent` on to it.")
 @click.option("--ca-file", help="PEM file of a private certificate authority.")
 @click.option("--pricing", help="Provider whose list prices apply.")
@@ -102,6 +103,7 @@ def add(
     auth: str | None,
     allow_private: bool,
     own: bool,
+    team: str | None,
     ca_file: str | None,
     pricing: str | None,
     parameters: tuple[str, ...],
@@ -121,6 +123,7 @@ def add(
             pricing=pricing,
             allow_private=True if allow_private else None,
             own=own,
+            team=team,
             auth_parameters=_pairs("--set", parameters),
             proxy=proxy,
             headers=_pairs("--header", headers),

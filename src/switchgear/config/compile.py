@@ -87,6 +87,8 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
     credential_budgets: dict[str, tuple[BudgetRule, ...]] = {}
     """By the credential's name."""
     labels: dict[str, str] = {}
+    team: str | None = None
+    """The team that alone sees and uses it: in the file its name, in the store its id."""
     auths: dict[str, str] = {}
     """Credentials that are presented in another way than the endpoint's."""
     references: dict[str, str] = {}
@@ -547,6 +549,7 @@ class Compiler:
         return ModelEntry(
             name=name,
             alias=model.alias,
+            team=model.team,
             deployments=tuple(deployments),
             fallback=tuple(model.fallback),
             retries_max=model.retry.max,
@@ -815,6 +818,7 @@ def build_provider(
             if c.ceilings is not None
         },
         own=spec.own,
+        team=spec.team,
         limits=limit_rule.rules_of(spec),
         budgets=budget_rule.rules_of(spec),
         credential_budgets={c.name: rules for c in spec.credentials if (rules := budget_rule.rules_of(c))},

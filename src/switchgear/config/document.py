@@ -210,6 +210,8 @@ def _candidates(spec: ProviderSpec, row: ProviderRow, is_generic: bool) -> Itera
         found["pricing"] = spec.pricing_id
     if spec.own:
         found["own"] = True
+    if spec.team is not None:
+        found["team"] = spec.team
     found |= _limited(spec)
     if spec.labels:
         found["labels"] = dict(spec.labels)
@@ -254,6 +256,8 @@ def model(entry: ModelEntry, notes: list[str]) -> Document | str:
     found: Document = {}
     if entry.alias is not None:
         found["alias"] = entry.alias
+    if entry.team is not None:
+        found["team"] = entry.team
     if entry.deployments:
         found["deployments"] = [_deployment(entry.name, deployment, notes) for deployment in entry.deployments]
     if entry.fallback:

@@ -244,6 +244,12 @@ class _Names:
     # teams, users, projects, profiles
 
     def holders(self) -> Iterator[ConfigProblem]:
+        for section in ("providers", "models"):
+            for name, one in getattr(self._config, section).items():
+                team, known = getattr(one, "team", None), self._config.teams
+                if team is not None and known and team not in known:
+                    hint = self._near(team, known, "; declare it under teams")
+                    yield ConfigProblem(f"{section}.{name}.team", f"there is no team {shown(team)}{hint}")
         for kind in organisation.KINDS.values():
             for name, holder in getattr(self._config, kind.plural).items():
                 yield from self._rules(f"{kind.plural}.{name}", holder, kind.references)

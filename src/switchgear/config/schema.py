@@ -164,6 +164,8 @@ class Provider(Limited, kw_only=True):
     """False where the provider refuses `stream_options`."""
     credentials: list[Credential] = []
     """Credentials, in the order in which they are tried."""
+    team: str | None = None
+    """The team that alone sees and uses it, with the teams below it; default: everybody."""
     labels: dict[str, str] = {}
     """What is said of all its deployments, e.g. `region: eu`, `zdr: "yes"`; a key or model may `require` it."""
 
@@ -314,6 +316,8 @@ class Model(Limited, kw_only=True):
 
     alias: str | None = None
     """Another model's name."""
+    team: str | None = None
+    """The team that alone sees and uses it, with the teams below it; default: everybody."""
     deployments: list[Deployment] = []
     """Where it is served, in order within tiers."""
     strict: bool = False

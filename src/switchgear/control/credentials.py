@@ -1,9 +1,10 @@
 """Providers and their credentials: added, changed, removed. Secrets arrive sealed and go to the vault as they are. Level 5."""
 
 import msgspec
+from sqlalchemy import Connection
 
 from switchgear.config.compile import NAME, ProviderSpec, check_spec
-from switchgear.control import declared, refusals
+from switchgear.control import declared, holders, refusals
 from switchgear.control.handle import Control
 from switchgear.control.history import History
 from switchgear.control.publication import Publication
@@ -33,9 +34,12 @@ class Credentials:
             raise UserError(wrong, "", 2)
         declared.check_addition(self._publication.compiled, "provider", spec.name)
         now = self._control.clock.wall_ms()
-        await self._control.write(
-            lambda c: objects.put_object(c, "provider", spec.name, msgspec.json.encode(spec), now)
-        )
+
+        def work(connection: Connection) -> None:
+            made = holders.with_ids(connection, spec, {"team": "team"})
+            objects.put_object(connection, "provider", made.name, msgspec.json.encode(made), now)
+
+        await self._control.write(work)
         await self._control.audit(actor, "provider.add", spec.name, {"base_url": spec.endpoint.url})
         self._history.remember(actor, "provider.add")
         await self._publication.publish()

@@ -20,12 +20,12 @@ from switchgear.core.key_policy import KeyPolicy
 from switchgear.core.nearest import meant
 from switchgear.core.organisation import HolderPolicy, Kind
 from switchgear.replica import holding
-from switchgear.replica.entries import KeyEntry
+from switchgear.replica.entries import KeyEntry, Snapshot
 from switchgear.store import holders, objects
 from switchgear.store.holders import HolderRow
 from switchgear.store.objects import KeyRow
 
-P = TypeVar("P", bound=KeyPolicy)
+P = TypeVar("P", bound=msgspec.Struct)
 KEYS_NAMED = 10
 """So many keys are named of those that keep something from being removed."""
 CHANCE_CHARS = 6
@@ -176,6 +176,11 @@ class Holders:
                 for field, of in organisation.KINDS[row.kind].references.items()
                 if of == kind.name and row.removed_ms is None and not row.is_forged and getattr(row, field) == old.id
             ]
+            owned = _owned(self._publication.snapshot, old) if kind.name == "team" else []
+            if owned:
+                raise UserError(
+                    f"the team {old.name!r} is not removed: {_some(owned)} belong to it", "remove these first", 2
+                )
             fixed = [row.name for row in keys if row.source == holders.FILE]
             fixed += [row.name for row, _ in below if row.source == holders.FILE]
             if (keys or below) and (target is None or fixed):
@@ -309,6 +314,14 @@ def _held(kind: Kind, row: HolderRow, keys: list[KeyRow], below: list[HolderRow]
         f"switchgear {kind.name} remove {row.name} --move-to OTHER",
         2,
     )
+
+
+def _owned(snapshot: Snapshot | None, team: HolderRow) -> list[str]:
+    """Return the models and providers of a team, in words."""
+    if snapshot is None:
+        return []
+    named = (("model", snapshot.table.models), ("provider", snapshot.table.providers))
+    return [f"the {what} {name!r}" for what, ones in named for name, one in ones.items() if one.team == team.id]
 
 
 def _some(names: list[str]) -> str:

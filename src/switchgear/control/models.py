@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+from sqlalchemy import Connection
 
 from switchgear.config import bounds, document, routes, schema
 from switchgear.config.compile import check_model_name
-from switchgear.control import declared
+from switchgear.control import declared, holders
 from switchgear.control.breakers import Breakers
 from switchgear.control.handle import Control
 from switchgear.control.history import History
@@ -64,7 +65,12 @@ class Models:
             raise UserError(f"{entry.strategy[:64]!r} is no strategy", f"known: {', '.join(STRATEGIES)}", 2)
         _check(entry)
         now = self._control.clock.wall_ms()
-        await self._control.write(lambda c: objects.put_object(c, "model", entry.name, msgspec.json.encode(entry), now))
+
+        def work(connection: Connection) -> None:
+            made = holders.with_ids(connection, entry, {"team": "team"})
+            objects.put_object(connection, "model", made.name, msgspec.json.encode(made), now)
+
+        await self._control.write(work)
         await self._control.audit(actor, "model.add", entry.name)
         self._history.remember(actor, "model.add")
         await self._publication.publish()
@@ -106,11 +112,12 @@ class Models:
         standing = Standing(snapshot, now)
         whole = standing.of_name(model)
         steps: list[str] = []
-        allowed = True
+        allowed, seen = True, snapshot.table
         asker: tuple[str, str | None, list[str], dict[str, str]] = ("", None, [], {})
         if key is not None:
             row = await self._holders.held_later(await self._keys.find(key))
             allowed = access.may_call_all(model, row.model_lists)
+            seen = table.seen_by(seen, {one.id for one in row.held_by if one.kind == "team"})
             asker = (row.name, row.team, row.tags or [], row.require or {})
             whole += [subject for subject in standing.of_key(row) if subject not in whole]
             steps.append(
@@ -122,10 +129,10 @@ class Models:
                 for one in holding.binding(row)
                 if one.field == "models" and one.of != "key" and not access.may_call(model, one.rule.split(", "))
             ]
-        entry = snapshot.table.models.get(model)
+        entry = seen.models.get(model)
         if entry is not None:
             steps.append(f"{model!r} is a configured model" + (f", an alias of {entry.alias!r}" if entry.alias else ""))
-        route = table.resolve(snapshot.table, model)
+        route = table.resolve(seen, model)
         if route is None:
             steps.append(f"no model, pattern or provider/model answers to {model!r}")
         steps += [self._missing(*one) for one in table.unserved(snapshot.table, model)]

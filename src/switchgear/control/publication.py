@@ -6,7 +6,7 @@ Holds the configuration in force and what was published of it; the one place tha
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -219,8 +219,9 @@ class Publication:
             }
             freezes = {name: msgspec.json.decode(raw) for name, raw in judged.bodies(objects.FREEZE).items()}
             self._forget_what_is_gone(judged)
-            entries = self._provider_entries(self._providers(judged.bodies("provider")))
-            models = {m.name: m for m in self.compiled.models}
+            team_ids = {name: key for key, name in (await control.read(lambda c: holders.names_of(c, "team"))).items()}
+            entries = self._provider_entries(self._providers(judged.bodies("provider")), team_ids)
+            models = {m.name: _with_team_id(m, team_ids) for m in self.compiled.models}
             models |= {
                 name: entry
                 for name, raw in stored_models.items()
@@ -273,7 +274,10 @@ class Publication:
         except OSError as exc:  # a full disk: this process knows it
             self._control.report(f"what was seen of the store could not be kept: {exc.strerror}")
 
-    def _provider_entries(self, specs: dict[str, ProviderSpec]) -> dict[str, ProviderEntry]:
+    def _provider_entries(
+        self, specs: dict[str, ProviderSpec], team_ids: Mapping[str, str]
+    ) -> dict[str, ProviderEntry]:
+        in_file = {spec.name for spec in self.compiled.providers}
         usable = {c.id for c in self.credentials if c.state == "active" and c.opens}
         by_provider: dict[str, list[str]] = {}
         for credential in self.credentials:
@@ -294,6 +298,7 @@ class Publication:
                 budgets=spec.budgets,
                 credential_budgets=spec.credential_budgets,
                 labels=spec.labels,
+                team=_team_id(spec.team, team_ids) if name in in_file else spec.team,
             )
         return entries
 
@@ -405,6 +410,17 @@ class Publication:
         if row.id in self._stops.revoked and not entry.revoked:  # the row was read before it was revoked
             entry = msgspec.structs.replace(entry, revoked=True, version=entry.version + 1)
         return entry
+
+
+def _team_id(name: str | None, team_ids: Mapping[str, str]) -> str | None:
+    """Return the id of a team that a file names; of one that does not exist what no team has: then nobody sees what is its."""
+    return None if name is None else team_ids.get(name, f"\0{name}")
+
+
+def _with_team_id(entry: ModelEntry, team_ids: Mapping[str, str]) -> ModelEntry:
+    if entry.team is None:
+        return entry
+    return msgspec.structs.replace(entry, team=_team_id(entry.team, team_ids))
 
 
 def _keep_prices(connection: Connection, prices: dict[str, Price], now_ms: int) -> None:

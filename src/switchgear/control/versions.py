@@ -7,7 +7,7 @@ prices). Never a secret, and no key of the store: those have a history of their 
 import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection
@@ -212,10 +212,16 @@ def export(
         notes.append(f"{len(stored_keys)} keys are by keyed hash: they hold where the file DATA/pepper is the same")
     live = tuple(_as_file_holder(row, names) for row in holders if row.removed_ms is None and not row.is_forged)
     whole = msgspec.structs.replace(whole, providers=tuple(providers), keys=(*whole.keys, *stored_keys))
-    whole = msgspec.structs.replace(whole, holders=live or whole.holders)
+    whole = msgspec.structs.replace(
+        whole,
+        holders=live or whole.holders,
+        providers=tuple(_with_team_name(spec, names) for spec in whole.providers),
+        models=tuple(_with_team_name(entry, names) for entry in whole.models),
+    )
     return document.sound(document.of(whole, notes), notes), notes
 
 
+Owned = TypeVar("Owned", ProviderSpec, ModelEntry)
 Names = Mapping[tuple[str, str], str]
 """Of teams, users, projects and profiles, by kind and id."""
 
@@ -223,6 +229,10 @@ Names = Mapping[tuple[str, str], str]
 def _named(row: KeyPolicy, names: Names, references: Mapping[str, str]) -> dict[str, str | None]:
     said = {field: (kind, getattr(row, field)) for field, kind in references.items()}
     return {field: names.get((kind, identity), identity) for field, (kind, identity) in said.items() if identity}
+
+
+def _with_team_name(one: Owned, names: Names) -> Owned:
+    return one if one.team is None else msgspec.structs.replace(one, team=names.get(("team", one.team), one.team))
 
 
 def _as_file_holder(row: HolderRow, names: Names) -> FileHolder:

@@ -240,7 +240,7 @@ def resolve(resolver: Resolver, context: RequestContext) -> Resolution:
     assert request is not None
     name = context.path_argument.partition("/")[0]
     path = request.stored_path.partition("?")[0]
-    entry = snapshot.table.providers.get(name)
+    entry = resolver.table_of(snapshot, key).providers.get(name)
     if (
         entry is None
         or not entry.credentials

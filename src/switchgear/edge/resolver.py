@@ -24,11 +24,13 @@ from switchgear.routing.limited import Limited
 from switchgear.routing.retry import RetryRules
 from switchgear.routing.states import StateBook
 from switchgear.routing.strategies import Candidate, Order
-from switchgear.routing.table import Deployment, Route
+from switchgear.routing.table import Deployment, Route, RouteTable
 
 RESOLUTION_MS = 60_000
 RESOLUTIONS_MAX = 20_000
 CALLABLE_MAX = 256
+SEEN_MAX = 64
+"""Tables as keys of some teams see them."""
 
 
 class PricedDeployment(msgspec.Struct, frozen=True):
@@ -89,6 +91,8 @@ class Resolver:
         self._limits: dict[tuple[str, int], Limits | None] = {}
         self._budgets: dict[tuple[str, int], BudgetSet] = {}
         self._limited: Limited | None = None
+        self._owners: frozenset[str] = frozenset()
+        self._seen: dict[frozenset[str], RouteTable] = {}
 
     def resolve(self, snapshot: Snapshot, key: KeyEntry, model: str, now_ms: int) -> Resolution:
         """Return the resolution of a key's call of a model."""
@@ -114,6 +118,8 @@ class Resolver:
             self._limits.clear()
             self._budgets.clear()
             self._limited = None
+            self._seen.clear()
+            self._owners = table.owners(snapshot.table)
             self._frozen = ((), FrozenModels())
             known = self._catalog
             if known is not None and not known.is_of(
@@ -144,7 +150,8 @@ class Resolver:
                 return True
             return self._priced(snapshot, route, now_ms).problem is None
 
-        cards = model_cards.cards_of(snapshot, key, self.catalog(snapshot), may_go)
+        seen = msgspec.structs.replace(snapshot, table=self.table_of(snapshot, key))
+        cards = model_cards.cards_of(seen, key, self.catalog(snapshot), may_go)
         if len(self._callable) >= CALLABLE_MAX:
             self._callable.clear()
         self._callable[key.id, key.version] = (now_ms, cards)
@@ -162,7 +169,8 @@ class Resolver:
         return card if price is None else msgspec.structs.replace(card, pricing=per_mtok(price))
 
     def _make(self, snapshot: Snapshot, key: KeyEntry, model: str, now_ms: int) -> Resolution:
-        route = table.resolve(snapshot.table, model) if access.may_call_all(model, key.model_lists) else None
+        seen = self.table_of(snapshot, key)
+        route = table.resolve(seen, model) if access.may_call_all(model, key.model_lists) else None
         if route is not None and (route.require or key.require):
             allowed = _with_labels(route, key.require or {})
             if isinstance(allowed, Problem):
@@ -190,6 +198,19 @@ class Resolver:
         budgets = budget_sets.of_key(key, snapshot, route, also)
         cache_s = cache_rule.tightest(cache_rule.seconds_of(key.cache), route.cache_s)
         return msgspec.structs.replace(resolution, limits=limits, budgets=budgets, counted_as=name, cache_s=cache_s)
+
+    def table_of(self, snapshot: Snapshot, key: KeyEntry) -> RouteTable:
+        """Return the models and providers that a key sees: all but those of teams that it does not belong to."""
+        self._take(snapshot)
+        if not self._owners:
+            return snapshot.table
+        teams = self._owners.intersection(one.id for one in key.held_by if one.kind == "team")
+        found = self._seen.get(teams)
+        if found is None:
+            if len(self._seen) >= SEEN_MAX:
+                self._seen.clear()
+            found = self._seen[teams] = table.seen_by(snapshot.table, teams)
+        return found
 
     def _limited_of(self, snapshot: Snapshot) -> Limited:
         if self._limited is None:

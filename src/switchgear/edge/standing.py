@@ -50,12 +50,27 @@ def allows(services: EdgeServices, context: RequestContext, key: KeyEntry) -> Pr
     assert context.snapshot is not None
     if not access.may_call_all(context.request.model, key.model_lists):
         return access.model_not_found(context.request.model, [])
+    if _is_others(services.resolver, context, key, context.snapshot):
+        return access.model_not_found(context.request.model, [])
     lacking = _lacking(context, key, context.snapshot)
     if lacking is not None:
         return Problem(problems.FORBIDDEN, f"the deployment may not be asked any more: {lacking}", "model")
     if not context.snapshot.freezes:
         return None
     return frozen(services.resolver, context.snapshot, context, services.clock.wall_ms())
+
+
+def _is_others(resolver: Resolver, context: RequestContext, key: KeyEntry, snapshot: Snapshot) -> bool:
+    """Tell whether the model or the current deployment's provider belongs by now to a team that the key does not belong to."""
+    seen = resolver.table_of(snapshot, key)
+    if seen is snapshot.table:
+        return False
+    assert context.request is not None
+    assert context.course is not None
+    entry = table.trace(snapshot.table, context.request.model)[1]
+    provider = context.course.current.deployment.provider.name
+    is_hidden = entry is not None and entry.name in snapshot.table.models and entry.name not in seen.models
+    return is_hidden or (provider in snapshot.table.providers and provider not in seen.providers)
 
 
 def _lacking(context: RequestContext, key: KeyEntry, snapshot: Snapshot) -> str | None:

@@ -430,7 +430,7 @@ def make(opened: OpenRequest, price: Price | None, end: Ending) -> Record:
         operation=first.operation,
         path=first.path,
         key=Named(caller.key_id, caller.key_name),
-        team=_named(caller.team),
+        team=Named(caller.team_scope or caller.team, caller.team) if caller.team is not None else None,
         user=_named(caller.user),
         project=_named(caller.project),
         end_user=_end_user(caller, reserve),

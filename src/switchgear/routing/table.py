@@ -1,5 +1,7 @@
 """The routing table as the edges see it, and the look-up of a model name in it. Level 1."""
 
+from collections.abc import Collection
+
 import msgspec
 
 from switchgear.core import pattern
@@ -47,6 +49,8 @@ class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Of all its deployments together."""
     credential_budgets: dict[str, tuple[BudgetRule, ...]] = {}
     """By the credential's name."""
+    team: str | None = None
+    """The id of the team that alone sees and uses it, with the teams below; None: everybody."""
     labels: dict[str, str] = {}
     """What is said of it, such as `region: eu`: of all its deployments that do not say otherwise."""
 
@@ -187,6 +191,21 @@ class Route(msgspec.Struct, frozen=True):
     cache_s: int | None = None
     """As the model's."""
     hedge_s: float | None = None
+
+
+def owners(table: RouteTable) -> frozenset[str]:
+    """Return the ids of teams that have models or providers of their own."""
+    of_models = {one.team for one in table.models.values() if one.team is not None}
+    return frozenset(of_models | {one.team for one in table.providers.values() if one.team is not None})
+
+
+def seen_by(table: RouteTable, teams: Collection[str]) -> RouteTable:
+    """Return the table as whoever belongs to these teams sees it: without the models and providers of others."""
+    return msgspec.structs.replace(
+        table,
+        providers={name: one for name, one in table.providers.items() if one.team is None or one.team in teams},
+        models={name: one for name, one in table.models.items() if one.team is None or one.team in teams},
+    )
 
 
 def resolve(table: RouteTable, model: str) -> Route | None:
