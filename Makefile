@@ -5,7 +5,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.versi
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help serve test install check format cover bench kill torture power budgets probes breach endure doors crossings mutants fuzz estate away clients lock release bills prices clean
+.PHONY: help serve test install check format cover bench kill torture power budgets probes simulate breach endure doors crossings mutants fuzz estate away clients lock release bills prices clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -103,6 +103,9 @@ mutants: $(VENV)/.test  ## Some 60 mistakes put into a copy of the product, one 
 clients: $(VENV)/.test  ## Real clients (Claude Code, Codex, Gemini CLI, opencode, AI SDK, LangChain, …) set up by `connect` (CLIENTS="--client codex"; needs npm, PyPI, Maven)
 	@sh tests/clients/install.sh .clients
 	$(BIN)/python -m tests.clients --write $(CLIENTS)
+
+simulate: $(VENV)/.run  ## A day of 10,000 keys in virtual time: failing providers, dying edges; limits, budgets and counts must hold (SEEDS="1 2 3")
+	$(BIN)/python -m switchgear.bench.simulate --seeds $${SEEDS:-1}
 
 bench: $(VENV)/.run  ## Measure against nginx on this machine; writes docs/benchmarks.md
 	$(BIN)/python -m switchgear.bench --write docs/benchmarks.md
