@@ -132,6 +132,19 @@ class Reasoning(msgspec.Struct):
     """Whether the client wants to see the reasoning, or a summary of it."""
 
 
+class WebSearch(msgspec.Struct):
+    """A search of the web that the provider runs (`web_search`)."""
+
+    place: str
+    """Where the client asks for it, and what it calls it."""
+    uses_max: int | None = None
+    """How often at most."""
+    allowed: list[str] = []
+    """The domains that it keeps to."""
+    blocked: list[str] = []
+    location: dict[str, str] = {}
+
+
 class Request(msgspec.Struct, kw_only=True):
     """What a client asks, in any dialect. None means that it did not say."""
 
@@ -140,6 +153,7 @@ class Request(msgspec.Struct, kw_only=True):
     system: list[Text] = []
     messages: list[Message] = []
     tools: list[Tool] = []
+    search: WebSearch | None = None
     choice: ToolChoice | None = None
     format: JsonFormat | None = None
     reasoning: Reasoning | None = None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Raw
 
+from switchgear.dialects import web_search
 from switchgear.dialects.model_facts import facts_of
 from switchgear.dialects.registry import BY_NAME
 
@@ -14,11 +15,16 @@ which Jina, vLLM and others took over; docs.cohere.com/reference/rerank and its 
 
 
 def choose_dialect(
-    dialect: str, operation: str, spoken: tuple[str, ...], model: str = "", fields: Mapping[str, Raw] | None = None
+    dialect: str,
+    operation: str,
+    spoken: tuple[str, ...],
+    model: str = "",
+    fields: Mapping[str, Raw] | None = None,
+    searches: bool = False,
 ) -> str | None:
     """Return the dialect in which a provider is asked: the client's own where it speaks it and serves the model on it, else
-    the first that a translation leads to. `fields` are the body's, where there is one. None when the provider cannot do
-    this."""
+    the first that a translation leads to. `fields` are the body's, where there is one; `searches`: the provider runs
+    searches of the web (`web_search`), where they can be asked for. None when the provider cannot do this."""
     if operation == "chat":
         facts = facts_of(model)
         if (
@@ -31,6 +37,10 @@ def choose_dialect(
             )
         ):
             return facts.best_on
+        if searches and dialect not in spoken and web_search.is_asked(fields or {}):
+            searching = next((name for name in spoken if BY_NAME[name].fit.searches), None)
+            if searching is not None:
+                return searching
     row = BY_NAME[dialect]
     if dialect in spoken and operation in row.operations:
         return dialect

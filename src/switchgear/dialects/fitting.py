@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
 from switchgear.core.steps import Steps, Stepwise
-from switchgear.dialects import canonical, media, reasoning, schemas
+from switchgear.dialects import canonical, media, reasoning, schemas, web_search
 from switchgear.dialects.cache_marks import fit_marks
 from switchgear.dialects.canonical import Media, Message, Request, Text
 from switchgear.dialects.json_node import InvalidBodyError, Node, encode
@@ -89,6 +89,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """What a tool's result says that is empty, where it must say something."""
     error_results: bool = False
     """True where a tool's result says itself that it is an error; elsewhere its text must."""
+    searches: bool = False
+    """True where a search of the web is asked for alike (`web_search`), at providers that have one."""
     tool_schemas: bool = True
     """True where a tool's schema is completed to an object with properties."""
     google_signatures: bool = True
@@ -154,9 +156,12 @@ def fit(request: Request, rules: Rules, facts: Facts, quirks: Quirks = PLAIN) ->
     request.messages = yield from pair.steps(request.messages, rules.call_ids, rules.arguments_are_text)
     _fit_turns(request, rules, facts)
     yield
+    if request.search is not None and not (rules.searches and quirks.web_search and _is_free(web_search.NAME, request)):
+        web_search.leave_out(request)
     if rules.past_tools and not request.tools:
         _declare_past_tools(request)
     _drop_namesakes(request)
+    _fit_choice(request)
     for tool in request.tools:
         yield
         tool.schema = schemas.mended(tool.schema)
@@ -352,6 +357,20 @@ def _declare_past_tools(request: Request) -> None:
     results = any(isinstance(part, canonical.ToolResult) for message in request.messages for part in message.parts)
     if results and not called:
         request.tools = [canonical.Tool("past_tool", PAST_TOOL)]
+
+
+def _is_free(name: str, request: Request) -> bool:
+    return all(tool.name != name for tool in request.tools)
+
+
+def _fit_choice(request: Request) -> None:
+    """A choice of a tool that was left out chooses nothing."""
+    choice = request.choice
+    if choice is None or choice.mode != "named" or not request.tools:
+        return
+    if _is_free(choice.names[0], request) and not (request.search is not None and choice.names[0] == web_search.NAME):
+        request.choice = canonical.ToolChoice("auto", [], choice.parallel)
+        request.dropped.append("tool_choice")
 
 
 def _drop_namesakes(request: Request) -> None:

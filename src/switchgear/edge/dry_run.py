@@ -68,7 +68,12 @@ def _told(request: Request, priced: PricedDeployment) -> dict[str, object]:
         "provider": deployment.provider.name,
         "upstream_model": deployment.upstream_model,
         "dialect": choose_dialect(
-            request.dialect, request.operation, dialects, deployment.upstream_model, request.fields
+            request.dialect,
+            request.operation,
+            dialects,
+            deployment.upstream_model,
+            request.fields,
+            deployment.provider.quirks.web_search,
         ),
         "priced": priced.pricer is not None,
     }

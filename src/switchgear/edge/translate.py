@@ -77,7 +77,12 @@ def _open(context: RequestContext, course: Course, at_once: bool = True) -> Tran
         request.dialect
         if is_raw
         else choose_dialect(
-            request.dialect, request.operation, provider.dialects, deployment.upstream_model, request.fields
+            request.dialect,
+            request.operation,
+            provider.dialects,
+            deployment.upstream_model,
+            request.fields,
+            provider.quirks.web_search,
         )
     )
     if dialect is None:

@@ -89,7 +89,7 @@ _OPENROUTER = Quirks(
     charges_own_key="cost_details.upstream_inference_cost",
 )
 # "The actual amount billed", tools included, in ticks of 10^-10 USD (docs.x.ai/developers/cost-tracking, read 2026-11-27).
-_XAI = Quirks(charges="cost_in_usd_ticks", charges_per_usd=10_000_000_000)
+_XAI = Quirks(web_search=True, charges="cost_in_usd_ticks", charges_per_usd=10_000_000_000)
 _PERPLEXITY = Quirks(reasoning_effort=False, charges="cost.total_cost")
 # What Vertex answers with 400 "Unexpected value(s) for the `anthropic-beta` header", after the table that LiteLLM keeps
 # (read 2026-11-26), which does not list `claude-code-` and `oauth-` for Vertex.
@@ -117,6 +117,7 @@ _VERTEX_BETAS = {
     ),
 }
 _VERTEX_CLAUDE = Quirks(
+    web_search=True,  # platform.claude.com, "Claude on Vertex AI": the basic search
     paths={
         "chat": "/models/{model}:rawPredict",
         "chat_stream": "/models/{model}:streamRawPredict",
@@ -161,8 +162,21 @@ def _vertex(name: str, publisher: str, **more: object) -> ProviderRow:
 def _rows() -> tuple[ProviderRow, ...]:
     return (
         # makers of models
-        _row("openai", "https://api.openai.com/v1", "openai", dialects=_BOTH, quirks=_OPENAI),
-        _row("anthropic", "https://api.anthropic.com/v1", "anthropic", dialects=("anthropic",), auth="x-api-key"),
+        _row(
+            "openai",
+            "https://api.openai.com/v1",
+            "openai",
+            dialects=_BOTH,
+            quirks=msgspec.structs.replace(_OPENAI, web_search=True),
+        ),
+        _row(
+            "anthropic",
+            "https://api.anthropic.com/v1",
+            "anthropic",
+            dialects=("anthropic",),
+            auth="x-api-key",
+            quirks=Quirks(web_search=True),
+        ),
         _row(
             "gemini",
             "https://generativelanguage.googleapis.com/v1beta",

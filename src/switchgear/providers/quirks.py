@@ -74,6 +74,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """How many of that figure's unit are a USD."""
     charges_own_key: str = ""
     """What its user pays to a further provider, with a key of its own: added where `is_byok` is true."""
+    web_search: bool = False
+    """True where the provider runs a search of the web, in the dialect that asks for one."""
     texts_max: int = 0
     """The most texts that are embedded in one request; 0 for the dialect's own bound. OpenAI and Azure: 2,048 (API reference,
     embeddings, `input`); Mistral: 512 ("Too many inputs in request, split into more batches", code 3210,

@@ -119,6 +119,7 @@ ROW = Dialect(
     ),
     cleaned=lambda request, model: foreign_thoughts.of_messages(billing_line.left_out(request, model), model),
     fit=Rules(
+        searches=True,
         error_results=True,
         blank_is_white=True,
         user_turn=True,

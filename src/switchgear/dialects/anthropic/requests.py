@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from switchgear.core.steps import Steps, Stepwise
-from switchgear.dialects import canonical, media, reasoning
+from switchgear.dialects import canonical, media, reasoning, web_search
 from switchgear.dialects.anthropic.billing_line import without_line
 from switchgear.dialects.canonical import JsonFormat, Media, Message, Part, Request, Text, Thinking
 from switchgear.dialects.json_node import Node, arguments_of, foreign_tools, object_of
@@ -81,10 +81,13 @@ def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
             request.system.append(Text(without_line(block.need("text")), _cache(block)))
     for message in body.each("messages"):
         yield from _decode_message(message, request)
-    tools = yield from foreign_tools.steps(body.each("tools"), _is_function, request.dropped)
+    tools = yield from foreign_tools.steps(body.each("tools"), _is_carried, request.dropped)
     for tool in tools:
         yield
-        request.tools.append(_decode_tool(tool))
+        if web_search.is_search(tool):
+            request.search = web_search.read(tool, None)
+        else:
+            request.tools.append(_decode_tool(tool))
     request.choice = _decode_choice(body)
     request.reasoning, request.format = _decode_thinking(body), _decode_format(body)
     request.max_tokens = body.integer("max_tokens")
@@ -97,6 +100,10 @@ def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
 
 def _is_function(tool: Node) -> bool:
     return tool.text("type") in {None, "custom"}
+
+
+def _is_carried(tool: Node) -> bool:
+    return _is_function(tool) or web_search.is_search(tool)
 
 
 def _cache(block: Node) -> str | None:
@@ -136,7 +143,7 @@ def decode_block(block: Node, dropped: list[str]) -> Part | None:
     kind = block.need("type")
     cache = _cache(block)
     if kind == "text":
-        return Text(block.need("text"), cache)
+        return Text(block.need("text") + web_search.links(cited(block)), cache)
     if kind in {"image", "document"}:
         return media.from_source(block, "image" if kind == "image" else "file", cache)
     if kind == "tool_use":
@@ -155,6 +162,15 @@ def decode_block(block: Node, dropped: list[str]) -> Part | None:
         return Text(f"The tool {block.need('tool_name')} can be called now.", cache)
     dropped.append(f"{block.path} ({kind[:48]})")
     return None
+
+
+_WEB = "web_search_result_location"
+
+
+def cited(block: Node) -> list[Any]:
+    """Return what a text names as its sources in the web."""
+    found = [item.value for item in block.items("citations")] if block.get("citations") else []
+    return [one for one in found if isinstance(one, dict) and one.get("type") == _WEB]
 
 
 def _decode_result(block: Node, cache: str | None, dropped: list[str]) -> canonical.ToolResult:
@@ -230,6 +246,8 @@ def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[s
         for tool in request.tools:
             yield
             body["tools"].append(_encode_tool(tool))
+    if request.search is not None:
+        body.setdefault("tools", []).append(_encode_search(request.search))
     _encode_choice(request, body)
     _encode_thinking(request, model, body)
     if request.format is not None:
@@ -339,9 +357,20 @@ def _encode_tool(tool: canonical.Tool) -> dict[str, Any]:
     return _marked(out, tool.cache)
 
 
+def _encode_search(search: canonical.WebSearch) -> dict[str, Any]:
+    out = web_search.write(search, "web_search_20250305") | {"name": web_search.NAME}
+    if search.uses_max is not None:
+        out["max_uses"] = search.uses_max
+    if search.allowed:  # one of the two lists is taken
+        out["allowed_domains"] = search.allowed
+    elif search.blocked:
+        out["blocked_domains"] = search.blocked
+    return out
+
+
 def _encode_choice(request: Request, body: dict[str, Any]) -> None:
     choice = request.choice
-    if choice is None or not request.tools:
+    if choice is None or not body.get("tools"):
         return
     out: dict[str, Any] = {"type": {"auto": "auto", "none": "none", "required": "any", "named": "tool"}[choice.mode]}
     if choice.mode == "named":

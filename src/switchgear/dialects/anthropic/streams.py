@@ -7,7 +7,7 @@ counts.
 
 from typing import Any
 
-from switchgear.dialects import canonical, media
+from switchgear.dialects import canonical, media, web_search
 from switchgear.dialects.anthropic.answers import (
     FINISH_NAMES,
     FINISHES,
@@ -16,7 +16,7 @@ from switchgear.dialects.anthropic.answers import (
     encode_usage,
     usage_of_raw,
 )
-from switchgear.dialects.anthropic.requests import MAKER
+from switchgear.dialects.anthropic.requests import MAKER, cited
 from switchgear.dialects.canonical import Answer, Finish
 from switchgear.dialects.dialect import (
     PLAIN_TOOLS,
@@ -36,6 +36,8 @@ class StreamDecoder(SseDecoder):
         self._stop_sequence: str | None = None
         self._model: str | None = None
         self._skipped = False
+        self._cited: list[Any] = []
+        """What the open text names as its sources."""
 
     def take(self, event: Node) -> None:
         """Take one event."""
@@ -46,6 +48,9 @@ class StreamDecoder(SseDecoder):
         elif kind == "content_block_start":
             self._start(event.object("content_block"))
         elif kind == "content_block_stop":
+            if self._cited:
+                sequence.more(web_search.links(self._cited))
+                self._cited = []
             sequence.close()
             self._skipped = False
         elif kind == "message_start":
@@ -111,6 +116,8 @@ class StreamDecoder(SseDecoder):
         kind = delta.text("type")
         if kind == "text_delta":
             self.sequence.more(delta.text("text") or "")
+        elif kind == "citations_delta":
+            self._cited += cited(Node({"citations": [delta.get("citation")]}))
         elif kind == "input_json_delta":
             self.sequence.more(delta.text("partial_json") or "")
         elif kind == "thinking_delta":

@@ -146,6 +146,7 @@ ROW = Dialect(
     is_raw_answer=kept_things.may_be_response,
     cleaned=foreign_thoughts.of_input,
     fit=Rules(
+        searches=True,
         instructions=True,
         top_words=COMBINATORS | {"enum", "not"},
         call_ids=Ids(

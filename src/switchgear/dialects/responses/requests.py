@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Raw
 
 from switchgear.core.steps import Steps, Stepwise
-from switchgear.dialects import canonical, media, reasoning
+from switchgear.dialects import canonical, media, reasoning, web_search
 from switchgear.dialects.canonical import JsonFormat, Media, Message, Part, Refusal, Request, Text, Thinking
 from switchgear.dialects.dialect import (
     ClientTools,
@@ -78,10 +78,13 @@ def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
         yield
         message.parts = canonical.attach_signatures(message.parts)
     flat = yield from _flattened(body)
-    tools = yield from foreign_tools.steps(flat, _is_function, request.dropped)
+    tools = yield from foreign_tools.steps(flat, _is_carried, request.dropped)
     for tool in tools:
         yield
-        request.tools.append(_decode_tool(tool))
+        if web_search.is_search(tool):
+            request.search = web_search.read(tool, body.integer("max_tool_calls"))
+        else:
+            request.tools.append(_decode_tool(tool))
     request.choice = _decode_choice(body)
     request.format = _decode_format(body)
     thinking = body.object("reasoning")
@@ -100,6 +103,10 @@ def decode_request(body: Node, model: str, stream: bool) -> Steps[Request]:
 
 def _is_function(tool: Node) -> bool:
     return tool.text("type") in {None, "function", "custom"} or _is_search(tool)
+
+
+def _is_carried(tool: Node) -> bool:
+    return _is_function(tool) or web_search.is_search(tool)
 
 
 def _is_search(tool: Node) -> bool:
@@ -288,6 +295,8 @@ def _decode_choice(body: Node) -> canonical.ToolChoice | None:
         mode: canonical.ChoiceMode = "required" if node.text("mode") == "required" else "auto"
         names = [tool.need("name") for tool in node.items("tools") if tool.has("name")]  # the provider's own have none
         return canonical.ToolChoice(mode, names, parallel)
+    if web_search.is_search(node):
+        return canonical.ToolChoice("named", [web_search.NAME], parallel)
     return canonical.ToolChoice("named", [node.need("name")], parallel)
 
 
@@ -318,6 +327,8 @@ def encode_request(request: Request, model: str, quirks: Quirks) -> Steps[dict[s
             yield
             body["tools"].append(_encode_tool(tool))
     encode_choice(request, body, _encode_tool, _named)
+    if request.search is not None:
+        _encode_search(request.search, request, body)
     if request.format is not None:
         body["text"] = {"format": _encode_format(request.format)}
     body.update({key: value for key, value in request.shared.items() if key != "verbosity"})
@@ -420,6 +431,25 @@ def _encode_tool(tool: canonical.Tool) -> dict[str, Any]:
         "strict": bool(tool.strict),
     }
     return out | ({"description": tool.description} if tool.description is not None else {})
+
+
+def _encode_search(search: canonical.WebSearch, request: Request, body: dict[str, Any]) -> None:
+    tool = web_search.write(search, web_search.NAME)
+    if search.allowed:
+        tool["filters"] = {"allowed_domains": search.allowed}
+    elif search.blocked:
+        request.dropped.append(f"{search.place}.blocked_domains")
+    body.setdefault("tools", []).append(tool)
+    if search.uses_max is not None:
+        body["max_tool_calls"] = search.uses_max
+    choice = request.choice
+    if choice is not None and choice.mode == "named" and choice.names == [web_search.NAME]:
+        allowed = [
+            {"type": web_search.NAME}
+        ]  # `web_search` is none of the types that `tool_choice` names (SDK, `ToolChoiceTypes`)
+        body["tool_choice"] = {"type": "allowed_tools", "mode": "required", "tools": allowed}
+    elif choice is not None and choice.mode != "named" and not request.tools:
+        body["tool_choice"] = choice.mode
 
 
 def _named(name: str) -> dict[str, Any]:
