@@ -68,6 +68,6 @@ def links(citations: list[Any]) -> str:
     found: dict[str, str] = {}
     for one in citations:
         if isinstance(one, dict) and isinstance(one.get("url"), str) and one["url"].startswith(("http://", "https://")):
-            title = one.get("title") if isinstance(one.get("title"), str) else ""
-            found.setdefault(one["url"], " ".join(title.replace("[", "(").replace("]", ")").split()) or one["url"])
+            title = str(one.get("title") or "").replace("[", "(").replace("]", ")")
+            found.setdefault(one["url"], " ".join(title.split()) or one["url"])
     return "".join(f" ([{title[:200]}]({url}))" for url, title in found.items())
