@@ -6,6 +6,7 @@ from tests.control.test_models import FAST, serve
 from switchgear.control import freezes
 from switchgear.control.sample import Sample
 from switchgear.core.errors import UserError
+from switchgear.core.organisation import KINDS
 from switchgear.routing.table import DeploymentEntry, ModelEntry
 from switchgear.store import objects
 from switchgear.store.objects import KeyRow
@@ -92,3 +93,19 @@ def test_a_frozen_model_is_told_with_what_else_stands_still(desk):
     assert services.freezes.also_stops("model:fast") == ["openai/gpt-x", "quick"]
     assert services.freezes.also_stops("model:openai/gpt-y") == []
     assert services.freezes.also_stops("provider:openai") == []
+
+
+def test_a_team_is_frozen_by_its_present_name_also_while_the_store_is_away(desk):
+    services = desk.services
+    rename = lambda: services.holders.change(KINDS["team"], "red", {}, "crimson", "ann")  # noqa: E731
+    desk.run(services.publication.publish, services.publication.publish_keys, rename)
+    (desk.folder / "store.sqlite").rename(desk.folder / "elsewhere")
+    assert desk.run(lambda: services.freezes.resolve("team:crimson", False)) == "team:red"
+    (desk.folder / "elsewhere").rename(desk.folder / "store.sqlite")
+
+
+def test_a_team_that_does_not_exist_is_not_frozen_unless_forced(desk):
+    with pytest.raises(UserError, match="nothing was frozen") as refused:
+        desk.run(lambda: desk.services.freezes.resolve("team:rde", False))
+    assert "did you mean 'red'?" in refused.value.hint
+    assert desk.run(lambda: desk.services.freezes.resolve("team:rde", True)) == "team:rde"

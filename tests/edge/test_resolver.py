@@ -91,3 +91,20 @@ def test_a_model_of_a_team_exists_for_the_teams_keys_alone():
     assert "fast" in resolver.callable_models(snapshot, ours, 0)
     assert "fast" not in resolver.callable_models(snapshot, KEY, 0)
     assert len(resolver.resolve(snapshot, KEY, "other", 0).deployments) == 1, "nor is it fallen back on"
+
+
+def test_more_limits_than_can_be_counted_at_once_refuse_the_key():
+    rules = [f"{n} requests/{window}" for n, window in enumerate(("second", "minute", "hour", "day"), 1)]
+    rules += [f"{n} tokens/{window}" for n, window in enumerate(("second", "minute", "hour", "day"), 1)]
+    teams = {
+        ("team", f"t{n}"): HolderEntry(
+            kind="team", id=f"t{n}", name="t", version=1, limits=rules, parent=f"t{n + 1}" if n < 7 else None
+        )
+        for n in range(8)
+    }
+    snapshot = Snapshot(store_id="s", epoch=1, table=ROUTES)
+    key = holding.held(KeyEntry("o", "o", 1, [], team="t0"), lambda *at: teams[at])
+    assert Resolver(lambda _: None).resolve(snapshot, key, "fast", 0).problem is None, "64"
+    more = holding.held(KeyEntry("o", "o", 1, [], team="t0", rpm=5), lambda *at: teams[at])
+    refused = Resolver(lambda _: None).resolve(snapshot, more, "fast", 0).problem
+    assert refused.case.code == "permission_denied" and "more limits" in refused.message

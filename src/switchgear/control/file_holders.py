@@ -122,8 +122,8 @@ def _leaving(connection: Connection, compiled: Compiled) -> list[HolderRow]:
     wanted = {*_declared(compiled), *_named(compiled)}
     return [
         row
-        for row in holders.holders(connection)
-        if row.source == FILE and row.removed_ms is None and not row.is_forged and (row.kind, row.name) not in wanted
+        for row in holders.holders(connection, source=FILE)
+        if row.removed_ms is None and not row.is_forged and (row.kind, row.name) not in wanted
     ]
 
 
@@ -131,9 +131,6 @@ def _held(connection: Connection, row: HolderRow) -> list[str]:
     """Return what of the store belongs to one of the file, in words."""
     keys = [key.name for key in holders.keys_of(connection, row.kind, row.id) if key.source != FILE]
     others = [
-        f"the {one.kind} {one.name!r}"
-        for one in holders.holders(connection)
-        for field, kind in organisation.KINDS[one.kind].references.items()
-        if one.removed_ms is None and one.source != FILE and kind == row.kind and getattr(one, field) == row.id
+        f"the {one.kind} {one.name!r}" for one, _ in holders.naming(connection, row.kind, row.id) if one.source != FILE
     ]
     return [*(f"the key {name!r}" for name in keys), *others]

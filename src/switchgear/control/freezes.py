@@ -83,7 +83,9 @@ class Freezes:
                         return found
                     known = await self._control.read(lambda connection: _known(connection, kind))
             except (StoreGoneError, DatabaseError, TimeoutError):
-                return f"{kind}:{name}"  # nobody can be asked, and stopping is not to wait for the database
+                # The database cannot be asked, and stopping is not to wait for it: the replica knows names, too.
+                entry = await asyncio.to_thread(self._control.publisher.find_holder, kind, name)
+                return entry.subject if entry is not None else f"{kind}:{name}"
         elif kind == "credential":
             known = {credential.id for credential in self._publication.credentials if credential.state != "removed"}
         elif kind == "provider":

@@ -170,12 +170,7 @@ class Holders:
             if target is not None and target.id == old.id:
                 raise UserError(f"the {kind.name} {name!r} cannot be moved to itself", "name another one", 2)
             keys = list(holders.keys_of(connection, kind.name, old.id))
-            below = [
-                (row, field)
-                for row in holders.holders(connection)
-                for field, of in organisation.KINDS[row.kind].references.items()
-                if of == kind.name and row.removed_ms is None and not row.is_forged and getattr(row, field) == old.id
-            ]
+            below = list(holders.naming(connection, kind.name, old.id))
             owned = _owned(self._publication.snapshot, old) if kind.name == "team" else []
             if owned:
                 raise UserError(
@@ -270,18 +265,16 @@ def _check_parents(connection: Connection, row: HolderRow, *, is_new: bool = Fal
         raise deep(way)
     if is_new:
         return
-    children: dict[str, list[str]] = {}
-    for one in holders.holders(connection, "team"):
-        known[one.id] = one
-        if one.parent is not None and one.removed_ms is None:
-            children.setdefault(one.parent, []).append(one.id)
     below = [row.id]
     while below:
-        for identity in children.get(below.pop(), ()):
-            way = organisation.round_trip(identity, parent)
+        for one, field in holders.naming(connection, "team", below.pop()):
+            if field != "parent":
+                continue
+            known[one.id] = one
+            way = organisation.round_trip(one.id, parent)
             if way is not None:
                 raise deep(way)
-            below.append(identity)
+            below.append(one.id)
 
 
 def _check_team_of_keys(connection: Connection, project: HolderRow) -> None:

@@ -219,7 +219,7 @@ class Publication:
             }
             freezes = {name: msgspec.json.decode(raw) for name, raw in judged.bodies(objects.FREEZE).items()}
             self._forget_what_is_gone(judged)
-            team_ids = {name: key for key, name in (await control.read(lambda c: holders.names_of(c, "team"))).items()}
+            team_ids = await self._team_ids()
             entries = self._provider_entries(self._providers(judged.bodies("provider")), team_ids)
             models = {m.name: _with_team_id(m, team_ids) for m in self.compiled.models}
             models |= {
@@ -267,6 +267,17 @@ class Publication:
                 )
                 await asyncio.to_thread(control.publisher.put_snapshot, snapshot)
                 self.snapshot = snapshot
+
+    async def _team_ids(self) -> dict[str, str]:
+        """Return name → id of the teams that the file's models and providers name; of all others nobody asks."""
+        owners = {one.team for one in self.compiled.providers if one.team is not None}
+        owners |= {one.team for one in self.compiled.models if one.team is not None}
+
+        def look(connection: Connection) -> dict[str, str]:
+            rows = (holders.holder_named(connection, "team", name) for name in owners)
+            return {row.name: row.id for row in rows if row is not None and not row.is_forged}
+
+        return await self._control.read(look) if owners else {}
 
     async def _keep(self, judged: Judged) -> None:
         try:

@@ -10,6 +10,7 @@ from switchgear.core import cache_rule, problems
 from switchgear.core.key_policy import DEPLOYMENT
 from switchgear.core.problems import Problem
 from switchgear.core.text import header_value
+from switchgear.counters.backend import HOLDS_MAX
 from switchgear.dialects.model_lists import Card
 from switchgear.edge import budget_sets, limit_sets, litellm, model_cards
 from switchgear.edge.budget_sets import BudgetSet
@@ -196,6 +197,11 @@ class Resolver:
         limits = limit_sets.of_key(key, snapshot, route, also)
         name = also[0].name if also else route.entry or route.model
         budgets = budget_sets.of_key(key, snapshot, route, also)
+        if (limits is not None and len(limits.paid.limits) > HOLDS_MAX) or len(budgets.budgets) > HOLDS_MAX // 2:
+            text = "more limits or budgets hold for this API key and what it belongs to than can be counted at once"
+            return Resolution(
+                resolution.made_ms, None, (), Problem(problems.FORBIDDEN, f"{text}; an admin can change that")
+            )
         cache_s = cache_rule.tightest(cache_rule.seconds_of(key.cache), route.cache_s)
         return msgspec.structs.replace(resolution, limits=limits, budgets=budgets, counted_as=name, cache_s=cache_s)
 

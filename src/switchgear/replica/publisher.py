@@ -260,6 +260,16 @@ class Publisher:
             raw = txn.get(entries.holder_key(kind, identity))
         return entries.decode_holder(raw) if raw is not None else None
 
+    def find_holder(self, kind: str, name: str) -> HolderEntry | None:
+        """Return what is published under a name; looks at all of them."""
+        with self._env.begin() as txn, txn.cursor() as cursor:
+            for key in list(_keys(cursor, entries.holder_key(kind, ""))):
+                raw = txn.get(key)
+                entry = entries.decode_holder(raw) if raw is not None else None
+                if entry is not None and entry.name == name and not entry.removed:
+                    return entry
+        return None
+
     def put_holder(self, entry: HolderEntry) -> None:
         """Add or replace one; returns when the commit is on disk, and holds for the next request of its keys."""
         with self._change() as txn:

@@ -87,11 +87,36 @@ def _read(connection: Connection, query: Select[Any]) -> list[HolderRow]:
     return [_row(connection, row) for row in connection.execute(query)]
 
 
-def holders(connection: Connection, kind: str | None = None) -> list[HolderRow]:
-    """Return all holders, or those of a kind, by name; removed ones, too."""
+def holders(connection: Connection, kind: str | None = None, source: str | None = None) -> list[HolderRow]:
+    """Return all holders, or those of a kind or source, by name; removed ones, too."""
     columns = tables.holders.c
     query = select(tables.holders).order_by(columns.kind, columns.name, columns.id)
-    return _read(connection, query if kind is None else query.where(columns.kind == kind))
+    query = query if kind is None else query.where(columns.kind == kind)
+    return _read(connection, query if source is None else query.where(columns.source == source))
+
+
+def naming(connection: Connection, kind: str, identity: str) -> Iterator[tuple[HolderRow, str]]:
+    """Return the holders that name another one, each with the field that does; the policies of all are looked through, and few are
+    read. Removed ones name nobody."""
+    columns = tables.holders.c
+    fields = [
+        (one.name, field) for one in organisation.KINDS.values() for field, of in one.references.items() if of == kind
+    ]
+    query = select(columns.kind, columns.id, columns.policy).where(columns.removed_ms.is_(None))
+    query = query.where(columns.kind.in_({name for name, _ in fields})).order_by(columns.kind, columns.name)
+    for row in _mentioning(connection, query, identity):
+        found = holder_of(connection, row.kind, row.id)
+        if found is None or found.is_forged:
+            continue
+        for name, field in fields:
+            if found.kind == name and getattr(found, field) == identity:
+                yield found, field
+
+
+def _mentioning(connection: Connection, query: Select[Any], identity: str) -> list[Any]:
+    """Return the rows whose policy has an id in it, whatever for."""
+    mark = msgspec.json.encode(identity)
+    return [row for row in connection.execute(query) if isinstance(row.policy, bytes) and mark in row.policy]
 
 
 def holder_named(connection: Connection, kind: str, name: str) -> HolderRow | None:
@@ -152,11 +177,9 @@ def keys_of(connection: Connection, kind: str, identity: str) -> Iterator[object
     """Return the keys in force that name a holder; the policies of all keys are looked through, and few are read."""
     columns = tables.keys.c
     query = select(columns.id, columns.policy).where(columns.revoked_ms.is_(None)).order_by(columns.name)
-    mark = msgspec.json.encode(identity)
-    found = [row.id for row in connection.execute(query) if isinstance(row.policy, bytes) and mark in row.policy]
-    for key_id in found:
-        for row in objects.keys(connection, key_id):
-            if row.id == key_id and not row.is_forged and getattr(row, kind) == identity:
+    for mentioning in _mentioning(connection, query, identity):
+        for row in objects.keys(connection, mentioning.id):
+            if row.id == mentioning.id and not row.is_forged and getattr(row, kind) == identity:
                 yield row
 
 
