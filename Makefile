@@ -92,7 +92,7 @@ estate: $(VENV)/.test  ## Real products (LiteLLM, Jupyter, Gradio, MLflow, Chrom
 	ESTATE_BIN=$(CURDIR)/.bench-peers/estate/bin LITELLM_BIN=$(CURDIR)/.bench-peers/discover/bin/litellm $(BIN)/python -m pytest tests/end_to_end/test_estate.py --timeout 300
 
 away: $(VENV)/.test  ## The database moved away for a minute under load
-	AWAY_S=60 $(BIN)/python -m pytest tests/end_to_end/test_gateway.py -k database_moved_away --timeout 300
+	AWAY_S=60 $(BIN)/python -m pytest tests/end_to_end/test_gateway_processes.py -k database_moved_away --timeout 300
 
 crossings: $(VENV)/.test  ## All recorded exchanges through the gateway, every client's dialect to every provider's strict twin
 	$(BIN)/python -m tests.end_to_end.crossings --every $${EVERY:-1}

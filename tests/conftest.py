@@ -47,7 +47,7 @@ LONG = (
     "test_configuration",
     "test_kill",
     "test_floods",
-    "test_gateway",
+    "test_gateway_processes",
     "test_hosts",
 )
 

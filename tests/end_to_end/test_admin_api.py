@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.end_to_end.calls import call
 from tests.end_to_end.setups import ENVIRON, SECRET, config
-from tests.end_to_end.test_gateway import call
 
 from switchgear.control.api import PERMISSIONS
 from switchgear.control.routes import ROUTES

@@ -5,8 +5,8 @@ import re
 import time
 
 import pytest
+from tests.end_to_end.calls import call
 from tests.end_to_end.setups import ENVIRON, config
-from tests.end_to_end.test_gateway import call
 
 from switchgear.testing.gateway import GatewayProcess
 from switchgear.testing.patience import PATIENCE_S

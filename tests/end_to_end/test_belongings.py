@@ -3,8 +3,8 @@
 import json
 
 import pytest
+from tests.end_to_end.calls import call
 from tests.end_to_end.setups import ENVIRON, config
-from tests.end_to_end.test_gateway import call
 
 from switchgear.testing.gateway import GatewayProcess
 
