@@ -25,6 +25,7 @@ NAMES = st.text(alphabet="ab-[?]{}.^$\\/é", max_size=12)
         ("br[a]ck*", "brack1", None),
         ("m?del*", "model", None),
         ("m?del", "m?del", ()),
+        ("a*b*c", "aXc", None),
     ],
 )
 def test_a_star_captures_the_text_between_the_fixed_parts(text, name, found):
@@ -56,3 +57,10 @@ def test_a_hostile_name_costs_what_its_length_says():
     for _ in range(10):
         assert pattern.captures(text, "a" * 50_000) is None
     assert time.process_time() - started < 30
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"), [("gpt-*", True), ("*", True), ("gpt-4o", False), ("m?del[1]", False), ("", False)]
+)
+def test_a_name_is_a_pattern_by_its_star_alone(text, is_one):
+    assert pattern.is_pattern(text) is is_one

@@ -17,3 +17,7 @@ def test_no_text_form_shows_the_value():
 def test_a_secret_cannot_be_pickled():
     with pytest.raises(TypeError):
         pickle.dumps(Secret(b"x"))
+
+
+def test_the_value_comes_out_by_name_alone():
+    assert Secret(b"sk-verysecretvalue").reveal() == b"sk-verysecretvalue"

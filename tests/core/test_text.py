@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchgear.core.text import clean, file_name, header_value, is_clean, without_secrets
+from switchgear.core.text import clean, file_name, header_value, is_clean, is_deep, plain, shown, without_secrets
 
 
 @given(st.text(max_size=200))
@@ -89,3 +89,34 @@ def test_a_text_is_clean_where_cleaning_changes_nothing_whatever_key_is_in_it(wo
         assert clean(words, 64) == words
     else:
         assert clean(words, 64) != words or len(words) > 64 or not words.isprintable() or len(words) <= 18
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [("team red", "team red"), ("a\x00b\u202ec", "abc"), ("sk-proj-abcdefghijklmnop1234", "sk-proj-a")],
+)
+def test_a_name_that_an_administrator_gave_is_capped_without_controls_and_not_masked(text, kept):
+    assert plain(text, 9) == kept[:9]
+
+
+def test_a_piece_of_what_somebody_wrote_is_quoted_and_its_cut_is_seen():
+    assert shown("it's\n") == repr("it's")
+    assert shown("x" * 80) == repr("x" * 80)
+    assert shown("x" * 81) == repr("x" * 80) + "…"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_nested_deeper_than_three"),
+    [
+        ("[[[]]]", False),
+        ("[[[[]]]]", True),
+        ("[{[{}]}]", True),
+        ("[]{}[]{}[]", False),
+        ("]]]][[[", False),
+        ("]]]][[[[", True),
+        ("[[[ 'a' ]]] [[[ ]]]", False),
+        ("", False),
+    ],
+)
+def test_brackets_are_deep_by_how_many_are_open_at_once_and_not_by_their_number(text, is_nested_deeper_than_three):
+    assert is_deep(text, 3) is is_nested_deeper_than_three

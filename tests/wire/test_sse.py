@@ -68,3 +68,35 @@ def test_a_stream_of_empty_lines_alone_is_bounded():
 def test_a_comment_has_no_data():
     """WHATWG HTML, section 9.2.6: a line that begins with a colon is ignored."""
     assert event_data(b": ping\n\n") is None
+
+
+@pytest.mark.parametrize("size", [1, 1_024, 1_025, 5_000, 100_000])
+@pytest.mark.parametrize("piece", [700, 1_500, 4_096])
+def test_a_long_event_in_pieces_is_given_whole_and_what_follows_is_apart(size, piece):
+    event, tail = b"data: " + b"a" * size + b"\n\n", b"data: the next"
+    stream = event + tail
+    splitter = Splitter()
+    events = [found for at in range(0, len(stream), piece) for found in splitter.feed(stream[at : at + piece])]
+    assert events == [event] and splitter.tail == tail and not splitter.is_between
+
+
+def test_the_tail_of_a_long_event_is_all_that_came_of_it_and_may_be_asked_for_between():
+    splitter, came = Splitter(), b""
+    for piece in (b"data: " + b"a" * 3_000, b"b" * 3_000, b"c" * 10):
+        assert splitter.feed(piece) == []
+        came += piece
+        assert splitter.tail == came
+    assert splitter.feed(b"\r\n\r\n") == [came + b"\r\n\r\n"] and splitter.is_between
+
+
+def test_an_endless_event_is_refused_however_small_its_pieces():
+    splitter = Splitter(event_bytes_max=10_000)
+    with pytest.raises(ProtocolError):
+        for _ in range(11):
+            splitter.feed(b"a" * 1_000)
+
+
+def test_a_line_of_the_name_alone_is_an_empty_line_of_data():
+    """WHATWG HTML §9.2.6: a line without a colon is a field whose value is empty."""
+    assert event_data(b"data\ndata\n\n") == b"\n"
+    assert event_data(b"event: x\nid: data\n\n") is None
