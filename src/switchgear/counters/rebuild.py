@@ -67,11 +67,11 @@ class Rebuild:
             if seat is None or hold.bucket.kind != BALANCE:
                 raise ValueError("there is no room for more balances, or a hold is of none")
             seats.append(seat)
-        if len(self._counters.free) < len(holds):
+        if len(self._counters.holds.free) < len(holds):
             raise ValueError("there is no room for more open requests")
-        ticket = self._counters.hold(holds, seats, attempt, self._now_us)
+        ticket = self._counters.holds.take(holds, seats, attempt, self._now_us)
         for held in ticket.holds:
-            self._counters.make_uncertain(held, until_us)
+            self._counters.holds.make_uncertain(held, until_us)
         ticket.until_us = until_us
         self._counters.expect(ticket)
         return ticket
@@ -85,7 +85,7 @@ class Rebuild:
             seat = self._tables.seat(bucket, self._now_us)
             if seat is None:
                 raise ValueError("there is no room for more windows")
-            self._counters.count(seat, self._now_us, amounts)
+            self._counters.holds.count(seat, self._now_us, amounts)
         finally:
             self._counters.let_go()
 
@@ -124,4 +124,4 @@ class Rebuild:
         for place in range(HEADER_WORDS, own.tables_at[layout.WINDOW], HOLD_WORDS):
             if own.words[place] and own.words[place + H_PLACE] & 7 == BALANCE:
                 own.words[place] = 0
-                counters.free.append(place)
+                counters.holds.free.append(place)

@@ -13,13 +13,14 @@ import heapq
 import os
 import struct
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from switchgear.core.errors import RecordError
 from switchgear.counters import layout
 from switchgear.counters.backend import Answer, Done, Full, Taken, Ticket, Unknown, check_holds
 from switchgear.counters.column import LOCK, Column, path_of
+from switchgear.counters.holds import OwnHolds, SharedTicket
 from switchgear.counters.layout import (
     ATTEMPT_BYTES,
     BALANCE,
@@ -27,19 +28,14 @@ from switchgear.counters.layout import (
     CLAIMS,
     COUNT_MAX,
     EPOCH,
-    H_AFTER,
     H_PLACE,
-    H_UNTIL,
     HEADER_WORDS,
     HOLD,
     HOLD_WORDS,
     HOLDING,
-    IN_SUM,
     ROW_WORDS,
     SLOTS,
     TAG,
-    TICKETS,
-    UNCERTAIN,
     WINDOW,
     WORD,
 )
@@ -65,26 +61,8 @@ CHANGED = 1 << 80
 """Far above any number of claims, and any epoch: a stamp after a change of the columns is none from before."""
 
 
-_Held = tuple[int, int, int, int, int, int, int, int, int]
-"""A hold of the own column: where it stands, its row's word, claim, amount, sub-window, scale, kind, position in the ticket, and
-what of the amount is in the row's sum of what is held."""
 _FAILED = Unknown("the counters failed")
 _ONE, _TWO = struct.Struct("=q"), struct.Struct("=qq")
-
-
-class SharedTicket(Ticket):
-    """What is open of a request."""
-
-    __slots__ = ("holds", "is_open", "is_orphaned", "number", "until_us")
-
-    def __init__(self, number: int, holds: list[_Held]) -> None:
-        self.number = number
-        self.holds = holds
-        self.is_open = True
-        self.until_us: int | None = None
-        """Of an uncertain one: when it ends."""
-        self.is_orphaned = False
-        """Its process died, and nobody has said yet what became of it."""
 
 
 class _Waiting:
@@ -134,7 +112,7 @@ class SharedCounters:
         """(end, number, ticket), a heap."""
         self._has_taken = False
         """In this turn, at once."""
-        self.free: list[int] = []
+        self.holds = OwnHolds(self.own)
         self.orphans: dict[str, list[Ticket]] = {}
         """By attempt: what the last owner left open, and what was uncertain then. Each is owed one `settle`, `release` or
         `suspend`."""
@@ -308,48 +286,6 @@ class SharedCounters:
         self._closing.append((ticket, None, until_us))
         self._wake(0)
 
-    def _suspend(self, ticket: SharedTicket, until_us: int, actual: Sequence[int] | None) -> None:
-        """End what is no balance; windows of rolling budgets keep what they held. `actual`: what is known to be used; None:
-        nothing, and all windows keep what they counted."""
-        kept = []
-        for held in ticket.holds:
-            amount = held[3]
-            if held[6] != BALANCE:
-                kept_whole = amount * held[5]
-                used = kept_whole if actual is None else actual[held[7]]
-                self._close(ticket.number, held, max(used, kept_whole) if held[6] == WINDOW and held[8] else used)
-                continue
-            used = 0 if actual is None else actual[held[7]]
-            if used >= amount:
-                self._close(ticket.number, held, used)
-            elif used and (rest := self._split(ticket.number, held, amount - used, until_us)) is not None:
-                self._close(ticket.number, held, used)
-                kept.append(rest)
-            else:
-                self.make_uncertain(held, until_us, actual is None)
-                kept.append(held)
-                if used:
-                    self.own.words[held[1] + layout.B_SETTLED] += used
-        ticket.holds, ticket.until_us = kept, until_us
-        ticket.is_open = bool(kept)
-        if kept:
-            self.expect(ticket)
-
-    def _split(self, ticket: int, held: _Held, rest: int, until_us: int) -> _Held | None:
-        """Hold a part of a balance's hold once more, as uncertain, before the whole is closed: a kill between leaves too much
-        counted. None where it counts no more, or there is no room."""
-        at, word, claim, *_, position, _ = held
-        words = self.own.words
-        if not self.free or words[word + CLAIM] != claim:
-            return None
-        place, row, _, _, _, name, _, _ = HOLD.unpack_from(self.own.map, (at + 1) * WORD)
-        words[word + layout.B_HELD] += rest
-        words[word + layout.B_UNCERTAIN] += rest
-        new = self.free.pop()
-        HOLD.pack_into(self.own.map, (new + 1) * WORD, place | UNCERTAIN, row, claim, rest, 0, name, 0, until_us)
-        words[new] = ticket
-        return (new, word, claim, rest, 0, 1, BALANCE, position, rest)
-
     def expect(self, ticket: SharedTicket) -> None:
         """Let an uncertain ticket end at its time."""
         until_us = ticket.until_us or 0
@@ -384,18 +320,6 @@ class SharedCounters:
                     found.add(HOLD.unpack_from(column.map, at)[5].rstrip(b"\0").decode(errors="replace"))
         return sorted(found)
 
-    def make_uncertain(self, held: _Held, until_us: int, is_orphaned: bool = False) -> None:
-        """Mark a hold of a balance. Under the lock."""
-        at, word, claim, amount, *_ = held
-        words = self.own.words
-        words[at + H_UNTIL] = until_us
-        if is_orphaned:
-            words[at + H_PLACE] |= layout.ORPHANED
-        if not words[at + H_PLACE] & UNCERTAIN:
-            words[at + H_PLACE] |= UNCERTAIN
-            if words[word + CLAIM] == claim:
-                words[word + layout.B_UNCERTAIN] += amount
-
     def _recover(self) -> None:
         end_us = self._now_us() + START_US
         while not self.acquire():
@@ -403,29 +327,10 @@ class SharedCounters:
                 raise BlockingIOError("another process holds the lock of the counters and does not go on")
             os.sched_yield()
         try:
-            numbers = self.own.recover()
+            found = self.holds.recover()
         finally:
             self.let_go()
-        used = set(numbers)
-        self.free = [HEADER_WORDS + n * HOLD_WORDS for n in range(self.own.geometry.holds - 1, -1, -1) if n not in used]
-        tickets: dict[int, tuple[SharedTicket, str]] = {}
-        for number in numbers:
-            at = HEADER_WORDS + number * HOLD_WORDS
-            state = self.own.words[at]
-            place, row, claim, amount, window, name, _, until_us = HOLD.unpack_from(self.own.map, (at + 1) * WORD)
-            kind = place & 7
-            word = self.own.row_at(kind, row)
-            scale = max(1, self.own.words[word + layout.W_SCALE]) if kind == WINDOW else 1
-            ticket, _ = tickets.setdefault(
-                state, (SharedTicket(state, []), name.rstrip(b"\0").decode(errors="replace"))
-            )
-            in_sum = amount if place & IN_SUM else 0
-            ticket.holds.append((at, word, claim, amount, window, scale, kind, place >> 3 & 0xFF, in_sum))
-            if place & UNCERTAIN:
-                ticket.until_us = until_us
-                ticket.is_orphaned = bool(place & layout.ORPHANED)
-        for ticket, attempt in tickets.values():
-            ticket.holds.sort(key=lambda held: held[7])
+        for ticket, attempt in found:
             self.orphans.setdefault(attempt, []).append(ticket)
             if ticket.until_us is not None:
                 self.expect(ticket)
@@ -462,7 +367,7 @@ class SharedCounters:
             if ticket.is_open:
                 ticket.is_open = False
                 for held in ticket.holds:
-                    self._close(ticket.number, held, 0)
+                    self.holds.close(ticket.number, held, 0)
         while self._corrections:
             self._correct(*self._corrections.popleft(), now_us)
         for _ in range(min(BATCH_MAX, len(self._waiting))):
@@ -579,9 +484,9 @@ class SharedCounters:
             used.append(count * seat.scale)
         if lacking:
             return self._full(holds, seats, lacking, now_us)
-        if len(self.free) < len(holds):
+        if len(self.holds.free) < len(holds):
             return Unknown("too many requests are open")
-        return Taken(self.hold(holds, seats, attempt, now_us), tuple(used), now_us)
+        return Taken(self.holds.take(holds, seats, attempt, now_us), tuple(used), now_us)
 
     @staticmethod
     def _asked(holds: Sequence[Hold], seats: list[Seat], seat: Seat) -> int:
@@ -617,69 +522,6 @@ class SharedCounters:
                 used += windows.live(column.counts[seat.count : seat.count + SUBWINDOWS].tolist(), last, number)
         return used
 
-    def hold(self, holds: Sequence[Hold], seats: list[Seat], attempt: str, now_us: int) -> SharedTicket:
-        """Write everything down. What is counted comes first, the hold's state last: a kill between leaves too much counted."""
-        column, words, counts, free = self.own.map, self.own.words, self.own.counts, self.free
-        ticket = words[TICKETS] + 1
-        words[TICKETS] = ticket
-        name = attempt.encode()
-        held: list[_Held] = []
-        for position, hold in enumerate(holds):
-            seat = seats[position]
-            word, kind, amount, number = seat.word, seat.kind, hold.amount, 0
-            in_sum, place = amount, kind | position << 3 | IN_SUM
-            if kind == WINDOW:
-                number = now_us // seat.width
-                last = words[word + 2]
-                if number > last:
-                    self._advance(seat, last, number)
-                else:
-                    number = last
-                at = seat.count + number % SUBWINDOWS
-                before = counts[at]
-                amount = min(-(-amount // seat.scale), COUNT_MAX - before)
-                counts[at] = before + amount
-                words[word + 3] += amount
-                if hold.bucket.is_budget:
-                    in_sum = amount
-                    words[word + 4] += amount
-                else:
-                    in_sum, place = 0, place ^ IN_SUM
-            elif kind == BALANCE:
-                words[word + 2] = hold.bucket.keep_until_us or 0
-                words[word + 4] += amount
-            else:
-                words[word + 2] += amount
-            at = free.pop()
-            HOLD.pack_into(column, at * WORD + WORD, place, seat.row, seat.claim, amount, number, name, 0, 0)
-            words[at] = ticket
-            held.append((at, word, seat.claim, amount, number, seat.scale, kind, position, in_sum))
-        return SharedTicket(ticket, held)
-
-    def _advance(self, seat: Seat, last: int, number: int) -> None:
-        """Let what left the own column's window go."""
-        words, counts, first = self.own.words, self.own.counts, seat.count
-        gone = 0
-        for passed in range(max(last, number - SUBWINDOWS) + 1, number + 1):
-            at = first + passed % SUBWINDOWS
-            if counts[at]:
-                gone += counts[at]
-                counts[at] = 0
-        words[seat.word + 3] -= gone
-        words[seat.word + 2] = number
-
-    def count(self, seat: Seat, now_us: int, amounts: Iterable[tuple[int, int]]) -> None:
-        """Count in a window what was used before (age in µs, amount), without a hold. Under the lock."""
-        words, counts, number = self.own.words, self.own.counts, now_us // seat.width
-        self._advance(seat, words[seat.word + 2], number)
-        for age_us, amount in amounts:
-            then = min(number, (now_us - age_us) // seat.width)
-            if then > number - SUBWINDOWS:
-                at = seat.count + then % SUBWINDOWS
-                more = min(-(-amount // seat.scale), COUNT_MAX - counts[at])
-                counts[at] += more
-                words[seat.word + 3] += more
-
     # Ending
 
     def abandon(self, ticket: Ticket) -> None:
@@ -691,42 +533,12 @@ class SharedCounters:
         while self._closing:
             ticket, actual, until_us = self._closing.popleft()
             if until_us is not None:
-                self._suspend(ticket, until_us, actual)
+                self.holds.suspend(ticket, until_us, actual)
+                if ticket.is_open:
+                    self.expect(ticket)
                 continue
             for held in ticket.holds:
-                self._close(ticket.number, held, 0 if actual is None else actual[held[7]])
-
-    def _close(self, ticket: int, hold: _Held, used: int) -> None:
-        """End one hold. From H_AFTER and a negative state on it is done, also if this process is killed (`Column.recover`)."""
-        at, word, claim, amount, number, scale, kind, _, in_sum = hold
-        words = self.own.words
-        if words[word + CLAIM] != claim:
-            pass  # its row was idle, and is another bucket's: its window, period or count is over
-        elif kind == SLOTS:
-            words[word + 2] -= amount
-        elif kind == BALANCE:
-            after = words[word + 3] + used
-            words[at + H_AFTER] = after
-            words[at] = -ticket
-            words[word + 3] = after
-            if words[at + H_PLACE] & UNCERTAIN:
-                words[word + 5] -= amount
-            words[word + 4] -= amount
-        else:
-            if scale != 1:
-                used = -(-used // scale)
-            if used != amount and number > words[word + 2] - SUBWINDOWS:
-                counts, slot = self.own.counts, 2 * (word + layout.COUNTS_AT) + number % SUBWINDOWS
-                before = counts[slot]
-                after = min(COUNT_MAX, max(0, before + used - amount))
-                words[at + H_AFTER] = after
-                words[at] = -ticket
-                counts[slot] = after
-                words[word + 3] += after - before
-            if in_sum:
-                words[word + 4] -= in_sum
-        words[at] = 0
-        self.free.append(at)
+                self.holds.close(ticket.number, held, 0 if actual is None else actual[held[7]])
 
     def _correct(self, bucket: Bucket, amount: int, now_us: int) -> None:
         if self._trouble_of(True, now_us):
