@@ -8,6 +8,7 @@ from tests.net.http_server import Handler, get, post, run
 from switchgear.net.connection import Connection
 from switchgear.net.exchange import ServerLimits
 from switchgear.net.server import HttpServer
+from switchgear.policies.cors import Cors
 from switchgear.policies.forwarded import Proxies
 from switchgear.testing.clock import FakeClock
 from switchgear.testing.faults import LoudGuard
@@ -204,5 +205,133 @@ def test_an_exchange_is_freed_with_its_answer():
             await client.answer()
             assert exchange.context is (state if kept else None)
             exchange.release()
+
+    run(scenario)
+
+
+async def waiting(running, sent, path=b"/wait"):
+    """Send a request whose answer waits; returns its client and its exchange."""
+    client = await running.client()
+    client.send(sent)
+    await until_it_is(lambda: path in running.handler.waiting)
+    return client, running.handler.waiting.pop(path)
+
+
+def test_a_streamed_answer_is_chunked_and_the_next_one_follows_its_terminator():
+    """RFC 9112 §7.1; an empty piece is no chunk, since that would be the terminator."""
+
+    async def scenario(running):
+        client, exchange = await waiting(running, get(b"/wait") + get(b"/b"))
+        exchange.start(200, b"content-type: text/plain\r\n", b"one")
+        for piece in (b"two", b"", b"x" * 2_000):
+            exchange.write(piece)
+        exchange.end()
+        head = await client.reader.readuntil(b"\r\n\r\n")
+        assert b"transfer-encoding: chunked\r\n" in head and b"content-length" not in head
+        body = b"3\r\none\r\n3\r\ntwo\r\n7d0\r\n" + b"x" * 2_000 + b"\r\n0\r\n\r\n"
+        assert await client.reader.readexactly(len(body)) == body
+        assert await client.answer() == (200, b"/b 0")
+
+    run(scenario)
+
+
+def test_a_streamed_answer_to_a_client_of_1_0_ends_with_the_connection():
+    async def scenario(running):
+        client, exchange = await waiting(running, b"GET /wait HTTP/1.0\r\nHost: a\r\n\r\n")
+        exchange.start(200, b"", b"one")
+        exchange.write(b"two")
+        exchange.end()
+        head, _, body = (await client.rest()).partition(b"\r\n\r\n")
+        assert body == b"onetwo" and b"chunked" not in head and b"connection: close" in head
+
+    run(scenario)
+
+
+def test_H6_a_streamed_answer_that_breaks_off_has_no_terminator():
+    async def scenario(running):
+        client, exchange = await waiting(running, get(b"/wait"))
+        exchange.start(200, b"", b"one")
+        exchange.abort()
+        rest = await client.rest()
+        assert rest.endswith(b"3\r\none\r\n") and exchange.is_ended
+
+    run(scenario)
+
+
+def test_an_answer_to_head_names_the_length_and_has_no_body():
+    """RFC 9110 §9.3.2."""
+
+    async def scenario(running):
+        client = await running.client()
+        client.send(b"HEAD /b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        head, _, body = (await client.rest()).partition(b"\r\n\r\n")
+        assert b"content-length: 4\r\n" in head and body == b""
+
+    run(scenario)
+
+
+def test_a_pages_preflight_is_answered_without_the_handler_and_its_answers_name_its_origin():
+    async def scenario(running):
+        running.server.cors = Cors(["https://app.example"])
+        origin = b"Origin: https://app.example\r\n"
+        client = await running.client()
+        client.send(b"OPTIONS /b HTTP/1.1\r\nHost: a\r\n" + origin + b"Access-Control-Request-Method: POST\r\n\r\n")
+        head = await client.reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 20") and b"access-control-allow-origin: https://app.example\r\n" in head
+        assert running.handler.events == []
+        client, exchange = await waiting(running, get(b"/wait", origin))
+        exchange.start(200, b"")
+        exchange.end()
+        assert b"access-control-allow-origin: https://app.example\r\n" in await client.reader.readuntil(b"\r\n\r\n")
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(("rest", "is_kept_open"), [(1_000, True), (70_000, False)])
+def test_a_short_rest_of_a_refused_body_is_thrown_away_and_a_long_one_closes_the_connection(rest, is_kept_open):
+    async def scenario(running):
+        running.handler.refuse_at_head = True
+        client = await running.client()
+        client.send(post(b"x" * 10, b"/b", 10 + rest))
+        status, body = await client.answer()
+        assert (status, body) == (401, b"no")
+        running.handler.refuse_at_head = False
+        if is_kept_open:
+            client.send(b"x" * rest + get(b"/next"))
+            assert await client.answer() == (200, b"/next 0")
+        else:
+            assert await client.rest() == b""
+        assert running.server.held.total == 0
+
+    run(scenario)
+
+
+def test_what_a_handler_keeps_counts_until_it_is_let_go_and_is_bounded():
+    async def scenario(running):
+        client, exchange = await waiting(running, get(b"/wait"))
+        assert exchange.hold(150_000) and running.server.held.total == 150_000
+        assert not exchange.hold(400_000) and running.server.held.total == 150_000
+        exchange.is_kept = True
+        client.close()
+        await until_it_is(lambda: ("gone", b"/wait") in running.handler.events)
+        assert running.server.held.total == 150_000
+        exchange.release()
+        assert running.server.held.total == 0
+
+    run(scenario, **SMALL)
+
+
+def test_a_client_that_reads_again_is_told_of():
+    async def scenario(running):
+        client, exchange = await waiting(running, get(b"/wait"))
+        exchange.start(200, b"")
+        while not exchange.is_blocked:
+            exchange.write(b"x" * 65_536)
+            await asyncio.sleep(0)
+        reading = asyncio.ensure_future(client.rest())
+        await until_it_is(lambda: ("writable", b"/wait") in running.handler.events)
+        exchange.end()
+        client.close()
+        await reading
 
     run(scenario)
