@@ -65,7 +65,7 @@ def compile_(text):
         ("listen: {data: here}", "HOST:PORT"),
         ("store: postgresql", "not supported"),
         ("workers: 0", "between 1 and 64"),
-        ("defaults: {unpriced: maybe}", "allow or refuse_all"),
+        ("defaults: {unpriced: maybe}", "refuse, refuse_all or allow"),
         ("spool: {durability: never}", "process or power"),
         ("retention: {ledger_days: 0}", "between 1 and"),
     ],

@@ -81,7 +81,7 @@ keys:
 pricing:
   overrides: {openai/x: {cache_read_per_mtok: 0.000000001, input_per_mtok: 1}, local/q: free}
   discount: {openai: 12.5%%, local: 10%%}
-defaults: {unpriced: refuse_all}
+defaults: {unpriced: refuse_all, overrun: finish}
 organisation: {rpm: 9000, limits: [9 parallel requests], budget: 900/month per end_user}
 model_sets: {premium: ["openai/*"]}
 courier: {destinations: {hooks: {webhook: "https://a.example/x", secret: {env: W}}}}

@@ -15,7 +15,7 @@ from switchgear.core.budget_rule import BudgetSpec, Route, parse
 from switchgear.policies.buckets import Kind
 from switchgear.pricing.catalog import FREE
 from switchgear.routing.table import DeploymentEntry, ModelEntry, ProviderEntry, RouteTable
-from switchgear.testing.edge import JSON, NOTHING, PRICE, SSE, Ask, Asked, Dialogue, Last, Sent, chat
+from switchgear.testing.edge import JSON, NOTHING, PRICE, SSE, Ask, Asked, Dialogue, Last, Sent, Wrote, chat
 from switchgear.wire import records
 from switchgear.wire.frames import Fail, Head
 
@@ -360,6 +360,61 @@ def test_a_refusal_speaks_the_clients_dialect():
     assert json.loads(refused.body)["error"]["type"] == "billing_error"
     assert int(headers(refused)["retry-after"]) > 0
     assert msgspec.json.decode(refused.body)["type"] == "error"
+
+
+LONG = (
+    b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"hello there"},"finish_reason":null}],'
+    b'"usage":{"prompt_tokens":9,"completion_tokens":%d,"total_tokens":9}}\n\n'
+)
+
+
+@pytest.mark.parametrize("overrun", ["cut", "finish"])
+def test_a_stream_that_costs_more_than_it_holds_is_cut_unless_it_may_finish(overrun):
+    talk = dialogue("1/day", snapshot={"overrun": overrun}, names=("a",))
+    ask(talk, stream=True, max_tokens=100)
+    talk.vault >> SSE >> (LONG % 90)
+    talk.vault >> (LONG % 5_000)
+    talk.advance(0.01)
+    written = b"".join(one.data for one in talk.client.exchange.seen if isinstance(one, Wrote))
+    assert (b"insufficient_quota" in written) == (overrun == "cut")
+    assert len(talk.recorded(records.Settle)) == (overrun == "cut")
+    if overrun == "cut":
+        assert balances(talk) == [(9 * 1_000 + 5_000 * 2_000, 0)]
+
+
+def test_a_stream_is_never_cut_for_a_soft_budget():
+    talk = dialogue(BudgetSpec(limit="1/day", hard=False), names=("a",))
+    ask(talk, stream=True, max_tokens=100)
+    talk.vault >> SSE >> (LONG % 5_000)
+    talk.advance(0.01)
+    assert talk.recorded(records.Settle) == []
+
+
+def test_a_model_without_a_price_goes_on_where_the_configuration_allows_it():
+    talk = dialogue("1/day", price=None, snapshot={"unpriced": "allow"})
+    assert ask(talk) is None
+
+
+def test_a_background_answer_keeps_its_hold_until_control_knows_what_it_cost():
+    providers = {"up": ProviderEntry(name="up", dialects=("responses",), credentials=("default",))}
+    model = ModelEntry(name="m", deployments=(DeploymentEntry(provider="up", model="m", price=PRICE),))
+    talk = Dialogue(table=RouteTable(providers=providers, models={"m": model}), key={"budget": "1/day"})
+    body = {"model": "m", "input": "hello", "max_output_tokens": 100, "background": True}
+    talk.client >> Ask(path=b"/v1/responses", body=json.dumps(body).encode())
+    talk.advance(0.01)
+    talk.vault << Asked()
+    queued = {"id": "resp_1", "object": "response", "status": "queued", "output": [], "usage": None, "background": True}
+    talk.vault >> JSON >> Last(json.dumps(queued).encode())
+    talk.client << Sent(200)
+    bound = talk.recorded(records.Reserve)[0].budgets[0].amount
+    settled, held = balances(talk)[0]
+    assert (settled + held, settled) == (bound, talk.settled.cost_nanousd)
+    talk.advance(7_200)
+    talk.handler._enforcer.look(())
+    assert balances(talk) == [(settled, held)]
+    talk.replica.ended.add(f"{talk.settled.id}-1")
+    talk.handler._enforcer.look(())
+    assert balances(talk) == [(settled, 0)]
 
 
 class Spending(RuleBasedStateMachine):

@@ -46,8 +46,8 @@ def _end_orphans(counters: SharedCounters, uncertain: UncertainHolds) -> None:
     for attempt, tickets in counters.orphans.items():
         adopted = [ticket for ticket in tickets if counters.adopt(ticket, until_us)]
         if adopted:
-            uncertain.add(attempt, adopted)
+            uncertain.add(attempt, adopted, is_orphan=True)
     uncertain.note = counters.note_waiting
-    counters.note_waiting(len(uncertain))
+    counters.note_waiting(uncertain.orphans)
     counters.orphans.clear()
     counters.flush()  # what the lock keeps waiting is done soon after

@@ -157,7 +157,8 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     holders: tuple[FileHolder, ...] = ()
     """Teams, users, projects and profiles."""
     implicit: bool = True
-    unpriced: str = "allow"
+    unpriced: str = "refuse"
+    overrun: str = "cut"
     price_overrides: dict[str, Price] = {}
     discounts_bp: dict[str, int] = {}
     compat: tuple[str, ...] = ()
@@ -305,6 +306,7 @@ class Compiler:
             holders=holders,
             implicit=implicit,
             unpriced=config.defaults.unpriced,
+            overrun=config.defaults.overrun,
             price_overrides=overrides,
             discounts_bp=discounts,
             compat=tuple(config.compat),
@@ -344,12 +346,10 @@ class Compiler:
         (self.warnings if is_warning else self.problems).append(found)
 
     def _check_top(self, config: schema.Config) -> None:
-        if config.defaults.unpriced not in {"allow", "refuse_all"}:
-            known = f"{shown(config.defaults.unpriced)} must be allow or refuse_all"
-            later = (
-                " (`refuse` needs budgets, which this version has not)" if config.defaults.unpriced == "refuse" else ""
-            )
-            self._problem("defaults.unpriced", known + later)
+        if config.defaults.unpriced not in {"allow", "refuse", "refuse_all"}:
+            self._problem("defaults.unpriced", f"{shown(config.defaults.unpriced)} must be refuse, refuse_all or allow")
+        if config.defaults.overrun not in {"cut", "finish"}:
+            self._problem("defaults.overrun", f"{shown(config.defaults.overrun)} must be cut or finish")
         for number, name in enumerate(config.compat):
             if name not in COMPATIBLE:
                 self._problem(

@@ -54,7 +54,11 @@ def of(compiled: Compiled, notes: list[str] | None = None) -> Document:
         "model_sets": {name: list(models) for name, models in compiled.model_sets.items()},
         "alerts": [_changed(one, AlertSpec(destination="")) for one in compiled.alerts],
         "timezone": compiled.timezone if compiled.timezone != schema.Config().timezone else None,
-        "defaults": {} if compiled.unpriced == "allow" else {"unpriced": compiled.unpriced},
+        "defaults": {
+            name: value
+            for name in ("unpriced", "overrun")
+            if (value := getattr(compiled, name)) != getattr(schema.Defaults(), name)
+        },
         "retention": {name: v for name, v in retention.items() if v != getattr(schema.Retention(), name)},
         "compat": list(compiled.compat),
     }

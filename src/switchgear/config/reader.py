@@ -335,7 +335,7 @@ _NAMES: dict[Any, str] = {
 }
 _MAPPINGS = {
     "store": "a database server is not supported by this version; write sqlite, or remove the key",
-    "defaults.unpriced": "a price for what has none is not supported by this version; write allow or refuse_all",
+    "defaults.unpriced": "a price for what has none is not supported by this version; write refuse, refuse_all or allow",
 }
 """What is said where the contract knows a mapping and this version only text."""
 

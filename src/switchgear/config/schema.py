@@ -374,8 +374,10 @@ class Pricing(msgspec.Struct, kw_only=True):
 class Defaults(msgspec.Struct, kw_only=True):
     """What holds unless said otherwise."""
 
-    unpriced: str = "allow"
-    """Models without a known price: `allow` (cost unknown) or `refuse_all`."""
+    unpriced: str = "refuse"
+    """Models without a known price: `refuse` them where a hard budget of money holds, `refuse_all`, or `allow` (cost unknown)."""
+    overrun: str = "cut"
+    """A stream that costs more than its request holds of a hard budget: `cut` it, or let it `finish`."""
 
 
 class Retention(msgspec.Struct, kw_only=True):

@@ -237,6 +237,7 @@ class Publication:
                 price_overrides={**self.compiled.price_overrides, **overrides},
                 discounts_bp=self.compiled.discounts_bp,
                 unpriced=self.compiled.unpriced,
+                overrun=self.compiled.overrun,
                 compat=self.compiled.compat,
                 limits=self.compiled.limits,
                 budgets=self.compiled.budgets,

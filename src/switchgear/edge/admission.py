@@ -41,7 +41,7 @@ WAIT_S_MIN, WAIT_S_MAX = 0.02, 0.25
 class _Held:
     """A ticket, with what it was taken for."""
 
-    __slots__ = ("budgets", "deployment", "limits", "more", "ticket")
+    __slots__ = ("amounts", "budgets", "deployment", "limits", "more", "name", "ticket")
 
     def __init__(
         self,
@@ -50,6 +50,8 @@ class _Held:
         budgets: tuple[Counted, ...] = (),
         deployment: str = "",
         more: tuple[Limit, ...] = (),
+        amounts: Sequence[Hold] = (),
+        name: str = "",
     ) -> None:
         self.ticket = ticket
         self.limits = held
@@ -57,6 +59,10 @@ class _Held:
         self.deployment = deployment
         self.more = more
         """What classes that share a limit count, behind the budgets."""
+        self.amounts = amounts
+        """What is held of each budget."""
+        self.name = name
+        """The attempt's id."""
 
     def actual(self, usage: Expected) -> list[int]:
         """Return what was used of each limit."""
@@ -176,6 +182,7 @@ class Admission:
         if self._asked != asked:
             self._drop_answer()
         answer, self._answer = self._answer, None
+        name = attempt_id(self._context.id, number)
         if answer is None:
             holds = chosen.holds(self._expected, self._values) if chosen is not None else []
             if claims is not None:
@@ -183,12 +190,12 @@ class Admission:
             self._asked, self._claims, self._holds = asked, claims, holds
             if chosen is not None and chosen.shared:
                 holds = shared_limits.with_classes(chosen.shared, holds, self._values.names, self._counters)
-            answer = self._counters.take(holds, attempt_id(self._context.id, number), self._on_answer)
+            answer = self._counters.take(holds, name, self._on_answer)
             if answer is None:
                 self._is_waiting = True
                 return False
         if isinstance(answer, Taken):
-            self._take(answer, rules, deployment, chosen.shared if chosen is not None else ())
+            self._take(answer, rules, deployment, chosen.shared if chosen is not None else (), name)
             return True
         if chosen is not None and chosen.shared and isinstance(answer, Full):
             shared_limits.note_refused(chosen.shared, self._values.names, self._context.id, self._counters)
@@ -206,12 +213,18 @@ class Admission:
         return budget_claims.of(self._services, context, deployment, self._values, self._reached, self._routed)
 
     def _take(
-        self, answer: Taken, rules: tuple[Limit, ...], deployment: PricedDeployment, shared: tuple[SharedLimit, ...]
+        self,
+        answer: Taken,
+        rules: tuple[Limit, ...],
+        deployment: PricedDeployment,
+        shared: tuple[SharedLimit, ...],
+        name: str,
     ) -> None:
         claims, context = self._claims, self._context
         counted = claims.counted if claims is not None else ()
         more = tuple(limit for rule in shared for limit in rule.more)
-        self._attempt = _Held(answer.ticket, rules, counted, deployment.deployment.id, more)
+        amounts = claims.holds if claims is not None else ()
+        self._attempt = _Held(answer.ticket, rules, counted, deployment.deployment.id, more, amounts, name)
         self._waits, self._waits_until_s = 0, 0.0
         if claims is None:
             context.held = None
@@ -231,7 +244,8 @@ class Admission:
         if isinstance(answer, Unknown):
             return BUSY if claims is None else self._wait(BUSY)
         holds, readings = self._holds, answer.readings
-        lacking = [at for at in answer.lacking if at >= len(rules)]
+        budgeted = 0 if claims is None else len(claims.counted)
+        lacking = [at for at in answer.lacking if len(rules) <= at < len(rules) + budgeted]
         if claims is not None and lacking:
             of = [(at, claims.counted[at - len(rules)], claims.places[at - len(rules)]) for at in lacking]
             over = [
@@ -341,6 +355,17 @@ class Admission:
         """Go on with what another one holds for an attempt."""
         self._attempt, other._attempt = other._attempt, None
 
+    def overrun(self, usage: TokenUsage, cost_nanousd: int | None) -> Problem | None:
+        """Return what is told where a stream costs more than is held of a hard budget; None where it does not."""
+        held = self._attempt
+        if held is None:
+            return None
+        amounts = budget_claims.used(held.budgets, usage, cost_nanousd, 1)
+        for one, hold, used in zip(held.budgets, held.amounts, amounts, strict=True):
+            if hold.bucket.is_hard and used > hold.amount:
+                return budget_claims.overrun(one)
+        return None
+
     def end_attempt(self, spent: Spent, requests: int = 0) -> None:
         """An attempt failed and another may follow. `requests`: 1 for the last one."""
         held, self._attempt = self._attempt, None
@@ -358,6 +383,8 @@ class Admission:
         else:
             until_us = self._services.clock.boot_us() + int(spent.until_s * 1_000_000)
             self._counters.settle_partly(held.ticket, amounts, until_us)
+            if spent.is_late:
+                self._services.uncertain.add(held.name, [held.ticket])
 
     def end(self, spent: Spent, before: Iterable[TokenUsage], is_complete: bool) -> None:
         """The request is settled. `before` is the use of attempts that failed."""

@@ -67,7 +67,8 @@ def of(
     counted = (*resolution.budgets.of(priced.names), *priced.budgets.of(priced.names))
     pricer = priced.pricer
     if any(one.budget.unit == _MONEY for one in counted):
-        if pricer is None and any(one.budget.is_hard and one.budget.unit == _MONEY for one in counted):
+        is_refused = context.snapshot is None or context.snapshot.unpriced != "allow"
+        if pricer is None and is_refused and any(one.budget.is_hard and one.budget.unit == _MONEY for one in counted):
             text = f"the model {request.model[:128]!r} has no known price, and a budget holds for it; an admin can set a price"
             return Problem(problems.MODEL_UNPRICED, text, "model")
         if pricer is None or dearest.is_free(pricer.price):
@@ -142,6 +143,12 @@ def used(counted: Iterable[Counted], usage: TokenUsage | None, cost_nanousd: int
         Spends.TOTAL: read + written,
     }
     return [amounts[one.budget.unit] for one in counted]
+
+
+def overrun(one: Counted) -> Problem:
+    """Return what is told where a stream costs more than its request holds."""
+    text = f"Budget has been exceeded: this answer costs more than it was bounded by, and the budget of {whose(one)} is hard"
+    return Problem(problems.BUDGET_SPENT, text, rule=label(one))
 
 
 _WHOSE = {

@@ -102,6 +102,8 @@ class Spent(msgspec.Struct, frozen=True):
     """False: its provider may charge more than is known, as much as was held."""
     until_s: float = 0.0
     """How long that stays uncertain."""
+    is_late: bool = False
+    """It is made in the background: control says when its cost is known."""
 
 
 class HeldLimits(Protocol):
@@ -123,6 +125,10 @@ class HeldLimits(Protocol):
 
     def adopt(self, other: Any) -> None:
         """Go on with what another of its kind holds for an attempt."""
+        ...
+
+    def overrun(self, usage: TokenUsage, cost_nanousd: int | None) -> Problem | None:
+        """Tell whether a stream costs more than is held of a hard budget."""
         ...
 
     def end_attempt(self, spent: Spent, requests: int = 0) -> None:

@@ -56,6 +56,7 @@ FAILURES: dict[str, tuple[Case, str]] = {
     "internal": (problems.INTERNAL, "interrupted"),
     "frozen": (problems.FROZEN, "interrupted"),
     "interrupted": (problems.INTERRUPTED, "interrupted"),
+    "overrun": (problems.BUDGET_SPENT, "interrupted"),
 }
 """Reason → (what the client is told, the record's outcome)."""
 NOT_SENT = frozenset({"connect", "refused", "overloaded"})

@@ -19,11 +19,23 @@ from switchgear.core.guard import guarded
 from switchgear.core.ids import attempt_id
 from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps
+from switchgear.core.usage import TokenUsage
 from switchgear.dialects import usage_cost
 from switchgear.dialects.answer_metadata import AnswerMetadata
 from switchgear.dialects.json_node import LARGE_BYTES
 from switchgear.dialects.translation import JSON_TYPE
-from switchgear.edge import admission, closing, endings, heads, setback, settle, standing, telling, translate
+from switchgear.edge import (
+    admission,
+    background_notes,
+    closing,
+    endings,
+    heads,
+    setback,
+    settle,
+    standing,
+    telling,
+    translate,
+)
 from switchgear.edge.attempt import AttemptProgress, is_event_stream
 from switchgear.edge.context import RequestContext, Spent
 from switchgear.edge.course import FALLBACK, GIVE_UP, Course
@@ -43,6 +55,8 @@ VAULT_SLACK_S = 5.0
 GONE_STREAM_S = 5.0
 GONE_STREAM_BYTES = 262_144
 GONE_PLAIN_S = 30.0
+LATE_S = 26 * 3_600.0
+"""A provider that has told nothing of a background answer for so long tells no more (control/corrections)."""
 _LEDGER_FULL = Problem(problems.LEDGER_UNAVAILABLE, "the ledger cannot record")
 
 
@@ -89,6 +103,8 @@ class Transfer(msgspec.Struct, eq=False):
     _is_whole: bool = False
     """The client left, but nothing was missing."""
     _stalled_bytes: int = 0
+    _judged: TokenUsage | None = None
+    """What was compared with the hold last."""
     _was_blocked: bool = False
     """Its client did not read for a while: what came late then is no fault of the provider."""
     _last: tuple[Setback, AttemptProgress] | None = None
@@ -130,12 +146,16 @@ class Transfer(msgspec.Struct, eq=False):
         if held is not None:
             before = [attempt.tokens for attempt in context.attempts if attempt.tokens is not None]
             is_complete = context.outcome == "ok"
+            is_late = context.estimate_reason == background_notes.REASON
+            is_seen = self._streamed is not None and self._streamed.seen_tokens > 0  # who is cut off writes no more
+            is_known = not is_billed or context.estimate_reason is None or is_complete or is_seen
             spent = Spent(
                 context.usage if is_billed else None,
                 cost_nanousd if is_billed else None,
                 self.course.number > 0,
-                not is_billed or is_complete or context.estimate_reason is None,
-                self.course.total_s,
+                is_known and not is_late,
+                LATE_S if is_late else self.course.total_s,
+                is_late,
             )
             held.end(spent, before, is_complete)
 
@@ -515,6 +535,8 @@ class Transfer(msgspec.Struct, eq=False):
         if not streamed.has_usage and streamed.tap.metadata.usage is not None:
             streamed.has_usage = True
             self._checkpoint(streamed)  # the client is about to see a figure: it must be recoverable first
+        if context.held is not None and self._passes_its_hold(streamed):
+            return
         if context.client_gone:
             self._gone_bytes += size
             if stream is not None:
@@ -531,6 +553,22 @@ class Transfer(msgspec.Struct, eq=False):
                 self._was_blocked = True
             else:
                 stream.consume(size)
+
+    def _passes_its_hold(self, streamed: StreamAnswer) -> bool:
+        """Cut a stream of which its provider says that it costs more than is held of a hard budget."""
+        context, usage = self.context, streamed.tap.metadata.usage
+        held, snapshot = context.admission, context.snapshot
+        if usage is None or usage is self._judged or held is None or snapshot is None or snapshot.overrun != "cut":
+            return False
+        self._judged = usage
+        problem = held.overrun(usage, context.pricer.nanousd(usage, None) if context.pricer is not None else None)
+        if problem is None:
+            return False
+        self._read_clock()
+        self._attempt.cancel()
+        self._note_attempt(context.status, "overrun")
+        self._break_stream("overrun", problem.message)
+        return True
 
     def on_writable(self) -> None:
         """The client reads again: let the vault send on."""

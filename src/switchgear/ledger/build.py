@@ -39,7 +39,9 @@ TRIES_MAX = 16
 """Attempts of a request that are believed: more than an edge makes."""
 SAVED_NANOUSD_MAX = 10**13
 """Ten thousand USD for one answer that was kept: nobody's (docs/invariants.md L5)."""
-NOT_THE_PROVIDERS = frozenset({"client_gone", "interrupted", "vault_lost", "frozen", "overloaded", "refused", "hedged"})
+NOT_THE_PROVIDERS = frozenset(
+    {"client_gone", "interrupted", "vault_lost", "frozen", "overloaded", "refused", "hedged", "overrun"}
+)
 """Ends of attempts that say nothing of the provider."""
 
 FindPrice = Callable[[str, str, str, int], Price | None]

@@ -177,7 +177,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     price_snapshot: str = ""
     price_overrides: dict[str, Price] = {}
     discounts_bp: dict[str, int] = {}
-    unpriced: str = "allow"
+    unpriced: str = "refuse"
+    overrun: str = "cut"
     compat: tuple[str, ...] = ()
     """Other gateways whose routes and headers are served."""
     limits: tuple[LimitRule, ...] = ()
