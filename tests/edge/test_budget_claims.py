@@ -417,6 +417,25 @@ def test_a_background_answer_keeps_its_hold_until_control_knows_what_it_cost():
     assert balances(talk) == [(settled, 0)]
 
 
+@pytest.mark.parametrize("is_budgeted", [True, False])
+def test_a_providers_tool_without_a_cap_gets_one_where_a_budget_holds(is_budgeted):
+    providers = {
+        "up": ProviderEntry(name="up", dialects=("anthropic",), credentials=("default",), pricing_id="anthropic")
+    }
+    model = ModelEntry(name="m", deployments=(DeploymentEntry(provider="up", model="m", price=PRICE),))
+    key = {"budget": BudgetSpec(limit="1000000 requests/day")} if is_budgeted else {}
+    talk = Dialogue(table=RouteTable(providers=providers, models={"m": model}), key=key)
+    tools = [{"type": "web_search_20250305", "name": "web_search"}, {"name": "f", "input_schema": {"type": "object"}}]
+    body = {"model": "m", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}], "tools": tools}
+    talk.client >> Ask(
+        path=b"/v1/messages", body=json.dumps(body).encode(), headers={b"anthropic-version": b"2023-06-01"}
+    )
+    for _ in range(3):
+        talk.advance(0.01)
+    sent = json.loads(talk.link.asked[-1].body)["tools"]
+    assert [tool.get("max_uses") for tool in sent] == ([8, None] if is_budgeted else [None, None])
+
+
 class Spending(RuleBasedStateMachine):
     """Requests that come, wait, are answered, fail and are left, against a model: what is settled, and a list of holds."""
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from switchgear.dialects import request_reader
+from switchgear.dialects import provider_tools, request_reader
 from switchgear.edge import reach
 from switchgear.edge.resolver import PricedDeployment
 from switchgear.pricing.price import Price, Pricer, Rate
@@ -104,7 +104,7 @@ def test_a_tool_that_the_provider_runs_counts_up_to_its_cap():
     found, _ = bound(asked, window=1_000)
     assert (found.input, found.cost_nanousd) == (4_000, 4_000 + 2 + 30_000)
     del asked["tools"][0]["max_uses"]
-    assert bound(asked, window=1_000)[0].cost_nanousd == 9_000 + 2 + reach.TOOL_USES * 10_000
+    assert bound(asked, window=1_000)[0].cost_nanousd == 9_000 + 2 + provider_tools.USES * 10_000
 
 
 def test_pictures_and_characters_are_charged_by_the_unit():

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
+from switchgear.dialects.request import Request
 
 _NOTHING = (b"null", b"[]", b"{}", b"false")
 
@@ -54,6 +55,11 @@ RULES: dict[str, ToolRules] = {
     "cohere": ToolRules(types=frozenset({"function"}), also=("connectors",)),
 }
 
+USES = 8
+"""How often a tool may be used of which a request says no cap, where a budget holds for it."""
+_CAPPED = ("web_search_", "web_fetch_")
+"""Types of Anthropic's tools that have `max_uses`."""
+
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_list = msgspec.json.Decoder(list[Any]).decode
 
@@ -72,6 +78,32 @@ def asked_for(dialect: str, fields: Mapping[str, Raw]) -> list[str]:
     except UNREADABLE:
         return [*found, rules.holder]
     return [*found, *(name for tool in tools for name in _of(rules, tool))]
+
+
+def capped(request: Request, most: int) -> Request:
+    """Return a request whose provider's tools are used at most so often, where it says nothing of that itself: `max_tool_calls`
+    (OpenAI, "Create a model response"), `max_uses` (Anthropic, "Web search tool"; both read 2026-11-28). Other dialects have no
+    such member."""
+    fields = request.fields
+    if request.dialect == "responses" and "max_tool_calls" not in fields and asked_for("responses", fields):
+        return msgspec.structs.replace(request, fields={**fields, "max_tool_calls": Raw(b"%d" % most)})
+    if request.dialect != "anthropic" or "tools" not in fields:
+        return request
+    try:
+        tools = _decode_list(fields["tools"])
+    except UNREADABLE:
+        return request
+    bare = [tool for tool in tools if isinstance(tool, dict) and _is_bare(tool)]
+    if not bare:
+        return request
+    for tool in bare:
+        tool["max_uses"] = most
+    return msgspec.structs.replace(request, fields={**fields, "tools": Raw(msgspec.json.encode(tools))})
+
+
+def _is_bare(tool: dict[str, Any]) -> bool:
+    kind = tool.get("type")
+    return isinstance(kind, str) and kind.startswith(_CAPPED) and tool.get("max_uses") is None
 
 
 def member(fields: Mapping[str, Raw], path: str) -> Raw | None:

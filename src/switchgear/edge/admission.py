@@ -231,6 +231,8 @@ class Admission:
             return
         lasts_s = context.course.total_s if context.course is not None else 0
         context.held = (claims.recorded(), answer.at_us, math.ceil(lasts_s))
+        if claims.caps_tools and not context.caps_tools:
+            context.caps_tools, context.translation = True, None
         if claims.write_output is not None and context.output_bound != claims.write_output:
             context.output_bound, context.translation = claims.write_output, None
             if context.recall is not None:

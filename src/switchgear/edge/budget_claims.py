@@ -39,6 +39,8 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     places: tuple[Place, ...]
     holds: tuple[Hold, ...]
     values: Values | None
+    caps_tools: bool
+    """Whether a cap of its provider's tools must be written into the body."""
     write_output: int | None
     """The output limit that must be written into the body; None: none."""
     bound: Bound | None
@@ -108,6 +110,7 @@ def of(
         places=places,
         holds=tuple(Hold(bucket, amount) for bucket, amount in zip(buckets, amounts, strict=True)),
         values=values,
+        caps_tools=found.caps_tools and bool(hard),
         write_output=write if write is not None and hard and (most is None or write < most) else None,
         bound=bound,
     )

@@ -190,6 +190,8 @@ class RequestContext(msgspec.Struct, eq=False):
     """translate: what a large body became is counted as held."""
     output_bound: int | None = None
     """admit: the output limit that is written into the body where it says none, so that a budget bounds it."""
+    caps_tools: bool = False
+    """admit: how often its provider's tools may be used is written into the body, where it says nothing of that."""
     held: tuple[list[Held], int, int] | None = None
     """admit, transfer: what the next attempt holds of budgets, since when by the counters' clock, and for how many seconds at most;
     its record says it."""

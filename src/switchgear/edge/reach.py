@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from switchgear.core.errors import UNREADABLE
+from switchgear.dialects import provider_tools
 from switchgear.dialects.model_facts import facts_of
 from switchgear.dialects.registry import BY_NAME
 from switchgear.dialects.request import Request
@@ -44,17 +45,13 @@ _CACHED = re.compile(rb"cache_control|cachePoint")
 _SILENT = VECTOR_OPERATIONS | {"moderations"}
 _PICTURES = frozenset({"images", "image_edits", "image_variations"})
 _HEARD = frozenset({"transcriptions", "translations"})
-_TOOL_UNITS: tuple[tuple[bytes, Unit], ...] = (
-    (b"web_search", "web_searches"),
-    (b"google_search", "web_searches"),
-    (b"googleSearch", "web_searches"),
-    (b"file_search", "file_searches"),
-    (b"code_interpreter", "containers"),
-    (b"google_maps", "maps_searches"),
-    (b"googleMaps", "maps_searches"),
+_TOOL_UNITS: tuple[tuple[str, Unit], ...] = (
+    ("file", "file_searches"),
+    ("maps", "maps_searches"),
+    ("code", "containers"),
+    ("search", "web_searches"),
 )
-TOOL_USES = 8
-"""Of a tool that a provider runs, where the request says no cap (`defaults.max_tool_uses`)."""
+"""What stands in the name of a provider's tool → what it is charged by; the first that fits."""
 
 
 class Reached(msgspec.Struct, frozen=True):
@@ -65,6 +62,8 @@ class Reached(msgspec.Struct, frozen=True):
     """None: there is no price, or not of everything."""
     may_write_limit: bool
     """Whether an output limit can be written into the body."""
+    caps_tools: bool = False
+    """Whether a cap of its provider's tools must be written into it."""
 
 
 def reached(
@@ -73,42 +72,42 @@ def reached(
     """Look at a request. `body_bytes`: of the longer of both bodies, the client's and the translated one; `media`: how much of it
     is base64, in how many pieces."""
     operation, deployment = request.operation, priced.deployment
-    has_names, is_kept, tools = bool(request.references), False, {}
+    has_names, is_kept = bool(request.references), False
     for raw in _raws(request):
         has_names = has_names or _NAMED.search(raw) is not None
         is_kept = is_kept or _CACHED.search(raw) is not None
     read = body_bytes
     if "tools" in request.fields or "toolConfig" in request.fields:
-        tools = _tools(request)
         read += TOOLS_TOKENS
+    tools, uses = _tools(request)
     is_mini = "4o-mini" in deployment.upstream_model
     read += media[1] * (MINI_PICTURE_TOKENS if is_mini else PICTURE_TOKENS)
-    if tools and context_window is not None:  # what they find is read, and once more at each turn of the provider's own
-        read, has_names = context_window * (1 + sum(tools.values())), False
+    if uses and context_window is not None:  # what they find is read, and once more at each turn of the provider's own
+        read, has_names = context_window * (1 + uses), False
     choices = _choices(request)
     output_asked, output_max = _output(request, priced, body_bytes)
     reach = Reach(
         body_bytes=read,
-        context_window=None if tools else context_window,
+        context_window=None if uses else context_window,
         output_max=output_max,
         output_asked=output_asked,
         choices=choices,
-        has_references=has_names or bool(tools and context_window is None),
+        has_references=has_names or bool(uses and context_window is None),
     )
     asked = BY_NAME[request.dialect].operations.get(operation)
+    caps_tools = uses > 0 and provider_tools.capped(request, provider_tools.USES) is not request
     may_write = asked is not None and asked.rules is not None and bool(asked.rules.limit) and operation != "passthrough"
     if priced.pricer is None:
-        return Reached(reach, None, may_write)
+        return Reached(reach, None, may_write, caps_tools)
     price, tier = priced.pricer.price, _text(request, "service_tier")
     input_max = read if context_window is None else max(read, context_window if has_names else 0)
     rates = dearest.dearest(price, input_max, tier, bool(media[1]) or has_names or operation in _HEARD, is_kept)
     if rates is None:
-        return Reached(reach, None, may_write)
+        return Reached(reach, None, may_write, caps_tools)
     units = tools | dict(_units(request, body_bytes, choices))
     extra = dearest.fixed(price, units, tier)
-    return Reached(
-        reach, Rates(input_per_mtok=rates.input_per_mtok, output_per_mtok=rates.output_per_mtok, fixed=extra), may_write
-    )
+    dear = Rates(input_per_mtok=rates.input_per_mtok, output_per_mtok=rates.output_per_mtok, fixed=extra)
+    return Reached(reach, dear, may_write, caps_tools)
 
 
 def bound(found: Reached, remaining_nanousd: int | None, remaining_tokens: int | None) -> Bound | None:
@@ -182,16 +181,20 @@ def _documents(request: Request) -> int:
     return -(-count // DOCUMENTS_PER_SEARCH) + 1
 
 
-def _tools(request: Request) -> dict[Unit, int]:
-    """Return the tools that a provider runs, with how often each may be used at most."""
-    raw = memoryview(request.fields["tools"]) if "tools" in request.fields else memoryview(b"")
-    body = bytes(raw)
-    found: dict[Unit, int] = {}
-    for mark, unit in _TOOL_UNITS:
-        if re.search(rb'"type"\s*:\s*"' + mark + rb'|"' + mark + rb'[A-Za-z_]*"\s*:\s*\{', body):
-            uses = [int(said) for said in re.findall(rb'"max_uses"\s*:\s*([0-9]{1,6})', body)]
-            found[unit] = max(uses, default=_number(request, "max_tool_calls") or TOOL_USES)
-    return found
+def _tools(request: Request) -> tuple[dict[Unit, int], int]:
+    """Return how often what a provider's tools are charged by may be used at most, and how often they may be used at all."""
+    asked = provider_tools.asked_for(request.dialect, request.fields)
+    if not asked:
+        return {}, 0
+    body = bytes(memoryview(request.fields["tools"])) if "tools" in request.fields else b""
+    said = [int(found) for found in re.findall(rb'"max_uses"\s*:\s*([0-9]{1,6})', body)]
+    uses = max(said, default=_number(request, "max_tool_calls") or provider_tools.USES)
+    units: dict[Unit, int] = {}
+    for name in asked:
+        unit = next((unit for mark, unit in _TOOL_UNITS if mark in name.lower()), None)
+        if unit is not None:
+            units[unit] = units.get(unit, 0) + uses
+    return units, uses * len(asked)
 
 
 def _number(request: Request, name: str) -> int | None:

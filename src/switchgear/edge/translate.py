@@ -7,6 +7,7 @@ from switchgear.core import problems
 from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps
 from switchgear.core.text import clean
+from switchgear.dialects import provider_tools
 from switchgear.dialects.dialect_choice import choose_dialect
 from switchgear.dialects.json_node import InvalidBodyError
 from switchgear.dialects.registry import BY_NAME
@@ -71,6 +72,8 @@ def _open(context: RequestContext, course: Course, at_once: bool = True) -> Tran
     deployment = course.current.deployment
     request, endpoint = context.request, context.endpoint
     assert request is not None
+    if context.caps_tools:
+        request = provider_tools.capped(request, provider_tools.USES)
     provider = deployment.provider
     is_raw = request.operation == "passthrough"
     dialect = (
