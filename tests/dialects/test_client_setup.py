@@ -51,3 +51,13 @@ def test_qwen_code_shows_pictures_to_a_model_whose_name_it_does_not_know(model):
     guide = CLIENT_SETUPS["qwen-code"]
     settings = json.loads(fill(guide.also[0].text, "http://h:4100", "sk-sg-1", model))
     assert settings["model"] == {"name": model, "generationConfig": {"modalities": {"image": True}}}
+
+
+def test_aider_shows_pictures_to_a_model_that_litellm_does_not_list():
+    """aider.chat/docs/config/adv-model-settings.html, "Context window size and token costs": `.aider.model.metadata.json`, whose
+    `supports_vision` decides (aider 0.86, `Coder.get_images_message`)."""
+    guide = CLIENT_SETUPS["aider"]
+    (metadata,) = guide.also
+    found = json.loads(fill(metadata.text, "http://h:4100", "sk-sg-1", "bedrock/x"))
+    assert metadata.file == ".aider.model.metadata.json"
+    assert found["openai/bedrock/x"]["supports_vision"] is True

@@ -125,6 +125,14 @@ _ROWS = (
         file=".aider.conf.yml",
         form="yaml",
         text="openai-api-base: {v1}\nopenai-api-key: {key}\nmodel: openai/{model}\n",
+        also=(
+            # By itself it shows pictures to models of litellm's list alone.
+            SettingsFile(
+                file=".aider.model.metadata.json",
+                form="json",
+                text='{{"openai/{model}": {{"supports_vision": true, "litellm_provider": "openai", "mode": "chat"}}}}',
+            ),
+        ),
     ),
     ClientSetup(
         name="continue",
