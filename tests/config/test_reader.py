@@ -92,7 +92,6 @@ def test_merge_keys_and_bombs_are_refused():
         ("providers: {openai: {ceilings: {concurrency: 1}}}", "belongs to providers.NAME.credentials[]"),
         ("providers: {openai: {api_key: {env: K}}}", "credentials: [{name: NAME, secret: {env: VARIABLE}}]"),
         ("providers: {x: {url: 'https://a.b'}}", "called 'base_url' here"),
-        ("models: {a: {hedge: {after_s: 1}}}", "'hedge' is not supported by this version"),
         ("keys: {a: {budget: {limits: 5/day}}}", "did you mean 'limit'?"),
         ("store: {url: {env: DATABASE_URL}}", "a database server is not supported by this version"),
         ("tls: {cert: a, key: b}", "belongs to listen"),

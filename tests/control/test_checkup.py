@@ -11,6 +11,7 @@ from switchgear.core.ids import KeyId
 from switchgear.detect.advisories import AdvisoryFile
 from switchgear.discover.detector_set import shipped_advisories
 from switchgear.ledger.deployments import DeploymentCounts
+from switchgear.routing.states import Opened
 from switchgear.routing.table import DeploymentEntry
 from switchgear.store.objects import KeyRow
 from switchgear.store.outbox import Cursor
@@ -86,6 +87,8 @@ def test_a_key_that_may_call_nothing_is_no_key_that_may_call_everything():
         ({"spool_bytes": 2 << 30}, "spool-backlog"),
         ({"cursors": [Cursor("bills", 5, 2, NOW, NOW)], "head_seq": 5}, "export-lost"),
         ({"cursors": [Cursor("bills", 4, 0, NOW, NOW - 3 * DAY)], "head_seq": 5}, "export-behind"),
+        ({"open": {"a/m@c": Opened("failures", NOW - DAY, NOW)}}, "breaker-open"),
+        ({"open": {"a/m@c": Opened("credential", NOW, NOW)}}, "breaker-open"),
         ({"failing": {"a/m@c": failing(NOW - DAY)}}, "deployment-failing"),
         ({"disk_free": 0.01}, "disk-space"),
         ({"newest_record_ms": NOW + DAY}, "clock"),

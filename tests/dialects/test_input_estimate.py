@@ -69,3 +69,9 @@ def test_code_with_long_names_is_no_picture():
     )
     body = chat(names)
     assert estimate(body) > len(body) // 5
+
+
+@pytest.mark.parametrize("words", ["word_word-", "Word1Word2_", "aB3-" * 3, "The9Quick8Brown7Fox6"])
+def test_a_text_that_looks_like_base64_is_counted_as_the_text_that_it_is(words):
+    body = chat(words * (1_000_000 // len(words)))
+    assert estimate(body) >= len(body) // 5

@@ -5,7 +5,8 @@ import pytest
 from switchgear.core import problems
 from switchgear.core.problems import Problem
 from switchgear.edge import refusals
-from switchgear.testing.edge import Ask, Dialogue
+from switchgear.testing.edge import Ask, Dialogue, chat
+from switchgear.wire.records import Denial
 
 
 @pytest.mark.parametrize(
@@ -44,3 +45,17 @@ def test_an_exchange_that_ended_is_told_nothing_more():
     seen = list(talk.client.exchange.seen)
     talk.services.refusals.refuse(talk.client.context, Problem(problems.INTERNAL, "no"))
     assert talk.client.exchange.seen == seen
+
+
+def test_L7_refusals_beyond_ten_a_minute_are_told_every_few_seconds_so_that_a_killed_edge_loses_few():
+    talk = Dialogue(key={"models": ["other"]})
+    for _ in range(40):
+        talk.advance(0.5)
+        talk.client >> chat("up/m")
+        talk.client.exchange.seen.clear()
+    told = [one for one in talk.spool.records if isinstance(one, Denial)]
+    assert [one.count for one in told[:10]] == [1] * 10 and len(told) <= 14
+    assert sum(one.count for one in told) >= 40 - 11
+    talk.services.refusals.denials.flush()
+    assert sum(one.count for one in talk.spool.records if isinstance(one, Denial)) == 40
+    assert len({one.id for one in talk.spool.records if isinstance(one, Denial)}) == len(told) + 1

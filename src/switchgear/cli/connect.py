@@ -26,7 +26,8 @@ from switchgear.dialects.client_setup import CLIENT_SETUPS, ClientSetup
 )
 @click.argument(
     "client_name",
-    metavar="CLIENT",
+    metavar="[CLIENT]",
+    required=False,
     type=Choice(list(CLIENT_SETUPS), "client", {"claude": "claude-code", "gemini": "gemini-cli"}),
 )
 @click.option("--key", envvar="SWITCHGEAR_KEY", default="sk-sg-…", help="The virtual key that the client gets.")
@@ -38,8 +39,15 @@ from switchgear.dialects.client_setup import CLIENT_SETUPS, ClientSetup
 )
 @click.option("--check", "action", flag_value="check", help="Ask the gateway as the client would, with this key.")
 @with_client
-def connect(client: Client, out: Output, client_name: str, key: str, model: str, url: str | None, action: str) -> None:
-    """Point a client at this gateway."""
+def connect(
+    client: Client, out: Output, client_name: str | None, key: str, model: str, url: str | None, action: str
+) -> None:
+    """Point a client at this gateway. Without a name, list the clients that are known."""
+    if client_name is None:
+        known = [{"client": name, "title": setup.title, "file": setup.file} for name, setup in CLIENT_SETUPS.items()]
+        columns = (Column("CLIENT", "client", "id"), Column("TITLE", "title"), Column("FILE", "file"))
+        out.rows({"clients": known}, known, columns)
+        return
     setup = CLIENT_SETUPS[client_name]
     root = (url or client.call("GET", "/status")["data_url"]).rstrip("/").removesuffix("/v1")
     if not root.startswith(("http://", "https://")):

@@ -51,8 +51,8 @@ def import_() -> None:
   switchgear import litellm config.yaml --database postgresql://reader@db/litellm --salt-key-file salt --apply
 
 os.environ/NAME is read from the environment of this command: run it where LiteLLM runs.
-Exit: 0 everything has a counterpart, 1 nothing could be taken over, 3 something has no counterpart (listed), 4 something could
-not be applied."""
+Exit: 0 everything has a counterpart, 1 nothing could be taken over, 3 something has no counterpart (listed), or no model would
+answer, 4 something could not be applied."""
 )
 @click.argument("config", type=_PATH)
 @click.option(
@@ -102,6 +102,9 @@ def litellm(
     _report(out, found, applied, out_file, apply_)
     if any(line.status == "unsupported" for line in applied):
         return PARTIAL_EXIT
+    silent = found.silent(lambda provider, name: has_secret(found, provider, name))
+    if found.wanted and len(silent) == len(found.wanted):
+        return PARTIAL_EXIT if apply_ else NOT_COMPLETE_EXIT
     return 0 if found.is_complete else NOT_COMPLETE_EXIT
 
 

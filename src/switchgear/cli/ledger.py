@@ -61,6 +61,9 @@ def usage(
 ) -> None:
     """Sum requests, tokens and cost."""
     now = now_ms()
+    groups = [name.strip() for name in by.split(",") if name.strip()]
+    if not groups:
+        raise UserError("--by is empty: by what is it summed?", "e.g. --by key, --by team,model", 2)
     if month is not None and (since is not None or until is not None):
         raise UserError("--month is a time of its own: give it, or --since and --until", "", 2)
     since_ms, until_ms = period(since, until, now, out.zone)
@@ -69,7 +72,6 @@ def usage(
     # Days are UTC's unless a zone is named: the sums of UTC's days are there, others are added up from hours.
     zone_min = minutes_east(out.zone, now) if out.zone is not None and "day" in by.split(",") else None
     answer = client.call("GET", "/usage", by=by, zone_min=zone_min, since_ms=since_ms, until_ms=until_ms, **where)
-    groups = [name for name in by.split(",") if name]
     rows = [{**row, **{n: row["group"][n] for n in groups}, "cost_usd": row["cost_nanousd"]} for row in answer["rows"]]
     if out.for_people:
         rows = [{**row, "cost_usd": _told(row)} for row in rows]

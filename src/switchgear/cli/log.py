@@ -27,6 +27,7 @@ from switchgear.cli.base import (
 from switchgear.cli.client import Client, segment
 from switchgear.cli.export import cursor, export
 from switchgear.cli.output import cut, tidy
+from switchgear.core.errors import UserError
 
 OUTCOMES = ("ok", "denied", "client_error", "upstream_error", "timeout", "client_gone", "interrupted", "not_sent")
 COLUMNS = (
@@ -44,6 +45,7 @@ COLUMNS = (
     Column("TEAM", "team", wide=True),
     Column("USER", "user", wide=True),
     Column("CLIENT", "client", wide=True),
+    Column("COUNT", "count", "number", drop=10),
     Column("ATTEMPTS", "attempts", "number", wide=True),
     Column("ESTIMATED", "estimated", wide=True),
     Column("ERROR", "error", wide=True),
@@ -93,6 +95,7 @@ def row_of(record: dict[str, Any]) -> dict[str, Any]:
         "team": (record["team"] or {}).get("name"),
         "user": (record["user"] or {}).get("name"),
         "client": (record["client"] or {}).get("tool"),
+        "count": count if (count := record.get("count", 1)) > 1 else None,
         "attempts": len(record["attempts"]),
         "estimated": bool(record["cost_estimated"]),
         "error": f"{error['code']}: {error['message']}" if error else None,
@@ -179,6 +182,8 @@ def records_of_key(client: Client, out: Output, name: str, last: int) -> None:
 @with_client
 def show(client: Client, out: Output, request_id: str, curl: bool) -> None:
     """Show one record with its cost lines and attempts. The beginning of an id is enough."""
+    if not request_id.strip():
+        raise UserError("which record? The id is empty", "switchgear log list shows them", 2)
     record = client.call("GET", f"/log/{segment(request_id)}")
     if curl:
         text = curl_of(record, client.call("GET", "/status")["data_url"])

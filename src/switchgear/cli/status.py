@@ -77,6 +77,9 @@ def _show(client: Client, out: Output, answer: dict[str, Any]) -> None:
             f"  Failing  {name}: {found['failures_in_row']} attempts in a row, last {found['last_failure']}; "
             f"last good answer {good}"
         )
+    for name, found in (answer.get("breakers") or {}).items():
+        since, tried = out.time(found["since_ms"]), out.time(found["tried_ms"])
+        say(f"  Breaker  {name}: open since {since} ({found['reason']}), asked last {tried}")
     for subject, until in (answer.get("freezes") or {}).items():
         say(f"  Frozen   {subject}" + (f" until {out.time(until)}" if until else ""))
     for problem in answer.get("problems", []):

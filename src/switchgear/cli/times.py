@@ -9,6 +9,7 @@ import re
 from switchgear.core.errors import UserError
 
 _DURATION = re.compile(r"([0-9]{1,6})(ms|s|m|h|d|w)")
+LONGEST_MS = 100 * 366 * 86_400_000
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 Zone = datetime.tzinfo | None
 """None is the zone of this machine (TZ)."""
@@ -34,7 +35,10 @@ def duration_ms(text: str) -> int:
     if match is None:
         number = text if text.isascii() and text.isdigit() else "90"
         raise UserError(f"{text!r} is not a duration", f"write a number and a unit: {number}d, 24h, 15m, 30s, 2w", 2)
-    return int(match.group(1)) * _UNITS_MS[match.group(2)]
+    found = int(match.group(1)) * _UNITS_MS[match.group(2)]
+    if found > LONGEST_MS:
+        raise UserError(f"{text!r} is longer than a hundred years", "write e.g. 90d, 52w", 2)
+    return found
 
 
 def span_ms(text: str) -> int:

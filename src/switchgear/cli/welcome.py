@@ -14,6 +14,8 @@ from switchgear.cli.client import Client
 from switchgear.cli.times import expiry
 from switchgear.core.errors import UserError
 
+DEMO_KEY = "demo"
+
 
 def main() -> None:
     """Print the welcome. The key and the sign-in link go to a terminal only, else to a file of mode 0600."""
@@ -60,9 +62,16 @@ def stopping(pid: int) -> str:
 
 
 def _demo_key(client: Client) -> str:
-    name = f"demo-{int(time.time() * 1000):x}"
-    body = {"name": name, "models": ["demo/*"], "expires": expiry("24h")}
-    return str(client.call("POST", "/keys", body)["key"])
+    """Make the demo key, or give the one of an earlier start a new secret and another day; the one before holds for a day."""
+    body = {"models": ["demo/*"], "expires": expiry("24h")}
+    known = {one["name"]: one for one in client.call("GET", "/keys")["keys"]}
+    old = known.get(DEMO_KEY)
+    if old is None:
+        return str(client.call("POST", "/keys", {"name": DEMO_KEY, **body})["key"])
+    if old["revoked_ms"] is not None or old["source"] == "file" or old["models"] != body["models"]:
+        return str(client.call("POST", "/keys", {"name": f"{DEMO_KEY}-{int(time.time() * 1000):x}", **body})["key"])
+    client.call("PATCH", f"/keys/{DEMO_KEY}", body)
+    return str(client.call("POST", f"/keys/{DEMO_KEY}/rotate", {"overlap_ms": 86_400_000, "force": True})["key"])
 
 
 def _to_file(data: Path, lines: list[str], what: str) -> list[str]:

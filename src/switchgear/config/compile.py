@@ -522,6 +522,10 @@ class Compiler:
         self._limits(path, model)
         for at, message in routes.check(model):
             self._problem(f"{path}.{at}", message)
+        most = model.defaults.max_tokens
+        if most is not None and model.tpm is not None and model.tpm < most:
+            text = f"it lets no request through that asks for as many tokens as `defaults.max_tokens` ({most})"
+            self._problem(f"{path}.tpm", text, is_warning=True)
         shared = self._price(f"{path}.price", name, model.price, "deployment") if model.price is not None else None
         deployments = []
         for number, deployment in enumerate(model.deployments):

@@ -20,6 +20,7 @@ import msgspec
 import yaml
 
 from switchgear.config import schema
+from switchgear.core import limit_rule
 from switchgear.core.errors import ConfigProblem
 from switchgear.core.secret import Secret
 from switchgear.core.text import clean, shown
@@ -449,6 +450,8 @@ def _unknown(name: str, kind: type[msgspec.Struct]) -> str:
         return f"{told}; it is called {other!r} here"
     if other == "secret" and kind is schema.Provider:
         return f"{told}; write credentials: [{{name: NAME, secret: {{env: VARIABLE}}}}]"
+    if kind is schema.Limits and name in limit_rule.NAMES:
+        return f"{told}: `limits` at the top bounds bytes and connections; of all keys together: organisation: {{{name}: …}}"
     places = [place or "(top)" for place in _places().get(name, ())]
     if places:
         return f"{told}; it belongs to {' or '.join(sorted(set(places))[:3])}"

@@ -501,7 +501,6 @@ PLANNED = frozenset(
 
 
 PLANNED_WITHIN: dict[str, frozenset[str]] = {
-    "Model": frozenset({"hedge"}),
     "Key": frozenset({"trust_end_user", "content_logging"}),
 }
 """Keys further down that the contract knows and this version refuses by name, by the type that would hold them."""

@@ -8,7 +8,7 @@ import asyncio
 import datetime
 import functools
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from switchgear.detect.advisories import STALE_DAYS, AdvisoryFile
 from switchgear.detect.checks import finding, vulnerable
 from switchgear.detect.finding import SEVERITIES, Finding
 from switchgear.ledger.deployments import DeploymentCounts
+from switchgear.routing.states import Opened
 from switchgear.store import ledger_rows, objects, outbox
 from switchgear.store.database import StoreGoneError
 from switchgear.store.objects import KeyRow
@@ -72,6 +73,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     packages: list[tuple[str, str]] = []
     failing: Mapping[str, DeploymentCounts] = {}
     """Deployments that failed at their last attempts, by name."""
+    open: Mapping[str, Opened] = {}
+    """Breakers that are open, by deployment."""
     cursors: list[Cursor] = []
     head_seq: int = 0
     """The last number of the outbox."""
@@ -87,6 +90,7 @@ def judge(facts: Facts, advisories: AdvisoryFile) -> list[Finding]:
         *_prices(facts),
         *_state(facts),
         *_deployments(facts),
+        *_breakers(facts),
         *_exports(facts),
         *_budgets(facts),
         *_program(facts, advisories),
@@ -217,6 +221,21 @@ def _deployments(facts: Facts) -> Iterator[Finding]:
         yield finding("deployment-failing", "medium", title, name, fix, name)
 
 
+def _breakers(facts: Facts) -> Iterator[Finding]:
+    for name, one in list(facts.open.items())[:NAMED_MAX]:
+        minutes = max(0, facts.now_ms - one.since_ms) // 60_000
+        if one.reason == "credential":
+            provider, _, rest = name.partition("/")
+            title, fix = (
+                f"{name} does not know its credential",
+                f"switchgear credential test {provider}/{rest.rpartition('@')[2]}",
+            )
+        else:
+            title, fix = f"{name} cannot be reached", f"switchgear model test {shlex.quote(name.rpartition('@')[0])}"
+        title += f": its breaker is open since {minutes} min, and it gets one request now and then"
+        yield finding("breaker-open", "medium", title, name, fix, name)
+
+
 def _exports(facts: Facts) -> Iterator[Finding]:
     for one in facts.cursors:
         fix = f"run what reads with it, or: switchgear log cursor remove {one.name}"
@@ -274,7 +293,9 @@ class Checkup:
         packages: list[tuple[str, str]],
         spools: Path,
         data: Path,
+        opened: Callable[[], Mapping[str, Opened]] = dict,
     ) -> None:
+        """`opened` gives the breakers that are open."""
         self._control = control
         self._publication = publication
         self._refusals = refused
@@ -282,6 +303,7 @@ class Checkup:
         self._advisories = advisories
         self.packages = packages
         self._spools = spools
+        self._opened = opened
         self._data = data
         self.last: list[Finding] | None = None
         self.last_ms = 0
@@ -318,6 +340,7 @@ class Checkup:
             credentials=publication.credentials,
             refused=self._refusals.current(publication.credentials),
             failing=self._deployments.failing,
+            open=self._opened(),
             spool_bytes=backlog,
             disk_free=free,
             prices_date=publication.price_snapshot,

@@ -167,6 +167,7 @@ class Services:
             shipped.packages,
             paths.spools,
             paths.data,
+            lambda: self.breakers.open,
         )
         self.housekeeper = Housekeeper(control, self.publication, self.ingester, self.deployments, paths.journal)
         self.faults = Faults(control.link, courier, errors, control.clock)

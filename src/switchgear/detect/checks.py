@@ -31,6 +31,7 @@ REASONS: dict[str, str] = {
     "store-row": "somebody writes into the database who should not, or a backup was restored: it is not what this gateway wrote",
     "frozen": "requests are refused until somebody unfreezes",
     "spool-backlog": "records wait for the ledger: budgets and reports lag behind",
+    "breaker-open": "requests go to other deployments until it answers; where there is no other, they fail",
     "deployment-failing": "a deployment that only fails costs each request an attempt, or fails it",
     "export-lost": "what an export did not hand on in time is missing where it should have gone",
     "export-behind": "records wait for an export that nobody runs, beyond their retention too",

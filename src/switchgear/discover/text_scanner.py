@@ -161,7 +161,9 @@ class TextScanner:
                 verdict="unknown" if rule.provider == "switchgear" else "bypass",
                 title=verdict_title,
                 where=where,
-                fix="rotate it, keep it in the gateway (switchgear credential add) and use a virtual key here",
+                fix="move it to a secret store; if others can read it: switchgear key rotate NAME"
+                if rule.provider == "switchgear"
+                else "rotate it, keep it in the gateway (switchgear credential add) and use a virtual key here",
                 provider=rule.provider,
                 evidence={"key": masked(hit.value, shown_prefix), "fingerprint": fingerprint},
             ),

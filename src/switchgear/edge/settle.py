@@ -22,6 +22,7 @@ from switchgear.wire.records import Kind
 
 BYTES_PER_TOKEN = 4
 DENIALS_PER_MINUTE = 10
+AGGREGATE_MS = 5_000
 PATH_MAX = 256
 TAGS_MAX = 16
 TEXT_CHARS_MAX = 256
@@ -255,11 +256,14 @@ def complete(context: RequestContext, usage: TokenUsage | None, output_tokens: i
 
 
 class DenialLog:
-    """Records refusals of valid keys: up to ten a minute per key and reason, then one aggregate (docs/invariants.md L7)."""
+    """Records refusals of valid keys: up to ten a minute per key and reason, then aggregates (docs/invariants.md L7): one for
+    each few seconds in which there were more, so that an edge that is killed loses no more than these."""
 
     def __init__(self, spool: SpoolWriter) -> None:
         self._spool = spool
         self._minute = 0
+        self._written: dict[tuple[str, str], tuple[int, int]] = {}
+        """How many aggregates told of so far, and when the last one was written."""
         self._counts: dict[tuple[str, str], int] = {}
         self._last: dict[tuple[str, str], records.Denial] = {}
 
@@ -296,13 +300,22 @@ class DenialLog:
         count = self._counts[what] = self._counts.get(what, 0) + 1
         if count <= DENIALS_PER_MINUTE:
             self._spool.append(Kind.DENIAL, records.encode_payload(record))
-        else:
-            self._last[what] = record
+            return
+        self._last[what] = record
+        told, written_ms = self._written.setdefault(what, (DENIALS_PER_MINUTE, context.now_ms))
+        if context.now_ms - written_ms >= AGGREGATE_MS:
+            self._aggregate(what, self._last.pop(what), told)
+            self._written[what] = (count, context.now_ms)
+
+    def _aggregate(self, what: tuple[str, str], record: records.Denial, told: int) -> None:
+        """Write an aggregate. Its id is the last refusal's, which has no record of its own."""
+        rest = msgspec.structs.replace(record, count=self._counts[what] - told)
+        self._spool.append(Kind.DENIAL, records.encode_payload(rest))
 
     def flush(self) -> None:
-        """Write the aggregates of the minute that ended. Its id is the last refusal's, which has no record of its own."""
+        """Write what was not told yet of the minute that ended."""
         for what, record in self._last.items():
-            rest = msgspec.structs.replace(record, count=self._counts[what] - DENIALS_PER_MINUTE)
-            self._spool.append(Kind.DENIAL, records.encode_payload(rest))
+            self._aggregate(what, record, self._written[what][0])
         self._counts.clear()
         self._last.clear()
+        self._written.clear()

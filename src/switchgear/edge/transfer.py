@@ -52,7 +52,8 @@ T = TypeVar("T")
 LET_GO_BYTES = 16_384
 """A body above it is forgotten when its stream begins; copying the rest of a smaller one would cost more than it frees."""
 VAULT_SLACK_S = 5.0
-GONE_STREAM_S = 5.0
+GONE_STREAM_S = 2.0
+"""How long the usage of a stream is waited for whose client left; its slot of a parallel limit is taken meanwhile."""
 GONE_STREAM_BYTES = 262_144
 GONE_PLAIN_S = 30.0
 LATE_S = 26 * 3_600.0
