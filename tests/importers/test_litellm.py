@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from switchgear.cli.import_ import as_yaml, check
 from switchgear.core.text import clean
 from switchgear.importers.litellm import Importer
-from switchgear.importers.litellm_parts import Database, KeyRow, Opened, TeamRow
+from switchgear.importers.litellm_parts import Database, KeyRow, Opened, TeamRow, UserRow
 
 KEY = "a" * 64
 
@@ -299,7 +299,7 @@ def test_keys_keep_their_hashes_names_teams_and_spend():
     assert check(as_yaml(found))[1] == []
 
 
-def test_limits_of_a_key_are_taken_over_and_those_of_its_team_are_listed():
+def test_limits_of_a_key_and_of_its_team_are_taken_over():
     rest = {"rpm_limit": 60, "tpm_limit": 100_000, "max_parallel_requests": "4", "max_budget": 10}
     rows = Database(
         teams=[TeamRow(id="t1", alias="Research", rest={"rpm_limit": 5})],
@@ -312,8 +312,37 @@ def test_limits_of_a_key_are_taken_over_and_those_of_its_team_are_listed():
     assert {path for path in said(found) if path.startswith("database")} == {
         "database.keys.ci.max_budget",
         "database.keys.odd.rpm_limit",
-        "database.teams.Research.rpm_limit",
     }
+    assert found.config.teams["Research"].rpm == 5
+    assert check(as_yaml(found))[1] == []
+
+
+def test_teams_and_users_that_keys_name_are_declared_where_one_of_them_has_limits():
+    rows = Database(
+        teams=[TeamRow(id="t1", alias="A", rest={"tpm_limit": 9}), TeamRow(id="t2", alias="B")],
+        users=[UserRow(id="u1", email="u@example.com", rest={"max_parallel_requests": 2})],
+        keys=[KeyRow(token=KEY, alias="ci", team_id="t2", user_id="u1")],
+    )
+    found = run({"model_list": [entry("a", model="openai/a")]}, rows)
+    assert {name: team.tpm for name, team in found.config.teams.items()} == {"A": 9, "B": None}
+    assert {name: user.parallel for name, user in found.config.users.items()} == {"u@example.com": 2}
+    assert check(as_yaml(found))[1] == []
+
+
+def test_the_limit_of_all_requests_at_once_is_the_organisations():
+    found = run(
+        {"model_list": [entry("a", model="openai/a")], "general_settings": {"global_max_parallel_requests": 50}}
+    )
+    assert found.config.organisation.parallel == 50 and not said(found)
+    assert check(as_yaml(found))[1] == []
+
+
+def test_a_retry_policy_says_what_is_tried_again_and_how_often():
+    policy = {"TimeoutErrorRetries": 2, "RateLimitErrorRetries": 3, "BadRequestErrorRetries": 0, "Odd": 1}
+    found = run({"model_list": [entry("a", model="openai/a")], "router_settings": {"retry_policy": policy}})
+    retry = models(found)["a"]["retry"]
+    assert (retry["max"], retry["on"]) == (3, ["timeout", 408, 429, "connect"])
+    assert set(said(found)) == {"router_settings.retry_policy.Odd"}
     assert check(as_yaml(found))[1] == []
 
 

@@ -19,6 +19,7 @@ from switchgear.cli.client import Client
 from switchgear.config import schema
 from switchgear.config.compile import Compiled, Compiler
 from switchgear.config.reader import Reader
+from switchgear.core import limit_rule
 from switchgear.core.errors import ConfigProblem, UserError
 from switchgear.core.secret import Secret
 from switchgear.core.text import is_deep
@@ -279,7 +280,15 @@ class Applier:
         for kind in ("team", "user"):
             for name in dict.fromkeys(getattr(key, kind) for key in self._compiled.keys):
                 if name is not None:
-                    self._do(f"{kind} {name}", "POST", f"/{kind}s", {"name": name})
+                    limits = getattr(self._found.config, f"{kind}s").get(name)
+                    all_of_it = {one: getattr(limits, one, None) for one in limit_rule.SHORT_NAMES}
+                    given = {one: value for one, value in all_of_it.items() if value is not None}
+                    self._do(f"{kind} {name}", "POST", f"/{kind}s", {"name": name, **given})
+        if self._found.config.organisation.parallel is not None:
+            text = (
+                f"organisation: {{parallel: {self._found.config.organisation.parallel}}} is said in a file only (--out)"
+            )
+            self.lines.append(Line("unsupported", "organisation", text))
         for key in self._compiled.keys:
             wanted = {
                 "name": key.name,

@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -16,6 +16,7 @@ from switchgear.config import schema
 from switchgear.core import limit_rule
 from switchgear.core.errors import SealError
 from switchgear.core.money import NANO_PER_USD
+from switchgear.core.organisation import Team, User
 from switchgear.core.secret import Secret
 from switchgear.core.text import clean
 from switchgear.importers.litellm_parts import (
@@ -41,9 +42,19 @@ from switchgear.importers.litellm_places import Places
 from switchgear.pricing.price import MTOK
 from switchgear.providers.endpoint import KEYLESS
 
+Holder = TypeVar("Holder", Team, User)
 _KEY_LIMITS = {"rpm_limit": "rpm", "tpm_limit": "tpm", "max_parallel_requests": "parallel"}
 _DEPLOYMENT_LIMITS = {"rpm": "rpm", "tpm": "tpm", "max_parallel_requests": "parallel"}
 """Limits, with what they are called here (LiteLLM, "Budgets, Rate Limits" and "Load Balancing"; read 2026-11-27)."""
+_RETRIES: dict[str, tuple[str | int, ...]] = {
+    "TimeoutErrorRetries": ("timeout", 408),
+    "RateLimitErrorRetries": (429,),
+    "InternalServerErrorRetries": ("5xx",),
+    "AuthenticationErrorRetries": (401,),
+    "BadRequestErrorRetries": (400,),
+    "ContentPolicyViolationErrorRetries": (400,),
+}
+"""Kinds of failures in a RetryPolicy (litellm/types/router.py; read 2026-11-28)."""
 _PRICES = {
     "input_cost_per_token": "input_per_mtok",
     "output_cost_per_token": "output_per_mtok",
@@ -159,6 +170,9 @@ class Importer:
         self._keys: dict[str, schema.Key] = {}
         self._groups: dict[str, list[str]] = {}
         self._spends: dict[str, int] = {}
+        self._team_limits: dict[str, dict[str, int]] = {}
+        self._user_limits: dict[str, dict[str, int]] = {}
+        self._parallel: int | None = None
         self._places = Places(self._say, environ or {})
         self._wanted: set[str] = set()
         self._timed: dict[str, tuple[float | None, float | None]] = {}
@@ -213,7 +227,14 @@ class Importer:
         raw.pop("include", None)  # merged by the caller
         self._left_over("", raw)
         self._people()
-        config = schema.Config(providers=self._places.providers, models=self._models, keys=self._keys)
+        config = schema.Config(
+            providers=self._places.providers,
+            models=self._models,
+            keys=self._keys,
+            teams=self._named(self._team_limits, (key.team for key in self._keys.values()), Team),
+            users=self._named(self._user_limits, (key.user for key in self._keys.values()), User),
+            organisation=schema.Organisation(parallel=self._parallel),
+        )
         return Imported(
             config=config,
             lines=self.lines,
@@ -451,6 +472,7 @@ class Importer:
         self._aliases(router.pop("model_group_alias", litellm.pop("model_alias_map", None)))
         self._strategy(router)
         self._cooldowns(router)
+        self._retry_policy(router)
         if litellm.pop("drop_params", None):
             self._say(
                 "changed", "litellm_settings.drop_params", "always so here, and `log show` lists what was dropped"
@@ -490,6 +512,25 @@ class Importer:
                 f"{said or _SHUFFLE} → {strategy}"
                 + (": by requests under way, not by tokens a minute" if near else ""),
             )
+
+    def _retry_policy(self, router: dict[str, Any]) -> None:
+        """Take over what is tried again: the kinds of failures that have a number, at most as often as the largest says."""
+        path, policy = "router_settings.retry_policy", dict(mapping(router.pop("retry_policy", None)))
+        counts = {name: self._number(policy.pop(name, None), f"{path}.{name}") for name in _RETRIES}
+        for name in policy:
+            self._say("unsupported", f"{path}.{name}", "no kind of failure here")
+        again = {name: round(count) for name, count in counts.items() if count}
+        if all(count is None for count in counts.values()):
+            return
+        words = [word for name in again for word in _RETRIES[name]]
+        for model in self._models.values():
+            if isinstance(model, schema.Model) and model.alias is None:
+                model.retry.on = [*words, "connect"] if words else None
+                self._retries(model, max(again.values(), default=0), path)
+        told = ", ".join(map(str, words)) or "nothing"
+        self._say(
+            "changed", path, f"tried again: {told}, up to {max(again.values(), default=0)} times, whatever kind it is"
+        )
 
     def _cooldowns(self, router: dict[str, Any]) -> None:
         """Take cooldowns over as breakers: `allowed_fails` failures (a minute there, in a row here) open one, `cooldown_time`
@@ -569,6 +610,10 @@ class Importer:
             "store_prompts_in_spend_logs": "prompts are not stored",
             "litellm_key_header_name": "keys are read from Authorization, x-api-key, api-key and x-goog-api-key",
         }
+        most = self._limits(general, {"global_max_parallel_requests": "parallel"}, "general_settings")
+        if "parallel" in most:
+            self._parallel = most["parallel"]
+            self._say("imported", "general_settings.global_max_parallel_requests", "`parallel` of the organisation")
         for name, text in said.items():
             if name in general:
                 value = general.pop(name)
@@ -583,16 +628,36 @@ class Importer:
         teams = {team.id: team for team in self._database.teams}
         users = {user.id: user for user in self._database.users}
         for team in self._database.teams:
-            self._rest(f"database.teams.{team.alias or team.id}", team.rest)
+            path = f"database.teams.{team.alias or team.id}"
+            self._team_limits[label(team.alias or team.id) or ""] = self._holder(path, team.rest)
             self._say(
                 "changed",
                 f"database.teams.{team.alias or team.id}",
                 f"a name that records carry; {team.spend:.4f} USD so far stand with its keys",
             )
         for user in self._database.users:
-            self._rest(f"database.users.{user.email or user.id}", user.rest)
+            path = f"database.users.{user.email or user.id}"
+            self._user_limits[label(user.email or user.id) or ""] = self._holder(path, user.rest)
         for row in self._database.keys:
             self._key(row, teams, users)
+
+    def _holder(self, path: str, restrictions: Mapping[str, Any]) -> dict[str, int]:
+        """Return the limits of a team or user, and list what else it is restricted by."""
+        rest = dict(restrictions)
+        limits = self._limits(rest, _KEY_LIMITS, path)
+        if limits:
+            self._say("imported", path, ", ".join(f"{name}: {amount}" for name, amount in limits.items()))
+        self._rest(path, rest)
+        return limits
+
+    def _named(
+        self, limits: Mapping[str, dict[str, int]], named: Iterable[str | None], kind: Callable[..., Holder]
+    ) -> dict[str, Holder]:
+        """Return the teams or users to be declared: where one has limits all that keys name are."""
+        if not any(limits.values()):
+            return {}
+        names = dict.fromkeys(name for name in (*limits, *named) if name)
+        return {name: kind(**limits.get(name, {})) for name in names}
 
     def _rest(self, path: str, rest: Mapping[str, Any]) -> None:
         for name, value in rest.items():
