@@ -54,6 +54,7 @@ from switchgear.control.traffic import Traffic
 from switchgear.core import problems
 from switchgear.detect.advisories import AdvisoryFile
 from switchgear.pricing.catalog import Load
+from switchgear.replica.entries import Snapshot
 from switchgear.routing.table import RouteTable
 
 
@@ -143,6 +144,7 @@ class Services:
                 self.holds,
             ),
         )
+        self._looked_at: tuple[Snapshot | None, bool] = (None, False)
         self.holds.ingester = self.ingester
         self.holds.has_budgets = self._has_budgets
         self.spend = SpendBoard(control, self.changed_keys)
@@ -176,7 +178,9 @@ class Services:
     def _has_budgets(self) -> bool:
         """Tell whether somebody has a budget, without a look at each key: an edge asks for balances when one of those comes."""
         snapshot = self.publication.snapshot
-        return snapshot is not None and snapshot_has_budgets(snapshot)
+        if snapshot is not self._looked_at[0]:  # asked ten times a second
+            self._looked_at = (snapshot, snapshot is not None and snapshot_has_budgets(snapshot))
+        return self._looked_at[1]
 
     def _table(self) -> RouteTable | None:
         snapshot = self.publication.snapshot
