@@ -115,6 +115,7 @@ def test_people_read_what_a_field_without_a_value_means():
         "limits": "none",
         "budget": "none",
         "requires": "nothing",
+        "ceilings": "none",
         "cache": "none",
         "expires": "never",
     }

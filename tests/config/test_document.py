@@ -63,6 +63,7 @@ models:
     drop: [logit_bias, generationConfig.topK]
     defaults: {max_tokens: 4096}
     cache: {ttl: 600s}
+    ceilings: {output_tokens: 4096, effort: medium, thinking_tokens: 2048, service_tier: default|flex, provider_tools: off, cost: "0.5", over: refuse}
     rpm: 60
     tpm: 100000
     parallel: 7
@@ -71,7 +72,7 @@ models:
 teams:
   root: {rpm: 600, models: [fast], budget: 500/month, require: {region: eu}, expires: 2028-01-31, cidrs: [10.0.0.0/8]}
   t: {parent: root, cost_center: "4711", profile: std, tags: [x], limits: [5 requests/day], passthrough: ["odd GET /files*"]}
-users: {u: {profile: std, cost_center: "1", tpm: 5, cache: {ttl: off}}, other: {}}
+users: {u: {profile: std, cost_center: "1", tpm: 5, cache: {ttl: off}, ceilings: {output_tokens: 4096, effort: low}}, other: {}}
 projects: {p: {team: t, cost_center: "2", parallel: 3}}
 profiles: {std: {pot: key, budget: [{limit: 5/day, soft: 80%%}]}}
 keys:

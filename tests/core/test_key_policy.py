@@ -28,6 +28,7 @@ WRITTEN = {
     "limits": ["5000 requests/day"],
     "budget": ["50/month", BudgetSpec(limit="5/day", soft="80%", on_spent=Route("cheap"))],
     "require": {"region": "eu"},
+    "ceilings": {"output_tokens": 4096, "effort": "low"},
     "cache": {"ttl": "10m"},
     "expires": "2027-01-15T08:00:00Z",
 }
@@ -78,6 +79,7 @@ def test_answers_tell_every_field_and_lists_that_are_empty():
                 "parallel",
                 "require",
                 "cache",
+                "ceilings",
             )
         ),
         "limits": [],
@@ -114,6 +116,7 @@ def test_a_policy_that_cannot_be_read_allows_nothing():
         ({"cidrs": ["10.0.0.1/8"]}, "cidrs[0]", "write 10.0.0.0/8"),
         ({"passthrough": ["POST /x"]}, "passthrough[0]", "must be a provider"),
         ({"require": {"region": ""}}, "require.region", "1 to 64 printable"),
+        ({"ceilings": {"effort": "huge"}}, "ceilings.effort", "one of none"),
         ({"cache": {"ttl": "soon"}}, "cache.ttl", "such as 30s"),
         ({"cache": {"ttl": "25h"}}, "cache.ttl", "at most 24h"),
         ({"cache": {}}, "cache", "needs `ttl`"),

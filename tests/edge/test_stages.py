@@ -82,7 +82,7 @@ def test_a_raw_path_is_tried_once():
 
 
 def test_admission_looks_nothing_up_while_the_context_is_fresh():
-    unlimited = SimpleNamespace(limits=None, budgets=budget_sets.NONE, cache_s=None)
+    unlimited = SimpleNamespace(limits=None, budgets=budget_sets.NONE, cache_s=None, is_free=True)
     course, client = SimpleNamespace(current=unlimited), SimpleNamespace(cache=None)
     context = SimpleNamespace(is_stale=False, resolution=unlimited, course=course, client=client)
     assert stages.admit(None, context) is None

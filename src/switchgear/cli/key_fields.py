@@ -78,6 +78,15 @@ KEY_FIELDS: dict[str, KeyField] = {
         is_wide=True,
         is_last=True,
     ),
+    "ceilings": KeyField(
+        flag="--ceiling",
+        kind="labels",
+        metavar="NAME=MOST",
+        label="ceilings",
+        absent="none",
+        is_wide=True,
+        is_last=True,
+    ),
     "cache": KeyField(
         flag="--cache", kind="labels", metavar="ttl=TIME", label="cache", absent="none", is_wide=True, is_last=True
     ),

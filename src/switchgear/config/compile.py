@@ -15,7 +15,7 @@ from switchgear.config import bounds, names, outward, routes, schema
 from switchgear.config.names import Known
 from switchgear.config.outward import DestinationSpec
 from switchgear.config.reader import Reader, Suggestions, near
-from switchgear.core import budget_rule, cache_rule, key_policy, limit_rule, organisation, path_rule
+from switchgear.core import budget_rule, cache_rule, ceilings, key_policy, limit_rule, organisation, path_rule
 from switchgear.core.budget_rule import BudgetRule
 from switchgear.core.errors import ConfigProblem
 from switchgear.core.iso_time import parse_time
@@ -561,6 +561,7 @@ class Compiler:
             max_tokens=model.defaults.max_tokens,
             drop=tuple(dict.fromkeys(model.drop)),
             cache_s=cache_rule.seconds_of(model.cache),
+            ceilings=ceilings.parse(model.ceilings),
             strategy=model.strategy,
             limits=limit_rule.rules_of(model),
             budgets=budget_rule.rules_of(model),
@@ -580,12 +581,20 @@ class Compiler:
 
     def _amendments(self, path: str, model: schema.Model) -> None:
         """Check what a model changes in requests."""
-        has_own = model.price is not None or model.drop or model.defaults.max_tokens is not None or model.cache
+        has_own = (
+            model.price is not None
+            or model.drop
+            or model.defaults.max_tokens is not None
+            or model.cache
+            or model.ceilings
+        )
         if model.alias is not None and has_own:
             self._problem(
                 path,
-                "an alias has no `price`, `drop`, `defaults` or `cache` of its own: say them on the model that it names",
+                "an alias has no `price`, `drop`, `defaults`, `cache` or `ceilings`: say them on the model that it names",
             )
+        for at, message in ceilings.check(model.ceilings):
+            self._problem(f"{path}.ceilings.{at}", message)
         for at, message in cache_rule.check(model.cache):
             self._problem(f"{path}.cache.{at}" if at else f"{path}.cache", message)
         for number, member in enumerate(model.drop):

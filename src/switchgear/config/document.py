@@ -13,7 +13,7 @@ import msgspec
 from switchgear.config import names, outward, routes, schema
 from switchgear.config.compile import METERS_BY_KEY, AlertSpec, Compiled, FileKey, Process, ProviderSpec, build_provider
 from switchgear.config.reader import Suggestions
-from switchgear.core import budget_rule, cache_rule, key_policy, limit_rule, organisation
+from switchgear.core import budget_rule, cache_rule, ceilings, key_policy, limit_rule, organisation
 from switchgear.core.iso_time import format_time
 from switchgear.core.money import format_usd
 from switchgear.pricing.catalog import list_of
@@ -272,6 +272,8 @@ def model(entry: ModelEntry, notes: list[str]) -> Document | str:
         found["drop"] = list(entry.drop)
     if entry.max_tokens is not None:
         found["defaults"] = {"max_tokens": entry.max_tokens}
+    if entry.ceilings is not None:
+        found["ceilings"] = ceilings.write(entry.ceilings)
     if entry.cache_s is not None:
         found["cache"] = {"ttl": cache_rule.write(entry.cache_s)}
     found |= routes.written(entry)

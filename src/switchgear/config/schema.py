@@ -344,6 +344,9 @@ class Model(Limited, kw_only=True):
     """Members of a request's body that are left out, in its client's words; `a.b` stands in an object. The record lists them."""
     defaults: ModelDefaults = msgspec.field(default_factory=ModelDefaults)
     """What is filled in where a request says nothing."""
+    ceilings: dict[str, str | int] | None = None
+    """What one request may ask at most: `output_tokens`, `effort`, `thinking_tokens`, `service_tier`, `provider_tools`, `cost`;
+    `over: refuse` refuses what is over instead of bringing it down."""
     cache: dict[str, str] | None = None
     """How long answers are kept for the same request of the same team, `{ttl: 10m}`; `{ttl: off}`: never, whoever asks."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
 
-from switchgear.core import budget_rule, cache_rule, limit_rule
+from switchgear.core import budget_rule, cache_rule, ceilings, limit_rule
 from switchgear.core.budget_rule import Budgets
 from switchgear.core.iso_time import format_time, parse_time
 from switchgear.core.network import check_network
@@ -51,6 +51,10 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     require: Annotated[
         dict[str, str] | None,
         _about("Labels that a deployment must have to serve it, e.g. `region=eu`; `a|b` is one of several."),
+    ] = None
+    ceilings: Annotated[
+        dict[str, str | int] | None,
+        _about("What one request may ask at most, e.g. `output_tokens=4096`, `effort=low`; `over=refuse` refuses it."),
     ] = None
     cache: Annotated[
         dict[str, str] | None,
@@ -189,6 +193,8 @@ def check(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield path, wrong
     yield from limit_rule.check(values)
     yield from budget_rule.check(values)
+    for path, message in ceilings.check(values.get("ceilings")):
+        yield f"ceilings.{path}", message
     for path, message in cache_rule.check(values.get("cache")):
         yield f"cache.{path}" if path else "cache", message
     for name, value in (values.get("require") or {}).items():

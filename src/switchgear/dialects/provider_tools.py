@@ -18,7 +18,8 @@ from msgspec import Raw
 from switchgear.core.errors import UNREADABLE
 from switchgear.dialects.request import Request
 
-_NOTHING = (b"null", b"[]", b"{}", b"false")
+_OFF = (b"null", b"[]", b"false")
+_NOTHING = (*_OFF, b"{}")
 
 
 class ToolRules(msgspec.Struct, frozen=True):
@@ -36,24 +37,31 @@ class ToolRules(msgspec.Struct, frozen=True):
     """Members of the body that switch a tool of the provider's on."""
 
 
-RULES: dict[str, ToolRules] = {
-    "openai": ToolRules(types=frozenset({"function", "custom"}), also=("web_search_options", "plugins")),
-    "responses": ToolRules(
-        types=frozenset(
-            {"function", "custom", "namespace", "local_shell", "apply_patch", "computer", "computer_use_preview"}
-        )
+_CLAUDE = ToolRules(
+    types=frozenset({"custom"}), prefixes=("bash_", "text_editor_", "computer_", "memory_"), also=("mcp_servers",)
+)
+RULES: dict[str, tuple[ToolRules, ...]] = {
+    "openai": (ToolRules(types=frozenset({"function", "custom"}), also=("web_search_options", "plugins")),),
+    "responses": (
+        ToolRules(
+            types=frozenset(
+                {"function", "custom", "namespace", "local_shell", "apply_patch", "computer", "computer_use_preview"}
+            )
+        ),
     ),
-    "anthropic": ToolRules(
-        types=frozenset({"custom"}),
-        prefixes=("bash_", "text_editor_", "computer_", "memory_"),
-        also=("mcp_servers",),
+    "anthropic": (_CLAUDE,),
+    "gemini": (
+        ToolRules(members=frozenset({"functionDeclarations", "function_declarations", "computerUse", "computer_use"})),
     ),
-    "gemini": ToolRules(
-        members=frozenset({"functionDeclarations", "function_declarations", "computerUse", "computer_use"})
+    "bedrock": (
+        ToolRules(holder="toolConfig.tools", members=frozenset({"toolSpec", "cachePoint"})),
+        _CLAUDE,  # bodies of `invoke` are the model's own
+        msgspec.structs.replace(_CLAUDE, holder="additionalModelRequestFields.tools", also=()),
     ),
-    "bedrock": ToolRules(holder="toolConfig.tools", members=frozenset({"toolSpec", "cachePoint"})),
-    "cohere": ToolRules(types=frozenset({"function"}), also=("connectors",)),
+    "cohere": (ToolRules(types=frozenset({"function"}), also=("connectors",)),),
 }
+TOOLS_BYTES_MAX = 1024 * 1024
+"""More are not decoded: they count as a tool of the provider's."""
 
 USES = 8
 """How often a tool may be used of which a request says no cap, where a budget holds for it."""
@@ -64,20 +72,45 @@ _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_list = msgspec.json.Decoder(list[Any]).decode
 
 
+class Found(msgspec.Struct, frozen=True):
+    """Tools of the provider's at one place of a body."""
+
+    path: str
+    names: list[str]
+    """As it calls them."""
+    left: list[Any] | None
+    """The tools there without them; None where the member as a whole is one, or cannot be read."""
+
+
 def asked_for(dialect: str, fields: Mapping[str, Raw]) -> list[str]:
-    """Return the names of the provider's tools that a body asks for, as it calls them. What cannot be read is one."""
-    rules = RULES.get(dialect)
-    if rules is None:
-        return ["tools"] if "tools" in fields else []
-    found = [name for name in rules.also if name in fields and bytes(fields[name]) not in _NOTHING]
-    raw = member(fields, rules.holder)
-    if raw is None or bytes(raw) in _NOTHING:
-        return found
-    try:
-        tools = _decode_list(raw)
-    except UNREADABLE:
-        return [*found, rules.holder]
-    return [*found, *(name for tool in tools for name in _of(rules, tool))]
+    """Return the names of the provider's tools that a body asks for."""
+    return [name for one in find(dialect, fields) for name in one.names]
+
+
+def find(dialect: str, fields: Mapping[str, Raw], allowed: tuple[str, ...] = ()) -> Iterator[Found]:
+    """Yield where a body asks for tools of the provider's whose names do not begin as one of `allowed`."""
+    for rules in RULES.get(dialect, ()):
+        for name in rules.also:
+            if name in fields and bytes(fields[name]) not in _OFF and not name.startswith(allowed or ("\0",)):
+                yield Found(name, [name], None)
+        raw = member(fields, rules.holder)
+        if raw is None or (len(memoryview(raw)) < 8 and bytes(raw) in _NOTHING):
+            continue
+        try:
+            tools = _decode_list(raw) if len(memoryview(raw)) <= TOOLS_BYTES_MAX else None
+        except UNREADABLE:
+            tools = None
+        if tools is None:
+            yield Found(rules.holder, [rules.holder], None)
+            continue
+        names, left = [], []
+        for tool in tools:
+            theirs = [name for name in _of(rules, tool) if not name.startswith(allowed or ("\0",))]
+            names += theirs
+            if not theirs:
+                left.append(tool)
+        if names:
+            yield Found(rules.holder, names, left)
 
 
 def capped(request: Request, most: int) -> Request:

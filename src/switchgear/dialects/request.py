@@ -66,6 +66,8 @@ class Request(msgspec.Struct):
     is_default_model: bool = False
     """True where the client named no model, and the operation's own default is asked."""
     has_metadata_tags: bool = False
+    lowered: list[str] = []
+    """Members that were brought down to a ceiling of key or model."""
     refers_to: str | None = None
     """The stored response that is asked for, where its id stands in the path; on a raw path, the model as it was named."""
     references: list[Reference] = []

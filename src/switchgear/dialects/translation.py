@@ -409,12 +409,13 @@ def open_translation(
     it no id (Bedrock's Converse), unique to the request. Where `at_once` is False, a translation is left in `pending` for
     the caller to do in steps. `drop` and `max_tokens` are what the model's configuration leaves out and fills in; `betas`
     what the client asks for in `anthropic-beta`. Raises InvalidBodyError for what cannot be carried."""
-    dropped: list[str] = []
+    dropped = list(request.lowered)
     if drop or max_tokens is not None:
         limit_name = facts_of(upstream_model).max_tokens_name or quirks.max_tokens
         asked = BY_NAME[request.dialect].operations.get(request.operation)
         rules = asked.rules if asked is not None else None
-        request, dropped = amend(request, rules, drop, max_tokens, limit_name)
+        request, left_out = amend(request, rules, drop, max_tokens, limit_name)
+        dropped += left_out
     translation = Translation(request, dialect, provider_dialect, created, as_array, answer_id)
     translation.dropped = dropped
     operation = request.operation

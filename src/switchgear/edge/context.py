@@ -188,6 +188,8 @@ class RequestContext(msgspec.Struct, eq=False):
     """translate: what the current attempt asks, and how its answer comes back."""
     holds_translation: bool = False
     """translate: what a large body became is counted as held."""
+    cost_output: int | None = None
+    """translate: the output limit that keeps it within the ceiling of its cost, where the body says none."""
     output_bound: int | None = None
     """admit: the output limit that is written into the body where it says none, so that a budget bounds it."""
     caps_tools: bool = False

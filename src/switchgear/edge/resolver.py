@@ -6,7 +6,8 @@ on the time of day, so a resolution lives for a minute.
 
 import msgspec
 
-from switchgear.core import cache_rule, problems
+from switchgear.core import cache_rule, ceilings, problems
+from switchgear.core.ceilings import Ceilings
 from switchgear.core.key_policy import DEPLOYMENT
 from switchgear.core.problems import Problem
 from switchgear.core.text import header_value
@@ -14,6 +15,7 @@ from switchgear.counters.backend import HOLDS_MAX
 from switchgear.dialects.model_lists import Card
 from switchgear.edge import budget_sets, limit_sets, litellm, model_cards
 from switchgear.edge.budget_sets import BudgetSet
+from switchgear.edge.holders import holders_of
 from switchgear.edge.limit_sets import Limits
 from switchgear.policies import access
 from switchgear.pricing.catalog import Catalog, Load
@@ -73,6 +75,10 @@ class Resolution(msgspec.Struct, frozen=True):
     """Of the same."""
     counted_as: str = ""
     """The configured model that was asked for, by whatever name: what limits per model count."""
+    is_free: bool = False
+    """Nothing is limited, counted or kept of its requests: True saves them every look."""
+    ceilings: Ceilings | None = None
+    """What one request may ask at most; None: there is no ceiling."""
     cache_s: int | None = None
     """How long answers are kept (core.cache_rule); 0: never, None: neither key nor model say anything."""
 
@@ -202,8 +208,20 @@ class Resolver:
             return Resolution(
                 resolution.made_ms, None, (), Problem(problems.FORBIDDEN, f"{text}; an admin can change that")
             )
-        cache_s = cache_rule.tightest(cache_rule.seconds_of(key.cache), route.cache_s)
-        return msgspec.structs.replace(resolution, limits=limits, budgets=budgets, counted_as=name, cache_s=cache_s)
+        holders = holders_of(key, snapshot)
+        cache_s = cache_rule.tightest(
+            route.cache_s, *(cache_rule.seconds_of(holder.policy.cache) for holder in holders)
+        )
+        found = ceilings.tightest([route.ceilings, *(ceilings.parse(holder.policy.ceilings) for holder in holders)])
+        return msgspec.structs.replace(
+            resolution,
+            limits=limits,
+            budgets=budgets,
+            counted_as=name,
+            cache_s=cache_s,
+            ceilings=found,
+            is_free=limits is None and not budgets.budgets and cache_s is None and found is None,
+        )
 
     def table_of(self, snapshot: Snapshot, key: KeyEntry) -> RouteTable:
         """Return the models and providers that a key sees: all but those of teams that it does not belong to."""

@@ -12,6 +12,7 @@ from switchgear.dialects import forms
 from switchgear.edge import admit as admit_stage
 from switchgear.edge import (
     budget_look,
+    ceilings,
     passthrough,
     paths,
     recall,
@@ -25,6 +26,7 @@ from switchgear.edge import (
     translate,
 )
 from switchgear.edge.attribute import attribute
+from switchgear.edge.budget_sets import NONE
 from switchgear.edge.context import Halt, Outcome, RequestContext
 from switchgear.edge.course import Course
 from switchgear.edge.hedged import transfer_of
@@ -169,6 +171,11 @@ def translate_body(services: EdgeServices, context: RequestContext) -> Outcome:
             admit_stage.answered(context)
         return outcome
     request.shows_usage = context.client.wants_cost
+    assert context.resolution is not None
+    if context.resolution.ceilings is not None:
+        problem = ceilings.lower(context, context.resolution.ceilings)
+        if problem is not None:
+            return problem
     return translate.prepare_steps(context, course) if request.is_large else translate.prepare(context, course)
 
 
@@ -183,11 +190,13 @@ def admit(services: EdgeServices, context: RequestContext) -> Outcome:
         problem = standing.allows(services, context, context.key)
         if problem is not None:
             return problem
+    first = course.current
+    if resolution.is_free and context.client.cache is None and first.limits is None and first.budgets is NONE:
+        return None
     if resolution.cache_s is not None or context.client.cache is not None:
         outcome = recall.recall(services, context)
         if outcome is not None:
             return outcome
-    first = course.current
     if (
         resolution.limits is None
         and first.limits is None

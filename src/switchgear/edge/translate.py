@@ -12,7 +12,7 @@ from switchgear.dialects.dialect_choice import choose_dialect
 from switchgear.dialects.json_node import InvalidBodyError
 from switchgear.dialects.registry import BY_NAME
 from switchgear.dialects.translation import Translation, open_translation
-from switchgear.edge import paths
+from switchgear.edge import ceilings, paths
 from switchgear.edge.context import RequestContext
 from switchgear.edge.course import Course
 
@@ -24,11 +24,13 @@ def prepare(context: RequestContext, course: Course) -> Problem | None:
     returns why there is none."""
     while True:
         translation = _open(context, course)
+        if context.resolution is not None and context.resolution.ceilings is not None:
+            translation = _within(context, course, translation)
         if isinstance(translation, Problem):
             problem: Problem | None = translation
         else:
             context.translation = translation
-            problem = _check_lost(translation, course) if course.current.deployment.strict else None
+            problem = _check_lost(context, translation, course) if course.current.deployment.strict else None
         if problem is None or not course.go_on():
             return problem
 
@@ -37,6 +39,8 @@ def prepare_steps(context: RequestContext, course: Course) -> Steps[Problem | No
     """Do the same in steps, for a large body."""
     while True:
         translation = _open(context, course, at_once=False)
+        if context.resolution is not None and context.resolution.ceilings is not None:
+            translation = _within(context, course, translation, at_once=False)
         if isinstance(translation, Problem):
             problem: Problem | None = translation
         else:
@@ -46,6 +50,20 @@ def prepare_steps(context: RequestContext, course: Course) -> Steps[Problem | No
                 return problem
         if problem is None or not course.go_on():
             return problem
+
+
+def _within(
+    context: RequestContext, course: Course, translation: Translation | Problem, at_once: bool = True
+) -> Translation | Problem:
+    """Return a translation whose cost is within its ceiling: where it is not, one with a lower output limit."""
+    if isinstance(translation, Problem):
+        return translation
+    outcome = ceilings.check_cost(context, course.current, translation)
+    if isinstance(outcome, Problem):
+        return outcome
+    if outcome and translation.pending is not None:
+        translation.pending.close()
+    return _open(context, course, at_once) if outcome else translation
 
 
 def _finish(context: RequestContext, translation: Translation, course: Course) -> Steps[Problem | None]:
@@ -58,7 +76,7 @@ def _finish(context: RequestContext, translation: Translation, course: Course) -
             yield from pending
         except InvalidBodyError as exc:
             return Problem(problems.INVALID_BODY, str(exc), exc.param)
-    return _check_lost(translation, course) if course.current.deployment.strict else None
+    return _check_lost(context, translation, course) if course.current.deployment.strict else None
 
 
 def _hold(context: RequestContext) -> bool:
@@ -88,6 +106,8 @@ def _open(context: RequestContext, course: Course, at_once: bool = True) -> Tran
             provider.quirks.web_search,
         )
     )
+    resolution = context.resolution
+    is_free = context.output_bound is None and resolution is not None and resolution.is_free
     if dialect is None:
         name, what = clean(request.model, 128), endpoint.name
         return Problem(problems.UNSUPPORTED, f"the model {name!r} cannot be used for {what}", "model")
@@ -103,17 +123,11 @@ def _open(context: RequestContext, course: Course, at_once: bool = True) -> Tran
             answer_id=context.id,
             at_once=at_once,
             drop=deployment.drop,
-            max_tokens=_output_limit(context, deployment.max_tokens),
+            max_tokens=deployment.max_tokens if is_free else ceilings.output_limit(context, deployment.max_tokens),
             betas=_betas(context) if BY_NAME[dialect].has_betas else (),
         )
     except InvalidBodyError as exc:
         return Problem(problems.INVALID_BODY, str(exc), exc.param)
-
-
-def _output_limit(context: RequestContext, configured: int | None) -> int | None:
-    """Return the limit of an answer whose request says none: the model's, and what budgets still give."""
-    bound = context.output_bound
-    return configured if bound is None else bound if configured is None else min(bound, configured)
 
 
 def _betas(context: RequestContext) -> tuple[str, ...]:
@@ -122,10 +136,11 @@ def _betas(context: RequestContext) -> tuple[str, ...]:
     return tuple(dict.fromkeys(beta.strip() for beta in value.decode("latin-1").split(",") if beta.strip()))[:32]
 
 
-def _check_lost(translation: Translation, course: Course) -> Problem | None:
+def _check_lost(context: RequestContext, translation: Translation, course: Course) -> Problem | None:
     """Return why a strict model refuses what its provider's dialect cannot carry. Betas are no part of what is asked: clients
     send all that they know with every request."""
-    kept_out = course.current.deployment.drop
+    assert context.request is not None
+    kept_out = (*course.current.deployment.drop, *context.request.lowered)
     lost = ", ".join(
         name for name in translation.dropped if name not in kept_out and not name.startswith("anthropic-beta.")
     )

@@ -6,6 +6,7 @@ import msgspec
 
 from switchgear.core import pattern
 from switchgear.core.budget_rule import BudgetRule
+from switchgear.core.ceilings import Ceilings
 from switchgear.core.ids import credential_id, deployment_id
 from switchgear.core.key_policy import DEPLOYMENT
 from switchgear.core.limit_rule import LimitRule
@@ -106,6 +107,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Labels that a deployment must have to be asked, also one of a model to fall back on."""
     fallback_on: dict[str, tuple[str, ...]] = {}
     """Models to fall back on after one kind of error only: `context_length`, `content_policy`."""
+    ceilings: Ceilings | None = None
+    """What one request may ask at most."""
     cache_s: int | None = None
     """How long answers are kept (core.cache_rule); 0: never, None: it says nothing."""
     team: str | None = None
@@ -189,8 +192,9 @@ class Route(msgspec.Struct, frozen=True):
     budgets: tuple[BudgetRule, ...] = ()
     """Counted for `entry`, as the limits are."""
     cache_s: int | None = None
-    """As the model's."""
     hedge_s: float | None = None
+    ceilings: Ceilings | None = None
+    """Both as the model's."""
 
 
 def owners(table: RouteTable) -> frozenset[str]:
@@ -236,6 +240,7 @@ def resolve(table: RouteTable, model: str) -> Route | None:
         entry.budgets,
         entry.cache_s,
         entry.hedge_s,
+        entry.ceilings,
     )
 
 
