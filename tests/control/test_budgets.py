@@ -5,9 +5,10 @@ import datetime
 import pytest
 
 from switchgear.config.compile import Compiled
-from switchgear.core import budget_rule
+from switchgear.core import budget_rule, organisation
 from switchgear.core.budget_rule import BudgetSpec
 from switchgear.core.errors import UserError
+from switchgear.core.organisation import HolderPolicy
 from switchgear.policies import budgets, windows
 from switchgear.policies.buckets import Reading
 from switchgear.policies.periods import period_at
@@ -204,8 +205,27 @@ def test_budgets_of_others_than_keys_are_found_by_their_kind(desk):
     assert desk.run(listed) == ["organisation", "key:ci"]
 
 
+def test_budgets_of_a_team_and_of_a_profiles_pots_are_shown_by_their_names(desk):
+    books = Books(desk, "5/day")
+    service = desk.services.holders
+    rules = HolderPolicy(budget=["10/day"])
+    team = desk.run(lambda: service.create(organisation.KINDS["team"], "research", rules, "ann"))
+    profile = desk.run(lambda: service.create(organisation.KINDS["profile"], "std", rules, "ann"))
+    books.spend("10/day", USD, subject=f"team:{team.id}")
+    books.spend("10/day", 2 * USD, subject=f"profile:{profile.id}/user:u1")
+    assert books.show("team:research")[0]["settled"] == USD
+    (pot,) = books.show("profile:std/user:u1")
+    assert (pot["subject"], pot["settled"]) == ("profile:std/user:u1", 2 * USD)
+
+    async def of(subjects):
+        return {holder.title for holder in await books.service.holders_of(subjects)}
+
+    subjects = {f"team:{team.id}", f"profile:{profile.id}/user:u1", f"key:{books.key.id}", "user:nobody"}
+    assert desk.run(lambda: of(subjects)) == {"team:research", "profile:std/user:u1", "key:ci"}
+
+
 def test_an_imported_key_goes_on_from_what_it_spent(desk):
     books = Books(desk, "5/day", "9 requests/day", "50 total")
-    books.run(books.service.open_with, books.key, 3 * USD, "ann")
+    books.run(books.service.open_with, f"key:{books.key.id}", books.key, 3 * USD, "ann")
     day, requests, total = books.show()
     assert (day["settled"], requests["settled"], total["settled"]) == (3 * USD, 0, 3 * USD)

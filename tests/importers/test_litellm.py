@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchgear.cli.import_ import as_yaml, check
+from switchgear.core.budget_rule import BudgetSpec
 from switchgear.core.text import clean
 from switchgear.importers.litellm import Importer
 from switchgear.importers.litellm_parts import Database, KeyRow, Opened, TeamRow, UserRow
@@ -294,8 +295,8 @@ def test_keys_keep_their_hashes_names_teams_and_spend():
     key = found.config.keys["ci-bot"]
     assert (key.sha256, key.team, key.models, key.tags) == (KEY, "Research", ["a"], ["x"])
     assert found.config.keys["key-bbbbbbbb"].models is None
-    assert found.spends == {"ci-bot": 1_250_000_000, "key-bbbbbbbb": 100_000_000}
-    assert {"database.keys.CI bot.max_budget", "database.keys.odd"} <= set(said(found))
+    assert found.spends == {"ci-bot": 1_250_000_000, "key-bbbbbbbb": 100_000_000, "team:Research": 0}
+    assert key.budget == ["10 total"] and "database.keys.odd" in said(found)
     assert check(as_yaml(found))[1] == []
 
 
@@ -309,12 +310,26 @@ def test_limits_of_a_key_and_of_its_team_are_taken_over():
     key = found.config.keys["ci"]
     assert (key.rpm, key.tpm, key.parallel) == (60, 100_000, 4)
     assert found.config.keys["odd"].rpm is None
-    assert {path for path in said(found) if path.startswith("database")} == {
-        "database.keys.ci.max_budget",
-        "database.keys.odd.rpm_limit",
-    }
     assert found.config.teams["Research"].rpm == 5
+    assert {path for path in said(found) if path.startswith("database")} == {"database.keys.odd.rpm_limit"}
     assert check(as_yaml(found))[1] == []
+
+
+def test_budgets_of_keys_teams_and_users_are_taken_over_with_what_was_spent_so_far():
+    rows = Database(
+        teams=[TeamRow(id="t1", alias="Research", spend=7, rest={"max_budget": 100, "budget_duration": "30d"})],
+        users=[UserRow(id="u1", email="a@b.c", spend=2, rest={"max_budget": 5.5, "soft_budget": 4.4})],
+        keys=[
+            KeyRow(token=KEY, alias="ci", team_id="t1", user_id="u1", rest={"max_budget": 1, "budget_duration": "1d"})
+        ],
+    )
+    found = run({"model_list": [entry("a", model="openai/a")], "litellm_settings": {"timezone": "Asia/Kolkata"}}, rows)
+    assert found.config.timezone == "Asia/Kolkata"
+    assert found.config.teams["Research"].budget == ["100/month"]
+    assert found.config.users["a@b.c"].budget == [BudgetSpec(limit="5.5 total", soft="80%")]
+    assert (found.config.keys["ci"].team, found.config.keys["ci"].budget) == ("Research", ["1/day"])
+    assert found.spends == {"ci": 0, "team:Research": 7_000_000_000, "user:a@b.c": 2_000_000_000}
+    assert not said(found)
 
 
 def test_teams_and_users_that_keys_name_are_declared_where_one_of_them_has_limits():

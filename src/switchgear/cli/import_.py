@@ -19,7 +19,6 @@ from switchgear.cli.client import Client
 from switchgear.config import schema
 from switchgear.config.compile import Compiled, Compiler
 from switchgear.config.reader import Reader
-from switchgear.core import limit_rule
 from switchgear.core.errors import ConfigProblem, UserError
 from switchgear.core.secret import Secret
 from switchgear.core.text import is_deep
@@ -277,13 +276,11 @@ class Applier:
                 self._do(f"credential {spec.name}/{name}", "PUT", "/credentials", body)
         for model in sorted(self._compiled.models, key=lambda m: (m.alias is not None, bool(m.fallback))):
             self._do(f"model {model.name}", "POST", "/models", msgspec.json.encode(model))
-        for kind in ("team", "user"):
-            for name in dict.fromkeys(getattr(key, kind) for key in self._compiled.keys):
-                if name is not None:
-                    limits = getattr(self._found.config, f"{kind}s").get(name)
-                    all_of_it = {one: getattr(limits, one, None) for one in limit_rule.SHORT_NAMES}
-                    given = {one: value for one, value in all_of_it.items() if value is not None}
-                    self._do(f"{kind} {name}", "POST", f"/{kind}s", {"name": name, **given})
+        for kind, declared in (("team", self._found.config.teams), ("user", self._found.config.users)):
+            for name, holder in declared.items():
+                spent = {"spent_nanousd": self._found.spends.get(f"{kind}:{name}", 0)}
+                made = {"name": name, **msgspec.to_builtins(holder), **spent}
+                self._do(f"{kind} {name}", "POST", f"/{kind}s", made)
         if self._found.config.organisation.parallel is not None:
             text = (
                 f"organisation: {{parallel: {self._found.config.organisation.parallel}}} is said in a file only (--out)"
@@ -301,6 +298,7 @@ class Applier:
                 "rpm": key.rpm,
                 "tpm": key.tpm,
                 "parallel": key.parallel,
+                "budget": msgspec.to_builtins(key.budget),
                 "expires": self._found.config.keys[key.name].expires,
             }
             self._do(f"key {key.name}", "POST", "/keys", wanted)

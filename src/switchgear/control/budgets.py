@@ -12,9 +12,11 @@ from switchgear.control.balances import Balances
 from switchgear.control.budget_changes import Change, Changes
 from switchgear.control.handle import Control
 from switchgear.control.publication import Publication
-from switchgear.core import budget_rule
+from switchgear.core import budget_rule, organisation
 from switchgear.core.budget_rule import MONEY, BudgetRule
 from switchgear.core.errors import UserError
+from switchgear.core.ids import deployment_id
+from switchgear.core.key_policy import KeyPolicy
 from switchgear.core.money import NANO_PER_USD
 from switchgear.core.nearest import meant
 from switchgear.core.text import shown
@@ -23,6 +25,7 @@ from switchgear.policies.buckets import Bucket, Reading
 from switchgear.policies.budgets import Budget, Place
 from switchgear.policies.periods import Period, period_at
 from switchgear.replica.entries import Snapshot
+from switchgear.routing.table import counted_as
 from switchgear.store import balance_rows, holders, objects
 from switchgear.store.balance_rows import Added, BalanceRow
 from switchgear.store.holders import HolderRow
@@ -35,6 +38,9 @@ LISTED_MAX = 10_000
 REASON_MAX = 400
 KINDS = ("key", "team", "user", "project", "profile", "organisation", "model", "deployment", "provider", "credential")
 ORGANISATION = "organisation"
+PROFILE = "profile"
+POT_CHARS_MAX = 80
+"""Of `/user:` and an id, or `/key:` and one."""
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,12 +96,7 @@ class Budgets:
     async def holders(self) -> list[Holder]:
         """Return all that have budgets."""
         snapshot = self._snapshot()
-        keys, held = await self._control.read(lambda c: (objects.keys(c), holders.holders(c)))
-        return [
-            *of_snapshot(snapshot),
-            *(_of_holder(row) for row in held if row.budget and row.removed_ms is None and not row.is_forged),
-            *(_of_key(row) for row in keys if row.budget and row.revoked_ms is None),
-        ]
+        return [*of_snapshot(snapshot), *await self._control.read(_of_store)]
 
     async def holders_of(self, subjects: Iterable[str]) -> list[Holder]:
         """Return those of some subjects that have budgets."""
@@ -106,6 +107,11 @@ class Budgets:
             if kind == "key":
                 rows = await self._control.read(functools.partial(objects.keys, name=identity))
                 found += [_of_key(row) for row in rows if row.id == identity and row.budget]
+            elif kind in organisation.KINDS:
+                look = functools.partial(holders.holder_of, kind=kind, identity=identity.partition("/")[0])
+                row = await self._control.read(look)
+                if row is not None and row.budget and not row.is_forged:
+                    found.append(_of_holder(row, subject))
         return found
 
     async def find(self, subject: str) -> Holder:
@@ -247,12 +253,13 @@ class Budgets:
         await self._tell(await self._control.write(work))
         return await self._told(holder, rule, value)
 
-    async def open_with(self, row: KeyRow, spent_nanousd: int, actor: str) -> None:
-        """Book in a key's running periods what it spent of them before it came here."""
+    async def open_with(self, subject: str, row: KeyPolicy, spent_nanousd: int, actor: str) -> None:
+        """Book in the running periods of a new key, team or user what it spent of them before it came here."""
         snapshot, now_ms = self._snapshot(), self._control.clock.wall_ms()
+        holder = Holder(subject=subject, kind="", name="", rules=budget_rule.rules_of(row))
         opened = [
             (rule, budget)
-            for rule, budget in _budgets(_of_key(row), snapshot)
+            for rule, budget in _budgets(holder, snapshot)
             if rule.unit == MONEY and rule.per is None and not rule.models
         ]
         if spent_nanousd <= 0 or not opened:
@@ -311,6 +318,13 @@ def of_snapshot(snapshot: Snapshot) -> Iterator[Holder]:
     for model in snapshot.table.models.values():
         if model.budgets:
             yield Holder(subject=f"model:{model.name}", kind="model", name=model.name, rules=model.budgets)
+        for entry in model.deployments:
+            provider = snapshot.table.providers.get(entry.provider)
+            if entry.budgets and provider is not None:
+                for credential in (entry.credential,) if entry.credential is not None else provider.credentials:
+                    plain = deployment_id(entry.provider, entry.model, credential)
+                    name = counted_as(model, entry, credential) or plain
+                    yield Holder(subject=f"deployment:{name}", kind="deployment", name=name, rules=entry.budgets)
     for provider in snapshot.table.providers.values():
         if provider.budgets:
             yield Holder(
@@ -321,9 +335,33 @@ def of_snapshot(snapshot: Snapshot) -> Iterator[Holder]:
             yield Holder(subject=f"credential:{full}", kind="credential", name=full, rules=rules)
 
 
-def _of_holder(row: HolderRow) -> Holder:
-    """Of a profile: what is spent is kept for each person or key, and not shown together."""
-    return Holder(subject=f"{row.kind}:{row.id}", kind=row.kind, name=row.name, rules=budget_rule.rules_of(row))
+def _of_store(connection: Connection) -> list[Holder]:
+    """Return keys, teams, users and projects that have budgets, and of each profile the pots that something was spent of."""
+    found = [_of_key(row) for row in objects.keys(connection) if row.budget and row.revoked_ms is None]
+    for row in holders.holders(connection):
+        if not row.budget or row.removed_ms is not None or row.is_forged:
+            continue
+        subject = f"{row.kind}:{row.id}"
+        pots = _pots(connection, subject) if row.kind == PROFILE else [subject]
+        found += [_of_holder(row, pot) for pot in pots]
+    return found
+
+
+def _pots(connection: Connection, profile: str) -> list[str]:
+    """Return the subjects that a profile's budgets are counted for, as far as balances name them: a user's, or a key's."""
+    found = set()
+    for size in range(len(profile) + 2, len(profile) + POT_CHARS_MAX):
+        for start in ("one", "each"):
+            names = balance_rows.names_from(connection, f"{start}/{size}:{profile}/")
+            found |= {name.partition(":")[2][:size] for name in names}
+    return sorted(found)
+
+
+def _of_holder(row: HolderRow, subject: str) -> Holder:
+    """`subject`: of a profile with its pot."""
+    pot = subject.partition("/")[2]
+    name = f"{row.name}/{pot}" if pot else row.name
+    return Holder(subject=subject, kind=row.kind, name=name, rules=budget_rule.rules_of(row))
 
 
 def _of_key(row: KeyRow) -> Holder:

@@ -1,7 +1,7 @@
 """Routes of teams, users, projects and profiles: the same for each kind. Level 5."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -12,6 +12,9 @@ from switchgear.core.errors import UserError
 from switchgear.core.organisation import KINDS, Kind
 from switchgear.store import holders as rows
 from switchgear.store.holders import HolderRow
+
+Spent = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+"""What was spent before it came here: its budgets go on from there."""
 
 
 def _body(kind: Kind, action: str, *fields: Any) -> type[msgspec.Struct]:
@@ -24,6 +27,7 @@ CREATE: dict[str, type[msgspec.Struct]] = {
         kind,
         "Create",
         ("name", str),
+        ("spent_nanousd", Spent | None, None),
         *((f.name, f.type, None) for f in msgspec.structs.fields(kind.written)),
     )
     for kind in KINDS.values()
@@ -95,6 +99,7 @@ def _create(kind: Kind) -> Route:
         written = {name: getattr(call.body, name) for name in kind.fields}
         _check(call, kind, written)
         row = await call.services.holders.create(kind, call.body.name, organisation.read(kind, call.body), call.actor)
+        await call.services.budgets.open_with(f"{kind.name}:{row.id}", row, call.body.spent_nanousd or 0, call.actor)
         return await _with_names(call, kind, row)
 
     handler.__doc__ = f"A new {kind.name}."

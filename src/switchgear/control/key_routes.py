@@ -116,6 +116,7 @@ async def create_key(call: Call) -> Any:
         _check_expiry(call, row.expires_ms)
     if body.sha256 is not None:
         made = await call.services.keys.take_over(row, bytes.fromhex(body.sha256), body.spent_nanousd or 0, call.actor)
+        await call.services.budgets.open_with(f"key:{made.id}", made, body.spent_nanousd or 0, call.actor)
         return await _with_names(call, made)
     made, token = await call.services.keys.create(row, call.actor)
     return {**await _with_names(call, made), "key": token}

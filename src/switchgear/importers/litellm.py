@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from switchgear.config import schema
-from switchgear.core import limit_rule
+from switchgear.core import budget_rule, limit_rule
 from switchgear.core.errors import SealError
 from switchgear.core.money import NANO_PER_USD
 from switchgear.core.organisation import Team, User
 from switchgear.core.secret import Secret
 from switchgear.core.text import clean
+from switchgear.importers import litellm_budgets
 from switchgear.importers.litellm_parts import (
     ENV,
     Copier,
@@ -116,7 +117,7 @@ class Imported(msgspec.Struct, kw_only=True):
     wanted: frozenset[str] = frozenset()
     """The names of all models that clients of LiteLLM may ask for, also of those that could not be taken over."""
     spends: dict[str, int] = {}
-    """Spend to date in nano-USD by key name."""
+    """Spend to date in nano-USD by key name, and by `team:NAME` and `user:NAME`."""
 
     @property
     def is_complete(self) -> bool:
@@ -170,8 +171,9 @@ class Importer:
         self._keys: dict[str, schema.Key] = {}
         self._groups: dict[str, list[str]] = {}
         self._spends: dict[str, int] = {}
-        self._team_limits: dict[str, dict[str, int]] = {}
-        self._user_limits: dict[str, dict[str, int]] = {}
+        self._teams: dict[str, Team] = {}
+        self._users: dict[str, User] = {}
+        self._timezone = "UTC"
         self._parallel: int | None = None
         self._places = Places(self._say, environ or {})
         self._wanted: set[str] = set()
@@ -218,6 +220,7 @@ class Importer:
             litellm[name] = value  # the database wins over the file
         for name, value in mapping(self._database.settings.get("router_settings")).items():
             router[name] = value
+        self._time_zone(litellm)
         self._routing(litellm, router)
         general = mapping(raw.pop("general_settings", None))
         self._general(general)
@@ -231,8 +234,9 @@ class Importer:
             providers=self._places.providers,
             models=self._models,
             keys=self._keys,
-            teams=self._named(self._team_limits, (key.team for key in self._keys.values()), Team),
-            users=self._named(self._user_limits, (key.user for key in self._keys.values()), User),
+            teams=self._teams,
+            users=self._users,
+            timezone=self._timezone,
             organisation=schema.Organisation(parallel=self._parallel),
         )
         return Imported(
@@ -628,36 +632,42 @@ class Importer:
         teams = {team.id: team for team in self._database.teams}
         users = {user.id: user for user in self._database.users}
         for team in self._database.teams:
-            path = f"database.teams.{team.alias or team.id}"
-            self._team_limits[label(team.alias or team.id) or ""] = self._holder(path, team.rest)
-            self._say(
-                "changed",
-                f"database.teams.{team.alias or team.id}",
-                f"a name that records carry; {team.spend:.4f} USD so far stand with its keys",
-            )
+            name = label(team.alias or team.id) or team.id
+            rules = self._rules(f"database.teams.{team.alias or team.id}", "team", name, team)
+            self._teams[name] = Team(**rules)
         for user in self._database.users:
-            path = f"database.users.{user.email or user.id}"
-            self._user_limits[label(user.email or user.id) or ""] = self._holder(path, user.rest)
+            name = label(user.email or user.id) or user.id
+            rules = self._rules(f"database.users.{user.email or user.id}", "user", name, user)
+            self._users[name] = User(**rules)
         for row in self._database.keys:
             self._key(row, teams, users)
+        for key in self._keys.values():
+            if key.team is not None:
+                self._teams.setdefault(key.team, Team())
+            if key.user is not None:
+                self._users.setdefault(key.user, User())
 
-    def _holder(self, path: str, restrictions: Mapping[str, Any]) -> dict[str, int]:
-        """Return the limits of a team or user, and list what else it is restricted by."""
-        rest = dict(restrictions)
+    def _rules(self, path: str, kind: str, name: str, row: TeamRow | UserRow) -> dict[str, Any]:
+        """Take the limits and budgets of a team or a user, and what it spent so far."""
+        rest = dict(row.rest)
         limits = self._limits(rest, _KEY_LIMITS, path)
-        if limits:
-            self._say("imported", path, ", ".join(f"{name}: {amount}" for name, amount in limits.items()))
+        budget = litellm_budgets.take(rest, path, self._say)
+        self._spends[f"{kind}:{name}"] = round(Decimal(str(row.spend)) * NANO_PER_USD)
+        self._say("imported", path, f"{kind} {name}, {row.spend:.4f} USD spent so far")
         self._rest(path, rest)
-        return limits
+        return {**limits, "budget": budget} if budget else dict(limits)
 
-    def _named(
-        self, limits: Mapping[str, dict[str, int]], named: Iterable[str | None], kind: Callable[..., Holder]
-    ) -> dict[str, Holder]:
-        """Return the teams or users to be declared: where one has limits all that keys name are."""
-        if not any(limits.values()):
-            return {}
-        names = dict.fromkeys(name for name in (*limits, *named) if name)
-        return {name: kind(**limits.get(name, {})) for name in names}
+    def _time_zone(self, litellm: dict[str, Any]) -> None:
+        """Take whose calendar budgets follow."""
+        name = litellm.pop("timezone", None)
+        if name is None:
+            return
+        wrong = budget_rule.wrong_zone(str(name))
+        if wrong is not None:
+            self._say("unsupported", "litellm_settings.timezone", wrong)
+            return
+        self._timezone = str(name)
+        self._say("imported", "litellm_settings.timezone", f"timezone: {name}")
 
     def _rest(self, path: str, rest: Mapping[str, Any]) -> None:
         for name, value in rest.items():
@@ -680,6 +690,7 @@ class Importer:
         tags = [str(t)[:64] for t in listed(row.metadata.get("tags"))]
         rest = dict(row.rest)
         limits = self._limits(rest, _KEY_LIMITS, path)
+        budget = litellm_budgets.take(rest, path, self._say)
         self._keys[name] = schema.Key(
             sha256=row.token,
             team=label(team.alias or team.id) if team else label(row.team_id),
@@ -690,6 +701,7 @@ class Importer:
             rpm=limits.get("rpm"),
             tpm=limits.get("tpm"),
             parallel=limits.get("parallel"),
+            budget=budget or None,
         )
         self._spends[name] = round(Decimal(str(row.spend)) * NANO_PER_USD)
         self._say("imported", path, f"{name}, {row.spend:.4f} USD spent so far")

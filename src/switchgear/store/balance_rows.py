@@ -123,6 +123,13 @@ def of_values(connection: Connection, start: str, first: int, last: int, limit: 
     return list(_rows(connection, query.order_by((columns.settled + columns.corrected).desc()).limit(limit)))
 
 
+def names_from(connection: Connection, start: str) -> list[str]:
+    """Return the names of balances that begin with a text."""
+    column = balances.c.budget
+    query = select(column).where(column >= start, column < _after(start)).distinct().order_by(column)
+    return list(connection.execute(query).scalars())
+
+
 def _after(start: str) -> str:
     """Return what stands behind everything that begins with a text. Names compare by their code points (store/types)."""
     return start[:-1] + chr(ord(start[-1]) + 1)
