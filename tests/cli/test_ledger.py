@@ -1,11 +1,14 @@
 import csv
 import io
+import json
 
 import pytest
 from click.testing import CliRunner
 
 from switchgear.cli.client import Client
 from switchgear.cli.ledger import ledger, usage
+from switchgear.store import ledger_rows
+from switchgear.store.sums import Sums
 
 SUMS = {"requests": 2, "errors": 1, "input_tokens": 3, "output_tokens": 4, "cost_nanousd": 1_500_000_000, "unpriced_requests": 0, "estimated_requests": 0}  # fmt: skip
 
@@ -57,3 +60,17 @@ def test_a_ledger_with_a_hole_is_a_finding(monkeypatch):
     monkeypatch.setattr(Client, "call", answer)
     done = CliRunner().invoke(ledger, ["verify"], standalone_mode=False)
     assert done.return_value == 3 and "1 of 9 records are missing" in done.output
+
+
+def test_what_the_use_would_cost_at_another_models_price_is_shown_beside_it(served):
+    sums = Sums(requests=1, attempts=1, input_tokens=1_000_000, cache_read_tokens=200_000, output_tokens=100_000)
+    hour = served.desk.clock.wall_ms() // 3_600_000
+    dimensions = (hour, "k", "ci", "research", "", "", "m", "m", "demo", "demo/none")
+    served.desk.store.write(lambda c: ledger_rows.add_usage(c, {dimensions: sums})).result()
+    assert served.run("price", "set", "openai/x", "--input", "1", "--output", "2").exit_code == 0
+    done = served.run("usage", "--by", "team", "--what-if", "openai/x", "-o", "json")
+    answer = json.loads(done.output)
+    assert answer["total"]["what_if_nanousd"] == 1_200_000_000, "800,000 + 200,000 (no rate for cached) + 2 × 100,000"
+    assert answer["rows"][0]["what_if_nanousd"] == 1_200_000_000
+    assert "at openai/x: 1.20 USD" in served.run("usage", "--what-if", "openai/x").output
+    assert "no known price" in str(served.run("usage", "--what-if", "nothing").exception)

@@ -29,6 +29,7 @@ _SUMS = (
         "switchgear usage --by team,model --since 7d",
         "switchgear usage --month 2026-10 -o csv",
         "switchgear usage --since 2026-11-01 --tz Europe/Berlin",
+        "switchgear usage --by team --what-if openai/gpt-4o-mini",
     )
 )
 @click.option(
@@ -43,6 +44,13 @@ _SUMS = (
 )
 @click.option("--until", metavar="7d|TIME", help="Until a time.")
 @click.option("--month", metavar="YYYY-MM", help="One calendar month, of --tz.")
+@click.option(
+    "--what-if",
+    "what_if",
+    metavar="MODEL",
+    shell_complete=names.models,
+    help="Also what it would cost at this model's price.",
+)
 @click.option("--key", shell_complete=names.keys, help="Only this key.")
 @click.option("--team", help="Only this team.")
 @click.option("--user", help="Only this user.")
@@ -57,6 +65,7 @@ def usage(
     since: str | None,
     until: str | None,
     month: str | None,
+    what_if: str | None,
     **where: Any,
 ) -> None:
     """Sum requests, tokens and cost."""
@@ -71,11 +80,15 @@ def usage(
         since_ms, until_ms = month_ms(month, out.zone)
     # Days are UTC's unless a zone is named: the sums of UTC's days are there, others are added up from hours.
     zone_min = minutes_east(out.zone, now) if out.zone is not None and "day" in by.split(",") else None
+    where["what_if"] = what_if
     answer = client.call("GET", "/usage", by=by, zone_min=zone_min, since_ms=since_ms, until_ms=until_ms, **where)
+    del where["what_if"]
     rows = [{**row, **{n: row["group"][n] for n in groups}, "cost_usd": row["cost_nanousd"]} for row in answer["rows"]]
     if out.for_people:
         rows = [{**row, "cost_usd": _told(row)} for row in rows]
     columns = [*(Column(n.upper(), n, "id" if n in _TIMES else "text") for n in groups), *_SUMS]
+    if what_if is not None:
+        columns.append(Column(f"AT {what_if.upper()}", "what_if_nanousd", "usd"))
     is_filtered = any(value is not None for value in where.values())
     out.rows(answer, rows, columns, "no usage matches" if is_filtered else "no usage in that time")
     if out.for_people and rows:
@@ -85,6 +98,10 @@ def usage(
             + (f"{_told(total)} USD" if total["cost_nanousd"] or not total["unpriced_requests"] else "cost not known")
             + (f", {total['unpriced_requests']} unpriced" if total["unpriced_requests"] else "")
         )
+    if out.for_people and rows and what_if is not None:
+        other = answer["total"]["what_if_nanousd"]
+        cost = f"{usd(other)} USD" if other is not None else "not known"
+        say(f"at {what_if}: {cost}. The same tokens at its list price: another model uses other numbers of them")
     if out.for_people and since_ms is not None and since_ms % HOUR_MS:
         note(f"sums are of whole hours: counted from {full(since_ms - since_ms % HOUR_MS, out.zone)}")
 

@@ -355,6 +355,8 @@ class SumsRow(Sums, kw_only=True):
 
     group: dict[str, str | None]
     cost_usd: str
+    what_if_nanousd: int | None = None
+    """At the price of the model that `what_if` names; null where that has no rate for some of the tokens."""
 
 
 class Usage(msgspec.Struct):

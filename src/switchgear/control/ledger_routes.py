@@ -16,6 +16,9 @@ from switchgear.core.money import format_usd, parse_usd
 from switchgear.core.nearest import meant
 from switchgear.ledger import record, verify
 from switchgear.ledger.record import Record
+from switchgear.pricing import what_if
+from switchgear.pricing.price import Price
+from switchgear.routing.table import resolve
 from switchgear.store import holders, ledger_rows, objects
 from switchgear.store.ledger_rows import LogFilter
 from switchgear.store.sums import SUMS
@@ -47,7 +50,40 @@ async def get_usage(call: Call) -> Any:
         await _check_known(call, {name: where[name] for name in _NAMED if name in where})
     # Sums are of whole hours: what was asked for is said as it was counted.
     counted = {"since": record_time(hours[0] * HOUR_MS), "until": record_time(min(hours[1] * HOUR_MS, TIME_MS_MAX))}
-    return {"rows": [_usage(row, by) for row in rows] if by else [], "total": _usage(total, []), **counted}
+    answer: dict[str, Any] = {
+        "rows": [_usage(row, by) for row in rows] if by else [],
+        "total": _usage(total, []),
+        **counted,
+    }
+    if "what_if" in call.query:
+        price = _price_of(call, call.query["what_if"])
+        for one in [*answer["rows"], answer["total"]]:
+            one["what_if_nanousd"] = _at(price, one)
+    return answer
+
+
+def _price_of(call: Call, name: str) -> Price:
+    """Return the price of a model that is asked for, or of `provider/model`. Raises UserError."""
+    snapshot = call.services.publication.snapshot
+    route = resolve(snapshot.table, name) if snapshot is not None else None
+    price = None
+    if route is not None:
+        first = route.deployments[0]
+        price = first.price or call.services.models.find_price(f"{first.provider.name}/{first.upstream_model}")
+    price = price or call.services.models.find_price(name)
+    if price is None:
+        known = snapshot.table.models if snapshot is not None else ()
+        raise UserError(
+            f"{name[:128]!r} has no known price{meant(name, known)}",
+            "name a model of `switchgear model list`, or PROVIDER/MODEL; look: switchgear price list",
+            2,
+        )
+    return price
+
+
+def _at(price: Price, sums: dict[str, Any]) -> int | None:
+    names = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
+    return what_if.cost_nanousd(price, *(sums[name] for name in names))
 
 
 async def verify_ledger(call: Call) -> Any:
@@ -223,7 +259,9 @@ _LOG_QUERY = (
 )
 _WHERE = tuple(name for name in ledger_rows.GROUPS if name not in {"day", "hour"})
 ROUTES: tuple[Route, ...] = (
-    Route("GET", f"{P}/usage", "usage:read", get_usage, answers.Usage, query=("by", "zone_min", *SPAN, *_WHERE)),
+    Route(
+        "GET", f"{P}/usage", "usage:read", get_usage, answers.Usage, query=("by", "zone_min", "what_if", *SPAN, *_WHERE)
+    ),
     Route("GET", f"{P}/ledger/verify", "usage:read", verify_ledger, verify.Verdict, query=SPAN),
     Route("GET", f"{P}/log", "log:read", list_log, answers.Log, query=_LOG_QUERY),
     Route("GET", f"{P}/log/{{id}}", "log:read", get_log, record.Record),
