@@ -109,6 +109,15 @@ def test_the_tour_of_the_readme_works_as_printed(demo):
     curl = curl.replace("127.0.0.1:4100", environ["SWITCHGEAR_LISTEN"]).replace("KEY_OF_MY_APP", made.stdout.strip())
     answer = json.loads(run(["bash", "-c", curl], folder, environ).stdout)
     assert answer["choices"][0]["message"]["content"] == "hello", answer
+    thrifty = re.findall(r"switchgear ((?:key create|budget \w+) \S*thrifty[^\n]*)\n", readme)
+    create = run([*SWITCHGEAR, *shlex.split(thrifty[0])], folder, environ)
+    curl = re.search(r"curl -si \S+/v1/chat/completions [^\n]*THRIFTY[^\n]*\\\n[^\n]*", readme).group()
+    curl = curl.replace("127.0.0.1:4100", environ["SWITCHGEAR_LISTEN"]).replace("KEY_OF_THRIFTY", create.stdout.strip())
+    refused = run(["bash", "-c", curl], folder, environ).stdout
+    assert "insufficient_quota" in refused and "x-switchgear-budget-reset" in refused, refused
+    assert "raised: key:thrifty" in run([*SWITCHGEAR, *shlex.split(thrifty[1])], folder, environ).stdout
+    assert " 200 OK" in run(["bash", "-c", curl], folder, environ).stdout
+    assert "raised by" in run([*SWITCHGEAR, *shlex.split(thrifty[2])], folder, environ).stdout
     assert "frozen: key:my-app" in run([*SWITCHGEAR, "freeze", "key", "my-app", "--for", "15m"], folder, environ).stdout
     assert run([*SWITCHGEAR, "unfreeze", "key", "my-app"], folder, environ).returncode == 0
     assert run([*SWITCHGEAR, "key", "revoke", "my-app", "--yes"], folder, environ).returncode == 0
