@@ -1,6 +1,8 @@
 """What the courier does for each verb of control's."""
 
 import asyncio
+import base64
+import hmac
 
 import msgspec
 import pytest
@@ -82,3 +84,25 @@ def test_status_counts_and_shows_no_secret(answer, tmp_path):
         assert SECRET.decode() not in repr(status)
 
     run(scenario, tmp_path, answer)
+
+
+def test_notify_signs_what_it_sends_with_the_destinations_secret(tmp_path):
+    key = b"0123456789abcdef0123456789abcdef"
+    notice = verbs.Notice(destination="hooks", id="msg_1", time_s=1_790_000_000, body=b'{"type":"x"}')
+
+    async def main():
+        async with Server(answering(OK)) as server:
+            secret = b"whsec_" + base64.b64encode(key)
+            hook = destination(server.port, "hooks", "webhook", auth="none", secret=secret, path_prefix="/in")
+            made = service([hook, destination(server.port)], tmp_path)
+            made.pool.start()
+            assert (await ask(made, verbs.NOTIFY, notice)).status == 200
+            wrong = msgspec.structs.replace(notice, destination="there")
+            assert "for requests" in await ask(made, verbs.NOTIFY, wrong)
+            made.pool.close()
+            return server.heard
+
+    ((head, body),) = asyncio.run(main())
+    signed = base64.b64encode(hmac.digest(key, b"msg_1.1790000000." + body, "sha256"))
+    assert head.startswith(b"POST /in HTTP/1.1\r\n") and body == notice.body
+    assert b"\r\nwebhook-signature: v1," + signed + b"\r\n" in head
