@@ -5,8 +5,9 @@ import pytest
 from tests.control.test_budgets import USD, Books
 
 from switchgear.config.compile import AlertSpec
+from switchgear.control import budgets as budgets_service
 from switchgear.control import thresholds
-from switchgear.control.thresholds import RETRY_S, id_of, subjects_of
+from switchgear.control.thresholds import RETRY_S, by_subjects, id_of
 from switchgear.core.budget_rule import BudgetSpec
 from switchgear.core.errors import UserError
 from switchgear.courier import verbs
@@ -99,7 +100,7 @@ def test_what_nobody_heard_is_told_again_with_its_id_also_by_the_next_process(de
     assert len(hooks.heard) == 1, "not at once"
     clock.advance(RETRY_S)
     desk.run(turn)
-    assert "hooks" in desk.services.thresholds.failures
+    assert desk.services.thresholds.problems == ["hooks was not told of a budget: it answered 500"]
     again = thresholds.Thresholds(
         desk.control, desk.services.publication, desk.services.budgets, desk.services.balances, hooks
     )
@@ -135,6 +136,12 @@ def test_only_those_whom_it_concerns_are_told(desk, hooks):
     assert hooks.told() == [("keys", "key:ci", 50)]
 
 
+def test_many_that_changed_at_once_are_looked_for_together(desk, hooks, monkeypatch):
+    monkeypatch.setattr(budgets_service, "ONE_BY_ONE_MAX", 0)
+    spend(made(desk, DAY), DAY, 5 * USD)
+    assert hooks.told() == [("hooks", "key:ci", 50)]
+
+
 def test_each_value_of_a_dimension_has_its_own_thresholds(desk, hooks):
     written = BudgetSpec(limit="10/day", soft="50%", per="end_user")
     books = made(desk, written)
@@ -163,10 +170,8 @@ def test_doctor_names_what_was_passed_while_its_period_runs(desk, hooks, clock):
 
 
 def test_subjects_are_read_from_the_names_of_balances():
-    assert subjects_of(["one/5:key:k//day", "each/12:organisation//day/user/a/b", "odd", "one/x:y"]) == {
-        "key:k",
-        "organisation",
-    }
+    key, each = "one/5:key:k//day", "each/12:organisation//day/user/a/b"
+    assert by_subjects([key, each, "odd", "one/x:y"]) == {"key:k": {key}, "organisation": {each}}
 
 
 def test_ids_tell_budgets_periods_and_percents_apart():

@@ -35,6 +35,8 @@ VALUES_SHOWN = 50
 """Values of a dimension that are shown of one budget: those that spent most."""
 VALUES_RESET = 100_000
 LISTED_MAX = 10_000
+ONE_BY_ONE_MAX = 100
+"""More subjects than so many are looked for among all."""
 REASON_MAX = 400
 KINDS = ("key", "team", "user", "project", "profile", "organisation", "model", "deployment", "provider", "credential")
 ORGANISATION = "organisation"
@@ -101,6 +103,8 @@ class Budgets:
     async def holders_of(self, subjects: Iterable[str]) -> list[Holder]:
         """Return those of some subjects that have budgets."""
         wanted = set(subjects)
+        if len(wanted) > ONE_BY_ONE_MAX:
+            return [holder for holder in await self.holders() if holder.subject in wanted]
         found = [holder for holder in of_snapshot(self._snapshot()) if holder.subject in wanted]
         for subject in sorted(wanted):
             kind, _, identity = subject.partition(":")
@@ -125,6 +129,10 @@ class Budgets:
                 f"write KIND:NAME, e.g. key:ci-bot; kinds are {', '.join(KINDS)}",
                 2,
             )
+        if kind == "key":  # a look at one row, however many there are
+            rows = await self._control.read(functools.partial(objects.keys, name=name))
+            if rows and rows[0].budget and rows[0].revoked_ms is None:
+                return _of_key(rows[0])
         all_holders = await self.holders()
         for holder in all_holders:
             if holder.kind == kind and name in {holder.name, holder.subject.partition(":")[2]}:

@@ -93,6 +93,7 @@ def _problems(services: Services) -> list[str]:
         *([services.seen.trouble] if services.seen.trouble is not None else []),
         *services.books.problems,
         *services.faults.problems,
+        *services.thresholds.problems,
         *config.problems,
         *(
             f"credential {c.id} is not used: {c.wrong}" if c.wrong else f"the KEK does not open credential {c.id}"

@@ -66,6 +66,11 @@ class Thresholds:
         self.failures: dict[str, str] = {}
         """Why a destination was not told, by its name."""
 
+    @property
+    def problems(self) -> list[str]:
+        """What `status` says of it."""
+        return [f"{name} was not told of a budget: {why}" for name, why in sorted(self.failures.items())]
+
     async def turn(self) -> None:
         """Look at what changed; first, and after a failure, at all that runs: a crash may have kept the last changes back."""
         keys = self._balances.take()
@@ -90,8 +95,9 @@ class Thresholds:
             rows = await self._control.read(lambda c: list(balance_rows.running(c, now_ms)))
             keys = {(row.budget, row.period) for row in rows}
         names = {name for name, _ in keys}
-        holders = await self._budgets.holders_of(subjects_of(names))
-        wanted = [found for holder in holders for found in _softened(holder, snapshot, names)]
+        by_subject = by_subjects(names)
+        holders = await self._budgets.holders_of(by_subject)
+        wanted = [found for holder in holders for found in _softened(holder, snapshot, by_subject[holder.subject])]
         if not wanted:
             return
         look = functools.partial(_passed, wanted=wanted, snapshot=snapshot, now_ms=now_ms)
@@ -159,13 +165,13 @@ def id_of(one: Passed) -> str:
     return "msg_" + hashlib.sha256(f"{one.budget}\n{one.period}\n{one.percent}".encode()).hexdigest()[:32]
 
 
-def subjects_of(names: Iterable[str]) -> set[str]:
-    """Return whose balances these are, by their names (`policies.budgets.name_of`)."""
-    found = set()
+def by_subjects(names: Iterable[str]) -> dict[str, set[str]]:
+    """Return names of balances (`policies.budgets.name_of`) by whose they are."""
+    found: dict[str, set[str]] = {}
     for name in names:
         size, colon, rest = name.partition("/")[2].partition(":")
         if colon and size.isdigit():
-            found.add(rest[: int(size)])
+            found.setdefault(rest[: int(size)], set()).add(name)
     return found
 
 
