@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -43,7 +43,6 @@ from switchgear.importers.litellm_places import Places
 from switchgear.pricing.price import MTOK
 from switchgear.providers.endpoint import KEYLESS
 
-Holder = TypeVar("Holder", Team, User)
 _KEY_LIMITS = {"rpm_limit": "rpm", "tpm_limit": "tpm", "max_parallel_requests": "parallel"}
 _DEPLOYMENT_LIMITS = {"rpm": "rpm", "tpm": "tpm", "max_parallel_requests": "parallel"}
 """Limits, with what they are called here (LiteLLM, "Budgets, Rate Limits" and "Load Balancing"; read 2026-11-27)."""
