@@ -51,6 +51,7 @@ models:
       - {provider: azure-eu, model: d, credential: p, tier: 2, tpm: 9000, limits: [9 requests/second], budget: 7/week, price: {input_per_mtok: 0.15, output_per_mtok: 0.6, per_image: 0.04}}
       - {provider: local, model: q, price: free, weight: 2.5, labels: {region: uk},
          when: {tags: [a], keys: [ci], teams: [t], tokens_min: 1, tokens_max: 9, needs: [tools], without: [images]}}
+      - {provider: local, model: r, price: free, canary: 5%%, rpm: 60, share: {ci: 60%%, t: 12.5%%}}
     fallback: [plain]
     team: root
     strict: true
@@ -58,6 +59,7 @@ models:
     require: {region: eu|uk}
     retry: {max: 2, on: [connect, 503], backoff_s: 0.5}
     breaker: {failures: 3, error_rate: 12.5%%, requests_min: 9, probe_s: 30}
+    hedge: {after_s: 1.5}
     timeouts: {idle_s: 9}
     price: {output_per_mtok: 3}
     drop: [logit_bias, generationConfig.topK]

@@ -135,6 +135,9 @@ class Truth:
         assert not isinstance(readings, Unknown)
         for book, reading in zip(books, readings, strict=True):
             key, kind = book.bucket.key, book.bucket.kind
+            until_us = book.bucket.keep_until_us
+            if until_us is not None and now_us >= until_us and not book.held and not reading.used:
+                continue  # its period is long over, and it was forgotten
             self._expect(min(reading.settled, reading.held, reading.uncertain) >= 0, f"{key}: negative: {reading}")
             if kind == Kind.WINDOW:
                 book.forget(now_us)
