@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from switchgear.core.budget_rule import BudgetSpec, Route, parse
+from switchgear.dialects import provider_tools
 from switchgear.policies.buckets import Kind
 from switchgear.pricing.catalog import FREE
 from switchgear.routing.table import DeploymentEntry, ModelEntry, ProviderEntry, RouteTable
@@ -433,7 +434,7 @@ def test_a_providers_tool_without_a_cap_gets_one_where_a_budget_holds(is_budgete
     for _ in range(3):
         talk.advance(0.01)
     sent = json.loads(talk.link.asked[-1].body)["tools"]
-    assert [tool.get("max_uses") for tool in sent] == ([8, None] if is_budgeted else [None, None])
+    assert [tool.get("max_uses") for tool in sent] == ([provider_tools.USES, None] if is_budgeted else [None, None])
 
 
 class Spending(RuleBasedStateMachine):

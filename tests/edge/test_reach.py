@@ -28,6 +28,15 @@ def reached(body, operation="chat", upstream="gpt-4o", price=PRICE, window=None,
     return reach.reached(request, priced, len(raw), media, window), len(raw)
 
 
+def sent(dialect, body, client=None, window=None):
+    """What is reached by a body that was translated into another one, or is the client's own."""
+    raw = json.dumps({"model": "m", "messages": TEXT, "input": TEXT, **(client or body)}).encode()
+    request = request_reader.parse(raw, dialect if client is None else "openai", "chat")
+    provider = ProviderEntry(name="up", dialects=("openai",), credentials=("c",))
+    priced = PricedDeployment(Deployment(provider, "c", "m", None, Timeouts()), "up/c", Pricer(PRICE), b"", {}, {})
+    return reach.reached(request, priced, len(raw), (0, 0), window, (dialect, json.dumps(body).encode()))
+
+
 def bound(body, money=None, tokens=None, **more):
     found, size = reached(body, **more)
     return reach.bound(found, money, tokens), size
@@ -87,7 +96,7 @@ def test_without_a_limit_budgets_bound_what_is_written():
 
 
 def test_nothing_bounds_a_model_that_nobody_knows_without_a_limit():
-    assert bound({"messages": TEXT}, upstream="own")[0] is None
+    assert bound({"messages": TEXT}, upstream="own")[0].write_output == reach.UNKNOWN_OUTPUT_TOKENS
     assert bound({"messages": TEXT, "max_tokens": 7}, upstream="own")[0].output == 7
 
 
@@ -101,10 +110,34 @@ def test_a_tool_that_the_provider_runs_counts_up_to_its_cap():
         "tools": [{"type": "web_search_20250305", "name": "web_search", "max_uses": 3}],
         "max_tokens": 1,
     }
-    found, _ = bound(asked, window=1_000)
-    assert (found.input, found.cost_nanousd) == (4_000, 4_000 + 2 + 30_000)
+    found = sent("anthropic", asked, window=1_000)
+    assert not found.caps_tools
+    assert (reach.bound(found, None, None).input, reach.bound(found, None, None).cost_nanousd) == (4_000, 34_002)
     del asked["tools"][0]["max_uses"]
-    assert bound(asked, window=1_000)[0].cost_nanousd == 9_000 + 2 + provider_tools.USES * 10_000
+    found, uses = sent("anthropic", asked, window=1_000), provider_tools.USES
+    assert found.caps_tools
+    assert reach.bound(found, None, None).cost_nanousd == 1_000 * (1 + uses) + 2 + uses * 10_000
+
+
+def test_a_tool_of_which_nobody_knows_what_it_costs_has_no_bound():
+    asked = {"messages": TEXT, "tools": [{"type": "image_generation"}], "max_output_tokens": 1}
+    assert sent("responses", asked, window=1_000).unbounded == "image_generation"
+
+
+def test_what_is_sent_says_how_much_is_written_and_not_what_was_asked():
+    thinks = {"max_tokens": 16_484, "thinking": {"type": "enabled", "budget_tokens": 16_384}, "messages": TEXT}
+    found = sent("anthropic", thinks, {"max_tokens": 100, "reasoning_effort": "high"})
+    assert found.reach.output_asked == 16_484
+
+
+def test_texts_that_are_embedded_each_have_a_window_of_their_own():
+    found, size = bound({"input": ["x" * 1_000] * 60}, operation="embeddings", window=2_000)
+    assert found.input == size
+
+
+def test_a_model_of_which_nothing_is_known_gets_a_limit_that_servers_take():
+    found, _ = bound({"messages": TEXT}, upstream="own", money=50 * 10**9)
+    assert found.write_output == reach.UNKNOWN_OUTPUT_TOKENS
 
 
 def test_pictures_and_characters_are_charged_by_the_unit():

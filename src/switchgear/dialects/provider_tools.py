@@ -63,7 +63,7 @@ RULES: dict[str, tuple[ToolRules, ...]] = {
 TOOLS_BYTES_MAX = 1024 * 1024
 """More are not decoded: they count as a tool of the provider's."""
 
-USES = 8
+USES = 4
 """How often a tool may be used of which a request says no cap, where a budget holds for it."""
 _CAPPED = ("web_search_", "web_fetch_")
 """Types of Anthropic's tools that have `max_uses`."""
@@ -78,8 +78,18 @@ class Found(msgspec.Struct, frozen=True):
     path: str
     names: list[str]
     """As it calls them."""
+    caps: list[int | None]
+    """How often each may be used at most; None: the body says nothing."""
     left: list[Any] | None
     """The tools there without them; None where the member as a whole is one, or cannot be read."""
+
+
+class AskedTool(msgspec.Struct, frozen=True):
+    """One of the provider's tools, as a body asks for it."""
+
+    name: str
+    max_uses: int | None = None
+    """How often it may be used at most; None: the body says nothing."""
 
 
 def asked_for(dialect: str, fields: Mapping[str, Raw]) -> list[str]:
@@ -87,12 +97,19 @@ def asked_for(dialect: str, fields: Mapping[str, Raw]) -> list[str]:
     return [name for one in find(dialect, fields) for name in one.names]
 
 
+def tools_of(dialect: str, fields: Mapping[str, Raw]) -> list[AskedTool]:
+    """Return the provider's tools that a body asks for, with their caps."""
+    return [
+        AskedTool(name, most) for one in find(dialect, fields) for name, most in zip(one.names, one.caps, strict=True)
+    ]
+
+
 def find(dialect: str, fields: Mapping[str, Raw], allowed: tuple[str, ...] = ()) -> Iterator[Found]:
     """Yield where a body asks for tools of the provider's whose names do not begin as one of `allowed`."""
     for rules in RULES.get(dialect, ()):
         for name in rules.also:
             if name in fields and bytes(fields[name]) not in _OFF and not name.startswith(allowed or ("\0",)):
-                yield Found(name, [name], None)
+                yield Found(name, [name], [None], None)
         raw = member(fields, rules.holder)
         if raw is None or (len(memoryview(raw)) < 8 and bytes(raw) in _NOTHING):
             continue
@@ -101,16 +118,22 @@ def find(dialect: str, fields: Mapping[str, Raw], allowed: tuple[str, ...] = ())
         except UNREADABLE:
             tools = None
         if tools is None:
-            yield Found(rules.holder, [rules.holder], None)
+            yield Found(rules.holder, [rules.holder], [None], None)
             continue
-        names, left = [], []
+        names, caps, left = [], [], []
         for tool in tools:
             theirs = [name for name in _of(rules, tool) if not name.startswith(allowed or ("\0",))]
             names += theirs
+            caps += [_max_uses(tool)] * len(theirs)
             if not theirs:
                 left.append(tool)
         if names:
-            yield Found(rules.holder, names, left)
+            yield Found(rules.holder, names, caps, left)
+
+
+def _max_uses(tool: Any) -> int | None:
+    said = tool.get("max_uses") if isinstance(tool, dict) else None
+    return said if isinstance(said, int) and not isinstance(said, bool) and said >= 0 else None
 
 
 def capped(request: Request, most: int) -> Request:

@@ -9,6 +9,7 @@ from switchgear.core import budget_rule, problems
 from switchgear.core.iso_time import format_time
 from switchgear.core.money import format_usd
 from switchgear.core.problems import Problem
+from switchgear.core.text import clean
 from switchgear.core.usage import TokenUsage
 from switchgear.counters.backend import Unknown
 from switchgear.edge import budget_sets, reach
@@ -98,6 +99,8 @@ def of(
         tokens = _least(readings, units, {Spends.OUTPUT}, 0)
         whole = _least(readings, units, {Spends.TOTAL}, found.reach.body_bytes)
         tokens = whole if tokens is None else tokens if whole is None else min(tokens, whole)
+    if found.unbounded is not None and any(counted[at].budget.unit == _MONEY for at in hard):
+        return _unbounded(found.unbounded)
     bound = reach.bound(found, money, tokens)
     if bound is None or (found.rates is None and any(counted[at].budget.unit == _MONEY for at in hard)):
         if any(counted[at].budget.unit != Spends.REQUESTS for at in hard):
@@ -116,6 +119,11 @@ def of(
     )
 
 
+def _unbounded(what: str) -> Problem:
+    text = f"nobody knows what {clean(what, 64)} may cost at most, and a budget holds for this request: leave it out"
+    return Problem(problems.UNSUPPORTED, text)
+
+
 def _least(readings: Sequence[Reading], units: Sequence[Spends], of: set[Spends], less: int) -> int | None:
     found = (max(0, one.remaining - less) for one, unit in zip(readings, units, strict=True) if unit in of)
     return min(found, default=None)
@@ -125,12 +133,13 @@ def _reached(services: EdgeServices, context: RequestContext, priced: PricedDepl
     request, snapshot, translation = context.request, context.snapshot, context.translation
     assert request is not None
     assert snapshot is not None
-    size = 0
+    size, sent = 0, None
     if translation is not None:
         body = translation.body
         size = len(body) if isinstance(body, bytes) else sum(map(len, body))
+        sent = translation.provider_dialect, body
     window = services.resolver.context_window(snapshot, priced.deployment)
-    return reach.reached(request, priced, max(context.bytes_in, size), context.media, window)
+    return reach.reached(request, priced, max(context.bytes_in, size), context.media, window, sent)
 
 
 def used(counted: Iterable[Counted], usage: TokenUsage | None, cost_nanousd: int | None, requests: int) -> list[int]:

@@ -6,17 +6,20 @@ A byte is at least one token, but for what stands for more than its bytes: pictu
 tools (313 to 804 tokens, Anthropic "Tool use", "Pricing"). Read 2026-11-28.
 """
 
-import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 import msgspec
+from msgspec import Raw
 
 from switchgear.core.errors import UNREADABLE
+from switchgear.dialects import asked as body_asks
 from switchgear.dialects import provider_tools
+from switchgear.dialects.asked import Asked
 from switchgear.dialects.model_facts import facts_of
+from switchgear.dialects.provider_tools import AskedTool
 from switchgear.dialects.registry import BY_NAME
 from switchgear.dialects.request import Request
+from switchgear.dialects.request_writer import Body
 from switchgear.edge.resolver import PricedDeployment
 from switchgear.edge.upstream_answers import VECTOR_OPERATIONS
 from switchgear.policies import budgets
@@ -37,21 +40,36 @@ PICTURE_OUTPUT_TOKENS = 8_192
 DOCUMENTS_PER_SEARCH = 100
 BYTES_PER_DOCUMENT = 500
 """A search ranks a hundred documents, and longer ones count as several (Cohere, "Pricing": of 500 tokens)."""
-SHORT_BYTES = 4_096
-_NAMED = re.compile(
-    rb'"(?:url|image_url|file_url|video_url|fileUri|file_uri|uri|file_id|file_data)"\s*:\s*"(?!data:)|application/pdf'
-)
-_CACHED = re.compile(rb"cache_control|cachePoint")
+UNKNOWN_OUTPUT_TOKENS = 8_192
+"""What is written as the limit where neither the request nor what is known of the model says one: small enough that servers take
+it, and that one request does not hold a whole budget."""
 _SILENT = VECTOR_OPERATIONS | {"moderations"}
 _PICTURES = frozenset({"images", "image_edits", "image_variations"})
 _HEARD = frozenset({"transcriptions", "translations"})
-_TOOL_UNITS: tuple[tuple[str, Unit], ...] = (
-    ("file", "file_searches"),
-    ("maps", "maps_searches"),
-    ("code", "containers"),
-    ("search", "web_searches"),
+_EACH_ITS_OWN = VECTOR_OPERATIONS | {"completions"}
+"""Operations that read many texts, each in a window of its own."""
+_REASONS = frozenset({"reasoning_effort", "reasoning", "thinking"})
+THOUGHT_TOKENS = 65_536
+"""What a translation adds to a limit at most, for a model that thinks before it answers."""
+_CALLS = frozenset({"POST", "PUT", "PATCH"})
+_TOOLS: tuple[tuple[str, Unit | None], ...] = (
+    ("web_search", "web_searches"),
+    ("web_fetch", None),
+    ("google_search", "web_searches"),
+    ("googleSearch", "web_searches"),
+    ("url_context", None),
+    ("urlContext", None),
+    ("file_search", "file_searches"),
+    ("fileSearch", "file_searches"),
+    ("code_interpreter", "containers"),
+    ("code_execution", "containers"),
+    ("codeExecution", "containers"),
+    ("google_maps", "maps_searches"),
+    ("googleMaps", "maps_searches"),
+    ("tool_search", None),
+    ("mcp", None),
 )
-"""What stands in the name of a provider's tool → what it is charged by; the first that fits."""
+"""How tools' names begin → what a use is charged by; None: by its tokens alone. Any other has no bound."""
 
 
 class Reached(msgspec.Struct, frozen=True):
@@ -62,58 +80,86 @@ class Reached(msgspec.Struct, frozen=True):
     """None: there is no price, or not of everything."""
     may_write_limit: bool
     """Whether an output limit can be written into the body."""
+    unbounded: str | None = None
+    """A tool that the provider runs, of which nobody knows what it may cost; or what a raw path asks for."""
     caps_tools: bool = False
     """Whether a cap of its provider's tools must be written into it."""
 
 
 def reached(
-    request: Request, priced: PricedDeployment, body_bytes: int, media: tuple[int, int], context_window: int | None
+    request: Request,
+    priced: PricedDeployment,
+    body_bytes: int,
+    media: tuple[int, int],
+    context_window: int | None,
+    sent: tuple[str, Body] | None = None,
 ) -> Reached:
     """Look at a request. `body_bytes`: of the longer of both bodies, the client's and the translated one; `media`: how much of it
-    is base64, in how many pieces."""
+    is base64, in how many pieces; `sent`: the provider's dialect, and the body for it."""
     operation, deployment = request.operation, priced.deployment
-    has_names, is_kept = bool(request.references), False
-    for raw in _raws(request):
-        has_names = has_names or _NAMED.search(raw) is not None
-        is_kept = is_kept or _CACHED.search(raw) is not None
-    read = body_bytes
-    if "tools" in request.fields or "toolConfig" in request.fields:
-        read += TOOLS_TOKENS
-    tools, uses = _tools(request)
+    dialect, fields = _fields(request, sent)
+    is_whole = sent is None or request.form is not None or bool(fields)
+    if not is_whole:  # a large body that is translated later
+        dialect, fields = request.dialect, request.fields
+    if operation == "passthrough" and request.method not in _CALLS:
+        nothing = Reach(body_bytes=0, context_window=None, output_max=0, output_asked=0)
+        return Reached(nothing, Rates(input_per_mtok=0, output_per_mtok=0), may_write_limit=False)
+    texts = request.form.texts if request.form is not None else {}
+    asked = body_asks.read(dialect, operation, fields, texts, _raws(request, fields))
+    has_names = operation != "rerank" and (bool(request.references) or asked.has_references)
+    tools, unbounded = _tools(asked)
+    if operation == "passthrough" and not _is_chat(dialect, fields):
+        unbounded = "what this path does"
+    read = body_bytes + (TOOLS_TOKENS if asked.has_tools else 0)
     is_mini = "4o-mini" in deployment.upstream_model
     read += media[1] * (MINI_PICTURE_TOKENS if is_mini else PICTURE_TOKENS)
-    if uses and context_window is not None:  # what they find is read, and once more at each turn of the provider's own
-        read, has_names = context_window * (1 + uses), False
-    choices = _choices(request)
-    output_asked, output_max = _output(request, priced, body_bytes)
+    window = None if operation in _EACH_ITS_OWN and not has_names else context_window
+    if (
+        asked.tools and context_window is not None
+    ):  # what they find is read, and once more at each turn of the provider's own
+        read, has_names = context_window * (1 + sum(tools.values())), False
+    output_asked, output_max = _output(request, asked, priced, body_bytes)
+    if output_asked is not None and not is_whole and _REASONS & request.fields.keys():
+        output_asked = output_max or output_asked + THOUGHT_TOKENS
     reach = Reach(
         body_bytes=read,
-        context_window=None if uses else context_window,
+        context_window=None if asked.tools else window,
         output_max=output_max,
         output_asked=output_asked,
-        choices=choices,
-        has_references=has_names or bool(uses and context_window is None),
+        choices=asked.choices,
+        has_references=has_names or bool(asked.tools and context_window is None),
     )
-    asked = BY_NAME[request.dialect].operations.get(operation)
-    caps_tools = uses > 0 and provider_tools.capped(request, provider_tools.USES) is not request
-    may_write = asked is not None and asked.rules is not None and bool(asked.rules.limit) and operation != "passthrough"
+    known = BY_NAME[request.dialect].operations.get(operation)
+    may_write = known is not None and known.rules is not None and bool(known.rules.limit) and operation != "passthrough"
+    found = Reached(
+        reach,
+        None,
+        may_write_limit=may_write,
+        unbounded=unbounded,
+        caps_tools=bool(asked.tools) and provider_tools.capped(request, provider_tools.USES) is not request,
+    )
     if priced.pricer is None:
-        return Reached(reach, None, may_write, caps_tools)
-    price, tier = priced.pricer.price, _text(request, "service_tier")
+        return found
+    price = priced.pricer.price
+    tiers = dearest.tiers(price, asked.tier, asked.is_tier_open, asked.modes)
     input_max = read if context_window is None else max(read, context_window if has_names else 0)
-    rates = dearest.dearest(price, input_max, tier, bool(media[1]) or has_names or operation in _HEARD, is_kept)
+    has_media = bool(media[1]) or has_names or operation in _HEARD
+    rates = dearest.dearest(price, input_max, tiers, has_media, asked.is_kept)
     if rates is None:
-        return Reached(reach, None, may_write, caps_tools)
-    units = tools | dict(_units(request, body_bytes, choices))
-    extra = dearest.fixed(price, units, tier)
-    dear = Rates(input_per_mtok=rates.input_per_mtok, output_per_mtok=rates.output_per_mtok, fixed=extra)
-    return Reached(reach, dear, may_write, caps_tools)
+        return found
+    units = _sums(tools) | dict(_units(request, body_bytes, asked.choices))
+    extra = dearest.fixed(price, units, tiers)
+    return msgspec.structs.replace(
+        found, rates=Rates(input_per_mtok=rates.input_per_mtok, output_per_mtok=rates.output_per_mtok, fixed=extra)
+    )
 
 
 def bound(found: Reached, remaining_nanousd: int | None, remaining_tokens: int | None) -> Bound | None:
     """Return the smallest proven bound of a request; None where there is none. `remaining_…`: the least that hard budgets have
     left; None: there is none of that kind. `remaining_tokens` bounds what it writes."""
     reach = found.reach
+    if reach.output_asked is None and reach.output_max is None and found.may_write_limit:
+        reach = msgspec.structs.replace(reach, output_max=UNKNOWN_OUTPUT_TOKENS)
     if reach.output_asked is None and remaining_tokens is not None:
         fits = max(budgets.OUTPUT_MIN, remaining_tokens) // reach.choices or 1
         most = fits if reach.output_max is None else min(fits, reach.output_max)
@@ -126,15 +172,37 @@ def bound(found: Reached, remaining_nanousd: int | None, remaining_tokens: int |
     return budgets.bound(reach, rates, remaining_nanousd)
 
 
-def _raws(request: Request) -> Iterator[bytes | memoryview]:
+def _fields(request: Request, sent: tuple[str, Body] | None) -> tuple[str, Mapping[str, Raw]]:
+    """Return the members of what the provider gets, and in which dialect."""
     if request.form is not None:
-        body = request.form.body
-        yield from [body] if isinstance(body, bytes) else body
-    for raw in request.fields.values():
+        return request.dialect, _members(request.form.body) if request.operation == "passthrough" else {}
+    if sent is None:
+        return request.dialect, request.fields
+    return sent[0], _members(sent[1])
+
+
+def _members(body: Body) -> Mapping[str, Raw]:
+    try:
+        return msgspec.json.decode(body if isinstance(body, bytes) else b"".join(body), type=dict[str, Raw])
+    except UNREADABLE:
+        return {}
+
+
+def _raws(request: Request, fields: Mapping[str, Raw]) -> Iterator[bytes | memoryview]:
+    """Return what is searched for names: what was asked and what is sent."""
+    if request.form is not None:
+        yield request.form.body
+    for raw in {**request.fields, **fields}.values():
         yield memoryview(raw)
 
 
-def _output(request: Request, priced: PricedDeployment, body_bytes: int) -> tuple[int | None, int | None]:
+def _is_chat(dialect: str, fields: Mapping[str, Raw]) -> bool:
+    """Tell whether a raw body asks for one answer of a model."""
+    rules = BY_NAME[dialect].operations["chat"].rules
+    return rules is not None and any(name in fields for name in rules.required) and "requests" not in fields
+
+
+def _output(request: Request, asked: Asked, priced: PricedDeployment, body_bytes: int) -> tuple[int | None, int | None]:
     """Return (tokens of output as asked, the most that there can be), for each answer."""
     operation, deployment = request.operation, priced.deployment
     if operation in _SILENT:
@@ -147,17 +215,37 @@ def _output(request: Request, priced: PricedDeployment, body_bytes: int) -> tupl
         return SPEECH_TOKENS_PER_BYTE * body_bytes, None
     facts = facts_of(deployment.upstream_model)
     most = facts.output_max or output_tokens_max(deployment.upstream_model)
-    asked = request.output_tokens_max
-    return deployment.max_tokens if asked is None else max(0, asked), most
+    limits = [one for one in (asked.output, request.output_tokens_max) if one is not None]
+    return max(limits, default=deployment.max_tokens), most
 
 
-def _choices(request: Request) -> int:
-    found = [_number(request, name) for name in ("n", "best_of")]
-    if "generationConfig" in request.fields:
-        inner = _decoded(request.fields["generationConfig"])
-        if isinstance(inner, dict) and isinstance(inner.get("candidateCount"), int):
-            found.append(inner["candidateCount"])
-    return max(1, *(count or 1 for count in found))
+def _tools(asked: Asked) -> tuple[dict[AskedTool, int], str | None]:
+    """Return how often each tool that the provider runs may be used at most, and one of which nobody knows what it costs."""
+    found: dict[AskedTool, int] = {}
+    unbounded = None
+    for tool in asked.tools:
+        if _unit(tool) is _UNKNOWN:
+            unbounded = tool.name
+        uses = 1 if tool.name == "web_search_options" else tool.max_uses
+        found[tool] = next(one for one in (uses, asked.tool_calls, provider_tools.USES) if one is not None)
+    return found, unbounded
+
+
+_UNKNOWN = "unknown"
+
+
+def _unit(tool: AskedTool) -> str | None:
+    return next((unit for name, unit in _TOOLS if tool.name.startswith(name)), _UNKNOWN)
+
+
+def _sums(tools: Mapping[AskedTool, int]) -> dict[Unit, int]:
+    found: dict[Unit, int] = {}
+    for tool, uses in tools.items():
+        for name, unit in _TOOLS:
+            if unit is not None and tool.name.startswith(name):
+                found[unit] = found.get(unit, 0) + uses
+                break
+    return found
 
 
 def _units(request: Request, body_bytes: int, choices: int) -> Iterator[tuple[Unit, int]]:
@@ -179,38 +267,3 @@ def _documents(request: Request) -> int:
     except UNREADABLE:
         count = 0
     return -(-count // DOCUMENTS_PER_SEARCH) + 1
-
-
-def _tools(request: Request) -> tuple[dict[Unit, int], int]:
-    """Return how often what a provider's tools are charged by may be used at most, and how often they may be used at all."""
-    asked = provider_tools.asked_for(request.dialect, request.fields)
-    if not asked:
-        return {}, 0
-    body = bytes(memoryview(request.fields["tools"])) if "tools" in request.fields else b""
-    said = [int(found) for found in re.findall(rb'"max_uses"\s*:\s*([0-9]{1,6})', body)]
-    uses = max(said, default=_number(request, "max_tool_calls") or provider_tools.USES)
-    units: dict[Unit, int] = {}
-    for name in asked:
-        unit = next((unit for mark, unit in _TOOL_UNITS if mark in name.lower()), None)
-        if unit is not None:
-            units[unit] = units.get(unit, 0) + uses
-    return units, uses * len(asked)
-
-
-def _number(request: Request, name: str) -> int | None:
-    found = _decoded(request.fields[name]) if name in request.fields else None
-    return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else None
-
-
-def _text(request: Request, name: str) -> str | None:
-    found = _decoded(request.fields[name]) if name in request.fields else None
-    return found if isinstance(found, str) else None
-
-
-def _decoded(raw: msgspec.Raw) -> Any:
-    if memoryview(raw).nbytes > SHORT_BYTES:
-        return None
-    try:
-        return msgspec.json.decode(raw)
-    except UNREADABLE:
-        return None

@@ -23,15 +23,33 @@ class Dearest(msgspec.Struct, frozen=True):
     output_per_mtok: int
 
 
-def dearest(price: Price, input_max: int, tier: str | None, has_media: bool, writes_cache: bool) -> Dearest | None:
+Tiers = Collection[str | None]
+"""Names of service tiers; None: the price without one."""
+_MODES = frozenset({"fast", "us"})
+"""Parts of tiers' names that are no service tier: Anthropic's fast mode and its surcharge for one country."""
+
+
+def tiers(price: Price, named: str | None, is_left_open: bool, modes: Collection[str]) -> Tiers:
+    """Return the tiers of a price that a request may be billed by: the one it names, and every one where the provider chooses
+    (`is_left_open`); with those modes (`fast`, `us`) that are in its reach."""
+    found: set[str | None] = {None}
+    for name in (*price.tiers, *price.unit_tiers):
+        parts = set(name.split("+"))
+        service = parts - _MODES
+        if (parts & _MODES) <= set(modes) and (not service or is_left_open or service == {named}):
+            found.add(name)
+    return found
+
+
+def dearest(price: Price, input_max: int, within: Tiers, has_media: bool, writes_cache: bool) -> Dearest | None:
     """Return the dearest rates in reach of a request with at most so many tokens of input; None where tokens have no price.
 
-    `tier`: the service tier that it asks for. `has_media`: pictures, sound or films may be in it. `writes_cache`: it asks that a
-    part of it be kept.
+    `within`: the tiers that it may be billed by (`tiers`). `has_media`: pictures, sound or films may be in it. `writes_cache`: it
+    asks that a part of it be kept.
     """
     read = (*_READ, *(_READ_MEDIA if has_media else ()), *(_CACHE_WRITES if writes_cache else ()))
-    input_rate = _most(price, read, input_max, tier)
-    output_rate = _most(price, _WRITTEN, input_max, tier)
+    input_rate = _most(price, read, input_max, within)
+    output_rate = _most(price, _WRITTEN, input_max, within)
     if price.units and not price.rates:
         return Dearest(0, 0)  # charged by the unit alone
     if input_rate is None or output_rate is None:
@@ -39,9 +57,9 @@ def dearest(price: Price, input_max: int, tier: str | None, has_media: bool, wri
     return Dearest(_net(price, input_rate), _net(price, output_rate))
 
 
-def _most(price: Price, meters: Collection[Meter], input_max: int, tier: str | None) -> int | None:
+def _most(price: Price, meters: Collection[Meter], input_max: int, within: Tiers) -> int | None:
     found: int | None = None
-    for name in {None, tier}:
+    for name in within:
         for meter in meters:
             rate = price._rate(meter, name)
             if rate is not None:
@@ -54,14 +72,14 @@ def _net(price: Price, rate: int) -> int:
     return -(-rate * (BASIS_POINTS - price.discount_bp) // BASIS_POINTS)
 
 
-def fixed(price: Price, units: dict[Unit, int], tier: str | None) -> int:
+def fixed(price: Price, units: dict[Unit, int], within: Tiers) -> int:
     """Return what so many units cost at most in nano-USD: those that a request asks for, and itself where requests have a
     price."""
     total = 0
     for unit in UNITS:
         count = 1 if unit == REQUESTS else units.get(unit, 0)
         if count:
-            rates = [rate for name in {None, tier} if (rate := price._unit(unit, name)) is not None]
+            rates = [rate for name in within if (rate := price._unit(unit, name)) is not None]
             total += max(count, price.least.get(unit, 0)) * max(rates, default=0)
     return -(-total * (BASIS_POINTS - price.discount_bp) // (BASIS_POINTS * 1_000_000))
 
