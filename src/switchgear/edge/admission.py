@@ -311,7 +311,7 @@ class Admission:
         self._waits += 1
         self._is_waiting = True
         delay_s = min(WAIT_S_MAX, WAIT_S_MIN * self._waits)
-        self._services.loop.call_later(delay_s, self._waited)
+        self._services.loop.call_later(delay_s, self._context.exchange.act, self._waited, ())
         return False
 
     def _waited(self) -> None:
