@@ -68,6 +68,7 @@ models:
     ceilings: {output_tokens: 4096, effort: medium, thinking_tokens: 2048, service_tier: default|flex, provider_tools: off, cost: "0.5", over: refuse}
     rpm: 60
     tpm: 100000
+    hedge: {after_s: 2.5}
     parallel: 7
     budget: [{limit: 9000 tokens/day, name: cap, hard: false, hour: 6, timezone: Asia/Tokyo}, 3/week per end_user]
     limits: [5000 requests/day, 20 output tokens/hour per end_user]
