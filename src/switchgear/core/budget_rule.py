@@ -5,7 +5,6 @@ People write `50/month`, `500000 tokens/day`, `10/day per end_user` or `50/30d r
 """
 
 import re
-import zoneinfo
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Annotated, Any
@@ -314,6 +313,8 @@ def wrong_zone(name: str) -> str | None:
     """Return what is wrong with the name of a time zone; None where nothing is."""
     if name == "UTC":
         return None
+    import zoneinfo  # noqa: PLC0415 - few budgets name a zone, and every `key` command would import it
+
     try:
         zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
