@@ -301,7 +301,7 @@ def settled_total(estate):
     """The sums of the ledger, once they stand still."""
     before = None
     while True:
-        total = estate.gateway.json("usage", "--by", "")["total"]
+        total = estate.gateway.json("usage")["total"]
         if total == before:
             return total
         before = total

@@ -48,7 +48,7 @@ def booked(gateway, wanted):
 def count(gateway):
     """All that the ledger holds, whatever the clocks said."""
     until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3 * DAY_S))
-    return int(gateway.json("usage", "--by", "", "--since", "5d", "--until", until)["total"]["requests"])
+    return int(gateway.json("usage", "--since", "5d", "--until", until)["total"]["requests"])
 
 
 def cpu_s(pid):
