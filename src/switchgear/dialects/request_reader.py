@@ -154,7 +154,8 @@ def _judge(fields: dict[str, Raw], dialect: str, operation: str, model: str | No
     elif stream and rules.has_model:
         fields["stream"] = Raw(b"true")
     request = Request(fields, dialect, operation, model, stream, has_model=rules.has_model)
-    request.is_default_model = bool(rules.model) and "model" not in fields
+    if rules.model and "model" not in fields:
+        request.is_default_model = True
     if stream and "stream_options" in fields:
         options = _typed(_decode_stream_options, fields["stream_options"], "stream_options")
         request.asked_usage = bool(options and options.include_usage)

@@ -44,6 +44,8 @@ from switchgear.providers.quirks import Quirks
 from switchgear.wire import eventstream, sse
 
 JSON_TYPE = b"application/json"
+_PATHS = frozenset({"passthrough", "stored"})
+"""What is asked by its path and method."""
 MEDIA_OPERATIONS = frozenset(
     {
         "images",
@@ -433,13 +435,13 @@ def open_translation(
         translation.body = encode(embedder.write_request(asked_embeddings, upstream_model))
         translation.dropped += asked_embeddings.dropped
         operation = translation._operation = embedder.operation
-    if operation == "passthrough":
-        assert request.form is not None
-        translation.method, translation.path, translation.body = request.method, request.stored_path, request.form.body
-        return translation
-    if operation == "stored":
-        translation.method = request.method
-        translation.path = row.operations[request.stored_path].path.replace("{id}", request.refers_to or "")
+    if operation in _PATHS:
+        translation.method, translation.path = request.method, request.stored_path
+        if operation == "stored":
+            translation.path = row.operations[request.stored_path].path.replace("{id}", request.refers_to or "")
+        else:
+            assert request.form is not None
+            translation.body = request.form.body
         return translation
     at = spoken.operations[operation]
     streamed = (quirks.paths.get(f"{operation}_stream") or at.stream_path) if request.stream else ""
@@ -452,10 +454,12 @@ def open_translation(
         facts = facts_of(upstream_model)
         if (provider_dialect, operation) == ("openai", "chat"):
             request, left_out = reasoning_models.fitted(request, facts, quirks)
-            translation.dropped += left_out
+            if left_out:
+                translation.dropped += left_out
             if facts.thinking_demanded and quirks.takes_reasoning_content:
                 request = missing_thoughts.filled_in(request)
-            request = refused_members.with_older_words(request, quirks)
+            if not quirks.developer or not quirks.newer_limit:
+                request = refused_members.with_older_words(request, quirks)
             if quirks.refused_members:
                 request, left_out = refused_members.left_out(request, quirks.refused_members)
                 translation.dropped += left_out

@@ -27,15 +27,11 @@ def at_the_head(services: EdgeServices, context: RequestContext, key: KeyEntry, 
     operation = context.endpoint.operation
     if operation is None or operation in FREE_OPERATIONS or context.client.is_dry_run:
         return None
-    if (
-        context.client.cache is not None
-        or key.cache is not None
-        or any(model.cache_s for model in snapshot.table.models.values())
-    ):
-        return None  # an answer that is kept takes no budget
     found = services.resolver.budgets_of_key(snapshot, key).budgets
     if not found:
         return None
+    if context.client.cache is not None or key.cache is not None or services.resolver.keeps_answers(snapshot):
+        return None  # an answer that is kept takes no budget
     return _look(services, context, (one for one in found if one.budget.unit != Spends.NANOUSD), None)
 
 

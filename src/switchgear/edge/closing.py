@@ -12,6 +12,8 @@ from switchgear.edge.services import EdgeServices
 from switchgear.pricing.price import Pricer
 
 _FALSE = b"false"
+_OF_EARLIER = frozenset({"stored", background_notes.RAW})
+"""What may tell of an answer that was asked for before."""
 NAMED_MAX = 64
 
 
@@ -25,15 +27,15 @@ def close(
 ) -> int | None:
     """Settle a request; returns the cost in nano-USD. `metadata` is what the answer said of itself, None where
     there was none; `billed` is False where no provider can have charged."""
-    background_notes.note_gone(context, services.spool)
+    request = context.request
+    assert request is not None
     if metadata is None:
+        background_notes.note_gone(context, services.spool)
         return settle.settle(context, services.spool, elapsed_ms, billed=billed)
     if billed and context.units is None:
         context.units = metadata.units  # of a stream: a plain answer's are in place
     response_id, bill = metadata.response_id, None
     finish_reason = metadata.finish_reason
-    request = context.request
-    assert request is not None
     if metadata.kept or (response_id is not None and "diagnostics" in request.fields):
         ids = _kept(context, request, metadata)
         if ids:
@@ -45,9 +47,12 @@ def close(
         or context.pricer is None
     ):
         bill = _bill(services, context, priced, metadata)
-    is_raw = request.operation == background_notes.RAW
-    if request.operation == "stored" or (is_raw and background_notes.is_earlier(request, metadata)):
-        finish_reason = None if is_raw and finish_reason in UNFINISHED else finish_reason
+    if request.operation in _OF_EARLIER and (
+        request.operation == "stored" or background_notes.is_earlier(request, metadata)
+    ):
+        background_notes.note_gone(context, services.spool)
+        if request.operation == background_notes.RAW and finish_reason in UNFINISHED:
+            finish_reason = None
         background_notes.note(context, metadata, _bill(services, context, priced, metadata), services.spool)
     elif finish_reason is None and background_notes.is_pending(request, metadata):
         finish_reason = "in_progress"

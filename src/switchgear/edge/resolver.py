@@ -76,7 +76,7 @@ class Resolution(msgspec.Struct, frozen=True):
     counted_as: str = ""
     """The configured model that was asked for, by whatever name: what limits per model count."""
     is_free: bool = False
-    """Nothing is limited, counted or kept of its requests: True saves them every look."""
+    """Nothing is limited, counted or kept of its requests, wherever they go: True saves them every look."""
     ceilings: Ceilings | None = None
     """What one request may ask at most; None: there is no ceiling."""
     cache_s: int | None = None
@@ -97,13 +97,17 @@ class Resolver:
         self._frozen: tuple[tuple[str, ...], FrozenModels] = ((), FrozenModels())
         self._limits: dict[tuple[str, int], Limits | None] = {}
         self._budgets: dict[tuple[str, int], BudgetSet] = {}
+        self._open: dict[str, KeyEntry] = {}
+        """Keys of which nothing is looked at when a head comes."""
+        self._keeps: bool | None = None
         self._limited: Limited | None = None
         self._owners: frozenset[str] = frozenset()
         self._seen: dict[frozenset[str], RouteTable] = {}
 
     def resolve(self, snapshot: Snapshot, key: KeyEntry, model: str, now_ms: int) -> Resolution:
         """Return the resolution of a key's call of a model."""
-        self._take(snapshot)
+        if snapshot is not self._snapshot:
+            self._take(snapshot)
         name = (key.id, key.version, model)
         resolution = self._resolutions.get(name)
         if (
@@ -124,6 +128,8 @@ class Resolver:
             self._callable.clear()
             self._limits.clear()
             self._budgets.clear()
+            self._open.clear()
+            self._keeps = None
             self._limited = None
             self._seen.clear()
             self._owners = table.owners(snapshot.table)
@@ -220,7 +226,11 @@ class Resolver:
             counted_as=name,
             cache_s=cache_s,
             ceilings=found,
-            is_free=limits is None and not budgets.budgets and cache_s is None and found is None,
+            is_free=limits is None
+            and not budgets.budgets
+            and cache_s is None
+            and found is None
+            and all(one.limits is None and not one.budgets.budgets for one in resolution.deployments),
         )
 
     def table_of(self, snapshot: Snapshot, key: KeyEntry) -> RouteTable:
@@ -260,6 +270,24 @@ class Resolver:
                 self._budgets.clear()
             self._budgets[name] = budget_sets.of_key(key, snapshot, None)
         return self._budgets[name]
+
+    def is_open(self, snapshot: Snapshot, key: KeyEntry) -> bool:
+        """Tell whether a key has neither limits nor budgets, whatever it asks for: found once for each key and snapshot."""
+        if snapshot is self._snapshot and self._open.get(key.id) is key:
+            return True
+        if self.limits_of_key(snapshot, key) is not None or self.budgets_of_key(snapshot, key).budgets:
+            return False
+        if len(self._open) >= RESOLUTIONS_MAX:
+            self._open.clear()
+        self._open[key.id] = key
+        return True
+
+    def keeps_answers(self, snapshot: Snapshot) -> bool:
+        """Tell whether answers of any model are kept."""
+        self._take(snapshot)
+        if self._keeps is None:
+            self._keeps = any(model.cache_s for model in snapshot.table.models.values())
+        return self._keeps
 
     def context_window(self, snapshot: Snapshot, deployment: Deployment) -> int | None:
         """Return how many tokens a deployment's model reads at most; None: that is not known."""

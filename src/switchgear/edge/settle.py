@@ -18,7 +18,7 @@ from switchgear.pricing.price import is_believed
 from switchgear.replica.entries import KeyEntry
 from switchgear.spool.writer import SpoolWriter
 from switchgear.wire import records
-from switchgear.wire.records import Kind
+from switchgear.wire.records import Held, Kind
 
 BYTES_PER_TOKEN = 4
 DENIALS_PER_MINUTE = 10
@@ -38,6 +38,7 @@ def reserve(context: RequestContext, priced: PricedDeployment, spool: SpoolWrite
     estimate = context.input_estimate = input_estimate.tokens(context.bytes_in, context.media)
     pricer = priced.pricer
     expect = pricer.expect(estimate, request.output_tokens_max or 0) if pricer is not None else None
+    held = context.held
     record = records.Reserve(
         context.id,
         context.now_ms,
@@ -46,24 +47,25 @@ def reserve(context: RequestContext, priced: PricedDeployment, spool: SpoolWrite
         request.stream,
         estimate,
         expect,
-        _hold_nanousd(context),
+        None,
         context.bytes_in,
         clean(request.end_user, 128) if request.end_user is not None else None,
         [clean(tag, 64) for tag in request.tags[:TAGS_MAX]] if request.tags else None,
         clean(request.session, 128) if request.session is not None else None,
         _output_max(request) if "background" in request.fields else None,
-        *(context.held if context.held is not None else ()),
     )
+    if held is not None:
+        record = msgspec.structs.replace(
+            record, hold_nanousd=_hold_nanousd(held[0]), budgets=held[0], held_us=held[1], lasts_s=held[2]
+        )
     spool.reserve(context.id, records.encode_payload(record))
     context.expect_nanousd = expect
     context.reserved = True
 
 
-def _hold_nanousd(context: RequestContext) -> int | None:
+def _hold_nanousd(held: Iterable[Held]) -> int | None:
     """Return what the first attempt holds in money; None: nothing."""
-    if context.held is None:
-        return None
-    return max((one.amount for one in context.held[0] if one.unit == "nanousd"), default=None)
+    return max((one.amount for one in held if one.unit == "nanousd"), default=None)
 
 
 def _output_max(request: Request) -> int | None:
@@ -170,12 +172,13 @@ def settle(
         cost = None
     else:
         cost = pricer.nanousd(context.usage, service_tier, context.units)
-        for other in bill.others if bill is not None else ():
-            more = other.pricer.nanousd(other.tokens, None) if other.pricer is not None else None
-            cost = None if cost is None or more is None else cost + more
-    if bill is not None and bill.charged_nanousd is not None and is_believed(cost, bill.charged_nanousd):
-        cost = bill.charged_nanousd
-    others, charged, named = bill.recorded() if bill is not None else (None, None, None)
+    others = charged = named = None
+    if bill is not None:
+        if pricer is not None:
+            cost = _with_others(cost, bill)
+        if bill.charged_nanousd is not None and is_believed(cost, bill.charged_nanousd):
+            cost = bill.charged_nanousd
+        others, charged, named = bill.recorded()
     code, message = context.error or (None, None)
     course = context.course
     record = records.Settle(
@@ -207,6 +210,14 @@ def settle(
     )
     spool.settle(context.id, records.encode_payload(record))
     context.reserved = False
+    return cost
+
+
+def _with_others(cost: int | None, bill: Bill) -> int | None:
+    """Add what other models of an answer cost."""
+    for other in bill.others:
+        more = other.pricer.nanousd(other.tokens, None) if other.pricer is not None else None
+        cost = None if cost is None or more is None else cost + more
     return cost
 
 

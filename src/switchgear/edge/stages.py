@@ -26,7 +26,6 @@ from switchgear.edge import (
     translate,
 )
 from switchgear.edge.attribute import attribute
-from switchgear.edge.budget_sets import NONE
 from switchgear.edge.context import Halt, Outcome, RequestContext
 from switchgear.edge.course import Course
 from switchgear.edge.hedged import transfer_of
@@ -75,10 +74,10 @@ def look_at_limits(services: EdgeServices, context: RequestContext) -> Problem |
     key, snapshot = context.key, context.snapshot
     assert key is not None
     assert snapshot is not None
+    if services.resolver.is_open(snapshot, key):
+        return None
     spent = budget_look.at_the_head(services, context, key, snapshot)
-    if spent is not None or (not snapshot.limits and key.rpm is None and key.parallel is None and key.limits is None):
-        return spent
-    return admit_stage.look(services, context, key, snapshot)
+    return spent if spent is not None else admit_stage.look(services, context, key, snapshot)
 
 
 # of the request
@@ -86,9 +85,10 @@ def look_at_limits(services: EdgeServices, context: RequestContext) -> Problem |
 
 def find_stored(services: EdgeServices, context: RequestContext) -> Problem | Literal[Halt.WAIT] | None:
     """Whose is the stored response that the path names, and of which model?"""
-    request, key = context.request, context.key
+    request = context.request
     if request is None or request.operation != "stored" or request.refers_to is None:
         return None
+    key = context.key
     assert key is not None
     entry = services.stored.find(key, request.refers_to)
     if entry is None:
@@ -122,7 +122,9 @@ def authorize(services: EdgeServices, context: RequestContext) -> Problem | Lite
             return resolution.problem
     context.resolution = resolution
     context.is_stale = False
-    return budget_look.before_the_body(services, context, resolution) if resolution.budgets.budgets else None
+    if resolution.is_free or not resolution.budgets.budgets:
+        return None
+    return budget_look.before_the_body(services, context, resolution)
 
 
 def _wait_or_refuse(
@@ -171,9 +173,10 @@ def translate_body(services: EdgeServices, context: RequestContext) -> Outcome:
             admit_stage.answered(context)
         return outcome
     request.shows_usage = context.client.wants_cost
-    assert context.resolution is not None
-    if context.resolution.ceilings is not None:
-        problem = ceilings.lower(context, context.resolution.ceilings)
+    resolution = context.resolution
+    assert resolution is not None
+    if resolution.ceilings is not None:
+        problem = ceilings.lower(context, resolution.ceilings)
         if problem is not None:
             return problem
     return translate.prepare_steps(context, course) if request.is_large else translate.prepare(context, course)
@@ -182,8 +185,11 @@ def translate_body(services: EdgeServices, context: RequestContext) -> Outcome:
 def admit(services: EdgeServices, context: RequestContext) -> Outcome:
     """May it be sent now? Where key or routes changed since `authorize`, what they say now counts. What is kept here already is not
     sent (`recall`), where key, model or request ask for that. Then limits are taken."""
-    resolution, course = context.resolution, context.course
+    resolution = context.resolution
     assert resolution is not None
+    if resolution.is_free and not context.is_stale and context.client.cache is None:
+        return None
+    course = context.course
     assert course is not None
     if context.is_stale:
         assert context.key is not None
@@ -191,8 +197,6 @@ def admit(services: EdgeServices, context: RequestContext) -> Outcome:
         if problem is not None:
             return problem
     first = course.current
-    if resolution.is_free and context.client.cache is None and first.limits is None and first.budgets is NONE:
-        return None
     if resolution.cache_s is not None or context.client.cache is not None:
         outcome = recall.recall(services, context)
         if outcome is not None:
@@ -219,9 +223,10 @@ def reserve(services: EdgeServices, context: RequestContext) -> Problem | None:
 
 def send(services: EdgeServices, context: RequestContext) -> Literal[Halt.DONE]:
     """Hand the request to a transfer, which makes the first attempt."""
-    assert context.course is not None
-    kind = transfer_of(context.course) if context.recall is None else recorded.transfer_of(context.course)
-    transfer = kind(services, context, context.course)
+    course = context.course
+    assert course is not None
+    kind = transfer_of(course) if context.recall is None else recorded.transfer_of(course)
+    transfer = kind(services, context, course)
     services.running.add(context)
     context.transfer = transfer
     transfer.begin()

@@ -219,14 +219,18 @@ class Transfer(msgspec.Struct, eq=False):
                 self._refuse(_LEDGER_FULL, "upstream_error", False)
 
     def _send(self) -> None:
-        first = self.course.current
         resolution = self.context.resolution
-        if (
+        if (resolution is not None and resolution.is_free) or self._is_unlimited() or self._has_room():
+            self._open()
+
+    def _is_unlimited(self) -> bool:
+        """Tell whether nothing is to be taken for the current attempt."""
+        first, resolution = self.course.current, self.context.resolution
+        return (
             first.limits is None
             and not first.budgets.budgets
             and (resolution is None or not resolution.budgets.budgets)
-        ) or self._has_room():
-            self._open()
+        )
 
     def _has_room(self) -> bool:
         """Take the limits of the current deployment; False when that is not done yet, or something else was."""
@@ -714,7 +718,8 @@ class Transfer(msgspec.Struct, eq=False):
         services, context = self.services, self.context
         cost = closing.close(services, context, self.course.current, metadata, self._elapsed_ms, billed)
         self._advance(SETTLED)  # not before: what fails until here is settled otherwise
-        self._end_admission(billed, cost)
+        if context.admission is not None:
+            self._end_admission(billed, cost)
         services.running.settled(context)
         services.commit.schedule()
         self._attempt.stream = None  # it holds this transfer: without the cycle both end here, without the collector

@@ -24,7 +24,8 @@ def prepare(context: RequestContext, course: Course) -> Problem | None:
     returns why there is none."""
     while True:
         translation = _open(context, course)
-        if context.resolution is not None and context.resolution.ceilings is not None:
+        resolution = context.resolution
+        if resolution is not None and resolution.ceilings is not None:
             translation = _within(context, course, translation)
         if isinstance(translation, Problem):
             problem: Problem | None = translation
@@ -107,7 +108,6 @@ def _open(context: RequestContext, course: Course, at_once: bool = True) -> Tran
         )
     )
     resolution = context.resolution
-    is_free = context.output_bound is None and resolution is not None and resolution.is_free
     if dialect is None:
         name, what = clean(request.model, 128), endpoint.name
         return Problem(problems.UNSUPPORTED, f"the model {name!r} cannot be used for {what}", "model")
@@ -123,7 +123,9 @@ def _open(context: RequestContext, course: Course, at_once: bool = True) -> Tran
             answer_id=context.id,
             at_once=at_once,
             drop=deployment.drop,
-            max_tokens=deployment.max_tokens if is_free else ceilings.output_limit(context, deployment.max_tokens),
+            max_tokens=deployment.max_tokens
+            if resolution is not None and resolution.is_free
+            else ceilings.output_limit(context, deployment.max_tokens),
             betas=_betas(context) if BY_NAME[dialect].has_betas else (),
         )
     except InvalidBodyError as exc:

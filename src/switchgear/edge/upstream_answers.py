@@ -31,6 +31,8 @@ VECTOR_OPERATIONS = frozenset({"embeddings", "embeddings_batch", "rerank"})
 FREE_OPERATIONS = frozenset({"count_tokens", "stored"})
 """What no provider charges for, or charged for before."""
 
+_MAY_BE_FREE = FREE_OPERATIONS | {background_notes.RAW}
+
 
 class PlainAnswer:
     """The body of an answer that is read when it is whole."""
@@ -104,8 +106,8 @@ class PlainAnswer:
         request = context.request
         assert request is not None
         operation = request.operation
-        is_free = operation in FREE_OPERATIONS or (
-            operation == background_notes.RAW and background_notes.is_earlier(request, metadata)
+        is_free = operation in _MAY_BE_FREE and (
+            operation in FREE_OPERATIONS or background_notes.is_earlier(request, metadata)
         )
         is_media = operation in MEDIA_OPERATIONS
         usage: TokenUsage | None = None
