@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from switchgear.core import budget_rule
 from switchgear.edge.resolver import Resolver
 from switchgear.replica import holding
 from switchgear.replica.entries import HolderEntry, KeyEntry, Snapshot
@@ -108,3 +109,50 @@ def test_more_limits_than_can_be_counted_at_once_refuse_the_key():
     more = holding.held(KeyEntry("o", "o", 1, [], team="t0", rpm=5), lambda *at: teams[at])
     refused = Resolver(lambda _: None).resolve(snapshot, more, "fast", 0).problem
     assert refused.case.code == "permission_denied" and "more limits" in refused.message
+
+
+class Counted(dict):
+    reads = 0
+
+    def values(self):
+        Counted.reads += 1
+        return super().values()
+
+
+def test_whether_answers_are_kept_is_found_once_per_snapshot_whatever_the_number_of_requests():
+    resolver = Resolver(lambda _: None)
+    for epoch, cache_s in enumerate((None, 60), 1):
+        models = Counted({"m": ModelEntry(name="m", cache_s=cache_s)})
+        snapshot = Snapshot(store_id="s", epoch=epoch, table=RouteTable(models=models))
+        Counted.reads = 0
+        resolver.callable_models(snapshot, KEY, 0)
+        before = Counted.reads
+        assert {resolver.keeps_answers(snapshot) for _ in range(5)} == {cache_s is not None}
+        assert Counted.reads == before + 1
+
+
+def test_a_key_is_open_until_it_or_the_organisation_has_a_limit_or_a_budget():
+    resolver = Resolver(lambda _: None)
+    snapshot = Snapshot(store_id="s", epoch=1, table=ROUTES)
+    rules = (budget_rule.parse("5/day"),)
+    assert [resolver.is_open(snapshot, KEY) for _ in range(2)] == [True, True]
+    assert not resolver.is_open(snapshot, KeyEntry("k", "k", 2, [], rpm=3))
+    assert not resolver.is_open(snapshot, KeyEntry("k", "k", 3, [], budget="5/day"))
+    assert not resolver.is_open(Snapshot(store_id="s", epoch=2, table=ROUTES, budgets=rules), KEY)
+
+
+def test_nothing_is_free_of_looks_whose_deployments_have_limits():
+    table = RouteTable(
+        providers={
+            "a": ProviderEntry(name="a", dialects=("openai",), credentials=("c",)),
+            "b": ProviderEntry(
+                name="b", dialects=("openai",), credentials=("c",), budgets=(budget_rule.parse("5/day"),)
+            ),
+        },
+        models={
+            name: ModelEntry(name=name, deployments=tuple(DeploymentEntry(provider=p, model="m") for p in name))
+            for name in ("a", "ab")
+        },
+    )
+    snapshot, resolver = Snapshot(store_id="s", epoch=1, table=table), Resolver(lambda _: None)
+    assert [resolver.resolve(snapshot, KEY, name, 0).is_free for name in ("a", "ab")] == [True, False]

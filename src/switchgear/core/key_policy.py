@@ -16,7 +16,7 @@ import msgspec
 from switchgear.core import budget_rule, cache_rule, ceilings, limit_rule
 from switchgear.core.budget_rule import Budgets
 from switchgear.core.iso_time import format_time, parse_time
-from switchgear.core.network import check_network
+from switchgear.core.network import NETWORKS_MAX, check_network
 from switchgear.core.path_rule import check_key_rule
 from switchgear.core.text import shown
 
@@ -183,6 +183,8 @@ def check(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for path, text in _items(values, "models"):
         if not text or len(text) > MODEL_MAX:
             yield path, f"{shown(text)} is not a model name"
+    if len(values.get("cidrs") or ()) > NETWORKS_MAX:
+        yield "cidrs", f"at most {NETWORKS_MAX} networks in one list; networks that hold others are enough"
     for path, text in _items(values, "cidrs"):
         wrong = check_network(text)
         if wrong is not None:

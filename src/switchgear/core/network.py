@@ -1,30 +1,45 @@
 """Networks as people write them, in CIDR notation. Level 0."""
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from switchgear.core.text import shown
+
+NETWORKS_MAX = 1_000
+"""In one list: each is looked at for a request from a new connection."""
+_Network = tuple[int, int, int]
+"""Version, address without the bits of hosts, and length of the prefix."""
+_BITS = {4: 32, 6: 128}
 
 
 def both(one: list[str], other: list[str]) -> list[str]:
     """Return the networks of what lies in two lists: of two networks one holds the other, or they share nothing. What is no network
-    holds nothing.
+    holds nothing. Each list is read once, and each network looked up by its prefixes: 1,000 and 1,000 take milliseconds.
 
     >>> both(["10.0.0.0/8", "::/0"], ["10.1.0.0/16", "192.168.0.0/16"])
     ['10.1.0.0/16']
     """
-    found: dict[str, None] = {}
-    for mine in _networks(one):
-        for its in _networks(other):
-            if mine.version == its.version and mine.overlaps(its):
-                found[str(mine if mine.prefixlen > its.prefixlen else its)] = None
-    return list(found)
+    mine, its = _read(one), _read(other)
+    held = {text: None for network, text in mine.items() if _is_held(network, its)}
+    return list(held | {text: None for network, text in its.items() if _is_held(network, mine)})
 
 
-def _networks(texts: Iterable[str]) -> Iterator[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+def _read(texts: Iterable[str]) -> dict[_Network, str]:
+    found: dict[_Network, str] = {}
     for text in texts:
-        if check_network(text) is None:
-            yield ipaddress.ip_network(text)
+        try:
+            network = ipaddress.ip_network(text)
+        except ValueError:
+            continue
+        found[network.version, int(network.network_address), network.prefixlen] = str(network)
+    return found
+
+
+def _is_held(network: _Network, by: dict[_Network, str]) -> bool:
+    """Tell whether a network is, or lies in, one of others."""
+    version, address, length = network
+    bits = _BITS[version]
+    return any((version, address >> bits - size << bits - size, size) in by for size in range(length, -1, -1))
 
 
 def check_network(text: str) -> str | None:

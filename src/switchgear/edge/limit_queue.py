@@ -116,7 +116,7 @@ class LimitQueue:
             self._ask_later(line[0], 0.0)
 
     def _ask_later(self, place: Place, delay_s: float) -> None:
-        self._loop.call_later(delay_s, self._ask, place, place.bucket)
+        self._loop.call_later(delay_s, place.context.exchange.act, self._ask, (place, place.bucket))
 
     def _ask(self, place: Place, bucket: str) -> None:
         """Let the first of a line ask, if it still is."""

@@ -9,7 +9,6 @@ Not kept: what a provider stores or makes in the background, what names somethin
 and media, requests that want their cost in the answer, errors, and answers that broke off or are too large.
 """
 
-import functools
 import hashlib
 from collections.abc import Iterator
 from typing import Literal
@@ -188,13 +187,12 @@ def _follow(
     """Wait for somebody's answer, as long as this request may take at all."""
     cache, course, exchange = services.cache, context.course, context.exchange
     assert course is not None
-    wake = functools.partial(exchange.act, services.resume, (services, context))
 
     def landed(has_answer: bool, number: int) -> None:
         services.waiting.leave(context)
         if not has_answer:
             known.reads = False  # it asks itself
-        services.loop.call_later(number // WOKEN_PER_MS / 1_000, wake)
+        services.loop.call_later(number // WOKEN_PER_MS / 1_000, exchange.act, services.resume, (services, context))
 
     def left() -> None:
         cache.unfollow(flight, landed)
