@@ -5,6 +5,7 @@ import pytest
 from tests.edge.test_recall import ANSWER, JSON, Last
 
 from switchgear.edge import admit
+from switchgear.edge.limit_queue import Place
 from switchgear.testing.edge import NOTHING, Asked, Dialogue, Sent, chat
 from switchgear.wire import records
 
@@ -134,6 +135,7 @@ def test_a_client_that_leaves_leaves_the_line_and_the_next_one_is_asked():
     talk.client.leave()
     asks(talk, seed=2)
     talk.handler._check()
+    talk.loop.run()
     assert len(talk.services.waiting) == 1
     ends(talk)
     assert first.seen[0].status == 200
@@ -167,9 +169,11 @@ def test_an_answer_of_the_counters_that_is_lost_ends_the_request_after_a_while()
     waiting = asks(talk)
     talk.advance(admit.COUNTERS_S - 1)
     talk.handler._check()
+    talk.loop.run()
     assert waiting.seen == []
     talk.advance(1)
     talk.handler._check()
+    talk.loop.run()
     assert waiting.seen[0].status == 503
 
 
@@ -189,3 +193,26 @@ def test_what_waits_holds_nothing():
         if line.startswith(b"x-ratelimit-remaining-requests")
     ]
     assert left == b"x-ratelimit-remaining-requests: 0"
+
+
+def test_a_place_is_found_in_a_long_line_without_looking_at_the_others():
+    compared = 0
+
+    class Watched(Place, eq=False):
+        def __eq__(self, other):
+            nonlocal compared
+            compared += 1
+            return self is other
+
+        __hash__ = object.__hash__
+
+    talk = Dialogue(key=ONE, wait_s=60)
+    asks(talk)
+    places = [asks(talk).context.place for _ in range(30)]
+    line = talk.services.queue._lines[places[0].bucket]
+    watched = [Watched(**{name: getattr(one, name) for name in one.__struct_fields__}) for one in places]
+    line.clear()
+    line.update(dict.fromkeys(watched))
+    for place in reversed(watched):
+        talk.services.queue.leave(place)
+    assert (compared, talk.services.queue.is_empty) == (0, True)

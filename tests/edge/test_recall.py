@@ -308,6 +308,7 @@ def test_who_leaves_while_it_waits_leaves_the_queue():
     assert len(talk.services.waiting) == 1
     talk.client.leave()
     talk.handler._check()
+    talk.loop.run()
     assert len(talk.services.waiting) == 0
     answered(talk)
     assert len(talk.recorded(records.Settle)) == 1
@@ -329,6 +330,7 @@ def test_who_waits_is_told_when_its_time_is_over():
     talk.client >> chat("m", {b"x-switchgear-timeout-s": b"5"})
     talk.advance(6)
     talk.handler._check()
+    talk.loop.run()
     talk.client << Sent(504)
 
 

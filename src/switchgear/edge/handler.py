@@ -27,7 +27,7 @@ from switchgear.edge.resolver import Resolver
 from switchgear.edge.running import Running
 from switchgear.edge.services import EdgeServices
 from switchgear.edge.settle import DenialLog
-from switchgear.edge.slices import Slicer
+from switchgear.edge.slices import Job, Slicer
 from switchgear.edge.stored_things import StoredThings
 from switchgear.edge.turn_commit import TurnCommit
 from switchgear.edge.uncertain import UncertainHolds
@@ -103,6 +103,14 @@ def services_of(
     return services
 
 
+def _nothing(_done: None) -> None:
+    pass
+
+
+def _always() -> bool:
+    return True
+
+
 class EdgeHandler:
     """One per edge process."""
 
@@ -136,7 +144,8 @@ class EdgeHandler:
     def _check(self) -> None:
         services = self.services
         services.running.check()
-        services.waiting.check(services.running.now_s)
+        if len(services.waiting):
+            services.slices.add(Job(services.waiting.check(services.running.now_s), _nothing, self._fault, _always))
         services.cache.sweep(services.running.now_s)
         self._counters.write(self.connections())
         if self._background is not None:

@@ -4,7 +4,7 @@ One line for each bucket that is full, first come first served within this edge;
 line asks again when its limit says that there may be room, and whoever comes later stands behind it. What waits holds nothing.
 """
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -48,7 +48,7 @@ class LimitQueue:
         self.wait_s = wait_s
         """How long a request waits at most; 0: not at all."""
         self._room, self._clock, self._loop, self._resume = room, clock, loop, resume
-        self._lines: dict[str, deque[Place]] = {}
+        self._lines: dict[str, OrderedDict[Place, None]] = {}
         self.waited = 0
         """Requests that waited, since it was last taken."""
 
@@ -77,13 +77,12 @@ class LimitQueue:
         if now_s >= place.until_s or is_hopeless or not self._enter(place):
             place.leave()
             return False
-        line = self._lines.setdefault(place.bucket, deque())
-        if place not in line:
-            line.append(place)
+        line = self._lines.setdefault(place.bucket, OrderedDict())
+        line.setdefault(place)
         if context.place is None:
             context.place = place
             self.waited += 1
-        if line[0] is place:
+        if next(iter(line)) is place:
             delay_s = SLOT_S if lack.why is Why.PARALLEL else lack.retry_after_ms / 1_000
             self._ask_later(place, min(max(delay_s, ASK_S_MIN), ASK_S_MAX, place.until_s - now_s))
         return True
@@ -108,12 +107,12 @@ class LimitQueue:
         line = self._lines.get(place.bucket)
         if line is None or place not in line:
             return
-        was_first = line[0] is place
-        line.remove(place)
+        was_first = next(iter(line)) is place
+        del line[place]
         if not line:
             del self._lines[place.bucket]
         elif was_first:
-            self._ask_later(line[0], 0.0)
+            self._ask_later(next(iter(line)), 0.0)
 
     def _ask_later(self, place: Place, delay_s: float) -> None:
         self._loop.call_later(delay_s, place.context.exchange.act, self._ask, (place, place.bucket))
@@ -121,7 +120,7 @@ class LimitQueue:
     def _ask(self, place: Place, bucket: str) -> None:
         """Let the first of a line ask, if it still is."""
         line = self._lines.get(bucket)
-        if line is None or line[0] is not place or place.bucket != bucket:
+        if line is None or next(iter(line)) is not place or place.bucket != bucket:
             return
         if self._room.leave(place.context):
             self._resume(place.context)
