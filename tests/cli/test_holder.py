@@ -26,7 +26,7 @@ def test_each_kind_is_made_listed_shown_changed_and_removed(served, kind):
     assert (
         served.run(kind, "show", "two").exception is None and served.run(kind, "list", "-o", "wide").exception is None
     )
-    assert answer(served.run(kind, "rm", "two", "--yes", "--json")) == {"name": "two", "moved": []}
+    assert answer(served.run(kind, "rm", "two", "--yes", "--json")) == {"name": "two", "moved": [], "moved_holders": []}
     gone = served.run(kind, "show", "two")
     assert isinstance(gone.exception, UserError) and gone.exception.exit_code == 2
 

@@ -68,7 +68,6 @@ models:
     ceilings: {output_tokens: 4096, effort: medium, thinking_tokens: 2048, service_tier: default|flex, provider_tools: off, cost: "0.5", over: refuse}
     rpm: 60
     tpm: 100000
-    hedge: {after_s: 2.5}
     parallel: 7
     budget: [{limit: 9000 tokens/day, name: cap, hard: false, hour: 6, timezone: Asia/Tokyo}, 3/week per end_user]
     limits: [5000 requests/day, 20 output tokens/hour per end_user]
@@ -79,7 +78,7 @@ users: {u: {profile: std, cost_center: "1", tpm: 5, cache: {ttl: off}, ceilings:
 projects: {p: {team: t, cost_center: "2", parallel: 3}}
 profiles: {std: {pot: key, budget: [{limit: 5/day, soft: 80%%}]}}
 keys:
-  ci: {sha256: "%s", team: t, user: u, project: p, profile: std, models: [fast], cidrs: [10.0.0.0/8], expires: 2027-01-31, tags: [a, b],
+  ci: {sha256: "%s", team: t, user: u, project: p, profile: std, models: [fast, quick], cidrs: [10.0.0.0/8], expires: 2027-01-31, tags: [a, b],
        passthrough: ["odd GET /files*"], rpm: 5, tpm: 6, parallel: 7, limits: [4 requests/hour per user], budget: [5/day, {limit: 500/month, soft: 80%%, on_spent: {route: quick}, models: ["@premium"], day: 15}], require: {zdr: "yes"}, cache: {ttl: off}}
   moved: {keyed: ["1:%s", "2:%s until 2027-01-01T00:00:00Z"]}
 pricing:
@@ -301,3 +300,23 @@ def test_a_compiled_configuration_passes_its_check():
     assert check_compiled(compile_(WHOLE)[0]) is None
     twice = FileKey(name="k", sha256="ab" * 32)
     assert check_compiled(Compiled(keys=(twice, twice))) == "a name stands twice"
+
+
+@pytest.mark.parametrize(
+    ("budget", "left"),
+    [
+        ({"limit": "5/day", "on_spent": {"route": "gone"}}, {"limit": "5/day"}),
+        ([{"limit": "5/day", "models": ["gone", "local/m"]}], [{"limit": "5/day", "models": ["local/m"]}]),
+        ([{"limit": "5/day", "models": ["gone"]}, "9/week"], ["9/week"]),
+        ({"limit": "5/day", "models": ["gone"]}, None),
+        ([{"limit": "5/day", "models": ["gone"]}], None),
+    ],
+)
+@pytest.mark.parametrize("section", ["keys", "models"])
+def test_a_budget_that_names_a_model_that_is_gone_is_exported_as_a_file_can_say_it(section, budget, left):
+    holder = {"keys": {"sha256": "ab" * 32}, "models": {"deployments": [{"provider": "local", "model": "m"}]}}[section]
+    providers = {"local": {"dialect": "openai", "base_url": "https://a.example/v1"}}
+    notes = []
+    found = document.sound({"providers": providers, section: {"k": {**holder, "budget": budget}}}, notes)
+    assert found[section]["k"].get("budget") == left and found[section]["k"].keys() >= holder.keys()
+    assert len(notes) == 1 and "there is no model 'gone'" in notes[0]

@@ -189,6 +189,40 @@ model_sets: {{premium: [cheap]}}
     assert len(problems) == 1
 
 
+def on_spent(model, target, more=""):
+    return f"{model}: {{deployments: [{{provider: openai, model: {model}}}], budget: {{limit: 5/day, on_spent: {{route: {target}}}}}{more}}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "message"),
+    [
+        (f"models: {{{on_spent('m', 'm')}}}", "models.m.budget.on_spent.route", "m → m"),
+        (f"models: {{{on_spent('m', 'n')}, {on_spent('n', 'm')}}}", "models.m.budget.on_spent.route", "m → n → m"),
+        (f"models: {{{on_spent('m', 'other')}, other: {{alias: m}}}}", "models.m.budget.on_spent.route", "m → m"),
+        (
+            'keys: {k: {sha256: "%s", models: [openai/*], budget: {limit: 5/day, on_spent: {route: cheap}}}}\n' % HASH
+            + "models: {cheap: openai/x}",
+            "keys.k.budget.on_spent.route",
+            "is none of the `models` here",
+        ),
+        (
+            "organisation: {budget: {limit: 5/day, models: [best]}}\nmodels: {best: {alias: good}, good: openai/x}",
+            "organisation.budget.models[0]",
+            "'best' is an alias, and what is served is counted by its own name: write 'good'",
+        ),
+        ("model_sets: {a: [best]}\nmodels: {best: {alias: openai/x}}", "model_sets.a[0]", "write 'openai/x'"),
+    ],
+)
+def test_a_budget_that_stops_or_counts_nothing_is_an_error(text, path, message):
+    (problem,) = check(text)[0]
+    assert problem.path == path and message in problem.message, told([problem])
+
+
+def test_a_chain_of_routes_that_ends_is_no_problem():
+    text = f"models: {{{on_spent('m', 'n')}, {on_spent('n', 'openai/free')}}}"
+    assert check(text)[0] == []
+
+
 def test_sets_of_models_and_the_time_zone_are_checked():
     found = {p.path: p.message for p in check('model_sets: {a: ["@b", nowhere], b: []}\ntimezone: Europe/Berln')[0]}
     assert "is a set itself" in found["model_sets.a[0]"]

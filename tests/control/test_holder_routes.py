@@ -25,7 +25,11 @@ def test_what_is_answered_is_of_the_type_that_is_told(local, kind):
     assert "a b/c" in [one.name for one in getattr(listed, plural)]
     assert local.ask("PATCH", f"/api/v1/{plural}/a%20b%2Fc", CLI, b'{"rpm":6,"version":7}').status_code == 412
     assert local.ask("PATCH", f"/api/v1/{plural}/a%20b%2Fc", CLI, b'{"rpm":null}').json()["rpm"] is None
-    assert local.ask("DELETE", f"/api/v1/{plural}/a%20b%2Fc", CLI).json() == {"name": "a b/c", "moved": []}
+    assert local.ask("DELETE", f"/api/v1/{plural}/a%20b%2Fc", CLI).json() == {
+        "name": "a b/c",
+        "moved": [],
+        "moved_holders": [],
+    }
 
 
 @pytest.mark.parametrize(

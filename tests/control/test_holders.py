@@ -108,7 +108,8 @@ def test_a_team_with_keys_is_removed_only_when_they_go_elsewhere(desk, service):
     with pytest.raises(UserError, match=r"2 keys \(one, two\) and 1 teams \(green\) and 1 projects \(p\)") as refused:
         remove(desk, TEAM, "red")
     assert "--move-to" in refused.value.hint
-    gone, moved = remove(desk, TEAM, "red", "blue")
+    gone, moved, others = remove(desk, TEAM, "red", "blue")
+    assert sorted(row.name for row in others) == ["green", "p"]
     assert gone.removed_ms is not None and [row.name for row in moved] == ["one", "two"]
     assert [seen(desk, row).team_id for row in (first, second)] == ["blue", "blue"]
     assert desk.read(holders.holder_named, "project", "p").team == "blue"
@@ -127,6 +128,24 @@ def test_a_key_of_a_project_belongs_to_no_other_team_than_the_project(desk, serv
     key(desk, "two", project="p", team="red")
     with pytest.raises(UserError, match="belong to another team: two"):
         change(desk, PROJECT, "p", team="blue")
+
+
+def test_a_team_goes_with_its_projects_and_their_keys(desk, service):
+    make(desk, PROJECT, "search", team="red")
+    row = key(desk, "one", team="red", project="search")
+    remove(desk, TEAM, "red", "blue")
+    assert (seen(desk, row).team_id, seen(desk, row).project) == ("blue", "search")
+    assert desk.read(holders.holder_named, "project", "search").team == "blue"
+
+
+def test_what_is_to_be_removed_or_shown_is_not_advised_to_be_made(desk, service):
+    for name in ("nosuch", "rad"):
+        with pytest.raises(UserError) as refused:
+            remove(desk, TEAM, name)
+        assert "create" not in refused.value.hint
+    with pytest.raises(UserError) as refused:
+        key(desk, team="nosuch")
+    assert "switchgear team create nosuch" in refused.value.hint
 
 
 def test_a_profile_holds_for_whatever_names_it(desk, service):

@@ -221,9 +221,23 @@ def test_a_budget_that_is_spent_leads_to_its_route_and_books_it_there(is_late):
     ask(talk)
     answer(talk, 1_000, 100)
     assert ask(talk) is None
-    answer(talk, 10, 10)
+    talk.vault >> JSON >> Last(ANSWER % (10, 10, 20))
+    assert headers(talk.client.exchange.seen[0])["x-switchgear-fallback-reason"] == "budget"
+    talk.client << Sent(200)
     assert balances(talk) == [(1_200_000 + 30_000, 0)]
     assert records.decode_callee(talk.recorded(records.Reserve)[-1].callee).upstream_model == "c"
+    assert talk.recorded(records.Settle)[-1].passed_over == ["m: budget"]
+
+
+def test_a_route_that_the_key_may_not_take_leaves_the_budgets_own_answer():
+    talk = Dialogue(
+        table=table(), key={"budget": BudgetSpec(limit="0.001/day", on_spent=Route("cheap")), "models": ["m"]}
+    )
+    ask(talk)
+    answer(talk, 1_000, 100)
+    sent = ask(talk)
+    assert (sent.status, headers(sent)["x-switchgear-error"]) == (429, "insufficient_quota")
+    assert b"cheap" not in sent.body
 
 
 @pytest.mark.parametrize("whose", ["a", "provider", "credential"])

@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from switchgear.cli import key_fields, names, times
-from switchgear.cli.base import Column, Group, Output, confirm, examples, name_argument, note, with_client
+from switchgear.cli.base import Column, Group, Output, confirm, counted, examples, name_argument, note, with_client
 from switchgear.cli.client import Client, segment
 from switchgear.cli.key_fields import KeyField
 from switchgear.core.errors import UserError
@@ -132,8 +132,10 @@ def _group(kind: Kind) -> click.Group:
         query = f"?move_to={segment(move_to)}" if move_to is not None else ""
         answer = client.call("DELETE", f"{path}/{segment(name)}{query}")
         out.one(answer, f"removed the {kind.name} {answer['name']}")
-        if out.for_people and answer["moved"]:
-            note(f"  {len(answer['moved'])} keys belong to {move_to} now: {', '.join(answer['moved'][:20])}")
+        for what, moved in (("key", answer["moved"]), ("other", answer["moved_holders"])):
+            if out.for_people and moved:
+                verb = "belongs" if len(moved) == 1 else "belong"
+                note(f"  {counted(len(moved), what)} {verb} to {move_to} now: {', '.join(moved[:20])}")
 
     return group
 

@@ -374,7 +374,7 @@ def _remove(found: Document, path: str) -> bool:
     trail = _walk(found, path)
     if len(trail) < 2:
         return False
-    if trail[0][1] == "models":
+    if trail[0][1] == "models" and "budget" not in (key for _, key in trail):
         for depth, (holder, key) in enumerate(trail):
             if isinstance(holder, list) and isinstance(key, int):
                 del holder[key]
@@ -383,8 +383,27 @@ def _remove(found: Document, path: str) -> bool:
                 return True
         del found["models"][trail[1][1]]
         return True
+    if "budget" in (key for _, key in trail):
+        return _remove_of_budget(trail)
     holder, key = trail[-1]
     del holder[key]
+    return True
+
+
+def _remove_of_budget(trail: list[tuple[Any, Any]]) -> bool:
+    """Remove what a budget names: a route with its `on_spent`, a model of a list, and a budget that counts nothing any more."""
+    at = [key for _, key in trail].index("budget")
+    holder, key = trail[-1]
+    if key == "route":
+        holder, key = trail[-2]
+        del holder[key]
+        return True
+    del holder[key]
+    if not holder and trail[-2][1] == "models":
+        whole, number = trail[at + 1] if isinstance(trail[at + 1][1], int) else trail[at]
+        del whole[number]
+        if not whole and isinstance(whole, list):
+            del trail[at][0]["budget"]
     return True
 
 

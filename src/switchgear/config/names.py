@@ -11,9 +11,10 @@ import msgspec
 from switchgear.config import schema
 from switchgear.config.reader import Suggestions
 from switchgear.core import budget_rule, key_policy, organisation, pattern
-from switchgear.core.budget_rule import SET, Budgets
+from switchgear.core.budget_rule import SET
 from switchgear.core.path_rule import check_key_rule
 from switchgear.core.text import shown
+from switchgear.policies import access
 from switchgear.pricing.catalog import REGIONAL, SURCHARGES
 from switchgear.providers.catalogue import PROVIDERS
 from switchgear.providers.endpoint import KEYLESS
@@ -310,14 +311,44 @@ class _Names:
         for name, models in self._config.model_sets.items():
             for number, wanted in enumerate(models):
                 yield from self._counted(f"model_sets.{name}[{number}]", wanted)
-        for path, written in _budgets(self._config):
-            for at, wanted in budget_rule.models_named(written):
+        for path, holder in _holders(self._config):
+            for at, wanted in budget_rule.models_named(holder.budget):
                 if at.endswith(".route"):
-                    why = self._unknown(wanted)
-                    if why is not None:
-                        yield ConfigProblem(f"{path}.{at}", why)
+                    yield from self._routed(f"{path}.{at}", wanted, getattr(holder, "models", None))
                 else:
                     yield from self._counted(f"{path}.{at}", wanted)
+        yield from self._spent_circles()
+
+    def _routed(self, path: str, wanted: str, allowed: list[str] | None) -> Iterator[ConfigProblem]:
+        """Check where requests go once a budget is spent; `allowed`: what its holder may call."""
+        why = self._unknown(wanted)
+        if why is not None:
+            yield ConfigProblem(path, why)
+        elif not access.may_call(wanted, allowed):
+            text = f"{shown(wanted)} is none of the `models` here, so nobody could be sent there: add it, or route to one of them"
+            yield ConfigProblem(path, text)
+
+    def _spent_circles(self) -> Iterator[ConfigProblem]:
+        """Return routes of models' budgets that lead back: once all are spent, none of them would stop anything."""
+        routes: dict[str, dict[str, str]] = {}
+        for name, model in self._models.items():
+            if isinstance(model, schema.Model):
+                named = [(f"models.{name}", model.budget)]
+                named += [(f"models.{name}.deployments[{n}]", one.budget) for n, one in enumerate(model.deployments)]
+                routes[name] = {
+                    end: f"{path}.{at}"
+                    for path, budget in named
+                    for at, wanted in budget_rule.models_named(budget)
+                    if at.endswith(".route") and (end := self._end(wanted)) is not None
+                }
+        told: set[str] = set()
+        for name in routes:
+            way = _way_back(name, routes)
+            if way and not told & set(way):
+                told |= set(way)
+                shape = " → ".join([*way, name])
+                text = f"budgets that are spent lead in a circle, so none of them stops anything: {shape}"
+                yield ConfigProblem(routes[name][way[1] if len(way) > 1 else name], text)
 
     def _counted(self, path: str, wanted: str) -> Iterator[ConfigProblem]:
         sets = self._config.model_sets
@@ -332,9 +363,16 @@ class _Names:
                 text = f"the pattern {shown(wanted)} matches no model and no provider"
                 yield ConfigProblem(path, text, is_warning=True)
         else:
-            why = self._unknown(wanted)
+            why, entry, end = self._unknown(wanted), self._entry(wanted), self._end(wanted)
+            alias = self._models.get(entry or "")
             if why is not None:
                 yield ConfigProblem(path, why)
+            elif isinstance(alias, schema.Model) and alias.alias is not None:
+                named = end if end not in {None, entry} and not pattern.is_pattern(end or "") else alias.alias
+                text = (
+                    f"{shown(wanted)} is an alias, and what is served is counted by its own name: write {shown(named)}"
+                )
+                yield ConfigProblem(path, text)
 
     # prices
 
@@ -394,14 +432,22 @@ class _Names:
                 yield ConfigProblem(f"models.{name}", "no key of this configuration may call it", is_warning=True)
 
 
-def _budgets(config: schema.Config) -> Iterator[tuple[str, Budgets]]:
-    """Return (path of the holder, what stands under `budget`) of everything that has budgets."""
-    for path, holder in _holders(config):
-        if holder.budget is not None:
-            yield path, holder.budget
+def _way_back(name: str, routes: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Return the models on the way from one back to itself; nothing where none leads back."""
+    trails, seen = [[name]], {name}
+    while trails:
+        trail = trails.pop()
+        for target in routes.get(trail[-1], ()):
+            if target == name:
+                return trail
+            if target not in seen:
+                seen.add(target)
+                trails.append([*trail, target])
+    return []
 
 
 def _holders(config: schema.Config) -> Iterator[tuple[str, Any]]:
+    """Return (path, holder) of everything that may have budgets."""
     yield "organisation", config.organisation
     yield from ((f"keys.{name}", key) for name, key in config.keys.items())
     for kind in organisation.KINDS.values():

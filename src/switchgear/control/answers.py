@@ -295,10 +295,13 @@ HOLDERS: dict[str, type[msgspec.Struct]] = {
 
 
 class RemovedHolder(msgspec.Struct):
-    """What was removed, and the keys that belong to another one since."""
+    """What was removed, and what belongs to another one since."""
 
     name: str
     moved: list[str]
+    """Keys."""
+    moved_holders: list[str]
+    """Teams, users, projects: `project:search`."""
 
 
 class NewKey(Key, kw_only=True):

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from switchgear.config import document
 from switchgear.config.compile import Compiled, Process
-from switchgear.control import declared, file_holders, file_keys, holders, versions
+from switchgear.control import budget_names, declared, file_holders, file_keys, holders, versions
 from switchgear.control.handle import Control, VaultRefusedError
 from switchgear.control.history import History
 from switchgear.control.publication import Publication
@@ -114,7 +114,7 @@ class Config:
                 lambda c: file_keys.check(c, compiled, peppers, control.clock.wall_ms(), drop_keys or at_start)
             )
             if not at_start:
-                await control.read(lambda c: file_holders.check(c, compiled))
+                await control.read(lambda c: self._check_kept(c, compiled))
             for put in puts:
                 await control.ask_vault(verbs.PUT, put)
             now = control.clock.wall_ms()
@@ -135,6 +135,12 @@ class Config:
                 [f"{', '.join(held)}: not in the configuration any more, and keys belong to it"] if held else []
             )
             await self._put_in_force(compiled)
+
+    def _check_kept(self, connection: Connection, compiled: Compiled) -> None:
+        """Raise UserError for what leaves the file while the store needs it."""
+        file_holders.check(connection, compiled)
+        old, new = (declared.names(one, "model") for one in (self._publication.compiled, compiled))
+        budget_names.refuse_loss(connection, old, {*new, *objects.objects(connection, "model")})
 
     def _sync_holders(self, connection: Connection, compiled: Compiled, now_ms: int) -> None:
         publisher = self._control.publisher
@@ -170,7 +176,7 @@ class Config:
             def work(connection: Connection) -> None:
                 file_keys.check(connection, compiled, control.peppers, now, drop_keys)
                 versions.restore(connection, state, now)
-                file_holders.check(connection, compiled)
+                self._check_kept(connection, compiled)
                 self._sync_holders(connection, compiled, now)
                 file_keys.sync(connection, compiled, control.peppers, now, published=control.publisher.version_of)
                 file_holders.drop(connection, compiled, now)

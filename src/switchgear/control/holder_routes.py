@@ -49,7 +49,7 @@ CHANGE: dict[str, type[msgspec.Struct]] = {
 def _check(call: Call, kind: Kind, values: dict[str, Any]) -> None:
     for path, message in organisation.check(kind, values):
         raise UserError(f"{path}: {message}", "", 2)
-    budget_names.refuse(call.services.publication.snapshot, values.get("budget"))
+    budget_names.refuse(call.services.publication.snapshot, values.get("budget"), values.get("models"))
 
 
 def _told(kind: Kind, row: HolderRow, names: dict[str, str]) -> dict[str, Any]:
@@ -136,8 +136,9 @@ def _change(kind: Kind) -> Route:
 def _remove(kind: Kind) -> Route:
     async def handler(call: Call) -> Any:
         name, target = call.path["name"], call.query.get("move_to")
-        row, moved = await call.services.holders.remove(kind, name, target, call.actor)
-        return {"name": row.name, "moved": [key.name for key in moved]}
+        row, moved, changed = await call.services.holders.remove(kind, name, target, call.actor)
+        also = [f"{one.kind}:{one.name}" for one in changed]
+        return {"name": row.name, "moved": [key.name for key in moved], "moved_holders": also}
 
     handler.__doc__ = f"Remove a {kind.name} that nothing belongs to, or whose keys go to another one."
     path = f"{P}/{kind.plural}/{{name:path}}"

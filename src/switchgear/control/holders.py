@@ -31,15 +31,18 @@ KEYS_NAMED = 10
 CHANCE_CHARS = 6
 
 
-def find(connection: Connection, kind: str, name: str) -> HolderRow:
-    """Return a holder by its name, or by its id. Raises UserError with the nearest name."""
+def find(connection: Connection, kind: str, name: str, *, is_meant_to_be: bool = False) -> HolderRow:
+    """Return a holder by its name, or by its id. Raises UserError with the nearest name; `is_meant_to_be`: without the advice to
+    make it, which helps nobody who wants to look at it or to remove it."""
     row = holders.holder_named(connection, kind, name)
     if row is None:
         row = holders.holder_of(connection, kind, name)
         if row is None or row.removed_ms is not None:
             known = holders.names_of(connection, kind).values()
-            hint = f"make it: switchgear {kind} create {name[:64]}; list them: switchgear {kind} list"
-            raise UserError(f"there is no {kind} {name[:128]!r}{meant(name, known)}", hint, 2)
+            near, hint = meant(name, known), f"list them: switchgear {kind} list"
+            if not near and not is_meant_to_be:
+                hint = f"make it: switchgear {kind} create {name[:64]}; {hint}"
+            raise UserError(f"there is no {kind} {name[:128]!r}{near}", hint, 2)
     if row.is_forged:
         raise UserError(
             f"the {kind} {name[:128]!r} in the store was not written by this gateway", "switchgear store check"
@@ -78,7 +81,9 @@ def key_with_ids(
             teams = holders.names_of(connection, "team")
             its = teams.get(project.team, project.team)
             raise UserError(
-                f"the project {project.name!r} belongs to the team {its!r}", "name that team, or no team at all", 2
+                f"the project {project.name!r} belongs to the team {its!r}",
+                "name that team, or no team at all; a key leaves its project with --project ''",
+                2,
             )
     return row
 
@@ -117,7 +122,7 @@ class Holders:
 
     async def find(self, kind: Kind, name: str) -> HolderRow:
         """Return one by its name or id. Raises UserError with the nearest name."""
-        return await self._control.read(lambda c: find(c, kind.name, name))
+        return await self._control.read(lambda c: find(c, kind.name, name, is_meant_to_be=True))
 
     async def change(
         self,
@@ -134,7 +139,7 @@ class Holders:
         now = self._control.clock.wall_ms()
 
         def work(connection: Connection) -> HolderRow:
-            old = find(connection, kind.name, name)
+            old = find(connection, kind.name, name, is_meant_to_be=True)
             _check_changeable(old)
             self._check_believed(old)
             if version is not None and version != old.version:
@@ -158,13 +163,15 @@ class Holders:
         await self._publication.publish_holder(row)
         return row
 
-    async def remove(self, kind: Kind, name: str, move_to: str | None, actor: str) -> tuple[HolderRow, list[KeyRow]]:
+    async def remove(
+        self, kind: Kind, name: str, move_to: str | None, actor: str
+    ) -> tuple[HolderRow, list[KeyRow], list[HolderRow]]:
         """Remove one that nothing belongs to; with `move_to` its keys, and what else names it, belong to that one from now on. What
-        was booked stays where it was. Returns it and the keys that were moved."""
+        was booked stays where it was. Returns it, the keys that were moved, and what else was."""
         now = self._control.clock.wall_ms()
 
         def work(connection: Connection) -> tuple[HolderRow, list[KeyRow], list[HolderRow]]:
-            old = find(connection, kind.name, name)
+            old = find(connection, kind.name, name, is_meant_to_be=True)
             _check_changeable(old)
             target = find(connection, kind.name, move_to) if move_to is not None else None
             if target is not None and target.id == old.id:
@@ -182,6 +189,11 @@ class Holders:
                 raise _held(kind, old, keys, [row for row, _ in below], fixed if target else [])
             moved, changed = [], []
             if target is not None:
+                for one, field in below:  # before the keys: those of a project go with it
+                    other = msgspec.structs.replace(one, **{field: target.id}, version=one.version + 1, updated_ms=now)
+                    holders.replace_holder(connection, other, one.version)
+                    _check_parents(connection, other)
+                    changed.append(other)
                 for key in keys:
                     row = msgspec.structs.replace(
                         key, **{kind.name: target.id}, version=key.version + 1, updated_ms=now
@@ -189,11 +201,6 @@ class Holders:
                     row = key_with_ids(connection, row, {})
                     objects.replace_key(connection, row, key.version)
                     moved.append(row)
-                for one, field in below:
-                    other = msgspec.structs.replace(one, **{field: target.id}, version=one.version + 1, updated_ms=now)
-                    holders.replace_holder(connection, other, one.version)
-                    _check_parents(connection, other)
-                    changed.append(other)
             gone = msgspec.structs.replace(old, version=old.version + 1, removed_ms=now, updated_ms=now)
             holders.replace_holder(connection, gone, old.version)
             detail = {"moved_to": target.name, "keys": len(moved)} if target is not None else None
@@ -206,7 +213,7 @@ class Holders:
         for other in changed:
             await self._publication.publish_holder(other)
         await self._publication.publish_holder(gone)
-        return gone, moved
+        return gone, moved, changed
 
     def _check_believed(self, row: HolderRow) -> None:
         """Raise UserError for a row that is older than what was published: writing it again would sign it."""
@@ -285,7 +292,7 @@ def _check_team_of_keys(connection: Connection, project: HolderRow) -> None:
     if others and project.team is not None:
         raise UserError(
             f"{len(others)} keys of the project {project.name!r} belong to another team: {', '.join(others[:KEYS_NAMED])}",
-            "move them first: switchgear key update KEY --team TEAM",
+            "take them out of it first, and put them back after: switchgear key update KEY --team TEAM --project ''",
             2,
         )
 

@@ -110,7 +110,7 @@ async def create_key(call: Call) -> Any:
     if not NAME.fullmatch(body.name):
         raise UserError(f"{body.name!r} is not a name: use a-z, 0-9, '.', '_' and '-', at most 63 characters", "", 2)
     _check_policy(msgspec.structs.asdict(body))
-    budget_names.refuse(call.services.publication.snapshot, body.budget)
+    budget_names.refuse(call.services.publication.snapshot, body.budget, body.models)
     row = KeyRow(id="", name=body.name, **key_policy.fields_of(key_policy.read(body)))
     if body.sha256 is None:  # an imported key may have ended where it was
         _check_expiry(call, row.expires_ms)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from switchgear.config import bounds, document, routes, schema
 from switchgear.config.compile import check_model_name
-from switchgear.control import declared, holders
+from switchgear.control import budget_names, declared, holders
 from switchgear.control.breakers import Breakers
 from switchgear.control.handle import Control
 from switchgear.control.history import History
@@ -79,7 +79,14 @@ class Models:
         """Remove a model of the store. Raises UserError for one of the file."""
         declared.check_removal(self._publication.compiled, "model", name)
         now = self._control.clock.wall_ms()
-        await self._control.write(lambda c: objects.remove_object(c, "model", name, now))
+
+        def work(connection: Connection) -> None:
+            stored = objects.objects(connection, "model")
+            left = {*declared.names(self._publication.compiled, "model"), *stored} - {name}
+            budget_names.refuse_loss(connection, [name] if name in stored else [], left)
+            objects.remove_object(connection, "model", name, now)
+
+        await self._control.write(work)
         await self._control.audit(actor, "model.remove", name)
         self._history.remember(actor, "model.remove")
         await self._publication.publish()

@@ -97,6 +97,7 @@ class Admission:
         "is_final",
         "lack",
         "reroute",
+        "spent",
     )
 
     def __init__(self, services: EdgeServices, context: RequestContext, wake: Callable[[], None]) -> None:
@@ -130,6 +131,8 @@ class Admission:
         """Which limit had no room, where the last answer was that."""
         self.reroute: str | None = None
         """The model that a budget that is spent leads to."""
+        self.spent: Problem | None = None
+        """What is told of that budget where the model cannot be called."""
 
     def wakes(self, wake: Callable[[], None]) -> None:
         """Say who is woken from now on."""
@@ -259,7 +262,7 @@ class Admission:
                 if not one.is_of_place:
                     if one.budget.on_spent is not None and identity(one.budget) not in self._routed:
                         self._routed |= {identity(one.budget)}
-                        self.reroute = one.budget.on_spent
+                        self.reroute, self.spent = one.budget.on_spent, problem
                     self.is_final = True
                     return problem
             if over:

@@ -75,8 +75,9 @@ NONE = BudgetSet()
 
 
 def counts(models: tuple[str, ...], names: frozenset[str]) -> bool:
-    """Tell whether a budget's models are those of a deployment."""
-    return not models or any(pattern.matches(wanted, name) for wanted in models for name in names)
+    """Tell whether a budget's models are those of a deployment, in letters of either case: many providers take `GPT-4o` for
+    `gpt-4o`."""
+    return not models or any(pattern.matches(wanted.lower(), name.lower()) for wanted in models for name in names)
 
 
 def of_key(key: KeyEntry, snapshot: Snapshot, route: Route | None, also: Iterable[ModelEntry] = ()) -> BudgetSet:

@@ -113,6 +113,8 @@ class HeldLimits(Protocol):
     """The last answer is about who asks: no other deployment helps."""
     reroute: str | None
     """The model that a budget that is spent leads to."""
+    spent: Problem | None
+    """What is told of that budget where the model cannot be called."""
 
     def wakes(self, wake: Callable[[], None]) -> None:
         """Say who is woken from now on when counters answered in a later turn."""
@@ -180,6 +182,8 @@ class RequestContext(msgspec.Struct, eq=False):
     """find_stored, authorize: how often they waited for something stored to be published."""
     resolution: Resolution | None = None
     """authorize: where it may go."""
+    rerouted: str | None = None
+    """authorize: the model that was asked for, where a budget that is spent led to another one."""
     is_stale: bool = False
     """standing: key or routes are others than those that `authorize` saw."""
     course: Course | None = None

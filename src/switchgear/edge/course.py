@@ -24,6 +24,8 @@ class Move(msgspec.Struct, frozen=True):
 
 FULL = "full"
 """Why a deployment is passed over, as `x-switchgear-fallback-reason` says it: a limit of its own has no room."""
+BUDGET = "budget"
+"""Why another model answers than was asked for: a budget that is spent leads there."""
 GIVE_UP = Move("give_up")
 FALLBACK = Move("fallback")
 

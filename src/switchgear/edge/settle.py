@@ -13,6 +13,7 @@ from switchgear.dialects import input_estimate
 from switchgear.dialects.request import Request
 from switchgear.edge.bill import Bill
 from switchgear.edge.context import RequestContext
+from switchgear.edge.course import BUDGET
 from switchgear.edge.resolver import PricedDeployment
 from switchgear.pricing.price import is_believed
 from switchgear.replica.entries import KeyEntry
@@ -180,7 +181,6 @@ def settle(
             cost = bill.charged_nanousd
         others, charged, named = bill.recorded()
     code, message = context.error or (None, None)
-    course = context.course
     record = records.Settle(
         context.id,
         context.status,
@@ -203,7 +203,7 @@ def settle(
         charged,
         named,
         bill is not None and bill.is_foreign,
-        _bounded(course.passed_over) if course is not None and course.passed_over else None,
+        _passed_over(context),
         is_cached,
         saved_nanousd,
         context.queue_ms,
@@ -219,6 +219,13 @@ def _with_others(cost: int | None, bill: Bill) -> int | None:
         more = other.pricer.nanousd(other.tokens, None) if other.pricer is not None else None
         cost = None if cost is None or more is None else cost + more
     return cost
+
+
+def _passed_over(context: RequestContext) -> list[str] | None:
+    """Return what was not asked, and why: first the model, where a budget that is spent led to another one."""
+    found = [f"{clean(context.rerouted, 256)}: {BUDGET}"] if context.rerouted is not None else []
+    found += context.course.passed_over if context.course is not None else ()
+    return _bounded(found) if found else None
 
 
 def _dropped(fields: list[str]) -> list[str]:

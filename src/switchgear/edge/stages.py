@@ -106,11 +106,16 @@ def authorize(services: EdgeServices, context: RequestContext) -> Problem | Lite
     if request.operation == "passthrough":
         resolution = passthrough.resolve(services.resolver, context)
     else:
-        if context.admission is not None and context.admission.reroute is not None:
-            request.model, context.admission.reroute = context.admission.reroute, None
+        held, spent = context.admission, None
+        if held is not None and held.reroute is not None:
+            context.rerouted, spent = context.rerouted or request.model, held.spent
+            request.model, held.reroute = held.reroute, None
         elif request.is_default_model:
             request.model = table.name_of_default(snapshot.table, request.model)
         resolution = services.resolver.resolve(snapshot, key, request.model, context.now_ms)
+        if resolution.problem is not None and spent is not None and context.rerouted is not None:
+            request.model = context.rerouted  # nobody asked for the other one, which this key may not call
+            return spent
     if resolution.problem is not None:
         return resolution.problem
     if request.references:

@@ -19,6 +19,7 @@ from switchgear.core.guard import guarded
 from switchgear.core.ids import attempt_id
 from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps
+from switchgear.core.text import header_value
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import usage_cost
 from switchgear.dialects.answer_metadata import AnswerMetadata
@@ -38,7 +39,7 @@ from switchgear.edge import (
 )
 from switchgear.edge.attempt import AttemptProgress, is_event_stream
 from switchgear.edge.context import RequestContext, Spent
-from switchgear.edge.course import FALLBACK, GIVE_UP, Course
+from switchgear.edge.course import BUDGET, FALLBACK, GIVE_UP, Course
 from switchgear.edge.services import EdgeServices
 from switchgear.edge.setback import Setback
 from switchgear.edge.slices import Job
@@ -738,7 +739,7 @@ class Transfer(msgspec.Struct, eq=False):
             telling.attempt(self.services.report, self.context.id, self.course.current, outcome, message)
 
     def _headers(self, head: Head, default_type: bytes, forced_type: bytes | None, cost: int | None = None) -> bytes:
-        return heads.response(
+        headers = heads.response(
             self.context,
             self.course.current,
             head,
@@ -748,3 +749,12 @@ class Transfer(msgspec.Struct, eq=False):
             forced_type=forced_type,
             cost=cost,
         )
+        reason = self._fallback_reason
+        return (
+            headers if reason is None else b"%bx-switchgear-fallback-reason: %b\r\n" % (headers, header_value(reason))
+        )
+
+    @property
+    def _fallback_reason(self) -> str | None:
+        """Why another model or deployment answers than was asked first."""
+        return BUDGET if self.context.rerouted is not None else None

@@ -4,8 +4,7 @@ Only models with more than one deployment are watched: where there is no choice 
 takes the plain Transfer and costs nothing more.
 """
 
-from switchgear.core.text import header_value
-from switchgear.edge.course import RoutedCourse
+from switchgear.edge.course import BUDGET, RoutedCourse
 from switchgear.edge.setback import Setback
 from switchgear.edge.transfer import STREAMING, Transfer
 from switchgear.edge.upstream_answers import StreamAnswer
@@ -145,10 +144,7 @@ class WatchedTransfer(Transfer, eq=False):
         verdict = breaker.verdict_of(status, error, said)
         return "neutral" if self._is_free and verdict in {"good", "doubtful"} else verdict
 
-    def _headers(self, head: Head, default_type: bytes, forced_type: bytes | None, cost: int | None = None) -> bytes:
-        headers = Transfer._headers(self, head, default_type, forced_type, cost)
+    @property
+    def _fallback_reason(self) -> str | None:
         assert isinstance(self.course, RoutedCourse)
-        reason = self.course.fallback_reason
-        return (
-            headers if reason is None else b"%bx-switchgear-fallback-reason: %b\r\n" % (headers, header_value(reason))
-        )
+        return self.course.fallback_reason if self.context.rerouted is None else BUDGET

@@ -95,8 +95,10 @@ def of_rule(
 
 def counts(budget: Budget, served: Iterable[str]) -> bool:
     """Tell whether a budget counts a request. `served`: every name of the model that answers: the configured one that its route
-    ended at, and `provider/model`."""
-    return not budget.models or any(pattern.matches(wanted, name) for wanted in budget.models for name in served)
+    ended at, and `provider/model`. Letters count alike in both cases, as they do at many providers."""
+    return not budget.models or any(
+        pattern.matches(wanted.lower(), name.lower()) for wanted in budget.models for name in served
+    )
 
 
 def check(budget: Budget) -> Iterator[str]:
