@@ -63,6 +63,22 @@ def test_the_same_request_is_answered_from_what_is_kept_and_costs_nothing():
     assert second.outcome == "ok"
 
 
+@pytest.mark.parametrize(
+    ("finish", "more", "expected"),
+    [("stop", {}, "hit"), ("tool_calls", {}, "hit"), ("length", {}, "miss"), ("odd", {}, "miss"), ("stop", {"n": 2}, "miss")],
+)
+def test_an_answer_under_a_budgets_own_output_limit_is_kept_where_the_limit_did_not_cut_it(finish, more, expected):
+    talk = talk_of(key={**ON, "budget": "5/day"})
+    talk.client >> chat("m", **more)
+    assert talk.client.exchange.context.output_bound is not None
+    answered(talk, ANSWER.replace(b'"stop"', b'"%b"' % finish.encode()))
+    assert told(talk) == "miss"
+    talk.client >> chat("m", **more)
+    assert bool(talk.link.asked) == (expected == "miss")
+    if expected == "hit":
+        assert told(talk) == "hit"
+
+
 def test_nothing_is_kept_where_nobody_asks_for_it():
     talk = talk_of(key={})
     for _ in range(2):

@@ -126,6 +126,16 @@ def is_stateful(dialect: str, fields: Mapping[str, Raw]) -> bool:
     return is_stored or any(bytes(fields.get(name, b"")) not in _NOT_SAID for name in _STATEFUL)
 
 
+WHOLE = frozenset(
+    {
+        "stop", "tool_calls", "function_call",  # OpenAI chat, and ours of a translated stream
+        "completed",  # Responses
+        "end_turn", "stop_sequence", "tool_use",  # Anthropic, Bedrock
+        "STOP",  # Gemini
+        "COMPLETE", "STOP_SEQUENCE", "TOOL_CALL",  # Cohere
+    }
+)  # fmt: skip
+"""How answers end that no output limit cut, as their providers say it (their API references, as of 2026-11)."""
 UNFINISHED = frozenset({"queued", "in_progress"})
 """States of an answer that its provider still makes: what it costs is told when it is asked for later (OpenAI API reference,
 "Background mode", as of 2026-11)."""

@@ -238,8 +238,8 @@ class Admission:
             context.caps_tools, context.translation = True, None
         if claims.write_output is not None and context.output_bound != claims.write_output:
             context.output_bound, context.translation = claims.write_output, None
-            if context.recall is not None:
-                context.recall.stores = False  # it may be shorter than others would get it
+            if context.recall is not None and not claims.is_single:
+                context.recall.stores = False  # one of them may be shorter than others would get it
 
     def _refused(
         self, answer: Full | Unknown, rules: tuple[Limit, ...], deployment: PricedDeployment

@@ -45,6 +45,8 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     write_output: int | None
     """The output limit that must be written into the body; None: none."""
     bound: Bound | None
+    is_single: bool = True
+    """Whether one answer is asked for: how it ends says whether the limit cut it."""
 
     def recorded(self) -> list[Held]:
         """Return what the attempt's record says of them."""
@@ -116,6 +118,7 @@ def of(
         caps_tools=found.caps_tools and bool(hard),
         write_output=write if write is not None and hard and (most is None or write < most) else None,
         bound=bound,
+        is_single=found.reach.choices == 1,
     )
 
 

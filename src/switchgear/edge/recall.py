@@ -20,7 +20,7 @@ from switchgear.core.errors import UNREADABLE, SpoolFullError
 from switchgear.core.problems import Problem
 from switchgear.dialects import provider_tools
 from switchgear.dialects.answer_metadata import AnswerMetadata
-from switchgear.dialects.kept_things import UNFINISHED, is_stateful
+from switchgear.dialects.kept_things import UNFINISHED, WHOLE, is_stateful
 from switchgear.dialects.translation import Translation
 from switchgear.edge import admit, heads, replay, settle
 from switchgear.edge.answer_cache import BYPASS, HIT, MISS, CachedAnswer, Flight, Recall
@@ -245,7 +245,7 @@ def keep(services: EdgeServices, context: RequestContext, metadata: AnswerMetada
         and metadata is not None
         and course is not None
         and course.current is known.deployment
-        and context.output_bound is None  # a budget made it shorter than was asked
+        and (context.output_bound is None or metadata.finish_reason in WHOLE)  # a budget's output limit did not cut it
         and snapshot is not None
         and not metadata.kept
         and metadata.finish_reason not in UNFINISHED
