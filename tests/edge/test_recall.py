@@ -65,7 +65,13 @@ def test_the_same_request_is_answered_from_what_is_kept_and_costs_nothing():
 
 @pytest.mark.parametrize(
     ("finish", "more", "expected"),
-    [("stop", {}, "hit"), ("tool_calls", {}, "hit"), ("length", {}, "miss"), ("odd", {}, "miss"), ("stop", {"n": 2}, "miss")],
+    [
+        ("stop", {}, "hit"),
+        ("tool_calls", {}, "hit"),
+        ("length", {}, "miss"),
+        ("odd", {}, "miss"),
+        ("stop", {"n": 2}, "miss"),
+    ],
 )
 def test_an_answer_under_a_budgets_own_output_limit_is_kept_where_the_limit_did_not_cut_it(finish, more, expected):
     talk = talk_of(key={**ON, "budget": "5/day"})
