@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from switchgear.core.usage import TokenUsage
-from switchgear.ledger import interrupted, settlement
+from switchgear.ledger import corrections, interrupted, settlement
 from switchgear.ledger.balances import Balance, Ended, held_of
-from switchgear.ledger.batch import Batch
+from switchgear.ledger.batch import Batch, Told
 from switchgear.ledger.build import OpenRequest
 from switchgear.ledger.charges import Charges
 from switchgear.ledger.journal import Evidence
@@ -101,6 +101,32 @@ def test_an_edge_that_died_books_what_was_sent_and_gives_back_what_was_not(is_se
     assert {key: one.settled for key, one in batch.booked.balances.items()} == (
         {(DAY.budget, 20_000): 25_000} if is_sent else {}
     )
+
+
+SOFT = msgspec.structs.replace(DAY, is_hard=False)
+
+
+@pytest.mark.parametrize(("held", "untold", "unpriced"), [(DAY, 900_000, 900_000), (SOFT, 200_000, 0)])
+def test_N4_what_is_not_known_for_certain_books_a_hard_hold_whole_and_of_a_soft_one_what_is_known(
+    held, untold, unpriced
+):
+    usage = TokenUsage(input=100, output=50)
+    estimated = msgspec.structs.replace(settle([outcome(1)], usage, 200_000), estimate_reason="none", is_untold=True)
+    assert booked(opened((held,)), estimated).ends[0].used == [untold]
+    assert booked(opened((held,)), settle([outcome(1)], None, None)).ends[0].used == [unpriced]
+
+
+@pytest.mark.parametrize(("is_told", "booked_later"), [(True, 300_000), (False, 800_000)])
+def test_N4_an_answer_that_ended_in_the_background_without_usage_books_the_rest_of_its_hold(is_told, booked_later):
+    queued = settle([outcome(1)], TokenUsage(input=100, output=0), 100_000)
+    late = records.Late(
+        ID, "resp_1", "completed" if is_told else "deleted", TokenUsage(input=200, output=100) if is_told else None
+    )
+    record = corrections.correction(opened((DAY,)), queued, Told(late, "s", "c", 1_790_000_000_000), lambda *_: PRICE)
+    batch = Batch()
+    batch.booked.corrected(opened((DAY,)), queued, record, is_told=is_told)
+    (end,) = batch.booked.ends
+    assert (end.how, end.used) == (Ended.CORRECTED, [booked_later])
 
 
 def test_what_an_open_request_holds_is_known_by_attempt():

@@ -22,7 +22,7 @@ from switchgear.core.limit_rule import LimitRule
 from switchgear.core.usage import TokenUsage
 from switchgear.counters.backend import Full, Taken, Ticket
 from switchgear.counters.memory import MemoryCounters
-from switchgear.edge import budget_claims, budget_sets, limit_sets, shared_limits
+from switchgear.edge import budget_sets, budget_settlement, limit_sets, shared_limits
 from switchgear.edge.budget_sets import BudgetSet, Counted
 from switchgear.edge.limit_sets import Limits, Values
 from switchgear.edge.resolver import PricedDeployment, Resolution, Resolver
@@ -509,7 +509,7 @@ class Simulation:
             Expected(input=0, output=0) if usage is None else Expected(input=usage.input or 0, output=usage.output or 0)
         )
         amounts = [used.amount(unit) for unit in attempt.units]
-        amounts += budget_claims.used(attempt.counted, usage, cost, requests)
+        amounts += [one or 0 for one in budget_settlement.used(attempt.counted, usage, cost, requests)]
         amounts += [used.amount(unit) for unit in attempt.more]
         rest = self.truth.settled(attempt.lines, amounts, is_certain)
         if is_certain:

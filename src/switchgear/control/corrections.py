@@ -7,6 +7,7 @@ each is corrected once, whatever dies when. The replica tells the edges, which a
 import functools
 from collections import Counter
 
+import msgspec
 from sqlalchemy import Connection
 
 from switchgear.control.handle import Control
@@ -78,13 +79,16 @@ class Corrections:
             )
             more = record.tokens.output if record.tokens is not None else None
             if not more or (record.cost_nanousd or 0) < 0:
+                batch.booked.corrected(
+                    *found, msgspec.structs.replace(record, tokens=None, cost_nanousd=0), is_told=False
+                )
                 return
         booked = Batch()
         booked.add_record(record)
         ledger_rows.add_requests(connection, booked.rows)
         ledger_rows.add_usage(connection, booked.sums)
         batch.late_rows += booked.rows
-        batch.booked.corrected(found[0], record)
+        batch.booked.corrected(*found, record, is_told=corrections.is_told(told.late))
         batch.changed_keys.update(dimensions[1] for dimensions in booked.sums)
 
     # the job

@@ -16,7 +16,7 @@ from switchgear.core.usage import TokenUsage
 from switchgear.counters.backend import Answer, Full, Taken, Ticket, Unknown
 from switchgear.dialects import input_estimate
 from switchgear.dialects.rate_limit_headers import Left, RoomsLeft
-from switchgear.edge import budget_claims, limit_sets, shared_limits
+from switchgear.edge import budget_claims, budget_settlement, limit_sets, shared_limits
 from switchgear.edge.budget_claims import Claims
 from switchgear.edge.budget_sets import Counted
 from switchgear.edge.context import Lack, RequestContext, Spent
@@ -232,7 +232,7 @@ class Admission:
         if claims is None:
             context.held = None
             return
-        lasts_s = context.course.total_s if context.course is not None else 0
+        lasts_s = context.course.lasts_s if context.course is not None else 0
         context.held = (claims.recorded(), answer.at_us, math.ceil(lasts_s))
         if claims.caps_tools and not context.caps_tools:
             context.caps_tools, context.translation = True, None
@@ -365,9 +365,9 @@ class Admission:
         held = self._attempt
         if held is None:
             return None
-        amounts = budget_claims.used(held.budgets, usage, cost_nanousd, 1)
+        amounts = budget_settlement.used(held.budgets, usage, cost_nanousd, 1)
         for one, hold, used in zip(held.budgets, held.amounts, amounts, strict=True):
-            if hold.bucket.is_hard and used > hold.amount:
+            if hold.bucket.is_hard and used is not None and used > hold.amount:
                 return budget_claims.overrun(one)
         return None
 
@@ -381,7 +381,7 @@ class Admission:
             self._counters.release(held.ticket)
             return
         amounts = held.actual(_used(spent.usage))
-        amounts += budget_claims.used(held.budgets, spent.usage, spent.cost_nanousd, requests)
+        amounts += budget_settlement.booked(held.budgets, held.amounts, spent, requests)
         amounts += [_used(spent.usage).amount(limit.unit) for limit in held.more]
         if spent.is_certain or not held.budgets:
             self._counters.settle(held.ticket, amounts)

@@ -1,7 +1,7 @@
 """What an attempt wants of the budgets that hold for it, and what is said where one gives no more. Level 4 (docs/invariants.md
 N4)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -10,7 +10,6 @@ from switchgear.core.iso_time import format_time
 from switchgear.core.money import format_usd
 from switchgear.core.problems import Problem
 from switchgear.core.text import clean
-from switchgear.core.usage import TokenUsage
 from switchgear.counters.backend import Unknown
 from switchgear.edge import budget_sets, reach
 from switchgear.edge.budget_sets import Counted
@@ -143,21 +142,6 @@ def _reached(services: EdgeServices, context: RequestContext, priced: PricedDepl
         sent = translation.provider_dialect, body
     window = services.resolver.context_window(snapshot, priced.deployment)
     return reach.reached(request, priced, max(context.bytes_in, size), context.media, window, sent)
-
-
-def used(counted: Iterable[Counted], usage: TokenUsage | None, cost_nanousd: int | None, requests: int) -> list[int]:
-    """Return what an attempt came to, of each budget."""
-    read = written = 0
-    if usage is not None:
-        read, written = usage.input_total, usage.output_total
-    amounts = {
-        Spends.NANOUSD: cost_nanousd or 0,
-        Spends.REQUESTS: requests,
-        Spends.INPUT: read,
-        Spends.OUTPUT: written,
-        Spends.TOTAL: read + written,
-    }
-    return [amounts[one.budget.unit] for one in counted]
 
 
 def overrun(one: Counted) -> Problem:

@@ -140,8 +140,8 @@ def recorded(counted: Counted, hold: Hold, place: Place, values: Values | None) 
         width_ms = width_ms_of(budget)
         number = place.now_ms // width_ms
         ends_ms = (number + windows.SUBWINDOWS + 1) * width_ms
-        return Held(name, number, most, budget.unit.value, ends_ms, width_ms)
-    return Held(name, period.number, most, budget.unit.value, period.ends_ms)
+        return Held(name, number, most, budget.unit.value, ends_ms, width_ms, hold.bucket.is_hard)
+    return Held(name, period.number, most, budget.unit.value, period.ends_ms, is_hard=hold.bucket.is_hard)
 
 
 def width_ms_of(budget: Budget) -> int:

@@ -54,8 +54,10 @@ def close(
         if request.operation == background_notes.RAW and finish_reason in UNFINISHED:
             finish_reason = None
         background_notes.note(context, metadata, _bill(services, context, priced, metadata), services.spool)
-    elif finish_reason is None and background_notes.is_pending(request, metadata):
-        finish_reason = "in_progress"
+    elif background_notes.is_pending(request, metadata):
+        finish_reason = finish_reason or "in_progress"
+        if billed and context.estimate_reason is not None:  # also of a stream that was cut: its provider goes on
+            context.is_late, context.is_untold = True, False
     if response_id is not None and kept_things.is_stored_answer(context.endpoint.dialect.name, response_id):
         services.stored.remember(context, priced.credential_id, response_id)
     return settle.settle(

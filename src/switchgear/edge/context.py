@@ -94,8 +94,8 @@ class Spent(msgspec.Struct, frozen=True):
 
     usage: TokenUsage | None = None
     """None: nothing."""
-    cost_nanousd: int | None = None
-    """None: unknown, or nothing."""
+    cost_nanousd: int | None = 0
+    """None: nobody knows."""
     is_sent: bool = True
     """False: no provider was asked."""
     is_certain: bool = True
@@ -104,6 +104,8 @@ class Spent(msgspec.Struct, frozen=True):
     """How long that stays uncertain."""
     is_late: bool = False
     """It is made in the background: control says when its cost is known."""
+    is_untold: bool = False
+    """The whole answer came, and its provider reported no usage."""
 
 
 class HeldLimits(Protocol):
@@ -238,6 +240,10 @@ class RequestContext(msgspec.Struct, eq=False):
     units: dict[str, int] | None = None
     """transfer: what is counted otherwise."""
     estimate_reason: str | None = None
+    is_late: bool = False
+    """Its answer is made in the background: what it costs is told later."""
+    is_untold: bool = False
+    """The whole answer came, and its provider reported no usage: what it may have cost is not known."""
     """transfer"""
     ttft_ms: int | None = None
     """transfer"""

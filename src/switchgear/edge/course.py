@@ -33,7 +33,7 @@ FALLBACK = Move("fallback")
 class Course:
     """The deployments of one request, in the order in which they are asked."""
 
-    __slots__ = ("_left", "_retries_left", "current", "number", "total_s")
+    __slots__ = ("_left", "_retries_left", "current", "lasts_s", "number", "total_s")
 
     def __init__(self, deployments: Iterable[PricedDeployment], retries_max: int, total_s: float) -> None:
         """There is at least one deployment."""
@@ -45,6 +45,8 @@ class Course:
         """Of the current attempt, from 1."""
         self.total_s = total_s
         """How long all attempts together may take."""
+        self.lasts_s = max(total_s, first.deployment.timeouts.total_s)
+        """How long a provider may go on with what it was asked, and charge for it: no client says that."""
 
     @property
     def has_next(self) -> bool:

@@ -7,6 +7,8 @@ output. Which way a request ends, and that it is settled once in between, is `ed
 from switchgear.core import problems
 from switchgear.core.problems import Problem
 from switchgear.dialects import errors
+from switchgear.dialects.answer_metadata import AnswerMetadata
+from switchgear.dialects.kept_things import UNFINISHED
 from switchgear.dialects.translation import JSON_TYPE
 from switchgear.edge import setback, settle
 from switchgear.edge.context import RequestContext
@@ -103,7 +105,7 @@ def note_broken(
     """Note a stream that broke off, for a reason in the words of `frames.Fail` or `edge.setback`; returns what its client is
     told. `note` is what the record says, where that differs; `is_whole` where a client that left missed nothing."""
     metadata = streamed.metadata
-    is_final = metadata.finish_reason is not None
+    is_final = _is_final(metadata)
     settle.complete(context, metadata.usage, streamed.seen_tokens, is_final, f"the stream broke off ({reason})")
     case, outcome = setback.FAILURES.get(reason, (problems.UPSTREAM_BROKEN, "upstream_error"))
     if context.client_gone:
@@ -142,9 +144,14 @@ def note_gone(
     context.status = context.status or GONE_STATUS
     if streamed is not None:
         metadata = streamed.metadata
-        settle.complete(context, metadata.usage, streamed.seen_tokens, metadata.finish_reason is not None, why)
+        settle.complete(context, metadata.usage, streamed.seen_tokens, _is_final(metadata), why)
     elif seen_tokens is not None:
         settle.estimate(context, seen_tokens, why)
+
+
+def _is_final(metadata: AnswerMetadata) -> bool:
+    """Tell whether a stream that broke off had told how its answer ended."""
+    return metadata.finish_reason is not None and metadata.finish_reason not in UNFINISHED
 
 
 def note_barely(context: RequestContext) -> None:

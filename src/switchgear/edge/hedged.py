@@ -92,6 +92,7 @@ class HedgedTransfer(WatchedTransfer, eq=False):
         priced, services, context = course.second(), self.services, self.context
         before, dropped, held = context.translation, context.dropped, Admission(services, context, lambda: None)
         context.course = Course([priced], 0, course.total_s)
+        context.course.lasts_s = course.lasts_s
         try:
             translation = self._prepared_for(priced, context.course, held)
         finally:
@@ -204,7 +205,8 @@ class HedgedTransfer(WatchedTransfer, eq=False):
     def _spent(self, outcome: AttemptOutcome, failure: Setback | None, is_sent: bool) -> Spent:
         if failure is None:
             return Spent(is_sent=is_sent)
-        return Spent(failure.usage, outcome.cost_nanousd, is_sent, not failure.is_estimated, self.course.total_s)
+        cost = outcome.cost_nanousd if failure.usage is not None else 0
+        return Spent(failure.usage, cost, is_sent, not failure.is_estimated, self.course.lasts_s)
 
     # the first one
 

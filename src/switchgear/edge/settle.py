@@ -207,6 +207,7 @@ def settle(
         is_cached,
         saved_nanousd,
         context.queue_ms,
+        context.is_untold and billed,
     )
     spool.settle(context.id, records.encode_payload(record))
     context.reserved = False
@@ -246,8 +247,10 @@ def _bounded(texts: Iterable[str]) -> list[str]:
     return kept
 
 
-def estimate(context: RequestContext, output_tokens: int, reason: str) -> None:
-    """Fill in usage that no provider reported; the record says that and why."""
+def estimate(context: RequestContext, output_tokens: int, reason: str, *, is_whole: bool = False) -> None:
+    """Fill in usage that no provider reported; the record says that and why. `is_whole`: the answer came to its end, so
+    nothing more will be told."""
+    context.is_untold = is_whole
     context.usage = TokenUsage(input=context.input_estimate, output=output_tokens)
     context.estimate_reason = reason
 
@@ -264,7 +267,7 @@ def complete(context: RequestContext, usage: TokenUsage | None, output_tokens: i
     """Fill in the usage of a stream that broke off: what was reported so far, but never less output than was seen. Some
     providers report their input at the beginning and their output at the end (`final`)."""
     if usage is None:
-        estimate(context, output_tokens, reason)
+        estimate(context, output_tokens, reason, is_whole=final)
         return
     context.usage = usage
     if usage.output_total < output_tokens and not final:

@@ -27,7 +27,6 @@ from switchgear.dialects.json_node import LARGE_BYTES
 from switchgear.dialects.translation import JSON_TYPE
 from switchgear.edge import (
     admission,
-    background_notes,
     closing,
     endings,
     heads,
@@ -148,16 +147,17 @@ class Transfer(msgspec.Struct, eq=False):
         if held is not None:
             before = [attempt.tokens for attempt in context.attempts if attempt.tokens is not None]
             is_complete = context.outcome == "ok"
-            is_late = context.estimate_reason == background_notes.REASON
+            is_late = context.is_late
             is_seen = self._streamed is not None and self._streamed.seen_tokens > 0  # who is cut off writes no more
             is_known = not is_billed or context.estimate_reason is None or is_complete or is_seen
             spent = Spent(
                 context.usage if is_billed else None,
-                cost_nanousd if is_billed else None,
+                cost_nanousd if is_billed else 0,
                 self.course.number > 0,
                 is_known and not is_late,
-                LATE_S if is_late else self.course.total_s,
+                LATE_S if is_late else self.course.lasts_s,
                 is_late,
+                context.is_untold and is_billed,
             )
             held.end(spent, before, is_complete)
 
@@ -368,10 +368,10 @@ class Transfer(msgspec.Struct, eq=False):
         if context.admission is not None:
             spent = Spent(
                 failure.usage,
-                context.attempts[-1].cost_nanousd if context.attempts else None,
+                context.attempts[-1].cost_nanousd if failure.usage is not None and context.attempts else 0,
                 failure.reason not in setback.NOT_SENT,
                 not failure.is_estimated,
-                course.total_s,
+                course.lasts_s,
             )
             context.admission.end_attempt(spent)
         self._last = (failure, self._attempt)
@@ -461,7 +461,7 @@ class Transfer(msgspec.Struct, eq=False):
         self._attempt.cancel()
         self._note_attempt(self._attempt.status, "too_large")
         written = self._plain.size // settle.BYTES_PER_TOKEN
-        settle.estimate(self.context, written, "the answer was too large to read")
+        settle.estimate(self.context, written, "the answer was too large to read", is_whole=True)
         self._refuse(problem, "upstream_error", True)
 
     def _hand_over(self, answer: PlainAnswer, head: Head, metadata: AnswerMetadata, out: bytes | ProtocolError) -> None:

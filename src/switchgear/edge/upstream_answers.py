@@ -123,7 +123,7 @@ class PlainAnswer:
             if is_media:
                 return True
             written = 0 if operation in VECTOR_OPERATIONS else self.seen_tokens
-            settle.estimate(context, written, "the provider reported no usage")
+            settle.estimate(context, written, "the provider reported no usage", is_whole=True)
         return not is_free
 
 

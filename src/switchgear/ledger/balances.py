@@ -14,7 +14,8 @@ from switchgear.core.ids import attempt_id
 from switchgear.core.usage import TokenUsage
 from switchgear.ledger.build import OpenRequest
 from switchgear.ledger.record import Record
-from switchgear.wire.records import Attempt, Held, Reserve
+from switchgear.policies import budgets
+from switchgear.wire.records import Attempt, Held, Reserve, Settle
 
 _Hold = Reserve | Attempt
 """What names the budgets of an attempt."""
@@ -68,8 +69,11 @@ class Used(msgspec.Struct, frozen=True):
     number: int
     usage: TokenUsage | None
     cost_nanousd: int | None
+    """None: nobody knows."""
     requests: int = 0
     """1 for the attempt that answered, or was the last."""
+    is_told: bool = True
+    """False: the whole answer came, and its provider reported no usage."""
 
 
 class Booked:
@@ -95,19 +99,29 @@ class Booked:
             if one is None:
                 self._end(opened, number, hold, Ended.NOT_SENT, None)
                 continue
-            used = Used(number, one.tokens, one.cost_nanousd, int(number == max(sent)))
+            cost = one.cost_nanousd if one.tokens is not None else 0  # it was refused
+            used = Used(number, one.tokens, cost, int(number == max(sent)))
             self._end(opened, number, hold, Ended.INTERRUPTED, used)
 
-    def corrected(self, opened: OpenRequest, record: Record) -> None:
-        """A request's last attempt used more or less than was booked: `record` says the difference."""
+    def corrected(self, opened: OpenRequest, settle: Settle, record: Record, *, is_told: bool) -> None:
+        """A request's last attempt used more or less than its settlement booked: `record` says the difference. `is_told`: its
+        provider reported usage in the end."""
         number = opened.attempts[-1].number if opened.attempts else 1
+        booked, more = (
+            Used(number, settle.tokens, settle.cost_nanousd),
+            Used(number, record.tokens, record.cost_nanousd),
+        )
         for at, hold in _holds(opened):
             if at == number:
-                self._end(opened, number, hold, Ended.CORRECTED, Used(number, record.tokens, record.cost_nanousd))
+                amounts = [_more(one, booked, more, is_told=is_told) for one in hold.budgets or []]
+                self._book(opened, number, hold, Ended.CORRECTED, amounts)
 
     def _end(self, opened: OpenRequest, number: int, hold: _Hold, how: Ended, used: Used | None) -> None:
+        amounts = [0 if used is None else amount_of(one, used) for one in hold.budgets or []]
+        self._book(opened, number, hold, how, amounts)
+
+    def _book(self, opened: OpenRequest, number: int, hold: _Hold, how: Ended, amounts: list[int]) -> None:
         held = hold.budgets or []
-        amounts = [0 if used is None else amount_of(one.unit, used) for one in held]
         for one, amount in zip(held, amounts, strict=True):
             if amount:
                 self._add(one, amount)
@@ -122,10 +136,22 @@ class Booked:
             known.settled += amount
 
 
-def amount_of(unit: str, used: Used) -> int:
-    """Return what a budget counts of an attempt. What has no price cost nothing that is known."""
+def amount_of(held: Held, used: Used) -> int:
+    """Return what a budget counts of an attempt (as `edge.budget_settlement`)."""
+    known = _known(held.unit, used)
+    return budgets.booked(held.unit, known, held.amount, is_hard=held.is_hard, is_told=used.is_told)
+
+
+def _more(held: Held, before: Used, more: Used, *, is_told: bool) -> int:
+    """Return what a budget counts of an attempt beyond what was booked for it."""
+    booked, known = amount_of(held, before), _known(held.unit, more)
+    after = None if known is None else booked + known
+    return budgets.booked(held.unit, after, held.amount, is_hard=held.is_hard, is_told=is_told) - booked
+
+
+def _known(unit: str, used: Used) -> int | None:
     if unit == "nanousd":
-        return used.cost_nanousd or 0
+        return used.cost_nanousd
     if unit == "requests":
         return used.requests
     usage = used.usage

@@ -75,7 +75,7 @@ def book(
         if opened.reserve.budgets or opened.attempts:
             numbers = [outcome.number for outcome in build.tries(settle)]
             tried = [Used(number, one.usage, one.cost_nanousd) for number, one in zip(numbers, before, strict=False)]
-            final = [] if last is None else [Used(last.number, usage, amount, 1)]
+            final = [] if last is None else [Used(last.number, usage, amount, 1, not settle.is_untold)]
             batch.booked.settled(opened, [*tried, *final])
     for outcome in build.tries(settle):
         if outcome.status is not None:

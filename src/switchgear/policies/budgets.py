@@ -300,3 +300,12 @@ def passed(limit: int, before: int, after: int, percents: Sequence[int]) -> tupl
     """Return the thresholds that a balance passed on its way from `before` to `after`, ascending. Who tells of them remembers
     them by period: each is told once."""
     return tuple(sorted({p for p in percents if before * 100 < limit * p <= after * 100}))
+
+
+def booked(unit: str, known: int | None, held: int, *, is_hard: bool, is_told: bool) -> int:
+    """Return what a budget counts of an attempt that its provider answered. `known`: what it came to, None where nobody knows;
+    `is_told`: its provider said so, it is no estimate of ours. Where it is not certain, a hard budget counts all that was
+    held: what was given back then would be charged without ever being counted."""
+    if unit == Spends.REQUESTS or not is_hard or (is_told and known is not None):
+        return known or 0
+    return max(known or 0, held)

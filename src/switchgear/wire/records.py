@@ -133,6 +133,8 @@ class Held(msgspec.Struct, array_like=True, frozen=True):
     """When the period is over; None: never."""
     width_ms: Number = 0
     """Of a rolling budget; 0: it has a calendar."""
+    is_hard: bool = True
+    """Whether it refuses what it has no room for."""
 
 
 HeldList = Annotated[list[Held], msgspec.Meta(max_length=HELD_MAX)]
@@ -251,6 +253,8 @@ class Settle(msgspec.Struct, array_like=True, frozen=True):
     """What it cost when it was made."""
     queue_ms: SpanMs | None = None
     """How long it waited for room under limits and budgets."""
+    is_untold: bool = False
+    """The whole answer came, and its provider reported no usage: hard budgets count what was held for it."""
 
 
 class Checkpoint(msgspec.Struct, array_like=True, frozen=True):
