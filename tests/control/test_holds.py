@@ -4,6 +4,7 @@ import asyncio
 import os
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from switchgear.control.budgets import Corrected
@@ -18,6 +19,8 @@ from switchgear.ledger.balances import End, Ended
 from switchgear.ledger.batch import Batch
 from switchgear.policies import budgets
 from switchgear.policies.buckets import Bucket, Hold, Kind
+from switchgear.policies.budgets import Place
+from switchgear.policies.periods import Period
 from switchgear.replica.entries import Snapshot
 from switchgear.routing.table import ModelEntry, ProviderEntry, RouteTable
 from switchgear.store import balance_rows, objects
@@ -214,14 +217,22 @@ def test_what_a_person_corrects_holds_at_once(node):
     assert node.holds.read([MONEY])[0].remaining == 1_000
 
 
-def test_balances_that_find_no_room_are_told_and_stay_unknown(node):
-    row = Added(settled=1, unit="nanousd", ends_ms=None)
-    rows = [((f"{NAME}{number}", PERIOD), row) for number in range(100)]
+def test_N4_values_that_find_no_room_share_what_their_key_has_and_stop_nobody_else(node):
+    """A key with a budget for each end user, and more of them than counters hold: they are what clients invent."""
+    each = budgets.of_rule("key:k", parse("5/day per end_user"))
+    row = Added(settled=5, unit="nanousd", ends_ms=node.clock.wall_ms() + 86_400_000)
+    rows = [((budgets.name_of(each, f"user{number}"), PERIOD), row) for number in range(200)]
     node.desk.store.write(lambda c: balance_rows.add(c, rows)).result()
+    node.stored(700)
     node.take(1)
     node.turns()
-    assert isinstance(node.take(1), Unknown)
-    assert "no room" in node.desk.reports[-1]
+    assert node.reading() == (700, 0, 0)
+    assert "have no room" in node.desk.reports[-1]
+    place = Place(period=Period(PERIOD, 0, 86_400_000), now_ms=0, boot_us=node.clock.boot_us())
+    for number in range(200):
+        node.edge.flush()
+        bucket = msgspec.structs.replace(budgets.bucket_of(each, place, f"user{number}", "k"), limit=5)
+        assert isinstance(node.edge.take([Hold(bucket, 1)], "b-1", lambda answer: None), Full)
 
 
 @pytest.mark.parametrize(

@@ -169,11 +169,29 @@ def test_a_window_is_given_with_the_age_of_its_amounts(processes, time):
     taken(edge, (rolling, 60))
 
 
-def test_balances_without_room_are_refused_by_name(processes, time):
-    rebuild = Rebuild(processes[2], time.us)
-    with pytest.raises(ValueError, match="too small"):
-        for number in range(SMALL.balances + 1):
-            rebuild.balance(balance(9, f"b{number}"), 1)
+def test_N4_balances_without_room_are_told_one_by_one_and_their_requests_refused(processes, time):
+    edge, _, control = processes
+    rebuild = Rebuild(control, time.us)
+    buckets = [balance(9, f"b{number}", is_budget=True) for number in range(SMALL.balances + 8)]
+    given = [rebuild.balance(bucket, 9) for bucket in buckets]
+    rebuild.end()
+    assert sum(given) < len(buckets)
+    assert isinstance(take(edge, (buckets[given.index(False)], 1)), Unknown)
+    full(edge, (buckets[0], 1))
+
+
+def test_N4_values_without_room_count_where_edges_count_them_and_leave_room_for_others(processes, time):
+    edge, _, control = processes
+    rest = balance(9, "rest", is_budget=True)
+    values = [balance(9, f"v{n}", is_budget=True, share="key:k", overflow=rest) for n in range(SMALL.balances)]
+    rebuild = Rebuild(control, time.us)
+    given = [rebuild.balance(value, 9) for value in values]
+    assert rebuild.balance(rest, 9)
+    rebuild.end()
+    assert 0 < sum(given) <= SMALL.balances // 2
+    for value in values:
+        full(edge, (value, 1))
+    taken(edge, (BUDGET, 1))
 
 
 def test_a_busy_lock_leaves_everything_as_it_was(processes, time, tmp_path):

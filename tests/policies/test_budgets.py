@@ -202,3 +202,18 @@ def test_a_budget_counts_what_is_served_by_name_and_by_pattern():
     assert budgets.counts(found, ["other", "openai/gpt-5-mini"])
     assert not budgets.counts(found, ["other", "openai/gpt-4o"])
     assert budgets.counts(budgets.of_rule("key:k", budget_rule.parse("5/day")), ["anything"])
+
+
+@pytest.mark.parametrize("subject", ["key:k", "team:t", "profile:p/key:k", "profile:p/user:u", "model:a/key:b"])
+@pytest.mark.parametrize("unit", list(Spends))
+@pytest.mark.parametrize("name", [None, "monthly"])
+@pytest.mark.parametrize("per", ["end_user", "tag:region"])
+def test_N4_what_counts_a_value_without_room_follows_from_its_balances_name(subject, unit, name, per):
+    calendar = Calendar(kind="day", timezone="UTC")
+    budget = Budget(subject=subject, limit=5, unit=unit, calendar=calendar, name=name, per=per)
+    key, found = budgets.overflow_of(budgets.name_of(budget, "a/b/user/c"))
+    assert key == ("k" if subject.endswith("key:k") else "")
+    place = Place(period=Period(7, 0, 86_400_000), now_ms=0, boot_us=0)
+    bucket = budgets.bucket_of(budget, place, "a/b/user/c", key)
+    assert budgets.key_of(found, 7) == bucket.overflow.key
+    assert budgets.overflow_of(budgets.name_of(msgspec.structs.replace(budget, per=None))) is None

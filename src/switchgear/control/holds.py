@@ -221,13 +221,22 @@ class Holds:
                 return
             began_s, now_ms = self._control.clock.monotonic_s(), self._control.clock.wall_ms()
             rolling: dict[str, list[BalanceRow]] = {}
-            count = 0
+            rest: dict[str, tuple[Bucket, int]] = {}
+            count = values = lacking = 0
             for row in balance_rows.running(connection, now_ms - KEPT_MS):
                 if row.width_ms:
                     rolling.setdefault(row.budget, []).append(row)
                     continue
-                rebuild.balance(self._bucket(row.budget, row.period, row.ends_ms, 0, now_ms), row.amount)
-                count += 1
+                bucket = self._bucket(row.budget, row.period, row.ends_ms, 0, now_ms)
+                if rebuild.balance(bucket, row.amount):
+                    count += 1
+                elif bucket.overflow is not None:  # as edges count what finds no room: all that a key has of it as one
+                    values += 1
+                    _, amount = rest.get(bucket.overflow.key, (None, 0))
+                    rest[bucket.overflow.key] = bucket.overflow, amount + max(0, row.amount)
+                else:
+                    lacking += 1
+            lacking += sum(not rebuild.balance(bucket, amount) for bucket, amount in rest.values())
             requests = self._give_holds(connection, rebuild, now_ms)
             self._when_free(lambda: self._give_rolling(rebuild, rolling, now_ms))
             self._when_free(rebuild.end)
@@ -236,6 +245,11 @@ class Holds:
             self._control.report(
                 f"balances of budgets were given to the edges: {count} balances, {requests} open requests, in {took_s:.1f} s"
             )
+            if values or lacking:
+                self._control.report(
+                    f"the counters have no room for all balances of budgets: {values} values of dimensions share what their keys have "
+                    f"left of them, and {lacking} budgets refuse their requests until periods are over"
+                )
 
     def _give_holds(self, connection: Connection, rebuild: Rebuild, now_ms: int) -> int:
         count = 0
@@ -251,7 +265,12 @@ class Holds:
             holds = [Hold(self._bucket_of(one, now_ms), one.amount) for one in held if not one.width_ms]
             if holds:
                 until_us = now_us + (until_ms - now_ms) * 1_000
-                self._tickets.setdefault(attempt, []).append(rebuild.hold(attempt, holds, until_us))
+                try:
+                    ticket = rebuild.hold(attempt, holds, until_us)
+                except ValueError as exc:
+                    self._control.report(f"what {attempt} holds of budgets cannot be given to the edges: {exc}")
+                    continue
+                self._tickets.setdefault(attempt, []).append(ticket)
                 count += 1
         return count
 
@@ -401,6 +420,12 @@ class Holds:
         keep_until_us = None
         if ends_ms is not None:
             keep_until_us = max(1, self._control.clock.boot_us() + (ends_ms + KEPT_MS - now_ms) * 1_000)
+        share, overflow = "", None
+        found = budgets.overflow_of(name)
+        if found is not None:
+            # Of what is no key's the store does not say which key used it, so that each value has a share of its own.
+            share = f"key:{found[0]}" if found[0] else name
+            overflow = self._bucket(found[1], period, ends_ms, width_ms, now_ms)
         return Bucket(
             key=budgets.key_of(name, None if width_ms else period),
             kind=Kind.WINDOW if width_ms else Kind.BALANCE,
@@ -409,6 +434,8 @@ class Holds:
             keep_until_us=keep_until_us,
             is_hard=False,
             is_budget=True,
+            share=share,
+            overflow=overflow,
         )
 
 

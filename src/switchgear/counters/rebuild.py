@@ -12,13 +12,14 @@ leaves the balances unknown, also after a kill.
 """
 
 import struct
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from switchgear.counters import layout
 from switchgear.counters.backend import Ticket, check_holds
 from switchgear.counters.layout import BALANCE, EPOCH, H_PLACE, HEADER_WORDS, HOLD_WORDS, ROW_WORDS, WAYS, WORD
 from switchgear.counters.shared import SharedCounters
-from switchgear.counters.tables import Seat
+from switchgear.counters.tables import SHARE_ROWS_MAX, SHARES_ROWS_MAX, Seat
 from switchgear.policies.buckets import Bucket, Hold
 
 _ROW = struct.Struct("=7q")
@@ -41,20 +42,34 @@ class Rebuild:
         self._at = self._own.tables_at[BALANCE] * WORD
         self._used = bytearray(self._own.geometry.balances // WAYS)
         """How many rows of each set are used."""
+        self._values = bytearray(len(self._used))
+        """How many of them are of values of a dimension."""
+        self._of_share: Counter[tuple[int, int]] = Counter()
+        """How many of them are of one share, by set."""
 
-    def balance(self, bucket: Bucket, settled: int) -> None:
-        """Give a balance, each once. Raises ValueError where there is no room for it."""
+    def balance(self, bucket: Bucket, settled: int) -> bool:
+        """Give a balance, each once; returns whether there was room. Where there is none, edges find none either: a value's requests
+        then count in its overflow (`tables.Tables.seat`), and those of others get Unknown."""
         used, tag = self._used, self._tables.tag_of(bucket.key)
         first, second = self._tables.sets_of(BALANCE, tag)
         chosen = first if used[first] <= used[second] else second
         way = used[chosen]
-        if way >= WAYS:
-            raise ValueError(f"there is no room for more balances than {sum(used)}: the counters are too small")
+        share = self._tables.tag_of(bucket.share) if bucket.share else 0
+        if way >= WAYS or (share and self._is_share_full(first, second, share)):
+            return False
         used[chosen] = way + 1
+        if share:
+            self._values[chosen] += 1
+            self._of_share[chosen, share] += 1
         at = self._at + (chosen * WAYS + way) * _ROW.size
         keep_until_us = bucket.keep_until_us or 0
-        share = self._tables.tag_of(bucket.share) if bucket.share else 0
         _ROW.pack_into(self._own.map, at, tag, self._epoch + 1, keep_until_us, settled, 0, 0, share)
+        return True
+
+    def _is_share_full(self, first: int, second: int, share: int) -> bool:
+        """As `Tables` tells, so that an edge looks for a value where it was given."""
+        mine = self._of_share[first, share] + self._of_share[second, share]
+        return self._values[first] + self._values[second] >= SHARES_ROWS_MAX or mine >= SHARE_ROWS_MAX
 
     def hold(self, attempt: str, holds: Sequence[Hold], until_us: int) -> Ticket:
         """Give what an open request holds of balances. It is uncertain until it is settled, released, or `until_us`. Raises

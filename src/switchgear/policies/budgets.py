@@ -15,6 +15,7 @@ import msgspec
 
 from switchgear.core import pattern
 from switchgear.core.budget_rule import ROLLING, SET, BudgetRule
+from switchgear.core.limit_rule import is_dimension
 from switchgear.core.text import clean
 from switchgear.policies.buckets import VALUE_CHARS_MAX, Bucket, Kind, Reading
 from switchgear.policies.periods import KINDS, Calendar, Period, zone
@@ -185,6 +186,26 @@ def name_of(budget: Budget, value: str = "") -> str:
     if budget.per is None:
         return f"one/{identity(budget)}"
     return f"each/{identity(budget)}/{budget.per}/{clean(value, VALUE_CHARS_MAX)}"
+
+
+def overflow_of(name: str) -> tuple[str, str] | None:
+    """Return (key, name) of what counts a value that finds no room, by the name of its own balance: the key is that whose budget it
+    is, empty where the budget is not one key's. None: it is no value's."""
+    kind, _, rest = name.partition("/")
+    size, _, rest = rest.partition(":")
+    if kind != "each" or not size.isdigit():
+        return None
+    subject, after = rest[: int(size)], rest[int(size) + 1 :]
+    if after.startswith("/"):  # its unit and period, or a period alone
+        parts = after.split("/", 4)
+        at = 2 if len(parts) > 2 and is_dimension(parts[2]) else 3
+    else:
+        parts, at = after.split("/", 2), 1
+    if len(parts) <= at:
+        return None
+    pot = subject.rpartition("/")[2] if subject.startswith("profile:") else subject
+    key = pot.removeprefix("key:") if pot.startswith("key:") else ""
+    return key, f"rest/{size}:{subject}/{'/'.join(parts[: at + 1])}/{key}"
 
 
 def key_of(name: str, period: int | None) -> str:

@@ -16,6 +16,8 @@ from switchgear.store.tables import balances, thresholds
 CHUNK = 500
 SUM_MAX = 4 * 10**18
 """No sum leaves what 63 bits hold, whatever a compromised edge writes."""
+VALUES_END = "each0"
+"""Above the names of all values' balances, which begin with `each/` (`policies.budgets.name_of`)."""
 WINDOWS_KEPT = 64
 """Sub-windows of a rolling budget that may count (`policies.windows`)."""
 
@@ -136,11 +138,13 @@ def _after(start: str) -> str:
 
 
 def running(connection: Connection, since_ms: int) -> Iterator[BalanceRow]:
-    """Return the balances of periods that were not over at a time, a few at a time: what counters are rebuilt from."""
+    """Return the balances of periods that were not over at a time, a few at a time: what counters are rebuilt from. Those of values
+    of a dimension, of which there may be more than counters have room for, come last, the highest first."""
     columns = balances.c
     rolls = and_(columns.width_ms > 0, (columns.period + WINDOWS_KEPT) * columns.width_ms > since_ms)
     has_period = and_(columns.width_ms == 0, or_(columns.ends_ms.is_(None), columns.ends_ms > since_ms))
-    yield from _rows(connection, select(balances).where(or_(rolls, has_period)))
+    order = (columns.budget >= VALUES_END).desc(), (columns.settled + columns.corrected).desc()
+    yield from _rows(connection, select(balances).where(or_(rolls, has_period)).order_by(*order))
 
 
 def _rows(connection: Connection, query: Select[tuple[object, ...]]) -> Iterator[BalanceRow]:
