@@ -68,12 +68,13 @@ class Node:
     def held(self, amount):
         return Held(NAME, PERIOD, amount, "nanousd", self.clock.wall_ms() + 86_400_000)
 
-    def book(self, how, amount, used, attempt="a-1", held_us=None, lasts_ms=60_000):
+    def book(self, how, amount, used, attempt="a-1", held_us=None, lasts_ms=60_000, is_uncertain=None):
         """What the ledger books of one attempt, and both sides do with it."""
         batch = Batch()
         at_us = self.clock.boot_us() if held_us is None else held_us
         until_ms = self.clock.wall_ms() + lasts_ms
-        batch.booked.ends.append(End(attempt, how, [self.held(amount)], [used], at_us, until_ms))
+        is_uncertain = how is Ended.INTERRUPTED if is_uncertain is None else is_uncertain
+        batch.booked.ends.append(End(attempt, how, [self.held(amount)], [used], at_us, until_ms, is_uncertain))
         self.desk.store.write(lambda connection: self.holds.write(connection, batch)).result()
         self.holds.on_batch(batch)
 
@@ -182,6 +183,28 @@ def test_L6_what_is_uncertain_outlives_a_restart(node):
     asyncio.run(again.forget())
     assert node.reading() == (150, 0, 0)
     assert node.desk.store.read(lambda c: objects.objects(c, KIND)).result() == {}
+
+
+def test_N4_what_a_living_edge_does_not_know_stays_held_over_a_restart_of_control(node):
+    """A time-out: booked as seen, and its provider may charge as much as was held. The vault dies, then control, again and again."""
+    node.take(1)
+    node.turns()
+    taken = node.take(900)
+    node.edge.settle_partly(taken.ticket, [10], node.clock.boot_us() + 60_000_000)
+    node.book(Ended.SETTLED, 900, 10, is_uncertain=True)
+    assert node.reading() == (10, 890, 890)
+    node.stored(10)
+    node.holds.close()
+    again = node.holds = Holds(node.desk.control, PriceBook(), lambda: node.counters("control"))
+    again.ingester = node.ingester
+    node.turns(10)
+    node.clock.advance(1)
+    node.turns()
+    assert node.reading() == (10, 890, 890)
+    assert isinstance(node.take(900), Full)
+    node.clock.advance(60)
+    node.turns()
+    assert node.reading() == (10, 0, 0)
 
 
 def test_an_attempt_that_nobody_recorded_is_given_back(node):

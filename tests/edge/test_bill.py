@@ -38,7 +38,13 @@ def booked(provider, model, metadata):
     """Nano-USD as the edge books it, and as the ledger finds it again from the settlement."""
     find = price_of(provider)
     context = types.SimpleNamespace(
-        course=None, queue_ms=None, pricer=find(model), usage=metadata.usage, units=metadata.units
+        course=None,
+        queue_ms=None,
+        admission=None,
+        still_charged={},
+        pricer=find(model),
+        usage=metadata.usage,
+        units=metadata.units,
     )
     spool = types.SimpleNamespace(settle=lambda key, payload: kept.append(payload))
     kept = []

@@ -276,6 +276,7 @@ def test_a_further_attempt_holds_for_itself_and_its_record_says_so(is_late):
     assert balances(talk) == [(0, attempt.budgets[0].amount)]
     answer(talk, 9, 1)
     assert balances(talk) == [(11_000, 0)]
+    assert talk.settled.still_charged is None
 
 
 def test_L6_what_a_provider_may_charge_beyond_what_is_known_stays_uncertain_until_total_s(is_late):
@@ -287,6 +288,11 @@ def test_L6_what_a_provider_may_charge_beyond_what_is_known_stays_uncertain_unti
     booked = talk.settled.cost_nanousd
     assert booked > 0
     assert balances(talk) == [(booked, bound - booked)]
+    ((number, lasts_s),) = [(one.number, one.lasts_s) for one in talk.settled.still_charged]
+    assert (number, lasts_s) == (
+        1,
+        talk.recorded(records.Reserve)[0].lasts_s,
+    )  # for control, where counters are forgotten
     talk.advance(3_700)
     ask(talk, max_tokens=1)
     assert balances(talk)[0][0] == booked

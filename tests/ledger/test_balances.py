@@ -72,6 +72,14 @@ def test_a_settlement_books_cost_requests_and_tokens_in_the_periods_that_were_he
     assert end.until_ms == 1_790_000_060_000
 
 
+def test_N4_attempts_that_may_still_be_charged_say_until_when():
+    record = settle([outcome(1), outcome(2)], TokenUsage(input=100, output=50), 200_000)
+    record = msgspec.structs.replace(record, latency_ms=2_000, still_charged=[records.StillCharged(2, 600)])
+    first, second = booked(opened((DAY,), (DAY,)), record).ends
+    assert (first.is_uncertain, second.is_uncertain) == (False, True)
+    assert second.until_ms == 1_790_000_000_000 + 602_000
+
+
 def test_each_attempt_books_what_it_cost_in_its_own_period():
     tomorrow = msgspec.structs.replace(DAY, period=20_001)
     failed = outcome(1, tokens=TokenUsage(input=100, output=0), cost_nanousd=100_000)

@@ -87,6 +87,7 @@ def test_a_settlement_fits_what_a_reservation_keeps_free():
         ["x" * 64] * 7 + ["..."],
         {"images": 10**8, "seconds": 10**8, "characters": 10**8, "searches": 10**8},
         passed_over=["x" * 254, "x" * 254],
+        still_charged=[records.StillCharged(number, 10**6) for number in range(1, 9)],
     )
     assert len(records.encode_payload(settle)) <= records.SETTLE_BYTES_MAX
 

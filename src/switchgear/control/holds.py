@@ -54,7 +54,7 @@ Open = Callable[[], SharedCounters]
 
 
 class Uncertain(msgspec.Struct, frozen=True):
-    """What may still be charged for an attempt whose edge died."""
+    """What may still be charged for an attempt: of an edge that died, or that did not learn what it cost."""
 
     held: list[Held]
     """With what is left of each."""
@@ -149,6 +149,7 @@ class Holds:
                     end = ends.get(attempt)
                     if end is not None and end.held_us > self._epoch_us:
                         self._book(end)
+                        self._keep(end, self._control.clock.wall_ms())
                     told.append(attempt)
             self._flush()
         self._tell(told)
@@ -307,7 +308,7 @@ class Holds:
     def write(self, connection: Connection, batch: Batch) -> None:
         """Participant: keep what stays uncertain, for the next rebuild."""
         for end in batch.booked.ends:
-            if end.how is Ended.INTERRUPTED:
+            if end.is_uncertain:
                 left = _left(end)
                 if left:
                     now_ms = self._control.clock.wall_ms()
@@ -339,12 +340,17 @@ class Holds:
             with contextlib.suppress(KeyError):  # its time was over
                 counters.release(ticket)
         self._book(end)
-        if end.how is Ended.INTERRUPTED and (left := [one for one in _left(end) if not one.width_ms]):
-            self._hold(end.attempt, left, end.until_ms - now_ms)
+        self._keep(end, now_ms)
         return end.how is not Ended.SETTLED
 
+    def _keep(self, end: End, now_ms: int) -> None:
+        """Hold what may still be charged."""
+        left = [one for one in _left(end) if not one.width_ms]
+        if end.is_uncertain and left and end.until_ms > now_ms:
+            self._hold(end.attempt, left, end.until_ms - now_ms)
+
     def _hold(self, attempt: str, left: list[Held], lasts_ms: int) -> None:
-        """Hold what is left of a dead edge's attempt in control's own column; no limit stops that."""
+        """Hold what is left of an attempt in control's own column; no limit stops that."""
         counters = self._counters
         assert counters is not None
         clock = self._control.clock

@@ -356,6 +356,12 @@ class Admission:
 
     # giving back
 
+    @property
+    def budgeted(self) -> int | None:
+        """The number of the attempt that it holds budgets for."""
+        held = self._attempt
+        return int(held.name.rpartition("-")[2]) if held is not None and held.budgets else None
+
     def adopt(self, other: "Admission") -> None:
         """Go on with what another one holds for an attempt."""
         self._attempt, other._attempt = other._attempt, None
@@ -388,6 +394,8 @@ class Admission:
         else:
             until_us = self._services.clock.boot_us() + int(spent.until_s * 1_000_000)
             self._counters.settle_partly(held.ticket, amounts, until_us)
+            number = int(held.name.rpartition("-")[2])
+            self._context.still_charged = {**self._context.still_charged, number: math.ceil(spent.until_s)}
             if spent.is_late:
                 self._services.uncertain.add(held.name, [held.ticket])
 

@@ -118,6 +118,11 @@ class HeldLimits(Protocol):
     spent: Problem | None
     """What is told of that budget where the model cannot be called."""
 
+    @property
+    def budgeted(self) -> int | None:
+        """The number of the attempt that it holds budgets for; None: it holds none."""
+        ...
+
     def wakes(self, wake: Callable[[], None]) -> None:
         """Say who is woken from now on when counters answered in a later turn."""
         ...
@@ -203,6 +208,10 @@ class RequestContext(msgspec.Struct, eq=False):
     held: tuple[list[Held], int, int] | None = None
     """admit, transfer: what the next attempt holds of budgets, since when by the counters' clock, and for how many seconds at most;
     its record says it."""
+    still_charged: dict[int, int] = {}
+    """transfer: attempts that held budgets and whose provider may charge more than is known; for how many seconds."""
+    is_cut_off: bool = False
+    """transfer: its answer was a stream that had begun: who is cut off writes no more."""
     recall: Recall | None = None
     """admit: what kept answers are to it; None where it asks for none."""
     place: HeldPlace | None = None

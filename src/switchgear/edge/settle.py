@@ -3,6 +3,7 @@
 Success, failure, timeout and a client that went away all end in `settle`, exactly once.
 """
 
+import math
 from collections.abc import Iterable
 
 import msgspec
@@ -22,6 +23,8 @@ from switchgear.wire import records
 from switchgear.wire.records import Held, Kind
 
 BYTES_PER_TOKEN = 4
+LATE_S = 26 * 3_600.0
+"""A provider that has told nothing of a background answer for so long tells no more (control/corrections)."""
 DENIALS_PER_MINUTE = 10
 AGGREGATE_MS = 5_000
 PATH_MAX = 256
@@ -208,6 +211,7 @@ def settle(
         saved_nanousd,
         context.queue_ms,
         context.is_untold and billed,
+        _still_charged(context, billed),
     )
     spool.settle(context.id, records.encode_payload(record))
     context.reserved = False
@@ -227,6 +231,25 @@ def _passed_over(context: RequestContext) -> list[str] | None:
     found = [f"{clean(context.rerouted, 256)}: {BUDGET}"] if context.rerouted is not None else []
     found += context.course.passed_over if context.course is not None else ()
     return _bounded(found) if found else None
+
+
+def uncertain_s(context: RequestContext, billed: bool) -> float | None:
+    """Return for how long the last attempt's provider may charge more than is known; None: what it costs is known."""
+    course, reason = context.course, context.estimate_reason
+    if context.is_late:
+        return LATE_S
+    if not billed or reason is None or context.outcome == "ok" or context.is_cut_off or course is None:
+        return None
+    return course.lasts_s
+
+
+def _still_charged(context: RequestContext, billed: bool) -> list[records.StillCharged] | None:
+    """Return what control is to hold where the edge's own counters are forgotten: of attempts that hold budgets."""
+    found = context.still_charged
+    number = context.admission.budgeted if context.admission is not None else None
+    if number is not None and (last_s := uncertain_s(context, billed)) is not None:
+        found = {**found, number: math.ceil(last_s)}
+    return [records.StillCharged(number, lasts_s) for number, lasts_s in found.items()] or None
 
 
 def _dropped(fields: list[str]) -> list[str]:

@@ -56,8 +56,6 @@ GONE_STREAM_S = 2.0
 """How long the usage of a stream is waited for whose client left; its slot of a parallel limit is taken meanwhile."""
 GONE_STREAM_BYTES = 262_144
 GONE_PLAIN_S = 30.0
-LATE_S = 26 * 3_600.0
-"""A provider that has told nothing of a background answer for so long tells no more (control/corrections)."""
 _LEDGER_FULL = Problem(problems.LEDGER_UNAVAILABLE, "the ledger cannot record")
 
 
@@ -147,16 +145,14 @@ class Transfer(msgspec.Struct, eq=False):
         if held is not None:
             before = [attempt.tokens for attempt in context.attempts if attempt.tokens is not None]
             is_complete = context.outcome == "ok"
-            is_late = context.is_late
-            is_seen = self._streamed is not None and self._streamed.seen_tokens > 0  # who is cut off writes no more
-            is_known = not is_billed or context.estimate_reason is None or is_complete or is_seen
+            uncertain_s = settle.uncertain_s(context, is_billed)
             spent = Spent(
                 context.usage if is_billed else None,
                 cost_nanousd if is_billed else 0,
                 self.course.number > 0,
-                is_known and not is_late,
-                LATE_S if is_late else self.course.lasts_s,
-                is_late,
+                uncertain_s is None,
+                uncertain_s or 0.0,
+                context.is_late,
                 context.is_untold and is_billed,
             )
             held.end(spent, before, is_complete)
@@ -717,6 +713,7 @@ class Transfer(msgspec.Struct, eq=False):
         if self._state is SETTLED:
             raise IllegalMoveError("it was settled before")
         services, context = self.services, self.context
+        context.is_cut_off = self._streamed is not None and self._streamed.seen_tokens > 0
         cost = closing.close(services, context, self.course.current, metadata, self._elapsed_ms, billed)
         self._advance(SETTLED)  # not before: what fails until here is settled otherwise
         if context.admission is not None:

@@ -5,7 +5,7 @@ corrections too, whatever day it is by then. Who absorbs writes `Batch.balances`
 counters.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -61,6 +61,8 @@ class End(msgspec.Struct, frozen=True):
     held_us: int
     until_ms: int
     """Until when its provider may charge more."""
+    is_uncertain: bool = False
+    """It was sent, and what of the hold is not booked may still be charged."""
 
 
 class Used(msgspec.Struct, frozen=True):
@@ -85,11 +87,12 @@ class Booked:
         self.balances: Balances = {}
         self.ends: list[End] = []
 
-    def settled(self, opened: OpenRequest, used: Sequence[Used]) -> None:
-        """A request was settled. Attempts that are not in `used` cost nothing."""
+    def settled(self, opened: OpenRequest, used: Sequence[Used], still_charged: Mapping[int, int]) -> None:
+        """A request was settled. Attempts that are not in `used` cost nothing; those in `still_charged` may cost more, until a
+        time."""
         by_number = {one.number: one for one in used}
         for number, hold in _holds(opened):
-            self._end(opened, number, hold, Ended.SETTLED, by_number.get(number))
+            self._end(opened, number, hold, Ended.SETTLED, by_number.get(number), still_charged.get(number))
 
     def interrupted(self, opened: OpenRequest, record: Record) -> None:
         """A request's edge died; `record` names the attempts that were sent."""
@@ -116,17 +119,35 @@ class Booked:
                 amounts = [_more(one, booked, more, is_told=is_told) for one in hold.budgets or []]
                 self._book(opened, number, hold, Ended.CORRECTED, amounts)
 
-    def _end(self, opened: OpenRequest, number: int, hold: _Hold, how: Ended, used: Used | None) -> None:
+    def _end(
+        self,
+        opened: OpenRequest,
+        number: int,
+        hold: _Hold,
+        how: Ended,
+        used: Used | None,
+        open_until_ms: int | None = None,
+    ) -> None:
         amounts = [0 if used is None else amount_of(one, used) for one in hold.budgets or []]
-        self._book(opened, number, hold, how, amounts)
+        self._book(opened, number, hold, how, amounts, open_until_ms)
 
-    def _book(self, opened: OpenRequest, number: int, hold: _Hold, how: Ended, amounts: list[int]) -> None:
+    def _book(
+        self,
+        opened: OpenRequest,
+        number: int,
+        hold: _Hold,
+        how: Ended,
+        amounts: list[int],
+        open_until_ms: int | None = None,
+    ) -> None:
         held = hold.budgets or []
         for one, amount in zip(held, amounts, strict=True):
             if amount:
                 self._add(one, amount)
         attempt = attempt_id(opened.reserve.id, number)
-        self.ends.append(End(attempt, how, held, amounts, hold.held_us, until_ms(opened, hold)))
+        ends_ms = until_ms(opened, hold) if open_until_ms is None else open_until_ms
+        is_uncertain = how is Ended.INTERRUPTED or open_until_ms is not None
+        self.ends.append(End(attempt, how, held, amounts, hold.held_us, ends_ms, is_uncertain))
 
     def _add(self, held: Held, amount: int) -> None:
         known = self.balances.get((held.budget, held.period))

@@ -76,7 +76,9 @@ def book(
             numbers = [outcome.number for outcome in build.tries(settle)]
             tried = [Used(number, one.usage, one.cost_nanousd) for number, one in zip(numbers, before, strict=False)]
             final = [] if last is None else [Used(last.number, usage, amount, 1, not settle.is_untold)]
-            batch.booked.settled(opened, [*tried, *final])
+            settled_ms = opened.reserve.time_ms + settle.latency_ms
+            open_until = {one.number: settled_ms + one.lasts_s * 1_000 for one in settle.still_charged or ()}
+            batch.booked.settled(opened, [*tried, *final], open_until)
     for outcome in build.tries(settle):
         if outcome.status is not None:
             at_ms = opened.reserve.time_ms + outcome.end_ms

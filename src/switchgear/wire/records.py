@@ -215,6 +215,14 @@ class OtherModel(msgspec.Struct, array_like=True, frozen=True):
     tokens: TokenUsage
 
 
+class StillCharged(msgspec.Struct, array_like=True, frozen=True):
+    """An attempt that its provider may charge beyond what is booked, as much as its budgets held."""
+
+    number: Try
+    lasts_s: Annotated[int, msgspec.Meta(ge=0, le=SPAN_MS_MAX // 1_000)]
+    """How long after the settlement."""
+
+
 class Settle(msgspec.Struct, array_like=True, frozen=True):
     """The outcome of a reserved request. Tokens, units, tier and cost are the last attempt's."""
 
@@ -255,6 +263,8 @@ class Settle(msgspec.Struct, array_like=True, frozen=True):
     """How long it waited for room under limits and budgets."""
     is_untold: bool = False
     """The whole answer came, and its provider reported no usage: hard budgets count what was held for it."""
+    still_charged: Annotated[list[StillCharged], msgspec.Meta(max_length=ATTEMPTS_MAX)] | None = None
+    """Attempts whose edge does not know what they cost, where they hold budgets."""
 
 
 class Checkpoint(msgspec.Struct, array_like=True, frozen=True):
