@@ -16,12 +16,25 @@ def test_raises_of_one_period_add_up_and_end_with_it():
     }
 
 
-def test_the_newest_changes_are_kept():
+def test_of_many_changes_the_oldest_are_summed_up_and_hold_all_the_same():
     raw = None
     for number in range(CHANGES_MAX + 5):
         raw = budget_changes.encode(budget_changes.with_one(raw, "b", change(number)))
     kept = budget_changes.with_one(raw, "b", change(99)).changes
-    assert (len(kept), kept[0].amount, kept[-1].amount) == (CHANGES_MAX, 6, 99)
+    assert (len(kept), kept[0].amount, kept[-1].amount) == (CHANGES_MAX, sum(range(7)), 99)
+    stored = Changes(budget="b", changes=kept)
+    assert budget_changes.raises_of([stored], 99)["b"].amount == sum(range(CHANGES_MAX + 5)) + 99
+
+
+def test_changes_of_periods_that_are_over_go_first():
+    raw = budget_changes.encode(Changes(budget="b", changes=[change(7), *[change(9, 4, 0)] * CHANGES_MAX]))
+    kept = budget_changes.with_one(raw, "b", change(1)).changes
+    assert (len(kept), kept[0].amount, kept[-1].amount) == (CHANGES_MAX, 7, 1)
+
+
+def test_what_people_corrected_is_known_by_balance_and_period():
+    stored = Changes(budget="b", changes=[change(5), change(-9, kind="reset"), change(2, kind="opening")])
+    assert budget_changes.corrections_of([stored]) == {("b", 5): -7}
 
 
 def test_names_of_objects_fit_the_store_and_are_no_others():

@@ -2,7 +2,10 @@
 
 import datetime
 
+import msgspec
 import pytest
+from tests.control.conftest import sealed
+from tests.control.test_credentials import OPENAI
 
 from switchgear.config.compile import Compiled
 from switchgear.core import budget_rule, organisation
@@ -12,6 +15,7 @@ from switchgear.core.organisation import HolderPolicy
 from switchgear.policies import budgets, windows
 from switchgear.policies.buckets import Reading
 from switchgear.policies.periods import period_at
+from switchgear.routing.table import DeploymentEntry, ModelEntry
 from switchgear.store import balance_rows
 from switchgear.store.balance_rows import Added
 from switchgear.store.objects import KeyRow
@@ -203,6 +207,27 @@ def test_budgets_of_others_than_keys_are_found_by_their_kind(desk):
         return [holder.title for holder in await books.service.holders()]
 
     assert desk.run(listed) == ["organisation", "key:ci"]
+
+
+@pytest.mark.parametrize(
+    "subject", ["deployment:openai/gpt-4o@default", "provider:openai", "credential:openai/default"]
+)
+def test_a_budget_of_a_place_is_listed_shown_and_raised(desk, subject):
+    rules = (budget_rule.parse("5/day"),)
+    entry = DeploymentEntry(provider="openai", model="gpt-4o", budgets=rules)
+    spec = msgspec.structs.replace(OPENAI, budgets=rules, credential_budgets={"default": rules})
+    models = [ModelEntry(name="fast", deployments=(entry,))]
+    books = Books(desk, providers=[spec], models=models)
+    desk.run(lambda: desk.services.credentials.put(sealed(), None, "ann"))
+    books.spend("5/day", USD, subject=subject)
+
+    async def listed():
+        return [state["subject"] for state in await books.service.states(await books.service.holders())]
+
+    assert desk.run(listed).count(subject) == 1
+    assert books.show(subject)[0]["settled"] == USD
+    told = books.run(books.service.raise_limit, subject, "2", "load test", "ann")
+    assert told["budgets"][0]["limit"] == 7 * USD
 
 
 def test_budgets_of_a_team_and_of_a_profiles_pots_are_shown_by_their_names(desk):

@@ -1,14 +1,15 @@
 """Freezes: subjects, and that stopping waits for nobody."""
 
 import pytest
+from sqlalchemy import update
 from tests.control.test_models import FAST, serve
 
 from switchgear.control import freezes
 from switchgear.control.sample import Sample
 from switchgear.core.errors import UserError
-from switchgear.core.organisation import KINDS
+from switchgear.core.organisation import KINDS, HolderPolicy
 from switchgear.routing.table import DeploymentEntry, ModelEntry
-from switchgear.store import objects
+from switchgear.store import objects, tables
 from switchgear.store.objects import KeyRow
 
 
@@ -109,3 +110,13 @@ def test_a_team_that_does_not_exist_is_not_frozen_unless_forced(desk):
         desk.run(lambda: desk.services.freezes.resolve("team:rde", False))
     assert "did you mean 'red'?" in refused.value.hint
     assert desk.run(lambda: desk.services.freezes.resolve("team:rde", True)) == "team:rde"
+
+
+def test_S5_a_name_that_somebody_gave_another_team_in_the_database_freezes_whom_it_was_published_for(desk):
+    desk.run(desk.services.publication.publish_keys)
+    for name in ("research", "evil"):
+        desk.run(lambda name=name: desk.services.holders.create(KINDS["team"], name, HolderPolicy(), "ann"))
+    for identity, name in (("research", "other"), ("evil", "research")):
+        change = update(tables.holders).where(tables.holders.c.id == identity).values(name=name)
+        desk.store.write(lambda c, change=change: c.execute(change)).result()
+    assert desk.run(lambda: desk.services.freezes.resolve("team:research", False)) == "team:research"

@@ -6,9 +6,12 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
+from sqlalchemy import update
 
+from switchgear.control import budget_changes
+from switchgear.control.budget_changes import RESET, Change
 from switchgear.control.budgets import Corrected
-from switchgear.control.holds import KIND, Holds, snapshot_has_budgets
+from switchgear.control.holds import KIND, Holds, believed, snapshot_has_budgets
 from switchgear.control.prices import PriceBook
 from switchgear.core.budget_rule import parse
 from switchgear.counters import column
@@ -23,8 +26,8 @@ from switchgear.policies.budgets import Place
 from switchgear.policies.periods import Period
 from switchgear.replica.entries import Snapshot
 from switchgear.routing.table import ModelEntry, ProviderEntry, RouteTable
-from switchgear.store import balance_rows, objects
-from switchgear.store.balance_rows import Added
+from switchgear.store import balance_rows, objects, tables
+from switchgear.store.balance_rows import Added, BalanceRow
 from switchgear.wire.records import Held
 
 NAME, PERIOD = "one/5:key:k//day", 20_000
@@ -238,6 +241,51 @@ def test_what_a_person_corrects_holds_at_once(node):
     asyncio.run(node.holds.corrected([change]))
     assert node.reading() == (0, 0, 0)
     assert node.holds.read([MONEY])[0].remaining == 1_000
+
+
+def test_S5_what_somebody_takes_off_a_balance_in_the_database_opens_no_budget(node):
+    node.stored(700)
+    change = update(tables.balances).values(corrected=-(10**18))
+    node.desk.store.write(lambda c: c.execute(change)).result()
+    node.take(1)
+    node.turns()
+    assert node.reading() == (700, 0, 0)
+    assert "not as this gateway wrote them" in node.desk.reports[-1]
+
+
+def test_a_correction_that_is_signed_counts(node):
+    node.stored(700)
+    row = Added(corrected=-600, unit="nanousd", ends_ms=None)
+    reset = Change(kind=RESET, period=PERIOD, until_ms=None, amount=-600, time_ms=1, actor="ann", reason="test")
+    raw = budget_changes.encode(budget_changes.with_one(None, NAME, reset))
+
+    def write(connection):
+        balance_rows.add(connection, [((NAME, PERIOD), row)])
+        objects.set_object(connection, budget_changes.KIND, budget_changes.object_name(NAME), raw, 1)
+
+    node.desk.store.write(write).result()
+    node.take(1)
+    node.turns()
+    assert node.reading() == (100, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "amount"),
+    [
+        ({"settled": -1}, 0),
+        ({"settled": -(10**18), "corrected": 5}, 5),
+        ({"settled": "a lot"}, None),
+        ({"period": 1.5}, None),
+        ({"settled": 10**30}, None),
+        ({"settled": 7, "corrected": -5}, 2),
+        ({"settled": 7, "corrected": -6}, 2),
+        ({"settled": 7, "corrected": -5, "width_ms": 10}, 7),
+    ],
+)
+def test_S5_a_stored_balance_counts_as_far_as_it_can_be_true(fields, amount):
+    row = {"budget": NAME, "period": 1, "settled": 0, "corrected": 0, "unit": "nanousd", "ends_ms": None, "width_ms": 0}
+    found = believed(BalanceRow(**row | fields), {(NAME, 1): -5})
+    assert (None if found is None else found.amount) == amount
 
 
 def test_N4_values_that_find_no_room_share_what_their_key_has_and_stop_nobody_else(node):

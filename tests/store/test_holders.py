@@ -38,6 +38,15 @@ def test_a_name_is_one_holders_of_its_kind_at_a_time(store):
     assert store.read(lambda c: holders.names_of(c, "team")).result() == {"other": "a"}
 
 
+def test_S5_names_that_somebody_else_wrote_are_nobodys(store):
+    for name in ("research", "evil"):
+        store.write(lambda c, name=name: holders.add_holder(c, team(name))).result()
+    for identity, name in (("research", "other"), ("evil", "research")):
+        change = update(tables.holders).where(tables.holders.c.id == identity).values(name=name)
+        store.write(lambda c, change=change: c.execute(change)).result()
+    assert store.read(lambda c: holders.names_of(c, "team")).result() == {}
+
+
 def test_a_change_of_a_row_that_was_changed_since_is_refused(store):
     store.write(lambda c: holders.add_holder(c, team("a"))).result()
     store.write(lambda c: holders.replace_holder(c, team("b", "a", version=2), 1)).result()

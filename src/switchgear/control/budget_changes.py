@@ -12,7 +12,7 @@ from switchgear.policies.budgets import Raise
 
 KIND = "budget"
 CHANGES_MAX = 50
-"""Of one balance; the newest are kept. The audit log has all."""
+"""Of one balance; of more, older ones are summed up. The audit log has all."""
 NAME_MAX = 200
 
 RAISE, RESET, OPENING = "raise", "reset", "opening"
@@ -53,7 +53,37 @@ def object_name(budget: str) -> str:
 def with_one(raw: bytes | None, budget: str, change: Change) -> Changes:
     """Return the stored changes of a balance and one more. None: there were none."""
     known = msgspec.json.decode(raw, type=Changes).changes if raw is not None else []
-    return Changes(budget=budget, changes=[*known, change][-CHANGES_MAX:])
+    changes = [*known, change]
+    while len(changes) > CHANGES_MAX and _let_go(changes, change.time_ms):
+        pass
+    return Changes(budget=budget, changes=changes)
+
+
+def _let_go(changes: list[Change], now_ms: int) -> bool:
+    """Forget the oldest change whose period is over, or add one to the next of its kind and period: what they sum up to holds."""
+    over = (at for at, old in enumerate(changes[:-1]) if old.until_ms is not None and old.until_ms <= now_ms)
+    gone = next(over, None)
+    if gone is not None:
+        del changes[gone]
+        return True
+    for at, old in enumerate(changes):
+        for later in range(at + 1, len(changes)):
+            new = changes[later]
+            if (new.kind, new.period) == (old.kind, old.period):
+                changes[later] = msgspec.structs.replace(new, amount=new.amount + old.amount)
+                del changes[at]
+                return True
+    return False
+
+
+def corrections_of(stored: Iterable[Changes]) -> dict[tuple[str, int], int]:
+    """Return what people corrected, by the balance's name and period; of a rolling budget all at period 0."""
+    found: dict[tuple[str, int], int] = {}
+    for one in stored:
+        for change in one.changes:
+            if change.kind != RAISE:
+                found[one.budget, change.period] = found.get((one.budget, change.period), 0) + change.amount
+    return found
 
 
 def raises_of(stored: Iterable[Changes], now_ms: int) -> dict[str, Raise]:

@@ -52,12 +52,15 @@ def _known(connection: Connection, kind: str) -> set[str]:
 
 
 def _subject_of(connection: Connection, kind: str, name: str) -> str | None:
-    """Return the subject of the key, team, user or project of a name (or id); None where there is none."""
+    """Return the subject of the key, team, user or project of a name (or id); None where there is none, and where the name is not
+    as this gateway wrote it: it may have been given to somebody else."""
     if kind == "key":
         keys = objects.keys(connection, name)
         return f"key:{keys[0].name}" if keys else None
-    row = holders.holder_named(connection, kind, name) or holders.holder_of(connection, kind, name)
-    return f"{kind}:{row.id}" if row is not None else None
+    row = holders.holder_named(connection, kind, name)
+    if row is None or row.is_forged:
+        row = holders.holder_of(connection, kind, name)
+    return f"{kind}:{row.id}" if row is not None and not row.is_forged else None
 
 
 class Freezes:
@@ -81,6 +84,10 @@ class Freezes:
                     found = await self._control.read(lambda connection: _subject_of(connection, kind, name))
                     if found is not None:
                         return found
+                    if kind != "key":  # what edges go by; a row of the store may be somebody else's work
+                        entry = await asyncio.to_thread(self._control.publisher.find_holder, kind, name)
+                        if entry is not None:
+                            return entry.subject
                     known = await self._control.read(lambda connection: _known(connection, kind))
             except (StoreGoneError, DatabaseError, TimeoutError):
                 # The database cannot be asked, and stopping is not to wait for it: the replica knows names, too.

@@ -13,16 +13,19 @@ import contextlib
 import functools
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 from sqlalchemy import Connection
 
+from switchgear.control import budget_changes
+from switchgear.control.budget_changes import Changes
 from switchgear.control.budgets import Corrected
 from switchgear.control.handle import Control
 from switchgear.control.ingester import Ingester
 from switchgear.control.prices import PriceBook
 from switchgear.core.errors import RecordError
+from switchgear.core.text import shown
 from switchgear.counters.backend import Taken, Ticket, Unknown
 from switchgear.counters.rebuild import Rebuild
 from switchgear.counters.shared import SharedCounters
@@ -34,7 +37,7 @@ from switchgear.policies import budgets
 from switchgear.policies.buckets import Bucket, Hold, Kind, Reading
 from switchgear.replica.entries import Snapshot
 from switchgear.store import balance_rows, ledger_rows, objects
-from switchgear.store.balance_rows import BalanceRow
+from switchgear.store.balance_rows import SUM_MAX, BalanceRow
 from switchgear.wire import records
 from switchgear.wire.records import Held
 
@@ -223,13 +226,21 @@ class Holds:
             began_s, now_ms = self._control.clock.monotonic_s(), self._control.clock.wall_ms()
             rolling: dict[str, list[BalanceRow]] = {}
             rest: dict[str, tuple[Bucket, int]] = {}
+            doubted: list[str] = []
             count = values = lacking = 0
-            for row in balance_rows.running(connection, now_ms - KEPT_MS):
+            signed = objects.objects(connection, budget_changes.KIND).values()
+            explained = budget_changes.corrections_of(msgspec.json.decode(raw, type=Changes) for raw in signed)
+            for stored in balance_rows.running(connection, now_ms - KEPT_MS):
+                row = believed(stored, explained)
+                if row != stored:
+                    doubted.append(str(stored.budget))
+                if row is None:
+                    continue
                 if row.width_ms:
                     rolling.setdefault(row.budget, []).append(row)
                     continue
                 bucket = self._bucket(row.budget, row.period, row.ends_ms, 0, now_ms)
-                if rebuild.balance(bucket, row.amount):
+                if rebuild.balance(bucket, max(0, row.amount)):
                     count += 1
                 elif bucket.overflow is not None:  # as edges count what finds no room: all that a key has of it as one
                     values += 1
@@ -246,10 +257,15 @@ class Holds:
             self._control.report(
                 f"balances of budgets were given to the edges: {count} balances, {requests} open requests, in {took_s:.1f} s"
             )
+            if doubted:
+                self._control.report(
+                    f"{len(doubted)} balances of budgets in the store are not as this gateway wrote them, and count no less than "
+                    f"was spent: {', '.join(shown(name) for name in doubted[:5])}"
+                )
             if values or lacking:
                 self._control.report(
-                    f"the counters have no room for all balances of budgets: {values} values of dimensions share what their keys have "
-                    f"left of them, and {lacking} budgets refuse their requests until periods are over"
+                    f"the counters have no room for all balances of budgets: {values} values of dimensions share what their "
+                    f"keys have left of them, and {lacking} budgets refuse their requests until periods are over"
                 )
 
     def _give_holds(self, connection: Connection, rebuild: Rebuild, now_ms: int) -> int:
@@ -453,6 +469,19 @@ def snapshot_has_budgets(snapshot: Snapshot) -> bool:
         or any(model.budgets or any(one.budgets for one in model.deployments) for model in table.models.values())
         or any(one.budgets or one.credential_budgets for one in table.providers.values())
     )
+
+
+def believed(row: BalanceRow, explained: Mapping[tuple[str, int], int]) -> BalanceRow | None:
+    """Return a stored balance as far as it can be true, since whoever writes the database may open no budget with it: none is below
+    zero, and people took off what signed changes say (`explained`: by name and period), no more. None: it is no balance at all."""
+    numbers = (row.period, row.settled, row.corrected, row.width_ms, 0 if row.ends_ms is None else row.ends_ms)
+    if not isinstance(row.budget, str) or not all(type(one) is int and abs(one) < 2**63 for one in numbers):
+        return None
+    least = min(0, explained.get((row.budget, 0 if row.width_ms else row.period), 0))
+    settled, corrected = min(max(0, row.settled), SUM_MAX), min(max(least, row.corrected), SUM_MAX)
+    if (settled, corrected) == (row.settled, row.corrected):
+        return row
+    return msgspec.structs.replace(row, settled=settled, corrected=corrected)
 
 
 def _left(end: End) -> list[Held]:

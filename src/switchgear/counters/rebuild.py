@@ -48,8 +48,8 @@ class Rebuild:
         """How many of them are of one share, by set."""
 
     def balance(self, bucket: Bucket, settled: int) -> bool:
-        """Give a balance, each once; returns whether there was room. Where there is none, edges find none either: a value's requests
-        then count in its overflow (`tables.Tables.seat`), and those of others get Unknown."""
+        """Give a balance, each once; returns whether there was room. Where there is none, edges find none either: a value's
+        requests then count in its overflow (`tables.Tables.seat`), and those of others get Unknown."""
         used, tag = self._used, self._tables.tag_of(bucket.key)
         first, second = self._tables.sets_of(BALANCE, tag)
         chosen = first if used[first] <= used[second] else second

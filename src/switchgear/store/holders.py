@@ -134,10 +134,8 @@ def holder_of(connection: Connection, kind: str, identity: str) -> HolderRow | N
 
 
 def names_of(connection: Connection, kind: str) -> dict[str, str]:
-    """Return id → name of a kind's holders that are not removed."""
-    columns = tables.holders.c
-    query = select(columns.id, columns.name).where(columns.kind == kind, columns.removed_ms.is_(None))
-    return {row.id: row.name for row in connection.execute(query.order_by(columns.name))}
+    """Return id → name of a kind's holders that are not removed, as far as this gateway wrote them."""
+    return {row.id: row.name for row in holders(connection, kind) if row.removed_ms is None and not row.is_forged}
 
 
 def add_holder(connection: Connection, row: HolderRow) -> None:
