@@ -41,6 +41,8 @@ def booked(provider, model, metadata):
         course=None,
         queue_ms=None,
         admission=None,
+        is_late=False,
+        is_untold=False,
         still_charged={},
         pricer=find(model),
         usage=metadata.usage,

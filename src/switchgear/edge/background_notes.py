@@ -5,7 +5,6 @@ from switchgear.dialects import kept_things
 from switchgear.dialects.answer_metadata import AnswerMetadata
 from switchgear.dialects.kept_things import UNFINISHED
 from switchgear.dialects.request import Request
-from switchgear.edge import settle
 from switchgear.edge.bill import Bill
 from switchgear.edge.context import RequestContext
 from switchgear.edge.settle import reported
