@@ -42,6 +42,7 @@ def booked(provider, model, metadata):
         queue_ms=None,
         admission=None,
         is_late=False,
+        rerouted=None,
         is_untold=False,
         still_charged={},
         pricer=find(model),
