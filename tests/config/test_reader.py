@@ -17,7 +17,7 @@ def read(text, env=None):
 
 
 def test_all_problems_come_at_once_with_line_and_suggestion():
-    _, problems = read("wrokers: 3\nlisten:\n  data: [1]\nmodels:\n  a: {alias: b}\n  a: {alias: c}\nalerts: {}\n")
+    _, problems = read("wrokers: 3\nlisten:\n  data: [1]\nmodels:\n  a: {alias: b}\n  a: {alias: c}\nprivacy: {}\n")
     lines = {line for line, _, _ in problems}
     assert lines == {1, 3, 6, 7}
     assert any("did you mean 'workers'" in message for _, _, message in problems)

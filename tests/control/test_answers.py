@@ -21,7 +21,7 @@ def test_every_answer_is_described_by_the_type_in_its_row():
 
 
 def test_sums_are_those_of_the_store():
-    assert {field.name for field in msgspec.structs.fields(SumsRow)} == {"group", "cost_usd", *SUMS}
+    assert {field.name for field in msgspec.structs.fields(SumsRow)} == {"group", "cost_usd", "what_if_nanousd", *SUMS}
 
 
 def test_a_key_is_what_is_described_and_no_field_more():

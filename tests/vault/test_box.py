@@ -13,7 +13,7 @@ from switchgear.vault import seal
 from switchgear.vault.box import RECOGNISE_MAX, Box, _File
 from switchgear.vault.kek import KeyPair
 from switchgear.vault.seal import SealContext
-from switchgear.vault.verbs import Ceilings, Put
+from switchgear.vault.verbs import CredentialCeilings, Put
 
 KEYS = KeyPair(Secret(bytes(range(32))))
 PLACE = endpoint.parse("https://api.example.com/v1")
@@ -107,7 +107,7 @@ def test_S1_a_box_belongs_to_one_store(tmp_path):
     Box(tmp_path, KEYS, LoudGuard()).bind_store("a")
     with pytest.raises(RefusedError):
         Box(tmp_path, KEYS, LoudGuard()).bind_store("b")
-    assert Ceilings().concurrency > 0
+    assert CredentialCeilings().concurrency > 0
 
 
 # recognising (decision 016)

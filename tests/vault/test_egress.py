@@ -12,7 +12,7 @@ from switchgear.vault import egress, seal
 from switchgear.vault.box import Box
 from switchgear.vault.kek import KeyPair
 from switchgear.vault.seal import SealContext
-from switchgear.vault.verbs import Ceilings, Put
+from switchgear.vault.verbs import CredentialCeilings, Put
 from switchgear.wire.frames import UpstreamRoute
 from switchgear.wire.http_responses import ResponseHead
 
@@ -146,7 +146,7 @@ def test_C9_response_headers_are_filtered_and_redacted(opened):
 
 
 def test_C7_ceilings_bound_a_compromised_edge():
-    counter = egress.CeilingCounter(Ceilings(requests_per_s=2, concurrency=3, bytes_per_hour=10))
+    counter = egress.CeilingCounter(CredentialCeilings(requests_per_s=2, concurrency=3, bytes_per_hour=10))
     assert counter.begin(0.0) is None
     assert counter.begin(0.5) is None
     assert "per second" in counter.begin(0.9)

@@ -45,7 +45,7 @@ from switchgear.vault import kek, seal
 from switchgear.vault.box import Box
 from switchgear.vault.link import VaultSideLink
 from switchgear.vault.service import VaultService
-from switchgear.vault.verbs import Ceilings, Put
+from switchgear.vault.verbs import CredentialCeilings, Put
 from switchgear.wire import frames
 from switchgear.wire.http_syntax import encode_chunk
 
@@ -277,7 +277,7 @@ class Ground:
             place = endpoint.parse("http://127.0.0.1:1/v1", auth="bearer", allow_private=True)
             context = seal.SealContext(provider=name, credential="c", version=1, endpoint=place)
             blob = seal.seal(Secret(b"sk-secret-0123456789"), context, keys.public)
-            box.put(Put(context, blob, Ceilings(requests_per_s=1_000_000)), 1)
+            box.put(Put(context, blob, CredentialCeilings(requests_per_s=1_000_000)), 1)
         return box
 
     def _add_client(self) -> None:

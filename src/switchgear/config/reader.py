@@ -454,7 +454,9 @@ def _unknown(name: str, kind: type[msgspec.Struct]) -> str:
         return f"{told}: `limits` at the top bounds bytes and connections; of all keys together: organisation: {{{name}: …}}"
     places = [place or "(top)" for place in _places().get(name, ())]
     if places:
-        return f"{told}; it belongs to {' or '.join(sorted(set(places))[:3])}"
+        own = kind.__name__.lower()  # what is nearest is meant first
+        nearest = sorted(set(places), key=lambda place: (not place.startswith(own), place))
+        return f"{told}; it belongs to {' or '.join(nearest[:3])}"
     if name in schema.PLANNED or any(name in names for names in schema.PLANNED_WITHIN.values()):
         return f"{name!r} is not supported by this version; remove it"
     return told + near(name[:64], known, f"; known are {', '.join(sorted(known))}")

@@ -19,7 +19,7 @@ from switchgear.vault import seal
 from switchgear.vault.auth import Authorizer
 from switchgear.vault.kek import KeyPair
 from switchgear.vault.seal import SealContext
-from switchgear.vault.verbs import Ceilings, Metadata, Put, State
+from switchgear.vault.verbs import CredentialCeilings, Metadata, Put, State
 
 CREDENTIALS_MAX = 10_000
 RECOGNISE_MAX = 400
@@ -36,7 +36,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str
     created_ms: int
     changed_ms: int
-    ceilings: Ceilings = Ceilings()
+    ceilings: CredentialCeilings = CredentialCeilings()
 
     @property
     def id(self) -> str:

@@ -12,7 +12,7 @@ from switchgear.core.errors import RefusedError
 from switchgear.policies import passthrough
 from switchgear.routing import allowance
 from switchgear.vault.box import OpenCredential
-from switchgear.vault.verbs import Ceilings
+from switchgear.vault.verbs import CredentialCeilings
 from switchgear.wire.frames import UpstreamRoute
 from switchgear.wire.http_responses import ResponseHead
 from switchgear.wire.http_syntax import is_safe_header
@@ -147,7 +147,7 @@ def filter_head(head: ResponseHead, credential: OpenCredential) -> list[tuple[by
 class CeilingCounter(msgspec.Struct):
     """Use of one credential, against its ceilings. Times in seconds of one clock."""
 
-    ceilings: Ceilings
+    ceilings: CredentialCeilings
     active: int = 0
     second: int = 0
     in_second: int = 0

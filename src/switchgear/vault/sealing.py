@@ -9,7 +9,7 @@ from switchgear.providers.endpoint import KEYLESS
 from switchgear.vault import seal
 from switchgear.vault.kek import PublicKey
 from switchgear.vault.seal import SealContext
-from switchgear.vault.verbs import Ceilings, Put
+from switchgear.vault.verbs import CredentialCeilings, Put
 
 
 def seal_one(spec: ProviderSpec, name: str, secret: Secret, public: PublicKey, now_ms: int) -> Put:
@@ -17,9 +17,9 @@ def seal_one(spec: ProviderSpec, name: str, secret: Secret, public: PublicKey, n
     context = SealContext(provider=spec.name, credential=name, version=now_ms, endpoint=spec.place(name))
     ceilings = spec.ceilings.get(name)
     bounds = (
-        Ceilings()
+        CredentialCeilings()
         if ceilings is None
-        else Ceilings(
+        else CredentialCeilings(
             requests_per_s=ceilings.requests_per_s,
             concurrency=ceilings.concurrency,
             bytes_per_hour=ceilings.bytes_per_hour,

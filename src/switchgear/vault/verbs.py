@@ -14,7 +14,7 @@ from switchgear.wire.verbs import Verb
 State = Literal["active", "disabled", "removed"]
 
 
-class Ceilings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CredentialCeilings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one credential may be used for at most, whoever asks: bounds a compromised edge (C7)."""
 
     requests_per_s: int = 10_000
@@ -27,7 +27,7 @@ class Put(msgspec.Struct, frozen=True):
 
     context: SealContext
     blob: bytes
-    ceilings: Ceilings = Ceilings()
+    ceilings: CredentialCeilings = CredentialCeilings()
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):
