@@ -299,14 +299,41 @@ def test_a_hold_that_is_used_whole_leaves_nothing_uncertain(counters, time):
     assert (found.settled, found.held, found.uncertain) == (70, 0, 0)
 
 
-def test_a_rolling_budget_counts_what_is_uncertain_until_it_leaves(counters, time):
+def test_a_rolling_budget_counts_what_is_uncertain_until_its_time_and_what_is_known_until_it_leaves(counters, time):
+    rolling = window(100, is_budget=True)
+    taken = take(counters, (rolling, 60), (window(100, "rate"), 60))
+    counters.settle_partly(taken.ticket, [20, 5], time.us + MINUTE_US // 2)
+
+    found = read(counters, rolling)
+    assert (found.settled, found.held) == (20, 40)
+    assert read(counters, window(100, "rate")).used == 5
+    assert isinstance(take(counters, (rolling, 41)), Full)
+    time.us += MINUTE_US // 2
+    found = read(counters, rolling)
+    assert (found.settled, found.held) == (20, 0)
+    time.us += MINUTE_US
+    assert read(counters, rolling).used == 0
+
+
+def test_what_is_uncertain_of_a_rolling_budget_ends_when_it_is_released(counters, time):
     rolling = window(100, is_budget=True)
     taken = take(counters, (rolling, 60))
-    counters.settle_partly(taken.ticket, [20], time.us + 1)
+    counters.settle_partly(taken.ticket, [20], time.us + MINUTE_US // 2)
+    counters.flush()
+    counters.release(taken.ticket)
+    found = read(counters, rolling)
+    assert (found.settled, found.held) == (20, 0)
 
-    assert read(counters, rolling).settled == 60
+
+def test_what_is_uncertain_longer_than_its_window_leaves_with_it(counters, time):
+    rolling = window(100, is_budget=True)
+    taken = take(counters, (rolling, 60))
+    counters.settle_partly(taken.ticket, [20], time.us + 3 * MINUTE_US)
     time.us += 2 * MINUTE_US
     assert read(counters, rolling).used == 0
+    time.us += 2 * MINUTE_US
+    assert read(counters, rolling).used == 0
+    assert isinstance(take(counters, (rolling, 100)), Taken)
 
 
 def test_a_release_gives_everything_back(counters):

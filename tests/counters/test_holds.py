@@ -85,6 +85,23 @@ def test_a_sent_orphan_frees_its_slot_and_stays_uncertain_until_it_is_settled(ti
     one.close()
 
 
+def test_what_is_uncertain_of_a_rolling_budget_ends_at_its_time_also_after_a_death(time, tmp_path):
+    rolling = window(100, is_budget=True)
+    shared(time, tmp_path, "edge-0").close()
+    one = shared(time, tmp_path, "edge-0")
+    one.settle_partly(taken(one, (balance(100), 60), (rolling, 60)), [20, 20], time.us + MINUTE_US // 2)
+    one.flush()
+    one.close()
+    one = shared(time, tmp_path, "edge-0")
+    for bucket in (balance(100), rolling):
+        assert (reading(one, bucket).settled, reading(one, bucket).held) == (20, 40)
+    time.us += MINUTE_US // 2
+    one.flush()
+    for bucket in (balance(100), rolling):
+        assert (reading(one, bucket).settled, reading(one, bucket).held) == (20, 0)
+    one.close()
+
+
 def test_an_uncertain_hold_ends_at_its_time(time, tmp_path):
     woken = []
     columns(tmp_path)

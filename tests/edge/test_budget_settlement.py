@@ -15,6 +15,7 @@ from switchgear.ledger import settlement
 from switchgear.ledger.batch import Batch
 from switchgear.ledger.build import OpenRequest
 from switchgear.ledger.charges import Charges
+from switchgear.policies.buckets import Kind
 from switchgear.pricing.price import Price, Rate
 from switchgear.routing.table import DeploymentEntry, ModelEntry, ProviderEntry, RouteTable
 from switchgear.testing.edge import JSON, PRICE, SSE, Ask, Asked, Dialogue, Last
@@ -172,3 +173,35 @@ def test_N4_a_stream_of_an_answer_in_the_background_stays_held_when_its_client_l
     talk.advance(2 * 3_600)
     talk.counters.read([])
     assert balances(talk) == [(settled, left)]
+
+
+def test_a_rolling_budget_counts_what_was_not_waited_for_until_the_models_total_s_alone():
+    talk = dialogue("1/30d rolling")
+    post(talk, b"/v1/chat/completions", CHAT)
+    held = talk.recorded(records.Reserve)[-1].budgets[0].amount
+    talk.client.leave()
+    for _ in range(40):
+        talk.tick(1)
+    known = talk.settled.cost_nanousd
+    assert known is not None
+
+    def reading():
+        (bucket,) = [one.bucket for one in talk.counters._counted.values() if one.bucket.kind == Kind.WINDOW]
+        (found,) = talk.counters.read([bucket])
+        return found.settled, found.held
+
+    assert reading() == (known, held - known)
+    talk.advance(3_600)
+    assert reading() == (known, 0)
+
+
+def test_N4_a_rolling_budget_counts_whole_what_is_made_in_the_background():
+    talk = dialogue("1/30d rolling", dialect="responses")
+    post(talk, b"/v1/responses", {"model": "m", "input": "hi", "background": True, "max_output_tokens": 1_000})
+    held = talk.recorded(records.Reserve)[-1].budgets[0].amount
+    queued = {"id": "resp_" + "0" * 32, "object": "response", "status": "queued", "background": True, "output": []}
+    talk.vault >> JSON >> Last(json.dumps(queued).encode())
+    talk.advance(27 * 3_600)
+    (bucket,) = [one.bucket for one in talk.counters._counted.values() if one.bucket.kind == Kind.WINDOW]
+    (found,) = talk.counters.read([bucket])
+    assert found.used == held

@@ -72,8 +72,8 @@ class Counters(Protocol):
         ...
 
     def settle_partly(self, ticket: Ticket, actual: Sequence[int], until_us: int) -> None:
-        """As `settle`, of what is known so far: what balances hold beyond it stays held, as uncertain, until the ticket is settled
-        or released, or `until_us`; rolling budgets count it until it leaves. Raises KeyError as `settle`."""
+        """As `settle`, of what is known so far: what budgets hold beyond it, balances and rolling ones, stays held, as uncertain,
+        until the ticket is settled or released, or `until_us`. Raises KeyError as `settle`."""
         ...
 
     def release(self, ticket: Ticket) -> None:

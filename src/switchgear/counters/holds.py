@@ -181,15 +181,17 @@ class OwnHolds:
         self.free.append(at)
 
     def suspend(self, ticket: SharedTicket, until_us: int, actual: Sequence[int] | None) -> None:
-        """End what is no balance, and leave the rest open as uncertain; windows of rolling budgets keep what they held.
-        `actual`: what is known to be used; None: nothing, and all windows keep what they counted."""
+        """End what is no budget, and leave the rest open as uncertain. `actual`: what is known to be used; None: nothing, and all
+        windows keep what they counted."""
         kept = []
         for held in ticket.holds:
             amount = held[3]
             if held[6] != BALANCE:
-                kept_whole = amount * held[5]
-                used = kept_whole if actual is None else actual[held[7]]
-                self.close(ticket.number, held, max(used, kept_whole) if held[6] == WINDOW and held[8] else used)
+                used = amount * held[5] if actual is None else actual[held[7]]
+                if actual is not None and held[6] == WINDOW and held[8] and used < amount * held[5]:
+                    kept.append(self._lower(held, amount - -(-used // held[5]), until_us))
+                else:
+                    self.close(ticket.number, held, used)
                 continue
             used = 0 if actual is None else actual[held[7]]
             if used >= amount:
@@ -220,14 +222,26 @@ class OwnHolds:
         words[new] = ticket
         return (new, word, claim, rest, 0, 1, BALANCE, position, rest)
 
+    def _lower(self, held: Held, rest: int, until_us: int) -> Held:
+        """Keep a part of a window's hold as uncertain: what was used of it stays counted when that ends. A kill between leaves too
+        much counted."""
+        at, word, claim, amount, number, scale, kind, position, _ = held
+        words = self._own.words
+        words[at + layout.H_AMOUNT] = rest
+        if words[word + CLAIM] == claim:
+            words[word + layout.W_HELD] -= amount - rest
+        lowered = (at, word, claim, rest, number, scale, kind, position, rest)
+        self.make_uncertain(lowered, until_us)
+        return lowered
+
     def make_uncertain(self, held: Held, until_us: int, is_orphaned: bool = False) -> None:
-        """Mark a hold of a balance. Under the lock."""
-        at, word, claim, amount, *_ = held
+        """Mark a hold of a budget. Under the lock."""
+        at, word, claim, amount, _, _, kind, *_ = held
         words = self._own.words
         words[at + H_UNTIL] = until_us
         if is_orphaned:
             words[at + H_PLACE] |= layout.ORPHANED
         if not words[at + H_PLACE] & UNCERTAIN:
             words[at + H_PLACE] |= UNCERTAIN
-            if words[word + CLAIM] == claim:
+            if kind == BALANCE and words[word + CLAIM] == claim:
                 words[word + layout.B_UNCERTAIN] += amount

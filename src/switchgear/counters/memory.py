@@ -142,15 +142,20 @@ class MemoryCounters:
             _end(counts, number, amount, is_in_sum, used)
 
     def settle_partly(self, ticket: Ticket, actual: Sequence[int], until_us: int) -> None:
-        """Replace what was held by what is known to be used; the rest of balances stays uncertain."""
+        """Replace what was held by what is known to be used; the rest of budgets stays uncertain."""
         rest: list[tuple[windows.Ring | _Level, int, int, bool]] = []
         for (counts, number, amount, is_in_sum), used in zip(_close(ticket), actual, strict=True):
-            is_rolling = is_in_sum and isinstance(counts, windows.Ring)
-            _end(counts, number, amount, is_in_sum, max(used, amount) if is_rolling else used)
-            if isinstance(counts, _Level) and counts.is_balance and used < amount:
-                counts.held += amount - used
-                counts.uncertain += amount - used
-                rest.append((counts, number, amount - used, True))
+            left = max(0, amount - used)
+            if isinstance(counts, windows.Ring):
+                left *= is_in_sum  # a rate's is given back
+                _end(counts, number, amount, is_in_sum, used + left)
+            else:
+                left *= counts.is_balance
+                _end(counts, number, amount, is_in_sum, used)
+                counts.uncertain += left
+            if left:
+                counts.held += left
+                rest.append((counts, number, left, True))
         if rest:
             assert isinstance(ticket, _Ticket)
             ticket.held, ticket.is_open, ticket.is_uncertain = rest, True, True
@@ -244,8 +249,8 @@ def _close(ticket: Ticket) -> list[tuple[windows.Ring | _Level, int, int, bool]]
     ticket.is_open = False
     if ticket.is_uncertain:
         for counts, _, amount, _ in ticket.held:
-            assert isinstance(counts, _Level)
-            counts.uncertain -= amount
+            if isinstance(counts, _Level):
+                counts.uncertain -= amount
     return ticket.held
 
 

@@ -184,7 +184,7 @@ class SharedCounters:
         self._close_later(ticket, actual)
 
     def settle_partly(self, ticket: Ticket, actual: Sequence[int], until_us: int) -> None:
-        """Replace what was held by what is known to be used, with the next hold of the lock; what balances hold beyond it
+        """Replace what was held by what is known to be used, with the next hold of the lock; what budgets hold beyond it
         stays uncertain."""
         if not isinstance(ticket, SharedTicket) or not ticket.is_open:
             raise KeyError("this ticket is settled or released already")

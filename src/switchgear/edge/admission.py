@@ -27,7 +27,7 @@ from switchgear.edge.services import EdgeServices
 from switchgear.edge.shared_limits import SharedLimit
 from switchgear.edge.upstream_answers import FREE_OPERATIONS
 from switchgear.policies import limits
-from switchgear.policies.buckets import Hold
+from switchgear.policies.buckets import Hold, Kind
 from switchgear.policies.budgets import identity
 from switchgear.policies.limits import Expected, Limit, Refusal, Unit, Why
 
@@ -392,6 +392,8 @@ class Admission:
         if spent.is_certain or not held.budgets:
             self._counters.settle(held.ticket, amounts)
         else:
+            if spent.is_late:
+                amounts = _whole_windows(held, amounts)
             until_us = self._services.clock.boot_us() + int(spent.until_s * 1_000_000)
             self._counters.settle_partly(held.ticket, amounts, until_us)
             number = int(held.name.rpartition("-")[2])
@@ -436,6 +438,16 @@ class Admission:
             self._counters.settle(held.ticket, held.actual(used))
         else:
             self._counters.release(held.ticket)
+
+
+def _whole_windows(held: _Held, amounts: list[int]) -> list[int]:
+    """Let rolling budgets count all that an answer in the background holds: what it cost is told when its window may be over."""
+    first = len(amounts) - len(held.amounts) - len(held.more)
+    whole = list(amounts)
+    for at, hold in enumerate(held.amounts, first):
+        if hold.bucket.kind == Kind.WINDOW:
+            whole[at] = max(amounts[at], hold.amount)
+    return whole
 
 
 def passed_over(problem: Problem) -> str:
