@@ -1,3 +1,5 @@
+import msgspec
+
 from switchgear.control import budget_changes
 from switchgear.control.budget_changes import CHANGES_MAX, Change, Changes
 from switchgear.policies.budgets import Raise
@@ -30,6 +32,15 @@ def test_changes_of_periods_that_are_over_go_first():
     raw = budget_changes.encode(Changes(budget="b", changes=[change(7), *[change(9, 4, 0)] * CHANGES_MAX]))
     kept = budget_changes.with_one(raw, "b", change(1)).changes
     assert (len(kept), kept[0].amount, kept[-1].amount) == (CHANGES_MAX, 7, 1)
+
+
+def test_a_rolling_budget_begins_anew_with_its_last_reset_for_ever():
+    reset = msgspec.structs.replace(change(-9, 0, 50, "reset"), rolls=True, time_ms=7)
+    assert budget_changes.raises_of([Changes(budget="b", changes=[reset])], 10**15) == {"b": Raise(0, 0, None, 7)}
+    both = Changes(budget="b", changes=[reset, change(5, 0)])
+    assert budget_changes.raises_of([both], 99) == {"b": Raise(0, 5, 100, 7)}
+    raw = budget_changes.encode(Changes(budget="b", changes=[reset, *[change(9, 0, 0)] * CHANGES_MAX]))
+    assert budget_changes.with_one(raw, "b", change(1)).changes[0] == reset
 
 
 def test_what_people_corrected_is_known_by_balance_and_period():

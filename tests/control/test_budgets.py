@@ -8,6 +8,7 @@ from tests.control.conftest import sealed
 from tests.control.test_credentials import OPENAI
 
 from switchgear.config.compile import Compiled
+from switchgear.control.budgets import limit_of
 from switchgear.core import budget_rule, organisation
 from switchgear.core.budget_rule import BudgetSpec
 from switchgear.core.errors import UserError
@@ -193,7 +194,12 @@ def test_a_rolling_budget_is_summed_and_reset_over_its_window(desk):
     ]
     desk.store.write(lambda c: balance_rows.add(c, rows)).result()
     assert books.show()[0]["settled"] == 2 * USD
+    snapshot = desk.services.publication.snapshot
+    assert desk.read(limit_of, snapshot, name) == 5 * USD
+    assert desk.read(limit_of, snapshot, name.replace(books.key.id, "k" * len(books.key.id))) is None
     books.run(books.service.reset, "ci", "x", "ann")
+    (one,) = desk.publisher.current().raises.values()
+    assert (one.amount, one.begun_ms) == (0, desk.clock.wall_ms())
     assert books.show()[0]["settled"] == 0
 
 

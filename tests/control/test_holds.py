@@ -22,7 +22,7 @@ from switchgear.ledger.balances import End, Ended
 from switchgear.ledger.batch import Batch
 from switchgear.policies import budgets
 from switchgear.policies.buckets import Bucket, Hold, Kind
-from switchgear.policies.budgets import Place
+from switchgear.policies.budgets import Place, Raise
 from switchgear.policies.periods import Period
 from switchgear.replica.entries import Snapshot
 from switchgear.routing.table import ModelEntry, ProviderEntry, RouteTable
@@ -46,6 +46,7 @@ class Node:
         self.edge = self.counters("edge-0")
         self.open = []
         self.holds = Holds(desk.control, PriceBook(), lambda: self.counters("control"))
+        self.holds.limit_of = lambda connection, name: 1_000
         self.ingester = self.holds.ingester = SimpleNamespace(read_until_s=1e18, held=lambda: self.open)
 
     def counters(self, own):
@@ -304,6 +305,44 @@ def test_N4_values_that_find_no_room_share_what_their_key_has_and_stop_nobody_el
         node.edge.flush()
         bucket = msgspec.structs.replace(budgets.bucket_of(each, place, f"user{number}", "k"), limit=5)
         assert isinstance(node.edge.take([Hold(bucket, 1)], "b-1", lambda answer: None), Full)
+
+
+ROLLS = "one/5:key:k//rolling-3600"
+WIDTH_MS = 3_600_000 // 63
+ROLLING = Bucket(
+    key=budgets.key_of(ROLLS, None), kind=Kind.WINDOW, limit=1_000, window_us=3_600_000_000, is_budget=True
+)
+
+
+def rolling_held(node, amount):
+    period = node.clock.wall_ms() // WIDTH_MS
+    return Held(ROLLS, period, amount, "nanousd", node.clock.wall_ms() + 3_600_000, WIDTH_MS)
+
+
+def test_N4_a_reset_of_a_rolling_budget_begins_its_window_anew_with_what_open_requests_hold(node):
+    node.take(1)
+    node.turns()
+    node.edge.flush()
+    taken = node.edge.take([Hold(ROLLING, 900)], "b-1", lambda answer: None)
+    node.edge.settle(taken.ticket, [900])
+    node.edge.flush()
+    assert node.edge.read([ROLLING])[0].used == 900
+    node.open.append(("c-1", [rolling_held(node, 70)], node.clock.wall_ms()))
+    raises = {ROLLS: Raise(0, 0, None, 123)}
+    node.holds.raises = lambda: raises
+    held = rolling_held(node, 0)
+    change = Corrected(budget=ROLLS, period=held.period, delta=-900, ends_ms=None, width_ms=WIDTH_MS)
+    asyncio.run(node.holds.corrected([change]))
+    bucket = budgets.begun(raises, ROLLS, ROLLING)
+    assert node.edge.read([bucket])[0].used == 70
+    assert isinstance(node.edge.take([Hold(bucket, 931)], "d-1", lambda answer: None), Full)
+
+
+def test_N2_rolling_budgets_count_what_open_requests_hold_after_a_boot(node):
+    node.open.append(("c-1", [rolling_held(node, 70)], node.clock.wall_ms()))
+    node.take(1)
+    node.turns()
+    assert node.edge.read([ROLLING])[0].used == 70
 
 
 @pytest.mark.parametrize(

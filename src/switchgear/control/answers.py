@@ -101,6 +101,7 @@ class BudgetChange(msgspec.Struct):
     time_ms: int
     actor: str
     reason: str
+    rolls: bool
 
 
 class BudgetShown(BudgetStates):

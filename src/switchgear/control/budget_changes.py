@@ -32,6 +32,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     time_ms: int
     actor: str
     reason: str
+    rolls: bool = False
+    """Of a rolling budget."""
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +63,11 @@ def with_one(raw: bytes | None, budget: str, change: Change) -> Changes:
 
 def _let_go(changes: list[Change], now_ms: int) -> bool:
     """Forget the oldest change whose period is over, or add one to the next of its kind and period: what they sum up to holds."""
-    over = (at for at, old in enumerate(changes[:-1]) if old.until_ms is not None and old.until_ms <= now_ms)
+    over = (
+        at
+        for at, old in enumerate(changes[:-1])
+        if old.until_ms is not None and old.until_ms <= now_ms and not _begins(old)
+    )
     gone = next(over, None)
     if gone is not None:
         del changes[gone]
@@ -86,13 +92,21 @@ def corrections_of(stored: Iterable[Changes]) -> dict[tuple[str, int], int]:
     return found
 
 
+def _begins(change: Change) -> bool:
+    """Tell whether a window begins anew with a change."""
+    return change.kind == RESET and change.rolls
+
+
 def raises_of(stored: Iterable[Changes], now_ms: int) -> dict[str, Raise]:
     """Return what limits are raised by at a time, by the balance's name."""
     found = {}
     for one in stored:
         running = [c for c in one.changes if c.kind == RAISE and (c.until_ms is None or now_ms < c.until_ms)]
+        begun_ms = max((c.time_ms for c in one.changes if _begins(c)), default=0)
         if running:
             period = running[-1].period
             same = [c for c in running if c.period == period]
-            found[one.budget] = Raise(period, sum(c.amount for c in same), same[-1].until_ms)
+            found[one.budget] = Raise(period, sum(c.amount for c in same), same[-1].until_ms, begun_ms)
+        elif begun_ms:
+            found[one.budget] = Raise(0, 0, None, begun_ms)
     return found

@@ -167,7 +167,8 @@ class Budgets:
         buckets = []
         for budget, balance in wanted:
             place = Place(period=balance.period, now_ms=now_ms, boot_us=0)
-            buckets.append(budgets.bucket_of(budget, place, balance.value or ""))
+            bucket = budgets.bucket_of(budget, place, balance.value or "")
+            buckets.append(budgets.begun(self._snapshot().raises, balance.name, bucket))
         found = self.read(buckets) if self.read is not None and buckets else None
         return found if found is not None else [None] * len(wanted)
 
@@ -251,6 +252,7 @@ class Budgets:
                     time_ms=now_ms,
                     actor=actor,
                     reason=reason,
+                    rolls=row.width_ms > 0,
                 )
                 _remember(connection, row.budget, change)
             total = sum(row.amount for row in rows)
@@ -258,7 +260,10 @@ class Budgets:
             objects.write_audit(connection, now_ms, actor, "budget.reset", holder.title, detail)
             return [_told_of(row, -row.amount) for row in rows]
 
-        await self._tell(await self._control.write(work))
+        told = await self._control.write(work)
+        if budget.rolling_s is not None:
+            await self._publication.publish()  # its window begins anew on every edge
+        await self._tell(told)
         return await self._told(holder, rule, value)
 
     async def open_with(self, subject: str, row: KeyPolicy, spent_nanousd: int, actor: str) -> None:
@@ -341,6 +346,27 @@ def of_snapshot(snapshot: Snapshot) -> Iterator[Holder]:
         for name, rules in provider.credential_budgets.items():
             full = f"{provider.name}/{name}"
             yield Holder(subject=f"credential:{full}", kind="credential", name=full, rules=rules)
+
+
+def limit_of(connection: Connection, snapshot: Snapshot, name: str) -> int | None:
+    """Return the limit of the budget that has a balance of this name (`policies.budgets.name_of`); None: nobody has it."""
+    size, _, rest = name.partition("/")[2].partition(":")
+    subject = rest[: int(size)] if size.isdigit() else ""
+    kind, _, identity = subject.partition(":")
+    found: Iterable[Holder] = ()
+    if kind == "key":
+        found = [_of_key(row) for row in objects.keys(connection, identity) if row.id == identity]
+    elif kind in organisation.KINDS:
+        row = holders.holder_of(connection, kind, identity.partition("/")[0])
+        found = [_of_holder(row, subject)] if row is not None and not row.is_forged else ()
+    else:
+        found = (holder for holder in of_snapshot(snapshot) if holder.subject == subject)
+    for holder in found:
+        for _, budget in _budgets(holder, snapshot):
+            known = budgets.name_of(budget)
+            if name == known or (budget.per is not None and name.startswith(known)):
+                return budget.limit
+    return None
 
 
 def _of_store(connection: Connection) -> list[Holder]:

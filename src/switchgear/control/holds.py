@@ -35,6 +35,7 @@ from switchgear.ledger.batch import Batch
 from switchgear.ledger.charges import Charges
 from switchgear.policies import budgets
 from switchgear.policies.buckets import Bucket, Hold, Kind, Reading
+from switchgear.policies.budgets import Raise
 from switchgear.replica.entries import Snapshot
 from switchgear.store import balance_rows, ledger_rows, objects
 from switchgear.store.balance_rows import SUM_MAX, BalanceRow
@@ -88,8 +89,11 @@ class Holds:
         self._trouble = ""
         self.has_budgets: Callable[[], bool] = lambda: False
         """Whether anybody has a budget, as far as that is known without a look at each key."""
-        self.limits: dict[str, int] = {}
-        """Of rolling budgets, by name, where they are known."""
+        self.raises: Callable[[], Mapping[str, Raise]] = dict
+        """What is published of resets of rolling budgets."""
+        self.limit_of: Callable[[Connection, str], int | None] = lambda connection, name: None
+        """Returns the limit of a rolling budget by its balance's name: amounts are counted in units that follow from it."""
+        self._limits: dict[str, int] = {}
 
     # the job
 
@@ -249,7 +253,8 @@ class Holds:
                 else:
                     lacking += 1
             lacking += sum(not rebuild.balance(bucket, amount) for bucket, amount in rest.values())
-            requests = self._give_holds(connection, rebuild, now_ms)
+            requests = self._give_holds(connection, rebuild, rolling, now_ms)
+            self._limits = self._limits_of(connection, rolling)
             self._when_free(lambda: self._give_rolling(rebuild, rolling, now_ms))
             self._when_free(rebuild.end)
             self._rebuild, self._epoch_us = None, counters.epoch
@@ -268,7 +273,10 @@ class Holds:
                     f"keys have left of them, and {lacking} budgets refuse their requests until periods are over"
                 )
 
-    def _give_holds(self, connection: Connection, rebuild: Rebuild, now_ms: int) -> int:
+    def _give_holds(
+        self, connection: Connection, rebuild: Rebuild, rolling: dict[str, list[BalanceRow]], now_ms: int
+    ) -> int:
+        """Give what open requests hold; what rolling budgets hold of it is added to their rows."""
         count = 0
         now_us = self._control.clock.boot_us()
         opened: dict[str, tuple[Sequence[Held], int]] = {}
@@ -278,6 +286,19 @@ class Holds:
             known = msgspec.json.decode(raw, type=Uncertain)
             if known.until_ms > now_ms:
                 opened[name] = (known.held, known.until_ms)
+        for held, _ in opened.values():
+            for one in held:
+                if one.width_ms:  # a window keeps what was held until that leaves it
+                    row = BalanceRow(
+                        budget=one.budget,
+                        period=one.period,
+                        settled=one.amount,
+                        corrected=0,
+                        unit=one.unit,
+                        ends_ms=one.ends_ms,
+                        width_ms=one.width_ms,
+                    )
+                    rolling.setdefault(one.budget, []).append(row)
         for attempt, (held, until_ms) in opened.items():
             holds = [Hold(self._bucket_of(one, now_ms), one.amount) for one in held if not one.width_ms]
             if holds:
@@ -291,11 +312,17 @@ class Holds:
                 count += 1
         return count
 
+    def _limits_of(self, connection: Connection, names: Iterable[str]) -> dict[str, int]:
+        found = ((name, self.limit_of(connection, name)) for name in names)
+        return {name: limit for name, limit in found if limit is not None}
+
     def _give_rolling(self, rebuild: Rebuild, rolling: dict[str, list[BalanceRow]], now_ms: int) -> None:
         """Give what windows of rolling budgets count, where no column does any more."""
         counters = self._counters
         assert counters is not None
         for name, rows in rolling.items():
+            if name not in self._limits:
+                continue  # nobody has it any more
             bucket = self._bucket(name, 0, None, rows[0].width_ms, now_ms)
             lacking = sum(row.amount for row in rows) - counters.count_of(bucket)
             amounts: list[tuple[int, int]] = []
@@ -384,11 +411,19 @@ class Holds:
 
     async def corrected(self, changes: Sequence[Corrected]) -> None:
         """Move balances that somebody changed, at once for all edges."""
+        rolling = {one.budget for one in changes if one.width_ms}
+        limits = await self._control.read(functools.partial(self._limits_of, names=rolling)) if rolling else {}
         with self._lock:
             if self._counters is None or self._epoch_us == 0:
                 return
             now_ms = self._control.clock.wall_ms()
+            self._limits |= limits
+            begun = {one.budget for one in changes if one.width_ms and one.delta < 0 and one.budget in limits}
+            for held in (held for _, of, _ in self.ingester.held() for held in of if held.budget in begun):
+                self._counters.correct(self._bucket_of(held, now_ms), held.amount)  # it counts in the window before
             for one in changes:
+                if one.budget in limits and one.delta > 0:
+                    self._counters.correct(self._bucket(one.budget, 0, None, one.width_ms, now_ms), one.delta)
                 if not one.width_ms:
                     bucket = self._bucket(one.budget, one.period, one.ends_ms, 0, now_ms)
                     self._counters.correct(bucket, one.delta)
@@ -448,10 +483,10 @@ class Holds:
             # Of what is no key's the store does not say which key used it, so that each value has a share of its own.
             share = f"key:{found[0]}" if found[0] else name
             overflow = self._bucket(found[1], period, ends_ms, width_ms, now_ms)
-        return Bucket(
+        bucket = Bucket(
             key=budgets.key_of(name, None if width_ms else period),
             kind=Kind.WINDOW if width_ms else Kind.BALANCE,
-            limit=self.limits.get(name, WIDE) if width_ms else WIDE,
+            limit=self._limits.get(name, WIDE) if width_ms else WIDE,
             window_us=width_ms * 63_000,
             keep_until_us=keep_until_us,
             is_hard=False,
@@ -459,6 +494,7 @@ class Holds:
             share=share,
             overflow=overflow,
         )
+        return budgets.begun(self.raises(), name, bucket)
 
 
 def snapshot_has_budgets(snapshot: Snapshot) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+from sqlalchemy import Connection
 
 from switchgear.control import (
     checkup,
@@ -21,7 +22,7 @@ from switchgear.control import (
 from switchgear.control.access import Access
 from switchgear.control.balances import Balances
 from switchgear.control.breakers import Breakers
-from switchgear.control.budgets import Budgets
+from switchgear.control.budgets import Budgets, limit_of
 from switchgear.control.checkup import Checkup
 from switchgear.control.config import Config
 from switchgear.control.corrections import Corrections
@@ -147,6 +148,8 @@ class Services:
         self._looked_at: tuple[Snapshot | None, bool] = (None, False)
         self.holds.ingester = self.ingester
         self.holds.has_budgets = self._has_budgets
+        self.holds.limit_of = self._limit_of
+        self.holds.raises = lambda: self.publication.snapshot.raises if self.publication.snapshot is not None else {}
         self.spend = SpendBoard(control, self.changed_keys)
         self.budgets = Budgets(control, self.publication, self.balances)
         self.holders = Holders(control, self.publication)
@@ -181,6 +184,10 @@ class Services:
         if snapshot is not self._looked_at[0]:  # asked ten times a second
             self._looked_at = (snapshot, snapshot is not None and snapshot_has_budgets(snapshot))
         return self._looked_at[1]
+
+    def _limit_of(self, connection: Connection, name: str) -> int | None:
+        snapshot = self.publication.snapshot
+        return limit_of(connection, snapshot, name) if snapshot is not None else None
 
     def _table(self) -> RouteTable | None:
         snapshot = self.publication.snapshot

@@ -225,7 +225,7 @@ class SharedCounters:
 
     def correct(self, bucket: Bucket, amount: int) -> None:
         """Add to a balance what is not of a request of this process: a correction, an orphan's use; negative: take off. It
-        belongs to the period that the bucket names."""
+        belongs to the period that the bucket names. Of a window, which nobody takes off from: count it now."""
         self._corrections.append((bucket, amount))
         self._wake(0)
 
@@ -544,14 +544,17 @@ class SharedCounters:
         if self._trouble_of(True, now_us):
             return  # control gives the balances again, with this in them
         seat = self.tables.seat(bucket, now_us)
-        if seat is not None and self._balance_is_stolen(seat):
+        if seat is not None and self._is_lost(seat):
             seat = self.tables.again(bucket, seat, now_us)
-        if seat is not None:
+        if seat is not None and seat.kind == WINDOW:
+            self.holds.count(seat, now_us, [(0, max(0, amount))])
+        elif seat is not None:
             self.own.words[seat.word + 2] = bucket.keep_until_us or 0
             self.own.words[seat.word + 3] += amount
 
-    def _balance_is_stolen(self, seat: Seat) -> bool:
-        return seat.claim <= self.tables.epoch or self.tables.is_stolen(seat.kind, seat.word, seat.tag, seat.claim)
+    def _is_lost(self, seat: Seat) -> bool:
+        is_old = seat.kind == BALANCE and seat.claim <= self.tables.epoch
+        return is_old or self.tables.is_stolen(seat.kind, seat.word, seat.tag, seat.claim)
 
     # Reading
 

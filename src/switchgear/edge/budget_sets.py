@@ -46,6 +46,7 @@ class Counted:
         value = values.of(self.budget.per) if self.budget.per is not None and values is not None else ""
         name, number = budgets.name_of(self.budget, value), None if place.period is None else place.period.number
         more = budgets.raised(raises, name, number, place.now_ms)
+        found = budgets.begun(raises, name, found)
         return found if not more else msgspec.structs.replace(found, limit=found.limit + more)
 
     def _counted_now(self, place: Place, values: Values | None) -> Bucket:

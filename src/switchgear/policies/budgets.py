@@ -221,6 +221,9 @@ class Raise(msgspec.Struct, array_like=True, frozen=True):
     amount: int
     until_ms: int | None
     """When that ends; None: never, of a total."""
+    begun_ms: int = 0
+    """When a rolling budget was reset: what was counted before counts no more; 0: never. Columns are each its process's own, so
+    nobody takes off what others counted: the window begins in a bucket of its own."""
 
 
 def raised(raises: Mapping[str, Raise], name: str, period: int | None, now_ms: int) -> int:
@@ -229,6 +232,14 @@ def raised(raises: Mapping[str, Raise], name: str, period: int | None, now_ms: i
     if one is None or (one.until_ms is not None and now_ms >= one.until_ms) or one.period != (period or 0):
         return 0
     return one.amount
+
+
+def begun(raises: Mapping[str, Raise], name: str, bucket: Bucket) -> Bucket:
+    """Return the bucket of a balance as it is since its last reset, which moves a rolling one."""
+    one = raises.get(name) if bucket.kind == Kind.WINDOW else None
+    if one is None or not one.begun_ms:
+        return bucket
+    return msgspec.structs.replace(bucket, key=f"{key_of(name, None)}#{one.begun_ms}")
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True):
