@@ -41,7 +41,8 @@ def test_ids_are_told_by_role_and_of_running_processes_only():
 )
 def test_the_whole_is_ready_when_every_child_is(is_ready, is_welcomed, state):
     found = told(family(is_ready), is_welcomed=is_welcomed)
-    assert (found["state"], found["problems"]) == (state, [])
+    assert (found["state"], bool(found["problems"])) == (state, state == "degraded")
+    assert all("started again and is not ready yet" in text for text in found["problems"])
     assert (found["data_url"], found["console_url"], found["config_on_disk"]) == ("D", "C", ["/c.yaml", "digest"])
 
 

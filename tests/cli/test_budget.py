@@ -1,12 +1,16 @@
 """`switchgear budget`: what people read, and what a raise and a reset answer."""
 
+import csv
+import io
 import json
 
 import pytest
 from click.testing import CliRunner
 
+from switchgear.cli import key_fields
 from switchgear.cli.budget import amount, budget
 from switchgear.cli.client import Client
+from switchgear.core.errors import UserError
 
 STATE = {
     "subject": "key:ci", "label": "day", "budget": "5/day", "per": None, "value": None, "models": None,
@@ -54,10 +58,27 @@ def test_what_is_shown_says_who_raised_it_and_why(asked):
     assert asked == [("GET", "/budgets/key%3Aci", None)]
 
 
-def test_machines_get_the_answer_as_it_is(asked):
+def test_machines_get_the_answer_as_it_is_and_tables_money_in_usd(asked):
     assert json.loads(run("show", "ci", "-o", "json"))["budgets"] == [STATE]
-    head, row = run("list", "-o", "csv").splitlines()
-    assert "settled" in head and "6000000000" in row
+    (row,) = csv.DictReader(io.StringIO(run("list", "-o", "csv", "--tz", "UTC")))
+    assert (row["unit"], row["limit"], row["settled"]) == ("usd", "7.500000000", "6.000000000")
+    assert (row["starts"], row["resets"]) == ("2026-11-25T23:00:00+00:00", "2026-11-26T23:00:00+00:00")
+
+
+def test_a_narrow_table_drops_columns_and_cuts_no_amount(asked, monkeypatch):
+    monkeypatch.setitem(STATE, "subject", "key:a-rather-long-name-of-a-key")
+    monkeypatch.setenv("COLUMNS", "80")
+    head, row = run("list").splitlines()
+    assert "5/day + 2.50 USD" in row and "6.00 USD" in row and "1.49 USD" in row and "…" not in row
+    assert "RESETS" not in head and "HELD" not in head and len(row) <= 80
+
+
+def test_budgets_of_one_holder_are_told_apart_by_name_and_by_what_they_count(asked, monkeypatch):
+    monkeypatch.setitem(STATE, "label", "premium")
+    monkeypatch.setitem(STATE, "models", ["@premium"])
+    wide = run("list", "-o", "wide")
+    assert "premium" in wide and "@premium" in wide
+    assert "name              premium" in run("show", "key:ci")
 
 
 def test_a_raise_and_a_reset_carry_their_reason(asked):
@@ -90,4 +111,21 @@ def test_a_budget_is_given_shown_raised_and_reset_by_the_real_api(served):
     assert "raised: key:ci 5/day + 2.00 USD" in raised.output
     assert "9 requests/week" in served.run("budget", "show", "key:ci").output
     assert served.run("budget", "reset", "ci", "--budget", "day", "--reason", "x", "--yes").exit_code == 0
-    assert "did you mean" in str(served.run("budget", "show", "key:cj").exception)
+    assert "there is no key 'cj'; did you mean 'key:ci'?" in str(served.run("budget", "show", "key:cj").exception)
+    assert "there is no team 'nlp'" in str(served.run("budget", "show", "team:nlp").exception)
+    served.run("key", "create", "free")
+    assert str(served.run("budget", "show", "key:free").exception) == "'key:free' has no budget"
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("{limit: 5/day, softt: 80%}", "the key 'softt' is not known; did you mean 'soft'?"),
+        ("{limit:5/day}", "limit:5/day needs a blank behind its colon"),
+        ("{soft: 80%}", "the key 'limit' is missing"),
+    ],
+)
+def test_a_budget_that_is_written_wrong_is_refused_before_anybody_is_asked(written, said):
+    with pytest.raises(UserError) as refused:
+        key_fields.given({**dict.fromkeys(key_fields.KEY_FIELDS), "budget": (written,)}, None)
+    assert said in str(refused.value) and refused.value.exit_code == 2

@@ -84,7 +84,7 @@ def test_what_left_the_file_is_removed_and_comes_back_as_the_same(desk):
 def test_a_team_that_keys_of_the_store_belong_to_does_not_leave_the_file(desk):
     apply(desk, compiled(team={"t": {}}))
     desk.store.write(lambda c: objects.add_key(c, KeyRow(id="k", name="app", team="t"))).result()
-    with pytest.raises(UserError, match="the key 'app' belong to it"):
+    with pytest.raises(UserError, match="the key 'app' belongs to it"):
         apply(desk, compiled(), 2)
     assert desk.store.write(lambda c: file_holders.drop(c, compiled(), 2)).result() == ["team t"], "at a start it stays"
 

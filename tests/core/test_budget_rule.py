@@ -130,7 +130,7 @@ def test_a_mapping_says_what_happens_at_the_end():
         unit=st.sampled_from(["nanousd", "requests", "input", "output", "total"]),
         period=st.sampled_from(["month", "quarter", "year"]),
         name=st.none() | st.just("main"),
-        soft=st.lists(st.integers(1, 1_000), max_size=3, unique=True).map(lambda found: tuple(sorted(found))),
+        soft=st.lists(st.integers(1, 100), max_size=3, unique=True).map(lambda found: tuple(sorted(found))),
         is_hard=st.booleans(),
         per=st.sampled_from([None, *limit_rule.DIMENSIONS, "tag:app"]),
         models=st.sampled_from([(), ("@premium", "gpt-*")]),
@@ -173,3 +173,19 @@ def test_models_and_routes_are_named_with_their_paths():
         ("budget[1].models[1]", "x"),
         ("budget[1].on_spent.route", "cheap"),
     ]
+
+
+def test_a_budget_of_tokens_is_called_as_people_write_it():
+    labels = {
+        "5/day": "day",
+        "9 tokens/day": "tokens/day",
+        "9 output tokens/week": "output tokens/week",
+        "9 requests/month": "requests/month",
+    }
+    assert {text: budget_rule.parse(text).label for text in labels} == labels
+
+
+def test_a_threshold_that_is_never_reached_is_refused():
+    assert "never reached" in budget_rule.parse(BudgetSpec(limit="5/day", soft="800%"))
+    for more in ({"hard": False}, {"on_spent": Route("cheap")}):
+        assert budget_rule.parse(BudgetSpec(limit="5/day", soft="800%", **more)).soft == (800,)

@@ -58,6 +58,11 @@ def problems_of(children: list[Child], is_welcomed: bool, now_s: float) -> list[
         for child in children
         if is_welcomed and not child.is_ready and child.reason
     ]
+    silent += [
+        f"{child.name} was started again and is not ready yet"
+        for child in children
+        if is_welcomed and not child.is_ready and not child.reason
+    ]
     return [*often, *hung, *silent]
 
 

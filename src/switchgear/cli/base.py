@@ -10,9 +10,10 @@ import click
 
 from switchgear.cli import times
 from switchgear.cli.client import Client
-from switchgear.cli.output import FORMATS, Column, Output, cleaned, counted, note, say, usd
+from switchgear.cli.output import FORMATS, Column, Output, cleaned, note, say, usd
 from switchgear.cli.times import duration_ms, expiry, now_ms, period, span_ms, time_ms
 from switchgear.core.errors import UserError
+from switchgear.core.text import counted
 
 if TYPE_CHECKING:
     from rich import progress

@@ -7,22 +7,28 @@ import click
 from switchgear.cli import names
 from switchgear.cli.base import Column, Group, Output, confirm, examples, say, usd, with_client
 from switchgear.cli.client import Client, segment
+from switchgear.cli.output import money
 from switchgear.cli.times import full, zone_of
 
 _WORDS = {"requests": "requests", "input": "input tokens", "output": "output tokens", "total": "tokens"}
 
 COLUMNS = (
     Column("OF", "subject", "id"),
-    Column("VALUE", "value", drop=2),
-    Column("BUDGET", "budget"),
-    Column("NAME", "label", wide=True),
-    Column("SPENT", "settled"),
-    Column("HELD", "held", drop=4),
-    Column("LEFT", "remaining"),
-    Column("%", "percent", "number", drop=1),
-    Column("STATE", "state"),
-    Column("RESETS", "resets", drop=3),
+    Column("VALUE", "value", "id", drop=1),
+    Column("BUDGET", "budget", "id"),
+    Column("NAME", "label", "id", drop=2),
+    Column("SPENT", "settled", "number"),
+    Column("HELD", "held", "number", drop=5),
+    Column("LEFT", "remaining", "number"),
+    Column("%", "percent", "number", drop=3),
+    Column("STATE", "state", "id"),
+    Column("RESETS", "resets", "id", drop=4),
+    Column("COUNTS", "models", "list", drop=6),
 )
+"""Amounts are whole or not there: one that is cut reads as another."""
+_OPTIONAL = frozenset({"value", "models"})
+"""Columns that are shown where a budget has one."""
+_AMOUNTS = ("limit", "raised", "settled", "held", "uncertain", "remaining")
 
 
 @click.group(cls=Group)
@@ -36,9 +42,8 @@ def _subject(function: Any) -> Any:
 
 def _which(function: Any) -> Any:
     function = click.option("--value", metavar="VALUE", help="Of `per DIMENSION`: whose balance.")(function)
-    return click.option("--budget", "label", metavar="NAME", help="Which, of several: its name, or e.g. month.")(
-        function
-    )
+    about = "Which, of several: its name, or e.g. month or tokens/day."
+    return click.option("--budget", "label", metavar="NAME", help=about, shell_complete=names.labels)(function)
 
 
 @budget.command("list", epilog=examples("switchgear budget list", "switchgear budget list -o csv"))
@@ -50,9 +55,21 @@ def list_(client: Client, out: Output) -> None:
 
 
 def _rows(out: Output, answer: dict[str, Any], empty: str) -> None:
-    rows = [_row(state, out) for state in answer["budgets"]] if out.for_people else answer["budgets"]
-    columns = COLUMNS if out.for_people else [Column(name.upper(), name) for name in (answer["budgets"] or [{}])[0]]
-    out.rows(answer, rows, columns, empty)
+    if out.for_people:
+        rows = [_row(state, out) for state in answer["budgets"]]
+        shown = [column for column in COLUMNS if column.key not in _OPTIONAL or any(row[column.key] for row in rows)]
+        out.rows(answer, rows, shown, empty)
+        return
+    kinds = {"starts_ms": "time", "resets_ms": "time"}
+    columns = [Column(name.upper(), name, kinds.get(name, "text")) for name in (answer["budgets"] or [{}])[0]]
+    out.rows(answer, [_for_programs(state) for state in answer["budgets"]], columns, empty)
+
+
+def _for_programs(state: dict[str, Any]) -> dict[str, Any]:
+    """Return a budget as CSV has it: money in USD, tokens and requests in their words."""
+    if state["unit"] != "nanousd":
+        return {**state, "unit": _WORDS[state["unit"]]}
+    return {**state, **{name: money(state[name]) for name in _AMOUNTS}, "unit": "usd"}
 
 
 def _row(state: dict[str, Any], out: Output) -> dict[str, Any]:
@@ -90,6 +107,7 @@ def show(client: Client, out: Output, subject: str) -> None:
         whose = f" of {state['per']} {state['value']}" if state["value"] is not None else ""
         say(f"{state['subject']}: {row['budget']}{whose}, {row['state']}")
         shown = {
+            "name": state["label"],
             "spent": f"{row['settled']} ({state['percent']} %)",
             "held": row["held"],
             "of that uncertain": amount(state["uncertain"], state["unit"]) if state["uncertain"] else None,
@@ -155,4 +173,4 @@ def _changed(out: Output, answer: dict[str, Any], what: str) -> None:
         until = f", until {row['resets']}" if row["resets"] else ""
         say(f"{what}: {state['subject']} {row['budget']}: {row['settled']} spent, {row['remaining']} left{until}")
     if not answer["budgets"]:
-        say(f"{what}: nothing was spent")
+        say(f"{what}; nothing was spent yet of this balance, which is listed once something is")

@@ -179,10 +179,14 @@ def log_(client: Client, out: Output, name: str, last: int) -> None:
 
 @key.command(epilog=examples("switchgear key update ci-bot --models 'openai/*,fast' --expires 30d"))
 @name_argument(names.keys)
+@click.option("--rename", hidden=True)
 @key_fields.options
 @with_client
-def update(client: Client, out: Output, name: str, **fields: Any) -> None:
+def update(client: Client, out: Output, name: str, rename: str | None, **fields: Any) -> None:
     """Change a key; what is not named stays. An empty value ("") clears."""
+    if rename is not None:
+        hint = f"records bear its name; make another one: switchgear key create {rename}"
+        raise UserError("a key keeps its name", hint, 2)
     body = {field: key_fields.cleared(value) for field, value in key_fields.given(fields, out.zone).items()}
     if not body:
         raise UserError("nothing to change was named", "see switchgear key update --help", 2)

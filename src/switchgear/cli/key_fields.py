@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from switchgear.cli import names, times
-from switchgear.cli.base import expiry
+from switchgear.cli.base import expiry, near
 from switchgear.cli.output import Column
 from switchgear.core import budget_rule, key_policy
 from switchgear.core.errors import UserError
@@ -157,8 +157,11 @@ def _read(name: str, field: KeyField, value: Any, zone: times.Zone) -> Any:
     if kind == "number":
         return _number(field.flag, value)
     if kind == "labels":
-        return labels_of(field.flag, value)
+        return labels_of(field.flag, value, field.metavar or "LABEL=VALUE")
     return expiry(value, zone) if kind == "time" else value
+
+
+_BUDGET_EXAMPLE = "e.g. {} '{{limit: 500/month, soft: 80%}}'"
 
 
 def _budget(flag: str, text: str) -> Any:
@@ -172,7 +175,16 @@ def _budget(flag: str, text: str) -> Any:
     except yaml.YAMLError:
         found = None
     if not isinstance(found, dict):
-        raise UserError(f"{flag} {text!r} is no mapping", f"e.g. {flag} '{{limit: 500/month, soft: 80%}}'", 2)
+        raise UserError(f"{flag} {text!r} is no mapping", _BUDGET_EXAMPLE.format(flag), 2)
+    for name in found:
+        if name not in budget_rule.BudgetSpec.__struct_fields__:
+            known = budget_rule.BudgetSpec.__struct_fields__
+            if ":" in str(name):
+                raise UserError(f"{flag}: {name} needs a blank behind its colon", _BUDGET_EXAMPLE.format(flag), 2)
+            hint = f"known are {', '.join(known)}"
+            raise UserError(f"{flag}: the key {str(name)!r} is not known{near(str(name), known)}", hint, 2)
+    if "limit" not in found:
+        raise UserError(f"{flag}: the key 'limit' is missing", _BUDGET_EXAMPLE.format(flag), 2)
     return found
 
 
@@ -204,13 +216,19 @@ def check_tags(tags: tuple[str, ...]) -> None:
             raise UserError(f"--tag {tag!r} must be KEY=VALUE", "e.g. --tag cost_center=4711", 2)
 
 
-def labels_of(flag: str, texts: tuple[str, ...]) -> dict[str, str]:
-    """Read LABEL=VALUE; an empty one clears. Raises UserError."""
-    found = {}
+_LABEL_EXAMPLES = {"--cache": "ttl=10m", "--ceiling": "output_tokens=4096"}
+
+
+def labels_of(flag: str, texts: tuple[str, ...], metavar: str = "LABEL=VALUE") -> dict[str, str]:
+    """Read LABEL=VALUE; an empty one clears. Raises UserError, also for a label that is said twice."""
+    found: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if text and not (name and equals and value):
-            raise UserError(f"{flag} {text!r} must be LABEL=VALUE", f"e.g. {flag} region=eu", 2)
+            example = _LABEL_EXAMPLES.get(flag, "region=eu")
+            raise UserError(f"{flag} {text!r} must be {metavar}", f"e.g. {flag} {example}", 2)
+        if found.get(name, value) != value:
+            raise UserError(f"{flag} says {name!r} twice: {found[name]} and {value}", "say it once", 2)
         if text:
             found[name] = value
     return found

@@ -11,6 +11,10 @@ from switchgear.cli.times import full, minutes_east, month_ms
 from switchgear.core.errors import UserError
 
 HOUR_MS = 3_600_000
+BY = (
+    "key", "team", "user", "project", "model", "upstream_model", "provider", "credential", "deployment", "day", "hour",
+)  # fmt: skip
+"""What sums are made by."""
 _TIMES = frozenset({"day", "hour"})
 """Groups that are shown whole: cut they are all the same."""
 _SUMS = (
@@ -24,6 +28,12 @@ _SUMS = (
 )
 
 
+def _by(text: str) -> list[str]:
+    """Complete the last of several names."""
+    before, comma, last = text.rpartition(",")
+    return [f"{before}{comma}{name}" for name in BY if name.startswith(last)]
+
+
 @click.command(
     epilog=examples(
         "switchgear usage --by team,model --since 7d",
@@ -34,6 +44,7 @@ _SUMS = (
 )
 @click.option(
     "--by",
+    shell_complete=lambda _ctx, _parameter, text: _by(text),
     default="model",
     show_default=True,
     help="key, team, user, project, model, upstream_model, provider, credential, deployment, day (UTC, or of --tz), "

@@ -46,6 +46,18 @@ credentials = _completer("/credentials", lambda answer: [credential["id"] for cr
 tokens = _completer("/tokens", lambda answer: [token["name"] for token in answer["tokens"]])
 cursors = _completer("/cursors", lambda answer: [cursor["name"] for cursor in answer["cursors"]])
 budgets = _completer("/budgets", lambda answer: [state["subject"] for state in answer["budgets"]])
+
+
+def labels(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Complete what budgets of the subject are called that the command names."""
+    subject = ctx.params.get("subject") or ""
+    wanted = {subject, f"key:{subject}"}
+    names_of = _completer(
+        "/budgets", lambda answer: [one["label"] for one in answer["budgets"] if one["subject"] in wanted]
+    )
+    return names_of(ctx, _parameter, incomplete)
+
+
 frozen = _completer("/status", lambda answer: [subject.partition(":")[2] for subject in answer["freezes"]])
 findings = _completer("/findings", lambda answer: [found["finding"]["id"] for found in answer["findings"]])
 requests = _completer("/log", lambda answer: [record["id"] for record in answer["records"]])

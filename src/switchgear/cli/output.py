@@ -168,7 +168,7 @@ class Output:
             if name.rpartition(".")[2] in _MOMENTS:
                 name, value = name.removesuffix("_ms"), times.iso(value, self.zone)  # noqa: PLW2901
             elif name.endswith("_nanousd"):
-                name, value = f"{name.removesuffix('_nanousd')}_usd", _money(value)  # noqa: PLW2901
+                name, value = f"{name.removesuffix('_nanousd')}_usd", money(value)  # noqa: PLW2901
             found[name] = value
         return found
 
@@ -176,7 +176,7 @@ class Output:
         value = row.get(column.key)
         if column.kind in {"time", "date"}:
             return times.iso(value, self.zone)
-        return _money(value) if column.kind == "usd" else value
+        return money(value) if column.kind == "usd" else value
 
     def _text(self, row: dict[str, Any], column: Column) -> str:
         value = row.get(column.key)
@@ -219,7 +219,8 @@ class _Number(str):
     """A text that is a number: no formula, whatever its sign."""
 
 
-def _money(nano: Any) -> Any:
+def money(nano: Any) -> Any:
+    """Return nano-USD as CSV has it: a decimal number of USD. What is none stays as it is."""
     return _Number(format_usd(nano)) if isinstance(nano, int) else nano
 
 
@@ -317,15 +318,6 @@ def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_plain(item)}" for name, item in value.items()) or "-"
     return str(value)
-
-
-def counted(number: int, noun: str) -> str:
-    """Write how many of something there are.
-
-    >>> counted(1, "request"), counted(0, "key")
-    ('1 request', '0 keys')
-    """
-    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def usd(nano: int | None) -> str | None:

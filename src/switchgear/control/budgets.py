@@ -11,6 +11,7 @@ from switchgear.control import budget_changes
 from switchgear.control.balances import Balances
 from switchgear.control.budget_changes import Change, Changes
 from switchgear.control.handle import Control
+from switchgear.control.holders import find as find_holder
 from switchgear.control.publication import Publication
 from switchgear.core import budget_rule, organisation
 from switchgear.core.budget_rule import MONEY, BudgetRule
@@ -137,6 +138,7 @@ class Budgets:
         for holder in all_holders:
             if holder.kind == kind and name in {holder.name, holder.subject.partition(":")[2]}:
                 return holder
+        await self._control.read(functools.partial(_check_exists, kind=kind, name=name))
         known = [holder.title for holder in all_holders]
         raise UserError(
             f"{shown(subject)} has no budget{meant(f'{kind}:{name}' if name else kind, known)}",
@@ -322,6 +324,17 @@ class Budgets:
         states = await self.states([msgspec.structs.replace(holder, rules=(rule,))])
         same = [state for state in states if value is None or state["value"] == value]
         return {"budgets": same}
+
+
+def _check_exists(connection: Connection, kind: str, name: str) -> None:
+    """Raise UserError where there is no such key, team, user, project or profile."""
+    if kind in organisation.KINDS:
+        find_holder(connection, kind, name.partition("/")[0] if kind == PROFILE else name, is_meant_to_be=True)
+    if kind == "key":
+        rows = objects.keys(connection)
+        if not any(name in {row.name, row.id} for row in rows):
+            near = meant(f"key:{name}", [f"key:{row.name}" for row in rows if row.revoked_ms is None])
+            raise UserError(f"there is no key {shown(name)}{near}", "list them: switchgear key list", 2)
 
 
 def of_snapshot(snapshot: Snapshot) -> Iterator[Holder]:

@@ -23,6 +23,7 @@ from switchgear.control.handle import Control
 from switchgear.control.publication import Publication
 from switchgear.control.refusals import Refusal, Refusals
 from switchgear.control.seen import Doubt, sentences
+from switchgear.core.text import counted
 from switchgear.detect.advisories import STALE_DAYS, AdvisoryFile
 from switchgear.detect.checks import finding, vulnerable
 from switchgear.detect.finding import SEVERITIES, Finding
@@ -112,15 +113,15 @@ def _keys(facts: Facts) -> Iterator[Finding]:
         yield finding("key-no-expiry", "low", title, _named(for_ever), "switchgear key update NAME --expires 90d")
     everything = [k.name for k in working if k.models is None]
     if everything:
-        title = f"{len(everything)} keys may call every model"
+        title = f"{counted(len(everything), 'key')} may call every model"
         yield finding("key-all-models", "low", title, _named(everything), "switchgear key update NAME --models A,B")
     since = facts.now_ms - KEY_UNUSED_DAYS * DAY_MS
     unused = [k.name for k in working if k.id not in facts.used_key_ids and k.created_ms < since]
     if unused:
-        title = f"{len(unused)} keys were not used for {KEY_UNUSED_DAYS} days"
+        title = f"{counted(len(unused), 'key')} not used for {KEY_UNUSED_DAYS} days"
         yield finding("key-unused", "low", title, _named(unused), "switchgear key revoke NAME")
     if expired:
-        title = f"{len(expired)} keys have expired"
+        title = f"{counted(len(expired), 'key')} expired"
         yield finding("key-expired", "info", title, _named([k.name for k in expired]), "switchgear key revoke NAME")
     if facts.tokens_for_ever:
         title = f"{len(facts.tokens_for_ever)} tokens for automation never expire"
@@ -171,7 +172,7 @@ def _prices(facts: Facts) -> Iterator[Finding]:
             "prices-old", "low", title, facts.prices_date, "update switchgear, or set prices: switchgear price set"
         )
     for model, count in facts.unpriced[:NAMED_MAX]:
-        title = f"{model} has no price: {count} requests of the last week cost nothing in the ledger"
+        title = f"{model} has no price: {counted(count, 'request')} of the last week cost nothing in the ledger"
         fix = f"switchgear price set {shlex.quote(model)} --input … --output …"
         yield finding("model-unpriced", "medium", title, model, fix, model)
 

@@ -50,7 +50,8 @@ def check(connection: Connection, compiled: Compiled) -> None:
         held = _held(connection, row)
         if held:
             raise UserError(
-                f"the {row.kind} {row.name!r} is not in the file any more, and {', '.join(held[:NAMED])} belong to it",
+                f"the {row.kind} {row.name!r} is not in the file any more, and {', '.join(held[:NAMED])} "
+                f"{'belongs' if len(held) == 1 else 'belong'} to it",
                 f"move them first, or declare it under {organisation.KINDS[row.kind].plural}",
                 2,
             )

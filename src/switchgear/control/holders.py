@@ -19,6 +19,7 @@ from switchgear.core.ids import random_base62
 from switchgear.core.key_policy import KeyPolicy
 from switchgear.core.nearest import meant
 from switchgear.core.organisation import HolderPolicy, Kind
+from switchgear.core.text import counted
 from switchgear.replica import holding
 from switchgear.replica.entries import KeyEntry, Snapshot
 from switchgear.store import holders, objects
@@ -181,7 +182,9 @@ class Holders:
             owned = _owned(self._publication.snapshot, old) if kind.name == "team" else []
             if owned:
                 raise UserError(
-                    f"the team {old.name!r} is not removed: {_some(owned)} belong to it", "remove these first", 2
+                    f"the team {old.name!r} is not removed: {_some(owned)} {'belongs' if len(owned) == 1 else 'belong'} to it",
+                    "remove these first",
+                    2,
                 )
             fixed = [row.name for row in keys if row.source == holders.FILE]
             fixed += [row.name for row, _ in below if row.source == holders.FILE]
@@ -291,7 +294,7 @@ def _check_team_of_keys(connection: Connection, project: HolderRow) -> None:
     ]
     if others and project.team is not None:
         raise UserError(
-            f"{len(others)} keys of the project {project.name!r} belong to another team: {', '.join(others[:KEYS_NAMED])}",
+            f"{counted(len(others), 'key')} of the project {project.name!r} of another team: {', '.join(others[:KEYS_NAMED])}",
             "take them out of it first, and put them back after: switchgear key update KEY --team TEAM --project ''",
             2,
         )
@@ -304,13 +307,14 @@ def _held(kind: Kind, row: HolderRow, keys: list[KeyRow], below: list[HolderRow]
             "change it there first",
             2,
         )
-    parts = [f"{len(keys)} keys ({_some([key.name for key in keys])})"] if keys else []
+    parts = [f"{counted(len(keys), 'key')} ({_some([key.name for key in keys])})"] if keys else []
     for name, one in organisation.KINDS.items():
         mine = [other.name for other in below if other.kind == name]
         if mine:
-            parts.append(f"{len(mine)} {one.plural} ({_some(mine)})")
+            parts.append(f"{counted(len(mine), one.name)} ({_some(mine)})")
+    verb = "belongs" if len(keys) + len(below) == 1 else "belong"
     return UserError(
-        f"the {kind.name} {row.name!r} is not removed: {' and '.join(parts)} belong to it",
+        f"the {kind.name} {row.name!r} is not removed: {' and '.join(parts)} {verb} to it",
         f"switchgear {kind.name} remove {row.name} --move-to OTHER",
         2,
     )

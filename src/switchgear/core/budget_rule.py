@@ -119,11 +119,12 @@ class BudgetRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
     @property
     def label(self) -> str:
-        """What its balance is kept under within its subject: its name, else its unit and period."""
+        """What it is called among those of its subject, of which each has another: its name, else its unit and period (`month`,
+        `tokens/day`)."""
         if self.name is not None:
             return self.name
         kind = self.period if self.period != ROLLING else f"rolling-{self.rolling_s}"
-        return kind if self.unit == MONEY else f"{self.unit}/{kind}"
+        return kind if self.unit == MONEY else f"{_words(self.unit)}/{kind}"
 
 
 NOTHING = BudgetRule(amount=1, unit=MONEY, period=TOTAL, name="unreadable")
@@ -282,6 +283,8 @@ def _wrong(spec: BudgetSpec, rule: BudgetRule) -> Iterator[str]:
     soft = _soft(spec.soft)
     if isinstance(soft, str):
         yield soft
+    elif soft and max(soft) > 100 and spec.hard and spec.on_spent is None:
+        yield f"{max(soft)} % is never reached: at 100 % requests are refused (without `hard: false` or `on_spent`)"
     if spec.per is not None:
         if not limit_rule.is_dimension(spec.per):
             yield _no_dimension(spec.per)
@@ -370,6 +373,11 @@ def models_named(written: Budgets | None) -> Iterator[tuple[str, str]]:
                 yield f"{path}.on_spent.route", one.on_spent.route
 
 
+def _words(unit: str) -> str:
+    """Return what people write for a unit that is not money."""
+    return next(text for text, one in _UNITS.items() if one == unit)
+
+
 def limit_text(rule: BudgetRule, amount: int | None = None) -> str:
     """Return how much a rule allows in which period, without its dimension: `50/month`."""
     much = rule.amount if amount is None else amount
@@ -377,7 +385,7 @@ def limit_text(rule: BudgetRule, amount: int | None = None) -> str:
         what = f"{Decimal(much) / NANO_PER_USD:f}"
         what = what.rstrip("0").rstrip(".") if "." in what else what
     else:
-        what = f"{much} {next(text for text, unit in _UNITS.items() if unit == rule.unit)}"
+        what = f"{much} {_words(rule.unit)}"
     if rule.period == TOTAL:
         return f"{what} total"
     return f"{what}/{period_text(rule)}"

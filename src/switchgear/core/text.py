@@ -33,6 +33,15 @@ def clean(text: str, length_max: int) -> str:
     return _KEY_LIKE.sub(r"\1-…", text) if len(text) > 18 else text
 
 
+def counted(number: int, noun: str) -> str:
+    """Write how many of something there are.
+
+    >>> counted(1, "request"), counted(0, "key")
+    ('1 request', '0 keys')
+    """
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
 SHOWN_MAX = 80
 
 
