@@ -64,6 +64,8 @@ class Publication:
         self.snapshot: Snapshot | None = None
         self.catalog = Catalog(load_prices, price_snapshot)
         self.credentials: list[Metadata] = []
+        self.has_holders_budgets = False
+        """Whether a key or somebody that keys belong to has, or had, a budget."""
         self.damaged: set[str] = set()
         """Objects of the store that cannot be read."""
         self.seen = seen
@@ -360,6 +362,7 @@ class Publication:
         }
         forged = {row.id: row.name for row in rows if row.is_forged}
         rows = [row for row in rows if not row.is_forged]
+        self.has_holders_budgets |= any(row.budget for row in rows)
         # Two keys may have had one hash, when a file renamed one: the one that holds is written last, and found.
         rows.sort(key=lambda row: row.revoked_ms is None)
         known = set(self._stops.revoked)
@@ -386,6 +389,7 @@ class Publication:
             if row.is_damaged and not row.is_forged
         }
         forged = {(row.kind, row.id): row.name for row in rows if row.is_forged}
+        self.has_holders_budgets |= any(row.budget and not row.is_forged for row in rows)
         entries = [_holder_entry(row) for row in rows if not row.is_forged]
         kept = await asyncio.to_thread(control.publisher.replace_holders, entries, forged, accept=accept)
         doubts = [Doubt(kind, name, "forged") for (kind, _), name in forged.items()]
@@ -398,6 +402,7 @@ class Publication:
 
     async def publish_holder(self, row: HolderRow) -> None:
         """Tell edges of one team, user, project or profile, on a full disk too."""
+        self.has_holders_budgets |= bool(row.budget)
         put = functools.partial(self._control.publisher.put_holder, _holder_entry(row))
         await asyncio.to_thread(self._control.ballast.spend, put)
 
@@ -414,6 +419,7 @@ class Publication:
 
     async def publish_key(self, row: KeyRow) -> None:
         """Tell edges of one key, on a full disk too."""
+        self.has_holders_budgets |= bool(row.budget)
         put = functools.partial(self._control.publisher.put_key, self._published(row), _imported(row))
         await asyncio.to_thread(self._control.ballast.spend, put)
 

@@ -179,11 +179,11 @@ class Services:
         self.jobs = Jobs(fault, control.clock)
 
     def _has_budgets(self) -> bool:
-        """Tell whether somebody has a budget, without a look at each key: an edge asks for balances when one of those comes."""
+        """Tell whether somebody has a budget, without a look at each key; where one was missed, an edge asks for balances."""
         snapshot = self.publication.snapshot
         if snapshot is not self._looked_at[0]:  # asked ten times a second
             self._looked_at = (snapshot, snapshot is not None and snapshot_has_budgets(snapshot))
-        return self._looked_at[1]
+        return self._looked_at[1] or self.publication.has_holders_budgets
 
     def _limit_of(self, connection: Connection, name: str) -> int | None:
         snapshot = self.publication.snapshot
