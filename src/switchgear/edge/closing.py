@@ -54,7 +54,7 @@ def close(
         if request.operation == background_notes.RAW and finish_reason in UNFINISHED:
             finish_reason = None
         background_notes.note(context, metadata, _bill(services, context, priced, metadata), services.spool)
-    elif background_notes.is_pending(request, metadata):
+    elif (finish_reason is None or finish_reason in UNFINISHED) and background_notes.is_pending(request, metadata):
         finish_reason = finish_reason or "in_progress"
         if billed and context.estimate_reason is not None:  # also of a stream that was cut: its provider goes on
             context.is_late, context.is_untold = True, False

@@ -45,8 +45,8 @@ class Course:
         """Of the current attempt, from 1."""
         self.total_s = total_s
         """How long all attempts together may take."""
-        self.lasts_s = max(total_s, first.deployment.timeouts.total_s)
-        """How long a provider may go on with what it was asked, and charge for it: no client says that."""
+        self.lasts_s = total_s
+        """How long a provider may go on with what it was asked, and charge for it: the model's, no client says that."""
 
     @property
     def has_next(self) -> bool:

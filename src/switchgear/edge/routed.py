@@ -86,13 +86,13 @@ def _choose(
         unfit = [f"{candidates[at].name}: {why}" for at, why in chosen.left_out.items() if why in _UNFIT]
         book.calm((candidates[position].state for position in chosen.positions), occasion.now_s)
         ordinary = [ordinary[position] for position in chosen.positions]
-    total_s = ordinary[0].deployment.timeouts.total_s
+    lasts_s = total_s = ordinary[0].deployment.timeouts.total_s
     client = context.client
     if client.timeout_s is not None and client.timeout_s < total_s:
         total_s = client.timeout_s
     retries = 0 if client.retry else resolution.route.retries_max
     course = RoutedCourse(ordinary, retries, total_s, resolution.route.retry, special, tokens, client_of(context))
-    course.is_probe = is_probe
+    course.is_probe, course.lasts_s = is_probe, lasts_s
     if resolution.route.hedge_s is not None and repeatable.may_repeat(request):
         course.hedge_s = resolution.route.hedge_s
     course.passed_over += unfit

@@ -166,7 +166,7 @@ def settle(
     """Record the outcome; returns the cost in nano-USD, None when unpriced. `billed` is False where no provider can
     have charged. `bill` is for an answer that has more to it than its tokens at the asked model's price. `is_cached`: nobody was
     asked, and the answer cost `saved_nanousd` when it was made; None where that is not known."""
-    pricer = context.pricer
+    pricer, course = context.pricer, context.course
     if bill is not None and bill.pricer is not None:
         pricer = bill.pricer
     cost: int | None
@@ -206,12 +206,12 @@ def settle(
         charged,
         named,
         bill is not None and bill.is_foreign,
-        _passed_over(context),
+        _passed_over(context) if context.rerouted is not None or (course is not None and course.passed_over) else None,
         is_cached,
         saved_nanousd,
         context.queue_ms,
         context.is_untold and billed,
-        _still_charged(context, billed),
+        _still_charged(context, billed) if context.admission is not None or context.still_charged else None,
     )
     spool.settle(context.id, records.encode_payload(record))
     context.reserved = False
