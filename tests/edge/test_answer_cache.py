@@ -126,3 +126,21 @@ def test_an_answer_that_grows_too_large_is_let_go_of():
     known.add(b"x" * 1_000)
     known.add(b"x" * ANSWER_BYTES_MAX)
     assert (known.stores, known.pieces) == (False, [])
+
+
+def test_routes_are_compared_once_for_all_that_waited():
+    class Routes:
+        compared = 0
+
+        def __eq__(self, other):
+            Routes.compared += 1
+            return True
+
+        __hash__ = None
+
+    cache, before, now = AnswerCache(), Routes(), Routes()
+    assert all(cache.is_same(before, now) for _ in range(100))
+    assert cache.is_same(now, now)
+    assert Routes.compared == 1
+    assert cache.is_same(before, Routes())
+    assert Routes.compared == 2

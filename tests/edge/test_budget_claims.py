@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from switchgear.core.budget_rule import BudgetSpec, Route, parse
+from switchgear.counters.memory import MemoryCounters
 from switchgear.dialects import provider_tools
-from switchgear.policies.buckets import Kind
+from switchgear.policies.buckets import Hold, Kind
 from switchgear.pricing.catalog import FREE
 from switchgear.routing.table import DeploymentEntry, ModelEntry, ProviderEntry, RouteTable
 from switchgear.testing.edge import JSON, NOTHING, PRICE, SSE, Ask, Asked, Dialogue, Last, Sent, Wrote, chat
@@ -455,6 +456,67 @@ def test_a_providers_tool_without_a_cap_gets_one_where_a_budget_holds(is_budgete
         talk.advance(0.01)
     sent = json.loads(talk.link.asked[-1].body)["tools"]
     assert [tool.get("max_uses") for tool in sent] == ([provider_tools.USES, None] if is_budgeted else [None, None])
+
+
+def test_N4_a_budget_that_is_lowered_while_a_request_waits_holds_for_it(is_late):
+    talk = dialogue("0.0004/day", is_late, names=("a",))
+    ask(talk)
+    first = talk.vault.attempt
+    talk.client >> chat("m", max_tokens=100)
+    talk.advance(0.05)
+    talk.replica.key = msgspec.structs.replace(talk.replica.key, budget="0.00001/day", version=2)
+    first.owner.on_response(JSON, b"", False)
+    first.owner.on_body(ANSWER % (9, 1, 10), True)
+    for _ in range(40):
+        talk.advance(0.1)
+    assert [sent.status for sent in talk.client.exchange.seen] == [429]
+    talk.vault << NOTHING
+
+
+@pytest.mark.parametrize("whose", ["key", "model", "a", "provider"])
+def test_N4_a_budget_that_is_lowered_between_two_attempts_holds_for_the_next(whose, is_late):
+    before, after = "1/day", "0.00001/day"
+    if whose == "key":
+        talk = dialogue(before, is_late, retries_max=1)
+    else:
+        talk = dialogue(is_late=is_late, names=("a",), retries_max=1, **{whose: rules(before)})
+    ask(talk)
+    if whose == "key":
+        talk.replica.key = msgspec.structs.replace(talk.replica.key, budget=after, version=2)
+    else:
+        routes = table(names=("a",), retries_max=1, **{whose: rules(after)})
+        talk.replica.published = msgspec.structs.replace(talk.replica.published, epoch=2, table=routes)
+    talk.vault >> BUSY >> Last(b"busy")
+    for _ in range(20):
+        talk.advance(0.1)
+    talk.vault << NOTHING
+    assert talk.client.exchange.seen[0].status in {429, 503}
+    assert {held for _, held in balances(talk)} == {0}
+
+
+def test_N4_a_key_that_is_published_anew_while_counters_are_busy_is_answered_all_the_same():
+    talk = dialogue("1/day", True)
+    talk.client >> chat("m", max_tokens=100)
+    talk.replica.key = msgspec.structs.replace(talk.replica.key, version=2)
+    for _ in range(6):
+        talk.advance(0.001)
+    talk.vault << Asked()
+    answer(talk)
+
+
+def test_a_request_that_takes_what_is_left_is_not_told_that_all_is_spent_because_others_took_some_meanwhile():
+    talk = dialogue("0.01/day", True, names=("a",))
+    ask(talk)
+    answer(talk)
+    talk.advance(0.01)
+    (bucket,) = {one.bucket for one in talk.counters._counted.values()}
+    talk.client >> chat("m")  # it wants all that is left, and the counters answer a moment later
+    small = MemoryCounters.take(talk.counters, [Hold(bucket, 20_000)], "f" * 32 + "-1", print)
+    talk.counters.settle(small.ticket, [20_000])
+    for _ in range(40):
+        talk.advance(0.01)
+    talk.vault << Asked()
+    answer(talk)
 
 
 class Spending(RuleBasedStateMachine):

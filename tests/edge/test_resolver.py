@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from switchgear.core import budget_rule
+from switchgear.counters.backend import HOLDS_MAX
 from switchgear.edge.resolver import Resolver
 from switchgear.replica import holding
 from switchgear.replica.entries import HolderEntry, KeyEntry, Snapshot
@@ -156,3 +157,17 @@ def test_nothing_is_free_of_looks_whose_deployments_have_limits():
     )
     snapshot, resolver = Snapshot(store_id="s", epoch=1, table=table), Resolver(lambda _: None)
     assert [resolver.resolve(snapshot, KEY, name, 0).is_free for name in ("a", "ab")] == [True, False]
+
+
+def test_more_budgets_than_an_attempt_can_hold_refuse_and_raise_nothing():
+    def budgets(number):
+        return tuple(budget_rule.parse(f"{amount} requests/{amount}d rolling") for amount in range(1, number + 1))
+
+    def resolved(of_organisation, of_provider):
+        provider = ProviderEntry(name="a", dialects=("openai",), credentials=("c",), budgets=budgets(of_provider))
+        table = RouteTable(providers={"a": provider})
+        snapshot = Snapshot(store_id="s", epoch=1, table=table, budgets=budgets(of_organisation))
+        return Resolver(lambda _: None).resolve(snapshot, KEY, "a/m", 0)
+
+    assert resolved(HOLDS_MAX // 2, HOLDS_MAX // 2).problem is None
+    assert resolved(HOLDS_MAX // 2, HOLDS_MAX // 2 + 1).problem.case.status == 403

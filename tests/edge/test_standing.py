@@ -71,6 +71,7 @@ def asked():
         is_stale=False,
         now_ms=0,
         course=SimpleNamespace(current=TARGET),
+        resolution=None,
         request=SimpleNamespace(model="a/m", operation="chat"),
     )
     assert standing.look_again(services, context) is None

@@ -258,6 +258,8 @@ class Admission:
                 for at, one, place in of
                 if limits.why_full(holds[at], readings[at]) != Why.HELD
             ]
+            if over and claims.is_sized and self._may_be_smaller(deployment, claims):
+                return self._wait(budget_claims.held(over[0][0]))
             for one, problem in over:
                 if not one.is_of_place:
                     if one.budget.on_spent is not None and identity(one.budget) not in self._routed:
@@ -280,6 +282,13 @@ class Admission:
         self._note_lack(refusal, holds)
         return self._pass_over(problem_of(rules[refusal.at], refusal, holds[refusal.at].amount))
 
+    def _may_be_smaller(self, deployment: PricedDeployment, claims: Claims) -> bool:
+        """Tell whether less than was asked for would do: others spent a part of what was left in between."""
+        now = budget_claims.of(self._services, self._context, deployment, self._values, self._reached, self._routed)
+        if not isinstance(now, Claims) or now.counted != claims.counted:
+            return False
+        return any(one.amount < before.amount for one, before in zip(now.holds, claims.holds, strict=True))
+
     def _note_lack(self, refusal: Refusal, holds: Sequence[Hold]) -> None:
         wait_ms = refusal.retry_after_ms
         self.lack = None if wait_ms is None else Lack(holds[refusal.at].bucket.key, refusal.why, wait_ms)
@@ -297,6 +306,11 @@ class Admission:
                 self._counters.release(held.ticket)
         self._attempt = self._requester = self.full = self.lack = None
         self._context.held = None
+
+    def forget(self) -> None:
+        """Limits or budgets are others by now: what was asked for last is asked anew."""
+        self._drop_answer()
+        self._claims = None
 
     def _pass_over(self, problem: Problem) -> Problem:
         self.full = _sooner(self.full, problem)

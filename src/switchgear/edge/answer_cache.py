@@ -6,7 +6,7 @@ its scope among it. Requests for what is being asked already wait for that one (
 """
 
 import heapq
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 
 import msgspec
@@ -19,6 +19,8 @@ PIECE_COST_BYTES = 64
 """What an answer and each of its pieces take in memory beside their bytes."""
 SWEPT_MAX = 1_000
 """Answers that are let go of at a time because their time is over."""
+COMPARED_MAX = 16
+"""Earlier routes of which it is known whether they are today's."""
 FOLLOWERS_MAX = 1_024
 """Requests that wait for another's answer; a further one asks itself."""
 
@@ -98,6 +100,8 @@ class AnswerCache:
         self._ends: list[tuple[float, str, bytes]] = []
         self._flights: dict[bytes, Flight] = {}
         self._epoch = 0
+        self._compared: deque[tuple[object, bool]] = deque(maxlen=COMPARED_MAX)
+        self._compared_to: object = None
         self.held_bytes = 0
         self.following = 0
         """Requests that wait for another's answer."""
@@ -186,6 +190,21 @@ class AnswerCache:
             answer = kept.answers.get(name) if kept is not None else None
             if kept is not None and answer is not None and answer.until_s <= until_s:
                 self._drop(scope, kept, name)
+
+    def is_same(self, before: object, now: object) -> bool:
+        """Tell whether routes are the same as before, by value: comparing thousands of models takes long, so it is done once for
+        each publication, and not for each request that waited meanwhile."""
+        if before is now:
+            return True
+        if self._compared_to is not now:
+            self._compared_to = now
+            self._compared.clear()
+        for known, is_same in self._compared:
+            if known is before:
+                return is_same
+        found = before == now
+        self._compared.append((before, found))
+        return found
 
     # who asks already
 

@@ -46,6 +46,8 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     bound: Bound | None
     is_single: bool = True
     """Whether one answer is asked for: how it ends says whether the limit cut it."""
+    is_sized: bool = False
+    """How much was asked for goes by what was left then: the request itself says no limit."""
 
     def recorded(self) -> list[Held]:
         """Return what the attempt's record says of them."""
@@ -118,6 +120,7 @@ def of(
         write_output=write if write is not None and hard and (most is None or write < most) else None,
         bound=bound,
         is_single=found.reach.choices == 1,
+        is_sized=found.reach.output_asked is None and bool(hard),
     )
 
 

@@ -132,6 +132,10 @@ class HeldLimits(Protocol):
         not."""
         ...
 
+    def forget(self) -> None:
+        """What was asked for last holds no more: ask anew."""
+        ...
+
     def adopt(self, other: Any) -> None:
         """Go on with what another of its kind holds for an attempt."""
         ...

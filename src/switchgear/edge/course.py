@@ -63,6 +63,12 @@ class Course:
         self.current = self._left.pop(0)
         return True
 
+    def renew(self, deployments: Iterable[PricedDeployment]) -> None:
+        """Take what is known of the deployments by now."""
+        now = {one.deployment.id: one for one in deployments}
+        self.current = now.get(self.current.deployment.id, self.current)
+        self._left = [now.get(one.deployment.id, one) for one in self._left]
+
     def pass_over(self, why: str) -> bool:
         """Take the next deployment without asking the current one; False when there is none."""
         return self.go_on()
@@ -125,6 +131,13 @@ class RoutedCourse(Course):
     def second(self) -> PricedDeployment:
         """Return where a second attempt beside the current one goes: to the next deployment, to the same where there is none."""
         return self._left[0] if self._left else self.current
+
+    def renew(self, deployments: Iterable[PricedDeployment]) -> None:
+        """As Course."""
+        deployments = tuple(deployments)
+        super().renew(deployments)
+        now = {one.deployment.id: one for one in deployments}
+        self._special = [now.get(one.deployment.id, one) for one in self._special]
 
     def drop(self, deployment: PricedDeployment) -> None:
         """A deployment has its attempt: it is not asked again."""

@@ -48,7 +48,7 @@ def recall(services: EdgeServices, context: RequestContext) -> Problem | Literal
     if known is None:
         known = context.recall = _begin(services, context)
         setattr(cache.counts, known.told.decode(), getattr(cache.counts, known.told.decode()) + 1)
-    elif context.is_stale and known.name and _is_other(context, known):
+    elif known.name and _is_other(services, context, known):
         _give_up(context, known)
     if known.answer is not None:
         return _answer(services, context, known, known.answer)
@@ -57,13 +57,13 @@ def recall(services: EdgeServices, context: RequestContext) -> Problem | Literal
     return _look_up(services, context, known)
 
 
-def _is_other(context: RequestContext, known: Recall) -> bool:
+def _is_other(services: EdgeServices, context: RequestContext, known: Recall) -> bool:
     """Tell whether the routes, or whose the key is, changed while it waited: what was found is not what it would get now."""
     key, snapshot = context.key, context.snapshot
     assert key is not None
     assert snapshot is not None
     is_moved = scope_of(key.id, key.team_id) != known.scope
-    return is_moved or known.epoch != snapshot.cache_epoch or known.table != snapshot.table
+    return is_moved or known.epoch != snapshot.cache_epoch or not services.cache.is_same(known.table, snapshot.table)
 
 
 def _give_up(context: RequestContext, known: Recall) -> None:

@@ -99,6 +99,8 @@ class Resolver:
         self._budgets: dict[tuple[str, int], BudgetSet] = {}
         self._open: dict[str, KeyEntry] = {}
         """Keys of which nothing is looked at when a head comes."""
+        self._renewed: dict[tuple[int, str, int], tuple[Resolution, Resolution]] = {}
+        """By the id of what was renewed, which stands beside so that no other has its id."""
         self._keeps: bool | None = None
         self._limited: Limited | None = None
         self._owners: frozenset[str] = frozenset()
@@ -129,6 +131,7 @@ class Resolver:
             self._limits.clear()
             self._budgets.clear()
             self._open.clear()
+            self._renewed.clear()
             self._keeps = None
             self._limited = None
             self._seen.clear()
@@ -209,7 +212,9 @@ class Resolver:
         limits = limit_sets.of_key(key, snapshot, route, also)
         name = also[0].name if also else route.entry or route.model
         budgets = budget_sets.of_key(key, snapshot, route, also)
-        if (limits is not None and len(limits.paid.limits) > HOLDS_MAX) or len(budgets.budgets) > HOLDS_MAX // 2:
+        most = max((_holds_of(one) for one in resolution.deployments), default=0)
+        is_over = len(budgets.budgets) > HOLDS_MAX // 2 or len(budgets.budgets) + most > HOLDS_MAX
+        if is_over or (limits is not None and len(limits.paid.limits) > HOLDS_MAX):
             text = "more limits or budgets hold for this API key and what it belongs to than can be counted at once"
             return Resolution(
                 resolution.made_ms, None, (), Problem(problems.FORBIDDEN, f"{text}; an admin can change that")
@@ -232,6 +237,44 @@ class Resolver:
             and found is None
             and all(one.limits is None and not one.budgets.budgets for one in resolution.deployments),
         )
+
+    def renewed(self, snapshot: Snapshot, key: KeyEntry, resolution: Resolution, now_ms: int) -> Resolution:
+        """Return the resolution of a request that waited, with the limits, budgets and ceilings that hold for it by now; the places
+        that it goes to stay. What was renewed for this key and snapshot is returned as it is."""
+        self._take(snapshot)
+        name = (id(resolution), key.id, key.version)
+        known = self._renewed.get(name)
+        if known is not None:
+            return known[1]
+        found, route = resolution, resolution.route
+        if route is not None:
+            now = table.resolve(self.table_of(snapshot, key), route.model)
+            now = now if now is not None and now.entry == route.entry else None
+            if now is not None:
+                route = msgspec.structs.replace(
+                    route, limits=now.limits, budgets=now.budgets, cache_s=now.cache_s, ceilings=now.ceilings
+                )
+            places = {one.id: one for one in now.deployments} if now is not None else {}
+            deployments = tuple(
+                self._renewed_place(snapshot, route, priced, places.get(priced.deployment.id), now_ms)
+                for priced in resolution.deployments
+            )
+            found = msgspec.structs.replace(resolution, route=route, deployments=deployments)
+            found = self.with_limits(snapshot, key, found)
+        if len(self._renewed) >= RESOLUTIONS_MAX:
+            self._renewed.clear()
+        self._renewed[name] = resolution, found
+        self._renewed[id(found), key.id, key.version] = found, found
+        return found
+
+    def _renewed_place(
+        self, snapshot: Snapshot, route: Route, priced: PricedDeployment, place: Deployment | None, now_ms: int
+    ) -> PricedDeployment:
+        if place is None:
+            provider = snapshot.table.providers.get(priced.deployment.provider.name, priced.deployment.provider)
+            place = msgspec.structs.replace(priced.deployment, provider=provider)
+        now = self._price(snapshot, route, place, now_ms)
+        return msgspec.structs.replace(priced, limits=now.limits, budgets=now.budgets, names=now.names)
 
     def table_of(self, snapshot: Snapshot, key: KeyEntry) -> RouteTable:
         """Return the models and providers that a key sees: all but those of teams that it does not belong to."""
@@ -419,6 +462,13 @@ def _with_labels(route: Route, required: dict[str, str]) -> "Route | Problem":
     if DEPLOYMENT in required:
         left = tuple(one.unconditional() for one in left)
     return msgspec.structs.replace(route, deployments=left)
+
+
+def _holds_of(priced: PricedDeployment) -> int:
+    """Return how much an attempt at a deployment holds at most, beside the budgets of who asks."""
+    rules = priced.limits.paid if priced.limits is not None else None
+    more = 0 if rules is None else len(rules.limits) + sum(len(rule.more) for rule in rules.shared)
+    return len(priced.budgets.budgets) + more
 
 
 def _has_thawed(snapshot: Snapshot, since_ms: int, now_ms: int) -> bool:

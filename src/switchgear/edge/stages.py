@@ -199,9 +199,11 @@ def admit(services: EdgeServices, context: RequestContext) -> Outcome:
     assert course is not None
     if context.is_stale:
         assert context.key is not None
-        problem = standing.allows(services, context, context.key)
+        problem = standing.allows(services, context, context.key) or standing.renew(services, context, context.key)
         if problem is not None:
             return problem
+        resolution = context.resolution
+        assert resolution is not None
     first = course.current
     if resolution.cache_s is not None or context.client.cache is not None:
         outcome = recall.recall(services, context)

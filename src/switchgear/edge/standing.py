@@ -41,7 +41,25 @@ def may_try(services: EdgeServices, context: RequestContext) -> Problem | None:
     if problem is not None:
         return problem
     assert key is not None
-    return allows(services, context, key)
+    problem = allows(services, context, key)
+    return problem if problem is not None else renew(services, context, key)
+
+
+def renew(services: EdgeServices, context: RequestContext, key: KeyEntry) -> Problem | None:
+    """Have a request that waited, or makes a further attempt, hold the limits and budgets that hold for it by now."""
+    resolution, snapshot, course = context.resolution, context.snapshot, context.course
+    if not context.is_stale or resolution is None or snapshot is None or course is None:
+        return None
+    now = services.resolver.renewed(snapshot, key, resolution, services.clock.wall_ms())
+    if now.problem is not None:
+        return now.problem
+    if now is not resolution:
+        context.resolution = now
+        course.renew(now.deployments)
+        if context.admission is not None:
+            context.admission.forget()
+    context.is_stale = False
+    return None
 
 
 def allows(services: EdgeServices, context: RequestContext, key: KeyEntry) -> Problem | None:
