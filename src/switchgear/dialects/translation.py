@@ -411,15 +411,16 @@ def open_translation(
     it no id (Bedrock's Converse), unique to the request. Where `at_once` is False, a translation is left in `pending` for
     the caller to do in steps. `drop` and `max_tokens` are what the model's configuration leaves out and fills in; `betas`
     what the client asks for in `anthropic-beta`. Raises InvalidBodyError for what cannot be carried."""
-    dropped = list(request.lowered)
+    dropped = request.lowered
     if drop or max_tokens is not None:
         limit_name = facts_of(upstream_model).max_tokens_name or quirks.max_tokens
         asked = BY_NAME[request.dialect].operations.get(request.operation)
         rules = asked.rules if asked is not None else None
         request, left_out = amend(request, rules, drop, max_tokens, limit_name)
-        dropped += left_out
+        dropped = [*dropped, *left_out]
     translation = Translation(request, dialect, provider_dialect, created, as_array, answer_id)
-    translation.dropped = dropped
+    if dropped:
+        translation.dropped = [*dropped]
     operation = request.operation
     row, spoken = BY_NAME[request.dialect], translation.provider_row
     is_translated = request.dialect != provider_dialect and operation not in SHARED_OPERATIONS
@@ -447,8 +448,6 @@ def open_translation(
     streamed = (quirks.paths.get(f"{operation}_stream") or at.stream_path) if request.stream else ""
     template = streamed or quirks.paths.get(operation) or at.path
     translation.path = template.replace("{model}", quote(upstream_model, safe="")) if "{" in template else template
-    if translation._embeddings is not None:
-        return translation
     if not is_translated:
         changes = quirks.body
         facts = facts_of(upstream_model)
@@ -476,6 +475,8 @@ def open_translation(
             translation._ranks = True
             changes = {**(changes or {}), **_limit_of(request, quirks.rerank_limit)}
         translation.body = upstream_body(request, row, upstream_model, quirks.stream_usage, changes)
+        return translation
+    if translation._embeddings is not None:
         return translation
     steps = _translate_request(translation, request, upstream_model, quirks, betas)
     if at_once:

@@ -10,6 +10,7 @@ from switchgear.core.text import header_value
 from switchgear.dialects.translation import Translation
 from switchgear.edge import litellm
 from switchgear.edge.context import RequestContext
+from switchgear.edge.course import BUDGET
 from switchgear.edge.resolver import PricedDeployment
 from switchgear.wire import frames
 from switchgear.wire.frames import Head
@@ -101,6 +102,11 @@ def _known_betas(headers: tuple[tuple[bytes, bytes], ...], betas: dict[str, str]
         yield name, ",".join(kept).encode("latin-1")
 
 
+def reason(why: str) -> bytes:
+    """Say why another model or deployment answers than was asked first."""
+    return b"x-switchgear-fallback-reason: %b\r\n" % header_value(why)
+
+
 def response(
     context: RequestContext,
     priced: PricedDeployment,
@@ -131,6 +137,8 @@ def response(
     parts.append(b"content-type: %b\r\nx-switchgear-attempts: %d\r\n" % (content_type, attempts))
     if context.limit_headers:
         parts.append(context.limit_headers)
+    if context.rerouted is not None:
+        parts.append(reason(BUDGET))
     if cost is not None:
         parts.append(b"x-switchgear-cost-usd: %b\r\n" % format_usd(cost).encode())
     if context.snapshot is not None and context.snapshot.compat:

@@ -314,10 +314,12 @@ class Resolver:
             self._budgets[name] = budget_sets.of_key(key, snapshot, None)
         return self._budgets[name]
 
-    def is_open(self, snapshot: Snapshot, key: KeyEntry) -> bool:
+    def is_open(self, snapshot: Snapshot | None, key: KeyEntry | None) -> bool:
         """Tell whether a key has neither limits nor budgets, whatever it asks for: found once for each key and snapshot."""
+        assert key is not None
         if snapshot is self._snapshot and self._open.get(key.id) is key:
             return True
+        assert snapshot is not None
         if self.limits_of_key(snapshot, key) is not None or self.budgets_of_key(snapshot, key).budgets:
             return False
         if len(self._open) >= RESOLUTIONS_MAX:

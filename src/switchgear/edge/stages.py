@@ -5,10 +5,13 @@ Each is a function of (services, context). `pipeline` says in which order they s
 
 from typing import Literal
 
+import msgspec
+
 from switchgear.core import problems
 from switchgear.core.errors import SpoolFullError
 from switchgear.core.problems import Problem
 from switchgear.dialects import forms
+from switchgear.dialects.request import Request
 from switchgear.edge import admit as admit_stage
 from switchgear.edge import (
     budget_look,
@@ -26,10 +29,12 @@ from switchgear.edge import (
     translate,
 )
 from switchgear.edge.attribute import attribute
-from switchgear.edge.context import Halt, Outcome, RequestContext
+from switchgear.edge.context import Halt, HeldLimits, Outcome, RequestContext
 from switchgear.edge.course import Course
 from switchgear.edge.hedged import transfer_of
+from switchgear.edge.resolver import Resolution
 from switchgear.edge.services import EdgeServices
+from switchgear.replica.entries import KeyEntry, Snapshot
 from switchgear.routing import strategies, table
 
 _LEDGER_FULL = Problem(problems.LEDGER_UNAVAILABLE, "the ledger cannot record new requests; try again soon", None, 5)
@@ -71,11 +76,11 @@ def check_media_type(services: EdgeServices, context: RequestContext) -> Problem
 
 def look_at_limits(services: EdgeServices, context: RequestContext) -> Problem | None:
     """Is the key at its limit of requests already, or a budget spent? Nothing is held here."""
+    if services.resolver.is_open(context.snapshot, context.key):
+        return None
     key, snapshot = context.key, context.snapshot
     assert key is not None
     assert snapshot is not None
-    if services.resolver.is_open(snapshot, key):
-        return None
     spent = budget_look.at_the_head(services, context, key, snapshot)
     return spent if spent is not None else admit_stage.look(services, context, key, snapshot)
 
@@ -105,17 +110,12 @@ def authorize(services: EdgeServices, context: RequestContext) -> Problem | Lite
     assert request is not None
     if request.operation == "passthrough":
         resolution = passthrough.resolve(services.resolver, context)
+    elif context.admission is not None and context.admission.reroute is not None:
+        resolution = _rerouted(services, context, snapshot, key, request, context.admission)
     else:
-        held, spent = context.admission, None
-        if held is not None and held.reroute is not None:
-            context.rerouted, spent = context.rerouted or request.model, held.spent
-            request.model, held.reroute = held.reroute, None
-        elif request.is_default_model:
+        if request.is_default_model:
             request.model = table.name_of_default(snapshot.table, request.model)
         resolution = services.resolver.resolve(snapshot, key, request.model, context.now_ms)
-        if resolution.problem is not None and spent is not None and context.rerouted is not None:
-            request.model = context.rerouted  # nobody asked for the other one, which this key may not call
-            return spent
     if resolution.problem is not None:
         return resolution.problem
     if request.references:
@@ -130,6 +130,25 @@ def authorize(services: EdgeServices, context: RequestContext) -> Problem | Lite
     if resolution.is_free or not resolution.budgets.budgets:
         return None
     return budget_look.before_the_body(services, context, resolution)
+
+
+def _rerouted(
+    services: EdgeServices,
+    context: RequestContext,
+    snapshot: Snapshot,
+    key: KeyEntry,
+    request: Request,
+    held: HeldLimits,
+) -> Resolution:
+    """Go to the model that a spent budget leads to, or refuse as the budget does where that cannot be."""
+    assert held.reroute is not None
+    context.rerouted = context.rerouted or request.model
+    request.model, held.reroute = held.reroute, None
+    resolution = services.resolver.resolve(snapshot, key, request.model, context.now_ms)
+    if resolution.problem is not None and held.spent is not None:
+        request.model = context.rerouted  # nobody asked for the other one, which this key may not call
+        return msgspec.structs.replace(resolution, problem=held.spent)
+    return resolution
 
 
 def _wait_or_refuse(

@@ -19,7 +19,6 @@ from switchgear.core.guard import guarded
 from switchgear.core.ids import attempt_id
 from switchgear.core.problems import Problem
 from switchgear.core.steps import Steps
-from switchgear.core.text import header_value
 from switchgear.core.usage import TokenUsage
 from switchgear.dialects import usage_cost
 from switchgear.dialects.answer_metadata import AnswerMetadata
@@ -38,7 +37,7 @@ from switchgear.edge import (
 )
 from switchgear.edge.attempt import AttemptProgress, is_event_stream
 from switchgear.edge.context import RequestContext, Spent
-from switchgear.edge.course import BUDGET, FALLBACK, GIVE_UP, Course
+from switchgear.edge.course import FALLBACK, GIVE_UP, Course
 from switchgear.edge.services import EdgeServices
 from switchgear.edge.setback import Setback
 from switchgear.edge.slices import Job
@@ -461,8 +460,8 @@ class Transfer(msgspec.Struct, eq=False):
         self._refuse(problem, "upstream_error", True)
 
     def _hand_over(self, answer: PlainAnswer, head: Head, metadata: AnswerMetadata, out: bytes | ProtocolError) -> None:
-        context, translation = self.context, self.context.translation
-        request = context.request
+        context = self.context
+        translation, request = context.translation, context.request
         assert translation is not None
         assert request is not None
         if metadata.unfit is not None or isinstance(out, ProtocolError):
@@ -475,11 +474,13 @@ class Transfer(msgspec.Struct, eq=False):
         cost = self._settle(metadata, billed)
         if context.client_gone:
             return
-        if cost is not None and context.client.wants_cost and not request.stream:
+        if context.client.wants_cost and cost is not None and not request.stream:
             out = usage_cost.add(out, context.endpoint.dialect.usage_at, cost)
         forced = None if translation.is_verbatim else translation.stream_type if request.stream else JSON_TYPE
-        headers = self._headers(head, JSON_TYPE, forced, cost)
-        self.services.commit.call(context.exchange, context.exchange.send, head.status, headers, out)
+        exchange = context.exchange
+        self.services.commit.call(
+            exchange, exchange.send, head.status, self._headers(head, JSON_TYPE, forced, cost), out
+        )
 
     # streams
 
@@ -713,7 +714,8 @@ class Transfer(msgspec.Struct, eq=False):
         if self._state is SETTLED:
             raise IllegalMoveError("it was settled before")
         services, context = self.services, self.context
-        context.is_cut_off = self._streamed is not None and self._streamed.seen_tokens > 0
+        if self._streamed is not None:
+            context.is_cut_off = self._streamed.seen_tokens > 0
         cost = closing.close(services, context, self.course.current, metadata, self._elapsed_ms, billed)
         self._advance(SETTLED)  # not before: what fails until here is settled otherwise
         if context.admission is not None:
@@ -736,7 +738,7 @@ class Transfer(msgspec.Struct, eq=False):
             telling.attempt(self.services.report, self.context.id, self.course.current, outcome, message)
 
     def _headers(self, head: Head, default_type: bytes, forced_type: bytes | None, cost: int | None = None) -> bytes:
-        headers = heads.response(
+        return heads.response(
             self.context,
             self.course.current,
             head,
@@ -746,12 +748,3 @@ class Transfer(msgspec.Struct, eq=False):
             forced_type=forced_type,
             cost=cost,
         )
-        reason = self._fallback_reason
-        return (
-            headers if reason is None else b"%bx-switchgear-fallback-reason: %b\r\n" % (headers, header_value(reason))
-        )
-
-    @property
-    def _fallback_reason(self) -> str | None:
-        """Why another model or deployment answers than was asked first."""
-        return BUDGET if self.context.rerouted is not None else None

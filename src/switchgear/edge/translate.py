@@ -31,7 +31,9 @@ def prepare(context: RequestContext, course: Course) -> Problem | None:
             problem: Problem | None = translation
         else:
             context.translation = translation
-            problem = _check_lost(context, translation, course) if course.current.deployment.strict else None
+            if not course.current.deployment.strict:
+                return None
+            problem = _check_lost(context, translation, course)
         if problem is None or not course.go_on():
             return problem
 
@@ -94,11 +96,12 @@ def _open(context: RequestContext, course: Course, at_once: bool = True) -> Tran
     if context.caps_tools:
         request = provider_tools.capped(request, provider_tools.USES)
     provider = deployment.provider
-    is_raw = request.operation == "passthrough"
-    dialect = (
-        request.dialect
-        if is_raw
-        else choose_dialect(
+    dialect: str | None
+    if request.operation == "passthrough":
+        dialect = heard = request.dialect
+    else:
+        heard = endpoint.dialect.name
+        dialect = choose_dialect(
             request.dialect,
             request.operation,
             provider.dialects,
@@ -106,7 +109,6 @@ def _open(context: RequestContext, course: Course, at_once: bool = True) -> Tran
             request.fields,
             provider.quirks.web_search,
         )
-    )
     resolution = context.resolution
     if dialect is None:
         name, what = clean(request.model, 128), endpoint.name
@@ -114,7 +116,7 @@ def _open(context: RequestContext, course: Course, at_once: bool = True) -> Tran
     try:
         return open_translation(
             request,
-            dialect if is_raw else endpoint.dialect.name,
+            heard,
             dialect,
             deployment.upstream_model,
             provider.quirks,

@@ -4,7 +4,8 @@ Only models with more than one deployment are watched: where there is no choice 
 takes the plain Transfer and costs nothing more.
 """
 
-from switchgear.edge.course import BUDGET, RoutedCourse
+from switchgear.edge import heads
+from switchgear.edge.course import RoutedCourse
 from switchgear.edge.setback import Setback
 from switchgear.edge.transfer import STREAMING, Transfer
 from switchgear.edge.upstream_answers import StreamAnswer
@@ -144,7 +145,9 @@ class WatchedTransfer(Transfer, eq=False):
         verdict = breaker.verdict_of(status, error, said)
         return "neutral" if self._is_free and verdict in {"good", "doubtful"} else verdict
 
-    @property
-    def _fallback_reason(self) -> str | None:
+    def _headers(self, head: Head, default_type: bytes, forced_type: bytes | None, cost: int | None = None) -> bytes:
+        headers = Transfer._headers(self, head, default_type, forced_type, cost)
         assert isinstance(self.course, RoutedCourse)
-        return self.course.fallback_reason if self.context.rerouted is None else BUDGET
+        reason = self.course.fallback_reason
+        is_told = reason is None or self.context.rerouted is not None
+        return headers if reason is None or is_told else headers + heads.reason(reason)
