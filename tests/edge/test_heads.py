@@ -29,6 +29,7 @@ def context(headers=SENT, dialect="openai", compat=()):
         exchange=SimpleNamespace(head=head),
         facts=HeadFacts(),
         limit_headers=b"",
+        rerouted=None,
         endpoint=SimpleNamespace(dialect=BY_NAME[dialect]),
         id="rid",
         request=SimpleNamespace(stream=False),

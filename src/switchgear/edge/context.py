@@ -253,11 +253,11 @@ class RequestContext(msgspec.Struct, eq=False):
     units: dict[str, int] | None = None
     """transfer: what is counted otherwise."""
     estimate_reason: str | None = None
-    is_late: bool = False
-    """Its answer is made in the background: what it costs is told later."""
-    is_untold: bool = False
-    """The whole answer came, and its provider reported no usage: what it may have cost is not known."""
     """transfer"""
+    is_late: bool = False
+    """transfer: its answer is made in the background: what it costs is told later."""
+    is_untold: bool = False
+    """transfer: the whole answer came, and its provider reported no usage: what it may have cost is not known."""
     ttft_ms: int | None = None
     """transfer"""
     bytes_out: int = 0
