@@ -7,6 +7,7 @@ import pytest
 from switchgear.edge.answer_cache import (
     ANSWER_BYTES_MAX,
     ANSWER_COST_BYTES,
+    MISS,
     PIECE_COST_BYTES,
     AnswerCache,
     CachedAnswer,
@@ -144,3 +145,25 @@ def test_routes_are_compared_once_for_all_that_waited():
     assert Routes.compared == 1
     assert cache.is_same(before, Routes())
     assert Routes.compared == 2
+
+
+def test_answers_under_way_are_a_bounded_part_of_all_and_given_back_however_they_end():
+    cache, piece = AnswerCache(bytes_max=40_000), b"p" * 1_000
+    under_way = [Recall(MISS, stores=True, cache=cache) for _ in range(12)]
+    for known in under_way:
+        known.add(piece)
+    assert [known.stores for known in under_way] == [True] * 9 + [False] * 3
+    assert cache.collected_bytes == 9 * (1_000 + PIECE_COST_BYTES)
+    for known in under_way:
+        known.leave()
+        known.leave()
+    assert cache.collected_bytes == 0
+
+
+def test_what_is_kept_makes_room_for_what_is_under_way():
+    cache = AnswerCache(bytes_max=40_000, scope_bytes_max=40_000)
+    for number in range(30):
+        cache.put("s", b"%d" % number, answer(1_000), 0)
+    assert cache.collect(10_000)
+    cache.put("s", b"more", answer(1_000), 0)
+    assert cache.held_bytes + cache.collected_bytes <= 40_000

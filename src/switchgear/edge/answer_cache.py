@@ -14,6 +14,8 @@ import msgspec
 BYTES_MAX = 64 * 1024 * 1024
 SCOPE_BYTES_MAX = BYTES_MAX // 4
 ANSWER_BYTES_MAX = 1024 * 1024
+COLLECTED_SHARE = 4
+"""Answers that are under way and may be kept are a part of all: a quarter at most, then further ones are not kept."""
 ANSWER_COST_BYTES = 1_024
 PIECE_COST_BYTES = 64
 """What an answer and each of its pieces take in memory beside their bytes."""
@@ -103,6 +105,8 @@ class AnswerCache:
         self._compared: deque[tuple[object, bool]] = deque(maxlen=COMPARED_MAX)
         self._compared_to: object = None
         self.held_bytes = 0
+        self.collected_bytes = 0
+        """Of answers that are under way and may be kept."""
         self.following = 0
         """Requests that wait for another's answer."""
         self.counts = CacheCounts()
@@ -149,7 +153,7 @@ class AnswerCache:
         heapq.heappush(self._ends, (answer.until_s, scope, name))
         while kept.held_bytes > self._scope_bytes_max:
             self._evict(scope)
-        while self.held_bytes > self._bytes_max:
+        while self.held_bytes + self.collected_bytes > self._bytes_max:
             self._evict(next(iter(self._sizes[max(self._sizes)])))
         if len(self._ends) > 2 * len(kept.answers) + 65_536:  # of answers that left before their time
             self._ends = [
@@ -157,6 +161,17 @@ class AnswerCache:
             ]
             heapq.heapify(self._ends)
         return True
+
+    def collect(self, size: int) -> bool:
+        """Count bytes of an answer that is under way; False where so many are that it is not kept. The caller owes `let_go`."""
+        if self.collected_bytes + size > self._bytes_max // COLLECTED_SHARE:
+            return False
+        self.collected_bytes += size
+        return True
+
+    def let_go(self, size: int) -> None:
+        """An answer that was under way is kept, or let go of."""
+        self.collected_bytes -= size
 
     def _evict(self, scope: str) -> None:
         kept = self._scopes[scope]
@@ -264,6 +279,10 @@ class Recall(msgspec.Struct, eq=False):
     pieces: list[bytes] = []
     """What its client got so far, to be kept."""
     size: int = 0
+    collected: int = 0
+    """What the pieces take in memory."""
+    cache: AnswerCache | None = None
+    """Where that is counted."""
     content_type: bytes = b""
     is_stream: bool = False
     is_complete: bool = False
@@ -271,15 +290,27 @@ class Recall(msgspec.Struct, eq=False):
 
     def add(self, piece: bytes) -> None:
         """Note a piece of the answer, unless it becomes too large to be kept."""
-        if self.stores and piece:
-            self.pieces.append(piece)
-            self.size += len(piece)
-            if self.size + PIECE_COST_BYTES * len(self.pieces) + ANSWER_COST_BYTES > ANSWER_BYTES_MAX:
-                self.stores = False
-                self.pieces = []
+        if not self.stores or not piece:
+            return
+        cost = len(piece) + PIECE_COST_BYTES
+        is_large = self.collected + cost + ANSWER_COST_BYTES > ANSWER_BYTES_MAX
+        if is_large or (self.cache is not None and not self.cache.collect(cost)):
+            self.stores = False
+            self.clear()
+            return
+        self.collected += cost
+        self.pieces.append(piece)
+        self.size += len(piece)
+
+    def clear(self) -> None:
+        """Let go of what was collected."""
+        if self.cache is not None:
+            self.cache.let_go(self.collected)
+        self.pieces, self.size, self.collected = [], 0, 0
 
     def leave(self) -> None:
         """The request ends, or asks otherwise: those that wait for it ask themselves."""
+        self.clear()
         flight, self.flight = self.flight, None
         if flight is not None:
             flight.land(False)

@@ -100,6 +100,7 @@ def _begin(services: EdgeServices, context: RequestContext) -> Recall:
         wanted.stores,
         snapshot.table,
         course.current,
+        cache=services.cache,
     )
 
 
@@ -262,8 +263,9 @@ def keep(services: EdgeServices, context: RequestContext, metadata: AnswerMetada
             metadata.finish_reason,
             known.size,
         )
+        known.clear()
         is_kept = cache.put(known.scope, known.name, answer, known.epoch)
-    known.pieces = []
+    known.clear()
     flight, known.flight = known.flight, None
     if flight is not None:
         flight.land(is_kept)

@@ -34,7 +34,8 @@ class _Recorded(_Base):
             assert translation is not None
             assert request is not None
             streams = request.stream and not translation.is_verbatim
-            known.pieces, known.size, known.is_stream = [], 0, False
+            known.clear()
+            known.is_stream = False
             known.content_type = translation.stream_type if streams else _type_of(head, JSON_TYPE)
             known.add(out)
             known.is_complete = known.stores
