@@ -74,7 +74,7 @@ EVENT = {
     b'"text":" word"}}\n\n',
 }
 CEILINGS: dict[str, dict[str, float]] = {
-    "a plain request": {"edge": 5_500, "vault": 2_491, "calls": 12},
+    "a plain request": {"edge": 5_439, "vault": 2_491, "calls": 12},
     "an event of a stream that comes alone": {"edge": 386, "vault": 263, "calls": 4},
     "an event of a stream among others": {"edge": 341, "vault": 253, "calls": 2.12},
     "an event that is translated, among others": {"edge": 926, "vault": 253, "calls": 2.12},

@@ -12,6 +12,8 @@ from switchgear.edge.services import EdgeServices
 from switchgear.pricing.price import Pricer
 
 _FALSE = b"false"
+_NO_END = UNFINISHED | {None}
+"""What answers say that their provider may go on with."""
 _OF_EARLIER = frozenset({"stored", background_notes.RAW})
 """What may tell of an answer that was asked for before."""
 NAMED_MAX = 64
@@ -54,7 +56,7 @@ def close(
         if request.operation == background_notes.RAW and finish_reason in UNFINISHED:
             finish_reason = None
         background_notes.note(context, metadata, _bill(services, context, priced, metadata), services.spool)
-    elif (finish_reason is None or finish_reason in UNFINISHED) and background_notes.is_pending(request, metadata):
+    elif finish_reason in _NO_END and background_notes.is_pending(request, metadata):
         finish_reason = finish_reason or "in_progress"
         if billed and context.estimate_reason is not None:  # also of a stream that was cut: its provider goes on
             context.is_late, context.is_untold = True, False

@@ -177,7 +177,9 @@ def settle(
     else:
         cost = pricer.nanousd(context.usage, service_tier, context.units)
     others = charged = named = None
+    is_foreign = False
     if bill is not None:
+        is_foreign = bill.is_foreign
         if pricer is not None:
             cost = _with_others(cost, bill)
         if bill.charged_nanousd is not None and is_believed(cost, bill.charged_nanousd):
@@ -205,13 +207,13 @@ def settle(
         others,
         charged,
         named,
-        bill is not None and bill.is_foreign,
+        is_foreign,
         _passed_over(context) if context.rerouted is not None or (course is not None and course.passed_over) else None,
         is_cached,
         saved_nanousd,
         context.queue_ms,
         context.is_untold and billed,
-        _still_charged(context, billed) if context.admission is not None or context.still_charged else None,
+        _still_charged(context, billed) if context.admission is not None else None,
     )
     spool.settle(context.id, records.encode_payload(record))
     context.reserved = False

@@ -174,11 +174,10 @@ def choose(services: EdgeServices, context: RequestContext) -> Outcome:
         if resolution.order is not strategies.first:
             return routed.choose(services, context, resolution)
         deployments = deployments[:1]
-    lasts_s = total_s = deployments[0].deployment.timeouts.total_s
+    total_s = deployments[0].deployment.timeouts.total_s
+    course = context.course = Course(deployments, 0 if client.retry else resolution.route.retries_max, total_s)
     if client.timeout_s is not None and client.timeout_s < total_s:
-        total_s = client.timeout_s
-    context.course = course = Course(deployments, 0 if client.retry else resolution.route.retries_max, total_s)
-    course.lasts_s = lasts_s
+        course.total_s = client.timeout_s
     return None
 
 
