@@ -69,8 +69,8 @@ NOT_RUN = {
     "log tail": "goes on until Ctrl-C", "findings accept": "the id is one of somebody else's", "findings reopen": "the same",
     "config rollback": "needs a history",
 }  # fmt: skip
-FIRST = ("version", "status", "provider add", "credential add", "model add", "key create", "token create", "price set")
-LAST = ("log cursor remove", "freeze", "unfreeze", "key rotate", "credential disable", "credential enable", "model remove", "credential remove", "provider remove", "token revoke", "key revoke")  # fmt: skip
+FIRST = ("version", "status", "provider add", "credential add", "model add", "profile create", "team create", "user create", "project create", "key create", "token create", "price set")  # fmt: skip
+LAST = ("log cursor remove", "freeze", "unfreeze", "key rotate", "credential disable", "credential enable", "model remove", "credential remove", "provider remove", "token revoke", "key revoke", "project remove", "user remove", "team remove", "profile remove")  # fmt: skip
 CODES = {"credential test": 1, "model test": 1, "config diff": 1}
 """Exit codes that are right too: providers cannot be reached from a test, and the file is another one."""
 OTHERS_ID = "01a2088ac070"
@@ -84,13 +84,15 @@ def test_the_examples_of_every_command_work(tmp_path):
     }
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    environ = {**os.environ, "AZURE_KEY": "0123456789abcdef0123456789abcdef", "SWITCHGEAR_DATA": str(gateway.data), "XDG_CONFIG_HOME": str(tmp_path / "home")}  # fmt: skip
+    environ = {**os.environ, "K": "sk-proj-0123456789abcdef", "AZURE_KEY": "0123456789abcdef0123456789abcdef", "SWITCHGEAR_DATA": str(gateway.data), "XDG_CONFIG_HOME": str(tmp_path / "home")}  # fmt: skip
     rank = {name: n for n, name in enumerate(FIRST)} | {name: 1000 + n for n, name in enumerate(LAST)}
     found = [(" ".join(path[1:]), line) for path, command in LEAVES.items() for line in examples_of(command)]
     assert set(NOT_RUN) | set(FIRST) | set(LAST) <= {name for name, _ in found}
     failed = []
     try:
         gateway.cli("credential", "add", "groq", "--from-stdin", stdin="gsk_0123456789abcdef")
+        for kind in ("team", "user", "project", "profile"):
+            gateway.cli(kind, "create", "other")
         for name, line in sorted(found, key=lambda one: rank.get(one[0], 100)):
             plain = re.sub(r"\s{3,}.*", "", line)
             is_placeholder = (
@@ -160,6 +162,7 @@ def test_the_beginning_of_an_id_is_enough(own, asked):
     assert done.returncode == 2 and good in done.stderr and bad in done.stderr
     found = own.json("key", "show", "ci-with-a-long-name-for-tables")
     assert own.json("key", "get", found["id"][:6])["name"] == "ci-with-a-long-name-for-tables"
+    own.cli("project", "create", "p")
     assert own.json("key", "update", found["id"][:6], "--project", "p")["project"] == "p"
     assert "did you mean" in own.cli("key", "show", "ci-with-a-long-name-for-table", check=False).stderr
 

@@ -25,9 +25,12 @@ _ABOUT = {
     "profile": "Profiles: rules that hold for all keys, users and teams that name them.",
 }
 _EXAMPLES = {
-    "team": ("research --rpm 600 --models 'openai/*,fast'", "nlp --parent research --cost-center 4711"),
-    "user": ("ann@example.com --profile standard", "ann@example.com --rpm 60"),
-    "project": ("search --team research --tpm 500000", "search --require region=eu"),
+    "team": (
+        "research --rpm 600 --budget 500/month --models 'openai/*,fast'",
+        "nlp --parent research --cost-center 4711",
+    ),
+    "user": ("ann@example.com --profile standard", "build@example.com --rpm 60"),
+    "project": ("search --team research --tpm 500000", "maps --require region=eu"),
     "profile": ("standard --rpm 60 --models 'openai/*'", "batch --tpm 2000000 --pot key"),
 }
 
@@ -96,7 +99,7 @@ def _group(kind: Kind) -> click.Group:
     @group.command(
         epilog=examples(
             f"switchgear {kind.name} update {_EXAMPLES[kind.name][0].split()[0]} --rpm 120",
-            f"switchgear {kind.name} update {_EXAMPLES[kind.name][0].split()[0]} --rename other",
+            f"switchgear {kind.name} update {_EXAMPLES[kind.name][0].split()[0]} --rename new-name",
         ),
         help=f"Change a {kind.name}; what is not named stays. An empty value clears. Holds for the next request of its keys.",
     )

@@ -77,7 +77,7 @@ def _of_catalogue(client: Client, model: str) -> str:
     epilog=examples(
         "switchgear key create my-app",
         "switchgear key create agent --rpm 60 --tpm 200000 --parallel 4 --limit '2000 requests/day'",
-        "switchgear key create ci-bot --team research --models 'openai/*,fast' --expires 90d --tag cost_center=4711",
+        "switchgear key create ci-bot --team research --models 'openai/*,fast' --budget 5/day --expires 90d",
     )
 )
 @name_argument()
