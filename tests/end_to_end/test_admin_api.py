@@ -17,7 +17,7 @@ from switchgear.control.routes import ROUTES
 from switchgear.testing.gateway import GatewayProcess
 from switchgear.testing.patience import PATIENCE_S
 
-EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "8")
+EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "5")
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 

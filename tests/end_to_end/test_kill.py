@@ -21,7 +21,7 @@ from tests.end_to_end.setups import ENVIRON, config
 from switchgear.testing.gateway import GatewayProcess, ProviderProcess
 from switchgear.testing.patience import PATIENCE_S
 
-ROUNDS = int(os.environ.get("KILL_ROUNDS", "30"))
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "20"))
 BACK_S = float(os.environ.get("BACK_S", PATIENCE_S))
 """How soon it serves again: `make kill` and `make torture` demand 2 s, of a machine that does nothing else."""
 SEED = int(os.environ.get("KILL_SEED", str(time.time_ns() % 10**9)))
