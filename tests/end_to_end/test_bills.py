@@ -149,7 +149,9 @@ def booked(row, model, metadata):
 
     context = types.SimpleNamespace(pricer=find(model), usage=metadata.usage, units=metadata.units, id="i", status=200)
     context.__dict__.update(outcome="ok", attempts=[], estimate_reason=None, bytes_out=0, ttft_ms=None)
-    context.__dict__.update(error=None, dropped=None)
+    context.__dict__.update(
+        error=None, dropped=None, course=None, rerouted=None, is_late=False, is_cut_off=False, is_untold=False
+    )
     spool = types.SimpleNamespace(settle=lambda request_id, payload: None)
     more = bill_of(context, metadata, row.quirks, find)
     cost = settle.settle(context, spool, 1, service_tier=metadata.service_tier, bill=more)
