@@ -199,7 +199,7 @@ class GatewayProcess:
 
     def total(self) -> int:
         """How many requests the ledger holds."""
-        return int(self.json("usage", "--by", "")["total"]["requests"])
+        return int(self.json("usage")["total"]["requests"])
 
     def stop(self, keep: bool = False) -> int:
         """Drain; remove an own folder unless it is to be kept. Returns the exit code."""
