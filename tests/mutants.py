@@ -93,7 +93,7 @@ MUTANTS = (
     Mutant("search as often as it likes", f"{RESPONSES}/requests.py", '        body["max_tool_calls"] = search.uses_max\n', "        pass\n", ("tests/dialects/test_web_search.py",)),
     Mutant("lose sources of a stream", f"{ANTHROPIC}/streams.py", "                sequence.more(web_search.links(self._cited))\n", "", ("tests/dialects/test_web_search.py",)),
     # what is booked
-    Mutant("book a raw answer whenever it is asked for", "edge/upstream_answers.py", "            operation == background_notes.RAW and", "            operation == 'raw' and", ("tests/edge/test_background_polls.py",)),
+    Mutant("book a raw answer whenever it is asked for", "edge/upstream_answers.py", "operation in FREE_OPERATIONS or background_notes.is_earlier(request, metadata)", "operation in FREE_OPERATIONS", ("tests/edge/test_background_polls.py",)),
     Mutant("never correct what a raw path began", "ledger/settlement.py", "opened.callee.operation == RAW and", "opened.callee.operation == 'raw' and", ("tests/ledger/test_settlement.py",)),
     Mutant("price a data zone as the world", "pricing/catalog.py", 'f"{pricing_id}{REGIONAL}" if', 'f"{pricing_id}" if', ("tests/pricing/test_catalog.py",)),
     Mutant("count cached tokens twice (chat)", f"{OPENAI}/usage.py", "        input=max(0, total_in - (cached or 0) - (written or 0) - (audio or 0) - (seen or 0)),", "        input=max(0, total_in - (written or 0) - (audio or 0) - (seen or 0)),"),
