@@ -18,8 +18,8 @@ providers:
   dead: {{dialect: openai, base_url: "http://127.0.0.1:1/v1", allow_private: true, auth: none}}
 models:
   fast: fake/echo
-  safe: {{deployments: [{{provider: dead, model: x}}, {{provider: fake, model: echo, tier: 2}}]}}
-  careful: {{deployments: [{{provider: fake, model: status-500}}, {{provider: fake, model: echo, tier: 2}}], retry: {{max: 0}}}}
+  safe: {{deployments: [{{provider: dead, model: x}}, {{provider: fake, model: echo, tier: 2}}], breaker: {{failures: 1000, requests_min: 1000}}}}
+  careful: {{deployments: [{{provider: fake, model: status-500}}, {{provider: fake, model: echo, tier: 2}}], retry: {{max: 0}}, breaker: {{failures: 1000, requests_min: 1000}}}}
   exact: {{deployments: [{{provider: claude, model: echo}}], strict: true}}
   hasty: {{deployments: [{{provider: fake, model: silent}}], timeouts: {{first_byte_s: 0.6}}}}
 pricing:
