@@ -140,6 +140,13 @@ def bill(dialect, row, model, answer, at=AT):
     return total + containers * Decimal("0.03")
 
 
+class Plain(types.SimpleNamespace):
+    """A request of which nothing is told but its bill."""
+
+    def __getattr__(self, name):
+        return None
+
+
 def booked(row, model, metadata):
     """USD as the edge books it, None where it has no price."""
 
@@ -147,8 +154,8 @@ def booked(row, model, metadata):
         price = CATALOG.find(row.name, row.pricing_id, name, AT_MS)
         return Pricer(price) if price is not None else None
 
-    context = types.SimpleNamespace(pricer=find(model), usage=metadata.usage, units=metadata.units, id="i", status=200)
-    context.__dict__.update(outcome="ok", attempts=[], estimate_reason=None, bytes_out=0, ttft_ms=None)
+    context = Plain(pricer=find(model), usage=metadata.usage, units=metadata.units, id="i", status=200)
+    context.__dict__.update(outcome="ok", attempts=[], bytes_out=0)
     context.__dict__.update(
         error=None, dropped=None, course=None, rerouted=None, is_late=False, is_cut_off=False, is_untold=False
     )

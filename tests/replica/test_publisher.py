@@ -9,6 +9,7 @@ from switchgear.replica import entries
 from switchgear.replica.entries import STORED_MS, HolderEntry, KeyEntry, Pending, SecretHash, Snapshot, StoredThing
 from switchgear.replica.publisher import Publisher
 from switchgear.replica.reader import PIN_S, ReplicaReader
+from switchgear.routing.states import Health
 from switchgear.testing.patience import PATIENCE_S
 
 READ_SLOWLY = """
@@ -226,3 +227,11 @@ def test_an_empty_organisation_is_published_as_one(tmp_path):
     publisher.replace_holders([])
     assert generation(publisher) is not None
     publisher.close()
+
+
+def test_replacing_keys_leaves_what_is_published_of_breakers(tmp_path):
+    publisher = Publisher(tmp_path)
+    publisher.put_health(Health())
+    publisher.replace_keys([(key("a"), [b"m" * 32])])
+    with publisher._env.begin() as txn:
+        assert txn.get(entries.HEALTH) == entries.encode(Health())

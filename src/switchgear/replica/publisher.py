@@ -249,7 +249,9 @@ class Publisher:
                     keep(published)
                     if not is_doubted and not published.revoked:
                         missing.append(published)
-                stale = [key for key in _keys(cursor, entries.HASH_PREFIX) if key not in wanted]
+                stale = [
+                    key for key in _keys(cursor, entries.HASH_PREFIX) if key not in wanted and key != entries.HEALTH
+                ]
             for key in stale:
                 txn.delete(key)
         return Kept(older, missing)
