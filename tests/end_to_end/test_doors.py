@@ -35,7 +35,7 @@ ONLY_AT_A_NEW_LINK = re.compile(
     r"LinkClient\.(connection_made|connection_lost|_connect|_keep_connected)|VaultSideLink\.connection_\w+|LinkStream\.lose"
 )
 OF_CONTROL = re.compile(r"_Asked\.")
-COUNT = int(os.environ.get("DOORS", "4"))
+COUNT = int(os.environ.get("DOORS", "3"))
 ROOMS = {
     "edge": (
         "edge",
