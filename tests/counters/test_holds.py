@@ -31,19 +31,6 @@ START_AT_US = Time().us
 ATTEMPT = "0" * 32 + "-1"
 
 
-@pytest.fixture
-def time():
-    return Time()
-
-
-@pytest.fixture
-def edges(time, tmp_path):
-    made = [shared(time, tmp_path, name) for name in NAMES[:2]]
-    yield made
-    for edge in made:
-        edge.close()
-
-
 def test_a_dead_edges_holds_count_until_they_are_ended_and_are_ended_once(time, tmp_path):
     one, other = (shared(time, tmp_path, name) for name in NAMES[:2])
     taken(one, (slots(2), 1), (balance(10), 8), (window(5), 2))

@@ -31,19 +31,6 @@ START_AT_US = Time().us
 ATTEMPT = "0" * 32 + "-1"
 
 
-@pytest.fixture
-def time():
-    return Time()
-
-
-@pytest.fixture
-def edges(time, tmp_path):
-    made = [shared(time, tmp_path, name) for name in NAMES[:2]]
-    yield made
-    for edge in made:
-        edge.close()
-
-
 def held_lock(folder):
     """The lock, held by another."""
     fd = os.open(folder / column.LOCK, os.O_RDONLY)

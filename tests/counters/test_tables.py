@@ -23,19 +23,6 @@ from switchgear.counters.backend import Taken
 from switchgear.policies.buckets import Kind
 
 
-@pytest.fixture
-def time():
-    return Time()
-
-
-@pytest.fixture
-def edges(time, tmp_path):
-    made = [shared(time, tmp_path, name) for name in NAMES[:2]]
-    yield made
-    for edge in made:
-        edge.close()
-
-
 def row(edge, bucket):
     return edge.tables.look(bucket)
 
